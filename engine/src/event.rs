@@ -1,0 +1,202 @@
+//! What the loops tell the world: one closed enum for every listener (terminal, log file, window).
+//!
+//! # Order
+//! `Started`, then for every epoch `Step`*, `Relabel`?, `Validation`?, `Epoch`, `Checkpoint`; at the end exactly one of
+//! `Finished` or `Failed`. `Warning` may stand anywhere. A resumed run continues the log after the last event that
+//! its checkpoint covers.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorKind, Result};
+
+/// Which loop speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Self-supervised pre-training.
+    Pretrain,
+    /// Supervised fine-tuning.
+    Finetune,
+}
+
+/// Counts of the four cases of the label update (section 3.3), in patches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseCounts {
+    /// Case 1: k-means foreground, important: stays 1.
+    pub kept_foreground: u64,
+    /// Case 2: k-means background, not important: stays 0.
+    pub kept_background: u64,
+    /// Case 3: k-means foreground, not important: coin.
+    pub doubted_foreground: u64,
+    /// Case 4: k-means background, important: coin.
+    pub doubted_background: u64,
+    /// Patches that were never masked in the period and keep their label.
+    pub never_masked: u64,
+}
+
+/// The three losses of Eq. 8, or of one of them the norm of its gradient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Reconstruction, mean squared error over the masked patches.
+    pub pred: f64,
+    /// Attention reconstruction loss (Eq. 6).
+    pub rrl: f64,
+    /// Category consistency loss (Eq. 7).
+    pub lcl: f64,
+}
+
+/// One message of a loop. Epochs and steps count from 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the fields are named as in the method; units stand where they are not plain numbers")]
+pub enum Event {
+    Started {
+        stage: Stage,
+        epochs: usize,
+        steps_per_epoch: usize,
+        slices: usize,
+        parameters: usize,
+        device: String,
+        first_epoch: usize,
+    },
+    Step {
+        stage: Stage,
+        epoch: usize,
+        step: usize,
+        loss: f64,
+        learning_rate: f64,
+    },
+    Relabel {
+        epoch: usize,
+        cases: CaseCounts,
+        flips: u64,
+        differs_from_kmeans: u64,
+        agreement: f64,
+        lesion_recall: Option<f64>,
+    },
+    Epoch(Box<EpochSummary>),
+    Validation {
+        epoch: usize,
+        dice: f64,
+        best: bool,
+    },
+    Checkpoint {
+        epoch: usize,
+        step: usize,
+    },
+    Warning {
+        message: String,
+    },
+    Finished {
+        stage: Stage,
+        epochs: usize,
+    },
+    Failed {
+        message: String,
+    },
+}
+
+/// The numbers of one epoch; what a stage does not have is absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EpochSummary {
+    /// From 1.
+    pub epoch: usize,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Learning rate of the epoch's last step.
+    pub learning_rate: f64,
+    /// Mean of each loss (pre-training).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Parts>,
+    /// The literal values of Eqs. 6 and 7, which have no gradient (pre-training).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub literal: Option<Parts>,
+    /// Norm of each loss's gradient at the sampled step (pre-training).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<Parts>,
+    /// Masking ratio (Eq. 9).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<f64>,
+    /// Share of masked patches in which the importance by the loss agrees with k-means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<f64>,
+    /// Share of air among the foreground patches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub air_share: Option<f64>,
+    /// Recall of lesion patches by the patches labelled 1, where labels exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lesion_recall_foreground: Option<f64>,
+    /// Recall of lesion patches by the masked patches, where labels exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lesion_recall_masked: Option<f64>,
+    /// Entropies H1, H2, H3 in nats (Eqs. 1 to 3); H3 only where labels exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entropy: Option<[Option<f64>; 3]>,
+}
+
+impl Event {
+    /// True for events that a listener may never drop; only `Step` may be replaced by a newer one.
+    pub fn is_milestone(&self) -> bool {
+        !matches!(self, Event::Step { .. })
+    }
+}
+
+/// Something that listens to a loop.
+pub trait EventSink {
+    /// Takes one event. An error ends the job: a log that cannot be written is not a log.
+    fn event(&mut self, event: &Event) -> Result<()>;
+}
+
+impl<F: FnMut(&Event) -> Result<()>> EventSink for F {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        self(event)
+    }
+}
+
+/// Sends every event to each of several sinks, in order.
+pub struct Fanout<'a>(pub Vec<&'a mut dyn EventSink>);
+
+impl EventSink for Fanout<'_> {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        self.0.iter_mut().try_for_each(|sink| sink.event(event))
+    }
+}
+
+/// The handle by which a running job is paused or cancelled; loops look at it after every step.
+#[derive(Debug, Default)]
+pub struct Control(AtomicU8);
+
+/// What a [`Control`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Go on.
+    Run,
+    /// Save a checkpoint and wait.
+    Pause,
+    /// Save a checkpoint and stop.
+    Cancel,
+}
+
+impl Control {
+    /// Changes what the control says.
+    pub fn set(&self, signal: Signal) {
+        self.0.store(signal as u8, Ordering::SeqCst);
+    }
+
+    /// What the control says now.
+    pub fn get(&self) -> Signal {
+        match self.0.load(Ordering::SeqCst) {
+            0 => Signal::Run,
+            1 => Signal::Pause,
+            _ => Signal::Cancel,
+        }
+    }
+
+    /// An error if the control says cancel: for work without a checkpoint (loading, prediction).
+    pub fn check(&self) -> Result<()> {
+        if self.get() == Signal::Cancel { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
+    }
+}

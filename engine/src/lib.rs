@@ -1,0 +1,50 @@
+//! AMLP (Adaptive Masking Lesion Patches): from medical volumes to an evaluated lesion segmentation.
+//!
+//! # Code map
+//! Each room knows only the rooms before it.
+//!
+//! | room | idea |
+//! |---|---|
+//! | [`error`] | one error type whose kind names the file, the field and the value |
+//! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI |
+//! | [`cohort`] | folder layouts, fingerprint, split by patient |
+//! | [`preprocess`] | crop, resample, normalise: recorded per case and invertible; the slice store |
+//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and relabelling (paper, section 3) |
+//! | [`model`], [`loss`] | the U-Net and the losses: tensors only, never paths or events |
+//! | [`pretrain`], [`finetune`], [`predict`] | the loops |
+//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
+//! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
+//! | [`device`] | the only place that knows which backends exist |
+//! | [`cli`] | one file a verb of the program `amlp` |
+//!
+//! # Invariants
+//! - World coordinates are millimetres in RAS+; voxel indices are 0-based and refer to voxel centres.
+//! - Voxel arrays are stored as in the file, first axis fastest.
+//! - The same seed, configuration and thread count give the same bits on the CPU, interrupted or not.
+//! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
+
+pub mod cli;
+pub mod cluster;
+pub mod cohort;
+pub mod config;
+pub mod device;
+pub mod draw;
+pub mod error;
+pub mod evaluate;
+pub mod event;
+pub mod experiment;
+pub mod findings;
+pub mod finetune;
+pub mod loss;
+pub mod masking;
+pub mod metrics;
+pub mod model;
+pub mod patch;
+pub mod predict;
+pub mod preprocess;
+pub mod pretrain;
+pub mod run;
+pub mod seed;
+pub mod volume;
+
+pub use error::{Error, ErrorKind, Result};

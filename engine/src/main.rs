@@ -1,0 +1,5 @@
+//! The headless program `amlp`.
+
+fn main() -> std::process::ExitCode {
+    engine::cli::run()
+}
