@@ -57,9 +57,7 @@ fn write_and_rename(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<String> {
     let sum = write_synced(temporary, fill)?;
-    fault::point("rename-before")?;
     rename(temporary, path)?;
-    fault::point("rename-after")?;
     sync_folder(folder_of(path))?;
     Ok(sum)
 }
@@ -81,6 +79,7 @@ fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>
 /// Renames a file or folder. On Windows a virus scanner or an indexer may hold the target open for a moment, so a
 /// refusal is tried again for up to a second there.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fault::point("rename-before")?;
     let mut patience = if cfg!(windows) { 20 } else { 0 };
     loop {
         match fs::rename(from, to) {
@@ -88,9 +87,10 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
                 patience -= 1;
                 std::thread::sleep(std::time::Duration::from_millis(50));
             }
-            other => return other,
+            other => break other?,
         }
     }
+    fault::point("rename-after")
 }
 
 /// Flushes a folder's own entries (names, renames) to the disk. Windows has no such call and needs none; network file

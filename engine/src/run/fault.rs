@@ -3,9 +3,10 @@
 //! Only builds with debug assertions look at the environment variable `AMLP_FAULT`; in a release build [`point`] is
 //! empty. Its value is `NAME:N` (the N-th passage of the point NAME, from 1, aborts the process without running any
 //! destructor) or `NAME:N:full` (that passage fails as a full disk would). Points, in the order in which a save passes
-//! them: `write-before`, `write-middle`, `write-after`, `fsync-before`, `fsync-after`, `rename-before`,
-//! `rename-after`, `folder-before` and `folder-after` (the fsync of the folder) for every file; `checkpoint-staged`,
-//! `checkpoint-aside`, `checkpoint-demoted`, `checkpoint-promoted` between the steps of a checkpoint.
+//! them: `write-before`, `write-middle`, `write-after`, `fsync-before`, `fsync-after` for every file; `rename-before`,
+//! `rename-after` for every file and folder that is renamed; `folder-before`, `folder-after` around every fsync of a
+//! folder; `checkpoint-staged`, `checkpoint-aside`, `checkpoint-demoted`, `checkpoint-promoted` between the steps of a
+//! checkpoint.
 
 use std::io;
 

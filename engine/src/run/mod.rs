@@ -18,4 +18,13 @@
 //! - Nothing that a file inside the folder says makes the program read or write outside the folder.
 
 pub mod atomic;
+pub mod checkpoint;
 pub mod fault;
+pub mod folder;
+pub mod lock;
+pub mod log;
+mod manifest;
+pub mod report;
+mod text;
+
+pub use folder::{RunFolder, diff_config};
