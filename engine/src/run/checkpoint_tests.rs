@@ -14,6 +14,9 @@ fn data(epoch: usize) -> CheckpointData {
     CheckpointData { epoch, step: 0, parts: vec![("model.safetensors".into(), weights), ("state.json".into(), state)] }
 }
 
+/// What lies where, by epoch.
+type Places = &'static [(&'static str, usize)];
+
 fn run() -> (tempfile::TempDir, RunFolder) {
     let folder = tempfile::tempdir().unwrap();
     let run = RunFolder::create(&folder.path().join("run"), "version = 1\n").unwrap();
@@ -136,18 +139,16 @@ fn a_missing_last_is_said() {
 /// Every state between two steps of a save, made by hand: what a reader finds in it and what a resume makes of it.
 #[test]
 fn every_state_between_two_renames_is_put_right() {
-    let (last, previous) = ("last", "previous");
-    let (fresh, aside) = (".last.new.tmp", ".previous.old.tmp");
     // (what lies where: epoch 1 is the oldest), epochs found by a reader as last and previous, then after resume.
-    let states: [(&[(&str, usize)], [Option<usize>; 2]); 8] = [
-        (&[(previous, 1), (last, 2), (fresh, 3)], [Some(2), Some(1)]),
-        (&[(aside, 1), (last, 2), (fresh, 3)], [Some(2), Some(1)]),
-        (&[(aside, 1), (previous, 2), (fresh, 3)], [Some(3), Some(2)]),
-        (&[(aside, 1), (previous, 2), (last, 3)], [Some(3), Some(2)]),
-        (&[(fresh, 1)], [Some(1), None]),
-        (&[(last, 1), (fresh, 2)], [Some(1), None]),
-        (&[(previous, 1), (fresh, 2)], [Some(2), Some(1)]),
-        (&[(aside, 1)], [None, Some(1)]),
+    let states: [(Places, [Option<usize>; 2]); 8] = [
+        (&[("previous", 1), ("last", 2), (".last.new.tmp", 3)], [Some(2), Some(1)]),
+        (&[(".previous.old.tmp", 1), ("last", 2), (".last.new.tmp", 3)], [Some(2), Some(1)]),
+        (&[(".previous.old.tmp", 1), ("previous", 2), (".last.new.tmp", 3)], [Some(3), Some(2)]),
+        (&[(".previous.old.tmp", 1), ("previous", 2), ("last", 3)], [Some(3), Some(2)]),
+        (&[(".last.new.tmp", 1)], [Some(1), None]),
+        (&[("last", 1), (".last.new.tmp", 2)], [Some(1), None]),
+        (&[("previous", 1), (".last.new.tmp", 2)], [Some(2), Some(1)]),
+        (&[(".previous.old.tmp", 1)], [None, Some(1)]),
     ];
     for (places, expected) in states {
         let (_keep, run) = run();
@@ -161,7 +162,7 @@ fn every_state_between_two_renames_is_put_right() {
         assert_eq!(epochs(&RunFolder::open(&root).unwrap()), expected, "reading {places:?}");
         let run = RunFolder::resume(&root).unwrap();
         assert_eq!(epochs(&run), expected, "after resume of {places:?}");
-        assert!(names(&run).is_subset(&set([last, previous])), "{:?}", names(&run));
+        assert!(names(&run).is_subset(&set(["last", "previous"])), "{:?}", names(&run));
         let newest = expected[0].or(expected[1]).unwrap();
         assert_eq!(load(&run).unwrap().0, data(newest));
         save(&run, Slot::Last, &data(newest + 1)).unwrap();
@@ -171,12 +172,11 @@ fn every_state_between_two_renames_is_put_right() {
 
 #[test]
 fn an_interrupted_best_is_put_right() {
-    let (fresh, aside) = (".best.new.tmp", ".best.old.tmp");
-    let states: [(&[(&str, usize)], usize); 4] = [
-        (&[("best", 1), (fresh, 2)], 1),
-        (&[(aside, 1), (fresh, 2)], 2),
-        (&[(aside, 1), ("best", 2)], 2),
-        (&[(aside, 1)], 1),
+    let states: [(Places, usize); 4] = [
+        (&[("best", 1), (".best.new.tmp", 2)], 1),
+        (&[(".best.old.tmp", 1), (".best.new.tmp", 2)], 2),
+        (&[(".best.old.tmp", 1), ("best", 2)], 2),
+        (&[(".best.old.tmp", 1)], 1),
     ];
     for (places, expected) in states {
         let (_keep, run) = run();
