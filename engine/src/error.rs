@@ -156,7 +156,7 @@ impl Error {
     }
 
     /// For `map_err`: wraps a system error with what was being done to which path.
-    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<'_> {
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         move |source| ErrorKind::Io { action, path: path.to_path_buf(), source }.into()
     }
 
