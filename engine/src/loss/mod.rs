@@ -6,7 +6,7 @@ mod patches;
 mod segmentation;
 
 pub use patches::{
-    Attention, Consistency, ConsistencyTargets, attention, consistency, consistency_logits, patch_errors, reconstruction,
-    relative,
+    Attention, Consistency, ConsistencyTargets, attention, consistency, consistency_logits, patch_errors,
+    reconstruction, relative,
 };
 pub use segmentation::dice_cross_entropy;

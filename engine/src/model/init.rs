@@ -46,8 +46,7 @@ impl<'a> Initializer<'a> {
     }
 
     fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f32) -> Param<Tensor<D>> {
-        let values: Vec<f32> =
-            (0..shape.iter().product()).map(|_| self.stream.random_range(-bound..bound)).collect();
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.stream.random_range(-bound..bound)).collect();
         Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), self.device))
     }
 }

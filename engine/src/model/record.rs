@@ -39,7 +39,8 @@ pub fn from_bytes(network: UNet, bytes: &[u8]) -> Result<UNet> {
     for (name, (shape, _)) in &expected.tensors {
         let view = file.tensor(name).map_err(|e| failed("reading weights", e))?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
-            let why = format!("tensor {name} is {:?} {:?}, this network needs F32 {shape:?}", view.dtype(), view.shape());
+            let why =
+                format!("tensor {name} is {:?} {:?}, this network needs F32 {shape:?}", view.dtype(), view.shape());
             return Err(failed("reading weights", why));
         }
         let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
