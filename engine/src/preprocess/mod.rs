@@ -9,14 +9,12 @@
 //! and the seed alone, so that cases can be prepared in parallel, cached and streamed.
 
 mod body;
-mod cache;
 mod case;
 mod config;
 mod gather;
 mod intensity;
 mod plan;
 mod prepare;
-mod spill;
 mod store;
 
 pub use body::body_mask;

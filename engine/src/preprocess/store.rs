@@ -3,17 +3,19 @@
 //! Cases are prepared in parallel, a few at a time, and only their kept slices stay: in memory as long as they fit
 //! the budget, else in one temporary file. The order is that of the cases and their slices, whatever the threads do.
 
+mod cache;
+mod spill;
+
 use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::cache;
 use super::case::prepare_case;
 use super::config::{PreprocessConfig, Targets};
 use super::plan::CasePlan;
 use super::prepare::Prepared;
-use super::spill::{Frame, Rows, Shelf, TISSUE};
+use self::spill::{Frame, Rows, Shelf, TISSUE};
 use crate::cohort::Case;
 use crate::event::Control;
 use crate::{Error, Result};

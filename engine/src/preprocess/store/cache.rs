@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::spill::{Frame, decode, encode};
-use super::store::{CaseFrames, CaseMeta, SliceMeta, StoreOptions};
+use super::{CaseFrames, CaseMeta, SliceMeta, StoreOptions};
 use crate::cohort::Case;
 use crate::{Error, Result};
 
