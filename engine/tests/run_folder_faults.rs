@@ -37,10 +37,14 @@ fn state(position: u64) -> (String, Vec<u8>) {
 fn train(root: &Path, mode: &str) -> Result<()> {
     let run =
         if RunFolder::is_run(root) { RunFolder::resume(root)? } else { RunFolder::create(root, "version = 1\n")? };
-    run.warnings().iter().for_each(|warning| println!("warning {warning}"));
+    for warning in run.warnings() {
+        println!("warning {warning}");
+    }
     let (done, mut log) = if checkpoint::has_checkpoint(&run) {
         let (data, warnings) = checkpoint::load(&run)?;
-        warnings.iter().for_each(|warning| println!("warning {warning}"));
+        for warning in warnings {
+            println!("warning {warning}");
+        }
         (data.epoch, EventLog::resume(&run.events_path(), position_in(&data))?.0)
     } else {
         (0, EventLog::create(&run.events_path())?)
@@ -87,7 +91,7 @@ fn child() {
     if mode == "hold" {
         let _run = RunFolder::create(&root, "version = 1\n").unwrap();
         println!("held");
-        std::thread::sleep(std::time::Duration::from_secs(60));
+        std::thread::sleep(std::time::Duration::from_mins(1));
         return;
     }
     if let Err(error) = train(&root, &mode) {
