@@ -1,1 +1,3 @@
 //! run
+
+pub mod atomic;
