@@ -1,6 +1,7 @@
 //! The command line `amlp`, one file a verb.
 
 pub mod cohort;
+pub mod info;
 
 use std::process::ExitCode;
 
