@@ -2,6 +2,7 @@
 
 pub mod cohort;
 pub mod info;
+pub mod mask;
 
 use std::process::ExitCode;
 
