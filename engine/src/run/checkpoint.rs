@@ -10,7 +10,7 @@
 //! | 4. rename `.last.new.tmp` to `last` | last, previous |
 //! | 5. remove `.previous.old.tmp` | last, previous |
 //!
-//! A process may be killed between any two steps, or within one. [`settle`] (on opening a run for writing) puts each
+//! A process may be killed between any two steps, or within one. [`RunFolder::resume`] puts each
 //! of these states right; readers without the lock look through them instead. `best` is replaced in the same way,
 //! but its predecessor is dropped.
 
