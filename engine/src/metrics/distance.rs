@@ -12,8 +12,7 @@ pub(super) struct Nearest {
     pub mm: f64,
 }
 
-/// For every query voxel the distance to the nearest site, both given as masks, first axis fastest. The order of the
-/// result is by column along the third axis, the same for any number of threads.
+/// For every query voxel, in memory order, the distance to the nearest site. Both are masks, first axis fastest.
 pub(super) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spacing: [f64; 3]) -> Vec<Nearest> {
     let [nx, ny, nz] = shape;
     let plane = nx * ny;
@@ -25,33 +24,35 @@ pub(super) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spaci
         || (Envelope::default(), vec![0.0; ny]),
         |(envelope, column), (out, sites)| within_plane(sites, out, nx, spacing, envelope, column),
     );
-    // The last axis is only resolved where it is asked for.
-    let rows: Vec<Vec<Nearest>> = (0..ny)
-        .into_par_iter()
-        .map_init(
-            || (Envelope::default(), vec![0.0; nz]),
-            |(envelope, column), j| {
-                let mut found = Vec::new();
-                for i in 0..nx {
-                    let first = i + nx * j;
-                    let wanted = (0..nz).filter(|k| queries[first + plane * k]);
-                    if wanted.clone().next().is_none() {
-                        continue;
-                    }
-                    for (k, value) in column.iter_mut().enumerate() {
-                        *value = in_plane[first + plane * k];
-                    }
-                    envelope.build(column, spacing[2]);
-                    let mut values = envelope.values(column);
-                    found.extend(
-                        wanted.map(|k| Nearest { voxel: first + plane * k, mm: values.squared_at(k).sqrt() }),
-                    );
-                }
-                found
-            },
-        )
+    let planes: Vec<Vec<Nearest>> = queries
+        .par_chunks(plane)
+        .enumerate()
+        .map(|(k, queries)| {
+            let wanted = (0..plane).filter(|&n| queries[n]).map(|n| n + plane * k);
+            wanted.map(|voxel| Nearest { voxel, mm: across_planes(&in_plane, voxel, plane, spacing[2]) }).collect()
+        })
         .collect();
-    rows.concat()
+    planes.concat()
+}
+
+/// Distance in mm at one voxel from the squared distances within each plane: surfaces lie near each other, so it is
+/// faster to look outwards until no further plane can be nearer than to resolve the axis for every voxel.
+fn across_planes(in_plane: &[f64], voxel: usize, plane: usize, spacing: f64) -> f64 {
+    let mut best = in_plane[voxel];
+    let (below, above) = (voxel / plane, (in_plane.len() - 1 - voxel) / plane);
+    for step in 1..=below.max(above) {
+        let squared = (step as f64 * spacing).powi(2);
+        if squared >= best {
+            break;
+        }
+        if step <= below {
+            best = best.min(in_plane[voxel - step * plane] + squared);
+        }
+        if step <= above {
+            best = best.min(in_plane[voxel + step * plane] + squared);
+        }
+    }
+    best.sqrt()
 }
 
 /// Squared distances in mm^2 to the sites of the same plane; untouched where the plane has none.
