@@ -10,12 +10,13 @@ use crate::volume::Grid;
 use crate::{Error, Result};
 
 /// In which neighbourhood the band along the boundary is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Boundary {
     /// Erosion with 3x3x3 voxels.
     #[default]
     #[serde(rename = "3d")]
+    #[value(name = "3d")]
     Volume,
     /// Erosion with 3x3 pixels in each axial slice, as boundary IoU was first defined.
     Slice,

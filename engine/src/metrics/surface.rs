@@ -9,7 +9,7 @@ use super::{Counts, surfel};
 use crate::volume::Grid;
 
 /// Which 95th percentile of the surface distances.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hd95 {
     /// The larger of the two directed 95th percentiles, from each mask's surface to the other's, as MONAI and
