@@ -1,9 +1,10 @@
 //! What the loops tell the world: one closed enum for every listener (terminal, log file, window).
 //!
 //! # Order
-//! `Started`, then for every epoch `Step`*, `Relabel`?, `Validation`?, `Epoch`, `Checkpoint`; at the end exactly one of
-//! `Finished` or `Failed`. `Warning` may stand anywhere. A resumed run continues the log after the last event that
-//! its checkpoint covers.
+//! `Estimate`, `Started`, then for every epoch `Step`*, `Relabel`?, `Validation`?, `Epoch`, `Checkpoint`?; at the end
+//! exactly one of `Finished` or `Failed`. `Warning` may stand anywhere. `Estimate`, `Warning`, `Failed` and checkpoints
+//! in the midst of an epoch (pause, cancel) reach the listeners but not the run's log, and a resumed run logs neither
+//! `Started` again nor what its checkpoint covers: the log of an interrupted run equals that of an uninterrupted one.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

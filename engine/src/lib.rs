@@ -23,6 +23,7 @@
 //! - The same seed, configuration and thread count give the same bits on the CPU, interrupted or not.
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
+pub mod augment;
 pub mod cli;
 pub mod cluster;
 pub mod cohort;
@@ -45,6 +46,7 @@ pub mod preprocess;
 pub mod pretrain;
 pub mod run;
 pub mod seed;
+pub mod trainer;
 pub mod volume;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,5 +1,7 @@
 //! The command line `amlp`, one file a verb.
 
+pub mod cohort;
+
 use std::process::ExitCode;
 
 /// Runs the program on the process's arguments.
