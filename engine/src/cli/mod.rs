@@ -1,6 +1,8 @@
 //! The command line `amlp`, one file a verb.
 
 pub mod cohort;
+pub mod evaluate;
+pub mod info;
 
 use std::process::ExitCode;
 

@@ -23,17 +23,9 @@ pub struct Diameter {
 }
 
 /// The grid axis nearest to superior-inferior, across which axial slices are stacked: 0, 1 or 2 for i, j or k.
-/// Of axes equally near, the last.
 pub fn axial_axis(grid: &Grid) -> usize {
-    let m = grid.world_from_voxel.matrix3;
-    let rise = [m.x_axis, m.y_axis, m.z_axis].map(|axis| axis.normalize_or_zero().z.abs());
-    let mut best = 2;
-    for axis in [1, 0] {
-        if rise[axis] > rise[best] {
-            best = axis;
-        }
-    }
-    best
+    let superior = 2;
+    grid.orientation().axis.iter().position(|&axis| axis == superior).unwrap_or(superior)
 }
 
 /// A lattice corner (u, v) of a slice; corner n lies between voxels n - 1 and n.
