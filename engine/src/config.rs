@@ -185,6 +185,8 @@ pub struct MethodConfig {
     pub anchor: Anchor,
     /// Reads the labels of training patients to log how many lesion patches are masked. They are never trained on.
     pub report_recall: bool,
+    /// Slices whose label updates are logged patch by patch: `PATIENT:SLICE`, the slice as prepared.
+    pub probes: Vec<String>,
 }
 
 impl Default for MethodConfig {
@@ -203,6 +205,7 @@ impl Default for MethodConfig {
             period: 0,
             anchor: Anchor::default(),
             report_recall: true,
+            probes: Vec::new(),
         }
     }
 }

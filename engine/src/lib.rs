@@ -36,6 +36,7 @@ pub mod event;
 pub mod experiment;
 pub mod findings;
 pub mod finetune;
+pub mod jobs;
 pub mod loss;
 pub mod masking;
 pub mod metrics;

@@ -6,11 +6,13 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Tensor};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Signal};
 use crate::model::{UNet, UNetConfig, record};
+use crate::preprocess::SliceStore;
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
@@ -61,6 +63,7 @@ struct State {
     steps_done: usize,
     log_position: u64,
     best: Option<f64>,
+    data: String,
 }
 
 /// A training under way.
@@ -89,10 +92,12 @@ pub struct Resumed {
 }
 
 impl<'a> Trainer<'a> {
-    /// Starts with `network`, or where the run's newest good checkpoint stands if it has one.
+    /// Starts with `network`, or where the run's newest good checkpoint stands if it has one. `data` is the digest of
+    /// the training data: a checkpoint of other data is refused.
     pub fn start(
         config: &Config,
         network: UNet,
+        data: &str,
         compute: &Compute,
         run: &'a RunFolder,
         sink: &'a mut dyn EventSink,
@@ -105,7 +110,7 @@ impl<'a> Trainer<'a> {
         }
         if !checkpoint::any(run) {
             let log = EventLog::create(&run.events_path())?;
-            let state = State::default();
+            let state = State { data: data.to_string(), ..State::default() };
             let trainer = Self { network, device, optimizer, run, log, sink, control, state, resumed: false };
             return Ok((trainer, Resumed { epoch: 1, step: 0, parts: CheckpointData::default() }));
         }
@@ -119,6 +124,10 @@ impl<'a> Trainer<'a> {
             .map_err(|e| ErrorKind::Compute { step: "reading the optimiser's state".into(), why: e.to_string() })?;
         let state: State = serde_json::from_slice(&parts.take(STATE)?)
             .map_err(|e| ErrorKind::Compute { step: "reading the checkpoint's state".into(), why: e.to_string() })?;
+        if state.data != data {
+            let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
+            return Err(crate::Error::file(run.root(), why));
+        }
         let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
         if let Some(message) = warning {
             sink.event(&Event::Warning { message })?;
@@ -190,6 +199,11 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
+    /// The best validation score so far.
+    pub fn best(&self) -> Option<f64> {
+        self.state.best
+    }
+
     fn data(&self, mut parts: Parts) -> Result<CheckpointData> {
         let written = |what: &str, why: String| ErrorKind::Compute { step: format!("writing {what}"), why };
         let optimizer = self.optimizer.into_bytes().map_err(|e| written("the optimiser's state", e.to_string()))?;
@@ -199,6 +213,19 @@ impl<'a> Trainer<'a> {
         parts.push((STATE.into(), state));
         Ok(CheckpointData { epoch: self.state.epochs_done, step: self.state.steps_done, parts })
     }
+}
+
+/// A digest of the data in a store: which patients and slices, how prepared, with how much tissue and lesion.
+pub fn digest(store: &SliceStore) -> String {
+    let mut hash = Sha256::new();
+    for case in store.cases() {
+        // Debug prints every field with every digit; the text is hashed, never read.
+        hash.update(format!("{case:?}"));
+    }
+    for meta in store.metas() {
+        hash.update(format!("{meta:?}"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Named bytes of a checkpoint.

@@ -55,8 +55,8 @@ fn method(name: &str, modalities: &[String]) -> Option<MethodConfig> {
         relabel: false,
         ..amlp.clone()
     };
-    let fixed = MaskRatio::fixed(0.75);
-    let base = MethodConfig { order: Order::Random, ratio: fixed.clone(), ..without_crcl.clone() };
+    let fixed = MaskRatio::Fixed { sigma: 0.75 };
+    let base = MethodConfig { order: Order::Random, ratio: fixed, ..without_crcl.clone() };
     Some(match name {
         "amlp" | "lesion-first" | "kmeans" => amlp,
         "amlp-plus" => plus(amlp, modalities),

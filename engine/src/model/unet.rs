@@ -1,6 +1,6 @@
 //! Encoder, bottleneck, decoder and head.
 
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, InstanceNorm, InstanceNormConfig};
@@ -39,11 +39,13 @@ pub struct UNetConfig {
     pub in_channels: usize,
     /// Output channels: those of the image in pre-training, one a region in fine-tuning.
     pub out_channels: usize,
+    /// Holds a trained number for masked pixels (pre-training with `fill = "learned"`).
+    pub learned_fill: bool,
 }
 
 impl Default for UNetConfig {
     fn default() -> Self {
-        Self { width: 16, depth: 4, norm: Norm::Batch, in_channels: 1, out_channels: 1 }
+        Self { width: 16, depth: 4, norm: Norm::Batch, in_channels: 1, out_channels: 1, learned_fill: false }
     }
 }
 
@@ -89,7 +91,8 @@ impl UNetConfig {
             levels().map(|l| Block::new(channels[l + 1], channels[l], self.norm, &mut init, device)).collect();
         let head = init.conv(self.width, self.out_channels, 1);
         let pool = MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init();
-        number_parameters(UNet { encoder, pool, up, decoder, head })
+        let fill = self.learned_fill.then(|| Param::from_tensor(Tensor::zeros([1], device)));
+        number_parameters(UNet { encoder, pool, up, decoder, head, fill })
     }
 }
 
@@ -150,12 +153,24 @@ pub struct UNet {
     up: Vec<ConvTranspose2d>,
     decoder: Vec<Block>,
     head: Conv2d,
+    fill: Option<Param<Tensor<1>>>,
 }
 
 impl UNet {
     /// This network's encoder and decoder with the head of another: what fine-tuning starts from (section 4.5).
     pub fn with_head_of(self, other: UNet) -> UNet {
-        number_parameters(UNet { head: other.head, ..self })
+        number_parameters(UNet { head: other.head, fill: None, ..self })
+    }
+
+    /// `image` `[B, C, H, W]` with the pixels of `hidden` (1 on masked pixels, `[B, 1, H, W]`) replaced: by `noise`
+    /// `[B, C, H, W]` if given, else by the network's own number if it has one, else by 0.
+    pub fn masked(&self, image: Tensor<4>, hidden: Tensor<4>, noise: Option<Tensor<4>>) -> Tensor<4> {
+        let visible = image * (-hidden.clone() + 1.0);
+        match (noise, &self.fill) {
+            (Some(noise), _) => visible + noise * hidden,
+            (None, Some(fill)) => visible + hidden * fill.val().reshape([1, 1, 1, 1]),
+            (None, None) => visible,
+        }
     }
 
     /// `[B, in, H, W]` to `[B, out, H, W]`, without a final activation. `H` and `W` are multiples of 2^depth.
@@ -197,7 +212,7 @@ mod tests {
     fn shapes_follow_the_configuration() {
         let device = Device::flex();
         for (depth, norm, input, output) in [(1, Norm::None, 2, 3), (2, Norm::Instance, 1, 2), (3, Norm::Batch, 3, 1)] {
-            let config = UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output };
+            let config = UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output, learned_fill: false };
             let y = config.init(1, &device).forward(Tensor::zeros([2, input, 16, 24], &device));
             assert_eq!(y.dims(), [2, output, 16, 24]);
         }

@@ -76,6 +76,15 @@ impl RunFolder {
         root.join(CONFIG).is_file()
     }
 
+    /// Removes a run that has not trained: what a dry run made. One with events or checkpoints is left alone.
+    pub fn discard(&self) -> Result<()> {
+        self.require_lock()?;
+        if self.events_path().exists() || checkpoint::any(self) {
+            return Ok(());
+        }
+        fs::remove_dir_all(&self.root).map_err(Error::io("remove", &self.root))
+    }
+
     /// The folder.
     pub fn root(&self) -> &Path {
         &self.root

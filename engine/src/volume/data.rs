@@ -1,6 +1,11 @@
 //! A scan: voxels in the file's own type, scaled on use.
 
-use super::Grid;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::{Grid, Stats, nifti, stats};
+use crate::{Error, Result};
 
 /// Voxel values in the type of the file, first axis fastest.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +27,87 @@ pub enum VoxelData {
     Rgba(Vec<[u8; 4]>),
 }
 
+/// Runs the same expression on the vector of any numeric variant, another one on the two colour variants.
+macro_rules! for_each_type {
+    ($data:expr, $v:ident => $number:expr, $c:ident => $colour:expr) => {
+        match $data {
+            VoxelData::U8($v) => $number,
+            VoxelData::I8($v) => $number,
+            VoxelData::U16($v) => $number,
+            VoxelData::I16($v) => $number,
+            VoxelData::U32($v) => $number,
+            VoxelData::I32($v) => $number,
+            VoxelData::U64($v) => $number,
+            VoxelData::I64($v) => $number,
+            VoxelData::F32($v) => $number,
+            VoxelData::F64($v) => $number,
+            VoxelData::Rgb($c) => $colour,
+            VoxelData::Rgba($c) => $colour,
+        }
+    };
+}
+pub(super) use for_each_type;
+
+impl VoxelData {
+    /// Number of voxels, all frames together.
+    pub fn len(&self) -> usize {
+        for_each_type!(self, v => v.len(), v => v.len())
+    }
+
+    /// True without a voxel.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The stored type's name: `uint8`, `int16`, `float32`, `rgb24`, ...
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::U8(_) => "uint8",
+            Self::I8(_) => "int8",
+            Self::U16(_) => "uint16",
+            Self::I16(_) => "int16",
+            Self::U32(_) => "uint32",
+            Self::I32(_) => "int32",
+            Self::U64(_) => "uint64",
+            Self::I64(_) => "int64",
+            Self::F32(_) => "float32",
+            Self::F64(_) => "float64",
+            Self::Rgb(_) => "rgb24",
+            Self::Rgba(_) => "rgba32",
+        }
+    }
+
+    /// Bytes of one voxel.
+    pub fn bytes_per_voxel(&self) -> usize {
+        match self {
+            Self::U8(_) | Self::I8(_) => 1,
+            Self::U16(_) | Self::I16(_) => 2,
+            Self::Rgb(_) => 3,
+            Self::U32(_) | Self::I32(_) | Self::F32(_) | Self::Rgba(_) => 4,
+            Self::U64(_) | Self::I64(_) | Self::F64(_) => 8,
+        }
+    }
+
+    /// True for colours, which have no single value.
+    pub fn is_colour(&self) -> bool {
+        matches!(self, Self::Rgb(_) | Self::Rgba(_))
+    }
+
+    /// True for whole numbers.
+    pub fn is_integer(&self) -> bool {
+        !matches!(self, Self::F32(_) | Self::F64(_) | Self::Rgb(_) | Self::Rgba(_))
+    }
+
+    /// The stored value at a position in memory; of a colour its luminance (Rec. 601), 0 to 255.
+    pub fn stored(&self, at: usize) -> f64 {
+        for_each_type!(self, v => v[at] as f64, c => luminance(c[at][0], c[at][1], c[at][2]))
+    }
+}
+
+fn luminance(red: u8, green: u8, blue: u8) -> f64 {
+    0.299 * f64::from(red) + 0.587 * f64::from(green) + 0.114 * f64::from(blue)
+}
+
 /// `value = slope * stored + inter`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
@@ -29,6 +115,17 @@ pub struct Scale {
     pub slope: f64,
     /// Intercept.
     pub inter: f64,
+}
+
+impl Scale {
+    /// Stored values are the values.
+    pub const IDENTITY: Self = Self { slope: 1.0, inter: 0.0 };
+
+    /// Turns a stored value into the scan's unit.
+    pub fn apply(self, stored: f64) -> f64 {
+        // Not computed for the identity: 0 * inf and the like must not creep in, and NaN keeps its sign.
+        if self == Self::IDENTITY { stored } else { self.slope * stored + self.inter }
+    }
 }
 
 /// Which frames of a 4-D file to keep.
@@ -49,6 +146,52 @@ pub struct ReadOptions {
     pub memory_budget: u64,
 }
 
+impl Default for ReadOptions {
+    /// The first frame, at most 2 GiB.
+    fn default() -> Self {
+        Self { frames: Frames::One(0), memory_budget: 2 << 30 }
+    }
+}
+
+/// A NIfTI header extension. Its content may name the patient: it is neither shown nor written out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// `ecode`: what kind of content.
+    pub code: i32,
+    /// The content, as stored.
+    pub data: Vec<u8>,
+}
+
+impl std::fmt::Debug for Extension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the content, which may hold patient text.
+        write!(f, "Extension {{ code: {}, bytes: {} }}", self.code, self.data.len())
+    }
+}
+
+/// What is kept of a file's header: enough to write another volume on exactly the same grid. No text is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceHeader {
+    /// The format in words: `nifti-1`, `nifti-2`, with ` pair` and ` gzip` where they apply.
+    pub format: String,
+    /// The file's own dimensions, `dim[1..=dim[0]]`: may be fewer or more than three.
+    pub dims: Vec<usize>,
+    /// Code of the quaternion form; used if positive and there is no usable sform.
+    pub qform_code: i32,
+    /// Code of the matrix form; used if positive.
+    pub sform_code: i32,
+    /// `quatern_b, quatern_c, quatern_d, qoffset_x, qoffset_y, qoffset_z`.
+    pub quatern: [f64; 6],
+    /// `srow_x, srow_y, srow_z`, in the file's unit of length.
+    pub srow: [[f64; 4]; 3],
+    /// `pixdim`; the first entry is qfac.
+    pub pixdim: [f64; 8],
+    /// Units of length and time.
+    pub xyzt_units: i32,
+    /// Extensions in the file's order.
+    pub extensions: Vec<Extension>,
+}
+
 /// A scan on its grid.
 #[derive(Clone, Debug)]
 pub struct Volume {
@@ -58,8 +201,121 @@ pub struct Volume {
     pub data: VoxelData,
     /// Turns stored values into the scan's unit (HU, SUV, ...).
     pub scale: Scale,
-    /// How many frames the file has (1 for a 3-D scan).
+    /// How many frames the file has (1 for a 3-D scan); all dimensions after the third together.
     pub file_frames: usize,
     /// Oddities that did not keep the file from loading, one sentence each.
     pub warnings: Vec<String>,
+    /// The file's header, if the volume comes from one.
+    pub header: Option<Box<SourceHeader>>,
+}
+
+impl Volume {
+    /// Reads the first frame, within the default memory budget of 2 GiB.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::read_with(path, &ReadOptions::default())
+    }
+
+    /// Reads the frames asked for. The voxels are looked at once: nothing but zeros, values that are not finite or
+    /// that a 32-bit float cannot hold are named in [`Volume::warnings`].
+    pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Self> {
+        let mut volume = nifti::read(path, options)?;
+        let found = volume.value_warnings();
+        volume.warnings.extend(found);
+        Ok(volume)
+    }
+
+    /// A volume made in memory: one frame, no scaling, no header. `data` is in file order, one value a voxel.
+    pub fn from_f32(grid: Grid, data: Vec<f32>) -> Self {
+        debug_assert_eq!(grid.len(), data.len());
+        Self {
+            grid,
+            data: VoxelData::F32(data),
+            scale: Scale::IDENTITY,
+            file_frames: 1,
+            warnings: Vec::new(),
+            header: None,
+        }
+    }
+
+    /// A volume of other values on the same grid, with the same header: what is written from it lies where this one does.
+    pub fn like(&self, data: Vec<f32>) -> Self {
+        Self { header: self.header.clone(), ..Self::from_f32(self.grid.clone(), data) }
+    }
+
+    /// Number of frames held.
+    pub fn frames(&self) -> usize {
+        self.data.len().checked_div(self.grid.len()).unwrap_or(0)
+    }
+
+    /// Bytes the voxels take in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        (self.data.len() * self.data.bytes_per_voxel()) as u64
+    }
+
+    /// Scaled value of a voxel of the first frame held; of a colour its luminance.
+    pub fn value(&self, voxel: [usize; 3]) -> f64 {
+        self.value_at(voxel, 0)
+    }
+
+    /// Scaled value of a voxel of a frame held (0-based among those held).
+    pub fn value_at(&self, voxel: [usize; 3], frame: usize) -> f64 {
+        self.scale.apply(self.data.stored(frame * self.grid.len() + self.grid.index(voxel)))
+    }
+
+    /// The first frame, scaled, in file order.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.frame_to_f32(0)
+    }
+
+    /// A frame held, scaled, in file order; colours as luminance. Empty if there is no such frame.
+    pub fn frame_to_f32(&self, frame: usize) -> Vec<f32> {
+        if frame >= self.frames() {
+            return Vec::new();
+        }
+        let (n, scale) = (self.grid.len(), self.scale);
+        let (first, last) = (frame * n, frame * n + n);
+        if let (VoxelData::F32(v), Scale::IDENTITY) = (&self.data, scale) {
+            return v[first..last].to_vec();
+        }
+        for_each_type!(
+            &self.data,
+            v => v[first..last].par_iter().map(|&x| scale.apply(x as f64) as f32).collect(),
+            c => c[first..last].par_iter().map(|p| luminance(p[0], p[1], p[2]) as f32).collect()
+        )
+    }
+
+    /// Smallest, largest and mean value over all frames held, scaled; `None` for colours.
+    pub fn stats(&self) -> Option<Stats> {
+        stats::stats(&self.data, self.scale)
+    }
+
+    /// Refuses colours, for whatever computes with the values.
+    pub fn require_numbers(&self, path: &Path) -> Result<()> {
+        if self.data.is_colour() {
+            return Err(Error::file(path, format!("{} voxels are for viewing only", self.data.type_name())));
+        }
+        Ok(())
+    }
+
+    /// Oddities of the values themselves.
+    fn value_warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let Some(stats) = self.stats() else { return warnings };
+        let n = self.data.len() as u64;
+        if stats.nonfinite > 0 && stats.nonfinite == n {
+            warnings.push("no voxel is a finite number".to_owned());
+        } else if stats.nonfinite > 0 {
+            warnings.push(format!("{} of {n} voxels are not finite numbers", stats.nonfinite));
+        }
+        if let (Some(min), Some(max)) = (stats.min, stats.max) {
+            if n > 1 && stats.nonfinite == 0 && min == 0.0 && max == 0.0 {
+                warnings.push("every voxel is 0".to_owned());
+            }
+            let largest = min.abs().max(max.abs());
+            if largest > f64::from(f32::MAX) {
+                warnings.push(format!("values reach {largest:e}: more than a 32-bit float holds"));
+            }
+        }
+        warnings
+    }
 }

@@ -1,6 +1,12 @@
 //! A mask: non-negative integer labels on a grid.
 
-use super::Grid;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::data::for_each_type;
+use super::{Frames, Grid, ReadOptions, Relation, Scale, Volume, VoxelData, nifti};
+use crate::{Error, ErrorKind, Result};
 
 /// Label values in the smallest type that holds them, first axis fastest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +17,22 @@ pub enum LabelData {
     U16(Vec<u16>),
 }
 
+impl From<Vec<u8>> for LabelData {
+    fn from(labels: Vec<u8>) -> Self {
+        Self::U8(labels)
+    }
+}
+
+impl From<Vec<u16>> for LabelData {
+    fn from(labels: Vec<u16>) -> Self {
+        if labels.iter().all(|&l| l <= 255) {
+            Self::U8(labels.iter().map(|&l| l as u8).collect())
+        } else {
+            Self::U16(labels)
+        }
+    }
+}
+
 /// A mask on its grid. Label 0 is background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelVolume {
@@ -18,4 +40,184 @@ pub struct LabelVolume {
     pub grid: Grid,
     /// One label a voxel.
     pub data: LabelData,
+}
+
+impl LabelVolume {
+    /// A mask from its labels in file order.
+    ///
+    /// # Errors
+    /// If there is not one label a voxel.
+    pub fn new(grid: Grid, labels: impl Into<LabelData>) -> Result<Self> {
+        let volume = Self { grid, data: labels.into() };
+        if volume.len() == volume.grid.len() {
+            return Ok(volume);
+        }
+        let why = format!("the grid has {} voxels", volume.grid.len());
+        Err(Error::config("labels", volume.len(), why))
+    }
+
+    /// Reads a mask. Labels stored as floats are fine if they are whole numbers.
+    ///
+    /// # Errors
+    /// Besides those of [`Volume::read`]: more than one frame; a label that is fractional, negative, NaN or above 65535.
+    pub fn read(path: &Path) -> Result<Self> {
+        Ok(Self::read_noting(path)?.0)
+    }
+
+    /// Reads a mask made for an image and lays it on the image's grid by world position.
+    ///
+    /// The same voxels in another axis order or direction are put right, which a warning names. The second value holds
+    /// that and the file's own oddities.
+    ///
+    /// # Errors
+    /// A mask anywhere else is refused, naming both geometries.
+    pub fn read_for(path: &Path, image: &Volume) -> Result<(Self, Vec<String>)> {
+        let (mask, mut warnings) = Self::read_noting(path)?;
+        let data = match mask.grid.relation(&image.grid) {
+            Relation::Same => mask.data,
+            Relation::Reordered(o) => {
+                let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
+                warnings.push(format!(
+                    "the mask's axes ({}) are not in the image's order ({}): laid on by world position",
+                    codes(&mask.grid),
+                    codes(&image.grid)
+                ));
+                match &mask.data {
+                    LabelData::U8(v) => LabelData::U8(o.apply(v, mask.grid.shape)),
+                    LabelData::U16(v) => LabelData::U16(o.apply(v, mask.grid.shape)),
+                }
+            }
+            Relation::Different => {
+                let what = format!("mask {} and its image", path.display());
+                let (left, right) = (mask.grid.describe(), image.grid.describe());
+                return Err(ErrorKind::Geometry { what, left, right }.into());
+            }
+        };
+        Ok((Self { grid: image.grid.clone(), data }, warnings))
+    }
+
+    fn read_noting(path: &Path) -> Result<(Self, Vec<String>)> {
+        // Without the warnings about values: a mask of nothing but zeros is a patient without a lesion.
+        let volume = nifti::read(path, &ReadOptions { frames: Frames::One(0), ..ReadOptions::default() })?;
+        if volume.file_frames != 1 {
+            return Err(Error::file(path, format!("a mask of {} frames: it must have one", volume.file_frames)));
+        }
+        let Volume { grid, data, scale, warnings, .. } = volume;
+        let data = labels(path, &grid, data, scale)?;
+        Ok((Self { grid, data }, warnings))
+    }
+
+    /// Number of voxels along i, j, k.
+    pub fn shape(&self) -> [usize; 3] {
+        self.grid.shape
+    }
+
+    /// Number of labels.
+    pub fn len(&self) -> usize {
+        match &self.data {
+            LabelData::U8(v) => v.len(),
+            LabelData::U16(v) => v.len(),
+        }
+    }
+
+    /// True without a voxel.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Label at a position in memory (see [`Grid::index`]).
+    pub fn get(&self, at: usize) -> u16 {
+        match &self.data {
+            LabelData::U8(v) => u16::from(v[at]),
+            LabelData::U16(v) => v[at],
+        }
+    }
+
+    /// All labels in file order.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = u16> + '_> {
+        match &self.data {
+            LabelData::U8(v) => Box::new(v.iter().map(|&l| u16::from(l))),
+            LabelData::U16(v) => Box::new(v.iter().copied()),
+        }
+    }
+
+    /// The labels that occur, ascending, without 0.
+    pub fn labels(&self) -> Vec<u16> {
+        let mut seen = vec![false; 65536];
+        self.iter().for_each(|l| seen[usize::from(l)] = true);
+        (1..=u16::MAX).filter(|&l| seen[usize::from(l)]).collect()
+    }
+
+    /// For every voxel, whether its label is any of these.
+    pub fn mask(&self, labels: &[u16]) -> Vec<bool> {
+        let mut wanted = vec![false; 65536];
+        labels.iter().for_each(|&l| wanted[usize::from(l)] = true);
+        match &self.data {
+            LabelData::U8(v) => v.iter().map(|&l| wanted[usize::from(l)]).collect(),
+            LabelData::U16(v) => v.iter().map(|&l| wanted[usize::from(l)]).collect(),
+        }
+    }
+
+    /// Volume in millilitres of the voxels whose label is any but 0.
+    pub fn volume_ml(&self) -> f64 {
+        self.iter().filter(|&l| l != 0).count() as f64 * self.grid.voxel_volume_ml()
+    }
+}
+
+/// Stored values as labels.
+fn labels(path: &Path, grid: &Grid, data: VoxelData, scale: Scale) -> Result<LabelData> {
+    let data = match (data, scale) {
+        (VoxelData::U8(v), Scale::IDENTITY) => return Ok(LabelData::U8(v)),
+        (other, _) => other,
+    };
+    let found: std::result::Result<Vec<u16>, usize> = for_each_type!(
+        &data,
+        v => v.par_iter().enumerate().map(|(at, &x)| label(scale.apply(x as f64)).ok_or(at)).collect(),
+        c => return Err(Error::file(path, format!("{} colours are no labels", c.len())))
+    );
+    found.map(LabelData::from).map_err(|_| first_bad(path, grid, &data, scale))
+}
+
+/// A label, if the value is one. Scaling by the header's 32-bit slope may leave a millionth.
+fn label(value: f64) -> Option<u16> {
+    let whole = value.round();
+    let near = (value - whole).abs() <= 1e-6 * whole.abs().max(1.0);
+    (near && (0.0..=65535.0).contains(&whole)).then_some(whole as u16)
+}
+
+fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale) -> Error {
+    // The parallel search stops at any bad voxel; the message names the first, whatever the threads.
+    let at = (0..data.len()).find(|&at| label(scale.apply(data.stored(at))).is_none()).unwrap_or(0);
+    let [nx, ny, _] = grid.shape;
+    let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
+    let value = scale.apply(data.stored(at));
+    Error::field(path, format!("voxel {voxel:?}"), value, "labels are whole numbers from 0 to 65535")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use glam::DAffine3;
+
+    #[test]
+    fn only_whole_numbers_are_labels() {
+        assert_eq!(label(3.0), Some(3));
+        assert_eq!(label(2.999_999_9), Some(3));
+        assert_eq!(label(65535.0), Some(65535));
+        for bad in [0.5, -1.0, 65536.0, f64::NAN, f64::INFINITY, 1.001] {
+            assert_eq!(label(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_masks_and_volumes() {
+        let grid = Grid::new([2, 2, 1], DAffine3::from_scale(glam::DVec3::new(10.0, 10.0, 10.0)));
+        let mask = LabelVolume::new(grid.clone(), vec![0_u16, 300, 2, 2]).unwrap();
+        assert_eq!(mask.labels(), [2, 300]);
+        assert_eq!(mask.mask(&[2]), [false, false, true, true]);
+        assert!((mask.volume_ml() - 3.0).abs() < 1e-12);
+        assert!(matches!(LabelVolume::new(grid.clone(), vec![1_u16, 2, 3, 4]).unwrap().data, LabelData::U8(_)));
+        assert!(LabelVolume::new(grid, vec![0_u8; 3]).is_err());
+    }
 }

@@ -1,9 +1,22 @@
-//! Scans and masks on their grid.
+//! Scans and masks on their grid: geometry, orientation, resampling, and the NIfTI format.
+//!
+//! A [`Volume`] keeps the file's own voxel type and scales on use. A [`LabelVolume`] is a mask; read for an image
+//! with [`LabelVolume::read_for`], it is laid on by world position or refused. Geometry lives in [`Grid`],
+//! [`Orientation`], [`resample`] and [`crop`]; only [`nifti`] knows a file format.
 
 mod data;
 mod grid;
 mod label;
+mod matching;
+pub mod nifti;
+mod orient;
+pub mod resample;
+mod stats;
 
-pub use data::{Frames, ReadOptions, Scale, Volume, VoxelData};
+pub use data::{Extension, Frames, ReadOptions, Scale, SourceHeader, Volume, VoxelData};
 pub use grid::Grid;
 pub use label::{LabelData, LabelVolume};
+pub use matching::Relation;
+pub use orient::Orientation;
+pub use resample::{Interpolation, crop, resample_f32, resample_labels};
+pub use stats::{Stats, percentile};

@@ -1,0 +1,281 @@
+//! `amlp info`: what a volume is.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::volume::{Frames, ReadOptions, Scale, Volume, VoxelData};
+use crate::{Error, Result};
+
+/// Shown under `amlp info --help`.
+pub const EXAMPLES: &str = "\
+Examples:
+  amlp info scan.nii.gz
+  amlp info scan.nii.gz --voxel 120,110,70 --voxel 0,0,0
+  amlp info series.nii --frame 3 --json";
+
+/// Show what a volume is: format, grid, orientation, type, scaling and the range of its values.
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The volume: NIfTI-1 or -2, .nii, .nii.gz, or either file of a .hdr/.img pair.
+    pub file: PathBuf,
+    /// Show the value of voxel i,j,k (0-based, in the file's own order); i,j,k,t names a frame too. May be repeated.
+    #[arg(long, value_name = "I,J,K", allow_hyphen_values = true)]
+    pub voxel: Vec<VoxelIndex>,
+    /// Look at this frame only (0-based); without it, numbers are over all frames.
+    #[arg(long, value_name = "N")]
+    pub frame: Option<usize>,
+    /// Print one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A voxel as given on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoxelIndex(pub Vec<i64>);
+
+impl FromStr for VoxelIndex {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let parts: std::result::Result<Vec<i64>, _> = text.split(',').map(|p| p.trim().parse()).collect();
+        match parts {
+            Ok(v) if (2..=7).contains(&v.len()) => Ok(Self(v)),
+            _ => Err("two to seven whole numbers with commas between, such as 12,0,40".to_owned()),
+        }
+    }
+}
+
+/// The document of `--json`.
+#[derive(Debug, Serialize)]
+pub struct Info {
+    /// The name as given.
+    pub file: String,
+    /// `nifti-1`, `nifti-2 pair gzip`, ...
+    pub format: String,
+    /// The file's dimensions, at least three.
+    pub shape: Vec<usize>,
+    /// Distance of voxel centres along i, j, k.
+    pub spacing_mm: [f64; 3],
+    /// Voxel index to RAS+ millimetres, row by row.
+    pub affine: Vec<f64>,
+    /// Letters of the directions in which i, j, k grow; null if the file does not tell.
+    pub orientation: Option<String>,
+    /// Stored type.
+    pub dtype: &'static str,
+    /// Slope and intercept.
+    pub scale: [f64; 2],
+    /// Frames in the file.
+    pub frames: usize,
+    /// Smallest finite value; null for colours and without finite values.
+    pub min: Option<f64>,
+    /// Largest finite value.
+    pub max: Option<f64>,
+    /// Mean of the finite values.
+    pub mean: Option<f64>,
+    /// How many values are NaN or infinite.
+    pub nonfinite: Option<u64>,
+    /// What is odd about the file.
+    pub warnings: Vec<String>,
+    /// `[index, value]` for each `--voxel`.
+    pub voxels: Vec<Value>,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// If the file cannot be read or a voxel lies outside it.
+#[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments by value")]
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let info = inspect(&args)?;
+    let text = if args.json { serde_json::to_string(&info)? } else { info.table() };
+    #[allow(clippy::print_stdout, reason = "the command line's output")]
+    {
+        println!("{}", text.trim_end());
+    }
+    Ok(())
+}
+
+/// Reads the file and looks the voxels up.
+///
+/// # Errors
+/// As [`run`].
+pub fn inspect(args: &Args) -> Result<Info> {
+    let frames = args.frame.map_or(Frames::All, Frames::One);
+    let volume = Volume::read_with(&args.file, &ReadOptions { frames, ..ReadOptions::default() })?;
+    let mut shape = volume.header.as_ref().map_or_else(|| volume.grid.shape.to_vec(), |h| h.dims.clone());
+    shape.resize(shape.len().max(3), 1);
+    let voxels = args.voxel.iter().map(|v| {
+        let at = locate(&args.file, &volume, &shape, &v.0, args.frame)?;
+        Ok(json!([v.0, value(&volume.data, volume.scale, at)]))
+    });
+    let stats = volume.stats();
+    Ok(Info {
+        voxels: voxels.collect::<Result<_>>()?,
+        file: args.file.to_string_lossy().into_owned(),
+        format: volume.header.as_ref().map_or("memory", |h| &h.format).to_owned(),
+        spacing_mm: volume.grid.spacing_mm(),
+        affine: volume.grid.affine_rows().to_vec(),
+        orientation: volume.grid.axis_codes(),
+        dtype: volume.data.type_name(),
+        scale: [volume.scale.slope, volume.scale.inter],
+        frames: volume.file_frames,
+        min: stats.and_then(|s| s.min),
+        max: stats.and_then(|s| s.max),
+        mean: stats.and_then(|s| s.mean),
+        nonfinite: stats.map(|s| s.nonfinite),
+        warnings: volume.warnings,
+        shape,
+    })
+}
+
+/// Position in memory of a voxel given by two or more indices.
+fn locate(path: &Path, volume: &Volume, shape: &[usize], voxel: &[i64], frame: Option<usize>) -> Result<usize> {
+    let outside = |why: String| Error::field(path, "voxel", format!("{voxel:?}"), why);
+    // A fourth index counts through the frames of a file of five or more dimensions, unless all are given.
+    let axes: Vec<usize> = match voxel.len() {
+        n if n <= 4 => [&shape[..3], &[volume.file_frames]].concat(),
+        n if n == shape.len() => shape.to_vec(),
+        n => return Err(outside(format!("{n} indices, the shape is {shape:?}"))),
+    };
+    let (mut at, mut stride) = (0, 1);
+    for (a, &n) in axes.iter().enumerate() {
+        let index = voxel.get(a).copied().unwrap_or(0);
+        let index = usize::try_from(index).ok().filter(|&i| i < n);
+        at += stride * index.ok_or_else(|| outside(format!("outside the shape {shape:?}")))?;
+        stride *= n;
+    }
+    let n = volume.grid.len();
+    match frame {
+        // Three indices name a voxel of the frame asked for, which is the only one held.
+        Some(held) if voxel.len() > 3 && at / n != held => Err(outside(format!("only frame {held} was asked for"))),
+        Some(_) => Ok(at % n),
+        None => Ok(at),
+    }
+}
+
+/// A voxel as JSON: whole numbers exactly, colours as a list, what is not finite as null.
+fn value(data: &VoxelData, scale: Scale, at: usize) -> Value {
+    match data {
+        VoxelData::Rgb(v) => json!(v[at]),
+        VoxelData::Rgba(v) => json!(v[at]),
+        VoxelData::U64(v) if scale == Scale::IDENTITY => json!(v[at]),
+        VoxelData::I64(v) if scale == Scale::IDENTITY => json!(v[at]),
+        _ if data.is_integer() && scale == Scale::IDENTITY => json!(data.stored(at) as i64),
+        _ => json!(scale.apply(data.stored(at))),
+    }
+}
+
+impl Info {
+    /// For reading: one line a field, matrices and lists below each other.
+    fn table(&self) -> String {
+        let list = |v: &[f64]| v.iter().map(|x| number(*x)).collect::<Vec<_>>().join(" x ");
+        let shape: Vec<String> = self.shape.iter().map(ToString::to_string).collect();
+        let orientation = self.orientation.as_deref().unwrap_or("not given");
+        let mut rows = vec![
+            ("file", self.file.clone()),
+            ("format", self.format.clone()),
+            ("shape", shape.join(" x ")),
+            ("spacing", format!("{} mm", list(&self.spacing_mm))),
+            ("orientation", orientation.to_owned()),
+            ("type", self.dtype.to_owned()),
+        ];
+        if self.scale != [1.0, 0.0] {
+            rows.push(("scale", format!("{} * stored + {}", number(self.scale[0]), number(self.scale[1]))));
+        }
+        if self.frames > 1 {
+            rows.push(("frames", self.frames.to_string()));
+        }
+        if let (Some(min), Some(max)) = (self.min, self.max) {
+            let mean = self.mean.map_or_else(String::new, |m| format!(", mean {}", number(m)));
+            rows.push(("values", format!("{} to {}{mean}", number(min), number(max))));
+        }
+        if let Some(n) = self.nonfinite.filter(|&n| n > 0) {
+            rows.push(("not finite", n.to_string()));
+        }
+        for (r, row) in self.affine.chunks(4).take(3).enumerate() {
+            let cells: Vec<String> = row.iter().map(|v| format!("{v:>12.5}")).collect();
+            rows.push((if r == 0 { "affine" } else { "" }, cells.join("")));
+        }
+        for voxel in &self.voxels {
+            rows.push(("voxel", format!("{} = {}", voxel[0], voxel[1])));
+        }
+        for warning in &self.warnings {
+            rows.push(("warning", warning.clone()));
+        }
+        rows.iter().map(|(name, text)| format!("{name:<12}{text}\n")).collect()
+    }
+}
+
+/// At most seven significant digits, none for nothing.
+fn number(v: f64) -> String {
+    if v == 0.0 || (1e-4..1e9).contains(&v.abs()) {
+        let digits = 6 - v.abs().max(1.0).log10().floor() as i32;
+        let factor = 10_f64.powi(digits.max(0));
+        // Adding 0 turns -0 into 0.
+        return format!("{}", (v * factor).round() / factor + 0.0);
+    }
+    format!("{v:.6e}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::volume::{Grid, nifti};
+    use glam::{DAffine3, DVec3};
+
+    fn file(folder: &tempfile::TempDir) -> PathBuf {
+        let path = folder.path().join("v.nii.gz");
+        let grid = Grid::new([3, 2, 2], DAffine3::from_scale(DVec3::new(-1.0, 2.0, 3.0)));
+        let mut volume = Volume::from_f32(grid, vec![0.0; 12]);
+        volume.data = VoxelData::I16((0..24).collect());
+        volume.scale = Scale { slope: 0.5, inter: -1.0 };
+        nifti::write_volume(&path, &volume).unwrap();
+        path
+    }
+
+    fn look(voxels: &[&str], frame: Option<usize>) -> Result<Info> {
+        let folder = tempfile::tempdir().unwrap();
+        let voxel = voxels.iter().map(|v| v.parse().unwrap()).collect();
+        inspect(&Args { file: file(&folder), voxel, frame, json: true })
+    }
+
+    #[test]
+    fn voxels_frames_and_numbers() {
+        let info = look(&["1,0,0", "2,1,1", "0,0,0,1"], None).unwrap();
+        assert_eq!((info.shape, info.frames), (vec![3, 2, 2, 2], 2));
+        assert_eq!((info.min, info.max, info.mean), (Some(-1.0), Some(10.5), Some(4.75)));
+        assert_eq!((info.orientation.as_deref(), info.dtype, info.scale), (Some("LAS"), "int16", [0.5, -1.0]));
+        assert_eq!(info.voxels, [json!([[1, 0, 0], -0.5]), json!([[2, 1, 1], 4.5]), json!([[0, 0, 0, 1], 5.0])]);
+        assert!(info.warnings.is_empty());
+        let second = look(&["1,0,0", "1,0,0,1"], Some(1)).unwrap();
+        assert_eq!((second.min, second.voxels), (Some(5.0), vec![json!([[1, 0, 0], 5.5]), json!([[1, 0, 0, 1], 5.5])]));
+    }
+
+    #[test]
+    fn what_is_outside_is_named() {
+        for (voxel, frame) in
+            [("3,0,0", None), ("-1,0,0", None), ("0,0,0,2", None), ("0,0,0,0", Some(1)), ("0,0,0,0,0", None)]
+        {
+            let message = look(&[voxel], frame).unwrap_err().to_string();
+            assert!(message.contains(&voxel.replace(',', ", ")), "{message}");
+        }
+        let message = look(&[], Some(2)).unwrap_err().to_string();
+        assert!(message.contains("frame is 2"), "{message}");
+        assert!("1".parse::<VoxelIndex>().is_err() && "a,b".parse::<VoxelIndex>().is_err());
+    }
+
+    #[test]
+    fn the_table_is_readable() {
+        let table = look(&["1,0,0"], None).unwrap().table();
+        assert!(table.contains("spacing     1 x 2 x 3 mm") && table.contains("voxel       [1,0,0] = -0.5"), "{table}");
+        assert_eq!(
+            [number(0.1), number(1234.567_89), number(-0.0), number(1e12)],
+            ["0.1", "1234.568", "0", "1.000000e12"]
+        );
+    }
+}

@@ -1,0 +1,307 @@
+//! Reading a file: which files, how many bytes, what they mean.
+
+use std::path::{Path, PathBuf};
+
+use super::decode::{Wanted, decode};
+use super::extension;
+use super::geometry::Forms;
+use super::header::{Header, V1_LEN, V2_LEN, further_bytes};
+use super::source::{Rest, Source};
+use crate::volume::{Extension, Frames, Grid, ReadOptions, Scale, SourceHeader, Volume};
+use crate::{Error, ErrorKind, Result};
+
+/// Extensions beyond this many bytes in all are passed over.
+const EXTENSIONS_LIMIT: u64 = 16 << 20;
+
+/// Reads a volume; looks at the header and the file's structure, not at what the values are.
+pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volume> {
+    let mut warnings = Vec::new();
+    let pair = pair_of(path)?;
+    let header_path = pair.as_ref().map_or(path, |p| p.header.as_path());
+    let mut source = open(header_path, &mut warnings)?;
+    let header = read_header(header_path, &mut source, &mut warnings)?;
+    if header.single != pair.is_none() {
+        return Err(wrong_magic(header_path, &header));
+    }
+
+    let (mut gzip, mut image_path) = (source.is_gzip(), header_path);
+    let extensions;
+    let offset;
+    if let Some(pair) = &pair {
+        offset = checked_offset(header_path, header.vox_offset, 0, &mut warnings)?;
+        extensions = rest_of_header(&header, &mut source, &mut warnings)?;
+        image_path = &pair.image;
+        source = open(image_path, &mut warnings)?;
+        gzip |= source.is_gzip();
+        refuse_short(&header, &source, image_path, offset)?;
+        source.skip(offset)?;
+    } else {
+        let first = if header.version == 2 { V2_LEN } else { V1_LEN } as u64 + 4;
+        offset = checked_offset(header_path, header.vox_offset, first, &mut warnings)?;
+        refuse_short(&header, &source, image_path, offset)?;
+        extensions = between(&header, &mut source, offset - first + 4, &mut warnings)?;
+    }
+
+    let layout = Layout::of(&header, header_path, options)?;
+    let data = layout.read(&header, &mut source, image_path, options, &mut warnings)?;
+    let (world_from_voxel, oriented) =
+        Forms::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
+    let source_header = SourceHeader {
+        format: format_name(&header, gzip),
+        dims: layout.dims,
+        qform_code: header.qform_code,
+        sform_code: header.sform_code,
+        quatern: header.quatern,
+        srow: header.srow,
+        pixdim: header.pixdim,
+        xyzt_units: header.xyzt_units,
+        extensions,
+    };
+    Ok(Volume {
+        grid: Grid { shape: layout.shape, world_from_voxel, oriented },
+        data,
+        scale: Scale { slope: header.slope, inter: header.inter },
+        file_frames: layout.frames,
+        warnings,
+        header: Some(Box::new(source_header)),
+    })
+}
+
+/// The two files of a pair.
+struct Pair {
+    header: PathBuf,
+    image: PathBuf,
+}
+
+/// The pair that a name belongs to, or `None` for a single file. Either half may be gzipped, and either may be named.
+fn pair_of(path: &Path) -> Result<Option<Pair>> {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    let (stem_len, gz) = match lower.strip_suffix(".gz") {
+        Some(inner) => (inner.len(), &name[inner.len()..]),
+        None => (lower.len(), ""),
+    };
+    let is_header = lower[..stem_len].ends_with(".hdr");
+    if !is_header && !lower[..stem_len].ends_with(".img") {
+        return Ok(None);
+    }
+    // Names that are not UTF-8 cannot be taken apart here without losing bytes.
+    if path.file_name().and_then(|n| n.to_str()).is_none() {
+        return Err(Error::file(path, "the name of a pair must be UTF-8"));
+    }
+    let (base, upper) =
+        (&name[..stem_len - 4], name[stem_len - 3..stem_len] == *"HDR" || name[stem_len - 3..stem_len] == *"IMG");
+    let other = match (is_header, upper) {
+        (true, false) => ".img",
+        (true, true) => ".IMG",
+        (false, false) => ".hdr",
+        (false, true) => ".HDR",
+    };
+    let candidates = [format!("{base}{other}{gz}"), format!("{base}{other}{}", if gz.is_empty() { ".gz" } else { "" })];
+    let Some(partner) = candidates.iter().map(|c| path.with_file_name(c)).find(|p| p.exists()) else {
+        // The header alone may still tell that it is no NIfTI at all; that is the better message.
+        if is_header {
+            read_header(path, &mut Source::open(path)?, &mut Vec::new())?;
+        }
+        let half = if is_header { "image" } else { "header" };
+        return Err(Error::file(path, format!("its {half} file {} is missing", candidates[0])));
+    };
+    Ok(Some(if is_header {
+        Pair { header: path.to_path_buf(), image: partner }
+    } else {
+        Pair { header: partner, image: path.to_path_buf() }
+    }))
+}
+
+fn open(path: &Path, warnings: &mut Vec<String>) -> Result<Source> {
+    let source = Source::open(path)?;
+    let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+    match (named, source.is_gzip()) {
+        (true, false) => warnings.push("the name says gzip, but the file is not compressed".to_owned()),
+        (false, true) => warnings.push("the name does not say so, but the file is gzipped".to_owned()),
+        _ => {}
+    }
+    Ok(source)
+}
+
+fn read_header(path: &Path, source: &mut Source, warnings: &mut Vec<String>) -> Result<Header> {
+    let mut bytes = vec![0; V1_LEN];
+    let got = source.read_full(&mut bytes)?;
+    bytes.truncate(got);
+    let further = further_bytes(&bytes);
+    if further > 0 && got == V1_LEN {
+        bytes.resize(V1_LEN + further, 0);
+        let more = source.read_full(&mut bytes[V1_LEN..])?;
+        bytes.truncate(V1_LEN + more);
+    }
+    let start = warnings.len();
+    let result = Header::parse(path, &bytes, warnings);
+    // A plain text or DICOM file that is merely named .gz: the one message is about what it is.
+    if result.is_err() {
+        warnings.truncate(start);
+    }
+    result
+}
+
+fn wrong_magic(path: &Path, header: &Header) -> Error {
+    let (value, why) = if header.single {
+        ("n+", "says that the voxels are in this file, but the name is one of a pair's")
+    } else {
+        ("ni", "says that the voxels are in an image file of their own, but the name is not a pair's (.hdr, .img)")
+    };
+    Error::field(path, "magic", format!("{value}{}", header.version), why)
+}
+
+/// Where the voxels start: at least `first`.
+fn checked_offset(path: &Path, stored: f64, first: u64, warnings: &mut Vec<String>) -> Result<u64> {
+    if !stored.is_finite() || stored < 0.0 || stored > (1_u64 << 53) as f64 {
+        return Err(Error::field(path, "vox_offset", stored, "no position in a file"));
+    }
+    let whole = stored.floor();
+    if whole != stored {
+        warnings.push(format!("vox_offset is {stored}: taken as {whole}"));
+    }
+    if (whole as u64) < first {
+        warnings.push(format!("vox_offset is {stored}: inside the header, taken as {first}"));
+    }
+    Ok((whole as u64).max(first))
+}
+
+/// Refuses a header whose voxels cannot all be in the file, before anything is allocated for them.
+fn refuse_short(header: &Header, source: &Source, path: &Path, offset: u64) -> Result<()> {
+    if offset > source.at_most() {
+        let why = format!("the file has {} bytes", source.file_len());
+        return Err(Error::field(path, "vox_offset", offset, why));
+    }
+    let voxels = header.dims.iter().try_fold(1_u64, |n, &d| n.checked_mul(d));
+    let needed = voxels.and_then(|n| n.checked_mul(header.voxel_bytes())).and_then(|n| n.checked_add(offset));
+    if needed.is_some_and(|n| n <= source.at_most()) {
+        return Ok(());
+    }
+    let promised = needed.map_or_else(|| "more bytes than can be counted".to_owned(), |n| format!("{n} bytes"));
+    let held = match source.is_gzip() {
+        true => format!("{} compressed bytes hold at most {}", source.file_len(), source.at_most()),
+        false => format!("it has {}", source.file_len()),
+    };
+    Err(Error::file(
+        path,
+        format!("its header (dim {:?}) promises {promised}, {held}: the file is cut or the header wrong", header.dims),
+    ))
+}
+
+/// The four flag bytes and the extensions between the header and the voxels of a single file.
+fn between(header: &Header, source: &mut Source, bytes: u64, warnings: &mut Vec<String>) -> Result<Vec<Extension>> {
+    if bytes > EXTENSIONS_LIMIT {
+        warnings.push(format!("{bytes} bytes of extensions: passed over"));
+        source.skip(bytes)?;
+        return Ok(Vec::new());
+    }
+    let mut region = vec![0; bytes as usize];
+    let got = source.read_full(&mut region)?;
+    region.truncate(got);
+    Ok(flagged(&region, header.big_endian, warnings))
+}
+
+/// The same after the header of a pair: to the end of the file.
+fn rest_of_header(header: &Header, source: &mut Source, warnings: &mut Vec<String>) -> Result<Vec<Extension>> {
+    let mut region = vec![0; EXTENSIONS_LIMIT.min(source.at_most()) as usize];
+    let got = source.read_full(&mut region)?;
+    region.truncate(got);
+    match source.finish()? {
+        Rest::Nothing => {}
+        _ => warnings.push("the header file is followed by further bytes: ignored".to_owned()),
+    }
+    Ok(flagged(&region, header.big_endian, warnings))
+}
+
+fn flagged(region: &[u8], big_endian: bool, warnings: &mut Vec<String>) -> Vec<Extension> {
+    let Some((flag, blocks)) = region.split_first_chunk::<4>() else { return Vec::new() };
+    if flag[0] == 0 {
+        return Vec::new();
+    }
+    let (found, odd) = extension::parse(blocks, big_endian);
+    warnings.extend(odd);
+    found
+}
+
+/// How the voxels lie in the file.
+struct Layout {
+    /// The file's dimensions (of a CIFTI matrix, those of the matrix).
+    dims: Vec<usize>,
+    /// The first three, 1 where there are fewer.
+    shape: [usize; 3],
+    /// All further dimensions together.
+    frames: usize,
+}
+
+impl Layout {
+    /// Checks the frames asked for and the memory they need. The number of bytes in the file is known to be countable.
+    fn of(header: &Header, path: &Path, options: &ReadOptions) -> Result<Self> {
+        let used = if header.is_cifti() { &header.dims[4..] } else { &header.dims[..] };
+        let dims: Vec<usize> = used.iter().map(|&d| d as usize).collect();
+        let shape: [usize; 3] = std::array::from_fn(|a| dims.get(a).copied().unwrap_or(1));
+        let frames: usize = dims.iter().skip(3).product();
+        let kept = match options.frames {
+            Frames::All => frames,
+            Frames::One(n) if n < frames => 1,
+            Frames::One(n) => {
+                return Err(Error::field(path, "frame", n, format!("the file has {frames}, counted from 0")));
+            }
+        };
+        let bytes = shape.iter().product::<usize>() as u64 * kept as u64 * header.voxel_bytes();
+        if bytes > options.memory_budget {
+            let what = format!("{} ({dims:?} voxels of {} bytes)", path.display(), header.voxel_bytes());
+            let (needed_mib, allowed_mib) = (bytes.div_ceil(1 << 20), options.memory_budget >> 20);
+            return Err(ErrorKind::Memory { what, needed_mib, allowed_mib }.into());
+        }
+        Ok(Self { dims, shape, frames })
+    }
+
+    fn read(
+        &self,
+        header: &Header,
+        source: &mut Source,
+        path: &Path,
+        options: &ReadOptions,
+        warnings: &mut Vec<String>,
+    ) -> Result<crate::volume::VoxelData> {
+        if header.is_cifti() {
+            warnings.push("a CIFTI-2 matrix, not a volume: rows and columns have no position".to_owned());
+        }
+        let voxels: usize = self.shape.iter().product();
+        let frame_bytes = voxels as u64 * header.voxel_bytes();
+        let (before, kept) = match options.frames {
+            Frames::All => (0, self.frames),
+            Frames::One(n) => (n, 1),
+        };
+        source.skip(before as u64 * frame_bytes)?;
+        let wanted = Wanted {
+            datatype: header.datatype,
+            big_endian: header.big_endian,
+            count: voxels * kept,
+            certain: !source.is_gzip(),
+        };
+        let data = decode(source, path, &wanted)?;
+        let after = (self.frames - before - kept) as u64 * frame_bytes;
+        if source.skip(after)? < after {
+            let why = format!("ends before the last of the {} frames that its header promises", self.frames);
+            return Err(Error::file(path, why));
+        }
+        match source.finish()? {
+            Rest::Nothing => {}
+            Rest::Bytes(n) => warnings.push(format!("{n} bytes follow the voxels: ignored")),
+            Rest::Garbage => warnings.push("bytes that are not gzip follow the compressed voxels: ignored".to_owned()),
+            Rest::TooLong => warnings.push(
+                "far more follows the voxels than the header promises: not read, so the checksum is not checked"
+                    .to_owned(),
+            ),
+        }
+        Ok(data)
+    }
+}
+
+fn format_name(header: &Header, gzip: bool) -> String {
+    let pair = if header.single { "" } else { " pair" };
+    let gzip = if gzip { " gzip" } else { "" };
+    format!("nifti-{}{pair}{gzip}", header.version)
+}

@@ -1,0 +1,240 @@
+//! The bytes of a file, gunzipped if they are gzipped.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::GzDecoder;
+
+use crate::{Error, Result};
+
+/// Deflate cannot expand by more than this.
+const DEFLATE_LIMIT: u64 = 1032;
+/// A gzipped file may hold this much after its voxels and still be read to its checksum.
+const EXCESS_LIMIT: u64 = 256 << 20;
+
+/// A file open for reading, whatever its name says decompressed if its first bytes are gzip's.
+pub(super) struct Source {
+    path: PathBuf,
+    file_len: u64,
+    position: u64,
+    stream: Stream,
+}
+
+enum Stream {
+    Plain(BufReader<File>),
+    Gzip(Members),
+}
+
+/// What lay behind the voxels.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    Nothing,
+    /// So many further bytes.
+    Bytes(u64),
+    /// More than is read just to reach the checksum.
+    TooLong,
+    /// Bytes after the gzip stream that are no gzip.
+    Garbage,
+}
+
+impl Source {
+    pub fn open(path: &Path) -> Result<Self> {
+        let meta = std::fs::metadata(path).map_err(Error::io("read", path))?;
+        if !meta.is_file() {
+            return Err(Error::file(path, "is not a regular file"));
+        }
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let mut reader = BufReader::with_capacity(1 << 17, file);
+        let gzip = reader.fill_buf().map_err(Error::io("read", path))?.starts_with(&[0x1f, 0x8b]);
+        let stream = if gzip { Stream::Gzip(Members::new(reader)) } else { Stream::Plain(reader) };
+        Ok(Self { path: path.to_path_buf(), file_len: meta.len(), position: 0, stream })
+    }
+
+    pub fn is_gzip(&self) -> bool {
+        matches!(self.stream, Stream::Gzip(_))
+    }
+
+    /// Bytes of the file as stored.
+    pub fn file_len(&self) -> u64 {
+        self.file_len
+    }
+
+    /// The most bytes that this file can hold once decompressed.
+    pub fn at_most(&self) -> u64 {
+        if self.is_gzip() { self.file_len.saturating_mul(DEFLATE_LIMIT) } else { self.file_len }
+    }
+
+    /// Fills the buffer as far as the file goes.
+    pub fn read_full(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let got = match &mut self.stream {
+                Stream::Plain(reader) => reader.read(&mut buffer[filled..]),
+                Stream::Gzip(members) => members.read(&mut buffer[filled..]),
+            };
+            match got {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(self.failure(e)),
+            }
+        }
+        self.position += filled as u64;
+        Ok(filled)
+    }
+
+    fn failure(&self, e: io::Error) -> Error {
+        if !self.is_gzip() || e.raw_os_error().is_some() {
+            return Error::io("read", &self.path)(e);
+        }
+        let why = match e.kind() {
+            io::ErrorKind::UnexpectedEof => "the gzip stream ends early: the file is cut".to_owned(),
+            _ => format!("the gzip stream is damaged: {e}"),
+        };
+        Error::file(&self.path, why)
+    }
+
+    /// Passes over bytes; says how many there were.
+    pub fn skip(&mut self, bytes: u64) -> Result<u64> {
+        if let Stream::Plain(reader) = &mut self.stream {
+            let step = bytes.min(self.file_len.saturating_sub(self.position));
+            reader.seek(SeekFrom::Start(self.position + step)).map_err(Error::io("read", &self.path))?;
+            self.position += step;
+            return Ok(step);
+        }
+        let mut scratch = vec![0; 1 << 16];
+        let mut left = bytes;
+        while left > 0 {
+            let want = left.min(scratch.len() as u64) as usize;
+            match self.read_full(&mut scratch[..want])? {
+                0 => break,
+                n => left -= n as u64,
+            }
+        }
+        Ok(bytes - left)
+    }
+
+    /// Looks at what follows the voxels. A gzipped file is read to its trailer, so that its checksum is checked.
+    pub fn finish(&mut self) -> Result<Rest> {
+        if !self.is_gzip() {
+            return Ok(match self.file_len.saturating_sub(self.position) {
+                0 => Rest::Nothing,
+                n => Rest::Bytes(n),
+            });
+        }
+        let rest = self.skip(EXCESS_LIMIT + 1)?;
+        if rest > EXCESS_LIMIT {
+            return Ok(Rest::TooLong);
+        }
+        Ok(match &self.stream {
+            Stream::Gzip(members) if members.garbage => Rest::Garbage,
+            _ if rest > 0 => Rest::Bytes(rest),
+            _ => Rest::Nothing,
+        })
+    }
+}
+
+/// The members of a gzip file one after the other, each checked against its checksum and length.
+///
+/// Zeros between and after members are padding (as gzip has it); anything else that is no member ends the stream.
+struct Members {
+    current: Option<GzDecoder<BufReader<File>>>,
+    garbage: bool,
+}
+
+impl Members {
+    fn new(reader: BufReader<File>) -> Self {
+        Self { current: Some(GzDecoder::new(reader)), garbage: false }
+    }
+}
+
+impl Read for Members {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A loop, not recursion: a file may begin with any number of empty members.
+        while let Some(decoder) = &mut self.current {
+            let got = decoder.read(buffer)?;
+            if got > 0 || buffer.is_empty() {
+                return Ok(got);
+            }
+            let Some(mut reader) = self.current.take().map(GzDecoder::into_inner) else { break };
+            loop {
+                let next = reader.fill_buf()?;
+                match next.first() {
+                    None => return Ok(0),
+                    Some(0) => {
+                        let zeros = next.iter().take_while(|&&b| b == 0).count();
+                        reader.consume(zeros);
+                    }
+                    Some(0x1f) => {
+                        self.current = Some(GzDecoder::new(reader));
+                        break;
+                    }
+                    Some(_) => {
+                        self.garbage = true;
+                        return Ok(0);
+                    }
+                }
+            }
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write;
+
+    fn member(content: &[u8]) -> Vec<u8> {
+        let mut e = GzEncoder::new(Vec::new(), Compression::fast());
+        e.write_all(content).unwrap();
+        e.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8], take: usize) -> Result<(Vec<u8>, Rest)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        std::fs::write(&path, bytes).unwrap();
+        let mut source = Source::open(&path)?;
+        let mut out = vec![0; take];
+        let n = source.read_full(&mut out)?;
+        out.truncate(n);
+        Ok((out, source.finish()?))
+    }
+
+    #[test]
+    fn members_padding_and_garbage() {
+        let two = [member(b"abc"), member(b""), member(b"def")].concat();
+        assert_eq!(read(&two, 6).unwrap(), (b"abcdef".to_vec(), Rest::Nothing));
+        assert_eq!(read(&two, 4).unwrap(), (b"abcd".to_vec(), Rest::Bytes(2)));
+        let padded = [two.clone(), vec![0; 1000]].concat();
+        assert_eq!(read(&padded, 6).unwrap(), (b"abcdef".to_vec(), Rest::Nothing));
+        let more = [two, b"trailing".to_vec()].concat();
+        assert_eq!(read(&more, 6).unwrap(), (b"abcdef".to_vec(), Rest::Garbage));
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_noticed_or_harmless() {
+        let good = member(b"the quick brown fox jumps over the lazy dog");
+        for end in 2..good.len() {
+            assert!(read(&good[..end], 43).is_err(), "cut at {end}");
+        }
+        for at in 10..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 4;
+            // The bits that fill up the last byte of the stream mean nothing.
+            if let Ok((content, _)) = read(&bad, 43) {
+                assert_eq!((at, content), (good.len() - 9, b"the quick brown fox jumps over the lazy dog".to_vec()));
+            }
+        }
+    }
+
+    #[test]
+    fn plain_bytes_stay_as_they_are() {
+        assert_eq!(read(b"abcdef", 4).unwrap(), (b"abcd".to_vec(), Rest::Bytes(2)));
+        assert_eq!(read(b"", 4).unwrap(), (Vec::new(), Rest::Nothing));
+    }
+}

@@ -1,0 +1,269 @@
+//! Writing volumes and masks on exactly the grid they came from.
+
+use std::io::Write;
+use std::path::Path;
+
+use flate2::{Compression, GzBuilder};
+use nifti::NiftiHeader;
+
+use super::geometry::{Forms, forms_of};
+use crate::run::atomic::write_atomic;
+use crate::volume::data::for_each_type;
+use crate::volume::{Grid, LabelData, LabelVolume, Relation, Scale, Volume, VoxelData};
+use crate::{Error, ErrorKind, Result};
+
+/// `NIFTI_INTENT_LABEL`.
+const INTENT_LABEL: i16 = 1002;
+/// The largest dimension of a NIfTI-1 file.
+const V1_DIM: usize = 32767;
+
+/// Writes a mask on the grid of the image it belongs to: same shape, forms, codes, units and voxel sizes, the smallest
+/// integer type that fits, intent "label". Returns the SHA-256 of the file.
+///
+/// The name decides: `.nii` or `.nii.gz`. NIfTI-1, or NIfTI-2 where a dimension or the source's 64-bit geometry needs it.
+/// No text and no extension of the source is written.
+///
+/// # Errors
+/// If the mask does not lie on the image's grid, the name is another, or the file cannot be written.
+pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
+    if labels.grid.relation(&like.grid) != Relation::Same {
+        let what = format!("mask to be written as {}", path.display());
+        let (left, right) = (labels.grid.describe(), like.grid.describe());
+        return Err(ErrorKind::Geometry { what, left, right }.into());
+    }
+    let data = match &labels.data {
+        LabelData::U8(v) => VoxelData::U8(v.clone()),
+        LabelData::U16(v) if v.iter().all(|&l| l <= 255) => VoxelData::U8(v.iter().map(|&l| l as u8).collect()),
+        LabelData::U16(v) => VoxelData::U16(v.clone()),
+    };
+    let content = Content { data: &data, scale: Scale::IDENTITY, intent: INTENT_LABEL };
+    write(path, &content, like)
+}
+
+/// Writes values (one a voxel, file order) as 32-bit floats on the grid of an image. Returns the SHA-256 of the file.
+///
+/// # Errors
+/// As [`write_label`].
+pub fn write_f32(path: &Path, values: &[f32], like: &Volume) -> Result<String> {
+    if values.len() != like.grid.len() {
+        let why = format!("the grid of {} has {} voxels", path.display(), like.grid.len());
+        return Err(Error::config("values", values.len(), why));
+    }
+    let content = Content { data: &VoxelData::F32(values.to_vec()), scale: Scale::IDENTITY, intent: 0 };
+    write(path, &content, like)
+}
+
+/// Writes a volume in its own type with its own scaling, on its own grid. Returns the SHA-256 of the file.
+///
+/// # Errors
+/// As [`write_label`].
+pub fn write_volume(path: &Path, volume: &Volume) -> Result<String> {
+    write(path, &Content { data: &volume.data, scale: volume.scale, intent: 0 }, volume)
+}
+
+struct Content<'a> {
+    data: &'a VoxelData,
+    scale: Scale,
+    intent: i16,
+}
+
+fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let gzip = name.ends_with(".nii.gz");
+    if !gzip && !name.ends_with(".nii") {
+        return Err(Error::file(path, "volumes are written as .nii or .nii.gz"));
+    }
+    let header = header_bytes(path, content, like)?;
+    let bytes = if gzip {
+        // No time and no name in the gzip header: the same mask gives the same file.
+        let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
+        encoder.write_all(&header).map_err(Error::io("compress", path))?;
+        voxels(content.data, |piece| encoder.write_all(piece)).map_err(Error::io("compress", path))?;
+        encoder.finish().map_err(Error::io("compress", path))?
+    } else {
+        let mut bytes = header;
+        bytes.reserve_exact(content.data.len() * content.data.bytes_per_voxel());
+        voxels(content.data, |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })
+        .map_err(Error::io("write", path))?;
+        bytes
+    };
+    write_atomic(path, &bytes)
+}
+
+/// Hands out the voxels as little-endian bytes, a piece at a time.
+fn voxels(data: &VoxelData, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
+    let mut piece = Vec::with_capacity(1 << 17);
+    for_each_type!(
+        data,
+        v => for values in v.chunks(1 << 14) {
+            piece.clear();
+            values.iter().for_each(|x| piece.extend_from_slice(&x.to_le_bytes()));
+            sink(&piece)?;
+        },
+        c => sink(c.as_flattened())?
+    );
+    Ok(())
+}
+
+/// The header with its four flag bytes, as long as the voxels' offset.
+fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Result<Vec<u8>> {
+    let grid = &like.grid;
+    let frames = content.data.len().checked_div(grid.len()).unwrap_or(0);
+    let dims: Vec<usize> = if frames > 1 { [&grid.shape[..], &[frames]].concat() } else { grid.shape.to_vec() };
+    let (forms, exact) = forms_for(path, grid, like);
+    if dims.iter().all(|&d| d <= V1_DIM) && (!exact || fits_v1(&forms, content.scale)) {
+        Ok(v1_bytes(&dims, content, &forms))
+    } else {
+        Ok(v2_bytes(&dims, content, &forms))
+    }
+}
+
+/// The source's own forms if they put the grid where it is, and true: they are to be kept to the bit. Otherwise forms made
+/// from the grid, which may be rounded to 32 bits.
+fn forms_for(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
+    let Some(source) = &like.header else { return (forms_of(grid), false) };
+    let mut pixdim = source.pixdim;
+    pixdim[4..].fill(1.0);
+    let kept = Forms {
+        qform_code: source.qform_code,
+        sform_code: source.sform_code,
+        quatern: source.quatern,
+        srow: source.srow,
+        pixdim,
+        xyzt_units: source.xyzt_units,
+    };
+    let dims = grid.shape.map(|n| n as u64);
+    match kept.world_from_voxel(path, &dims, &mut Vec::new()) {
+        Ok((world_from_voxel, oriented))
+            if oriented == grid.oriented
+                && (Grid { shape: grid.shape, world_from_voxel, oriented }).relation(grid) == Relation::Same =>
+        {
+            (kept, true)
+        }
+        _ => (forms_of(grid), false),
+    }
+}
+
+/// Whether NIfTI-1's 32-bit floats and 16-bit codes hold all of this exactly.
+fn fits_v1(forms: &Forms, scale: Scale) -> bool {
+    let fits = |v: &f64| v.is_nan() || f64::from(*v as f32) == *v;
+    let floats = forms.srow.iter().flatten().chain(&forms.quatern).chain(&forms.pixdim);
+    let codes = [forms.qform_code, forms.sform_code].iter().all(|&c| i16::try_from(c).is_ok());
+    let scaling = [scale.slope, scale.inter];
+    codes && u8::try_from(forms.xyzt_units).is_ok() && floats.chain(&scaling).all(fits)
+}
+
+/// `datatype` of the stored type.
+fn datatype(data: &VoxelData) -> i16 {
+    match data {
+        VoxelData::U8(_) => 2,
+        VoxelData::I16(_) => 4,
+        VoxelData::I32(_) => 8,
+        VoxelData::F32(_) => 16,
+        VoxelData::F64(_) => 64,
+        VoxelData::Rgb(_) => 128,
+        VoxelData::I8(_) => 256,
+        VoxelData::U16(_) => 512,
+        VoxelData::U32(_) => 768,
+        VoxelData::I64(_) => 1024,
+        VoxelData::U64(_) => 1280,
+        VoxelData::Rgba(_) => 2304,
+    }
+}
+
+/// Little-endian fields one after the other.
+#[derive(Default)]
+struct Out(Vec<u8>);
+
+impl Out {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+    fn i16(&mut self, values: &[i16]) -> &mut Self {
+        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self
+    }
+    fn i32(&mut self, values: &[i32]) -> &mut Self {
+        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self
+    }
+    fn i64(&mut self, values: &[i64]) -> &mut Self {
+        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self
+    }
+    fn f32(&mut self, values: &[f32]) -> &mut Self {
+        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self
+    }
+    fn f64(&mut self, values: &[f64]) -> &mut Self {
+        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self
+    }
+}
+
+fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
+    let row = |r: usize| forms.srow[r].map(|v| v as f32);
+    let mut h = NiftiHeader {
+        dim: [1; 8],
+        intent_code: content.intent,
+        datatype: datatype(content.data),
+        bitpix: content.data.bytes_per_voxel() as i16 * 8,
+        pixdim: forms.pixdim.map(|v| v as f32),
+        scl_slope: content.scale.slope as f32,
+        scl_inter: content.scale.inter as f32,
+        xyzt_units: forms.xyzt_units as u8,
+        qform_code: forms.qform_code as i16,
+        sform_code: forms.sform_code as i16,
+        srow_x: row(0),
+        srow_y: row(1),
+        srow_z: row(2),
+        magic: *b"n+1\0",
+        ..NiftiHeader::default()
+    };
+    h.dim[0] = dims.len() as u16;
+    h.dim[1..=dims.len()].iter_mut().zip(dims).for_each(|(to, &d)| *to = d as u16);
+    let mut out = Out::default();
+    out.i32(&[h.sizeof_hdr]).bytes(&h.data_type).bytes(&h.db_name).i32(&[h.extents]).i16(&[h.session_error]);
+    out.bytes(&[b'r', h.dim_info]).i16(&h.dim.map(u16::cast_signed)).f32(&[0.0; 3]);
+    out.i16(&[h.intent_code, h.datatype, h.bitpix, h.slice_start]).f32(&h.pixdim);
+    out.f32(&[h.vox_offset, h.scl_slope, h.scl_inter]).i16(&[h.slice_end]).bytes(&[h.slice_code, h.xyzt_units]);
+    out.f32(&[h.cal_max, h.cal_min, h.slice_duration, h.toffset]).i32(&[h.glmax, h.glmin]);
+    out.bytes(&h.descrip).bytes(&h.aux_file).i16(&[h.qform_code, h.sform_code]);
+    out.f32(&forms.quatern.map(|v| v as f32)).f32(&h.srow_x).f32(&h.srow_y).f32(&h.srow_z);
+    out.bytes(&h.intent_name).bytes(&h.magic).bytes(&[0; 4]);
+    out.0
+}
+
+fn v2_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
+    let mut dim = [1_i64; 8];
+    dim[0] = dims.len() as i64;
+    dim[1..=dims.len()].iter_mut().zip(dims).for_each(|(to, &d)| *to = d as i64);
+    let mut out = Out::default();
+    out.i32(&[540]).bytes(b"n+2\0\r\n\x1a\n");
+    out.i16(&[datatype(content.data), content.data.bytes_per_voxel() as i16 * 8]).i64(&dim);
+    out.f64(&[0.0; 3]).f64(&forms.pixdim).i64(&[544]).f64(&[content.scale.slope, content.scale.inter]);
+    out.f64(&[0.0; 4]).i64(&[0; 2]).bytes(&[0; 80 + 24]).i32(&[forms.qform_code, forms.sform_code]);
+    out.f64(&forms.quatern).f64(&forms.srow[0]).f64(&forms.srow[1]).f64(&forms.srow[2]);
+    out.i32(&[0, forms.xyzt_units, i32::from(content.intent)]).bytes(&[0; 16 + 1 + 15]).bytes(&[0; 4]);
+    out.0
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_have_their_lengths() {
+        let grid = Grid::new([2, 1, 1], glam::DAffine3::IDENTITY);
+        let volume = Volume::from_f32(grid, vec![1.0, 2.0]);
+        let content = Content { data: &volume.data, scale: volume.scale, intent: 0 };
+        let forms = forms_of(&volume.grid);
+        assert_eq!(v1_bytes(&[2, 1, 1], &content, &forms).len(), 352);
+        assert_eq!(v2_bytes(&[2, 1, 1], &content, &forms).len(), 544);
+    }
+}

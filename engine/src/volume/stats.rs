@@ -1,0 +1,141 @@
+//! Summary numbers of a volume, the same bits whatever the number of threads.
+
+use rayon::prelude::*;
+
+use super::data::for_each_type;
+use super::{Scale, VoxelData};
+
+/// Summary of the finite values of a volume.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stats {
+    /// Smallest finite value; `None` if there is none.
+    pub min: Option<f64>,
+    /// Largest finite value.
+    pub max: Option<f64>,
+    /// Mean of the finite values.
+    pub mean: Option<f64>,
+    /// How many values are NaN or infinite.
+    pub nonfinite: u64,
+}
+
+/// Sums are taken over pieces of this length and then in order, so that they do not depend on the threads.
+const PIECE: usize = 1 << 16;
+
+/// What one piece contributes.
+#[derive(Clone, Copy)]
+struct Partial {
+    min: f64,
+    max: f64,
+    sum: f64,
+    finite: u64,
+}
+
+/// A numeric voxel type.
+pub(super) trait Number: Copy + Send + Sync {
+    /// Summary of a piece of at most [`PIECE`] values.
+    fn partial(piece: &[Self]) -> (f64, f64, f64, u64);
+}
+
+macro_rules! integers {
+    ($($t:ty => $sum:ty),*) => {$(
+        impl Number for $t {
+            fn partial(piece: &[Self]) -> (f64, f64, f64, u64) {
+                let min = piece.iter().copied().min().unwrap_or_default();
+                let max = piece.iter().copied().max().unwrap_or_default();
+                let sum: $sum = piece.iter().map(|&x| x as $sum).sum();
+                (min as f64, max as f64, sum as f64, piece.len() as u64)
+            }
+        }
+    )*};
+}
+integers!(u8 => i64, i8 => i64, u16 => i64, i16 => i64, u32 => i64, i32 => i64, u64 => i128, i64 => i128);
+
+macro_rules! floats {
+    ($($t:ty),*) => {$(
+        impl Number for $t {
+            fn partial(piece: &[Self]) -> (f64, f64, f64, u64) {
+                let (mut min, mut max, mut sum, mut finite) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0);
+                for x in piece.iter().map(|&x| f64::from(x)).filter(|x| x.is_finite()) {
+                    min = min.min(x);
+                    max = max.max(x);
+                    sum += x;
+                    finite += 1;
+                }
+                (min, max, sum, finite)
+            }
+        }
+    )*};
+}
+floats!(f32, f64);
+
+fn summarise<T: Number>(values: &[T]) -> Partial {
+    let pieces: Vec<_> = values.par_chunks(PIECE).map(T::partial).collect();
+    let start = Partial { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, finite: 0 };
+    pieces.iter().fold(start, |all, &(min, max, sum, finite)| Partial {
+        min: all.min.min(min),
+        max: all.max.max(max),
+        sum: all.sum + sum,
+        finite: all.finite + finite,
+    })
+}
+
+/// Summary of all voxels, scaled; `None` for colours.
+pub(super) fn stats(data: &VoxelData, scale: Scale) -> Option<Stats> {
+    let part: Partial = for_each_type!(data, v => summarise(v), _c => return None);
+    let nonfinite = data.len() as u64 - part.finite;
+    if part.finite == 0 {
+        return Some(Stats { min: None, max: None, mean: None, nonfinite });
+    }
+    let (a, b) = (scale.apply(part.min), scale.apply(part.max));
+    // Values near the largest f64 overflow in the sum: then there is no mean to give.
+    let mean = Some(scale.apply(part.sum / part.finite as f64)).filter(|m| m.is_finite());
+    Some(Stats { min: Some(a.min(b)), max: Some(a.max(b)), mean, nonfinite })
+}
+
+/// The `q`-th percentile (0 to 100) with linear interpolation between neighbours, as numpy's default.
+/// Values must be finite; their order is changed. `None` if there are none.
+pub fn percentile(values: &mut [f32], q: f64) -> Option<f32> {
+    let last = values.len().checked_sub(1)?;
+    let at = (q.clamp(0.0, 100.0) / 100.0) * last as f64;
+    let (low, share) = (at.floor() as usize, at.fract());
+    let (_, &mut below, rest) = values.select_nth_unstable_by(low.min(last), f32::total_cmp);
+    if share == 0.0 {
+        return Some(below);
+    }
+    let above = rest.iter().copied().min_by(f32::total_cmp).unwrap_or(below);
+    Some((f64::from(below) + share * (f64::from(above) - f64::from(below))) as f32)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_skip_what_is_not_finite_and_follow_a_negative_slope() {
+        let data = VoxelData::F32(vec![1.0, f32::NAN, 3.0, f32::INFINITY, -2.0]);
+        let s = stats(&data, Scale { slope: -2.0, inter: 1.0 }).unwrap();
+        assert_eq!((s.min, s.max, s.nonfinite), (Some(-5.0), Some(5.0), 2));
+        assert!((s.mean.unwrap() - (1.0 - 4.0 / 3.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn stats_do_not_depend_on_the_number_of_threads() {
+        let data = VoxelData::F32((0..1_000_000).map(|i| (i as f32 * 0.37).sin() * 1e3).collect());
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| stats(&data, Scale::IDENTITY))
+        };
+        assert_eq!(run(1), run(3));
+    }
+
+    #[test]
+    fn percentile_interpolates_as_numpy() {
+        let mut v = vec![3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0];
+        // numpy.percentile([3,1,4,1,5,9,2,6], [0, 1, 37, 50, 99, 100])
+        for (q, expected) in [(0.0, 1.0), (1.0, 1.0), (37.0, 2.59), (50.0, 3.5), (99.0, 8.79), (100.0, 9.0)] {
+            assert!((percentile(&mut v, q).unwrap() - expected).abs() < 1e-5, "{q}");
+        }
+        assert_eq!(percentile(&mut [], 50.0), None);
+    }
+}
