@@ -40,7 +40,7 @@ pub struct Split {
 }
 
 /// A part of a [`Split`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// Training patients.
@@ -51,6 +51,21 @@ pub enum Part {
     Test,
     /// All of them.
     All,
+}
+
+impl std::str::FromStr for Part {
+    type Err = Error;
+
+    /// `train`, `val`, `test` or `all`.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "train" => Ok(Self::Train),
+            "val" => Ok(Self::Val),
+            "test" => Ok(Self::Test),
+            "all" => Ok(Self::All),
+            _ => Err(Error::config("subset", text, "expected train, val, test or all")),
+        }
+    }
 }
 
 /// How many of the training patients are labelled.
