@@ -5,8 +5,10 @@
 
 pub mod cohort;
 pub mod devices;
+pub mod evaluate;
 pub mod finetune;
 pub mod info;
+pub mod mask;
 pub mod pretrain;
 pub mod segment;
 mod progress;
@@ -37,6 +39,9 @@ enum Verb {
     /// What a folder of patients holds, and what is wrong with it.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
+    /// Show which patches of a slice are clustered as lesion and masked.
+    #[command(after_help = mask::EXAMPLES)]
+    Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
     Pretrain(pretrain::Args),
@@ -46,6 +51,9 @@ enum Verb {
     /// Segment scans with a fine-tuned network.
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
+    /// Compare masks with reference masks.
+    #[command(after_help = evaluate::EXAMPLES)]
+    Evaluate(evaluate::Args),
     /// Which devices can compute.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -62,6 +70,8 @@ pub fn run() -> ExitCode {
     let done = match cli.verb {
         Verb::Info(args) => info::run(args),
         Verb::Cohort(args) => cohort::run(args),
+        Verb::Mask(args) => mask::run(args),
+        Verb::Evaluate(args) => evaluate::run(args),
         Verb::Pretrain(args) => pretrain::run(args),
         Verb::Finetune(args) => finetune::run(args),
         Verb::Segment(args) => segment::run(args),

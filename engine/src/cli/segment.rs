@@ -123,7 +123,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             for (field, name) in result.probability.into_iter().zip(names) {
                 let suffix = if names.len() == 1 { "prob".to_string() } else { format!("prob_{name}") };
                 let path = args.out.join(format!("{}_{suffix}.nii.gz", scan.case));
-                write_volume(&path, &Volume::from_f32(source.grid.clone(), field)?, Some(source))?;
+                write_volume(&path, &Volume::from_f32(source.grid.clone(), field))?;
                 probability.push(path);
             }
         }
