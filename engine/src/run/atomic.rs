@@ -24,5 +24,6 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<String> {
     }
     written.map_err(Error::io("write", path))?;
     File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("write", folder))?;
-    Ok(Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect())
+    let digits: Vec<String> = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+    Ok(digits.concat())
 }
