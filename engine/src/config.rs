@@ -1,1 +1,463 @@
-//! config
+//! The configuration of a run: what `config.toml` holds, every default written out.
+
+mod preset;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::ClusterConfig;
+use crate::device::DeviceChoice;
+use crate::event::Stage;
+use crate::loss::{Attention, Consistency};
+use crate::masking::order::Order;
+use crate::masking::ratio::MaskRatio;
+use crate::masking::relabel::Anchor;
+use crate::model::UNetConfig;
+use crate::preprocess::{PreprocessConfig, Targets};
+use crate::{Error, ErrorKind, Result};
+
+pub use preset::{PRESETS, preset};
+
+/// Version of the format of `config.toml`.
+pub const VERSION: u32 = 1;
+
+/// Everything that decides a run. The same configuration on the same data gives the same result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Format version of this file.
+    pub version: u32,
+    /// Pre-training or fine-tuning.
+    pub stage: Stage,
+    /// The preset that the rest started from.
+    pub preset: String,
+    /// Seed of every random decision.
+    pub seed: u64,
+    /// Device that computes.
+    pub device: DeviceChoice,
+    /// Threads of the CPU; 0 takes all cores.
+    pub threads: usize,
+    /// The cohort.
+    pub data: DataConfig,
+    /// From scans to slices.
+    pub preprocess: PreprocessConfig,
+    /// The network.
+    pub network: UNetConfig,
+    /// Schedule and optimiser.
+    pub training: TrainingConfig,
+    /// Masking and its losses (pre-training).
+    pub method: MethodConfig,
+    /// Labels and augmentation (fine-tuning).
+    pub labels: LabelConfig,
+}
+
+/// Which data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// The cohort's folder.
+    pub cohort: PathBuf,
+    /// Modalities, one a channel.
+    pub modality: Vec<String>,
+    /// What labels are turned into.
+    pub targets: Targets,
+    /// MiB of slices that may stay in memory; more goes to a file.
+    pub memory_mib: u64,
+    /// Folder that keeps prepared cases between runs; empty for none.
+    pub cache: PathBuf,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            cohort: PathBuf::new(),
+            modality: Vec::new(),
+            targets: Targets::Binary,
+            memory_mib: 4096,
+            cache: PathBuf::new(),
+        }
+    }
+}
+
+/// How the learning rate goes over the training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// The same throughout.
+    #[default]
+    Constant,
+    /// Half a cosine from `lr` to 0.
+    Cosine,
+}
+
+impl Schedule {
+    /// The learning rate of step `step` (from 0) of `steps`.
+    pub fn rate(self, lr: f64, step: usize, steps: usize) -> f64 {
+        match self {
+            Self::Constant => lr,
+            Self::Cosine => {
+                let progress = step as f64 / steps.max(1) as f64;
+                lr * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            }
+        }
+    }
+}
+
+/// Schedule and optimiser (`AdamW`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Epochs; with `steps` above 0, as many as those steps need.
+    pub epochs: usize,
+    /// Steps in all; 0 leaves it to `epochs`.
+    pub steps: usize,
+    /// Slices a step.
+    pub batch: usize,
+    /// Learning rate.
+    pub lr: f64,
+    /// How it goes over the training.
+    pub schedule: Schedule,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Largest random shift of the training crop along each axis, in pixels: once per slice in pre-training, where the
+    /// patches must stay the same, anew for every sample in fine-tuning.
+    pub shift_px: usize,
+    /// Epochs between two checkpoints.
+    pub checkpoint_every: usize,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 800,
+            steps: 0,
+            batch: 36,
+            lr: 1e-4,
+            schedule: Schedule::Constant,
+            weight_decay: 0.01,
+            shift_px: 0,
+            checkpoint_every: 1,
+        }
+    }
+}
+
+/// What stands in place of masked pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskFill {
+    /// 0.
+    #[default]
+    Zero,
+    /// One number that is trained with the network.
+    Learned,
+    /// N(0, 1), drawn anew for every sample.
+    Noise,
+}
+
+/// Masking and its losses (sections 3.1 to 3.4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MethodConfig {
+    /// Patches along a side; 16 gives the paper's N = 256.
+    pub grid: usize,
+    /// Clustering of the patches (MPS).
+    pub cluster: ClusterConfig,
+    /// Order in which patches are masked.
+    pub order: Order,
+    /// Masking ratio (AMR, Eq. 9).
+    pub ratio: MaskRatio,
+    /// What stands in place of masked pixels.
+    pub fill: MaskFill,
+    /// Attention reconstruction loss (ARL, Eq. 6).
+    pub attention: Attention,
+    /// Category consistency loss (CCL, Eq. 7).
+    pub consistency: Consistency,
+    /// Weight of the category consistency loss.
+    pub lambda: f64,
+    /// Temperature of the consistency logits; 0 takes the squared distance of the centres per pixel.
+    pub consistency_temperature: f64,
+    /// Updates the patch labels every period (section 3.3).
+    pub relabel: bool,
+    /// Epochs between two label updates; 0 takes max(1, epochs / 20).
+    pub period: usize,
+    /// The label that an update starts from.
+    pub anchor: Anchor,
+    /// Reads the labels of training patients to log how many lesion patches are masked. They are never trained on.
+    pub report_recall: bool,
+    /// Slices whose label updates are logged patch by patch: `PATIENT:SLICE`, the slice as prepared.
+    pub probes: Vec<String>,
+}
+
+impl Default for MethodConfig {
+    fn default() -> Self {
+        Self {
+            grid: 16,
+            cluster: ClusterConfig::default(),
+            order: Order::default(),
+            ratio: MaskRatio::default(),
+            fill: MaskFill::Zero,
+            attention: Attention::Weighted,
+            consistency: Consistency::Logit,
+            lambda: 1.0,
+            consistency_temperature: 0.0,
+            relabel: true,
+            period: 0,
+            anchor: Anchor::default(),
+            report_recall: true,
+            probes: Vec::new(),
+        }
+    }
+}
+
+impl MethodConfig {
+    /// Epochs between two label updates in a training of `epochs`.
+    pub fn period(&self, epochs: usize) -> usize {
+        if self.period > 0 { self.period } else { (epochs / 20).max(1) }
+    }
+}
+
+/// Labels and augmentation of fine-tuning (section 4.5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LabelConfig {
+    /// The pre-training run whose network is taken; empty for random weights.
+    pub from: PathBuf,
+    /// Labelled training patients: `5%`, a number, or `all`.
+    pub labels: String,
+    /// Share of slices without lesion among those trained on; 0 is the paper's.
+    pub negative_slices: f64,
+    /// Epochs between two validations on the split's validation patients; 0 never looks at them.
+    pub validate_every: usize,
+    /// Flips along R and A.
+    pub flip: bool,
+    /// Largest rotation in degrees.
+    pub rotate_deg: f64,
+    /// Largest change of scale, as a share.
+    pub scale: f64,
+    /// Largest change of contrast (share) and brightness (standard deviations).
+    pub intensity: f64,
+}
+
+impl Default for LabelConfig {
+    fn default() -> Self {
+        Self {
+            from: PathBuf::new(),
+            labels: "5%".into(),
+            negative_slices: 0.3,
+            validate_every: 0,
+            flip: true,
+            rotate_deg: 10.0,
+            scale: 0.1,
+            intensity: 0.1,
+        }
+    }
+}
+
+impl Default for Config {
+    /// The paper's pre-training.
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            stage: Stage::Pretrain,
+            preset: "amlp".into(),
+            seed: 0,
+            device: DeviceChoice::Auto,
+            threads: 0,
+            data: DataConfig::default(),
+            preprocess: PreprocessConfig::default(),
+            network: UNetConfig::default(),
+            training: TrainingConfig::default(),
+            method: MethodConfig::default(),
+            labels: LabelConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The paper's fine-tuning.
+    pub fn finetune() -> Self {
+        Self {
+            stage: Stage::Finetune,
+            preset: "finetune".into(),
+            training: TrainingConfig {
+                epochs: 70,
+                batch: 56,
+                schedule: Schedule::Cosine,
+                weight_decay: 1e-4,
+                ..TrainingConfig::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Puts the settings of a TOML text over these; unknown ones are errors.
+    pub fn overlay(&self, text: &str, path: &Path) -> Result<Self> {
+        let over: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        let mut table = toml::Table::try_from(self).map_err(|e| Error::file(path, e.to_string()))?;
+        merge(&mut table, over);
+        table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))
+    }
+
+    /// Reads a whole `config.toml`; `path` is for the error.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        let found = table.get("version").map_or_else(|| "absent".to_string(), ToString::to_string);
+        if found != VERSION.to_string() {
+            let (path, supported) = (path.to_path_buf(), VERSION.to_string());
+            return Err(ErrorKind::Version { path, found, supported }.into());
+        }
+        let config: Self = table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The text of `config.toml`, every setting written out.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| Error::config("config", "", e.to_string()))
+    }
+
+    /// Refuses settings that cannot be trained with, naming the first.
+    pub fn validate(&self) -> Result<()> {
+        self.preprocess.check()?;
+        self.network.validate()?;
+        self.validate_training()?;
+        if self.data.modality.is_empty() {
+            return Err(Error::config("data.modality", "", "name at least one modality"));
+        }
+        if !self.preprocess.size.is_multiple_of(self.network.multiple()) {
+            let why = format!("it must be a multiple of 2^depth = {}", self.network.multiple());
+            return Err(Error::config("preprocess.size", self.preprocess.size, why));
+        }
+        match self.stage {
+            Stage::Pretrain => self.validate_method(),
+            Stage::Finetune => self.validate_labels(),
+        }
+    }
+
+    fn validate_training(&self) -> Result<()> {
+        let training = &self.training;
+        at_least_one("training.epochs", training.epochs)?;
+        at_least_one("training.batch", training.batch)?;
+        at_least_one("training.checkpoint_every", training.checkpoint_every)?;
+        if !(training.lr.is_finite() && training.lr > 0.0) {
+            return Err(Error::config("training.lr", training.lr, "it must be above 0"));
+        }
+        share("training.weight_decay", training.weight_decay)?;
+        if training.shift_px > 512 {
+            return Err(Error::config("training.shift_px", training.shift_px, "it must not be above 512"));
+        }
+        Ok(())
+    }
+
+    fn validate_method(&self) -> Result<()> {
+        let method = &self.method;
+        crate::patch::PatchGrid::new(self.preprocess.size, method.grid)?;
+        method.cluster.validate()?;
+        method.ratio.validate()?;
+        if !(method.lambda.is_finite() && method.lambda >= 0.0) {
+            return Err(Error::config("method.lambda", method.lambda, "it must not be negative"));
+        }
+        let t = method.consistency_temperature;
+        if !(t.is_finite() && t >= 0.0) {
+            return Err(Error::config("method.consistency_temperature", t, "it must not be negative"));
+        }
+        Ok(())
+    }
+
+    fn validate_labels(&self) -> Result<()> {
+        let labels = &self.labels;
+        if !(0.0..=0.9).contains(&labels.negative_slices) {
+            return Err(Error::config("labels.negative_slices", labels.negative_slices, "it must lie in 0 to 0.9"));
+        }
+        for (field, value, most) in [
+            ("labels.rotate_deg", labels.rotate_deg, 180.0),
+            ("labels.scale", labels.scale, 0.5),
+            ("labels.intensity", labels.intensity, 1.0),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return Err(Error::config(field, value, format!("it must lie in 0 to {most}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn at_least_one(field: &str, value: usize) -> Result<()> {
+    if value == 0 { Err(Error::config(field, value, "it must be at least 1")) } else { Ok(()) }
+}
+
+fn share(field: &str, value: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(Error::config(field, value, "it must lie in 0 to 1")) }
+}
+
+/// A TOML error without the excerpt that it draws over several lines.
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().replace('\n', " ")
+}
+
+/// Puts `over` over `table`, table by table.
+fn merge(table: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(inner)), toml::Value::Table(value)) => merge(inner, value),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let mut config = Config::default();
+        config.data.modality = vec!["flair".into()];
+        config
+    }
+
+    #[test]
+    fn a_configuration_survives_its_file() {
+        for config in [config(), Config { data: config().data, ..Config::finetune() }] {
+            let text = config.to_toml().unwrap();
+            assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn every_default_is_written_out() {
+        let text = config().to_toml().unwrap();
+        for key in ["sigma_0", "temperature", "weight_decay", "percentiles", "anchor", "n_init", "validate_every"] {
+            assert!(text.contains(key), "{key} is absent from\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_overlay_changes_what_it_names_and_nothing_else() {
+        let path = Path::new("x.toml");
+        let over = config().overlay("[training]\nlr = 0.003\n", path).unwrap();
+        assert!((over.training.lr - 0.003).abs() < 1e-12);
+        assert_eq!(Config { training: config().training, ..over }, config());
+        assert!(config().overlay("[training]\nlearning = 1\n", path).unwrap_err().to_string().contains("learning"));
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let text = config().to_toml().unwrap().replace("version = 1", "version = 9");
+        let error = Config::from_toml(&text, Path::new("config.toml")).unwrap_err().to_string();
+        assert!(error.contains('9') && error.contains('1'), "{error}");
+    }
+
+    #[test]
+    fn unusable_settings_are_named() {
+        let mut wrong = config();
+        wrong.preprocess.size = 150;
+        assert!(wrong.validate().unwrap_err().to_string().starts_with("preprocess.size"));
+        let mut wrong = config();
+        wrong.training.lr = f64::NAN;
+        assert!(wrong.validate().unwrap_err().to_string().starts_with("training.lr"));
+    }
+}

@@ -1,9 +1,10 @@
 //! What the loops tell the world: one closed enum for every listener (terminal, log file, window).
 //!
 //! # Order
-//! `Started`, then for every epoch `Step`*, `Relabel`?, `Validation`?, `Epoch`, `Checkpoint`; at the end exactly one of
-//! `Finished` or `Failed`. `Warning` may stand anywhere. A resumed run continues the log after the last event that
-//! its checkpoint covers.
+//! `Estimate`, `Started`, then for every epoch `Step`*, `Relabel`?, `Probe`*, `Validation`?, `Epoch`, `Checkpoint`?; at the end
+//! exactly one of `Finished` or `Failed`. `Warning` may stand anywhere. `Estimate`, `Warning`, `Failed` and checkpoints
+//! in the midst of an epoch (pause, cancel) reach the listeners but not the run's log, and a resumed run logs neither
+//! `Started` again nor what its checkpoint covers: the log of an interrupted run equals that of an uninterrupted one.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -76,6 +77,7 @@ pub enum Event {
         agreement: f64,
         lesion_recall: Option<f64>,
     },
+    Probe(Box<Probe>),
     Epoch(Box<EpochSummary>),
     Validation {
         epoch: usize,
@@ -96,6 +98,25 @@ pub enum Event {
     Failed {
         message: String,
     },
+}
+
+/// What a label update did to one slice that the user wants to see (the paper's Fig. 4).
+///
+/// Patches stand in the order of the grid, one character each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// From 1.
+    pub epoch: usize,
+    /// The patient.
+    pub case: String,
+    /// Prepared slice.
+    pub slice: u32,
+    /// Labels before the update, `0` or `1`.
+    pub before: String,
+    /// Labels after it.
+    pub after: String,
+    /// Which of the four cases each patch fell into; `0` for those never masked in the period.
+    pub cases: String,
 }
 
 /// The numbers of one epoch; what a stage does not have is absent.

@@ -23,6 +23,7 @@
 //! - The same seed, configuration and thread count give the same bits on the CPU, interrupted or not.
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
+pub mod augment;
 pub mod cli;
 pub mod cluster;
 pub mod cohort;
@@ -35,6 +36,7 @@ pub mod event;
 pub mod experiment;
 pub mod findings;
 pub mod finetune;
+pub mod jobs;
 pub mod loss;
 pub mod masking;
 pub mod metrics;
@@ -45,6 +47,7 @@ pub mod preprocess;
 pub mod pretrain;
 pub mod run;
 pub mod seed;
+pub mod trainer;
 pub mod volume;
 
 pub use error::{Error, ErrorKind, Result};

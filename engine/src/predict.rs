@@ -1,1 +1,231 @@
-//! predict
+//! Segmentation of a whole scan with a fine-tuned network, put back exactly on the source grid.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, Stage};
+use crate::model::{UNet, record};
+use crate::preprocess::{Kind, Prepared, Targets, prepare};
+use crate::run::checkpoint::{self, Slot};
+use crate::run::RunFolder;
+use crate::trainer::WEIGHTS;
+use crate::volume::{LabelVolume, Volume};
+use crate::{Error, ErrorKind, Result};
+
+/// Slices that go through the network together.
+const BATCH: usize = 8;
+/// Sides above this are cut into tiles of this size, in pixels.
+const TILE: usize = 512;
+/// Pixels on each side of a tile whose output is not used: what they see ends at the tile's edge.
+const OVERLAP: usize = 64;
+
+/// Which of a run's networks to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The last.
+    #[default]
+    Last,
+    /// The best by validation.
+    Best,
+}
+
+/// A network ready to segment.
+pub struct Segmenter {
+    network: UNet,
+    device: Device,
+    config: Config,
+}
+
+/// A segmented scan, on its source grid.
+pub struct Segmentation {
+    /// Probability of each region, source file order.
+    pub probability: Vec<Vec<f32>>,
+    /// The mask: probability of at least a half.
+    pub label: LabelVolume,
+}
+
+impl Segmenter {
+    /// Loads the network of a fine-tuning run.
+    pub fn load(run: &Path, choice: Choice, compute: &Compute) -> Result<Self> {
+        let run = RunFolder::open(run)?;
+        let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
+        if config.stage != Stage::Finetune {
+            return Err(Error::config("model", run.root().display(), "a pre-training run: fine-tune it first"));
+        }
+        let slots: &[Slot] = match choice {
+            Choice::Last => &[Slot::Last, Slot::Previous],
+            Choice::Best => &[Slot::Best],
+        };
+        let weights = checkpoint::load_part(&run, slots, WEIGHTS)?.content;
+        let fresh = crate::finetune::network_config(&config).init(0, &compute.device);
+        Ok(Self { network: record::from_bytes(fresh, &weights)?, device: compute.device.clone(), config })
+    }
+
+    /// A network that is being trained, as it is now.
+    pub fn of_network(config: &Config, network: &UNet, compute: &Compute) -> Self {
+        Self { network: network.valid(), device: compute.device.clone(), config: config.clone() }
+    }
+
+    /// The run's configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Segments the scan whose channels are `images`, in the order of the run's modalities. `progress` is told slices
+    /// done and in all.
+    pub fn segment(
+        &self,
+        images: &[Volume],
+        progress: &mut dyn FnMut(usize, usize),
+        control: &Control,
+    ) -> Result<Segmentation> {
+        let modalities = &self.config.data.modality;
+        if images.len() != modalities.len() {
+            let why = format!("the model needs {}: {}", modalities.len(), modalities.join(", "));
+            return Err(Error::config("input", format!("{} images", images.len()), why));
+        }
+        let choice = self.config.preprocess.kind;
+        let kinds: Vec<Kind> = images
+            .iter()
+            .zip(modalities)
+            .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
+            .collect();
+        let seed = self.config.seed;
+        let prepared = prepare(images, &kinds, None, &self.config.data.targets, &self.config.preprocess, seed)?;
+        let fields = self.probability(&prepared, progress, control)?;
+        let probability: Vec<Vec<f32>> =
+            fields.iter().map(|field| prepared.plan.restore(field)).collect::<Result<_>>()?;
+        let grid = images.first().map_or_else(|| prepared.plan.source_grid(), |image| image.grid.clone());
+        let label = LabelVolume::new(grid, mask(&probability, self.config.data.targets))?;
+        Ok(Segmentation { probability, label })
+    }
+
+    /// Probability of each region on the prepared grid, slice-major.
+    pub fn probability(
+        &self,
+        prepared: &Prepared,
+        progress: &mut dyn FnMut(usize, usize),
+        control: &Control,
+    ) -> Result<Vec<Vec<f32>>> {
+        let [nx, ny, nz] = prepared.shape;
+        let multiple = self.config.network.multiple();
+        let (rows, columns) = (tiles(nx, multiple), tiles(ny, multiple));
+        let regions = self.config.data.targets.count();
+        let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
+        let slices: Vec<usize> = (0..nz).collect();
+        for ks in slices.chunks(BATCH) {
+            control.check()?;
+            for row in &rows {
+                for column in &columns {
+                    let values = self.tile(prepared, ks, row, column)?;
+                    for (b, &k) in ks.iter().enumerate() {
+                        for (region, out) in out.iter_mut().enumerate() {
+                            let tile = &values[(b * regions + region) * row.side * column.side..];
+                            for i in row.keep.clone() {
+                                let from = (i as i64 - row.origin) as usize * column.side;
+                                let from = from + (column.keep.start as i64 - column.origin) as usize;
+                                let to = (k * nx + i) * ny;
+                                out[to + column.keep.start..to + column.keep.end]
+                                    .copy_from_slice(&tile[from..from + column.keep.len()]);
+                            }
+                        }
+                    }
+                }
+            }
+            progress(ks.last().map_or(0, |k| k + 1), nz);
+        }
+        Ok(out)
+    }
+
+    /// Probabilities of one tile of some slices, `[slices][R][row.side][column.side]`.
+    fn tile(&self, prepared: &Prepared, ks: &[usize], row: &Tile, column: &Tile) -> Result<Vec<f32>> {
+        let mut pixels = Vec::new();
+        for &k in ks {
+            pixels.extend(prepared.frame(k, [row.origin, column.origin], [row.side, column.side]).0);
+        }
+        let shape = [ks.len(), prepared.channels.len(), row.side, column.side];
+        let input = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device);
+        let data = sigmoid(self.network.forward(input)).try_into_data();
+        let failed = |why: String| Error::from(ErrorKind::Compute { step: "segmentation".into(), why });
+        let values: Vec<f32> = data.map_err(|e| failed(e.to_string()))?.iter::<f32>().collect();
+        if values.iter().any(|v| !v.is_finite()) {
+            return Err(failed("the network's output is not finite: its weights are damaged".into()));
+        }
+        Ok(values)
+    }
+}
+
+/// A stretch of one axis that the network sees (`origin`, `side`) and the part of the axis it is the result for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tile {
+    origin: i64,
+    side: usize,
+    keep: std::ops::Range<usize>,
+}
+
+/// Covers an axis of `length` voxels: by one tile padded evenly to the multiple, or by several that overlap.
+fn tiles(length: usize, multiple: usize) -> Vec<Tile> {
+    let side = length.div_ceil(multiple).max(1) * multiple;
+    if side <= TILE.next_multiple_of(multiple) {
+        return vec![Tile { origin: -(((side - length) / 2) as i64), side, keep: 0..length }];
+    }
+    let side = TILE.next_multiple_of(multiple);
+    let inner = side - 2 * OVERLAP;
+    (0..length.div_ceil(inner))
+        .map(|n| {
+            let keep = n * inner..((n + 1) * inner).min(length);
+            Tile { origin: keep.start as i64 - OVERLAP as i64, side, keep }
+        })
+        .collect()
+}
+
+/// Labels of a mask: 1 for the lesion, or for regions the innermost of WT (2), TC (1), ET (4).
+fn mask(probability: &[Vec<f32>], targets: Targets) -> Vec<u8> {
+    let labels: &[u8] = match targets {
+        Targets::Binary => &[1],
+        Targets::Regions => &[2, 1, 4],
+    };
+    let voxels = probability.first().map_or(0, Vec::len);
+    let mut mask = vec![0u8; voxels];
+    for (region, &label) in probability.iter().zip(labels) {
+        for (mask, p) in mask.iter_mut().zip(region) {
+            if *p >= 0.5 {
+                *mask = label;
+            }
+        }
+    }
+    mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_every_voxel_once_and_lie_inside_what_the_network_sees() {
+        for length in [1, 15, 16, 17, 240, 512, 513, 1000, 1537] {
+            let tiles = tiles(length, 16);
+            let mut next = 0;
+            for tile in &tiles {
+                assert_eq!(tile.keep.start, next);
+                next = tile.keep.end;
+                assert_eq!(tile.side % 16, 0);
+                assert!(tile.origin <= tile.keep.start as i64);
+                assert!(tile.keep.end as i64 <= tile.origin + tile.side as i64);
+            }
+            assert_eq!(next, length);
+        }
+    }
+
+    #[test]
+    fn nested_regions_become_brats_labels() {
+        let p = vec![vec![0.9, 0.9, 0.9, 0.1], vec![0.1, 0.9, 0.9, 0.1], vec![0.1, 0.1, 0.9, 0.1]];
+        assert_eq!(mask(&p, Targets::Regions), [2, 1, 4, 0]);
+        assert_eq!(mask(&p[..1], Targets::Binary), [1, 1, 1, 0]);
+    }
+}

@@ -1,29 +1,247 @@
-//! The one writer for everything the program saves.
+//! The one writer for everything that the program saves: a file is its old version or its new one, never a mixture.
+//!
+//! Temporary file in the same folder, write, fsync, rename over the old file, fsync of the folder. A reader that opens
+//! the file at any moment, a process killed at any moment, or a disk that fills up, sees one of the two versions whole.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::fault;
 use crate::{Error, Result};
 
-/// Replaces a file in one step and returns the SHA-256 of its bytes in hexadecimal.
+/// Replaces or creates the file at `path` with `bytes`, and returns their SHA-256 in hexadecimal.
 ///
-/// # Errors
-/// If the file cannot be written; an earlier file is then unchanged.
+/// On an error (full disk, file-size limit, read-only or vanished folder) the earlier file is untouched and the
+/// temporary file is gone. Temporary files are named `.NAME.PID.N.tmp`: see [`is_temporary`].
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<String> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(|| Error::file(path, "is not a file name"))?;
-    let temporary = folder.join(format!(".{}.{}.tmp", name.to_string_lossy(), std::process::id()));
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
+    write_atomic_with(path, |out| {
+        let (head, tail) = bytes.split_at(bytes.len() / 2);
+        out.write_all(head)?;
+        fault::point("write-middle")?;
+        out.write_all(tail)
+    })
+}
+
+/// Like [`write_atomic`], for content that is produced piece by piece: `fill` writes it to a buffered file.
+pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<String> {
+    survive_size_limit();
+    let temporary = temporary_path(path)?;
+    let outcome = write_and_rename(&temporary, path, fill);
+    if outcome.is_err() {
+        // Best effort: what cannot be removed now is cleaned when the run folder is opened next.
         let _ = fs::remove_file(&temporary);
     }
-    written.map_err(Error::io("write", path))?;
-    File::open(folder).and_then(|f| f.sync_all()).map_err(Error::io("write", folder))?;
-    let digits: Vec<String> = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-    Ok(digits.concat())
+    outcome.map_err(Error::io("write", path))
+}
+
+/// Writes a new file at `path` in place (no rename), flushed to the disk; for files inside a folder that is itself
+/// renamed into place. Returns the SHA-256 in hexadecimal.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<String> {
+    survive_size_limit();
+    write_synced(path, |out| {
+        let (head, tail) = bytes.split_at(bytes.len() / 2);
+        out.write_all(head)?;
+        fault::point("write-middle")?;
+        out.write_all(tail)
+    })
+}
+
+fn write_and_rename(
+    temporary: &Path,
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<String> {
+    let sum = write_synced(temporary, fill)?;
+    rename(temporary, path)?;
+    sync_folder(folder_of(path))?;
+    Ok(sum)
+}
+
+/// Creates `path`, lets `fill` write it, and flushes it to the disk. The file must not exist.
+fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<String> {
+    let file = File::options().write(true).create_new(true).open(path)?;
+    let mut out = Hashing { inner: BufWriter::with_capacity(1 << 16, file), sum: Sha256::new() };
+    fault::point("write-before")?;
+    fill(&mut out)?;
+    out.flush()?;
+    fault::point("write-after")?;
+    fault::point("fsync-before")?;
+    out.inner.get_ref().sync_all()?;
+    fault::point("fsync-after")?;
+    Ok(hex(&out.sum.finalize()))
+}
+
+/// Renames a file or folder. On Windows a virus scanner or an indexer may hold the target open for a moment, so a
+/// refusal is tried again for up to a second there.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fault::point("rename-before")?;
+    let mut patience = if cfg!(windows) { 20 } else { 0 };
+    loop {
+        match fs::rename(from, to) {
+            Err(error) if patience > 0 && error.kind() == io::ErrorKind::PermissionDenied => {
+                patience -= 1;
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            other => break other?,
+        }
+    }
+    fault::point("rename-after")
+}
+
+/// Flushes a folder's own entries (names, renames) to the disk. Windows has no such call and needs none; network file
+/// systems that refuse it are taken at their word.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fault::point("folder-before")?;
+    if cfg!(unix) {
+        match File::open(folder)?.sync_all() {
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
+            other => other?,
+        }
+    }
+    fault::point("folder-after")
+}
+
+/// True for names such as `.config.toml.4711.3.tmp`: what a writer that was killed leaves behind.
+pub fn is_temporary(name: &str) -> bool {
+    let Some(body) = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")) else { return false };
+    let mut fields = body.rsplitn(3, '.');
+    let number = |field: Option<&str>| field.is_some_and(|text| text.parse::<u64>().is_ok());
+    number(fields.next()) && number(fields.next()) && fields.next().is_some_and(|stem| !stem.is_empty())
+}
+
+/// SHA-256 of `bytes` in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)] as char).collect()
+}
+
+/// A fresh `.NAME.PID.N.tmp` beside `path`.
+fn temporary_path(path: &Path) -> Result<PathBuf> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Some(name) = path.file_name() else { return Err(Error::file(path, "is not the name of a file")) };
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    Ok(path.with_file_name(temporary))
+}
+
+/// The folder that holds `path`: `.` for a bare name.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a write beyond the process's file-size limit an error instead of the end of the process.
+///
+/// Unix sends SIGXFSZ, which kills by default; with a handler in place the write fails with "File too large". Called
+/// by every writer of this module; programs that write large files elsewhere may call it first.
+pub fn survive_size_limit() {
+    #[cfg(unix)]
+    {
+        use std::sync::atomic::AtomicBool;
+        use std::sync::{Arc, Once};
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let exceeded = Arc::new(AtomicBool::new(false));
+            // Without the handler a write beyond the limit still ends the process, which is what Unix does anyway.
+            let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, exceeded);
+        });
+    }
+}
+
+/// Passes what is written on to a file and into a checksum.
+struct Hashing<W> {
+    inner: W,
+    sum: Sha256,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.sum.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn creates_and_replaces_with_the_known_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let sum = write_atomic(&path, b"abc").unwrap();
+        assert_eq!(sum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(sum, sha256(b"abc"));
+        write_atomic(&path, b"").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_streamed_file_has_the_checksum_of_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big");
+        let sum = write_atomic_with(&path, |out| (0..50_000_u32).try_for_each(|i| out.write_all(&i.to_le_bytes())));
+        assert_eq!(sum.unwrap(), sha256(&fs::read(&path).unwrap()));
+        assert_eq!(fs::metadata(&path).unwrap().len(), 200_000);
+    }
+
+    #[test]
+    fn a_failure_keeps_the_old_file_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        write_atomic(&path, b"old").unwrap();
+        let error = write_atomic_with(&path, |out| {
+            out.write_all(b"half of the new")?;
+            Err(io::Error::from(io::ErrorKind::StorageFull))
+        });
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("a.txt: cannot write: no storage space"), "{text}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.txt"]);
+    }
+
+    #[test]
+    fn a_folder_in_the_way_or_a_missing_one_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("taken")).unwrap();
+        for name in ["taken", "absent/a.txt"] {
+            let error = write_atomic(&folder.path().join(name), b"x").unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");
+        }
+        assert!(write_atomic(&folder.path().join(".."), b"x").is_err());
+        assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    #[test]
+    fn temporary_names_are_told_apart() {
+        let path = temporary_path(Path::new("x/model.bin")).unwrap();
+        assert!(is_temporary(path.file_name().unwrap().to_str().unwrap()), "{}", path.display());
+        for other in ["model.bin", ".tmp", ".hidden.tmp", ".a.1.x.tmp", ".1.2.tmp", "a.1.2.tmp", ".a.1.2"] {
+            assert!(!is_temporary(other), "{other}");
+        }
+    }
 }

@@ -1,3 +1,30 @@
-//! run
+//! Run folders: everything that a training run leaves on disk, and how it survives being killed at any moment.
+//!
+//! ```text
+//! RUN/
+//!   config.toml      the whole configuration, every default written out
+//!   split.json       which patients train, validate and test
+//!   events.jsonl     one line an event; see [`log`]
+//!   checkpoints/     last, previous, best: one folder each; see [`checkpoint`]
+//!   report.json      the numbers of a finished run
+//!   lock             held by the process that writes here; see [`lock`]
+//! ```
+//!
+//! # Invariants
+//! - A file is either its old version or its new one, never a mixture: every write goes through [`atomic`] (the event
+//!   log, which only grows, is cut back to a whole line instead).
+//! - Once a first checkpoint is saved, at least one complete checkpoint is on disk at every instant.
+//! - Only the holder of the lock changes a run folder; readers need no lock.
+//! - Nothing that a file inside the folder says makes the program read or write outside the folder.
 
 pub mod atomic;
+pub mod checkpoint;
+pub mod fault;
+pub mod folder;
+pub mod lock;
+pub mod log;
+mod manifest;
+pub mod report;
+mod text;
+
+pub use folder::{RunFolder, diff_config};

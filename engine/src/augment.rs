@@ -1,0 +1,144 @@
+//! Light augmentation for fine-tuning: flips, small rotations and scalings, contrast and brightness. Shifts come
+//! from the slice store, which holds what lies beside the crop.
+
+use rand::RngExt;
+use rayon::prelude::*;
+
+use crate::config::LabelConfig;
+use crate::seed::Stream;
+
+/// What one sample undergoes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Augmentation {
+    /// Flips along i (R) and j (A).
+    pub flip: [bool; 2],
+    /// Rotation in radians.
+    pub angle: f64,
+    /// Enlargement.
+    pub scale: f64,
+    /// Factor on the intensities.
+    pub contrast: f64,
+    /// Added to the intensities, in standard deviations.
+    pub brightness: f64,
+}
+
+impl Augmentation {
+    /// Changes nothing.
+    pub const NONE: Self = Self { flip: [false; 2], angle: 0.0, scale: 1.0, contrast: 1.0, brightness: 0.0 };
+
+    /// Draws one within the settings.
+    pub fn draw(config: &LabelConfig, stream: &mut Stream) -> Self {
+        let mut within = |most: f64| if most > 0.0 { stream.random_range(-most..=most) } else { 0.0 };
+        let angle = within(config.rotate_deg).to_radians();
+        let scale = 1.0 + within(config.scale);
+        let contrast = 1.0 + within(config.intensity);
+        let brightness = within(config.intensity);
+        let flip = [0; 2].map(|_| config.flip && stream.random_bool(0.5));
+        Self { flip, angle, scale, contrast, brightness }
+    }
+
+    /// Applies it to a slice: `pixels` `[C][S][S]` (linear, `fill` beside the slice), `target` `[S][S]` (nearest).
+    pub fn apply(&self, pixels: &[f32], target: &[u8], fill: &[f32], size: usize) -> (Vec<f32>, Vec<u8>) {
+        let plane = size * size;
+        let mut out = vec![0.0; pixels.len()];
+        for ((out, image), &fill) in out.chunks_exact_mut(plane).zip(pixels.chunks_exact(plane)).zip(fill) {
+            let values = (0..plane).into_par_iter().map(|at| {
+                let value = linear(image, size, self.source(at / size, at % size, size), fill);
+                (f64::from(value) * self.contrast + self.brightness) as f32
+            });
+            values.collect_into_vec_slice(out);
+        }
+        let labels = (0..plane).map(|at| nearest(target, size, self.source(at / size, at % size, size))).collect();
+        (out, labels)
+    }
+
+    /// Where output pixel (i, j) comes from.
+    fn source(&self, i: usize, j: usize, size: usize) -> [f64; 2] {
+        let centre = (size as f64 - 1.0) / 2.0;
+        let mut p = [i as f64 - centre, j as f64 - centre];
+        for (p, flip) in p.iter_mut().zip(self.flip) {
+            if flip {
+                *p = -*p;
+            }
+        }
+        let (sin, cos) = self.angle.sin_cos();
+        let turned = [cos * p[0] + sin * p[1], cos * p[1] - sin * p[0]];
+        turned.map(|p| p / self.scale + centre)
+    }
+}
+
+/// Writes a parallel iterator into a slice of the same length.
+trait CollectIntoSlice {
+    fn collect_into_vec_slice(self, out: &mut [f32]);
+}
+
+impl<I: IndexedParallelIterator<Item = f32>> CollectIntoSlice for I {
+    fn collect_into_vec_slice(self, out: &mut [f32]) {
+        out.par_iter_mut().zip(self).with_min_len(1024).for_each(|(out, value)| *out = value);
+    }
+}
+
+fn linear(image: &[f32], size: usize, [i, j]: [f64; 2], fill: f32) -> f32 {
+    let (i0, j0) = (i.floor(), j.floor());
+    let (u, v) = ((i - i0) as f32, (j - j0) as f32);
+    let at = |di: i64, dj: i64| pixel(image, size, i0 as i64 + di, j0 as i64 + dj).unwrap_or(fill);
+    // Weights of 0 must not let a pixel beside the slice in.
+    let row = |di| if v == 0.0 { at(di, 0) } else { at(di, 0) * (1.0 - v) + at(di, 1) * v };
+    if u == 0.0 { row(0) } else { row(0) * (1.0 - u) + row(1) * u }
+}
+
+fn nearest(image: &[u8], size: usize, [i, j]: [f64; 2]) -> u8 {
+    pixel(image, size, i.round() as i64, j.round() as i64).unwrap_or(0)
+}
+
+fn pixel<T: Copy>(image: &[T], size: usize, i: i64, j: i64) -> Option<T> {
+    let (i, j) = (usize::try_from(i).ok()?, usize::try_from(j).ok()?);
+    if i < size && j < size { image.get(i * size + j).copied() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::stream;
+
+    fn picture() -> (Vec<f32>, Vec<u8>) {
+        let pixels: Vec<f32> = (0..64).map(|v| v as f32).collect();
+        let target = (0..64).map(|v| u8::from(v % 8 > 4)).collect();
+        (pixels, target)
+    }
+
+    #[test]
+    fn nothing_drawn_changes_nothing() {
+        let (pixels, target) = picture();
+        assert_eq!(Augmentation::NONE.apply(&pixels, &target, &[-1.0], 8), (pixels, target));
+    }
+
+    #[test]
+    fn image_and_target_move_together() {
+        let (_, target) = picture();
+        let pixels: Vec<f32> = target.iter().map(|&t| t.into()).collect();
+        for seed in 0..20 {
+            let config = LabelConfig { intensity: 0.0, scale: 0.0, rotate_deg: 0.0, ..LabelConfig::default() };
+            let drawn = Augmentation::draw(&config, &mut stream(seed, "test", &[]));
+            let (image, moved) = drawn.apply(&pixels, &target, &[0.0], 8);
+            assert_eq!(image, moved.iter().map(|&t| f32::from(t)).collect::<Vec<_>>(), "{drawn:?}");
+        }
+    }
+
+    #[test]
+    fn a_quarter_turn_is_exact() {
+        let (pixels, target) = picture();
+        let turn = Augmentation { angle: std::f64::consts::FRAC_PI_2, ..Augmentation::NONE };
+        let (image, _) = turn.apply(&pixels, &target, &[0.0], 8);
+        // Output (i, j) comes from source (j, size - 1 - i).
+        assert!((image[8 + 2] - pixels[2 * 8 + 6]).abs() < 1e-4, "{}", image[8 + 2]);
+    }
+
+    #[test]
+    fn what_lies_beside_the_slice_is_fill() {
+        let shrunk = Augmentation { scale: 0.5, ..Augmentation::NONE };
+        let (image, target) = shrunk.apply(&[5.0; 64], &[1; 64], &[-2.0], 8);
+        assert!((image[0] + 2.0).abs() < 1e-6 && target[0] == 0);
+        assert!((image[3 * 8 + 3] - 5.0).abs() < 1e-6 && target[3 * 8 + 3] == 1);
+    }
+}

@@ -1,0 +1,91 @@
+//! `amlp cohort`: what is in a folder of patients.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_with};
+
+/// Shown after the options in `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp cohort patients
+  amlp cohort BraTS2021_Training_Data --modality flair
+  amlp cohort Dataset001_Lesions --json > fingerprint.json
+
+Layouts understood: <patient>/<modality>.nii.gz with seg.nii.gz; BraTS 2018 to 2023; HECKTOR 2020 to 2022; nnU-Net.";
+
+/// List the patients of a folder, their grids, labels and lesion volumes, and what is wrong with them
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Folder of the cohort
+    folder: PathBuf,
+    /// Look at this modality only
+    #[arg(long, value_name = "M")]
+    modality: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+#[allow(clippy::print_stdout, reason = "the command line's output")]
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let cohort = Cohort::discover(&args.folder)?;
+    let found = fingerprint_with(&cohort, args.modality.as_deref(), &progress())?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&found)?);
+    } else {
+        print!("{}", table(&found));
+    }
+    Ok(())
+}
+
+/// Tells on stderr how far it is, at most every two seconds: nothing at all if it is quick.
+fn progress() -> impl Fn(usize, usize) + Sync {
+    let last = Mutex::new(Instant::now());
+    move |done, of| {
+        if let Ok(mut last) = last.lock()
+            && last.elapsed() > Duration::from_secs(2)
+        {
+            *last = Instant::now();
+            eprintln!("read {done} of {of} cases");
+        }
+    }
+}
+
+fn table(found: &Fingerprint) -> String {
+    use std::fmt::Write;
+    let mut text = format!("{} ({}), {} cases, {} labelled\n", found.folder, found.layout, found.cases.len(), found.labelled);
+    let counts: Vec<String> = found.modalities.iter().map(|(m, n)| format!("{m} ({n})")).collect();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "modalities  {}", counts.join(", "));
+    let counts: Vec<String> = found.labels.iter().map(|(l, n)| format!("{l} ({n})")).collect();
+    let _ = writeln!(text, "labels      {}", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+    if let Some(range) = found.lesion_ml {
+        let _ = writeln!(text, "lesions     {:.2} to {:.2} ml, median {:.2} ml", range.min, range.max, range.median);
+    }
+    let width = found.cases.iter().map(|case| case.id.chars().count()).max().unwrap_or(0).max(4);
+    let (shape, spacing) = ("shape", "spacing (mm)");
+    let _ = writeln!(text, "\n{:width$}  {shape:>13}  {spacing:>18}  axes  {:>10}  labels", "case", "lesion (ml)");
+    for case in &found.cases {
+        let _ = writeln!(text, "{}", row(case, width));
+    }
+    if !found.problems.is_empty() {
+        let _ = writeln!(text, "\n{} problems", found.problems.len());
+    }
+    for problem in &found.problems {
+        let place = problem.file.as_deref().or(problem.case.as_deref()).unwrap_or("cohort");
+        let _ = writeln!(text, "  {place}: {}", problem.what);
+    }
+    text
+}
+
+fn row(case: &CaseFingerprint, width: usize) -> String {
+    let shape = case.shape.map_or_else(|| "-".into(), |s| s.map(|n| n.to_string()).join("x"));
+    let spacing = case.spacing_mm.map_or_else(|| "-".into(), |s| s.map(|mm| format!("{mm:.2}")).join(" x "));
+    let axes = case.orientation.as_deref().unwrap_or("-");
+    let lesion = case.lesion_ml.map_or_else(|| "-".into(), |ml| format!("{ml:.2}"));
+    let labels: Vec<String> = case.labels.iter().map(u16::to_string).collect();
+    format!("{:width$}  {shape:>13}  {spacing:>18}  {axes:>4}  {lesion:>11}  {}", case.id, labels.join(" "))
+}

@@ -1,0 +1,163 @@
+//! What can be chosen about the clustering.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::{KmeansOptions, TsneOptions};
+use crate::{Error, Result};
+
+/// How patches are clustered (Table 6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// k-means with k = 2: the paper's.
+    #[default]
+    #[serde(alias = "k-means")]
+    #[value(alias = "k-means")]
+    Kmeans,
+    /// Agglomerative clustering with Ward's linkage, cut at two clusters ("hierarchical" in the paper).
+    #[serde(alias = "hierarchical")]
+    #[value(alias = "hierarchical")]
+    Agglomerative,
+    /// t-SNE to two dimensions, then k-means on the embedding.
+    #[serde(alias = "t-sne")]
+    #[value(alias = "t-sne")]
+    Tsne,
+    /// DBSCAN: its largest cluster against everything else, noise included.
+    Dbscan,
+}
+
+/// Which of the two clusters is the foreground. Ties go to the brighter cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForegroundRule {
+    /// The one with fewer patches: the paper's.
+    #[default]
+    Minority,
+    /// The one whose centre has the higher mean.
+    Brighter,
+    /// The one whose centre has the lower mean.
+    Darker,
+}
+
+/// The clustering of a slice's patches. The default is the paper's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// The clustering method.
+    pub method: Method,
+    /// Which cluster is the foreground.
+    pub foreground: ForegroundRule,
+    /// Leaves air out: it is never clustered nor foreground.
+    pub tissue_only: bool,
+    /// t of the logit and the probability.
+    pub temperature: f64,
+    /// k-means: starts, of which the one with the lowest inertia wins.
+    pub n_init: usize,
+    /// k-means: most iterations a start may take.
+    pub max_iter: usize,
+    /// k-means: a start ends when its centres move less than this share of the mean variance (as scikit-learn).
+    pub tolerance: f64,
+    /// t-SNE: effective number of neighbours; at most a third of the patches.
+    pub tsne_perplexity: f64,
+    /// t-SNE: gradient steps.
+    pub tsne_iterations: usize,
+    /// DBSCAN: radius in units of the pixels' Euclidean distance; 0 takes the knee of the k-distance curve.
+    pub dbscan_eps: f64,
+    /// DBSCAN: patches within the radius, itself included, that make a patch a core patch.
+    pub dbscan_min_points: usize,
+}
+
+impl Default for ClusterConfig {
+    fn default() -> Self {
+        Self {
+            method: Method::Kmeans,
+            foreground: ForegroundRule::Minority,
+            tissue_only: false,
+            temperature: 0.1,
+            n_init: 10,
+            max_iter: 300,
+            tolerance: 1e-4,
+            tsne_perplexity: 30.0,
+            tsne_iterations: 500,
+            dbscan_eps: 0.0,
+            dbscan_min_points: 5,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// Refuses values that cannot be computed with, naming the field.
+    pub fn validate(&self) -> Result<()> {
+        positive("temperature", self.temperature)?;
+        positive("tsne_perplexity", self.tsne_perplexity)?;
+        not_negative("tolerance", self.tolerance)?;
+        not_negative("dbscan_eps", self.dbscan_eps)?;
+        for (field, value) in [
+            ("n_init", self.n_init),
+            ("max_iter", self.max_iter),
+            ("tsne_iterations", self.tsne_iterations),
+            ("dbscan_min_points", self.dbscan_min_points),
+        ] {
+            if value == 0 {
+                return Err(Error::config(format!("cluster.{field}"), value, "must be at least 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The part that k-means reads.
+    pub fn kmeans(&self) -> KmeansOptions {
+        KmeansOptions { n_init: self.n_init, max_iter: self.max_iter, tolerance: self.tolerance }
+    }
+
+    /// The part that t-SNE reads.
+    pub fn tsne(&self) -> TsneOptions {
+        TsneOptions { perplexity: self.tsne_perplexity, iterations: self.tsne_iterations }
+    }
+}
+
+fn positive(field: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value > 0.0 {
+        return Ok(());
+    }
+    Err(Error::config(format!("cluster.{field}"), value, "must be a positive number"))
+}
+
+fn not_negative(field: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::config(format!("cluster.{field}"), value, "must be 0 or a positive number"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn toml_round_trip_and_names() {
+        let config = ClusterConfig { method: Method::Tsne, foreground: ForegroundRule::Darker, ..Default::default() };
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("method = \"tsne\"") && text.contains("foreground = \"darker\""), "{text}");
+        assert_eq!(toml::from_str::<ClusterConfig>(&text).unwrap(), config);
+        assert_eq!(toml::from_str::<ClusterConfig>("").unwrap(), ClusterConfig::default());
+        assert_eq!(toml::from_str::<ClusterConfig>("method = \"k-means\"").unwrap(), ClusterConfig::default());
+        assert!(toml::from_str::<ClusterConfig>("tissueonly = true").is_err());
+    }
+
+    #[test]
+    fn impossible_values_are_named() {
+        ClusterConfig::default().validate().unwrap();
+        let wrong = [
+            ClusterConfig { temperature: 0.0, ..Default::default() },
+            ClusterConfig { temperature: f64::NAN, ..Default::default() },
+            ClusterConfig { n_init: 0, ..Default::default() },
+            ClusterConfig { tolerance: -1.0, ..Default::default() },
+        ];
+        for config in wrong {
+            assert!(config.validate().unwrap_err().to_string().starts_with("cluster."));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What is in a cohort's files, and what is wrong with them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::{Case, Cohort, Layout, Problem};
+use crate::Result;
+use crate::volume::{Grid, LabelVolume, Relation, Volume};
+
+/// The contents of a cohort, as `amlp cohort --json` prints them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fingerprint {
+    /// The cohort's folder.
+    pub folder: String,
+    /// How it is laid out.
+    pub layout: Layout,
+    /// The modality that was looked at; `null` for all.
+    pub modality: Option<String>,
+    /// The cases, by id.
+    pub cases: Vec<CaseFingerprint>,
+    /// Every modality and how many cases have it.
+    pub modalities: BTreeMap<String, usize>,
+    /// Every label value and in how many cases it occurs.
+    pub labels: BTreeMap<u16, usize>,
+    /// Lesion volumes of the labelled cases, in ml; `null` if there are none.
+    pub lesion_ml: Option<VolumeRange>,
+    /// Voxels along i, j, k, and in how many cases.
+    pub shapes: Vec<Tally<[usize; 3]>>,
+    /// Spacing along i, j, k in mm, and in how many cases.
+    pub spacings_mm: Vec<Tally<[f64; 3]>>,
+    /// Axis letters, and in how many cases; `null` for a file without orientation.
+    pub orientations: Vec<Tally<Option<String>>>,
+    /// Cases with a label.
+    pub labelled: usize,
+    /// Everything that is wrong, by case and file.
+    pub problems: Vec<Problem>,
+}
+
+/// One case of a [`Fingerprint`]; what could not be read is `null`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CaseFingerprint {
+    /// The case's id.
+    pub id: String,
+    /// The images by modality.
+    pub images: BTreeMap<String, String>,
+    /// The mask.
+    pub label: Option<String>,
+    /// Shape of the first image that was looked at.
+    pub shape: Option<[usize; 3]>,
+    /// Its spacing along i, j, k.
+    pub spacing_mm: Option<[f64; 3]>,
+    /// The directions in which i, j, k grow, such as `RAS`.
+    pub orientation: Option<String>,
+    /// The label values found, without 0.
+    pub labels: Vec<u16>,
+    /// Volume of everything labelled.
+    pub lesion_ml: Option<f64>,
+}
+
+/// A value and in how many cases it was found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tally<T> {
+    /// The value.
+    pub value: T,
+    /// Cases.
+    pub cases: usize,
+}
+
+/// Smallest, median and largest volume in ml.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields are what they are called")]
+pub struct VolumeRange {
+    pub min: f64,
+    pub median: f64,
+    pub max: f64,
+}
+
+/// Reads every image (of one modality, or of all) and every mask of a cohort, on all cores.
+pub fn fingerprint(cohort: &Cohort, modality: Option<&str>) -> Result<Fingerprint> {
+    fingerprint_with(cohort, modality, &|_, _| {})
+}
+
+/// Like [`fingerprint`]; `progress` is told after each case how many of how many are done.
+pub fn fingerprint_with(
+    cohort: &Cohort,
+    modality: Option<&str>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Fingerprint> {
+    let modality = modality.map(|name| cohort.modality(name)).transpose()?;
+    let done = AtomicUsize::new(0);
+    let looked_at: Vec<Looked> = (cohort.cases.par_iter())
+        .map(|case| {
+            let looked = Looked::at(case, modality.as_deref());
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
+            looked
+        })
+        .collect();
+    let mut problems = cohort.problems.clone();
+    if let Some(modality) = &modality {
+        // What other modalities lack does not matter to the one that was asked for.
+        problems.retain(|p| p.what.strip_prefix("missing modality ").is_none_or(|other| other == modality));
+    }
+    let mut cases = Vec::with_capacity(looked_at.len());
+    for looked in looked_at {
+        problems.extend(looked.problems);
+        cases.push(looked.case);
+    }
+    let mut labels = BTreeMap::new();
+    for label in cases.iter().flat_map(|case| &case.labels) {
+        *labels.entry(*label).or_insert(0) += 1;
+    }
+    Ok(Fingerprint {
+        folder: cohort.root.display().to_string(),
+        layout: cohort.layout,
+        modality,
+        modalities: cohort.modalities(),
+        labels,
+        lesion_ml: range(cases.iter().filter_map(|case| case.lesion_ml).collect()),
+        shapes: tally(cases.iter().filter_map(|case| case.shape)),
+        spacings_mm: tally(cases.iter().filter_map(|case| case.spacing_mm)),
+        orientations: tally(cases.iter().filter(|case| case.shape.is_some()).map(|case| case.orientation.clone())),
+        labelled: cases.iter().filter(|case| case.lesion_ml.is_some()).count(),
+        cases,
+        problems,
+    })
+}
+
+impl Fingerprint {
+    /// Ids and lesion volumes of the cases that may be split, as [`super::split::Split::draw`] takes them: not those of
+    /// a test folder.
+    pub fn volumes(&self, cohort: &Cohort) -> Vec<(String, Option<f64>)> {
+        let held_out = |id: &str| cohort.case(id).is_some_and(|case| case.held_out);
+        self.cases.iter().filter(|case| !held_out(&case.id)).map(|case| (case.id.clone(), case.lesion_ml)).collect()
+    }
+}
+
+/// One case's part of the fingerprint.
+struct Looked {
+    case: CaseFingerprint,
+    problems: Vec<Problem>,
+}
+
+impl Looked {
+    fn at(case: &Case, modality: Option<&str>) -> Self {
+        let text = |path: &Path| path.display().to_string();
+        let mut looked = Self {
+            case: CaseFingerprint {
+                id: case.id.clone(),
+                images: case.images.iter().map(|(m, path)| (m.clone(), text(path))).collect(),
+                label: case.label.as_deref().map(text),
+                shape: None,
+                spacing_mm: None,
+                orientation: None,
+                labels: Vec::new(),
+                lesion_ml: None,
+            },
+            problems: Vec::new(),
+        };
+        let mut first: Option<(Grid, String)> = None;
+        let wanted = |m: &&String| modality.is_none_or(|wanted| *m == wanted);
+        for (_, path) in case.images.iter().filter(|(m, _)| wanted(m)) {
+            let read = Volume::read(path).and_then(|image| image.require_numbers(path).map(|()| image));
+            match (read, &first) {
+                (Err(error), _) => looked.report(path, format!("unreadable: {}", without_path(path, &error))),
+                (Ok(image), None) => first = Some((image.grid, text(path))),
+                (Ok(image), Some((reference, name))) => {
+                    if image.grid.relation(reference) != Relation::Same {
+                        let (own, its) = (image.grid.describe(), reference.describe());
+                        looked.report(path, format!("another grid than {name}: {own} against {its}"));
+                    }
+                }
+            }
+        }
+        if let Some((grid, _)) = &first {
+            looked.case.shape = Some(grid.shape);
+            // Headers hold 32-bit floats: 0.9 mm must not become 0.8999999761581421.
+            looked.case.spacing_mm = Some(grid.spacing_mm().map(|s| (s * 1e6).round() / 1e6));
+            looked.case.orientation = grid.axis_codes();
+        }
+        if let Some(path) = &case.label {
+            looked.at_label(case, path, first.as_ref().map(|(grid, _)| grid));
+        }
+        looked
+    }
+
+    fn at_label(&mut self, case: &Case, path: &Path, image: Option<&Grid>) {
+        let label = match LabelVolume::read(path) {
+            Ok(label) => label,
+            Err(error) => return self.report(path, format!("unreadable: {}", without_path(path, &error))),
+        };
+        let fits = |grid: &Grid| label.grid.relation(grid) != Relation::Different;
+        // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
+        let fits_other = || case.images.values().any(|other| Volume::read(other).is_ok_and(|v| fits(&v.grid)));
+        if let Some(image) = image
+            && !fits(image)
+            && !fits_other()
+        {
+            let (own, its) = (label.grid.describe(), image.describe());
+            self.report(path, format!("the mask does not fit its image: {own} against {its}"));
+        }
+        self.case.labels = label.labels();
+        self.case.lesion_ml = Some(label.volume_ml());
+        if self.case.labels.is_empty() {
+            self.report(path, "empty mask: no voxel is labelled".into());
+        }
+    }
+
+    fn report(&mut self, path: &Path, what: String) {
+        let (case, file) = (Some(self.case.id.clone()), Some(path.display().to_string()));
+        self.problems.push(Problem { case, file, what });
+    }
+}
+
+/// An error's text without the path that stands beside it anyway.
+fn without_path(path: &Path, error: &crate::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_owned()
+}
+
+fn range(mut volumes: Vec<f64>) -> Option<VolumeRange> {
+    volumes.sort_by(f64::total_cmp);
+    let (&min, &max) = (volumes.first()?, volumes.last()?);
+    let middle = volumes.len() / 2;
+    let median = if volumes.len() % 2 == 1 { volumes[middle] } else { f64::midpoint(volumes[middle - 1], volumes[middle]) };
+    Some(VolumeRange { min, median, max })
+}
+
+/// The values in order of first occurrence, the commonest first.
+fn tally<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<Tally<T>> {
+    let mut found: Vec<Tally<T>> = Vec::new();
+    for value in values {
+        match found.iter_mut().find(|tally| tally.value == value) {
+            Some(tally) => tally.cases += 1,
+            None => found.push(Tally { value, cases: 1 }),
+        }
+    }
+    found.sort_by_key(|tally| std::cmp::Reverse(tally.cases));
+    found
+}

@@ -1,0 +1,206 @@
+//! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
+
+use std::path::Path;
+
+use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::{Case, Cohort, fingerprint};
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, Event, EventSink, Stage};
+use crate::finetune::{FinetuneReport, Labelled, finetune};
+use crate::pretrain::{PretrainReport, Slices, pretrain};
+use crate::run::report::write_report;
+use crate::run::{RunFolder, diff_config};
+use crate::{Error, ErrorKind, Result};
+
+/// How a job meets its run folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start<'a> {
+    /// Go on with the run in the folder, if there is one.
+    pub resume: bool,
+    /// Take this split instead of drawing or inheriting one.
+    pub split: Option<&'a Path>,
+    /// Stop after the estimate and leave no run folder.
+    pub dry: bool,
+}
+
+/// A pre-training, ready to run.
+pub struct PretrainJob {
+    /// Its configuration.
+    pub config: Config,
+    /// Its run folder, locked.
+    pub run: RunFolder,
+    /// Its training slices.
+    pub slices: Slices,
+    dry: bool,
+}
+
+impl PretrainJob {
+    /// Opens the run folder, draws or reads the split, prepares and clusters the training patients.
+    pub fn prepare(
+        config: Config,
+        out: &Path,
+        start: Start<'_>,
+        control: &Control,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        config.validate()?;
+        let cohort = Cohort::discover(&config.data.cohort)?;
+        let config = with_known_modalities(config, &cohort)?;
+        let (run, split) = open_run(&config, &cohort, out, start)?;
+        let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
+        let slices = Slices::load(&config, &cases, run.root(), control, progress)?;
+        Ok(Self { config, run, slices, dry: start.dry })
+    }
+
+    /// Trains, and writes the report. Nothing comes back from a dry run.
+    pub fn train(
+        &mut self,
+        compute: &Compute,
+        sink: &mut dyn EventSink,
+        control: &Control,
+    ) -> Result<Option<PretrainReport>> {
+        let done = pretrain(&self.config, &mut self.slices, compute, &self.run, sink, control, self.dry);
+        finish(&self.run, done, self.dry, sink)
+    }
+}
+
+/// A fine-tuning, ready to run.
+pub struct FinetuneJob {
+    /// Its configuration.
+    pub config: Config,
+    /// Its run folder, locked.
+    pub run: RunFolder,
+    /// Its labelled slices.
+    pub labelled: Labelled,
+    dry: bool,
+}
+
+impl FinetuneJob {
+    /// Opens the run folder, reads or inherits or draws the split, chooses and prepares the labelled patients.
+    pub fn prepare(
+        config: Config,
+        out: &Path,
+        start: Start<'_>,
+        control: &Control,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        config.validate()?;
+        let cohort = Cohort::discover(&config.data.cohort)?;
+        let config = with_known_modalities(config, &cohort)?;
+        let (run, split) = open_run(&config, &cohort, out, start)?;
+        let share: LabelShare = config.labels.labels.parse()?;
+        let labelled = cases_of(&cohort, &split.labelled(share, split.seed)?, &config.data.modality)?;
+        let validation = if config.labels.validate_every > 0 {
+            cases_of(&cohort, &split.val, &config.data.modality)?
+        } else {
+            Vec::new()
+        };
+        let labelled = Labelled::load(&config, &labelled, &validation, run.root(), control, progress)?;
+        Ok(Self { config, run, labelled, dry: start.dry })
+    }
+
+    /// Trains, and writes the report. Nothing comes back from a dry run.
+    pub fn train(
+        &mut self,
+        compute: &Compute,
+        sink: &mut dyn EventSink,
+        control: &Control,
+    ) -> Result<Option<FinetuneReport>> {
+        let done = finetune(&self.config, &self.labelled, compute, &self.run, sink, control, self.dry);
+        finish(&self.run, done, self.dry, sink)
+    }
+}
+
+/// Writes the report of a job that ended well, tells the listeners of one that did not.
+fn finish<R: serde::Serialize>(
+    run: &RunFolder,
+    done: Result<Option<R>>,
+    dry: bool,
+    sink: &mut dyn EventSink,
+) -> Result<Option<R>> {
+    let done = done.inspect_err(|error| {
+        // The error itself is returned; a listener that fails now has nothing to add.
+        let _ = sink.event(&Event::Failed { message: error.to_string() });
+    })?;
+    match &done {
+        Some(report) => {
+            write_report(run, report)?;
+        }
+        None if dry => run.discard()?,
+        None => {}
+    }
+    Ok(done)
+}
+
+/// Modalities by the names that the cohort uses.
+fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
+    for modality in &mut config.data.modality {
+        *modality = cohort.modality(modality)?;
+    }
+    Ok(config)
+}
+
+/// The settings that may differ between a run and its continuation: where it runs, not what it does.
+const FREE: [&str; 4] = ["device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
+
+/// Makes the run folder or opens it again, and settles the split.
+fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>) -> Result<(RunFolder, Split)> {
+    if start.resume && RunFolder::is_run(out) {
+        let run = RunFolder::resume(out)?;
+        let stored = run.config_value()?;
+        let mine = toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()))?;
+        let mut differences = diff_config(&stored, &mine);
+        differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
+        if !differences.is_empty() {
+            let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
+            return Err(Error::file(out, why));
+        }
+        let split = run.read_split()?;
+        return Ok((run, split));
+    }
+    let split = match start.split {
+        Some(path) => Split::read(path)?,
+        None => inherited(config)?.map_or_else(|| draw(config, cohort), Ok)?,
+    };
+    let run = RunFolder::create(out, &config.to_toml()?)?;
+    run.write_split(&split)?;
+    Ok((run, split))
+}
+
+/// The split of the pre-training run that a fine-tuning starts from.
+fn inherited(config: &Config) -> Result<Option<Split>> {
+    if config.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(RunFolder::open(&config.labels.from)?.read_split()?))
+}
+
+/// A new split by patient, stratified by lesion volume.
+fn draw(config: &Config, cohort: &Cohort) -> Result<Split> {
+    let first = config.data.modality.first().map(String::as_str);
+    let mut patients = fingerprint(cohort, first)?.volumes(cohort);
+    // A patient who lacks a modality can be neither trained nor tested on.
+    let complete = |id: &String| {
+        cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))
+    };
+    patients.retain(|(id, _)| complete(id));
+    Ok(Split::draw(&patients, config.seed))
+}
+
+/// The cases of some patients, each with all of `modalities`.
+pub fn cases_of(cohort: &Cohort, ids: &[String], modalities: &[String]) -> Result<Vec<Case>> {
+    let case = |id: &String| {
+        let case = cohort.case(id).ok_or_else(|| {
+            let why = "the split names this patient, the cohort does not have it";
+            Error::from(ErrorKind::Config { field: "split".into(), value: id.clone(), why: why.into() })
+        })?;
+        for modality in modalities {
+            if !case.images.contains_key(modality) {
+                return Err(Error::config("modality", modality, format!("patient {id} does not have it")));
+            }
+        }
+        Ok(case.clone())
+    };
+    ids.iter().map(case).collect()
+}

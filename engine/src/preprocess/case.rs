@@ -1,0 +1,79 @@
+//! A case from its files.
+
+use std::path::{Path, PathBuf};
+
+use rand::Rng;
+
+use super::config::{Kind, PreprocessConfig, Targets};
+use super::prepare::{Prepared, prepare};
+use crate::cohort::Case;
+use crate::volume::{LabelVolume, Volume};
+use crate::{Error, Result, seed};
+
+/// Reads the images of `modalities`, in this order, and the label if the case has one and `with_label` says so.
+///
+/// A label belongs to the first image, or, when it lies on another grid, to another image of the same case
+/// (HECKTOR 2022 draws on the CT only); a label that fits none is refused.
+pub fn read_case(case: &Case, modalities: &[String], with_label: bool) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
+    let read = |modality: &String| {
+        let path = image_path(case, modality)?;
+        let image = Volume::read(path)?;
+        image.require_numbers(path).map(|()| image)
+    };
+    let images = modalities.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let label = match (&case.label, images.first()) {
+        (Some(path), Some(first)) if with_label => Some(read_label(case, path, first)?),
+        _ => None,
+    };
+    Ok((images, label))
+}
+
+/// Reads and prepares a case. Its background noise is drawn from `seed` and the case's id.
+pub fn prepare_case(
+    case: &Case,
+    modalities: &[String],
+    with_label: bool,
+    targets: &Targets,
+    cfg: &PreprocessConfig,
+    seed: u64,
+) -> Result<Prepared> {
+    let (images, label) = read_case(case, modalities, with_label)?;
+    let kinds: Vec<Kind> = (images.iter().zip(modalities))
+        .map(|(image, modality)| {
+            // Only a name that says nothing makes it worth decoding the values.
+            Kind::named(modality, cfg.kind).unwrap_or_else(|| Kind::of(modality, &image.to_f32(), cfg.kind))
+        })
+        .collect();
+    let noise_seed = seed::stream(seed, &format!("background of {}", case.id), &[]).next_u64();
+    prepare(&images, &kinds, label.as_ref(), targets, cfg, noise_seed)
+}
+
+/// The file of a modality; the error lists those that the case has.
+fn image_path<'a>(case: &'a Case, modality: &str) -> Result<&'a PathBuf> {
+    case.images.get(modality).ok_or_else(|| {
+        let known: Vec<&str> = case.images.keys().map(String::as_str).collect();
+        Error::config("modality", modality, format!("case {} has {}", case.id, known.join(", ")))
+    })
+}
+
+/// The label on the first image's grid, or on that of the image it was drawn on.
+fn read_label(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
+    let misfit = match LabelVolume::read_for(path, first) {
+        Ok((label, warnings)) => {
+            for warning in warnings {
+                tracing::warn!(case = case.id, "{warning}");
+            }
+            return Ok(label);
+        }
+        Err(error) => error,
+    };
+    for other in case.images.values() {
+        if let Ok(image) = Volume::read(other)
+            && let Ok((label, _)) = LabelVolume::read_for(path, &image)
+        {
+            tracing::info!(case = case.id, "the mask lies on the grid of another image: resampled by world position");
+            return Ok(label);
+        }
+    }
+    Err(misfit)
+}

@@ -1,0 +1,173 @@
+//! Clipping and z-score of one channel over its region.
+
+use rand::RngExt;
+use rayon::prelude::*;
+
+use super::body::body_mask;
+use super::config::{Background, Kind, PreprocessConfig};
+use super::plan::ChannelPlan;
+use crate::seed::Stream;
+use crate::volume::percentile;
+
+/// Value that stands for air, and for what is not a number, in a CT.
+const AIR_HU: f32 = -1024.0;
+
+/// A region with a smaller standard deviation than this, relative to its mean, is constant.
+const CONSTANT: f64 = 1e-9;
+
+/// A channel on its source grid, ready to be resampled.
+pub(super) struct Source {
+    /// In the scan's unit, a CT clipped to its window, file order.
+    pub values: Vec<f32>,
+    /// Where the tissue is.
+    pub region: Vec<bool>,
+    /// Values that were not finite.
+    pub nonfinite: u64,
+    pub kind: Kind,
+    pub warning: Option<String>,
+}
+
+/// Finds the region of a scan and clips a CT. `axial` is the axis of the array nearest to S-I.
+pub(super) fn source(
+    mut values: Vec<f32>,
+    kind: Kind,
+    shape: [usize; 3],
+    axial: usize,
+    cfg: &PreprocessConfig,
+) -> Source {
+    let stand_in = if kind == Kind::Ct { AIR_HU } else { 0.0 };
+    let mut nonfinite = 0;
+    for value in values.iter_mut().filter(|v| !v.is_finite()) {
+        *value = stand_in;
+        nonfinite += 1;
+    }
+    let mut warning = (nonfinite > 0).then(|| format!("{nonfinite} voxels are not finite numbers: taken as background"));
+    let region = match kind {
+        Kind::Other => values.par_iter().map(|&v| v != 0.0).collect(),
+        Kind::Ct => {
+            // Before the window: at -150 HU air and fat could not be told apart.
+            let mut body = body_mask(&values, shape, axial);
+            if !body.contains(&true) {
+                warning = Some("no voxel is above -500 HU: the whole scan is taken for the body".into());
+                body.fill(true);
+            }
+            let [low, high] = cfg.ct_window.map(|v| v as f32);
+            values.par_iter_mut().for_each(|v| *v = v.clamp(low, high));
+            body
+        }
+    };
+    Source { values, region, nonfinite, kind, warning }
+}
+
+/// Clips `values` to the percentiles of the region, makes the region's mean 0 and standard deviation 1, and sets
+/// what is outside it: 0 (or N(0, 1) noise), for a CT the lowest normalised value of the body, since there 0 is
+/// mean tissue.
+pub(super) fn normalise(
+    values: &mut [f32],
+    region: &[bool],
+    kind: Kind,
+    cfg: &PreprocessConfig,
+    mut noise: Stream,
+) -> ChannelPlan {
+    let mut inside: Vec<f32> = values.iter().zip(region).filter(|(_, r)| **r).map(|(v, _)| *v).collect();
+    let region_voxels = inside.len() as u64;
+    let [low, high] = cfg.percentiles.map(|p| f64::from(percentile(&mut inside, p).unwrap_or(0.0)));
+    let count = (inside.len() as f64).max(1.0);
+    let clipped = || inside.iter().map(|&v| f64::from(v).clamp(low, high));
+    let mean = clipped().sum::<f64>() / count;
+    let deviation = (clipped().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
+    // A constant region has no contrast to scale: it becomes 0, never a division by nothing.
+    let std = if deviation > CONSTANT * mean.abs().max(f64::from(f32::MIN_POSITIVE)) { deviation } else { 1.0 };
+    let scaled = |v: f32| ((f64::from(v).clamp(low, high) - mean) / std) as f32;
+    let fill = match kind {
+        Kind::Other => 0.0,
+        Kind::Ct => inside.iter().map(|&v| scaled(v)).fold(f32::INFINITY, f32::min),
+    };
+    let fill = if fill.is_finite() { fill } else { 0.0 };
+    values.par_iter_mut().zip(region).for_each(|(v, &r)| *v = if r { scaled(*v) } else { fill });
+    if kind == Kind::Other && cfg.background == Background::Noise {
+        for (value, _) in values.iter_mut().zip(region).filter(|(_, r)| !**r) {
+            *value = gaussian(&mut noise);
+        }
+    }
+    ChannelPlan { kind, clip: [low, high], mean, std, fill, region_voxels, nonfinite: 0 }
+}
+
+/// One number from N(0, 1) (Box and Muller).
+fn gaussian(stream: &mut Stream) -> f32 {
+    let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * stream.random::<f64>()).cos()) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::stream;
+
+    fn noise() -> Stream {
+        stream(3, "test", &[])
+    }
+
+    #[test]
+    fn the_region_gets_mean_0_and_deviation_1_and_background_stays_0() {
+        let mut values: Vec<f32> = (0..1000).map(|v| if v % 3 == 0 { 0.0 } else { (v * 7 % 501) as f32 + 1.0 }).collect();
+        let region: Vec<bool> = values.iter().map(|&v| v != 0.0).collect();
+        let plan = normalise(&mut values, &region, Kind::Other, &PreprocessConfig::default(), noise());
+        let inside: Vec<f64> = values.iter().zip(&region).filter(|(_, r)| **r).map(|(v, _)| f64::from(*v)).collect();
+        let mean = inside.iter().sum::<f64>() / inside.len() as f64;
+        let variance = inside.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / inside.len() as f64;
+        assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
+        assert!(values.iter().zip(&region).all(|(v, r)| *r || *v == 0.0));
+        assert!(plan.clip[0] > 1.0 && plan.clip[1] < 501.0 && plan.region_voxels == 666);
+    }
+
+    #[test]
+    fn ct_is_windowed_after_the_body_was_found_and_air_is_its_minimum() {
+        // A slice of 6 x 6: a body of 4 x 4 with fat (-100), muscle (50), bone (1000) and an air bubble (-1000).
+        let mut hu = vec![-1000.0; 36];
+        for j in 1..5 {
+            for i in 1..5 {
+                hu[i + 6 * j] = [-100.0, 50.0, 50.0, 1000.0][i - 1];
+            }
+        }
+        hu[2 + 6 * 2] = -1000.0;
+        let cfg = PreprocessConfig { percentiles: [0.0, 100.0], ..PreprocessConfig::default() };
+        let found = source(hu, Kind::Ct, [6, 6, 1], 2, &cfg);
+        assert_eq!(found.region.iter().filter(|r| **r).count(), 16);
+        assert_eq!(found.values.iter().copied().fold(0.0, f32::max), 150.0);
+        let mut values = found.values;
+        let plan = normalise(&mut values, &found.region, Kind::Ct, &cfg, noise());
+        assert_eq!(plan.clip, [-150.0, 150.0]);
+        assert!(plan.fill < -1.0 && values[0] == plan.fill && values[2 + 6 * 2] == plan.fill);
+    }
+
+    #[test]
+    fn constant_and_empty_scans_survive() {
+        for values in [vec![5.0; 8], vec![0.0; 8], vec![f32::NAN; 8], vec![]] {
+            for kind in [Kind::Other, Kind::Ct] {
+                let shape = [values.len().min(2), 2, 2];
+                let cfg = PreprocessConfig::default();
+                let mut found = source(values.clone(), kind, shape, 2, &cfg);
+                let plan = normalise(&mut found.values, &found.region, kind, &cfg, noise());
+                assert!(found.values.iter().all(|v| v.is_finite()) && plan.std > 0.0 && plan.fill.is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn noise_is_seeded_and_standard_normal() {
+        let cfg = PreprocessConfig { background: Background::Noise, ..PreprocessConfig::default() };
+        let run = || {
+            let mut values = vec![0.0; 20_000];
+            values[7] = 3.0;
+            let region: Vec<bool> = values.iter().map(|&v| v != 0.0).collect();
+            normalise(&mut values, &region, Kind::Other, &cfg, noise());
+            values
+        };
+        let values = run();
+        assert_eq!(values, run());
+        let mean = values.iter().sum::<f32>() / 20_000.0;
+        let variance = values.iter().map(|v| v * v).sum::<f32>() / 20_000.0;
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "{mean} {variance}");
+    }
+}

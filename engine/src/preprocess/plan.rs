@@ -1,0 +1,271 @@
+//! What was done to one case, in numbers: enough to lead every prepared voxel back to the source grid.
+
+use glam::{DAffine3, DMat3, DVec3};
+use serde::{Deserialize, Serialize};
+
+use super::config::{Kind, Spacing};
+use super::gather::{self, AxisMap, Tap};
+use crate::volume::{Grid, Interpolation};
+use crate::{Error, ErrorKind, Result};
+
+/// Spacings closer than this share are the same: such an axis is kept as it is, bit for bit.
+const SAME_SPACING: f64 = 1e-4;
+
+/// The recorded preprocessing of one case (method, section 1). "Prepared" axes are R, A, S in this order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CasePlan {
+    /// Version of this record.
+    pub version: u32,
+    /// Shape of the first channel's file.
+    pub source_shape: [usize; 3],
+    /// `world_from_voxel` of the source, row by row, RAS+ mm.
+    pub source_affine: [f64; 16],
+    /// False if the file told nothing of its orientation and was taken for RAS.
+    pub oriented: bool,
+    /// The source axis that runs along R, A, S.
+    pub axes: [usize; 3],
+    /// Whether it runs against R, A, S.
+    pub flipped: [bool; 3],
+    /// Position of prepared voxel 0 in source voxels, counted along R, A, S.
+    pub start: [f64; 3],
+    /// Source voxels per prepared voxel along R, A, S.
+    pub step: [f64; 3],
+    /// Shape of the prepared grid.
+    pub prepared_shape: [usize; 3],
+    /// `world_from_voxel` of the prepared grid, row by row, RAS+ mm.
+    pub prepared_affine: [f64; 16],
+    /// How images were resampled.
+    pub interpolation: Interpolation,
+    /// The channels' intensities.
+    pub channels: Vec<ChannelPlan>,
+    /// Bounding box of the channels' regions on the prepared grid: first and one past the last voxel along R, A, S.
+    pub region_box: [[usize; 2]; 3],
+    /// Side of the training crop in prepared voxels.
+    pub crop_size: usize,
+    /// Prepared voxel (i, j) at the crop's first pixel; negative where the crop reaches beyond the scan.
+    pub crop_origin: [i64; 2],
+    /// Lesion voxels on the prepared grid; `None` without a label.
+    pub lesion_voxels: Option<u64>,
+    /// Of these, the ones that the training crop leaves out.
+    pub lesion_voxels_outside_crop: Option<u64>,
+    /// What was odd, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// The recorded normalisation of one channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelPlan {
+    /// Whether the rules of CT were applied.
+    pub kind: Kind,
+    /// Values at the lower and upper percentile of the region, in the scan's unit: what it was clipped to.
+    pub clip: [f64; 2],
+    /// Mean of the clipped region.
+    pub mean: f64,
+    /// Standard deviation of the clipped region (of the population).
+    pub std: f64,
+    /// Normalised value outside the region and outside the scan.
+    pub fill: f32,
+    /// Voxels of the region (not zero; for a CT the body) on the prepared grid.
+    pub region_voxels: u64,
+    /// Voxels of the file that are not finite numbers; they count as background.
+    pub nonfinite: u64,
+}
+
+/// The version that this program writes.
+const VERSION: u32 = 1;
+
+impl CasePlan {
+    /// The geometry of preparing a scan on `source` with voxels of `spacing`: reoriented to RAS+ and centred, so
+    /// that the result does not depend on the file's storage order. Intensities and crop are filled in later.
+    pub(super) fn new(source: &Grid, spacing: Spacing, interpolation: Interpolation) -> Result<Self> {
+        let (ras, orientation) = source.reoriented_to_ras();
+        let (mut axes, mut flipped) = ([0; 3], [false; 3]);
+        for (axis, (&along, flip)) in orientation.axis.iter().zip(orientation.flip).enumerate() {
+            axes[along] = axis;
+            flipped[along] = flip;
+        }
+        let own = ras.spacing_mm();
+        if ras.is_empty() || !own.iter().all(|s| s.is_finite() && *s > 0.0) {
+            let (left, right) = (source.describe(), "a grid with voxels of positive size".into());
+            return Err(ErrorKind::Geometry { what: "preprocessing".into(), left, right }.into());
+        }
+        let wanted = spacing.millimetres().unwrap_or(own);
+        let kept = |a: usize| (wanted[a] - own[a]).abs() <= SAME_SPACING * own[a];
+        let target: [f64; 3] = std::array::from_fn(|a| if kept(a) { own[a] } else { wanted[a] });
+        let prepared = ras.with_spacing(target);
+        let step: [f64; 3] = std::array::from_fn(|a| target[a] / own[a]);
+        // Both boxes have the same middle.
+        let middle = |n: usize| (n as f64 - 1.0) / 2.0;
+        let start = std::array::from_fn(|a| middle(ras.shape[a]) - middle(prepared.shape[a]) * step[a]);
+        let prepared_shape = prepared.shape;
+        Ok(Self {
+            version: VERSION,
+            source_shape: source.shape,
+            source_affine: source.affine_rows(),
+            oriented: source.oriented,
+            axes,
+            flipped,
+            start,
+            step,
+            prepared_shape,
+            prepared_affine: prepared.affine_rows(),
+            interpolation,
+            channels: Vec::new(),
+            region_box: prepared_shape.map(|n| [0, n]),
+            crop_size: 0,
+            crop_origin: [0, 0],
+            lesion_voxels: None,
+            lesion_voxels_outside_crop: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// Centres the training crop on the region's bounding box.
+    pub(super) fn set_crop(&mut self, size: usize) {
+        self.crop_size = size;
+        for (origin, [low, high]) in self.crop_origin.iter_mut().zip(self.region_box) {
+            *origin = (low as i64 + high as i64 - size as i64).div_euclid(2);
+        }
+    }
+
+    /// The prepared grid.
+    pub fn prepared_grid(&self) -> Grid {
+        let world_from_voxel = affine(&self.prepared_affine);
+        Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }
+    }
+
+    /// The source file's grid.
+    pub fn source_grid(&self) -> Grid {
+        let world_from_voxel = affine(&self.source_affine);
+        Grid { shape: self.source_shape, world_from_voxel, oriented: self.oriented }
+    }
+
+    /// Voxel size of the prepared grid along R, A, S in mm.
+    pub fn spacing_mm(&self) -> [f64; 3] {
+        self.prepared_grid().spacing_mm()
+    }
+
+    /// True if some axis was resampled; if not, the prepared grid is a permutation of the source's voxels.
+    pub fn resampled(&self) -> bool {
+        self.step.iter().any(|&step| step != 1.0)
+    }
+
+    /// Prepared voxel (i, j) at the first pixel of the training crop.
+    pub fn crop_origin(&self) -> [i64; 2] {
+        self.crop_origin
+    }
+
+    /// Maps crop voxel (i, j, k) to world mm: a 4x4 matrix, row by row.
+    pub fn crop_affine(&self) -> [f64; 16] {
+        let shift = DVec3::new(self.crop_origin[0] as f64, self.crop_origin[1] as f64, 0.0);
+        let world_from_voxel = affine(&self.prepared_affine) * DAffine3::from_translation(shift);
+        Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }.affine_rows()
+    }
+
+    /// The source file's axis nearest to S-I.
+    pub fn source_slice_axis(&self) -> usize {
+        self.axes[2]
+    }
+
+    /// How many slices the source file has along that axis.
+    pub fn source_slices(&self) -> usize {
+        self.source_shape[self.axes[2].min(2)]
+    }
+
+    /// The prepared slice whose centre is nearest to that of slice `k_source` (0-based, along the file's axis
+    /// nearest to S-I); the lower of two equally near ones.
+    pub fn prepared_slice_of(&self, k_source: usize) -> usize {
+        let last = self.source_slices().saturating_sub(1);
+        let along = if self.flipped[2] { last - k_source.min(last) } else { k_source.min(last) };
+        let at = (along as f64 - self.start[2]) / self.step[2];
+        let highest = self.prepared_shape[2].saturating_sub(1) as f64;
+        (at - 0.5 - 1e-6).ceil().clamp(0.0, highest) as usize
+    }
+
+    /// Puts a slice-major field on the prepared grid back on the source file's grid, in the file's storage order,
+    /// for every source voxel: linear between prepared voxels where the case was resampled, else the exact
+    /// inverse of the permutation. Source voxels beyond the outermost prepared centres take the nearest one.
+    pub fn restore(&self, field: &[f32]) -> Result<Vec<f32>> {
+        let taps = self.taps_to_source(field.len())?;
+        Ok(if self.resampled() { gather::linear(field, &taps) } else { gather::nearest(field, &taps) })
+    }
+
+    /// Like [`CasePlan::restore`], by the nearest prepared voxel: for labels and bit fields.
+    pub fn restore_nearest<T: Copy + Default + Send + Sync>(&self, field: &[T]) -> Result<Vec<T>> {
+        Ok(gather::nearest(field, &self.taps_to_source(field.len())?))
+    }
+
+    /// Taps that read the source (file order) for every prepared voxel, k slowest, then i, then j.
+    pub(super) fn taps_from_source(&self) -> [Vec<Tap>; 3] {
+        let strides = [1, self.source_shape[0], self.source_shape[0] * self.source_shape[1]];
+        [2, 0, 1].map(|a| {
+            let map = AxisMap {
+                start: self.start[a],
+                step: self.step[a],
+                count: self.prepared_shape[a],
+                source: self.source_shape[self.axes[a]],
+                flipped: self.flipped[a],
+                stride: strides[self.axes[a]],
+            };
+            map.taps()
+        })
+    }
+
+    /// Taps that read a slice-major prepared field of `len` voxels for every source voxel, file order.
+    fn taps_to_source(&self, len: usize) -> Result<[Vec<Tap>; 3]> {
+        self.check()?;
+        let [nx, ny, nz] = self.prepared_shape;
+        if len != nx * ny * nz {
+            let right = format!("{} voxels", nx * ny * nz);
+            return Err(ErrorKind::Geometry { what: "restore".into(), left: format!("{len} values"), right }.into());
+        }
+        let strides = [ny, 1, nx * ny];
+        let mut by_source_axis: [Vec<Tap>; 3] = Default::default();
+        for a in 0..3 {
+            let count = self.source_shape[self.axes[a]];
+            let (first, sign) = if self.flipped[a] { (count as f64 - 1.0, -1.0) } else { (0.0, 1.0) };
+            let map = AxisMap {
+                start: (first - self.start[a]) / self.step[a],
+                step: sign / self.step[a],
+                count,
+                source: self.prepared_shape[a],
+                flipped: false,
+                stride: strides[a],
+            };
+            by_source_axis[self.axes[a]] = map.taps();
+        }
+        by_source_axis.reverse();
+        Ok(by_source_axis)
+    }
+
+    /// Refuses a plan that was read from somewhere and cannot be right.
+    pub fn check(&self) -> Result<()> {
+        let bad = |field: &str, value: String, why: &str| Err(Error::config(format!("plan.{field}"), value, why));
+        if self.version != VERSION {
+            return bad("version", self.version.to_string(), "this program reads version 1");
+        }
+        let mut axes = self.axes;
+        axes.sort_unstable();
+        if axes != [0, 1, 2] {
+            return bad("axes", format!("{:?}", self.axes), "each of 0, 1, 2 must stand once");
+        }
+        if !self.step.iter().chain(&self.start).all(|v| v.is_finite()) || self.step.iter().any(|&s| s <= 0.0) {
+            return bad("step", format!("{:?}", self.step), "a step is a positive number");
+        }
+        for (field, shape) in [("source_shape", self.source_shape), ("prepared_shape", self.prepared_shape)] {
+            let voxels = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
+            if voxels.is_none_or(|n| n == 0 || n > isize::MAX as usize / 16) {
+                return bad(field, format!("{shape:?}"), "no such volume can be");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The transform in a row-major 4x4 matrix.
+fn affine(rows: &[f64; 16]) -> DAffine3 {
+    let column = |c: usize| DVec3::new(rows[c], rows[4 + c], rows[8 + c]);
+    DAffine3 { matrix3: DMat3::from_cols(column(0), column(1), column(2)), translation: column(3) }
+}

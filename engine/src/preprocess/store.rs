@@ -1,0 +1,305 @@
+//! The slices of a cohort, ready for training, within a stated memory budget.
+//!
+//! Cases are prepared in parallel, a few at a time, and only their kept slices stay: in memory as long as they fit
+//! the budget, else in one temporary file. The order is that of the cases and their slices, whatever the threads do.
+
+mod cache;
+mod spill;
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::case::prepare_case;
+use super::config::{PreprocessConfig, Targets};
+use super::plan::CasePlan;
+use super::prepare::Prepared;
+use self::spill::{Frame, Rows, Shelf, TISSUE};
+use crate::cohort::Case;
+use crate::event::Control;
+use crate::{Error, Result};
+
+/// Which slices a store keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// All.
+    All,
+    /// Those with tissue in the central crop: all-black slices are dropped (4.1).
+    #[default]
+    NonZero,
+}
+
+/// What a store is built of.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The modalities that make the channels, in order.
+    pub modalities: Vec<String>,
+    /// Whether labels are read where cases have them.
+    pub with_labels: bool,
+    /// What labels are turned into.
+    pub targets: Targets,
+    /// How cases are prepared; `config.size` is the side of the crop.
+    pub config: PreprocessConfig,
+    /// How far a window may be shifted from the central crop, in pixels.
+    pub margin: usize,
+    /// Which slices are kept.
+    pub keep: Keep,
+    /// Bytes of frames that may stay in memory.
+    pub memory_budget: u64,
+    /// Where frames go that do not fit.
+    pub spill_folder: PathBuf,
+    /// Where prepared cases are kept for the next run, if anywhere.
+    pub cache: Option<PathBuf>,
+    /// Seed of the background noise.
+    pub seed: u64,
+}
+
+/// What is known of one slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceMeta {
+    /// Position of its case in [`SliceStore::cases`].
+    pub case: u32,
+    /// Prepared slice, along S.
+    pub k: u32,
+    /// Pixels of the central crop that belong to any region of the target; 0 without a label.
+    pub lesion_pixels: u32,
+    /// Pixels of the central crop with tissue.
+    pub tissue_pixels: u32,
+    /// False for an all-black slice.
+    pub nonzero: bool,
+}
+
+/// What is known of one case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseMeta {
+    /// The case's id.
+    pub id: String,
+    /// Whether it has a label here.
+    pub labelled: bool,
+    /// How it was prepared.
+    pub plan: CasePlan,
+    /// Its first slice in the store.
+    pub first: usize,
+    /// How many of its slices the store keeps.
+    pub slices: usize,
+    /// How many of these show lesion.
+    pub lesion_slices: usize,
+    /// Mean lesion pixels of the slices that show lesion; 0 if none does.
+    pub mean_lesion_pixels: f64,
+}
+
+/// A window of a slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceData {
+    /// `[C][S][S]`.
+    pub pixels: Vec<f32>,
+    /// Bit r of a byte tells whether the pixel belongs to region r, `[S][S]`; `None` if the case has no label.
+    pub target: Option<Vec<u8>>,
+    /// True where there is tissue, `[S][S]`.
+    pub tissue: Vec<bool>,
+}
+
+/// The slices of a cohort.
+pub struct SliceStore {
+    shelf: Shelf,
+    metas: Vec<SliceMeta>,
+    cases: Vec<CaseMeta>,
+    channels: usize,
+    size: usize,
+    margin: usize,
+}
+
+/// A prepared case, reduced to the slices that are kept. `first` and `case` are set when it joins the store.
+pub(super) struct CaseFrames {
+    pub meta: CaseMeta,
+    pub metas: Vec<SliceMeta>,
+    pub frames: Vec<Frame>,
+}
+
+impl SliceStore {
+    /// Prepares `cases` and keeps their slices. `progress` is told after each batch how many cases of how many are
+    /// done; `control` may cancel between batches. A case that cannot be prepared is an error that names its file.
+    pub fn build(
+        cases: &[Case],
+        options: &StoreOptions,
+        control: Option<&Control>,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        options.config.check()?;
+        if options.modalities.is_empty() {
+            return Err(Error::config("modality", "", "at least one is needed"));
+        }
+        let mut store = Self {
+            shelf: Shelf::Memory(Vec::new()),
+            metas: Vec::new(),
+            cases: Vec::new(),
+            channels: options.modalities.len(),
+            size: options.config.size,
+            margin: options.margin,
+        };
+        // A prepared case is whole in memory until it is cut: so many at a time and no more.
+        let in_flight = rayon::current_num_threads().clamp(1, 4);
+        for batch in cases.chunks(in_flight) {
+            if let Some(control) = control {
+                control.check()?;
+            }
+            let cut: Vec<Result<CaseFrames>> = batch.par_iter().map(|case| frames_of(case, options)).collect();
+            for frames in cut {
+                store.add(frames?, options)?;
+            }
+            progress(store.cases.len(), cases.len());
+        }
+        let (slices, mib) = (store.len(), store.bytes() >> 20);
+        let place = if store.on_disk() { "in a temporary file" } else { "in memory" };
+        tracing::info!(slices, mib, cases = cases.len(), "slice store {place}");
+        Ok(store)
+    }
+
+    fn add(&mut self, mut case: CaseFrames, options: &StoreOptions) -> Result<()> {
+        case.meta.first = self.metas.len();
+        let number = self.cases.len() as u32;
+        self.metas.extend(case.metas.iter().map(|meta| SliceMeta { case: number, ..*meta }));
+        self.cases.push(case.meta);
+        if self.bytes() > options.memory_budget {
+            self.shelf.spill(&options.spill_folder)?;
+        }
+        case.frames.into_iter().try_for_each(|frame| self.shelf.push(frame))
+    }
+
+    /// Number of slices.
+    pub fn len(&self) -> usize {
+        self.metas.len()
+    }
+
+    /// True if no slice was kept.
+    pub fn is_empty(&self) -> bool {
+        self.metas.is_empty()
+    }
+
+    /// What is known of slice `index`, if there is one.
+    pub fn get_meta(&self, index: usize) -> Option<&SliceMeta> {
+        self.metas.get(index)
+    }
+
+    /// What is known of slice `index`, which must be below [`SliceStore::len`].
+    pub fn meta(&self, index: usize) -> &SliceMeta {
+        &self.metas[index]
+    }
+
+    /// What is known of every slice.
+    pub fn metas(&self) -> &[SliceMeta] {
+        &self.metas
+    }
+
+    /// What is known of every case.
+    pub fn cases(&self) -> &[CaseMeta] {
+        &self.cases
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Side of a window in pixels.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// How far a window may be shifted.
+    pub fn margin(&self) -> usize {
+        self.margin
+    }
+
+    /// Bytes of all frames.
+    pub fn bytes(&self) -> u64 {
+        let side = (self.size + 2 * self.margin) as u64;
+        self.metas.len() as u64 * side * side * (4 * self.channels as u64 + 1)
+    }
+
+    /// True if the frames did not fit the memory budget.
+    pub fn on_disk(&self) -> bool {
+        matches!(self.shelf, Shelf::Disk(_))
+    }
+
+    /// The window of slice `index`, moved by `shift` voxels along R and A from the central crop (at most the margin).
+    pub fn window(&self, index: usize, shift: [i32; 2]) -> Result<SliceData> {
+        let Some(meta) = self.metas.get(index).filter(|_| index < self.shelf.len()) else {
+            return Err(Error::config("slice", index, format!("the store has {}", self.len())));
+        };
+        if shift.iter().any(|s| s.unsigned_abs() as usize > self.margin) {
+            return Err(Error::config("shift", format!("{shift:?}"), format!("at most {} pixels", self.margin)));
+        }
+        let [first, left] = shift.map(|s| (self.margin as i64 + i64::from(s)) as usize);
+        let (size, width) = (self.size, self.size + 2 * self.margin);
+        let rows = self.shelf.rows(index, self.channels, Rows { first, count: size, width })?;
+        let pixels = rows.pixels.chunks(width).flat_map(|row| &row[left..left + size]).copied().collect();
+        let flags = || rows.flags.chunks(width).flat_map(|row| &row[left..left + size]);
+        let labelled = self.cases.get(meta.case as usize).is_some_and(|case| case.labelled);
+        let target = labelled.then(|| flags().map(|flag| flag & !TISSUE).collect());
+        Ok(SliceData { pixels, target, tissue: flags().map(|flag| flag & TISSUE != 0).collect() })
+    }
+}
+
+/// The kept slices of a case, from the cache if it has them.
+fn frames_of(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
+    if let Some(folder) = &options.cache {
+        let key = cache::key(case, options)?;
+        if let Some(found) = cache::load(folder, &key, options) {
+            return Ok(found);
+        }
+        let cut = prepare_frames(case, options)?;
+        if let Err(error) = cache::save(folder, &key, &cut) {
+            tracing::warn!(case = case.id, "the prepared case is not cached: {error}");
+        }
+        return Ok(cut);
+    }
+    prepare_frames(case, options)
+}
+
+fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
+    let StoreOptions { modalities, with_labels, targets, config, seed, .. } = options;
+    let prepared = prepare_case(case, modalities, *with_labels, targets, config, *seed)?;
+    for warning in &prepared.plan.warnings {
+        tracing::warn!(case = case.id, "{warning}");
+    }
+    Ok(cut(&case.id, &prepared, options))
+}
+
+/// Cuts the frames out of a prepared case.
+fn cut(id: &str, prepared: &Prepared, options: &StoreOptions) -> CaseFrames {
+    let (size, margin) = (options.config.size, options.margin);
+    let side = size + 2 * margin;
+    let origin = prepared.plan.crop_origin().map(|o| o - margin as i64);
+    let central = |pixel: &usize| {
+        let inside = margin..margin + size;
+        inside.contains(&(pixel / side)) && inside.contains(&(pixel % side))
+    };
+    let (mut metas, mut frames) = (Vec::new(), Vec::new());
+    for k in 0..prepared.shape[2] {
+        let tissue = prepared.tissue_frame(k, origin, [side, side]);
+        let tissue_pixels = (0..side * side).filter(central).filter(|&p| tissue[p]).count() as u32;
+        if options.keep == Keep::NonZero && tissue_pixels == 0 {
+            continue;
+        }
+        let (pixels, target) = prepared.window(k, origin, side);
+        let mut flags = target.unwrap_or_else(|| vec![0; side * side]);
+        let lesion_pixels = (0..side * side).filter(central).filter(|&p| flags[p] != 0).count() as u32;
+        flags.iter_mut().zip(tissue).for_each(|(flag, t)| *flag |= if t { TISSUE } else { 0 });
+        metas.push(SliceMeta { case: 0, k: k as u32, lesion_pixels, tissue_pixels, nonzero: tissue_pixels > 0 });
+        frames.push(Frame { pixels, flags });
+    }
+    let lesions: Vec<f64> = metas.iter().filter(|m| m.lesion_pixels > 0).map(|m| f64::from(m.lesion_pixels)).collect();
+    let meta = CaseMeta {
+        id: id.to_owned(),
+        labelled: prepared.target.is_some(),
+        plan: prepared.plan.clone(),
+        first: 0,
+        slices: metas.len(),
+        lesion_slices: lesions.len(),
+        mean_lesion_pixels: lesions.iter().sum::<f64>() / (lesions.len() as f64).max(1.0),
+    };
+    CaseFrames { meta, metas, frames }
+}

@@ -1,0 +1,383 @@
+//! The training slices: clustered once, with the state of their patches.
+
+use burn::tensor::Device;
+use rand::RngExt;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+use super::objective::{Batch, Losses, images, rows};
+use super::tally::Tally;
+use crate::cluster::{Clustering, cluster};
+use crate::cohort::Case;
+use crate::config::{Config, MaskFill};
+use crate::event::{CaseCounts, Control, EpochSummary, Event, Probe};
+use crate::loss::ConsistencyTargets;
+use crate::masking::order::order;
+use crate::masking::relabel::{RelabelOutcome, Relevance, add_counts, relabel};
+use crate::masking::select::{air_share, masked_count, recall_of_foreground};
+use crate::masking::uncertainty::{MeanUncertainty, uncertainty};
+use crate::patch::PatchGrid;
+use crate::preprocess::{Keep, SliceStore, StoreOptions};
+use crate::seed::stream;
+use crate::trainer::{Parts, Resumed, digest};
+use crate::{ErrorKind, Result};
+
+/// Names of what a checkpoint stores of the patches.
+const LABELS: &str = "labels.bin";
+const RELEVANCE: &str = "relevance.bin";
+const TALLY: &str = "tally.json";
+
+/// What is known of the patches of one slice.
+#[derive(Clone, Debug)]
+pub struct PatchState {
+    /// The clustering, computed once.
+    pub clustering: Clustering,
+    /// `label_new`, in force until the next update.
+    pub label: Vec<u8>,
+    /// Which patches are lesion patches, where a label exists and is looked at. Never trained on.
+    pub lesion: Option<Vec<bool>>,
+    /// Displacement of the crop in pixels, drawn once.
+    pub shift: [i32; 2],
+}
+
+/// The slices of the training patients.
+pub struct Slices {
+    store: SliceStore,
+    grid: PatchGrid,
+    states: Vec<PatchState>,
+    relevance: Relevance,
+}
+
+impl Slices {
+    /// Prepares the scans of `cases` and clusters their slices on all cores.
+    pub fn load(
+        config: &Config,
+        cases: &[Case],
+        spill_folder: &std::path::Path,
+        control: &Control,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let options = StoreOptions {
+            modalities: config.data.modality.clone(),
+            with_labels: config.method.report_recall,
+            targets: config.data.targets,
+            config: config.preprocess.clone(),
+            margin: config.training.shift_px,
+            keep: Keep::NonZero,
+            memory_budget: config.data.memory_mib << 20,
+            spill_folder: spill_folder.to_path_buf(),
+            cache: (!config.data.cache.as_os_str().is_empty()).then(|| config.data.cache.clone()),
+            seed: config.seed,
+        };
+        let store = SliceStore::build(cases, &options, Some(control), progress)?;
+        if store.is_empty() {
+            return Err(crate::Error::config("cohort", config.data.cohort.display(), "no slice with tissue to train on"));
+        }
+        Self::new(config, store)
+    }
+
+    /// Clusters the slices of a store.
+    pub fn new(config: &Config, store: SliceStore) -> Result<Self> {
+        let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
+        let states: Vec<PatchState> =
+            (0..store.len()).into_par_iter().map(|i| state(config, &store, &grid, i)).collect::<Result<_>>()?;
+        let relevance = Relevance::new(states.len(), grid.count());
+        Ok(Self { store, grid, states, relevance })
+    }
+
+    /// Number of slices.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// Number of patients.
+    pub fn patients(&self) -> usize {
+        self.store.cases().len()
+    }
+
+    /// The patch grid.
+    pub fn grid(&self) -> &PatchGrid {
+        &self.grid
+    }
+
+    /// The state of a slice's patches.
+    pub fn state(&self, slice: usize) -> &PatchState {
+        &self.states[slice]
+    }
+
+    /// Where the slices come from.
+    pub fn store(&self) -> &SliceStore {
+        &self.store
+    }
+
+    /// Names of some slices for a message: case and prepared slice.
+    pub fn names(&self, members: &[usize]) -> String {
+        let name = |&i: &usize| {
+            let meta = self.store.meta(i);
+            format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
+        };
+        members.iter().map(name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The batch of `members` in an epoch, masked at ratio `sigma`.
+    pub fn batch(
+        &self,
+        config: &Config,
+        members: &[usize],
+        sigma: f64,
+        epoch: usize,
+        device: &Device,
+    ) -> Result<Batch> {
+        let count = masked_count(self.grid.count(), sigma).max(1);
+        let made: Vec<HostSlice> =
+            members.par_iter().map(|&i| self.host_slice(config, i, count, epoch)).collect::<Result<_>>()?;
+        let channels = self.store.channels();
+        let size = self.grid.size();
+        let collect = |of: fn(&HostSlice) -> &Vec<f32>| made.iter().map(|s| of(s).clone()).collect::<Vec<_>>();
+        let number = |of: fn(&HostSlice) -> f32| made.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
+        let noise = (config.method.fill == MaskFill::Noise)
+            .then(|| images(&collect(|s| &s.noise), channels, size, device));
+        Ok(Batch {
+            image: images(&collect(|s| &s.pixels), channels, size, device),
+            hidden: images(&collect(|s| &s.hidden), 1, size, device),
+            noise,
+            masked: rows(&collect(|s| &s.masked), device),
+            consistency: ConsistencyTargets {
+                direction: images(&collect(|s| &s.direction), channels, size, device),
+                offset: rows(&number(|s| s.offset), device),
+                temperature: rows(&number(|s| s.temperature), device),
+                label: rows(&collect(|s| &s.label), device),
+                flipped: rows(&collect(|s| &s.flipped), device),
+            },
+            grid: self.grid.grid(),
+            count,
+            flipped: made.iter().map(|s| s.flipped.iter().filter(|f| **f > 0.0).count()).sum(),
+            members: members.to_vec(),
+            label_ori: members.iter().map(|&i| self.states[i].clustering.labels.clone()).collect(),
+            label_new: members.iter().map(|&i| self.states[i].label.clone()).collect(),
+            chosen: made.into_iter().map(|s| s.chosen).collect(),
+        })
+    }
+
+    /// One slice of a batch with everything that the losses need.
+    fn host_slice(&self, config: &Config, i: usize, count: usize, epoch: usize) -> Result<HostSlice> {
+        let state = &self.states[i];
+        let pixels = self.store.window(i, state.shift)?.pixels;
+        let place = [epoch as u64, i as u64];
+        let mut chosen = order(config.method.order, &state.label, &state.clustering.logit, config.seed, &place);
+        chosen.truncate(count);
+        let mut masked = vec![0.0f32; self.grid.count()];
+        chosen.iter().for_each(|&p| masked[p] = 1.0);
+        let [background, foreground] = &state.clustering.centres;
+        let has_centres = !foreground.is_empty();
+        let flips = state.label.iter().zip(&state.clustering.labels).zip(&masked);
+        let flipped = flips.map(|((new, ori), m)| if has_centres && new != ori { *m } else { 0.0 }).collect();
+        let (direction, offset, distance) = if has_centres {
+            self.direction(background, foreground)
+        } else {
+            (vec![0.0; pixels.len()], 0.0, 1.0)
+        };
+        let t = config.method.consistency_temperature;
+        let temperature = if t > 0.0 { t } else { distance };
+        let noise = if config.method.fill == MaskFill::Noise {
+            let mut draw = stream(config.seed, "mask-noise", &place);
+            pixels.iter().map(|_| StandardNormal.sample(&mut draw)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(HostSlice {
+            hidden: self.grid.spread(&masked),
+            label: state.label.iter().map(|&l| f32::from(l)).collect(),
+            offset: offset as f32,
+            temperature: temperature.max(1e-12) as f32,
+            pixels,
+            masked,
+            flipped,
+            direction,
+            noise,
+            chosen,
+        })
+    }
+
+    /// `mu_f - mu_b` over the whole slice, the difference of their mean squares, and the mean squared distance.
+    fn direction(&self, background: &[f32], foreground: &[f32]) -> (Vec<f32>, f64, f64) {
+        let d = foreground.len().max(1) as f64;
+        let difference: Vec<f32> = foreground.iter().zip(background).map(|(f, b)| f - b).collect();
+        let square = |v: &[f32]| v.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>() / d;
+        let offset = square(foreground) - square(background);
+        let distance = square(&difference);
+        let tiled: Vec<f32> = difference.repeat(self.grid.count());
+        (self.grid.assemble(&tiled, self.store.channels()), offset, distance)
+    }
+
+    /// Adds what a step told about the patches to the sums of the period.
+    pub fn observe(&mut self, batch: &Batch, losses: &Losses) {
+        for ((&slice, chosen), relative) in batch.members.iter().zip(&batch.chosen).zip(&losses.relative) {
+            self.relevance.add(slice, chosen, relative);
+        }
+    }
+
+    /// Updates every patch's label from the period's sums, and starts the next period.
+    pub fn relabel(&mut self, config: &Config, epoch: usize, epochs: usize) -> Vec<Event> {
+        let period = (epoch / config.method.period(epochs)) as u64;
+        let relevance = &self.relevance;
+        let outcomes: Vec<_> = self
+            .states
+            .par_iter()
+            .enumerate()
+            .map(|(i, s)| {
+                let mean = relevance.mean(i);
+                let anchor = config.method.anchor;
+                relabel(&s.clustering.labels, &s.label, &mean, anchor, config.seed, period, i as u64)
+            })
+            .collect();
+        let (mut cases, mut flips, mut differs, mut agreeing, mut judged) = (CaseCounts::default(), 0, 0, 0, 0);
+        for outcome in &outcomes {
+            add_counts(&mut cases, &outcome.counts);
+            flips += outcome.flips;
+            differs += outcome.differs_from_kmeans;
+            agreeing += outcome.agreeing;
+            judged += outcome.judged;
+        }
+        let probes: Vec<Event> = (0..self.len())
+            .filter(|&i| config.method.probes.contains(&self.names(&[i])))
+            .map(|i| Event::Probe(Box::new(self.probe(i, epoch, &outcomes[i]))))
+            .collect();
+        for (state, outcome) in self.states.iter_mut().zip(outcomes) {
+            state.label = outcome.after;
+        }
+        self.relevance.clear();
+        let agreement = agreeing as f64 / judged.max(1) as f64;
+        let lesion_recall = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
+        let sum = Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall };
+        std::iter::once(sum).chain(probes).collect()
+    }
+
+    fn probe(&self, i: usize, epoch: usize, outcome: &RelabelOutcome) -> Probe {
+        let meta = self.store.meta(i);
+        let digits = |values: &[u8]| values.iter().map(|v| char::from(b'0' + v)).collect();
+        Probe {
+            epoch,
+            case: self.store.cases()[meta.case as usize].id.clone(),
+            slice: meta.k,
+            before: digits(&outcome.before),
+            after: digits(&outcome.after),
+            cases: digits(&outcome.case.iter().map(|case| *case as u8).collect::<Vec<_>>()),
+        }
+    }
+
+    /// The slice of a patient with the most lesion, or with the most tissue where no label is known.
+    pub fn fullest_slice(&self, patient: usize) -> Option<usize> {
+        let of_patient = (0..self.len()).filter(|&i| self.store.meta(i).case as usize == patient);
+        of_patient.max_by_key(|&i| (self.store.meta(i).lesion_pixels, self.store.meta(i).tissue_pixels))
+    }
+
+    /// A digest of the data: which patients and slices, how prepared, with how much tissue and lesion.
+    pub fn digest(&self) -> String {
+        digest(&self.store)
+    }
+
+    /// Adds to an epoch's numbers what the patches' state tells.
+    pub fn describe(&self, config: &Config, sigma: f64, summary: &mut EpochSummary) {
+        let count = masked_count(self.grid.count(), sigma);
+        let place = summary.epoch as u64;
+        summary.air_share = self.mean_of(|_, s| air_share(&s.label, &s.clustering.air));
+        summary.lesion_recall_foreground = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
+        summary.lesion_recall_masked = self.mean_of(|i, s| {
+            let lesion = s.lesion.as_ref()?;
+            let place = [place, i as u64];
+            let order = order(config.method.order, &s.label, &s.clustering.logit, config.seed, &place);
+            let mut masked = vec![false; lesion.len()];
+            order.iter().take(count).for_each(|&p| masked[p] = true);
+            crate::masking::select::recall_of_masked(lesion, &masked)
+        });
+        let mut entropy = MeanUncertainty::default();
+        for s in &self.states {
+            let c = &s.clustering;
+            entropy.add(&uncertainty(&c.labels, &s.label, s.lesion.as_deref(), &c.logit, count));
+        }
+        summary.entropy = entropy.mean().map(|u| [Some(u.h1), Some(u.h2), u.h3]);
+    }
+
+    /// Mean over the slices that have the number.
+    fn mean_of(&self, of: impl Fn(usize, &PatchState) -> Option<f64>) -> Option<f64> {
+        let values = self.states.iter().enumerate().filter_map(|(i, s)| of(i, s));
+        let (sum, n) = values.fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
+        (n > 0).then(|| sum / n as f64)
+    }
+
+    /// What a checkpoint stores.
+    pub(super) fn parts(&self, tally: &Tally) -> Result<Parts> {
+        let labels: Vec<u8> = self.states.iter().flat_map(|s| s.label.iter().copied()).collect();
+        let (sums, counts) = self.relevance.parts();
+        let mut relevance: Vec<u8> = sums.iter().flat_map(|v| v.to_le_bytes()).collect();
+        relevance.extend(counts.iter().flat_map(|v| v.to_le_bytes()));
+        let tally = serde_json::to_vec(tally).map_err(|e| damaged(TALLY, &e))?;
+        Ok(vec![(LABELS.into(), labels), (RELEVANCE.into(), relevance), (TALLY.into(), tally)])
+    }
+
+    /// Takes the patches' state from a checkpoint; gives the numbers of the epoch under way.
+    pub(super) fn restore(&mut self, resumed: &mut Resumed) -> Result<Tally> {
+        if resumed.parts.parts.is_empty() {
+            return Ok(Tally::default());
+        }
+        let n = self.grid.count();
+        let labels = resumed.parts.take(LABELS)?;
+        let relevance = resumed.parts.take(RELEVANCE)?;
+        let patches = self.states.len() * n;
+        if labels.len() != patches || relevance.len() != patches * 12 {
+            return Err(damaged(LABELS, &"the checkpoint is of other data: another number of slices or patches"));
+        }
+        for (state, labels) in self.states.iter_mut().zip(labels.chunks_exact(n)) {
+            state.label = labels.to_vec();
+        }
+        let (sums, counts) = relevance.split_at(patches * 8);
+        let sums = sums.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+        let counts = counts.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+        self.relevance =
+            Relevance::from_parts(n, sums, counts).ok_or_else(|| damaged(RELEVANCE, &"the lengths do not fit"))?;
+        serde_json::from_slice(&resumed.parts.take(TALLY)?).map_err(|e| damaged(TALLY, &e))
+    }
+}
+
+fn damaged(part: &str, why: &dyn std::fmt::Display) -> crate::Error {
+    ErrorKind::Compute { step: format!("checkpoint part {part}"), why: why.to_string() }.into()
+}
+
+/// A slice of a batch on the host; see [`Batch`] and [`ConsistencyTargets`].
+struct HostSlice {
+    pixels: Vec<f32>,
+    hidden: Vec<f32>,
+    noise: Vec<f32>,
+    masked: Vec<f32>,
+    direction: Vec<f32>,
+    offset: f32,
+    temperature: f32,
+    label: Vec<f32>,
+    flipped: Vec<f32>,
+    chosen: Vec<usize>,
+}
+
+/// Clusters one slice.
+fn state(config: &Config, store: &SliceStore, grid: &PatchGrid, i: usize) -> Result<PatchState> {
+    let most = config.training.shift_px as i32;
+    let mut draw = stream(config.seed, "pretrain-shift", &[i as u64]);
+    let shift = [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 });
+    let window = store.window(i, shift)?;
+    let channels = store.channels();
+    let patches = grid.patches(&window.pixels, channels);
+    // A patch is air if none of its pixels is tissue.
+    let air: Vec<bool> = grid.lesion_pixels(&window.tissue.iter().map(|&t| u8::from(t)).collect::<Vec<_>>())
+        .iter()
+        .map(|&tissue| tissue == 0)
+        .collect();
+    let (n, d) = (grid.count(), grid.dimension(channels));
+    let clustering = cluster(&patches, n, d, &air, &config.method.cluster, config.seed, &[i as u64]);
+    let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
+    Ok(PatchState { label: clustering.labels.clone(), clustering, lesion, shift })
+}

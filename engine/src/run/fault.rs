@@ -1,0 +1,78 @@
+//! Kill points: a test hook that ends the process at a chosen moment of a save, as `kill -9` or a power cut would.
+//!
+//! Only builds with debug assertions look at the environment variable `AMLP_FAULT`; in a release build [`point`] is
+//! empty. Its value is `NAME:N` (the N-th passage of the point NAME, from 1, aborts the process without running any
+//! destructor) or `NAME:N:full` (that passage fails as a full disk would). Points, in the order in which a save passes
+//! them: `write-before`, `write-middle`, `write-after`, `fsync-before`, `fsync-after` for every file; `rename-before`,
+//! `rename-after` for every file and folder that is renamed; `folder-before`, `folder-after` around every fsync of a
+//! folder; `checkpoint-staged`, `checkpoint-aside`, `checkpoint-demoted`, `checkpoint-promoted` between the steps of a
+//! checkpoint.
+
+use std::io;
+
+/// Passes the point `name`. Aborts or fails if the environment asks for it (debug builds only); otherwise does nothing.
+#[cfg(debug_assertions)]
+pub fn point(name: &str) -> io::Result<()> {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+
+    let plan = PLAN.get_or_init(|| std::env::var("AMLP_FAULT").ok().and_then(|text| Plan::parse(&text)));
+    let Some(plan) = plan.as_ref().filter(|plan| plan.name == name) else { return Ok(()) };
+    if PASSED.fetch_add(1, Ordering::SeqCst) + 1 != plan.passage {
+        return Ok(());
+    }
+    if plan.full { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { std::process::abort() }
+}
+
+/// Does nothing: kill points exist in debug builds only.
+#[cfg(not(debug_assertions))]
+#[inline]
+#[allow(clippy::unnecessary_wraps, reason = "the debug build's version can fail")]
+pub fn point(_name: &str) -> io::Result<()> {
+    Ok(())
+}
+
+/// What `AMLP_FAULT` asks for.
+#[cfg(debug_assertions)]
+#[derive(Debug, PartialEq)]
+struct Plan {
+    /// The point.
+    name: String,
+    /// Which passage of it, from 1.
+    passage: u64,
+    /// Fail as a full disk does instead of aborting.
+    full: bool,
+}
+
+#[cfg(debug_assertions)]
+impl Plan {
+    /// Reads `NAME:N` or `NAME:N:full`; anything else is no plan.
+    fn parse(text: &str) -> Option<Plan> {
+        let mut fields = text.split(':');
+        let (name, passage) = (fields.next()?.to_owned(), fields.next()?.parse().ok()?);
+        let full = match fields.next() {
+            None => false,
+            Some("full") => true,
+            Some(_) => return None,
+        };
+        fields.next().is_none().then_some(Plan { name, passage, full })
+    }
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans() {
+        let plan = |passage, full| Some(Plan { name: "rename-before".into(), passage, full });
+        assert_eq!(Plan::parse("rename-before:3"), plan(3, false));
+        assert_eq!(Plan::parse("rename-before:1:full"), plan(1, true));
+        for wrong in ["", "rename-before", "rename-before:x", "rename-before:1:empty", "rename-before:1:full:2"] {
+            assert_eq!(Plan::parse(wrong), None, "{wrong}");
+        }
+    }
+}

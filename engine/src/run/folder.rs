@@ -1,0 +1,272 @@
+//! The run folder itself: made, opened again, checked and cleaned; its configuration and split.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::atomic::{is_temporary, rename, sync_folder, write_atomic};
+use super::lock::{self, Lock};
+use super::{checkpoint, text};
+use crate::{Error, Result};
+
+const CONFIG: &str = "config.toml";
+const SPLIT: &str = "split.json";
+const EVENTS: &str = "events.jsonl";
+const REPORT: &str = "report.json";
+const CHECKPOINTS: &str = "checkpoints";
+
+/// A run folder, open for writing (its lock is held) or for reading.
+#[derive(Debug)]
+pub struct RunFolder {
+    root: PathBuf,
+    lock: Option<Lock>,
+    warnings: Vec<String>,
+}
+
+impl RunFolder {
+    /// Makes a new run folder (and the folders above it), takes its lock, proves that it can be written, and stores
+    /// the configuration.
+    ///
+    /// Refused if `root` holds a run already (resume it, or choose another folder) or holds anything else. A folder
+    /// that a killed `create` left behind without a configuration counts as empty.
+    pub fn create(root: &Path, config_toml: &str) -> Result<Self> {
+        fs::create_dir_all(root).map_err(Error::io("create", root))?;
+        refuse_occupied(root)?;
+        let (lock, _) = Lock::take(root)?;
+        // Another process may have made its run here between the look and the lock.
+        refuse_occupied(root)?;
+        let run = Self { root: root.to_path_buf(), lock: Some(lock), warnings: Vec::new() };
+        run.clean()?;
+        let checkpoints = run.checkpoints_path();
+        fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
+        run.check_writable()?;
+        write_atomic(&run.config_path(), config_toml.as_bytes())?;
+        Ok(run)
+    }
+
+    /// Opens an existing run for writing: takes its lock, proves that it can be written, and repairs what a killed
+    /// process left (temporary files, a checkpoint between two renames). What was repaired is in
+    /// [`RunFolder::warnings`].
+    pub fn resume(root: &Path) -> Result<Self> {
+        refuse_other(root)?;
+        let (lock, stale) = Lock::take(root)?;
+        let mut run = Self { root: root.to_path_buf(), lock: Some(lock), warnings: Vec::new() };
+        if let Some(pid) = stale {
+            run.warnings.push(format!("{}: process {pid} ended without releasing this run", root.display()));
+        }
+        let checkpoints = run.checkpoints_path();
+        fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
+        run.clean()?;
+        run.check_writable()?;
+        run.warnings.extend(checkpoint::settle(&checkpoints)?);
+        Ok(run)
+    }
+
+    /// Opens an existing run for reading, without lock and without changing anything; also while it is training.
+    pub fn open(root: &Path) -> Result<Self> {
+        refuse_other(root)?;
+        Ok(Self { root: root.to_path_buf(), lock: None, warnings: Vec::new() })
+    }
+
+    /// True if `root` looks like a run folder: it holds a configuration.
+    pub fn is_run(root: &Path) -> bool {
+        root.join(CONFIG).is_file()
+    }
+
+    /// Removes a run that has not trained: what a dry run made. One with events or checkpoints is left alone.
+    pub fn discard(&self) -> Result<()> {
+        self.require_lock()?;
+        if self.events_path().exists() || checkpoint::any(self) {
+            return Ok(());
+        }
+        fs::remove_dir_all(&self.root).map_err(Error::io("remove", &self.root))
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// What [`RunFolder::resume`] found and repaired, one line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// True if this process holds the run's lock and may write.
+    pub fn holds_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// `config.toml`
+    pub fn config_path(&self) -> PathBuf {
+        self.root.join(CONFIG)
+    }
+
+    /// `split.json`
+    pub fn split_path(&self) -> PathBuf {
+        self.root.join(SPLIT)
+    }
+
+    /// `events.jsonl`
+    pub fn events_path(&self) -> PathBuf {
+        self.root.join(EVENTS)
+    }
+
+    /// `checkpoints`
+    pub fn checkpoints_path(&self) -> PathBuf {
+        self.root.join(CHECKPOINTS)
+    }
+
+    /// `report.json`
+    pub fn report_path(&self) -> PathBuf {
+        self.root.join(REPORT)
+    }
+
+    /// The stored configuration as text.
+    pub fn config_text(&self) -> Result<String> {
+        text::read_text(&self.config_path())
+    }
+
+    /// The stored configuration as a value, for [`diff_config`].
+    pub fn config_value(&self) -> Result<toml::Value> {
+        text::read_toml(&self.config_path())
+    }
+
+    /// Replaces the stored configuration.
+    pub fn write_config(&self, config_toml: &str) -> Result<String> {
+        self.require_lock()?;
+        write_atomic(&self.config_path(), config_toml.as_bytes())
+    }
+
+    /// Stores which patients train, validate and test.
+    pub fn write_split<T: Serialize + ?Sized>(&self, split: &T) -> Result<String> {
+        self.require_lock()?;
+        text::write_json(&self.split_path(), split)
+    }
+
+    /// The stored split.
+    pub fn read_split<T: DeserializeOwned>(&self) -> Result<T> {
+        text::read_json(&self.split_path())
+    }
+
+    /// Proves that files can be made, flushed, renamed and removed in the folder and in `checkpoints`. Called by
+    /// [`RunFolder::create`] and [`RunFolder::resume`], hence before the first epoch.
+    pub fn check_writable(&self) -> Result<()> {
+        for folder in [self.root.clone(), self.checkpoints_path()] {
+            let probe = folder.join(format!(".probe.{}.0.tmp", std::process::id()));
+            write_atomic(&probe, b"probe")?;
+            fs::remove_file(&probe).map_err(Error::io("remove", &probe))?;
+        }
+        Ok(())
+    }
+
+    /// An error unless this process may write here and the folder is still there.
+    pub(super) fn require_lock(&self) -> Result<()> {
+        if self.lock.is_none() {
+            return Err(Error::file(&self.root, "this run was opened for reading only"));
+        }
+        if !self.root.is_dir() {
+            return Err(Error::file(&self.root, "the run folder is gone; what it held must be saved elsewhere"));
+        }
+        Ok(())
+    }
+
+    /// Removes the temporary files that killed writers left. The lock is held, so no live writer owns one.
+    fn clean(&self) -> Result<()> {
+        for folder in [self.root.clone(), self.checkpoints_path()] {
+            for entry in list(&folder)? {
+                if is_temporary(&entry.file_name().to_string_lossy()) && entry.file_type().is_ok_and(|t| !t.is_dir()) {
+                    fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a damaged checkpoint out of the way, to `checkpoints/damaged` (one is kept), so that the next save does
+    /// not demote it over a good one.
+    pub(super) fn set_aside(&self, slot: &Path) -> Result<()> {
+        let damaged = self.checkpoints_path().join("damaged");
+        if damaged.exists() {
+            fs::remove_dir_all(&damaged).map_err(Error::io("remove", &damaged))?;
+        }
+        rename(slot, &damaged).map_err(Error::io("rename", slot))?;
+        sync_folder(&self.checkpoints_path()).map_err(Error::io("write", &self.checkpoints_path()))
+    }
+}
+
+/// The entries of a folder; none if it is absent.
+fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let failed = || Error::io("list", folder);
+    fs::read_dir(folder).map_err(failed())?.collect::<Result<_, _>>().map_err(failed())
+}
+
+/// An error if `root` holds a run or foreign files.
+fn refuse_occupied(root: &Path) -> Result<()> {
+    if RunFolder::is_run(root) {
+        return Err(Error::file(root, "holds a run already: resume it, or choose another folder"));
+    }
+    for entry in list(root)? {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = name == lock::NAME
+            || is_temporary(&name)
+            || (name == CHECKPOINTS && list(&entry.path()).is_ok_and(|inner| inner.is_empty()));
+        if !ours {
+            return Err(Error::file(
+                root,
+                format!("is not empty and not a run (it holds {name:?}): choose another folder"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An error if `root` is not a run.
+fn refuse_other(root: &Path) -> Result<()> {
+    fs::metadata(root).map_err(Error::io("open", root))?;
+    if RunFolder::is_run(root) {
+        Ok(())
+    } else {
+        Err(Error::file(root, format!("is not a run folder: it has no {CONFIG}")))
+    }
+}
+
+/// The settings that differ, as lines such as `pretrain.lr: 0.0001 -> 0.003`, sorted by name; `absent` stands for a
+/// setting that one side lacks. Empty if both say the same.
+pub fn diff_config(old: &toml::Value, new: &toml::Value) -> Vec<String> {
+    let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
+    flatten(old, String::new(), &mut left);
+    flatten(new, String::new(), &mut right);
+    let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
+    let show = |side: &BTreeMap<String, String>, name| side.get(name).map_or("absent".to_owned(), Clone::clone);
+    names
+        .into_iter()
+        .filter(|name| left.get(*name) != right.get(*name))
+        .map(|name| format!("{name}: {} -> {}", show(&left, name), show(&right, name)))
+        .collect()
+}
+
+fn flatten(value: &toml::Value, name: String, into: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, inner) in table {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                flatten(inner, name, into);
+            }
+        }
+        leaf => {
+            into.insert(name, leaf.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "folder_tests.rs"]
+mod tests;

@@ -1,0 +1,120 @@
+//! One process per run folder: an operating-system lock on the file `lock`, which also holds the owner's process id.
+//!
+//! The system drops the lock when its process ends, however it ends, so a lock left by a killed process never blocks
+//! anybody: its id is still in the file and is reported as recovered. A clean release empties the file.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::{Error, ErrorKind, Result};
+
+/// Name of the lock file inside a run folder.
+pub const NAME: &str = "lock";
+
+/// A held lock; released when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock of the run folder `root`, which must exist. The second value is the process that held it before
+    /// and died without releasing it.
+    ///
+    /// Another live holder is [`ErrorKind::Locked`] with its process id (0 where the system does not let us read a
+    /// locked file, as on Windows). A read-only folder is [`ErrorKind::Io`].
+    pub fn take(root: &Path) -> Result<(Self, Option<u32>)> {
+        let path = root.join(NAME);
+        let failed = |action| Error::io(action, &path);
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = open.map_err(failed("open for writing"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(ErrorKind::Locked { path: root.to_path_buf(), pid: holder(&mut file) }.into());
+            }
+            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+        }
+        let stale = read_pid(&mut file);
+        let mut write = || {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            writeln!(file, "{}", std::process::id())?;
+            file.sync_all()
+        };
+        write().map_err(failed("write"))?;
+        Ok((Self { file }, stale))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure here, and the system releases the lock with the file in any case.
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
+    }
+}
+
+/// The holder's process id. It writes it just after locking, so an empty file is looked at again for a moment.
+fn holder(file: &mut File) -> u32 {
+    for _ in 0..10 {
+        if let Some(pid) = read_pid(file) {
+            return pid;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    0
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_the_first_ones_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, stale) = Lock::take(folder.path()).unwrap();
+        assert_eq!(stale, None);
+        let error = Lock::take(folder.path()).unwrap_err();
+        let ErrorKind::Locked { path, pid } = error.kind() else { panic!("{error}") };
+        assert_eq!(path, folder.path());
+        #[cfg(unix)]
+        assert_eq!(*pid, std::process::id());
+        drop(first);
+        assert_eq!(Lock::take(folder.path()).unwrap().1, None, "a clean release leaves no trace");
+    }
+
+    #[test]
+    fn a_dead_holders_lock_is_recovered() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(NAME), "4711\n").unwrap();
+        let (_lock, stale) = Lock::take(folder.path()).unwrap();
+        assert_eq!(stale, Some(4711));
+    }
+
+    #[test]
+    fn garbage_in_the_lock_file_does_not_matter() {
+        for garbage in [&b"\xff\xfe"[..], b"not a number", &[b'1'; 100]] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(NAME), garbage).unwrap();
+            assert_eq!(Lock::take(folder.path()).unwrap().1, None);
+        }
+    }
+
+    #[test]
+    fn no_folder_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Lock::take(&folder.path().join("absent")).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");
+    }
+}

@@ -1,0 +1,250 @@
+//! `events.jsonl`: every event of a run, one JSON object a line.
+//!
+//! ```json
+//! {"seq":1,"t":1767225600000,"event":"step","stage":"pretrain","epoch":1,"step":1,"loss":0.5,"learning_rate":0.001}
+//! ```
+//!
+//! `seq` counts from 1 without gaps, `t` is the wall clock in milliseconds since 1970. Everything but `t` is the same
+//! for an interrupted and resumed run as for an uninterrupted one, provided that the loop stores
+//! [`EventLog::position`] in its checkpoint, hands it to [`EventLog::resume`], and then repeats the events that follow
+//! the position (the `Checkpoint` event itself, if the position was taken before it).
+//!
+//! Steps are buffered for at most half a second of events; milestones are flushed to the disk at once. A line that a
+//! kill cut short is ignored by readers and cut off on resume; after a failed write the file is cut back to its last
+//! whole line, so a full disk never leaves half an event before a whole one.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::survive_size_limit;
+use crate::event::{Event, EventSink};
+use crate::{Error, Result};
+
+/// Buffered bytes that are written without waiting for a milestone.
+const BUFFER: usize = 1 << 16;
+/// Age of the buffer that is written without waiting for a milestone.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A line longer than this is no event of ours; in bytes.
+const LONGEST_LINE: u64 = 16 << 20;
+
+/// What a line says beside its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Position in the log, from 1.
+    pub seq: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub t: u64,
+}
+
+/// Appends events to a log file.
+#[derive(Debug)]
+pub struct EventLog {
+    file: File,
+    path: PathBuf,
+    /// Whole lines that are not in the file yet.
+    buffer: Vec<u8>,
+    /// Bytes in the file: always whole lines.
+    written: u64,
+    /// Events taken so far.
+    count: u64,
+    flushed: Instant,
+}
+
+impl EventLog {
+    /// Starts an empty log at `path`, replacing what is there.
+    pub fn create(path: &Path) -> Result<Self> {
+        survive_size_limit();
+        let file = File::create(path).map_err(Error::io("create", path))?;
+        Ok(Self::over(file, path, 0, 0))
+    }
+
+    /// Opens the log at `path` to continue it after `position` bytes, dropping what follows (events of work that no
+    /// checkpoint covers and that will be done again).
+    ///
+    /// A log that is absent, shorter than `position`, or not at the end of a line there was changed by somebody else;
+    /// it is continued after its last whole line before `position`, and the second value says so.
+    pub fn resume(path: &Path, position: u64) -> Result<(Self, Option<String>)> {
+        survive_size_limit();
+        let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let mut file = open.map_err(Error::io("open for writing", path))?;
+        let failed = || Error::io("write", path);
+        let (kept, count) = whole_lines(&mut file, position).map_err(Error::io("read", path))?;
+        file.set_len(kept).map_err(failed())?;
+        file.seek(SeekFrom::Start(kept)).map_err(failed())?;
+        let warning = (kept != position).then(|| {
+            format!(
+                "{}: events are missing: {kept} bytes are left of the {position} that the checkpoint covers",
+                path.display()
+            )
+        });
+        Ok((Self::over(file, path, kept, count), warning))
+    }
+
+    fn over(file: File, path: &Path, written: u64, count: u64) -> Self {
+        Self { file, path: path.to_path_buf(), buffer: Vec::new(), written, count, flushed: Instant::now() }
+    }
+
+    /// Flushes everything to the disk and returns the length of the log in bytes: what a checkpoint stores.
+    pub fn position(&mut self) -> Result<u64> {
+        self.sync()?;
+        Ok(self.written)
+    }
+
+    /// Number of events in the log.
+    pub fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// True if the log holds no event.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Flushes everything to the disk.
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.file.sync_data().map_err(Error::io("write", &self.path))
+    }
+
+    /// Hands the buffer to the system. On an error the file is cut back to its last whole line and the buffer is
+    /// kept, so that a later call can try again.
+    fn flush(&mut self) -> Result<()> {
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            let _ = self.file.set_len(self.written);
+            let _ = self.file.seek(SeekFrom::Start(self.written));
+            return Err(Error::io("write", &self.path)(error));
+        }
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.flushed = Instant::now();
+        Ok(())
+    }
+
+    /// Appends one line to the buffer: the fields of [`Meta`], then those of the event.
+    fn append(&mut self, event: &Event) -> serde_json::Result<()> {
+        let t = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
+        let event = serde_json::to_vec(event)?;
+        let head = format!("{{\"seq\":{},\"t\":{t},", self.count + 1);
+        self.buffer.extend_from_slice(head.as_bytes());
+        // An event is an object with at least its tag: without the opening brace it continues ours.
+        self.buffer.extend_from_slice(&event[1..]);
+        self.buffer.push(b'\n');
+        self.count += 1;
+        Ok(())
+    }
+}
+
+impl EventSink for EventLog {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        self.append(event).map_err(|error| Error::file(&self.path, format!("cannot encode an event: {error}")))?;
+        if event.is_milestone() {
+            self.sync()
+        } else if self.buffer.len() >= BUFFER || self.flushed.elapsed() >= PATIENCE {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        // Best effort: milestones are on the disk already, and there is nobody left to tell.
+        let _ = self.flush();
+    }
+}
+
+/// Bytes and number of the whole lines among the first `limit` bytes.
+fn whole_lines(file: &mut File, limit: u64) -> io::Result<(u64, u64)> {
+    let mut reader = BufReader::with_capacity(1 << 16, file.take(limit));
+    let (mut kept, mut count, mut seen) = (0, 0, 0);
+    loop {
+        let block = reader.fill_buf()?;
+        if block.is_empty() {
+            return Ok((kept, count));
+        }
+        for (index, _) in block.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+            (kept, count) = (seen + index as u64 + 1, count + 1);
+        }
+        let length = block.len();
+        seen += length as u64;
+        reader.consume(length);
+    }
+}
+
+/// Reads a log from its start, one event at a time. A last line that was cut short ends it; any other line that cannot
+/// be read is an error that names the line, after which the iteration goes on.
+#[derive(Debug)]
+pub struct Events {
+    reader: BufReader<File>,
+    path: PathBuf,
+    line: Vec<u8>,
+    /// Lines read so far.
+    number: u64,
+    ended: bool,
+}
+
+impl Events {
+    /// Opens the log at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        let reader = BufReader::with_capacity(1 << 16, file);
+        Ok(Self { reader, path: path.to_path_buf(), line: Vec::new(), number: 0, ended: false })
+    }
+
+    /// The next line's content, or none at the end.
+    fn advance(&mut self) -> Result<Option<(Meta, Event)>> {
+        let failed = || Error::io("read", &self.path);
+        self.line.clear();
+        let length = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.line).map_err(failed())?;
+        if length == 0 {
+            self.ended = true;
+            return Ok(None);
+        }
+        self.number += 1;
+        match parse(&self.line) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(why) => {
+                if self.reader.fill_buf().map_err(failed())?.is_empty() {
+                    self.ended = true;
+                    return Ok(None);
+                }
+                // What follows the limit is the rest of the same line, not a line.
+                self.ended = length as u64 == LONGEST_LINE;
+                Err(Error::file(&self.path, format!("line {}: {why}", self.number)))
+            }
+        }
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<(Meta, Event)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let item = self.advance().transpose();
+        if let Some(Err(error)) = &item {
+            self.ended |= matches!(error.kind(), crate::ErrorKind::Io { .. });
+        }
+        item
+    }
+}
+
+fn parse(line: &[u8]) -> serde_json::Result<(Meta, Event)> {
+    Ok((serde_json::from_slice(line)?, serde_json::from_slice(line)?))
+}
+
+/// All events of the log at `path`; see [`Events`].
+pub fn read_events(path: &Path) -> Result<Vec<(Meta, Event)>> {
+    Events::open(path)?.collect()
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

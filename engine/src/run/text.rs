@@ -1,0 +1,79 @@
+//! Small text files: read with a size limit, parsed with errors of one line.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::atomic::write_atomic;
+use crate::{Error, Result};
+
+/// No configuration, split or report is larger; what claims to be is not read. In bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// The whole of a file of at most `limit` bytes.
+pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let failed = || Error::io("read", path);
+    let mut bytes = Vec::new();
+    File::open(path).map_err(failed())?.take(limit + 1).read_to_end(&mut bytes).map_err(failed())?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::file(path, format!("is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn read_text(path: &Path) -> Result<String> {
+    String::from_utf8(read_limited(path, LIMIT)?)
+        .map_err(|error| Error::file(path, format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to())))
+}
+
+pub(super) fn read_toml(path: &Path) -> Result<toml::Value> {
+    let text = read_text(path)?;
+    toml::from_str(&text).map_err(|error| {
+        let line =
+            error.span().map_or(0, |span| text.as_bytes()[..span.start.min(text.len())].split(|b| *b == b'\n').count());
+        Error::file(path, format!("line {line}: {}", error.message().replace('\n', " ")))
+    })
+}
+
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    serde_json::from_slice(&read_limited(path, LIMIT)?).map_err(|error| Error::file(path, error.to_string()))
+}
+
+/// Writes `value` as indented JSON; numbers that are not finite become null. Returns the SHA-256.
+pub(super) fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<String> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::file(path, error.to_string()))?;
+    bytes.push(b'\n');
+    write_atomic(path, &bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_errors_of_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"abc").unwrap();
+        assert_eq!(read_limited(&path, 3).unwrap(), b"abc");
+        assert!(read_limited(&path, 2).unwrap_err().to_string().contains("larger than 2 bytes"));
+        std::fs::write(&path, "x = 1\ny = [1,\nz 3").unwrap();
+        let text = read_toml(&path).unwrap_err().to_string();
+        assert!(text.contains("line 3") && text.lines().count() == 1, "{text}");
+        std::fs::write(&path, b"x = \"\xff\"").unwrap();
+        assert!(read_toml(&path).unwrap_err().to_string().contains("UTF-8 text (byte 5)"));
+        assert!(read_json::<Vec<f64>>(&path).unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[test]
+    fn json_round_trip() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write_json(&path, &[Some(0.1), Some(f64::NAN)]).unwrap();
+        assert_eq!(read_json::<[Option<f64>; 2]>(&path).unwrap(), [Some(0.1), None]);
+    }
+}

@@ -1,0 +1,223 @@
+//! Kills a small pre-training with SIGKILL at random moments, resumes it, and compares what it ends with.
+//!
+//! ```sh
+//! cargo build --release -p engine
+//! cargo run --release -p tests --example kill9 -- target/release/amlp [--kills 200] [--seed 1] [--keep FOLDER]
+//! ```
+//!
+//! First an uninterrupted run. Then lives of another one, each killed after a random share of half the first one's
+//! time, resumed by the next. Whenever it reaches its end, its events (times aside) and every file of its last
+//! checkpoint must be those of the uninterrupted run; then it starts over, until the kills are used up, and the last
+//! run is let finish. One line tells the result; the exit code is 1 if anything differed or could not be resumed.
+#![allow(clippy::print_stdout, reason = "the program's result")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// A run that lasts long enough to be hit anywhere, and ends soon enough to be ended often.
+const TRAINING: &[&str] = &[
+    "--modality",
+    "pet",
+    "--width",
+    "4",
+    "--size",
+    "64",
+    "--batch",
+    "4",
+    "--epochs",
+    "12",
+    "--seed",
+    "7",
+    "--device",
+    "cpu",
+];
+/// What differs between two runs that did the same: the clock, and the place in a log with a second start in it.
+const CLOCK: &[&str] = &["t", "seq"];
+/// Events that tell of the process, not of the training.
+const PROCESS_EVENTS: &[&str] = &["started", "warning"];
+
+struct Options {
+    amlp: PathBuf,
+    kills: usize,
+    seed: u64,
+    keep: Option<PathBuf>,
+}
+
+fn options() -> Result<Options, Failure> {
+    let mut arguments = std::env::args().skip(1);
+    let amlp = arguments.next().ok_or("usage: kill9 AMLP [--kills N] [--seed S] [--keep FOLDER]")?;
+    let mut options =
+        Options { amlp: fs::canonicalize(&amlp).map_err(|e| format!("{amlp}: {e}"))?, kills: 200, seed: 1, keep: None };
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--kills" => options.kills = value.parse()?,
+            "--seed" => options.seed = value.parse()?,
+            "--keep" => options.keep = Some(value.into()),
+            _ => return Err(format!("unknown option {name}").into()),
+        }
+    }
+    Ok(options)
+}
+
+/// `SplitMix64`: moments that the seed alone decides.
+struct Moments(u64);
+
+impl Moments {
+    /// Uniform in 0 to 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Starts a life of the run in `folder`: the first one, or the next if there is something to resume.
+fn start(amlp: &Path, folder: &Path, log: &Path) -> Result<Child, Failure> {
+    let cohort = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
+    let mut command = Command::new(amlp);
+    command.arg("pretrain").arg(cohort).args(TRAINING).arg("--out").arg(folder);
+    if has_checkpoint(folder) {
+        command.arg("--resume");
+    } else if folder.exists() {
+        // Killed before the first checkpoint: there is nothing to lose, and nothing to resume.
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(log)?).spawn()?)
+}
+
+fn has_checkpoint(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder.join("checkpoints")).into_iter().flatten();
+    // A save that was cut short leaves temporary folders, which count only if the program itself makes use of them.
+    entries.flatten().any(|entry| entry.path().join("manifest.json").is_file())
+}
+
+/// Waits for the end, or kills at `deadline`. True if the run reached its end.
+fn live(mut child: Child, deadline: Option<Duration>, log: &Path) -> Result<bool, Failure> {
+    let born = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return if status.success() {
+                Ok(true)
+            } else {
+                Err(format!("a life ended with {status}: {}", fs::read_to_string(log)?.trim()).into())
+            };
+        }
+        if deadline.is_some_and(|deadline| born.elapsed() >= deadline) {
+            child.kill()?; // SIGKILL on Unix
+            // It may have ended by itself in between; then it is finished, not killed.
+            return Ok(child.wait()?.success());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The events of a finished run, without what tells of the clock and the process.
+fn events(folder: &Path) -> Result<Vec<Value>, Failure> {
+    let path = folder.join("events.jsonl");
+    let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let mut events = Vec::new();
+    for line in text.lines() {
+        let mut event: Value = serde_json::from_str(line)?;
+        if PROCESS_EVENTS.iter().any(|name| event["event"] == *name) {
+            continue;
+        }
+        if let Some(fields) = event.as_object_mut() {
+            fields.retain(|name, _| !CLOCK.contains(&name.as_str()));
+        }
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// Name and content of each file of the last checkpoint but its manifest, which names the time.
+fn weights(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder.join("checkpoints/last"))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name != "manifest.json" {
+            files.push((name, fs::read(&path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What differs between two finished runs, in words.
+fn difference(expected: &Path, found: &Path) -> Result<Option<String>, Failure> {
+    let (left, right) = (events(expected)?, events(found)?);
+    if let Some(at) = (0..left.len().max(right.len())).find(|i| left.get(*i) != right.get(*i)) {
+        let show = |event: Option<&Value>| event.map_or("nothing".into(), Value::to_string);
+        return Ok(Some(format!("event {}: {} against {}", at + 1, show(left.get(at)), show(right.get(at)))));
+    }
+    let (left, right) = (weights(expected)?, weights(found)?);
+    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    if left.is_empty() || names(&left) != names(&right) {
+        return Ok(Some(format!("the last checkpoint's files: {:?} against {:?}", names(&left), names(&right))));
+    }
+    let differing: Vec<String> = left.iter().zip(&right).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
+    Ok((!differing.is_empty()).then(|| format!("the last checkpoint's {}", differing.join(", "))))
+}
+
+fn soak(options: &Options, place: &Path) -> Result<String, Failure> {
+    let log = place.join("stderr.txt");
+    let reference = place.join("uninterrupted");
+    let born = Instant::now();
+    live(start(&options.amlp, &reference, &log)?, None, &log)?;
+    let whole = born.elapsed();
+    eprintln!("uninterrupted: {:.1} s, {} events", whole.as_secs_f64(), events(&reference)?.len());
+
+    let folder = place.join("interrupted");
+    let mut moments = Moments(options.seed);
+    let (mut kills, mut finished, mut lives) = (0, 0, 0);
+    while kills < options.kills || lives > 0 {
+        let deadline = (kills < options.kills).then(|| whole.mul_f64(0.5 * moments.next()));
+        lives += 1;
+        if !live(start(&options.amlp, &folder, &log)?, deadline, &log)? {
+            kills += 1;
+            continue;
+        }
+        if let Some(difference) = difference(&reference, &folder)? {
+            return Err(
+                format!("after {kills} kills, run {} of {lives} lives differs: {difference}", finished + 1).into()
+            );
+        }
+        finished += 1;
+        eprintln!("{kills} kills: run {finished} finished after {lives} lives, as the uninterrupted one");
+        lives = 0;
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(format!(
+        "{kills} kills (seed {}), {finished} runs finished, each with the events and weights of the uninterrupted one; {:.0} s",
+        options.seed,
+        born.elapsed().as_secs_f64()
+    ))
+}
+
+fn main() -> ExitCode {
+    let result = options().and_then(|options| {
+        let temporary = tempfile::tempdir()?;
+        let place = options.keep.clone().unwrap_or_else(|| temporary.path().to_path_buf());
+        fs::create_dir_all(&place)?;
+        soak(&options, &place)
+    });
+    match result {
+        Ok(line) => {
+            println!("passed: {line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

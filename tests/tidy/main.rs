@@ -1,0 +1,73 @@
+//! The rules of the house, checked over the files in git's index.
+//!
+//! | table | what it holds |
+//! |---|---|
+//! | [`words::RULES`] | names that a place must not contain: who may import whom, who touches the disk, what is never left |
+//! | [`shape::RULES`] | the top level, manifests, reasons of `allow`, files that no module names |
+//!
+//! Each rule carries a sample that breaks it and one that does not, and is tested on both: a rule that cannot fail
+//! guards nothing.
+#![allow(clippy::print_stdout, reason = "says when the whole check had to be skipped")]
+
+mod shape;
+mod source;
+mod words;
+
+use source::File;
+
+/// Every tracked text file, or none outside a git checkout.
+fn tracked_files() -> Option<Vec<File>> {
+    let index = source::index()?;
+    Some(index.iter().filter_map(|path| File::read(path)).collect())
+}
+
+fn files(samples: &[(&str, &str)]) -> Vec<File> {
+    samples.iter().map(|(path, text)| File::new(path, text)).collect()
+}
+
+#[test]
+fn the_house_is_tidy() {
+    let Some(files) = tracked_files() else {
+        println!("skipped: this is no git checkout, so there is no index to read");
+        return;
+    };
+    assert!(files.iter().any(|f| f.path == "engine/src/lib.rs"), "the index does not list engine/src/lib.rs");
+    let mut violations: Vec<String> =
+        words::RULES.iter().flat_map(|rule| files.iter().flat_map(|file| rule.violations(file))).collect();
+    violations.extend(
+        shape::RULES
+            .iter()
+            .flat_map(|rule| (rule.check)(&files).into_iter().map(|violation| format!("{violation}: {}", rule.name))),
+    );
+    assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+#[test]
+fn every_word_rule_can_fail() {
+    for rule in words::RULES {
+        let (bad, good) = (File::new(rule.bad.0, rule.bad.1), File::new(rule.good.0, rule.good.1));
+        assert!(!rule.violations(&bad).is_empty(), "{}: its bad sample passes", rule.name);
+        assert_eq!(rule.violations(&good), Vec::<String>::new(), "{}: its good sample fails", rule.name);
+    }
+}
+
+#[test]
+fn every_shape_rule_can_fail() {
+    for rule in shape::RULES {
+        assert!(!(rule.check)(&files(rule.bad)).is_empty(), "{}: its bad sample passes", rule.name);
+        assert_eq!((rule.check)(&files(rule.good)), Vec::<String>::new(), "{}: its good sample fails", rule.name);
+    }
+}
+
+/// A room that was renamed or removed would leave its rule watching nothing.
+#[test]
+fn every_room_of_the_engine_exists() {
+    let Some(files) = tracked_files() else {
+        println!("skipped: this is no git checkout, so there is no index to read");
+        return;
+    };
+    let rooms = words::RULES.iter().flat_map(|rule| rule.within).filter(|room| room.starts_with("engine/"));
+    for room in rooms {
+        assert!(files.iter().any(|f| f.is_in(room)), "a rule watches {room}, which is not there");
+    }
+}
