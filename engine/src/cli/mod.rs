@@ -8,7 +8,6 @@ pub mod devices;
 pub mod evaluate;
 pub mod finetune;
 pub mod info;
-pub mod mask;
 pub mod pretrain;
 pub mod segment;
 mod progress;
@@ -39,9 +38,6 @@ enum Verb {
     /// What a folder of patients holds, and what is wrong with it.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
-    /// Show which patches of a slice are clustered as lesion and masked.
-    #[command(after_help = mask::EXAMPLES)]
-    Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
     Pretrain(pretrain::Args),
@@ -52,7 +48,6 @@ enum Verb {
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
     /// Compare masks with reference masks.
-    #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
     /// Which devices can compute.
     #[command(after_help = devices::EXAMPLES)]
@@ -69,8 +64,7 @@ pub fn run() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     let done = match cli.verb {
         Verb::Info(args) => info::run(args),
-        Verb::Cohort(args) => cohort::run(args),
-        Verb::Mask(args) => mask::run(args),
+        Verb::Cohort(args) => cohort::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Pretrain(args) => pretrain::run(args),
         Verb::Finetune(args) => finetune::run(args),

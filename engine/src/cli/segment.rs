@@ -9,12 +9,12 @@ use crate::cohort::Cohort;
 use crate::cohort::split::{Part, Split};
 use crate::config::Config;
 use crate::device::{DeviceChoice, open};
-use crate::findings::remove_smaller_than;
+use crate::findings::{Smallest, remove_smaller_than};
 use crate::jobs::cases_of;
 use crate::predict::{Choice, Segmenter};
 use crate::run::RunFolder;
 use crate::volume::nifti::{write_label, write_volume};
-use crate::volume::Volume;
+use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
 
 /// Shown under `--help`.
@@ -112,7 +112,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
         let mut result = segmenter.segment(&images, &mut |_, _| {}, &control)?;
         if let Some(ml) = args.min_volume {
-            result.label = remove_smaller_than(&result.label, ml);
+            result.label = without_small(&result.label, ml)?;
         }
         let Some(source) = images.first() else { continue };
         let mask = args.out.join(format!("{}.nii.gz", scan.case));
@@ -123,7 +123,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             for (field, name) in result.probability.into_iter().zip(names) {
                 let suffix = if names.len() == 1 { "prob".to_string() } else { format!("prob_{name}") };
                 let path = args.out.join(format!("{}_{suffix}.nii.gz", scan.case));
-                write_volume(&path, &Volume::from_f32(source.grid.clone(), field))?;
+                // With the scan's header, so that its forms, codes and units are the probability's too.
+                let volume = Volume { header: source.header.clone(), ..Volume::from_f32(source.grid.clone(), field) };
+                write_volume(&path, &volume)?;
                 probability.push(path);
             }
         }
@@ -139,6 +141,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         print_json(&serde_json::json!({ "model": args.model, "device": compute.name, "cases": done }))?;
     }
     Ok(())
+}
+
+/// The mask without components below `ml`, taken over all labels together.
+fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
+    let mut kept: Vec<bool> = (0..label.grid.len()).map(|i| label.get(i) > 0).collect();
+    remove_smaller_than(&mut kept, &label.grid, Smallest::Ml(ml))?;
+    let values: Vec<u16> = kept.iter().enumerate().map(|(i, &kept)| if kept { label.get(i) } else { 0 }).collect();
+    LabelVolume::new(label.grid.clone(), values)
 }
 
 /// The scans that an input names: a file is one, a cohort has one a patient, another folder one a file.
