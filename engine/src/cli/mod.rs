@@ -9,8 +9,8 @@ pub mod evaluate;
 pub mod finetune;
 pub mod info;
 pub mod pretrain;
-pub mod segment;
 mod progress;
+pub mod segment;
 mod training;
 
 use std::process::ExitCode;
