@@ -40,7 +40,6 @@ enum Verb {
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
     /// Show which patches of a slice are clustered as lesion and masked.
-    #[command(after_help = mask::EXAMPLES)]
     Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
@@ -70,7 +69,7 @@ pub fn run() -> ExitCode {
         Verb::Info(args) => info::run(args),
         Verb::Cohort(args) => cohort::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
-        Verb::Mask(args) => mask::run(args),
+        Verb::Mask(args) => mask::run(&args),
         Verb::Pretrain(args) => pretrain::run(args),
         Verb::Finetune(args) => finetune::run(args),
         Verb::Segment(args) => segment::run(args),
