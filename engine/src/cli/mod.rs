@@ -10,8 +10,8 @@ pub mod finetune;
 pub mod info;
 pub mod mask;
 pub mod pretrain;
-pub mod segment;
 mod progress;
+pub mod segment;
 mod training;
 
 use std::process::ExitCode;
@@ -39,8 +39,7 @@ enum Verb {
     /// What a folder of patients holds, and what is wrong with it.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
-    /// How the patches of one slice are clustered, ordered and masked.
-    #[command(after_help = mask::EXAMPLES)]
+    /// Show which patches of a slice are clustered as lesion and masked.
     Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
