@@ -32,7 +32,7 @@ impl Canvas {
     /// Hatches the masked patches.
     pub fn hatch_patches(&mut self, view: &SliceView, grid: &PatchGrid, masked: &[bool]) {
         for (patch, _) in masked.iter().enumerate().take(grid.count()).filter(|(_, masked)| **masked) {
-            self.hatch(view.patch(grid, patch), colour::INK, 0.35, 6);
+            self.hatch(view.patch(grid, patch), colour::INK, 0.45, 6);
         }
     }
 
