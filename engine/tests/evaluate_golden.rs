@@ -68,16 +68,16 @@ fn a_cohort_is_evaluated_and_what_is_missing_is_said() {
     let labels = report(&args(&["--prediction", &out, "--truth", &truth, "--label", "1", "--label", "2"])).unwrap();
     let rows: Vec<String> = labels.cases.iter().map(|row| format!("{} {}", row.case, row.label)).collect();
     assert_eq!(rows, ["A 1", "A 2", "C 1", "C 2"]);
-    assert_eq!(labels.mean.iter().map(|(label, mean)| (label.to_string(), mean.cases)).collect::<Vec<_>>(), [
-        ("1".to_owned(), 2),
-        ("2".to_owned(), 2)
-    ]);
+    assert_eq!(
+        labels.mean.iter().map(|(label, mean)| (label.to_string(), mean.cases)).collect::<Vec<_>>(),
+        [("1".to_owned(), 2), ("2".to_owned(), 2)]
+    );
 
     let test = report(&args(&["--prediction", &out, "--truth", &truth, "--subset", "test"])).unwrap();
-    assert_eq!(test.cases.iter().map(|row| (row.case.as_str(), row.measures.is_ok())).collect::<Vec<_>>(), [
-        ("B", false),
-        ("C", true)
-    ]);
+    assert_eq!(
+        test.cases.iter().map(|row| (row.case.as_str(), row.measures.is_ok())).collect::<Vec<_>>(),
+        [("B", false), ("C", true)]
+    );
     assert_eq!(test.warnings.len(), 2, "{:?}", test.warnings);
     let train = report(&args(&["--prediction", &out, "--truth", &truth, "--subset", "train"])).unwrap_err();
     assert!(train.to_string().ends_with("this part of the split is empty"), "{train}");
@@ -88,11 +88,10 @@ fn masks_in_another_place_are_refused_with_both_names() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path());
     let moved = folder.path().join("moved.nii.gz");
-    let grid = Grid::new([8, 6, 4], DAffine3::from_scale_rotation_translation(
-        DVec3::new(1.0, 1.0, 2.0),
-        glam::DQuat::IDENTITY,
-        DVec3::X,
-    ));
+    let grid = Grid::new(
+        [8, 6, 4],
+        DAffine3::from_scale_rotation_translation(DVec3::new(1.0, 1.0, 2.0), glam::DQuat::IDENTITY, DVec3::X),
+    );
     let like = Volume::from_f32(grid.clone(), vec![0.0; grid.len()]);
     nifti::write_label(&moved, &LabelVolume::new(grid, vec![1_u8; 8 * 6 * 4]).unwrap(), &like).unwrap();
     let truth = folder.path().join("truth/A/seg.nii.gz");
@@ -103,7 +102,8 @@ fn masks_in_another_place_are_refused_with_both_names() {
 
 #[test]
 fn a_wrong_call_is_refused_before_anything_is_read() {
-    let parse = |line: &[&str]| Verb::try_parse_from([&["evaluate", "--prediction", "a", "--truth", "b"], line].concat());
+    let parse =
+        |line: &[&str]| Verb::try_parse_from([&["evaluate", "--prediction", "a", "--truth", "b"], line].concat());
     for bad in [
         &["--label", "0"][..],
         &["--label", "x"],

@@ -4,7 +4,8 @@ use super::{print_json, print_line};
 use crate::device::probe;
 
 /// Shown under `--help`.
-pub const EXAMPLES: &str = "Examples:\n  amlp devices\n  amlp devices --json\n  amlp pretrain COHORT --device cuda:1 ...";
+pub const EXAMPLES: &str =
+    "Examples:\n  amlp devices\n  amlp devices --json\n  amlp pretrain COHORT --device cuda:1 ...";
 
 /// Lists what can compute here.
 #[derive(clap::Args)]

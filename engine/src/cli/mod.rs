@@ -8,9 +8,10 @@ pub mod devices;
 pub mod evaluate;
 pub mod finetune;
 pub mod info;
+pub mod mask;
 pub mod pretrain;
-pub mod segment;
 mod progress;
+pub mod segment;
 mod training;
 
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ enum Verb {
     /// What a folder of patients holds, and what is wrong with it.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
+    /// Show which patches of a slice are clustered as lesion and masked.
+    Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
     Pretrain(pretrain::Args),
@@ -66,6 +69,7 @@ pub fn run() -> ExitCode {
         Verb::Info(args) => info::run(args),
         Verb::Cohort(args) => cohort::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
+        Verb::Mask(args) => mask::run(&args),
         Verb::Pretrain(args) => pretrain::run(args),
         Verb::Finetune(args) => finetune::run(args),
         Verb::Segment(args) => segment::run(args),

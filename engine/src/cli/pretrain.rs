@@ -8,7 +8,8 @@ use crate::config::{self, Config, MaskFill};
 use crate::device::open;
 use crate::jobs::{PretrainJob, Start};
 use crate::loss::{Attention, Consistency};
-use crate::masking::{Anchor, MaskRatio, Order};
+use crate::masking::ratio::{MaskRatio, RatioMode};
+use crate::masking::{Anchor, Order};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -95,16 +96,13 @@ impl Args {
             m.probes.clone_from(&self.probe);
         }
         if let Some(sigma) = self.sigma {
-            m.ratio = MaskRatio::Fixed { sigma };
+            m.ratio = MaskRatio::fixed(sigma);
         } else if self.sigma_0.is_some() || self.sigma_max.is_some() {
-            let (first, last) = match m.ratio {
-                MaskRatio::Adaptive { sigma_0, sigma_max } => (sigma_0, sigma_max),
-                _ => (0.25, 0.9),
-            };
-            m.ratio = MaskRatio::Adaptive {
-                sigma_0: self.sigma_0.unwrap_or(first),
-                sigma_max: self.sigma_max.unwrap_or(last),
-            };
+            if m.ratio.mode == RatioMode::Fixed {
+                m.ratio = MaskRatio::default();
+            }
+            put(&mut m.ratio.sigma_0, self.sigma_0);
+            put(&mut m.ratio.sigma_max, self.sigma_max);
         }
         Ok(config)
     }

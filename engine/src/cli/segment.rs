@@ -13,7 +13,7 @@ use crate::findings::{Smallest, remove_smaller_than};
 use crate::jobs::cases_of;
 use crate::predict::{Choice, Segmenter};
 use crate::run::RunFolder;
-use crate::volume::nifti::{write_label, write_volume};
+use crate::volume::nifti::{write_f32, write_label};
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
 
@@ -123,9 +123,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             for (field, name) in result.probability.into_iter().zip(names) {
                 let suffix = if names.len() == 1 { "prob".to_string() } else { format!("prob_{name}") };
                 let path = args.out.join(format!("{}_{suffix}.nii.gz", scan.case));
-                // With the scan's header, so that its forms, codes and units are the probability's too.
-                let volume = Volume { header: source.header.clone(), ..Volume::from_f32(source.grid.clone(), field) };
-                write_volume(&path, &volume)?;
+                write_f32(&path, &field, source)?;
                 probability.push(path);
             }
         }

@@ -141,12 +141,7 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
 ///
 /// # Errors
 /// If a file cannot be read as a mask, or they do not cover the same voxels; then the message names both.
-pub fn evaluate_files(
-    prediction: &Path,
-    truth: &Path,
-    targets: &[Target],
-    options: &Options,
-) -> Result<Vec<Measures>> {
+pub fn evaluate_files(prediction: &Path, truth: &Path, targets: &[Target], options: &Options) -> Result<Vec<Measures>> {
     let what = format!("prediction {} and truth {}", prediction.display(), truth.display());
     evaluate(&what, &LabelVolume::read(prediction)?, &LabelVolume::read(truth)?, targets, options)
 }
@@ -233,11 +228,9 @@ mod tests {
         let truth = volume();
         for orientation in Orientation::all().filter(|&o| o != Orientation::IDENTITY) {
             let labels: Vec<u16> = truth.iter().collect();
-            let turned = LabelVolume::new(
-                truth.grid.reoriented(&orientation),
-                orientation.apply(&labels, truth.grid.shape),
-            )
-            .unwrap();
+            let turned =
+                LabelVolume::new(truth.grid.reoriented(&orientation), orientation.apply(&labels, truth.grid.shape))
+                    .unwrap();
             let targets = [Target::Labels(vec![2])];
             let measured = evaluate("test", &turned, &truth, &targets, &Options::default()).unwrap();
             assert_eq!((measured[0].dsc, measured[0].notes.len()), (1.0, 1), "{orientation:?}");

@@ -68,8 +68,7 @@ pub fn case_id(path: &Path) -> Option<String> {
 /// If there is none; the message says where it was looked for.
 pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(predictions).map_err(Error::io("read", predictions))?;
-    let folders: Vec<&Path> =
-        absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
+    let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         let why = format!("no split.json beside or up to {LEVELS_UP} folders above the predictions: give --split FILE");
@@ -120,11 +119,7 @@ impl Pairs {
         Ok(pairs)
     }
 
-    fn join(
-        predictions: &BTreeMap<String, PathBuf>,
-        truths: &BTreeMap<String, PathBuf>,
-        subset: &Subset,
-    ) -> Self {
+    fn join(predictions: &BTreeMap<String, PathBuf>, truths: &BTreeMap<String, PathBuf>, subset: &Subset) -> Self {
         let wanted = |case: &String| match subset {
             Subset::Predicted | Subset::AllTruth => true,
             Subset::Cases(cases) => cases.contains(case),
@@ -134,11 +129,9 @@ impl Pairs {
             match truths.get(case) {
                 _ if !wanted(case) => pairs.outside.push(case.clone()),
                 None => pairs.no_truth.push(case.clone()),
-                Some(truth) => pairs.found.push(Pair {
-                    case: case.clone(),
-                    prediction: prediction.clone(),
-                    truth: truth.clone(),
-                }),
+                Some(truth) => {
+                    pairs.found.push(Pair { case: case.clone(), prediction: prediction.clone(), truth: truth.clone() })
+                }
             }
         }
         let missing = truths.keys().filter(|case| !predictions.contains_key(*case) && wanted(case)).cloned();
@@ -251,7 +244,10 @@ mod tests {
         let (p, t) = (root.join("p"), root.join("t"));
         let pairs = Pairs::find(&p, &t, &Subset::Predicted).unwrap();
         assert_eq!(cases(&pairs.found), ["a", "b"]);
-        assert_eq!((pairs.other_missing.clone(), pairs.no_truth.clone()), (vec!["c".into(), "d".into()], vec!["x".into()]));
+        assert_eq!(
+            (pairs.other_missing.clone(), pairs.no_truth.clone()),
+            (vec!["c".into(), "d".into()], vec!["x".into()])
+        );
         assert_eq!(pairs.warnings().len(), 2);
         assert!(pairs.warnings()[0].ends_with("not part of the mean: c, d"), "{:?}", pairs.warnings());
         let subset = Subset::Cases(["b", "c", "z"].map(String::from).into());
@@ -288,9 +284,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         touch(root, &["p/a.nii.gz", "p/b.nii.gz", "t/other.nii.gz", "two/a.nii", "two/a.nii.gz", "none/a.txt"]);
-        let message = |p: &str, t: &str| {
-            Pairs::find(&root.join(p), &root.join(t), &Subset::Predicted).unwrap_err().to_string()
-        };
+        let message =
+            |p: &str, t: &str| Pairs::find(&root.join(p), &root.join(t), &Subset::Predicted).unwrap_err().to_string();
         let none = message("p", "t");
         assert!(none.contains("predicted a, b"), "{none}");
         assert!(message("two", "t").contains("second mask"), "{}", message("two", "t"));

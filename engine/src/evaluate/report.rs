@@ -193,8 +193,21 @@ impl Report {
     /// A table for people: rows, means, then the notes.
     pub fn to_table(&self) -> String {
         let mut lines = vec![
-            ["case", "label", "DSC", "sens", "prec", "bIoU", "HD95 mm", "ml", "true ml", "lesions hit", "missed", "extra"]
-                .map(str::to_owned),
+            [
+                "case",
+                "label",
+                "DSC",
+                "sens",
+                "prec",
+                "bIoU",
+                "HD95 mm",
+                "ml",
+                "true ml",
+                "lesions hit",
+                "missed",
+                "extra",
+            ]
+            .map(str::to_owned),
         ];
         for row in &self.cases {
             let mean = Mean::of(row.measures.as_ref().ok().into_iter());
@@ -208,8 +221,9 @@ impl Report {
         let mut table = String::new();
         for line in &lines {
             let cells = line.iter().zip(widths).enumerate();
-            let cells: Vec<String> =
-                cells.map(|(n, (cell, w))| if n == 0 { format!("{cell:<w$}") } else { format!("{cell:>w$}") }).collect();
+            let cells: Vec<String> = cells
+                .map(|(n, (cell, w))| if n == 0 { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+                .collect();
             table += cells.join("  ").trim_end();
             table.push('\n');
         }

@@ -37,9 +37,8 @@ pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Gri
     let (u, v) = [(1, 2), (0, 2), (0, 1)][axis];
     let m = grid.world_from_voxel.matrix3;
     let columns = [m.x_axis, m.y_axis, m.z_axis];
-    let squared = |a: Corner, b: Corner| {
-        (columns[u] * (b[0] - a[0]) as f64 + columns[v] * (b[1] - a[1]) as f64).length_squared()
-    };
+    let squared =
+        |a: Corner, b: Corner| (columns[u] * (b[0] - a[0]) as f64 + columns[v] * (b[1] - a[1]) as f64).length_squared();
     let rows = max[v] - min[v] + 1;
     let mut best = (-1.0, min[axis], [[0; 2]; 2]);
     for (s, slice) in extents(runs, min, max, axis, u, v).chunks(rows).enumerate() {
@@ -104,9 +103,7 @@ fn convex_hull(rows: &[Option<[u32; 2]>], first_row: usize) -> Vec<Corner> {
     if points.len() < 3 {
         return points;
     }
-    let left_turn = |a: Corner, b: Corner, c: Corner| {
-        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0
-    };
+    let left_turn = |a: Corner, b: Corner, c: Corner| (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0;
     let chain = |points: &mut dyn Iterator<Item = Corner>| {
         let mut chain: Vec<Corner> = Vec::new();
         for point in points {

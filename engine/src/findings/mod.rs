@@ -60,10 +60,7 @@ pub fn findings(mask: &[bool], grid: &Grid, image: Option<ValueAt<'_>>) -> Resul
 ///
 /// # Errors
 /// If the mask does not have one entry a voxel.
-pub fn findings_by_label(
-    labels: &LabelVolume,
-    image: Option<ValueAt<'_>>,
-) -> Result<BTreeMap<u16, Vec<Finding>>> {
+pub fn findings_by_label(labels: &LabelVolume, image: Option<ValueAt<'_>>) -> Result<BTreeMap<u16, Vec<Finding>>> {
     labels
         .labels()
         .into_iter()

@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::spill::{Frame, Rows, Shelf, TISSUE};
 use super::case::prepare_case;
 use super::config::{PreprocessConfig, Targets};
 use super::plan::CasePlan;
 use super::prepare::Prepared;
-use self::spill::{Frame, Rows, Shelf, TISSUE};
 use crate::cohort::Case;
 use crate::event::Control;
 use crate::{Error, Result};
