@@ -56,7 +56,8 @@ fn progress() -> impl Fn(usize, usize) + Sync {
 
 fn table(found: &Fingerprint) -> String {
     use std::fmt::Write;
-    let mut text = format!("{} ({}), {} cases, {} labelled\n", found.folder, found.layout, found.cases.len(), found.labelled);
+    let mut text =
+        format!("{} ({}), {} cases, {} labelled\n", found.folder, found.layout, found.cases.len(), found.labelled);
     let counts: Vec<String> = found.modalities.iter().map(|(m, n)| format!("{m} ({n})")).collect();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "modalities  {}", counts.join(", "));

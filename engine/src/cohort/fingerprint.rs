@@ -225,7 +225,8 @@ fn range(mut volumes: Vec<f64>) -> Option<VolumeRange> {
     volumes.sort_by(f64::total_cmp);
     let (&min, &max) = (volumes.first()?, volumes.last()?);
     let middle = volumes.len() / 2;
-    let median = if volumes.len() % 2 == 1 { volumes[middle] } else { f64::midpoint(volumes[middle - 1], volumes[middle]) };
+    let median =
+        if volumes.len() % 2 == 1 { volumes[middle] } else { f64::midpoint(volumes[middle - 1], volumes[middle]) };
     Some(VolumeRange { min, median, max })
 }
 

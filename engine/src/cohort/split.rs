@@ -185,7 +185,8 @@ impl Split {
 
 /// The labelled ones of `ids` by volume, then by id.
 fn by_volume<'a>(lesion_ml: &BTreeMap<String, Option<f64>>, ids: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut known: Vec<(f64, &String)> = ids.filter_map(|id| Some((lesion_ml.get(id).copied().flatten()?, id))).collect();
+    let mut known: Vec<(f64, &String)> =
+        ids.filter_map(|id| Some((lesion_ml.get(id).copied().flatten()?, id))).collect();
     known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
     known.into_iter().map(|(_, id)| id.clone()).collect()
 }
@@ -193,9 +194,8 @@ fn by_volume<'a>(lesion_ml: &BTreeMap<String, Option<f64>>, ids: impl Iterator<I
 /// Takes `count` of an ordered pool: one from each of as many equal stretches, anywhere in it.
 fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) -> Vec<String> {
     let total = pool.len();
-    let chosen: Vec<usize> = (0..count)
-        .map(|stretch| stream.random_range(stretch * total / count..(stretch + 1) * total / count))
-        .collect();
+    let chosen: Vec<usize> =
+        (0..count).map(|stretch| stream.random_range(stretch * total / count..(stretch + 1) * total / count)).collect();
     chosen.into_iter().rev().map(|at| pool.remove(at)).collect()
 }
 

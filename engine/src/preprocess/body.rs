@@ -227,12 +227,24 @@ mod tests {
         let neighbours = |v: usize, flat: bool| {
             let (i, j, k) = (v % nx, v / nx % ny, v / (nx * ny));
             let mut list = Vec::new();
-            if i > 0 { list.push(v - 1) }
-            if i + 1 < nx { list.push(v + 1) }
-            if j > 0 { list.push(v - nx) }
-            if j + 1 < ny { list.push(v + nx) }
-            if k > 0 && !flat { list.push(v - nx * ny) }
-            if k + 1 < nz && !flat { list.push(v + nx * ny) }
+            if i > 0 {
+                list.push(v - 1)
+            }
+            if i + 1 < nx {
+                list.push(v + 1)
+            }
+            if j > 0 {
+                list.push(v - nx)
+            }
+            if j + 1 < ny {
+                list.push(v + nx)
+            }
+            if k > 0 && !flat {
+                list.push(v - nx * ny)
+            }
+            if k + 1 < nz && !flat {
+                list.push(v + nx * ny)
+            }
             list
         };
         let flood = |seen: &mut Vec<bool>, start: usize, flat: bool, ok: &dyn Fn(usize) -> bool| {

@@ -23,7 +23,6 @@ pub(super) struct Source {
     pub region: Vec<bool>,
     /// Values that were not finite.
     pub nonfinite: u64,
-    pub kind: Kind,
     pub warning: Option<String>,
 }
 
@@ -41,7 +40,8 @@ pub(super) fn source(
         *value = stand_in;
         nonfinite += 1;
     }
-    let mut warning = (nonfinite > 0).then(|| format!("{nonfinite} voxels are not finite numbers: taken as background"));
+    let mut warning =
+        (nonfinite > 0).then(|| format!("{nonfinite} voxels are not finite numbers: taken as background"));
     let region = match kind {
         Kind::Other => values.par_iter().map(|&v| v != 0.0).collect(),
         Kind::Ct => {
@@ -56,7 +56,7 @@ pub(super) fn source(
             body
         }
     };
-    Source { values, region, nonfinite, kind, warning }
+    Source { values, region, nonfinite, warning }
 }
 
 /// Clips `values` to the percentiles of the region, makes the region's mean 0 and standard deviation 1, and sets
@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn the_region_gets_mean_0_and_deviation_1_and_background_stays_0() {
-        let mut values: Vec<f32> = (0..1000).map(|v| if v % 3 == 0 { 0.0 } else { (v * 7 % 501) as f32 + 1.0 }).collect();
+        let mut values: Vec<f32> =
+            (0..1000).map(|v| if v % 3 == 0 { 0.0 } else { (v * 7 % 501) as f32 + 1.0 }).collect();
         let region: Vec<bool> = values.iter().map(|&v| v != 0.0).collect();
         let plan = normalise(&mut values, &region, Kind::Other, &PreprocessConfig::default(), noise());
         let inside: Vec<f64> = values.iter().zip(&region).filter(|(_, r)| **r).map(|(v, _)| f64::from(*v)).collect();

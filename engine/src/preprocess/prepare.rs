@@ -50,8 +50,11 @@ pub fn prepare(
         let axial = image.grid.orientation().axis.iter().position(|&along| along == 2).unwrap_or(2);
         let found = intensity::source(values_of(image, place)?, kind, image.grid.shape, axial, cfg);
         plan.warnings.extend(found.warning.clone());
-        let (mut values, region) =
-            if place == 0 { on_own_grid(&found, &taps, cfg) } else { on_other_grid(&found, &image.grid, &plan, &taps, cfg) };
+        let (mut values, region) = if place == 0 {
+            on_own_grid(&found, &taps, cfg)
+        } else {
+            on_other_grid(&found, &image.grid, &plan, &taps, cfg)
+        };
         let noise = seed::stream(seed, "background noise", &[place as u64]);
         let mut channel = intensity::normalise(&mut values, &region, kind, cfg, noise);
         channel.nonfinite = found.nonfinite;
@@ -224,3 +227,7 @@ impl Prepared {
         debug_assert_eq!(out.len(), end);
     }
 }
+
+#[cfg(test)]
+#[path = "prepare_tests.rs"]
+mod tests;
