@@ -172,9 +172,9 @@ pub fn open(choice: DeviceChoice) -> Result<Compute> {
 
 /// The graphics backends of this build.
 mod gpu {
-    use super::{Device, DeviceInfo};
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
     use super::DeviceKind;
+    use super::{Device, DeviceInfo};
     #[cfg(any(feature = "cuda", feature = "wgpu"))]
     use burn::tensor::DeviceType;
 

@@ -53,6 +53,12 @@ pub struct Parts {
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the fields are named as in the method; units stand where they are not plain numbers")]
 pub enum Event {
+    Estimate {
+        steps: usize,
+        seconds_per_step: f64,
+        seconds: f64,
+        memory_mib: u64,
+    },
     Started {
         stage: Stage,
         epochs: usize,

@@ -88,7 +88,11 @@ impl Labelled {
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
         if lesion.is_empty() {
             let names: Vec<&str> = cases.iter().map(|c| c.id.as_str()).collect();
-            return Err(Error::config("labels", names.join(", "), "none of these patients has lesion in its training crop"));
+            return Err(Error::config(
+                "labels",
+                names.join(", "),
+                "none of these patients has lesion in its training crop",
+            ));
         }
         let prepare = |case: &Case| {
             let d = &config.data;
@@ -123,7 +127,13 @@ impl Labelled {
     }
 
     /// Augmented images `[B, C, S, S]` and targets `[B, R, S, S]` of some slices; `place` makes the draw theirs.
-    fn batch(&self, config: &Config, members: &[usize], place: [u64; 2], device: &Device) -> Result<(Tensor<4>, Tensor<4>)> {
+    fn batch(
+        &self,
+        config: &Config,
+        members: &[usize],
+        place: [u64; 2],
+        device: &Device,
+    ) -> Result<(Tensor<4>, Tensor<4>)> {
         let size = config.preprocess.size;
         let made: Vec<(Vec<f32>, Vec<u8>)> = members
             .par_iter()
@@ -199,7 +209,8 @@ pub fn finetune(
     }
     let initial = initial_network(config, compute)?;
     let parameters = burn::module::Module::num_params(&initial);
-    let (mut trainer, mut resumed) = Trainer::start(config, initial, &digest(&data.store), compute, run, sink, control)?;
+    let (mut trainer, mut resumed) =
+        Trainer::start(config, initial, &digest(&data.store), compute, run, sink, control)?;
     let mut tally: (f64, usize) = restore(&mut resumed)?;
     let Resumed { epoch: first_epoch, mut step, .. } = resumed;
     trainer.emit_started(&Event::Started {

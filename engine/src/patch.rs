@@ -162,6 +162,18 @@ impl PatchGrid {
         }
         air
     }
+
+    /// Which patches are air by a map of the tissue, `[S][S]`: none of their pixels is in it. Unlike
+    /// [`PatchGrid::air`] it does not depend on what the preprocessing wrote outside the body.
+    pub fn air_of_tissue(&self, tissue: &[bool]) -> Vec<bool> {
+        debug_assert_eq!(tissue.len(), self.size * self.size);
+        (0..self.count())
+            .map(|patch| {
+                let (mut rows, columns) = self.pixels_of(patch);
+                rows.all(|i| tissue[i * self.size..][columns.clone()].iter().all(|tissue| !tissue))
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +223,8 @@ mod tests {
         assert_eq!(grid.air(&pixels, &[0.0, -1.5]), [false, true, true, false]);
         assert_eq!(grid.air(&[-0.0; 16], &[0.0]), [true; 4]);
         assert_eq!(grid.air(&[f32::NAN; 16], &[0.0]), [false; 4]);
+        let tissue: Vec<bool> = (0..16).map(|at| at == 6).collect();
+        assert_eq!(grid.air_of_tissue(&tissue), [true, false, true, true]);
     }
 
     proptest! {

@@ -108,7 +108,7 @@ impl<'a> Trainer<'a> {
         for message in run.warnings() {
             sink.event(&Event::Warning { message: message.clone() })?;
         }
-        if !checkpoint::any(run) {
+        if !checkpoint::has_checkpoint(run) {
             let log = EventLog::create(&run.events_path())?;
             let state = State { data: data.to_string(), ..State::default() };
             let trainer = Self { network, device, optimizer, run, log, sink, control, state, resumed: false };

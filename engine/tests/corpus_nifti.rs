@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use engine::volume::{Frames, LabelVolume, ReadOptions, Relation, Volume, VoxelData};
+use engine::volume::{Frames, LabelVolume, ReadOptions, Relation, Scale, Volume, VoxelData};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -157,14 +157,13 @@ fn no_text_of_a_header_comes_out() {
 
 /// SHA-256 of the values as nibabel gives them (unscaled in their own type, scaled as float64), little-endian.
 fn data_hash(volume: &Volume) -> String {
-    let mut hash = Sha256::new();
-    let identity = volume.scale.slope == 1.0 && volume.scale.inter == 0.0;
+    let (mut bytes, scale) = (Vec::new(), volume.scale);
     macro_rules! all {
         ($v:expr) => {
-            if identity {
-                $v.iter().for_each(|x| hash.update(x.to_le_bytes()))
+            if scale == Scale::IDENTITY {
+                bytes.extend($v.iter().flat_map(|x| x.to_le_bytes()))
             } else {
-                $v.iter().for_each(|&x| hash.update(volume.scale.apply(x as f64).to_le_bytes()))
+                bytes.extend($v.iter().flat_map(|&x| scale.apply(x as f64).to_le_bytes()))
             }
         };
     }
@@ -179,10 +178,10 @@ fn data_hash(volume: &Volume) -> String {
         VoxelData::I64(v) => all!(v),
         VoxelData::F32(v) => all!(v),
         VoxelData::F64(v) => all!(v),
-        VoxelData::Rgb(v) => hash.update(v.as_flattened()),
-        VoxelData::Rgba(v) => hash.update(v.as_flattened()),
+        VoxelData::Rgb(v) => bytes.extend_from_slice(v.as_flattened()),
+        VoxelData::Rgba(v) => bytes.extend_from_slice(v.as_flattened()),
     }
-    hash.finalize()[..8].iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(&bytes)[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Six significant digits are what the table gives of an affine, eight of a value.

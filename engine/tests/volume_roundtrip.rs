@@ -205,7 +205,7 @@ fn frames_and_every_type_come_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_grid_comes_back_to_32_bit_rounding(

@@ -51,7 +51,7 @@ impl File {
 
     /// The code without what is compiled for tests only.
     pub fn production_code(&self) -> String {
-        let is_test_file = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
+        let is_test_file = self.path.ends_with("tests.rs") || self.path.contains("/tests/");
         if is_test_file { String::new() } else { blank_test_items(&self.code()) }
     }
 

@@ -183,7 +183,8 @@ impl Info {
             ("orientation", orientation.to_owned()),
             ("type", self.dtype.to_owned()),
         ];
-        if self.scale != [1.0, 0.0] {
+        let identity = [Scale::IDENTITY.slope, Scale::IDENTITY.inter];
+        if self.scale.iter().zip(identity).any(|(a, b)| (a - b).abs() > 0.0) {
             rows.push(("scale", format!("{} * stored + {}", number(self.scale[0]), number(self.scale[1]))));
         }
         if self.frames > 1 {
@@ -206,7 +207,8 @@ impl Info {
         for warning in &self.warnings {
             rows.push(("warning", warning.clone()));
         }
-        rows.iter().map(|(name, text)| format!("{name:<12}{text}\n")).collect()
+        let lines: Vec<String> = rows.iter().map(|(name, text)| format!("{name:<12}{text}")).collect();
+        lines.join("\n")
     }
 }
 
@@ -274,7 +276,7 @@ mod tests {
         let table = look(&["1,0,0"], None).unwrap().table();
         assert!(table.contains("spacing     1 x 2 x 3 mm") && table.contains("voxel       [1,0,0] = -0.5"), "{table}");
         assert_eq!(
-            [number(0.1), number(1234.567_89), number(-0.0), number(1e12)],
+            [number(0.1), number(1_234.567_89), number(-0.0), number(1e12)],
             ["0.1", "1234.568", "0", "1.000000e12"]
         );
     }

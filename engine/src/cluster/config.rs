@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{KmeansOptions, TsneOptions};
 use crate::{Error, Result};
 
+/// Most patches for which a matrix of all pairs is built (128 MiB).
+const MOST_PATCHES: usize = 4096;
+
 /// How patches are clustered (Table 6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -102,6 +105,16 @@ impl ClusterConfig {
             if value == 0 {
                 return Err(Error::config(format!("cluster.{field}"), value, "must be at least 1"));
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses more patches than the method can take: the alternatives to k-means hold a matrix of all pairs.
+    pub fn check_patches(&self, patches: usize) -> Result<()> {
+        self.validate()?;
+        if self.method != Method::Kmeans && patches > MOST_PATCHES {
+            let why = format!("this clustering takes at most {MOST_PATCHES} patches a slice");
+            return Err(Error::config("cluster.method", format!("{:?} with {patches} patches", self.method), why));
         }
         Ok(())
     }

@@ -88,7 +88,8 @@ pub fn cluster(
         air: air.to_vec(),
         ..Clustering::default()
     };
-    let chosen: Vec<usize> = (0..n).filter(|i| !(config.tissue_only && air.get(*i).copied().unwrap_or(false))).collect();
+    let chosen: Vec<usize> =
+        (0..n).filter(|i| !(config.tissue_only && air.get(*i).copied().unwrap_or(false))).collect();
     let points: Vec<f32> = chosen
         .iter()
         .flat_map(|i| patches.get(i * d..(i + 1) * d).unwrap_or_default())

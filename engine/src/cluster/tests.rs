@@ -8,7 +8,10 @@ use super::*;
 /// Patches of `d` noisy values around one level each.
 fn blobs(levels: &[f32], d: usize, noise: f32, seed: u64) -> Vec<f32> {
     let mut stream = seed::stream(seed, "test", &[]);
-    levels.iter().flat_map(|level| (0..d).map(|_| level + noise * (stream.random::<f32>() - 0.5)).collect::<Vec<_>>()).collect()
+    levels
+        .iter()
+        .flat_map(|level| (0..d).map(|_| level + noise * (stream.random::<f32>() - 0.5)).collect::<Vec<_>>())
+        .collect()
 }
 
 fn run(patches: &[f32], d: usize, config: &ClusterConfig) -> Clustering {
@@ -55,7 +58,7 @@ fn fewer_than_two_distinct_patches_have_no_foreground() {
     for method in METHODS {
         for patches in [vec![], vec![0.5; 4], vec![0.5; 40], vec![f32::NAN; 40]] {
             let found = run(&patches, 4, &with(method));
-            assert!(!found.has_foreground() && found.centres == [vec![], vec![]]);
+            assert!(!found.has_foreground() && found.centres.iter().all(Vec::is_empty));
             assert!(found.logit.iter().all(|s| *s == 0.0) && found.probability.iter().all(|p| *p == 0.0));
             assert_eq!((found.labels.len(), found.air_share()), (patches.len() / 4, None));
         }
@@ -133,7 +136,8 @@ fn ward_is_the_greedy_definition() {
             let mut best = (f64::INFINITY, 0, 0);
             for a in 0..groups.len() {
                 for b in 0..a {
-                    let cost = error(&[groups[a].clone(), groups[b].clone()].concat()) - error(&groups[a]) - error(&groups[b]);
+                    let cost =
+                        error(&[groups[a].clone(), groups[b].clone()].concat()) - error(&groups[a]) - error(&groups[b]);
                     if cost < best.0 {
                         best = (cost, a, b);
                     }

@@ -98,7 +98,8 @@ fn chain(mut distances: Distances, n: usize) -> Vec<Merge> {
         alive.retain(|k| *k != gone);
         for k in alive.iter().copied().filter(|k| *k != keep) {
             let together = size[keep] + size[gone] + size[k];
-            let joined = ((size[keep] + size[k]) * distances.get(keep, k) + (size[gone] + size[k]) * distances.get(gone, k)
+            let joined = ((size[keep] + size[k]) * distances.get(keep, k)
+                + (size[gone] + size[k]) * distances.get(gone, k)
                 - size[k] * height)
                 / together;
             distances.set(keep, k, joined);

@@ -49,14 +49,10 @@ pub fn preset(name: &str, modalities: &[String]) -> Result<Config> {
 
 fn method(name: &str, modalities: &[String]) -> Option<MethodConfig> {
     let amlp = MethodConfig::default();
-    let without_crcl = MethodConfig {
-        attention: Attention::Off,
-        consistency: Consistency::Off,
-        relabel: false,
-        ..amlp.clone()
-    };
-    let fixed = MaskRatio::Fixed { sigma: 0.75 };
-    let base = MethodConfig { order: Order::Random, ratio: fixed, ..without_crcl.clone() };
+    let without_crcl =
+        MethodConfig { attention: Attention::Off, consistency: Consistency::Off, relabel: false, ..amlp.clone() };
+    let fixed = MaskRatio::fixed(0.75);
+    let base = MethodConfig { order: Order::Random, ratio: fixed.clone(), ..without_crcl.clone() };
     Some(match name {
         "amlp" | "lesion-first" | "kmeans" => amlp,
         "amlp-plus" => plus(amlp, modalities),

@@ -1,9 +1,9 @@
 //! Losses over the masked patches of a slice: reconstruction, attention (Eq. 6), consistency (Eq. 7).
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::log_sigmoid;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
-use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// How the attention reconstruction loss (Eq. 6) enters the objective.
@@ -135,18 +135,18 @@ pub fn consistency(
     }
 }
 
-/// A `[B, N]` tensor of a host buffer.
-pub(crate) fn rows(values: Vec<f32>, batch: usize, device: &burn::tensor::Device) -> Tensor<2> {
-    let columns = values.len() / batch.max(1);
-    Tensor::from_data(TensorData::new(values, [batch, columns]), device)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::tensor::Device;
+    use burn::tensor::{Device, TensorData};
 
     use super::*;
+
+    /// A `[B, N]` tensor.
+    fn rows(values: Vec<f32>, batch: usize, device: &Device) -> Tensor<2> {
+        let columns = values.len() / batch;
+        Tensor::from_data(TensorData::new(values, [batch, columns]), device)
+    }
 
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
         tensor.into_data().to_vec::<f32>().unwrap()

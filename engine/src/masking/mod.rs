@@ -19,6 +19,6 @@ pub mod select;
 pub mod uncertainty;
 
 pub use order::Order;
-pub use ratio::MaskRatio;
+pub use ratio::{MaskRatio, RatioMode};
 pub use relabel::{Anchor, RelabelConfig, RelabelOutcome, Relevance};
 pub use select::{masked_count, masked_patches};

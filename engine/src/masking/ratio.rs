@@ -1,5 +1,6 @@
 //! The adaptive masking ratio, AMR (section 3.4, Eq. 9).
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -7,82 +8,88 @@ use crate::{Error, Result};
 /// The highest ratio a schedule gives: at least one patch in a million stays visible.
 pub const HIGHEST: f64 = 1.0 - 1e-6;
 
-/// sigma(e) = sigma_0 + ln(e) / tau for the epochs e = 1, 2, ...
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum MaskRatio {
-    /// From `sigma_0` at the first to `sigma_max` at the last epoch: tau = ln(E) / (`sigma_max` - `sigma_0`).
-    Adaptive {
-        /// Ratio of the first epoch (0.25 in the paper).
-        sigma_0: f64,
-        /// Ratio of the last epoch.
-        sigma_max: f64,
-    },
-    /// tau itself, which the paper does not give.
-    Tau {
-        /// Ratio of the first epoch.
-        sigma_0: f64,
-        /// Epochs' logarithm per unit of ratio.
-        tau: f64,
-    },
-    /// The same ratio in every epoch (0.75 in MAE).
-    Fixed {
-        /// The ratio.
-        sigma: f64,
-    },
+/// What the schedule is given by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum RatioMode {
+    /// `sigma_0` and `sigma_max`: tau = ln(E) / (`sigma_max` - `sigma_0`).
+    #[default]
+    Adaptive,
+    /// `sigma_0` and `tau`, which the paper does not give.
+    Tau,
+    /// `sigma_0` in every epoch (0.75 in MAE).
+    Fixed,
+}
+
+/// sigma(e) = `sigma_0` + ln(e) / tau for the epochs e = 1, 2, ... The default reaches 0.9 at the last epoch.
+///
+/// One flat table, so that a configuration can be laid over another field by field; a mode ignores the fields that it
+/// does not name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MaskRatio {
+    /// Which of the fields decide.
+    pub mode: RatioMode,
+    /// Ratio of the first epoch; with `fixed`, of all.
+    pub sigma_0: f64,
+    /// Ratio of the last epoch (`adaptive`).
+    pub sigma_max: f64,
+    /// Epochs' logarithm per unit of ratio (`tau`).
+    pub tau: f64,
 }
 
 impl Default for MaskRatio {
     fn default() -> Self {
-        Self::Adaptive { sigma_0: 0.25, sigma_max: 0.9 }
+        Self { mode: RatioMode::Adaptive, sigma_0: 0.25, sigma_max: 0.9, tau: 10.28 }
     }
 }
 
 impl MaskRatio {
+    /// The same ratio in every epoch.
+    pub fn fixed(sigma: f64) -> Self {
+        Self { mode: RatioMode::Fixed, sigma_0: sigma, ..Self::default() }
+    }
+
     /// Refuses ratios outside [0, 1) and schedules that fall, naming the field.
     pub fn validate(&self) -> Result<()> {
-        match *self {
-            Self::Adaptive { sigma_0, sigma_max } => {
-                share("sigma_0", sigma_0)?;
-                share("sigma_max", sigma_max)?;
-                if sigma_max < sigma_0 {
-                    return Err(Error::config("sigma_max", sigma_max, format!("is below sigma_0, {sigma_0}")));
+        share("ratio.sigma_0", self.sigma_0)?;
+        match self.mode {
+            RatioMode::Adaptive => {
+                share("ratio.sigma_max", self.sigma_max)?;
+                if self.sigma_max < self.sigma_0 {
+                    let why = format!("is below sigma_0, {}", self.sigma_0);
+                    return Err(Error::config("ratio.sigma_max", self.sigma_max, why));
                 }
                 Ok(())
             }
-            Self::Tau { sigma_0, tau } => {
-                share("sigma_0", sigma_0)?;
-                if tau.is_nan() || tau <= 0.0 {
-                    return Err(Error::config("tau", tau, "must be positive"));
-                }
-                Ok(())
+            RatioMode::Tau if self.tau.is_nan() || self.tau <= 0.0 => {
+                Err(Error::config("ratio.tau", self.tau, "must be positive"))
             }
-            Self::Fixed { sigma } => share("sigma", sigma),
+            RatioMode::Tau | RatioMode::Fixed => Ok(()),
         }
     }
 
     /// sigma of epoch `epoch` (from 1) of `epochs`, below 1. One epoch only gives `sigma_0`.
     pub fn sigma(&self, epoch: usize, epochs: usize) -> f64 {
         let log = |epoch: usize| (epoch.max(1) as f64).ln();
-        let sigma = match *self {
-            Self::Adaptive { sigma_0, .. } if epochs <= 1 => sigma_0,
+        let grown = match self.mode {
             // The quotient is exactly 1 at the last epoch.
-            Self::Adaptive { sigma_0, sigma_max } => sigma_0 + (sigma_max - sigma_0) * (log(epoch) / log(epochs)),
-            Self::Tau { sigma_0, tau } => sigma_0 + log(epoch) / tau,
-            Self::Fixed { sigma } => sigma,
+            RatioMode::Adaptive if epochs > 1 => (self.sigma_max - self.sigma_0) * (log(epoch) / log(epochs)),
+            RatioMode::Tau => log(epoch) / self.tau,
+            RatioMode::Adaptive | RatioMode::Fixed => 0.0,
         };
         // `max` also turns the NaN of impossible settings into a number.
-        sigma.max(0.0).min(HIGHEST)
+        (self.sigma_0 + grown).max(0.0).min(HIGHEST)
     }
 
     /// tau for a training of `epochs` epochs; infinite where the ratio does not change.
     pub fn tau(&self, epochs: usize) -> f64 {
-        match *self {
-            Self::Adaptive { sigma_0, sigma_max } if epochs > 1 && sigma_max > sigma_0 => {
-                (epochs as f64).ln() / (sigma_max - sigma_0)
+        match self.mode {
+            RatioMode::Adaptive if epochs > 1 && self.sigma_max > self.sigma_0 => {
+                (epochs as f64).ln() / (self.sigma_max - self.sigma_0)
             }
-            Self::Tau { tau, .. } => tau,
-            Self::Adaptive { .. } | Self::Fixed { .. } => f64::INFINITY,
+            RatioMode::Tau => self.tau,
+            RatioMode::Adaptive | RatioMode::Fixed => f64::INFINITY,
         }
     }
 }
@@ -104,15 +111,22 @@ mod tests {
         assert!((a - b).abs() < 5e-3, "{a} {b}");
     }
 
+    fn to(sigma_max: f64) -> MaskRatio {
+        MaskRatio { sigma_max, ..Default::default() }
+    }
+
+    fn by_tau(tau: f64) -> MaskRatio {
+        MaskRatio { mode: RatioMode::Tau, tau, ..Default::default() }
+    }
+
     #[test]
     fn eq_9_at_800_epochs() {
-        let to = |sigma_max| MaskRatio::Adaptive { sigma_0: 0.25, sigma_max };
         close(to(0.75).tau(800), 13.37);
         close(to(0.9).tau(800), 10.28);
         close(to(0.9).sigma(1, 800), 0.25);
         close(to(0.9).sigma(800, 800), 0.9);
         close(to(0.9).sigma(100, 800), 0.25 + 100f64.ln() / 10.28);
-        close(MaskRatio::Tau { sigma_0: 0.25, tau: 10.28 }.sigma(800, 3), 0.9);
+        close(by_tau(10.28).sigma(800, 3), 0.9);
     }
 
     #[test]
@@ -120,25 +134,21 @@ mod tests {
         for epoch in [0, 1, 5] {
             close(MaskRatio::default().sigma(epoch, 1), 0.25);
         }
-        assert!(MaskRatio::Tau { sigma_0: 0.25, tau: 0.5 }.sigma(800, 800) < 1.0);
+        assert!(by_tau(0.5).sigma(800, 800) < 1.0);
         assert!(MaskRatio::default().sigma(10_000_000, 10) < 1.0);
-        close(MaskRatio::Fixed { sigma: 0.75 }.sigma(3, 9), 0.75);
+        close(MaskRatio::fixed(0.75).sigma(3, 9), 0.75);
     }
 
     #[test]
     fn toml_and_validation() {
-        for ratio in [MaskRatio::default(), MaskRatio::Fixed { sigma: 0.75 }, MaskRatio::Tau { sigma_0: 0.25, tau: 9.0 }] {
+        for ratio in [MaskRatio::default(), MaskRatio::fixed(0.75), by_tau(9.0)] {
             ratio.validate().unwrap();
             let text = toml::to_string(&ratio).unwrap();
             assert_eq!(toml::from_str::<MaskRatio>(&text).unwrap(), ratio);
         }
-        assert!(toml::from_str::<MaskRatio>("mode = \"fixed\"\nsigma = 0.5\ntau = 3.0").is_err());
-        for wrong in [
-            MaskRatio::Fixed { sigma: 1.0 },
-            MaskRatio::Fixed { sigma: f64::NAN },
-            MaskRatio::Tau { sigma_0: 0.25, tau: 0.0 },
-            MaskRatio::Adaptive { sigma_0: 0.5, sigma_max: 0.25 },
-        ] {
+        assert_eq!(toml::from_str::<MaskRatio>("mode = \"fixed\"\nsigma_0 = 0.75").unwrap(), MaskRatio::fixed(0.75));
+        assert!(toml::from_str::<MaskRatio>("sigma = 0.5").is_err());
+        for wrong in [MaskRatio::fixed(1.0), MaskRatio::fixed(f64::NAN), by_tau(0.0), to(0.1), to(1.0)] {
             assert!(wrong.validate().is_err(), "{wrong:?}");
         }
     }
@@ -146,7 +156,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_falls_and_stays_within(epochs in 2usize..900, low in 0.0f64..0.5, more in 0.0f64..0.49) {
-            let ratio = MaskRatio::Adaptive { sigma_0: low, sigma_max: low + more };
+            let ratio = MaskRatio { sigma_0: low, sigma_max: low + more, ..Default::default() };
             let sigmas: Vec<f64> = (1..=epochs).map(|e| ratio.sigma(e, epochs)).collect();
             prop_assert!(sigmas.is_sorted());
             prop_assert!((sigmas[0] - low).abs() < 1e-12 && (sigmas[epochs - 1] - low - more).abs() < 1e-12);

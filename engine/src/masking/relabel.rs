@@ -233,8 +233,7 @@ mod tests {
         let mean = [Some(1.0), Some(0.99), Some(0.2), Some(7.0), None, None];
         let outcome = relabel(&kmeans, &current, &mean, Anchor::Kmeans, 1, 2, 3);
         use Case::{DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground, NeverMasked};
-        let expected =
-            [KeptForeground, KeptBackground, DoubtedForeground, DoubtedBackground, NeverMasked, NeverMasked];
+        let expected = [KeptForeground, KeptBackground, DoubtedForeground, DoubtedBackground, NeverMasked, NeverMasked];
         assert_eq!(outcome.case, expected);
         assert_eq!(outcome.after[..2], [1, 0]);
         assert_eq!(outcome.after[4..], [0, 1], "the current label stays, not that of k-means");

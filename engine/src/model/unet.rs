@@ -212,7 +212,8 @@ mod tests {
     fn shapes_follow_the_configuration() {
         let device = Device::flex();
         for (depth, norm, input, output) in [(1, Norm::None, 2, 3), (2, Norm::Instance, 1, 2), (3, Norm::Batch, 3, 1)] {
-            let config = UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output, learned_fill: false };
+            let config =
+                UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output, learned_fill: false };
             let y = config.init(1, &device).forward(Tensor::zeros([2, input, 16, 24], &device));
             assert_eq!(y.dims(), [2, output, 16, 24]);
         }

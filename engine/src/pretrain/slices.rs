@@ -71,7 +71,11 @@ impl Slices {
         };
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         if store.is_empty() {
-            return Err(crate::Error::config("cohort", config.data.cohort.display(), "no slice with tissue to train on"));
+            return Err(crate::Error::config(
+                "cohort",
+                config.data.cohort.display(),
+                "no slice with tissue to train on",
+            ));
         }
         Self::new(config, store)
     }
@@ -140,8 +144,8 @@ impl Slices {
         let size = self.grid.size();
         let collect = |of: fn(&HostSlice) -> &Vec<f32>| made.iter().map(|s| of(s).clone()).collect::<Vec<_>>();
         let number = |of: fn(&HostSlice) -> f32| made.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
-        let noise = (config.method.fill == MaskFill::Noise)
-            .then(|| images(&collect(|s| &s.noise), channels, size, device));
+        let noise =
+            (config.method.fill == MaskFill::Noise).then(|| images(&collect(|s| &s.noise), channels, size, device));
         Ok(Batch {
             image: images(&collect(|s| &s.pixels), channels, size, device),
             hidden: images(&collect(|s| &s.hidden), 1, size, device),
@@ -177,11 +181,8 @@ impl Slices {
         let has_centres = !foreground.is_empty();
         let flips = state.label.iter().zip(&state.clustering.labels).zip(&masked);
         let flipped = flips.map(|((new, ori), m)| if has_centres && new != ori { *m } else { 0.0 }).collect();
-        let (direction, offset, distance) = if has_centres {
-            self.direction(background, foreground)
-        } else {
-            (vec![0.0; pixels.len()], 0.0, 1.0)
-        };
+        let (direction, offset, distance) =
+            if has_centres { self.direction(background, foreground) } else { (vec![0.0; pixels.len()], 0.0, 1.0) };
         let t = config.method.consistency_temperature;
         let temperature = if t > 0.0 { t } else { distance };
         let noise = if config.method.fill == MaskFill::Noise {
@@ -372,7 +373,8 @@ fn state(config: &Config, store: &SliceStore, grid: &PatchGrid, i: usize) -> Res
     let channels = store.channels();
     let patches = grid.patches(&window.pixels, channels);
     // A patch is air if none of its pixels is tissue.
-    let air: Vec<bool> = grid.lesion_pixels(&window.tissue.iter().map(|&t| u8::from(t)).collect::<Vec<_>>())
+    let air: Vec<bool> = grid
+        .lesion_pixels(&window.tissue.iter().map(|&t| u8::from(t)).collect::<Vec<_>>())
         .iter()
         .map(|&tissue| tissue == 0)
         .collect();

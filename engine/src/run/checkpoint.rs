@@ -10,7 +10,7 @@
 //! | 4. rename `.last.new.tmp` to `last` | last, previous |
 //! | 5. remove `.previous.old.tmp` | last, previous |
 //!
-//! A process may be killed between any two steps, or within one. [`settle`] (on opening a run for writing) puts each
+//! A process may be killed between any two steps, or within one. [`RunFolder::resume`] puts each
 //! of these states right; readers without the lock look through them instead. `best` is replaced in the same way,
 //! but its predecessor is dropped.
 
@@ -185,8 +185,8 @@ pub fn has_checkpoint(run: &RunFolder) -> bool {
 
 /// The newest checkpoint that is complete and undamaged, and what had to be said on the way to it, one line each.
 ///
-/// A damaged or missing `last` gives `previous` and a warning that names the damage; if the lock is held the damaged one
-/// is moved to `checkpoints/damaged`, so that the next save does not demote it over the good one. If both are
+/// A damaged or missing `last` gives `previous` and a warning that names the damage; if the lock is held the damaged
+/// one is moved to `checkpoints/damaged`, so that the next save does not demote it over the good one. If both are
 /// unusable, the error is that of `last`. A `last` of another format version is refused without looking further:
 /// going back behind a newer program's work would lose it.
 pub fn load(run: &RunFolder) -> Result<(CheckpointData, Vec<String>)> {

@@ -79,7 +79,7 @@ impl RunFolder {
     /// Removes a run that has not trained: what a dry run made. One with events or checkpoints is left alone.
     pub fn discard(&self) -> Result<()> {
         self.require_lock()?;
-        if self.events_path().exists() || checkpoint::any(self) {
+        if self.events_path().exists() || checkpoint::has_checkpoint(self) {
             return Ok(());
         }
         fs::remove_dir_all(&self.root).map_err(Error::io("remove", &self.root))

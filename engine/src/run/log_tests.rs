@@ -101,6 +101,7 @@ fn a_resumed_log_equals_an_uninterrupted_one() {
     let (mut log, warning) = EventLog::resume(&broken, position).unwrap();
     assert_eq!(warning, None);
     assert_eq!(log.len(), 10);
+    assert_eq!(fs::metadata(&broken).unwrap().len(), position, "what no checkpoint covers is dropped at once");
     write(&mut log, &events[10..]);
     drop(log);
     assert_eq!(without_times(&whole), without_times(&broken));

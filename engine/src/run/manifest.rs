@@ -35,7 +35,7 @@ pub struct Manifest {
     pub step: usize,
     /// The files, in the order in which they were given.
     pub parts: Vec<PartEntry>,
-    /// SHA-256 over the other fields (see [`Manifest::digest`]), so that a damaged number is noticed.
+    /// SHA-256 over the compact JSON of `[version, epoch, step, parts]`, so that a damaged number is noticed.
     pub sha256: String,
 }
 

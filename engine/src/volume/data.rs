@@ -99,6 +99,7 @@ impl VoxelData {
     }
 
     /// The stored value at a position in memory; of a colour its luminance (Rec. 601), 0 to 255.
+    #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn stored(&self, at: usize) -> f64 {
         for_each_type!(self, v => v[at] as f64, c => luminance(c[at][0], c[at][1], c[at][2]))
     }
@@ -238,6 +239,7 @@ impl Volume {
     }
 
     /// A volume of other values on the same grid, with the same header: what is written from it lies where this one does.
+    #[must_use]
     pub fn like(&self, data: Vec<f32>) -> Self {
         Self { header: self.header.clone(), ..Self::from_f32(self.grid.clone(), data) }
     }
@@ -268,6 +270,7 @@ impl Volume {
     }
 
     /// A frame held, scaled, in file order; colours as luminance. Empty if there is no such frame.
+    #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn frame_to_f32(&self, frame: usize) -> Vec<f32> {
         if frame >= self.frames() {
             return Vec::new();

@@ -103,6 +103,7 @@ impl Grid {
     }
 
     /// The grid of the same voxels after [`Orientation::apply`].
+    #[must_use]
     pub fn reoriented(&self, orientation: &Orientation) -> Self {
         let m = self.world_from_voxel.matrix3;
         let columns = [m.x_axis, m.y_axis, m.z_axis];

@@ -144,14 +144,18 @@ impl LabelVolume {
     /// The labels that occur, ascending, without 0.
     pub fn labels(&self) -> Vec<u16> {
         let mut seen = vec![false; 65536];
-        self.iter().for_each(|l| seen[usize::from(l)] = true);
+        for l in self {
+            seen[usize::from(l)] = true;
+        }
         (1..=u16::MAX).filter(|&l| seen[usize::from(l)]).collect()
     }
 
     /// For every voxel, whether its label is any of these.
     pub fn mask(&self, labels: &[u16]) -> Vec<bool> {
         let mut wanted = vec![false; 65536];
-        labels.iter().for_each(|&l| wanted[usize::from(l)] = true);
+        for &l in labels {
+            wanted[usize::from(l)] = true;
+        }
         match &self.data {
             LabelData::U8(v) => v.iter().map(|&l| wanted[usize::from(l)]).collect(),
             LabelData::U16(v) => v.iter().map(|&l| wanted[usize::from(l)]).collect(),
@@ -164,7 +168,17 @@ impl LabelVolume {
     }
 }
 
+impl<'a> IntoIterator for &'a LabelVolume {
+    type Item = u16;
+    type IntoIter = Box<dyn Iterator<Item = u16> + 'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// Stored values as labels.
+#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
 fn labels(path: &Path, grid: &Grid, data: VoxelData, scale: Scale) -> Result<LabelData> {
     let data = match (data, scale) {
         (VoxelData::U8(v), Scale::IDENTITY) => return Ok(LabelData::U8(v)),

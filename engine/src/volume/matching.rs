@@ -27,13 +27,11 @@ impl Grid {
             return Relation::Different;
         }
         let reordered = self.reoriented(&orientation);
-        let pairs = reordered.corners().into_iter().zip(other.corners());
+        let mut pairs = reordered.corners().into_iter().zip(other.corners());
         let tolerance = self.tolerance_mm().min(other.tolerance_mm());
-        for (a, b) in pairs {
-            // Not `>`: a distance that is NaN is no match either.
-            if !(a.distance(b) <= tolerance) {
-                return Relation::Different;
-            }
+        let far = pairs.any(|(a, b)| a.distance(b).is_nan() || a.distance(b) > tolerance);
+        if far {
+            return Relation::Different;
         }
         if orientation == Orientation::IDENTITY { Relation::Same } else { Relation::Reordered(orientation) }
     }

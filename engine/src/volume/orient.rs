@@ -81,6 +81,7 @@ impl Orientation {
     }
 
     /// The way back as an orientation of its own.
+    #[must_use]
     pub fn inverted(&self) -> Self {
         let mut back = Self::IDENTITY;
         for a in 0..3 {

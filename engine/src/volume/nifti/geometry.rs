@@ -35,10 +35,13 @@ impl From<&Header> for Forms {
 struct Unusable(String, String, String);
 
 impl Unusable {
-    fn new(field: &str, value: impl ToString, why: &str) -> Self {
+    fn new<V: ToString + ?Sized>(field: &str, value: &V, why: &str) -> Self {
         Self(field.to_owned(), value.to_string(), why.to_owned())
     }
 }
+
+/// The names of [`Forms::quatern`].
+const QUATERN_FIELDS: [&str; 6] = ["quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"];
 
 /// Highest form code that the standard names (5 is "other template").
 const LAST_CODE: i32 = 5;
@@ -63,7 +66,7 @@ impl Forms {
             (Some(Ok(s)), q) => {
                 match q {
                     Some(Ok(q)) if disagree(&s, &q, dims) => {
-                        warnings.push("sform and qform place the voxels differently: the sform is used".to_owned())
+                        warnings.push("sform and qform place the voxels differently: the sform is used".to_owned());
                     }
                     Some(Err(u)) => warnings.push(format!("{} is {}: {}: the sform is used", u.0, u.1, u.2)),
                     _ => {}
@@ -117,33 +120,32 @@ impl Forms {
         let column = |n: usize| DVec3::new(x[n], y[n], z[n]) * mm;
         let matrix3 = DMat3::from_cols(column(0), column(1), column(2));
         let affine = DAffine3 { matrix3, translation: column(3) };
-        check(&affine).map_err(|why| Unusable::new("srow", format!("{:?}", self.srow), why))?;
+        check(&affine).map_err(|why| Unusable::new("srow", &format!("{:?}", self.srow), why))?;
         Ok(affine)
     }
 
     fn qform(&self, dims: &[u64], mm: f64) -> Result<DAffine3, Unusable> {
         let handedness = match self.pixdim[0] {
-            q if q == 0.0 || q == 1.0 => 1.0,
+            0.0 | 1.0 => 1.0,
             -1.0 => -1.0,
-            other => return Err(Unusable::new("pixdim[0]", other, "qfac must be 1 or -1, so handedness is unknown")),
+            other => return Err(Unusable::new("pixdim[0]", &other, "qfac must be 1 or -1, so handedness is unknown")),
         };
-        const NAMES: [&str; 6] = ["quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"];
-        for (name, value) in NAMES.iter().zip(self.quatern) {
+        for (name, value) in QUATERN_FIELDS.iter().zip(self.quatern) {
             if !value.is_finite() {
-                return Err(Unusable::new(name, value, "must be a finite number"));
+                return Err(Unusable::new(name, &value, "must be a finite number"));
             }
         }
         let [b, c, d, x, y, z] = self.quatern;
         let rest = 1.0 - (b * b + c * c + d * d);
         // Beyond what rounding to 32 bits explains it is no rotation.
         if rest < -1e-5 {
-            return Err(Unusable::new("quatern", format!("({b}, {c}, {d})"), "longer than 1: no rotation"));
+            return Err(Unusable::new("quatern", &format!("({b}, {c}, {d})"), "longer than 1: no rotation"));
         }
         let turn = DMat3::from_quat(DQuat::from_xyzw(b, c, d, rest.max(0.0).sqrt()).normalize());
         let [sx, sy, sz] = self.sizes(dims)?;
         let matrix3 = turn * DMat3::from_diagonal(DVec3::new(sx, sy, sz * handedness) * mm);
         let affine = DAffine3 { matrix3, translation: DVec3::new(x, y, z) * mm };
-        check(&affine).map_err(|why| Unusable::new("pixdim", format!("{:?}", [sx, sy, sz]), why))?;
+        check(&affine).map_err(|why| Unusable::new("pixdim", &format!("{:?}", [sx, sy, sz]), why))?;
         Ok(affine)
     }
 
@@ -153,7 +155,7 @@ impl Forms {
         let step = DVec3::new(-sx, sy, sz) * mm;
         let last = DVec3::from_array(std::array::from_fn(|a| dims.get(a).map_or(0.0, |&n| n as f64 - 1.0)));
         let affine = DAffine3 { matrix3: DMat3::from_diagonal(step), translation: -step * last / 2.0 };
-        check(&affine).map_err(|why| Unusable::new("pixdim", format!("{:?}", [sx, sy, sz]), why))?;
+        check(&affine).map_err(|why| Unusable::new("pixdim", &format!("{:?}", [sx, sy, sz]), why))?;
         Ok(affine)
     }
 
@@ -166,7 +168,7 @@ impl Forms {
             } else if dims.get(a).is_some_and(|&n| n > 1) {
                 return Err(Unusable::new(
                     &format!("pixdim[{}]", a + 1),
-                    stored,
+                    &stored,
                     "must be positive, it is all that gives the voxel size",
                 ));
             }
@@ -236,7 +238,7 @@ pub(super) fn forms_of(grid: &crate::volume::Grid) -> Forms {
     pixdim[0] = qfac;
     pixdim[1..4].copy_from_slice(&sizes);
     let mut forms = Forms {
-        qform_code: if orthogonal { 1 } else { 0 },
+        qform_code: i32::from(orthogonal),
         sform_code: 1,
         quatern: if orthogonal { [turn.x, turn.y, turn.z, t.x, t.y, t.z] } else { [0.0; 6] },
         srow,

@@ -75,36 +75,34 @@ struct Pair {
 
 /// The pair that a name belongs to, or `None` for a single file. Either half may be gzipped, and either may be named.
 fn pair_of(path: &Path) -> Result<Option<Pair>> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    let (stem_len, gz) = match lower.strip_suffix(".gz") {
-        Some(inner) => (inner.len(), &name[inner.len()..]),
-        None => (lower.len(), ""),
-    };
-    let is_header = lower[..stem_len].ends_with(".hdr");
-    if !is_header && !lower[..stem_len].ends_with(".img") {
+    let is = |p: &Path, ending: &str| p.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let plain = if is(path, "gz") { path.with_extension("") } else { path.to_path_buf() };
+    let is_header = is(&plain, "hdr");
+    if !is_header && !is(&plain, "img") {
         return Ok(None);
     }
-    // Names that are not UTF-8 cannot be taken apart here without losing bytes.
-    if path.file_name().and_then(|n| n.to_str()).is_none() {
-        return Err(Error::file(path, "the name of a pair must be UTF-8"));
-    }
-    let (base, upper) =
-        (&name[..stem_len - 4], name[stem_len - 3..stem_len] == *"HDR" || name[stem_len - 3..stem_len] == *"IMG");
+    let upper = plain.extension().is_some_and(|e| e == "HDR" || e == "IMG");
     let other = match (is_header, upper) {
-        (true, false) => ".img",
-        (true, true) => ".IMG",
-        (false, false) => ".hdr",
-        (false, true) => ".HDR",
+        (true, false) => "img",
+        (true, true) => "IMG",
+        (false, false) => "hdr",
+        (false, true) => "HDR",
     };
-    let candidates = [format!("{base}{other}{gz}"), format!("{base}{other}{}", if gz.is_empty() { ".gz" } else { "" })];
-    let Some(partner) = candidates.iter().map(|c| path.with_file_name(c)).find(|p| p.exists()) else {
+    // The other half is most likely compressed as this one is.
+    let partner = plain.with_extension(other);
+    let mut zipped = partner.clone().into_os_string();
+    zipped.push(".gz");
+    let mut candidates = [partner, PathBuf::from(zipped)];
+    if plain != path {
+        candidates.reverse();
+    }
+    let Some(partner) = candidates.iter().find(|p| p.exists()).cloned() else {
         // The header alone may still tell that it is no NIfTI at all; that is the better message.
         if is_header {
             read_header(path, &mut Source::open(path)?, &mut Vec::new())?;
         }
         let half = if is_header { "image" } else { "header" };
-        return Err(Error::file(path, format!("its {half} file {} is missing", candidates[0])));
+        return Err(Error::file(path, format!("its {half} file {} is missing", candidates[0].display())));
     };
     Ok(Some(if is_header {
         Pair { header: path.to_path_buf(), image: partner }
@@ -158,7 +156,7 @@ fn checked_offset(path: &Path, stored: f64, first: u64, warnings: &mut Vec<Strin
         return Err(Error::field(path, "vox_offset", stored, "no position in a file"));
     }
     let whole = stored.floor();
-    if whole != stored {
+    if stored.fract() != 0.0 {
         warnings.push(format!("vox_offset is {stored}: taken as {whole}"));
     }
     if (whole as u64) < first {
@@ -179,9 +177,10 @@ fn refuse_short(header: &Header, source: &Source, path: &Path, offset: u64) -> R
         return Ok(());
     }
     let promised = needed.map_or_else(|| "more bytes than can be counted".to_owned(), |n| format!("{n} bytes"));
-    let held = match source.is_gzip() {
-        true => format!("{} compressed bytes hold at most {}", source.file_len(), source.at_most()),
-        false => format!("it has {}", source.file_len()),
+    let held = if source.is_gzip() {
+        format!("{} compressed bytes hold at most {}", source.file_len(), source.at_most())
+    } else {
+        format!("it has {}", source.file_len())
     };
     Err(Error::file(
         path,

@@ -23,7 +23,7 @@ pub(super) struct Source {
 
 enum Stream {
     Plain(BufReader<File>),
-    Gzip(Members),
+    Gzip(Box<Members>),
 }
 
 /// What lay behind the voxels.
@@ -47,7 +47,7 @@ impl Source {
         let file = File::open(path).map_err(Error::io("read", path))?;
         let mut reader = BufReader::with_capacity(1 << 17, file);
         let gzip = reader.fill_buf().map_err(Error::io("read", path))?.starts_with(&[0x1f, 0x8b]);
-        let stream = if gzip { Stream::Gzip(Members::new(reader)) } else { Stream::Plain(reader) };
+        let stream = if gzip { Stream::Gzip(Box::new(Members::new(reader))) } else { Stream::Plain(reader) };
         Ok(Self { path: path.to_path_buf(), file_len: meta.len(), position: 0, stream })
     }
 

@@ -68,12 +68,13 @@ struct Content<'a> {
 }
 
 fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
-    let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let gzip = name.ends_with(".nii.gz");
-    if !gzip && !name.ends_with(".nii") {
+    let is = |p: &Path, ending: &str| p.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let gzip = is(path, "gz");
+    let inner = if gzip { path.with_extension("") } else { path.to_path_buf() };
+    if !is(&inner, "nii") {
         return Err(Error::file(path, "volumes are written as .nii or .nii.gz"));
     }
-    let header = header_bytes(path, content, like)?;
+    let header = header_bytes(path, content, like);
     let bytes = if gzip {
         // No time and no name in the gzip header: the same mask gives the same file.
         let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
@@ -100,7 +101,7 @@ fn voxels(data: &VoxelData, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) 
         data,
         v => for values in v.chunks(1 << 14) {
             piece.clear();
-            values.iter().for_each(|x| piece.extend_from_slice(&x.to_le_bytes()));
+            piece.extend(values.iter().flat_map(|x| x.to_le_bytes()));
             sink(&piece)?;
         },
         c => sink(c.as_flattened())?
@@ -109,15 +110,15 @@ fn voxels(data: &VoxelData, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) 
 }
 
 /// The header with its four flag bytes, as long as the voxels' offset.
-fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Result<Vec<u8>> {
+fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Vec<u8> {
     let grid = &like.grid;
     let frames = content.data.len().checked_div(grid.len()).unwrap_or(0);
     let dims: Vec<usize> = if frames > 1 { [&grid.shape[..], &[frames]].concat() } else { grid.shape.to_vec() };
     let (forms, exact) = forms_for(path, grid, like);
     if dims.iter().all(|&d| d <= V1_DIM) && (!exact || fits_v1(&forms, content.scale)) {
-        Ok(v1_bytes(&dims, content, &forms))
+        v1_bytes(&dims, content, &forms)
     } else {
-        Ok(v2_bytes(&dims, content, &forms))
+        v2_bytes(&dims, content, &forms)
     }
 }
 
@@ -149,7 +150,7 @@ fn forms_for(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
 
 /// Whether NIfTI-1's 32-bit floats and 16-bit codes hold all of this exactly.
 fn fits_v1(forms: &Forms, scale: Scale) -> bool {
-    let fits = |v: &f64| v.is_nan() || f64::from(*v as f32) == *v;
+    let fits = |v: &f64| v.is_nan() || f64::from(*v as f32).to_bits() == v.to_bits();
     let floats = forms.srow.iter().flatten().chain(&forms.quatern).chain(&forms.pixdim);
     let codes = [forms.qform_code, forms.sform_code].iter().all(|&c| i16::try_from(c).is_ok());
     let scaling = [scale.slope, scale.inter];
@@ -184,23 +185,23 @@ impl Out {
         self
     }
     fn i16(&mut self, values: &[i16]) -> &mut Self {
-        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         self
     }
     fn i32(&mut self, values: &[i32]) -> &mut Self {
-        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         self
     }
     fn i64(&mut self, values: &[i64]) -> &mut Self {
-        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         self
     }
     fn f32(&mut self, values: &[f32]) -> &mut Self {
-        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         self
     }
     fn f64(&mut self, values: &[f64]) -> &mut Self {
-        values.iter().for_each(|v| self.0.extend_from_slice(&v.to_le_bytes()));
+        self.0.extend(values.iter().flat_map(|v| v.to_le_bytes()));
         self
     }
 }

@@ -1,0 +1,30 @@
+//! `amlp devices`
+
+use super::{print_json, print_line};
+use crate::device::probe;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str =
+    "Examples:\n  amlp devices\n  amlp devices --json\n  amlp pretrain COHORT --device cuda:1 ...";
+
+/// Lists what can compute here.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let found = probe();
+    if args.json {
+        return print_json(&found);
+    }
+    for device in &found.devices {
+        let mark = if device.id == found.auto { "*" } else { " " };
+        print_line(&format!("{mark} {:8} {:?}  {}", device.id, device.kind, device.name));
+    }
+    print_line(&format!("  (* is what auto takes; backends in this build: {})", found.backends.join(", ")));
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! `amlp evaluate`: predicted masks against true ones.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
+
+use crate::cohort::split::{Part, Split};
+use crate::evaluate::{Pairs, Report, Subset, Target, evaluate_pairs, find_split};
+use crate::metrics::Options;
+use crate::metrics::boundary::Boundary;
+use crate::metrics::surface::Hd95;
+
+const EXAMPLES: &str = "\
+Examples:
+  amlp evaluate --prediction out/P07.nii.gz --truth P07/seg.nii.gz
+  amlp evaluate --prediction out --truth cohort --csv scores.csv
+  amlp evaluate --prediction out --truth cohort --subset test --json
+  amlp evaluate --prediction out --truth labelsTr --label 1 --label 2 --label 1+2 --hd95 pooled
+
+Without --label every label but 0 counts as lesion, and the class is called label 1.
+Measures are taken on the whole 3-D mask; the mean is over cases. Empty masks have conventions, which the notes name.
+Lesions are 26-connected components: tp true ones hit by a voxel or more, fn true ones missed, fp predicted ones that
+touch no true voxel.";
+
+/// Compare predicted masks with true ones: Dice, sensitivity, precision, boundary IoU, HD95, volumes, lesions
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The predicted mask, or a folder of them named CASE.nii.gz (CASE_prob.nii.gz is ignored)
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub prediction: PathBuf,
+    /// The true mask, a folder of masks named as the predictions, or a cohort
+    #[arg(long, value_name = "FILE|FOLDER|COHORT")]
+    pub truth: PathBuf,
+    /// A label to measure by itself, or several together as in 1+4; repeat for more
+    #[arg(long, value_name = "L")]
+    pub label: Vec<Target>,
+    /// The larger of both directed percentiles (as MONAI), all distances pooled (as medpy), or weighted by surface area
+    #[arg(long, value_enum, default_value_t)]
+    pub hd95: Hd95,
+    /// Take the boundary band in 3-D or in each axial slice
+    #[arg(long, value_enum, default_value_t)]
+    pub boundary: Boundary,
+    /// Width of the boundary band in voxels [default: 2 % of an axial slice's diagonal]
+    #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
+    pub boundary_width: Option<u32>,
+    /// Only these cases of the run's split; those without a prediction are listed. `all`: every case with a true mask
+    #[arg(long, value_enum)]
+    pub subset: Option<Part>,
+    /// The split to take the subset from [default: split.json beside the predictions or above]
+    #[arg(long, value_name = "FILE", requires = "subset")]
+    pub split: Option<PathBuf>,
+    /// Write the rows as CSV ("-" for standard output)
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Args {
+    fn csv_to_stdout(&self) -> bool {
+        self.csv.as_ref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
+    fn subset(&self) -> anyhow::Result<Subset> {
+        Ok(match (self.subset, &self.split) {
+            (None, _) => Subset::Predicted,
+            (Some(Part::All), None) => Subset::AllTruth,
+            (Some(part), split) => {
+                let file = split.clone().map_or_else(|| find_split(&self.prediction), Ok)?;
+                let cases: BTreeSet<String> = Split::read(&file)?.part(part).into_iter().collect();
+                if cases.is_empty() {
+                    bail!("{}: this part of the split is empty", file.display());
+                }
+                Subset::Cases(cases)
+            }
+        })
+    }
+}
+
+/// Evaluates and returns the report; the progress bar, if any, is on the error stream.
+pub fn report(args: &Args) -> anyhow::Result<Report> {
+    let targets = if args.label.is_empty() { vec![Target::Any] } else { args.label.clone() };
+    let options = Options {
+        hd95: args.hd95,
+        boundary: args.boundary,
+        boundary_width: args.boundary_width.map(|width| width as usize),
+    };
+    let pairs = Pairs::find(&args.prediction, &args.truth, &args.subset()?)?;
+    let bar = if std::io::stderr().is_terminal() && pairs.found.len() > 1 {
+        ProgressBar::new(pairs.found.len() as u64)
+    } else {
+        ProgressBar::hidden()
+    };
+    let report = evaluate_pairs(&pairs, &targets, &options, &|done| bar.set_position(done as u64));
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// Runs the verb.
+#[allow(clippy::print_stdout, reason = "the command line's output")]
+pub fn run(args: Args) -> anyhow::Result<()> {
+    if args.json && args.csv_to_stdout() {
+        bail!("--json and --csv - both want standard output: give --csv a file");
+    }
+    let report = report(&args)?;
+    for warning in &report.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if args.csv_to_stdout() {
+        print!("{}", String::from_utf8(report.to_csv()?).context("CSV")?);
+        return Ok(());
+    }
+    if let Some(path) = &args.csv {
+        crate::run::atomic::write_atomic(path, &report.to_csv()?)?;
+    }
+    if args.json {
+        println!("{}", report.to_json()?);
+    } else {
+        print!("{}", report.to_table());
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! `amlp finetune`
+
+use std::path::{Path, PathBuf};
+
+use super::progress::{self, Progress};
+use super::training::{Shared, put};
+use super::{interruptible, print_json, print_line, use_threads};
+use crate::config::Config;
+use crate::device::open;
+use crate::jobs::{FinetuneJob, Start};
+use crate::run::RunFolder;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp finetune COHORT --modality flair --from runs/pre --labels 5% --out runs/fine
+  amlp finetune COHORT --modality flair --from none --labels 5% --out runs/scratch
+  amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
+
+From a pre-training run the split, the preprocessing and the network are inherited. Labels read with --validate count in
+the label budget. Ctrl+C finishes the step, saves and exits with 130; --resume goes on from there.";
+
+/// Fine-tunes on labelled training patients of a cohort.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    shared: Shared,
+    /// Pre-training run to start from, or none for random weights.
+    #[arg(long)]
+    from: PathBuf,
+    /// Labelled training patients: 5%, a number, or all.
+    #[arg(long)]
+    labels: Option<String>,
+    /// Share of slices without lesion among those trained on; 0 is the paper's.
+    #[arg(long)]
+    negative_slices: Option<f64>,
+    /// Look at the validation patients every so many epochs, and keep the best network.
+    #[arg(long)]
+    validate: Option<usize>,
+    /// No flips, rotations, scalings or intensity changes.
+    #[arg(long)]
+    no_augmentation: bool,
+}
+
+impl Args {
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut fresh = Config::finetune();
+        if self.from != Path::new("none") {
+            let run = RunFolder::open(&self.from)?;
+            let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
+            fresh.preprocess = theirs.preprocess;
+            fresh.network = theirs.network;
+            fresh.data = theirs.data;
+            fresh.seed = theirs.seed;
+            fresh.training.shift_px = theirs.training.shift_px;
+            fresh.labels.from = std::path::absolute(&self.from)?;
+        }
+        let mut config = self.shared.settle(fresh)?;
+        let l = &mut config.labels;
+        put(&mut l.labels, self.labels.clone());
+        put(&mut l.negative_slices, self.negative_slices);
+        put(&mut l.validate_every, self.validate);
+        if self.no_augmentation {
+            (l.flip, l.rotate_deg, l.scale, l.intensity) = (false, 0.0, 0.0, 0.0);
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.config()?;
+    use_threads(config.threads)?;
+    let control = interruptible()?;
+    let compute = open(config.device)?;
+    let shared = &args.shared;
+    let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
+    let mut job = FinetuneJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;
+    let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
+    if shared.json {
+        return print_json(&report);
+    }
+    let budget = report.labelled.len() + report.validated.len();
+    print_line(&format!(
+        "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: loss {:.4}; \
+         run folder {}",
+        report.epochs,
+        report.lesion_slices,
+        report.labelled.len(),
+        progress::duration(report.seconds),
+        report.loss,
+        shared.out.display()
+    ));
+    Ok(())
+}

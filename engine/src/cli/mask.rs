@@ -1,0 +1,331 @@
+//! `amlp mask`: how one slice is cut, clustered and masked.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method, cluster};
+use crate::draw::{Canvas, Panel, SliceView, colour, percentile_window, sheet};
+use crate::masking::order::order;
+use crate::masking::select::{masked_patches, recall_of_foreground, recall_of_masked};
+use crate::masking::{MaskRatio, Order};
+use crate::patch::PatchGrid;
+use crate::preprocess::{CasePlan, Kind, KindChoice, PreprocessConfig, Spacing, Targets, prepare};
+use crate::run::atomic::write_atomic;
+use crate::volume::{LabelVolume, Volume};
+use crate::{Error, Result};
+
+/// Shown after the options in `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp mask patient/flair.nii.gz --slice 20 --sigma 0.5 --out slice.png
+  amlp mask patient/pet.nii.gz --slice 30 --foreground brighter --tissue-only --label patient/seg.nii.gz --json
+  amlp mask patient/ct.nii.gz --slice 30 --epoch 100 --epochs 800 --spacing native --size 144
+
+With --epoch the ratio follows the adaptive schedule: 0.25 at the first epoch, 0.9 at the last.
+Patch index = (i div q) * grid + (j div q), i towards the patient's right, j anterior, q pixels a patch side.";
+
+/// Show how the patches of one slice are clustered, ordered and masked
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A scan (.nii, .nii.gz, .hdr, .img)
+    volume: PathBuf,
+    /// The file's own slice, from 0, along its axis nearest to S-I
+    #[arg(long, value_name = "K")]
+    slice: usize,
+    /// Share of the patches that is masked, 0 to 1
+    #[arg(long, default_value_t = 0.5, conflicts_with_all = ["epoch", "epochs"])]
+    sigma: f64,
+    /// Take the masking ratio of this epoch, from 1, of a training of --epochs
+    #[arg(long, value_name = "E", requires = "epochs")]
+    epoch: Option<usize>,
+    /// Epochs of that training
+    #[arg(long, value_name = "N", requires = "epoch")]
+    epochs: Option<usize>,
+    /// Which patches are masked first
+    #[arg(long, value_enum, default_value_t)]
+    order: Order,
+    /// Which cluster is the foreground
+    #[arg(long, value_enum, default_value_t)]
+    foreground: ForegroundRule,
+    /// Leave out patches of air: they are never clustered nor foreground
+    #[arg(long)]
+    tissue_only: bool,
+    /// How patches are clustered
+    #[arg(long, value_enum, default_value_t)]
+    clustering: Method,
+    /// Side of the crop in pixels
+    #[arg(long, default_value_t = 160)]
+    size: usize,
+    /// Patches along the crop's side
+    #[arg(long, default_value_t = 16)]
+    grid: usize,
+    /// Voxel size: iso (1 mm), native, or three sizes in mm (x,y,z)
+    #[arg(long, default_value = "iso")]
+    spacing: Spacing,
+    /// Lesion mask, to report recalls
+    #[arg(long, value_name = "SEG")]
+    label: Option<PathBuf>,
+    /// Modality (ct decides how intensities are treated); otherwise from the file's name, then from its values
+    #[arg(long, value_name = "M")]
+    modality: Option<String>,
+    /// Seed of the clustering and of random masks
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Write a picture: the slice, its categories, the masked image
+    #[arg(long, value_name = "PNG")]
+    out: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// The JSON document.
+#[derive(Debug, Serialize)]
+struct Report {
+    grid: usize,
+    sigma: f64,
+    slice: usize,
+    preprocessed_slice: usize,
+    labels: Vec<u8>,
+    probability: Vec<f32>,
+    order: Vec<usize>,
+    masked: Vec<bool>,
+    foreground_share: f64,
+    air_share: Option<f64>,
+    lesion_recall_foreground: Option<f64>,
+    lesion_recall_masked: Option<f64>,
+    crop: Crop,
+}
+
+#[derive(Debug, Serialize)]
+struct Crop {
+    origin: [i64; 2],
+    size: usize,
+    spacing_mm: [f64; 3],
+    source_shape: [usize; 3],
+    affine: [f64; 16],
+}
+
+/// What the report and the picture are made of.
+struct Slice {
+    grid: PatchGrid,
+    plan: CasePlan,
+    at: usize,
+    pixels: Vec<f32>,
+    lesion_pixels: Option<Vec<bool>>,
+    lesion: Option<Vec<bool>>,
+    air: Vec<bool>,
+    warnings: Vec<String>,
+}
+
+/// Runs the verb.
+#[allow(clippy::print_stdout, reason = "the command line's output")]
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let sigma = args.sigma()?;
+    let slice = Slice::load(args)?;
+    let patches = slice.grid.patches(&slice.pixels, 1);
+    let (n, d) = (slice.grid.count(), slice.grid.dimension(1));
+    let config = ClusterConfig {
+        method: args.clustering,
+        foreground: args.foreground,
+        tissue_only: args.tissue_only,
+        ..ClusterConfig::default()
+    };
+    config.check_patches(n)?;
+    let found = cluster(&patches, n, d, &slice.air, &config, args.seed, &[slice.at as u64]);
+    let place = [args.epoch.unwrap_or(0) as u64, slice.at as u64];
+    let order = order(args.order, &found.labels, &found.logit, args.seed, &place);
+    let masked = masked_patches(&order, sigma);
+    if let Some(path) = &args.out {
+        write_atomic(path, &picture(args, &slice, &found, &masked, sigma).to_png()?)?;
+    }
+    for warning in &slice.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let report = slice.report(args, sigma, found, order, masked);
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", report.summary(args));
+    }
+    Ok(())
+}
+
+impl Args {
+    /// The masking ratio: given, or that of an epoch.
+    fn sigma(&self) -> Result<f64> {
+        match (self.epoch, self.epochs) {
+            (Some(epoch), Some(epochs)) if (1..=epochs).contains(&epoch) => {
+                Ok(MaskRatio::default().sigma(epoch, epochs))
+            }
+            (Some(epoch), Some(epochs)) => Err(Error::config("--epoch", epoch, format!("must lie in 1 to {epochs}"))),
+            _ if (0.0..=1.0).contains(&self.sigma) => Ok(self.sigma),
+            _ => Err(Error::config("--sigma", self.sigma, "must lie in 0 to 1")),
+        }
+    }
+}
+
+impl Slice {
+    fn load(args: &Args) -> Result<Self> {
+        let grid = PatchGrid::new(args.size, args.grid)?;
+        let image = Volume::read(&args.volume)?;
+        image.require_numbers(&args.volume)?;
+        let mut warnings = image.warnings.clone();
+        let label = match &args.label {
+            Some(path) => {
+                let (label, notes) = LabelVolume::read_for(path, &image)?;
+                warnings.extend(notes);
+                Some(label)
+            }
+            None => None,
+        };
+        let kind = kind_of(&args.volume, args.modality.as_deref(), &image);
+        let config = PreprocessConfig { spacing: args.spacing, size: args.size, ..PreprocessConfig::default() };
+        let prepared = prepare(&[image], &[kind], label.as_ref(), &Targets::Binary, &config, args.seed)?;
+        warnings.extend(prepared.plan.warnings.iter().cloned());
+        let slices = prepared.plan.source_slices();
+        if args.slice >= slices {
+            return Err(Error::config("--slice", args.slice, format!("the file has slices 0 to {}", slices - 1)));
+        }
+        let at = prepared.plan.prepared_slice_of(args.slice);
+        let origin = prepared.plan.crop_origin();
+        let (pixels, target) = prepared.window(at, origin, args.size);
+        let air = grid.air_of_tissue(&prepared.tissue_frame(at, origin, [args.size; 2]));
+        Ok(Self {
+            lesion: target.as_ref().map(|target| grid.lesion_patches(target)),
+            lesion_pixels: target.map(|target| target.into_iter().map(|bits| bits != 0).collect()),
+            plan: prepared.plan,
+            grid,
+            at,
+            pixels,
+            air,
+            warnings,
+        })
+    }
+
+    fn report(&self, args: &Args, sigma: f64, found: Clustering, order: Vec<usize>, masked: Vec<bool>) -> Report {
+        let lesion = self.lesion.as_deref();
+        Report {
+            grid: self.grid.grid(),
+            sigma,
+            slice: args.slice,
+            preprocessed_slice: self.at,
+            foreground_share: found.foreground_share(),
+            air_share: found.air_share(),
+            lesion_recall_foreground: lesion.and_then(|lesion| recall_of_foreground(lesion, &found.labels)),
+            lesion_recall_masked: lesion.and_then(|lesion| recall_of_masked(lesion, &masked)),
+            labels: found.labels,
+            probability: found.probability,
+            order,
+            masked,
+            crop: Crop {
+                origin: self.plan.crop_origin(),
+                size: self.grid.size(),
+                spacing_mm: self.plan.spacing_mm(),
+                source_shape: self.plan.source_shape,
+                affine: self.plan.crop_affine(),
+            },
+        }
+    }
+}
+
+/// CT or not: as told, else by the file's name, else by its values.
+fn kind_of(path: &Path, modality: Option<&str>, image: &Volume) -> Kind {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = modality.unwrap_or(&name);
+    Kind::named(name, KindChoice::Auto).unwrap_or_else(|| Kind::of(name, &image.to_f32(), KindChoice::Auto))
+}
+
+impl Report {
+    fn summary(&self, args: &Args) -> String {
+        let count = |values: usize| format!("{values} of {}", self.labels.len());
+        let foreground = self.labels.iter().filter(|label| **label == 1).count();
+        let masked = self.masked.iter().filter(|masked| **masked).count();
+        let percent = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0));
+        let mut text = format!(
+            "slice        {} of the file, {} of the preprocessed scan ({} mm)\n",
+            self.slice,
+            self.preprocessed_slice,
+            self.crop.spacing_mm.map(|mm| format!("{mm:.2}")).join(" x "),
+        );
+        text += &format!(
+            "crop         {0} x {0} px from ({1}, {2}), {3} x {3} patches\n",
+            self.crop.size, self.crop.origin[0], self.crop.origin[1], self.grid
+        );
+        let air = if args.tissue_only { ", tissue only" } else { "" };
+        text += &format!(
+            "foreground   {} patches ({}; {}{air}), air in it {}\n",
+            count(foreground),
+            name_of(&args.clustering),
+            name_of(&args.foreground),
+            percent(self.air_share)
+        );
+        text +=
+            &format!("masked       {} patches (sigma {:.3}, {})\n", count(masked), self.sigma, name_of(&args.order));
+        if args.label.is_some() {
+            text += &format!(
+                "lesion       recall of the foreground {}, of the masked set {}\n",
+                percent(self.lesion_recall_foreground),
+                percent(self.lesion_recall_masked)
+            );
+        }
+        text
+    }
+}
+
+/// How a value is written on the command line.
+fn name_of(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
+}
+
+/// The slice, its categories and the masked image side by side.
+fn picture(args: &Args, slice: &Slice, found: &Clustering, masked: &[bool], sigma: f64) -> Canvas {
+    let (size, grid) = (slice.grid.size(), &slice.grid);
+    let view = SliceView::new(0, 0, [size, size], (480 / size).clamp(1, 8));
+    let tissue: Vec<f32> = {
+        let air = grid.spread(&slice.air);
+        slice.pixels.iter().zip(air).filter(|(_, air)| !air).map(|(v, _)| *v).collect()
+    };
+    let window = percentile_window(if tissue.is_empty() { &slice.pixels } else { &tissue }, 0.5, 99.5);
+    let show = |pixels: &[f32]| {
+        let mut canvas = Canvas::new(view.rect.w as usize, view.rect.h as usize);
+        canvas.blit_slice(&view, pixels, window, false);
+        canvas
+    };
+    let mut plain = show(&slice.pixels);
+    if let Some(lesion) = &slice.lesion_pixels {
+        plain.contour(&view, lesion, colour::TRUE_POSITIVE, 1, false);
+    }
+    plain.side_letters(&view, colour::FAINT);
+    let mut categories = show(&slice.pixels);
+    categories.categories(&view, grid, &found.labels);
+    let mut input = slice.pixels.clone();
+    grid.paint(&mut input, 1, masked, 0.0);
+    let mut input = show(&input);
+    input.hatch_patches(&view, grid, masked);
+    let count = |hits: usize| format!("{hits} of {}", masked.len());
+    let hidden = count(masked.iter().filter(|masked| **masked).count());
+    let foreground = count(found.labels.iter().filter(|label| **label == 1).count());
+    let outlined = if slice.lesion_pixels.is_some() { ", lesion of the label outlined" } else { "" };
+    let panels = [
+        Panel::new(format!("Slice {} (preprocessed {}){outlined}", args.slice, slice.at), plain),
+        Panel::new(format!("Categories: {foreground} patches foreground"), categories),
+        Panel::new(format!("Masked image: {hidden} patches, sigma {sigma:.3}"), input),
+    ];
+    let notes = [
+        ("1 foreground (lesion)".to_string(), colour::LESION),
+        ("0 background".to_string(), colour::BACKGROUND),
+        (
+            format!(
+                "Clustering {}, foreground {}, order {}; masked patches are hatched and set to 0.",
+                name_of(&args.clustering),
+                name_of(&args.foreground),
+                name_of(&args.order)
+            ),
+            colour::FAINT,
+        ),
+    ];
+    sheet("", &panels, 3, &notes)
+}

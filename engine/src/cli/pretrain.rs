@@ -1,0 +1,134 @@
+//! `amlp pretrain`
+
+use super::progress::{self, Progress};
+use super::training::{Shared, parse_word, put};
+use super::{interruptible, print_json, print_line, use_threads};
+use crate::cluster::{ForegroundRule, Method};
+use crate::config::{self, Config, MaskFill};
+use crate::device::open;
+use crate::jobs::{PretrainJob, Start};
+use crate::loss::{Attention, Consistency};
+use crate::masking::ratio::{MaskRatio, RatioMode};
+use crate::masking::{Anchor, Order};
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp pretrain COHORT --modality flair --out runs/pre
+  amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --spacing native --size 96 --epochs 50
+  amlp pretrain COHORT --modality flair --out runs/pre --dry-run
+  amlp pretrain COHORT --modality flair --out runs/pre --resume
+
+Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
+lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels.
+Ctrl+C finishes the step, saves and exits with 130; --resume goes on from there.";
+
+/// Pre-trains on the training patients of a cohort.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    shared: Shared,
+    /// Named settings to start from.
+    #[arg(long, default_value = "amlp")]
+    preset: String,
+    /// Patches along a side.
+    #[arg(long)]
+    grid: Option<usize>,
+    /// Masking ratio of the first epoch.
+    #[arg(long)]
+    sigma_0: Option<f64>,
+    /// Masking ratio of the last epoch.
+    #[arg(long)]
+    sigma_max: Option<f64>,
+    /// The same masking ratio in every epoch.
+    #[arg(long, conflicts_with_all = ["sigma_0", "sigma_max"])]
+    sigma: Option<f64>,
+    /// Order of masking.
+    #[arg(long, value_enum)]
+    order: Option<Order>,
+    /// Which cluster is the foreground.
+    #[arg(long, value_enum)]
+    foreground: Option<ForegroundRule>,
+    /// Leaves air out of the clustering.
+    #[arg(long)]
+    tissue_only: bool,
+    /// Clustering of the patches.
+    #[arg(long, value_enum)]
+    clustering: Option<Method>,
+    /// What stands on masked pixels: zero, learned or noise.
+    #[arg(long, value_parser = parse_word::<MaskFill>)]
+    fill: Option<MaskFill>,
+    /// Attention loss: weighted, ratio, literal or off.
+    #[arg(long, value_parser = parse_word::<Attention>)]
+    attention: Option<Attention>,
+    /// Consistency loss: logit, literal or off.
+    #[arg(long, value_parser = parse_word::<Consistency>)]
+    consistency: Option<Consistency>,
+    /// Weight of the consistency loss.
+    #[arg(long)]
+    lambda: Option<f64>,
+    /// Label that an update starts from.
+    #[arg(long, value_enum)]
+    anchor: Option<Anchor>,
+    /// Epochs between two label updates; 0 takes a twentieth of the training.
+    #[arg(long)]
+    period: Option<usize>,
+    /// Slice whose label updates are logged patch by patch: PATIENT:SLICE. Repeatable.
+    #[arg(long)]
+    probe: Vec<String>,
+}
+
+impl Args {
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = self.shared.settle(config::preset(&self.preset, &self.shared.modality)?)?;
+        let m = &mut config.method;
+        put(&mut m.grid, self.grid);
+        put(&mut m.order, self.order);
+        put(&mut m.cluster.foreground, self.foreground);
+        put(&mut m.cluster.method, self.clustering);
+        m.cluster.tissue_only |= self.tissue_only;
+        put(&mut m.fill, self.fill);
+        put(&mut m.attention, self.attention);
+        put(&mut m.consistency, self.consistency);
+        put(&mut m.lambda, self.lambda);
+        put(&mut m.anchor, self.anchor);
+        put(&mut m.period, self.period);
+        if !self.probe.is_empty() {
+            m.probes.clone_from(&self.probe);
+        }
+        if let Some(sigma) = self.sigma {
+            m.ratio = MaskRatio::fixed(sigma);
+        } else if self.sigma_0.is_some() || self.sigma_max.is_some() {
+            if m.ratio.mode == RatioMode::Fixed {
+                m.ratio = MaskRatio::default();
+            }
+            put(&mut m.ratio.sigma_0, self.sigma_0);
+            put(&mut m.ratio.sigma_max, self.sigma_max);
+        }
+        Ok(config)
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.config()?;
+    use_threads(config.threads)?;
+    let control = interruptible()?;
+    let compute = open(config.device)?;
+    let shared = &args.shared;
+    let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
+    let mut job = PretrainJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;
+    let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
+    if shared.json {
+        return print_json(&report);
+    }
+    print_line(&format!(
+        "pre-trained {} epochs on {} slices of {} patients in {}: loss {:.4}; run folder {}",
+        report.epochs,
+        report.slices,
+        report.patients,
+        progress::duration(report.seconds),
+        report.last.loss,
+        shared.out.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! How a job looks in a terminal: a bar where there is one, plain lines elsewhere. All of it on stderr.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Result;
+use crate::event::{EpochSummary, Event, EventSink};
+
+/// Shows a training.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    steps_per_epoch: usize,
+    epochs: usize,
+    said: Option<Instant>,
+}
+
+impl Progress {
+    /// A bar if stderr is a terminal, else lines.
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        Self { bar, steps_per_epoch: 1, epochs: 1, said: None }
+    }
+
+    fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// True at most every few seconds: plain lines must not flood a log.
+    fn due(&mut self) -> bool {
+        let due = self.said.is_none_or(|at| at.elapsed() > Duration::from_secs(2));
+        if due {
+            self.said = Some(Instant::now());
+        }
+        due
+    }
+}
+
+impl EventSink for Progress {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => self.say(&format!(
+                "{steps} steps, {seconds_per_step:.2} s a step as measured: about {}, {memory_mib} MiB beside the slices",
+                duration(*seconds)
+            )),
+            Event::Started { epochs, steps_per_epoch, slices, parameters, device, first_epoch, .. } => {
+                self.steps_per_epoch = *steps_per_epoch;
+                self.epochs = *epochs;
+                if let Some(bar) = &self.bar {
+                    bar.set_length((epochs * steps_per_epoch) as u64);
+                }
+                let from = if *first_epoch > 1 { format!(", going on at epoch {first_epoch}") } else { String::new() };
+                let millions = *parameters as f64 / 1e6;
+                self.say(&format!(
+                    "{slices} slices, {epochs} epochs of {steps_per_epoch} steps, {millions:.2} M weights, on {device}{from}"
+                ));
+            }
+            Event::Step { epoch, step, loss, .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(((epoch - 1) * self.steps_per_epoch + step) as u64);
+                    bar.set_message(format!("epoch {epoch}, loss {loss:.4}"));
+                }
+            }
+            Event::Epoch(summary) => {
+                if summary.epoch == self.epochs || self.due() {
+                    self.say(&epoch_line(summary, self.epochs));
+                }
+            }
+            Event::Relabel { epoch, cases, flips, agreement, .. } => {
+                if self.bar.is_some() {
+                    self.say(&format!(
+                        "epoch {epoch}: relabelled, {flips} flips; cases {} / {} / {} / {}, agreement {agreement:.3}",
+                        cases.kept_foreground,
+                        cases.kept_background,
+                        cases.doubted_foreground,
+                        cases.doubted_background
+                    ));
+                }
+            }
+            Event::Validation { epoch, dice, best } => {
+                let best = if *best { ", the best so far" } else { "" };
+                self.say(&format!("epoch {epoch}: validation Dice {dice:.4}{best}"));
+            }
+            Event::Warning { message } => self.say(&format!("warning: {message}")),
+            Event::Finished { .. } | Event::Failed { .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.finish_and_clear();
+                }
+            }
+            Event::Checkpoint { .. } | Event::Probe(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
+    let mut line = format!("epoch {}/{epochs}: loss {:.4}", s.epoch, s.loss);
+    if let Some(p) = &s.parts {
+        line += &format!(" (pred {:.4}, rrl {:.4}, lcl {:.4})", p.pred, p.rrl, p.lcl);
+    }
+    let mut add = |name: &str, value: Option<f64>| {
+        if let Some(value) = value {
+            line += &format!(", {name} {value:.3}");
+        }
+    };
+    add("sigma", s.sigma);
+    add("agreement", s.agreement);
+    add("air in foreground", s.air_share);
+    add("lesion recall", s.lesion_recall_foreground);
+    add("of masked", s.lesion_recall_masked);
+    line
+}
+
+/// Seconds in words.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// Shows how many of how many cases are prepared.
+pub fn cases() -> impl FnMut(usize, usize) {
+    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_message("preparing"));
+    let started = Instant::now();
+    move |done, all| match &bar {
+        Some(bar) => {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+            if done == all {
+                bar.finish_and_clear();
+            }
+        }
+        None if done == all => eprintln!("{all} patients prepared in {:.1} s", started.elapsed().as_secs_f64()),
+        None => {}
+    }
+}

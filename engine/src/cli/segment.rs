@@ -1,0 +1,240 @@
+//! `amlp segment`
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::{interruptible, print_json, print_line, use_threads};
+use crate::cohort::Cohort;
+use crate::cohort::split::{Part, Split};
+use crate::config::Config;
+use crate::device::{DeviceChoice, open};
+use crate::findings::{Smallest, remove_smaller_than};
+use crate::jobs::cases_of;
+use crate::predict::{Choice, Segmenter};
+use crate::run::RunFolder;
+use crate::volume::nifti::{write_f32, write_label};
+use crate::volume::{LabelVolume, Volume};
+use crate::{Error, Result};
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp segment --model runs/fine scan.nii.gz --out masks
+  amlp segment --model runs/fine COHORT --out masks               (of the run's own cohort: its test patients)
+  amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
+  amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks";
+
+/// Segments scans: each becomes <case>.nii.gz on its own grid, with --probabilities also <case>_prob.nii.gz.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Fine-tuning run.
+    #[arg(long)]
+    model: PathBuf,
+    /// Scans, folders of scans, or cohorts.
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
+    /// Folder for the masks.
+    #[arg(long)]
+    out: PathBuf,
+    /// Part of the run's split; of the run's own cohort the default is test.
+    #[arg(long, value_enum)]
+    subset: Option<Part>,
+    /// Also write the probability.
+    #[arg(long)]
+    probabilities: bool,
+    /// Remove components smaller than this, in ml.
+    #[arg(long)]
+    min_volume: Option<f64>,
+    /// Take the network that validated best instead of the last.
+    #[arg(long)]
+    best: bool,
+    /// Only part i of n of the scans, such as 2/8, for job arrays.
+    #[arg(long, value_parser = parse_shard)]
+    shard: Option<(usize, usize)>,
+    /// auto, cpu, wgpu[:i] or cuda[:i].
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Threads of the CPU; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
+    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parsed {
+        Some((i, n)) if (1..=n).contains(&i) => Ok((i, n)),
+        _ => Err("expected i/n with i from 1 to n".into()),
+    }
+}
+
+/// One scan to segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Name of the outputs.
+    pub case: String,
+    /// One image a channel.
+    pub images: Vec<PathBuf>,
+}
+
+#[derive(serde::Serialize)]
+struct Done {
+    case: String,
+    mask: PathBuf,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    probability: Vec<PathBuf>,
+    volume_ml: f64,
+    seconds: f64,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    use_threads(args.threads)?;
+    let control = interruptible()?;
+    let compute = open(args.device)?;
+    let choice = if args.best { Choice::Best } else { Choice::Last };
+    let segmenter = Segmenter::load(&args.model, choice, &compute)?;
+    let mut scans = Vec::new();
+    for input in &args.input {
+        scans.extend(scans_of(input, segmenter.config(), &args.model, args.subset)?);
+    }
+    refuse_clashes(&scans, &args.out)?;
+    if let Some((i, n)) = args.shard {
+        scans = scans.into_iter().enumerate().filter(|(at, _)| at % n == i - 1).map(|(_, scan)| scan).collect();
+    }
+    std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    let mut done = Vec::new();
+    for scan in &scans {
+        control.check()?;
+        let started = Instant::now();
+        let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
+        let mut result = segmenter.segment(&images, &mut |_, _| {}, &control)?;
+        if let Some(ml) = args.min_volume {
+            result.label = without_small(&result.label, ml)?;
+        }
+        let Some(source) = images.first() else { continue };
+        let mask = args.out.join(format!("{}.nii.gz", scan.case));
+        write_label(&mask, &result.label, source)?;
+        let mut probability = Vec::new();
+        if args.probabilities {
+            let names = segmenter.config().data.targets.names();
+            for (field, name) in result.probability.into_iter().zip(names) {
+                let suffix = if names.len() == 1 { "prob".to_string() } else { format!("prob_{name}") };
+                let path = args.out.join(format!("{}_{suffix}.nii.gz", scan.case));
+                write_f32(&path, &field, source)?;
+                probability.push(path);
+            }
+        }
+        let voxels = (0..source.grid.len()).filter(|&i| result.label.get(i) > 0).count();
+        let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
+        let seconds = started.elapsed().as_secs_f64();
+        if !args.json {
+            print_line(&format!("{}: {volume_ml:.1} ml in {seconds:.1} s -> {}", scan.case, mask.display()));
+        }
+        done.push(Done { case: scan.case.clone(), mask, probability, volume_ml, seconds });
+    }
+    if args.json {
+        print_json(&serde_json::json!({ "model": args.model, "device": compute.name, "cases": done }))?;
+    }
+    Ok(())
+}
+
+/// The mask without components below `ml`, taken over all labels together.
+fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
+    let mut kept: Vec<bool> = (0..label.grid.len()).map(|i| label.get(i) > 0).collect();
+    remove_smaller_than(&mut kept, &label.grid, Smallest::Ml(ml))?;
+    let values: Vec<u16> = kept.iter().enumerate().map(|(i, &kept)| if kept { label.get(i) } else { 0 }).collect();
+    LabelVolume::new(label.grid.clone(), values)
+}
+
+/// The scans that an input names: a file is one, a cohort has one a patient, another folder one a file.
+fn scans_of(input: &Path, config: &Config, model: &Path, subset: Option<Part>) -> Result<Vec<Scan>> {
+    if input.is_file() {
+        return Ok(vec![Scan { case: stem(input), images: vec![input.to_path_buf()] }]);
+    }
+    let cohort = Cohort::discover(input);
+    let modalities = &config.data.modality;
+    if let Ok(cohort) = &cohort
+        && cohort.cases.iter().any(|c| modalities.iter().all(|m| c.images.contains_key(m)))
+    {
+        let own = same_folder(input, &config.data.cohort);
+        let part = subset.unwrap_or(if own { Part::Test } else { Part::All });
+        let everyone: Vec<String> = cohort.cases.iter().map(|c| c.id.clone()).collect();
+        let ids = if part == Part::All { everyone } else { RunFolder::open(model)?.read_split::<Split>()?.part(part) };
+        let scan = |case: crate::cohort::Case| Scan {
+            images: modalities.iter().filter_map(|m| case.images.get(m).cloned()).collect(),
+            case: case.id,
+        };
+        return Ok(cases_of(cohort, &ids, modalities)?.into_iter().map(scan).collect());
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(input)
+        .map_err(Error::io("list", input))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file() && is_scan(path))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        // What discovery says of the folder tells more than that no file was found.
+        cohort?;
+        return Err(Error::file(input, format!("holds no patient with {} and no scan", modalities.join(", "))));
+    }
+    Ok(files.into_iter().map(|path| Scan { case: stem(&path), images: vec![path] }).collect())
+}
+
+fn is_scan(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    [".nii", ".nii.gz", ".hdr"].iter().any(|end| name.ends_with(end))
+}
+
+/// The file's name without its endings.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let lower = name.to_lowercase();
+    let end = [".nii.gz", ".nii", ".hdr", ".img"].iter().find(|end| lower.ends_with(*end)).map_or(0, |end| end.len());
+    name[..name.len() - end].to_string()
+}
+
+fn same_folder(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Two scans must not write the same mask, and no mask may take the place of a scan.
+fn refuse_clashes(scans: &[Scan], out: &Path) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for scan in scans {
+        if !names.insert(&scan.case) {
+            let why = "two inputs have this name, and so would their masks: segment them into two folders";
+            return Err(Error::config("input", &scan.case, why));
+        }
+        let mask = out.join(format!("{}.nii.gz", scan.case));
+        if scan.images.iter().any(|image| same_folder(image, &mask)) {
+            return Err(Error::file(&mask, "is the scan itself: choose another folder for the masks"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_endings_only() {
+        assert_eq!(stem(Path::new("a/b.c.nii.gz")), "b.c");
+        assert_eq!(stem(Path::new("Scan.NII")), "Scan");
+        assert_eq!(stem(Path::new("plain")), "plain");
+    }
+
+    #[test]
+    fn shards_count_from_one() {
+        assert_eq!(parse_shard("2/8"), Ok((2, 8)));
+        for text in ["0/8", "9/8", "2", "a/b", ""] {
+            assert!(parse_shard(text).is_err(), "{text}");
+        }
+    }
+}

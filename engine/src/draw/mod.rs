@@ -1,0 +1,23 @@
+//! Pictures for reports: slices, patches, masks and captions on an RGB canvas.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `canvas.rs` | rectangles, hatching, blending, PNG |
+//! | `font.rs` | text |
+//! | `slice.rs` | a slice in radiological convention, masks and contours over it |
+//! | `patches.rs` | categories, masked patches and flips over a slice |
+//! | `sheet.rs` | captioned pictures side by side |
+//!
+//! Nothing here touches the disk: write [`Canvas::to_png`] through [`crate::run`].
+
+mod canvas;
+pub mod colour;
+mod font;
+mod patches;
+mod sheet;
+mod slice;
+
+pub use canvas::{Canvas, Rect};
+pub use colour::Rgb;
+pub use sheet::{Panel, sheet};
+pub use slice::{SliceView, percentile_window};

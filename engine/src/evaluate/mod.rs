@@ -1,0 +1,240 @@
+//! Evaluation: the measures of [`crate::metrics`] for one mask, or for all predictions of a cohort, with their mean.
+
+mod pairing;
+mod report;
+
+pub use pairing::{Pair, Pairs, Subset, case_id, find_split};
+pub use report::{CaseResult, Mean, MeanLesions, Report};
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
+
+use crate::metrics::{Measures, Options, measure};
+use crate::volume::{LabelVolume, Relation};
+use crate::{Error, ErrorKind, Result};
+
+/// Cases measured at a time: each may take as much memory as some 15 masks of its size.
+const CASES_AT_A_TIME: usize = 4;
+
+/// Which labels of a mask make up the class that is measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Any label but 0, called label 1: the whole lesion, however it is divided.
+    Any,
+    /// The union of these labels, at least one.
+    Labels(Vec<u16>),
+}
+
+impl Target {
+    /// True where the mask shows the class.
+    fn mask(&self, volume: &LabelVolume) -> Vec<bool> {
+        match self {
+            Self::Any => volume.iter().map(|label| label != 0).collect(),
+            Self::Labels(labels) => volume.mask(labels),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => to.write_str("1"),
+            Self::Labels(labels) => {
+                let labels: Vec<String> = labels.iter().map(u16::to_string).collect();
+                to.write_str(&labels.join("+"))
+            }
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    /// A label, or several to be taken together: `4`, `1+4`.
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || Error::config("label", text, "expected a label from 1 to 65535, or several as in 1+4");
+        let mut labels = Vec::new();
+        for part in text.split('+') {
+            let label: u16 = part.trim().parse().map_err(|_| bad())?;
+            if label == 0 {
+                return Err(bad());
+            }
+            labels.push(label);
+        }
+        labels.sort_unstable();
+        labels.dedup();
+        Ok(Self::Labels(labels))
+    }
+}
+
+impl Serialize for Target {
+    /// A number, or a text such as `1+4` for a union.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Any => to.serialize_u16(1),
+            Self::Labels(labels) => match labels[..] {
+                [label] => to.serialize_u16(label),
+                _ => to.collect_str(self),
+            },
+        }
+    }
+}
+
+/// Measures one prediction, target by target, on the grid of the truth.
+///
+/// The same voxels in another axis order or direction are matched by world position, which a note says.
+///
+/// # Errors
+/// If the masks do not cover the same voxels; `what` says in the message what was compared.
+pub fn evaluate(
+    what: &str,
+    prediction: &LabelVolume,
+    truth: &LabelVolume,
+    targets: &[Target],
+    options: &Options,
+) -> Result<Vec<Measures>> {
+    let relation = prediction.grid.relation(&truth.grid);
+    if relation == Relation::Different {
+        let (left, right) = (prediction.grid.describe(), truth.grid.describe());
+        return Err(ErrorKind::Geometry { what: what.to_owned(), left, right }.into());
+    }
+    let (found, expected) = (prediction.labels(), truth.labels());
+    targets
+        .iter()
+        .map(|target| {
+            let mut predicted = target.mask(prediction);
+            if let Relation::Reordered(orientation) = relation {
+                predicted = orientation.apply(&predicted, prediction.grid.shape);
+            }
+            let mut measures = measure(&predicted, &target.mask(truth), &truth.grid, options)?;
+            if let Relation::Reordered(_) = relation {
+                measures.notes.push("the prediction's axes are in another order: matched by world position".to_owned());
+            }
+            if *target == Target::Any {
+                note_labels(&mut measures.notes, "prediction", &found);
+                note_labels(&mut measures.notes, "truth", &expected);
+            }
+            Ok(measures)
+        })
+        .collect()
+}
+
+/// Says which labels were taken together, if there was more to it than label 1.
+fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
+    const SHOWN: usize = 8;
+    if labels.is_empty() || labels == [1] {
+        return;
+    }
+    let mut list: Vec<String> = labels.iter().take(SHOWN).map(u16::to_string).collect();
+    if labels.len() > SHOWN {
+        list.push(format!("{} more", labels.len() - SHOWN));
+    }
+    notes.push(format!("labels of the {whose} taken together as 1: {}", list.join(", ")));
+}
+
+/// Measures a predicted file against a true one. Errors name both.
+pub fn evaluate_files(prediction: &Path, truth: &Path, targets: &[Target], options: &Options) -> Result<Vec<Measures>> {
+    let what = format!("prediction {} and truth {}", prediction.display(), truth.display());
+    evaluate(&what, &LabelVolume::read(prediction)?, &LabelVolume::read(truth)?, targets, options)
+}
+
+/// Measures all pairs, a few at a time, and averages over the cases. `progress` hears how many are done.
+///
+/// Cases that were expected and have no prediction stand in the report without values, with a note, and in its warnings;
+/// they are not part of the mean.
+///
+/// # Errors
+/// The first pair, by case, that cannot be read or matched: no case is left out silently.
+pub fn evaluate_pairs(
+    pairs: &Pairs,
+    targets: &[Target],
+    options: &Options,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Report> {
+    let done = AtomicUsize::new(0);
+    let mut results = Vec::new();
+    for chunk in pairs.found.chunks(CASES_AT_A_TIME.min(rayon::current_num_threads())) {
+        let measured: Vec<Result<Vec<Measures>>> = chunk
+            .par_iter()
+            .map(|pair| {
+                let measures = evaluate_files(&pair.prediction, &pair.truth, targets, options)?;
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+                Ok(measures)
+            })
+            .collect();
+        for (pair, measures) in chunk.iter().zip(measured) {
+            let rows = targets.iter().zip(measures?);
+            results.extend(rows.map(|(target, measures)| CaseResult {
+                case: pair.case.clone(),
+                label: target.clone(),
+                measures: Ok(measures),
+            }));
+        }
+    }
+    let why = "no prediction: not part of the mean";
+    for case in &pairs.expected_missing {
+        let row = |label: &Target| CaseResult { case: case.clone(), label: label.clone(), measures: Err(why.into()) };
+        results.extend(targets.iter().map(row));
+    }
+    results.sort_by(|a, b| a.case.cmp(&b.case));
+    Ok(Report::new(results, targets, pairs.warnings()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::volume::{Grid, Orientation};
+    use glam::{DAffine3, DVec3};
+
+    fn volume() -> LabelVolume {
+        let grid = Grid::new([3, 2, 2], DAffine3::from_scale(DVec3::new(1.0, 2.0, 3.0)));
+        LabelVolume::new(grid, vec![0_u8, 1, 2, 4, 0, 0, 0, 1, 0, 0, 0, 2]).unwrap()
+    }
+
+    #[test]
+    fn targets_are_read_and_written() {
+        assert_eq!("4".parse::<Target>().unwrap(), Target::Labels(vec![4]));
+        let union: Target = "4 + 1+4".parse().unwrap();
+        assert_eq!(union, Target::Labels(vec![1, 4]));
+        assert_eq!(serde_json::to_string(&union).unwrap(), "\"1+4\"");
+        assert_eq!(serde_json::to_string(&Target::Any).unwrap(), "1");
+        for bad in ["", "0", "1+", "-1", "65536", "a"] {
+            assert!(bad.parse::<Target>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_target_is_measured_and_labels_taken_together_are_noted() {
+        let targets = [Target::Any, Target::Labels(vec![2]), Target::Labels(vec![1, 4])];
+        let measures = evaluate("test", &volume(), &volume(), &targets, &Options::default()).unwrap();
+        let ml: Vec<f64> = measures.iter().map(|m| (m.volume_ml * 1000.0).round()).collect();
+        assert_eq!(ml, [30.0, 12.0, 18.0]);
+        assert!(measures.iter().all(|m| m.dsc == 1.0));
+        assert_eq!(measures[0].notes[0], "labels of the prediction taken together as 1: 1, 2, 4");
+        assert!(measures[1].notes.is_empty());
+    }
+
+    #[test]
+    fn another_axis_order_is_matched_and_another_place_refused() {
+        let truth = volume();
+        for orientation in Orientation::all().filter(|&o| o != Orientation::IDENTITY) {
+            let labels: Vec<u16> = truth.iter().collect();
+            let turned =
+                LabelVolume::new(truth.grid.reoriented(&orientation), orientation.apply(&labels, truth.grid.shape))
+                    .unwrap();
+            let targets = [Target::Labels(vec![2])];
+            let measured = evaluate("test", &turned, &truth, &targets, &Options::default()).unwrap();
+            assert_eq!((measured[0].dsc, measured[0].notes.len()), (1.0, 1), "{orientation:?}");
+        }
+        let mut moved = truth.clone();
+        moved.grid.world_from_voxel.translation.x += 1.0;
+        let error = evaluate("this and that", &moved, &truth, &[Target::Any], &Options::default()).unwrap_err();
+        assert!(error.to_string().starts_with("this and that: the grids differ"), "{error}");
+    }
+}

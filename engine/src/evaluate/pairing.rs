@@ -1,0 +1,308 @@
+//! Which predicted file belongs to which true one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::cohort::Cohort;
+use crate::{Error, Result};
+
+/// Endings of the files that masks are stored in.
+const ENDINGS: [&str; 3] = [".nii.gz", ".nii", ".hdr"];
+
+/// How far above the predictions a run's `split.json` is looked for: `RUN/predictions/test` is two.
+const LEVELS_UP: usize = 2;
+
+/// Names shown in a message before it says "and N more".
+const SHOWN: usize = 10;
+
+/// A case's two files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The case's id.
+    pub case: String,
+    /// The predicted mask.
+    pub prediction: PathBuf,
+    /// The true mask.
+    pub truth: PathBuf,
+}
+
+/// Which cases are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subset {
+    /// Every prediction.
+    Predicted,
+    /// Every case with a true mask.
+    AllTruth,
+    /// These.
+    Cases(BTreeSet<String>),
+}
+
+/// All pairs, and what has no partner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// By case.
+    pub found: Vec<Pair>,
+    /// Cases that were asked for by [`Subset::AllTruth`] or [`Subset::Cases`] and have a truth but no prediction.
+    pub expected_missing: Vec<String>,
+    /// Cases with a truth and no prediction, that nobody asked for.
+    pub other_missing: Vec<String>,
+    /// Cases with a prediction, or asked for, and no truth.
+    pub no_truth: Vec<String>,
+    /// Predictions outside the subset.
+    pub outside: Vec<String>,
+}
+
+/// The case a mask belongs to by its file's name: the name without `.nii`, `.nii.gz` or `.hdr`.
+/// `None` for other files and for probabilities (`<case>_prob.nii.gz`).
+pub fn case_id(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let lower = name.to_ascii_lowercase();
+    let ending = ENDINGS.iter().find(|ending| lower.ends_with(*ending))?;
+    let id = &name[..name.len() - ending.len()];
+    (!id.is_empty() && !id.starts_with('.') && !id.ends_with("_prob")).then(|| id.to_owned())
+}
+
+/// The `split.json` beside the predictions or up to two folders above them.
+///
+/// # Errors
+/// If there is none; the message says where it was looked for.
+pub fn find_split(predictions: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(predictions).map_err(Error::io("read", predictions))?;
+    let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
+    let files = folders.iter().map(|folder| folder.join("split.json"));
+    files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
+        let why = format!("no split.json beside or up to {LEVELS_UP} folders above the predictions: give --split FILE");
+        Error::file(predictions, why)
+    })
+}
+
+impl Pairs {
+    /// Pairs a predicted file or folder with a true file, a folder of masks, or a cohort.
+    ///
+    /// Two files belong together whatever their names. In folders, masks belong together by case id (see [`case_id`]);
+    /// if no file of the truth's folder bears the name of a prediction, the folder is taken as a cohort.
+    ///
+    /// # Errors
+    /// If something cannot be listed, a case has two files, or not a single pair is found.
+    pub fn find(prediction: &Path, truth: &Path, subset: &Subset) -> Result<Self> {
+        for path in [prediction, truth] {
+            std::fs::metadata(path).map_err(Error::io("read", path))?;
+        }
+        if !prediction.is_dir() && !truth.is_dir() {
+            let case = case_id(prediction).unwrap_or_else(|| prediction.display().to_string());
+            let pair = Pair { case, prediction: prediction.to_path_buf(), truth: truth.to_path_buf() };
+            return Ok(Self { found: vec![pair], ..Self::default() });
+        }
+        if !truth.is_dir() {
+            return Err(Error::file(truth, "is one mask, but the predictions are a folder: give a folder or a cohort"));
+        }
+        let predictions = if prediction.is_dir() {
+            masks(prediction)?
+        } else {
+            let case = case_id(prediction).ok_or_else(|| Error::file(prediction, "is no mask by its name"))?;
+            BTreeMap::from([(case, prediction.to_path_buf())])
+        };
+        if predictions.is_empty() {
+            return Err(Error::file(prediction, "holds no mask (.nii, .nii.gz, .hdr)"));
+        }
+        let truths = truths(truth, &predictions)?;
+        let pairs = Self::join(&predictions, &truths, subset);
+        if pairs.found.is_empty() && pairs.expected_missing.is_empty() {
+            let why = format!(
+                "no prediction in {} has a true mask here: predicted {}; true {}",
+                prediction.display(),
+                list(predictions.keys()),
+                list(truths.keys())
+            );
+            return Err(Error::file(truth, why));
+        }
+        Ok(pairs)
+    }
+
+    fn join(predictions: &BTreeMap<String, PathBuf>, truths: &BTreeMap<String, PathBuf>, subset: &Subset) -> Self {
+        let wanted = |case: &String| match subset {
+            Subset::Predicted | Subset::AllTruth => true,
+            Subset::Cases(cases) => cases.contains(case),
+        };
+        let mut pairs = Self::default();
+        for (case, prediction) in predictions {
+            match truths.get(case) {
+                _ if !wanted(case) => pairs.outside.push(case.clone()),
+                None => pairs.no_truth.push(case.clone()),
+                Some(truth) => {
+                    pairs.found.push(Pair { case: case.clone(), prediction: prediction.clone(), truth: truth.clone() })
+                }
+            }
+        }
+        let missing = truths.keys().filter(|case| !predictions.contains_key(*case) && wanted(case)).cloned();
+        match subset {
+            Subset::Predicted => pairs.other_missing = missing.collect(),
+            Subset::AllTruth | Subset::Cases(_) => pairs.expected_missing = missing.collect(),
+        }
+        if let Subset::Cases(cases) = subset {
+            let unknown = cases.iter().filter(|c| !truths.contains_key(*c) && !predictions.contains_key(*c));
+            pairs.no_truth.extend(unknown.cloned());
+            pairs.no_truth.sort_unstable();
+        }
+        pairs
+    }
+
+    /// One sentence for each kind of case without a partner.
+    pub fn warnings(&self) -> Vec<String> {
+        let kinds = [
+            (&self.expected_missing, "asked for and without a prediction, not part of the mean"),
+            (&self.other_missing, "with a true mask and without a prediction, not part of the mean"),
+            (&self.no_truth, "without a true mask, not evaluated"),
+            (&self.outside, "predicted but outside the subset, not evaluated"),
+        ];
+        let some = kinds.iter().filter(|(cases, _)| !cases.is_empty());
+        some.map(|(cases, what)| {
+            let word = if cases.len() == 1 { "case" } else { "cases" };
+            format!("{} {word} {what}: {}", cases.len(), list(cases.iter()))
+        })
+        .collect()
+    }
+}
+
+/// Names in a message.
+fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let total = names.len();
+    if total == 0 {
+        return "none".to_owned();
+    }
+    let shown: Vec<&str> = names.take(SHOWN).map(String::as_str).collect();
+    let more = if total > SHOWN { format!(" and {} more", total - SHOWN) } else { String::new() };
+    shown.join(", ") + &more
+}
+
+/// The masks that lie directly in a folder, by case.
+fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let mut masks = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
+        let path = entry.map_err(Error::io("list", folder))?.path();
+        let Some(case) = case_id(&path).filter(|_| path.is_file()) else { continue };
+        if let Some(other) = masks.insert(case, path.clone()) {
+            let (first, second) = if other < path { (&other, &path) } else { (&path, &other) };
+            let why = format!("is a second mask of the case of {}", first.display());
+            return Err(Error::file(second, why));
+        }
+    }
+    Ok(masks)
+}
+
+/// The true masks of a folder of masks or of a cohort, by case.
+fn truths(folder: &Path, predictions: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
+    // A cohort's folder may hold a case's images under two names of one case id, so a clash is not an error yet.
+    let direct = masks(folder);
+    if let Ok(direct) = &direct
+        && direct.keys().any(|case| predictions.contains_key(case))
+    {
+        return Ok(direct.clone());
+    }
+    let cohort = match Cohort::discover(folder) {
+        Ok(cohort) => cohort,
+        // A folder of masks, none of them predicted: the caller lists both sides.
+        Err(error) => return direct.ok().filter(|masks| !masks.is_empty()).ok_or(error),
+    };
+    Ok(cohort.cases.into_iter().filter_map(|case| Some((case.id, case.label?))).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn touch(root: &Path, names: &[&str]) {
+        for name in names {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"").unwrap();
+        }
+    }
+
+    fn cases(pairs: &[Pair]) -> Vec<&str> {
+        pairs.iter().map(|p| p.case.as_str()).collect()
+    }
+
+    #[test]
+    fn case_ids_are_file_names_without_their_endings() {
+        let id = |name: &str| case_id(Path::new(name));
+        assert_eq!(id("/x/STS_001.nii.gz").unwrap(), "STS_001");
+        assert_eq!(id("a.b.NII").unwrap(), "a.b");
+        assert_eq!(id("a.hdr").unwrap(), "a");
+        for none in ["a_prob.nii.gz", "a.png", ".nii.gz", ".hidden.nii", "split.json"] {
+            assert_eq!(id(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn folders_are_matched_by_case_and_nothing_vanishes() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        touch(root, &["p/a.nii.gz", "p/a_prob.nii.gz", "p/b.nii", "p/x.nii.gz", "p/notes.txt"]);
+        touch(root, &["t/a.nii.gz", "t/b.nii.gz", "t/c.nii.gz", "t/d.nii"]);
+        let (p, t) = (root.join("p"), root.join("t"));
+        let pairs = Pairs::find(&p, &t, &Subset::Predicted).unwrap();
+        assert_eq!(cases(&pairs.found), ["a", "b"]);
+        assert_eq!(
+            (pairs.other_missing.clone(), pairs.no_truth.clone()),
+            (vec!["c".into(), "d".into()], vec!["x".into()])
+        );
+        assert_eq!(pairs.warnings().len(), 2);
+        assert!(pairs.warnings()[0].ends_with("not part of the mean: c, d"), "{:?}", pairs.warnings());
+        let subset = Subset::Cases(["b", "c", "z"].map(String::from).into());
+        let pairs = Pairs::find(&p, &t, &subset).unwrap();
+        assert_eq!(cases(&pairs.found), ["b"]);
+        assert_eq!((pairs.expected_missing, pairs.no_truth), (vec!["c".into()], vec!["z".into()]));
+        assert_eq!(pairs.outside, ["a", "x"]);
+        let pairs = Pairs::find(&p, &t, &Subset::AllTruth).unwrap();
+        assert_eq!(pairs.expected_missing, ["c", "d"]);
+        // One file against a folder, and against a file of any name.
+        assert_eq!(cases(&Pairs::find(&p.join("a.nii.gz"), &t, &Subset::Predicted).unwrap().found), ["a"]);
+        let files = Pairs::find(&p.join("a.nii.gz"), &t.join("d.nii"), &Subset::Predicted).unwrap();
+        assert_eq!(cases(&files.found), ["a"]);
+    }
+
+    #[test]
+    fn cohorts_are_matched_by_patient() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        touch(root, &["p/P1.nii.gz", "p/P2.nii.gz"]);
+        touch(root, &["patients/P1/pet.nii.gz", "patients/P1/seg.nii.gz", "patients/P3/pet.nii.gz"]);
+        touch(root, &["patients/P3/seg.nii.gz", "patients/P2/pet.nii.gz"]);
+        let pairs = Pairs::find(&root.join("p"), &root.join("patients"), &Subset::Predicted).unwrap();
+        assert_eq!(cases(&pairs.found), ["P1"]);
+        assert!(pairs.found[0].truth.ends_with("P1/seg.nii.gz"));
+        assert_eq!((pairs.other_missing, pairs.no_truth), (vec!["P3".into()], vec!["P2".into()]));
+        touch(root, &["brats/P2_t1.nii.gz", "brats/P2_seg.nii.gz"]);
+        let pairs = Pairs::find(&root.join("p"), &root.join("brats"), &Subset::Predicted).unwrap();
+        assert!(pairs.found[0].truth.ends_with("P2_seg.nii.gz"));
+    }
+
+    #[test]
+    fn what_cannot_be_matched_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        touch(root, &["p/a.nii.gz", "p/b.nii.gz", "t/other.nii.gz", "two/a.nii", "two/a.nii.gz", "none/a.txt"]);
+        let message =
+            |p: &str, t: &str| Pairs::find(&root.join(p), &root.join(t), &Subset::Predicted).unwrap_err().to_string();
+        let none = message("p", "t");
+        assert!(none.contains("predicted a, b"), "{none}");
+        assert!(message("two", "t").contains("second mask"), "{}", message("two", "t"));
+        assert!(message("none", "t").contains("no mask"));
+        assert!(message("p", "t/other.nii.gz").contains("folder or a cohort"));
+        assert!(message("absent", "t").contains("absent: cannot read"));
+    }
+
+    #[test]
+    fn the_split_of_a_run_is_found_above_its_predictions() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        touch(root, &["run/split.json", "run/predictions/test/a.nii.gz", "run/1/2/3/a.nii.gz"]);
+        for below in ["run", "run/predictions", "run/predictions/test", "run/predictions/a.nii.gz"] {
+            assert!(find_split(&root.join(below)).unwrap().ends_with("run/split.json"), "{below}");
+        }
+        let error = find_split(&root.join("run/1/2/3")).unwrap_err().to_string();
+        assert!(error.contains("give --split FILE"), "{error}");
+    }
+}

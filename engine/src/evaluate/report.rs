@@ -1,0 +1,306 @@
+//! The result of an evaluation: a row a case and label, and the mean over the cases.
+
+use serde::ser::{SerializeMap, SerializeStruct};
+use serde::{Serialize, Serializer};
+
+use super::Target;
+use crate::metrics::Measures;
+use crate::{Error, Result};
+
+/// One case's measures for one label.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaseResult {
+    /// The case's id.
+    pub case: String,
+    /// The label, or labels, measured.
+    pub label: Target,
+    /// The measures, or why there are none.
+    pub measures: Result<Measures, String>,
+}
+
+impl CaseResult {
+    /// What is out of the ordinary about this row.
+    pub fn notes(&self) -> &[String] {
+        match &self.measures {
+            Ok(measures) => &measures.notes,
+            Err(why) => std::slice::from_ref(why),
+        }
+    }
+}
+
+impl Serialize for CaseResult {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let measures = self.measures.as_ref().ok();
+        let value = |of: fn(&Measures) -> f64| measures.map(of);
+        let mut row = to.serialize_struct("case", 11)?;
+        row.serialize_field("case", &self.case)?;
+        row.serialize_field("label", &self.label)?;
+        row.serialize_field("dsc", &value(|m| m.dsc))?;
+        row.serialize_field("sensitivity", &value(|m| m.sensitivity))?;
+        row.serialize_field("precision", &value(|m| m.precision))?;
+        row.serialize_field("boundary_iou", &value(|m| m.boundary_iou))?;
+        row.serialize_field("hd95_mm", &value(|m| m.hd95_mm))?;
+        row.serialize_field("volume_ml", &value(|m| m.volume_ml))?;
+        row.serialize_field("truth_volume_ml", &value(|m| m.truth_volume_ml))?;
+        row.serialize_field("lesions", &measures.map(|m| m.lesions))?;
+        row.serialize_field("notes", self.notes())?;
+        row.end()
+    }
+}
+
+/// Lesion-wise detection, a case on average.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct MeanLesions {
+    /// True lesions hit.
+    pub tp: f64,
+    /// Predicted components without any true voxel.
+    pub fp: f64,
+    /// True lesions missed.
+    #[serde(rename = "fn")]
+    pub missed: f64,
+}
+
+/// The mean over the cases, those whose values are conventions for empty masks included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Mean {
+    /// How many cases.
+    pub cases: usize,
+    /// Dice similarity coefficient.
+    pub dsc: f64,
+    /// Sensitivity.
+    pub sensitivity: f64,
+    /// Precision.
+    pub precision: f64,
+    /// Boundary IoU.
+    pub boundary_iou: f64,
+    /// 95th percentile Hausdorff distance in mm.
+    pub hd95_mm: f64,
+    /// Predicted volume in ml.
+    pub volume_ml: f64,
+    /// True volume in ml.
+    pub truth_volume_ml: f64,
+    /// Lesion-wise detection.
+    pub lesions: MeanLesions,
+}
+
+impl Mean {
+    /// The mean of these measures; none without any.
+    pub fn of<'a>(measures: impl Iterator<Item = &'a Measures>) -> Option<Self> {
+        let measures: Vec<&Measures> = measures.collect();
+        let cases = measures.len();
+        let mean = |of: &dyn Fn(&Measures) -> f64| measures.iter().map(|m| of(m)).sum::<f64>() / cases as f64;
+        (cases > 0).then(|| Self {
+            cases,
+            dsc: mean(&|m| m.dsc),
+            sensitivity: mean(&|m| m.sensitivity),
+            precision: mean(&|m| m.precision),
+            boundary_iou: mean(&|m| m.boundary_iou),
+            hd95_mm: mean(&|m| m.hd95_mm),
+            volume_ml: mean(&|m| m.volume_ml),
+            truth_volume_ml: mean(&|m| m.truth_volume_ml),
+            lesions: MeanLesions {
+                tp: mean(&|m| m.lesions.tp as f64),
+                fp: mean(&|m| m.lesions.fp as f64),
+                missed: mean(&|m| m.lesions.missed as f64),
+            },
+        })
+    }
+}
+
+/// An evaluation. Its JSON is `{cases: [..], mean: {LABEL: {..}}}`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Rows by case, then in the order of the labels asked for.
+    pub cases: Vec<CaseResult>,
+    /// The mean by label, in the order of the labels asked for; labels without any case are left out.
+    #[serde(serialize_with = "as_map")]
+    pub mean: Vec<(Target, Mean)>,
+    /// Cases on one side only, one sentence each: for the error stream.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+}
+
+fn as_map<S: Serializer>(means: &[(Target, Mean)], to: S) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(means.len()))?;
+    for (label, mean) in means {
+        map.serialize_entry(&label.to_string(), mean)?;
+    }
+    map.end()
+}
+
+/// Column names, the same as in the JSON; the lesions' counts are flattened.
+const COLUMNS: [&str; 13] = [
+    "case",
+    "label",
+    "dsc",
+    "sensitivity",
+    "precision",
+    "boundary_iou",
+    "hd95_mm",
+    "volume_ml",
+    "truth_volume_ml",
+    "lesions_tp",
+    "lesions_fp",
+    "lesions_fn",
+    "notes",
+];
+
+impl Report {
+    /// A report of these rows with its means.
+    pub fn new(cases: Vec<CaseResult>, targets: &[Target], warnings: Vec<String>) -> Self {
+        let mean_of = |target: &Target| {
+            let rows = cases.iter().filter(|row| row.label == *target);
+            Some((target.clone(), Mean::of(rows.filter_map(|row| row.measures.as_ref().ok()))?))
+        };
+        let mean = targets.iter().filter_map(mean_of).collect();
+        Self { cases, mean, warnings }
+    }
+
+    /// The report as one JSON document.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).map_err(|e| Error::config("report", "JSON", e.to_string()))
+    }
+
+    /// The rows as CSV with a header; notes are joined by "; ", missing values are empty.
+    pub fn to_csv(&self) -> Result<Vec<u8>> {
+        let bad = |e: csv::Error| Error::config("report", "CSV", e.to_string());
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(COLUMNS).map_err(bad)?;
+        for row in &self.cases {
+            let mut fields = vec![row.case.clone(), row.label.to_string()];
+            match &row.measures {
+                Ok(m) => {
+                    let values = [m.dsc, m.sensitivity, m.precision, m.boundary_iou, m.hd95_mm];
+                    fields.extend(values.iter().chain(&[m.volume_ml, m.truth_volume_ml]).map(f64::to_string));
+                    fields.extend([m.lesions.tp, m.lesions.fp, m.lesions.missed].map(|n| n.to_string()));
+                }
+                Err(_) => fields.resize(COLUMNS.len() - 1, String::new()),
+            }
+            fields.push(row.notes().join("; "));
+            csv.write_record(&fields).map_err(bad)?;
+        }
+        csv.into_inner().map_err(|e| Error::config("report", "CSV", e.error().to_string()))
+    }
+
+    /// A table for people: rows, means, then the notes.
+    pub fn to_table(&self) -> String {
+        let mut lines = vec![
+            [
+                "case",
+                "label",
+                "DSC",
+                "sens",
+                "prec",
+                "bIoU",
+                "HD95 mm",
+                "ml",
+                "true ml",
+                "lesions hit",
+                "missed",
+                "extra",
+            ]
+            .map(str::to_owned),
+        ];
+        for row in &self.cases {
+            let mean = Mean::of(row.measures.as_ref().ok().into_iter());
+            lines.push(table_row(&row.case, &row.label, mean.as_ref(), 0));
+        }
+        for (label, mean) in self.mean.iter().filter(|(_, mean)| mean.cases > 1) {
+            lines.push(table_row(&format!("mean of {}", mean.cases), label, Some(mean), 1));
+        }
+        let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or(0);
+        let widths: [usize; 12] = std::array::from_fn(width);
+        let mut table = String::new();
+        for line in &lines {
+            let cells = line.iter().zip(widths).enumerate();
+            let cells: Vec<String> = cells
+                .map(|(n, (cell, w))| if n == 0 { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+                .collect();
+            table += cells.join("  ").trim_end();
+            table.push('\n');
+        }
+        for row in &self.cases {
+            for note in row.notes() {
+                table += &format!("{}, label {}: {note}\n", row.case, row.label);
+            }
+        }
+        table
+    }
+}
+
+fn table_row(case: &str, label: &Target, mean: Option<&Mean>, lesion_decimals: usize) -> [String; 12] {
+    let Some(m) = mean else {
+        let mut row = std::array::from_fn(|_| "-".to_owned());
+        (row[0], row[1]) = (case.to_owned(), label.to_string());
+        return row;
+    };
+    let lesions = |n: f64| format!("{n:.lesion_decimals$}");
+    [
+        case.to_owned(),
+        label.to_string(),
+        format!("{:.4}", m.dsc),
+        format!("{:.4}", m.sensitivity),
+        format!("{:.4}", m.precision),
+        format!("{:.4}", m.boundary_iou),
+        format!("{:.2}", m.hd95_mm),
+        format!("{:.2}", m.volume_ml),
+        format!("{:.2}", m.truth_volume_ml),
+        lesions(m.lesions.tp),
+        lesions(m.lesions.missed),
+        lesions(m.lesions.fp),
+    ]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::metrics::Lesions;
+
+    fn report() -> Report {
+        let measures = |dsc: f64, tp: usize| Measures {
+            dsc,
+            sensitivity: 0.5,
+            precision: 1.0,
+            boundary_iou: 0.25,
+            hd95_mm: 3.5,
+            volume_ml: 10.0,
+            truth_volume_ml: 12.5,
+            lesions: Lesions { tp, fp: 1, missed: 0 },
+            notes: if dsc > 0.7 { vec!["one".into(), "two, more".into()] } else { vec![] },
+        };
+        let row = |case: &str, measures| CaseResult { case: case.into(), label: Target::Any, measures };
+        let rows = vec![
+            row("a", Ok(measures(0.5, 1))),
+            row("b", Ok(measures(0.75, 2))),
+            row("c", Err("no prediction".to_owned())),
+        ];
+        Report::new(rows, &[Target::Any, Target::Labels(vec![7])], vec!["for the error stream".into()])
+    }
+
+    #[test]
+    fn the_mean_leaves_missing_cases_out() {
+        let report = report();
+        assert_eq!(report.mean.len(), 1);
+        let mean = report.mean[0].1;
+        assert_eq!((mean.cases, mean.dsc, mean.lesions.tp), (2, 0.625, 1.5));
+    }
+
+    #[test]
+    fn json_csv_and_table_say_the_same() {
+        let json: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
+        assert_eq!(json.as_object().unwrap().keys().collect::<Vec<_>>(), ["cases", "mean"]);
+        assert_eq!(json["cases"][1]["lesions"], serde_json::json!({"tp": 2, "fp": 1, "fn": 0}));
+        assert!(json["cases"][2]["dsc"].is_null() && json["cases"][2]["lesions"].is_null());
+        assert_eq!(json["cases"][2]["notes"][0], "no prediction");
+        assert_eq!(json["mean"]["1"]["lesions"]["tp"], 1.5);
+        let csv = String::from_utf8(report().to_csv().unwrap()).unwrap();
+        let lines: Vec<&str> = csv.lines().collect();
+        assert!(lines[0].ends_with("truth_volume_ml,lesions_tp,lesions_fp,lesions_fn,notes"));
+        assert_eq!(lines[2], "b,1,0.75,0.5,1,0.25,3.5,10,12.5,2,1,0,\"one; two, more\"");
+        assert_eq!(lines[3], "c,1,,,,,,,,,,,no prediction");
+        let table = report().to_table();
+        assert!(table.contains("mean of 2") && table.contains("0.6250"), "{table}");
+        assert!(table.contains("\nc ") && table.ends_with("c, label 1: no prediction\n"), "{table}");
+    }
+}

@@ -1,0 +1,326 @@
+//! 26-connected components by runs along the fastest axis and union-find.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::check_len;
+use crate::Result;
+use crate::volume::Grid;
+
+/// Neighbouring voxels of one component that follow each other along i.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// First voxel's index along i.
+    pub i: u32,
+    /// Index along j.
+    pub j: u32,
+    /// Index along k.
+    pub k: u32,
+    /// Voxels.
+    pub len: u32,
+}
+
+/// The 26-connected components of a mask, largest first, equal ones by their first voxel in memory.
+#[derive(Clone, Debug)]
+pub struct Components {
+    shape: [usize; 3],
+    /// By component, inside a component in memory order.
+    runs: Vec<Run>,
+    /// Where each component's runs begin; one more entry than components.
+    starts: Vec<usize>,
+    voxels: Vec<usize>,
+}
+
+impl Components {
+    /// Finds the components of `mask` (first axis fastest, true inside). Voxels missing at its end count as false.
+    pub fn new(mask: &[bool], shape: [usize; 3]) -> Self {
+        let (runs, row_starts) = find_runs(mask, shape);
+        let mut parents: Vec<u32> = (0..runs.len() as u32).collect();
+        connect(&runs, &row_starts, shape, &mut parents);
+        let (of_run, voxels) = rank(&runs, &mut parents);
+        let mut starts = vec![0; voxels.len() + 1];
+        for &c in &of_run {
+            starts[c as usize + 1] += 1;
+        }
+        for c in 0..voxels.len() {
+            starts[c + 1] += starts[c];
+        }
+        let mut next = starts.clone();
+        let mut sorted = vec![Run { i: 0, j: 0, k: 0, len: 0 }; runs.len()];
+        for (run, c) in runs.iter().zip(of_run) {
+            sorted[next[c as usize]] = *run;
+            next[c as usize] += 1;
+        }
+        Self { shape, runs: sorted, starts, voxels }
+    }
+
+    /// How many components there are.
+    pub fn count(&self) -> usize {
+        self.voxels.len()
+    }
+
+    /// Voxels of component `c`, counted from 0.
+    pub fn voxels(&self, c: usize) -> usize {
+        self.voxels[c]
+    }
+
+    /// The runs of component `c`, counted from 0, in memory order.
+    pub fn runs(&self, c: usize) -> &[Run] {
+        &self.runs[self.starts[c]..self.starts[c + 1]]
+    }
+
+    /// Memory positions of the voxels of component `c`, one range a run.
+    pub fn ranges(&self, c: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+        let [nx, ny, _] = self.shape;
+        self.runs(c).iter().map(move |run| {
+            let start = run.i as usize + nx * (run.j as usize + ny * run.k as usize);
+            start..start + run.len as usize
+        })
+    }
+
+    /// A map of component numbers from 1, 0 outside, in memory order.
+    pub fn numbers(&self) -> Vec<u32> {
+        let mut numbers = vec![0; self.shape.iter().product()];
+        for c in 0..self.count() {
+            for range in self.ranges(c) {
+                numbers[range].fill(c as u32 + 1);
+            }
+        }
+        numbers
+    }
+
+    /// How many components have a voxel where `other` (same shape) is true.
+    pub fn touching(&self, other: &[bool]) -> usize {
+        (0..self.count()).into_par_iter().filter(|&c| self.ranges(c).any(|r| other[r].contains(&true))).count()
+    }
+}
+
+/// The smallest component worth keeping.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Smallest {
+    /// So many voxels.
+    Voxels(usize),
+    /// So many millilitres.
+    Ml(f64),
+}
+
+/// Removes the 26-connected components of `mask` below `smallest`; one of exactly that size stays.
+/// Returns how many components were removed.
+///
+/// # Errors
+/// If `mask` does not have one entry a voxel.
+pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: Smallest) -> Result<usize> {
+    check_len(mask.len(), grid)?;
+    let voxels = match smallest {
+        Smallest::Voxels(n) => n,
+        // The tolerance keeps a size written in decimals from missing its own voxel count by a rounding error.
+        Smallest::Ml(ml) => (ml / grid.voxel_volume_ml() - 1e-6).ceil().max(0.0) as usize,
+    };
+    let components = Components::new(mask, grid.shape);
+    let mut removed = 0;
+    for c in (0..components.count()).filter(|&c| components.voxels(c) < voxels) {
+        removed += 1;
+        for range in components.ranges(c) {
+            mask[range].fill(false);
+        }
+    }
+    Ok(removed)
+}
+
+/// All runs in memory order, and where each row's (j + ny k) runs begin.
+fn find_runs(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) {
+    if nx == 0 || ny == 0 {
+        return (Vec::new(), vec![0]);
+    }
+    let slices: Vec<(Vec<Run>, Vec<usize>)> = mask
+        .par_chunks(nx * ny)
+        .take(nz)
+        .enumerate()
+        .map(|(k, slice)| {
+            let mut runs = Vec::new();
+            let mut ends = Vec::with_capacity(ny);
+            for (j, row) in slice.chunks(nx).enumerate() {
+                let mut i = 0;
+                while let Some(skip) = row[i..].iter().position(|&v| v) {
+                    i += skip;
+                    let len = row[i..].iter().position(|&v| !v).unwrap_or(row.len() - i);
+                    runs.push(Run { i: i as u32, j: j as u32, k: k as u32, len: len as u32 });
+                    i += len;
+                }
+                ends.push(runs.len());
+            }
+            (runs, ends)
+        })
+        .collect();
+    let mut all = Vec::with_capacity(slices.iter().map(|(runs, _)| runs.len()).sum());
+    let mut row_starts = Vec::with_capacity(ny * nz + 1);
+    row_starts.push(0);
+    for (runs, ends) in slices {
+        row_starts.extend(ends.into_iter().map(|end| all.len() + end));
+        all.extend(runs);
+    }
+    (all, row_starts)
+}
+
+/// Joins the runs that touch, by face, edge or corner, those of the rows before.
+fn connect(runs: &[Run], row_starts: &[usize], [_, ny, _]: [usize; 3], parents: &mut [u32]) {
+    let row = |r: usize| row_starts[r]..row_starts[r + 1];
+    for r in 0..row_starts.len() - 1 {
+        if row(r).is_empty() {
+            continue;
+        }
+        let (j, k) = (r % ny, r / ny);
+        let left = (j > 0).then(|| r - 1);
+        let below = (k > 0).then(|| r - ny);
+        let below_left = if j > 0 { below.map(|b| b - 1) } else { None };
+        let below_right = if j + 1 < ny { below.map(|b| b + 1) } else { None };
+        for neighbour in [left, below_left, below, below_right].into_iter().flatten() {
+            connect_rows(runs, row(r), row(neighbour), parents);
+        }
+    }
+}
+
+/// Joins the runs of two neighbouring rows that overlap along i, or touch diagonally.
+fn connect_rows(runs: &[Run], mut a: Range<usize>, mut b: Range<usize>, parents: &mut [u32]) {
+    while !a.is_empty() && !b.is_empty() {
+        let (left, right) = (runs[a.start], runs[b.start]);
+        let (left_end, right_end) = (left.i + left.len, right.i + right.len);
+        if left.i <= right_end && right.i <= left_end {
+            join(parents, a.start as u32, b.start as u32);
+        }
+        if left_end < right_end {
+            a.start += 1;
+        } else {
+            b.start += 1;
+        }
+    }
+}
+
+/// The root of a run's tree, halving the path to it.
+fn root(parents: &mut [u32], mut run: u32) -> u32 {
+    while parents[run as usize] != run {
+        let grandparent = parents[parents[run as usize] as usize];
+        parents[run as usize] = grandparent;
+        run = grandparent;
+    }
+    run
+}
+
+/// Joins two trees; the earlier run is the root, so that a component is named by its first voxel.
+fn join(parents: &mut [u32], a: u32, b: u32) {
+    let (a, b) = (root(parents, a), root(parents, b));
+    parents[a.max(b) as usize] = a.min(b);
+}
+
+/// Each run's component, numbered by size and first voxel, and the components' sizes.
+fn rank(runs: &[Run], parents: &mut [u32]) -> (Vec<u32>, Vec<usize>) {
+    let mut of_run = vec![0_u32; runs.len()];
+    let mut voxels: Vec<usize> = Vec::new();
+    for r in 0..runs.len() {
+        let first = root(parents, r as u32) as usize;
+        if first == r {
+            of_run[r] = voxels.len() as u32;
+            voxels.push(0);
+        } else {
+            of_run[r] = of_run[first];
+        }
+        voxels[of_run[r] as usize] += runs[r].len as usize;
+    }
+    let mut order: Vec<u32> = (0..voxels.len() as u32).collect();
+    order.sort_by_key(|&c| std::cmp::Reverse(voxels[c as usize]));
+    let mut place = vec![0_u32; voxels.len()];
+    for (new, &old) in order.iter().enumerate() {
+        place[old as usize] = new as u32;
+    }
+    for c in &mut of_run {
+        *c = place[*c as usize];
+    }
+    (of_run, order.iter().map(|&c| voxels[c as usize]).collect())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use glam::{DAffine3, DVec3};
+    use proptest::prelude::*;
+
+    /// The definition: a flood fill over the 26 neighbours, seeded in memory order; largest first, stable.
+    fn flood(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> Vec<Vec<usize>> {
+        let mut seen = vec![false; mask.len()];
+        let mut components = Vec::new();
+        for start in 0..mask.len() {
+            if !mask[start] || seen[start] {
+                continue;
+            }
+            seen[start] = true;
+            let (mut members, mut stack) = (vec![start], vec![start]);
+            while let Some(at) = stack.pop() {
+                let (i, j, k) = (at % nx, at / nx % ny, at / nx / ny);
+                for c in k.saturating_sub(1)..(k + 2).min(nz) {
+                    for b in j.saturating_sub(1)..(j + 2).min(ny) {
+                        for a in i.saturating_sub(1)..(i + 2).min(nx) {
+                            let to = a + nx * (b + ny * c);
+                            if mask[to] && !seen[to] {
+                                seen[to] = true;
+                                members.push(to);
+                                stack.push(to);
+                            }
+                        }
+                    }
+                }
+            }
+            members.sort_unstable();
+            components.push(members);
+        }
+        components.sort_by_key(|m| std::cmp::Reverse(m.len()));
+        components
+    }
+
+    proptest! {
+        #[test]
+        fn runs_agree_with_a_flood_fill(
+            shape in [1_usize..8, 1_usize..8, 1_usize..6],
+            density in 0.05..0.95,
+            bits in proptest::collection::vec(0.0..1.0, 8 * 8 * 6),
+        ) {
+            let mask: Vec<bool> = bits[..shape.iter().product()].iter().map(|&v| v < density).collect();
+            let components = Components::new(&mask, shape);
+            let expected = flood(&mask, shape);
+            prop_assert_eq!(components.count(), expected.len());
+            for (c, members) in expected.iter().enumerate() {
+                prop_assert_eq!(&components.ranges(c).flatten().collect::<Vec<_>>(), members);
+                prop_assert_eq!(components.voxels(c), members.len());
+            }
+            let numbers = components.numbers();
+            prop_assert!(numbers.iter().zip(&mask).all(|(&n, &m)| (n > 0) == m));
+        }
+    }
+
+    #[test]
+    fn a_corner_connects_and_a_gap_does_not() {
+        let mut mask = [false; 27];
+        mask[0] = true;
+        mask[13] = true;
+        assert_eq!(Components::new(&mask, [3, 3, 3]).count(), 1);
+        mask[13] = false;
+        mask[26] = true;
+        assert_eq!(Components::new(&mask, [3, 3, 3]).count(), 2);
+        assert_eq!(Components::new(&[], [0, 3, 3]).count(), 0);
+    }
+
+    #[test]
+    fn small_components_go_and_those_at_the_limit_stay() {
+        let world_from_voxel = DAffine3::from_scale(DVec3::new(1.0, 1.0, 10.0));
+        let grid = Grid { shape: [9, 1, 1], world_from_voxel, oriented: true };
+        let all = [true, true, true, false, true, true, false, true, false];
+        let mut mask = all;
+        assert_eq!(remove_smaller_than(&mut mask, &grid, Smallest::Voxels(2)).unwrap(), 1);
+        assert_eq!(mask, [true, true, true, false, true, true, false, false, false]);
+        let mut mask = all;
+        assert_eq!(remove_smaller_than(&mut mask, &grid, Smallest::Ml(0.03)).unwrap(), 2);
+        assert_eq!(mask, [true, true, true, false, false, false, false, false, false]);
+        assert!(remove_smaller_than(&mut [true; 3], &grid, Smallest::Voxels(2)).is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! The longest diameter of a component in one axial slice, as drawn with calipers.
+
+use glam::DVec3;
+use serde::Serialize;
+
+use super::Run;
+use crate::volume::Grid;
+
+/// The longest diameter of a component within one axial slice, between the outer corners of its voxels: a single
+/// voxel has its own diagonal, and a box its full extent, where voxel centres would give one voxel less.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Diameter {
+    /// Length in mm.
+    pub mm: f64,
+    /// The grid axis that is nearest to superior-inferior: 0, 1 or 2 for i, j or k.
+    pub axis: usize,
+    /// Index of the slice along that axis.
+    pub slice: usize,
+    /// The two end points as fractional voxel indices (corners lie half a voxel off the centres).
+    pub ends_voxel: [[f64; 3]; 2],
+    /// The two end points in world millimetres (RAS+).
+    pub ends_mm: [[f64; 3]; 2],
+}
+
+/// The grid axis nearest to superior-inferior, across which axial slices are stacked: 0, 1 or 2 for i, j or k.
+pub fn axial_axis(grid: &Grid) -> usize {
+    let superior = 2;
+    grid.orientation().axis.iter().position(|&axis| axis == superior).unwrap_or(superior)
+}
+
+/// A lattice corner (u, v) of a slice; corner n lies between voxels n - 1 and n.
+type Corner = [i64; 2];
+
+/// The longest diameter over the slices across `axis` of a component with these runs and bounds. Of equal ones, the
+/// first slice's first pair.
+pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Grid, axis: usize) -> Diameter {
+    let (u, v) = [(1, 2), (0, 2), (0, 1)][axis];
+    let m = grid.world_from_voxel.matrix3;
+    let columns = [m.x_axis, m.y_axis, m.z_axis];
+    let squared =
+        |a: Corner, b: Corner| (columns[u] * (b[0] - a[0]) as f64 + columns[v] * (b[1] - a[1]) as f64).length_squared();
+    let rows = max[v] - min[v] + 1;
+    let mut best = (-1.0, min[axis], [[0; 2]; 2]);
+    for (s, slice) in extents(runs, min, max, axis, u, v).chunks(rows).enumerate() {
+        let hull = convex_hull(slice, min[v]);
+        for (n, &a) in hull.iter().enumerate() {
+            for &b in &hull[n + 1..] {
+                let length = squared(a, b);
+                if length > best.0 {
+                    best = (length, min[axis] + s, [a, b]);
+                }
+            }
+        }
+    }
+    let (length, slice, ends) = best;
+    let ends_voxel = ends.map(|corner| {
+        let mut voxel = [0.0; 3];
+        voxel[axis] = slice as f64;
+        voxel[u] = corner[0] as f64 - 0.5;
+        voxel[v] = corner[1] as f64 - 0.5;
+        voxel
+    });
+    let ends_mm = ends_voxel.map(|end| grid.world_from_voxel.transform_point3(DVec3::from(end)).to_array());
+    Diameter { mm: length.max(0.0).sqrt(), axis, slice, ends_voxel, ends_mm }
+}
+
+/// First and one past the last voxel along `u`, for each slice and each row `v` in the bounding box; `None` where the
+/// component has no voxel.
+fn extents(runs: &[Run], min: [usize; 3], max: [usize; 3], axis: usize, u: usize, v: usize) -> Vec<Option<[u32; 2]>> {
+    let rows = max[v] - min[v] + 1;
+    let mut extents = vec![None; (max[axis] - min[axis] + 1) * rows];
+    let mut add = |slice: u32, row: u32, low: u32, high: u32| {
+        let extent: &mut Option<[u32; 2]> = &mut extents[(slice as usize - min[axis]) * rows + row as usize - min[v]];
+        *extent = Some(extent.map_or([low, high], |[a, b]| [a.min(low), b.max(high)]));
+    };
+    for run in runs {
+        if axis == 0 {
+            (run.i..run.i + run.len).for_each(|i| add(i, run.k, run.j, run.j + 1));
+        } else {
+            let at = [run.i, run.j, run.k];
+            debug_assert_eq!(u, 0, "runs lie along i, the first in-plane axis");
+            add(at[axis], at[v], run.i, run.i + run.len);
+        }
+    }
+    extents
+}
+
+/// The corners of the convex hull of a slice's rows (row 0 is voxel `first_row`), by the monotone chain in exact
+/// integers. Hulls do not depend on the spacing, so lengths come later.
+fn convex_hull(rows: &[Option<[u32; 2]>], first_row: usize) -> Vec<Corner> {
+    let mut points: Vec<Corner> = Vec::with_capacity(4 * rows.len());
+    for (row, extent) in rows.iter().enumerate() {
+        if let Some([low, high]) = *extent {
+            let v = (first_row + row) as i64;
+            for v in [v, v + 1] {
+                points.push([i64::from(low), v]);
+                points.push([i64::from(high), v]);
+            }
+        }
+    }
+    points.sort_unstable();
+    points.dedup();
+    if points.len() < 3 {
+        return points;
+    }
+    let left_turn = |a: Corner, b: Corner, c: Corner| (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) > 0;
+    let chain = |points: &mut dyn Iterator<Item = Corner>| {
+        let mut chain: Vec<Corner> = Vec::new();
+        for point in points {
+            while let [.., a, b] = chain[..] {
+                if left_turn(a, b, point) {
+                    break;
+                }
+                chain.pop();
+            }
+            chain.push(point);
+        }
+        chain.pop();
+        chain
+    };
+    let mut hull = chain(&mut points.iter().copied());
+    hull.extend(chain(&mut points.iter().rev().copied()));
+    hull
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::findings::findings;
+    use glam::{DAffine3, DMat3};
+    use proptest::prelude::*;
+
+    /// The definition: all pairs of corners of all voxels of each slice.
+    fn brute(mask: &[bool], grid: &Grid, axis: usize) -> f64 {
+        let [nx, ny, _] = grid.shape;
+        let corners: Vec<(usize, DVec3)> = (0..mask.len())
+            .filter(|&n| mask[n])
+            .flat_map(|n| {
+                let at = [n % nx, n / nx % ny, n / nx / ny];
+                [(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)].map(|(du, dv)| {
+                    let mut corner = at.map(|v| v as f64);
+                    corner[(axis + 1) % 3] += du;
+                    corner[(axis + 2) % 3] += dv;
+                    (at[axis], grid.world_from_voxel.transform_point3(DVec3::from(corner)))
+                })
+            })
+            .collect();
+        let pairs = corners.iter().flat_map(|a| corners.iter().map(move |b| (a, b)));
+        pairs.filter(|(a, b)| a.0 == b.0).map(|(a, b)| a.1.distance(b.1)).fold(0.0, f64::max)
+    }
+
+    proptest! {
+        #[test]
+        fn the_hull_finds_what_all_pairs_find(
+            order in 0_usize..3,
+            angle in -0.3..0.3,
+            bits in proptest::collection::vec(proptest::bool::ANY, 5 * 4 * 3),
+        ) {
+            // Dense enough to be one component nearly always; the axial axis is each of the three in turn.
+            let mut axes = [DVec3::X * 1.5, DVec3::Y * 0.8, DVec3::Z * 3.0];
+            axes.rotate_left(order);
+            let matrix = DMat3::from_rotation_x(angle) * DMat3::from_cols(axes[0], axes[1], axes[2]);
+            let world_from_voxel = DAffine3::from_mat3(matrix);
+            let grid = Grid { shape: [5, 4, 3], world_from_voxel, oriented: true };
+            let axis = axial_axis(&grid);
+            prop_assert_eq!(axis, 2 - order);
+            for finding in findings(&bits, &grid, None).unwrap() {
+                let numbers = crate::findings::Components::new(&bits, grid.shape).numbers();
+                let mask: Vec<bool> = numbers.iter().map(|&n| n == finding.number).collect();
+                let expected = brute(&mask, &grid, axis);
+                prop_assert!((finding.diameter.mm - expected).abs() < 1e-9, "{} {expected}", finding.diameter.mm);
+                let [a, b] = finding.diameter.ends_mm.map(DVec3::from);
+                prop_assert!((a.distance(b) - expected).abs() < 1e-9);
+                prop_assert_eq!(finding.diameter.ends_voxel[0][axis], finding.diameter.slice as f64);
+            }
+        }
+    }
+}
