@@ -7,6 +7,7 @@ use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::device::{DeviceChoice, open};
 use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, demo, sample_folder};
+use crate::experiment::documents::documents;
 use crate::run::atomic::write_atomic;
 use crate::Error;
 
@@ -109,7 +110,7 @@ fn table(report: &DemoReport) -> Vec<String> {
 
 /// Writes the pictures, the table and the page.
 fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::Result<()> {
-    for (name, bytes) in crate::experiment::demo::documents(report, data)? {
+    for (name, bytes) in documents(report, data)? {
         let path = out.join(name);
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;

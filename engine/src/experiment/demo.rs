@@ -30,6 +30,8 @@ const TESTS: usize = 4;
 const LABELLED: usize = 4;
 /// Training patients whose label updates are drawn.
 const PROBES: usize = 3;
+/// The two networks.
+const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
 
 /// What the demo runs on.
 #[derive(Clone, Debug)]
@@ -89,6 +91,8 @@ pub struct DemoData {
     pub held: Vec<Held>,
     /// Epochs of pre-training.
     pub epochs: Vec<EpochSummary>,
+    /// Name and epochs of each fine-tuning.
+    pub finetuning: Vec<(String, Vec<EpochSummary>)>,
     /// For each probe: its slice as trained on, and its updates.
     pub probes: Vec<(Vec<f32>, Vec<Probe>)>,
     /// The patch grid of the probes.
@@ -150,7 +154,7 @@ pub fn demo(
     clock.lap("pre-training");
 
     say("fine-tuning the pre-trained network");
-    let mut segmenters = Vec::new();
+    let (mut segmenters, mut finetuning) = (Vec::new(), Vec::new());
     for (name, from) in [("pretrained", Some(folder.as_path())), ("random", None)] {
         if from.is_none() {
             say("fine-tuning from random weights, with the same labels and steps");
@@ -161,7 +165,9 @@ pub fn demo(
         }
         let out = options.out.join(format!("finetune-{name}"));
         let mut job = FinetuneJob::prepare(config, &out, start, control, &mut |_, _| {})?;
-        job.train(compute, sink, control)?;
+        let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
+        job.train(compute, &mut recorder, control)?;
+        finetuning.push((NAMES[segmenters.len()].to_string(), recorder.epochs));
         drop(job);
         segmenters.push(Segmenter::load(&out, Choice::Last, compute)?);
         clock.lap(&format!("fine-tuning ({name})"));
@@ -181,7 +187,7 @@ pub fn demo(
     let mut held = Vec::new();
     for (id, image, truth) in read(&split.test)? {
         let mut masks = Vec::new();
-        for (segmenter, name) in segmenters.iter().zip(["pre-trained, fine-tuned", "random weights, fine-tuned"]) {
+        for (segmenter, name) in segmenters.iter().zip(NAMES) {
             let found = segmenter.segment(std::slice::from_ref(&image), &mut |_, _| {}, control)?.label;
             let folder = if masks.is_empty() { "masks" } else { "masks-random" };
             write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &found, &image)?;
@@ -210,7 +216,7 @@ pub fn demo(
     };
     let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::config("report", "", e.to_string()))?;
     write_atomic(&options.out.join("report.json"), &json)?;
-    Ok((report, DemoData { held, epochs, probes, grid }))
+    Ok((report, DemoData { held, epochs, finetuning, probes, grid }))
 }
 
 /// Draws the held-out patients by seed and volume alone, and writes the split before anything is trained.

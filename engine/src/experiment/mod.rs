@@ -3,6 +3,7 @@
 pub mod baselines;
 pub mod compare;
 pub mod demo;
+pub mod documents;
 pub mod figures;
 pub mod page;
 
