@@ -3,7 +3,7 @@
 //! In that cohort every scan is cropped 5 cm around its tumour, so that the centre of the scan alone predicts the
 //! tumour. Here each patient is cropped again, with margins of 1 to 5 cm, each of the six sides drawn on its own.
 //!
-//! `cargo run -p engine --example make_sample -- ../shared/data/sts assets/sample --seed 20 --patients 14`
+//! `cargo run -p engine --example make_sample -- ../shared/data/sts assets/sample --seed 20 --patients 14 --ct 6`
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ struct Args {
     #[arg(long, default_value_t = 14)]
     patients: usize,
     /// How many of them with CT
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 6)]
     ct: usize,
 }
 

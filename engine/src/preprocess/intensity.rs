@@ -100,6 +100,7 @@ fn gaussian(stream: &mut Stream) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "tests of exact values")]
 mod tests {
     use super::*;
     use crate::seed::stream;
