@@ -13,7 +13,8 @@ use crate::metrics::Options;
 use crate::metrics::boundary::Boundary;
 use crate::metrics::surface::Hd95;
 
-const EXAMPLES: &str = "\
+/// Shown after the verb's help.
+pub const EXAMPLES: &str = "\
 Examples:
   amlp evaluate --prediction out/P07.nii.gz --truth P07/seg.nii.gz
   amlp evaluate --prediction out --truth cohort --csv scores.csv
@@ -25,11 +26,11 @@ Measures are taken on the whole 3-D mask; the mean is over cases. Empty masks ha
 Lesions are 26-connected components: tp true ones hit by a voxel or more, fn true ones missed, fp predicted ones that
 touch no true voxel.";
 
-/// Compare predicted masks with true ones: Dice, sensitivity, precision, boundary IoU, HD95, volumes, lesions
+/// Compare predicted masks with true ones: Dice, sensitivity, precision, surface distances, volumes, lesions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The predicted mask, or a folder of them named CASE.nii.gz (CASE_prob.nii.gz is ignored)
+    /// The predicted mask, or a folder of them named CASE.nii.gz (those ending in _prob.nii.gz are ignored)
     #[arg(long, value_name = "FILE|FOLDER")]
     pub prediction: PathBuf,
     /// The true mask, a folder of masks named as the predictions, or a cohort
@@ -103,6 +104,7 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
 
 /// Runs the verb.
 #[allow(clippy::print_stdout, reason = "the command line's output")]
+#[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments")]
 pub fn run(args: Args) -> anyhow::Result<()> {
     if args.json && args.csv_to_stdout() {
         bail!("--json and --csv - both want standard output: give --csv a file");

@@ -137,7 +137,10 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     notes.push(format!("labels of the {whose} taken together as 1: {}", list.join(", ")));
 }
 
-/// Measures a predicted file against a true one. Errors name both.
+/// Measures a predicted file against a true one.
+///
+/// # Errors
+/// If a file cannot be read as a mask, or they do not cover the same voxels; then the message names both.
 pub fn evaluate_files(prediction: &Path, truth: &Path, targets: &[Target], options: &Options) -> Result<Vec<Measures>> {
     let what = format!("prediction {} and truth {}", prediction.display(), truth.display());
     evaluate(&what, &LabelVolume::read(prediction)?, &LabelVolume::read(truth)?, targets, options)
@@ -186,7 +189,7 @@ pub fn evaluate_pairs(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
     use crate::volume::{Grid, Orientation};

@@ -1,5 +1,7 @@
 //! The result of an evaluation: a row a case and label, and the mean over the cases.
 
+use std::fmt::Write;
+
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Serialize, Serializer};
 
@@ -71,7 +73,7 @@ pub struct Mean {
     pub sensitivity: f64,
     /// Precision.
     pub precision: f64,
-    /// Boundary IoU.
+    /// Boundary `IoU`.
     pub boundary_iou: f64,
     /// 95th percentile Hausdorff distance in mm.
     pub hd95_mm: f64,
@@ -157,11 +159,17 @@ impl Report {
     }
 
     /// The report as one JSON document.
+    ///
+    /// # Errors
+    /// None in practice: a failure of the JSON writer.
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string_pretty(self).map_err(|e| Error::config("report", "JSON", e.to_string()))
     }
 
     /// The rows as CSV with a header; notes are joined by "; ", missing values are empty.
+    ///
+    /// # Errors
+    /// None in practice: a failure of the CSV writer.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let bad = |e: csv::Error| Error::config("report", "CSV", e.to_string());
         let mut csv = csv::Writer::from_writer(Vec::new());
@@ -221,7 +229,8 @@ impl Report {
         }
         for row in &self.cases {
             for note in row.notes() {
-                table += &format!("{}, label {}: {note}\n", row.case, row.label);
+                // Writing to a string cannot fail.
+                let _ = writeln!(table, "{}, label {}: {note}", row.case, row.label);
             }
         }
         table
@@ -252,7 +261,7 @@ fn table_row(case: &str, label: &Target, mean: Option<&Mean>, lesion_decimals: u
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
     use crate::metrics::Lesions;

@@ -124,7 +124,7 @@ fn convex_hull(rows: &[Option<[u32; 2]>], first_row: usize) -> Vec<Corner> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
     use crate::findings::findings;

@@ -118,7 +118,7 @@ fn measure(components: &Components, c: usize, grid: &Grid, axis: usize, image: O
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
     use glam::{DAffine3, DMat3};

@@ -1,4 +1,4 @@
-//! Boundary IoU (Eq. 12): the overlap of the inner bands along the two masks' boundaries.
+//! Boundary `IoU` (Eq. 12): the overlap of the inner bands along the two masks' boundaries.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum Boundary {
     #[serde(rename = "3d")]
     #[value(name = "3d")]
     Volume,
-    /// Erosion with 3x3 pixels in each axial slice, as boundary IoU was first defined.
+    /// Erosion with 3x3 pixels in each axial slice, as boundary `IoU` was first defined.
     Slice,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn width(grid: &Grid, options: &Options) -> Result<usize> {
     }
 }
 
-/// IoU of the voxels within `width` of the boundaries, inside the masks. 1 if both are empty, 0 if one is.
+/// `IoU` of the voxels within `width` of the boundaries, inside the masks. 1 if both are empty, 0 if one is.
 /// Beyond the scan's edge there is background, so a mask has a boundary there too.
 pub(super) fn iou(region: &Region, grid: &Grid, boundary: Boundary, width: usize) -> f64 {
     let mut axes = [true; 3];
@@ -72,7 +72,7 @@ fn band(mask: &[bool], shape: [usize; 3], width: usize, axes: [bool; 3]) -> Vec<
         stride *= shape[axis];
     }
     for (e, &m) in eroded.iter_mut().zip(mask) {
-        *e = m & !*e;
+        *e = m && !*e;
     }
     eroded
 }
@@ -110,6 +110,7 @@ fn erode(mask: &mut [bool], stride: usize, len: usize, width: usize) {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
     use glam::DAffine3;
@@ -145,9 +146,9 @@ mod tests {
                     (1..=nx).contains(&i) && (1..=ny).contains(&j) && (1..=nz).contains(&k)
                         && before[i - 1 + nx * (j - 1 + ny * (k - 1))]
                 };
-                for n in 0..expected.len() {
+                for (n, kept) in expected.iter_mut().enumerate() {
                     let near = |axis: usize, v: usize| if axes[axis] { v..=v + 2 } else { v + 1..=v + 1 };
-                    expected[n] = near(0, n % nx).all(|i| {
+                    *kept = near(0, n % nx).all(|i| {
                         near(1, n / nx % ny).all(|j| near(2, n / nx / ny).all(|k| at(i, j, k)))
                     });
                 }

@@ -161,6 +161,7 @@ impl Values<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

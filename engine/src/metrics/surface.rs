@@ -68,7 +68,7 @@ fn surface(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<bool> {
         let (below, above) = (at(start - plane), at(start + plane));
         for (n, out) in out.iter_mut().enumerate() {
             let inside = left[n] & right[n] & front[n] & back[n] & below[n] & above[n];
-            *out = here[n] & !inside;
+            *out = here[n] && !inside;
         }
     });
     out
@@ -85,6 +85,7 @@ pub(super) fn percentile(values: &mut [f64], share: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
 

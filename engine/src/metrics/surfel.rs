@@ -125,6 +125,7 @@ fn codes(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
 
