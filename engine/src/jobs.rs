@@ -53,6 +53,14 @@ impl PretrainJob {
         Ok(Self { config, run, slices, dry: start.dry })
     }
 
+    /// Logs the label updates of some slices patch by patch, beside those that the configuration names.
+    pub fn watch(&mut self, slices: &[usize]) -> Result<()> {
+        let names: Vec<String> = slices.iter().map(|&i| self.slices.names(&[i])).collect();
+        self.config.method.probes.extend(names);
+        self.run.write_config(&self.config.to_toml()?)?;
+        Ok(())
+    }
+
     /// Trains, and writes the report. Nothing comes back from a dry run.
     pub fn train(
         &mut self,

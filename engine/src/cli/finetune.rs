@@ -67,7 +67,7 @@ impl Args {
 }
 
 /// Runs the verb.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.config()?;
     use_threads(config.threads)?;
     let control = interruptible()?;

@@ -4,6 +4,8 @@
 //! error is one line and exit code 1, a wrong call exit code 2, an interruption that was saved exit code 130.
 
 pub mod cohort;
+pub mod compare;
+pub mod demo;
 pub mod devices;
 pub mod evaluate;
 pub mod finetune;
@@ -43,15 +45,21 @@ enum Verb {
     Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
-    Pretrain(pretrain::Args),
+    Pretrain(Box<pretrain::Args>),
     /// Fine-tune a network with a few labelled patients.
     #[command(after_help = finetune::EXAMPLES)]
-    Finetune(finetune::Args),
+    Finetune(Box<finetune::Args>),
     /// Segment scans with a fine-tuned network.
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
     /// Compare masks with reference masks.
     Evaluate(evaluate::Args),
+    /// Compare pre-training methods on the same patients with paired seeds.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(Box<compare::Args>),
+    /// The whole job on the sample study, with a report.
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Args),
     /// Which devices can compute.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -70,10 +78,12 @@ pub fn run() -> ExitCode {
         Verb::Cohort(args) => cohort::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Mask(args) => mask::run(&args),
-        Verb::Pretrain(args) => pretrain::run(args),
-        Verb::Finetune(args) => finetune::run(args),
-        Verb::Segment(args) => segment::run(args),
-        Verb::Devices(args) => devices::run(args),
+        Verb::Pretrain(args) => pretrain::run(&args),
+        Verb::Finetune(args) => finetune::run(&args),
+        Verb::Segment(args) => segment::run(&args),
+        Verb::Compare(args) => compare::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Devices(args) => devices::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,7 +90,7 @@ struct Done {
 }
 
 /// Runs the verb.
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let control = interruptible()?;
     let compute = open(args.device)?;

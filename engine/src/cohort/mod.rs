@@ -138,3 +138,6 @@ impl Cohort {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

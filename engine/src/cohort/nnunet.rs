@@ -1,6 +1,7 @@
 //! Layouts with `imagesTr` and `labelsTr`: nnU-Net, and HECKTOR 2022.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -54,7 +55,9 @@ fn channel_names(root: &Path) -> Result<BTreeMap<usize, String>> {
     let named = |(number, name): (String, String)| number.parse().ok().map(|n: usize| (n, name.to_lowercase()));
     let names: BTreeMap<usize, String> = dataset.channel_names.into_iter().filter_map(named).collect();
     let mut counts = BTreeMap::new();
-    names.values().for_each(|name| *counts.entry(name.clone()).or_insert(0) += 1);
+    for name in names.values() {
+        *counts.entry(name.clone()).or_insert(0) += 1;
+    }
     // Names that stand twice ("MRI", "MRI") are told apart by their number.
     let unique = |(number, name): (usize, String)| {
         let name = if counts[&name] > 1 { format!("{name}_{number:04}") } else { name };
@@ -100,10 +103,9 @@ fn group(
             cohort.layout = Layout::Hecktor;
         }
         let case = cases.entry(id.clone()).or_insert_with(|| Case { id, held_out, ..Case::default() });
-        if case.images.contains_key(&modality) {
-            report(Some(&case.id), &scan, "a second file of the same modality: left out");
-        } else {
-            case.images.insert(modality, scan.path);
+        match case.images.entry(modality) {
+            Entry::Vacant(free) => drop(free.insert(scan.path)),
+            Entry::Occupied(_) => report(Some(&case.id), &scan, "a second file of the same modality: left out"),
         }
     }
     for scan in labels {

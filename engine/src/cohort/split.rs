@@ -116,17 +116,25 @@ impl Split {
     /// At least one patient tests where there are three, and at least one validates where there are five. Patients
     /// without a label train, unless none has one: a test needs a mask to be compared with.
     pub fn draw(patients: &[(String, Option<f64>)], seed: u64) -> Self {
+        let labelled = patients.iter().filter(|(_, ml)| ml.is_some()).count();
+        let count = if labelled > 0 { labelled } else { patients.len() };
+        let share = |part: f64, least_of: usize| {
+            let wanted = (part * count as f64 + 1e-9).round() as usize;
+            wanted.max(usize::from(count >= least_of)).min(count.saturating_sub(1))
+        };
+        Self::draw_counts(patients, share(0.2, 3), share(0.1, 5), seed)
+    }
+
+    /// Draws `tests` test and `vals` validation patients, stratified by lesion volume (ml); the others train. Patients
+    /// without a label train, unless none has one. Fewer patients than asked for leave none to train.
+    pub fn draw_counts(patients: &[(String, Option<f64>)], tests: usize, vals: usize, seed: u64) -> Self {
         let lesion_ml: BTreeMap<String, Option<f64>> = patients.iter().cloned().collect();
         let labelled: Vec<String> = by_volume(&lesion_ml, lesion_ml.keys());
         let unlabelled = || lesion_ml.iter().filter(|(_, ml)| ml.is_none()).map(|(id, _)| id.clone());
         let (mut pool, mut train): (Vec<String>, Vec<String>) =
             if labelled.is_empty() { (unlabelled().collect(), vec![]) } else { (labelled, unlabelled().collect()) };
-        let count = pool.len();
-        let share = |part: f64, least_of: usize| {
-            let wanted = (part * count as f64 + 1e-9).round() as usize;
-            wanted.max(usize::from(count >= least_of)).min(count.saturating_sub(1))
-        };
-        let (tests, vals) = (share(0.2, 3), share(0.1, 5));
+        let tests = tests.min(pool.len());
+        let vals = vals.min(pool.len() - tests);
         let mut test = draw_stratified(&mut pool, tests, &mut seed::stream(seed, "split: test", &[]));
         let mut val = draw_stratified(&mut pool, vals, &mut seed::stream(seed, "split: validation", &[]));
         train.append(&mut pool);

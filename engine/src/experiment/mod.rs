@@ -1,1 +1,75 @@
-//! experiment
+//! Whole experiments: the demo on the sample study, and the comparison of methods over seeds.
+
+pub mod baselines;
+pub mod compare;
+pub mod demo;
+pub mod documents;
+pub mod figures;
+pub mod page;
+
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::Measures;
+
+/// One method's scores on the held-out patients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MethodScores {
+    /// The method in a few words.
+    pub name: String,
+    /// One entry a held-out patient, in the same order for every method.
+    pub cases: Vec<CaseScore>,
+    /// Mean DSC.
+    pub mean_dsc: f64,
+    /// Standard deviation of DSC over the patients (n - 1).
+    pub sd_dsc: f64,
+}
+
+/// Scores of one mask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CaseScore {
+    /// The patient.
+    pub case: String,
+    /// DSC (Eq. 10).
+    pub dsc: f64,
+    /// Sensitivity (Eq. 11).
+    pub sensitivity: f64,
+    /// Precision.
+    pub precision: f64,
+    /// HD95 in mm (Eq. 13).
+    pub hd95_mm: f64,
+    /// Volume of the mask in ml.
+    pub volume_ml: f64,
+    /// Volume of the truth in ml.
+    pub truth_volume_ml: f64,
+}
+
+impl CaseScore {
+    /// The scores among a mask's measures.
+    pub fn new(case: &str, m: &Measures) -> Self {
+        Self {
+            case: case.into(),
+            dsc: m.dsc,
+            sensitivity: m.sensitivity,
+            precision: m.precision,
+            hd95_mm: m.hd95_mm,
+            volume_ml: m.volume_ml,
+            truth_volume_ml: m.truth_volume_ml,
+        }
+    }
+}
+
+impl MethodScores {
+    /// With mean and spread of the DSC.
+    pub fn new(name: impl Into<String>, cases: Vec<CaseScore>) -> Self {
+        let (mean_dsc, sd_dsc) = mean_sd(&cases.iter().map(|c| c.dsc).collect::<Vec<_>>());
+        Self { name: name.into(), cases, mean_dsc, sd_dsc }
+    }
+}
+
+/// Mean and standard deviation (n - 1; 0 for a single value, NaN for none).
+pub fn mean_sd(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
+    (mean, if values.len() == 1 { 0.0 } else { (squares / (n - 1.0)).sqrt() })
+}

@@ -17,7 +17,7 @@ struct Run {
 
 /// The runs of a mask, row by row, and the component of each.
 struct Runs {
-    runs: Vec<Run>,
+    list: Vec<Run>,
     /// The runs of row r are `rows[r]..rows[r + 1]`.
     rows: Vec<usize>,
     parent: Vec<u32>,
@@ -27,7 +27,7 @@ impl Runs {
     /// Finds runs of `is(voxel index)` in rows of `width` voxels and joins those that touch in neighbouring rows
     /// (6-connected): row r neighbours row r - 1 within a plane of `height` rows, and row r - height.
     fn new(width: usize, height: usize, planes: usize, is: impl Fn(usize) -> bool) -> Self {
-        let mut found = Self { runs: Vec::new(), rows: vec![0], parent: Vec::new() };
+        let mut found = Self { list: Vec::new(), rows: vec![0], parent: Vec::new() };
         for row in 0..height * planes {
             let base = row * width;
             let mut x = 0;
@@ -40,10 +40,10 @@ impl Runs {
                 while x < width && is(base + x) {
                     x += 1;
                 }
-                found.parent.push(found.runs.len() as u32);
-                found.runs.push(Run { start: start as u32, end: x as u32 });
+                found.parent.push(found.list.len() as u32);
+                found.list.push(Run { start: start as u32, end: x as u32 });
             }
-            found.rows.push(found.runs.len());
+            found.rows.push(found.list.len());
             if row % height > 0 {
                 found.join(row, row - 1);
             }
@@ -67,7 +67,7 @@ impl Runs {
         let (mut a, end_a) = (self.rows[row], self.rows[row + 1]);
         let (mut b, end_b) = (self.rows[other], self.rows[other + 1]);
         while a < end_a && b < end_b {
-            let (left, right) = (self.runs[a], self.runs[b]);
+            let (left, right) = (self.list[a], self.list[b]);
             if left.start < right.end && right.start < left.end {
                 let (p, q) = (self.root(a as u32), self.root(b as u32));
                 // The lower number wins: components do not depend on the order of joining.
@@ -81,9 +81,15 @@ impl Runs {
         }
     }
 
+    /// Every run with its row and its root.
+    fn each(&self, roots: &[u32]) -> impl Iterator<Item = (usize, Run, usize)> {
+        let rows = self.rows.windows(2).enumerate();
+        rows.flat_map(move |(row, ends)| (ends[0]..ends[1]).map(move |run| (row, self.list[run], roots[run] as usize)))
+    }
+
     /// The root of every run.
     fn roots(&mut self) -> Vec<u32> {
-        (0..self.runs.len() as u32).map(|run| self.root(run)).collect()
+        (0..self.list.len() as u32).map(|run| self.root(run)).collect()
     }
 }
 
@@ -101,20 +107,15 @@ pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     let mut runs = Runs::new(nx, ny, nz, |voxel| hu[voxel] > BODY_HU);
     let roots = runs.roots();
     let mut sizes = vec![0u64; roots.len()];
-    for (run, &root) in runs.runs.iter().zip(&roots) {
+    for (run, &root) in runs.list.iter().zip(&roots) {
         sizes[root as usize] += u64::from(run.end - run.start);
     }
     // The first of the largest, so that ties are decided the same way everywhere.
     let Some(largest) = (0..sizes.len()).max_by_key(|&root| (sizes[root], std::cmp::Reverse(root))) else {
         return mask;
     };
-    for row in 0..ny * nz {
-        for run in runs.rows[row]..runs.rows[row + 1] {
-            if roots[run] as usize == largest {
-                let Run { start, end } = runs.runs[run];
-                mask[row * nx + start as usize..row * nx + end as usize].fill(true);
-            }
-        }
+    for (row, Run { start, end }, _) in runs.each(&roots).filter(|(_, _, root)| *root == largest) {
+        mask[row * nx + start as usize..row * nx + end as usize].fill(true);
     }
     fill_holes(&mut mask, shape, axial);
     mask
@@ -138,22 +139,12 @@ fn fill_holes(mask: &mut [bool], shape: [usize; 3], axial: usize) {
             let mut runs = Runs::new(width, height, 1, |pixel| !plane[pixel]);
             let roots = runs.roots();
             let mut open = vec![false; roots.len()];
-            for row in 0..height {
-                for run in runs.rows[row]..runs.rows[row + 1] {
-                    let Run { start, end } = runs.runs[run];
-                    if row == 0 || row + 1 == height || start == 0 || end as usize == width {
-                        open[roots[run] as usize] = true;
-                    }
-                }
+            for (row, Run { start, end }, root) in runs.each(&roots) {
+                open[root] |= row == 0 || row + 1 == height || start == 0 || end as usize == width;
             }
             let mut inside = Vec::new();
-            for row in 0..height {
-                for run in runs.rows[row]..runs.rows[row + 1] {
-                    if !open[roots[run] as usize] {
-                        let Run { start, end } = runs.runs[run];
-                        inside.extend((start as usize..end as usize).map(|x| place(row * width + x)));
-                    }
-                }
+            for (row, Run { start, end }, _) in runs.each(&roots).filter(|(_, _, root)| !open[*root]) {
+                inside.extend((start as usize..end as usize).map(|x| place(row * width + x)));
             }
             inside
         })
@@ -227,23 +218,10 @@ mod tests {
         let neighbours = |v: usize, flat: bool| {
             let (i, j, k) = (v % nx, v / nx % ny, v / (nx * ny));
             let mut list = Vec::new();
-            if i > 0 {
-                list.push(v - 1)
-            }
-            if i + 1 < nx {
-                list.push(v + 1)
-            }
-            if j > 0 {
-                list.push(v - nx)
-            }
-            if j + 1 < ny {
-                list.push(v + nx)
-            }
-            if k > 0 && !flat {
-                list.push(v - nx * ny)
-            }
-            if k + 1 < nz && !flat {
-                list.push(v + nx * ny)
+            let steps = [(i, nx, 1, false), (j, ny, nx, false), (k, nz, nx * ny, flat)];
+            for (at, count, stride, _) in steps.into_iter().filter(|step| !step.3) {
+                list.extend((at > 0).then(|| v - stride));
+                list.extend((at + 1 < count).then(|| v + stride));
             }
             list
         };
@@ -272,15 +250,19 @@ mod tests {
             }
         }
         let mut mask = vec![false; hu.len()];
-        best.iter().for_each(|&v| mask[v] = true);
+        for v in best {
+            mask[v] = true;
+        }
         let solid = mask.clone();
         let mut seen = vec![false; hu.len()];
         for v in 0..hu.len() {
             if !seen[v] && !solid[v] {
                 let part = flood(&mut seen, v, true, &|n| !solid[n]);
-                let border = |v: usize| v % nx == 0 || v % nx == nx - 1 || v / nx % ny == 0 || v / nx % ny == ny - 1;
+                let border = |v: usize| [0, nx - 1].contains(&(v % nx)) || [0, ny - 1].contains(&(v / nx % ny));
                 if !part.iter().any(|&v| border(v)) {
-                    part.iter().for_each(|&v| mask[v] = true);
+                    for v in part {
+                        mask[v] = true;
+                    }
                 }
             }
         }

@@ -220,12 +220,10 @@ impl Targets {
     /// The target byte of a label.
     pub fn bits(self, label: u16) -> u8 {
         match (self, label) {
-            (Self::Binary, 0) => 0,
-            (Self::Binary, _) => 0b001,
+            (_, 0) | (Self::Regions, 5..) => 0,
+            (Self::Binary, _) | (Self::Regions, 2) => 0b001,
             (Self::Regions, 1) => 0b011,
-            (Self::Regions, 2) => 0b001,
             (Self::Regions, 3 | 4) => 0b111,
-            (Self::Regions, _) => 0,
         }
     }
 

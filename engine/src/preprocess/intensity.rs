@@ -23,7 +23,6 @@ pub(super) struct Source {
     pub region: Vec<bool>,
     /// Values that were not finite.
     pub nonfinite: u64,
-    pub kind: Kind,
     pub warning: Option<String>,
 }
 
@@ -57,7 +56,7 @@ pub(super) fn source(
             body
         }
     };
-    Source { values, region, nonfinite, kind, warning }
+    Source { values, region, nonfinite, warning }
 }
 
 /// Clips `values` to the percentiles of the region, makes the region's mean 0 and standard deviation 1, and sets
@@ -101,6 +100,7 @@ fn gaussian(stream: &mut Stream) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "tests of exact values")]
 mod tests {
     use super::*;
     use crate::seed::stream;

@@ -148,6 +148,7 @@ impl CasePlan {
     }
 
     /// True if some axis was resampled; if not, the prepared grid is a permutation of the source's voxels.
+    #[allow(clippy::float_cmp, reason = "an axis that is kept has a step of exactly 1")]
     pub fn resampled(&self) -> bool {
         self.step.iter().any(|&step| step != 1.0)
     }

@@ -227,3 +227,7 @@ impl Prepared {
         debug_assert_eq!(out.len(), end);
     }
 }
+
+#[cfg(test)]
+#[path = "prepare_tests.rs"]
+mod tests;

@@ -112,7 +112,7 @@ pub struct SliceStore {
 }
 
 /// A prepared case, reduced to the slices that are kept. `first` and `case` are set when it joins the store.
-pub(super) struct CaseFrames {
+struct CaseFrames {
     pub meta: CaseMeta,
     pub metas: Vec<SliceMeta>,
     pub frames: Vec<Frame>,
@@ -303,3 +303,7 @@ fn cut(id: &str, prepared: &Prepared, options: &StoreOptions) -> CaseFrames {
     };
     CaseFrames { meta, metas, frames }
 }
+
+#[cfg(test)]
+#[path = "store/tests.rs"]
+mod tests;

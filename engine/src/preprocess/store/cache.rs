@@ -1,6 +1,7 @@
 //! Prepared cases on disk, for the next run: one file a case, named by the SHA-256 of everything it depends on.
 //! A file that is damaged, or of another version, is as good as absent.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -47,7 +48,12 @@ pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
         let time = about.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
         add(&time.as_nanos().to_le_bytes());
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut name = String::with_capacity(2 * HASH);
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    Ok(name)
 }
 
 fn file_of(folder: &Path, key: &str) -> PathBuf {

@@ -1,0 +1,121 @@
+//! `amlp demo`
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::progress::{self, Progress};
+use super::{interruptible, print_json, print_line, use_threads};
+use crate::device::{DeviceChoice, open};
+use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, demo, sample_folder};
+use crate::experiment::documents::documents;
+use crate::run::atomic::write_atomic;
+use crate::Error;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp demo
+  amlp demo --out my-demo --seed 7
+
+The folder then holds report.html, the masks of the held-out patients, pictures, scores and the three run folders.";
+
+/// Does the whole job on the sample study: pre-train, fine-tune, segment, evaluate, report.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder for the results; amlp-demo, or the first free amlp-demo-N, if it is not named.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// The sample study, if it does not lie beside the sources.
+    #[arg(long)]
+    sample: Option<PathBuf>,
+    /// Seed of split, weights and training.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Steps of each stage.
+    #[arg(long, default_value_t = 120)]
+    steps: usize,
+    /// auto, cpu, wgpu[:i] or cuda[:i].
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Threads of the CPU; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print the report as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    use_threads(args.threads)?;
+    let control = interruptible()?;
+    let compute = open(args.device)?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => first_free("amlp-demo"),
+    };
+    refuse_used(&out)?;
+    std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
+    let sample = match &args.sample {
+        Some(sample) => sample.clone(),
+        None => sample_folder()?,
+    };
+    let options = DemoOptions { sample, out: out.clone(), seed: args.seed, steps: args.steps };
+    let started = Instant::now();
+    let say = |line: &str| eprintln!("[{:>4.0} s] {line}", started.elapsed().as_secs_f64());
+    let (report, data) = demo(&options, &compute, &mut Progress::new(), &control, &mut { say })?;
+    write_pictures(&out, &report, &data)?;
+    say("done");
+    if args.json {
+        return print_json(&report);
+    }
+    for line in table(&report) {
+        print_line(&line);
+    }
+    print_line(&format!(
+        "Report: {} ({} in all). Research use, not a medical device.",
+        out.join("report.html").display(),
+        progress::duration(started.elapsed().as_secs_f64())
+    ));
+    Ok(())
+}
+
+/// A folder that somebody may still need is not written into.
+fn refuse_used(out: &Path) -> anyhow::Result<()> {
+    let used = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+    if used { Err(Error::file(out, "is not empty: name another folder with --out").into()) } else { Ok(()) }
+}
+
+fn first_free(name: &str) -> PathBuf {
+    let numbered = (2..).map(|n| PathBuf::from(format!("{name}-{n}")));
+    std::iter::once(PathBuf::from(name)).chain(numbered).find(|path| !path.exists()).unwrap_or_default()
+}
+
+/// DSC of each held-out patient and method, with mean and spread, as text.
+fn table(report: &DemoReport) -> Vec<String> {
+    let mut lines = vec![format!("{:32}", "DSC")];
+    for case in report.methods.first().map_or(&[][..], |m| &m.cases) {
+        lines[0] += &format!(" {:>9}", case.case);
+    }
+    lines[0] += "      mean (SD)";
+    for method in &report.methods {
+        let mut line = format!("{:32}", method.name);
+        for case in &method.cases {
+            line += &format!(" {:>9.3}", case.dsc);
+        }
+        lines.push(format!("{line}  {:.3} ({:.3})", method.mean_dsc, method.sd_dsc));
+    }
+    lines.extend(report.verdict.iter().cloned());
+    lines
+}
+
+/// Writes the pictures, the table and the page.
+fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::Result<()> {
+    for (name, bytes) in documents(report, data)? {
+        let path = out.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        }
+        write_atomic(&path, &bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests, also of exact values")]
+
+use std::path::{Path, PathBuf};
+
+use glam::{DAffine3, DMat3, DVec3};
+
+use super::*;
+use crate::volume::nifti::write_volume;
+use crate::volume::{Grid, Scale, Volume, VoxelData};
+
+fn grid(shape: [usize; 3]) -> Grid {
+    let matrix3 = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, 2.0));
+    Grid::new(shape, DAffine3 { matrix3, translation: DVec3::ZERO })
+}
+
+/// A scan of 4 x 3 x 2 voxels with values 0 to 23 / `divisor`.
+fn write(root: &Path, name: &str, divisor: u8) {
+    write_on(&grid([4, 3, 2]), root, name, divisor);
+}
+
+fn write_on(grid: &Grid, root: &Path, name: &str, divisor: u8) {
+    let path = root.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let data = VoxelData::U8((0..grid.len()).map(|v| v as u8 / divisor).collect());
+    let volume = Volume { data, scale: Scale::IDENTITY, ..Volume::from_f32(grid.clone(), vec![0.0; grid.len()]) };
+    write_volume(&path, &volume).unwrap();
+}
+
+/// A cohort of these files: masks (labels 0 to 2) where the name says so, else images.
+fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        let mask = ["seg", "gtvt", "labels", "Segm"].iter().any(|word| name.contains(word));
+        write(folder.path(), name, if mask { 10 } else { 1 });
+    }
+    let cohort = Cohort::discover(folder.path()).unwrap();
+    (folder, cohort)
+}
+
+/// Ids with their modalities, `+` for a label.
+fn summary(cohort: &Cohort) -> Vec<String> {
+    let of = |case: &Case| {
+        let images: Vec<&str> = case.images.keys().map(String::as_str).collect();
+        format!("{} {}{}", case.id, images.join(","), if case.label.is_some() { "+" } else { "" })
+    };
+    cohort.cases.iter().map(of).collect()
+}
+
+fn problems(cohort: &Cohort) -> Vec<&str> {
+    cohort.problems.iter().map(|p| p.what.as_str()).collect()
+}
+
+#[test]
+fn a_folder_a_patient() {
+    let (folder, cohort) =
+        cohort_of(&["b/flair.nii.gz", "b/seg.nii.gz", "a/flair.nii", "a/t1.nii.gz", "a/._t1.nii.gz"]);
+    assert_eq!(cohort.layout, Layout::FolderAPatient);
+    assert_eq!(summary(&cohort), ["a flair,t1", "b flair+"]);
+    assert_eq!(problems(&cohort), ["missing label", "missing modality t1"]);
+    assert_eq!(cohort.case("b").unwrap().label, Some(folder.path().join("b/seg.nii.gz")));
+    let one = Cohort::discover(&folder.path().join("b")).unwrap();
+    assert_eq!(summary(&one), ["b flair+"]);
+}
+
+#[test]
+fn brats_of_all_years() {
+    let (_folder, cohort) = cohort_of(&[
+        "HGG/Brats18_A_1/Brats18_A_1_t1.nii.gz",
+        "HGG/Brats18_A_1/Brats18_A_1_t1ce.nii.gz",
+        "HGG/Brats18_A_1/Brats18_A_1_t2.nii.gz",
+        "HGG/Brats18_A_1/Brats18_A_1_flair.nii.gz",
+        "HGG/Brats18_A_1/Brats18_A_1_seg.nii.gz",
+        "LGG/BraTS20_Training_355/BraTS20_Training_355_t1.nii",
+        "LGG/BraTS20_Training_355/BraTS20_Training_355_t1ce.nii",
+        "LGG/BraTS20_Training_355/BraTS20_Training_355_t2.nii",
+        "LGG/BraTS20_Training_355/BraTS20_Training_355_flair.nii",
+        "LGG/BraTS20_Training_355/W39_1998.09.19_Segm.nii",
+        "BraTS-GLI-00000-000/BraTS-GLI-00000-000-t1n.nii.gz",
+        "BraTS-GLI-00000-000/BraTS-GLI-00000-000-t1c.nii.gz",
+        "BraTS-GLI-00000-000/BraTS-GLI-00000-000-t2w.nii.gz",
+        "BraTS-GLI-00000-000/BraTS-GLI-00000-000-t2f.nii.gz",
+        "BraTS-GLI-00000-000/BraTS-GLI-00000-000-seg.nii.gz",
+    ]);
+    assert_eq!(cohort.layout, Layout::Brats);
+    let expected = ["BraTS-GLI-00000-000", "BraTS20_Training_355", "Brats18_A_1"];
+    assert_eq!(summary(&cohort), expected.map(|id| format!("{id} flair,t1,t1ce,t2+")));
+    assert_eq!(problems(&cohort).len(), 1, "the misnamed mask is mentioned: {:?}", cohort.problems);
+    assert_eq!(cohort.modality("t2f").unwrap(), "flair");
+}
+
+#[test]
+fn flat_folders() {
+    let (_folder, cohort) =
+        cohort_of(&["BraTS2021_00000_flair.nii.gz", "BraTS2021_00000_seg.nii.gz", "BraTS2021_00002_flair.nii.gz"]);
+    assert_eq!(summary(&cohort), ["BraTS2021_00000 flair+", "BraTS2021_00002 flair"]);
+}
+
+#[test]
+fn hecktor_of_all_years() {
+    let names = ["CHGJ007_ct", "CHGJ007_pt", "CHGJ007_gtvt", "CHUM001_ct", "CHUM001_pt", "CHUM001_gtvt"];
+    let flat = names.map(|name| format!("{name}.nii.gz"));
+    let inner = names.map(|name| format!("hecktor_nii/{name}.nii.gz"));
+    for files in [flat, inner] {
+        let (_folder, cohort) = cohort_of(&files.each_ref().map(String::as_str));
+        assert_eq!(cohort.layout, Layout::Hecktor);
+        assert_eq!(summary(&cohort), ["CHGJ007 ct,pt+", "CHUM001 ct,pt+"]);
+        assert_eq!(cohort.modality("PET").unwrap(), "pt");
+        assert!(cohort.problems.is_empty());
+    }
+    let (_folder, cohort) =
+        cohort_of(&["imagesTr/CHUM-001__CT.nii.gz", "imagesTr/CHUM-001__PT.nii.gz", "labelsTr/CHUM-001.nii.gz"]);
+    assert_eq!(cohort.layout, Layout::Hecktor);
+    assert_eq!(summary(&cohort), ["CHUM-001 ct,pt+"]);
+}
+
+#[test]
+fn nnunet_of_both_versions() {
+    let files = [
+        "imagesTr/BR_001_0000.nii.gz",
+        "imagesTr/BR_001_0001.nii.gz",
+        "imagesTr/BR_002_0000.nii.gz",
+        "imagesTs/BR_003_0000.nii.gz",
+        "imagesTs/BR_003_0001.nii.gz",
+        "labelsTr/BR_001.nii.gz",
+        "labelsTr/BR_002.nii.gz",
+        "labelsTr/BR_009.nii.gz",
+    ];
+    for (json, names) in [
+        (Some(r#"{"modality": {"0": "FLAIR", "1": "T1w"}, "numTraining": 2}"#), "flair,t1w"),
+        (Some(r#"{"channel_names": {"0": "MRI", "1": "MRI"}, "file_ending": ".nii.gz"}"#), "mri_0000,mri_0001"),
+        (None, "0000,0001"),
+    ] {
+        let (folder, _) = cohort_of(&files);
+        if let Some(json) = json {
+            std::fs::write(folder.path().join("dataset.json"), json).unwrap();
+        }
+        let cohort = Cohort::discover(folder.path()).unwrap();
+        assert_eq!(cohort.layout, Layout::NnUnet);
+        let first = names.split(',').next().unwrap();
+        assert_eq!(
+            summary(&cohort),
+            [format!("BR_001 {names}+"), format!("BR_002 {first}+"), format!("BR_003 {names}")]
+        );
+        assert!(cohort.case("BR_003").unwrap().held_out);
+        let missing = format!("missing modality {}", names.split(',').nth(1).unwrap());
+        assert_eq!(problems(&cohort), ["label without an image", missing.as_str()]);
+        let ids: Vec<String> = fingerprint(&cohort, None).unwrap().volumes(&cohort).into_iter().map(|v| v.0).collect();
+        assert_eq!(ids, ["BR_001", "BR_002"], "test images are never split");
+    }
+    let (folder, _) = cohort_of(&files);
+    std::fs::write(folder.path().join("dataset.json"), "{").unwrap();
+    assert!(Cohort::discover(folder.path()).unwrap_err().to_string().contains("dataset.json"));
+}
+
+#[test]
+fn duplicates_and_equal_names_in_every_folder() {
+    let (_folder, cohort) = cohort_of(&["HGG/X/X_t1.nii.gz", "LGG/X/X_t1.nii.gz", "LGG/Y/Y_t1.nii.gz"]);
+    assert_eq!(cohort.cases.len(), 2);
+    assert!(problems(&cohort)[0].starts_with("duplicate id"));
+    assert!(cohort.problems[0].file.as_ref().unwrap().contains("LGG"));
+    let (_folder, cohort) = cohort_of(&["P1/scan_t1.nii.gz", "P1/scan_seg.nii.gz", "P2/scan_t1.nii.gz"]);
+    assert_eq!(summary(&cohort), ["P1 t1+", "P2 t1"]);
+    let (_folder, cohort) = cohort_of(&["P1/t1.nii", "P1/t1.nii.gz"]);
+    assert!(problems(&cohort)[0].contains("a second file of modality t1"));
+}
+
+#[test]
+fn no_cohort_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, why) in
+        [(folder.path().join("none"), "no such folder"), (folder.path().to_path_buf(), "no patient found")]
+    {
+        assert!(Cohort::discover(&path).unwrap_err().to_string().contains(why));
+    }
+    write(folder.path(), "something.nii.gz", 1);
+    assert!(Cohort::discover(folder.path()).is_err());
+    assert!(Cohort::discover(&folder.path().join("something.nii.gz")).unwrap_err().to_string().contains("is a file"));
+}
+
+#[test]
+fn the_fingerprint_names_every_problem_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for id in ["a", "b", "c", "d"] {
+        write(root, &format!("{id}/ct.nii.gz"), 1);
+        write(root, &format!("{id}/seg.nii.gz"), 10);
+    }
+    write_on(&grid([4, 3, 3]), root, "b/seg.nii.gz", 10);
+    write(root, "c/seg.nii.gz", 100);
+    std::fs::write(root.join("d/ct.nii.gz"), b"not a scan").unwrap();
+    write_on(&grid([5, 3, 2]), root, "a/pet.nii.gz", 1);
+    let cohort = Cohort::discover(root).unwrap();
+    let found = fingerprint(&cohort, None).unwrap();
+    let of = |case: &str| -> Vec<(&str, &str)> {
+        let mine = found.problems.iter().filter(|p| p.case.as_deref() == Some(case));
+        mine.map(|p| (p.file.as_deref().unwrap(), p.what.as_str())).collect()
+    };
+    let has = |case: &str, file: &str, what: &str| {
+        let path = root.join(file).display().to_string();
+        assert!(of(case).iter().any(|(f, w)| *f == path && w.starts_with(what)), "{what}: {:?}", of(case));
+    };
+    has("a", "a/pet.nii.gz", "another grid than");
+    has("b", "b/seg.nii.gz", "the mask does not fit its image");
+    has("b", "b", "missing modality pet");
+    has("c", "c/seg.nii.gz", "empty mask");
+    has("d", "d/ct.nii.gz", "unreadable");
+    assert_eq!(found.labels, BTreeMap::from([(1, 3), (2, 3), (3, 1)]));
+    let range = found.lesion_ml.unwrap();
+    // 14 of 24 voxels of 2 mm3 are labelled; in b, 26 of 36.
+    assert!(
+        (range.min - 0.0).abs() < 1e-12 && (range.median - 0.028).abs() < 1e-12 && (range.max - 0.052).abs() < 1e-12
+    );
+    assert_eq!(found.cases[0].orientation.as_deref(), Some("LPS"));
+    assert_eq!(found.cases[0].spacing_mm, Some([1.0, 1.0, 2.0]));
+    assert_eq!((found.cases[3].shape, found.labelled), (None, 4));
+
+    let pet = fingerprint(&cohort, Some("PET")).unwrap();
+    assert!(!pet.problems.iter().any(|p| p.what.starts_with("unreadable")));
+    assert!(fingerprint(&cohort, Some("t1")).unwrap_err().to_string().contains("ct (4 cases), pet (1 cases)"));
+    let json: serde_json::Value = serde_json::to_value(&found).unwrap();
+    for key in ["folder", "layout", "cases", "modalities", "labels", "lesion_ml", "problems"] {
+        assert!(json.get(key).is_some(), "{key}");
+    }
+    assert_eq!(json["cases"][3]["shape"], serde_json::Value::Null);
+    assert_eq!(json["labels"]["1"], 3);
+}
+
+/// Real cohorts, if they are there.
+fn real(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
+    if !path.is_dir() {
+        eprintln!("skipped: ../shared/data/{name} is absent");
+        return None;
+    }
+    Some(path)
+}
+
+#[test]
+fn the_real_cohorts_have_no_problem() {
+    for (name, count, modalities) in [("sts", 24, &["ct", "pet"][..]), ("lgg", 48, &["flair"][..])] {
+        let Some(root) = real(name) else { continue };
+        let cohort = Cohort::discover(&root).unwrap();
+        let found = fingerprint(&cohort, None).unwrap();
+        assert_eq!(found.problems, []);
+        assert_eq!((found.cases.len(), found.labelled), (count, count));
+        assert_eq!(found.modalities.keys().collect::<Vec<_>>(), modalities);
+        let split = split::Split::draw(&found.volumes(&cohort), 1);
+        assert_eq!(split.test.len(), (count as f64 * 0.2).round() as usize);
+    }
+}
+
+#[test]
+fn real_patients_are_prepared_as_the_method_says() {
+    use crate::preprocess::{PreprocessConfig, Spacing, Targets, prepare_case};
+    let Some(root) = real("sts") else { return };
+    let cohort = Cohort::discover(&root).unwrap();
+    let case = &cohort.cases[0];
+    let cfg = PreprocessConfig { spacing: Spacing::Native, size: 144, ..PreprocessConfig::default() };
+    let both = ["ct".to_owned(), "pet".to_owned()];
+    let prepared = prepare_case(case, &both, true, &Targets::Binary, &cfg, 0).unwrap();
+    let [ct, pet] = prepared.plan.channels.as_slice() else { panic!("two channels") };
+    assert!(ct.clip[0] >= -150.0 && ct.clip[1] <= 150.0 && ct.fill < -1.0 && pet.fill == 0.0);
+    assert_eq!(prepared.plan.lesion_voxels_outside_crop, Some(0));
+    // The way back gives the mask itself.
+    let label = crate::volume::LabelVolume::read(case.label.as_ref().unwrap()).unwrap();
+    let target: Vec<f32> = prepared.target.as_ref().unwrap().iter().map(|bits| f32::from(*bits)).collect();
+    let restored = prepared.plan.restore(&target).unwrap();
+    assert!(restored.iter().zip(label.iter()).all(|(a, b)| *a == f32::from(u8::from(b > 0))));
+    // At 1 mm, nearest neighbour both ways.
+    let iso = PreprocessConfig { spacing: Spacing::Iso, ..cfg };
+    let prepared = prepare_case(case, &both[1..], true, &Targets::Binary, &iso, 0).unwrap();
+    assert_eq!(prepared.shape, [194, 198, 192]);
+    let restored = prepared.plan.restore_nearest(prepared.target.as_ref().unwrap()).unwrap();
+    assert!(restored.iter().zip(label.iter()).all(|(a, b)| *a == u8::from(b > 0)));
+}

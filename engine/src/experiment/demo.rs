@@ -1,0 +1,341 @@
+//! The whole job on the sample study: pre-train, fine-tune with and without pre-training at the same budget, segment the
+//! held-out patients, and compare with a threshold and an ellipsoid.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::baselines::{Ellipsoid, Threshold};
+use super::compare::read_case;
+use super::{CaseScore, MethodScores};
+use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::{Cohort, fingerprint};
+use crate::config::{Config, preset};
+use crate::device::Compute;
+use crate::event::{Control, EpochSummary, Event, EventSink, Probe};
+use crate::jobs::{FinetuneJob, PretrainJob, Start, cases_of};
+use crate::metrics::{Options as MetricOptions, measure};
+use crate::patch::PatchGrid;
+use crate::predict::{Choice, Segmenter};
+use crate::preprocess::Spacing;
+use crate::run::atomic::write_atomic;
+use crate::volume::nifti::write_label;
+use crate::volume::{LabelVolume, Volume};
+use crate::{Error, Result};
+
+/// Held-out patients.
+const TESTS: usize = 4;
+/// Labelled training patients.
+const LABELLED: usize = 4;
+/// Training patients whose label updates are drawn.
+const PROBES: usize = 3;
+/// The two networks.
+const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
+
+/// What the demo runs on.
+#[derive(Clone, Debug)]
+pub struct DemoOptions {
+    /// The sample study.
+    pub sample: PathBuf,
+    /// Folder for everything it makes.
+    pub out: PathBuf,
+    /// Seed of split, weights and training.
+    pub seed: u64,
+    /// Steps of pre-training and of each fine-tuning.
+    pub steps: usize,
+}
+
+/// What the demo found (`report.json`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DemoReport {
+    /// Research use only.
+    pub notice: String,
+    /// Seed.
+    pub seed: u64,
+    /// Device that computed.
+    pub device: String,
+    /// Patients pre-trained on.
+    pub train: Vec<String>,
+    /// Of these, the patients whose labels were used.
+    pub labelled: Vec<String>,
+    /// Patients held out, drawn before anything was trained.
+    pub test: Vec<String>,
+    /// Steps of each stage.
+    pub steps: usize,
+    /// The tuned threshold, in SUV.
+    pub threshold_suv: f64,
+    /// Scores: fine-tuned after pre-training, from random weights, threshold, ellipsoid.
+    pub methods: Vec<MethodScores>,
+    /// What the scores say, in sentences.
+    pub verdict: Vec<String>,
+    /// Seconds of each part.
+    pub seconds: Vec<(String, f64)>,
+}
+
+/// A held-out patient with its masks.
+pub struct Held {
+    /// The patient.
+    pub id: String,
+    /// The scan.
+    pub image: Volume,
+    /// The reference mask.
+    pub truth: LabelVolume,
+    /// Name and mask of each method.
+    pub masks: Vec<(String, Vec<bool>)>,
+}
+
+/// Everything that the figures need beside the report.
+pub struct DemoData {
+    /// The held-out patients.
+    pub held: Vec<Held>,
+    /// Epochs of pre-training.
+    pub epochs: Vec<EpochSummary>,
+    /// Name and epochs of each fine-tuning.
+    pub finetuning: Vec<(String, Vec<EpochSummary>)>,
+    /// For each probe: its slice as trained on, and its updates.
+    pub probes: Vec<(Vec<f32>, Vec<Probe>)>,
+    /// The patch grid of the probes.
+    pub grid: PatchGrid,
+}
+
+/// Keeps what the figures need of a loop's events, and passes everything on.
+struct Recorder<'a> {
+    inner: &'a mut dyn EventSink,
+    epochs: Vec<EpochSummary>,
+    probes: Vec<Probe>,
+}
+
+impl EventSink for Recorder<'_> {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Epoch(summary) => self.epochs.push((**summary).clone()),
+            Event::Probe(probe) => self.probes.push((**probe).clone()),
+            _ => {}
+        }
+        self.inner.event(event)
+    }
+}
+
+/// Runs the demo. `say` is told each step.
+pub fn demo(
+    options: &DemoOptions,
+    compute: &Compute,
+    sink: &mut dyn EventSink,
+    control: &Control,
+    say: &mut dyn FnMut(&str),
+) -> Result<(DemoReport, DemoData)> {
+    let mut clock = Clock::new();
+    let cohort = Cohort::discover(&options.sample)?;
+    let split_path = draw_split(&cohort, options)?;
+    let split = Split::read(&split_path)?;
+    let labelled = split.labelled(LabelShare::Count(LABELLED), split.seed)?;
+    say(&format!(
+        "{} patients: {} train ({} of them labelled), {} are held out",
+        cohort.cases.len(),
+        split.train.len(),
+        labelled.len(),
+        split.test.len()
+    ));
+    let (pretrain, finetune) = configs(options)?;
+
+    say("pre-training without labels");
+    let folder = options.out.join("pretrain");
+    let start = Start { resume: false, split: Some(&split_path), dry: false };
+    let mut job = PretrainJob::prepare(pretrain, &folder, start, control, &mut |_, _| {})?;
+    let chosen: Vec<usize> = (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
+    job.watch(&chosen)?;
+    let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
+    job.train(compute, &mut recorder, control)?;
+    let Recorder { epochs, probes: updates, .. } = recorder;
+    let probes = probes_of(&job, &chosen, &updates)?;
+    let grid = *job.slices.grid();
+    drop(job);
+    clock.lap("pre-training");
+
+    say("fine-tuning the pre-trained network");
+    let (mut segmenters, mut finetuning) = (Vec::new(), Vec::new());
+    for (name, from) in [("pretrained", Some(folder.as_path())), ("random", None)] {
+        if from.is_none() {
+            say("fine-tuning from random weights, with the same labels and steps");
+        }
+        let mut config = finetune.clone();
+        if let Some(from) = from {
+            config.labels.from = from.to_path_buf();
+        }
+        let out = options.out.join(format!("finetune-{name}"));
+        let mut job = FinetuneJob::prepare(config, &out, start, control, &mut |_, _| {})?;
+        let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
+        job.train(compute, &mut recorder, control)?;
+        finetuning.push((NAMES[segmenters.len()].to_string(), recorder.epochs));
+        drop(job);
+        segmenters.push(Segmenter::load(&out, Choice::Last, compute)?);
+        clock.lap(&format!("fine-tuning ({name})"));
+    }
+
+    say("segmenting the held-out patients");
+    let modality = finetune.data.modality.clone();
+    let read = |ids: &[String]| -> Result<Vec<(String, Volume, LabelVolume)>> {
+        let cases = cases_of(&cohort, ids, &modality)?;
+        cases.iter().map(|case| {
+            let (images, label) = read_case(case, &modality)?;
+            let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
+            Ok((case.id.clone(), image, label))
+        }).collect()
+    };
+    let (threshold, ellipsoid) = fit_baselines(read(&labelled)?);
+    let mut held = Vec::new();
+    for (id, image, truth) in read(&split.test)? {
+        let mut masks = Vec::new();
+        for (segmenter, name) in segmenters.iter().zip(NAMES) {
+            let found = segmenter.segment(std::slice::from_ref(&image), &mut |_, _| {}, control)?.label;
+            let folder = if masks.is_empty() { "masks" } else { "masks-random" };
+            write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &found, &image)?;
+            masks.push((name.to_string(), (0..found.grid.len()).map(|i| found.get(i) > 0).collect()));
+        }
+        masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
+        masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
+        held.push(Held { id, image, truth, masks });
+    }
+    clock.lap("segmentation");
+
+    let methods = score(&held)?;
+    clock.lap("evaluation");
+    let report = DemoReport {
+        notice: "research use, not a medical device".into(),
+        seed: options.seed,
+        device: compute.name.clone(),
+        verdict: verdict(&methods),
+        train: split.train,
+        labelled,
+        test: split.test,
+        steps: options.steps,
+        threshold_suv: threshold.value,
+        methods,
+        seconds: clock.laps,
+    };
+    let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::config("report", "", e.to_string()))?;
+    write_atomic(&options.out.join("report.json"), &json)?;
+    Ok((report, DemoData { held, epochs, finetuning, probes, grid }))
+}
+
+/// Draws the held-out patients by seed and volume alone, and writes the split before anything is trained.
+fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
+    let patients = fingerprint(cohort, Some("pet"))?.volumes(cohort);
+    let split = Split::draw_counts(&patients, TESTS, 0, options.seed);
+    let path = options.out.join("split.json");
+    write_atomic(&path, split.to_json()?.as_bytes())?;
+    Ok(path)
+}
+
+/// The demo's settings: small enough for two cores in a few minutes.
+fn configs(options: &DemoOptions) -> Result<(Config, Config)> {
+    let mut pretrain = preset("amlp", &["pet".to_string()])?;
+    pretrain.seed = options.seed;
+    pretrain.data.cohort.clone_from(&options.sample);
+    pretrain.preprocess.spacing = Spacing::Native;
+    pretrain.preprocess.size = 96;
+    pretrain.network.width = 8;
+    pretrain.training.steps = options.steps;
+    pretrain.training.batch = 16;
+    pretrain.training.lr = 3e-3;
+    pretrain.training.shift_px = 20;
+    let mut finetune = Config::finetune();
+    finetune.seed = options.seed;
+    finetune.data = pretrain.data.clone();
+    finetune.preprocess = pretrain.preprocess.clone();
+    finetune.network = pretrain.network.clone();
+    finetune.training.steps = options.steps;
+    finetune.training.batch = 16;
+    finetune.training.lr = 3e-3;
+    finetune.training.shift_px = 20;
+    finetune.labels.labels = LABELLED.to_string();
+    Ok((pretrain, finetune))
+}
+
+/// The slices of the probes as they were trained on, each with its updates.
+fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<Vec<(Vec<f32>, Vec<Probe>)>> {
+    chosen
+        .iter()
+        .map(|&i| {
+            let name = job.slices.names(&[i]);
+            let window = job.slices.store().window(i, job.slices.state(i).shift)?;
+            let mine = updates.iter().filter(|p| format!("{}:{}", p.case, p.slice) == name).cloned().collect();
+            Ok((window.pixels, mine))
+        })
+        .collect()
+}
+
+/// The baselines see the labelled training patients and nothing else.
+fn fit_baselines(labelled: Vec<(String, Volume, LabelVolume)>) -> (Threshold, Ellipsoid) {
+    let labels: Vec<LabelVolume> = labelled.iter().map(|(_, _, label)| label.clone()).collect();
+    let pairs: Vec<(Volume, LabelVolume)> = labelled.into_iter().map(|(_, image, label)| (image, label)).collect();
+    (Threshold::tune(&pairs), Ellipsoid::fit(&labels))
+}
+
+fn score(held: &[Held]) -> Result<Vec<MethodScores>> {
+    let names = held.first().map_or(0, |h| h.masks.len());
+    (0..names)
+        .map(|m| {
+            let cases = held
+                .iter()
+                .map(|h| {
+                    let truth: Vec<bool> = (0..h.truth.grid.len()).map(|i| h.truth.get(i) > 0).collect();
+                    let measures = measure(&h.masks[m].1, &truth, &h.truth.grid, &MetricOptions::default())?;
+                    Ok(CaseScore::new(&h.id, &measures))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            Ok(MethodScores::new(held[0].masks[m].0.clone(), cases))
+        })
+        .collect()
+}
+
+/// What the scores say, plainly.
+fn verdict(methods: &[MethodScores]) -> Vec<String> {
+    let [model, random, threshold, ellipsoid] = methods else { return Vec::new() };
+    let against = |other: &MethodScores, what: &str| {
+        let better = model.cases.iter().zip(&other.cases).filter(|(m, o)| m.dsc > o.dsc).count();
+        let word = if model.mean_dsc > other.mean_dsc { "beats" } else { "does not beat" };
+        format!(
+            "The fine-tuned model {word} the {what}: mean DSC {:.3} against {:.3}, better in {better} of {} patients.",
+            model.mean_dsc,
+            other.mean_dsc,
+            model.cases.len()
+        )
+    };
+    vec![
+        against(threshold, "tuned SUV threshold"),
+        against(ellipsoid, "ellipsoid"),
+        format!(
+            "With pre-training the mean DSC is {:.3}, from random weights at the same budget {:.3}. This is one seed on a \
+             handful of patients: it says nothing about whether pre-training helps.",
+            model.mean_dsc, random.mean_dsc
+        ),
+    ]
+}
+
+/// Times the parts.
+struct Clock {
+    last: Instant,
+    laps: Vec<(String, f64)>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { last: Instant::now(), laps: Vec::new() }
+    }
+
+    fn lap(&mut self, name: &str) {
+        self.laps.push((name.into(), self.last.elapsed().as_secs_f64()));
+        self.last = Instant::now();
+    }
+}
+
+/// Where the sample study lies: beside the sources that this program was built from, or below the working folder.
+pub fn sample_folder() -> Result<PathBuf> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
+    let candidates = [built, PathBuf::from("assets/sample")];
+    candidates.into_iter().find(|path| path.is_dir()).ok_or_else(|| {
+        Error::config("sample", "assets/sample", "not found beside the sources nor here: name it with --sample")
+    })
+}
