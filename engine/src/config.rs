@@ -123,6 +123,8 @@ pub struct TrainingConfig {
     /// Largest random shift of the training crop along each axis, in pixels: once per slice in pre-training, where the
     /// patches must stay the same, anew for every sample in fine-tuning.
     pub shift_px: usize,
+    /// Pre-trains on every n-th slice of a patient only: neighbours are much alike.
+    pub every_slice: usize,
     /// Epochs between two checkpoints.
     pub checkpoint_every: usize,
 }
@@ -137,6 +139,7 @@ impl Default for TrainingConfig {
             schedule: Schedule::Constant,
             weight_decay: 0.01,
             shift_px: 0,
+            every_slice: 1,
             checkpoint_every: 1,
         }
     }
@@ -339,6 +342,7 @@ impl Config {
         let training = &self.training;
         at_least_one("training.epochs", training.epochs)?;
         at_least_one("training.batch", training.batch)?;
+        at_least_one("training.every_slice", training.every_slice)?;
         at_least_one("training.checkpoint_every", training.checkpoint_every)?;
         if !(training.lr.is_finite() && training.lr > 0.0) {
             return Err(Error::config("training.lr", training.lr, "it must be above 0"));

@@ -166,13 +166,20 @@ impl Error {
     }
 
     /// A field of a file with an unusable value.
-    pub fn field(path: &Path, field: impl Into<String>, value: impl ToString, why: impl Into<String>) -> Error {
+    #[allow(clippy::needless_pass_by_value, reason = "callers pass numbers and texts alike")]
+    pub fn field(
+        path: &Path,
+        field: impl Into<String>,
+        value: impl std::fmt::Display,
+        why: impl Into<String>,
+    ) -> Error {
         let (field, value, why) = (field.into(), value.to_string(), why.into());
         ErrorKind::Field { path: path.to_path_buf(), field, value, why }.into()
     }
 
     /// A setting with an unusable value.
-    pub fn config(field: impl Into<String>, value: impl ToString, why: impl Into<String>) -> Error {
+    #[allow(clippy::needless_pass_by_value, reason = "callers pass numbers and texts alike")]
+    pub fn config(field: impl Into<String>, value: impl std::fmt::Display, why: impl Into<String>) -> Error {
         ErrorKind::Config { field: field.into(), value: value.to_string(), why: why.into() }.into()
     }
 }

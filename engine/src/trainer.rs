@@ -6,7 +6,6 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Tensor};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
@@ -14,6 +13,7 @@ use crate::event::{Control, Event, EventSink, Signal};
 use crate::model::{UNet, UNetConfig, record};
 use crate::preprocess::SliceStore;
 use crate::run::RunFolder;
+use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
 use crate::{ErrorKind, Result};
@@ -217,15 +217,8 @@ impl<'a> Trainer<'a> {
 
 /// A digest of the data in a store: which patients and slices, how prepared, with how much tissue and lesion.
 pub fn digest(store: &SliceStore) -> String {
-    let mut hash = Sha256::new();
-    for case in store.cases() {
-        // Debug prints every field with every digit; the text is hashed, never read.
-        hash.update(format!("{case:?}"));
-    }
-    for meta in store.metas() {
-        hash.update(format!("{meta:?}"));
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    // Debug prints every field with every digit; the text is hashed, never read.
+    sha256(format!("{:?}{:?}", store.cases(), store.metas()).as_bytes())
 }
 
 /// Named bytes of a checkpoint.

@@ -10,8 +10,24 @@ use common::{assert_same, cohort};
 use serde_json::Value;
 
 const SMALL: &[&str] = &[
-    "--modality", "pet", "--spacing", "native", "--size", "32", "--width", "2", "--depth", "2", "--batch", "8",
-    "--epochs", "3", "--lr", "0.003", "--device", "cpu",
+    "--modality",
+    "pet",
+    "--spacing",
+    "native",
+    "--size",
+    "32",
+    "--width",
+    "2",
+    "--depth",
+    "2",
+    "--batch",
+    "8",
+    "--epochs",
+    "3",
+    "--lr",
+    "0.003",
+    "--device",
+    "cpu",
 ];
 
 fn amlp() -> Command {
@@ -47,7 +63,9 @@ fn from_scans_to_an_evaluated_segmentation() {
     let report = json(finetune.arg(&root).arg("--from").arg(&pre).arg("--out").arg(&fine));
     assert_eq!(report["labelled"].as_array().unwrap().len(), 2);
 
-    let done = json(amlp().args(["segment", "--json", "--probabilities", "--model"]).arg(&fine).arg(&root).arg("--out").arg(&masks));
+    let done = json(
+        amlp().args(["segment", "--json", "--probabilities", "--model"]).arg(&fine).arg(&root).arg("--out").arg(&masks),
+    );
     let split: Value = serde_json::from_slice(&std::fs::read(fine.join("split.json")).unwrap()).unwrap();
     let test = split["test"].as_array().unwrap();
     assert_eq!(done["cases"].as_array().unwrap().len(), test.len(), "the default subset is test");
@@ -61,7 +79,12 @@ fn from_scans_to_an_evaluated_segmentation() {
         }
     }
     let report = json(
-        amlp().args(["evaluate", "--json", "--prediction"]).arg(&masks).arg("--truth").arg(&root).args(["--subset", "test"]),
+        amlp()
+            .args(["evaluate", "--json", "--prediction"])
+            .arg(&masks)
+            .arg("--truth")
+            .arg(&root)
+            .args(["--subset", "test"]),
     );
     let dsc = report["mean"]["1"]["dsc"].as_f64().unwrap();
     assert!(dsc > 0.6, "a bright ball on grey tissue is found: {dsc}");
@@ -123,8 +146,16 @@ fn a_run_killed_while_saving_resumes_to_the_same_end() {
     let whole = temp.path().join("whole");
     run(&mut pretrain(&root, &whole));
     let points = [
-        "write-before:14", "write-middle:15", "write-after:22", "fsync-before:17", "fsync-after:24", "rename-before:9",
-        "rename-after:10", "checkpoint-staged:2", "checkpoint-demoted:2", "checkpoint-promoted:1",
+        "write-before:14",
+        "write-middle:15",
+        "write-after:22",
+        "fsync-before:17",
+        "fsync-after:24",
+        "rename-before:9",
+        "rename-after:10",
+        "checkpoint-staged:2",
+        "checkpoint-demoted:2",
+        "checkpoint-promoted:1",
     ];
     for point in points {
         let cut = temp.path().join(point.replace(':', "-"));

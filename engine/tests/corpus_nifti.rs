@@ -1,6 +1,6 @@
 //! The public corpora of NIfTI files: every row of their tables must come out as it says.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::format_collect, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

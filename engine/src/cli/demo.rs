@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
+use crate::Error;
 use crate::device::{DeviceChoice, open};
 use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, demo};
 use crate::experiment::documents::documents;
 use crate::run::atomic::write_atomic;
-use crate::Error;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:

@@ -180,11 +180,10 @@ impl State {
             })
             .collect();
         for (i, gradient) in gradient.iter().enumerate() {
-            for axis in 0..2 {
-                let same = (gradient[axis] > 0.0) == (self.velocity[i][axis] > 0.0);
+            for (axis, gradient) in gradient.iter().enumerate() {
+                let same = (*gradient > 0.0) == (self.velocity[i][axis] > 0.0);
                 self.gain[i][axis] = if same { (self.gain[i][axis] * 0.8).max(0.01) } else { self.gain[i][axis] + 0.2 };
-                self.velocity[i][axis] =
-                    momentum * self.velocity[i][axis] - self.rate * self.gain[i][axis] * gradient[axis];
+                self.velocity[i][axis] = momentum * self.velocity[i][axis] - self.rate * self.gain[i][axis] * gradient;
                 self.y[i][axis] += self.velocity[i][axis];
             }
         }

@@ -89,25 +89,23 @@ fn train_one(
         let folder = out.join(format!("pretrain-{method}-seed{seed}"));
         let chosen = preset(method, &plan.pretrain.data.modality)?;
         let config = Config { seed, preset: method.into(), method: chosen.method, ..plan.pretrain.clone() };
-        seconds[0] = match finished(&folder) {
-            Some(seconds) => seconds,
-            None => {
-                let start = Start { resume: true, split: split.as_deref(), dry: false };
-                let mut job = PretrainJob::prepare(config, &folder, start, control, &mut |_, _| {})?;
-                job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
-            }
+        seconds[0] = if let Some(seconds) = finished(&folder) {
+            seconds
+        } else {
+            let start = Start { resume: true, split: split.as_deref(), dry: false };
+            let mut job = PretrainJob::prepare(config, &folder, start, control, &mut |_, _| {})?;
+            job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
         };
         split.get_or_insert_with(|| folder.join("split.json"));
         finetune.labels.from = folder;
     }
     let folder = out.join(format!("finetune-{method}-seed{seed}"));
-    seconds[1] = match finished(&folder) {
-        Some(seconds) => seconds,
-        None => {
-            let start = Start { resume: true, split: split.as_deref(), dry: false };
-            let mut job = FinetuneJob::prepare(finetune, &folder, start, control, &mut |_, _| {})?;
-            job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
-        }
+    seconds[1] = if let Some(seconds) = finished(&folder) {
+        seconds
+    } else {
+        let start = Start { resume: true, split: split.as_deref(), dry: false };
+        let mut job = FinetuneJob::prepare(finetune, &folder, start, control, &mut |_, _| {})?;
+        job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
     };
     split.get_or_insert_with(|| folder.join("split.json"));
     let cases = measure_test(&folder, compute, control)?;
@@ -203,7 +201,8 @@ mod tests {
             mean_dsc: dsc,
             seconds: [0.0; 2],
         };
-        let outcomes = [outcome("sup", 0, 0.4), outcome("amlp", 0, 0.5), outcome("sup", 1, 0.2), outcome("amlp", 1, 0.5)];
+        let outcomes =
+            [outcome("sup", 0, 0.4), outcome("amlp", 0, 0.5), outcome("sup", 1, 0.2), outcome("amlp", 1, 0.5)];
         let text = table(&outcomes);
         assert!(text.contains("| sup | 0.400 | 0.200 | 0.300 (0.141) | +0.000 (0.000) |"), "{text}");
         assert!(text.contains("| amlp | 0.500 | 0.500 | 0.500 (0.000) | +0.200 (0.141) |"), "{text}");

@@ -143,7 +143,8 @@ pub fn demo(
     let folder = options.out.join("pretrain");
     let start = Start { resume: false, split: Some(&split_path), dry: false };
     let mut job = PretrainJob::prepare(pretrain, &folder, start, control, &mut |_, _| {})?;
-    let chosen: Vec<usize> = (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
+    let chosen: Vec<usize> =
+        (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
     job.watch(&chosen)?;
     let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
     job.train(compute, &mut recorder, control)?;
@@ -177,11 +178,14 @@ pub fn demo(
     let modality = finetune.data.modality.clone();
     let read = |ids: &[String]| -> Result<Vec<(String, Volume, LabelVolume)>> {
         let cases = cases_of(&cohort, ids, &modality)?;
-        cases.iter().map(|case| {
-            let (images, label) = read_case(case, &modality)?;
-            let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
-            Ok((case.id.clone(), image, label))
-        }).collect()
+        cases
+            .iter()
+            .map(|case| {
+                let (images, label) = read_case(case, &modality)?;
+                let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
+                Ok((case.id.clone(), image, label))
+            })
+            .collect()
     };
     let (threshold, ellipsoid) = fit_baselines(read(&labelled)?);
     let mut held = Vec::new();
@@ -237,7 +241,8 @@ fn configs(options: &DemoOptions) -> Result<(Config, Config)> {
     pretrain.preprocess.size = 96;
     pretrain.network.width = 8;
     pretrain.training.steps = options.steps;
-    pretrain.training.batch = 16;
+    pretrain.training.batch = 8;
+    pretrain.training.every_slice = 4;
     pretrain.training.lr = 3e-3;
     pretrain.training.shift_px = 20;
     let mut finetune = Config::finetune();
@@ -246,7 +251,7 @@ fn configs(options: &DemoOptions) -> Result<(Config, Config)> {
     finetune.preprocess = pretrain.preprocess.clone();
     finetune.network = pretrain.network.clone();
     finetune.training.steps = options.steps;
-    finetune.training.batch = 16;
+    finetune.training.batch = 8;
     finetune.training.lr = 3e-3;
     finetune.training.shift_px = 20;
     finetune.labels.labels = LABELLED.to_string();
@@ -259,9 +264,8 @@ fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<V
         .iter()
         .map(|&i| {
             let name = job.slices.names(&[i]);
-            let window = job.slices.store().window(i, job.slices.state(i).shift)?;
             let mine = updates.iter().filter(|p| format!("{}:{}", p.case, p.slice) == name).cloned().collect();
-            Ok((window.pixels, mine))
+            Ok((job.slices.pixels(i)?, mine))
         })
         .collect()
 }

@@ -2,8 +2,8 @@
 
 use super::demo::{DemoData, DemoReport, Held};
 use super::figures::{
-    FinetuneCurve, OverlayInput, OverlayMask, RelabelRow, axial_slice, fullest_slice, overlay, pretraining_charts,
-    finetuning_charts, relabel_sheet,
+    FinetuneCurve, OverlayInput, OverlayMask, RelabelRow, axial_slice, finetuning_charts, fullest_slice, overlay,
+    pretraining_charts, relabel_sheet,
 };
 use super::page::{Figure, PageInput, Setup, page};
 use crate::Result;
@@ -55,11 +55,8 @@ fn picture(held: &Held, report: &DemoReport, at: usize) -> Result<Option<(usize,
     let image = orientation.apply(&held.image.to_f32(), source);
     let [nx, ny, _] = grid.shape;
     let Some(k) = fullest_slice(&truth, nx * ny) else { return Ok(None) };
-    let slices: Vec<Vec<bool>> = held
-        .masks
-        .iter()
-        .map(|(_, mask)| axial_slice(&orientation.apply(mask, source), grid.shape, k))
-        .collect();
+    let slices: Vec<Vec<bool>> =
+        held.masks.iter().map(|(_, mask)| axial_slice(&orientation.apply(mask, source), grid.shape, k)).collect();
     let masks: Vec<OverlayMask<'_>> = held
         .masks
         .iter()

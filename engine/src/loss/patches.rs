@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().to_vec::<f32>().unwrap()
+        tensor.into_data().try_to_vec::<f32>().unwrap()
     }
 
     fn image(values: Vec<f32>, size: usize, device: &Device) -> Tensor<4> {

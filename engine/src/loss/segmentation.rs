@@ -33,7 +33,7 @@ mod tests {
     fn loss(logits: &[f32], target: &[f32]) -> f32 {
         let device = Device::flex();
         let tensor = |v: &[f32]| Tensor::<4>::from_data(TensorData::new(v.to_vec(), [1, 1, 2, v.len() / 2]), &device);
-        dice_cross_entropy(tensor(logits), tensor(target)).into_data().to_vec::<f32>().unwrap()[0]
+        dice_cross_entropy(tensor(logits), tensor(target)).into_data().try_to_vec::<f32>().unwrap()[0]
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Relevance {
 
     /// Sums taken from a checkpoint: `sum` and `count` are `[slices][patches]`. `None` if the lengths do not fit.
     pub fn from_parts(patches: usize, sum: Vec<f64>, count: Vec<u32>) -> Option<Self> {
-        let fits = sum.len() == count.len() && (patches > 0 || sum.is_empty()) && sum.len() % patches.max(1) == 0;
+        let fits =
+            sum.len() == count.len() && (patches > 0 || sum.is_empty()) && sum.len().is_multiple_of(patches.max(1));
         fits.then_some(Self { patches, sum, count })
     }
 

@@ -158,6 +158,7 @@ pub struct UNet {
 
 impl UNet {
     /// This network's encoder and decoder with the head of another: what fine-tuning starts from (section 4.5).
+    #[must_use]
     pub fn with_head_of(self, other: UNet) -> UNet {
         number_parameters(UNet { head: other.head, fill: None, ..self })
     }
@@ -225,7 +226,7 @@ mod tests {
         let config = UNetConfig { width: 2, depth: 2, ..UNetConfig::default() };
         let run = |seed| {
             let x = Tensor::<4>::ones([1, 1, 8, 8], &device);
-            config.init(seed, &device).forward(x).into_data().to_vec::<f32>().unwrap_or_default()
+            config.init(seed, &device).forward(x).into_data().try_to_vec::<f32>().unwrap_or_default()
         };
         assert_eq!(run(3), run(3));
         assert_ne!(run(3), run(4));

@@ -122,7 +122,9 @@ fn literal(batch: &Batch, method: &MethodConfig, relative: &[Vec<f64>]) -> Parts
         .zip(batch.label_ori.iter().zip(&batch.label_new))
         .map(|(chosen, (ori, new))| {
             let mut masked = vec![false; ori.len()];
-            chosen.iter().for_each(|&i| masked[i] = true);
+            for &patch in chosen {
+                masked[patch] = true;
+            }
             literal_consistency_of_slice(ori, new, &masked)
         })
         .sum::<f64>()

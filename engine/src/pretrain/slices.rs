@@ -17,7 +17,7 @@ use crate::masking::relabel::{RelabelOutcome, Relevance, add_counts, relabel};
 use crate::masking::select::{air_share, masked_count, recall_of_foreground};
 use crate::masking::uncertainty::{MeanUncertainty, uncertainty};
 use crate::patch::PatchGrid;
-use crate::preprocess::{Keep, SliceStore, StoreOptions};
+use crate::preprocess::{Keep, SliceMeta, SliceStore, StoreOptions};
 use crate::seed::stream;
 use crate::trainer::{Parts, Resumed, digest};
 use crate::{ErrorKind, Result};
@@ -43,6 +43,8 @@ pub struct PatchState {
 /// The slices of the training patients.
 pub struct Slices {
     store: SliceStore,
+    /// Where each training slice stands in the store.
+    index: Vec<usize>,
     grid: PatchGrid,
     states: Vec<PatchState>,
     relevance: Relevance,
@@ -83,10 +85,12 @@ impl Slices {
     /// Clusters the slices of a store.
     pub fn new(config: &Config, store: SliceStore) -> Result<Self> {
         let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
+        let every = config.training.every_slice as u32;
+        let index: Vec<usize> = (0..store.len()).filter(|&i| store.meta(i).k.is_multiple_of(every)).collect();
         let states: Vec<PatchState> =
-            (0..store.len()).into_par_iter().map(|i| state(config, &store, &grid, i)).collect::<Result<_>>()?;
+            index.par_iter().map(|&i| state(config, &store, &grid, i)).collect::<Result<_>>()?;
         let relevance = Relevance::new(states.len(), grid.count());
-        Ok(Self { store, grid, states, relevance })
+        Ok(Self { store, index, grid, states, relevance })
     }
 
     /// Number of slices.
@@ -114,15 +118,20 @@ impl Slices {
         &self.states[slice]
     }
 
-    /// Where the slices come from.
-    pub fn store(&self) -> &SliceStore {
-        &self.store
+    /// What is known of a slice.
+    pub fn meta(&self, slice: usize) -> &SliceMeta {
+        self.store.meta(self.index[slice])
+    }
+
+    /// A slice as it is trained on, `[C][S][S]`.
+    pub fn pixels(&self, slice: usize) -> Result<Vec<f32>> {
+        Ok(self.store.window(self.index[slice], self.states[slice].shift)?.pixels)
     }
 
     /// Names of some slices for a message: case and prepared slice.
     pub fn names(&self, members: &[usize]) -> String {
         let name = |&i: &usize| {
-            let meta = self.store.meta(i);
+            let meta = self.meta(i);
             format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
         };
         members.iter().map(name).collect::<Vec<_>>().join(", ")
@@ -171,12 +180,14 @@ impl Slices {
     /// One slice of a batch with everything that the losses need.
     fn host_slice(&self, config: &Config, i: usize, count: usize, epoch: usize) -> Result<HostSlice> {
         let state = &self.states[i];
-        let pixels = self.store.window(i, state.shift)?.pixels;
+        let pixels = self.pixels(i)?;
         let place = [epoch as u64, i as u64];
         let mut chosen = order(config.method.order, &state.label, &state.clustering.logit, config.seed, &place);
         chosen.truncate(count);
         let mut masked = vec![0.0f32; self.grid.count()];
-        chosen.iter().for_each(|&p| masked[p] = 1.0);
+        for &patch in &chosen {
+            masked[patch] = 1.0;
+        }
         let [background, foreground] = &state.clustering.centres;
         let has_centres = !foreground.is_empty();
         let flips = state.label.iter().zip(&state.clustering.labels).zip(&masked);
@@ -260,7 +271,7 @@ impl Slices {
     }
 
     fn probe(&self, i: usize, epoch: usize, outcome: &RelabelOutcome) -> Probe {
-        let meta = self.store.meta(i);
+        let meta = self.meta(i);
         let digits = |values: &[u8]| values.iter().map(|v| char::from(b'0' + v)).collect();
         Probe {
             epoch,
@@ -274,8 +285,8 @@ impl Slices {
 
     /// The slice of a patient with the most lesion, or with the most tissue where no label is known.
     pub fn fullest_slice(&self, patient: usize) -> Option<usize> {
-        let of_patient = (0..self.len()).filter(|&i| self.store.meta(i).case as usize == patient);
-        of_patient.max_by_key(|&i| (self.store.meta(i).lesion_pixels, self.store.meta(i).tissue_pixels))
+        let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
+        of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))
     }
 
     /// A digest of the data: which patients and slices, how prepared, with how much tissue and lesion.

@@ -32,7 +32,7 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
                 let d = (i as f64 - centre[0]).powi(2) + (j as f64 - centre[1]).powi(2);
                 let lesion = d + 9.0 * (k as f64 - centre[2]).powi(2) <= (20 + number) as f64;
                 let texture = ((i * 7 + j * 13 + k * 5 + number * 31) % 17) as f32 / 17.0;
-                values.push(if !body { 0.0 } else { 10.0 + texture + if lesion { 8.0 } else { 0.0 } });
+                values.push(if body { 10.0 + texture + if lesion { 8.0 } else { 0.0 } } else { 0.0 });
                 labels.push(u8::from(lesion && body));
             }
         }
