@@ -1,0 +1,115 @@
+//! Which curves of a training are worth a chart.
+
+use super::chart::{Chart, Scale, Series};
+use crate::event::{EpochSummary, Parts};
+
+/// Self-supervised training that shows shares of lesion patches must say where they come from.
+const LESION_NOTE: &str = "Agreement: of the masked patches, those whose importance by the loss is what k-means said. \
+    Where lesion patches are counted, the masks serve this count alone; the training does not see them.";
+
+/// A fine-tuning's numbers.
+#[derive(Clone, Debug, Default)]
+pub struct FinetuneCurve {
+    /// What sets the run apart ("from pre-training").
+    pub name: String,
+    /// The epochs' summaries.
+    pub epochs: Vec<EpochSummary>,
+    /// Epoch and validation Dice, wherever it was measured.
+    pub validation: Vec<(usize, f64)>,
+}
+
+/// The losses of a pre-training, and its shares: masking ratio, agreement, recalls. What was not measured is left out.
+pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
+    let part = |name: &str, of: fn(&Parts) -> f64| series(name, epochs, |e| e.parts.as_ref().map(of));
+    let losses = Chart {
+        title: "Pre-training: losses".into(),
+        x: "epoch".into(),
+        y: "mean of an epoch".into(),
+        scale: Scale::Auto,
+        series: vec![
+            part("reconstruction", |p| p.pred),
+            part("attention (ARL)", |p| p.rrl),
+            part("consistency (CCL)", |p| p.lcl),
+        ],
+        note: String::new(),
+    };
+    let shares = Chart {
+        title: "Pre-training: masking".into(),
+        x: "epoch".into(),
+        y: "share".into(),
+        scale: Scale::Share,
+        series: vec![
+            series("masking ratio σ", epochs, |e| e.sigma),
+            series("agreement with k-means", epochs, |e| e.agreement),
+            series("lesion patches labelled 1", epochs, |e| e.lesion_recall_foreground),
+            series("lesion patches masked", epochs, |e| e.lesion_recall_masked),
+        ],
+        note: LESION_NOTE.into(),
+    };
+    measured(vec![losses, shares])
+}
+
+/// Training loss and validation Dice of fine-tunings, the runs side by side.
+pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
+    let losses = Chart {
+        title: "Fine-tuning: training loss".into(),
+        x: "epoch".into(),
+        y: "Dice + cross-entropy".into(),
+        scale: Scale::Linear,
+        series: runs.iter().map(|run| series(&run.name, &run.epochs, |e| Some(e.loss))).collect(),
+        note: String::new(),
+    };
+    let validation = Chart {
+        title: "Fine-tuning: validation".into(),
+        x: "epoch".into(),
+        y: "Dice".into(),
+        scale: Scale::Share,
+        series: runs
+            .iter()
+            .map(|run| Series {
+                name: run.name.clone(),
+                points: run.validation.iter().map(|(epoch, dice)| [*epoch as f64, *dice]).collect(),
+            })
+            .collect(),
+        note: String::new(),
+    };
+    measured(vec![losses, validation])
+}
+
+fn series(name: &str, epochs: &[EpochSummary], value: impl Fn(&EpochSummary) -> Option<f64>) -> Series {
+    let points = epochs.iter().filter_map(|e| value(e).map(|v| [e.epoch as f64, v])).collect();
+    Series { name: name.into(), points }
+}
+
+/// Without series that have no point, and without charts that have no series.
+fn measured(mut charts: Vec<Chart>) -> Vec<Chart> {
+    for chart in &mut charts {
+        chart.series.retain(|series| !series.points.is_empty());
+    }
+    charts.retain(|chart| !chart.series.is_empty());
+    charts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_measured_is_drawn() {
+        let epoch = |epoch, recall| EpochSummary {
+            epoch,
+            parts: Some(Parts { pred: 1.0, rrl: 0.5, lcl: 0.1 }),
+            sigma: Some(0.3),
+            lesion_recall_masked: recall,
+            ..EpochSummary::default()
+        };
+        let charts = pretraining_charts(&[epoch(1, None), epoch(2, Some(0.5))]);
+        let names: Vec<&str> = charts[1].series.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!((charts.len(), names), (2, vec!["masking ratio σ", "lesion patches masked"]));
+        assert_eq!(charts[1].series[1].points, [[2.0, 0.5]]);
+
+        let run = FinetuneCurve { name: "a".into(), epochs: vec![epoch(1, None)], validation: vec![] };
+        assert_eq!(finetuning_charts(&[run]).len(), 1, "never validated: no chart of it");
+        assert!(pretraining_charts(&[]).is_empty());
+    }
+}

@@ -1,0 +1,241 @@
+//! One axial slice of a held-out patient: the scan alone, the truth, and each method's mask against the truth.
+
+use super::layout::{Mark, Row, compose};
+use crate::draw::colour::{FALSE_NEGATIVE, FALSE_POSITIVE, INK, TRUE_POSITIVE};
+use crate::draw::{Canvas, Panel, Rect, SliceView, percentile_window};
+use crate::{Error, Result};
+
+/// Width of a panel in pixels.
+const PANEL: i64 = 420;
+/// Least and greatest height of a panel.
+const HEIGHTS: [f64; 2] = [240.0, 560.0];
+/// Strength of the tint over what is predicted and true: the scan stays visible.
+const TINT: f32 = 0.45;
+/// Pixels from one hatching line to the next.
+const HATCH: i64 = 5;
+/// The brightest part of a scan that may be white, as a percentile: a single hot pixel must not darken the rest.
+const BRIGHT: f64 = 99.7;
+
+/// What [`overlay`] draws. Slices are `[nx][ny]`, row i along R, column j along A (patient axes, not the file's).
+#[derive(Clone, Copy, Debug)]
+pub struct OverlayInput<'a> {
+    /// The patient.
+    pub case: &'a str,
+    /// Which slice it is, in words ("slice 41 of 96").
+    pub slice: &'a str,
+    /// What was measured ("PET").
+    pub modality: &'a str,
+    /// Unit of the image's values ("SUV"); may be empty.
+    pub unit: &'a str,
+    /// The scan, `nx * ny` values.
+    pub image: &'a [f32],
+    /// Pixels along R and A.
+    pub shape: [usize; 2],
+    /// Size of a pixel along R and A.
+    pub spacing_mm: [f64; 2],
+    /// Values shown black and white; by the image itself when absent.
+    pub window: Option<[f32; 2]>,
+    /// The truth, `nx * ny`.
+    pub truth: &'a [bool],
+    /// The methods' masks, in the order shown.
+    pub masks: &'a [OverlayMask<'a>],
+}
+
+/// A method's mask of the slice.
+#[derive(Clone, Copy, Debug)]
+pub struct OverlayMask<'a> {
+    /// The method in a few words.
+    pub name: &'a str,
+    /// DSC of the whole patient, not of the slice alone.
+    pub dsc: f64,
+    /// The mask, `nx * ny`.
+    pub mask: &'a [bool],
+}
+
+/// Axial slice `k` of a volume `[nx, ny, nz]` in RAS order (i fastest, as files have it), as `[nx][ny]`; empty outside.
+pub fn axial_slice<T: Copy>(volume: &[T], shape: [usize; 3], k: usize) -> Vec<T> {
+    let [nx, ny, _] = shape;
+    let slice = volume.chunks_exact((nx * ny).max(1)).nth(k).unwrap_or_default();
+    (0..nx).flat_map(|i| slice.iter().skip(i).step_by(nx).copied()).collect()
+}
+
+/// The slice with the most truth of a volume whose axial slices lie one behind the other, each of `slice_len` pixels
+/// in any order; the first of several. `None` without truth.
+pub fn fullest_slice(truth: &[bool], slice_len: usize) -> Option<usize> {
+    let counts = truth.chunks_exact(slice_len.max(1)).map(|slice| slice.iter().filter(|v| **v).count());
+    let (at, count) = counts.enumerate().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
+    (count > 0).then_some(at)
+}
+
+/// The picture as a PNG: panels in radiological convention and true proportion, with a legend in words.
+///
+/// Refuses arrays that do not have `nx * ny` values, and a spacing that is no length.
+pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
+    check(input)?;
+    let window = input.window.filter(|w| w[1] > w[0]).unwrap_or_else(|| window_of(input.image));
+    let scan = |paint: &dyn Fn(&mut Canvas, &SliceView)| {
+        let frame = Rect::new(0, 0, PANEL, height(input));
+        let mut canvas = Canvas::new(frame.w as usize, frame.h as usize);
+        let view = SliceView::fitted(frame, input.shape, input.spacing_mm);
+        canvas.blit_slice(&view, input.image, window, true);
+        paint(&mut canvas, &view);
+        let side = |x| Rect::new(x, view.rect.y + view.rect.h / 2 - 10, 20, 20);
+        canvas.text_centred(side(view.rect.x + 4), "R", INK, 2);
+        canvas.text_centred(side(view.rect.x + view.rect.w - 24), "L", INK, 2);
+        canvas
+    };
+    let range = format!("{} to {} {}", short(window[0]), short(window[1]), input.unit);
+    let mut panels = vec![
+        Panel::new(format!("{}\n{}", input.modality, range.trim_end()), scan(&|_, _| {})),
+        Panel::new("truth\nreference mask", scan(&|canvas, view| canvas.contour(view, input.truth, INK, 2, false))),
+    ];
+    for method in input.masks {
+        let caption = format!("{}\n{}", method.name, dsc(method.dsc));
+        panels.push(Panel::new(caption, scan(&|canvas, view| compare(canvas, view, method.mask, input.truth))));
+    }
+    let columns = if panels.len() <= 4 { panels.len() } else { panels.len().div_ceil(2).min(4) };
+    let rows: Vec<Row> =
+        panels.chunks(columns).map(|panels| Row { heading: String::new(), panels: panels.to_vec() }).collect();
+    let title = format!("{}, {}", input.case, input.slice);
+    compose(&title, &rows, &legend()).to_png()
+}
+
+fn legend() -> Vec<(Mark, String)> {
+    vec![
+        (Mark::Solid(TRUE_POSITIVE, TINT), "solid blue: predicted and true".into()),
+        (Mark::Hatched(FALSE_POSITIVE), "hatched orange: predicted, not true".into()),
+        (Mark::Dashed(FALSE_NEGATIVE), "dashed pink: true, but missed".into()),
+        (Mark::Line(INK), "white line: the truth alone".into()),
+        (
+            Mark::None,
+            "DSC is that of the whole patient, not of this slice. R, L: the patient's right and left; anterior is up."
+                .into(),
+        ),
+    ]
+}
+
+fn check(input: &OverlayInput) -> Result<()> {
+    let count = input.shape[0] * input.shape[1];
+    let wrong = |field: String, length: usize| {
+        let why = format!("a slice of {} x {} pixels has {count}", input.shape[0], input.shape[1]);
+        Err(Error::config(&field, length, why))
+    };
+    if count == 0 || input.image.len() != count {
+        return wrong("image".into(), input.image.len());
+    }
+    if input.truth.len() != count {
+        return wrong("truth".into(), input.truth.len());
+    }
+    if let Some(method) = input.masks.iter().find(|m| m.mask.len() != count) {
+        return wrong(format!("mask of {}", method.name), method.mask.len());
+    }
+    if input.spacing_mm.iter().any(|mm| !(mm.is_finite() && *mm > 0.0)) {
+        return Err(Error::config("spacing_mm", format!("{:?}", input.spacing_mm), "not two positive lengths"));
+    }
+    Ok(())
+}
+
+/// Height of a panel that the slice fills in true proportion, within limits.
+fn height(input: &OverlayInput) -> i64 {
+    let mm = |axis: usize| input.shape[axis] as f64 * input.spacing_mm[axis];
+    (PANEL as f64 * mm(1) / mm(0)).clamp(HEIGHTS[0], HEIGHTS[1]).round() as i64
+}
+
+/// From 0 (or, where a scan has negative values, a low percentile) to a high percentile.
+fn window_of(image: &[f32]) -> [f32; 2] {
+    let [low, high] = percentile_window(image, 0.5, BRIGHT);
+    let negative = image.iter().any(|v| *v < 0.0);
+    if negative || high <= 0.0 { [low, high] } else { [0.0, high] }
+}
+
+/// Three parts of a mask against the truth, none told by its colour alone.
+fn compare(canvas: &mut Canvas, view: &SliceView, mask: &[bool], truth: &[bool]) {
+    let part = |chosen: fn(bool, bool) -> bool| -> Vec<bool> {
+        mask.iter().zip(truth).map(|(mask, truth)| chosen(*mask, *truth)).collect()
+    };
+    canvas.tint(view, &part(|mask, truth| mask && truth), TRUE_POSITIVE, TINT);
+    canvas.hatch_mask(view, &part(|mask, truth| mask && !truth), FALSE_POSITIVE, 1.0, HATCH);
+    canvas.contour(view, &part(|mask, truth| truth && !mask), FALSE_NEGATIVE, 3, true);
+}
+
+fn dsc(value: f64) -> String {
+    if value.is_finite() { format!("DSC {value:.3}") } else { "DSC not defined".into() }
+}
+
+/// A value in few characters.
+fn short(value: f32) -> String {
+    if value == 0.0 || value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn disc(centre: [f64; 2], radius: f64) -> Vec<bool> {
+        let inside = |i: usize, j: usize| (i as f64 - centre[0]).hypot(j as f64 - centre[1]) < radius;
+        (0..40 * 30).map(|at| inside(at / 30, at % 30)).collect()
+    }
+
+    fn size(png: &[u8]) -> [u32; 2] {
+        let read = image::load_from_memory(png).unwrap();
+        [read.width(), read.height()]
+    }
+
+    #[test]
+    fn every_mask_has_a_panel_and_its_colours() {
+        let image: Vec<f32> = (0..1200_u16).map(|v| f32::from(v) / 100.0).collect();
+        let (truth, other) = (disc([20.0, 15.0], 8.0), disc([24.0, 15.0], 8.0));
+        let two = [
+            OverlayMask { name: "one", dsc: 0.75, mask: &other },
+            OverlayMask { name: "two", dsc: f64::NAN, mask: &truth },
+        ];
+        let mut input = OverlayInput {
+            case: "P1",
+            slice: "slice 3 of 9",
+            modality: "PET",
+            unit: "SUV",
+            image: &image,
+            shape: [40, 30],
+            spacing_mm: [2.0, 2.0],
+            window: None,
+            truth: &truth,
+            masks: &two[..1],
+        };
+        let png = overlay(&input).unwrap();
+        assert_eq!(size(&png)[0], 20 + 3 * 440);
+        let pixels = image::load_from_memory(&png).unwrap().to_rgb8();
+        for colour in [FALSE_POSITIVE, FALSE_NEGATIVE, INK] {
+            assert!(pixels.pixels().filter(|p| p.0 == colour).count() > 50, "{colour:?}");
+        }
+        input.masks = &two;
+        assert_eq!(size(&overlay(&input).unwrap())[0], 20 + 4 * 440);
+        input.spacing_mm = [2.0, f64::NAN];
+        assert!(overlay(&input).unwrap_err().to_string().contains("spacing_mm"));
+        input.spacing_mm = [2.0, 2.0];
+        input.truth = &truth[1..];
+        assert!(overlay(&input).unwrap_err().to_string().contains("truth = 1199"));
+    }
+
+    #[test]
+    fn the_first_of_the_fullest_slices() {
+        let truth = [false, false, true, false, true, true, true, true];
+        assert_eq!(fullest_slice(&truth, 2), Some(2));
+        assert_eq!(fullest_slice(&[false; 6], 2), None);
+        assert_eq!(fullest_slice(&[], 0), None);
+    }
+
+    #[test]
+    fn a_slice_has_its_second_axis_fastest() {
+        let volume: Vec<u8> = (0..24).collect();
+        assert_eq!(axial_slice(&volume, [2, 3, 4], 1), [6, 8, 10, 7, 9, 11]);
+        assert!(axial_slice(&volume, [2, 3, 4], 4).is_empty() && axial_slice(&volume, [0, 3, 4], 0).is_empty());
+    }
+
+    #[test]
+    fn windows_start_at_nothing() {
+        assert_eq!(window_of(&[1.0, 2.0, 3.0])[0], 0.0);
+        assert_eq!(window_of(&[-1.0, 2.0])[0], -1.0);
+        assert_eq!((window_of(&[0.0; 4]), window_of(&[-1.0; 4])), ([0.0, 0.5], [-1.5, -0.5]));
+    }
+}

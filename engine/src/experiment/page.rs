@@ -1,0 +1,116 @@
+//! The report of an experiment: one HTML page without scripts, fonts or styles from elsewhere, for screen, phone and
+//! paper. It reports scores and makes no claim of its own.
+
+mod html;
+mod results;
+mod sections;
+
+use super::MethodScores;
+use super::figures::Chart;
+
+pub use html::escape;
+
+/// What must stand on every page.
+pub const NOTICE: &str = "Research use only. Not a medical device.";
+
+/// Whose the patients of the sample study are.
+pub const STS_ATTRIBUTION: &str = "Vallières, M., Freeman, C. R., Skamene, S. R., El Naqa, I. (2015): A radiomics model \
+    from joint FDG-PET and MRI texture features for the prediction of lung metastases in soft-tissue sarcomas of the \
+    extremities. The Cancer Imaging Archive (TCIA), collection Soft-tissue-Sarcoma, \
+    https://doi.org/10.7937/K9/TCIA.2015.7GO2GSKS, licensed CC BY 3.0 (https://creativecommons.org/licenses/by/3.0/). \
+    Prepared for the IBSI validation set by A. Zwanenburg with MIRP; resampled, re-quantised and re-cropped for the \
+    sample study.";
+
+/// Everything that the page says. All text is escaped by the page.
+#[derive(Clone, Debug, Default)]
+pub struct PageInput {
+    /// The page's title.
+    pub title: String,
+    /// What was done, in one paragraph.
+    pub summary: String,
+    /// The methods' scores, columns of the table in this order.
+    pub methods: Vec<MethodScores>,
+    /// A method's name, and how it makes its mask, in a sentence.
+    pub method_notes: Vec<(String, String)>,
+    /// Sentences below the table: whether the fine-tuned model beats the threshold and the ellipsoid.
+    pub verdicts: Vec<String>,
+    /// How the experiment was made.
+    pub setup: Setup,
+    /// Curves of the trainings.
+    pub charts: Vec<Chart>,
+    /// Slices of the held-out patients with the methods' masks.
+    pub overlays: Vec<Figure>,
+    /// What the label updates did.
+    pub relabelling: Vec<Figure>,
+    /// Parts of the job and the seconds each took.
+    pub timings: Vec<(String, f64)>,
+    /// The command that makes this page again.
+    pub command: String,
+    /// Whose the data are and under which licence, a paragraph each ([`STS_ATTRIBUTION`]).
+    pub attribution: Vec<String>,
+}
+
+/// How an experiment was made.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The cohort in a few words.
+    pub cohort: String,
+    /// What was measured ("PET").
+    pub modality: String,
+    /// Patients of the pre-training, without their masks.
+    pub train: Vec<String>,
+    /// Those of them whose masks the fine-tuning, the threshold and the ellipsoid saw.
+    pub labelled: Vec<String>,
+    /// Validation patients; may be none.
+    pub validation: Vec<String>,
+    /// Held-out patients.
+    pub test: Vec<String>,
+    /// The seed of split, weights and training.
+    pub seed: u64,
+    /// More facts by their names: budget of each stage, network, device.
+    pub facts: Vec<(String, String)>,
+}
+
+/// A picture beside the page.
+#[derive(Clone, Debug, Default)]
+pub struct Figure {
+    /// Path relative to the page, `/` between its parts.
+    pub file: String,
+    /// What the picture shows, for those who do not see it.
+    pub alt: String,
+    /// Below the picture.
+    pub caption: String,
+    /// Width and height in pixels, if known: the page does not jump while it loads.
+    pub size: Option<[u32; 2]>,
+}
+
+impl Figure {
+    /// A picture by its PNG bytes, of which only the size is read.
+    pub fn new(file: impl Into<String>, alt: impl Into<String>, caption: impl Into<String>, png: &[u8]) -> Self {
+        Self { file: file.into(), alt: alt.into(), caption: caption.into(), size: html::png_size(png) }
+    }
+}
+
+/// The page as a complete HTML document.
+pub fn page(input: &PageInput) -> String {
+    let title = escape(&input.title);
+    let mut body = String::new();
+    sections::head(&mut body, input);
+    results::scores(&mut body, input);
+    sections::setup(&mut body, input);
+    sections::charts(&mut body, &input.charts);
+    sections::overlays(&mut body, &input.overlays);
+    sections::relabelling(&mut body, &input.relabelling);
+    results::measures(&mut body, &input.methods);
+    sections::foot(&mut body, input);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+         <style>\n{}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        include_str!("page/style.css")
+    )
+}
+
+#[cfg(test)]
+mod tests;
