@@ -30,6 +30,8 @@ pub struct Chart {
     pub scale: Scale,
     /// The curves.
     pub series: Vec<Series>,
+    /// A sentence below the chart; may be empty.
+    pub note: String,
 }
 
 /// A curve. Points that are not finite interrupt it.
@@ -78,7 +80,7 @@ impl Axis {
         // A range that nearly reaches 0 starts there: cut axes exaggerate.
         let low = if low > 0.0 && low < 0.5 * high { 0.0 } else { low };
         let spread = (high - low).max(high.abs() * 1e-6).max(1e-9);
-        let step = nice(spread / 4.0);
+        let step = nice(spread / 5.0);
         let (low, high) = ((low / step).floor() * step, ((low + spread) / step).ceil() * step);
         Self { low, high, logarithmic: false, ticks: multiples(low, high, step) }
     }
@@ -135,14 +137,17 @@ impl Chart {
             escape(&self.title),
         );
         self.legend(&mut svg);
-        if let Some([x, y]) = self.axes() {
-            self.frame(&mut svg, &plot, &x, &y);
-            for (at, series) in self.series.iter().enumerate() {
-                curve(&mut svg, &plot, &x, &y, at, series);
+        match self.axes() {
+            Some([x, y]) => {
+                self.frame(&mut svg, &plot, &x, &y);
+                for (at, series) in self.series.iter().enumerate() {
+                    curve(&mut svg, &plot, &x, &y, at, series);
+                }
             }
-        } else {
-            let (x, y) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
-            let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no values</text>");
+            None => {
+                let (x, y) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
+                let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no values</text>");
+            }
         }
         svg.push_str("</svg>\n");
         svg
@@ -171,7 +176,7 @@ impl Chart {
         let ((x_low, x_high), (low, high)) = (range(0), range(1));
         let far_apart = low > 1e-12 && high / low > 30.0;
         let y = match self.scale {
-            Scale::Share => Axis { low: 0.0, high: 1.0, logarithmic: false, ticks: multiples(0.0, 1.0, 0.25) },
+            Scale::Share => Axis { low: 0.0, high: 1.0, logarithmic: false, ticks: multiples(0.0, 1.0, 0.2) },
             Scale::Auto if far_apart => Axis::logarithmic(low, high),
             Scale::Auto | Scale::Linear => Axis::linear(low, high),
         };
@@ -294,7 +299,7 @@ mod tests {
 
     fn chart(scale: Scale, points: Vec<[f64; 2]>) -> Chart {
         let series = vec![Series { name: "a < b".into(), points }];
-        Chart { title: "R&D".into(), x: "epoch".into(), y: "loss".into(), scale, series }
+        Chart { title: "R&D".into(), x: "epoch".into(), y: "loss".into(), scale, series, note: String::new() }
     }
 
     #[test]

@@ -3,6 +3,10 @@
 use super::chart::{Chart, Scale, Series};
 use crate::event::{EpochSummary, Parts};
 
+/// Self-supervised training that shows shares of lesion patches must say where they come from.
+const LESION_NOTE: &str = "Agreement: of the masked patches, those whose importance by the loss is what k-means said. \
+    Where lesion patches are counted, the masks serve this count alone; the training does not see them.";
+
 /// A fine-tuning's numbers.
 #[derive(Clone, Debug, Default)]
 pub struct FinetuneCurve {
@@ -27,6 +31,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
             part("attention (ARL)", |p| p.rrl),
             part("consistency (CCL)", |p| p.lcl),
         ],
+        note: String::new(),
     };
     let shares = Chart {
         title: "Pre-training: masking".into(),
@@ -39,6 +44,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
             series("lesion patches labelled 1", epochs, |e| e.lesion_recall_foreground),
             series("lesion patches masked", epochs, |e| e.lesion_recall_masked),
         ],
+        note: LESION_NOTE.into(),
     };
     measured(vec![losses, shares])
 }
@@ -51,6 +57,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
         y: "Dice + cross-entropy".into(),
         scale: Scale::Linear,
         series: runs.iter().map(|run| series(&run.name, &run.epochs, |e| Some(e.loss))).collect(),
+        note: String::new(),
     };
     let validation = Chart {
         title: "Fine-tuning: validation".into(),
@@ -64,6 +71,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
                 points: run.validation.iter().map(|(epoch, dice)| [*epoch as f64, *dice]).collect(),
             })
             .collect(),
+        note: String::new(),
     };
     measured(vec![losses, validation])
 }

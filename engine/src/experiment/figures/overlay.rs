@@ -12,7 +12,7 @@ const HEIGHTS: [f64; 2] = [240.0, 560.0];
 /// Strength of the tint over what is predicted and true: the scan stays visible.
 const TINT: f32 = 0.45;
 /// Pixels from one hatching line to the next.
-const HATCH: i64 = 6;
+const HATCH: i64 = 5;
 /// The brightest part of a scan that may be white, as a percentile: a single hot pixel must not darken the rest.
 const BRIGHT: f64 = 99.7;
 
@@ -155,7 +155,7 @@ fn compare(canvas: &mut Canvas, view: &SliceView, mask: &[bool], truth: &[bool])
     };
     canvas.tint(view, &part(|mask, truth| mask && truth), TRUE_POSITIVE, TINT);
     canvas.hatch_mask(view, &part(|mask, truth| mask && !truth), FALSE_POSITIVE, 1.0, HATCH);
-    canvas.contour(view, &part(|mask, truth| truth && !mask), FALSE_NEGATIVE, 2, true);
+    canvas.contour(view, &part(|mask, truth| truth && !mask), FALSE_NEGATIVE, 3, true);
 }
 
 fn dsc(value: f64) -> String {
@@ -236,6 +236,6 @@ mod tests {
     fn windows_start_at_nothing() {
         assert_eq!(window_of(&[1.0, 2.0, 3.0])[0], 0.0);
         assert_eq!(window_of(&[-1.0, 2.0])[0], -1.0);
-        assert_eq!(window_of(&[0.0; 4]), [-0.5, 0.5]);
+        assert_eq!((window_of(&[0.0; 4]), window_of(&[-1.0; 4])), ([0.0, 0.5], [-1.5, -0.5]));
     }
 }

@@ -1,16 +1,18 @@
 //! The digits of a slice's patches before and after label updates over the epochs, as the paper's Fig. 4.
 
 use super::layout::{Mark, Row, compose};
-use crate::draw::colour::{BACKGROUND, FLIP, LESION};
-use crate::draw::{Canvas, Panel, SliceView, percentile_window};
+use crate::draw::colour::{self, BACKGROUND, FLIP, LESION};
+use crate::draw::{Canvas, Panel, Rect, SliceView, percentile_window};
 use crate::event::Probe;
 use crate::patch::PatchGrid;
 use crate::{Error, Result};
 
 /// Updates shown of a slice.
-pub const MOST_UPDATES: usize = 6;
-/// Least side of a patch in pixels; a digit needs 14 (gui.md), and a page makes pictures smaller.
-const PATCH: usize = 18;
+pub const MOST_UPDATES: usize = 5;
+/// Least side of a patch in pixels: room for a digit that a page may make half as large.
+const PATCH: usize = 20;
+/// By how much the grey window is wider than the scan's values.
+const DIMMED: f32 = 1.6;
 
 /// A slice and what the label updates did to it.
 #[derive(Clone, Copy, Debug)]
@@ -75,10 +77,19 @@ fn digits(field: &str, text: &str, count: usize) -> Result<Vec<u8>> {
 
 fn picture(slice: &RelabelRow, labels: &[u8], before: &[u8], after: &[u8]) -> Canvas {
     let grid = &slice.grid;
-    let view = SliceView::new(0, 0, [grid.size(); 2], PATCH.div_ceil(grid.side()));
-    let mut canvas = Canvas::new(view.rect.w as usize, view.rect.h as usize);
-    canvas.blit_slice(&view, slice.pixels, percentile_window(slice.pixels, 1.0, 99.0), true);
-    canvas.categories(&view, grid, labels);
+    let side = (grid.grid() * PATCH.max(grid.side())) as i64;
+    let view = SliceView::fitted(Rect::new(0, 0, side, side), [grid.size(); 2], [1.0; 2]);
+    let mut canvas = Canvas::new(side as usize, side as usize);
+    let [low, high] = percentile_window(slice.pixels, 1.0, 99.5);
+    // A darker picture than usual: the digits, not the scan, are what is to be read.
+    canvas.blit_slice(&view, slice.pixels, [low, low + (high - low) * DIMMED], true);
+    for (patch, label) in labels.iter().enumerate() {
+        let (rect, colour) = (view.patch(grid, patch), colour::category(*label));
+        canvas.fill(rect, colour, colour::PATCH_FILL);
+        canvas.outline(rect, colour, 0.75, 1);
+        let digit = if *label == 1 { "1" } else { "0" };
+        canvas.text_centred(rect, digit, colour::INK, ((rect.w - 6) / 7).clamp(1, 3));
+    }
     canvas.mark_flips(&view, grid, before, after);
     canvas
 }

@@ -35,8 +35,8 @@ pub(super) fn scores(out: &mut String, input: &PageInput) {
 
 fn table(out: &mut String, methods: &[MethodScores]) {
     out.push_str(
-        "<div class=\"scroll\"><table class=\"scores\">\n<caption>DSC (Dice) of each held-out patient; 1 is perfect. The best of a row is \
-         bold and has a triangle.</caption>\n<thead><tr><th scope=\"col\">Patient</th>",
+        "<p class=\"note\">DSC (Dice) of each held-out patient; 1 is perfect. The best of a row is bold and has a \
+         triangle.</p>\n<div class=\"scroll\"><table class=\"scores\">\n<thead><tr><th scope=\"col\">Patient</th>",
     );
     for method in methods {
         let _ = write!(out, "<th scope=\"col\">{}</th>", escape(&method.name));

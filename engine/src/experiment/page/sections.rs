@@ -38,6 +38,9 @@ pub(super) fn setup(out: &mut String, input: &PageInput) {
          without their masks; whatever learns from masks (fine-tuning, threshold, ellipsoid) saw those of the labelled \
          patients alone; nothing was tuned on the held-out patients.</p>\n",
     );
+    if !setup.validation.is_empty() {
+        out.push_str("<p>The masks of the validation patients chose which epoch's weights were kept.</p>\n");
+    }
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
     facts(out, fixed.filter(|(_, value)| !value.is_empty()).chain(setup.facts.iter().cloned()));
     if !input.method_notes.is_empty() {
@@ -54,7 +57,12 @@ pub(super) fn charts(out: &mut String, charts: &[Chart]) {
     }
     out.push_str("<section id=\"training\" class=\"wide\">\n<h2>Training</h2>\n<div class=\"charts\">\n");
     for chart in charts {
-        out.push_str(&chart.svg());
+        let note = if chart.note.is_empty() {
+            String::new()
+        } else {
+            format!("<figcaption>{}</figcaption>", escape(&chart.note))
+        };
+        let _ = writeln!(out, "<figure>{}{note}</figure>", chart.svg());
     }
     out.push_str("</div>\n</section>\n");
 }
@@ -85,10 +93,10 @@ pub(super) fn relabelling(out: &mut String, figures: &[Figure]) {
         "<section id=\"relabelling\" class=\"wide\">\n<h2>Relabelling while pre-training</h2>\n\
          <p>Pre-training sorts the patches of a slice into two categories, at first by k-means alone: \
          <span class=\"key one\"></span><b>1</b>, green, counts as lesion; \
-         <span class=\"key zero\"></span><b>0</b>, purple, as background. Lesion patches are masked first. After an epoch \
-         the label update looks at how hard each masked patch was to reconstruct: where that agrees with k-means the \
-         digit stays, where it does not it is drawn anew. \
-         <span class=\"key flip\"></span>A yellow frame marks a patch whose digit the update changes. No mask drawn by a \
+         <span class=\"key zero\"></span><b>0</b>, purple, as background. Lesion patches are masked first. At \
+         the end of a period of epochs the label update looks at how hard each masked patch was to reconstruct: where \
+         that agrees with k-means, so does the digit; where it does not, a coin decides. A patch that was never masked \
+         keeps its digit. <span class=\"key flip\"></span>A yellow frame marks a patch whose digit the update changes. No mask drawn by a \
          person takes part in this: a 1 is a guess, not a finding.</p>\n",
     );
     figures.iter().for_each(|f| figure(out, f));
