@@ -72,12 +72,9 @@ fn chain(mut distances: Distances, n: usize) -> Vec<Merge> {
     let mut merges = Vec::with_capacity(n - 1);
     let mut chain: Vec<usize> = Vec::with_capacity(n);
     while alive.len() > 1 {
-        let top = match chain.last() {
-            Some(top) => *top,
-            None => {
-                chain.push(alive[0]);
-                continue;
-            }
+        let Some(top) = chain.last().copied() else {
+            chain.push(alive[0]);
+            continue;
         };
         // The one before on the chain wins ties: otherwise a chain could go round in circles.
         let before = chain.len().checked_sub(2).map(|at| chain[at]);

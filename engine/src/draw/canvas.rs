@@ -26,6 +26,7 @@ impl Rect {
     }
 
     /// The part that is left after taking `by` pixels off every side.
+    #[must_use]
     pub fn inset(self, by: i64) -> Self {
         Self { x: self.x + by, y: self.y + by, w: (self.w - 2 * by).max(0), h: (self.h - 2 * by).max(0) }
     }

@@ -78,8 +78,8 @@ impl MaskRatio {
             RatioMode::Tau => log(epoch) / self.tau,
             RatioMode::Adaptive | RatioMode::Fixed => 0.0,
         };
-        // `max` also turns the NaN of impossible settings into a number.
-        (self.sigma_0 + grown).max(0.0).min(HIGHEST)
+        let sigma = self.sigma_0 + grown;
+        if sigma.is_nan() { 0.0 } else { sigma.clamp(0.0, HIGHEST) }
     }
 
     /// tau for a training of `epochs` epochs; infinite where the ratio does not change.
