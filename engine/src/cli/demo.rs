@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::device::{DeviceChoice, open};
-use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, demo, sample_folder};
+use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, demo};
 use crate::experiment::documents::documents;
 use crate::run::atomic::write_atomic;
 use crate::Error;
@@ -118,4 +118,13 @@ fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::R
         write_atomic(&path, &bytes)?;
     }
     Ok(())
+}
+
+/// Where the sample study lies: beside the sources that this program was built from, or below the working folder.
+fn sample_folder() -> crate::Result<PathBuf> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
+    let candidates = [built, PathBuf::from("assets/sample")];
+    candidates.into_iter().find(|path| path.is_dir()).ok_or_else(|| {
+        Error::config("sample", "assets/sample", "not found beside the sources nor here: name it with --sample")
+    })
 }

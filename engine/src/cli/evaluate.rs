@@ -30,7 +30,7 @@ touch no true voxel.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The predicted mask, or a folder of them named CASE.nii.gz (those ending in _prob.nii.gz are ignored)
+    /// The predicted mask, or a folder of them named CASE.nii.gz (CASE_prob.nii.gz is ignored)
     #[arg(long, value_name = "FILE|FOLDER")]
     pub prediction: PathBuf,
     /// The true mask, a folder of masks named as the predictions, or a cohort

@@ -130,7 +130,7 @@ impl Pairs {
                 _ if !wanted(case) => pairs.outside.push(case.clone()),
                 None => pairs.no_truth.push(case.clone()),
                 Some(truth) => {
-                    pairs.found.push(Pair { case: case.clone(), prediction: prediction.clone(), truth: truth.clone() })
+                    pairs.found.push(Pair { case: case.clone(), prediction: prediction.clone(), truth: truth.clone() });
                 }
             }
         }

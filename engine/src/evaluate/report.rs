@@ -73,7 +73,7 @@ pub struct Mean {
     pub sensitivity: f64,
     /// Precision.
     pub precision: f64,
-    /// Boundary `IoU`.
+    /// Boundary IoU.
     pub boundary_iou: f64,
     /// 95th percentile Hausdorff distance in mm.
     pub hd95_mm: f64,

@@ -22,7 +22,8 @@ impl Threshold {
     /// 99.9th percentile.
     pub fn tune(cases: &[(Volume, LabelVolume)]) -> Self {
         let images: Vec<(Vec<f32>, &LabelVolume)> = cases.iter().map(|(v, l)| (v.to_f32(), l)).collect();
-        let high = images.iter().map(|(v, _)| crate::volume::percentile(&mut v.clone(), 99.9)).fold(0.0f64, f64::max);
+        let brightest = |values: &Vec<f32>| crate::volume::percentile(&mut values.clone(), 99.9).map_or(0.0, f64::from);
+        let high = images.iter().map(|(values, _)| brightest(values)).fold(0.0, f64::max);
         let score = |value: f64| {
             let dsc = images.iter().map(|(image, label)| dice(|i| f64::from(image[i]) >= value, label));
             dsc.sum::<f64>() / images.len().max(1) as f64

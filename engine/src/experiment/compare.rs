@@ -89,26 +89,26 @@ fn train_one(
         let folder = out.join(format!("pretrain-{method}-seed{seed}"));
         let chosen = preset(method, &plan.pretrain.data.modality)?;
         let config = Config { seed, preset: method.into(), method: chosen.method, ..plan.pretrain.clone() };
-        seconds[0] = finished(&folder).map_or_else(
-            || {
+        seconds[0] = match finished(&folder) {
+            Some(seconds) => seconds,
+            None => {
                 let start = Start { resume: true, split: split.as_deref(), dry: false };
                 let mut job = PretrainJob::prepare(config, &folder, start, control, &mut |_, _| {})?;
-                Ok(job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds))
-            },
-            Ok,
-        )?;
+                job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
+            }
+        };
         split.get_or_insert_with(|| folder.join("split.json"));
         finetune.labels.from = folder;
     }
     let folder = out.join(format!("finetune-{method}-seed{seed}"));
-    seconds[1] = finished(&folder).map_or_else(
-        || {
+    seconds[1] = match finished(&folder) {
+        Some(seconds) => seconds,
+        None => {
             let start = Start { resume: true, split: split.as_deref(), dry: false };
             let mut job = FinetuneJob::prepare(finetune, &folder, start, control, &mut |_, _| {})?;
-            Ok(job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds))
-        },
-        Ok,
-    )?;
+            job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
+        }
+    };
     split.get_or_insert_with(|| folder.join("split.json"));
     let cases = measure_test(&folder, compute, control)?;
     let (mean_dsc, _) = mean_sd(&cases.iter().map(|c| c.dsc).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! The whole job on the sample study: pre-train, fine-tune with and without pre-training at the same budget, segment the
 //! held-out patients, and compare with a threshold and an ellipsoid.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -329,13 +329,4 @@ impl Clock {
         self.laps.push((name.into(), self.last.elapsed().as_secs_f64()));
         self.last = Instant::now();
     }
-}
-
-/// Where the sample study lies: beside the sources that this program was built from, or below the working folder.
-pub fn sample_folder() -> Result<PathBuf> {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
-    let candidates = [built, PathBuf::from("assets/sample")];
-    candidates.into_iter().find(|path| path.is_dir()).ok_or_else(|| {
-        Error::config("sample", "assets/sample", "not found beside the sources nor here: name it with --sample")
-    })
 }

@@ -1,4 +1,4 @@
-//! Boundary `IoU` (Eq. 12): the overlap of the inner bands along the two masks' boundaries.
+//! Boundary IoU (Eq. 12): the overlap of the inner bands along the two masks' boundaries.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum Boundary {
     #[serde(rename = "3d")]
     #[value(name = "3d")]
     Volume,
-    /// Erosion with 3x3 pixels in each axial slice, as boundary `IoU` was first defined.
+    /// Erosion with 3x3 pixels in each axial slice, as boundary IoU was first defined.
     Slice,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn width(grid: &Grid, options: &Options) -> Result<usize> {
     }
 }
 
-/// `IoU` of the voxels within `width` of the boundaries, inside the masks. 1 if both are empty, 0 if one is.
+/// IoU of the voxels within `width` of the boundaries, inside the masks. 1 if both are empty, 0 if one is.
 /// Beyond the scan's edge there is background, so a mask has a boundary there too.
 pub(super) fn iou(region: &Region, grid: &Grid, boundary: Boundary, width: usize) -> f64 {
     let mut axes = [true; 3];

@@ -5,7 +5,7 @@
 //! | DSC (Eq. 10) | (2 TP + e) / (T + P + e), e = 1e-4 | both empty: 1 |
 //! | sensitivity (Eq. 11) | (TP + e) / (TP + FN + e) | no truth: 1, noted |
 //! | precision | TP / P | no prediction: 1 without truth, else 0, noted |
-//! | boundary `IoU` (Eq. 12) | `IoU` of the inner bands, see [`boundary`] | both empty: 1; one empty: 0 |
+//! | boundary IoU (Eq. 12) | IoU of the inner bands, see [`boundary`] | both empty: 1; one empty: 0 |
 //! | HD95 (Eq. 13) | 95th percentile of surface distances, see [`surface`] | both empty: 0; one empty: the scan's diagonal, noted |
 //! | lesions | 26-connected components, detected by any overlap | none to find: all zero |
 //!
@@ -62,7 +62,7 @@ pub struct Measures {
     pub sensitivity: f64,
     /// Share of the prediction that is true.
     pub precision: f64,
-    /// Boundary `IoU` (Eq. 12).
+    /// Boundary IoU (Eq. 12).
     pub boundary_iou: f64,
     /// 95th percentile Hausdorff distance in mm (Eq. 13).
     pub hd95_mm: f64,

@@ -13,7 +13,7 @@ use crate::volume::Grid;
 #[serde(rename_all = "lowercase")]
 pub enum Hd95 {
     /// The larger of the two directed 95th percentiles, from each mask's surface to the other's, as MONAI and
-    /// `MetricsReloaded` have it. The surface is the mask without its 6-connected erosion.
+    /// MetricsReloaded have it. The surface is the mask without its 6-connected erosion.
     #[default]
     Directed,
     /// The 95th percentile of the distances of both directions taken together, as medpy has it.
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn the_surface_of_a_cube_is_all_but_its_core() {
         let mut mask = vec![false; 125];
-        for n in 0..125 {
-            mask[n] = [n % 5, n / 5 % 5, n / 25].iter().all(|v| (1..4).contains(v));
+        for (n, inside) in mask.iter_mut().enumerate() {
+            *inside = [n % 5, n / 5 % 5, n / 25].iter().all(|v| (1..4).contains(v));
         }
         let surface = surface(&mask, [5, 5, 5]);
         assert_eq!(surface.iter().filter(|v| **v).count(), 26);
