@@ -148,16 +148,14 @@ impl PatchGrid {
 
     /// Which patches are air: every pixel of every channel is that channel's value outside the body, `fill[channel]`
     /// (0, or for CT the minimum of the normalised body).
+    #[allow(clippy::float_cmp, reason = "air is a constant that the preprocessing wrote, not a measurement")]
     pub fn air(&self, pixels: &[f32], fill: &[f32]) -> Vec<bool> {
         debug_assert_eq!(pixels.len(), fill.len() * self.size * self.size);
         let mut air = vec![!fill.is_empty(); self.count()];
         for (channel, outside) in pixels.chunks_exact(self.size * self.size).zip(fill) {
             for (patch, air) in air.iter_mut().enumerate() {
                 let (mut rows, columns) = self.pixels_of(patch);
-                *air &= rows.all(|i| {
-                    // An exact comparison: air is a constant that the preprocessing wrote, not a measurement.
-                    channel[i * self.size..][columns.clone()].iter().all(|v| v == outside)
-                });
+                *air &= rows.all(|i| channel[i * self.size..][columns.clone()].iter().all(|v| v == outside));
             }
         }
         air

@@ -3,7 +3,7 @@
 //! The reference knows all patients; this takes a few, so the bounds are loose. What they must show is that the choice
 //! of the foreground matters as much as the reference says. `AMLP_RECALL_PATIENTS=48` measures all.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that reports what it measured")]
 
 use std::path::{Path, PathBuf};
 

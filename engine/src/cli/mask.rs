@@ -240,33 +240,40 @@ fn kind_of(path: &Path, modality: Option<&str>, image: &Volume) -> Kind {
 
 impl Report {
     fn summary(&self, args: &Args) -> String {
+        use std::fmt::Write;
         let count = |values: usize| format!("{values} of {}", self.labels.len());
-        let foreground = self.labels.iter().filter(|label| **label == 1).count();
+        let foreground = self.labels.iter().map(|label| usize::from(*label)).sum();
         let masked = self.masked.iter().filter(|masked| **masked).count();
         let percent = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0));
-        let mut text = format!(
-            "slice        {} of the file, {} of the preprocessed scan ({} mm)\n",
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "slice        {} of the file, {} of the preprocessed scan ({} mm)",
             self.slice,
             self.preprocessed_slice,
             self.crop.spacing_mm.map(|mm| format!("{mm:.2}")).join(" x "),
         );
-        text += &format!(
-            "crop         {0} x {0} px from ({1}, {2}), {3} x {3} patches\n",
+        let _ = writeln!(
+            text,
+            "crop         {0} x {0} px from ({1}, {2}), {3} x {3} patches",
             self.crop.size, self.crop.origin[0], self.crop.origin[1], self.grid
         );
         let air = if args.tissue_only { ", tissue only" } else { "" };
-        text += &format!(
-            "foreground   {} patches ({}; {}{air}), air in it {}\n",
+        let _ = writeln!(
+            text,
+            "foreground   {} patches ({}; {}{air}), air in it {}",
             count(foreground),
             name_of(&args.clustering),
             name_of(&args.foreground),
             percent(self.air_share)
         );
-        text +=
-            &format!("masked       {} patches (sigma {:.3}, {})\n", count(masked), self.sigma, name_of(&args.order));
+        let order = name_of(&args.order);
+        let _ = writeln!(text, "masked       {} patches (sigma {:.3}, {})", count(masked), self.sigma, order);
         if args.label.is_some() {
-            text += &format!(
-                "lesion       recall of the foreground {}, of the masked set {}\n",
+            let _ = writeln!(
+                text,
+                "lesion       recall of the foreground {}, of the masked set {}",
                 percent(self.lesion_recall_foreground),
                 percent(self.lesion_recall_masked)
             );
@@ -307,7 +314,7 @@ fn picture(args: &Args, slice: &Slice, found: &Clustering, masked: &[bool], sigm
     input.hatch_patches(&view, grid, masked);
     let count = |hits: usize| format!("{hits} of {}", masked.len());
     let hidden = count(masked.iter().filter(|masked| **masked).count());
-    let foreground = count(found.labels.iter().filter(|label| **label == 1).count());
+    let foreground = count(found.labels.iter().map(|label| usize::from(*label)).sum());
     let outlined = if slice.lesion_pixels.is_some() { ", lesion of the label outlined" } else { "" };
     let panels = [
         Panel::new(format!("Slice {} (preprocessed {}){outlined}", args.slice, slice.at), plain),
@@ -328,4 +335,81 @@ fn picture(args: &Args, slice: &Slice, found: &Clustering, masked: &[bool], sigm
         ),
     ];
     sheet("", &panels, 3, &notes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::Parser;
+    use glam::{DAffine3, DMat3, DVec3};
+
+    use super::*;
+    use crate::volume::{Grid, nifti};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Args {
+        Line::try_parse_from(std::iter::once("mask").chain(line.split_whitespace())).unwrap().args
+    }
+
+    /// A scan stored L, P, I with a bright box; its label is the box. Returns the report on file slice `k`.
+    fn report_on(k: usize, more: &str) -> Report {
+        let folder = tempfile::tempdir().unwrap();
+        let turned = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, -1.0));
+        let grid = Grid::new([32, 32, 5], DAffine3::from_mat3_translation(turned, DVec3::new(10.0, 20.0, 30.0)));
+        let inside = |at: usize| (4..12).contains(&(at % 32)) && (8..16).contains(&(at / 32 % 32)) && at / 1024 == 1;
+        let value = |at: usize| if inside(at) { 900.0 } else { 100.0 + (at * 7 % 13) as f32 };
+        let image = Volume::from_f32(grid.clone(), (0..grid.len()).map(value).collect());
+        let label = LabelVolume::new(grid.clone(), (0..grid.len()).map(|at| u8::from(inside(at))).collect::<Vec<u8>>());
+        let (scan, mask) = (folder.path().join("flair.nii.gz"), folder.path().join("seg.nii.gz"));
+        nifti::write_volume(&scan, &image).unwrap();
+        nifti::write_label(&mask, &label.unwrap(), &image).unwrap();
+        let line = format!("{} --slice {k} --label {} --size 32 --grid 8 {more}", scan.display(), mask.display());
+        let args = parse(&line);
+        let slice = Slice::load(&args).unwrap();
+        let patches = slice.grid.patches(&slice.pixels, 1);
+        let found = cluster(&patches, 64, 16, &slice.air, &ClusterConfig::default(), args.seed, &[]);
+        let order = order(args.order, &found.labels, &found.logit, args.seed, &[]);
+        let sigma = args.sigma().unwrap();
+        let masked = masked_patches(&order, sigma);
+        assert!(picture(&args, &slice, &found, &masked, sigma).to_png().unwrap().starts_with(b"\x89PNG"));
+        slice.report(&args, sigma, found, order, masked)
+    }
+
+    #[test]
+    fn patches_follow_the_patient_not_the_file() {
+        let report = report_on(1, "--sigma 0.0625");
+        assert_eq!((report.slice, report.preprocessed_slice, report.masked.len()), (1, 3, 64));
+        // File i 4..12 runs to the left: R 20..28; file j 8..16 runs back: A 16..24.
+        let expected: Vec<usize> = (0..64).filter(|p| (5..7).contains(&(p / 8)) && (4..6).contains(&(p % 8))).collect();
+        let labelled: Vec<usize> = (0..64).filter(|p| report.labels[*p] == 1).collect();
+        assert_eq!(labelled, expected);
+        assert_eq!((0..64).filter(|p| report.masked[*p]).collect::<Vec<_>>(), expected);
+        assert_eq!((report.lesion_recall_foreground, report.lesion_recall_masked), (Some(1.0), Some(1.0)));
+        assert_eq!((report.air_share, report.crop.source_shape, report.crop.origin), (Some(0.0), [32, 32, 5], [0, 0]));
+        // Crop voxel (31, 31, 4) is file voxel (0, 0, 0).
+        let at = |row: usize| {
+            let a = &report.crop.affine[row * 4..row * 4 + 4];
+            31.0 * a[0] + 31.0 * a[1] + 4.0 * a[2] + a[3]
+        };
+        for (row, expected) in [10.0, 20.0, 30.0].into_iter().enumerate() {
+            assert!((at(row) - expected).abs() < 1e-4, "{row}");
+        }
+        assert!(report_on(4, "").lesion_recall_masked.is_none(), "a slice without lesion");
+    }
+
+    #[test]
+    fn the_ratio_is_given_or_an_epochs() {
+        let sigma = |more: &str| parse(&format!("scan.nii --slice 0{more}")).sigma();
+        assert!((sigma("").unwrap() - 0.5).abs() < 1e-12);
+        assert!((sigma(" --epoch 1 --epochs 9").unwrap() - 0.25).abs() < 1e-12);
+        assert!((sigma(" --epoch 9 --epochs 9").unwrap() - 0.9).abs() < 1e-12);
+        for wrong in [" --sigma 1.1", " --sigma nan", " --epoch 0 --epochs 9", " --epoch 10 --epochs 9"] {
+            assert!(sigma(wrong).is_err(), "{wrong}");
+        }
+    }
 }

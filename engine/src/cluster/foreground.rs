@@ -18,7 +18,7 @@ pub(super) struct Scored {
 /// Names the clusters `parts` (0 and 1) of `points` `[n][d]` by `rule` and measures every point against both means.
 /// `None` if one of the clusters is empty.
 pub(super) fn score(points: &[f32], d: usize, parts: &[u8], rule: ForegroundRule, temperature: f64) -> Option<Scored> {
-    let ones = parts.iter().filter(|part| **part == 1).count();
+    let ones: usize = parts.iter().map(|part| usize::from(*part == 1)).sum();
     if ones == 0 || ones == parts.len() {
         return None;
     }
@@ -69,6 +69,7 @@ pub(super) fn sigmoid(s: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

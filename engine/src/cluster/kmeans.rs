@@ -97,7 +97,9 @@ impl Scaled {
                 *mean += f64::from(*v);
             }
         }
-        mean.iter_mut().for_each(|mean| *mean /= n as f64);
+        for mean in &mut mean {
+            *mean /= n as f64;
+        }
         let largest = points
             .chunks_exact(d)
             .flat_map(|point| point.iter().zip(&mean).map(|(v, mean)| (f64::from(*v) - mean).abs()))
@@ -282,7 +284,7 @@ fn finish(points: &[f32], d: usize, mut labels: Vec<u8>, max_iter: usize) -> Kme
             }
             inertia += zero.min(one);
         }
-        let ones = next.iter().filter(|label| **label == 1).count();
+        let ones: usize = next.iter().map(|label| usize::from(*label)).sum();
         if next == labels || ones == 0 || ones == next.len() {
             break;
         }
@@ -304,7 +306,9 @@ pub(super) fn means(points: &[f32], d: usize, labels: &[u8]) -> [Vec<f64>; 2] {
         }
     }
     for (sum, count) in sums.iter_mut().zip(counts) {
-        sum.iter_mut().for_each(|sum| *sum /= count.max(1.0));
+        for sum in sum {
+            *sum /= count.max(1.0);
+        }
     }
     sums
 }

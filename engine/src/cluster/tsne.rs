@@ -43,7 +43,9 @@ fn affinities(points: &[f32], d: usize, n: usize, perplexity: f64) -> Vec<f64> {
     }
     // Only ratios of distances matter; this keeps the search for the width in range.
     let mean = squared.iter().sum::<f64>() / squared.len() as f64;
-    squared.iter_mut().for_each(|v| *v /= mean.max(f64::MIN_POSITIVE));
+    for v in &mut squared {
+        *v /= mean.max(f64::MIN_POSITIVE);
+    }
     let mut p = vec![0.0; n * n];
     for (i, (row, squared)) in p.chunks_exact_mut(n).zip(squared.chunks_exact(n)).enumerate() {
         gaussian_row(row, squared, i, perplexity.ln());
@@ -68,7 +70,9 @@ fn gaussian_row(row: &mut [f64], squared: &[f64], own: usize, entropy: f64) {
             sum += *to;
             moment += *to * (v - nearest);
         }
-        row.iter_mut().for_each(|v| *v /= sum);
+        for v in row.iter_mut() {
+            *v /= sum;
+        }
         let excess = sum.ln() + precision * moment / sum - entropy;
         if excess.abs() < 1e-6 {
             break;
@@ -102,7 +106,9 @@ fn principal(points: &[f32], d: usize, n: usize) -> Vec<[f64; 2]> {
     }
     let deviation = (y.iter().map(|y| y[0] * y[0]).sum::<f64>() / n as f64).sqrt();
     let scale = if deviation > 0.0 { 1e-4 / deviation } else { 0.0 };
-    y.iter_mut().flatten().for_each(|v| *v *= scale);
+    for v in y.iter_mut().flatten() {
+        *v *= scale;
+    }
     y
 }
 
@@ -132,7 +138,9 @@ fn leading_axis(rows: &[Vec<f64>], d: usize) -> Vec<f64> {
     }
     let largest = axis.iter().copied().fold(0.0f64, |a, b| if b.abs() > a.abs() { b } else { a });
     if largest < 0.0 {
-        axis.iter_mut().for_each(|v| *v = -*v);
+        for v in &mut axis {
+            *v = -*v;
+        }
     }
     axis
 }
@@ -179,13 +187,14 @@ impl State {
                 gradient
             })
             .collect();
-        for (i, gradient) in gradient.iter().enumerate() {
-            for (axis, gradient) in gradient.iter().enumerate() {
-                let same = (*gradient > 0.0) == (self.velocity[i][axis] > 0.0);
-                self.gain[i][axis] = if same { (self.gain[i][axis] * 0.8).max(0.01) } else { self.gain[i][axis] + 0.2 };
-                self.velocity[i][axis] = momentum * self.velocity[i][axis] - self.rate * self.gain[i][axis] * gradient;
-                self.y[i][axis] += self.velocity[i][axis];
-            }
+        let moving = self.y.iter_mut().flatten().zip(self.velocity.iter_mut().flatten());
+        for (((y, velocity), gain), gradient) in
+            moving.zip(self.gain.iter_mut().flatten()).zip(gradient.iter().flatten())
+        {
+            let same = (*gradient > 0.0) == (*velocity > 0.0);
+            *gain = if same { (*gain * 0.8).max(0.01) } else { *gain + 0.2 };
+            *velocity = momentum * *velocity - self.rate * *gain * gradient;
+            *y += *velocity;
         }
     }
 }

@@ -150,6 +150,7 @@ fn bilinear(pixels: &[f32], [nx, ny]: [usize; 2], [i, j]: [f64; 2]) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "windows are values of the slice itself, not computed")]
 mod tests {
     use super::*;
 

@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn the_four_cases_and_the_untouched() {
+        use Case::{DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground, NeverMasked};
         let kmeans = [1, 0, 1, 0, 1, 0];
         let current = [0, 1, 0, 1, 0, 1];
         let mean = [Some(1.0), Some(0.99), Some(0.2), Some(7.0), None, None];
         let outcome = relabel(&kmeans, &current, &mean, Anchor::Kmeans, 1, 2, 3);
-        use Case::{DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground, NeverMasked};
         let expected = [KeptForeground, KeptBackground, DoubtedForeground, DoubtedBackground, NeverMasked, NeverMasked];
         assert_eq!(outcome.case, expected);
         assert_eq!(outcome.after[..2], [1, 0]);

@@ -19,7 +19,8 @@ pub fn masked_patches(order: &[usize], sigma: f64) -> Vec<bool> {
 
 /// Share of the foreground among all patches, 0 to 1; 0 without patches.
 pub fn foreground_share(labels: &[u8]) -> f64 {
-    labels.iter().filter(|label| **label == 1).count() as f64 / labels.len().max(1) as f64
+    let foreground: usize = labels.iter().map(|label| usize::from(*label == 1)).sum();
+    foreground as f64 / labels.len().max(1) as f64
 }
 
 /// Share of air among the foreground; `None` without a foreground.
