@@ -72,13 +72,7 @@ fn chain(mut distances: Distances, n: usize) -> Vec<Merge> {
     let mut merges = Vec::with_capacity(n - 1);
     let mut chain: Vec<usize> = Vec::with_capacity(n);
     while alive.len() > 1 {
-<<<<<<< HEAD
-        let top = if let Some(top) = chain.last() {
-            *top
-        } else {
-=======
         let Some(top) = chain.last().copied() else {
->>>>>>> clu
             chain.push(alive[0]);
             continue;
         };

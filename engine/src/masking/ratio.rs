@@ -79,10 +79,7 @@ impl MaskRatio {
             RatioMode::Adaptive | RatioMode::Fixed => 0.0,
         };
         let sigma = self.sigma_0 + grown;
-<<<<<<< HEAD
         // Impossible settings give no number; `validate` refuses them.
-=======
->>>>>>> clu
         if sigma.is_nan() { 0.0 } else { sigma.clamp(0.0, HIGHEST) }
     }
 
