@@ -234,8 +234,7 @@ mod tests {
 
     #[test]
     fn windows_start_at_nothing() {
-        assert_eq!(window_of(&[1.0, 2.0, 3.0])[0], 0.0);
-        assert_eq!(window_of(&[-1.0, 2.0])[0], -1.0);
+        assert_eq!((window_of(&[1.0, 2.0, 3.0]), window_of(&[-1.0, 2.0])), ([0.0, 3.0], [-1.0, 2.0]));
         assert_eq!((window_of(&[0.0; 4]), window_of(&[-1.0; 4])), ([0.0, 0.5], [-1.5, -0.5]));
     }
 }
