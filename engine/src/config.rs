@@ -358,6 +358,7 @@ impl Config {
         let method = &self.method;
         crate::patch::PatchGrid::new(self.preprocess.size, method.grid)?;
         method.cluster.validate()?;
+        method.cluster.check_patches(method.grid * method.grid)?;
         method.ratio.validate()?;
         if !(method.lambda.is_finite() && method.lambda >= 0.0) {
             return Err(Error::config("method.lambda", method.lambda, "it must not be negative"));

@@ -14,7 +14,9 @@ use crate::{Error, ErrorKind, Result};
 /// (`encoder.0.first.weight`). Equal weights are equal bytes.
 pub fn to_bytes(network: &UNet) -> Result<Vec<u8>> {
     let mut collector = Collector::default();
-    network.visit(&mut collector);
+    // A running statistic holds its last update back until it is read again; `valid` brings it up to date. Without it
+    // a checkpoint would lack the last step, and a resumed training would differ.
+    network.valid().visit(&mut collector);
     let views: Vec<(String, TensorView<'_>)> = collector
         .tensors
         .iter()
