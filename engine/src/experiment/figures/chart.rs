@@ -137,17 +137,14 @@ impl Chart {
             escape(&self.title),
         );
         self.legend(&mut svg);
-        match self.axes() {
-            Some([x, y]) => {
-                self.frame(&mut svg, &plot, &x, &y);
-                for (at, series) in self.series.iter().enumerate() {
-                    curve(&mut svg, &plot, &x, &y, at, series);
-                }
+        if let Some([x, y]) = self.axes() {
+            self.frame(&mut svg, &plot, &x, &y);
+            for (at, series) in self.series.iter().enumerate() {
+                curve(&mut svg, &plot, &x, &y, at, series);
             }
-            None => {
-                let (x, y) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
-                let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no values</text>");
-            }
+        } else {
+            let (x, y) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
+            let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no values</text>");
         }
         svg.push_str("</svg>\n");
         svg

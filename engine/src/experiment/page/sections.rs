@@ -80,7 +80,9 @@ pub(super) fn overlays(out: &mut String, figures: &[Figure]) {
          <span class=\"key fn\"></span>dashed pink true but missed. The patient's right is on the left, as radiologists \
          look at it. A picture opens in full size.</p>\n",
     );
-    figures.iter().for_each(|f| figure(out, f));
+    for picture in figures {
+        figure(out, picture);
+    }
     out.push_str("</section>\n");
 }
 
@@ -99,7 +101,9 @@ pub(super) fn relabelling(out: &mut String, figures: &[Figure]) {
          keeps its digit. <span class=\"key flip\"></span>A yellow frame marks a patch whose digit the update changes. No mask drawn by a \
          person takes part in this: a 1 is a guess, not a finding.</p>\n",
     );
-    figures.iter().for_each(|f| figure(out, f));
+    for picture in figures {
+        figure(out, picture);
+    }
     out.push_str("</section>\n");
 }
 
