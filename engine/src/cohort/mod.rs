@@ -8,6 +8,7 @@ mod fingerprint;
 mod listing;
 mod names;
 mod nnunet;
+pub mod pairing;
 pub mod split;
 
 use std::collections::{BTreeMap, BTreeSet};

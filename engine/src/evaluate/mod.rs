@@ -1,9 +1,8 @@
 //! Evaluation: the measures of [`crate::metrics`] for one mask, or for all predictions of a cohort, with their mean.
 
-mod pairing;
 mod report;
 
-pub use pairing::{Pair, Pairs, Subset, case_id, find_split};
+pub use crate::cohort::pairing::{Pair, Pairs, Subset, case_id, find_split};
 pub use report::{CaseResult, Mean, MeanLesions, Report};
 
 use std::fmt;
