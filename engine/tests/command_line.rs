@@ -22,8 +22,6 @@ const SMALL: &[&str] = &[
     "2",
     "--batch",
     "8",
-    "--epochs",
-    "3",
     "--lr",
     "0.003",
     "--device",
@@ -45,8 +43,13 @@ fn json(command: &mut Command) -> Value {
 }
 
 fn pretrain(root: &Path, out: &Path) -> Command {
+    pretrain_for(root, out, "3")
+}
+
+fn pretrain_for(root: &Path, out: &Path, epochs: &str) -> Command {
     let mut command = amlp();
-    command.arg("pretrain").arg(root).args(SMALL).args(["--grid", "8", "--period", "1"]).arg("--out").arg(out);
+    command.args(["pretrain", "--epochs", epochs]);
+    command.arg(root).args(SMALL).args(["--grid", "8", "--period", "1"]).arg("--out").arg(out);
     command
 }
 
@@ -84,7 +87,8 @@ fn from_scans_to_an_evaluated_segmentation() {
             .arg(&masks)
             .arg("--truth")
             .arg(&root)
-            .args(["--subset", "test"]),
+            .args(["--subset", "test", "--split"])
+            .arg(fine.join("split.json")),
     );
     let dsc = report["mean"]["1"]["dsc"].as_f64().unwrap();
     assert!(dsc > 0.6, "a bright ball on grey tissue is found: {dsc}");
@@ -122,9 +126,8 @@ fn an_interrupt_saves_exits_with_130_and_resumes_to_the_same_end() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let (whole, cut) = (temp.path().join("whole"), temp.path().join("cut"));
-    let long = ["--epochs", "12"];
-    run(pretrain(&root, &whole).args(long));
-    let mut child = pretrain(&root, &cut).args(long).stderr(Stdio::piped()).spawn().unwrap();
+    run(&mut pretrain_for(&root, &whole, "12"));
+    let mut child = pretrain_for(&root, &cut, "12").stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("epoch 1/"))).unwrap().unwrap();
     let pid = child.id().to_string();
@@ -132,7 +135,7 @@ fn an_interrupt_saves_exits_with_130_and_resumes_to_the_same_end() {
     // The rest of its messages must be read, or it would wait for us.
     for _ in lines {}
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    run(pretrain(&root, &cut).args(long).arg("--resume"));
+    run(pretrain_for(&root, &cut, "12").arg("--resume"));
     assert_same(&whole, &cut);
 }
 

@@ -7,7 +7,7 @@ use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
 use crate::device::{DeviceChoice, open};
-use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, demo};
+use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, MASKS, demo};
 use crate::experiment::documents::documents;
 use crate::run::atomic::write_atomic;
 
@@ -54,7 +54,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         None => first_free("amlp-demo"),
     };
     refuse_used(&out)?;
-    std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
+    for folder in [out.clone(), out.join(MASKS[0]), out.join(MASKS[1])] {
+        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+    }
     let sample = match &args.sample {
         Some(sample) => sample.clone(),
         None => sample_folder()?,

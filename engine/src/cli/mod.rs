@@ -103,7 +103,9 @@ fn is_cancelled(error: &anyhow::Error) -> bool {
 }
 
 fn one_line(error: &anyhow::Error) -> String {
-    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
+    // The engine's errors name their cause themselves; of others the chain is told.
+    let text = if error.is::<crate::Error>() { error.to_string() } else { format!("{error:#}") };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A control that Ctrl+C cancels: the step under way is finished and saved. A second Ctrl+C ends the program at once.

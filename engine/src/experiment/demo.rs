@@ -33,6 +33,9 @@ const PROBES: usize = 3;
 /// The two networks.
 const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
 
+/// Folders below the output folder that take the masks of the two networks; they must be there.
+pub const MASKS: [&str; 2] = ["masks", "masks-random"];
+
 /// What the demo runs on.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
@@ -193,7 +196,7 @@ pub fn demo(
         let mut masks = Vec::new();
         for (segmenter, name) in segmenters.iter().zip(NAMES) {
             let found = segmenter.segment(std::slice::from_ref(&image), &mut |_, _| {}, control)?.label;
-            let folder = if masks.is_empty() { "masks" } else { "masks-random" };
+            let folder = MASKS[masks.len()];
             write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &found, &image)?;
             masks.push((name.to_string(), (0..found.grid.len()).map(|i| found.get(i) > 0).collect()));
         }
