@@ -29,7 +29,7 @@ pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Ve
         let Some(first) = updates.first() else { continue };
         let name = format!("relabelling_{}.png", number + 1);
         let row = RelabelRow { pixels, grid: data.grid, updates };
-        files.push((name.clone(), relabel_sheet(&heading(first), &[row])?));
+        files.push((name.clone(), relabel_sheet("Patch labels during pre-training", &[row])?));
         relabelling.push(Figure {
             file: name,
             alt: format!("Patch labels of {} before and after each update", heading(first)),
