@@ -17,7 +17,7 @@ const SMALL: &[&str] = &[
     "--size",
     "32",
     "--width",
-    "2",
+    "4",
     "--depth",
     "2",
     "--batch",
@@ -60,11 +60,11 @@ fn from_scans_to_an_evaluated_segmentation() {
     let (pre, fine, masks) = (temp.path().join("pre"), temp.path().join("fine"), temp.path().join("masks"));
     let report = json(pretrain(&root, &pre).arg("--json"));
     assert_eq!(report["epochs"], 3);
-    let fine_args = ["--labels", "2", "--epochs", "30", "--lr", "0.01"];
+    let fine_args = ["--labels", "3", "--epochs", "120", "--lr", "0.01"];
     let mut finetune = amlp();
     finetune.args(["finetune", "--modality", "pet", "--batch", "8", "--device", "cpu", "--json"]).args(fine_args);
     let report = json(finetune.arg(&root).arg("--from").arg(&pre).arg("--out").arg(&fine));
-    assert_eq!(report["labelled"].as_array().unwrap().len(), 2);
+    assert_eq!(report["labelled"].as_array().unwrap().len(), 3);
 
     let done = json(
         amlp().args(["segment", "--json", "--probabilities", "--model"]).arg(&fine).arg(&root).arg("--out").arg(&masks),
