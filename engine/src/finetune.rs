@@ -226,10 +226,8 @@ pub fn finetune(
     for epoch in first_epoch..=length.epochs {
         let order = data.order(config, epoch);
         let batches = order.chunks(config.training.batch).take(length.steps_of(epoch));
-        let mut rate = config.training.lr;
         for (index, members) in batches.enumerate().skip(step) {
-            let done = (epoch - 1) * length.steps_per_epoch + index;
-            rate = config.training.schedule.rate(config.training.lr, done, length.steps);
+            let rate = length.rate(&config.training, epoch, index);
             let place = [epoch as u64, index as u64];
             let (image, target) = data.batch(config, members, place, &trainer.device)?;
             let loss = dice_cross_entropy(trainer.network.forward(image), target);
@@ -254,7 +252,8 @@ pub fn finetune(
             trainer.emit(&Event::Validation { epoch, dice, best })?;
         }
         loss_of_epoch = tally.0 / tally.1.max(1) as f64;
-        let summary = EpochSummary { epoch, loss: loss_of_epoch, learning_rate: rate, ..EpochSummary::default() };
+        let learning_rate = length.last_rate(&config.training, epoch);
+        let summary = EpochSummary { epoch, loss: loss_of_epoch, learning_rate, ..EpochSummary::default() };
         trainer.emit(&Event::Epoch(Box::new(summary)))?;
         tally = (0.0, 0);
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {

@@ -45,6 +45,16 @@ impl Length {
         Self { epochs: training.epochs, steps_per_epoch, steps: training.epochs * steps_per_epoch }
     }
 
+    /// Learning rate of step `index` (from 0) of epoch `epoch`.
+    pub fn rate(&self, training: &TrainingConfig, epoch: usize, index: usize) -> f64 {
+        training.schedule.rate(training.lr, (epoch - 1) * self.steps_per_epoch + index, self.steps)
+    }
+
+    /// Learning rate of the last step of epoch `epoch`.
+    pub fn last_rate(&self, training: &TrainingConfig, epoch: usize) -> f64 {
+        self.rate(training, epoch, self.steps_of(epoch).saturating_sub(1))
+    }
+
     /// Steps of epoch `epoch`, from 1.
     pub fn steps_of(&self, epoch: usize) -> usize {
         self.steps.saturating_sub((epoch - 1) * self.steps_per_epoch).min(self.steps_per_epoch)

@@ -24,7 +24,8 @@ pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks";
 
-/// Segments scans: each becomes <case>.nii.gz on its own grid, with --probabilities also <case>_prob.nii.gz.
+/// Segments scans: each becomes `CASE.nii.gz` on its own grid, with --probabilities also
+/// `CASE_prob.nii.gz`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Fine-tuning run.

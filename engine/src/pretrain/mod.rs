@@ -92,10 +92,8 @@ pub fn pretrain(
         let sigma = config.method.ratio.sigma(epoch, length.epochs);
         let order = shuffled(slices.len(), config.seed, epoch);
         let batches = order.chunks(config.training.batch).take(length.steps_of(epoch));
-        let mut rate = config.training.lr;
         for (index, members) in batches.enumerate().skip(step) {
-            let done = (epoch - 1) * length.steps_per_epoch + index;
-            rate = config.training.schedule.rate(config.training.lr, done, length.steps);
+            let rate = length.rate(&config.training, epoch, index);
             let batch = slices.batch(config, members, sigma, epoch, &trainer.device)?;
             let losses = losses(&trainer.network, &batch, &config.method)?;
             refuse_non_finite(&losses, epoch, index + 1, || slices.names(members))?;
@@ -112,7 +110,7 @@ pub fn pretrain(
                 trainer.emit(&event)?;
             }
         }
-        last = tally.summary(epoch, sigma, rate);
+        last = tally.summary(epoch, sigma, length.last_rate(&config.training, epoch));
         last.gradient_norm = sampled_norms(config, &network, slices, &trainer, sigma, epoch, &length)?;
         slices.describe(config, sigma, &mut last);
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
