@@ -14,7 +14,7 @@ use crate::masking::order::Order;
 use crate::masking::ratio::MaskRatio;
 use crate::masking::relabel::Anchor;
 use crate::model::UNetConfig;
-use crate::preprocess::{PreprocessConfig, Targets};
+use crate::preprocess::{Keep, PreprocessConfig, StoreOptions, Targets};
 use crate::{Error, ErrorKind, Result};
 
 pub use preset::{PRESETS, preset};
@@ -318,6 +318,22 @@ impl Config {
     /// The text of `config.toml`, every setting written out.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).map_err(|e| Error::config("config", "", e.to_string()))
+    }
+
+    /// How the slices of either stage are prepared and kept; what does not fit into memory goes to `spill_folder`.
+    pub fn store_options(&self, with_labels: bool, spill_folder: &Path) -> StoreOptions {
+        StoreOptions {
+            modalities: self.data.modality.clone(),
+            with_labels,
+            targets: self.data.targets,
+            config: self.preprocess.clone(),
+            margin: self.training.shift_px,
+            keep: Keep::NonZero,
+            memory_budget: self.data.memory_mib << 20,
+            spill_folder: spill_folder.to_path_buf(),
+            cache: (!self.data.cache.as_os_str().is_empty()).then(|| self.data.cache.clone()),
+            seed: self.seed,
+        }
     }
 
     /// Refuses settings that cannot be trained with, naming the first.

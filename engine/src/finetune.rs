@@ -17,7 +17,7 @@ use crate::event::{Control, EpochSummary, Event, EventSink, Stage};
 use crate::loss::dice_cross_entropy;
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
-use crate::preprocess::{Keep, Prepared, SliceStore, StoreOptions, prepare_case};
+use crate::preprocess::{Prepared, SliceStore, prepare_case};
 use crate::run::checkpoint::Slot;
 use crate::run::{RunFolder, checkpoint};
 use crate::seed::stream;
@@ -71,18 +71,7 @@ impl Labelled {
         control: &Control,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let options = StoreOptions {
-            modalities: config.data.modality.clone(),
-            with_labels: true,
-            targets: config.data.targets,
-            config: config.preprocess.clone(),
-            margin: config.training.shift_px,
-            keep: Keep::NonZero,
-            memory_budget: config.data.memory_mib << 20,
-            spill_folder: spill_folder.to_path_buf(),
-            cache: (!config.data.cache.as_os_str().is_empty()).then(|| config.data.cache.clone()),
-            seed: config.seed,
-        };
+        let options = config.store_options(true, spill_folder);
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         let (lesion, negative): (Vec<usize>, Vec<usize>) =
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);

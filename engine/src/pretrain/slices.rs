@@ -17,7 +17,7 @@ use crate::masking::relabel::{RelabelOutcome, Relevance, add_counts, relabel};
 use crate::masking::select::{air_share, masked_count, recall_of_foreground};
 use crate::masking::uncertainty::{MeanUncertainty, uncertainty};
 use crate::patch::PatchGrid;
-use crate::preprocess::{Keep, SliceMeta, SliceStore, StoreOptions};
+use crate::preprocess::{SliceMeta, SliceStore};
 use crate::seed::stream;
 use crate::trainer::{Parts, Resumed, digest};
 use crate::{ErrorKind, Result};
@@ -59,18 +59,7 @@ impl Slices {
         control: &Control,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let options = StoreOptions {
-            modalities: config.data.modality.clone(),
-            with_labels: config.method.report_recall,
-            targets: config.data.targets,
-            config: config.preprocess.clone(),
-            margin: config.training.shift_px,
-            keep: Keep::NonZero,
-            memory_budget: config.data.memory_mib << 20,
-            spill_folder: spill_folder.to_path_buf(),
-            cache: (!config.data.cache.as_os_str().is_empty()).then(|| config.data.cache.clone()),
-            seed: config.seed,
-        };
+        let options = config.store_options(config.method.report_recall, spill_folder);
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         if store.is_empty() {
             return Err(crate::Error::config(
