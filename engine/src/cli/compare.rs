@@ -47,6 +47,10 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let shared = &args.shared;
+    if shared.dry_run {
+        let why = "it trains several networks: ask pretrain --dry-run and finetune --dry-run with the same settings";
+        return Err(Error::config("dry-run", "compare", why).into());
+    }
     let pretrain = shared.settle(Config::default())?;
     let mut finetune = shared.settle(Config::finetune())?;
     finetune.training = Config::finetune().training;
@@ -70,6 +74,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if shared.json {
         return print_json(&outcomes);
     }
-    print_line(table(&outcomes).trim_end());
-    Ok(())
+    print_line(table(&outcomes).trim_end())
 }
