@@ -310,14 +310,33 @@ impl Config {
             let (path, supported) = (path.to_path_buf(), VERSION.to_string());
             return Err(ErrorKind::Version { path, found, supported }.into());
         }
+        // Single settings may be newer than the file; whole sections are missing from a file that was cut, and their
+        // defaults would be another preprocessing or network.
+        let whole = toml::Table::try_from(Self::default()).map_err(|e| Error::file(path, e.to_string()))?;
+        if let Some(absent) = whole.keys().find(|key| !table.contains_key(*key)) {
+            return Err(Error::file(path, format!("is incomplete: it has no {absent}")));
+        }
         let config: Self = table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
-        config.validate()?;
+        config.validate().map_err(|error| Error::file(path, error.to_string()))?;
         Ok(config)
     }
 
     /// The text of `config.toml`, every setting written out.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).map_err(|e| Error::config("config", "", e.to_string()))
+    }
+
+    /// The same settings without anything of the machine that trained: no folder, device, thread count or probed patient.
+    /// What a network needs to segment is all there; to train on, name a cohort again.
+    #[must_use]
+    pub fn portable(&self) -> Self {
+        let mut config = self.clone();
+        config.data.cohort = PathBuf::new();
+        config.data.cache = PathBuf::new();
+        config.labels.from = PathBuf::new();
+        config.method.probes = Vec::new();
+        (config.device, config.threads) = (DeviceChoice::Auto, 0);
+        config
     }
 
     /// How the slices of either stage are prepared and kept; what does not fit into memory goes to `spill_folder`.
@@ -449,11 +468,39 @@ mod tests {
     }
 
     #[test]
+    fn a_portable_configuration_names_no_place() {
+        let mut own = config();
+        own.data.cohort = "some/cohort".into();
+        own.data.cache = "some/cache".into();
+        own.labels.from = "some/run".into();
+        own.method.probes = vec!["some patient:3".into()];
+        (own.device, own.threads) = (DeviceChoice::Cuda(3), 7);
+        own.training.lr = 0.25;
+        let text = own.portable().to_toml().unwrap();
+        assert!(!text.contains("some") && !text.contains("cuda"), "{text}");
+        let read = Config::from_toml(&text, Path::new("config.toml")).unwrap();
+        assert_eq!(read, Config { training: own.training, ..config() });
+    }
+
+    #[test]
     fn every_default_is_written_out() {
         let text = config().to_toml().unwrap();
         for key in ["sigma_0", "temperature", "weight_decay", "percentiles", "anchor", "n_init", "validate_every"] {
             assert!(text.contains(key), "{key} is absent from\n{text}");
         }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_is_not_filled_up_with_defaults() {
+        let text = config().to_toml().unwrap();
+        let last = text.find("[labels]").unwrap();
+        for end in (0..last).filter(|&end| text.is_char_boundary(end)) {
+            let error = Config::from_toml(&text[..end], Path::new("config.toml")).unwrap_err().to_string();
+            assert!(error.starts_with("config.toml: ") && !error.contains('\n'), "cut at {end}: {error}");
+        }
+        let wrong = text.replace("size = 160", "size = 150");
+        let error = Config::from_toml(&wrong, Path::new("config.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("config.toml: preprocess.size = 150"), "{error}");
     }
 
     #[test]

@@ -5,6 +5,10 @@
 //! exactly one of `Finished` or `Failed`. `Warning` may stand anywhere. `Estimate`, `Warning`, `Failed` and checkpoints
 //! in the midst of an epoch (pause, cancel) reach the listeners but not the run's log, and a resumed run logs neither
 //! `Started` again nor what its checkpoint covers: the log of an interrupted run equals that of an uninterrupted one.
+//!
+//! Numbers that are not finite, which JSON has none of, are logged as `"NaN"`, `"inf"` and `"-inf"`.
+
+mod number;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -41,10 +45,13 @@ pub struct CaseCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
     /// Reconstruction, mean squared error over the masked patches.
+    #[serde(with = "number")]
     pub pred: f64,
     /// Attention reconstruction loss (Eq. 6).
+    #[serde(with = "number")]
     pub rrl: f64,
     /// Category consistency loss (Eq. 7).
+    #[serde(with = "number")]
     pub lcl: f64,
 }
 
@@ -55,7 +62,9 @@ pub struct Parts {
 pub enum Event {
     Estimate {
         steps: usize,
+        #[serde(with = "number")]
         seconds_per_step: f64,
+        #[serde(with = "number")]
         seconds: f64,
         memory_mib: u64,
     },
@@ -72,7 +81,9 @@ pub enum Event {
         stage: Stage,
         epoch: usize,
         step: usize,
+        #[serde(with = "number")]
         loss: f64,
+        #[serde(with = "number")]
         learning_rate: f64,
     },
     Relabel {
@@ -80,6 +91,7 @@ pub enum Event {
         cases: CaseCounts,
         flips: u64,
         differs_from_kmeans: u64,
+        #[serde(with = "number")]
         agreement: f64,
         lesion_recall: Option<f64>,
     },
@@ -87,6 +99,7 @@ pub enum Event {
     Epoch(Box<EpochSummary>),
     Validation {
         epoch: usize,
+        #[serde(with = "number")]
         dice: f64,
         best: bool,
     },
@@ -132,8 +145,10 @@ pub struct EpochSummary {
     /// From 1.
     pub epoch: usize,
     /// Mean training loss.
+    #[serde(with = "number")]
     pub loss: f64,
     /// Learning rate of the epoch's last step.
+    #[serde(with = "number")]
     pub learning_rate: f64,
     /// Mean of each loss (pre-training).
     #[serde(skip_serializing_if = "Option::is_none")]

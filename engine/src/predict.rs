@@ -1,5 +1,11 @@
 //! Segmentation of a whole scan with a fine-tuned network, put back exactly on the source grid.
 
+mod export;
+mod progress;
+
+pub use export::{Exported, export_model};
+pub use progress::{LabelBox, Progress};
+
 use std::path::Path;
 
 use burn::module::Module;
@@ -34,12 +40,35 @@ pub enum Choice {
     Best,
 }
 
+impl Choice {
+    /// Where it lies, in the order in which to look.
+    fn slots(self) -> &'static [Slot] {
+        match self {
+            Self::Last => &[Slot::Last, Slot::Previous],
+            Self::Best => &[Slot::Best],
+        }
+    }
+}
+
+/// A fine-tuning run and its configuration; one of pre-training is refused.
+fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
+    let run = RunFolder::open(run)?;
+    let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
+    if config.stage != Stage::Finetune {
+        return Err(Error::config("model", run.root().display(), "a pre-training run: fine-tune it first"));
+    }
+    Ok((run, config))
+}
+
 /// A network ready to segment.
 pub struct Segmenter {
     network: UNet,
     device: Device,
     config: Config,
 }
+
+/// Hears of slices done, slices in all, and the fields so far.
+type Report<'a> = dyn FnMut(usize, usize, &[Vec<f32>]) + 'a;
 
 /// A segmented scan, on its source grid.
 pub struct Segmentation {
@@ -52,16 +81,8 @@ pub struct Segmentation {
 impl Segmenter {
     /// Loads the network of a fine-tuning run.
     pub fn load(run: &Path, choice: Choice, compute: &Compute) -> Result<Self> {
-        let run = RunFolder::open(run)?;
-        let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
-        if config.stage != Stage::Finetune {
-            return Err(Error::config("model", run.root().display(), "a pre-training run: fine-tune it first"));
-        }
-        let slots: &[Slot] = match choice {
-            Choice::Last => &[Slot::Last, Slot::Previous],
-            Choice::Best => &[Slot::Best],
-        };
-        let weights = checkpoint::load_part(&run, slots, WEIGHTS)?.content;
+        let (run, config) = open_finetuned(run)?;
+        let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?.content;
         let fresh = crate::finetune::network_config(&config).init(0, &compute.device);
         Ok(Self { network: record::from_bytes(fresh, &weights)?, device: compute.device.clone(), config })
     }
@@ -76,12 +97,12 @@ impl Segmenter {
         &self.config
     }
 
-    /// Segments the scan whose channels are `images`, in the order of the run's modalities. `progress` is told slices
-    /// done and in all.
+    /// Segments the scan whose channels are `images`, in the order of the run's modalities. `progress` hears of every
+    /// batch of slices, from feet to head, and can ask for the labels that are settled by then.
     pub fn segment(
         &self,
         images: &[Volume],
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(Progress<'_>),
         control: &Control,
     ) -> Result<Segmentation> {
         let modalities = &self.config.data.modality;
@@ -95,23 +116,29 @@ impl Segmenter {
             .zip(modalities)
             .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
             .collect();
-        let seed = self.config.seed;
-        let prepared = prepare(images, &kinds, None, &self.config.data.targets, &self.config.preprocess, seed)?;
-        let fields = self.probability(&prepared, progress, control)?;
-        let probability: Vec<Vec<f32>> =
-            fields.iter().map(|field| prepared.plan.restore(field)).collect::<Result<_>>()?;
-        let grid = images.first().map_or_else(|| prepared.plan.source_grid(), |image| image.grid.clone());
-        let label = LabelVolume::new(grid, mask(&probability, self.config.data.targets))?;
+        let (seed, targets) = (self.config.seed, self.config.data.targets);
+        let prepared = prepare(images, &kinds, None, &targets, &self.config.preprocess, seed)?;
+        let plan = &prepared.plan;
+        let mut report = |done, total, fields: &[Vec<f32>]| progress(Progress::new(done, total, plan, fields, targets));
+        let fields = self.fields(&prepared, &mut report, control)?;
+        let probability: Vec<Vec<f32>> = fields.iter().map(|field| plan.restore(field)).collect::<Result<_>>()?;
+        let grid = images.first().map_or_else(|| plan.source_grid(), |image| image.grid.clone());
+        let label = LabelVolume::new(grid, mask(&probability, targets))?;
         Ok(Segmentation { probability, label })
     }
 
-    /// Probability of each region on the prepared grid, slice-major.
+    /// Probability of each region on the prepared grid, slice-major. `progress` is told slices done and in all.
     pub fn probability(
         &self,
         prepared: &Prepared,
         progress: &mut dyn FnMut(usize, usize),
         control: &Control,
     ) -> Result<Vec<Vec<f32>>> {
+        self.fields(prepared, &mut |done, total, _| progress(done, total), control)
+    }
+
+    /// The same; `report` also sees the fields, of which the slices done are final.
+    fn fields(&self, prepared: &Prepared, report: &mut Report<'_>, control: &Control) -> Result<Vec<Vec<f32>>> {
         let [nx, ny, nz] = prepared.shape;
         let multiple = self.config.network.multiple();
         let (rows, columns) = (tiles(nx, multiple), tiles(ny, multiple));
@@ -137,7 +164,7 @@ impl Segmenter {
                     }
                 }
             }
-            progress(ks.last().map_or(0, |k| k + 1), nz);
+            report(ks.last().map_or(0, |k| k + 1), nz, &out);
         }
         Ok(out)
     }

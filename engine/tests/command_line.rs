@@ -106,6 +106,21 @@ fn errors_are_one_line_and_wrong_calls_are_told_apart() {
     assert_eq!(amlp().args(["pretrain", "x", "--epochs", "many"]).output().unwrap().status.code(), Some(2));
 }
 
+/// The system ends a process that writes beyond its limit, unless the process says otherwise.
+#[cfg(unix)]
+#[test]
+fn output_beyond_the_file_size_limit_is_an_error_and_not_the_end() {
+    let temp = tempfile::tempdir().unwrap();
+    let scan = cohort(temp.path(), 1).join("P00/pet.nii.gz");
+    let shell = "ulimit -f 0; exec \"$0\" info --json \"$1\" > \"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", shell, env!("CARGO_BIN_EXE_amlp")]).arg(&scan).arg(temp.path().join("info.json"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{:?} {text}", output.status);
+    assert!(text.contains("cannot write to standard output"), "{text}");
+}
+
 #[test]
 fn a_dry_run_says_what_it_would_take_and_leaves_nothing() {
     let temp = tempfile::tempdir().unwrap();

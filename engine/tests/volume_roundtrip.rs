@@ -4,8 +4,9 @@
 
 use std::path::Path;
 
+use engine::ErrorKind;
 use engine::volume::{
-    Frames, Grid, LabelData, LabelVolume, Orientation, ReadOptions, Relation, Volume, VoxelData, nifti,
+    Frames, Grid, LabelData, LabelVolume, Orientation, ReadOptions, Relation, Scale, Volume, VoxelData, nifti,
 };
 use glam::{DAffine3, DMat3, DVec3, EulerRot};
 use proptest::prelude::*;
@@ -201,6 +202,42 @@ fn frames_and_every_type_come_back() {
             let tight = ReadOptions { frames: Frames::All, memory_budget: back.memory_bytes() - 1 };
             assert!(Volume::read_with(&path, &tight).is_err());
         }
+    }
+}
+
+/// What a viewer does with a 4-D file that it does not want to hold as a whole.
+#[test]
+fn frames_one_by_one_are_those_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = oblique([0.2, 0.1, -0.3], [2.0; 3], [1.0; 3], [4, 3, 5]);
+    let frames = 6;
+    let data = VoxelData::I16((0..frames * 60).map(|n| (n * 37 % 1000 - 500) as i16).collect());
+    let series = Volume::new(grid, data, Scale { slope: 0.5, inter: -3.0 });
+    for name in ["series.nii", "series.nii.gz"] {
+        let path = folder.path().join(name);
+        nifti::write_volume(&path, &series).unwrap();
+        let one_frame = series.memory_bytes() / frames as u64;
+        let read = |frames, memory_budget| Volume::read_with(&path, &ReadOptions { frames, memory_budget });
+        let whole = read(Frames::All, series.memory_bytes()).unwrap();
+        assert_eq!((whole.frames(), whole.file_frames), (6, 6));
+        for k in 0..frames as usize {
+            // One frame needs one frame's memory, however long the series.
+            let one = read(Frames::One(k), one_frame).unwrap();
+            assert_eq!((one.frames(), one.file_frames, &one.grid), (1, 6, &whole.grid));
+            assert_eq!(one.to_f32(), whole.frame_to_f32(k), "frame {k}");
+            assert_eq!(one.percentiles(0, &[50.0]), whole.percentiles(k, &[50.0]));
+        }
+        for k in [6, usize::MAX] {
+            let error = read(Frames::One(k), one_frame).unwrap_err();
+            let ErrorKind::Field { path: named, field, value, why } = error.kind() else { panic!("{error}") };
+            assert_eq!(
+                (named, &**field, value, &**why),
+                (&path, "frame", &k.to_string(), "the file has 6, counted from 0")
+            );
+        }
+        let error = read(Frames::All, series.memory_bytes() - 1).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Memory { .. }) && error.to_string().contains(name), "{error}");
+        assert!(read(Frames::One(0), one_frame - 1).is_err());
     }
 }
 

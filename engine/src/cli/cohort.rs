@@ -29,16 +29,10 @@ pub struct Args {
 }
 
 /// Runs the verb.
-#[allow(clippy::print_stdout, reason = "the command line's output")]
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let cohort = Cohort::discover(&args.folder)?;
     let found = fingerprint_with(&cohort, args.modality.as_deref(), &progress())?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&found)?);
-    } else {
-        print!("{}", table(&found));
-    }
-    Ok(())
+    if args.json { super::print_json(&found) } else { super::print_text(&table(&found)) }
 }
 
 /// Tells on stderr how far it is, at most every two seconds: nothing at all if it is quick.

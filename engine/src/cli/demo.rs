@@ -7,8 +7,10 @@ use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
 use crate::device::{DeviceChoice, open};
-use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, MASKS, demo};
+use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, MASKS, MODEL_RUN, demo};
 use crate::experiment::documents::documents;
+use crate::experiment::model_card::ModelCard;
+use crate::predict::{Choice, export_model};
 use crate::run::atomic::write_atomic;
 
 /// Shown under `--help`.
@@ -16,7 +18,8 @@ pub const EXAMPLES: &str = "Examples:
   amlp demo
   amlp demo --out my-demo --seed 7
 
-The folder then holds report.html, the masks of the held-out patients, pictures, scores and the three run folders.";
+The folder then holds report.html, the masks of the held-out patients, pictures, scores, the three run folders, and
+model: the pre-trained and fine-tuned network alone, for amlp segment --model or the viewer.";
 
 /// Does the whole job on the sample study: pre-train, fine-tune, segment, evaluate, report.
 #[derive(clap::Args)]
@@ -66,19 +69,44 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let say = |line: &str| eprintln!("[{:>4.0} s] {line}", started.elapsed().as_secs_f64());
     let (report, data) = demo(&options, &compute, &mut Progress::new(), &control, &mut { say })?;
     write_pictures(&out, &report, &data)?;
+    let model = leave_model(&out, args, &options.sample, &report)?;
     say("done");
     if args.json {
         return print_json(&report);
     }
     for line in table(&report) {
-        print_line(&line);
+        print_line(&line)?;
     }
+    print_line(&format!("Model: {}", model.display()))?;
     print_line(&format!(
         "Report: {} ({} in all). Research use, not a medical device.",
         out.join("report.html").display(),
         progress::duration(started.elapsed().as_secs_f64())
-    ));
-    Ok(())
+    ))
+}
+
+/// Leaves the network that was fine-tuned after pre-training in a small folder of its own, with a card that says where it
+/// comes from.
+fn leave_model(out: &Path, args: &Args, sample: &Path, report: &DemoReport) -> anyhow::Result<PathBuf> {
+    let model = out.join("model");
+    let exported = export_model(&out.join(MODEL_RUN), Choice::Last, &model)?;
+    let attribution = sample.join("ATTRIBUTION.md");
+    let attribution = match std::fs::read_to_string(&attribution) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::io("read", &attribution)(error).into()),
+    };
+    let threads = rayon::current_num_threads();
+    // The device that was found, so that the same command makes the same network elsewhere; no folder of this machine.
+    let device = report.device.split(' ').next().unwrap_or_default();
+    let mut command =
+        format!("amlp demo --seed {} --steps {} --device {device} --threads {threads}", args.seed, args.steps);
+    if let Some(name) = args.sample.as_deref().and_then(Path::file_name) {
+        command += &format!(" --sample {}", name.to_string_lossy());
+    }
+    let card = ModelCard { report, exported: &exported, command: &command, attribution: attribution.as_deref() };
+    write_atomic(&model.join("MODEL.md"), card.text().as_bytes())?;
+    Ok(model)
 }
 
 /// A folder that somebody may still need is not written into.

@@ -23,8 +23,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     for device in &found.devices {
         let mark = if device.id == found.auto { "*" } else { " " };
-        print_line(&format!("{mark} {:8} {:?}  {}", device.id, device.kind, device.name));
+        print_line(&format!("{mark} {:8} {:?}  {}", device.id, device.kind, device.name))?;
     }
-    print_line(&format!("  (* is what auto takes; backends in this build: {})", found.backends.join(", ")));
-    Ok(())
+    print_line(&format!("  (* is what auto takes; backends in this build: {})", found.backends.join(", ")))
 }

@@ -103,7 +103,6 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
 }
 
 /// Runs the verb.
-#[allow(clippy::print_stdout, reason = "the command line's output")]
 #[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments")]
 pub fn run(args: Args) -> anyhow::Result<()> {
     if args.json && args.csv_to_stdout() {
@@ -114,16 +113,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         eprintln!("warning: {warning}");
     }
     if args.csv_to_stdout() {
-        print!("{}", String::from_utf8(report.to_csv()?).context("CSV")?);
-        return Ok(());
+        return super::print_text(&String::from_utf8(report.to_csv()?).context("CSV")?);
     }
     if let Some(path) = &args.csv {
         crate::run::atomic::write_atomic(path, &report.to_csv()?)?;
     }
-    if args.json {
-        println!("{}", report.to_json()?);
-    } else {
-        print!("{}", report.to_table());
-    }
-    Ok(())
+    if args.json { super::print_line(&report.to_json()?) } else { super::print_text(&report.to_table()) }
 }

@@ -89,6 +89,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         progress::duration(report.seconds),
         report.loss,
         shared.out.display()
-    ));
-    Ok(())
+    ))
 }

@@ -92,11 +92,7 @@ pub struct Info {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let info = inspect(&args)?;
     let text = if args.json { serde_json::to_string(&info)? } else { info.table() };
-    #[allow(clippy::print_stdout, reason = "the command line's output")]
-    {
-        println!("{}", text.trim_end());
-    }
-    Ok(())
+    super::print_line(text.trim_end())
 }
 
 /// Reads the file and looks the voxels up.

@@ -121,7 +121,6 @@ struct Slice {
 }
 
 /// Runs the verb.
-#[allow(clippy::print_stdout, reason = "the command line's output")]
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let sigma = args.sigma()?;
     let slice = Slice::load(args)?;
@@ -146,11 +145,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let report = slice.report(args, sigma, found, order, masked);
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        super::print_line(&serde_json::to_string(&report)?)
     } else {
-        print!("{}", report.summary(args));
+        super::print_text(&report.summary(args))
     }
-    Ok(())
 }
 
 impl Args {

@@ -16,9 +16,11 @@ mod progress;
 pub mod segment;
 mod training;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::ErrorKind;
@@ -70,9 +72,17 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the program on the process's arguments.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    run_with(std::env::args_os())
+}
+
+/// Runs the program on these arguments, the first of which is its own name.
+pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> ExitCode {
+    // Before anything is written anywhere, standard output included.
+    crate::run::atomic::survive_size_limit();
+    let cli = Cli::parse_from(arguments);
     let filter = tracing_subscriber::EnvFilter::try_from_env("AMLP_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    // Within another program the log is that program's.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
     let done = match cli.verb {
         Verb::Info(args) => info::run(args),
         Verb::Cohort(args) => cohort::run(&args),
@@ -131,14 +141,17 @@ fn use_threads(threads: usize) -> anyhow::Result<()> {
 }
 
 /// Prints a document on stdout.
-#[allow(clippy::print_stdout, reason = "the command line's output")]
 fn print_json<T: serde::Serialize>(document: &T) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(document)?);
-    Ok(())
+    print_line(&serde_json::to_string_pretty(document)?)
 }
 
 /// Prints a line on stdout.
-#[allow(clippy::print_stdout, reason = "the command line's output")]
-fn print_line(line: &str) {
-    println!("{line}");
+fn print_line(line: &str) -> anyhow::Result<()> {
+    print_text(&format!("{line}\n"))
+}
+
+/// Prints on stdout. What cannot be printed (a full disk, a pipe that was closed) is an error like any other.
+fn print_text(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
 }

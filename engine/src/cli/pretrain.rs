@@ -129,6 +129,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         progress::duration(report.seconds),
         report.last.loss,
         shared.out.display()
-    ));
-    Ok(())
+    ))
 }

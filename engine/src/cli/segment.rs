@@ -111,7 +111,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         control.check()?;
         let started = Instant::now();
         let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
-        let mut result = segmenter.segment(&images, &mut |_, _| {}, &control)?;
+        let mut result = segmenter.segment(&images, &mut |_| {}, &control)?;
         if let Some(ml) = args.min_volume {
             result.label = without_small(&result.label, ml)?;
         }
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
         let seconds = started.elapsed().as_secs_f64();
         if !args.json {
-            print_line(&format!("{}: {volume_ml:.1} ml in {seconds:.1} s -> {}", scan.case, mask.display()));
+            print_line(&format!("{}: {volume_ml:.1} ml in {seconds:.1} s -> {}", scan.case, mask.display()))?;
         }
         done.push(Done { case: scan.case.clone(), mask, probability, volume_ml, seconds });
     }

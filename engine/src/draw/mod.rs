@@ -7,6 +7,7 @@
 //! | `slice.rs` | a slice in radiological convention, masks and contours over it |
 //! | `patches.rs` | categories, masked patches and flips over a slice |
 //! | `sheet.rs` | captioned pictures side by side |
+//! | `thumbnail.rs` | a scan's middle axial slice, small |
 //!
 //! Nothing here touches the disk: write [`Canvas::to_png`] through [`crate::run`].
 
@@ -16,8 +17,10 @@ mod font;
 mod patches;
 mod sheet;
 mod slice;
+mod thumbnail;
 
 pub use canvas::{Canvas, Rect};
 pub use colour::Rgb;
 pub use sheet::{Panel, sheet};
 pub use slice::{SliceView, percentile_window};
+pub use thumbnail::thumbnail;

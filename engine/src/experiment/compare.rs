@@ -132,7 +132,7 @@ pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Resu
         .iter()
         .map(|case| {
             let (images, truth) = read_case(case, &data.modality)?;
-            let found = segmenter.segment(&images, &mut |_, _| {}, control)?.label;
+            let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
             let mask = |l: &LabelVolume| (0..l.grid.len()).map(|i| l.get(i) > 0).collect::<Vec<bool>>();
             let measures = crate::metrics::measure(&mask(&found), &mask(&truth), &truth.grid, &Options::default())?;
             Ok(CaseScore::new(&case.id, &measures))

@@ -36,6 +36,9 @@ const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned
 /// Folders below the output folder that take the masks of the two networks; they must be there.
 pub const MASKS: [&str; 2] = ["masks", "masks-random"];
 
+/// Run folder, below the output folder, of the network that was fine-tuned after pre-training.
+pub const MODEL_RUN: &str = "finetune-pretrained";
+
 /// What the demo runs on.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
@@ -159,7 +162,7 @@ pub fn demo(
 
     say("fine-tuning the pre-trained network");
     let (mut segmenters, mut finetuning) = (Vec::new(), Vec::new());
-    for (name, from) in [("pretrained", Some(folder.as_path())), ("random", None)] {
+    for (name, from) in [(MODEL_RUN, Some(folder.as_path())), ("finetune-random", None)] {
         if from.is_none() {
             say("fine-tuning from random weights, with the same labels and steps");
         }
@@ -167,14 +170,14 @@ pub fn demo(
         if let Some(from) = from {
             config.labels.from = from.to_path_buf();
         }
-        let out = options.out.join(format!("finetune-{name}"));
+        let out = options.out.join(name);
         let mut job = FinetuneJob::prepare(config, &out, start, control, &mut |_, _| {})?;
         let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
         job.train(compute, &mut recorder, control)?;
         finetuning.push((NAMES[segmenters.len()].to_string(), recorder.epochs));
         drop(job);
         segmenters.push(Segmenter::load(&out, Choice::Last, compute)?);
-        clock.lap(&format!("fine-tuning ({name})"));
+        clock.lap(&format!("fine-tuning ({})", name.trim_start_matches("finetune-")));
     }
 
     say("segmenting the held-out patients");
@@ -195,7 +198,7 @@ pub fn demo(
     for (id, image, truth) in read(&split.test)? {
         let mut masks = Vec::new();
         for (segmenter, name) in segmenters.iter().zip(NAMES) {
-            let found = segmenter.segment(std::slice::from_ref(&image), &mut |_, _| {}, control)?.label;
+            let found = segmenter.segment(std::slice::from_ref(&image), &mut |_| {}, control)?.label;
             let folder = MASKS[masks.len()];
             write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &found, &image)?;
             masks.push((name.to_string(), (0..found.grid.len()).map(|i| found.get(i) > 0).collect()));

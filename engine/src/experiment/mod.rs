@@ -5,6 +5,7 @@ pub mod compare;
 pub mod demo;
 pub mod documents;
 pub mod figures;
+pub mod model_card;
 pub mod page;
 
 use serde::{Deserialize, Serialize};

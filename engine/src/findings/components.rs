@@ -90,9 +90,10 @@ impl Components {
         numbers
     }
 
-    /// How many components have a voxel where `other` (same shape) is true.
-    pub fn touching(&self, other: &[bool]) -> usize {
-        (0..self.count()).into_par_iter().filter(|&c| self.ranges(c).any(|r| other[r].contains(&true))).count()
+    /// How many voxels of each component lie where `other` (same shape) is true.
+    pub fn overlaps(&self, other: &[bool]) -> Vec<usize> {
+        let of = |c| self.ranges(c).map(|range| other[range].iter().filter(|&&inside| inside).count()).sum();
+        (0..self.count()).into_par_iter().map(of).collect()
     }
 }
 

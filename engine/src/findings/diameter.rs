@@ -24,8 +24,7 @@ pub struct Diameter {
 
 /// The grid axis nearest to superior-inferior, across which axial slices are stacked: 0, 1 or 2 for i, j or k.
 pub fn axial_axis(grid: &Grid) -> usize {
-    let superior = 2;
-    grid.orientation().axis.iter().position(|&axis| axis == superior).unwrap_or(superior)
+    grid.axial_slices().axis
 }
 
 /// A lattice corner (u, v) of a slice; corner n lies between voxels n - 1 and n.

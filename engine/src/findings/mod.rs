@@ -1,12 +1,23 @@
 //! Findings: the connected components of a mask and their measures, shared by evaluation and the viewer.
 //!
 //! Components are 26-connected: voxels that touch by a face, an edge or a corner belong together.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `components.rs` | 26-connected components |
+//! | `diameter.rs` | the longest diameter in an axial slice |
+//! | `comparison.rs` | a prediction against the truth: hit, missed and extra lesions, agreement slice by slice |
+//! | `entropy.rs` | how undecided a probability is, slice by slice |
 
+pub mod comparison;
 mod components;
 mod diameter;
+mod entropy;
 
+pub use comparison::{Comparison, Lesions, compare};
 pub use components::{Components, Run, Smallest, remove_smaller_than};
 pub use diameter::{Diameter, axial_axis};
+pub use entropy::{CONSIDERED_ABOVE, slice_entropy};
 
 use std::collections::BTreeMap;
 
@@ -38,6 +49,14 @@ pub struct Finding {
     pub diameter: Diameter,
     /// Mean of the image over the component's finite voxels, where an image was given.
     pub mean: Option<f64>,
+}
+
+impl Finding {
+    /// Canonical number (0-based, from feet to head) of the axial slice in which the longest diameter lies. `grid` is
+    /// the one that the finding was measured on.
+    pub fn axial_slice(&self, grid: &Grid) -> usize {
+        grid.axial_slices().canonical(self.diameter.slice)
+    }
 }
 
 /// An image's value at a voxel, for [`Finding::mean`].
@@ -121,6 +140,7 @@ fn measure(components: &Components, c: usize, grid: &Grid, axis: usize, image: O
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::volume::Orientation;
     use glam::{DAffine3, DMat3};
 
     fn grid(shape: [usize; 3], spacing: [f64; 3]) -> Grid {
@@ -156,6 +176,21 @@ mod tests {
         assert!((big.mean.unwrap() - (132.0 - 4.0) / 23.0).abs() < 1e-12);
         assert_eq!((found[1].voxels, found[1].mean), (1, Some(0.0)));
         assert!((found[1].diameter.mm - 5.0_f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_slice_of_a_finding_counts_from_the_feet_in_every_order() {
+        let upright = grid([4, 3, 7], [1.0, 1.0, 2.0]);
+        let mut mask = vec![false; upright.len()];
+        // Two voxels in slice 4, three in slice 5.
+        for (i, k) in [(0, 4), (1, 4), (1, 5), (2, 5), (3, 5)] {
+            mask[upright.index([i, 1, k])] = true;
+        }
+        for o in Orientation::all() {
+            let turned = upright.reoriented(&o);
+            let found = findings(&o.apply(&mask, upright.shape), &turned, None).unwrap();
+            assert_eq!((found.len(), found[0].axial_slice(&turned)), (1, 5), "{o:?}");
+        }
     }
 
     #[test]

@@ -17,10 +17,13 @@ mod region;
 pub mod surface;
 mod surfel;
 
+pub use crate::findings::Lesions;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
-use crate::findings::{Components, check_len};
+use crate::findings::check_len;
+use crate::findings::comparison::Overlaps;
 use crate::volume::Grid;
 use boundary::Boundary;
 use region::Region;
@@ -39,18 +42,6 @@ pub struct Options {
     pub boundary: Boundary,
     /// Width of the boundary band in voxels; by default [`boundary::default_width`].
     pub boundary_width: Option<usize>,
-}
-
-/// Lesion-wise detection: a true lesion is hit, and a predicted one is right, by an overlap of one voxel or more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Lesions {
-    /// True lesions that the prediction hits.
-    pub tp: usize,
-    /// Predicted components without any true voxel.
-    pub fp: usize,
-    /// True lesions that the prediction misses.
-    #[serde(rename = "fn")]
-    pub missed: usize,
 }
 
 /// All measures of one pair of masks.
@@ -143,9 +134,10 @@ pub fn measure(prediction: &[bool], truth: &[bool], grid: &Grid, options: &Optio
     let width = boundary::width(grid, options)?;
     let counts = Counts::of(prediction, truth);
     let region = Region::around(prediction, truth, grid.shape);
+    let overlaps = || Overlaps::new(&region.prediction, &region.truth, region.shape);
     let (boundary_iou, (hd95_mm, lesions)) = rayon::join(
         || boundary::iou(&region, grid, options.boundary, width),
-        || rayon::join(|| surface::hd95(&region, &counts, grid, options.hd95), || lesions(&region)),
+        || rayon::join(|| surface::hd95(&region, &counts, grid, options.hd95), || overlaps().lesions()),
     );
     Ok(Measures {
         dsc: counts.dsc(),
@@ -158,17 +150,6 @@ pub fn measure(prediction: &[bool], truth: &[bool], grid: &Grid, options: &Optio
         lesions,
         notes: counts.notes(),
     })
-}
-
-/// Counts hit, missed and invented lesions.
-fn lesions(region: &Region) -> Lesions {
-    let (truth, prediction) = rayon::join(
-        || Components::new(&region.truth, region.shape),
-        || Components::new(&region.prediction, region.shape),
-    );
-    let tp = truth.touching(&region.prediction);
-    let fp = prediction.count() - prediction.touching(&region.truth);
-    Lesions { tp, fp, missed: truth.count() - tp }
 }
 
 #[cfg(test)]

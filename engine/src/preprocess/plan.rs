@@ -1,5 +1,7 @@
 //! What was done to one case, in numbers: enough to lead every prepared voxel back to the source grid.
 
+use std::ops::Range;
+
 use glam::{DAffine3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 
@@ -214,6 +216,62 @@ impl CasePlan {
         })
     }
 
+    /// How many axial slices of the source, counted from the feet, are settled once the first `prepared` prepared slices
+    /// are known: [`CasePlan::restore`] takes their values from those alone.
+    pub fn settled_slices(&self, prepared: usize) -> usize {
+        let mut needs: Vec<usize> = self.to_source(2, 1).taps().iter().map(|tap| self.farthest(tap)).collect();
+        if self.flipped[2] {
+            needs.reverse();
+        }
+        needs.iter().take_while(|&&slice| slice < prepared).count()
+    }
+
+    /// The last prepared position that restoring takes a value from.
+    fn farthest(&self, tap: &Tap) -> usize {
+        if !self.resampled() {
+            tap.near
+        } else if tap.weight == 0.0 {
+            // The neighbour above is not looked at.
+            tap.low
+        } else {
+            tap.high
+        }
+    }
+
+    /// Like [`CasePlan::restore`], for some axial slices only, numbered from the feet: the box of the source that they
+    /// make up, in file order, with the same bits.
+    pub fn restore_slices(&self, field: &[f32], slices: Range<usize>) -> Result<Vec<f32>> {
+        let mut taps = self.taps_to_source(field.len())?;
+        let stored = self.stored_slices(slices)?;
+        // Taps stand from the slowest source axis to the fastest.
+        let along = &mut taps[2 - self.axes[2]];
+        *along = along[stored].to_vec();
+        Ok(if self.resampled() { gather::linear(field, &taps) } else { gather::nearest(field, &taps) })
+    }
+
+    /// Indices along [`CasePlan::source_slice_axis`] of axial slices that are numbered from the feet.
+    pub fn stored_slices(&self, slices: Range<usize>) -> Result<Range<usize>> {
+        let count = self.source_slices();
+        if slices.start > slices.end || slices.end > count {
+            return Err(Error::config("slices", format!("{slices:?}"), format!("the scan has {count}")));
+        }
+        Ok(if self.flipped[2] { count - slices.end..count - slices.start } else { slices })
+    }
+
+    /// How the source's positions along R, A or S lie on a prepared axis with this distance between positions.
+    fn to_source(&self, a: usize, stride: usize) -> AxisMap {
+        let count = self.source_shape[self.axes[a]];
+        let (first, sign) = if self.flipped[a] { (count as f64 - 1.0, -1.0) } else { (0.0, 1.0) };
+        AxisMap {
+            start: (first - self.start[a]) / self.step[a],
+            step: sign / self.step[a],
+            count,
+            source: self.prepared_shape[a],
+            flipped: false,
+            stride,
+        }
+    }
+
     /// Taps that read a slice-major prepared field of `len` voxels for every source voxel, file order.
     fn taps_to_source(&self, len: usize) -> Result<[Vec<Tap>; 3]> {
         self.check()?;
@@ -225,17 +283,7 @@ impl CasePlan {
         let strides = [ny, 1, nx * ny];
         let mut by_source_axis: [Vec<Tap>; 3] = Default::default();
         for a in 0..3 {
-            let count = self.source_shape[self.axes[a]];
-            let (first, sign) = if self.flipped[a] { (count as f64 - 1.0, -1.0) } else { (0.0, 1.0) };
-            let map = AxisMap {
-                start: (first - self.start[a]) / self.step[a],
-                step: sign / self.step[a],
-                count,
-                source: self.prepared_shape[a],
-                flipped: false,
-                stride: strides[a],
-            };
-            by_source_axis[self.axes[a]] = map.taps();
+            by_source_axis[self.axes[a]] = self.to_source(a, strides[a]).taps();
         }
         by_source_axis.reverse();
         Ok(by_source_axis)

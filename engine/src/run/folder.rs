@@ -12,11 +12,11 @@ use super::lock::{self, Lock};
 use super::{checkpoint, text};
 use crate::{Error, Result};
 
-const CONFIG: &str = "config.toml";
-const SPLIT: &str = "split.json";
+pub(super) const CONFIG: &str = "config.toml";
+pub(super) const SPLIT: &str = "split.json";
 const EVENTS: &str = "events.jsonl";
 const REPORT: &str = "report.json";
-const CHECKPOINTS: &str = "checkpoints";
+pub(super) const CHECKPOINTS: &str = "checkpoints";
 
 /// A run folder, open for writing (its lock is held) or for reading.
 #[derive(Debug)]

@@ -71,6 +71,61 @@ fn every_event_reads_back_as_written() {
 }
 
 #[test]
+fn numbers_that_are_not_finite_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let parts = Parts { pred: value, rrl: value, lcl: value };
+        let events = [
+            Event::Estimate { steps: 1, seconds_per_step: value, seconds: value, memory_mib: 1 },
+            Event::Step { stage: Stage::Pretrain, epoch: 1, step: 1, loss: value, learning_rate: value },
+            Event::Relabel {
+                epoch: 1,
+                cases: CaseCounts::default(),
+                flips: 0,
+                differs_from_kmeans: 0,
+                agreement: value,
+                lesion_recall: Some(0.5),
+            },
+            Event::Validation { epoch: 1, dice: value, best: false },
+            Event::Epoch(Box::new(EpochSummary {
+                epoch: 1,
+                loss: value,
+                learning_rate: value,
+                parts: Some(parts),
+                literal: Some(parts),
+                gradient_norm: Some(parts),
+                ..EpochSummary::default()
+            })),
+        ];
+        write(&mut EventLog::create(&path).unwrap(), &events);
+        // NaN equals nothing: what is compared is every field as text.
+        let read: Vec<Event> = read_events(&path).unwrap().into_iter().map(|(_, event)| event).collect();
+        assert_eq!(format!("{read:?}"), format!("{events:?}"));
+    }
+}
+
+#[test]
+fn a_null_of_an_earlier_version_is_nan_and_other_words_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let line = |dice: &str| {
+        let text =
+            format!("{{\"seq\":1,\"t\":1,\"event\":\"validation\",\"epoch\":1,\"dice\":{dice},\"best\":true}}\n");
+        fs::write(&path, text.repeat(2)).unwrap();
+        read_events(&path)
+    };
+    let dice = |text: &str| match &line(text).unwrap()[0].1 {
+        Event::Validation { dice, .. } => *dice,
+        other => panic!("{other:?}"),
+    };
+    assert!(dice("null").is_nan());
+    assert_eq!((dice("1"), dice("-2"), dice("0.25")), (1.0, -2.0, 0.25));
+    let text = line("\"many\"").unwrap_err().to_string();
+    assert!(text.contains("line 1") && text.contains("many"), "{text}");
+}
+
+#[test]
 fn milestones_are_on_the_disk_at_once_and_steps_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");

@@ -19,6 +19,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod export;
 pub mod fault;
 pub mod folder;
 pub mod lock;

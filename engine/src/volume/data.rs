@@ -225,17 +225,17 @@ impl Volume {
         Ok(volume)
     }
 
+    /// A volume made in memory, without header. `data` is in file order and holds a whole number of frames.
+    pub fn new(grid: Grid, data: VoxelData, scale: Scale) -> Self {
+        debug_assert_eq!(data.len() % grid.len().max(1), 0);
+        let file_frames = data.len().checked_div(grid.len()).unwrap_or(1);
+        Self { grid, data, scale, file_frames, warnings: Vec::new(), header: None }
+    }
+
     /// A volume made in memory: one frame, no scaling, no header. `data` is in file order, one value a voxel.
     pub fn from_f32(grid: Grid, data: Vec<f32>) -> Self {
         debug_assert_eq!(grid.len(), data.len());
-        Self {
-            grid,
-            data: VoxelData::F32(data),
-            scale: Scale::IDENTITY,
-            file_frames: 1,
-            warnings: Vec::new(),
-            header: None,
-        }
+        Self::new(grid, VoxelData::F32(data), Scale::IDENTITY)
     }
 
     /// A volume of other values on the same grid, with the same header: what is written from it lies where this one does.
@@ -272,19 +272,22 @@ impl Volume {
     /// A frame held, scaled, in file order; colours as luminance. Empty if there is no such frame.
     #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn frame_to_f32(&self, frame: usize) -> Vec<f32> {
-        if frame >= self.frames() {
-            return Vec::new();
-        }
-        let (n, scale) = (self.grid.len(), self.scale);
-        let (first, last) = (frame * n, frame * n + n);
+        let Some(held) = self.frame_range(frame) else { return Vec::new() };
+        let scale = self.scale;
         if let (VoxelData::F32(v), Scale::IDENTITY) = (&self.data, scale) {
-            return v[first..last].to_vec();
+            return v[held].to_vec();
         }
         for_each_type!(
             &self.data,
-            v => v[first..last].par_iter().map(|&x| scale.apply(x as f64) as f32).collect(),
-            c => c[first..last].par_iter().map(|p| luminance(p[0], p[1], p[2]) as f32).collect()
+            v => v[held].par_iter().map(|&x| scale.apply(x as f64) as f32).collect(),
+            c => c[held].par_iter().map(|p| luminance(p[0], p[1], p[2]) as f32).collect()
         )
+    }
+
+    /// Where a frame held lies in memory.
+    pub(super) fn frame_range(&self, frame: usize) -> Option<std::ops::Range<usize>> {
+        let n = self.grid.len();
+        (frame < self.frames()).then(|| frame * n..frame * n + n)
     }
 
     /// Smallest, largest and mean value over all frames held, scaled; `None` for colours.

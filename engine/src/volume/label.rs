@@ -184,12 +184,22 @@ fn labels(path: &Path, grid: &Grid, data: VoxelData, scale: Scale) -> Result<Lab
         (VoxelData::U8(v), Scale::IDENTITY) => return Ok(LabelData::U8(v)),
         (other, _) => other,
     };
-    let found: std::result::Result<Vec<u16>, usize> = for_each_type!(
+    // Twice over the values, so that no second copy in a wider type is ever there.
+    let largest: Option<u16> = for_each_type!(
         &data,
-        v => v.par_iter().enumerate().map(|(at, &x)| label(scale.apply(x as f64)).ok_or(at)).collect(),
+        v => v.par_iter().map(|&x| label(scale.apply(x as f64))).try_reduce(|| 0, |a, b| Some(a.max(b))),
         c => return Err(Error::file(path, format!("{} colours are no labels", c.len())))
     );
-    found.map(LabelData::from).map_err(|_| first_bad(path, grid, &data, scale))
+    let Some(largest) = largest else { return Err(first_bad(path, grid, &data, scale)) };
+    let small = u8::try_from(largest).is_ok();
+    Ok(for_each_type!(
+        &data,
+        v => {
+            let labels = v.par_iter().map(|&x| label(scale.apply(x as f64)).unwrap_or(0));
+            if small { LabelData::U8(labels.map(|l| l as u8).collect()) } else { LabelData::U16(labels.collect()) }
+        },
+        _c => LabelData::U8(Vec::new())
+    ))
 }
 
 /// A label, if the value is one. Scaling by the header's 32-bit slope may leave a millionth.

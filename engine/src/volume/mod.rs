@@ -4,15 +4,19 @@
 //! with [`LabelVolume::read_for`], it is laid on by world position or refused. Geometry lives in [`Grid`],
 //! [`Orientation`], [`resample`] and [`crop`]; only [`nifti`] knows a file format.
 
+mod axial;
 mod data;
 mod grid;
 mod label;
 mod matching;
 pub mod nifti;
 mod orient;
+mod projection;
+mod quantile;
 pub mod resample;
 mod stats;
 
+pub use axial::AxialSlices;
 pub use data::{Extension, Frames, ReadOptions, Scale, SourceHeader, Volume, VoxelData};
 pub use grid::Grid;
 pub use label::{LabelData, LabelVolume};

@@ -10,8 +10,10 @@ use crate::{Error, Result};
 
 /// Bytes decoded at a time: small enough to stay in the cache between decompressing and converting.
 const PIECE: usize = 1 << 17;
-/// Voxels that room is made for at first, when only the header says how many there are.
-const FIRST_VOXELS: usize = 1 << 20;
+/// Bytes that room is made for at first, when only the header says how many there are.
+const FIRST_BYTES: usize = 4 << 20;
+/// Once one part in so many has arrived the header is believed, and room is made for everything.
+const BELIEVED_SHARE: usize = 4;
 
 /// How many voxels of which type to read.
 pub(super) struct Wanted {
@@ -63,15 +65,15 @@ fn fill<T, const N: usize>(
     let mut data: Vec<T> = Vec::new();
     let mut piece = vec![0_u8; PIECE / N * N];
     let no_memory = |_| Error::file(path, format!("no memory for {count} voxels of {N} bytes"));
-    data.try_reserve_exact(if wanted.certain { count } else { count.min(FIRST_VOXELS) }).map_err(no_memory)?;
+    let certain = wanted.certain || count * N <= BELIEVED_SHARE * FIRST_BYTES;
+    data.try_reserve_exact(if certain { count } else { FIRST_BYTES / N }).map_err(no_memory)?;
     while data.len() < count {
         let want = piece.len().min((count - data.len()) * N);
         let got = source.read_full(&mut piece[..want])?;
         let whole = got / N;
-        if data.capacity() - data.len() < whole {
-            // Grows with what has arrived, never beyond what is wanted.
-            let more = (count - data.len()).min(data.len().max(whole));
-            data.try_reserve_exact(more).map_err(no_memory)?;
+        let arrived = data.len() + whole;
+        if arrived > data.capacity() {
+            data.try_reserve_exact(room(arrived, count) - data.len()).map_err(no_memory)?;
         }
         data.extend(piece[..got].as_chunks::<N>().0.iter().map(|&bytes| convert(bytes)));
         if got < want {
@@ -80,4 +82,31 @@ fn fill<T, const N: usize>(
         }
     }
     Ok(data)
+}
+
+/// Voxels to make room for when `arrived` of `count` are there and the room is used up.
+///
+/// Growing may copy, and then the old room and the new are there at once. So the last step starts from at most a quarter:
+/// together they never take more than 1.25 times the whole.
+fn room(arrived: usize, count: usize) -> usize {
+    let quarter = count / BELIEVED_SHARE;
+    if arrived > quarter { count } else { (2 * arrived).min(quarter) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_grows_to_the_whole_in_one_last_step_from_a_quarter() {
+        for count in [5_000_000, 5_000_001, 5_000_002, 5_000_003, 123_456_789] {
+            let (mut capacity, mut most, mut steps) = (1 << 20, 0, 0);
+            while capacity < count {
+                let next = room(capacity + 1, count);
+                assert!(next > capacity, "{capacity} of {count}");
+                (most, capacity, steps) = (most.max(capacity + next), next, steps + 1);
+            }
+            assert!(capacity == count && most <= count + count / 4 && steps < 10, "{count}: {most} in {steps} steps");
+        }
+    }
 }

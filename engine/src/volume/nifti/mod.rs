@@ -2,7 +2,7 @@
 //!
 //! The `nifti` crate parses the NIfTI-1 header, from bytes that were validated here first; it panics on some headers and
 //! ignores fields that matter, so everything else (NIfTI-2, voxels, gzip, geometry, writing) is a thin layer of our own.
-//! Nothing is allocated on a header's word alone, and no text of a header is ever shown, kept or written.
+//! Nothing large is allocated on a header's word alone, and no text of a header is ever shown, kept or written.
 
 mod decode;
 mod extension;

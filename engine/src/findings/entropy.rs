@@ -1,0 +1,68 @@
+//! How undecided a network's probability is, slice by slice. It says where to look; it is not calibrated.
+
+use super::check_len;
+use crate::Result;
+use crate::volume::Grid;
+
+/// Voxels with a probability above this are looked at: where the network gives a lesion at least a faint chance. The
+/// many voxels of plain background would otherwise bury the few that are in doubt.
+pub const CONSIDERED_ABOVE: f32 = 0.01;
+
+/// Mean binary entropy in bits (0 to 1) of each axial slice's probabilities, in canonical order from feet to head.
+///
+/// The mean is over the voxels with p > [`CONSIDERED_ABOVE`], those near 1 included; a slice without any has 0: nothing
+/// is in doubt there. NaN is left out, and what is above 1 counts as 1. `probability` has one value a voxel in the memory
+/// order of `grid`; the same bits whatever the number of threads.
+///
+/// # Errors
+/// If `probability` does not have one value a voxel.
+pub fn slice_entropy(probability: &[f32], grid: &Grid) -> Result<Vec<f64>> {
+    check_len(probability.len(), grid)?;
+    let add = |(sum, voxels): &mut (f64, u64), at: usize| {
+        // Also false for NaN.
+        if probability[at] > CONSIDERED_ABOVE {
+            *sum += entropy_bits(f64::from(probability[at].min(1.0)));
+            *voxels += 1;
+        }
+    };
+    let join = |all: &mut (f64, u64), one: &(f64, u64)| *all = (all.0 + one.0, all.1 + one.1);
+    let sums = grid.sum_axial(add, join);
+    Ok(sums.into_iter().map(|(sum, voxels)| if voxels == 0 { 0.0 } else { sum / voxels as f64 }).collect())
+}
+
+/// Entropy of a coin that shows heads with probability `p`, in bits.
+fn entropy_bits(p: f64) -> f64 {
+    let term = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
+    term(p) + term(1.0 - p)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::volume::Orientation;
+    use glam::DAffine3;
+
+    #[test]
+    fn means_by_hand_in_every_order() {
+        let upright = Grid::new([2, 2, 4], DAffine3::IDENTITY);
+        let quarter = 2.0 - 0.75 * 3.0_f64.log2();
+        let slices: [([f32; 4], f64); 4] = [
+            // One bit, a quarter's entropy; 0.01 itself and 0 are not looked at.
+            ([0.5, 0.25, 0.01, 0.0], f64::midpoint(1.0, quarter)),
+            ([0.01, 0.0, -3.0, f32::NAN], 0.0),
+            // A certain lesion is looked at and not in doubt; what is above 1 is certain.
+            ([1.0, 0.5, 0.005, 7.0], 1.0 / 3.0),
+            ([0.75, f32::NAN, f32::NAN, 0.0], quarter),
+        ];
+        let probability: Vec<f32> = slices.iter().flat_map(|(p, _)| *p).collect();
+        for o in Orientation::all() {
+            let found = slice_entropy(&o.apply(&probability, upright.shape), &upright.reoriented(&o)).unwrap();
+            for (found, (_, expected)) in found.iter().zip(&slices) {
+                assert!((found - expected).abs() < 1e-7, "{o:?}: {found} {expected}");
+            }
+            assert_eq!(found.len(), 4);
+        }
+        assert!(slice_entropy(&[0.5; 15], &upright).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! What a segmentation under way can show: the labels of the slices that are settled, on the source grid.
+
+use std::ops::Range;
+
+use super::mask;
+use crate::preprocess::{CasePlan, Targets};
+use crate::volume::LabelVolume;
+use crate::{Error, Result};
+
+/// Where a segmentation stands, told after every batch of slices.
+///
+/// The network works on prepared slices from feet to head; source slices, numbered from the feet as well, are settled as
+/// soon as the prepared ones that they are restored from are done. What is settled equals the final mask voxel for voxel.
+pub struct Progress<'a> {
+    /// Prepared slices done.
+    pub done: usize,
+    /// Prepared slices in all.
+    pub total: usize,
+    plan: &'a CasePlan,
+    fields: &'a [Vec<f32>],
+    targets: Targets,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(done: usize, total: usize, plan: &'a CasePlan, fields: &'a [Vec<f32>], targets: Targets) -> Self {
+        Self { done, total, plan, fields, targets }
+    }
+
+    /// How many axial slices of the source, counted from the feet, are settled.
+    pub fn settled(&self) -> usize {
+        self.plan.settled_slices(self.done)
+    }
+
+    /// The labels of some settled slices: `settled()` of an earlier report to `settled()` of this one are the new ones.
+    /// Takes the time of those slices alone, resampled or not.
+    ///
+    /// # Errors
+    /// If a slice is not settled.
+    pub fn labels(&self, slices: Range<usize>) -> Result<LabelBox> {
+        let settled = self.settled();
+        if slices.start > slices.end || slices.end > settled {
+            return Err(Error::config("slices", format!("{slices:?}"), format!("so far {settled} are settled")));
+        }
+        let axis = self.plan.source_slice_axis();
+        let stored = self.plan.stored_slices(slices.clone())?;
+        let restore = |field: &Vec<f32>| self.plan.restore_slices(field, slices.clone());
+        let probability = self.fields.iter().map(restore).collect::<Result<Vec<_>>>()?;
+        let (mut origin, mut shape) = ([0; 3], self.plan.source_shape);
+        (origin[axis], shape[axis]) = (stored.start, stored.len());
+        Ok(LabelBox { origin, shape, labels: mask(&probability, self.targets) })
+    }
+
+    /// The whole mask as far as it is settled; the rest is 0.
+    pub fn mask(&self) -> Result<LabelVolume> {
+        let grid = self.plan.source_grid();
+        let mut labels = vec![0; grid.len()];
+        self.labels(0..self.settled())?.copy_to(&mut labels, grid.shape)?;
+        LabelVolume::new(grid, labels)
+    }
+}
+
+/// Labels of a box of the source grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelBox {
+    /// The first voxel.
+    pub origin: [usize; 3],
+    /// Voxels along i, j, k.
+    pub shape: [usize; 3],
+    /// One label a voxel of the box, first axis fastest.
+    pub labels: Vec<u8>,
+}
+
+impl LabelBox {
+    /// Copies the box to its place in a whole mask of this shape (first axis fastest).
+    ///
+    /// # Errors
+    /// If the mask does not have one entry a voxel, or the box does not lie in it.
+    pub fn copy_to(&self, mask: &mut [u8], shape: [usize; 3]) -> Result<()> {
+        let outside = (0..3).any(|a| self.origin[a] + self.shape[a] > shape[a]);
+        if outside || mask.len() != shape.iter().product::<usize>() {
+            let why = format!("the box of {:?} voxels at {:?} has no place in it", self.shape, self.origin);
+            return Err(Error::config("mask", format!("{shape:?}"), why));
+        }
+        let ([nx, ny, _], [i, j, k]) = (shape, self.origin);
+        let [width, height, _] = self.shape;
+        for (row, labels) in self.labels.chunks(width.max(1)).enumerate() {
+            let start = i + nx * (j + row % height + ny * (k + row / height));
+            mask[start..start + width].copy_from_slice(labels);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::device::Compute;
+    use crate::event::Control;
+    use crate::finetune::network_config;
+    use crate::predict::Segmenter;
+    use crate::preprocess::Spacing;
+    use crate::volume::{Grid, Orientation, Volume};
+    use glam::{DAffine3, DVec3};
+
+    fn segmenter(spacing: Spacing, targets: Targets, seed: u64) -> Segmenter {
+        let mut config = Config::finetune();
+        config.data.modality = vec!["pet".into()];
+        config.data.targets = targets;
+        config.preprocess.spacing = spacing;
+        config.preprocess.size = 16;
+        (config.network.width, config.network.depth) = (2, 1);
+        config.network.norm = crate::model::Norm::Instance;
+        let compute = Compute::cpu();
+        let network = network_config(&config).init(seed, &compute.device);
+        Segmenter::of_network(&config, &network, &compute)
+    }
+
+    fn scan(orientation: &Orientation) -> Volume {
+        let grid = Grid::new([14, 11, 21], DAffine3::from_scale(DVec3::new(2.0, 2.5, 3.0)));
+        let values: Vec<f32> = (0..grid.len()).map(|at| 1.0 + ((at * 7919) % 1009) as f32).collect();
+        Volume::from_f32(grid.reoriented(orientation), orientation.apply(&values, grid.shape))
+    }
+
+    /// A random network that finds some lesion and some background; the same one for every order of the scan's axes.
+    fn undecided(spacing: Spacing, targets: Targets) -> Segmenter {
+        let mixed = |segmenter: &Segmenter| {
+            let image = scan(&Orientation::IDENTITY);
+            let label = segmenter.segment(&[image], &mut |_| {}, &Control::default()).unwrap().label;
+            label.iter().any(|l| l == 0) && label.labels().len() >= targets.count().min(2)
+        };
+        (0..50).map(|seed| segmenter(spacing, targets, seed)).find(mixed).unwrap()
+    }
+
+    /// Segments, and checks that at every report what is settled is already final, and grows to everything.
+    fn check(segmenter: &Segmenter, orientation: &Orientation) {
+        let image = scan(orientation);
+        let (mut pieces, mut wholes, mut shown) = (Vec::new(), Vec::new(), 0);
+        let mut watch = |progress: Progress<'_>| {
+            let settled = progress.settled();
+            assert!(progress.done <= progress.total && settled >= shown && settled <= 21);
+            pieces.push(progress.labels(shown..settled).unwrap());
+            wholes.push((settled, progress.mask().unwrap()));
+            assert!(settled == 21 || progress.labels(shown..settled + 1).is_err());
+            shown = settled;
+        };
+        let last = segmenter.segment(std::slice::from_ref(&image), &mut watch, &Control::default()).unwrap().label;
+        assert!(pieces.len() >= 2 && shown == 21, "{} reports, {shown} slices", pieces.len());
+        assert!(!last.labels().is_empty() && last.iter().any(|label| label == 0), "nothing to tell apart");
+        let mut mask = vec![0; image.grid.len()];
+        for piece in &pieces {
+            piece.copy_to(&mut mask, image.grid.shape).unwrap();
+        }
+        assert_eq!(LabelVolume::new(image.grid.clone(), mask).unwrap(), last, "{orientation:?}");
+        // Of the whole mask so far the settled slices are final, the others empty.
+        let slices = image.grid.axial_slices();
+        for (settled, whole) in &wholes {
+            for at in 0..image.grid.len() {
+                let [nx, ny, _] = image.grid.shape;
+                let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
+                let inside = slices.canonical(voxel[slices.axis]) < *settled;
+                assert_eq!(whole.get(at), if inside { last.get(at) } else { 0 }, "{voxel:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn settled_slices_are_final_when_nothing_is_resampled() {
+        let segmenter = undecided(Spacing::Native, Targets::Binary);
+        Orientation::all().step_by(5).for_each(|orientation| check(&segmenter, &orientation));
+    }
+
+    #[test]
+    fn settled_slices_are_final_when_the_scan_is_resampled() {
+        // Finer and coarser than the scan, along the slices and within them.
+        for (number, mm) in [[2.0, 2.0, 1.3], [1.9, 2.5, 3.0], [4.0, 2.5, 4.1], [2.0, 2.5, 1.0]].into_iter().enumerate()
+        {
+            let segmenter = undecided(Spacing::Millimetres(mm), Targets::Regions);
+            Orientation::all().skip(number).step_by(11).for_each(|orientation| check(&segmenter, &orientation));
+        }
+    }
+
+    #[test]
+    fn a_box_that_has_no_place_is_refused() {
+        let piece = LabelBox { origin: [1, 0, 0], shape: [2, 1, 1], labels: vec![1, 2] };
+        let mut mask = [0; 3];
+        piece.copy_to(&mut mask, [3, 1, 1]).unwrap();
+        assert_eq!(mask, [0, 1, 2]);
+        assert!(piece.copy_to(&mut mask, [2, 1, 1]).is_err() && piece.copy_to(&mut mask[..2], [3, 1, 1]).is_err());
+    }
+}
