@@ -1,0 +1,176 @@
+//! Colours that the shader is given, and its colour maps in Rust.
+
+use glam::Vec3;
+
+use crate::ColourMap;
+
+/// Red, green, blue, gamma space.
+pub type Rgb = [u8; 3];
+
+/// Predicted and true: solid.
+pub const TRUE_POSITIVE: Rgb = [0x56, 0xB4, 0xE9];
+/// Predicted only: hatched.
+pub const FALSE_POSITIVE: Rgb = [0xE6, 0x9F, 0x00];
+/// True only: a dashed outline.
+pub const FALSE_NEGATIVE: Rgb = [0xCC, 0x79, 0xA7];
+
+/// Colours of labels 1 to 16. The first seven can be told apart with any common colour blindness; no set of sixteen can,
+/// which is why a label is always named where it is pointed at.
+pub const PALETTE: [Rgb; 16] = [
+    [0xE6, 0x9F, 0x00],
+    [0x56, 0xB4, 0xE9],
+    [0x00, 0x9E, 0x73],
+    [0xF0, 0xE4, 0x42],
+    [0xCC, 0x79, 0xA7],
+    [0x00, 0x72, 0xB2],
+    [0xD5, 0x5E, 0x00],
+    [0xDD, 0xDD, 0xDD],
+    [0x44, 0xAA, 0x99],
+    [0xAA, 0x44, 0x99],
+    [0x99, 0x99, 0x33],
+    [0xCC, 0x66, 0x77],
+    [0xDD, 0xCC, 0x77],
+    [0x66, 0x99, 0xCC],
+    [0xEE, 0x99, 0xAA],
+    [0x99, 0x44, 0x55],
+];
+
+/// The colour of a label, or `None` for background.
+pub fn label(label: u16) -> Option<Rgb> {
+    label.checked_sub(1).map(|l| PALETTE[usize::from(l) % PALETTE.len()])
+}
+
+/// As the uniforms want it: 0 to 1, opacity 1.
+pub fn opaque([red, green, blue]: Rgb) -> [f32; 4] {
+    [f32::from(red) / 255.0, f32::from(green) / 255.0, f32::from(blue) / 255.0, 1.0]
+}
+
+/// Where a value lies in a window, 0 to 1. A window without width is a step; NaN is 0.
+pub fn windowed(value: f32, [low, high]: [f32; 2]) -> f32 {
+    // Halved, so that no difference of two finite numbers overflows.
+    let width = 0.5 * high - 0.5 * low;
+    if width > 0.0 {
+        let t = (0.5 * value - 0.5 * low) / width;
+        // Written so that NaN falls through to 0.
+        return if t >= 1.0 {
+            1.0
+        } else if t > 0.0 {
+            t
+        } else {
+            0.0
+        };
+    }
+    f32::from(u8::from(value >= low))
+}
+
+/// Colour of a windowed value from 0 to 1, gamma space: the shader's colour maps, for colour bars too.
+pub fn map(map: ColourMap, t: f32) -> [f32; 3] {
+    let rgb = match map {
+        ColourMap::Grey => Vec3::splat(t),
+        ColourMap::GreyInverted => Vec3::splat(1.0 - t),
+        ColourMap::Hot => Vec3::new(t * 3.0, t * 3.0 - 1.0, t * 3.0 - 2.0),
+        ColourMap::Viridis => viridis(t),
+        ColourMap::Pet => pet(t),
+    };
+    rgb.clamp(Vec3::ZERO, Vec3::ONE).to_array()
+}
+
+fn viridis(t: f32) -> Vec3 {
+    const COEFFICIENTS: [[f32; 3]; 10] = [
+        [-1.04923, -0.21967, -0.29073],
+        [0.43174, -0.07034, 0.64749],
+        [2.84166, 0.55151, 0.98969],
+        [-0.89916, 0.20647, -0.82302],
+        [-2.92017, -0.45847, -0.61689],
+        [0.33050, -0.25462, 0.22013],
+        [1.61957, 0.11819, -0.06186],
+        [0.64506, 0.00784, -0.35645],
+        [-0.12870, 0.45908, -0.11295],
+        [0.12523, 0.56499, 0.55170],
+    ];
+    let s = 2.0 * t - 1.0;
+    COEFFICIENTS.into_iter().fold(Vec3::ZERO, |rgb, k| rgb * s + Vec3::from_array(k))
+}
+
+fn pet(t: f32) -> Vec3 {
+    const STEPS: [[f32; 3]; 5] =
+        [[0.08, 0.08, 0.47], [0.43, 0.00, 0.08], [0.39, 0.16, -0.31], [0.08, 0.51, -0.08], [0.02, 0.25, 0.84]];
+    let s = 5.0 * t;
+    let part = |k: usize| Vec3::from_array(STEPS[k]) * (s - k as f32).clamp(0.0, 1.0);
+    (0..STEPS.len()).map(part).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes(m: ColourMap, t: f32) -> [i32; 3] {
+        map(m, t).map(|v| (v * 255.0).round() as i32)
+    }
+
+    fn luminance([r, g, b]: [f32; 3]) -> f32 {
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    #[test]
+    fn maps_at_their_ends_and_between() {
+        assert_eq!(bytes(ColourMap::Grey, 0.0), [0; 3]);
+        assert_eq!(bytes(ColourMap::Grey, 0.6), [153; 3]);
+        assert_eq!(bytes(ColourMap::GreyInverted, 0.2), [204; 3]);
+        assert_eq!(bytes(ColourMap::Hot, 1.0 / 6.0), [128, 0, 0]);
+        assert_eq!(bytes(ColourMap::Hot, 0.5), [255, 128, 0]);
+        assert_eq!(bytes(ColourMap::Hot, 1.0), [255; 3]);
+        assert_eq!(bytes(ColourMap::Pet, 0.2), [20, 20, 120]);
+        assert_eq!(bytes(ColourMap::Pet, 0.0), [0; 3]);
+        assert_eq!(bytes(ColourMap::Pet, 1.0), [255; 3]);
+    }
+
+    #[test]
+    fn viridis_meets_its_published_colours() {
+        let published = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
+        for (k, want) in published.into_iter().enumerate() {
+            let got = bytes(ColourMap::Viridis, k as f32 / 5.0);
+            for c in 0..3 {
+                assert!((got[c] - want[c]).abs() <= 1, "{k}: {got:?} instead of {want:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn maps_that_say_so_grow_lighter_all_the_way() {
+        for m in [ColourMap::Grey, ColourMap::Hot, ColourMap::Viridis, ColourMap::Pet] {
+            let light: Vec<f32> = (0..=100).map(|k| luminance(map(m, k as f32 / 100.0))).collect();
+            assert!(light.windows(2).all(|w| w[1] > w[0]), "{m:?}");
+        }
+    }
+
+    #[test]
+    fn windows_clamp_step_and_survive_nan() {
+        assert_eq!(windowed(40.0, [0.0, 80.0]), 0.5);
+        assert_eq!(windowed(-1000.0, [0.0, 80.0]), 0.0);
+        assert_eq!(windowed(f32::INFINITY, [0.0, 80.0]), 1.0);
+        assert_eq!(windowed(f32::NAN, [0.0, 80.0]), 0.0);
+        assert_eq!([windowed(4.9, [5.0, 5.0]), windowed(5.0, [5.0, 5.0])], [0.0, 1.0]);
+    }
+
+    #[test]
+    fn label_colours_repeat_and_differ() {
+        assert_eq!(label(0), None);
+        assert_eq!(label(17), label(1));
+        for (i, a) in PALETTE.iter().enumerate() {
+            assert!(PALETTE[i + 1..].iter().all(|b| a != b), "{a:02X?} is there twice");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_and_window_gives_a_colour(bits in any::<u32>(), low in any::<u32>(), high in any::<u32>()) {
+            let t = windowed(f32::from_bits(bits), [f32::from_bits(low), f32::from_bits(high)]);
+            prop_assert!((0.0..=1.0).contains(&t));
+            for m in ColourMap::ALL {
+                prop_assert!(map(m, t).iter().all(|c| (0.0..=1.0).contains(c)));
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Twin of the part that draws labels and the comparison with the truth.
+
+use glam::{Vec2, Vec3, Vec4};
+
+use super::image::{canonical, inside, texel};
+use super::{Texture, Textures};
+use crate::{LabelMode, Layers, Slice};
+
+const TRUE_POSITIVE: u32 = 1;
+const FALSE_POSITIVE: u32 = 2;
+const FALSE_NEGATIVE: u32 = 3;
+
+const HATCH_POINTS: f32 = 6.0;
+const DASH_POINTS: f32 = 7.0;
+const GAP: f32 = 0.25;
+
+/// The shown label at a pixel; 0 outside, for background and for labels switched off.
+fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: Vec2) -> u32 {
+    let nearest = (canonical(&slice.base, pixel) + 0.5).floor();
+    if slice.layers & layer as u32 == 0 || !inside(&slice.base, nearest) {
+        return 0;
+    }
+    let label = Textures::load(texture, texel(&slice.base, nearest.as_uvec3()).to_array());
+    let bit = if label < 256 { label as usize } else { 0 };
+    let shown = slice.visible[bit / 128][bit / 32 % 4] >> (bit % 32) & 1;
+    label * shown
+}
+
+/// What the outlines follow: labels, or classes of the comparison.
+fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
+    let label = label_at(slice, textures.labels.as_ref(), Layers::Labels, pixel);
+    if slice.comparing == 0 {
+        return label;
+    }
+    let truth = label_at(slice, textures.truth.as_ref(), Layers::Truth, pixel);
+    match (label != 0, truth != 0) {
+        (true, true) => TRUE_POSITIVE,
+        (true, false) => FALSE_POSITIVE,
+        (false, true) => FALSE_NEGATIVE,
+        (false, false) => 0,
+    }
+}
+
+/// Whether the region ends within the outline's width: beside, above or below, across a corner.
+fn edges(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, region: u32) -> [bool; 3] {
+    let w = slice.outline_px;
+    let other = |x: f32, y: f32| region_at(slice, textures, pixel + Vec2::new(x, y)) != region;
+    [
+        other(w, 0.0) || other(-w, 0.0),
+        other(0.0, w) || other(0.0, -w),
+        other(w, w) || other(w, -w) || other(-w, w) || other(-w, -w),
+    ]
+}
+
+/// Colour and opacity of what lies over the images.
+pub(super) fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> (Vec3, f32) {
+    const NOTHING: (Vec3, f32) = (Vec3::ZERO, 0.0);
+    if slice.label_mode == LabelMode::Hidden as u32 {
+        return NOTHING;
+    }
+    let region = region_at(slice, textures, pixel);
+    let Some(index) = region.checked_sub(1) else { return NOTHING };
+    let (colour, alpha) = if slice.comparing == 0 {
+        let fill = slice.label_mode & LabelMode::Fill as u32 != 0;
+        let outline = slice.label_mode & LabelMode::Outline as u32 != 0;
+        let mut alpha = if fill { slice.label_opacity } else { 0.0 };
+        if outline && edges(slice, textures, pixel, region).contains(&true) {
+            alpha = alpha.max(slice.outline_opacity);
+        }
+        (slice.palette[index as usize % slice.palette.len()], alpha)
+    } else {
+        (slice.comparison[index as usize], comparison_alpha(slice, textures, pixel, region))
+    };
+    let colour = Vec4::from_array(colour);
+    (colour.truncate(), colour.w * alpha)
+}
+
+/// True positives solid, false positives hatched, false negatives a dashed outline.
+fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: u32) -> f32 {
+    let at = pixel.max(Vec2::ZERO).as_uvec2();
+    let period = |points: f32| (points * slice.pixels_per_point + 0.5).floor().max(2.0) as u32;
+    match class {
+        FALSE_POSITIVE => {
+            let period = period(HATCH_POINTS);
+            let gap = (at.x + at.y) % period * 2 >= period;
+            if gap { slice.label_opacity * GAP } else { slice.label_opacity }
+        }
+        FALSE_NEGATIVE => {
+            let edge @ [beside, above, _] = edges(slice, textures, pixel, class);
+            if !edge.contains(&true) {
+                return 0.0;
+            }
+            // Along the edge, so that it is broken whichever way it runs.
+            let along = if beside && !above { at.y } else { at.x };
+            let period = period(DASH_POINTS);
+            let dash = along % period * 7 < period * 4;
+            slice.outline_opacity * if dash { 1.0 } else { GAP }
+        }
+        _ => slice.label_opacity,
+    }
+}

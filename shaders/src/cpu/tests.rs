@@ -1,0 +1,282 @@
+//! The twin itself, against values worked out by hand.
+
+use super::{Texels, Texture, Textures, render};
+use crate::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, Slice, colour, labels_shown};
+
+/// Pixels are voxels of the first slice, one to one.
+const ONE_TO_ONE: [[f32; 4]; 3] = [[1.0, 0.0, 0.0, -0.5], [0.0, 1.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+
+/// Four pixels to a voxel of the first slice.
+const FOUR_TO_ONE: [[f32; 4]; 3] = [[0.25, 0.0, 0.0, -0.5], [0.0, 0.25, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+
+fn image(shape: [u32; 3], kind: Kind, window: [f32; 2]) -> Image {
+    let interpolation = Interpolation::Nearest as u32;
+    Image { rows: ONE_TO_ONE, shape, kind: kind as u32, window, interpolation, ..Image::default() }
+}
+
+fn texture(shape: [u32; 3], texels: Texels<'_>) -> Texture<'_> {
+    Texture { shape, texels }
+}
+
+/// Red channel of a base image alone.
+fn greys(base: Image, texture: Texture<'_>, width: u32, height: u32) -> Vec<u8> {
+    let slice = Slice { base, ..Slice::default() };
+    let pixels = render(&slice, &Textures { base: Some(texture), ..Textures::default() }, width, height);
+    assert!(pixels.iter().all(|p| p[3] == 255), "the pane is opaque");
+    pixels.iter().map(|p| p[0]).collect()
+}
+
+#[test]
+fn voxels_land_on_their_pixels_and_the_rest_is_black() {
+    let shape = [3, 2, 1];
+    let base = image(shape, Kind::Unsigned, [0.0, 100.0]);
+    let texels = texture(shape, Texels::U8(&[10, 20, 50, 60, 100, 200]));
+    // 255 * 10 / 100 = 25.5, to nearest 26; above the window white.
+    assert_eq!(greys(base, texels, 4, 3), [26, 51, 128, 0, 153, 255, 255, 0, 0, 0, 0, 0]);
+    // The second slice is outside.
+    let mut below = base;
+    below.rows[2][3] = 1.0;
+    assert_eq!(greys(below, texels, 4, 1), [0; 4]);
+}
+
+#[test]
+fn no_image_is_black() {
+    let base = image([1, 1, 1], Kind::None, [0.0, 1.0]);
+    assert_eq!(greys(base, texture([1, 1, 1], Texels::U8(&[255])), 1, 1), [0]);
+}
+
+#[test]
+fn types_keep_their_sign_and_scale() {
+    let shape = [2, 1, 1];
+    let signed = image(shape, Kind::Signed8, [-128.0, 127.0]);
+    assert_eq!(greys(signed, texture(shape, Texels::U8(&[0x80, 0xff])), 2, 1), [0, 127]);
+    let signed = Image { scale: [2.0, 100.0], ..image(shape, Kind::Signed16, [-100.0, 100.0]) };
+    // -100 * 2 + 100 = -100 and -25 * 2 + 100 = 50.
+    let bits = [(-100_i16).cast_unsigned(), (-25_i16).cast_unsigned()];
+    assert_eq!(greys(signed, texture(shape, Texels::U16(&bits)), 2, 1), [0, 191]);
+    let float = image(shape, Kind::Float, [-1.0, 1.0]);
+    assert_eq!(greys(float, texture(shape, Texels::U32(&[0.2_f32.to_bits(), (-0.2_f32).to_bits()])), 2, 1), [153, 102]);
+}
+
+#[test]
+fn linear_is_halfway_between_neighbours_and_level_at_the_edge() {
+    let shape = [2, 1, 1];
+    let mut base = image(shape, Kind::Unsigned, [0.0, 255.0]);
+    base.interpolation = Interpolation::Linear as u32;
+    base.rows = FOUR_TO_ONE;
+    let texels = texture(shape, Texels::U8(&[40, 120]));
+    // Positions -0.375, -0.125, 0.125, 0.375, 0.625, 0.875, 1.125, 1.375, then outside.
+    assert_eq!(greys(base, texels, 9, 1), [40, 40, 50, 70, 90, 110, 120, 120, 0]);
+    base.interpolation = Interpolation::Nearest as u32;
+    assert_eq!(greys(base, texels, 9, 1), [40, 40, 40, 40, 120, 120, 120, 120, 0]);
+}
+
+#[test]
+fn trilinear_weighs_all_eight() {
+    let shape = [2, 2, 2];
+    let mut base = image(shape, Kind::Unsigned, [0.0, 255.0]);
+    base.interpolation = Interpolation::Linear as u32;
+    // Position (0.25, 0.5, 0.75): 0.25 along x, 0.5 along y and 0.75 along z.
+    base.rows = [[1.0, 0.0, 0.0, -0.25], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.75]];
+    let texels = texture(shape, Texels::U8(&[0, 40, 80, 120, 160, 200, 240, 255]));
+    // x: 10, 90, 170, 243.75; y: 50, 206.875; z: 50 * 0.25 + 206.875 * 0.75 = 167.65625.
+    assert_eq!(greys(base, texels, 1, 1), [168]);
+}
+
+#[test]
+fn what_is_no_number_is_black_and_does_not_spread() {
+    let shape = [3, 1, 1];
+    let bits = [100.0_f32.to_bits(), f32::NAN.to_bits(), f32::INFINITY.to_bits()];
+    let mut base = image(shape, Kind::Float, [0.0, 200.0]);
+    assert_eq!(greys(base, texture(shape, Texels::U32(&bits)), 3, 1), [128, 0, 0]);
+    base.interpolation = Interpolation::Linear as u32;
+    base.rows = FOUR_TO_ONE;
+    // Up to halfway the neighbour's value goes on undimmed; beyond there is none.
+    assert_eq!(greys(base, texture(shape, Texels::U32(&bits)), 8, 1), [128, 128, 128, 128, 0, 0, 0, 0]);
+    // Scaled out of a float's range.
+    let huge = Image { scale: [1e30, 0.0], ..image([1, 1, 1], Kind::Float, [0.0, 1.0]) };
+    assert_eq!(greys(huge, texture([1, 1, 1], Texels::U32(&[1e30_f32.to_bits()])), 1, 1), [0]);
+}
+
+#[test]
+fn colours_are_drawn_as_they_are() {
+    let shape = [2, 1, 1];
+    let slice = Slice { base: image(shape, Kind::Rgba, [5.0, 6.0]), ..Slice::default() };
+    let texels = [u32::from_le_bytes([10, 20, 30, 255]), u32::from_le_bytes([100, 200, 50, 51])];
+    let textures = Textures { base: Some(texture(shape, Texels::U32(&texels))), ..Textures::default() };
+    // The second has an opacity of a fifth, over black.
+    assert_eq!(render(&slice, &textures, 2, 1), [[10, 20, 30, 255], [20, 40, 10, 255]]);
+}
+
+#[test]
+fn all_48_axis_orders_give_the_same_pixels() {
+    let canonical = [5, 4, 3];
+    let value = |v: [u32; 3]| (17 * v[0] + 31 * v[1] + 57 * v[2]) as u16;
+    let rows = [[0.31, 0.11, 0.0, -0.7], [-0.12, 0.29, 0.0, 1.1], [0.07, -0.05, 0.0, 1.2]];
+    let mut seen = Vec::new();
+    for axis in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        for bits in 0..8 {
+            let flip = [bits & 1 != 0, bits & 2 != 0, bits & 4 != 0];
+            let shape = axis.map(|a: usize| canonical[a]);
+            let mut texels = Vec::new();
+            for at in 0..shape.iter().product() {
+                let t = [at % shape[0], at / shape[0] % shape[1], at / (shape[0] * shape[1])];
+                let mut voxel = [0; 3];
+                for a in 0..3 {
+                    voxel[axis[a]] = if flip[a] { shape[a] - 1 - t[a] } else { t[a] };
+                }
+                texels.push(value(voxel));
+            }
+            let mut base = image(shape, Kind::Unsigned, [0.0, 290.0]);
+            base.set_layout(shape, axis, flip, [0; 3]);
+            base.rows = rows;
+            base.interpolation = Interpolation::Linear as u32;
+            seen.push(greys(base, texture(shape, Texels::U16(&texels)), 16, 16));
+        }
+    }
+    assert!(seen[0].iter().filter(|&&p| p > 0).count() > 50, "the plane meets the volume");
+    assert!(seen.iter().all(|pixels| *pixels == seen[0]));
+}
+
+#[test]
+fn a_reduced_texture_keeps_the_canonical_first_voxel_of_each_pair() {
+    // Five voxels 0, 40, 80, 120, 160 stored backwards and halved: canonical 0, 2, 4 from the far end.
+    let mut base = image([5, 1, 1], Kind::Unsigned, [0.0, 255.0]);
+    base.set_layout([5, 1, 1], [0, 1, 2], [true, false, false], [1, 0, 0]);
+    let texels = texture([3, 1, 1], Texels::U8(&[160, 80, 0]));
+    assert_eq!(greys(base, texels, 5, 1), [0, 0, 80, 80, 160]);
+}
+
+#[test]
+fn a_fused_image_lies_over_the_base_where_it_has_values() {
+    let shape = [4, 1, 1];
+    let base = image(shape, Kind::Unsigned, [0.0, 255.0]);
+    let mut fused =
+        Image { opacity: 0.5, colour_map: ColourMap::Hot as u32, ..image([3, 1, 1], Kind::Unsigned, [0.0, 3.0]) };
+    let textures = Textures {
+        base: Some(texture(shape, Texels::U8(&[100; 4]))),
+        fused: Some(texture([3, 1, 1], Texels::U8(&[0, 1, 3]))),
+        ..Textures::default()
+    };
+    let draw = |fused| render(&Slice { base, fused, ..Slice::default() }, &textures, 4, 1);
+    assert_eq!(draw(fused), [[50, 50, 50, 255], [178, 50, 50, 255], [178, 178, 178, 255], [100, 100, 100, 255]]);
+    fused.transparent_low = 1;
+    assert_eq!(draw(fused)[0], [100, 100, 100, 255]);
+}
+
+/// A pane of labels over black, four pixels a voxel.
+fn label_pane(shape: [u32; 3]) -> Slice {
+    let base = Image { rows: FOUR_TO_ONE, ..image(shape, Kind::None, [0.0, 1.0]) };
+    Slice { base, layers: Layers::Labels as u32, ..Slice::default() }
+}
+
+fn draw_labels(slice: &Slice, shape: [u32; 3], labels: &[u8]) -> Vec<[u8; 4]> {
+    let textures = Textures { labels: Some(texture(shape, Texels::U8(labels))), ..Textures::default() };
+    render(slice, &textures, 4 * shape[0], 4 * shape[1])
+}
+
+#[test]
+fn labels_have_colours_and_can_be_switched_off() {
+    let shape = [4, 1, 1];
+    let mut slice = label_pane(shape);
+    slice.label_mode = LabelMode::Fill as u32;
+    slice.label_opacity = 1.0;
+    let colours = |slice: &Slice| -> Vec<[u8; 4]> {
+        draw_labels(slice, shape, &[0, 1, 2, 17]).into_iter().take(16).step_by(4).collect()
+    };
+    let rgba = |l: u16| colour::label(l).map_or([0, 0, 0, 255], |[r, g, b]| [r, g, b, 255]);
+    assert_eq!(colours(&slice), [rgba(0), rgba(1), rgba(2), rgba(1)]);
+    slice.visible = labels_shown(|l| l != 2);
+    assert_eq!(colours(&slice), [rgba(0), rgba(1), rgba(0), rgba(1)]);
+    slice.label_mode = LabelMode::Hidden as u32;
+    assert_eq!(colours(&slice), [rgba(0); 4]);
+}
+
+/// Which pixels of a row of the pane are drawn, as text.
+fn row(pixels: &[[u8; 4]], width: usize, y: usize) -> String {
+    let light = |p: &[u8; 4]| if p[..3] == [0; 3] { '.' } else { '#' };
+    pixels[y * width..(y + 1) * width].iter().map(light).collect()
+}
+
+#[test]
+fn outlines_are_as_wide_as_asked_for_and_lie_inside() {
+    // A label of 3 x 3 voxels in the middle: pixels 4 to 15 each way.
+    let shape = [5, 5, 1];
+    let labels: Vec<u8> = (0..25).map(|i| u8::from((1..4).contains(&(i % 5)) && (1..4).contains(&(i / 5)))).collect();
+    let mut slice = label_pane(shape);
+    slice.label_mode = LabelMode::Outline as u32;
+    let pixels = draw_labels(&slice, shape, &labels);
+    assert_eq!(row(&pixels, 20, 3), ".".repeat(20));
+    assert_eq!(row(&pixels, 20, 4), "....############....");
+    assert_eq!(row(&pixels, 20, 5), "....#..........#....");
+    slice.outline_px = 2.0;
+    let pixels = draw_labels(&slice, shape, &labels);
+    assert_eq!(row(&pixels, 20, 5), "....############....");
+    assert_eq!(row(&pixels, 20, 6), "....##........##....");
+    // The same label at twice the zoom has an outline just as wide.
+    slice.base.rows = [[0.125, 0.0, 0.0, -0.5], [0.0, 0.125, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+    let pixels = draw_labels(&slice, shape, &labels);
+    assert_eq!(row(&pixels, 20, 12), "........##..........");
+}
+
+#[test]
+fn neighbouring_labels_are_told_apart_by_their_outlines() {
+    let shape = [2, 1, 1];
+    let mut slice = label_pane(shape);
+    slice.label_mode = LabelMode::Outline as u32;
+    slice.outline_opacity = 1.0;
+    let pixels = draw_labels(&slice, shape, &[1, 2]);
+    assert_eq!(row(&pixels, 8, 1), "#..##..#");
+}
+
+#[test]
+fn the_comparison_is_solid_hatched_and_dashed() {
+    // One voxel 24 pixels wide for each class and a gap after it: true positive, false positive, false negative.
+    let shape = [6, 1, 1];
+    let labels = [1_u8, 0, 2, 0, 0, 0];
+    let truth = [2_u8, 0, 0, 0, 1, 0];
+    let mut slice = label_pane(shape);
+    slice.base.rows = [[1.0 / 24.0, 0.0, 0.0, -0.5], [0.0, 1.0 / 24.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+    (slice.layers, slice.comparing, slice.label_opacity) = (Layers::Both as u32, 1, 1.0);
+    let textures = Textures {
+        labels: Some(texture(shape, Texels::U8(&labels))),
+        truth: Some(texture(shape, Texels::U8(&truth))),
+        ..Textures::default()
+    };
+    let pixels = render(&slice, &textures, 144, 24);
+    let at = |x: usize, y: usize| pixels[y * 144 + x];
+    let strong = |[r, g, b]: [u8; 3]| [r, g, b, 255];
+    let faint = |c: [u8; 3]| strong(c.map(|v| (f32::from(v) * 0.25).round() as u8));
+    assert!((0..24).all(|i| at(i, 23 - i) == strong(colour::TRUE_POSITIVE)));
+    assert_eq!(at(24, 5), [0, 0, 0, 255]);
+    // Stripes of 3 pixels and 3 pixels between, on lines of constant x + y.
+    for i in 0..24 {
+        let stripe = (48 + i + 7) % 6 < 3;
+        let want = if stripe { strong(colour::FALSE_POSITIVE) } else { faint(colour::FALSE_POSITIVE) };
+        assert_eq!(at(48 + i, 7), want, "{i}");
+    }
+    // Dashes of 4 pixels and 3 between along every side, nothing within.
+    for i in 1..23 {
+        let dash = |along: usize| {
+            if along % 7 < 4 { strong(colour::FALSE_NEGATIVE) } else { faint(colour::FALSE_NEGATIVE) }
+        };
+        assert_eq!([at(96 + i, 0), at(96 + i, 23)], [dash(96 + i); 2], "{i}");
+        assert_eq!([at(96, i), at(119, i)], [dash(i); 2], "{i}");
+        assert_eq!(at(96 + i, 12), if i == 23 { dash(0) } else { [0, 0, 0, 255] }, "{i}");
+    }
+    slice.label_mode = LabelMode::Hidden as u32;
+    assert!(render(&slice, &textures, 144, 24).iter().all(|p| *p == [0, 0, 0, 255]));
+}
+
+#[test]
+fn hatching_keeps_its_size_on_a_dense_screen() {
+    let shape = [1, 1, 1];
+    let mut slice = label_pane(shape);
+    slice.base.rows = [[1.0 / 24.0, 0.0, 0.0, -0.5], [0.0, 1.0 / 24.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+    (slice.comparing, slice.label_opacity, slice.pixels_per_point) = (1, 1.0, 2.0);
+    let textures = Textures { labels: Some(texture(shape, Texels::U8(&[1]))), ..Textures::default() };
+    let pixels = render(&slice, &textures, 24, 1);
+    let strong: Vec<bool> = pixels.iter().map(|p| p[0] == colour::FALSE_POSITIVE[0]).collect();
+    assert_eq!(strong[..12], [[true; 6], [false; 6]].concat());
+    assert_eq!(strong[12..], strong[..12]);
+}

@@ -1,0 +1,377 @@
+// Draws one pane: a plane through a volume, a second volume over it, labels or a comparison with the truth on top.
+// `cpu::render` does the same arithmetic step by step. A change here is a change there.
+//
+// A pixel goes through three spaces: pane pixel -> canonical voxel index (the grid with its axes along R, A, S) -> texel.
+// Everything that rounds happens in canonical space; from there to the texel only whole numbers are reordered, turned
+// and shifted. So every axis order of one image gives the same bits.
+
+struct Image {
+    rows: array<vec4<f32>, 3>,
+    shape: vec3<u32>,
+    kind: u32,
+    order: vec3<u32>,
+    flip: u32,
+    shift: vec3<u32>,
+    colour_map: u32,
+    scale: vec2<f32>,
+    window: vec2<f32>,
+    interpolation: u32,
+    opacity: f32,
+    transparent_low: u32,
+    padding: u32,
+}
+
+struct Slice {
+    base: Image,
+    fused: Image,
+    palette: array<vec4<f32>, 16>,
+    comparison: array<vec4<f32>, 3>,
+    visible: array<vec4<u32>, 2>,
+    origin: vec2<f32>,
+    pixels_per_point: f32,
+    label_mode: u32,
+    label_opacity: f32,
+    outline_opacity: f32,
+    outline_px: f32,
+    layers: u32,
+    comparing: u32,
+    srgb_target: u32,
+    padding: vec2<u32>,
+}
+
+@group(0) @binding(0) var<uniform> slice: Slice;
+@group(0) @binding(1) var base_texture: texture_3d<u32>;
+@group(0) @binding(2) var fused_texture: texture_3d<u32>;
+@group(0) @binding(3) var label_texture: texture_3d<u32>;
+@group(0) @binding(4) var truth_texture: texture_3d<u32>;
+
+const KIND_NONE = 0u;
+const KIND_SIGNED_8 = 2u;
+const KIND_SIGNED_16 = 3u;
+const KIND_FLOAT = 4u;
+const KIND_RGBA = 5u;
+
+const MAP_GREY_INVERTED = 1u;
+const MAP_HOT = 2u;
+const MAP_VIRIDIS = 3u;
+const MAP_PET = 4u;
+
+const INTERPOLATION_LINEAR = 1u;
+
+const MODE_FILL = 1u;
+const MODE_OUTLINE = 2u;
+
+const LAYER_LABELS = 1u;
+const LAYER_TRUTH = 2u;
+
+const CLASS_NONE = 0u;
+const CLASS_TRUE_POSITIVE = 1u;
+const CLASS_FALSE_POSITIVE = 2u;
+const CLASS_FALSE_NEGATIVE = 3u;
+
+// Hatching and dashes: periods in points, and how strong the gaps are. They are never empty: a region smaller than a
+// gap must not vanish.
+const HATCH_POINTS = 6.0;
+const DASH_POINTS = 7.0;
+const GAP = 0.25;
+
+@vertex
+fn vs_main(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
+    // One triangle that covers the viewport.
+    let x = f32(i32(index & 1u) * 4 - 1);
+    let y = f32(i32(index >> 1u) * 4 - 1);
+    return vec4<f32>(x, y, 0.0, 1.0);
+}
+
+@fragment
+fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+    let pixel = position.xy - slice.origin;
+    var rgb = vec3<f32>(0.0);
+    let base = image_colour(slice.base, base_texture, pixel);
+    rgb = over(rgb, base.rgb, base.a);
+    let fused = image_colour(slice.fused, fused_texture, pixel);
+    rgb = over(rgb, fused.rgb, fused.a);
+    let overlay = overlay_colour(pixel);
+    rgb = over(rgb, overlay.rgb, overlay.a);
+    if slice.srgb_target != 0u {
+        rgb = linear_from_gamma(rgb);
+    }
+    return vec4<f32>(rgb, 1.0);
+}
+
+fn over(below: vec3<f32>, above: vec3<f32>, alpha: f32) -> vec3<f32> {
+    return below + (above - below) * alpha;
+}
+
+fn linear_from_gamma(rgb: vec3<f32>) -> vec3<f32> {
+    let low = rgb / 12.92;
+    let high = pow((rgb + 0.055) / 1.055, vec3<f32>(2.4));
+    return select(high, low, rgb <= vec3<f32>(0.04045));
+}
+
+// ---- where a pixel is ----
+
+/// Canonical voxel index of a pane pixel, to 1/512 of a voxel: coarser than the rounding errors of any adapter, so that
+/// a pixel exactly between two voxels goes the same way on all of them.
+fn canonical(image: Image, pixel: vec2<f32>) -> vec3<f32> {
+    let x = image.rows[0].x * pixel.x + image.rows[0].y * pixel.y + image.rows[0].w;
+    let y = image.rows[1].x * pixel.x + image.rows[1].y * pixel.y + image.rows[1].w;
+    let z = image.rows[2].x * pixel.x + image.rows[2].y * pixel.y + image.rows[2].w;
+    return floor(vec3<f32>(x, y, z) * 512.0 + 0.5) / 512.0;
+}
+
+fn inside(image: Image, nearest: vec3<f32>) -> bool {
+    return all(nearest >= vec3<f32>(0.0)) && all(nearest < vec3<f32>(image.shape));
+}
+
+/// A vector over canonical axes as one over texture axes.
+fn reorder(v: vec3<u32>, order: vec3<u32>) -> vec3<u32> {
+    return vec3<u32>(v[order.x], v[order.y], v[order.z]);
+}
+
+fn texel(image: Image, voxel: vec3<u32>) -> vec3<u32> {
+    let at = reorder(voxel, image.order) >> image.shift;
+    let last = (reorder(image.shape, image.order) - 1u) >> image.shift;
+    let flipped = ((vec3<u32>(image.flip) >> vec3<u32>(0u, 1u, 2u)) & vec3<u32>(1u)) != vec3<u32>(0u);
+    return select(at, last - at, flipped);
+}
+
+// ---- what a voxel holds ----
+
+fn is_finite(bits: u32) -> bool {
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
+fn stored(kind: u32, bits: u32) -> vec4<f32> {
+    switch kind {
+        case KIND_SIGNED_8: {
+            return vec4<f32>(f32(i32(bits << 24u) >> 24u), 0.0, 0.0, 1.0);
+        }
+        case KIND_SIGNED_16: {
+            return vec4<f32>(f32(i32(bits << 16u) >> 16u), 0.0, 0.0, 1.0);
+        }
+        case KIND_FLOAT: {
+            return vec4<f32>(bitcast<f32>(bits), 0.0, 0.0, 1.0);
+        }
+        case KIND_RGBA: {
+            let bytes = (vec4<u32>(bits) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+            return vec4<f32>(bytes) / 255.0;
+        }
+        default: {
+            return vec4<f32>(f32(bits), 0.0, 0.0, 1.0);
+        }
+    }
+}
+
+struct Sample {
+    value: vec4<f32>,
+    valid: bool,
+}
+
+/// The stored value at a canonical position, interpolated if asked for. Voxels that are no number are left out; where
+/// they would have had more than half of the weight there is no value.
+fn sample_at(image: Image, texture: texture_3d<u32>, position: vec3<f32>) -> Sample {
+    let nearest = floor(position + 0.5);
+    if image.kind == KIND_NONE || !inside(image, nearest) {
+        return Sample(vec4<f32>(0.0), false);
+    }
+    var low = nearest;
+    if image.interpolation == INTERPOLATION_LINEAR {
+        low = floor(position);
+    }
+    let fraction = vec3<f32>(position - low) * f32(image.interpolation == INTERPOLATION_LINEAR);
+    // Half a voxel beyond the outermost centres the edge goes on.
+    let end = vec3<f32>(image.shape) - 1.0;
+    let first = texel(image, vec3<u32>(max(low, vec3<f32>(0.0))));
+    let second = texel(image, vec3<u32>(min(low + 1.0, end)));
+
+    var sum = vec4<f32>(0.0);
+    var weight = 0.0;
+    var missing = false;
+    for (var corner = 0u; corner < 8u; corner++) {
+        let bits = (vec3<u32>(corner) >> vec3<u32>(0u, 1u, 2u)) & vec3<u32>(1u);
+        let parts = select(1.0 - fraction, fraction, bits != vec3<u32>(0u));
+        let part = parts.x * parts.y * parts.z;
+        if part == 0.0 {
+            continue;
+        }
+        let at = select(first, second, reorder(bits, image.order) != vec3<u32>(0u));
+        let loaded = textureLoad(texture, vec3<i32>(at), 0).r;
+        if image.kind == KIND_FLOAT && !is_finite(loaded) {
+            missing = true;
+            continue;
+        }
+        sum += stored(image.kind, loaded) * part;
+        weight += part;
+    }
+    if !missing {
+        return Sample(sum, true);
+    }
+    if weight < 0.5 {
+        return Sample(vec4<f32>(0.0), false);
+    }
+    return Sample(sum / weight, true);
+}
+
+// ---- from values to colours ----
+
+/// Colour of an image at a pixel; opacity 0 where it has none.
+fn image_colour(image: Image, texture: texture_3d<u32>, pixel: vec2<f32>) -> vec4<f32> {
+    let sampled = sample_at(image, texture, canonical(image, pixel));
+    if !sampled.valid {
+        return vec4<f32>(0.0);
+    }
+    if image.kind == KIND_RGBA {
+        return vec4<f32>(sampled.value.rgb, sampled.value.a * image.opacity);
+    }
+    let value = image.scale.x * sampled.value.x + image.scale.y;
+    let hidden = image.transparent_low != 0u && value <= image.window.x;
+    if hidden || !is_finite(bitcast<u32>(value)) {
+        return vec4<f32>(0.0);
+    }
+    return vec4<f32>(colour_map(image.colour_map, windowed(value, image.window)), image.opacity);
+}
+
+fn windowed(value: f32, window: vec2<f32>) -> f32 {
+    // Halved, so that no difference of two finite numbers overflows.
+    let width = 0.5 * window.y - 0.5 * window.x;
+    if width > 0.0 {
+        return clamp((0.5 * value - 0.5 * window.x) / width, 0.0, 1.0);
+    }
+    return select(0.0, 1.0, value >= window.x);
+}
+
+fn colour_map(map: u32, t: f32) -> vec3<f32> {
+    switch map {
+        case MAP_GREY_INVERTED: {
+            return vec3<f32>(1.0 - t);
+        }
+        case MAP_HOT: {
+            return clamp(vec3<f32>(t * 3.0, t * 3.0 - 1.0, t * 3.0 - 2.0), vec3<f32>(0.0), vec3<f32>(1.0));
+        }
+        case MAP_VIRIDIS: {
+            return viridis(t);
+        }
+        case MAP_PET: {
+            return pet(t);
+        }
+        default: {
+            return vec3<f32>(t);
+        }
+    }
+}
+
+/// A polynomial fitted to the 256 published colours: nowhere more than 1/255 away.
+fn viridis(t: f32) -> vec3<f32> {
+    let s = 2.0 * t - 1.0;
+    var rgb = vec3<f32>(-1.04923, -0.21967, -0.29073);
+    rgb = rgb * s + vec3<f32>(0.43174, -0.07034, 0.64749);
+    rgb = rgb * s + vec3<f32>(2.84166, 0.55151, 0.98969);
+    rgb = rgb * s + vec3<f32>(-0.89916, 0.20647, -0.82302);
+    rgb = rgb * s + vec3<f32>(-2.92017, -0.45847, -0.61689);
+    rgb = rgb * s + vec3<f32>(0.33050, -0.25462, 0.22013);
+    rgb = rgb * s + vec3<f32>(1.61957, 0.11819, -0.06186);
+    rgb = rgb * s + vec3<f32>(0.64506, 0.00784, -0.35645);
+    rgb = rgb * s + vec3<f32>(-0.12870, 0.45908, -0.11295);
+    rgb = rgb * s + vec3<f32>(0.12523, 0.56499, 0.55170);
+    return clamp(rgb, vec3<f32>(0.0), vec3<f32>(1.0));
+}
+
+/// Hot metal with a blue foot: black, blue, purple, red, amber, white in equal steps, growing lighter all the way.
+fn pet(t: f32) -> vec3<f32> {
+    let s = 5.0 * t;
+    var rgb = vec3<f32>(0.08, 0.08, 0.47) * clamp(s, 0.0, 1.0);
+    rgb += vec3<f32>(0.43, 0.00, 0.08) * clamp(s - 1.0, 0.0, 1.0);
+    rgb += vec3<f32>(0.39, 0.16, -0.31) * clamp(s - 2.0, 0.0, 1.0);
+    rgb += vec3<f32>(0.08, 0.51, -0.08) * clamp(s - 3.0, 0.0, 1.0);
+    rgb += vec3<f32>(0.02, 0.25, 0.84) * clamp(s - 4.0, 0.0, 1.0);
+    return rgb;
+}
+
+// ---- labels and comparison ----
+
+/// The shown label at a pixel; 0 outside, for background and for labels switched off.
+fn label_at(texture: texture_3d<u32>, layer: u32, pixel: vec2<f32>) -> u32 {
+    let nearest = floor(canonical(slice.base, pixel) + 0.5);
+    if (slice.layers & layer) == 0u || !inside(slice.base, nearest) {
+        return 0u;
+    }
+    let label = textureLoad(texture, vec3<i32>(texel(slice.base, vec3<u32>(nearest))), 0).r;
+    // The background's bit is free: it stands for all labels above 255.
+    let bit = select(0u, label, label < 256u);
+    let shown = (slice.visible[bit >> 7u][(bit >> 5u) & 3u] >> (bit & 31u)) & 1u;
+    return label * shown;
+}
+
+fn class_at(pixel: vec2<f32>) -> u32 {
+    let predicted = label_at(label_texture, LAYER_LABELS, pixel) != 0u;
+    let true_one = label_at(truth_texture, LAYER_TRUTH, pixel) != 0u;
+    return select(
+        select(CLASS_NONE, CLASS_FALSE_NEGATIVE, true_one),
+        select(CLASS_FALSE_POSITIVE, CLASS_TRUE_POSITIVE, true_one),
+        predicted,
+    );
+}
+
+/// What the outlines follow: labels, or classes of the comparison.
+fn region_at(pixel: vec2<f32>) -> u32 {
+    if slice.comparing != 0u {
+        return class_at(pixel);
+    }
+    return label_at(label_texture, LAYER_LABELS, pixel);
+}
+
+/// Whether the region ends within the outline's width: to the left or right, above or below, across a corner.
+fn edges(pixel: vec2<f32>, region: u32) -> vec3<bool> {
+    let w = slice.outline_px;
+    let beside = region_at(pixel + vec2<f32>(w, 0.0)) != region || region_at(pixel - vec2<f32>(w, 0.0)) != region;
+    let above = region_at(pixel + vec2<f32>(0.0, w)) != region || region_at(pixel - vec2<f32>(0.0, w)) != region;
+    let corner = region_at(pixel + vec2<f32>(w, w)) != region
+        || region_at(pixel + vec2<f32>(w, -w)) != region
+        || region_at(pixel + vec2<f32>(-w, w)) != region
+        || region_at(pixel + vec2<f32>(-w, -w)) != region;
+    return vec3<bool>(beside, above, corner);
+}
+
+fn overlay_colour(pixel: vec2<f32>) -> vec4<f32> {
+    if slice.label_mode == 0u {
+        return vec4<f32>(0.0);
+    }
+    let region = region_at(pixel);
+    if region == 0u {
+        return vec4<f32>(0.0);
+    }
+    if slice.comparing != 0u {
+        return comparison_colour(pixel, region);
+    }
+    let colour = slice.palette[(region - 1u) % 16u];
+    var alpha = 0.0;
+    if (slice.label_mode & MODE_FILL) != 0u {
+        alpha = slice.label_opacity;
+    }
+    if (slice.label_mode & MODE_OUTLINE) != 0u && any(edges(pixel, region)) {
+        alpha = max(alpha, slice.outline_opacity);
+    }
+    return vec4<f32>(colour.rgb, colour.a * alpha);
+}
+
+/// True positives solid, false positives hatched, false negatives a dashed outline.
+fn comparison_colour(pixel: vec2<f32>, class_: u32) -> vec4<f32> {
+    let colour = slice.comparison[class_ - 1u];
+    let at = vec2<u32>(max(pixel, vec2<f32>(0.0)));
+    var alpha = slice.label_opacity;
+    if class_ == CLASS_FALSE_POSITIVE {
+        let period = u32(max(floor(HATCH_POINTS * slice.pixels_per_point + 0.5), 2.0));
+        if ((at.x + at.y) % period) * 2u >= period {
+            alpha = slice.label_opacity * GAP;
+        }
+    } else if class_ == CLASS_FALSE_NEGATIVE {
+        let edge = edges(pixel, class_);
+        // Along the edge, so that it is broken whichever way it runs.
+        let along = select(at.x, at.y, edge.x && !edge.y);
+        let period = u32(max(floor(DASH_POINTS * slice.pixels_per_point + 0.5), 2.0));
+        let strength = select(GAP, 1.0, (along % period) * 7u < period * 4u);
+        alpha = select(0.0, slice.outline_opacity * strength, any(edge));
+    }
+    return vec4<f32>(colour.rgb, colour.a * alpha);
+}

@@ -1,0 +1,263 @@
+//! The structs that Rust and WGSL share, member by member and byte by byte.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::colour;
+
+/// What the unsigned integers of a texture stand for.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no texture: nothing is drawn.
+    #[default]
+    None = 0,
+    /// Unsigned values of 8 or 16 bits.
+    Unsigned = 1,
+    /// Two's complement of 8 bits.
+    Signed8 = 2,
+    /// Two's complement of 16 bits.
+    Signed16 = 3,
+    /// The bits of a 32-bit float. Infinities and NaN are drawn black.
+    Float = 4,
+    /// Red, green, blue, opacity, red in the lowest byte. Neither scale nor window apply.
+    Rgba = 5,
+}
+
+/// How a windowed value becomes a colour.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColourMap {
+    /// Black to white.
+    #[default]
+    Grey = 0,
+    /// White to black, as PET projections are read.
+    GreyInverted = 1,
+    /// Black, red, yellow, white.
+    Hot = 2,
+    /// Viridis: evenly growing lightness, safe for the colour-blind.
+    Viridis = 3,
+    /// Hot metal with a blue foot: black, blue, purple, red, amber, white.
+    Pet = 4,
+}
+
+impl ColourMap {
+    /// All of them, in the order of a menu.
+    pub const ALL: [Self; 5] = [Self::Grey, Self::GreyInverted, Self::Hot, Self::Viridis, Self::Pet];
+}
+
+/// What lies between voxel centres.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interpolation {
+    /// The nearest voxel.
+    Nearest = 0,
+    /// Trilinear.
+    #[default]
+    Linear = 1,
+}
+
+/// How labels are drawn. The comparison knows hidden and shown only.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LabelMode {
+    /// Not at all.
+    Hidden = 0,
+    /// As areas of [`Slice::label_opacity`].
+    Fill = 1,
+    /// As outlines of [`Slice::outline_opacity`].
+    Outline = 2,
+    /// Both.
+    #[default]
+    FillAndOutline = 3,
+}
+
+/// Which label textures there are, as bits.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layers {
+    /// Neither.
+    #[default]
+    None = 0,
+    /// Labels only.
+    Labels = 1,
+    /// The truth only.
+    Truth = 2,
+    /// Labels and truth.
+    Both = 3,
+}
+
+impl Layers {
+    /// From what there is.
+    pub fn of(labels: bool, truth: bool) -> Self {
+        match (labels, truth) {
+            (false, false) => Self::None,
+            (true, false) => Self::Labels,
+            (false, true) => Self::Truth,
+            (true, true) => Self::Both,
+        }
+    }
+}
+
+/// One volume and the plane through it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Image {
+    /// From a pane pixel to the fractional canonical voxel index: `index = rows * (x, y, 0, 1)`, in physical pixels
+    /// from the pane's top left corner, pixel centres at .5, voxel centres at whole numbers.
+    pub rows: [[f32; 4]; 3],
+    /// Voxels along the canonical axes.
+    pub shape: [u32; 3],
+    /// A [`Kind`].
+    pub kind: u32,
+    /// Which canonical axis each texture axis is: a permutation of 0, 1, 2.
+    pub order: [u32; 3],
+    /// Bit `a`: texture axis `a` runs against its canonical axis.
+    pub flip: u32,
+    /// Of a reduced texture: along texture axis `a` it holds every `2^shift`-th voxel, the canonical first one among them.
+    pub shift: [u32; 3],
+    /// A [`ColourMap`].
+    pub colour_map: u32,
+    /// Slope and intercept from stored values to the scan's unit.
+    pub scale: [f32; 2],
+    /// Lower and upper end of the window, in the scan's unit. Without width it is a step.
+    pub window: [f32; 2],
+    /// An [`Interpolation`].
+    pub interpolation: u32,
+    /// 0 to 1; over black or over the base image.
+    pub opacity: f32,
+    /// Not 0: what is at or below the window's lower end is not drawn, as in a heat map.
+    pub transparent_low: u32,
+    /// Fills the struct up to a multiple of 16 bytes.
+    pub padding: u32,
+}
+
+impl Default for Image {
+    /// No image; linear, grey, opaque, window 0 to 1.
+    fn default() -> Self {
+        Self {
+            rows: [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]],
+            shape: [1; 3],
+            kind: Kind::None as u32,
+            order: [0, 1, 2],
+            flip: 0,
+            shift: [0; 3],
+            colour_map: ColourMap::Grey as u32,
+            scale: [1.0, 0.0],
+            window: [0.0, 1.0],
+            interpolation: Interpolation::Linear as u32,
+            opacity: 1.0,
+            transparent_low: 0,
+            padding: 0,
+        }
+    }
+}
+
+impl Image {
+    /// Says how the texture lies on the canonical grid: voxels along the *texture's* axes before any reduction, the
+    /// canonical axis of each, whether it runs backwards, and the reduction (see [`Image::shift`]).
+    pub fn set_layout(&mut self, texture_shape: [u32; 3], axis: [usize; 3], flip: [bool; 3], shift: [u32; 3]) {
+        for a in 0..3 {
+            self.shape[axis[a]] = texture_shape[a];
+        }
+        self.order = axis.map(|a| a as u32);
+        self.flip = flip.iter().enumerate().map(|(a, &f)| u32::from(f) << a).sum();
+        self.shift = shift;
+    }
+
+    /// Whether a label texture laid out for `self` fits an image laid out for `other`.
+    pub fn same_layout(&self, other: &Self) -> bool {
+        (self.shape, self.order, self.flip, self.shift) == (other.shape, other.order, other.flip, other.shift)
+    }
+}
+
+/// Everything that one pane shows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct Slice {
+    /// The image. Labels and truth lie on its grid.
+    pub base: Image,
+    /// A second image over it, on a grid of its own.
+    pub fused: Image,
+    /// Colours of labels 1, 2, ... (gamma space, straight opacity); after the sixteenth they begin again.
+    pub palette: [[f32; 4]; 16],
+    /// Colours of true positives, false positives, false negatives.
+    pub comparison: [[f32; 4]; 3],
+    /// Bit `l`, lowest first: label `l` is shown. Bit 0 stands for all labels above 255. See [`labels_shown`].
+    pub visible: [[u32; 4]; 2],
+    /// The pane's top left corner in the frame buffer, physical pixels.
+    pub origin: [f32; 2],
+    /// Physical pixels per point: hatching and dashes keep their size on every screen.
+    pub pixels_per_point: f32,
+    /// A [`LabelMode`].
+    pub label_mode: u32,
+    /// Opacity of areas, 0 to 1.
+    pub label_opacity: f32,
+    /// Opacity of outlines, 0 to 1.
+    pub outline_opacity: f32,
+    /// Width of outlines in physical pixels, the same at every zoom.
+    pub outline_px: f32,
+    /// A [`Layers`].
+    pub layers: u32,
+    /// Not 0: draw labels against truth (all shown labels together) instead of the labels.
+    pub comparing: u32,
+    /// Not 0: the target converts from linear light when it stores, so linear light is what it must be given.
+    pub srgb_target: u32,
+    /// Fills the struct up to a multiple of 16 bytes.
+    pub padding: [u32; 2],
+}
+
+impl Default for Slice {
+    /// No image, every label shown as a faint area with an outline of one pixel.
+    fn default() -> Self {
+        Self {
+            base: Image::default(),
+            fused: Image { opacity: 0.5, ..Image::default() },
+            palette: colour::PALETTE.map(colour::opaque),
+            comparison: [colour::TRUE_POSITIVE, colour::FALSE_POSITIVE, colour::FALSE_NEGATIVE].map(colour::opaque),
+            visible: labels_shown(|_| true),
+            origin: [0.0; 2],
+            pixels_per_point: 1.0,
+            label_mode: LabelMode::default() as u32,
+            label_opacity: 0.35,
+            outline_opacity: 1.0,
+            outline_px: 1.0,
+            layers: Layers::None as u32,
+            comparing: 0,
+            srgb_target: 0,
+            padding: [0; 2],
+        }
+    }
+}
+
+/// The bits of [`Slice::visible`]: asked for labels 1 to 255, and for 256 on behalf of all above.
+pub fn labels_shown(shown: impl Fn(u16) -> bool) -> [[u32; 4]; 2] {
+    let mut bits = [[0; 4]; 2];
+    for label in 1..=256_u16 {
+        let at = usize::from(label % 256);
+        bits[at / 128][at / 32 % 4] |= u32::from(shown(label)) << (at % 32);
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_label_has_a_bit_of_its_own() {
+        assert_eq!(labels_shown(|_| true), [[u32::MAX; 4]; 2]);
+        assert_eq!(labels_shown(|l| l == 1), [[2, 0, 0, 0], [0; 4]]);
+        assert_eq!(labels_shown(|l| l == 130), [[0; 4], [4, 0, 0, 0]]);
+        assert_eq!(labels_shown(|l| l == 255), [[0; 4], [0, 0, 0, 1 << 31]]);
+        assert_eq!(labels_shown(|l| l > 255), [[1, 0, 0, 0], [0; 4]]);
+    }
+
+    #[test]
+    fn a_layout_gives_the_canonical_shape() {
+        let mut image = Image::default();
+        image.set_layout([5, 6, 7], [2, 0, 1], [true, false, true], [0, 1, 0]);
+        assert_eq!(image.shape, [6, 7, 5]);
+        assert_eq!((image.order, image.flip, image.shift), ([2, 0, 1], 0b101, [0, 1, 0]));
+        assert!(!image.same_layout(&Image::default()));
+    }
+}

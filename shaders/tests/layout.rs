@@ -1,0 +1,86 @@
+//! The WGSL is valid, and its structs lie in memory as Rust's do.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::mem::{offset_of, size_of};
+
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::{Module, TypeInner};
+use shaders::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, SLICE_WGSL, Slice};
+
+/// Name, offset and size of every member of a Rust struct.
+macro_rules! members {
+    ($type:ident: $($member:ident),* $(,)?) => {{
+        let value = $type::default();
+        vec![$((stringify!($member), offset_of!($type, $member), std::mem::size_of_val(&value.$member))),*]
+    }};
+}
+
+fn parsed() -> Module {
+    naga::front::wgsl::parse_str(SLICE_WGSL).unwrap_or_else(|e| panic!("{}", e.emit_to_string(SLICE_WGSL)))
+}
+
+fn same_layout(module: &Module, name: &str, size: usize, rust: &[(&str, usize, usize)]) {
+    let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect(name);
+    let TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
+    let mut layouter = naga::proc::Layouter::default();
+    layouter.update(module.to_ctx()).unwrap();
+    let wgsl: Vec<_> =
+        members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset as usize, layouter[m.ty].size as usize)).collect();
+    assert_eq!(wgsl, rust, "{name}");
+    assert_eq!(*span as usize, size, "size of {name}");
+    // No byte between the members, so none that Rust's list above leaves out.
+    assert_eq!(rust.iter().map(|m| m.2).sum::<usize>(), size, "members of {name}");
+}
+
+#[test]
+fn the_shader_is_valid() {
+    let module = parsed();
+    Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module).unwrap();
+    let mut names: Vec<&str> = module.entry_points.iter().map(|e| e.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["fs_main", "vs_main"]);
+}
+
+#[test]
+fn structs_lie_alike() {
+    let module = parsed();
+    let image = members!(Image: rows, shape, kind, order, flip, shift, colour_map, scale, window, interpolation, opacity,
+        transparent_low, padding);
+    same_layout(&module, "Image", size_of::<Image>(), &image);
+    let slice = members!(Slice: base, fused, palette, comparison, visible, origin, pixels_per_point, label_mode,
+        label_opacity, outline_opacity, outline_px, layers, comparing, srgb_target, padding);
+    same_layout(&module, "Slice", size_of::<Slice>(), &slice);
+}
+
+#[test]
+fn named_numbers_agree() {
+    let expected = [
+        ("KIND_NONE", Kind::None as u32),
+        ("KIND_SIGNED_8", Kind::Signed8 as u32),
+        ("KIND_SIGNED_16", Kind::Signed16 as u32),
+        ("KIND_FLOAT", Kind::Float as u32),
+        ("KIND_RGBA", Kind::Rgba as u32),
+        ("MAP_GREY_INVERTED", ColourMap::GreyInverted as u32),
+        ("MAP_HOT", ColourMap::Hot as u32),
+        ("MAP_VIRIDIS", ColourMap::Viridis as u32),
+        ("MAP_PET", ColourMap::Pet as u32),
+        ("INTERPOLATION_LINEAR", Interpolation::Linear as u32),
+        ("MODE_FILL", LabelMode::Fill as u32),
+        ("MODE_OUTLINE", LabelMode::Outline as u32),
+        ("LAYER_LABELS", Layers::Labels as u32),
+        ("LAYER_TRUTH", Layers::Truth as u32),
+        ("CLASS_NONE", 0),
+        ("CLASS_TRUE_POSITIVE", 1),
+        ("CLASS_FALSE_POSITIVE", 2),
+        ("CLASS_FALSE_NEGATIVE", 3),
+    ];
+    let module = parsed();
+    let mut found = Vec::new();
+    for (_, constant) in module.constants.iter() {
+        let name = constant.name.as_deref().unwrap_or_default();
+        if let naga::Expression::Literal(naga::Literal::U32(value)) = module.global_expressions[constant.init] {
+            found.push((name, value));
+        }
+    }
+    assert_eq!(found, expected);
+}
