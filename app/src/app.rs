@@ -1,0 +1,214 @@
+//! One frame of the window: logic first, then drawing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::args::Args;
+use crate::command::{self, Command, Sender, dispatch, keys};
+use crate::demo::Demo;
+use crate::gpu::Gpu;
+use crate::state::{PathPurpose, Settings, State};
+use crate::worker::{self, Jobs, Kind, Spec, Wake};
+use crate::{dialog, panel, theme, view};
+
+/// Under which name settings are kept.
+const SETTINGS: &str = "settings";
+
+/// The program: its state, its jobs and what it was started for.
+pub struct App {
+    state: State,
+    jobs: Jobs,
+    sender: Sender,
+    demo: Option<Demo>,
+    shown: Option<(theme::Theme, String)>,
+    keep_settings: bool,
+    lost_told: bool,
+}
+
+impl App {
+    /// A window that shows what the command line asks for. Without a `gpu` slices are not drawn; everything else works.
+    pub fn new(ctx: &egui::Context, gpu: Option<Gpu>, args: &Args, settings: Settings) -> Self {
+        let waker = ctx.clone();
+        let wake: Wake = Arc::new(move || waker.request_repaint());
+        let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
+        let mut app = Self {
+            state: State { settings, adapter, mode: args.mode.into(), demo: args.demo, ..State::default() },
+            jobs: Jobs::new(gpu, wake),
+            sender: Sender::default(),
+            demo: args.demo.then(Demo::default),
+            shown: None,
+            keep_settings: !args.is_report(),
+            lost_told: false,
+        };
+        app.start(args);
+        app
+    }
+
+    fn start(&mut self, args: &Args) {
+        if let Some(theme) = args.theme {
+            self.state.settings.theme = theme.into();
+        }
+        if let Some(run) = &args.run {
+            self.state.run = Some(run.clone());
+            self.state.segment.model = Some(run.clone());
+        }
+        let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
+        self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
+        if let Some(request) = args.request() {
+            self.dispatch(Command::OpenRequest(Box::new(request)));
+        } else if !args.paths.is_empty() {
+            self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
+        }
+    }
+
+    /// What is shown.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The jobs that run.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// Starts a job of any kind, for tests of how the window bears what jobs do.
+    #[doc(hidden)]
+    pub fn start_job(
+        &mut self,
+        spec: Spec,
+        work: impl FnOnce(&worker::Ticket) -> Result<worker::Outcome, worker::Failure> + Send + 'static,
+    ) -> u64 {
+        self.jobs.start(spec, work)
+    }
+
+    /// Carries out a command at once.
+    pub fn dispatch(&mut self, command: Command) {
+        dispatch(&mut self.state, &mut self.jobs, command);
+    }
+
+    /// True when nothing is being done and the demonstration is over.
+    pub fn is_idle(&self) -> bool {
+        self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
+    }
+
+    /// Everything but drawing: results of jobs, keys, dropped files, films.
+    pub fn logic(&mut self, ctx: &egui::Context) {
+        self.apply_theme(ctx);
+        worker::apply::apply_arrivals(&mut self.state, &mut self.jobs);
+        self.tell_of_loss();
+        for command in keys::commands(ctx, &self.state) {
+            self.dispatch(command);
+        }
+        let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
+        if !dropped.is_empty() {
+            self.dispatch(Command::UsePaths(PathPurpose::Files, dropped));
+        }
+        let now = ctx.input(|i| i.time);
+        command::dispatch::advance_cine(&mut self.state, now);
+        if let Some(demo) = &mut self.demo {
+            for command in demo.next(&self.state, now) {
+                dispatch(&mut self.state, &mut self.jobs, command);
+            }
+        }
+        self.wake_later(ctx, now);
+        self.on_close(ctx);
+    }
+
+    /// Says once that the graphics device can no longer be used, and what still can.
+    fn tell_of_loss(&mut self) {
+        let lost = self.jobs.gpu().and_then(Gpu::lost);
+        if let (Some(why), false) = (lost, self.lost_told) {
+            self.lost_told = true;
+            let what = format!("{why}. Nothing is lost: save the segmentation, then start the program again");
+            self.state.error("Slices can no longer be drawn", what);
+        }
+    }
+
+    fn apply_theme(&mut self, ctx: &egui::Context) {
+        let title = match &self.state.document {
+            Some(document) => format!("{} - AMLP", document.title),
+            None => "AMLP".to_owned(),
+        };
+        let wanted = (self.state.settings.theme, title);
+        if self.shown.as_ref() != Some(&wanted) {
+            theme::install(ctx, wanted.0);
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(wanted.1.clone()));
+            self.shown = Some(wanted);
+        }
+    }
+
+    /// Films, demonstrations and running jobs need frames without anything being touched.
+    fn wake_later(&self, ctx: &egui::Context, now: f64) {
+        let mut waits = Vec::new();
+        waits.extend(self.state.view.cine.map(|cine| cine.due - now));
+        waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
+        if !self.jobs.idle() {
+            waits.push(0.1);
+        }
+        if let Some(wait) = waits.into_iter().reduce(f64::min) {
+            ctx.request_repaint_after(Duration::from_secs_f64(wait.clamp(0.0, 1.0)));
+        }
+    }
+
+    /// The window is to be closed: at once, or after a question.
+    fn on_close(&mut self, ctx: &egui::Context) {
+        if ctx.input(|i| i.viewport().close_requested()) && !self.state.quit {
+            self.dispatch(Command::Quit);
+            if !self.state.quit {
+                ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            }
+        } else if self.state.quit {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+    }
+
+    /// Draws, then carries out what was clicked.
+    pub fn ui(&mut self, ui: &mut egui::Ui) {
+        let (state, sender) = (&self.state, &self.sender);
+        panel::top::show(ui, state, sender);
+        panel::status::show(ui, state, sender);
+        panel::strip::show(ui, state, sender);
+        panel::left::show(ui, state, sender);
+        panel::right::show(ui, state, sender);
+        view::show(ui, state, sender);
+        dialog::show(ui.ctx(), state, sender);
+        panel::toasts::show(ui.ctx(), state, sender);
+        let commands = self.sender.take();
+        if !commands.is_empty() {
+            ui.ctx().request_repaint();
+        }
+        for command in commands {
+            self.dispatch(command);
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        Self::logic(self, ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        Self::ui(self, ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if !self.keep_settings {
+            return;
+        }
+        match serde_json::to_string(&self.state.settings) {
+            Ok(text) => storage.set_string(SETTINGS, text),
+            Err(e) => tracing::error!("settings cannot be kept: {e}"),
+        }
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        [0.0, 0.0, 0.0, 1.0]
+    }
+}
+
+/// The settings of the last session. What cannot be read any more is what it was at first.
+pub fn stored_settings(storage: Option<&dyn eframe::Storage>) -> Settings {
+    let text = storage.and_then(|s| s.get_string(SETTINGS));
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}

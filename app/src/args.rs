@@ -1,0 +1,155 @@
+//! The command line of the window.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::state::Mode;
+use crate::theme::Theme;
+use crate::worker::open::Request;
+
+/// Review lesion segmentations, and watch AMLP mask and relabel patches while it trains.
+///
+/// Research use only. Not a medical device.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(name = "amlp-viewer", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Scans of one patient (.nii, .nii.gz, .hdr), or one folder: a patient or a cohort
+    #[arg(value_name = "FILES|FOLDER")]
+    pub paths: Vec<PathBuf>,
+    /// The automatic segmentation
+    #[arg(long, value_name = "F")]
+    pub mask: Option<PathBuf>,
+    /// The reference segmentation
+    #[arg(long, value_name = "F")]
+    pub truth: Option<PathBuf>,
+    /// The network's probability
+    #[arg(long, value_name = "F")]
+    pub probability: Option<PathBuf>,
+    /// A run folder: its network is used to segment
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// What the window shows first
+    #[arg(long, value_enum, default_value_t)]
+    pub mode: ModeArg,
+    /// The file's own slice, from 0, along its axis nearest to S-I
+    #[arg(long, value_name = "K")]
+    pub slice: Option<usize>,
+    /// The epoch that is shown, from 1
+    #[arg(long, value_name = "E")]
+    pub epoch: Option<usize>,
+    /// Colours of the window; by default as last time, at first dark
+    #[arg(long, value_enum)]
+    pub theme: Option<ThemeArg>,
+    /// Size of the window in points
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub size: Option<[f32; 2]>,
+    /// Wait until nothing is being done, write what is shown, and end
+    #[arg(long, value_name = "PNG")]
+    pub screenshot: Option<PathBuf>,
+    /// Wait until nothing is being done, write what is shown in numbers, and end
+    #[arg(long, value_name = "JSON")]
+    pub state: Option<PathBuf>,
+    /// Segment the sample study and step through its findings
+    #[arg(long)]
+    pub demo: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  amlp-viewer patient/flair.nii.gz --mask prediction.nii.gz --truth patient/seg.nii.gz
+  amlp-viewer cohort-folder
+  amlp-viewer scan.nii.gz --screenshot scan.png --state scan.json
+
+With --screenshot or --state the exit code is 1 if an error is shown.";
+
+/// [`Mode`] on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ModeArg {
+    /// A case, its segmentation and every finding on it.
+    #[default]
+    Review,
+    /// How patches are clustered and masked.
+    Masking,
+    /// Pre-training and fine-tuning.
+    Train,
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Review => Self::Review,
+            ModeArg::Masking => Self::Masking,
+            ModeArg::Train => Self::Train,
+        }
+    }
+}
+
+/// [`Theme`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ThemeArg {
+    /// For a dark room.
+    Dark,
+    /// For a bright one.
+    Light,
+}
+
+impl From<ThemeArg> for Theme {
+    fn from(theme: ThemeArg) -> Self {
+        match theme {
+            ThemeArg::Dark => Self::Dark,
+            ThemeArg::Light => Self::Light,
+        }
+    }
+}
+
+fn parse_size(text: &str) -> Result<[f32; 2], String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
+    parsed
+        .filter(|[w, h]: &[f32; 2]| *w >= 1.0 && *h >= 1.0 && *w <= 16384.0 && *h <= 16384.0)
+        .ok_or_else(|| format!("{text}: expected WIDTHxHEIGHT in points, such as 1280x800"))
+}
+
+impl Args {
+    /// True if the program writes what it shows and ends.
+    pub fn is_report(&self) -> bool {
+        self.screenshot.is_some() || self.state.is_some()
+    }
+
+    /// What to open: files with their masks; none for a folder or nothing.
+    pub fn request(&self) -> Option<Request> {
+        let named = self.mask.is_some() || self.truth.is_some() || self.probability.is_some() || self.slice.is_some();
+        let files = !self.paths.is_empty() && self.paths.iter().all(|p| !p.is_dir());
+        (files && named).then(|| Request {
+            title: None,
+            images: self.paths.iter().map(|p| (None, p.clone())).collect(),
+            mask: self.mask.clone(),
+            truth: self.truth.clone(),
+            probability: self.probability.clone(),
+            slice: self.slice,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_checked() {
+        assert_eq!(parse_size("1280x800"), Ok([1280.0, 800.0]));
+        for bad in ["1280", "1280x", "0x4", "-1x5", "axb", "1e9x4", "NaNx4"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn masks_named_on_the_command_line_go_with_the_files() {
+        let args = Args::try_parse_from(["amlp-viewer", "a.nii.gz", "b.nii.gz", "--mask", "m.nii", "--slice", "4"]);
+        let request = args.unwrap().request().unwrap();
+        assert_eq!(request.images.len(), 2);
+        assert_eq!(request.mask, Some("m.nii".into()));
+        assert_eq!(request.slice, Some(4));
+        assert_eq!(Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request(), None);
+    }
+}

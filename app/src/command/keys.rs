@@ -1,0 +1,105 @@
+//! From keys to commands. Letter keys are dead while a text field has the focus.
+
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::{Action, Command, actions};
+use crate::state::State;
+
+/// The keys that a shortcut's text stands for; none for gestures that are written like keys.
+pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
+    let mut modifiers = Modifiers::NONE;
+    let mut key = None;
+    for part in shortcut.split('+') {
+        match part {
+            "Ctrl" => modifiers |= Modifiers::COMMAND,
+            "Shift" => modifiers |= Modifiers::SHIFT,
+            "Alt" => modifiers |= Modifiers::ALT,
+            "Up" => key = Some(Key::ArrowUp),
+            "Down" => key = Some(Key::ArrowDown),
+            "PgUp" => key = Some(Key::PageUp),
+            "PgDn" => key = Some(Key::PageDown),
+            "?" => key = Some(Key::Questionmark),
+            name => key = Some(Key::from_name(name)?),
+        }
+    }
+    key.map(|key| KeyboardShortcut::new(modifiers, key))
+}
+
+/// What the keys of this frame ask for.
+pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
+    let typing = ctx.text_edit_focused();
+    // A button or slider that has the keyboard keeps the keys that work it; a pane has no use for them.
+    let control = ctx.egui_wants_keyboard_input() && !crate::view::has_focus(ctx);
+    let mut found = Vec::new();
+    if ctx.input(|i| i.key_pressed(Key::Escape)) {
+        found.extend(escape(state));
+    }
+    if state.dialog.is_some() {
+        return found;
+    }
+    let mut bound: Vec<(KeyboardShortcut, Action)> =
+        actions(state).into_iter().filter_map(|a| parse(a.shortcut).map(|keys| (keys, a))).collect();
+    // Ctrl+Shift+O before Ctrl+O: the one with more modifiers is meant.
+    bound.sort_by_key(|(keys, _)| std::cmp::Reverse(modifier_count(keys.modifiers)));
+    for (keys, action) in bound {
+        let plain = !keys.modifiers.command && !keys.modifiers.alt;
+        let taken = typing || (control && works_controls(keys.logical_key));
+        if !action.enabled || (taken && plain) || matches!(action.command, Command::HideOverlay(_)) {
+            continue;
+        }
+        if pressed(ctx, keys) {
+            found.push(action.command);
+        }
+    }
+    found.extend(held(ctx, state, typing));
+    found
+}
+
+/// Keys that press buttons, move sliders and go through lists.
+fn works_controls(key: Key) -> bool {
+    use Key::{ArrowDown, ArrowLeft, ArrowRight, ArrowUp, Backspace, Enter, PageDown, PageUp, Space};
+    matches!(key, Enter | Space | ArrowUp | ArrowDown | ArrowLeft | ArrowRight | PageUp | PageDown | Backspace)
+}
+
+fn modifier_count(modifiers: Modifiers) -> usize {
+    usize::from(modifiers.command) + usize::from(modifiers.shift) + usize::from(modifiers.alt)
+}
+
+/// Whether a shortcut was pressed; `?` is its character, wherever a keyboard has it.
+fn pressed(ctx: &egui::Context, keys: KeyboardShortcut) -> bool {
+    if keys.logical_key == Key::Questionmark {
+        let typed = |e: &egui::Event| matches!(e, egui::Event::Text(text) if text == "?");
+        return ctx.input(|i| i.events.iter().any(typed) || i.key_pressed(Key::Questionmark));
+    }
+    ctx.input_mut(|i| i.consume_shortcut(&keys))
+}
+
+/// Escape closes what is on top; then it ends what is under way.
+fn escape(state: &State) -> Option<Command> {
+    if state.dialog.is_some() {
+        return Some(Command::CloseDialog);
+    }
+    if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
+        return Some(Command::Dismiss(notice.id));
+    }
+    state.view.maximised.is_some().then_some(Command::Maximise(None))
+}
+
+/// S hides the overlay as long as it is held.
+fn held(ctx: &egui::Context, state: &State, typing: bool) -> Option<Command> {
+    let down = !typing && ctx.input(|i| i.key_down(Key::S) && !i.modifiers.command && !i.modifiers.alt);
+    (down != state.view.hide_overlay).then_some(Command::HideOverlay(down))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shortcut_of_an_action_can_be_pressed() {
+        for action in actions(&State::default()) {
+            let by_mouse = action.shortcut.is_empty();
+            assert!(by_mouse || parse(action.shortcut).is_some(), "{}: {}", action.label, action.shortcut);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Questions before something is lost. What loses something is never the default.
+
+use std::path::Path;
+
+use egui::Context;
+
+use crate::command::{Command, Sender};
+use crate::panel::text;
+use crate::state::{PathPurpose, State};
+use crate::theme::icon;
+use crate::widget::{Dialog, DialogResult, Tone};
+use crate::worker::Kind;
+
+/// A file is there already.
+pub(super) fn overwrite(ctx: &Context, path: &Path, sender: &Sender) {
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let question = format!("{name} is there already. Overwriting replaces what is in it.");
+    let dialog = Dialog::new("Overwrite the file?", "Choose another name…").alternative("Overwrite");
+    let dialog = dialog.icon(icon::WARN, Tone::Warn).text(&question).width(480.0);
+    let answer = dialog.show(ctx, |ui| {
+        text::note(ui, &path.display().to_string());
+    });
+    match answer {
+        Some(DialogResult::Confirmed) => {
+            // Without closing first: the program may be about to end once this is saved.
+            sender.send(Command::Ask(PathPurpose::SaveMask));
+        }
+        Some(DialogResult::Alternative) => sender.send(Command::SaveOver(path.to_path_buf())),
+        Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}
+
+/// Something would lose the unsaved segmentation.
+pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sender) {
+    let case = state.document.as_ref().map_or("the open case", |document| document.title.as_str());
+    let text = format!("The segmentation of {case} is not saved; going on would lose it.");
+    let dialog = Dialog::new("Save the segmentation first?", "Save").alternative("Go on without saving");
+    match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
+        Some(DialogResult::Confirmed) => sender.send(Command::SaveThen(Box::new(next.clone()))),
+        Some(DialogResult::Alternative) => sender.send(Command::Discard),
+        Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}
+
+/// The window is to be closed while something is not saved or still runs.
+pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
+    let unsaved = state.document.as_ref().filter(|document| document.unsaved);
+    let busy = |kind| matches!(kind, Kind::Segment | Kind::Save);
+    let running: Vec<&str> = state.jobs.iter().filter(|job| busy(job.kind)).map(|job| job.title.as_str()).collect();
+    let mut facts = Vec::new();
+    facts.extend(unsaved.map(|document| format!("The segmentation of {} is not saved.", document.title)));
+    facts.extend(running.iter().map(|title| format!("Still running: {title}.")));
+    let text = facts.join(" ");
+    let dialog = match unsaved {
+        Some(_) => Dialog::new("Close the program?", "Save").alternative("Close without saving").cancel(Some("Cancel")),
+        None => Dialog::new("Close the program?", "Keep it open").alternative("Stop and close").cancel(None),
+    };
+    match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
+        Some(DialogResult::Confirmed) if unsaved.is_some() => {
+            sender.send(Command::SaveThen(Box::new(Command::QuitNow)));
+        }
+        Some(DialogResult::Alternative) => sender.send(Command::QuitNow),
+        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}

@@ -1,0 +1,106 @@
+//! Mouse and keys, all of them.
+
+use egui::{Context, Label, Layout, RichText, ScrollArea, Ui, vec2};
+
+use super::sheet::Sheet;
+use crate::command::action::GESTURES;
+use crate::command::{Action, Sender, actions};
+use crate::panel::text;
+use crate::state::State;
+use crate::theme::{self, font, size, space};
+use crate::widget::keycaps;
+
+const WIDTH: f32 = 980.0;
+const COLUMNS: usize = 3;
+
+/// A group of lines in a column.
+struct Group<'a> {
+    title: &'a str,
+    lines: Vec<(&'a str, &'a str)>,
+}
+
+/// Draws it.
+pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
+    let all = actions(state);
+    let columns = columns(groups(&all));
+    let height = (ctx.content_rect().height() - 120.0).max(160.0);
+    Sheet::new("Mouse and keys", WIDTH).show(
+        ctx,
+        sender,
+        |_| (),
+        |ui| {
+            ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.x = 2.0 * space::L;
+                ui.columns(COLUMNS, |uis| {
+                    for (ui, groups) in uis.iter_mut().zip(&columns) {
+                        groups.iter().for_each(|group| draw(ui, group));
+                    }
+                });
+                ui.add_space(space::S);
+                text::note(
+                    ui,
+                    "Letter keys do nothing while a field has the keyboard. Everything else is in the command palette.",
+                );
+            });
+        },
+    );
+}
+
+/// Actions that have keys by group, in their own order, and the gestures of the mouse.
+fn groups(all: &[Action]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = vec![Group { title: "Mouse", lines: GESTURES.to_vec() }];
+    for action in all.iter().filter(|action| !action.shortcut.is_empty()) {
+        let line = (action.shortcut, action.label.as_str());
+        match groups.iter_mut().find(|group| group.title == action.group) {
+            Some(group) => group.lines.push(line),
+            None => groups.push(Group { title: action.group, lines: vec![line] }),
+        }
+    }
+    groups
+}
+
+/// Each group goes into the column that is shortest so far.
+fn columns(groups: Vec<Group<'_>>) -> [Vec<Group<'_>>; COLUMNS] {
+    let mut columns: [Vec<Group<'_>>; COLUMNS] = std::array::from_fn(|_| Vec::new());
+    let height = |column: &Vec<Group<'_>>| column.iter().map(|group| group.lines.len() + 2).sum::<usize>();
+    for group in groups {
+        // A gesture needs two lines: the mouse has a column of its own.
+        let places = if group.title == "Mouse" { 0..1 } else { 1..COLUMNS };
+        if let Some(place) = places.min_by_key(|&place| height(&columns[place])) {
+            columns[place].push(group);
+        }
+    }
+    columns
+}
+
+fn draw(ui: &mut Ui, group: &Group<'_>) {
+    let t = theme::tokens(ui);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.add(Label::new(RichText::new(group.title).font(font::strong()).color(t.accent_text)));
+    ui.add_space(space::XS);
+    for &(keys, meaning) in &group.lines {
+        if group.title == "Mouse" {
+            ui.add(Label::new(RichText::new(keys).font(font::body()).color(t.text)).wrap());
+            text::note(ui, meaning);
+            ui.add_space(space::XS);
+        } else {
+            line(ui, keys, meaning);
+        }
+    }
+    ui.add_space(space::M);
+}
+
+/// What it does on the left, its keys on the right.
+fn line(ui: &mut Ui, keys: &str, meaning: &str) {
+    let color = theme::tokens(ui).text;
+    ui.allocate_ui_with_layout(
+        vec2(ui.available_width(), size::ROW_DENSE),
+        Layout::right_to_left(egui::Align::Center),
+        |ui| {
+            keycaps(ui, keys);
+            ui.with_layout(Layout::left_to_right(egui::Align::Center), |ui| {
+                text::line(ui, RichText::new(meaning).font(font::body()).color(color));
+            });
+        },
+    );
+}

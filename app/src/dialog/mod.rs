@@ -1,0 +1,38 @@
+//! What lies above the window and waits for an answer, or is looked at and closed.
+//!
+//! | dialog | what it is for |
+//! |---|---|
+//! | `palette` | every action by name |
+//! | `help` | mouse and keys |
+//! | `path` | a path to type, where the system's dialog cannot open |
+//! | `confirm` | a file that is there already, unsaved work |
+//! | `log` | everything that was said |
+//! | `about` | versions, licences, adapter |
+
+mod about;
+mod confirm;
+mod help;
+mod log;
+mod palette;
+mod path;
+mod sheet;
+
+use egui::Context;
+
+use crate::command::Sender;
+use crate::state::{Dialog, State};
+
+/// Draws the dialog on top, if there is one.
+pub fn show(ctx: &Context, state: &State, sender: &Sender) {
+    match &state.dialog {
+        None => {}
+        Some(Dialog::Palette { query, chosen }) => palette::show(ctx, state, query, *chosen, sender),
+        Some(Dialog::Help) => help::show(ctx, state, sender),
+        Some(Dialog::Path { purpose, text }) => path::show(ctx, *purpose, text, sender),
+        Some(Dialog::Overwrite { path }) => confirm::overwrite(ctx, path, sender),
+        Some(Dialog::Close) => confirm::close(ctx, state, sender),
+        Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
+        Some(Dialog::Log) => log::show(ctx, state, sender),
+        Some(Dialog::About) => about::show(ctx, state, sender),
+    }
+}

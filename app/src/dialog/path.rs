@@ -1,0 +1,79 @@
+//! A path to type or paste, where the system's dialog cannot open.
+
+use std::path::PathBuf;
+
+use egui::{Context, Id, Margin, TextEdit};
+
+use crate::command::{Command, Sender};
+use crate::panel::text as panel_text;
+use crate::state::PathPurpose;
+use crate::theme::{self, font};
+use crate::widget::{Dialog, DialogResult};
+
+/// Title, default action and explanation.
+fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
+    match purpose {
+        PathPurpose::Files => ("Open a scan or folder", "Open", "A file (.nii, .nii.gz, .hdr) or a folder."),
+        PathPurpose::Folder => ("Open a folder", "Open", "The folder of one patient, or of a cohort."),
+        PathPurpose::Mask => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
+        PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
+        PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
+        PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
+        PathPurpose::SaveMask => (
+            "Save the segmentation",
+            "Save",
+            "NIfTI on the image's own grid; the name ends in .nii.gz or .nii. A file that is there is never replaced without asking.",
+        ),
+    }
+}
+
+/// Draws it.
+pub(super) fn show(ctx: &Context, purpose: PathPurpose, text: &str, sender: &Sender) {
+    let (title, action, explanation) = words(purpose);
+    let mut typed = text.to_owned();
+    let dialog = Dialog::new(title, action).enabled(!text.trim().is_empty()).width(560.0);
+    let answer = dialog.show(ctx, |ui| {
+        let t = theme::tokens(ui);
+        let id = Id::unique("typed path");
+        let field = TextEdit::singleline(&mut typed)
+            .id(id)
+            .font(font::mono())
+            .text_color(t.text)
+            .hint_text("/path/to/file")
+            .margin(Margin::symmetric(8, 7))
+            .cursor_at_end(true)
+            .desired_width(f32::INFINITY);
+        let response = ui.add(field).accessible_name("Path");
+        if ui.memory(|memory| memory.focused().is_none()) {
+            response.request_focus();
+        }
+        if response.changed() {
+            sender.send(Command::EditPath(typed.clone()));
+        }
+        panel_text::note(ui, explanation);
+    });
+    match answer {
+        Some(DialogResult::Confirmed) => sender.send(Command::UsePaths(purpose, vec![path(text)])),
+        Some(_) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}
+
+/// What was typed as a path: without the quotes and blanks that come along when it is pasted.
+fn path(text: &str) -> PathBuf {
+    let text = text.trim();
+    let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
+    PathBuf::from(quoted.unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pasted_paths_lose_their_quotes() {
+        assert_eq!(path("  /data/a scan.nii.gz\n"), PathBuf::from("/data/a scan.nii.gz"));
+        assert_eq!(path("\"/data/a.nii\""), PathBuf::from("/data/a.nii"));
+        assert_eq!(path("'it"), PathBuf::from("'it"));
+    }
+}

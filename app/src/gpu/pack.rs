@@ -1,0 +1,245 @@
+//! From stored voxels to texels: which voxel a texel holds, in what order they are handed over, and in which bits.
+
+use std::ops::Range;
+
+use engine::volume::Orientation;
+
+/// Texels handed over at a time. Two portions may be on their way at once: at most 16 MiB are held in between.
+pub(super) const PORTION_BYTES: usize = 8 << 20;
+
+/// Which stored voxels a texture holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Voxels of the stored array.
+    pub stored: [usize; 3],
+    /// How the stored axes run along R, A, S.
+    pub orientation: Orientation,
+    /// Along axis `a` every `2^shift`-th voxel is held.
+    pub shift: [u32; 3],
+}
+
+/// A box of texels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    pub first: [usize; 3],
+    pub size: [usize; 3],
+}
+
+impl Plan {
+    /// Holds everything if no side is longer than `longest`, else as much as fits.
+    pub fn new(stored: [usize; 3], orientation: Orientation, longest: usize) -> Self {
+        let shift = stored.map(|n| (0..usize::BITS - 1).find(|&s| texels(n, s) <= longest.max(1)).unwrap_or(0));
+        Self { stored, orientation, shift }
+    }
+
+    /// Texels along each axis.
+    pub fn texels(&self) -> [usize; 3] {
+        std::array::from_fn(|a| texels(self.stored[a], self.shift[a]))
+    }
+
+    /// The stored index that a texel holds. Counted from the canonical end, so that every axis order of an image keeps
+    /// the same voxels.
+    pub fn stored_at(&self, axis: usize, texel: usize) -> usize {
+        if self.orientation.flip[axis] {
+            let last = self.texels()[axis] - 1;
+            self.stored[axis] - 1 - ((last - texel) << self.shift[axis])
+        } else {
+            texel << self.shift[axis]
+        }
+    }
+
+    /// All texels.
+    pub fn everything(&self) -> Region {
+        Region { first: [0; 3], size: self.texels() }
+    }
+
+    /// The texels whose voxels have these stored indices along an axis.
+    pub fn region(&self, axis: usize, indices: &Range<usize>) -> Region {
+        let mut region = self.everything();
+        let count = region.size[axis];
+        let first = (0..count).find(|&t| self.stored_at(axis, t) >= indices.start).unwrap_or(count);
+        let end = (first..count).find(|&t| self.stored_at(axis, t) >= indices.end).unwrap_or(count);
+        (region.first[axis], region.size[axis]) = (first, end - first);
+        region
+    }
+
+    fn is_reduced(&self) -> bool {
+        self.shift != [0; 3]
+    }
+
+    /// The reduction in words, for the given limit.
+    pub fn note(&self, longest: usize) -> Option<String> {
+        let held: Vec<String> = (0..3)
+            .filter(|&a| self.shift[a] > 0)
+            .map(|a| format!("every {}th voxel along {}", 1_u64 << self.shift[a], ["i", "j", "k"][a]))
+            .collect();
+        self.is_reduced().then(|| {
+            let held = held.join(" and ").replace("every 2th", "every second");
+            format!("drawn from {held}: this graphics device holds at most {longest} voxels along an axis")
+        })
+    }
+}
+
+fn texels(stored: usize, shift: u32) -> usize {
+    (stored.saturating_sub(1) >> shift) + 1
+}
+
+impl Region {
+    pub fn is_empty(&self) -> bool {
+        self.size.contains(&0)
+    }
+
+    /// The box in portions: whole planes as long as they are small enough, else rows.
+    pub fn portions(self, bytes_per_texel: usize) -> impl Iterator<Item = Self> {
+        let [width, height, depth] = self.size;
+        let row = (width * bytes_per_texel).max(1);
+        let rows = (PORTION_BYTES / row).clamp(1, height.max(1));
+        let planes = if rows == height { (PORTION_BYTES / (row * height).max(1)).max(1) } else { 1 };
+        (0..depth).step_by(planes).flat_map(move |z| {
+            (0..height).step_by(rows).map(move |y| Self {
+                first: [self.first[0], self.first[1] + y, self.first[2] + z],
+                size: [width, rows.min(height - y), planes.min(depth - z)],
+            })
+        })
+    }
+}
+
+/// How a stored value becomes a texel.
+pub(super) struct Pack<S, T> {
+    /// Stored values that are texels already.
+    pub borrow: fn(&[S]) -> Option<&[T]>,
+    pub convert: fn(S) -> T,
+}
+
+impl<V> Pack<V, V> {
+    /// The stored bits are the texel's.
+    pub const AS_IS: Self = Self { borrow: |stored| Some(stored), convert: |stored| stored };
+}
+
+impl<S, T> Pack<S, T> {
+    /// Each value on its own.
+    pub const fn each(convert: fn(S) -> T) -> Self {
+        Self { borrow: |_| None, convert }
+    }
+}
+
+/// The texels of a portion in order, borrowed from the stored values where they lie there just so, else put together in
+/// `buffer`.
+pub(super) fn pack<'a, S: Copy, T: Copy>(
+    plan: &Plan,
+    portion: Region,
+    stored: &'a [S],
+    how: &Pack<S, T>,
+    buffer: &'a mut Vec<T>,
+) -> &'a [T] {
+    let [nx, ny, _] = plan.stored;
+    let Region { first, size } = portion;
+    let whole_rows = size[0] == nx && (size[1] == ny || size[2] == 1);
+    if whole_rows && !plan.is_reduced() {
+        let start = nx * (first[1] + ny * first[2]);
+        if let Some(texels) = (how.borrow)(&stored[start..start + size.iter().product::<usize>()]) {
+            return texels;
+        }
+    }
+    buffer.clear();
+    for z in first[2]..first[2] + size[2] {
+        for y in first[1]..first[1] + size[1] {
+            let row = nx * (plan.stored_at(1, y) + ny * plan.stored_at(2, z));
+            if plan.shift[0] == 0 {
+                let at = row + first[0];
+                buffer.extend(stored[at..at + size[0]].iter().map(|&v| (how.convert)(v)));
+            } else {
+                let texels = first[0]..first[0] + size[0];
+                buffer.extend(texels.map(|x| (how.convert)(stored[row + plan.stored_at(0, x)])));
+            }
+        }
+    }
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FLIPPED: Orientation = Orientation { axis: [0, 1, 2], flip: [true, false, false] };
+
+    #[test]
+    fn only_what_is_too_long_is_reduced() {
+        let plan = Plan::new([16, 17, 5], Orientation::IDENTITY, 8);
+        assert_eq!((plan.shift, plan.texels()), ([1, 2, 0], [8, 5, 5]));
+        let note = plan.note(8).unwrap();
+        assert!(note.contains("every second voxel along i and every 4th voxel along j"), "{note}");
+        assert!(note.contains("at most 8 voxels"), "{note}");
+        assert_eq!(Plan::new([8, 8, 8], Orientation::IDENTITY, 8).note(8), None);
+    }
+
+    #[test]
+    fn a_flipped_axis_is_counted_from_its_end() {
+        let plan = Plan::new([5, 1, 1], FLIPPED, 3);
+        assert_eq!([0, 1, 2].map(|t| plan.stored_at(0, t)), [0, 2, 4]);
+        let plan = Plan::new([6, 1, 1], FLIPPED, 3);
+        assert_eq!([0, 1, 2].map(|t| plan.stored_at(0, t)), [1, 3, 5]);
+        assert_eq!(plan.region(0, &(2..5)), Region { first: [1, 0, 0], size: [1, 1, 1] });
+        assert!(plan.region(0, &(4..5)).is_empty());
+    }
+
+    #[test]
+    fn portions_are_bounded_and_cover_the_box_once() {
+        for (size, bytes) in [([512, 512, 300], 2), ([2048, 2048, 3], 4), ([4096, 1, 1], 4), ([1, 1, 9000], 1)] {
+            let region = Region { first: [0; 3], size };
+            let mut rows = vec![0_u8; size[1] * size[2]];
+            for portion in region.portions(bytes) {
+                assert!(portion.size.iter().product::<usize>() * bytes <= PORTION_BYTES, "{size:?}");
+                assert_eq!(portion.size[0], size[0]);
+                for z in portion.first[2]..portion.first[2] + portion.size[2] {
+                    for y in portion.first[1]..portion.first[1] + portion.size[1] {
+                        rows[y + size[1] * z] += 1;
+                    }
+                }
+            }
+            assert!(rows.iter().all(|&n| n == 1), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn whole_planes_are_not_copied() {
+        let stored: Vec<u16> = (0..60).collect();
+        let plan = Plan::new([5, 4, 3], Orientation::IDENTITY, 2048);
+        let mut buffer = Vec::new();
+        let texels = pack(&plan, plan.region(2, &(1..3)), &stored, &Pack::AS_IS, &mut buffer);
+        assert_eq!(texels.as_ptr(), stored[20..].as_ptr());
+        assert_eq!(texels.len(), 40);
+    }
+
+    proptest! {
+        #[test]
+        fn texels_hold_the_voxels_they_stand_for(
+            stored in prop::array::uniform3(1..8_usize),
+            flip in prop::array::uniform3(any::<bool>()),
+            longest in 1..8_usize,
+            axis in 0..3_usize,
+            cut in 0..8_usize,
+        ) {
+            let orientation = Orientation { axis: [0, 1, 2], flip };
+            let plan = Plan::new(stored, orientation, longest);
+            prop_assert!(plan.texels().iter().all(|&n| n <= longest));
+            let voxels: Vec<u32> = (0..stored.iter().product::<usize>() as u32).collect();
+            let region = plan.region(axis, &(cut..stored[axis]));
+            let mut buffer = Vec::new();
+            let texels = pack(&plan, region, &voxels, &Pack::AS_IS, &mut buffer);
+            let mut expected = Vec::new();
+            for z in 0..region.size[2] {
+                for y in 0..region.size[1] {
+                    for x in 0..region.size[0] {
+                        let at = [x, y, z];
+                        let v: [usize; 3] = std::array::from_fn(|a| plan.stored_at(a, region.first[a] + at[a]));
+                        prop_assert!(v[axis] >= cut);
+                        expected.push(voxels[v[0] + stored[0] * (v[1] + stored[1] * v[2])]);
+                    }
+                }
+            }
+            prop_assert_eq!(texels, expected);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The pipeline that draws panes, and the uniform buffers they take turns with.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shaders::Slice;
+
+/// What all panes of a renderer share. Lives in its callback resources.
+pub(super) struct Panes {
+    pipeline: wgpu::RenderPipeline,
+    layout: wgpu::BindGroupLayout,
+    /// Bound in place of absent textures.
+    nothing: wgpu::TextureView,
+    srgb_target: bool,
+    /// One a pane; as many as the fullest frame so far needed.
+    uniforms: Vec<wgpu::Buffer>,
+    used: AtomicUsize,
+}
+
+impl Panes {
+    pub fn new(device: &wgpu::Device, target: wgpu::TextureFormat) -> Self {
+        let layout = bind_group_layout(device);
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some("pane"),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some("slice"),
+            source: wgpu::ShaderSource::Wgsl(shaders::SLICE_WGSL.into()),
+        });
+        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+            label: Some("pane"),
+            layout: Some(&pipeline_layout),
+            vertex: wgpu::VertexState {
+                module: &module,
+                entry_point: Some("vs_main"),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                buffers: &[],
+            },
+            primitive: wgpu::PrimitiveState::default(),
+            depth_stencil: None,
+            multisample: wgpu::MultisampleState::default(),
+            fragment: Some(wgpu::FragmentState {
+                module: &module,
+                entry_point: Some("fs_main"),
+                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                // Opaque: what was there before does not shine through.
+                targets: &[Some(wgpu::ColorTargetState {
+                    format: target,
+                    blend: None,
+                    write_mask: wgpu::ColorWrites::ALL,
+                })],
+            }),
+            multiview_mask: None,
+            cache: None,
+        });
+        Self {
+            pipeline,
+            layout,
+            nothing: nothing(device),
+            srgb_target: target.is_srgb(),
+            uniforms: Vec::new(),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes a uniform buffer for this frame, fills it and binds it with the textures.
+    pub fn bind(
+        &mut self,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        mut slice: Slice,
+        textures: [Option<&wgpu::TextureView>; 4],
+    ) -> wgpu::BindGroup {
+        slice.srgb_target = u32::from(self.srgb_target);
+        let at = self.used.fetch_add(1, Ordering::Relaxed);
+        while self.uniforms.len() <= at {
+            self.uniforms.push(uniform_buffer(device));
+        }
+        let buffer = &self.uniforms[at];
+        queue.write_buffer(buffer, 0, bytemuck::bytes_of(&slice));
+        let uniform = wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() };
+        let [base, fused, labels, truth] = textures.map(|view| view.unwrap_or(&self.nothing));
+        let view = |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("pane"),
+            layout: &self.layout,
+            entries: &[uniform, view(1, base), view(2, fused), view(3, labels), view(4, truth)],
+        })
+    }
+
+    /// All panes of a frame have their buffers: the next frame begins with the first again.
+    pub fn end_frame(&self) {
+        self.used.store(0, Ordering::Relaxed);
+    }
+
+    pub fn draw(&self, pass: &mut wgpu::RenderPass<'static>, bind_group: &wgpu::BindGroup) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, bind_group, &[]);
+        pass.draw(0..3, 0..1);
+    }
+}
+
+fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    let uniform = wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Uniform,
+        has_dynamic_offset: false,
+        min_binding_size: std::num::NonZeroU64::new(size_of::<Slice>() as u64),
+    };
+    let texture = wgpu::BindingType::Texture {
+        sample_type: wgpu::TextureSampleType::Uint,
+        view_dimension: wgpu::TextureViewDimension::D3,
+        multisampled: false,
+    };
+    let entries = [uniform, texture, texture, texture, texture];
+    let mut binding = 0;
+    let entries = entries.map(|ty| {
+        let entry = wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };
+        binding += 1;
+        entry
+    });
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("pane"), entries: &entries })
+}
+
+fn uniform_buffer(device: &wgpu::Device) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("pane"),
+        size: size_of::<Slice>() as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// One voxel of 0.
+fn nothing(device: &wgpu::Device) -> wgpu::TextureView {
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("no volume"),
+        size: wgpu::Extent3d { width: 1, height: 1, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D3,
+        format: wgpu::TextureFormat::R8Uint,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    });
+    texture.create_view(&wgpu::TextureViewDescriptor::default())
+}

@@ -1,0 +1,54 @@
+//! Starts a window, writes a picture of it, or goes to the terminal where there is neither a display nor an adapter.
+
+mod headless;
+mod window;
+mod written;
+
+use std::process::ExitCode;
+
+use crate::args::Args;
+
+/// Size of a new window in points.
+const SIZE: [f32; 2] = [1280.0, 800.0];
+/// Frames that are drawn after the last job ended, so that layout, thumbnails and letters have settled.
+const SETTLING: usize = 4;
+
+/// Runs the program; the exit code is 1 if an error is shown in a report, 2 if nothing can be shown at all.
+pub fn run(args: &Args) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    if args.is_report() && !has_display() {
+        return headless::run(args);
+    }
+    match window::run(args) {
+        Ok(code) => code,
+        Err(_) if args.is_report() => headless::run(args),
+        Err(why) => without_window(args, &why),
+    }
+}
+
+/// Whether a window may open. Only where displays are named by the environment can one be known to be missing.
+fn has_display() -> bool {
+    let named = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(all(unix, not(target_os = "macos"))) || named("DISPLAY") || named("WAYLAND_DISPLAY")
+}
+
+/// No window can be opened: the demonstration runs in the terminal, everything else says what was tried.
+fn without_window(args: &Args, why: &str) -> ExitCode {
+    let why = why.lines().next().unwrap_or("unknown reason");
+    if args.demo {
+        tracing::warn!("no window ({why}): running the same job in the terminal (amlp demo)");
+        return engine::cli::run_with(["amlp", "demo"]);
+    }
+    let tried = ["WAYLAND_DISPLAY", "DISPLAY"].map(|name| match std::env::var(name) {
+        Ok(value) if !value.is_empty() => format!("{name}={value}"),
+        _ => format!("{name} is not set"),
+    });
+    tracing::error!(
+        "no window could be opened: {why}. Tried: {}; graphics through Vulkan, Metal, DirectX 12 or OpenGL. \
+         Without a display the program `amlp` does the same work: amlp info, amlp segment, amlp evaluate, amlp demo; \
+         amlp-viewer --screenshot and --state need no display either",
+        tried.join(", ")
+    );
+    ExitCode::from(2)
+}

@@ -1,0 +1,109 @@
+//! The window, with what a report needs around it.
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::written;
+use super::{SETTLING, SIZE};
+use crate::app::{App, stored_settings};
+use crate::args::Args;
+use crate::gpu::Gpu;
+use crate::state::Settings;
+
+/// What a report needs besides the window.
+#[derive(Default)]
+struct Reporting {
+    /// Frames since the program has been idle.
+    settled: usize,
+    asked: bool,
+    picture: Arc<Mutex<Option<Arc<egui::ColorImage>>>>,
+    code: Arc<Mutex<Option<ExitCode>>>,
+}
+
+struct Window {
+    app: App,
+    args: Args,
+    reporting: Reporting,
+}
+
+impl eframe::App for Window {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.app.logic(ctx);
+        if self.args.is_report() {
+            self.report(ctx);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.app.ui(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::App::save(&mut self.app, storage);
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        [0.0, 0.0, 0.0, 1.0]
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        !self.args.is_report()
+    }
+}
+
+impl Window {
+    /// Waits until the jobs are idle and the picture has settled; then writes and ends.
+    fn report(&mut self, ctx: &egui::Context) {
+        self.reporting.settled = if self.app.is_idle() { self.reporting.settled + 1 } else { 0 };
+        ctx.request_repaint();
+        if self.reporting.settled < SETTLING {
+            return;
+        }
+        if self.args.screenshot.is_some() && !self.reporting.asked {
+            self.reporting.asked = true;
+            let (picture, waker) = (Arc::clone(&self.reporting.picture), ctx.clone());
+            ctx.request_screenshot(move |image| {
+                *picture.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+                waker.request_repaint();
+            });
+            return;
+        }
+        let picture = self.reporting.picture.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.args.screenshot.is_some() && picture.is_none() {
+            return;
+        }
+        let mut code = self.reporting.code.lock().unwrap_or_else(PoisonError::into_inner);
+        if code.is_none() {
+            *code = Some(written::write(&self.app, &self.args, picture.as_deref()));
+        }
+        ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+    }
+}
+
+/// Opens a window and runs until it is closed.
+pub fn run(args: &Args) -> Result<ExitCode, String> {
+    let viewport = egui::ViewportBuilder::default()
+        .with_app_id("amlp-viewer")
+        .with_title("AMLP")
+        .with_inner_size(args.size.unwrap_or(SIZE))
+        .with_min_inner_size([1.0, 1.0]);
+    let options = eframe::NativeOptions {
+        viewport,
+        // A report shows the size that was asked for, not the one of the last session.
+        persist_window: !args.is_report() && args.size.is_none(),
+        wgpu_options: crate::gpu::configuration(),
+        ..eframe::NativeOptions::default()
+    };
+    let code = Arc::new(Mutex::new(None));
+    let (result, args) = (Arc::clone(&code), args.clone());
+    let create = move |context: &eframe::CreationContext<'_>| {
+        let gpu = context.wgpu_render_state.as_ref().map(Gpu::new);
+        let settings = if args.is_report() { Settings::default() } else { stored_settings(context.storage) };
+        let app = App::new(&context.egui_ctx, gpu, &args, settings);
+        let reporting = Reporting { code: result, ..Reporting::default() };
+        Ok(Box::new(Window { app, args, reporting }) as Box<dyn eframe::App>)
+    };
+    eframe::run_native("amlp-viewer", options, Box::new(create)).map_err(|e| e.to_string())?;
+    let code = code.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok(code.unwrap_or(ExitCode::SUCCESS))
+}

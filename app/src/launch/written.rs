@@ -1,0 +1,41 @@
+//! Writes what the command line asked for: the picture and the numbers of what is shown.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::app::App;
+use crate::args::Args;
+use crate::state::report::Report;
+
+/// Writes the report; the exit code is 1 if an error is shown or a file cannot be written.
+pub fn write(app: &App, args: &Args, picture: Option<&egui::ColorImage>) -> ExitCode {
+    let report = Report::of(app.state());
+    let mut failed = app.state().shows_error();
+    let mut put = |path: &Path, bytes: Result<Vec<u8>, String>| {
+        let written = bytes.and_then(|bytes| std::fs::write(path, bytes).map_err(|e| e.to_string()));
+        if let Err(why) = written {
+            tracing::error!("{}: {why}", path.display());
+            failed = true;
+        }
+    };
+    if let Some(path) = &args.state {
+        put(path, report.to_json().map(String::into_bytes).map_err(|e| e.to_string()));
+    }
+    if let Some(path) = &args.screenshot {
+        put(path, picture.map_or_else(|| Err("nothing was drawn: there is no adapter".into()), to_png));
+    }
+    for error in report.errors {
+        tracing::error!("{error}");
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn to_png(picture: &egui::ColorImage) -> Result<Vec<u8>, String> {
+    let pixels: Vec<u8> = picture.pixels.iter().flat_map(|c| [c.r(), c.g(), c.b()]).collect();
+    let [width, height] = picture.size.map(|n| n as u32);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let colours = image::ExtendedColorType::Rgb8;
+    image::write_buffer_with_format(&mut bytes, &pixels, width, height, colours, image::ImageFormat::Png)
+        .map_err(|e| e.to_string())?;
+    Ok(bytes.into_inner())
+}

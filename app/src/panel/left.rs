@@ -1,0 +1,35 @@
+//! The left panel: the cases of the open folder, and the layers of the open case under them.
+
+mod cases;
+mod layers;
+mod masks;
+mod thumbnails;
+
+use egui::{Frame, Margin, Panel, ScrollArea, Ui};
+
+use crate::command::Sender;
+use crate::state::State;
+use crate::theme::{self, size, space};
+
+/// The share of the panel's height that the cases take.
+const CASES: f32 = 0.45;
+/// Their height while no folder is open.
+const NO_CASES: f32 = 184.0;
+
+/// Draws it.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    if !state.settings.left_panel {
+        return;
+    }
+    let frame = Frame::new().fill(theme::tokens(ui).panel);
+    Panel::left("left panel").exact_size(size::LEFT_PANEL).resizable(false).frame(frame).show(ui, |ui| {
+        let empty = state.cases.cases.is_empty();
+        let height = if empty { NO_CASES } else { (ui.available_height() * CASES).round() };
+        let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));
+        Panel::top("cases").exact_size(height).frame(inner).show(ui, |ui| cases::show(ui, state, sender));
+        let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
+        ScrollArea::vertical().id_salt("layers").auto_shrink(false).content_margin(room).show(ui, |ui| {
+            layers::show(ui, state, sender);
+        });
+    });
+}

@@ -1,0 +1,117 @@
+//! The cases of the open folder.
+
+use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
+
+use super::super::text;
+use super::thumbnails::Thumbnails;
+use crate::command::{Command, Sender};
+use crate::state::{CaseList, ListedCase, PathPurpose, State};
+use crate::theme::{self, Icon, font, icon, size, space};
+use crate::widget::{EmptyState, IconButton, LoadingState, SearchField, ThumbnailRow, Tone};
+
+/// Height of a row of the list.
+const ROW: f32 = size::THUMBNAIL + space::S;
+
+/// Draws them in the space that is left.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let cases = &state.cases;
+    header(ui, cases, sender);
+    if cases.cases.is_empty() {
+        if cases.loading && state.document.is_none() {
+            LoadingState::new("Opening", None).show(ui);
+        } else {
+            let empty = EmptyState::new(icon::COHORT, "A folder of patients is listed here.");
+            if empty.action("Open folder…", Some("Ctrl+Shift+O")).show(ui) {
+                sender.send(Command::Ask(PathPurpose::Folder));
+            }
+        }
+        return;
+    }
+    let mut filter = cases.filter.clone();
+    if SearchField::new(&mut filter, "Filter cases").show(ui).changed() {
+        sender.send(Command::FilterCases(filter));
+    }
+    let matching = cases.matching();
+    if matching.is_empty() {
+        EmptyState::new(icon::FILTER, "No case has this name.").show(ui);
+        return;
+    }
+    list(ui, cases, &matching, sender);
+}
+
+/// The folder's name, how many cases it has, and what is wrong with it.
+fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW + space::XS), Sense::hover());
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
+    let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
+    row.spacing_mut().item_spacing.x = space::XS;
+    if !cases.problems.is_empty() {
+        let count = cases.problems.len();
+        let label =
+            if count == 1 { "1 problem in this folder".into() } else { format!("{count} problems in this folder") };
+        if row.add(IconButton::new(icon::WARN, &label).small()).clicked() {
+            sender.send(Command::OpenLog);
+        }
+    }
+    if !cases.cases.is_empty() {
+        let count = RichText::new(cases.cases.len().to_string()).font(font::number_small()).color(t.text_dim);
+        row.label(count).on_hover_text("Cases in this folder");
+    }
+    row.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+        mark(ui, icon::COHORT);
+        let name = cases.root.as_ref().and_then(|root| root.file_name()).map(|name| name.to_string_lossy());
+        let name = RichText::new(name.as_deref().unwrap_or("Cases")).font(font::strong()).color(t.text);
+        let shown = text::line(ui, name);
+        if let Some(root) = &cases.root {
+            shown.on_hover_text(root.display().to_string());
+        }
+    });
+}
+
+/// A quiet icon beside text.
+fn mark(ui: &mut Ui, icon: Icon) {
+    let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ICON), Sense::hover());
+    let color = theme::tokens(ui).text_dim;
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, icon.char(), Icon::font(size::ICON), color);
+}
+
+/// The rows that can be seen. The open case is brought into sight when it changes.
+fn list(ui: &mut Ui, cases: &CaseList, matching: &[usize], sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    let seen = Id::unique("case in sight");
+    let moved = ui.data(|data| data.get_temp::<Option<usize>>(seen)) != Some(cases.open);
+    let place = cases.open.and_then(|open| matching.iter().position(|&case| case == open));
+    let thumbnails = Thumbnails::of(ui);
+    let area = ScrollArea::vertical().id_salt("cases").auto_shrink(false);
+    area.show_rows(ui, ROW, matching.len(), |ui, rows| {
+        if let (true, Some(place)) = (moved, place) {
+            let step = ROW + ui.spacing().item_spacing.y;
+            let top = ui.max_rect().top() + (place as f32 - rows.start as f32) * step;
+            let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + ROW);
+            ui.scroll_to_rect(row, None);
+        }
+        for &index in &matching[rows] {
+            let open = cases.open == Some(index);
+            if row(ui, &cases.cases[index], index, open, &thumbnails) && !open {
+                sender.send(Command::OpenCase(index));
+            }
+        }
+    });
+    ui.data_mut(|data| data.insert_temp(seen, cases.open));
+}
+
+/// One case; whether it was clicked.
+fn row(ui: &mut Ui, case: &ListedCase, index: usize, open: bool, thumbnails: &Thumbnails) -> bool {
+    let mut facts: Vec<&str> = case.images.keys().map(String::as_str).collect();
+    if case.label.is_some() {
+        facts.push("reference");
+    }
+    let facts = facts.join(", ");
+    let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, index, thumbnail));
+    let mut row = ThumbnailRow::new(&case.id, &facts).texture(texture).selected(open);
+    if let Some(error) = &case.error {
+        row = row.status(icon::ERROR, Tone::Error, error);
+    }
+    ui.add(row).accessible_name(format!("Case {}", case.id)).clicked()
+}

@@ -1,0 +1,116 @@
+//! The layers of the open case: its images, what lies over them, and how to add more.
+
+use egui::Ui;
+
+use super::super::text;
+use super::masks;
+use crate::command::{Command, Sender};
+use crate::state::{ColourMap, Document, ImageLayer, PathPurpose, State};
+use crate::theme::{Icon, icon};
+use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};
+use crate::worker::Kind;
+
+/// Draws them.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let Some(document) = &state.document else {
+        nothing(ui, state, sender);
+        return;
+    };
+    Section::new("Images").show(ui, |ui| images(ui, state, document, sender));
+    Section::new("Segmentations").show(ui, |ui| {
+        masks::show(ui, state, document, sender);
+        probability(ui, document, sender);
+        add(ui, sender);
+    });
+}
+
+/// No case is open: one is being read, could not be read, or was not chosen yet.
+fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
+    if let Some(job) = state.jobs.iter().find(|job| job.kind == Kind::Open) {
+        if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
+            sender.send(Command::CancelJob(job.id));
+        }
+    } else if state.failed.is_some() {
+        EmptyState::new(icon::WARN, "The case could not be opened.").show(ui);
+    } else {
+        EmptyState::new(icon::LAYERS, "Images and segmentations of the open case are listed here.").show(ui);
+    }
+}
+
+fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (index, image) in document.images.iter().enumerate() {
+        let shown = index == document.shown;
+        let facts = facts(image);
+        let mut row = ListRow::new(&image.name).subtitle(&facts).selected(shown);
+        if document.images.len() > 1 {
+            row = row.icon(if shown { icon::EYE } else { icon::IMAGE });
+        }
+        let fused = state.view.fused == Some(index);
+        // The shown image cannot lie over itself.
+        let possible = document.images.len() > 1 && !shown;
+        let (response, toggled) = row.show_with(ui, |ui| possible && fuse_button(ui, fused, &image.name));
+        let response = response.accessible_name(format!("Image {}", image.name));
+        if response.on_hover_text(image.path.display().to_string()).clicked() && !shown {
+            sender.send(Command::ShowImage(index));
+        }
+        if toggled {
+            sender.send(Command::Fuse((!fused).then_some(index)));
+        }
+    }
+    if state.view.fused.is_some() {
+        fusion(ui, state, sender);
+    }
+}
+
+/// What kind of scan it is and how large.
+fn facts(image: &ImageLayer) -> String {
+    let [x, y, z] = image.volume.grid.shape;
+    let size = format!("{x} \u{d7} {y} \u{d7} {z}");
+    let frames = if image.frames() > 1 { format!(" \u{d7} {}", image.frames()) } else { String::new() };
+    format!("{}, {size}{frames}", image.modality.name())
+}
+
+/// Whether an image lies over the shown one; whether that was changed.
+fn fuse_button(ui: &mut Ui, fused: bool, name: &str) -> bool {
+    let label = format!("Fuse {name}");
+    ui.add(IconButton::new(icon::BLEND, &label).small().selected(fused)).clicked()
+}
+
+fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
+    let mut percent = state.view.fused_opacity * 100.0;
+    if Slider::new(&mut percent, "Fusion", 0.0..=100.0).decimals(0).step(1.0).unit("%").show(ui).changed() {
+        sender.send(Command::SetFusedOpacity(percent / 100.0));
+    }
+    let choices = ColourMap::ALL.map(|map| (map, map.name()));
+    let mut map = state.view.fused_colour_map;
+    let select = Select::new("Colours", &choices).show(ui, &mut map);
+    if select.accessible_name("Fusion colours").changed() {
+        sender.send(Command::SetFusedColours(map));
+    }
+}
+
+fn probability(ui: &mut Ui, document: &Document, sender: &Sender) {
+    let Some(layer) = &document.probability else { return };
+    let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+    let row = ListRow::new("Probability").subtitle(file.as_deref().unwrap_or("of the last segmentation"));
+    let remove = IconButton::new(icon::CLOSE, "Remove probability").small();
+    let (_, removed) = row.icon(icon::CURVES).show_with(ui, |ui| ui.add(remove).clicked());
+    if removed {
+        sender.send(Command::RemoveProbability);
+    }
+}
+
+/// Ways to open more.
+fn add(ui: &mut Ui, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let mut button = |icon: Icon, label: &str, purpose: PathPurpose| {
+        if ui.add(PushButton::new(label).icon(icon).kind(ButtonKind::Quiet)).clicked() {
+            sender.send(Command::Ask(purpose));
+        }
+    };
+    button(icon::ADD, "Open segmentation…", PathPurpose::Mask);
+    button(icon::ADD, "Open reference…", PathPurpose::Truth);
+    button(icon::ADD, "Open probability…", PathPurpose::Probability);
+    text::note(ui, "Masks are laid on by their position in the patient.");
+}

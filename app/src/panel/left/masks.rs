@@ -1,0 +1,175 @@
+//! Prediction and reference over the image: which is drawn, which labels, and how.
+
+use std::collections::BTreeMap;
+
+use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
+
+use super::super::chip::{Chip, chips};
+use super::super::{format, text};
+use crate::command::{Command, Sender};
+use crate::state::view::Overlay;
+use crate::state::{Document, MaskLayer, State};
+use crate::theme::{self, font, icon, palette, radius, size, space};
+use crate::widget::{IconButton, ListRow, Slider, Toggle};
+
+/// Draws them.
+pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    let both = document.prediction.is_some() && document.truth.is_some();
+    if document.mask().is_none() {
+        text::hint(ui, icon::LABEL, "None yet: segment this case, or open a mask.");
+        return;
+    }
+    if both {
+        overlay(ui, state, sender);
+    }
+    for truth in [false, true] {
+        let layer = if truth { &document.truth } else { &document.prediction };
+        if let Some(layer) = layer {
+            mask(ui, state, document, layer, truth, sender);
+        }
+    }
+    if both && state.view.overlay == Overlay::Comparison {
+        legend(ui);
+    } else {
+        labels(ui, state, document, sender);
+    }
+    style(ui, state, sender);
+}
+
+/// What is drawn of the two masks.
+fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
+    chips(ui, |ui| {
+        for overlay in Overlay::ALL {
+            let name = format!("Overlay {}", overlay.name());
+            let chosen = state.view.overlay == overlay;
+            if ui.add(Chip::new(overlay.name(), &name).selected(chosen)).clicked() {
+                sender.send(Command::SetOverlay(overlay));
+            }
+        }
+    });
+}
+
+/// Whether a mask is drawn at the moment.
+fn is_drawn(state: &State, document: &Document, truth: bool) -> bool {
+    let both = document.prediction.is_some() && document.truth.is_some();
+    let other = if truth { Overlay::Prediction } else { Overlay::Truth };
+    let chosen = !both || state.view.overlay != other;
+    let layer = if truth { &document.truth } else { &document.prediction };
+    let hidden = |label: &u16| state.view.hidden_labels.contains(label);
+    let all_hidden = layer.as_ref().is_some_and(|m| !m.present.is_empty() && m.present.iter().all(|(l, _)| hidden(l)));
+    chosen && !all_hidden
+}
+
+/// Draws or hides one of the masks: with the other one through the overlay, alone through its labels.
+fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: bool, sender: &Sender) {
+    let both = document.prediction.is_some() && document.truth.is_some();
+    if both {
+        let (this, other) =
+            if truth { (Overlay::Truth, Overlay::Prediction) } else { (Overlay::Prediction, Overlay::Truth) };
+        let other_drawn = is_drawn(state, document, !truth);
+        match (on, other_drawn) {
+            (true, true) => sender.send(Command::SetOverlay(Overlay::Comparison)),
+            (true, false) => sender.send(Command::SetOverlay(this)),
+            (false, true) => return sender.send(Command::SetOverlay(other)),
+            (false, false) => {}
+        }
+    }
+    for &(label, _) in &layer.present {
+        if state.view.hidden_labels.contains(&label) == on {
+            sender.send(Command::ShowLabel(label, on));
+        }
+    }
+}
+
+fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, truth: bool, sender: &Sender) {
+    let (name, label) = if truth { ("Reference", "reference") } else { ("Prediction", "prediction") };
+    let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+    let drawn = is_drawn(state, document, truth);
+    let row = ListRow::new(name).subtitle(file.as_deref().unwrap_or("not saved")).dim(!drawn);
+    let (eye, does) = if drawn { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
+    let (eye_label, remove_label) = (format!("{does} {label}"), format!("Remove {label}"));
+    let (response, (removed, toggled)) = row.show_with(ui, |ui| {
+        let removed = ui.add(IconButton::new(icon::CLOSE, &remove_label).small()).clicked();
+        (removed, ui.add(IconButton::new(eye, &eye_label).small()).clicked())
+    });
+    let response = response.accessible_name(format!("Layer {name}"));
+    if removed {
+        sender.send(Command::RemoveMask { truth });
+    } else if toggled || response.clicked() {
+        draw(state, document, layer, truth, !drawn, sender);
+    }
+    if let Some(path) = &layer.path {
+        response.on_hover_text(path.display().to_string());
+    }
+}
+
+/// Volumes of a label in prediction and reference, in ml.
+type Volumes = [Option<f64>; 2];
+
+/// The labels of both masks; their colours and switches are shared.
+fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let mut found: BTreeMap<u16, Volumes> = BTreeMap::new();
+    for (place, layer) in [&document.prediction, &document.truth].into_iter().enumerate() {
+        for &(label, volume) in layer.iter().flat_map(|layer| &layer.present) {
+            found.entry(label).or_default()[place] = Some(volume);
+        }
+    }
+    for (label, volumes) in found {
+        let (name, volume) = (format!("Label {label}"), volume_text(volumes));
+        let shown = !state.view.hidden_labels.contains(&label);
+        let row = ListRow::new(&name).swatch(palette::label(u32::from(label))).trailing(&volume).dim(!shown);
+        let (eye, does) = if shown { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
+        let eye_label = format!("{does} label {label}");
+        let (response, toggled) = row.show_with(ui, |ui| ui.add(IconButton::new(eye, &eye_label).small()).clicked());
+        if toggled || response.clicked() {
+            sender.send(Command::ShowLabel(label, !shown));
+        }
+    }
+}
+
+fn volume_text(volumes: Volumes) -> String {
+    match volumes {
+        [Some(volume), None] | [None, Some(volume)] => format!("{} ml", format::ml(volume)),
+        [Some(prediction), Some(truth)] => format!("{} / {} ml", format::ml(prediction), format::ml(truth)),
+        [None, None] => String::new(),
+    }
+}
+
+/// The colours of the comparison, with the pattern that carries the same meaning.
+fn legend(ui: &mut Ui) {
+    ui.spacing_mut().item_spacing.y = 0.0;
+    legend_row(ui, "Both", "solid", palette::TRUE_POSITIVE);
+    legend_row(ui, "Prediction only", "hatched", palette::FALSE_POSITIVE);
+    legend_row(ui, "Reference only", "dashed", palette::FALSE_NEGATIVE);
+}
+
+fn legend_row(ui: &mut Ui, name: &str, pattern: &str, color: Color32) {
+    let t = theme::tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_DENSE), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {pattern}")));
+    let middle = rect.center().y;
+    let swatch = Rect::from_center_size(pos2(rect.left() + space::S + 6.0, middle), Vec2::splat(12.0));
+    let edge = Stroke::new(1.0, t.line_strong);
+    ui.painter().rect(swatch, radius::S, color, edge, StrokeKind::Inside);
+    let name_at = pos2(swatch.right() + space::S, middle);
+    ui.painter().text(name_at, Align2::LEFT_CENTER, name, font::body(), t.text);
+    let pattern_at = pos2(rect.right() - space::S, middle);
+    ui.painter().text(pattern_at, Align2::RIGHT_CENTER, pattern, font::caption(), t.text_dim);
+}
+
+/// Opacity, fill and outline.
+fn style(ui: &mut Ui, state: &State, sender: &Sender) {
+    let settings = &state.settings;
+    let mut percent = settings.opacity * 100.0;
+    let opacity = Slider::new(&mut percent, "Opacity", 0.0..=100.0).decimals(0).step(1.0).unit("%").shortcut("A / D");
+    if opacity.show(ui).changed() {
+        sender.send(Command::SetOpacity(percent / 100.0));
+    }
+    let (mut fill, mut outline) = (settings.fill, settings.outline);
+    let filled = ui.add(Toggle::new(&mut fill, "Fill")).changed();
+    let outlined = ui.add(Toggle::new(&mut outline, "Outline")).changed();
+    if filled || outlined {
+        sender.send(Command::SetLabelStyle { fill, outline });
+    }
+}

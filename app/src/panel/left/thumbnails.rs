@@ -1,0 +1,92 @@
+//! Pictures of cases as textures: each is uploaded once, and those of rows that were not seen for long are freed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use egui::{ColorImage, Context, Id, TextureHandle, TextureId, TextureOptions, Vec2, vec2};
+
+use crate::state::Thumbnail;
+
+/// How many textures are kept at least: some screens of rows.
+const KEPT: usize = 256;
+
+struct Entry {
+    /// Holding the picture keeps its address from being used for another one.
+    picture: Arc<Thumbnail>,
+    texture: TextureHandle,
+    /// The frame in which it was last drawn.
+    seen: u64,
+}
+
+/// The textures of a window's list of cases, by the case's place in it.
+#[derive(Clone, Default)]
+pub(super) struct Thumbnails(Arc<Mutex<HashMap<usize, Entry>>>);
+
+impl Thumbnails {
+    /// Those of a window.
+    pub(super) fn of(ctx: &Context) -> Self {
+        let id = Id::unique("thumbnails");
+        ctx.data_mut(|data| data.get_temp_mut_or_default::<Self>(id).clone())
+    }
+
+    /// A case's texture, uploaded if its picture is new, and the picture's size in pixels.
+    pub(super) fn texture(&self, ctx: &Context, case: usize, picture: &Arc<Thumbnail>) -> (TextureId, Vec2) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = ctx.cumulative_frame_nr();
+        let known = entries.get_mut(&case).filter(|entry| Arc::ptr_eq(&entry.picture, picture));
+        let id = if let Some(entry) = known {
+            entry.seen = now;
+            entry.texture.id()
+        } else {
+            let image = ColorImage::from_gray(picture.size, &picture.pixels);
+            let texture = ctx.load_texture(format!("case {case}"), image, TextureOptions::LINEAR);
+            let id = texture.id();
+            if entries.len() >= KEPT {
+                entries.retain(|_, entry| entry.seen + 1 >= now);
+            }
+            entries.insert(case, Entry { picture: Arc::clone(picture), texture, seen: now });
+            id
+        };
+        (id, vec2(picture.size[0] as f32, picture.size[1] as f32))
+    }
+
+    /// How many textures are held.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(grey: u8) -> Arc<Thumbnail> {
+        Arc::new(Thumbnail { size: [2, 1], pixels: vec![grey; 2] })
+    }
+
+    #[test]
+    fn a_picture_is_uploaded_once_and_again_when_it_is_another() {
+        let ctx = Context::default();
+        let thumbnails = Thumbnails::of(&ctx);
+        let (one, two) = (picture(1), picture(2));
+        let first = thumbnails.texture(&ctx, 0, &one);
+        assert_eq!(first.1, vec2(2.0, 1.0));
+        assert_eq!(Thumbnails::of(&ctx).texture(&ctx, 0, &one).0, first.0);
+        assert_ne!(thumbnails.texture(&ctx, 1, &one).0, first.0);
+        let replaced = thumbnails.texture(&ctx, 0, &two);
+        assert_ne!(replaced.0, first.0, "another folder's case at the same place");
+        assert_eq!(thumbnails.len(), 2);
+    }
+
+    #[test]
+    fn textures_do_not_pile_up() {
+        let ctx = Context::default();
+        let thumbnails = Thumbnails::of(&ctx);
+        for case in 0..3 * KEPT {
+            ctx.run_ui(egui::RawInput::default(), |_| ()).drop_without_applying_deltas();
+            thumbnails.texture(&ctx, case, &picture(0));
+        }
+        assert!(thumbnails.len() <= KEPT);
+    }
+}

@@ -1,0 +1,49 @@
+//! The right panel: the mode's controls. What runs the network stays at its foot, wherever the rest is scrolled to.
+
+mod agreement;
+mod contrast;
+mod finding_row;
+mod findings;
+mod measurements;
+mod other_modes;
+mod playback;
+mod segment;
+
+use egui::{Frame, Margin, Panel, ScrollArea, Ui};
+
+use crate::command::Sender;
+use crate::state::{Mode, State};
+use crate::theme::{self, icon, size, space};
+use crate::widget::EmptyState;
+
+/// Draws it.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    if !state.settings.right_panel {
+        return;
+    }
+    let frame = Frame::new().fill(theme::tokens(ui).panel);
+    Panel::right("right panel").exact_size(size::RIGHT_PANEL).resizable(false).frame(frame).show(ui, |ui| match state
+        .mode
+    {
+        Mode::Review => review(ui, state, sender),
+        mode => other_modes::show(ui, mode, sender),
+    });
+}
+
+fn review(ui: &mut Ui, state: &State, sender: &Sender) {
+    let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
+    Panel::bottom("segment").exact_size(segment::HEIGHT).frame(foot).show(ui, |ui| segment::show(ui, state, sender));
+    let Some(document) = &state.document else {
+        let text = "Contrast, findings and measurements of the open case are shown here.";
+        EmptyState::new(icon::CONTROLS, text).show(ui);
+        return;
+    };
+    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
+    ScrollArea::vertical().id_salt("review").auto_shrink(false).content_margin(room).show(ui, |ui| {
+        contrast::show(ui, state, document, sender);
+        findings::show(ui, state, document, sender);
+        agreement::show(ui, state, document, sender);
+        playback::show(ui, state, document, sender);
+        measurements::show(ui, state, document, sender);
+    });
+}

@@ -1,0 +1,76 @@
+//! Window and level, colours, and what the values are.
+
+use egui::Ui;
+
+use super::super::chip::{Chip, chips};
+use super::super::format;
+use crate::command::{Command, Sender};
+use crate::state::{ColourMap, Document, Modality, Preset, State, WindowLevel};
+use crate::theme::icon;
+use crate::widget::{IconButton, NumberField, Section, Select, Toggle};
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    let image = document.image();
+    let automatic = |ui: &mut Ui| {
+        let button = IconButton::new(icon::AUTO_CONTRAST, "Automatic contrast").shortcut("Ctrl+J").small();
+        if ui.add(button).clicked() {
+            sender.send(Command::AutoContrast);
+        }
+    };
+    let window = state.window_of(image);
+    Section::new("Contrast").note(&image.modality.name()).show_with(ui, automatic, |ui| {
+        fields(ui, window, image.range, image.modality.unit(), sender);
+        presets(ui, window, &image.modality, sender);
+        let choices = ColourMap::ALL.map(|map| (map, map.name()));
+        let mut map = state.view.colour_map;
+        if Select::new("Colours", &choices).show(ui, &mut map).changed() {
+            sender.send(Command::SetColours(map));
+        }
+        modality(ui, &image.modality, sender);
+        let mut smooth = state.settings.interpolate;
+        if ui.add(Toggle::new(&mut smooth, "Interpolation").shortcut("I")).changed() {
+            sender.send(Command::SetInterpolation(smooth));
+        }
+    });
+}
+
+fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str, sender: &Sender) {
+    let span = range.map_or(255.0, |[low, high]| high - low);
+    let decimals = format::decimals(span);
+    let step = (span / 500.0).max(10_f64.powi(-(decimals as i32)));
+    let WindowLevel { mut width, mut level } = window;
+    let width_field = NumberField::new(&mut width, "Width").range(f64::MIN_POSITIVE..=f64::MAX);
+    let width_field = width_field.decimals(decimals).step(step).unit(unit).show(ui);
+    let level_field = NumberField::new(&mut level, "Level").decimals(decimals).step(step).unit(unit).show(ui);
+    let changed = width_field.accessible_name("Window width").changed();
+    if level_field.accessible_name("Window level").changed() || changed {
+        sender.send(Command::SetWindow { width, level });
+    }
+}
+
+fn presets(ui: &mut Ui, window: WindowLevel, modality: &Modality, sender: &Sender) {
+    chips(ui, |ui| {
+        for (at, preset) in Preset::of(modality).iter().enumerate() {
+            let name = format!("Preset {}", preset.name());
+            let chosen = matches!(preset, Preset::Fixed(_, fixed) if *fixed == window);
+            if ui.add(Chip::new(preset.name(), &name).selected(chosen)).clicked() {
+                sender.send(Command::UsePreset(at));
+            }
+        }
+    });
+}
+
+/// What made the image: found out by the program, overridden by the user.
+fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
+    let mut known = vec![Modality::Ct, Modality::Pet, Modality::Mr("mr".into()), Modality::Other];
+    if !known.contains(modality) {
+        known.insert(0, modality.clone());
+    }
+    let names: Vec<String> = known.iter().map(Modality::name).collect();
+    let choices: Vec<(Modality, &str)> = known.into_iter().zip(names.iter().map(String::as_str)).collect();
+    let mut chosen = modality.clone();
+    if Select::new("Modality", &choices).show(ui, &mut chosen).changed() {
+        sender.send(Command::SetModality(chosen));
+    }
+}

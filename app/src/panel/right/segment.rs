@@ -1,0 +1,87 @@
+//! Segmenting the open case with a trained network.
+
+use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
+
+use crate::command::{Command, Sender};
+use crate::state::{PathPurpose, State};
+use crate::theme::{icon, size, space};
+use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
+use crate::worker::Kind;
+
+/// Height of the whole, padding included.
+pub(super) const HEIGHT: f32 = 3.0 * space::S + size::ROW_TALL + size::ROW + ACTIONS + 2.0;
+/// Height of the buttons, or of the progress in their place.
+const ACTIONS: f32 = 40.0;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = space::XS;
+    model(ui, state, sender);
+    device(ui, state, sender);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ACTIONS), Sense::hover());
+    let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)));
+    row.spacing_mut().item_spacing.x = space::S;
+    match state.jobs.iter().find(|job| job.kind == Kind::Segment) {
+        Some(job) => {
+            let progress = ProgressRow::new(&job.title, job.progress).detail(&job.detail);
+            if progress.show(&mut row) {
+                sender.send(Command::CancelJob(job.id));
+            }
+        }
+        None => actions(&mut row, state, sender),
+    }
+}
+
+/// The run whose network is used.
+fn model(ui: &mut Ui, state: &State, sender: &Sender) {
+    let chosen = state.segment.model.as_ref();
+    let name = chosen.map_or("Sample model".into(), |run| {
+        run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
+    });
+    let path = chosen.map_or_else(|| "comes with the sample study".to_owned(), |run| run.display().to_string());
+    let row = ListRow::new(&name).subtitle(&path).icon(icon::BRAIN);
+    let (response, ()) = row.show_with(ui, |ui| {
+        if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose model…").small()).clicked() {
+            sender.send(Command::Ask(PathPurpose::Model));
+        }
+        if chosen.is_some() && ui.add(IconButton::new(icon::RESET, "Use the sample model").small()).clicked() {
+            sender.send(Command::UseSampleModel);
+        }
+    });
+    if response.accessible_name(format!("Model {name}")).on_hover_text(path).clicked() {
+        sender.send(Command::Ask(PathPurpose::Model));
+    }
+}
+
+fn device(ui: &mut Ui, state: &State, sender: &Sender) {
+    let mut choices = vec![("auto".to_owned(), "Automatic".to_owned())];
+    choices.extend(state.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
+    let choices: Vec<(String, &str)> = choices.iter().map(|(id, name)| (id.clone(), name.as_str())).collect();
+    let chosen = state.segment.device.as_str();
+    let mut device = if chosen.is_empty() { "auto".to_owned() } else { chosen.to_owned() };
+    if Select::new("Device", &choices).hint(chosen).show(ui, &mut device).changed() {
+        sender.send(Command::SetDevice(device));
+    }
+}
+
+fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
+    let document = state.document.as_ref();
+    let saving = state.jobs.iter().any(|job| job.kind == Kind::Save);
+    let can_save = document.is_some_and(|d| d.prediction.is_some()) && !saving;
+    let unsaved = document.is_some_and(|d| d.unsaved);
+    let save = PushButton::new("Save…").icon(icon::SAVE).shortcut("Ctrl+S");
+    let save = ui.add_enabled(can_save, save);
+    if unsaved {
+        // A mark, and the word in the name and in the bar at the top.
+        let t = crate::theme::tokens(ui);
+        ui.painter().circle_filled(save.rect.right_top() + vec2(-3.0, 3.0), 3.0, t.warn);
+    }
+    let name = if unsaved { "Save segmentation (unsaved)" } else { "Save segmentation" };
+    if save.accessible_name(name).clicked() {
+        sender.send(Command::Save);
+    }
+    let segment = PushButton::primary("Segment now").icon(icon::SEGMENT).shortcut("Ctrl+Enter").fill_width();
+    if ui.add_enabled(document.is_some(), segment).clicked() {
+        sender.send(Command::Segment);
+    }
+}

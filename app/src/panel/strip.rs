@@ -1,0 +1,110 @@
+//! A value per axial slice, from feet to head: agreement with the reference, else how undecided the network is.
+
+use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
+
+use super::text;
+use crate::command::{Command, Sender};
+use crate::state::review::Strip;
+use crate::state::{Document, Mode, PaneId, State};
+use crate::theme::{self, font, icon, size, space};
+use crate::view::PlaneMode;
+use crate::widget::{IconButton, StripChart, Worst};
+
+/// Width of the column beside the bars.
+const SIDE: f32 = 184.0;
+
+/// Draws it.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    if !state.settings.strip {
+        return;
+    }
+    let frame = Frame::new().fill(theme::tokens(ui).panel);
+    Panel::bottom("strip").exact_size(size::STRIP).frame(frame).show(ui, |ui| {
+        let strip = state.document.as_ref().filter(|_| state.mode == Mode::Review).and_then(|d| Some((d, d.strip()?)));
+        match strip {
+            Some((document, strip)) => chart(ui, state, document, &strip, sender),
+            None => nothing(ui, state),
+        }
+    });
+}
+
+/// Why there is nothing to show, and how to change that.
+fn nothing(ui: &mut Ui, state: &State) {
+    let text = match (state.mode, &state.document) {
+        (Mode::Masking, _) => "The masking ratio over the epochs of a training is shown here; no run is open.",
+        (Mode::Train, _) => "The timeline of a training is shown here; no run is open.",
+        (Mode::Review, None) => "Agreement or uncertainty of every slice is shown here once a case is open.",
+        (Mode::Review, Some(d)) => missing(d),
+    };
+    let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
+    let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));
+    text::sentence(&mut child, text);
+}
+
+/// What a case lacks for the strip.
+fn missing(document: &Document) -> &'static str {
+    match (&document.prediction, &document.truth) {
+        (Some(_), Some(_)) => "Measuring the agreement of every slice\u{2026}",
+        (Some(_), None) => {
+            "Open a reference to see the agreement of every slice, or a probability to see its uncertainty."
+        }
+        (None, Some(_)) => {
+            "Segment this case, or open a segmentation, to see how every slice agrees with the reference."
+        }
+        (None, None) => "Segment this case, or open masks, to see every slice's agreement or uncertainty.",
+    }
+}
+
+fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender: &Sender) {
+    let native = document.display(PlaneMode::Native);
+    let index = native.index_at(state.view.crosshair);
+    let slice = index[PaneId::Axial.plane().axis()];
+    let whole = ui.available_rect_before_wrap();
+    ui.advance_cursor_after_rect(whole);
+    let (side, bars) = whole.split_left_right_at_x(whole.left() + SIDE);
+    let side = ui.new_child(UiBuilder::new().max_rect(side.shrink2(vec2(space::M, space::S))));
+    about(side, strip, slice, sender);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(bars));
+    let values: Vec<Option<f32>> = strip.values.iter().map(|value| value.map(|v| v as f32)).collect();
+    // Dice is bad when it is low, entropy when it is high.
+    let worst = if document.comparison.is_some() { Worst::Low } else { Worst::High };
+    let chart = StripChart::new(strip.title, &values).range(0.0..=strip.top as f32).cursor(Some(slice)).worst(worst);
+    let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| chosen != slice) else { return };
+    sender.send(match state.settings.planes {
+        PlaneMode::Native => Command::GoToSlice { pane: PaneId::Axial, slice: chosen },
+        // The strip counts slices of the scan; the panes' own lie along the patient.
+        PlaneMode::World => {
+            let mut at = native.display_from_world.transform_point3(state.view.crosshair);
+            at.z = chosen as f64;
+            Command::MoveCrosshair(native.world_from_display.transform_point3(at))
+        }
+    });
+}
+
+/// Steps from the worst slice on, and what the values are.
+fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    let count = strip.worst_first.len();
+    let rank = strip.worst_first.iter().position(|&worst| worst == slice);
+    ui.allocate_ui_with_layout(vec2(ui.available_width(), size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let better = rank.and_then(|rank| rank.checked_sub(1));
+        // The worst slice is where one begins.
+        let worse = rank.map_or(0, |rank| rank + 1);
+        let mut step = |button: IconButton<'_>, to: Option<usize>| {
+            let to = to.filter(|&to| to < count);
+            let clicked = ui.add_enabled(to.is_some(), button.small()).clicked();
+            if let (true, Some(to)) = (clicked, to) {
+                sender.send(Command::GoToWorst(to));
+            }
+        };
+        step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));
+        step(IconButton::new(icon::CHEVRON_LEFT, "Next worse slice"), better);
+        step(IconButton::new(icon::CHEVRON_RIGHT, "Next better slice"), Some(worse));
+        let place = rank.map_or_else(|| "worst first".to_owned(), |rank| format!("{} of {count}", rank + 1));
+        let color = theme::tokens(ui).text_dim;
+        ui.label(RichText::new(place).font(font::caption()).color(color));
+    });
+    text::note(&mut ui, strip.note);
+}

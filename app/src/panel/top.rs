@@ -1,0 +1,198 @@
+//! The bar at the top: modes, the case's name, tools, and what concerns the whole window.
+
+use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
+
+use super::text;
+use crate::command::{Command, Sender};
+use crate::state::{Mode, State, Tool};
+use crate::theme::{self, Icon, Theme, font, icon, size, space};
+use crate::view::{Convention, PlaneMode};
+use crate::widget::{Badge, IconButton, Segment, Segmented, Toggle, Tone};
+
+/// Draws it.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let frame = super::frame(ui);
+    Panel::top("top bar").exact_size(size::TOP_BAR).frame(frame).show(ui, |ui| {
+        ui.horizontal_centered(|ui| {
+            ui.spacing_mut().item_spacing.x = space::XS;
+            let left = state.settings.left_panel;
+            button(ui, sender, icon::LEFT_PANEL, "Left panel", "Ctrl+B", Some(left), Command::ToggleLeft);
+            ui.add_space(space::XS);
+            modes(ui, state, sender);
+            // The right end first: the case's name takes what is left.
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                window(ui, state, sender);
+                rule(ui);
+                // Laid out from the right, each group reads from the left.
+                views(ui, state, sender);
+                rule(ui);
+                tools(ui, state, sender);
+                rule(ui);
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| title(ui, state));
+            });
+        });
+    });
+}
+
+/// A button that sends one command.
+fn button(
+    ui: &mut Ui,
+    sender: &Sender,
+    icon: Icon,
+    label: &str,
+    shortcut: &str,
+    selected: Option<bool>,
+    command: Command,
+) {
+    let mut button = IconButton::new(icon, label);
+    if !shortcut.is_empty() {
+        button = button.shortcut(shortcut);
+    }
+    if let Some(selected) = selected {
+        button = button.selected(selected);
+    }
+    if ui.add(button).clicked() {
+        sender.send(command);
+    }
+}
+
+/// A hairline between groups.
+fn rule(ui: &mut Ui) {
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(2.0 * space::XS + 1.0, size::CONTROL), egui::Sense::hover());
+    let stroke = egui::Stroke::new(1.0, theme::tokens(ui).line);
+    ui.painter().vline(rect.center().x, rect.y_range().shrink(space::XS), stroke);
+}
+
+fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
+    let segment =
+        |mode: Mode, icon, key| Segment { value: mode, label: mode.name(), icon: Some(icon), shortcut: Some(key) };
+    let segments = [
+        segment(Mode::Review, icon::REVIEW, "F1"),
+        segment(Mode::Masking, icon::GRID, "F2"),
+        segment(Mode::Train, icon::TRAIN, "F3"),
+    ];
+    let mut mode = state.mode;
+    if Segmented::new("Mode", &segments).show(ui, &mut mode).changed() {
+        sender.send(Command::SetMode(mode));
+    }
+}
+
+/// Name of the open case, and whether something of it is not saved.
+fn title(ui: &mut Ui, state: &State) {
+    let Some(document) = &state.document else { return };
+    ui.add_space(space::S);
+    let color = theme::tokens(ui).text;
+    if document.unsaved {
+        ui.add(Badge::new("unsaved").tone(Tone::Warn)).on_hover_text("The segmentation is not saved");
+        ui.add_space(space::XS);
+    }
+    let name = RichText::new(&document.title).font(font::strong()).color(color);
+    text::line(ui, name).on_hover_text(document.path.display().to_string());
+}
+
+/// The drawing and the key of a tool.
+fn drawing(tool: Tool) -> (Icon, &'static str) {
+    match tool {
+        Tool::Crosshair => (icon::CROSSHAIR, "1"),
+        Tool::Window => (icon::CONTRAST, "2"),
+        Tool::Pan => (icon::MOVE, "3"),
+        Tool::Zoom => (icon::ZOOM, "4"),
+        Tool::Ruler => (icon::RULER, "5"),
+        Tool::Ellipse => (icon::ELLIPSE, "6"),
+    }
+}
+
+fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
+    let labels = Tool::ALL.map(|tool| format!("Tool: {}", tool.name()));
+    let mut segments = Vec::new();
+    for (tool, label) in Tool::ALL.into_iter().zip(&labels) {
+        let (icon, key) = drawing(tool);
+        segments.push(Segment::icon(tool, label.as_str(), icon).shortcut(key));
+    }
+    let mut tool = state.view.tool;
+    if Segmented::new("Tool", &segments).icons_only().bare().show(ui, &mut tool).changed() {
+        sender.send(Command::SetTool(tool));
+    }
+}
+
+/// What concerns all views: fit, maximise, images side by side, conventions.
+fn views(ui: &mut Ui, state: &State, sender: &Sender) {
+    options(ui, state, sender);
+    let images = state.document.as_ref().map_or(0, |d| d.images.len());
+    ui.add_enabled_ui(images > 0, |ui| {
+        if images > 1 {
+            let linked = Some(state.view.linked);
+            button(ui, sender, icon::SIDE_BY_SIDE, "Images side by side", "M", linked, Command::ToggleLinked);
+        }
+        let active = state.view.active.unwrap_or(crate::state::PaneId::Axial);
+        if state.view.maximised.is_some() {
+            let all = Command::Maximise(None);
+            button(ui, sender, icon::MINIMISE, "Show all views", "Enter", None, all);
+        } else {
+            let label = format!("Maximise {}", active.name());
+            let only = Command::Maximise(Some(active));
+            button(ui, sender, icon::MAXIMISE, &label, "Enter", None, only);
+        }
+        button(ui, sender, icon::FIT, "Fit all views", "F", None, Command::Fit);
+    });
+}
+
+/// The menu of conventions.
+fn options(ui: &mut Ui, state: &State, sender: &Sender) {
+    let response = ui.add(IconButton::new(icon::CONTROLS, "View options"));
+    let popup = Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).gap(space::XS);
+    popup.width(300.0).accessible_name("View options").show(|ui| {
+        egui::Frame::new().inner_margin(space::S).show(ui, |ui| options_menu(ui, state, sender));
+    });
+}
+
+fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
+    let settings = &state.settings;
+    text::heading(ui, "Patient's right is on the");
+    let conventions = [
+        Segment::text(Convention::Radiological, "Left (radiological)"),
+        Segment::text(Convention::Neurological, "Right"),
+    ];
+    let mut convention = settings.convention;
+    if Segmented::new("Convention", &conventions).fill_width().show(ui, &mut convention).changed() {
+        sender.send(Command::SetConvention(convention));
+    }
+    ui.add_space(space::S);
+    text::heading(ui, "Planes");
+    let planes =
+        [Segment::text(PlaneMode::Native, "As acquired"), Segment::text(PlaneMode::World, "Along the patient")];
+    let mut plane = settings.planes;
+    if Segmented::new("Planes", &planes).fill_width().show(ui, &mut plane).changed() {
+        sender.send(Command::SetPlanes(plane));
+    }
+    ui.add_space(space::S);
+    let mut smooth = settings.interpolate;
+    if ui.add(Toggle::new(&mut smooth, "Interpolate voxels").shortcut("I")).changed() {
+        sender.send(Command::SetInterpolation(smooth));
+    }
+    let mut strip = settings.strip;
+    if ui.add(Toggle::new(&mut strip, "Bottom strip")).changed() {
+        sender.send(Command::ToggleStrip);
+    }
+}
+
+/// What concerns the whole window, from its right end.
+fn window(ui: &mut Ui, state: &State, sender: &Sender) {
+    let settings = &state.settings;
+    button(
+        ui,
+        sender,
+        icon::RIGHT_PANEL,
+        "Right panel",
+        "Ctrl+Alt+B",
+        Some(settings.right_panel),
+        Command::ToggleRight,
+    );
+    button(ui, sender, icon::HELP, "Help: mouse and keys", "?", None, Command::OpenHelp);
+    button(ui, sender, icon::COMMAND, "Command palette", "Ctrl+K", None, Command::OpenPalette);
+    let (drawing, label) = match settings.theme {
+        Theme::Dark => (icon::SUN, "Light theme"),
+        Theme::Light => (icon::MOON, "Dark theme"),
+    };
+    button(ui, sender, drawing, label, "", None, Command::SetTheme(settings.theme.other()));
+}

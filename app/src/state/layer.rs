@@ -1,0 +1,97 @@
+//! The volumes of a case: its images, masks and the network's probability.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::volume::{LabelVolume, Volume};
+
+use super::{ColourMap, Modality, WindowLevel};
+use crate::gpu::Texture;
+
+/// One image of a case.
+#[derive(Clone, Debug)]
+pub struct ImageLayer {
+    /// The file.
+    pub path: PathBuf,
+    /// The name in the window: the modality within a case, else the file's name.
+    pub name: String,
+    /// What made it.
+    pub modality: Modality,
+    /// The voxels in the file's own type: all frames if they fit into memory, else the one that is shown.
+    pub volume: Arc<Volume>,
+    /// The frame that is shown, 0-based.
+    pub frame: usize,
+    /// The voxels on the graphics card; none without an adapter.
+    pub texture: Option<Texture>,
+    /// Smallest and largest finite value.
+    pub range: Option<[f64; 2]>,
+    /// Window/level before the user chooses one.
+    pub default_window: WindowLevel,
+    /// The maximum intensity projection from the front, once it is made.
+    pub projection: Option<Projection>,
+}
+
+impl ImageLayer {
+    /// How many frames the file has.
+    pub fn frames(&self) -> usize {
+        self.volume.file_frames.max(1)
+    }
+
+    /// The frame that is shown, among those that are held in memory.
+    pub fn held_frame(&self) -> usize {
+        if self.volume.frames() > 1 { self.frame } else { 0 }
+    }
+
+    /// Colour map by the convention of the modality: projections of PET are dark on white.
+    pub fn projection_colours(&self, chosen: ColourMap) -> ColourMap {
+        if self.modality == Modality::Pet && chosen == ColourMap::Grey { ColourMap::GreyInverted } else { chosen }
+    }
+}
+
+/// A volume seen through along one axis.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// One voxel deep along the axis nearest to front-back.
+    pub volume: Arc<Volume>,
+    /// The voxels on the graphics card.
+    pub texture: Option<Texture>,
+}
+
+/// A mask on the grid of the case's first image.
+#[derive(Clone, Debug)]
+pub struct MaskLayer {
+    /// The file; none for a segmentation that was not saved yet.
+    pub path: Option<PathBuf>,
+    /// The labels.
+    pub labels: Arc<LabelVolume>,
+    /// The labels that occur, ascending, each with its volume in ml; empty while a segmentation is under way.
+    pub present: Vec<(u16, f64)>,
+    /// The labels on the graphics card.
+    pub texture: Option<Texture>,
+    /// Seen through from the front.
+    pub projection: Option<(Arc<LabelVolume>, Option<Texture>)>,
+    /// Counts up whenever the labels change, so that results for older labels are known as such.
+    pub revision: u64,
+}
+
+impl MaskLayer {
+    /// The labels that occur in a mask, ascending and without 0, each with its volume in ml.
+    pub fn count(labels: &LabelVolume) -> Vec<(u16, f64)> {
+        let mut voxels = vec![0_usize; usize::from(u16::MAX) + 1];
+        for label in labels {
+            voxels[usize::from(label)] += 1;
+        }
+        let each = labels.grid.voxel_volume_ml();
+        let found = (1..=u16::MAX).filter(|&label| voxels[usize::from(label)] > 0);
+        found.map(|label| (label, voxels[usize::from(label)] as f64 * each)).collect()
+    }
+}
+
+/// The network's probability on the grid of the case's first image.
+#[derive(Clone, Debug)]
+pub struct ProbabilityLayer {
+    /// The file; none for a segmentation that was not saved yet.
+    pub path: Option<PathBuf>,
+    /// One value a voxel, 0 to 1.
+    pub volume: Arc<Volume>,
+}

@@ -1,0 +1,219 @@
+//! Everything the window shows, as plain data. Only [`crate::command::dispatch`] and the results of jobs change it.
+
+pub mod cases;
+pub mod document;
+pub mod layer;
+pub mod report;
+pub mod review;
+pub mod settings;
+pub mod view;
+pub mod window;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use cases::{CaseList, ListedCase, Thumbnail};
+pub use document::{Document, Entropy, Findings, Listed, Status};
+pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer};
+pub use settings::Settings;
+pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, Tool, View};
+pub use window::{ColourMap, Modality, Preset, WindowLevel};
+
+use serde::{Deserialize, Serialize};
+
+/// What the window is for at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// A case, its segmentation and every finding on it.
+    #[default]
+    Review,
+    /// How patches are clustered and masked.
+    Masking,
+    /// Pre-training and fine-tuning.
+    Train,
+}
+
+impl Mode {
+    /// All modes, in the order of their keys.
+    pub const ALL: [Self; 3] = [Self::Review, Self::Masking, Self::Train];
+
+    /// The name in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Review => "Review",
+            Self::Masking => "Masking",
+            Self::Train => "Train",
+        }
+    }
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something worth knowing.
+    Info,
+    /// Something odd that did not stop the work.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+/// A message to the user: shown once as a toast, kept in the log panel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Counts up.
+    pub id: u64,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What happened, in one short sentence.
+    pub title: String,
+    /// The whole story: file, field, value.
+    pub detail: String,
+    /// True once the toast was closed; the log keeps it.
+    pub dismissed: bool,
+}
+
+/// A window above the others that waits for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Dialog {
+    /// Every action by name.
+    Palette {
+        /// What was typed.
+        query: String,
+        /// Which of the matches is chosen.
+        chosen: usize,
+    },
+    /// Mouse and keys.
+    Help,
+    /// A path to type, where no file dialog can open.
+    Path {
+        /// What will be done with it.
+        purpose: PathPurpose,
+        /// What was typed.
+        text: String,
+    },
+    /// A file is there already.
+    Overwrite {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A job is running and the window is to be closed.
+    Close,
+    /// The segmentation is not saved, and something would lose it.
+    Unsaved {
+        /// What waits for the answer.
+        next: Box<crate::command::Command>,
+    },
+    /// Everything that was said.
+    Log,
+    /// Licences, versions, adapter.
+    About,
+}
+
+/// What a chosen path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathPurpose {
+    /// Scans.
+    Files,
+    /// A cohort or one patient.
+    Folder,
+    /// The prediction.
+    Mask,
+    /// The reference.
+    Truth,
+    /// The network's probability.
+    Probability,
+    /// A trained run.
+    Model,
+    /// Where the segmentation goes.
+    SaveMask,
+}
+
+/// A job as the window shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobStatus {
+    /// Names the job in [`crate::command::Command::CancelJob`].
+    pub id: u64,
+    /// What it is.
+    pub kind: crate::worker::Kind,
+    /// What it does, in a few words.
+    pub title: String,
+    /// 0 to 1, if it is known.
+    pub progress: Option<f32>,
+    /// What it is doing now.
+    pub detail: String,
+    /// Shown only if it lasts.
+    pub quiet: bool,
+}
+
+/// What is chosen for the next segmentation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SegmentChoice {
+    /// The trained run; the sample's model if none is chosen.
+    pub model: Option<PathBuf>,
+    /// `auto`, `cpu`, `wgpu:0`, ...
+    pub device: String,
+}
+
+/// Everything the window shows.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The mode.
+    pub mode: Mode,
+    /// The open case.
+    pub document: Option<Document>,
+    /// A case that could not be opened, with the reason: shown in place of the views.
+    pub failed: Option<(PathBuf, String)>,
+    /// The cases of the open folder.
+    pub cases: CaseList,
+    /// How the case is looked at.
+    pub view: View,
+    /// Window/level by modality, kept across cases.
+    pub windows: BTreeMap<String, WindowLevel>,
+    /// What the user chose once and for all.
+    pub settings: Settings,
+    /// Messages, oldest first.
+    pub notices: Vec<Notice>,
+    /// Running jobs, oldest first.
+    pub jobs: Vec<JobStatus>,
+    /// The dialog on top.
+    pub dialog: Option<Dialog>,
+    /// For the next segmentation.
+    pub segment: SegmentChoice,
+    /// Devices that can compute, once probed.
+    pub devices: Vec<engine::device::DeviceInfo>,
+    /// The run given on the command line.
+    pub run: Option<PathBuf>,
+    /// The demonstration steps through the findings.
+    pub demo: bool,
+    /// The adapter that draws, or why there is none.
+    pub adapter: String,
+    /// What is done once the segmentation is saved.
+    pub after_saving: Option<Box<crate::command::Command>>,
+    /// Set when the program should end.
+    pub quit: bool,
+}
+
+impl State {
+    /// Adds a message.
+    pub fn notice(&mut self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
+        let id = self.notices.last().map_or(1, |n| n.id + 1);
+        self.notices.push(Notice { id, severity, title: title.into(), detail: detail.into(), dismissed: false });
+    }
+
+    /// Adds an error; `error` names the file, the field and the value.
+    pub fn error(&mut self, title: impl Into<String>, error: impl std::fmt::Display) {
+        self.notice(Severity::Error, title, error.to_string());
+    }
+
+    /// True if an error is shown: a toast that was not closed, or the error in place of the views.
+    pub fn shows_error(&self) -> bool {
+        self.failed.is_some() || self.notices.iter().any(|n| n.severity == Severity::Error && !n.dismissed)
+    }
+
+    /// Window/level of an image: what was chosen for its modality, else its own default.
+    pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
+        self.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
+    }
+}

@@ -1,0 +1,81 @@
+//! Going through findings and slices: questions that panels and commands ask alike.
+
+use engine::volume::LabelVolume;
+use glam::DVec3;
+
+use super::{Document, Mode, PaneId, State};
+use crate::view::{DisplayGrid, Plane};
+
+/// Number and kind of what the bottom strip shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strip {
+    /// What the values are, with their unit.
+    pub title: &'static str,
+    /// What must be known to read them.
+    pub note: &'static str,
+    /// One value a canonical axial slice, feet to head; none where there is nothing to measure.
+    pub values: Vec<Option<f64>>,
+    /// The value of a full bar.
+    pub top: f64,
+    /// Slices in the order in which they deserve a look.
+    pub worst_first: Vec<usize>,
+}
+
+impl Document {
+    /// What the strip shows: per-slice Dice with a truth, else the entropy of the probability.
+    pub fn strip(&self) -> Option<Strip> {
+        if let Some(comparison) = &self.comparison {
+            return Some(Strip {
+                title: "Dice per slice",
+                note: "prediction against truth; slices without either are empty",
+                values: comparison.slice_dice(),
+                top: 1.0,
+                worst_first: comparison.worst_first(),
+            });
+        }
+        let entropy = self.entropy.as_ref()?;
+        let values = entropy.by_slice.clone();
+        let mut worst_first: Vec<usize> = (0..values.len()).filter(|&k| values[k].is_some()).collect();
+        worst_first.sort_by(|&a, &b| values[b].partial_cmp(&values[a]).unwrap_or(std::cmp::Ordering::Equal));
+        Some(Strip {
+            title: "Mean entropy per slice, bit",
+            note: "of the network's probability, which is not calibrated",
+            top: 1.0,
+            values,
+            worst_first,
+        })
+    }
+
+    /// The label of a mask at a world position; 0 outside.
+    pub fn label_at(&self, labels: &LabelVolume, world: DVec3) -> u16 {
+        let display = DisplayGrid::new(&labels.grid, crate::view::PlaneMode::Native);
+        display.voxel_at(world).map_or(0, |voxel| labels.get(labels.grid.index(voxel)))
+    }
+}
+
+impl State {
+    /// The slice that a pane shows, 0-based along the display axis.
+    pub fn slice_of(&self, display: &DisplayGrid, plane: Plane) -> usize {
+        display.index_at(self.view.crosshair)[plane.axis()]
+    }
+
+    /// The panes that are shown, in reading order: beside Review only the axial one.
+    pub fn shown_panes(&self) -> Vec<PaneId> {
+        match (&self.document, self.mode) {
+            (None, _) => Vec::new(),
+            (Some(document), Mode::Review) => self.view.shown(document.images.len()),
+            (Some(_), Mode::Masking | Mode::Train) => vec![PaneId::Axial],
+        }
+    }
+
+    /// The finding after (`by` = 1) or before (-1) the chosen one, around the end of the list.
+    pub fn neighbour_finding(&self, by: i64) -> Option<usize> {
+        let count = self.document.as_ref()?.findings.as_ref()?.list.len() as i64;
+        let next = match self.view.finding {
+            Some(current) => (current as i64 + by).rem_euclid(count.max(1)),
+            None if by > 0 => 0,
+            None => count - 1,
+        };
+        (count > 0).then_some(next as usize)
+    }
+}

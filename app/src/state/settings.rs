@@ -1,0 +1,70 @@
+//! What the user chose once and for all: kept between sessions, never anything about a patient but recent paths.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::theme::Theme;
+use crate::view::{Convention, PlaneMode};
+
+/// How many recent files are kept.
+const RECENT: usize = 8;
+
+/// Preferences.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Settings {
+    /// Dark or light.
+    pub theme: Theme,
+    /// Which side of the patient is on the left.
+    pub convention: Convention,
+    /// Along which axes panes cut.
+    pub planes: PlaneMode,
+    /// Linear interpolation; else single voxels are seen.
+    pub interpolate: bool,
+    /// The left panel is open.
+    pub left_panel: bool,
+    /// The right panel is open.
+    pub right_panel: bool,
+    /// The bottom strip is open.
+    pub strip: bool,
+    /// Opacity of the label overlay, 0 to 1.
+    pub opacity: f32,
+    /// Fill the labels.
+    pub fill: bool,
+    /// Outline the labels.
+    pub outline: bool,
+    /// Slices a second.
+    pub cine_rate: f32,
+    /// Files and folders opened before, newest first.
+    pub recent: Vec<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            theme: Theme::Dark,
+            convention: Convention::Radiological,
+            planes: PlaneMode::Native,
+            interpolate: true,
+            left_panel: true,
+            right_panel: true,
+            strip: true,
+            opacity: 0.45,
+            fill: true,
+            outline: true,
+            cine_rate: 10.0,
+            recent: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Puts a path on top of the recent ones.
+    pub fn remember(&mut self, path: &Path) {
+        self.recent.retain(|p| p != path);
+        self.recent.insert(0, path.to_path_buf());
+        self.recent.truncate(RECENT);
+    }
+}

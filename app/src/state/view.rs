@@ -1,0 +1,230 @@
+//! How a case is looked at.
+
+use std::collections::BTreeSet;
+
+use glam::DVec3;
+
+use super::ColourMap;
+use crate::view::{Camera, Plane};
+
+/// What the left mouse button does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tool {
+    /// Moves the crosshair.
+    #[default]
+    Crosshair,
+    /// Window/level: sideways the width, up and down the level.
+    Window,
+    /// Moves the picture.
+    Pan,
+    /// Magnifies.
+    Zoom,
+    /// Measures a length.
+    Ruler,
+    /// Mean and standard deviation in an ellipse.
+    Ellipse,
+}
+
+impl Tool {
+    /// All of them, in the order of their keys 1 to 6.
+    pub const ALL: [Self; 6] = [Self::Crosshair, Self::Window, Self::Pan, Self::Zoom, Self::Ruler, Self::Ellipse];
+
+    /// The name in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crosshair => "Crosshair",
+            Self::Window => "Window/level",
+            Self::Pan => "Pan",
+            Self::Zoom => "Zoom",
+            Self::Ruler => "Ruler",
+            Self::Ellipse => "Ellipse",
+        }
+    }
+}
+
+/// One of the places in the centre that show something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PaneId {
+    /// Axial slice.
+    Axial,
+    /// Sagittal slice.
+    Sagittal,
+    /// Coronal slice.
+    Coronal,
+    /// Maximum intensity projection, from the front.
+    Projection,
+    /// An axial slice of one of the case's images, in a row of all of them.
+    Linked(usize),
+}
+
+impl PaneId {
+    /// The four panes of Review, row by row.
+    pub const REVIEW: [Self; 4] = [Self::Axial, Self::Sagittal, Self::Coronal, Self::Projection];
+
+    /// The plane it shows.
+    pub fn plane(self) -> Plane {
+        match self {
+            Self::Axial | Self::Linked(_) => Plane::Axial,
+            Self::Sagittal => Plane::Sagittal,
+            Self::Coronal | Self::Projection => Plane::Coronal,
+        }
+    }
+
+    /// True for the projection, which has no slices.
+    pub fn is_projection(self) -> bool {
+        self == Self::Projection
+    }
+
+    /// The name in the window and for the screen reader.
+    pub fn name(self) -> String {
+        match self {
+            Self::Projection => "MIP".into(),
+            Self::Linked(image) => format!("Axial {}", image + 1),
+            _ => self.plane().name().into(),
+        }
+    }
+}
+
+/// One pane's own settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pane {
+    /// Zoom and pan.
+    pub camera: Camera,
+}
+
+/// A measurement drawn on a pane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measure {
+    /// Ruler or ellipse.
+    pub kind: MeasureKind,
+    /// The plane it was drawn in.
+    pub plane: Plane,
+    /// Its two ends (ruler) or two corners (ellipse), in world mm.
+    pub ends_mm: [DVec3; 2],
+    /// Mean and standard deviation of the voxels inside, of an ellipse.
+    pub statistics: Option<Statistics>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasureKind {
+    /// A length.
+    Ruler,
+    /// Values inside of an ellipse.
+    Ellipse,
+}
+
+/// Values of the voxels inside of a region.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistics {
+    /// The image whose values these are, by its place in the case.
+    pub image: usize,
+    /// Its frame, 0-based.
+    pub frame: usize,
+    /// How many voxels.
+    pub voxels: usize,
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation (of the voxels, not of the mean).
+    pub sd: f64,
+    /// Area in mm2.
+    pub area_mm2: f64,
+}
+
+/// Slices played like a film.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cine {
+    /// The pane that plays.
+    pub pane: PaneId,
+    /// When the next slice is due, in the window's seconds.
+    pub due: f64,
+}
+
+/// How prediction and truth are drawn when there are both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlay {
+    /// The prediction.
+    Prediction,
+    /// The truth.
+    Truth,
+    /// True positive, false positive and false negative apart.
+    #[default]
+    Comparison,
+}
+
+impl Overlay {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Comparison, Self::Prediction, Self::Truth];
+
+    /// The name in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Comparison => "Compare",
+            Self::Prediction => "Prediction",
+            Self::Truth => "Truth",
+        }
+    }
+}
+
+/// How a case is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The crosshair, in world mm.
+    pub crosshair: DVec3,
+    /// What the left button does.
+    pub tool: Tool,
+    /// Zoom and pan of axial, sagittal, coronal and the projection.
+    pub panes: [Pane; 4],
+    /// The pane that fills the centre.
+    pub maximised: Option<PaneId>,
+    /// One row of axial slices, one for each image, instead of the four panes.
+    pub linked: bool,
+    /// The pane under the pointer or last used: keys go there.
+    pub active: Option<PaneId>,
+    /// The overlay is hidden while a key is held.
+    pub hide_overlay: bool,
+    /// What is drawn of prediction and truth.
+    pub overlay: Overlay,
+    /// Labels that are switched off.
+    pub hidden_labels: BTreeSet<u16>,
+    /// How values become colours, of the image.
+    pub colour_map: ColourMap,
+    /// The second image, drawn over the first.
+    pub fused: Option<usize>,
+    /// How much the second image covers, 0 to 1.
+    pub fused_opacity: f32,
+    /// How its values become colours.
+    pub fused_colour_map: ColourMap,
+    /// Measurements.
+    pub measures: Vec<Measure>,
+    /// The chosen finding, by its place in the list.
+    pub finding: Option<usize>,
+    /// Slices played like a film.
+    pub cine: Option<Cine>,
+}
+
+impl View {
+    /// Where a pane keeps its camera. All linked axial slices move as one.
+    pub fn slot(pane: PaneId) -> usize {
+        match pane {
+            PaneId::Axial | PaneId::Linked(_) => 0,
+            PaneId::Sagittal => 1,
+            PaneId::Coronal => 2,
+            PaneId::Projection => 3,
+        }
+    }
+
+    /// A pane's zoom and pan.
+    pub fn camera(&self, pane: PaneId) -> Camera {
+        self.panes[Self::slot(pane)].camera
+    }
+
+    /// The panes that are shown, in reading order. `images` is how many images the case has.
+    pub fn shown(&self, images: usize) -> Vec<PaneId> {
+        match self.maximised {
+            Some(pane) => vec![pane],
+            None if self.linked && images > 1 => (0..images).map(PaneId::Linked).collect(),
+            None => PaneId::REVIEW.to_vec(),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The first thing that is seen: ways to begin.
+
+use std::path::Path;
+
+use egui::{Align, Label, RichText, ScrollArea, Ui};
+
+use super::states;
+use crate::command::{Command, Sender};
+use crate::state::{PathPurpose, State};
+use crate::theme::{self, font, icon, space};
+use crate::widget::{CardButton, ListRow};
+
+/// How many recent files are offered.
+const RECENT: usize = 5;
+/// A share of the free height lies above the title.
+const FROM: f32 = 0.1;
+
+/// Shows the ways to begin.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let mut column = states::column(ui, FROM);
+    ScrollArea::vertical().id_salt("welcome").show(&mut column, |ui| {
+        ui.with_layout(egui::Layout::top_down(Align::Min), |ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            ui.add(Label::new(RichText::new("AMLP").font(font::title()).color(t.text)));
+            ui.add_space(space::XS);
+            let what = "See a scan, its automatic segmentation, and every finding on it.";
+            ui.add(Label::new(RichText::new(what).font(font::body()).color(t.text_dim)).wrap());
+            ui.add_space(space::XL);
+            cards(ui, sender);
+            ui.add_space(space::M);
+            let hint = "Or drop files and folders anywhere in this window.";
+            ui.add(Label::new(RichText::new(hint).font(font::caption()).color(t.text_dim)).wrap());
+            recent(ui, state, sender);
+            ui.add_space(space::XL);
+            let notice = "Research use only. Not a medical device.";
+            ui.add(Label::new(RichText::new(notice).font(font::caption()).color(t.text_dim)).wrap());
+        });
+    });
+}
+
+fn cards(ui: &mut Ui, sender: &Sender) {
+    let sample = CardButton::new(icon::SAMPLE, "Open sample study", "A small case with its reference").primary();
+    if ui.add(sample).clicked() {
+        sender.send(Command::OpenSample);
+    }
+    ui.add_space(space::S);
+    let files = CardButton::new(icon::OPEN, "Open files", "NIfTI scans (.nii, .nii.gz), with or without masks");
+    if ui.add(files.shortcut("Ctrl+O")).clicked() {
+        sender.send(Command::Ask(PathPurpose::Files));
+    }
+    ui.add_space(space::S);
+    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "One patient, or a cohort as a list of cases");
+    if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
+        sender.send(Command::Ask(PathPurpose::Folder));
+    }
+}
+
+fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
+    if state.settings.recent.is_empty() {
+        return;
+    }
+    let t = theme::tokens(ui);
+    ui.add_space(space::XL);
+    ui.add(Label::new(RichText::new("Recent").font(font::strong()).color(t.text)));
+    ui.add_space(space::XS);
+    for path in state.settings.recent.iter().take(RECENT) {
+        let name = short(path);
+        let mark = if is_scan(path) { icon::FILE } else { icon::FOLDER };
+        let row = ui.add(ListRow::new(&name).icon(mark));
+        if row.on_hover_text(path.display().to_string()).clicked() {
+            sender.send(Command::UsePaths(PathPurpose::Files, vec![path.clone()]));
+        }
+    }
+}
+
+/// The last two parts of a path: file names alone are often all the same.
+fn short(path: &Path) -> String {
+    let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
+    parts.reverse();
+    parts.join(std::path::MAIN_SEPARATOR_STR)
+}
+
+/// By its name: the disk is not asked while drawing.
+fn is_scan(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    [".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recent_paths_are_short_but_not_all_the_same() {
+        let path: std::path::PathBuf = ["data", "patient7", "flair.nii.gz"].iter().collect();
+        assert_eq!(short(&path), format!("patient7{}flair.nii.gz", std::path::MAIN_SEPARATOR));
+        assert_eq!(short(Path::new("scan.nii")), "scan.nii");
+        assert!(is_scan(&path) && !is_scan(Path::new("cohort")));
+    }
+}

@@ -1,0 +1,77 @@
+//! Small widgets that the whole product is built from. They know egui and the theme, nothing of the application.
+//!
+//! | widget | what it is for |
+//! |---|---|
+//! | [`IconButton`], [`PushButton`], [`CardButton`] | actions |
+//! | [`Segmented`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
+//! | [`Section`], [`PropertyRow`], [`ListRow`], [`ThumbnailRow`] | panels and lists |
+//! | [`Badge`], [`keycaps`], [`StatusItem`] | marks inside other things |
+//! | [`ProgressRow`], [`Toasts`], [`Dialog`] | jobs and messages |
+//! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | a panel that has nothing to show yet |
+//! | [`StripChart`] | a value per slice |
+//! | [`overlay_text`] | text over an image |
+//!
+//! Each has a label in the accessibility tree, the same that its tooltip shows; tests find it by that label. Everything
+//! that can be clicked can be reached with Tab and pressed with Space or Enter. Nothing changes its size when a value,
+//! an error or a tooltip appears.
+
+mod badge;
+mod button;
+mod card;
+mod dialog;
+mod keycap;
+mod list_row;
+mod number;
+mod overlay;
+mod paint;
+mod progress;
+mod property;
+mod search;
+mod section;
+mod segmented;
+mod select;
+mod slider;
+mod state_view;
+mod strip;
+mod thumbnail;
+mod toast;
+mod toggle;
+
+pub use badge::{Badge, StatusItem, Tone};
+pub use button::{ButtonKind, IconButton, PushButton};
+pub use card::CardButton;
+pub use dialog::{Dialog, DialogResult};
+pub use keycap::keycaps;
+pub use list_row::ListRow;
+pub use number::NumberField;
+pub use overlay::overlay_text;
+pub use progress::{ProgressRow, progress_bar};
+pub use property::{PropertyRow, control_row};
+pub use search::SearchField;
+pub use section::Section;
+pub use segmented::{Segment, Segmented};
+pub use select::Select;
+pub use slider::Slider;
+pub use state_view::{EmptyState, ErrorState, LoadingState};
+pub use strip::{StripChart, StripOutput, Worst};
+pub use thumbnail::ThumbnailRow;
+pub use toast::{Level, Toast, ToastId, Toasts};
+pub use toggle::Toggle;
+
+#[cfg(test)]
+mod testing {
+    use egui_kittest::Harness;
+
+    /// A window of 480 by 360 points in the dark theme that shows `ui` and hands it `state`.
+    pub fn harness<'a, S: 'a>(mut ui: impl FnMut(&mut egui::Ui, &mut S) + 'a, state: S) -> Harness<'a, S> {
+        Harness::builder()
+            .with_size(egui::vec2(480.0, 360.0))
+            .with_context_setup(|ctx| crate::theme::install(ctx, crate::theme::Theme::Dark))
+            .build_ui_state(
+                move |root, state| {
+                    egui::CentralPanel::default().show(root, |inner| ui(inner, state));
+                },
+                state,
+            )
+    }
+}

@@ -1,0 +1,313 @@
+//! A field for one number.
+
+use std::ops::RangeInclusive;
+
+use egui::emath::Numeric;
+use egui::text::CCursorRange;
+use egui::{Align2, Frame, Id, Key, Margin, Modifiers, Rect, Response, RichText, Stroke, TextEdit, Ui, UiBuilder};
+
+use super::{paint, property};
+use crate::theme::{self, font, radius, size};
+
+/// How a number is shown and which numbers are allowed.
+#[derive(Clone)]
+pub(super) struct NumberSpec<'a> {
+    pub range: RangeInclusive<f64>,
+    pub step: f64,
+    pub decimals: usize,
+    pub unit: &'a str,
+    /// Without a border until it is used.
+    pub quiet: bool,
+}
+
+impl NumberSpec<'_> {
+    fn format(&self, value: f64) -> String {
+        format!("{value:.*}", self.decimals)
+    }
+
+    /// The number that a text stands for, or what is wrong with it.
+    fn parse(&self, text: &str) -> Result<f64, String> {
+        let unit = self.unit.trim();
+        let text = text.trim();
+        let text = text.strip_suffix(unit).unwrap_or(text).trim().replace(',', ".").replace('\u{2212}', "-");
+        let value: f64 = text.parse().map_err(|_| "Not a number".to_owned())?;
+        if self.range.contains(&value) { Ok(value) } else { Err(self.allowed()) }
+    }
+
+    fn allowed(&self) -> String {
+        let (low, high) = (*self.range.start(), *self.range.end());
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit.trim()) };
+        match (low.is_finite(), high.is_finite()) {
+            (true, true) => format!("{} to {}{unit}", self.format(low), self.format(high)),
+            (true, false) => format!("{}{unit} or more", self.format(low)),
+            (false, true) => format!("{}{unit} or less", self.format(high)),
+            (false, false) => "Not a finite number".to_owned(),
+        }
+    }
+}
+
+/// Text that is being typed, and the value it would replace.
+#[derive(Clone)]
+struct Draft {
+    text: String,
+    instead_of: f64,
+}
+
+/// The editable cell, in `rect`. Text that is no allowed number stays, with a red border and the reason under it, and
+/// the value is unchanged. Enter or leaving the field takes the number, Esc drops it, arrows step.
+pub(super) fn number_cell(
+    ui: &mut Ui,
+    rect: Rect,
+    id: Id,
+    name: &str,
+    value: &mut f64,
+    spec: &NumberSpec<'_>,
+) -> Response {
+    let t = theme::tokens(ui);
+    let mut draft = ui.data(|data| data.get_temp::<Draft>(id)).filter(|draft| draft.instead_of == *value);
+    let mut changed = false;
+    let focused = ui.memory(|memory| memory.has_focus(id));
+    if focused {
+        let steps = steps(ui);
+        if steps != 0.0 {
+            let stepped = *value + steps * spec.step;
+            let stepped = spec.format(stepped.clamp(*spec.range.start(), *spec.range.end())).parse().unwrap_or(*value);
+            changed = stepped != *value;
+            *value = stepped;
+            draft = None;
+        }
+    }
+    let problem_of = |draft: &Option<Draft>| draft.as_ref().and_then(|draft| spec.parse(&draft.text).err());
+    let shown_problem = problem_of(&draft);
+    let mut text = draft.as_ref().map_or_else(|| spec.format(*value), |draft| draft.text.clone());
+    let hovered = ui.ctx().read_response(id).is_some_and(|response| response.hovered());
+    let border = match (&shown_problem, focused) {
+        (Some(_), _) => Stroke::new(size::FOCUS_RING, t.error),
+        (None, true) => Stroke::new(size::FOCUS_RING, t.focus),
+        (None, false) if spec.quiet && !hovered => Stroke::NONE,
+        (None, false) => Stroke::new(1.0, t.line_strong),
+    };
+    let fill = if spec.quiet && !focused && !hovered { egui::Color32::TRANSPARENT } else { t.field };
+    ui.painter().rect(rect, radius::M, fill, border, egui::StrokeKind::Inside);
+
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
+    child.spacing_mut().interact_size.y = rect.height();
+    child.spacing_mut().icon_spacing = 3.0;
+    let mut edit = TextEdit::singleline(&mut text)
+        .id(id)
+        .font(font::number())
+        .align(Align2::RIGHT_CENTER)
+        .text_color(t.text)
+        .frame(Frame::new().inner_margin(Margin::symmetric(6, 0)))
+        .desired_width(rect.width());
+    if !spec.unit.is_empty() {
+        edit = edit.suffix(RichText::new(spec.unit).font(font::caption()).color(t.text_dim));
+    }
+    let mut output = edit.show(&mut child);
+    let mut response = output.response.response.clone().accessible_name(name);
+    if response.gained_focus() {
+        output.state.cursor.set_char_range(Some(CCursorRange::select_all(&output.galley)));
+        output.state.store(ui, id);
+    }
+    if response.changed() {
+        draft = Some(Draft { text, instead_of: *value });
+    }
+    if response.lost_focus() {
+        let escaped = ui.input(|input| input.key_pressed(Key::Escape));
+        // A key that this field has used up is no answer to the dialog that it may be in.
+        let used = match draft.as_ref().map(|draft| spec.parse(&draft.text)) {
+            Some(Ok(typed)) if !escaped => {
+                changed |= typed != *value;
+                *value = typed;
+                draft = None;
+                None
+            }
+            Some(Err(_)) if !escaped => Some(Key::Enter),
+            Some(_) => {
+                draft = None;
+                Some(Key::Escape)
+            }
+            None => None,
+        };
+        if let Some(key) = used {
+            ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        }
+    }
+    let problem = problem_of(&draft);
+    if problem != shown_problem {
+        // The border was painted before the text was read.
+        ui.ctx().request_repaint();
+    }
+    ui.data_mut(|data| {
+        if let Some(draft) = draft {
+            data.insert_temp(id, draft);
+        } else {
+            data.remove::<Draft>(id);
+        }
+    });
+    if let Some(problem) = problem {
+        ui.accesskit_node_builder(id, |node| {
+            node.set_invalid(egui::accesskit::Invalid::True);
+            node.set_description(problem.as_str());
+        });
+        let text = RichText::new(problem).font(font::caption()).color(t.error);
+        response.show_tooltip_text(text);
+    }
+    // Typing alone changes the draft, not the value.
+    response.flags.set(egui::response::Flags::CHANGED, changed);
+    response
+}
+
+/// How many steps the arrow keys ask for: one each, ten with Shift.
+fn steps(ui: &Ui) -> f64 {
+    ui.input_mut(|input| {
+        let mut count = |modifiers, key| input.count_and_consume_key(modifiers, key) as f64;
+        // The consuming of plain arrows would match those with Shift as well: Shift goes first.
+        10.0 * (count(Modifiers::SHIFT, Key::ArrowUp) - count(Modifiers::SHIFT, Key::ArrowDown))
+            + count(Modifiers::NONE, Key::ArrowUp)
+            - count(Modifiers::NONE, Key::ArrowDown)
+    })
+}
+
+/// A label and a field for a number with a unit and a range.
+#[must_use = "call show"]
+pub struct NumberField<'a, N: Numeric> {
+    value: &'a mut N,
+    label: &'a str,
+    spec: NumberSpec<'a>,
+}
+
+impl<'a, N: Numeric> NumberField<'a, N> {
+    /// A field for `value` that is called `label`, with steps of one and no limits but the type's.
+    pub fn new(value: &'a mut N, label: &'a str) -> Self {
+        let spec =
+            NumberSpec { range: N::MIN.to_f64()..=N::MAX.to_f64(), step: 1.0, decimals: 0, unit: "", quiet: false };
+        Self { value, label, spec }
+    }
+
+    /// The smallest and the largest number that it takes.
+    pub fn range(mut self, range: RangeInclusive<N>) -> Self {
+        self.spec.range = range.start().to_f64()..=range.end().to_f64();
+        self
+    }
+
+    /// Digits behind the point. Whole numbers take none.
+    pub fn decimals(mut self, decimals: usize) -> Self {
+        self.spec.decimals = if N::INTEGRAL { 0 } else { decimals };
+        self
+    }
+
+    /// What one press of an arrow key adds.
+    pub fn step(mut self, step: f64) -> Self {
+        self.spec.step = step;
+        self
+    }
+
+    /// The unit, drawn in the field.
+    pub fn unit(mut self, unit: &'a str) -> Self {
+        self.spec.unit = unit;
+        self
+    }
+
+    /// Shows it. The response is the field's, `changed` once an allowed number was entered.
+    pub fn show(self, ui: &mut Ui) -> Response {
+        let id = ui.make_persistent_id(("number", self.label));
+        let mut number = self.value.to_f64();
+        let response = property::control_row(ui, self.label, |ui| {
+            let rect = ui.max_rect();
+            number_cell(ui, rect, id, self.label, &mut number, &self.spec)
+        });
+        if response.changed() {
+            *self.value = N::from_f64(number);
+        }
+        paint::tip(response, self.label, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::widget::testing::harness;
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+    fn spec(decimals: usize) -> NumberSpec<'static> {
+        NumberSpec { range: 1.0..=4000.0, step: 1.0, decimals, unit: "HU", quiet: false }
+    }
+
+    #[test]
+    fn texts_are_read_with_unit_comma_and_typographic_minus() {
+        assert_eq!(spec(1).parse(" 12,5 HU"), Ok(12.5));
+        assert_eq!(spec(0).parse("\u{2212}5"), Err("1 to 4000 HU".to_owned()));
+        assert_eq!(spec(0).parse("wide"), Err("Not a number".to_owned()));
+        assert_eq!(spec(0).parse("NaN"), Err("1 to 4000 HU".to_owned()));
+    }
+
+    fn field() -> Harness<'static, (f32, i32)> {
+        harness(
+            |ui, (width, changes): &mut (f32, i32)| {
+                let field = NumberField::new(width, "Window").range(1.0..=4000.0).unit("HU");
+                *changes += i32::from(field.show(ui).changed());
+                ui.label("below");
+            },
+            (400.0, 0),
+        )
+    }
+
+    fn enter(harness: &mut Harness<'_, (f32, i32)>, text: &str) {
+        harness.get_by_label("Window").focus();
+        harness.run();
+        harness.get_by_label("Window").type_text(text);
+        harness.run();
+        harness.key_press(Key::Enter);
+        harness.run();
+    }
+
+    #[test]
+    fn typing_replaces_the_number_on_enter() {
+        let mut harness = field();
+        enter(&mut harness, "80");
+        assert_eq!(*harness.state(), (80.0, 1));
+        assert_eq!(harness.get_by_label("Window").value().as_deref(), Some("80"));
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_named_and_not_taken() {
+        let mut harness = field();
+        let below = harness.get_by_label("below").rect();
+        enter(&mut harness, "9999");
+        assert_eq!(*harness.state(), (400.0, 0));
+        assert!(harness.query_by_label("1 to 4000 HU").is_some(), "the reason is shown at the field");
+        assert!(harness.get_by_label("Window").accesskit_node().data().invalid().is_some());
+        assert_eq!(harness.get_by_label("below").rect(), below, "nothing moves");
+        enter(&mut harness, "120");
+        assert_eq!(*harness.state(), (120.0, 1));
+        assert!(harness.query_by_label("1 to 4000 HU").is_none());
+    }
+
+    #[test]
+    fn escape_drops_what_was_typed() {
+        let mut harness = field();
+        harness.get_by_label("Window").focus();
+        harness.run();
+        harness.get_by_label("Window").type_text("77");
+        harness.run();
+        harness.key_press(Key::Escape);
+        harness.run();
+        assert_eq!(*harness.state(), (400.0, 0));
+        assert_eq!(harness.get_by_label("Window").value().as_deref(), Some("400"));
+    }
+
+    #[test]
+    fn arrows_step_within_the_range() {
+        let mut harness = field();
+        harness.get_by_label("Window").focus();
+        harness.run();
+        harness.key_press(Key::ArrowUp);
+        harness.run();
+        harness.key_press_modifiers(Modifiers::SHIFT, Key::ArrowDown);
+        harness.run();
+        assert_eq!(*harness.state(), (391.0, 2));
+        assert!(harness.get_by_label("Window").is_focused());
+    }
+}

@@ -1,0 +1,102 @@
+//! Lines of facts, and labels in front of controls.
+
+use egui::{Align, Align2, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Widget, WidgetInfo, vec2};
+
+use super::paint;
+use crate::theme::{self, font, size, space};
+
+/// A label on the left and a value in tabular digits on the right.
+#[must_use = "add it to a Ui"]
+pub struct PropertyRow<'a> {
+    label: &'a str,
+    value: &'a str,
+    unit: &'a str,
+    hint: Option<&'a str>,
+}
+
+impl<'a> PropertyRow<'a> {
+    /// The fact that `label` is `value`. In the accessibility tree it reads "label value".
+    pub fn new(label: &'a str, value: &'a str) -> Self {
+        Self { label, value, unit: "", hint: None }
+    }
+
+    /// The unit behind the value.
+    pub fn unit(mut self, unit: &'a str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// What the fact means, as a tooltip.
+    pub fn hint(mut self, hint: &'a str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+}
+
+impl Widget for PropertyRow<'_> {
+    fn ui(self, ui: &mut Ui) -> Response {
+        let t = theme::tokens(ui);
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_DENSE), Sense::hover());
+        response.widget_info(|| {
+            let text = format!("{} {} {}", self.label, self.value, self.unit);
+            WidgetInfo::labeled(Role::Label, ui.is_enabled(), text.trim_end())
+        });
+        let mut cut = false;
+        if ui.is_rect_visible(rect) {
+            let painter = ui.painter();
+            let mut right = rect.right();
+            if !self.unit.is_empty() {
+                let unit = paint::line(ui, self.unit, font::caption(), t.text_dim, rect.width() / 3.0);
+                right = paint::put(painter, rect.right_center(), Align2::RIGHT_CENTER, unit).left() - space::XS;
+            }
+            let label = paint::line(ui, self.label, font::body(), t.text_dim, rect.width() * 0.5);
+            let label = paint::put(painter, rect.left_center(), Align2::LEFT_CENTER, label);
+            let value = paint::line(ui, self.value, font::number(), t.text, right - label.right() - space::S);
+            cut = value.elided;
+            paint::put(painter, egui::pos2(right, rect.center().y), Align2::RIGHT_CENTER, value);
+        }
+        match self.hint {
+            Some(hint) => paint::tip(response, hint, None),
+            None if cut => paint::tip(response, self.value, None),
+            None => response,
+        }
+    }
+}
+
+/// Puts a label of fixed width in front of a control that takes the rest of the row, so that controls line up.
+pub fn control_row<R>(ui: &mut Ui, label: &str, control: impl FnOnce(&mut Ui) -> R) -> R {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::FORM_ROW), Sense::hover());
+    let t = theme::tokens(ui);
+    if ui.is_rect_visible(rect) {
+        let galley = paint::line(ui, label, font::body(), t.text_dim, size::LABEL - space::S);
+        paint::put(ui.painter(), rect.left_center(), Align2::LEFT_CENTER, galley);
+    }
+    let inset = (size::FORM_ROW - size::FIELD) / 2.0;
+    let rest = Rect::from_min_max(rect.min + vec2(size::LABEL, inset), rect.max - vec2(0.0, inset));
+    let layout = Layout::left_to_right(Align::Center);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rest).layout(layout).id_salt(("control", label)));
+    child.spacing_mut().interact_size.y = size::FIELD;
+    control(&mut child)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::widget::testing::harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    #[test]
+    fn facts_read_as_a_sentence_and_keep_their_height() {
+        let harness = harness(
+            |ui, (): &mut ()| {
+                ui.add(PropertyRow::new("Volume", "12.4").unit("ml"));
+                ui.add(PropertyRow::new("Path", &"/very/long".repeat(40)));
+            },
+            (),
+        );
+        assert_eq!(harness.get_by_label("Volume 12.4 ml").rect().height(), size::ROW_DENSE);
+        let long = harness.get_by_label_contains("Path ");
+        assert!(long.rect().width() <= 480.0);
+        assert_eq!(long.rect().height(), size::ROW_DENSE);
+    }
+}

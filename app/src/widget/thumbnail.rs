@@ -1,0 +1,116 @@
+//! A case in the list of cases.
+
+use egui::{Align2, Color32, Rect, Response, Role, Sense, TextureId, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
+
+use super::{Tone, paint};
+use crate::theme::{self, Icon, font, icon, radius, size, space};
+
+const HEIGHT: f32 = size::THUMBNAIL + space::S;
+
+/// A row with a small image, a title and a second line.
+#[must_use = "add it to a Ui"]
+pub struct ThumbnailRow<'a> {
+    title: &'a str,
+    subtitle: &'a str,
+    texture: Option<(TextureId, Vec2)>,
+    status: Option<(Icon, Tone, &'a str)>,
+    selected: bool,
+}
+
+impl<'a> ThumbnailRow<'a> {
+    /// A case that is called `title`, with a line of facts.
+    pub fn new(title: &'a str, subtitle: &'a str) -> Self {
+        Self { title, subtitle, texture: None, status: None, selected: false }
+    }
+
+    /// Its image and the image's size, of which only the proportion matters. Without one a placeholder is drawn.
+    pub fn texture(mut self, texture: Option<(TextureId, Vec2)>) -> Self {
+        self.texture = texture;
+        self
+    }
+
+    /// A mark on the right, with its meaning for the tooltip.
+    pub fn status(mut self, icon: Icon, tone: Tone, meaning: &'a str) -> Self {
+        self.status = Some((icon, tone, meaning));
+        self
+    }
+
+    /// Whether this is the case that is open.
+    pub fn selected(mut self, selected: bool) -> Self {
+        self.selected = selected;
+        self
+    }
+
+    fn paint(&self, ui: &Ui, rect: Rect, response: &Response) {
+        let t = theme::tokens(ui);
+        let painter = ui.painter();
+        painter.rect_filled(rect, radius::M, paint::selectable_fill(response, t, self.selected));
+        if self.selected {
+            paint::selection_bar(painter, rect, t);
+        }
+        let image = Rect::from_min_size(rect.min + Vec2::splat(space::XS), Vec2::splat(size::THUMBNAIL));
+        painter.rect_filled(image, radius::S, t.image);
+        match self.texture {
+            Some((texture, extent)) if extent.min_elem() > 0.0 => {
+                let fitted = Rect::from_center_size(image.center(), extent * (size::THUMBNAIL / extent.max_elem()));
+                let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+                painter.image(texture, fitted, whole, Color32::WHITE);
+            }
+            _ => paint::icon(painter, image.center(), icon::IMAGE, size::ICON, t.overlay_dim.gamma_multiply(0.6)),
+        }
+        let mut right = rect.right() - space::S;
+        if let Some((icon, tone, _)) = self.status {
+            paint::icon(painter, pos2(right - 7.0, rect.center().y), icon, 14.0, tone.color(t));
+            right -= 14.0 + space::S;
+        }
+        let left = image.right() + space::S;
+        let title = paint::line(ui, self.title, font::body(), t.text, right - left);
+        let subtitle = paint::line(ui, self.subtitle, font::caption(), t.text_dim, right - left);
+        paint::put(painter, pos2(left, rect.center().y), Align2::LEFT_BOTTOM, title);
+        paint::put(painter, pos2(left, rect.center().y + 2.0), Align2::LEFT_TOP, subtitle);
+        paint::focus_ring(ui, response, rect, radius::M);
+    }
+}
+
+impl Widget for ThumbnailRow<'_> {
+    fn ui(self, ui: &mut Ui) -> Response {
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click());
+        response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, ui.is_enabled(), self.selected, self.title));
+        if ui.is_rect_visible(rect) {
+            self.paint(ui, rect, &response);
+        }
+        match self.status {
+            Some((_, _, meaning)) => {
+                ui.accesskit_node_builder(response.id, |node| node.set_description(meaning));
+                paint::tip(response, meaning, None)
+            }
+            None => response,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::widget::testing::harness;
+    use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+    #[test]
+    fn rows_with_and_without_image_are_of_one_height_and_say_their_status() {
+        let mut harness = harness(
+            |ui, clicked: &mut bool| {
+                let image = Some((TextureId::default(), vec2(64.0, 32.0)));
+                ui.add(ThumbnailRow::new("STS_001", "PET").texture(image));
+                let row = ThumbnailRow::new("STS_002", "PET").status(icon::DONE, Tone::Ok, "accepted").selected(true);
+                *clicked |= ui.add(row).clicked();
+            },
+            false,
+        );
+        let (first, second) = (harness.get_by_label("STS_001"), harness.get_by_label("STS_002"));
+        assert_eq!(first.rect().size(), second.rect().size());
+        assert_eq!(second.accesskit_node().data().description(), Some("accepted"));
+        second.click();
+        harness.run();
+        assert!(*harness.state());
+    }
+}

@@ -1,0 +1,54 @@
+//! Dialogs of the system, on a thread of their own; a path to type where none can open.
+
+use std::path::PathBuf;
+
+use super::{Failure, Jobs, Kind, Outcome, Spec, open, save, segment};
+use crate::state::{Dialog, PathPurpose, State};
+
+/// Asks for a path by the system's dialog.
+pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
+    let name = save::proposed_name(state);
+    let spec = Spec { kind: Kind::Dialog, document: None, title: "Choosing a file".into(), quiet: true };
+    jobs.start(spec, move |_| {
+        let dialog = rfd::FileDialog::new();
+        let scans = dialog.clone().add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
+        let paths = match purpose {
+            PathPurpose::Files => scans.set_title("Open scans").pick_files(),
+            PathPurpose::Folder => dialog.set_title("Open a folder").pick_folder().map(|p| vec![p]),
+            PathPurpose::Model => dialog.set_title("Choose a fine-tuned run").pick_folder().map(|p| vec![p]),
+            PathPurpose::Mask => scans.set_title("Open a segmentation").pick_file().map(|p| vec![p]),
+            PathPurpose::Truth => scans.set_title("Open a reference").pick_file().map(|p| vec![p]),
+            PathPurpose::Probability => scans.set_title("Open a probability").pick_file().map(|p| vec![p]),
+            PathPurpose::SaveMask => {
+                scans.set_title("Save the segmentation").set_file_name(name).save_file().map(|p| vec![p])
+            }
+        };
+        Ok::<_, Failure>(Outcome::Picked { purpose, paths })
+    });
+}
+
+/// Goes on with what the user chose. Without a portal the system's dialog ends at once without a choice, just as if it
+/// were closed: then a path can be typed.
+pub fn picked(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: Option<Vec<PathBuf>>) {
+    if let Some(paths) = paths {
+        return go_on(state, jobs, purpose, &paths);
+    }
+    let text = match purpose {
+        PathPurpose::SaveMask => save::proposed_path(state).display().to_string(),
+        _ => String::new(),
+    };
+    state.dialog = Some(Dialog::Path { purpose, text });
+}
+
+/// Uses paths for what they were asked for.
+pub fn go_on(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: &[PathBuf]) {
+    let Some(first) = paths.first() else { return };
+    match purpose {
+        PathPurpose::Files | PathPurpose::Folder => open::open_paths(state, jobs, paths),
+        PathPurpose::Mask => super::layer::start(state, jobs, super::layer::Role::Prediction, first),
+        PathPurpose::Truth => super::layer::start(state, jobs, super::layer::Role::Truth, first),
+        PathPurpose::Probability => super::layer::start(state, jobs, super::layer::Role::Probability, first),
+        PathPurpose::Model => segment::choose_model(state, first),
+        PathPurpose::SaveMask => save::to(state, jobs, first, false),
+    }
+}

@@ -1,0 +1,18 @@
+//! What tests that draw have in common.
+
+use amlp_viewer::gpu::offscreen::Offscreen;
+
+/// A screen that nobody sees, or `None` without an adapter, which the test's output then says. Where
+/// `AMLP_REQUIRE_GPU=1` is set a missing adapter is a failure.
+#[allow(clippy::print_stdout, reason = "says that the test had to be skipped")]
+pub fn offscreen() -> Option<Offscreen> {
+    match Offscreen::open() {
+        Ok(screen) => Some(screen),
+        Err(why) => {
+            let required = std::env::var_os("AMLP_REQUIRE_GPU").is_some_and(|v| v == "1");
+            assert!(!required, "AMLP_REQUIRE_GPU=1, but {why}");
+            println!("skipped: no adapter ({why})");
+            None
+        }
+    }
+}

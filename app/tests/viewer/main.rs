@@ -1,0 +1,15 @@
+//! The whole program without a window, worked with as a user does: by the names of its controls, by keys and mouse.
+//! What is asserted is what it shows in numbers, the report of `--state`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; says when something had to be skipped")]
+
+mod cases;
+#[path = "../common/mod.rs"]
+mod common;
+mod orientation;
+mod phantom;
+mod program;
+mod reliability;
+mod review;
+mod segmentation;
+mod snapshots;
+mod window;

@@ -1,0 +1,178 @@
+//! The built program where there is neither a display nor an adapter.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::phantom::{self, Files};
+use crate::window::PATIENCE;
+
+/// The program without anything to draw on.
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amlp-viewer"));
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    for name in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        command.env(name, "/nonexistent");
+    }
+    // Not by OpenGL either.
+    command.env("WGPU_BACKEND", "vulkan");
+    command
+}
+
+fn run(arguments: &[&Path]) -> Output {
+    let mut child = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begin = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begin.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("it does not end: {arguments:?}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    child.wait_with_output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn u9_without_a_display_it_says_what_was_tried_and_what_else_there_is() {
+    let files = Files::new();
+    let output = run(&[&files.scan]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    for part in ["DISPLAY is not set", "WAYLAND_DISPLAY is not set", "Vulkan", "amlp segment", "--state"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn u9_without_a_display_the_demonstration_runs_in_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.arg("--demo").current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    let found = loop {
+        let mut line = String::new();
+        if stderr.read_line(&mut line).unwrap() == 0 {
+            break false;
+        }
+        text.push_str(&line);
+        if line.contains("amlp demo") {
+            break true;
+        }
+    };
+    // The training itself is the engine's to test.
+    drop(child.kill());
+    drop(stderr.read_to_string(&mut String::new()));
+    child.wait().unwrap();
+    assert!(found && text.contains("in the terminal"), "{text}");
+}
+
+#[test]
+fn u9_numbers_need_neither_display_nor_adapter() {
+    let files = Files::new();
+    let out = files.path("state.json");
+    let output = run(&[
+        &files.scan,
+        Path::new("--mask"),
+        &files.prediction,
+        Path::new("--truth"),
+        &files.truth,
+        Path::new("--state"),
+        &out,
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let state = json(&out);
+    let expected = [
+        "mode",
+        "file",
+        "convention",
+        "panes",
+        "crosshair",
+        "window",
+        "level",
+        "findings",
+        "slice_dice",
+        "metrics",
+        "masking",
+        "run",
+        "errors",
+    ];
+    let keys: Vec<&String> = state.as_object().unwrap().keys().collect();
+    for key in expected {
+        assert!(keys.iter().any(|k| *k == key), "{key} is missing: {keys:?}");
+    }
+    assert_eq!(state["file"], files.scan.display().to_string());
+    assert_eq!((&state["mode"], &state["convention"]), (&Value::from("review"), &Value::from("radiological")));
+    assert_eq!(state["panes"][0]["letters"]["left"], "RI");
+    assert_eq!(state["panes"].as_array().unwrap().len(), 4);
+    assert_eq!(state["errors"], Value::Array(Vec::new()));
+    assert_eq!(state["slice_dice"].as_array().unwrap().len(), phantom::SHAPE[2]);
+    let finding = &state["findings"][0];
+    for key in ["label", "volume_ml", "diameter_mm", "mean", "slice"] {
+        assert!(finding[key].is_number(), "{key}: {finding}");
+    }
+    assert_eq!(state["panes"][0]["slice"], finding["slice"]);
+    for key in ["voxel", "world_mm"] {
+        assert_eq!(state["crosshair"][key].as_array().unwrap().len(), 3);
+    }
+    assert_eq!(state["crosshair"]["label"], 1);
+}
+
+#[test]
+fn u9_a_damaged_file_ends_with_1_and_an_error_that_names_it() {
+    let files = Files::new();
+    let bytes = std::fs::read(&files.scan).unwrap();
+    let damaged = files.path("damaged_ct.nii.gz");
+    std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
+    let out = files.path("state.json");
+    let output = run(&[&damaged, Path::new("--state"), &out]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let state = json(&out);
+    let errors = state["errors"].as_array().unwrap();
+    assert!(errors.len() == 1 && errors[0].as_str().unwrap().contains("damaged_ct.nii.gz"), "{errors:?}");
+    assert_eq!(state["panes"], Value::Array(Vec::new()));
+    assert!(said(&output).contains("damaged_ct.nii.gz"));
+
+    // A mask that does not fit, a file that is not there, a slice that does not exist.
+    let other = files.path("other_seg.nii.gz");
+    phantom::write_mask(&other, &phantom::straight(), phantom::STORED, phantom::truth);
+    let missing = files.path("missing_ct.nii.gz");
+    let cases: [(&[&Path], &str); 3] = [
+        (&[&files.scan, Path::new("--mask"), &other], "other_seg.nii.gz"),
+        (&[&missing], "missing_ct.nii.gz"),
+        (&[&files.scan, Path::new("--slice"), Path::new("24")], "24"),
+    ];
+    for (arguments, named) in cases {
+        let arguments = [arguments, &[Path::new("--state"), &out]].concat();
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{named}: {}", said(&output));
+        let errors = json(&out)["errors"].to_string();
+        assert!(errors.contains(named), "{errors}");
+    }
+}
+
+#[test]
+fn u9_a_picture_needs_an_adapter_and_says_so() {
+    let files = Files::new();
+    let out = files.path("picture.png");
+    let output = run(&[&files.scan, Path::new("--screenshot"), &out]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("no adapter") && !out.exists(), "{}", said(&output));
+}
