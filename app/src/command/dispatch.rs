@@ -4,7 +4,6 @@ use engine::findings::axial_axis;
 use glam::DVec3;
 
 use super::{Command, unsaved};
-use crate::state::document::centre_of;
 use crate::state::view::Overlay;
 use crate::state::{Cine, Dialog, Document, PaneId, PathPurpose, Preset, Severity, State, WindowLevel};
 use crate::view::{Camera, DisplayGrid, PaneMap, PlaneMode};
@@ -398,7 +397,7 @@ fn overlay(state: &mut State, document: &Document, display: &DisplayGrid, comman
 fn go_to_finding(state: &mut State, document: &Document, display: &DisplayGrid, at: usize) {
     let Some(listed) = document.findings.as_ref().and_then(|f| f.list.get(at)) else { return };
     state.view.finding = Some(at);
-    state.view.crosshair = display.snapped(centre_of(&listed.finding, &document.base().volume.grid));
+    state.view.crosshair = display.snapped(document.look_at(listed));
     // All panes show it: one that was moved away from the crosshair comes back.
     for pane in PaneId::REVIEW {
         let camera = &mut state.view.panes[crate::state::View::slot(pane)].camera;

@@ -137,10 +137,18 @@ impl Document {
     pub fn first_look(&self, mode: PlaneMode) -> DVec3 {
         let display = self.display(mode);
         let largest = self.findings.as_ref().and_then(|f| f.list.first());
-        largest.map_or_else(
-            || display.middle(),
-            |listed| display.snapped(centre_of(&listed.finding, &self.base().volume.grid)),
-        )
+        largest.map_or_else(|| display.middle(), |listed| display.snapped(self.look_at(listed)))
+    }
+
+    /// Where to look at a finding. In the axial slice of its longest diameter, where the calipers are, unless the
+    /// finding lies scattered around its centre there: then at its centre of mass.
+    pub fn look_at(&self, listed: &Listed) -> DVec3 {
+        let grid = &self.base().volume.grid;
+        let at_calipers = centre_of(&listed.finding, grid);
+        let mask = if listed.status == Status::Missed { self.truth.as_ref() } else { self.mask() };
+        let inside = mask.is_some_and(|mask| self.label_at(&mask.labels, at_calipers) != 0);
+        let centroid = DVec3::from_array(listed.finding.centroid_mm);
+        if inside { at_calipers } else { centroid }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Going through a case: slices, contrast, findings, comparison, the palette.
 
 use amlp_viewer::command::action::{GESTURES, actions, matching};
-use amlp_viewer::state::document::centre_of;
 use amlp_viewer::state::view::Overlay;
 use amlp_viewer::state::{Dialog, PaneId, Tool};
 use amlp_viewer::theme::Theme;
@@ -139,12 +138,12 @@ fn next_and_previous_finding_are_in_the_middle_of_all_panes() {
     for (key, expected) in [(Key::N, 1), (Key::N, 2), (Key::N, 0), (Key::P, 2), (Key::P, 1)] {
         press(&mut window, key);
         assert_eq!(state(&window).view.finding, Some(expected));
-        let finding = document(&window).findings.as_ref().unwrap().list[expected].finding.clone();
+        // On the lesion, in the axial slice where its diameter is the longest.
         let display = document(&window).display(PlaneMode::Native);
-        assert_eq!(
-            state(&window).view.crosshair,
-            display.snapped(centre_of(&finding, &document(&window).base().volume.grid))
-        );
+        let at = display.index_at(state(&window).view.crosshair);
+        assert_eq!(lesion(at), Some(expected), "{at:?}");
+        assert_eq!(slices(&window)[0], report(&window).findings[expected].slice);
+        assert_eq!(state(&window).view.crosshair, display.world(at), "in the middle of a voxel");
         for pane in [PaneId::Axial, PaneId::Sagittal, PaneId::Coronal] {
             let place = crosshair_place(&window, pane);
             assert!((place - DVec2::splat(0.5)).length() < 1e-6, "finding {expected}, {pane:?}: {place}");

@@ -1,0 +1,80 @@
+//! Tests of the configuration and its file.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.data.modality = vec!["flair".into()];
+    config
+}
+
+#[test]
+fn a_configuration_survives_its_file() {
+    for config in [config(), Config { data: config().data, ..Config::finetune() }] {
+        let text = config.to_toml().unwrap();
+        assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap(), config);
+    }
+}
+
+#[test]
+fn a_portable_configuration_names_no_place() {
+    let mut own = config();
+    own.data.cohort = "some/cohort".into();
+    own.data.cache = "some/cache".into();
+    own.labels.from = "some/run".into();
+    own.method.probes = vec!["some patient:3".into()];
+    (own.device, own.threads) = (DeviceChoice::Cuda(3), 7);
+    own.training.lr = 0.25;
+    let text = own.portable().to_toml().unwrap();
+    assert!(!text.contains("some") && !text.contains("cuda"), "{text}");
+    let read = Config::from_toml(&text, Path::new("config.toml")).unwrap();
+    assert_eq!(read, Config { training: own.training, ..config() });
+}
+
+#[test]
+fn every_default_is_written_out() {
+    let text = config().to_toml().unwrap();
+    for key in ["sigma_0", "temperature", "weight_decay", "percentiles", "anchor", "n_init", "validate_every"] {
+        assert!(text.contains(key), "{key} is absent from\n{text}");
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_is_not_filled_up_with_defaults() {
+    let text = config().to_toml().unwrap();
+    let last = text.find("[labels]").unwrap();
+    for end in (0..last).filter(|&end| text.is_char_boundary(end)) {
+        let error = Config::from_toml(&text[..end], Path::new("config.toml")).unwrap_err().to_string();
+        assert!(error.starts_with("config.toml: ") && !error.contains('\n'), "cut at {end}: {error}");
+    }
+    let wrong = text.replace("size = 160", "size = 150");
+    let error = Config::from_toml(&wrong, Path::new("config.toml")).unwrap_err().to_string();
+    assert!(error.starts_with("config.toml: preprocess.size = 150"), "{error}");
+}
+
+#[test]
+fn an_overlay_changes_what_it_names_and_nothing_else() {
+    let path = Path::new("x.toml");
+    let over = config().overlay("[training]\nlr = 0.003\n", path).unwrap();
+    assert!((over.training.lr - 0.003).abs() < 1e-12);
+    assert_eq!(Config { training: config().training, ..over }, config());
+    assert!(config().overlay("[training]\nlearning = 1\n", path).unwrap_err().to_string().contains("learning"));
+}
+
+#[test]
+fn another_version_is_named() {
+    let text = config().to_toml().unwrap().replace("version = 1", "version = 9");
+    let error = Config::from_toml(&text, Path::new("config.toml")).unwrap_err().to_string();
+    assert!(error.contains('9') && error.contains('1'), "{error}");
+}
+
+#[test]
+fn unusable_settings_are_named() {
+    let mut wrong = config();
+    wrong.preprocess.size = 150;
+    assert!(wrong.validate().unwrap_err().to_string().starts_with("preprocess.size"));
+    let mut wrong = config();
+    wrong.training.lr = f64::NAN;
+    assert!(wrong.validate().unwrap_err().to_string().starts_with("training.lr"));
+}
