@@ -65,6 +65,7 @@ pub struct Segmenter {
     network: UNet,
     device: Device,
     config: Config,
+    warnings: Vec<String>,
 }
 
 /// Hears of slices done, slices in all, and the fields so far.
@@ -82,14 +83,20 @@ impl Segmenter {
     /// Loads the network of a fine-tuning run.
     pub fn load(run: &Path, choice: Choice, compute: &Compute) -> Result<Self> {
         let (run, config) = open_finetuned(run)?;
-        let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?.content;
+        let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?;
         let fresh = crate::finetune::network_config(&config).init(0, &compute.device);
-        Ok(Self { network: record::from_bytes(fresh, &weights)?, device: compute.device.clone(), config })
+        let network = record::from_bytes(fresh, &weights.content)?;
+        Ok(Self { network, device: compute.device.clone(), config, warnings: weights.warnings })
     }
 
     /// A network that is being trained, as it is now.
     pub fn of_network(config: &Config, network: &UNet, compute: &Compute) -> Self {
-        Self { network: network.valid(), device: compute.device.clone(), config: config.clone() }
+        Self { network: network.valid(), device: compute.device.clone(), config: config.clone(), warnings: Vec::new() }
+    }
+
+    /// Why the run's last checkpoint was passed over for an older one, one line each; nothing if it was not.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The run's configuration.

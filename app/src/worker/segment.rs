@@ -77,7 +77,10 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
         }
         let probability = images[0].like(result.probability.into_iter().next().unwrap_or_default());
         let layer = mask_layer(None, Arc::new(result.label), gpu.as_ref())?;
-        let note = format!("{} in {:.1} s", document.title, begin.elapsed().as_secs_f64());
+        let mut note = format!("{} in {:.1} s", document.title, begin.elapsed().as_secs_f64());
+        for warning in segmenter.warnings() {
+            note = format!("{note}. An older checkpoint was used: {warning}");
+        }
         Ok(Outcome::Segmented {
             layer: Box::new(layer),
             probability: Box::new(ProbabilityLayer { path: None, volume: Arc::new(probability) }),

@@ -97,6 +97,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let compute = open(args.device)?;
     let choice = if args.best { Choice::Best } else { Choice::Last };
     let segmenter = Segmenter::load(&args.model, choice, &compute)?;
+    for warning in segmenter.warnings() {
+        eprintln!("warning: {warning}");
+    }
     let mut scans = Vec::new();
     for input in &args.input {
         scans.extend(scans_of(input, segmenter.config(), &args.model, args.subset)?);

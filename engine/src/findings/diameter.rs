@@ -30,28 +30,39 @@ pub fn axial_axis(grid: &Grid) -> usize {
 /// A lattice corner (u, v) of a slice; corner n lies between voxels n - 1 and n.
 type Corner = [i64; 2];
 
+/// Lengths that differ by less than this share are equal: rounding must not decide between them.
+const EQUAL: f64 = 1e-9;
+
 /// The longest diameter over the slices across `axis` of a component with these runs and bounds. Of equal ones, the
-/// first slice's first pair.
+/// first by slice and then by its ends, counted in the patient's directions: the same in every axis order of a scan.
 pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Grid, axis: usize) -> Diameter {
     let (u, v) = [(1, 2), (0, 2), (0, 1)][axis];
     let m = grid.world_from_voxel.matrix3;
     let columns = [m.x_axis, m.y_axis, m.z_axis];
     let squared =
         |a: Corner, b: Corner| (columns[u] * (b[0] - a[0]) as f64 + columns[v] * (b[1] - a[1]) as f64).length_squared();
+    let place = Place::new(grid, axis, u, v);
     let rows = max[v] - min[v] + 1;
-    let mut best = (-1.0, min[axis], [[0; 2]; 2]);
+    let mut best: Option<(f64, Placed)> = None;
     for (s, slice) in extents(runs, min, max, axis, u, v).chunks(rows).enumerate() {
         let hull = convex_hull(slice, min[v]);
         for (n, &a) in hull.iter().enumerate() {
             for &b in &hull[n + 1..] {
                 let length = squared(a, b);
-                if length > best.0 {
-                    best = (length, min[axis] + s, [a, b]);
+                let shortest = best.as_ref().map_or(-1.0, |(length, _)| length * (1.0 - EQUAL));
+                if length < shortest {
+                    continue;
+                }
+                let candidate = place.of(min[axis] + s, a, b);
+                let longer = best.as_ref().is_none_or(|(length_so_far, _)| length > length_so_far * (1.0 + EQUAL));
+                if longer || best.as_ref().is_some_and(|(_, so_far)| candidate.key < so_far.key) {
+                    best = Some((length, candidate));
                 }
             }
         }
     }
-    let (length, slice, ends) = best;
+    let none = Placed { key: [0; 5], slice: min[axis], ends: [[0; 2]; 2] };
+    let (length, Placed { slice, ends, .. }) = best.unwrap_or((0.0, none));
     let ends_voxel = ends.map(|corner| {
         let mut voxel = [0.0; 3];
         voxel[axis] = slice as f64;
@@ -61,6 +72,49 @@ pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Gri
     });
     let ends_mm = ends_voxel.map(|end| grid.world_from_voxel.transform_point3(DVec3::from(end)).to_array());
     Diameter { mm: length.max(0.0).sqrt(), axis, slice, ends_voxel, ends_mm }
+}
+
+/// Where a pair of corners lies in the patient's directions, whatever the order of the stored axes.
+struct Place {
+    /// Number of voxels along the slices' axis, `u` and `v`.
+    count: [i64; 3],
+    /// Whether these axes run against their anatomical direction.
+    flip: [bool; 3],
+    /// Whether `u` comes before `v` among R, A and S.
+    u_first: bool,
+}
+
+/// A pair of corners in a stored slice.
+struct Placed {
+    /// What pairs are put in order by.
+    key: [i64; 5],
+    slice: usize,
+    /// In the order of the key.
+    ends: [Corner; 2],
+}
+
+impl Place {
+    fn new(grid: &Grid, axis: usize, u: usize, v: usize) -> Self {
+        let o = grid.orientation();
+        Self {
+            count: [axis, u, v].map(|a| grid.shape[a] as i64),
+            flip: [axis, u, v].map(|a| o.flip[a]),
+            u_first: o.axis[u] < o.axis[v],
+        }
+    }
+
+    fn of(&self, slice: usize, a: Corner, b: Corner) -> Placed {
+        let along = |n: usize, at: i64, last: i64| if self.flip[n] { last - at } else { at };
+        let corner = |c: Corner| {
+            let (u, v) = (along(1, c[0], self.count[1]), along(2, c[1], self.count[2]));
+            if self.u_first { [u, v] } else { [v, u] }
+        };
+        let (first, second) = (corner(a), corner(b));
+        let ends = if first <= second { [a, b] } else { [b, a] };
+        let (low, high) = (first.min(second), first.max(second));
+        let key = [along(0, slice as i64, self.count[0] - 1), low[0], low[1], high[0], high[1]];
+        Placed { key, slice, ends }
+    }
 }
 
 /// First and one past the last voxel along `u`, for each slice and each row `v` in the bounding box; `None` where the
@@ -147,6 +201,27 @@ mod tests {
             .collect();
         let pairs = corners.iter().flat_map(|a| corners.iter().map(move |b| (a, b)));
         pairs.filter(|(a, b)| a.0 == b.0).map(|(a, b)| a.1.distance(b.1)).fold(0.0, f64::max)
+    }
+
+    /// A box has several longest diameters in each of several slices.
+    #[test]
+    fn ties_are_decided_alike_in_all_48_orders() {
+        let grid = Grid::new([9, 8, 7], DAffine3::from_scale(DVec3::new(1.0, 1.5, 3.0)));
+        let inside = |n: usize| [n % 9, n / 9 % 8, n / 72];
+        let mask: Vec<bool> = (0..grid.len())
+            .map(|n| inside(n).into_iter().zip([2..7, 2..6, 1..6]).all(|(at, range)| range.contains(&at)))
+            .collect();
+        let expected = findings(&mask, &grid, None).unwrap()[0].diameter.ends_mm;
+        for orientation in crate::volume::Orientation::all() {
+            let other = grid.reoriented(&orientation);
+            let found = findings(&orientation.apply(&mask, grid.shape), &other, None).unwrap()[0].diameter.ends_mm;
+            for (a, b) in found.iter().zip(&expected) {
+                assert!(
+                    DVec3::from(*a).distance(DVec3::from(*b)) < 1e-9,
+                    "{orientation:?}: {found:?}, not {expected:?}"
+                );
+            }
+        }
     }
 
     proptest! {
