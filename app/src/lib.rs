@@ -14,7 +14,7 @@
 //! | [`theme`], [`widget`] | colours, type, icons, and the few building blocks of all panels |
 //!
 //! # Invariants
-//! - Panels and views get `&State` and a [`command::Sender`]; [`command::dispatch`] and [`worker::apply`] alone change
+//! - Panels and views get `&State` and a [`command::Sender`]; [`command::dispatch()`] and [`worker::apply`] alone change
 //!   the state; nothing is drawn there and nothing is computed while drawing.
 //! - The thread of the window never waits: everything that reads, writes or computes is a job.
 //! - Results for a case that is no longer open are dropped.

@@ -1,4 +1,4 @@
-//! Everything the user can do, as values. Panels and keys send commands; [`dispatch`] alone carries them out.
+//! Everything the user can do, as values. Panels and keys send commands; [`dispatch()`] alone carries them out.
 
 pub mod action;
 pub mod dispatch;

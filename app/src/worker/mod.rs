@@ -27,7 +27,7 @@ pub use apply::Outcome;
 /// Asks the window to look at the jobs again; called from any thread.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// What a job is: at most one of a kind runs, except where [`Kind::many`] says otherwise.
+/// What a job is: at most one of a kind runs, except for masks and for files that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Opens a case or looks through a folder.
