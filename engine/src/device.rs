@@ -145,6 +145,10 @@ impl Compute {
 
 /// Opens the device of a choice. A device that is absent is an error that names what was found instead.
 pub fn open(choice: DeviceChoice) -> Result<Compute> {
+    if choice == DeviceChoice::Cpu {
+        // Without looking for anything else: drivers may be slow to start, and talk while they do.
+        return Ok(Compute::cpu());
+    }
     let found = probe();
     let wanted = match choice {
         DeviceChoice::Auto => found.auto.parse()?,

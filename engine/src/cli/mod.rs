@@ -80,7 +80,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
     // Before anything is written anywhere, standard output included.
     crate::run::atomic::survive_size_limit();
     let cli = Cli::parse_from(arguments);
-    let filter = tracing_subscriber::EnvFilter::try_from_env("AMLP_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AMLP_LOG").unwrap_or_else(|_| "warn,wgpu_hal=off".into());
     // Within another program the log is that program's.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
     let done = match cli.verb {
