@@ -188,7 +188,8 @@ pub struct MethodConfig {
     pub anchor: Anchor,
     /// Reads the labels of training patients to log how many lesion patches are masked. They are never trained on.
     pub report_recall: bool,
-    /// Slices whose label updates are logged patch by patch: `PATIENT:SLICE`, the slice as prepared.
+    /// Slices that a new run pins: `PATIENT:SLICE`, the slice as prepared, from 0. What each epoch does to them is recorded,
+    /// in either stage.
     pub probes: Vec<String>,
 }
 
@@ -226,7 +227,7 @@ impl MethodConfig {
 pub struct LabelConfig {
     /// The pre-training run whose network is taken; empty for random weights.
     pub from: PathBuf,
-    /// Labelled training patients: `5%`, a number, or `all`.
+    /// Labelled training patients: `5%`, a number, `all`, or by name: `patients:ID,ID`.
     pub labels: String,
     /// Share of slices without lesion among those trained on; 0 is the paper's.
     pub negative_slices: f64,
@@ -375,6 +376,9 @@ impl Config {
 
     fn validate_training(&self) -> Result<()> {
         let training = &self.training;
+        for pin in &self.method.probes {
+            pin.parse::<crate::probe::Pin>()?;
+        }
         at_least_one("training.epochs", training.epochs)?;
         at_least_one("training.batch", training.batch)?;
         at_least_one("training.every_slice", training.every_slice)?;
@@ -407,6 +411,7 @@ impl Config {
 
     fn validate_labels(&self) -> Result<()> {
         let labels = &self.labels;
+        labels.labels.parse::<crate::cohort::split::LabelShare>()?;
         if !(0.0..=0.9).contains(&labels.negative_slices) {
             return Err(Error::config("labels.negative_slices", labels.negative_slices, "it must lie in 0 to 0.9"));
         }

@@ -2,13 +2,17 @@
 //!
 //! # Order
 //! `Estimate`, `Started`, then for every epoch `Step`*, `Relabel`?, `Probe`*, `Validation`?, `Epoch`, `Checkpoint`?; at the end
-//! exactly one of `Finished` or `Failed`. `Warning` may stand anywhere. `Estimate`, `Warning`, `Failed` and checkpoints
+//! exactly one of `Finished` or `Failed`. A `Probe` stands for each pinned slice, after its record is on the disk (see
+//! [`crate::probe`]). `Warning` may stand anywhere. `Estimate`, `Warning`, `Failed` and checkpoints
 //! in the midst of an epoch (pause, cancel) reach the listeners but not the run's log, and a resumed run logs neither
 //! `Started` again nor what its checkpoint covers: the log of an interrupted run equals that of an uninterrupted one.
 //!
 //! Numbers that are not finite, which JSON has none of, are logged as `"NaN"`, `"inf"` and `"-inf"`.
 
 mod number;
+mod queue;
+
+pub use queue::EventQueue;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -17,10 +21,11 @@ use serde::{Deserialize, Serialize};
 use crate::{ErrorKind, Result};
 
 /// Which loop speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Self-supervised pre-training.
+    #[default]
     Pretrain,
     /// Supervised fine-tuning.
     Finetune,
@@ -119,23 +124,36 @@ pub enum Event {
     },
 }
 
-/// What a label update did to one slice that the user wants to see (the paper's Fig. 4).
+/// One epoch of a slice that the user wants to see (the paper's Fig. 4): what a label update did to it, if there was one.
+/// Everything else that was recorded of it lies in the run folder: [`crate::probe::read`].
 ///
-/// Patches stand in the order of the grid, one character each.
+/// Patches stand in the order of the grid, one character each; fine-tuning knows none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
+    /// Which loop recorded it.
+    #[serde(default)]
+    pub stage: Stage,
+    /// False if the slice is only looked at and never trained on.
+    #[serde(default = "yes")]
+    pub trained: bool,
     /// From 1.
     pub epoch: usize,
     /// The patient.
     pub case: String,
     /// Prepared slice.
     pub slice: u32,
-    /// Labels before the update, `0` or `1`.
+    /// Labels in force during the epoch, `0` or `1`.
     pub before: String,
-    /// Labels after it.
+    /// Labels after its update; the same if there was none.
     pub after: String,
-    /// Which of the four cases each patch fell into; `0` for those never masked in the period.
+    /// Which of the four cases each patch fell into; `0` for those never masked in the period. Empty if the epoch had no
+    /// update.
     pub cases: String,
+}
+
+/// Logs of earlier versions hold slices that were trained on, and no others.
+fn yes() -> bool {
+    true
 }
 
 /// The numbers of one epoch; what a stage does not have is absent.

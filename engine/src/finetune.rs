@@ -1,5 +1,7 @@
 //! Supervised fine-tuning with a few labelled patients (section 4.5), from a pre-trained network or random weights.
 
+mod probes;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,8 +23,9 @@ use crate::preprocess::{Prepared, SliceStore, prepare_case};
 use crate::run::checkpoint::Slot;
 use crate::run::{RunFolder, checkpoint};
 use crate::seed::stream;
-use crate::trainer::{Length, Resumed, Trainer, WEIGHTS, digest, measure_step, memory_mib};
+use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, digest, measure_step, memory_mib};
 use crate::{Error, ErrorKind, Result};
+use probes::Probes;
 
 const TALLY: &str = "tally.json";
 
@@ -179,28 +182,26 @@ pub fn network_config(config: &Config) -> UNetConfig {
     }
 }
 
-/// Fine-tunes on `data`, from the run's newest checkpoint if it has one, and leaves the network in the run folder.
-/// With `dry` it stops after the estimate and returns nothing.
+/// Fine-tunes on `data`, from the run's newest checkpoint if it has one, and leaves the network and what was recorded of
+/// the pinned slices in the run folder. A dry run stops after the estimate and returns nothing.
 pub fn finetune(
     config: &Config,
     data: &Labelled,
-    compute: &Compute,
-    run: &RunFolder,
+    session: &Session<'_>,
     sink: &mut dyn EventSink,
-    control: &Control,
-    dry: bool,
 ) -> Result<Option<FinetuneReport>> {
+    let Session { compute, control, .. } = *session;
     let started = Instant::now();
     let length = Length::new(&config.training, data.epoch_slices(config));
     estimate(config, data, compute, &length, sink)?;
-    if dry {
+    if session.dry {
         return Ok(None);
     }
     let initial = initial_network(config, compute)?;
     let parameters = burn::module::Module::num_params(&initial);
-    let (mut trainer, mut resumed) =
-        Trainer::start(config, initial, &digest(&data.store), compute, run, sink, control)?;
+    let (mut trainer, mut resumed) = Trainer::start(config, initial, &digest(&data.store), session, sink)?;
     let mut tally: (f64, usize) = restore(&mut resumed)?;
+    let mut probes = Probes::start(session, config, data, &resumed)?;
     let Resumed { epoch: first_epoch, mut step, .. } = resumed;
     trainer.emit_started(&Event::Started {
         stage: Stage::Finetune,
@@ -230,9 +231,12 @@ pub fn finetune(
             trainer.update(&loss, rate);
             let stage = Stage::Finetune;
             trainer.emit(&Event::Step { stage, epoch, step: index + 1, loss: value, learning_rate: rate })?;
+            trainer.emit_probes(&probes.look(data))?;
             trainer.heed(epoch, index + 1, || Ok(vec![tally_part(tally)?]))?;
         }
         step = 0;
+        let told = probes.close(data, &trainer.network, epoch)?;
+        trainer.emit_probes(&told)?;
         let every = config.labels.validate_every;
         if every > 0 && !data.validation.is_empty() && (epoch.is_multiple_of(every) || epoch == length.epochs) {
             let dice = validate(config, data, &trainer.network, compute, control)?;

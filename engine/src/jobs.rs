@@ -1,6 +1,7 @@
 //! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::cohort::split::{LabelShare, Split};
 use crate::cohort::{Case, Cohort, fingerprint};
@@ -9,8 +10,10 @@ use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Stage};
 use crate::finetune::{FinetuneReport, Labelled, finetune};
 use crate::pretrain::{PretrainReport, Slices, pretrain};
+use crate::probe::{Pin, Pins, stored_pins};
 use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config};
+use crate::trainer::Session;
 use crate::{Error, ErrorKind, Result};
 
 /// How a job meets its run folder.
@@ -32,6 +35,10 @@ pub struct PretrainJob {
     pub run: RunFolder,
     /// Its training slices.
     pub slices: Slices,
+    /// The pinned slices: may be changed while the job runs. A run that is resumed has those that it was left with, a new
+    /// one those of `method.probes`.
+    pub pins: Arc<Pins>,
+    cohort: Cohort,
     dry: bool,
 }
 
@@ -50,14 +57,15 @@ impl PretrainJob {
         let (run, split) = open_run(&config, &cohort, out, start)?;
         let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
         let slices = Slices::load(&config, &cases, run.root(), control, progress)?;
-        Ok(Self { config, run, slices, dry: start.dry })
+        let pins = pinned(&config, &run)?;
+        Ok(Self { config, run, slices, pins, cohort, dry: start.dry })
     }
 
-    /// Logs the label updates of some slices patch by patch, beside those that the configuration names.
-    pub fn watch(&mut self, slices: &[usize]) -> Result<()> {
-        let names: Vec<String> = slices.iter().map(|&i| self.slices.names(&[i])).collect();
-        self.config.method.probes.extend(names);
-        self.run.write_config(&self.config.to_toml()?)?;
+    /// Pins some training slices, beside those that are pinned.
+    pub fn watch(&self, slices: &[usize]) -> Result<()> {
+        for slice in slices {
+            self.pins.add(self.slices.names(&[*slice]).parse()?);
+        }
         Ok(())
     }
 
@@ -68,7 +76,9 @@ impl PretrainJob {
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<PretrainReport>> {
-        let done = pretrain(&self.config, &mut self.slices, compute, &self.run, sink, control, self.dry);
+        let Self { config, run, slices, pins, cohort, dry } = self;
+        let session = Session { compute, run, cohort, pins, control, dry: *dry };
+        let done = pretrain(config, slices, &session, sink);
         finish(&self.run, done, self.dry, sink)
     }
 }
@@ -81,6 +91,10 @@ pub struct FinetuneJob {
     pub run: RunFolder,
     /// Its labelled slices.
     pub labelled: Labelled,
+    /// The pinned slices: may be changed while the job runs. A run that is resumed has those that it was left with, a new
+    /// one those of `method.probes`.
+    pub pins: Arc<Pins>,
+    cohort: Cohort,
     dry: bool,
 }
 
@@ -98,14 +112,15 @@ impl FinetuneJob {
         let config = with_known_modalities(config, &cohort)?;
         let (run, split) = open_run(&config, &cohort, out, start)?;
         let share: LabelShare = config.labels.labels.parse()?;
-        let labelled = cases_of(&cohort, &split.labelled(share, split.seed)?, &config.data.modality)?;
+        let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
         let validation = if config.labels.validate_every > 0 {
             cases_of(&cohort, &split.val, &config.data.modality)?
         } else {
             Vec::new()
         };
         let labelled = Labelled::load(&config, &labelled, &validation, run.root(), control, progress)?;
-        Ok(Self { config, run, labelled, dry: start.dry })
+        let pins = pinned(&config, &run)?;
+        Ok(Self { config, run, labelled, pins, cohort, dry: start.dry })
     }
 
     /// Trains, and writes the report. Nothing comes back from a dry run.
@@ -115,7 +130,9 @@ impl FinetuneJob {
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<FinetuneReport>> {
-        let done = finetune(&self.config, &self.labelled, compute, &self.run, sink, control, self.dry);
+        let Self { config, run, labelled, pins, cohort, dry } = self;
+        let session = Session { compute, run, cohort, pins, control, dry: *dry };
+        let done = finetune(config, labelled, &session, sink);
         finish(&self.run, done, self.dry, sink)
     }
 }
@@ -139,6 +156,12 @@ fn finish<R: serde::Serialize>(
         None => {}
     }
     Ok(done)
+}
+
+/// The pins that a run was left with, or those of its configuration.
+fn pinned(config: &Config, run: &RunFolder) -> Result<Arc<Pins>> {
+    let named = || config.method.probes.iter().map(|text| text.parse()).collect::<Result<Vec<Pin>>>();
+    Ok(Arc::new(Pins::new(stored_pins(run.root())?.map_or_else(named, Ok)?)))
 }
 
 /// Modalities by the names that the cohort uses.

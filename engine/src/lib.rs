@@ -12,9 +12,10 @@
 //! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and relabelling (paper, section 3) |
 //! | [`model`], [`loss`] | the U-Net and the losses: tensors only, never paths or events |
 //! | [`pretrain`], [`finetune`], [`predict`] | the loops |
+//! | [`probe`] | pinned slices, and what each epoch did to them |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
-//! | [`device`] | the only place that knows which backends exist |
+//! | [`device`], [`threads`] | which backends exist; how many threads compute |
 //! | [`cli`] | one file a verb of the program `amlp` |
 //!
 //! # Invariants
@@ -27,6 +28,7 @@ pub mod augment;
 pub mod cli;
 pub mod cluster;
 pub mod cohort;
+pub mod compute;
 pub mod config;
 pub mod device;
 pub mod draw;
@@ -45,8 +47,10 @@ pub mod patch;
 pub mod predict;
 pub mod preprocess;
 pub mod pretrain;
+pub mod probe;
 pub mod run;
 pub mod seed;
+pub mod threads;
 pub mod trainer;
 pub mod volume;
 

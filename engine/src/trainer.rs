@@ -7,11 +7,13 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::cohort::Cohort;
 use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Signal};
 use crate::model::{UNet, UNetConfig, record};
 use crate::preprocess::SliceStore;
+use crate::probe::Pins;
 use crate::run::RunFolder;
 use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
@@ -61,6 +63,23 @@ impl Length {
     }
 }
 
+/// Where a training runs, what it listens to, and what is looked at meanwhile.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// Device that computes.
+    pub compute: &'a Compute,
+    /// The run folder, locked.
+    pub run: &'a RunFolder,
+    /// Where pinned slices come from that are not trained on.
+    pub cohort: &'a Cohort,
+    /// The pinned slices; may change while the training runs.
+    pub pins: &'a Pins,
+    /// Runs, pauses or cancels it.
+    pub control: &'a Control,
+    /// Stops after the estimate.
+    pub dry: bool,
+}
+
 /// `AdamW` as the method sets it: eps 1e-8.
 pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
     AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(training.weight_decay as f32).init()
@@ -108,11 +127,10 @@ impl<'a> Trainer<'a> {
         config: &Config,
         network: UNet,
         data: &str,
-        compute: &Compute,
-        run: &'a RunFolder,
+        session: &Session<'a>,
         sink: &'a mut dyn EventSink,
-        control: &'a Control,
     ) -> Result<(Self, Resumed)> {
+        let Session { compute, run, control, .. } = *session;
         let device = compute.training();
         let mut optimizer = optimizer(&config.training);
         for message in run.warnings() {
@@ -159,6 +177,14 @@ impl<'a> Trainer<'a> {
     /// Tells the listeners only.
     pub fn tell(&mut self, event: &Event) -> Result<()> {
         self.sink.event(event)
+    }
+
+    /// Tells what the probes have to say: warnings to the listeners only.
+    pub fn emit_probes(&mut self, events: &[Event]) -> Result<()> {
+        events.iter().try_for_each(|event| match event {
+            Event::Warning { .. } => self.tell(event),
+            _ => self.emit(event),
+        })
     }
 
     /// Tells that the training starts; a resumed one tells only the listeners.

@@ -51,6 +51,14 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// The largest resident set of this process so far, in MiB; not a number where the system does not tell.
+pub fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
+    kib.map_or(f64::NAN, |k| k / 1024.0)
+}
+
 /// Runs a script of `torch_peer` and reads the JSON it prints. Says why if there is no peer.
 pub fn peer(script: &str, arguments: &[String]) -> Result<serde_json::Value, String> {
     let python = std::env::var_os(PEER_PYTHON).ok_or_else(|| format!("{PEER_PYTHON} is not set"))?;

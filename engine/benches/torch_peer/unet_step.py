@@ -1,14 +1,16 @@
 """Time the U-Net of engine/src/model in PyTorch, for `cargo bench -p engine --bench unet`.
 
-    unet_step.py --width 16 --size 160 --batch 4 --threads 2 --runs 5
+    unet_step.py --width 16 --size 160 --batch 4 --threads 2 --runs 5 [--layout "channels last"]
 
-Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {"min", "median"}} in seconds. Training is one
-step on a batch (forward, mean squared error, backward, AdamW), inference one image. Both memory layouts are tried and the faster
-one is reported for each, so that the comparison is with PyTorch at its best.
+Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {"min", "median"}, "peak_mib"}, times in seconds.
+Training is one step on a batch (forward, mean squared error, backward, AdamW), inference one image. Without --layout both
+memory layouts are tried and the faster one is reported for each, so that the comparison is with PyTorch at its best; the
+memory is then that of both.
 """
 
 import argparse
 import json
+import resource
 import time
 
 import torch
@@ -82,13 +84,17 @@ def main():
     parser = argparse.ArgumentParser()
     for name, default in {"width": 16, "size": 160, "batch": 4, "threads": 2, "runs": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+    parser.add_argument("--layout", choices=layouts)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
+    if options.layout:
+        layouts = {options.layout: layouts[options.layout]}
     results = {name: measure(options, layout) for name, layout in layouts.items()}
     best = {what: min(results, key=lambda name: results[name][what]["min"]) for what in ("train", "infer")}
     report = {what: results[name][what] for what, name in best.items()}
-    print(json.dumps({"version": torch.__version__, "layout": best, **report}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"version": torch.__version__, "layout": best, **report, "peak_mib": peak}))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ pub struct Args {
     /// Pre-training run to start from, or none for random weights.
     #[arg(long)]
     from: PathBuf,
-    /// Labelled training patients: 5%, a number, or all.
+    /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
     /// Share of slices without lesion among those trained on; 0 is the paper's.
@@ -39,6 +39,9 @@ pub struct Args {
     /// No flips, rotations, scalings or intensity changes.
     #[arg(long)]
     no_augmentation: bool,
+    /// Slice whose probability is recorded epoch by epoch: PATIENT:SLICE, the slice as prepared, from 0. Repeatable.
+    #[arg(long)]
+    probe: Vec<String>,
 }
 
 impl Args {
@@ -55,6 +58,9 @@ impl Args {
             fresh.labels.from = std::path::absolute(&self.from)?;
         }
         let mut config = self.shared.settle(fresh)?;
+        if !self.probe.is_empty() {
+            config.method.probes.clone_from(&self.probe);
+        }
         let l = &mut config.labels;
         put(&mut l.labels, self.labels.clone());
         put(&mut l.negative_slices, self.negative_slices);

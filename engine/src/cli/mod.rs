@@ -134,10 +134,7 @@ fn interruptible() -> anyhow::Result<Arc<Control>> {
 
 /// Limits the threads that compute; 0 takes all cores.
 fn use_threads(threads: usize) -> anyhow::Result<()> {
-    if threads > 0 {
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    }
-    Ok(())
+    Ok(crate::threads::install(threads)?)
 }
 
 /// Prints a document on stdout.

@@ -72,7 +72,7 @@ pub struct Args {
     /// Epochs between two label updates; 0 takes a twentieth of the training.
     #[arg(long)]
     period: Option<usize>,
-    /// Slice whose label updates are logged patch by patch: PATIENT:SLICE. Repeatable.
+    /// Slice that is recorded epoch by epoch: PATIENT:SLICE, the slice as prepared, from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
 }

@@ -69,7 +69,7 @@ impl std::str::FromStr for Part {
 }
 
 /// How many of the training patients are labelled.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum LabelShare {
     /// This many in a hundred, at least one.
     Percent(f64),
@@ -77,15 +77,33 @@ pub enum LabelShare {
     Count(usize),
     /// All that have a label.
     All,
+    /// These and no others, by their ids.
+    Patients(Vec<String>),
 }
+
+/// Before a list of patients.
+const BY_NAME: &str = "patients:";
 
 impl std::str::FromStr for LabelShare {
     type Err = Error;
 
-    /// `5%`, a number of patients, or `all`.
+    /// `5%`, a number of patients, `all`, or `patients:ID,ID`; ids with a comma in them cannot be named.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::config("labels", text, "expected a share such as 5%, a number of patients, or all");
+        let bad = || {
+            let why = "expected a share such as 5%, a number of patients, all, or patients:ID,ID";
+            Error::config("labels", text, why)
+        };
         let text = text.trim();
+        if let Some(list) = text.strip_prefix(BY_NAME) {
+            let ids: Vec<String> = list.split(',').map(|id| id.trim().to_owned()).collect();
+            if ids.iter().any(String::is_empty) {
+                return Err(bad());
+            }
+            return match ids.iter().find(|id| ids.iter().filter(|other| other == id).count() > 1) {
+                Some(id) => Err(Error::config("labels", text, format!("{id} stands there twice"))),
+                None => Ok(Self::Patients(ids)),
+            };
+        }
         if text.eq_ignore_ascii_case("all") {
             return Ok(Self::All);
         }
@@ -106,6 +124,7 @@ impl std::fmt::Display for LabelShare {
             Self::Percent(share) => write!(to, "{share}%"),
             Self::Count(count) => write!(to, "{count}"),
             Self::All => write!(to, "all"),
+            Self::Patients(ids) => write!(to, "{BY_NAME}{}", ids.join(",")),
         }
     }
 }
@@ -159,7 +178,7 @@ impl Split {
     }
 
     /// The labelled part of the training patients: see [`labelled_subset`].
-    pub fn labelled(&self, share: LabelShare, seed: u64) -> Result<Vec<String>> {
+    pub fn labelled(&self, share: &LabelShare, seed: u64) -> Result<Vec<String>> {
         let of = |id: &String| (id.clone(), self.lesion_ml.get(id).copied().flatten());
         labelled_subset(&self.train.iter().map(of).collect::<Vec<_>>(), share, seed)
     }
@@ -211,8 +230,8 @@ fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) ->
 /// max(1, round(p n)) patients, n being the patients that have a label.
 ///
 /// Subsets of one seed are nested (5 % lies within 10 %) and each spans the lesion volumes. An error if no patient has a
-/// label, or fewer than asked for by number.
-pub fn labelled_subset(train: &[(String, Option<f64>)], share: LabelShare, seed: u64) -> Result<Vec<String>> {
+/// label, fewer than asked for by number, or one that is named has none or does not train.
+pub fn labelled_subset(train: &[(String, Option<f64>)], share: &LabelShare, seed: u64) -> Result<Vec<String>> {
     let lesion_ml: BTreeMap<String, Option<f64>> = train.iter().cloned().collect();
     let ordered = by_volume(&lesion_ml, lesion_ml.keys());
     let total = ordered.len();
@@ -221,10 +240,19 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], share: LabelShare, seed:
     }
     let count = match share {
         LabelShare::All => total,
-        LabelShare::Count(count) if count > total => {
+        LabelShare::Patients(ids) => {
+            if let Some(id) = ids.iter().find(|id| !ordered.contains(id)) {
+                let why = if lesion_ml.contains_key(id) { "has no label" } else { "is no training patient" };
+                return Err(Error::config("labels", share, format!("{id} {why}")));
+            }
+            let mut chosen = ids.clone();
+            chosen.sort_unstable();
+            return Ok(chosen);
+        }
+        LabelShare::Count(count) if *count > total => {
             return Err(Error::config("labels", share, format!("only {total} training patients have a label")));
         }
-        LabelShare::Count(count) => count,
+        LabelShare::Count(count) => *count,
         LabelShare::Percent(percent) => (percent / 100.0 * total as f64 + 1e-9).round() as usize,
     };
     let mut subset = spread(&ordered, &mut seed::stream(seed, "labelled subset", &[]));
@@ -306,10 +334,10 @@ mod tests {
         let split = Split::draw(&all, 3);
         assert!(split.val.iter().chain(&split.test).all(|id| id.starts_with('P')));
         assert_eq!([split.train.len(), split.val.len(), split.test.len()], [12, 1, 2]);
-        assert!(split.labelled(LabelShare::All, 0).unwrap().iter().all(|id| id.starts_with('P')));
+        assert!(split.labelled(&LabelShare::All, 0).unwrap().iter().all(|id| id.starts_with('P')));
         let none: Vec<_> = (0..10).map(|n| (format!("U{n}"), None)).collect();
         assert_eq!(Split::draw(&none, 3).test.len(), 2);
-        assert!(Split::draw(&none, 3).labelled(LabelShare::All, 0).is_err());
+        assert!(Split::draw(&none, 3).labelled(&LabelShare::All, 0).is_err());
     }
 
     #[test]
@@ -320,14 +348,32 @@ mod tests {
             ("0.1%", LabelShare::Percent(0.1), 1),
             ("4", LabelShare::Count(4), 4),
             ("all", LabelShare::All, 34),
+            ("patients:P003, P001", LabelShare::Patients(vec!["P003".into(), "P001".into()]), 2),
         ] {
             assert_eq!(text.parse::<LabelShare>().unwrap(), share);
-            assert_eq!(labelled_subset(&patients(34), share, 1).unwrap().len(), of_34, "{text}");
+            assert_eq!(labelled_subset(&patients(34), &share, 1).unwrap().len(), of_34, "{text}");
         }
-        for bad in ["", "0", "0%", "-5%", "101%", "half", "5.5", "NaN%"] {
+        for bad in ["", "0", "0%", "-5%", "101%", "half", "5.5", "NaN%", "patients:", "patients:a,,b", "patients:a,b,a"]
+        {
             assert!(bad.parse::<LabelShare>().is_err(), "{bad}");
         }
-        assert!(labelled_subset(&patients(3), LabelShare::Count(4), 1).is_err());
+        assert!(labelled_subset(&patients(3), &LabelShare::Count(4), 1).is_err());
+    }
+
+    #[test]
+    fn patients_are_chosen_by_name() {
+        let mut train = patients(4);
+        train.push(("U".into(), None));
+        let ids: Vec<String> = train.iter().map(|(id, _)| id.clone()).collect();
+        let share = LabelShare::Patients(vec![ids[2].clone(), ids[0].clone()]);
+        assert_eq!(share.to_string().parse::<LabelShare>().unwrap(), share);
+        assert_eq!(labelled_subset(&train, &share, 1).unwrap(), [ids[0].clone(), ids[2].clone()]);
+        assert_eq!(labelled_subset(&train, &share, 2).unwrap().len(), 2);
+        for (id, why) in [("U", "U has no label"), ("X", "X is no training patient")] {
+            let share = LabelShare::Patients(vec![ids[0].clone(), id.into()]);
+            let error = labelled_subset(&train, &share, 1).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]
@@ -357,13 +403,13 @@ mod tests {
             let all = patients(count);
             let mut smaller: Vec<String> = Vec::new();
             for n in 1..=count {
-                let subset = labelled_subset(&all, LabelShare::Count(n), seed).unwrap();
+                let subset = labelled_subset(&all, &LabelShare::Count(n), seed).unwrap();
                 prop_assert_eq!(subset.len(), n);
                 prop_assert!(smaller.iter().all(|id| subset.contains(id)));
                 smaller = subset;
             }
             // Of any beginning, the lower half of the volumes has half, give or take one.
-            let half = labelled_subset(&all, LabelShare::Count(count.div_ceil(2)), seed).unwrap();
+            let half = labelled_subset(&all, &LabelShare::Count(count.div_ceil(2)), seed).unwrap();
             let volumes: BTreeMap<String, Option<f64>> = all.iter().cloned().collect();
             let ordered = by_volume(&volumes, volumes.keys());
             let low = half.iter().filter(|id| ordered[..count / 2].contains(id)).count();

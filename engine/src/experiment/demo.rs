@@ -116,7 +116,8 @@ impl EventSink for Recorder<'_> {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Epoch(summary) => self.epochs.push((**summary).clone()),
-            Event::Probe(probe) => self.probes.push((**probe).clone()),
+            // The sheets show updates, not the epochs between them.
+            Event::Probe(probe) if !probe.cases.is_empty() => self.probes.push((**probe).clone()),
             _ => {}
         }
         self.inner.event(event)
@@ -135,7 +136,7 @@ pub fn demo(
     let cohort = Cohort::discover(&options.sample)?;
     let split_path = draw_split(&cohort, options)?;
     let split = Split::read(&split_path)?;
-    let labelled = split.labelled(LabelShare::Count(LABELLED), split.seed)?;
+    let labelled = split.labelled(&LabelShare::Count(LABELLED), split.seed)?;
     say(&format!(
         "{} patients: {} train ({} of them labelled), {} are held out",
         cohort.cases.len(),

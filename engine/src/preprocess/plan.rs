@@ -162,7 +162,13 @@ impl CasePlan {
 
     /// Maps crop voxel (i, j, k) to world mm: a 4x4 matrix, row by row.
     pub fn crop_affine(&self) -> [f64; 16] {
-        let shift = DVec3::new(self.crop_origin[0] as f64, self.crop_origin[1] as f64, 0.0);
+        self.shifted_affine([0, 0])
+    }
+
+    /// The same for a crop moved by `shift` voxels along R and A.
+    pub fn shifted_affine(&self, shift: [i32; 2]) -> [f64; 16] {
+        let [i, j] = [0, 1].map(|a| (self.crop_origin[a] + i64::from(shift[a])) as f64);
+        let shift = DVec3::new(i, j, 0.0);
         let world_from_voxel = affine(&self.prepared_affine) * DAffine3::from_translation(shift);
         Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }.affine_rows()
     }

@@ -4,9 +4,13 @@
 //! |---|---|
 //! | `slices.rs` | the training slices, clustered, with the state of their patches |
 //! | `objective.rs` | one batch: masks, losses, what they tell about the patches |
+//! | `host.rs` | masked slices on the host, put together to a batch |
 //! | `tally.rs` | the numbers of an epoch |
+//! | `probes.rs` | the pinned slices, epoch by epoch |
 
+mod host;
 mod objective;
+mod probes;
 mod slices;
 mod tally;
 
@@ -17,16 +21,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Control, EpochSummary, Event, EventSink, Stage};
+use crate::event::{EpochSummary, Event, EventSink, Stage};
 use crate::loss::Consistency;
 use crate::masking::select::masked_count;
 use crate::model::UNetConfig;
-use crate::run::RunFolder;
 use crate::seed::stream;
-use crate::trainer::{Length, Resumed, Trainer, measure_step, memory_mib};
+use crate::trainer::{Length, Resumed, Session, Trainer, measure_step, memory_mib};
 use crate::{ErrorKind, Result};
 
 pub use objective::{Batch, Losses, losses};
+use probes::{Moment, Probes};
 pub use slices::{PatchState, Slices};
 use tally::Tally;
 
@@ -55,28 +59,27 @@ pub struct PretrainReport {
     pub seconds: f64,
 }
 
-/// Pre-trains on `slices`, from the run's newest checkpoint if it has one, and leaves the network in the run folder.
-/// With `dry` it stops after the estimate and returns nothing.
+/// Pre-trains on `slices`, from the run's newest checkpoint if it has one, and leaves the network and what was recorded
+/// of the pinned slices in the run folder. A dry run stops after the estimate and returns nothing.
 pub fn pretrain(
     config: &Config,
     slices: &mut Slices,
-    compute: &Compute,
-    run: &RunFolder,
+    session: &Session<'_>,
     sink: &mut dyn EventSink,
-    control: &Control,
-    dry: bool,
 ) -> Result<Option<PretrainReport>> {
+    let compute = session.compute;
     let started = Instant::now();
     let network = network_config(config);
     let length = Length::new(&config.training, slices.len());
     estimate(config, &network, slices, compute, &length, sink)?;
-    if dry {
+    if session.dry {
         return Ok(None);
     }
     let fresh = network.init(config.seed, &compute.training());
     let parameters = burn::module::Module::num_params(&fresh);
-    let (mut trainer, mut resumed) = Trainer::start(config, fresh, &slices.digest(), compute, run, sink, control)?;
+    let (mut trainer, mut resumed) = Trainer::start(config, fresh, &slices.digest(), session, sink)?;
     let mut tally = slices.restore(&mut resumed)?;
+    let mut probes = Probes::start(session, config, slices, &mut resumed)?;
     let Resumed { epoch: first_epoch, mut step, .. } = resumed;
     trainer.emit_started(&Event::Started {
         stage: Stage::Pretrain,
@@ -89,7 +92,8 @@ pub fn pretrain(
     })?;
     let mut last = EpochSummary::default();
     for epoch in first_epoch..=length.epochs {
-        let sigma = config.method.ratio.sigma(epoch, length.epochs);
+        let moment = Moment::new(config, epoch, length.epochs);
+        let sigma = moment.sigma;
         let order = shuffled(slices.len(), config.seed, epoch);
         let batches = order.chunks(config.training.batch).take(length.steps_of(epoch));
         for (index, members) in batches.enumerate().skip(step) {
@@ -99,24 +103,29 @@ pub fn pretrain(
             refuse_non_finite(&losses, epoch, index + 1, || slices.names(members))?;
             tally.add(&batch, &losses);
             slices.observe(&batch, &losses);
+            probes.observe(slices, &batch, &losses, moment)?;
             trainer.update(&losses.total, rate);
             let loss = losses.value;
             trainer.emit(&Event::Step { stage: Stage::Pretrain, epoch, step: index + 1, loss, learning_rate: rate })?;
-            trainer.heed(epoch, index + 1, || slices.parts(&tally))?;
+            trainer.emit_probes(&probes.events())?;
+            trainer.heed(epoch, index + 1, || Ok([slices.parts(&tally)?, probes.parts()].concat()))?;
         }
         step = 0;
-        if config.method.relabel && epoch.is_multiple_of(config.method.period(length.epochs)) {
-            for event in slices.relabel(config, epoch, length.epochs) {
-                trainer.emit(&event)?;
-            }
+        let mut updates = Vec::new();
+        if moment.update {
+            let event;
+            (event, updates) = slices.relabel(config, epoch, length.epochs, &probes.slices());
+            trainer.emit(&event)?;
         }
+        let told = probes.close(slices, &trainer.network, &updates, moment)?;
+        trainer.emit_probes(&told)?;
         last = tally.summary(epoch, sigma, length.last_rate(&config.training, epoch));
         last.gradient_norm = sampled_norms(config, &network, slices, &trainer, sigma, epoch, &length)?;
         slices.describe(config, sigma, &mut last);
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
         tally = Tally::default();
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {
-            trainer.save_epoch(epoch, slices.parts(&tally)?)?;
+            trainer.save_epoch(epoch, [slices.parts(&tally)?, probes.parts()].concat())?;
         }
     }
     trainer.emit(&Event::Finished { stage: Stage::Pretrain, epochs: length.epochs })?;

@@ -55,7 +55,9 @@ pub struct Losses {
     pub parts: Parts,
     /// The values of Eqs. 6 and 7 as printed.
     pub literal: Parts,
-    /// Relative losses (Eq. 6) of each slice's masked patches, in the order of [`Batch::chosen`].
+    /// L_i of each slice's masked patches, in the order of [`Batch::chosen`].
+    pub errors: Vec<Vec<f64>>,
+    /// Their relative losses (Eq. 6), in the same order.
     pub relative: Vec<Vec<f64>>,
     /// What the network made of the masked slices, `[B, C, S, S]`, tracked.
     pub output: Tensor<4>,
@@ -93,11 +95,12 @@ pub fn losses(network: &UNet, batch: &Batch, method: &MethodConfig) -> Result<Lo
     let data = all.try_into_data().map_err(|e| compute("reading the losses", &e))?;
     let numbers: Vec<f64> = data.iter::<f64>().collect();
     let (head, errors) = numbers.split_at(4);
-    let relative: Vec<Vec<f64>> = errors
+    let errors: Vec<Vec<f64>> = errors
         .chunks_exact(patches)
         .zip(&batch.chosen)
-        .map(|(errors, chosen)| relative_losses(&chosen.iter().map(|&i| errors[i]).collect::<Vec<_>>()))
+        .map(|(errors, chosen)| chosen.iter().map(|&i| errors[i]).collect())
         .collect();
+    let relative: Vec<Vec<f64>> = errors.iter().map(|errors| relative_losses(errors)).collect();
     Ok(Losses {
         value: head[3],
         parts: Parts { pred: head[0], rrl: head[1], lcl: head[2] },
@@ -106,6 +109,7 @@ pub fn losses(network: &UNet, batch: &Batch, method: &MethodConfig) -> Result<Lo
         pred,
         rrl,
         lcl,
+        errors,
         relative,
         output,
     })

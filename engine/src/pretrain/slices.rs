@@ -2,22 +2,22 @@
 
 use burn::tensor::Device;
 use rand::RngExt;
-use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use super::objective::{Batch, Losses, images, rows};
+use super::host::{Host, HostSlice};
+use super::objective::{Batch, Losses};
 use super::tally::Tally;
 use crate::cluster::{Clustering, cluster};
 use crate::cohort::Case;
-use crate::config::{Config, MaskFill};
-use crate::event::{CaseCounts, Control, EpochSummary, Event, Probe};
-use crate::loss::ConsistencyTargets;
+use crate::config::Config;
+use crate::event::{CaseCounts, Control, EpochSummary, Event};
 use crate::masking::order::order;
 use crate::masking::relabel::{RelabelOutcome, Relevance, add_counts, relabel};
 use crate::masking::select::{air_share, masked_count, recall_of_foreground};
 use crate::masking::uncertainty::{MeanUncertainty, uncertainty};
 use crate::patch::PatchGrid;
-use crate::preprocess::{SliceMeta, SliceStore};
+use crate::preprocess::{CasePlan, SliceData, SliceMeta, SliceStore};
+use crate::probe::Pin;
 use crate::seed::stream;
 use crate::trainer::{Parts, Resumed, digest};
 use crate::{ErrorKind, Result};
@@ -38,6 +38,16 @@ pub struct PatchState {
     pub lesion: Option<Vec<bool>>,
     /// Displacement of the crop in pixels, drawn once.
     pub shift: [i32; 2],
+}
+
+/// What an update of the labels did to one slice.
+pub(super) struct Update {
+    /// The slice.
+    pub slice: usize,
+    /// The update.
+    pub outcome: RelabelOutcome,
+    /// The mean relative losses that it judged by.
+    pub mean: Vec<Option<f64>>,
 }
 
 /// The slices of the training patients.
@@ -126,6 +136,22 @@ impl Slices {
         members.iter().map(name).collect::<Vec<_>>().join(", ")
     }
 
+    /// The number of a pinned slice, if it is trained on.
+    pub fn find(&self, pin: &Pin) -> Option<usize> {
+        let case = self.store.cases().iter().position(|case| case.id == pin.case)?;
+        (0..self.len()).find(|&i| self.meta(i).case as usize == case && self.meta(i).k == pin.slice)
+    }
+
+    /// A slice as it is trained on, with its target and tissue.
+    pub(super) fn window(&self, slice: usize) -> Result<SliceData> {
+        self.store.window(self.index[slice], self.states[slice].shift)
+    }
+
+    /// How a slice's patient was prepared.
+    pub(super) fn plan(&self, slice: usize) -> &CasePlan {
+        &self.store.cases()[self.meta(slice).case as usize].plan
+    }
+
     /// The batch of `members` in an epoch, masked at ratio `sigma`.
     pub fn batch(
         &self,
@@ -135,85 +161,13 @@ impl Slices {
         epoch: usize,
         device: &Device,
     ) -> Result<Batch> {
-        let count = masked_count(self.grid.count(), sigma).max(1);
-        let made: Vec<HostSlice> =
-            members.par_iter().map(|&i| self.host_slice(config, i, count, epoch)).collect::<Result<_>>()?;
-        let channels = self.store.channels();
-        let size = self.grid.size();
-        let collect = |of: fn(&HostSlice) -> &Vec<f32>| made.iter().map(|s| of(s).clone()).collect::<Vec<_>>();
-        let number = |of: fn(&HostSlice) -> f32| made.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
-        let noise =
-            (config.method.fill == MaskFill::Noise).then(|| images(&collect(|s| &s.noise), channels, size, device));
-        Ok(Batch {
-            image: images(&collect(|s| &s.pixels), channels, size, device),
-            hidden: images(&collect(|s| &s.hidden), 1, size, device),
-            noise,
-            masked: rows(&collect(|s| &s.masked), device),
-            consistency: ConsistencyTargets {
-                direction: images(&collect(|s| &s.direction), channels, size, device),
-                offset: rows(&number(|s| s.offset), device),
-                temperature: rows(&number(|s| s.temperature), device),
-                label: rows(&collect(|s| &s.label), device),
-                flipped: rows(&collect(|s| &s.flipped), device),
-            },
-            grid: self.grid.grid(),
-            count,
-            flipped: made.iter().map(|s| s.flipped.iter().filter(|f| **f > 0.0).count()).sum(),
-            members: members.to_vec(),
-            label_ori: members.iter().map(|&i| self.states[i].clustering.labels.clone()).collect(),
-            label_new: members.iter().map(|&i| self.states[i].label.clone()).collect(),
-            chosen: made.into_iter().map(|s| s.chosen).collect(),
-        })
-    }
-
-    /// One slice of a batch with everything that the losses need.
-    fn host_slice(&self, config: &Config, i: usize, count: usize, epoch: usize) -> Result<HostSlice> {
-        let state = &self.states[i];
-        let pixels = self.pixels(i)?;
-        let place = [epoch as u64, i as u64];
-        let mut chosen = order(config.method.order, &state.label, &state.clustering.logit, config.seed, &place);
-        chosen.truncate(count);
-        let mut masked = vec![0.0f32; self.grid.count()];
-        for &patch in &chosen {
-            masked[patch] = 1.0;
-        }
-        let [background, foreground] = &state.clustering.centres;
-        let has_centres = !foreground.is_empty();
-        let flips = state.label.iter().zip(&state.clustering.labels).zip(&masked);
-        let flipped = flips.map(|((new, ori), m)| if has_centres && new != ori { *m } else { 0.0 }).collect();
-        let (direction, offset, distance) =
-            if has_centres { self.direction(background, foreground) } else { (vec![0.0; pixels.len()], 0.0, 1.0) };
-        let t = config.method.consistency_temperature;
-        let temperature = if t > 0.0 { t } else { distance };
-        let noise = if config.method.fill == MaskFill::Noise {
-            let mut draw = stream(config.seed, "mask-noise", &place);
-            pixels.iter().map(|_| StandardNormal.sample(&mut draw)).collect()
-        } else {
-            Vec::new()
-        };
-        Ok(HostSlice {
-            hidden: self.grid.spread(&masked),
-            label: state.label.iter().map(|&l| f32::from(l)).collect(),
-            offset: offset as f32,
-            temperature: temperature.max(1e-12) as f32,
-            pixels,
-            masked,
-            flipped,
-            direction,
-            noise,
-            chosen,
-        })
-    }
-
-    /// `mu_f - mu_b` over the whole slice, the difference of their mean squares, and the mean squared distance.
-    fn direction(&self, background: &[f32], foreground: &[f32]) -> (Vec<f32>, f64, f64) {
-        let d = foreground.len().max(1) as f64;
-        let difference: Vec<f32> = foreground.iter().zip(background).map(|(f, b)| f - b).collect();
-        let square = |v: &[f32]| v.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>() / d;
-        let offset = square(foreground) - square(background);
-        let distance = square(&difference);
-        let tiled: Vec<f32> = difference.repeat(self.grid.count());
-        (self.grid.assemble(&tiled, self.store.channels()), offset, distance)
+        let host = Host { config, grid: &self.grid, channels: self.store.channels() };
+        let count = host.count(sigma);
+        let made: Vec<HostSlice> = members
+            .par_iter()
+            .map(|&i| Ok(host.slice(&self.states[i], self.pixels(i)?, count, [epoch as u64, i as u64])))
+            .collect::<Result<_>>()?;
+        Ok(host.batch(members, made, device))
     }
 
     /// Adds what a step told about the patches to the sums of the period.
@@ -223,8 +177,15 @@ impl Slices {
         }
     }
 
-    /// Updates every patch's label from the period's sums, and starts the next period.
-    pub fn relabel(&mut self, config: &Config, epoch: usize, epochs: usize) -> Vec<Event> {
+    /// Updates every patch's label from the period's sums, and starts the next period. Tells the sum of it, and what it
+    /// did to the slices that are `watched`.
+    pub(super) fn relabel(
+        &mut self,
+        config: &Config,
+        epoch: usize,
+        epochs: usize,
+        watched: &[usize],
+    ) -> (Event, Vec<Update>) {
         let period = (epoch / config.method.period(epochs)) as u64;
         let relevance = &self.relevance;
         let outcomes: Vec<_> = self
@@ -245,31 +206,15 @@ impl Slices {
             agreeing += outcome.agreeing;
             judged += outcome.judged;
         }
-        let probes: Vec<Event> = (0..self.len())
-            .filter(|&i| config.method.probes.contains(&self.names(&[i])))
-            .map(|i| Event::Probe(Box::new(self.probe(i, epoch, &outcomes[i]))))
-            .collect();
+        let update = |&slice: &usize| Update { slice, outcome: outcomes[slice].clone(), mean: relevance.mean(slice) };
+        let updates = watched.iter().map(update).collect();
         for (state, outcome) in self.states.iter_mut().zip(outcomes) {
             state.label = outcome.after;
         }
         self.relevance.clear();
         let agreement = agreeing as f64 / judged.max(1) as f64;
         let lesion_recall = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
-        let sum = Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall };
-        std::iter::once(sum).chain(probes).collect()
-    }
-
-    fn probe(&self, i: usize, epoch: usize, outcome: &RelabelOutcome) -> Probe {
-        let meta = self.meta(i);
-        let digits = |values: &[u8]| values.iter().map(|v| char::from(b'0' + v)).collect();
-        Probe {
-            epoch,
-            case: self.store.cases()[meta.case as usize].id.clone(),
-            slice: meta.k,
-            before: digits(&outcome.before),
-            after: digits(&outcome.after),
-            cases: digits(&outcome.case.iter().map(|case| *case as u8).collect::<Vec<_>>()),
-        }
+        (Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall }, updates)
     }
 
     /// The slice of a patient with the most lesion, or with the most tissue where no label is known.
@@ -350,36 +295,27 @@ fn damaged(part: &str, why: &dyn std::fmt::Display) -> crate::Error {
     ErrorKind::Compute { step: format!("checkpoint part {part}"), why: why.to_string() }.into()
 }
 
-/// A slice of a batch on the host; see [`Batch`] and [`ConsistencyTargets`].
-struct HostSlice {
-    pixels: Vec<f32>,
-    hidden: Vec<f32>,
-    noise: Vec<f32>,
-    masked: Vec<f32>,
-    direction: Vec<f32>,
-    offset: f32,
-    temperature: f32,
-    label: Vec<f32>,
-    flipped: Vec<f32>,
-    chosen: Vec<usize>,
-}
-
-/// Clusters one slice.
+/// Clusters one slice of the store.
 fn state(config: &Config, store: &SliceStore, grid: &PatchGrid, i: usize) -> Result<PatchState> {
     let most = config.training.shift_px as i32;
     let mut draw = stream(config.seed, "pretrain-shift", &[i as u64]);
     let shift = [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 });
     let window = store.window(i, shift)?;
-    let channels = store.channels();
-    let patches = grid.patches(&window.pixels, channels);
-    // A patch is air if none of its pixels is tissue.
-    let air: Vec<bool> = grid
-        .lesion_pixels(&window.tissue.iter().map(|&t| u8::from(t)).collect::<Vec<_>>())
-        .iter()
-        .map(|&tissue| tissue == 0)
-        .collect();
-    let (n, d) = (grid.count(), grid.dimension(channels));
-    let clustering = cluster(&patches, n, d, &air, &config.method.cluster, config.seed, &[i as u64]);
-    let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
-    Ok(PatchState { label: clustering.labels.clone(), clustering, lesion, shift })
+    let state = PatchState::new(config, grid, &window, &[i as u64]);
+    Ok(PatchState { shift, ..state })
+}
+
+impl PatchState {
+    /// Clusters one slice, `place` makes the draw its own; not displaced.
+    pub(super) fn new(config: &Config, grid: &PatchGrid, window: &SliceData, place: &[u64]) -> Self {
+        let (n, tissue) = (grid.count(), window.tissue.iter().map(|&t| u8::from(t)).collect::<Vec<_>>());
+        let channels = window.pixels.len() / tissue.len().max(1);
+        let patches = grid.patches(&window.pixels, channels);
+        // A patch is air if none of its pixels is tissue.
+        let air: Vec<bool> = grid.lesion_pixels(&tissue).iter().map(|&tissue| tissue == 0).collect();
+        let clustering =
+            cluster(&patches, n, grid.dimension(channels), &air, &config.method.cluster, config.seed, place);
+        let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
+        Self { label: clustering.labels.clone(), clustering, lesion, shift: [0; 2] }
+    }
 }

@@ -17,6 +17,7 @@ pub(super) const SPLIT: &str = "split.json";
 const EVENTS: &str = "events.jsonl";
 const REPORT: &str = "report.json";
 pub(super) const CHECKPOINTS: &str = "checkpoints";
+pub(super) const PROBES: &str = "probes";
 
 /// A run folder, open for writing (its lock is held) or for reading.
 #[derive(Debug)]
@@ -176,8 +177,10 @@ impl RunFolder {
 
     /// Removes the temporary files that killed writers left. The lock is held, so no live writer owns one.
     fn clean(&self) -> Result<()> {
-        for folder in [self.root.clone(), self.checkpoints_path()] {
-            for entry in list(&folder)? {
+        let probes = self.root.join(PROBES);
+        let pinned: Vec<PathBuf> = list(&probes)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()).collect();
+        for folder in [self.root.clone(), self.checkpoints_path(), probes].iter().chain(&pinned) {
+            for entry in list(folder)? {
                 if is_temporary(&entry.file_name().to_string_lossy()) && entry.file_type().is_ok_and(|t| !t.is_dir()) {
                     fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
                 }
@@ -199,7 +202,7 @@ impl RunFolder {
 }
 
 /// The entries of a folder; none if it is absent.
-fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
+pub(super) fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
     if !folder.exists() {
         return Ok(Vec::new());
     }

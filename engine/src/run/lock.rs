@@ -57,6 +57,20 @@ impl Drop for Lock {
     }
 }
 
+/// The process that holds the lock of the run folder `root` now, without taking it; 0 where the system does not tell which.
+pub fn held_by(root: &Path) -> Option<u32> {
+    let mut file = File::open(root.join(NAME)).ok()?;
+    // Released cleanly, or being taken in this moment: looking must not get into the way of that.
+    if file.metadata().ok()?.len() == 0 {
+        return None;
+    }
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        // Left by a process that died; or a file system without locks, on which nobody holds one.
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 /// The holder's process id. It writes it just after locking, so an empty file is looked at again for a moment.
 fn holder(file: &mut File) -> u32 {
     for _ in 0..10 {
@@ -88,6 +102,7 @@ mod tests {
         let error = Lock::take(folder.path()).unwrap_err();
         let ErrorKind::Locked { path, pid } = error.kind() else { panic!("{error}") };
         assert_eq!(path, folder.path());
+        assert_eq!(held_by(folder.path()), (*pid > 0).then_some(*pid).or(Some(0)));
         #[cfg(unix)]
         assert_eq!(*pid, std::process::id());
         drop(first);

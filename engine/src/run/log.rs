@@ -221,6 +221,57 @@ impl Events {
     }
 }
 
+/// What a log says to a listener that need not hear of every step: all milestones, and of the steps between two of them
+/// the newest, in order. Many times as fast as [`Events`], since the other steps are passed over unread.
+///
+/// A last line that was cut short ends it; any other line that cannot be read is an error that names it.
+pub fn read_condensed(path: &Path, each: &mut dyn FnMut(Meta, &Event)) -> Result<()> {
+    let mut events = Events::open(path)?;
+    let mut step: Vec<u8> = Vec::new();
+    loop {
+        events.line.clear();
+        let line = (&mut events.reader).take(LONGEST_LINE).read_until(b'\n', &mut events.line);
+        line.map_err(Error::io("read", path))?;
+        events.number += 1;
+        if is_step(&events.line) {
+            std::mem::swap(&mut step, &mut events.line);
+            continue;
+        }
+        if !step.is_empty() {
+            let (meta, event) = parse(&step).map_err(|why| damaged(path, events.number - 1, &why))?;
+            each(meta, &event);
+            step.clear();
+        }
+        if events.line.is_empty() {
+            return Ok(());
+        }
+        match parse(&events.line) {
+            Ok((meta, event)) => each(meta, &event),
+            Err(_) if events.reader.fill_buf().map_err(Error::io("read", path))?.is_empty() => return Ok(()),
+            Err(why) => return Err(damaged(path, events.number, &why)),
+        }
+    }
+}
+
+fn damaged(path: &Path, line: u64, why: &serde_json::Error) -> Error {
+    Error::file(path, format!("line {line}: {why}"))
+}
+
+/// True for a whole line that is a step by its beginning, which is always the same.
+fn is_step(line: &[u8]) -> bool {
+    let number = |rest: &mut &[u8], before: &[u8]| {
+        let Some(after) = rest.strip_prefix(before) else { return false };
+        let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        *rest = &after[digits..];
+        digits > 0
+    };
+    let mut rest = line;
+    number(&mut rest, b"{\"seq\":")
+        && number(&mut rest, b",\"t\":")
+        && rest.starts_with(b",\"event\":\"step\",")
+        && line.ends_with(b"}\n")
+}
+
 impl Iterator for Events {
     type Item = Result<(Meta, Event)>;
 

@@ -6,6 +6,7 @@
 //!   split.json       which patients train, validate and test
 //!   events.jsonl     one line an event; see [`log`]
 //!   checkpoints/     last, previous, best: one folder each; see [`checkpoint`]
+//!   probes/          what each epoch did to the pinned slices; see [`crate::probe`]
 //!   report.json      the numbers of a finished run
 //!   lock             held by the process that writes here; see [`lock`]
 //! ```
@@ -22,10 +23,13 @@ pub mod checkpoint;
 pub mod export;
 pub mod fault;
 pub mod folder;
+pub mod history;
 pub mod lock;
 pub mod log;
 mod manifest;
+pub(crate) mod probes;
 pub mod report;
 mod text;
 
 pub use folder::{RunFolder, diff_config};
+pub use history::History;

@@ -130,6 +130,7 @@ mod tests {
             before: before.into(),
             after: after.into(),
             cases: "0000".into(),
+            ..Probe::default()
         };
         let flips = |before: &str, after: &str| {
             let updates = [probe(before, after)];

@@ -1,0 +1,338 @@
+//! Convolutions with square kernels of odd size and same padding, over images whose channels lie side by side (`[B, H, W, C]`),
+//! as matrix products without copies of windows: a row of the padded image, read from pixel to pixel, already holds the
+//! windows of its pixels one behind the other, overlapping.
+//!
+//! Sums have a fixed order that depends on shapes alone: results are the same bits with any number of threads.
+
+use std::ops::Range;
+
+use lanes::{Cpu, Segment, Start, Tile};
+use rayon::prelude::*;
+
+use super::grid::{AT_HAND, Grid, with_scratch};
+use super::norm::relu;
+use super::pack::{Panel, Weights, panel_of, panels};
+
+/// `max(0, scale x + shift)`, per channel: a normalisation and its `ReLU`, computed where the values are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Activation<'a> {
+    /// `[C]`, or `[B, C]` where images have their own.
+    pub scale: &'a [f32],
+    /// As `scale`.
+    pub shift: &'a [f32],
+}
+
+/// What a convolution reads: the channels of several sources one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    /// `[B, H, W, C]`.
+    pub values: &'a [f32],
+    /// `C`.
+    pub channels: usize,
+    /// Applied to every value.
+    pub activation: Option<Activation<'a>>,
+}
+
+/// Rows in one piece of work: what a thread keeps at hand, and enough pieces for many threads.
+fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
+    let fits = (AT_HAND / numbers_per_row.max(1)).max(10);
+    let shared = (grid.batch * grid.height).div_ceil(2 * rayon::current_num_threads()).max(2);
+    let rows = fits.min(shared).min(grid.height);
+    grid.height.div_ceil(grid.height.div_ceil(rows))
+}
+
+/// Rows `rows` of image `image` with `halo` zeros on every side, `[rows + 2 halo, W + 2 halo, C]`, all sources side by side.
+fn read_rows(to: &mut Vec<f32>, grid: Grid, sources: &[Source<'_>], image: usize, rows: Range<usize>, halo: usize) {
+    let channels: usize = sources.iter().map(|s| s.channels).sum();
+    let padded = (grid.width + 2 * halo) * channels;
+    let needed = (rows.len() + 2 * halo) * padded;
+    if to.len() < needed {
+        to.resize(needed, 0.0);
+    }
+    for (row, line) in to[..needed].chunks_exact_mut(padded).enumerate() {
+        let y = rows.start + row;
+        if y < halo || y >= grid.height + halo {
+            line.fill(0.0);
+            continue;
+        }
+        let (left, rest) = line.split_at_mut(halo * channels);
+        let (middle, right) = rest.split_at_mut(grid.width * channels);
+        left.fill(0.0);
+        right.fill(0.0);
+        let mut offset = 0;
+        for source in sources {
+            let c = source.channels;
+            let start = (image * grid.area() + (y - halo) * grid.width) * c;
+            let from = &source.values[start..start + grid.width * c];
+            match source.activation {
+                None if c == channels => middle.copy_from_slice(from),
+                None => {
+                    for (to, from) in middle.chunks_exact_mut(channels).zip(from.chunks_exact(c)) {
+                        to[offset..offset + c].copy_from_slice(from);
+                    }
+                }
+                Some(Activation { scale, shift }) => {
+                    let own = if scale.len() > c { image * c } else { 0 };
+                    let (scale, shift) = (&scale[own..own + c], &shift[own..own + c]);
+                    for (to, from) in middle.chunks_exact_mut(channels).zip(from.chunks_exact(c)) {
+                        let to = &mut to[offset..offset + c];
+                        for (((to, &x), &scale), &shift) in to.iter_mut().zip(from).zip(scale).zip(shift) {
+                            *to = relu(scale * x + shift);
+                        }
+                    }
+                }
+            }
+            offset += c;
+        }
+    }
+}
+
+/// A convolution of these sources.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Convolution<'a> {
+    /// The instructions in use.
+    pub cpu: Cpu,
+    /// The images of input and output.
+    pub grid: Grid,
+    /// Height and width of the kernel: odd, at most 7.
+    pub kernel: usize,
+    /// The input.
+    pub sources: &'a [Source<'a>],
+}
+
+impl Convolution<'_> {
+    /// `out = bias + weights * input`. `after(image, values)` sees every finished piece, `[rows, W, columns]`, while it is at
+    /// hand; what it returns comes back in the order of the pieces.
+    pub fn product<T: Send>(
+        &self,
+        weights: &Weights<'_>,
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+        after: impl Fn(usize, &mut [f32]) -> T + Sync,
+    ) -> Vec<T> {
+        let Self { grid, sources, .. } = *self;
+        let columns = weights.columns();
+        let panels = panels(self.cpu, columns);
+        if weights.steps() >= grid.pixels() && panels.len() >= rayon::current_num_threads() {
+            return self.product_by_panels(weights, &panels, bias, out, after);
+        }
+        let row = grid.width * columns;
+        let rows_at_once = rows_at_once(grid, self.padded_row());
+        let images = out.chunks_exact_mut(grid.area() * columns).enumerate();
+        let pieces = images.flat_map(|(image, out)| {
+            let pieces = out.chunks_mut(rows_at_once * row).enumerate();
+            pieces.map(move |(i, out)| (image, i * rows_at_once, out))
+        });
+        let pieces: Vec<_> = pieces.collect();
+        let packed = weights.pack(self.cpu);
+        let pieces = pieces.into_par_iter().map(|(image, first, out)| {
+            with_scratch(|input, _| {
+                read_rows(input, grid, sources, image, first..first + out.len() / row, self.kernel / 2);
+                for &panel in &panels {
+                    let packed = panel_of(&packed, self.cpu, self.steps(), panel);
+                    self.rows(input, packed, panel, columns, bias, out);
+                }
+            });
+            after(image, out)
+        });
+        pieces.collect()
+    }
+
+    /// [`Self::product`] where there are more weights than pixels: each thread takes some of the weights and all pixels, so
+    /// that weights are read once.
+    fn product_by_panels<T: Send>(
+        &self,
+        weights: &Weights<'_>,
+        panels: &[Panel],
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+        after: impl Fn(usize, &mut [f32]) -> T + Sync,
+    ) -> Vec<T> {
+        let Self { grid, sources, .. } = *self;
+        let images: Vec<Vec<f32>> = (0..grid.batch)
+            .into_par_iter()
+            .map(|image| {
+                let mut padded = Vec::new();
+                read_rows(&mut padded, grid, sources, image, 0..grid.height, self.kernel / 2);
+                padded
+            })
+            .collect();
+        let parts = panels.par_iter().map(|&panel| {
+            let alone = Panel { first: 0, ..panel };
+            let mut part = vec![0.0; grid.pixels() * panel.wide];
+            with_scratch(|packed, _| {
+                let stride = panel.vectors * self.cpu.lanes();
+                packed.clear();
+                packed.resize(self.steps() * stride, 0.0);
+                weights.pack_panel(panel, stride, packed);
+                for (input, out) in images.iter().zip(part.chunks_exact_mut(grid.area() * panel.wide)) {
+                    self.rows(input, packed, alone, panel.wide, bias.map(|b| &b[panel.first..]), out);
+                }
+            });
+            part
+        });
+        let parts: Vec<Vec<f32>> = parts.collect();
+        let images = out.par_chunks_exact_mut(grid.area() * weights.columns()).enumerate();
+        let done = images.map(|(image, out)| {
+            for (pixel, out) in out.chunks_exact_mut(weights.columns()).enumerate() {
+                for (panel, part) in panels.iter().zip(&parts) {
+                    let from = &part[(image * grid.area() + pixel) * panel.wide..][..panel.wide];
+                    out[panel.first..panel.first + panel.wide].copy_from_slice(from);
+                }
+            }
+            after(image, out)
+        });
+        done.collect()
+    }
+
+    fn channels(&self) -> usize {
+        self.sources.iter().map(|s| s.channels).sum()
+    }
+
+    fn steps(&self) -> usize {
+        self.kernel * self.kernel * self.channels()
+    }
+
+    /// Numbers in a row of the padded input.
+    fn padded_row(&self) -> usize {
+        (self.grid.width + self.kernel / 2 * 2) * self.channels()
+    }
+
+    /// One panel of some rows of the output.
+    fn rows(&self, input: &[f32], packed: &[f32], panel: Panel, columns: usize, bias: Option<&[f32]>, out: &mut [f32]) {
+        let start = bias.map_or(Start::Zero, |b| Start::Row(&b[panel.first..]));
+        let (channels, width) = (self.channels(), self.grid.width);
+        let (stride, rows) = (panel.vectors * self.cpu.lanes(), out.len() / (width * columns));
+        // Weights too many to stay at hand are taken a row of the kernel at a time.
+        let at_once = if packed.len() > 2 * AT_HAND { 1 } else { self.kernel };
+        for (ky, y) in (0..self.kernel).step_by(at_once).flat_map(|ky| (0..rows).map(move |y| (ky, y))) {
+            let mut x = 0;
+            while x < width {
+                let height = self.cpu.height(panel.vectors, width - x);
+                let mut segments = [Segment { a: 0, b: 0, length: self.kernel * channels }; 7];
+                for (i, s) in segments[..at_once].iter_mut().enumerate() {
+                    s.a = (y + ky + i) * self.padded_row() + x * channels;
+                    s.b = (ky + i) * self.kernel * channels * stride;
+                }
+                let tile = Tile {
+                    a: input,
+                    a_row: channels,
+                    a_step: 1,
+                    b: packed,
+                    b_step: stride,
+                    segments: &segments[..at_once],
+                    rows: height,
+                    vectors: panel.vectors,
+                    columns: panel.wide,
+                    out_row: columns,
+                    start: if ky == 0 { start } else { Start::Output },
+                };
+                self.cpu.tile(&tile, &mut out[(y * width + x) * columns + panel.first..]);
+                x += height;
+            }
+        }
+    }
+
+    /// The gradient of weights `[out, in, k, k]` for the gradient `dz` `[B, H, W, out]` of the output.
+    pub fn weight_gradient(&self, dz: &[f32], columns: usize) -> Vec<f32> {
+        let (grid, kernel, channels) = (self.grid, self.kernel, self.channels());
+        // By the shape alone: the order of the sum depends on it.
+        let largest_row = self.padded_row().max(grid.width * columns);
+        let rows_at_once = (AT_HAND / largest_row).clamp(10, grid.height.max(10)).min(grid.height);
+        let rows = |image| (0..grid.height).step_by(rows_at_once).map(move |y| (image, y));
+        let pieces: Vec<(usize, usize)> = (0..grid.batch).flat_map(rows).collect();
+        let panels = panels(self.cpu, columns);
+        // Shares of the sum, each with its own copy of the gradient: fewer where the output has panels enough to share.
+        let shares = (16 / panels.len()).clamp(1, pieces.len());
+        let share = pieces.len().div_ceil(shares);
+        let tasks: Vec<_> = pieces.chunks(share).flat_map(|p| panels.iter().map(move |&panel| (p, panel))).collect();
+        let one = |&(pieces, panel): &(&[(usize, usize)], Panel)| {
+            let mut sum = vec![0.0; self.steps() * panel.wide];
+            with_scratch(|input, edge| {
+                for &(image, first) in pieces {
+                    let rows = rows_at_once.min(grid.height - first);
+                    read_rows(input, grid, self.sources, image, first..first + rows, kernel / 2);
+                    let row = grid.width * columns;
+                    let dz = &dz[(image * grid.height + first) * row..][..rows * row];
+                    self.add_weight_gradient(input, dz, columns, panel, edge, &mut sum);
+                }
+            });
+            sum
+        };
+        let parts: Vec<Vec<f32>> = tasks.par_iter().map(one).collect();
+        // Added in the order of the shares, into the order of the weights.
+        let area = kernel * kernel;
+        let mut gradient = vec![0.0; self.steps() * columns];
+        for (p, panel) in panels.iter().enumerate() {
+            let shares: Vec<&Vec<f32>> = parts.iter().skip(p).step_by(panels.len()).collect();
+            let to = &mut gradient[panel.first * self.steps()..][..panel.wide * self.steps()];
+            to.par_chunks_mut(self.steps()).enumerate().for_each(|(n, to)| {
+                for (c, to) in to.chunks_exact_mut(area).enumerate() {
+                    for (at, to) in to.iter_mut().enumerate() {
+                        let from = (at * channels + c) * panel.wide + n;
+                        *to = shares.iter().map(|s| s[from]).sum();
+                    }
+                }
+            });
+        }
+        gradient
+    }
+
+    /// Adds the share of some rows to one panel of the gradient, `[k, k, C, wide]`.
+    fn add_weight_gradient(
+        &self,
+        input: &[f32],
+        dz: &[f32],
+        columns: usize,
+        panel: Panel,
+        edge: &mut Vec<f32>,
+        sum: &mut [f32],
+    ) {
+        let (width, channels) = (self.grid.width, self.channels());
+        let stride = panel.vectors * self.cpu.lanes();
+        // Side by side, whole vectors: what the inner loop reads again and again.
+        let b = if columns == stride {
+            dz
+        } else {
+            edge.clear();
+            edge.resize(dz.len() / columns * stride, 0.0);
+            for (to, from) in edge.chunks_exact_mut(stride).zip(dz.chunks_exact(columns)) {
+                to[..panel.wide].copy_from_slice(&from[panel.first..panel.first + panel.wide]);
+            }
+            edge.as_slice()
+        };
+        // Rows taken together: few enough for the first-level cache, enough to keep sums in registers for long.
+        let rows: Vec<usize> = (0..dz.len() / (width * columns)).collect();
+        let mut segments = Vec::new();
+        for rows in rows.chunks((192 / width).max(1)) {
+            for ky in 0..self.kernel {
+                let run = self.kernel * channels;
+                let mut m = 0;
+                while m < run {
+                    let height = self.cpu.height(panel.vectors, run - m);
+                    segments.clear();
+                    segments.extend(rows.iter().map(|y| Segment {
+                        a: (y + ky) * self.padded_row() + m,
+                        b: y * width * stride,
+                        length: width,
+                    }));
+                    let tile = Tile {
+                        a: input,
+                        a_row: 1,
+                        a_step: channels,
+                        b,
+                        b_step: stride,
+                        segments: &segments,
+                        rows: height,
+                        vectors: panel.vectors,
+                        columns: panel.wide,
+                        out_row: panel.wide,
+                        start: Start::Output,
+                    };
+                    self.cpu.tile(&tile, &mut sum[(ky * run + m) * panel.wide..]);
+                    m += height;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Pooling, transposed convolution and head as operations on burn's tape.
+
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
+use lanes::Cpu;
+
+use super::conv::{Convolution, Source};
+use super::grid::Grid;
+use super::pack::Weights;
+use super::tape::{Value, floats, into_floats, record, sizes, tensor};
+use super::up::Raise;
+use super::{norm, pool};
+
+/// The grid and the channels of `[B, H, W, C]`.
+pub(super) fn grid_of(x: &FlexTensor) -> (Grid, usize) {
+    let [batch, height, width, channels] = sizes(x);
+    (Grid { batch, height, width }, channels)
+}
+
+/// The largest of every two by two pixels: `[B, H, W, C]` to `[B, H/2, W/2, C]`.
+pub fn max_pool(x: &Tensor<4>) -> Option<Tensor<4>> {
+    let pooled = record(MaxPool, [Value::of(x)?], |[x], _| {
+        let (grid, channels) = grid_of(&x);
+        let out = pool::forward(grid, floats(&x), channels);
+        (tensor(out, [grid.batch, grid.height / 2, grid.width / 2, channels]), x)
+    });
+    Some(pooled.tensor())
+}
+
+#[derive(Debug)]
+struct MaxPool;
+
+impl Backward<Flex, 1> for MaxPool {
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<FlexTensor, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = into_floats(grads.consume::<Flex>(&ops.node));
+        let [Some(parent)] = ops.parents else { return };
+        let (grid, channels) = grid_of(&ops.state);
+        let dx = pool::backward(grid, floats(&ops.state), &dy, channels);
+        grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&ops.state)));
+    }
+}
+
+/// A transposed convolution with kernel 2 and stride 2: `[B, H, W, in]` to `[B, 2H, 2W, out]`, weights `[in, out, 2, 2]`.
+pub fn raise(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
+    let inputs = [Value::of(x)?, Value::of(weight)?, Value::of(bias)?];
+    let raised = record(RaiseOp, inputs, |[x, weight, bias], _| {
+        let raise = raise_of(&x, &weight);
+        let Grid { batch, height, width } = raise.grid;
+        let out = raise.forward(floats(&x), floats(&weight), floats(&bias));
+        (tensor(out, [batch, 2 * height, 2 * width, raise.output]), (x, weight))
+    });
+    Some(raised.tensor())
+}
+
+fn raise_of(x: &FlexTensor, weight: &FlexTensor) -> Raise {
+    let (grid, input) = grid_of(x);
+    Raise { cpu: Cpu::detect(), grid, input, output: sizes::<4>(weight)[1] }
+}
+
+#[derive(Debug)]
+struct RaiseOp;
+
+impl Backward<Flex, 3> for RaiseOp {
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = into_floats(grads.consume::<Flex>(&ops.node));
+        let (x, weight) = ops.state;
+        let raise = raise_of(&x, &weight);
+        let [to_x, to_weight, to_bias] = ops.parents;
+        if to_weight.is_some() || to_bias.is_some() {
+            let (of_weight, of_bias) = raise.weight_gradient(floats(&x), &dy);
+            if let Some(parent) = to_weight {
+                grads.register::<Flex>(parent.id, tensor(of_weight, sizes::<4>(&weight)));
+            }
+            if let Some(parent) = to_bias {
+                grads.register::<Flex>(parent.id, tensor(of_bias, [raise.output]));
+            }
+        }
+        if let Some(parent) = to_x {
+            let dx = raise.input_gradient(&dy, floats(&weight));
+            grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&x)));
+        }
+    }
+}
+
+/// A convolution without normalisation or `ReLU`: `[B, H, W, in]` to `[B, H, W, out]`, weights `[out, in, k, k]`.
+pub fn convolve(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
+    let inputs = [Value::of(x)?, Value::of(weight)?, Value::of(bias)?];
+    let out = record(Convolve, inputs, |[x, weight, bias], _| {
+        let (grid, input) = grid_of(&x);
+        let [output, _, kernel, _] = sizes(&weight);
+        let sources = [Source { values: floats(&x), channels: input, activation: None }];
+        let conv = Convolution { cpu: Cpu::detect(), grid, kernel, sources: &sources };
+        let weights = Weights { values: floats(&weight), output, input, kernel, back_to: None };
+        let mut out = vec![0.0; grid.pixels() * output];
+        conv.product(&weights, Some(floats(&bias)), &mut out, |_, _| ());
+        (tensor(out, [grid.batch, grid.height, grid.width, output]), (x, weight))
+    });
+    Some(out.tensor())
+}
+
+#[derive(Debug)]
+struct Convolve;
+
+impl Backward<Flex, 3> for Convolve {
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = into_floats(grads.consume::<Flex>(&ops.node));
+        let (x, weight) = ops.state;
+        let (grid, input) = grid_of(&x);
+        let [output, _, kernel, _] = sizes(&weight);
+        let cpu = Cpu::detect();
+        let [to_x, to_weight, to_bias] = ops.parents;
+        if let Some(parent) = to_weight {
+            let sources = [Source { values: floats(&x), channels: input, activation: None }];
+            let gradient = Convolution { cpu, grid, kernel, sources: &sources }.weight_gradient(&dy, output);
+            grads.register::<Flex>(parent.id, tensor(gradient, sizes::<4>(&weight)));
+        }
+        if let Some(parent) = to_bias {
+            grads.register::<Flex>(parent.id, tensor(norm::column_sums(&dy, output), [output]));
+        }
+        if let Some(parent) = to_x {
+            let weights = Weights { values: floats(&weight), output, input, kernel, back_to: Some((0, input)) };
+            let sources = [Source { values: &dy, channels: output, activation: None }];
+            let mut dx = vec![0.0; grid.pixels() * input];
+            let conv = Convolution { cpu, grid, kernel, sources: &sources };
+            conv.product(&weights, None, &mut dx, |_, _| ());
+            grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&x)));
+        }
+    }
+}

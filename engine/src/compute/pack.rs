@@ -1,0 +1,108 @@
+//! Right factors of products, laid out as the inner loop reads them: panels of one or two vectors of columns.
+
+use lanes::Cpu;
+use rayon::prelude::*;
+
+/// Columns that go through the inner loop together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panel {
+    /// First column.
+    pub first: usize,
+    /// Number of columns.
+    pub wide: usize,
+    /// Vectors that hold them: 1 or 2.
+    pub vectors: usize,
+}
+
+/// All columns of a product.
+pub(super) fn panels(cpu: Cpu, columns: usize) -> Vec<Panel> {
+    let lanes = cpu.lanes();
+    let mut panels = Vec::new();
+    let mut first = 0;
+    while first < columns {
+        let vectors = if columns - first > lanes { 2 } else { 1 };
+        let wide = (columns - first).min(vectors * lanes);
+        panels.push(Panel { first, wide, vectors });
+        first += wide;
+    }
+    panels
+}
+
+/// A right factor, `steps x columns`, panel behind panel, missing columns as zeros. `fill(panel, stride, to)` writes the
+/// columns of one panel to `[steps, stride]`.
+pub(super) fn pack(cpu: Cpu, steps: usize, columns: usize, fill: impl Fn(Panel, usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let panels = panels(cpu, columns);
+    let total: usize = panels.iter().map(|p| p.vectors * cpu.lanes() * steps).sum();
+    let mut packed = vec![0.0; total];
+    let full = (2 * cpu.lanes() * steps).max(1);
+    packed.par_chunks_mut(full).zip(panels).for_each(|(to, panel)| fill(panel, panel.vectors * cpu.lanes(), to));
+    packed
+}
+
+/// One panel of a packed factor.
+pub(super) fn panel_of(packed: &[f32], cpu: Cpu, steps: usize, panel: Panel) -> &[f32] {
+    &packed[panel.first * steps..][..steps * panel.vectors * cpu.lanes()]
+}
+
+/// Weights `[out, in, k, k]` as the right factor of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights<'a> {
+    /// In burn's order.
+    pub values: &'a [f32],
+    /// Channels of the output.
+    pub output: usize,
+    /// Channels of the input.
+    pub input: usize,
+    /// Height and width.
+    pub kernel: usize,
+    /// For the gradient with respect to these channels of the input instead: mirrored, input and output swapped.
+    pub back_to: Option<(usize, usize)>,
+}
+
+impl Weights<'_> {
+    /// Columns of the product.
+    pub fn columns(&self) -> usize {
+        self.back_to.map_or(self.output, |(_, count)| count)
+    }
+
+    /// Steps of the product's sums.
+    pub fn steps(&self) -> usize {
+        self.kernel * self.kernel * if self.back_to.is_some() { self.output } else { self.input }
+    }
+
+    /// All panels.
+    pub fn pack(&self, cpu: Cpu) -> Vec<f32> {
+        pack(cpu, self.steps(), self.columns(), |panel, stride, to| self.pack_panel(panel, stride, to))
+    }
+
+    /// One panel, `[k, k, channels, stride]`.
+    pub fn pack_panel(&self, Panel { first, wide, .. }: Panel, stride: usize, to: &mut [f32]) {
+        let (area, input, output) = (self.kernel * self.kernel, self.input, self.output);
+        // Rows are written whole, and channels a few at a time: from place to place of the kernel, addresses lie a power of two
+        // apart, and would push each other out of the cache.
+        if let Some((start, _)) = self.back_to {
+            for c in 0..output {
+                let windows = &self.values[(c * input + start + first) * area..][..wide * area];
+                for at in 0..area {
+                    let to = &mut to[((area - 1 - at) * output + c) * stride..][..wide];
+                    for (to, window) in to.iter_mut().zip(windows.chunks_exact(area)) {
+                        *to = window[at];
+                    }
+                }
+            }
+            return;
+        }
+        for c in (0..input).step_by(16) {
+            let channels = 16.min(input - c);
+            for at in 0..area {
+                let to = &mut to[(at * input + c) * stride..][..channels * stride];
+                for column in 0..wide {
+                    let windows = &self.values[((first + column) * input + c) * area..][..channels * area];
+                    for (to, window) in to.chunks_exact_mut(stride).zip(windows.chunks_exact(area)) {
+                        to[column] = window[at];
+                    }
+                }
+            }
+        }
+    }
+}

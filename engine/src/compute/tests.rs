@@ -1,0 +1,175 @@
+//! Convolutions and normalisation against sums written out, with every set of instructions that this processor has.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use lanes::Cpu;
+
+use super::conv::{Convolution, Source};
+use super::grid::Grid;
+use super::norm::{Normalised, Statistics, row_moments};
+use super::pack::Weights;
+use super::up::Raise;
+
+/// Numbers in -0.5 to 0.5.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut x = seed | 1;
+    let mut next = || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        (x >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn assert_close(own: &[f32], expected: &[f64], what: &str) {
+    assert_eq!(own.len(), expected.len(), "{what}");
+    for (i, (a, b)) in own.iter().zip(expected).enumerate() {
+        assert!((f64::from(*a) - b).abs() < 1e-4, "{what}: number {i} is {a}, not {b}");
+    }
+}
+
+#[test]
+fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
+    let shapes = [
+        (2, 7, 9, 3, 5, 3),
+        (1, 10, 10, 16, 40, 3),
+        (2, 5, 20, 17, 1, 1),
+        (1, 4, 33, 2, 18, 3),
+        (1, 1, 1, 1, 1, 3),
+        (1, 6, 6, 70, 70, 3),
+    ];
+    for (cpu, (batch, height, width, input, output, kernel)) in
+        Cpu::all().into_iter().flat_map(|cpu| shapes.map(|s| (cpu, s)))
+    {
+        let grid = Grid { batch, height, width };
+        let area = kernel * kernel;
+        let x = numbers(grid.pixels() * input, 1);
+        let weights = numbers(output * input * area, 2);
+        let bias = numbers(output, 3);
+        let dz = numbers(grid.pixels() * output, 4);
+        let mut expected = [vec![0.0; dz.len()], vec![0.0; x.len()], vec![0.0; weights.len()]];
+        for (p, o) in (0..grid.pixels()).flat_map(|p| (0..output).map(move |o| (p, o))) {
+            let (image, y, column) = (p / grid.area(), p / width % height, p % width);
+            expected[0][p * output + o] += f64::from(bias[o]);
+            for (c, at) in (0..input).flat_map(|c| (0..area).map(move |at| (c, at))) {
+                let (row, column) = (y + at / kernel, column + at % kernel);
+                let halo = kernel / 2;
+                if row < halo || column < halo || row >= height + halo || column >= width + halo {
+                    continue;
+                }
+                let i = ((image * height + row - halo) * width + column - halo) * input + c;
+                let w = (o * input + c) * area + at;
+                expected[0][p * output + o] += f64::from(x[i]) * f64::from(weights[w]);
+                expected[1][i] += f64::from(dz[p * output + o]) * f64::from(weights[w]);
+                expected[2][w] += f64::from(dz[p * output + o]) * f64::from(x[i]);
+            }
+        }
+        let what = format!("{cpu:?} {height}x{width} {input} to {output}");
+        // Channels of the input from two places.
+        let split = input / 2;
+        let part = |from: usize, to: usize| -> Vec<f32> {
+            x.chunks_exact(input).flat_map(|p| p[from..to].iter().copied()).collect()
+        };
+        let (left, right) = (part(0, split), part(split, input));
+        let sources = [
+            Source { values: &left, channels: split, activation: None },
+            Source { values: &right, channels: input - split, activation: None },
+        ];
+        let sources = if split == 0 { &sources[1..] } else { &sources[..] };
+        let conv = Convolution { cpu, grid, kernel, sources };
+        let mut out = vec![0.0; dz.len()];
+        let factor = Weights { values: &weights, output, input, kernel, back_to: None };
+        conv.product(&factor, Some(&bias), &mut out, |_, _| ());
+        assert_close(&out, &expected[0], &what);
+        assert_close(&conv.weight_gradient(&dz, output), &expected[2], &what);
+        let factor = Weights { back_to: Some((0, input)), ..factor };
+        let sources = [Source { values: &dz, channels: output, activation: None }];
+        let mut dx = vec![0.0; x.len()];
+        Convolution { cpu, grid, kernel, sources: &sources }.product(&factor, None, &mut dx, |_, _| ());
+        assert_close(&dx, &expected[1], &what);
+    }
+}
+
+#[test]
+fn transposed_convolutions_and_their_gradients_are_the_sums_that_define_them() {
+    for (cpu, (height, width, input, output)) in
+        Cpu::all().into_iter().flat_map(|cpu| [(3, 5, 4, 3), (20, 13, 18, 40)].map(|s| (cpu, s)))
+    {
+        let grid = Grid { batch: 2, height, width };
+        let raise = Raise { cpu, grid, input, output };
+        let x = numbers(grid.pixels() * input, 1);
+        let (weights, bias) = (numbers(input * output * 4, 2), numbers(output, 3));
+        let dy = numbers(grid.pixels() * 4 * output, 4);
+        let mut expected = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; weights.len()], vec![0.0; bias.len()]];
+        for (p, corner, o) in (0..grid.pixels()).flat_map(|p| (0..4 * output).map(move |i| (p, i / output, i % output)))
+        {
+            let (line, column) = (p / width, p % width);
+            let q = (((2 * line + corner / 2) * 2 * width) + 2 * column + corner % 2) * output + o;
+            expected[0][q] = f64::from(bias[o]);
+            expected[3][o] += f64::from(dy[q]);
+            for c in 0..input {
+                let w = (c * output + o) * 4 + corner;
+                expected[0][q] += f64::from(x[p * input + c]) * f64::from(weights[w]);
+                expected[1][p * input + c] += f64::from(dy[q]) * f64::from(weights[w]);
+                expected[2][w] += f64::from(dy[q]) * f64::from(x[p * input + c]);
+            }
+        }
+        assert_close(&raise.forward(&x, &weights, &bias), &expected[0], "output");
+        assert_close(&raise.input_gradient(&dy, &weights), &expected[1], "gradient of the input");
+        let (of_weights, of_bias) = raise.weight_gradient(&x, &dy);
+        assert_close(&of_weights, &expected[2], "gradient of the weights");
+        assert_close(&of_bias, &expected[3], "gradient of the bias");
+    }
+}
+
+#[test]
+fn gradients_through_a_normalisation_agree_with_finite_differences() {
+    let grid = Grid { batch: 2, height: 3, width: 4 };
+    let channels = 2;
+    let (gamma, beta) = ([0.8, 1.3], [0.3, 0.2]);
+    let z = numbers(grid.pixels() * channels, 7);
+    let dy = numbers(z.len(), 8);
+    for statistics in [
+        Statistics::Batch,
+        Statistics::Image,
+        Statistics::Fixed { mean: vec![0.1, -0.1], variance: vec![0.5, 2.0] },
+        Statistics::None,
+    ] {
+        let normalise = |z: &[f32], gamma: &[f32]| {
+            let moments: Vec<_> = z.chunks_exact(grid.width * channels).map(|r| row_moments(r, channels)).collect();
+            Normalised::new(grid, &statistics, &moments, gamma, &beta, 1e-5)
+        };
+        let loss = |z: &[f32], gamma: &[f32]| -> f64 {
+            let y = normalise(z, gamma).apply(grid, z, channels);
+            y.iter().zip(&dy).map(|(y, d)| f64::from(*y) * f64::from(*d)).sum()
+        };
+        let back = normalise(&z, &gamma).backward(grid, &z, dy.clone(), channels);
+        let step = 1e-3;
+        let slope = |up: f64, down: f64| (up - down) / (2.0 * f64::from(step));
+        let moved = |i: usize, by: f32| {
+            let mut z = z.clone();
+            z[i] += by;
+            z
+        };
+        let mut kinks = 0;
+        for i in 0..z.len() {
+            let expected = slope(loss(&moved(i, step), &gamma), loss(&moved(i, -step), &gamma));
+            // A ReLU that switches within the step has no derivative to compare with.
+            kinks += usize::from((f64::from(back.dz[i]) - expected).abs() > 5e-3);
+        }
+        assert!(kinks <= 1, "{statistics:?}: {kinks} of {} differ", z.len());
+        let expected = slope(loss(&z, &[gamma[0] + step, gamma[1]]), loss(&z, &[gamma[0] - step, gamma[1]]));
+        if !matches!(statistics, Statistics::None) {
+            assert!((f64::from(back.gamma[0]) - expected).abs() < 5e-3, "{statistics:?}: gamma");
+        }
+    }
+}
+
+#[test]
+fn the_largest_of_four_is_kept_and_its_gradient_goes_to_the_first() {
+    let grid = Grid { batch: 1, height: 2, width: 5 };
+    let x = [1.0, 4.0, 7.0, 7.0, 0.0, 2.0, 3.0, 7.0, 7.0, 0.0];
+    assert_eq!(super::pool::forward(grid, &x, 1), [4.0, 7.0]);
+    let dx = super::pool::backward(grid, &x, &[1.5, 2.5], 1);
+    assert_eq!(dx, [0.0, 1.5, 2.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+}

@@ -1,0 +1,141 @@
+use burn::tensor::{Distribution, TensorData};
+
+use super::*;
+
+#[test]
+fn the_papers_width_has_31_million_parameters() {
+    let device = Device::flex();
+    let network = UNetConfig { width: 64, norm: Norm::None, ..UNetConfig::default() }.init(0, &device);
+    let parameters = network.num_params() as f64 / 1e6;
+    assert!((31.03..31.04).contains(&parameters), "{parameters} M");
+}
+
+#[test]
+fn shapes_follow_the_configuration() {
+    let device = Device::flex();
+    for (depth, norm, input, output) in [(1, Norm::None, 2, 3), (2, Norm::Instance, 1, 2), (3, Norm::Batch, 3, 1)] {
+        let config =
+            UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output, learned_fill: false };
+        let y = config.init(1, &device).forward(Tensor::zeros([2, input, 16, 24], &device));
+        assert_eq!(y.dims(), [2, output, 16, 24]);
+    }
+}
+
+#[test]
+fn the_seed_alone_decides_the_weights() {
+    let device = Device::flex();
+    let config = UNetConfig { width: 2, depth: 2, ..UNetConfig::default() };
+    let run = |seed| {
+        let x = Tensor::<4>::ones([1, 1, 8, 8], &device);
+        config.init(seed, &device).forward(x).into_data().try_to_vec::<f32>().unwrap_or_default()
+    };
+    assert_eq!(run(3), run(3));
+    assert_ne!(run(3), run(4));
+}
+
+/// Output, then the gradient of every parameter, of a step through one of the two ways.
+fn step(config: &UNetConfig, through: impl Fn(&UNet, Tensor<4>) -> Tensor<4>) -> (Vec<f32>, Vec<Vec<f32>>, Vec<u8>) {
+    let device = Device::flex().autodiff();
+    let network = config.init(5, &device);
+    let size = config.multiple() * 3;
+    let count = 2 * config.in_channels * size * (size + config.multiple());
+    let values: Vec<f32> = (0..count).map(|i| ((i * i * 7 + i * 13) % 101) as f32 / 50.0 - 1.0).collect();
+    let shape = [2, config.in_channels, size, size + config.multiple()];
+    let input = Tensor::<4>::from_data(TensorData::new(values, shape), &device);
+    let output = through(&network, input);
+    let weights = output.clone().detach().sin() + 0.5;
+    let gradients = (output.clone() * weights).sum().backward();
+    let mut collect = Gradients { gradients: &gradients, of: Vec::new() };
+    network.visit(&mut collect);
+    let bytes = crate::model::record::to_bytes(&network).unwrap();
+    (output.into_data().try_to_vec::<f32>().unwrap(), collect.of, bytes)
+}
+
+struct Gradients<'a> {
+    gradients: &'a burn::tensor::Gradients,
+    of: Vec<Vec<f32>>,
+}
+
+impl burn::module::ModuleVisitor for Gradients<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            self.of.push(gradient.into_data().try_to_vec::<f32>().unwrap());
+        }
+    }
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn the_cpus_own_way_agrees_with_the_general_one() {
+    for (norm, in_channels, out_channels, width) in
+        [(Norm::Batch, 1, 1, 3), (Norm::Instance, 2, 3, 5), (Norm::None, 1, 2, 16), (Norm::Batch, 3, 1, 24)]
+    {
+        let config = UNetConfig { width, depth: 2, norm, in_channels, out_channels, learned_fill: false };
+        let (output, gradients, bytes) = step(&config, |n, x| n.forward_on_cpu(&x).unwrap());
+        let (general, general_gradients, general_bytes) = step(&config, UNet::forward_on_any_device);
+        assert!(largest_difference(&output, &general) < 1e-4, "{norm:?}: output");
+        assert_eq!(gradients.len(), general_gradients.len(), "{norm:?}");
+        for (i, (own, other)) in gradients.iter().zip(&general_gradients).enumerate() {
+            let size = other.iter().fold(1.0f32, |m, x| m.max(x.abs()));
+            let difference = largest_difference(own, other) / size;
+            assert!(difference < 1e-4, "{norm:?}: gradient {i} of {} differs by {difference}", own.len());
+        }
+        let floats = |b: &[u8]| -> Vec<f32> {
+            b[b.len() % 4..].chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
+        };
+        // Running statistics among them.
+        assert_eq!(bytes.len(), general_bytes.len());
+        let tail = |b: &[u8]| floats(&b[b.len() - network_bytes(&config)..]);
+        assert!(largest_difference(&tail(&bytes), &tail(&general_bytes)) < 1e-4, "{norm:?}: running statistics");
+    }
+}
+
+/// Bytes of a network's numbers.
+fn network_bytes(config: &UNetConfig) -> usize {
+    let file = crate::model::record::to_bytes(&config.init(0, &Device::flex())).unwrap();
+    let header = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    file.len() - 8 - header
+}
+
+#[test]
+fn inference_on_the_cpu_agrees_with_the_general_way() {
+    for norm in [Norm::Batch, Norm::Instance, Norm::None] {
+        let config = UNetConfig { width: 6, depth: 2, norm, ..UNetConfig::default() };
+        let network = config.init(3, &Device::flex());
+        let x = Tensor::<4>::random([1, 1, 20, 12], Distribution::Normal(0.0, 1.0), &Device::flex());
+        let run = |y: Tensor<4>| y.into_data().try_to_vec::<f32>().unwrap();
+        let own = run(network.forward_on_cpu(&x).unwrap());
+        assert!(largest_difference(&own, &run(network.forward_on_any_device(x))) < 1e-4, "{norm:?}");
+    }
+}
+
+#[test]
+fn the_same_step_gives_the_same_bits_with_any_number_of_threads() {
+    let config = UNetConfig { width: 18, depth: 3, ..UNetConfig::default() };
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| step(&config, |n, x| n.forward_on_cpu(&x).unwrap()))
+    };
+    let first = with(1);
+    for threads in [2, 3, 5] {
+        assert!(first == with(threads), "{threads} threads");
+    }
+}
+
+#[test]
+fn what_is_not_a_number_reaches_the_output() {
+    let network = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }.init(1, &Device::flex());
+    let x = Tensor::<4>::full([1, 1, 4, 4], f32::NAN, &Device::flex());
+    let output = network.forward(x).into_data().try_to_vec::<f32>().unwrap();
+    assert!(output.iter().all(|x| x.is_nan()), "{output:?}");
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let error = UNetConfig { depth: 9, ..UNetConfig::default() }.validate().map_err(|e| e.to_string());
+    assert_eq!(error, Err("network.depth = 9: it must lie in 1 to 6".into()));
+}

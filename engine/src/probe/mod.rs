@@ -1,0 +1,41 @@
+//! Probes: slices that the user pins, also while a loop runs, and what each epoch did to them.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `pin.rs` | which slices are pinned |
+//! | `record.rs` | what is kept: once a slice, and once an epoch |
+//! | `picture.rs` | pictures in 8 bits, small enough |
+//! | `codec.rs` | both as bytes with a checksum |
+//! | `files.rs` | where they lie in the run folder, and reading them |
+//! | `recorder.rs` | what both loops do with pins: store them, write records, warn |
+//! | `source.rs` | a slice that no loop has in its store |
+//!
+//! ```text
+//! RUN/probes/
+//!   pins.json                      the pinned slices, read again on resume
+//!   NAME/pretrain-slice.probe      a slice as the network sees it, once
+//!   NAME/pretrain-000012.probe     epoch 12 of it, at most 32 KiB
+//! ```
+//!
+//! # Invariants
+//! - Probes change nothing: weights and all other events are those of the same run without pins. Looking at a slice
+//!   that is not trained on draws from streams of its own.
+//! - What is recorded of a slice that is trained on is what happened in the training step itself.
+//! - An interrupted and resumed run leaves the records of an uninterrupted one.
+//! - A record is on the disk before its event is told.
+
+mod codec;
+mod files;
+mod picture;
+mod pin;
+mod record;
+mod recorder;
+mod source;
+
+pub(crate) use codec::{Reader, Writer};
+pub(crate) use files::stored_pins;
+pub use files::{epochs, pins, read, read_slice};
+pub use pin::{Pin, Pins};
+pub use record::{MOST_BYTES, MOST_PATCHES, ProbeRecord, ProbeSlice};
+pub(crate) use recorder::Recorder;
+pub(crate) use source::load;

@@ -1,0 +1,74 @@
+//! Pictures in 8 bits, small enough.
+
+/// The smallest and the largest of the finite values; 0 and 0 without any.
+pub(super) fn range_of(values: &[f32]) -> [f32; 2] {
+    let finite = values.iter().copied().filter(|value| value.is_finite());
+    let [low, high] = finite.fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
+    if low <= high { [low, high] } else { [0.0; 2] }
+}
+
+/// Values as bytes: 0 at the range's low end and below it, 255 at its high end and above it. What is not a number is 0.
+pub(super) fn quantise(values: &[f32], [low, high]: [f32; 2]) -> Vec<u8> {
+    let scale = if high > low { 255.0 / f64::from(high - low) } else { 0.0 };
+    // A cast takes what lies outside to the nearest byte, and NaN to 0.
+    values.iter().map(|value| (f64::from(value - low) * scale).round() as u8).collect()
+}
+
+/// The values that bytes stand for.
+pub(super) fn values(bytes: &[u8], [low, high]: [f32; 2]) -> Vec<f32> {
+    bytes.iter().map(|byte| low + (high - low) * f32::from(*byte) / 255.0).collect()
+}
+
+/// A picture of `size` x `size` averaged to `side` x `side`; `side` divides `size`.
+pub(super) fn average(pixels: &[f32], size: usize, side: usize) -> Vec<f32> {
+    if side == size || side == 0 {
+        return pixels.to_vec();
+    }
+    let q = size / side;
+    let mut sums = vec![0.0f64; side * side];
+    for (i, row) in pixels.chunks_exact(size).take(side * q).enumerate() {
+        let line = &mut sums[i / q * side..][..side];
+        for (sum, block) in line.iter_mut().zip(row.chunks_exact(q)) {
+            *sum += block.iter().map(|v| f64::from(*v)).sum::<f64>();
+        }
+    }
+    sums.into_iter().map(|sum| (sum / (q * q) as f64) as f32).collect()
+}
+
+/// The largest side that divides `size` and whose square is at most `most` pixels; 1 at least.
+pub(super) fn side_within(size: usize, most: usize) -> usize {
+    (1..=size).rev().find(|side| size.is_multiple_of(*side) && side * side <= most).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_span_the_range() {
+        let pixels = [-1.0, 0.0, 1.0, 3.0, f32::NAN, f32::INFINITY];
+        assert_eq!(range_of(&pixels), [-1.0, 3.0]);
+        assert_eq!(quantise(&pixels, [-1.0, 3.0]), [0, 64, 128, 255, 0, 255]);
+        assert_eq!(values(&[0, 255], [-1.0, 3.0]), [-1.0, 3.0]);
+        assert_eq!((range_of(&[f32::NAN]), quantise(&[5.0], [5.0, 5.0])), ([0.0; 2], vec![0]));
+        let step = 4.0 / 255.0;
+        for value in [-0.93f32, 0.5, 2.999] {
+            let back = values(&quantise(&[value], [-1.0, 3.0]), [-1.0, 3.0])[0];
+            assert!((back - value).abs() <= step / 2.0 + 1e-6, "{value} {back}");
+        }
+    }
+
+    #[test]
+    fn an_average_keeps_the_mean_of_every_block() {
+        let pixels: Vec<f32> = (0..16u8).map(f32::from).collect();
+        assert_eq!(average(&pixels, 4, 2), [2.5, 4.5, 10.5, 12.5]);
+        assert_eq!(average(&pixels, 4, 4), pixels);
+        assert_eq!(average(&pixels, 4, 1), [7.5]);
+    }
+
+    #[test]
+    fn sides_divide() {
+        assert_eq!((side_within(160, 28_000), side_within(512, 16_384), side_within(240, 28_000)), (160, 128, 120));
+        assert_eq!((side_within(512, 16_383), side_within(7, 10), side_within(4, 0)), (64, 1, 1));
+    }
+}

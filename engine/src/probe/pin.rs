@@ -1,0 +1,165 @@
+//! Which slices are pinned.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::atomic::sha256;
+use crate::{Error, Result};
+
+/// Longest name of a patient that is recorded, in bytes: that of a file.
+const LONGEST: usize = 255;
+
+/// A slice of a patient, written `CASE:SLICE`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pin {
+    /// The patient.
+    pub case: String,
+    /// Prepared slice, from 0.
+    pub slice: u32,
+}
+
+impl Pin {
+    /// The pin on a slice.
+    pub fn new(case: impl Into<String>, slice: u32) -> Self {
+        Self { case: case.into(), slice }
+    }
+
+    /// A number for random streams that no slice of a training store has.
+    pub(crate) fn key(&self) -> u64 {
+        u64::from_str_radix(&sha256(self.to_string().as_bytes())[..16], 16).unwrap_or_default() | 1 << 63
+    }
+
+    /// Name of its folder: readable, and another one for every pin, on file systems that ignore case too.
+    pub(crate) fn folder(&self) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
+        let case: String = self.case.chars().take(60).map(plain).collect();
+        format!("{case}-{}-{}", self.slice, &sha256(self.to_string().as_bytes())[..8])
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}:{}", self.case, self.slice)
+    }
+}
+
+impl FromStr for Pin {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = |why: &str| Error::config("probe", text, why);
+        let (case, slice) =
+            text.rsplit_once(':').ok_or_else(|| bad("expected PATIENT:SLICE, the slice as prepared, from 0"))?;
+        if case.is_empty() || case.len() > LONGEST {
+            return Err(bad("the patient's name has 1 to 255 bytes"));
+        }
+        let slice = slice.parse().map_err(|_| bad("the slice after the last colon is a number from 0"))?;
+        Ok(Self::new(case, slice))
+    }
+}
+
+impl Serialize for Pin {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pin {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The pinned slices, shared between a loop and whoever pins.
+///
+/// A loop looks at every step. A slice that is pinned before its batch comes is recorded from this epoch on, else from
+/// the next.
+#[derive(Debug, Default)]
+pub struct Pins {
+    pins: Mutex<BTreeSet<Pin>>,
+    /// Counts the changes, so that a loop notices one without taking the lock.
+    changes: AtomicU64,
+}
+
+impl Pins {
+    /// These pins.
+    pub fn new(pins: Vec<Pin>) -> Self {
+        Self { pins: Mutex::new(pins.into_iter().collect()), changes: AtomicU64::new(0) }
+    }
+
+    /// Pins a slice; false if it was already.
+    pub fn add(&self, pin: Pin) -> bool {
+        self.change(|pins| pins.insert(pin))
+    }
+
+    /// Lets a slice go; false if it was not pinned. What was recorded of it stays.
+    pub fn remove(&self, pin: &Pin) -> bool {
+        self.change(|pins| pins.remove(pin))
+    }
+
+    /// The pinned slices, in order.
+    pub fn list(&self) -> Vec<Pin> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// A number that grows with every change.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    fn change(&self, act: impl FnOnce(&mut BTreeSet<Pin>) -> bool) -> bool {
+        let mut pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = act(&mut pins);
+        if changed {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_reads_as_it_is_written() {
+        for (case, slice) in [("P01", 3), ("a b:c", 0), ("é", u32::MAX)] {
+            let pin = Pin::new(case, slice);
+            assert_eq!(pin.to_string().parse::<Pin>().unwrap(), pin);
+            assert_eq!(serde_json::from_str::<Pin>(&serde_json::to_string(&pin).unwrap()).unwrap(), pin);
+        }
+        for text in ["", "P01", ":3", "P01:", "P01:-1", "P01:x", "P01:4294967296", &format!("{}:1", "x".repeat(256))] {
+            let error = text.parse::<Pin>().unwrap_err().to_string();
+            assert!(error.starts_with("probe = "), "{error}");
+        }
+    }
+
+    #[test]
+    fn folders_stay_inside_and_apart() {
+        let pins = ["P:1", "p:1", "../P:1", "..:1", "a/b:1", "a\\b:1", "a_b:1", "P:11", "é:1"];
+        let folders: Vec<String> = pins.iter().map(|text| text.parse::<Pin>().unwrap().folder()).collect();
+        for folder in &folders {
+            assert!(folder.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')), "{folder}");
+        }
+        let apart: BTreeSet<String> = folders.iter().map(|folder| folder.to_lowercase()).collect();
+        assert_eq!(apart.len(), pins.len(), "{folders:?}");
+        assert!(Pin::new("x".repeat(255), u32::MAX).folder().len() < 100);
+    }
+
+    #[test]
+    fn a_change_is_counted_and_a_repetition_is_not() {
+        let (a, b) = (Pin::new("A", 2), Pin::new("A", 10));
+        let pins = Pins::new(vec![b.clone(), b.clone()]);
+        let start = pins.changes();
+        assert!(pins.add(a.clone()) && !pins.add(a.clone()) && !pins.remove(&Pin::new("B", 0)));
+        assert_eq!((pins.list(), pins.changes() - start), (vec![a.clone(), b.clone()], 1));
+        assert!(pins.remove(&a) && !pins.remove(&a));
+        assert_eq!((pins.list(), pins.changes() - start), (vec![b], 2));
+    }
+}

@@ -1,0 +1,93 @@
+//! What both loops do with pins: notice changes, store them, write slices and records, and say what cannot be done.
+
+use std::collections::BTreeSet;
+
+use super::files::{epoch_of, record_name, slice_name};
+use super::record::{ProbeRecord, ProbeSlice};
+use super::{Pin, Pins};
+use crate::event::{Event, Probe, Stage};
+use crate::run::{RunFolder, probes};
+use crate::{Error, Result};
+
+/// The pins of a loop and their files. Nothing that goes wrong here ends the training: it becomes a warning.
+pub(crate) struct Recorder<'a> {
+    run: &'a RunFolder,
+    pins: &'a Pins,
+    stage: Stage,
+    seen: Option<u64>,
+    refused: BTreeSet<Pin>,
+    events: Vec<Event>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Removes the records from `first_epoch` on: epochs that no checkpoint covers and that come again.
+    pub fn new(run: &'a RunFolder, pins: &'a Pins, stage: Stage, first_epoch: usize) -> Result<Self> {
+        probes::remove(run, |name| epoch_of(stage, name).is_some_and(|epoch| epoch >= first_epoch))?;
+        Ok(Self { run, pins, stage, seen: None, refused: BTreeSet::new(), events: Vec::new() })
+    }
+
+    /// The pins, if they changed since the last look; stores them. A pin that was refused is left out until it is taken
+    /// off and pinned again.
+    pub fn changed(&mut self) -> Option<Vec<Pin>> {
+        let changes = self.pins.changes();
+        if self.seen == Some(changes) {
+            return None;
+        }
+        let pins = self.pins.list();
+        // A run without pins gets no folder for them.
+        if (self.seen.is_some() || !pins.is_empty())
+            && let Err(error) = probes::write_pins(self.run, &pins)
+        {
+            self.warn(&error.to_string());
+        }
+        self.seen = Some(changes);
+        self.refused.retain(|pin| pins.contains(pin));
+        Some(pins.into_iter().filter(|pin| !self.refused.contains(pin)).collect())
+    }
+
+    /// Says once that a slice cannot be recorded.
+    pub fn refuse(&mut self, pin: &Pin, why: &Error) {
+        self.warn(&format!("the pinned slice {pin} is not recorded: {why}"));
+        self.refused.insert(pin.clone());
+    }
+
+    /// Writes a slice's own file.
+    pub fn slice(&mut self, slice: &ProbeSlice) {
+        if let Err(error) = probes::write(self.run, &slice.pin.folder(), &slice_name(self.stage), &slice.to_bytes()) {
+            self.warn(&error.to_string());
+        }
+    }
+
+    /// Writes an epoch's file, and has its event told if that worked.
+    pub fn record(&mut self, record: &ProbeRecord) {
+        let name = record_name(self.stage, record.epoch);
+        match probes::write(self.run, &record.pin.folder(), &name, &record.to_bytes()) {
+            Ok(()) => self.events.push(Event::Probe(Box::new(told(record)))),
+            Err(error) => self.warn(&error.to_string()),
+        }
+    }
+
+    /// What is to be told since the last time: probes, and warnings.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    fn warn(&mut self, message: &str) {
+        self.events.push(Event::Warning { message: message.to_owned() });
+    }
+}
+
+/// What the log says of a record.
+fn told(record: &ProbeRecord) -> Probe {
+    let digits = |values: &[u8]| values.iter().map(|v| char::from(b'0' + v)).collect();
+    Probe {
+        stage: record.stage,
+        trained: record.trained,
+        epoch: record.epoch,
+        case: record.pin.case.clone(),
+        slice: record.pin.slice,
+        before: digits(&record.before),
+        after: digits(&record.after),
+        cases: digits(&record.cases),
+    }
+}

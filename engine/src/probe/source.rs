@@ -1,0 +1,40 @@
+//! A slice that no loop has in its store: prepared from its patient's files when it is pinned.
+
+use super::Pin;
+use crate::cohort::Cohort;
+use crate::config::Config;
+use crate::preprocess::prepare_case;
+use crate::{Error, Result};
+
+/// The training crop of one slice, without a shift.
+pub(crate) struct Source {
+    /// `[C][S][S]`.
+    pub pixels: Vec<f32>,
+    /// Bit r of a byte tells whether the pixel belongs to region r, `[S][S]`; `None` without a label.
+    pub target: Option<Vec<u8>>,
+    /// True where there is tissue, `[S][S]`.
+    pub tissue: Vec<bool>,
+    /// Maps crop voxel (i, j, k) to world mm, row by row.
+    pub world_from_crop: [f64; 16],
+}
+
+/// Prepares a pinned slice as the run's settings say. Its label is read to be drawn, never to be trained on.
+pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool) -> Result<Source> {
+    let Some(case) = cohort.case(&pin.case) else {
+        return Err(Error::config("patient", &pin.case, "the cohort does not have it"));
+    };
+    let d = &config.data;
+    let prepared = prepare_case(case, &d.modality, with_label, &d.targets, &config.preprocess, config.seed)?;
+    let (k, slices) = (pin.slice as usize, prepared.shape[2]);
+    if k >= slices {
+        return Err(Error::config("slice", k, format!("{} has {slices} prepared slices", pin.case)));
+    }
+    let (origin, size) = (prepared.plan.crop_origin(), config.preprocess.size);
+    let (pixels, target) = prepared.window(k, origin, size);
+    Ok(Source {
+        pixels,
+        target,
+        tissue: prepared.tissue_frame(k, origin, [size, size]),
+        world_from_crop: prepared.plan.crop_affine(),
+    })
+}

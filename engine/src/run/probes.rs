@@ -1,0 +1,67 @@
+//! The folder `probes` of a run: what [`crate::probe`] keeps there. Names come from that room; they are plain.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::RunFolder;
+use super::atomic::write_atomic;
+use super::folder::{PROBES, list};
+use super::text::{read_json, read_limited, write_json};
+use crate::probe::Pin;
+use crate::{Error, Result};
+
+const PINS: &str = "pins.json";
+
+/// Where the file `name` of a pinned slice lies.
+pub(crate) fn path(run: &Path, folder: &str, name: &str) -> PathBuf {
+    run.join(PROBES).join(folder).join(name)
+}
+
+/// Creates or replaces a file of a pinned slice. The run's lock must be held.
+pub(crate) fn write(run: &RunFolder, folder: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    run.require_lock()?;
+    let place = path(run.root(), folder, name);
+    make(place.parent().unwrap_or(run.root()))?;
+    write_atomic(&place, bytes).map(|_| ())
+}
+
+/// The whole of a file of at most `limit` bytes.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_limited(path, limit)
+}
+
+/// Names of the files of a pinned slice; none without a folder.
+pub(crate) fn files(run: &Path, folder: &str) -> Result<Vec<String>> {
+    Ok(list(&run.join(PROBES).join(folder))?.iter().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+}
+
+/// Removes the files of all pinned slices whose name `is_stale`. The run's lock must be held.
+pub(crate) fn remove(run: &RunFolder, is_stale: impl Fn(&str) -> bool) -> Result<()> {
+    run.require_lock()?;
+    for folder in list(&run.root().join(PROBES))?.into_iter().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
+        for file in list(&folder.path())? {
+            if is_stale(&file.file_name().to_string_lossy()) {
+                fs::remove_file(file.path()).map_err(Error::io("remove", &file.path()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Stores which slices are pinned. The run's lock must be held.
+pub(crate) fn write_pins(run: &RunFolder, pins: &[Pin]) -> Result<()> {
+    run.require_lock()?;
+    let folder = run.root().join(PROBES);
+    make(&folder)?;
+    write_json(&folder.join(PINS), pins).map(|_| ())
+}
+
+/// Which slices are pinned, if that was ever stored.
+pub(crate) fn read_pins(run: &Path) -> Result<Option<Vec<Pin>>> {
+    let path = run.join(PROBES).join(PINS);
+    if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}

@@ -1,0 +1,37 @@
+//! Plain numbers, which the compiler turns into what every processor of the target has.
+
+use crate::tile::{Tile, Vector, by_shape};
+
+#[derive(Clone, Copy)]
+struct Eight([f32; 8]);
+
+// SAFETY of all below: callers hold what `compute` asks for.
+impl Vector for Eight {
+    const LANES: usize = 8;
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        Self([0.0; 8])
+    }
+    #[inline(always)]
+    unsafe fn splat(from: *const f32) -> Self {
+        Self([unsafe { *from }; 8])
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { from.cast::<[f32; 8]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
+    }
+}
+
+/// # Safety
+/// As [`crate::tile::compute`].
+pub(crate) unsafe fn run(t: &Tile<'_>, out: &mut [f32]) {
+    unsafe { by_shape!(Eight, t, out, [4 3 2 1], [2 1]) }
+}

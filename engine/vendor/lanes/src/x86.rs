@@ -1,0 +1,76 @@
+//! AVX-512, and AVX2 with FMA.
+
+use std::arch::x86_64::{
+    __m256, __m512, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
+
+use crate::tile::{Tile, Vector, by_shape};
+
+// SAFETY of all below: callers hold what `compute` asks for.
+impl Vector for __m512 {
+    const LANES: usize = 16;
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        unsafe { _mm512_setzero_ps() }
+    }
+    #[inline(always)]
+    unsafe fn splat(from: *const f32) -> Self {
+        unsafe { _mm512_set1_ps(*from) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm512_storeu_ps(to, self) }
+    }
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        unsafe { _mm512_fmadd_ps(a, b, self) }
+    }
+}
+
+impl Vector for __m256 {
+    const LANES: usize = 8;
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        unsafe { _mm256_setzero_ps() }
+    }
+    #[inline(always)]
+    unsafe fn splat(from: *const f32) -> Self {
+        unsafe { _mm256_broadcast_ss(&*from) }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { _mm256_storeu_ps(to, self) }
+    }
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        unsafe { _mm256_fmadd_ps(a, b, self) }
+    }
+}
+
+/// # Safety
+/// As [`crate::tile::compute`].
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(crate) unsafe fn avx512(t: &Tile<'_>, out: &mut [f32]) {
+    if t.vectors == 1 {
+        // One wide vector a row would be bound by its loads: two halves use every load twice.
+        let halves = Tile { vectors: 2, ..*t };
+        return unsafe { by_shape!(__m256, &halves, out, [], [12 10 8 6 4 3 2 1]) };
+    }
+    unsafe { by_shape!(__m512, t, out, [], [12 10 8 6 4 3 2 1]) }
+}
+
+/// # Safety
+/// As [`crate::tile::compute`].
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn avx2(t: &Tile<'_>, out: &mut [f32]) {
+    unsafe { by_shape!(__m256, t, out, [12 10 8 6 4 3 2 1], [6 4 3 2 1]) }
+}
