@@ -104,7 +104,7 @@ impl App {
             self.dispatch(Command::UsePaths(PathPurpose::Files, dropped));
         }
         let now = ctx.input(|i| i.time);
-        command::dispatch::advance_cine(&mut self.state, now);
+        command::look::advance_cine(&mut self.state, now);
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);

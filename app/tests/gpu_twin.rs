@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
+#[path = "gpu_twin/patches.rs"]
+mod patches;
 #[path = "gpu_twin/scene.rs"]
 mod scene;
 

@@ -1,4 +1,5 @@
-//! Colours that the shader is given, and its colour maps in Rust.
+//! Colours that the shader is given, and its colour maps in Rust. Labels and the comparison have their colours from here
+//! in the whole window; those of patches are the reports' own, written down again.
 
 use glam::Vec3;
 
@@ -14,25 +15,41 @@ pub const FALSE_POSITIVE: Rgb = [0xE6, 0x9F, 0x00];
 /// True only: a dashed outline.
 pub const FALSE_NEGATIVE: Rgb = [0xCC, 0x79, 0xA7];
 
-/// Colours of labels 1 to 16. The first seven can be told apart with any common colour blindness; no set of sixteen can,
-/// which is why a label is always named where it is pointed at.
+/// Patches of the foreground.
+pub const PATCH_LESION: Rgb = [0x3F, 0xB9, 0x50];
+/// Patches of the background.
+pub const PATCH_BACKGROUND: Rgb = [0x89, 0x57, 0xE5];
+/// Patches whose label the last relabelling changed.
+pub const PATCH_FLIP: Rgb = [0xF2, 0xCC, 0x60];
+/// Hatching of masked patches, pins, the frame of the grid.
+pub const INK: Rgb = [0xE6, 0xE8, 0xEB];
+/// Hatching of what lies outside of the scan.
+pub const PADDING: Rgb = [0x9A, 0xA1, 0xAB];
+/// The strongest fill of a patch: the image stays visible.
+pub const PATCH_FILL: f32 = 0.20;
+
+/// Colours of labels 1 to 16; larger labels start over. Label 0, the background, is transparent.
+///
+/// Each is as far as possible from those before it under normal vision and under simulated protanopia, deuteranopia and
+/// tritanopia, so that cases with few labels get the best-separated colours. No sixteen can all be told apart, which is
+/// why a label is always named where it is pointed at.
 pub const PALETTE: [Rgb; 16] = [
-    [0xE6, 0x9F, 0x00],
-    [0x56, 0xB4, 0xE9],
-    [0x00, 0x9E, 0x73],
-    [0xF0, 0xE4, 0x42],
-    [0xCC, 0x79, 0xA7],
-    [0x00, 0x72, 0xB2],
-    [0xD5, 0x5E, 0x00],
-    [0xDD, 0xDD, 0xDD],
-    [0x44, 0xAA, 0x99],
-    [0xAA, 0x44, 0x99],
-    [0x99, 0x99, 0x33],
-    [0xCC, 0x66, 0x77],
-    [0xDD, 0xCC, 0x77],
-    [0x66, 0x99, 0xCC],
-    [0xEE, 0x99, 0xAA],
-    [0x99, 0x44, 0x55],
+    [0xF0, 0x63, 0x5A],
+    [0x81, 0x6F, 0xFB],
+    [0x80, 0xE5, 0xFD],
+    [0xF0, 0xD5, 0x07],
+    [0xA1, 0x4D, 0x92],
+    [0xC1, 0x8C, 0xC4],
+    [0xC4, 0x3B, 0x15],
+    [0x98, 0xCB, 0x8D],
+    [0xEF, 0xA3, 0x0F],
+    [0x68, 0xAA, 0xFE],
+    [0x84, 0x51, 0xC9],
+    [0xC1, 0x68, 0x8D],
+    [0xA3, 0x6F, 0xC8],
+    [0xB2, 0xE6, 0x95],
+    [0x48, 0xD3, 0xC5],
+    [0xE9, 0x79, 0x96],
 ];
 
 /// The colour of a label, or `None` for background.

@@ -1,5 +1,5 @@
-// Draws one pane: a plane through a volume, a second volume over it, labels or a comparison with the truth on top.
-// `cpu::render` does the same arithmetic step by step. A change here is a change there.
+// Draws one pane: a plane through a volume, a second volume over it, labels or a comparison with the truth on top, and
+// the patch grid of patches.wgsl, which is compiled together with this file. `cpu::render` does the same arithmetic step by step. A change here is a change there.
 //
 // A pixel goes through three spaces: pane pixel -> canonical voxel index (the grid with its axes along R, A, S) -> texel.
 // Everything that rounds happens in canonical space; from there to the texel only whole numbers are reordered, turned
@@ -27,6 +27,7 @@ struct Slice {
     palette: array<vec4<f32>, 16>,
     comparison: array<vec4<f32>, 3>,
     visible: array<vec4<u32>, 2>,
+    patches: Patches,
     origin: vec2<f32>,
     pixels_per_point: f32,
     label_mode: u32,
@@ -91,8 +92,10 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     rgb = over(rgb, base.rgb, base.a);
     let fused = image_colour(slice.fused, fused_texture, pixel);
     rgb = over(rgb, fused.rgb, fused.a);
+    rgb = blanked(rgb, pixel);
     let overlay = overlay_colour(pixel);
     rgb = over(rgb, overlay.rgb, overlay.a);
+    rgb = with_patches(rgb, pixel, slice.base.kind == KIND_NONE || base.a > 0.0);
     if slice.srgb_target != 0u {
         rgb = linear_from_gamma(rgb);
     }

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::colour;
+use crate::{Patches, colour};
 
 /// What the unsigned integers of a texture stand for.
 #[repr(u32)]
@@ -184,6 +184,8 @@ pub struct Slice {
     pub comparison: [[f32; 4]; 3],
     /// Bit `l`, lowest first: label `l` is shown. Bit 0 stands for all labels above 255. See [`labels_shown`].
     pub visible: [[u32; 4]; 2],
+    /// The patch grid over everything else.
+    pub patches: Patches,
     /// The pane's top left corner in the frame buffer, physical pixels.
     pub origin: [f32; 2],
     /// Physical pixels per point: hatching and dashes keep their size on every screen.
@@ -215,6 +217,7 @@ impl Default for Slice {
             palette: colour::PALETTE.map(colour::opaque),
             comparison: [colour::TRUE_POSITIVE, colour::FALSE_POSITIVE, colour::FALSE_NEGATIVE].map(colour::opaque),
             visible: labels_shown(|_| true),
+            patches: Patches::default(),
             origin: [0.0; 2],
             pixels_per_point: 1.0,
             label_mode: LabelMode::default() as u32,

@@ -5,7 +5,7 @@ use std::mem::{offset_of, size_of};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
-use shaders::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, SLICE_WGSL, Slice};
+use shaders::{Cell, ColourMap, Image, Interpolation, Kind, LabelMode, Layers, PatchShow, Patches, SLICE_WGSL, Slice};
 
 /// Name, offset and size of every member of a Rust struct.
 macro_rules! members {
@@ -47,14 +47,16 @@ fn structs_lie_alike() {
     let image = members!(Image: rows, shape, kind, order, flip, shift, colour_map, scale, window, interpolation, opacity,
         transparent_low, padding);
     same_layout(&module, "Image", size_of::<Image>(), &image);
-    let slice = members!(Slice: base, fused, palette, comparison, visible, origin, pixels_per_point, label_mode,
+    let patches = members!(Patches: rows, colours, pixels, grid, show, fill, heat_opacity, padding);
+    same_layout(&module, "Patches", size_of::<Patches>(), &patches);
+    let slice = members!(Slice: base, fused, palette, comparison, visible, patches, origin, pixels_per_point, label_mode,
         label_opacity, outline_opacity, outline_px, layers, comparing, srgb_target, padding);
     same_layout(&module, "Slice", size_of::<Slice>(), &slice);
 }
 
 #[test]
 fn named_numbers_agree() {
-    let expected = [
+    let mut expected = [
         ("KIND_NONE", Kind::None as u32),
         ("KIND_SIGNED_8", Kind::Signed8 as u32),
         ("KIND_SIGNED_16", Kind::Signed16 as u32),
@@ -73,6 +75,24 @@ fn named_numbers_agree() {
         ("CLASS_TRUE_POSITIVE", 1),
         ("CLASS_FALSE_POSITIVE", 2),
         ("CLASS_FALSE_NEGATIVE", 3),
+        ("SHOW_GRID", PatchShow::GRID.bits()),
+        ("SHOW_CATEGORIES", PatchShow::CATEGORIES.bits()),
+        ("SHOW_MASKED", PatchShow::MASKED.bits()),
+        ("SHOW_FLIPS", PatchShow::FLIPS.bits()),
+        ("SHOW_HEAT", PatchShow::HEAT.bits()),
+        ("SHOW_BLANK", PatchShow::BLANK.bits()),
+        ("SHOW_FRAME", PatchShow::FRAME.bits()),
+        ("SHOW_PADDING", PatchShow::PADDING.bits()),
+        ("SHOW_PINS", PatchShow::PINS.bits()),
+        ("CELL_FOREGROUND", Cell { foreground: true, ..Cell::default() }.bits()),
+        ("CELL_MASKED", Cell { masked: true, ..Cell::default() }.bits()),
+        ("CELL_FLIPPED", Cell { flipped: true, ..Cell::default() }.bits()),
+        ("CELL_HEAT", Cell { heat: Some(0), ..Cell::default() }.bits()),
+        ("CELL_PINNED", Cell { pinned: true, ..Cell::default() }.bits()),
+        ("CELL_PADDING", Cell { padding: true, ..Cell::default() }.bits()),
+        ("COLOUR_FLIP", 2),
+        ("COLOUR_INK", 3),
+        ("COLOUR_PADDING", 4),
     ];
     let module = parsed();
     let mut found = Vec::new();
@@ -82,5 +102,8 @@ fn named_numbers_agree() {
             found.push((name, value));
         }
     }
+    // The order in which the parser keeps them tells nothing.
+    found.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(found, expected);
 }

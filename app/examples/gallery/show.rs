@@ -4,7 +4,7 @@ use amlp_viewer::theme::{self, Theme, Themed, font, icon, palette, size, space};
 use amlp_viewer::widget::{
     Badge, ButtonKind, CardButton, Dialog, EmptyState, ErrorState, IconButton, ListRow, LoadingState, NumberField,
     ProgressRow, PropertyRow, PushButton, SearchField, Section, Segment, Segmented, Select, Slider, StatusItem,
-    StripChart, ThumbnailRow, Toast, Toasts, Toggle, Tone, keycaps, overlay_text,
+    StripChart, ThumbnailRow, Toggle, Tone, keycaps, overlay_text,
 };
 use egui::{
     Align, Align2, Color32, Frame, Layout, Margin, Panel, Rect, RichText, ScrollArea, Sense, Ui, UiBuilder, vec2,
@@ -47,7 +47,6 @@ const TOOLS: [Segment<'static, Tool>; 6] = [
 pub struct Gallery {
     page: Page,
     dialog: bool,
-    toasts: Toasts,
     tool: Tool,
     plane: u8,
     filter: String,
@@ -65,13 +64,6 @@ pub struct Gallery {
 
 impl Default for Gallery {
     fn default() -> Self {
-        let mut toasts = Toasts::default();
-        toasts.push(Toast::info("Saved STS_001_prediction.nii.gz"));
-        toasts.push(
-            Toast::error("The mask does not fit the image")
-                .detail("image  256 x 256 x 91, 1.95 x 1.95 x 3.27 mm\nmask   240 x 240 x 155, 1.00 x 1.00 x 1.00 mm")
-                .action("Show both grids"),
-        );
         let value = |i: usize| {
             let x = i as f32;
             let inside = (24..118).contains(&i);
@@ -80,7 +72,6 @@ impl Default for Gallery {
         Self {
             page: Page::Workspace,
             dialog: false,
-            toasts,
             tool: Tool::Crosshair,
             plane: 0,
             filter: String::new(),
@@ -125,8 +116,6 @@ impl Gallery {
                 self.dialog = false;
             }
         }
-        let beside = if self.page == Page::Workspace { size::RIGHT_PANEL } else { 0.0 };
-        self.toasts.show(ui.ctx(), vec2(beside + space::M, size::STATUS_LINE + size::STRIP + space::M));
     }
 
     fn top_bar(&mut self, ui: &mut Ui) {

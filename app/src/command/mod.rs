@@ -1,8 +1,11 @@
 //! Everything the user can do, as values. Panels and keys send commands; [`dispatch()`] alone carries them out.
 
 pub mod action;
+mod contrast;
 pub mod dispatch;
 pub mod keys;
+pub mod look;
+mod overlay;
 pub mod unsaved;
 
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use egui_wgpu::{RenderState, WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 
 pub use error::GpuError;
-pub use paint::{SlicePaint, paint, pane_in_pixels};
+pub use paint::{PatchPaint, SlicePaint, paint, pane_in_pixels};
 pub use texture::{Part, Texture};
 
 /// The device, shared with the window that draws. Cheap to clone, usable from every thread.

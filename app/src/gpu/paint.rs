@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use egui_wgpu::{Callback, CallbackResources, CallbackTrait, ScreenDescriptor};
-use shaders::{Image, Layers, Slice};
+use shaders::{Image, Layers, PatchShow, Patches, Slice};
 
 use super::pipeline::Panes;
 use super::{GpuError, Texture};
@@ -19,17 +19,50 @@ pub struct SlicePaint {
     pub labels: Option<Texture>,
     /// True labels on the base's grid.
     pub truth: Option<Texture>,
+    /// The patch grid over all of them.
+    pub patches: Option<PatchPaint>,
     /// How to draw them. What follows from the textures (shape, kind, axes, scale, layers) and from the pane (origin,
     /// pixels per point, kind of target) is filled in by [`paint`]; the rest is the view's: rows, windows, colour maps,
-    /// interpolation, opacities, labels.
+    /// interpolation, opacities, labels. The patch layer's are
+    /// those of [`SlicePaint::patches`].
     pub uniforms: Slice,
+}
+
+/// The patch grid of a pane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatchPaint {
+    /// What each patch is: from [`super::Gpu::upload_cells`]. Without it only lines, frame and padding are drawn.
+    pub cells: Option<Texture>,
+    /// Where the grid lies and what is drawn of it. Without a texture the number of patches is told here.
+    pub uniforms: Patches,
+}
+
+impl PatchPaint {
+    /// The uniforms with everything that follows from the texture.
+    ///
+    /// # Errors
+    /// A texture that holds no square of patches.
+    fn complete(&self) -> Result<Patches, GpuError> {
+        let mut patches = self.uniforms;
+        match self.cells.as_ref().map(Texture::shape) {
+            None => {
+                patches.grid = patches.grid.max(1);
+                patches.show &= PatchShow::WITHOUT_CELLS.bits();
+            }
+            Some([n, m, 1]) if n == m => patches.grid = n as u32,
+            Some(labels) => {
+                return Err(GpuError::Misfit { what: "a patch grid", labels, expected: [labels[0], labels[0], 1] });
+            }
+        }
+        Ok(patches)
+    }
 }
 
 impl SlicePaint {
     /// The uniforms with everything that follows from the textures.
     ///
     /// # Errors
-    /// Labels or a truth on another grid than the base's.
+    /// Labels or a truth on another grid than the base's; patches that are no square.
     pub fn complete(&self) -> Result<Slice, GpuError> {
         let mut slice = self.uniforms;
         fill(&mut slice.base, self.base.as_ref());
@@ -46,6 +79,7 @@ impl SlicePaint {
             }
         }
         slice.layers = Layers::of(self.labels.is_some(), self.truth.is_some()) as u32;
+        slice.patches = self.patches.as_ref().map_or_else(|| Ok(Patches::default()), PatchPaint::complete)?;
         Ok(slice)
     }
 }
@@ -68,7 +102,7 @@ pub fn pane_in_pixels(rect: egui::Rect, pixels_per_point: f32) -> ([i32; 2], [u3
 /// Adds a pane to the frame.
 ///
 /// # Errors
-/// Labels or a truth on another grid than the base's; nothing is added then.
+/// Whatever [`SlicePaint::complete`] refuses; nothing is added then.
 pub fn paint(painter: &egui::Painter, rect: egui::Rect, paint: SlicePaint) -> Result<(), GpuError> {
     let slice = paint.complete()?;
     let pane = Pane { slice, paint, rect, bound: Mutex::new(None) };
@@ -100,8 +134,10 @@ impl CallbackTrait for Pane {
         };
         let (origin, _) = pane_in_pixels(self.rect, screen.pixels_per_point);
         let slice = Slice { origin: origin.map(|v| v as f32), pixels_per_point: screen.pixels_per_point, ..self.slice };
-        let SlicePaint { base, fused, labels, truth, .. } = &self.paint;
-        let views = [base, fused, labels, truth].map(|texture| texture.as_ref().map(Texture::view));
+        let SlicePaint { base, fused, labels, truth, patches, .. } = &self.paint;
+        let cells = patches.as_ref().and_then(|patches| patches.cells.as_ref());
+        let [base, fused, labels, truth] = [base, fused, labels, truth].map(Option::as_ref);
+        let views = [base, fused, labels, truth, cells].map(|texture| texture.map(Texture::view));
         let bound = panes.bind(device, queue, slice, views);
         *self.bound.lock().unwrap_or_else(PoisonError::into_inner) = Some(bound);
         Vec::new()
@@ -148,7 +184,16 @@ mod tests {
     #[test]
     fn nothing_to_draw_is_no_image_and_no_layer() {
         let slice = SlicePaint::default().complete().unwrap();
-        assert_eq!((slice.base.kind, slice.fused.kind, slice.layers), (0, 0, 0));
+        assert_eq!((slice.base.kind, slice.fused.kind, slice.layers, slice.patches.show), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn a_grid_without_cells_has_lines_and_frame_only() {
+        let show = PatchShow::GRID | PatchShow::CATEGORIES | PatchShow::BLANK | PatchShow::FRAME;
+        let uniforms = Patches { grid: 16, show: show.bits(), ..Patches::default() };
+        let paint = SlicePaint { patches: Some(PatchPaint { cells: None, uniforms }), ..SlicePaint::default() };
+        let patches = paint.complete().unwrap().patches;
+        assert_eq!((patches.grid, patches.show), (16, (PatchShow::GRID | PatchShow::FRAME).bits()));
     }
 
     #[test]
@@ -157,5 +202,11 @@ mod tests {
         assert_eq!(shaders::colour::TRUE_POSITIVE, colour::TRUE_POSITIVE);
         assert_eq!(shaders::colour::FALSE_POSITIVE, colour::FALSE_POSITIVE);
         assert_eq!(shaders::colour::FALSE_NEGATIVE, colour::FALSE_NEGATIVE);
+        assert_eq!(shaders::colour::PATCH_LESION, colour::LESION);
+        assert_eq!(shaders::colour::PATCH_BACKGROUND, colour::BACKGROUND);
+        assert_eq!(shaders::colour::PATCH_FLIP, colour::FLIP);
+        assert_eq!(shaders::colour::INK, colour::INK);
+        assert_eq!(shaders::colour::PADDING, colour::FAINT);
+        assert!((shaders::colour::PATCH_FILL - colour::PATCH_FILL).abs() < f32::EPSILON);
     }
 }

@@ -70,7 +70,7 @@ impl Panes {
         device: &wgpu::Device,
         queue: &wgpu::Queue,
         mut slice: Slice,
-        textures: [Option<&wgpu::TextureView>; 4],
+        textures: [Option<&wgpu::TextureView>; 5],
     ) -> wgpu::BindGroup {
         slice.srgb_target = u32::from(self.srgb_target);
         let at = self.used.fetch_add(1, Ordering::Relaxed);
@@ -80,12 +80,12 @@ impl Panes {
         let buffer = &self.uniforms[at];
         queue.write_buffer(buffer, 0, bytemuck::bytes_of(&slice));
         let uniform = wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() };
-        let [base, fused, labels, truth] = textures.map(|view| view.unwrap_or(&self.nothing));
+        let [base, fused, labels, truth, cells] = textures.map(|view| view.unwrap_or(&self.nothing));
         let view = |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
         device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("pane"),
             layout: &self.layout,
-            entries: &[uniform, view(1, base), view(2, fused), view(3, labels), view(4, truth)],
+            entries: &[uniform, view(1, base), view(2, fused), view(3, labels), view(4, truth), view(5, cells)],
         })
     }
 
@@ -112,7 +112,7 @@ fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
         view_dimension: wgpu::TextureViewDimension::D3,
         multisampled: false,
     };
-    let entries = [uniform, texture, texture, texture, texture];
+    let entries = [uniform, texture, texture, texture, texture, texture];
     let mut binding = 0;
     let entries = entries.map(|ty| {
         let entry = wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };

@@ -55,6 +55,9 @@ pub struct Projection {
     pub volume: Arc<Volume>,
     /// The voxels on the graphics card.
     pub texture: Option<Texture>,
+    /// Window/level of its own, from percentiles of what is seen: a projection is brighter than the slices. None for
+    /// colours and without a finite value.
+    pub window: Option<WindowLevel>,
 }
 
 /// A mask on the grid of the case's first image.

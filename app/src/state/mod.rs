@@ -216,4 +216,15 @@ impl State {
     pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
         self.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
     }
+
+    /// Window/level of an image's projection. Where values have a unit it is that of the slices; elsewhere the
+    /// projection has one of its own, which follows what is done to that of the slices.
+    pub fn projection_window_of(&self, layer: &ImageLayer) -> WindowLevel {
+        let slices = self.window_of(layer);
+        let own = layer.projection.as_ref().and_then(|projection| projection.window);
+        match (&layer.modality, own) {
+            (Modality::Ct | Modality::Pet, _) | (_, None) => slices,
+            (_, Some(own)) => own.following(layer.default_window, slices),
+        }
+    }
 }

@@ -106,6 +106,14 @@ impl WindowLevel {
         Self { width, level: low + (high - low).max(0.0) / 2.0 }
     }
 
+    /// This window after the change that made `now` of `before`, at its own scale: as much wider, and shifted by as many
+    /// widths.
+    #[must_use]
+    pub fn following(self, before: Self, now: Self) -> Self {
+        let scale = self.width / before.width;
+        Self { width: now.width * scale, level: self.level + (now.level - before.level) * scale }
+    }
+
     /// The value that is just black.
     pub fn low(self) -> f64 {
         self.level - self.width / 2.0
@@ -223,5 +231,14 @@ mod tests {
         assert_eq!((window.width, window.level), (400.0, 40.0));
         assert_eq!((window.low(), window.high()), (-160.0, 240.0));
         assert!(WindowLevel::of_range(3.0, 3.0).width > 0.0);
+    }
+
+    #[test]
+    fn a_second_window_follows_at_its_own_scale() {
+        let (slices, own) = (WindowLevel::of_range(0.0, 100.0), WindowLevel::of_range(50.0, 250.0));
+        assert_eq!(own.following(slices, slices), own);
+        // Half as wide, and higher by a tenth of the width.
+        let now = WindowLevel { width: 50.0, level: 60.0 };
+        assert_eq!(own.following(slices, now), WindowLevel { width: 100.0, level: 170.0 });
     }
 }

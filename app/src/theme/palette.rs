@@ -1,28 +1,29 @@
 //! Colours that carry meaning in the images: patches, comparison, labels. The same in both themes.
 //!
 //! Colour is never the only carrier: each of these also has a pattern, a digit, an outline style or a name beside it.
+//! Patches have the colours of the reports, labels and comparison those of the shaders; here they become the window's.
 
 use egui::Color32;
+use engine::draw::colour as report;
+use shaders::colour;
 
-const fn rgb(value: u32) -> Color32 {
-    Color32::from_rgb((value >> 16) as u8, (value >> 8) as u8, value as u8)
+const fn of([red, green, blue]: [u8; 3]) -> Color32 {
+    Color32::from_rgb(red, green, blue)
 }
 
 /// A patch that the clustering takes for foreground.
-pub const PATCH_LESION: Color32 = rgb(0x3F_B9_50);
+pub const PATCH_LESION: Color32 = of(report::LESION);
 /// A patch that it takes for background.
-pub const PATCH_BACKGROUND: Color32 = rgb(0x89_57_E5);
+pub const PATCH_BACKGROUND: Color32 = of(report::BACKGROUND);
 /// A patch whose category the last relabelling flipped.
-pub const PATCH_FLIP: Color32 = rgb(0xF2_CC_60);
-/// How much of a patch's colour may cover the image.
-pub const PATCH_FILL_ALPHA: f32 = 0.2;
+pub const PATCH_FLIP: Color32 = of(report::FLIP);
 
 /// Predicted and true: solid.
-pub const TRUE_POSITIVE: Color32 = rgb(0x56_B4_E9);
+pub const TRUE_POSITIVE: Color32 = of(colour::TRUE_POSITIVE);
 /// Predicted only: hatched.
-pub const FALSE_POSITIVE: Color32 = rgb(0xE6_9F_00);
+pub const FALSE_POSITIVE: Color32 = of(colour::FALSE_POSITIVE);
 /// Missed: dashed outline.
-pub const FALSE_NEGATIVE: Color32 = rgb(0xCC_79_A7);
+pub const FALSE_NEGATIVE: Color32 = of(colour::FALSE_NEGATIVE);
 
 /// The colours above with their names.
 pub const DOMAIN: [(&str, Color32); 6] = [
@@ -35,27 +36,15 @@ pub const DOMAIN: [(&str, Color32); 6] = [
 ];
 
 /// Colours of labels 1 to 16; larger labels start over. Label 0, the background, is transparent.
-///
-/// Each entry is as far as possible from those before it under normal vision and under simulated protanopia,
-/// deuteranopia and tritanopia, so that cases with few labels get the best-separated colours.
-pub const LABELS: [Color32; 16] = [
-    rgb(0xF0_63_5A),
-    rgb(0x81_6F_FB),
-    rgb(0x80_E5_FD),
-    rgb(0xF0_D5_07),
-    rgb(0xA1_4D_92),
-    rgb(0xC1_8C_C4),
-    rgb(0xC4_3B_15),
-    rgb(0x98_CB_8D),
-    rgb(0xEF_A3_0F),
-    rgb(0x68_AA_FE),
-    rgb(0x84_51_C9),
-    rgb(0xC1_68_8D),
-    rgb(0xA3_6F_C8),
-    rgb(0xB2_E6_95),
-    rgb(0x48_D3_C5),
-    rgb(0xE9_79_96),
-];
+pub const LABELS: [Color32; 16] = {
+    let mut colours = [Color32::TRANSPARENT; 16];
+    let mut at = 0;
+    while at < colours.len() {
+        colours[at] = of(colour::PALETTE[at]);
+        at += 1;
+    }
+    colours
+};
 
 /// The colour of a label; label 0 is transparent.
 #[must_use]
@@ -64,18 +53,6 @@ pub fn label(label: u32) -> Color32 {
         0 => Color32::TRANSPARENT,
         label => LABELS[(label as usize - 1) % LABELS.len()],
     }
-}
-
-/// A colour as the shaders take it: sRGB-encoded red, green, blue and straight alpha, each 0 to 1.
-#[must_use]
-pub fn to_f32(color: Color32) -> [f32; 4] {
-    color.to_srgba_unmultiplied().map(|channel| f32::from(channel) / 255.0)
-}
-
-/// The colour of a label as the shaders take it.
-#[must_use]
-pub fn label_f32(index: u32) -> [f32; 4] {
-    to_f32(label(index))
 }
 
 /// Distance of two opaque colours in the OKLab space; 0.02 is just visible side by side, black to white is 1.
@@ -184,7 +161,6 @@ mod tests {
         assert_eq!(label(0), Color32::TRANSPARENT);
         assert_eq!(label(1), LABELS[0]);
         assert_eq!(label(17), LABELS[0]);
-        assert_eq!(label_f32(0)[3], 0.0);
-        assert_eq!(label_f32(1), [240.0 / 255.0, 99.0 / 255.0, 90.0 / 255.0, 1.0]);
+        assert_eq!(Some(label(2).to_array()), colour::label(2).map(|[r, g, b]| [r, g, b, 255]));
     }
 }

@@ -41,13 +41,17 @@ fn focused_pane() -> Id {
 /// Makes a pane a widget that is dragged from the first moment on, and that Tab reaches.
 pub fn sense(ui: &Ui, view: &PaneView<'_>) -> Response {
     let response = ui.interact(view.rect, id_of(view.id), Sense::drag());
+    keep_arrows(ui, &response);
+    response
+}
+
+/// Arrows step through slices while a pane has the keyboard; Tab goes on.
+pub(super) fn keep_arrows(ui: &Ui, response: &Response) {
     if response.has_focus() {
-        // Arrows step through slices here; Tab goes on.
         let filter = EventFilter { tab: false, horizontal_arrows: true, vertical_arrows: true, escape: false };
         ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
         ui.data_mut(|data| data.insert_temp(focused_pane(), response.id));
     }
-    response
 }
 
 /// Sends what the user does with a pane. A measurement that is being drawn is returned, to be shown already.

@@ -9,14 +9,17 @@
 //! | [`pane`] | one pane as a widget |
 //! | [`overlay`], [`marks`], [`text`], [`scale_bar`] | what is written and drawn over the picture |
 //! | [`interact`], [`gesture`], [`wheel`], [`sample`] | the mouse, and the values it asks for |
+//! | [`crop`], [`patch_pane`] | a prepared slice with its patches, for the other modes |
 //! | [`welcome`], [`states`] | the centre without a case |
 
+pub mod crop;
 pub mod gesture;
 pub mod interact;
 pub mod layout;
 pub mod marks;
 pub mod overlay;
 pub mod pane;
+pub mod patch_pane;
 pub mod picture;
 pub mod plane;
 pub mod sample;

@@ -114,7 +114,8 @@ fn upper_right(painter: &Painter, written: &Written<'_>, below: Option<Pos2>) {
     let (at, anchor) = below.map_or(corner, |at| (at, Align2::LEFT_TOP));
     let mut column = Column { painter, at, anchor, step: LINE };
     if !layer.volume.data.is_colour() {
-        column.line(&text::window(scene.state.window_of(layer)), font::number_small(), scene.tokens.overlay_text);
+        let window = text::window(scene.window(view.id, layer));
+        column.line(&window, font::number_small(), scene.tokens.overlay_text);
     }
     let zoom = format!("zoom {:.1}×", scene.state.view.camera(view.id).zoom);
     column.line(&zoom, font::number_small(), scene.tokens.overlay_dim);

@@ -109,7 +109,7 @@ fn image(scene: &Scene<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: Drawn) ->
         (layer.texture.clone(), chosen)
     };
     let rows = rows(scene, view, map, &layer.volume.grid);
-    let (window, smooth) = (scene.state.window_of(layer), scene.state.settings.interpolate);
+    let (window, smooth) = (scene.window(view.id, layer), scene.state.settings.interpolate);
     let image = uniforms::image(rows, window, colours, smooth, drawn.opacity);
     (texture, shaders::Image { transparent_low: u32::from(drawn.transparent_low), ..image })
 }

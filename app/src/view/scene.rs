@@ -6,7 +6,7 @@ use glam::{DAffine3, DVec2, DVec3};
 
 use super::{DisplayGrid, PaneMap, Plane, PlaneMode};
 use crate::state::view::Overlay;
-use crate::state::{Document, ImageLayer, MaskLayer, PaneId, State};
+use crate::state::{Document, ImageLayer, MaskLayer, PaneId, State, WindowLevel};
 use crate::theme::{self, Tokens};
 
 /// Which labels are drawn.
@@ -112,6 +112,11 @@ impl<'a> Scene<'a> {
             slice: grid.index_at(self.state.view.crosshair)[plane.axis()],
             image: self.image(pane),
         }
+    }
+
+    /// Window/level of an image in a pane.
+    pub fn window(&self, pane: PaneId, layer: &ImageLayer) -> WindowLevel {
+        if pane.is_projection() { self.state.projection_window_of(layer) } else { self.state.window_of(layer) }
     }
 
     /// A pane's way from places to indices, for a pane of `size` in any unit.

@@ -3,11 +3,10 @@
 //! Everything up to the last cast is computed in double precision.
 
 use glam::{DAffine3, DVec3};
-use shaders::{Image, Interpolation, LabelMode, Slice};
+use shaders::{Image, Interpolation, LabelMode, PatchShow, Patches, Slice};
 
 use super::PaneMap;
 use crate::state::{ColourMap, Settings, View, WindowLevel};
-use crate::theme::palette;
 
 /// Width of label outlines in points.
 const OUTLINE: f32 = 1.5;
@@ -19,6 +18,20 @@ pub fn rows(canonical_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [[f
     let origin = from_place.transform_point3(DVec3::new(0.0, 0.0, slice));
     let m = from_place.matrix3;
     std::array::from_fn(|r| [m.x_axis[r] as f32, m.y_axis[r] as f32, 0.0, origin[r] as f32])
+}
+
+/// The patch layer of a pane: `patch_from_display` takes a display index to patch coordinates. `map` counts in physical
+/// pixels, `slice` is the display index across the slices.
+pub fn patches(patch_from_display: &DAffine3, map: &PaneMap, slice: f64, show: PatchShow) -> Patches {
+    let rows = rows(patch_from_display, map, slice);
+    // How far apart the lines of a grid are on the screen, however it lies there.
+    let apart = |row: [f32; 4]| 1.0 / row[0].hypot(row[1]).max(f32::MIN_POSITIVE);
+    Patches {
+        rows: [rows[0], rows[1]],
+        pixels: [apart(rows[0]), apart(rows[1])],
+        show: show.bits(),
+        ..Patches::default()
+    }
 }
 
 /// The same for a projection, which has a single voxel along canonical axis `across`: every ray meets it.
@@ -51,7 +64,7 @@ pub fn colour_map(map: ColourMap) -> shaders::ColourMap {
     }
 }
 
-/// What is the same in all panes: colours, opacities and which labels are shown.
+/// What is the same in all panes: opacities, outlines and which labels are shown. Colours are the shaders' own.
 pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
     let mode = match (settings.fill, settings.outline) {
         _ if view.hide_overlay => LabelMode::Hidden,
@@ -72,8 +85,6 @@ pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
         };
     let opacity = settings.opacity.clamp(0.0, 1.0);
     Slice {
-        palette: palette::LABELS.map(palette::to_f32),
-        comparison: [palette::TRUE_POSITIVE, palette::FALSE_POSITIVE, palette::FALSE_NEGATIVE].map(palette::to_f32),
         visible,
         label_mode: mode as u32,
         label_opacity: opacity,

@@ -6,7 +6,7 @@
 //! | [`Segmented`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
 //! | [`Section`], [`PropertyRow`], [`ListRow`], [`ThumbnailRow`] | panels and lists |
 //! | [`Badge`], [`keycaps`], [`StatusItem`] | marks inside other things |
-//! | [`ProgressRow`], [`Toasts`], [`Dialog`] | jobs and messages |
+//! | [`ProgressRow`], [`Dialog`] | jobs and questions |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | a panel that has nothing to show yet |
 //! | [`StripChart`] | a value per slice |
 //! | [`overlay_text`] | text over an image |
@@ -34,7 +34,6 @@ mod slider;
 mod state_view;
 mod strip;
 mod thumbnail;
-mod toast;
 mod toggle;
 
 pub use badge::{Badge, StatusItem, Tone};
@@ -55,7 +54,6 @@ pub use slider::Slider;
 pub use state_view::{EmptyState, ErrorState, LoadingState};
 pub use strip::{StripChart, StripOutput, Worst};
 pub use thumbnail::ThumbnailRow;
-pub use toast::{Level, Toast, ToastId, Toasts};
 pub use toggle::Toggle;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Phantoms, and panes that show them: on the card and by the twin.
 
 use amlp_viewer::gpu::offscreen::Offscreen;
-use amlp_viewer::gpu::{Gpu, SlicePaint, paint};
+use amlp_viewer::gpu::{Gpu, PatchPaint, SlicePaint, paint};
 use egui::{ColorImage, Rect, pos2, vec2};
 use engine::volume::{Grid, LabelData, LabelVolume, Scale, Volume, VoxelData};
 use glam::{DAffine3, DMat3, DVec3, EulerRot};
 use shaders::cpu::{self, Texels, Textures};
-use shaders::{Image, Slice};
+use shaders::{Image, Patches, Slice};
 
 pub const WIDTH: u32 = 160;
 pub const HEIGHT: u32 = 120;
@@ -146,6 +146,8 @@ pub struct Scene {
     pub fused: Option<Volume>,
     pub labels: Option<LabelVolume>,
     pub truth: Option<LabelVolume>,
+    /// Cells and the layer's uniforms.
+    pub patches: Option<(Vec<u32>, Patches)>,
     pub uniforms: Slice,
     pub pixels_per_point: f32,
 }
@@ -155,7 +157,7 @@ impl Scene {
         let image = Image { window: [-20.0, 130.0], ..Image::default() };
         let uniforms =
             Slice { base: Image { rows: rows(&base.grid, 0.4, [0.3, 0.2, 0.5]), ..image }, ..Slice::default() };
-        Self { base, fused: None, labels: None, truth: None, uniforms, pixels_per_point: 1.0 }
+        Self { base, fused: None, labels: None, truth: None, patches: None, uniforms, pixels_per_point: 1.0 }
     }
 
     pub fn on_card(&self, gpu: &Gpu) -> SlicePaint {
@@ -165,6 +167,10 @@ impl Scene {
             fused: self.fused.as_ref().map(|v| gpu.upload(v, 0).unwrap()),
             labels: self.labels.as_ref().map(labels),
             truth: self.truth.as_ref().map(labels),
+            patches: self.patches.as_ref().map(|(cells, uniforms)| PatchPaint {
+                cells: Some(gpu.upload_cells(cells.len().isqrt(), cells).unwrap()),
+                uniforms: *uniforms,
+            }),
             uniforms: self.uniforms,
         }
     }
@@ -182,6 +188,10 @@ impl Scene {
             fused: fused.as_ref().zip(self.fused.as_ref()).map(|(owned, v)| owned.texture(&v.grid)),
             labels: labels.as_ref().map(|l| l.texture(grid)),
             truth: truth.as_ref().map(|l| l.texture(grid)),
+            cells: self.patches.as_ref().map(|(cells, _)| {
+                let side = cells.len().isqrt() as u32;
+                cpu::Texture { shape: [side, side, 1], texels: Texels::U32(cells) }
+            }),
         };
         cpu::render(&slice, &textures, WIDTH, HEIGHT)
     }

@@ -3,11 +3,14 @@
 mod image;
 mod overlay;
 #[cfg(test)]
+mod patch_tests;
+mod patches;
+#[cfg(test)]
 mod tests;
 
 use glam::{Vec2, Vec3};
 
-use crate::Slice;
+use crate::{Kind, Slice};
 
 /// Texels, first axis fastest. What they stand for is said by [`crate::Kind`].
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub struct Textures<'a> {
     pub labels: Option<Texture<'a>>,
     /// True labels on the base's grid.
     pub truth: Option<Texture<'a>>,
+    /// Of [`Slice::patches`]: one texel a patch, row by row, patches along A fastest. See [`crate::Cell`].
+    pub cells: Option<Texture<'a>>,
 }
 
 impl Textures<'_> {
@@ -78,7 +83,10 @@ fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> Vec3 {
     let overlay = overlay::colour(slice, textures, pixel);
     let rgb = over(Vec3::ZERO, base);
     let rgb = over(rgb, fused);
-    over(rgb, overlay)
+    let rgb = patches::blanked(slice, textures, rgb, pixel);
+    let rgb = over(rgb, overlay);
+    let covered = slice.base.kind == Kind::None as u32 || base.1 > 0.0;
+    patches::with_patches(slice, textures, rgb, pixel, covered)
 }
 
 fn over(below: Vec3, (above, alpha): (Vec3, f32)) -> Vec3 {

@@ -1,0 +1,330 @@
+//! One prepared slice with its patches, as a widget: what the Masking and Train modes show.
+//!
+//! The pane looks at the crop itself, or at a slice of a scan on its own grid with the patches placed by their position
+//! in the patient ([`PatchPane::native`]). It sends nothing: whoever shows it looks at the [`PatchResponse`].
+
+mod hand;
+mod write;
+
+use egui::{Pos2, Rect, Response, Role, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
+use engine::volume::{Grid, Orientation};
+use glam::{DAffine3, DVec2, DVec3};
+use shaders::{LabelMode, PatchShow, Slice};
+
+use super::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, crop, uniforms};
+use crate::gpu::{self, PatchPaint, SlicePaint, Texture, pane_in_pixels};
+use crate::state::{ColourMap, WindowLevel};
+use crate::theme::{self, size};
+
+/// Width of the outline of a lesion, in points.
+const OUTLINE: f32 = 1.5;
+
+/// Room around the slice for name and letters: a share of the pane's shorter side, and its limits in points.
+const MARGIN: (f64, f64, f64) = (0.07, 10.0, 24.0);
+
+/// A slice of a scan on its own grid, in place of the crop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Native<'a> {
+    /// The scan's grid; [`PatchPane::picture`] and [`PatchPane::lesion`] lie on it.
+    pub grid: &'a Grid,
+    /// The slice from the feet, 0-based.
+    pub slice: usize,
+}
+
+/// A second picture over the first: a probability.
+#[derive(Clone, Copy, Debug)]
+pub struct Over<'a> {
+    /// Pixels over the area of the crop; any number of them.
+    pub picture: &'a Texture,
+    /// What is at or below the first is not drawn, the second has the last colour of the map.
+    pub window: [f32; 2],
+    /// Its colours.
+    pub colour_map: ColourMap,
+    /// 0 to 1.
+    pub opacity: f32,
+}
+
+/// A prepared slice with its patches.
+#[derive(Clone, Copy, Debug)]
+pub struct PatchPane<'a> {
+    /// The picture: [`crop::Place::volume`] on the card, or the scan if `native` is given. None: `missing` is said.
+    pub picture: Option<&'a Texture>,
+    /// A second picture over it.
+    pub over: Option<Over<'a>>,
+    /// Labels on the picture's grid, drawn as outlines.
+    pub lesion: Option<&'a Texture>,
+    /// Looks at this slice instead of the crop.
+    pub native: Option<Native<'a>>,
+    /// Pixels along the crop's side, S.
+    pub size: usize,
+    /// Patches along a side.
+    pub grid: usize,
+    /// World mm of a crop pixel (i, j, 0) of this slice: [`crop::at_slice`].
+    pub world_from_crop: DAffine3,
+    /// False if the scan told no orientation: no letters.
+    pub oriented: bool,
+    /// The label of each patch, 1 or 0, patch = i * grid + j. Any other value has no digit.
+    pub labels: &'a [u8],
+    /// What the card knows of each patch.
+    pub cells: Option<&'a Texture>,
+    /// What is drawn of the patches.
+    pub show: PatchShow,
+    /// Writes the labels into the patches, once these are large enough.
+    pub digits: bool,
+    /// A number for each patch, such as its place in the masking order.
+    pub numbers: Option<&'a [u16]>,
+    /// The values that are just black and just white.
+    pub window: [f32; 2],
+    /// The colours of the picture.
+    pub colour_map: ColourMap,
+    /// Interpolates between pixels.
+    pub smooth: bool,
+    /// The name, written into the corner and told to screen readers.
+    pub title: &'a str,
+    /// A mark under the name, such as "not trained on".
+    pub badge: Option<&'a str>,
+    /// Why there is no picture, in one sentence.
+    pub missing: &'a str,
+    /// Zoom and pan.
+    pub camera: Camera,
+    /// Which side of the patient is on the left.
+    pub convention: Convention,
+}
+
+impl Default for PatchPane<'_> {
+    /// No picture, one patch.
+    fn default() -> Self {
+        Self {
+            picture: None,
+            over: None,
+            lesion: None,
+            native: None,
+            size: 1,
+            grid: 1,
+            world_from_crop: DAffine3::IDENTITY,
+            oriented: true,
+            labels: &[],
+            cells: None,
+            show: PatchShow::NONE,
+            digits: false,
+            numbers: None,
+            window: [0.0, 1.0],
+            colour_map: ColourMap::Grey,
+            smooth: true,
+            title: "",
+            badge: None,
+            missing: "There is no picture yet.",
+            camera: Camera::default(),
+            convention: Convention::Radiological,
+        }
+    }
+}
+
+/// What the user does with a pane.
+#[derive(Clone, Debug)]
+pub struct PatchResponse {
+    /// The patch under the pointer.
+    pub hovered: Option<usize>,
+    /// The patch that was clicked.
+    pub clicked: Option<usize>,
+    /// World mm under the pointer.
+    pub world: Option<DVec3>,
+    /// Slices that the wheel asks for: positive towards the head.
+    pub notches: i64,
+    /// Zoom and pan, if the user changed them.
+    pub camera: Option<Camera>,
+    /// A drag that changes window and level, in points: to the right wider, down higher.
+    pub window: Option<DVec2>,
+    /// The widget.
+    pub response: Response,
+}
+
+/// A pane at its place on the screen.
+struct Placed<'a> {
+    pane: &'a PatchPane<'a>,
+    rect: Rect,
+    display: DisplayGrid,
+    slice: f64,
+    patch_from_display: DAffine3,
+    /// In points.
+    map: PaneMap,
+    /// Where the grid begins on the screen, and its steps along i and j.
+    lattice: [DVec2; 3],
+}
+
+impl<'a> PatchPane<'a> {
+    /// Draws it and tells what the user does with it. `rect` is filled; the slice is fitted into it.
+    pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
+        let placed = self.placed(rect);
+        let response = hand::sense(ui, self.title, rect);
+        let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
+        let tokens = theme::tokens(ui);
+        painter.rect_filled(rect, 0.0, tokens.image);
+        let missing = self.paint(&painter, &placed);
+        let found = hand::interact(ui, &placed, response);
+        match &missing {
+            None => write::marks(&painter, &placed, found.hovered),
+            Some(why) => write::missing(&painter, rect, why),
+        }
+        write::frame(ui, &painter, &placed);
+        if found.response.has_focus() {
+            let ring = Stroke::new(size::FOCUS_RING, tokens.overlay_accent);
+            painter.rect_stroke(rect, 0.0, ring, StrokeKind::Inside);
+        }
+        found.response.widget_info(|| {
+            let mut info = WidgetInfo::labeled(Role::Canvas, ui.is_enabled(), self.title);
+            info.current_text_value = Some(self.spoken(missing.as_deref()));
+            info
+        });
+        found
+    }
+
+    fn placed(&'a self, rect: Rect) -> Placed<'a> {
+        let (display, slice) = if let Some(Native { grid, slice }) = self.native {
+            (DisplayGrid::new(grid, PlaneMode::Native), slice as f64)
+        } else {
+            let shape = [self.size.max(1), self.size.max(1), 1];
+            let grid = Grid { shape, world_from_voxel: self.world_from_crop, oriented: self.oriented };
+            (DisplayGrid::new(&grid, PlaneMode::Native), 0.0)
+        };
+        let patch_from_display = crop::patch_from_crop(self.size, self.grid) * self.crop_from_display(&display);
+        let size = vector(rect.size());
+        let map = self.map(&display, size, margin(size));
+        let lattice = lattice(&patch_from_display, &map, slice);
+        Placed { pane: self, rect, display, slice, patch_from_display, map, lattice }
+    }
+
+    /// The pane's map: the slice is fitted into what the margin leaves, around the same middle.
+    fn map(&self, display: &DisplayGrid, size: DVec2, margin: f64) -> PaneMap {
+        let camera = Camera { zoom: self.camera.zoom * fit(display, size, margin), ..self.camera };
+        PaneMap::new(display, Plane::Axial, self.convention, camera, size)
+    }
+
+    /// Exactly the identity where the pane looks at the crop.
+    fn crop_from_display(&self, display: &DisplayGrid) -> DAffine3 {
+        if self.native.is_none() && display.orientation == Orientation::IDENTITY {
+            return DAffine3::IDENTITY;
+        }
+        self.world_from_crop.inverse() * display.world_from_display
+    }
+
+    /// Puts the picture into the frame, or says why not.
+    fn paint(&self, painter: &egui::Painter, placed: &Placed<'_>) -> Option<String> {
+        let Some(picture) = self.picture else { return Some(self.missing.to_owned()) };
+        let slice = self.slice_paint(picture, placed, painter.pixels_per_point());
+        gpu::paint(painter, placed.rect, slice).err().map(|why| format!("This slice cannot be drawn: {why}."))
+    }
+
+    fn slice_paint(&self, picture: &Texture, placed: &Placed<'_>, pixels_per_point: f32) -> SlicePaint {
+        let (_, [width, height]) = pane_in_pixels(placed.rect, pixels_per_point);
+        let size = DVec2::new(f64::from(width), f64::from(height));
+        let pixels = f64::from(pixels_per_point);
+        let map = self.map(&placed.display, size, margin(vector(placed.rect.size())) * pixels);
+        let crop_from_display = self.crop_from_display(&placed.display);
+        let of_crop = |texture: &Texture| {
+            let from_crop = crop::picture_from_crop(self.size, texture.shape()[0]);
+            // A single slice, met by whatever depth the pane looks at.
+            uniforms::projected(uniforms::rows(&(from_crop * crop_from_display), &map, placed.slice), 2)
+        };
+        let rows = match self.native {
+            Some(_) => uniforms::rows(&placed.display.canonical_from_display, &map, placed.slice),
+            None => of_crop(picture),
+        };
+        let base = uniforms::image(rows, window(self.window), self.colour_map, self.smooth, 1.0);
+        let mut uniforms = Slice {
+            base,
+            label_mode: LabelMode::Outline as u32,
+            outline_px: (OUTLINE * pixels_per_point).round().max(1.0),
+            ..Slice::default()
+        };
+        if let Some(over) = self.over {
+            let rows = of_crop(over.picture);
+            let opacity = f64::from(over.opacity.clamp(0.0, 1.0));
+            let image = uniforms::image(rows, window(over.window), over.colour_map, self.smooth, opacity);
+            uniforms.fused = shaders::Image { transparent_low: 1, ..image };
+        }
+        let layer = uniforms::patches(&placed.patch_from_display, &map, placed.slice, self.show);
+        let layer = shaders::Patches { grid: self.grid as u32, ..layer };
+        SlicePaint {
+            base: Some(picture.clone()),
+            fused: self.over.map(|over| over.picture.clone()),
+            labels: self.lesion.cloned(),
+            truth: None,
+            patches: Some(PatchPaint { cells: self.cells.cloned(), uniforms: layer }),
+            uniforms,
+        }
+    }
+
+    /// What a screen reader says besides the name.
+    fn spoken(&self, missing: Option<&str>) -> String {
+        let lesion = self.labels.iter().filter(|&&label| label == 1).count();
+        let patches = match self.labels.len() {
+            0 => format!("{0} by {0} patches", self.grid),
+            count => format!("{lesion} of {count} patches are foreground"),
+        };
+        let more = self.badge.into_iter().chain(missing);
+        more.fold(patches, |said, more| format!("{said}. {more}"))
+    }
+}
+
+impl Placed<'_> {
+    /// Display index of a position on the screen.
+    fn display_at(&self, pos: Pos2) -> DVec3 {
+        self.map.index_in_space(vector(pos - self.rect.min), self.slice)
+    }
+
+    /// The patch at a position on the screen.
+    fn patch_at(&self, pos: Pos2) -> Option<usize> {
+        let at = self.patch_from_display.transform_point3(self.display_at(pos));
+        let inside = |v: f64| v >= 0.0 && v < self.pane.grid as f64;
+        (inside(at.x) && inside(at.y)).then(|| at.x as usize * self.pane.grid + at.y as usize)
+    }
+
+    /// Corners of a patch on the screen, in order around it.
+    fn corners(&self, patch: usize) -> [Pos2; 4] {
+        let (i, j) = ((patch / self.pane.grid) as f64, (patch % self.pane.grid) as f64);
+        [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(u, v)| self.pos_of(i + u, j + v))
+    }
+
+    /// Where patch coordinates are on the screen.
+    fn pos_of(&self, i: f64, j: f64) -> Pos2 {
+        let [origin, along_i, along_j] = self.lattice;
+        let place = origin + along_i * i + along_j * j;
+        pos2(self.rect.min.x + place.x as f32, self.rect.min.y + place.y as f32)
+    }
+}
+
+/// Where the grid begins on the screen, and its steps along i and j.
+fn lattice(patch_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [DVec2; 3] {
+    let display_from_patch = patch_from_display.inverse();
+    // The grid is seen along the slices' axis, which it stands across.
+    let depth = patch_from_display.transform_point3(DVec3::new(0.0, 0.0, slice)).z;
+    let at = |i: f64, j: f64| map.place_of_index(display_from_patch.transform_point3(DVec3::new(i, j, depth)));
+    let origin = at(0.0, 0.0);
+    [origin, at(1.0, 0.0) - origin, at(0.0, 1.0) - origin]
+}
+
+/// Room around the slice in a pane of `size` points.
+fn margin(size: DVec2) -> f64 {
+    let (share, least, most) = MARGIN;
+    (share * size.min_element()).clamp(least, most)
+}
+
+/// How much smaller the slice becomes by a margin.
+fn fit(display: &DisplayGrid, size: DVec2, margin: f64) -> f64 {
+    let extent = display.extent_mm(Plane::Axial);
+    let scale = |size: DVec2| (size / extent).min_element().max(1e-9);
+    scale((size - 2.0 * margin).max(DVec2::ONE)) / scale(size.max(DVec2::ONE))
+}
+
+fn window([low, high]: [f32; 2]) -> WindowLevel {
+    WindowLevel::of_range(f64::from(low), f64::from(high))
+}
+
+fn vector(v: egui::Vec2) -> DVec2 {
+    DVec2::new(f64::from(v.x), f64::from(v.y))
+}
+
+#[cfg(test)]
+#[path = "patch_pane/tests.rs"]
+mod tests;

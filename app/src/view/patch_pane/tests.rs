@@ -1,0 +1,222 @@
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use egui::vec2;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use glam::DMat3;
+
+use super::*;
+
+const RECT: Rect = Rect { min: pos2(50.0, 20.0), max: pos2(450.0, 340.0) };
+
+/// 8 x 8 pixels of 2 x 2 x 3 mm, 4 x 4 patches.
+fn pane() -> PatchPane<'static> {
+    let matrix3 = DMat3::from_rotation_z(0.3) * DMat3::from_diagonal(DVec3::new(2.0, 2.0, 3.0));
+    let world_from_crop = DAffine3 { matrix3, translation: DVec3::new(11.0, -4.0, 25.0) };
+    let labels = &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    PatchPane { size: 8, grid: 4, world_from_crop, labels, title: "Input", ..PatchPane::default() }
+}
+
+fn middle(placed: &Placed<'_>, patch: usize) -> Pos2 {
+    let [a, _, c, _] = placed.corners(patch);
+    a + (c - a) / 2.0
+}
+
+#[test]
+fn the_slice_is_fitted_into_the_pane_and_patches_lie_as_the_patient_does() {
+    let pane = pane();
+    let placed = pane.placed(RECT);
+    // 7 % of 320 points are left free at each side: a square of 275.2 in the middle, patches of 68.8 points.
+    assert!((placed.map.scale() - 17.2).abs() < 1e-6, "{}", placed.map.scale());
+    // Patch 3: left and front of the patient; on the screen right and up.
+    assert!(middle(&placed, 3).distance(pos2(353.2, 76.8)) < 1e-3, "{}", middle(&placed, 3));
+    assert!(middle(&placed, 0).distance(pos2(353.2, 283.2)) < 1e-3);
+    let neurological = PatchPane { convention: Convention::Neurological, ..pane };
+    assert!(middle(&neurological.placed(RECT), 3).distance(pos2(146.8, 76.8)) < 1e-3);
+}
+
+#[test]
+fn every_patch_is_found_where_it_is_drawn() {
+    let mut pane = pane();
+    for camera in [Camera::default(), Camera { zoom: 2.3, centre_mm: DVec2::new(3.0, -2.0) }] {
+        pane.camera = camera;
+        let placed = pane.placed(RECT);
+        for patch in 0..16 {
+            assert_eq!(placed.patch_at(middle(&placed, patch)), Some(patch));
+        }
+        let [a, _, c, _] = placed.corners(15);
+        let outside = c + (c - a) * 0.1;
+        assert_eq!(placed.patch_at(outside), None);
+    }
+}
+
+#[test]
+fn on_a_scan_the_grid_lies_at_its_place_in_the_patient() {
+    let pane = pane();
+    let crop = pane.placed(RECT);
+    // The scan is finer, larger and stored from the patient's left; slice 7 is the one that was prepared.
+    let turned = DMat3::from_rotation_z(0.3);
+    let matrix3 = turned * DMat3::from_diagonal(DVec3::new(-1.0, 1.0, 3.0));
+    let corner = DVec3::new(11.0, -4.0, 25.0) + turned * DVec3::new(30.0, -5.0, -21.0);
+    let grid = Grid::new([40, 30, 12], DAffine3 { matrix3, translation: corner });
+    let native = PatchPane { native: Some(Native { grid: &grid, slice: 7 }), ..pane };
+    let placed = native.placed(RECT);
+    for patch in 0..16 {
+        let (a, b) = (middle(&crop, patch), middle(&placed, patch));
+        assert_eq!(placed.patch_at(b), Some(patch));
+        let world_of = |p: &Placed<'_>, pos| p.display.world_from_display.transform_point3(p.display_at(pos));
+        let (a, b) = (world_of(&crop, a), world_of(&placed, b));
+        assert!(a.abs_diff_eq(b, 1e-3), "patch {patch}: {a} {b}");
+    }
+}
+
+#[test]
+fn uniforms_agree_with_the_mouse() {
+    let pane = PatchPane { camera: Camera { zoom: 1.7, centre_mm: DVec2::new(2.0, 1.0) }, ..pane() };
+    let placed = pane.placed(RECT);
+    let layer = uniforms::patches(&placed.patch_from_display, &placed.map, placed.slice, PatchShow::GRID);
+    let pos = middle(&placed, 6) - RECT.min;
+    let of = |row: [f32; 4]| row[0] * pos.x + row[1] * pos.y + row[3];
+    let [i, j] = layer.rows.map(of);
+    assert!((i - 1.5).abs() < 1e-3 && (j - 2.5).abs() < 1e-3, "{i} {j}");
+    let [a, b, c, _] = placed.corners(6);
+    assert!((layer.pixels[0] - a.distance(b)).abs() < 0.01 && (layer.pixels[1] - b.distance(c)).abs() < 0.01);
+}
+
+struct Window {
+    pane: PatchPane<'static>,
+    found: Option<PatchResponse>,
+}
+
+#[allow(clippy::large_types_passed_by_value, reason = "a test's window owns its pane")]
+fn window(pane: PatchPane<'static>) -> Harness<'static, Window> {
+    Harness::builder()
+        .with_size(vec2(500.0, 360.0))
+        .with_context_setup(|ctx| crate::theme::install(ctx, crate::theme::Theme::Light))
+        .build_ui_state(
+            |ui, window: &mut Window| {
+                let found = window.pane.show(ui, RECT);
+                window.pane.camera = found.camera.unwrap_or(window.pane.camera);
+                let clicked = found.clicked.or(window.found.as_ref().and_then(|f| f.clicked));
+                let notches = found.notches + window.found.as_ref().map_or(0, |f| f.notches);
+                window.found = Some(PatchResponse { clicked, notches, ..found });
+            },
+            Window { pane, found: None },
+        )
+}
+
+#[test]
+fn patches_are_pointed_at_and_clicked() {
+    let mut window = window(pane());
+    let at = pos2(360.0, 70.0);
+    window.event(egui::Event::PointerMoved(at));
+    window.run();
+    assert_eq!(window.state().found.as_ref().unwrap().hovered, Some(3));
+    for pressed in [true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
+        window.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
+        window.step();
+    }
+    assert_eq!(window.state().found.as_ref().unwrap().clicked, Some(3));
+    window.event(egui::Event::PointerMoved(pos2(60.0, 60.0)));
+    window.run();
+    assert_eq!(window.state().found.as_ref().unwrap().hovered, None, "beside the slice");
+}
+
+#[test]
+fn a_zoom_keeps_what_is_under_the_pointer_and_ends_at_its_limits() {
+    let mut window = window(pane());
+    let at = pos2(330.0, 110.0);
+    window.event(egui::Event::PointerMoved(at));
+    window.run();
+    let before = window.state().found.as_ref().unwrap().world.unwrap();
+    for factor in [3.0, 100.0] {
+        window.event(egui::Event::Zoom(factor));
+        window.run_steps(2);
+        let now = window.state().found.as_ref().unwrap().world.unwrap();
+        assert!(before.abs_diff_eq(now, 1e-6), "{before} {now}");
+    }
+    assert_eq!(window.state().pane.camera.zoom, 40.0);
+}
+
+#[test]
+fn the_wheel_counts_slices_and_zooms_with_ctrl() {
+    let mut window = window(pane());
+    window.event(egui::Event::PointerMoved(pos2(250.0, 180.0)));
+    window.run();
+    for modifiers in [egui::Modifiers::NONE, egui::Modifiers::COMMAND] {
+        window.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Line,
+            delta: vec2(0.0, 2.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers,
+        });
+        window.run_steps(2);
+    }
+    assert_eq!(window.state().found.as_ref().unwrap().notches, 2);
+    assert!((window.state().pane.camera.zoom - 1.15 * 1.15).abs() < 1e-6);
+}
+
+#[test]
+fn a_drag_with_the_right_button_zooms_and_with_the_middle_one_moves() {
+    let mut window = window(pane());
+    let mut drag = |button, to: Pos2| {
+        let (from, modifiers) = (pos2(250.0, 180.0), egui::Modifiers::NONE);
+        window.event(egui::Event::PointerMoved(from));
+        window.step();
+        window.event(egui::Event::PointerButton { pos: from, button, pressed: true, modifiers });
+        window.step();
+        window.event(egui::Event::PointerMoved(to));
+        window.step();
+        window.event(egui::Event::PointerButton { pos: to, button, pressed: false, modifiers });
+        window.step();
+        window.state().pane.camera
+    };
+    let zoomed = drag(egui::PointerButton::Secondary, pos2(250.0, 80.0));
+    assert!((zoomed.zoom - 2.0).abs() < 1e-6, "{zoomed:?}");
+    let moved = drag(egui::PointerButton::Middle, pos2(290.0, 180.0));
+    // 40 points at 34.4 points a mm.
+    assert!((moved.centre_mm.x - zoomed.centre_mm.x + 40.0 / 34.4).abs() < 1e-6, "{moved:?}");
+}
+
+#[test]
+fn without_a_picture_the_pane_says_why_and_keeps_its_name_and_badge() {
+    let mut window =
+        window(PatchPane { badge: Some("not trained on"), missing: "Not drawn: no graphics adapter.", ..pane() });
+    window.run();
+    let spoken = window.get_by_label("Input").value().unwrap();
+    assert!(spoken.contains("1 of 16 patches") && spoken.contains("not trained on"), "{spoken}");
+    assert!(spoken.contains("no graphics adapter"), "{spoken}");
+    assert!(window.query_by_label("not trained on").is_some());
+    window.get_by_label("Input").focus();
+    window.run();
+    assert!(crate::view::has_focus(&window.ctx), "arrows stay with the pane");
+}
+
+#[test]
+fn digits_are_written_once_there_is_room_and_are_cheap() {
+    // 16 x 16 patches in 275 points: 17 points each.
+    let labels: &[u8] = &[1; 256];
+    let of = |digits, zoom, numbers: Option<&'static [u16]>| {
+        let camera = Camera { zoom, centre_mm: DVec2::ZERO };
+        let pane = PatchPane { size: 160, grid: 16, labels, digits, numbers, camera, ..pane() };
+        let ctx = egui::Context::default();
+        crate::theme::install(&ctx, crate::theme::Theme::Dark);
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            let painter = ui.painter().with_clip_rect(RECT);
+            write::marks(&painter, &pane.placed(RECT), None);
+        });
+        let text = |s: &&egui::epaint::ClippedShape| matches!(s.shape, egui::Shape::Text(_));
+        let count = output.shapes.iter().filter(text).count();
+        output.drop_without_applying_deltas();
+        count
+    };
+    assert_eq!(of(true, 1.0, None), 256 * 5);
+    assert_eq!(of(false, 1.0, None), 0);
+    assert_eq!(of(true, 0.8, None), 0, "patches of less than 14 points");
+    static NUMBERS: [u16; 256] = [7; 256];
+    assert_eq!(of(false, 1.0, Some(&NUMBERS)), 0, "no room for numbers");
+    let shown = of(false, 2.0, Some(&NUMBERS));
+    assert!(shown > 0 && shown < 256 * 5, "only patches in sight: {shown}");
+}
