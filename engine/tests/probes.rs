@@ -34,25 +34,20 @@ fn job(
     let control = Control::default();
     let start = Start { resume, ..Start::default() };
     let mut events = Vec::new();
+    let mut hear = |event: &Event, pins: &Pins| {
+        act(event, pins, &control);
+        events.push(event.clone());
+        Ok(())
+    };
     let compute = Compute::cpu();
     if config.stage == Stage::Pretrain {
         let mut job = PretrainJob::prepare(config.clone(), out, start, &control, &mut |_, _| {})?;
         let pins = Arc::clone(&job.pins);
-        let mut sink = |event: &Event| {
-            act(event, &pins, &control);
-            events.push(event.clone());
-            Ok(())
-        };
-        job.train(&compute, &mut sink, &control)?;
+        job.train(&compute, &mut |event: &Event| hear(event, &pins), &control)?;
     } else {
         let mut job = FinetuneJob::prepare(config.clone(), out, start, &control, &mut |_, _| {})?;
         let pins = Arc::clone(&job.pins);
-        let mut sink = |event: &Event| {
-            act(event, &pins, &control);
-            events.push(event.clone());
-            Ok(())
-        };
-        job.train(&compute, &mut sink, &control)?;
+        job.train(&compute, &mut |event: &Event| hear(event, &pins), &control)?;
     }
     Ok(events)
 }
