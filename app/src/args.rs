@@ -18,13 +18,13 @@ pub struct Args {
     #[arg(value_name = "FILES|FOLDER")]
     pub paths: Vec<PathBuf>,
     /// The automatic segmentation
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", requires = "paths")]
     pub mask: Option<PathBuf>,
     /// The reference segmentation
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", requires = "paths")]
     pub truth: Option<PathBuf>,
     /// The network's probability
-    #[arg(long, value_name = "F")]
+    #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
     /// A run folder: its network is used to segment
     #[arg(long, value_name = "RUN")]
@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     pub mode: ModeArg,
     /// The file's own slice, from 0, along its axis nearest to S-I
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", requires = "paths")]
     pub slice: Option<usize>,
     /// The epoch that is shown, from 1
     #[arg(long, value_name = "E")]
@@ -115,18 +115,20 @@ impl Args {
         self.screenshot.is_some() || self.state.is_some()
     }
 
-    /// What to open: files with their masks; none for a folder or nothing.
+    /// What to open where something is named beside the paths: files, or one patient's folder, with their masks.
     pub fn request(&self) -> Option<Request> {
-        let named = self.mask.is_some() || self.truth.is_some() || self.probability.is_some() || self.slice.is_some();
-        let files = !self.paths.is_empty() && self.paths.iter().all(|p| !p.is_dir());
-        (files && named).then(|| Request {
+        let folder = self.paths.first().filter(|p| self.paths.len() == 1 && p.is_dir());
+        let files = self.paths.iter().filter(|_| folder.is_none());
+        let request = Request {
             title: None,
-            images: self.paths.iter().map(|p| (None, p.clone())).collect(),
+            folder: folder.cloned(),
+            images: files.map(|p| (None, p.clone())).collect(),
             mask: self.mask.clone(),
             truth: self.truth.clone(),
             probability: self.probability.clone(),
             slice: self.slice,
-        })
+        };
+        Some(request).filter(Request::names_something)
     }
 }
 
@@ -151,5 +153,6 @@ mod tests {
         assert_eq!(request.mask, Some("m.nii".into()));
         assert_eq!(request.slice, Some(4));
         assert_eq!(Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request(), None);
+        assert!(Args::try_parse_from(["amlp-viewer", "--mask", "m.nii"]).is_err(), "a mask of nothing");
     }
 }

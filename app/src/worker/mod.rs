@@ -9,6 +9,7 @@ pub mod dialog;
 pub mod frame;
 pub mod layer;
 pub mod open;
+mod request;
 pub mod save;
 pub mod segment;
 pub mod thumbnails;

@@ -7,6 +7,7 @@ use engine::cohort::Cohort;
 use engine::volume::{Frames, LabelVolume, ReadOptions, Relation, Volume};
 
 use super::analyse::{self, Analysis, Input};
+pub use super::request::Request;
 use super::{Failure, Jobs, Kind, Outcome, Spec, Ticket};
 use crate::gpu::Gpu;
 use crate::state::{
@@ -16,23 +17,6 @@ use crate::state::{
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
 const ALL_FRAMES: u64 = 1 << 30;
-
-/// What belongs to a case, by role.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Request {
-    /// The case's name; the first file's without one.
-    pub title: Option<String>,
-    /// The images, each with its modality's name if that is known from the cohort.
-    pub images: Vec<(Option<String>, PathBuf)>,
-    /// The automatic segmentation.
-    pub mask: Option<PathBuf>,
-    /// The reference.
-    pub truth: Option<PathBuf>,
-    /// The network's probability.
-    pub probability: Option<PathBuf>,
-    /// The slice to show, 0-based, of the file's axis nearest to S-I.
-    pub slice: Option<usize>,
-}
 
 /// A case that was read.
 pub struct Opened {
@@ -86,7 +70,7 @@ fn title_of(path: &Path) -> String {
 pub fn open_paths(state: &mut State, jobs: &mut Jobs, paths: &[PathBuf]) {
     match paths {
         [] => {}
-        [folder] if folder.is_dir() => open_folder(state, jobs, folder),
+        [folder] if folder.is_dir() => open_folder(state, jobs, folder, Request::default()),
         files => {
             let (masks, images): (Vec<&PathBuf>, Vec<&PathBuf>) = files.iter().partition(|p| is_mask_name(p));
             // Nothing but masks: the first is looked at as an image.
@@ -106,18 +90,16 @@ pub fn open_paths(state: &mut State, jobs: &mut Jobs, paths: &[PathBuf]) {
 /// Opens a case of the list.
 pub fn open_case(state: &mut State, jobs: &mut Jobs, index: usize) {
     let Some(case) = state.cases.cases.get(index) else { return };
-    let request = Request {
-        title: Some(case.id.clone()),
-        images: case.images.iter().map(|(m, p)| (Some(m.clone()), p.clone())).collect(),
-        truth: case.label.clone(),
-        ..Request::default()
-    };
+    let request = case.request();
     state.cases.open = Some(index);
     open_request(state, jobs, request);
 }
 
 /// Starts to read a case; it replaces the open one once it is there.
 pub fn open_request(state: &mut State, jobs: &mut Jobs, request: Request) {
+    if let Some(folder) = request.folder.clone() {
+        return open_folder(state, jobs, &folder, request);
+    }
     let Some((_, first)) = request.images.first() else { return };
     // What was computed for the old case is of no use any more.
     for kind in [Kind::Layer, Kind::Analyse, Kind::Project, Kind::Frame, Kind::Segment] {
@@ -131,14 +113,23 @@ pub fn open_request(state: &mut State, jobs: &mut Jobs, request: Request) {
     jobs.start(spec, move |ticket| Ok(Outcome::Opened(Box::new(read(id, &request, gpu.as_ref(), ticket)?))));
 }
 
-/// Looks through a folder: one patient's files are opened, more become the list of cases.
-fn open_folder(state: &mut State, jobs: &mut Jobs, folder: &Path) {
+/// Looks through a folder: one patient's files are opened, more become the list of cases. What `named` names beside the
+/// folder belongs to one patient.
+fn open_folder(state: &mut State, jobs: &mut Jobs, folder: &Path, named: Request) {
     let (folder, gpu) = (folder.to_path_buf(), jobs.gpu().cloned());
     let id = jobs.unused_id();
     state.failed = None;
     let spec = Spec { kind: Kind::Open, document: None, title: format!("Opening {}", folder.display()), quiet: false };
     jobs.start(spec, move |ticket| match Cohort::discover(&folder) {
-        Ok(cohort) => Ok(Outcome::Cases(Box::new(case_list(cohort)))),
+        Ok(cohort) if !named.names_something() => Ok(Outcome::Cases(Box::new(case_list(cohort)))),
+        Ok(cohort) => match &case_list(cohort).cases[..] {
+            [case] => Ok(Outcome::Opened(Box::new(read(id, &named.over(case.request()), gpu.as_ref(), ticket)?))),
+            cases => Err(Failure::Error(format!(
+                "{} has {} patients: --mask, --truth, --probability and --slice go with the scans of one",
+                folder.display(),
+                cases.len()
+            ))),
+        },
         Err(no_cohort) => {
             let files = scans_in(&folder);
             if files.is_empty() {
@@ -154,7 +145,7 @@ fn open_folder(state: &mut State, jobs: &mut Jobs, folder: &Path) {
             if request.images.is_empty() {
                 return Err(no_cohort.into());
             }
-            Ok(Outcome::Opened(Box::new(read(id, &request, gpu.as_ref(), ticket)?)))
+            Ok(Outcome::Opened(Box::new(read(id, &named.over(request), gpu.as_ref(), ticket)?)))
         }
     });
 }

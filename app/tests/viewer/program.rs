@@ -176,3 +176,35 @@ fn u9_a_picture_needs_an_adapter_and_says_so() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("no adapter") && !out.exists(), "{}", said(&output));
 }
+
+#[test]
+fn masks_named_beside_a_patients_folder_are_used_and_beside_a_cohort_refused() {
+    let files = Files::new();
+    let place = |root: &str, patient: &str| {
+        let folder = files.path(root).join(patient);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::copy(&files.scan, folder.join("ct.nii.gz")).unwrap();
+        std::fs::copy(&files.truth, folder.join("seg.nii.gz")).unwrap();
+        folder
+    };
+    let (folder, out) = (place("one", "p1"), files.path("state.json"));
+    let shown = |scan: &Path, more: &[&Path]| {
+        let named = [Path::new("--mask"), &files.prediction, Path::new("--state"), &out];
+        let output = run(&[&[scan], &named[..], more].concat());
+        (output.status.code(), json(&out))
+    };
+    let (code, of_folder) = shown(&folder, &[]);
+    assert_eq!(code, Some(0), "{}", of_folder["errors"]);
+    let scan = folder.join("ct.nii.gz");
+    let (_, of_files) = shown(&scan, &[Path::new("--truth"), &files.truth]);
+    assert!(of_folder["metrics"]["dsc"].is_number(), "{}", of_folder["metrics"]);
+    for key in ["metrics", "findings", "slice_dice", "file"] {
+        assert_eq!(of_folder[key], of_files[key], "{key}");
+    }
+
+    let cohort = place("two", "p1").parent().unwrap().to_path_buf();
+    place("two", "p2");
+    let (code, state) = shown(&cohort, &[]);
+    assert_eq!(code, Some(1));
+    assert!(state["errors"].to_string().contains("has 2 patients: --mask"), "{}", state["errors"]);
+}
