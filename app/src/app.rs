@@ -105,6 +105,9 @@ impl App {
         }
         let now = ctx.input(|i| i.time);
         command::look::advance_cine(&mut self.state, now);
+        worker::train::follow(&mut self.state, &mut self.jobs);
+        worker::replay::follow(&mut self.state, &mut self.jobs, now);
+        worker::masking::follow(&mut self.state, &mut self.jobs);
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);

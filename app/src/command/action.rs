@@ -22,14 +22,16 @@ pub struct Action {
 }
 
 /// Collects actions of one group after the other.
-struct List(Vec<Action>);
+pub struct List(Vec<Action>);
 
 impl List {
-    fn add(&mut self, group: &'static str, label: impl Into<String>, shortcut: &'static str, command: Command) {
+    /// Adds one that makes sense now.
+    pub fn add(&mut self, group: &'static str, label: impl Into<String>, shortcut: &'static str, command: Command) {
         self.add_if(true, group, label, shortcut, command);
     }
 
-    fn add_if(
+    /// Adds one that makes sense if `enabled`.
+    pub fn add_if(
         &mut self,
         enabled: bool,
         group: &'static str,
@@ -49,6 +51,10 @@ pub fn actions(state: &State) -> Vec<Action> {
     images(&mut list, state);
     contrast(&mut list, state);
     overlay(&mut list, state);
+    super::masking::actions(&mut list, state);
+    super::train::actions(&mut list, state);
+    super::timeline::actions(&mut list, state);
+    super::runs::actions(&mut list, state);
     window(&mut list, state);
     list.0
 }

@@ -1,6 +1,6 @@
 //! The one place where commands change the state.
 
-use super::{Command, look, unsaved};
+use super::{Command, look, masking, runs, timeline, train, unsaved};
 use crate::state::{Dialog, PathPurpose, State};
 use crate::worker::{Jobs, Kind, dialog, open, save, segment};
 
@@ -24,6 +24,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::FilterCases(text) => state.cases.filter = text,
         Command::CancelJob(id) => jobs.cancel(id),
         Command::Dismiss(_) | Command::DismissAll => dismiss(state, &command),
+        Command::Masking(command) => masking::dispatch(state, jobs, command),
+        Command::Train(command) => train::dispatch(state, jobs, command),
+        Command::Timeline(command) => timeline::dispatch(state, jobs, command),
+        Command::Runs(command) => runs::dispatch(state, jobs, command),
         Command::Quit => quit(state, jobs),
         Command::QuitNow => {
             jobs.cancel_all();

@@ -3,9 +3,13 @@
 pub mod cases;
 pub mod document;
 pub mod layer;
+pub mod masking;
 pub mod report;
 pub mod review;
+pub mod runs;
 pub mod settings;
+pub mod timeline;
+pub mod train;
 pub mod view;
 pub mod window;
 
@@ -185,6 +189,14 @@ pub struct State {
     pub devices: Vec<engine::device::DeviceInfo>,
     /// The run given on the command line.
     pub run: Option<PathBuf>,
+    /// Masking mode.
+    pub masking: masking::MaskingState,
+    /// Train mode.
+    pub train: train::TrainState,
+    /// The open runs.
+    pub timeline: timeline::Timeline,
+    /// The table of runs.
+    pub runs: runs::RunsState,
     /// The demonstration steps through the findings.
     pub demo: bool,
     /// The adapter that draws, or why there is none.

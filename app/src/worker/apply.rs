@@ -84,6 +84,14 @@ pub enum Outcome {
     },
     /// Devices that can compute.
     Devices(Vec<DeviceInfo>),
+    /// For Masking mode.
+    Masking(Box<super::masking::Found>),
+    /// For Train mode.
+    Train(Box<super::train::Told>),
+    /// For the timeline.
+    Replay(Box<super::replay::Read>),
+    /// For the table of runs.
+    Runs(Box<super::runs::Listed>),
 }
 
 /// Looks at the jobs and lets what arrived change the state.
@@ -112,6 +120,10 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
             Outcome::Cases(list) => show_cases(state, jobs, *list),
             Outcome::Picked { purpose, paths } => super::dialog::picked(state, jobs, purpose, paths),
             Outcome::Devices(devices) => state.devices = devices,
+            Outcome::Masking(found) => super::masking::apply(state, jobs, *found),
+            Outcome::Train(told) => super::train::apply(state, jobs, *told),
+            Outcome::Replay(read) => super::replay::apply(state, jobs, *read),
+            Outcome::Runs(listed) => super::runs::apply(state, jobs, *listed),
             Outcome::Thumbnail { case, picture } => {
                 if let Some(case) = state.cases.cases.get_mut(case) {
                     match picture {

@@ -8,11 +8,15 @@ pub mod apply;
 pub mod dialog;
 pub mod frame;
 pub mod layer;
+pub mod masking;
 pub mod open;
+pub mod replay;
 mod request;
+pub mod runs;
 pub mod save;
 pub mod segment;
 pub mod thumbnails;
+pub mod train;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,12 +55,32 @@ pub enum Kind {
     Dialog,
     /// Looks for devices.
     Devices,
+    /// Prepares the open case as for training.
+    Prepare,
+    /// Clusters the shown slice.
+    Cluster,
+    /// Lets a network fill the masked patches in.
+    Reconstruct,
+    /// Looks at a cohort.
+    Cohort,
+    /// Estimates what a training takes.
+    Assess,
+    /// Trains.
+    Train,
+    /// Segments and measures the patients that a run holds out.
+    Evaluate,
+    /// Lists the runs of the workspace, or changes one.
+    Runs,
+    /// Reads a run.
+    Replay,
+    /// Reads what a run recorded of a slice.
+    Probe,
 }
 
 impl Kind {
     /// Jobs that may run side by side with others of their kind.
     fn many(self) -> bool {
-        matches!(self, Self::Layer | Self::Save)
+        matches!(self, Self::Layer | Self::Save | Self::Replay)
     }
 }
 

@@ -1,0 +1,9 @@
+//! All runs of the workspace.
+
+use egui::Ui;
+
+use crate::command::Sender;
+use crate::state::State;
+
+/// Draws it.
+pub(super) fn show(_ui: &mut Ui, _state: &State, _sender: &Sender) {}
