@@ -147,6 +147,9 @@ fn files(state: &mut State, jobs: &mut Jobs, command: Command) {
             if let Some(document) = &mut state.document {
                 *(if truth { &mut document.truth } else { &mut document.prediction }) = None;
                 document.unsaved &= truth;
+                if !truth {
+                    document.replaced = None;
+                }
                 document.forget_results();
                 if !truth {
                     document.probability = None;

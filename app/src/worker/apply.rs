@@ -10,7 +10,9 @@ use super::analyse::Analysis;
 use super::open::Opened;
 use super::{Arrival, Failure, Jobs, Kind};
 use crate::state::layer::Projection;
-use crate::state::{CaseList, ImageLayer, MaskLayer, PathPurpose, ProbabilityLayer, Severity, State, Thumbnail};
+use crate::state::{
+    CaseList, Document, ImageLayer, MaskLayer, PathPurpose, ProbabilityLayer, Severity, State, Thumbnail,
+};
 
 /// What a job brings.
 pub enum Outcome {
@@ -135,11 +137,22 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
             Outcome::Saved { path } => saved(state, jobs, &path),
             other => change_document(state, jobs, other),
         },
-        Err(Failure::Cancelled) => cancelled(state, &arrival.spec),
-        Err(Failure::Error(why)) => failed(state, &arrival.spec, &why),
-        Err(Failure::Panic(what)) => {
+        Err(failure) => ended_early(state, jobs, &arrival.spec, failure),
+    }
+}
+
+/// A job that did not end well. A segmentation that ended halfway leaves what was there before.
+fn ended_early(state: &mut State, jobs: &mut Jobs, spec: &super::Spec, failure: Failure) {
+    let put_back = spec.kind == Kind::Segment && state.document.as_mut().is_some_and(Document::put_back);
+    if put_back {
+        super::analyse::start(state, jobs);
+    }
+    match failure {
+        Failure::Cancelled => cancelled(state, spec),
+        Failure::Error(why) => failed(state, spec, &why),
+        Failure::Panic(what) => {
             let why = format!("a defect in the program stopped this job; everything else goes on. {what}");
-            failed(state, &arrival.spec, &why);
+            failed(state, spec, &why);
         }
     }
 }
@@ -190,7 +203,7 @@ fn change_document(state: &mut State, jobs: &mut Jobs, outcome: Outcome) {
             let slot = if truth { &mut document.truth } else { &mut document.prediction };
             *slot = Some(*layer);
             if !truth {
-                document.unsaved = false;
+                (document.unsaved, document.replaced) = (false, None);
             }
             for warning in warnings {
                 state.notice(Severity::Warning, "About the mask", warning);
@@ -214,8 +227,8 @@ fn change_document(state: &mut State, jobs: &mut Jobs, outcome: Outcome) {
             super::frame::project(state, jobs, image);
         }
         Outcome::SegmentedSlices { labels, texture } => {
+            document.put_aside();
             let revision = document.prediction.as_ref().map_or(0, |m| m.revision) + 1;
-            document.unsaved = true;
             document.prediction =
                 Some(MaskLayer { path: None, labels, present: Vec::new(), texture, projection: None, revision });
             document.forget_results();
@@ -224,7 +237,7 @@ fn change_document(state: &mut State, jobs: &mut Jobs, outcome: Outcome) {
             let revision = document.prediction.as_ref().map_or(0, |m| m.revision) + 1;
             document.prediction = Some(MaskLayer { revision, ..*layer });
             document.probability = Some(*probability);
-            document.unsaved = true;
+            (document.unsaved, document.replaced) = (true, None);
             state.notice(Severity::Info, "Segmentation finished", note);
             super::analyse::start(state, jobs);
         }

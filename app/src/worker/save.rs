@@ -28,6 +28,11 @@ pub fn to(state: &mut State, jobs: &mut Jobs, path: &Path, overwrite: bool) {
         state.error("Nothing to save", "there is no segmentation of this case");
         return;
     };
+    if jobs.runs(Kind::Segment) {
+        state.after_saving = None;
+        state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
+        return;
+    }
     if path.exists() && !overwrite {
         state.dialog = Some(Dialog::Overwrite { path: path.to_path_buf() });
         return;

@@ -195,6 +195,7 @@ pub fn document(images: Vec<ImageLayer>) -> Document {
         metrics: None,
         entropy: None,
         unsaved: false,
+        replaced: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use amlp_viewer::Args;
 use amlp_viewer::command::Command;
 use amlp_viewer::state::{Dialog, PathPurpose, Severity};
+use amlp_viewer::worker::Kind;
 use egui::Key;
 use engine::config::Config;
 use engine::device::Compute;
@@ -113,6 +114,62 @@ fn a_segmentation_is_made_saved_and_opened_again() {
     assert_eq!(report(&again).findings, findings);
     let image = Volume::read(&scan).unwrap();
     assert_eq!(LabelVolume::read(&saved).unwrap().grid.relation(&image.grid), Relation::Same);
+}
+
+/// A scan that takes a network a while: the ball of a patient within a wide field.
+fn large_scan(path: &Path) {
+    let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
+    let grid = Grid::new([224, 224, 60], DAffine3 { matrix3, translation: DVec3::new(200.0, -200.0, 8.0) });
+    let value = |[i, j, k]: [usize; 3]| 10.0 + ((i + 2 * j + 3 * k) % 7) as f32;
+    let values = voxels(grid.shape).map(value).collect();
+    nifti::write_volume(path, &Volume::from_f32(grid, values)).unwrap();
+}
+
+#[test]
+fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = model(folder.path());
+    let scan = folder.path().join("large_pet.nii.gz");
+    large_scan(&scan);
+    let image = Volume::read(&scan).unwrap();
+    let earlier = folder.path().join("earlier_pred.nii.gz");
+    let labels_of = |grid: &Grid| (0..grid.len()).map(|at| u8::from(at % 224 < 30)).collect::<Vec<u8>>();
+    let mask = LabelVolume::new(image.grid.clone(), labels_of(&image.grid)).unwrap();
+    nifti::write_label(&earlier, &mask, &image).unwrap();
+
+    let mut window = open(&Args { run: Some(model), mask: Some(earlier.clone()), ..args(&[&scan]) });
+    send(&mut window, Command::SetDevice("cpu".into()));
+    let (before, findings) = (labels(&window), report(&window).findings);
+    window.state_mut().dispatch(Command::Segment);
+    let halfway = |app: &amlp_viewer::App| app.state().document.as_ref().is_some_and(|d| d.replaced.is_some());
+    wait_for(&mut window, halfway);
+    assert!(labels(&window) != before, "the slices so far are shown");
+    // Half of a segmentation is never saved as one.
+    window.state_mut().dispatch(Command::UsePaths(PathPurpose::SaveMask, vec![folder.path().join("half.nii.gz")]));
+    window.step();
+    assert!(!folder.path().join("half.nii.gz").exists() && errors(&window)[0].contains("under way"));
+
+    let job = state(&window).jobs.iter().find(|job| job.kind == Kind::Segment).unwrap().id;
+    send(&mut window, Command::CancelJob(job));
+    let shown = document(&window).prediction.as_ref().unwrap();
+    assert_eq!((shown.path.as_ref(), &*shown.labels), (Some(&earlier), &before));
+    assert_eq!(report(&window).findings, findings);
+    assert!(!document(&window).unsaved && document(&window).replaced.is_none());
+    assert!(state(&window).notices.iter().any(|n| n.title == "Cancelled"));
+    assert!(has(&window, "Segment now"));
+}
+
+#[test]
+fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, scan) = model(folder.path());
+    let mut window = ready(&model, &scan);
+    click(&mut window, "Segment now");
+    assert!(document(&window).unsaved);
+    click(&mut window, "Segment now");
+    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Box::new(Command::Segment) }));
+    click(&mut window, "Go on without saving");
+    assert!(document(&window).unsaved && document(&window).prediction.is_some());
 }
 
 #[test]
