@@ -1,6 +1,7 @@
 //! Supervised fine-tuning with a few labelled patients (section 4.5), from a pre-trained network or random weights.
 
 mod probes;
+mod synthetic;
 
 use std::path::Path;
 use std::time::Instant;
@@ -26,6 +27,7 @@ use crate::seed::stream;
 use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, digest, measure_step, memory_mib};
 use crate::{Error, ErrorKind, Result};
 use probes::Probes;
+pub(crate) use synthetic::synthetic_step;
 
 const TALLY: &str = "tally.json";
 
@@ -87,6 +89,7 @@ impl Labelled {
             ));
         }
         let prepare = |case: &Case| {
+            control.pass()?;
             let d = &config.data;
             let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
             Ok((case.id.clone(), prepared))
@@ -193,7 +196,7 @@ pub fn finetune(
     let Session { compute, control, .. } = *session;
     let started = Instant::now();
     let length = Length::new(&config.training, data.epoch_slices(config));
-    estimate(config, data, compute, &length, sink)?;
+    estimate(config, data, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
@@ -318,15 +321,16 @@ fn validate(config: &Config, data: &Labelled, network: &UNet, compute: &Compute,
 fn estimate(
     config: &Config,
     data: &Labelled,
-    compute: &Compute,
+    session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
 ) -> Result<()> {
-    let device = compute.training();
+    let device = session.compute.training();
     let network = network_config(config);
     let members: Vec<usize> = data.order(config, 1).into_iter().take(config.training.batch).collect();
     let (image, target) = data.batch(config, &members, [0, 0], &device)?;
     let seconds_per_step = measure_step(&network, &config.training, &device, |network| {
+        session.control.pass()?;
         Ok(dice_cross_entropy(network.forward(image.clone()), target.clone()))
     })?;
     let parameters = burn::module::Module::num_params(&network.init(0, &device));

@@ -7,11 +7,13 @@
 //! | `host.rs` | masked slices on the host, put together to a batch |
 //! | `tally.rs` | the numbers of an epoch |
 //! | `probes.rs` | the pinned slices, epoch by epoch |
+//! | `synthetic.rs` | a step on made-up slices, to be measured |
 
 mod host;
 mod objective;
 mod probes;
 mod slices;
+mod synthetic;
 mod tally;
 
 use std::time::Instant;
@@ -20,7 +22,6 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::device::Compute;
 use crate::event::{EpochSummary, Event, EventSink, Stage};
 use crate::loss::Consistency;
 use crate::masking::select::masked_count;
@@ -32,6 +33,7 @@ use crate::{ErrorKind, Result};
 pub use objective::{Batch, Losses, losses};
 use probes::{Moment, Probes};
 pub use slices::{PatchState, Slices};
+pub(crate) use synthetic::synthetic_step;
 use tally::Tally;
 
 /// What a finished pre-training reports.
@@ -71,7 +73,7 @@ pub fn pretrain(
     let started = Instant::now();
     let network = network_config(config);
     let length = Length::new(&config.training, slices.len());
-    estimate(config, &network, slices, compute, &length, sink)?;
+    estimate(config, &network, slices, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
@@ -166,16 +168,18 @@ fn estimate(
     config: &Config,
     network: &UNetConfig,
     slices: &Slices,
-    compute: &Compute,
+    session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
 ) -> Result<()> {
-    let device = compute.training();
+    let device = session.compute.training();
     let members: Vec<usize> = (0..slices.len().min(config.training.batch)).collect();
     let sigma = config.method.ratio.sigma(1, length.epochs);
     let batch = slices.batch(config, &members, sigma, 1, &device)?;
-    let seconds_per_step =
-        measure_step(network, &config.training, &device, |network| Ok(losses(network, &batch, &config.method)?.total))?;
+    let seconds_per_step = measure_step(network, &config.training, &device, |network| {
+        session.control.pass()?;
+        Ok(losses(network, &batch, &config.method)?.total)
+    })?;
     let parameters = burn::module::Module::num_params(&network.init(0, &device));
     sink.event(&Event::Estimate {
         steps: length.steps,
