@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::{Case, Cohort, Layout, Problem};
 use crate::Result;
-use crate::event::Control;
 use crate::volume::{Grid, LabelVolume, Relation, Volume};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
@@ -91,26 +90,15 @@ pub fn fingerprint_with(
     modality: Option<&str>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fingerprint> {
-    fingerprint_until(cohort, modality, &Control::default(), progress)
-}
-
-/// Like [`fingerprint_with`]; once `control` says cancel no further file is read.
-pub fn fingerprint_until(
-    cohort: &Cohort,
-    modality: Option<&str>,
-    control: &Control,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Fingerprint> {
     let modality = modality.map(|name| cohort.modality(name)).transpose()?;
     let done = AtomicUsize::new(0);
     let looked_at: Vec<Looked> = (cohort.cases.par_iter())
         .map(|case| {
-            control.check()?;
             let looked = Looked::at(case, modality.as_deref());
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
-            Ok(looked)
+            looked
         })
-        .collect::<Result<_>>()?;
+        .collect();
     let mut problems = cohort.problems.clone();
     if let Some(modality) = &modality {
         // What other modalities lack does not matter to the one that was asked for.
