@@ -161,7 +161,7 @@ fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
         return edit(state, jobs, form);
     };
     // Its slices and its network's shape are the run's to say.
-    workspace::read_config(state, jobs, &run);
+    workspace::read_config(jobs, &run);
 }
 
 fn start(state: &mut State, jobs: &mut Jobs) {

@@ -84,7 +84,7 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
             };
         }
         Told::Settings { run, config } => workspace::start_from(state, jobs, run, &config),
-        Told::Prepared { run, config, pins } => run::begun(state, jobs, run, &config, pins),
+        Told::Prepared { run, config, pins } => run::begun(state, jobs, &run, &config, pins),
         Told::Trained => run::ended(state, jobs, Ending::Finished),
         Told::Evaluated { run, evaluation } => {
             if state.train.results.run.as_ref() == Some(&run) {

@@ -191,7 +191,8 @@ impl Results {
                 // Who was not measured stands last either way.
                 (x, y) => y.is_some().cmp(&x.is_some()),
             };
-            let by_name = if self.falling && column == Column::Patient { b.case.cmp(&a.case) } else { a.case.cmp(&b.case) };
+            let by_name =
+                if self.falling && column == Column::Patient { b.case.cmp(&a.case) } else { a.case.cmp(&b.case) };
             if by_value == Ordering::Equal { by_name } else { by_value }
         });
         self.order = order;

@@ -76,6 +76,9 @@ mod tests {
         assert_eq!((memory(512), memory(6_144)), ("512 MiB".to_owned(), "6.0 GiB".to_owned()));
         assert_eq!([812, 48_200, 31_030_000].map(count), ["812", "48.2 k", "31.03 M"]);
         assert_eq!([0.25, 2.5e-5].map(loss), ["0.2500", "2.50e-5"]);
-        assert_eq!((so_many(1, "slice", "slices"), so_many(3, "slice", "slices")), ("1 slice".into(), "3 slices".into()));
+        assert_eq!(
+            (so_many(1, "slice", "slices"), so_many(3, "slice", "slices")),
+            ("1 slice".into(), "3 slices".into())
+        );
     }
 }

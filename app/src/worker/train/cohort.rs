@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use engine::cohort::split::Split;
-use engine::cohort::{Cohort, fingerprint_until};
+use engine::cohort::{Cohort, fingerprint_under};
 use engine::event::Stage;
 use engine::run::RunFolder;
 
@@ -33,7 +33,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
         let progress = |done: usize, of: usize| {
             ticket.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
         };
-        let read = || fingerprint_until(&cohort, None, &ticket.control, &progress);
+        let read = || fingerprint_under(&cohort, None, &ticket.control, &progress);
         let fingerprint = engine::threads::with(threads, read)??;
         Ok(Outcome::Train(Box::new(Told::Cohort(Box::new(CohortCard { cohort, fingerprint })))))
     });

@@ -183,15 +183,15 @@ impl EventSink for Sink<'_> {
 }
 
 /// The patients are prepared: the run's track follows it from now on.
-pub fn begun(state: &mut State, jobs: &mut Jobs, run: PathBuf, config: &Config, pins: Arc<Pins>) {
+pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: Arc<Pins>) {
     if let Some(live) = &mut jobs.live {
-        live.run = Some((run.clone(), pins));
+        live.run = Some((run.to_path_buf(), pins));
     }
     if let Some(running) = &mut state.train.running {
-        running.run = Some(run.clone());
+        running.run = Some(run.to_path_buf());
         running.stage = config.stage;
     }
-    replay::begin_live(state, jobs, &run, config);
+    replay::begin_live(state, jobs, run, config);
 }
 
 /// Takes what the running job has told and starts the next of the queue. Called every frame, before drawing.

@@ -30,7 +30,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
 }
 
 /// Reads the settings of a pre-trained run, to fine-tune from it.
-pub fn read_config(_state: &State, jobs: &mut Jobs, run: &Path) {
+pub fn read_config(jobs: &mut Jobs, run: &Path) {
     let run = run.to_path_buf();
     let name = run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
     let spec = Spec { kind: Kind::Settings, document: None, title: format!("Reading the run {name}"), quiet: true };

@@ -14,7 +14,8 @@ pub(super) fn chip(ui: &mut Ui, word: &str, name: &str, on: bool) -> Response {
     let galley = ui.painter().layout_no_wrap(word.to_owned(), font::body(), color);
     // The tick's place is kept: a click moves nothing.
     let mark = size::ICON_SMALL + space::XS;
-    let (rect, response) = ui.allocate_exact_size(vec2(galley.size().x + mark + 2.0 * space::S, HEIGHT), Sense::click());
+    let (rect, response) =
+        ui.allocate_exact_size(vec2(galley.size().x + mark + 2.0 * space::S, HEIGHT), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::CheckBox, ui.is_enabled(), on, name));
     if ui.is_rect_visible(rect) {
         let fill = match (on, response.hovered()) {

@@ -11,9 +11,7 @@ use crate::state::train::{CohortCard, CohortState};
 use crate::state::{PathPurpose, State};
 use crate::theme::{self, font, icon, radius, space};
 use crate::view::train::words;
-use crate::widget::{
-    ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section,
-};
+use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
 use crate::worker::Kind;
 
 /// Height of the list of problems before it scrolls.
@@ -45,7 +43,10 @@ fn send(sender: &Sender, command: TrainCommand) {
 fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     let t = theme::tokens(ui);
     ui.add(Label::new(RichText::new("Choose a cohort to train on").font(font::heading()).color(t.text)));
-    text::sentence(ui, "A folder of patients. Its scans and masks are read once, and what is wrong with them is named.");
+    text::sentence(
+        ui,
+        "A folder of patients. Its scans and masks are read once, and what is wrong with them is named.",
+    );
     ui.add_space(space::S);
     if let Some(open) = &state.cases.root {
         let title = format!("Use {}", words::name(open));
@@ -55,7 +56,8 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         ui.add_space(space::XS);
     }
-    let folder = CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder a patient, BraTS, HECKTOR or nnU-Net");
+    let folder =
+        CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder a patient, BraTS, HECKTOR or nnU-Net");
     if ui.add(folder).clicked() {
         sender.send(Command::Ask(PathPurpose::Cohort));
     }
@@ -178,7 +180,9 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
     let problems = &card.fingerprint.problems;
     if problems.is_empty() {
         let ok = theme::tokens(ui).ok;
-        text::with_icon(ui, icon::DONE, ok, |ui| text::note(ui, "Every file can be read, and every mask fits its scan."));
+        text::with_icon(ui, icon::DONE, ok, |ui| {
+            text::note(ui, "Every file can be read, and every mask fits its scan.")
+        });
         return;
     }
     let count = problems.len().to_string();
@@ -186,16 +190,18 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
         ScrollArea::vertical().id_salt("problems").max_height(PROBLEMS).show(ui, |ui| {
             for (at, problem) in problems.iter().enumerate() {
                 let file = problem.file.as_deref().map(Path::new);
-                let place = file.map_or_else(|| problem.case.clone().unwrap_or_default(), |file| {
-                    let case = problem.case.clone().unwrap_or_default();
-                    format!("{case}  {}", words::name(file))
-                });
+                let place = file.map_or_else(
+                    || problem.case.clone().unwrap_or_default(),
+                    |file| {
+                        let case = problem.case.clone().unwrap_or_default();
+                        format!("{case}  {}", words::name(file))
+                    },
+                );
                 let warn = theme::tokens(ui).warn;
                 let row = ListRow::new(&problem.what).subtitle(&place).icon_colored(icon::WARN, warn);
                 let label = format!("Open problem {}", at + 1);
-                let (response, open) = row.show_with(ui, |ui| {
-                    ui.add(IconButton::new(icon::EXTERNAL, &label).small()).clicked()
-                });
+                let (response, open) =
+                    row.show_with(ui, |ui| ui.add(IconButton::new(icon::EXTERNAL, &label).small()).clicked());
                 if response.on_hover_text(&problem.what).clicked() || open {
                     send(sender, TrainCommand::OpenProblem(at));
                 }

@@ -7,7 +7,7 @@ use crate::theme::{self, font, size, space};
 use crate::widget::{NumberField, Select};
 
 /// Width of label and control.
-pub(super) const CONTROL: f32 = 330.0;
+pub(super) const CONTROL: f32 = 340.0;
 
 /// What is wrong with a setting, by its name in `config.toml`.
 pub(super) fn problem<'a>(state: &'a State, keys: &[&str]) -> Option<&'a str> {
@@ -35,7 +35,15 @@ pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl 
 }
 
 /// A whole number; the note says what the paper has.
-pub(super) fn whole(ui: &mut Ui, state: &State, keys: &[&str], label: &str, note: &str, value: &mut usize, most: usize) {
+pub(super) fn whole(
+    ui: &mut Ui,
+    state: &State,
+    keys: &[&str],
+    label: &str,
+    note: &str,
+    value: &mut usize,
+    most: usize,
+) {
     row(ui, problem(state, keys), note, |ui| {
         NumberField::new(value, label).range(0..=most).show(ui);
     });
@@ -60,13 +68,7 @@ pub(super) fn number(ui: &mut Ui, state: &State, keys: &[&str], number: &Number<
 }
 
 /// One of several.
-pub(super) fn choice<T: Clone + PartialEq>(
-    ui: &mut Ui,
-    label: &str,
-    note: &str,
-    value: &mut T,
-    choices: &[(T, &str)],
-) {
+pub(super) fn choice<T: Clone + PartialEq>(ui: &mut Ui, label: &str, note: &str, value: &mut T, choices: &[(T, &str)]) {
     row(ui, None, note, |ui| {
         Select::new(label, choices).show(ui, value);
     });

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use egui::{ScrollArea, Ui};
 use engine::cohort::split::Split;
 
-use super::field::{self, Number};
 use super::chip;
+use super::field::{self, Number};
 use crate::panel::text;
 use crate::state::State;
 use crate::state::train::{Form, Labels};

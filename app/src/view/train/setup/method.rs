@@ -2,11 +2,11 @@
 
 use egui::Ui;
 use engine::cluster::{ForegroundRule, Method};
+use engine::config::MaskFill;
 use engine::loss::{Attention, Consistency};
 use engine::masking::order::Order;
 use engine::masking::ratio::RatioMode;
 use engine::masking::relabel::Anchor;
-use engine::config::MaskFill;
 
 use super::field::{self, Number};
 use crate::state::State;
@@ -44,11 +44,8 @@ fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     field::row(ui, None, "air is never clustered nor foreground", |ui| {
         ui.add(Toggle::new(&mut method.cluster.tissue_only, "Tissue only"));
     });
-    let orders = [
-        (Order::LesionFirst, "Lesion first"),
-        (Order::BackgroundFirst, "Background first"),
-        (Order::Random, "Random"),
-    ];
+    let orders =
+        [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
     field::choice(ui, "Order", "paper: lesion first (MPS), Table 4", &mut method.order, &orders);
     let modes = [(RatioMode::Adaptive, "Growing (AMR)"), (RatioMode::Fixed, "Fixed"), (RatioMode::Tau, "By tau")];
     field::choice(ui, "Ratio", "paper: growing with the epoch, Eq. 9", &mut method.ratio.mode, &modes);

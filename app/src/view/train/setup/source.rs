@@ -10,6 +10,7 @@ use engine::event::Stage;
 use super::{chip, field};
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
+use crate::panel::text;
 use crate::state::train::Form;
 use crate::state::train::form::preset_of;
 use crate::state::{PathPurpose, State};
@@ -23,7 +24,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender)
     Segmented::new("Stage", &stages).fill_width().show(ui, &mut form.stage);
     ui.add_space(space::S);
     Section::new("Run").show(ui, |ui| {
-        if form.stage == Stage::Pretrain { preset(ui, form) } else { from(ui, state, form, sender) }
+        if form.stage == Stage::Pretrain {
+            preset(ui, form)
+        } else {
+            from(ui, state, form, sender)
+        }
         modalities(ui, state, form);
         name(ui, state, form);
     });
@@ -57,7 +62,9 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
         ui.horizontal(|ui| {
             ui.set_width(field::CONTROL);
             let width = ui.available_width() - size::FIELD - space::XS;
-            ui.allocate_ui(egui::vec2(width, size::FORM_ROW), |ui| Select::new("Start from", &choices).show(ui, &mut now));
+            ui.allocate_ui(egui::vec2(width, size::FORM_ROW), |ui| {
+                Select::new("Start from", &choices).show(ui, &mut now)
+            });
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose a pre-trained run…").small()).clicked() {
                 sender.send(Command::Ask(PathPurpose::Pretrained));
             }
@@ -71,35 +78,34 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
 
 /// The channels: the cohort's modalities, each on or off.
 fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
-    let Some(card) = state.train.cohort.card() else {
-        field::row(ui, None, "known once a cohort is chosen", |ui| {
-            control_row(ui, "Modality", |ui| crate::panel::text::note(ui, words::NONE));
-        });
-        return;
-    };
     let fixed = form.stage == Stage::Finetune && !form.finetune.labels.from.as_os_str().is_empty();
     let chosen = &mut form.config_mut().data.modality;
-    let several = if chosen.len() > 1 { format!("{} channels", chosen.len()) } else { "one channel each".into() };
-    let note = if fixed { "those of the pre-trained run" } else { several.as_str() };
-    let problem = field::problem(state, &["data.modality", "modality"]);
-    field::row(ui, problem, note, |ui| {
-        control_row(ui, "Modality", |ui| {
-            ui.spacing_mut().item_spacing.x = space::XS;
-            ui.add_enabled_ui(!fixed, |ui| {
-                ui.horizontal(|ui| {
-                    for modality in card.cohort.modalities().keys() {
-                        let on = chosen.contains(modality);
-                        if chip::chip(ui, modality, &format!("Modality {modality}"), on).clicked() {
-                            if on {
-                                chosen.retain(|m| m != modality);
-                            } else {
-                                chosen.push(modality.clone());
-                            }
-                        }
+    control_row(ui, "Modality", |ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let Some(card) = state.train.cohort.card() else {
+            text::note(ui, "known once a cohort is chosen");
+            return;
+        };
+        ui.add_enabled_ui(!fixed, |ui| {
+            for modality in card.cohort.modalities().keys() {
+                let on = chosen.contains(modality);
+                if chip::chip(ui, modality, &format!("Modality {modality}"), on).clicked() {
+                    if on {
+                        chosen.retain(|m| m != modality);
+                    } else {
+                        chosen.push(modality.clone());
                     }
-                });
-            });
+                }
+            }
         });
+        let note = match (fixed, chosen.len()) {
+            (true, _) => "as the pre-trained run has them",
+            (false, 0) => "choose at least one",
+            (false, 1) => "one channel",
+            _ => "a channel each",
+        };
+        ui.add_space(space::S);
+        text::note(ui, note);
     });
 }
 
@@ -155,11 +161,8 @@ fn cores() -> usize {
 }
 
 fn device(ui: &mut Ui, state: &State, form: &mut Form) {
-    let named: Vec<(DeviceChoice, String)> = state
-        .devices
-        .iter()
-        .filter_map(|info| Some((info.id.parse().ok()?, words::device(info))))
-        .collect();
+    let named: Vec<(DeviceChoice, String)> =
+        state.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, words::device(info)))).collect();
     let mut choices = vec![(DeviceChoice::Auto, "Automatic")];
     choices.extend(named.iter().map(|(choice, name)| (*choice, name.as_str())));
     let config = form.config_mut();

@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let button = PushButton::primary(label).icon(icon::PLAY).shortcut("F5");
         let response = ui.add_enabled(obstacle.is_none(), button);
         let response = match &obstacle {
-            Some(why) => response.on_disabled_hover_text(why),
+            Some(why) => response.on_disabled_hover_text(why.as_str()),
             None => response,
         };
         if response.clicked() {
