@@ -19,7 +19,8 @@ pub mod thumbnails;
 pub mod train;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use engine::event::{Control, Signal};
 use poll_promise::Promise;
@@ -155,6 +156,19 @@ impl Ticket {
         if self.control.get() == Signal::Cancel { Err(Failure::Cancelled) } else { Ok(()) }
     }
 
+    /// Waits until nobody else holds `turn`; an error if the job should stop before.
+    pub fn wait_for<'a>(&self, turn: &'a Mutex<()>) -> Result<MutexGuard<'a, ()>, Failure> {
+        loop {
+            self.check()?;
+            match turn.try_lock() {
+                Ok(held) => return Ok(held),
+                // A job that panicked left nothing behind that could be broken.
+                Err(TryLockError::Poisoned(held)) => return Ok(held.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
     fn take_partial(&self) -> Vec<Outcome> {
         std::mem::take(&mut *self.partial.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -200,12 +214,14 @@ pub struct Jobs {
     running: Vec<Running>,
     /// The training under way, as far as the window has to do with it.
     live: Option<train::Live>,
+    /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
+    alone: Arc<Mutex<()>>,
 }
 
 impl Jobs {
     /// No jobs yet. `wake` is called from worker threads whenever there is something to look at.
     pub fn new(gpu: Option<Gpu>, wake: Wake) -> Self {
-        Self { wake, gpu, next: 1, running: Vec::new(), live: None }
+        Self { wake, gpu, next: 1, running: Vec::new(), live: None, alone: Arc::default() }
     }
 
     /// The graphics card that volumes are put on.

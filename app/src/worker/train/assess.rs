@@ -1,5 +1,6 @@
 //! What is wrong with a form, and what its job will take.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::assess::{assess, field_errors};
@@ -35,6 +36,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     }
     state.train.estimate = Estimate::Running;
     let (config, threads) = (state.train.form.config().clone(), super::threads(&state.settings));
+    let turn = Arc::clone(&jobs.alone);
     let spec = Spec { kind: Kind::Assess, document: None, title: "Estimating the training".into(), quiet: true };
     jobs.start(spec, move |ticket| {
         let begin = Instant::now();
@@ -42,6 +44,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
             ticket.check()?;
             std::thread::sleep(Duration::from_millis(10));
         }
+        // One that is not wanted any more may still be in the midst of a step.
+        let _held = ticket.wait_for(&turn)?;
         let compute = device::open(config.device)?;
         let work = || assess(&config, &compute, &ticket.control, &mut |what| ticket.progress(None, what));
         let told = match engine::threads::with(threads, work)? {

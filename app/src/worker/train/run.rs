@@ -4,8 +4,8 @@
 //! takes them out before it draws. A job that is gone leaves a closed queue behind, so that nobody waits for nobody.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::config::Config;
@@ -63,6 +63,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
         threads: super::threads(&state.settings),
         queued,
         queue: Arc::clone(&queue),
+        turn: Arc::clone(&jobs.alone),
     };
     let what = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
     let spec = Spec { kind: Kind::Train, document: None, title: format!("{what} {name}"), quiet: false };
@@ -93,12 +94,13 @@ struct Work {
     threads: usize,
     queued: Queued,
     queue: Arc<EventQueue>,
+    turn: Arc<Mutex<()>>,
 }
 
 impl Work {
     /// Prepares and trains, on as many threads as it may take.
     fn done(self, ticket: &Ticket) -> Result<Outcome, Failure> {
-        let Self { workspace, threads, queued, queue } = self;
+        let Self { workspace, threads, queued, queue, turn } = self;
         let run = match &queued.goes_on {
             Some(run) => run.clone(),
             None => {
@@ -112,7 +114,7 @@ impl Work {
             None => stored_config(&run)?,
         };
         config.threads = threads;
-        let result = engine::threads::with(threads, || train(config, &run, ticket, &queue))?;
+        let result = engine::threads::with(threads, || train(config, &run, ticket, &queue, &turn))?;
         if result.is_err() && queued.goes_on.is_none() {
             leave_nothing_behind(&run);
         }
@@ -131,7 +133,7 @@ fn leave_nothing_behind(run: &Path) {
     }
 }
 
-fn train(config: Config, run: &Path, ticket: &Ticket, queue: &EventQueue) -> Result<(), Failure> {
+fn train(config: Config, run: &Path, ticket: &Ticket, queue: &EventQueue, turn: &Mutex<()>) -> Result<(), Failure> {
     let compute = device::open(config.device)?;
     let start = Start { resume: true, ..Start::default() };
     let mut progress = |done: usize, of: usize| {
@@ -142,11 +144,13 @@ fn train(config: Config, run: &Path, ticket: &Ticket, queue: &EventQueue) -> Res
         Stage::Pretrain => {
             let mut job = PretrainJob::prepare(config, run, start, &ticket.control, &mut progress)?;
             tell(ticket, run, &job.config, &job.pins);
+            let _held = ticket.wait_for(turn)?;
             job.train(&compute, &mut sink, &ticket.control)?;
         }
         Stage::Finetune => {
             let mut job = FinetuneJob::prepare(config, run, start, &ticket.control, &mut progress)?;
             tell(ticket, run, &job.config, &job.pins);
+            let _held = ticket.wait_for(turn)?;
             job.train(&compute, &mut sink, &ticket.control)?;
         }
     }
