@@ -5,7 +5,7 @@ use engine::event::Stage;
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::{format, text};
+use crate::panel::format;
 use crate::state::State;
 use crate::state::train::{Ended, Ending, Phase, Running};
 use crate::theme::{self, Icon, icon, space};
