@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
+use crate::command::train::TrainCommand;
 use crate::command::{self, Command, Sender, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
-use crate::state::{PathPurpose, Settings, State};
+use crate::state::{Mode, PathPurpose, Settings, State};
 use crate::worker::{self, Jobs, Kind, Spec, Wake};
 use crate::{dialog, panel, theme, view};
 
@@ -52,12 +53,22 @@ impl App {
             self.state.run = Some(run.clone());
             self.state.segment.model = Some(run.clone());
         }
+        if let Some(workspace) = &args.workspace {
+            self.state.settings.workspace = Some(workspace.clone());
+        }
+        // A report of another mode does not hang on what lies in the home folder.
+        if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
+            worker::train::workspace::start(&mut self.state, &mut self.jobs);
+        }
         let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
         self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
         if let Some(request) = args.request() {
             self.dispatch(Command::OpenRequest(Box::new(request)));
         } else if !args.paths.is_empty() {
             self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
+        }
+        if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..]) {
+            self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }
     }
 

@@ -35,6 +35,9 @@ pub struct Args {
     /// The file's own slice, from 0, along its axis nearest to S-I
     #[arg(long, value_name = "K", requires = "paths")]
     pub slice: Option<usize>,
+    /// The folder in which runs are kept; by default as last time, at first amlp-runs in the home folder
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
     /// The epoch that is shown, from 1
     #[arg(long, value_name = "E")]
     pub epoch: Option<usize>,
@@ -58,6 +61,7 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   amlp-viewer patient/flair.nii.gz --mask prediction.nii.gz --truth patient/seg.nii.gz
   amlp-viewer cohort-folder
+  amlp-viewer --mode train cohort-folder --workspace runs
   amlp-viewer scan.nii.gz --screenshot scan.png --state scan.json
 
 With --screenshot or --state the exit code is 1 if an error is shown.";

@@ -29,10 +29,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Timeline(command) => timeline::dispatch(state, jobs, command),
         Command::Runs(command) => runs::dispatch(state, jobs, command),
         Command::Quit => quit(state, jobs),
-        Command::QuitNow => {
-            jobs.cancel_all();
-            state.quit = true;
-        }
+        Command::QuitNow => crate::worker::train::run::close(state, jobs),
         Command::OpenPalette
         | Command::EditPalette(..)
         | Command::EditPath(_)
@@ -69,7 +66,10 @@ fn dismiss(state: &mut State, command: &Command) {
 
 fn quit(state: &mut State, jobs: &mut Jobs) {
     let unsaved = state.document.as_ref().is_some_and(|d| d.unsaved);
-    if unsaved || jobs.runs(Kind::Segment) || jobs.runs(Kind::Save) {
+    if state.train.closing {
+        // Asked a second time: a checkpoint of an earlier step is there.
+        state.quit = true;
+    } else if unsaved || [Kind::Segment, Kind::Save, Kind::Train].into_iter().any(|kind| jobs.runs(kind)) {
         state.dialog = Some(Dialog::Close);
     } else {
         jobs.cancel_all();

@@ -47,20 +47,31 @@ pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sen
 /// The window is to be closed while something is not saved or still runs.
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     let unsaved = state.document.as_ref().filter(|document| document.unsaved);
-    let busy = |kind| matches!(kind, Kind::Segment | Kind::Save);
+    let training = state.jobs.iter().any(|job| job.kind == Kind::Train);
+    let busy = |kind| matches!(kind, Kind::Segment | Kind::Save | Kind::Train);
     let running: Vec<&str> = state.jobs.iter().filter(|job| busy(job.kind)).map(|job| job.title.as_str()).collect();
     let mut facts = Vec::new();
     facts.extend(unsaved.map(|document| format!("The segmentation of {} is not saved.", document.title)));
     facts.extend(running.iter().map(|title| format!("Still running: {title}.")));
+    if training {
+        facts.push("Its checkpoint is saved after this step; the next start offers to go on with it.".into());
+    }
+    match state.train.queue.len() {
+        0 => {}
+        1 => facts.push("The job that waits in the queue is not kept.".into()),
+        more => facts.push(format!("The {more} jobs that wait in the queue are not kept.")),
+    }
     let text = facts.join(" ");
     let dialog = match unsaved {
         Some(_) => Dialog::new("Close the program?", "Save").alternative("Close without saving").cancel(Some("Cancel")),
+        None if training => Dialog::new("Close the program?", "Save and close").cancel(Some("Keep it open")),
         None => Dialog::new("Close the program?", "Keep it open").alternative("Stop and close").cancel(None),
     };
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) if unsaved.is_some() => {
             sender.send(Command::SaveThen(Box::new(Command::QuitNow)));
         }
+        Some(DialogResult::Confirmed) if training => sender.send(Command::QuitNow),
         Some(DialogResult::Alternative) => sender.send(Command::QuitNow),
         Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
         None => {}

@@ -19,6 +19,9 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
+        PathPurpose::Cohort => ("Choose a cohort", "Choose", "The folder of a cohort: one folder or file a patient."),
+        PathPurpose::Pretrained => ("Choose a pre-trained run", "Choose", "The folder of a pre-trained run."),
+        PathPurpose::Workspace => ("Choose a workspace", "Choose", "The folder in which runs are kept."),
         PathPurpose::SaveMask => (
             "Save the segmentation",
             "Save",

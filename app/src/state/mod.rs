@@ -130,6 +130,12 @@ pub enum PathPurpose {
     Probability,
     /// A trained run.
     Model,
+    /// A cohort to train on.
+    Cohort,
+    /// A pre-trained run to fine-tune from.
+    Pretrained,
+    /// Where runs are kept.
+    Workspace,
     /// Where the segmentation goes.
     SaveMask,
 }

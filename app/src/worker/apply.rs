@@ -115,6 +115,9 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
         late(state, &arrival);
         return;
     }
+    if let Err(failure) = &arrival.result {
+        super::train::failed(state, jobs, &arrival.spec, failure);
+    }
     match arrival.result {
         Ok(outcome) => match outcome {
             Outcome::Nothing => {}
@@ -254,7 +257,7 @@ fn forget_what_waits(state: &mut State, spec: &super::Spec) {
 
 fn cancelled(state: &mut State, spec: &super::Spec) {
     forget_what_waits(state, spec);
-    if spec.kind != Kind::Dialog {
+    if !matches!(spec.kind, Kind::Dialog | Kind::Train) {
         state.notice(Severity::Info, "Cancelled", spec.title.clone());
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Jobs, Kind, Outcome, Spec, open, save, segment};
+use crate::command::train::{self, TrainCommand};
 use crate::state::{Dialog, PathPurpose, State};
 
 /// Asks for a path by the system's dialog.
@@ -16,6 +17,9 @@ pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
             PathPurpose::Files => scans.set_title("Open scans").pick_files(),
             PathPurpose::Folder => dialog.set_title("Open a folder").pick_folder().map(|p| vec![p]),
             PathPurpose::Model => dialog.set_title("Choose a fine-tuned run").pick_folder().map(|p| vec![p]),
+            PathPurpose::Cohort => dialog.set_title("Choose a cohort").pick_folder().map(|p| vec![p]),
+            PathPurpose::Pretrained => dialog.set_title("Choose a pre-trained run").pick_folder().map(|p| vec![p]),
+            PathPurpose::Workspace => dialog.set_title("Choose a workspace").pick_folder().map(|p| vec![p]),
             PathPurpose::Mask => scans.set_title("Open a segmentation").pick_file().map(|p| vec![p]),
             PathPurpose::Truth => scans.set_title("Open a reference").pick_file().map(|p| vec![p]),
             PathPurpose::Probability => scans.set_title("Open a probability").pick_file().map(|p| vec![p]),
@@ -35,6 +39,7 @@ pub fn picked(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: O
     }
     let text = match purpose {
         PathPurpose::SaveMask => save::proposed_path(state).display().to_string(),
+        PathPurpose::Workspace => state.settings.workspace().display().to_string(),
         _ => String::new(),
     };
     state.dialog = Some(Dialog::Path { purpose, text });
@@ -50,5 +55,8 @@ pub fn go_on(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: &[
         PathPurpose::Probability => super::layer::start(state, jobs, super::layer::Role::Probability, first),
         PathPurpose::Model => segment::choose_model(state, first),
         PathPurpose::SaveMask => save::to(state, jobs, first, false),
+        PathPurpose::Cohort => train::dispatch(state, jobs, TrainCommand::UseCohort(first.clone())),
+        PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first.clone()))),
+        PathPurpose::Workspace => train::dispatch(state, jobs, TrainCommand::SetWorkspace(first.clone())),
     }
 }

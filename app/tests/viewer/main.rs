@@ -5,6 +5,7 @@
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod finetuning;
 mod orientation;
 mod phantom;
 mod program;
@@ -12,4 +13,6 @@ mod reliability;
 mod review;
 mod segmentation;
 mod snapshots;
+mod train_reliability;
+mod training;
 mod window;

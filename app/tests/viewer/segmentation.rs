@@ -21,7 +21,7 @@ use crate::phantom::{self, Files, STORED, voxels, write_mask};
 use crate::window::*;
 
 /// A patient for training: a disc of tissue and a much brighter ball, somewhere else in each.
-fn patient(number: usize) -> (Volume, LabelVolume) {
+pub fn patient(number: usize) -> (Volume, LabelVolume) {
     let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
     let grid = Grid::new([32, 32, 6], DAffine3 { matrix3, translation: DVec3::new(30.0, -30.0, 8.0) });
     let centre = [12.0 + (number * 3 % 8) as f64, 14.0 + (number * 5 % 6) as f64, 2.5];
