@@ -19,6 +19,8 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
+        PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or a fine-tuning."),
+        PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded the same slice."),
         PathPurpose::SaveMask => (
             "Save the segmentation",
             "Save",

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Jobs, Kind, Outcome, Spec, open, save, segment};
+use crate::command::timeline::{self, TimelineCommand};
 use crate::state::{Dialog, PathPurpose, State};
 
 /// Asks for a path by the system's dialog.
@@ -16,6 +17,8 @@ pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
             PathPurpose::Files => scans.set_title("Open scans").pick_files(),
             PathPurpose::Folder => dialog.set_title("Open a folder").pick_folder().map(|p| vec![p]),
             PathPurpose::Model => dialog.set_title("Choose a fine-tuned run").pick_folder().map(|p| vec![p]),
+            PathPurpose::Run => dialog.set_title("Open a run").pick_folder().map(|p| vec![p]),
+            PathPurpose::CompareRun => dialog.set_title("Compare with a run").pick_folder().map(|p| vec![p]),
             PathPurpose::Mask => scans.set_title("Open a segmentation").pick_file().map(|p| vec![p]),
             PathPurpose::Truth => scans.set_title("Open a reference").pick_file().map(|p| vec![p]),
             PathPurpose::Probability => scans.set_title("Open a probability").pick_file().map(|p| vec![p]),
@@ -50,5 +53,7 @@ pub fn go_on(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: &[
         PathPurpose::Probability => super::layer::start(state, jobs, super::layer::Role::Probability, first),
         PathPurpose::Model => segment::choose_model(state, first),
         PathPurpose::SaveMask => save::to(state, jobs, first, false),
+        PathPurpose::Run => timeline::dispatch(state, jobs, TimelineCommand::Open(first.clone())),
+        PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(first.clone())),
     }
 }
