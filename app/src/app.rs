@@ -8,6 +8,7 @@ use crate::command::train::TrainCommand;
 use crate::command::{self, Command, Sender, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
+use crate::state::train::TrainPage;
 use crate::state::{Mode, PathPurpose, Settings, State};
 use crate::worker::{self, Jobs, Kind, Spec, Wake};
 use crate::{dialog, panel, theme, view};
@@ -52,6 +53,8 @@ impl App {
         if let Some(run) = &args.run {
             self.state.run = Some(run.clone());
             self.state.segment.model = Some(run.clone());
+            self.state.train.page = TrainPage::Watch;
+            worker::replay::open(&mut self.state, &mut self.jobs, run, args.epoch);
         }
         if let Some(workspace) = &args.workspace {
             self.state.settings.workspace = Some(workspace.clone());
@@ -90,6 +93,12 @@ impl App {
         work: impl FnOnce(&worker::Ticket) -> Result<worker::Outcome, worker::Failure> + Send + 'static,
     ) -> u64 {
         self.jobs.start(spec, work)
+    }
+
+    /// Everything and the jobs, for tests that stand in for a job which trains.
+    #[doc(hidden)]
+    pub fn parts(&mut self) -> (&mut State, &mut Jobs) {
+        (&mut self.state, &mut self.jobs)
     }
 
     /// Carries out a command at once.
@@ -155,6 +164,7 @@ impl App {
     fn wake_later(&self, ctx: &egui::Context, now: f64) {
         let mut waits = Vec::new();
         waits.extend(self.state.view.cine.map(|cine| cine.due - now));
+        waits.extend(self.state.timeline.playing.map(|due| due - now));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
             waits.push(0.1);

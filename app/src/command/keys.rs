@@ -57,8 +57,9 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
 
 /// Keys that press buttons, move sliders and go through lists.
 fn works_controls(key: Key) -> bool {
-    use Key::{ArrowDown, ArrowLeft, ArrowRight, ArrowUp, Backspace, Enter, PageDown, PageUp, Space};
-    matches!(key, Enter | Space | ArrowUp | ArrowDown | ArrowLeft | ArrowRight | PageUp | PageDown | Backspace)
+    use Key::{ArrowDown, ArrowLeft, ArrowRight, ArrowUp, Backspace, End, Enter, Home, PageDown, PageUp, Space};
+    let arrows = matches!(key, ArrowUp | ArrowDown | ArrowLeft | ArrowRight);
+    arrows || matches!(key, Enter | Space | Home | End | PageUp | PageDown | Backspace)
 }
 
 fn modifier_count(modifiers: Modifiers) -> usize {

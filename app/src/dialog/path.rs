@@ -22,6 +22,8 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Cohort => ("Choose a cohort", "Choose", "The folder of a cohort: one folder or file a patient."),
         PathPurpose::Pretrained => ("Choose a pre-trained run", "Choose", "The folder of a pre-trained run."),
         PathPurpose::Workspace => ("Choose a workspace", "Choose", "The folder in which runs are kept."),
+        PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or a fine-tuning."),
+        PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded the same slice."),
         PathPurpose::SaveMask => (
             "Save the segmentation",
             "Save",

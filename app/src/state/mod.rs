@@ -138,6 +138,10 @@ pub enum PathPurpose {
     Workspace,
     /// Where the segmentation goes.
     SaveMask,
+    /// A run to watch.
+    Run,
+    /// A run to compare with the shown one.
+    CompareRun,
 }
 
 /// A job as the window shows it.

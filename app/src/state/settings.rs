@@ -37,6 +37,8 @@ pub struct Settings {
     pub outline: bool,
     /// Slices a second.
     pub cine_rate: f32,
+    /// Epochs a second while the timeline plays.
+    pub epoch_rate: f32,
     /// Files and folders opened before, newest first.
     pub recent: Vec<PathBuf>,
     /// Threads that compute; 0 takes all cores but one, which is left to the window.
@@ -59,6 +61,7 @@ impl Default for Settings {
             fill: true,
             outline: true,
             cine_rate: 10.0,
+            epoch_rate: 4.0,
             recent: Vec::new(),
             threads: 0,
             workspace: None,

@@ -73,6 +73,8 @@ pub struct PatchPane<'a> {
     pub digits: bool,
     /// A number for each patch, such as its place in the masking order.
     pub numbers: Option<&'a [u16]>,
+    /// What a coin showed for each patch, where one was thrown: 1 is a full mark, 0 a hollow one.
+    pub coins: &'a [Option<u8>],
     /// The values that are just black and just white.
     pub window: [f32; 2],
     /// The colours of the picture.
@@ -108,6 +110,7 @@ impl Default for PatchPane<'_> {
             show: PatchShow::NONE,
             digits: false,
             numbers: None,
+            coins: &[],
             window: [0.0, 1.0],
             colour_map: ColourMap::Grey,
             smooth: true,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Jobs, Kind, Outcome, Spec, open, save, segment};
+use crate::command::timeline::{self, TimelineCommand};
 use crate::command::train::{self, TrainCommand};
 use crate::state::{Dialog, PathPurpose, State};
 
@@ -20,6 +21,8 @@ pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
             PathPurpose::Cohort => dialog.set_title("Choose a cohort").pick_folder().map(|p| vec![p]),
             PathPurpose::Pretrained => dialog.set_title("Choose a pre-trained run").pick_folder().map(|p| vec![p]),
             PathPurpose::Workspace => dialog.set_title("Choose a workspace").pick_folder().map(|p| vec![p]),
+            PathPurpose::Run => dialog.set_title("Open a run").pick_folder().map(|p| vec![p]),
+            PathPurpose::CompareRun => dialog.set_title("Compare with a run").pick_folder().map(|p| vec![p]),
             PathPurpose::Mask => scans.set_title("Open a segmentation").pick_file().map(|p| vec![p]),
             PathPurpose::Truth => scans.set_title("Open a reference").pick_file().map(|p| vec![p]),
             PathPurpose::Probability => scans.set_title("Open a probability").pick_file().map(|p| vec![p]),
@@ -58,5 +61,7 @@ pub fn go_on(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: &[
         PathPurpose::Cohort => train::dispatch(state, jobs, TrainCommand::UseCohort(first.clone())),
         PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first.clone()))),
         PathPurpose::Workspace => train::dispatch(state, jobs, TrainCommand::SetWorkspace(first.clone())),
+        PathPurpose::Run => timeline::dispatch(state, jobs, TimelineCommand::Open(first.clone())),
+        PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(first.clone())),
     }
 }

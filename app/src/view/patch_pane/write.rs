@@ -15,6 +15,10 @@ const DIGIT_FROM: f32 = 14.0;
 const NUMBER_FROM: f32 = 22.0;
 /// Patches at least this wide have room for both.
 const BOTH_FROM: f32 = 30.0;
+/// Patches at least this wide have room for a coin.
+const COIN_FROM: f32 = 8.0;
+/// Radius of a coin as a share of the patch.
+const COIN: f32 = 0.12;
 /// Height of a digit as a share of the patch, and its limits in points.
 const DIGIT: (f32, f32, f32) = (0.5, 9.0, 18.0);
 /// Distance of text from the pane's edge.
@@ -28,6 +32,7 @@ const BADGE: egui::Vec2 = vec2(220.0, 18.0);
 pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usize>) {
     let tokens = theme::tokens(painter.ctx());
     texts(painter, placed, tokens);
+    coins(painter, placed, tokens);
     if let Some(patch) = hovered {
         let mut corners = placed.corners(patch).to_vec();
         corners.push(corners[0]);
@@ -73,6 +78,24 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
         painter.extend(shapes(by, tokens.overlay_halo));
     }
     painter.extend(shapes(vec2(0.0, 0.0), tokens.overlay_text));
+}
+
+/// A small disc in the upper left of a patch for which a coin was thrown.
+fn coins(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
+    let width = patch_width(placed);
+    if width < COIN_FROM {
+        return;
+    }
+    let radius = (width * COIN).clamp(1.5, 3.5);
+    for (patch, coin) in placed.pane.coins.iter().enumerate() {
+        let Some(shown) = coin else { continue };
+        let corners = placed.corners(patch);
+        let corner = corners.iter().fold(corners[0], |near, c| pos2(near.x.min(c.x), near.y.min(c.y)));
+        let centre = corner + egui::Vec2::splat(radius + 2.0);
+        painter.circle_filled(centre, radius + 1.0, tokens.overlay_halo);
+        let fill = if *shown == 1 { tokens.overlay_text } else { tokens.image };
+        painter.circle(centre, radius, fill, egui::Stroke::new(1.0, tokens.overlay_text));
+    }
 }
 
 fn layout(painter: &Painter, text: &str, font: &FontId) -> Arc<Galley> {
