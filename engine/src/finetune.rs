@@ -196,7 +196,7 @@ pub fn finetune(
     let Session { compute, control, .. } = *session;
     let started = Instant::now();
     let length = Length::new(&config.training, data.epoch_slices(config));
-    estimate(config, data, compute, &length, sink)?;
+    estimate(config, data, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
@@ -321,15 +321,16 @@ fn validate(config: &Config, data: &Labelled, network: &UNet, compute: &Compute,
 fn estimate(
     config: &Config,
     data: &Labelled,
-    compute: &Compute,
+    session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
 ) -> Result<()> {
-    let device = compute.training();
+    let device = session.compute.training();
     let network = network_config(config);
     let members: Vec<usize> = data.order(config, 1).into_iter().take(config.training.batch).collect();
     let (image, target) = data.batch(config, &members, [0, 0], &device)?;
     let seconds_per_step = measure_step(&network, &config.training, &device, |network| {
+        session.control.pass()?;
         Ok(dice_cross_entropy(network.forward(image.clone()), target.clone()))
     })?;
     let parameters = burn::module::Module::num_params(&network.init(0, &device));

@@ -4,12 +4,16 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
+use engine::cohort::split::Split;
 use engine::config::Config;
-use engine::event::{Control, Signal, Stage};
+use engine::device::Compute;
+use engine::event::{Control, Event, Signal, Stage};
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
+use engine::probe::{self, Pin};
 use engine::run::RunFolder;
 use engine::run::checkpoint::load;
 use engine::run::workspace::{EntryState, RunEntry, list, unfinished};
@@ -127,6 +131,30 @@ fn pausing_while_patients_are_prepared_waits_between_two_of_them() {
         assert!(told.len() > 1 && !told[0].1, "{told:?}");
         assert!(told[1..].iter().all(|(_, released)| *released), "went on while paused: {told:?}");
     }
+}
+
+#[test]
+fn slices_pinned_while_fine_tuning_are_recorded_from_then_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = finetune_config(&cohort(temp.path(), 8), None);
+    let run = temp.path().join("fine");
+    let control = Control::default();
+    let mut job = FinetuneJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
+    let pins = Arc::clone(&job.pins);
+    let split: Split = job.run.read_split().unwrap();
+    let [seen, unseen] = [&split.train[0], &split.test[0]].map(|id| Pin::new(id.clone(), 3));
+    let mut sink = |event: &Event| {
+        match event {
+            Event::Step { epoch: 2, step: 1, .. } => assert!(pins.add(unseen.clone()) && pins.add(seen.clone())),
+            Event::Step { epoch: 4, step: 1, .. } => assert!(pins.remove(&seen)),
+            _ => {}
+        }
+        Ok(())
+    };
+    job.train(&Compute::cpu(), &mut sink, &control).unwrap();
+    assert_eq!(probe::epochs(&run, &seen, Stage::Finetune), [2, 3]);
+    assert_eq!(probe::epochs(&run, &unseen, Stage::Finetune), [2, 3, 4]);
+    assert_eq!(probe::pins(&run).unwrap(), [unseen]);
 }
 
 /// T12: the second job on a run is told who holds it.

@@ -22,7 +22,6 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::device::Compute;
 use crate::event::{EpochSummary, Event, EventSink, Stage};
 use crate::loss::Consistency;
 use crate::masking::select::masked_count;
@@ -74,7 +73,7 @@ pub fn pretrain(
     let started = Instant::now();
     let network = network_config(config);
     let length = Length::new(&config.training, slices.len());
-    estimate(config, &network, slices, compute, &length, sink)?;
+    estimate(config, &network, slices, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
@@ -169,16 +168,18 @@ fn estimate(
     config: &Config,
     network: &UNetConfig,
     slices: &Slices,
-    compute: &Compute,
+    session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
 ) -> Result<()> {
-    let device = compute.training();
+    let device = session.compute.training();
     let members: Vec<usize> = (0..slices.len().min(config.training.batch)).collect();
     let sigma = config.method.ratio.sigma(1, length.epochs);
     let batch = slices.batch(config, &members, sigma, 1, &device)?;
-    let seconds_per_step =
-        measure_step(network, &config.training, &device, |network| Ok(losses(network, &batch, &config.method)?.total))?;
+    let seconds_per_step = measure_step(network, &config.training, &device, |network| {
+        session.control.pass()?;
+        Ok(losses(network, &batch, &config.method)?.total)
+    })?;
     let parameters = burn::module::Module::num_params(&network.init(0, &device));
     sink.event(&Event::Estimate {
         steps: length.steps,
