@@ -196,16 +196,20 @@ pub fn name_of(field: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn cpu() -> Vec<DeviceInfo> {
-        let card = DeviceInfo { id: "cuda:0".into(), name: "card".into(), kind: DeviceKind::Gpu };
-        let cpu = DeviceInfo { id: "cpu".into(), name: "processor".into(), kind: DeviceKind::Cpu };
-        vec![card, cpu]
+    /// A graphics card, and this machine's processor.
+    fn devices() -> Vec<DeviceInfo> {
+        let mut found: Vec<DeviceInfo> = engine::device::probe().devices;
+        found.retain(|device| device.kind == DeviceKind::Cpu);
+        let mut card = found[0].clone();
+        (card.id, card.kind) = ("cuda:0".into(), DeviceKind::Gpu);
+        found.insert(0, card);
+        found
     }
 
     fn changed(before: &Form, change: impl FnOnce(&mut Form)) -> Form {
         let mut form = before.clone();
         change(&mut form);
-        form.settled(before, &cpu())
+        form.settled(before, &devices())
     }
 
     #[test]
