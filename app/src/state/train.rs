@@ -177,13 +177,7 @@ impl TrainState {
         if self.form.name.trim().is_empty() {
             return Some("Give the run a name".into());
         }
-        match (&self.split, self.form.stage) {
-            (Some(Err(why)), _) => Some(why.clone()),
-            (_, Stage::Finetune) if self.form.labels == Labels::Picked && self.form.picked.is_empty() => {
-                Some("Pick at least one labelled patient".into())
-            }
-            _ => None,
-        }
+        self.split.as_ref().and_then(|split| split.as_ref().err().cloned())
     }
 }
 

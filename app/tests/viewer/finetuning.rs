@@ -27,7 +27,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     // By name: only patients of the training part are offered.
     use_control(&mut window, "Labelled");
     use_control(&mut window, "By name");
-    assert!(state(&window).train.obstacle().is_some_and(|why| why.contains("Pick")));
+    assert!(state(&window).train.obstacle().is_some_and(|why| why.contains("pick at least one")));
     let split = state(&window).train.split.clone().unwrap().unwrap();
     for id in split.test.iter().chain(&split.val) {
         assert!(!has(&window, &format!("Patient {id}")), "{id} does not train");

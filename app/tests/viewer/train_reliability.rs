@@ -137,7 +137,7 @@ fn t13_a_loss_that_is_no_number_stops_and_names_the_batch() {
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
     let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("epoch 1") && said[0].contains("P"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("epoch 1") && said[0].contains("slices P"), "{said:?}");
     assert!(matches!(&endings(&window)[0], Ending::Failed(_)));
     assert_eq!(window.state().jobs().threads(), 0);
 }

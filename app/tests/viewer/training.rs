@@ -135,7 +135,7 @@ pub fn endings(window: &Window) -> Vec<Ending> {
 #[test]
 fn a_cohort_named_on_the_command_line_is_looked_at() {
     let place = Place::new();
-    std::fs::write(place.cohort().join("P0/pet.nii.gz"), b"no scan").unwrap();
+    std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
     let mut window = place.window();
     assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Setup));
     for fact in ["Patients 9", "With a mask 9", "Modalities pet", "Cohort cohort"] {
@@ -147,7 +147,7 @@ fn a_cohort_named_on_the_command_line_is_looked_at() {
     use_control(&mut window, "Open problem 1");
     settle(&mut window);
     assert_eq!(state(&window).mode, Mode::Review);
-    assert!(errors(&window).iter().any(|said| said.contains("P0") && said.contains("pet.nii.gz")));
+    assert!(errors(&window).iter().any(|said| said.contains("P3") && said.contains("pet.nii.gz")));
 }
 
 #[test]
@@ -171,10 +171,10 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     let mut window = start(&place.args(), SIZE, None);
     wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
     window.run_steps(2);
-    for section in ["Network", "Preprocessing", "Masking"] {
+    for section in ["Preprocessing", "Network", "Patches and masks"] {
         use_control(&mut window, section);
     }
-    for (field, text) in [("Epochs", "2"), ("Batch", "8"), ("Width", "4"), ("Depth", "2"), ("Crop", "32")] {
+    for (field, text) in [("Crop", "32"), ("Epochs", "2"), ("Batch", "8"), ("Width", "4"), ("Depth", "2")] {
         enter(&mut window, field, text);
     }
     // 16 patches do not divide 40 pixels: said at the field, and the button says why it cannot be pressed.
@@ -202,7 +202,7 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     // The same once more is another run.
     click(&mut window, "Start pre-training");
     assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
-    assert!(has(&window, "Fine-tune from amlp-pet"));
+    assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
 }
 
 #[test]

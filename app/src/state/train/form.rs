@@ -179,14 +179,15 @@ pub fn name_of(field: &str) -> &str {
         "training.weight_decay" => "Weight decay",
         "network.width" => "Width",
         "network.depth" => "Depth",
-        "preprocess.size" | "size" => "Crop",
-        "method.grid" | "grid" => "Grid",
+        "preprocess.size" => "Crop",
+        "method.grid" => "Grid",
         "method.lambda" => "Lambda",
         "method.period" => "Period",
-        "ratio.sigma_0" | "method.ratio.sigma_0" => "Sigma first",
-        "ratio.sigma_max" | "method.ratio.sigma_max" => "Sigma last",
-        "labels" | "labels.labels" => "Labels",
+        "method.ratio.sigma_0" => "Sigma first",
+        "method.ratio.sigma_max" => "Sigma last",
+        "labels.labels" => "Labels",
         "labels.negative_slices" => "Negative slices",
+        "method.cluster.method" => "Clustering",
         "data.modality" => "Modality",
         other => other,
     }
@@ -196,16 +197,20 @@ pub fn name_of(field: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn cpu() -> Vec<DeviceInfo> {
-        let card = DeviceInfo { id: "cuda:0".into(), name: "card".into(), kind: DeviceKind::Gpu };
-        let cpu = DeviceInfo { id: "cpu".into(), name: "processor".into(), kind: DeviceKind::Cpu };
-        vec![card, cpu]
+    /// A graphics card, and this machine's processor.
+    fn devices() -> Vec<DeviceInfo> {
+        let mut found: Vec<DeviceInfo> = engine::device::probe().devices;
+        found.retain(|device| device.kind == DeviceKind::Cpu);
+        let mut card = found[0].clone();
+        (card.id, card.kind) = ("cuda:0".into(), DeviceKind::Gpu);
+        found.insert(0, card);
+        found
     }
 
     fn changed(before: &Form, change: impl FnOnce(&mut Form)) -> Form {
         let mut form = before.clone();
         change(&mut form);
-        form.settled(before, &cpu())
+        form.settled(before, &devices())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use engine::device;
 
 use super::Told;
 use crate::state::State;
-use crate::state::train::{Estimate, Form};
+use crate::state::train::{Estimate, Form, Labels};
 use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
 
 /// How long a form must stay as it is before anything is measured for it.
@@ -18,7 +18,11 @@ const SETTLES: Duration = Duration::from_millis(400);
 pub fn problems(form: &Form) -> Vec<(String, String)> {
     let mut found = field_errors(form.config());
     // Said where the cohort is chosen.
-    found.retain(|(field, _)| !matches!(field.as_str(), "data.cohort" | "cohort"));
+    found.retain(|(field, _)| field != "data.cohort");
+    if form.labels == Labels::Picked && form.picked.is_empty() {
+        let labels = found.iter_mut().filter(|(field, _)| field == "labels.labels");
+        labels.for_each(|(_, why)| *why = "pick at least one patient".into());
+    }
     found
 }
 

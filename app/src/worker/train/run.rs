@@ -193,6 +193,10 @@ pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pi
     }
     if let Some(running) = &mut state.train.running {
         running.run = Some(run.to_path_buf());
+        // A number was added where the name was taken.
+        if let Some(name) = run.file_name() {
+            running.name = name.to_string_lossy().into_owned();
+        }
         running.stage = config.stage;
     }
     replay::begin_live(state, jobs, run, config);

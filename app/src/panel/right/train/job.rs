@@ -185,7 +185,7 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
             // A run that never came to a checkpoint is gone.
             (Ending::Stopped | Ending::Failed(_), _) => {
                 if state.train.unfinished.iter().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
-                    act(ui, icon::PLAY, "Resume", TrainCommand::Resume(run.clone()));
+                    act(ui, icon::PLAY, "Go on with", TrainCommand::Resume(run.clone()));
                 }
             }
         }

@@ -10,8 +10,8 @@ use crate::widget::{NumberField, Select};
 pub(super) const CONTROL: f32 = 340.0;
 
 /// What is wrong with a setting, by its name in `config.toml`.
-pub(super) fn problem<'a>(state: &'a State, keys: &[&str]) -> Option<&'a str> {
-    let of = |(field, _): &&(String, String)| keys.contains(&field.as_str());
+pub(super) fn problem<'a>(state: &'a State, key: &str) -> Option<&'a str> {
+    let of = |(field, _): &&(String, String)| field == key;
     state.train.problems.iter().find(of).map(|(_, why)| why.as_str())
 }
 
@@ -35,16 +35,8 @@ pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl 
 }
 
 /// A whole number; the note says what the paper has.
-pub(super) fn whole(
-    ui: &mut Ui,
-    state: &State,
-    keys: &[&str],
-    label: &str,
-    note: &str,
-    value: &mut usize,
-    most: usize,
-) {
-    row(ui, problem(state, keys), note, |ui| {
+pub(super) fn whole(ui: &mut Ui, state: &State, key: &str, label: &str, note: &str, value: &mut usize, most: usize) {
+    row(ui, problem(state, key), note, |ui| {
         NumberField::new(value, label).range(0..=most).show(ui);
     });
 }
@@ -60,8 +52,8 @@ pub(super) struct Number<'a> {
 }
 
 /// A number of 0 or more.
-pub(super) fn number(ui: &mut Ui, state: &State, keys: &[&str], number: &Number<'_>, value: &mut f64) {
-    row(ui, problem(state, keys), number.note, |ui| {
+pub(super) fn number(ui: &mut Ui, state: &State, key: &str, number: &Number<'_>, value: &mut f64) {
+    row(ui, problem(state, key), number.note, |ui| {
         let field = NumberField::new(value, number.label).range(0.0..=number.most).unit(number.unit);
         field.decimals(number.decimals).step(number.step).show(ui);
     });

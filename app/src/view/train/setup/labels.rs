@@ -34,7 +34,7 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
     let note = budget(form, split);
     let problem = match &state.train.split {
         Some(Err(why)) => Some(why.as_str()),
-        _ => field::problem(state, &["labels", "labels.labels"]),
+        _ => field::problem(state, "labels.labels"),
     };
     field::row(ui, problem, &note, |ui| {
         crate::widget::Select::new("Labelled", &choices).show(ui, &mut form.labels);
@@ -55,9 +55,9 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
         decimals: 2,
         step: 0.05,
     };
-    field::number(ui, state, &["labels.negative_slices"], &negative, &mut labels.negative_slices);
+    field::number(ui, state, "labels.negative_slices", &negative, &mut labels.negative_slices);
     let every = "epochs between two looks at the validation patients; 0: never";
-    field::whole(ui, state, &["labels.validate_every"], "Validate every", every, &mut labels.validate_every, 100_000);
+    field::whole(ui, state, "labels.validate_every", "Validate every", every, &mut labels.validate_every, 100_000);
 }
 
 /// How many patients' labels the choice takes.
@@ -114,9 +114,9 @@ fn augmentation(ui: &mut Ui, state: &State, form: &mut Form) {
     });
     let number = |label, note, unit, most, decimals, step| Number { label, note, unit, most, decimals, step };
     let rotate = number("Rotation", "largest, either way", "\u{b0}", 180.0, 0, 1.0);
-    field::number(ui, state, &["labels.rotate_deg"], &rotate, &mut labels.rotate_deg);
+    field::number(ui, state, "labels.rotate_deg", &rotate, &mut labels.rotate_deg);
     let scale = number("Scale", "largest change, as a share", "", 1.0, 2, 0.01);
-    field::number(ui, state, &["labels.scale"], &scale, &mut labels.scale);
+    field::number(ui, state, "labels.scale", &scale, &mut labels.scale);
     let intensity = number("Intensity", "largest change of contrast and brightness", "", 1.0, 2, 0.01);
-    field::number(ui, state, &["labels.intensity"], &intensity, &mut labels.intensity);
+    field::number(ui, state, "labels.intensity", &intensity, &mut labels.intensity);
 }

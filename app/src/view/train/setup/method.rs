@@ -15,7 +15,7 @@ use crate::widget::{Section, Toggle};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
-    Section::new("Masking").closed().show(ui, |ui| masking(ui, state, form));
+    Section::new("Patches and masks").closed().show(ui, |ui| masking(ui, state, form));
     Section::new("Losses and labels").closed().show(ui, |ui| losses(ui, state, form));
 }
 
@@ -26,7 +26,7 @@ fn share<'a>(label: &'a str, note: &'a str) -> Number<'a> {
 fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     let method = &mut form.pretrain.method;
     let grid = "patches along a side; paper: 16, N = 256";
-    field::whole(ui, state, &["method.grid", "grid"], "Grid", grid, &mut method.grid, 256);
+    field::whole(ui, state, "method.grid", "Grid", grid, &mut method.grid, 256);
     let clusterings = [
         (Method::Kmeans, "k-means"),
         (Method::Agglomerative, "Agglomerative"),
@@ -50,11 +50,11 @@ fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     let modes = [(RatioMode::Adaptive, "Growing (AMR)"), (RatioMode::Fixed, "Fixed"), (RatioMode::Tau, "By tau")];
     field::choice(ui, "Ratio", "paper: growing with the epoch, Eq. 9", &mut method.ratio.mode, &modes);
     let first = share("Sigma first", "share of patches masked in the first epoch");
-    field::number(ui, state, &["ratio.sigma_0", "method.ratio.sigma_0"], &first, &mut method.ratio.sigma_0);
+    field::number(ui, state, "method.ratio.sigma_0", &first, &mut method.ratio.sigma_0);
     let fixed = method.ratio.mode == RatioMode::Fixed;
     ui.add_enabled_ui(!fixed, |ui| {
         let last = share("Sigma last", "share masked in the last epoch");
-        field::number(ui, state, &["ratio.sigma_max", "method.ratio.sigma_max"], &last, &mut method.ratio.sigma_max);
+        field::number(ui, state, "method.ratio.sigma_max", &last, &mut method.ratio.sigma_max);
     });
     let fills = [(MaskFill::Zero, "Zero"), (MaskFill::Learned, "Learned"), (MaskFill::Noise, "Noise")];
     field::choice(ui, "Fill", "what stands in place of masked pixels", &mut method.fill, &fills);
@@ -74,12 +74,12 @@ fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
     field::choice(ui, "Consistency", "CCL, Eq. 7", &mut method.consistency, &consistencies);
     let lambda =
         Number { label: "Lambda", note: "weight of CCL; paper: 1", unit: "", most: 1000.0, decimals: 3, step: 0.1 };
-    field::number(ui, state, &["method.lambda"], &lambda, &mut method.lambda);
+    field::number(ui, state, "method.lambda", &lambda, &mut method.lambda);
     field::row(ui, None, "coin-flip update of the patch labels, 3.3", |ui| {
         ui.add(Toggle::new(&mut method.relabel, "Relabel"));
     });
     let period = "epochs between two updates; 0: a twentieth of all";
-    field::whole(ui, state, &["method.period"], "Period", period, &mut method.period, 100_000);
+    field::whole(ui, state, "method.period", "Period", period, &mut method.period, 100_000);
     let anchors = [(Anchor::Kmeans, "Clustering"), (Anchor::Previous, "Last update")];
     field::choice(ui, "Anchor", "the label that an update starts from", &mut method.anchor, &anchors);
     field::row(ui, None, "logs recall by the labels; never trained on", |ui| {

@@ -29,9 +29,9 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     let config = form.config_mut();
     let training = &mut config.training;
     let epochs = note("paper: 800", "paper: 70");
-    field::whole(ui, state, &["training.epochs"], "Epochs", epochs, &mut training.epochs, 1_000_000);
+    field::whole(ui, state, "training.epochs", "Epochs", epochs, &mut training.epochs, 1_000_000);
     let batch = note("slices a step; paper: 36 (BraTS), 48 (HECKTOR)", "slices a step; paper: 56 and 70, 31 and 90");
-    field::whole(ui, state, &["training.batch"], "Batch", batch, &mut training.batch, 65_536);
+    field::whole(ui, state, "training.batch", "Batch", batch, &mut training.batch, 65_536);
     let lr = Number {
         label: "Learning rate",
         note: note("AdamW; paper: 1e-4, constant", "AdamW; paper: 1e-4, cosine to 0"),
@@ -40,7 +40,7 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
         decimals: 6,
         step: 1e-5,
     };
-    field::number(ui, state, &["training.lr"], &lr, &mut training.lr);
+    field::number(ui, state, "training.lr", &lr, &mut training.lr);
     let decay = Number {
         label: "Weight decay",
         note: note("0.01; the paper does not say", "paper: 1e-4"),
@@ -49,14 +49,14 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
         decimals: 5,
         step: 1e-4,
     };
-    field::number(ui, state, &["training.weight_decay"], &decay, &mut training.weight_decay);
+    field::number(ui, state, "training.weight_decay", &decay, &mut training.weight_decay);
     let shift = "largest random shift of the crop";
-    field::row(ui, field::problem(state, &["training.shift_px"]), shift, |ui| {
+    field::row(ui, field::problem(state, "training.shift_px"), shift, |ui| {
         NumberField::new(&mut training.shift_px, "Shift").range(0..=512).unit("px").show(ui);
     });
     if pretrain {
         let every = "trains on every n-th slice of a patient";
-        field::whole(ui, state, &["training.every_slice"], "Every slice", every, &mut training.every_slice, 1000);
+        field::whole(ui, state, "training.every_slice", "Every slice", every, &mut training.every_slice, 1000);
     }
     field::row(ui, None, "of every random decision", |ui| {
         NumberField::new(&mut config.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui);
@@ -66,15 +66,15 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
 fn network(ui: &mut Ui, state: &State, form: &mut Form) {
     let network = &mut form.config_mut().network;
     let width = "paper: taken to be 64; 16 on a processor";
-    field::whole(ui, state, &["network.width"], "Width", width, &mut network.width, 1024);
-    field::whole(ui, state, &["network.depth"], "Depth", "paper: 4 poolings", &mut network.depth, 6);
+    field::whole(ui, state, "network.width", "Width", width, &mut network.width, 1024);
+    field::whole(ui, state, "network.depth", "Depth", "paper: 4 poolings", &mut network.depth, 6);
     let norms = [(Norm::Batch, "Batch"), (Norm::Instance, "Instance"), (Norm::None, "None")];
     field::choice(ui, "Norm", "not said in the paper", &mut network.norm, &norms);
 }
 
 fn preprocessing(ui: &mut Ui, state: &State, form: &mut Form) {
     let prepare = &mut form.config_mut().preprocess;
-    field::row(ui, field::problem(state, &["preprocess.size", "size"]), "paper: 160 (BraTS), 144 (HECKTOR)", |ui| {
+    field::row(ui, field::problem(state, "preprocess.size"), "paper: 160 (BraTS), 144 (HECKTOR)", |ui| {
         NumberField::new(&mut prepare.size, "Crop").range(0..=8192).unit("px").show(ui);
     });
     let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired")];
