@@ -26,7 +26,7 @@ pub struct Args {
     /// The network's probability
     #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
-    /// A run folder: its network is used to segment
+    /// A run folder: shown on the timeline of Train mode; its network is used to segment
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
     /// What the window shows first

@@ -84,12 +84,11 @@ pub(super) fn part(area: Rect, n: usize, count: usize, across: bool) -> Rect {
 pub(super) fn title(probed: &Probed, face: Face) -> String {
     let record = &probed.epoch.record;
     let epoch = format!("{}  epoch {}", record.pin, record.epoch);
-    if record.cases.is_empty() {
-        return epoch;
-    }
-    match face {
-        Face::Before => format!("{epoch}, before the update"),
-        _ => format!("{epoch}, after the update"),
+    match (face, record.cases.is_empty()) {
+        (Face::Before, true) => format!("{epoch}, no update: as after"),
+        (_, true) => epoch,
+        (Face::Before, false) => format!("{epoch}, before the update"),
+        (_, false) => format!("{epoch}, after the update"),
     }
 }
 
