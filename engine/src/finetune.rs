@@ -1,6 +1,7 @@
 //! Supervised fine-tuning with a few labelled patients (section 4.5), from a pre-trained network or random weights.
 
 mod probes;
+mod synthetic;
 
 use std::path::Path;
 use std::time::Instant;
@@ -26,6 +27,7 @@ use crate::seed::stream;
 use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, digest, measure_step, memory_mib};
 use crate::{Error, ErrorKind, Result};
 use probes::Probes;
+pub(crate) use synthetic::synthetic_step;
 
 const TALLY: &str = "tally.json";
 
@@ -87,6 +89,7 @@ impl Labelled {
             ));
         }
         let prepare = |case: &Case| {
+            control.pass()?;
             let d = &config.data;
             let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
             Ok((case.id.clone(), prepared))

@@ -7,11 +7,13 @@
 //! | `host.rs` | masked slices on the host, put together to a batch |
 //! | `tally.rs` | the numbers of an epoch |
 //! | `probes.rs` | the pinned slices, epoch by epoch |
+//! | `synthetic.rs` | a step on made-up slices, to be measured |
 
 mod host;
 mod objective;
 mod probes;
 mod slices;
+mod synthetic;
 mod tally;
 
 use std::time::Instant;
@@ -32,6 +34,7 @@ use crate::{ErrorKind, Result};
 pub use objective::{Batch, Losses, losses};
 use probes::{Moment, Probes};
 pub use slices::{PatchState, Slices};
+pub(crate) use synthetic::synthetic_step;
 use tally::Tally;
 
 /// What a finished pre-training reports.
