@@ -1,5 +1,6 @@
 //! What the window shows, in numbers: the JSON of `--state`.
 
+use engine::inspect::MaskReport;
 use engine::metrics::Measures;
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ pub struct Report {
     /// Prediction against truth.
     pub metrics: Option<Measures>,
     /// The masking of the shown slice.
-    pub masking: Option<serde_json::Value>,
+    pub masking: Option<MaskReport>,
     /// The open run.
     pub run: Option<String>,
     /// Every error that was shown, oldest first.
@@ -101,7 +102,7 @@ impl Report {
             findings: document.map(findings).unwrap_or_default(),
             slice_dice: document.and_then(|d| d.comparison.as_ref()).map(|c| c.slice_dice()),
             metrics: document.and_then(|d| d.metrics.clone()),
-            masking: None,
+            masking: state.mask_report(),
             run: state.run.as_ref().map(|run| run.display().to_string()),
             errors: errors.chain(state.failed.iter().map(|(_, why)| why.clone())).collect(),
         }

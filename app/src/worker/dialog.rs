@@ -1,13 +1,13 @@
 //! Dialogs of the system, on a thread of their own; a path to type where none can open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Failure, Jobs, Kind, Outcome, Spec, open, save, segment};
+use super::{Failure, Jobs, Kind, Outcome, Spec, masking, open, save, segment};
 use crate::state::{Dialog, PathPurpose, State};
 
 /// Asks for a path by the system's dialog.
 pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
-    let name = save::proposed_name(state);
+    let name = proposed(state, purpose).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let spec = Spec { kind: Kind::Dialog, document: None, title: "Choosing a file".into(), quiet: true };
     jobs.start(spec, move |_| {
         let dialog = rfd::FileDialog::new();
@@ -19,6 +19,15 @@ pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
             PathPurpose::Mask => scans.set_title("Open a segmentation").pick_file().map(|p| vec![p]),
             PathPurpose::Truth => scans.set_title("Open a reference").pick_file().map(|p| vec![p]),
             PathPurpose::Probability => scans.set_title("Open a probability").pick_file().map(|p| vec![p]),
+            PathPurpose::MaskingRun => dialog.set_title("Choose a pre-trained run").pick_folder().map(|p| vec![p]),
+            PathPurpose::MaskingPicture => {
+                let pictures = dialog.add_filter("PNG", &["png"]).set_title("Export the view");
+                pictures.set_file_name(name).save_file().map(|p| vec![p])
+            }
+            PathPurpose::MaskingTable => {
+                let tables = dialog.add_filter("CSV", &["csv"]).set_title("Export the numbers");
+                tables.set_file_name(name).save_file().map(|p| vec![p])
+            }
             PathPurpose::SaveMask => {
                 scans.set_title("Save the segmentation").set_file_name(name).save_file().map(|p| vec![p])
             }
@@ -33,11 +42,17 @@ pub fn picked(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: O
     if let Some(paths) = paths {
         return go_on(state, jobs, purpose, &paths);
     }
-    let text = match purpose {
-        PathPurpose::SaveMask => save::proposed_path(state).display().to_string(),
-        _ => String::new(),
-    };
+    let text = proposed(state, purpose).display().to_string();
     state.dialog = Some(Dialog::Path { purpose, text });
+}
+
+/// What is proposed for a file that is written; empty for what is opened.
+fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
+    match purpose {
+        PathPurpose::SaveMask => save::proposed_path(state),
+        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => masking::export::proposed_path(state, purpose),
+        _ => PathBuf::new(),
+    }
 }
 
 /// Uses paths for what they were asked for.
@@ -49,6 +64,20 @@ pub fn go_on(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: &[
         PathPurpose::Truth => super::layer::start(state, jobs, super::layer::Role::Truth, first),
         PathPurpose::Probability => super::layer::start(state, jobs, super::layer::Role::Probability, first),
         PathPurpose::Model => segment::choose_model(state, first),
-        PathPurpose::SaveMask => save::to(state, jobs, first, false),
+        PathPurpose::MaskingRun => crate::command::masking::choose_run(state, first),
+        PathPurpose::SaveMask | PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            write(state, jobs, purpose, first, false);
+        }
+    }
+}
+
+/// Writes what a path was asked for. A file that is there already is only written over if the user said so.
+pub fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
+    match purpose {
+        PathPurpose::SaveMask => save::to(state, jobs, path, overwrite),
+        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            masking::export::to(state, jobs, purpose, path, overwrite);
+        }
+        _ => {}
     }
 }

@@ -5,6 +5,7 @@
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod masking;
 mod orientation;
 mod phantom;
 mod program;

@@ -20,7 +20,7 @@ use crate::phantom::{self, Files, STORED, voxels, write_mask};
 use crate::window::*;
 
 /// A patient for training: a disc of tissue and a much brighter ball, somewhere else in each.
-fn patient(number: usize) -> (Volume, LabelVolume) {
+pub fn patient(number: usize) -> (Volume, LabelVolume) {
     let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
     let grid = Grid::new([32, 32, 6], DAffine3 { matrix3, translation: DVec3::new(30.0, -30.0, 8.0) });
     let centre = [12.0 + (number * 3 % 8) as f64, 14.0 + (number * 5 % 6) as f64, 2.5];
@@ -35,7 +35,7 @@ fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-struct Deaf;
+pub struct Deaf;
 
 impl EventSink for Deaf {
     fn event(&mut self, _: &Event) -> engine::Result<()> {
@@ -156,7 +156,7 @@ fn a_file_that_is_there_is_only_replaced_when_asked() {
     write_mask(&old, &phantom::oblique(), STORED, |at| at[2] == 3);
     let bytes = fs::read(&old).unwrap();
     type_path(&mut window, PathPurpose::SaveMask, &old);
-    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { path: old.clone() }));
+    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: old.clone() }));
     click(&mut window, "Cancel");
     assert_eq!(state(&window).dialog, None);
     assert_eq!(fs::read(&old).unwrap(), bytes);
