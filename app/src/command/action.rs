@@ -98,7 +98,7 @@ fn view(list: &mut List, state: &State) {
     for (tool, key) in Tool::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
         list.add(group, format!("Tool: {}", tool.name()), key, Command::SetTool(tool));
     }
-    let active = state.view.active.unwrap_or(PaneId::Axial);
+    let active = state.active_pane();
     list.add_if(open, group, "Next slice", "Up", Command::StepSlice { pane: active, by: 1 });
     list.add_if(open, group, "Previous slice", "Down", Command::StepSlice { pane: active, by: -1 });
     list.add_if(open, group, "Ten slices on", "PgUp", Command::StepSlice { pane: active, by: 10 });

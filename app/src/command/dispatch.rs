@@ -2,7 +2,7 @@
 
 use super::{Command, look, masking, runs, timeline, train, unsaved};
 use crate::state::{Dialog, PathPurpose, State};
-use crate::worker::{Jobs, Kind, dialog, open, save, segment};
+use crate::worker::{Jobs, Kind, dialog, open, segment};
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
@@ -51,7 +51,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         | Command::SaveThen(_)
         | Command::Discard
         | Command::RemoveProbability
-        | Command::SaveOver(_)
+        | Command::SaveOver(..)
         | Command::RemoveMask { .. } => files(state, jobs, command),
         other => look::dispatch(state, jobs, other),
     }
@@ -139,9 +139,9 @@ fn files(state: &mut State, jobs: &mut Jobs, command: Command) {
                 document.entropy = None;
             }
         }
-        Command::SaveOver(path) => {
+        Command::SaveOver(purpose, path) => {
             state.dialog = None;
-            save::to(state, jobs, &path, true);
+            dialog::write(state, jobs, purpose, &path, true);
         }
         Command::RemoveMask { truth } => {
             if let Some(document) = &mut state.document {

@@ -3,7 +3,8 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{Action, Command, actions};
-use crate::state::State;
+use crate::command::masking::MaskingCommand;
+use crate::state::{Mode, State};
 
 /// The keys that a shortcut's text stands for; none for gestures that are written like keys.
 pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
@@ -82,6 +83,9 @@ fn escape(state: &State) -> Option<Command> {
     }
     if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
         return Some(Command::Dismiss(notice.id));
+    }
+    if state.mode == Mode::Masking && state.masking.pinned.is_some() {
+        return Some(Command::Masking(MaskingCommand::Pin(None)));
     }
     state.view.maximised.is_some().then_some(Command::Maximise(None))
 }

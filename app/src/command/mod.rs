@@ -55,8 +55,8 @@ pub enum Command {
     SetDevice(String),
     /// Saves the segmentation under the name it has, or asks for one.
     Save,
-    /// Saves over a file that is there.
-    SaveOver(PathBuf),
+    /// Writes over a file that is there.
+    SaveOver(PathPurpose, PathBuf),
     /// Saves the segmentation, then goes on with something that would have lost it.
     SaveThen(Box<Command>),
     /// Gives the unsaved segmentation up and goes on with what the question was about.

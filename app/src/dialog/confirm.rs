@@ -12,7 +12,7 @@ use crate::widget::{Dialog, DialogResult, Tone};
 use crate::worker::Kind;
 
 /// A file is there already.
-pub(super) fn overwrite(ctx: &Context, path: &Path, sender: &Sender) {
+pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender: &Sender) {
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let question = format!("{name} is there already. Overwriting replaces what is in it.");
     let dialog = Dialog::new("Overwrite the file?", "Choose another name…").alternative("Overwrite");
@@ -23,9 +23,9 @@ pub(super) fn overwrite(ctx: &Context, path: &Path, sender: &Sender) {
     match answer {
         Some(DialogResult::Confirmed) => {
             // Without closing first: the program may be about to end once this is saved.
-            sender.send(Command::Ask(PathPurpose::SaveMask));
+            sender.send(Command::Ask(purpose));
         }
-        Some(DialogResult::Alternative) => sender.send(Command::SaveOver(path.to_path_buf())),
+        Some(DialogResult::Alternative) => sender.send(Command::SaveOver(purpose, path.to_path_buf())),
         Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
         None => {}
     }

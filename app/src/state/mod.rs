@@ -99,6 +99,8 @@ pub enum Dialog {
     },
     /// A file is there already.
     Overwrite {
+        /// What is written.
+        purpose: PathPurpose,
         /// The file.
         path: PathBuf,
     },
@@ -142,6 +144,12 @@ pub enum PathPurpose {
     Run,
     /// A run to compare with the shown one.
     CompareRun,
+    /// A pre-trained run that fills masked patches in.
+    MaskingRun,
+    /// Where the picture of Masking mode goes.
+    MaskingPicture,
+    /// Where the numbers of Masking mode go.
+    MaskingTable,
 }
 
 /// A job as the window shows it.

@@ -2,6 +2,7 @@
 
 mod run;
 
+use engine::inspect::MaskReport;
 use engine::metrics::Measures;
 use serde::Serialize;
 
@@ -34,7 +35,7 @@ pub struct Report {
     /// Prediction against truth.
     pub metrics: Option<Measures>,
     /// The masking of the shown slice.
-    pub masking: Option<serde_json::Value>,
+    pub masking: Option<MaskReport>,
     /// The run on the timeline, at its cursor.
     pub run: Option<RunReport>,
     /// Every error that was shown, oldest first.
@@ -105,7 +106,7 @@ impl Report {
             findings: document.map(findings).unwrap_or_default(),
             slice_dice: document.and_then(|d| d.comparison.as_ref()).map(|c| c.slice_dice()),
             metrics: document.and_then(|d| d.metrics.clone()),
-            masking: None,
+            masking: state.mask_report(),
             run: RunReport::of(state),
             errors: errors.chain(state.failed.iter().map(|(_, why)| why.clone())).collect(),
         }

@@ -81,6 +81,8 @@ pub struct PatchPane<'a> {
     pub colour_map: ColourMap,
     /// Interpolates between pixels.
     pub smooth: bool,
+    /// The patch that the keyboard and the mouse chose, if one is.
+    pub chosen: Option<usize>,
     /// The name, written into the corner and told to screen readers.
     pub title: &'a str,
     /// A mark under the name, such as "not trained on".
@@ -114,6 +116,7 @@ impl Default for PatchPane<'_> {
             window: [0.0, 1.0],
             colour_map: ColourMap::Grey,
             smooth: true,
+            chosen: None,
             title: "",
             badge: None,
             missing: "There is no picture yet.",
@@ -128,7 +131,7 @@ impl Default for PatchPane<'_> {
 pub struct PatchResponse {
     /// The patch under the pointer.
     pub hovered: Option<usize>,
-    /// The patch that was clicked.
+    /// The patch that was clicked, or chosen by the keyboard.
     pub clicked: Option<usize>,
     /// World mm under the pointer.
     pub world: Option<DVec3>,
@@ -159,7 +162,7 @@ impl<'a> PatchPane<'a> {
     /// Draws it and tells what the user does with it. `rect` is filled; the slice is fitted into it.
     pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
         let placed = self.placed(rect);
-        let response = hand::sense(ui, self.title, rect);
+        let response = hand::sense(ui, self.title, rect, self.chosen.is_some());
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);

@@ -84,6 +84,11 @@ pub enum Outcome {
         /// The paths.
         paths: Option<Vec<PathBuf>>,
     },
+    /// A picture or a table was written.
+    Exported {
+        /// The file.
+        path: PathBuf,
+    },
     /// Devices that can compute.
     Devices(Vec<DeviceInfo>),
     /// For Masking mode.
@@ -138,6 +143,7 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
                 }
             }
             Outcome::Saved { path } => saved(state, jobs, &path),
+            Outcome::Exported { path } => state.notice(Severity::Info, "Written", path.display().to_string()),
             other => change_document(state, jobs, other),
         },
         Err(failure) => ended_early(state, jobs, &arrival.spec, failure),
@@ -257,6 +263,7 @@ fn forget_what_waits(state: &mut State, spec: &super::Spec) {
 
 fn cancelled(state: &mut State, spec: &super::Spec) {
     forget_what_waits(state, spec);
+    super::masking::ended(state, spec, "It was cancelled.");
     if !matches!(spec.kind, Kind::Dialog | Kind::Train) {
         state.notice(Severity::Info, "Cancelled", spec.title.clone());
     }
@@ -264,6 +271,9 @@ fn cancelled(state: &mut State, spec: &super::Spec) {
 
 fn failed(state: &mut State, spec: &super::Spec, why: &str) {
     forget_what_waits(state, spec);
+    if super::masking::ended(state, spec, why) {
+        return;
+    }
     if spec.kind == Kind::Open && state.document.is_none() {
         // Nothing else is shown: the views' place says it, with a way to try again.
         let path = PathBuf::from(spec.title.trim_start_matches("Opening "));

@@ -304,6 +304,11 @@ impl Jobs {
         self.running.iter().any(|job| job.spec.kind == kind && !job.abandoned)
     }
 
+    /// How many threads of a kind are at work, those whose result is not wanted included.
+    pub fn at_work(&self, kind: Kind) -> usize {
+        self.running.iter().filter(|job| job.spec.kind == kind).count()
+    }
+
     /// True when nothing runs whose result is wanted.
     pub fn idle(&self) -> bool {
         self.running.iter().all(|job| job.abandoned)

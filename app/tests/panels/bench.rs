@@ -89,7 +89,7 @@ fn starts_a_job(command: &Command) -> bool {
             | Command::Save
             | Command::SaveThen(_)
             | Command::Discard
-            | Command::SaveOver(_)
+            | Command::SaveOver(..)
             | Command::SetFrame(_)
             | Command::RemoveMask { .. }
             | Command::QuitNow

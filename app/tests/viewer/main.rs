@@ -6,6 +6,7 @@ mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod finetuning;
+mod masking;
 mod orientation;
 mod phantom;
 mod program;

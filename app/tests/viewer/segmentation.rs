@@ -36,7 +36,7 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-struct Deaf;
+pub struct Deaf;
 
 impl EventSink for Deaf {
     fn event(&mut self, _: &Event) -> engine::Result<()> {
@@ -213,7 +213,7 @@ fn a_file_that_is_there_is_only_replaced_when_asked() {
     write_mask(&old, &phantom::oblique(), STORED, |at| at[2] == 3);
     let bytes = fs::read(&old).unwrap();
     type_path(&mut window, PathPurpose::SaveMask, &old);
-    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { path: old.clone() }));
+    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: old.clone() }));
     click(&mut window, "Cancel");
     assert_eq!(state(&window).dialog, None);
     assert_eq!(fs::read(&old).unwrap(), bytes);

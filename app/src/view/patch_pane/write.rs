@@ -28,15 +28,21 @@ const NARROW: f32 = 300.0;
 /// Room for a badge.
 const BADGE: egui::Vec2 = vec2(220.0, 18.0);
 
-/// Digits, numbers and the patch under the pointer.
+/// Digits, numbers, the chosen patch and the one under the pointer.
 pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usize>) {
     let tokens = theme::tokens(painter.ctx());
     texts(painter, placed, tokens);
     coins(painter, placed, tokens);
-    if let Some(patch) = hovered {
+    let outline = |patch: usize, width: f32, color: Color32| {
         let mut corners = placed.corners(patch).to_vec();
         corners.push(corners[0]);
-        marks::polyline(painter, &corners, 1.5, tokens.overlay_accent, tokens.overlay_halo);
+        marks::polyline(painter, &corners, width, color, tokens.overlay_halo);
+    };
+    if let Some(patch) = placed.pane.chosen.filter(|&patch| patch < placed.pane.grid * placed.pane.grid) {
+        outline(patch, 2.0, tokens.overlay_text);
+    }
+    if let Some(patch) = hovered {
+        outline(patch, 1.5, tokens.overlay_accent);
     }
 }
 
