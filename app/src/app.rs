@@ -37,7 +37,7 @@ impl App {
             state: State { settings, adapter, mode: args.mode.into(), demo: args.demo, ..State::default() },
             jobs: Jobs::new(gpu, wake),
             sender: Sender::default(),
-            demo: args.demo.then(Demo::default),
+            demo: args.demo.then(|| args.demo_steps.map_or_else(Demo::default, Demo::of_steps)),
             shown: None,
             keep_settings: !args.is_report(),
             lost_told: false,

@@ -53,9 +53,12 @@ pub struct Args {
     /// Wait until nothing is being done, write what is shown in numbers, and end
     #[arg(long, value_name = "JSON")]
     pub state: Option<PathBuf>,
-    /// Segment the sample study and step through its findings
+    /// The whole job on the sample study, live: pre-train, relabel, fine-tune, segment, and step through the findings
     #[arg(long)]
     pub demo: bool,
+    /// Steps of each training of the demonstration
+    #[arg(long, value_name = "N", requires = "demo", hide = true)]
+    pub demo_steps: Option<usize>,
 }
 
 const EXAMPLES: &str = "Examples:

@@ -215,7 +215,7 @@ pub struct State {
     pub timeline: timeline::Timeline,
     /// The table of runs.
     pub runs: runs::RunsState,
-    /// The demonstration steps through the findings.
+    /// The demonstration is under way, or was shown.
     pub demo: bool,
     /// The adapter that draws, or why there is none.
     pub adapter: String,

@@ -5,6 +5,7 @@
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod demo;
 mod finetuning;
 mod masking;
 mod orientation;

@@ -12,7 +12,7 @@ use engine::config::Config;
 use engine::device;
 use engine::event::{Event, EventQueue, EventSink, Signal, Stage};
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
-use engine::probe::Pins;
+use engine::probe::{Pin, Pins};
 use engine::run::{RunFolder, checkpoint};
 
 use super::{Told, assess, workspace};
@@ -64,6 +64,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
         queued,
         queue: Arc::clone(&queue),
         turn: Arc::clone(&jobs.alone),
+        wanted: std::mem::take(&mut state.timeline.wanted),
     };
     let what = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
     let spec = Spec { kind: Kind::Train, document: None, title: format!("{what} {name}"), quiet: false };
@@ -95,12 +96,14 @@ struct Work {
     queued: Queued,
     queue: Arc<EventQueue>,
     turn: Arc<Mutex<()>>,
+    /// Slices that the user wants pinned.
+    wanted: Vec<Pin>,
 }
 
 impl Work {
     /// Prepares and trains, on as many threads as it may take.
     fn done(self, ticket: &Ticket) -> Result<Outcome, Failure> {
-        let Self { workspace, threads, queued, queue, turn } = self;
+        let Self { workspace, threads, queued, queue, turn, wanted } = self;
         let run = match &queued.goes_on {
             Some(run) => run.clone(),
             None => {
@@ -114,7 +117,7 @@ impl Work {
             None => stored_config(&run)?,
         };
         config.threads = threads;
-        let result = engine::threads::with(threads, || train(config, &run, ticket, &queue, &turn))?;
+        let result = engine::threads::with(threads, || train(config, &run, ticket, (&queue, &turn), &wanted))?;
         if result.is_err() && queued.goes_on.is_none() {
             leave_nothing_behind(&run);
         }
@@ -133,7 +136,13 @@ fn leave_nothing_behind(run: &Path) {
     }
 }
 
-fn train(config: Config, run: &Path, ticket: &Ticket, queue: &EventQueue, turn: &Mutex<()>) -> Result<(), Failure> {
+fn train(
+    config: Config,
+    run: &Path,
+    ticket: &Ticket,
+    (queue, turn): (&EventQueue, &Mutex<()>),
+    wanted: &[Pin],
+) -> Result<(), Failure> {
     let compute = device::open(config.device)?;
     let start = Start { resume: true, ..Start::default() };
     let mut progress = |done: usize, of: usize| {
@@ -143,18 +152,35 @@ fn train(config: Config, run: &Path, ticket: &Ticket, queue: &EventQueue, turn: 
     match config.stage {
         Stage::Pretrain => {
             let mut job = PretrainJob::prepare(config, run, start, &ticket.control, &mut progress)?;
+            pin(&job.pins, wanted);
+            if job.pins.list().is_empty() {
+                // There is always something to see: the fullest slice of the first patient.
+                job.watch(&Vec::from_iter(job.slices.fullest_slice(0)))?;
+            }
             tell(ticket, run, &job.config, &job.pins);
             let _held = ticket.wait_for(turn)?;
             job.train(&compute, &mut sink, &ticket.control)?;
         }
         Stage::Finetune => {
             let mut job = FinetuneJob::prepare(config, run, start, &ticket.control, &mut progress)?;
+            pin(&job.pins, wanted);
+            let from = &job.config.labels.from;
+            if job.pins.list().is_empty() && !from.as_os_str().is_empty() {
+                // The slices of the pre-training are followed on.
+                pin(&job.pins, &engine::probe::pins(from)?);
+            }
             tell(ticket, run, &job.config, &job.pins);
             let _held = ticket.wait_for(turn)?;
             job.train(&compute, &mut sink, &ticket.control)?;
         }
     }
     Ok(())
+}
+
+fn pin(pins: &Pins, wanted: &[Pin]) {
+    wanted.iter().for_each(|pin| {
+        pins.add(pin.clone());
+    });
 }
 
 fn tell(ticket: &Ticket, run: &Path, config: &Config, pins: &Arc<Pins>) {
