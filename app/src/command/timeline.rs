@@ -102,7 +102,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
         Do::Pin => replay::pin_shown_slice(state, jobs),
         Do::AddPin(pin) => replay::add_pin(state, pin),
         Do::Unpin(pin) => replay::remove_pin(state, &pin),
-        Do::CompareEpoch(_) | Do::EndComparison | Do::Show(_) => compare(state, command),
+        Do::CompareEpoch(_) | Do::EndComparison | Do::Show(_) => compare(state, &command),
         Do::Activate(_)
         | Do::SetEpoch { .. }
         | Do::StepEpoch(_)
@@ -110,13 +110,13 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
         | Do::LastEpoch
         | Do::Follow
         | Do::TogglePlay
-        | Do::SetRate(_) => cursors(state, command),
+        | Do::SetRate(_) => cursors(state, &command),
         other => look(state, other),
     }
 }
 
-fn compare(state: &mut State, command: TimelineCommand) {
-    match command {
+fn compare(state: &mut State, command: &TimelineCommand) {
+    match *command {
         TimelineCommand::CompareEpoch(epoch) => {
             let last = state.timeline.compared().map_or(1, |(run, _)| run.last().max(1));
             let compare = state.timeline.compare.get_or_insert_with(Compare::default);
@@ -138,13 +138,11 @@ fn compare(state: &mut State, command: TimelineCommand) {
     }
 }
 
-fn cursors(state: &mut State, command: TimelineCommand) {
-    match command {
-        TimelineCommand::Activate(stage) => {
-            if state.timeline.track(stage).is_some() {
-                state.timeline.active = stage;
-                state.timeline.settle_pin();
-            }
+fn cursors(state: &mut State, command: &TimelineCommand) {
+    match *command {
+        TimelineCommand::Activate(stage) if state.timeline.track(stage).is_some() => {
+            state.timeline.active = stage;
+            state.timeline.settle_pin();
         }
         TimelineCommand::SetEpoch { stage, epoch } => replay::go_to(state, stage, epoch),
         TimelineCommand::StepEpoch(by) => replay::step(state, by),

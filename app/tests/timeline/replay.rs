@@ -6,7 +6,7 @@ use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::Command;
 use amlp_viewer::command::timeline::TimelineCommand;
-use amlp_viewer::state::timeline::{Layer, WatchView};
+use amlp_viewer::state::timeline::{Layer, OpenRun, WatchView};
 use egui::Key;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -75,7 +75,7 @@ fn a_run_is_chosen_for_segmentation_and_for_the_timeline_alike() {
     let run = folder("finetune");
     let window = open(&Args { run: Some(run.clone()), ..Args::default() });
     assert_eq!(state(&window).segment.model, Some(run.clone()));
-    assert_eq!(state(&window).timeline.finetune.as_ref().map(|open| open.last()), Some(8));
+    assert_eq!(state(&window).timeline.finetune.as_ref().map(OpenRun::last), Some(8));
     let base = state(&window).timeline.pretrain.as_ref().map(|open| open.path.clone());
     assert_eq!(base, Some(folder("pretrain")), "found beside it");
     assert_eq!(report(&window).run.unwrap().stage, Some(Stage::Finetune));

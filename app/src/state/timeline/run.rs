@@ -74,7 +74,7 @@ impl OpenRun {
     /// Seconds of an epoch, from the last few; none before the second has ended.
     pub fn seconds_per_epoch(&self) -> Option<f64> {
         let seconds = &self.history.seconds;
-        let from = seconds.len().checked_sub(PACE + 1).unwrap_or_default();
+        let from = seconds.len().saturating_sub(PACE + 1);
         let (first, last) = (seconds.get(from)?, seconds.last()?);
         let epochs = seconds.len() - 1 - from;
         (epochs > 0 && last > first).then(|| (last - first) / epochs as f64)

@@ -235,7 +235,7 @@ mod tests {
     fn a_field_is_resampled_to_the_nearest() {
         assert_eq!(resampled(&[1, 2, 3, 4], 2, 4)[..8], [1, 1, 2, 2, 1, 1, 2, 2]);
         assert_eq!(resampled(&[1, 2, 3, 4], 2, 1), [1]);
-        assert_eq!(resampled::<u8>(&[], 0, 0), []);
+        assert!(resampled::<u8>(&[], 0, 0).is_empty());
     }
 
     #[test]

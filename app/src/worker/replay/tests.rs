@@ -137,11 +137,12 @@ fn playing_goes_epoch_by_epoch_and_stops_at_the_end() {
     toggle(&mut state);
     let epoch = |state: &State| state.timeline.shown().unwrap().epoch();
     assert_eq!(epoch(&state), Some(1), "from the end it starts over");
+    let each = period(&state);
     follow(&mut state, &mut jobs, 10.0);
     assert_eq!(epoch(&state), Some(1));
-    follow(&mut state, &mut jobs, 10.0 + period(&state));
+    follow(&mut state, &mut jobs, 10.0 + each);
     assert_eq!(epoch(&state), Some(2));
-    follow(&mut state, &mut jobs, 10.0 + 1.5 * period(&state));
+    follow(&mut state, &mut jobs, 10.0 + 1.5 * each);
     assert_eq!(epoch(&state), Some(2), "not before it is due");
     follow(&mut state, &mut jobs, 60.0);
     follow(&mut state, &mut jobs, 60.1);
