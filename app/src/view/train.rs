@@ -10,8 +10,8 @@ use egui::{Align, Frame, Layout, Margin, Panel, Ui};
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::state::State;
 use crate::state::train::TrainPage;
+use crate::state::{Mode, State};
 use crate::theme::{self, size, space};
 use crate::widget::{Segment, Segmented};
 
@@ -27,6 +27,12 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         TrainPage::Runs => runs::show(ui, state, sender),
         TrainPage::Results => results::show(ui, state, sender),
     }
+}
+
+/// Height of what must not be covered at the foot of the page: the button that starts a training.
+pub(crate) fn foot(state: &State) -> f32 {
+    let setup = state.mode == Mode::Train && state.train.page == TrainPage::Setup;
+    if setup { setup::FOOT } else { 0.0 }
 }
 
 fn tabs(ui: &mut Ui, state: &State, sender: &Sender) {

@@ -89,8 +89,7 @@ impl Column {
     pub fn decimals(self) -> usize {
         match self {
             Self::Dice | Self::Sensitivity | Self::Precision | Self::Boundary => 3,
-            Self::Hd95 => 1,
-            Self::Truth | Self::Predicted => 2,
+            Self::Hd95 | Self::Truth | Self::Predicted => 1,
             Self::Patient | Self::Hit | Self::Missed | Self::Extra => 0,
         }
     }

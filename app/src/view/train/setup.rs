@@ -21,6 +21,9 @@ use engine::event::Stage;
 /// The column is no wider than this, so that a row can be read at a glance.
 const WIDTH: f32 = 760.0;
 
+/// Height of the bar under the form.
+pub(super) const FOOT: f32 = start::HEIGHT;
+
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().fill(theme::tokens(ui).panel).inner_margin(Margin::symmetric(space::L as i8, 0));

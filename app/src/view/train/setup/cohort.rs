@@ -114,6 +114,8 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
         }
     });
     response.accessible_name(format!("Cohort {name}")).on_hover_text(&path);
+    // Labels of the right column must not touch the values of the left one.
+    ui.spacing_mut().item_spacing.x = space::XL;
     ui.columns(2, |columns| {
         let (left, right) = facts(state, card);
         for (ui, facts) in columns.iter_mut().zip([left, right]) {
@@ -123,6 +125,7 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
             }
         }
     });
+    ui.spacing_mut().item_spacing.x = space::S;
     problems(ui, card, sender);
 }
 
