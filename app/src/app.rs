@@ -81,6 +81,12 @@ impl App {
         self.jobs.start(spec, work)
     }
 
+    /// Everything and the jobs, for tests that stand in for a job which trains.
+    #[doc(hidden)]
+    pub fn parts(&mut self) -> (&mut State, &mut Jobs) {
+        (&mut self.state, &mut self.jobs)
+    }
+
     /// Carries out a command at once.
     pub fn dispatch(&mut self, command: Command) {
         dispatch(&mut self.state, &mut self.jobs, command);
@@ -108,6 +114,7 @@ impl App {
         worker::train::follow(&mut self.state, &mut self.jobs);
         worker::replay::follow(&mut self.state, &mut self.jobs, now);
         worker::masking::follow(&mut self.state, &mut self.jobs);
+        worker::runs::follow(&mut self.state, &mut self.jobs);
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);

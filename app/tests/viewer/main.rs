@@ -11,6 +11,7 @@ mod phantom;
 mod program;
 mod reliability;
 mod review;
+mod runs;
 mod segmentation;
 mod snapshots;
 mod window;
