@@ -128,6 +128,7 @@ impl App {
         worker::train::follow(&mut self.state, &mut self.jobs);
         worker::replay::follow(&mut self.state, &mut self.jobs, now);
         worker::masking::follow(&mut self.state, &mut self.jobs);
+        worker::runs::follow(&mut self.state, &mut self.jobs);
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);

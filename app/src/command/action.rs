@@ -187,7 +187,7 @@ fn window(list: &mut List, state: &State) {
 }
 
 /// Mouse gestures, for the help overlay.
-pub const GESTURES: [(&str, &str); 12] = [
+pub const GESTURES: [(&str, &str); 13] = [
     ("Wheel", "one slice; down is towards feet, posterior, patient's left"),
     ("Left drag", "the active tool"),
     ("Ctrl + left drag", "window/level, in any tool"),
@@ -200,6 +200,7 @@ pub const GESTURES: [(&str, &str); 12] = [
     ("Esc", "close a dialog or the last message, show all views again"),
     ("S (hold)", "hide the overlay"),
     ("Left, Right", "previous or next epoch (Masking, Train)"),
+    ("Space, arrows", "on a patch view that has the keyboard: choose a patch, go to the next one"),
 ];
 
 /// The actions whose names hold every word of a query, best first.

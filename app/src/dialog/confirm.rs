@@ -4,6 +4,7 @@ use std::path::Path;
 
 use egui::Context;
 
+use crate::command::runs::RunsCommand;
 use crate::command::{Command, Sender};
 use crate::panel::text;
 use crate::state::{PathPurpose, State};
@@ -27,6 +28,21 @@ pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender
         }
         Some(DialogResult::Alternative) => sender.send(Command::SaveOver(purpose, path.to_path_buf())),
         Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}
+
+/// A run is to be deleted.
+pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let what = format!("{name} is moved to the folder .trash of the workspace, with its weights and its log.");
+    let dialog = Dialog::new("Delete the run?", "Keep it").alternative("Move to the trash").cancel(None);
+    let answer = dialog.icon(icon::WARN, Tone::Warn).text(&what).width(480.0).show(ctx, |ui| {
+        text::note(ui, &path.display().to_string());
+    });
+    match answer {
+        Some(DialogResult::Alternative) => sender.send(Command::Runs(RunsCommand::Delete(path.to_path_buf()))),
+        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
         None => {}
     }
 }

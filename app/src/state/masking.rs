@@ -25,7 +25,7 @@ pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
 /// The crop's side in pixels: the smallest and the largest that can be chosen.
 pub const SIZES: [usize; 2] = [16, 1024];
 /// Most epochs of a schedule.
-pub const MOST_EPOCHS: usize = 100_000;
+pub const MOST_EPOCHS: usize = 10_000;
 
 /// What gives the masking ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

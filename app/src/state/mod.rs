@@ -111,6 +111,11 @@ pub enum Dialog {
         /// What waits for the answer.
         next: Box<crate::command::Command>,
     },
+    /// A run is to be moved to the trash.
+    DeleteRun {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// Everything that was said.
     Log,
     /// Licences, versions, adapter.

@@ -172,7 +172,7 @@ impl<'a> PatchPane<'a> {
             None => write::marks(&painter, &placed, found.hovered),
             Some(why) => write::missing(&painter, rect, why),
         }
-        write::frame(ui, &painter, &placed);
+        write::frame(ui, &painter, &placed, missing.is_none());
         if found.response.has_focus() {
             let ring = Stroke::new(size::FOCUS_RING, tokens.overlay_accent);
             painter.rect_stroke(rect, 0.0, ring, StrokeKind::Inside);

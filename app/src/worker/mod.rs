@@ -87,7 +87,7 @@ pub enum Kind {
 impl Kind {
     /// Jobs that may run side by side with others of their kind.
     fn many(self) -> bool {
-        matches!(self, Self::Layer | Self::Save | Self::Replay)
+        matches!(self, Self::Layer | Self::Save | Self::Replay | Self::Runs)
     }
 }
 

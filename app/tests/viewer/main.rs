@@ -13,6 +13,7 @@ mod phantom;
 mod program;
 mod reliability;
 mod review;
+mod runs;
 mod segmentation;
 mod snapshots;
 mod train_reliability;

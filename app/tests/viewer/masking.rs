@@ -23,7 +23,7 @@ use engine::masking::Order;
 use engine::preprocess::{Kind as ScanKind, Spacing};
 use engine::volume::{Grid, LabelVolume, Scale, Volume, VoxelData, nifti};
 
-use crate::phantom::{self, Files, STORED};
+use crate::phantom::{self, Files};
 use crate::segmentation::{Deaf, patient};
 use crate::window::*;
 
@@ -404,8 +404,9 @@ fn the_view_is_written_as_a_picture() {
     let pictures = [&crop, &native].map(|path| image::open(path).unwrap().to_rgb8());
     assert_eq!(pictures[0].dimensions(), (2080, 1560));
     // Categories are there: far more green than red, and purple.
-    let green = pictures[0].pixels().filter(|p| p[1] > 40 && p[1] > p[0] + 20 && p[1] > p[2] + 20).count();
-    let purple = pictures[0].pixels().filter(|p| p[2] > 40 && p[2] > p[1] + 30 && p[0] > p[1]).count();
+    let count = |of: &dyn Fn([i32; 3]) -> bool| pictures[0].pixels().filter(|p| of(p.0.map(i32::from))).count();
+    let green = count(&|[r, g, b]| g > 40 && g > r + 20 && g > b + 20);
+    let purple = count(&|[r, g, b]| b > 40 && b > g + 30 && r > g);
     assert!(green > 2000 && purple > 2000, "{green} {purple}");
     assert_ne!(pictures[0], pictures[1]);
 }
@@ -425,7 +426,7 @@ fn everything_is_in_the_palette_with_keys_of_its_own() {
     keys.dedup();
     assert_eq!(keys.len(), count);
     press_with(&mut window, CTRL, Key::K);
-    window.get_by_label("Command").type_text("patches 16");
+    window.get_by_label("Search actions").type_text("patches 16");
     settle(&mut window);
     press(&mut window, Key::Enter);
     assert_eq!(shown_report(&window).grid, 16);
@@ -470,7 +471,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let mut window = open(&masking_args(&[&scan]));
     send(&mut window, Command::SetDevice("cpu".into()));
     let spoken = |window: &Window, pane: &str| window.get_by_label(pane).accesskit_node().value().unwrap();
-    assert!(spoken(&window, "Reconstruction").contains("Choose a pre-trained run"));
+    assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
     type_path(&mut window, PathPurpose::MaskingRun, &run);
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     assert!(has(&window, "Pre-trained run pretraining"));
@@ -497,7 +498,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let losses = text.lines().skip(1).filter(|row| !row.ends_with(",,")).count();
     assert_eq!(losses, state(&window).masking.found.as_ref().unwrap().masking.count());
     click(&mut window, "Forget the pre-trained run");
-    assert!(spoken(&window, "Reconstruction").contains("Choose a pre-trained run"));
+    assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
     // A folder that is no run is named, once.
     type_path(&mut window, PathPurpose::MaskingRun, folder.path());
     assert_eq!(errors(&window).len(), 1);

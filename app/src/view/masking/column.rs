@@ -13,9 +13,11 @@ use crate::widget::{ColourBar, PushButton, progress_bar};
 use crate::worker::Kind;
 
 /// Why there is no output.
-const NO_RUN: &str = "Choose a pre-trained run to see what its network makes of the masked patches.";
-const NO_LOSS: &str = "The loss of each masked patch needs a pre-trained run.";
+const NO_RUN: &str = "What the network gives needs a pre-trained run.";
+const NO_LOSS: &str = "Relative losses need a pre-trained run.";
 const WORKING: &str = "The network is filling the masked patches in\u{2026}";
+/// A button narrower than this has no room for an icon.
+const NARROW: f32 = 150.0;
 /// Height of the colour bar with its numbers, and its distance from the edge.
 const BAR: (f32, f32) = (26.0, 6.0);
 
@@ -108,12 +110,13 @@ fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>
         return;
     }
     let width = 190.0_f32.min(rect.width() - 2.0 * space::M);
-    // Under the sentence, and above the letter at the edge.
-    let below = pos2(rect.center().x, (rect.center().y + 60.0).min(rect.bottom() - 42.0));
+    // Under the sentence.
+    let below = pos2(rect.center().x, (rect.center().y + 58.0).min(rect.bottom() - 20.0));
     let place = Rect::from_center_size(below, vec2(width, 28.0));
     let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place));
     theme::on_image(&mut child);
-    let button = PushButton::new("Choose run\u{2026}").icon(icon::BRAIN).fill_width();
+    let button = PushButton::new("Choose run\u{2026}").fill_width();
+    let button = if width < NARROW { button } else { button.icon(icon::BRAIN) };
     if child.add(button).accessible_name(label).clicked() {
         sender.send(Command::Ask(PathPurpose::MaskingRun));
     }

@@ -29,7 +29,9 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
         let category = if report.labels[patch] == 1 { "foreground" } else { "background" };
         format!("patch {patch}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
     });
-    let lower = pos2(rect.left() + MARGIN, rect.bottom() - MARGIN);
+    // In a narrow pane above the letter in the middle of the edge.
+    let above = if rect.width() < ROOM.x { LINE } else { 0.0 };
+    let lower = pos2(rect.left() + MARGIN, rect.bottom() - MARGIN - above);
     let color = tokens.overlay_text;
     let second = patch.unwrap_or(sigma);
     overlay_text(&painter, lower, Align2::LEFT_BOTTOM, &second, font::number_small(), color);

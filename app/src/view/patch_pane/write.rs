@@ -114,11 +114,11 @@ fn patch_width(placed: &Placed<'_>) -> f32 {
     a.distance(b).min(b.distance(c))
 }
 
-/// Letters, name, badge.
-pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>) {
+/// Letters of what is `seen`, name, badge.
+pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
     let rect = placed.rect.shrink(MARGIN);
-    if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention) {
+    if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention).filter(|_| seen) {
         for (text, pos, anchor) in [
             (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
             (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
@@ -128,7 +128,9 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>) {
             overlay_text(painter, pos, anchor, text, font::heading(), tokens.overlay_text);
         }
     }
-    overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font::body(), tokens.overlay_text);
+    // The name must not reach the letter in the middle.
+    let font = if rect.width() < NARROW { font::caption() } else { font::body() };
+    overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text);
     if let Some(text) = pane.badge {
         badge(ui, painter, rect, text);
     }

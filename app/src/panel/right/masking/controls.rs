@@ -21,7 +21,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             sender.send(Command::Masking(MaskingCommand::Reset));
         }
     };
-    Section::new("Masking").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
+    Section::new("Ratio and order").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
     Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls));
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
@@ -96,7 +96,7 @@ pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut changed = false;
     let size = controls.preprocess.size;
     let note = format!("{0} x {0} of {1} px", controls.grid, size / controls.grid.max(1));
-    Section::new("Patches").note(&note).show(ui, |ui| {
+    Section::new("Grid and crop").note(&note).show(ui, |ui| {
         let mut grids = controls.grids();
         if !grids.contains(&controls.grid) {
             grids.push(controls.grid);

@@ -11,7 +11,7 @@ use crate::widget::{IconButton, ListRow, PushButton, Section};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    Section::new("Reconstruction").show(ui, |ui| {
+    Section::new("Network").show(ui, |ui| {
         let masking = &state.masking;
         let run = state.filling_run();
         let name = run.map_or_else(
