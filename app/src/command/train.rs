@@ -6,7 +6,7 @@ use engine::event::Stage;
 
 use super::action::List;
 use super::{Command, dispatch as carry_out};
-use crate::state::train::{CohortState, Column, Form, Queued, Results, TrainPage};
+use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
 use crate::state::{Mode, PathPurpose, Severity, State};
 use crate::worker::open::Request;
 use crate::worker::train::{assess, cohort, evaluate, run, workspace};
@@ -270,8 +270,8 @@ pub fn actions(list: &mut List, state: &State) {
     let ready = state.mode == Mode::Train && train.obstacle().is_none();
     add(list, ready, "Start training", "F5", TrainCommand::Start);
     let running = train.running.as_ref();
-    let paused = running.is_some_and(|job| job.can_go_on());
-    add(list, running.is_some_and(|job| job.can_pause()), "Pause training", "F6", TrainCommand::Pause);
+    let paused = running.is_some_and(Running::can_go_on);
+    add(list, running.is_some_and(Running::can_pause), "Pause training", "F6", TrainCommand::Pause);
     add(list, paused, "Resume training", "F7", TrainCommand::GoOn);
     add(list, running.is_some(), "Stop training", "Shift+F5", TrainCommand::Stop);
     for run in train.offered() {
