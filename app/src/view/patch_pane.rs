@@ -46,6 +46,7 @@ pub struct Over<'a> {
 
 /// A prepared slice with its patches.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct PatchPane<'a> {
     /// The picture: [`crop::Place::volume`] on the card, or the scan if `native` is given. None: `missing` is said.
     pub picture: Option<&'a Texture>,
@@ -85,6 +86,8 @@ pub struct PatchPane<'a> {
     pub chosen: Option<usize>,
     /// The name, written into the corner and told to screen readers.
     pub title: &'a str,
+    /// The name is told to screen readers only.
+    pub bare: bool,
     /// A mark under the name, such as "not trained on".
     pub badge: Option<&'a str>,
     /// Why there is no picture, in one sentence.
@@ -118,6 +121,7 @@ impl Default for PatchPane<'_> {
             smooth: true,
             chosen: None,
             title: "",
+            bare: false,
             badge: None,
             missing: "There is no picture yet.",
             camera: Camera::default(),

@@ -8,6 +8,7 @@ mod live;
 mod phantom;
 mod record;
 mod replay;
+mod snapshots;
 #[path = "../viewer/window.rs"]
 #[allow(dead_code, reason = "shared with another test program, which uses all of it")]
 mod window;

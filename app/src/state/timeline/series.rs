@@ -79,9 +79,9 @@ impl Quantity {
     pub fn name(self) -> &'static str {
         match self {
             Self::Loss => "Loss",
-            Self::Pred | Self::PredGradient => "L pred",
-            Self::Rrl | Self::RrlGradient => "L rrl",
-            Self::Lcl | Self::LclGradient => "L lcl",
+            Self::Pred | Self::PredGradient => "pred",
+            Self::Rrl | Self::RrlGradient => "rrl",
+            Self::Lcl | Self::LclGradient => "lcl",
             Self::Sigma => "σ",
             Self::Rate => "Rate",
             Self::Flips => "Flips",

@@ -29,7 +29,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender
         badge: badge(shared),
         ..shared.pane()
     };
-    let pane = if shown.native { native(shared, crop) } else { crop };
+    let pane = if shown.native { native(shared, &crop) } else { crop };
     let answer = pane.show(ui, rect);
     shared.answer(&answer, shown.native, sender);
     written::about(ui, shared, rect, answer.hovered);
@@ -37,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender
 }
 
 /// The scan itself, with the crop's patches at their place in it.
-fn native<'a>(shared: &Shared<'a>, crop: PatchPane<'a>) -> PatchPane<'a> {
+fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     let (state, document) = (shared.state, shared.document);
     let layer = document.image();
     let volume: &'a Volume = &layer.volume;
@@ -52,7 +52,7 @@ fn native<'a>(shared: &Shared<'a>, crop: PatchPane<'a>) -> PatchPane<'a> {
         window: [window.low() as f32, window.high() as f32],
         colour_map: if volume.data.is_colour() { ColourMap::Grey } else { state.view.colour_map },
         camera: state.masking.camera(true),
-        ..crop
+        ..*crop
     }
 }
 

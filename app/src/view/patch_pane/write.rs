@@ -118,19 +118,25 @@ fn patch_width(placed: &Placed<'_>) -> f32 {
 pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
     let rect = placed.rect.shrink(MARGIN);
+    let name = if pane.bare {
+        Rect::NOTHING
+    } else {
+        let font = if rect.width() < NARROW { font::caption() } else { font::body() };
+        overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text)
+    };
     if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention).filter(|_| seen) {
+        // In a narrow pane the name reaches the middle: the letter goes below it.
+        let under = name.right() + space::S > rect.center().x;
+        let top = if under { pos2(rect.center().x, name.bottom() - 1.0) } else { rect.center_top() };
         for (text, pos, anchor) in [
             (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
             (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
-            (&letters.top, rect.center_top(), Align2::CENTER_TOP),
+            (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
             overlay_text(painter, pos, anchor, text, font::heading(), tokens.overlay_text);
         }
     }
-    // The name must not reach the letter in the middle.
-    let font = if rect.width() < NARROW { font::caption() } else { font::body() };
-    overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text);
     if let Some(text) = pane.badge {
         badge(ui, painter, rect, text);
     }

@@ -69,7 +69,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path,
 
 /// What of the state the picture shows.
 fn shown(state: &State) -> State {
-    let MaskingState { controls, shown, pinned, cameras, contrast, prepared, run, .. } = state.masking.clone();
+    let MaskingState { controls, shown, pinned, cameras, contrast, run, prepared, .. } = state.masking.clone();
     State {
         mode: Mode::Masking,
         document: state.document.clone(),

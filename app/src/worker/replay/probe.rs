@@ -188,7 +188,10 @@ fn see_epoch(want: &Want, slice: &SeenSlice, gpu: Option<&Gpu>) -> Result<SeenEp
 fn edge(record: &ProbeRecord, slice: &SeenSlice) -> Result<LabelVolume, Failure> {
     let inside: Vec<bool> = record.picture.iter().map(|byte| *byte >= HALF).collect();
     let inside = resampled(&inside, record.side, slice.slice.side);
-    Ok(place(&slice.slice, slice.slice.side, slice.world_from_crop).labels(&inside)?)
+    let ones = place(&slice.slice, slice.slice.side, slice.world_from_crop).labels(&inside)?;
+    // Label 2: another colour than the reference's.
+    let twos: Vec<u8> = ones.iter().map(|label| if label == 0 { 0 } else { 2 }).collect();
+    Ok(LabelVolume::new(ones.grid.clone(), twos)?)
 }
 
 /// The patches as the card draws them.

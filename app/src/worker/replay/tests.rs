@@ -113,13 +113,13 @@ fn pins_go_to_the_job_that_trains_and_else_to_the_next() {
     let path = Path::new("/nowhere/run");
     let (a, b) = (Pin::new("A", 1), Pin::new("B", 2));
     add_pin(&mut state, a.clone());
-    assert_eq!(state.timeline.wanted, [a.clone()]);
+    assert_eq!(state.timeline.wanted, std::slice::from_ref(&a));
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     let pins = Arc::new(Pins::new(Vec::new()));
     share_pins(&mut state, path.to_path_buf(), Arc::clone(&pins));
     add_pin(&mut state, b.clone());
-    assert_eq!(pins.list(), [b.clone()]);
-    assert_eq!(state.timeline.shown().unwrap().pins, [b.clone()]);
+    assert_eq!(pins.list(), std::slice::from_ref(&b));
+    assert_eq!(state.timeline.shown().unwrap().pins, std::slice::from_ref(&b));
     remove_pin(&mut state, &b);
     assert!(pins.list().is_empty() && state.timeline.shown().unwrap().pins.is_empty());
     end_live(&mut state, &mut jobs, path);

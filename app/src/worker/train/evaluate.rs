@@ -16,15 +16,14 @@ pub fn start(state: &mut State, jobs: &mut Jobs, anew: bool) {
     let spec = Spec { kind: Kind::Evaluate, document: None, title: format!("Measuring {name}"), quiet: false };
     jobs.start(spec, move |ticket| {
         let stored = if anew { None } else { stored_evaluation(&run)? };
-        let evaluation = match stored {
-            Some(evaluation) => evaluation,
-            None => {
-                let compute = device::open(choice)?;
-                let mut progress = |done: usize, of: usize, who: &str| {
-                    ticket.progress(Some(done as f32 / of.max(1) as f32), who);
-                };
-                engine::threads::with(threads, || evaluate_run(&run, &compute, &ticket.control, &mut progress))??
-            }
+        let evaluation = if let Some(evaluation) = stored {
+            evaluation
+        } else {
+            let compute = device::open(choice)?;
+            let mut progress = |done: usize, of: usize, who: &str| {
+                ticket.progress(Some(done as f32 / of.max(1) as f32), who);
+            };
+            engine::threads::with(threads, || evaluate_run(&run, &compute, &ticket.control, &mut progress))??
         };
         Ok(Outcome::Train(Box::new(Told::Evaluated { run, evaluation: Box::new(evaluation) })))
     });

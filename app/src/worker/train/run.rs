@@ -104,13 +104,12 @@ impl Work {
     /// Prepares and trains, on as many threads as it may take.
     fn done(self, ticket: &Ticket) -> Result<Outcome, Failure> {
         let Self { workspace, threads, queued, queue, turn, wanted } = self;
-        let run = match &queued.goes_on {
-            Some(run) => run.clone(),
-            None => {
-                let made = std::fs::create_dir_all(&workspace);
-                made.map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;
-                engine::run::workspace::fresh(&workspace, &queued.name)
-            }
+        let run = if let Some(run) = &queued.goes_on {
+            run.clone()
+        } else {
+            let made = std::fs::create_dir_all(&workspace);
+            made.map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;
+            engine::run::workspace::fresh(&workspace, &queued.name)
         };
         let mut config = match queued.config {
             Some(config) => *config,

@@ -218,7 +218,7 @@ fn paint_handle(painter: &Painter, scale: &Scale, epoch: usize, t: &Tokens, full
     painter.vline(x, bar.y_range(), Stroke::new(if full { 2.0 } else { 1.0 }, t.text));
     let at = |dx: f32, dy: f32| -> Pos2 { pos2(x + dx, bar.top() + dy) };
     let fill = if full { t.text } else { t.panel };
-    let shape = vec![at(-5.0, -4.0), at(5.0, -4.0), at(5.0, 1.0), at(0.0, 6.0), at(-5.0, 1.0)];
+    let shape = vec![at(-4.5, -1.5), at(4.5, -1.5), at(4.5, 3.0), at(0.0, 7.5), at(-4.5, 3.0)];
     painter.add(Shape::convex_polygon(shape, fill, Stroke::new(1.0, t.text)));
 }
 

@@ -25,9 +25,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender)
     ui.add_space(space::S);
     Section::new("Run").show(ui, |ui| {
         if form.stage == Stage::Pretrain {
-            preset(ui, form)
+            preset(ui, form);
         } else {
-            from(ui, state, form, sender)
+            from(ui, state, form, sender);
         }
         modalities(ui, state, form);
         name(ui, state, form);

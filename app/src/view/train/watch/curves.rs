@@ -16,6 +16,8 @@ use crate::widget::{Segment, Segmented, Slider};
 const LEAST: f32 = 178.0;
 /// Below this width of the page charts stand in one column.
 const TWO_FROM: f32 = 620.0;
+/// Widths of the charts below a probe: legends differ.
+const SHARES: [f32; 3] = [0.35, 0.39, 0.26];
 /// Height of the controls above them.
 const HEAD: f32 = 40.0;
 
@@ -112,8 +114,12 @@ pub(super) fn row(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).line);
     let charts = short(run.stage());
     let top = Rect::from_min_max(pos2(area.left(), area.top() + GAP), area.max);
-    for (n, chart) in charts.iter().enumerate() {
-        show_one(ui, part(top, n, charts.len(), true), chart, state, run, sender);
+    let mut left = top.left();
+    for (chart, share) in charts.iter().zip(SHARES) {
+        let right = (left + share * top.width()).round().min(top.right());
+        let place = Rect::from_min_max(pos2(left, top.top()), pos2(right, top.bottom()));
+        show_one(ui, place, chart, state, run, sender);
+        left = right + GAP;
     }
 }
 

@@ -92,6 +92,34 @@ pub(super) fn show(
     title: &str,
     camera: Camera,
 ) -> PatchResponse {
+    face_of(state, probed, face, title, camera, |pane| pane.show(ui, rect))
+}
+
+/// Draws it as the paper does: labels and flips, no hatching, no coins, no name.
+pub(super) fn show_plain(
+    ui: &mut Ui,
+    rect: Rect,
+    state: &State,
+    probed: &Probed,
+    face: Face,
+    title: &str,
+    camera: Camera,
+) -> PatchResponse {
+    face_of(state, probed, face, title, camera, |pane| {
+        let show = pane.show.only(PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS);
+        PatchPane { show, coins: &[], bare: true, ..pane }.show(ui, rect)
+    })
+}
+
+/// The pane of a face.
+fn face_of<R>(
+    state: &State,
+    probed: &Probed,
+    face: Face,
+    title: &str,
+    camera: Camera,
+    draw: impl FnOnce(PatchPane<'_>) -> R,
+) -> R {
     let (slice, epoch) = (&*probed.slice, &*probed.epoch);
     let look = &state.timeline.look;
     let finetune = epoch.record.stage == Stage::Finetune;
@@ -149,7 +177,7 @@ pub(super) fn show(
         Face::Judged if finetune => PatchPane { lesion: epoch.edge.as_ref(), ..base },
         Face::Judged => PatchPane { cells: cells.map(|cells| &cells.relative), show: PatchShow::HEAT, ..base },
     };
-    pane.show(ui, rect)
+    draw(pane)
 }
 
 fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {

@@ -14,9 +14,11 @@ use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, Tokens, font, palette, radius, size, space};
 
 /// Height of title and legend.
-const HEAD: f32 = 40.0;
+const HEAD: f32 = 44.0;
 /// Least width of the numbers on the left.
 const AXIS: f32 = 34.0;
+/// Width of a piece of a curve in front of its name.
+const SWATCH: f32 = 15.0;
 /// Room beyond the lowest and the highest value, as a share of their distance.
 const MARGIN: f64 = 0.08;
 /// Curves of fewer points than this show each of them.
@@ -45,7 +47,7 @@ pub(super) struct Chart<'a> {
 }
 
 /// The cases of the label update, from the bottom up.
-const CASES: [&str; 5] = ["1 kept", "0 kept", "1 coin", "0 coin", "never"];
+const CASES: [&str; 5] = ["1", "0", "1 coin", "0 coin", "never"];
 
 /// A curve's name, colour and dashes.
 struct Key {
@@ -80,6 +82,8 @@ impl Chart<'_> {
         let epochs = run.epochs().max(other.map_or(1, OpenRun::epochs)).max(1);
         let bounds = self.bounds(run, other, log);
         let mut inner = super::child(ui, body, self.title);
+        // The number at the upper end reaches beyond it.
+        inner.set_clip_rect(body.expand2(vec2(0.0, space::XS + 2.0)).intersect(ui.clip_rect()));
         let plot = self.frame(&inner, t, epochs, bounds, log);
         let (keys, cursor) = (self.keys(t, run, run.epoch()), run.epoch());
         let shown = plot.show(&mut inner, |plot| {
@@ -245,24 +249,24 @@ impl Chart<'_> {
         for key in self.keys(t, run, hovered.or(run.epoch())) {
             let name = layout(key.name, font::caption(), t.text_dim);
             let value = layout(key.value.as_deref().unwrap_or(format::NONE), font::number_small(), t.text);
-            if x + 18.0 + name.size().x + value.size().x > rect.right() - space::XS {
+            if x + SWATCH + space::XS + name.size().x + value.size().x > rect.right() - space::XS {
                 break;
             }
             self.swatch(&painter, pos2(x, second), &key);
-            x = put(x + 18.0, second, name);
-            x = put(x + space::XS, second, value) + space::M;
+            x = put(x + SWATCH, second, name);
+            x = put(x + space::XS, second, value) + space::S + 2.0;
         }
     }
 
     /// A piece of the curve, or of the area, in front of its name.
     fn swatch(&self, painter: &egui::Painter, at: egui::Pos2, key: &Key) {
         if matches!(self.content, Content::Cases) {
-            let square = Rect::from_center_size(at + vec2(7.0, 0.0), egui::Vec2::splat(9.0));
+            let square = Rect::from_center_size(at + vec2(5.0, 0.0), egui::Vec2::splat(9.0));
             painter.rect_filled(square, 2.0, key.color);
             return;
         }
         let stroke = Stroke::new(2.0, key.color);
-        let ends = [at, at + vec2(13.0, 0.0)];
+        let ends = [at, at + vec2(SWATCH - 4.0, 0.0)];
         match key.style {
             LineStyle::Solid => {
                 painter.line_segment(ends, stroke);

@@ -113,7 +113,7 @@ fn cell(
             let own = state.timeline.look.camera;
             let camera = Camera { zoom: own.zoom * ZOOM, ..own };
             let title = format!("{name}, epoch {epoch}");
-            let mut response = pane::show(ui, rect, state, &probed, face, &title, camera);
+            let mut response = pane::show_plain(ui, rect, state, &probed, face, &title, camera);
             words(ui, rect, &probed, &response);
             // What the user sees is already magnified.
             response.camera = response.camera.map(|camera| Camera { zoom: camera.zoom / ZOOM, ..camera });
