@@ -238,12 +238,11 @@ fn fill(state: &mut State, jobs: &mut Jobs) {
     };
     masking.filling.begin(filling.clone());
     jobs.start(spec, move |ticket| {
-        let network = match network {
-            Some(network) => network,
-            None => {
-                ticket.progress(None, "loading the network");
-                load(&filling.run, device)?
-            }
+        let network = if let Some(network) = network {
+            network
+        } else {
+            ticket.progress(None, "loading the network");
+            load(&filling.run, device)?
         };
         ticket.check()?;
         let made = {

@@ -28,17 +28,16 @@ pub(super) fn of_slice(
     let Some(gpu) = gpu else { return Ok(Pictures::default()) };
     let place = place(slice);
     let padding = padding(slice, plan);
-    let (picture, lesion) = match kept {
-        Some(Pictures { slice: Some(picture), lesion, .. }) => (picture.clone(), lesion.clone()),
-        _ => {
-            let pixels = slice.pixels.get(..padding.len()).unwrap_or_default();
-            let picture = gpu.upload(&place.volume(pixels, Some(&padding))?, 0)?;
-            let lesion = match &slice.lesion_pixels {
-                Some(lesion) => Some(gpu.upload_labels(&place.labels(lesion)?)?),
-                None => None,
-            };
-            (picture, lesion)
-        }
+    let (picture, lesion) = if let Some(Pictures { slice: Some(picture), lesion, .. }) = kept {
+        (picture.clone(), lesion.clone())
+    } else {
+        let pixels = slice.pixels.get(..padding.len()).unwrap_or_default();
+        let picture = gpu.upload(&place.volume(pixels, Some(&padding))?, 0)?;
+        let lesion = match &slice.lesion_pixels {
+            Some(lesion) => Some(gpu.upload_labels(&place.labels(lesion)?)?),
+            None => None,
+        };
+        (picture, lesion)
     };
     let outside = outside(slice, &padding);
     let cells: Vec<u32> = (0..slice.grid.count())
