@@ -336,7 +336,11 @@ impl State {
 
     /// The run that fills masked patches in: the one chosen for it, else the open one.
     pub fn filling_run(&self) -> Option<&Path> {
-        self.masking.run.as_deref().or(self.run.as_deref())
+        self.masking
+            .run
+            .as_deref()
+            .or(self.timeline.pretrain.as_ref().map(|run| run.path.as_path()))
+            .or(self.run.as_deref())
     }
 
     /// What was found, if it is what is wanted.

@@ -63,11 +63,12 @@ impl Hand {
     /// Drags files over the window and lets go.
     pub fn drop_on(&self, window: Window, files: &[&Path]) {
         let list = self.atom("text/uri-list");
-        let uris: String = files.iter().map(|f| format!("file://{}\r\n", f.display())).collect();
+        let uris: Vec<String> = files.iter().map(|f| format!("file://{}\r\n", f.display())).collect();
+        let uris = uris.concat();
         let selection = self.atom("XdndSelection");
         self.connection.set_selection_owner(self.source, selection, x11rb::CURRENT_TIME).unwrap().check().unwrap();
         self.tell(window, "XdndEnter", [5 << 24, list, 0, 0]);
-        self.tell(window, "XdndPosition", [0, (100 << 16) | 100, x11rb::CURRENT_TIME, self.atom("XdndActionCopy")]);
+        self.tell(window, "XdndPosition", [0, 0x64_0064, x11rb::CURRENT_TIME, self.atom("XdndActionCopy")]);
         let accepted = self.answer(&uris, "XdndStatus");
         assert_eq!(accepted.data.as_data32()[1] & 1, 1, "the window takes no files");
         self.tell(window, "XdndDrop", [0, x11rb::CURRENT_TIME, 0, 0]);

@@ -77,7 +77,7 @@ fn shown(state: &State) -> State {
         windows: state.windows.clone(),
         settings: state.settings.clone(),
         run: state.run.clone(),
-        masking: MaskingState { controls, shown, pinned, cameras, contrast, prepared, run, ..MaskingState::default() },
+        masking: MaskingState { controls, shown, pinned, cameras, contrast, run, prepared, ..MaskingState::default() },
         ..State::default()
     }
 }
