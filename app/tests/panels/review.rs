@@ -218,6 +218,21 @@ fn measurements_are_listed_and_removed() {
     assert!(harness.query_by_label_contains("None yet: draw with the ruler").is_some());
 }
 
+/// The middle of a slice's bar in a strip.
+fn bar(harness: &Harness<'_, Bench>, title: &str, slice: usize) -> egui::Pos2 {
+    let strip = harness.get_by_role_and_label(Role::Slider, title).rect();
+    // The gutter on the left and the margin on the right, as the strip draws them.
+    let (left, right) = (strip.left() + 34.0, strip.right() - 12.0);
+    egui::pos2(left + (right - left) * (slice as f32 + 0.5) / bench::SHAPE[2] as f32, strip.center().y)
+}
+
+fn click_at(harness: &mut Harness<'_, Bench>, at: egui::Pos2) {
+    harness.hover_at(at);
+    harness.drag_at(at);
+    harness.drop_at(at);
+    harness.run();
+}
+
 #[test]
 fn the_strip_goes_to_slices() {
     for planes in [PlaneMode::Native, PlaneMode::World] {
@@ -264,6 +279,6 @@ fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let before = harness.get_by_label("Worst slice").rect().top();
     state.mode = Mode::Train;
     let harness = window(Bench::new(state));
-    let text = harness.get_by_label_contains("Fine-tuning: none is open");
+    let text = harness.get_by_label_contains("The epochs of pre-training and fine-tuning");
     assert!(text.rect().top() >= before - 10.0, "the strip keeps its place");
 }

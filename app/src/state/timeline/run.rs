@@ -10,9 +10,6 @@ use engine::run::History;
 
 use super::Series;
 
-/// How many of the last epochs tell how fast a run goes.
-const PACE: usize = 5;
-
 /// An open run.
 #[derive(Clone, Debug)]
 pub struct OpenRun {
@@ -69,24 +66,5 @@ impl OpenRun {
     pub fn update_at(&self, epoch: usize) -> Option<usize> {
         let rows = &self.history.relabels;
         rows[..rows.partition_point(|row| row.epoch <= epoch)].last().map(|row| row.epoch)
-    }
-
-    /// Seconds of an epoch, from the last few; none before the second has ended.
-    pub fn seconds_per_epoch(&self) -> Option<f64> {
-        let seconds = &self.history.seconds;
-        let from = seconds.len().saturating_sub(PACE + 1);
-        let (first, last) = (seconds.get(from)?, seconds.last()?);
-        let epochs = seconds.len() - 1 - from;
-        (epochs > 0 && last > first).then(|| (last - first) / epochs as f64)
-    }
-
-    /// Slices a second.
-    pub fn pace(&self) -> Option<f64> {
-        self.seconds_per_epoch().map(|seconds| self.history.slices as f64 / seconds).filter(|pace| *pace > 0.0)
-    }
-
-    /// Seconds to go at this pace.
-    pub fn seconds_left(&self) -> Option<f64> {
-        self.seconds_per_epoch().map(|seconds| seconds * (self.epochs() - self.last()) as f64)
     }
 }

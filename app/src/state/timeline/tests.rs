@@ -78,13 +78,6 @@ fn the_sheet_spreads_its_updates() {
 }
 
 #[test]
-fn the_pace_is_that_of_the_last_epochs() {
-    let run = run(1, 9, 1);
-    assert_eq!((run.seconds_per_epoch(), run.pace(), run.seconds_left()), (Some(1.0), Some(12.0), Some(10.0)));
-    assert_eq!(super::tests::run(1, 1, 1).pace(), None);
-}
-
-#[test]
 fn an_epoch_is_compared_with_another_of_the_same_run_or_of_another() {
     let mut timeline = shown(8, 1);
     assert!(timeline.compared().is_none());

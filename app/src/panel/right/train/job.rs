@@ -40,7 +40,7 @@ fn stage_name(stage: Stage) -> &'static str {
     if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" }
 }
 
-/// The job under way; its rows are there without one, so that nothing moves when it starts.
+/// The job under way.
 fn job(ui: &mut Ui, state: &State, sender: &Sender) {
     let running = state.train.running.as_ref();
     let status = state.jobs.iter().find(|job| job.kind == Kind::Train);
@@ -60,8 +60,10 @@ fn job(ui: &mut Ui, state: &State, sender: &Sender) {
     };
     progress_bar(ui, "Progress of the training", fraction, ui.available_width());
     ui.add_space(space::S);
-    facts(ui, running);
-    ui.add_space(space::S);
+    if let Some(job) = running {
+        facts(ui, job);
+        ui.add_space(space::S);
+    }
     buttons(ui, running, sender);
 }
 
@@ -72,29 +74,28 @@ fn phase(job: &Running, detail: Option<&str>) -> String {
     }
 }
 
-fn facts(ui: &mut Ui, running: Option<&Running>) {
+fn facts(ui: &mut Ui, job: &Running) {
     let none = || words::NONE.to_owned();
     let of = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or_else(none, say);
-    let started = running.filter(|job| job.epochs > 0);
+    let started = Some(job).filter(|job| job.epochs > 0);
     let epoch = started.map_or_else(none, |job| format!("{} of {}", job.epoch, job.epochs));
     let step = started.map_or_else(none, |job| format!("{} of {}", job.step, job.steps_per_epoch));
-    let finetune = running.is_some_and(|job| job.stage == Stage::Finetune);
     let left = started.and_then(Running::seconds_left);
     ui.add(PropertyRow::new("Epoch", &epoch));
     ui.add(PropertyRow::new("Step", &step));
-    ui.add(PropertyRow::new("Loss", &of(running.and_then(|job| job.loss), &words::loss)));
-    let rate = of(running.and_then(|job| job.learning_rate), &|rate| format!("{rate:.1e}"));
+    ui.add(PropertyRow::new("Loss", &of(job.loss, &words::loss)));
+    let rate = of(job.learning_rate, &|rate| format!("{rate:.1e}"));
     ui.add(PropertyRow::new("Learning rate", &rate));
-    if finetune {
-        let dice = of(running.and_then(|job| job.dice), &format::ratio);
+    if job.stage == Stage::Finetune {
+        let dice = of(job.dice, &format::ratio);
         ui.add(PropertyRow::new("Validation Dice", &dice));
     } else {
-        ui.add(PropertyRow::new("Sigma", &of(running.and_then(|job| job.sigma), &format::ratio)));
+        ui.add(PropertyRow::new("Sigma", &of(job.sigma, &format::ratio)));
     }
-    let speed = of(running.and_then(|job| job.rate), &|rate| format!("{rate:.1}"));
+    let speed = of(job.rate, &|rate| format!("{rate:.1}"));
     ui.add(PropertyRow::new("Speed", &speed).unit("slices/s"));
     ui.add(PropertyRow::new("Time left", &of(left, &words::duration)));
-    let device = running.map(|job| job.device.as_str()).filter(|device| !device.is_empty());
+    let device = Some(job.device.as_str()).filter(|device| !device.is_empty());
     ui.add(PropertyRow::new("Device", device.unwrap_or(words::NONE)));
 }
 

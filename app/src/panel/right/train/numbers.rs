@@ -25,9 +25,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             pins::show(ui, state, sender);
             return;
         };
-        if run.live {
-            pace(ui, run);
-        }
         let summary = run.epoch().and_then(|epoch| run.history.summary(epoch));
         match summary {
             Some(row) => epoch(ui, run, row),
@@ -49,18 +46,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 fn line(ui: &mut Ui, label: &str, value: Option<f64>, unit: &str, hint: &str) {
     let value = value.map_or_else(|| format::NONE.to_owned(), format::figures);
     ui.add(PropertyRow::new(label, &value).unit(unit).hint(hint));
-}
-
-/// How fast a live run goes.
-fn pace(ui: &mut Ui, run: &OpenRun) {
-    Section::new("Progress").show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
-        let done = format!("{} of {}", run.last(), run.epochs());
-        ui.add(PropertyRow::new("Epochs", &done).hint("Epochs that ended"));
-        line(ui, "Speed", run.pace(), "slices/s", "Over the last epochs");
-        let left = run.seconds_left().map_or_else(|| format::NONE.to_owned(), format::duration);
-        ui.add(PropertyRow::new("Time left", &left).hint("At the pace of the last epochs"));
-    });
 }
 
 /// Losses and schedule.
