@@ -173,7 +173,8 @@ fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> 
 }
 
 /// The settings that may differ between a run and its continuation: where it runs, not what it does.
-const FREE: [&str; 4] = ["device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
+const FREE: [&str; 6] =
+    ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "training.read_every: "];
 
 /// Makes the run folder or opens it again, and settles the split.
 fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>) -> Result<(RunFolder, Split)> {

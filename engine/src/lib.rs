@@ -16,6 +16,7 @@
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`device`], [`threads`] | which backends exist; how many threads compute |
+//! | [`bench`] | seconds and memory of a training step and of inference on a device |
 //! | [`cli`] | one file a verb of the program `amlp` |
 //!
 //! # Invariants
@@ -25,6 +26,7 @@
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
 pub mod augment;
+pub mod bench;
 pub mod cli;
 pub mod cluster;
 pub mod cohort;
