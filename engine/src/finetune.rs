@@ -202,7 +202,8 @@ pub fn finetune(
     for epoch in first_epoch..=length.epochs {
         let order = data.order(config, epoch);
         let batches = order.chunks(config.training.batch).take(length.steps_of(epoch)).collect();
-        Epoch { config, data, length: &length, epoch, batches }.train(step, &mut trainer, &mut tally, &mut probes)?;
+        let steps = Epoch { config, data, length: &length, number: epoch, batches };
+        steps.train(step, &mut trainer, &mut tally, &mut probes)?;
         step = 0;
         let told = probes.close(data, trainer.network(), epoch)?;
         trainer.emit_probes(&told)?;

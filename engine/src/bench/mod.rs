@@ -173,12 +173,11 @@ pub fn bench(options: &Options) -> Result<Report> {
 
 /// The settings of a pre-training of that shape.
 fn config(options: &Options) -> Result<Config> {
-    let mut config = Config::default();
-    config.device = options.device.clone();
+    let network =
+        UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };
+    let mut config = Config { device: options.device.clone(), network, ..Config::default() };
     config.data.modality = vec!["made-up".into()];
     config.preprocess.size = options.size;
-    config.network =
-        UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };
     config.training.batch = options.batch;
     config.training.micro_batch = options.micro_batch;
     // Refused by the device, if at all: a benchmark may look at what a training may not use.

@@ -34,6 +34,7 @@ stopped is started again by the same command. CASE.segmented.json holds the chec
 /// Segments scans: each becomes `CASE.nii.gz` on its own grid, with --probabilities also
 /// `CASE_prob.nii.gz`.
 #[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Fine-tuning run.
     #[arg(long)]

@@ -16,8 +16,8 @@ pub(super) struct Epoch<'a> {
     pub config: &'a Config,
     pub data: &'a Labelled,
     pub length: &'a Length,
-    /// From 1.
-    pub epoch: usize,
+    /// Number of the epoch, from 1.
+    pub number: usize,
     /// The slices of each step.
     pub batches: Vec<&'a [usize]>,
 }
@@ -42,7 +42,7 @@ impl Epoch<'_> {
         let mut waiting = Vec::new();
         for index in first..self.batches.len() {
             let Some(samples) = next.take().transpose()? else { break };
-            let rate = self.length.rate(&self.config.training, self.epoch, index);
+            let rate = self.length.rate(&self.config.training, self.number, index);
             let step = || trainer.stepper.step(&samples, self.batches[index].len(), rate);
             let (told, made) = beside(step, || self.make(index + 1));
             next = made.flatten();
@@ -52,7 +52,7 @@ impl Epoch<'_> {
                 for step in waiting.drain(..) {
                     self.settle(step, trainer, tally, probes)?;
                 }
-                trainer.heed(self.epoch, index + 1, || Ok(vec![tally_part(*tally)?]))?;
+                trainer.heed(self.number, index + 1, || Ok(vec![tally_part(*tally)?]))?;
             }
         }
         Ok(())
@@ -61,7 +61,7 @@ impl Epoch<'_> {
     /// The batch of a step, if the epoch has it.
     fn make(&self, index: usize) -> Option<Result<Samples>> {
         let members = self.batches.get(index)?;
-        Some(self.data.samples(self.config, members, [self.epoch as u64, index as u64]))
+        Some(self.data.samples(self.config, members, [self.number as u64, index as u64]))
     }
 
     /// Reads what a step told, and tells the listeners.
@@ -73,7 +73,7 @@ impl Epoch<'_> {
         probes: &mut Probes<'_>,
     ) -> Result<()> {
         let Waiting { index, rate, told } = step;
-        let (epoch, members) = (self.epoch, self.batches[index]);
+        let (epoch, members) = (self.number, self.batches[index]);
         let value = value_of(told).map_err(|e| trainer.stepper.named(e))?;
         if !value.is_finite() {
             let slices = members.iter().map(|&i| name(self.data, i)).collect::<Vec<_>>().join(", ");

@@ -65,7 +65,7 @@ impl Objective for Samples {
         let (image, target) = self.on(portion.range.clone(), device);
         let logits = network.forward_in(image, self.precision);
         if sums.is_empty() {
-            let loss = dice_cross_entropy(logits, target);
+            let loss = dice_cross_entropy(&logits, &target);
             let told = loss.clone().inner();
             return Ok((loss, told));
         }

@@ -58,10 +58,10 @@ pub fn cross_entropy(logits: &Tensor<4>, target: &Tensor<4>) -> Tensor<1> {
 ///
 /// `logits` and `target` (0 or 1) are `[B, R, S, S]`, one channel a region. Dice is taken over the pixels of the whole
 /// batch, then averaged over the regions; cross-entropy over all pixels.
-pub fn dice_cross_entropy(logits: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
-    let Overlap { both, sizes } = overlap(&logits, &target);
+pub fn dice_cross_entropy(logits: &Tensor<4>, target: &Tensor<4>) -> Tensor<1> {
+    let Overlap { both, sizes } = overlap(logits, target);
     let dice = ((both * 2.0 + SMOOTH) / (sizes + SMOOTH)).mean();
-    -dice + 1.0 + cross_entropy(&logits, &target)
+    -dice + 1.0 + cross_entropy(logits, target)
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     fn loss(logits: &[f32], target: &[f32]) -> f32 {
         let device = Device::flex();
         let tensor = |v: &[f32]| Tensor::<4>::from_data(TensorData::new(v.to_vec(), [1, 1, 2, v.len() / 2]), &device);
-        dice_cross_entropy(tensor(logits), tensor(target)).into_data().try_to_vec::<f32>().unwrap()[0]
+        dice_cross_entropy(&tensor(logits), &tensor(target)).into_data().try_to_vec::<f32>().unwrap()[0]
     }
 
     #[test]

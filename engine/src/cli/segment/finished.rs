@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Scan;
-use crate::run::atomic::write_atomic;
+use crate::run::atomic::{hex, write_atomic};
 use crate::{Error, Result};
 
 /// What was made of a case, and from what.
@@ -87,7 +87,7 @@ fn checksum(path: &Path) -> Result<String> {
             count => sum.update(&block[..count]),
         }
     }
-    Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&sum.finalize()))
 }
 
 #[cfg(test)]
