@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
-#[path = "device_parity.rs"]
-mod parity;
 
 use std::path::Path;
 use std::process::{Command, Output};
