@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
+use crate::command::train::TrainCommand;
 use crate::command::{self, Command, Sender, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
-use crate::state::{PathPurpose, Settings, State};
+use crate::state::train::TrainPage;
+use crate::state::{Mode, PathPurpose, Settings, State};
 use crate::worker::{self, Jobs, Kind, Spec, Wake};
 use crate::{dialog, panel, theme, view};
 
@@ -35,7 +37,7 @@ impl App {
             state: State { settings, adapter, mode: args.mode.into(), demo: args.demo, ..State::default() },
             jobs: Jobs::new(gpu, wake),
             sender: Sender::default(),
-            demo: args.demo.then(Demo::default),
+            demo: args.demo.then(|| args.demo_steps.map_or_else(Demo::default, Demo::of_steps)),
             shown: None,
             keep_settings: !args.is_report(),
             lost_told: false,
@@ -51,6 +53,15 @@ impl App {
         if let Some(run) = &args.run {
             self.state.run = Some(run.clone());
             self.state.segment.model = Some(run.clone());
+            self.state.train.page = TrainPage::Watch;
+            worker::replay::open(&mut self.state, &mut self.jobs, run, args.epoch);
+        }
+        if let Some(workspace) = &args.workspace {
+            self.state.settings.workspace = Some(workspace.clone());
+        }
+        // A report of another mode does not hang on what lies in the home folder.
+        if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
+            worker::train::workspace::start(&mut self.state, &mut self.jobs);
         }
         let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
         self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
@@ -58,6 +69,9 @@ impl App {
             self.dispatch(Command::OpenRequest(Box::new(request)));
         } else if !args.paths.is_empty() {
             self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
+        }
+        if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..]) {
+            self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }
     }
 
@@ -79,6 +93,12 @@ impl App {
         work: impl FnOnce(&worker::Ticket) -> Result<worker::Outcome, worker::Failure> + Send + 'static,
     ) -> u64 {
         self.jobs.start(spec, work)
+    }
+
+    /// Everything and the jobs, for tests that stand in for a job which trains.
+    #[doc(hidden)]
+    pub fn parts(&mut self) -> (&mut State, &mut Jobs) {
+        (&mut self.state, &mut self.jobs)
     }
 
     /// Carries out a command at once.
@@ -105,6 +125,10 @@ impl App {
         }
         let now = ctx.input(|i| i.time);
         command::look::advance_cine(&mut self.state, now);
+        worker::train::follow(&mut self.state, &mut self.jobs);
+        worker::replay::follow(&mut self.state, &mut self.jobs, now);
+        worker::masking::follow(&mut self.state, &mut self.jobs);
+        worker::runs::follow(&mut self.state, &mut self.jobs);
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);
@@ -141,6 +165,7 @@ impl App {
     fn wake_later(&self, ctx: &egui::Context, now: f64) {
         let mut waits = Vec::new();
         waits.extend(self.state.view.cine.map(|cine| cine.due - now));
+        waits.extend(self.state.timeline.playing.map(|due| due - now));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
             waits.push(0.1);

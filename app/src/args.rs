@@ -26,7 +26,7 @@ pub struct Args {
     /// The network's probability
     #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
-    /// A run folder: its network is used to segment
+    /// A run folder: shown on the timeline of Train mode; its network is used to segment
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
     /// What the window shows first
@@ -35,6 +35,9 @@ pub struct Args {
     /// The file's own slice, from 0, along its axis nearest to S-I
     #[arg(long, value_name = "K", requires = "paths")]
     pub slice: Option<usize>,
+    /// The folder in which runs are kept; by default as last time, at first amlp-runs in the home folder
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
     /// The epoch that is shown, from 1
     #[arg(long, value_name = "E")]
     pub epoch: Option<usize>,
@@ -50,14 +53,18 @@ pub struct Args {
     /// Wait until nothing is being done, write what is shown in numbers, and end
     #[arg(long, value_name = "JSON")]
     pub state: Option<PathBuf>,
-    /// Segment the sample study and step through its findings
+    /// The whole job on the sample study, live: pre-train, relabel, fine-tune, segment, and step through the findings
     #[arg(long)]
     pub demo: bool,
+    /// Steps of each training of the demonstration
+    #[arg(long, value_name = "N", requires = "demo", hide = true)]
+    pub demo_steps: Option<usize>,
 }
 
 const EXAMPLES: &str = "Examples:
   amlp-viewer patient/flair.nii.gz --mask prediction.nii.gz --truth patient/seg.nii.gz
   amlp-viewer cohort-folder
+  amlp-viewer --mode train cohort-folder --workspace runs
   amlp-viewer scan.nii.gz --screenshot scan.png --state scan.json
 
 With --screenshot or --state the exit code is 1 if an error is shown.";

@@ -9,12 +9,17 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::Command;
+use amlp_viewer::command::train::TrainCommand;
 use amlp_viewer::gpu::offscreen::Offscreen;
+use amlp_viewer::state::train::{Ending, Form, Labels};
 use amlp_viewer::state::{Mode, PathPurpose, Settings, Severity};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
 use egui::{Color32, ColorImage, Pos2, Rect, Vec2, ViewportId, ViewportInfo};
+use engine::device::DeviceChoice;
+use engine::preprocess::Spacing;
 use engine::volume::{LabelVolume, Volume, nifti};
 
 /// How long jobs may take.
@@ -200,6 +205,64 @@ fn dialogs_and_messages() {
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);
         assert_eq!(errors.count(), 1);
         screen.picture(&format!("error_{name}"));
+    }
+}
+
+/// Changes the form of Train mode as a user does.
+fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
+    let mut form = screen.app.state().train.form.clone();
+    change(&mut form);
+    screen.send(Command::Train(TrainCommand::Edit(Box::new(form))));
+}
+
+/// Settings that train in moments.
+fn tiny(form: &mut Form) {
+    for config in [&mut form.pretrain, &mut form.finetune] {
+        config.device = DeviceChoice::Cpu.into();
+        (config.preprocess.size, config.preprocess.spacing) = (64, Spacing::Native);
+        (config.network.width, config.network.depth) = (2, 2);
+        (config.training.epochs, config.training.batch, config.method.grid) = (1, 16, 4);
+    }
+}
+
+#[test]
+fn train_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, (size, scale, name)) in SIZES.into_iter().enumerate() {
+        let workspace = Some(folder.path().join(name));
+        let args = Args { mode: ModeArg::Train, workspace, ..Args::default() };
+        let Some(mut screen) = Screen::open(size, scale, &args) else { return };
+        screen.picture(&format!("train_empty_{name}"));
+        screen.app.dispatch(Command::Train(TrainCommand::UseCohort(sample())));
+        // Before the estimate of the paper's settings, which takes its time, comes to its first step.
+        while screen.app.state().train.cohort.card().is_none() {
+            drop(screen.frame());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        change(&mut screen, tiny);
+        screen.picture(&format!("train_setup_{name}"));
+        screen.send(Command::SetTheme(Theme::Light));
+        let light = screen.picture(&format!("train_setup_light_{name}"));
+        assert_eq!(screen.color(&light, size[0] - 4.0, 300.0), Theme::Light.tokens().panel);
+        screen.send(Command::SetTheme(Theme::Dark));
+        if n > 0 {
+            continue;
+        }
+        screen.send(Command::Train(TrainCommand::Start));
+        assert!(screen.app.state().train.ended.iter().all(|job| job.how == Ending::Finished));
+        let run = screen.app.state().train.ended[0].run.clone();
+        screen.send(Command::Train(TrainCommand::FinetuneFrom(run)));
+        change(&mut screen, |form| (form.labels, form.finetune.training.epochs) = (Labels::Picked, 1));
+        let split = screen.app.state().train.split.clone().unwrap().unwrap();
+        change(&mut screen, |form| form.picked.extend(split.train[..3].iter().cloned()));
+        screen.picture(&format!("train_finetune_{name}"));
+        screen.send(Command::Train(TrainCommand::Start));
+        let run = screen.app.state().train.ended[0].run.clone().unwrap();
+        screen.send(Command::Train(TrainCommand::ShowResults(run)));
+        screen.send(Command::DismissAll);
+        screen.picture(&format!("train_results_{name}"));
+        assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
+        assert!(screen.app.state().train.results.evaluation.is_some());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The configuration of a run: what `config.toml` holds, every default written out.
 
+mod check;
 mod preset;
 
 use std::path::{Path, PathBuf};
@@ -375,89 +376,6 @@ impl Config {
             seed: self.seed,
         }
     }
-
-    /// Refuses settings that cannot be trained with, naming the first.
-    pub fn validate(&self) -> Result<()> {
-        self.preprocess.check()?;
-        self.network.validate()?;
-        self.validate_training()?;
-        if self.data.modality.is_empty() {
-            return Err(Error::config("data.modality", "", "name at least one modality"));
-        }
-        if !self.preprocess.size.is_multiple_of(self.network.multiple()) {
-            let why = format!("it must be a multiple of 2^depth = {}", self.network.multiple());
-            return Err(Error::config("preprocess.size", self.preprocess.size, why));
-        }
-        match self.stage {
-            Stage::Pretrain => self.validate_method(),
-            Stage::Finetune => self.validate_labels(),
-        }
-    }
-
-    fn validate_training(&self) -> Result<()> {
-        let training = &self.training;
-        for pin in &self.method.probes {
-            pin.parse::<crate::probe::Pin>()?;
-        }
-        at_least_one("training.epochs", training.epochs)?;
-        at_least_one("training.batch", training.batch)?;
-        at_least_one("training.every_slice", training.every_slice)?;
-        at_least_one("training.checkpoint_every", training.checkpoint_every)?;
-        if !(training.lr.is_finite() && training.lr > 0.0) {
-            return Err(Error::config("training.lr", training.lr, "it must be above 0"));
-        }
-        share("training.weight_decay", training.weight_decay)?;
-        if training.precision == Precision::F16 {
-            let why = "small gradients would become 0, since losses are not scaled; take bf16";
-            return Err(Error::config("training.precision", training.precision.name(), why));
-        }
-        if training.shift_px > 512 {
-            return Err(Error::config("training.shift_px", training.shift_px, "it must not be above 512"));
-        }
-        Ok(())
-    }
-
-    fn validate_method(&self) -> Result<()> {
-        let method = &self.method;
-        crate::patch::PatchGrid::new(self.preprocess.size, method.grid)?;
-        method.cluster.validate()?;
-        method.cluster.check_patches(method.grid * method.grid)?;
-        method.ratio.validate()?;
-        if !(method.lambda.is_finite() && method.lambda >= 0.0) {
-            return Err(Error::config("method.lambda", method.lambda, "it must not be negative"));
-        }
-        let t = method.consistency_temperature;
-        if !(t.is_finite() && t >= 0.0) {
-            return Err(Error::config("method.consistency_temperature", t, "it must not be negative"));
-        }
-        Ok(())
-    }
-
-    fn validate_labels(&self) -> Result<()> {
-        let labels = &self.labels;
-        labels.labels.parse::<crate::cohort::split::LabelShare>()?;
-        if !(0.0..=0.9).contains(&labels.negative_slices) {
-            return Err(Error::config("labels.negative_slices", labels.negative_slices, "it must lie in 0 to 0.9"));
-        }
-        for (field, value, most) in [
-            ("labels.rotate_deg", labels.rotate_deg, 180.0),
-            ("labels.scale", labels.scale, 0.5),
-            ("labels.intensity", labels.intensity, 1.0),
-        ] {
-            if !(0.0..=most).contains(&value) {
-                return Err(Error::config(field, value, format!("it must lie in 0 to {most}")));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn at_least_one(field: &str, value: usize) -> Result<()> {
-    if value == 0 { Err(Error::config(field, value, "it must be at least 1")) } else { Ok(()) }
-}
-
-fn share(field: &str, value: f64) -> Result<()> {
-    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(Error::config(field, value, "it must lie in 0 to 1")) }
 }
 
 /// A TOML error without the excerpt that it draws over several lines.

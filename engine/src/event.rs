@@ -15,6 +15,7 @@ mod queue;
 pub use queue::EventQueue;
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -253,6 +254,15 @@ impl Control {
             1 => Signal::Pause,
             _ => Signal::Cancel,
         }
+    }
+
+    /// Waits for as long as the control says pause; then an error if it says cancel. For work without a checkpoint, between
+    /// two pieces of it (two patients).
+    pub fn pass(&self) -> Result<()> {
+        while self.get() == Signal::Pause {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.check()
     }
 
     /// An error if the control says cancel: for work without a checkpoint (loading, prediction).

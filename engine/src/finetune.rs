@@ -3,6 +3,7 @@
 mod epoch;
 mod objective;
 mod probes;
+mod synthetic;
 
 use std::path::Path;
 use std::time::Instant;
@@ -28,6 +29,7 @@ use crate::{Error, ErrorKind, Result};
 use epoch::Epoch;
 pub use objective::Samples;
 use probes::Probes;
+pub(crate) use synthetic::synthetic_step;
 
 const TALLY: &str = "tally.json";
 
@@ -89,6 +91,7 @@ impl Labelled {
             ));
         }
         let prepare = |case: &Case| {
+            control.pass()?;
             let d = &config.data;
             let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
             Ok((case.id.clone(), prepared))
@@ -179,7 +182,7 @@ pub fn finetune(
     let started = Instant::now();
     let length = Length::new(&config.training, data.epoch_slices(config));
     check_device(config, &network_config(config), compute)?;
-    let micro = estimate(config, data, compute, &length, sink)?;
+    let micro = estimate(config, data, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
@@ -282,11 +285,11 @@ fn validate(config: &Config, data: &Labelled, network: &UNet, compute: &Compute,
 fn estimate(
     config: &Config,
     data: &Labelled,
-    compute: &Compute,
+    session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
 ) -> Result<usize> {
     let members: Vec<usize> = data.order(config, 1).into_iter().take(config.training.batch).collect();
     let samples = data.samples(config, &members, [0, 0])?;
-    crate::trainer::estimate(config, &network_config(config), compute, (&samples, members.len()), length.steps, sink)
+    crate::trainer::estimate(config, &network_config(config), session, (&samples, members.len()), length.steps, sink)
 }

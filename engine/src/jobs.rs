@@ -1,10 +1,12 @@
 //! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
 
+pub mod evaluation;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::cohort::split::{LabelShare, Split};
-use crate::cohort::{Case, Cohort, fingerprint};
+use crate::cohort::{Case, Cohort, fingerprint_under};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Stage};
@@ -12,7 +14,7 @@ use crate::finetune::{FinetuneReport, Labelled, finetune};
 use crate::pretrain::{PretrainReport, Slices, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
 use crate::run::report::write_report;
-use crate::run::{RunFolder, diff_config};
+use crate::run::{RunFolder, diff_config, failure};
 use crate::trainer::Session;
 use crate::{Error, ErrorKind, Result};
 
@@ -54,10 +56,14 @@ impl PretrainJob {
         config.validate()?;
         let cohort = Cohort::discover(&config.data.cohort)?;
         let config = with_known_modalities(config, &cohort)?;
-        let (run, split) = open_run(&config, &cohort, out, start)?;
-        let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
-        let slices = Slices::load(&config, &cases, run.root(), control, progress)?;
-        let pins = pinned(&config, &run)?;
+        let opened = open_run(&config, &cohort, out, start, control)?;
+        let run = &opened.run;
+        let slices = opened.fill(|split| {
+            let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
+            Slices::load(&config, &cases, run.root(), control, progress)
+        })?;
+        let pins = pinned(&config, run)?;
+        let run = opened.run;
         Ok(Self { config, run, slices, pins, cohort, dry: start.dry })
     }
 
@@ -110,16 +116,20 @@ impl FinetuneJob {
         config.validate()?;
         let cohort = Cohort::discover(&config.data.cohort)?;
         let config = with_known_modalities(config, &cohort)?;
-        let (run, split) = open_run(&config, &cohort, out, start)?;
-        let share: LabelShare = config.labels.labels.parse()?;
-        let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
-        let validation = if config.labels.validate_every > 0 {
-            cases_of(&cohort, &split.val, &config.data.modality)?
-        } else {
-            Vec::new()
-        };
-        let labelled = Labelled::load(&config, &labelled, &validation, run.root(), control, progress)?;
-        let pins = pinned(&config, &run)?;
+        let opened = open_run(&config, &cohort, out, start, control)?;
+        let run = &opened.run;
+        let labelled = opened.fill(|split| {
+            let share: LabelShare = config.labels.labels.parse()?;
+            let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
+            let validation = if config.labels.validate_every > 0 {
+                cases_of(&cohort, &split.val, &config.data.modality)?
+            } else {
+                Vec::new()
+            };
+            Labelled::load(&config, &labelled, &validation, run.root(), control, progress)
+        })?;
+        let pins = pinned(&config, run)?;
+        let run = opened.run;
         Ok(Self { config, run, labelled, pins, cohort, dry: start.dry })
     }
 
@@ -147,6 +157,10 @@ fn finish<R: serde::Serialize>(
     let done = done.inspect_err(|error| {
         // The error itself is returned; a listener that fails now has nothing to add.
         let _ = sink.event(&Event::Failed { message: error.to_string() });
+        if !dry && !matches!(error.kind(), ErrorKind::Cancelled) {
+            // On a full disk there is no room for the reason either.
+            let _ = failure::write(run, &error.to_string());
+        }
     })?;
     match &done {
         Some(report) => {
@@ -165,19 +179,48 @@ fn pinned(config: &Config, run: &RunFolder) -> Result<Arc<Pins>> {
 }
 
 /// Modalities by the names that the cohort uses.
-fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
+pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
     for modality in &mut config.data.modality {
         *modality = cohort.modality(modality)?;
     }
     Ok(config)
 }
 
+/// The configuration that a run was started with: what its continuation is prepared with.
+///
+/// # Errors
+/// A folder that is not a run; a configuration that is damaged, of another version or cannot be used.
+pub fn stored_config(run: &Path) -> Result<Config> {
+    let run = RunFolder::open(run)?;
+    Config::from_toml(&run.config_text()?, &run.config_path())
+}
+
 /// The settings that may differ between a run and its continuation: where it runs, not what it does.
 const FREE: [&str; 6] =
     ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "training.read_every: "];
 
+/// A run folder with its split.
+struct Opened {
+    run: RunFolder,
+    split: Split,
+    /// True if the folder was made just now.
+    made: bool,
+}
+
+impl Opened {
+    /// Prepares what is trained on. A new run whose data cannot be had, or that is cancelled meanwhile, leaves no folder.
+    fn fill<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
+        load(&self.split).inspect_err(|_| {
+            if self.made {
+                // The first error counts; an empty run in the way is named by the next start.
+                let _ = self.run.discard();
+            }
+        })
+    }
+}
+
 /// Makes the run folder or opens it again, and settles the split.
-fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>) -> Result<(RunFolder, Split)> {
+fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
         let stored = run.config_value()?;
@@ -189,19 +232,20 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>) -> R
             return Err(Error::file(out, why));
         }
         let split = run.read_split()?;
-        return Ok((run, split));
+        failure::clear(&run)?;
+        return Ok(Opened { run, split, made: false });
     }
     let split = match start.split {
         Some(path) => Split::read(path)?,
-        None => inherited(config)?.map_or_else(|| draw(config, cohort), Ok)?,
+        None => inherited(config)?.map_or_else(|| draw(config, cohort, control), Ok)?,
     };
     let run = RunFolder::create(out, &config.to_toml()?)?;
     run.write_split(&split)?;
-    Ok((run, split))
+    Ok(Opened { run, split, made: true })
 }
 
 /// The split of the pre-training run that a fine-tuning starts from.
-fn inherited(config: &Config) -> Result<Option<Split>> {
+pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
     if config.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
         return Ok(None);
     }
@@ -209,9 +253,9 @@ fn inherited(config: &Config) -> Result<Option<Split>> {
 }
 
 /// A new split by patient, stratified by lesion volume.
-fn draw(config: &Config, cohort: &Cohort) -> Result<Split> {
+fn draw(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let first = config.data.modality.first().map(String::as_str);
-    let mut patients = fingerprint(cohort, first)?.volumes(cohort);
+    let mut patients = fingerprint_under(cohort, first, control, &|_, _| {})?.volumes(cohort);
     // A patient who lacks a modality can be neither trained nor tested on.
     let complete = |id: &String| {
         cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))

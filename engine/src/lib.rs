@@ -13,8 +13,10 @@
 //! | [`model`], [`loss`] | the U-Net and the losses: tensors only, never paths or events |
 //! | [`pretrain`], [`finetune`], [`predict`] | the loops |
 //! | [`probe`] | pinned slices, and what each epoch did to them |
+//! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
+//! | [`jobs`], [`assess`] | whole trainings and evaluations, and what one would take |
 //! | [`device`], [`threads`] | which backends exist; how many threads compute |
 //! | [`bench`] | seconds and memory of a training step and of inference on a device |
 //! | [`cli`] | one file a verb of the program `amlp` |
@@ -25,6 +27,7 @@
 //! - The same seed, configuration and thread count give the same bits on the CPU, interrupted or not.
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
+pub mod assess;
 pub mod augment;
 pub mod bench;
 pub mod cli;
@@ -40,6 +43,7 @@ pub mod event;
 pub mod experiment;
 pub mod findings;
 pub mod finetune;
+pub mod inspect;
 pub mod jobs;
 pub mod loss;
 pub mod masking;

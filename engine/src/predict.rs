@@ -165,7 +165,8 @@ impl Segmenter {
         let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
         let slices: Vec<usize> = (0..nz).collect();
         for ks in slices.chunks(BATCH) {
-            control.check()?;
+            // A pause waits here: what is segmented so far is in memory.
+            control.pass()?;
             for row in &rows {
                 for column in &columns {
                     let values = self.tile(prepared, ks, row, column)?;

@@ -296,19 +296,22 @@ pub struct Measured {
     pub notes: Vec<String>,
 }
 
-/// Takes two steps on a batch of `size` slices with a network of their own, so that the training is not touched.
+/// Takes two steps on a batch of `size` slices with a network of their own, so that the training is not touched. `control` may
+/// pause or cancel before either; a pause is not measured.
 pub fn measure_step<O: Objective>(
     config: &Config,
     network: &UNetConfig,
     compute: &Compute,
     objective: &O,
     size: usize,
+    control: &Control,
 ) -> Result<Measured> {
     let training = &config.training;
     let trial = network.init(0, &compute.training());
     let mut stepper = Stepper::new(trial, optimizer(training), compute, training.micro_batch);
     let mut seconds = 0.0;
     for _ in 0..2 {
+        control.pass()?;
         let start = Instant::now();
         stepper.step(objective, size, training.lr)?;
         let waited = compute.device.sync();
@@ -322,12 +325,13 @@ pub fn measure_step<O: Objective>(
 pub fn estimate<O: Objective>(
     config: &Config,
     network: &UNetConfig,
-    compute: &Compute,
+    session: &Session<'_>,
     (objective, size): (&O, usize),
     steps: usize,
     sink: &mut dyn EventSink,
 ) -> Result<usize> {
-    let Measured { seconds, micro, notes } = measure_step(config, network, compute, objective, size)?;
+    let Session { compute, control, .. } = *session;
+    let Measured { seconds, micro, notes } = measure_step(config, network, compute, objective, size, control)?;
     notes.into_iter().try_for_each(|message| sink.event(&Event::Warning { message }))?;
     sink.event(&Event::Estimate {
         steps,

@@ -95,6 +95,13 @@ fn check_mask(path: &Path, image: &Volume, own: &Volume, warn: bool) -> Result<(
 fn check_row(folder: &Path, row: &BTreeMap<String, String>) -> Result<(), String> {
     let path = folder.join(&row["file"]);
     let read = read_all(&path);
+    // The header alone says the same place; of a hostile one it may say anything or nothing.
+    let place = Volume::read_grid(&path);
+    if let Ok(volume) = &read
+        && !place.as_ref().is_ok_and(|grid| *grid == volume.grid)
+    {
+        return Err(format!("{place:?} by its header, {:?} as a whole", volume.grid));
+    }
     let image = row["role"].strip_prefix("mask-for:").map(|name| Volume::read(&folder.join(name)).unwrap());
     let warn = row["expected"] == "warn-and-load";
     match (row["expected"].as_str(), read, image) {

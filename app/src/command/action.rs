@@ -22,14 +22,16 @@ pub struct Action {
 }
 
 /// Collects actions of one group after the other.
-struct List(Vec<Action>);
+pub struct List(Vec<Action>);
 
 impl List {
-    fn add(&mut self, group: &'static str, label: impl Into<String>, shortcut: &'static str, command: Command) {
+    /// Adds one that makes sense now.
+    pub fn add(&mut self, group: &'static str, label: impl Into<String>, shortcut: &'static str, command: Command) {
         self.add_if(true, group, label, shortcut, command);
     }
 
-    fn add_if(
+    /// Adds one that makes sense if `enabled`.
+    pub fn add_if(
         &mut self,
         enabled: bool,
         group: &'static str,
@@ -49,6 +51,10 @@ pub fn actions(state: &State) -> Vec<Action> {
     images(&mut list, state);
     contrast(&mut list, state);
     overlay(&mut list, state);
+    super::masking::actions(&mut list, state);
+    super::train::actions(&mut list, state);
+    super::timeline::actions(&mut list, state);
+    super::runs::actions(&mut list, state);
     window(&mut list, state);
     list.0
 }
@@ -92,7 +98,7 @@ fn view(list: &mut List, state: &State) {
     for (tool, key) in Tool::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
         list.add(group, format!("Tool: {}", tool.name()), key, Command::SetTool(tool));
     }
-    let active = state.view.active.unwrap_or(PaneId::Axial);
+    let active = state.active_pane();
     list.add_if(open, group, "Next slice", "Up", Command::StepSlice { pane: active, by: 1 });
     list.add_if(open, group, "Previous slice", "Down", Command::StepSlice { pane: active, by: -1 });
     list.add_if(open, group, "Ten slices on", "PgUp", Command::StepSlice { pane: active, by: 10 });
@@ -181,7 +187,7 @@ fn window(list: &mut List, state: &State) {
 }
 
 /// Mouse gestures, for the help overlay.
-pub const GESTURES: [(&str, &str); 12] = [
+pub const GESTURES: [(&str, &str); 13] = [
     ("Wheel", "one slice; down is towards feet, posterior, patient's left"),
     ("Left drag", "the active tool"),
     ("Ctrl + left drag", "window/level, in any tool"),
@@ -194,6 +200,7 @@ pub const GESTURES: [(&str, &str); 12] = [
     ("Esc", "close a dialog or the last message, show all views again"),
     ("S (hold)", "hide the overlay"),
     ("Left, Right", "previous or next epoch (Masking, Train)"),
+    ("Space, arrows", "on a patch view that has the keyboard: choose a patch, go to the next one"),
 ];
 
 /// The actions whose names hold every word of a query, best first.

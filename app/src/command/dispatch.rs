@@ -1,8 +1,8 @@
 //! The one place where commands change the state.
 
-use super::{Command, look, unsaved};
+use super::{Command, look, masking, runs, timeline, train, unsaved};
 use crate::state::{Dialog, PathPurpose, State};
-use crate::worker::{Jobs, Kind, dialog, open, save, segment};
+use crate::worker::{Jobs, Kind, dialog, open, segment};
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
@@ -24,11 +24,12 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::FilterCases(text) => state.cases.filter = text,
         Command::CancelJob(id) => jobs.cancel(id),
         Command::Dismiss(_) | Command::DismissAll => dismiss(state, &command),
+        Command::Masking(command) => masking::dispatch(state, jobs, command),
+        Command::Train(command) => train::dispatch(state, jobs, command),
+        Command::Timeline(command) => timeline::dispatch(state, jobs, command),
+        Command::Runs(command) => runs::dispatch(state, jobs, command),
         Command::Quit => quit(state, jobs),
-        Command::QuitNow => {
-            jobs.cancel_all();
-            state.quit = true;
-        }
+        Command::QuitNow => crate::worker::train::run::close(state, jobs),
         Command::OpenPalette
         | Command::EditPalette(..)
         | Command::EditPath(_)
@@ -50,7 +51,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         | Command::SaveThen(_)
         | Command::Discard
         | Command::RemoveProbability
-        | Command::SaveOver(_)
+        | Command::SaveOver(..)
         | Command::RemoveMask { .. } => files(state, jobs, command),
         other => look::dispatch(state, jobs, other),
     }
@@ -65,7 +66,10 @@ fn dismiss(state: &mut State, command: &Command) {
 
 fn quit(state: &mut State, jobs: &mut Jobs) {
     let unsaved = state.document.as_ref().is_some_and(|d| d.unsaved);
-    if unsaved || jobs.runs(Kind::Segment) || jobs.runs(Kind::Save) {
+    if state.train.closing {
+        // Asked a second time: a checkpoint of an earlier step is there.
+        state.quit = true;
+    } else if unsaved || [Kind::Segment, Kind::Save, Kind::Train].into_iter().any(|kind| jobs.runs(kind)) {
         state.dialog = Some(Dialog::Close);
     } else {
         jobs.cancel_all();
@@ -135,14 +139,17 @@ fn files(state: &mut State, jobs: &mut Jobs, command: Command) {
                 document.entropy = None;
             }
         }
-        Command::SaveOver(path) => {
+        Command::SaveOver(purpose, path) => {
             state.dialog = None;
-            save::to(state, jobs, &path, true);
+            dialog::write(state, jobs, purpose, &path, true);
         }
         Command::RemoveMask { truth } => {
             if let Some(document) = &mut state.document {
                 *(if truth { &mut document.truth } else { &mut document.prediction }) = None;
                 document.unsaved &= truth;
+                if !truth {
+                    document.replaced = None;
+                }
                 document.forget_results();
                 if !truth {
                     document.probability = None;

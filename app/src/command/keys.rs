@@ -3,7 +3,8 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{Action, Command, actions};
-use crate::state::State;
+use crate::command::masking::MaskingCommand;
+use crate::state::{Mode, State};
 
 /// The keys that a shortcut's text stands for; none for gestures that are written like keys.
 pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
@@ -57,8 +58,9 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
 
 /// Keys that press buttons, move sliders and go through lists.
 fn works_controls(key: Key) -> bool {
-    use Key::{ArrowDown, ArrowLeft, ArrowRight, ArrowUp, Backspace, Enter, PageDown, PageUp, Space};
-    matches!(key, Enter | Space | ArrowUp | ArrowDown | ArrowLeft | ArrowRight | PageUp | PageDown | Backspace)
+    use Key::{ArrowDown, ArrowLeft, ArrowRight, ArrowUp, Backspace, End, Enter, Home, PageDown, PageUp, Space};
+    let arrows = matches!(key, ArrowUp | ArrowDown | ArrowLeft | ArrowRight);
+    arrows || matches!(key, Enter | Space | Home | End | PageUp | PageDown | Backspace)
 }
 
 fn modifier_count(modifiers: Modifiers) -> usize {
@@ -81,6 +83,9 @@ fn escape(state: &State) -> Option<Command> {
     }
     if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
         return Some(Command::Dismiss(notice.id));
+    }
+    if state.mode == Mode::Masking && state.masking.pinned.is_some() {
+        return Some(Command::Masking(MaskingCommand::Pin(None)));
     }
     state.view.maximised.is_some().then_some(Command::Maximise(None))
 }

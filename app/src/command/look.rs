@@ -39,6 +39,9 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::SetFusedColours(map) => state.view.fused_colour_map = map,
         Command::SetColours(map) => state.view.colour_map = map,
         Command::ChangeWindow { .. } | Command::SetWindow { .. } | Command::UsePreset(_) | Command::AutoContrast => {
+            if command == Command::AutoContrast {
+                state.masking.contrast = None;
+            }
             contrast::dispatch(state, &document, &display, &command);
         }
         other => overlay::dispatch(state, &document, &display, other),
@@ -71,7 +74,10 @@ fn cameras(state: &mut State, document: &Document, command: &Command) {
             let camera = &mut state.view.panes[slot].camera;
             camera.centre_mm = (camera.centre_mm - by_mm).clamp(-limit, limit);
         }
-        _ => state.view.panes.iter_mut().for_each(|pane| pane.camera = Camera::default()),
+        _ => {
+            state.view.panes.iter_mut().for_each(|pane| pane.camera = Camera::default());
+            state.masking.cameras = Default::default();
+        }
     }
 }
 

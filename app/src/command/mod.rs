@@ -5,7 +5,11 @@ mod contrast;
 pub mod dispatch;
 pub mod keys;
 pub mod look;
+pub mod masking;
 mod overlay;
+pub mod runs;
+pub mod timeline;
+pub mod train;
 pub mod unsaved;
 
 use std::path::PathBuf;
@@ -51,8 +55,8 @@ pub enum Command {
     SetDevice(String),
     /// Saves the segmentation under the name it has, or asks for one.
     Save,
-    /// Saves over a file that is there.
-    SaveOver(PathBuf),
+    /// Writes over a file that is there.
+    SaveOver(PathPurpose, PathBuf),
     /// Saves the segmentation, then goes on with something that would have lost it.
     SaveThen(Box<Command>),
     /// Gives the unsaved segmentation up and goes on with what the question was about.
@@ -191,6 +195,16 @@ pub enum Command {
     RemoveMeasure,
     /// Takes all measurements away.
     ClearMeasures,
+
+    // The other modes.
+    /// Masking mode.
+    Masking(masking::MaskingCommand),
+    /// Train mode.
+    Train(train::TrainCommand),
+    /// The timeline of the open runs.
+    Timeline(timeline::TimelineCommand),
+    /// The table of runs.
+    Runs(runs::RunsCommand),
 
     // The window.
     /// Dark or light.

@@ -23,6 +23,7 @@ fn loses_segmentation(command: &Command) -> bool {
         | Command::OpenCase(_)
         | Command::StepCase(_)
         | Command::CloseCase
+        | Command::Segment
         | Command::RemoveMask { truth: false }
         | Command::Ask(PathPurpose::Files | PathPurpose::Folder | PathPurpose::Mask)
         | Command::UsePaths(PathPurpose::Folder | PathPurpose::Mask, _) => true,

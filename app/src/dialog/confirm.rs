@@ -4,6 +4,7 @@ use std::path::Path;
 
 use egui::Context;
 
+use crate::command::runs::RunsCommand;
 use crate::command::{Command, Sender};
 use crate::panel::text;
 use crate::state::{PathPurpose, State};
@@ -12,7 +13,7 @@ use crate::widget::{Dialog, DialogResult, Tone};
 use crate::worker::Kind;
 
 /// A file is there already.
-pub(super) fn overwrite(ctx: &Context, path: &Path, sender: &Sender) {
+pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender: &Sender) {
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     let question = format!("{name} is there already. Overwriting replaces what is in it.");
     let dialog = Dialog::new("Overwrite the file?", "Choose another name…").alternative("Overwrite");
@@ -23,10 +24,25 @@ pub(super) fn overwrite(ctx: &Context, path: &Path, sender: &Sender) {
     match answer {
         Some(DialogResult::Confirmed) => {
             // Without closing first: the program may be about to end once this is saved.
-            sender.send(Command::Ask(PathPurpose::SaveMask));
+            sender.send(Command::Ask(purpose));
         }
-        Some(DialogResult::Alternative) => sender.send(Command::SaveOver(path.to_path_buf())),
+        Some(DialogResult::Alternative) => sender.send(Command::SaveOver(purpose, path.to_path_buf())),
         Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}
+
+/// A run is to be deleted.
+pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let what = format!("{name} is moved to the folder .trash of the workspace, with its weights and its log.");
+    let dialog = Dialog::new("Delete the run?", "Keep it").alternative("Move to the trash").cancel(None);
+    let answer = dialog.icon(icon::WARN, Tone::Warn).text(&what).width(480.0).show(ctx, |ui| {
+        text::note(ui, &path.display().to_string());
+    });
+    match answer {
+        Some(DialogResult::Alternative) => sender.send(Command::Runs(RunsCommand::Delete(path.to_path_buf()))),
+        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
         None => {}
     }
 }
@@ -47,20 +63,31 @@ pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sen
 /// The window is to be closed while something is not saved or still runs.
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     let unsaved = state.document.as_ref().filter(|document| document.unsaved);
-    let busy = |kind| matches!(kind, Kind::Segment | Kind::Save);
+    let training = state.jobs.iter().any(|job| job.kind == Kind::Train);
+    let busy = |kind| matches!(kind, Kind::Segment | Kind::Save | Kind::Train);
     let running: Vec<&str> = state.jobs.iter().filter(|job| busy(job.kind)).map(|job| job.title.as_str()).collect();
     let mut facts = Vec::new();
     facts.extend(unsaved.map(|document| format!("The segmentation of {} is not saved.", document.title)));
     facts.extend(running.iter().map(|title| format!("Still running: {title}.")));
+    if training {
+        facts.push("Its checkpoint is saved after this step; the next start offers to go on with it.".into());
+    }
+    match state.train.queue.len() {
+        0 => {}
+        1 => facts.push("The job that waits in the queue is not kept.".into()),
+        more => facts.push(format!("The {more} jobs that wait in the queue are not kept.")),
+    }
     let text = facts.join(" ");
     let dialog = match unsaved {
         Some(_) => Dialog::new("Close the program?", "Save").alternative("Close without saving").cancel(Some("Cancel")),
+        None if training => Dialog::new("Close the program?", "Save and close").cancel(Some("Keep it open")),
         None => Dialog::new("Close the program?", "Keep it open").alternative("Stop and close").cancel(None),
     };
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) if unsaved.is_some() => {
             sender.send(Command::SaveThen(Box::new(Command::QuitNow)));
         }
+        Some(DialogResult::Confirmed) if training => sender.send(Command::QuitNow),
         Some(DialogResult::Alternative) => sender.send(Command::QuitNow),
         Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
         None => {}

@@ -29,9 +29,10 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         Some(Dialog::Palette { query, chosen }) => palette::show(ctx, state, query, *chosen, sender),
         Some(Dialog::Help) => help::show(ctx, state, sender),
         Some(Dialog::Path { purpose, text }) => path::show(ctx, *purpose, text, sender),
-        Some(Dialog::Overwrite { path }) => confirm::overwrite(ctx, path, sender),
+        Some(Dialog::Overwrite { purpose, path }) => confirm::overwrite(ctx, *purpose, path, sender),
         Some(Dialog::Close) => confirm::close(ctx, state, sender),
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
+        Some(Dialog::DeleteRun { path }) => confirm::delete_run(ctx, path, sender),
         Some(Dialog::Log) => log::show(ctx, state, sender),
         Some(Dialog::About) => about::show(ctx, state, sender),
     }

@@ -19,6 +19,20 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
+        PathPurpose::Cohort => ("Choose a cohort", "Choose", "The folder of a cohort: one folder or file a patient."),
+        PathPurpose::Pretrained => ("Choose a pre-trained run", "Choose", "The folder of a pre-trained run."),
+        PathPurpose::Workspace => ("Choose a workspace", "Choose", "The folder in which runs are kept."),
+        PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or a fine-tuning."),
+        PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded the same slice."),
+        PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),
+        PathPurpose::MaskingPicture => {
+            ("Export the view", "Export", "A PNG picture. A file that is there is never replaced without asking.")
+        }
+        PathPurpose::MaskingTable => (
+            "Export the numbers",
+            "Export",
+            "CSV, one row a patch. A file that is there is never replaced without asking.",
+        ),
         PathPurpose::SaveMask => (
             "Save the segmentation",
             "Save",

@@ -166,3 +166,17 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
         std::thread::park();
     }
 }
+
+/// A picture as a PNG file, without transparency.
+///
+/// # Errors
+/// What the encoder refuses: a picture without pixels.
+pub fn to_png(picture: &egui::ColorImage) -> Result<Vec<u8>, String> {
+    let pixels: Vec<u8> = picture.pixels.iter().flat_map(|c| [c.r(), c.g(), c.b()]).collect();
+    let [width, height] = picture.size.map(|n| n as u32);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let colours = image::ExtendedColorType::Rgb8;
+    image::write_buffer_with_format(&mut bytes, &pixels, width, height, colours, image::ImageFormat::Png)
+        .map_err(|e| e.to_string())?;
+    Ok(bytes.into_inner())
+}

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::app::App;
 use crate::args::Args;
+use crate::gpu::offscreen::to_png;
 use crate::state::report::Report;
 
 /// Writes the report; the exit code is 1 if an error is shown or a file cannot be written.
@@ -28,14 +29,4 @@ pub fn write(app: &App, args: &Args, picture: Option<&egui::ColorImage>) -> Exit
         tracing::error!("{error}");
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-fn to_png(picture: &egui::ColorImage) -> Result<Vec<u8>, String> {
-    let pixels: Vec<u8> = picture.pixels.iter().flat_map(|c| [c.r(), c.g(), c.b()]).collect();
-    let [width, height] = picture.size.map(|n| n as u32);
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let colours = image::ExtendedColorType::Rgb8;
-    image::write_buffer_with_format(&mut bytes, &pixels, width, height, colours, image::ImageFormat::Png)
-        .map_err(|e| e.to_string())?;
-    Ok(bytes.into_inner())
 }

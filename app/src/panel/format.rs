@@ -1,7 +1,7 @@
 //! Numbers as the panels show them.
 
 /// What stands where there is no number.
-const NONE: &str = "\u{2013}";
+pub(crate) const NONE: &str = "\u{2013}";
 
 /// A volume in ml: a hundredth matters below 100 ml only.
 pub(super) fn ml(volume: f64) -> String {
@@ -33,13 +33,48 @@ pub(super) fn with_unit(number: &str, unit: &str) -> String {
     if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }
 }
 
+/// A number of any size with three digits that count.
+pub(crate) fn figures(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1e4 || (size > 0.0 && size < 1e-3) {
+        if !value.is_finite() {
+            return NONE.to_owned();
+        }
+        return format!("{value:.2e}").replace('-', "\u{2212}");
+    }
+    let decimals = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else {
+        3
+    };
+    fixed(value, decimals)
+}
+
+/// Seconds in the two largest units that they have.
+pub(crate) fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NONE.to_owned();
+    }
+    let whole = seconds.round() as u64;
+    let (hours, minutes) = (whole / 3600, whole / 60 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{whole} s"),
+        (0, _) => format!("{minutes} min {} s", whole % 60),
+        _ => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// Digits behind the point that tell values apart within a range this wide.
-pub(super) fn decimals(span: f64) -> usize {
+pub(crate) fn decimals(span: f64) -> usize {
     if span.is_finite() && span > 0.0 { (3.0 - span.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 }
 }
 
 /// A number with this many digits behind the point.
-pub(super) fn fixed(value: f64, decimals: usize) -> String {
+pub(crate) fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return NONE.to_owned();
     }
@@ -61,6 +96,13 @@ mod tests {
         assert_eq!(ratio(f64::NAN), "\u{2013}");
         assert_eq!(mm(f64::INFINITY), "\u{2013}");
         assert_eq!(with_unit("3", "HU"), "3 HU");
+    }
+
+    #[test]
+    fn figures_suit_every_size() {
+        let shown = [1234.0, 12.345, 0.0421, 1e-4, 123_456.0, 0.0, f64::NAN].map(figures);
+        assert_eq!(shown, ["1234", "12.3", "0.042", "1.00e\u{2212}4", "1.23e5", "0.000", "\u{2013}"]);
+        assert_eq!([4.6, 75.0, 7300.0].map(duration), ["5 s", "1 min 15 s", "2 h 1 min"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | [`toasts`] | messages that were not closed yet |
 
 mod chip;
-mod format;
+pub(crate) mod format;
 pub mod left;
 mod memory;
 pub mod right;

@@ -4,10 +4,11 @@ mod agreement;
 mod contrast;
 mod finding_row;
 mod findings;
+mod masking;
 mod measurements;
-mod other_modes;
 mod playback;
 mod segment;
+mod train;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
@@ -26,7 +27,8 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         .mode
     {
         Mode::Review => review(ui, state, sender),
-        mode => other_modes::show(ui, mode, sender),
+        Mode::Masking => masking::show(ui, state, sender),
+        Mode::Train => train::show(ui, state, sender),
     });
 }
 

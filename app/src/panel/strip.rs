@@ -1,5 +1,8 @@
 //! A value per axial slice, from feet to head: agreement with the reference, else how undecided the network is.
 
+mod sigma;
+mod timeline;
+
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
 use super::text;
@@ -20,7 +23,12 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
     Panel::bottom("strip").exact_size(size::STRIP).frame(frame).show(ui, |ui| {
-        let strip = state.document.as_ref().filter(|_| state.mode == Mode::Review).and_then(|d| Some((d, d.strip()?)));
+        match state.mode {
+            Mode::Masking => return sigma::show(ui, state, sender),
+            Mode::Train => return timeline::show(ui, state, sender),
+            Mode::Review => {}
+        }
+        let strip = state.document.as_ref().and_then(|d| Some((d, d.strip()?)));
         match strip {
             Some((document, strip)) => chart(ui, state, document, &strip, sender),
             None => nothing(ui, state),
@@ -30,11 +38,9 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Why there is nothing to show, and how to change that.
 fn nothing(ui: &mut Ui, state: &State) {
-    let text = match (state.mode, &state.document) {
-        (Mode::Masking, _) => "The masking ratio over the epochs of a training is shown here; no run is open.",
-        (Mode::Train, _) => "The timeline of a training is shown here; no run is open.",
-        (Mode::Review, None) => "Agreement or uncertainty of every slice is shown here once a case is open.",
-        (Mode::Review, Some(d)) => missing(d),
+    let text = match &state.document {
+        None => "Agreement or uncertainty of every slice is shown here once a case is open.",
+        Some(d) => missing(d),
     };
     let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
     let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);

@@ -41,6 +41,19 @@ pub struct Document {
     pub entropy: Option<Entropy>,
     /// The prediction is not saved.
     pub unsaved: bool,
+    /// What a segmentation under way has taken the place of.
+    pub replaced: Option<Box<Replaced>>,
+}
+
+/// A prediction that a segmentation under way has taken the place of: it comes back if that ends early.
+#[derive(Clone, Debug)]
+pub struct Replaced {
+    /// The mask, if there was one.
+    pub prediction: Option<MaskLayer>,
+    /// Its probability.
+    pub probability: Option<ProbabilityLayer>,
+    /// It was not saved.
+    pub unsaved: bool,
 }
 
 /// The findings of a mask.
@@ -126,6 +139,25 @@ impl Document {
     /// The labels of the mask that the findings are taken from.
     pub fn mask(&self) -> Option<&MaskLayer> {
         self.prediction.as_ref().or(self.truth.as_ref())
+    }
+
+    /// Puts the prediction aside for a segmentation that is under way; once for all of its slices.
+    pub fn put_aside(&mut self) {
+        if self.replaced.is_none() {
+            let (prediction, probability) = (self.prediction.clone(), self.probability.take());
+            self.replaced = Some(Box::new(Replaced { prediction, probability, unsaved: self.unsaved }));
+            self.unsaved = false;
+        }
+    }
+
+    /// Brings back what was put aside, if anything was: half of a segmentation is none. True if it was.
+    pub fn put_back(&mut self) -> bool {
+        let Some(replaced) = self.replaced.take() else { return false };
+        let revision = self.prediction.as_ref().map_or(0, |mask| mask.revision) + 1;
+        self.prediction = replaced.prediction.map(|mask| MaskLayer { revision, ..mask });
+        (self.probability, self.unsaved) = (replaced.probability, replaced.unsaved);
+        self.forget_results();
+        true
     }
 
     /// Forgets what was computed from masks that have changed.

@@ -3,9 +3,13 @@
 pub mod cases;
 pub mod document;
 pub mod layer;
+pub mod masking;
 pub mod report;
 pub mod review;
+pub mod runs;
 pub mod settings;
+pub mod timeline;
+pub mod train;
 pub mod view;
 pub mod window;
 
@@ -95,6 +99,8 @@ pub enum Dialog {
     },
     /// A file is there already.
     Overwrite {
+        /// What is written.
+        purpose: PathPurpose,
         /// The file.
         path: PathBuf,
     },
@@ -104,6 +110,11 @@ pub enum Dialog {
     Unsaved {
         /// What waits for the answer.
         next: Box<crate::command::Command>,
+    },
+    /// A run is to be moved to the trash.
+    DeleteRun {
+        /// Its folder.
+        path: PathBuf,
     },
     /// Everything that was said.
     Log,
@@ -126,8 +137,24 @@ pub enum PathPurpose {
     Probability,
     /// A trained run.
     Model,
+    /// A cohort to train on.
+    Cohort,
+    /// A pre-trained run to fine-tune from.
+    Pretrained,
+    /// Where runs are kept.
+    Workspace,
     /// Where the segmentation goes.
     SaveMask,
+    /// A run to watch.
+    Run,
+    /// A run to compare with the shown one.
+    CompareRun,
+    /// A pre-trained run that fills masked patches in.
+    MaskingRun,
+    /// Where the picture of Masking mode goes.
+    MaskingPicture,
+    /// Where the numbers of Masking mode go.
+    MaskingTable,
 }
 
 /// A job as the window shows it.
@@ -185,7 +212,15 @@ pub struct State {
     pub devices: Vec<engine::device::DeviceInfo>,
     /// The run given on the command line.
     pub run: Option<PathBuf>,
-    /// The demonstration steps through the findings.
+    /// Masking mode.
+    pub masking: masking::MaskingState,
+    /// Train mode.
+    pub train: train::TrainState,
+    /// The open runs.
+    pub timeline: timeline::Timeline,
+    /// The table of runs.
+    pub runs: runs::RunsState,
+    /// The demonstration is under way, or was shown.
     pub demo: bool,
     /// The adapter that draws, or why there is none.
     pub adapter: String,

@@ -1,7 +1,12 @@
 //! What the window shows, in numbers: the JSON of `--state`.
 
+mod run;
+
+use engine::inspect::MaskReport;
 use engine::metrics::Measures;
 use serde::Serialize;
+
+pub use run::{ProbeReport, RunReport};
 
 use super::{Document, Mode, Severity, State};
 use crate::view::{Convention, Letters, PlaneMode};
@@ -30,9 +35,9 @@ pub struct Report {
     /// Prediction against truth.
     pub metrics: Option<Measures>,
     /// The masking of the shown slice.
-    pub masking: Option<serde_json::Value>,
-    /// The open run.
-    pub run: Option<String>,
+    pub masking: Option<MaskReport>,
+    /// The run on the timeline, at its cursor.
+    pub run: Option<RunReport>,
     /// Every error that was shown, oldest first.
     pub errors: Vec<String>,
 }
@@ -101,8 +106,8 @@ impl Report {
             findings: document.map(findings).unwrap_or_default(),
             slice_dice: document.and_then(|d| d.comparison.as_ref()).map(|c| c.slice_dice()),
             metrics: document.and_then(|d| d.metrics.clone()),
-            masking: None,
-            run: state.run.as_ref().map(|run| run.display().to_string()),
+            masking: state.mask_report(),
+            run: RunReport::of(state),
             errors: errors.chain(state.failed.iter().map(|(_, why)| why.clone())).collect(),
         }
     }

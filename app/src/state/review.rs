@@ -68,6 +68,11 @@ impl State {
         }
     }
 
+    /// The pane that keys go to: beside Review there is only the axial one.
+    pub fn active_pane(&self) -> PaneId {
+        self.view.active.filter(|_| self.mode == Mode::Review).unwrap_or(PaneId::Axial)
+    }
+
     /// The finding after (`by` = 1) or before (-1) the chosen one, around the end of the list.
     pub fn neighbour_finding(&self, by: i64) -> Option<usize> {
         let count = self.document.as_ref()?.findings.as_ref()?.list.len() as i64;

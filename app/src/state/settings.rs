@@ -37,8 +37,14 @@ pub struct Settings {
     pub outline: bool,
     /// Slices a second.
     pub cine_rate: f32,
+    /// Epochs a second while the timeline plays.
+    pub epoch_rate: f32,
     /// Files and folders opened before, newest first.
     pub recent: Vec<PathBuf>,
+    /// Threads that compute; 0 takes all cores but one, which is left to the window.
+    pub threads: usize,
+    /// Where runs are kept, if the user chose it.
+    pub workspace: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -55,12 +61,24 @@ impl Default for Settings {
             fill: true,
             outline: true,
             cine_rate: 10.0,
+            epoch_rate: 4.0,
             recent: Vec::new(),
+            threads: 0,
+            workspace: None,
         }
     }
 }
 
+/// Name of the folder in which runs are kept unless the user chose another.
+const WORKSPACE: &str = "amlp-runs";
+
 impl Settings {
+    /// Where runs are kept: as the user chose, else a folder in their home.
+    pub fn workspace(&self) -> PathBuf {
+        let usual = || std::env::home_dir().unwrap_or_default().join(WORKSPACE);
+        self.workspace.clone().unwrap_or_else(usual)
+    }
+
     /// Puts a path on top of the recent ones.
     pub fn remember(&mut self, path: &Path) {
         self.recent.retain(|p| p != path);

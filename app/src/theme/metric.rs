@@ -44,6 +44,10 @@ pub mod size {
     pub const ICON_SMALL: f32 = 13.0;
     /// Width of the labels in front of fields and sliders.
     pub const LABEL: f32 = 84.0;
+    /// The same where a row is wide enough for longer names.
+    pub const LABEL_WIDE: f32 = 116.0;
+    /// Such a row's least width.
+    pub const WIDE_ROW: f32 = 300.0;
     /// Width of a number beside a slider.
     pub const VALUE: f32 = 60.0;
     /// Side of a thumbnail in a list.

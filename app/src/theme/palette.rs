@@ -150,6 +150,22 @@ mod tests {
     }
 
     #[test]
+    fn curves_differ_for_every_vision_and_show_on_both_themes() {
+        for theme in crate::theme::Theme::ALL {
+            let t = theme.tokens();
+            for (i, &a) in t.chart.iter().enumerate() {
+                for ground in [t.panel, t.window] {
+                    assert!(contrast(a, ground) >= 2.8, "{theme}: {a:?} on {ground:?}");
+                }
+                for &b in &t.chart[..i] {
+                    let (distance, vision) = seen_distance(a, b);
+                    assert!(distance > 0.1, "{theme}: {a:?} and {b:?}: {distance:.3} under {vision}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn everything_shows_on_black() {
         for color in LABELS.iter().copied().chain(DOMAIN.map(|(_, color)| color)) {
             assert!(contrast(color, Color32::BLACK) >= 3.0, "{color:?}");

@@ -65,6 +65,8 @@ pub struct Tokens {
     pub overlay_accent: Color32,
     /// Rulers, calipers and regions of interest over an image.
     pub overlay_measure: Color32,
+    /// Curves of a chart on a panel or window.
+    pub chart: [Color32; 5],
 }
 
 const fn rgb(value: u32) -> Color32 {
@@ -109,6 +111,7 @@ pub const DARK: Tokens = Tokens {
     overlay_halo: OVERLAY_HALO,
     overlay_accent: OVERLAY_ACCENT,
     overlay_measure: OVERLAY_MEASURE,
+    chart: [rgb(0x67_C9_FF), rgb(0xD8_B2_24), rgb(0xC9_5A_E8), rgb(0x54_8E_87), rgb(0xDD_EB_AC)],
 };
 
 /// The light theme. Whatever lies over an image is the same as in the dark one.
@@ -143,6 +146,7 @@ pub const LIGHT: Tokens = Tokens {
     overlay_halo: OVERLAY_HALO,
     overlay_accent: OVERLAY_ACCENT,
     overlay_measure: OVERLAY_MEASURE,
+    chart: [rgb(0x05_57_B0), rgb(0xC4_6E_08), rgb(0x8E_16_65), rgb(0x0D_92_95), rgb(0x6B_59_00)],
 };
 
 /// WCAG 2 contrast ratio of two opaque colours, 1 (equal) to 21 (black on white).

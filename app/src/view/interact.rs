@@ -54,6 +54,16 @@ pub(super) fn keep_arrows(ui: &Ui, response: &Response) {
     }
 }
 
+/// Arrows are the pane's own while it has the keyboard: they are not taken for those that step through slices.
+pub(super) fn own_arrows(ui: &Ui, response: &Response) {
+    keep_arrows(ui, response);
+    ui.data_mut(|data| {
+        if data.get_temp::<Id>(focused_pane()) == Some(response.id) {
+            data.remove::<Id>(focused_pane());
+        }
+    });
+}
+
 /// Sends what the user does with a pane. A measurement that is being drawn is returned, to be shown already.
 pub fn interact(
     ui: &Ui,

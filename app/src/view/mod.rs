@@ -10,6 +10,7 @@
 //! | [`overlay`], [`marks`], [`text`], [`scale_bar`] | what is written and drawn over the picture |
 //! | [`interact`], [`gesture`], [`wheel`], [`sample`] | the mouse, and the values it asks for |
 //! | [`crop`], [`patch_pane`] | a prepared slice with its patches, for the other modes |
+//! | [`masking`], [`train`] | the centre of the other modes |
 //! | [`welcome`], [`states`] | the centre without a case |
 
 pub mod crop;
@@ -17,6 +18,7 @@ pub mod gesture;
 pub mod interact;
 pub mod layout;
 pub mod marks;
+pub mod masking;
 pub mod overlay;
 pub mod pane;
 pub mod patch_pane;
@@ -28,6 +30,7 @@ pub mod scene;
 pub mod stack;
 pub mod states;
 pub mod text;
+pub mod train;
 pub mod uniforms;
 pub mod welcome;
 pub mod wheel;
@@ -38,7 +41,7 @@ pub use interact::has_focus;
 pub use plane::{Camera, Convention, DisplayGrid, Letters, PaneMap, Plane, PlaneMode};
 
 use crate::command::Sender;
-use crate::state::{Document, State};
+use crate::state::{Document, Mode, State};
 use crate::theme;
 use scene::Scene;
 
@@ -46,10 +49,19 @@ use scene::Scene;
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {
         let area = ui.max_rect();
+        if state.mode == Mode::Train {
+            ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
+            train::show(ui, state, sender);
+            states::drop_target(ui, area, state);
+            return;
+        }
         let opening = states::opening(state);
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
-                panes(ui, area, state, document, sender);
+                match state.mode {
+                    Mode::Masking => masking::show(ui, state, sender),
+                    _ => panes(ui, area, state, document, sender),
+                }
                 if let Some(job) = opening {
                     states::loading_bar(ui, area, job);
                 }

@@ -46,6 +46,7 @@ pub struct Over<'a> {
 
 /// A prepared slice with its patches.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct PatchPane<'a> {
     /// The picture: [`crop::Place::volume`] on the card, or the scan if `native` is given. None: `missing` is said.
     pub picture: Option<&'a Texture>,
@@ -73,14 +74,20 @@ pub struct PatchPane<'a> {
     pub digits: bool,
     /// A number for each patch, such as its place in the masking order.
     pub numbers: Option<&'a [u16]>,
+    /// What a coin showed for each patch, where one was thrown: 1 is a full mark, 0 a hollow one.
+    pub coins: &'a [Option<u8>],
     /// The values that are just black and just white.
     pub window: [f32; 2],
     /// The colours of the picture.
     pub colour_map: ColourMap,
     /// Interpolates between pixels.
     pub smooth: bool,
+    /// The patch that the keyboard and the mouse chose, if one is.
+    pub chosen: Option<usize>,
     /// The name, written into the corner and told to screen readers.
     pub title: &'a str,
+    /// The name is told to screen readers only.
+    pub bare: bool,
     /// A mark under the name, such as "not trained on".
     pub badge: Option<&'a str>,
     /// Why there is no picture, in one sentence.
@@ -108,10 +115,13 @@ impl Default for PatchPane<'_> {
             show: PatchShow::NONE,
             digits: false,
             numbers: None,
+            coins: &[],
             window: [0.0, 1.0],
             colour_map: ColourMap::Grey,
             smooth: true,
+            chosen: None,
             title: "",
+            bare: false,
             badge: None,
             missing: "There is no picture yet.",
             camera: Camera::default(),
@@ -125,7 +135,7 @@ impl Default for PatchPane<'_> {
 pub struct PatchResponse {
     /// The patch under the pointer.
     pub hovered: Option<usize>,
-    /// The patch that was clicked.
+    /// The patch that was clicked, or chosen by the keyboard.
     pub clicked: Option<usize>,
     /// World mm under the pointer.
     pub world: Option<DVec3>,
@@ -156,7 +166,7 @@ impl<'a> PatchPane<'a> {
     /// Draws it and tells what the user does with it. `rect` is filled; the slice is fitted into it.
     pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
         let placed = self.placed(rect);
-        let response = hand::sense(ui, self.title, rect);
+        let response = hand::sense(ui, self.title, rect, self.chosen.is_some());
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);
@@ -166,7 +176,7 @@ impl<'a> PatchPane<'a> {
             None => write::marks(&painter, &placed, found.hovered),
             Some(why) => write::missing(&painter, rect, why),
         }
-        write::frame(ui, &painter, &placed);
+        write::frame(ui, &painter, &placed, missing.is_none());
         if found.response.has_focus() {
             let ring = Stroke::new(size::FOCUS_RING, tokens.overlay_accent);
             painter.rect_stroke(rect, 0.0, ring, StrokeKind::Inside);

@@ -5,10 +5,11 @@ use std::path::Path;
 use egui::{Align, Label, RichText, ScrollArea, Ui};
 
 use super::states;
+use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::state::{PathPurpose, State};
+use crate::state::{Mode, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
-use crate::widget::{CardButton, ListRow};
+use crate::widget::{CardButton, ListRow, PushButton};
 
 /// How many recent files are offered.
 const RECENT: usize = 5;
@@ -31,6 +32,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             ui.add_space(space::M);
             let hint = "Or drop files and folders anywhere in this window.";
             ui.add(Label::new(RichText::new(hint).font(font::caption()).color(t.text_dim)).wrap());
+            unfinished(ui, state, sender);
             recent(ui, state, sender);
             ui.add_space(space::XL);
             let notice = "Research use only. Not a medical device.";
@@ -54,6 +56,27 @@ fn cards(ui: &mut Ui, sender: &Sender) {
     if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
         sender.send(Command::Ask(PathPurpose::Folder));
     }
+}
+
+/// A training that stopped before its end, of this session or an earlier one.
+fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
+    let Some(run) = state.train.offered().next() else { return };
+    let t = theme::tokens(ui);
+    ui.add_space(space::XL);
+    ui.add(Label::new(RichText::new("Unfinished training").font(font::strong()).color(t.text)));
+    ui.add_space(space::XS);
+    let so_far = format!("{} of {} epochs", run.epochs_done, run.epochs);
+    let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::TRAIN);
+    let resume = |sender: &Sender| {
+        sender.send(Command::SetMode(Mode::Train));
+        sender.send(Command::Train(TrainCommand::Resume(run.path.clone())));
+    };
+    let (_, ()) = row.show_with(ui, |ui| {
+        let name = format!("Resume {}", run.name);
+        if ui.add(PushButton::new("Resume").icon(icon::PLAY)).accessible_name(name).clicked() {
+            resume(sender);
+        }
+    });
 }
 
 fn recent(ui: &mut Ui, state: &State, sender: &Sender) {

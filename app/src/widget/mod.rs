@@ -9,7 +9,7 @@
 //! | [`ProgressRow`], [`Dialog`] | jobs and questions |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | a panel that has nothing to show yet |
 //! | [`StripChart`] | a value per slice |
-//! | [`overlay_text`] | text over an image |
+//! | [`overlay_text`], [`ColourBar`] | text and a scale of colours over an image |
 //!
 //! Each has a label in the accessibility tree, the same that its tooltip shows; tests find it by that label. Everything
 //! that can be clicked can be reached with Tab and pressed with Space or Enter. Nothing changes its size when a value,
@@ -18,6 +18,7 @@
 mod badge;
 mod button;
 mod card;
+mod colour_bar;
 mod dialog;
 mod keycap;
 mod list_row;
@@ -39,6 +40,7 @@ mod toggle;
 pub use badge::{Badge, StatusItem, Tone};
 pub use button::{ButtonKind, IconButton, PushButton};
 pub use card::CardButton;
+pub use colour_bar::ColourBar;
 pub use dialog::{Dialog, DialogResult};
 pub use keycap::keycaps;
 pub use list_row::ListRow;

@@ -63,16 +63,18 @@ impl Widget for PropertyRow<'_> {
     }
 }
 
-/// Puts a label of fixed width in front of a control that takes the rest of the row, so that controls line up.
+/// Puts a label of fixed width in front of a control that takes the rest of the row, so that controls line up. A wide row
+/// has room for longer names.
 pub fn control_row<R>(ui: &mut Ui, label: &str, control: impl FnOnce(&mut Ui) -> R) -> R {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::FORM_ROW), Sense::hover());
     let t = theme::tokens(ui);
+    let name = if rect.width() >= size::WIDE_ROW { size::LABEL_WIDE } else { size::LABEL };
     if ui.is_rect_visible(rect) {
-        let galley = paint::line(ui, label, font::body(), t.text_dim, size::LABEL - space::S);
+        let galley = paint::line(ui, label, font::body(), t.text_dim, name - space::S);
         paint::put(ui.painter(), rect.left_center(), Align2::LEFT_CENTER, galley);
     }
     let inset = (size::FORM_ROW - size::FIELD) / 2.0;
-    let rest = Rect::from_min_max(rect.min + vec2(size::LABEL, inset), rect.max - vec2(0.0, inset));
+    let rest = Rect::from_min_max(rect.min + vec2(name, inset), rect.max - vec2(0.0, inset));
     let layout = Layout::left_to_right(Align::Center);
     let mut child = ui.new_child(UiBuilder::new().max_rect(rest).layout(layout).id_salt(("control", label)));
     child.spacing_mut().interact_size.y = size::FIELD;

@@ -40,6 +40,7 @@ pub struct StripChart<'a> {
     color: Option<Color32>,
     decimals: usize,
     noun: &'a str,
+    curve: bool,
 }
 
 const HEAD: f32 = 24.0;
@@ -82,6 +83,7 @@ impl<'a> StripChart<'a> {
             color: None,
             decimals: 2,
             noun: "Slice",
+            curve: false,
         }
     }
 
@@ -121,6 +123,12 @@ impl<'a> StripChart<'a> {
         self
     }
 
+    /// Values that follow from each other: a line with a faint area under it, in place of bars.
+    pub fn curve(mut self) -> Self {
+        self.curve = true;
+        self
+    }
+
     /// Shows it, 96 points high and as wide as the space it is in.
     pub fn show(self, ui: &mut Ui) -> StripOutput {
         let (rect, mut response) =
@@ -146,7 +154,11 @@ impl<'a> StripChart<'a> {
         ui.accesskit_node_builder(response.id, |node| node.set_description(readout.clone().unwrap_or_default()));
         if ui.is_rect_visible(rect) && plot.rect.is_positive() {
             self.paint_frame(ui, rect, &plot, readout.as_deref());
-            self.paint_bars(ui.painter(), &plot, theme::tokens(ui));
+            if self.curve {
+                self.paint_curve(ui.painter(), &plot, theme::tokens(ui));
+            } else {
+                self.paint_bars(ui.painter(), &plot, theme::tokens(ui));
+            }
             self.paint_cursor(ui.painter(), &plot, hovered, theme::tokens(ui));
             paint::focus_ring(ui, &response, rect, radius::M);
         }
@@ -249,6 +261,43 @@ impl<'a> StripChart<'a> {
             }
         }
         painter.add(Shape::mesh(mesh));
+    }
+
+    /// One point a pixel column at most, joined by a line; gaps where there is no value.
+    fn paint_curve(&self, painter: &Painter, plot: &Plot, t: &Tokens) {
+        let color = self.color.unwrap_or(t.accent_text);
+        let step = plot.rect.width() / plot.count.max(1) as f32;
+        let group = (1.0 / painter.pixels_per_point() / step).ceil().max(1.0) as usize;
+        let mut area = Mesh::default();
+        let mut line: Vec<Pos2> = Vec::new();
+        let mut lines = Vec::new();
+        for start in (0..plot.count).step_by(group) {
+            let end = (start + group).min(plot.count);
+            let Some(value) = self.worst_of(&self.values[start..end]) else {
+                lines.push(std::mem::take(&mut line));
+                continue;
+            };
+            let at = pos2(plot.center(start), plot.rect.bottom() - self.fraction(value) * plot.rect.height());
+            if let Some(before) = line.last() {
+                let first = area.vertices.len() as u32;
+                let below = |x: f32| pos2(x, plot.rect.bottom());
+                for corner in [*before, below(before.x), at, below(at.x)] {
+                    area.colored_vertex(corner, color.gamma_multiply(0.18));
+                }
+                area.add_triangle(first, first + 1, first + 2);
+                area.add_triangle(first + 1, first + 2, first + 3);
+            }
+            line.push(at);
+        }
+        lines.push(line);
+        painter.add(Shape::mesh(area));
+        for line in lines.into_iter().filter(|line| !line.is_empty()) {
+            if let [only] = line[..] {
+                painter.circle_filled(only, 2.0, color);
+            } else {
+                painter.add(Shape::line(line, egui::Stroke::new(1.5, color)));
+            }
+        }
     }
 
     fn worst_of(&self, values: &[Option<f32>]) -> Option<f32> {

@@ -10,7 +10,9 @@ use super::analyse::Analysis;
 use super::open::Opened;
 use super::{Arrival, Failure, Jobs, Kind};
 use crate::state::layer::Projection;
-use crate::state::{CaseList, ImageLayer, MaskLayer, PathPurpose, ProbabilityLayer, Severity, State, Thumbnail};
+use crate::state::{
+    CaseList, Document, ImageLayer, MaskLayer, PathPurpose, ProbabilityLayer, Severity, State, Thumbnail,
+};
 
 /// What a job brings.
 pub enum Outcome {
@@ -82,8 +84,21 @@ pub enum Outcome {
         /// The paths.
         paths: Option<Vec<PathBuf>>,
     },
+    /// A picture or a table was written.
+    Exported {
+        /// The file.
+        path: PathBuf,
+    },
     /// Devices that can compute.
     Devices(Vec<DeviceInfo>),
+    /// For Masking mode.
+    Masking(Box<super::masking::Found>),
+    /// For Train mode.
+    Train(Box<super::train::Told>),
+    /// For the timeline.
+    Replay(Box<super::replay::Read>),
+    /// For the table of runs.
+    Runs(Box<super::runs::Listed>),
 }
 
 /// Looks at the jobs and lets what arrived change the state.
@@ -105,6 +120,9 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
         late(state, &arrival);
         return;
     }
+    if let Err(failure) = &arrival.result {
+        super::train::failed(state, jobs, &arrival.spec, failure);
+    }
     match arrival.result {
         Ok(outcome) => match outcome {
             Outcome::Nothing => {}
@@ -112,6 +130,10 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
             Outcome::Cases(list) => show_cases(state, jobs, *list),
             Outcome::Picked { purpose, paths } => super::dialog::picked(state, jobs, purpose, paths),
             Outcome::Devices(devices) => state.devices = devices,
+            Outcome::Masking(found) => super::masking::apply(state, jobs, *found),
+            Outcome::Train(told) => super::train::apply(state, jobs, *told),
+            Outcome::Replay(read) => super::replay::apply(state, jobs, *read),
+            Outcome::Runs(listed) => super::runs::apply(state, jobs, *listed),
             Outcome::Thumbnail { case, picture } => {
                 if let Some(case) = state.cases.cases.get_mut(case) {
                     match picture {
@@ -121,13 +143,25 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
                 }
             }
             Outcome::Saved { path } => saved(state, jobs, &path),
+            Outcome::Exported { path } => state.notice(Severity::Info, "Written", path.display().to_string()),
             other => change_document(state, jobs, other),
         },
-        Err(Failure::Cancelled) => cancelled(state, &arrival.spec),
-        Err(Failure::Error(why)) => failed(state, &arrival.spec, &why),
-        Err(Failure::Panic(what)) => {
+        Err(failure) => ended_early(state, jobs, &arrival.spec, failure),
+    }
+}
+
+/// A job that did not end well. A segmentation that ended halfway leaves what was there before.
+fn ended_early(state: &mut State, jobs: &mut Jobs, spec: &super::Spec, failure: Failure) {
+    let put_back = spec.kind == Kind::Segment && state.document.as_mut().is_some_and(Document::put_back);
+    if put_back {
+        super::analyse::start(state, jobs);
+    }
+    match failure {
+        Failure::Cancelled => cancelled(state, spec),
+        Failure::Error(why) => failed(state, spec, &why),
+        Failure::Panic(what) => {
             let why = format!("a defect in the program stopped this job; everything else goes on. {what}");
-            failed(state, &arrival.spec, &why);
+            failed(state, spec, &why);
         }
     }
 }
@@ -178,7 +212,7 @@ fn change_document(state: &mut State, jobs: &mut Jobs, outcome: Outcome) {
             let slot = if truth { &mut document.truth } else { &mut document.prediction };
             *slot = Some(*layer);
             if !truth {
-                document.unsaved = false;
+                (document.unsaved, document.replaced) = (false, None);
             }
             for warning in warnings {
                 state.notice(Severity::Warning, "About the mask", warning);
@@ -202,8 +236,8 @@ fn change_document(state: &mut State, jobs: &mut Jobs, outcome: Outcome) {
             super::frame::project(state, jobs, image);
         }
         Outcome::SegmentedSlices { labels, texture } => {
+            document.put_aside();
             let revision = document.prediction.as_ref().map_or(0, |m| m.revision) + 1;
-            document.unsaved = true;
             document.prediction =
                 Some(MaskLayer { path: None, labels, present: Vec::new(), texture, projection: None, revision });
             document.forget_results();
@@ -212,7 +246,7 @@ fn change_document(state: &mut State, jobs: &mut Jobs, outcome: Outcome) {
             let revision = document.prediction.as_ref().map_or(0, |m| m.revision) + 1;
             document.prediction = Some(MaskLayer { revision, ..*layer });
             document.probability = Some(*probability);
-            document.unsaved = true;
+            (document.unsaved, document.replaced) = (true, None);
             state.notice(Severity::Info, "Segmentation finished", note);
             super::analyse::start(state, jobs);
         }
@@ -229,13 +263,17 @@ fn forget_what_waits(state: &mut State, spec: &super::Spec) {
 
 fn cancelled(state: &mut State, spec: &super::Spec) {
     forget_what_waits(state, spec);
-    if spec.kind != Kind::Dialog {
+    super::masking::ended(state, spec, "It was cancelled.");
+    if !matches!(spec.kind, Kind::Dialog | Kind::Train) {
         state.notice(Severity::Info, "Cancelled", spec.title.clone());
     }
 }
 
 fn failed(state: &mut State, spec: &super::Spec, why: &str) {
     forget_what_waits(state, spec);
+    if super::masking::ended(state, spec, why) {
+        return;
+    }
     if spec.kind == Kind::Open && state.document.is_none() {
         // Nothing else is shown: the views' place says it, with a way to try again.
         let path = PathBuf::from(spec.title.trim_start_matches("Opening "));

@@ -8,14 +8,19 @@ pub mod apply;
 pub mod dialog;
 pub mod frame;
 pub mod layer;
+pub mod masking;
 pub mod open;
+pub mod replay;
 mod request;
+pub mod runs;
 pub mod save;
 pub mod segment;
 pub mod thumbnails;
+pub mod train;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use engine::event::{Control, Signal};
 use poll_promise::Promise;
@@ -51,12 +56,38 @@ pub enum Kind {
     Dialog,
     /// Looks for devices.
     Devices,
+    /// Prepares the open case as for training.
+    Prepare,
+    /// Clusters the shown slice.
+    Cluster,
+    /// Lets a network fill the masked patches in.
+    Reconstruct,
+    /// Looks at a cohort.
+    Cohort,
+    /// Estimates what a training takes.
+    Assess,
+    /// Trains.
+    Train,
+    /// Segments and measures the patients that a run holds out.
+    Evaluate,
+    /// Finds out which patients of a run train.
+    Split,
+    /// Reads the settings of a run.
+    Settings,
+    /// Looks for runs to go on with or to start from.
+    Workspace,
+    /// Lists the runs of the workspace, or changes one.
+    Runs,
+    /// Reads a run.
+    Replay,
+    /// Reads what a run recorded of a slice.
+    Probe,
 }
 
 impl Kind {
     /// Jobs that may run side by side with others of their kind.
     fn many(self) -> bool {
-        matches!(self, Self::Layer | Self::Save)
+        matches!(self, Self::Layer | Self::Save | Self::Replay | Self::Runs)
     }
 }
 
@@ -105,8 +136,13 @@ pub struct Ticket {
 impl Ticket {
     /// Says how far the job is: 0 to 1 if that is known, and what it is doing.
     pub fn progress(&self, fraction: Option<f32>, detail: impl Into<String>) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Progress { fraction, detail: detail.into() };
+        self.note(fraction, detail);
         (self.wake)();
+    }
+
+    /// The same without asking the window to look: for what changes many times a second.
+    pub fn note(&self, fraction: Option<f32>, detail: impl Into<String>) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Progress { fraction, detail: detail.into() };
     }
 
     /// Hands over a result before the end.
@@ -118,6 +154,19 @@ impl Ticket {
     /// An error if the job should stop.
     pub fn check(&self) -> Result<(), Failure> {
         if self.control.get() == Signal::Cancel { Err(Failure::Cancelled) } else { Ok(()) }
+    }
+
+    /// Waits until nobody else holds `turn`; an error if the job should stop before.
+    pub fn wait_for<'a>(&self, turn: &'a Mutex<()>) -> Result<MutexGuard<'a, ()>, Failure> {
+        loop {
+            self.check()?;
+            match turn.try_lock() {
+                Ok(held) => return Ok(held),
+                // A job that panicked left nothing behind that could be broken.
+                Err(TryLockError::Poisoned(held)) => return Ok(held.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
     }
 
     fn take_partial(&self) -> Vec<Outcome> {
@@ -163,12 +212,16 @@ pub struct Jobs {
     gpu: Option<Gpu>,
     next: u64,
     running: Vec<Running>,
+    /// The training under way, as far as the window has to do with it.
+    live: Option<train::Live>,
+    /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
+    alone: Arc<Mutex<()>>,
 }
 
 impl Jobs {
     /// No jobs yet. `wake` is called from worker threads whenever there is something to look at.
     pub fn new(gpu: Option<Gpu>, wake: Wake) -> Self {
-        Self { wake, gpu, next: 1, running: Vec::new() }
+        Self { wake, gpu, next: 1, running: Vec::new(), live: None, alone: Arc::default() }
     }
 
     /// The graphics card that volumes are put on.
@@ -221,8 +274,13 @@ impl Jobs {
 
     /// Tells one job to stop.
     pub fn cancel(&mut self, id: u64) {
+        self.signal(id, Signal::Cancel);
+    }
+
+    /// Tells one job to run, to pause or to stop.
+    pub fn signal(&mut self, id: u64, signal: Signal) {
         for job in self.running.iter_mut().filter(|job| job.id == id) {
-            job.ticket.control.set(Signal::Cancel);
+            job.ticket.control.set(signal);
         }
     }
 
@@ -244,6 +302,11 @@ impl Jobs {
     /// Whether a job of this kind runs whose result is still wanted.
     pub fn runs(&self, kind: Kind) -> bool {
         self.running.iter().any(|job| job.spec.kind == kind && !job.abandoned)
+    }
+
+    /// How many threads of a kind are at work, those whose result is not wanted included.
+    pub fn at_work(&self, kind: Kind) -> usize {
+        self.running.iter().filter(|job| job.spec.kind == kind).count()
     }
 
     /// True when nothing runs whose result is wanted.

@@ -219,6 +219,7 @@ fn read(id: u64, request: &Request, gpu: Option<&Gpu>, ticket: &Ticket) -> Resul
         metrics: None,
         entropy: None,
         unsaved: false,
+        replaced: None,
     };
     project(&mut document, gpu, &mut warnings);
     let analysis = analyse::analyse(&Input::of(&document), ticket)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::volume::{LabelVolume, Relation, nifti};
 
 use super::{Failure, Jobs, Kind, Outcome, Spec};
-use crate::state::{Dialog, State};
+use crate::state::{Dialog, PathPurpose, State};
 use crate::worker::open::file_stem;
 
 /// The name that is proposed for the open case's segmentation.
@@ -28,8 +28,13 @@ pub fn to(state: &mut State, jobs: &mut Jobs, path: &Path, overwrite: bool) {
         state.error("Nothing to save", "there is no segmentation of this case");
         return;
     };
+    if jobs.runs(Kind::Segment) {
+        state.after_saving = None;
+        state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
+        return;
+    }
     if path.exists() && !overwrite {
-        state.dialog = Some(Dialog::Overwrite { path: path.to_path_buf() });
+        state.dialog = Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: path.to_path_buf() });
         return;
     }
     let (labels, image) = (Arc::clone(&prediction.labels), Arc::clone(&document.base().volume));

@@ -89,7 +89,7 @@ fn starts_a_job(command: &Command) -> bool {
             | Command::Save
             | Command::SaveThen(_)
             | Command::Discard
-            | Command::SaveOver(_)
+            | Command::SaveOver(..)
             | Command::SetFrame(_)
             | Command::RemoveMask { .. }
             | Command::QuitNow
@@ -195,6 +195,7 @@ pub fn document(images: Vec<ImageLayer>) -> Document {
         metrics: None,
         entropy: None,
         unsaved: false,
+        replaced: None,
     }
 }
 

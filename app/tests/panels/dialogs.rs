@@ -120,11 +120,11 @@ fn saving_by_path_says_what_will_be_written() {
 #[test]
 fn enter_never_overwrites_a_file() {
     let path = PathBuf::from("/data/ct_pred.nii.gz");
-    let mut harness = with(Dialog::Overwrite { path: path.clone() }, bench::ct());
+    let mut harness = with(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: path.clone() }, bench::ct());
     assert!(harness.query_by_label_contains("ct_pred.nii.gz is there already").is_some());
     press(&mut harness, Key::Enter);
     assert_eq!(harness.state().sent, [Command::Ask(PathPurpose::SaveMask)]);
-    assert_eq!(clicked(&mut harness, "Overwrite"), Command::SaveOver(path));
+    assert_eq!(clicked(&mut harness, "Overwrite"), Command::SaveOver(PathPurpose::SaveMask, path));
     assert_eq!(clicked(&mut harness, "Cancel"), Command::CloseDialog);
 }
 
@@ -178,13 +178,13 @@ fn the_program_ends_after_saving_and_not_if_that_fails() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(unsaved());
     bench.state.after_saving = Some(Box::new(Command::QuitNow));
-    bench.carry_out(Command::SaveOver(folder.path().join("no such folder/mask.nii.gz")));
+    bench.carry_out(Command::SaveOver(PathPurpose::SaveMask, folder.path().join("no such folder/mask.nii.gz")));
     assert!(bench.state.shows_error() && !bench.state.quit);
     assert_eq!(bench.state.after_saving, None, "nothing is pending any more");
 
     let mut bench = Bench::new(unsaved());
     bench.state.after_saving = Some(Box::new(Command::QuitNow));
-    bench.carry_out(Command::SaveOver(folder.path().join("mask.nii.gz")));
+    bench.carry_out(Command::SaveOver(PathPurpose::SaveMask, folder.path().join("mask.nii.gz")));
     assert!(bench.state.quit, "{:?}", bench.state.notices);
     assert!(!bench.state.document.as_ref().unwrap().unsaved);
 }

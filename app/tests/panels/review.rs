@@ -219,20 +219,6 @@ fn measurements_are_listed_and_removed() {
     assert!(harness.query_by_label_contains("None yet: draw with the ruler").is_some());
 }
 
-#[test]
-fn the_other_modes_say_what_there_is() {
-    for (mode, line) in [(Mode::Masking, "Copy: amlp mask --help"), (Mode::Train, "Copy: amlp compare --help")] {
-        let mut harness = window(Bench::new(State { mode, ..bench::ct() }));
-        assert!(harness.query_by_label_contains("command line; there is no control").is_some());
-        harness.get_by_label(line).click();
-        harness.step();
-        let commands = &harness.output().platform_output.commands;
-        let line = line.trim_start_matches("Copy: ");
-        assert!(commands.iter().any(|c| matches!(c, egui::OutputCommand::CopyText(text) if text == line)));
-        assert_eq!(clicked(&mut harness, "Back to Review"), Command::SetMode(Mode::Review));
-    }
-}
-
 /// The middle of a slice's bar in a strip.
 fn bar(harness: &Harness<'_, Bench>, title: &str, slice: usize) -> egui::Pos2 {
     let strip = harness.get_by_role_and_label(Role::Slider, title).rect();
@@ -294,6 +280,6 @@ fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let before = harness.get_by_label("Worst slice").rect().top();
     state.mode = Mode::Train;
     let harness = window(Bench::new(state));
-    let text = harness.get_by_label_contains("The timeline of a training");
+    let text = harness.get_by_label_contains("Fine-tuning: none is open");
     assert!(text.rect().top() >= before - 10.0, "the strip keeps its place");
 }

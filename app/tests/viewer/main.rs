@@ -5,11 +5,17 @@
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+mod demo;
+mod finetuning;
+mod masking;
 mod orientation;
 mod phantom;
 mod program;
 mod reliability;
 mod review;
+mod runs;
 mod segmentation;
 mod snapshots;
+mod train_reliability;
+mod training;
 mod window;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use amlp_viewer::Args;
 use amlp_viewer::command::Command;
 use amlp_viewer::state::{Dialog, PathPurpose, Severity};
+use amlp_viewer::worker::Kind;
 use egui::Key;
 use engine::config::Config;
 use engine::device::Compute;
@@ -20,7 +21,7 @@ use crate::phantom::{self, Files, STORED, voxels, write_mask};
 use crate::window::*;
 
 /// A patient for training: a disc of tissue and a much brighter ball, somewhere else in each.
-fn patient(number: usize) -> (Volume, LabelVolume) {
+pub fn patient(number: usize) -> (Volume, LabelVolume) {
     let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
     let grid = Grid::new([32, 32, 6], DAffine3 { matrix3, translation: DVec3::new(30.0, -30.0, 8.0) });
     let centre = [12.0 + (number * 3 % 8) as f64, 14.0 + (number * 5 % 6) as f64, 2.5];
@@ -35,7 +36,7 @@ fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-struct Deaf;
+pub struct Deaf;
 
 impl EventSink for Deaf {
     fn event(&mut self, _: &Event) -> engine::Result<()> {
@@ -115,6 +116,62 @@ fn a_segmentation_is_made_saved_and_opened_again() {
     assert_eq!(LabelVolume::read(&saved).unwrap().grid.relation(&image.grid), Relation::Same);
 }
 
+/// A scan that takes a network a while: the ball of a patient within a wide field.
+fn large_scan(path: &Path) {
+    let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
+    let grid = Grid::new([224, 224, 60], DAffine3 { matrix3, translation: DVec3::new(200.0, -200.0, 8.0) });
+    let value = |[i, j, k]: [usize; 3]| 10.0 + ((i + 2 * j + 3 * k) % 7) as f32;
+    let values = voxels(grid.shape).map(value).collect();
+    nifti::write_volume(path, &Volume::from_f32(grid, values)).unwrap();
+}
+
+#[test]
+fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = model(folder.path());
+    let scan = folder.path().join("large_pet.nii.gz");
+    large_scan(&scan);
+    let image = Volume::read(&scan).unwrap();
+    let earlier = folder.path().join("earlier_pred.nii.gz");
+    let labels_of = |grid: &Grid| (0..grid.len()).map(|at| u8::from(at % 224 < 30)).collect::<Vec<u8>>();
+    let mask = LabelVolume::new(image.grid.clone(), labels_of(&image.grid)).unwrap();
+    nifti::write_label(&earlier, &mask, &image).unwrap();
+
+    let mut window = open(&Args { run: Some(model), mask: Some(earlier.clone()), ..args(&[&scan]) });
+    send(&mut window, Command::SetDevice("cpu".into()));
+    let (before, findings) = (labels(&window), report(&window).findings);
+    window.state_mut().dispatch(Command::Segment);
+    let halfway = |app: &amlp_viewer::App| app.state().document.as_ref().is_some_and(|d| d.replaced.is_some());
+    wait_for(&mut window, halfway);
+    assert!(labels(&window) != before, "the slices so far are shown");
+    // Half of a segmentation is never saved as one.
+    window.state_mut().dispatch(Command::UsePaths(PathPurpose::SaveMask, vec![folder.path().join("half.nii.gz")]));
+    window.step();
+    assert!(!folder.path().join("half.nii.gz").exists() && errors(&window)[0].contains("under way"));
+
+    let job = state(&window).jobs.iter().find(|job| job.kind == Kind::Segment).unwrap().id;
+    send(&mut window, Command::CancelJob(job));
+    let shown = document(&window).prediction.as_ref().unwrap();
+    assert_eq!((shown.path.as_ref(), &*shown.labels), (Some(&earlier), &before));
+    assert_eq!(report(&window).findings, findings);
+    assert!(!document(&window).unsaved && document(&window).replaced.is_none());
+    assert!(state(&window).notices.iter().any(|n| n.title == "Cancelled"));
+    assert!(has(&window, "Segment now"));
+}
+
+#[test]
+fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, scan) = model(folder.path());
+    let mut window = ready(&model, &scan);
+    click(&mut window, "Segment now");
+    assert!(document(&window).unsaved);
+    click(&mut window, "Segment now");
+    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Box::new(Command::Segment) }));
+    click(&mut window, "Go on without saving");
+    assert!(document(&window).unsaved && document(&window).prediction.is_some());
+}
+
 #[test]
 fn a_damaged_model_is_named_and_the_window_goes_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -156,7 +213,7 @@ fn a_file_that_is_there_is_only_replaced_when_asked() {
     write_mask(&old, &phantom::oblique(), STORED, |at| at[2] == 3);
     let bytes = fs::read(&old).unwrap();
     type_path(&mut window, PathPurpose::SaveMask, &old);
-    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { path: old.clone() }));
+    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: old.clone() }));
     click(&mut window, "Cancel");
     assert_eq!(state(&window).dialog, None);
     assert_eq!(fs::read(&old).unwrap(), bytes);

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::command::Command;
+use amlp_viewer::command::masking::MaskingCommand;
 use amlp_viewer::gpu::Gpu;
+use amlp_viewer::state::masking::Shown;
 use amlp_viewer::theme::Theme;
 use egui::{Rect, pos2};
 use egui_kittest::SnapshotOptions;
@@ -85,4 +87,19 @@ fn a_case_that_cannot_be_opened() {
     let path = Path::new("missing_scan.nii.gz");
     let Some(mut window) = window(&args(&[path])) else { return };
     compare(&mut window, "failed");
+}
+
+#[test]
+fn masking() {
+    let files = Files::on(&straight());
+    let start = Args { mode: amlp_viewer::args::ModeArg::Masking, slice: Some(9), ..args(&[&files.scan]) };
+    let start = Args { truth: Some(files.truth.clone()), ..start };
+    let Some(mut window) = window(&start) else { return };
+    send(&mut window, Command::SetInterpolation(false));
+    let mut controls = window.state().state().masking.controls.clone();
+    (controls.preprocess.size, controls.grid, controls.cluster.tissue_only) = (64, 16, true);
+    send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
+    let shown = Shown { masked: true, digits: true, ..Shown::default() };
+    send(&mut window, Command::Masking(MaskingCommand::Show(shown)));
+    compare(&mut window, "masking");
 }

@@ -1,20 +1,17 @@
 //! `amlp mask`: how one slice is cut, clustered and masked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::ValueEnum;
-use serde::Serialize;
-
-use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method, cluster};
+use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method};
 use crate::draw::{Canvas, Panel, SliceView, colour, percentile_window, sheet};
-use crate::masking::order::order;
-use crate::masking::select::{masked_patches, recall_of_foreground, recall_of_masked};
+use crate::inspect::{InspectedCase, InspectedSlice, MaskReport, MaskSettings, Masking, Sigma, kind_of};
 use crate::masking::{MaskRatio, Order};
 use crate::patch::PatchGrid;
-use crate::preprocess::{CasePlan, Kind, KindChoice, PreprocessConfig, Spacing, Targets, prepare};
+use crate::preprocess::{PreprocessConfig, Spacing};
 use crate::run::atomic::write_atomic;
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
+use clap::ValueEnum;
 
 /// Shown after the options in `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -81,203 +78,118 @@ pub struct Args {
     json: bool,
 }
 
-/// The JSON document.
-#[derive(Debug, Serialize)]
-struct Report {
-    grid: usize,
-    sigma: f64,
-    slice: usize,
-    preprocessed_slice: usize,
-    labels: Vec<u8>,
-    probability: Vec<f32>,
-    order: Vec<usize>,
-    masked: Vec<bool>,
-    foreground_share: f64,
-    air_share: Option<f64>,
-    lesion_recall_foreground: Option<f64>,
-    lesion_recall_masked: Option<f64>,
-    crop: Crop,
-}
-
-#[derive(Debug, Serialize)]
-struct Crop {
-    origin: [i64; 2],
-    size: usize,
-    spacing_mm: [f64; 3],
-    source_shape: [usize; 3],
-    affine: [f64; 16],
-}
-
-/// What the report and the picture are made of.
-struct Slice {
-    grid: PatchGrid,
-    plan: CasePlan,
-    at: usize,
-    pixels: Vec<f32>,
-    lesion_pixels: Option<Vec<bool>>,
-    lesion: Option<Vec<bool>>,
-    air: Vec<bool>,
-    warnings: Vec<String>,
-}
-
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let sigma = args.sigma()?;
-    let slice = Slice::load(args)?;
-    let patches = slice.grid.patches(&slice.pixels, 1);
-    let (n, d) = (slice.grid.count(), slice.grid.dimension(1));
-    let config = ClusterConfig {
-        method: args.clustering,
-        foreground: args.foreground,
-        tissue_only: args.tissue_only,
-        ..ClusterConfig::default()
-    };
-    config.check_patches(n)?;
-    let found = cluster(&patches, n, d, &slice.air, &config, args.seed, &[slice.at as u64]);
-    let place = [args.epoch.unwrap_or(0) as u64, slice.at as u64];
-    let order = order(args.order, &found.labels, &found.logit, args.seed, &place);
-    let masked = masked_patches(&order, sigma);
+    let settings = args.settings()?;
+    let (slice, warnings) = load(args)?;
+    let found = slice.cluster(&settings)?;
+    let masking = slice.mask(&found, &settings)?;
     if let Some(path) = &args.out {
-        write_atomic(path, &picture(args, &slice, &found, &masked, sigma).to_png()?)?;
+        write_atomic(path, &picture(args, &slice, &found, &masking).to_png()?)?;
     }
-    for warning in &slice.warnings {
+    for warning in &warnings {
         eprintln!("warning: {warning}");
     }
-    let report = slice.report(args, sigma, found, order, masked);
+    let report = slice.report(&found, &masking);
     if args.json {
         super::print_line(&serde_json::to_string(&report)?)
     } else {
-        super::print_text(&report.summary(args))
+        super::print_text(&summary(&report, args))
     }
 }
 
 impl Args {
     /// The masking ratio: given, or that of an epoch.
-    fn sigma(&self) -> Result<f64> {
+    fn sigma(&self) -> Result<Sigma> {
         match (self.epoch, self.epochs) {
             (Some(epoch), Some(epochs)) if (1..=epochs).contains(&epoch) => {
-                Ok(MaskRatio::default().sigma(epoch, epochs))
+                Ok(Sigma::Epoch { epoch, epochs, ratio: MaskRatio::default() })
             }
             (Some(epoch), Some(epochs)) => Err(Error::config("--epoch", epoch, format!("must lie in 1 to {epochs}"))),
-            _ if (0.0..=1.0).contains(&self.sigma) => Ok(self.sigma),
+            _ if (0.0..=1.0).contains(&self.sigma) => Ok(Sigma::Fixed(self.sigma)),
             _ => Err(Error::config("--sigma", self.sigma, "must lie in 0 to 1")),
         }
     }
-}
 
-impl Slice {
-    fn load(args: &Args) -> Result<Self> {
-        let grid = PatchGrid::new(args.size, args.grid)?;
-        let image = Volume::read(&args.volume)?;
-        image.require_numbers(&args.volume)?;
-        let mut warnings = image.warnings.clone();
-        let label = match &args.label {
-            Some(path) => {
-                let (label, notes) = LabelVolume::read_for(path, &image)?;
-                warnings.extend(notes);
-                Some(label)
-            }
-            None => None,
+    fn settings(&self) -> Result<MaskSettings> {
+        let cluster = ClusterConfig {
+            method: self.clustering,
+            foreground: self.foreground,
+            tissue_only: self.tissue_only,
+            ..ClusterConfig::default()
         };
-        let kind = kind_of(&args.volume, args.modality.as_deref(), &image);
-        let config = PreprocessConfig { spacing: args.spacing, size: args.size, ..PreprocessConfig::default() };
-        let prepared = prepare(&[image], &[kind], label.as_ref(), &Targets::Binary, &config, args.seed)?;
-        warnings.extend(prepared.plan.warnings.iter().cloned());
-        let slices = prepared.plan.source_slices();
-        if args.slice >= slices {
-            return Err(Error::config("--slice", args.slice, format!("the file has slices 0 to {}", slices - 1)));
-        }
-        let at = prepared.plan.prepared_slice_of(args.slice);
-        let origin = prepared.plan.crop_origin();
-        let (pixels, target) = prepared.window(at, origin, args.size);
-        let air = grid.air_of_tissue(&prepared.tissue_frame(at, origin, [args.size; 2]));
-        Ok(Self {
-            lesion: target.as_ref().map(|target| grid.lesion_patches(target)),
-            lesion_pixels: target.map(|target| target.into_iter().map(|bits| bits != 0).collect()),
-            plan: prepared.plan,
-            grid,
-            at,
-            pixels,
-            air,
-            warnings,
-        })
-    }
-
-    fn report(&self, args: &Args, sigma: f64, found: Clustering, order: Vec<usize>, masked: Vec<bool>) -> Report {
-        let lesion = self.lesion.as_deref();
-        Report {
-            grid: self.grid.grid(),
-            sigma,
-            slice: args.slice,
-            preprocessed_slice: self.at,
-            foreground_share: found.foreground_share(),
-            air_share: found.air_share(),
-            lesion_recall_foreground: lesion.and_then(|lesion| recall_of_foreground(lesion, &found.labels)),
-            lesion_recall_masked: lesion.and_then(|lesion| recall_of_masked(lesion, &masked)),
-            labels: found.labels,
-            probability: found.probability,
-            order,
-            masked,
-            crop: Crop {
-                origin: self.plan.crop_origin(),
-                size: self.grid.size(),
-                spacing_mm: self.plan.spacing_mm(),
-                source_shape: self.plan.source_shape,
-                affine: self.plan.crop_affine(),
-            },
-        }
+        Ok(MaskSettings { cluster, order: self.order, sigma: self.sigma()?, seed: self.seed })
     }
 }
 
-/// CT or not: as told, else by the file's name, else by its values.
-fn kind_of(path: &Path, modality: Option<&str>, image: &Volume) -> Kind {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = modality.unwrap_or(&name);
-    Kind::named(name, KindChoice::Auto).unwrap_or_else(|| Kind::of(name, &image.to_f32(), KindChoice::Auto))
+/// The slice, and what was odd on the way to it.
+fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
+    // Before anything is read.
+    PatchGrid::new(args.size, args.grid)?;
+    let image = Volume::read(&args.volume)?;
+    image.require_numbers(&args.volume)?;
+    let mut warnings = image.warnings.clone();
+    let label = match &args.label {
+        Some(path) => {
+            let (label, notes) = LabelVolume::read_for(path, &image)?;
+            warnings.extend(notes);
+            Some(label)
+        }
+        None => None,
+    };
+    let name = args.volume.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let kind = kind_of(&name, args.modality.as_deref(), &image);
+    let config = PreprocessConfig { spacing: args.spacing, size: args.size, ..PreprocessConfig::default() };
+    let case = InspectedCase::prepare(&[image], &[kind], label.as_ref(), &config, args.seed)?;
+    warnings.extend_from_slice(case.warnings());
+    let slices = case.file_slices();
+    if args.slice >= slices {
+        return Err(Error::config("--slice", args.slice, format!("the file has slices 0 to {}", slices - 1)));
+    }
+    Ok((case.slice(args.slice, args.grid)?, warnings))
 }
 
-impl Report {
-    fn summary(&self, args: &Args) -> String {
-        use std::fmt::Write;
-        let count = |values: usize| format!("{values} of {}", self.labels.len());
-        let foreground = self.labels.iter().map(|label| usize::from(*label)).sum();
-        let masked = self.masked.iter().filter(|masked| **masked).count();
-        let percent = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0));
-        let mut text = String::new();
-        // Writing to a string cannot fail.
+/// The report for people.
+fn summary(report: &MaskReport, args: &Args) -> String {
+    use std::fmt::Write;
+    let count = |values: usize| format!("{values} of {}", report.labels.len());
+    let foreground = report.labels.iter().map(|label| usize::from(*label)).sum();
+    let masked = report.masked.iter().filter(|masked| **masked).count();
+    let percent = |share: Option<f64>| share.map_or_else(|| "-".into(), |share| format!("{:.1} %", share * 100.0));
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "slice        {} of the file, {} of the preprocessed scan ({} mm)",
+        report.slice,
+        report.preprocessed_slice,
+        report.crop.spacing_mm.map(|mm| format!("{mm:.2}")).join(" x "),
+    );
+    let _ = writeln!(
+        text,
+        "crop         {0} x {0} px from ({1}, {2}), {3} x {3} patches",
+        report.crop.size, report.crop.origin[0], report.crop.origin[1], report.grid
+    );
+    let air = if args.tissue_only { ", tissue only" } else { "" };
+    let _ = writeln!(
+        text,
+        "foreground   {} patches ({}; {}{air}), air in it {}",
+        count(foreground),
+        name_of(&args.clustering),
+        name_of(&args.foreground),
+        percent(report.air_share)
+    );
+    let order = name_of(&args.order);
+    let _ = writeln!(text, "masked       {} patches (sigma {:.3}, {})", count(masked), report.sigma, order);
+    if args.label.is_some() {
         let _ = writeln!(
             text,
-            "slice        {} of the file, {} of the preprocessed scan ({} mm)",
-            self.slice,
-            self.preprocessed_slice,
-            self.crop.spacing_mm.map(|mm| format!("{mm:.2}")).join(" x "),
+            "lesion       recall of the foreground {}, of the masked set {}",
+            percent(report.lesion_recall_foreground),
+            percent(report.lesion_recall_masked)
         );
-        let _ = writeln!(
-            text,
-            "crop         {0} x {0} px from ({1}, {2}), {3} x {3} patches",
-            self.crop.size, self.crop.origin[0], self.crop.origin[1], self.grid
-        );
-        let air = if args.tissue_only { ", tissue only" } else { "" };
-        let _ = writeln!(
-            text,
-            "foreground   {} patches ({}; {}{air}), air in it {}",
-            count(foreground),
-            name_of(&args.clustering),
-            name_of(&args.foreground),
-            percent(self.air_share)
-        );
-        let order = name_of(&args.order);
-        let _ = writeln!(text, "masked       {} patches (sigma {:.3}, {})", count(masked), self.sigma, order);
-        if args.label.is_some() {
-            let _ = writeln!(
-                text,
-                "lesion       recall of the foreground {}, of the masked set {}",
-                percent(self.lesion_recall_foreground),
-                percent(self.lesion_recall_masked)
-            );
-        }
-        text
     }
+    text
 }
 
 /// How a value is written on the command line.
@@ -286,7 +198,8 @@ fn name_of(value: &impl ValueEnum) -> String {
 }
 
 /// The slice, its categories and the masked image side by side.
-fn picture(args: &Args, slice: &Slice, found: &Clustering, masked: &[bool], sigma: f64) -> Canvas {
+fn picture(args: &Args, slice: &InspectedSlice, found: &Clustering, masking: &Masking) -> Canvas {
+    let masked = masking.masked.as_slice();
     let (size, grid) = (slice.grid.size(), &slice.grid);
     let view = SliceView::new(0, 0, [size, size], (480 / size).clamp(1, 8));
     let tissue: Vec<f32> = {
@@ -315,9 +228,9 @@ fn picture(args: &Args, slice: &Slice, found: &Clustering, masked: &[bool], sigm
     let foreground = count(found.labels.iter().map(|label| usize::from(*label)).sum());
     let outlined = if slice.lesion_pixels.is_some() { ", lesion of the label outlined" } else { "" };
     let panels = [
-        Panel::new(format!("Slice {} (preprocessed {}){outlined}", args.slice, slice.at), plain),
+        Panel::new(format!("Slice {} (preprocessed {}){outlined}", args.slice, slice.prepared_slice), plain),
         Panel::new(format!("Categories: {foreground} patches foreground"), categories),
-        Panel::new(format!("Masked image: {hidden} patches, sigma {sigma:.3}"), input),
+        Panel::new(format!("Masked image: {hidden} patches, sigma {:.3}", masking.sigma), input),
     ];
     let notes = [
         ("1 foreground (lesion)".to_string(), colour::LESION),
@@ -355,7 +268,7 @@ mod tests {
     }
 
     /// A scan stored L, P, I with a bright box; its label is the box. Returns the report on file slice `k`.
-    fn report_on(k: usize, more: &str) -> Report {
+    fn report_on(k: usize, more: &str) -> MaskReport {
         let folder = tempfile::tempdir().unwrap();
         let turned = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, -1.0));
         let grid = Grid::new([32, 32, 5], DAffine3::from_mat3_translation(turned, DVec3::new(10.0, 20.0, 30.0)));
@@ -368,14 +281,11 @@ mod tests {
         nifti::write_label(&mask, &label.unwrap(), &image).unwrap();
         let line = format!("{} --slice {k} --label {} --size 32 --grid 8 {more}", scan.display(), mask.display());
         let args = parse(&line);
-        let slice = Slice::load(&args).unwrap();
-        let patches = slice.grid.patches(&slice.pixels, 1);
-        let found = cluster(&patches, 64, 16, &slice.air, &ClusterConfig::default(), args.seed, &[]);
-        let order = order(args.order, &found.labels, &found.logit, args.seed, &[]);
-        let sigma = args.sigma().unwrap();
-        let masked = masked_patches(&order, sigma);
-        assert!(picture(&args, &slice, &found, &masked, sigma).to_png().unwrap().starts_with(b"\x89PNG"));
-        slice.report(&args, sigma, found, order, masked)
+        let (settings, (slice, _)) = (args.settings().unwrap(), load(&args).unwrap());
+        let found = slice.cluster(&settings).unwrap();
+        let masking = slice.mask(&found, &settings).unwrap();
+        assert!(picture(&args, &slice, &found, &masking).to_png().unwrap().starts_with(b"\x89PNG"));
+        slice.report(&found, &masking)
     }
 
     #[test]
@@ -402,7 +312,7 @@ mod tests {
 
     #[test]
     fn the_ratio_is_given_or_an_epochs() {
-        let sigma = |more: &str| parse(&format!("scan.nii --slice 0{more}")).sigma();
+        let sigma = |more: &str| parse(&format!("scan.nii --slice 0{more}")).sigma()?.value();
         assert!((sigma("").unwrap() - 0.5).abs() < 1e-12);
         assert!((sigma(" --epoch 1 --epochs 9").unwrap() - 0.25).abs() < 1e-12);
         assert!((sigma(" --epoch 9 --epochs 9").unwrap() - 0.9).abs() < 1e-12);

@@ -90,12 +90,20 @@ impl Default for ClusterConfig {
 }
 
 impl ClusterConfig {
-    /// Refuses values that cannot be computed with, naming the field.
+    /// Refuses values that cannot be computed with, naming the first field.
     pub fn validate(&self) -> Result<()> {
-        positive("temperature", self.temperature)?;
-        positive("tsne_perplexity", self.tsne_perplexity)?;
-        not_negative("tolerance", self.tolerance)?;
-        not_negative("dbscan_eps", self.dbscan_eps)?;
+        self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every value that cannot be computed with.
+    pub fn errors(&self) -> Vec<Error> {
+        let numbers = [
+            positive("temperature", self.temperature),
+            positive("tsne_perplexity", self.tsne_perplexity),
+            not_negative("tolerance", self.tolerance),
+            not_negative("dbscan_eps", self.dbscan_eps),
+        ];
+        let mut found: Vec<Error> = numbers.into_iter().filter_map(Result::err).collect();
         for (field, value) in [
             ("n_init", self.n_init),
             ("max_iter", self.max_iter),
@@ -103,10 +111,10 @@ impl ClusterConfig {
             ("dbscan_min_points", self.dbscan_min_points),
         ] {
             if value == 0 {
-                return Err(Error::config(format!("cluster.{field}"), value, "must be at least 1"));
+                found.push(Error::config(format!("cluster.{field}"), value, "must be at least 1"));
             }
         }
-        Ok(())
+        found
     }
 
     /// Refuses more patches than the method can take: the alternatives to k-means hold a matrix of all pairs.

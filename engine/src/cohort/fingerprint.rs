@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Case, Cohort, Layout, Problem};
 use crate::Result;
+use crate::event::Control;
 use crate::volume::{Grid, LabelVolume, Relation, Volume};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
@@ -90,15 +91,29 @@ pub fn fingerprint_with(
     modality: Option<&str>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fingerprint> {
+    fingerprint_under(cohort, modality, &Control::default(), progress)
+}
+
+/// Like [`fingerprint_with`]; `control` may pause or cancel between cases.
+///
+/// # Errors
+/// [`crate::ErrorKind::Cancelled`]; a modality that the cohort does not have.
+pub fn fingerprint_under(
+    cohort: &Cohort,
+    modality: Option<&str>,
+    control: &Control,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Fingerprint> {
     let modality = modality.map(|name| cohort.modality(name)).transpose()?;
     let done = AtomicUsize::new(0);
     let looked_at: Vec<Looked> = (cohort.cases.par_iter())
         .map(|case| {
+            control.pass()?;
             let looked = Looked::at(case, modality.as_deref());
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
-            looked
+            Ok(looked)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     let mut problems = cohort.problems.clone();
     if let Some(modality) = &modality {
         // What other modalities lack does not matter to the one that was asked for.

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use fingerprint::{CaseFingerprint, Fingerprint, Tally, VolumeRange, fingerprint, fingerprint_with};
+pub use fingerprint::{
+    CaseFingerprint, Fingerprint, Tally, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
+};
 pub use names::canonical_modality;
 
 use crate::{Error, Result};

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde::ser::{SerializeMap, SerializeStruct};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Target;
 use crate::metrics::Measures;
@@ -51,7 +51,7 @@ impl Serialize for CaseResult {
 }
 
 /// Lesion-wise detection, a case on average.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MeanLesions {
     /// True lesions hit.
     pub tp: f64,
@@ -63,7 +63,7 @@ pub struct MeanLesions {
 }
 
 /// The mean over the cases, those whose values are conventions for empty masks included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
     /// How many cases.
     pub cases: usize,

@@ -1,7 +1,7 @@
 //! The whole job on the sample study: pre-train, fine-tune with and without pre-training at the same budget, segment the
 //! held-out patients, and compare with a threshold and an ellipsoid.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,7 @@ pub fn demo(
         labelled.len(),
         split.test.len()
     ));
-    let (pretrain, finetune) = configs(options)?;
+    let (pretrain, finetune) = configs(&options.sample, options.seed, options.steps)?;
 
     say("pre-training without labels");
     let folder = options.out.join("pretrain");
@@ -239,25 +239,25 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The demo's settings: small enough for two cores in a few minutes.
-fn configs(options: &DemoOptions) -> Result<(Config, Config)> {
+/// The demo's settings of pre-training and fine-tuning, of so many steps each: small enough for two cores in a few minutes.
+pub fn configs(sample: &Path, seed: u64, steps: usize) -> Result<(Config, Config)> {
     let mut pretrain = preset("amlp", &["pet".to_string()])?;
-    pretrain.seed = options.seed;
-    pretrain.data.cohort.clone_from(&options.sample);
+    pretrain.seed = seed;
+    pretrain.data.cohort = sample.to_path_buf();
     pretrain.preprocess.spacing = Spacing::Native;
     pretrain.preprocess.size = 96;
     pretrain.network.width = 8;
-    pretrain.training.steps = options.steps;
+    pretrain.training.steps = steps;
     pretrain.training.batch = 8;
     pretrain.training.every_slice = 4;
     pretrain.training.lr = 3e-3;
     pretrain.training.shift_px = 20;
     let mut finetune = Config::finetune();
-    finetune.seed = options.seed;
+    finetune.seed = seed;
     finetune.data = pretrain.data.clone();
     finetune.preprocess = pretrain.preprocess.clone();
     finetune.network = pretrain.network.clone();
-    finetune.training.steps = options.steps;
+    finetune.training.steps = steps;
     finetune.training.batch = 8;
     finetune.training.lr = 3e-3;
     finetune.training.shift_px = 20;

@@ -4,7 +4,7 @@
 //! [`HIT_VOXELS`] or more; evaluation counts lesions by the same [`Overlaps`].
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Components, Finding, ValueAt, axial_axis, check_len, measure};
 use crate::Result;
@@ -14,7 +14,7 @@ use crate::volume::Grid;
 pub const HIT_VOXELS: usize = 1;
 
 /// Lesion-wise detection: a true lesion is hit, and a predicted one is right, by an overlap of one voxel or more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lesions {
     /// True lesions that the prediction hits.
     pub tp: usize,

@@ -50,23 +50,29 @@ impl MaskRatio {
         Self { mode: RatioMode::Fixed, sigma_0: sigma, ..Self::default() }
     }
 
-    /// Refuses ratios outside [0, 1) and schedules that fall, naming the field.
+    /// Refuses ratios outside [0, 1) and schedules that fall, naming the first field.
     pub fn validate(&self) -> Result<()> {
-        share("ratio.sigma_0", self.sigma_0)?;
+        self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every field that gives no schedule.
+    pub fn errors(&self) -> Vec<Error> {
+        let mut found: Vec<Error> = share("ratio.sigma_0", self.sigma_0).err().into_iter().collect();
         match self.mode {
-            RatioMode::Adaptive => {
-                share("ratio.sigma_max", self.sigma_max)?;
-                if self.sigma_max < self.sigma_0 {
+            RatioMode::Adaptive => match share("ratio.sigma_max", self.sigma_max) {
+                Err(error) => found.push(error),
+                Ok(()) if self.sigma_max < self.sigma_0 => {
                     let why = format!("is below sigma_0, {}", self.sigma_0);
-                    return Err(Error::config("ratio.sigma_max", self.sigma_max, why));
+                    found.push(Error::config("ratio.sigma_max", self.sigma_max, why));
                 }
-                Ok(())
-            }
+                Ok(()) => {}
+            },
             RatioMode::Tau if self.tau.is_nan() || self.tau <= 0.0 => {
-                Err(Error::config("ratio.tau", self.tau, "must be positive"))
+                found.push(Error::config("ratio.tau", self.tau, "must be positive"));
             }
-            RatioMode::Tau | RatioMode::Fixed => Ok(()),
+            RatioMode::Tau | RatioMode::Fixed => {}
         }
+        found
     }
 
     /// sigma of epoch `epoch` (from 1) of `epochs`, below 1. One epoch only gives `sigma_0`.

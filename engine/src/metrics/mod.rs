@@ -45,7 +45,7 @@ pub struct Options {
 }
 
 /// All measures of one pair of masks.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measures {
     /// Dice similarity coefficient (Eq. 10).
     pub dsc: f64,

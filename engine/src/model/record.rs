@@ -11,12 +11,13 @@ use super::UNet;
 use crate::{Error, ErrorKind, Result};
 
 /// The network's weights and running statistics, f32 little-endian, each under its path in the module
-/// (`encoder.0.first.weight`). Equal weights are equal bytes.
+/// (`encoder.0.first.weight`). Equal weights are equal bytes; weights that are not finite are an error.
 pub fn to_bytes(network: &UNet) -> Result<Vec<u8>> {
     let mut collector = Collector::default();
     // A running statistic holds its last update back until it is read again; `valid` brings it up to date. Without it
     // a checkpoint would lack the last step, and a resumed training would differ.
     network.valid().visit(&mut collector);
+    collector.refuse_non_finite()?;
     let views: Vec<(String, TensorView<'_>)> = collector
         .tensors
         .iter()
@@ -60,6 +61,19 @@ fn failed(step: &str, why: impl std::fmt::Display) -> Error {
 struct Collector {
     path: Vec<String>,
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
+}
+
+impl Collector {
+    /// Weights with which nothing can be computed are never kept.
+    fn refuse_non_finite(&self) -> Result<()> {
+        let finite = |bytes: &[u8]| bytes.as_chunks::<4>().0.iter().all(|b| f32::from_le_bytes(*b).is_finite());
+        match self.tensors.iter().find(|(_, (_, bytes))| !finite(bytes)) {
+            Some((name, _)) => {
+                Err(failed("writing weights", format!("tensor {name} holds a value that is not finite")))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl ModuleVisitor for Collector {

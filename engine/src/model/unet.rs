@@ -58,6 +58,12 @@ impl Default for UNetConfig {
 impl UNetConfig {
     /// An error that names the first setting that cannot be used.
     pub fn validate(&self) -> Result<()> {
+        self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every setting that cannot be used.
+    pub fn errors(&self) -> Vec<Error> {
+        let mut found = Vec::new();
         let checks = [
             ("network.width", self.width, 1..=1024),
             ("network.depth", self.depth, 1..=6),
@@ -66,14 +72,11 @@ impl UNetConfig {
         ];
         for (field, value, range) in checks {
             if !range.contains(&value) {
-                return Err(Error::config(
-                    field,
-                    value,
-                    format!("it must lie in {} to {}", range.start(), range.end()),
-                ));
+                let why = format!("it must lie in {} to {}", range.start(), range.end());
+                found.push(Error::config(field, value, why));
             }
         }
-        Ok(())
+        found
     }
 
     /// Input height and width must be multiples of this: 2^depth.

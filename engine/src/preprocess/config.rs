@@ -46,25 +46,31 @@ impl Default for PreprocessConfig {
 }
 
 impl PreprocessConfig {
-    /// Refuses settings that no scan can be prepared with.
+    /// Refuses settings that no scan can be prepared with, naming the first.
     pub fn check(&self) -> Result<()> {
+        self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Every setting that no scan can be prepared with.
+    pub fn errors(&self) -> Vec<Error> {
+        let mut found = Vec::new();
         if !(1..=8192).contains(&self.size) {
-            return Err(Error::config("size", self.size, "a crop is 1 to 8192 pixels a side"));
+            found.push(Error::config("size", self.size, "a crop is 1 to 8192 pixels a side"));
         }
         if let Spacing::Millimetres(mm) = self.spacing
             && !mm.iter().all(|s| s.is_finite() && (0.01..=1000.0).contains(s))
         {
-            return Err(Error::config("spacing", format!("{mm:?}"), "a voxel is 0.01 to 1000 mm a side"));
+            found.push(Error::config("spacing", format!("{mm:?}"), "a voxel is 0.01 to 1000 mm a side"));
         }
         let [low, high] = self.ct_window;
         if !(low.is_finite() && high.is_finite() && low < high) {
-            return Err(Error::config("ct_window", format!("{low}, {high}"), "the first must be below the second"));
+            found.push(Error::config("ct_window", format!("{low}, {high}"), "the first must be below the second"));
         }
         let [low, high] = self.percentiles;
         if !(0.0..=100.0).contains(&low) || !(0.0..=100.0).contains(&high) || low >= high {
-            return Err(Error::config("percentiles", format!("{low}, {high}"), "two rising numbers from 0 to 100"));
+            found.push(Error::config("percentiles", format!("{low}, {high}"), "two rising numbers from 0 to 100"));
         }
-        Ok(())
+        found
     }
 }
 

@@ -20,6 +20,6 @@ mod store;
 pub use body::body_mask;
 pub use case::{prepare_case, read_case};
 pub use config::{Background, Kind, KindChoice, PreprocessConfig, Spacing, Targets};
-pub use plan::{CasePlan, ChannelPlan};
+pub use plan::{CasePlan, ChannelPlan, prepared_shape};
 pub use prepare::{Prepared, prepare};
 pub use store::{CaseMeta, Keep, SliceData, SliceMeta, SliceStore, StoreOptions};

@@ -5,7 +5,7 @@ use std::ops::Range;
 use glam::{DAffine3, DMat3, DVec3};
 use serde::{Deserialize, Serialize};
 
-use super::config::{Kind, Spacing};
+use super::config::{Kind, PreprocessConfig, Spacing};
 use super::gather::{self, AxisMap, Tap};
 use crate::volume::{Grid, Interpolation};
 use crate::{Error, ErrorKind, Result};
@@ -317,6 +317,14 @@ impl CasePlan {
         }
         Ok(())
     }
+}
+
+/// Voxels along R, A, S of a scan on `source` once it is prepared.
+///
+/// # Errors
+/// A grid without voxels of positive size.
+pub fn prepared_shape(source: &Grid, config: &PreprocessConfig) -> Result<[usize; 3]> {
+    Ok(CasePlan::new(source, config.spacing, config.interpolation)?.prepared_shape)
 }
 
 /// The transform in a row-major 4x4 matrix.

@@ -120,7 +120,7 @@ struct CaseFrames {
 
 impl SliceStore {
     /// Prepares `cases` and keeps their slices. `progress` is told after each batch how many cases of how many are
-    /// done; `control` may cancel between batches. A case that cannot be prepared is an error that names its file.
+    /// done; `control` may pause or cancel between cases. A case that cannot be prepared is an error that names its file.
     pub fn build(
         cases: &[Case],
         options: &StoreOptions,
@@ -142,10 +142,12 @@ impl SliceStore {
         // A prepared case is whole in memory until it is cut: so many at a time and no more.
         let in_flight = rayon::current_num_threads().clamp(1, 4);
         for batch in cases.chunks(in_flight) {
-            if let Some(control) = control {
-                control.check()?;
-            }
-            let cut: Vec<Result<CaseFrames>> = batch.par_iter().map(|case| frames_of(case, options)).collect();
+            let frames = |case: &Case| {
+                // Also between two patients of a batch, where fewer threads than patients are at work.
+                control.map_or(Ok(()), Control::pass)?;
+                frames_of(case, options)
+            };
+            let cut: Vec<Result<CaseFrames>> = batch.par_iter().map(frames).collect();
             for frames in cut {
                 store.add(frames?, options)?;
             }

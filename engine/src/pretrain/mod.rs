@@ -25,7 +25,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::config::Config;
-use crate::device::Compute;
 use crate::event::{EpochSummary, Event, EventSink, Stage};
 use crate::loss::Consistency;
 use crate::masking::select::masked_count;
@@ -40,6 +39,7 @@ use probes::{Moment, Probes};
 pub use slices::{PatchState, Slices};
 use tally::Tally;
 pub use trial::Trial;
+pub(crate) use trial::synthetic_step;
 
 /// What a finished pre-training reports.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ pub fn pretrain(
     let network = network_config(config);
     let length = Length::new(&config.training, slices.len());
     check_device(config, &network, compute)?;
-    let micro = estimate(config, &network, slices, compute, &length, sink)?;
+    let micro = estimate(config, &network, slices, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
@@ -162,7 +162,7 @@ fn estimate(
     config: &Config,
     network: &UNetConfig,
     slices: &Slices,
-    compute: &Compute,
+    session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
 ) -> Result<usize> {
@@ -170,7 +170,7 @@ fn estimate(
     let sigma = config.method.ratio.sigma(1, length.epochs);
     let masked = slices.masked(config, &members, sigma, 1)?;
     let objective = objective::Reconstruction { config, masked: &masked };
-    crate::trainer::estimate(config, network, compute, (&objective, masked.len()), length.steps, sink)
+    crate::trainer::estimate(config, network, session, (&objective, masked.len()), length.steps, sink)
 }
 
 /// The norm of each loss's gradient on the epoch's first batch, as far as it fits through the network at once, in a sample of

@@ -105,16 +105,18 @@ impl Slices {
                 "no slice with tissue to train on",
             ));
         }
-        Self::new(config, store)
+        Self::new(config, store, control)
     }
 
-    /// Clusters the slices of a store.
-    pub fn new(config: &Config, store: SliceStore) -> Result<Self> {
+    /// Clusters the slices of a store; `control` may pause or cancel between two of them.
+    pub fn new(config: &Config, store: SliceStore, control: &Control) -> Result<Self> {
         let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
         let every = config.training.every_slice as u32;
         let index: Vec<usize> = (0..store.len()).filter(|&i| store.meta(i).k.is_multiple_of(every)).collect();
-        let states: Vec<PatchState> =
-            index.par_iter().map(|&i| state(config, &store, &grid, i)).collect::<Result<_>>()?;
+        let states: Vec<PatchState> = index
+            .par_iter()
+            .map(|&i| control.pass().and_then(|()| state(config, &store, &grid, i)))
+            .collect::<Result<_>>()?;
         Ok(Self { store, index, grid, states })
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::atomic::{is_temporary, rename, sync_folder, write_atomic};
 use super::lock::{self, Lock};
-use super::{checkpoint, text};
+use super::{checkpoint, evaluation, text};
 use crate::{Error, Result};
 
 pub(super) const CONFIG: &str = "config.toml";
@@ -186,7 +186,7 @@ impl RunFolder {
                 }
             }
         }
-        Ok(())
+        evaluation::clean(&self.root)
     }
 
     /// Moves a damaged checkpoint out of the way, to `checkpoints/damaged` (one is kept), so that the next save does

@@ -216,6 +216,14 @@ impl Volume {
         Self::read_with(path, &ReadOptions::default())
     }
 
+    /// Where a file's voxels are, from its header alone.
+    ///
+    /// # Errors
+    /// Those of [`Volume::read`] that a header shows.
+    pub fn read_grid(path: &Path) -> Result<Grid> {
+        nifti::read_grid(path)
+    }
+
     /// Reads the frames asked for. The voxels are looked at once: nothing but zeros, values that are not finite or
     /// that a 32-bit float cannot hold are named in [`Volume::warnings`].
     pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Self> {

@@ -66,7 +66,7 @@ fn device(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let document = state.document.as_ref();
-    let saving = state.jobs.iter().any(|job| job.kind == Kind::Save);
+    let saving = state.jobs.iter().any(|job| matches!(job.kind, Kind::Save | Kind::Segment));
     let can_save = document.is_some_and(|d| d.prediction.is_some()) && !saving;
     let unsaved = document.is_some_and(|d| d.unsaved);
     let save = PushButton::new("Save…").icon(icon::SAVE).shortcut("Ctrl+S");

@@ -1,6 +1,6 @@
 //! The ways of the mouse on a patch pane.
 
-use egui::{CursorIcon, PointerButton, Pos2, Rect, Response, Sense, Ui};
+use egui::{CursorIcon, Key, Modifiers, PointerButton, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
 use glam::DVec2;
 
 use super::{PatchResponse, Placed, vector};
@@ -25,10 +25,15 @@ enum Drag {
     Zoom(DVec2),
 }
 
-/// Makes the pane a widget that Tab reaches.
-pub(super) fn sense(ui: &Ui, title: &str, rect: Rect) -> Response {
+/// Makes the pane a widget that Tab reaches. Once a patch is chosen, arrows go from patch to patch instead of through the
+/// slices.
+pub(super) fn sense(ui: &Ui, title: &str, rect: Rect, chosen: bool) -> Response {
     let response = ui.interact(rect, ui.scope_id().with(("patch pane", title)), Sense::click_and_drag());
-    interact::keep_arrows(ui, &response);
+    if chosen {
+        interact::own_arrows(ui, &response);
+    } else {
+        interact::keep_arrows(ui, &response);
+    }
     response
 }
 
@@ -55,6 +60,9 @@ pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: Response) -> Patc
         let at = found.response.interact_pointer_pos().or(pos);
         found.clicked = at.and_then(|pos| placed.patch_at(pos));
     }
+    if found.response.has_focus() {
+        found.clicked = found.clicked.or_else(|| by_keyboard(ui, placed, &found.response));
+    }
     if found.response.hovered() {
         let held = memory.drag.map(|drag| match drag {
             Drag::Window => Meant::Window,
@@ -74,6 +82,37 @@ pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: Response) -> Patc
 fn meant(ui: &Ui, button: PointerButton) -> Option<Meant> {
     let (modifiers, space) = ui.input(|i| (i.modifiers, i.key_down(egui::Key::Space)));
     gesture::meant(button, modifiers, space, Tool::Crosshair, true)
+}
+
+/// The patch that keys choose: Space the middle one at first, then arrows the next one in their direction.
+fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response) -> Option<usize> {
+    let grid = placed.pane.grid;
+    let Some(chosen) = placed.pane.chosen.filter(|&patch| patch < grid * grid) else {
+        // A press of the space bar is a click without a place.
+        let pressed = response.clicked() && response.interact_pointer_pos().is_none();
+        return pressed.then_some(grid / 2 * grid + grid / 2);
+    };
+    let arrows = [Key::ArrowLeft, Key::ArrowRight, Key::ArrowUp, Key::ArrowDown];
+    let directions = [vec2(-1.0, 0.0), vec2(1.0, 0.0), vec2(0.0, -1.0), vec2(0.0, 1.0)];
+    let mut now = chosen;
+    for (key, direction) in arrows.into_iter().zip(directions) {
+        for _ in 0..ui.input_mut(|input| input.count_and_consume_key(Modifiers::NONE, key)) {
+            now = neighbour(placed, now, direction);
+        }
+    }
+    (now != chosen).then_some(now)
+}
+
+/// The next patch in a direction on the screen; the same one at the edge of the grid.
+fn neighbour(placed: &Placed<'_>, patch: usize, direction: Vec2) -> usize {
+    let grid = placed.pane.grid;
+    let (i, j) = (patch / grid, patch % grid);
+    let [_, along_i, along_j] = placed.lattice.map(|v| vec2(v.x as f32, v.y as f32));
+    let steps = [(1, 0, along_i), (-1, 0, -along_i), (0, 1, along_j), (0, -1, -along_j)];
+    let towards = |(_, _, by): &(isize, isize, Vec2)| by.normalized().dot(direction);
+    let best = steps.into_iter().max_by(|a, b| towards(a).total_cmp(&towards(b)));
+    let moved = |at: usize, by: isize| at.checked_add_signed(by).filter(|&at| at < grid).unwrap_or(at);
+    best.map_or(patch, |(di, dj, _)| moved(i, di) * grid + moved(j, dj))
 }
 
 fn drag(ui: &Ui, placed: &Placed<'_>, found: &mut PatchResponse, memory: &mut Memory) {

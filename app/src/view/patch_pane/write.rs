@@ -15,6 +15,10 @@ const DIGIT_FROM: f32 = 14.0;
 const NUMBER_FROM: f32 = 22.0;
 /// Patches at least this wide have room for both.
 const BOTH_FROM: f32 = 30.0;
+/// Patches at least this wide have room for a coin.
+const COIN_FROM: f32 = 8.0;
+/// Radius of a coin as a share of the patch.
+const COIN: f32 = 0.12;
 /// Height of a digit as a share of the patch, and its limits in points.
 const DIGIT: (f32, f32, f32) = (0.5, 9.0, 18.0);
 /// Distance of text from the pane's edge.
@@ -24,14 +28,21 @@ const NARROW: f32 = 300.0;
 /// Room for a badge.
 const BADGE: egui::Vec2 = vec2(220.0, 18.0);
 
-/// Digits, numbers and the patch under the pointer.
+/// Digits, numbers, the chosen patch and the one under the pointer.
 pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usize>) {
     let tokens = theme::tokens(painter.ctx());
     texts(painter, placed, tokens);
-    if let Some(patch) = hovered {
+    coins(painter, placed, tokens);
+    let outline = |patch: usize, width: f32, color: Color32| {
         let mut corners = placed.corners(patch).to_vec();
         corners.push(corners[0]);
-        marks::polyline(painter, &corners, 1.5, tokens.overlay_accent, tokens.overlay_halo);
+        marks::polyline(painter, &corners, width, color, tokens.overlay_halo);
+    };
+    if let Some(patch) = placed.pane.chosen.filter(|&patch| patch < placed.pane.grid * placed.pane.grid) {
+        outline(patch, 2.0, tokens.overlay_text);
+    }
+    if let Some(patch) = hovered {
+        outline(patch, 1.5, tokens.overlay_accent);
     }
 }
 
@@ -75,6 +86,24 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
     painter.extend(shapes(vec2(0.0, 0.0), tokens.overlay_text));
 }
 
+/// A small disc in the upper left of a patch for which a coin was thrown.
+fn coins(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
+    let width = patch_width(placed);
+    if width < COIN_FROM {
+        return;
+    }
+    let radius = (width * COIN).clamp(1.5, 3.5);
+    for (patch, coin) in placed.pane.coins.iter().enumerate() {
+        let Some(shown) = coin else { continue };
+        let corners = placed.corners(patch);
+        let corner = corners.iter().fold(corners[0], |near, c| pos2(near.x.min(c.x), near.y.min(c.y)));
+        let centre = corner + egui::Vec2::splat(radius + 2.0);
+        painter.circle_filled(centre, radius + 1.0, tokens.overlay_halo);
+        let fill = if *shown == 1 { tokens.overlay_text } else { tokens.image };
+        painter.circle(centre, radius, fill, egui::Stroke::new(1.0, tokens.overlay_text));
+    }
+}
+
 fn layout(painter: &Painter, text: &str, font: &FontId) -> Arc<Galley> {
     painter.layout_no_wrap(text.to_owned(), font.clone(), Color32::PLACEHOLDER)
 }
@@ -85,21 +114,29 @@ fn patch_width(placed: &Placed<'_>) -> f32 {
     a.distance(b).min(b.distance(c))
 }
 
-/// Letters, name, badge.
-pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>) {
+/// Letters of what is `seen`, name, badge.
+pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
     let rect = placed.rect.shrink(MARGIN);
-    if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention) {
+    let name = if pane.bare {
+        Rect::NOTHING
+    } else {
+        let font = if rect.width() < NARROW { font::caption() } else { font::body() };
+        overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text)
+    };
+    if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention).filter(|_| seen) {
+        // In a narrow pane the name reaches the middle: the letter goes below it.
+        let under = name.right() + space::S > rect.center().x;
+        let top = if under { pos2(rect.center().x, name.bottom() - 1.0) } else { rect.center_top() };
         for (text, pos, anchor) in [
             (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
             (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
-            (&letters.top, rect.center_top(), Align2::CENTER_TOP),
+            (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
             overlay_text(painter, pos, anchor, text, font::heading(), tokens.overlay_text);
         }
     }
-    overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font::body(), tokens.overlay_text);
     if let Some(text) = pane.badge {
         badge(ui, painter, rect, text);
     }

@@ -129,48 +129,63 @@ fn network_bytes(config: &UNetConfig) -> usize {
     file.len() - 8 - header
 }
 
-/// What masked pre-training feeds: most of the image is exactly 0, so that whole windows of a pooling are equal.
+/// Gradients of a masked reconstruction: most of the image is exactly 0, so that whole windows of a pooling are equal. What
+/// is seen of the image is changed by `nudge` of itself, which leaves every 0 as it is.
+fn masked_gradients(nudge: Option<u64>, through: &dyn Fn(&UNet, Tensor<4>) -> Tensor<4>) -> Vec<Vec<f32>> {
+    let config = UNetConfig { width: 8, depth: 4, ..UNetConfig::default() };
+    let device = Device::flex().autodiff();
+    let network = config.init(7, &device);
+    let (batch, side, patch) = (4usize, 64usize, 4usize);
+    let mut draw = crate::seed::stream(1, "test", &[]);
+    let hidden: Vec<bool> = (0..batch * 256).map(|_| rand::RngExt::random_bool(&mut draw, 0.6)).collect();
+    let at = |p: usize| (p / (side * side), p / side % side, p % side);
+    let image: Vec<f32> = (0..batch * side * side)
+        .map(|p| {
+            let (b, i, j) = at(p);
+            let (y, x) = (i as f32 / 9.0 - 3.5, j as f32 / 11.0 - 2.9 + b as f32 * 0.2);
+            let far = x * x + y * y;
+            if far > 6.0 { 0.0 } else { (3.0 - far).sin() + 0.3 * (7.0 * x).cos() * y }
+        })
+        .collect();
+    let masked: Vec<f32> = (0..image.len())
+        .map(|p| {
+            let (b, i, j) = at(p);
+            f32::from(u8::from(hidden[b * 256 + i / patch * 16 + j / patch]))
+        })
+        .collect();
+    let tensor = |v: Vec<f32>| Tensor::<4>::from_data(TensorData::new(v, [batch, 1, side, side]), &device);
+    let mut seen = image.clone();
+    if let Some(seed) = nudge {
+        let mut draw = crate::seed::stream(seed, "nudge", &[]);
+        seen.iter_mut().for_each(|v| *v *= 1.0 + rand::RngExt::random_range(&mut draw, -1e-6..1e-6f32));
+    }
+    let (image, seen, masked) = (tensor(image), tensor(seen), tensor(masked));
+    let error = (through(&network, seen * (masked.clone().neg() + 1.0)) - image) * masked;
+    let gradients = error.powi_scalar(2).mean().backward();
+    let mut collect = Gradients { gradients: &gradients, of: Vec::new() };
+    network.visit(&mut collect);
+    collect.of
+}
+
+/// A rectifier or a pooling that is close to undecided falls the other way by a rounding, and the gradient jumps. How far is
+/// found by the general way itself, on images that differ in the last digits: the processors' own way, which rounds by
+/// the instructions that there are, may differ by as much, and in sum by a thousandth.
 #[test]
 fn gradients_agree_where_most_of_the_image_is_hidden() {
-    let config = UNetConfig { width: 8, depth: 4, ..UNetConfig::default() };
-    let step = |through: &dyn Fn(&UNet, Tensor<4>) -> Tensor<4>| {
-        let device = Device::flex().autodiff();
-        let network = config.init(7, &device);
-        let (batch, side, patch) = (4usize, 64usize, 4usize);
-        let mut draw = crate::seed::stream(1, "test", &[]);
-        let hidden: Vec<bool> = (0..batch * 256).map(|_| rand::RngExt::random_bool(&mut draw, 0.6)).collect();
-        let at = |p: usize| (p / (side * side), p / side % side, p % side);
-        let image: Vec<f32> = (0..batch * side * side)
-            .map(|p| {
-                let (b, i, j) = at(p);
-                let (y, x) = (i as f32 / 9.0 - 3.5, j as f32 / 11.0 - 2.9 + b as f32 * 0.2);
-                let far = x * x + y * y;
-                if far > 6.0 { 0.0 } else { (3.0 - far).sin() + 0.3 * (7.0 * x).cos() * y }
-            })
-            .collect();
-        let masked: Vec<f32> = (0..image.len())
-            .map(|p| {
-                let (b, i, j) = at(p);
-                f32::from(u8::from(hidden[b * 256 + i / patch * 16 + j / patch]))
-            })
-            .collect();
-        let tensor = |v: Vec<f32>| Tensor::<4>::from_data(TensorData::new(v, [batch, 1, side, side]), &device);
-        let (image, masked) = (tensor(image), tensor(masked));
-        let seen = image.clone() * (masked.clone().neg() + 1.0);
-        let error = (through(&network, seen) - image) * masked;
-        let gradients = error.powi_scalar(2).mean().backward();
-        let mut collect = Gradients { gradients: &gradients, of: Vec::new() };
-        network.visit(&mut collect);
-        collect.of
-    };
-    let own = step(&|n, x| n.forward_on_cpu(&x).unwrap());
-    let general = step(&|n, x| n.forward_on_any_device(x, Precision::F32));
-    let all = general.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
-    for (i, (own, other)) in own.iter().zip(&general).enumerate() {
+    let own = masked_gradients(None, &|n, x| n.forward_on_cpu(&x).unwrap());
+    let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_on_any_device(x, Precision::F32));
+    let (exact, nudged) = (general(None), [1, 2, 3].map(|seed| general(Some(seed))));
+    let all = exact.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
+    for (i, (own, other)) in own.iter().zip(&exact).enumerate() {
+        let jump = nudged.iter().map(|n| largest_difference(&n[i], other)).fold(0.0, f32::max);
         // Against the largest of all: a bias before a batch norm has a gradient of exactly 0 here, and of rounding there.
-        let difference = largest_difference(own, other);
-        assert!(difference < 1e-4 * all, "gradient {i} of {} differs by {difference}, the largest is {all}", own.len());
+        let (difference, most) = (largest_difference(own, other), 1e-4 * all + 3.0 * jump);
+        assert!(difference < most, "gradient {i} of {} differs by {difference}, more than {most}", own.len());
     }
+    let squares = |a: &mut dyn Iterator<Item = f32>| a.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
+    let apart = squares(&mut own.iter().flatten().zip(exact.iter().flatten()).map(|(a, b)| a - b));
+    let whole = squares(&mut exact.iter().flatten().copied());
+    assert!(apart.sqrt() < 1e-3 * whole.sqrt(), "the gradient differs by {} of {}", apart.sqrt(), whole.sqrt());
 }
 
 #[test]

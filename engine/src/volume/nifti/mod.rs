@@ -12,5 +12,5 @@ mod read;
 mod source;
 mod write;
 
-pub(super) use read::read;
+pub(super) use read::{read, read_grid};
 pub use write::{write_f32, write_label, write_volume};

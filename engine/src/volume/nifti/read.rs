@@ -67,6 +67,28 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
     })
 }
 
+/// Where a file's voxels are, from its header alone; the voxels are not read, only that they can be there.
+pub(in crate::volume) fn read_grid(path: &Path) -> Result<Grid> {
+    let mut warnings = Vec::new();
+    let pair = pair_of(path)?;
+    let header_path = pair.as_ref().map_or(path, |p| p.header.as_path());
+    let mut source = open(header_path, &mut warnings)?;
+    let header = read_header(header_path, &mut source, &mut warnings)?;
+    if header.single != pair.is_none() {
+        return Err(wrong_magic(header_path, &header));
+    }
+    let image_path = pair.as_ref().map_or(path, |p| p.image.as_path());
+    if pair.is_some() {
+        source = open(image_path, &mut warnings)?;
+    }
+    let offset = checked_offset(header_path, header.vox_offset, 0, &mut warnings)?;
+    refuse_short(&header, &source, image_path, offset)?;
+    let layout = Layout::of(&header, header_path, &ReadOptions { memory_budget: u64::MAX, ..ReadOptions::default() })?;
+    let (world_from_voxel, oriented) =
+        Forms::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
+    Ok(Grid { shape: layout.shape, world_from_voxel, oriented })
+}
+
 /// The two files of a pair.
 struct Pair {
     header: PathBuf,

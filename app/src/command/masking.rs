@@ -1,0 +1,179 @@
+//! Commands of Masking mode.
+
+use std::path::Path;
+
+use engine::cluster::{ForegroundRule, Method};
+use engine::masking::Order;
+use glam::DVec2;
+
+use super::Command;
+use super::action::List;
+use crate::state::masking::{By, Controls, Shown};
+use crate::state::{Mode, PathPurpose, State};
+use crate::view::Camera;
+use crate::worker::Jobs;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MaskingCommand {
+    /// Chooses what is masked and how.
+    Set(Box<Controls>),
+    /// Chooses what is drawn.
+    Show(Shown),
+    /// Goes to an epoch of the schedule, from 1.
+    SetEpoch(usize),
+    /// Goes that many epochs on.
+    StepEpoch(i64),
+    /// Shows the numbers of a patch; of the same one again, or of none: hides them.
+    Pin(Option<usize>),
+    /// Zoom and pan of the crop (false) or the native slice (true).
+    SetCamera(bool, Camera),
+    /// Changes the crop's contrast: width and level, in widths.
+    ChangeContrast(DVec2),
+    /// Tries again what failed or was cancelled.
+    Retry,
+    /// Fills masked patches in by the open run again, if there is one.
+    ForgetRun,
+    /// Takes the settings of the run that fills masked patches in.
+    TakeSettings,
+    /// The settings at the start.
+    Reset,
+}
+
+/// Narrowest and widest contrast, in widths of the slice's own.
+const WIDTHS: [f64; 2] = [0.02, 20.0];
+
+/// Carries out a command.
+pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
+    let masking = &mut state.masking;
+    match command {
+        MaskingCommand::Set(controls) => set(state, *controls),
+        MaskingCommand::Show(shown) => masking.shown = shown,
+        MaskingCommand::SetEpoch(epoch) => go_to(state, epoch),
+        MaskingCommand::StepEpoch(by) => {
+            // The first key press shows the epoch that was left last.
+            let by = if masking.controls.by == By::Epoch { by } else { 0 };
+            let epoch = masking.controls.epoch as i64 + by;
+            go_to(state, usize::try_from(epoch).unwrap_or(1));
+        }
+        MaskingCommand::Pin(patch) => {
+            let patches = masking.controls.grid * masking.controls.grid;
+            masking.pinned = patch.filter(|&patch| patch < patches && masking.pinned != Some(patch));
+        }
+        MaskingCommand::SetCamera(native, camera) => masking.cameras[usize::from(native)] = camera,
+        MaskingCommand::ChangeContrast(by) => {
+            let now = masking.contrast.unwrap_or(DVec2::new(1.0, 0.0));
+            let next = DVec2::new((now.x + by.x).clamp(WIDTHS[0], WIDTHS[1]), (now.y + by.y).clamp(-10.0, 10.0));
+            masking.contrast = Some(next).filter(|next| next.is_finite());
+        }
+        MaskingCommand::Retry => {
+            masking.preparing.failed = None;
+            masking.clustering.failed = None;
+            masking.filling.failed = None;
+        }
+        MaskingCommand::ForgetRun => {
+            masking.run = None;
+            (masking.network, masking.filled, masking.filling.failed) = (None, None, None);
+        }
+        MaskingCommand::TakeSettings => {
+            if let Some(network) = &masking.network {
+                let controls = masking.controls.of_run(&network.config);
+                set(state, controls);
+            }
+        }
+        MaskingCommand::Reset => set(state, Controls::default()),
+    }
+}
+
+fn set(state: &mut State, controls: Controls) {
+    let masking = &mut state.masking;
+    let controls = controls.within_limits();
+    if controls.grid != masking.controls.grid {
+        masking.pinned = None;
+    }
+    masking.controls = controls;
+}
+
+fn go_to(state: &mut State, epoch: usize) {
+    let controls = state.masking.controls.clone();
+    set(state, Controls { by: By::Epoch, epoch, ..controls });
+}
+
+/// Chooses the run that fills masked patches in.
+pub fn choose_run(state: &mut State, path: &Path) {
+    let masking = &mut state.masking;
+    masking.run = Some(path.to_path_buf());
+    (masking.network, masking.filled, masking.filling.failed) = (None, None, None);
+}
+
+/// The names of the ways to cluster.
+pub const METHODS: [(Method, &str); 4] = [
+    (Method::Kmeans, "k-means"),
+    (Method::Agglomerative, "Agglomerative"),
+    (Method::Tsne, "t-SNE"),
+    (Method::Dbscan, "DBSCAN"),
+];
+
+/// The names of the foreground rules.
+pub const RULES: [(ForegroundRule, &str); 3] = [
+    (ForegroundRule::Minority, "Minority (paper)"),
+    (ForegroundRule::Brighter, "Brighter"),
+    (ForegroundRule::Darker, "Darker"),
+];
+
+/// The names of the orders.
+pub const ORDERS: [(Order, &str); 3] = [
+    (Order::LesionFirst, "Lesion first (paper)"),
+    (Order::BackgroundFirst, "Background first"),
+    (Order::Random, "Random"),
+];
+
+/// What the palette offers.
+pub fn actions(list: &mut List, state: &State) {
+    if state.mode != Mode::Masking {
+        return;
+    }
+    let group = "Masking";
+    let open = state.document.is_some();
+    let send = Command::Masking;
+    list.add(group, "Next epoch", "Right", send(MaskingCommand::StepEpoch(1)));
+    list.add(group, "Previous epoch", "Left", send(MaskingCommand::StepEpoch(-1)));
+    list.add(group, "First epoch", "", send(MaskingCommand::SetEpoch(1)));
+    list.add(group, "Last epoch", "", send(MaskingCommand::SetEpoch(state.masking.controls.epochs)));
+    for (name, switch) in Shown::ALL {
+        let mut shown = state.masking.shown;
+        *switch(&mut shown) ^= true;
+        list.add(group, format!("{name} on or off"), "", send(MaskingCommand::Show(shown)));
+    }
+    let mut change = |label: String, change: &dyn Fn(&mut Controls)| {
+        let mut controls = state.masking.controls.clone();
+        change(&mut controls);
+        list.add(group, label, "", send(MaskingCommand::Set(Box::new(controls))));
+    };
+    change("Ratio by a number".into(), &|c| c.by = By::Sigma);
+    change("Next seed".into(), &|c| c.seed = c.seed.wrapping_add(1));
+    change("Tissue only on or off".into(), &|c| c.cluster.tissue_only ^= true);
+    for (method, name) in METHODS {
+        change(format!("Cluster by {name}"), &|c| c.cluster.method = method);
+    }
+    for (rule, name) in RULES {
+        change(format!("Foreground: {name}"), &|c| c.cluster.foreground = rule);
+    }
+    for (order, name) in ORDERS {
+        change(format!("Order: {name}"), &|c| c.order = order);
+    }
+    for grid in state.masking.controls.grids() {
+        change(format!("Patches: {grid} x {grid}"), &|c| c.grid = grid);
+    }
+    list.add(group, "Default settings", "", send(MaskingCommand::Reset));
+    let pinned = state.masking.pinned.is_some();
+    list.add_if(pinned, group, "Unpin the patch", "", send(MaskingCommand::Pin(None)));
+    let run = state.filling_run().is_some();
+    list.add(group, "Choose pre-trained run…", "", Command::Ask(PathPurpose::MaskingRun));
+    list.add(group, "Pre-trained run by path…", "", Command::TypePath(PathPurpose::MaskingRun));
+    list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
+    list.add_if(state.masking.run.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
+    list.add_if(open, group, "Export the view…", "Ctrl+E", Command::Ask(PathPurpose::MaskingPicture));
+    list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", Command::Ask(PathPurpose::MaskingTable));
+    list.add_if(state.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
+}

@@ -1,0 +1,126 @@
+//! What is masked and how, and what is drawn of it.
+
+use egui::Ui;
+use engine::cluster::Method;
+use engine::preprocess::Spacing;
+
+use super::super::super::chip::{Chip, chips};
+use crate::command::masking::{METHODS, MaskingCommand, ORDERS, RULES};
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::state::masking::{By, Controls, MOST_EPOCHS, SIZES, Shown};
+use crate::theme::{icon, space};
+use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select, Slider, Toggle};
+
+/// What gives the ratio, how patches are clustered, what is drawn.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let mut controls = state.masking.controls.clone();
+    let mut changed = false;
+    let reset = |ui: &mut Ui| {
+        if ui.add(IconButton::new(icon::RESET, "Default settings").small()).clicked() {
+            sender.send(Command::Masking(MaskingCommand::Reset));
+        }
+    };
+    Section::new("Ratio and order").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
+    Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls));
+    if changed {
+        sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
+    }
+    Section::new("Show").show(ui, |ui| shown(ui, state.masking.shown, sender));
+}
+
+/// How many patches are masked, and which first.
+fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
+    let by = [Segment::text(By::Sigma, "Sigma"), Segment::text(By::Epoch, "Epoch")];
+    let mut changed = Segmented::new("Ratio by", &by).fill_width().show(ui, &mut controls.by).changed();
+    ui.add_space(2.0);
+    match controls.by {
+        By::Sigma => {
+            let slider = Slider::new(&mut controls.sigma, "Sigma", 0.0..=1.0).decimals(3).step(0.005);
+            changed |= slider.show(ui).changed();
+        }
+        By::Epoch => {
+            let slider = Slider::new(&mut controls.epoch, "Epoch", 1..=controls.epochs);
+            changed |= slider.shortcut("Right").show(ui).changed();
+            let field = NumberField::new(&mut controls.epochs, "Epochs").range(1..=MOST_EPOCHS);
+            changed |= field.show(ui).changed();
+        }
+    }
+    changed |= Select::new("Order", &ORDERS).show(ui, &mut controls.order).changed();
+    changed |= NumberField::new(&mut controls.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui).changed();
+    changed
+}
+
+fn clustering(ui: &mut Ui, controls: &mut Controls) -> bool {
+    let cluster = &mut controls.cluster;
+    let mut changed = Select::new("Method", &METHODS).show(ui, &mut cluster.method).changed();
+    changed |= Select::new("Foreground", &RULES).show(ui, &mut cluster.foreground).changed();
+    changed |= ui.add(Toggle::new(&mut cluster.tissue_only, "Tissue only")).changed();
+    match cluster.method {
+        Method::Tsne => {
+            let perplexity = NumberField::new(&mut cluster.tsne_perplexity, "Perplexity").range(1.0..=500.0);
+            changed |= perplexity.decimals(1).show(ui).changed();
+            let steps = NumberField::new(&mut cluster.tsne_iterations, "Iterations").range(1..=5000).step(50.0);
+            changed |= steps.show(ui).changed();
+        }
+        Method::Dbscan => {
+            let radius = NumberField::new(&mut cluster.dbscan_eps, "Radius").range(0.0..=1e6).decimals(3).step(0.1);
+            changed |= radius.show(ui).on_hover_text("0 takes the knee of the k-distance curve").changed();
+            let points = NumberField::new(&mut cluster.dbscan_min_points, "Core points").range(1..=1000);
+            changed |= points.show(ui).changed();
+        }
+        // They have no settings that matter here.
+        Method::Kmeans | Method::Agglomerative => {}
+    }
+    changed
+}
+
+/// What is drawn, as chips.
+fn shown(ui: &mut Ui, shown: Shown, sender: &Sender) {
+    chips(ui, |ui| {
+        for (name, switch) in Shown::ALL {
+            let mut next = shown;
+            let on = *switch(&mut next);
+            *switch(&mut next) = !on;
+            if ui.add(Chip::new(name, &format!("Show {}", name.to_lowercase())).selected(on)).clicked() {
+                sender.send(Command::Masking(MaskingCommand::Show(next)));
+            }
+        }
+    });
+    ui.add_space(space::XS);
+}
+
+/// How the scan is prepared and cut.
+pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
+    let mut controls = state.masking.controls.clone();
+    let mut changed = false;
+    let size = controls.preprocess.size;
+    let note = format!("{0} x {0} of {1} px", controls.grid, size / controls.grid.max(1));
+    Section::new("Grid and crop").note(&note).show(ui, |ui| {
+        let mut grids = controls.grids();
+        if !grids.contains(&controls.grid) {
+            grids.push(controls.grid);
+        }
+        let names: Vec<String> = grids.iter().map(|grid| format!("{grid} x {grid}")).collect();
+        let choices: Vec<(usize, &str)> = grids.into_iter().zip(names.iter().map(String::as_str)).collect();
+        changed |= Select::new("Grid", &choices).show(ui, &mut controls.grid).changed();
+        let field = NumberField::new(&mut controls.preprocess.size, "Crop").range(SIZES[0]..=SIZES[1]);
+        changed |= field.step(16.0).unit("px").show(ui).changed();
+        changed |= spacing(ui, &mut controls.preprocess.spacing);
+    });
+    if changed {
+        sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
+    }
+}
+
+fn spacing(ui: &mut Ui, spacing: &mut Spacing) -> bool {
+    let own = match spacing {
+        Spacing::Millimetres(mm) => mm.map(|mm| format!("{mm}")).join(" x ") + " mm",
+        Spacing::Iso | Spacing::Native => String::new(),
+    };
+    let mut choices = vec![(Spacing::Iso, "1 mm (paper)"), (Spacing::Native, "As acquired")];
+    if !own.is_empty() {
+        choices.push((*spacing, own.as_str()));
+    }
+    Select::new("Voxels", &choices).show(ui, spacing).changed()
+}

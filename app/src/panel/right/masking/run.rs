@@ -1,0 +1,48 @@
+//! The run whose network fills masked patches in.
+
+use egui::Ui;
+
+use super::super::super::text;
+use crate::command::masking::MaskingCommand;
+use crate::command::{Command, Sender};
+use crate::state::{PathPurpose, State};
+use crate::theme::{icon, space};
+use crate::widget::{IconButton, ListRow, PushButton, Section};
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    Section::new("Network").show(ui, |ui| {
+        let masking = &state.masking;
+        let run = state.filling_run();
+        let name = run.map_or_else(
+            || "No run".to_owned(),
+            |run| run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned()),
+        );
+        let network = masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
+        let about = match (network, run) {
+            (Some(network), _) => {
+                format!("{}, epoch {} of {}", network.config.preset, network.epoch, network.config.training.epochs)
+            }
+            (None, Some(run)) => run.display().to_string(),
+            (None, None) => "a pre-trained network fills masked patches in".to_owned(),
+        };
+        let row = ListRow::new(&name).subtitle(&about).icon(icon::BRAIN);
+        let (response, ()) = row.show_with(ui, |ui| {
+            let forget = IconButton::new(icon::CLOSE, "Forget the pre-trained run").small();
+            if masking.run.is_some() && ui.add(forget).clicked() {
+                sender.send(Command::Masking(MaskingCommand::ForgetRun));
+            }
+        });
+        if response.accessible_name(format!("Pre-trained run {name}")).clicked() {
+            sender.send(Command::Ask(PathPurpose::MaskingRun));
+        }
+        let Some(network) = network else { return };
+        if !masking.controls.fits(&network.config) {
+            ui.add_space(space::XS);
+            text::note(ui, "The network was trained on slices that were prepared or cut in another way.");
+            if ui.add(PushButton::new("Take the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {
+                sender.send(Command::Masking(MaskingCommand::TakeSettings));
+            }
+        }
+    });
+}

@@ -1,0 +1,200 @@
+//! The job under way and the queue: start, pause, resume, cancel.
+
+use egui::{Frame, Margin, Ui};
+use engine::event::Stage;
+
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::panel::format;
+use crate::state::State;
+use crate::state::train::{Ended, Ending, Phase, Running};
+use crate::theme::{self, Icon, icon, space};
+use crate::view::train::words;
+use crate::widget::{IconButton, ListRow, PropertyRow, PushButton, Section, progress_bar};
+use crate::worker::Kind;
+
+/// Jobs that ended are listed up to this many.
+const ENDED: usize = 4;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
+    Frame::new().inner_margin(room).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        Section::new("Job").show(ui, |ui| job(ui, state, sender));
+        queue(ui, state, sender);
+        ended(ui, state, sender);
+    });
+}
+
+fn send(sender: &Sender, command: TrainCommand) {
+    sender.send(Command::Train(command));
+}
+
+/// What stands for a stage.
+fn drawing(stage: Stage) -> Icon {
+    if stage == Stage::Pretrain { icon::GRID } else { icon::BRAIN }
+}
+
+fn stage_name(stage: Stage) -> &'static str {
+    if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" }
+}
+
+/// The job under way; its rows are there without one, so that nothing moves when it starts.
+fn job(ui: &mut Ui, state: &State, sender: &Sender) {
+    let running = state.train.running.as_ref();
+    let status = state.jobs.iter().find(|job| job.kind == Kind::Train);
+    let (title, what) = match running {
+        Some(job) => {
+            (job.name.clone(), format!("{}: {}", stage_name(job.stage), phase(job, status.map(|s| &*s.detail))))
+        }
+        None => ("No training runs".to_owned(), "Set one up, or resume one".to_owned()),
+    };
+    let mark = running.map_or(icon::PENDING, |job| drawing(job.stage));
+    let row = ui.add(ListRow::new(&title).subtitle(&what).icon(mark).dim(running.is_none()));
+    row.accessible_name(format!("Job {title}: {what}"));
+    ui.add_space(space::XS);
+    let fraction = match running {
+        Some(job) => job.fraction().or_else(|| status.and_then(|s| s.progress)),
+        None => Some(0.0),
+    };
+    progress_bar(ui, "Progress of the training", fraction, ui.available_width());
+    ui.add_space(space::S);
+    facts(ui, running);
+    ui.add_space(space::S);
+    buttons(ui, running, sender);
+}
+
+fn phase(job: &Running, detail: Option<&str>) -> String {
+    match (job.phase, detail) {
+        (Phase::Preparing, Some(detail)) if !detail.is_empty() => detail.to_owned(),
+        (phase, _) => phase.name().to_owned(),
+    }
+}
+
+fn facts(ui: &mut Ui, running: Option<&Running>) {
+    let none = || words::NONE.to_owned();
+    let of = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or_else(none, say);
+    let started = running.filter(|job| job.epochs > 0);
+    let epoch = started.map_or_else(none, |job| format!("{} of {}", job.epoch, job.epochs));
+    let step = started.map_or_else(none, |job| format!("{} of {}", job.step, job.steps_per_epoch));
+    let finetune = running.is_some_and(|job| job.stage == Stage::Finetune);
+    let left = started.and_then(Running::seconds_left);
+    ui.add(PropertyRow::new("Epoch", &epoch));
+    ui.add(PropertyRow::new("Step", &step));
+    ui.add(PropertyRow::new("Loss", &of(running.and_then(|job| job.loss), &words::loss)));
+    let rate = of(running.and_then(|job| job.learning_rate), &|rate| format!("{rate:.1e}"));
+    ui.add(PropertyRow::new("Learning rate", &rate));
+    if finetune {
+        let dice = of(running.and_then(|job| job.dice), &format::ratio);
+        ui.add(PropertyRow::new("Validation Dice", &dice));
+    } else {
+        ui.add(PropertyRow::new("Sigma", &of(running.and_then(|job| job.sigma), &format::ratio)));
+    }
+    let speed = of(running.and_then(|job| job.rate), &|rate| format!("{rate:.1}"));
+    ui.add(PropertyRow::new("Speed", &speed).unit("slices/s"));
+    ui.add(PropertyRow::new("Time left", &of(left, &words::duration)));
+    let device = running.map(|job| job.device.as_str()).filter(|device| !device.is_empty());
+    ui.add(PropertyRow::new("Device", device.unwrap_or(words::NONE)));
+}
+
+/// Pause or resume, and stop.
+fn buttons(ui: &mut Ui, running: Option<&Running>, sender: &Sender) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        if running.is_some_and(Running::can_go_on) {
+            if ui.add(PushButton::primary("Resume").icon(icon::PLAY).shortcut("F7")).clicked() {
+                send(sender, TrainCommand::GoOn);
+            }
+        } else {
+            let pause = PushButton::new("Pause").icon(icon::PAUSE).shortcut("F6");
+            if ui.add_enabled(running.is_some_and(Running::can_pause), pause).clicked() {
+                send(sender, TrainCommand::Pause);
+            }
+        }
+        let can_stop = running.is_some_and(|job| job.phase != Phase::Stopping);
+        let stop = PushButton::new("Stop").icon(icon::STOP).shortcut("Shift+F5");
+        let stop = ui.add_enabled(can_stop, stop);
+        if stop.on_hover_text("The checkpoint stays: the run can be resumed").clicked() {
+            send(sender, TrainCommand::Stop);
+        }
+    });
+}
+
+fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
+    let waiting = &state.train.queue;
+    if waiting.is_empty() {
+        return;
+    }
+    let count = waiting.len().to_string();
+    Section::new("Queue").note(&count).show(ui, |ui| {
+        for (at, job) in waiting.iter().enumerate() {
+            let what = stage_name(job.stage);
+            let row = ListRow::new(&job.name).subtitle(what).icon(drawing(job.stage));
+            let (response, ()) = row.show_with(ui, |ui| {
+                let remove = format!("Remove {} from the queue", job.name);
+                if ui.add(IconButton::new(icon::CLOSE, &remove).small()).clicked() {
+                    send(sender, TrainCommand::Remove(job.id));
+                }
+                let sooner = format!("Start {} sooner", job.name);
+                if ui.add_enabled(at > 0, IconButton::new(icon::CHEVRON_UP, &sooner).small()).clicked() {
+                    send(sender, TrainCommand::Sooner(job.id));
+                }
+            });
+            response.accessible_name(format!("Waiting: {}", job.name));
+        }
+    });
+}
+
+/// What ended in this session, and what can be done with it.
+fn ended(ui: &mut Ui, state: &State, sender: &Sender) {
+    if state.train.ended.is_empty() {
+        return;
+    }
+    Section::new("Ended").show(ui, |ui| {
+        for job in state.train.ended.iter().take(ENDED) {
+            ended_row(ui, state, job, sender);
+        }
+    });
+}
+
+fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let (mark, color, what) = match &job.how {
+        Ending::Finished => (icon::DONE, t.ok, "Finished".to_owned()),
+        Ending::Stopped => (icon::STOP, t.text_dim, "Stopped".to_owned()),
+        Ending::Failed(why) => (icon::ERROR, t.error, why.clone()),
+    };
+    let row = ListRow::new(&job.name).subtitle(&what).icon_colored(mark, color);
+    let (response, ()) = row.show_with(ui, |ui| {
+        let Some(run) = &job.run else { return };
+        let act = |ui: &mut Ui, icon: Icon, label: &str, command: TrainCommand| {
+            let label = format!("{label} {}", job.name);
+            if ui.add(IconButton::new(icon, &label).small()).clicked() {
+                send(sender, command);
+            }
+        };
+        match (&job.how, job.stage) {
+            (Ending::Finished, Stage::Pretrain) => {
+                act(ui, icon::BRAIN, "Fine-tune from", TrainCommand::FinetuneFrom(Some(run.clone())));
+            }
+            (Ending::Finished, Stage::Finetune) => {
+                act(ui, icon::SEGMENT, "Segment with", TrainCommand::SegmentWith(run.clone()));
+                act(ui, icon::BARS, "Results of", TrainCommand::ShowResults(run.clone()));
+            }
+            // A run that never came to a checkpoint is gone.
+            (Ending::Stopped | Ending::Failed(_), _) => {
+                if state.train.unfinished.iter().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
+                    act(ui, icon::PLAY, "Go on with", TrainCommand::Resume(run.clone()));
+                }
+            }
+        }
+    });
+    response.accessible_name(format!("{}: {what}", job.name)).on_hover_text(&what);
+}
+
+/// A run that failed has a checkpoint from the end of its first epoch on.
+fn can_be_resumed(state: &State, job: &Ended) -> bool {
+    let known = state.train.runs.iter().flatten();
+    known.filter(|entry| Some(&entry.path) == job.run.as_ref()).any(|entry| entry.epochs_done > 0)
+}

@@ -1,0 +1,104 @@
+//! What is drawn on the probe, with the meaning of its signs; the numbers of a chosen patch.
+
+use egui::{RichText, Sense, Stroke, StrokeKind, Ui, vec2};
+use engine::event::Stage;
+
+use super::super::super::super::chip::{Chip, chips};
+use super::super::super::super::{format, text};
+use crate::command::timeline::TimelineCommand;
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::state::timeline::{Layer, OpenRun};
+use crate::theme::{self, font, palette, radius, space};
+use crate::widget::{PropertyRow, Section};
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+    let stage = run.stage();
+    Section::new("On the probe").show(ui, |ui| {
+        chips(ui, |ui| {
+            for layer in Layer::ALL.into_iter().filter(|layer| layer.belongs_to(stage)) {
+                let on = state.timeline.look.shows(layer);
+                let name = format!("Show {}", layer.name().to_lowercase());
+                if ui.add(Chip::new(layer.name(), &name).selected(on)).on_hover_text(meaning(layer)).clicked() {
+                    sender.send(Command::Timeline(TimelineCommand::ShowLayer(layer, !on)));
+                }
+            }
+        });
+        if stage == Stage::Pretrain {
+            ui.add_space(space::XS);
+            legend(ui);
+            patch(ui, state, run);
+        }
+    });
+}
+
+/// What a sign means.
+fn meaning(layer: Layer) -> &'static str {
+    match layer {
+        Layer::Labels => "Green: label 1, lesion. Purple: label 0, background",
+        Layer::Digits => "The label of each patch, where patches are large enough",
+        Layer::Masked => "Hatched: the network does not see these patches",
+        Layer::Flips => "Yellow outline: the last update changed the label",
+        Layer::Coins => "A disc where the last update threw a coin: full for 1, hollow for 0",
+        Layer::Lesion => "Outline of the reference, where a label is known",
+        Layer::Heat => "The probability that the network gives after this epoch, as it was recorded",
+        Layer::Edge => "Outline of a probability of one half or more, in place of the reference's",
+    }
+}
+
+/// Colours with their words.
+fn legend(ui: &mut Ui) {
+    let t = theme::tokens(ui);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        ui.spacing_mut().interact_size.y = 16.0;
+        let entries = [
+            ("1 lesion", palette::PATCH_LESION, true),
+            ("0 background", palette::PATCH_BACKGROUND, true),
+            ("flipped", palette::PATCH_FLIP, false),
+        ];
+        for (word, color, filled) in entries {
+            let (rect, _) = ui.allocate_exact_size(vec2(11.0, 11.0), Sense::hover());
+            let fill = if filled { color.gamma_multiply(0.35) } else { egui::Color32::TRANSPARENT };
+            ui.painter().rect(rect, radius::S - 1, fill, Stroke::new(1.5, color), StrokeKind::Inside);
+            ui.label(RichText::new(word).font(font::caption()).color(t.text_dim));
+            ui.add_space(space::XS);
+        }
+    });
+}
+
+/// The numbers of the patch that was clicked, at this epoch.
+fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
+    let timeline = &state.timeline;
+    let Some(patch) = timeline.look.patch else {
+        text::note(ui, "Click a patch to see its numbers over the epochs.");
+        return;
+    };
+    let key = run.epoch().and_then(|epoch| timeline.record_key(run, epoch));
+    let seen = key.and_then(|key| timeline.probes.record(&key)?.as_ref().ok());
+    let grid = run.config.method.grid.max(1);
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let place = format!("{}, {}", patch / grid, patch % grid);
+    ui.add(PropertyRow::new("Patch", &place).hint("Along R and along A, from 0"));
+    let Some(seen) = seen else { return };
+    let record = &seen.record;
+    let label = record.after.get(patch).map_or_else(|| format::NONE.to_owned(), ToString::to_string);
+    ui.add(PropertyRow::new("Label", &label).hint("After this epoch"));
+    let update = seen.update.as_ref();
+    let case = update.and_then(|update| update.cases.get(patch)).map(|case| match case {
+        0 => "never masked".to_owned(),
+        case => case.to_string(),
+    });
+    let coin = update.and_then(|update| update.coins.get(patch).copied().flatten());
+    let case = case.map(|case| coin.map_or_else(|| case.clone(), |coin| format!("{case}, coin {coin}")));
+    ui.add(PropertyRow::new("Case", case.as_deref().unwrap_or(format::NONE)).hint("In the last update"));
+    let masked = if record.masked.get(patch) == Some(&true) { "yes" } else { "no" };
+    ui.add(PropertyRow::new("Masked", masked));
+    let number = |values: &[Option<f32>]| {
+        let value = values.get(patch).copied().flatten();
+        value.map_or_else(|| format::NONE.to_owned(), |v| format::figures(f64::from(v)))
+    };
+    ui.add(PropertyRow::new("Loss", &number(&record.losses)).hint("Mean squared error of the patch"));
+    ui.add(PropertyRow::new("Relative loss", &number(&record.relative)).hint("1 is the mean of the slice"));
+}

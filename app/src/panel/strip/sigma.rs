@@ -1,0 +1,65 @@
+//! Masking mode: the masking ratio over the epochs.
+
+use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
+
+use super::super::text;
+use super::SIDE;
+use crate::command::masking::MaskingCommand;
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::state::masking::{By, Controls};
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::{IconButton, StripChart, Worst};
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let controls = &state.masking.controls;
+    let whole = ui.available_rect_before_wrap();
+    ui.advance_cursor_after_rect(whole);
+    let (side, chart) = whole.split_left_right_at_x(whole.left() + SIDE);
+    let side = ui.new_child(UiBuilder::new().max_rect(side.shrink2(vec2(space::M, space::S))));
+    about(side, controls, sender);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(chart));
+    let sigma = |epoch: usize| Some(controls.ratio.sigma(epoch, controls.epochs) as f32);
+    let values: Vec<Option<f32>> = (1..=controls.epochs).map(sigma).collect();
+    let cursor = (controls.by == By::Epoch).then(|| controls.epoch - 1);
+    let chart = StripChart::new("Sigma over the epochs (Eq. 9)", &values).curve().worst(Worst::High);
+    let chart = chart.cursor(cursor).noun("Epoch").decimals(3);
+    if let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| Some(chosen) != cursor) {
+        sender.send(Command::Masking(MaskingCommand::SetEpoch(chosen + 1)));
+    }
+}
+
+/// Steps through the epochs, and what the curve is.
+fn about(mut ui: Ui, controls: &Controls, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.allocate_ui_with_layout(vec2(ui.available_width(), size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let mut step = |button: IconButton<'_>, command| {
+            if ui.add(button.small()).clicked() {
+                sender.send(Command::Masking(command));
+            }
+        };
+        step(IconButton::new(icon::SKIP_BACK, "First epoch"), MaskingCommand::SetEpoch(1));
+        step(IconButton::new(icon::CHEVRON_LEFT, "Previous epoch").shortcut("Left"), MaskingCommand::StepEpoch(-1));
+        step(IconButton::new(icon::CHEVRON_RIGHT, "Next epoch").shortcut("Right"), MaskingCommand::StepEpoch(1));
+        step(IconButton::new(icon::SKIP_FORWARD, "Last epoch"), MaskingCommand::SetEpoch(controls.epochs));
+        let place = match controls.by {
+            By::Epoch => format!("{} / {}", controls.epoch, controls.epochs),
+            By::Sigma => format!("{} epochs", controls.epochs),
+        };
+        let color = theme::tokens(ui).text_dim;
+        ui.label(RichText::new(place).font(font::caption()).color(color));
+    });
+    let tau = controls.ratio.tau(controls.epochs);
+    let curve = if tau.is_finite() {
+        format!("sigma = {:.2} + ln(e) / {tau:.2}", controls.ratio.sigma_0)
+    } else {
+        format!("sigma = {:.2}", controls.ratio.sigma_0)
+    };
+    let now = match controls.by {
+        By::Sigma => format!("{curve}; now set to {:.3}", controls.sigma),
+        By::Epoch => curve,
+    };
+    text::note(&mut ui, &now);
+}

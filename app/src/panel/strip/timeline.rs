@@ -1,0 +1,90 @@
+//! Train mode: the tracks of pre-training and fine-tuning.
+
+mod track;
+
+use egui::{Align, Layout, RichText, Sense, Ui, UiBuilder, vec2};
+use engine::event::Stage;
+
+use super::super::text;
+use crate::command::timeline::TimelineCommand;
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::IconButton;
+
+/// Width of the column beside the tracks.
+const SIDE: f32 = 204.0;
+/// Rates of playing, epochs a second.
+const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    if state.timeline.shown().is_none() {
+        let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
+        let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
+        let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));
+        text::sentence(&mut child, "The epochs of pre-training and fine-tuning are shown here once a run is open.");
+        return;
+    }
+    let whole = ui.available_rect_before_wrap();
+    ui.advance_cursor_after_rect(whole);
+    let (side, tracks) = whole.split_left_right_at_x(whole.left() + SIDE);
+    controls(ui.new_child(UiBuilder::new().max_rect(side.shrink2(vec2(space::M, space::S)))), state, sender);
+    let tracks = tracks.shrink2(vec2(0.0, space::XS));
+    let (upper, lower) = tracks.split_top_bottom_at_y(tracks.center().y);
+    for (rect, stage) in [(upper, Stage::Pretrain), (lower, Stage::Finetune)] {
+        track::show(ui, rect, state, stage, sender);
+    }
+}
+
+/// Steps, play, follow; below them the epoch and how fast it plays.
+fn controls(mut ui: Ui, state: &State, sender: &Sender) {
+    let Some(run) = state.timeline.shown() else { return };
+    let send = |command| sender.send(Command::Timeline(command));
+    ui.spacing_mut().item_spacing.y = space::XS;
+    let told = run.last() > 0;
+    let line = vec2(ui.available_width(), size::CONTROL);
+    ui.allocate_ui_with_layout(line, Layout::left_to_right(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        let mut button = |button: IconButton<'_>, command| {
+            if ui.add_enabled(told, button.small()).clicked() {
+                send(command);
+            }
+        };
+        let playing = state.timeline.playing.is_some();
+        let (drawing, label) =
+            if playing { (icon::PAUSE, "Stop the timeline") } else { (icon::PLAY, "Play the timeline") };
+        button(IconButton::new(icon::SKIP_BACK, "First epoch").shortcut("Home"), TimelineCommand::FirstEpoch);
+        button(IconButton::new(icon::STEP_BACK, "Previous epoch").shortcut("Left"), TimelineCommand::StepEpoch(-1));
+        let play = IconButton::new(drawing, label).shortcut("Space").selected(playing);
+        button(play, TimelineCommand::TogglePlay);
+        button(IconButton::new(icon::STEP_FORWARD, "Next epoch").shortcut("Right"), TimelineCommand::StepEpoch(1));
+        button(IconButton::new(icon::SKIP_FORWARD, "Last epoch").shortcut("End"), TimelineCommand::LastEpoch);
+        let follows = run.cursor.is_none();
+        let follow = IconButton::new(icon::TRAIN, "Follow the newest epoch").selected(follows);
+        button(follow, TimelineCommand::Follow);
+    });
+    let line = vec2(ui.available_width(), size::CONTROL);
+    ui.allocate_ui_with_layout(line, Layout::right_to_left(Align::Center), |ui| {
+        rate(ui, state, sender);
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            let words = run
+                .epoch()
+                .map_or_else(|| "No epoch yet".to_owned(), |epoch| format!("Epoch {epoch} of {}", run.epochs()));
+            text::line(ui, RichText::new(words).font(font::number()).color(theme::tokens(ui).text));
+        });
+    });
+}
+
+/// How fast it plays: a click takes the next rate.
+fn rate(ui: &mut Ui, state: &State, sender: &Sender) {
+    let rate = state.settings.epoch_rate;
+    let next = RATES.into_iter().find(|other| *other > rate + 0.01).unwrap_or(RATES[0]);
+    let words = format!("{rate:.0}/s");
+    let name = format!("Playing rate: {rate:.0} epochs a second");
+    let chip = super::super::chip::Chip::new(&words, &name);
+    let hint = format!("{rate:.0} epochs a second; click for {next:.0}");
+    if ui.add(chip).on_hover_text(hint).clicked() {
+        sender.send(Command::Timeline(TimelineCommand::SetRate(next)));
+    }
+}

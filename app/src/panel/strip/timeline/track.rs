@@ -1,0 +1,257 @@
+//! One track: the epochs of a run, what happened at them, and the cursor.
+
+use egui::{
+    Align2, Color32, EventFilter, Key, Modifiers, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke,
+    StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
+use engine::event::Stage;
+
+use crate::command::timeline::{TimelineCommand, stage_name};
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::state::timeline::OpenRun;
+use crate::theme::{self, Tokens, font, palette, radius, size, space};
+
+/// Height of the line with the run's name.
+const HEAD: f32 = 16.0;
+/// Marks at least this far apart are drawn one by one, in points.
+const APART: f32 = 3.0;
+/// Height of a mark.
+const MARK: f32 = 5.0;
+
+/// Where epochs lie.
+struct Scale {
+    bar: Rect,
+    epochs: usize,
+}
+
+impl Scale {
+    /// The middle of an epoch.
+    fn x(&self, epoch: usize) -> f32 {
+        self.bar.left() + (epoch as f32 - 0.5) / self.epochs.max(1) as f32 * self.bar.width()
+    }
+
+    /// The end of an epoch.
+    fn end(&self, epoch: usize) -> f32 {
+        self.bar.left() + epoch as f32 / self.epochs.max(1) as f32 * self.bar.width()
+    }
+
+    fn epoch(&self, x: f32) -> usize {
+        let share = ((x - self.bar.left()) / self.bar.width().max(1.0)).clamp(0.0, 1.0);
+        ((share * self.epochs as f32).floor() as usize + 1).min(self.epochs.max(1))
+    }
+}
+
+/// Draws the track of a loop.
+pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let bar = Rect::from_min_max(
+        pos2(rect.left() + space::S, rect.top() + HEAD + 2.0),
+        pos2(rect.right() - space::M, rect.bottom() - MARK - 2.0),
+    );
+    if !bar.is_positive() {
+        return;
+    }
+    let Some(run) = state.timeline.track(stage) else {
+        ui.painter().rect_stroke(bar, radius::S, Stroke::new(1.0, t.line), StrokeKind::Inside);
+        let words = match stage {
+            Stage::Pretrain => "Pre-training: its run is not here",
+            Stage::Finetune => "Fine-tuning: none is open",
+        };
+        ui.painter().text(bar.center(), Align2::CENTER_CENTER, words, font::caption(), t.text_dim);
+        return;
+    };
+    let scale = Scale { bar, epochs: run.epochs() };
+    let id = ui.scope_id().with(("track", stage_name(stage)));
+    let mut response = ui.interact(rect.with_max_x(bar.right()), id, Sense::click_and_drag());
+    let chosen = chosen(ui, &scale, run, &response);
+    if chosen.is_some() {
+        response.mark_changed();
+    }
+    let name = format!("{} epoch", stage_name(stage));
+    response.widget_info(|| {
+        let mut info = WidgetInfo::labeled(Role::Slider, true, &name);
+        info.value = run.epoch().map(|epoch| epoch as f64);
+        info
+    });
+    let active = state.timeline.active == stage;
+    let hovered = response.hover_pos().map(|at| scale.epoch(at.x));
+    heading(ui, rect, run, active, hovered);
+    paint_bar(ui.painter(), &scale, run, t, active);
+    paint_marks(ui.painter(), &scale, run, state, t);
+    if let Some((other, epoch)) = state.timeline.compared().filter(|_| active)
+        && (other.id == run.id || other.stage() == stage)
+    {
+        paint_handle(ui.painter(), &scale, epoch, t, false);
+    }
+    if let Some(epoch) = hovered.filter(|epoch| *epoch <= run.last()) {
+        let stroke = Stroke::new(1.0, t.text.gamma_multiply(0.35));
+        ui.painter().vline(ui.painter().round_to_pixel_center(scale.x(epoch)), bar.y_range(), stroke);
+    }
+    if let Some(epoch) = run.epoch() {
+        paint_handle(ui.painter(), &scale, epoch, t, active);
+    }
+    if response.has_focus() {
+        let ring = Stroke::new(size::FOCUS_RING, t.focus);
+        ui.painter().rect_stroke(bar.expand(2.0), radius::S, ring, StrokeKind::Outside);
+    }
+    if let Some(epoch) = chosen {
+        sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage, epoch }));
+    } else if response.clicked() && !active {
+        sender.send(Command::Timeline(TimelineCommand::Activate(stage)));
+    }
+}
+
+/// The epoch that was clicked, dragged to or chosen by a key.
+fn chosen(ui: &Ui, scale: &Scale, run: &OpenRun, response: &Response) -> Option<usize> {
+    let (last, now) = (run.last(), run.epoch()?);
+    let pointed = if response.dragged() || response.clicked() { response.interact_pointer_pos() } else { None };
+    let by_mouse = pointed.map(|at| scale.epoch(at.x).clamp(1, last));
+    let by_key = || {
+        if !response.has_focus() {
+            return None;
+        }
+        let filter = EventFilter { horizontal_arrows: true, ..EventFilter::default() };
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
+        ui.input_mut(|input| {
+            let mut pressed = |key| input.consume_key(Modifiers::NONE, key);
+            let keys = [
+                (Key::ArrowLeft, now.saturating_sub(1).max(1)),
+                (Key::ArrowRight, (now + 1).min(last)),
+                (Key::Home, 1),
+                (Key::End, last),
+            ];
+            keys.into_iter().find(|(key, _)| pressed(*key)).map(|(_, epoch)| epoch)
+        })
+    };
+    by_mouse.or_else(by_key).filter(|epoch| *epoch != now)
+}
+
+/// The loop, the run, and what the pointer is at.
+fn heading(ui: &Ui, rect: Rect, run: &OpenRun, active: bool, hovered: Option<usize>) {
+    let t = theme::tokens(ui);
+    let middle = rect.top() + HEAD / 2.0 + 1.0;
+    let color = if active { t.accent_text } else { t.text_dim };
+    let painter = ui.painter();
+    let left = pos2(rect.left() + space::S, middle);
+    let title = painter.text(left, Align2::LEFT_CENTER, stage_name(run.stage()), font::caption(), color);
+    let name = pos2(title.right() + space::S, middle);
+    let state = if run.live { ", live" } else { "" };
+    let words = format!("{}{state}", run.name);
+    painter.text(name, Align2::LEFT_CENTER, words, font::caption(), if active { t.text } else { t.text_dim });
+    let Some(epoch) = hovered.or(run.epoch()) else { return };
+    let mut words = format!("epoch {epoch}");
+    if run.history.relabel(epoch).is_some() {
+        words.push_str(", update");
+    }
+    if let Some(row) = run.history.validations.iter().find(|row| row.0 == epoch) {
+        words = format!("{words}, Dice {:.3}", row.1);
+    }
+    let right = pos2(rect.right() - space::M, middle);
+    painter.text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
+}
+
+/// What is planned, and of it what is done.
+fn paint_bar(painter: &Painter, scale: &Scale, run: &OpenRun, t: &Tokens, active: bool) {
+    let bar = scale.bar;
+    painter.rect(bar, radius::S, t.field, Stroke::new(1.0, t.line), StrokeKind::Inside);
+    let mut done = bar;
+    done.max.x = scale.end(run.last());
+    let fill = if active { t.selection } else { t.raised };
+    painter.rect_filled(done, radius::S, fill);
+    if let Some(step) = run.history.last_step.filter(|step| run.live && step.epoch == run.last() + 1) {
+        let share = step.step as f32 / run.history.steps_per_epoch.max(1) as f32;
+        let mut now = bar;
+        (now.min.x, now.max.x) = (done.max.x, done.max.x + share * (scale.end(run.last() + 1) - done.max.x));
+        painter.rect_filled(now, 0.0, t.accent.gamma_multiply(0.5));
+    }
+}
+
+/// Updates of the labels, validations, the newest checkpoint; below the bar what was recorded of the chosen slice.
+fn paint_marks(painter: &Painter, scale: &Scale, run: &OpenRun, state: &State, t: &Tokens) {
+    let bar = scale.bar;
+    let mut drawn = f32::NEG_INFINITY;
+    for row in &run.history.relabels {
+        let x = scale.x(row.epoch);
+        if x - drawn >= APART {
+            tick(painter, x, bar.top() + 1.0, bar.top() + 1.0 + MARK, palette_on(t, palette::PATCH_FLIP));
+            drawn = x;
+        }
+    }
+    drawn = f32::NEG_INFINITY;
+    for (epoch, _, best) in &run.history.validations {
+        let x = scale.x(*epoch);
+        if x - drawn >= APART || *best {
+            painter.circle_filled(pos2(x, bar.center().y), if *best { 2.6 } else { 1.6 }, t.chart[0]);
+            drawn = x;
+        }
+    }
+    if let Some((epoch, _)) = run.history.checkpoint.filter(|(epoch, _)| *epoch > 0) {
+        let at = pos2(scale.end(epoch), bar.bottom() - 4.0);
+        let square = Rect::from_center_size(at, vec2(5.0, 5.0));
+        painter.rect_filled(square, 1.0, t.text_dim);
+    }
+    if let Some(pin) = &state.timeline.pin {
+        for [from, to] in runs_of(run.recorded(pin)) {
+            let y = bar.bottom() + 3.0;
+            let left = if from == 1 { bar.left() } else { scale.end(from - 1) };
+            let ends = [pos2(left, y), pos2(scale.end(to), y)];
+            painter.line_segment(ends, Stroke::new(2.0, palette::PATCH_LESION.gamma_multiply(0.8)));
+        }
+    }
+}
+
+/// A colour of the images on a panel: darker in the light theme, where it would be lost.
+fn palette_on(t: &Tokens, color: Color32) -> Color32 {
+    if t.dark { color } else { t.warn }
+}
+
+fn tick(painter: &Painter, x: f32, top: f32, bottom: f32, color: Color32) {
+    let x = painter.round_to_pixel_center(x);
+    painter.vline(x, top..=bottom, Stroke::new(2.0, color));
+}
+
+/// The cursor: full where keys move it, hollow else.
+fn paint_handle(painter: &Painter, scale: &Scale, epoch: usize, t: &Tokens, full: bool) {
+    let x = painter.round_to_pixel_center(scale.x(epoch));
+    let bar = scale.bar;
+    painter.vline(x, bar.y_range(), Stroke::new(if full { 2.0 } else { 1.0 }, t.text));
+    let at = |dx: f32, dy: f32| -> Pos2 { pos2(x + dx, bar.top() + dy) };
+    let fill = if full { t.text } else { t.panel };
+    let shape = vec![at(-4.5, -1.5), at(4.5, -1.5), at(4.5, 3.0), at(0.0, 7.5), at(-4.5, 3.0)];
+    painter.add(Shape::convex_polygon(shape, fill, Stroke::new(1.0, t.text)));
+}
+
+/// First and last of each run of neighbours in rising numbers.
+fn runs_of(epochs: &[usize]) -> Vec<[usize; 2]> {
+    let mut runs: Vec<[usize; 2]> = Vec::new();
+    for &epoch in epochs {
+        match runs.last_mut() {
+            Some([_, to]) if *to + 1 == epoch => *to = epoch,
+            _ => runs.push([epoch, epoch]),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_epoch_is_where_it_is_clicked() {
+        for epochs in [1, 7, 800, 10_000] {
+            let scale = Scale { bar: Rect::from_min_max(pos2(10.0, 0.0), pos2(810.0, 10.0)), epochs };
+            for epoch in [1, epochs.div_ceil(2), epochs] {
+                assert_eq!(scale.epoch(scale.x(epoch)), epoch, "of {epochs}");
+            }
+            assert_eq!((scale.epoch(-5.0), scale.epoch(9999.0)), (1, epochs));
+        }
+    }
+
+    #[test]
+    fn neighbours_are_one_run() {
+        assert_eq!(runs_of(&[1, 2, 3, 7, 9, 10]), [[1, 3], [7, 7], [9, 10]]);
+        assert!(runs_of(&[]).is_empty());
+    }
+}

@@ -1,0 +1,151 @@
+//! What the jobs of Masking mode found, with what it was made for.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use engine::cluster::Clustering;
+use engine::config::Config;
+use engine::inspect::{InspectedCase, InspectedSlice, MaskReport, Masking, Reconstruction, Reconstructor};
+
+use super::{CaseKey, Filling, Wanted};
+use crate::gpu::Texture;
+
+/// Work that is asked for, and the last that could not be done: it is not tried again by itself.
+#[derive(Clone, Debug)]
+pub struct Attempt<K> {
+    /// What the running job was started for.
+    pub asked: Option<K>,
+    /// What failed or was cancelled, and why.
+    pub failed: Option<(K, String)>,
+}
+
+impl<K> Default for Attempt<K> {
+    fn default() -> Self {
+        Self { asked: None, failed: None }
+    }
+}
+
+impl<K: PartialEq> Attempt<K> {
+    /// Whether a job must be started to get `key`.
+    pub fn is_due(&self, key: &K) -> bool {
+        self.asked.as_ref() != Some(key) && !self.failed.as_ref().is_some_and(|(failed, _)| failed == key)
+    }
+
+    /// A job was started for `key`: an older failure is over.
+    pub fn begin(&mut self, key: K) {
+        *self = Self { asked: Some(key), failed: None };
+    }
+
+    /// The running job ended without a result.
+    pub fn fail(&mut self, why: &str) {
+        if let Some(key) = self.asked.take() {
+            self.failed = Some((key, why.to_owned()));
+        }
+    }
+
+    /// A failure for something else than `key` is over.
+    pub fn keep_failure_of(&mut self, key: &K) {
+        if self.failed.as_ref().is_some_and(|(failed, _)| failed != key) {
+            self.failed = None;
+        }
+    }
+}
+
+/// A scan prepared as for training.
+#[derive(Clone, Debug)]
+pub struct PreparedCase {
+    /// What it was made for.
+    pub key: CaseKey,
+    /// The scan.
+    pub case: Arc<InspectedCase>,
+    /// Values that are just black and just white, the same for all slices.
+    pub window: [f32; 2],
+}
+
+/// What the card knows of a slice.
+#[derive(Clone, Debug, Default)]
+pub struct Pictures {
+    /// The prepared pixels of the first channel; none without an adapter.
+    pub slice: Option<Texture>,
+    /// The reference, labels 0 and 1 on the same pixels.
+    pub lesion: Option<Texture>,
+    /// The patches, with the foreground probability as heat.
+    pub cells: Option<Texture>,
+}
+
+/// A slice, clustered and masked.
+#[derive(Clone, Debug)]
+pub struct FoundSlice {
+    /// What it was made for.
+    pub wanted: Wanted,
+    /// Its pixels and patches.
+    pub slice: Arc<InspectedSlice>,
+    /// Its clusters.
+    pub clusters: Arc<Clustering>,
+    /// Which patches are masked.
+    pub masking: Masking,
+    /// Place of each patch in the masking order, from 1.
+    pub places: Vec<u16>,
+    /// All numbers.
+    pub report: MaskReport,
+    /// For drawing.
+    pub pictures: Pictures,
+}
+
+/// A pre-trained network.
+#[derive(Clone)]
+pub struct Network {
+    /// Its run.
+    pub run: PathBuf,
+    /// What it was trained with.
+    pub config: Arc<Config>,
+    /// Epochs that it was trained for.
+    pub epoch: usize,
+    /// The network itself; one job at a time uses it.
+    pub reconstructor: Arc<Mutex<Reconstructor>>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Network({}, epoch {})", self.run.display(), self.epoch)
+    }
+}
+
+/// What a network made of a masked slice.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// What it was made for.
+    pub filling: Filling,
+    /// Its input, its output and the losses.
+    pub made: Reconstruction,
+    /// The relative loss that has the last colour.
+    pub top: f32,
+    /// The input on the card.
+    pub input: Option<Texture>,
+    /// The output on the card.
+    pub output: Option<Texture>,
+    /// The patches, with the relative loss as heat.
+    pub cells: Option<Texture>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_not_tried_again_until_something_changes() {
+        let mut attempt = Attempt::default();
+        assert!(attempt.is_due(&1));
+        attempt.begin(1);
+        assert!(!attempt.is_due(&1) && attempt.is_due(&2));
+        attempt.fail("no");
+        assert!(!attempt.is_due(&1));
+        attempt.keep_failure_of(&1);
+        assert_eq!(attempt.failed, Some((1, "no".into())));
+        attempt.keep_failure_of(&2);
+        assert!(attempt.failed.is_none() && attempt.is_due(&1));
+        // Without a job nothing can fail.
+        attempt.fail("late");
+        assert!(attempt.failed.is_none());
+    }
+}

@@ -1,0 +1,143 @@
+//! The open run at the timeline's cursor, in numbers: what the log tells of that epoch, word for word.
+
+use engine::event::{Event, Stage};
+use engine::run::history::RunState;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::state::State;
+use crate::state::timeline::{OpenRun, SeenEpoch};
+
+/// The open run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunReport {
+    /// Its folder.
+    pub folder: String,
+    /// `pretrain` or `finetune`; null, like all that follows, if the run could not be read.
+    pub stage: Option<Stage>,
+    /// The preset that it started from.
+    pub preset: Option<String>,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// Epochs that were told to their end.
+    pub epochs_done: usize,
+    /// The epoch at the cursor, from 1; null before the first has ended.
+    pub epoch: Option<usize>,
+    /// The log's `epoch` line of that epoch, without `t` and `event`.
+    pub summary: Option<Value>,
+    /// The log's `relabel` line of that epoch, if it had an update.
+    pub relabel: Option<Value>,
+    /// The log's `validation` line of that epoch, if it had one.
+    pub validation: Option<Value>,
+    /// What was recorded of the chosen slice in that epoch; null if nothing was.
+    pub probe: Option<ProbeReport>,
+    /// The run is done.
+    pub finished: bool,
+}
+
+/// One epoch of a pinned slice. Patches stand in the order of the grid, patch = i * grid + j, i along R; in fine-tuning,
+/// which knows none, all of them are empty.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProbeReport {
+    /// The patient.
+    pub case: String,
+    /// Prepared slice, from 0.
+    pub slice: u32,
+    /// False if the slice is only looked at and never trained on.
+    pub trained: bool,
+    /// Labels in force during the epoch, one digit a patch, as in the log.
+    pub before: String,
+    /// Labels after the epoch's update.
+    pub after: String,
+    /// The case of each patch in the update, 0 to 4; empty without one.
+    pub cases: String,
+    /// What the coin showed, for patches of cases 3 and 4; empty without an update.
+    pub coins: Vec<Option<u8>>,
+    /// Which patches were masked.
+    pub masked: Vec<bool>,
+    /// Loss of each masked patch; null for others, and if it is not finite.
+    pub losses: Vec<Option<f32>>,
+    /// Relative loss (Eq. 6) of each masked patch.
+    pub relative: Vec<Option<f32>>,
+}
+
+impl RunReport {
+    /// What the timeline shows; the run of the command line alone if it was not read.
+    pub fn of(state: &State) -> Option<Self> {
+        match state.timeline.shown() {
+            Some(run) => Some(Self::of_run(state, run)),
+            None => state.run.as_ref().map(|path| Self::unread(path.display().to_string())),
+        }
+    }
+
+    fn unread(folder: String) -> Self {
+        Self {
+            folder,
+            stage: None,
+            preset: None,
+            epochs: 0,
+            epochs_done: 0,
+            epoch: None,
+            summary: None,
+            relabel: None,
+            validation: None,
+            probe: None,
+            finished: false,
+        }
+    }
+
+    fn of_run(state: &State, run: &OpenRun) -> Self {
+        let (history, epoch) = (&run.history, run.epoch());
+        let summary = epoch.and_then(|epoch| history.summary(epoch));
+        let relabel = epoch.and_then(|epoch| history.relabel(epoch)).map(|row| Event::Relabel {
+            epoch: row.epoch,
+            cases: row.cases,
+            flips: row.flips,
+            differs_from_kmeans: row.differs,
+            agreement: row.agreement,
+            lesion_recall: row.lesion_recall,
+        });
+        let validation = history.validations.iter().find(|row| Some(row.0) == epoch);
+        let validation = validation.map(|&(epoch, dice, best)| Event::Validation { epoch, dice, best });
+        Self {
+            folder: run.path.display().to_string(),
+            stage: Some(run.stage()),
+            preset: Some(run.config.preset.clone()),
+            epochs: run.epochs(),
+            epochs_done: run.last(),
+            epoch,
+            summary: summary.and_then(|row| logged(&Event::Epoch(Box::new(row.clone())))),
+            relabel: relabel.as_ref().and_then(logged),
+            validation: validation.as_ref().and_then(logged),
+            probe: epoch.and_then(|epoch| probe(state, run, epoch)),
+            finished: history.state == RunState::Finished,
+        }
+    }
+}
+
+/// An event as its line in the log has it.
+fn logged(event: &Event) -> Option<Value> {
+    let mut value = serde_json::to_value(event).ok()?;
+    value.as_object_mut()?.remove("event");
+    Some(value)
+}
+
+fn probe(state: &State, run: &OpenRun, epoch: usize) -> Option<ProbeReport> {
+    let key = state.timeline.record_key(run, epoch)?;
+    let seen: &SeenEpoch = state.timeline.probes.record(&key)?.as_ref().ok()?;
+    let record = &seen.record;
+    let digits = |values: &[u8]| values.iter().map(|value| char::from(b'0' + value)).collect();
+    let finite = |values: &[Option<f32>]| values.iter().map(|value| value.filter(|v| v.is_finite())).collect();
+    Some(ProbeReport {
+        case: record.pin.case.clone(),
+        slice: record.pin.slice,
+        trained: record.trained,
+        before: digits(&record.before),
+        after: digits(&record.after),
+        cases: digits(&record.cases),
+        coins: record.coins.clone(),
+        masked: record.masked.clone(),
+        losses: finite(&record.losses),
+        relative: finite(&record.relative),
+    })
+}

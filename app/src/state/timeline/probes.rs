@@ -1,0 +1,188 @@
+//! What was read of pinned slices: a small store, because a run may have recorded thousands of epochs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use engine::event::Stage;
+use engine::probe::{Pin, ProbeRecord, ProbeSlice};
+use glam::DAffine3;
+
+use crate::gpu::Texture;
+
+/// Epochs that are kept.
+const MOST: usize = 96;
+
+/// A pinned slice of an open run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SliceKey {
+    /// The run's number.
+    pub run: u64,
+    /// The loop that recorded it.
+    pub stage: Stage,
+    /// The slice.
+    pub pin: Pin,
+}
+
+/// One epoch of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// The slice.
+    pub slice: SliceKey,
+    /// From 1.
+    pub epoch: usize,
+}
+
+/// A pinned slice, ready to be drawn.
+#[derive(Clone, Debug)]
+pub struct SeenSlice {
+    /// What was recorded.
+    pub slice: ProbeSlice,
+    /// Where it lies.
+    pub world_from_crop: DAffine3,
+    /// The values that are just black and just white.
+    pub window: [f32; 2],
+    /// The slice on the graphics card.
+    pub picture: Option<Texture>,
+    /// The lesion on the picture's grid, where a label is known.
+    pub lesion: Option<Texture>,
+}
+
+/// The last update of a slice's labels at an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// When it was.
+    pub epoch: usize,
+    /// The case of each patch, 0 to 4.
+    pub cases: Vec<u8>,
+    /// What the coin showed.
+    pub coins: Vec<Option<u8>>,
+    /// Whose label changed.
+    pub flipped: Vec<bool>,
+}
+
+impl Update {
+    /// The update that a record tells of; none if its epoch had none.
+    pub fn of(record: &ProbeRecord) -> Option<Self> {
+        (!record.cases.is_empty()).then(|| Self {
+            epoch: record.epoch,
+            cases: record.cases.clone(),
+            coins: record.coins.clone(),
+            flipped: record.before.iter().zip(&record.after).map(|(before, after)| before != after).collect(),
+        })
+    }
+}
+
+/// What the card knows of a slice's patches.
+#[derive(Clone, Debug)]
+pub struct Cells {
+    /// Labels in force during the epoch.
+    pub before: Texture,
+    /// Labels after it, with the last update's flips.
+    pub after: Texture,
+    /// Relative losses.
+    pub relative: Texture,
+}
+
+/// One epoch of a pinned slice, ready to be drawn.
+#[derive(Clone, Debug)]
+pub struct SeenEpoch {
+    /// What was recorded.
+    pub record: ProbeRecord,
+    /// The last update until then.
+    pub update: Option<Update>,
+    /// Reconstruction or probability on the graphics card.
+    pub picture: Option<Texture>,
+    /// The patches on the graphics card (pre-training).
+    pub cells: Option<Cells>,
+    /// A probability of one half or more, as labels on the slice's grid (fine-tuning).
+    pub edge: Option<Texture>,
+}
+
+/// What was read, or why it could not be.
+pub type Seen<T> = Result<Arc<T>, String>;
+
+/// What was read of pinned slices.
+#[derive(Clone, Debug, Default)]
+pub struct Probes {
+    slices: BTreeMap<SliceKey, Seen<SeenSlice>>,
+    records: BTreeMap<RecordKey, (u64, Seen<SeenEpoch>)>,
+    /// What a job is reading.
+    asked: BTreeSet<RecordKey>,
+    clock: u64,
+}
+
+impl Probes {
+    /// A slice, if it was read.
+    pub fn slice(&self, key: &SliceKey) -> Option<&Seen<SeenSlice>> {
+        self.slices.get(key)
+    }
+
+    /// One epoch of it, if it was read.
+    pub fn record(&self, key: &RecordKey) -> Option<&Seen<SeenEpoch>> {
+        self.records.get(key).map(|(_, seen)| seen)
+    }
+
+    /// Of the epochs that were read the nearest one, to be shown until the right one is there.
+    pub fn nearest(&self, key: &RecordKey) -> Option<&Arc<SeenEpoch>> {
+        let of_slice = self.records.iter().filter(|(other, _)| other.slice == key.slice);
+        let read = of_slice.filter_map(|(other, (_, seen))| Some((other.epoch, seen.as_ref().ok()?)));
+        read.min_by_key(|(epoch, _)| epoch.abs_diff(key.epoch)).map(|(_, seen)| seen)
+    }
+
+    /// Whether there is no need to read an epoch (again).
+    pub fn knows(&self, key: &RecordKey) -> bool {
+        self.records.contains_key(key)
+    }
+
+    /// Notes what a job begins to read.
+    pub fn ask(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
+        self.asked = keys.into_iter().collect();
+    }
+
+    /// No job reads any more: what it did not bring is not asked for again.
+    pub fn settle(&mut self) {
+        for key in std::mem::take(&mut self.asked) {
+            self.keep(key, Err("it was not read".to_owned()), &BTreeSet::new());
+        }
+    }
+
+    /// Keeps a slice.
+    pub fn keep_slice(&mut self, key: SliceKey, seen: Seen<SeenSlice>) {
+        self.slices.insert(key, seen);
+    }
+
+    /// Keeps an epoch; of too many the oldest that are not `needed` are let go.
+    pub fn keep(&mut self, key: RecordKey, seen: Seen<SeenEpoch>, needed: &BTreeSet<RecordKey>) {
+        self.asked.remove(&key);
+        self.clock += 1;
+        self.records.insert(key, (self.clock, seen));
+        while self.records.len() > MOST {
+            let spare = self.records.iter().filter(|(key, _)| !needed.contains(key));
+            let Some(oldest) = spare.min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone()) else { return };
+            self.records.remove(&oldest);
+        }
+    }
+
+    /// Forgets a run that is closed.
+    pub fn forget(&mut self, run: u64) {
+        self.slices.retain(|key, _| key.run != run);
+        self.records.retain(|key, _| key.slice.run != run);
+        self.asked.retain(|key| key.slice.run != run);
+    }
+
+    /// Forgets what could not be read, so that it is tried again.
+    pub fn forget_failures(&mut self) {
+        self.slices.retain(|_, seen| seen.is_ok());
+        self.records.retain(|_, (_, seen)| seen.is_ok());
+    }
+
+    /// How many epochs are held.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}

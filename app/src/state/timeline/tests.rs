@@ -1,0 +1,112 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::config::Config;
+use engine::event::{CaseCounts, EpochSummary, Event, Probe};
+use engine::run::History;
+
+use super::*;
+
+/// A run of `last` epochs with an update every second, in which a slice was recorded from epoch `from` on.
+fn run(id: u64, last: usize, from: usize) -> OpenRun {
+    let mut history = History::default();
+    for epoch in 1..=last {
+        if epoch % 2 == 0 {
+            let (cases, flips) = (CaseCounts::default(), 3);
+            let update =
+                Event::Relabel { epoch, cases, flips, differs_from_kmeans: 1, agreement: 0.5, lesion_recall: None };
+            history.push(Some(0), &update);
+        }
+        if epoch >= from {
+            let probe = Probe { epoch, case: "P".into(), slice: 3, ..Probe::default() };
+            history.push(Some(0), &Event::Probe(Box::new(probe)));
+        }
+        let summary = EpochSummary { epoch, loss: 1.0 / epoch as f64, ..EpochSummary::default() };
+        history.push(Some(1000 * epoch as u64), &Event::Epoch(Box::new(summary)));
+    }
+    history.slices = 12;
+    history.epochs = last + 10;
+    OpenRun {
+        id,
+        path: PathBuf::from(format!("/runs/{id}")),
+        name: id.to_string(),
+        config: Arc::new(Config::default()),
+        series: Series::of(&history, 0.0),
+        history,
+        live: false,
+        waiting: None,
+        cursor: None,
+        pins: Vec::new(),
+    }
+}
+
+fn shown(last: usize, from: usize) -> Timeline {
+    let mut timeline = Timeline { pretrain: Some(run(1, last, from)), ..Timeline::default() };
+    timeline.settle_pin();
+    timeline
+}
+
+#[test]
+fn a_cursor_stays_among_the_epochs_that_were_told() {
+    let mut timeline = shown(8, 1);
+    assert_eq!(timeline.shown().unwrap().epoch(), Some(8), "it follows the newest");
+    timeline.pretrain.as_mut().unwrap().cursor = Some(99);
+    assert_eq!(timeline.shown().unwrap().epoch(), Some(8));
+    timeline.pretrain = Some(run(1, 0, 1));
+    assert_eq!(timeline.shown().unwrap().epoch(), None);
+}
+
+#[test]
+fn a_slice_is_chosen_and_its_records_are_those_of_the_run() {
+    let timeline = shown(8, 5);
+    assert_eq!(timeline.pin, Some(Pin::new("P", 3)));
+    let run = timeline.shown().unwrap();
+    assert_eq!(timeline.record_key(run, 4), None, "it was pinned later");
+    assert_eq!(timeline.record_key(run, 6).unwrap().epoch, 6);
+    assert_eq!((run.update_at(7), run.update_at(1)), (Some(6), None));
+}
+
+#[test]
+fn the_sheet_spreads_its_updates() {
+    let timeline = shown(40, 1);
+    let run = timeline.shown().unwrap();
+    assert_eq!(timeline.sheet_epochs(run, 3), [2, 20, 40]);
+    assert_eq!(timeline.sheet_epochs(run, 1), [40]);
+    assert_eq!(timeline.sheet_epochs(run, 99).len(), 20);
+    let plain = OpenRun { history: History { relabels: Vec::new(), ..run.history.clone() }, ..run.clone() };
+    assert_eq!(timeline.sheet_epochs(&plain, 2), [1, 40], "without updates any epochs");
+}
+
+#[test]
+fn the_pace_is_that_of_the_last_epochs() {
+    let run = run(1, 9, 1);
+    assert_eq!((run.seconds_per_epoch(), run.pace(), run.seconds_left()), (Some(1.0), Some(12.0), Some(10.0)));
+    assert_eq!(super::tests::run(1, 1, 1).pace(), None);
+}
+
+#[test]
+fn an_epoch_is_compared_with_another_of_the_same_run_or_of_another() {
+    let mut timeline = shown(8, 1);
+    assert!(timeline.compared().is_none());
+    timeline.compare = Some(Compare::default());
+    let at = |timeline: &Timeline| timeline.compared().map(|(run, epoch)| (run.id, epoch));
+    assert_eq!(at(&timeline), Some((1, 1)));
+    timeline.compare = Some(Compare { run: Some(Box::new(run(2, 5, 1))), epoch: None });
+    assert_eq!(at(&timeline), Some((2, 5)), "that of the cursor, as far as it goes");
+    timeline.pretrain.as_mut().unwrap().cursor = Some(3);
+    assert_eq!(at(&timeline), Some((2, 3)));
+}
+
+#[test]
+fn of_many_records_the_oldest_go() {
+    let mut probes = Probes::default();
+    let slice = SliceKey { run: 1, stage: Stage::Pretrain, pin: Pin::new("P", 3) };
+    let key = |epoch| RecordKey { slice: slice.clone(), epoch };
+    let needed = [key(1)].into_iter().collect();
+    for epoch in 1..=200 {
+        probes.keep(key(epoch), Err("none".into()), &needed);
+    }
+    assert!(probes.len() < 100 && probes.knows(&key(1)) && probes.knows(&key(200)) && !probes.knows(&key(2)));
+    probes.forget(1);
+    assert!(probes.is_empty());
+}

@@ -1,0 +1,186 @@
+//! Train mode: the form of the next job, the queue, and the job under way.
+
+pub mod form;
+pub mod job;
+pub mod results;
+
+use std::path::PathBuf;
+
+use engine::assess::Assessment;
+use engine::cohort::split::Split;
+use engine::cohort::{Cohort, Fingerprint};
+use engine::event::Stage;
+use engine::run::workspace::{EntryState, RunEntry};
+
+pub use form::{Form, Labels};
+pub use job::{Ended, Ending, Phase, Queued, Running};
+pub use results::{Column, Results};
+
+/// What the centre shows in Train mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrainPage {
+    /// The cohort and the form of the next job.
+    #[default]
+    Setup,
+    /// Probe and curves at the timeline's cursor.
+    Watch,
+    /// All runs of the workspace.
+    Runs,
+    /// Measures of a fine-tuned run, patient by patient.
+    Results,
+}
+
+impl TrainPage {
+    /// All of them, in the order of their tabs.
+    pub const ALL: [Self; 4] = [Self::Setup, Self::Watch, Self::Runs, Self::Results];
+
+    /// The name in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Setup => "Set up",
+            Self::Watch => "Watch",
+            Self::Runs => "Runs",
+            Self::Results => "Results",
+        }
+    }
+}
+
+/// A cohort that was looked at.
+#[derive(Clone, Debug)]
+pub struct CohortCard {
+    /// Its cases and where their files are.
+    pub cohort: Cohort,
+    /// What is in the files.
+    pub fingerprint: Fingerprint,
+}
+
+/// The cohort of the next job.
+#[derive(Clone, Debug, Default)]
+pub enum CohortState {
+    /// None was chosen.
+    #[default]
+    None,
+    /// A folder that is being looked at.
+    Looking(PathBuf),
+    /// It can be trained on.
+    Found(Box<CohortCard>),
+    /// It cannot, for this reason.
+    Failed(PathBuf, String),
+}
+
+impl CohortState {
+    /// What is in it, once that is known.
+    pub fn card(&self) -> Option<&CohortCard> {
+        if let Self::Found(card) = self { Some(card) } else { None }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::None => None,
+            Self::Looking(folder) | Self::Failed(folder, _) => Some(folder.clone()),
+            Self::Found(card) => Some(card.cohort.root.clone()),
+        }
+    }
+}
+
+/// What the next job is expected to take.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Estimate {
+    /// Nothing to estimate: no cohort, or a setting that cannot be used.
+    #[default]
+    None,
+    /// It is being worked out.
+    Running,
+    /// A training has the processor: measured beside it, the figure would be wrong.
+    Waiting,
+    /// Worked out.
+    Known(Box<Assessment>),
+    /// It could not be worked out, for this reason.
+    Failed(String),
+}
+
+/// Everything that Train mode shows besides the timeline and the list of runs.
+#[derive(Clone, Debug, Default)]
+pub struct TrainState {
+    /// The page in the centre.
+    pub page: TrainPage,
+    /// The cohort of the next job.
+    pub cohort: CohortState,
+    /// The form of the next job.
+    pub form: Form,
+    /// What is wrong with it: the setting by its name in `config.toml`, and what it must be.
+    pub problems: Vec<(String, String)>,
+    /// What the next job is expected to take.
+    pub estimate: Estimate,
+    /// Which patients train, validate and test in the next job, once that is known; or why it is not.
+    pub split: Option<Result<Split, String>>,
+    /// The job under way.
+    pub running: Option<Running>,
+    /// What waits for it to end, in order.
+    pub queue: Vec<Queued>,
+    /// What ended in this session, newest first.
+    pub ended: Vec<Ended>,
+    /// Counts the jobs of this session.
+    pub jobs: u64,
+    /// The runs of the workspace, newest first, once they were listed.
+    pub runs: Option<Vec<RunEntry>>,
+    /// Runs that stopped before their end and may go on, newest first.
+    pub unfinished: Vec<RunEntry>,
+    /// Those of them that the user does not want to be reminded of.
+    pub put_aside: Vec<PathBuf>,
+    /// Measures of a run, patient by patient.
+    pub results: Results,
+    /// The program ends as soon as the training has saved its checkpoint.
+    pub closing: bool,
+}
+
+impl TrainState {
+    /// The pre-trained runs of the workspace that a fine-tuning can start from.
+    pub fn pretrained(&self) -> impl Iterator<Item = &RunEntry> {
+        let usable = |run: &&RunEntry| run.stage == Stage::Pretrain && run.epochs_done > 0 && readable(run);
+        self.runs.iter().flatten().filter(usable)
+    }
+
+    /// The fine-tuned runs of the workspace that can be measured.
+    pub fn finetuned(&self) -> impl Iterator<Item = &RunEntry> {
+        let usable = |run: &&RunEntry| run.stage == Stage::Finetune && run.epochs_done > 0 && readable(run);
+        self.runs.iter().flatten().filter(usable)
+    }
+
+    /// The unfinished runs that are offered: not those under way, waiting, or put aside.
+    pub fn offered(&self) -> impl Iterator<Item = &RunEntry> {
+        self.unfinished.iter().filter(|run| !self.put_aside.contains(&run.path) && !self.is_taken(&run.path))
+    }
+
+    /// Whether a run is under way or waits in the queue.
+    pub fn is_taken(&self, run: &std::path::Path) -> bool {
+        let running = self.running.as_ref().and_then(|job| job.run.as_deref()) == Some(run);
+        running || self.queue.iter().any(|job| job.goes_on.as_deref() == Some(run))
+    }
+
+    /// Why the next job cannot be started, if it cannot.
+    pub fn obstacle(&self) -> Option<String> {
+        match &self.cohort {
+            CohortState::None => return Some("Choose a cohort first".into()),
+            CohortState::Looking(_) => return Some("The cohort is still being looked at".into()),
+            CohortState::Failed(..) => return Some("This folder cannot be trained on".into()),
+            CohortState::Found(_) => {}
+        }
+        let config = self.form.config();
+        if config.data.modality.is_empty() {
+            return Some("Choose a modality".into());
+        }
+        if let Some((field, why)) = self.problems.first() {
+            return Some(format!("{}: {why}", form::name_of(field)));
+        }
+        if self.form.name.trim().is_empty() {
+            return Some("Give the run a name".into());
+        }
+        self.split.as_ref().and_then(|split| split.as_ref().err().cloned())
+    }
+}
+
+fn readable(run: &RunEntry) -> bool {
+    !matches!(run.state, EntryState::Broken(_))
+}

@@ -1,0 +1,266 @@
+//! The form of the next job: a configuration of either stage, and what stands beside it.
+
+use std::collections::BTreeSet;
+
+use engine::cohort::split::LabelShare;
+use engine::config::{Config, preset};
+use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
+use engine::event::Stage;
+
+/// Width of the network that the paper is taken to have.
+pub const PAPER_WIDTH: usize = 64;
+/// Width on a processor, where the paper's would take days.
+pub const CPU_WIDTH: usize = 16;
+
+/// How the labelled patients of a fine-tuning are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Labels {
+    /// 5 % of the training patients: the paper's.
+    #[default]
+    Five,
+    /// 10 %: the paper's second.
+    Ten,
+    /// So many.
+    Count,
+    /// All that have a label.
+    All,
+    /// By name.
+    Picked,
+}
+
+/// What is being set up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Form {
+    /// Pre-training or fine-tuning.
+    pub stage: Stage,
+    /// The settings of a pre-training.
+    pub pretrain: Config,
+    /// The settings of a fine-tuning.
+    pub finetune: Config,
+    /// The run folder's name inside of the workspace.
+    pub name: String,
+    /// The user gave that name; else it follows preset and modality.
+    pub named: bool,
+    /// How the labelled patients are chosen.
+    pub labels: Labels,
+    /// How many, if by number.
+    pub count: usize,
+    /// Who, if by name.
+    pub picked: BTreeSet<String>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        let mut form = Self {
+            stage: Stage::Pretrain,
+            pretrain: Config::default(),
+            finetune: Config::finetune(),
+            name: String::new(),
+            named: false,
+            labels: Labels::Five,
+            count: 5,
+            picked: BTreeSet::new(),
+        };
+        form.rename();
+        form
+    }
+}
+
+impl Form {
+    /// The settings of the chosen stage.
+    pub fn config(&self) -> &Config {
+        match self.stage {
+            Stage::Pretrain => &self.pretrain,
+            Stage::Finetune => &self.finetune,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn config_mut(&mut self) -> &mut Config {
+        match self.stage {
+            Stage::Pretrain => &mut self.pretrain,
+            Stage::Finetune => &mut self.finetune,
+        }
+    }
+
+    /// What the form says, made consistent after the user's last change to it; `before` is what it was.
+    #[must_use]
+    pub fn settled(mut self, before: &Self, devices: &[DeviceInfo]) -> Self {
+        if self.stage != before.stage {
+            self.take_over(before);
+        }
+        let preset_changed = self.pretrain.preset != before.pretrain.preset;
+        let modality_changed = self.pretrain.data.modality != before.pretrain.data.modality;
+        // Where the method was changed by hand it stays so when another modality is chosen.
+        let as_preset = before.pretrain.method == preset_of(&before.pretrain).method;
+        if preset_changed || (modality_changed && as_preset) {
+            let probes = std::mem::take(&mut self.pretrain.method.probes);
+            self.pretrain.method = preset_of(&self.pretrain).method;
+            self.pretrain.method.probes = probes;
+        }
+        let (device, earlier) = (self.config().device.clone(), before.config().device.clone());
+        if self.stage == before.stage && device != earlier {
+            let (usual, now) = (usual_width(earlier.first(), devices), usual_width(device.first(), devices));
+            let network = &mut self.config_mut().network;
+            if network.width == usual {
+                network.width = now;
+            }
+        }
+        self.finetune.labels.labels = self.label_text();
+        if self.name != before.name {
+            self.named = !self.name.trim().is_empty();
+        }
+        if !self.named {
+            self.rename();
+        }
+        self
+    }
+
+    /// What both stages have in common goes with the user from one to the other.
+    fn take_over(&mut self, before: &Self) {
+        let theirs = before.config().clone();
+        let from_run = self.stage == Stage::Finetune && !self.finetune.labels.from.as_os_str().is_empty();
+        let config = self.config_mut();
+        (config.data, config.device) = (theirs.data, theirs.device);
+        // A pre-trained network fixes its own shape and its slices'.
+        if !from_run {
+            (config.preprocess, config.network) = (theirs.preprocess, theirs.network);
+            config.seed = theirs.seed;
+        }
+    }
+
+    /// What `labels.labels` says of the choice.
+    fn label_text(&self) -> String {
+        let share = match self.labels {
+            Labels::Five => LabelShare::Percent(5.0),
+            Labels::Ten => LabelShare::Percent(10.0),
+            Labels::Count => LabelShare::Count(self.count),
+            Labels::All => LabelShare::All,
+            Labels::Picked => LabelShare::Patients(self.picked.iter().cloned().collect()),
+        };
+        share.to_string()
+    }
+
+    /// A name that says what the run is.
+    fn rename(&mut self) {
+        let config = self.config();
+        let mut parts = vec![match self.stage {
+            Stage::Pretrain => config.preset.clone(),
+            Stage::Finetune if config.labels.from.as_os_str().is_empty() => "supervised".into(),
+            Stage::Finetune => "finetune".into(),
+        }];
+        parts.extend(config.data.modality.iter().cloned());
+        self.name = parts.join("-");
+    }
+}
+
+/// The configuration that a preset's name stands for.
+pub fn preset_of(config: &Config) -> Config {
+    preset(&config.preset, &config.data.modality).unwrap_or_default()
+}
+
+/// The width that a network has by default on a device.
+pub fn usual_width(device: DeviceChoice, devices: &[DeviceInfo]) -> usize {
+    let kind = match device {
+        DeviceChoice::Cpu => Some(DeviceKind::Cpu),
+        // The list is in the order in which `auto` prefers devices.
+        DeviceChoice::Auto => devices.first().map(|d| d.kind),
+        named => devices.iter().find(|d| d.id == named.to_string()).map(|d| d.kind),
+    };
+    if kind == Some(DeviceKind::Gpu) { PAPER_WIDTH } else { CPU_WIDTH }
+}
+
+/// A setting's name in the window, from its name in `config.toml`.
+pub fn name_of(field: &str) -> &str {
+    match field {
+        "training.epochs" => "Epochs",
+        "training.batch" => "Batch",
+        "training.lr" => "Learning rate",
+        "training.weight_decay" => "Weight decay",
+        "network.width" => "Width",
+        "network.depth" => "Depth",
+        "preprocess.size" => "Crop",
+        "method.grid" => "Grid",
+        "method.lambda" => "Lambda",
+        "method.period" => "Period",
+        "method.ratio.sigma_0" => "Sigma first",
+        "method.ratio.sigma_max" => "Sigma last",
+        "labels.labels" => "Labels",
+        "labels.negative_slices" => "Negative slices",
+        "method.cluster.method" => "Clustering",
+        "data.modality" => "Modality",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A graphics card, and this machine's processor.
+    fn devices() -> Vec<DeviceInfo> {
+        let mut found: Vec<DeviceInfo> = engine::device::probe().devices;
+        found.retain(|device| device.kind == DeviceKind::Cpu);
+        let mut card = found[0].clone();
+        (card.id, card.kind) = ("cuda:0".into(), DeviceKind::Gpu);
+        found.insert(0, card);
+        found
+    }
+
+    fn changed(before: &Form, change: impl FnOnce(&mut Form)) -> Form {
+        let mut form = before.clone();
+        change(&mut form);
+        form.settled(before, &devices())
+    }
+
+    #[test]
+    fn the_paper_is_the_default_and_labels_become_their_text() {
+        let form = Form::default();
+        assert_eq!((form.pretrain.training.epochs, form.pretrain.training.batch), (800, 36));
+        assert_eq!((form.finetune.training.epochs, form.finetune.training.batch), (70, 56));
+        let form = changed(&form, |f| {
+            f.labels = Labels::Picked;
+            f.picked = ["B", "A"].map(str::to_owned).into();
+        });
+        assert_eq!(form.finetune.labels.labels, "patients:A,B");
+        let form = changed(&form, |f| (f.labels, f.count) = (Labels::Count, 3));
+        assert_eq!(form.finetune.labels.labels, "3");
+    }
+
+    #[test]
+    fn a_preset_replaces_the_method_and_nothing_else() {
+        let form = changed(&Form::default(), |f| f.pretrain.training.epochs = 7);
+        let form = changed(&form, |f| f.pretrain.preset = "background-first".into());
+        assert_eq!(form.pretrain.method, preset("background-first", &[]).unwrap_or_default().method);
+        assert_eq!((form.pretrain.training.epochs, form.name.as_str()), (7, "background-first"));
+        // By hand: another modality does not undo it.
+        let form = changed(&form, |f| f.pretrain.method.lambda = 0.5);
+        let form = changed(&form, |f| f.pretrain.data.modality = vec!["flair".into()]);
+        assert_eq!((form.pretrain.method.lambda, form.name.as_str()), (0.5, "background-first-flair"));
+    }
+
+    #[test]
+    fn the_width_follows_the_device_until_it_is_chosen() {
+        let form = changed(&Form::default(), |f| f.pretrain.device = DeviceChoice::Cpu.into());
+        assert_eq!(form.pretrain.network.width, CPU_WIDTH);
+        let form = changed(&form, |f| f.pretrain.device = DeviceChoice::Cuda(0).into());
+        assert_eq!(form.pretrain.network.width, PAPER_WIDTH);
+        let form = changed(&form, |f| f.pretrain.network.width = 24);
+        let form = changed(&form, |f| f.pretrain.device = DeviceChoice::Cpu.into());
+        assert_eq!(form.pretrain.network.width, 24);
+    }
+
+    #[test]
+    fn data_and_device_go_along_from_stage_to_stage() {
+        let form = changed(&Form::default(), |f| {
+            f.pretrain.data.modality = vec!["pet".into()];
+            f.pretrain.preprocess.size = 32;
+        });
+        let form = changed(&form, |f| f.stage = Stage::Finetune);
+        assert_eq!((&form.finetune.data.modality[..], form.finetune.preprocess.size), (&["pet".to_owned()][..], 32));
+        assert_eq!(form.name, "supervised-pet");
+        let form = changed(&form, |f| f.name = "mine".into());
+        let form = changed(&form, |f| f.stage = Stage::Pretrain);
+        assert_eq!(form.name, "mine", "a name that was given stays");
+    }
+}

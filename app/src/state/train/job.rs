@@ -1,0 +1,209 @@
+//! Jobs of Train mode as the window shows them.
+
+use std::path::PathBuf;
+
+use engine::config::Config;
+use engine::event::{Event, Stage};
+
+/// A job that waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Queued {
+    /// Unlike that of any other job of this session.
+    pub id: u64,
+    /// The run's name.
+    pub name: String,
+    /// Pre-training or fine-tuning.
+    pub stage: Stage,
+    /// Its settings; those that are stored in the run that it goes on with, if there are none here.
+    pub config: Option<Box<Config>>,
+    /// The run that it goes on with; else it begins a new one.
+    pub goes_on: Option<PathBuf>,
+}
+
+/// What the job under way is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Patients are read and prepared.
+    #[default]
+    Preparing,
+    /// It trains.
+    Training,
+    /// It was told to pause and finishes its step.
+    Pausing,
+    /// Its checkpoint is saved, and it waits.
+    Paused,
+    /// It was told to stop and finishes its step.
+    Stopping,
+}
+
+impl Phase {
+    /// The word in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preparing => "Preparing",
+            Self::Training => "Training",
+            Self::Pausing => "Pausing after this step",
+            Self::Paused => "Paused",
+            Self::Stopping => "Saving a checkpoint",
+        }
+    }
+}
+
+/// The job under way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Running {
+    /// Its number in the queue.
+    pub id: u64,
+    /// Its number among all jobs of the window.
+    pub job: u64,
+    /// The run's name.
+    pub name: String,
+    /// Pre-training or fine-tuning.
+    pub stage: Stage,
+    /// The run folder, once it is known.
+    pub run: Option<PathBuf>,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Device that computes.
+    pub device: String,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Steps of a whole epoch.
+    pub steps_per_epoch: usize,
+    /// Slices of an epoch.
+    pub slices: usize,
+    /// The epoch under way, from 1.
+    pub epoch: usize,
+    /// Steps of it that are done.
+    pub step: usize,
+    /// The newest step's loss.
+    pub loss: Option<f64>,
+    /// Its learning rate.
+    pub learning_rate: Option<f64>,
+    /// Masking ratio of the newest epoch.
+    pub sigma: Option<f64>,
+    /// The newest Dice on the validation patients.
+    pub dice: Option<f64>,
+    /// Slices a second, as measured lately.
+    pub rate: Option<f64>,
+}
+
+impl Running {
+    /// Takes in what the loop told.
+    pub fn hear(&mut self, event: &Event) {
+        match event {
+            Event::Started { epochs, steps_per_epoch, slices, device, first_epoch, .. } => {
+                (self.epochs, self.steps_per_epoch, self.slices) = (*epochs, *steps_per_epoch, *slices);
+                (self.epoch, self.step) = (*first_epoch, 0);
+                self.device.clone_from(device);
+                if self.phase == Phase::Preparing {
+                    self.phase = Phase::Training;
+                }
+            }
+            Event::Step { epoch, step, loss, learning_rate, .. } => {
+                (self.epoch, self.step) = (*epoch, *step);
+                (self.loss, self.learning_rate) = (Some(*loss), Some(*learning_rate));
+            }
+            Event::Epoch(summary) => {
+                (self.epoch, self.step) = (summary.epoch, self.steps_per_epoch);
+                self.sigma = summary.sigma.or(self.sigma);
+            }
+            Event::Validation { dice, .. } => self.dice = Some(*dice),
+            // In the midst of an epoch only a pause or a stop saves.
+            Event::Checkpoint { step, .. } if *step > 0 && self.phase == Phase::Pausing => self.phase = Phase::Paused,
+            _ => {}
+        }
+    }
+
+    /// Steps done, all epochs together.
+    pub fn steps_done(&self) -> usize {
+        self.epoch.saturating_sub(1) * self.steps_per_epoch + self.step
+    }
+
+    /// How far it is, 0 to 1, once that is known.
+    pub fn fraction(&self) -> Option<f32> {
+        let all = self.epochs * self.steps_per_epoch;
+        (all > 0).then(|| self.steps_done() as f32 / all as f32)
+    }
+
+    /// Seconds that are left at the rate of late.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let left = (self.epochs * self.steps_per_epoch).checked_sub(self.steps_done())?;
+        let slices = left as f64 * self.slices as f64 / self.steps_per_epoch.max(1) as f64;
+        self.rate.filter(|rate| *rate > 0.0).map(|rate| slices / rate)
+    }
+
+    /// Whether it can be paused.
+    pub fn can_pause(&self) -> bool {
+        self.phase == Phase::Training
+    }
+
+    /// Whether it waits for the user, or is about to.
+    pub fn can_go_on(&self) -> bool {
+        matches!(self.phase, Phase::Paused | Phase::Pausing)
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It is done.
+    Finished,
+    /// The user stopped it; it can be resumed.
+    Stopped,
+    /// For this reason.
+    Failed(String),
+}
+
+/// A job that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// Its number in the queue.
+    pub id: u64,
+    /// The run's name.
+    pub name: String,
+    /// Pre-training or fine-tuning.
+    pub stage: Stage,
+    /// The run folder, if it came to that.
+    pub run: Option<PathBuf>,
+    /// How it ended.
+    pub how: Ending,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Running {
+        let mut job = Running { phase: Phase::Preparing, ..Running::default() };
+        job.hear(&Event::Started {
+            stage: Stage::Pretrain,
+            epochs: 4,
+            steps_per_epoch: 5,
+            slices: 50,
+            parameters: 1,
+            device: "cpu".into(),
+            first_epoch: 1,
+        });
+        job
+    }
+
+    #[test]
+    fn steps_become_progress_and_time_left() {
+        let mut job = started();
+        assert_eq!((job.phase, job.fraction(), job.seconds_left()), (Phase::Training, Some(0.0), None));
+        job.hear(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 5, loss: 0.5, learning_rate: 1e-3 });
+        job.rate = Some(20.0);
+        assert_eq!((job.fraction(), job.seconds_left()), (Some(0.5), Some(5.0)));
+    }
+
+    #[test]
+    fn it_is_paused_once_the_checkpoint_of_the_pause_is_there() {
+        let mut job = started();
+        job.phase = Phase::Pausing;
+        job.hear(&Event::Checkpoint { epoch: 1, step: 0 });
+        assert_eq!(job.phase, Phase::Pausing, "that of a whole epoch is none of the pause");
+        job.hear(&Event::Checkpoint { epoch: 2, step: 3 });
+        assert_eq!(job.phase, Phase::Paused);
+    }
+}

@@ -1,0 +1,259 @@
+//! Measures of a fine-tuned run, patient by patient.
+
+use std::cmp::Ordering;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use engine::jobs::evaluation::{PatientRow, RunEvaluation};
+use engine::metrics::Measures;
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Column {
+    /// The patient's name.
+    Patient,
+    /// Dice.
+    #[default]
+    Dice,
+    /// Sensitivity.
+    Sensitivity,
+    /// Precision.
+    Precision,
+    /// 95th percentile of the surface distances, mm.
+    Hd95,
+    /// Intersection over union of the boundary bands.
+    Boundary,
+    /// Reference volume, ml.
+    Truth,
+    /// Predicted volume, ml.
+    Predicted,
+    /// Lesions found.
+    Hit,
+    /// Lesions missed.
+    Missed,
+    /// Predicted lesions that are none.
+    Extra,
+}
+
+impl Column {
+    /// All of them, from left to right.
+    pub const ALL: [Self; 11] = [
+        Self::Patient,
+        Self::Dice,
+        Self::Sensitivity,
+        Self::Precision,
+        Self::Hd95,
+        Self::Boundary,
+        Self::Truth,
+        Self::Predicted,
+        Self::Hit,
+        Self::Missed,
+        Self::Extra,
+    ];
+
+    /// The head of the column.
+    pub fn head(self) -> &'static str {
+        match self {
+            Self::Patient => "Patient",
+            Self::Dice => "Dice",
+            Self::Sensitivity => "Sens.",
+            Self::Precision => "Prec.",
+            Self::Hd95 => "HD95",
+            Self::Boundary => "BIoU",
+            Self::Truth => "Ref.",
+            Self::Predicted => "Pred.",
+            Self::Hit => "Hit",
+            Self::Missed => "Missed",
+            Self::Extra => "Extra",
+        }
+    }
+
+    /// What it is, in full, with its unit.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Patient => "Patient",
+            Self::Dice => "Dice similarity coefficient",
+            Self::Sensitivity => "Sensitivity",
+            Self::Precision => "Precision",
+            Self::Hd95 => "95 % Hausdorff distance, mm",
+            Self::Boundary => "Boundary IoU",
+            Self::Truth => "Reference volume, ml",
+            Self::Predicted => "Predicted volume, ml",
+            Self::Hit => "Lesions hit",
+            Self::Missed => "Lesions missed",
+            Self::Extra => "Predicted lesions that are none",
+        }
+    }
+
+    /// Digits behind the point.
+    pub fn decimals(self) -> usize {
+        match self {
+            Self::Dice | Self::Sensitivity | Self::Precision | Self::Boundary => 3,
+            Self::Hd95 | Self::Truth | Self::Predicted => 1,
+            Self::Patient | Self::Hit | Self::Missed | Self::Extra => 0,
+        }
+    }
+
+    /// Its number in one patient's measures; the name has none.
+    pub fn value(self, measures: &Measures) -> Option<f64> {
+        let lesions = &measures.lesions;
+        match self {
+            Self::Patient => None,
+            Self::Dice => Some(measures.dsc),
+            Self::Sensitivity => Some(measures.sensitivity),
+            Self::Precision => Some(measures.precision),
+            Self::Hd95 => Some(measures.hd95_mm),
+            Self::Boundary => Some(measures.boundary_iou),
+            Self::Truth => Some(measures.truth_volume_ml),
+            Self::Predicted => Some(measures.volume_ml),
+            Self::Hit => Some(lesions.tp as f64),
+            Self::Missed => Some(lesions.missed as f64),
+            Self::Extra => Some(lesions.fp as f64),
+        }
+    }
+}
+
+/// Measures of a run, and how they are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// The run; none was asked for at first.
+    pub run: Option<PathBuf>,
+    /// Its measures, once they are there.
+    pub evaluation: Option<Arc<RunEvaluation>>,
+    /// Why there are none.
+    pub why: Option<String>,
+    /// By which column the patients are sorted.
+    pub column: Column,
+    /// Largest first.
+    pub falling: bool,
+    /// The patients as they are listed, by their place in the evaluation.
+    pub order: Vec<usize>,
+}
+
+/// Mean and standard deviation over patients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation of the patients (n - 1); none for a single one.
+    pub sd: Option<f64>,
+}
+
+impl Results {
+    /// Of a run whose measures are awaited.
+    pub fn awaited(run: PathBuf) -> Self {
+        Self { run: Some(run), ..Self::default() }
+    }
+
+    /// Puts the measures in, the worst patient first.
+    pub fn set(&mut self, evaluation: RunEvaluation) {
+        (self.evaluation, self.why) = (Some(Arc::new(evaluation)), None);
+        self.arrange();
+    }
+
+    /// Sorts by a column: anew from small to large, the other way round if it was sorted by it before.
+    pub fn sort(&mut self, column: Column) {
+        self.falling = self.column == column && !self.falling;
+        self.column = column;
+        self.arrange();
+    }
+
+    /// The patients as they are listed.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &PatientRow)> {
+        let patients = self.evaluation.iter().flat_map(|e| &e.patients).collect::<Vec<_>>();
+        self.order.iter().filter_map(move |&at| Some((at, *patients.get(at)?)))
+    }
+
+    /// Mean and standard deviation of a column over the patients that were measured.
+    pub fn spread(&self, column: Column) -> Option<Spread> {
+        let measures = self.evaluation.iter().flat_map(|e| &e.patients).filter_map(|row| row.measures.as_ref());
+        let values: Vec<f64> = measures.filter_map(|m| column.value(m)).filter(|v| v.is_finite()).collect();
+        let count = values.len() as f64;
+        if values.is_empty() {
+            return None;
+        }
+        let mean = values.iter().sum::<f64>() / count;
+        let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+        Some(Spread { mean, sd: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()) })
+    }
+
+    fn arrange(&mut self) {
+        let Some(evaluation) = &self.evaluation else { return };
+        let (patients, column) = (&evaluation.patients, self.column);
+        let value = |row: &PatientRow| row.measures.as_ref().and_then(|m| column.value(m)).filter(|v| v.is_finite());
+        let mut order: Vec<usize> = (0..patients.len()).collect();
+        order.sort_by(|&a, &b| {
+            let (a, b) = (&patients[a], &patients[b]);
+            let by_value = match (value(a), value(b)) {
+                (Some(x), Some(y)) if self.falling => y.total_cmp(&x),
+                (Some(x), Some(y)) => x.total_cmp(&y),
+                // Who was not measured stands last either way.
+                (x, y) => y.is_some().cmp(&x.is_some()),
+            };
+            let by_name =
+                if self.falling && column == Column::Patient { b.case.cmp(&a.case) } else { a.case.cmp(&b.case) };
+            if by_value == Ordering::Equal { by_name } else { by_value }
+        });
+        self.order = order;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::findings::Lesions;
+
+    fn row(case: &str, dice: Option<f64>) -> PatientRow {
+        let measures = dice.map(|dsc| Measures {
+            dsc,
+            sensitivity: 1.0,
+            precision: 1.0,
+            boundary_iou: 1.0,
+            hd95_mm: 1.0,
+            volume_ml: 1.0,
+            truth_volume_ml: 1.0,
+            lesions: Lesions::default(),
+            notes: Vec::new(),
+        });
+        PatientRow {
+            case: case.into(),
+            images: std::collections::BTreeMap::new(),
+            truth: None,
+            mask: PathBuf::new(),
+            measures,
+            worst_slice: None,
+            worst_dice: None,
+        }
+    }
+
+    fn results() -> Results {
+        let patients = vec![row("A", Some(0.8)), row("B", None), row("C", Some(0.2)), row("D", Some(0.5))];
+        let mut results = Results::default();
+        results.set(RunEvaluation { version: 1, part: "test".into(), epoch: 1, patients, mean: None });
+        results
+    }
+
+    fn names(results: &Results) -> Vec<&str> {
+        results.rows().map(|(_, row)| row.case.as_str()).collect()
+    }
+
+    #[test]
+    fn the_worst_patient_stands_first_and_a_second_click_turns_the_order() {
+        let mut results = results();
+        assert_eq!(names(&results), ["C", "D", "A", "B"]);
+        results.sort(Column::Dice);
+        assert_eq!(names(&results), ["A", "D", "C", "B"]);
+        results.sort(Column::Patient);
+        assert_eq!(names(&results), ["A", "B", "C", "D"]);
+        results.sort(Column::Patient);
+        assert_eq!(names(&results), ["D", "C", "B", "A"]);
+    }
+
+    #[test]
+    fn the_spread_counts_only_who_was_measured() {
+        let spread = results().spread(Column::Dice);
+        assert!(spread.is_some_and(|s| (s.mean - 0.5).abs() < 1e-12));
+        assert!(spread.and_then(|s| s.sd).is_some_and(|sd| (sd - 0.3).abs() < 1e-12));
+        assert_eq!(Results::default().spread(Column::Dice), None);
+    }
+}

@@ -1,0 +1,201 @@
+//! The centre in Masking mode: the slice with its patches, and a column of what the network gets and gives.
+//!
+//! Together the panes are the paper's Fig. 2: a slice cut into patches, lesion patches green, background purple, and the
+//! masked input beside it.
+
+mod column;
+mod main_pane;
+mod written;
+
+use egui::{Rect, Ui, UiBuilder, pos2, vec2};
+use glam::DVec2;
+
+use super::patch_pane::{PatchPane, PatchResponse};
+use super::{crop, gesture};
+use crate::command::masking::MaskingCommand;
+use crate::command::{Command, Sender};
+use crate::state::masking::FoundSlice;
+use crate::state::{Document, JobStatus, PaneId, State};
+use crate::theme::{self, tokens};
+use crate::widget::{ErrorState, LoadingState};
+use crate::worker::Kind;
+
+/// Width of the lines between panes, in points.
+const GAP: f32 = 1.0;
+/// The narrowest and the widest column, in points, and the narrowest centre that has one.
+const COLUMN: [f32; 2] = [150.0, 560.0];
+const LEAST: f32 = 360.0;
+/// What a drag over so many points does to the contrast: its whole width.
+const PACE: f64 = 400.0;
+
+/// What the card is missing, said by every pane.
+const NO_ADAPTER: &str = "Not drawn: there is no graphics adapter.";
+
+/// Draws it.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let area = ui.max_rect();
+    let Some(document) = &state.document else { return };
+    ui.painter().rect_filled(area, 0.0, tokens::DARK.line);
+    if let Some(why) = state.masking.failure() {
+        return failed(ui, document, why, sender);
+    }
+    let Some(found) = &state.masking.found else { return waiting(ui, area, state, sender) };
+    let shared = Shared { state, document, found };
+    let alone = state.view.maximised.is_some() || area.width() < LEAST;
+    let (large, column) = arrange(area, alone, ui.pixels_per_point());
+    main_pane::show(ui, &shared, large, sender);
+    if let Some(column) = column {
+        column::show(ui, &shared, column, sender);
+    }
+    if let Some(job) = slow_job(state) {
+        dimmed(ui, area, job, sender);
+    }
+}
+
+/// What all panes of a frame share.
+struct Shared<'a> {
+    state: &'a State,
+    document: &'a Document,
+    found: &'a FoundSlice,
+}
+
+impl<'a> Shared<'a> {
+    /// A pane that looks at the crop, without a picture yet.
+    fn pane(&self) -> PatchPane<'a> {
+        let (slice, masking) = (&*self.found.slice, &self.state.masking);
+        PatchPane {
+            lesion: self.found.pictures.lesion.as_ref().filter(|_| masking.shown.lesion),
+            size: slice.grid.size(),
+            grid: slice.grid.grid(),
+            world_from_crop: crop::at_slice(crop::affine(&slice.world_from_crop), slice.prepared_slice),
+            oriented: slice.oriented,
+            labels: &self.found.clusters.labels,
+            chosen: masking.pinned,
+            window: masking.window(),
+            smooth: self.state.settings.interpolate,
+            missing: NO_ADAPTER,
+            camera: masking.camera(false),
+            convention: self.state.settings.convention,
+            ..PatchPane::default()
+        }
+    }
+
+    /// Sends what the user did with a pane.
+    fn answer(&self, found: &PatchResponse, native: bool, sender: &Sender) {
+        if found.notches != 0 {
+            sender.send(Command::StepSlice { pane: PaneId::Axial, by: found.notches });
+        }
+        if let Some(patch) = found.clicked {
+            sender.send(Command::Masking(MaskingCommand::Pin(Some(patch))));
+        }
+        if let Some(camera) = found.camera {
+            sender.send(Command::Masking(MaskingCommand::SetCamera(native, camera)));
+        }
+        if let Some(delta) = found.window {
+            sender.send(self.contrast(delta, native));
+        }
+    }
+
+    fn contrast(&self, delta: DVec2, native: bool) -> Command {
+        if !native {
+            return Command::Masking(MaskingCommand::ChangeContrast(delta / PACE));
+        }
+        let layer = self.document.image();
+        let (width, level) = gesture::window_change(delta, self.state.window_of(layer), layer.range, &layer.modality);
+        Command::ChangeWindow { width, level }
+    }
+}
+
+/// The large pane, and the three of the column under each other unless it is `alone`. On whole pixels.
+fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rect; 3]>) {
+    let whole = |v: f32| (v * pixels_per_point).round() / pixels_per_point;
+    if alone {
+        return (area, None);
+    }
+    let third = (area.height() - 2.0 * GAP) / 3.0;
+    // Square panes, unless the large one would become smaller than they are together.
+    let width = third.min(area.width() * 0.4).clamp(COLUMN[0], COLUMN[1]);
+    let left = whole(area.right() - width);
+    let large = Rect::from_min_max(area.min, pos2(left - GAP, area.bottom()));
+    let tops = [0.0, 1.0, 2.0, 3.0].map(|n| whole(area.top() + n * (third + GAP)));
+    let pane = |n: usize| {
+        let bottom = if n == 2 { area.bottom() } else { tops[n + 1] - GAP };
+        Rect::from_min_max(pos2(left, tops[n]), pos2(area.right(), bottom))
+    };
+    (large, Some([pane(0), pane(1), pane(2)]))
+}
+
+/// The job that the dimmed old result waits for: k-means is over before anything could be read.
+fn slow_job(state: &State) -> Option<&JobStatus> {
+    let slow = |job: &&JobStatus| match job.kind {
+        Kind::Prepare => true,
+        Kind::Cluster => !state.masking.controls.is_quick(),
+        _ => false,
+    };
+    state.jobs.iter().find(slow)
+}
+
+/// Something slow is found out: the old result lies behind it, dimmed.
+fn dimmed(ui: &mut Ui, area: Rect, job: &JobStatus, sender: &Sender) {
+    ui.painter().rect_filled(area, 0.0, theme::tokens(ui).backdrop);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(area));
+    theme::on_image(&mut child);
+    if LoadingState::new(&words(job), job.progress).cancel().show(&mut child) {
+        sender.send(Command::CancelJob(job.id));
+    }
+}
+
+fn words(job: &JobStatus) -> String {
+    if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) }
+}
+
+/// Nothing was found yet.
+fn waiting(ui: &mut Ui, area: Rect, state: &State, sender: &Sender) {
+    ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
+    let job = state.jobs.iter().find(|job| matches!(job.kind, Kind::Prepare | Kind::Cluster));
+    let text = job.map_or_else(|| "Preparing the scan".to_owned(), words);
+    let state = LoadingState::new(&text, job.and_then(|job| job.progress));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(area));
+    match job {
+        Some(job) => {
+            if state.cancel().show(&mut child) {
+                sender.send(Command::CancelJob(job.id));
+            }
+        }
+        None => {
+            state.show(&mut child);
+        }
+    }
+}
+
+/// The shown image cannot be prepared or clustered.
+fn failed(ui: &mut Ui, document: &Document, why: &str, sender: &Sender) {
+    let area = ui.max_rect();
+    ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
+    let title = format!("{} cannot be masked", document.image().name);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(area.shrink2(vec2(0.0, GAP))));
+    if ErrorState::new(&title, why).retry("Try again").show(&mut child) {
+        sender.send(Command::Masking(MaskingCommand::Retry));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panes_fill_the_centre_on_whole_pixels() {
+        for (width, height, scale) in [(780.0, 640.0, 1.0), (1033.0, 711.0, 1.5), (500.0, 900.0, 2.0)] {
+            let area = Rect::from_min_size(pos2(220.0, 40.0), vec2(width, height));
+            let (large, column) = arrange(area, false, scale);
+            let column = column.unwrap_or([Rect::NOTHING; 3]);
+            assert_eq!((large.left_top(), large.bottom()), (area.left_top(), area.bottom()));
+            assert_eq!(column[2].right_bottom(), area.right_bottom());
+            assert!(column.iter().all(|pane| (pane.left() * scale).fract() == 0.0 && pane.left() > large.right()));
+            assert!(column[0].bottom() < column[1].top() && column[1].bottom() < column[2].top());
+            assert!(large.width() > column[0].width(), "{width} x {height}");
+        }
+        let area = Rect::from_min_size(pos2(0.0, 0.0), vec2(100.0, 100.0));
+        assert_eq!(arrange(area, true, 1.0), (area, None));
+    }
+}

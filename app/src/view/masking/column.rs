@@ -1,0 +1,123 @@
+//! The column: what the network gets, what it gives, and how wrong each masked patch is.
+
+use egui::{Rect, Ui, pos2, vec2};
+use shaders::PatchShow;
+
+use super::super::patch_pane::PatchPane;
+use super::Shared;
+use crate::command::{Command, Sender};
+use crate::state::PathPurpose;
+use crate::state::masking::Filled;
+use crate::theme::{self, icon, space};
+use crate::widget::{ColourBar, PushButton, progress_bar};
+use crate::worker::Kind;
+
+/// Why there is no output.
+const NO_RUN: &str = "What the network gives needs a pre-trained run.";
+const NO_LOSS: &str = "Relative losses need a pre-trained run.";
+const WORKING: &str = "The network is filling the masked patches in\u{2026}";
+/// A button narrower than this has no room for an icon.
+const NARROW: f32 = 150.0;
+/// Height of the colour bar with its numbers, and its distance from the edge.
+const BAR: (f32, f32) = (26.0, 6.0);
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
+    let filled = shared.state.masking.filled.as_deref();
+    input(ui, shared, top, filled, sender);
+    output(ui, shared, middle, filled, sender);
+    losses(ui, shared, bottom, filled, sender);
+}
+
+/// The slice as the network gets it.
+fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
+    let pictures = &shared.found.pictures;
+    // What a run puts into masked patches may be something else than 0.
+    let current = filled.filter(|filled| filled.filling.wanted == shared.found.wanted);
+    let exact = current.and_then(|filled| filled.input.as_ref());
+    let pane = PatchPane {
+        picture: exact.or(pictures.slice.as_ref()),
+        cells: pictures.cells.as_ref(),
+        show: (PatchShow::MASKED | PatchShow::GRID).with(PatchShow::BLANK, exact.is_none()),
+        title: "Input",
+        ..shared.pane()
+    };
+    let pane = PatchPane { lesion: None, ..pane };
+    shared.answer(&pane.show(ui, rect), false, sender);
+}
+
+fn output(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
+    let why = missing(shared, NO_RUN);
+    let pane = PatchPane {
+        picture: filled.and_then(|filled| filled.output.as_ref()),
+        cells: shared.found.pictures.cells.as_ref(),
+        show: PatchShow::NONE,
+        title: "Reconstruction",
+        missing: filled.map_or(why.as_str(), |_| super::NO_ADAPTER),
+        ..shared.pane()
+    };
+    shared.answer(&pane.show(ui, rect), false, sender);
+    beneath(ui, shared, rect, filled, "Choose pre-trained run\u{2026}", sender);
+}
+
+fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
+    let why = missing(shared, NO_LOSS);
+    let pane = PatchPane {
+        picture: filled.and(shared.found.pictures.slice.as_ref()),
+        cells: filled.and_then(|filled| filled.cells.as_ref()),
+        show: PatchShow::HEAT,
+        title: "Relative loss",
+        missing: filled.map_or(why.as_str(), |_| super::NO_ADAPTER),
+        ..shared.pane()
+    };
+    shared.answer(&pane.show(ui, rect), false, sender);
+    beneath(ui, shared, rect, filled, "Choose a run for losses\u{2026}", sender);
+    if let Some(filled) = filled {
+        let bar = Rect::from_min_max(
+            pos2(rect.left() + space::S, rect.bottom() - BAR.0 - BAR.1),
+            pos2(rect.left() + space::S + (rect.width() * 0.42).min(120.0), rect.bottom() - BAR.1),
+        );
+        let ends = ["0".to_owned(), format!("{:.1}", filled.top)];
+        ColourBar::new("Relative loss", &ends).mark(1.0 / filled.top, "mean").show(ui, bar);
+    }
+}
+
+/// Why there is nothing from a network.
+fn missing(shared: &Shared<'_>, without_run: &str) -> String {
+    let masking = &shared.state.masking;
+    match (&masking.filling.failed, shared.state.filling_run()) {
+        (Some((_, why)), Some(_)) => why.clone(),
+        (_, Some(_)) => WORKING.to_owned(),
+        (_, None) => without_run.to_owned(),
+    }
+}
+
+/// The way to a run where there is none, and the progress where an older result is shown.
+fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, label: &str, sender: &Sender) {
+    let running = shared.state.jobs.iter().find(|job| job.kind == Kind::Reconstruct);
+    if let Some(filled) = filled {
+        if filled.filling.wanted != shared.found.wanted {
+            ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).backdrop);
+            if let Some(job) = running {
+                let place = Rect::from_min_size(rect.left_bottom() - vec2(0.0, 3.0), vec2(rect.width(), 3.0));
+                let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place));
+                progress_bar(&mut child, &job.title, job.progress, rect.width());
+            }
+        }
+        return;
+    }
+    if running.is_some() {
+        return;
+    }
+    let width = 190.0_f32.min(rect.width() - 2.0 * space::M);
+    // Under the sentence.
+    let below = pos2(rect.center().x, (rect.center().y + 58.0).min(rect.bottom() - 20.0));
+    let place = Rect::from_center_size(below, vec2(width, 28.0));
+    let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place));
+    theme::on_image(&mut child);
+    let button = PushButton::new("Choose run\u{2026}").fill_width();
+    let button = if width < NARROW { button } else { button.icon(icon::BRAIN) };
+    if child.add(button).accessible_name(label).clicked() {
+        sender.send(Command::Ask(PathPurpose::MaskingRun));
+    }
+}

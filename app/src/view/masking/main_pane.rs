@@ -1,0 +1,88 @@
+//! The large pane: the slice cut into patches, with everything that is known of them.
+
+use egui::{Rect, Ui};
+use engine::volume::{Relation, Volume};
+use shaders::PatchShow;
+
+use super::super::patch_pane::{Native, PatchPane};
+use super::super::{DisplayGrid, PlaneMode};
+use super::{Shared, written};
+use crate::command::Sender;
+use crate::gpu::Texture;
+use crate::state::masking::Shown;
+use crate::state::{ColourMap, MaskLayer};
+
+/// From here on most of the foreground is air: what the clustering found is no lesion.
+const MOSTLY: f64 = 0.5;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender) {
+    let shown = shared.state.masking.shown;
+    let pictures = &shared.found.pictures;
+    let crop = PatchPane {
+        picture: pictures.slice.as_ref(),
+        cells: pictures.cells.as_ref(),
+        show: parts(shown),
+        digits: shown.digits,
+        numbers: shown.numbers.then_some(shared.found.places.as_slice()),
+        title: "Patches",
+        badge: badge(shared),
+        ..shared.pane()
+    };
+    let pane = if shown.native { native(shared, &crop) } else { crop };
+    let answer = pane.show(ui, rect);
+    shared.answer(&answer, shown.native, sender);
+    written::about(ui, shared, rect, answer.hovered);
+    written::legend(ui, shared, rect);
+}
+
+/// The scan itself, with the crop's patches at their place in it.
+fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
+    let (state, document) = (shared.state, shared.document);
+    let layer = document.image();
+    let volume: &'a Volume = &layer.volume;
+    let slice = DisplayGrid::new(&volume.grid, PlaneMode::Native).index_at(state.view.crosshair)[2];
+    let window = state.window_of(layer);
+    let on_it = |mask: &&MaskLayer| mask.labels.grid.relation(&volume.grid) == Relation::Same;
+    let lesion: Option<&'a Texture> = document.truth.as_ref().filter(on_it).and_then(|mask| mask.texture.as_ref());
+    PatchPane {
+        picture: layer.texture.as_ref(),
+        lesion: lesion.filter(|_| state.masking.shown.lesion),
+        native: Some(Native { grid: &volume.grid, slice }),
+        window: [window.low() as f32, window.high() as f32],
+        colour_map: if volume.data.is_colour() { ColourMap::Grey } else { state.view.colour_map },
+        camera: state.masking.camera(true),
+        ..*crop
+    }
+}
+
+/// What the switches turn on.
+fn parts(shown: Shown) -> PatchShow {
+    (PatchShow::FRAME | PatchShow::PADDING)
+        .with(PatchShow::GRID, shown.grid)
+        .with(PatchShow::CATEGORIES, shown.categories)
+        .with(PatchShow::MASKED, shown.masked)
+        .with(PatchShow::HEAT, shown.heat)
+}
+
+/// What must not be overlooked.
+fn badge(shared: &Shared<'_>) -> Option<&'static str> {
+    let clusters = &shared.found.clusters;
+    if !clusters.has_foreground() {
+        return Some("no foreground");
+    }
+    clusters.air_share().is_some_and(|share| share > MOSTLY).then_some("foreground is mostly air")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_turn_their_parts_on() {
+        let all = Shown { heat: true, masked: true, ..Shown::default() };
+        assert!(parts(all).shows(PatchShow::HEAT | PatchShow::MASKED | PatchShow::CATEGORIES | PatchShow::GRID));
+        let none = Shown { categories: false, grid: false, masked: false, ..Shown::default() };
+        assert_eq!(parts(none), PatchShow::FRAME | PatchShow::PADDING);
+    }
+}

@@ -1,0 +1,44 @@
+//! The centre in Train mode: one page at a time, chosen by the tabs above it.
+
+mod results;
+mod runs;
+mod setup;
+mod watch;
+pub(crate) mod words;
+
+use egui::{Align, Frame, Layout, Margin, Panel, Ui};
+
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::state::train::TrainPage;
+use crate::state::{Mode, State};
+use crate::theme::{self, size, space};
+use crate::widget::{Segment, Segmented};
+
+/// Draws it.
+pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let frame = Frame::new().fill(theme::tokens(ui).window).inner_margin(Margin::symmetric(space::L as i8, 0));
+    Panel::top("train pages").exact_size(size::TOP_BAR).frame(frame).show_separator_line(false).show(ui, |ui| {
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| tabs(ui, state, sender));
+    });
+    match state.train.page {
+        TrainPage::Setup => setup::show(ui, state, sender),
+        TrainPage::Watch => watch::show(ui, state, sender),
+        TrainPage::Runs => runs::show(ui, state, sender),
+        TrainPage::Results => results::show(ui, state, sender),
+    }
+}
+
+/// Height of what must not be covered at the foot of the page: the button that starts a training.
+pub(crate) fn foot(state: &State) -> f32 {
+    let setup = state.mode == Mode::Train && state.train.page == TrainPage::Setup;
+    if setup { setup::FOOT } else { 0.0 }
+}
+
+fn tabs(ui: &mut Ui, state: &State, sender: &Sender) {
+    let segments = TrainPage::ALL.map(|page| Segment::text(page, page.name()));
+    let mut page = state.train.page;
+    if Segmented::new("Page", &segments).show(ui, &mut page).changed() {
+        sender.send(Command::Train(TrainCommand::ShowPage(page)));
+    }
+}

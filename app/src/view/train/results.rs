@@ -1,0 +1,227 @@
+//! Measures of a fine-tuned run, patient by patient.
+
+use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
+use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
+use engine::jobs::evaluation::{PatientRow, RunEvaluation};
+
+use super::words;
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::panel::text;
+use crate::state::State;
+use crate::state::train::{Column, Results};
+use crate::theme::{self, Icon, font, icon, size, space};
+use crate::widget::{EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
+use crate::worker::Kind;
+
+/// Width of the column of names, and of the numbers at least.
+const NAME: f32 = 112.0;
+const NUMBER: f32 = 52.0;
+/// Width of the button that opens a patient.
+const OPEN: f32 = 30.0;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
+    Frame::new().inner_margin(room).show(ui, |ui| {
+        let results = &state.train.results;
+        let job = state.jobs.iter().find(|job| job.kind == Kind::Evaluate);
+        match (&results.run, &results.evaluation, job, &results.why) {
+            (None, ..) => choose(ui, state, sender),
+            (Some(_), _, Some(job), _) => {
+                let said =
+                    if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) };
+                if LoadingState::new(&said, job.progress).cancel().show(ui) {
+                    sender.send(Command::CancelJob(job.id));
+                }
+            }
+            (Some(_), Some(evaluation), None, _) => table_page(ui, results, evaluation, sender),
+            (Some(run), None, None, why) => {
+                let why = why.as_deref().unwrap_or("it was not measured yet");
+                let title = format!("{} has no measures", words::name(run));
+                if ErrorState::new(&title, why).retry("Measure it").show(ui) {
+                    sender.send(Command::Train(TrainCommand::Evaluate(run.clone())));
+                }
+            }
+        }
+    });
+}
+
+/// No run yet: those that can be measured.
+fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
+    let runs: Vec<_> = state.train.finetuned().collect();
+    if runs.is_empty() {
+        let what = "The patients that a fine-tuned run holds out are measured here, one line each.";
+        EmptyState::new(icon::BARS, what).show(ui);
+        return;
+    }
+    text::heading(ui, "Fine-tuned runs of the workspace");
+    ui.add_space(space::XS);
+    ScrollArea::vertical().id_salt("measurable").show(ui, |ui| {
+        for run in runs {
+            let what = format!("{}, {} of {} epochs", run.modality.join(" + "), run.epochs_done, run.epochs);
+            let dice = run.dice.map(|dice| format!("Dice {dice:.3}")).unwrap_or_default();
+            let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
+            if row.accessible_name(format!("Results of {}", run.name)).clicked() {
+                sender.send(Command::Train(TrainCommand::ShowResults(run.path.clone())));
+            }
+        }
+    });
+}
+
+fn table_page(ui: &mut Ui, results: &Results, evaluation: &RunEvaluation, sender: &Sender) {
+    head(ui, results, evaluation, sender);
+    ui.add_space(space::S);
+    if evaluation.patients.is_empty() {
+        EmptyState::new(icon::PATIENT, "This run holds no patient out.").show(ui);
+        return;
+    }
+    table(ui, results, sender);
+}
+
+/// Whose measures these are, and what can be done with the run.
+fn head(ui: &mut Ui, results: &Results, evaluation: &RunEvaluation, sender: &Sender) {
+    let Some(run) = &results.run else { return };
+    let t = theme::tokens(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_TALL), Sense::hover());
+    let layout = Layout::right_to_left(Align::Center);
+    let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
+    row.spacing_mut().item_spacing.x = space::S;
+    if row.add(PushButton::primary("Segment with it").icon(icon::SEGMENT)).clicked() {
+        sender.send(Command::Train(TrainCommand::SegmentWith(run.clone())));
+    }
+    if row.add(PushButton::new("Measure again").icon(icon::RETRY)).clicked() {
+        sender.send(Command::Train(TrainCommand::Evaluate(run.clone())));
+    }
+    row.with_layout(Layout::top_down(Align::Min), |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.add_space(space::XS);
+        let name = RichText::new(words::name(run)).font(font::heading()).color(t.text);
+        ui.add(Label::new(name).truncate()).on_hover_text(run.display().to_string());
+        let part = match evaluation.part.as_str() {
+            "test" => "test patients",
+            "val" => "validation patients",
+            other => other,
+        };
+        let what = format!("{} {part}, after epoch {}", evaluation.patients.len(), evaluation.epoch);
+        ui.add(Label::new(RichText::new(what).font(font::caption()).color(t.text_dim)).truncate());
+    });
+}
+
+fn table(ui: &mut Ui, results: &Results, sender: &Sender) {
+    ui.spacing_mut().item_spacing.x = space::XS;
+    let builder = TableBuilder::new(ui)
+        .id_salt("measures")
+        .striped(true)
+        .cell_layout(Layout::right_to_left(Align::Center))
+        .column(Width::exact(OPEN))
+        .column(Width::initial(NAME).at_least(NAME).clip(true))
+        .columns(Width::remainder().at_least(NUMBER), Column::ALL.len() - 1);
+    let table = builder.header(size::ROW, |mut row| {
+        row.col(|_| ());
+        for column in Column::ALL {
+            row.col(|ui| head_cell(ui, results, column, sender));
+        }
+    });
+    table.body(|mut body| {
+        let rows: Vec<(usize, &PatientRow)> = results.rows().collect();
+        for (at, patient) in rows {
+            body.row(size::ROW, |mut row| patient_row(&mut row, at, patient, sender));
+        }
+        spread_row(&mut body, results);
+    });
+}
+
+/// A head that sorts by its column; an arrow tells which way.
+fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click());
+    let sorted = results.column == column;
+    let name = format!("Sort by {}", column.meaning());
+    response.widget_info(|| WidgetInfo::selected(Role::ColumnHeader, ui.is_enabled(), sorted, &name));
+    let color = if sorted || response.hovered() { t.text } else { t.text_dim };
+    let painter = ui.painter();
+    let mark = if sorted { size::ICON_SMALL } else { 0.0 };
+    if column == Column::Patient {
+        let at = painter.text(rect.left_center(), Align2::LEFT_CENTER, column.head(), font::caption(), color);
+        arrow(ui, sorted, results.falling, at.right() + space::XS + mark / 2.0, rect.center().y);
+    } else {
+        let at = painter.text(rect.right_center(), Align2::RIGHT_CENTER, column.head(), font::caption(), color);
+        arrow(ui, sorted, results.falling, at.left() - space::XS - mark / 2.0, rect.center().y);
+    }
+    if response.has_focus() {
+        let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
+        painter.rect_stroke(rect, theme::radius::S, ring, egui::StrokeKind::Inside);
+    }
+    if response.on_hover_text(column.meaning()).clicked() {
+        sender.send(Command::Train(TrainCommand::SortResults(column)));
+    }
+}
+
+fn arrow(ui: &Ui, sorted: bool, falling: bool, x: f32, y: f32) {
+    if sorted {
+        let drawing = if falling { icon::CHEVRON_DOWN } else { icon::CHEVRON_UP };
+        let color = theme::tokens(ui).accent_text;
+        let at = egui::pos2(x, y);
+        ui.painter().text(at, Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON_SMALL), color);
+    }
+}
+
+fn patient_row(row: &mut TableRow<'_, '_>, at: usize, patient: &PatientRow, sender: &Sender) {
+    row.col(|ui| {
+        let slice = patient.worst_slice.map_or_else(String::new, |_| " at its worst slice".into());
+        let label = format!("Open {}{slice}", patient.case);
+        if ui.add(IconButton::new(icon::EXTERNAL, &label).small()).clicked() {
+            sender.send(Command::Train(TrainCommand::OpenPatient(at)));
+        }
+    });
+    row.col(|ui| {
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            let name = RichText::new(&patient.case).font(font::body()).color(theme::tokens(ui).text);
+            ui.add(Label::new(name).truncate());
+            let notes = patient.measures.iter().flat_map(|m| &m.notes).cloned().collect::<Vec<_>>().join("\n");
+            if !notes.is_empty() {
+                let mark = RichText::new(icon::INFO.char().to_string()).font(Icon::font(size::ICON_SMALL));
+                ui.label(mark.color(theme::tokens(ui).warn)).on_hover_text(notes);
+            }
+        });
+    });
+    for column in &Column::ALL[1..] {
+        row.col(|ui| {
+            let value = patient.measures.as_ref().and_then(|m| column.value(m));
+            number(ui, value, column.decimals());
+        });
+    }
+}
+
+/// Mean, and the standard deviation under it.
+fn spread_row(body: &mut TableBody<'_>, results: &Results) {
+    body.row(size::ROW_TALL, |mut row| {
+        row.col(|_| ());
+        row.col(|ui| {
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.label(RichText::new("Mean (SD)").font(font::strong()).color(theme::tokens(ui).text));
+            });
+        });
+        for column in &Column::ALL[1..] {
+            row.col(|ui| {
+                let spread = results.spread(*column);
+                let decimals = column.decimals().max(1);
+                ui.with_layout(Layout::top_down(Align::Max), |ui| {
+                    ui.spacing_mut().item_spacing.y = 0.0;
+                    ui.add_space(space::XS);
+                    number(ui, spread.map(|s| s.mean), decimals);
+                    let sd = spread.and_then(|s| s.sd).map_or_else(String::new, |sd| format!("({sd:.decimals$})"));
+                    ui.label(RichText::new(sd).font(font::number_small()).color(theme::tokens(ui).text_dim));
+                });
+            });
+        }
+    });
+}
+
+fn number(ui: &mut Ui, value: Option<f64>, decimals: usize) {
+    let t = theme::tokens(ui);
+    let text = value.filter(|v| v.is_finite()).map_or_else(|| words::NONE.into(), |v| format!("{v:.decimals$}"));
+    let color = if value.is_some() { t.text } else { t.text_dim };
+    ui.label(RichText::new(text).font(font::number()).color(color));
+}

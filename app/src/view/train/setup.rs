@@ -1,0 +1,61 @@
+//! The cohort, and the form of the next job.
+
+mod chip;
+mod cohort;
+mod field;
+mod labels;
+mod method;
+mod offers;
+mod schedule;
+mod source;
+mod start;
+
+use egui::{Align, Frame, Layout, Margin, Panel, Rect, ScrollArea, Ui, UiBuilder};
+
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::theme::{self, space};
+use engine::event::Stage;
+
+/// The column is no wider than this, so that a row can be read at a glance.
+const WIDTH: f32 = 760.0;
+
+/// Height of the bar under the form.
+pub(super) const FOOT: f32 = start::HEIGHT;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let foot = Frame::new().fill(theme::tokens(ui).panel).inner_margin(Margin::symmetric(space::L as i8, 0));
+    Panel::bottom("start").exact_size(start::HEIGHT).frame(foot).show(ui, |ui| start::show(ui, state, sender));
+    let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::XL as i8 };
+    ScrollArea::vertical().id_salt("setup").auto_shrink(false).content_margin(room).show(ui, |ui| {
+        let area = ui.available_rect_before_wrap();
+        let width = area.width().min(WIDTH);
+        let left = (area.center().x - width / 2.0).round();
+        let column = Rect::from_min_max(egui::pos2(left, area.top()), egui::pos2(left + width, area.bottom()));
+        ui.scope_builder(UiBuilder::new().max_rect(column).layout(Layout::top_down(Align::Min)), |ui| {
+            ui.set_width(width);
+            ui.spacing_mut().item_spacing.y = 0.0;
+            offers::show(ui, state, sender);
+            cohort::show(ui, state, sender);
+            ui.add_space(space::M);
+            form(ui, state, sender);
+        });
+    });
+}
+
+/// The form; what the user changes goes out as a whole.
+fn form(ui: &mut Ui, state: &State, sender: &Sender) {
+    let mut form = state.train.form.clone();
+    source::show(ui, state, &mut form, sender);
+    schedule::show(ui, state, &mut form);
+    match form.stage {
+        Stage::Pretrain => method::show(ui, state, &mut form),
+        Stage::Finetune => labels::show(ui, state, &mut form),
+    }
+    source::machine(ui, state, &mut form, sender);
+    if form != state.train.form {
+        sender.send(Command::Train(TrainCommand::Edit(Box::new(form))));
+    }
+}

@@ -1,0 +1,214 @@
+//! The cohort card: what is in the folder, what is wrong with it, and how to choose another.
+
+use std::path::Path;
+
+use egui::{Frame, Label, Margin, RichText, ScrollArea, Stroke, Ui};
+
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::panel::text;
+use crate::state::train::{CohortCard, CohortState};
+use crate::state::{PathPurpose, State};
+use crate::theme::{self, font, icon, radius, space};
+use crate::view::train::words;
+use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
+use crate::worker::Kind;
+
+/// Height of the list of problems before it scrolls.
+const PROBLEMS: f32 = 180.0;
+/// Values of a fact that are named one by one.
+const NAMED: usize = 4;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let card = Frame::new().fill(t.panel).stroke(Stroke::new(1.0, t.line)).corner_radius(radius::L);
+    card.inner_margin(Margin::same(space::M as i8)).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.spacing_mut().item_spacing.y = space::XS;
+        match &state.train.cohort {
+            CohortState::None => choose(ui, state, sender),
+            CohortState::Looking(folder) => looking(ui, state, folder, sender),
+            CohortState::Failed(folder, why) => failed(ui, folder, why, sender),
+            CohortState::Found(card) => found(ui, state, card, sender),
+        }
+    });
+}
+
+fn send(sender: &Sender, command: TrainCommand) {
+    sender.send(Command::Train(command));
+}
+
+/// No cohort yet: ways to choose one.
+fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
+    let t = theme::tokens(ui);
+    ui.add(Label::new(RichText::new("Choose a cohort to train on").font(font::heading()).color(t.text)));
+    text::sentence(
+        ui,
+        "A folder of patients. Its scans and masks are read once, and what is wrong with them is named.",
+    );
+    ui.add_space(space::S);
+    if let Some(open) = &state.cases.root {
+        let title = format!("Use {}", words::name(open));
+        let what = "The folder that is open in Review";
+        if ui.add(CardButton::new(icon::COHORT, &title, what).primary()).clicked() {
+            send(sender, TrainCommand::UseOpenFolder);
+        }
+        ui.add_space(space::XS);
+    }
+    let folder =
+        CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder a patient, BraTS, HECKTOR or nnU-Net");
+    if ui.add(folder).clicked() {
+        sender.send(Command::Ask(PathPurpose::Cohort));
+    }
+    ui.add_space(space::XS);
+    if ui.add(CardButton::new(icon::SAMPLE, "Use the sample study", "A small cohort with PET and CT")).clicked() {
+        send(sender, TrainCommand::UseSample);
+    }
+    if ui.add(PushButton::new("Type a path…").kind(ButtonKind::Quiet)).clicked() {
+        sender.send(Command::TypePath(PathPurpose::Cohort));
+    }
+}
+
+fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
+    let job = state.jobs.iter().find(|job| job.kind == Kind::Cohort);
+    let title = format!("Looking at {}", words::name(folder));
+    let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
+    let progress = progress.detail(job.map_or("", |job| job.detail.as_str()));
+    if let (true, Some(job)) = (progress.show(ui), job) {
+        sender.send(Command::CancelJob(job.id));
+    }
+}
+
+fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
+    let t = theme::tokens(ui);
+    text::with_icon(ui, icon::ERROR, t.error, |ui| {
+        let title = format!("{} cannot be trained on", words::name(folder));
+        ui.add(Label::new(RichText::new(title).font(font::strong()).color(t.text)).wrap());
+        text::sentence(ui, why);
+    });
+    ui.horizontal(|ui| {
+        if ui.add(PushButton::new("Look again").icon(icon::RETRY)).clicked() {
+            send(sender, TrainCommand::LookAgain);
+        }
+        if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
+            sender.send(Command::Ask(PathPurpose::Cohort));
+        }
+        if ui.add(PushButton::new("Use the sample study").kind(ButtonKind::Quiet)).clicked() {
+            send(sender, TrainCommand::UseSample);
+        }
+    });
+}
+
+fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
+    let root = &card.cohort.root;
+    let path = root.display().to_string();
+    let name = words::name(root);
+    let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
+    let (response, ()) = row.show_with(ui, |ui| {
+        if ui.add(IconButton::new(icon::RETRY, "Look at the cohort again").small()).clicked() {
+            send(sender, TrainCommand::LookAgain);
+        }
+        if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
+            sender.send(Command::Ask(PathPurpose::Cohort));
+        }
+    });
+    response.accessible_name(format!("Cohort {name}")).on_hover_text(&path);
+    // Labels of the right column must not touch the values of the left one.
+    ui.spacing_mut().item_spacing.x = space::XL;
+    ui.columns(2, |columns| {
+        let (left, right) = facts(state, card);
+        for (ui, facts) in columns.iter_mut().zip([left, right]) {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            for (label, value, unit) in facts {
+                ui.add(PropertyRow::new(label, &value).unit(unit));
+            }
+        }
+    });
+    ui.spacing_mut().item_spacing.x = space::S;
+    problems(ui, card, sender);
+}
+
+type Facts = Vec<(&'static str, String, &'static str)>;
+
+/// What is in the files, in two columns.
+fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
+    let found = &card.fingerprint;
+    let counted = |pairs: Vec<(String, usize)>| {
+        let all = found.cases.len();
+        let shown = pairs.iter().take(NAMED).map(|(what, n)| {
+            // Only what not every case has needs its number.
+            if *n == all { what.clone() } else { format!("{what} ({n})") }
+        });
+        let mut text = shown.collect::<Vec<_>>().join(", ");
+        if pairs.len() > NAMED {
+            text.push_str(&format!(", +{}", pairs.len() - NAMED));
+        }
+        if text.is_empty() { words::NONE.to_owned() } else { text }
+    };
+    let modalities = counted(found.modalities.iter().map(|(m, n)| (m.clone(), *n)).collect());
+    let labels = counted(found.labels.iter().map(|(l, n)| (l.to_string(), *n)).collect());
+    let commonest = |text: Option<String>, kinds: usize| match text {
+        Some(text) if kinds > 1 => format!("{text}, +{}", kinds - 1),
+        Some(text) => text,
+        None => words::NONE.into(),
+    };
+    let spacing = found.spacings_mm.first().map(|t| t.value.map(|mm| format!("{mm:.2}")).join(" \u{d7} "));
+    let shape = found.shapes.first().map(|t| t.value.map(|n| n.to_string()).join(" \u{d7} "));
+    let volumes = found.lesion_ml.map_or_else(
+        || words::NONE.to_owned(),
+        |range| format!("{:.1} / {:.1} / {:.1}", range.min, range.median, range.max),
+    );
+    let split = match &state.train.split {
+        Some(Ok(split)) => format!("{} / {} / {}", split.train.len(), split.val.len(), split.test.len()),
+        _ => words::NONE.into(),
+    };
+    let left = vec![
+        ("Patients", found.cases.len().to_string(), ""),
+        ("With a mask", found.labelled.to_string(), ""),
+        ("Modalities", modalities, ""),
+        ("Train / val / test", split, ""),
+    ];
+    let right = vec![
+        ("Voxels", commonest(shape, found.shapes.len()), ""),
+        ("Spacing", commonest(spacing, found.spacings_mm.len()), "mm"),
+        ("Labels", labels, ""),
+        ("Lesion min / med / max", volumes, "ml"),
+    ];
+    (left, right)
+}
+
+/// What is wrong, each with a way to see it.
+fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
+    let problems = &card.fingerprint.problems;
+    if problems.is_empty() {
+        let ok = theme::tokens(ui).ok;
+        text::with_icon(ui, icon::DONE, ok, |ui| {
+            text::note(ui, "Every file can be read, and every mask fits its scan.")
+        });
+        return;
+    }
+    let count = problems.len().to_string();
+    Section::new("Problems in this cohort").note(&count).closed().show(ui, |ui| {
+        ScrollArea::vertical().id_salt("problems").max_height(PROBLEMS).show(ui, |ui| {
+            for (at, problem) in problems.iter().enumerate() {
+                let file = problem.file.as_deref().map(Path::new);
+                let place = file.map_or_else(
+                    || problem.case.clone().unwrap_or_default(),
+                    |file| {
+                        let case = problem.case.clone().unwrap_or_default();
+                        format!("{case}  {}", words::name(file))
+                    },
+                );
+                let warn = theme::tokens(ui).warn;
+                let row = ListRow::new(&problem.what).subtitle(&place).icon_colored(icon::WARN, warn);
+                let label = format!("Open problem {}", at + 1);
+                let (response, open) =
+                    row.show_with(ui, |ui| ui.add(IconButton::new(icon::EXTERNAL, &label).small()).clicked());
+                if response.on_hover_text(&problem.what).clicked() || open {
+                    send(sender, TrainCommand::OpenProblem(at));
+                }
+            }
+        });
+    });
+}

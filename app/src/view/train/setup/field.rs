@@ -1,0 +1,67 @@
+//! A row of the form: a control, and beside it what the paper has, or what is wrong with the value.
+
+use egui::{Align, Label, Layout, Rect, RichText, Sense, Ui, UiBuilder, pos2, vec2};
+
+use crate::state::State;
+use crate::theme::{self, font, size, space};
+use crate::widget::{NumberField, Select};
+
+/// Width of label and control.
+pub(super) const CONTROL: f32 = 340.0;
+
+/// What is wrong with a setting, by its name in `config.toml`.
+pub(super) fn problem<'a>(state: &'a State, key: &str) -> Option<&'a str> {
+    let of = |(field, _): &&(String, String)| field == key;
+    state.train.problems.iter().find(of).map(|(_, why)| why.as_str())
+}
+
+/// A control with a note; a problem takes the note's place, so that nothing moves.
+pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl FnOnce(&mut Ui)) {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::FORM_ROW), Sense::hover());
+    let split = (rect.left() + CONTROL).min(rect.right());
+    let left = Rect::from_min_max(rect.min, pos2(split, rect.bottom()));
+    let mut child = ui.new_child(UiBuilder::new().max_rect(left).layout(Layout::top_down(Align::Min)));
+    child.spacing_mut().item_spacing.y = 0.0;
+    control(&mut child);
+    let t = theme::tokens(ui);
+    let (text, color) = problem.map_or((note, t.text_dim), |why| (why, t.error));
+    let right = Rect::from_min_max(pos2(split + space::M, rect.top()), rect.max);
+    if text.is_empty() || right.width() < 40.0 {
+        return;
+    }
+    let layout = Layout::left_to_right(Align::Center);
+    let mut beside = ui.new_child(UiBuilder::new().max_rect(right).layout(layout));
+    beside.add(Label::new(RichText::new(text).font(font::caption()).color(color)).truncate());
+}
+
+/// A whole number; the note says what the paper has.
+pub(super) fn whole(ui: &mut Ui, state: &State, key: &str, label: &str, note: &str, value: &mut usize, most: usize) {
+    row(ui, problem(state, key), note, |ui| {
+        NumberField::new(value, label).range(0..=most).show(ui);
+    });
+}
+
+/// How a number is entered.
+pub(super) struct Number<'a> {
+    pub label: &'a str,
+    pub note: &'a str,
+    pub unit: &'a str,
+    pub most: f64,
+    pub decimals: usize,
+    pub step: f64,
+}
+
+/// A number of 0 or more.
+pub(super) fn number(ui: &mut Ui, state: &State, key: &str, number: &Number<'_>, value: &mut f64) {
+    row(ui, problem(state, key), number.note, |ui| {
+        let field = NumberField::new(value, number.label).range(0.0..=number.most).unit(number.unit);
+        field.decimals(number.decimals).step(number.step).show(ui);
+    });
+}
+
+/// One of several.
+pub(super) fn choice<T: Clone + PartialEq>(ui: &mut Ui, label: &str, note: &str, value: &mut T, choices: &[(T, &str)]) {
+    row(ui, None, note, |ui| {
+        Select::new(label, choices).show(ui, value);
+    });
+}

@@ -1,0 +1,88 @@
+//! Masking and its losses: the method of a pre-training.
+
+use egui::Ui;
+use engine::cluster::{ForegroundRule, Method};
+use engine::config::MaskFill;
+use engine::loss::{Attention, Consistency};
+use engine::masking::order::Order;
+use engine::masking::ratio::RatioMode;
+use engine::masking::relabel::Anchor;
+
+use super::field::{self, Number};
+use crate::state::State;
+use crate::state::train::Form;
+use crate::widget::{Section, Toggle};
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
+    Section::new("Patches and masks").closed().show(ui, |ui| masking(ui, state, form));
+    Section::new("Losses and labels").closed().show(ui, |ui| losses(ui, state, form));
+}
+
+fn share<'a>(label: &'a str, note: &'a str) -> Number<'a> {
+    Number { label, note, unit: "", most: 1.0, decimals: 3, step: 0.01 }
+}
+
+fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
+    let method = &mut form.pretrain.method;
+    let grid = "patches along a side; paper: 16, N = 256";
+    field::whole(ui, state, "method.grid", "Grid", grid, &mut method.grid, 256);
+    let clusterings = [
+        (Method::Kmeans, "k-means"),
+        (Method::Agglomerative, "Agglomerative"),
+        (Method::Tsne, "t-SNE"),
+        (Method::Dbscan, "DBSCAN"),
+    ];
+    field::choice(ui, "Clustering", "paper: k-means; the others in Table 6", &mut method.cluster.method, &clusterings);
+    let rules = [
+        (ForegroundRule::Minority, "Fewer patches"),
+        (ForegroundRule::Brighter, "Brighter"),
+        (ForegroundRule::Darker, "Darker"),
+    ];
+    let rule = "which cluster is lesion; paper: fewer patches";
+    field::choice(ui, "Foreground", rule, &mut method.cluster.foreground, &rules);
+    field::row(ui, None, "air is never clustered nor foreground", |ui| {
+        ui.add(Toggle::new(&mut method.cluster.tissue_only, "Tissue only"));
+    });
+    let orders =
+        [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
+    field::choice(ui, "Order", "paper: lesion first (MPS), Table 4", &mut method.order, &orders);
+    let modes = [(RatioMode::Adaptive, "Growing (AMR)"), (RatioMode::Fixed, "Fixed"), (RatioMode::Tau, "By tau")];
+    field::choice(ui, "Ratio", "paper: growing with the epoch, Eq. 9", &mut method.ratio.mode, &modes);
+    let first = share("Sigma first", "share of patches masked in the first epoch");
+    field::number(ui, state, "method.ratio.sigma_0", &first, &mut method.ratio.sigma_0);
+    let fixed = method.ratio.mode == RatioMode::Fixed;
+    ui.add_enabled_ui(!fixed, |ui| {
+        let last = share("Sigma last", "share masked in the last epoch");
+        field::number(ui, state, "method.ratio.sigma_max", &last, &mut method.ratio.sigma_max);
+    });
+    let fills = [(MaskFill::Zero, "Zero"), (MaskFill::Learned, "Learned"), (MaskFill::Noise, "Noise")];
+    field::choice(ui, "Fill", "what stands in place of masked pixels", &mut method.fill, &fills);
+}
+
+fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
+    let method = &mut form.pretrain.method;
+    let attentions = [
+        (Attention::Weighted, "Weighted"),
+        (Attention::Ratio, "Ratio"),
+        (Attention::Literal, "As printed"),
+        (Attention::Off, "Off"),
+    ];
+    field::choice(ui, "Attention", "ARL, Eq. 6; as printed it has no gradient", &mut method.attention, &attentions);
+    let consistencies =
+        [(Consistency::Logit, "Logit"), (Consistency::Literal, "As printed"), (Consistency::Off, "Off")];
+    field::choice(ui, "Consistency", "CCL, Eq. 7", &mut method.consistency, &consistencies);
+    let lambda =
+        Number { label: "Lambda", note: "weight of CCL; paper: 1", unit: "", most: 1000.0, decimals: 3, step: 0.1 };
+    field::number(ui, state, "method.lambda", &lambda, &mut method.lambda);
+    field::row(ui, None, "coin-flip update of the patch labels, 3.3", |ui| {
+        ui.add(Toggle::new(&mut method.relabel, "Relabel"));
+    });
+    let period = "epochs between two updates; 0: a twentieth of all";
+    field::whole(ui, state, "method.period", "Period", period, &mut method.period, 100_000);
+    let anchors = [(Anchor::Kmeans, "Clustering"), (Anchor::Previous, "Last update")];
+    field::choice(ui, "Anchor", "the label that an update starts from", &mut method.anchor, &anchors);
+    field::row(ui, None, "logs recall by the labels; never trained on", |ui| {
+        ui.add(Toggle::new(&mut method.report_recall, "Report recall"));
+    });
+}

@@ -1,0 +1,82 @@
+//! Schedule, network and preprocessing: what both stages have.
+
+use egui::Ui;
+use engine::event::Stage;
+use engine::model::Norm;
+use engine::preprocess::Spacing;
+
+use super::field::{self, Number};
+use crate::state::State;
+use crate::state::train::Form;
+use crate::widget::{NumberField, Section};
+
+/// Draws them.
+pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
+    Section::new("Schedule").show(ui, |ui| schedule(ui, state, form));
+    let fixed = form.stage == Stage::Finetune && !form.finetune.labels.from.as_os_str().is_empty();
+    let note = if fixed { "of the pre-trained run" } else { "" };
+    Section::new("Network").note(note).closed().show(ui, |ui| {
+        ui.add_enabled_ui(!fixed, |ui| network(ui, state, form));
+    });
+    Section::new("Preprocessing").note(note).closed().show(ui, |ui| {
+        ui.add_enabled_ui(!fixed, |ui| preprocessing(ui, state, form));
+    });
+}
+
+fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
+    let pretrain = form.stage == Stage::Pretrain;
+    let note = |pre: &'static str, fine: &'static str| if pretrain { pre } else { fine };
+    let config = form.config_mut();
+    let training = &mut config.training;
+    let epochs = note("paper: 800", "paper: 70");
+    field::whole(ui, state, "training.epochs", "Epochs", epochs, &mut training.epochs, 1_000_000);
+    let batch = note("slices a step; paper: 36 (BraTS), 48 (HECKTOR)", "slices a step; paper: 56 and 70, 31 and 90");
+    field::whole(ui, state, "training.batch", "Batch", batch, &mut training.batch, 65_536);
+    let lr = Number {
+        label: "Learning rate",
+        note: note("AdamW; paper: 1e-4, constant", "AdamW; paper: 1e-4, cosine to 0"),
+        unit: "",
+        most: 1.0,
+        decimals: 6,
+        step: 1e-5,
+    };
+    field::number(ui, state, "training.lr", &lr, &mut training.lr);
+    let decay = Number {
+        label: "Weight decay",
+        note: note("0.01; the paper does not say", "paper: 1e-4"),
+        unit: "",
+        most: 1.0,
+        decimals: 5,
+        step: 1e-4,
+    };
+    field::number(ui, state, "training.weight_decay", &decay, &mut training.weight_decay);
+    let shift = "largest random shift of the crop";
+    field::row(ui, field::problem(state, "training.shift_px"), shift, |ui| {
+        NumberField::new(&mut training.shift_px, "Shift").range(0..=512).unit("px").show(ui);
+    });
+    if pretrain {
+        let every = "trains on every n-th slice of a patient";
+        field::whole(ui, state, "training.every_slice", "Every slice", every, &mut training.every_slice, 1000);
+    }
+    field::row(ui, None, "of every random decision", |ui| {
+        NumberField::new(&mut config.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui);
+    });
+}
+
+fn network(ui: &mut Ui, state: &State, form: &mut Form) {
+    let network = &mut form.config_mut().network;
+    let width = "paper: taken to be 64; 16 on a processor";
+    field::whole(ui, state, "network.width", "Width", width, &mut network.width, 1024);
+    field::whole(ui, state, "network.depth", "Depth", "paper: 4 poolings", &mut network.depth, 6);
+    let norms = [(Norm::Batch, "Batch"), (Norm::Instance, "Instance"), (Norm::None, "None")];
+    field::choice(ui, "Norm", "not said in the paper", &mut network.norm, &norms);
+}
+
+fn preprocessing(ui: &mut Ui, state: &State, form: &mut Form) {
+    let prepare = &mut form.config_mut().preprocess;
+    field::row(ui, field::problem(state, "preprocess.size"), "paper: 160 (BraTS), 144 (HECKTOR)", |ui| {
+        NumberField::new(&mut prepare.size, "Crop").range(0..=8192).unit("px").show(ui);
+    });
+    let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired")];
+    field::choice(ui, "Spacing", "paper: 1 mm along each axis", &mut prepare.spacing, &spacings);
+}

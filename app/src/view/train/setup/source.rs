@@ -1,0 +1,181 @@
+//! What is trained, from what, under which name, and on which machine.
+
+use std::path::PathBuf;
+
+use egui::{Margin, TextEdit, Ui};
+use engine::config::PRESETS;
+use engine::device::{DeviceChoice, DeviceList};
+use engine::event::Stage;
+
+use super::{chip, field};
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::panel::text;
+use crate::state::train::Form;
+use crate::state::train::form::preset_of;
+use crate::state::{PathPurpose, State};
+use crate::theme::{self, font, icon, size, space};
+use crate::view::train::words;
+use crate::widget::{IconButton, ListRow, NumberField, Section, Segment, Segmented, Select, control_row};
+
+/// Stage, preset or starting point, modality and name.
+pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender) {
+    let stages = [Segment::text(Stage::Pretrain, "Pre-train"), Segment::text(Stage::Finetune, "Fine-tune")];
+    Segmented::new("Stage", &stages).fill_width().show(ui, &mut form.stage);
+    ui.add_space(space::S);
+    Section::new("Run").show(ui, |ui| {
+        if form.stage == Stage::Pretrain {
+            preset(ui, form);
+        } else {
+            from(ui, state, form, sender);
+        }
+        modalities(ui, state, form);
+        name(ui, state, form);
+    });
+}
+
+fn preset(ui: &mut Ui, form: &mut Form) {
+    let choices: Vec<(String, &str)> = PRESETS.iter().map(|(name, _)| ((*name).to_owned(), *name)).collect();
+    let config = &mut form.pretrain;
+    let what = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, what)| *what);
+    let by_hand = config.method != preset_of(config).method;
+    let note = if by_hand { format!("{what}, changed by hand") } else { what.to_owned() };
+    field::choice(ui, "Preset", &note, &mut config.preset, &choices);
+}
+
+/// The run that a fine-tuning starts from. Its settings are read before they are taken over.
+fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
+    let chosen = form.finetune.labels.from.clone();
+    let mut choices = vec![(PathBuf::new(), "Random weights".to_owned())];
+    choices.extend(state.train.pretrained().map(|run| (run.path.clone(), run.name.clone())));
+    if !choices.iter().any(|(path, _)| *path == chosen) {
+        choices.push((chosen.clone(), words::name(&chosen)));
+    }
+    let choices: Vec<(PathBuf, &str)> = choices.iter().map(|(path, name)| (path.clone(), name.as_str())).collect();
+    let note = if chosen.as_os_str().is_empty() {
+        "the fully supervised baseline"
+    } else {
+        "encoder and decoder of this run; the head is new"
+    };
+    let mut now = chosen.clone();
+    field::row(ui, None, note, |ui| {
+        ui.horizontal(|ui| {
+            ui.set_width(field::CONTROL);
+            let width = ui.available_width() - size::FIELD - space::XS;
+            ui.allocate_ui(egui::vec2(width, size::FORM_ROW), |ui| {
+                Select::new("Start from", &choices).show(ui, &mut now)
+            });
+            if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose a pre-trained run…").small()).clicked() {
+                sender.send(Command::Ask(PathPurpose::Pretrained));
+            }
+        });
+    });
+    if now != chosen {
+        let run = (!now.as_os_str().is_empty()).then_some(now);
+        sender.send(Command::Train(TrainCommand::FinetuneFrom(run)));
+    }
+}
+
+/// The channels: the cohort's modalities, each on or off.
+fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
+    let fixed = form.stage == Stage::Finetune && !form.finetune.labels.from.as_os_str().is_empty();
+    let chosen = &mut form.config_mut().data.modality;
+    control_row(ui, "Modality", |ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let Some(card) = state.train.cohort.card() else {
+            text::note(ui, "known once a cohort is chosen");
+            return;
+        };
+        ui.add_enabled_ui(!fixed, |ui| {
+            for modality in card.cohort.modalities().keys() {
+                let on = chosen.contains(modality);
+                if chip::chip(ui, modality, &format!("Modality {modality}"), on).clicked() {
+                    if on {
+                        chosen.retain(|m| m != modality);
+                    } else {
+                        chosen.push(modality.clone());
+                    }
+                }
+            }
+        });
+        let note = match (fixed, chosen.len()) {
+            (true, _) => "as the pre-trained run has them",
+            (false, 0) => "choose at least one",
+            (false, 1) => "one channel",
+            _ => "a channel each",
+        };
+        ui.add_space(space::S);
+        text::note(ui, note);
+    });
+}
+
+fn name(ui: &mut Ui, state: &State, form: &mut Form) {
+    let there = state.settings.workspace().join(form.name.trim());
+    let is_there = state.train.runs.iter().flatten().any(|run| run.path == there);
+    let note = match (form.named, is_there) {
+        (true, true) => "is there: it is gone on with if its settings are these",
+        (false, true) => "a number is added: this name is taken",
+        _ => "folder in the workspace",
+    };
+    field::row(ui, None, note, |ui| {
+        control_row(ui, "Name", |ui| {
+            let t = theme::tokens(ui);
+            let edit = TextEdit::singleline(&mut form.name)
+                .font(font::body())
+                .text_color(t.text)
+                .background_color(t.field)
+                .margin(Margin::symmetric(6, 4))
+                .desired_width(f32::INFINITY);
+            ui.add(edit).accessible_name("Run name");
+        });
+    });
+}
+
+/// Device, threads and workspace.
+pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender) {
+    Section::new("Machine").show(ui, |ui| {
+        device(ui, state, form);
+        let mut threads = state.settings.threads;
+        let note = format!("0 takes {} of {}: one is left to the window", engine::threads::beside_a_window(), cores());
+        field::row(ui, None, &note, |ui| {
+            if NumberField::new(&mut threads, "Threads").range(0..=1024).show(ui).changed() {
+                sender.send(Command::Train(TrainCommand::SetThreads(threads)));
+            }
+        });
+        let workspace = state.settings.workspace();
+        let (place, path) = (words::name(&workspace), workspace.display().to_string());
+        let row = ListRow::new(&place).subtitle(&path).icon(icon::DISK);
+        let (response, ()) = row.show_with(ui, |ui| {
+            if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose workspace…").small()).clicked() {
+                sender.send(Command::Ask(PathPurpose::Workspace));
+            }
+        });
+        if response.accessible_name(format!("Workspace {place}")).on_hover_text(&path).clicked() {
+            sender.send(Command::Ask(PathPurpose::Workspace));
+        }
+    });
+}
+
+fn cores() -> usize {
+    engine::threads::cores()
+}
+
+fn device(ui: &mut Ui, state: &State, form: &mut Form) {
+    let mut named: Vec<(DeviceList, String)> =
+        state.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, words::device(info)))).collect();
+    let config = form.config_mut();
+    if config.device.all().len() > 1 {
+        // Several are not offered here, but a run's settings may name them.
+        named.push((config.device.clone(), config.device.to_string()));
+    }
+    let mut choices = vec![(DeviceList::default(), "Automatic")];
+    choices.extend(named.iter().map(|(choice, name)| (choice.clone(), name.as_str())));
+    let auto = state.devices.first().map_or_else(String::new, |info| format!("now {}", info.id));
+    let note = match config.device.all() {
+        [DeviceChoice::Auto] => auto.as_str(),
+        [DeviceChoice::Cpu] => "beside the window, on the processor",
+        [_] => "a handle of its own, never the window's",
+        _ => "each batch is shared out among them",
+    };
+    field::choice(ui, "Device", note, &mut config.device, &choices);
+}

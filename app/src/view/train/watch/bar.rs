@@ -1,0 +1,63 @@
+//! The line above the views: which run, which view, which labels.
+
+use egui::{Align, Layout, RichText, Ui};
+use engine::event::Stage;
+
+use crate::command::timeline::{TimelineCommand, stage_name};
+use crate::command::{Command, Sender};
+use crate::panel::text;
+use crate::state::timeline::{Labels, OpenRun, WatchView};
+use crate::state::{PathPurpose, State};
+use crate::theme::{self, font, icon, space};
+use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+    let send = |command| sender.send(Command::Timeline(command));
+    let look = &state.timeline.look;
+    ui.horizontal_centered(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        let mut view = look.view;
+        let views = WatchView::ALL.map(|view| Segment::text(view, view.name()));
+        if Segmented::new("Watch", &views).show(ui, &mut view).changed() {
+            send(TimelineCommand::Show(view));
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if ui.add(IconButton::new(icon::OPEN_FOLDER, "Open run\u{2026}").small()).clicked() {
+                sender.send(Command::Ask(PathPurpose::Run));
+            }
+            if !run.live && ui.add(IconButton::new(icon::RETRY, "Read the run again").small()).clicked() {
+                send(TimelineCommand::Reload);
+            }
+            if run.stage() == Stage::Pretrain && look.view == WatchView::Probe {
+                let mut labels = look.labels;
+                let segments = Labels::ALL.map(|labels| Segment::text(labels, short(labels)));
+                if Segmented::new("Labels", &segments).show(ui, &mut labels).changed() {
+                    send(TimelineCommand::ShowLabels(labels));
+                }
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| name(ui, run));
+        });
+    });
+}
+
+/// A label's name where there is little room.
+fn short(labels: Labels) -> &'static str {
+    match labels {
+        Labels::Before => "Before",
+        Labels::After => "After",
+        Labels::Both => "Both",
+    }
+}
+
+/// The run's name, its loop, and whether it trains.
+fn name(ui: &mut Ui, run: &OpenRun) {
+    let t = theme::tokens(ui);
+    if run.live {
+        ui.add(Badge::new("live").tone(Tone::Ok));
+    }
+    let stage = RichText::new(stage_name(run.stage())).font(font::caption()).color(t.text_dim);
+    ui.label(stage);
+    let name = RichText::new(&run.name).font(font::strong()).color(t.text);
+    text::line(ui, name).on_hover_text(run.path.display().to_string());
+}

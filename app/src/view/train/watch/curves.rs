@@ -1,0 +1,183 @@
+//! What the run logged of every epoch, as charts that share their cursor.
+
+use egui::{Rect, ScrollArea, Ui, pos2, vec2};
+use engine::event::Stage;
+
+use super::plot::{Chart, Content};
+use super::probe::{GAP, part};
+use crate::command::timeline::TimelineCommand;
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::state::timeline::{OpenRun, Quantity};
+use crate::theme::{self, space};
+use crate::widget::{Segment, Segmented, Slider};
+
+/// Charts of the Curves page are at least this high.
+const LEAST: f32 = 178.0;
+/// Below this width of the page charts stand in one column.
+const TWO_FROM: f32 = 620.0;
+/// Widths of the charts below a probe: legends differ.
+const SHARES: [f32; 3] = [0.35, 0.39, 0.26];
+/// Height of the controls above them.
+const HEAD: f32 = 40.0;
+
+const LOSSES: Chart<'static> = Chart {
+    title: "Losses",
+    unit: "mean squared error",
+    content: Content::Lines(&[Quantity::Pred, Quantity::Rrl, Quantity::Lcl]),
+    range: None,
+    may_be_log: true,
+};
+const CASES: Chart<'static> = Chart {
+    title: "Cases of the label update",
+    unit: "% of patches",
+    content: Content::Cases,
+    range: Some([0.0, 100.0]),
+    may_be_log: false,
+};
+const SIGMA: Chart<'static> = Chart {
+    title: "Masking ratio",
+    unit: "share of patches",
+    content: Content::Lines(&[Quantity::Sigma]),
+    range: Some([0.0, 1.0]),
+    may_be_log: false,
+};
+const FLIPS: Chart<'static> = Chart {
+    title: "Label updates",
+    unit: "patches",
+    content: Content::Lines(&[Quantity::Flips, Quantity::Differs]),
+    range: None,
+    may_be_log: false,
+};
+const RECALL: Chart<'static> = Chart {
+    title: "Agreement and recall",
+    unit: "share",
+    content: Content::Lines(&[Quantity::Agreement, Quantity::RecallForeground, Quantity::RecallMasked, Quantity::Air]),
+    range: Some([0.0, 1.0]),
+    may_be_log: false,
+};
+const ENTROPY: Chart<'static> = Chart {
+    title: "Entropy",
+    unit: "nat",
+    content: Content::Lines(&[Quantity::H1, Quantity::H2, Quantity::H3]),
+    range: None,
+    may_be_log: false,
+};
+const GRADIENTS: Chart<'static> = Chart {
+    title: "Gradient norms",
+    unit: "of one step, sampled",
+    content: Content::Lines(&[Quantity::PredGradient, Quantity::RrlGradient, Quantity::LclGradient]),
+    range: None,
+    may_be_log: true,
+};
+const RATE: Chart<'static> = Chart {
+    title: "Learning rate",
+    unit: "per step",
+    content: Content::Lines(&[Quantity::Rate]),
+    range: None,
+    may_be_log: false,
+};
+const LOSS: Chart<'static> = Chart {
+    title: "Loss",
+    unit: "Dice + cross-entropy",
+    content: Content::Lines(&[Quantity::Loss]),
+    range: None,
+    may_be_log: true,
+};
+const DICE: Chart<'static> = Chart {
+    title: "Validation",
+    unit: "mean Dice of the patients",
+    content: Content::Lines(&[Quantity::Dice]),
+    range: Some([0.0, 1.0]),
+    may_be_log: false,
+};
+
+/// The charts below a probe.
+fn short(stage: Stage) -> [Chart<'static>; 3] {
+    match stage {
+        Stage::Pretrain => [LOSSES, CASES, SIGMA],
+        Stage::Finetune => [LOSS, DICE, RATE],
+    }
+}
+
+/// All charts.
+fn all(stage: Stage) -> Vec<Chart<'static>> {
+    match stage {
+        Stage::Pretrain => vec![LOSSES, CASES, FLIPS, RECALL, ENTROPY, GRADIENTS, SIGMA, RATE],
+        Stage::Finetune => vec![LOSS, DICE, RATE],
+    }
+}
+
+/// A few charts side by side.
+pub(super) fn row(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+    let area = ui.max_rect();
+    ui.painter().rect_filled(area, 0.0, theme::tokens(ui).line);
+    let charts = short(run.stage());
+    let top = Rect::from_min_max(pos2(area.left(), area.top() + GAP), area.max);
+    let mut left = top.left();
+    for (chart, share) in charts.iter().zip(SHARES) {
+        let right = (left + share * top.width()).round().min(top.right());
+        let place = Rect::from_min_max(pos2(left, top.top()), pos2(right, top.bottom()));
+        show_one(ui, place, chart, state, run, sender);
+        left = right + GAP;
+    }
+}
+
+/// The page with everything.
+pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+    let area = ui.max_rect();
+    let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
+    ui.painter().rect_filled(head, 0.0, theme::tokens(ui).panel);
+    controls(&mut super::child(ui, head.shrink2(vec2(space::M, 0.0)), "scale"), state, sender);
+    ui.painter().rect_filled(body, 0.0, theme::tokens(ui).line);
+    let charts = all(run.stage());
+    let columns = if body.width() >= TWO_FROM { 2 } else { 1 };
+    let rows = charts.len().div_ceil(columns);
+    let each = ((body.height() - GAP * rows as f32) / rows as f32).max(LEAST).floor();
+    let mut body = super::child(ui, body, "charts");
+    ScrollArea::vertical().id_salt("charts").auto_shrink(false).show(&mut body, |ui| {
+        let height = (each + GAP) * rows as f32;
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), egui::Sense::hover());
+        for (n, chart) in charts.iter().enumerate() {
+            let line = Rect::from_min_size(
+                pos2(rect.left(), rect.top() + GAP + (n / columns) as f32 * (each + GAP)),
+                vec2(rect.width(), each),
+            );
+            // The last one of an odd number takes the whole line.
+            let alone = n + 1 == charts.len() && n % columns == 0;
+            let place = if alone { line } else { part(line, n % columns, columns, true) };
+            show_one(ui, place, chart, state, run, sender);
+        }
+    });
+}
+
+/// Scale and smoothing of the losses.
+fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
+    let send = |command| sender.send(Command::Timeline(command));
+    let look = &state.timeline.look;
+    ui.horizontal_centered(|ui| {
+        ui.spacing_mut().item_spacing.x = space::L;
+        let mut log = look.log;
+        let scales = [Segment::text(false, "Linear"), Segment::text(true, "Log")];
+        if Segmented::new("Scale of losses", &scales).show(ui, &mut log).changed() {
+            send(TimelineCommand::SetLog(log));
+        }
+        let mut smoothing = look.smoothing;
+        let width = 280.0_f32.min(ui.available_width());
+        ui.allocate_ui(vec2(width, theme::size::FORM_ROW), |ui| {
+            if Slider::new(&mut smoothing, "Smoothing", 0.0..=0.95).step(0.05).show(ui).changed() {
+                send(TimelineCommand::SetSmoothing(smoothing));
+            }
+        });
+    });
+}
+
+fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart<'_>, state: &State, run: &OpenRun, sender: &Sender) {
+    let compared = state.timeline.compared();
+    let other = compared.filter(|(other, _)| other.id != run.id && other.stage() == run.stage());
+    let mark = compared.filter(|_| state.timeline.compare.is_some()).map(|(_, epoch)| epoch);
+    let other = other.map(|(run, _)| run);
+    if let Some(epoch) = chart.show(ui, rect, run, other, mark, state.timeline.look.log) {
+        sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage: run.stage(), epoch }));
+    }
+}

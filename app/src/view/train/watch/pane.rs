@@ -1,0 +1,246 @@
+//! A recorded slice as a pane: which picture, which patches, which words.
+
+use std::sync::Arc;
+
+use egui::{Rect, Ui};
+use engine::event::Stage;
+use shaders::PatchShow;
+
+use crate::state::timeline::{Layer, OpenRun, RecordKey, SeenEpoch, SeenSlice};
+use crate::state::{ColourMap, State};
+use crate::view::Camera;
+use crate::view::patch_pane::{Over, PatchPane, PatchResponse};
+
+/// Opacity of the probability over the slice.
+const HEAT: f32 = 0.65;
+/// Below this a probability is not drawn.
+const LEAST: f32 = 0.02;
+
+/// What a pane shows of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Face {
+    /// The slice with the labels before the epoch's update.
+    Before,
+    /// The slice with the labels after it; in fine-tuning with the probability.
+    After,
+    /// What the network gets.
+    Input,
+    /// What it gives: reconstruction or probability.
+    Output,
+    /// The relative loss of each masked patch; in fine-tuning where the probability is one half or more.
+    Judged,
+}
+
+/// A slice and one of its epochs.
+#[derive(Clone, Debug)]
+pub(super) struct Probed {
+    pub slice: Arc<SeenSlice>,
+    /// Until the wanted epoch is read, the nearest that was.
+    pub epoch: Arc<SeenEpoch>,
+}
+
+/// What there is of the chosen slice at an epoch of a run, or in a sentence why there is nothing.
+pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probed, String> {
+    let timeline = &state.timeline;
+    let Some(pin) = &timeline.pin else {
+        return Err(
+            "No slice is pinned in this run. Slices that are pinned while it trains are recorded epoch by epoch."
+                .into(),
+        );
+    };
+    let Some(key) = timeline.record_key(run, epoch) else {
+        return Err(not_recorded(run, epoch, pin));
+    };
+    let found = match timeline.probes.record(&key) {
+        Some(Err(why)) => return Err(format!("Epoch {epoch} of {pin} cannot be shown: {why}")),
+        Some(Ok(seen)) => Some(seen),
+        None => timeline.probes.nearest(&key),
+    };
+    let slice = match timeline.probes.slice(&key.slice) {
+        Some(Err(why)) => return Err(format!("{pin} cannot be shown: {why}")),
+        Some(Ok(slice)) => Some(slice),
+        None => None,
+    };
+    let reading = || format!("Reading epoch {epoch} of {pin}\u{2026}");
+    match (slice, found) {
+        (Some(slice), Some(epoch)) => Ok(Probed { slice: Arc::clone(slice), epoch: Arc::clone(epoch) }),
+        _ => Err(reading()),
+    }
+}
+
+fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin) -> String {
+    match run.recorded(pin) {
+        [] => format!("{pin} was not recorded by {}.", run.name),
+        [first, ..] if *first > epoch => format!("{pin} is recorded from epoch {first} on: it was pinned then."),
+        [.., last] if *last < epoch => format!("{pin} is recorded up to epoch {last}."),
+        _ => format!("Epoch {epoch} of {pin} was not recorded."),
+    }
+}
+
+/// Whether the shown record is the wanted one, not merely the nearest.
+pub(super) fn is_settled(probed: &Probed, key: Option<&RecordKey>) -> bool {
+    key.is_none_or(|key| key.epoch == probed.epoch.record.epoch)
+}
+
+/// Draws a face of a probe.
+pub(super) fn show(
+    ui: &mut Ui,
+    rect: Rect,
+    state: &State,
+    probed: &Probed,
+    face: Face,
+    title: &str,
+    camera: Camera,
+) -> PatchResponse {
+    face_of(state, probed, face, title, camera, |pane| pane.show(ui, rect))
+}
+
+/// Draws it as the paper does: labels and flips, no hatching, no coins, no name.
+pub(super) fn show_plain(
+    ui: &mut Ui,
+    rect: Rect,
+    state: &State,
+    probed: &Probed,
+    face: Face,
+    title: &str,
+    camera: Camera,
+) -> PatchResponse {
+    face_of(state, probed, face, title, camera, |pane| {
+        let show = pane.show.only(PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS);
+        PatchPane { show, coins: &[], bare: true, ..pane }.show(ui, rect)
+    })
+}
+
+/// The pane of a face.
+fn face_of<R>(
+    state: &State,
+    probed: &Probed,
+    face: Face,
+    title: &str,
+    camera: Camera,
+    draw: impl FnOnce(PatchPane<'_>) -> R,
+) -> R {
+    let (slice, epoch) = (&*probed.slice, &*probed.epoch);
+    let look = &state.timeline.look;
+    let finetune = epoch.record.stage == Stage::Finetune;
+    let missing = format!("Not drawn: {}.", state.adapter);
+    let cells = epoch.cells.as_ref();
+    let main = matches!(face, Face::Before | Face::After);
+    let base = PatchPane {
+        picture: slice.picture.as_ref(),
+        size: slice.slice.size.max(1),
+        grid: slice.slice.grid.max(1),
+        world_from_crop: slice.world_from_crop,
+        window: slice.window,
+        smooth: state.settings.interpolate,
+        title,
+        badge: (main && !slice.slice.trained).then_some("not trained on"),
+        missing: &missing,
+        camera,
+        convention: state.settings.convention,
+        ..PatchPane::default()
+    };
+    let lesion = slice.lesion.as_ref().filter(|_| main && look.shows(Layer::Lesion));
+    let pane = match face {
+        Face::Before | Face::After if finetune => PatchPane {
+            over: epoch.picture.as_ref().filter(|_| look.shows(Layer::Heat)).map(|picture| probability(picture, HEAT)),
+            lesion: if look.shows(Layer::Edge) { epoch.edge.as_ref() } else { lesion },
+            ..base
+        },
+        Face::Before => PatchPane {
+            lesion,
+            cells: cells.map(|cells| &cells.before),
+            labels: &epoch.record.before,
+            show: patches(state),
+            digits: look.shows(Layer::Digits),
+            coins: before_coins(state, epoch),
+            ..base
+        },
+        Face::After => PatchPane {
+            lesion,
+            cells: cells.map(|cells| &cells.after),
+            labels: &epoch.record.after,
+            show: patches(state),
+            digits: look.shows(Layer::Digits),
+            coins: coins(state, epoch),
+            ..base
+        },
+        Face::Input => PatchPane {
+            cells: cells.map(|cells| &cells.after),
+            show: if finetune { PatchShow::NONE } else { PatchShow::BLANK },
+            ..base
+        },
+        Face::Output if finetune => {
+            PatchPane { picture: epoch.picture.as_ref(), window: [0.0, 1.0], colour_map: ColourMap::Hot, ..base }
+        }
+        Face::Output => PatchPane { picture: epoch.picture.as_ref(), ..base },
+        Face::Judged if finetune => PatchPane { lesion: epoch.edge.as_ref(), ..base },
+        Face::Judged => PatchPane { cells: cells.map(|cells| &cells.relative), show: PatchShow::HEAT, ..base },
+    };
+    draw(pane)
+}
+
+fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
+    Over { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
+}
+
+/// What is drawn of the patches of a large pane.
+fn patches(state: &State) -> PatchShow {
+    let look = &state.timeline.look;
+    (PatchShow::GRID | PatchShow::FRAME)
+        .with(PatchShow::CATEGORIES, look.shows(Layer::Labels))
+        .with(PatchShow::MASKED, look.shows(Layer::Masked))
+        .with(PatchShow::FLIPS, look.shows(Layer::Flips))
+}
+
+fn coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
+    let shown = state.timeline.look.shows(Layer::Coins);
+    epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
+}
+
+/// The coins of the epoch's own update fall after it.
+fn before_coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
+    let own = epoch.update.as_ref().is_some_and(|update| update.epoch == epoch.record.epoch);
+    if own { &[] } else { coins(state, epoch) }
+}
+
+/// The small panes beside a probe, each with its name.
+pub(super) fn column(stage: Stage) -> [(Face, &'static str); 3] {
+    match stage {
+        Stage::Pretrain => [(Face::Input, "Input"), (Face::Output, "Reconstruction"), (Face::Judged, "Relative loss")],
+        Stage::Finetune => [(Face::Input, "Input"), (Face::Output, "Probability"), (Face::Judged, "Outline at 0.5")],
+    }
+}
+
+/// What is known of a patch, in one line.
+pub(super) fn patch_words(epoch: &SeenEpoch, grid: usize, patch: usize) -> String {
+    let record = &epoch.record;
+    let mut words = vec![format!("Patch {}, {}", patch / grid.max(1), patch % grid.max(1))];
+    if let (Some(before), Some(after)) = (record.before.get(patch), record.after.get(patch)) {
+        let flip = before != after;
+        words.push(if flip { format!("label {before} \u{2192} {after}") } else { format!("label {after}") });
+    }
+    words.extend(case_words(record.cases.get(patch).copied()).map(str::to_owned));
+    if let Some(coin) = record.coins.get(patch).copied().flatten() {
+        words.push(format!("coin {coin}"));
+    }
+    if record.masked.get(patch) == Some(&true) {
+        words.push("masked".into());
+    }
+    let figures =
+        |value: Option<&Option<f32>>| value.copied().flatten().map(|v| crate::panel::format::figures(f64::from(v)));
+    words.extend(figures(record.losses.get(patch)).map(|loss| format!("loss {loss}")));
+    words.extend(figures(record.relative.get(patch)).map(|relative| format!("relative {relative}")));
+    words.join(" · ")
+}
+
+/// A case of the label update in words.
+pub(super) fn case_words(case: Option<u8>) -> Option<&'static str> {
+    match case? {
+        1 => Some("case 1: k-means 1, important"),
+        2 => Some("case 2: k-means 0, not important"),
+        3 => Some("case 3: k-means 1, not important"),
+        4 => Some("case 4: k-means 0, important"),
+        _ => Some("never masked in the period"),
+    }
+}

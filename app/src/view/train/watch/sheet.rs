@@ -1,0 +1,143 @@
+//! The paper's Fig. 4 as an instrument: the same slice at several updates in a row, its labels before and after each.
+
+use egui::{Align2, Rect, Ui, pos2, vec2};
+use engine::event::Stage;
+
+use super::pane::{self, Face};
+use super::probe::{GAP, follow, part, words};
+use super::sentence;
+use crate::command::timeline::TimelineCommand;
+use crate::command::{Command, Sender};
+use crate::state::State;
+use crate::state::timeline::OpenRun;
+use crate::theme::{self, font, space};
+use crate::view::Camera;
+
+/// A patch must be this wide to carry its digit, with what the pane leaves around the slice, in points.
+const PATCH: f32 = 15.0;
+/// Width of a column that has no patches, and of one with a few large ones.
+const LEAST: f32 = 200.0;
+/// Columns at most.
+const MOST: usize = 8;
+/// The slice fills its small pane: the letters lie over its edge.
+const ZOOM: f64 = 1.14;
+/// Height of the line with the epochs.
+const HEAD: f32 = 26.0;
+/// Width of the names of the rows.
+const SIDE: f32 = 22.0;
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+    let area = ui.max_rect();
+    let finetune = run.stage() == Stage::Finetune;
+    let grid = if finetune { 0 } else { run.config.method.grid };
+    let width = (grid as f32 * PATCH).max(LEAST);
+    let columns = (((area.width() - SIDE) / width).floor() as usize).clamp(1, MOST);
+    if columns != state.timeline.look.columns {
+        sender.send(Command::Timeline(TimelineCommand::SetColumns(columns)));
+    }
+    let epochs = state.timeline.sheet_epochs(run, columns);
+    if epochs.is_empty() {
+        let words = match &state.timeline.pin {
+            None => "No slice is pinned in this run.".to_owned(),
+            Some(pin) => format!("Nothing was recorded of {pin} in this run yet."),
+        };
+        return sentence(ui, area, &words);
+    }
+    let rows: &[(Face, &str)] = if finetune {
+        &[(Face::After, "Probability"), (Face::Judged, "Outline at 0.5")]
+    } else {
+        &[(Face::Before, "Before update"), (Face::After, "After update")]
+    };
+    let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
+    let (_, head) = head.split_left_right_at_x(head.left() + SIDE);
+    let (side, body) = body.split_left_right_at_x(body.left() + SIDE);
+    ui.painter().rect_filled(body, 0.0, theme::tokens::DARK.line);
+    names(ui, side, rows);
+    for (n, &epoch) in epochs.iter().enumerate() {
+        heading(ui, part(head, n, epochs.len(), true), state, run, epoch, sender);
+        let column = part(body, n, epochs.len(), true);
+        for (m, &(face, name)) in rows.iter().enumerate() {
+            cell(ui, part(column, m, rows.len(), false), state, run, (epoch, face, name), sender);
+        }
+    }
+}
+
+/// The epoch over a column: clicking it moves the cursor there.
+fn heading(ui: &mut Ui, rect: Rect, state: &State, run: &OpenRun, epoch: usize, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let flips = state.timeline.pin.as_ref().and_then(|_| state.timeline.record_key(run, epoch));
+    let flips = flips.and_then(|key| state.timeline.probes.record(&key)?.as_ref().ok().cloned());
+    let update = flips.as_ref().and_then(|seen| seen.update.as_ref()).filter(|update| update.epoch == epoch);
+    let count = update.map(|update| update.flipped.iter().filter(|flipped| **flipped).count());
+    let name = format!("Epoch {epoch}");
+    let response = ui.interact(rect, ui.scope_id().with(("epoch", epoch)), egui::Sense::click());
+    let at_cursor = run.epoch() == Some(epoch);
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, at_cursor, &name));
+    if response.hovered() || at_cursor {
+        ui.painter().rect_filled(rect, 0.0, if at_cursor { t.selection } else { t.raised_hover });
+    }
+    if response.has_focus() {
+        let ring = egui::Stroke::new(theme::size::FOCUS_RING, t.focus);
+        ui.painter().rect_stroke(rect, 0.0, ring, egui::StrokeKind::Inside);
+    }
+    let left = rect.left_center() + vec2(space::S, 0.0);
+    let color = if at_cursor { t.accent_text } else { t.text };
+    ui.painter().text(left, Align2::LEFT_CENTER, &name, font::strong(), color);
+    if let Some(count) = count {
+        let words = if count == 1 { "1 flip".to_owned() } else { format!("{count} flips") };
+        let right = rect.right_center() - vec2(space::S, 0.0);
+        ui.painter().text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
+    }
+    if response.clicked() {
+        sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage: run.stage(), epoch }));
+    }
+}
+
+fn cell(
+    ui: &mut Ui,
+    rect: Rect,
+    state: &State,
+    run: &OpenRun,
+    (epoch, face, name): (usize, Face, &str),
+    sender: &Sender,
+) {
+    ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).image);
+    // Only the very epoch: a row of epochs must not show another one in the meantime.
+    let found = pane::probed(state, run, epoch).and_then(|probed| {
+        let settled = pane::is_settled(&probed, state.timeline.record_key(run, epoch).as_ref());
+        if settled { Ok(probed) } else { Err("Reading\u{2026}".to_owned()) }
+    });
+    match found {
+        Ok(probed) => {
+            let own = state.timeline.look.camera;
+            let camera = Camera { zoom: own.zoom * ZOOM, ..own };
+            let title = format!("{name}, epoch {epoch}");
+            let mut response = pane::show_plain(ui, rect, state, &probed, face, &title, camera);
+            words(ui, rect, &probed, &response);
+            // What the user sees is already magnified.
+            response.camera = response.camera.map(|camera| Camera { zoom: camera.zoom / ZOOM, ..camera });
+            follow(&response, state, sender);
+        }
+        Err(why) => {
+            let mut dark = super::child(ui, rect, &format!("{name} {epoch}"));
+            theme::on_image(&mut dark);
+            sentence(&mut dark, rect, &why);
+        }
+    }
+}
+
+/// The names of the rows, upwards along the left edge.
+fn names(ui: &Ui, side: Rect, rows: &[(Face, &str)]) {
+    let t = theme::tokens(ui);
+    for (m, (_, name)) in rows.iter().enumerate() {
+        let rect = part(side, m, rows.len(), false);
+        let galley = ui.painter().layout_no_wrap((*name).to_owned(), font::caption(), t.text_dim);
+        let size = galley.size();
+        let at = pos2(rect.center().x - size.y / 2.0, rect.center().y + size.x / 2.0);
+        let turned = egui::epaint::TextShape::new(at, galley, t.text_dim).with_angle(-std::f32::consts::FRAC_PI_2);
+        ui.painter().add(turned);
+    }
+    let line = egui::Stroke::new(GAP, t.line);
+    ui.painter().vline(side.right(), side.y_range(), line);
+}

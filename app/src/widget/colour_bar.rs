@@ -1,0 +1,67 @@
+//! A small scale of colours over an image.
+
+use egui::{Align2, Mesh, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
+use shaders::ColourMap;
+use shaders::colour;
+
+use super::overlay_text;
+use crate::theme::{self, font};
+
+/// Height of the colours; the numbers stand above them.
+const HEIGHT: f32 = 8.0;
+/// Steps from one end to the other.
+const STEPS: usize = 48;
+
+/// What the colours from the lowest to the highest value (viridis) stand for.
+#[must_use = "call show"]
+pub struct ColourBar<'a> {
+    label: &'a str,
+    ends: &'a [String; 2],
+    mark: Option<(f32, &'a str)>,
+}
+
+impl<'a> ColourBar<'a> {
+    /// A bar that is called `label`, between the values `ends`.
+    pub fn new(label: &'a str, ends: &'a [String; 2]) -> Self {
+        Self { label, ends, mark: None }
+    }
+
+    /// A mark at a share of the way from end to end, with what it stands for.
+    pub fn mark(mut self, at: f32, name: &'a str) -> Self {
+        self.mark = Some((at, name)).filter(|(at, _)| (0.0..=1.0).contains(at));
+        self
+    }
+
+    /// Draws it into `rect`: the colours along the lower edge, the numbers above.
+    pub fn show(self, ui: &Ui, rect: Rect) {
+        let response = ui.interact(rect, ui.scope_id().with(("colour bar", self.label)), Sense::hover());
+        let [low, high] = self.ends;
+        let said = format!("{}: {low} to {high}", self.label);
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, ui.is_enabled(), &said));
+        let tokens = theme::tokens(ui);
+        let painter = ui.painter();
+        let colours = Rect::from_min_max(pos2(rect.left(), rect.bottom() - HEIGHT), rect.max);
+        let mut mesh = Mesh::default();
+        let at = |n: usize| egui::lerp(colours.x_range(), n as f32 / STEPS as f32);
+        for n in 0..STEPS {
+            let [r, g, b] = colour::map(ColourMap::Viridis, (n as f32 + 0.5) / STEPS as f32);
+            let [r, g, b] = [r, g, b].map(|v| (v * 255.0).round() as u8);
+            let step = Rect::from_x_y_ranges(at(n)..=at(n + 1), colours.y_range());
+            mesh.add_colored_rect(step, egui::Color32::from_rgb(r, g, b));
+        }
+        painter.add(Shape::mesh(mesh));
+        painter.rect_stroke(colours, 0.0, Stroke::new(1.0, tokens.overlay_dim), StrokeKind::Outside);
+        let above = colours.top() - 2.0;
+        let text = |x: f32, anchor: Align2, text: &str| {
+            overlay_text(painter, pos2(x, above), anchor, text, font::number_small(), tokens.overlay_text)
+        };
+        text(colours.left(), Align2::LEFT_BOTTOM, low);
+        text(colours.right(), Align2::RIGHT_BOTTOM, high);
+        if let Some((share, name)) = self.mark {
+            let x = egui::lerp(colours.x_range(), share);
+            painter.vline(x, colours.y_range(), Stroke::new(1.5, tokens.overlay_text));
+            text(x, Align2::CENTER_BOTTOM, name);
+        }
+        response.on_hover_text(self.label);
+    }
+}

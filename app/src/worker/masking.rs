@@ -1,0 +1,273 @@
+//! Jobs of Masking mode: preparing the case, clustering the shown slice, reconstructing it.
+//!
+//! [`follow`] compares what is wanted with what was found and starts what is missing, so that every control and every
+//! way to another slice leads to the same jobs.
+
+pub mod export;
+mod pictures;
+
+use std::path::Path;
+use std::slice;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::cluster::{Clustering, Method};
+use engine::device::{self, DeviceChoice};
+use engine::draw::percentile_window;
+use engine::inspect::{InspectedCase, InspectedSlice, Reconstructor, kind_of};
+
+use super::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::masking::{CaseKey, Filled, Filling, FoundSlice, MaskingState, Network, PreparedCase, Wanted};
+use crate::state::{Mode, State};
+use pictures::{cells_of_losses, of_pixels, of_slice};
+
+/// Slices whose values decide what is black and white in all of them.
+const LOOKED_AT: usize = 12;
+/// What is black and white, in percent of their tissue.
+const PERCENTILES: (f64, f64) = (0.5, 99.5);
+/// The relative loss that has the last colour, at least: twice the mean.
+const TOP: f32 = 2.0;
+/// Threads that may cluster side by side: the one that is wanted, and one that does not know yet that it is not.
+const SIDE_BY_SIDE: usize = 2;
+
+/// What a job of Masking mode brings.
+pub enum Found {
+    /// The scan is prepared.
+    Prepared(PreparedCase),
+    /// A slice is clustered and masked.
+    Slice(Arc<FoundSlice>),
+    /// A network filled the masked patches in.
+    Filled(Network, Arc<Filled>),
+}
+
+/// Lets what was found change the state. What is for another scan than the shown one is dropped.
+pub fn apply(state: &mut State, _jobs: &mut Jobs, found: Found) {
+    let Some(case) = state.wanted_mask().map(|wanted| wanted.case) else { return };
+    let masking = &mut state.masking;
+    match found {
+        Found::Prepared(prepared) if prepared.key == case => masking.prepared = Some(prepared),
+        Found::Slice(found) if found.wanted.case == case => masking.found = Some(found),
+        Found::Filled(network, filled) => {
+            masking.network = Some(network);
+            if filled.filling.wanted.case == case {
+                masking.filled = Some(filled);
+            }
+        }
+        Found::Prepared(_) | Found::Slice(_) => {}
+    }
+}
+
+/// A job of Masking mode ended without a result: it is said in its place, and not tried again by itself. True if that
+/// is all there is to say.
+pub fn ended(state: &mut State, spec: &Spec, why: &str) -> bool {
+    let masking = &mut state.masking;
+    match spec.kind {
+        Kind::Prepare => masking.preparing.fail(why),
+        Kind::Cluster => masking.clustering.fail(why),
+        Kind::Reconstruct => {
+            masking.filling.fail(why);
+            // The open run was not chosen for this: that its network cannot fill in is no error. What a network says of
+            // one slice it says of the next as well: the pane tells it.
+            return masking.run.is_none() || masking.run == masking.network.as_ref().map(|n| n.run.clone());
+        }
+        _ => {}
+    }
+    false
+}
+
+/// Starts what the shown slice and the controls need and nothing has found yet. Called every frame, before drawing.
+pub fn follow(state: &mut State, jobs: &mut Jobs) {
+    leave(state, jobs);
+    forget_ended(&mut state.masking, jobs);
+    if state.mode != Mode::Masking {
+        return;
+    }
+    let Some(wanted) = state.wanted_mask() else { return };
+    state.masking.preparing.keep_failure_of(&wanted.case);
+    state.masking.clustering.keep_failure_of(&wanted);
+    let prepared = state.masking.prepared.as_ref().filter(|prepared| prepared.key == wanted.case);
+    if let Some(case) = prepared.map(|prepared| Arc::clone(&prepared.case)) {
+        jobs.cancel_kind(Kind::Prepare);
+        cluster(state, jobs, wanted, case);
+    } else if state.masking.preparing.is_due(&wanted.case) {
+        prepare(state, jobs, wanted.case);
+    }
+    fill(state, jobs);
+}
+
+/// Another case is open, or none: nothing of the last one is kept.
+fn leave(state: &mut State, jobs: &mut Jobs) {
+    let open = state.document.as_ref().map(|document| document.id);
+    if state.masking.document != open {
+        for kind in [Kind::Prepare, Kind::Cluster, Kind::Reconstruct] {
+            jobs.cancel_kind(kind);
+        }
+        state.masking.forget();
+        state.masking.document = open;
+    }
+}
+
+fn forget_ended(masking: &mut MaskingState, jobs: &Jobs) {
+    if !jobs.runs(Kind::Prepare) {
+        masking.preparing.asked = None;
+    }
+    if !jobs.runs(Kind::Cluster) {
+        masking.clustering.asked = None;
+    }
+    if !jobs.runs(Kind::Reconstruct) {
+        masking.filling.asked = None;
+    }
+}
+
+fn prepare(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
+    let Some(document) = &state.document else { return };
+    let layer = document.image();
+    let (volume, path, frame) = (Arc::clone(&layer.volume), layer.path.clone(), layer.held_frame());
+    let truth = document.truth.as_ref().map(|truth| Arc::clone(&truth.labels));
+    let title = format!("Preparing {}", layer.name);
+    let spec = Spec { kind: Kind::Prepare, document: Some(document.id), title, quiet: false };
+    state.masking.preparing.begin(key.clone());
+    jobs.start(spec, move |ticket| {
+        ticket.progress(None, "resampling and normalising");
+        volume.require_numbers(&path)?;
+        let framed = (frame > 0).then(|| volume.like(volume.frame_to_f32(frame)));
+        let image = framed.as_ref().unwrap_or(&volume);
+        let kind = key.kind.unwrap_or_else(|| kind_of(&file_name(&path), None, image));
+        ticket.check()?;
+        let images = slice::from_ref(image);
+        let case = InspectedCase::prepare(images, &[kind], truth.as_deref(), &key.preprocess, 0)?;
+        ticket.check()?;
+        let window = window_of(&case)?;
+        Ok(Outcome::Masking(Box::new(Found::Prepared(PreparedCase { key, case: Arc::new(case), window }))))
+    });
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// What is just black and just white in every slice of a scan: percentiles of the tissue of some of them.
+fn window_of(case: &InspectedCase) -> Result<[f32; 2], Failure> {
+    let slices = case.file_slices();
+    let mut values = Vec::new();
+    for k in (0..slices).step_by(slices.div_ceil(LOOKED_AT).max(1)) {
+        let slice = case.slice(k, 1)?;
+        values.extend(slice.pixels.iter().zip(&slice.tissue).filter(|(_, tissue)| **tissue).map(|(value, _)| *value));
+    }
+    Ok(percentile_window(&values, PERCENTILES.0, PERCENTILES.1))
+}
+
+/// Clusters and masks the wanted slice, unless that is what is shown or what a job is about.
+fn cluster(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Arc<InspectedCase>) {
+    let masking = &mut state.masking;
+    if masking.found.as_ref().is_some_and(|found| found.wanted == wanted) {
+        jobs.cancel_kind(Kind::Cluster);
+        return;
+    }
+    if !masking.clustering.is_due(&wanted) {
+        return;
+    }
+    // What is about to end anyway is shown, so that the picture follows while a control is dragged.
+    let quick = |wanted: &Wanted| wanted.settings.cluster.method == Method::Kmeans;
+    let soon = masking.clustering.asked.as_ref().is_some_and(quick);
+    if jobs.runs(Kind::Cluster) && (soon || jobs.at_work(Kind::Cluster) >= SIDE_BY_SIDE) {
+        return;
+    }
+    let (before, gpu) = (masking.found.clone(), jobs.gpu().cloned());
+    let document = wanted.case.document;
+    let title = format!("Clustering slice {}", wanted.slice + 1);
+    let spec = Spec { kind: Kind::Cluster, document: Some(document), title, quiet: quick(&wanted) };
+    masking.clustering.begin(wanted.clone());
+    jobs.start(spec, move |ticket| {
+        let before = before.filter(|before| before.wanted.same_slice(&wanted));
+        let (slice, clusters) = clusters(before.as_deref(), &wanted, &case)?;
+        ticket.check()?;
+        let masking = slice.mask(&clusters, &wanted.settings)?;
+        let kept = before.as_ref().map(|before| &before.pictures);
+        let pictures = of_slice(&slice, &clusters, &masking, kept, case.plan(), gpu.as_ref())?;
+        let report = slice.report(&clusters, &masking);
+        let mut places = vec![0; masking.order.len()];
+        for (place, &patch) in masking.order.iter().enumerate() {
+            places[patch] = u16::try_from(place + 1).unwrap_or(u16::MAX);
+        }
+        let found = FoundSlice { wanted, slice, clusters, masking, places, report, pictures };
+        Ok(Outcome::Masking(Box::new(Found::Slice(Arc::new(found)))))
+    });
+}
+
+/// The pixels and clusters of what is wanted, taken from `before` as far as they are the same.
+fn clusters(
+    before: Option<&FoundSlice>,
+    wanted: &Wanted,
+    case: &InspectedCase,
+) -> Result<(Arc<InspectedSlice>, Arc<Clustering>), Failure> {
+    if let Some(before) = before.filter(|before| before.wanted.same_clusters(wanted)) {
+        return Ok((Arc::clone(&before.slice), Arc::clone(&before.clusters)));
+    }
+    let slice = match before {
+        Some(before) => Arc::clone(&before.slice),
+        None => Arc::new(case.slice(wanted.slice, wanted.grid)?),
+    };
+    let clusters = Arc::new(slice.cluster(&wanted.settings)?);
+    Ok((slice, clusters))
+}
+
+/// Fills the masked patches of the shown slice in, if a run is there to do so. One job at a time: it ends, then the
+/// next begins.
+fn fill(state: &mut State, jobs: &mut Jobs) {
+    let (Some(found), Some(run)) = (state.masking.found.clone(), state.filling_run()) else { return };
+    let filling = Filling { wanted: found.wanted.clone(), run: run.to_path_buf() };
+    let masking = &mut state.masking;
+    let network = masking.network.clone().filter(|network| network.run == filling.run);
+    // A run that could not be loaded is not loaded for every slice again.
+    let broken = |(failed, _): &(Filling, String)| failed.run == filling.run && network.is_none();
+    if masking.filling.failed.as_ref().is_some_and(broken) {
+        return;
+    }
+    masking.filling.keep_failure_of(&filling);
+    let there = masking.filled.as_ref().is_some_and(|filled| filled.filling == filling);
+    if there || !masking.filling.is_due(&filling) || jobs.runs(Kind::Reconstruct) {
+        return;
+    }
+    let device: DeviceChoice = state.segment.device.parse().unwrap_or_default();
+    let (document, gpu) = (filling.wanted.case.document, jobs.gpu().cloned());
+    let spec = Spec {
+        kind: Kind::Reconstruct,
+        document: Some(document),
+        title: "Reconstructing".into(),
+        quiet: network.is_some(),
+    };
+    masking.filling.begin(filling.clone());
+    jobs.start(spec, move |ticket| {
+        let network = if let Some(network) = network {
+            network
+        } else {
+            ticket.progress(None, "loading the network");
+            load(&filling.run, device)?
+        };
+        ticket.check()?;
+        let made = {
+            let reconstructor = network.reconstructor.lock().unwrap_or_else(PoisonError::into_inner);
+            reconstructor.reconstruct(&found.slice, &found.masking)?
+        };
+        let top = made.relative.iter().flatten().copied().fold(TOP, f32::max);
+        let filled = Filled {
+            input: of_pixels(&found.slice, &made.input, gpu.as_ref())?,
+            output: of_pixels(&found.slice, &made.output, gpu.as_ref())?,
+            cells: cells_of_losses(&found, &made, top, gpu.as_ref())?,
+            filling,
+            made,
+            top,
+        };
+        Ok(Outcome::Masking(Box::new(Found::Filled(network, Arc::new(filled)))))
+    });
+}
+
+fn load(run: &Path, device: DeviceChoice) -> Result<Network, Failure> {
+    let reconstructor = Reconstructor::load(run, &device::open(device)?)?;
+    Ok(Network {
+        run: run.to_path_buf(),
+        config: Arc::new(reconstructor.config().clone()),
+        epoch: reconstructor.epoch(),
+        reconstructor: Arc::new(Mutex::new(reconstructor)),
+    })
+}

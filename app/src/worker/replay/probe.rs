@@ -1,0 +1,248 @@
+//! Reading what was recorded of pinned slices, a little ahead of the cursor.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::probe::{self, ProbeRecord, ProbeSlice};
+use engine::volume::LabelVolume;
+use shaders::Cell;
+
+use super::{Read, text};
+use crate::gpu::{Gpu, Texture};
+use crate::state::State;
+use crate::state::timeline::probes::{Cells, Seen};
+use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
+use crate::view::crop::{self, Place};
+use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+
+/// Epochs that one job reads at most: the cursor may have gone elsewhere meanwhile.
+const BATCH: usize = 8;
+/// Epochs that are read ahead of the cursor and behind it.
+const AHEAD: usize = 4;
+const BEHIND: usize = 2;
+/// A relative loss of this much has the last colour; 1 is the mean.
+const MOST_RELATIVE: f32 = 2.0;
+/// From this byte on a probability is one half or more.
+const HALF: u8 = 128;
+
+/// An epoch to read.
+struct Want {
+    key: RecordKey,
+    run: PathBuf,
+    /// The epoch of the last update until then, if it was recorded.
+    update: Option<usize>,
+}
+
+/// Every epoch that is shown or soon may be, the most urgent first.
+pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
+    let timeline = &state.timeline;
+    let Some(run) = timeline.shown() else { return Vec::new() };
+    let mut keys = Vec::new();
+    if let Some(epoch) = run.epoch() {
+        keys.extend(timeline.record_key(run, epoch));
+        if timeline.look.view == WatchView::Compare {
+            keys.extend(timeline.compared().and_then(|(run, epoch)| timeline.record_key(run, epoch)));
+        }
+        if timeline.look.view == WatchView::Sheet {
+            let epochs = timeline.sheet_epochs(run, timeline.look.columns);
+            keys.extend(epochs.into_iter().filter_map(|epoch| timeline.record_key(run, epoch)));
+        }
+        let recorded = timeline.pin.as_ref().map_or(&[][..], |pin| run.recorded(pin));
+        let at = recorded.partition_point(|&other| other <= epoch);
+        let ahead = recorded[at..].iter().take(AHEAD);
+        let behind = recorded[..at].iter().rev().take(BEHIND + 1);
+        keys.extend(ahead.chain(behind).filter_map(|&epoch| timeline.record_key(run, epoch)));
+    }
+    keys
+}
+
+/// Starts to read what is missing. One job at a time: it is short, and what is most urgent is settled anew after it.
+pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
+    if jobs.runs(Kind::Probe) {
+        return;
+    }
+    state.timeline.probes.settle();
+    let probes = &state.timeline.probes;
+    let mut wants: Vec<Want> = Vec::new();
+    for key in wanted(state) {
+        if wants.len() < BATCH && !probes.knows(&key) && wants.iter().all(|want| want.key != key) {
+            wants.extend(want(state, key));
+        }
+    }
+    if wants.is_empty() {
+        return;
+    }
+    let known = |want: &Want| Some((want.key.slice.clone(), probes.slice(&want.key.slice)?.as_ref().ok()?.clone()));
+    let slices: BTreeMap<SliceKey, Arc<SeenSlice>> = wants.iter().filter_map(known).collect();
+    state.timeline.probes.ask(wants.iter().map(|want| want.key.clone()));
+    let gpu = jobs.gpu().cloned();
+    let spec = Spec { kind: Kind::Probe, document: None, title: "Reading probes".into(), quiet: true };
+    jobs.start(spec, move |ticket| {
+        let mut slices = slices;
+        for want in wants {
+            ticket.check()?;
+            let slice = slice_of(&want, &mut slices, gpu.as_ref(), |key, seen| {
+                ticket.send(Read::Slice(key, seen).into());
+            });
+            let seen = slice.and_then(|slice| see_epoch(&want, &slice, gpu.as_ref()).map_err(text).map(Arc::new));
+            ticket.send(Read::Epoch(want.key, seen).into());
+        }
+        Ok(Outcome::Nothing)
+    });
+}
+
+fn want(state: &State, key: RecordKey) -> Option<Want> {
+    let run: &OpenRun = state.timeline.runs().find(|run| run.id == key.slice.run)?;
+    let update = run.update_at(key.epoch).filter(|epoch| run.recorded(&key.slice.pin).contains(epoch));
+    Some(Want { key, run: run.path.clone(), update })
+}
+
+/// The slice of an epoch; read if it was not yet, and handed over then.
+fn slice_of(
+    want: &Want,
+    slices: &mut BTreeMap<SliceKey, Arc<SeenSlice>>,
+    gpu: Option<&Gpu>,
+    hand_over: impl FnOnce(SliceKey, Seen<SeenSlice>),
+) -> Seen<SeenSlice> {
+    let key = &want.key.slice;
+    if let Some(slice) = slices.get(key) {
+        return Ok(Arc::clone(slice));
+    }
+    let seen = see_slice(&want.run, key, gpu).map_err(text).map(Arc::new);
+    if let Ok(slice) = &seen {
+        slices.insert(key.clone(), Arc::clone(slice));
+    }
+    hand_over(key.clone(), seen.clone());
+    seen
+}
+
+/// Reads a pinned slice and puts it onto the card.
+fn see_slice(run: &Path, key: &SliceKey, gpu: Option<&Gpu>) -> Result<SeenSlice, Failure> {
+    let slice = probe::read_slice(run, &key.pin, key.stage)?;
+    let world_from_crop = crop::at_slice(crop::affine(&slice.world_from_crop), slice.pin.slice as usize);
+    let place = place(&slice, slice.side, world_from_crop);
+    let picture = match gpu.filter(|_| slice.side > 0) {
+        Some(gpu) => Some(gpu.upload(&place.volume_of_bytes(&slice.pixels, slice.range)?, 0)?),
+        None => None,
+    };
+    let lesion = match (gpu, &slice.lesion_pixels) {
+        (Some(gpu), Some(pixels)) if slice.side > 0 => {
+            let pixels = resampled(pixels, slice.size, slice.side);
+            Some(gpu.upload_labels(&place.labels(&pixels)?)?)
+        }
+        _ => None,
+    };
+    let window = window_of(&slice);
+    Ok(SeenSlice { slice, world_from_crop, window, picture, lesion })
+}
+
+fn place(slice: &ProbeSlice, side: usize, world_from_crop: glam::DAffine3) -> Place {
+    Place { size: slice.size, side, world_from_crop, oriented: true }
+}
+
+/// Black at the lowest percent of the slice, white where half a percent is brighter.
+fn window_of(slice: &ProbeSlice) -> [f32; 2] {
+    let mut values = slice.values();
+    values.sort_by(f32::total_cmp);
+    let at = |share: f64| values.get(((values.len().max(1) - 1) as f64 * share).round() as usize).copied();
+    match (at(0.01), at(0.995)) {
+        (Some(low), Some(high)) if high > low => [low, high],
+        _ => slice.range,
+    }
+}
+
+/// A square field with another number of pixels along its side; each takes the nearest.
+fn resampled<T: Copy>(field: &[T], from: usize, to: usize) -> Vec<T> {
+    let at = |n: usize| n * from / to.max(1);
+    (0..to * to).filter_map(|n| field.get(at(n / to) * from + at(n % to)).copied()).collect()
+}
+
+/// Reads one epoch of a pinned slice and puts it onto the card.
+fn see_epoch(want: &Want, slice: &SeenSlice, gpu: Option<&Gpu>) -> Result<SeenEpoch, Failure> {
+    let SliceKey { pin, stage, .. } = &want.key.slice;
+    let record = probe::read(&want.run, pin, *stage, want.key.epoch)?;
+    let update = match (Update::of(&record), want.update) {
+        (Some(own), _) => Some(own),
+        (None, Some(epoch)) => Update::of(&probe::read(&want.run, pin, *stage, epoch)?),
+        (None, None) => None,
+    };
+    let mut seen = SeenEpoch { record, update, picture: None, cells: None, edge: None };
+    let Some(gpu) = gpu else { return Ok(seen) };
+    let record = &seen.record;
+    if record.side > 0 {
+        let place = place(&slice.slice, record.side, slice.world_from_crop);
+        seen.picture = Some(gpu.upload(&place.volume_of_bytes(&record.picture, record.range)?, 0)?);
+        if slice.slice.grid == 0 && slice.slice.side > 0 {
+            seen.edge = Some(gpu.upload_labels(&edge(record, slice)?)?);
+        }
+    }
+    let grid = slice.slice.grid;
+    if grid > 0 && record.before.len() == grid * grid {
+        seen.cells = Some(cells(gpu, grid, record, seen.update.as_ref())?);
+    }
+    Ok(seen)
+}
+
+/// Where the probability is one half or more, on the slice's own grid.
+fn edge(record: &ProbeRecord, slice: &SeenSlice) -> Result<LabelVolume, Failure> {
+    let inside: Vec<bool> = record.picture.iter().map(|byte| *byte >= HALF).collect();
+    let inside = resampled(&inside, record.side, slice.slice.side);
+    let ones = place(&slice.slice, slice.slice.side, slice.world_from_crop).labels(&inside)?;
+    // Label 2: another colour than the reference's.
+    let twos: Vec<u8> = ones.iter().map(|label| if label == 0 { 0 } else { 2 }).collect();
+    Ok(LabelVolume::new(ones.grid.clone(), twos)?)
+}
+
+/// The patches as the card draws them.
+fn cells(gpu: &Gpu, grid: usize, record: &ProbeRecord, update: Option<&Update>) -> Result<Cells, Failure> {
+    let upload = |cell: &dyn Fn(usize) -> Cell| -> Result<Texture, Failure> {
+        let bits: Vec<u32> = (0..grid * grid).map(|patch| cell(patch).bits()).collect();
+        Ok(gpu.upload_cells(grid, &bits)?)
+    };
+    let masked = |patch: usize| record.masked.get(patch).copied().unwrap_or(false);
+    let own = update.is_some_and(|update| update.epoch == record.epoch);
+    let flipped = |patch: usize| update.is_some_and(|update| update.flipped.get(patch).copied().unwrap_or(false));
+    let label = |labels: &[u8], patch: usize| labels.get(patch) == Some(&1);
+    let before = upload(&|patch| Cell {
+        foreground: label(&record.before, patch),
+        masked: masked(patch),
+        // What this epoch's own update flips comes after.
+        flipped: !own && flipped(patch),
+        ..Cell::default()
+    })?;
+    let after = upload(&|patch| Cell {
+        foreground: label(&record.after, patch),
+        masked: masked(patch),
+        flipped: flipped(patch),
+        ..Cell::default()
+    })?;
+    let relative = upload(&|patch| Cell {
+        masked: masked(patch),
+        heat: record.relative.get(patch).copied().flatten().map(heat),
+        ..Cell::default()
+    })?;
+    Ok(Cells { before, after, relative })
+}
+
+/// A relative loss as a colour: 0 to [`MOST_RELATIVE`].
+fn heat(relative: f32) -> u8 {
+    (relative / MOST_RELATIVE * 255.0).round() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_resampled_to_the_nearest() {
+        assert_eq!(resampled(&[1, 2, 3, 4], 2, 4)[..8], [1, 1, 2, 2, 1, 1, 2, 2]);
+        assert_eq!(resampled(&[1, 2, 3, 4], 2, 1), [1]);
+        assert!(resampled::<u8>(&[], 0, 0).is_empty());
+    }
+
+    #[test]
+    fn the_mean_relative_loss_is_the_middle_of_the_colours() {
+        assert_eq!([0.0, 1.0, 2.0, 9.0, f32::NAN].map(heat), [0, 128, 255, 255, 0]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Reading a run folder: its configuration, what it told, what it pinned.
+
+use std::path::{Path, PathBuf};
+
+use engine::config::Config;
+use engine::probe::{self, Pin};
+use engine::run::{History, RunFolder};
+use engine::{Error, Result};
+
+/// A run as its folder tells it.
+pub struct ReadRun {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its configuration.
+    pub config: Config,
+    /// What its log tells.
+    pub history: History,
+    /// Its pinned slices.
+    pub pins: Vec<Pin>,
+}
+
+/// Reads a run folder, also while it is training.
+pub fn read_run(path: &Path) -> Result<ReadRun> {
+    if !path.is_dir() {
+        return Err(Error::file(path, "there is no such folder"));
+    }
+    if !RunFolder::is_run(path) {
+        return Err(Error::file(path, "is no run folder: it has no config.toml"));
+    }
+    let folder = RunFolder::open(path)?;
+    let config = Config::from_toml(&folder.config_text()?, &folder.config_path())?;
+    Ok(ReadRun { path: path.to_path_buf(), config, history: History::read(path)?, pins: probe::pins(path)? })
+}
+
+/// The folder's own name.
+pub fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// Where the pre-training run of a fine-tuning in `run` may lie: where it was, or beside it if both were moved together.
+fn places(config: &Config, run: &Path) -> Vec<PathBuf> {
+    let from = &config.labels.from;
+    if from.as_os_str().is_empty() {
+        return Vec::new();
+    }
+    let mut places = vec![from.clone()];
+    if let Some(parent) = run.parent() {
+        places.push(parent.join(from));
+        places.extend(from.file_name().map(|name| parent.join(name)));
+    }
+    places
+}
+
+/// The pre-training run that a fine-tuning in `run` started from, if it is there.
+pub fn base_of(config: &Config, run: &Path) -> Option<PathBuf> {
+    places(config, run).into_iter().find(|place| RunFolder::is_run(place))
+}
+
+/// Whether a fine-tuning in `run` started from `base`.
+pub fn is_base(config: &Config, run: &Path, base: &Path) -> bool {
+    places(config, run).iter().any(|place| place == base)
+}

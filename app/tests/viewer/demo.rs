@@ -1,0 +1,44 @@
+//! The demonstration does the whole job, with trainings that are shorter than a user's.
+
+use std::time::{Duration, Instant};
+
+use amlp_viewer::Args;
+use amlp_viewer::state::Mode;
+use engine::event::Stage;
+use engine::run::history::RunState;
+
+use crate::window::*;
+
+#[test]
+fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
+    let workspace = tempfile::tempdir().unwrap();
+    let args =
+        Args { demo: true, demo_steps: Some(40), workspace: Some(workspace.path().to_path_buf()), ..Args::default() };
+    let mut window = start(&args, SIZE, None);
+    let begin = Instant::now();
+    let mut labels_seen = std::collections::BTreeSet::new();
+    while !window.state().is_idle() {
+        window.step();
+        let timeline = &state(&window).timeline;
+        if let (Some(run), Some(pin)) = (&timeline.pretrain, &timeline.pin) {
+            labels_seen.extend(run.history.probes.get(pin).into_iter().flatten().copied());
+        }
+        assert_eq!(errors(&window), [""; 0]);
+        assert!(begin.elapsed() < Duration::from_mins(5), "{:?}", state(&window).jobs);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let timeline = &state(&window).timeline;
+    for stage in [Stage::Pretrain, Stage::Finetune] {
+        let run = timeline.track(stage).expect("both trainings are on the timeline");
+        assert_eq!(run.history.state, RunState::Finished, "{stage:?}");
+        assert!(run.path.starts_with(workspace.path()));
+    }
+    let pretraining = &timeline.track(Stage::Pretrain).unwrap().history;
+    assert!(!pretraining.relabels.is_empty(), "labels were updated");
+    assert!(!labels_seen.is_empty(), "a slice was pinned and seen while it trained");
+    assert!(timeline.track(Stage::Finetune).unwrap().pins.contains(timeline.pin.as_ref().unwrap()));
+    assert_eq!(state(&window).mode, Mode::Review);
+    let document = document(&window);
+    assert!(document.prediction.is_some() && document.unsaved && document.comparison.is_some());
+    assert!(report(&window).metrics.is_some_and(|m| m.dsc > 0.0 && m.dsc <= 1.0));
+}

@@ -1,0 +1,262 @@
+//! Train mode: a pre-training set up by the names of its fields, paused, resumed, stopped, waiting in a queue.
+
+use std::path::{Path, PathBuf};
+
+use amlp_viewer::Args;
+use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::Command;
+use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, TrainPage};
+use amlp_viewer::state::{Mode, PathPurpose};
+use egui::Key;
+use egui_kittest::kittest::Queryable as _;
+use engine::device::DeviceChoice;
+use engine::preprocess::Spacing;
+use engine::volume::nifti;
+use tempfile::TempDir;
+
+use crate::segmentation::patient;
+use crate::window::*;
+
+/// How many patients the cohort has: 6 train, 1 validates, 2 test.
+const PATIENTS: usize = 9;
+
+/// A cohort of small patients, and a workspace beside it.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        for number in 0..PATIENTS {
+            let folder = place.cohort().join(format!("P{number}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let (image, label) = patient(number);
+            nifti::write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
+            nifti::write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
+        }
+        place
+    }
+
+    pub fn cohort(&self) -> PathBuf {
+        self.0.path().join("cohort")
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.0.path().join("runs")
+    }
+
+    /// A window in Train mode on the cohort.
+    pub fn window(&self) -> Window {
+        let mut window = start(&self.args(), SIZE, None);
+        // The estimate of the paper's settings is of no interest here, and takes its time.
+        wait_for(&mut window, |app| matches!(app.state().train.cohort, CohortState::Found(_)));
+        change(&mut window, tiny);
+        settle(&mut window);
+        window
+    }
+
+    pub fn args(&self) -> Args {
+        let (paths, workspace) = (vec![self.cohort()], Some(self.runs()));
+        Args { mode: ModeArg::Train, paths, workspace, ..Args::default() }
+    }
+}
+
+/// Settings that train in moments.
+fn tiny(form: &mut Form) {
+    for config in [&mut form.pretrain, &mut form.finetune] {
+        config.device = DeviceChoice::Cpu.into();
+        (config.preprocess.size, config.preprocess.spacing) = (32, Spacing::Native);
+        (config.network.width, config.network.depth) = (4, 2);
+        (config.training.epochs, config.training.batch, config.training.lr) = (2, 8, 1e-2);
+        config.method.grid = 4;
+    }
+}
+
+/// Changes the form as a user's edit does.
+pub fn change(window: &mut Window, change: impl FnOnce(&mut Form)) {
+    let mut form = state(window).train.form.clone();
+    change(&mut form);
+    window.state_mut().dispatch(Command::Train(TrainCommand::Edit(Box::new(form))));
+    window.step();
+}
+
+/// Gives a command of Train mode without waiting for jobs.
+pub fn order(window: &mut Window, command: TrainCommand) {
+    window.state_mut().dispatch(Command::Train(command));
+    window.step();
+}
+
+/// Presses a control by its name, wherever the page is scrolled to, without waiting for jobs.
+pub fn use_control(window: &mut Window, label: &str) {
+    window.get_by_label(label).click_accesskit();
+    window.run_steps(3);
+}
+
+/// Types a number into a field.
+fn enter(window: &mut Window, label: &str, text: &str) {
+    window.get_by_label(label).focus();
+    window.run_steps(2);
+    window.get_by_label(label).type_text(text);
+    window.run_steps(2);
+    window.key_press(Key::Enter);
+    window.run_steps(2);
+}
+
+/// Starts a job of so many epochs and waits until it trains.
+pub fn train(window: &mut Window, epochs: usize) {
+    change(window, |form| form.config_mut().training.epochs = epochs);
+    order(window, TrainCommand::Start);
+    wait_for(window, |app| {
+        let running = app.state().train.running.as_ref();
+        running.is_some_and(|job| job.phase == Phase::Training && job.steps_done() > 0)
+    });
+}
+
+/// The folder of the job under way.
+pub fn run_of(window: &Window) -> PathBuf {
+    state(window).train.running.as_ref().unwrap().run.clone().unwrap()
+}
+
+/// Stops the job under way and waits until everything is over.
+pub fn stop(window: &mut Window) {
+    order(window, TrainCommand::Stop);
+    settle(window);
+    assert!(state(window).train.running.is_none());
+}
+
+pub fn has_checkpoint(run: &Path) -> bool {
+    run.join("checkpoints/last").is_dir()
+}
+
+pub fn endings(window: &Window) -> Vec<Ending> {
+    state(window).train.ended.iter().map(|job| job.how.clone()).collect()
+}
+
+#[test]
+fn a_cohort_named_on_the_command_line_is_looked_at() {
+    let place = Place::new();
+    std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
+    let mut window = place.window();
+    assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Setup));
+    for fact in ["Patients 9", "With a mask 9", "Modalities pet", "Cohort cohort"] {
+        assert!(has(&window, fact), "{fact}");
+    }
+    assert!(has(&window, "Spacing 2.00 \u{d7} 2.00 \u{d7} 4.00 mm"));
+    // What is wrong leads to the file.
+    use_control(&mut window, "Problems in this cohort");
+    use_control(&mut window, "Open problem 1");
+    settle(&mut window);
+    assert_eq!(state(&window).mode, Mode::Review);
+    assert!(errors(&window).iter().any(|said| said.contains("P3") && said.contains("pet.nii.gz")));
+}
+
+#[test]
+fn a_folder_that_is_no_cohort_is_said_and_another_can_be_chosen() {
+    let place = Place::new();
+    let empty = place.cohort().parent().unwrap().join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    let mut window = open(&Args { workspace: Some(place.runs()), mode: ModeArg::Train, ..Args::default() });
+    assert!(has(&window, "Choose cohort…") && has(&window, "Use the sample study"));
+    type_path(&mut window, PathPurpose::Cohort, &empty);
+    assert!(matches!(state(&window).train.cohort, CohortState::Failed(..)));
+    assert!(errors(&window).iter().any(|said| said.contains("empty")), "{:?}", errors(&window));
+    window.state_mut().dispatch(Command::UsePaths(PathPurpose::Cohort, vec![place.cohort()]));
+    wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
+    assert_eq!(state(&window).train.form.config().data.modality, ["pet"]);
+}
+
+#[test]
+fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
+    let place = Place::new();
+    let mut window = start(&place.args(), SIZE, None);
+    wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
+    window.run_steps(2);
+    for section in ["Preprocessing", "Network", "Patches and masks"] {
+        use_control(&mut window, section);
+    }
+    for (field, text) in [("Crop", "32"), ("Epochs", "2"), ("Batch", "8"), ("Width", "4"), ("Depth", "2")] {
+        enter(&mut window, field, text);
+    }
+    // 16 patches do not divide 40 pixels: said at the field, and the button says why it cannot be pressed.
+    enter(&mut window, "Crop", "40");
+    assert!(state(&window).train.problems.iter().any(|(field, _)| field == "method.grid"));
+    assert!(window.query_all_by_label_contains("the crop's side, 40").next().is_some());
+    assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Grid")));
+    enter(&mut window, "Crop", "32");
+    enter(&mut window, "Grid", "4");
+    use_control(&mut window, "Spacing");
+    use_control(&mut window, "As acquired");
+    let form = &state(&window).train.form;
+    assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
+    settle(&mut window);
+    let Estimate::Known(estimate) = &state(&window).train.estimate else {
+        panic!("{:?}", state(&window).train.estimate)
+    };
+    assert_eq!((estimate.epochs, estimate.patients), (2, 6));
+    assert!(window.query_all_by_label_contains("parameters").next().is_some());
+
+    click(&mut window, "Start pre-training");
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    let run = place.runs().join("amlp-pet");
+    assert!(has_checkpoint(&run) && run.join("report.json").is_file());
+    // The same once more is another run.
+    click(&mut window, "Start pre-training");
+    assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
+    assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
+}
+
+#[test]
+fn a_training_is_paused_resumed_and_stopped() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    use_control(&mut window, "Pause");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Paused));
+    assert!(has_checkpoint(&run), "a pause saves");
+    let steps = |window: &Window| state(window).train.running.as_ref().unwrap().steps_done();
+    let before = steps(&window);
+    for _ in 0..20 {
+        window.step();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(steps(&window), before);
+    assert!(!window.state().is_idle(), "a paused training is not over");
+    use_control(&mut window, "Resume");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.steps_done() > before));
+    use_control(&mut window, "Stop");
+    settle(&mut window);
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!(window.state().jobs().threads(), 0);
+
+    // It goes on where it was.
+    let done = state(&window).train.unfinished[0].epochs_done;
+    use_control(&mut window, "Resume amlp-pet");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.epoch > done));
+    assert_eq!(run_of(&window), run);
+    stop(&mut window);
+}
+
+#[test]
+fn jobs_wait_for_each_other() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    for name in ["second", "third", "fourth"] {
+        change(&mut window, |form| {
+            form.pretrain.training.epochs = 1;
+            form.name = name.into();
+        });
+        use_control(&mut window, "Add to the queue");
+    }
+    let names = |window: &Window| state(window).train.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&window), ["second", "third", "fourth"]);
+    assert_eq!(state(&window).train.estimate, Estimate::Waiting, "nothing is measured beside a training");
+    use_control(&mut window, "Remove third from the queue");
+    use_control(&mut window, "Start fourth sooner");
+    assert_eq!(names(&window), ["fourth", "second"]);
+    stop(&mut window);
+    let ended: Vec<_> = state(&window).train.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
+    let expected = [("second", &Ending::Finished), ("fourth", &Ending::Finished), ("amlp-pet", &Ending::Stopped)];
+    assert_eq!(ended, expected);
+}

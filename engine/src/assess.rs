@@ -1,0 +1,184 @@
+//! What a training would take, told before it starts and without making a run folder; and what is wrong with its settings,
+//! field by field.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use serde::Serialize;
+
+use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::{Case, Cohort};
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, Stage};
+use crate::jobs::{inherited, with_known_modalities};
+use crate::preprocess::prepared_shape;
+use crate::trainer::{Length, Measured, check_device, memory_mib};
+use crate::volume::Volume;
+use crate::{ErrorKind, Result};
+
+/// What a training would take.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Assessment {
+    /// Training patients.
+    pub patients: usize,
+    /// Of these, the ones whose labels are used: read for the log in pre-training, trained on in fine-tuning.
+    pub labelled: usize,
+    /// Slices of an epoch; see [`Assessment::notes`] for how they were counted.
+    pub slices: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Epochs.
+    pub epochs: usize,
+    /// Weights of the network.
+    pub parameters: usize,
+    /// Seconds of one step, as measured on made-up slices.
+    pub seconds_per_step: f64,
+    /// Seconds of all steps; preparing the patients comes on top.
+    pub seconds: f64,
+    /// MiB of a training step, beside the slices.
+    pub memory_mib: u64,
+    /// MiB of the slices.
+    pub slices_mib: u64,
+    /// How the numbers were come by, and what was odd, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Looks at a cohort's files (names and headers only), measures one step, and adds up. `progress` is told what is done.
+///
+/// # Errors
+/// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
+/// patients to train on; [`ErrorKind::Cancelled`].
+pub fn assess(
+    config: &Config,
+    compute: &Compute,
+    control: &Control,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Assessment> {
+    config.validate()?;
+    progress("looking for patients");
+    let cohort = Cohort::discover(&config.data.cohort)?;
+    let config = &with_known_modalities(config.clone(), &cohort)?;
+    let mut notes = Vec::new();
+    let drawn = inherited(config)?;
+    let split = drawn.clone().unwrap_or_else(|| draw(config, &cohort));
+    let chosen = chosen(config, &cohort, &split)?;
+    // Which patients a new split draws depends on their lesions, which only the masks tell: all of them are counted then.
+    let counted: Vec<&Case> = if drawn.is_some() && config.stage == Stage::Pretrain {
+        split.train.iter().filter_map(|id| cohort.case(id)).collect()
+    } else {
+        cohort.cases.iter().filter(|case| is_complete(config, case)).collect()
+    };
+    let slices_by_case = count_slices(config, &counted, control, progress, &mut notes)?;
+    let total: usize = slices_by_case.values().sum();
+    let slices = (total * chosen.slices_of).div_ceil(slices_by_case.len().max(1));
+    if slices_by_case.len() != chosen.slices_of {
+        notes.push("Which patients train is drawn at the start: slices are the cohort's mean for each.".into());
+    }
+    notes.push(match config.stage {
+        Stage::Pretrain => "Slices are an upper bound: those without tissue in the crop are left out.".into(),
+        Stage::Finetune => "Slices are an upper bound: all of the labelled patients', with lesion or not.".into(),
+    });
+    let length = Length::new(&config.training, slices);
+    let batch = config.training.batch.min(slices.max(1));
+    control.pass()?;
+    progress(&format!("measuring a step of {batch} slices"));
+    let (network, measure): (_, fn(&Config, usize, &Compute, &Control) -> Result<Measured>) = match config.stage {
+        Stage::Pretrain => (crate::pretrain::network_config(config), crate::pretrain::synthetic_step),
+        Stage::Finetune => (crate::finetune::network_config(config), crate::finetune::synthetic_step),
+    };
+    check_device(config, &network, compute)?;
+    let measured = measure(config, batch, compute, control)?;
+    notes.extend(measured.notes);
+    let seconds_per_step = measured.seconds;
+    let parameters = network.init(0, &compute.device).num_params();
+    let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
+    let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
+    if slices_mib > config.data.memory_mib {
+        notes.push(format!("The slices take {slices_mib} MiB: more than may stay in memory, so they go to a file."));
+    }
+    if config.stage == Stage::Finetune && config.labels.validate_every > 0 {
+        notes.push("Validation comes on top of the time.".into());
+    }
+    Ok(Assessment {
+        patients: split.train.len(),
+        labelled: chosen.labelled,
+        slices,
+        steps: length.steps,
+        epochs: length.epochs,
+        parameters,
+        seconds_per_step,
+        seconds: seconds_per_step * length.steps as f64,
+        memory_mib: memory_mib(config, &network, compute.all().count()),
+        slices_mib,
+        notes,
+    })
+}
+
+/// Every setting that cannot be trained with: its name as in `config.toml`, and why. Besides what [`Config::errors`] finds, a
+/// cohort must be named.
+pub fn field_errors(config: &Config) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if config.data.cohort.as_os_str().is_empty() {
+        found.push(("data.cohort".to_owned(), "choose a folder of patients".to_owned()));
+    }
+    found.extend(config.errors().into_iter().map(|error| match error.kind() {
+        ErrorKind::Config { field, why, .. } => (field.clone(), why.clone()),
+        _ => (String::new(), error.to_string()),
+    }));
+    found
+}
+
+/// How many patients' slices and labels are used.
+struct Chosen {
+    slices_of: usize,
+    labelled: usize,
+}
+
+fn chosen(config: &Config, cohort: &Cohort, split: &Split) -> Result<Chosen> {
+    if config.stage == Stage::Finetune {
+        let share: LabelShare = config.labels.labels.parse()?;
+        let labelled = split.labelled(&share, split.seed)?.len();
+        return Ok(Chosen { slices_of: labelled, labelled });
+    }
+    let has_label = |id: &&String| cohort.case(id).is_some_and(|case| case.label.is_some());
+    let labelled = if config.method.report_recall { split.train.iter().filter(has_label).count() } else { 0 };
+    Ok(Chosen { slices_of: split.train.len(), labelled })
+}
+
+/// A split of as many patients as the real one: which they are is another matter.
+fn draw(config: &Config, cohort: &Cohort) -> Split {
+    let complete = cohort.cases.iter().filter(|case| is_complete(config, case));
+    let patients: Vec<(String, Option<f64>)> =
+        complete.map(|case| (case.id.clone(), case.label.is_some().then_some(0.0))).collect();
+    Split::draw(&patients, config.seed)
+}
+
+/// True for a patient who may be trained on: with all modalities, and not of a test folder.
+fn is_complete(config: &Config, case: &Case) -> bool {
+    !case.held_out && config.data.modality.iter().all(|modality| case.images.contains_key(modality))
+}
+
+/// Slices of each case that can be read, by its first image's header.
+fn count_slices(
+    config: &Config,
+    cases: &[&Case],
+    control: &Control,
+    progress: &mut dyn FnMut(&str),
+    notes: &mut Vec<String>,
+) -> Result<BTreeMap<String, usize>> {
+    progress(&format!("reading the headers of {} patients", cases.len()));
+    let every = if config.stage == Stage::Pretrain { config.training.every_slice } else { 1 };
+    let mut found = BTreeMap::new();
+    for case in cases {
+        control.pass()?;
+        let Some(path) = config.data.modality.first().and_then(|modality| case.images.get(modality)) else { continue };
+        match Volume::read_grid(path).and_then(|grid| prepared_shape(&grid, &config.preprocess)) {
+            Ok([_, _, slices]) => {
+                found.insert(case.id.clone(), slices.div_ceil(every));
+            }
+            Err(error) => notes.push(format!("{} is not counted: {error}.", case.id)),
+        }
+    }
+    Ok(found)
+}

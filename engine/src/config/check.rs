@@ -1,0 +1,118 @@
+//! What of a configuration cannot be trained with: all of it, so that a form can say so at each field.
+
+use super::{Config, LabelConfig};
+use crate::event::Stage;
+use crate::model::Precision;
+use crate::patch::PatchGrid;
+use crate::{Error, ErrorKind, Result};
+
+impl Config {
+    /// Refuses settings that cannot be trained with, naming the first.
+    pub fn validate(&self) -> Result<()> {
+        self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Everything that cannot be trained with, each under its name in `config.toml`. The settings of the other stage are not
+    /// looked at.
+    pub fn errors(&self) -> Vec<Error> {
+        let mut found = under("preprocess.", self.preprocess.errors());
+        found.extend(self.network.errors());
+        self.check_training(&mut found);
+        if self.data.modality.is_empty() {
+            found.push(Error::config("data.modality", "", "name at least one modality"));
+        }
+        let multiple = self.network.errors().is_empty().then(|| self.network.multiple());
+        if let Some(multiple) = multiple
+            && !self.preprocess.size.is_multiple_of(multiple)
+        {
+            let why = format!("it must be a multiple of 2^depth = {multiple}");
+            found.push(Error::config("preprocess.size", self.preprocess.size, why));
+        }
+        match self.stage {
+            Stage::Pretrain => self.check_method(&mut found),
+            Stage::Finetune => check_labels(&self.labels, &mut found),
+        }
+        found
+    }
+
+    fn check_training(&self, found: &mut Vec<Error>) {
+        let training = &self.training;
+        let pins = self.method.probes.iter().filter_map(|pin| pin.parse::<crate::probe::Pin>().err());
+        found.extend(renamed(pins.collect(), |_| "method.probes".into()));
+        for (field, value) in [
+            ("training.epochs", training.epochs),
+            ("training.batch", training.batch),
+            ("training.every_slice", training.every_slice),
+            ("training.checkpoint_every", training.checkpoint_every),
+        ] {
+            if value == 0 {
+                found.push(Error::config(field, value, "it must be at least 1"));
+            }
+        }
+        if !(training.lr.is_finite() && training.lr > 0.0) {
+            found.push(Error::config("training.lr", training.lr, "it must be above 0"));
+        }
+        if !(0.0..=1.0).contains(&training.weight_decay) {
+            found.push(Error::config("training.weight_decay", training.weight_decay, "it must lie in 0 to 1"));
+        }
+        if training.precision == Precision::F16 {
+            let why = "small gradients would become 0, since losses are not scaled; take bf16";
+            found.push(Error::config("training.precision", training.precision.name(), why));
+        }
+        if training.shift_px > 512 {
+            found.push(Error::config("training.shift_px", training.shift_px, "it must not be above 512"));
+        }
+    }
+
+    fn check_method(&self, found: &mut Vec<Error>) {
+        let method = &self.method;
+        if let Err(error) = PatchGrid::new(self.preprocess.size, method.grid) {
+            // The patches are the easier to change: a crop of the right size may be asked for by the network.
+            let why = format!("the crop's side, {}, must be a positive multiple of it", self.preprocess.size);
+            let error = if method.grid == 0 { error } else { Error::config("grid", method.grid, why) };
+            found.extend(under("method.", vec![error]));
+        }
+        let mut cluster = method.cluster.errors();
+        if cluster.is_empty() {
+            cluster.extend(method.cluster.check_patches(method.grid.saturating_mul(method.grid)).err());
+        }
+        found.extend(under("method.", cluster));
+        found.extend(under("method.", method.ratio.errors()));
+        for (field, value) in
+            [("method.lambda", method.lambda), ("method.consistency_temperature", method.consistency_temperature)]
+        {
+            if !(value.is_finite() && value >= 0.0) {
+                found.push(Error::config(field, value, "it must not be negative"));
+            }
+        }
+    }
+}
+
+fn check_labels(labels: &LabelConfig, found: &mut Vec<Error>) {
+    let share = labels.labels.parse::<crate::cohort::split::LabelShare>().err();
+    found.extend(renamed(share.into_iter().collect(), |_| "labels.labels".into()));
+    for (field, value, most) in [
+        ("labels.negative_slices", labels.negative_slices, 0.9),
+        ("labels.rotate_deg", labels.rotate_deg, 180.0),
+        ("labels.scale", labels.scale, 0.5),
+        ("labels.intensity", labels.intensity, 1.0),
+    ] {
+        if !(0.0..=most).contains(&value) {
+            found.push(Error::config(field, value, format!("it must lie in 0 to {most}")));
+        }
+    }
+}
+
+/// A section's errors, with the section before each field.
+fn under(section: &str, errors: Vec<Error>) -> Vec<Error> {
+    renamed(errors, |field| format!("{section}{field}"))
+}
+
+/// Errors of settings under another name.
+fn renamed(errors: Vec<Error>, name: impl Fn(&str) -> String) -> Vec<Error> {
+    let rename = |error: Error| match error.kind() {
+        ErrorKind::Config { field, value, why } => Error::config(name(field), value, why.as_str()),
+        _ => error,
+    };
+    errors.into_iter().map(rename).collect()
+}

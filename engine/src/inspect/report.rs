@@ -1,0 +1,140 @@
+//! The numbers of an inspected slice: the document that `amlp mask --json` prints, and a table with a row a patch.
+
+use serde::Serialize;
+
+use super::{InspectedSlice, Masking, Reconstruction};
+use crate::cluster::Clustering;
+use crate::masking::select::{recall_of_foreground, recall_of_masked};
+use crate::preprocess::CasePlan;
+use crate::{Error, Result};
+
+/// Where a slice's crop lies.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Crop {
+    /// Prepared voxel (i, j) at its first pixel.
+    pub origin: [i64; 2],
+    /// Its side in pixels.
+    pub size: usize,
+    /// Voxel size along R, A, S in mm.
+    pub spacing_mm: [f64; 3],
+    /// Shape of the file.
+    pub source_shape: [usize; 3],
+    /// Maps crop voxel (i, j, k) to world mm, row by row.
+    pub affine: [f64; 16],
+}
+
+impl Crop {
+    /// The training crop of a plan.
+    pub(super) fn of(plan: &CasePlan, size: usize) -> Self {
+        Self {
+            origin: plan.crop_origin(),
+            size,
+            spacing_mm: plan.spacing_mm(),
+            source_shape: plan.source_shape,
+            affine: plan.crop_affine(),
+        }
+    }
+}
+
+/// How a slice is clustered and masked. Its JSON is that of `amlp mask --json`; lists have an entry a patch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MaskReport {
+    /// Patches along the crop's side.
+    pub grid: usize,
+    /// Masking ratio.
+    pub sigma: f64,
+    /// The file's own slice.
+    pub slice: usize,
+    /// The prepared slice.
+    pub preprocessed_slice: usize,
+    /// 1 foreground, 0 background.
+    pub labels: Vec<u8>,
+    /// Foreground probability.
+    pub probability: Vec<f32>,
+    /// All patches in masking order.
+    pub order: Vec<usize>,
+    /// Which are masked.
+    pub masked: Vec<bool>,
+    /// Share of the foreground among all patches.
+    pub foreground_share: f64,
+    /// Share of air among the foreground; `None` without a foreground.
+    pub air_share: Option<f64>,
+    /// Share of the lesion patches that are foreground; `None` without lesion.
+    pub lesion_recall_foreground: Option<f64>,
+    /// Share of the lesion patches that are masked; `None` without lesion.
+    pub lesion_recall_masked: Option<f64>,
+    /// Where the slice's crop lies.
+    pub crop: Crop,
+}
+
+/// Columns of the table.
+const COLUMNS: [&str; 11] =
+    ["patch", "row", "column", "label", "probability", "order", "masked", "air", "lesion", "loss", "relative_loss"];
+
+impl InspectedSlice {
+    /// The numbers of the slice.
+    pub fn report(&self, found: &Clustering, masking: &Masking) -> MaskReport {
+        let lesion = self.lesion.as_deref();
+        MaskReport {
+            grid: self.grid.grid(),
+            sigma: masking.sigma,
+            slice: self.file_slice,
+            preprocessed_slice: self.prepared_slice,
+            foreground_share: found.foreground_share(),
+            air_share: found.air_share(),
+            lesion_recall_foreground: lesion.and_then(|lesion| recall_of_foreground(lesion, &found.labels)),
+            lesion_recall_masked: lesion.and_then(|lesion| recall_of_masked(lesion, &masking.masked)),
+            labels: found.labels.clone(),
+            probability: found.probability.clone(),
+            order: masking.order.clone(),
+            masked: masking.masked.clone(),
+            crop: self.crop.clone(),
+        }
+    }
+
+    /// A row a patch, as CSV with a header. `order` is the place in the masking order, from 0; flags are 1 and 0; what is
+    /// not known (lesion without a label, losses of visible patches) is empty.
+    ///
+    /// # Errors
+    /// A failure of the CSV writer: none in practice.
+    pub fn csv(
+        &self,
+        found: &Clustering,
+        masking: &Masking,
+        reconstruction: Option<&Reconstruction>,
+    ) -> Result<Vec<u8>> {
+        let bad = |e: csv::Error| Error::config("patches", "CSV", e.to_string());
+        let (n, side) = (self.grid.count(), self.grid.grid());
+        let mut rank = vec![String::new(); n];
+        for (place, &patch) in masking.order.iter().enumerate().filter(|(_, patch)| **patch < n) {
+            rank[patch] = place.to_string();
+        }
+        let flag = |flags: Option<&[bool]>, at: usize| {
+            let flag = flags.and_then(|flags| flags.get(at));
+            flag.map_or_else(String::new, |flag| u8::from(*flag).to_string())
+        };
+        let number = |values: Option<&[Option<f32>]>, at: usize| {
+            let value = values.and_then(|values| values.get(at).copied().flatten());
+            value.map_or_else(String::new, |value| value.to_string())
+        };
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(COLUMNS).map_err(bad)?;
+        for (at, rank) in rank.into_iter().enumerate() {
+            csv.write_record([
+                at.to_string(),
+                (at / side).to_string(),
+                (at % side).to_string(),
+                found.labels.get(at).map_or_else(String::new, u8::to_string),
+                found.probability.get(at).map_or_else(String::new, f32::to_string),
+                rank,
+                flag(Some(&masking.masked), at),
+                flag(Some(&self.air), at),
+                flag(self.lesion.as_deref(), at),
+                number(reconstruction.map(|made| made.losses.as_slice()), at),
+                number(reconstruction.map(|made| made.relative.as_slice()), at),
+            ])
+            .map_err(bad)?;
+        }
+        csv.into_inner().map_err(|e| Error::config("patches", "CSV", e.error().to_string()))
+    }
+}

@@ -1,0 +1,176 @@
+//! A fine-tuned run on its held-out patients: their masks, how well each agrees with the truth, and where it is worst.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::cases_of;
+use crate::cohort::split::Split;
+use crate::cohort::{Case, Cohort};
+use crate::device::Compute;
+use crate::evaluate::Mean;
+use crate::event::Control;
+use crate::findings::compare;
+use crate::metrics::{Measures, Options, measure};
+use crate::predict::{Choice, Segmenter};
+use crate::preprocess::read_case;
+use crate::run::RunFolder;
+use crate::run::checkpoint::{self, Slot};
+use crate::run::evaluation::{self, Staged};
+use crate::volume::nifti::write_label;
+use crate::volume::{LabelVolume, Relation, resample_labels};
+use crate::{Error, ErrorKind, Result};
+
+/// Version of `evaluation.json`.
+const VERSION: u32 = 1;
+
+/// A held-out patient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatientRow {
+    /// Its id.
+    pub case: String,
+    /// The images that were segmented, by modality.
+    pub images: BTreeMap<String, PathBuf>,
+    /// The true mask.
+    pub truth: Option<PathBuf>,
+    /// The predicted mask, on the first image's grid.
+    pub mask: PathBuf,
+    /// How well they agree; `None` without a true mask. All labels together count as lesion.
+    pub measures: Option<Measures>,
+    /// The first image's own slice (from 0, along its axis nearest to S-I) with the lowest Dice among those in which either
+    /// mask has a voxel.
+    pub worst_slice: Option<usize>,
+    /// Its Dice.
+    pub worst_dice: Option<f64>,
+}
+
+/// A run's held-out patients, measured (`evaluation/evaluation.json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunEvaluation {
+    /// Version of the document.
+    pub version: u32,
+    /// Which part of the split was held out: `test`, or `val` where nobody tests.
+    pub part: String,
+    /// Epochs that the network was trained for.
+    pub epoch: usize,
+    /// The patients, by id.
+    pub patients: Vec<PatientRow>,
+    /// The mean over those with a true mask.
+    pub mean: Option<Mean>,
+}
+
+/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) into
+/// `RUN/evaluation/CASE.nii.gz`, measures them, and stores the result beside the masks. An earlier evaluation stays until
+/// this one is complete. `progress` hears how many patients of how many are done, and who is next.
+///
+/// # Errors
+/// A pre-training run; a run that another process works in; a patient that cannot be read; [`ErrorKind::Cancelled`].
+pub fn evaluate_run(
+    run: &Path,
+    compute: &Compute,
+    control: &Control,
+    progress: &mut dyn FnMut(usize, usize, &str),
+) -> Result<RunEvaluation> {
+    let segmenter = Segmenter::load(run, Choice::Last, compute)?;
+    let data = &segmenter.config().data;
+    if data.cohort.as_os_str().is_empty() {
+        return Err(Error::file(run, "names no cohort: its held-out patients are not known"));
+    }
+    let folder = RunFolder::resume(run)?;
+    let split: Split = folder.read_split()?;
+    let (part, ids) = if split.test.is_empty() { ("val", split.val) } else { ("test", split.test) };
+    if ids.is_empty() {
+        return Err(Error::file(&folder.split_path(), "holds nobody out: there is nobody to evaluate on"));
+    }
+    let cohort = Cohort::discover(&data.cohort)?;
+    let cases = cases_of(&cohort, &ids, &data.modality)?;
+    let epoch = [Slot::Last, Slot::Previous].into_iter().find_map(|slot| checkpoint::manifest(&folder, slot).ok());
+    let staged = Staged::new(&folder)?;
+    let mut patients = Vec::with_capacity(cases.len());
+    for (done, case) in cases.iter().enumerate() {
+        control.pass()?;
+        progress(done, cases.len(), &case.id);
+        patients.push(evaluate_case(&segmenter, case, run, &staged, control)?);
+    }
+    let mean = Mean::of(patients.iter().filter_map(|row| row.measures.as_ref()));
+    let epoch = epoch.map_or(0, |manifest| manifest.epoch);
+    let done = RunEvaluation { version: VERSION, part: part.into(), epoch, patients, mean };
+    staged.finish(&done)?;
+    progress(cases.len(), cases.len(), "");
+    Ok(done)
+}
+
+/// The evaluation that was stored in a run last; `None` if it was never evaluated.
+///
+/// # Errors
+/// A document that cannot be read, or of another version.
+pub fn stored_evaluation(run: &Path) -> Result<Option<RunEvaluation>> {
+    let Some(mut stored) = evaluation::read::<RunEvaluation>(run)? else { return Ok(None) };
+    if stored.version != VERSION {
+        let (path, found) = (evaluation::path(run, "evaluation.json"), stored.version.to_string());
+        return Err(ErrorKind::Version { path, found, supported: VERSION.to_string() }.into());
+    }
+    for row in &mut stored.patients {
+        // The run may have been moved since, and no document leads out of its folder.
+        let name = row.mask.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        row.mask = evaluation::path(run, &name);
+    }
+    Ok(Some(stored))
+}
+
+fn evaluate_case(
+    segmenter: &Segmenter,
+    case: &Case,
+    run: &Path,
+    staged: &Staged<'_>,
+    control: &Control,
+) -> Result<PatientRow> {
+    let name = mask_name(&case.id)?;
+    let modalities = &segmenter.config().data.modality;
+    let (images, truth) = read_case(case, modalities, true)?;
+    let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
+    let source = images.first().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
+    write_label(&staged.place(&name), &found, source)?;
+    let mut row = PatientRow {
+        case: case.id.clone(),
+        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.clone()))).collect(),
+        truth: truth.is_some().then(|| case.label.clone()).flatten(),
+        mask: evaluation::path(run, &name),
+        measures: None,
+        worst_slice: None,
+        worst_dice: None,
+    };
+    if let Some(truth) = truth {
+        score(&mut row, &found, &truth)?;
+    }
+    Ok(row)
+}
+
+/// Measures a predicted mask against the true one.
+fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Result<()> {
+    let grid = &found.grid;
+    let lesion = |volume: &LabelVolume| volume.iter().map(|label| label != 0).collect::<Vec<bool>>();
+    let truth = match truth.grid.relation(grid) {
+        Relation::Same => lesion(truth),
+        Relation::Reordered(orientation) => orientation.apply(&lesion(truth), truth.grid.shape),
+        // Drawn on another image of the patient.
+        Relation::Different => resample_labels(&lesion(truth), &truth.grid, grid, false),
+    };
+    let found = lesion(found);
+    row.measures = Some(measure(&found, &truth, grid, &Options::default())?);
+    let slices = compare(&found, &truth, grid, None)?;
+    if let Some(&worst) = slices.worst_first().first() {
+        row.worst_slice = Some(grid.axial_slices().stored(worst));
+        row.worst_dice = slices.slice_dice().get(worst).copied().flatten();
+    }
+    Ok(())
+}
+
+/// Name of a patient's mask.
+fn mask_name(case: &str) -> Result<String> {
+    if case.is_empty() || case.starts_with('.') || case.contains(['/', '\\', '\0']) {
+        return Err(Error::config("case", case, "cannot be the name of a file"));
+    }
+    Ok(format!("{case}.nii.gz"))
+}

@@ -1,0 +1,270 @@
+//! A workspace: a folder of run folders, seen as a table.
+//!
+//! Listing reads and changes nothing. The user's notes of a run (`notes.txt`) may be written whether it is training or not;
+//! a run that is deleted is moved to the workspace's own trash, never removed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::atomic::{rename, sync_folder, write_atomic};
+use super::folder::list as entries_of;
+use super::history::{History, RunState};
+use super::text::read_limited;
+use super::{RunFolder, checkpoint, evaluation, failure, lock};
+use crate::config::Config;
+use crate::event::Stage;
+use crate::{Error, ErrorKind, Result};
+
+/// Folder of a workspace that takes what is deleted.
+const TRASH: &str = ".trash";
+/// The user's own words about a run.
+const NOTES: &str = "notes.txt";
+/// Most bytes of notes.
+const MOST_NOTES: u64 = 64 << 10;
+
+/// One run of a workspace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunEntry {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The folder's name; below a folder of the workspace with that one's name before it.
+    pub name: String,
+    /// Pre-training or fine-tuning.
+    pub stage: Stage,
+    /// The preset it started from.
+    pub preset: String,
+    /// The cohort.
+    pub cohort: PathBuf,
+    /// Modalities, one a channel.
+    pub modality: Vec<String>,
+    /// Which patients are labelled (fine-tuning).
+    pub labels: Option<String>,
+    /// The pre-training run that it goes on from (fine-tuning); `None` for random weights.
+    pub from: Option<PathBuf>,
+    /// Its seed.
+    pub seed: u64,
+    /// Device that computed, or that it asks for as long as none did.
+    pub device: String,
+    /// Epochs that are told to the end.
+    pub epochs_done: usize,
+    /// Epochs planned.
+    pub epochs: usize,
+    /// Where it stands.
+    pub state: EntryState,
+    /// When it last changed, in seconds since 1970.
+    pub changed: f64,
+    /// Mean loss of the newest epoch.
+    pub loss: Option<f64>,
+    /// Mean Dice of the stored evaluation, else the best of the validations.
+    pub dice: Option<f64>,
+    /// The user's notes.
+    pub notes: String,
+}
+
+/// Where a run of a workspace stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum EntryState {
+    /// A process works in it: it trains, or is evaluated.
+    Training {
+        /// That process; 0 where the system does not tell.
+        pid: u32,
+    },
+    /// Trained to the end.
+    Finished,
+    /// Paused, cancelled or killed; can be resumed if it has a checkpoint.
+    #[default]
+    Stopped,
+    /// Ended by this error; can be resumed from its last checkpoint, if it has one.
+    Failed(String),
+    /// Cannot be read, for this reason.
+    Broken(String),
+}
+
+/// Every run folder directly inside of `workspace` and one level deeper, newest first. None if there is no such folder yet.
+///
+/// A run that cannot be read stands in the list as [`EntryState::Broken`].
+///
+/// # Errors
+/// If the folder cannot be listed.
+pub fn list(workspace: &Path) -> Result<Vec<RunEntry>> {
+    let mut found = Vec::new();
+    for (path, name) in folders(workspace)? {
+        if looks_like_run(&path) {
+            found.push(entry(&path, name));
+            continue;
+        }
+        // A folder that may not be listed holds no run of ours.
+        for (inner, its) in folders(&path).unwrap_or_default() {
+            if looks_like_run(&inner) {
+                found.push(entry(&inner, format!("{name}/{its}")));
+            }
+        }
+    }
+    found.sort_by(|a, b| b.changed.total_cmp(&a.changed).then_with(|| a.name.cmp(&b.name)));
+    Ok(found)
+}
+
+/// The runs that stopped before their end and can be resumed, newest first.
+///
+/// # Errors
+/// Those of [`list`].
+pub fn unfinished(workspace: &Path) -> Result<Vec<RunEntry>> {
+    let mut runs = list(workspace)?;
+    runs.retain(|run| {
+        run.state == EntryState::Stopped && RunFolder::open(&run.path).is_ok_and(|run| checkpoint::has_checkpoint(&run))
+    });
+    Ok(runs)
+}
+
+/// Moves a run to `.trash/NAME-N` of its workspace, and tells where it is now.
+///
+/// # Errors
+/// A run that a live process works in, a folder that is not a run, or one that does not lie in the workspace.
+pub fn trash(workspace: &Path, run: &Path) -> Result<PathBuf> {
+    let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
+    let (home, place) = (real(workspace)?, real(run)?);
+    let bin = home.join(TRASH);
+    if place == home || !place.starts_with(&home) || place.starts_with(&bin) {
+        return Err(Error::file(run, format!("does not lie in the workspace {}", workspace.display())));
+    }
+    if !looks_like_run(&place) {
+        return Err(Error::file(run, "is not a run folder: it stays where it is"));
+    }
+    if let Some(pid) = lock::held_by(&place) {
+        return Err(ErrorKind::Locked { path: run.to_path_buf(), pid }.into());
+    }
+    let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    fs::create_dir_all(&bin).map_err(Error::io("create", &bin))?;
+    let mut number = 1;
+    let target = loop {
+        let target = bin.join(format!("{name}-{number}"));
+        if fs::symlink_metadata(&target).is_err() {
+            break target;
+        }
+        number += 1;
+    };
+    rename(&place, &target).map_err(Error::io("move", run))?;
+    for folder in [Some(bin.as_path()), place.parent()].into_iter().flatten() {
+        sync_folder(folder).map_err(Error::io("write", folder))?;
+    }
+    Ok(target)
+}
+
+/// Replaces the user's notes of a run, also while it is training.
+///
+/// # Errors
+/// A folder that is not a run; more than 64 KiB.
+pub fn set_notes(run: &Path, text: &str) -> Result<()> {
+    if !looks_like_run(run) {
+        return Err(Error::file(run, "is not a run folder: it takes no notes"));
+    }
+    if text.len() as u64 > MOST_NOTES {
+        let why = format!("notes hold at most {MOST_NOTES}");
+        return Err(Error::config("notes", format!("{} bytes", text.len()), why));
+    }
+    write_atomic(&run.join(NOTES), text.as_bytes()).map(|_| ())
+}
+
+/// A folder of the workspace that is not there yet: `stem`, or `stem-2`, `stem-3` and so on. What cannot stand in a
+/// folder's name is left out of it.
+pub fn fresh(workspace: &Path, stem: &str) -> PathBuf {
+    let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+') { c } else { '-' };
+    let stem: String = stem.trim().chars().take(100).map(plain).collect();
+    let stem = stem.trim_matches(['.', '-']);
+    let stem = if stem.is_empty() { "run" } else { stem };
+    let mut name = stem.to_owned();
+    let mut number = 1;
+    while fs::symlink_metadata(workspace.join(&name)).is_ok() {
+        number += 1;
+        name = format!("{stem}-{number}");
+    }
+    workspace.join(name)
+}
+
+/// The folders inside of one, with their names; hidden ones are left out.
+fn folders(of: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let entries = entries_of(of)?.into_iter().map(|entry| (entry.path(), entry.file_name()));
+    let named = entries.map(|(path, name)| (path, name.to_string_lossy().into_owned()));
+    Ok(named.filter(|(path, name)| !name.starts_with('.') && path.is_dir()).collect())
+}
+
+/// True for a run, and for one that lost its configuration.
+fn looks_like_run(path: &Path) -> bool {
+    RunFolder::is_run(path) || path.join("events.jsonl").is_file()
+}
+
+/// What a run folder tells.
+fn entry(path: &Path, name: String) -> RunEntry {
+    let notes = read_limited(&path.join(NOTES), MOST_NOTES)
+        .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let mut entry = RunEntry { path: path.to_path_buf(), name, notes, changed: changed(path), ..RunEntry::default() };
+    if let Err(error) = fill(&mut entry) {
+        let text = error.to_string();
+        entry.state = EntryState::Broken(text);
+    }
+    entry
+}
+
+fn fill(entry: &mut RunEntry) -> Result<()> {
+    let run = RunFolder::open(&entry.path)?;
+    let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
+    entry.stage = config.stage;
+    entry.preset = config.preset;
+    entry.cohort = config.data.cohort;
+    entry.modality = config.data.modality;
+    (entry.seed, entry.device) = (config.seed, config.device.to_string());
+    entry.epochs = config.training.epochs;
+    if config.stage == Stage::Finetune {
+        entry.labels = Some(config.labels.labels);
+        entry.from = (!config.labels.from.as_os_str().is_empty()).then_some(config.labels.from);
+    }
+    // A run that is at work says so even where something in it cannot be read.
+    let held = lock::held_by(&entry.path);
+    entry.state = held.map_or_else(EntryState::default, |pid| EntryState::Training { pid });
+    let told = History::read(&entry.path);
+    let history = if held.is_some() { told.unwrap_or_default() } else { told? };
+    if history.epochs > 0 {
+        entry.epochs = history.epochs;
+    }
+    if !history.device.is_empty() {
+        entry.device.clone_from(&history.device);
+    }
+    entry.epochs_done = history.epochs_done();
+    entry.loss = history.summaries.last().map(|row| row.loss);
+    let best = history
+        .validations
+        .iter()
+        .map(|row| row.1)
+        .fold(None, |best: Option<f64>, dice| Some(best.map_or(dice, |best| best.max(dice))));
+    entry.dice = evaluation::mean_dice(&run).or(best);
+    if held.is_none() {
+        entry.state = if history.state == RunState::Finished {
+            EntryState::Finished
+        } else if let Some(why) = failure::read(&run) {
+            EntryState::Failed(why)
+        } else if history.stage.is_none() && checkpoint::has_checkpoint(&run) {
+            // A network that was passed on, without its log.
+            entry.epochs_done = checkpoint::manifest(&run, checkpoint::Slot::Last)?.epoch;
+            entry.epochs = entry.epochs_done;
+            EntryState::Finished
+        } else {
+            EntryState::Stopped
+        };
+    }
+    Ok(())
+}
+
+/// When the newest of a run's files was written, in seconds since 1970; 0 where the system does not tell.
+fn changed(path: &Path) -> f64 {
+    let files = ["events.jsonl", "report.json", "config.toml", "evaluation/evaluation.json"];
+    let time = |file: &str| {
+        let written = fs::metadata(path.join(file)).ok()?.modified().ok()?;
+        written.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+    };
+    files.iter().filter_map(|file| time(file)).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+#[path = "workspace_tests.rs"]
+mod tests;
