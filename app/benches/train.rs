@@ -138,12 +138,11 @@ impl Window {
         for _ in 0..FRAMES {
             let (before, wall) = (thread_time(), Instant::now());
             self.frame();
-            match (before, thread_time()) {
-                (Some(before), Some(after)) => took.push(after.saturating_sub(before)),
-                _ => {
-                    unit = "time on the wall (this system does not tell a thread's own)";
-                    took.push(wall.elapsed());
-                }
+            if let (Some(before), Some(after)) = (before, thread_time()) {
+                took.push(after.saturating_sub(before));
+            } else {
+                unit = "time on the wall (this system does not tell a thread's own)";
+                took.push(wall.elapsed());
             }
             std::thread::sleep(PACE.saturating_sub(wall.elapsed()));
         }

@@ -83,14 +83,16 @@ pub fn assess(
     let batch = config.training.batch.min(slices.max(1));
     control.pass()?;
     progress(&format!("measuring a step of {batch} slices"));
-    let (network, measure): (_, fn(&Config, usize, &Compute, &Control) -> Result<Measured>) = match config.stage {
-        Stage::Pretrain => (crate::pretrain::network_config(config), crate::pretrain::synthetic_step),
-        Stage::Finetune => (crate::finetune::network_config(config), crate::finetune::synthetic_step),
+    let network = match config.stage {
+        Stage::Pretrain => crate::pretrain::network_config(config),
+        Stage::Finetune => crate::finetune::network_config(config),
     };
     check_device(config, &network, compute)?;
-    let measured = measure(config, batch, compute, control)?;
-    notes.extend(measured.notes);
-    let seconds_per_step = measured.seconds;
+    let Measured { seconds: seconds_per_step, notes: told, .. } = match config.stage {
+        Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
+        Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
+    };
+    notes.extend(told);
     let parameters = network.init(0, &compute.device).num_params();
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
