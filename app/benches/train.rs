@@ -42,7 +42,7 @@ fn main() {
     window.until("the cohort is known", |app| app.state().train.cohort.card().is_some());
     let mut form = app_form(&window.app);
     let config = &mut form.pretrain;
-    config.device = DeviceChoice::Cpu;
+    config.device = DeviceChoice::Cpu.into();
     (config.preprocess.size, config.preprocess.spacing) = (96, Spacing::Native);
     (config.network.width, config.training.epochs, config.training.batch) = (16, 10_000, 8);
     window.app.dispatch(Do::Train(TrainCommand::Edit(Box::new(form))));
@@ -138,12 +138,11 @@ impl Window {
         for _ in 0..FRAMES {
             let (before, wall) = (thread_time(), Instant::now());
             self.frame();
-            match (before, thread_time()) {
-                (Some(before), Some(after)) => took.push(after.saturating_sub(before)),
-                _ => {
-                    unit = "time on the wall (this system does not tell a thread's own)";
-                    took.push(wall.elapsed());
-                }
+            if let (Some(before), Some(after)) = (before, thread_time()) {
+                took.push(after.saturating_sub(before));
+            } else {
+                unit = "time on the wall (this system does not tell a thread's own)";
+                took.push(wall.elapsed());
             }
             std::thread::sleep(PACE.saturating_sub(wall.elapsed()));
         }

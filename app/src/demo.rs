@@ -197,7 +197,7 @@ fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
 fn pretraining(state: &State, steps: usize) -> Option<Form> {
     let (config, _) = settings(state, steps)?;
     let mut form = state.train.form.clone();
-    let device = form.pretrain.device;
+    let device = form.pretrain.device.clone();
     (form.stage, form.pretrain) = (Stage::Pretrain, Config { device, ..config });
     Some(form)
 }

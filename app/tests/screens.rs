@@ -218,7 +218,7 @@ fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
 /// Settings that train in moments.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
-        config.device = DeviceChoice::Cpu;
+        config.device = DeviceChoice::Cpu.into();
         (config.preprocess.size, config.preprocess.spacing) = (64, Spacing::Native);
         (config.network.width, config.network.depth) = (2, 2);
         (config.training.epochs, config.training.batch, config.method.grid) = (1, 16, 4);

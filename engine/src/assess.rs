@@ -13,7 +13,7 @@ use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::jobs::{inherited, with_known_modalities};
 use crate::preprocess::prepared_shape;
-use crate::trainer::{Length, memory_mib};
+use crate::trainer::{Length, Measured, check_device, memory_mib};
 use crate::volume::Volume;
 use crate::{ErrorKind, Result};
 
@@ -47,7 +47,8 @@ pub struct Assessment {
 /// Looks at a cohort's files (names and headers only), measures one step, and adds up. `progress` is told what is done.
 ///
 /// # Errors
-/// Settings that cannot be trained with; a cohort without patients to train on; [`ErrorKind::Cancelled`].
+/// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
+/// patients to train on; [`ErrorKind::Cancelled`].
 pub fn assess(
     config: &Config,
     compute: &Compute,
@@ -82,14 +83,16 @@ pub fn assess(
     let batch = config.training.batch.min(slices.max(1));
     control.pass()?;
     progress(&format!("measuring a step of {batch} slices"));
-    let (network, seconds_per_step) = match config.stage {
-        Stage::Pretrain => {
-            (crate::pretrain::network_config(config), crate::pretrain::synthetic_step(config, batch, compute, control)?)
-        }
-        Stage::Finetune => {
-            (crate::finetune::network_config(config), crate::finetune::synthetic_step(config, batch, compute, control)?)
-        }
+    let network = match config.stage {
+        Stage::Pretrain => crate::pretrain::network_config(config),
+        Stage::Finetune => crate::finetune::network_config(config),
     };
+    check_device(config, &network, compute)?;
+    let Measured { seconds: seconds_per_step, notes: told, .. } = match config.stage {
+        Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
+        Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
+    };
+    notes.extend(told);
     let parameters = network.init(0, &compute.device).num_params();
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
@@ -108,7 +111,7 @@ pub fn assess(
         parameters,
         seconds_per_step,
         seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, parameters),
+        memory_mib: memory_mib(config, &network, compute.all().count()),
         slices_mib,
         notes,
     })

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterConfig;
-use crate::device::DeviceChoice;
+use crate::device::DeviceList;
 use crate::event::Stage;
 use crate::loss::{Attention, Consistency};
 use crate::masking::order::Order;
 use crate::masking::ratio::MaskRatio;
 use crate::masking::relabel::Anchor;
-use crate::model::UNetConfig;
+use crate::model::{Precision, UNetConfig};
 use crate::preprocess::{Keep, PreprocessConfig, StoreOptions, Targets};
 use crate::{Error, ErrorKind, Result};
 
@@ -35,8 +35,8 @@ pub struct Config {
     pub preset: String,
     /// Seed of every random decision.
     pub seed: u64,
-    /// Device that computes.
-    pub device: DeviceChoice,
+    /// Device that computes, or several that share each batch: `cuda:0,cuda:1`.
+    pub device: DeviceList,
     /// Threads of the CPU; 0 takes all cores.
     pub threads: usize,
     /// The cohort.
@@ -115,6 +115,12 @@ pub struct TrainingConfig {
     pub steps: usize,
     /// Slices a step.
     pub batch: usize,
+    /// Slices that go through the network at once, their gradients added up to those of the batch; 0 for the whole batch.
+    pub micro_batch: usize,
+    /// Steps whose losses are read together, so that a GPU need not wait; 0 takes 1 on the CPU and 10 elsewhere.
+    pub read_every: usize,
+    /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
+    pub precision: Precision,
     /// Learning rate.
     pub lr: f64,
     /// How it goes over the training.
@@ -136,12 +142,26 @@ impl Default for TrainingConfig {
             epochs: 800,
             steps: 0,
             batch: 36,
+            micro_batch: 0,
+            read_every: 0,
+            precision: Precision::F32,
             lr: 1e-4,
             schedule: Schedule::Constant,
             weight_decay: 0.01,
             shift_px: 0,
             every_slice: 1,
             checkpoint_every: 1,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Steps whose losses are read together.
+    pub fn read_every(&self, on_cpu: bool) -> usize {
+        match self.read_every {
+            0 if on_cpu => 1,
+            0 => 10,
+            steps => steps,
         }
     }
 }
@@ -267,7 +287,7 @@ impl Default for Config {
             stage: Stage::Pretrain,
             preset: "amlp".into(),
             seed: 0,
-            device: DeviceChoice::Auto,
+            device: DeviceList::default(),
             threads: 0,
             data: DataConfig::default(),
             preprocess: PreprocessConfig::default(),
@@ -337,7 +357,7 @@ impl Config {
         config.data.cache = PathBuf::new();
         config.labels.from = PathBuf::new();
         config.method.probes = Vec::new();
-        (config.device, config.threads) = (DeviceChoice::Auto, 0);
+        (config.device, config.threads) = (DeviceList::default(), 0);
         config
     }
 

@@ -1,73 +1,18 @@
 //! Which device computes. The only place that knows which backends this build has.
 
-use std::fmt;
-use std::str::FromStr;
+mod choice;
+mod failure;
+mod gpu;
 
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::model::Precision;
+use crate::run::machine;
 use crate::{Error, ErrorKind, Result};
 
-/// What the user asks for: `auto`, `cpu`, `wgpu[:i]` or `cuda[:i]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeviceChoice {
-    /// CUDA, else a hardware wgpu adapter, else the CPU; never a software adapter.
-    #[default]
-    Auto,
-    /// The CPU.
-    Cpu,
-    /// A wgpu adapter by its number in [`probe`]'s list; software adapters only by number.
-    Wgpu(usize),
-    /// A CUDA device by its number.
-    Cuda(usize),
-}
-
-impl FromStr for DeviceChoice {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (name, index) = match text.split_once(':') {
-            Some((name, index)) => (name, Some(index)),
-            None => (text, None),
-        };
-        let number = || match index {
-            None => Ok(0),
-            Some(index) => {
-                index.parse().map_err(|_| Error::config("device", text, format!("{index} is not a device number")))
-            }
-        };
-        match name {
-            "auto" if index.is_none() => Ok(Self::Auto),
-            "cpu" if index.is_none() => Ok(Self::Cpu),
-            "wgpu" => Ok(Self::Wgpu(number()?)),
-            "cuda" => Ok(Self::Cuda(number()?)),
-            _ => Err(Error::config("device", text, "expected auto, cpu, wgpu[:i] or cuda[:i]")),
-        }
-    }
-}
-
-impl fmt::Display for DeviceChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Wgpu(i) => write!(f, "wgpu:{i}"),
-            Self::Cuda(i) => write!(f, "cuda:{i}"),
-        }
-    }
-}
-
-impl Serialize for DeviceChoice {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for DeviceChoice {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
+pub use choice::{DeviceChoice, DeviceList};
+pub use failure::Failure;
 
 /// What computes on a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,6 +35,8 @@ pub struct DeviceInfo {
     pub name: String,
     /// What computes.
     pub kind: DeviceKind,
+    /// Its memory, of the CPU what this process may use; nothing where the driver does not tell.
+    pub memory_mib: Option<u64>,
 }
 
 /// The devices that this build can use on this machine, best first.
@@ -103,13 +50,16 @@ pub struct Devices {
     pub backends: Vec<&'static str>,
 }
 
-/// Looks for devices. Never panics, and opens none of them.
+/// Looks for devices. Never panics; opens only those of CUDA, to ask for their memory.
 pub fn probe() -> Devices {
     let mut devices: Vec<DeviceInfo> = Vec::new();
     let gpus = [gpu::cuda(), gpu::wgpu()];
     devices.extend(gpus.into_iter().flatten().map(|(info, _)| info));
     let threads = rayon::current_num_threads();
-    devices.push(DeviceInfo { id: "cpu".into(), name: format!("CPU, {threads} threads"), kind: DeviceKind::Cpu });
+    let name = machine::processor().unwrap_or_else(|| "CPU".into());
+    let name = format!("{name}, {threads} threads");
+    let memory_mib = machine::memory_mib();
+    devices.push(DeviceInfo { id: "cpu".into(), name, kind: DeviceKind::Cpu, memory_mib });
     devices.sort_by_key(|d| d.kind == DeviceKind::Software);
     let auto = devices.first().map_or_else(|| "cpu".to_string(), |d| d.id.clone());
     let mut backends = vec!["cpu"];
@@ -122,24 +72,62 @@ pub fn probe() -> Devices {
     Devices { devices, auto, backends }
 }
 
-/// A device that was opened.
+/// A device that was opened, or several that share each batch.
 #[derive(Clone, Debug)]
 pub struct Compute {
     /// Its id and name, for logs.
     pub name: String,
-    /// The handle for inference.
+    /// The handle for inference; of several, the device that holds the weights.
     pub device: Device,
+    /// The other devices.
+    pub beside: Vec<Device>,
+    /// Memory of the device, of several the least, where it is known.
+    pub memory_mib: Option<u64>,
 }
 
 impl Compute {
     /// The CPU.
     pub fn cpu() -> Self {
-        Self { name: "cpu".into(), device: Device::flex() }
+        Self { name: "cpu".into(), device: Device::flex(), beside: Vec::new(), memory_mib: machine::memory_mib() }
     }
 
     /// The handle whose tensors are tracked for gradients.
     pub fn training(&self) -> Device {
         self.device.clone().autodiff()
+    }
+
+    /// Every device, the one with the weights first.
+    pub fn all(&self) -> impl Iterator<Item = &Device> {
+        std::iter::once(&self.device).chain(&self.beside)
+    }
+
+    /// True if nothing but the processor computes.
+    pub fn is_cpu(&self) -> bool {
+        let cpu = Device::flex();
+        self.all().all(|device| *device == cpu)
+    }
+
+    /// Refuses a precision that a device does not have.
+    pub fn check_precision(&self, precision: Precision) -> Result<()> {
+        let Some(dtype) = precision.reduced() else { return Ok(()) };
+        let cpu = Device::flex();
+        let why = |device: &Device| {
+            if *device == cpu {
+                // Its convolutions are written for f32; anything else would be burn's slow general way.
+                Some("the CPU computes in f32 only")
+            } else {
+                (!device.supports_dtype(dtype)).then_some("the device does not compute in it")
+            }
+        };
+        match self.all().find_map(why) {
+            Some(why) => Err(Error::config("dtype", precision.name(), format!("{why} ({})", self.name))),
+            None => Ok(()),
+        }
+    }
+
+    /// Memory that the device's allocator holds, in MiB, where it tells. It keeps what it once took.
+    pub fn reserved_mib(&self) -> Option<u64> {
+        Some(self.device.memory_pool_usage()?.bytes_reserved >> 20)
     }
 }
 
@@ -161,7 +149,8 @@ pub fn open(choice: DeviceChoice) -> Result<Compute> {
     let all = gpu::cuda().into_iter().chain(gpu::wgpu());
     for (info, device) in all {
         if info.id == id {
-            return Ok(Compute { name: format!("{id} ({})", info.name), device });
+            let (name, memory_mib) = (format!("{id} ({})", info.name), info.memory_mib);
+            return Ok(Compute { name, device, beside: Vec::new(), memory_mib });
         }
     }
     let backend = id.split(':').next().unwrap_or_default();
@@ -174,72 +163,16 @@ pub fn open(choice: DeviceChoice) -> Result<Compute> {
     Err(ErrorKind::Device { requested: id, why, found: list.join(", ") }.into())
 }
 
-/// The graphics backends of this build.
-mod gpu {
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    use super::DeviceKind;
-    use super::{Device, DeviceInfo};
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    use burn::tensor::DeviceType;
-
-    type Found = Vec<(DeviceInfo, Device)>;
-
-    /// CUDA devices; none without a driver.
-    #[cfg(feature = "cuda")]
-    pub(super) fn cuda() -> Found {
-        let list = quietly(|| Device::enumerate(DeviceType::Cuda).into_vec());
-        let numbered = list.into_iter().enumerate();
-        numbered
-            .map(|(i, device)| {
-                let name = name_of(&device, "NVIDIA GPU");
-                (DeviceInfo { id: format!("cuda:{i}"), name, kind: DeviceKind::Gpu }, device)
-            })
-            .collect()
+/// Opens every device of a list: the first holds the weights, each batch is shared out among all.
+pub fn open_all(list: &DeviceList) -> Result<Compute> {
+    let mut compute = open(list.first())?;
+    for choice in &list.all()[1..] {
+        let other = open(*choice)?;
+        compute.name = format!("{}, {}", compute.name, other.name);
+        compute.memory_mib = compute.memory_mib.zip(other.memory_mib).map(|(a, b)| a.min(b));
+        compute.beside.push(other.device);
     }
-
-    #[cfg(not(feature = "cuda"))]
-    pub(super) fn cuda() -> Found {
-        Vec::new()
-    }
-
-    /// wgpu adapters, hardware first.
-    #[cfg(feature = "wgpu")]
-    pub(super) fn wgpu() -> Found {
-        use burn::tensor::DeviceKind as Adapter;
-        let list = quietly(|| Device::enumerate(DeviceType::Wgpu).into_vec());
-        let software = Device::wgpu(Adapter::Cpu);
-        let (emulated, hardware): (Vec<Device>, Vec<Device>) = list.into_iter().partition(|d| *d == software);
-        let kinds = hardware.into_iter().map(|d| (d, DeviceKind::Gpu));
-        let kinds = kinds.chain(emulated.into_iter().map(|d| (d, DeviceKind::Software)));
-        kinds
-            .enumerate()
-            .map(|(i, (device, kind))| {
-                let name = match kind {
-                    DeviceKind::Software => "software adapter".to_string(),
-                    _ => name_of(&device, "GPU"),
-                };
-                (DeviceInfo { id: format!("wgpu:{i}"), name, kind }, device)
-            })
-            .collect()
-    }
-
-    #[cfg(not(feature = "wgpu"))]
-    pub(super) fn wgpu() -> Found {
-        Vec::new()
-    }
-
-    /// The device's own name, where it can be had.
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    fn name_of(device: &Device, otherwise: &str) -> String {
-        let debug = format!("{device:?}");
-        if debug.is_empty() { otherwise.to_string() } else { format!("{otherwise} {debug}") }
-    }
-
-    /// A driver that panics while it is looked at counts as absent.
-    #[cfg(any(feature = "cuda", feature = "wgpu"))]
-    fn quietly(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).unwrap_or_default()
-    }
+    Ok(compute)
 }
 
 #[cfg(test)]
@@ -248,23 +181,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_are_read_and_written_alike() {
-        for text in ["auto", "cpu", "wgpu:0", "wgpu:3", "cuda:1"] {
-            assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(0));
-        for text in ["", "gpu", "cpu:1", "auto:0", "cuda:x", "cuda:-1"] {
-            assert!(text.parse::<DeviceChoice>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn the_cpu_is_always_there_and_auto_is_never_software() {
         let found = probe();
         assert!(found.devices.iter().any(|d| d.id == "cpu"));
         let auto = found.devices.iter().find(|d| d.id == found.auto).unwrap();
         assert_ne!(auto.kind, DeviceKind::Software);
         open(DeviceChoice::Auto).unwrap();
+    }
+
+    #[test]
+    fn several_devices_are_opened_in_their_order() {
+        let compute = open_all(&"cpu,cpu".parse().unwrap()).unwrap();
+        assert_eq!((compute.all().count(), compute.name.as_str(), compute.is_cpu()), (2, "cpu, cpu", true));
+        assert!(open_all(&"cpu,cuda:77".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_precision_that_the_device_lacks_is_refused() {
+        let compute = Compute::cpu();
+        compute.check_precision(Precision::F32).unwrap();
+        for precision in [Precision::Bf16, Precision::F16] {
+            let error = compute.check_precision(precision).unwrap_err().to_string();
+            assert!(error.contains(precision.name()) && error.contains("f32 only"), "{error}");
+        }
     }
 
     #[test]

@@ -120,6 +120,29 @@ pub enum ErrorKind {
         /// What is there.
         found: String,
     },
+    /// A device has no memory for what a step needs.
+    #[error(
+        "{device}: its memory does not suffice for {what} ({why}): training stopped, the checkpoint of the last \
+         epoch is kept; --resume goes on with a smaller training.micro_batch, a smaller network or another device"
+    )]
+    DeviceMemory {
+        /// The device.
+        device: String,
+        /// What was to be computed.
+        what: String,
+        /// The library's reason.
+        why: String,
+    },
+    /// A device is gone.
+    #[error(
+        "{device}: the device was lost ({why}): training stopped, the checkpoint of the last epoch is kept; --resume goes on from it"
+    )]
+    DeviceLost {
+        /// The device.
+        device: String,
+        /// The library's reason.
+        why: String,
+    },
     /// A loss stopped being a finite number.
     #[error(
         "{what} is {value} at epoch {epoch}, step {step} (slices {slices}): training stopped, the last finite weights are kept"

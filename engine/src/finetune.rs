@@ -1,12 +1,13 @@
 //! Supervised fine-tuning with a few labelled patients (section 4.5), from a pre-trained network or random weights.
 
+mod epoch;
+mod objective;
 mod probes;
 mod synthetic;
 
 use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -17,15 +18,16 @@ use crate::cohort::Case;
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, EpochSummary, Event, EventSink, Stage};
-use crate::loss::dice_cross_entropy;
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
 use crate::preprocess::{Prepared, SliceStore, prepare_case};
 use crate::run::checkpoint::Slot;
 use crate::run::{RunFolder, checkpoint};
 use crate::seed::stream;
-use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, digest, measure_step, memory_mib};
+use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, check_device, digest};
 use crate::{Error, ErrorKind, Result};
+use epoch::Epoch;
+pub use objective::Samples;
 use probes::Probes;
 pub(crate) use synthetic::synthetic_step;
 
@@ -121,16 +123,10 @@ impl Labelled {
         order
     }
 
-    /// Augmented images `[B, C, S, S]` and targets `[B, R, S, S]` of some slices; `place` makes the draw theirs.
-    fn batch(
-        &self,
-        config: &Config,
-        members: &[usize],
-        place: [u64; 2],
-        device: &Device,
-    ) -> Result<(Tensor<4>, Tensor<4>)> {
+    /// Augmented slices and targets of some slices, on the host; `place` makes the draw theirs.
+    fn samples(&self, config: &Config, members: &[usize], place: [u64; 2]) -> Result<Samples> {
         let size = config.preprocess.size;
-        let made: Vec<(Vec<f32>, Vec<u8>)> = members
+        let made = members
             .par_iter()
             .enumerate()
             .map(|(at, &i)| {
@@ -145,18 +141,7 @@ impl Labelled {
             })
             .collect::<Result<_>>()?;
         let (channels, regions) = (self.store.channels(), config.data.targets.count());
-        let mut pixels = Vec::with_capacity(members.len() * channels * size * size);
-        let mut targets = Vec::with_capacity(members.len() * regions * size * size);
-        for (image, bits) in made {
-            pixels.extend_from_slice(&image);
-            for region in 0..regions {
-                targets.extend(bits.iter().map(|b| f32::from(b >> region & 1)));
-            }
-        }
-        let tensor = |values, channels| {
-            Tensor::from_data(TensorData::new(values, [members.len(), channels, size, size]), device)
-        };
-        Ok((tensor(pixels, channels), tensor(targets, regions)))
+        Ok(Samples { made, channels, regions, size, precision: config.training.precision })
     }
 }
 
@@ -196,13 +181,14 @@ pub fn finetune(
     let Session { compute, control, .. } = *session;
     let started = Instant::now();
     let length = Length::new(&config.training, data.epoch_slices(config));
-    estimate(config, data, session, &length, sink)?;
+    check_device(config, &network_config(config), compute)?;
+    let micro = estimate(config, data, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
     let initial = initial_network(config, compute)?;
     let parameters = burn::module::Module::num_params(&initial);
-    let (mut trainer, mut resumed) = Trainer::start(config, initial, &digest(&data.store), session, sink)?;
+    let (mut trainer, mut resumed) = Trainer::start(config, initial, micro, &digest(&data.store), session, sink)?;
     let mut tally: (f64, usize) = restore(&mut resumed)?;
     let mut probes = Probes::start(session, config, data, &resumed)?;
     let Resumed { epoch: first_epoch, mut step, .. } = resumed;
@@ -218,31 +204,15 @@ pub fn finetune(
     let (mut loss_of_epoch, mut best_dice) = (f64::NAN, None::<f64>);
     for epoch in first_epoch..=length.epochs {
         let order = data.order(config, epoch);
-        let batches = order.chunks(config.training.batch).take(length.steps_of(epoch));
-        for (index, members) in batches.enumerate().skip(step) {
-            let rate = length.rate(&config.training, epoch, index);
-            let place = [epoch as u64, index as u64];
-            let (image, target) = data.batch(config, members, place, &trainer.device)?;
-            let loss = dice_cross_entropy(trainer.network.forward(image), target);
-            let value = value_of(&loss)?;
-            if !value.is_finite() {
-                let slices = members.iter().map(|&i| name(data, i)).collect::<Vec<_>>().join(", ");
-                let what = "Dice and cross-entropy".into();
-                return Err(ErrorKind::NonFinite { what, value, epoch, step: index + 1, slices }.into());
-            }
-            tally = (tally.0 + value * members.len() as f64, tally.1 + members.len());
-            trainer.update(&loss, rate);
-            let stage = Stage::Finetune;
-            trainer.emit(&Event::Step { stage, epoch, step: index + 1, loss: value, learning_rate: rate })?;
-            trainer.emit_probes(&probes.look(data))?;
-            trainer.heed(epoch, index + 1, || Ok(vec![tally_part(tally)?]))?;
-        }
+        let batches = order.chunks(config.training.batch).take(length.steps_of(epoch)).collect();
+        let steps = Epoch { config, data, length: &length, number: epoch, batches };
+        steps.train(step, &mut trainer, &mut tally, &mut probes)?;
         step = 0;
-        let told = probes.close(data, &trainer.network, epoch)?;
+        let told = probes.close(data, trainer.network(), epoch)?;
         trainer.emit_probes(&told)?;
         let every = config.labels.validate_every;
         if every > 0 && !data.validation.is_empty() && (epoch.is_multiple_of(every) || epoch == length.epochs) {
-            let dice = validate(config, data, &trainer.network, compute, control)?;
+            let dice = validate(config, data, trainer.network(), compute, control)?;
             let best = trainer.save_best(epoch, dice)?;
             best_dice = Some(best_dice.map_or(dice, |b: f64| b.max(dice)));
             trainer.emit(&Event::Validation { epoch, dice, best })?;
@@ -270,12 +240,6 @@ pub fn finetune(
         best_dice: trainer.best().or(best_dice),
         seconds: started.elapsed().as_secs_f64(),
     }))
-}
-
-fn value_of(loss: &Tensor<1>) -> Result<f64> {
-    let failed = |why: String| Error::from(ErrorKind::Compute { step: "reading the loss".into(), why });
-    let data = loss.clone().try_into_data().map_err(|e| failed(e.to_string()))?;
-    data.iter::<f64>().next().ok_or_else(|| failed("no value".into()))
 }
 
 fn name(data: &Labelled, i: usize) -> String {
@@ -317,27 +281,15 @@ fn validate(config: &Config, data: &Labelled, network: &UNet, compute: &Compute,
     Ok(scores.iter().sum::<f64>() / scores.len().max(1) as f64)
 }
 
-/// Measures a step and tells what the training will take.
+/// Measures a step and tells what the training will take; gives how many slices go through the network at once.
 fn estimate(
     config: &Config,
     data: &Labelled,
     session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
-) -> Result<()> {
-    let device = session.compute.training();
-    let network = network_config(config);
+) -> Result<usize> {
     let members: Vec<usize> = data.order(config, 1).into_iter().take(config.training.batch).collect();
-    let (image, target) = data.batch(config, &members, [0, 0], &device)?;
-    let seconds_per_step = measure_step(&network, &config.training, &device, |network| {
-        session.control.pass()?;
-        Ok(dice_cross_entropy(network.forward(image.clone()), target.clone()))
-    })?;
-    let parameters = burn::module::Module::num_params(&network.init(0, &device));
-    sink.event(&Event::Estimate {
-        steps: length.steps,
-        seconds_per_step,
-        seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, parameters),
-    })
+    let samples = data.samples(config, &members, [0, 0])?;
+    crate::trainer::estimate(config, &network_config(config), session, (&samples, members.len()), length.steps, sink)
 }

@@ -196,7 +196,8 @@ pub fn stored_config(run: &Path) -> Result<Config> {
 }
 
 /// The settings that may differ between a run and its continuation: where it runs, not what it does.
-const FREE: [&str; 4] = ["device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
+const FREE: [&str; 6] =
+    ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "training.read_every: "];
 
 /// A run folder with its split.
 struct Opened {

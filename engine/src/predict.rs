@@ -18,6 +18,7 @@ use crate::event::{Control, Stage};
 use crate::model::{UNet, record};
 use crate::preprocess::{Kind, Prepared, Targets, prepare};
 use crate::run::RunFolder;
+use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::WEIGHTS;
 use crate::volume::{LabelVolume, Volume};
@@ -66,6 +67,7 @@ pub struct Segmenter {
     device: Device,
     config: Config,
     warnings: Vec<String>,
+    digest: String,
 }
 
 /// Hears of slices done, slices in all, and the fields so far.
@@ -86,12 +88,22 @@ impl Segmenter {
         let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?;
         let fresh = crate::finetune::network_config(&config).init(0, &compute.device);
         let network = record::from_bytes(fresh, &weights.content)?;
-        Ok(Self { network, device: compute.device.clone(), config, warnings: weights.warnings })
+        let text =
+            format!("{} {} {}", env!("CARGO_PKG_VERSION"), sha256(&weights.content), config.portable().to_toml()?);
+        let (device, digest) = (compute.device.clone(), sha256(text.as_bytes()));
+        Ok(Self { network, device, config, warnings: weights.warnings, digest })
     }
 
     /// A network that is being trained, as it is now.
     pub fn of_network(config: &Config, network: &UNet, compute: &Compute) -> Self {
-        Self { network: network.valid(), device: compute.device.clone(), config: config.clone(), warnings: Vec::new() }
+        let (device, config) = (compute.device.clone(), config.clone());
+        Self { network: network.valid(), device, config, warnings: Vec::new(), digest: String::new() }
+    }
+
+    /// Digest of the weights, the settings and this program's version: the same for the same masks. Empty for a network that
+    /// is being trained.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Why the run's last checkpoint was passed over for an older one, one line each; nothing if it was not.

@@ -1,10 +1,18 @@
 //! What both loops share: the optimiser's step, checkpoints, the event log, pause and cancel.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `step.rs` | one step on one device or several, whole or in portions |
+//! | `memory.rs` | what a step holds, and whether it fits |
+
+mod memory;
+mod step;
 
 use std::time::{Duration, Instant};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Bytes, Device, Tensor};
+use burn::tensor::{Bytes, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::cohort::Cohort;
@@ -19,6 +27,9 @@ use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
 use crate::{ErrorKind, Result};
+
+pub use memory::{check_device, memory_mib, suggest_batch};
+pub use step::{Objective, Portion, Stepper};
 
 /// Name of the weights in a checkpoint.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -97,11 +108,10 @@ struct State {
 
 /// A training under way.
 pub struct Trainer<'a> {
-    /// The network; its tensors are tracked.
-    pub network: UNet,
-    /// Device of tracked tensors.
-    pub device: Device,
-    optimizer: ModuleOptimizer,
+    /// The network with its optimiser.
+    pub stepper: Stepper,
+    /// Steps whose losses are read together.
+    read_every: usize,
     run: &'a RunFolder,
     log: EventLog,
     sink: &'a mut dyn EventSink,
@@ -122,16 +132,18 @@ pub struct Resumed {
 
 impl<'a> Trainer<'a> {
     /// Starts with `network`, or where the run's newest good checkpoint stands if it has one. `data` is the digest of
-    /// the training data: a checkpoint of other data is refused.
+    /// the training data: a checkpoint of other data is refused. At most `micro` slices go through the network at once, 0
+    /// for as many as there are.
     pub fn start(
         config: &Config,
         network: UNet,
+        micro: usize,
         data: &str,
         session: &Session<'a>,
         sink: &'a mut dyn EventSink,
     ) -> Result<(Self, Resumed)> {
         let Session { compute, run, control, .. } = *session;
-        let device = compute.training();
+        let read_every = config.training.read_every(compute.is_cpu());
         let mut optimizer = optimizer(&config.training);
         for message in run.warnings() {
             sink.event(&Event::Warning { message: message.clone() })?;
@@ -139,7 +151,8 @@ impl<'a> Trainer<'a> {
         if !checkpoint::has_checkpoint(run) {
             let log = EventLog::create(&run.events_path())?;
             let state = State { data: data.to_string(), ..State::default() };
-            let trainer = Self { network, device, optimizer, run, log, sink, control, state, resumed: false };
+            let stepper = Stepper::new(network, optimizer, compute, micro);
+            let trainer = Self { stepper, read_every, run, log, sink, control, state, resumed: false };
             return Ok((trainer, Resumed { epoch: 1, step: 0, parts: CheckpointData::default() }));
         }
         let (mut parts, warnings) = checkpoint::load(run)?;
@@ -161,7 +174,8 @@ impl<'a> Trainer<'a> {
             sink.event(&Event::Warning { message })?;
         }
         let (epochs_done, step) = (state.epochs_done, state.steps_done);
-        let mut trainer = Self { network, device, optimizer, run, log, sink, control, state, resumed: true };
+        let stepper = Stepper::new(network, optimizer, compute, micro);
+        let mut trainer = Self { stepper, read_every, run, log, sink, control, state, resumed: true };
         if step == 0 {
             trainer.emit(&Event::Checkpoint { epoch: epochs_done, step: 0 })?;
         }
@@ -192,10 +206,21 @@ impl<'a> Trainer<'a> {
         if self.resumed { self.tell(event) } else { self.emit(event) }
     }
 
-    /// Backward pass of `loss` and one step of the optimiser.
-    pub fn update(&mut self, loss: &Tensor<1>, learning_rate: f64) {
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
-        self.network = self.optimizer.step(learning_rate, self.network.clone(), gradients);
+    /// The network.
+    pub fn network(&self) -> &UNet {
+        &self.stepper.network
+    }
+
+    /// Tells what the steps have to say: to the listeners only, since it depends on the machine.
+    pub fn tell_notes(&mut self) -> Result<()> {
+        let notes = self.stepper.notes();
+        notes.into_iter().try_for_each(|message| self.sink.event(&Event::Warning { message }))
+    }
+
+    /// True if the losses of `waiting` steps, the last of which is the epoch's last if `last`, are to be read now: enough of
+    /// them, an epoch's end, or somebody wants the job to pause or stop, before which everything is read.
+    pub fn reads(&self, waiting: usize, last: bool) -> bool {
+        waiting >= self.read_every || last || self.control.get() != Signal::Run
     }
 
     /// Looks at the control after a step. Pausing saves and waits; cancelling saves and is [`ErrorKind::Cancelled`].
@@ -230,7 +255,7 @@ impl<'a> Trainer<'a> {
             return Ok(false);
         }
         self.state.best = Some(score);
-        let parts = vec![(WEIGHTS.to_string(), record::to_bytes(&self.network)?)];
+        let parts = vec![(WEIGHTS.to_string(), record::to_bytes(&self.stepper.network)?)];
         checkpoint::save(self.run, Slot::Best, &CheckpointData { epoch, step: 0, parts })?;
         Ok(true)
     }
@@ -242,9 +267,10 @@ impl<'a> Trainer<'a> {
 
     fn data(&self, mut parts: Parts) -> Result<CheckpointData> {
         let written = |what: &str, why: String| ErrorKind::Compute { step: format!("writing {what}"), why };
-        let optimizer = self.optimizer.into_bytes().map_err(|e| written("the optimiser's state", e.to_string()))?;
+        let optimizer =
+            self.stepper.optimizer.into_bytes().map_err(|e| written("the optimiser's state", e.to_string()))?;
         let state = serde_json::to_vec(&self.state).map_err(|e| written("the checkpoint's state", e.to_string()))?;
-        parts.push((WEIGHTS.into(), record::to_bytes(&self.network)?));
+        parts.push((WEIGHTS.into(), record::to_bytes(&self.stepper.network)?));
         parts.push((OPTIMIZER.into(), optimizer.to_vec()));
         parts.push((STATE.into(), state));
         Ok(CheckpointData { epoch: self.state.epochs_done, step: self.state.steps_done, parts })
@@ -260,38 +286,71 @@ pub fn digest(store: &SliceStore) -> String {
 /// Named bytes of a checkpoint.
 pub type Parts = Vec<(String, Vec<u8>)>;
 
-/// Measures a training step: `step` computes a loss with the network it is given. Returns seconds of the second of two
-/// steps, on a network of its own, so that the training is not touched.
-pub fn measure_step(
-    network: &UNetConfig,
-    training: &TrainingConfig,
-    device: &Device,
-    mut step: impl FnMut(&UNet) -> Result<Tensor<1>>,
-) -> Result<f64> {
-    let mut trial = network.init(0, device);
-    let mut optimizer = optimizer(training);
-    let mut seconds = 0.0;
-    for _ in 0..2 {
-        let start = Instant::now();
-        let loss = step(&trial)?;
-        let gradients = GradientsParams::from_grads(loss.backward(), &trial);
-        trial = optimizer.step(training.lr, trial, gradients);
-        loss.try_into_data().map_err(|e| ErrorKind::Compute { step: "measuring a step".into(), why: e.to_string() })?;
-        seconds = start.elapsed().as_secs_f64();
-    }
-    Ok(seconds)
+/// What a trial of a training step found.
+pub struct Measured {
+    /// Seconds of the second of two steps.
+    pub seconds: f64,
+    /// Slices that went through the network at once, 0 for the whole batch: fewer than asked for where memory ran out.
+    pub micro: usize,
+    /// What happened, a line each.
+    pub notes: Vec<String>,
 }
 
-/// MiB that a training step holds: weights, gradients, two moments, and the activations kept for the backward pass.
-pub fn memory_mib(config: &Config, parameters: usize) -> u64 {
-    let pixels = (config.preprocess.size * config.preprocess.size * config.training.batch) as f64;
-    // A block keeps, for each of its two convolutions, input, normalised and rectified output; a level has an encoder
-    // and a decoder block, and the latter a concatenated input. Pixels fall by 4 and channels double a level.
-    let per_pixel: f64 = (0..=config.network.depth)
-        .map(|level| 14.0 * config.network.width as f64 * f64::from(1 << level) / 4f64.powi(level as i32))
-        .sum();
-    let bytes = 4.0 * (pixels * per_pixel + 4.0 * parameters as f64);
-    (bytes / f64::from(1 << 20)).ceil() as u64
+/// Takes two steps on a batch of `size` slices with a network of their own, so that the training is not touched. `control` may
+/// pause or cancel before either; a pause is not measured.
+pub fn measure_step<O: Objective>(
+    config: &Config,
+    network: &UNetConfig,
+    compute: &Compute,
+    objective: &O,
+    size: usize,
+    control: &Control,
+) -> Result<Measured> {
+    let training = &config.training;
+    let trial = network.init(0, &compute.training());
+    let mut stepper = Stepper::new(trial, optimizer(training), compute, training.micro_batch);
+    let mut seconds = 0.0;
+    for _ in 0..2 {
+        control.pass()?;
+        let start = Instant::now();
+        stepper.step(objective, size, training.lr)?;
+        let waited = compute.device.sync();
+        waited.map_err(|e| ErrorKind::Compute { step: "measuring a step".into(), why: e.to_string() })?;
+        seconds = start.elapsed().as_secs_f64();
+    }
+    Ok(Measured { seconds, micro: stepper.micro(), notes: stepper.notes() })
+}
+
+/// Measures a step and tells what `steps` of them take; gives how many slices go through the network at once.
+pub fn estimate<O: Objective>(
+    config: &Config,
+    network: &UNetConfig,
+    session: &Session<'_>,
+    (objective, size): (&O, usize),
+    steps: usize,
+    sink: &mut dyn EventSink,
+) -> Result<usize> {
+    let Session { compute, control, .. } = *session;
+    let Measured { seconds, micro, notes } = measure_step(config, network, compute, objective, size, control)?;
+    notes.into_iter().try_for_each(|message| sink.event(&Event::Warning { message }))?;
+    sink.event(&Event::Estimate {
+        steps,
+        seconds_per_step: seconds,
+        seconds: seconds * steps as f64,
+        memory_mib: memory_mib(config, network, compute.all().count()),
+    })?;
+    Ok(micro)
+}
+
+/// Does `now` on this thread while another thread, if one is free, does `ahead`: what the next step needs of the host. Other
+/// threads of the pool may take up any part of either; no result depends on which.
+pub fn beside<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
+    let mut made = None;
+    let done = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| made = Some(ahead()));
+        now()
+    });
+    (done, made)
 }
 
 /// Euclidean norm of the gradient of `loss` over the parameters of `network`.

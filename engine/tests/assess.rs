@@ -10,6 +10,7 @@ use engine::config::Config;
 use engine::device::Compute;
 use engine::event::{Control, Event, Signal};
 use engine::jobs::{FinetuneJob, PretrainJob, Start};
+use engine::model::Precision;
 
 fn look(config: &Config) -> engine::assess::Assessment {
     assess(config, &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap()
@@ -97,6 +98,7 @@ fn every_wrong_field_is_named_as_in_the_file() {
     config.preprocess.percentiles = [99.0, 1.0];
     config.network.width = 0;
     (config.training.epochs, config.training.lr) = (0, f64::NAN);
+    config.training.precision = Precision::F16;
     config.method.cluster.temperature = -1.0;
     (config.method.ratio.sigma_0, config.method.lambda) = (1.0, -1.0);
     config.method.probes = vec!["no slice".into()];
@@ -108,6 +110,7 @@ fn every_wrong_field_is_named_as_in_the_file() {
         "method.probes",
         "training.epochs",
         "training.lr",
+        "training.precision",
         "data.modality",
         "method.grid",
         "method.cluster.temperature",

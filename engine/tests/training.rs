@@ -121,7 +121,7 @@ fn another_configuration_or_other_data_are_refused() {
 
     let mut moved = config.clone();
     moved.threads = 1;
-    moved.device = engine::device::DeviceChoice::Cpu;
+    moved.device = engine::device::DeviceChoice::Cpu.into();
     let (image, label) = common::patient(20);
     let split: engine::cohort::split::Split = RunFolder::open(&run).unwrap().read_split().unwrap();
     let place = root.join(&split.train[0]);

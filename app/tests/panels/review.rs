@@ -178,6 +178,7 @@ fn a_segmentation_is_started_cancelled_and_saved() {
         id: id.into(),
         name: "Device".into(),
         kind: engine::device::DeviceKind::Cpu,
+        memory_mib: None,
     };
     state.devices = vec![info("cpu"), info("wgpu:0")];
     let mut harness = window(Bench::new(state));

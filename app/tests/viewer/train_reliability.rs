@@ -60,7 +60,7 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     std::fs::write(run.join("lock"), "4711\n").unwrap();
     let mut window = place.window();
     let offered = &state(&window).train.unfinished;
-    assert_eq!(offered.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>(), [run.clone()]);
+    assert_eq!(offered.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>(), std::slice::from_ref(&run));
     use_control(&mut window, "Resume amlp-pet");
     wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
     assert_eq!(run_of(&window), run);

@@ -64,7 +64,7 @@ impl Place {
 /// Settings that train in moments.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
-        config.device = DeviceChoice::Cpu;
+        config.device = DeviceChoice::Cpu.into();
         (config.preprocess.size, config.preprocess.spacing) = (32, Spacing::Native);
         (config.network.width, config.network.depth) = (4, 2);
         (config.training.epochs, config.training.batch, config.training.lr) = (2, 8, 1e-2);

@@ -2,6 +2,8 @@
 #![allow(clippy::print_stdout, reason = "these programs exist to print their tables")]
 #![allow(dead_code, reason = "each program uses a part of it")]
 
+pub mod scan;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;

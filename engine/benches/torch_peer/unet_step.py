@@ -1,9 +1,10 @@
 """Time the U-Net of engine/src/model in PyTorch, for `cargo bench -p engine --bench unet`.
 
     unet_step.py --width 16 --size 160 --batch 4 --threads 2 --runs 5 [--layout "channels last"]
+    unet_step.py --width 64 --batch 36 --device cuda --dtype bf16 --compile --layout "channels last"
 
-Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {"min", "median"}, "peak_mib"}, times in seconds.
-Training is one step on a batch (forward, mean squared error, backward, AdamW), inference one image. Without --layout both
+Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {..}, "infer_batch": {..}, "peak_mib"}, times in seconds.
+Training is one step on a batch (forward, mean squared error, backward, AdamW), infer one image, infer_batch a batch. Without --layout both
 memory layouts are tried and the faster one is reported for each, so that the comparison is with PyTorch at its best; the
 memory is then that of both.
 """
@@ -50,11 +51,14 @@ class UNet(nn.Module):
         return self.head(x)
 
 
-def timed(work, runs, warm_up=2):
+def timed(work, runs, device, warm_up=2):
     seconds = []
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     for run in range(warm_up + runs):
+        wait()
         start = time.perf_counter()
         work()
+        wait()
         if run >= warm_up:
             seconds.append(time.perf_counter() - start)
     seconds.sort()
@@ -63,21 +67,28 @@ def timed(work, runs, warm_up=2):
 
 def measure(options, layout):
     torch.manual_seed(0)
-    network = UNet(options.width).to(memory_format=layout)
+    network = UNet(options.width).to(options.device, memory_format=layout)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
     shape = (options.batch, 1, options.size, options.size)
-    images, targets = (torch.randn(shape).contiguous(memory_format=layout) for _ in range(2))
+    images, targets = (torch.randn(shape).to(options.device).contiguous(memory_format=layout) for _ in range(2))
+    forward = torch.compile(network) if options.compile else network
+    reduced = {"bf16": torch.bfloat16, "f16": torch.float16}.get(options.dtype)
+
+    def through(x):
+        with torch.autocast(options.device, dtype=reduced, enabled=reduced is not None):
+            return forward(x)
 
     def step():
         optimiser.zero_grad(set_to_none=True)
-        F.mse_loss(network(images), targets).backward()
+        F.mse_loss(through(images).float(), targets).backward()
         optimiser.step()
 
-    train = timed(step, options.runs)
+    train = timed(step, options.runs, options.device)
     network.eval()
     with torch.inference_mode():
-        infer = timed(lambda: network(images[:1]), options.runs)
-    return {"train": train, "infer": infer}
+        infer = timed(lambda: through(images[:1]), options.runs, options.device)
+        infer_batch = timed(lambda: through(images), options.runs, options.device)
+    return {"train": train, "infer": infer, "infer_batch": infer_batch}
 
 
 def main():
@@ -86,14 +97,19 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=default)
     layouts = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
     parser.add_argument("--layout", choices=layouts)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--dtype", choices=["f32", "bf16", "f16"], default="f32")
+    parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.layout:
         layouts = {options.layout: layouts[options.layout]}
     results = {name: measure(options, layout) for name, layout in layouts.items()}
-    best = {what: min(results, key=lambda name: results[name][what]["min"]) for what in ("train", "infer")}
+    best = {what: min(results, key=lambda name: results[name][what]["min"]) for what in ("train", "infer", "infer_batch")}
     report = {what: results[name][what] for what, name in best.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if options.device == "cuda":
+        peak = torch.cuda.max_memory_reserved() / 2**20
     print(json.dumps({"version": torch.__version__, "layout": best, **report, "peak_mib": peak}))
 
 

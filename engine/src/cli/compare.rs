@@ -7,7 +7,7 @@ use super::training::{Shared, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
 use crate::config::Config;
-use crate::device::open;
+use crate::device::open_all;
 use crate::experiment::compare::{Plan, compare, table};
 use crate::run::atomic::write_atomic;
 
@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     finetune.labels.labels.clone_from(&args.labels);
     use_threads(pretrain.threads)?;
     let control = interruptible()?;
-    let compute = open(pretrain.device)?;
+    let compute = open_all(&pretrain.device)?;
     let out: PathBuf = std::path::absolute(&shared.out)?;
     std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
     let plan = Plan { methods: args.methods.clone(), seeds: args.seeds.clone(), pretrain, finetune };

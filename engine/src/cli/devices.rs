@@ -23,7 +23,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     for device in &found.devices {
         let mark = if device.id == found.auto { "*" } else { " " };
-        print_line(&format!("{mark} {:8} {:?}  {}", device.id, device.kind, device.name))?;
+        let memory = device.memory_mib.map_or_else(|| "memory unknown".into(), |mib| format!("{mib} MiB"));
+        print_line(&format!("{mark} {:8} {:?}  {}, {memory}", device.id, device.kind, device.name))?;
     }
     print_line(&format!("  (* is what auto takes; backends in this build: {})", found.backends.join(", ")))
 }

@@ -6,7 +6,7 @@ use super::progress::{self, Progress};
 use super::training::{Shared, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::config::Config;
-use crate::device::open;
+use crate::device::open_all;
 use crate::jobs::{FinetuneJob, Start};
 use crate::run::RunFolder;
 
@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.config()?;
     use_threads(config.threads)?;
     let control = interruptible()?;
-    let compute = open(config.device)?;
+    let compute = open_all(&config.device)?;
     let shared = &args.shared;
     let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
     let mut job = FinetuneJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;

@@ -3,6 +3,7 @@
 //! Results go to stdout, progress and messages to stderr; with `--json` stdout holds exactly one JSON document. An
 //! error is one line and exit code 1, a wrong call exit code 2, an interruption that was saved exit code 130.
 
+pub mod bench;
 pub mod cohort;
 pub mod compare;
 pub mod demo;
@@ -62,6 +63,9 @@ enum Verb {
     /// The whole job on the sample study, with a report.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
+    /// Seconds and memory of a training step and of inference on a device.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Args),
     /// Which devices can compute.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -93,6 +97,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Segment(args) => segment::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Devices(args) => devices::run(&args),
     };
     match done {

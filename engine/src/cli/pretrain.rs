@@ -5,7 +5,7 @@ use super::training::{Shared, parse_word, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::config::{self, Config, MaskFill};
-use crate::device::open;
+use crate::device::open_all;
 use crate::jobs::{PretrainJob, Start};
 use crate::loss::{Attention, Consistency};
 use crate::masking::ratio::{MaskRatio, RatioMode};
@@ -113,7 +113,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let config = args.config()?;
     use_threads(config.threads)?;
     let control = interruptible()?;
-    let compute = open(config.device)?;
+    let compute = open_all(&config.device)?;
     let shared = &args.shared;
     let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
     let mut job = PretrainJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;

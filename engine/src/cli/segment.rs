@@ -1,5 +1,7 @@
 //! `amlp segment`
 
+mod finished;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,6 +11,7 @@ use crate::cohort::Cohort;
 use crate::cohort::split::{Part, Split};
 use crate::config::Config;
 use crate::device::{DeviceChoice, open};
+use crate::event::Control;
 use crate::findings::{Smallest, remove_smaller_than};
 use crate::jobs::cases_of;
 use crate::predict::{Choice, Segmenter};
@@ -16,17 +19,22 @@ use crate::run::RunFolder;
 use crate::volume::nifti::{write_f32, write_label};
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
+use finished::Finished;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine scan.nii.gz --out masks
   amlp segment --model runs/fine COHORT --out masks               (of the run's own cohort: its test patients)
   amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
-  amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks";
+  amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
+
+A case whose outputs are there, whole, made by this model with these options from this scan, is passed over: a job that was
+stopped is started again by the same command. CASE.segmented.json holds the checksums that tell.";
 
 /// Segments scans: each becomes `CASE.nii.gz` on its own grid, with --probabilities also
 /// `CASE_prob.nii.gz`.
 #[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Fine-tuning run.
     #[arg(long)]
@@ -49,9 +57,12 @@ pub struct Args {
     /// Take the network that validated best instead of the last.
     #[arg(long)]
     best: bool,
-    /// Only part i of n of the scans, such as 2/8, for job arrays.
+    /// Only part i of n of the scans, i from 1 to n, such as 2/8, for job arrays.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
+    /// Segment cases again that are finished.
+    #[arg(long)]
+    again: bool,
     /// auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -71,6 +82,12 @@ fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
     }
 }
 
+/// The part of `count` scans, by number, that is job `i` (from 1) of `n`: every n-th, so that big and small scans, which often
+/// lie together, are spread.
+fn part_of(count: usize, (i, n): (usize, usize)) -> impl Iterator<Item = usize> {
+    (i - 1..count).step_by(n)
+}
+
 /// One scan to segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
@@ -88,6 +105,8 @@ struct Done {
     probability: Vec<PathBuf>,
     volume_ml: f64,
     seconds: f64,
+    /// True if it was finished before.
+    skipped: bool,
 }
 
 /// Runs the verb.
@@ -105,44 +124,85 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         scans.extend(scans_of(input, segmenter.config(), &args.model, args.subset)?);
     }
     refuse_clashes(&scans, &args.out)?;
-    if let Some((i, n)) = args.shard {
-        scans = scans.into_iter().enumerate().filter(|(at, _)| at % n == i - 1).map(|(_, scan)| scan).collect();
+    if let Some(shard) = args.shard {
+        scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();
     }
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    let options = format!("probabilities {}, min_volume {:?}", args.probabilities, args.min_volume);
     let mut done = Vec::new();
     for scan in &scans {
         control.check()?;
-        let started = Instant::now();
-        let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
-        let mut result = segmenter.segment(&images, &mut |_| {}, &control)?;
-        if let Some(ml) = args.min_volume {
-            result.label = without_small(&result.label, ml)?;
-        }
-        let Some(source) = images.first() else { continue };
-        let mask = args.out.join(format!("{}.nii.gz", scan.case));
-        write_label(&mask, &result.label, source)?;
-        let mut probability = Vec::new();
-        if args.probabilities {
-            let names = segmenter.config().data.targets.names();
-            for (field, name) in result.probability.into_iter().zip(names) {
-                let suffix = if names.len() == 1 { "prob".to_string() } else { format!("prob_{name}") };
-                let path = args.out.join(format!("{}_{suffix}.nii.gz", scan.case));
-                write_f32(&path, &field, source)?;
-                probability.push(path);
-            }
-        }
-        let voxels = (0..source.grid.len()).filter(|&i| result.label.get(i) > 0).count();
-        let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
-        let seconds = started.elapsed().as_secs_f64();
+        let case = match finished(args, scan, &segmenter, &options) {
+            Some(case) => case,
+            None => segment(args, scan, &segmenter, &options, &control)?,
+        };
         if !args.json {
-            print_line(&format!("{}: {volume_ml:.1} ml in {seconds:.1} s -> {}", scan.case, mask.display()))?;
+            let (mask, volume_ml) = (case.mask.display(), case.volume_ml);
+            let how = if case.skipped { "finished before".into() } else { format!("in {:.1} s", case.seconds) };
+            print_line(&format!("{}: {volume_ml:.1} ml {how} -> {mask}", scan.case))?;
         }
-        done.push(Done { case: scan.case.clone(), mask, probability, volume_ml, seconds });
+        done.push(case);
     }
     if args.json {
         print_json(&serde_json::json!({ "model": args.model, "device": compute.name, "cases": done }))?;
     }
     Ok(())
+}
+
+/// The case as an earlier call left it, if nothing about it changed.
+fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str) -> Option<Done> {
+    if args.again {
+        return None;
+    }
+    let started = Instant::now();
+    let record = Finished::find(scan, segmenter.digest(), options, &args.out)?;
+    let [mask, probability @ ..] = &*names(args, scan, segmenter) else { return None };
+    Some(Done {
+        case: record.case,
+        mask: args.out.join(mask),
+        probability: probability.iter().map(|name| args.out.join(name)).collect(),
+        volume_ml: record.volume_ml,
+        seconds: started.elapsed().as_secs_f64(),
+        skipped: true,
+    })
+}
+
+/// Names of a case's outputs: the mask, then a probability a region if they are wanted.
+fn names(args: &Args, scan: &Scan, segmenter: &Segmenter) -> Vec<String> {
+    let mut names = vec![format!("{}.nii.gz", scan.case)];
+    if args.probabilities {
+        let regions = segmenter.config().data.targets.names();
+        names.extend(regions.iter().map(|region| {
+            let suffix = if regions.len() == 1 { "prob".to_string() } else { format!("prob_{region}") };
+            format!("{}_{suffix}.nii.gz", scan.case)
+        }));
+    }
+    names
+}
+
+/// Segments one scan and writes its outputs, each of them whole or not at all, and last the record that it is finished.
+fn segment(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str, control: &Control) -> Result<Done> {
+    let started = Instant::now();
+    let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
+    let mut result = segmenter.segment(&images, &mut |_| {}, control)?;
+    if let Some(ml) = args.min_volume {
+        result.label = without_small(&result.label, ml)?;
+    }
+    let Some(source) = images.first() else { return Err(Error::config("input", &scan.case, "it has no image")) };
+    let names = names(args, scan, segmenter);
+    let mask = args.out.join(&names[0]);
+    write_label(&mask, &result.label, source)?;
+    let mut probability = Vec::new();
+    for (field, name) in result.probability.into_iter().zip(&names[1..]) {
+        let path = args.out.join(name);
+        write_f32(&path, &field, source)?;
+        probability.push(path);
+    }
+    let voxels = (0..source.grid.len()).filter(|&i| result.label.get(i) > 0).count();
+    let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
+    Finished::of(scan, segmenter.digest(), options, (&args.out, &names), volume_ml)?.write(&args.out)?;
+    let (case, seconds) = (scan.case.clone(), started.elapsed().as_secs_f64());
+    Ok(Done { case, mask, probability, volume_ml, seconds, skipped: false })
 }
 
 /// The mask without components below `ml`, taken over all labels together.
@@ -232,6 +292,19 @@ mod tests {
         assert_eq!(stem(Path::new("a/b.c.nii.gz")), "b.c");
         assert_eq!(stem(Path::new("Scan.NII")), "Scan");
         assert_eq!(stem(Path::new("plain")), "plain");
+    }
+
+    proptest::proptest! {
+        /// Every scan is in exactly one part, and no part has more than one scan more than another.
+        #[test]
+        fn the_parts_of_a_job_array_are_the_whole(count in 0_usize..200, n in 1_usize..40) {
+            let parts: Vec<Vec<usize>> = (1..=n).map(|i| part_of(count, (i, n)).collect()).collect();
+            let mut all = parts.concat();
+            all.sort_unstable();
+            proptest::prop_assert_eq!(all, (0..count).collect::<Vec<_>>());
+            let sizes = || parts.iter().map(Vec::len);
+            proptest::prop_assert!(sizes().max().unwrap_or(0) - sizes().min().unwrap_or(0) <= 1);
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::device::DeviceChoice;
-use crate::model::Norm;
+use crate::device::DeviceList;
+use crate::model::{Norm, Precision};
 use crate::preprocess::{Spacing, Targets};
 use crate::run::RunFolder;
 use crate::{Error, Result};
@@ -71,9 +71,15 @@ pub struct Shared {
     /// Seed of every random decision.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// auto, cpu, wgpu[:i] or cuda[:i].
+    /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
     #[arg(long)]
-    pub device: Option<DeviceChoice>,
+    pub device: Option<DeviceList>,
+    /// Slices that go through the network at once, their gradients added up to those of the batch; 0 for the whole batch.
+    #[arg(long)]
+    pub micro_batch: Option<usize>,
+    /// Precision of the convolutions: f32, or bf16 where the device has it.
+    #[arg(long, value_parser = parse_word::<Precision>)]
+    pub precision: Option<Precision>,
     /// Threads of the CPU; 0 takes all cores.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -109,6 +115,8 @@ impl Shared {
         }
         put(&mut t.steps, self.steps);
         put(&mut t.batch, self.batch);
+        put(&mut t.micro_batch, self.micro_batch);
+        put(&mut t.precision, self.precision);
         put(&mut t.lr, self.lr);
         put(&mut t.weight_decay, self.weight_decay);
         put(&mut t.shift_px, self.shift);
@@ -121,7 +129,7 @@ impl Shared {
         put(&mut config.data.memory_mib, self.memory_mib);
         put(&mut config.data.cache, self.cache.clone());
         put(&mut config.seed, self.seed);
-        put(&mut config.device, self.device);
+        put(&mut config.device, self.device.clone());
         put(&mut config.threads, self.threads);
         Ok(config)
     }

@@ -19,5 +19,12 @@ mod tape;
 mod tests;
 mod up;
 
+use burn::tensor::Tensor;
+
 pub use block::{BlockOutput, Unit, UnitNorm, block};
 pub use ops::{convolve, max_pool, raise};
+
+/// True if a tensor lies on the CPU in f32, where this room computes.
+pub fn is_here<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tape::Value::of(tensor).is_some()
+}

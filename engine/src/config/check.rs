@@ -2,6 +2,7 @@
 
 use super::{Config, LabelConfig};
 use crate::event::Stage;
+use crate::model::Precision;
 use crate::patch::PatchGrid;
 use crate::{Error, ErrorKind, Result};
 
@@ -53,6 +54,10 @@ impl Config {
         }
         if !(0.0..=1.0).contains(&training.weight_decay) {
             found.push(Error::config("training.weight_decay", training.weight_decay, "it must lie in 0 to 1"));
+        }
+        if training.precision == Precision::F16 {
+            let why = "small gradients would become 0, since losses are not scaled; take bf16";
+            found.push(Error::config("training.precision", training.precision.name(), why));
         }
         if training.shift_px > 512 {
             found.push(Error::config("training.shift_px", training.shift_px, "it must not be above 512"));

@@ -24,7 +24,7 @@ fn a_portable_configuration_names_no_place() {
     own.data.cache = "some/cache".into();
     own.labels.from = "some/run".into();
     own.method.probes = vec!["some patient:3".into()];
-    (own.device, own.threads) = (DeviceChoice::Cuda(3), 7);
+    (own.device, own.threads) = ("cuda:3,cuda:4".parse().unwrap(), 7);
     own.training.lr = 0.25;
     let text = own.portable().to_toml().unwrap();
     assert!(!text.contains("some") && !text.contains("cuda"), "{text}");

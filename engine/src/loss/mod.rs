@@ -9,4 +9,4 @@ pub use patches::{
     Attention, Consistency, ConsistencyTargets, attention, consistency, consistency_logits, patch_errors,
     reconstruction, relative,
 };
-pub use segmentation::dice_cross_entropy;
+pub use segmentation::{Overlap, cross_entropy, dice, dice_cross_entropy, overlap};

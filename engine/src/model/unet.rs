@@ -13,6 +13,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::Precision;
 use super::init::Initializer;
 use super::record::number_parameters;
 use crate::{Error, Result};
@@ -83,6 +84,19 @@ impl UNetConfig {
         1 << self.depth
     }
 
+    /// Trained numbers of the network.
+    pub fn parameters(&self) -> usize {
+        let channels: Vec<usize> = (0..=self.depth).map(|level| self.width << level).collect();
+        // Two convolutions of 3x3 with their biases, and two numbers a channel for each normalisation.
+        let norm = if self.norm == Norm::None { 0 } else { 4 };
+        let block = |input: usize, output: usize| 9 * output * (input + output) + (2 + norm) * output;
+        let inputs = std::iter::once(self.in_channels).chain(channels.iter().copied());
+        let encoder: usize = inputs.zip(&channels).map(|(input, &output)| block(input, output)).sum();
+        let raised = |pair: &[usize]| 4 * pair[0] * pair[1] + pair[0] + block(pair[1], pair[0]);
+        let decoder: usize = channels.windows(2).map(raised).sum();
+        encoder + decoder + self.out_channels * (self.width + 1) + usize::from(self.learned_fill)
+    }
+
     /// A network with random weights drawn from `seed` alone: the same on every device.
     pub fn init(&self, seed: u64, device: &Device) -> UNet {
         let mut init = Initializer::new(seed, device);
@@ -147,9 +161,9 @@ impl Block {
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = relu(self.first_norm.forward(self.first.forward(x)));
-        relu(self.second_norm.forward(self.second.forward(x)))
+    fn forward(&self, x: Tensor<4>, precision: Precision) -> Tensor<4> {
+        let x = relu(self.first_norm.forward(precision.convolve(&self.first, x)));
+        relu(self.second_norm.forward(precision.convolve(&self.second, x)))
     }
 }
 
@@ -184,31 +198,37 @@ impl UNet {
 
     /// `[B, in, H, W]` to `[B, out, H, W]`, without a final activation. `H` and `W` are multiples of 2^depth.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        match self.forward_on_cpu(&input) {
+        self.forward_in(input, Precision::F32)
+    }
+
+    /// [`UNet::forward`] with convolutions in a precision; the output is f32.
+    pub fn forward_in(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
+        let on_cpu = if precision == Precision::F32 { self.forward_on_cpu(&input) } else { None };
+        match on_cpu {
             Some(output) => output,
-            None => self.forward_on_any_device(input),
+            None => self.forward_on_any_device(input, precision),
         }
     }
 
-    /// [`UNet::forward`] by burn's own operations.
-    fn forward_on_any_device(&self, input: Tensor<4>) -> Tensor<4> {
+    /// [`UNet::forward_in`] by burn's own operations.
+    fn forward_on_any_device(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
         let mut skips = Vec::with_capacity(self.encoder.len());
         let mut x = input;
         for (level, block) in self.encoder.iter().enumerate() {
             if level > 0 {
                 x = self.pool.forward(x);
             }
-            x = block.forward(x);
+            x = block.forward(x, precision);
             skips.push(x.clone());
         }
         skips.pop();
         for (up, block) in self.up.iter().zip(&self.decoder) {
-            let raised = up.forward(x);
+            let raised = precision.raise(up, x);
             x = match skips.pop() {
-                Some(skip) => block.forward(Tensor::cat(vec![skip, raised], 1)),
-                None => block.forward(raised),
+                Some(skip) => block.forward(Tensor::cat(vec![skip, raised], 1), precision),
+                None => block.forward(raised, precision),
             };
         }
-        self.head.forward(x)
+        precision.convolve(&self.head, x)
     }
 }

@@ -1,4 +1,6 @@
-//! Masked slices on the host, and a batch of them on the device.
+//! Masked slices on the host, and some of them on the device.
+
+use std::ops::Range;
 
 use burn::tensor::Device;
 use rand_distr::{Distribution, StandardNormal};
@@ -94,32 +96,67 @@ impl Host<'_> {
         (self.grid.assemble(&tiled, self.channels), offset, distance)
     }
 
-    /// The slices numbered `members` on the device, all masked in the same number of patches.
-    pub fn batch(&self, members: &[usize], made: Vec<HostSlice>, device: &Device) -> Batch {
+    /// The slices numbered `members` as a batch, all masked in the same number of patches.
+    pub fn batch(&self, members: &[usize], made: Vec<HostSlice>) -> Masked {
+        Masked {
+            members: members.to_vec(),
+            chosen: made.iter().map(|s| s.chosen.clone()).collect(),
+            label_ori: made.iter().map(|s| s.label_ori.clone()).collect(),
+            label_new: made.iter().map(|s| s.label_new.clone()).collect(),
+            grid: *self.grid,
+            channels: self.channels,
+            made,
+        }
+    }
+}
+
+/// A batch of masked slices on the host.
+pub struct Masked {
+    /// The slices' numbers.
+    pub members: Vec<usize>,
+    /// Masked patches of each slice, by index.
+    pub chosen: Vec<Vec<usize>>,
+    /// Each slice's labels by the clustering.
+    pub label_ori: Vec<Vec<u8>>,
+    /// Each slice's labels in force.
+    pub label_new: Vec<Vec<u8>>,
+    grid: PatchGrid,
+    channels: usize,
+    made: Vec<HostSlice>,
+}
+
+impl Masked {
+    /// Number of slices.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Some of the slices on a device.
+    pub fn on(&self, range: Range<usize>, device: &Device) -> Batch {
+        let made = &self.made[range];
         let (channels, size) = (self.channels, self.grid.size());
-        let collect = |of: fn(&HostSlice) -> &Vec<f32>| made.iter().map(|s| of(s).clone()).collect::<Vec<_>>();
+        let noise = made.iter().any(|s| !s.noise.is_empty());
         let number = |of: fn(&HostSlice) -> f32| made.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
-        let noise = (self.config.method.fill == MaskFill::Noise)
-            .then(|| images(&collect(|s| &s.noise), channels, size, device));
         Batch {
-            image: images(&collect(|s| &s.pixels), channels, size, device),
-            hidden: images(&collect(|s| &s.hidden), 1, size, device),
-            noise,
-            masked: rows(&collect(|s| &s.masked), device),
+            image: images(made.iter().map(|s| &s.pixels), channels, size, device),
+            hidden: images(made.iter().map(|s| &s.hidden), 1, size, device),
+            noise: noise.then(|| images(made.iter().map(|s| &s.noise), channels, size, device)),
+            masked: rows(made.iter().map(|s| &s.masked), device),
             consistency: ConsistencyTargets {
-                direction: images(&collect(|s| &s.direction), channels, size, device),
-                offset: rows(&number(|s| s.offset), device),
-                temperature: rows(&number(|s| s.temperature), device),
-                label: rows(&collect(|s| &s.label), device),
-                flipped: rows(&collect(|s| &s.flipped), device),
+                direction: images(made.iter().map(|s| &s.direction), channels, size, device),
+                offset: rows(number(|s| s.offset).iter(), device),
+                temperature: rows(number(|s| s.temperature).iter(), device),
+                label: rows(made.iter().map(|s| &s.label), device),
+                flipped: rows(made.iter().map(|s| &s.flipped), device),
             },
             grid: self.grid.grid(),
             count: made.first().map_or(1, |s| s.chosen.len()),
             flipped: made.iter().map(|s| s.flipped.iter().filter(|f| **f > 0.0).count()).sum(),
-            members: members.to_vec(),
-            label_ori: made.iter().map(|s| s.label_ori.clone()).collect(),
-            label_new: made.iter().map(|s| s.label_new.clone()).collect(),
-            chosen: made.into_iter().map(|s| s.chosen).collect(),
         }
     }
 }

@@ -3,38 +3,43 @@
 //! | file | idea |
 //! |---|---|
 //! | `slices.rs` | the training slices, clustered, with the state of their patches |
-//! | `objective.rs` | one batch: masks, losses, what they tell about the patches |
+//! | `objective.rs` | one batch on the device: masks, losses, what is read of them |
 //! | `host.rs` | masked slices on the host, put together to a batch |
+//! | `epoch.rs` | the steps of an epoch: the next batch is made while the device works |
 //! | `tally.rs` | the numbers of an epoch |
 //! | `probes.rs` | the pinned slices, epoch by epoch |
-//! | `synthetic.rs` | a step on made-up slices, to be measured |
+//! | `trial.rs` | a step on made-up slices, for benchmarks and to compare devices |
 
+mod epoch;
 mod host;
 mod objective;
 mod probes;
 mod slices;
-mod synthetic;
 mod tally;
+mod trial;
 
 use std::time::Instant;
 
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::config::Config;
 use crate::event::{EpochSummary, Event, EventSink, Stage};
 use crate::loss::Consistency;
 use crate::masking::select::masked_count;
 use crate::model::UNetConfig;
 use crate::seed::stream;
-use crate::trainer::{Length, Resumed, Session, Trainer, measure_step, memory_mib};
-use crate::{ErrorKind, Result};
+use crate::trainer::{Length, Resumed, Session, Trainer, check_device};
 
-pub use objective::{Batch, Losses, losses};
+use epoch::Epoch;
+pub use host::Masked;
+pub use objective::{Batch, Losses, Told, Tracked, forward, losses, read, tracked};
 use probes::{Moment, Probes};
 pub use slices::{PatchState, Slices};
-pub(crate) use synthetic::synthetic_step;
 use tally::Tally;
+pub use trial::Trial;
+pub(crate) use trial::synthetic_step;
 
 /// What a finished pre-training reports.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,14 +78,15 @@ pub fn pretrain(
     let started = Instant::now();
     let network = network_config(config);
     let length = Length::new(&config.training, slices.len());
-    estimate(config, &network, slices, session, &length, sink)?;
+    check_device(config, &network, compute)?;
+    let micro = estimate(config, &network, slices, session, &length, sink)?;
     if session.dry {
         return Ok(None);
     }
     let fresh = network.init(config.seed, &compute.training());
     let parameters = burn::module::Module::num_params(&fresh);
-    let (mut trainer, mut resumed) = Trainer::start(config, fresh, &slices.digest(), session, sink)?;
-    let mut tally = slices.restore(&mut resumed)?;
+    let (mut trainer, mut resumed) = Trainer::start(config, fresh, micro, &slices.digest(), session, sink)?;
+    let mut record = slices.restore(&mut resumed)?;
     let mut probes = Probes::start(session, config, slices, &mut resumed)?;
     let Resumed { epoch: first_epoch, mut step, .. } = resumed;
     trainer.emit_started(&Event::Started {
@@ -97,37 +103,25 @@ pub fn pretrain(
         let moment = Moment::new(config, epoch, length.epochs);
         let sigma = moment.sigma;
         let order = shuffled(slices.len(), config.seed, epoch);
-        let batches = order.chunks(config.training.batch).take(length.steps_of(epoch));
-        for (index, members) in batches.enumerate().skip(step) {
-            let rate = length.rate(&config.training, epoch, index);
-            let batch = slices.batch(config, members, sigma, epoch, &trainer.device)?;
-            let losses = losses(&trainer.network, &batch, &config.method)?;
-            refuse_non_finite(&losses, epoch, index + 1, || slices.names(members))?;
-            tally.add(&batch, &losses);
-            slices.observe(&batch, &losses);
-            probes.observe(slices, &batch, &losses, moment)?;
-            trainer.update(&losses.total, rate);
-            let loss = losses.value;
-            trainer.emit(&Event::Step { stage: Stage::Pretrain, epoch, step: index + 1, loss, learning_rate: rate })?;
-            trainer.emit_probes(&probes.events())?;
-            trainer.heed(epoch, index + 1, || Ok([slices.parts(&tally)?, probes.parts()].concat()))?;
-        }
+        let batches = order.chunks(config.training.batch).take(length.steps_of(epoch)).collect();
+        let steps = Epoch { config, slices, length: &length, moment, batches };
+        steps.train(step, &mut trainer, &mut record, &mut probes)?;
         step = 0;
         let mut updates = Vec::new();
         if moment.update {
             let event;
-            (event, updates) = slices.relabel(config, epoch, length.epochs, &probes.slices());
+            (event, updates) = slices.relabel(config, &mut record.relevance, moment, &probes.slices());
             trainer.emit(&event)?;
         }
-        let told = probes.close(slices, &trainer.network, &updates, moment)?;
+        let told = probes.close(slices, trainer.network(), &updates, moment)?;
         trainer.emit_probes(&told)?;
-        last = tally.summary(epoch, sigma, length.last_rate(&config.training, epoch));
-        last.gradient_norm = sampled_norms(config, &network, slices, &trainer, sigma, epoch, &length)?;
+        last = record.tally.summary(epoch, sigma, length.last_rate(&config.training, epoch));
+        last.gradient_norm = sampled_norms(config, &network, slices, &trainer, moment)?;
         slices.describe(config, sigma, &mut last);
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
-        tally = Tally::default();
+        record.tally = Tally::default();
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {
-            trainer.save_epoch(epoch, [slices.parts(&tally)?, probes.parts()].concat())?;
+            trainer.save_epoch(epoch, [record.parts(slices)?, probes.parts()].concat())?;
         }
     }
     trainer.emit(&Event::Finished { stage: Stage::Pretrain, epochs: length.epochs })?;
@@ -163,7 +157,7 @@ fn shuffled(slices: usize, seed: u64, epoch: usize) -> Vec<usize> {
     order
 }
 
-/// Measures a step and tells what the training will take.
+/// Measures a step and tells what the training will take; gives how many slices go through the network at once.
 fn estimate(
     config: &Config,
     network: &UNetConfig,
@@ -171,62 +165,45 @@ fn estimate(
     session: &Session<'_>,
     length: &Length,
     sink: &mut dyn EventSink,
-) -> Result<()> {
-    let device = session.compute.training();
+) -> Result<usize> {
     let members: Vec<usize> = (0..slices.len().min(config.training.batch)).collect();
     let sigma = config.method.ratio.sigma(1, length.epochs);
-    let batch = slices.batch(config, &members, sigma, 1, &device)?;
-    let seconds_per_step = measure_step(network, &config.training, &device, |network| {
-        session.control.pass()?;
-        Ok(losses(network, &batch, &config.method)?.total)
-    })?;
-    let parameters = burn::module::Module::num_params(&network.init(0, &device));
-    sink.event(&Event::Estimate {
-        steps: length.steps,
-        seconds_per_step,
-        seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, parameters),
-    })
+    let masked = slices.masked(config, &members, sigma, 1)?;
+    let objective = objective::Reconstruction { config, masked: &masked };
+    crate::trainer::estimate(config, network, session, (&objective, masked.len()), length.steps, sink)
 }
 
-fn refuse_non_finite(losses: &Losses, epoch: usize, step: usize, names: impl Fn() -> String) -> Result<()> {
-    let values = [("L_pred", losses.parts.pred), ("L_rrl", losses.parts.rrl), ("L_lcl", losses.parts.lcl)];
-    for (what, value) in values.into_iter().chain([("the loss", losses.value)]) {
-        if !value.is_finite() {
-            return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices: names() }.into());
-        }
-    }
-    Ok(())
-}
-
-/// The norm of each loss's gradient on the epoch's first batch, in a sample of epochs. It is taken on a copy of the
-/// network, whose running statistics are its own, so that looking does not change the training.
+/// The norm of each loss's gradient on the epoch's first batch, as far as it fits through the network at once, in a sample of
+/// epochs. It is taken on a copy of the network, whose running statistics are its own, so that looking does not change the
+/// training.
 fn sampled_norms(
     config: &Config,
     network: &UNetConfig,
     slices: &Slices,
     trainer: &Trainer<'_>,
-    sigma: f64,
-    epoch: usize,
-    length: &Length,
+    moment: Moment,
 ) -> Result<Option<crate::event::Parts>> {
-    if !(epoch - 1).is_multiple_of((length.epochs / 5).max(1)) {
+    let Moment { epoch, epochs, sigma, .. } = moment;
+    if !(epoch - 1).is_multiple_of((epochs / 5).max(1)) {
         return Ok(None);
     }
-    let weights = crate::model::record::to_bytes(&trainer.network)?;
-    let copy = crate::model::record::from_bytes(network.init(0, &trainer.device), &weights)?;
+    let device = trainer.stepper.device();
+    let weights = crate::model::record::to_bytes(trainer.network())?;
+    let copy = crate::model::record::from_bytes(network.init(0, device), &weights)?;
     let order = shuffled(slices.len(), config.seed, epoch);
-    let members: Vec<usize> = order.into_iter().take(config.training.batch).collect();
-    let batch = slices.batch(config, &members, sigma, epoch, &trainer.device)?;
-    let norm = |pick: fn(&Losses) -> Option<&burn::tensor::Tensor<1>>| -> Result<f64> {
-        let losses = losses(&copy, &batch, &config.method)?;
-        Ok(pick(&losses).map_or(0.0, |loss| crate::trainer::gradient_norm(&copy, loss)))
+    let most = trainer.stepper.at_once(config.training.batch);
+    let members: Vec<usize> = order.into_iter().take(most).collect();
+    let masked = slices.masked(config, &members, sigma, epoch)?;
+    let batch = masked.on(0..masked.len(), device);
+    let norm = |pick: fn(&Tracked) -> Option<&burn::tensor::Tensor<1>>| {
+        let losses = tracked(forward(&copy, &batch, config), &batch, &config.method);
+        pick(&losses).map_or(0.0, |loss| crate::trainer::gradient_norm(&copy, loss))
     };
     let consistent = config.method.consistency == Consistency::Logit && batch.flipped > 0;
     Ok(Some(crate::event::Parts {
-        pred: norm(|l| Some(&l.pred))?,
-        rrl: if losses_have_gradient(config) { norm(|l| l.rrl.as_ref())? } else { 0.0 },
-        lcl: if consistent { norm(|l| l.lcl.as_ref())? } else { 0.0 },
+        pred: norm(|l| Some(&l.pred)),
+        rrl: if losses_have_gradient(config) { norm(|l| l.rrl.as_ref()) } else { 0.0 },
+        lcl: if consistent { norm(|l| l.lcl.as_ref()) } else { 0.0 },
     }))
 }
 

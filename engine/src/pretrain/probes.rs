@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 
-use super::host::Host;
-use super::objective::{Batch, Losses, losses};
+use super::host::{Host, Masked};
+use super::objective::{Losses, losses};
 use super::slices::{PatchState, Slices, Update};
 use crate::config::Config;
 use crate::event::{Event, Stage};
@@ -151,7 +151,7 @@ impl<'a> Probes<'a> {
     }
 
     /// Takes what a step told of the pinned slices in its batch, before the step changes the network.
-    pub fn observe(&mut self, slices: &Slices, batch: &Batch, losses: &Losses, moment: Moment) -> Result<()> {
+    pub fn observe(&mut self, slices: &Slices, batch: &Masked, losses: &Losses, moment: Moment) -> Result<()> {
         self.look(slices);
         for (pin, trained) in &mut self.trained {
             let Some(at) = batch.members.iter().position(|&slice| slice == trained.slice) else { continue };
@@ -230,8 +230,8 @@ impl Other {
         let host = Host { config, grid, channels: self.pixels.len() / (grid.size() * grid.size()) };
         let place = [moment.epoch as u64, pin.key()];
         let made = host.slice(&self.state, self.pixels.clone(), host.count(moment.sigma), place);
-        let batch = host.batch(&[0], vec![made], &session.compute.device);
-        let losses = losses(network, &batch, &config.method)?;
+        let batch = host.batch(&[0], vec![made]);
+        let losses = losses(network, &batch, config, &session.compute.device)?;
         let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, moment.epoch, false);
         let mut record = captured(empty, &batch, &losses, 0, moment.sigma)?;
         self.relevance.add(0, &batch.chosen[0], &losses.relative[0]);
@@ -250,7 +250,7 @@ impl Other {
 
 /// Puts what a forward pass tells of slice `at` of its batch: labels, masked set, losses and the reconstruction. Only this
 /// slice's output is read back.
-fn captured(record: ProbeRecord, batch: &Batch, losses: &Losses, at: usize, sigma: f64) -> Result<ProbeRecord> {
+fn captured(record: ProbeRecord, batch: &Masked, losses: &Losses, at: usize, sigma: f64) -> Result<ProbeRecord> {
     let mut record = with_labels(record, &batch.label_new[at], sigma);
     let told = batch.chosen[at].iter().zip(&losses.errors[at]).zip(&losses.relative[at]);
     for ((&patch, error), relative) in told {
@@ -259,8 +259,10 @@ fn captured(record: ProbeRecord, batch: &Batch, losses: &Losses, at: usize, sigm
         record.losses[patch] = Some(*error as f32);
         record.relative[patch] = Some(*relative as f32);
     }
-    let [_, _, size, _] = losses.output.dims();
-    let output = losses.output.clone().inner().slice([at..at + 1, 0..1, 0..size, 0..size]);
+    let Some((range, output)) = losses.output.iter().find(|(range, _)| range.contains(&at)) else { return Ok(record) };
+    let [_, _, size, _] = output.dims();
+    let row = at - range.start;
+    let output = output.clone().slice([row..row + 1, 0..1, 0..size, 0..size]);
     let data = output.try_into_data().map_err(|e| {
         let step = "reading a reconstruction".to_owned();
         Error::from(ErrorKind::Compute { step, why: e.to_string() })

@@ -1,11 +1,11 @@
 //! The training slices: clustered once, with the state of their patches.
 
-use burn::tensor::Device;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::host::{Host, HostSlice};
-use super::objective::{Batch, Losses};
+use super::host::{Host, HostSlice, Masked};
+use super::objective::Losses;
+use super::probes::Moment;
 use super::tally::Tally;
 use crate::cluster::{Clustering, cluster};
 use crate::cohort::Case;
@@ -57,7 +57,34 @@ pub struct Slices {
     index: Vec<usize>,
     grid: PatchGrid,
     states: Vec<PatchState>,
-    relevance: Relevance,
+}
+
+/// What the steps so far told: the numbers of the epoch under way, and the patches' relative losses of the period.
+pub(super) struct Record {
+    /// The epoch's numbers.
+    pub tally: Tally,
+    /// The period's sums.
+    pub relevance: Relevance,
+}
+
+impl Record {
+    /// Adds a step.
+    pub fn add(&mut self, batch: &Masked, losses: &Losses) {
+        self.tally.add(batch, losses);
+        for ((&slice, chosen), relative) in batch.members.iter().zip(&batch.chosen).zip(&losses.relative) {
+            self.relevance.add(slice, chosen, relative);
+        }
+    }
+
+    /// What a checkpoint stores.
+    pub fn parts(&self, slices: &Slices) -> Result<Parts> {
+        let labels: Vec<u8> = slices.states.iter().flat_map(|s| s.label.iter().copied()).collect();
+        let (sums, counts) = self.relevance.parts();
+        let mut relevance: Vec<u8> = sums.iter().flat_map(|v| v.to_le_bytes()).collect();
+        relevance.extend(counts.iter().flat_map(|v| v.to_le_bytes()));
+        let tally = serde_json::to_vec(&self.tally).map_err(|e| damaged(TALLY, &e))?;
+        Ok(vec![(LABELS.into(), labels), (RELEVANCE.into(), relevance), (TALLY.into(), tally)])
+    }
 }
 
 impl Slices {
@@ -90,8 +117,7 @@ impl Slices {
             .par_iter()
             .map(|&i| control.pass().and_then(|()| state(config, &store, &grid, i)))
             .collect::<Result<_>>()?;
-        let relevance = Relevance::new(states.len(), grid.count());
-        Ok(Self { store, index, grid, states, relevance })
+        Ok(Self { store, index, grid, states })
     }
 
     /// Number of slices.
@@ -154,29 +180,16 @@ impl Slices {
         &self.store.cases()[self.meta(slice).case as usize].plan
     }
 
-    /// The batch of `members` in an epoch, masked at ratio `sigma`.
-    pub fn batch(
-        &self,
-        config: &Config,
-        members: &[usize],
-        sigma: f64,
-        epoch: usize,
-        device: &Device,
-    ) -> Result<Batch> {
+    /// The batch of `members` in an epoch, masked at ratio `sigma`, on the host. Labels change only between epochs, so a batch
+    /// may be made before those before it are trained on.
+    pub fn masked(&self, config: &Config, members: &[usize], sigma: f64, epoch: usize) -> Result<Masked> {
         let host = Host { config, grid: &self.grid, channels: self.store.channels() };
         let count = host.count(sigma);
         let made: Vec<HostSlice> = members
             .par_iter()
             .map(|&i| Ok(host.slice(&self.states[i], self.pixels(i)?, count, [epoch as u64, i as u64])))
             .collect::<Result<_>>()?;
-        Ok(host.batch(members, made, device))
-    }
-
-    /// Adds what a step told about the patches to the sums of the period.
-    pub fn observe(&mut self, batch: &Batch, losses: &Losses) {
-        for ((&slice, chosen), relative) in batch.members.iter().zip(&batch.chosen).zip(&losses.relative) {
-            self.relevance.add(slice, chosen, relative);
-        }
+        Ok(host.batch(members, made))
     }
 
     /// Updates every patch's label from the period's sums, and starts the next period. Tells the sum of it, and what it
@@ -184,18 +197,19 @@ impl Slices {
     pub(super) fn relabel(
         &mut self,
         config: &Config,
-        epoch: usize,
-        epochs: usize,
+        relevance: &mut Relevance,
+        moment: Moment,
         watched: &[usize],
     ) -> (Event, Vec<Update>) {
+        let Moment { epoch, epochs, .. } = moment;
         let period = (epoch / config.method.period(epochs)) as u64;
-        let relevance = &self.relevance;
+        let sums: &Relevance = relevance;
         let outcomes: Vec<_> = self
             .states
             .par_iter()
             .enumerate()
             .map(|(i, s)| {
-                let mean = relevance.mean(i);
+                let mean = sums.mean(i);
                 let anchor = config.method.anchor;
                 relabel(&s.clustering.labels, &s.label, &mean, anchor, config.seed, period, i as u64)
             })
@@ -208,12 +222,12 @@ impl Slices {
             agreeing += outcome.agreeing;
             judged += outcome.judged;
         }
-        let update = |&slice: &usize| Update { slice, outcome: outcomes[slice].clone(), mean: relevance.mean(slice) };
+        let update = |&slice: &usize| Update { slice, outcome: outcomes[slice].clone(), mean: sums.mean(slice) };
         let updates = watched.iter().map(update).collect();
         for (state, outcome) in self.states.iter_mut().zip(outcomes) {
             state.label = outcome.after;
         }
-        self.relevance.clear();
+        relevance.clear();
         let agreement = agreeing as f64 / judged.max(1) as f64;
         let lesion_recall = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
         (Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall }, updates)
@@ -259,22 +273,12 @@ impl Slices {
         (n > 0).then(|| sum / n as f64)
     }
 
-    /// What a checkpoint stores.
-    pub(super) fn parts(&self, tally: &Tally) -> Result<Parts> {
-        let labels: Vec<u8> = self.states.iter().flat_map(|s| s.label.iter().copied()).collect();
-        let (sums, counts) = self.relevance.parts();
-        let mut relevance: Vec<u8> = sums.iter().flat_map(|v| v.to_le_bytes()).collect();
-        relevance.extend(counts.iter().flat_map(|v| v.to_le_bytes()));
-        let tally = serde_json::to_vec(tally).map_err(|e| damaged(TALLY, &e))?;
-        Ok(vec![(LABELS.into(), labels), (RELEVANCE.into(), relevance), (TALLY.into(), tally)])
-    }
-
-    /// Takes the patches' state from a checkpoint; gives the numbers of the epoch under way.
-    pub(super) fn restore(&mut self, resumed: &mut Resumed) -> Result<Tally> {
-        if resumed.parts.parts.is_empty() {
-            return Ok(Tally::default());
-        }
+    /// Takes the patches' state from a checkpoint; gives what its steps had told.
+    pub(super) fn restore(&mut self, resumed: &mut Resumed) -> Result<Record> {
         let n = self.grid.count();
+        if resumed.parts.parts.is_empty() {
+            return Ok(Record { tally: Tally::default(), relevance: Relevance::new(self.len(), n) });
+        }
         let labels = resumed.parts.take(LABELS)?;
         let relevance = resumed.parts.take(RELEVANCE)?;
         let patches = self.states.len() * n;
@@ -287,9 +291,10 @@ impl Slices {
         let (sums, counts) = relevance.split_at(patches * 8);
         let sums = sums.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
         let counts = counts.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
-        self.relevance =
+        let relevance =
             Relevance::from_parts(n, sums, counts).ok_or_else(|| damaged(RELEVANCE, &"the lengths do not fit"))?;
-        serde_json::from_slice(&resumed.parts.take(TALLY)?).map_err(|e| damaged(TALLY, &e))
+        let tally = serde_json::from_slice(&resumed.parts.take(TALLY)?).map_err(|e| damaged(TALLY, &e))?;
+        Ok(Record { tally, relevance })
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::objective::{Batch, Losses};
+use super::host::Masked;
+use super::objective::Losses;
 use crate::event::{EpochSummary, Parts};
 use crate::masking::attention::important;
 
@@ -19,8 +20,8 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Adds a step, weighted by its slices.
-    pub fn add(&mut self, batch: &Batch, losses: &Losses) {
-        let n = batch.members.len();
+    pub fn add(&mut self, batch: &Masked, losses: &Losses) {
+        let n = batch.len();
         self.slices += n;
         self.loss += losses.value * n as f64;
         add(&mut self.parts, &losses.parts, n as f64);

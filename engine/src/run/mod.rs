@@ -31,6 +31,7 @@ pub mod folder;
 pub mod history;
 pub mod lock;
 pub mod log;
+pub mod machine;
 mod manifest;
 pub(crate) mod probes;
 pub mod report;

@@ -98,9 +98,9 @@ impl Form {
             self.pretrain.method = preset_of(&self.pretrain).method;
             self.pretrain.method.probes = probes;
         }
-        let (device, earlier) = (self.config().device, before.config().device);
+        let (device, earlier) = (self.config().device.clone(), before.config().device.clone());
         if self.stage == before.stage && device != earlier {
-            let (usual, now) = (usual_width(earlier, devices), usual_width(device, devices));
+            let (usual, now) = (usual_width(earlier.first(), devices), usual_width(device.first(), devices));
             let network = &mut self.config_mut().network;
             if network.width == usual {
                 network.width = now;
@@ -241,12 +241,12 @@ mod tests {
 
     #[test]
     fn the_width_follows_the_device_until_it_is_chosen() {
-        let form = changed(&Form::default(), |f| f.pretrain.device = DeviceChoice::Cpu);
+        let form = changed(&Form::default(), |f| f.pretrain.device = DeviceChoice::Cpu.into());
         assert_eq!(form.pretrain.network.width, CPU_WIDTH);
-        let form = changed(&form, |f| f.pretrain.device = DeviceChoice::Cuda(0));
+        let form = changed(&form, |f| f.pretrain.device = DeviceChoice::Cuda(0).into());
         assert_eq!(form.pretrain.network.width, PAPER_WIDTH);
         let form = changed(&form, |f| f.pretrain.network.width = 24);
-        let form = changed(&form, |f| f.pretrain.device = DeviceChoice::Cpu);
+        let form = changed(&form, |f| f.pretrain.device = DeviceChoice::Cpu.into());
         assert_eq!(form.pretrain.network.width, 24);
     }
 

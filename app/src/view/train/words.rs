@@ -46,9 +46,10 @@ pub(crate) fn loss(value: f64) -> String {
     }
 }
 
-/// How a device is offered.
+/// How a device is offered, with its memory where that is known.
 pub(crate) fn device(info: &DeviceInfo) -> String {
-    format!("{}: {}", info.id, info.name)
+    let name = format!("{}: {}", info.id, info.name);
+    info.memory_mib.map_or_else(|| name.clone(), |mib| format!("{name}, {}", memory(mib)))
 }
 
 /// The last part of a path.
@@ -69,6 +70,16 @@ mod tests {
     fn times_have_two_units() {
         let said = [0.42, 12.4, 62.0, 7260.0, 180_000.0, f64::NAN].map(duration);
         assert_eq!(said, ["0.4 s", "12 s", "1 min 02 s", "2 h 01 min", "2 d 2 h", NONE]);
+    }
+
+    #[test]
+    fn a_device_is_offered_with_the_memory_that_is_known() {
+        let card = |memory_mib| {
+            let (id, name, kind) = ("cuda:0".to_owned(), "A card".to_owned(), engine::device::DeviceKind::Gpu);
+            device(&DeviceInfo { id, name, kind, memory_mib })
+        };
+        assert_eq!(card(Some(24_064)), "cuda:0: A card, 23.5 GiB");
+        assert_eq!(card(None), "cuda:0: A card");
     }
 
     #[test]

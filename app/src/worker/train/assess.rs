@@ -50,7 +50,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
         }
         // One that is not wanted any more may still be in the midst of a step.
         let _held = ticket.wait_for(&turn)?;
-        let compute = device::open(config.device)?;
+        let compute = device::open_all(&config.device)?;
         let work = || assess(&config, &compute, &ticket.control, &mut |what| ticket.progress(None, what));
         let told = match engine::threads::with(threads, work)? {
             Ok(assessment) => Ok(Box::new(assessment)),

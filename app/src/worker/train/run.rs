@@ -142,7 +142,7 @@ fn train(
     (queue, turn): (&EventQueue, &Mutex<()>),
     wanted: &[Pin],
 ) -> Result<(), Failure> {
-    let compute = device::open(config.device)?;
+    let compute = device::open_all(&config.device)?;
     let start = Start { resume: true, ..Start::default() };
     let mut progress = |done: usize, of: usize| {
         ticket.progress(Some(done as f32 / of.max(1) as f32), format!("preparing patient {done} of {of}"));

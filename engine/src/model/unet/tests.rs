@@ -11,6 +11,33 @@ fn the_papers_width_has_31_million_parameters() {
 }
 
 #[test]
+fn parameters_are_counted_without_making_them() {
+    let device = Device::flex();
+    for (depth, norm, learned_fill) in [(1, Norm::None, false), (4, Norm::None, true), (3, Norm::Instance, false)] {
+        let config = UNetConfig { width: 5, depth, norm, in_channels: 2, out_channels: 3, learned_fill };
+        assert_eq!(config.parameters(), config.init(0, &device).num_params(), "{config:?}");
+    }
+    // Running statistics are no parameters, though they are counted among the module's numbers.
+    let batch = UNetConfig { norm: Norm::Batch, ..UNetConfig::default() };
+    let instance = UNetConfig { norm: Norm::Instance, ..UNetConfig::default() };
+    assert_eq!(batch.parameters(), instance.parameters());
+}
+
+#[test]
+fn convolutions_of_less_precision_give_nearly_the_same_and_gradients_in_f32() {
+    let config = UNetConfig { width: 8, depth: 2, ..UNetConfig::default() };
+    let (exact, exact_gradients, _) = step(&config, |n, x| n.forward_in(x, Precision::F32));
+    for (precision, allowed) in [(Precision::Bf16, 0.1), (Precision::F16, 0.02)] {
+        let (rounded, gradients, _) = step(&config, |n, x| n.forward_in(x, precision));
+        let difference = largest_difference(&exact, &rounded);
+        // Not the same numbers, so f32 was not used behind the caller's back; not far from them either.
+        assert!(difference > 0.0 && difference < allowed, "{precision:?}: {difference}");
+        assert_eq!(gradients.len(), exact_gradients.len());
+        assert!(gradients.iter().flatten().all(|g| g.is_finite()) && gradients.iter().flatten().any(|g| *g != 0.0));
+    }
+}
+
+#[test]
 fn shapes_follow_the_configuration() {
     let device = Device::flex();
     for (depth, norm, input, output) in [(1, Norm::None, 2, 3), (2, Norm::Instance, 1, 2), (3, Norm::Batch, 3, 1)] {
@@ -76,7 +103,8 @@ fn the_cpus_own_way_agrees_with_the_general_one() {
     {
         let config = UNetConfig { width, depth: 2, norm, in_channels, out_channels, learned_fill: false };
         let (output, gradients, bytes) = step(&config, |n, x| n.forward_on_cpu(&x).unwrap());
-        let (general, general_gradients, general_bytes) = step(&config, UNet::forward_on_any_device);
+        let (general, general_gradients, general_bytes) =
+            step(&config, |n, x| n.forward_on_any_device(x, Precision::F32));
         assert!(largest_difference(&output, &general) < 1e-4, "{norm:?}: output");
         assert_eq!(gradients.len(), general_gradients.len(), "{norm:?}");
         for (i, (own, other)) in gradients.iter().zip(&general_gradients).enumerate() {
@@ -145,7 +173,7 @@ fn masked_gradients(nudge: Option<u64>, through: &dyn Fn(&UNet, Tensor<4>) -> Te
 #[test]
 fn gradients_agree_where_most_of_the_image_is_hidden() {
     let own = masked_gradients(None, &|n, x| n.forward_on_cpu(&x).unwrap());
-    let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_on_any_device(x));
+    let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_on_any_device(x, Precision::F32));
     let (exact, nudged) = (general(None), [1, 2, 3].map(|seed| general(Some(seed))));
     let all = exact.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
     for (i, (own, other)) in own.iter().zip(&exact).enumerate() {
@@ -168,7 +196,8 @@ fn inference_on_the_cpu_agrees_with_the_general_way() {
         let x = Tensor::<4>::random([1, 1, 20, 12], Distribution::Normal(0.0, 1.0), &Device::flex());
         let run = |y: Tensor<4>| y.into_data().try_to_vec::<f32>().unwrap();
         let own = run(network.forward_on_cpu(&x).unwrap());
-        assert!(largest_difference(&own, &run(network.forward_on_any_device(x))) < 1e-4, "{norm:?}");
+        let general = run(network.forward_on_any_device(x, Precision::F32));
+        assert!(largest_difference(&own, &general) < 1e-4, "{norm:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use egui::{Margin, TextEdit, Ui};
 use engine::config::PRESETS;
-use engine::device::DeviceChoice;
+use engine::device::{DeviceChoice, DeviceList};
 use engine::event::Stage;
 
 use super::{chip, field};
@@ -161,16 +161,21 @@ fn cores() -> usize {
 }
 
 fn device(ui: &mut Ui, state: &State, form: &mut Form) {
-    let named: Vec<(DeviceChoice, String)> =
+    let mut named: Vec<(DeviceList, String)> =
         state.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, words::device(info)))).collect();
-    let mut choices = vec![(DeviceChoice::Auto, "Automatic")];
-    choices.extend(named.iter().map(|(choice, name)| (*choice, name.as_str())));
     let config = form.config_mut();
+    if config.device.all().len() > 1 {
+        // Several are not offered here, but a run's settings may name them.
+        named.push((config.device.clone(), config.device.to_string()));
+    }
+    let mut choices = vec![(DeviceList::default(), "Automatic")];
+    choices.extend(named.iter().map(|(choice, name)| (choice.clone(), name.as_str())));
     let auto = state.devices.first().map_or_else(String::new, |info| format!("now {}", info.id));
-    let note = match config.device {
-        DeviceChoice::Auto => auto.as_str(),
-        DeviceChoice::Cpu => "beside the window, on the processor",
-        _ => "a handle of its own, never the window's",
+    let note = match config.device.all() {
+        [DeviceChoice::Auto] => auto.as_str(),
+        [DeviceChoice::Cpu] => "beside the window, on the processor",
+        [_] => "a handle of its own, never the window's",
+        _ => "each batch is shared out among them",
     };
     field::choice(ui, "Device", note, &mut config.device, &choices);
 }

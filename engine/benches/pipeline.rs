@@ -1,0 +1,95 @@
+//! From a file to a mask: loading, preprocessing and segmentation of a whole volume, and a pre-training step phase by phase.
+//!
+//! `cargo bench -p engine --bench pipeline`; `--bench unet` compares a step with `PyTorch`, `--bench load` reading with nibabel.
+#![allow(clippy::print_stdout, reason = "this program exists to print its table")]
+
+mod common;
+
+use engine::bench::{Options, bench};
+use engine::config::Config;
+use engine::device::{Compute, DeviceChoice};
+use engine::event::Control;
+use engine::finetune::network_config;
+use engine::model::{Norm, Precision};
+use engine::predict::Segmenter;
+use engine::preprocess::{Kind, Spacing, Targets, prepare};
+use engine::volume::Volume;
+use engine::volume::nifti::write_label;
+
+use common::scan::{SHAPE, write_scan};
+use common::{Seconds, ms};
+
+/// Runs of what takes seconds.
+const FEW: usize = 3;
+
+fn row(what: &str, seconds: Seconds) -> Vec<String> {
+    vec![what.to_owned(), ms(seconds.min), ms(seconds.median)]
+}
+
+/// Loading, preprocessing and segmentation with random weights: the work does not depend on them.
+fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("scan.nii.gz");
+    write_scan(&path)?;
+    rows.push(row("read .nii.gz", common::time(1, 5, || Volume::read(&path))));
+    let image = [Volume::read(&path)?];
+    let mut config = Config::finetune();
+    config.data.modality = vec!["flair".into()];
+    config.preprocess.spacing = Spacing::Native;
+    let (targets, kinds) = (Targets::Binary, [Kind::Other]);
+    let made = common::time(1, FEW, || prepare(&image, &kinds, None, &targets, &config.preprocess, 0));
+    rows.push(row("preprocess, native spacing", made));
+    let compute = Compute::cpu();
+    let out = folder.path().join("mask.nii.gz");
+    for width in [16, 32] {
+        config.network.width = width;
+        let network = network_config(&config).init(0, &compute.device);
+        let segmenter = Segmenter::of_network(&config, &network, &compute);
+        let whole = || -> engine::Result<()> {
+            let image = [Volume::read(&path)?];
+            let made = segmenter.segment(&image, &mut |_| {}, &Control::default())?;
+            write_label(&out, &made.label, &image[0]).map(drop)
+        };
+        whole()?;
+        let seconds = common::time(0, FEW, whole);
+        rows.push(row(&format!("file to mask, width {width}"), seconds));
+    }
+    Ok(())
+}
+
+/// A pre-training step of the benchmark `amlp bench`.
+fn step(rows: &mut Vec<Vec<String>>, width: usize) -> anyhow::Result<()> {
+    let device = DeviceChoice::Cpu.into();
+    let (norm, dtype) = (Norm::Batch, Precision::F32);
+    let report =
+        bench(&Options { device, width, depth: 4, norm, size: 160, batch: 4, micro_batch: 0, dtype, runs: 5 })?;
+    let seconds = |min: f64, median: f64| Seconds { min: min / 1e3, median: median / 1e3 };
+    let step = seconds(report.train_ms_min, report.train_ms_median);
+    rows.push(row(&format!("pre-training step, width {width}, batch 4"), step));
+    let p = &report.phases;
+    for (phase, median) in [
+        ("data and masks", p.data_ms),
+        ("forward", p.forward_ms),
+        ("losses", p.losses_ms),
+        ("backward", p.backward_ms),
+        ("optimiser", p.optimiser_ms),
+    ] {
+        rows.push(row(&format!("  {phase}"), seconds(f64::NAN, median)));
+    }
+    rows.push(row("inference, batch 4", seconds(report.infer_ms_min, report.infer_ms_median)));
+    Ok(())
+}
+
+fn main() -> anyhow::Result<()> {
+    println!("{SHAPE:?} int16; 160x160 slices; {} threads", common::threads());
+    let mut rows = Vec::new();
+    volume(&mut rows)?;
+    for width in [16, 32] {
+        step(&mut rows, width)?;
+    }
+    for cell in rows.iter_mut().flatten().filter(|cell| *cell == "NaN") {
+        "-".clone_into(cell);
+    }
+    common::print_table(&["what", "min, ms", "median, ms"], &rows);
+    Ok(())
+}

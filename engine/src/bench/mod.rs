@@ -1,0 +1,261 @@
+//! What a training step and inference cost on a device: seconds, phase by phase, and memory.
+//!
+//! The step is pre-training's own, with masks, all three losses and the optimiser, on made-up slices. Whole steps are timed
+//! without waiting between their phases; the phases are timed in steps of their own, each waited for.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::device::{Compute, DeviceList, open_all};
+use crate::model::{Norm, Precision, UNet, UNetConfig};
+use crate::pretrain::{Trial, forward, tracked};
+use crate::run::machine;
+use crate::trainer::{Portion, Stepper, check_device, optimizer};
+use crate::{Error, ErrorKind, Result};
+
+/// Share of the patches that is masked.
+const SIGMA: f64 = 0.75;
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Devices.
+    pub device: DeviceList,
+    /// Channels of the network's first level.
+    pub width: usize,
+    /// Poolings of the network.
+    pub depth: usize,
+    /// Normalisation.
+    pub norm: Norm,
+    /// Side of a slice in pixels.
+    pub size: usize,
+    /// Slices of a step, and of an inference.
+    pub batch: usize,
+    /// Slices that go through the network at once in training; 0 for the whole batch.
+    pub micro_batch: usize,
+    /// Precision of the convolutions.
+    pub dtype: Precision,
+    /// Runs that are timed, after two that are not.
+    pub runs: usize,
+}
+
+/// Milliseconds of a step's phases, medians.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phases {
+    /// Masks are drawn and the batch is put on the device.
+    pub data_ms: f64,
+    /// Forward pass.
+    pub forward_ms: f64,
+    /// The losses and their reading.
+    pub losses_ms: f64,
+    /// Backward pass.
+    pub backward_ms: f64,
+    /// `AdamW`.
+    pub optimiser_ms: f64,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What was asked for.
+    pub device: String,
+    /// What that is.
+    pub device_name: String,
+    /// The processor's name, where the system tells.
+    pub machine: Option<String>,
+    /// Threads of the CPU.
+    pub threads: usize,
+    /// This program's version.
+    pub version: String,
+    /// Channels of the first level.
+    pub width: usize,
+    /// Poolings.
+    pub depth: usize,
+    /// Side of a slice.
+    pub size: usize,
+    /// Slices of a step.
+    pub batch: usize,
+    /// Slices that went through the network at once in training; fewer than the batch where memory ran out.
+    pub at_once: usize,
+    /// Precision of the convolutions.
+    pub dtype: Precision,
+    /// Numbers that are trained.
+    pub parameters: usize,
+    /// Timed runs.
+    pub runs: usize,
+    /// A training step, the fastest.
+    pub train_ms_min: f64,
+    /// A training step, the median.
+    pub train_ms_median: f64,
+    /// Inference of a batch, the fastest.
+    pub infer_ms_min: f64,
+    /// Inference of a batch, the median.
+    pub infer_ms_median: f64,
+    /// Slices trained on a second, by the median.
+    pub train_img_s: f64,
+    /// Slices inferred a second, by the median.
+    pub infer_img_s: f64,
+    /// The step's phases.
+    pub phases: Phases,
+    /// On the CPU the process's largest resident set while it measured; elsewhere what the device's allocator holds. Nothing
+    /// where neither is known.
+    pub peak_memory_mib: Option<u64>,
+}
+
+/// Seconds of some runs.
+struct Times(Vec<f64>);
+
+impl Times {
+    /// Times `work`, after two runs that are not counted.
+    fn of(runs: usize, mut work: impl FnMut() -> Result<()>) -> Result<Self> {
+        let mut seconds = Vec::with_capacity(runs);
+        for run in 0..runs + 2 {
+            let start = Instant::now();
+            work()?;
+            if run >= 2 {
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+        }
+        seconds.sort_by(f64::total_cmp);
+        Ok(Self(seconds))
+    }
+
+    fn min_ms(&self) -> f64 {
+        self.0.first().map_or(f64::NAN, |s| 1e3 * s)
+    }
+
+    fn median_ms(&self) -> f64 {
+        self.0.get(self.0.len() / 2).map_or(f64::NAN, |s| 1e3 * s)
+    }
+}
+
+/// Measures. A precision that the device does not have, or a batch that its memory cannot hold, is an error.
+pub fn bench(options: &Options) -> Result<Report> {
+    let config = config(options)?;
+    let compute = open_all(&options.device)?;
+    check_device(&config, &config.network, &compute)?;
+    // What was read and compiled before is no part of the measurement.
+    machine::forget_peak();
+    let trial = Trial::new(&config, options.batch)?;
+    let (train, at_once) = train(options, &config, &compute, &trial)?;
+    let infer = infer(options, &config, &compute, &trial)?;
+    let peak_memory_mib = if compute.is_cpu() { machine::peak_mib() } else { compute.reserved_mib() };
+    let phases = phases(options, &config, &compute, &trial)?;
+    let per_second = |times: &Times| 1e3 * options.batch as f64 / times.median_ms();
+    Ok(Report {
+        device: options.device.to_string(),
+        device_name: compute.name.clone(),
+        machine: machine::processor(),
+        threads: rayon::current_num_threads(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        width: options.width,
+        depth: options.depth,
+        size: options.size,
+        batch: options.batch,
+        at_once,
+        dtype: options.dtype,
+        parameters: config.network.parameters(),
+        runs: options.runs,
+        train_ms_min: train.min_ms(),
+        train_ms_median: train.median_ms(),
+        infer_ms_min: infer.min_ms(),
+        infer_ms_median: infer.median_ms(),
+        train_img_s: per_second(&train),
+        infer_img_s: per_second(&infer),
+        phases,
+        peak_memory_mib,
+    })
+}
+
+/// The settings of a pre-training of that shape.
+fn config(options: &Options) -> Result<Config> {
+    let network =
+        UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };
+    let mut config = Config { device: options.device.clone(), network, ..Config::default() };
+    config.data.modality = vec!["made-up".into()];
+    config.preprocess.size = options.size;
+    config.training.batch = options.batch;
+    config.training.micro_batch = options.micro_batch;
+    // Refused by the device, if at all: a benchmark may look at what a training may not use.
+    config.training.precision = Precision::F32;
+    let divides = |grid: &usize| options.size.is_multiple_of(*grid);
+    config.method.grid = [16, 12, 10, 8, 4, 2].into_iter().find(divides).unwrap_or(1);
+    config.validate()?;
+    if options.runs == 0 {
+        return Err(Error::config("runs", options.runs, "it must be at least 1"));
+    }
+    config.training.precision = options.dtype;
+    Ok(config)
+}
+
+fn wait(compute: &Compute) -> Result<()> {
+    let waited = compute.all().try_for_each(burn::tensor::Device::sync);
+    waited.map_err(|e| ErrorKind::Compute { step: "waiting for the device".into(), why: e.to_string() }.into())
+}
+
+/// Whole training steps, as the loop takes them.
+fn train(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<(Times, usize)> {
+    let network = config.network.init(0, &compute.training());
+    let mut stepper = Stepper::new(network, optimizer(&config.training), compute, options.micro_batch);
+    let mut epoch = 0;
+    let times = Times::of(options.runs, || {
+        epoch += 1;
+        let masked = trial.masked(SIGMA, epoch);
+        stepper.step(&trial.objective(&masked), options.batch, config.training.lr)?;
+        wait(compute)
+    })?;
+    Ok((times, stepper.at_once(options.batch)))
+}
+
+/// A batch through the network without a tape, its output read.
+fn infer(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<Times> {
+    let network: UNet = config.network.init(0, &compute.training()).valid();
+    let image = trial.masked(SIGMA, 0).on(0..options.batch, &compute.device).image;
+    Times::of(options.runs, || {
+        let output = network.forward_in(image.clone(), options.dtype).try_into_data();
+        output.map(drop).map_err(|e| ErrorKind::Compute { step: "inference".into(), why: e.to_string() }.into())
+    })
+}
+
+/// A step's phases on the first device, each waited for, of as many slices as go through the network at once.
+fn phases(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<Phases> {
+    let device = compute.training();
+    let mut network = config.network.init(0, &device);
+    let mut optimiser: ModuleOptimizer = optimizer(&config.training);
+    let most = if options.micro_batch == 0 { options.batch } else { options.micro_batch.min(options.batch) };
+    let mut seconds: [Vec<f64>; 5] = Default::default();
+    for run in 0..options.runs + 2 {
+        let mut clock = Instant::now();
+        let mut lap = |phase: usize| -> Result<()> {
+            wait(compute)?;
+            if run >= 2 {
+                seconds[phase].push(clock.elapsed().as_secs_f64());
+            }
+            clock = Instant::now();
+            Ok(())
+        };
+        let masked = trial.masked(SIGMA, run as u64);
+        let batch = masked.on(0..most, &device);
+        lap(0)?;
+        let output = forward(&network, &batch, config);
+        lap(1)?;
+        let losses = tracked(output, &batch, &config.method);
+        let told = vec![(Portion { range: 0..most, of: options.batch }, losses.told())];
+        crate::pretrain::read(told, &masked, &config.method)?;
+        lap(2)?;
+        let gradients = GradientsParams::from_grads(losses.total.backward(), &network);
+        drop(losses);
+        lap(3)?;
+        network = optimiser.step(config.training.lr, network, gradients);
+        lap(4)?;
+    }
+    let [data_ms, forward_ms, losses_ms, backward_ms, optimiser_ms] = seconds.map(|mut seconds| {
+        seconds.sort_by(f64::total_cmp);
+        Times(seconds).median_ms()
+    });
+    Ok(Phases { data_ms, forward_ms, losses_ms, backward_ms, optimiser_ms })
+}

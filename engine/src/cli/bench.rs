@@ -1,0 +1,108 @@
+//! `amlp bench`
+
+use super::training::parse_word;
+use super::{print_json, print_line, use_threads};
+use crate::bench::{Options, Report, bench};
+use crate::device::DeviceList;
+use crate::model::{Norm, Precision};
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp bench
+  amlp bench --device cuda --width 64 --size 160 --batch 36 --dtype bf16 --json
+  amlp bench --device wgpu:0 --width 16 --batch 8 --runs 5
+  amlp bench --device cpu --threads 1
+
+A training step is pre-training's own: masks, three losses, backward pass and AdamW, on made-up slices. Inference takes a
+batch of the same size. Two runs of each are not counted. A dtype below f32 holds for the convolutions; weights, losses and
+the optimiser stay in f32. What a device cannot do is an error, never another dtype.";
+
+/// Measures a training step, its phases, and inference.
+#[derive(clap::Args)]
+pub struct Args {
+    /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
+    #[arg(long, default_value = "auto")]
+    device: DeviceList,
+    /// Channels of the network's first level.
+    #[arg(long, default_value_t = 16)]
+    width: usize,
+    /// Poolings of the network.
+    #[arg(long, default_value_t = 4)]
+    depth: usize,
+    /// Normalisation: batch, instance or none.
+    #[arg(long, default_value = "batch", value_parser = parse_word::<Norm>)]
+    norm: Norm,
+    /// Side of a slice in pixels.
+    #[arg(long, default_value_t = 160)]
+    size: usize,
+    /// Slices of a step.
+    #[arg(long, default_value_t = 4)]
+    batch: usize,
+    /// Slices that go through the network at once in training, their gradients added up; 0 for the whole batch.
+    #[arg(long, default_value_t = 0)]
+    micro_batch: usize,
+    /// Precision of the convolutions: f32, bf16 or f16.
+    #[arg(long, default_value = "f32", value_parser = parse_word::<Precision>)]
+    dtype: Precision,
+    /// Runs that are timed.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Threads of the CPU; 0 takes all cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    use_threads(args.threads)?;
+    let report = bench(&Options {
+        device: args.device.clone(),
+        width: args.width,
+        depth: args.depth,
+        norm: args.norm,
+        size: args.size,
+        batch: args.batch,
+        micro_batch: args.micro_batch,
+        dtype: args.dtype,
+        runs: args.runs,
+    })?;
+    if args.json {
+        return print_json(&report);
+    }
+    table(&report).iter().try_for_each(|line| print_line(line))
+}
+
+fn table(r: &Report) -> Vec<String> {
+    let row =
+        |what: &str, min: String, median: String, rate: String| format!("{what:<26} {min:>10} {median:>10} {rate:>10}");
+    let ms = |value: f64| format!("{value:.1}");
+    let phase = |what: &str, value: f64| row(what, String::new(), ms(value), String::new());
+    let p = &r.phases;
+    vec![
+        format!("{} ({}), {} threads", r.device, r.device_name, r.threads),
+        format!(
+            "U-Net of width {}, depth {}, {:.2} M weights; {}x{} pixels, batch {} ({} at once), {}; {} runs",
+            r.width,
+            r.depth,
+            r.parameters as f64 / 1e6,
+            r.size,
+            r.size,
+            r.batch,
+            r.at_once,
+            r.dtype.name(),
+            r.runs
+        ),
+        row("", "min, ms".into(), "median, ms".into(), "slices/s".into()),
+        row("training step", ms(r.train_ms_min), ms(r.train_ms_median), ms(r.train_img_s)),
+        phase("  data and masks", p.data_ms),
+        phase("  forward", p.forward_ms),
+        phase("  losses", p.losses_ms),
+        phase("  backward", p.backward_ms),
+        phase("  optimiser", p.optimiser_ms),
+        row("inference", ms(r.infer_ms_min), ms(r.infer_ms_median), ms(r.infer_img_s)),
+        r.peak_memory_mib.map_or_else(|| "peak memory unknown".into(), |mib| format!("peak memory {mib} MiB")),
+    ]
+}

@@ -1,0 +1,134 @@
+//! Which scans a folder of masks has already: what makes a job over many scans restartable.
+//!
+//! `CASE.segmented.json` is written after a case's outputs, each of which is renamed into place when it is complete. It holds
+//! the checksums of the scans, of the outputs and of the model with its settings. A case counts as finished only if all of them
+//! are as recorded: a mask that was cut, edited or made by another model, by other options or from another scan is made anew.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Scan;
+use crate::run::atomic::{hex, write_atomic};
+use crate::{Error, Result};
+
+/// What was made of a case, and from what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Finished {
+    /// The case.
+    pub case: String,
+    /// Digest of the weights, the settings and this program's version.
+    pub model: String,
+    /// The options that change an output.
+    pub options: String,
+    /// SHA-256 of each image, in the order of the channels.
+    pub images: Vec<String>,
+    /// SHA-256 of each output, by its name in the folder.
+    pub outputs: BTreeMap<String, String>,
+    /// Volume of the lesions.
+    pub volume_ml: f64,
+}
+
+impl Finished {
+    /// Describes a case whose outputs lie in `out` under `names`.
+    pub fn of(
+        scan: &Scan,
+        model: &str,
+        options: &str,
+        (out, names): (&Path, &[String]),
+        volume_ml: f64,
+    ) -> Result<Self> {
+        let output = |name: &String| Ok((name.clone(), checksum(&out.join(name))?));
+        Ok(Self {
+            case: scan.case.clone(),
+            model: model.to_owned(),
+            options: options.to_owned(),
+            images: scan.images.iter().map(|image| checksum(image)).collect::<Result<_>>()?,
+            outputs: names.iter().map(output).collect::<Result<_>>()?,
+            volume_ml,
+        })
+    }
+
+    /// Leaves the record in the folder of the outputs.
+    pub fn write(&self, out: &Path) -> Result<()> {
+        let path = path_of(out, &self.case);
+        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, e.to_string()))?;
+        write_atomic(&path, &text).map(drop)
+    }
+
+    /// The record of a case if everything is as it says; what cannot be read counts as not finished.
+    pub fn find(scan: &Scan, model: &str, options: &str, out: &Path) -> Option<Self> {
+        let text = std::fs::read(path_of(out, &scan.case)).ok()?;
+        let recorded: Self = serde_json::from_slice(&text).ok()?;
+        // Names in a file are not followed out of the folder.
+        let names: Vec<String> = recorded.outputs.keys().cloned().collect();
+        if names.is_empty() || names.iter().any(|name| Path::new(name).file_name().is_none_or(|n| n != name.as_str())) {
+            return None;
+        }
+        let found = Self::of(scan, model, options, (out, &names), recorded.volume_ml).ok()?;
+        (found == recorded).then_some(recorded)
+    }
+}
+
+fn path_of(out: &Path, case: &str) -> PathBuf {
+    out.join(format!("{case}.segmented.json"))
+}
+
+/// SHA-256 of a file, read piece by piece.
+fn checksum(path: &Path) -> Result<String> {
+    let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let (mut sum, mut block) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut block).map_err(Error::io("read", path))? {
+            0 => break,
+            count => sum.update(&block[..count]),
+        }
+    }
+    Ok(hex(&sum.finalize()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_finished_only_if_nothing_changed() {
+        let temp = tempfile::tempdir().unwrap();
+        let (out, image) = (temp.path().join("out"), temp.path().join("scan.nii"));
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(&image, b"scan").unwrap();
+        std::fs::write(out.join("a.nii.gz"), b"mask").unwrap();
+        let scan = Scan { case: "a".into(), images: vec![image.clone()] };
+        let names = ["a.nii.gz".to_owned()];
+        assert!(Finished::find(&scan, "m", "o", &out).is_none(), "nothing was recorded");
+        let record = Finished::of(&scan, "m", "o", (&out, &names), 1.5).unwrap();
+        record.write(&out).unwrap();
+        assert_eq!(Finished::find(&scan, "m", "o", &out), Some(record));
+        assert!(Finished::find(&scan, "another", "o", &out).is_none());
+        assert!(Finished::find(&scan, "m", "another", &out).is_none());
+        for (path, whole) in [(out.join("a.nii.gz"), &b"mask"[..]), (image, b"scan")] {
+            std::fs::write(&path, b"cut").unwrap();
+            assert!(Finished::find(&scan, "m", "o", &out).is_none(), "{}", path.display());
+            std::fs::write(&path, whole).unwrap();
+            assert!(Finished::find(&scan, "m", "o", &out).is_some());
+        }
+        std::fs::remove_file(out.join("a.nii.gz")).unwrap();
+        assert!(Finished::find(&scan, "m", "o", &out).is_none());
+    }
+
+    #[test]
+    fn a_record_that_names_files_elsewhere_is_not_followed() {
+        let temp = tempfile::tempdir().unwrap();
+        let (out, image) = (temp.path().join("out"), temp.path().join("scan.nii"));
+        std::fs::create_dir(&out).unwrap();
+        std::fs::write(&image, b"scan").unwrap();
+        let scan = Scan { case: "a".into(), images: vec![image] };
+        let names = ["../scan.nii".to_owned()];
+        Finished::of(&scan, "m", "o", (&out, &names), 0.0).unwrap().write(&out).unwrap();
+        assert!(Finished::find(&scan, "m", "o", &out).is_none());
+    }
+}

@@ -1,0 +1,80 @@
+//! What a device's error means for a job.
+
+use crate::{Error, ErrorKind};
+
+/// What became of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// An allocation did not fit: less at once may.
+    Memory,
+    /// The device is gone, or nothing that it computes can be trusted any more.
+    Lost,
+    /// Anything else.
+    Other,
+}
+
+/// What backends write when memory runs out, in small letters.
+const MEMORY: [&str; 7] = [
+    "out of device memory",
+    "out of memory",
+    "outofmemory",
+    "out_of_memory",
+    "can't allocate",
+    "not enough memory",
+    "every page size the memory tracks",
+];
+
+/// What they write when the device is gone.
+const LOST: [&str; 6] =
+    ["device lost", "devicelost", "device_lost", "device is lost", "device is poisoned", "device was lost"];
+
+impl Failure {
+    /// Reads an error of the tensor library; the engine's own errors about files and settings are none of a device's.
+    pub fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Compute { why, .. } => Self::of_text(why),
+            ErrorKind::DeviceMemory { .. } => Self::Memory,
+            ErrorKind::DeviceLost { .. } => Self::Lost,
+            _ => Self::Other,
+        }
+    }
+
+    fn of_text(text: &str) -> Self {
+        let text = text.to_lowercase();
+        // A lost device may complain about memory as well; the loss is what matters.
+        if LOST.iter().any(|words| text.contains(words)) {
+            Self::Lost
+        } else if MEMORY.iter().any(|words| text.contains(words)) {
+            Self::Memory
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_drivers_are_told_apart() {
+        for (text, expected) in [
+            ("out of device memory allocating 4096 bytes", Failure::Memory),
+            ("can't allocate buffer of size: 9000000000", Failure::Memory),
+            ("CUDA_ERROR_OUT_OF_MEMORY", Failure::Memory),
+            ("wgpu error: Out of Memory", Failure::Memory),
+            ("The device is poisoned: CUDA_ERROR_ILLEGAL_ADDRESS", Failure::Lost),
+            ("Parent device is lost", Failure::Lost),
+            ("ERROR_DEVICE_LOST while out of memory", Failure::Lost),
+            ("index out of bounds", Failure::Other),
+        ] {
+            assert_eq!(Failure::of_text(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_devices_error_is_other() {
+        let error = Error::config("labels", "out of memory", "no such patients");
+        assert_eq!(Failure::of(&error), Failure::Other);
+    }
+}

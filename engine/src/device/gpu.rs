@@ -1,0 +1,81 @@
+//! The graphics backends of this build.
+
+#[cfg(feature = "cuda")]
+use burn::backend::DispatchDevice;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use burn::tensor::DeviceType;
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use super::DeviceKind;
+use super::{Device, DeviceInfo};
+
+type Found = Vec<(DeviceInfo, Device)>;
+
+/// CUDA devices; none without a driver. Each is opened, to ask for its memory.
+#[cfg(feature = "cuda")]
+pub(super) fn cuda() -> Found {
+    let list = quietly(|| Device::enumerate(DeviceType::Cuda).into_vec());
+    let numbered = list.into_iter().enumerate();
+    numbered
+        .map(|(i, device)| {
+            let name = name_of(&device, "NVIDIA GPU");
+            let memory_mib = memory_mib(&device);
+            (DeviceInfo { id: format!("cuda:{i}"), name, kind: DeviceKind::Gpu, memory_mib }, device)
+        })
+        .collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(super) fn cuda() -> Found {
+    Vec::new()
+}
+
+/// wgpu adapters, hardware first.
+#[cfg(feature = "wgpu")]
+pub(super) fn wgpu() -> Found {
+    use burn::tensor::DeviceKind as Adapter;
+    let list = quietly(|| Device::enumerate(DeviceType::Wgpu).into_vec());
+    let software = Device::wgpu(Adapter::Cpu);
+    let (emulated, hardware): (Vec<Device>, Vec<Device>) = list.into_iter().partition(|d| *d == software);
+    let kinds = hardware.into_iter().map(|d| (d, DeviceKind::Gpu));
+    let kinds = kinds.chain(emulated.into_iter().map(|d| (d, DeviceKind::Software)));
+    kinds
+        .enumerate()
+        .map(|(i, (device, kind))| {
+            let name = match kind {
+                DeviceKind::Software => "software adapter".to_string(),
+                _ => name_of(&device, "GPU"),
+            };
+            // WebGPU names limits of a buffer, never the card's memory.
+            (DeviceInfo { id: format!("wgpu:{i}"), name, kind, memory_mib: None }, device)
+        })
+        .collect()
+}
+
+#[cfg(not(feature = "wgpu"))]
+pub(super) fn wgpu() -> Found {
+    Vec::new()
+}
+
+/// The device's own name, where it can be had.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn name_of(device: &Device, otherwise: &str) -> String {
+    let debug = format!("{device:?}");
+    if debug.is_empty() { otherwise.to_string() } else { format!("{otherwise} {debug}") }
+}
+
+/// A driver that panics while it is looked at counts as absent.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn quietly(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).unwrap_or_default()
+}
+
+/// The device's memory, where its driver tells. Opens the device; one that panics does not tell.
+#[cfg(feature = "cuda")]
+fn memory_mib(device: &Device) -> Option<u64> {
+    let ask = || match device.as_dispatch() {
+        DispatchDevice::Cube(cube) => cube.client().properties().memory.max_memory(),
+        _ => None,
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask)).ok().flatten().map(|bytes| bytes >> 20)
+}

@@ -1,0 +1,122 @@
+//! What a training step holds, and whether the device has it.
+
+use crate::config::Config;
+use crate::device::Compute;
+use crate::model::UNetConfig;
+use crate::{ErrorKind, Result};
+
+/// Bytes of a mebibyte.
+const MIB: f64 = 1_048_576.0;
+
+/// MiB that a training step holds on its fullest device: weights, gradients, two moments, and the activations kept for the
+/// backward pass of the slices that go through the network together.
+pub fn memory_mib(config: &Config, network: &UNetConfig, devices: usize) -> u64 {
+    let bytes = weight_bytes(network) + slice_bytes(config, network) * at_once(config, devices) as f64;
+    (bytes / MIB).ceil() as u64
+}
+
+/// The largest batch whose step fits into `memory_mib` of one device; 0 if not even one slice does.
+pub fn suggest_batch(config: &Config, network: &UNetConfig, memory_mib: u64) -> usize {
+    let left = memory_mib as f64 * MIB - weight_bytes(network);
+    (left / slice_bytes(config, network)).floor().max(0.0) as usize
+}
+
+/// Refuses a training that the device cannot do: in a precision that it lacks, or with more memory than it has, naming the batch
+/// that it could hold. Unknown memory holds everything.
+pub fn check_device(config: &Config, network: &UNetConfig, compute: &Compute) -> Result<()> {
+    compute.check_precision(config.training.precision)?;
+    let devices = compute.all().count();
+    // Devices that are one and the same share their memory.
+    let share = if compute.is_cpu() { devices as u64 } else { 1 };
+    let Some(allowed_mib) = compute.memory_mib.map(|mib| mib / share) else { return Ok(()) };
+    let needed_mib = memory_mib(config, network, devices);
+    if needed_mib <= allowed_mib {
+        return Ok(());
+    }
+    let advice = match suggest_batch(config, network, allowed_mib) {
+        0 => "not even one slice fits: take a smaller network.width or preprocess.size".to_owned(),
+        fits => format!(
+            "--batch {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
+            fits * devices
+        ),
+    };
+    let what = format!("a training step of {} slices on {} ({advice})", config.training.batch, compute.name);
+    Err(ErrorKind::Memory { what, needed_mib, allowed_mib }.into())
+}
+
+/// Slices that go through the network together.
+fn at_once(config: &Config, devices: usize) -> usize {
+    let on_a_device = config.training.batch.div_ceil(devices.max(1));
+    match config.training.micro_batch {
+        0 => on_a_device,
+        micro => micro.min(on_a_device),
+    }
+}
+
+/// Weights, gradients and the optimiser's two moments.
+fn weight_bytes(network: &UNetConfig) -> f64 {
+    4.0 * 4.0 * network.parameters() as f64
+}
+
+fn slice_bytes(config: &Config, network: &UNetConfig) -> f64 {
+    let pixels = (config.preprocess.size * config.preprocess.size) as f64;
+    // A block keeps, for each of its two convolutions, input, normalised and rectified output; a level has an encoder
+    // and a decoder block, and the latter a concatenated input. Pixels fall by 4 and channels double a level.
+    let per_pixel: f64 = (0..=network.depth)
+        .map(|level| 14.0 * network.width as f64 * f64::from(1 << level) / 4f64.powi(level as i32))
+        .sum();
+    4.0 * pixels * per_pixel
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// The paper's network and batch.
+    fn paper() -> (Config, UNetConfig) {
+        let mut config = Config::default();
+        config.network.width = 64;
+        let network = config.network.clone();
+        (config, network)
+    }
+
+    #[test]
+    fn the_suggested_batch_is_the_largest_that_fits() {
+        let (mut config, network) = paper();
+        for memory in [2_000, 8_000, 80_000] {
+            config.training.batch = suggest_batch(&config, &network, memory);
+            assert!(memory_mib(&config, &network, 1) <= memory);
+            config.training.batch += 1;
+            assert!(memory_mib(&config, &network, 1) > memory, "{memory}");
+        }
+        assert_eq!(suggest_batch(&config, &network, 10), 0);
+    }
+
+    #[test]
+    fn too_large_a_step_is_refused_with_a_batch_that_fits() {
+        let (mut config, network) = paper();
+        let mut compute = Compute::cpu();
+        compute.memory_mib = Some(2_000);
+        let error = check_device(&config, &network, &compute).unwrap_err().to_string();
+        let fits = suggest_batch(&config, &network, 2_000);
+        assert!(fits >= 1 && error.contains(&format!("--batch {fits} fits")) && error.contains("2000 MiB"), "{error}");
+        config.training.micro_batch = fits;
+        check_device(&config, &network, &compute).unwrap();
+        (config.training.micro_batch, config.training.batch) = (0, fits);
+        check_device(&config, &network, &compute).unwrap();
+        compute.memory_mib = Some(10);
+        let error = check_device(&config, &network, &compute).unwrap_err().to_string();
+        assert!(error.contains("not even one slice"), "{error}");
+        compute.memory_mib = None;
+        config.training.batch = 1_000_000;
+        check_device(&config, &network, &compute).unwrap();
+    }
+
+    #[test]
+    fn several_devices_share_a_batch() {
+        let (config, network) = paper();
+        let [one, two] = [1, 2].map(|devices| memory_mib(&config, &network, devices));
+        assert!(two < one && two > one / 3, "{two} of {one}");
+    }
+}
