@@ -174,8 +174,6 @@ fn every_view_is_reached_and_says_what_it_shows() {
     click(&mut window, "Curves");
     click(&mut window, "Log");
     assert!(state(&window).timeline.look.log && has(&window, "Entropy over the epochs"));
-    window.get_by_label("Show coins").scroll_to_me();
-    settle(&mut window);
     click(&mut window, "Show coins");
     assert!(!state(&window).timeline.look.shows(Layer::Coins));
 }

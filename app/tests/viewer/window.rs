@@ -130,6 +130,9 @@ pub fn send(window: &mut Window, command: Command) {
 }
 
 pub fn click(window: &mut Window, label: &str) {
+    // A panel may have to be scrolled first.
+    window.get_by_label(label).scroll_to_me();
+    window.run_steps(2);
     window.get_by_label(label).click();
     settle(window);
 }

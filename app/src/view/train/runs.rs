@@ -99,16 +99,16 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
         .striped(true)
         .sense(Sense::click())
         .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Width::initial(120.0).at_least(80.0).resizable(true).clip(true))
+        .column(Width::initial(110.0).at_least(80.0).resizable(true).clip(true))
         .column(Width::initial(58.0).clip(true))
-        .column(Width::initial(64.0).resizable(true).clip(true))
-        .column(Width::initial(96.0).resizable(true).clip(true))
+        .column(Width::initial(60.0).resizable(true).clip(true))
+        .column(Width::initial(84.0).resizable(true).clip(true))
         .column(Width::initial(46.0).clip(true))
         .column(Width::initial(48.0).clip(true))
         .column(Width::initial(40.0).clip(true))
-        .column(Width::initial(106.0).clip(true))
+        .column(Width::initial(100.0).clip(true))
         .column(Width::initial(44.0).resizable(true).clip(true))
-        .column(Width::remainder().at_least(80.0).clip(true));
+        .column(Width::remainder().at_least(60.0).clip(true));
     let table = builder.header(size::ROW, |mut row| {
         for column in Column::ALL {
             row.col(|ui| head_cell(ui, state, column, sender));
