@@ -53,6 +53,8 @@ pub fn start(args: &Args, size: [f32; 2], screen: Option<RenderState>) -> Window
     let frame = |ui: &mut egui::Ui, app: &mut App| {
         let ctx = ui.ctx().clone();
         app.logic(&ctx);
+        // What is scrolled to is there at once.
+        ctx.all_styles_mut(|style| style.scroll_animation = egui::style::ScrollAnimation::none());
         // Without the margin that the harness leaves around.
         let mut whole = ui.new_child(UiBuilder::new().max_rect(ctx.content_rect()));
         whole.set_clip_rect(ctx.content_rect());
@@ -132,7 +134,7 @@ pub fn send(window: &mut Window, command: Command) {
 pub fn click(window: &mut Window, label: &str) {
     // A panel may have to be scrolled first.
     window.get_by_label(label).scroll_to_me();
-    window.run_steps(2);
+    window.run_steps(3);
     window.get_by_label(label).click();
     settle(window);
 }

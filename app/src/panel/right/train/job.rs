@@ -94,7 +94,7 @@ fn facts(ui: &mut Ui, job: &Running) {
     }
     let speed = of(job.rate, &|rate| format!("{rate:.1}"));
     ui.add(PropertyRow::new("Speed", &speed).unit("slices/s"));
-    ui.add(PropertyRow::new("Time left", &of(left, &words::duration)));
+    ui.add(PropertyRow::new("Time left", &of(left, &format::duration)));
     let device = Some(job.device.as_str()).filter(|device| !device.is_empty());
     ui.add(PropertyRow::new("Device", device.unwrap_or(words::NONE)));
 }
