@@ -325,7 +325,7 @@ fn what_cannot_be_recorded_is_said_once_and_a_resumed_run_keeps_its_pins() {
 
     config.method.probes = vec!["no slice".into()];
     let error = job(&config, &temp.path().join("bad"), false, |_, _, _| {}).unwrap_err().to_string();
-    assert!(error.contains("probe = no slice"), "{error}");
+    assert!(error.contains("method.probes = no slice"), "{error}");
 }
 
 #[test]

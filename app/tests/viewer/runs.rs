@@ -139,7 +139,8 @@ fn a_run_is_deleted_to_the_trash_only_after_a_question() {
 fn notes_are_written_in_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
-    click(&mut window, "Notes of first");
+    click(&mut window, "Run first");
+    click(&mut window, "Notes");
     assert!(state(&window).runs.editing.is_some());
     window.run_steps(3);
     window.get_by_label("Notes of first").type_text("brighter cluster");

@@ -106,7 +106,7 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
         .column(Width::initial(46.0).clip(true))
         .column(Width::initial(48.0).clip(true))
         .column(Width::initial(40.0).clip(true))
-        .column(Width::initial(100.0).clip(true))
+        .column(Width::initial(122.0).clip(true))
         .column(Width::initial(44.0).resizable(true).clip(true))
         .column(Width::remainder().at_least(60.0).clip(true));
     let table = builder.header(size::ROW, |mut row| {
