@@ -18,7 +18,7 @@
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and what one would take |
 //! | [`device`], [`threads`] | which backends exist; how many threads compute |
-//! | [`bench`] | seconds and memory of a training step and of inference on a device |
+//! | [`mod@bench`] | seconds and memory of a training step and of inference on a device |
 //! | [`cli`] | one file a verb of the program `amlp` |
 //!
 //! # Invariants

@@ -15,7 +15,7 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// A wgpu adapter by its number in [`probe`]'s list; software adapters only by number.
+    /// A wgpu adapter by its number in [`super::probe`]'s list; software adapters only by number.
     Wgpu(usize),
     /// A CUDA device by its number.
     Cuda(usize),
