@@ -168,7 +168,9 @@ impl App {
         waits.extend(self.state.timeline.playing.map(|due| due - now));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
-            waits.push(0.1);
+            // An adapter on the processor takes its time from the job.
+            let software = self.jobs.gpu().is_some_and(Gpu::is_software);
+            waits.push(if software { 0.5 } else { 0.1 });
         }
         if let Some(wait) = waits.into_iter().reduce(f64::min) {
             ctx.request_repaint_after(Duration::from_secs_f64(wait.clamp(0.0, 1.0)));
