@@ -6,12 +6,14 @@
 
 pub mod colour;
 pub mod cpu;
+mod parts;
 mod patches;
 mod uniforms;
 
+pub use parts::Parts;
 pub use patches::{Cell, PatchShow, Patches};
 pub use uniforms::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, Slice, labels_shown};
 
 /// Source of the slice shader: entry points `vs_main` and `fs_main`, three vertices, no vertex buffer. Bindings of group
-/// 0: the [`Slice`], then the textures of base, fused, labels, truth and patches.
+/// 0: the [`Slice`], then the textures of base, fused, labels, truth and patches. Constants: those of [`Parts`].
 pub const SLICE_WGSL: &str = concat!(include_str!("slice.wgsl"), "\n", include_str!("patches.wgsl"));

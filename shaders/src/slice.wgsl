@@ -40,11 +40,19 @@ struct Slice {
     padding: vec2<u32>,
 }
 
-@group(0) @binding(0) var<uniform> slice: Slice;
+// Read-only storage, not a uniform: Mesa's software adapter writes the uniforms that branches depend on into the shader as
+// constants and compiles it anew for each pane whose values differ, and never frees what it compiled.
+@group(0) @binding(0) var<storage, read> slice: Slice;
 @group(0) @binding(1) var base_texture: texture_3d<u32>;
 @group(0) @binding(2) var fused_texture: texture_3d<u32>;
 @group(0) @binding(3) var label_texture: texture_3d<u32>;
 @group(0) @binding(4) var truth_texture: texture_3d<u32>;
+
+// What this pipeline draws: `Parts` in Rust. Without constants everything is drawn, and the parameters say what.
+override FUSED: bool = true;
+override LABELS: bool = true;
+override COMPARISON: bool = true;
+override PATCHES: bool = true;
 
 const KIND_NONE = 0u;
 const KIND_SIGNED_8 = 2u;
@@ -90,12 +98,20 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
     var rgb = vec3<f32>(0.0);
     let base = image_colour(slice.base, base_texture, pixel);
     rgb = over(rgb, base.rgb, base.a);
-    let fused = image_colour(slice.fused, fused_texture, pixel);
-    rgb = over(rgb, fused.rgb, fused.a);
-    rgb = blanked(rgb, pixel);
-    let overlay = overlay_colour(pixel);
-    rgb = over(rgb, overlay.rgb, overlay.a);
-    rgb = with_patches(rgb, pixel, slice.base.kind == KIND_NONE || base.a > 0.0);
+    if FUSED {
+        let fused = image_colour(slice.fused, fused_texture, pixel);
+        rgb = over(rgb, fused.rgb, fused.a);
+    }
+    if PATCHES {
+        rgb = blanked(rgb, pixel);
+    }
+    if LABELS {
+        let overlay = overlay_colour(pixel);
+        rgb = over(rgb, overlay.rgb, overlay.a);
+    }
+    if PATCHES {
+        rgb = with_patches(rgb, pixel, slice.base.kind == KIND_NONE || base.a > 0.0);
+    }
     if slice.srgb_target != 0u {
         rgb = linear_from_gamma(rgb);
     }
@@ -318,7 +334,7 @@ fn class_at(pixel: vec2<f32>) -> u32 {
 
 /// What the outlines follow: labels, or classes of the comparison.
 fn region_at(pixel: vec2<f32>) -> u32 {
-    if slice.comparing != 0u {
+    if COMPARISON && slice.comparing != 0u {
         return class_at(pixel);
     }
     return label_at(label_texture, LAYER_LABELS, pixel);
@@ -344,7 +360,7 @@ fn overlay_colour(pixel: vec2<f32>) -> vec4<f32> {
     if region == 0u {
         return vec4<f32>(0.0);
     }
-    if slice.comparing != 0u {
+    if COMPARISON && slice.comparing != 0u {
         return comparison_colour(pixel, region);
     }
     let colour = slice.palette[(region - 1u) % 16u];

@@ -5,7 +5,9 @@ use std::mem::{offset_of, size_of};
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
-use shaders::{Cell, ColourMap, Image, Interpolation, Kind, LabelMode, Layers, PatchShow, Patches, SLICE_WGSL, Slice};
+use shaders::{
+    Cell, ColourMap, Image, Interpolation, Kind, LabelMode, Layers, Parts, PatchShow, Patches, SLICE_WGSL, Slice,
+};
 
 /// Name, offset and size of every member of a Rust struct.
 macro_rules! members {
@@ -39,6 +41,16 @@ fn the_shader_is_valid() {
     let mut names: Vec<&str> = module.entry_points.iter().map(|e| e.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["fs_main", "vs_main"]);
+}
+
+#[test]
+fn the_shaders_constants_are_the_parts_of_a_pane() {
+    let module = parsed();
+    let mut found: Vec<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
+    found.sort_unstable();
+    let mut named = Parts::of(&Slice::default()).constants().map(|(name, _)| name);
+    named.sort_unstable();
+    assert_eq!(found, named);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use egui_wgpu::{Callback, CallbackResources, CallbackTrait, ScreenDescriptor};
 use shaders::{Image, Layers, PatchShow, Patches, Slice};
 
-use super::pipeline::Panes;
+use super::pipeline::{Bound, Panes};
 use super::{GpuError, Texture};
 
 /// What a pane shows.
@@ -116,7 +116,7 @@ struct Pane {
     paint: SlicePaint,
     rect: egui::Rect,
     /// Belongs to the frame and ends with it: kept anywhere else it would hold on to closed volumes.
-    bound: Mutex<Option<wgpu::BindGroup>>,
+    bound: Mutex<Option<Bound>>,
 }
 
 impl CallbackTrait for Pane {
@@ -160,11 +160,11 @@ impl CallbackTrait for Pane {
         &self,
         _info: egui::PaintCallbackInfo,
         pass: &mut wgpu::RenderPass<'static>,
-        resources: &CallbackResources,
+        _resources: &CallbackResources,
     ) {
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(panes), Some(bound)) = (resources.get::<Panes>(), bound.as_ref()) {
-            panes.draw(pass, bound);
+        if let Some(bound) = bound.as_ref() {
+            bound.draw(pass);
         }
     }
 }

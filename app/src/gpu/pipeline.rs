@@ -1,19 +1,37 @@
-//! The pipeline that draws panes, and the uniform buffers they take turns with.
+//! The pipelines that draw panes, and the buffers of parameters they take turns with.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use shaders::Slice;
+use shaders::{Parts, Slice};
 
 /// What all panes of a renderer share. Lives in its callback resources.
 pub(super) struct Panes {
-    pipeline: wgpu::RenderPipeline,
+    module: wgpu::ShaderModule,
     layout: wgpu::BindGroupLayout,
+    pipeline_layout: wgpu::PipelineLayout,
+    target: wgpu::TextureFormat,
+    /// One for each set of layers that a pane had so far.
+    pipelines: HashMap<Parts, wgpu::RenderPipeline>,
     /// Bound in place of absent textures.
     nothing: wgpu::TextureView,
-    srgb_target: bool,
     /// One a pane; as many as the fullest frame so far needed.
-    uniforms: Vec<wgpu::Buffer>,
+    parameters: Vec<wgpu::Buffer>,
     used: AtomicUsize,
+}
+
+/// A pane of this frame, ready to be drawn.
+pub(super) struct Bound {
+    pipeline: wgpu::RenderPipeline,
+    group: wgpu::BindGroup,
+}
+
+impl Bound {
+    pub fn draw(&self, pass: &mut wgpu::RenderPass<'static>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.draw(0..3, 0..1);
+    }
 }
 
 impl Panes {
@@ -28,11 +46,38 @@ impl Panes {
             label: Some("slice"),
             source: wgpu::ShaderSource::Wgsl(shaders::SLICE_WGSL.into()),
         });
-        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+        let mut panes = Self {
+            module,
+            layout,
+            pipeline_layout,
+            target,
+            pipelines: HashMap::new(),
+            nothing: nothing(device),
+            parameters: Vec::new(),
+            used: AtomicUsize::new(0),
+        };
+        // A shader that the adapter refuses is found at the start.
+        panes.pipeline(device, Parts::of(&Slice::default()));
+        panes
+    }
+
+    /// The pipeline for these layers, made when it is first asked for.
+    fn pipeline(&mut self, device: &wgpu::Device, parts: Parts) -> wgpu::RenderPipeline {
+        if let Some(pipeline) = self.pipelines.get(&parts) {
+            return pipeline.clone();
+        }
+        let pipeline = self.make(device, parts);
+        self.pipelines.insert(parts, pipeline.clone());
+        pipeline
+    }
+
+    fn make(&self, device: &wgpu::Device, parts: Parts) -> wgpu::RenderPipeline {
+        let constants = parts.constants();
+        device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some("pane"),
-            layout: Some(&pipeline_layout),
+            layout: Some(&self.pipeline_layout),
             vertex: wgpu::VertexState {
-                module: &module,
+                module: &self.module,
                 entry_point: Some("vs_main"),
                 compilation_options: wgpu::PipelineCompilationOptions::default(),
                 buffers: &[],
@@ -41,69 +86,60 @@ impl Panes {
             depth_stencil: None,
             multisample: wgpu::MultisampleState::default(),
             fragment: Some(wgpu::FragmentState {
-                module: &module,
+                module: &self.module,
                 entry_point: Some("fs_main"),
-                compilation_options: wgpu::PipelineCompilationOptions::default(),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    ..wgpu::PipelineCompilationOptions::default()
+                },
                 // Opaque: what was there before does not shine through.
                 targets: &[Some(wgpu::ColorTargetState {
-                    format: target,
+                    format: self.target,
                     blend: None,
                     write_mask: wgpu::ColorWrites::ALL,
                 })],
             }),
             multiview_mask: None,
             cache: None,
-        });
-        Self {
-            pipeline,
-            layout,
-            nothing: nothing(device),
-            srgb_target: target.is_srgb(),
-            uniforms: Vec::new(),
-            used: AtomicUsize::new(0),
-        }
+        })
     }
 
-    /// Takes a uniform buffer for this frame, fills it and binds it with the textures.
+    /// Takes a buffer for this frame, fills it and binds it with the textures.
     pub fn bind(
         &mut self,
         device: &wgpu::Device,
         queue: &wgpu::Queue,
         mut slice: Slice,
         textures: [Option<&wgpu::TextureView>; 5],
-    ) -> wgpu::BindGroup {
-        slice.srgb_target = u32::from(self.srgb_target);
+    ) -> Bound {
+        slice.srgb_target = u32::from(self.target.is_srgb());
+        let pipeline = self.pipeline(device, Parts::of(&slice));
         let at = self.used.fetch_add(1, Ordering::Relaxed);
-        while self.uniforms.len() <= at {
-            self.uniforms.push(uniform_buffer(device));
+        while self.parameters.len() <= at {
+            self.parameters.push(parameter_buffer(device));
         }
-        let buffer = &self.uniforms[at];
+        let buffer = &self.parameters[at];
         queue.write_buffer(buffer, 0, bytemuck::bytes_of(&slice));
-        let uniform = wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() };
+        let parameters = wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() };
         let [base, fused, labels, truth, cells] = textures.map(|view| view.unwrap_or(&self.nothing));
         let view = |binding, view| wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::TextureView(view) };
-        device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("pane"),
             layout: &self.layout,
-            entries: &[uniform, view(1, base), view(2, fused), view(3, labels), view(4, truth), view(5, cells)],
-        })
+            entries: &[parameters, view(1, base), view(2, fused), view(3, labels), view(4, truth), view(5, cells)],
+        });
+        Bound { pipeline, group }
     }
 
     /// All panes of a frame have their buffers: the next frame begins with the first again.
     pub fn end_frame(&self) {
         self.used.store(0, Ordering::Relaxed);
     }
-
-    pub fn draw(&self, pass: &mut wgpu::RenderPass<'static>, bind_group: &wgpu::BindGroup) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, bind_group, &[]);
-        pass.draw(0..3, 0..1);
-    }
 }
 
 fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
-    let uniform = wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Uniform,
+    let parameters = wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Storage { read_only: true },
         has_dynamic_offset: false,
         min_binding_size: std::num::NonZeroU64::new(size_of::<Slice>() as u64),
     };
@@ -112,7 +148,7 @@ fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
         view_dimension: wgpu::TextureViewDimension::D3,
         multisampled: false,
     };
-    let entries = [uniform, texture, texture, texture, texture, texture];
+    let entries = [parameters, texture, texture, texture, texture, texture];
     let mut binding = 0;
     let entries = entries.map(|ty| {
         let entry = wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };
@@ -122,11 +158,11 @@ fn bind_group_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("pane"), entries: &entries })
 }
 
-fn uniform_buffer(device: &wgpu::Device) -> wgpu::Buffer {
+fn parameter_buffer(device: &wgpu::Device) -> wgpu::Buffer {
     device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("pane"),
         size: size_of::<Slice>() as u64,
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     })
 }
