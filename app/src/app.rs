@@ -8,8 +8,9 @@ use crate::command::train::TrainCommand;
 use crate::command::{self, Command, Sender, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
+use crate::launch::restart;
 use crate::state::train::TrainPage;
-use crate::state::{Mode, PathPurpose, Settings, State};
+use crate::state::{Dialog, Mode, PathPurpose, Settings, Severity, State};
 use crate::worker::{self, Jobs, Kind, Spec, Wake};
 use crate::{dialog, panel, theme, view};
 
@@ -47,6 +48,24 @@ impl App {
     }
 
     fn start(&mut self, args: &Args) {
+        match args.view.as_deref().map(restart::take) {
+            Some(Ok(kept)) => worker::restore::start(&mut self.state, &mut self.jobs, kept),
+            Some(Err(why)) => {
+                self.state.notice(Severity::Warning, "The view could not be brought back as a whole", why);
+                self.show(args);
+            }
+            None => self.show(args),
+        }
+        // A report of another mode does not hang on what lies in the home folder.
+        if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
+            worker::train::workspace::start(&mut self.state, &mut self.jobs);
+        }
+        let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
+        self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
+    }
+
+    /// What the command line names is shown.
+    fn show(&mut self, args: &Args) {
         if let Some(theme) = args.theme {
             self.state.settings.theme = theme.into();
         }
@@ -59,18 +78,14 @@ impl App {
         if let Some(workspace) = &args.workspace {
             self.state.settings.workspace = Some(workspace.clone());
         }
-        // A report of another mode does not hang on what lies in the home folder.
-        if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
-            worker::train::workspace::start(&mut self.state, &mut self.jobs);
-        }
-        let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
-        self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
         if let Some(request) = args.request() {
             self.dispatch(Command::OpenRequest(Box::new(request)));
         } else if !args.paths.is_empty() {
             self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
         }
-        if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..]) {
+        if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..])
+            && !folder.is_file()
+        {
             self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }
     }
@@ -106,6 +121,11 @@ impl App {
         dispatch(&mut self.state, &mut self.jobs, command);
     }
 
+    /// True when the program is to end and to be started anew with the same view.
+    pub fn starts_anew(&self) -> bool {
+        self.state.quit && self.state.restart
+    }
+
     /// True when nothing is being done and the demonstration is over.
     pub fn is_idle(&self) -> bool {
         self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
@@ -138,18 +158,25 @@ impl App {
         self.on_close(ctx);
     }
 
-    /// Says once that the graphics device can no longer be used, and what still can.
+    /// Says once that the graphics device can no longer be used, and offers to start anew.
     fn tell_of_loss(&mut self) {
         let lost = self.jobs.gpu().and_then(Gpu::lost);
         if let (Some(why), false) = (lost, self.lost_told) {
             self.lost_told = true;
-            let what = format!("{why}. Nothing is lost: save the segmentation, then start the program again");
+            let what = format!("{why}. Nothing is lost: restart the program, which brings the same view back");
             self.state.error("Slices can no longer be drawn", what);
+            if self.state.dialog.replace(Dialog::DeviceLost { why }).is_some() {
+                self.state.after_saving = None;
+            }
         }
     }
 
     fn apply_theme(&mut self, ctx: &egui::Context) {
         let title = match &self.state.document {
+            // The frame of the window is not drawn by the device: it may be all that can still be read.
+            _ if matches!(self.state.dialog, Some(Dialog::DeviceLost { .. })) => {
+                "AMLP - graphics lost: Enter restarts with the same view".to_owned()
+            }
             Some(document) => format!("{} - AMLP", document.title),
             None => "AMLP".to_owned(),
         };

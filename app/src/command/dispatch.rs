@@ -28,7 +28,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Train(command) => train::dispatch(state, jobs, command),
         Command::Timeline(command) => timeline::dispatch(state, jobs, command),
         Command::Runs(command) => runs::dispatch(state, jobs, command),
-        Command::Quit => quit(state, jobs),
+        Command::Quit => quit(state, jobs, false),
+        Command::Restart => quit(state, jobs, true),
         Command::QuitNow => crate::worker::train::run::close(state, jobs),
         Command::OpenPalette
         | Command::EditPalette(..)
@@ -64,7 +65,9 @@ fn dismiss(state: &mut State, command: &Command) {
     }
 }
 
-fn quit(state: &mut State, jobs: &mut Jobs) {
+/// Ends the program after a question, if there is one to ask; with `restart` it starts anew.
+fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
+    state.restart = restart;
     let unsaved = state.document.as_ref().is_some_and(|d| d.unsaved);
     if state.train.closing {
         // Asked a second time: a checkpoint of an earlier step is there.

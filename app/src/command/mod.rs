@@ -235,7 +235,9 @@ pub enum Command {
     DismissAll,
     /// Ends the program; asks first if a job runs or something is not saved.
     Quit,
-    /// Ends the program.
+    /// The same, and starts it anew with the same view.
+    Restart,
+    /// Ends the program, and starts it anew if that was asked for.
     QuitNow,
 }
 

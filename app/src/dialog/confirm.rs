@@ -60,6 +60,17 @@ pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sen
     }
 }
 
+/// The graphics device can no longer be used: everything else goes on, but nothing of it can be relied on to be seen.
+pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
+    let text = format!("{why}. Nothing is lost: the program starts anew and shows the same case at the same place.");
+    let dialog = Dialog::new("Slices can no longer be drawn", "Restart with the same view").cancel(Some("Not now"));
+    match dialog.icon(icon::WARN, Tone::Warn).text(&text).width(480.0).show(ctx, |_| ()) {
+        Some(DialogResult::Confirmed) => sender.send(Command::Restart),
+        Some(DialogResult::Alternative | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        None => {}
+    }
+}
+
 /// The window is to be closed while something is not saved or still runs.
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     let unsaved = state.document.as_ref().filter(|document| document.unsaved);
@@ -78,10 +89,15 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
         more => facts.push(format!("The {more} jobs that wait in the queue are not kept.")),
     }
     let text = facts.join(" ");
+    let [title, without, save, stop] = if state.restart {
+        ["Restart the program?", "Restart without saving", "Save and restart", "Stop and restart"]
+    } else {
+        ["Close the program?", "Close without saving", "Save and close", "Stop and close"]
+    };
     let dialog = match unsaved {
-        Some(_) => Dialog::new("Close the program?", "Save").alternative("Close without saving").cancel(Some("Cancel")),
-        None if training => Dialog::new("Close the program?", "Save and close").cancel(Some("Keep it open")),
-        None => Dialog::new("Close the program?", "Keep it open").alternative("Stop and close").cancel(None),
+        Some(_) => Dialog::new(title, "Save").alternative(without).cancel(Some("Cancel")),
+        None if training => Dialog::new(title, save).cancel(Some("Keep it open")),
+        None => Dialog::new(title, "Keep it open").alternative(stop).cancel(None),
     };
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) if unsaved.is_some() => {

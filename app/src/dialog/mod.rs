@@ -31,6 +31,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         Some(Dialog::Path { purpose, text }) => path::show(ctx, *purpose, text, sender),
         Some(Dialog::Overwrite { purpose, path }) => confirm::overwrite(ctx, *purpose, path, sender),
         Some(Dialog::Close) => confirm::close(ctx, state, sender),
+        Some(Dialog::DeviceLost { why }) => confirm::device_lost(ctx, why, sender),
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
         Some(Dialog::DeleteRun { path }) => confirm::delete_run(ctx, path, sender),
         Some(Dialog::Log) => log::show(ctx, state, sender),

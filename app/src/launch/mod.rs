@@ -1,6 +1,7 @@
 //! Starts a window, writes a picture of it, or goes to the terminal where there is neither a display nor an adapter.
 
 mod headless;
+pub mod restart;
 mod window;
 mod written;
 
@@ -8,6 +9,8 @@ use std::process::ExitCode;
 
 use crate::args::Args;
 
+/// Under which name the system keeps the window and its settings.
+const APP_ID: &str = "amlp-viewer";
 /// Size of a new window in points.
 const SIZE: [f32; 2] = [1280.0, 800.0];
 /// Frames that are drawn after the last job ended, so that layout, thumbnails and letters have settled.

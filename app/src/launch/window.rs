@@ -1,10 +1,10 @@
 //! The window, with what a report needs around it.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::written;
-use super::{SETTLING, SIZE};
+use super::{APP_ID, SETTLING, SIZE, restart, written};
 use crate::app::{App, stored_settings};
 use crate::args::Args;
 use crate::gpu::Gpu;
@@ -20,10 +20,14 @@ struct Reporting {
     code: Arc<Mutex<Option<ExitCode>>>,
 }
 
+/// The arguments of a new start, once one is wanted.
+type Line = Arc<Mutex<Option<Vec<OsString>>>>;
+
 struct Window {
     app: App,
     args: Args,
     reporting: Reporting,
+    anew: Line,
 }
 
 impl eframe::App for Window {
@@ -40,6 +44,14 @@ impl eframe::App for Window {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         eframe::App::save(&mut self.app, storage);
+    }
+
+    fn on_exit(&mut self) {
+        if self.app.starts_anew() {
+            // What is shown at the very end: a training has saved its checkpoint by now.
+            let line = restart::prepare(self.app.state(), restart::folder().as_deref());
+            *self.anew.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        }
     }
 
     fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
@@ -83,7 +95,7 @@ impl Window {
 /// Opens a window and runs until it is closed.
 pub fn run(args: &Args) -> Result<ExitCode, String> {
     let viewport = egui::ViewportBuilder::default()
-        .with_app_id("amlp-viewer")
+        .with_app_id(APP_ID)
         .with_title("AMLP")
         .with_inner_size(args.size.unwrap_or(SIZE))
         .with_min_inner_size([1.0, 1.0]);
@@ -95,15 +107,23 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         ..eframe::NativeOptions::default()
     };
     let code = Arc::new(Mutex::new(None));
-    let (result, args) = (Arc::clone(&code), args.clone());
+    let anew = Line::default();
+    let (result, line, args) = (Arc::clone(&code), Arc::clone(&anew), args.clone());
     let create = move |context: &eframe::CreationContext<'_>| {
         let gpu = context.wgpu_render_state.as_ref().map(Gpu::new);
         let settings = if args.is_report() { Settings::default() } else { stored_settings(context.storage) };
         let app = App::new(&context.egui_ctx, gpu, &args, settings);
         let reporting = Reporting { code: result, ..Reporting::default() };
-        Ok(Box::new(Window { app, args, reporting }) as Box<dyn eframe::App>)
+        Ok(Box::new(Window { app, args, reporting, anew: line }) as Box<dyn eframe::App>)
     };
-    eframe::run_native("amlp-viewer", options, Box::new(create)).map_err(|e| e.to_string())?;
+    eframe::run_native(APP_ID, options, Box::new(create)).map_err(|e| e.to_string())?;
+    // Only now: the window is gone, its settings are written, and nothing of the old device is held any more.
+    if let Some(line) = anew.lock().unwrap_or_else(PoisonError::into_inner).take()
+        && let Err(why) = restart::spawn(&line)
+    {
+        tracing::error!("the program could not be started anew: {why}");
+        return Ok(ExitCode::FAILURE);
+    }
     let code = code.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(code.unwrap_or(ExitCode::SUCCESS))
 }

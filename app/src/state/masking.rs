@@ -15,6 +15,7 @@ use engine::masking::{MaskRatio, Order};
 use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 
+use serde::{Deserialize, Serialize};
 pub use found::{Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 
 use super::{Document, Modality, Mode, State};
@@ -28,7 +29,7 @@ pub const SIZES: [usize; 2] = [16, 1024];
 pub const MOST_EPOCHS: usize = 10_000;
 
 /// What gives the masking ratio.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum By {
     /// A number.
     #[default]
@@ -38,7 +39,7 @@ pub enum By {
 }
 
 /// What the user chooses. The defaults are those of `amlp mask`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
     /// What gives the masking ratio.
     pub by: By,
@@ -140,7 +141,7 @@ impl Controls {
 }
 
 /// What is drawn of the patches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Shown {
     /// The slice on the scan's own grid, in place of the crop.

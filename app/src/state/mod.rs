@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod document;
+pub mod kept;
 pub mod layer;
 pub mod masking;
 pub mod report;
@@ -106,6 +107,11 @@ pub enum Dialog {
     },
     /// A job is running and the window is to be closed.
     Close,
+    /// The graphics device can no longer be used.
+    DeviceLost {
+        /// What happened to it, in one sentence.
+        why: String,
+    },
     /// The segmentation is not saved, and something would lose it.
     Unsaved {
         /// What waits for the answer.
@@ -226,8 +232,12 @@ pub struct State {
     pub adapter: String,
     /// What is done once the segmentation is saved.
     pub after_saving: Option<Box<crate::command::Command>>,
+    /// What a new start is still to bring back.
+    pub returning: kept::Returning,
     /// Set when the program should end.
     pub quit: bool,
+    /// Once it ends it starts anew, with the same view.
+    pub restart: bool,
 }
 
 impl State {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use engine::event::Stage;
 use engine::probe::{Pin, Pins};
+use serde::{Deserialize, Serialize};
 
 use crate::view::Camera;
 pub use probes::{Probes, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update};
@@ -16,7 +17,7 @@ pub use run::OpenRun;
 pub use series::{Quantity, Series};
 
 /// What the Watch page shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WatchView {
     /// The pinned slice, large, and a few curves.
     #[default]
@@ -45,7 +46,7 @@ impl WatchView {
 }
 
 /// Which labels of an epoch are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Labels {
     /// Those in force during the epoch.
     Before,
@@ -121,7 +122,7 @@ impl Layer {
 }
 
 /// How the runs are looked at.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Look {
     /// What the Watch page shows.
     pub view: WatchView,

@@ -11,13 +11,14 @@ use engine::cohort::split::Split;
 use engine::cohort::{Cohort, Fingerprint};
 use engine::event::Stage;
 use engine::run::workspace::{EntryState, RunEntry};
+use serde::{Deserialize, Serialize};
 
 pub use form::{Form, Labels};
 pub use job::{Ended, Ending, Phase, Queued, Running};
 pub use results::{Column, Results};
 
 /// What the centre shows in Train mode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TrainPage {
     /// The cohort and the form of the next job.
     #[default]

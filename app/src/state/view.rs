@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use glam::DVec3;
+use serde::{Deserialize, Serialize};
 
 use super::ColourMap;
 use crate::view::{Camera, Plane};
 
 /// What the left mouse button does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tool {
     /// Moves the crosshair.
     #[default]
@@ -43,7 +44,7 @@ impl Tool {
 }
 
 /// One of the places in the centre that show something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PaneId {
     /// Axial slice.
     Axial,
@@ -86,14 +87,14 @@ impl PaneId {
 }
 
 /// One pane's own settings.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pane {
     /// Zoom and pan.
     pub camera: Camera,
 }
 
 /// A measurement drawn on a pane.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// Ruler or ellipse.
     pub kind: MeasureKind,
@@ -106,7 +107,7 @@ pub struct Measure {
 }
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MeasureKind {
     /// A length.
     Ruler,
@@ -115,7 +116,7 @@ pub enum MeasureKind {
 }
 
 /// Values of the voxels inside of a region.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
     /// The image whose values these are, by its place in the case.
     pub image: usize,
@@ -141,7 +142,7 @@ pub struct Cine {
 }
 
 /// How prediction and truth are drawn when there are both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Overlay {
     /// The prediction.
     Prediction,
@@ -167,7 +168,7 @@ impl Overlay {
 }
 
 /// How a case is looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// The crosshair, in world mm.
     pub crosshair: DVec3,
@@ -182,6 +183,7 @@ pub struct View {
     /// The pane under the pointer or last used: keys go there.
     pub active: Option<PaneId>,
     /// The overlay is hidden while a key is held.
+    #[serde(skip)]
     pub hide_overlay: bool,
     /// What is drawn of prediction and truth.
     pub overlay: Overlay,
@@ -200,6 +202,7 @@ pub struct View {
     /// The chosen finding, by its place in the list.
     pub finding: Option<usize>,
     /// Slices played like a film.
+    #[serde(skip)]
     pub cine: Option<Cine>,
 }
 

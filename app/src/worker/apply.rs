@@ -164,6 +164,9 @@ fn ended_early(state: &mut State, jobs: &mut Jobs, spec: &super::Spec, failure: 
             failed(state, spec, &why);
         }
     }
+    if spec.kind == Kind::Open {
+        super::restore::opening_failed(state, jobs);
+    }
 }
 
 /// A result for a case that is no longer open. It changes nothing, but whether a file was written must be known.
@@ -188,6 +191,9 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, list: CaseList) {
     }
     state.cases = list;
     super::thumbnails::start(state, jobs);
+    if super::restore::list_arrived(state, jobs) {
+        return;
+    }
     if state.cases.open.is_none() {
         super::open::open_case(state, jobs, 0);
     }

@@ -12,6 +12,7 @@ pub mod masking;
 pub mod open;
 pub mod replay;
 mod request;
+pub mod restore;
 pub mod runs;
 pub mod save;
 pub mod segment;

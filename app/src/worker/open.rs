@@ -400,5 +400,6 @@ pub fn show(state: &mut State, jobs: &mut Jobs, opened: Opened) {
     state.settings.remember(&path);
     state.document = Some(document);
     state.failed = None;
+    super::restore::case_arrived(state, jobs);
     super::frame::project_missing(state, jobs);
 }

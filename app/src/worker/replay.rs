@@ -14,7 +14,7 @@ use engine::probe::{Pin, Pins};
 use engine::run::History;
 use engine::run::history::RunState;
 
-use super::{Failure, Jobs, Kind, Outcome, Spec};
+use super::{Failure, Jobs, Kind, Outcome, Spec, restore};
 use crate::state::timeline::{Compare, LivePins, OpenRun, Opening, RecordKey, Series, SliceKey, WatchView};
 use crate::state::timeline::{SeenEpoch, SeenSlice, probes::Seen};
 use crate::state::{Severity, State};
@@ -134,6 +134,7 @@ fn opened(
         Ok(run) => *run,
         Err(why) => {
             state.error(format!("The run {} cannot be shown", read::name_of(&opening.path)), &why);
+            restore::run_failed(state);
             if !opening.compare {
                 state.timeline.failed = Some((opening.path, why));
             }
@@ -156,6 +157,7 @@ fn opened(
         state.timeline.active = stage;
         end_comparison(state);
     }
+    restore::run_arrived(state, jobs, opening.compare);
     state.timeline.settle_pin();
 }
 

@@ -15,6 +15,7 @@ mod reliability;
 mod review;
 mod runs;
 mod segmentation;
+mod restart;
 mod snapshots;
 mod train_reliability;
 mod training;

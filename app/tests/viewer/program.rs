@@ -11,7 +11,7 @@ use crate::phantom::{self, Files};
 use crate::window::PATIENCE;
 
 /// The program without anything to draw on.
-fn program() -> Command {
+pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amlp-viewer"));
     for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "RUST_LOG"] {
         command.env_remove(name);

@@ -6,6 +6,7 @@ use engine::cohort::split::LabelShare;
 use engine::config::{Config, preset};
 use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 use engine::event::Stage;
+use serde::{Deserialize, Serialize};
 
 /// Width of the network that the paper is taken to have.
 pub const PAPER_WIDTH: usize = 64;
@@ -13,7 +14,7 @@ pub const PAPER_WIDTH: usize = 64;
 pub const CPU_WIDTH: usize = 16;
 
 /// How the labelled patients of a fine-tuning are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Labels {
     /// 5 % of the training patients: the paper's.
     #[default]
@@ -29,7 +30,7 @@ pub enum Labels {
 }
 
 /// What is being set up.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Form {
     /// Pre-training or fine-tuning.
     pub stage: Stage,
