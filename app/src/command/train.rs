@@ -9,7 +9,7 @@ use super::{Command, dispatch as carry_out};
 use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
 use crate::state::{Mode, PathPurpose, Severity, State};
 use crate::worker::open::Request;
-use crate::worker::train::{assess, cohort, evaluate, run, workspace};
+use crate::worker::train::{assess, cohort, evaluate, queue, run, workspace};
 use crate::worker::{Jobs, Kind, segment};
 
 /// How many runs of each stage the palette lists: the newest.
@@ -38,6 +38,8 @@ pub enum TrainCommand {
     Start,
     /// Takes a waiting job away.
     Remove(u64),
+    /// Puts a job that waited when the program was closed last into the queue; all of them without a number.
+    TakeUp(Option<u64>),
     /// Lets a waiting job start earlier.
     Sooner(u64),
     /// Saves a checkpoint after this step and waits.
@@ -88,7 +90,11 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         TrainCommand::Edit(form) => edit(state, jobs, *form),
         TrainCommand::FinetuneFrom(run) => finetune_from(state, jobs, run),
         TrainCommand::Start => start(state, jobs),
-        TrainCommand::Remove(id) => state.train.queue.retain(|job| job.id != id),
+        TrainCommand::Remove(id) => {
+            state.train.queue.retain(|job| job.id != id);
+            state.train.left.retain(|job| job.id != id);
+        }
+        TrainCommand::TakeUp(id) => queue::take_up(state, jobs, id),
         TrainCommand::Sooner(id) => {
             let queue = &mut state.train.queue;
             if let Some(at) = queue.iter().position(|job| job.id == id).filter(|at| *at > 0) {
@@ -115,6 +121,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         TrainCommand::OpenPatient(at) => open_patient(state, jobs, at),
         TrainCommand::SetThreads(threads) => state.settings.threads = threads,
         TrainCommand::SetWorkspace(path) => {
+            queue::leave(state, jobs);
             state.settings.workspace = Some(path);
             (state.train.runs, state.train.unfinished) = (None, Vec::new());
             workspace::start(state, jobs);
@@ -276,6 +283,9 @@ pub fn actions(list: &mut List, state: &State) {
     add(list, running.is_some(), "Stop training", "Shift+F5", TrainCommand::Stop);
     for run in train.offered() {
         add(list, true, &format!("Resume {}", run.name), "", TrainCommand::Resume(run.path.clone()));
+    }
+    for job in train.left.iter().take(LISTED) {
+        add(list, true, &format!("Start {}, which waited", job.name), "", TrainCommand::TakeUp(Some(job.id)));
     }
     for run in train.pretrained().take(LISTED) {
         let command = TrainCommand::FinetuneFrom(Some(run.path.clone()));

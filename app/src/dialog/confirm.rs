@@ -85,8 +85,8 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     }
     match state.train.queue.len() {
         0 => {}
-        1 => facts.push("The job that waits in the queue is not kept.".into()),
-        more => facts.push(format!("The {more} jobs that wait in the queue are not kept.")),
+        1 => facts.push("The job that waits in the queue is offered at the next start.".into()),
+        more => facts.push(format!("The {more} jobs that wait in the queue are offered at the next start.")),
     }
     let text = facts.join(" ");
     let [title, without, save, stop] = if state.restart {

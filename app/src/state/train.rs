@@ -120,6 +120,12 @@ pub struct TrainState {
     pub running: Option<Running>,
     /// What waits for it to end, in order.
     pub queue: Vec<Queued>,
+    /// What waited when the program was closed last, and was not taken up yet.
+    pub left: Vec<Queued>,
+    /// What is kept of both for the next start.
+    pub kept: Vec<Queued>,
+    /// The workspace where it is kept, once what was left there is known.
+    pub queue_of: Option<PathBuf>,
     /// What ended in this session, newest first.
     pub ended: Vec<Ended>,
     /// Counts the jobs of this session.

@@ -75,6 +75,8 @@ pub enum Kind {
     Split,
     /// Reads the settings of a run.
     Settings,
+    /// Keeps what waits to be trained.
+    Queue,
     /// Looks for runs to go on with or to start from.
     Workspace,
     /// Lists the runs of the workspace, or changes one.

@@ -6,11 +6,13 @@
 //! | [`assess`] | what is wrong with a form, and what its job will take |
 //! | [`run`] | the training itself, on a thread and a device of its own, and what it tells |
 //! | [`evaluate`] | held-out patients of a fine-tuned run |
+//! | [`queue`] | what waits, kept beside the runs |
 //! | [`workspace`] | the runs that are there: to start from, to go on with |
 
 pub mod assess;
 pub mod cohort;
 pub mod evaluate;
+pub mod queue;
 pub mod run;
 pub mod workspace;
 
@@ -25,7 +27,7 @@ use engine::probe::Pins;
 use engine::run::workspace::RunEntry;
 
 use super::{Failure, Jobs, Kind, Spec};
-use crate::state::train::{CohortCard, CohortState, Ending, Estimate};
+use crate::state::train::{CohortCard, CohortState, Ending, Estimate, Queued};
 use crate::state::{Settings, State};
 
 pub use run::{Live, follow, live_pins};
@@ -69,6 +71,8 @@ pub enum Told {
         runs: Vec<RunEntry>,
         /// Those that stopped before their end.
         unfinished: Vec<RunEntry>,
+        /// What waited when the program was closed, with the workspace that it lies in; none if that is known already.
+        left: Option<(PathBuf, Result<Vec<Queued>, String>)>,
     },
 }
 
@@ -91,7 +95,12 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
                 state.train.results.set(*evaluation);
             }
         }
-        Told::Workspace { runs, unfinished } => (state.train.runs, state.train.unfinished) = (Some(runs), unfinished),
+        Told::Workspace { runs, unfinished, left } => {
+            (state.train.runs, state.train.unfinished) = (Some(runs), unfinished);
+            if let Some((workspace, left)) = left {
+                queue::found(state, workspace, left);
+            }
+        }
     }
 }
 

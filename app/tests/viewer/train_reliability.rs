@@ -141,3 +141,83 @@ fn t13_a_loss_that_is_no_number_stops_and_names_the_batch() {
     assert!(matches!(&endings(&window)[0], Ending::Failed(_)));
     assert_eq!(window.state().jobs().threads(), 0);
 }
+
+/// The names of the jobs that an earlier session left.
+fn left(window: &Window) -> Vec<String> {
+    state(window).train.left.iter().map(|job| job.name.clone()).collect()
+}
+
+/// Closes the program during a training, as the dialog offers.
+fn save_and_close(mut window: Window) {
+    window.state_mut().dispatch(Command::Quit);
+    window.run_steps(2);
+    use_control(&mut window, "Save and close");
+    wait_for(&mut window, |app| app.state().quit);
+    wait_for(&mut window, |app| app.jobs().threads() == 0);
+}
+
+#[test]
+fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    for name in ["second", "third", "fourth"] {
+        change(&mut window, |form| {
+            form.pretrain.training.epochs = 1;
+            form.name = name.into();
+        });
+        order(&mut window, TrainCommand::Start);
+    }
+    save_and_close(window);
+
+    let mut window = place.window();
+    assert_eq!(left(&window), ["second", "third", "fourth"]);
+    assert!(
+        state(&window).train.queue.is_empty() && state(&window).train.running.is_none(),
+        "nothing starts by itself"
+    );
+    use_control(&mut window, "Forget third");
+    click(&mut window, "Start second");
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    assert!(has_checkpoint(&place.runs().join("second")));
+    // Killed now: what is left of it is on the disk already.
+    drop(window);
+    let mut window = place.window();
+    assert_eq!(left(&window), ["fourth"]);
+    click(&mut window, "Start fourth");
+    assert_eq!(endings(&window), [Ending::Finished]);
+    drop(window);
+    assert_eq!(left(&place.window()), [""; 0]);
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_is_said() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.runs()).unwrap();
+    std::fs::write(place.runs().join(".queue.json"), "{").unwrap();
+    let window = place.window();
+    assert!(state(&window).notices.iter().any(|notice| notice.detail.contains(".queue.json")));
+    assert_eq!((left(&window), errors(&window)), (Vec::new(), Vec::new()));
+}
+
+/// Starts a job under a name of the user's whose estimate takes a while, and waits until its folder is there.
+fn begin_slowly(window: &mut Window, place: &Place) -> std::path::PathBuf {
+    change(window, |form| {
+        (form.pretrain.network.width, form.pretrain.network.depth) = (64, 4);
+        form.name = "mine".into();
+    });
+    order(window, TrainCommand::Start);
+    let run = place.runs().join("mine");
+    wait_for(window, |_| RunFolder::is_run(&run));
+    run
+}
+
+#[test]
+fn a_training_that_has_not_begun_when_the_program_is_closed_waits_again() {
+    let place = Place::new();
+    let mut window = place.window();
+    let run = begin_slowly(&mut window, &place);
+    save_and_close(window);
+    assert!(!run.exists());
+    assert_eq!(left(&place.window()), ["mine"]);
+}

@@ -15,7 +15,7 @@ use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
 use engine::probe::{Pin, Pins};
 use engine::run::{RunFolder, checkpoint};
 
-use super::{Told, assess, workspace};
+use super::{Told, assess, queue, workspace};
 use crate::state::train::{Ended, Ending, Estimate, Phase, Queued, Running};
 use crate::state::{Severity, State};
 use crate::worker::{Failure, Jobs, Kind, Outcome, Spec, Ticket, Wake, replay};
@@ -34,6 +34,8 @@ const REMEMBERED: usize = 8;
 /// The window's end of the training under way.
 pub struct Live {
     queue: Arc<EventQueue>,
+    /// What it was while it waited.
+    queued: Queued,
     /// Known once the patients are prepared.
     run: Option<(PathBuf, Arc<Pins>)>,
     mark: Option<(Instant, usize)>,
@@ -61,7 +63,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     let work = Work {
         workspace: state.settings.workspace(),
         threads: super::threads(&state.settings),
-        queued,
+        queued: queued.clone(),
         queue: Arc::clone(&queue),
         turn: Arc::clone(&jobs.alone),
         wanted: std::mem::take(&mut state.timeline.wanted),
@@ -69,7 +71,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     let what = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
     let spec = Spec { kind: Kind::Train, document: None, title: format!("{what} {name}"), quiet: false };
     let job = jobs.start(spec, move |ticket| work.done(ticket));
-    jobs.live = Some(Live { queue, run: None, mark: None });
+    jobs.live = Some(Live { queue, queued, run: None, mark: None });
     if state.train.estimate == Estimate::Running {
         state.train.estimate = Estimate::Waiting;
     }
@@ -230,7 +232,8 @@ pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pi
 /// Takes what the running job has told and starts the next of the queue. Called every frame, before drawing.
 pub fn follow(state: &mut State, jobs: &mut Jobs) {
     hear(state, jobs);
-    if state.train.closing && !jobs.runs(Kind::Train) {
+    queue::follow(state, jobs);
+    if state.train.closing && !jobs.runs(Kind::Train) && jobs.at_work(Kind::Queue) == 0 {
         state.quit = true;
     }
     start_next(state, jobs);
@@ -283,7 +286,7 @@ fn measure(running: &mut Running, live: &mut Live) {
 pub fn ended(state: &mut State, jobs: &mut Jobs, how: Ending) {
     hear(state, jobs);
     let live = jobs.live.take();
-    if let Some((run, _)) = live.and_then(|live| live.run.clone()) {
+    if let Some((run, _)) = live.as_ref().and_then(|live| live.run.clone()) {
         replay::end_live(state, jobs, &run);
     }
     let Some(running) = state.train.running.take() else { return };
@@ -303,6 +306,11 @@ pub fn ended(state: &mut State, jobs: &mut Jobs, how: Ending) {
     workspace::start(state, jobs);
     start_next(state, jobs);
     if state.train.estimate == Estimate::Waiting {
+    let nothing_there = run.as_deref().is_none_or(|run| !RunFolder::is_run(run));
+    if let (true, true, Ending::Stopped, Some(live)) = (state.train.closing, nothing_there, &how, &live) {
+        // It never came to a checkpoint that could be gone on from: it waits for its turn again.
+        state.train.queue.insert(0, live.queued.clone());
+    }
         assess::start(state, jobs);
     }
 }

@@ -7,7 +7,7 @@ use engine::event::Stage;
 use engine::jobs::stored_config;
 use engine::run::workspace::{list, unfinished};
 
-use super::Told;
+use super::{Told, queue};
 use crate::command::train::follow_form;
 use crate::state::State;
 use crate::worker::{Jobs, Kind, Outcome, Spec};
@@ -16,16 +16,18 @@ use crate::worker::{Jobs, Kind, Outcome, Spec};
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     let workspace = state.settings.workspace();
     let spec = Spec { kind: Kind::Workspace, document: None, title: "Listing the runs".into(), quiet: true };
+    let known = state.train.queue_of.as_ref() == Some(&workspace);
     jobs.start(spec, move |ticket| {
+        let left = (!known).then(|| (workspace.clone(), queue::read(&workspace)));
         if !workspace.is_dir() {
             // Nothing was trained yet.
             let (runs, unfinished) = (Vec::new(), Vec::new());
-            return Ok(Outcome::Train(Box::new(Told::Workspace { runs, unfinished })));
+            return Ok(Outcome::Train(Box::new(Told::Workspace { runs, unfinished, left })));
         }
         let runs = list(&workspace)?;
         ticket.check()?;
         let unfinished = unfinished(&workspace)?;
-        Ok(Outcome::Train(Box::new(Told::Workspace { runs, unfinished })))
+        Ok(Outcome::Train(Box::new(Told::Workspace { runs, unfinished, left })))
     });
 }
 

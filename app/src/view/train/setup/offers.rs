@@ -1,7 +1,8 @@
-//! Runs of an earlier session that stopped before their end.
+//! What an earlier session left: runs that stopped before their end, and jobs that waited.
 
 use egui::{Frame, Margin, Stroke, Ui};
 
+use crate::command::timeline::stage_name;
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
 use crate::panel::text;
@@ -15,18 +16,64 @@ const SHOWN: usize = 3;
 
 /// Draws them; nothing if there are none.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let offered: Vec<_> = state.train.offered().take(SHOWN).collect();
-    if offered.is_empty() {
-        return;
-    }
+    stopped(ui, state, sender);
+    waited(ui, state, sender);
+}
+
+fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
     let t = theme::tokens(ui);
     let card = Frame::new().fill(t.raised).stroke(Stroke::new(1.0, t.line_strong)).corner_radius(radius::L);
     card.inner_margin(Margin::symmetric(space::S as i8, space::S as i8)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
             ui.add_space(space::S);
-            text::heading(ui, "Stopped before the end: go on where the last checkpoint stands");
+            text::heading(ui, heading);
         });
+        content(ui);
+    });
+    ui.add_space(space::M);
+}
+
+/// Jobs that waited for their turn when the program was closed.
+fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
+    let left = &state.train.left;
+    if left.is_empty() {
+        return;
+    }
+    let send = |command| sender.send(Command::Train(command));
+    card(ui, "Waited for their turn when the program was closed", |ui| {
+        for job in left.iter().take(SHOWN) {
+            let cohort = job.config.as_ref().map(|config| words::name(&config.data.cohort));
+            let what = cohort.map_or_else(
+                || stage_name(job.stage).to_owned(),
+                |cohort| format!("{}, {cohort}", stage_name(job.stage)),
+            );
+            let row = ListRow::new(&job.name).subtitle(&what).icon(icon::RECENT);
+            row.show_with(ui, |ui| {
+                let forget = format!("Forget {}", job.name);
+                if ui.add(IconButton::new(icon::CLOSE, &forget).small()).clicked() {
+                    send(TrainCommand::Remove(job.id));
+                }
+                let start = format!("Start {}", job.name);
+                if ui.add(PushButton::new("Start").icon(icon::PLAY)).accessible_name(start).clicked() {
+                    send(TrainCommand::TakeUp(Some(job.id)));
+                }
+            });
+        }
+        let all = format!("Start all {}", left.len());
+        if left.len() > 1 && ui.add(PushButton::new(&all).icon(icon::PLAY)).clicked() {
+            send(TrainCommand::TakeUp(None));
+        }
+    });
+}
+
+/// Runs that stopped before their end.
+fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
+    let offered: Vec<_> = state.train.offered().take(SHOWN).collect();
+    if offered.is_empty() {
+        return;
+    }
+    card(ui, "Stopped before the end: go on where the last checkpoint stands", |ui| {
         for run in offered {
             let so_far = format!("{} of {} epochs, {}", run.epochs_done, run.epochs, run.modality.join(" + "));
             let resume = format!("Resume {}", run.name);
@@ -44,5 +91,4 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             .on_hover_text(words::name(&run.cohort));
         }
     });
-    ui.add_space(space::M);
 }
