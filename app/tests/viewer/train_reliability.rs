@@ -213,6 +213,18 @@ fn begin_slowly(window: &mut Window, place: &Place) -> std::path::PathBuf {
 }
 
 #[test]
+fn a_training_that_is_stopped_before_its_first_step_leaves_no_folder() {
+    let place = Place::new();
+    let mut window = place.window();
+    let run = begin_slowly(&mut window, &place);
+    stop(&mut window);
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert!(!run.exists(), "{:?}", std::fs::read_dir(&run).unwrap().collect::<Vec<_>>());
+    let said: Vec<_> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
+    assert_eq!(said, ["mine had not come to its first step: nothing of it is kept"]);
+}
+
+#[test]
 fn a_training_that_has_not_begun_when_the_program_is_closed_waits_again() {
     let place = Place::new();
     let mut window = place.window();

@@ -113,26 +113,41 @@ impl Work {
             made.map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;
             engine::run::workspace::fresh(&workspace, &queued.name)
         };
+        // Also where a name was given, which is gone on with if it is there.
+        let fresh = !RunFolder::is_run(&run);
         let mut config = match queued.config {
             Some(config) => *config,
             None => stored_config(&run)?,
         };
         config.threads = threads;
         let result = engine::threads::with(threads, || train(config, &run, ticket, (&queue, &turn), &wanted))?;
-        if result.is_err() && queued.goes_on.is_none() {
+        if result.is_err() && fresh {
             leave_nothing_behind(&run);
         }
         result.map(|()| Outcome::Train(Box::new(Told::Trained)))
     }
 }
 
-/// A new run that never came to its first checkpoint has nothing in it to go on with.
+/// A new run that came neither to a checkpoint nor to anything that it told has nothing in it to go on with.
 fn leave_nothing_behind(run: &Path) {
-    let untouched = RunFolder::is_run(run) && RunFolder::open(run).is_ok_and(|run| !checkpoint::has_checkpoint(&run));
-    if !untouched {
+    if !RunFolder::is_run(run) {
+        // Not even its settings were written: at most an empty folder, and one that is not empty is not ours to remove.
+        let _ = std::fs::remove_dir(run);
         return;
     }
-    if let Err(error) = RunFolder::resume(run).and_then(|run| run.discard()) {
+    let removed = RunFolder::resume(run).and_then(|run| {
+        let log = run.events_path();
+        let told = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+        if checkpoint::has_checkpoint(&run) || told {
+            return Ok(());
+        }
+        if log.exists() {
+            // Begun, but empty: a run with a log is not discarded.
+            std::fs::remove_file(&log).map_err(engine::Error::io("remove", &log))?;
+        }
+        run.discard()
+    });
+    if let Err(error) = removed {
         tracing::warn!("{}: an empty run folder stays: {error}", run.display());
     }
 }
@@ -291,8 +306,17 @@ pub fn ended(state: &mut State, jobs: &mut Jobs, how: Ending) {
     }
     let Some(running) = state.train.running.take() else { return };
     let Running { id, name, stage, run, .. } = running;
+    let nothing_there = run.as_deref().is_none_or(|run| !RunFolder::is_run(run));
+    if let (true, true, Ending::Stopped, Some(live)) = (state.train.closing, nothing_there, &how, &live) {
+        // It never came to a checkpoint that could be gone on from: it waits for its turn again.
+        state.train.queue.insert(0, live.queued.clone());
+    }
     match &how {
         Ending::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
+        Ending::Stopped if !state.train.closing && nothing_there => {
+            let what = format!("{name} had not come to its first step: nothing of it is kept");
+            state.notice(Severity::Info, "Training stopped", what);
+        }
         Ending::Stopped if !state.train.closing => {
             state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint"));
         }
@@ -306,11 +330,6 @@ pub fn ended(state: &mut State, jobs: &mut Jobs, how: Ending) {
     workspace::start(state, jobs);
     start_next(state, jobs);
     if state.train.estimate == Estimate::Waiting {
-    let nothing_there = run.as_deref().is_none_or(|run| !RunFolder::is_run(run));
-    if let (true, true, Ending::Stopped, Some(live)) = (state.train.closing, nothing_there, &how, &live) {
-        // It never came to a checkpoint that could be gone on from: it waits for its turn again.
-        state.train.queue.insert(0, live.queued.clone());
-    }
         assess::start(state, jobs);
     }
 }
@@ -354,4 +373,31 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     state.train.closing = true;
     let what = "The program ends once its checkpoint is written. Closing it again does not wait for that";
     state.notice(Severity::Info, "Saving the training", what);
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_told_nothing_is_removed_and_any_other_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        for (log, stays) in [(None, false), (Some(""), false), (Some("{}\n"), true)] {
+            let made = RunFolder::create(&run, "version = 1").unwrap();
+            if let Some(log) = log {
+                std::fs::write(made.events_path(), log).unwrap();
+            }
+            drop(made);
+            leave_nothing_behind(&run);
+            assert_eq!(run.exists(), stays, "{log:?}");
+        }
+        // Not a run: only where nothing is in it.
+        let other = folder.path().join("other");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("notes.txt"), "mine").unwrap();
+        leave_nothing_behind(&other);
+        assert!(other.join("notes.txt").exists());
+    }
 }
