@@ -12,6 +12,7 @@ use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::event::Stage;
 use engine::probe;
+use engine::volume::{Grid, Volume, nifti};
 use serde_json::Value;
 
 use crate::record::{copied, folder};
@@ -156,6 +157,34 @@ fn the_timeline_plays_and_stops() {
     window.run_steps(80);
     settle(&mut window);
     assert_eq!((epoch(&window), state(&window).timeline.playing), (12, None));
+}
+
+/// Whether the chosen slice of the shown run has letters.
+fn is_oriented(run: &Path) -> bool {
+    let window = open(&args_of(run, Some(3)));
+    let timeline = &state(&window).timeline;
+    let key = timeline.record_key(timeline.shown().unwrap(), 3).unwrap();
+    let oriented = timeline.probes.slice(&key.slice).unwrap().as_ref().unwrap().oriented;
+    assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+    oriented
+}
+
+#[test]
+fn a_probe_has_letters_only_if_its_scan_tells_which_way_is_right() {
+    assert!(is_oriented(&folder("pretrain")) && is_oriented(&folder("finetune")), "the sample study lies above them");
+    let temp = tempfile::tempdir().unwrap();
+    let run = copied("pretrain", temp.path());
+    assert!(!is_oriented(&run), "its cohort is not there: nobody knows");
+    let patient = temp.path().join("assets/sample/STS_001");
+    std::fs::create_dir_all(&patient).unwrap();
+    let (scan, grid) = (patient.join("pet.nii"), Grid::new([4, 4, 4], glam::DAffine3::IDENTITY));
+    nifti::write_volume(&scan, &Volume::from_f32(grid, (0..64).map(|n| n as f32).collect())).unwrap();
+    assert!(is_oriented(&run));
+    // Both codes of the header are 0: nothing is known of the patient's axes.
+    let mut bytes = std::fs::read(&scan).unwrap();
+    bytes[252..256].fill(0);
+    std::fs::write(&scan, bytes).unwrap();
+    assert!(!is_oriented(&run));
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct SeenSlice {
     pub slice: ProbeSlice,
     /// Where it lies.
     pub world_from_crop: DAffine3,
+    /// The scan tells which way is right. False also where that is not known: then there are no letters.
+    pub oriented: bool,
     /// The values that are just black and just white.
     pub window: [f32; 2],
     /// The slice on the graphics card.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::probe::{self, ProbeRecord, ProbeSlice};
-use engine::volume::LabelVolume;
+use engine::cohort::Cohort;
+use engine::config::Config;
+use engine::probe::{self, Pin, ProbeRecord, ProbeSlice};
+use engine::volume::{LabelVolume, Volume};
 use shaders::Cell;
 
 use super::{Read, text};
@@ -30,6 +32,7 @@ const HALF: u8 = 128;
 struct Want {
     key: RecordKey,
     run: PathBuf,
+    config: Arc<Config>,
     /// The epoch of the last update until then, if it was recorded.
     update: Option<usize>,
 }
@@ -95,7 +98,7 @@ pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
 fn want(state: &State, key: RecordKey) -> Option<Want> {
     let run: &OpenRun = state.timeline.runs().find(|run| run.id == key.slice.run)?;
     let update = run.update_at(key.epoch).filter(|epoch| run.recorded(&key.slice.pin).contains(epoch));
-    Some(Want { key, run: run.path.clone(), update })
+    Some(Want { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
 }
 
 /// The slice of an epoch; read if it was not yet, and handed over then.
@@ -109,7 +112,7 @@ fn slice_of(
     if let Some(slice) = slices.get(key) {
         return Ok(Arc::clone(slice));
     }
-    let seen = see_slice(&want.run, key, gpu).map_err(text).map(Arc::new);
+    let seen = see_slice(want, gpu).map_err(text).map(Arc::new);
     if let Ok(slice) = &seen {
         slices.insert(key.clone(), Arc::clone(slice));
     }
@@ -118,8 +121,10 @@ fn slice_of(
 }
 
 /// Reads a pinned slice and puts it onto the card.
-fn see_slice(run: &Path, key: &SliceKey, gpu: Option<&Gpu>) -> Result<SeenSlice, Failure> {
+fn see_slice(want: &Want, gpu: Option<&Gpu>) -> Result<SeenSlice, Failure> {
+    let (run, key) = (&want.run, &want.key.slice);
     let slice = probe::read_slice(run, &key.pin, key.stage)?;
+    let oriented = is_oriented(run, &want.config, &key.pin);
     let world_from_crop = crop::at_slice(crop::affine(&slice.world_from_crop), slice.pin.slice as usize);
     let place = place(&slice, slice.side, world_from_crop);
     let picture = match gpu.filter(|_| slice.side > 0) {
@@ -134,7 +139,21 @@ fn see_slice(run: &Path, key: &SliceKey, gpu: Option<&Gpu>) -> Result<SeenSlice,
         _ => None,
     };
     let window = window_of(&slice);
-    Ok(SeenSlice { slice, world_from_crop, window, picture, lesion })
+    Ok(SeenSlice { slice, world_from_crop, oriented, window, picture, lesion })
+}
+
+/// Whether the scan of a pinned slice tells which way is right. A record does not say so, the scan itself does: where it
+/// is not found any more that is not known.
+fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
+    let named = &config.data.cohort;
+    // A cohort without a whole path is looked for here, and in every folder above the run.
+    let above = run.ancestors().filter(|_| named.is_relative()).map(|folder| folder.join(named));
+    let places = std::iter::once(named.clone()).chain(above).filter(|place| place.is_dir());
+    let grid = places.filter_map(|place| Cohort::discover(&place).ok()).find_map(|cohort| {
+        let image = cohort.case(&pin.case)?.images.get(config.data.modality.first()?)?;
+        Volume::read_grid(image).ok()
+    });
+    grid.is_some_and(|grid| grid.oriented)
 }
 
 fn place(slice: &ProbeSlice, side: usize, world_from_crop: glam::DAffine3) -> Place {

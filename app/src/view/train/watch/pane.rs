@@ -131,6 +131,7 @@ fn face_of<R>(
         size: slice.slice.size.max(1),
         grid: slice.slice.grid.max(1),
         world_from_crop: slice.world_from_crop,
+        oriented: slice.oriented,
         window: slice.window,
         smooth: state.settings.interpolate,
         title,
