@@ -4,6 +4,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{Action, Command, actions};
 use crate::command::masking::MaskingCommand;
+use crate::command::timeline::TimelineCommand;
 use crate::state::{Mode, State};
 
 /// The keys that a shortcut's text stands for; none for gestures that are written like keys.
@@ -38,6 +39,7 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     if state.dialog.is_some() {
         return found;
     }
+    let tap = tapped(ctx);
     let mut bound: Vec<(KeyboardShortcut, Action)> =
         actions(state).into_iter().filter_map(|a| parse(a.shortcut).map(|keys| (keys, a))).collect();
     // Ctrl+Shift+O before Ctrl+O: the one with more modifiers is meant.
@@ -48,7 +50,9 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
         if !action.enabled || (taken && plain) || matches!(action.command, Command::HideOverlay(_)) {
             continue;
         }
-        if pressed(ctx, keys) {
+        let space = keys == KeyboardShortcut::new(Modifiers::NONE, Key::Space);
+        let wanted = if space { tap } else { pressed(ctx, keys, repeats(&action.command)) };
+        if wanted {
             found.push(action.command);
         }
     }
@@ -67,13 +71,54 @@ fn modifier_count(modifiers: Modifiers) -> usize {
     usize::from(modifiers.command) + usize::from(modifiers.shift) + usize::from(modifiers.alt)
 }
 
-/// Whether a shortcut was pressed; `?` is its character, wherever a keyboard has it.
-fn pressed(ctx: &egui::Context, keys: KeyboardShortcut) -> bool {
+/// Commands that go on as long as their key is held; all others take a press of their own each time.
+fn repeats(command: &Command) -> bool {
+    use Command::{ChangeOpacity, Masking, RemoveMeasure, StepCase, StepFinding, StepSlice, Timeline};
+    match command {
+        StepSlice { .. } | StepFinding(_) | StepCase(_) | ChangeOpacity(_) | RemoveMeasure => true,
+        Masking(command) => matches!(command, MaskingCommand::StepEpoch(_)),
+        Timeline(command) => matches!(command, TimelineCommand::StepEpoch(_)),
+        _ => false,
+    }
+}
+
+/// Whether the space bar was pressed and let go in this frame or since an earlier one, alone: with the mouse in between
+/// it was held to move a picture. Where a control has the keyboard the space bar is that one's.
+fn tapped(ctx: &egui::Context) -> bool {
+    let id = egui::Id::unique("space bar alone");
+    let mut alone = ctx.data(|data| data.get_temp(id)).unwrap_or(false);
+    let free = ctx.memory(|memory| memory.focused().is_none());
+    let tapped = ctx.input(|input| {
+        let mut tapped = false;
+        for event in &input.events {
+            match *event {
+                egui::Event::Key { key: Key::Space, pressed: true, repeat: false, modifiers, .. } => {
+                    alone = free && modifiers.is_none() && !input.pointer.any_down();
+                }
+                egui::Event::Key { key: Key::Space, pressed: false, .. } => tapped |= std::mem::take(&mut alone),
+                egui::Event::PointerButton { pressed: true, .. } | egui::Event::WindowFocused(false) => alone = false,
+                _ => {}
+            }
+        }
+        tapped
+    });
+    ctx.data_mut(|data| data.insert_temp(id, alone));
+    tapped
+}
+
+/// Whether a shortcut was pressed, or held if that counts; `?` is its character, wherever a keyboard has it.
+fn pressed(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> bool {
     if keys.logical_key == Key::Questionmark {
         let typed = |e: &egui::Event| matches!(e, egui::Event::Text(text) if text == "?");
         return ctx.input(|i| i.events.iter().any(typed) || i.key_pressed(Key::Questionmark));
     }
-    ctx.input_mut(|i| i.consume_shortcut(&keys))
+    ctx.input_mut(|i| {
+        let first = |e: &egui::Event| {
+            matches!(e, egui::Event::Key { key, pressed: true, repeat: false, .. } if *key == keys.logical_key)
+        };
+        let fresh = i.events.iter().any(first);
+        i.consume_shortcut(&keys) && (repeats || fresh)
+    })
 }
 
 /// Escape closes what is on top; then it ends what is under way.

@@ -159,6 +159,45 @@ fn the_timeline_plays_and_stops() {
     assert_eq!((epoch(&window), state(&window).timeline.playing), (12, None));
 }
 
+fn plays(window: &Window) -> bool {
+    state(window).timeline.playing.is_some()
+}
+
+#[test]
+fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
+    let mut window = open(&args_of(&folder("pretrain"), Some(1)));
+    send(&mut window, Command::Timeline(TimelineCommand::SetRate(0.5)));
+    press(&mut window, Key::Space);
+    assert!(plays(&window));
+    press(&mut window, Key::Space);
+    assert!(!plays(&window));
+    // Held, a keyboard repeats the press.
+    for _ in 0..5 {
+        window.key_down(Key::Space);
+        window.run_steps(2);
+    }
+    window.key_up(Key::Space);
+    window.run_steps(2);
+    assert!(plays(&window), "once");
+    press(&mut window, Key::Space);
+    assert!(!plays(&window));
+
+    let camera = |window: &Window| state(window).timeline.look.camera;
+    let before = camera(&window);
+    let at = window.get_by_role_and_label(Role::Canvas, "Input").rect().center();
+    window.key_down(Key::Space);
+    window.run_steps(2);
+    drag(&mut window, at, at + egui::vec2(30.0, 12.0), egui::PointerButton::Primary, egui::Modifiers::NONE);
+    window.key_up(Key::Space);
+    window.run_steps(2);
+    assert_ne!(camera(&window), before, "the picture was moved");
+    assert!(!plays(&window) && epoch(&window) == 1);
+    // Without a drag it is a press like any other.
+    let moved = camera(&window);
+    press(&mut window, Key::Space);
+    assert!(plays(&window) && camera(&window) == moved);
+}
+
 /// Whether the chosen slice of the shown run has letters.
 fn is_oriented(run: &Path) -> bool {
     let window = open(&args_of(run, Some(3)));

@@ -271,3 +271,24 @@ fn the_theme_changes_and_stays_the_next_time() {
     click(&mut window, "Dark theme");
     assert!(dark(&window));
 }
+
+#[test]
+fn a_held_key_steps_on_but_starts_a_film_once() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let before = slices(&window)[0];
+    let hold = |window: &mut Window, key: Key, times: usize| {
+        for _ in 0..times {
+            window.key_down(key);
+            window.run_steps(1);
+        }
+        window.key_up(key);
+        window.run_steps(1);
+    };
+    hold(&mut window, Key::ArrowUp, 3);
+    assert_eq!(slices(&window)[0], before + 3);
+    hold(&mut window, Key::C, 4);
+    assert!(state(&window).view.cine.is_some(), "four would have stopped it again");
+    hold(&mut window, Key::C, 3);
+    assert!(state(&window).view.cine.is_none());
+}
