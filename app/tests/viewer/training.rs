@@ -188,6 +188,17 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     use_control(&mut window, "As acquired");
     let form = &state(&window).train.form;
     assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
+    // A size of one's own, along each axis. Without the mouse the list is open still.
+    use_control(&mut window, "In millimetres");
+    for (field, text) in [("Spacing R-L", "2"), ("Spacing A-P", "2,5"), ("Spacing S-I", "4")] {
+        enter(&mut window, field, text);
+    }
+    let spacing = |window: &Window| state(window).train.form.pretrain.preprocess.spacing;
+    assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]));
+    enter(&mut window, "Spacing S-I", "0");
+    assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]), "no voxel is that thin");
+    window.key_press(Key::Escape);
+    window.run_steps(2);
     settle(&mut window);
     let Estimate::Known(estimate) = &state(&window).train.estimate else {
         panic!("{:?}", state(&window).train.estimate)
@@ -199,6 +210,8 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
     let run = place.runs().join("amlp-pet");
     assert!(has_checkpoint(&run) && run.join("report.json").is_file());
+    let stored = engine::jobs::stored_config(&run).unwrap();
+    assert_eq!(stored.preprocess.spacing, Spacing::Millimetres([2.0, 2.5, 4.0]));
     // The same once more is another run.
     click(&mut window, "Start pre-training");
     assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));

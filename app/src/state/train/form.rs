@@ -181,6 +181,7 @@ pub fn name_of(field: &str) -> &str {
         "network.width" => "Width",
         "network.depth" => "Depth",
         "preprocess.size" => "Crop",
+        "preprocess.spacing" => "Spacing",
         "method.grid" => "Grid",
         "method.lambda" => "Lambda",
         "method.period" => "Period",

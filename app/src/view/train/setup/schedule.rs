@@ -72,11 +72,30 @@ fn network(ui: &mut Ui, state: &State, form: &mut Form) {
     field::choice(ui, "Norm", "not said in the paper", &mut network.norm, &norms);
 }
 
+/// What a spacing of one's own begins with: planes as in the paper, thick slices as they are often acquired.
+const OWN_MM: [f64; 3] = [1.0, 1.0, 3.0];
+
+/// The paper's, the scan's own, or millimetres along each axis.
+fn spacing(ui: &mut Ui, state: &State, spacing: &mut Spacing) {
+    let own = if let Spacing::Millimetres(_) = spacing { *spacing } else { Spacing::Millimetres(OWN_MM) };
+    let spacings =
+        [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired"), (own, "In millimetres")];
+    field::choice(ui, "Spacing", "paper: 1 mm along each axis", spacing, &spacings);
+    let Spacing::Millimetres(mm) = spacing else { return };
+    let problem = field::problem(state, "preprocess.spacing");
+    for (axis, (mm, label)) in mm.iter_mut().zip(["Spacing R-L", "Spacing A-P", "Spacing S-I"]).enumerate() {
+        // What is wrong is said once.
+        let (problem, note) = if axis == 0 { (problem, "0.01 to 1000 mm") } else { (None, "") };
+        field::row(ui, problem, note, |ui| {
+            NumberField::new(mm, label).range(0.01..=1000.0).decimals(3).step(0.1).unit("mm").show(ui);
+        });
+    }
+}
+
 fn preprocessing(ui: &mut Ui, state: &State, form: &mut Form) {
     let prepare = &mut form.config_mut().preprocess;
     field::row(ui, field::problem(state, "preprocess.size"), "paper: 160 (BraTS), 144 (HECKTOR)", |ui| {
         NumberField::new(&mut prepare.size, "Crop").range(0..=8192).unit("px").show(ui);
     });
-    let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired")];
-    field::choice(ui, "Spacing", "paper: 1 mm along each axis", &mut prepare.spacing, &spacings);
+    spacing(ui, state, &mut prepare.spacing);
 }
