@@ -60,11 +60,13 @@ pub(crate) fn duration(seconds: f64) -> String {
         return NONE.to_owned();
     }
     let whole = seconds.round() as u64;
-    let (hours, minutes) = (whole / 3600, whole / 60 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{whole} s"),
-        (0, _) => format!("{minutes} min {} s", whole % 60),
-        _ => format!("{hours} h {minutes} min"),
+    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) if seconds < 9.95 => format!("{seconds:.1} s"),
+        (0, 0, 0) => format!("{whole} s"),
+        (0, 0, _) => format!("{minutes} min {:02} s", whole % 60),
+        (0, ..) => format!("{hours} h {minutes:02} min"),
+        _ => format!("{days} d {hours} h"),
     }
 }
 
@@ -102,7 +104,12 @@ mod tests {
     fn figures_suit_every_size() {
         let shown = [1234.0, 12.345, 0.0421, 1e-4, 123_456.0, 0.0, f64::NAN].map(figures);
         assert_eq!(shown, ["1234", "12.3", "0.042", "1.00e\u{2212}4", "1.23e5", "0.000", "\u{2013}"]);
-        assert_eq!([4.6, 75.0, 7300.0].map(duration), ["5 s", "1 min 15 s", "2 h 1 min"]);
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        let said = [0.42, 12.4, 62.0, 7260.0, 180_000.0, f64::NAN].map(duration);
+        assert_eq!(said, ["0.4 s", "12 s", "1 min 02 s", "2 h 01 min", "2 d 2 h", NONE]);
     }
 
     #[test]

@@ -1,27 +1,10 @@
-//! Times, sizes and counts as Train mode says them.
+//! Sizes and counts as Train mode says them.
 
 use std::path::Path;
 
 use engine::device::DeviceInfo;
 
-/// What stands where there is no number.
-pub(crate) const NONE: &str = "\u{2013}";
-
-/// A duration, to two units.
-pub(crate) fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return NONE.into();
-    }
-    let whole = seconds.round() as u64;
-    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) if seconds < 9.95 => format!("{seconds:.1} s"),
-        (0, 0, 0) => format!("{whole} s"),
-        (0, 0, _) => format!("{minutes} min {:02} s", whole % 60),
-        (0, ..) => format!("{hours} h {minutes:02} min"),
-        _ => format!("{days} d {hours} h"),
-    }
-}
+pub(crate) use crate::panel::format::NONE;
 
 /// An amount of memory.
 pub(crate) fn memory(mib: u64) -> String {
@@ -65,12 +48,6 @@ pub(crate) fn so_many(n: usize, one: &str, several: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_two_units() {
-        let said = [0.42, 12.4, 62.0, 7260.0, 180_000.0, f64::NAN].map(duration);
-        assert_eq!(said, ["0.4 s", "12 s", "1 min 02 s", "2 h 01 min", "2 d 2 h", NONE]);
-    }
 
     #[test]
     fn a_device_is_offered_with_the_memory_that_is_known() {

@@ -6,6 +6,7 @@ use engine::event::Stage;
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
+use crate::panel::format;
 use crate::state::State;
 use crate::state::train::Estimate;
 use crate::theme::{self, font, icon, space};
@@ -60,12 +61,12 @@ fn said(ui: &mut Ui, state: &State, obstacle: Option<&str>) {
 }
 
 fn takes(known: &Assessment) -> String {
-    format!("About {}, {} of memory", words::duration(known.seconds), words::memory(known.memory_mib))
+    format!("About {}, {} of memory", format::duration(known.seconds), words::memory(known.memory_mib))
 }
 
 fn more(known: &Assessment) -> String {
     let mut parts = vec![
-        format!("{} steps of {}", words::count(known.steps), words::duration(known.seconds_per_step)),
+        format!("{} steps of {}", words::count(known.steps), format::duration(known.seconds_per_step)),
         words::so_many(known.slices, "slice", "slices"),
         words::so_many(known.patients, "patient", "patients"),
         format!("{} parameters", words::count(known.parameters)),
