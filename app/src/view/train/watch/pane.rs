@@ -148,24 +148,19 @@ fn face_of<R>(
             lesion: if look.shows(Layer::Edge) { epoch.edge.as_ref() } else { lesion },
             ..base
         },
-        Face::Before => PatchPane {
-            lesion,
-            cells: cells.map(|cells| &cells.before),
-            labels: &epoch.record.before,
-            show: patches(state),
-            digits: look.shows(Layer::Digits),
-            coins: before_coins(state, epoch),
-            ..base
-        },
-        Face::After => PatchPane {
-            lesion,
-            cells: cells.map(|cells| &cells.after),
-            labels: &epoch.record.after,
-            show: patches(state),
-            digits: look.shows(Layer::Digits),
-            coins: coins(state, epoch),
-            ..base
-        },
+        Face::Before | Face::After => {
+            let before = face == Face::Before;
+            let record = &epoch.record;
+            PatchPane {
+                lesion,
+                cells: cells.map(|cells| if before { &cells.before } else { &cells.after }),
+                labels: if before { &record.before } else { &record.after },
+                show: patches(state),
+                digits: look.shows(Layer::Digits),
+                coins: if before { before_coins(state, epoch) } else { coins(state, epoch) },
+                ..base
+            }
+        }
         Face::Input => PatchPane {
             cells: cells.map(|cells| &cells.after),
             show: if finetune { PatchShow::NONE } else { PatchShow::BLANK },
