@@ -6,6 +6,8 @@ mod common;
 mod live;
 #[path = "../../../engine/tests/common/mod.rs"]
 mod phantom;
+#[path = "../common/picture.rs"]
+mod picture;
 mod record;
 mod replay;
 mod snapshots;

@@ -10,12 +10,15 @@ mod finetuning;
 mod masking;
 mod orientation;
 mod phantom;
+#[path = "../common/picture.rs"]
+mod picture;
+mod pretrained;
 mod program;
 mod reliability;
+mod restart;
 mod review;
 mod runs;
 mod segmentation;
-mod restart;
 mod snapshots;
 mod train_reliability;
 mod training;

@@ -1,0 +1,74 @@
+//! Pictures of a window, compared with those that lie beside the test programs.
+//!
+//! They were drawn by an adapter on the processor, whose pixels are the same everywhere; others are not compared with
+//! them. `UPDATE_SNAPSHOTS=1` draws them anew.
+
+use std::path::Path;
+
+use amlp_viewer::Args;
+use amlp_viewer::command::Command;
+use amlp_viewer::gpu::Gpu;
+use egui::{Rect, pos2};
+use egui_kittest::SnapshotOptions;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+
+use crate::window::*;
+
+/// How far the colour of a pixel may be off: squared distance in YIQ.
+const THRESHOLD: f32 = 2.0;
+
+/// How the pictures of a test program are made.
+pub struct Pictures {
+    /// Size of the window.
+    pub size: [f32; 2],
+    /// How many pixels may be off by more than the threshold.
+    pub off: usize,
+    /// Bytes of a picture at most.
+    pub most: u64,
+}
+
+impl Pictures {
+    /// A window that is drawn by an adapter on the processor; `None` without one.
+    pub fn window(&self, args: &Args) -> Option<Window> {
+        let screen = screen()?;
+        if !Gpu::new(&screen).is_software() {
+            println!("skipped: the pictures are of an adapter on the processor");
+            return None;
+        }
+        let mut window = start(args, self.size, Some(screen));
+        settle(&mut window);
+        Some(window)
+    }
+
+    /// Compares the window with its picture. Adapter and memory, at the left of the line at the bottom, are left out.
+    pub fn compare(&self, window: &mut Window, name: &str) {
+        send(window, Command::DismissAll);
+        // What moves has come to rest.
+        window.remove_cursor();
+        window.run_steps(60);
+        window.mask(Rect::from_min_max(pos2(0.0, self.size[1] - 24.0), pos2(420.0, self.size[1])));
+        window.snapshot_options(name, &SnapshotOptions::new().threshold(THRESHOLD).max_failed_pixels(self.off));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/snapshots/{name}.png"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            pack(&path);
+        }
+        let size = std::fs::metadata(&path).map_or(0, |file| file.len());
+        assert!(size < self.most, "{} is too large", path.display());
+    }
+}
+
+/// Writes a picture again, as small as it can be.
+fn pack(path: &Path) {
+    // One that is drawn anew may be written only once its window is gone.
+    let Ok(picture) = image::open(path) else { return };
+    let picture = picture.to_rgb8();
+    let encoded = |filter| {
+        let mut bytes = Vec::new();
+        let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Level(9), filter);
+        picture.write_with_encoder(encoder).unwrap();
+        bytes
+    };
+    // Flat panels are smallest as they are, soft images by their differences.
+    let all = [FilterType::NoFilter, FilterType::Up, FilterType::Paeth, FilterType::Adaptive].map(encoded);
+    std::fs::write(path, all.iter().min_by_key(|bytes| bytes.len()).unwrap()).unwrap();
+}
