@@ -5,6 +5,7 @@
 //! made for, so that an outdated one is known as such: it stays on the screen until the next one comes.
 
 mod found;
+mod sigma;
 
 use std::path::{Path, PathBuf};
 
@@ -14,9 +15,10 @@ use engine::inspect::{MaskReport, MaskSettings, Sigma};
 use engine::masking::{MaskRatio, Order};
 use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
-
 use serde::{Deserialize, Serialize};
+
 pub use found::{Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
+pub use sigma::RunSigma;
 
 use super::{Document, Modality, Mode, State};
 use crate::view::{Camera, DisplayGrid, PlaneMode};

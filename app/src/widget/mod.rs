@@ -54,7 +54,7 @@ pub use segmented::{Segment, Segmented};
 pub use select::Select;
 pub use slider::Slider;
 pub use state_view::{EmptyState, ErrorState, LoadingState};
-pub use strip::{StripChart, StripOutput, Worst};
+pub use strip::{Mark, StripChart, StripOutput, Worst};
 pub use thumbnail::ThumbnailRow;
 pub use toggle::Toggle;
 

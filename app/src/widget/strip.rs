@@ -1,11 +1,15 @@
 //! One value per slice as bars: the strip under the views.
 
+mod mark;
+
 use std::ops::RangeInclusive;
 
 use egui::{
     Align2, Color32, EventFilter, Key, Mesh, Modifiers, Painter, Pos2, Rect, Response, Role, Sense, Shape, Ui,
     WidgetInfo, pos2, vec2,
 };
+
+pub use mark::Mark;
 
 use super::paint;
 use crate::theme::{self, Tokens, font, radius, size, space};
@@ -41,6 +45,7 @@ pub struct StripChart<'a> {
     decimals: usize,
     noun: &'a str,
     curve: bool,
+    marks: &'a [Mark],
 }
 
 const HEAD: f32 = 24.0;
@@ -84,6 +89,7 @@ impl<'a> StripChart<'a> {
             decimals: 2,
             noun: "Slice",
             curve: false,
+            marks: &[],
         }
     }
 
@@ -129,6 +135,12 @@ impl<'a> StripChart<'a> {
         self
     }
 
+    /// Values that are marked beside its own.
+    pub fn marks(mut self, marks: &'a [Mark]) -> Self {
+        self.marks = marks;
+        self
+    }
+
     /// Shows it, 96 points high and as wide as the space it is in.
     pub fn show(self, ui: &mut Ui) -> StripOutput {
         let (rect, mut response) =
@@ -151,7 +163,9 @@ impl<'a> StripChart<'a> {
             info
         });
         let readout = hovered.or(self.cursor).map(|index| self.readout(index));
-        ui.accesskit_node_builder(response.id, |node| node.set_description(readout.clone().unwrap_or_default()));
+        let marked = self.marks.iter().map(|mark| mark.words(self.decimals));
+        let described = readout.iter().cloned().chain(marked).collect::<Vec<_>>().join("; ");
+        ui.accesskit_node_builder(response.id, |node| node.set_description(described));
         if ui.is_rect_visible(rect) && plot.rect.is_positive() {
             self.paint_frame(ui, rect, &plot, readout.as_deref());
             if self.curve {
@@ -160,6 +174,7 @@ impl<'a> StripChart<'a> {
                 self.paint_bars(ui.painter(), &plot, theme::tokens(ui));
             }
             self.paint_cursor(ui.painter(), &plot, hovered, theme::tokens(ui));
+            mark::paint(ui, &plot, self.marks, self.decimals, |value| self.fraction(value));
             paint::focus_ring(ui, &response, rect, radius::M);
         }
         StripOutput { response, hovered, chosen }

@@ -106,3 +106,22 @@ fn ticks_begin_at_one_and_leave_room() {
     assert_eq!(trimmed(1.0), "1");
     assert_eq!(trimmed(0.5), "0.5");
 }
+
+#[test]
+fn marks_are_told_and_drawn_where_they_are() {
+    let marks = [
+        Mark { name: "set".into(), index: None, value: 0.25, own: true },
+        Mark { name: "run a, epoch 9".into(), index: Some(8), value: 0.5, own: false },
+        Mark { name: "run b, epoch 90".into(), index: Some(89), value: 2.0, own: false },
+    ];
+    let harness = harness(
+        move |ui, (): &mut ()| {
+            let values = vec![Some(0.5); COUNT];
+            StripChart::new("Sigma", &values).cursor(Some(0)).decimals(3).marks(&marks).show(ui);
+        },
+        (),
+    );
+    let node = harness.get_by_label("Sigma").accesskit_node();
+    let expected = "Slice 1   0.500; set 0.250; run a, epoch 9 0.500; run b, epoch 90 2.000";
+    assert_eq!(node.data().description(), Some(expected));
+}

@@ -1,15 +1,16 @@
-//! Masking mode with a pre-trained network: what it fills in.
+//! Masking mode with a pre-trained network: what it fills in, and its epoch on the strip of sigma.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use amlp_viewer::command::Command;
-use amlp_viewer::state::PathPurpose;
+use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::config::preset;
 use engine::device::Compute;
-use engine::event::Control;
+use engine::event::{Control, Stage};
 use engine::jobs::{PretrainJob, Start};
 use engine::preprocess::Spacing;
 use engine::volume::nifti;
@@ -76,8 +77,25 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let text = fs::read_to_string(&table).unwrap();
     let losses = text.lines().skip(1).filter(|row| !row.ends_with(",,")).count();
     assert_eq!(losses, state(&window).masking.found.as_ref().unwrap().masking.count());
+    // The ratio that is set, and that of the run in its last epoch, stand on the strip.
+    let strip = |window: &Window| {
+        let strip = window.get_by_label("Sigma over the epochs (Eq. 9)");
+        strip.accesskit_node().data().description().unwrap().to_owned()
+    };
+    let set = state(&window).masking.found.as_ref().unwrap().report.sigma;
+    let told = strip(&window);
+    assert!(told.contains(&format!("set {set:.3}")) && told.contains("pretraining, epoch 2 0.900"), "{told}");
     click(&mut window, "Forget the pre-trained run");
+    assert!(!strip(&window).contains("pretraining"));
     assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
+    // A run on the timeline is marked at its cursor, with what it logged.
+    send(&mut window, Command::Timeline(TimelineCommand::Open(run)));
+    send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));
+    send(&mut window, Command::SetMode(Mode::Masking));
+    let logged = report(&window).run.unwrap().summary.unwrap()["sigma"].as_f64().unwrap();
+    let told = strip(&window);
+    assert!(told.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{told}");
+    send(&mut window, Command::Timeline(TimelineCommand::Close));
     // A folder that is no run is named, once.
     type_path(&mut window, PathPurpose::MaskingRun, folder.path());
     assert_eq!(errors(&window).len(), 1);

@@ -7,9 +7,9 @@ use super::SIDE;
 use crate::command::masking::MaskingCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
-use crate::state::masking::{By, Controls};
+use crate::state::masking::{By, Controls, RunSigma};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::{IconButton, StripChart, Worst};
+use crate::widget::{IconButton, Mark, StripChart, Worst};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -24,10 +24,29 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let values: Vec<Option<f32>> = (1..=controls.epochs).map(sigma).collect();
     let cursor = (controls.by == By::Epoch).then(|| controls.epoch - 1);
     let chart = StripChart::new("Sigma over the epochs (Eq. 9)", &values).curve().worst(Worst::High);
-    let chart = chart.cursor(cursor).noun("Epoch").decimals(3);
+    let marks = marks(state);
+    let chart = chart.cursor(cursor).noun("Epoch").decimals(3).marks(&marks);
     if let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| Some(chosen) != cursor) {
         sender.send(Command::Masking(MaskingCommand::SetEpoch(chosen + 1)));
     }
+}
+
+/// The ratio that is set, and those of runs in the epochs that they stand at.
+fn marks(state: &State) -> Vec<Mark> {
+    let controls = &state.masking.controls;
+    let place = |epoch: usize| epoch.checked_sub(1).filter(|&index| index < controls.epochs);
+    let (index, sigma) = match controls.by {
+        By::Sigma => (None, controls.sigma),
+        By::Epoch => (place(controls.epoch), controls.ratio.sigma(controls.epoch, controls.epochs)),
+    };
+    let own = Mark { name: "set".into(), index, value: sigma as f32, own: true };
+    let of_run = |run: RunSigma| Mark {
+        name: format!("{}, epoch {}", run.run, run.epoch),
+        index: place(run.epoch),
+        value: run.sigma as f32,
+        own: false,
+    };
+    std::iter::once(own).chain(state.run_sigmas().into_iter().map(of_run)).collect()
 }
 
 /// Steps through the epochs, and what the curve is.

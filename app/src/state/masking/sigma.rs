@@ -1,0 +1,44 @@
+//! What runs masked, to be compared with what is set.
+
+use std::path::Path;
+
+use crate::state::State;
+
+/// The masking ratio of a run in one of its epochs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSigma {
+    /// The run's name.
+    pub run: String,
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Share of the patches that it masked then.
+    pub sigma: f64,
+}
+
+impl State {
+    /// What is known of runs: of the pre-training on the timeline, which may be under way, in the epoch at its cursor;
+    /// and of the one that fills masked patches in, in the last epoch that it was trained for.
+    pub fn run_sigmas(&self) -> Vec<RunSigma> {
+        let mut found: Vec<RunSigma> = Vec::new();
+        let track = self.timeline.pretrain.as_ref();
+        let told = track.and_then(|run| {
+            let epoch = run.epoch()?;
+            Some(RunSigma { run: run.name.clone(), epoch, sigma: run.history.summary(epoch)?.sigma? })
+        });
+        found.extend(told);
+        let network = self.masking.network.as_ref().filter(|network| Some(network.run.as_path()) == self.filling_run());
+        if let Some(network) = network.filter(|network| network.epoch > 0) {
+            let config = &network.config;
+            let sigma = config.method.ratio.sigma(network.epoch, config.training.epochs.max(1));
+            let run = RunSigma { run: name_of(&network.run), epoch: network.epoch, sigma };
+            if found.iter().all(|other| (&other.run, other.epoch) != (&run.run, run.epoch)) {
+                found.push(run);
+            }
+        }
+        found
+    }
+}
+
+fn name_of(run: &Path) -> String {
+    run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
+}

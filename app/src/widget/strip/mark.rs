@@ -1,0 +1,69 @@
+//! Values that are marked on a strip, beside its own: one that is set, one of something else.
+
+use egui::{Align2, Color32, Shape, Stroke, Ui, pos2, vec2};
+
+use super::Plot;
+use crate::theme::{self, font, space};
+use crate::widget::paint;
+
+/// Half the width of a mark.
+const HALF: f32 = 4.5;
+/// Dashes and gaps of a value that belongs to no index.
+const DASH: (f32, f32) = (4.0, 4.0);
+
+/// A marked value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// What it is of.
+    pub name: String,
+    /// Where it stands; without a place it is a dashed line across all of them.
+    pub index: Option<usize>,
+    /// The value.
+    pub value: f32,
+    /// What is set, in place of what something else has: drawn full and in the colour of the text.
+    pub own: bool,
+}
+
+impl Mark {
+    /// What is written at it, and told to screen readers.
+    pub fn words(&self, decimals: usize) -> String {
+        format!("{} {:.decimals$}", self.name, self.value)
+    }
+}
+
+/// Draws marks; `fraction` is the height of a value, 0 to 1. The words stand where there is room: left of a mark in the
+/// right half, else right of it.
+pub(super) fn paint(ui: &Ui, plot: &Plot, marks: &[Mark], decimals: usize, fraction: impl Fn(f32) -> f32) {
+    let t = theme::tokens(ui);
+    let (painter, rect) = (ui.painter(), plot.rect);
+    let mut taken: Vec<egui::Rect> = Vec::new();
+    for mark in marks {
+        let color = if mark.own { t.text } else { t.warn };
+        let y = rect.bottom() - fraction(mark.value) * rect.height();
+        let place = if let Some(index) = mark.index.filter(|&index| index < plot.count) {
+            let at = pos2(plot.center(index), y);
+            let corners = [vec2(0.0, -HALF), vec2(HALF, 0.0), vec2(0.0, HALF), vec2(-HALF, 0.0)];
+            let fill = if mark.own { color } else { Color32::TRANSPARENT };
+            let diamond = corners.map(|corner| at + corner).to_vec();
+            painter.add(Shape::convex_polygon(diamond, fill, Stroke::new(1.5, color)));
+            at
+        } else {
+            let ends = [pos2(rect.left(), y), pos2(rect.right(), y)];
+            painter.extend(Shape::dashed_line(&ends, Stroke::new(1.0, color), DASH.0, DASH.1));
+            pos2(rect.right(), y)
+        };
+        let galley = paint::line(ui, &mark.words(decimals), font::number_small(), color, rect.width() / 2.0);
+        let left = place.x > rect.center().x;
+        let (align, x) =
+            if left { (Align2::RIGHT_BOTTOM, -HALF - space::XS) } else { (Align2::LEFT_BOTTOM, HALF + space::XS) };
+        let mut at = place + vec2(x, -1.0);
+        at.y = at.y.max(rect.top() + galley.size().y);
+        let mut area = align.anchor_size(at, galley.size());
+        if taken.iter().any(|other| other.intersects(area)) {
+            // Under its mark, where another's words are over it.
+            area = area.translate(vec2(0.0, galley.size().y + 2.0));
+        }
+        taken.push(area);
+        painter.galley(area.min, galley, color);
+    }
+}
