@@ -5,6 +5,7 @@ use crate::{Kind, LabelMode, Layers, Slice};
 /// The layers of a pane, each a constant that the shader is compiled with (`override` in WGSL). A layer that is absent
 /// costs nothing then: neither code nor, where the processor draws, the time to run and throw away its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a constant of its own in the shader")]
 pub struct Parts {
     /// Another image over the base.
     pub fused: bool,
