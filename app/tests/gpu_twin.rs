@@ -318,3 +318,36 @@ fn a_lost_device_is_named_and_ends_uploads() {
     let refused = screen.gpu().upload(&volume(&grid, every_type(&grid).swap_remove(0)), 0);
     assert_eq!(refused, Err(GpuError::Device(lost)));
 }
+
+/// An adapter on the processor may compile a shader anew for other parameters, and keep what it compiled for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn panes_of_ever_other_parameters_leave_nothing_behind() {
+    /// What the process holds, in MiB. The other tests of this file take some tens of it meanwhile.
+    fn resident() -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+    let Some(screen) = common::offscreen() else { return };
+    let grid = small_grid();
+    let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
+    scene.labels = Some(blobs(&grid, 0.0));
+    let first = scene.on_card(screen.gpu());
+    let other = |at: u32| {
+        let mut pane = first.clone();
+        pane.uniforms.base.interpolation = at % 2;
+        pane.uniforms.base.colour_map = at % 5;
+        pane.uniforms.label_mode = at % 4;
+        pane.uniforms.visible = labels_shown(|label| label % 3 == at as u16 % 3);
+        pane.uniforms.outline_px = at as f32 * 0.01;
+        pane
+    };
+    draw_all(&screen, &[other(0), other(1), other(2), other(3)], 1.0);
+    let before = resident();
+    for at in 0..60 {
+        draw_all(&screen, &[other(at), other(at + 1), other(at + 2), other(at + 3)], 1.0);
+    }
+    let after = resident();
+    assert!(after < before + 150, "{before} MiB before, {after} MiB after");
+}

@@ -82,7 +82,7 @@ pub fn assess(
     let length = Length::new(&config.training, slices);
     let batch = config.training.batch.min(slices.max(1));
     control.pass()?;
-    progress(&format!("measuring a step of {batch} slices"));
+    progress("measuring a step");
     let network = match config.stage {
         Stage::Pretrain => crate::pretrain::network_config(config),
         Stage::Finetune => crate::finetune::network_config(config),

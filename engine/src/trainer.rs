@@ -288,13 +288,18 @@ pub type Parts = Vec<(String, Vec<u8>)>;
 
 /// What a trial of a training step found.
 pub struct Measured {
-    /// Seconds of the second of two steps.
+    /// Seconds of the second of two steps on a whole batch. On the CPU, where a step takes as long as its slices together, it is
+    /// that of a few slices times their share.
     pub seconds: f64,
     /// Slices that went through the network at once, 0 for the whole batch: fewer than asked for where memory ran out.
     pub micro: usize,
     /// What happened, a line each.
     pub notes: Vec<String>,
 }
+
+/// Slices of a trial on the CPU, or one a thread if those are more: enough to keep all threads busy, and a step of the
+/// paper's batch and width would take a minute.
+const TRIAL_SLICES: usize = 4;
 
 /// Takes two steps on a batch of `size` slices with a network of their own, so that the training is not touched. `control` may
 /// pause or cancel before either; a pause is not measured.
@@ -309,14 +314,15 @@ pub fn measure_step<O: Objective>(
     let training = &config.training;
     let trial = network.init(0, &compute.training());
     let mut stepper = Stepper::new(trial, optimizer(training), compute, training.micro_batch);
+    let slices = if compute.is_cpu() { size.min(TRIAL_SLICES.max(rayon::current_num_threads())) } else { size };
     let mut seconds = 0.0;
     for _ in 0..2 {
         control.pass()?;
         let start = Instant::now();
-        stepper.step(objective, size, training.lr)?;
+        stepper.step(objective, slices, training.lr)?;
         let waited = compute.device.sync();
         waited.map_err(|e| ErrorKind::Compute { step: "measuring a step".into(), why: e.to_string() })?;
-        seconds = start.elapsed().as_secs_f64();
+        seconds = start.elapsed().as_secs_f64() * size as f64 / slices.max(1) as f64;
     }
     Ok(Measured { seconds, micro: stepper.micro(), notes: stepper.notes() })
 }

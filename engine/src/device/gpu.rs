@@ -3,6 +3,8 @@
 #[cfg(feature = "cuda")]
 use burn::backend::DispatchDevice;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
+use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig, cache::CacheConfig};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 use burn::tensor::DeviceType;
 
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -67,7 +69,19 @@ fn name_of(device: &Device, otherwise: &str) -> String {
 /// A driver that panics while it is looked at counts as absent.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn quietly(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
+    keep_kernels();
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).unwrap_or_default()
+}
+
+/// Compiled kernels and the fastest of their variants are kept in `cubecl` in the user's cache folder, so that only the
+/// first run on a device measures them. Must come before any device is opened. A program that has chosen otherwise
+/// before keeps its choice; a folder that cannot be written costs the measuring, not the run.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn keep_kernels() {
+    let mut config = CubeClRuntimeConfig::default().override_from_env();
+    config.environment.path = CacheConfig::Global;
+    config.compilation.cache = true;
+    CubeClRuntimeConfig::try_set(config);
 }
 
 /// The device's memory, where its driver tells. Opens the device; one that panics does not tell.
