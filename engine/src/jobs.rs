@@ -199,6 +199,25 @@ pub fn stored_config(run: &Path) -> Result<Config> {
 const FREE: [&str; 6] =
     ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "training.read_every: "];
 
+/// The settings that keep a run, which was started with `stored`, from being gone on with as `wanted`: lines as
+/// [`diff_config`] gives them. Empty if there are none.
+///
+/// # Errors
+/// Settings that cannot be written down.
+pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
+    Ok(fixed_differences(&value_of(stored)?, &value_of(wanted)?))
+}
+
+fn value_of(config: &Config) -> Result<toml::Value> {
+    toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()))
+}
+
+fn fixed_differences(stored: &toml::Value, wanted: &toml::Value) -> Vec<String> {
+    let mut differences = diff_config(stored, wanted);
+    differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
+    differences
+}
+
 /// A run folder with its split.
 struct Opened {
     run: RunFolder,
@@ -224,9 +243,7 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, cont
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
         let stored = run.config_value()?;
-        let mine = toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()))?;
-        let mut differences = diff_config(&stored, &mine);
-        differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
+        let differences = fixed_differences(&stored, &value_of(config)?);
         if !differences.is_empty() {
             let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
             return Err(Error::file(out, why));

@@ -9,7 +9,7 @@ use super::{Command, dispatch as carry_out};
 use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
 use crate::state::{Mode, PathPurpose, Severity, State};
 use crate::worker::open::Request;
-use crate::worker::train::{assess, cohort, evaluate, queue, run, workspace};
+use crate::worker::train::{assess, cohort, evaluate, namesake, queue, run, workspace};
 use crate::worker::{Jobs, Kind, segment};
 
 /// How many runs of each stage the palette lists: the newest.
@@ -154,9 +154,12 @@ pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
     if what_splits(form) != what_splits(before) || state.train.split.is_none() {
         cohort::split(state, jobs);
     }
-    if state.train.form.config() != before.config() || state.train.form.stage != before.stage {
+    let form = &state.train.form;
+    let changed = form.config() != before.config() || form.stage != before.stage;
+    if changed || form.invalid_field() != before.invalid_field() {
         assess::start(state, jobs);
     }
+    namesake::look(state, jobs);
 }
 
 fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
@@ -202,6 +205,10 @@ fn enqueue(
     config: Option<Box<engine::config::Config>>,
     goes_on: Option<PathBuf>,
 ) {
+    if goes_on.is_some() {
+        // It has not ended any more.
+        state.train.ended.retain(|job| job.run != goes_on);
+    }
     state.train.jobs += 1;
     let id = state.train.jobs;
     state.train.queue.push(Queued { id, name, stage, config, goes_on });

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use engine::assess::Assessment;
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, Fingerprint};
+use engine::config::Config;
 use engine::event::Stage;
 use engine::run::workspace::{EntryState, RunEntry};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,10 @@ pub struct TrainState {
     pub form: Form,
     /// What is wrong with it: the setting by its name in `config.toml`, and what it must be.
     pub problems: Vec<(String, String)>,
+    /// The run that has the name which the form was given, once it was found, and its settings if they can be read.
+    pub namesake: Option<(PathBuf, Option<Box<Config>>)>,
+    /// Why that run cannot be gone on with.
+    pub clash: Option<String>,
     /// What the next job is expected to take.
     pub estimate: Estimate,
     /// Which patients train, validate and test in the next job, once that is known; or why it is not.
@@ -166,6 +171,22 @@ impl TrainState {
         running || self.queue.iter().any(|job| job.goes_on.as_deref() == Some(run))
     }
 
+    /// What is wrong with the name of the next run, if anything is.
+    pub fn name_problem(&self) -> Option<String> {
+        let (name, named) = (self.form.name.trim(), self.form.named);
+        // A name that nobody gave is made plain, and a number is added where it is taken.
+        if let Some(why) = form::name_problem(name).filter(|_| named) {
+            return Some(why.to_owned());
+        }
+        if self.queue.iter().any(|job| job.name == name && (named || job.config.is_some())) {
+            return Some(format!("{name} waits in the queue already"));
+        }
+        if named && self.running.as_ref().is_some_and(|job| job.name == name) {
+            return Some(format!("{name} is being trained now"));
+        }
+        self.clash.clone().filter(|_| named)
+    }
+
     /// Why the next job cannot be started, if it cannot.
     pub fn obstacle(&self) -> Option<String> {
         match &self.cohort {
@@ -181,8 +202,11 @@ impl TrainState {
         if let Some((field, why)) = self.problems.first() {
             return Some(format!("{}: {why}", form::name_of(field)));
         }
-        if self.form.name.trim().is_empty() {
-            return Some("Give the run a name".into());
+        if let Some((field, why)) = self.form.invalid_field() {
+            return Some(format!("{field}: {why}"));
+        }
+        if let Some(why) = self.name_problem() {
+            return Some(format!("Name: {why}"));
         }
         self.split.as_ref().and_then(|split| split.as_ref().err().cloned())
     }

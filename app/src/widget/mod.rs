@@ -44,7 +44,7 @@ pub use colour_bar::ColourBar;
 pub use dialog::{Dialog, DialogResult};
 pub use keycap::keycaps;
 pub use list_row::ListRow;
-pub use number::NumberField;
+pub use number::{NumberField, said_beside, take_entered};
 pub use overlay::overlay_text;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};

@@ -1,5 +1,6 @@
 //! A field for one number.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use egui::emath::Numeric;
@@ -38,11 +39,17 @@ impl NumberSpec<'_> {
         let (low, high) = (*self.range.start(), *self.range.end());
         let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit.trim()) };
         match (low.is_finite(), high.is_finite()) {
-            (true, true) => format!("{} to {}{unit}", self.format(low), self.format(high)),
-            (true, false) => format!("{}{unit} or more", self.format(low)),
-            (false, true) => format!("{}{unit} or less", self.format(high)),
+            (true, true) => format!("{} to {}{unit}", self.bound(low), self.bound(high)),
+            (true, false) => format!("{}{unit} or more", self.bound(low)),
+            (false, true) => format!("{}{unit} or less", self.bound(high)),
             (false, false) => "Not a finite number".to_owned(),
         }
+    }
+
+    /// A limit, without the zeros that only line numbers up.
+    fn bound(&self, value: f64) -> String {
+        let text = self.format(value);
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     }
 }
 
@@ -51,6 +58,39 @@ impl NumberSpec<'_> {
 struct Draft {
     text: String,
     instead_of: f64,
+}
+
+/// What number fields hold, by their labels: what is wrong with it, or nothing.
+type Entered = BTreeMap<String, Option<String>>;
+
+fn entered_id() -> Id {
+    Id::unique("what number fields hold")
+}
+
+/// Takes what the number fields hold that were drawn since the last call: by label, what is wrong with it, or nothing.
+pub fn take_entered(ctx: &egui::Context) -> BTreeMap<String, Option<String>> {
+    ctx.data_mut(|data| data.remove_temp::<Entered>(entered_id())).unwrap_or_default()
+}
+
+/// A place beside a number field that says what is wrong with the number.
+#[derive(Clone, Default)]
+struct Beside {
+    wrong: bool,
+    problem: Option<String>,
+}
+
+fn beside_id() -> Id {
+    Id::unique("a place beside number fields")
+}
+
+/// Draws a control beside which there is room to say what is wrong with its number: that text comes back, and no message
+/// lies over the next control. `wrong` gives the field the border of a number that cannot be used.
+pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> Option<String> {
+    ui.data_mut(|data| {
+        data.insert_temp(beside_id(), Beside { wrong, problem: None });
+    });
+    control(ui);
+    ui.data_mut(|data| data.remove_temp::<Beside>(beside_id())).and_then(|beside| beside.problem)
 }
 
 /// The editable cell, in `rect`. Text that is no allowed number stays, with a red border and the reason under it, and
@@ -64,7 +104,10 @@ pub(super) fn number_cell(
     spec: &NumberSpec<'_>,
 ) -> Response {
     let t = theme::tokens(ui);
-    let mut draft = ui.data(|data| data.get_temp::<Draft>(id)).filter(|draft| draft.instead_of == *value);
+    // What cannot be typed into any more cannot be put right either: the value counts.
+    let stands = |draft: &Draft| draft.instead_of == *value && ui.is_enabled();
+    let mut draft = ui.data(|data| data.get_temp::<Draft>(id)).filter(stands);
+    let beside = ui.data(|data| data.get_temp::<Beside>(beside_id()));
     let mut changed = false;
     let focused = ui.memory(|memory| memory.has_focus(id));
     if focused {
@@ -81,11 +124,12 @@ pub(super) fn number_cell(
     let shown_problem = problem_of(&draft);
     let mut text = draft.as_ref().map_or_else(|| spec.format(*value), |draft| draft.text.clone());
     let hovered = ui.ctx().read_response(id).is_some_and(|response| response.hovered());
-    let border = match (&shown_problem, focused) {
-        (Some(_), _) => Stroke::new(size::FOCUS_RING, t.error),
-        (None, true) => Stroke::new(size::FOCUS_RING, t.focus),
-        (None, false) if spec.quiet && !hovered => Stroke::NONE,
-        (None, false) => Stroke::new(1.0, t.line_strong),
+    let wrong = shown_problem.is_some() || beside.as_ref().is_some_and(|beside| beside.wrong);
+    let border = match (wrong, focused) {
+        (true, _) => Stroke::new(size::FOCUS_RING, t.error),
+        (false, true) => Stroke::new(size::FOCUS_RING, t.focus),
+        (false, false) if spec.quiet && !hovered => Stroke::NONE,
+        (false, false) => Stroke::new(1.0, t.line_strong),
     };
     let fill = if spec.quiet && !focused && !hovered { egui::Color32::TRANSPARENT } else { t.field };
     ui.painter().rect(rect, radius::M, fill, border, egui::StrokeKind::Inside);
@@ -144,14 +188,22 @@ pub(super) fn number_cell(
         } else {
             data.remove::<Draft>(id);
         }
+        let entered = data.get_temp_mut_or_default::<Entered>(entered_id());
+        entered.insert(name.to_owned(), problem.clone());
+        if beside.is_some() {
+            data.get_temp_mut_or_default::<Beside>(beside_id()).problem.clone_from(&problem);
+        }
     });
     if let Some(problem) = problem {
         ui.accesskit_node_builder(id, |node| {
             node.set_invalid(egui::accesskit::Invalid::True);
             node.set_description(problem.as_str());
         });
-        let text = RichText::new(problem).font(font::caption()).color(t.error);
-        response.show_tooltip_text(text);
+        // Where the field is scrolled out of its panel, the message would lie over something else.
+        if beside.is_none() && ui.clip_rect().contains(rect.center()) {
+            let text = RichText::new(problem).font(font::caption()).color(t.error);
+            response.show_tooltip_text(text);
+        }
     }
     // Typing alone changes the draft, not the value.
     response.flags.set(egui::response::Flags::CHANGED, changed);
@@ -241,6 +293,37 @@ mod tests {
         assert_eq!(spec(0).parse("\u{2212}5"), Err("1 to 4000 HU".to_owned()));
         assert_eq!(spec(0).parse("wide"), Err("Not a number".to_owned()));
         assert_eq!(spec(0).parse("NaN"), Err("1 to 4000 HU".to_owned()));
+    }
+
+    #[test]
+    fn limits_are_named_without_zeros_that_say_nothing() {
+        let share = NumberSpec { range: 0.0..=1.0, step: 0.1, decimals: 6, unit: "", quiet: false };
+        assert_eq!(share.parse("-1"), Err("0 to 1".to_owned()));
+        let fine = NumberSpec { range: 0.05..=10.0, ..share };
+        assert_eq!(fine.parse("20"), Err("0.05 to 10".to_owned()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_to_the_form_and_said_in_its_own_place() {
+        let mut harness = harness(
+            |ui, (width, beside, entered): &mut (f32, Option<String>, BTreeMap<String, Option<String>>)| {
+                *beside = said_beside(ui, false, |ui| {
+                    NumberField::new(width, "Window").range(1.0..=4000.0).show(ui);
+                });
+                *entered = take_entered(ui.ctx());
+            },
+            (400.0, None, BTreeMap::new()),
+        );
+        harness.run();
+        assert_eq!(harness.state().2.get("Window"), Some(&None));
+        harness.get_by_label("Window").focus();
+        harness.run();
+        harness.get_by_label("Window").type_text("abc");
+        harness.run();
+        let (_, beside, entered) = harness.state();
+        let why = Some("Not a number".to_owned());
+        assert_eq!((beside, entered.get("Window")), (&why, Some(&why)));
+        assert!(harness.query_by_label("Not a number").is_none(), "no message lies over the next field");
     }
 
     fn field() -> Harness<'static, (f32, i32)> {

@@ -77,6 +77,8 @@ pub enum Kind {
     Settings,
     /// Keeps what waits to be trained.
     Queue,
+    /// Reads the settings of the run that has the next one's name.
+    Namesake,
     /// Looks for runs to go on with or to start from.
     Workspace,
     /// Lists the runs of the workspace, or changes one.

@@ -6,12 +6,14 @@
 //! | [`assess`] | what is wrong with a form, and what its job will take |
 //! | [`run`] | the training itself, on a thread and a device of its own, and what it tells |
 //! | [`evaluate`] | held-out patients of a fine-tuned run |
+//! | [`namesake`] | the run that has the next one's name |
 //! | [`queue`] | what waits, kept beside the runs |
 //! | [`workspace`] | the runs that are there: to start from, to go on with |
 
 pub mod assess;
 pub mod cohort;
 pub mod evaluate;
+pub mod namesake;
 pub mod queue;
 pub mod run;
 pub mod workspace;
@@ -46,6 +48,13 @@ pub enum Told {
         run: PathBuf,
         /// Its settings.
         config: Box<Config>,
+    },
+    /// The settings of the run that has the next one's name.
+    Namesake {
+        /// The run.
+        run: PathBuf,
+        /// Its settings, if they can be read.
+        config: Option<Box<Config>>,
     },
     /// The training begins.
     Prepared {
@@ -88,6 +97,7 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
             };
         }
         Told::Settings { run, config } => workspace::start_from(state, jobs, run, &config),
+        Told::Namesake { run, config } => namesake::found(state, run, config),
         Told::Prepared { run, config, pins } => run::begun(state, jobs, &run, &config, pins),
         Told::Trained => run::ended(state, jobs, Ending::Finished),
         Told::Evaluated { run, evaluation } => {
@@ -100,6 +110,7 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
             if let Some((workspace, left)) = left {
                 queue::found(state, workspace, left);
             }
+            namesake::look_again(state, jobs);
         }
     }
 }

@@ -94,9 +94,19 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     change(&mut window, |form| form.pretrain.training.lr = 0.5);
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
+    // Said at the field, before anything is started.
+    assert!(state(&window).train.name_problem().is_some_and(|why| why.contains("training.lr")));
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("other settings") && said[0].contains("training.lr"), "{said:?}");
-    assert!(matches!(&endings(&window)[0], Ending::Failed(why) if why.contains("training.lr")));
+    assert_eq!(endings(&window), [Ending::Stopped], "it was not started");
+    // The name of a run of one stage is none of the other's.
+    change(&mut window, |form| form.stage = engine::event::Stage::Finetune);
+    assert_eq!(state(&window).train.form.name, "supervised-pet");
+    change(&mut window, |form| form.stage = engine::event::Stage::Pretrain);
+    assert_eq!(state(&window).train.form.name, "mine");
+    change(&mut window, |form| form.pretrain.training.lr = 1e-2);
+    settle(&mut window);
+    assert_eq!(state(&window).train.obstacle(), None, "with its own settings it can be gone on with");
 
     let place_of = place.cohort().join("P1/pet.nii.gz");
     for number in 0..9 {

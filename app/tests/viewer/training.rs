@@ -219,6 +219,52 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
 }
 
 #[test]
+fn a_name_that_leads_out_of_the_workspace_is_refused() {
+    let place = Place::new();
+    let mut window = place.window();
+    for name in ["../bad/name", "/elsewhere", ".hidden", ""] {
+        change(&mut window, |form| form.name = name.into());
+        assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Name: ")), "{name}");
+        order(&mut window, TrainCommand::Start);
+        assert!(state(&window).train.running.is_none() && state(&window).train.queue.is_empty(), "{name}");
+    }
+    assert_eq!(errors(&window).len(), 4);
+    change(&mut window, |form| form.name = "../bad/name".into());
+    window.run_steps(2);
+    assert!(window.query_all_by_label_contains("a name, not a path").next().is_some(), "said at the field");
+    settle(&mut window);
+    assert!(!place.runs().exists() && !place.runs().with_file_name("bad").exists());
+    use_control(&mut window, "Use the usual name");
+    assert_eq!((state(&window).train.form.name.as_str(), state(&window).train.obstacle()), ("amlp-pet", None));
+}
+
+#[test]
+fn text_that_is_no_number_keeps_the_training_from_starting() {
+    let place = Place::new();
+    let mut window = place.window();
+    assert_eq!(state(&window).train.obstacle(), None);
+    for (field, text, why) in
+        [("Batch", "abc", "Batch: Not a number"), ("Learning rate", "-1", "Learning rate: 0 to 1")]
+    {
+        enter(&mut window, field, text);
+        assert_eq!(state(&window).train.obstacle().as_deref(), Some(why));
+        assert_eq!(state(&window).train.estimate, Estimate::None, "nothing is estimated for other settings");
+        order(&mut window, TrainCommand::Start);
+        assert!(state(&window).train.running.is_none() && state(&window).train.queue.is_empty());
+        // Out of sight it is not forgotten.
+        for shown in [false, true] {
+            use_control(&mut window, "Schedule");
+            window.run_steps(20);
+            assert_eq!((has(&window, field), state(&window).train.obstacle().as_deref()), (shown, Some(why)));
+        }
+        enter(&mut window, field, if field == "Batch" { "8" } else { "0.01" });
+        assert_eq!(state(&window).train.obstacle(), None);
+    }
+    settle(&mut window);
+    assert!(matches!(state(&window).train.estimate, Estimate::Known(_)));
+}
+
+#[test]
 fn a_training_is_paused_resumed_and_stopped() {
     let place = Place::new();
     let mut window = place.window();
@@ -248,6 +294,7 @@ fn a_training_is_paused_resumed_and_stopped() {
     wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.epoch > done));
     assert_eq!(run_of(&window), run);
     stop(&mut window);
+    assert_eq!(endings(&window), [Ending::Stopped], "one run is listed once");
 }
 
 #[test]
@@ -264,6 +311,10 @@ fn jobs_wait_for_each_other() {
     }
     let names = |window: &Window| state(window).train.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&window), ["second", "third", "fourth"]);
+    change(&mut window, |form| form.name = "second".into());
+    order(&mut window, TrainCommand::Start);
+    assert_eq!(names(&window).len(), 3, "a run waits once");
+    assert!(errors(&window)[0].contains("second waits in the queue already"), "{:?}", errors(&window));
     assert_eq!(state(&window).train.estimate, Estimate::Waiting, "nothing is measured beside a training");
     use_control(&mut window, "Remove third from the queue");
     use_control(&mut window, "Start fourth sooner");

@@ -1,6 +1,6 @@
 //! The form of the next job: a configuration of either stage, and what stands beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::cohort::split::LabelShare;
 use engine::config::{Config, preset};
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub const PAPER_WIDTH: usize = 64;
 /// Width on a processor, where the paper's would take days.
 pub const CPU_WIDTH: usize = 16;
+
+/// Characters of a run's name at most, so that numbers and endings can be added to it.
+const LONGEST_NAME: usize = 100;
 
 /// How the labelled patients of a fine-tuning are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +45,16 @@ pub struct Form {
     pub name: String,
     /// The user gave that name; else it follows preset and modality.
     pub named: bool,
+    /// The name that the user gave in the other stage.
+    pub other_name: Option<String>,
     /// How the labelled patients are chosen.
     pub labels: Labels,
     /// How many, if by number.
     pub count: usize,
     /// Who, if by name.
     pub picked: BTreeSet<String>,
+    /// Fields that hold text which is no allowed number, and what is wrong with it; true for those of a fine-tuning.
+    pub invalid: BTreeMap<(bool, String), String>,
 }
 
 impl Default for Form {
@@ -58,9 +65,11 @@ impl Default for Form {
             finetune: Config::finetune(),
             name: String::new(),
             named: false,
+            other_name: None,
             labels: Labels::Five,
             count: 5,
             picked: BTreeSet::new(),
+            invalid: BTreeMap::new(),
         };
         form.rename();
         form
@@ -87,8 +96,15 @@ impl Form {
     /// What the form says, made consistent after the user's last change to it; `before` is what it was.
     #[must_use]
     pub fn settled(mut self, before: &Self, devices: &[DeviceInfo]) -> Self {
+        let typed = self.name != before.name;
         if self.stage != before.stage {
             self.take_over(before);
+            // A folder holds one run: the name that was given belongs to the stage that it was given in.
+            let here = std::mem::replace(&mut self.other_name, before.named.then(|| before.name.clone()));
+            if !typed {
+                self.named = here.is_some();
+                self.name = here.unwrap_or_default();
+            }
         }
         let preset_changed = self.pretrain.preset != before.pretrain.preset;
         let modality_changed = self.pretrain.data.modality != before.pretrain.data.modality;
@@ -108,9 +124,8 @@ impl Form {
             }
         }
         self.finetune.labels.labels = self.label_text();
-        if self.name != before.name {
-            self.named = !self.name.trim().is_empty();
-        }
+        // Emptied by the user it stays empty: a name that came back by itself would stand in the way of a new one.
+        self.named |= typed;
         if !self.named {
             self.rename();
         }
@@ -128,6 +143,22 @@ impl Form {
             (config.preprocess, config.network) = (theirs.preprocess, theirs.network);
             config.seed = theirs.seed;
         }
+    }
+
+    /// Notes what a number field of the chosen stage holds: what is wrong with it, if anything is.
+    pub fn enter(&mut self, field: impl Into<String>, problem: Option<String>) {
+        let key = (self.stage == Stage::Finetune, field.into());
+        match problem {
+            Some(why) => drop(self.invalid.insert(key, why)),
+            None => drop(self.invalid.remove(&key)),
+        }
+    }
+
+    /// A field of the chosen stage that holds no allowed number, and what is wrong with it.
+    pub fn invalid_field(&self) -> Option<(&str, &str)> {
+        let finetune = self.stage == Stage::Finetune;
+        let found = self.invalid.iter().find(|((of, _), _)| *of == finetune);
+        found.map(|((_, field), why)| (field.as_str(), why.as_str()))
     }
 
     /// What `labels.labels` says of the choice.
@@ -152,6 +183,25 @@ impl Form {
         }];
         parts.extend(config.data.modality.iter().cloned());
         self.name = parts.join("-");
+    }
+}
+
+/// Why a text cannot be the name of a run's folder in the workspace, if it cannot.
+pub fn name_problem(name: &str) -> Option<&'static str> {
+    let name = name.trim();
+    let odd = |c: char| c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*');
+    if name.is_empty() {
+        Some("give the run a name")
+    } else if name.contains(['/', '\\']) {
+        Some("a name, not a path: / and \\ cannot stand in it")
+    } else if name.starts_with('.') {
+        Some("cannot begin with a point: the folder would be hidden")
+    } else if name.ends_with('.') || name.contains(odd) {
+        Some("cannot end with a point, nor hold < > : \" | ? *")
+    } else if name.chars().count() > LONGEST_NAME {
+        Some("at most 100 characters")
+    } else {
+        None
     }
 }
 
@@ -263,6 +313,52 @@ mod tests {
         assert_eq!(form.name, "supervised-pet");
         let form = changed(&form, |f| f.name = "mine".into());
         let form = changed(&form, |f| f.stage = Stage::Pretrain);
-        assert_eq!(form.name, "mine", "a name that was given stays");
+        assert_eq!((form.name.as_str(), form.named), ("amlp-pet", false), "the folder is another stage's");
+        let form = changed(&form, |f| f.stage = Stage::Finetune);
+        assert_eq!((form.name.as_str(), form.named), ("mine", true), "a name that was given stays with its stage");
+        let form = changed(&form, |f| f.name.clear());
+        assert_eq!((form.name.as_str(), form.named), ("", true), "a new one is typed in its place");
+        let form = changed(&form, |f| f.named = false);
+        assert_eq!(form.name, "supervised-pet");
+    }
+
+    #[test]
+    fn a_name_is_a_plain_folder_of_the_workspace() {
+        for good in ["amlp-flair", "run 2", "\u{e9}tude.v2", "a..b", " padded "] {
+            assert_eq!(name_problem(good), None, "{good}");
+        }
+        let long = "n".repeat(101);
+        for bad in [
+            "",
+            "  ",
+            "../bad/name",
+            "..",
+            ".",
+            "/tmp/run",
+            "a/b",
+            "C:\\run",
+            "a\\b",
+            ".hidden",
+            "a.",
+            "a:b",
+            "a\nb",
+            long.as_str(),
+        ] {
+            assert!(name_problem(bad).is_some(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_remembered_in_its_stage() {
+        let mut form = Form::default();
+        form.enter("Batch", Some("Not a number".into()));
+        assert_eq!(form.invalid_field(), Some(("Batch", "Not a number")));
+        let mut form = changed(&form, |f| f.stage = Stage::Finetune);
+        assert_eq!(form.invalid_field(), None);
+        form.enter("Batch", None);
+        let mut form = changed(&form, |f| f.stage = Stage::Pretrain);
+        assert!(form.invalid_field().is_some());
+        form.enter("Batch", None);
+        assert_eq!(form.invalid_field(), None);
     }
 }

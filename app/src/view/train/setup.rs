@@ -16,6 +16,7 @@ use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::theme::{self, space};
+use crate::widget::take_entered;
 use engine::event::Stage;
 
 /// The column is no wider than this, so that a row can be read at a glance.
@@ -48,6 +49,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 /// The form; what the user changes goes out as a whole.
 fn form(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut form = state.train.form.clone();
+    // What other parts of the window hold is none of this form's.
+    drop(take_entered(ui.ctx()));
     source::show(ui, state, &mut form, sender);
     schedule::show(ui, state, &mut form);
     match form.stage {
@@ -55,6 +58,9 @@ fn form(ui: &mut Ui, state: &State, sender: &Sender) {
         Stage::Finetune => labels::show(ui, state, &mut form),
     }
     source::machine(ui, state, &mut form, sender);
+    for (field, problem) in take_entered(ui.ctx()) {
+        form.enter(field, problem);
+    }
     if form != state.train.form {
         sender.send(Command::Train(TrainCommand::Edit(Box::new(form))));
     }

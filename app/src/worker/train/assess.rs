@@ -29,8 +29,9 @@ pub fn problems(form: &Form) -> Vec<(String, String)> {
 /// Works out anew what the job of the form will take. Whatever was being worked out is of no use any more.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_kind(Kind::Assess);
-    let ready = state.train.cohort.card().is_some() && state.train.problems.is_empty();
-    if !ready || state.train.form.config().data.modality.is_empty() {
+    let form = &state.train.form;
+    let whole = state.train.problems.is_empty() && form.invalid_field().is_none();
+    if state.train.cohort.card().is_none() || !whole || form.config().data.modality.is_empty() {
         state.train.estimate = Estimate::None;
         return;
     }

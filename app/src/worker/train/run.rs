@@ -16,6 +16,7 @@ use engine::probe::{Pin, Pins};
 use engine::run::{RunFolder, checkpoint};
 
 use super::{Told, assess, queue, workspace};
+use crate::state::train::form::name_problem;
 use crate::state::train::{Ended, Ending, Estimate, Phase, Queued, Running};
 use crate::state::{Severity, State};
 use crate::worker::{Failure, Jobs, Kind, Outcome, Spec, Ticket, Wake, replay};
@@ -106,6 +107,11 @@ impl Work {
     /// Prepares and trains, on as many threads as it may take.
     fn done(self, ticket: &Ticket) -> Result<Outcome, Failure> {
         let Self { workspace, threads, queued, queue, turn, wanted } = self;
+        // A run that is gone on with by its path keeps its name; one that was typed must stay inside of the workspace.
+        let typed = queued.goes_on.is_some() && queued.config.is_some();
+        if let Some(why) = name_problem(&queued.name).filter(|_| typed) {
+            return Err(Failure::Error(format!("name = {:?}: {why}", queued.name)));
+        }
         let run = if let Some(run) = &queued.goes_on {
             run.clone()
         } else {

@@ -46,6 +46,9 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
         Labels::Picked => patients(ui, split, &mut form.picked),
         Labels::Five | Labels::Ten | Labels::All => {}
     }
+    if form.labels != Labels::Count {
+        form.enter("Patients", None);
+    }
     let labels = &mut form.finetune.labels;
     let negative = Number {
         label: "Negative slices",

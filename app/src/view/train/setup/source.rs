@@ -112,21 +112,29 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
 fn name(ui: &mut Ui, state: &State, form: &mut Form) {
     let there = state.settings.workspace().join(form.name.trim());
     let is_there = state.train.runs.iter().flatten().any(|run| run.path == there);
+    let problem = state.train.name_problem();
     let note = match (form.named, is_there) {
-        (true, true) => "is there: it is gone on with if its settings are these",
+        (true, true) => "is there with these settings: it is gone on with",
         (false, true) => "a number is added: this name is taken",
         _ => "folder in the workspace",
     };
-    field::row(ui, None, note, |ui| {
+    field::row(ui, problem.as_deref(), note, |ui| {
         control_row(ui, "Name", |ui| {
             let t = theme::tokens(ui);
+            let width = ui.available_width() - size::FIELD - ui.spacing().item_spacing.x;
             let edit = TextEdit::singleline(&mut form.name)
                 .font(font::body())
                 .text_color(t.text)
                 .background_color(t.field)
                 .margin(Margin::symmetric(6, 4))
                 .desired_width(f32::INFINITY);
-            ui.add(edit).accessible_name("Run name");
+            let field = ui.allocate_ui(egui::vec2(width, size::FIELD), |ui| ui.add(edit)).inner;
+            field.accessible_name("Run name");
+            // The usual name does not come back by itself, where it would stand in the way of what is typed.
+            let usual = IconButton::new(icon::RESET, "Use the usual name").small();
+            if ui.add_enabled(form.named, usual).clicked() {
+                form.named = false;
+            }
         });
     });
 }
@@ -144,7 +152,8 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
         });
         let workspace = state.settings.workspace();
         let (place, path) = (words::name(&workspace), workspace.display().to_string());
-        let row = ListRow::new(&place).subtitle(&path).icon(icon::DISK);
+        let title = format!("Workspace: {place}");
+        let row = ListRow::new(&title).subtitle(&path).icon(icon::DISK);
         let (response, ()) = row.show_with(ui, |ui| {
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose workspace…").small()).clicked() {
                 sender.send(Command::Ask(PathPurpose::Workspace));
