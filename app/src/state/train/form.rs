@@ -334,7 +334,7 @@ mod tests {
             "../bad/name",
             "..",
             ".",
-            "/tmp/run",
+            "/elsewhere/run",
             "a/b",
             "C:\\run",
             "a\\b",
