@@ -197,7 +197,10 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]));
     enter(&mut window, "Spacing S-I", "0");
     assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]), "no voxel is that thin");
-    assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Spacing S-I")), "and the button says so");
+    assert!(
+        state(&window).train.obstacle().is_some_and(|why| why.starts_with("Spacing S-I")),
+        "and the button says so"
+    );
     enter(&mut window, "Spacing S-I", "4");
     window.key_press(Key::Escape);
     window.run_steps(2);
