@@ -186,6 +186,30 @@ fn a_pretrained_network_reconstructs_a_masked_slice() {
 }
 
 #[test]
+fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
+    let (image, _) = patient(2);
+    // Tissue far from the body: the training crop of both together lies elsewhere.
+    let mut values = image.to_f32();
+    values[5] = 90.0;
+    values.iter_mut().for_each(|v| *v *= 3.0);
+    let other = Volume::from_f32(image.grid.clone(), values);
+    let kinds = [Kind::Other; 2];
+    let alone = |image: &Volume| InspectedCase::prepare(&[image], &kinds[..1], None, &settings(), 0).unwrap();
+    let slice = alone(&image).slice(3, 8).unwrap();
+    let both = InspectedCase::prepare(&[&image, &other], &kinds, None, &settings(), 0).unwrap();
+    let own = both.slice(3, 8).unwrap();
+    assert_ne!(own.crop.origin, slice.crop.origin, "nothing is tested");
+    let cut = both.slice_like(&slice).unwrap();
+    assert_eq!((cut.channels, &cut.crop, cut.world_from_crop), (2, &slice.crop, slice.world_from_crop));
+    assert!(cut.pixels[..1024] == slice.pixels && cut.pixels[1024..] != slice.pixels);
+    let turned = both.reordered(&[1, 0]).slice_like(&slice).unwrap();
+    assert!(turned.pixels[1024..] == slice.pixels && turned.pixels[..1024] == cut.pixels[1024..]);
+    // Stored right to left, this patient's slices lie elsewhere.
+    let error = alone(&patient(1).0).slice_like(&slice).unwrap_err().to_string();
+    assert!(error.contains("another grid"), "{error}");
+}
+
+#[test]
 fn what_a_network_cannot_reconstruct_is_named() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
