@@ -227,7 +227,7 @@ pub fn finetune(
         trainer.emit(&Event::Epoch(Box::new(summary)))?;
         tally = (0.0, 0);
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {
-            trainer.save_epoch(epoch, vec![tally_part(tally)?])?;
+            trainer.save_epoch(epoch, &[tally_part(tally)?])?;
         }
     }
     trainer.emit(&Event::Finished { stage: Stage::Finetune, epochs: length.epochs })?;

@@ -258,11 +258,11 @@ impl<'a> Trainer<'a> {
     }
 
     /// Saves after a whole epoch.
-    pub fn save_epoch(&mut self, epoch: usize, parts: Parts) -> Result<()> {
+    pub fn save_epoch(&mut self, epoch: usize, parts: &[(String, Vec<u8>)]) -> Result<()> {
         self.state.epochs_done = epoch;
         self.state.steps_done = 0;
         self.state.log_position = self.log.position()?;
-        let data = self.look(|trainer| trainer.data(parts.clone()))?;
+        let data = self.look(|trainer| trainer.data(parts.to_vec()))?;
         checkpoint::save(self.run, Slot::Last, &data)?;
         self.emit(&Event::Checkpoint { epoch, step: 0 })
     }

@@ -125,7 +125,7 @@ pub fn pretrain(
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
         record.tally = Tally::default();
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {
-            trainer.save_epoch(epoch, [record.parts(slices)?, probes.parts()].concat())?;
+            trainer.save_epoch(epoch, &[record.parts(slices)?, probes.parts()].concat())?;
         }
     }
     trainer.emit(&Event::Finished { stage: Stage::Pretrain, epochs: length.epochs })?;
