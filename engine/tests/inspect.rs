@@ -11,6 +11,7 @@ use engine::cluster::{ClusterConfig, ForegroundRule};
 use engine::config::MaskFill;
 use engine::device::Compute;
 use engine::inspect::{InspectedCase, InspectedSlice, MaskSettings, Masking, Reconstructor, Sigma, kind_of};
+use engine::masking::order::order;
 use engine::masking::{MaskRatio, Order};
 use engine::preprocess::{Kind, PreprocessConfig, Spacing};
 use engine::volume::nifti::{write_label, write_volume};
@@ -104,6 +105,21 @@ fn a_slice_that_is_not_there_and_impossible_settings_are_named() {
     assert!(case.slice(3, 4).unwrap().mask(&found, &good).is_err(), "a clustering of other patches");
     let none = MaskSettings { cluster: ClusterConfig { n_init: 0, ..ClusterConfig::default() }, ..good };
     assert!(slice.cluster(&none).unwrap_err().to_string().contains("cluster.n_init"));
+}
+
+#[test]
+fn random_masks_are_those_that_a_training_draws_in_the_epoch() {
+    let slice = case(0).slice(3, 8).unwrap();
+    let of = |epoch| {
+        let sigma = Sigma::Epoch { epoch, epochs: 9, ratio: MaskRatio::default() };
+        let settings = MaskSettings { order: Order::Random, sigma, seed: 5, ..MaskSettings::default() };
+        let found = slice.cluster(&settings).unwrap();
+        let place = [epoch as u64, slice.prepared_slice as u64];
+        let masking = slice.mask(&found, &settings).unwrap();
+        assert_eq!(masking.order, order(Order::Random, &found.labels, &found.logit, 5, &place));
+        masking.order
+    };
+    assert_ne!(of(1), of(2));
 }
 
 #[test]
@@ -227,7 +243,10 @@ fn what_a_network_cannot_reconstruct_is_named() {
     let network = Reconstructor::load(&run, &Compute::cpu()).unwrap();
     let slice = case(2).slice(3, 8).unwrap();
     let noisy = network.reconstruct(&slice, &masked(&slice)).unwrap();
-    assert!(noisy.input.iter().zip(slice.grid.spread(&masked(&slice).masked)).any(|(v, hidden)| hidden && *v != 0.0));
+    let hidden = noisy.input.iter().zip(slice.grid.spread(&masked(&slice).masked)).filter(|(_, hidden)| *hidden);
+    let noise: Vec<f32> = hidden.map(|(value, _)| *value).collect();
+    let mean = |of: &dyn Fn(f32) -> f32| noise.iter().map(|v| of(*v)).sum::<f32>() / noise.len() as f32;
+    assert!(mean(&|v| v).abs() < 0.2 && (mean(&|v| v * v) - 1.0).abs() < 0.3, "{} numbers", noise.len());
     let (image, _) = patient(2);
     let images = [image.clone(), image.clone()];
     let two = InspectedCase::prepare(&images, &[Kind::Other; 2], None, &settings(), 0).unwrap().slice(3, 8).unwrap();
