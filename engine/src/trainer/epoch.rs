@@ -66,7 +66,11 @@ struct Progress<S: Steps> {
 impl Trainer<'_> {
     /// Trains epoch `epoch` (from 1) from step `first` (from 0) to its end.
     pub fn train<S: Steps>(&mut self, epoch: usize, first: usize, steps: &mut S) -> Result<()> {
-        self.stepper.trust()?;
+        // What was looked at since the last epoch may have failed unnoticed.
+        while let Err(error) = self.stepper.trust() {
+            self.stepper.fall_back(error)?;
+            self.tell_notes()?;
+        }
         let mut progress = Progress { epoch, done: first, waiting: Vec::new(), next: None };
         while progress.done < steps.count() {
             if let Err(error) = self.advance(steps, &mut progress) {
