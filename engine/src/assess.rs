@@ -111,7 +111,7 @@ pub fn assess(
         parameters,
         seconds_per_step,
         seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, &network, compute.all().count()),
+        memory_mib: memory_mib(config, &network, compute),
         slices_mib,
         notes,
     })

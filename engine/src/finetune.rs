@@ -178,7 +178,7 @@ pub fn finetune(
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<Option<FinetuneReport>> {
-    let Session { compute, control, .. } = *session;
+    let compute = session.compute;
     let started = Instant::now();
     let length = Length::new(&config.training, data.epoch_slices(config));
     check_device(config, &network_config(config), compute)?;
@@ -205,14 +205,18 @@ pub fn finetune(
     for epoch in first_epoch..=length.epochs {
         let order = data.order(config, epoch);
         let batches = order.chunks(config.training.batch).take(length.steps_of(epoch)).collect();
-        let steps = Epoch { config, data, length: &length, number: epoch, batches };
-        steps.train(step, &mut trainer, &mut tally, &mut probes)?;
+        let (tally_of, probes_of) = (&mut tally, &mut probes);
+        let mut steps =
+            Epoch { config, data, length: &length, number: epoch, batches, tally: tally_of, probes: probes_of };
+        trainer.train(epoch, step, &mut steps)?;
         step = 0;
-        let told = probes.close(data, trainer.network(), epoch)?;
+        let told = probes.look(data);
         trainer.emit_probes(&told)?;
+        let views = trainer.look(|trainer| probes.views(trainer.network(), epoch))?;
+        trainer.emit_probes(&probes.close(&views))?;
         let every = config.labels.validate_every;
         if every > 0 && !data.validation.is_empty() && (epoch.is_multiple_of(every) || epoch == length.epochs) {
-            let dice = validate(config, data, trainer.network(), compute, control)?;
+            let dice = trainer.look(|trainer| validate(config, data, trainer, session))?;
             let best = trainer.save_best(epoch, dice)?;
             best_dice = Some(best_dice.map_or(dice, |b: f64| b.max(dice)));
             trainer.emit(&Event::Validation { epoch, dice, best })?;
@@ -223,7 +227,7 @@ pub fn finetune(
         trainer.emit(&Event::Epoch(Box::new(summary)))?;
         tally = (0.0, 0);
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {
-            trainer.save_epoch(epoch, vec![tally_part(tally)?])?;
+            trainer.save_epoch(epoch, &[tally_part(tally)?])?;
         }
     }
     trainer.emit(&Event::Finished { stage: Stage::Finetune, epochs: length.epochs })?;
@@ -262,11 +266,11 @@ fn restore(resumed: &mut Resumed) -> Result<(f64, usize)> {
 }
 
 /// Mean Dice of whole volumes over the validation patients and regions, on the prepared grid.
-fn validate(config: &Config, data: &Labelled, network: &UNet, compute: &Compute, control: &Control) -> Result<f64> {
-    let segmenter = Segmenter::of_network(config, network, compute);
+fn validate(config: &Config, data: &Labelled, trainer: &Trainer<'_>, session: &Session<'_>) -> Result<f64> {
+    let segmenter = Segmenter::of_network(config, trainer.network(), session.compute).at_most(trainer.stepper.micro());
     let mut scores = Vec::new();
     for (_, prepared) in &data.validation {
-        let probability = segmenter.probability(prepared, &mut |_, _| {}, control)?;
+        let probability = segmenter.probability(prepared, &mut |_, _| {}, session.control)?;
         let Some(target) = &prepared.target else { continue };
         for (region, p) in probability.iter().enumerate() {
             let (mut both, mut sum) = (0usize, 0usize);

@@ -24,7 +24,7 @@ use crate::trainer::WEIGHTS;
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, ErrorKind, Result};
 
-/// Slices that go through the network together.
+/// Slices that go through the network together, if memory suffices.
 const BATCH: usize = 8;
 /// Sides above this are cut into tiles of this size, in pixels.
 const TILE: usize = 512;
@@ -66,6 +66,8 @@ pub struct Segmenter {
     network: UNet,
     device: Device,
     config: Config,
+    /// Slices that go through the network together.
+    at_once: usize,
     warnings: Vec<String>,
     digest: String,
 }
@@ -91,13 +93,18 @@ impl Segmenter {
         let text =
             format!("{} {} {}", env!("CARGO_PKG_VERSION"), sha256(&weights.content), config.portable().to_toml()?);
         let (device, digest) = (compute.device.clone(), sha256(text.as_bytes()));
-        Ok(Self { network, device, config, warnings: weights.warnings, digest })
+        Ok(Self { network, device, config, at_once: BATCH, warnings: weights.warnings, digest })
     }
 
     /// A network that is being trained, as it is now.
     pub fn of_network(config: &Config, network: &UNet, compute: &Compute) -> Self {
         let (device, config) = (compute.device.clone(), config.clone());
-        Self { network: network.valid(), device, config, warnings: Vec::new(), digest: String::new() }
+        Self { network: network.valid(), device, config, at_once: BATCH, warnings: Vec::new(), digest: String::new() }
+    }
+
+    /// The same with no more than `most` slices going through the network together; 0 sets no limit.
+    pub(crate) fn at_most(self, most: usize) -> Self {
+        if most == 0 { self } else { Self { at_once: most.min(self.at_once), ..self } }
     }
 
     /// Digest of the weights, the settings and this program's version: the same for the same masks. Empty for a network that
@@ -164,7 +171,7 @@ impl Segmenter {
         let regions = self.config.data.targets.count();
         let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
         let slices: Vec<usize> = (0..nz).collect();
-        for ks in slices.chunks(BATCH) {
+        for ks in slices.chunks(self.at_once) {
             // A pause waits here: what is segmented so far is in memory.
             control.pass()?;
             for row in &rows {

@@ -2,9 +2,11 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `epoch.rs` | the steps of an epoch: what both stages share of them |
 //! | `step.rs` | one step on one device or several, whole or in portions |
 //! | `memory.rs` | what a step holds, and whether it fits |
 
+mod epoch;
 mod memory;
 mod step;
 
@@ -28,7 +30,9 @@ use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
 use crate::{ErrorKind, Result};
 
-pub use memory::{check_device, memory_mib, suggest_batch};
+pub use epoch::Steps;
+pub use memory::{check_device, memory_mib};
+use step::caught;
 pub use step::{Objective, Portion, Stepper};
 
 /// Name of the weights in a checkpoint.
@@ -211,28 +215,41 @@ impl<'a> Trainer<'a> {
         &self.stepper.network
     }
 
+    /// Looks at the network between two epochs. Where the device's memory does not suffice the portions are halved, and the
+    /// look is taken again: it must leave nothing behind.
+    pub fn look<T>(&mut self, look: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        loop {
+            match caught("a look at the network", || look(self)) {
+                Err(error) => self.stepper.fall_back(error)?,
+                done => return done,
+            }
+            self.tell_notes()?;
+        }
+    }
+
     /// Tells what the steps have to say: to the listeners only, since it depends on the machine.
-    pub fn tell_notes(&mut self) -> Result<()> {
+    fn tell_notes(&mut self) -> Result<()> {
         let notes = self.stepper.notes();
         notes.into_iter().try_for_each(|message| self.sink.event(&Event::Warning { message }))
     }
 
     /// True if the losses of `waiting` steps, the last of which is the epoch's last if `last`, are to be read now: enough of
     /// them, an epoch's end, or somebody wants the job to pause or stop, before which everything is read.
-    pub fn reads(&self, waiting: usize, last: bool) -> bool {
+    fn reads(&self, waiting: usize, last: bool) -> bool {
         waiting >= self.read_every || last || self.control.get() != Signal::Run
     }
 
     /// Looks at the control after a step. Pausing saves and waits; cancelling saves and is [`ErrorKind::Cancelled`].
     /// `epoch` is under way with `step` of its steps done; `parts` gives what the method stores.
-    pub fn heed(&mut self, epoch: usize, step: usize, parts: impl Fn() -> Result<Parts>) -> Result<()> {
+    fn heed(&mut self, epoch: usize, step: usize, parts: impl Fn() -> Result<Parts>) -> Result<()> {
         if self.control.get() == Signal::Run {
             return Ok(());
         }
         self.state.epochs_done = epoch - 1;
         self.state.steps_done = step;
         self.state.log_position = self.log.position()?;
-        checkpoint::save(self.run, Slot::Last, &self.data(parts()?)?)?;
+        let data = self.look(|trainer| trainer.data(parts()?))?;
+        checkpoint::save(self.run, Slot::Last, &data)?;
         self.tell(&Event::Checkpoint { epoch, step })?;
         while self.control.get() == Signal::Pause {
             std::thread::sleep(Duration::from_millis(20));
@@ -241,11 +258,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// Saves after a whole epoch.
-    pub fn save_epoch(&mut self, epoch: usize, parts: Parts) -> Result<()> {
+    pub fn save_epoch(&mut self, epoch: usize, parts: &[(String, Vec<u8>)]) -> Result<()> {
         self.state.epochs_done = epoch;
         self.state.steps_done = 0;
         self.state.log_position = self.log.position()?;
-        checkpoint::save(self.run, Slot::Last, &self.data(parts)?)?;
+        let data = self.look(|trainer| trainer.data(parts.to_vec()))?;
+        checkpoint::save(self.run, Slot::Last, &data)?;
         self.emit(&Event::Checkpoint { epoch, step: 0 })
     }
 
@@ -343,20 +361,9 @@ pub fn estimate<O: Objective>(
         steps,
         seconds_per_step: seconds,
         seconds: seconds * steps as f64,
-        memory_mib: memory_mib(config, network, compute.all().count()),
+        memory_mib: memory_mib(config, network, compute),
     })?;
     Ok(micro)
-}
-
-/// Does `now` on this thread while another thread, if one is free, does `ahead`: what the next step needs of the host. Other
-/// threads of the pool may take up any part of either; no result depends on which.
-pub fn beside<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
-    let mut made = None;
-    let done = rayon::in_place_scope(|scope| {
-        scope.spawn(|_| made = Some(ahead()));
-        now()
-    });
-    (done, made)
 }
 
 /// Euclidean norm of the gradient of `loss` over the parameters of `network`.

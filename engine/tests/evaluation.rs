@@ -30,23 +30,24 @@ fn evaluate(run: &Path) -> RunEvaluation {
     evaluate_run(run, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap()
 }
 
-/// The slice of the file with the lowest Dice, voxel by voxel; the file's third axis is S-I.
+/// The slice of the file with the lowest Dice, voxel by voxel, and of several that with more wrong voxels, then the lower; the
+/// file's third axis is S-I.
 fn worst(mask: &LabelVolume, truth: &LabelVolume) -> Option<(usize, f64)> {
     let [nx, ny, nz] = mask.shape();
-    let mut worst: Option<(usize, f64)> = None;
+    let mut worst: Option<(f64, f64, usize)> = None;
     for k in 0..nz {
         let voxels = k * nx * ny..(k + 1) * nx * ny;
         let count = |of: &dyn Fn(usize) -> bool| voxels.clone().filter(|&at| of(at)).count() as f64;
         let (found, true_) = (count(&|at| mask.get(at) > 0), count(&|at| truth.get(at) > 0));
         let both = count(&|at| mask.get(at) > 0 && truth.get(at) > 0);
         if found + true_ > 0.0 {
-            let dice = 2.0 * both / (found + true_);
-            if worst.is_none_or(|(_, lowest)| dice < lowest) {
-                worst = Some((k, dice));
+            let slice = (2.0 * both / (found + true_), 2.0 * both - found - true_, k);
+            if worst.is_none_or(|lowest| slice < lowest) {
+                worst = Some(slice);
             }
         }
     }
-    worst
+    worst.map(|(dice, _, k)| (k, dice))
 }
 
 #[test]
@@ -71,14 +72,9 @@ fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
         let measured = evaluate_files(&row.mask, truth, &[Target::Any], &Options::default()).unwrap().remove(0);
         assert_eq!(row.measures.as_ref(), Some(&measured));
         let (mask, truth) = (LabelVolume::read(&row.mask).unwrap(), LabelVolume::read(truth).unwrap());
-        let (_, dice) = worst(&mask, &truth).unwrap();
+        let (slice, dice) = worst(&mask, &truth).unwrap();
+        assert_eq!(row.worst_slice, Some(slice), "{row:?}");
         assert!((row.worst_dice.unwrap() - dice).abs() < 1e-12, "{row:?}");
-        // Of several slices with the lowest Dice any is the worst.
-        let at = row.worst_slice.unwrap();
-        let [nx, ny, _] = mask.shape();
-        let of =
-            |volume: &LabelVolume, at: usize| (at * nx * ny..(at + 1) * nx * ny).filter(|&v| volume.get(v) > 0).count();
-        assert!(of(&mask, at) + of(&truth, at) > 0);
         sum += measured.dsc;
     }
     let mean = found.mean.unwrap();
@@ -146,10 +142,7 @@ fn what_cannot_be_evaluated_is_named() {
     assert!(stored_evaluation(&fine).unwrap_err().to_string().contains("evaluation.json"));
     evaluate(&fine);
     assert!(stored_evaluation(&fine).unwrap().is_some(), "a damaged one is replaced");
-    std::fs::remove_dir_all(root.join("P00")).unwrap();
-    std::fs::remove_dir_all(root.join("P01")).unwrap();
     let split: Split = RunFolder::open(&fine).unwrap().read_split().unwrap();
-    if split.test.iter().any(|id| id == "P00" || id == "P01") {
-        assert!(why(&fine).contains("the cohort does not have it"));
-    }
+    std::fs::remove_dir_all(root.join(&split.test[0])).unwrap();
+    assert!(why(&fine).contains("the cohort does not have it"));
 }

@@ -11,6 +11,7 @@ use engine::cluster::{ClusterConfig, ForegroundRule};
 use engine::config::MaskFill;
 use engine::device::Compute;
 use engine::inspect::{InspectedCase, InspectedSlice, MaskSettings, Masking, Reconstructor, Sigma, kind_of};
+use engine::masking::order::order;
 use engine::masking::{MaskRatio, Order};
 use engine::preprocess::{Kind, PreprocessConfig, Spacing};
 use engine::volume::nifti::{write_label, write_volume};
@@ -107,6 +108,21 @@ fn a_slice_that_is_not_there_and_impossible_settings_are_named() {
 }
 
 #[test]
+fn random_masks_are_those_that_a_training_draws_in_the_epoch() {
+    let slice = case(0).slice(3, 8).unwrap();
+    let of = |epoch| {
+        let sigma = Sigma::Epoch { epoch, epochs: 9, ratio: MaskRatio::default() };
+        let settings = MaskSettings { order: Order::Random, sigma, seed: 5, ..MaskSettings::default() };
+        let found = slice.cluster(&settings).unwrap();
+        let place = [epoch as u64, slice.prepared_slice as u64];
+        let masking = slice.mask(&found, &settings).unwrap();
+        assert_eq!(masking.order, order(Order::Random, &found.labels, &found.logit, 5, &place));
+        masking.order
+    };
+    assert_ne!(of(1), of(2));
+}
+
+#[test]
 fn a_case_is_shared_between_threads() {
     fn shared<T: Send + Sync + 'static>(_: &T) {}
     shared(&case(0));
@@ -186,6 +202,30 @@ fn a_pretrained_network_reconstructs_a_masked_slice() {
 }
 
 #[test]
+fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
+    let (image, _) = patient(2);
+    // Tissue far from the body: the training crop of both together lies elsewhere.
+    let mut values = image.to_f32();
+    values[5] = 90.0;
+    values.iter_mut().for_each(|v| *v *= 3.0);
+    let other = Volume::from_f32(image.grid.clone(), values);
+    let kinds = [Kind::Other; 2];
+    let alone = |image: &Volume| InspectedCase::prepare(&[image], &kinds[..1], None, &settings(), 0).unwrap();
+    let slice = alone(&image).slice(3, 8).unwrap();
+    let both = InspectedCase::prepare(&[&image, &other], &kinds, None, &settings(), 0).unwrap();
+    let own = both.slice(3, 8).unwrap();
+    assert_ne!(own.crop.origin, slice.crop.origin, "nothing is tested");
+    let cut = both.slice_like(&slice).unwrap();
+    assert_eq!((cut.channels, &cut.crop, cut.world_from_crop), (2, &slice.crop, slice.world_from_crop));
+    assert!(cut.pixels[..1024] == slice.pixels && cut.pixels[1024..] != slice.pixels);
+    let turned = both.reordered(&[1, 0]).slice_like(&slice).unwrap();
+    assert!(turned.pixels[1024..] == slice.pixels && turned.pixels[..1024] == cut.pixels[1024..]);
+    // Stored right to left, this patient's slices lie elsewhere.
+    let error = alone(&patient(1).0).slice_like(&slice).unwrap_err().to_string();
+    assert!(error.contains("another grid"), "{error}");
+}
+
+#[test]
 fn what_a_network_cannot_reconstruct_is_named() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
@@ -203,7 +243,10 @@ fn what_a_network_cannot_reconstruct_is_named() {
     let network = Reconstructor::load(&run, &Compute::cpu()).unwrap();
     let slice = case(2).slice(3, 8).unwrap();
     let noisy = network.reconstruct(&slice, &masked(&slice)).unwrap();
-    assert!(noisy.input.iter().zip(slice.grid.spread(&masked(&slice).masked)).any(|(v, hidden)| hidden && *v != 0.0));
+    let hidden = noisy.input.iter().zip(slice.grid.spread(&masked(&slice).masked)).filter(|(_, hidden)| *hidden);
+    let noise: Vec<f32> = hidden.map(|(value, _)| *value).collect();
+    let mean = |of: &dyn Fn(f32) -> f32| noise.iter().map(|v| of(*v)).sum::<f32>() / noise.len() as f32;
+    assert!(mean(&|v| v).abs() < 0.2 && (mean(&|v| v * v) - 1.0).abs() < 0.3, "{} numbers", noise.len());
     let (image, _) = patient(2);
     let images = [image.clone(), image.clone()];
     let two = InspectedCase::prepare(&images, &[Kind::Other; 2], None, &settings(), 0).unwrap().slice(3, 8).unwrap();

@@ -13,7 +13,7 @@ use engine::config::{Config, MaskFill};
 use engine::device::Compute;
 use engine::event::{Control, Event, EventQueue, Signal, Stage};
 use engine::jobs::{FinetuneJob, PretrainJob, Start};
-use engine::masking::order::Order;
+use engine::masking::order::{Order, order};
 use engine::masking::relabel::coins;
 use engine::masking::select::masked_count;
 use engine::probe::{self, Pin, Pins, ProbeRecord};
@@ -141,7 +141,8 @@ fn a_record_is_what_the_step_did() {
     let start = Start::default();
     let mut job = PretrainJob::prepare(config.clone(), &run, start, &control, &mut |_, _| {}).unwrap();
     let slice = job.slices.find(&pin).unwrap();
-    let (kmeans, shift) = (job.slices.state(slice).clustering.labels.clone(), job.slices.state(slice).shift);
+    let (clustering, shift) = (job.slices.state(slice).clustering.clone(), job.slices.state(slice).shift);
+    let kmeans = clustering.labels;
     let pixels = job.slices.pixels(slice).unwrap();
     let mut events = Vec::new();
     let mut sink = |event: &Event| {
@@ -165,6 +166,10 @@ fn a_record_is_what_the_step_did() {
     for (record, told) in records.iter().zip(&events) {
         let sigma = config.method.ratio.sigma(record.epoch, 4);
         assert_eq!((record.sigma, record.order.len()), (Some(sigma), masked_count(N, sigma)));
+        let place = [record.epoch as u64, slice as u64];
+        let mut masked = order(config.method.order, &record.before, &clustering.logit, config.seed, &place);
+        masked.truncate(record.order.len());
+        assert!(record.order.iter().map(|patch| usize::from(*patch)).eq(masked), "another masking order");
         let thrown = coins(N, config.seed, record.epoch as u64, slice as u64);
         let relative: f32 = record.relative.iter().flatten().sum();
         assert!((relative / record.order.len() as f32 - 1.0).abs() < 1e-4, "{relative}");
@@ -232,6 +237,34 @@ fn an_interrupted_run_leaves_the_same_records() {
             }
         }
     }
+}
+
+#[test]
+fn what_no_checkpoint_covers_is_gone_when_the_run_goes_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut config = pretrain_config(&cohort(temp.path(), 8));
+    (config.training.epochs, config.training.checkpoint_every) = (4, 2);
+    let pin = Pin::new(split(&config, temp.path()).train[0].clone(), 3);
+    config.method.probes = vec![pin.to_string()];
+    let run = temp.path().join("run");
+    let recorded = || probe::epochs(&run, &pin, Stage::Pretrain);
+    let control = Control::default();
+    let mut job = PretrainJob::prepare(config.clone(), &run, Start::default(), &control, &mut |_, _| {}).unwrap();
+    let mut fails_late = |event: &Event| match event {
+        Event::Step { epoch: 4, .. } => Err(engine::ErrorKind::Cancelled.into()),
+        _ => Ok(()),
+    };
+    job.train(&Compute::cpu(), &mut fails_late, &control).unwrap_err();
+    drop(job);
+    assert_eq!(recorded(), [1, 2, 3]);
+    let mut at_start = Vec::new();
+    self::job(&config, &run, true, |event, _, _| {
+        if matches!(event, Event::Started { .. }) {
+            at_start = recorded();
+        }
+    })
+    .unwrap();
+    assert_eq!((at_start, recorded()), (vec![1, 2], vec![1, 2, 3, 4]));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use found::{Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
+pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 pub use sigma::RunSigma;
 
 use super::{Document, Modality, Mode, State};
@@ -271,6 +271,8 @@ pub struct MaskingState {
     pub found: Option<std::sync::Arc<FoundSlice>>,
     /// The network that fills in.
     pub network: Option<Network>,
+    /// What it looks at, if it was trained on several modalities.
+    pub channels: Option<AllChannels>,
     /// What it made of the slice.
     pub filled: Option<std::sync::Arc<Filled>>,
     /// Preparing.
@@ -284,7 +286,7 @@ pub struct MaskingState {
 impl MaskingState {
     /// Forgets what was found of the last case. What was chosen stays.
     pub fn forget(&mut self) {
-        (self.prepared, self.found, self.filled, self.pinned) = (None, None, None, None);
+        (self.prepared, self.found, self.channels, self.filled, self.pinned) = (None, None, None, None, None);
         (self.preparing, self.clustering, self.filling) = Default::default();
         self.cameras = Default::default();
     }

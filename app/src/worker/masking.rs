@@ -3,21 +3,25 @@
 //! [`follow`] compares what is wanted with what was found and starts what is missing, so that every control and every
 //! way to another slice leads to the same jobs.
 
+mod channels;
 pub mod export;
 mod pictures;
 
-use std::path::Path;
-use std::slice;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::cluster::{Clustering, Method};
 use engine::device::{self, DeviceChoice};
 use engine::draw::percentile_window;
 use engine::inspect::{InspectedCase, InspectedSlice, Reconstructor, kind_of};
+use engine::preprocess;
+use engine::volume::Volume;
 
-use super::{Failure, Jobs, Kind, Outcome, Spec};
-use crate::state::masking::{CaseKey, Filled, Filling, FoundSlice, MaskingState, Network, PreparedCase, Wanted};
-use crate::state::{Mode, State};
+use super::{Failure, Jobs, Kind, Outcome, Spec, Ticket};
+use crate::state::masking::{
+    AllChannels, CaseKey, Filled, Filling, FoundSlice, MaskingState, Network, PreparedCase, Wanted,
+};
+use crate::state::{Document, Mode, State};
 use pictures::{cells_of_losses, of_pixels, of_slice};
 
 /// Slices whose values decide what is black and white in all of them.
@@ -35,8 +39,8 @@ pub enum Found {
     Prepared(PreparedCase),
     /// A slice is clustered and masked.
     Slice(Arc<FoundSlice>),
-    /// A network filled the masked patches in.
-    Filled(Network, Arc<Filled>),
+    /// A network filled the masked patches in; with the channels that it looked at, if those are several.
+    Filled(Network, Option<AllChannels>, Arc<Filled>),
 }
 
 /// Lets what was found change the state. What is for another scan than the shown one is dropped.
@@ -46,10 +50,10 @@ pub fn apply(state: &mut State, _jobs: &mut Jobs, found: Found) {
     match found {
         Found::Prepared(prepared) if prepared.key == case => masking.prepared = Some(prepared),
         Found::Slice(found) if found.wanted.case == case => masking.found = Some(found),
-        Found::Filled(network, filled) => {
+        Found::Filled(network, channels, filled) => {
             masking.network = Some(network);
             if filled.filling.wanted.case == case {
-                masking.filled = Some(filled);
+                (masking.channels, masking.filled) = (channels, Some(filled));
             }
         }
         Found::Prepared(_) | Found::Slice(_) => {}
@@ -120,25 +124,51 @@ fn forget_ended(masking: &mut MaskingState, jobs: &Jobs) {
 
 fn prepare(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
     let Some(document) = &state.document else { return };
-    let layer = document.image();
-    let (volume, path, frame) = (Arc::clone(&layer.volume), layer.path.clone(), layer.held_frame());
+    let shown = ShownImage::of(document, &key);
     let truth = document.truth.as_ref().map(|truth| Arc::clone(&truth.labels));
-    let title = format!("Preparing {}", layer.name);
+    let title = format!("Preparing {}", document.image().name);
     let spec = Spec { kind: Kind::Prepare, document: Some(document.id), title, quiet: false };
     state.masking.preparing.begin(key.clone());
     jobs.start(spec, move |ticket| {
         ticket.progress(None, "resampling and normalising");
-        volume.require_numbers(&path)?;
-        let framed = (frame > 0).then(|| volume.like(volume.frame_to_f32(frame)));
-        let image = framed.as_ref().unwrap_or(&volume);
-        let kind = key.kind.unwrap_or_else(|| kind_of(&file_name(&path), None, image));
+        let image = shown.image()?;
+        let kind = shown.kind(&image);
         ticket.check()?;
-        let images = slice::from_ref(image);
-        let case = InspectedCase::prepare(images, &[kind], truth.as_deref(), &key.preprocess, 0)?;
+        let case = InspectedCase::prepare(&[image], &[kind], truth.as_deref(), &key.preprocess, 0)?;
         ticket.check()?;
         let window = window_of(&case)?;
         Ok(Outcome::Masking(Box::new(Found::Prepared(PreparedCase { key, case: Arc::new(case), window }))))
     });
+}
+
+/// The shown image, for a job.
+struct ShownImage {
+    volume: Arc<Volume>,
+    path: PathBuf,
+    frame: usize,
+    kind: Option<preprocess::Kind>,
+}
+
+impl ShownImage {
+    fn of(document: &Document, key: &CaseKey) -> Self {
+        let layer = document.image();
+        let (volume, path) = (Arc::clone(&layer.volume), layer.path.clone());
+        Self { volume, path, frame: layer.held_frame(), kind: key.kind }
+    }
+
+    /// Its shown frame.
+    fn image(&self) -> Result<Arc<Volume>, Failure> {
+        self.volume.require_numbers(&self.path)?;
+        Ok(match self.frame {
+            0 => Arc::clone(&self.volume),
+            frame => Arc::new(self.volume.like(self.volume.frame_to_f32(frame))),
+        })
+    }
+
+    /// CT or not: as the user or the cohort says, else by name and values.
+    fn kind(&self, image: &Volume) -> preprocess::Kind {
+        self.kind.unwrap_or_else(|| kind_of(&file_name(&self.path), None, image))
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -229,10 +259,11 @@ fn fill(state: &mut State, jobs: &mut Jobs) {
         return;
     }
     let device: DeviceChoice = state.segment.device.parse().unwrap_or_default();
-    let (document, gpu) = (filling.wanted.case.document, jobs.gpu().cloned());
+    let Some(document) = state.document.clone() else { return };
+    let (channels, gpu) = (masking.channels.clone(), jobs.gpu().cloned());
     let spec = Spec {
         kind: Kind::Reconstruct,
-        document: Some(document),
+        document: Some(filling.wanted.case.document),
         title: "Reconstructing".into(),
         quiet: network.is_some(),
     };
@@ -245,21 +276,46 @@ fn fill(state: &mut State, jobs: &mut Jobs) {
             load(&filling.run, device)?
         };
         ticket.check()?;
+        let channels = match &network.config.data.modality[..] {
+            [] | [_] => None,
+            several => Some(all_channels(channels, &document, &filling.wanted.case, several, ticket)?),
+        };
+        let slice = match &channels {
+            Some(channels) => Arc::new(channels.case.slice_like(&found.slice)?),
+            None => Arc::clone(&found.slice),
+        };
         let made = {
             let reconstructor = network.reconstructor.lock().unwrap_or_else(PoisonError::into_inner);
-            reconstructor.reconstruct(&found.slice, &found.masking)?
+            reconstructor.reconstruct(&slice, &found.masking)?
         };
+        let channel = channels.as_ref().map_or(0, |channels| channels.shown);
         let top = made.relative.iter().flatten().copied().fold(TOP, f32::max);
         let filled = Filled {
-            input: of_pixels(&found.slice, &made.input, gpu.as_ref())?,
-            output: of_pixels(&found.slice, &made.output, gpu.as_ref())?,
+            input: of_pixels(&found.slice, &made.input, channel, gpu.as_ref())?,
+            output: of_pixels(&found.slice, &made.output, channel, gpu.as_ref())?,
             cells: cells_of_losses(&found, &made, top, gpu.as_ref())?,
+            channel,
             filling,
             made,
             top,
         };
-        Ok(Outcome::Masking(Box::new(Found::Filled(network, Arc::new(filled)))))
+        Ok(Outcome::Masking(Box::new(Found::Filled(network, channels, Arc::new(filled)))))
     });
+}
+
+/// The scan in all `modalities` of a network: those of the last slice, if they are the same.
+fn all_channels(
+    before: Option<AllChannels>,
+    document: &Document,
+    key: &CaseKey,
+    modalities: &[String],
+    ticket: &Ticket,
+) -> Result<AllChannels, Failure> {
+    if let Some(before) = before.filter(|before| before.key == *key && before.modalities == modalities) {
+        return Ok(before);
+    }
+    ticket.progress(None, format!("preparing {}", modalities.join(", ")));
+    channels::prepare(document, &ShownImage::of(document, key), key, modalities)
 }
 
 fn load(run: &Path, device: DeviceChoice) -> Result<Network, Failure> {

@@ -1,5 +1,4 @@
-//! The steps of one epoch. While the device works on a batch, the next one is augmented on the host; losses are read when the
-//! trainer asks for them, in the order of the steps.
+//! A fine-tuning's side of the steps of an epoch: augmented slices, and the sum of their losses.
 
 use burn::tensor::Tensor;
 
@@ -8,91 +7,73 @@ use super::probes::Probes;
 use super::{Labelled, name, tally_part};
 use crate::config::Config;
 use crate::event::{Event, Stage};
-use crate::trainer::{Length, Portion, Trainer, beside};
+use crate::trainer::{Length, Parts, Portion, Stepper, Steps};
 use crate::{Error, ErrorKind, Result};
 
-/// What an epoch trains on.
-pub(super) struct Epoch<'a> {
-    pub config: &'a Config,
-    pub data: &'a Labelled,
-    pub length: &'a Length,
+/// What an epoch trains on, and where its losses go.
+pub(super) struct Epoch<'e, 'a> {
+    pub config: &'e Config,
+    pub data: &'e Labelled,
+    pub length: &'e Length,
     /// Number of the epoch, from 1.
     pub number: usize,
     /// The slices of each step.
-    pub batches: Vec<&'a [usize]>,
+    pub batches: Vec<&'e [usize]>,
+    /// Sum of the losses and number of slices so far.
+    pub tally: &'e mut (f64, usize),
+    pub probes: &'e mut Probes<'a>,
 }
 
-/// A step whose loss was not read yet.
-struct Waiting {
-    index: usize,
-    rate: f64,
-    told: Vec<(Portion, Tensor<1>)>,
-}
+impl Steps for Epoch<'_, '_> {
+    const STAGE: Stage = Stage::Finetune;
+    type Batch = Samples;
+    type Taken = Vec<(Portion, Tensor<1>)>;
+    type Read = f64;
 
-impl Epoch<'_> {
-    /// Trains from step `first` (from 0) to the epoch's end. `tally` is the sum of the losses and the number of slices so far.
-    pub fn train(
-        &self,
-        first: usize,
-        trainer: &mut Trainer<'_>,
-        tally: &mut (f64, usize),
-        probes: &mut Probes<'_>,
-    ) -> Result<()> {
-        let mut next = self.make(first);
-        let mut waiting = Vec::new();
-        for index in first..self.batches.len() {
-            let Some(samples) = next.take().transpose()? else { break };
-            let rate = self.length.rate(&self.config.training, self.number, index);
-            let step = || trainer.stepper.step(&samples, self.batches[index].len(), rate);
-            let (told, made) = beside(step, || self.make(index + 1));
-            next = made.flatten();
-            trainer.tell_notes()?;
-            waiting.push(Waiting { index, rate, told: told? });
-            if trainer.reads(waiting.len(), index + 1 == self.batches.len()) {
-                for step in waiting.drain(..) {
-                    self.settle(step, trainer, tally, probes)?;
-                }
-                trainer.heed(self.number, index + 1, || Ok(vec![tally_part(*tally)?]))?;
-            }
-        }
-        Ok(())
+    fn count(&self) -> usize {
+        self.batches.len()
     }
 
-    /// The batch of a step, if the epoch has it.
-    fn make(&self, index: usize) -> Option<Result<Samples>> {
-        let members = self.batches.get(index)?;
-        Some(self.data.samples(self.config, members, [self.number as u64, index as u64]))
+    fn rate(&self, index: usize) -> f64 {
+        self.length.rate(&self.config.training, self.number, index)
     }
 
-    /// Reads what a step told, and tells the listeners.
-    fn settle(
-        &self,
-        step: Waiting,
-        trainer: &mut Trainer<'_>,
-        tally: &mut (f64, usize),
-        probes: &mut Probes<'_>,
-    ) -> Result<()> {
-        let Waiting { index, rate, told } = step;
-        let (epoch, members) = (self.number, self.batches[index]);
-        let value = value_of(told).map_err(|e| trainer.stepper.named(e))?;
-        if !value.is_finite() {
-            let slices = members.iter().map(|&i| name(self.data, i)).collect::<Vec<_>>().join(", ");
-            let what = "Dice and cross-entropy".into();
-            return Err(ErrorKind::NonFinite { what, value, epoch, step: index + 1, slices }.into());
-        }
-        *tally = (tally.0 + value * members.len() as f64, tally.1 + members.len());
-        let stage = Stage::Finetune;
-        trainer.emit(&Event::Step { stage, epoch, step: index + 1, loss: value, learning_rate: rate })?;
-        trainer.emit_probes(&probes.look(self.data))
+    fn make(&self, index: usize) -> Result<Samples> {
+        self.data.samples(self.config, self.batches[index], [self.number as u64, index as u64])
     }
-}
 
-/// The batch's loss: the sum of what its portions told.
-fn value_of(told: Vec<(Portion, Tensor<1>)>) -> Result<f64> {
-    let failed = |why: String| Error::from(ErrorKind::Compute { step: "reading the loss".into(), why });
-    let read = |(_, loss): (Portion, Tensor<1>)| {
-        let data = loss.try_into_data().map_err(|e| failed(e.to_string()))?;
-        data.iter::<f64>().next().ok_or_else(|| failed("no value".into()))
-    };
-    told.into_iter().map(read).sum()
+    fn step(&self, stepper: &mut Stepper, index: usize, samples: Samples) -> Result<Self::Taken> {
+        stepper.step(&samples, self.batches[index].len(), self.rate(index))
+    }
+
+    /// The batch's loss: the sum of what its portions told.
+    fn read(&mut self, _: usize, told: Self::Taken) -> Result<f64> {
+        let failed = |why: String| Error::from(ErrorKind::Compute { step: "reading the loss".into(), why });
+        let read = |(_, loss): (Portion, Tensor<1>)| {
+            let data = loss.try_into_data().map_err(|e| failed(e.to_string()))?;
+            data.iter::<f64>().next().ok_or_else(|| failed("no value".into()))
+        };
+        told.into_iter().map(read).sum()
+    }
+
+    fn losses(value: &f64) -> Vec<(&'static str, f64)> {
+        vec![("Dice and cross-entropy", *value)]
+    }
+
+    fn names(&self, index: usize) -> String {
+        self.batches[index].iter().map(|&i| name(self.data, i)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn add(&mut self, index: usize, value: &f64) {
+        let slices = self.batches[index].len();
+        *self.tally = (self.tally.0 + value * slices as f64, self.tally.1 + slices);
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        self.probes.look(self.data)
+    }
+
+    fn parts(&self) -> Result<Parts> {
+        Ok(vec![tally_part(*self.tally)?])
+    }
 }

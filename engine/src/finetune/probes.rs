@@ -70,20 +70,25 @@ impl<'a> Probes<'a> {
         Ok(())
     }
 
-    /// Records the epoch: the probability of the first region. Gives what is to be told.
-    pub fn close(&mut self, data: &Labelled, network: &UNet, epoch: usize) -> Result<Vec<Event>> {
-        let mut events = self.look(data);
-        if !self.pinned.is_empty() {
-            let network = network.valid();
-            for (pin, pinned) in &self.pinned {
-                let mut record = ProbeRecord::empty(pin.clone(), Stage::Finetune, epoch, pinned.trained);
-                let probability = self.probability(&network, &pinned.pixels)?;
-                record.draw(&probability, self.config.preprocess.size, Some([0.0, 1.0]));
-                self.recorder.record(&record);
-            }
+    /// A record of each pinned slice after an epoch: the probability of the first region.
+    pub fn views(&self, network: &UNet, epoch: usize) -> Result<Vec<ProbeRecord>> {
+        if self.pinned.is_empty() {
+            return Ok(Vec::new());
         }
-        events.extend(self.recorder.events());
-        Ok(events)
+        let network = network.valid();
+        let view = |(pin, pinned): (&Pin, &Pinned)| {
+            let mut record = ProbeRecord::empty(pin.clone(), Stage::Finetune, epoch, pinned.trained);
+            let probability = self.probability(&network, &pinned.pixels)?;
+            record.draw(&probability, self.config.preprocess.size, Some([0.0, 1.0]));
+            Ok(record)
+        };
+        self.pinned.iter().map(view).collect()
+    }
+
+    /// Stores these records. Gives what is to be told.
+    pub fn close(&mut self, views: &[ProbeRecord]) -> Vec<Event> {
+        views.iter().for_each(|record| self.recorder.record(record));
+        self.recorder.events()
     }
 
     /// Probability of the first region, `[S][S]`.

@@ -18,6 +18,8 @@ pub use masking::{MaskSettings, Masking, Sigma};
 pub use reconstruct::{Reconstruction, Reconstructor};
 pub use report::{Crop, MaskReport};
 
+use std::borrow::Borrow;
+
 use crate::patch::PatchGrid;
 use crate::preprocess::{CasePlan, Kind, KindChoice, Prepared, PreprocessConfig, Targets, prepare};
 use crate::volume::{LabelVolume, Volume};
@@ -66,8 +68,8 @@ impl InspectedCase {
     ///
     /// # Errors
     /// Those of [`prepare`]: no image, settings that cannot be used, too little memory.
-    pub fn prepare(
-        images: &[Volume],
+    pub fn prepare<V: Borrow<Volume>>(
+        images: &[V],
         kinds: &[Kind],
         label: Option<&LabelVolume>,
         config: &PreprocessConfig,
@@ -75,6 +77,13 @@ impl InspectedCase {
     ) -> Result<Self> {
         let prepared = prepare(images, kinds, label, &Targets::Binary, config, seed)?;
         Ok(Self { prepared, size: config.size })
+    }
+
+    /// The same with its channels in another order: the first is the one that was number `order[0]` before, and so on, each
+    /// once.
+    #[must_use]
+    pub fn reordered(self, order: &[usize]) -> Self {
+        Self { prepared: self.prepared.reordered(order), ..self }
     }
 
     /// How the scan was prepared.
@@ -98,17 +107,37 @@ impl InspectedCase {
     /// # Errors
     /// If the file has no such slice, or `grid` does not divide the crop's side.
     pub fn slice(&self, file_slice: usize, grid: usize) -> Result<InspectedSlice> {
-        let (prepared, plan, size) = (&self.prepared, &self.prepared.plan, self.size);
-        let grid = PatchGrid::new(size, grid)?;
+        let (plan, grid) = (self.plan(), PatchGrid::new(self.size, grid)?);
         let slices = self.file_slices();
         if file_slice >= slices {
             let why = format!("the file has slices 0 to {}", slices.saturating_sub(1));
             return Err(Error::config("slice", file_slice, why));
         }
-        let (at, origin) = (plan.prepared_slice_of(file_slice), plan.crop_origin());
-        let (pixels, target) = prepared.window(at, origin, size);
-        let tissue = prepared.tissue_frame(at, origin, [size; 2]);
-        Ok(InspectedSlice {
+        Ok(self.cut(file_slice, grid, Crop::of(plan, self.size)))
+    }
+
+    /// The same pixels as `slice`, which was cut from the same scan, in all channels of this case: those that were prepared
+    /// beside the one that gives the grid may have moved the training crop.
+    ///
+    /// # Errors
+    /// A slice of a scan that was prepared on another grid.
+    pub fn slice_like(&self, slice: &InspectedSlice) -> Result<InspectedSlice> {
+        let same = self.size == slice.grid.size()
+            && self.plan().source_shape == slice.crop.source_shape
+            && self.plan().affine_at(slice.crop.origin) == slice.world_from_crop;
+        if !same {
+            let why = "it was cut from a scan that was prepared on another grid";
+            return Err(Error::config("slice", slice.file_slice, why));
+        }
+        Ok(self.cut(slice.file_slice, slice.grid, slice.crop.clone()))
+    }
+
+    fn cut(&self, file_slice: usize, grid: PatchGrid, crop: Crop) -> InspectedSlice {
+        let (prepared, plan, size) = (&self.prepared, self.plan(), self.size);
+        let at = plan.prepared_slice_of(file_slice);
+        let (pixels, target) = prepared.window(at, crop.origin, size);
+        let tissue = prepared.tissue_frame(at, crop.origin, [size; 2]);
+        InspectedSlice {
             file_slice,
             prepared_slice: at,
             channels: prepared.channels.len(),
@@ -117,11 +146,11 @@ impl InspectedCase {
             lesion: target.as_ref().map(|target| grid.lesion_patches(target)),
             lesion_pixels: target.map(|target| target.into_iter().map(|bits| bits != 0).collect()),
             tissue,
-            world_from_crop: plan.crop_affine(),
+            world_from_crop: crop.affine,
             oriented: plan.oriented,
-            crop: Crop::of(plan, size),
+            crop,
             grid,
-        })
+        }
     }
 }
 

@@ -167,8 +167,12 @@ impl CasePlan {
 
     /// The same for a crop moved by `shift` voxels along R and A.
     pub fn shifted_affine(&self, shift: [i32; 2]) -> [f64; 16] {
-        let [i, j] = [0, 1].map(|a| (self.crop_origin[a] + i64::from(shift[a])) as f64);
-        let shift = DVec3::new(i, j, 0.0);
+        self.affine_at([0, 1].map(|a| self.crop_origin[a] + i64::from(shift[a])))
+    }
+
+    /// The same for a crop whose first pixel is prepared voxel (i, j).
+    pub fn affine_at(&self, [i, j]: [i64; 2]) -> [f64; 16] {
+        let shift = DVec3::new(i as f64, j as f64, 0.0);
         let world_from_voxel = affine(&self.prepared_affine) * DAffine3::from_translation(shift);
         Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }.affine_rows()
     }

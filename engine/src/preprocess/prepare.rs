@@ -1,5 +1,7 @@
 //! One case, prepared.
 
+use std::borrow::Borrow;
+
 use super::config::{Kind, PreprocessConfig, Targets};
 use super::gather::{self, Tap};
 use super::intensity::{self, Source};
@@ -27,8 +29,8 @@ pub struct Prepared {
 
 /// Prepares a case (method, section 1): `images` are its channels with their `kinds`, the first of which gives the
 /// grid; the others, and the label, are brought onto it by world position. `seed` draws the background noise only.
-pub fn prepare(
-    images: &[Volume],
+pub fn prepare<V: Borrow<Volume>>(
+    images: &[V],
     kinds: &[Kind],
     label: Option<&LabelVolume>,
     targets: &Targets,
@@ -36,7 +38,7 @@ pub fn prepare(
     seed: u64,
 ) -> Result<Prepared> {
     cfg.check()?;
-    let Some(first) = images.first() else {
+    let Some(first) = images.first().map(V::borrow) else {
         return Err(Error::config("modality", "", "a case needs at least one image"));
     };
     if kinds.len() != images.len() {
@@ -46,7 +48,7 @@ pub fn prepare(
     let voxels = check_memory(&plan, images.len(), cfg)?;
     let taps = plan.taps_from_source();
     let (mut channels, mut tissue) = (Vec::with_capacity(images.len()), vec![false; voxels]);
-    for (place, (image, &kind)) in images.iter().zip(kinds).enumerate() {
+    for (place, (image, &kind)) in images.iter().map(V::borrow).zip(kinds).enumerate() {
         let axial = image.grid.orientation().axis.iter().position(|&along| along == 2).unwrap_or(2);
         let found = intensity::source(values_of(image, place)?, kind, image.grid.shape, axial, cfg);
         plan.warnings.extend(found.warning.clone());
@@ -162,6 +164,15 @@ fn bounding_box(mask: &[bool], shape: [usize; 3]) -> [[usize; 2]; 3] {
 }
 
 impl Prepared {
+    /// The same with its channels in another order: the first is the one that was number `order[0]` before.
+    #[must_use]
+    pub fn reordered(mut self, order: &[usize]) -> Self {
+        self.channels = order.iter().map(|&at| std::mem::take(&mut self.channels[at])).collect();
+        self.plan.channels = order.iter().map(|&at| self.plan.channels[at].clone()).collect();
+        self.fill = order.iter().map(|&at| self.fill[at]).collect();
+        self
+    }
+
     /// Counts the lesion's voxels, and those that the training crop leaves out.
     fn count_lesion(&mut self) {
         let Some(target) = &self.target else { return };

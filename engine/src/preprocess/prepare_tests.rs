@@ -194,7 +194,7 @@ fn what_cannot_be_prepared_is_an_error() {
     let image = Volume::from_f32(ras([4, 4, 4], [1.0; 3]), vec![1.0; 64]);
     let run =
         |cfg: &PreprocessConfig| prepare(std::slice::from_ref(&image), &[Kind::Other], None, &Targets::Binary, cfg, 0);
-    assert!(prepare(&[], &[], None, &Targets::Binary, &native(), 0).is_err());
+    assert!(prepare::<Volume>(&[], &[], None, &Targets::Binary, &native(), 0).is_err());
     assert!(prepare(std::slice::from_ref(&image), &[], None, &Targets::Binary, &native(), 0).is_err());
     let fine = PreprocessConfig { spacing: Spacing::Millimetres([0.01; 3]), memory_mib: 64, ..native() };
     assert!(matches!(run(&fine).unwrap_err().kind(), ErrorKind::Memory { .. }));

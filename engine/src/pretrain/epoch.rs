@@ -1,96 +1,74 @@
-//! The steps of one epoch. While the device works on a batch, the next one is masked on the host; losses are read when the
-//! trainer asks for them, in the order of the steps.
+//! A pre-training's side of the steps of an epoch: masked slices, and what their losses are kept for.
 
 use super::Masked;
 use super::objective::{Losses, Reconstruction, Told, read};
 use super::probes::{Moment, Probes};
 use super::slices::{Record, Slices};
+use crate::Result;
 use crate::config::Config;
 use crate::event::{Event, Stage};
-use crate::trainer::{Length, Portion, Trainer, beside};
-use crate::{ErrorKind, Result};
+use crate::trainer::{Length, Parts, Portion, Stepper, Steps};
 
-/// What an epoch trains on.
-pub(super) struct Epoch<'a> {
-    pub config: &'a Config,
-    pub slices: &'a Slices,
-    pub length: &'a Length,
+/// What an epoch trains on, and where its losses go.
+pub(super) struct Epoch<'e, 'a> {
+    pub config: &'e Config,
+    pub slices: &'e Slices,
+    pub length: &'e Length,
     pub moment: Moment,
     /// The slices of each step.
-    pub batches: Vec<&'a [usize]>,
+    pub batches: Vec<&'e [usize]>,
+    pub record: &'e mut Record,
+    pub probes: &'e mut Probes<'a>,
 }
 
-/// A step whose losses were not read yet.
-struct Waiting {
-    index: usize,
-    rate: f64,
-    masked: Masked,
-    told: Vec<(Portion, Told)>,
-}
+impl Steps for Epoch<'_, '_> {
+    const STAGE: Stage = Stage::Pretrain;
+    type Batch = Masked;
+    type Taken = (Masked, Vec<(Portion, Told)>);
+    type Read = (Masked, Losses);
 
-impl Epoch<'_> {
-    /// Trains from step `first` (from 0) to the epoch's end.
-    pub fn train(
-        &self,
-        first: usize,
-        trainer: &mut Trainer<'_>,
-        record: &mut Record,
-        probes: &mut Probes<'_>,
-    ) -> Result<()> {
-        let Moment { epoch, .. } = self.moment;
-        let mut next = self.make(first);
-        let mut waiting = Vec::new();
-        for index in first..self.batches.len() {
-            let Some(masked) = next.take().transpose()? else { break };
-            let rate = self.length.rate(&self.config.training, epoch, index);
-            let objective = Reconstruction { config: self.config, masked: &masked };
-            let step = || trainer.stepper.step(&objective, masked.len(), rate);
-            let (told, made) = beside(step, || self.make(index + 1));
-            next = made.flatten();
-            trainer.tell_notes()?;
-            waiting.push(Waiting { index, rate, told: told?, masked });
-            if trainer.reads(waiting.len(), index + 1 == self.batches.len()) {
-                for step in waiting.drain(..) {
-                    self.settle(step, trainer, record, probes)?;
-                }
-                trainer.heed(epoch, index + 1, || Ok([record.parts(self.slices)?, probes.parts()].concat()))?;
-            }
-        }
-        Ok(())
+    fn count(&self) -> usize {
+        self.batches.len()
     }
 
-    /// The batch of a step, if the epoch has it.
-    fn make(&self, index: usize) -> Option<Result<Masked>> {
-        let members = self.batches.get(index)?;
-        Some(self.slices.masked(self.config, members, self.moment.sigma, self.moment.epoch))
+    fn rate(&self, index: usize) -> f64 {
+        self.length.rate(&self.config.training, self.moment.epoch, index)
     }
 
-    /// Reads what a step told, and tells the listeners.
-    fn settle(
-        &self,
-        step: Waiting,
-        trainer: &mut Trainer<'_>,
-        record: &mut Record,
-        probes: &mut Probes<'_>,
-    ) -> Result<()> {
-        let Waiting { index, rate, masked, told } = step;
-        let Moment { epoch, .. } = self.moment;
-        let losses = read(told, &masked, &self.config.method).map_err(|e| trainer.stepper.named(e))?;
-        refuse_non_finite(&losses, epoch, index + 1, || self.slices.names(&masked.members))?;
-        record.add(&masked, &losses);
-        probes.observe(self.slices, &masked, &losses, self.moment)?;
-        let (stage, loss) = (Stage::Pretrain, losses.value);
-        trainer.emit(&Event::Step { stage, epoch, step: index + 1, loss, learning_rate: rate })?;
-        trainer.emit_probes(&probes.events())
+    fn make(&self, index: usize) -> Result<Masked> {
+        self.slices.masked(self.config, self.batches[index], self.moment.sigma, self.moment.epoch)
     }
-}
 
-fn refuse_non_finite(losses: &Losses, epoch: usize, step: usize, names: impl Fn() -> String) -> Result<()> {
-    let values = [("L_pred", losses.parts.pred), ("L_rrl", losses.parts.rrl), ("L_lcl", losses.parts.lcl)];
-    for (what, value) in values.into_iter().chain([("the loss", losses.value)]) {
-        if !value.is_finite() {
-            return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices: names() }.into());
-        }
+    fn step(&self, stepper: &mut Stepper, index: usize, masked: Masked) -> Result<Self::Taken> {
+        let objective = Reconstruction { config: self.config, masked: &masked };
+        let told = stepper.step(&objective, masked.len(), self.rate(index))?;
+        Ok((masked, told))
     }
-    Ok(())
+
+    fn read(&mut self, _: usize, (masked, told): Self::Taken) -> Result<Self::Read> {
+        let losses = read(told, &masked, &self.config.method)?;
+        self.probes.observe(self.slices, &masked, &losses, self.moment)?;
+        Ok((masked, losses))
+    }
+
+    fn losses((_, losses): &Self::Read) -> Vec<(&'static str, f64)> {
+        let parts = &losses.parts;
+        vec![("L_pred", parts.pred), ("L_rrl", parts.rrl), ("L_lcl", parts.lcl), ("the loss", losses.value)]
+    }
+
+    fn names(&self, index: usize) -> String {
+        self.slices.names(self.batches[index])
+    }
+
+    fn add(&mut self, _: usize, (masked, losses): &Self::Read) {
+        self.record.add(masked, losses);
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        self.probes.events()
+    }
+
+    fn parts(&self) -> Result<Parts> {
+        Ok([self.record.parts(self.slices)?, self.probes.parts()].concat())
+    }
 }

@@ -5,7 +5,7 @@
 //! | `slices.rs` | the training slices, clustered, with the state of their patches |
 //! | `objective.rs` | one batch on the device: masks, losses, what is read of them |
 //! | `host.rs` | masked slices on the host, put together to a batch |
-//! | `epoch.rs` | the steps of an epoch: the next batch is made while the device works |
+//! | `epoch.rs` | what a step of an epoch trains on, and where its losses go |
 //! | `tally.rs` | the numbers of an epoch |
 //! | `probes.rs` | the pinned slices, epoch by epoch |
 //! | `trial.rs` | a step on made-up slices, for benchmarks and to compare devices |
@@ -104,8 +104,10 @@ pub fn pretrain(
         let sigma = moment.sigma;
         let order = shuffled(slices.len(), config.seed, epoch);
         let batches = order.chunks(config.training.batch).take(length.steps_of(epoch)).collect();
-        let steps = Epoch { config, slices, length: &length, moment, batches };
-        steps.train(step, &mut trainer, &mut record, &mut probes)?;
+        let (record_of, probes_of) = (&mut record, &mut probes);
+        let mut steps =
+            Epoch { config, slices, length: &length, moment, batches, record: record_of, probes: probes_of };
+        trainer.train(epoch, step, &mut steps)?;
         step = 0;
         let mut updates = Vec::new();
         if moment.update {
@@ -113,15 +115,17 @@ pub fn pretrain(
             (event, updates) = slices.relabel(config, &mut record.relevance, moment, &probes.slices());
             trainer.emit(&event)?;
         }
-        let told = probes.close(slices, trainer.network(), &updates, moment)?;
+        probes.look(slices);
+        let views = trainer.look(|trainer| probes.views(trainer.network(), moment))?;
+        let told = probes.close(views, &updates, moment);
         trainer.emit_probes(&told)?;
         last = record.tally.summary(epoch, sigma, length.last_rate(&config.training, epoch));
-        last.gradient_norm = sampled_norms(config, &network, slices, &trainer, moment)?;
+        last.gradient_norm = trainer.look(|trainer| sampled_norms(config, &network, slices, trainer, moment))?;
         slices.describe(config, sigma, &mut last);
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
         record.tally = Tally::default();
         if epoch.is_multiple_of(config.training.checkpoint_every) || epoch == length.epochs {
-            trainer.save_epoch(epoch, [record.parts(slices)?, probes.parts()].concat())?;
+            trainer.save_epoch(epoch, &[record.parts(slices)?, probes.parts()].concat())?;
         }
     }
     trainer.emit(&Event::Finished { stage: Stage::Pretrain, epochs: length.epochs })?;

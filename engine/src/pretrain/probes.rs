@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::Module;
+use burn::tensor::Device;
 
 use super::host::{Host, Masked};
 use super::objective::{Losses, losses};
@@ -45,6 +46,15 @@ struct Other {
     state: PatchState,
     pixels: Vec<f32>,
     relevance: Relevance,
+}
+
+/// What a look at such a slice tells.
+pub(super) struct View {
+    record: ProbeRecord,
+    /// Masked patches.
+    chosen: Vec<usize>,
+    /// Their relative losses.
+    relative: Vec<f64>,
 }
 
 /// What a checkpoint had stored, by slice.
@@ -95,7 +105,7 @@ impl<'a> Probes<'a> {
     }
 
     /// Takes up new pins and lets go of those that were taken off.
-    fn look(&mut self, slices: &Slices) {
+    pub fn look(&mut self, slices: &Slices) {
         let Some(pins) = self.recorder.changed() else { return };
         self.trained.retain(|pin, _| pins.contains(pin));
         self.others.retain(|pin, _| pins.contains(pin));
@@ -161,10 +171,19 @@ impl<'a> Probes<'a> {
         Ok(())
     }
 
-    /// Records the epoch: what was taken of the slices that are trained on, with the `updates` of their labels, and a look
-    /// at the others through the network as it stands. Gives what is to be told.
-    pub fn close(&mut self, slices: &Slices, network: &UNet, updates: &[Update], moment: Moment) -> Result<Vec<Event>> {
-        self.look(slices);
+    /// Views of the slices that are not trained on, through the network as it stands after an epoch.
+    pub fn views(&self, network: &UNet, moment: Moment) -> Result<Vec<View>> {
+        if self.others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (network, device) = (network.valid(), &self.session.compute.device);
+        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&network, device), moment);
+        self.others.iter().map(view).collect()
+    }
+
+    /// Records the epoch: what was taken of the slices that are trained on, with the `updates` of their labels, and the
+    /// `views` of the others. Gives what is to be told.
+    pub fn close(&mut self, views: Vec<View>, updates: &[Update], moment: Moment) -> Vec<Event> {
         for (pin, trained) in &mut self.trained {
             let update = updates.iter().find(|update| update.slice == trained.slice);
             let record = trained.captured.take().or_else(|| {
@@ -180,14 +199,11 @@ impl<'a> Probes<'a> {
                 self.recorder.record(&record);
             }
         }
-        if !self.others.is_empty() {
-            let network = network.valid();
-            for (pin, other) in &mut self.others {
-                let record = other.look(pin, self.config, &self.grid, &network, self.session, moment)?;
-                self.recorder.record(&record);
-            }
+        for view in views {
+            let Some(other) = self.others.get_mut(&view.record.pin) else { continue };
+            self.recorder.record(&other.judge(view, self.config, moment));
         }
-        Ok(self.recorder.events())
+        self.recorder.events()
     }
 
     /// What is to be told since the last time.
@@ -217,34 +233,39 @@ impl<'a> Probes<'a> {
 }
 
 impl Other {
-    /// A look at the slice through the network after an epoch, masked as a training slice would be, with draws of its own.
-    fn look(
-        &mut self,
+    /// A view of the slice through the network after an epoch, masked as a training slice would be, with draws of its own.
+    fn view(
+        &self,
         pin: &Pin,
         config: &Config,
         grid: &PatchGrid,
-        network: &UNet,
-        session: &Session<'_>,
+        (network, device): (&UNet, &Device),
         moment: Moment,
-    ) -> Result<ProbeRecord> {
+    ) -> Result<View> {
         let host = Host { config, grid, channels: self.pixels.len() / (grid.size() * grid.size()) };
         let place = [moment.epoch as u64, pin.key()];
         let made = host.slice(&self.state, self.pixels.clone(), host.count(moment.sigma), place);
-        let batch = host.batch(&[0], vec![made]);
-        let losses = losses(network, &batch, config, &session.compute.device)?;
+        let mut batch = host.batch(&[0], vec![made]);
+        let mut losses = losses(network, &batch, config, device)?;
         let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, moment.epoch, false);
-        let mut record = captured(empty, &batch, &losses, 0, moment.sigma)?;
-        self.relevance.add(0, &batch.chosen[0], &losses.relative[0]);
+        let record = captured(empty, &batch, &losses, 0, moment.sigma)?;
+        Ok(View { record, chosen: batch.chosen.swap_remove(0), relative: losses.relative.swap_remove(0) })
+    }
+
+    /// Adds what a view told, and updates the labels if it is time; gives the whole record.
+    fn judge(&mut self, view: View, config: &Config, moment: Moment) -> ProbeRecord {
+        let View { mut record, chosen, relative } = view;
+        self.relevance.add(0, &chosen, &relative);
         if moment.update {
             let period = (moment.epoch / config.method.period(moment.epochs)) as u64;
             let (kmeans, mean) = (&self.state.clustering.labels, self.relevance.mean(0));
             let anchor = config.method.anchor;
-            let outcome = relabel(kmeans, &self.state.label, &mean, anchor, config.seed, period, pin.key());
+            let outcome = relabel(kmeans, &self.state.label, &mean, anchor, config.seed, period, record.pin.key());
             put_update(&mut record, &outcome, &mean);
             self.state.label = outcome.after;
             self.relevance.clear();
         }
-        Ok(record)
+        record
     }
 }
 

@@ -67,6 +67,17 @@ fn rows_rise_by_epoch() {
 }
 
 #[test]
+fn a_repeated_epoch_takes_the_place_of_all_that_followed_it() {
+    let mut events = vec![started(1)];
+    [1, 2, 3, 2].into_iter().for_each(|n| events.extend(epoch(n)));
+    let history = history(&events);
+    assert_eq!(history.summaries.iter().map(|row| row.epoch).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(history.relabels.iter().map(|row| row.epoch).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(history.validations.iter().map(|row| row.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((&history.probes[&Pin::new("P", 3)], history.seconds.len()), (&vec![1, 2], 2));
+}
+
+#[test]
 fn states_follow_the_events() {
     let state = |last: Event| history(&[started(1), step(1, 1), last]).state;
     assert_eq!(state(Event::Checkpoint { epoch: 1, step: 1 }), RunState::Paused);

@@ -10,14 +10,15 @@ const MIB: f64 = 1_048_576.0;
 
 /// MiB that a training step holds on its fullest device: weights, gradients, two moments, and the activations kept for the
 /// backward pass of the slices that go through the network together.
-pub fn memory_mib(config: &Config, network: &UNetConfig, devices: usize) -> u64 {
-    let bytes = weight_bytes(network) + slice_bytes(config, network) * at_once(config, devices) as f64;
+pub fn memory_mib(config: &Config, network: &UNetConfig, compute: &Compute) -> u64 {
+    let slices = at_once(config, compute.all().count()) as f64;
+    let bytes = weight_bytes(network, compute) + slice_bytes(config, network) * slices;
     (bytes / MIB).ceil() as u64
 }
 
-/// The largest batch whose step fits into `memory_mib` of one device; 0 if not even one slice does.
-pub fn suggest_batch(config: &Config, network: &UNetConfig, memory_mib: u64) -> usize {
-    let left = memory_mib as f64 * MIB - weight_bytes(network);
+/// The largest batch whose step fits into `memory_mib` of one of the devices; 0 if not even one slice does.
+fn suggest_batch(config: &Config, network: &UNetConfig, compute: &Compute, memory_mib: u64) -> usize {
+    let left = memory_mib as f64 * MIB - weight_bytes(network, compute);
     (left / slice_bytes(config, network)).floor().max(0.0) as usize
 }
 
@@ -29,11 +30,11 @@ pub fn check_device(config: &Config, network: &UNetConfig, compute: &Compute) ->
     // Devices that are one and the same share their memory.
     let share = if compute.is_cpu() { devices as u64 } else { 1 };
     let Some(allowed_mib) = compute.memory_mib.map(|mib| mib / share) else { return Ok(()) };
-    let needed_mib = memory_mib(config, network, devices);
+    let needed_mib = memory_mib(config, network, compute);
     if needed_mib <= allowed_mib {
         return Ok(());
     }
-    let advice = match suggest_batch(config, network, allowed_mib) {
+    let advice = match suggest_batch(config, network, compute, allowed_mib) {
         0 => "not even one slice fits: take a smaller network.width or preprocess.size".to_owned(),
         fits => format!(
             "--batch {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
@@ -53,9 +54,11 @@ fn at_once(config: &Config, devices: usize) -> usize {
     }
 }
 
-/// Weights, gradients and the optimiser's two moments.
-fn weight_bytes(network: &UNetConfig) -> f64 {
-    4.0 * 4.0 * network.parameters() as f64
+/// Weights, gradients and the optimiser's two moments; where memory may run out unnoticed, also the weights and moments to go
+/// back to.
+fn weight_bytes(network: &UNetConfig, compute: &Compute) -> f64 {
+    let copies = if compute.is_cpu() { 4.0 } else { 7.0 };
+    4.0 * copies * network.parameters() as f64
 }
 
 fn slice_bytes(config: &Config, network: &UNetConfig) -> f64 {
@@ -84,13 +87,14 @@ mod tests {
     #[test]
     fn the_suggested_batch_is_the_largest_that_fits() {
         let (mut config, network) = paper();
+        let compute = Compute::cpu();
         for memory in [2_000, 8_000, 80_000] {
-            config.training.batch = suggest_batch(&config, &network, memory);
-            assert!(memory_mib(&config, &network, 1) <= memory);
+            config.training.batch = suggest_batch(&config, &network, &compute, memory);
+            assert!(memory_mib(&config, &network, &compute) <= memory);
             config.training.batch += 1;
-            assert!(memory_mib(&config, &network, 1) > memory, "{memory}");
+            assert!(memory_mib(&config, &network, &compute) > memory, "{memory}");
         }
-        assert_eq!(suggest_batch(&config, &network, 10), 0);
+        assert_eq!(suggest_batch(&config, &network, &compute, 10), 0);
     }
 
     #[test]
@@ -99,7 +103,7 @@ mod tests {
         let mut compute = Compute::cpu();
         compute.memory_mib = Some(2_000);
         let error = check_device(&config, &network, &compute).unwrap_err().to_string();
-        let fits = suggest_batch(&config, &network, 2_000);
+        let fits = suggest_batch(&config, &network, &compute, 2_000);
         assert!(fits >= 1 && error.contains(&format!("--batch {fits} fits")) && error.contains("2000 MiB"), "{error}");
         config.training.micro_batch = fits;
         check_device(&config, &network, &compute).unwrap();
@@ -116,7 +120,9 @@ mod tests {
     #[test]
     fn several_devices_share_a_batch() {
         let (config, network) = paper();
-        let [one, two] = [1, 2].map(|devices| memory_mib(&config, &network, devices));
+        let (one, mut two) = (Compute::cpu(), Compute::cpu());
+        two.beside.push(two.device.clone());
+        let [one, two] = [&one, &two].map(|compute| memory_mib(&config, &network, compute));
         assert!(two < one && two > one / 3, "{two} of {one}");
     }
 }

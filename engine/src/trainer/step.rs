@@ -80,6 +80,10 @@ pub struct Stepper {
     /// True if a device may run out of memory: what it computes is then not trusted before it was waited for.
     guarded: bool,
     watched: usize,
+    /// The network and its optimiser as they were when they were last trusted.
+    good: Option<(UNet, ModuleOptimizer)>,
+    /// Slices of the largest batch so far.
+    size: usize,
     fault: DeviceFault,
     notes: Vec<String>,
 }
@@ -93,7 +97,7 @@ impl Stepper {
         let devices = compute.all().map(|device| device.clone().autodiff()).collect();
         let guarded = !compute.is_cpu() || fault.is_planned();
         let (name, notes) = (compute.name.clone(), Vec::new());
-        Self { network, optimizer, devices, name, micro, guarded, watched: WATCHED, fault, notes }
+        Self { network, optimizer, devices, name, micro, guarded, watched: WATCHED, good: None, size: 1, fault, notes }
     }
 
     /// The device whose tensors the network is made of.
@@ -111,35 +115,75 @@ impl Stepper {
         std::mem::take(&mut self.notes)
     }
 
-    /// Backward pass of a batch of `size` slices and one step of the optimiser. Where memory does not suffice the portions
-    /// are halved and the step is taken again.
+    /// Backward pass of a batch of `size` slices and one step of the optimiser. Where memory does not suffice in one of the
+    /// steps that are waited for, the portions are halved and the step is taken again. Later on such a failure may be that of
+    /// an earlier step, whose weights are spoiled: see [`Stepper::fall_back`].
     pub fn step<O: Objective>(&mut self, objective: &O, size: usize, rate: f64) -> Result<Vec<(Portion, O::Told)>> {
+        self.size = self.size.max(size);
         loop {
-            let error = match self.attempt(objective, size, rate) {
-                Ok(told) => return Ok(told),
-                Err(error) => error,
-            };
-            if Failure::of(&error) != Failure::Memory {
-                return Err(self.named(error));
+            let watched = self.guarded && self.watched > 0;
+            match self.attempt(objective, size, rate, watched) {
+                Err(error) if watched && Failure::of(&error) == Failure::Memory => self.halve(size, &error)?,
+                done => return done.map_err(|error| self.named(error)),
             }
-            let at_once = self.at_once(size);
-            if at_once == 1 {
-                let (device, why) = (self.name.clone(), first_line(&error));
-                return Err(ErrorKind::DeviceMemory { device, what: "a single slice".into(), why }.into());
-            }
-            self.micro = at_once / 2;
-            self.watched = WATCHED;
-            self.devices.iter().for_each(Device::memory_cleanup);
-            self.notes.push(format!(
-                "{}: no memory for {at_once} slices at once: going on with {} and gradients added up; the updates are the \
-                 same but for batch norm's statistics (training.micro_batch = {} starts so)",
-                self.name, self.micro, self.micro
-            ));
         }
     }
 
-    /// An error that a device reported later than it happened, by its name.
-    pub fn named(&self, error: Error) -> Error {
+    /// Waits for the devices, and keeps the weights as they are now: what a later failure goes back to.
+    pub fn trust(&mut self) -> Result<()> {
+        self.wait()?;
+        self.good = self.guarded.then(|| self.copy());
+        Ok(())
+    }
+
+    /// Waits for the devices, if they may fail without saying so at once.
+    pub fn wait(&self) -> Result<()> {
+        if !self.guarded {
+            return Ok(());
+        }
+        self.fault.answer()?;
+        let waited = self.devices.iter().try_for_each(Device::sync);
+        waited.map_err(|e| compute("a training step", &e))
+    }
+
+    /// After memory ran out in one of the steps since the weights were last trusted: goes back to these, with half as many
+    /// slices at once. Every other failure is given back by name.
+    pub fn fall_back(&mut self, error: Error) -> Result<()> {
+        if Failure::of(&error) != Failure::Memory {
+            return Err(self.named(error));
+        }
+        let Some(good) = self.good.take() else { return Err(self.named(error)) };
+        (self.network, self.optimizer) = good;
+        self.good = Some(self.copy());
+        self.halve(self.size, &error)
+    }
+
+    /// The network and its optimiser as they are. A clone would share its running statistics with the network.
+    fn copy(&self) -> (UNet, ModuleOptimizer) {
+        (self.network.valid().train(), self.optimizer.clone())
+    }
+
+    /// Half as many slices of a batch of `size` at once from now on; an error if that was one already.
+    fn halve(&mut self, size: usize, error: &Error) -> Result<()> {
+        let at_once = self.at_once(size);
+        if at_once == 1 {
+            let (device, what) = (self.name.clone(), "a single slice".into());
+            let why = if let ErrorKind::DeviceMemory { why, .. } = error.kind() { why } else { &first_line(error) };
+            return Err(ErrorKind::DeviceMemory { device, what, why: why.clone() }.into());
+        }
+        self.micro = at_once / 2;
+        self.watched = WATCHED;
+        self.devices.iter().for_each(Device::memory_cleanup);
+        self.notes.push(format!(
+            "{}: no memory for {at_once} slices at once: going on with {} and gradients added up; the updates are the \
+             same but for batch norm's statistics (training.micro_batch = {} starts so)",
+            self.name, self.micro, self.micro
+        ));
+        Ok(())
+    }
+
+    /// An error that a device reported, maybe later than it happened, by the device's name.
+    fn named(&self, error: Error) -> Error {
         match Failure::of(&error) {
             Failure::Lost => ErrorKind::DeviceLost { device: self.name.clone(), why: first_line(&error) }.into(),
             Failure::Memory => {
@@ -156,23 +200,22 @@ impl Stepper {
         if self.micro == 0 { on_a_device.max(1) } else { self.micro.min(on_a_device).max(1) }
     }
 
-    fn attempt<O: Objective>(&mut self, objective: &O, size: usize, rate: f64) -> Result<Vec<(Portion, O::Told)>> {
-        let watched = self.guarded && self.watched > 0;
+    fn attempt<O: Objective>(
+        &mut self,
+        objective: &O,
+        size: usize,
+        rate: f64,
+        watched: bool,
+    ) -> Result<Vec<(Portion, O::Told)>> {
         // Until the device has answered, the weights that a failure would spoil are kept.
-        let before = watched.then(|| (self.network.clone(), self.optimizer.clone()));
-        let done = catch_unwind(AssertUnwindSafe(|| {
+        let before = watched.then(|| self.copy());
+        let done = caught("a training step", || {
             let (gradients, told) = self.gradients(objective, size)?;
             self.network = self.optimizer.step(rate, self.network.clone(), gradients);
             if watched {
-                let waited = self.devices.iter().try_for_each(Device::sync);
-                waited.map_err(|e| compute("a training step", &e))?;
+                self.wait()?;
             }
             Ok(told)
-        }));
-        // The tensor library reports some failures of a device by a panic.
-        let done = done.unwrap_or_else(|panic| {
-            let error = compute("a training step", &text_of(panic.as_ref()));
-            if Failure::of(&error) == Failure::Other { resume_unwind(panic) } else { Err(error) }
         });
         match (&done, before) {
             (Ok(_), _) => self.watched = self.watched.saturating_sub(1),
@@ -242,6 +285,14 @@ impl Stepper {
         // The scope has waited for every slot to be filled.
         std::iter::once(Ok(main)).chain(made.into_iter().flatten()).collect()
     }
+}
+
+/// Does `work`; the tensor library reports some failures of a device by a panic, which are errors here.
+pub(super) fn caught<T>(step: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let error = compute(step, &text_of(panic.as_ref()));
+        if Failure::of(&error) == Failure::Other { resume_unwind(panic) } else { Err(error) }
+    })
 }
 
 /// How a batch is spread: a list of portions for each device that has any.

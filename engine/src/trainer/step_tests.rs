@@ -174,6 +174,63 @@ fn memory_that_runs_out_halves_what_goes_through_at_once_and_repeats_the_step() 
     assert!(what.contains("single slice") && error.to_string().contains("checkpoint"), "{error}");
 }
 
+/// Steps that are not waited for: the failure is told by the next wait, and only what came before the last trusted state is
+/// kept.
+#[test]
+fn memory_that_ran_out_unnoticed_takes_the_steps_since_then_back() {
+    let config = config(Norm::Batch);
+    let trial = Trial::new(&config, BATCH).unwrap();
+    let masked = [1, 2, 3].map(|epoch| trial.masked(0.5, epoch));
+    let take = |stepper: &mut Stepper, at: usize| stepper.step(&trial.objective(&masked[at]), BATCH, 1e-2).map(drop);
+    // Running statistics among them; moments show in the steps that follow.
+    let bytes = |s: &Stepper| crate::model::record::to_bytes(&s.network).unwrap();
+    let mut late = stepper(&config, 1, 0, "late:2");
+    late.watched = 0;
+    late.trust().unwrap();
+    take(&mut late, 0).unwrap();
+    late.trust().unwrap();
+    take(&mut late, 1).unwrap();
+    take(&mut late, 2).unwrap();
+    let error = late.wait().unwrap_err();
+    late.fall_back(error).unwrap();
+    let notes = late.notes();
+    assert!(notes.len() == 1 && notes[0].contains("no memory for 6 slices at once: going on with 3"), "{notes:?}");
+    let mut ample = stepper(&config, 1, 0, "");
+    take(&mut ample, 0).unwrap();
+    assert!(bytes(&late) == bytes(&ample), "not the weights that were trusted last");
+    ample.micro = 3;
+    for at in [1, 2] {
+        take(&mut late, at).unwrap();
+        take(&mut ample, at).unwrap();
+    }
+    late.wait().unwrap();
+    assert!(bytes(&late) == bytes(&ample), "the repeated steps are others");
+    // The same where the step itself is waited for.
+    let (mut late, mut ample) = (stepper(&config, 1, 0, "late:1"), stepper(&config, 1, 3, ""));
+    take(&mut late, 0).unwrap();
+    take(&mut ample, 0).unwrap();
+    assert_eq!(late.notes().len(), 1);
+    assert!(bytes(&late) == bytes(&ample), "the failed attempt left its mark");
+}
+
+#[test]
+fn nothing_is_taken_back_for_other_failures_or_where_nothing_was_trusted() {
+    let config = config(Norm::None);
+    let memory = || compute("a test", &"out of device memory");
+    let mut stepper = stepper(&config, 1, 1, "late:9");
+    let error = stepper.fall_back(memory()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::DeviceMemory { .. }), "{error}");
+    stepper.trust().unwrap();
+    let error = stepper.fall_back(compute("a test", &"device lost")).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::DeviceLost { .. }), "{error}");
+    let error = stepper.fall_back(compute("a test", &"index out of bounds")).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Compute { .. }), "{error}");
+    // One slice at once: there is nothing to halve.
+    let error = stepper.fall_back(memory()).unwrap_err();
+    let ErrorKind::DeviceMemory { what, .. } = error.kind() else { panic!("{error}") };
+    assert!(what.contains("single slice"), "{error}");
+}
+
 #[test]
 fn a_lost_device_is_named_and_the_weights_stay() {
     let config = config(Norm::None);

@@ -62,6 +62,19 @@ pub struct PreparedCase {
     pub window: [f32; 2],
 }
 
+/// The scan in all modalities that a network was trained on, on the grid of the shown image.
+#[derive(Clone, Debug)]
+pub struct AllChannels {
+    /// What it was made for.
+    pub key: CaseKey,
+    /// The modalities, in the network's order.
+    pub modalities: Vec<String>,
+    /// Which of them is shown.
+    pub shown: usize,
+    /// The scan.
+    pub case: Arc<InspectedCase>,
+}
+
 /// What the card knows of a slice.
 #[derive(Clone, Debug, Default)]
 pub struct Pictures {
@@ -118,11 +131,13 @@ pub struct Filled {
     pub filling: Filling,
     /// Its input, its output and the losses.
     pub made: Reconstruction,
+    /// Which of its channels is shown.
+    pub channel: usize,
     /// The relative loss that has the last colour.
     pub top: f32,
-    /// The input on the card.
+    /// The shown channel of the input on the card.
     pub input: Option<Texture>,
-    /// The output on the card.
+    /// That of the output.
     pub output: Option<Texture>,
     /// The patches, with the relative loss as heat.
     pub cells: Option<Texture>,

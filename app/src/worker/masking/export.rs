@@ -92,8 +92,8 @@ fn picture(mut state: State, found: &FoundSlice, filled: Option<&Filled>) -> Res
     }
     if let Some(filled) = filled {
         state.masking.filled = Some(Arc::new(Filled {
-            input: pictures::of_pixels(&found.slice, &filled.made.input, Some(gpu))?,
-            output: pictures::of_pixels(&found.slice, &filled.made.output, Some(gpu))?,
+            input: pictures::of_pixels(&found.slice, &filled.made.input, filled.channel, Some(gpu))?,
+            output: pictures::of_pixels(&found.slice, &filled.made.output, filled.channel, Some(gpu))?,
             cells: pictures::cells_of_losses(found, &filled.made, filled.top, Some(gpu))?,
             ..filled.clone()
         }));

@@ -58,12 +58,18 @@ pub(super) fn of_slice(
     Ok(Pictures { slice: Some(picture), lesion, cells: Some(cells) })
 }
 
-/// Pixels `[C][S][S]` of a slice's crop on the card: the first channel.
-pub(super) fn of_pixels(slice: &InspectedSlice, pixels: &[f32], gpu: Option<&Gpu>) -> Result<Option<Texture>, Failure> {
+/// Pixels `[C][S][S]` of a slice's crop on the card: channel `channel`.
+pub(super) fn of_pixels(
+    slice: &InspectedSlice,
+    pixels: &[f32],
+    channel: usize,
+    gpu: Option<&Gpu>,
+) -> Result<Option<Texture>, Failure> {
     let Some(gpu) = gpu else { return Ok(None) };
     let place = place(slice);
-    let first = pixels.get(..place.size * place.size).unwrap_or_default();
-    Ok(Some(gpu.upload(&place.volume(first, None)?, 0)?))
+    let area = place.size * place.size;
+    let shown = pixels.get(channel * area..(channel + 1) * area).unwrap_or_default();
+    Ok(Some(gpu.upload(&place.volume(shown, None)?, 0)?))
 }
 
 /// The patches with their relative losses as heat, 0 to `top`.

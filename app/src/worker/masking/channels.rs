@@ -1,0 +1,105 @@
+//! All images that a network of several modalities looks at: those of the open case, and those beside them in its folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
+
+use engine::cohort::{Cohort, canonical_modality};
+use engine::inspect::{InspectedCase, kind_of};
+use engine::volume::Volume;
+
+use super::{Failure, ShownImage, file_name};
+use crate::state::masking::{AllChannels, CaseKey};
+use crate::state::{Document, ImageLayer, Modality};
+
+/// Prepares the scan in all `modalities` of a network, in their order, on the grid of the shown image.
+pub(super) fn prepare(
+    document: &Document,
+    shown: &ShownImage,
+    key: &CaseKey,
+    modalities: &[String],
+) -> Result<AllChannels, Failure> {
+    let found = find(document, modalities)?;
+    // The shown image comes first: it gives the grid.
+    let mut images = vec![shown.image()?];
+    let mut kinds = vec![shown.kind(&images[0])];
+    for (modality, place) in modalities.iter().zip(&found.places) {
+        let (image, path) = match place {
+            Place::Shown => continue,
+            Place::Layer(layer) => (Arc::clone(&layer.volume), &layer.path),
+            Place::File(path) => (Arc::new(Volume::read(path)?), path),
+        };
+        image.require_numbers(path)?;
+        kinds.push(kind_of(&file_name(path), Some(modality), &image));
+        images.push(image);
+    }
+    let case = InspectedCase::prepare(&images, &kinds, None, &key.preprocess, 0)?;
+    // Those before the shown one stand one place later than the network wants them.
+    let mut order: Vec<usize> = (1..images.len()).collect();
+    order.insert(found.shown, 0);
+    let (key, modalities) = (key.clone(), modalities.to_vec());
+    Ok(AllChannels { key, modalities, shown: found.shown, case: Arc::new(case.reordered(&order)) })
+}
+
+/// Where the images lie.
+struct Found<'a> {
+    places: Vec<Place<'a>>,
+    /// The modality that is shown, by its place.
+    shown: usize,
+}
+
+enum Place<'a> {
+    Shown,
+    Layer(&'a ImageLayer),
+    File(PathBuf),
+}
+
+fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<Found<'a>, Failure> {
+    let files = beside(&document.image().path);
+    let mut missing = Vec::new();
+    let mut places = Vec::new();
+    for modality in modalities.iter().map(|modality| canonical_modality(modality)) {
+        let file = files.get(&modality);
+        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| same(file, &layer.path));
+        if is_it(document.image()) {
+            places.push(Place::Shown);
+        } else if let Some(layer) = document.images.iter().find(|layer| is_it(layer)) {
+            places.push(Place::Layer(layer));
+        } else if let Some(file) = file {
+            places.push(Place::File(file.clone()));
+        } else {
+            missing.push(modality);
+        }
+    }
+    let needs = format!("the network was trained on {}", modalities.join(", "));
+    if !missing.is_empty() {
+        let why = format!("{needs}: {} has no {}, nor is there one beside it", document.title, missing.join(", no "));
+        return Err(Failure::Error(why));
+    }
+    let shown = places.iter().position(|place| matches!(place, Place::Shown));
+    let shown =
+        shown.ok_or_else(|| Failure::Error(format!("{needs}: show one of these, not {}", document.image().name)))?;
+    Ok(Found { places, shown })
+}
+
+/// The images of the case that a file belongs to, by modality, as a cohort's layout has them: in the file's folder, or in the
+/// one above it.
+fn beside(path: &Path) -> BTreeMap<String, PathBuf> {
+    let folders = path.ancestors().skip(1).take(2);
+    let cases = folders.filter_map(|folder| Cohort::discover(folder).ok()).flat_map(|cohort| cohort.cases);
+    let mut cases = cases.filter(|case| case.images.values().any(|image| same(image, path)));
+    let images = cases.next().map(|case| case.images).unwrap_or_default();
+    images.into_iter().map(|(modality, path)| (canonical_modality(&modality), path)).collect()
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || absolute(a).is_ok_and(|a| absolute(b).is_ok_and(|b| a == b))
+}
+
+/// The modality of an image, as a cohort names it.
+fn named(layer: &ImageLayer) -> String {
+    match &layer.modality {
+        Modality::Mr(sequence) => canonical_modality(sequence),
+        other => other.key(),
+    }
+}
