@@ -36,7 +36,9 @@ fn main() {
 /// The log of a run of 800 epochs with 40 label updates.
 fn write(folder: &Path) -> PathBuf {
     let root = folder.join("run");
-    let run = RunFolder::create(&root, &Config::default().to_toml().unwrap()).unwrap();
+    let mut config = Config::default();
+    config.data.modality = vec!["flair".to_owned()];
+    let run = RunFolder::create(&root, &config.to_toml().unwrap()).unwrap();
     let mut log = EventLog::create(&run.events_path()).unwrap();
     let stage = Stage::Pretrain;
     let device = "cpu".to_owned();
