@@ -27,6 +27,7 @@ pub mod plane;
 pub mod sample;
 pub mod scale_bar;
 pub mod scene;
+pub mod space_bar;
 pub mod stack;
 pub mod states;
 pub mod text;
@@ -37,7 +38,7 @@ pub mod wheel;
 
 use egui::{CentralPanel, Rect, Ui};
 
-pub use interact::has_focus;
+pub use interact::{Arrows, focused};
 pub use plane::{Camera, Convention, DisplayGrid, Letters, PaneMap, Plane, PlaneMode};
 
 use crate::command::Sender;

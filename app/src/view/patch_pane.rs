@@ -86,7 +86,10 @@ pub struct PatchPane<'a> {
     pub chosen: Option<usize>,
     /// The name, written into the corner and told to screen readers.
     pub title: &'a str,
-    /// The name is told to screen readers only.
+    /// What tells it apart from the other panes of its part of the page, if its title changes: who has the keyboard
+    /// keeps it then.
+    pub slot: &'a str,
+    /// The name is told to screen readers only, and the slice fills the pane.
     pub bare: bool,
     /// A mark under the name, such as "not trained on".
     pub badge: Option<&'a str>,
@@ -121,6 +124,7 @@ impl Default for PatchPane<'_> {
             smooth: true,
             chosen: None,
             title: "",
+            slot: "",
             bare: false,
             badge: None,
             missing: "There is no picture yet.",
@@ -166,7 +170,7 @@ impl<'a> PatchPane<'a> {
     /// Draws it and tells what the user does with it. `rect` is filled; the slice is fitted into it.
     pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
         let placed = self.placed(rect);
-        let response = hand::sense(ui, self.title, rect, self.chosen.is_some());
+        let response = hand::sense(ui, self.salt(), rect, self.chosen.is_some());
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);
@@ -187,6 +191,11 @@ impl<'a> PatchPane<'a> {
             info
         });
         found
+    }
+
+    /// What tells the pane apart from others, from frame to frame the same.
+    fn salt(&self) -> &str {
+        if self.slot.is_empty() { self.title } else { self.slot }
     }
 
     fn placed(&'a self, rect: Rect) -> Placed<'a> {

@@ -6,6 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 use glam::DMat3;
 
 use super::*;
+use crate::view::Arrows;
 
 const RECT: Rect = Rect { min: pos2(50.0, 20.0), max: pos2(450.0, 340.0) };
 
@@ -191,7 +192,7 @@ fn without_a_picture_the_pane_says_why_and_keeps_its_name_and_badge() {
     assert!(window.query_by_label("not trained on").is_some());
     window.get_by_label("Input").focus();
     window.run();
-    assert!(crate::view::has_focus(&window.ctx), "arrows stay with the pane");
+    assert_eq!(crate::view::focused(&window.ctx), Some(Arrows::Program), "no patch is chosen");
 }
 
 #[test]
