@@ -21,6 +21,8 @@ const OUTLINE: f32 = 1.5;
 
 /// Room around the slice for name and letters: a share of the pane's shorter side, and its limits in points.
 const MARGIN: (f64, f64, f64) = (0.07, 10.0, 24.0);
+/// The same without a name: the frame alone, letters lie over the slice.
+const BARE_MARGIN: f64 = 3.0;
 
 /// A slice of a scan on its own grid, in place of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -208,15 +210,46 @@ impl<'a> PatchPane<'a> {
         };
         let patch_from_display = crop::patch_from_crop(self.size, self.grid) * self.crop_from_display(&display);
         let size = vector(rect.size());
-        let map = self.map(&display, size, margin(size));
+        let map = self.map(&display, size, self.margin(size));
         let lattice = lattice(&patch_from_display, &map, slice);
         Placed { pane: self, rect, display, slice, patch_from_display, map, lattice }
     }
 
-    /// The pane's map: the slice is fitted into what the margin leaves, around the same middle.
+    /// The pane's map: the slice and the crop are fitted into what the margin leaves, around the slice's middle.
     fn map(&self, display: &DisplayGrid, size: DVec2, margin: f64) -> PaneMap {
-        let camera = Camera { zoom: self.camera.zoom * fit(display, size, margin), ..self.camera };
+        let scale = |size: DVec2, extent: DVec2| (size / extent).min_element().max(1e-9);
+        let room = (size - 2.0 * margin).max(DVec2::ONE);
+        let fitted = scale(room, self.extent_mm(display));
+        let fit = fitted / scale(size.max(DVec2::ONE), display.extent_mm(Plane::Axial));
+        let camera = Camera { zoom: self.camera.zoom * fit, ..self.camera };
         PaneMap::new(display, Plane::Axial, self.convention, camera, size)
+    }
+
+    /// Extent of the slice in mm, and as far on both sides of its middle as the crop reaches beyond it.
+    fn extent_mm(&self, display: &DisplayGrid) -> DVec2 {
+        let extent = display.extent_mm(Plane::Axial);
+        if self.native.is_none() {
+            return extent;
+        }
+        let [x, y] = Plane::Axial.screen_axes();
+        let display_from_crop = display.display_from_world * self.world_from_crop;
+        let (low, high) = (-0.5, self.size as f64 - 0.5);
+        let corners = [(low, low), (low, high), (high, low), (high, high)].map(|(i, j)| {
+            let at = display_from_crop.transform_point3(DVec3::new(i, j, 0.0));
+            let from_middle =
+                |axis: usize| (at[axis] + 0.5) * display.spacing_mm[axis] - 0.5 * extent_of(display, axis);
+            2.0 * DVec2::new(from_middle(x), from_middle(y)).abs()
+        });
+        corners.into_iter().fold(extent, DVec2::max)
+    }
+
+    /// Room around the slice in a pane of `size` points.
+    fn margin(&self, size: DVec2) -> f64 {
+        if self.bare {
+            return BARE_MARGIN;
+        }
+        let (share, least, most) = MARGIN;
+        (share * size.min_element()).clamp(least, most)
     }
 
     /// Exactly the identity where the pane looks at the crop.
@@ -238,7 +271,7 @@ impl<'a> PatchPane<'a> {
         let (_, [width, height]) = pane_in_pixels(placed.rect, pixels_per_point);
         let size = DVec2::new(f64::from(width), f64::from(height));
         let pixels = f64::from(pixels_per_point);
-        let map = self.map(&placed.display, size, margin(vector(placed.rect.size())) * pixels);
+        let map = self.map(&placed.display, size, self.margin(vector(placed.rect.size())) * pixels);
         let crop_from_display = self.crop_from_display(&placed.display);
         let of_crop = |texture: &Texture| {
             let from_crop = crop::picture_from_crop(self.size, texture.shape()[0]);
@@ -323,17 +356,8 @@ fn lattice(patch_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [DVec2; 
     [origin, at(1.0, 0.0) - origin, at(0.0, 1.0) - origin]
 }
 
-/// Room around the slice in a pane of `size` points.
-fn margin(size: DVec2) -> f64 {
-    let (share, least, most) = MARGIN;
-    (share * size.min_element()).clamp(least, most)
-}
-
-/// How much smaller the slice becomes by a margin.
-fn fit(display: &DisplayGrid, size: DVec2, margin: f64) -> f64 {
-    let extent = display.extent_mm(Plane::Axial);
-    let scale = |size: DVec2| (size / extent).min_element().max(1e-9);
-    scale((size - 2.0 * margin).max(DVec2::ONE)) / scale(size.max(DVec2::ONE))
+fn extent_of(display: &DisplayGrid, axis: usize) -> f64 {
+    display.shape[axis] as f64 * display.spacing_mm[axis]
 }
 
 fn window([low, high]: [f32; 2]) -> WindowLevel {
