@@ -178,7 +178,7 @@ fn face_of<R>(
         }
         Face::Input => PatchPane {
             cells: cells.map(|cells| &cells.after),
-            show: if finetune { PatchShow::NONE } else { PatchShow::BLANK },
+            show: if finetune { PatchShow::NONE } else { PatchShow::BLANK | PatchShow::MASKED },
             ..base
         },
         Face::Output if finetune => {
