@@ -49,7 +49,7 @@ pub(super) fn legend(ui: &mut Ui, shared: &Shared<'_>, rect: Rect) {
     if shown.heat {
         let bar = Rect::from_min_max(pos2(right - BAR.x, bottom - BAR.y), pos2(right, bottom));
         let ends = ["0".to_owned(), "1".to_owned()];
-        ColourBar::new("Foreground probability", &ends).show(ui, bar);
+        ColourBar::new("Foreground probability", &ends).mark(0.5, "probability").show(ui, bar);
         bottom -= BAR.y + LINE;
     }
     let mut entries = Vec::new();

@@ -83,7 +83,7 @@ fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
     if stage == Stage::Finetune {
         if look.shows(Layer::Heat) {
             let ends = ["0".to_owned(), "1".to_owned()];
-            bar(ui, rect, ColourBar::new("Probability", &ends).colours(ColourMap::Hot));
+            bar(ui, rect, ColourBar::new("Probability", &ends).colours(ColourMap::Hot).mark(0.5, "probability"));
         }
         return;
     }
