@@ -78,6 +78,9 @@ const CLASS_TRUE_POSITIVE = 1u;
 const CLASS_FALSE_POSITIVE = 2u;
 const CLASS_FALSE_NEGATIVE = 3u;
 
+// An image that shows what is below it at the lower end of its window is all there after this part of it, one over.
+const FADE = 4.0;
+
 // Hatching and dashes: periods in points, and how strong the gaps are. They are never empty: a region smaller than a
 // gap must not vanish.
 const HATCH_POINTS = 6.0;
@@ -248,7 +251,9 @@ fn image_colour(image: Image, texture: texture_3d<u32>, pixel: vec2<f32>) -> vec
     if hidden || !is_finite(bitcast<u32>(value)) {
         return vec4<f32>(0.0);
     }
-    return vec4<f32>(colour_map(image.colour_map, windowed(value, image.window)), image.opacity);
+    let share = windowed(value, image.window);
+    let fading = select(1.0, min(share * FADE, 1.0), image.transparent_low != 0u);
+    return vec4<f32>(colour_map(image.colour_map, share), image.opacity * fading);
 }
 
 fn windowed(value: f32, window: vec2<f32>) -> f32 {

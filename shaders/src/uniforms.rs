@@ -125,7 +125,8 @@ pub struct Image {
     pub interpolation: u32,
     /// 0 to 1; over black or over the base image.
     pub opacity: f32,
-    /// Not 0: what is at or below the window's lower end is not drawn, as in a heat map.
+    /// Not 0: what is at or below the window's lower end is not drawn, and what is little above it only faintly, as in a
+    /// heat map.
     pub transparent_low: u32,
     /// Fills the struct up to a multiple of 16 bytes.
     pub padding: u32,

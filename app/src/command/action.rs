@@ -201,7 +201,7 @@ pub const GESTURES: [(&str, &str); 13] = [
     ("Esc", "close a dialog or the last message, show all views again"),
     ("S (hold)", "hide the overlay"),
     ("Left, Right", "previous or next epoch (Masking, Train)"),
-    ("Space, arrows", "on a patch view that has the keyboard: choose a patch, go to the next one"),
+    ("Space, arrows", "on a patch view that has the keyboard, as after a click: pin a patch, go to the next one"),
 ];
 
 /// The actions whose names hold every word of a query, best first.

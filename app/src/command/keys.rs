@@ -1,11 +1,15 @@
-//! From keys to commands. Letter keys are dead while a text field has the focus.
+//! From keys to commands. Letter keys are dead while a text field has the focus, and those that work on views where
+//! there are none.
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{Action, Command, actions};
 use crate::command::masking::MaskingCommand;
 use crate::command::timeline::TimelineCommand;
+use crate::state::timeline::WatchView;
+use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
+use crate::view::{self, Arrows, space_bar};
 
 /// The keys that a shortcut's text stands for; none for gestures that are written like keys.
 pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
@@ -30,8 +34,9 @@ pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
 /// What the keys of this frame ask for.
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let typing = ctx.text_edit_focused();
+    let pane = view::focused(ctx);
     // A button or slider that has the keyboard keeps the keys that work it; a pane has no use for them.
-    let control = ctx.egui_wants_keyboard_input() && !crate::view::has_focus(ctx);
+    let control = ctx.egui_wants_keyboard_input() && pane.is_none();
     let mut found = Vec::new();
     if ctx.input(|i| i.key_pressed(Key::Escape)) {
         found.extend(escape(state));
@@ -39,15 +44,18 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     if state.dialog.is_some() {
         return found;
     }
-    let tap = tapped(ctx);
+    // Where something has the keyboard the space bar is that one's.
+    let tap = space_bar::tapped(ctx, None);
     let mut bound: Vec<(KeyboardShortcut, Action)> =
         actions(state).into_iter().filter_map(|a| parse(a.shortcut).map(|keys| (keys, a))).collect();
     // Ctrl+Shift+O before Ctrl+O: the one with more modifiers is meant.
     bound.sort_by_key(|(keys, _)| std::cmp::Reverse(modifier_count(keys.modifiers)));
     for (keys, action) in bound {
         let plain = !keys.modifiers.command && !keys.modifiers.alt;
-        let taken = typing || (control && works_controls(keys.logical_key));
-        if !action.enabled || (taken && plain) || matches!(action.command, Command::HideOverlay(_)) {
+        let to_patches = pane == Some(Arrows::Pane) && is_arrow(keys.logical_key);
+        let taken = typing || to_patches || (control && works_controls(keys.logical_key));
+        let seen = is_seen(&action.command, state);
+        if !action.enabled || !seen || (taken && plain) || matches!(action.command, Command::HideOverlay(_)) {
             continue;
         }
         let space = keys == KeyboardShortcut::new(Modifiers::NONE, Key::Space);
@@ -62,9 +70,47 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
 
 /// Keys that press buttons, move sliders and go through lists.
 fn works_controls(key: Key) -> bool {
-    use Key::{ArrowDown, ArrowLeft, ArrowRight, ArrowUp, Backspace, End, Enter, Home, PageDown, PageUp, Space};
-    let arrows = matches!(key, ArrowUp | ArrowDown | ArrowLeft | ArrowRight);
-    arrows || matches!(key, Enter | Space | Home | End | PageUp | PageDown | Backspace)
+    use Key::{Backspace, End, Enter, Home, PageDown, PageUp, Space};
+    is_arrow(key) || matches!(key, Enter | Space | Home | End | PageUp | PageDown | Backspace)
+}
+
+fn is_arrow(key: Key) -> bool {
+    matches!(key, Key::ArrowUp | Key::ArrowDown | Key::ArrowLeft | Key::ArrowRight)
+}
+
+/// Whether the views of a case are on the screen.
+fn shows_case(state: &State) -> bool {
+    state.mode != Mode::Train && state.document.is_some()
+}
+
+/// Whether what a command changes could be seen: keys that work on views are dead where there are none.
+fn is_seen(command: &Command, state: &State) -> bool {
+    use Command::{
+        AutoContrast, ChangeOpacity, Fit, GoToWorst, Maximise, RemoveMeasure, SetInterpolation, SetTool, StepFinding,
+        StepSlice, SwapTruth, ToggleCine, ToggleLinked,
+    };
+    match command {
+        SetInterpolation(_) => shows_case(state) || shows_probe(state),
+        AutoContrast
+        | ChangeOpacity(_)
+        | Fit
+        | GoToWorst(_)
+        | Maximise(_)
+        | RemoveMeasure
+        | SetTool(_)
+        | StepFinding(_)
+        | StepSlice { .. }
+        | SwapTruth
+        | ToggleCine
+        | ToggleLinked => shows_case(state),
+        _ => true,
+    }
+}
+
+/// Whether the slices of a run are on the screen.
+fn shows_probe(state: &State) -> bool {
+    let watched = state.mode == Mode::Train && state.train.page == TrainPage::Watch;
+    watched && state.timeline.shown().is_some() && state.timeline.look.view != WatchView::Curves
 }
 
 fn modifier_count(modifiers: Modifiers) -> usize {
@@ -80,30 +126,6 @@ fn repeats(command: &Command) -> bool {
         Timeline(command) => matches!(command, TimelineCommand::StepEpoch(_)),
         _ => false,
     }
-}
-
-/// Whether the space bar was pressed and let go in this frame or since an earlier one, alone: with the mouse in between
-/// it was held to move a picture. Where a control has the keyboard the space bar is that one's.
-fn tapped(ctx: &egui::Context) -> bool {
-    let id = egui::Id::unique("space bar alone");
-    let mut alone = ctx.data(|data| data.get_temp(id)).unwrap_or(false);
-    let free = ctx.memory(|memory| memory.focused().is_none());
-    let tapped = ctx.input(|input| {
-        let mut tapped = false;
-        for event in &input.events {
-            match *event {
-                egui::Event::Key { key: Key::Space, pressed: true, repeat: false, modifiers, .. } => {
-                    alone = free && modifiers.is_none() && !input.pointer.any_down();
-                }
-                egui::Event::Key { key: Key::Space, pressed: false, .. } => tapped |= std::mem::take(&mut alone),
-                egui::Event::PointerButton { pressed: true, .. } | egui::Event::WindowFocused(false) => alone = false,
-                _ => {}
-            }
-        }
-        tapped
-    });
-    ctx.data_mut(|data| data.insert_temp(id, alone));
-    tapped
 }
 
 /// Whether a shortcut was pressed, or held if that counts; `?` is its character, wherever a keyboard has it.
@@ -137,7 +159,8 @@ fn escape(state: &State) -> Option<Command> {
 
 /// S hides the overlay as long as it is held.
 fn held(ctx: &egui::Context, state: &State, typing: bool) -> Option<Command> {
-    let down = !typing && ctx.input(|i| i.key_down(Key::S) && !i.modifiers.command && !i.modifiers.alt);
+    let heard = !typing && shows_case(state);
+    let down = heard && ctx.input(|i| i.key_down(Key::S) && !i.modifiers.command && !i.modifiers.alt);
     (down != state.view.hide_overlay).then_some(Command::HideOverlay(down))
 }
 

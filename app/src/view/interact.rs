@@ -28,10 +28,20 @@ pub fn id_of(pane: PaneId) -> Id {
     Id::unique(("pane", pane))
 }
 
-/// Whether a pane has the keyboard.
-pub fn has_focus(ctx: &egui::Context) -> bool {
-    let Some(focused) = ctx.memory(egui::Memory::focused) else { return false };
-    ctx.data(|data| data.get_temp::<Id>(focused_pane())) == Some(focused)
+/// Whose the arrow keys are while a pane has the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrows {
+    /// They go through slices and epochs.
+    Program,
+    /// They go from patch to patch.
+    Pane,
+}
+
+/// Whose the arrow keys are, if a pane has the keyboard.
+pub fn focused(ctx: &egui::Context) -> Option<Arrows> {
+    let focused = ctx.memory(egui::Memory::focused)?;
+    let (pane, arrows): (Id, Arrows) = ctx.data(|data| data.get_temp(focused_pane()))?;
+    (pane == focused).then_some(arrows)
 }
 
 fn focused_pane() -> Id {
@@ -41,27 +51,17 @@ fn focused_pane() -> Id {
 /// Makes a pane a widget that is dragged from the first moment on, and that Tab reaches.
 pub fn sense(ui: &Ui, view: &PaneView<'_>) -> Response {
     let response = ui.interact(view.rect, id_of(view.id), Sense::drag());
-    keep_arrows(ui, &response);
+    keep_arrows(ui, &response, Arrows::Program);
     response
 }
 
-/// Arrows step through slices while a pane has the keyboard; Tab goes on.
-pub(super) fn keep_arrows(ui: &Ui, response: &Response) {
+/// Arrows do not go to the next control while a pane has the keyboard; Tab does.
+pub(super) fn keep_arrows(ui: &Ui, response: &Response, arrows: Arrows) {
     if response.has_focus() {
         let filter = EventFilter { tab: false, horizontal_arrows: true, vertical_arrows: true, escape: false };
         ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
-        ui.data_mut(|data| data.insert_temp(focused_pane(), response.id));
+        ui.data_mut(|data| data.insert_temp(focused_pane(), (response.id, arrows)));
     }
-}
-
-/// Arrows are the pane's own while it has the keyboard: they are not taken for those that step through slices.
-pub(super) fn own_arrows(ui: &Ui, response: &Response) {
-    keep_arrows(ui, response);
-    ui.data_mut(|data| {
-        if data.get_temp::<Id>(focused_pane()) == Some(response.id) {
-            data.remove::<Id>(focused_pane());
-        }
-    });
 }
 
 /// Sends what the user does with a pane. A measurement that is being drawn is returned, to be shown already.

@@ -7,8 +7,8 @@
 //! | [`layout`] | where panes lie |
 //! | [`stack`], [`picture`], [`uniforms`] | which images and labels a pane draws, and what the shader is told |
 //! | [`pane`] | one pane as a widget |
-//! | [`overlay`], [`marks`], [`text`], [`scale_bar`] | what is written and drawn over the picture |
-//! | [`interact`], [`gesture`], [`wheel`], [`sample`] | the mouse, and the values it asks for |
+//! | [`overlay`], [`marks`], [`text`], [`legend`], [`scale_bar`] | what is written and drawn over the picture |
+//! | [`interact`], [`gesture`], [`wheel`], [`space_bar`], [`sample`] | the mouse, the space bar, and the values they ask for |
 //! | [`crop`], [`patch_pane`] | a prepared slice with its patches, for the other modes |
 //! | [`masking`], [`train`] | the centre of the other modes |
 //! | [`welcome`], [`states`] | the centre without a case |
@@ -17,6 +17,7 @@ pub mod crop;
 pub mod gesture;
 pub mod interact;
 pub mod layout;
+pub mod legend;
 pub mod marks;
 pub mod masking;
 pub mod overlay;
@@ -27,6 +28,7 @@ pub mod plane;
 pub mod sample;
 pub mod scale_bar;
 pub mod scene;
+pub mod space_bar;
 pub mod stack;
 pub mod states;
 pub mod text;
@@ -37,7 +39,7 @@ pub mod wheel;
 
 use egui::{CentralPanel, Rect, Ui};
 
-pub use interact::has_focus;
+pub use interact::{Arrows, focused};
 pub use plane::{Camera, Convention, DisplayGrid, Letters, PaneMap, Plane, PlaneMode};
 
 use crate::command::Sender;

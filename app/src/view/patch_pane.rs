@@ -21,6 +21,8 @@ const OUTLINE: f32 = 1.5;
 
 /// Room around the slice for name and letters: a share of the pane's shorter side, and its limits in points.
 const MARGIN: (f64, f64, f64) = (0.07, 10.0, 24.0);
+/// The same without a name: the frame alone, letters lie over the slice.
+const BARE_MARGIN: f64 = 3.0;
 
 /// A slice of a scan on its own grid, in place of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +88,10 @@ pub struct PatchPane<'a> {
     pub chosen: Option<usize>,
     /// The name, written into the corner and told to screen readers.
     pub title: &'a str,
-    /// The name is told to screen readers only.
+    /// What tells it apart from the other panes of its part of the page, if its title changes: who has the keyboard
+    /// keeps it then.
+    pub slot: &'a str,
+    /// The name is told to screen readers only, and the slice fills the pane.
     pub bare: bool,
     /// A mark under the name, such as "not trained on".
     pub badge: Option<&'a str>,
@@ -121,6 +126,7 @@ impl Default for PatchPane<'_> {
             smooth: true,
             chosen: None,
             title: "",
+            slot: "",
             bare: false,
             badge: None,
             missing: "There is no picture yet.",
@@ -166,7 +172,7 @@ impl<'a> PatchPane<'a> {
     /// Draws it and tells what the user does with it. `rect` is filled; the slice is fitted into it.
     pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
         let placed = self.placed(rect);
-        let response = hand::sense(ui, self.title, rect, self.chosen.is_some());
+        let response = hand::sense(ui, self.salt(), rect, self.chosen.is_some());
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);
@@ -189,6 +195,11 @@ impl<'a> PatchPane<'a> {
         found
     }
 
+    /// What tells the pane apart from others, from frame to frame the same.
+    fn salt(&self) -> &str {
+        if self.slot.is_empty() { self.title } else { self.slot }
+    }
+
     fn placed(&'a self, rect: Rect) -> Placed<'a> {
         let (display, slice) = if let Some(Native { grid, slice }) = self.native {
             (DisplayGrid::new(grid, PlaneMode::Native), slice as f64)
@@ -199,15 +210,46 @@ impl<'a> PatchPane<'a> {
         };
         let patch_from_display = crop::patch_from_crop(self.size, self.grid) * self.crop_from_display(&display);
         let size = vector(rect.size());
-        let map = self.map(&display, size, margin(size));
+        let map = self.map(&display, size, self.margin(size));
         let lattice = lattice(&patch_from_display, &map, slice);
         Placed { pane: self, rect, display, slice, patch_from_display, map, lattice }
     }
 
-    /// The pane's map: the slice is fitted into what the margin leaves, around the same middle.
+    /// The pane's map: the slice and the crop are fitted into what the margin leaves, around the slice's middle.
     fn map(&self, display: &DisplayGrid, size: DVec2, margin: f64) -> PaneMap {
-        let camera = Camera { zoom: self.camera.zoom * fit(display, size, margin), ..self.camera };
+        let scale = |size: DVec2, extent: DVec2| (size / extent).min_element().max(1e-9);
+        let room = (size - 2.0 * margin).max(DVec2::ONE);
+        let fitted = scale(room, self.extent_mm(display));
+        let fit = fitted / scale(size.max(DVec2::ONE), display.extent_mm(Plane::Axial));
+        let camera = Camera { zoom: self.camera.zoom * fit, ..self.camera };
         PaneMap::new(display, Plane::Axial, self.convention, camera, size)
+    }
+
+    /// Extent of the slice in mm, and as far on both sides of its middle as the crop reaches beyond it.
+    fn extent_mm(&self, display: &DisplayGrid) -> DVec2 {
+        let extent = display.extent_mm(Plane::Axial);
+        if self.native.is_none() {
+            return extent;
+        }
+        let [x, y] = Plane::Axial.screen_axes();
+        let display_from_crop = display.display_from_world * self.world_from_crop;
+        let (low, high) = (-0.5, self.size as f64 - 0.5);
+        let corners = [(low, low), (low, high), (high, low), (high, high)].map(|(i, j)| {
+            let at = display_from_crop.transform_point3(DVec3::new(i, j, 0.0));
+            let from_middle =
+                |axis: usize| (at[axis] + 0.5) * display.spacing_mm[axis] - 0.5 * extent_of(display, axis);
+            2.0 * DVec2::new(from_middle(x), from_middle(y)).abs()
+        });
+        corners.into_iter().fold(extent, DVec2::max)
+    }
+
+    /// Room around the slice in a pane of `size` points.
+    fn margin(&self, size: DVec2) -> f64 {
+        if self.bare {
+            return BARE_MARGIN;
+        }
+        let (share, least, most) = MARGIN;
+        (share * size.min_element()).clamp(least, most)
     }
 
     /// Exactly the identity where the pane looks at the crop.
@@ -229,7 +271,7 @@ impl<'a> PatchPane<'a> {
         let (_, [width, height]) = pane_in_pixels(placed.rect, pixels_per_point);
         let size = DVec2::new(f64::from(width), f64::from(height));
         let pixels = f64::from(pixels_per_point);
-        let map = self.map(&placed.display, size, margin(vector(placed.rect.size())) * pixels);
+        let map = self.map(&placed.display, size, self.margin(vector(placed.rect.size())) * pixels);
         let crop_from_display = self.crop_from_display(&placed.display);
         let of_crop = |texture: &Texture| {
             let from_crop = crop::picture_from_crop(self.size, texture.shape()[0]);
@@ -314,17 +356,8 @@ fn lattice(patch_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [DVec2; 
     [origin, at(1.0, 0.0) - origin, at(0.0, 1.0) - origin]
 }
 
-/// Room around the slice in a pane of `size` points.
-fn margin(size: DVec2) -> f64 {
-    let (share, least, most) = MARGIN;
-    (share * size.min_element()).clamp(least, most)
-}
-
-/// How much smaller the slice becomes by a margin.
-fn fit(display: &DisplayGrid, size: DVec2, margin: f64) -> f64 {
-    let extent = display.extent_mm(Plane::Axial);
-    let scale = |size: DVec2| (size / extent).min_element().max(1e-9);
-    scale((size - 2.0 * margin).max(DVec2::ONE)) / scale(size.max(DVec2::ONE))
+fn extent_of(display: &DisplayGrid, axis: usize) -> f64 {
+    display.shape[axis] as f64 * display.spacing_mm[axis]
 }
 
 fn window([low, high]: [f32; 2]) -> WindowLevel {

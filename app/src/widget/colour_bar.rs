@@ -12,18 +12,25 @@ const HEIGHT: f32 = 8.0;
 /// Steps from one end to the other.
 const STEPS: usize = 48;
 
-/// What the colours from the lowest to the highest value (viridis) stand for.
+/// What the colours from the lowest to the highest value stand for.
 #[must_use = "call show"]
 pub struct ColourBar<'a> {
     label: &'a str,
     ends: &'a [String; 2],
     mark: Option<(f32, &'a str)>,
+    colours: ColourMap,
 }
 
 impl<'a> ColourBar<'a> {
-    /// A bar that is called `label`, between the values `ends`.
+    /// A bar that is called `label`, between the values `ends`, in viridis.
     pub fn new(label: &'a str, ends: &'a [String; 2]) -> Self {
-        Self { label, ends, mark: None }
+        Self { label, ends, mark: None, colours: ColourMap::Viridis }
+    }
+
+    /// Other colours.
+    pub fn colours(mut self, colours: ColourMap) -> Self {
+        self.colours = colours;
+        self
     }
 
     /// A mark at a share of the way from end to end, with what it stands for.
@@ -44,7 +51,7 @@ impl<'a> ColourBar<'a> {
         let mut mesh = Mesh::default();
         let at = |n: usize| egui::lerp(colours.x_range(), n as f32 / STEPS as f32);
         for n in 0..STEPS {
-            let [r, g, b] = colour::map(ColourMap::Viridis, (n as f32 + 0.5) / STEPS as f32);
+            let [r, g, b] = colour::map(self.colours, (n as f32 + 0.5) / STEPS as f32);
             let [r, g, b] = [r, g, b].map(|v| (v * 255.0).round() as u8);
             let step = Rect::from_x_y_ranges(at(n)..=at(n + 1), colours.y_range());
             mesh.add_colored_rect(step, egui::Color32::from_rgb(r, g, b));

@@ -198,6 +198,32 @@ fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
     assert!(plays(&window) && camera(&window) == moved);
 }
 
+#[test]
+fn a_clicked_probe_has_the_keyboard() {
+    let mut window = open(&args_of(&folder("pretrain"), Some(6)));
+    let patch = |window: &Window| state(window).timeline.look.patch;
+    let large = |window: &Window| window.get_by_label_contains("after the update").rect().center();
+    let at = large(&window) + egui::vec2(5.0, 5.0);
+    window.hover_at(at);
+    window.drag_at(at);
+    window.drop_at(at);
+    settle(&mut window);
+    let first = patch(&window).expect("a patch is chosen");
+    assert!(window.get_by_label_contains("after the update").is_focused());
+    press(&mut window, Key::ArrowLeft);
+    assert_eq!((patch(&window), epoch(&window)), (Some(first + 16), 6), "to the patient's right, not to another epoch");
+    press(&mut window, Key::Space);
+    assert_eq!((patch(&window), plays(&window)), (None, false));
+    press(&mut window, Key::Space);
+    assert_eq!((patch(&window), plays(&window)), (Some(first + 16), false));
+    // Another epoch has another title and the same pane.
+    send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 8 }));
+    assert!(window.get_by_label_contains("epoch 8, after the update").is_focused());
+    press(&mut window, Key::Escape);
+    press(&mut window, Key::Space);
+    assert!(plays(&window), "nobody has the keyboard");
+}
+
 /// Whether the chosen slice of the shown run has letters.
 fn is_oriented(run: &Path) -> bool {
     let window = open(&args_of(run, Some(3)));

@@ -7,6 +7,7 @@ mod cases;
 mod common;
 mod demo;
 mod finetuning;
+mod keys;
 mod masking;
 mod orientation;
 mod phantom;

@@ -239,6 +239,34 @@ fn a_patch_is_chosen_by_mouse_and_keyboard() {
     assert_eq!(pinned(&window), None, "another grid has other patches");
 }
 
+#[test]
+fn after_a_click_arrows_go_from_patch_to_patch() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let pinned = |window: &Window| state(window).masking.pinned;
+    for pane in ["Patches", "Input"] {
+        let slice = shown_report(&window).slice;
+        send(&mut window, Command::Masking(MaskingCommand::Pin(None)));
+        let at = rect(&window, pane).center() + egui::vec2(5.0, 5.0);
+        window.event(egui::Event::PointerMoved(at));
+        window.run();
+        click_at(&mut window, at);
+        let first = pinned(&window).expect("a patch is pinned");
+        assert!(window.get_by_label(pane).is_focused(), "{pane}");
+        press(&mut window, Key::ArrowLeft);
+        press(&mut window, Key::ArrowUp);
+        assert_eq!((pinned(&window), shown_report(&window).slice), (Some(first + 8 + 1), slice), "{pane}");
+        press(&mut window, Key::Space);
+        assert_eq!(pinned(&window), None);
+        press(&mut window, Key::Space);
+        assert_eq!(pinned(&window), Some(first + 8 + 1), "where the keys were");
+        // Keys that are not the pane's work as ever.
+        press(&mut window, Key::PageUp);
+        assert_ne!(shown_report(&window).slice, slice);
+        press(&mut window, Key::PageDown);
+    }
+}
+
 fn click_at(window: &mut Window, pos: egui::Pos2) {
     for pressed in [true, false] {
         let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
@@ -355,7 +383,7 @@ fn a_slice_without_tissue_has_no_foreground_and_says_so() {
     set(&mut window, |controls| controls.preprocess.size = 64);
     let shown = shown_report(&window);
     assert!(shown.labels.iter().all(|label| *label == 0) && shown.air_share.is_none());
-    assert!(has(&window, "no foreground") && has(&window, "Air in it \u{2013} %"));
+    assert!(has(&window, "no foreground") && has(&window, "Air in it \u{2013}"));
     assert!(errors(&window).is_empty());
 }
 

@@ -47,7 +47,7 @@ fn masking() {
     let Some(mut window) = PICTURES.window(&start) else { return };
     send(&mut window, Command::SetInterpolation(false));
     let mut controls = window.state().state().masking.controls.clone();
-    (controls.preprocess.size, controls.grid, controls.cluster.tissue_only) = (64, 16, true);
+    (controls.preprocess.size, controls.grid, controls.cluster.tissue_only) = (64, 8, true);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
     let shown = Shown { masked: true, digits: true, ..Shown::default() };
     send(&mut window, Command::Masking(MaskingCommand::Show(shown)));

@@ -5,6 +5,9 @@ use glam::{BVec3, UVec3, Vec2, Vec3, Vec4};
 use super::{Texture, Textures};
 use crate::{ColourMap, Image, Interpolation, Kind, colour};
 
+/// An image that shows what is below it at the lower end of its window is all there after this part of it, one over.
+const FADE: f32 = 4.0;
+
 /// Canonical voxel index of a pane pixel, to 1/512 of a voxel.
 pub(super) fn canonical(image: &Image, pixel: Vec2) -> Vec3 {
     let row = |r: usize| image.rows[r][0] * pixel.x + image.rows[r][1] * pixel.y + image.rows[r][3];
@@ -96,5 +99,7 @@ pub(super) fn colour(image: &Image, texture: Option<&Texture<'_>>, pixel: Vec2) 
         return NOTHING;
     }
     let map = ColourMap::ALL.into_iter().find(|&m| m as u32 == image.colour_map).unwrap_or_default();
-    (Vec3::from_array(colour::map(map, colour::windowed(value, image.window))), image.opacity)
+    let share = colour::windowed(value, image.window);
+    let fading = if image.transparent_low == 0 { 1.0 } else { (share * FADE).min(1.0) };
+    (Vec3::from_array(colour::map(map, share)), image.opacity * fading)
 }

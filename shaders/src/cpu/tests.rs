@@ -161,7 +161,12 @@ fn a_fused_image_lies_over_the_base_where_it_has_values() {
     let draw = |fused| render(&Slice { base, fused, ..Slice::default() }, &textures, 4, 1);
     assert_eq!(draw(fused), [[50, 50, 50, 255], [178, 50, 50, 255], [178, 178, 178, 255], [100, 100, 100, 255]]);
     fused.transparent_low = 1;
-    assert_eq!(draw(fused)[0], [100, 100, 100, 255]);
+    assert_eq!(draw(fused)[..2], [[100, 100, 100, 255], [178, 50, 50, 255]]);
+    // An eighth of the window: half as much as from a quarter on, so that no dark seam lies around what is bright.
+    fused.window = [0.0, 8.0];
+    let [red, green, blue] = colour::map(ColourMap::Hot, 0.125).map(|v| v * 255.0);
+    let expected = [red, green, blue].map(|v| (0.75 * 100.0 + 0.25 * v).round() as u8);
+    assert_eq!(draw(fused)[1][..3], expected);
 }
 
 /// A pane of labels over black, four pixels a voxel.

@@ -84,6 +84,8 @@ pub struct Pictures {
     pub lesion: Option<Texture>,
     /// The patches, with the foreground probability as heat.
     pub cells: Option<Texture>,
+    /// The crop goes beyond the scan.
+    pub padded: bool,
 }
 
 /// A slice, clustered and masked.

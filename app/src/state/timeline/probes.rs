@@ -74,6 +74,9 @@ impl Update {
     }
 }
 
+/// A relative loss of this much has the last colour; 1 is the mean.
+pub const MOST_RELATIVE: f32 = 2.0;
+
 /// What the card knows of a slice's patches.
 #[derive(Clone, Debug)]
 pub struct Cells {

@@ -1,14 +1,12 @@
 //! What is written on the large pane besides the patches: which slice, how many are masked, what the colours mean.
 
-use egui::{Align2, Color32, Rect, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, Rect, Ui, pos2, vec2};
 
+use super::super::legend::{self, LINE, Sign};
 use super::Shared;
-use crate::theme::{self, font, palette, radius, space};
-use crate::widget::{ColourBar, overlay_text};
+use crate::theme::{self, font, palette, space};
+use crate::widget::ColourBar;
 
-/// Side of a swatch, and the distance of two lines.
-const SWATCH: f32 = 11.0;
-const LINE: f32 = 17.0;
 /// Distance from the pane's edge.
 const MARGIN: f32 = space::S;
 /// A pane smaller than this has no room for a legend.
@@ -32,10 +30,11 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
     // In a narrow pane above the letter in the middle of the edge.
     let above = if rect.width() < ROOM.x { LINE } else { 0.0 };
     let lower = pos2(rect.left() + MARGIN, rect.bottom() - MARGIN - above);
-    let color = tokens.overlay_text;
-    let second = patch.unwrap_or(sigma);
-    overlay_text(&painter, lower, Align2::LEFT_BOTTOM, &second, font::number_small(), color);
-    overlay_text(&painter, lower - vec2(0.0, LINE), Align2::LEFT_BOTTOM, &slice, font::number_small(), color);
+    let lines = format!("{slice}\n{}", patch.unwrap_or(sigma));
+    let galley = painter.layout_no_wrap(lines, font::number_small(), tokens.overlay_text);
+    let place = Align2::LEFT_BOTTOM.anchor_size(lower, galley.size());
+    legend::plate(&painter, place);
+    painter.galley(place.min, galley, tokens.overlay_text);
 }
 
 /// What the colours mean, in the lower right corner.
@@ -45,45 +44,24 @@ pub(super) fn legend(ui: &mut Ui, shared: &Shared<'_>, rect: Rect) {
     }
     let shown = shared.state.masking.shown;
     let painter = ui.painter().with_clip_rect(rect);
-    let tokens = theme::tokens(ui);
     let right = rect.right() - MARGIN;
     let mut bottom = rect.bottom() - MARGIN;
     if shown.heat {
         let bar = Rect::from_min_max(pos2(right - BAR.x, bottom - BAR.y), pos2(right, bottom));
         let ends = ["0".to_owned(), "1".to_owned()];
-        ColourBar::new("Foreground probability", &ends).show(ui, bar);
+        ColourBar::new("Foreground probability", &ends).mark(0.5, "probability").show(ui, bar);
         bottom -= BAR.y + LINE;
     }
-    let mut line = |text: &str, color: Color32, hatched: bool| {
-        let place = overlay_text(
-            &painter,
-            pos2(right, bottom),
-            Align2::RIGHT_BOTTOM,
-            text,
-            font::number_small(),
-            tokens.overlay_text,
-        );
-        let center = pos2(place.left() - space::S - SWATCH / 2.0, place.center().y);
-        let swatch = Rect::from_center_size(center, egui::Vec2::splat(SWATCH));
-        if hatched {
-            painter.rect(swatch, radius::S, Color32::BLACK, Stroke::new(1.0, color), StrokeKind::Inside);
-            for n in 1..4 {
-                let by = SWATCH * n as f32 / 4.0;
-                let (from, to) = (swatch.left_top() + vec2(0.0, by), swatch.left_top() + vec2(by, 0.0));
-                painter.line_segment([from, to], Stroke::new(1.0, color));
-            }
-        } else {
-            let fill = color.gamma_multiply(0.45);
-            painter.rect(swatch, radius::S, Color32::BLACK, Stroke::NONE, StrokeKind::Inside);
-            painter.rect(swatch, radius::S, fill, Stroke::new(1.0, color), StrokeKind::Inside);
-        }
-        bottom -= LINE;
-    };
-    if shown.masked {
-        line("masked", tokens.overlay_text, true);
-    }
+    let mut entries = Vec::new();
     if shown.categories {
-        line("0  background", palette::PATCH_BACKGROUND, false);
-        line("1  foreground", palette::PATCH_LESION, false);
+        entries.push(("1  foreground", Sign::Fill(palette::PATCH_LESION)));
+        entries.push(("0  background", Sign::Fill(palette::PATCH_BACKGROUND)));
     }
+    if shown.masked {
+        entries.push(("masked", Sign::Hatched { falling: false }));
+    }
+    if shared.found.pictures.padded {
+        entries.push(("outside the scan", Sign::Hatched { falling: true }));
+    }
+    legend::show(&painter, pos2(right, bottom), &entries);
 }

@@ -1,5 +1,6 @@
 //! The ways of the mouse on a patch pane.
 
+use egui::accesskit::Action;
 use egui::{CursorIcon, Key, Modifiers, PointerButton, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
 use glam::DVec2;
 
@@ -8,7 +9,7 @@ use crate::state::Tool;
 use crate::view::gesture::{self, Meant};
 use crate::view::plane::ZOOM;
 use crate::view::wheel::{self, Notches};
-use crate::view::{Camera, interact};
+use crate::view::{Arrows, Camera, interact, space_bar};
 
 /// What a pane remembers from one frame to the next.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +17,8 @@ struct Memory {
     drag: Option<Drag>,
     last: Pos2,
     wheel: Notches,
+    /// The patch that keys chose last.
+    patch: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +30,9 @@ enum Drag {
 
 /// Makes the pane a widget that Tab reaches. Once a patch is chosen, arrows go from patch to patch instead of through the
 /// slices.
-pub(super) fn sense(ui: &Ui, title: &str, rect: Rect, chosen: bool) -> Response {
-    let response = ui.interact(rect, ui.scope_id().with(("patch pane", title)), Sense::click_and_drag());
-    if chosen {
-        interact::own_arrows(ui, &response);
-    } else {
-        interact::keep_arrows(ui, &response);
-    }
+pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, chosen: bool) -> Response {
+    let response = ui.interact(rect, ui.scope_id().with(("patch pane", salt)), Sense::click_and_drag());
+    interact::keep_arrows(ui, &response, if chosen { Arrows::Pane } else { Arrows::Program });
     response
 }
 
@@ -56,12 +55,15 @@ pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: Response) -> Patc
         found.notches = memory.wheel.take(turned.notches);
     }
     drag(ui, placed, &mut found, &mut memory);
-    if found.response.clicked() && meant(ui, PointerButton::Primary) == Some(Meant::Crosshair) {
+    // By the mouse: what a key makes of a pane that has the keyboard is no matter of where the pointer rests.
+    if found.response.clicked_by(PointerButton::Primary) && meant(ui, PointerButton::Primary) == Some(Meant::Crosshair)
+    {
         let at = found.response.interact_pointer_pos().or(pos);
         found.clicked = at.and_then(|pos| placed.patch_at(pos));
-    }
-    if found.response.has_focus() {
-        found.clicked = found.clicked.or_else(|| by_keyboard(ui, placed, &found.response));
+        found.response.request_focus();
+    } else if found.response.has_focus() {
+        found.clicked = by_keyboard(ui, placed, &found.response, memory.patch);
+        memory.patch = found.clicked.or(memory.patch);
     }
     if found.response.hovered() {
         let held = memory.drag.map(|drag| match drag {
@@ -84,14 +86,17 @@ fn meant(ui: &Ui, button: PointerButton) -> Option<Meant> {
     gesture::meant(button, modifiers, space, Tool::Crosshair, true)
 }
 
-/// The patch that keys choose: Space the middle one at first, then arrows the next one in their direction.
-fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response) -> Option<usize> {
+/// The patch that keys choose. Space: the one that keys chose `last`, at first the middle one; the chosen one again, which
+/// lets it go. Arrows: the next one in their direction.
+fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response, last: Option<usize>) -> Option<usize> {
     let grid = placed.pane.grid;
-    let Some(chosen) = placed.pane.chosen.filter(|&patch| patch < grid * grid) else {
-        // A press of the space bar is a click without a place.
-        let pressed = response.clicked() && response.interact_pointer_pos().is_none();
-        return pressed.then_some(grid / 2 * grid + grid / 2);
-    };
+    let within = |patch: Option<usize>| patch.filter(|&patch| patch < grid * grid);
+    let chosen = within(placed.pane.chosen);
+    let asked = ui.input(|input| input.has_accesskit_action_request(response.id, Action::Click));
+    if asked || space_bar::tapped(ui.ctx(), Some(response.id)) {
+        return chosen.or(within(last)).or(Some(grid / 2 * grid + grid / 2));
+    }
+    let chosen = chosen?;
     let arrows = [Key::ArrowLeft, Key::ArrowRight, Key::ArrowUp, Key::ArrowDown];
     let directions = [vec2(-1.0, 0.0), vec2(1.0, 0.0), vec2(0.0, -1.0), vec2(0.0, 1.0)];
     let mut now = chosen;

@@ -6,6 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 use glam::DMat3;
 
 use super::*;
+use crate::view::Arrows;
 
 const RECT: Rect = Rect { min: pos2(50.0, 20.0), max: pos2(450.0, 340.0) };
 
@@ -68,6 +69,20 @@ fn on_a_scan_the_grid_lies_at_its_place_in_the_patient() {
         let (a, b) = (world_of(&crop, a), world_of(&placed, b));
         assert!(a.abs_diff_eq(b, 1e-3), "patch {patch}: {a} {b}");
     }
+}
+
+#[test]
+fn on_a_scan_that_is_smaller_than_the_crop_all_of_the_crop_is_in_sight() {
+    let pane = pane();
+    let corner = DVec3::new(14.0, 0.0, 25.0);
+    let grid = Grid::new([5, 4, 1], DAffine3 { matrix3: pane.world_from_crop.matrix3, translation: corner });
+    let native = PatchPane { native: Some(Native { grid: &grid, slice: 0 }), ..pane };
+    let placed = native.placed(RECT);
+    let around = [0, 3, 12, 15].into_iter().flat_map(|patch| placed.corners(patch));
+    let outside: Vec<Pos2> = around.filter(|at| !RECT.contains(*at)).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+    let middle = DVec3::new(2.0, 1.5, 0.0);
+    assert!(placed.display_at(RECT.center()).abs_diff_eq(middle, 1e-6), "the scan stays in the middle");
 }
 
 #[test]
@@ -191,7 +206,7 @@ fn without_a_picture_the_pane_says_why_and_keeps_its_name_and_badge() {
     assert!(window.query_by_label("not trained on").is_some());
     window.get_by_label("Input").focus();
     window.run();
-    assert!(crate::view::has_focus(&window.ctx), "arrows stay with the pane");
+    assert_eq!(crate::view::focused(&window.ctx), Some(Arrows::Program), "no patch is chosen");
 }
 
 #[test]
@@ -212,11 +227,102 @@ fn digits_are_written_once_there_is_room_and_are_cheap() {
         output.drop_without_applying_deltas();
         count
     };
-    assert_eq!(of(true, 1.0, None), 256 * 5);
+    assert_eq!(of(true, 1.0, None), 256);
     assert_eq!(of(false, 1.0, None), 0);
-    assert_eq!(of(true, 0.8, None), 0, "patches of less than 14 points");
+    assert_eq!(of(true, 0.7, None), 256, "12 points");
+    assert_eq!(of(true, 0.6, None), 0, "patches of less than 11 points");
     static NUMBERS: [u16; 256] = [7; 256];
     assert_eq!(of(false, 1.0, Some(&NUMBERS)), 0, "no room for numbers");
     let shown = of(false, 2.0, Some(&NUMBERS));
-    assert!(shown > 0 && shown < 256 * 5, "only patches in sight: {shown}");
+    assert!(shown > 0 && shown < 256, "only patches in sight: {shown}");
+}
+
+/// The plates and the digits of a pane, in the order of its patches.
+fn digits_of(pane: &PatchPane<'_>, rect: Rect, pixels_per_point: f32) -> (Vec<Rect>, Vec<(Rect, f32)>) {
+    let ctx = egui::Context::default();
+    crate::theme::install(&ctx, crate::theme::Theme::Dark);
+    ctx.set_pixels_per_point(pixels_per_point);
+    // The scale is that of the next frame.
+    ctx.run_ui(egui::RawInput::default(), |_| ()).drop_without_applying_deltas();
+    let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+        write::marks(&ui.painter().with_clip_rect(rect), &pane.placed(rect), None);
+    });
+    assert_eq!(output.pixels_per_point, pixels_per_point);
+    let (mut plates, mut digits) = (Vec::new(), Vec::new());
+    for shape in &output.shapes {
+        match &shape.shape {
+            egui::Shape::Rect(plate) => plates.push(plate.rect),
+            egui::Shape::Text(text) => {
+                let size = text.galley.job.sections[0].format.font_id.size;
+                digits.push((Rect::from_min_size(text.pos, text.galley.size()), size));
+            }
+            _ => {}
+        }
+    }
+    output.drop_without_applying_deltas();
+    (plates, digits)
+}
+
+#[test]
+fn digits_stand_on_plates_in_the_middle_of_their_patches_at_every_scale() {
+    let labels: &[u8] = &[1; 256];
+    // A cell of Fig. 4 in a window of 1280 x 720 points, and a pane that has the screen for itself.
+    for (side, pixels_per_point) in [(220.0, 1.0), (220.0, 2.0), (900.0, 1.0), (900.0, 2.0)] {
+        let rect = Rect::from_min_size(pos2(50.0, 20.0), vec2(side + 40.0, side));
+        let pane = PatchPane { size: 160, grid: 16, labels, digits: true, bare: true, ..pane() };
+        let (plates, digits) = digits_of(&pane, rect, pixels_per_point);
+        assert_eq!((plates.len(), digits.len()), (256, 256), "{side} at {pixels_per_point}");
+        let placed = pane.placed(rect);
+        let corners = placed.corners(0);
+        let width = corners[0].distance(corners[1]);
+        for (patch, (plate, (digit, size))) in plates.iter().zip(&digits).enumerate() {
+            let middle = middle(&placed, patch);
+            assert!(plate.center().distance(middle) < 0.6 && digit.center().distance(middle) < 0.6, "{patch}");
+            assert!(plate.width() > digit.width() && plate.width() < 0.8 * width, "{plate:?} in {width}");
+            assert!(plate.height() > 0.73 * size && plate.height() < 0.8 * width, "{plate:?} in {width}");
+        }
+        assert!((8.0..0.7 * width).contains(&digits[0].1), "{} in {width}", digits[0].1);
+    }
+}
+
+#[test]
+fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
+    let mut window = window(PatchPane { slot: "large", ..pane() });
+    let focused = |window: &Harness<'_, Window>| crate::view::focused(&window.ctx);
+    let clicked = |window: &mut Harness<'_, Window>| window.state_mut().found.as_mut().unwrap().clicked.take();
+    let at = pos2(360.0, 70.0);
+    window.event(egui::Event::PointerMoved(at));
+    window.run();
+    for pressed in [true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, egui::Modifiers::NONE);
+        window.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers });
+        window.step();
+    }
+    window.run();
+    assert_eq!((clicked(&mut window), focused(&window)), (Some(3), Some(Arrows::Program)));
+    // The pin comes back from whoever shows the pane, and the title changes with it.
+    (window.state_mut().pane.chosen, window.state_mut().pane.title) = (Some(3), "Another epoch");
+    window.run();
+    assert_eq!(focused(&window), Some(Arrows::Pane));
+    // Down the screen is towards the back: column 2 of the same row. The pointer still rests on patch 3.
+    window.key_press(egui::Key::ArrowDown);
+    window.run();
+    assert_eq!(clicked(&mut window), Some(2));
+    window.state_mut().pane.chosen = Some(2);
+    window.run();
+    window.key_press(egui::Key::Space);
+    window.run();
+    assert_eq!(clicked(&mut window), Some(2), "lets it go");
+    window.state_mut().pane.chosen = None;
+    window.run();
+    window.key_press(egui::Key::Enter);
+    window.run();
+    assert_eq!(clicked(&mut window), None);
+    window.key_press(egui::Key::Space);
+    window.run();
+    assert_eq!(clicked(&mut window), Some(2), "takes it again");
+    window.ctx.memory_mut(|memory| memory.surrender_focus(memory.focused().unwrap()));
+    window.key_press(egui::Key::Space);
+    window.run();
+    assert_eq!(clicked(&mut window), None, "the pointer alone makes no pin of the space bar");
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Align2, Color32, FontId, Galley, Layout, Painter, Rect, Shape, Ui, UiBuilder, pos2, vec2};
+use egui::{
+    Align, Align2, Color32, FontId, Galley, Layout, Painter, Pos2, Rect, Shape, Ui, UiBuilder, Vec2, pos2, vec2,
+};
 
 use super::Placed;
-use crate::theme::{self, Tokens, font, icon, space};
+use crate::theme::{self, Tokens, font, icon, radius, space};
 use crate::view::{Plane, marks};
 use crate::widget::{Badge, Tone, overlay_text};
 
-/// Patches at least this many points wide carry their label as a digit.
-const DIGIT_FROM: f32 = 14.0;
+/// Patches at least this many points wide carry their label as a digit: fewer than the 14 that are promised, so that
+/// Fig. 4 keeps its digits in a small window.
+const DIGIT_FROM: f32 = 11.0;
 /// Patches at least this wide have room for a number of up to four digits, and beside the label.
 const NUMBER_FROM: f32 = 22.0;
 /// Patches at least this wide have room for both.
@@ -18,15 +21,23 @@ const BOTH_FROM: f32 = 30.0;
 /// Patches at least this wide have room for a coin.
 const COIN_FROM: f32 = 8.0;
 /// Radius of a coin as a share of the patch.
-const COIN: f32 = 0.12;
-/// Height of a digit as a share of the patch, and its limits in points.
-const DIGIT: (f32, f32, f32) = (0.5, 9.0, 18.0);
+const COIN: f32 = 0.11;
+/// Size of a digit's type: this many points and a share of the patch. A small digit needs more of it than a large one.
+const DIGIT: (f32, f32) = (5.0, 0.3);
+/// How far a digit moves up for the number in the same patch, as a share of the patch.
+const UP: f32 = 0.16;
+/// Height of a digit, and the room around it on its plate, as shares of the type's size.
+const PLATE: (f32, f32) = (0.73, 0.16);
+/// Opacity of a plate: hatching and bright anatomy must not be taken for a part of the digit.
+const PLATE_ALPHA: f32 = 0.6;
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::XS;
-/// A pane narrower than this has no room for the icon of a badge.
+/// A pane narrower than this has no room for the icon of a badge, and for large letters.
 const NARROW: f32 = 300.0;
+/// A pane narrower than this has no room for a large name.
+const NAME_FROM: f32 = 420.0;
 /// Room for a badge.
-const BADGE: egui::Vec2 = vec2(220.0, 18.0);
+const BADGE: Vec2 = vec2(220.0, 18.0);
 
 /// Digits, numbers, the chosen patch and the one under the pointer.
 pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usize>) {
@@ -54,12 +65,19 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
     if !digits && numbers.is_none() {
         return;
     }
-    let (share, least, most) = DIGIT;
-    let large = FontId::proportional((width * share).clamp(least, most).round());
+    let up = if numbers.is_some() { UP * width } else { 0.0 };
+    let large = FontId { size: DIGIT.0 + DIGIT.1 * width, ..font::strong() };
     // Two words for all patches of a pane: laid out once.
     let words = ["0", "1"].map(|word| layout(painter, word, &large));
-    // Everything of one colour together: the renderer joins it.
-    let mut text = Vec::with_capacity(pane.grid * pane.grid);
+    // Everything of one kind together: the renderer joins it.
+    let (mut plates, mut text) = (Vec::new(), Vec::new());
+    let mut put = |middle: Pos2, galley: Arc<Galley>, size: f32| {
+        // Digits have no descenders: their middle is that of the line.
+        let plate = vec2(galley.size().x, size * PLATE.0) + Vec2::splat(2.0 * size * PLATE.1);
+        let plate = Rect::from_center_size(middle, plate);
+        plates.push(Shape::rect_filled(plate, radius::S, tokens.image.gamma_multiply(PLATE_ALPHA)));
+        text.push(Shape::galley(middle - galley.size() / 2.0, galley, tokens.overlay_text));
+    };
     for patch in 0..pane.grid * pane.grid {
         let corners = placed.corners(patch);
         let middle = corners[0] + (corners[2] - corners[0]) / 2.0;
@@ -67,23 +85,17 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
             continue;
         }
         if let Some(word) = pane.labels.get(patch).filter(|_| digits).and_then(|&label| words.get(usize::from(label))) {
-            text.push((middle - word.size() / 2.0, Arc::clone(word)));
+            put(middle - vec2(0.0, up), Arc::clone(word), large.size);
         }
         if let Some(number) = numbers.and_then(|numbers| numbers.get(patch)) {
             let galley = layout(painter, &number.to_string(), &font::caption());
             let corner = corners.iter().fold(middle, |far, c| pos2(far.x.max(c.x), far.y.max(c.y)));
-            let at = if digits { corner - galley.size() - vec2(2.0, 0.0) } else { middle - galley.size() / 2.0 };
-            text.push((at, galley));
+            let beside = corner - galley.size() / 2.0 - vec2(3.0, 0.0);
+            put(if digits { beside } else { middle }, galley, font::CAPTION);
         }
     }
-    let shapes = |by: egui::Vec2, color: Color32| {
-        text.iter().map(move |(at, galley)| Shape::galley(*at + by, Arc::clone(galley), color)).collect::<Vec<_>>()
-    };
-    // An edge to four sides: digits read over bright anatomy, at half of the work of a whole outline.
-    for by in [vec2(0.8, 0.8), vec2(-0.8, -0.8), vec2(0.8, -0.8), vec2(-0.8, 0.8)] {
-        painter.extend(shapes(by, tokens.overlay_halo));
-    }
-    painter.extend(shapes(vec2(0.0, 0.0), tokens.overlay_text));
+    painter.extend(plates);
+    painter.extend(text);
 }
 
 /// A small disc in the upper left of a patch for which a coin was thrown.
@@ -92,15 +104,15 @@ fn coins(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
     if width < COIN_FROM {
         return;
     }
-    let radius = (width * COIN).clamp(1.5, 3.5);
+    let size = (width * COIN).clamp(1.5, 3.5);
     for (patch, coin) in placed.pane.coins.iter().enumerate() {
         let Some(shown) = coin else { continue };
         let corners = placed.corners(patch);
         let corner = corners.iter().fold(corners[0], |near, c| pos2(near.x.min(c.x), near.y.min(c.y)));
-        let centre = corner + egui::Vec2::splat(radius + 2.0);
-        painter.circle_filled(centre, radius + 1.0, tokens.overlay_halo);
+        let centre = corner + Vec2::splat(size + 1.5);
+        painter.circle_filled(centre, size + 1.0, tokens.overlay_halo);
         let fill = if *shown == 1 { tokens.overlay_text } else { tokens.image };
-        painter.circle(centre, radius, fill, egui::Stroke::new(1.0, tokens.overlay_text));
+        painter.circle(centre, size, fill, egui::Stroke::new(1.0, tokens.overlay_text));
     }
 }
 
@@ -121,20 +133,22 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: b
     let name = if pane.bare {
         Rect::NOTHING
     } else {
-        let font = if rect.width() < NARROW { font::caption() } else { font::body() };
+        let font = if rect.width() < NAME_FROM { font::caption() } else { font::body() };
         overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text)
     };
     if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention).filter(|_| seen) {
         // In a narrow pane the name reaches the middle: the letter goes below it.
         let under = name.right() + space::S > rect.center().x;
         let top = if under { pos2(rect.center().x, name.bottom() - 1.0) } else { rect.center_top() };
+        let small = rect.size().min_elem() < NARROW;
+        let font = if small { FontId { size: font::CAPTION, ..font::strong() } } else { font::heading() };
         for (text, pos, anchor) in [
             (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
             (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
             (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
-            overlay_text(painter, pos, anchor, text, font::heading(), tokens.overlay_text);
+            overlay_text(painter, pos, anchor, text, font.clone(), tokens.overlay_text);
         }
     }
     if let Some(text) = pane.badge {

@@ -55,7 +55,7 @@ pub(super) fn of_slice(
         })
         .collect();
     let cells = gpu.upload_cells(slice.grid.grid(), &cells)?;
-    Ok(Pictures { slice: Some(picture), lesion, cells: Some(cells) })
+    Ok(Pictures { slice: Some(picture), lesion, cells: Some(cells), padded: padding.contains(&true) })
 }
 
 /// Pixels `[C][S][S]` of a slice's crop on the card: channel `channel`.

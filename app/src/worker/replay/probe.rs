@@ -13,7 +13,7 @@ use shaders::Cell;
 use super::{Read, text};
 use crate::gpu::{Gpu, Texture};
 use crate::state::State;
-use crate::state::timeline::probes::{Cells, Seen};
+use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
 use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
 use crate::view::crop::{self, Place};
 use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
@@ -23,8 +23,6 @@ const BATCH: usize = 8;
 /// Epochs that are read ahead of the cursor and behind it.
 const AHEAD: usize = 4;
 const BEHIND: usize = 2;
-/// A relative loss of this much has the last colour; 1 is the mean.
-const MOST_RELATIVE: f32 = 2.0;
 /// From this byte on a probability is one half or more.
 const HALF: u8 = 128;
 

@@ -48,7 +48,8 @@ fn percent(share: Option<f64>) -> String {
 fn slice(ui: &mut Ui, found: Option<&FoundSlice>) {
     let report = found.map(|found| &found.report);
     let mut row = |label: &str, value: &str, unit: &str, hint: &str| {
-        ui.add(PropertyRow::new(label, value).unit(unit).hint(hint));
+        // What is not known has no unit either.
+        ui.add(PropertyRow::new(label, value).unit(if value == NONE { "" } else { unit }).hint(hint));
     };
     let masked = found.map_or_else(
         || NONE.to_owned(),

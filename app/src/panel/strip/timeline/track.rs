@@ -1,5 +1,7 @@
 //! One track: the epochs of a run, what happened at them, and the cursor.
 
+use std::ops::RangeInclusive;
+
 use egui::{
     Align2, Color32, EventFilter, Key, Modifiers, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke,
     StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -18,6 +20,9 @@ const HEAD: f32 = 16.0;
 const APART: f32 = 3.0;
 /// Height of a mark.
 const MARK: f32 = 5.0;
+/// Room for a mark in front of its meaning, and for what is said of the epoch.
+const SIGN: f32 = 12.0;
+const EPOCH: f32 = 170.0;
 
 /// Where epochs lie.
 struct Scale {
@@ -138,7 +143,9 @@ fn heading(ui: &Ui, rect: Rect, run: &OpenRun, active: bool, hovered: Option<usi
     let name = pos2(title.right() + space::S, middle);
     let state = if run.live { ", live" } else { "" };
     let words = format!("{}{state}", run.name);
-    painter.text(name, Align2::LEFT_CENTER, words, font::caption(), if active { t.text } else { t.text_dim });
+    let name =
+        painter.text(name, Align2::LEFT_CENTER, words, font::caption(), if active { t.text } else { t.text_dim });
+    signs(painter, t, run, pos2(name.right() + space::XL, middle), rect.right() - EPOCH);
     let Some(epoch) = hovered.or(run.epoch()) else { return };
     let mut words = format!("epoch {epoch}");
     if run.history.relabel(epoch).is_some() {
@@ -149,6 +156,38 @@ fn heading(ui: &Ui, rect: Rect, run: &OpenRun, active: bool, hovered: Option<usi
     }
     let right = pos2(rect.right() - space::M, middle);
     painter.text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
+}
+
+/// What the marks of a track mean, where there is room up to `right`.
+fn signs(painter: &Painter, t: &Tokens, run: &OpenRun, at: Pos2, right: f32) {
+    let own = match run.stage() {
+        Stage::Pretrain => "label update",
+        Stage::Finetune => "validation (large: best so far)",
+    };
+    let words = [own, "slice recorded", "checkpoint"]
+        .map(|word| painter.layout_no_wrap(word.to_owned(), font::caption(), t.text_dim));
+    let width: f32 = words.iter().map(|word| SIGN + word.size().x + space::M).sum();
+    if at.x + width > right {
+        return;
+    }
+    let mut x = at.x;
+    for (n, word) in words.into_iter().enumerate() {
+        let sign = pos2(x + SIGN / 2.0 - 2.0, at.y);
+        match (n, run.stage()) {
+            (0, Stage::Pretrain) => {
+                tick(painter, sign.x, at.y - MARK / 2.0, at.y + MARK / 2.0, palette_on(t, palette::PATCH_FLIP));
+            }
+            (0, Stage::Finetune) => {
+                painter.circle_filled(sign, 2.6, t.chart[0]);
+            }
+            (1, _) => recorded(painter, x..=x + SIGN - 4.0, at.y),
+            _ => checkpoint(painter, sign, t),
+        }
+        x += SIGN;
+        let size = word.size();
+        painter.galley(pos2(x, at.y - size.y / 2.0), word, t.text_dim);
+        x += size.x + space::M;
+    }
 }
 
 /// What is planned, and of it what is done.
@@ -187,18 +226,22 @@ fn paint_marks(painter: &Painter, scale: &Scale, run: &OpenRun, state: &State, t
         }
     }
     if let Some((epoch, _)) = run.history.checkpoint.filter(|(epoch, _)| *epoch > 0) {
-        let at = pos2(scale.end(epoch), bar.bottom() - 4.0);
-        let square = Rect::from_center_size(at, vec2(5.0, 5.0));
-        painter.rect_filled(square, 1.0, t.text_dim);
+        checkpoint(painter, pos2(scale.end(epoch), bar.bottom() - 4.0), t);
     }
     if let Some(pin) = &state.timeline.pin {
         for [from, to] in runs_of(run.recorded(pin)) {
-            let y = bar.bottom() + 3.0;
             let left = if from == 1 { bar.left() } else { scale.end(from - 1) };
-            let ends = [pos2(left, y), pos2(scale.end(to), y)];
-            painter.line_segment(ends, Stroke::new(2.0, palette::PATCH_LESION.gamma_multiply(0.8)));
+            recorded(painter, left..=scale.end(to), bar.bottom() + 3.0);
         }
     }
+}
+
+fn recorded(painter: &Painter, xs: RangeInclusive<f32>, y: f32) {
+    painter.hline(xs, y, Stroke::new(2.0, palette::PATCH_LESION.gamma_multiply(0.8)));
+}
+
+fn checkpoint(painter: &Painter, at: Pos2, t: &Tokens) {
+    painter.rect_filled(Rect::from_center_size(at, vec2(5.0, 5.0)), 1.0, t.text_dim);
 }
 
 /// A colour of the images on a panel: darker in the light theme, where it would be lost.

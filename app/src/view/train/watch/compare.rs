@@ -21,6 +21,7 @@ const HEAD: f32 = 66.0;
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
+    ui.painter().rect_filled(head, 0.0, theme::tokens(ui).panel);
     ui.painter().rect_filled(body, 0.0, theme::tokens::DARK.line);
     let Some(epoch) = run.epoch() else { return };
     let sides = [Some((run, epoch)), state.timeline.compared()];
@@ -98,16 +99,15 @@ fn facts(run: &OpenRun, epoch: usize) -> String {
 
 /// The slice of one side, and below it what the network made of it.
 fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usize, usize), sender: &Sender) {
-    let found = pane::probed(state, run, epoch);
-    let probed = match found {
+    let letter = if n == 0 { "A" } else { "B" };
+    let ui = &mut super::child(ui, area, letter);
+    let probed = match pane::probed(state, run, epoch) {
         Ok(probed) => probed,
         Err(why) => {
-            let mut dark = super::child(ui, area, if n == 0 { "no A" } else { "no B" });
-            theme::on_image(&mut dark);
-            return sentence(&mut dark, area, &why);
+            theme::on_image(ui);
+            return sentence(ui, area, &why);
         }
     };
-    let letter = if n == 0 { "A" } else { "B" };
     let camera = state.timeline.look.camera;
     let face = if state.timeline.look.labels == Labels::Before { Face::Before } else { Face::After };
     let small = ((area.height() - GAP) * 0.3).min(area.width() / 3.0).round();

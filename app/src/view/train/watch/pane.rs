@@ -31,6 +31,19 @@ pub(super) enum Face {
     Judged,
 }
 
+impl Face {
+    /// The same from epoch to epoch, unlike a title.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Judged => "judged",
+        }
+    }
+}
+
 /// A slice and one of its epochs.
 #[derive(Clone, Debug)]
 pub(super) struct Probed {
@@ -107,7 +120,7 @@ pub(super) fn show_plain(
 ) -> PatchResponse {
     face_of(state, probed, face, title, camera, |pane| {
         let show = pane.show.only(PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS);
-        PatchPane { show, coins: &[], bare: true, ..pane }.show(ui, rect)
+        PatchPane { show, coins: &[], bare: true, slot: title, ..pane }.show(ui, rect)
     })
 }
 
@@ -134,7 +147,9 @@ fn face_of<R>(
         oriented: slice.oriented,
         window: slice.window,
         smooth: state.settings.interpolate,
+        chosen: look.patch.filter(|_| !finetune),
         title,
+        slot: face.name(),
         badge: (main && !slice.slice.trained).then_some("not trained on"),
         missing: &missing,
         camera,
@@ -163,7 +178,7 @@ fn face_of<R>(
         }
         Face::Input => PatchPane {
             cells: cells.map(|cells| &cells.after),
-            show: if finetune { PatchShow::NONE } else { PatchShow::BLANK },
+            show: if finetune { PatchShow::NONE } else { PatchShow::BLANK | PatchShow::MASKED },
             ..base
         },
         Face::Output if finetune => {

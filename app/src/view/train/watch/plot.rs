@@ -13,8 +13,13 @@ use crate::state::timeline::series::shares;
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, Tokens, font, palette, radius, size, space};
 
-/// Height of title and legend.
+/// Height of the title with one line of legend, and of each further line.
 const HEAD: f32 = 44.0;
+const LINE: f32 = 16.0;
+/// The widest value that a legend has room for in any case: it must not change its lines with the epoch.
+const WIDEST: &str = "0.000";
+/// Opacity of the curves of the run that the shown one is compared with.
+const FAINT: f32 = 0.45;
 /// Least width of the numbers on the left.
 const AXIS: f32 = 34.0;
 /// Width of a piece of a curve in front of its name.
@@ -47,7 +52,7 @@ pub(super) struct Chart<'a> {
 }
 
 /// The cases of the label update, from the bottom up.
-const CASES: [&str; 5] = ["1", "0", "1 coin", "0 coin", "never"];
+const CASES: [&str; 5] = ["1 stays", "0 stays", "1 coin", "0 coin", "never masked"];
 
 /// A curve's name, colour and dashes.
 struct Key {
@@ -55,6 +60,14 @@ struct Key {
     color: Color32,
     style: LineStyle,
     value: Option<String>,
+}
+
+/// A curve in the legend, with its name and its value laid out.
+struct Entry {
+    x: f32,
+    key: Key,
+    name: Arc<Galley>,
+    value: Arc<Galley>,
 }
 
 impl Chart<'_> {
@@ -72,8 +85,10 @@ impl Chart<'_> {
         let t = theme::tokens(ui);
         ui.painter().rect_filled(rect, 0.0, t.panel);
         let log = log && self.may_be_log;
+        let lines = self.legend(ui, rect, run, run.epoch()).len();
+        let head = HEAD + LINE * lines.saturating_sub(1) as f32;
         let body = Rect::from_min_max(
-            pos2(rect.left() + space::XS, rect.top() + HEAD),
+            pos2(rect.left() + space::XS, rect.top() + head),
             pos2(rect.right() - space::M, rect.bottom() - space::XS),
         );
         if body.height() < 24.0 || body.width() < 60.0 {
@@ -94,13 +109,7 @@ impl Chart<'_> {
                 Content::Lines(quantities) => {
                     for (quantity, key) in quantities.iter().zip(&keys) {
                         if let Some(other) = other {
-                            line(
-                                plot,
-                                *quantity,
-                                other,
-                                log,
-                                (key.color.gamma_multiply(0.6), LineStyle::dashed_dense()),
-                            );
+                            line(plot, *quantity, other, log, (key.color.gamma_multiply(FAINT), key.style));
                         }
                         line(plot, *quantity, run, log, (key.color, key.style));
                     }
@@ -127,7 +136,7 @@ impl Chart<'_> {
             let x = shown.transform.position_from_point_x(epoch as f64);
             ui.painter().vline(x, shown.transform.frame().y_range(), Stroke::new(1.0, t.line_strong));
         }
-        self.head(ui, rect, run, hovered);
+        self.head(ui, rect, run, other, hovered, log);
         let moved = response.clicked() || response.dragged();
         let at = response.interact_pointer_pos().filter(|_| moved)?;
         Some(epoch_at(&shown.transform, at.x, run.last())).filter(|epoch| Some(*epoch) != cursor)
@@ -215,15 +224,39 @@ impl Chart<'_> {
                     name,
                     color: case_color(t, n),
                     style: LineStyle::Solid,
-                    value: values.map(|values| format!("{:.0}", values[n] * 100.0)),
+                    value: values.map(|values| format!("{:.0} %", values[n] * 100.0)),
                 };
                 CASES.into_iter().enumerate().map(key).collect()
             }
         }
     }
 
+    /// The lines of the legend: where each entry begins, with its name and its value.
+    fn legend(&self, ui: &Ui, rect: Rect, run: &OpenRun, epoch: Option<usize>) -> Vec<Vec<Entry>> {
+        let t = theme::tokens(ui);
+        let layout = |text: &str, font, color| ui.painter().layout_no_wrap(text.to_owned(), font, color);
+        let least = layout(WIDEST, font::number_small(), t.text).size().x;
+        let (left, right) = (rect.left() + space::M, rect.right() - space::XS);
+        let mut lines: Vec<Vec<Entry>> = Vec::new();
+        let mut x = f32::INFINITY;
+        for key in self.keys(t, run, epoch) {
+            let name = layout(key.name, font::caption(), t.text_dim);
+            let value = layout(key.value.as_deref().unwrap_or(format::NONE), font::number_small(), t.text);
+            let width = SWATCH + name.size().x + space::XS + value.size().x.max(least);
+            if x + width > right {
+                lines.push(Vec::new());
+                x = left;
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(Entry { x, key, name, value });
+            }
+            x += width + space::S;
+        }
+        lines
+    }
+
     /// Title, unit, and the legend below them.
-    fn head(&self, ui: &Ui, rect: Rect, run: &OpenRun, hovered: Option<usize>) {
+    fn head(&self, ui: &Ui, rect: Rect, run: &OpenRun, other: Option<&OpenRun>, hovered: Option<usize>, log: bool) {
         let t = theme::tokens(ui);
         let painter = ui.painter().with_clip_rect(rect);
         let layout = |text: &str, font, color| painter.layout_no_wrap(text.to_owned(), font, color);
@@ -233,7 +266,7 @@ impl Chart<'_> {
             painter.galley(at, galley, t.text);
             right
         };
-        let (left, first, second) = (rect.left() + space::M, rect.top() + 13.0, rect.top() + 30.0);
+        let (left, first) = (rect.left() + space::M, rect.top() + 13.0);
         let mut room = rect.right() - space::M;
         if let Some(epoch) = hovered {
             let galley = layout(&format!("epoch {epoch}"), font::number_small(), t.text);
@@ -241,20 +274,24 @@ impl Chart<'_> {
             put(room, first, galley);
         }
         let right = put(left, first, layout(self.title, font::strong(), t.text));
-        let unit = layout(self.unit, font::caption(), t.text_dim);
-        if right + space::S + unit.size().x < room {
+        let other = other.filter(|_| matches!(self.content, Content::Lines(_)));
+        let scale = if log { ", log" } else { "" };
+        let unit = format!("{}{scale}", self.unit);
+        let full = other.map(|other| format!("{unit}; faint: {}", other.name));
+        let fits = |words: &str| {
+            let galley = layout(words, font::caption(), t.text_dim);
+            (right + space::S + galley.size().x < room).then_some(galley)
+        };
+        if let Some(unit) = full.as_deref().and_then(fits).or_else(|| fits(&unit)) {
             put(right + space::S, first, unit);
         }
-        let mut x = left;
-        for key in self.keys(t, run, hovered.or(run.epoch())) {
-            let name = layout(key.name, font::caption(), t.text_dim);
-            let value = layout(key.value.as_deref().unwrap_or(format::NONE), font::number_small(), t.text);
-            if x + SWATCH + space::XS + name.size().x + value.size().x > rect.right() - space::XS {
-                break;
+        for (n, line) in self.legend(ui, rect, run, hovered.or(run.epoch())).into_iter().enumerate() {
+            let y = first + 17.0 + n as f32 * LINE;
+            for Entry { x, key, name, value } in line {
+                self.swatch(&painter, pos2(x, y), &key);
+                let right = put(x + SWATCH, y, name);
+                put(right + space::XS, y, value);
             }
-            self.swatch(&painter, pos2(x, second), &key);
-            x = put(x + SWATCH, second, name);
-            x = put(x + space::XS, second, value) + space::S + 2.0;
         }
     }
 
@@ -306,14 +343,21 @@ fn scaled(value: f64, log: bool) -> Option<f64> {
 }
 
 fn line(plot: &mut PlotUi<'_>, quantity: Quantity, run: &OpenRun, log: bool, (color, style): (Color32, LineStyle)) {
-    let points: Vec<[f64; 2]> =
-        run.series.line(quantity).iter().filter_map(|p| Some([p[0], scaled(p[1], log)?])).collect();
-    if points.len() <= POINTS {
-        let dots = PlotPoints::from(points.clone());
-        plot.points(Points::new("", dots).radius(1.8).color(color).allow_hover(false));
+    for points in pieces(run.series.line(quantity), log) {
+        if points.len() <= POINTS {
+            let dots = PlotPoints::from(points.clone());
+            plot.points(Points::new("", dots).radius(1.8).color(color).allow_hover(false));
+        }
+        let line = Line::new("", PlotPoints::from(points)).color(color).width(1.5).style(style);
+        plot.line(line.allow_hover(false));
     }
-    let line = Line::new("", PlotPoints::from(points)).color(color).width(1.5).style(style);
-    plot.line(line.allow_hover(false));
+}
+
+/// A curve in the pieces that a scale has a place for: a line across what it leaves out would be made up.
+fn pieces(points: &[[f64; 2]], log: bool) -> Vec<Vec<[f64; 2]>> {
+    let placed: Vec<Option<[f64; 2]>> = points.iter().map(|p| Some([p[0], scaled(p[1], log)?])).collect();
+    let pieces = placed.split(Option::is_none).filter(|piece| !piece.is_empty());
+    pieces.map(|piece| piece.iter().flatten().copied().collect()).collect()
 }
 
 /// The shares of the cases over each other; an update's share holds since the update before it.
@@ -401,5 +445,8 @@ mod tests {
         assert_eq!(scaled(0.0, true), None);
         assert_eq!(scaled(100.0, true), Some(2.0));
         assert_eq!(scaled(-3.0, false), Some(-3.0));
+        let curve = [[1.0, 0.0], [2.0, 10.0], [3.0, 1.0], [4.0, 0.0], [5.0, 100.0]];
+        assert_eq!(pieces(&curve, true), [vec![[2.0, 1.0], [3.0, 0.0]], vec![[5.0, 2.0]]], "no line across a zero");
+        assert_eq!(pieces(&curve, false), [curve.to_vec()]);
     }
 }

@@ -1,19 +1,22 @@
 //! The pinned slice at the cursor: large with its patches, beside it what the network gets, gives, and how it is judged;
 //! below a few curves.
 
-use egui::{Align2, Rect, Ui, pos2};
+use egui::{Align2, Rect, Ui, pos2, vec2};
 use engine::event::Stage;
+use shaders::ColourMap;
 
 use super::pane::{self, Face, Probed};
 use super::{curves, sentence};
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
-use crate::state::timeline::{Labels, OpenRun};
-use crate::theme::{self, font, space};
+use crate::state::timeline::probes::MOST_RELATIVE;
+use crate::state::timeline::{Labels, Layer, OpenRun};
+use crate::theme::{self, font, palette, space};
 use crate::view::Camera;
+use crate::view::legend::{self, Sign};
 use crate::view::patch_pane::PatchResponse;
-use crate::widget::overlay_text;
+use crate::widget::ColourBar;
 
 /// Height of the curves: a share of the page, and its limits in points.
 const CURVES: (f32, f32, f32) = (0.28, 132.0, 220.0);
@@ -21,6 +24,9 @@ const CURVES: (f32, f32, f32) = (0.28, 132.0, 220.0);
 const COLUMN: f32 = 0.26;
 /// Space between panes.
 pub(super) const GAP: f32 = 1.0;
+/// Size of a colour bar with its numbers, and the narrowest pane that has one.
+const BAR: egui::Vec2 = vec2(100.0, 26.0);
+const BAR_FROM: f32 = 190.0;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
@@ -56,13 +62,54 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &Probed, sender: &Sende
         let rect = part(large, n, faces.len(), true);
         let title = title(probed, *face);
         let response = pane::show(ui, rect, state, probed, *face, &title, camera);
+        signs(ui, rect, state, stage);
         words(ui, rect, probed, &response);
         follow(&response, state, sender);
     }
     for (n, (face, name)) in pane::column(stage).into_iter().enumerate() {
         let rect = part(column, n, 3, false);
         let response = pane::show(ui, rect, state, probed, face, name, camera);
+        if face == Face::Judged && stage == Stage::Pretrain {
+            let ends = ["0".to_owned(), format!("{MOST_RELATIVE:.0}")];
+            bar(ui, rect, ColourBar::new("Relative loss", &ends).mark(1.0 / MOST_RELATIVE, "mean"));
+        }
         follow(&response, state, sender);
+    }
+}
+
+/// What the colours and signs of a large pane mean, where there is room beside the slice.
+fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
+    let look = &state.timeline.look;
+    if stage == Stage::Finetune {
+        if look.shows(Layer::Heat) {
+            let ends = ["0".to_owned(), "1".to_owned()];
+            bar(ui, rect, ColourBar::new("Probability", &ends).colours(ColourMap::Hot).mark(0.5, "probability"));
+        }
+        return;
+    }
+    let all = [
+        (Layer::Labels, "1  lesion", Sign::Fill(palette::PATCH_LESION)),
+        (Layer::Labels, "0  background", Sign::Fill(palette::PATCH_BACKGROUND)),
+        (Layer::Masked, "masked", Sign::Hatched { falling: false }),
+        (Layer::Flips, "flipped", Sign::Outline(palette::PATCH_FLIP)),
+        (Layer::Coins, "coin 1", Sign::Disc { full: true }),
+        (Layer::Coins, "coin 0", Sign::Disc { full: false }),
+        (Layer::Lesion, "reference", Sign::Outline(palette::label(1))),
+    ];
+    let shown: Vec<(&str, Sign)> =
+        all.into_iter().filter(|(layer, ..)| look.shows(*layer)).map(|(_, text, sign)| (text, sign)).collect();
+    let painter = ui.painter().with_clip_rect(rect);
+    let needed = legend::room(&painter, &shown) + vec2(2.0 * space::S, space::S);
+    if (rect.width() - rect.height()) / 2.0 >= needed.x && rect.height() / 2.0 >= needed.y {
+        legend::show(&painter, rect.max - egui::Vec2::splat(space::S), &shown);
+    }
+}
+
+/// A scale of colours in the lower left corner.
+fn bar(ui: &Ui, rect: Rect, bar: ColourBar<'_>) {
+    if rect.width() >= BAR_FROM {
+        let corner = rect.left_bottom() + vec2(space::S, -BAR.y - space::S);
+        bar.show(ui, Rect::from_min_size(corner, BAR));
     }
 }
 
@@ -97,10 +144,13 @@ pub(super) fn words(ui: &Ui, rect: Rect, probed: &Probed, response: &PatchRespon
     let grid = probed.slice.slice.grid;
     let Some(patch) = response.hovered.filter(|_| grid > 0) else { return };
     let t = theme::tokens(ui);
-    let at = rect.left_bottom() + egui::vec2(space::S, -space::XS);
     let words = pane::patch_words(&probed.epoch, grid, patch);
     let painter = ui.painter().with_clip_rect(rect);
-    overlay_text(&painter, at, Align2::LEFT_BOTTOM, &words, font::caption(), t.overlay_text);
+    let room = rect.shrink(space::XS);
+    let galley = painter.layout(words, font::caption(), t.overlay_text, room.width() - 2.0 * space::XS);
+    let place = Align2::LEFT_BOTTOM.align_size_within_rect(galley.size(), room.shrink(space::XS));
+    legend::plate(&painter, place);
+    painter.galley(place.min, galley, t.overlay_text);
 }
 
 /// Zoom and pan of one probe are those of all.

@@ -11,7 +11,6 @@ use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::theme::{self, font, space};
-use crate::view::Camera;
 
 /// A patch must be this wide to carry its digit, with what the pane leaves around the slice, in points.
 const PATCH: f32 = 15.0;
@@ -19,8 +18,6 @@ const PATCH: f32 = 15.0;
 const LEAST: f32 = 200.0;
 /// Columns at most.
 const MOST: usize = 8;
-/// The slice fills its small pane: the letters lie over its edge.
-const ZOOM: f64 = 1.14;
 /// Height of the line with the epochs.
 const HEAD: f32 = 26.0;
 /// Width of the names of the rows.
@@ -49,6 +46,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     } else {
         &[(Face::Before, "Before update"), (Face::After, "After update")]
     };
+    ui.painter().rect_filled(area, 0.0, theme::tokens(ui).panel);
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
     let (_, head) = head.split_left_right_at_x(head.left() + SIDE);
     let (side, body) = body.split_left_right_at_x(body.left() + SIDE);
@@ -110,13 +108,9 @@ fn cell(
     });
     match found {
         Ok(probed) => {
-            let own = state.timeline.look.camera;
-            let camera = Camera { zoom: own.zoom * ZOOM, ..own };
             let title = format!("{name}, epoch {epoch}");
-            let mut response = pane::show_plain(ui, rect, state, &probed, face, &title, camera);
+            let response = pane::show_plain(ui, rect, state, &probed, face, &title, state.timeline.look.camera);
             words(ui, rect, &probed, &response);
-            // What the user sees is already magnified.
-            response.camera = response.camera.map(|camera| Camera { zoom: camera.zoom / ZOOM, ..camera });
             follow(&response, state, sender);
         }
         Err(why) => {
