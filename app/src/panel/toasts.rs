@@ -25,7 +25,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         return;
     }
     let waiting = open.len().saturating_sub(SHOWN);
-    let foot = crate::view::train::foot(state);
+    let foot = crate::view::train::foot(ctx, state);
     let below = size::STATUS_LINE + if state.settings.strip { size::STRIP } else { 0.0 } + foot;
     let beside = if state.settings.right_panel { size::RIGHT_PANEL } else { 0.0 };
     let inset = vec2(beside + space::M, below + space::M);
