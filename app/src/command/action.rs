@@ -198,7 +198,7 @@ pub const GESTURES: [(&str, &str); 13] = [
     ("Shift + move", "the crosshair follows"),
     ("Double click", "maximise or restore a view"),
     ("Drop files", "open them; a mask goes onto the open image"),
-    ("Esc", "close a dialog or the last message, show all views again"),
+    ("Esc", "close a dialog or the last message, show all views again, go back a page (Train)"),
     ("S (hold)", "hide the overlay"),
     ("Left, Right", "previous or next epoch (Masking, Train)"),
     ("Space, arrows", "on a patch view that has the keyboard, as after a click: pin a patch, go to the next one"),

@@ -42,6 +42,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Ask(_)
         | Command::UsePaths(..)
         | Command::OpenRequest(_)
+        | Command::Visit(_)
         | Command::OpenSample
         | Command::OpenCase(_)
         | Command::StepCase(_)
@@ -118,6 +119,11 @@ fn files(state: &mut State, jobs: &mut Jobs, command: Command) {
             leave_cases(state);
             open::open_request(state, jobs, *request);
         }
+        Command::Visit(request) => {
+            state.cases.open = state.cases.place_of(&request.images);
+            state.train.visiting = true;
+            open::open_request(state, jobs, *request);
+        }
         Command::OpenSample => match crate::sample::folder() {
             Some(folder) => open::open_paths(state, jobs, &[folder]),
             None => state.error("No sample study", "assets/sample was not found beside the program nor here"),
@@ -183,6 +189,7 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, paths: &[std::path::PathBuf]) {
 
 fn leave_cases(state: &mut State) {
     state.cases = crate::state::CaseList::default();
+    state.train.visiting = false;
 }
 
 fn step_case(state: &mut State, jobs: &mut Jobs, by: i64) {

@@ -35,11 +35,13 @@ pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let typing = ctx.text_edit_focused();
     let pane = view::focused(ctx);
+    let typed_before = typed_before(ctx, typing);
     // A button or slider that has the keyboard keeps the keys that work it; a pane has no use for them.
     let control = ctx.egui_wants_keyboard_input() && pane.is_none();
     let mut found = Vec::new();
     if ctx.input(|i| i.key_pressed(Key::Escape)) {
-        found.extend(escape(state));
+        // A field and an open list have a use of their own for it.
+        found.extend(escape(state, typed_before || egui::Popup::is_any_open(ctx)));
     }
     if state.dialog.is_some() {
         return found;
@@ -66,6 +68,12 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     }
     found.extend(held(ctx, state, typing));
     found
+}
+
+/// Whether a field had the keyboard in the frame before: Escape has taken it away by now.
+fn typed_before(ctx: &egui::Context, typing: bool) -> bool {
+    let id = egui::Id::unique("a field has the keyboard");
+    ctx.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(id), typing))
 }
 
 /// Keys that press buttons, move sliders and go through lists.
@@ -144,7 +152,7 @@ fn pressed(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> bool {
 }
 
 /// Escape closes what is on top; then it ends what is under way.
-fn escape(state: &State) -> Option<Command> {
+fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
         return Some(Command::CloseDialog);
     }
@@ -153,6 +161,9 @@ fn escape(state: &State) -> Option<Command> {
     }
     if state.mode == Mode::Masking && state.masking.pinned.is_some() {
         return Some(Command::Masking(MaskingCommand::Pin(None)));
+    }
+    if state.mode == Mode::Train {
+        return super::back::way(state).filter(|_| !taken).map(|(_, command)| command);
     }
     state.view.maximised.is_some().then_some(Command::Maximise(None))
 }

@@ -73,7 +73,7 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
         }
         MaskingCommand::ForgetRun => {
             masking.run = None;
-            (masking.network, masking.filled, masking.filling.failed) = (None, None, None);
+            masking.drop_network();
         }
         MaskingCommand::TakeSettings => {
             if let Some(network) = &masking.network {
@@ -103,7 +103,7 @@ fn go_to(state: &mut State, epoch: usize) {
 pub fn choose_run(state: &mut State, path: &Path) {
     let masking = &mut state.masking;
     masking.run = Some(path.to_path_buf());
-    (masking.network, masking.filled, masking.filling.failed) = (None, None, None);
+    masking.drop_network();
 }
 
 /// The names of the ways to cluster.

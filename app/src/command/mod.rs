@@ -1,6 +1,7 @@
 //! Everything the user can do, as values. Panels and keys send commands; [`dispatch()`] alone carries them out.
 
 pub mod action;
+pub mod back;
 mod contrast;
 pub mod dispatch;
 pub mod keys;
@@ -39,6 +40,8 @@ pub enum Command {
     OpenRequest(Box<Request>),
     /// Opens the sample study.
     OpenSample,
+    /// Opens a patient of the results: the list of cases stays, and the way back is offered.
+    Visit(Box<Request>),
     /// Opens a case of the list.
     OpenCase(usize),
     /// Opens the next (1) or previous (-1) case of the list.

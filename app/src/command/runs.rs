@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Command;
 use super::action::List;
 use super::timeline::TimelineCommand;
-use crate::state::runs::Column;
+use super::train::TrainCommand;
+use crate::state::runs::{Column, Trashed};
 use crate::state::{Dialog, State};
 use crate::worker::{Jobs, runs};
 
@@ -24,6 +25,8 @@ pub enum RunsCommand {
     AskDelete(PathBuf),
     /// Moves a run to the trash.
     Delete(PathBuf),
+    /// Brings a run back from the trash.
+    Restore(Trashed),
     /// Begins to write notes of a run, or changes them.
     EditNotes(PathBuf, String),
     /// Keeps the notes that are being written.
@@ -46,6 +49,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
             state.dialog = None;
             runs::trash(state, jobs, path);
         }
+        RunsCommand::Restore(trashed) => runs::restore(jobs, trashed),
         RunsCommand::EditNotes(run, text) => table.editing = Some((run, text)),
         RunsCommand::KeepNotes => {
             if let Some((run, text)) = table.editing.take() {
@@ -58,10 +62,15 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
+    let group = "Runs";
+    for trashed in &state.runs.trashed {
+        let name = trashed.run.file_name().unwrap_or_default().to_string_lossy();
+        let restore = RunsCommand::Restore(trashed.clone());
+        list.add(group, format!("Undo: bring {name} back from the trash"), "", Command::Runs(restore));
+    }
     if !state.shows_runs() {
         return;
     }
-    let group = "Runs";
     list.add(group, "List the runs again", "", Command::Runs(RunsCommand::Refresh));
     for column in Column::ALL {
         list.add(group, format!("Sort runs by {}", column.head()), "", Command::Runs(RunsCommand::Sort(column)));
@@ -70,6 +79,9 @@ pub fn actions(list: &mut List, state: &State) {
     let path = run.path.clone();
     list.add(group, "Open the chosen run", "", Command::Timeline(TimelineCommand::Open(path.clone())));
     list.add(group, "Compare with the chosen run", "", Command::Timeline(TimelineCommand::Compare(path.clone())));
+    let goes_on = state.run_row(run).goes_on();
+    let resume = Command::Train(TrainCommand::Resume(path.clone()));
+    list.add_if(goes_on, group, "Go on with the chosen run", "", resume);
     let notes = RunsCommand::EditNotes(path.clone(), run.notes.clone());
     list.add(group, "Notes of the chosen run", "", Command::Runs(notes));
     list.add(group, "Delete the chosen run…", "", Command::Runs(RunsCommand::AskDelete(path)));

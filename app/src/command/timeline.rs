@@ -80,18 +80,14 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
     use TimelineCommand as Do;
     match command {
         Do::Open(path) => {
-            (state.mode, state.train.page) = (Mode::Train, TrainPage::Watch);
+            state.mode = Mode::Train;
+            state.train.go_to(TrainPage::Watch);
             replay::open(state, jobs, &path, None);
         }
         Do::Compare(path) => replay::compare(state, jobs, &path),
         Do::Close => {
             let stage = state.timeline.active;
-            replay::close(state, stage);
-            replay::end_comparison(state);
-            let other = if stage == Stage::Pretrain { Stage::Finetune } else { Stage::Pretrain };
-            if state.timeline.track(other).is_some() {
-                state.timeline.active = other;
-            }
+            replay::leave(state, stage);
         }
         Do::Reload => {
             if let Some(run) = state.timeline.shown().filter(|run| !run.live) {

@@ -20,6 +20,8 @@ const LISTED: usize = 12;
 pub enum TrainCommand {
     /// Shows a page in the centre.
     ShowPage(TrainPage),
+    /// Shows the page before it again.
+    Back,
     /// Looks at a folder as the cohort of the next job.
     UseCohort(PathBuf),
     /// The same with the folder that is open in Review.
@@ -62,6 +64,10 @@ pub enum TrainCommand {
     SortResults(Column),
     /// Opens a patient of the table at its worst slice.
     OpenPatient(usize),
+    /// Shows the table that a patient was opened from again.
+    BackToResults,
+    /// Shows whose measures there are to look at.
+    ChooseResults,
     /// How many threads compute; 0 leaves one core to the window.
     SetThreads(usize),
     /// Where runs are kept.
@@ -72,6 +78,7 @@ pub enum TrainCommand {
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
     match command {
         TrainCommand::ShowPage(page) => show_page(state, jobs, page),
+        TrainCommand::Back => back(state, jobs),
         TrainCommand::UseCohort(folder) => cohort::start(state, jobs, &folder),
         TrainCommand::UseOpenFolder => match state.cases.root.clone() {
             Some(folder) => cohort::start(state, jobs, &folder),
@@ -107,18 +114,20 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         TrainCommand::Resume(path) => resume(state, jobs, &path),
         TrainCommand::PutAside(path) => state.train.put_aside.push(path),
         TrainCommand::SegmentWith(path) => segment_with(state, jobs, &path),
-        TrainCommand::Evaluate(path) => {
-            state.train.page = TrainPage::Results;
-            state.train.results = Results::awaited(path);
-            evaluate::start(state, jobs, true);
-        }
-        TrainCommand::ShowResults(path) => {
-            state.train.page = TrainPage::Results;
-            state.train.results = Results::awaited(path);
-            evaluate::start(state, jobs, false);
-        }
+        TrainCommand::Evaluate(path) => show_results(state, jobs, path, true),
+        TrainCommand::ShowResults(path) => show_results(state, jobs, path, false),
         TrainCommand::SortResults(column) => state.train.results.sort(column),
         TrainCommand::OpenPatient(at) => open_patient(state, jobs, at),
+        TrainCommand::BackToResults => {
+            state.train.visiting = false;
+            state.mode = Mode::Train;
+            show_page(state, jobs, TrainPage::Results);
+        }
+        TrainCommand::ChooseResults => {
+            jobs.cancel_kind(Kind::Evaluate);
+            state.train.results = Results::default();
+            show_page(state, jobs, TrainPage::Results);
+        }
         TrainCommand::SetThreads(threads) => state.settings.threads = threads,
         TrainCommand::SetWorkspace(path) => {
             queue::leave(state, jobs);
@@ -130,7 +139,24 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
 }
 
 fn show_page(state: &mut State, jobs: &mut Jobs, page: TrainPage) {
-    state.train.page = page;
+    state.train.go_to(page);
+    list_runs(state, jobs);
+}
+
+fn back(state: &mut State, jobs: &mut Jobs) {
+    state.train.go_back();
+    list_runs(state, jobs);
+}
+
+fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, anew: bool) {
+    state.train.go_to(TrainPage::Results);
+    state.train.results = Results::awaited(run);
+    evaluate::start(state, jobs, anew);
+}
+
+/// Some pages offer the runs of the workspace.
+fn list_runs(state: &mut State, jobs: &mut Jobs) {
+    let page = state.train.page;
     if matches!(page, TrainPage::Setup | TrainPage::Results) && state.train.runs.is_none() {
         workspace::start(state, jobs);
     }
@@ -163,7 +189,8 @@ pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
 }
 
 fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
-    (state.mode, state.train.page) = (Mode::Train, TrainPage::Setup);
+    state.mode = Mode::Train;
+    state.train.go_to(TrainPage::Setup);
     let Some(run) = run else {
         let mut form = state.train.form.clone();
         form.stage = Stage::Finetune;
@@ -244,7 +271,7 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
         slice: row.worst_slice,
         ..Request::default()
     };
-    carry_out(state, jobs, Command::OpenRequest(Box::new(request)));
+    carry_out(state, jobs, Command::Visit(Box::new(request)));
 }
 
 fn show_in_review(state: &mut State) {
@@ -274,6 +301,11 @@ pub fn actions(list: &mut List, state: &State) {
         let here = state.mode == Mode::Train && train.page != page;
         add(list, here, &format!("Page: {}", page.name()), "", TrainCommand::ShowPage(page));
     }
+    if let Some((label, command)) = super::back::way(state) {
+        list.add(group, label, "", command);
+    }
+    add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);
+    add(list, train.results.run.is_some(), "Results of another run", "", TrainCommand::ChooseResults);
     list.add(group, "Choose cohort…", "", Command::Ask(PathPurpose::Cohort));
     list.add(group, "Type the cohort's path…", "", Command::TypePath(PathPurpose::Cohort));
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);

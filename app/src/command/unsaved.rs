@@ -19,6 +19,7 @@ pub fn held_back(state: &mut State, command: &Command) -> bool {
 fn loses_segmentation(command: &Command) -> bool {
     match command {
         Command::OpenRequest(_)
+        | Command::Visit(_)
         | Command::OpenSample
         | Command::OpenCase(_)
         | Command::StepCase(_)

@@ -41,7 +41,7 @@ fn entry(ui: &mut Ui, notice: &Notice) {
     let (drawing, tone) = toasts::mark(notice.severity);
     text::with_icon(ui, drawing, tone.color(t), |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
-        ui.add(Label::new(RichText::new(&notice.title).font(font::strong()).color(t.text)).wrap());
+        ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
         if !notice.detail.is_empty() {
             let detail = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
             ui.add(Label::new(detail).wrap().selectable(true));
@@ -59,7 +59,7 @@ fn all_text(notices: &[Notice]) -> String {
             Severity::Error => "error",
         };
         let detail = if notice.detail.is_empty() { String::new() } else { format!(": {}", notice.detail) };
-        format!("{severity}: {}{detail}", notice.title)
+        format!("{severity}: {}{detail}", notice.heading())
     };
     notices.iter().map(line).collect::<Vec<_>>().join("\n")
 }

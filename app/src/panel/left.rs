@@ -7,9 +7,11 @@ mod thumbnails;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
-use crate::command::Sender;
-use crate::state::State;
-use crate::theme::{self, size, space};
+use crate::command::train::TrainCommand;
+use crate::command::{Command, Sender};
+use crate::state::{Mode, State};
+use crate::theme::{self, icon, size, space};
+use crate::widget::PushButton;
 
 /// The share of the panel's height that the cases take.
 const CASES: f32 = 0.45;
@@ -24,12 +26,27 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let frame = Frame::new().fill(theme::tokens(ui).panel);
     Panel::left("left panel").exact_size(size::LEFT_PANEL).resizable(false).frame(frame).show(ui, |ui| {
         let empty = state.cases.cases.is_empty();
-        let height = if empty { NO_CASES } else { (ui.available_height() * CASES).round() };
+        let visiting = state.mode == Mode::Review && state.train.visiting;
+        let way_back = if visiting { size::CONTROL + space::S } else { 0.0 };
+        let height = if empty { NO_CASES + way_back } else { (ui.available_height() * CASES).round() };
         let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));
-        Panel::top("cases").exact_size(height).frame(inner).show(ui, |ui| cases::show(ui, state, sender));
+        Panel::top("cases").exact_size(height).frame(inner).show(ui, |ui| {
+            if visiting {
+                back_to_results(ui, sender);
+            }
+            cases::show(ui, state, sender);
+        });
         let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
         ScrollArea::vertical().id_salt("layers").auto_shrink(false).content_margin(room).show(ui, |ui| {
             layers::show(ui, state, sender);
         });
     });
+}
+
+/// A patient of the results is open: the way back to them.
+fn back_to_results(ui: &mut Ui, sender: &Sender) {
+    ui.add_space(space::S);
+    if ui.add(PushButton::new("Back to the results").icon(icon::CHEVRON_LEFT).fill_width()).clicked() {
+        sender.send(Command::Train(TrainCommand::BackToResults));
+    }
 }

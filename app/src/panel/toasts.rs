@@ -25,7 +25,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         return;
     }
     let waiting = open.len().saturating_sub(SHOWN);
-    let foot = crate::view::train::foot(state);
+    let foot = crate::view::train::foot(ctx, state);
     let below = size::STATUS_LINE + if state.settings.strip { size::STRIP } else { 0.0 } + foot;
     let beside = if state.settings.right_panel { size::RIGHT_PANEL } else { 0.0 };
     let inset = vec2(beside + space::M, below + space::M);
@@ -86,7 +86,7 @@ fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
             ui.allocate_ui_with_layout(vec2(width, size::ROW_DENSE), Layout::top_down(Align::Min), |ui| {
                 ui.set_width(width);
                 ui.add_space(2.0);
-                ui.add(Label::new(RichText::new(&notice.title).font(font::strong()).color(t.text)).wrap());
+                ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
             });
             let close = format!("Dismiss: {}", notice.title);
             if ui.add(IconButton::new(icon::CLOSE, &close).small()).clicked() {
@@ -100,18 +100,29 @@ fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
             let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
             ui.add(Label::new(text).wrap().selectable(true));
         });
-        if ui.add(PushButton::new("Copy text").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
-            ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
-        }
+        ui.horizontal(|ui| actions(ui, notice, sender));
     });
     ui.accesskit_node_builder(shown.response.id, |node| node.set_role(Role::Alert));
 }
 
-/// Seconds until a message closes by itself; errors stay.
-fn seconds(severity: Severity) -> Option<f64> {
-    match severity {
-        Severity::Info => Some(5.0),
-        Severity::Warning => Some(10.0),
+/// What can be done about a message.
+fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
+    if let Some(undo) = &notice.undo
+        && ui.add(PushButton::new("Undo").icon(icon::UNDO)).clicked()
+    {
+        sender.send(Command::clone(undo));
+        sender.send(Command::Dismiss(notice.id));
+    }
+    if ui.add(PushButton::new("Copy text").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
+        ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
+    }
+}
+
+/// Seconds until a message closes by itself; errors stay, and what can be undone can be for a while.
+fn seconds(notice: &Notice) -> Option<f64> {
+    match notice.severity {
+        Severity::Info if notice.undo.is_none() => Some(5.0),
+        Severity::Info | Severity::Warning => Some(10.0),
         Severity::Error => None,
     }
 }
@@ -123,7 +134,7 @@ fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
     let passed = if held { 0.0 } else { f64::from(ctx.input(|input| input.unstable_dt)) };
     let mut left = BTreeMap::new();
     for notice in open {
-        let Some(all) = seconds(notice.severity) else { continue };
+        let Some(all) = seconds(notice) else { continue };
         // A new message starts whole, however long the frame before it was.
         let seconds = before.get(&notice.id).map_or(all, |seconds| seconds - passed);
         if seconds <= 0.0 {

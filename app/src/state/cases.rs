@@ -46,6 +46,12 @@ pub struct Thumbnail {
 }
 
 impl CaseList {
+    /// The place of the case that has all of these images.
+    pub fn place_of(&self, images: &[(Option<String>, PathBuf)]) -> Option<usize> {
+        let has_all = |case: &ListedCase| images.iter().all(|(_, path)| case.images.values().any(|own| own == path));
+        self.cases.iter().position(has_all).filter(|_| !images.is_empty())
+    }
+
     /// The cases that the filter lets through, by their place in the list.
     pub fn matching(&self) -> Vec<usize> {
         if self.filter.is_empty() {

@@ -291,6 +291,11 @@ impl MaskingState {
         self.cameras = Default::default();
     }
 
+    /// Lets go of the network: that of the run which fills in next is read when it is needed.
+    pub fn drop_network(&mut self) {
+        (self.network, self.filled, self.filling.failed) = (None, None, None);
+    }
+
     /// The camera of what the large pane shows.
     pub fn camera(&self, native: bool) -> Camera {
         self.cameras[usize::from(native)]

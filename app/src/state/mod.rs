@@ -26,6 +26,8 @@ pub use window::{ColourMap, Modality, Preset, WindowLevel};
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Command;
+
 /// What the window is for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,7 +67,7 @@ pub enum Severity {
 }
 
 /// A message to the user: shown once as a toast, kept in the log panel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// Counts up.
     pub id: u64,
@@ -75,8 +77,25 @@ pub struct Notice {
     pub title: String,
     /// The whole story: file, field, value.
     pub detail: String,
+    /// How often it was said while it was shown.
+    pub count: usize,
+    /// Takes back what it tells of.
+    pub undo: Option<Box<Command>>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
+}
+
+impl Notice {
+    /// The title, and how often it was said if that is more than once.
+    pub fn heading(&self) -> String {
+        if self.count > 1 { format!("{} \u{d7}{}", self.title, self.count) } else { self.title.clone() }
+    }
+
+    /// Whether it is shown and says the same as another.
+    fn stands_for(&self, other: &Self) -> bool {
+        let says = |notice: &Self| notice.title == self.title && notice.detail == self.detail;
+        !self.dismissed && self.severity == other.severity && says(other) && self.undo == other.undo
+    }
 }
 
 /// A window above the others that waits for an answer.
@@ -115,7 +134,7 @@ pub enum Dialog {
     /// The segmentation is not saved, and something would lose it.
     Unsaved {
         /// What waits for the answer.
-        next: Box<crate::command::Command>,
+        next: Box<Command>,
     },
     /// A run is to be moved to the trash.
     DeleteRun {
@@ -231,7 +250,7 @@ pub struct State {
     /// The adapter that draws, or why there is none.
     pub adapter: String,
     /// What is done once the segmentation is saved.
-    pub after_saving: Option<Box<crate::command::Command>>,
+    pub after_saving: Option<Box<Command>>,
     /// What a new start is still to bring back.
     pub returning: kept::Returning,
     /// Set when the program should end.
@@ -243,8 +262,22 @@ pub struct State {
 impl State {
     /// Adds a message.
     pub fn notice(&mut self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
+        self.tell(severity, title.into(), detail.into(), None);
+    }
+
+    /// Adds a message about something that `undo` takes back.
+    pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Command) {
+        self.tell(Severity::Info, title.into(), detail.into(), Some(Box::new(undo)));
+    }
+
+    /// A message that is shown already is counted there: it comes last again, and its time begins anew.
+    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Box<Command>>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
-        self.notices.push(Notice { id, severity, title: title.into(), detail: detail.into(), dismissed: false });
+        let mut notice = Notice { id, severity, title, detail, count: 1, undo, dismissed: false };
+        if let Some(at) = self.notices.iter().position(|shown| shown.stands_for(&notice)) {
+            notice.count += self.notices.remove(at).count;
+        }
+        self.notices.push(notice);
     }
 
     /// Adds an error; `error` names the file, the field and the value.
@@ -271,5 +304,28 @@ impl State {
             (Modality::Ct | Modality::Pet, _) | (_, None) => slices,
             (_, Some(own)) => own.following(layer.default_window, slices),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_shown_is_counted_and_one_that_was_closed_is_said_again() {
+        let mut state = State::default();
+        state.error("Not saved", "disk full");
+        state.notice(Severity::Info, "Saved", "a.nii.gz");
+        let first = state.notices[0].id;
+        state.error("Not saved", "disk full");
+        state.error("Not saved", "disk full");
+        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
+        assert_eq!(said, ["Saved", "Not saved \u{d7}3"]);
+        assert!(state.notices[1].id > first, "its time begins anew");
+        state.error("Not saved", "no such folder");
+        state.notices[1].dismissed = true;
+        state.error("Not saved", "disk full");
+        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
+        assert_eq!(said, ["Saved", "Not saved \u{d7}3", "Not saved", "Not saved"]);
     }
 }

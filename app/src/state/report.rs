@@ -92,7 +92,8 @@ impl Report {
     pub fn of(state: &State) -> Self {
         let document = state.document.as_ref();
         let window = document.map(|d| state.window_of(d.image()));
-        let errors = state.notices.iter().filter(|n| n.severity == Severity::Error).map(|n| n.detail.clone());
+        let errors = state.notices.iter().filter(|n| n.severity == Severity::Error);
+        let errors = errors.flat_map(|n| std::iter::repeat_n(n.detail.clone(), n.count));
         Self {
             mode: state.mode,
             file: document

@@ -1,154 +1,97 @@
 //! The runs of the workspace folder.
 
-use std::cmp::Ordering;
+mod column;
+
 use std::path::{Path, PathBuf};
 
-use engine::event::Stage;
 use engine::run::workspace::{EntryState, RunEntry};
 
-use super::train::TrainPage;
+use super::train::{Phase, TrainPage};
 use super::{Mode, State};
 
-/// The columns of the table, by which it can be sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Column {
-    /// The folder's name.
-    Name,
-    /// Pre-training or fine-tuning.
-    Stage,
-    /// The preset it started from.
-    Preset,
-    /// Cohort and modalities.
-    Data,
-    /// Epochs that ended, of those planned.
-    Epochs,
-    /// Mean loss of the newest epoch.
-    Loss,
-    /// Mean Dice of the patients held out.
-    Dice,
-    /// When it last changed.
-    #[default]
-    Date,
-    /// What computed.
-    Device,
-    /// The user's own words.
-    Notes,
+pub use column::{Column, date, dice, dice_meaning};
+
+/// Where a run stands, as far as this window knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// It is the job under way.
+    Now(Phase),
+    /// A process works in it that is not the job of this window: it trains, or is evaluated.
+    Elsewhere,
+    /// It waits in the queue to be gone on with.
+    Queued,
+    /// Trained to the end.
+    Finished,
+    /// Stopped before the end.
+    Stopped,
+    /// Ended by this error.
+    Failed(&'a str),
+    /// Cannot be read, for this reason.
+    Broken(&'a str),
 }
 
-impl Column {
-    /// All of them, from left to right.
-    pub const ALL: [Self; 10] = [
-        Self::Name,
-        Self::Stage,
-        Self::Preset,
-        Self::Data,
-        Self::Epochs,
-        Self::Loss,
-        Self::Dice,
-        Self::Date,
-        Self::Device,
-        Self::Notes,
-    ];
-
-    /// What stands over it.
-    pub fn head(self) -> &'static str {
+impl Standing<'_> {
+    /// In a word.
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Name => "Run",
-            Self::Stage => "Stage",
-            Self::Preset => "Preset",
-            Self::Data => "Data",
-            Self::Epochs => "Epochs",
-            Self::Loss => "Loss",
-            Self::Dice => "Dice",
-            Self::Date => "Changed (UTC)",
-            Self::Device => "Device",
-            Self::Notes => "Notes",
-        }
-    }
-
-    /// Whether it holds numbers, which stand on the right.
-    pub fn is_number(self) -> bool {
-        matches!(self, Self::Epochs | Self::Loss | Self::Dice)
-    }
-
-    /// Whether the largest comes first when the column is chosen.
-    pub fn begins_falling(self) -> bool {
-        matches!(self, Self::Epochs | Self::Dice | Self::Date)
-    }
-
-    /// What stands in it.
-    pub fn text(self, run: &RunEntry) -> String {
-        match self {
-            Self::Name => run.name.clone(),
-            Self::Stage => stage(run).into(),
-            Self::Preset => run.preset.clone(),
-            Self::Data => data(run),
-            Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
-            Self::Loss => run.loss.map_or_else(String::new, |loss| format!("{loss:.4}")),
-            Self::Dice => run.dice.map_or_else(String::new, |dice| format!("{dice:.3}")),
-            Self::Date => date(run.changed),
-            Self::Device => run.device.clone(),
-            Self::Notes => run.notes.clone(),
-        }
-    }
-
-    fn order(self, a: &RunEntry, b: &RunEntry) -> Ordering {
-        match self {
-            Self::Epochs => (a.epochs_done, a.epochs).cmp(&(b.epochs_done, b.epochs)),
-            Self::Loss => known(a.loss, b.loss),
-            Self::Dice => known(a.dice, b.dice),
-            Self::Date => a.changed.total_cmp(&b.changed),
-            _ => self.text(a).to_lowercase().cmp(&self.text(b).to_lowercase()),
-        }
-    }
-
-    /// Whether a run has nothing in it: such runs come last, whichever way it is sorted.
-    fn is_empty(self, run: &RunEntry) -> bool {
-        match self {
-            Self::Loss => run.loss.is_none(),
-            Self::Dice => run.dice.is_none(),
-            _ => self.text(run).is_empty(),
+            Self::Now(Phase::Preparing) => "preparing",
+            Self::Now(Phase::Training) => "running",
+            Self::Now(Phase::Pausing) => "pausing",
+            Self::Now(Phase::Paused) => "paused",
+            Self::Now(Phase::Stopping) => "stopping",
+            Self::Elsewhere => "in use",
+            Self::Queued => "queued",
+            Self::Finished => "finished",
+            Self::Stopped => "stopped",
+            Self::Failed(_) => "failed",
+            Self::Broken(_) => "broken",
         }
     }
 }
 
-fn known(a: Option<f64>, b: Option<f64>) -> Ordering {
-    a.unwrap_or(f64::NAN).total_cmp(&b.unwrap_or(f64::NAN))
+/// A run of the table.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// What its folder tells, and the job that trains in it.
+    pub run: &'a RunEntry,
+    /// Where it stands.
+    pub standing: Standing<'a>,
 }
 
-fn stage(run: &RunEntry) -> &'static str {
-    match (&run.state, run.stage) {
-        (EntryState::Broken(_), _) if run.preset.is_empty() => "",
-        (_, Stage::Pretrain) => "pre-train",
-        (_, Stage::Finetune) => "fine-tune",
+impl Row<'_> {
+    /// Whether it stopped before its end and has a checkpoint to go on from.
+    pub fn goes_on(&self) -> bool {
+        self.run.checkpoint && matches!(self.standing, Standing::Stopped | Standing::Failed(_))
+    }
+
+    /// Where it stands, in a sentence.
+    pub fn explained(&self) -> String {
+        let word = self.standing.name();
+        let on = if self.goes_on() { "; it can be gone on with from its checkpoint" } else { "" };
+        match &self.standing {
+            Standing::Failed(why) | Standing::Broken(why) => format!("{word}: {why}{on}"),
+            Standing::Elsewhere => "in use: it is trained by another process, or evaluated".to_owned(),
+            _ => format!("{word}{on}"),
+        }
     }
 }
 
-fn data(run: &RunEntry) -> String {
-    let cohort = run.cohort.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let modality = run.modality.join("+");
-    let labels = run.labels.as_deref().map(|labels| format!("{labels} labelled"));
-    let parts = [cohort, modality].into_iter().chain(labels).filter(|part| !part.is_empty());
-    parts.collect::<Vec<_>>().join(", ")
+/// A run that lies in the trash, and where it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trashed {
+    /// Where it was.
+    pub run: PathBuf,
+    /// Where it is.
+    pub now: PathBuf,
 }
 
-/// A time since 1970 as date and minute, UTC; empty without one.
-pub fn date(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds <= 0.0 {
-        return String::new();
-    }
-    let minutes = (seconds / 60.0) as i64;
-    let (days, minute) = (minutes.div_euclid(1440), minutes.rem_euclid(1440));
-    // Years are counted from the first of March, so that a leap day is a year's last.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let part = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * part + 2) / 5 + 1, if part < 10 { part + 3 } else { part - 9 });
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year}-{month:02}-{day:02} {:02}:{:02}", minute / 60, minute % 60)
+/// What a list of the runs was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The workspace.
+    pub workspace: PathBuf,
+    /// The job under way, and whether its run folder was there.
+    pub job: Option<(u64, bool)>,
 }
 
 /// The table of runs.
@@ -158,8 +101,8 @@ pub struct RunsState {
     pub listed: Option<(PathBuf, Vec<RunEntry>)>,
     /// Why they could not be listed.
     pub failed: Option<String>,
-    /// What the running or last list was asked for: the workspace, and how many jobs trained. None: it is to be listed.
-    pub asked: Option<(PathBuf, usize)>,
+    /// What the running or last list was asked for. None: it is to be listed.
+    pub asked: Option<Asked>,
     /// What the table is narrowed down to.
     pub filter: String,
     /// The column it is sorted by.
@@ -170,28 +113,11 @@ pub struct RunsState {
     pub chosen: Option<PathBuf>,
     /// Notes that are being written: of which run, and what.
     pub editing: Option<(PathBuf, String)>,
+    /// Runs that were deleted in this session and can be brought back, oldest first.
+    pub trashed: Vec<Trashed>,
 }
 
 impl RunsState {
-    /// The runs that the filter lets through, sorted.
-    pub fn rows(&self) -> Vec<&RunEntry> {
-        let words: Vec<String> = self.filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
-        let fits = |run: &&RunEntry| {
-            let text = Column::ALL.map(|column| column.text(run)).join(" ").to_lowercase();
-            let text = format!("{text} {}", state_name(&run.state));
-            words.iter().all(|word| text.contains(word.as_str()))
-        };
-        let all = self.listed.as_ref().map_or(&[][..], |(_, runs)| runs);
-        let mut rows: Vec<&RunEntry> = all.iter().filter(fits).collect();
-        let column = self.column;
-        rows.sort_by(|a, b| {
-            let order = column.order(a, b);
-            let order = if self.rising { order } else { order.reverse() };
-            column.is_empty(a).cmp(&column.is_empty(b)).then(order).then_with(|| a.name.cmp(&b.name))
-        });
-        rows
-    }
-
     /// A run of the list.
     pub fn run(&self, path: &Path) -> Option<&RunEntry> {
         self.listed.as_ref()?.1.iter().find(|run| run.path == path)
@@ -203,68 +129,128 @@ impl RunsState {
     }
 }
 
-/// Where a run stands, in a word.
-pub fn state_name(state: &EntryState) -> &'static str {
-    match state {
-        EntryState::Training { .. } => "training",
-        EntryState::Finished => "finished",
-        EntryState::Stopped => "stopped",
-        EntryState::Failed(_) => "failed",
-        EntryState::Broken(_) => "broken",
-    }
-}
-
 impl State {
     /// Whether the table of runs is on the screen.
     pub fn shows_runs(&self) -> bool {
         self.mode == Mode::Train && self.train.page == TrainPage::Runs
     }
+
+    /// The runs that the filter lets through, sorted.
+    pub fn run_rows(&self) -> Vec<Row<'_>> {
+        let RunsState { listed, filter, column, rising, .. } = &self.runs;
+        let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
+        let fits = |row: &Row<'_>| {
+            let text = Column::ALL.map(|column| column.text(row)).join(" ").to_lowercase();
+            words.iter().all(|word| text.contains(word.as_str()))
+        };
+        let all = listed.as_ref().map_or(&[][..], |(_, runs)| runs);
+        let mut rows: Vec<Row<'_>> = all.iter().map(|run| self.run_row(run)).filter(fits).collect();
+        rows.sort_by(|a, b| {
+            let order = column.order(a, b);
+            let order = if *rising { order } else { order.reverse() };
+            column.group(a).cmp(&column.group(b)).then(order).then_with(|| a.run.name.cmp(&b.run.name))
+        });
+        rows
+    }
+
+    /// A run and where it stands.
+    pub fn run_row<'a>(&self, run: &'a RunEntry) -> Row<'a> {
+        let job = self.train.running.as_ref().filter(|job| job.run.as_ref() == Some(&run.path));
+        let standing = match (job, &run.state) {
+            (Some(job), _) => Standing::Now(job.phase),
+            _ if self.train.is_taken(&run.path) => Standing::Queued,
+            (None, EntryState::Training { .. }) => Standing::Elsewhere,
+            (None, EntryState::Finished) => Standing::Finished,
+            (None, EntryState::Stopped) => Standing::Stopped,
+            (None, EntryState::Failed(why)) => Standing::Failed(why),
+            (None, EntryState::Broken(why)) => Standing::Broken(why),
+        };
+        Row { run, standing }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use engine::run::workspace::DiceOf;
+
     use super::*;
+    use crate::state::train::Running;
 
     fn run(name: &str, dice: Option<f64>, changed: f64) -> RunEntry {
         let state = EntryState::Finished;
         RunEntry { path: name.into(), name: name.into(), dice, changed, state, ..RunEntry::default() }
     }
 
-    fn names(state: &RunsState) -> Vec<&str> {
-        state.rows().into_iter().map(|run| run.name.as_str()).collect()
+    fn state(runs: Vec<RunEntry>) -> State {
+        let runs = RunsState { listed: Some(("w".into(), runs)), ..RunsState::default() };
+        State { runs, ..State::default() }
     }
 
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        let said = [0.0, 60.0, 951_782_400.0, 951_868_800.0, 1_764_032_460.0, f64::NAN].map(date);
-        assert_eq!(said, ["", "1970-01-01 00:01", "2000-02-29 00:00", "2000-03-01 00:00", "2025-11-25 01:01", ""]);
+    fn names(state: &State) -> Vec<&str> {
+        state.run_rows().into_iter().map(|row| row.run.name.as_str()).collect()
     }
 
     #[test]
     fn newest_first_and_runs_without_a_value_last() {
-        let runs = vec![run("b", None, 30.0), run("a", Some(0.4), 10.0), run("c", Some(0.6), 20.0)];
-        let mut state = RunsState { listed: Some(("w".into(), runs)), ..RunsState::default() };
+        let mut state = state(vec![run("b", None, 30.0), run("a", Some(0.4), 10.0), run("c", Some(0.6), 20.0)]);
         assert_eq!(names(&state), ["b", "c", "a"]);
-        state.column = Column::Dice;
+        state.runs.column = Column::Dice;
         assert_eq!(names(&state), ["c", "a", "b"]);
-        state.rising = true;
+        state.runs.rising = true;
         assert_eq!(names(&state), ["a", "c", "b"]);
-        state.column = Column::Name;
+        state.runs.column = Column::Name;
         assert_eq!(names(&state), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_dice_says_whose_it_is_and_tested_runs_stand_together() {
+        let mut runs = vec![run("a", Some(0.9), 10.0), run("b", Some(0.5), 20.0), run("c", Some(0.6), 30.0)];
+        (runs[1].dice_of, runs[2].dice_of) = (DiceOf::Test, DiceOf::Test);
+        let said: Vec<_> = runs.iter().filter_map(dice).collect();
+        assert_eq!(said, ["0.900 val", "0.500 test", "0.600 test"]);
+        let mut state = state(runs);
+        state.runs.column = Column::Dice;
+        assert_eq!(names(&state), ["c", "b", "a"]);
+        state.runs.rising = true;
+        assert_eq!(names(&state), ["b", "c", "a"]);
     }
 
     #[test]
     fn the_filter_looks_at_everything_that_is_shown() {
         let mut runs = vec![run("one", Some(0.5), 10.0), run("two", None, 20.0)];
         (runs[0].notes, runs[1].modality) = ("with Brighter".into(), vec!["pet".into()]);
-        let mut state = RunsState { listed: Some(("w".into(), runs)), ..RunsState::default() };
+        let mut state = state(runs);
         for (filter, expected) in
             [("brighter one", vec!["one"]), ("PET", vec!["two"]), ("finished", vec!["two", "one"])]
         {
-            state.filter = filter.into();
+            state.runs.filter = filter.into();
             assert_eq!(names(&state), expected, "{filter}");
         }
-        state.filter = "no such".into();
+        state.runs.filter = "no such".into();
         assert!(names(&state).is_empty());
+    }
+
+    #[test]
+    fn where_a_run_stands_follows_job_and_queue() {
+        let mut runs = vec![run("a", None, 30.0), run("b", None, 20.0), run("c", None, 10.0)];
+        for run in &mut runs {
+            (run.state, run.checkpoint) = (EntryState::Stopped, run.name != "c");
+        }
+        let mut state = state(runs);
+        let stand = |state: &State| -> Vec<_> {
+            state.run_rows().iter().map(|row| (row.standing.name(), row.goes_on())).collect()
+        };
+        assert_eq!(stand(&state), [("stopped", true), ("stopped", true), ("stopped", false)]);
+        let job = Running { run: Some("a".into()), phase: Phase::Paused, ..Running::default() };
+        state.train.running = Some(job);
+        let waiting = crate::state::train::Queued {
+            id: 1,
+            name: "b".into(),
+            stage: engine::event::Stage::Pretrain,
+            config: None,
+            goes_on: Some("b".into()),
+        };
+        state.train.queue.push(waiting);
+        assert_eq!(stand(&state), [("paused", false), ("queued", false), ("stopped", false)]);
     }
 }

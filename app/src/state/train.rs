@@ -15,7 +15,7 @@ use engine::run::workspace::{EntryState, RunEntry};
 use serde::{Deserialize, Serialize};
 
 pub use form::{Form, Labels};
-pub use job::{Ended, Ending, Phase, Queued, Running};
+pub use job::{Ended, Ending, Phase, Preparing, Queued, Running};
 pub use results::{Column, Results};
 
 /// What the centre shows in Train mode.
@@ -107,6 +107,10 @@ pub enum Estimate {
 pub struct TrainState {
     /// The page in the centre.
     pub page: TrainPage,
+    /// The pages that lead to it, the first one first; none of them twice.
+    pub past: Vec<TrainPage>,
+    /// A patient of the results is looked at in Review.
+    pub visiting: bool,
     /// The cohort of the next job.
     pub cohort: CohortState,
     /// The form of the next job.
@@ -148,6 +152,28 @@ pub struct TrainState {
 }
 
 impl TrainState {
+    /// Shows a page; the way back leads to the one that was shown.
+    pub fn go_to(&mut self, page: TrainPage) {
+        if page != self.page {
+            self.past.retain(|past| *past != page && *past != self.page);
+            self.past.push(std::mem::replace(&mut self.page, page));
+        }
+    }
+
+    /// The page that the way back leads to: the one before, at last the form of the next job.
+    pub fn before(&self) -> Option<TrainPage> {
+        let first = Some(TrainPage::Setup).filter(|first| *first != self.page);
+        self.past.last().copied().or(first)
+    }
+
+    /// Shows that page.
+    pub fn go_back(&mut self) {
+        if let Some(page) = self.before() {
+            self.past.pop();
+            self.page = page;
+        }
+    }
+
     /// The pre-trained runs of the workspace that a fine-tuning can start from.
     pub fn pretrained(&self) -> impl Iterator<Item = &RunEntry> {
         let usable = |run: &&RunEntry| run.stage == Stage::Pretrain && run.epochs_done > 0 && readable(run);
@@ -214,4 +240,27 @@ impl TrainState {
 
 fn readable(run: &RunEntry) -> bool {
     !matches!(run.state, EntryState::Broken(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_leads_over_the_pages_that_were_seen_to_the_form() {
+        let mut train = TrainState::default();
+        assert_eq!(train.before(), None);
+        for page in [TrainPage::Runs, TrainPage::Results, TrainPage::Runs, TrainPage::Runs] {
+            train.go_to(page);
+        }
+        let mut seen = Vec::new();
+        while train.before().is_some() {
+            train.go_back();
+            seen.push(train.page);
+        }
+        assert_eq!(seen, [TrainPage::Results, TrainPage::Setup]);
+        // Started on another page, the form is still where it ends.
+        let watching = TrainState { page: TrainPage::Watch, ..TrainState::default() };
+        assert_eq!(watching.before(), Some(TrainPage::Setup));
+    }
 }

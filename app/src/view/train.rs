@@ -6,14 +6,14 @@ mod setup;
 mod watch;
 pub(crate) mod words;
 
-use egui::{Align, Frame, Layout, Margin, Panel, Ui};
+use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
 
 use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, back};
 use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
-use crate::theme::{self, size, space};
-use crate::widget::{Segment, Segmented};
+use crate::theme::{self, icon, size, space};
+use crate::widget::{IconButton, Segment, Segmented};
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -30,12 +30,21 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 /// Height of what must not be covered at the foot of the page: the button that starts a training.
-pub(crate) fn foot(state: &State) -> f32 {
+pub(crate) fn foot(ctx: &Context, state: &State) -> f32 {
     let setup = state.mode == Mode::Train && state.train.page == TrainPage::Setup;
-    if setup { setup::FOOT } else { 0.0 }
+    if setup { setup::foot(ctx) } else { 0.0 }
 }
 
 fn tabs(ui: &mut Ui, state: &State, sender: &Sender) {
+    ui.spacing_mut().item_spacing.x = space::S;
+    let way = back::way(state);
+    let label = way.as_ref().map_or("Back", |(label, _)| label.as_str());
+    let button = IconButton::new(icon::CHEVRON_LEFT, label).shortcut("Escape").small();
+    if ui.add_enabled(way.is_some(), button).clicked()
+        && let Some((_, command)) = way.clone()
+    {
+        sender.send(command);
+    }
     let segments = TrainPage::ALL.map(|page| Segment::text(page, page.name()));
     let mut page = state.train.page;
     if Segmented::new("Page", &segments).show(ui, &mut page).changed() {

@@ -226,6 +226,17 @@ pub fn close(state: &mut State, stage: Stage) {
     state.timeline.settle_pin();
 }
 
+/// Takes the run off a track, with what it is compared with; the other track is shown then, if it has a run.
+pub fn leave(state: &mut State, stage: Stage) {
+    close(state, stage);
+    end_comparison(state);
+    let other = if stage == Stage::Pretrain { Stage::Finetune } else { Stage::Pretrain };
+    if state.timeline.active == stage && state.timeline.track(other).is_some() {
+        state.timeline.active = other;
+        state.timeline.settle_pin();
+    }
+}
+
 /// Looks at one run and one epoch again.
 pub fn end_comparison(state: &mut State) {
     let run = state.timeline.compare.take().and_then(|compare| compare.run);

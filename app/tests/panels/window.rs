@@ -127,6 +127,25 @@ fn information_closes_by_itself_and_errors_stay() {
 }
 
 #[test]
+fn the_same_message_again_is_counted_and_its_time_begins_anew() {
+    let mut state = bench::said(Severity::Info, 1);
+    state.error("Not saved", "disk full");
+    state.error("Not saved", "disk full");
+    let mut harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Not saved \u{d7}2").is_some());
+    assert_eq!(harness.query_all_by_label("Dismiss: Not saved").count(), 1);
+    let again = bench::said(Severity::Info, 1).notices.remove(0);
+    for _ in 0..5 {
+        harness.run_steps(15);
+        harness.state_mut().state.notice(Severity::Info, again.title.clone(), again.detail.clone());
+    }
+    harness.run_steps(2);
+    assert!(harness.query_by_label("Message 1 \u{d7}6").is_some(), "it was shown all the time");
+    harness.run_steps(60);
+    assert!(harness.query_by_label("Message 1 \u{d7}6").is_none());
+}
+
+#[test]
 fn time_under_the_pointer_does_not_count() {
     let mut harness = window(Bench::new(bench::said(Severity::Info, 1)));
     harness.get_by_label("Message 1").hover();

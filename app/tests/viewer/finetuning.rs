@@ -56,7 +56,9 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     let listed: Vec<String> = state(&window).train.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);
 
-    // The worst slice of a patient, with both masks.
+    // The worst slice of a patient, with both masks. The list of cases stays, and the way back is one press.
+    let listed = state(&window).cases.cases.len();
+    assert!(listed > 2, "the cohort is open in Review");
     let (case, slice) = (&evaluation.patients[0].case, evaluation.patients[0].worst_slice.unwrap());
     click(&mut window, &format!("Open {case} at its worst slice"));
     assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
@@ -67,9 +69,13 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert_eq!(slices(&window)[0], slice + 1);
     assert_eq!(report(&window).metrics.map(|m| m.dsc), evaluation.patients[0].measures.as_ref().map(|m| m.dsc));
 
+    let cases = &state(&window).cases;
+    assert_eq!((cases.cases.len(), cases.open.map(|open| &cases.cases[open].id)), (listed, Some(case)));
+    click(&mut window, "Back to the results");
+    assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Results));
+    assert!(state(&window).train.results.evaluation.is_some());
+
     // One press from the run to a segmentation with it.
-    order(&mut window, TrainCommand::ShowPage(TrainPage::Results));
-    send(&mut window, amlp_viewer::command::Command::SetMode(Mode::Train));
     click(&mut window, "Segment with it");
     assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
     assert_eq!(state(&window).segment.model.as_ref(), Some(&run));
@@ -84,6 +90,7 @@ fn measures_that_cannot_be_made_say_why() {
     settle(&mut window);
     assert!(state(&window).train.results.why.as_deref().is_some_and(|why| why.contains("no-run")));
     assert!(window.query_by_label("no-run has no measures").is_some() && has(&window, "Measure it"));
+    assert!(has(&window, "Another run") && has(&window, "Back to Set up"));
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::command::runs::RunsCommand;
+use amlp_viewer::command::timeline::TimelineCommand;
 use amlp_viewer::command::train::TrainCommand;
 use amlp_viewer::command::{Command, actions};
 use amlp_viewer::state::runs::Column;
-use amlp_viewer::state::train::TrainPage;
+use amlp_viewer::state::timeline::WatchView;
+use amlp_viewer::state::train::{Queued, TrainPage};
 use amlp_viewer::state::{Dialog, Mode};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
@@ -62,7 +64,7 @@ fn table(workspace: &Path) -> Window {
 }
 
 fn names(window: &Window) -> Vec<String> {
-    state(window).runs.rows().into_iter().map(|run| run.name.clone()).collect()
+    state(window).run_rows().into_iter().map(|row| row.run.name.clone()).collect()
 }
 
 #[test]
@@ -72,7 +74,7 @@ fn all_runs_of_the_workspace_are_listed_sorted_and_filtered() {
     let mut all = names(&window);
     all.sort_unstable();
     assert_eq!(all, ["broken", "first", "second", "third"]);
-    assert!(has(&window, "Run first") && has(&window, "0.750") && has(&window, "3 / 5"));
+    assert!(has(&window, "Run first") && has(&window, "0.750 val") && has(&window, "3 / 5"));
     click(&mut window, "Sort by Dice");
     assert_eq!(names(&window)[..2], ["third", "second"]);
     click(&mut window, "Sort by Dice");
@@ -166,9 +168,104 @@ fn a_run_is_opened_from_the_table() {
     assert_eq!(state(&window).train.page, TrainPage::Watch);
 }
 
+/// The toasts that can be undone.
+fn undoable(window: &Window) -> Vec<&str> {
+    let shown = state(window).notices.iter().filter(|notice| !notice.dismissed && notice.undo.is_some());
+    shown.map(|notice| notice.title.as_str()).collect()
+}
+
+#[test]
+fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    let [first, second, third] = ["first", "second", "third"].map(|name| folder.path().join(name));
+    assert_eq!((state(&window).train.pretrained().count(), state(&window).train.finetuned().count()), (1, 2));
+    send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
+    send(&mut window, Command::Timeline(TimelineCommand::Open(second.clone())));
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(third.clone())));
+    let mut form = state(&window).train.form.clone();
+    form.finetune.labels.from.clone_from(&first);
+    send(&mut window, Command::Train(TrainCommand::Edit(Box::new(form))));
+    let shown = window.state_mut().parts().0;
+    (shown.masking.run, shown.segment.model) = (Some(first.clone()), Some(third.clone()));
+    shown.train.results.run = Some(third.clone());
+
+    send(&mut window, Command::Runs(RunsCommand::Delete(third.clone())));
+    let now = state(&window);
+    assert!(now.timeline.compare.is_none() && now.segment.model.is_none() && now.train.results.run.is_none());
+    assert!(now.train.finetuned().all(|run| run.path != third));
+    assert_eq!(now.timeline.shown().map(|run| run.path.clone()), Some(second.clone()), "others stay");
+    send(&mut window, Command::Runs(RunsCommand::Delete(second.clone())));
+    assert!(state(&window).timeline.finetune.is_none());
+    send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
+    send(&mut window, Command::DismissAll);
+    send(&mut window, Command::Runs(RunsCommand::Delete(first.clone())));
+    let now = state(&window);
+    assert!(now.timeline.shown().is_none() && now.masking.run.is_none() && now.filling_run().is_none());
+    assert!(now.train.form.finetune.labels.from.as_os_str().is_empty() && now.train.pretrained().count() == 0);
+    assert_eq!((names(&window), errors(&window)), (vec!["broken".to_owned()], Vec::new()));
+
+    assert_eq!(undoable(&window), ["first was moved to the trash"]);
+    click(&mut window, "Undo");
+    assert!(first.is_dir() && undoable(&window).is_empty() && state(&window).train.pretrained().count() == 1);
+    // Those whose toasts are closed are in the palette.
+    for name in ["second", "third"] {
+        let label = format!("Undo: bring {name} back from the trash");
+        let action = actions(state(&window)).into_iter().find(|action| action.label == label).unwrap();
+        send(&mut window, action.command);
+    }
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    assert_eq!(names(&window).len(), 4);
+    assert!(second.is_dir() && third.is_dir() && state(&window).runs.trashed.is_empty() && errors(&window).is_empty());
+}
+
+#[test]
+fn a_run_that_a_waiting_job_needs_is_not_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    let run = folder.path().join("second");
+    let goes_on = Some(run.clone());
+    let job = Queued { id: 1, name: "second".into(), stage: Stage::Finetune, config: None, goes_on };
+    window.state_mut().parts().0.train.left.push(job);
+    send(&mut window, Command::Runs(RunsCommand::Delete(run.clone())));
+    assert!(run.is_dir() && errors(&window)[0].contains("waits in the queue"), "{:?}", errors(&window));
+}
+
+#[test]
+fn every_page_has_a_way_back_by_button_and_escape() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run third");
+    click(&mut window, "Open");
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
+    let place = |window: &Window| (state(window).train.page, state(window).timeline.look.view);
+    click(&mut window, "Back to Probe");
+    assert_eq!(place(&window), (TrainPage::Watch, WatchView::Probe));
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
+    for expected in [TrainPage::Watch, TrainPage::Runs, TrainPage::Setup, TrainPage::Setup] {
+        press(&mut window, Key::Escape);
+        assert_eq!(place(&window), (expected, WatchView::Probe));
+    }
+    // A run without a checkpoint has no measures: said, with a way out.
+    send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
+    assert!(has(&window, "second has no measures"));
+    send(&mut window, Command::DismissAll);
+    click(&mut window, "Another run");
+    assert!(has(&window, "Results of third") && state(&window).train.results.run.is_none());
+    click(&mut window, "Back to Set up");
+    assert_eq!(state(&window).train.page, TrainPage::Setup);
+    // In a field Escape is the field's own.
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    click(&mut window, "Run third");
+    click(&mut window, "Notes");
+    window.run_steps(3);
+    press(&mut window, Key::Escape);
+    assert!(state(&window).runs.editing.is_none() && state(&window).train.page == TrainPage::Runs);
+}
+
 /// A window whose runs are kept in a folder.
 fn open_in(workspace: &Path) -> Window {
     let mut window = open(&Args::default());
-    window.state_mut().parts().0.settings.workspace = Some(workspace.to_path_buf());
+    send(&mut window, Command::Train(TrainCommand::SetWorkspace(workspace.to_path_buf())));
     window
 }

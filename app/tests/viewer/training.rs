@@ -6,8 +6,9 @@ use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::Command;
 use amlp_viewer::command::train::TrainCommand;
-use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, TrainPage};
-use amlp_viewer::state::{Mode, PathPurpose};
+use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, Running, TrainPage};
+use amlp_viewer::state::{Mode, PathPurpose, State};
+use amlp_viewer::worker::{Kind, Spec};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::device::DeviceChoice;
@@ -321,6 +322,15 @@ fn jobs_wait_for_each_other() {
     assert_eq!(names(&window).len(), 3, "a run waits once");
     assert!(errors(&window)[0].contains("second waits in the queue already"), "{:?}", errors(&window));
     assert_eq!(state(&window).train.estimate, Estimate::Waiting, "nothing is measured beside a training");
+    // All of the panel can be scrolled to, over the buttons that stay where they are.
+    assert!(names(&window).iter().all(|name| {
+        let row = window.get_by_label(&format!("Waiting: {name}")).rect();
+        row.height() == amlp_viewer::theme::size::ROW_TALL
+    }));
+    window.get_by_label("Pin the shown slice").scroll_to_me();
+    window.run_steps(3);
+    let (pin, pause) = (window.get_by_label("Pin the shown slice").rect(), window.get_by_label("Pause").rect());
+    assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");
     use_control(&mut window, "Remove third from the queue");
     use_control(&mut window, "Start fourth sooner");
     assert_eq!(names(&window), ["fourth", "second"]);
@@ -328,4 +338,76 @@ fn jobs_wait_for_each_other() {
     let ended: Vec<_> = state(&window).train.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
     let expected = [("second", &Ending::Finished), ("fourth", &Ending::Finished), ("amlp-pet", &Ending::Stopped)];
     assert_eq!(ended, expected);
+}
+
+#[test]
+fn the_table_of_runs_follows_the_job() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    order(&mut window, TrainCommand::ShowPage(TrainPage::Runs));
+    let row = |state: &State| {
+        let rows = state.run_rows();
+        let row = rows.iter().find(|row| row.run.path == run)?;
+        Some((row.standing.name(), row.run.epochs_done, row.run.loss.is_some(), row.goes_on()))
+    };
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(_, done, loss, _)| done > 1 && loss));
+    let (word, before, ..) = row(state(&window)).unwrap();
+    assert_eq!((word, has(&window, "running")), ("running", true));
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(_, done, ..)| done > before + 1));
+    use_control(&mut window, "Pause");
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(word, ..)| word == "paused"));
+    stop(&mut window);
+    let (word, done, _, goes_on) = row(state(&window)).unwrap();
+    assert!(word == "stopped" && done > before && goes_on, "{word} after {done}");
+    use_control(&mut window, "Resume amlp-pet");
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(word, now, ..)| word == "running" && now > done));
+    stop(&mut window);
+    assert!(errors(&window).is_empty());
+}
+
+#[test]
+fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
+    let place = Place::new();
+    let mut window = place.window();
+    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training mine".into(), quiet: false };
+    let job = window.state_mut().start_job(spec, |ticket| {
+        ticket.progress(Some(0.3), "Preparing patient 3 of 9");
+        loop {
+            ticket.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    });
+    let name = "mine".to_owned();
+    window.state_mut().parts().0.train.running = Some(Running { id: 1, job, name, ..Running::default() });
+    order(&mut window, TrainCommand::ShowPage(TrainPage::Watch));
+    wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
+    window.run_steps(2);
+    assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Preparing patient 3 of 9"));
+    let said = window.query_all_by_label("mine is being prepared. Preparing patient 3 of 9");
+    let (page, track): (Vec<_>, Vec<_>) = said.map(|node| node.rect().top()).partition(|top| *top < 680.0);
+    assert!(!page.is_empty() && track.len() == 1, "{page:?} {track:?}");
+    stop(&mut window);
+    assert!(state(&window).preparing().is_none());
+}
+
+#[test]
+fn the_estimate_is_read_as_a_whole_in_a_narrow_window() {
+    let place = Place::new();
+    let mut window = start(&place.args(), [900.0, 700.0], None);
+    wait_for(&mut window, |app| matches!(app.state().train.cohort, CohortState::Found(_)));
+    change(&mut window, tiny);
+    wait_for(&mut window, |app| app.state().train.estimate == Estimate::Running);
+    window.run_steps(1);
+    assert!(has(&window, "Estimating time and memory\u{2026}"));
+    settle(&mut window);
+    window.state_mut().dispatch(Command::DismissAll);
+    window.run_steps(3);
+    let text = window.get_by_label_contains("steps of").rect();
+    let button = window.get_by_label("Start pre-training").rect();
+    assert!(text.height() > 20.0, "{text:?}: it wraps");
+    assert!(text.right() < button.left(), "{text:?} {button:?}");
+    let first = window.get_by_label_contains("of memory, device cpu").rect();
+    assert!(first.bottom() <= text.top() && first.top() < button.bottom(), "{first:?} {text:?}");
 }

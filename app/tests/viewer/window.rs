@@ -118,7 +118,7 @@ pub fn slices(window: &Window) -> Vec<usize> {
 /// All errors, title and detail.
 pub fn errors(window: &Window) -> Vec<String> {
     let errors = state(window).notices.iter().filter(|n| n.severity == Severity::Error);
-    errors.map(|n| format!("{}: {}", n.title, n.detail)).collect()
+    errors.flat_map(|n| std::iter::repeat_n(format!("{}: {}", n.title, n.detail), n.count)).collect()
 }
 
 /// Whether a control with this name is there.

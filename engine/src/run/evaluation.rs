@@ -73,8 +73,9 @@ pub(crate) fn read<T: DeserializeOwned>(run: &Path) -> Result<Option<T>> {
     if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
-/// Mean Dice of the stored evaluation, if it can be read.
-pub(super) fn mean_dice(run: &RunFolder) -> Option<f64> {
+/// Mean Dice of the stored evaluation, if it can be read, and which part of the split it is of.
+pub(super) fn mean_dice(run: &RunFolder) -> Option<(f64, String)> {
     let document: serde_json::Value = read(run.root()).ok()??;
-    document.get("mean")?.get("dsc")?.as_f64()
+    let part = document.get("part")?.as_str()?.to_owned();
+    Some((document.get("mean")?.get("dsc")?.as_f64()?, part))
 }

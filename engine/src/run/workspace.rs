@@ -58,8 +58,24 @@ pub struct RunEntry {
     pub loss: Option<f64>,
     /// Mean Dice of the stored evaluation, else the best of the validations.
     pub dice: Option<f64>,
+    /// Whose Dice that is.
+    pub dice_of: DiceOf,
+    /// It has a checkpoint to go on from.
+    pub checkpoint: bool,
     /// The user's notes.
     pub notes: String,
+}
+
+/// Whose Dice stands for a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiceOf {
+    /// Of the patients that test, in the stored evaluation.
+    Test,
+    /// Of the patients that validate, in the stored evaluation: nobody tests.
+    HeldOut,
+    /// Of the patients that validate: the best value while it trained.
+    #[default]
+    Validation,
 }
 
 /// Where a run of a workspace stands.
@@ -111,9 +127,7 @@ pub fn list(workspace: &Path) -> Result<Vec<RunEntry>> {
 /// Those of [`list`].
 pub fn unfinished(workspace: &Path) -> Result<Vec<RunEntry>> {
     let mut runs = list(workspace)?;
-    runs.retain(|run| {
-        run.state == EntryState::Stopped && RunFolder::open(&run.path).is_ok_and(|run| checkpoint::has_checkpoint(&run))
-    });
+    runs.retain(|run| run.state == EntryState::Stopped && run.checkpoint);
     Ok(runs)
 }
 
@@ -144,11 +158,32 @@ pub fn trash(workspace: &Path, run: &Path) -> Result<PathBuf> {
         }
         number += 1;
     };
-    rename(&place, &target).map_err(Error::io("move", run))?;
-    for folder in [Some(bin.as_path()), place.parent()].into_iter().flatten() {
+    relocate(&place, &target)?;
+    Ok(target)
+}
+
+/// Moves a run out of the trash, back to where it was.
+///
+/// # Errors
+/// A folder that is not a run in a trash; something that is in its place by now.
+pub fn restore(trashed: &Path, run: &Path) -> Result<()> {
+    let in_trash = trashed.parent().and_then(Path::file_name).is_some_and(|folder| folder == TRASH);
+    if !in_trash || !looks_like_run(trashed) {
+        return Err(Error::file(trashed, "is not a run in the trash of a workspace"));
+    }
+    if fs::symlink_metadata(run).is_ok() {
+        return Err(Error::file(run, format!("is there again: the run stays in {}", trashed.display())));
+    }
+    relocate(trashed, run)
+}
+
+/// Moves a folder for good.
+fn relocate(from: &Path, to: &Path) -> Result<()> {
+    rename(from, to).map_err(Error::io("move", from))?;
+    for folder in [to.parent(), from.parent()].into_iter().flatten() {
         sync_folder(folder).map_err(Error::io("write", folder))?;
     }
-    Ok(target)
+    Ok(())
 }
 
 /// Replaces the user's notes of a run, also while it is training.
@@ -237,7 +272,11 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
         .iter()
         .map(|row| row.1)
         .fold(None, |best: Option<f64>, dice| Some(best.map_or(dice, |best| best.max(dice))));
-    entry.dice = evaluation::mean_dice(&run).or(best);
+    entry.checkpoint = checkpoint::has_checkpoint(&run);
+    (entry.dice, entry.dice_of) = match evaluation::mean_dice(&run) {
+        Some((dice, part)) => (Some(dice), if part == "test" { DiceOf::Test } else { DiceOf::HeldOut }),
+        None => (best, DiceOf::Validation),
+    };
     if held.is_none() {
         entry.state = if history.state == RunState::Finished {
             EntryState::Finished

@@ -81,6 +81,8 @@ fn every_state_is_told_apart() {
     let stopped = by_name(&runs, "set/stopped");
     assert_eq!((&stopped.state, stopped.epochs_done, stopped.dice), (&EntryState::Stopped, 3, Some(0.75)));
     assert_eq!((stopped.labels.as_deref(), &stopped.from), (Some("5%"), &None));
+    assert_eq!((stopped.checkpoint, stopped.dice_of), (true, DiceOf::Validation));
+    assert!(!by_name(&runs, "early").checkpoint);
     assert_eq!(by_name(&runs, "early").state, EntryState::Stopped);
     assert_eq!(by_name(&runs, "failed").state, EntryState::Failed("the loss is NaN".into()));
     let EntryState::Broken(why) = &by_name(&runs, "cut").state else { panic!("{runs:?}") };
@@ -91,6 +93,23 @@ fn every_state_is_told_apart() {
 
     let names: Vec<String> = unfinished(place.path()).unwrap().into_iter().map(|run| run.name).collect();
     assert_eq!(names, ["set/stopped"], "without a checkpoint there is nothing to go on from");
+}
+
+#[test]
+fn whose_dice_stands_for_a_run_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("run");
+    drop(run(&root, Stage::Finetune, 2, true));
+    fs::create_dir(root.join("evaluation")).unwrap();
+    for (part, of) in [("test", DiceOf::Test), ("val", DiceOf::HeldOut)] {
+        let document = format!(r#"{{"part": "{part}", "mean": {{"dsc": 0.25}}}}"#);
+        fs::write(root.join("evaluation/evaluation.json"), document).unwrap();
+        let entry = &list(place.path()).unwrap()[0];
+        assert_eq!((entry.dice, entry.dice_of), (Some(0.25), of));
+    }
+    fs::write(root.join("evaluation/evaluation.json"), "{").unwrap();
+    let entry = &list(place.path()).unwrap()[0];
+    assert_eq!((entry.dice, entry.dice_of), (Some(0.75), DiceOf::Validation));
 }
 
 #[test]
@@ -121,6 +140,13 @@ fn what_is_deleted_lies_in_the_trash() {
         let text = trash(place.path(), &moved).unwrap_err().to_string();
         assert!(text.contains("does not lie in the workspace"), "{text}");
     }
+    // The newer one comes back to its place, where the older one cannot come then.
+    restore(&at(".trash/run-2"), &at("run")).unwrap();
+    assert_eq!(list(place.path()).unwrap()[0].epochs_done, 2);
+    let text = restore(&at(".trash/run-1"), &at("run")).unwrap_err().to_string();
+    assert!(text.contains("is there again") && RunFolder::is_run(&at(".trash/run-1")), "{text}");
+    assert!(restore(&at("run"), &at("moved")).is_err(), "it does not lie in a trash");
+    trash(place.path(), &at("run")).unwrap();
     let live = run(&at("live"), Stage::Pretrain, 1, false);
     let error = trash(place.path(), &at("live")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Locked { .. }), "{error}");

@@ -1,15 +1,25 @@
-//! The right panel of Train mode: the job under way and the queue, then the numbers at the timeline's cursor.
+//! The right panel of Train mode: the job under way and the queue, then the numbers at the timeline's cursor, all in one
+//! scrolled column. What pauses and stops the job stays at its foot.
 
 mod job;
 mod numbers;
 
-use egui::Ui;
+use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
 use crate::command::Sender;
 use crate::state::State;
+use crate::theme::{size, space};
+
+/// Height of the foot, padding included.
+const FOOT: f32 = size::CONTROL + 2.0 * space::S + 1.0;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    job::show(ui, state, sender);
-    numbers::show(ui, state, sender);
+    let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
+    Panel::bottom("job").exact_size(FOOT).frame(foot).show(ui, |ui| job::buttons(ui, state, sender));
+    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
+    ScrollArea::vertical().id_salt("train").auto_shrink(false).content_margin(room).show(ui, |ui| {
+        ui.scope(|ui| job::show(ui, state, sender));
+        numbers::show(ui, state, sender);
+    });
 }

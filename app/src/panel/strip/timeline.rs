@@ -19,7 +19,7 @@ const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.timeline.shown().is_none() {
+    if state.timeline.shown().is_none() && state.preparing().is_none() {
         let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
         let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
         let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use engine::config::Config;
 use engine::event::{Event, Stage};
 
+use crate::state::State;
+use crate::worker::Kind;
+
 /// A job that waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queued {
@@ -76,6 +79,10 @@ pub struct Running {
     pub epoch: usize,
     /// Steps of it that are done.
     pub step: usize,
+    /// Epochs that ended.
+    pub epochs_done: usize,
+    /// Mean loss of the newest of them.
+    pub epoch_loss: Option<f64>,
     /// The newest step's loss.
     pub loss: Option<f64>,
     /// Its learning rate.
@@ -84,6 +91,8 @@ pub struct Running {
     pub sigma: Option<f64>,
     /// The newest Dice on the validation patients.
     pub dice: Option<f64>,
+    /// The best of them since the job began.
+    pub best_dice: Option<f64>,
     /// Slices a second, as measured lately.
     pub rate: Option<f64>,
 }
@@ -95,6 +104,7 @@ impl Running {
             Event::Started { epochs, steps_per_epoch, slices, device, first_epoch, .. } => {
                 (self.epochs, self.steps_per_epoch, self.slices) = (*epochs, *steps_per_epoch, *slices);
                 (self.epoch, self.step) = (*first_epoch, 0);
+                self.epochs_done = first_epoch.saturating_sub(1);
                 self.device.clone_from(device);
                 if self.phase == Phase::Preparing {
                     self.phase = Phase::Training;
@@ -106,9 +116,13 @@ impl Running {
             }
             Event::Epoch(summary) => {
                 (self.epoch, self.step) = (summary.epoch, self.steps_per_epoch);
+                (self.epochs_done, self.epoch_loss) = (summary.epoch, Some(summary.loss));
                 self.sigma = summary.sigma.or(self.sigma);
             }
-            Event::Validation { dice, .. } => self.dice = Some(*dice),
+            Event::Validation { dice, .. } => {
+                self.dice = Some(*dice);
+                self.best_dice = Some(self.best_dice.map_or(*dice, |best| best.max(*dice)));
+            }
             // In the midst of an epoch only a pause or a stop saves.
             Event::Checkpoint { step, .. } if *step > 0 && self.phase == Phase::Pausing => self.phase = Phase::Paused,
             _ => {}
@@ -141,6 +155,35 @@ impl Running {
     /// Whether it waits for the user, or is about to.
     pub fn can_go_on(&self) -> bool {
         matches!(self.phase, Phase::Paused | Phase::Pausing)
+    }
+}
+
+/// What a job does before its first step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preparing<'a> {
+    /// The job.
+    pub job: &'a Running,
+    /// What is being prepared.
+    pub what: String,
+    /// How far that is, 0 to 1, if it is known.
+    pub fraction: Option<f32>,
+}
+
+impl Preparing<'_> {
+    /// Which job it is, and what it does.
+    pub fn sentence(&self) -> String {
+        format!("{} is being prepared. {}", self.job.name, self.what)
+    }
+}
+
+impl State {
+    /// The job under way, if it has not come to its first step.
+    pub fn preparing(&self) -> Option<Preparing<'_>> {
+        let job = self.train.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
+        let status = self.jobs.iter().find(|status| status.kind == Kind::Train);
+        let detail = status.map(|status| status.detail.as_str()).filter(|detail| !detail.is_empty());
+        let what = detail.unwrap_or("Looking for the patients and their files").to_owned();
+        Some(Preparing { job, what, fraction: status.and_then(|status| status.progress) })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Measures of a fine-tuned run, patient by patient.
 
+use std::path::Path;
+
 use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
@@ -8,8 +10,8 @@ use super::words;
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
 use crate::panel::text;
-use crate::state::State;
 use crate::state::train::{Column, Results};
+use crate::state::{State, runs};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::{EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
 use crate::worker::Kind;
@@ -26,6 +28,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Frame::new().inner_margin(room).show(ui, |ui| {
         let results = &state.train.results;
         let job = state.jobs.iter().find(|job| job.kind == Kind::Evaluate);
+        if let Some(run) = &results.run {
+            head(ui, results, run, job.is_none(), sender);
+            ui.add_space(space::S);
+        }
         match (&results.run, &results.evaluation, job, &results.why) {
             (None, ..) => choose(ui, state, sender),
             (Some(_), _, Some(job), _) => {
@@ -35,7 +41,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                     sender.send(Command::CancelJob(job.id));
                 }
             }
-            (Some(_), Some(evaluation), None, _) => table_page(ui, results, evaluation, sender),
+            (Some(_), Some(evaluation), None, _) if evaluation.patients.is_empty() => {
+                EmptyState::new(icon::PATIENT, "This run holds no patient out.").show(ui);
+            }
+            (Some(_), Some(_), None, _) => table(ui, results, sender),
             (Some(run), None, None, why) => {
                 let why = why.as_deref().unwrap_or("it was not measured yet");
                 let title = format!("{} has no measures", words::name(run));
@@ -60,8 +69,11 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     ScrollArea::vertical().id_salt("measurable").show(ui, |ui| {
         for run in runs {
             let what = format!("{}, {} of {} epochs", run.modality.join(" + "), run.epochs_done, run.epochs);
-            let dice = run.dice.map(|dice| format!("Dice {dice:.3}")).unwrap_or_default();
-            let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
+            let dice = runs::dice(run).map(|dice| format!("Dice {dice}")).unwrap_or_default();
+            let mut row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
+            if let Some(meaning) = runs::dice_meaning(run) {
+                row = row.on_hover_text(meaning);
+            }
             if row.accessible_name(format!("Results of {}", run.name)).clicked() {
                 sender.send(Command::Train(TrainCommand::ShowResults(run.path.clone())));
             }
@@ -69,43 +81,42 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-fn table_page(ui: &mut Ui, results: &Results, evaluation: &RunEvaluation, sender: &Sender) {
-    head(ui, results, evaluation, sender);
-    ui.add_space(space::S);
-    if evaluation.patients.is_empty() {
-        EmptyState::new(icon::PATIENT, "This run holds no patient out.").show(ui);
-        return;
-    }
-    table(ui, results, sender);
-}
-
-/// Whose measures these are, and what can be done with the run.
-fn head(ui: &mut Ui, results: &Results, evaluation: &RunEvaluation, sender: &Sender) {
-    let Some(run) = &results.run else { return };
+/// Whose measures these are, what can be done with the run, and the way to those of another one.
+fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_TALL), Sense::hover());
     let layout = Layout::right_to_left(Align::Center);
     let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
     row.spacing_mut().item_spacing.x = space::S;
-    if row.add(PushButton::primary("Segment with it").icon(icon::SEGMENT)).clicked() {
-        sender.send(Command::Train(TrainCommand::SegmentWith(run.clone())));
+    if idle && results.evaluation.is_some() {
+        if row.add(PushButton::primary("Segment with it").icon(icon::SEGMENT)).clicked() {
+            sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));
+        }
+        if row.add(PushButton::new("Measure again").icon(icon::RETRY)).clicked() {
+            sender.send(Command::Train(TrainCommand::Evaluate(run.to_path_buf())));
+        }
     }
-    if row.add(PushButton::new("Measure again").icon(icon::RETRY)).clicked() {
-        sender.send(Command::Train(TrainCommand::Evaluate(run.clone())));
+    if row.add(PushButton::new("Another run").icon(icon::LIST)).clicked() {
+        sender.send(Command::Train(TrainCommand::ChooseResults));
     }
     row.with_layout(Layout::top_down(Align::Min), |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         ui.add_space(space::XS);
         let name = RichText::new(words::name(run)).font(font::heading()).color(t.text);
         ui.add(Label::new(name).truncate()).on_hover_text(run.display().to_string());
-        let part = match evaluation.part.as_str() {
-            "test" => "test patients",
-            "val" => "validation patients",
-            other => other,
-        };
-        let what = format!("{} {part}, after epoch {}", evaluation.patients.len(), evaluation.epoch);
+        let what = results.evaluation.as_deref().map_or_else(|| run.display().to_string(), of_whom);
         ui.add(Label::new(RichText::new(what).font(font::caption()).color(t.text_dim)).truncate());
     });
+}
+
+/// Which patients were measured, and when.
+fn of_whom(evaluation: &RunEvaluation) -> String {
+    let part = match evaluation.part.as_str() {
+        "test" => "test patients",
+        "val" => "validation patients",
+        other => other,
+    };
+    format!("{} {part}, after epoch {}", evaluation.patients.len(), evaluation.epoch)
 }
 
 fn table(ui: &mut Ui, results: &Results, sender: &Sender) {

@@ -5,16 +5,18 @@ use egui::{
     WidgetInfo, vec2,
 };
 use egui_extras::{Column as Width, TableBuilder, TableRow};
-use engine::run::workspace::{EntryState, RunEntry};
+use engine::run::workspace::RunEntry;
 
 use crate::command::runs::RunsCommand;
 use crate::command::timeline::TimelineCommand;
+use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
 use crate::panel::text;
 use crate::state::State;
-use crate::state::runs::{Column, state_name};
+use crate::state::runs::{Column, Row, Standing, dice_meaning};
+use crate::state::train::Phase;
 use crate::theme::{self, Icon, Tokens, font, icon, radius, size, space};
-use crate::widget::{ButtonKind, EmptyState, ErrorState, ListRow, LoadingState, PushButton, SearchField};
+use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton, SearchField};
 
 /// Width of the field that narrows the table down.
 const FILTER: f32 = 200.0;
@@ -88,7 +90,7 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn table(ui: &mut Ui, state: &State, sender: &Sender) {
-    let rows = state.runs.rows();
+    let rows = state.run_rows();
     if rows.is_empty() {
         EmptyState::new(icon::FILTER, "No run matches the filter.").show(ui);
         return;
@@ -99,16 +101,17 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
         .striped(true)
         .sense(Sense::click())
         .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Width::initial(110.0).at_least(80.0).resizable(true).clip(true))
+        .column(Width::initial(96.0).at_least(80.0).resizable(true).clip(true))
+        .column(Width::initial(74.0).clip(true))
         .column(Width::initial(58.0).clip(true))
-        .column(Width::initial(60.0).resizable(true).clip(true))
-        .column(Width::initial(84.0).resizable(true).clip(true))
+        .column(Width::initial(38.0).resizable(true).clip(true))
+        .column(Width::initial(54.0).resizable(true).clip(true))
+        .column(Width::initial(62.0).resizable(true).clip(true))
         .column(Width::initial(46.0).clip(true))
-        .column(Width::initial(48.0).clip(true))
-        .column(Width::initial(40.0).clip(true))
+        .column(Width::initial(68.0).clip(true))
         .column(Width::initial(122.0).clip(true))
-        .column(Width::initial(44.0).resizable(true).clip(true))
-        .column(Width::remainder().at_least(60.0).clip(true));
+        .column(Width::initial(38.0).resizable(true).clip(true))
+        .column(Width::remainder().at_least(52.0).clip(true));
     let table = builder.header(size::ROW, |mut row| {
         for column in Column::ALL {
             row.col(|ui| head_cell(ui, state, column, sender));
@@ -116,8 +119,8 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
     });
     table.body(|body| {
         body.rows(size::ROW, rows.len(), |mut row| {
-            let run = rows[row.index()];
-            run_row(&mut row, state, run, sender);
+            let of = &rows[row.index()];
+            run_row(&mut row, state, of, sender);
         });
     });
 }
@@ -152,17 +155,19 @@ fn head_cell(ui: &mut Ui, state: &State, column: Column, sender: &Sender) {
     }
 }
 
-fn run_row(row: &mut TableRow<'_, '_>, state: &State, run: &RunEntry, sender: &Sender) {
+fn run_row(cells: &mut TableRow<'_, '_>, state: &State, row: &Row<'_>, sender: &Sender) {
+    let run = row.run;
     let chosen = state.runs.chosen.as_ref() == Some(&run.path);
-    row.set_selected(chosen);
+    cells.set_selected(chosen);
     for column in Column::ALL {
-        row.col(|ui| match column {
-            Column::Name => name_cell(ui, run, chosen, sender),
+        cells.col(|ui| match column {
+            Column::Name => name_cell(ui, row, chosen, sender),
+            Column::Status => status_cell(ui, row, sender),
             Column::Notes => notes_cell(ui, state, run, sender),
-            _ => text_cell(ui, column, run),
+            _ => text_cell(ui, column, row),
         });
     }
-    let response = row.response();
+    let response = cells.response();
     if response.double_clicked() {
         sender.send(Command::Timeline(TimelineCommand::Open(run.path.clone())));
     } else if response.clicked() {
@@ -170,25 +175,24 @@ fn run_row(row: &mut TableRow<'_, '_>, state: &State, run: &RunEntry, sender: &S
     }
 }
 
-/// Where a run stands, as an icon: its word and reason are in the tooltip and the description.
-fn mark(state: &EntryState, t: &Tokens) -> (Icon, Color32) {
-    match state {
-        EntryState::Training { .. } => (icon::TRAIN, t.accent_text),
-        EntryState::Finished => (icon::DONE, t.ok),
-        EntryState::Stopped => (icon::PAUSE, t.text_dim),
-        EntryState::Failed(_) => (icon::ERROR, t.error),
-        EntryState::Broken(_) => (icon::WARN, t.warn),
+/// Where a run stands, as an icon beside its word.
+fn mark(standing: &Standing<'_>, t: &Tokens) -> (Icon, Color32) {
+    match standing {
+        Standing::Now(Phase::Paused) => (icon::PAUSE, t.accent_text),
+        Standing::Now(_) | Standing::Elsewhere => (icon::TRAIN, t.accent_text),
+        Standing::Queued => (icon::CLOCK, t.text_dim),
+        Standing::Finished => (icon::DONE, t.ok),
+        Standing::Stopped => (icon::STOP, t.text_dim),
+        Standing::Failed(_) => (icon::ERROR, t.error),
+        Standing::Broken(_) => (icon::WARN, t.warn),
     }
 }
 
-fn name_cell(ui: &mut Ui, run: &RunEntry, chosen: bool, sender: &Sender) {
-    let (drawing, color) = mark(&run.state, theme::tokens(ui));
+fn name_cell(ui: &mut Ui, row: &Row<'_>, chosen: bool, sender: &Sender) {
+    let run = row.run;
+    let (drawing, color) = mark(&row.standing, theme::tokens(ui));
     let response = ui.add(ListRow::new(&run.name).icon_colored(drawing, color).selected(chosen));
-    let word = state_name(&run.state);
-    let why = match &run.state {
-        EntryState::Failed(why) | EntryState::Broken(why) => format!("{word}: {why}"),
-        _ => word.to_owned(),
-    };
+    let why = row.explained();
     let response = response.accessible_name(format!("Run {}", run.name));
     ui.accesskit_node_builder(response.id, |node| node.set_description(why.as_str()));
     let response = response.on_hover_text(format!("{}\n{why}", run.path.display()));
@@ -199,16 +203,37 @@ fn name_cell(ui: &mut Ui, run: &RunEntry, chosen: bool, sender: &Sender) {
     }
 }
 
-fn text_cell(ui: &mut Ui, column: Column, run: &RunEntry) {
+/// Where a run stands; one that can be gone on with has a button for that.
+fn status_cell(ui: &mut Ui, row: &Row<'_>, sender: &Sender) {
+    let color = theme::tokens(ui).text;
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        if row.goes_on() {
+            let name = format!("Resume {}", row.run.name);
+            if ui.add(IconButton::new(icon::PLAY, &name).small()).clicked() {
+                sender.send(Command::Train(TrainCommand::Resume(row.run.path.clone())));
+            }
+        }
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            let word = RichText::new(row.standing.name()).font(font::body()).color(color);
+            text::line(ui, word).on_hover_text(row.explained());
+        });
+    });
+}
+
+fn text_cell(ui: &mut Ui, column: Column, row: &Row<'_>) {
     let t = theme::tokens(ui);
-    let said = column.text(run);
+    let said = column.text(row);
     let said = if said.is_empty() { "\u{2013}".to_owned() } else { said };
     let font = if column.is_number() || column == Column::Date { font::number() } else { font::body() };
     let text = RichText::new(said).font(font).color(t.text);
-    if column.is_number() {
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| text::line(ui, text));
+    let shown = if column.is_number() {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| text::line(ui, text)).inner
     } else {
-        text::line(ui, text);
+        text::line(ui, text)
+    };
+    if let Some(meaning) = dice_meaning(row.run).filter(|_| column == Column::Dice) {
+        shown.on_hover_text(meaning);
     }
 }
 

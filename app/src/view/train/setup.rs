@@ -23,12 +23,14 @@ use engine::event::Stage;
 const WIDTH: f32 = 760.0;
 
 /// Height of the bar under the form.
-pub(super) const FOOT: f32 = start::HEIGHT;
+pub(in crate::view::train) use start::drawn_height as foot;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().fill(theme::tokens(ui).panel).inner_margin(Margin::symmetric(space::L as i8, 0));
-    Panel::bottom("start").exact_size(start::HEIGHT).frame(foot).show(ui, |ui| start::show(ui, state, sender));
+    let bar = start::Bar::of(ui, state, ui.available_width() - 2.0 * space::L);
+    let height = bar.height(ui.ctx());
+    Panel::bottom("start").exact_size(height).frame(foot).show(ui, |ui| bar.show(ui, state, sender));
     let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::XL as i8 };
     ScrollArea::vertical().id_salt("setup").auto_shrink(false).content_margin(room).show(ui, |ui| {
         let area = ui.available_rect_before_wrap();

@@ -14,6 +14,7 @@ use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
 use crate::panel::text;
 use crate::state::timeline::{OpenRun, WatchView};
+use crate::state::train::Preparing;
 use crate::state::{JobStatus, PathPurpose, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, ErrorState, LoadingState};
@@ -36,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     bar::show(&mut child(ui, top.shrink2(egui::vec2(space::M, 0.0)), "bar"), state, run, sender);
     let mut ui = child(ui, body, "body");
     if run.last() == 0 {
-        return waiting(&mut ui, run);
+        return waiting(&mut ui, state, run);
     }
     match timeline.look.view {
         WatchView::Probe => probe::show(&mut ui, state, run, sender),
@@ -59,8 +60,11 @@ fn reading(state: &State) -> Option<&JobStatus> {
     state.jobs.iter().find(|job| job.kind == Kind::Replay)
 }
 
-/// There is no run: it is being read, it cannot be shown, or none was opened.
+/// There is no run: a job prepares one, it is being read, it cannot be shown, or none was opened.
 fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
+    if let Some(preparing) = state.preparing() {
+        return prepares(ui, &preparing);
+    }
     if let Some(job) = reading(state) {
         if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
             sender.send(Command::CancelJob(job.id));
@@ -82,17 +86,24 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 /// A run that has not told an epoch to its end.
-fn waiting(ui: &mut Ui, run: &OpenRun) {
+fn waiting(ui: &mut Ui, state: &State, run: &OpenRun) {
+    if let Some(preparing) = state.preparing().filter(|preparing| preparing.job.run.as_ref() == Some(&run.path)) {
+        return prepares(ui, &preparing);
+    }
     if run.live {
         let step = run.history.last_step.map_or(0, |step| step.step);
-        let steps = run.history.steps_per_epoch;
-        let text = if steps > 0 { format!("The first epoch: step {step} of {steps}") } else { "Preparing".to_owned() };
-        let fraction = (steps > 0).then(|| step as f32 / steps as f32);
-        LoadingState::new(&text, fraction).show(ui);
+        let steps = run.history.steps_per_epoch.max(1);
+        let text = format!("The first epoch: step {step} of {steps}");
+        LoadingState::new(&text, Some(step as f32 / steps as f32)).show(ui);
         return;
     }
     let words = "This run has not finished an epoch: there is nothing to show yet.";
     EmptyState::new(icon::CURVES, words).show(ui);
+}
+
+/// A job that has not come to its first step.
+fn prepares(ui: &mut Ui, preparing: &Preparing<'_>) {
+    LoadingState::new(&preparing.sentence(), preparing.fraction).show(ui);
 }
 
 /// A sentence in the middle of a part of the page.

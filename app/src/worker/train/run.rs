@@ -165,10 +165,11 @@ fn train(
     (queue, turn): (&EventQueue, &Mutex<()>),
     wanted: &[Pin],
 ) -> Result<(), Failure> {
+    ticket.progress(None, format!("Opening the device {}", config.device));
     let compute = device::open_all(&config.device)?;
     let start = Start { resume: true, ..Start::default() };
     let mut progress = |done: usize, of: usize| {
-        ticket.progress(Some(done as f32 / of.max(1) as f32), format!("preparing patient {done} of {of}"));
+        ticket.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
     };
     let mut sink = Sink { ticket, queue, epochs: 0, steps: 0 };
     match config.stage {
@@ -180,6 +181,7 @@ fn train(
                 job.watch(&Vec::from_iter(job.slices.fullest_slice(0)))?;
             }
             tell(ticket, run, &job.config, &job.pins);
+            ticket.progress(None, "Setting up the network");
             let _held = ticket.wait_for(turn)?;
             job.train(&compute, &mut sink, &ticket.control)?;
         }
@@ -192,6 +194,7 @@ fn train(
                 pin(&job.pins, &engine::probe::pins(from)?);
             }
             tell(ticket, run, &job.config, &job.pins);
+            ticket.progress(None, "Setting up the network");
             let _held = ticket.wait_for(turn)?;
             job.train(&compute, &mut sink, &ticket.control)?;
         }

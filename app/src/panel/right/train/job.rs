@@ -1,30 +1,26 @@
 //! The job under way and the queue: start, pause, resume, cancel.
 
-use egui::{Frame, Margin, Ui};
+use egui::Ui;
 use engine::event::Stage;
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::format;
+use crate::panel::{format, text};
 use crate::state::State;
 use crate::state::train::{Ended, Ending, Phase, Running};
 use crate::theme::{self, Icon, icon, space};
 use crate::view::train::words;
 use crate::widget::{IconButton, ListRow, PropertyRow, PushButton, Section, progress_bar};
-use crate::worker::Kind;
 
 /// Jobs that ended are listed up to this many.
 const ENDED: usize = 4;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
-    Frame::new().inner_margin(room).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 0.0;
-        Section::new("Job").show(ui, |ui| job(ui, state, sender));
-        queue(ui, state, sender);
-        ended(ui, state, sender);
-    });
+    ui.spacing_mut().item_spacing.y = 0.0;
+    Section::new("Job").show(ui, |ui| job(ui, state));
+    queue(ui, state, sender);
+    ended(ui, state, sender);
 }
 
 fn send(sender: &Sender, command: TrainCommand) {
@@ -41,36 +37,30 @@ fn stage_name(stage: Stage) -> &'static str {
 }
 
 /// The job under way.
-fn job(ui: &mut Ui, state: &State, sender: &Sender) {
+fn job(ui: &mut Ui, state: &State) {
     let running = state.train.running.as_ref();
-    let status = state.jobs.iter().find(|job| job.kind == Kind::Train);
     let (title, what) = match running {
-        Some(job) => {
-            (job.name.clone(), format!("{}: {}", stage_name(job.stage), phase(job, status.map(|s| &*s.detail))))
-        }
+        Some(job) => (job.name.clone(), format!("{}: {}", stage_name(job.stage), job.phase.name())),
         None => ("No training runs".to_owned(), "Set one up, or resume one".to_owned()),
     };
     let mark = running.map_or(icon::PENDING, |job| drawing(job.stage));
     let row = ui.add(ListRow::new(&title).subtitle(&what).icon(mark).dim(running.is_none()));
     row.accessible_name(format!("Job {title}: {what}"));
     ui.add_space(space::XS);
+    let preparing = state.preparing();
     let fraction = match running {
-        Some(job) => job.fraction().or_else(|| status.and_then(|s| s.progress)),
+        Some(job) => job.fraction().or_else(|| preparing.as_ref().and_then(|preparing| preparing.fraction)),
         None => Some(0.0),
     };
     progress_bar(ui, "Progress of the training", fraction, ui.available_width());
     ui.add_space(space::S);
-    if let Some(job) = running {
-        facts(ui, job);
-        ui.add_space(space::S);
-    }
-    buttons(ui, running, sender);
-}
-
-fn phase(job: &Running, detail: Option<&str>) -> String {
-    match (job.phase, detail) {
-        (Phase::Preparing, Some(detail)) if !detail.is_empty() => detail.to_owned(),
-        (phase, _) => phase.name().to_owned(),
+    match (running, preparing) {
+        // Before its first step it has no numbers.
+        (Some(_), Some(preparing)) => {
+            text::note(ui, &preparing.what);
+        }
+        (Some(job), None) => facts(ui, job),
+        (None, _) => {}
     }
 }
 
@@ -100,7 +90,8 @@ fn facts(ui: &mut Ui, job: &Running) {
 }
 
 /// Pause or resume, and stop.
-fn buttons(ui: &mut Ui, running: Option<&Running>, sender: &Sender) {
+pub(super) fn buttons(ui: &mut Ui, state: &State, sender: &Sender) {
+    let running = state.train.running.as_ref();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         if running.is_some_and(Running::can_go_on) {

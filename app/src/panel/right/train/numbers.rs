@@ -3,7 +3,7 @@
 mod layers;
 mod pins;
 
-use egui::{Margin, RichText, ScrollArea, Ui};
+use egui::{RichText, Ui};
 use engine::event::{EpochSummary, Parts, Stage};
 use engine::run::history::{RelabelRow, RunState};
 
@@ -16,30 +16,27 @@ use crate::widget::{Badge, PropertyRow, Section, Tone};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
-    ScrollArea::vertical().id_salt("numbers").auto_shrink(false).content_margin(room).show(ui, |ui| {
-        let Some(run) = state.timeline.shown() else {
-            let words = "The numbers of the epoch at the timeline's cursor are shown here once a run is open.";
-            text::hint(ui, icon::CURVES, words);
-            ui.add_space(space::S);
-            pins::show(ui, state, sender);
-            return;
-        };
-        let summary = run.epoch().and_then(|epoch| run.history.summary(epoch));
-        match summary {
-            Some(row) => epoch(ui, run, row),
-            None => text::hint(ui, icon::BUSY, "The first epoch has not ended."),
-        }
+    let Some(run) = state.timeline.shown() else {
+        let words = "The numbers of the epoch at the timeline's cursor are shown here once a run is open.";
+        text::hint(ui, icon::CURVES, words);
+        ui.add_space(space::S);
         pins::show(ui, state, sender);
-        layers::show(ui, state, run, sender);
-        if let Some(row) = summary.filter(|_| run.stage() == Stage::Pretrain) {
-            update(ui, run, row.epoch);
-            quality(ui, row);
-            entropy(ui, row);
-            gradients(ui, row);
-        }
-        about(ui, run);
-    });
+        return;
+    };
+    let summary = run.epoch().and_then(|epoch| run.history.summary(epoch));
+    match summary {
+        Some(row) => epoch(ui, run, row),
+        None => text::hint(ui, icon::BUSY, "The first epoch has not ended."),
+    }
+    pins::show(ui, state, sender);
+    layers::show(ui, state, run, sender);
+    if let Some(row) = summary.filter(|_| run.stage() == Stage::Pretrain) {
+        update(ui, run, row.epoch);
+        quality(ui, row);
+        entropy(ui, row);
+        gradients(ui, row);
+    }
+    about(ui, run);
 }
 
 /// A line of a number that may be missing.

@@ -12,6 +12,7 @@ use crate::command::timeline::{TimelineCommand, stage_name};
 use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
+use crate::state::train::Preparing;
 use crate::theme::{self, Tokens, font, palette, radius, size, space};
 
 /// Height of the line with the run's name.
@@ -57,14 +58,9 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
     if !bar.is_positive() {
         return;
     }
+    let preparing = state.preparing().filter(|preparing| preparing.job.stage == stage);
     let Some(run) = state.timeline.track(stage) else {
-        ui.painter().rect_stroke(bar, radius::S, Stroke::new(1.0, t.line), StrokeKind::Inside);
-        let words = match stage {
-            Stage::Pretrain => "Pre-training: its run is not here",
-            Stage::Finetune => "Fine-tuning: none is open",
-        };
-        ui.painter().text(bar.center(), Align2::CENTER_CENTER, words, font::caption(), t.text_dim);
-        return;
+        return empty(ui, bar, stage, preparing.as_ref());
     };
     let scale = Scale { bar, epochs: run.epochs() };
     let id = ui.scope_id().with(("track", stage_name(stage)));
@@ -81,7 +77,7 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
     });
     let active = state.timeline.active == stage;
     let hovered = response.hover_pos().map(|at| scale.epoch(at.x));
-    heading(ui, rect, run, active, hovered);
+    heading(ui, rect, run, preparing.as_ref(), active, hovered);
     paint_bar(ui.painter(), &scale, run, t, active);
     paint_marks(ui.painter(), &scale, run, state, t);
     if let Some((other, epoch)) = state.timeline.compared().filter(|_| active)
@@ -105,6 +101,24 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
     } else if response.clicked() && !active {
         sender.send(Command::Timeline(TimelineCommand::Activate(stage)));
     }
+}
+
+/// A track without a run: a job prepares one, or there is none.
+fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparing<'_>>) {
+    let t = theme::tokens(ui);
+    let words = match (preparing, stage) {
+        (Some(preparing), _) => preparing.sentence(),
+        (None, Stage::Pretrain) => "Pre-training: its run is not here".to_owned(),
+        (None, Stage::Finetune) => "Fine-tuning: none is open".to_owned(),
+    };
+    if let Some(fraction) = preparing.and_then(|preparing| preparing.fraction) {
+        let done = bar.with_max_x(bar.left() + fraction.clamp(0.0, 1.0) * bar.width());
+        ui.painter().rect_filled(done, radius::S, t.raised);
+    }
+    ui.painter().rect_stroke(bar, radius::S, Stroke::new(1.0, t.line), StrokeKind::Inside);
+    let response = ui.interact(bar, ui.scope_id().with(("no track", stage_name(stage))), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+    ui.painter().text(bar.center(), Align2::CENTER_CENTER, words, font::caption(), t.text_dim);
 }
 
 /// The epoch that was clicked, dragged to or chosen by a key.
@@ -132,8 +146,15 @@ fn chosen(ui: &Ui, scale: &Scale, run: &OpenRun, response: &Response) -> Option<
     by_mouse.or_else(by_key).filter(|epoch| *epoch != now)
 }
 
-/// The loop, the run, and what the pointer is at.
-fn heading(ui: &Ui, rect: Rect, run: &OpenRun, active: bool, hovered: Option<usize>) {
+/// The loop, the run, and what the pointer is at; in front of that what a job prepares for this track.
+fn heading(
+    ui: &Ui,
+    rect: Rect,
+    run: &OpenRun,
+    preparing: Option<&Preparing<'_>>,
+    active: bool,
+    hovered: Option<usize>,
+) {
     let t = theme::tokens(ui);
     let middle = rect.top() + HEAD / 2.0 + 1.0;
     let color = if active { t.accent_text } else { t.text_dim };
@@ -141,8 +162,12 @@ fn heading(ui: &Ui, rect: Rect, run: &OpenRun, active: bool, hovered: Option<usi
     let left = pos2(rect.left() + space::S, middle);
     let title = painter.text(left, Align2::LEFT_CENTER, stage_name(run.stage()), font::caption(), color);
     let name = pos2(title.right() + space::S, middle);
-    let state = if run.live { ", live" } else { "" };
-    let words = format!("{}{state}", run.name);
+    let words = match preparing {
+        Some(preparing) if preparing.job.run.as_ref() == Some(&run.path) => format!("{}: {}", run.name, preparing.what),
+        Some(preparing) => format!("{}. Next: {}", run.name, preparing.sentence()),
+        None if run.live => format!("{}, live", run.name),
+        None => run.name.clone(),
+    };
     let name =
         painter.text(name, Align2::LEFT_CENTER, words, font::caption(), if active { t.text } else { t.text_dim });
     signs(painter, t, run, pos2(name.right() + space::XL, middle), rect.right() - EPOCH);
@@ -152,7 +177,7 @@ fn heading(ui: &Ui, rect: Rect, run: &OpenRun, active: bool, hovered: Option<usi
         words.push_str(", update");
     }
     if let Some(row) = run.history.validations.iter().find(|row| row.0 == epoch) {
-        words = format!("{words}, Dice {:.3}", row.1);
+        words = format!("{words}, Dice {:.3} val", row.1);
     }
     let right = pos2(rect.right() - space::M, middle);
     painter.text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);

@@ -1,6 +1,8 @@
 //! The bar under the form: what the job will take, and the button that starts it.
 
-use egui::{Align, Label, Layout, RichText, Ui};
+use std::sync::Arc;
+
+use egui::{Align, Context, Galley, Id, Label, Layout, ScrollArea, Ui, UiBuilder, vec2};
 use engine::assess::Assessment;
 use engine::event::Stage;
 
@@ -12,56 +14,106 @@ use crate::state::train::Estimate;
 use crate::theme::{self, font, icon, space};
 use crate::view::train::words;
 use crate::widget::PushButton;
+use crate::worker::Kind;
 
-/// Height of the bar.
-pub(super) const HEIGHT: f32 = 58.0;
+/// Height of the bar: at least, and at most before its text scrolls.
+const HEIGHT: [f32; 2] = [58.0, 132.0];
+/// Width that is left to the button.
+const BUTTON: f32 = 208.0;
+/// Between the two paragraphs.
+const GAP: f32 = 2.0;
 
-/// Draws it.
-pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let obstacle = state.train.obstacle();
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.spacing_mut().item_spacing.x = space::L;
-        let label = match (&state.train.running, state.train.form.stage) {
-            (Some(_), _) => "Add to the queue",
-            (None, Stage::Pretrain) => "Start pre-training",
-            (None, Stage::Finetune) => "Start fine-tuning",
-        };
-        let button = PushButton::primary(label).icon(icon::PLAY).shortcut("F5");
-        let response = ui.add_enabled(obstacle.is_none(), button);
-        let response = match &obstacle {
-            Some(why) => response.on_disabled_hover_text(why.as_str()),
-            None => response,
-        };
-        if response.clicked() {
-            sender.send(Command::Train(TrainCommand::Start));
-        }
-        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            ui.spacing_mut().item_spacing.y = 2.0;
-            ui.add_space(space::S + 2.0);
-            said(ui, state, obstacle.as_deref());
-        });
-    });
+/// The bar, its text laid out for the width of the page.
+pub(super) struct Bar {
+    paragraphs: [Arc<Galley>; 2],
+    width: f32,
 }
 
-/// Two lines: what the job will take, and what more there is to say.
-fn said(ui: &mut Ui, state: &State, obstacle: Option<&str>) {
-    let t = theme::tokens(ui);
-    let (first, second, color) = match (obstacle, &state.train.estimate) {
-        (Some(why), _) => (why.to_owned(), "The training starts once this is settled.".to_owned(), t.warn),
-        (None, Estimate::Known(known)) => (takes(known), more(known), t.text),
-        (None, Estimate::Running) => ("Estimating time and memory\u{2026}".into(), String::new(), t.text_dim),
+impl Bar {
+    /// The bar of a page that is `width` wide inside of its margins.
+    pub(super) fn of(ui: &Ui, state: &State, width: f32) -> Self {
+        let t = theme::tokens(ui);
+        let (first, second, color) = said(state, t);
+        let width = (width - BUTTON - space::L).max(80.0);
+        let layout = |text, font, color| ui.painter().layout(text, font, color, width);
+        let paragraphs = [layout(first, font::strong(), color), layout(second, font::caption(), t.text_dim)];
+        Self { paragraphs, width }
+    }
+
+    /// Its height; toasts are told, which must not cover it.
+    pub(super) fn height(&self, ctx: &Context) -> f32 {
+        let text = self.paragraphs.iter().map(|paragraph| paragraph.size().y + GAP).sum::<f32>();
+        let height = (text + 2.0 * space::S).ceil().clamp(HEIGHT[0], HEIGHT[1]);
+        ctx.data_mut(|data| data.insert_temp(id(), height));
+        height
+    }
+
+    /// Draws it.
+    pub(super) fn show(self, ui: &mut Ui, state: &State, sender: &Sender) {
+        let area = ui.max_rect();
+        let left = area.with_max_x(area.left() + self.width);
+        let text = UiBuilder::new().max_rect(left.shrink2(vec2(0.0, space::S))).layout(Layout::top_down(Align::Min));
+        let mut text = ui.new_child(text);
+        ScrollArea::vertical().id_salt("estimate").auto_shrink(false).show(&mut text, |ui| {
+            ui.spacing_mut().item_spacing.y = GAP;
+            for paragraph in self.paragraphs {
+                ui.add(Label::new(paragraph));
+            }
+        });
+        let layout = Layout::right_to_left(Align::Center);
+        button(&mut ui.new_child(UiBuilder::new().max_rect(area).layout(layout)), state, sender);
+    }
+}
+
+fn id() -> Id {
+    Id::unique("height of the bar that starts a training")
+}
+
+/// The bar's height as it was drawn last.
+pub(in crate::view::train) fn drawn_height(ctx: &Context) -> f32 {
+    ctx.data(|data| data.get_temp(id())).unwrap_or(HEIGHT[0])
+}
+
+fn button(ui: &mut Ui, state: &State, sender: &Sender) {
+    let obstacle = state.train.obstacle();
+    let label = match (&state.train.running, state.train.form.stage) {
+        (Some(_), _) => "Add to the queue",
+        (None, Stage::Pretrain) => "Start pre-training",
+        (None, Stage::Finetune) => "Start fine-tuning",
+    };
+    let button = PushButton::primary(label).icon(icon::PLAY).shortcut("F5");
+    let response = ui.add_enabled(obstacle.is_none(), button);
+    let response = match &obstacle {
+        Some(why) => response.on_disabled_hover_text(why.as_str()),
+        None => response,
+    };
+    if response.clicked() {
+        sender.send(Command::Train(TrainCommand::Start));
+    }
+}
+
+/// Two paragraphs: what the job will take, and what more there is to say.
+fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
+    match (state.train.obstacle(), &state.train.estimate) {
+        (Some(why), _) => (why, "The training starts once this is settled.".to_owned(), t.warn),
+        (None, Estimate::Known(known)) => (takes(state, known), more(known), t.text),
+        (None, Estimate::Running) => {
+            let job = state.jobs.iter().find(|job| job.kind == Kind::Assess);
+            let doing = job.map(|job| job.detail.clone()).unwrap_or_default();
+            ("Estimating time and memory\u{2026}".into(), doing, t.text_dim)
+        }
         (None, Estimate::Waiting) => {
             ("Time and memory are estimated once the running job ends".into(), String::new(), t.text_dim)
         }
         (None, Estimate::Failed(why)) => ("Time and memory are not known".into(), why.clone(), t.warn),
         (None, Estimate::None) => (String::new(), String::new(), t.text_dim),
-    };
-    ui.add(Label::new(RichText::new(first).font(font::strong()).color(color)).truncate());
-    ui.add(Label::new(RichText::new(second).font(font::caption()).color(t.text_dim)).truncate());
+    }
 }
 
-fn takes(known: &Assessment) -> String {
-    format!("About {}, {} of memory", format::duration(known.seconds), words::memory(known.memory_mib))
+fn takes(state: &State, known: &Assessment) -> String {
+    let device = &state.train.form.config().device;
+    let (time, memory) = (format::duration(known.seconds), words::memory(known.memory_mib));
+    format!("About {time}, {memory} of memory, device {device}")
 }
 
 fn more(known: &Assessment) -> String {

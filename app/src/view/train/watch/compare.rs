@@ -92,7 +92,9 @@ fn facts(run: &OpenRun, epoch: usize) -> String {
     };
     let fact = |quantity: Quantity| {
         let value = quantity.value(&run.history, epoch)?;
-        Some(format!("{} {}", quantity.name(), format::figures(value)))
+        // The Dice of an epoch is never that of the patients that test.
+        let of = if quantity == Quantity::Dice { " val" } else { "" };
+        Some(format!("{} {}{of}", quantity.name(), format::figures(value)))
     };
     wanted.into_iter().filter_map(fact).collect::<Vec<_>>().join("   ")
 }

@@ -1,0 +1,22 @@
+//! The way back in Train mode: from a page to the one before it, from a comparison to the probe.
+
+use super::Command;
+use super::timeline::TimelineCommand;
+use super::train::TrainCommand;
+use crate::state::timeline::WatchView;
+use crate::state::train::TrainPage;
+use crate::state::{Mode, State};
+
+/// Where Escape and the button beside the tabs lead, in words, and what leads there. None on the first page.
+pub fn way(state: &State) -> Option<(String, Command)> {
+    if state.mode != Mode::Train {
+        return None;
+    }
+    let watched = state.train.page == TrainPage::Watch && state.timeline.shown().is_some();
+    if watched && state.timeline.look.view == WatchView::Compare {
+        let probe = format!("Back to {}", WatchView::Probe.name());
+        return Some((probe, Command::Timeline(TimelineCommand::EndComparison)));
+    }
+    let before = state.train.before()?;
+    Some((format!("Back to {}", before.name()), Command::Train(TrainCommand::Back)))
+}

@@ -1,0 +1,188 @@
+//! The columns of the table of runs.
+
+use std::cmp::Ordering;
+
+use engine::event::Stage;
+use engine::run::workspace::{DiceOf, EntryState, RunEntry};
+
+use super::Row;
+
+/// The columns of the table, by which it can be sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Column {
+    /// The folder's name.
+    Name,
+    /// Where it stands.
+    Status,
+    /// Pre-training or fine-tuning.
+    Stage,
+    /// The preset it started from.
+    Preset,
+    /// Cohort and modalities.
+    Data,
+    /// Epochs that ended, of those planned.
+    Epochs,
+    /// Mean loss of the newest epoch.
+    Loss,
+    /// Mean Dice of the patients held out.
+    Dice,
+    /// When it last changed.
+    #[default]
+    Date,
+    /// What computed.
+    Device,
+    /// The user's own words.
+    Notes,
+}
+
+impl Column {
+    /// All of them, from left to right.
+    pub const ALL: [Self; 11] = [
+        Self::Name,
+        Self::Status,
+        Self::Stage,
+        Self::Preset,
+        Self::Data,
+        Self::Epochs,
+        Self::Loss,
+        Self::Dice,
+        Self::Date,
+        Self::Device,
+        Self::Notes,
+    ];
+
+    /// What stands over it.
+    pub fn head(self) -> &'static str {
+        match self {
+            Self::Name => "Run",
+            Self::Status => "Status",
+            Self::Stage => "Stage",
+            Self::Preset => "Preset",
+            Self::Data => "Data",
+            Self::Epochs => "Epochs",
+            Self::Loss => "Loss",
+            Self::Dice => "Dice",
+            Self::Date => "Changed (UTC)",
+            Self::Device => "Device",
+            Self::Notes => "Notes",
+        }
+    }
+
+    /// Whether it holds numbers, which stand on the right.
+    pub fn is_number(self) -> bool {
+        matches!(self, Self::Epochs | Self::Loss | Self::Dice)
+    }
+
+    /// Whether the largest comes first when the column is chosen.
+    pub fn begins_falling(self) -> bool {
+        matches!(self, Self::Epochs | Self::Dice | Self::Date)
+    }
+
+    /// What stands in it.
+    pub fn text(self, row: &Row<'_>) -> String {
+        let run = row.run;
+        match self {
+            Self::Name => run.name.clone(),
+            Self::Status => row.standing.name().into(),
+            Self::Stage => stage(run).into(),
+            Self::Preset => run.preset.clone(),
+            Self::Data => data(run),
+            Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
+            Self::Loss => run.loss.map_or_else(String::new, |loss| format!("{loss:.4}")),
+            Self::Dice => dice(run).unwrap_or_default(),
+            Self::Date => date(run.changed),
+            Self::Device => run.device.clone(),
+            Self::Notes => run.notes.clone(),
+        }
+    }
+
+    pub(super) fn order(self, left: &Row<'_>, right: &Row<'_>) -> Ordering {
+        let (a, b) = (left.run, right.run);
+        match self {
+            Self::Epochs => (a.epochs_done, a.epochs).cmp(&(b.epochs_done, b.epochs)),
+            Self::Loss => known(a.loss, b.loss),
+            Self::Dice => known(a.dice, b.dice),
+            Self::Date => a.changed.total_cmp(&b.changed),
+            _ => self.text(left).to_lowercase().cmp(&self.text(right).to_lowercase()),
+        }
+    }
+
+    /// The group that a run is sorted into, whichever way the column is sorted. Runs that have nothing in it come last,
+    /// and a Dice of test patients is not compared with one of validation patients.
+    pub(super) fn group(self, row: &Row<'_>) -> usize {
+        let run = row.run;
+        let empty = match self {
+            Self::Loss => run.loss.is_none(),
+            Self::Dice => run.dice.is_none(),
+            _ => self.text(row).is_empty(),
+        };
+        let tested = self != Self::Dice || run.dice_of == DiceOf::Test;
+        if empty { 2 } else { usize::from(!tested) }
+    }
+}
+
+/// The Dice of a run, and of whom it is: `0.482 test`, `0.510 val`.
+pub fn dice(run: &RunEntry) -> Option<String> {
+    let whom = if run.dice_of == DiceOf::Test { "test" } else { "val" };
+    run.dice.map(|dice| format!("{dice:.3} {whom}"))
+}
+
+/// The same in a sentence.
+pub fn dice_meaning(run: &RunEntry) -> Option<String> {
+    let of = match run.dice_of {
+        DiceOf::Test => "Mean of the patients that test, after training",
+        DiceOf::HeldOut => "Mean of the patients that validate, after training: nobody tests",
+        DiceOf::Validation => "Mean of the patients that validate, the best while it trained: it was not measured yet",
+    };
+    run.dice.map(|_| of.to_owned())
+}
+
+fn known(a: Option<f64>, b: Option<f64>) -> Ordering {
+    a.unwrap_or(f64::NAN).total_cmp(&b.unwrap_or(f64::NAN))
+}
+
+fn stage(run: &RunEntry) -> &'static str {
+    match (&run.state, run.stage) {
+        (EntryState::Broken(_), _) if run.preset.is_empty() => "",
+        (_, Stage::Pretrain) => "pre-train",
+        (_, Stage::Finetune) => "fine-tune",
+    }
+}
+
+fn data(run: &RunEntry) -> String {
+    let cohort = run.cohort.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let modality = run.modality.join("+");
+    let labels = run.labels.as_deref().map(|labels| format!("{labels} labelled"));
+    let parts = [cohort, modality].into_iter().chain(labels).filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// A time since 1970 as date and minute, UTC; empty without one.
+pub fn date(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds <= 0.0 {
+        return String::new();
+    }
+    let minutes = (seconds / 60.0) as i64;
+    let (days, minute) = (minutes.div_euclid(1440), minutes.rem_euclid(1440));
+    // Years are counted from the first of March, so that a leap day is a year's last.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let part = (5 * of_year + 2) / 153;
+    let (day, month) = (of_year - (153 * part + 2) / 5 + 1, if part < 10 { part + 3 } else { part - 9 });
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02}", minute / 60, minute % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let said = [0.0, 60.0, 951_782_400.0, 951_868_800.0, 1_764_032_460.0, f64::NAN].map(date);
+        assert_eq!(said, ["", "1970-01-01 00:01", "2000-02-29 00:00", "2000-03-01 00:00", "2025-11-25 01:01", ""]);
+    }
+}
