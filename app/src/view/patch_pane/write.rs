@@ -32,6 +32,8 @@ const PLATE: (f32, f32) = (0.73, 0.16);
 const PLATE_ALPHA: f32 = 0.6;
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::XS;
+/// The same of letters in a pane without a name.
+const BARE_MARGIN: f32 = 0.0;
 /// A pane narrower than this has no room for the icon of a badge, and for large letters.
 const NARROW: f32 = 300.0;
 /// A pane narrower than this has no room for a large name.
@@ -129,7 +131,7 @@ fn patch_width(placed: &Placed<'_>) -> f32 {
 /// Letters of what is `seen`, name, badge.
 pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
-    let rect = placed.rect.shrink(MARGIN);
+    let rect = placed.rect.shrink(if pane.bare { BARE_MARGIN } else { MARGIN });
     let name = if pane.bare {
         Rect::NOTHING
     } else {
