@@ -22,7 +22,7 @@ const OUTLINE: f32 = 1.5;
 /// Room around the slice for name and letters: a share of the pane's shorter side, and its limits in points.
 const MARGIN: (f64, f64, f64) = (0.07, 10.0, 24.0);
 /// The same without a name: a line of small letters.
-const BARE_MARGIN: f64 = 14.0;
+const BARE_MARGIN: f64 = 13.0;
 
 /// A slice of a scan on its own grid, in place of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -83,7 +83,7 @@ fn all_runs_of_the_workspace_are_listed_sorted_and_filtered() {
     assert_eq!(names(&window), ["broken", "first", "second", "third"]);
     window.get_by_label("Filter runs").focus();
     window.run();
-    window.get_by_label("Filter runs").type_text("fine-tune");
+    window.get_by_label("Filter runs").type_text("finetune");
     settle(&mut window);
     assert_eq!(names(&window), ["second", "third"]);
     send(&mut window, Command::Runs(RunsCommand::Filter("nothing like it".into())));

@@ -2,8 +2,7 @@
 
 use std::cmp::Ordering;
 
-use engine::event::Stage;
-use engine::run::workspace::{DiceOf, EntryState, RunEntry};
+use engine::run::workspace::{DiceOf, RunEntry};
 
 use super::Row;
 
@@ -14,9 +13,7 @@ pub enum Column {
     Name,
     /// Where it stands.
     Status,
-    /// Pre-training or fine-tuning.
-    Stage,
-    /// The preset it started from.
+    /// The preset it started from: `finetune` of all that have labels.
     Preset,
     /// Cohort and modalities.
     Data,
@@ -37,10 +34,9 @@ pub enum Column {
 
 impl Column {
     /// All of them, from left to right.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Name,
         Self::Status,
-        Self::Stage,
         Self::Preset,
         Self::Data,
         Self::Epochs,
@@ -56,7 +52,6 @@ impl Column {
         match self {
             Self::Name => "Run",
             Self::Status => "Status",
-            Self::Stage => "Stage",
             Self::Preset => "Preset",
             Self::Data => "Data",
             Self::Epochs => "Epochs",
@@ -84,7 +79,6 @@ impl Column {
         match self {
             Self::Name => run.name.clone(),
             Self::Status => row.standing.name().into(),
-            Self::Stage => stage(run).into(),
             Self::Preset => run.preset.clone(),
             Self::Data => data(run),
             Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
@@ -139,14 +133,6 @@ pub fn dice_meaning(run: &RunEntry) -> Option<String> {
 
 fn known(a: Option<f64>, b: Option<f64>) -> Ordering {
     a.unwrap_or(f64::NAN).total_cmp(&b.unwrap_or(f64::NAN))
-}
-
-fn stage(run: &RunEntry) -> &'static str {
-    match (&run.state, run.stage) {
-        (EntryState::Broken(_), _) if run.preset.is_empty() => "",
-        (_, Stage::Pretrain) => "pre-train",
-        (_, Stage::Finetune) => "fine-tune",
-    }
 }
 
 fn data(run: &RunEntry) -> String {

@@ -30,10 +30,8 @@ const UP: f32 = 0.16;
 const PLATE: (f32, f32) = (0.73, 0.16);
 /// Opacity of a plate: hatching and bright anatomy must not be taken for a part of the digit.
 const PLATE_ALPHA: f32 = 0.6;
-/// Distance of text from the pane's edge.
+/// Distance of text from the pane's edge; above and below a pane without a name there is room for its letters alone.
 const MARGIN: f32 = space::XS;
-/// The same of letters in a pane without a name.
-const BARE_MARGIN: f32 = 0.0;
 /// A pane narrower than this has no room for the icon of a badge, and for large letters.
 const NARROW: f32 = 300.0;
 /// A pane narrower than this has no room for a large name.
@@ -131,7 +129,7 @@ fn patch_width(placed: &Placed<'_>) -> f32 {
 /// Letters of what is `seen`, name, badge.
 pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
-    let rect = placed.rect.shrink(if pane.bare { BARE_MARGIN } else { MARGIN });
+    let rect = placed.rect.shrink2(vec2(MARGIN, if pane.bare { 0.0 } else { MARGIN }));
     let name = if pane.bare {
         Rect::NOTHING
     } else {

@@ -21,6 +21,9 @@ use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, Loa
 /// Width of the field that narrows the table down.
 const FILTER: f32 = 200.0;
 
+/// Room between the columns of the table: all of them fit beside both panels of a window of 1280 points.
+const COLUMNS: f32 = 6.0;
+
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let room = Margin { left: space::L as i8, right: space::L as i8, top: space::S as i8, bottom: space::M as i8 };
@@ -95,23 +98,22 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
         EmptyState::new(icon::FILTER, "No run matches the filter.").show(ui);
         return;
     }
-    ui.spacing_mut().item_spacing.x = space::XS;
+    ui.spacing_mut().item_spacing.x = COLUMNS;
     let builder = TableBuilder::new(ui)
         .id_salt("runs")
         .striped(true)
         .sense(Sense::click())
         .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Width::initial(96.0).at_least(80.0).resizable(true).clip(true))
-        .column(Width::initial(74.0).clip(true))
-        .column(Width::initial(58.0).clip(true))
-        .column(Width::initial(38.0).resizable(true).clip(true))
+        .column(Width::initial(120.0).at_least(80.0).resizable(true).clip(true))
+        .column(Width::initial(72.0).clip(true))
         .column(Width::initial(54.0).resizable(true).clip(true))
-        .column(Width::initial(62.0).resizable(true).clip(true))
+        .column(Width::initial(70.0).resizable(true).clip(true))
+        .column(Width::initial(54.0).resizable(true).clip(true))
         .column(Width::initial(46.0).clip(true))
         .column(Width::initial(68.0).clip(true))
-        .column(Width::initial(122.0).clip(true))
-        .column(Width::initial(38.0).resizable(true).clip(true))
-        .column(Width::remainder().at_least(52.0).clip(true));
+        .column(Width::initial(120.0).clip(true))
+        .column(Width::initial(36.0).resizable(true).clip(true))
+        .column(Width::remainder().at_least(46.0).clip(true));
     let table = builder.header(size::ROW, |mut row| {
         for column in Column::ALL {
             row.col(|ui| head_cell(ui, state, column, sender));
