@@ -17,6 +17,9 @@ use crate::state::view::Overlay;
 use crate::state::{Mode, State};
 use crate::worker::open::Request;
 
+/// Epochs of fine-tuning between two looks at the patient of the split that validates: enough for a curve.
+const VALIDATE_EVERY: usize = 3;
+
 /// How long each finding is shown, in seconds.
 const SHOWN: f64 = 2.5;
 /// How long the labels of the whole pre-training are shown side by side.
@@ -26,7 +29,7 @@ const MOST: usize = 6;
 /// Seed of split, weights and training.
 const SEED: u64 = 1;
 /// Steps of each training: minutes on two cores.
-const STEPS: usize = 400;
+const STEPS: usize = 800;
 /// Patients whose labels are used.
 const LABELLED: usize = 4;
 
@@ -210,6 +213,7 @@ fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
     }
     let (_, config) = settings(state, steps)?;
     form.finetune.training = config.training;
+    form.finetune.labels.validate_every = VALIDATE_EVERY;
     (form.labels, form.count) = (Labels::Count, LABELLED);
     Some(form)
 }

@@ -36,6 +36,10 @@ fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
     let pretraining = &timeline.track(Stage::Pretrain).unwrap().history;
     assert!(!pretraining.relabels.is_empty(), "labels were updated");
     assert!(!labels_seen.is_empty(), "a slice was pinned and seen while it trained");
+    assert!(
+        !timeline.track(Stage::Finetune).unwrap().history.validations.is_empty(),
+        "a Dice was seen while it trained"
+    );
     assert!(timeline.track(Stage::Finetune).unwrap().pins.contains(timeline.pin.as_ref().unwrap()));
     assert_eq!(state(&window).mode, Mode::Review);
     let document = document(&window);
