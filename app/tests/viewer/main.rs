@@ -24,3 +24,4 @@ mod snapshots;
 mod train_reliability;
 mod training;
 mod window;
+mod workflow;

@@ -41,7 +41,7 @@ fn phantom_window(files: &Files) -> Window {
 }
 
 /// Changes settings as the panels do.
-fn set(window: &mut Window, change: impl FnOnce(&mut Controls)) {
+pub fn set(window: &mut Window, change: impl FnOnce(&mut Controls)) {
     let mut controls = state(window).masking.controls.clone();
     change(&mut controls);
     send(window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
@@ -54,7 +54,7 @@ fn show(window: &mut Window, change: impl FnOnce(&mut Shown)) {
 }
 
 /// What the engine itself says of a file's slice under the window's settings.
-fn expected(window: &Window, scan: &Path, truth: Option<&Path>, slice: usize) -> MaskReport {
+pub fn expected(window: &Window, scan: &Path, truth: Option<&Path>, slice: usize) -> MaskReport {
     let controls = &state(window).masking.controls;
     let image = Volume::read(scan).unwrap();
     let label = truth.map(|truth| LabelVolume::read_for(truth, &image).unwrap().0);
