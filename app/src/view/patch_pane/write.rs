@@ -24,6 +24,8 @@ const COIN_FROM: f32 = 8.0;
 const COIN: f32 = 0.11;
 /// Size of a digit's type: this many points and a share of the patch. A small digit needs more of it than a large one.
 const DIGIT: (f32, f32) = (5.0, 0.3);
+/// The most of a patch that a digit's type takes.
+const DIGIT_MOST: f32 = 0.69;
 /// How far a digit moves up for the number in the same patch, as a share of the patch.
 const UP: f32 = 0.16;
 /// Height of a digit, and the room around it on its plate, as shares of the type's size.
@@ -66,7 +68,7 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
         return;
     }
     let up = if numbers.is_some() { UP * width } else { 0.0 };
-    let large = FontId { size: DIGIT.0 + DIGIT.1 * width, ..font::strong() };
+    let large = FontId { size: (DIGIT.0 + DIGIT.1 * width).min(DIGIT_MOST * width), ..font::strong() };
     // Two words for all patches of a pane: laid out once.
     let words = ["0", "1"].map(|word| layout(painter, word, &large));
     // Everything of one kind together: the renderer joins it.
