@@ -233,7 +233,6 @@ pub const RULES: &[WordRule] = &[
             ".is_dir()",
             ".read_dir()",
             ".canonicalize()",
-            "image::open",
             "from_path",
             "tempfile::",
         ],

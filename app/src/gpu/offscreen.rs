@@ -174,9 +174,12 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 pub fn to_png(picture: &egui::ColorImage) -> Result<Vec<u8>, String> {
     let pixels: Vec<u8> = picture.pixels.iter().flat_map(|c| [c.r(), c.g(), c.b()]).collect();
     let [width, height] = picture.size.map(|n| n as u32);
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    let colours = image::ExtendedColorType::Rgb8;
-    image::write_buffer_with_format(&mut bytes, &pixels, width, height, colours, image::ImageFormat::Png)
-        .map_err(|e| e.to_string())?;
-    Ok(bytes.into_inner())
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(&pixels)?;
+        writer.finish()
+    });
+    written.map(|()| bytes).map_err(|e| e.to_string())
 }

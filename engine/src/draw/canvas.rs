@@ -1,8 +1,5 @@
 //! The canvas: rectangles, hatching, blending, PNG. Everything is clipped at the edges.
 
-use image::ImageEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-
 use super::Rgb;
 use crate::{ErrorKind, Result};
 
@@ -128,16 +125,34 @@ impl Canvas {
 
     /// The canvas as a PNG file's bytes.
     pub fn to_png(&self) -> Result<Vec<u8>> {
+        let failed = |e: png::EncodingError| ErrorKind::Compute { step: "writing a PNG".into(), why: e.to_string() };
         let mut bytes = Vec::new();
-        PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
-            .write_image(
-                self.pixels.as_flattened(),
-                self.width as u32,
-                self.height as u32,
-                image::ExtendedColorType::Rgb8,
-            )
-            .map_err(|e| ErrorKind::Compute { step: "writing a PNG".into(), why: e.to_string() })?;
+        let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::Balanced);
+        let mut writer = encoder.write_header().map_err(failed)?;
+        writer.write_image_data(self.pixels.as_flattened()).map_err(failed)?;
+        writer.finish().map_err(failed)?;
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+impl Canvas {
+    /// Decodes an RGB PNG that [`Canvas::to_png`] wrote.
+    pub(crate) fn from_png(bytes: &[u8]) -> Self {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let frame = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((frame.color_type, frame.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+        let (width, height) = (frame.width as usize, frame.height as usize);
+        Self { width, height, pixels: pixels.as_chunks::<3>().0.to_vec() }
+    }
+
+    /// Number of pixels of a colour.
+    pub(crate) fn count(&self, colour: Rgb) -> usize {
+        self.pixels.iter().filter(|pixel| **pixel == colour).count()
     }
 }
 
@@ -167,8 +182,8 @@ mod tests {
     fn png_reads_back() {
         let mut canvas = Canvas::filled(3, 2, [1, 2, 3]);
         canvas.blend(2, 1, [250, 0, 9], 1.0);
-        let read = image::load_from_memory(&canvas.to_png().unwrap()).unwrap().to_rgb8();
-        assert_eq!((read.width(), read.height()), (3, 2));
-        assert_eq!((read.get_pixel(0, 0).0, read.get_pixel(2, 1).0), ([1, 2, 3], [250, 0, 9]));
+        let read = Canvas::from_png(&canvas.to_png().unwrap());
+        assert_eq!((read.width, read.height), (3, 2));
+        assert_eq!((read.get(0, 0), read.get(2, 1)), (Some([1, 2, 3]), Some([250, 0, 9])));
     }
 }
