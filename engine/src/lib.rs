@@ -1,30 +1,30 @@
 //! AMLP (Adaptive Masking Lesion Patches): from medical volumes to an evaluated lesion segmentation.
 //!
 //! # Code map
-//! Each room knows only the rooms before it.
+//! Each module depends only on the ones above it.
 //!
-//! | room | idea |
+//! | module | content |
 //! |---|---|
-//! | [`error`] | one error type whose kind names the file, the field and the value |
+//! | [`error`] | the error type; each kind names the file, the field and the value |
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI |
 //! | [`cohort`] | folder layouts, fingerprint, split by patient |
 //! | [`preprocess`] | crop, resample, normalise: recorded per case and invertible; the slice store |
 //! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and relabelling (paper, section 3) |
-//! | [`model`], [`loss`] | the U-Net and the losses: tensors only, never paths or events |
-//! | [`pretrain`], [`finetune`], [`predict`] | the loops |
-//! | [`probe`] | pinned slices, and what each epoch did to them |
-//! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
-//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
+//! | [`model`], [`loss`] | the U-Net and the losses: tensors only, no paths or events |
+//! | [`pretrain`], [`finetune`], [`predict`] | training loops and segmentation |
+//! | [`probe`] | pinned slices and their records per epoch |
+//! | [`inspect`] | the method on a single slice: patches, clusters, masked patches, reconstruction |
+//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, agreement of segmentation and reference |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
-//! | [`jobs`], [`assess`] | whole trainings and evaluations, and what one would take |
-//! | [`device`], [`threads`] | which backends exist; how many threads compute |
-//! | [`mod@bench`] | seconds and memory of a training step and of inference on a device |
-//! | [`cli`] | one file a verb of the program `amlp` |
+//! | [`jobs`], [`assess`] | whole training and evaluation jobs, and their estimated cost |
+//! | [`device`], [`threads`] | compute backends and number of threads |
+//! | [`mod@bench`] | time and memory of a training step and of inference |
+//! | [`cli`] | the program `amlp`, one file per verb |
 //!
 //! # Invariants
-//! - World coordinates are millimetres in RAS+; voxel indices are 0-based and refer to voxel centres.
-//! - Voxel arrays are stored as in the file, first axis fastest.
-//! - The same seed, configuration and thread count give the same bits on the CPU, interrupted or not.
+//! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.
+//! - Voxel arrays are in file order, first axis fastest.
+//! - On the CPU, the same seed and configuration give bit-identical results, also after resuming.
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
 pub mod assess;

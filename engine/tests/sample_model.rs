@@ -124,7 +124,7 @@ fn an_exported_model_finds_what_its_run_finds() {
     assert_eq!(files(&model), [MANIFEST, WEIGHTS, "config.toml", "split.json"]);
 
     let error = export_model(&run, Choice::Last, &model).unwrap_err().to_string();
-    assert!(error.contains("exists already"), "{error}");
+    assert!(error.contains("already exists"), "{error}");
     let error = export_model(&run, Choice::Best, &temp.path().join("best")).unwrap_err().to_string();
     assert!(error.contains("no checkpoint best"), "this run never validated: {error}");
     let pre = temp.path().join("pre");
