@@ -24,7 +24,7 @@
 //! # Invariants
 //! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.
 //! - Voxel arrays are in file order, first axis fastest.
-//! - On the CPU, the same seed and configuration give bit-identical results, also after resuming.
+//! - On the CPU, the same seed, configuration and thread count give bit-identical results, also after resuming.
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
 pub mod assess;
