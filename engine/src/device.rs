@@ -115,7 +115,7 @@ impl Compute {
         let why = |device: &Device| {
             if *device == cpu {
                 // The convolution kernels are f32; other types would use burn's slow generic path.
-                Some("the CPU supports only f32")
+                Some("the CPU supports f32 only")
             } else {
                 (!device.supports_dtype(dtype)).then_some("the device does not support it")
             }

@@ -199,7 +199,7 @@ fn what_is_missing_is_named() {
     let error = without("checkpoints/last").to_string();
     assert!(error.contains("holds no checkpoint last or previous"), "{error}");
     let error = without("config.toml").to_string();
-    assert!(error.contains("is not a run folder: it has no config.toml"), "{error}");
+    assert!(error.contains("is not a run folder, it has no config.toml"), "{error}");
     // The program says the same in one line.
     fs::remove_file(model.join(MANIFEST)).unwrap();
     let scan = temp.path().join("cohort/P00/pet.nii.gz");

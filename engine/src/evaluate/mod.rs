@@ -224,7 +224,7 @@ mod tests {
         let ml: Vec<f64> = measures.iter().map(|m| (m.volume_ml * 1000.0).round()).collect();
         assert_eq!(ml, [30.0, 12.0, 18.0]);
         assert!(measures.iter().all(|m| m.dsc == 1.0));
-        assert_eq!(measures[0].notes[0], "labels of the prediction taken together as 1: 1, 2, 4");
+        assert_eq!(measures[0].notes[0], "labels of the segmentation merged into 1: 1, 2, 4");
         assert!(measures[1].notes.is_empty());
     }
 

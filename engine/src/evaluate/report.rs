@@ -282,7 +282,7 @@ mod tests {
         let rows = vec![
             row("a", Ok(measures(0.5, 1))),
             row("b", Ok(measures(0.75, 2))),
-            row("c", Err("no prediction".to_owned())),
+            row("c", Err("no segmentation".to_owned())),
         ];
         Report::new(rows, &[Target::Any, Target::Labels(vec![7])], vec!["for the error stream".into()])
     }
@@ -301,13 +301,13 @@ mod tests {
         assert_eq!(json.as_object().unwrap().keys().collect::<Vec<_>>(), ["cases", "mean"]);
         assert_eq!(json["cases"][1]["lesions"], serde_json::json!({"tp": 2, "fp": 1, "fn": 0}));
         assert!(json["cases"][2]["dsc"].is_null() && json["cases"][2]["lesions"].is_null());
-        assert_eq!(json["cases"][2]["notes"][0], "no prediction");
+        assert_eq!(json["cases"][2]["notes"][0], "no segmentation");
         assert_eq!(json["mean"]["1"]["lesions"]["tp"], 1.5);
         let csv = String::from_utf8(report().to_csv().unwrap()).unwrap();
         let lines: Vec<&str> = csv.lines().collect();
         assert!(lines[0].ends_with("truth_volume_ml,lesions_tp,lesions_fp,lesions_fn,notes"));
         assert_eq!(lines[2], "b,1,0.75,0.5,1,0.25,3.5,10,12.5,2,1,0,\"one; two, more\"");
-        assert_eq!(lines[3], "c,1,,,,,,,,,,,no prediction");
+        assert_eq!(lines[3], "c,1,,,,,,,,,,,no segmentation");
         let table = report().to_table();
         assert!(table.contains("mean of 2") && table.contains("0.6250"), "{table}");
         assert!(table.contains("\nc ") && table.ends_with("c, label 1: no segmentation\n"), "{table}");
