@@ -243,10 +243,12 @@ pub enum Signal {
 }
 
 impl Control {
+    /// Sends a signal to the job.
     pub fn set(&self, signal: Signal) {
         self.0.store(signal as u8, Ordering::SeqCst);
     }
 
+    /// The last signal.
     pub fn get(&self) -> Signal {
         match self.0.load(Ordering::SeqCst) {
             0 => Signal::Run,

@@ -130,11 +130,11 @@ impl ClusterConfig {
         Ok(())
     }
 
-    pub fn kmeans(&self) -> KmeansOptions {
+    pub(crate) fn kmeans(&self) -> KmeansOptions {
         KmeansOptions { n_init: self.n_init, max_iter: self.max_iter, tolerance: self.tolerance }
     }
 
-    pub fn tsne(&self) -> TsneOptions {
+    pub(crate) fn tsne(&self) -> TsneOptions {
         TsneOptions { perplexity: self.tsne_perplexity, iterations: self.tsne_iterations }
     }
 }
