@@ -128,7 +128,7 @@ fn a_vanished_folder_is_not_made_again() {
     let run = RunFolder::create(&root, TEXT).unwrap();
     fs::remove_dir_all(&root).unwrap();
     let text = run.write_split("x").unwrap_err().to_string();
-    assert!(text.contains("gone"), "{text}");
+    assert!(text.contains("no longer exists"), "{text}");
     assert!(!root.exists());
 }
 

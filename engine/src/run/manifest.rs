@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(fs::read_dir(keep.path()).unwrap().count(), 0, "refused before anything is made");
         }
         let error = refused(|manifest| manifest.parts[1].name = "Model.BIN".into());
-        assert!(error.to_string().contains("taken"), "{error}");
+        assert!(error.to_string().contains("occurs twice"), "{error}");
     }
 
     #[cfg(unix)]

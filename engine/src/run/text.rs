@@ -60,7 +60,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, b"abc").unwrap();
         assert_eq!(read_limited(&path, 3).unwrap(), b"abc");
-        assert!(read_limited(&path, 2).unwrap_err().to_string().contains("larger than 2 bytes"));
+        assert!(read_limited(&path, 2).unwrap_err().to_string().contains("larger than the limit of 2 bytes"));
         std::fs::write(&path, "x = 1\ny = [1,\nz 3").unwrap();
         let text = read_toml(&path).unwrap_err().to_string();
         assert!(text.contains("line 3") && text.lines().count() == 1, "{text}");
