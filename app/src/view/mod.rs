@@ -1,20 +1,19 @@
-//! What is drawn on the black ground: panes, their overlays and the ways of the mouse.
+//! The centre of the window: image panes with their overlays and pointer tools, and the pages of the other modes.
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`plane`] | how a pane cuts a volume: places, indices, letters |
-//! | [`scene`] | what all panes of a frame share; one pane at its place |
-//! | [`layout`] | where panes lie |
-//! | [`stack`], [`picture`], [`uniforms`] | which images and labels a pane draws, and what the shader is told |
+//! | [`case_view`] | what all panes of a frame share; a pane on the screen |
+//! | [`layout`] | arrangement of the panes |
+//! | [`stack`], [`picture`], [`uniforms`] | images and labels of a pane, and the uniforms of the shader |
 //! | [`pane`] | one pane as a widget |
-//! | [`overlay`], [`marks`], [`text`], [`legend`], [`scale_bar`] | what is written and drawn over the picture |
-//! | [`interact`], [`gesture`], [`wheel`], [`space_bar`], [`sample`] | the mouse, the space bar, and the values they ask for |
-//! | [`crop`], [`patch_pane`] | a prepared slice with its patches, for the other modes |
-//! | [`masking`], [`train`] | the centre of the other modes |
-//! | [`welcome`], [`states`] | the centre without a case |
+//! | [`overlay`], [`marks`], [`text`], [`legend`], [`scale_bar`] | text and lines over the image |
+//! | [`interact`], [`wheel`], [`tool`] | pointer and wheel: events to commands, one file a tool |
+//! | [`sample`] | values under the pointer and in an ellipse |
+//! | [`patch_pane`] | a preprocessed slice with its patches, in the other modes |
+//! | [`masking`], [`train`] | centre of the other modes |
+//! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
 
-pub mod crop;
-pub mod gesture;
+pub mod case_view;
 pub mod interact;
 pub mod layout;
 pub mod legend;
@@ -24,14 +23,12 @@ pub mod overlay;
 pub mod pane;
 pub mod patch_pane;
 pub mod picture;
-pub mod plane;
 pub mod sample;
 pub mod scale_bar;
-pub mod scene;
-pub mod space_bar;
 pub mod stack;
 pub mod states;
 pub mod text;
+pub mod tool;
 pub mod train;
 pub mod uniforms;
 pub mod welcome;
@@ -39,15 +36,12 @@ pub mod wheel;
 
 use egui::{CentralPanel, Rect, Ui};
 
-pub use interact::{Arrows, focused};
-pub use plane::{Camera, Convention, DisplayGrid, Letters, PaneMap, Plane, PlaneMode};
-
 use crate::command::Sender;
 use crate::state::{Document, Mode, State};
 use crate::theme;
-use scene::Scene;
+use case_view::CaseView;
 
-/// Draws the centre: the panes of the open case, or how to open one.
+/// Draws the centre.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {
         let area = ui.max_rect();
@@ -82,16 +76,16 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn panes(ui: &Ui, area: Rect, state: &State, document: &Document, sender: &Sender) {
-    let scene = Scene::new(ui.ctx(), state, document);
-    // What no pane covers are the lines between them.
+    let case = CaseView::new(ui.ctx(), state, document);
+    // Shows between the panes as lines.
     ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.line);
     let shown = state.shown_panes();
-    let active = scene.active(&shown);
-    let style = uniforms::style(&state.settings, &state.view, scene.pixels_per_point);
-    for (n, (id, rect)) in layout::arrange(area, &shown, scene.pixels_per_point).into_iter().enumerate() {
+    let active = case.active(&shown);
+    let style = uniforms::style(&state.settings, &state.view, case.pixels_per_point);
+    for (n, (id, rect)) in layout::arrange(area, &shown, case.pixels_per_point).into_iter().enumerate() {
         if rect.width() >= 1.0 && rect.height() >= 1.0 {
             let part = pane::Part { active: active == Some(id), legend: n == 0 };
-            pane::show(ui, &scene, &scene.pane(id, rect), &style, part, sender);
+            pane::show(ui, &case, &case.pane(id, rect), &style, part, sender);
         }
     }
 }
