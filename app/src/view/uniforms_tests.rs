@@ -5,7 +5,7 @@ use glam::{DMat3, DQuat, DVec2};
 
 use super::*;
 use crate::scene::{Camera, Convention, DisplayGrid, Plane, PlaneMode};
-use crate::view::case_view::canonical_from_display;
+use crate::view::slice::case_view::canonical_from_display;
 
 fn oblique(shape: [usize; 3], spacing: [f64; 3], degrees: f64) -> Grid {
     let turn = DQuat::from_axis_angle(DVec3::new(0.4, 0.2, 1.0).normalize(), degrees.to_radians());

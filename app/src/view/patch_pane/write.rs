@@ -9,7 +9,7 @@ use egui::{
 use super::Placed;
 use crate::scene::Plane;
 use crate::theme::{self, Tokens, font, icon, radius, space};
-use crate::view::marks;
+use crate::view::slice::marks;
 use crate::widget::{Badge, Tone, overlay_text};
 
 /// Minimum width of a patch with its label as a digit, in points. Below the 14 points of the manual, so that the sheet of

@@ -5,9 +5,9 @@ use glam::DVec3;
 
 use super::{Drag, Tool};
 use crate::command::Command;
-use crate::view::case_view::{CaseView, PaneView};
-use crate::view::interact::SlicePane;
-use crate::view::picture;
+use crate::view::slice::case_view::{CaseView, PaneView};
+use crate::view::slice::interact::SlicePane;
+use crate::view::slice::picture;
 
 /// The crosshair follows the pointer.
 pub struct Crosshair;

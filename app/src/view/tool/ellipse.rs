@@ -7,9 +7,9 @@ use super::{Drag, Tool};
 use crate::command::Command;
 use crate::state::view::Statistics;
 use crate::state::{Measure, MeasureKind};
-use crate::view::interact::SlicePane;
-use crate::view::marks;
-use crate::view::sample::{Inside, Sampler};
+use crate::view::slice::interact::SlicePane;
+use crate::view::slice::marks;
+use crate::view::slice::sample::{Inside, Sampler};
 
 /// Mean and standard deviation in the ellipse between press and release. They are computed at the release only: a large
 /// ellipse holds many voxels.

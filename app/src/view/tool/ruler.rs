@@ -5,8 +5,8 @@ use egui::{CursorIcon, Painter};
 use super::{Drag, Tool};
 use crate::command::Command;
 use crate::state::{Measure, MeasureKind};
-use crate::view::interact::SlicePane;
-use crate::view::marks;
+use crate::view::slice::interact::SlicePane;
+use crate::view::slice::marks;
 
 /// A length in mm between press and release.
 pub struct Ruler;

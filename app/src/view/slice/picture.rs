@@ -6,10 +6,10 @@ use shaders::Slice;
 
 use super::case_view::{CaseView, Masks, PaneView, canonical_from_display};
 use super::stack::{Drawn, Stack, stack};
-use super::uniforms;
 use crate::gpu::{self, SlicePaint, Texture, pane_in_pixels};
 use crate::scene::{DisplayGrid, PaneMap, PlaneMode};
 use crate::state::MaskLayer;
+use crate::view::uniforms;
 
 /// Result of painting an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

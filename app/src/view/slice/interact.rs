@@ -4,10 +4,10 @@ use egui::{Id, PointerButton, Pos2, Response, Sense, Ui};
 use glam::{DVec2, DVec3};
 
 use super::case_view::{CaseView, PaneView};
-use super::tool::{self, Crosshair, Drag, Ellipse, Pan, Pane, Ruler, Tool, Window, Zoom};
-use super::wheel::{self, Notches};
 use crate::command::{Command, Sender};
 use crate::state::{Mode, PaneId, ToolKind};
+use crate::view::tool::{self, Crosshair, Drag, Ellipse, Pan, Pane, Ruler, Tool, Window, Zoom};
+use crate::view::wheel::{self, Notches};
 use crate::widget::focus::{self, Arrows};
 
 /// What a pane remembers from one frame to the next.

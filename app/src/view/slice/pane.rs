@@ -5,11 +5,12 @@ use shaders::Slice;
 
 use super::case_view::{CaseView, PaneView};
 use super::interact::{self, SlicePane};
+use super::marks;
 use super::overlay::{self, Written};
 use super::picture::{self, Picture};
-use super::{marks, tool};
 use crate::command::Sender;
 use crate::theme::size;
+use crate::view::tool;
 
 /// Role of a pane among the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
