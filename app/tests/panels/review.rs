@@ -267,7 +267,9 @@ fn the_strip_steps_from_the_worst_slice_on() {
 fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let mut state = bench::ct();
     let harness = window(Bench::new(state.clone()));
-    assert!(harness.query_by_label_contains("Segment this case, or open a segmentation, to see the agreement or").is_some());
+    assert!(
+        harness.query_by_label_contains("Segment this case, or open a segmentation, to see the agreement or").is_some()
+    );
     let document = state.document.as_mut().unwrap();
     document.entropy = Some(Entropy { by_slice: (0..bench::SHAPE[2]).map(|k| Some(k as f64 / 20.0)).collect() });
     let mut harness = window(Bench::new(state.clone()));
