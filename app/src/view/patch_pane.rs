@@ -177,7 +177,7 @@ impl<'a> PatchPane<'a> {
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);
         let missing = self.paint(&painter, &placed);
-        let found = hand::interact(ui, &placed, response);
+        let found = hand::interact(ui, &placed, &response);
         match &missing {
             None => write::marks(&painter, &placed, found.hovered),
             Some(why) => write::missing(&painter, rect, why),

@@ -77,7 +77,7 @@ pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, pinned: bool) -> Response {
 }
 
 /// What the user does with the pane in this frame.
-pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: Response) -> PatchResponse {
+pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: &Response) -> PatchResponse {
     let mut memory: Memory = ui.data(|data| data.get_temp(response.id)).unwrap_or_default();
     let pos = response.hover_pos();
     let found = PatchResponse {
@@ -97,10 +97,10 @@ pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: Response) -> Patc
         }
         surface.found.notches = memory.wheel.take(turned.notches);
     }
-    tool::follow(ui, &response, &mut surface, LEFT, &mut memory.drag);
+    tool::follow(ui, response, &mut surface, LEFT, &mut memory.drag);
     // A click by keyboard is independent of where the pointer rests.
     if surface.found.clicked.is_none() && response.has_focus() {
-        surface.found.clicked = by_keyboard(ui, placed, &response, memory.patch);
+        surface.found.clicked = by_keyboard(ui, placed, response, memory.patch);
         memory.patch = surface.found.clicked.or(memory.patch);
     }
     if response.hovered() && (memory.drag.is_some() || surface.found.hovered.is_some()) {
