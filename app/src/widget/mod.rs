@@ -9,6 +9,7 @@
 //! | [`ProgressRow`], [`Dialog`] | jobs and questions |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | a panel that has nothing to show yet |
 //! | [`StripChart`] | a value per slice |
+//! | [`Markdown`] | the manuals |
 //! | [`overlay_text`], [`ColourBar`] | text and a scale of colours over an image |
 //!
 //! Each has a label in the accessibility tree, the same that its tooltip shows; tests find it by that label. Everything
@@ -22,6 +23,7 @@ mod colour_bar;
 mod dialog;
 mod keycap;
 mod list_row;
+mod markdown;
 mod number;
 mod overlay;
 mod paint;
@@ -44,6 +46,7 @@ pub use colour_bar::ColourBar;
 pub use dialog::{Dialog, DialogResult};
 pub use keycap::keycaps;
 pub use list_row::ListRow;
+pub use markdown::Markdown;
 pub use number::{NumberField, said_beside, take_entered};
 pub use overlay::overlay_text;
 pub use progress::{ProgressRow, progress_bar};
