@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use amlp_viewer::scene::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode};
 use amlp_viewer::state::report::Report;
-use amlp_viewer::state::{PaneId, Settings, Tool};
-use amlp_viewer::view::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode};
+use amlp_viewer::state::{PaneId, Settings, ToolKind};
 use amlp_viewer::{App, Args};
 use egui::{Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, Rect, vec2};
 use egui_kittest::Harness;
@@ -178,7 +178,7 @@ fn tools_measure_in_millimetres_and_double_click_maximises() {
     let at = pane.center();
     harness.key_press(Key::Num5);
     harness.run();
-    assert_eq!(harness.state().state().view.tool, Tool::Ruler);
+    assert_eq!(harness.state().state().view.tool, ToolKind::Ruler);
     drag(&mut harness, at, at + vec2(60.0, 0.0), PointerButton::Primary, Modifiers::NONE);
     // The slice is 80 x 90 mm and fits the pane's height.
     let scale = f64::from((pane.width() / 80.0).min(pane.height() / 90.0));

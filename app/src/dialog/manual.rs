@@ -5,9 +5,8 @@ use engine::manual::{Section, sections};
 
 use super::sheet::Sheet;
 use crate::command::Sender;
-use crate::panel::text;
 use crate::theme::{size, space};
-use crate::widget::{ListRow, Markdown, SearchField, Segment, Segmented};
+use crate::widget::{ListRow, Markdown, SearchField, Segment, Segmented, text};
 
 /// The manual of the window.
 pub const WINDOW: &str = include_str!("../../MANUAL.md");

@@ -1,13 +1,13 @@
-//! What lies above the window and waits for an answer, or is looked at and closed.
+//! Modal dialogs.
 //!
-//! | dialog | what it is for |
+//! | dialog | purpose |
 //! |---|---|
 //! | `palette` | every action by name |
 //! | `help` | mouse and keys |
-//! | `path` | a path to type, where the system's dialog cannot open |
-//! | `confirm` | a file that is there already, unsaved work |
-//! | `manual` | the manuals of window and engine |
-//! | `log` | everything that was said |
+//! | `path` | path entry where the system has no file dialog |
+//! | `confirm` | overwrite, delete, unsaved work, quit |
+//! | `manual` | manuals of window and engine |
+//! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
 
 mod about;
@@ -24,7 +24,7 @@ use egui::Context;
 use crate::command::Sender;
 use crate::state::{Dialog, State};
 
-/// Draws the dialog on top, if there is one.
+/// Draws the open dialog, if any.
 pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     match &state.dialog {
         None => {}

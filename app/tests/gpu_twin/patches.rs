@@ -2,8 +2,8 @@
 
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::gpu::{GpuError, PatchPaint, SlicePaint};
+use amlp_viewer::scene::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, crop};
 use amlp_viewer::view::patch_pane::{Native, PatchPane};
-use amlp_viewer::view::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, crop};
 use egui::{ColorImage, Rect, pos2, vec2};
 use engine::volume::{Grid, Volume};
 use glam::{DAffine3, DMat3, DVec2, DVec3};

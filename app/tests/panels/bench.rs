@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amlp_viewer::command::{Command, Sender, dispatch};
-use amlp_viewer::state::{Document, ImageLayer, JobStatus, MaskLayer, Modality, Severity, State, WindowLevel};
+use amlp_viewer::scene::{Modality, WindowLevel};
+use amlp_viewer::state::{Document, ImageLayer, JobStatus, MaskLayer, Severity, State};
 use amlp_viewer::theme::{self, Theme};
 use amlp_viewer::worker::{Jobs, Kind, analyse, apply};
 use amlp_viewer::{dialog, panel};

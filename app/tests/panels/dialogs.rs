@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use amlp_viewer::command::{Command, actions};
-use amlp_viewer::state::{Dialog, PathPurpose, Severity, State, Tool};
+use amlp_viewer::state::{Dialog, PathPurpose, Severity, State, ToolKind};
 use amlp_viewer::worker::Kind;
 use egui::Key;
 use egui_kittest::Harness;
@@ -40,7 +40,7 @@ fn the_palette_is_typed_into_chosen_from_and_run() {
     press(&mut harness, Key::ArrowUp);
     harness.state_mut().sent.clear();
     press(&mut harness, Key::Enter);
-    assert_eq!(harness.state().sent, [Command::CloseDialog, Command::SetTool(Tool::Window)]);
+    assert_eq!(harness.state().sent, [Command::CloseDialog, Command::SetTool(ToolKind::Window)]);
     assert_eq!(harness.state().state.dialog, None);
 }
 
@@ -56,7 +56,7 @@ fn the_palette_hides_what_makes_no_sense() {
     let harness = with(Dialog::Palette { query: "segment".into(), chosen: 0 }, State::default());
     assert!(harness.query_by_label("File: Segment now").is_none());
     let mut harness = with(Dialog::Palette { query: "zebra".into(), chosen: 5 }, bench::ct());
-    assert!(harness.query_by_label("No action has this name.").is_some());
+    assert!(harness.query_by_label("No action matches.").is_some());
     press(&mut harness, Key::Enter);
     assert!(harness.state().state.dialog.is_some(), "nothing was chosen");
 }
@@ -148,7 +148,7 @@ fn saving_by_path_says_what_will_be_written() {
 fn enter_never_overwrites_a_file() {
     let path = PathBuf::from("/data/ct_pred.nii.gz");
     let mut harness = with(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: path.clone() }, bench::ct());
-    assert!(harness.query_by_label_contains("ct_pred.nii.gz is there already").is_some());
+    assert!(harness.query_by_label_contains("ct_pred.nii.gz already exists").is_some());
     press(&mut harness, Key::Enter);
     assert_eq!(harness.state().sent, [Command::Ask(PathPurpose::SaveMask)]);
     assert_eq!(clicked(&mut harness, "Overwrite"), Command::SaveOver(PathPurpose::SaveMask, path));
@@ -192,7 +192,7 @@ fn what_would_lose_a_segmentation_waits_for_an_answer() {
     press(&mut harness, Key::Enter);
     let first = Command::SaveThen(Box::new(remove));
     assert_eq!(harness.state().sent, [first], "saving is the default");
-    assert_eq!(clicked(&mut harness, "Go on without saving"), Command::Discard);
+    assert_eq!(clicked(&mut harness, "Continue without saving"), Command::Discard);
     harness.state_mut().carry_out(Command::Discard);
     harness.run();
     let document = harness.state().state.document.as_ref().unwrap();
@@ -227,7 +227,7 @@ fn the_log_keeps_what_was_closed_and_is_copied() {
     harness.step();
     assert_eq!(copied(&harness).as_deref(), Some("warning: Message 1: detail 1\nwarning: Message 2: detail 2"));
     let harness = with(Dialog::Log, State::default());
-    assert!(harness.query_by_label("Nothing was said in this session.").is_some());
+    assert!(harness.query_by_label("No messages in this session.").is_some());
 }
 
 #[test]
@@ -252,5 +252,5 @@ fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
     harness.drop_at(beside);
     harness.run();
     assert_eq!(harness.state().sent, [Command::CloseDialog]);
-    assert_eq!(harness.state().state.view.tool, Tool::Crosshair);
+    assert_eq!(harness.state().state.view.tool, ToolKind::Crosshair);
 }

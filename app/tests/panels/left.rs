@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use amlp_viewer::command::Command;
+use amlp_viewer::scene::{ColourMap, Modality};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{CaseList, ColourMap, ListedCase, Modality, PathPurpose, State, Thumbnail};
+use amlp_viewer::state::{CaseList, ListedCase, PathPurpose, State, Thumbnail};
 use amlp_viewer::worker::Kind;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -65,7 +66,7 @@ fn the_filter_narrows_the_list_down() {
     assert_eq!(clicked(&mut harness, "Case STS_0299"), Command::OpenCase(298));
     harness.state_mut().state.cases.filter = "nobody".into();
     harness.run();
-    assert!(harness.query_by_label("No case has this name.").is_some());
+    assert!(harness.query_by_label("No case matches.").is_some());
 }
 
 #[test]
@@ -111,15 +112,15 @@ fn prediction_and_reference_are_drawn_alone_or_compared() {
     assert_eq!(harness.state().state.view.overlay, Overlay::Comparison);
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::SetOverlay(Overlay::Prediction));
     assert_eq!(clicked(&mut harness, "Show reference"), Command::SetOverlay(Overlay::Comparison));
-    assert_eq!(clicked(&mut harness, "Overlay Truth"), Command::SetOverlay(Overlay::Truth));
-    assert!(harness.query_by_label("Show prediction").is_some());
+    assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::SetOverlay(Overlay::Truth));
+    assert!(harness.query_by_label("Show segmentation").is_some());
     // Nothing is left once the last one is hidden; showing it brings back what it was.
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::ShowLabel(1, false));
     assert!(harness.query_by_label("Show reference").is_some());
     click(&mut harness, "Show reference");
     assert!(harness.query_by_label("Hide reference").is_some());
     assert!(harness.state().state.view.hidden_labels.is_empty());
-    assert_eq!(clicked(&mut harness, "Remove prediction"), Command::RemoveMask { truth: false });
+    assert_eq!(clicked(&mut harness, "Remove segmentation"), Command::RemoveMask { truth: false });
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! The right panel and the strip.
 
 use amlp_viewer::command::Command;
-use amlp_viewer::state::{
-    ColourMap, Document, Entropy, Measure, MeasureKind, Modality, Mode, PaneId, PathPurpose, State,
-};
-use amlp_viewer::view::{Plane, PlaneMode};
+use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode};
+use amlp_viewer::state::{Document, Entropy, Measure, MeasureKind, Mode, PaneId, PathPurpose, State};
 use amlp_viewer::worker::Kind;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
@@ -59,10 +57,10 @@ fn presets_follow_the_modality() {
 fn slices_are_played() {
     let mut harness = window(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Frame").is_none(), "one frame only");
-    assert_eq!(clicked(&mut harness, "Play slices"), Command::ToggleCine);
-    click(&mut harness, "Stop slices");
-    click(&mut harness, "Film");
-    harness.get_by_label("Slices a second").set_value_accesskit(24.0);
+    assert_eq!(clicked(&mut harness, "Play cine"), Command::ToggleCine);
+    click(&mut harness, "Stop cine");
+    click(&mut harness, "Cine");
+    harness.get_by_label("Slices per second").set_value_accesskit(24.0);
     harness.run();
     assert_eq!(harness.state().state.settings.cine_rate, 24.0);
 }
@@ -84,7 +82,7 @@ fn frames_of_a_4d_scan_are_chosen_from_one_on() {
 #[test]
 fn findings_say_why_there_are_none() {
     let mut harness = window(Bench::new(bench::ct()));
-    assert!(harness.query_by_label("No mask. Press Segment or open one.").is_some());
+    assert!(harness.query_by_label("No segmentation. Press Segment now, or open one.").is_some());
     assert!(harness.get_by_label("Next finding").accesskit_node().is_disabled());
     harness.state_mut().state.document.as_mut().unwrap().prediction = Some(bench::prediction());
     harness.run();
@@ -93,7 +91,7 @@ fn findings_say_why_there_are_none() {
     let mut state = bench::ct();
     state.document.as_mut().unwrap().prediction = Some(bench::mask(&[]));
     let harness = window(Bench::new(state).analysed());
-    assert!(harness.query_by_label("No findings: the mask is empty.").is_some());
+    assert!(harness.query_by_label("No findings. The mask is empty.").is_some());
 }
 
 #[test]
@@ -213,7 +211,7 @@ fn measurements_are_listed_and_removed() {
     ];
     let mut harness = tall(Bench::new(state));
     assert!(harness.query_by_label("1  Ruler, axial 50.0 mm").is_some());
-    assert!(harness.query_by_label("2  Ellipse, coronal no voxel").is_some());
+    assert!(harness.query_by_label("2  Ellipse, coronal no voxels").is_some());
     assert_eq!(clicked(&mut harness, "Remove the last measurement"), Command::RemoveMeasure);
     assert_eq!(clicked(&mut harness, "Remove all measurements"), Command::ClearMeasures);
     assert!(harness.query_by_label_contains("None yet: draw with the ruler").is_some());
@@ -269,7 +267,9 @@ fn the_strip_steps_from_the_worst_slice_on() {
 fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let mut state = bench::ct();
     let harness = window(Bench::new(state.clone()));
-    assert!(harness.query_by_label_contains("Segment this case, or open masks").is_some());
+    assert!(
+        harness.query_by_label_contains("Segment this case, or open a segmentation, to see the agreement or").is_some()
+    );
     let document = state.document.as_mut().unwrap();
     document.entropy = Some(Entropy { by_slice: (0..bench::SHAPE[2]).map(|k| Some(k as f64 / 20.0)).collect() });
     let mut harness = window(Bench::new(state.clone()));

@@ -1,9 +1,9 @@
 //! Top bar, status line, toasts.
 
 use amlp_viewer::command::Command;
-use amlp_viewer::state::{Modality, Mode, PaneId, Severity, State, Tool};
+use amlp_viewer::scene::{Convention, Modality, PlaneMode};
+use amlp_viewer::state::{Mode, PaneId, Severity, State, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::view::{Convention, PlaneMode};
 use amlp_viewer::worker::Kind;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
@@ -15,7 +15,7 @@ fn modes_and_tools_are_chosen_by_name() {
     assert_eq!(clicked(&mut harness, "Masking"), Command::SetMode(Mode::Masking));
     assert_eq!(harness.state().state.mode, Mode::Masking);
     click(&mut harness, "Review");
-    for tool in Tool::ALL.into_iter().rev() {
+    for tool in ToolKind::ALL.into_iter().rev() {
         let name = format!("Tool: {}", tool.name());
         assert_eq!(clicked(&mut harness, &name), Command::SetTool(tool));
         let node = harness.get_by_label(&name);
@@ -161,6 +161,6 @@ fn four_messages_are_shown_and_the_rest_is_in_the_log() {
     click(&mut harness, "2 more");
     assert!(harness.query_by_label("Close dialog").is_some());
     click(&mut harness, "Close dialog");
-    assert_eq!(clicked(&mut harness, "Close all"), Command::DismissAll);
+    assert_eq!(clicked(&mut harness, "Dismiss all"), Command::DismissAll);
     assert!(harness.query_by_label("Message 6").is_none());
 }

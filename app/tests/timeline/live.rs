@@ -143,7 +143,7 @@ fn the_shown_slice_is_pinned_while_a_job_runs() {
     replay::share_pins(state_, out, Arc::clone(&pins));
     settle(&mut window);
     let slice = report(&window).panes[0].slice.unwrap() - 1;
-    click(&mut window, "Pin the shown slice");
+    click(&mut window, "Pin this slice");
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     let pin = Pin::new("P02", slice as u32);
     assert_eq!(pins.list(), std::slice::from_ref(&pin));

@@ -153,7 +153,7 @@ fn a_click_on_a_curve_moves_the_cursor() {
 fn the_timeline_plays_and_stops() {
     let mut window = open(&args_of(&folder("pretrain"), Some(1)));
     send(&mut window, Command::Timeline(TimelineCommand::SetRate(30.0)));
-    click(&mut window, "Play the timeline");
+    click(&mut window, "Play");
     window.run_steps(80);
     settle(&mut window);
     assert_eq!((epoch(&window), state(&window).timeline.playing), (12, None));

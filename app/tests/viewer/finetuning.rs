@@ -71,12 +71,12 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
 
     let cases = &state(&window).cases;
     assert_eq!((cases.cases.len(), cases.open.map(|open| &cases.cases[open].id)), (listed, Some(case)));
-    click(&mut window, "Back to the results");
+    click(&mut window, "Back to results");
     assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Results));
     assert!(state(&window).train.results.evaluation.is_some());
 
     // One press from the run to a segmentation with it.
-    click(&mut window, "Segment with it");
+    click(&mut window, "Segment with this run");
     assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
     assert_eq!(state(&window).segment.model.as_ref(), Some(&run));
     assert!(crate::window::document(&window).unsaved, "the open case was segmented");
@@ -89,7 +89,7 @@ fn measures_that_cannot_be_made_say_why() {
     order(&mut window, TrainCommand::ShowResults(place.runs().join("no-run")));
     settle(&mut window);
     assert!(state(&window).train.results.why.as_deref().is_some_and(|why| why.contains("no-run")));
-    assert!(window.query_by_label("no-run has no measures").is_some() && has(&window, "Measure it"));
+    assert!(window.query_by_label("no-run has no results").is_some() && has(&window, "Evaluate"));
     assert!(has(&window, "Another run") && has(&window, "Back to Set up"));
 }
 

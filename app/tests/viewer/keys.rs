@@ -4,7 +4,7 @@ use amlp_viewer::Args;
 use amlp_viewer::command::Command;
 use amlp_viewer::command::train::TrainCommand;
 use amlp_viewer::state::train::TrainPage;
-use amlp_viewer::state::{Mode, Tool};
+use amlp_viewer::state::{Mode, ToolKind};
 use egui::Key;
 
 use crate::phantom::Files;
@@ -62,7 +62,7 @@ fn assert_dead(window: &mut Window, where_: &str) {
 fn keys_of_the_views_are_dead_where_there_are_none() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
-    send(&mut window, Command::SetTool(Tool::Pan));
+    send(&mut window, Command::SetTool(ToolKind::Pan));
     send(&mut window, Command::SetMode(Mode::Train));
     for page in TrainPage::ALL {
         send(&mut window, Command::Train(TrainCommand::ShowPage(page)));

@@ -339,7 +339,7 @@ fn colours_are_refused_by_name_and_frames_are_the_shown_ones() {
     let mut window = open(&masking_args(&[&colours]));
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("colours.nii.gz"), "{said:?}");
-    assert!(has(&window, "colours cannot be masked") && report(&window).masking.is_none());
+    assert!(has(&window, "Cannot mask colours") && report(&window).masking.is_none());
     phantom::write_moving(&moving);
     send(&mut window, Command::UsePaths(PathPurpose::Files, vec![moving.clone()]));
     assert_eq!(state(&window).masking.failure(), None);
@@ -364,10 +364,10 @@ fn a_modality_that_the_user_knows_better_decides_how_the_scan_is_prepared() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let ct = shown_report(&window);
-    send(&mut window, Command::SetModality(amlp_viewer::state::Modality::Mr("t1".into())));
+    send(&mut window, Command::SetModality(amlp_viewer::scene::Modality::Mr("t1".into())));
     let mr = shown_report(&window);
     assert_ne!(ct.probability, mr.probability);
-    send(&mut window, Command::SetModality(amlp_viewer::state::Modality::Ct));
+    send(&mut window, Command::SetModality(amlp_viewer::scene::Modality::Ct));
     assert_eq!(shown_report(&window), ct);
 }
 

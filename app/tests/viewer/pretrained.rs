@@ -64,8 +64,8 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     type_path(&mut window, PathPurpose::MaskingRun, &run);
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     assert!(has(&window, "Pre-trained run pretraining"));
-    click(&mut window, "Take the run's settings");
-    assert!(!has(&window, "Take the run's settings"));
+    click(&mut window, "Use the run's settings");
+    assert!(!has(&window, "Use the run's settings"));
     let masking = &state(&window).masking;
     assert_eq!((masking.controls.grid, masking.controls.preprocess.size, masking.controls.epochs), (8, 32, 2));
     let (found, filled) = (masking.found.clone().unwrap(), masking.filled.clone().unwrap());
@@ -94,7 +94,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let set = state(&window).masking.found.as_ref().unwrap().report.sigma;
     let told = strip(&window);
     assert!(told.contains(&format!("set {set:.3}")) && told.contains("pretraining, epoch 2 0.900"), "{told}");
-    click(&mut window, "Forget the pre-trained run");
+    click(&mut window, "Close the pre-trained run");
     assert!(!strip(&window).contains("pretraining"));
     assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
     // A run on the timeline is marked at its cursor, with what it logged.
@@ -143,7 +143,7 @@ fn a_network_of_several_modalities_gets_those_that_lie_beside_the_shown_one() {
     for (files, channel) in [(vec![&*flair], 0), (vec![&*t1], 1), (vec![&*t1, &*flair], 1)] {
         let mut window = with_network(&files, &run);
         assert!(errors(&window).is_empty(), "{:?}", errors(&window));
-        click(&mut window, "Take the run's settings");
+        click(&mut window, "Use the run's settings");
         let filled = state(&window).masking.filled.clone().unwrap();
         let made = expected(&window, &run, &place);
         assert_eq!((filled.channel, filled.made.input.len()), (channel, 2 * 32 * 32));

@@ -175,7 +175,7 @@ fn u4_closing_the_window_stops_what_runs_and_asks_if_something_would_be_lost() {
     assert!(!state(&window).quit);
     assert_eq!(state(&window).dialog, Some(Dialog::Close));
     assert!(has(&window, "Still running: Endless."));
-    click_only(&mut window, "Keep it open");
+    click_only(&mut window, "Keep open");
     assert!(!state(&window).quit && state(&window).dialog.is_none() && stopped.try_recv().is_err());
     close(&mut window);
     click_only(&mut window, "Stop and close");

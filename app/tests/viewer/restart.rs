@@ -9,14 +9,14 @@ use amlp_viewer::command::masking::MaskingCommand;
 use amlp_viewer::command::timeline::TimelineCommand;
 use amlp_viewer::command::train::TrainCommand;
 use amlp_viewer::launch::restart;
+use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::state::kept::KeptView;
 use amlp_viewer::state::report::Report;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose, Severity, Tool};
+use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::view::{Convention, PlaneMode};
 use amlp_viewer::worker::{Kind, Spec};
 use clap::Parser as _;
 use egui::{Key, Modifiers, PointerButton, vec2};
@@ -69,7 +69,7 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
         Command::StepSlice { pane: PaneId::Coronal, by: 2 },
         Command::SetConvention(Convention::Neurological),
         Command::SetTheme(Theme::Light),
-        Command::SetTool(Tool::Ruler),
+        Command::SetTool(ToolKind::Ruler),
         Command::SetOverlay(Overlay::Truth),
         Command::ShowLabel(1, false),
         Command::ToggleRight,
@@ -98,7 +98,7 @@ fn u8_several_images_frames_and_modalities_come_back() {
     write_moving(&moving);
     let mut window = open_files(&[&moving]);
     send(&mut window, Command::SetFrame(2));
-    send(&mut window, Command::SetModality(amlp_viewer::state::Modality::Pet));
+    send(&mut window, Command::SetModality(amlp_viewer::scene::Modality::Pet));
     let new = again(&window);
     assert_eq!(document(&new).image().frame, 2);
 }
@@ -247,10 +247,10 @@ fn u8_a_restart_asks_what_closing_asks() {
         assert_eq!(state(window).dialog, Some(Dialog::Close));
     };
     ask(&mut window, Command::Restart);
-    assert!(has(&window, "Restart the program?"));
+    assert!(has(&window, "Restart AMLP?"));
     click(&mut window, "Cancel");
     ask(&mut window, Command::Quit);
-    assert!(has(&window, "Close the program?"));
+    assert!(has(&window, "Close AMLP?"));
     click(&mut window, "Close without saving");
     assert!(state(&window).quit && !window.state().starts_anew(), "closed, not restarted");
 
@@ -285,7 +285,7 @@ fn u8_a_lost_device_offers_to_start_anew() {
     drop(device.poll(wgpu::PollType::Poll));
     window.run_steps(3);
     assert!(matches!(&state(&window).dialog, Some(Dialog::DeviceLost { why }) if why.contains("lost")));
-    assert!(has(&window, "Slices can no longer be drawn"));
+    assert!(has(&window, "Images can no longer be drawn"));
     use_control(&mut window, "Not now");
     assert_eq!((&state(&window).dialog, state(&window).quit), (&None, false));
     window.run_steps(3);

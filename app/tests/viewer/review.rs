@@ -1,10 +1,10 @@
 //! Going through a case: slices, contrast, findings, comparison, the palette.
 
 use amlp_viewer::command::action::{GESTURES, actions, matching};
+use amlp_viewer::scene::{PaneMap, PlaneMode};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, PaneId, Tool};
+use amlp_viewer::state::{Dialog, PaneId, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::view::{PaneMap, PlaneMode};
 use amlp_viewer::{App, Args};
 use egui::{Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
@@ -84,7 +84,7 @@ fn tools_have_keys() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let keys = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
-    for (key, tool) in keys.into_iter().zip(Tool::ALL).rev() {
+    for (key, tool) in keys.into_iter().zip(ToolKind::ALL).rev() {
         press(&mut window, key);
         assert_eq!(state(&window).view.tool, tool);
     }

@@ -104,7 +104,7 @@ fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
     send(&mut window, Command::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert!(names(&window).is_empty() && state(&window).runs.failed.is_none());
-    assert!(has(&window, "No run is in this workspace yet: a training that is started puts one here."));
+    assert!(has(&window, "No runs yet. Start a training to create one."));
     let file = folder.path().join("a file");
     fs::write(&file, "no folder").unwrap();
     let mut window = open_in(&file);
@@ -123,10 +123,10 @@ fn a_run_is_deleted_to_the_trash_only_after_a_question() {
     assert_eq!(state(&window).runs.chosen.as_ref(), Some(&path));
     click(&mut window, "Delete\u{2026}");
     assert_eq!(state(&window).dialog, Some(Dialog::DeleteRun { path: path.clone() }));
-    click(&mut window, "Keep it");
+    click(&mut window, "Keep run");
     assert!(path.exists() && names(&window).contains(&"second".into()));
     click(&mut window, "Delete\u{2026}");
-    click(&mut window, "Move to the trash");
+    click(&mut window, "Move to trash");
     assert!(!path.exists() && folder.path().join(".trash/second-1").is_dir());
     assert!(!names(&window).contains(&"second".into()) && state(&window).runs.chosen.is_none());
     // A run that someone works in stays.
@@ -248,7 +248,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
     }
     // A run without a checkpoint has no measures: said, with a way out.
     send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
-    assert!(has(&window, "second has no measures"));
+    assert!(has(&window, "second has no results"));
     send(&mut window, Command::DismissAll);
     click(&mut window, "Another run");
     assert!(has(&window, "Results of third") && state(&window).train.results.run.is_none());

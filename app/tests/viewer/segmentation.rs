@@ -168,7 +168,7 @@ fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
     assert!(document(&window).unsaved);
     click(&mut window, "Segment now");
     assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Box::new(Command::Segment) }));
-    click(&mut window, "Go on without saving");
+    click(&mut window, "Continue without saving");
     assert!(document(&window).unsaved && document(&window).prediction.is_some());
 }
 

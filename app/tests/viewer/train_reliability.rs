@@ -45,7 +45,7 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     window.state_mut().dispatch(Command::Quit);
     window.run_steps(2);
     assert_eq!(state(&window).dialog, Some(Dialog::Close));
-    use_control(&mut window, "Keep it open");
+    use_control(&mut window, "Keep open");
     assert!(!state(&window).quit && state(&window).train.running.is_some());
 
     window.state_mut().dispatch(Command::Quit);
@@ -65,8 +65,8 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
     assert_eq!(run_of(&window), run);
     stop(&mut window);
-    use_control(&mut window, "Do not offer amlp-pet");
-    assert!(!has(&window, "Do not offer amlp-pet"));
+    use_control(&mut window, "Hide amlp-pet");
+    assert!(!has(&window, "Hide amlp-pet"));
 }
 
 #[test]

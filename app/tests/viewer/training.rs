@@ -139,7 +139,7 @@ fn a_cohort_named_on_the_command_line_is_looked_at() {
     std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
     let mut window = place.window();
     assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Setup));
-    for fact in ["Patients 9", "With a mask 9", "Modalities pet", "Cohort cohort"] {
+    for fact in ["Patients 9", "With reference 9", "Modalities pet", "Cohort cohort"] {
         assert!(has(&window, fact), "{fact}");
     }
     assert!(has(&window, "Spacing 2.00 \u{d7} 2.00 \u{d7} 4.00 mm"));
@@ -190,7 +190,7 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     let form = &state(&window).train.form;
     assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
     // A size of one's own, along each axis. Without the mouse the list is open still.
-    use_control(&mut window, "In millimetres");
+    use_control(&mut window, "Custom");
     for (field, text) in [("Spacing R-L", "2"), ("Spacing A-P", "2,5"), ("Spacing S-I", "4")] {
         enter(&mut window, field, text);
     }
@@ -240,7 +240,7 @@ fn a_name_that_leads_out_of_the_workspace_is_refused() {
     assert!(window.query_all_by_label_contains("a name, not a path").next().is_some(), "said at the field");
     settle(&mut window);
     assert!(!place.runs().exists() && !place.runs().with_file_name("bad").exists());
-    use_control(&mut window, "Use the usual name");
+    use_control(&mut window, "Use the suggested name");
     assert_eq!((state(&window).train.form.name.as_str(), state(&window).train.obstacle()), ("amlp-pet", None));
 }
 
@@ -327,9 +327,9 @@ fn jobs_wait_for_each_other() {
         let row = window.get_by_label(&format!("Waiting: {name}")).rect();
         row.height() == amlp_viewer::theme::size::ROW_TALL
     }));
-    window.get_by_label("Pin the shown slice").scroll_to_me();
+    window.get_by_label("Pin this slice").scroll_to_me();
     window.run_steps(3);
-    let (pin, pause) = (window.get_by_label("Pin the shown slice").rect(), window.get_by_label("Pause").rect());
+    let (pin, pause) = (window.get_by_label("Pin this slice").rect(), window.get_by_label("Pause").rect());
     assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");
     use_control(&mut window, "Remove third from the queue");
     use_control(&mut window, "Start fourth sooner");

@@ -1,14 +1,14 @@
-//! The words on panes, as plain strings.
+//! Text on panes.
 
 use engine::volume::VoxelData;
 use glam::DVec3;
 
-use super::scene::{Masks, PaneView, Scene};
-use super::{DisplayGrid, PlaneMode};
+use super::case_view::{CaseView, Masks, PaneView};
+use crate::scene::{DisplayGrid, PlaneMode, WindowLevel};
+use crate::state::Document;
 use crate::state::view::Statistics;
-use crate::state::{Document, WindowLevel};
 
-/// A number as short as it may be: whole if it is, else three digits or more.
+/// A short number: integers as such, else at least three significant digits.
 pub fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
@@ -27,7 +27,7 @@ pub fn number(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text }
 }
 
-/// "Axial 78/155"; a projection has no slices.
+/// "Axial 78/155", or the name of a projection.
 pub fn slice(view: &PaneView<'_>) -> String {
     if view.id.is_projection() {
         return view.id.name();
@@ -40,7 +40,7 @@ pub fn window(window: WindowLevel) -> String {
     format!("W {} L {}", number(rounded(window.width)), number(rounded(window.level)))
 }
 
-/// To four digits: dragging gives more than anyone can see.
+/// Rounded to four significant digits.
 fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
@@ -49,7 +49,7 @@ fn rounded(value: f64) -> f64 {
     (value / step).round() * step
 }
 
-/// "R 17.6, P 35.3, S 12.1 mm"; plain coordinates where the orientation is not known.
+/// "R 17.6, P 35.3, S 12.1 mm", or plain coordinates without orientation.
 pub fn world(world: DVec3, oriented: bool) -> String {
     let [x, y, z] = world.to_array();
     if !oriented {
@@ -59,78 +59,78 @@ pub fn world(world: DVec3, oriented: bool) -> String {
     format!("{}, {}, {} mm", side(x, 'R', 'L'), side(y, 'A', 'P'), side(z, 'S', 'I'))
 }
 
-/// The value of an image at a position, with its unit.
+/// Value of an image at a world position, with its unit.
 pub fn value(document: &Document, image: usize, world: DVec3) -> String {
     let Some(layer) = document.images.get(image) else { return String::new() };
-    let Some(value) = document.value_at(image, world) else { return "outside of the image".to_owned() };
+    let Some(value) = document.value_at(image, world) else { return "outside the image".to_owned() };
     match &layer.volume.data {
         VoxelData::Rgb(_) | VoxelData::Rgba(_) => format!("luminance {}", number(value)),
         _ => format!("{} {}", number(value), layer.modality.unit()).trim_end().to_owned(),
     }
 }
 
-/// The labels at a position, of each mask there is.
+/// Labels at a world position, of each mask.
 pub fn labels(document: &Document, world: DVec3) -> Option<String> {
     let at = |mask: &crate::state::MaskLayer| document.label_at(&mask.labels, world);
     match (&document.prediction, &document.truth) {
         (None, None) => None,
         (Some(mask), None) | (None, Some(mask)) => Some(format!("label {}", at(mask))),
-        (Some(prediction), Some(truth)) => Some(format!("prediction {}, truth {}", at(prediction), at(truth))),
+        (Some(prediction), Some(truth)) => Some(format!("segmentation {}, reference {}", at(prediction), at(truth))),
     }
 }
 
-/// What is under the crosshair: labels, stored voxel, position and value, a line each.
-pub fn readout(scene: &Scene<'_>, image: usize) -> [String; 4] {
-    let (document, at) = (scene.document, scene.state.view.crosshair);
-    let grid = &scene.layer(image).volume.grid;
+/// Labels, stored voxel, world position and value at the crosshair, one line each.
+pub fn readout(case: &CaseView<'_>, image: usize) -> [String; 4] {
+    let (document, at) = (case.document, case.state.view.crosshair);
+    let grid = &case.layer(image).volume.grid;
     let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(at);
     let voxel = voxel.map_or_else(|| "outside".to_owned(), |[i, j, k]| format!("({i}, {j}, {k})"));
     let labels = labels(document, at).unwrap_or_default();
     [labels, voxel, world(at, grid.oriented), value(document, image, at)]
 }
 
-/// The image's name, and that of the one over it.
-pub fn images(scene: &Scene<'_>, view: &PaneView<'_>) -> Option<String> {
-    let name = &scene.layer(view.image).name;
-    match scene.second(view.id) {
+/// Names of the image and of the fused one.
+pub fn images(case: &CaseView<'_>, view: &PaneView<'_>) -> Option<String> {
+    let name = &case.layer(view.image).name;
+    match case.second(view.id) {
         Some(second) => {
-            let percent = 100.0 * scene.state.view.fused_opacity;
-            Some(format!("{name} + {} {percent:.0} %", scene.layer(second).name))
+            let percent = 100.0 * case.state.view.fused_opacity;
+            Some(format!("{name} + {} {percent:.0} %", case.layer(second).name))
         }
-        None => (scene.document.images.len() > 1).then(|| name.clone()),
+        None => (case.document.images.len() > 1).then(|| name.clone()),
     }
 }
 
-/// How the slice comes about: what must be known to trust it.
-pub fn making(scene: &Scene<'_>, view: &PaneView<'_>) -> String {
-    let planes = match (scene.state.settings.planes, scene.oblique) {
+/// Slicing and interpolation.
+pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
+    let planes = match (case.state.settings.planes, case.oblique) {
         _ if view.id.is_projection() => "from the front",
         (PlaneMode::World, _) => "patient axes",
         (PlaneMode::Native, true) => "oblique",
         (PlaneMode::Native, false) => "",
     };
-    let smooth = if scene.state.settings.interpolate { "interpolated" } else { "voxels" };
+    let smooth = if case.state.settings.interpolate { "interpolated" } else { "voxels" };
     if planes.is_empty() { smooth.to_owned() } else { format!("{planes}, {smooth}") }
 }
 
-/// Which of two masks is drawn, or that none is.
-pub fn overlay(scene: &Scene<'_>) -> Option<&'static str> {
-    let document = scene.document;
+/// Name of the drawn mask if there are two, or a note that they are hidden.
+pub fn overlay(case: &CaseView<'_>) -> Option<&'static str> {
+    let document = case.document;
     let (prediction, truth) = (document.prediction.as_ref(), document.truth.as_ref());
-    if scene.state.view.hide_overlay {
+    if case.state.view.hide_overlay {
         return prediction.or(truth).map(|_| "overlay hidden");
     }
-    match scene.masks {
+    match case.masks {
         Masks::One(mask) if prediction.is_some() && truth.is_some() => {
-            Some(if truth.is_some_and(|t| std::ptr::eq(t, mask)) { "truth" } else { "prediction" })
+            Some(if truth.is_some_and(|t| std::ptr::eq(t, mask)) { "reference" } else { "segmentation" })
         }
         _ => None,
     }
 }
 
-/// The frame of a 4-D scan.
-pub fn frame(scene: &Scene<'_>, view: &PaneView<'_>) -> Option<String> {
-    let layer = scene.layer(view.image);
+/// Frame of a 4-D scan.
+pub fn frame(case: &CaseView<'_>, view: &PaneView<'_>) -> Option<String> {
+    let layer = case.layer(view.image);
     (layer.frames() > 1).then(|| format!("frame {}/{}", layer.frame + 1, layer.frames()))
 }
 
@@ -139,15 +139,15 @@ pub fn length(mm: f64) -> String {
     format!("{mm:.1} mm")
 }
 
-/// An area in the unit that suits it.
+/// An area in mm² or cm².
 pub fn area(mm2: f64) -> String {
     if mm2 < 100.0 { format!("{mm2:.1} mm²") } else { format!("{:.2} cm²", mm2 / 100.0) }
 }
 
-/// The numbers of an ellipse, a line each; first whose they are, if it is not what the pane shows.
-pub fn statistics(scene: &Scene<'_>, view: &PaneView<'_>, statistics: Option<&Statistics>) -> [String; 3] {
+/// Statistics of an ellipse, one line each, preceded by image and frame if the pane shows others.
+pub fn statistics(case: &CaseView<'_>, view: &PaneView<'_>, statistics: Option<&Statistics>) -> [String; 3] {
     let Some(s) = statistics else { return ["no values".to_owned(), String::new(), String::new()] };
-    let layer = scene.layer(s.image);
+    let layer = case.layer(s.image);
     let name = (s.image != view.image).then(|| layer.name.clone());
     let frame = (s.frame != layer.frame).then(|| format!("frame {}", s.frame + 1));
     let source = [name, frame].into_iter().flatten().collect::<Vec<_>>().join(" ");

@@ -1,56 +1,56 @@
-//! Which image lies under which in a pane, and where the labels can go.
+//! Order of the images in a pane, and the image that carries the labels.
 //!
-//! The shader draws a base, one image over it, and labels on the base's grid. Masks lie on the first image's grid: an
-//! image on another grid goes on top of it then, or of an empty base.
+//! The shader draws a base image, one image over it, and labels on the grid of the base. Masks have the grid of the first
+//! image, so an image on another grid is drawn over it, or over an empty base.
 
 use engine::volume::Relation;
 
-use super::scene::{Masks, Scene};
+use super::case_view::{CaseView, Masks};
 use crate::state::{ImageLayer, PaneId};
 
-/// What a pane draws of one image.
+/// An image of a pane.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Drawn {
-    /// The image, by its place in the case.
+    /// Index of the image in the case.
     pub image: usize,
-    /// How much of it is seen, 0 to 1.
+    /// Opacity, 0 to 1.
     pub opacity: f64,
-    /// What is at or below the window's lower end is left out.
+    /// Transparent at and below the lower end of the window.
     pub transparent_low: bool,
-    /// The second image's colours instead of the first one's.
+    /// Uses the colour map of the second image.
     pub second: bool,
 }
 
-/// The images of a pane, and whether labels can lie on them.
+/// The images of a pane.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stack {
-    /// On the grid of the labels, if there are any.
+    /// The base, on the grid of the labels if there are any.
     pub base: Option<Drawn>,
-    /// Over it.
+    /// Drawn over the base.
     pub over: Option<Drawn>,
-    /// False where two images cover a pane and neither lies on the labels' grid.
+    /// False if two images are drawn and neither has the grid of the labels.
     pub labels: bool,
 }
 
-/// What decides a stack.
+/// Input of [`stack`].
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// The image and whether it lies on the grid of the labels.
+    /// Index of the image, and whether it has the grid of the labels.
     pub first: (usize, bool),
-    /// The same of the second image, with its opacity.
+    /// The same for the second image, with its opacity.
     pub second: Option<(usize, bool, f64)>,
-    /// There are labels to draw.
+    /// Whether there are labels.
     pub labels: bool,
 }
 
-/// How the images lie on one another.
+/// Orders the images of a pane.
 pub fn stack(wanted: Wanted) -> Stack {
     let (image, fits) = wanted.first;
     let first = Drawn { image, opacity: 1.0, transparent_low: false, second: false };
     let second = wanted.second.map(|(image, _, opacity)| Drawn {
         image,
         opacity,
-        // As in a heat map: where the second image has nothing, the first one is seen as it is.
+        // As in a heat map, low values of the second image show the first one.
         transparent_low: true,
         second: true,
     });
@@ -60,7 +60,7 @@ pub fn stack(wanted: Wanted) -> Stack {
     match (wanted.second, second) {
         (None, _) => Stack { base: None, over: Some(first), labels: true },
         (Some((_, true, opacity)), Some(second)) => {
-            // The same mixture from the other side: the second image below, the rest of the first one over it.
+            // The same mixture in the other order: the second image below, the first with the complementary opacity above.
             let below = Drawn { opacity: 1.0, transparent_low: false, ..second };
             Stack { base: Some(below), over: Some(Drawn { opacity: 1.0 - opacity, ..first }), labels: true }
         }
@@ -68,8 +68,8 @@ pub fn stack(wanted: Wanted) -> Stack {
     }
 }
 
-impl Scene<'_> {
-    /// What a pane wants to draw.
+impl CaseView<'_> {
+    /// Images and labels that a pane asks for.
     pub fn wanted(&self, pane: PaneId) -> Wanted {
         let base = &self.document.base().volume.grid;
         let fits = |image: usize| image == 0 || self.layer(image).volume.grid.relation(base) == Relation::Same;
@@ -78,7 +78,7 @@ impl Scene<'_> {
         Wanted { first: (image, fits(image)), second, labels: !matches!(self.masks, Masks::None) }
     }
 
-    /// The image that a pane shows over its first. Linked panes show one each.
+    /// The fused image of a pane. Linked panes have none.
     pub fn second(&self, pane: PaneId) -> Option<usize> {
         let linked = matches!(pane, PaneId::Linked(_));
         let fused = self.state.view.fused.filter(|&i| !linked && i != self.image(pane))?;

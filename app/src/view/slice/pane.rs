@@ -1,42 +1,45 @@
-//! One pane: picture, overlay, widget.
+//! A pane: image, overlay, widget.
 
 use egui::{Role, Stroke, StrokeKind, Ui, WidgetInfo};
 use shaders::Slice;
 
+use super::case_view::{CaseView, PaneView};
+use super::interact::{self, SlicePane};
+use super::marks;
 use super::overlay::{self, Written};
 use super::picture::{self, Picture};
-use super::scene::{PaneView, Scene};
-use super::{interact, marks};
 use crate::command::Sender;
 use crate::theme::size;
+use crate::view::tool;
 
-/// What a pane is among the others.
+/// Role of a pane among the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Keys go here.
+    /// Receives keys.
     pub active: bool,
-    /// It explains the overlay's patterns.
+    /// Shows the legend of the comparison.
     pub legend: bool,
 }
 
 /// Draws a pane and sends what the user does with it.
-pub fn show(ui: &Ui, scene: &Scene<'_>, view: &PaneView<'_>, style: &Slice, part: Part, sender: &Sender) {
+pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, part: Part, sender: &Sender) {
     let response = interact::sense(ui, view);
     let painter = ui.painter().with_clip_rect(view.rect.intersect(ui.clip_rect()));
-    painter.rect_filled(view.rect, 0.0, scene.tokens.image);
-    let picture = picture::paint(&painter, scene, view, style);
+    painter.rect_filled(view.rect, 0.0, case.tokens.image);
+    let picture = picture::paint(&painter, case, view, style);
     if let Some(why) = &picture.missing {
-        picture::paint_missing(&painter, scene, view, why);
+        picture::paint_missing(&painter, case, view, why);
     }
-    let preview = interact::interact(ui, scene, view, &response, sender);
-    marks::findings(&painter, scene, view);
-    marks::crosshair(&painter, scene, view);
-    marks::measures(&painter, scene, view, scene.state.view.measures.iter(), true);
-    marks::measures(&painter, scene, view, preview.iter(), false);
+    let mut pane = SlicePane { ui, case, view, response: &response, sender };
+    let drag = pane.interact();
+    marks::findings(&painter, case, view);
+    marks::crosshair(&painter, case, view);
+    marks::measures(&painter, case, view, case.state.view.measures.iter(), true);
+    tool::draw(&pane, drag.as_ref(), &painter);
     let Part { active, legend } = part;
-    overlay::write(&painter, &Written { scene, view, picture: &picture, active, legend });
+    overlay::write(&painter, &Written { case, view, picture: &picture, active, legend });
     if response.has_focus() {
-        let ring = Stroke::new(size::FOCUS_RING, scene.tokens.overlay_accent);
+        let ring = Stroke::new(size::FOCUS_RING, case.tokens.overlay_accent);
         painter.rect_stroke(view.rect, 0.0, ring, StrokeKind::Inside);
     }
     response.widget_info(|| {
@@ -46,7 +49,7 @@ pub fn show(ui: &Ui, scene: &Scene<'_>, view: &PaneView<'_>, style: &Slice, part
     });
 }
 
-/// What a screen reader says of a pane.
+/// The pane for screen readers.
 fn spoken(view: &PaneView<'_>, picture: &Picture) -> String {
     let slice = if view.id.is_projection() {
         "maximum intensity projection".to_owned()

@@ -1,8 +1,8 @@
-//! The space bar pressed and let go alone: with the mouse in between it was held to move a picture.
+//! A tap of the space bar, as opposed to holding it while panning with the mouse.
 
 use egui::{Context, Event, Id, Key};
 
-/// Who has the keyboard.
+/// Owner of the keyboard focus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Nobody,
@@ -15,18 +15,18 @@ impl From<Option<Id>> for Holder {
     }
 }
 
-/// What is remembered from one frame to the next.
+/// State kept between frames.
 #[derive(Clone, Copy, Debug, Default)]
 struct Memory {
-    /// The frame whose events were looked at last.
+    /// The last evaluated frame.
     pass: Option<u64>,
-    /// Who had the keyboard when the space bar went down, as long as nothing came in between.
+    /// Focus at the press, until another input intervenes.
     alone: Option<Holder>,
-    /// Who had it, if the space bar was let go in that frame.
+    /// Focus of a tap completed in that frame.
     tapped: Option<Holder>,
 }
 
-/// Whether the space bar was pressed while `holder` had the keyboard (nobody, if none), and let go in this frame.
+/// Whether a tap of the space bar ended in this frame that began with the focus on `holder`.
 pub fn tapped(ctx: &Context, holder: Option<Id>) -> bool {
     let id = Id::unique("space bar alone");
     let mut memory: Memory = ctx.data(|data| data.get_temp(id)).unwrap_or_default();

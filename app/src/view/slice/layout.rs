@@ -1,4 +1,4 @@
-//! Where panes lie: whole pixels, one thin line between neighbours.
+//! Arrangement of panes on whole pixels, with thin lines between them.
 
 use egui::{Rect, pos2};
 
@@ -7,8 +7,8 @@ use crate::state::PaneId;
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
 
-/// The places of panes within an area, in reading order. Edges lie on whole physical pixels and depend on nothing but
-/// the arguments: linked panes in one row, others two in a row, one alone everywhere.
+/// Rectangles of the panes in reading order, with edges on whole physical pixels: linked panes in one row, others in rows
+/// of two, a single pane on the whole area.
 pub fn arrange(area: Rect, panes: &[PaneId], pixels_per_point: f32) -> Vec<(PaneId, Rect)> {
     let pixel = |v: f32| (v * pixels_per_point).round() as i64;
     let gap = pixel(GAP).max(1);
@@ -24,7 +24,7 @@ pub fn arrange(area: Rect, panes: &[PaneId], pixels_per_point: f32) -> Vec<(Pane
     panes.iter().enumerate().map(place).collect()
 }
 
-/// Part `k` of `count` equal parts with gaps between them; none is more than a pixel longer than another.
+/// Part `k` of `count` parts with gaps between them, equal to within a pixel.
 fn part([from, to]: [i64; 2], k: usize, count: usize, gap: i64) -> [i64; 2] {
     let (k, count) = (k as i64, count as i64);
     let length = (to - from - gap * (count - 1)).max(0);

@@ -1,10 +1,10 @@
-//! Values of the image in a pane: along a ray, inside of an ellipse. Only ever asked for when the user does something.
+//! Voxel values along a ray and in an ellipse, read on user actions only.
 
 use engine::volume::{Grid, Orientation, Volume};
 use glam::{DAffine3, DVec2, DVec3};
 
-use super::scene::canonical_from_display;
-use super::{DisplayGrid, Plane};
+use super::case_view::canonical_from_display;
+use crate::scene::{DisplayGrid, Plane};
 use crate::state::ImageLayer;
 
 /// Looks up an image's voxels by display index.
@@ -16,7 +16,7 @@ pub struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    /// For an image seen through a display grid that was made for `base`.
+    /// `display` is the display grid of `base`.
     pub fn new(layer: &'a ImageLayer, display: &DisplayGrid, base: &Grid) -> Self {
         Self::of(&layer.volume, layer.held_frame(), display, base)
     }
@@ -30,7 +30,7 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// The value of the nearest voxel; none outside of the image, for colours, or where it is no finite number.
+    /// Value of the nearest voxel; `None` outside the image, for colours and for non-finite values.
     pub fn value(&self, display: DVec3) -> Option<f64> {
         let canonical = self.canonical_from_display.transform_point3(display).round();
         let source = self.volume.grid.shape;
@@ -43,7 +43,7 @@ impl<'a> Sampler<'a> {
         Some(self.volume.value_at(voxel, self.frame)).filter(|v| v.is_finite())
     }
 
-    /// Index along axis `across` of the largest value on the ray through a display index; the first of equal ones.
+    /// Index along axis `across` of the largest value on the ray through a display index, the first of equal values.
     pub fn deepest(&self, across: usize, shape: [usize; 3], at: DVec3) -> Option<f64> {
         let mut best: Option<(f64, f64)> = None;
         for n in 0..shape[across] {
@@ -58,9 +58,8 @@ impl<'a> Sampler<'a> {
         best.map(|(_, depth)| depth)
     }
 
-    /// Statistics of the slice's display indices inside of the ellipse with these two corners (display indices along the
-    /// screen's axes): each counts with the value of its nearest voxel, which in [`super::PlaneMode::Native`] is itself.
-    /// None if there is no value inside.
+    /// Statistics over the display indices of a slice inside the ellipse with these two corners (display indices along the
+    /// screen axes), each with the value of its nearest voxel. `None` if it contains no value.
     pub fn ellipse(&self, grid: &DisplayGrid, plane: Plane, slice: usize, corners: [DVec2; 2]) -> Option<Inside> {
         let [x, y] = plane.screen_axes();
         let (low, high) = (corners[0].min(corners[1]), corners[0].max(corners[1]));
@@ -88,14 +87,14 @@ impl<'a> Sampler<'a> {
     }
 }
 
-/// What an ellipse holds.
+/// Statistics of an ellipse.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inside {
-    /// How many values.
+    /// Number of values.
     pub voxels: usize,
-    /// Their mean.
+    /// Mean.
     pub mean: f64,
-    /// Their standard deviation (of the voxels, not of the mean).
+    /// Standard deviation of the values (not of the mean).
     pub sd: f64,
     /// Area of the ellipse in mm2.
     pub area_mm2: f64,
@@ -111,7 +110,7 @@ fn statistics(values: &[f64], area_mm2: f64) -> Option<Inside> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::PlaneMode;
+    use crate::scene::PlaneMode;
     use engine::volume::{Scale, VoxelData};
     use glam::{DMat3, DQuat};
 

@@ -1,31 +1,31 @@
-//! Sentences and captions in panels.
+//! Sentences, captions and headings.
 
 use egui::{Align, Color32, Label, Layout, Response, RichText, Ui, vec2};
 
 use crate::theme::{self, Icon, font, size, space};
 
 /// Quiet text that wraps.
-pub(crate) fn note(ui: &mut Ui, text: &str) -> Response {
+pub fn note(ui: &mut Ui, text: &str) -> Response {
     let color = theme::tokens(ui).text_dim;
     ui.add(Label::new(RichText::new(text).font(font::caption()).color(color)).wrap())
 }
 
 /// Quiet body text that wraps.
-pub(crate) fn sentence(ui: &mut Ui, text: &str) -> Response {
+pub fn sentence(ui: &mut Ui, text: &str) -> Response {
     let color = theme::tokens(ui).text_dim;
     ui.add(Label::new(RichText::new(text).font(font::body()).color(color)).wrap())
 }
 
-/// A sentence behind an icon, for a section that has nothing to show yet.
-pub(crate) fn hint(ui: &mut Ui, icon: Icon, text: &str) {
+/// A sentence with an icon, for an empty section.
+pub fn hint(ui: &mut Ui, icon: Icon, text: &str) {
     let color = theme::tokens(ui).text_dim;
     with_icon(ui, icon, color, |ui| {
         sentence(ui, text);
     });
 }
 
-/// An icon in a colour with a meaning, and what it is about beside it.
-pub(crate) fn with_icon<R>(ui: &mut Ui, icon: Icon, color: Color32, content: impl FnOnce(&mut Ui) -> R) -> R {
+/// An icon with content beside it.
+pub fn with_icon<R>(ui: &mut Ui, icon: Icon, color: Color32, content: impl FnOnce(&mut Ui) -> R) -> R {
     let row = ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ICON), egui::Sense::hover());
@@ -41,13 +41,13 @@ pub(crate) fn with_icon<R>(ui: &mut Ui, icon: Icon, color: Color32, content: imp
     row.inner
 }
 
-/// The heading of a group of actions or facts.
-pub(crate) fn heading(ui: &mut Ui, text: &str) -> Response {
+/// Heading of a group.
+pub fn heading(ui: &mut Ui, text: &str) -> Response {
     let color = theme::tokens(ui).text_dim;
     ui.add(Label::new(RichText::new(text).font(font::caption()).color(color)).truncate())
 }
 
-/// One line of text, cut where it does not fit; the whole of it is in the tooltip then.
-pub(crate) fn line(ui: &mut Ui, text: RichText) -> Response {
+/// One line of text, truncated to the width; the tooltip shows all of it.
+pub fn line(ui: &mut Ui, text: RichText) -> Response {
     ui.add(Label::new(text).truncate())
 }

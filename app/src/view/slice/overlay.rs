@@ -1,37 +1,37 @@
-//! What is written on a pane: letters, slice, window, zoom, scale bar, readout, legend.
+//! Text on a pane: orientation letters, slice, window, zoom, scale bar, readout, legend.
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos2, vec2};
 
+use super::case_view::{CaseView, Masks, PaneView};
 use super::picture::Picture;
-use super::scene::{Masks, PaneView, Scene};
 use super::{marks, scale_bar, text};
 use crate::theme::{font, palette, space};
 use crate::widget::overlay_text;
 
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::S;
-/// From one line of text to the next.
+/// Line spacing in points.
 const LINE: f32 = 15.0;
-/// A pane narrower than this has no place for two columns of text.
+/// A narrower pane has one column of text.
 const NARROW: f32 = 300.0;
-/// The scale bar is never longer, in points and as a share of the pane's width.
+/// Maximum length of the scale bar, in points and as a fraction of the pane width.
 const BAR: (f32, f32) = (110.0, 0.25);
 
-/// What is drawn on one pane besides the picture.
+/// Input of [`write`].
 pub struct Written<'a> {
     /// The case.
-    pub scene: &'a Scene<'a>,
+    pub case: &'a CaseView<'a>,
     /// The pane.
     pub view: &'a PaneView<'a>,
-    /// What became of the picture.
+    /// Notes of the image.
     pub picture: &'a Picture,
-    /// Keys go to this pane.
+    /// This pane receives keys.
     pub active: bool,
-    /// This pane explains the overlay's patterns.
+    /// This pane shows the legend of the comparison.
     pub legend: bool,
 }
 
-/// A column of lines that grows from a corner.
+/// Lines of text that grow from a corner.
 struct Column<'a> {
     painter: &'a Painter,
     at: Pos2,
@@ -48,7 +48,7 @@ impl Column<'_> {
     }
 }
 
-/// Writes everything on a pane.
+/// Writes all text on a pane.
 pub fn write(painter: &Painter, written: &Written<'_>) {
     letters(painter, written);
     let narrow = written.view.rect.width() < NARROW;
@@ -62,10 +62,10 @@ pub fn write(painter: &Painter, written: &Written<'_>) {
 }
 
 fn letters(painter: &Painter, written: &Written<'_>) {
-    let (scene, view) = (written.scene, written.view);
-    let Some(letters) = view.grid.letters(view.plane, scene.state.settings.convention) else { return };
+    let (case, view) = (written.case, written.view);
+    let Some(letters) = view.grid.letters(view.plane, case.state.settings.convention) else { return };
     let rect = view.rect.shrink(MARGIN);
-    let color = scene.tokens.overlay_text;
+    let color = case.tokens.overlay_text;
     for (text, pos, anchor) in [
         (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
         (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
@@ -76,13 +76,13 @@ fn letters(painter: &Painter, written: &Written<'_>) {
     }
 }
 
-/// Slice, images, how the slice comes about; returns where the next line would go.
+/// Slice, images, interpolation; returns the position of the next line.
 fn upper_left(painter: &Painter, written: &Written<'_>, narrow: bool) -> Pos2 {
-    let (scene, view) = (written.scene, written.view);
-    let t = scene.tokens;
-    // The letter at the upper edge stays free.
+    let (case, view) = (written.case, written.view);
+    let t = case.tokens;
+    // Keeps clear of the letter at the upper edge.
     let corner = view.rect.min + vec2(MARGIN, MARGIN + if narrow { LINE + 4.0 } else { 0.0 });
-    // The square has the colour of this pane's line in the other panes.
+    // In the colour of this plane's line in the other panes.
     let square = Rect::from_min_size(corner + vec2(0.0, 3.0), vec2(9.0, 9.0));
     painter.rect(square, 1.0, marks::plane_color(view.plane), Stroke::new(1.0, t.overlay_halo), StrokeKind::Outside);
     let title = if written.active { t.overlay_text } else { t.overlay_dim };
@@ -90,14 +90,14 @@ fn upper_left(painter: &Painter, written: &Written<'_>, narrow: bool) -> Pos2 {
     overlay_text(painter, corner + vec2(14.0, 0.0), Align2::LEFT_TOP, &name, font::body(), title);
     let mut column = Column { painter, at: corner + vec2(0.0, LINE + 3.0), anchor: Align2::LEFT_TOP, step: LINE };
     let mut say = |text: &str, color| column.line(text, font::caption(), color);
-    if let Some(images) = text::images(scene, view) {
+    if let Some(images) = text::images(case, view) {
         say(&images, t.overlay_text);
     }
-    if let Some(frame) = text::frame(scene, view) {
+    if let Some(frame) = text::frame(case, view) {
         say(&frame, t.overlay_dim);
     }
-    say(&text::making(scene, view), t.overlay_dim);
-    if let Some(overlay) = text::overlay(scene) {
+    say(&text::making(case, view), t.overlay_dim);
+    if let Some(overlay) = text::overlay(case) {
         say(overlay, t.overlay_text);
     }
     for note in &written.picture.notes {
@@ -106,40 +106,40 @@ fn upper_left(painter: &Painter, written: &Written<'_>, narrow: bool) -> Pos2 {
     column.at
 }
 
-/// Window and zoom; `below` is a place under the other text where there is none beside it.
+/// Window and zoom, in the upper right corner or, in a narrow pane, at `below`.
 fn upper_right(painter: &Painter, written: &Written<'_>, below: Option<Pos2>) {
-    let (scene, view) = (written.scene, written.view);
-    let layer = scene.layer(view.image);
+    let (case, view) = (written.case, written.view);
+    let layer = case.layer(view.image);
     let corner = (view.rect.right_top() + vec2(-MARGIN, MARGIN), Align2::RIGHT_TOP);
     let (at, anchor) = below.map_or(corner, |at| (at, Align2::LEFT_TOP));
     let mut column = Column { painter, at, anchor, step: LINE };
     if !layer.volume.data.is_colour() {
-        let window = text::window(scene.window(view.id, layer));
-        column.line(&window, font::number_small(), scene.tokens.overlay_text);
+        let window = text::window(case.window(view.id, layer));
+        column.line(&window, font::number_small(), case.tokens.overlay_text);
     }
-    let zoom = format!("zoom {:.1}×", scene.state.view.camera(view.id).zoom);
-    column.line(&zoom, font::number_small(), scene.tokens.overlay_dim);
+    let zoom = format!("zoom {:.1}×", case.state.view.camera(view.id).zoom);
+    column.line(&zoom, font::number_small(), case.tokens.overlay_dim);
 }
 
-/// Voxel, position, value; returns the height of its upper edge.
+/// Voxel, position, value; returns the y of its upper edge.
 fn readout(painter: &Painter, written: &Written<'_>, narrow: bool) -> f32 {
-    let (scene, view) = (written.scene, written.view);
-    // The letter at the lower edge stays free.
+    let (case, view) = (written.case, written.view);
+    // Keeps clear of the letter at the lower edge.
     let lift = if narrow { LINE + 4.0 } else { 0.0 };
     let bottom = view.rect.bottom() - MARGIN - lift;
     let at = pos2(view.rect.left() + MARGIN, bottom);
     let mut column = Column { painter, at, anchor: Align2::LEFT_BOTTOM, step: -LINE };
-    let [labels, voxel, world, value] = text::readout(scene, view.image);
-    column.line(&value, font::number(), scene.tokens.overlay_text);
-    column.line(&world, font::number_small(), scene.tokens.overlay_text);
-    column.line(&voxel, font::number_small(), scene.tokens.overlay_dim);
+    let [labels, voxel, world, value] = text::readout(case, view.image);
+    column.line(&value, font::number(), case.tokens.overlay_text);
+    column.line(&world, font::number_small(), case.tokens.overlay_text);
+    column.line(&voxel, font::number_small(), case.tokens.overlay_dim);
     if !labels.is_empty() {
-        column.line(&labels, font::number_small(), scene.tokens.overlay_text);
+        column.line(&labels, font::number_small(), case.tokens.overlay_text);
     }
     column.at.y - 4.0
 }
 
-/// The scale bar above a height, at the right; returns the height of its upper edge.
+/// The scale bar at the right above `bottom`; returns the y of its upper edge.
 fn scale(painter: &Painter, written: &Written<'_>, bottom: f32) -> f32 {
     let view = written.view;
     let longest = BAR.0.min(view.rect.width() * BAR.1);
@@ -149,31 +149,31 @@ fn scale(painter: &Painter, written: &Written<'_>, bottom: f32) -> f32 {
     let y = painter.round_to_pixel_center(bottom - 1.0);
     let [left, right] = [right - length, right].map(|x| painter.round_to_pixel_center(x));
     let points = [pos2(left, y - 4.0), pos2(left, y), pos2(right, y), pos2(right, y - 4.0)];
-    marks::polyline(painter, &points, 1.0, written.scene.tokens.overlay_text, written.scene.tokens.overlay_halo);
+    marks::polyline(painter, &points, 1.0, written.case.tokens.overlay_text, written.case.tokens.overlay_halo);
     let at = pos2(right, y - 6.0);
-    let color = written.scene.tokens.overlay_text;
+    let color = written.case.tokens.overlay_text;
     overlay_text(painter, at, Align2::RIGHT_BOTTOM, &scale_bar::text(mm), font::number_small(), color).top() - 4.0
 }
 
-/// What the patterns of the comparison mean, above a height at the right.
+/// Legend of the comparison, at the right above `bottom`.
 fn legend(painter: &Painter, written: &Written<'_>, bottom: f32) {
-    let (scene, view) = (written.scene, written.view);
-    if !matches!(scene.masks, Masks::Both { .. }) {
+    let (case, view) = (written.case, written.view);
+    if !matches!(case.masks, Masks::Both { .. }) {
         return;
     }
     let lines = [
         ("missed (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
-        ("predicted only (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
-        ("both (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
+        ("extra (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
+        ("hit (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
     ];
     for (n, (text, color, pattern)) in lines.into_iter().enumerate() {
         let middle = bottom - LINE * (n as f32 + 0.5);
         let right = view.rect.right() - MARGIN;
         let swatch = Rect::from_center_size(pos2(right - 9.0, middle), vec2(18.0, 10.0));
-        painter.rect_filled(swatch.expand(1.0), 1.0, scene.tokens.overlay_halo);
+        painter.rect_filled(swatch.expand(1.0), 1.0, case.tokens.overlay_halo);
         pattern.paint(painter, swatch, color);
         let at = pos2(swatch.left() - 6.0, middle);
-        overlay_text(painter, at, Align2::RIGHT_CENTER, text, font::caption(), scene.tokens.overlay_text);
+        overlay_text(painter, at, Align2::RIGHT_CENTER, text, font::caption(), case.tokens.overlay_text);
     }
 }
 

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use glam::DQuat;
+use engine::volume::{Grid, Orientation};
+use glam::{DAffine3, DMat3, DQuat, DVec2, DVec3};
 use proptest::prelude::*;
 
 use super::*;

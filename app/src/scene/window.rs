@@ -1,9 +1,9 @@
-//! Modalities, window/level and colour maps.
+//! Modalities and window/level.
 
 use engine::preprocess::{Kind, KindChoice};
 use serde::{Deserialize, Serialize};
 
-/// What made a scan, as far as display is concerned.
+/// Modality of a scan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Modality {
     /// Computed tomography, in Hounsfield units.
@@ -16,11 +16,11 @@ pub enum Modality {
     Other,
 }
 
-/// Below this there is air outside of the patient, which only CT shows as such.
+/// Minimum below which a scan is taken for CT: air has -1000 HU.
 const CT_MINIMUM_HU: f64 = -500.0;
 
 impl Modality {
-    /// From the file's name, else a CT if the lowest value is below -500.
+    /// From the file name, else CT if the minimum is below -500.
     pub fn of(name: &str, lowest: Option<f64>) -> Self {
         match Self::named(name) {
             Some(modality) => modality,
@@ -29,11 +29,11 @@ impl Modality {
         }
     }
 
-    /// What the name tells, if it does.
+    /// From the name alone, if it contains a modality.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.to_lowercase();
         let tokens = name.split(|c: char| !c.is_alphanumeric()).filter(|t| !t.is_empty());
-        // The last token that says something: `ct_study_flair` is a FLAIR.
+        // The last matching token: `ct_study_flair` is a FLAIR.
         tokens.rev().find_map(|token| match engine::cohort::canonical_modality(token).as_str() {
             "ct" => Some(Self::Ct),
             "pet" | "suv" => Some(Self::Pet),
@@ -44,7 +44,7 @@ impl Modality {
         })
     }
 
-    /// The key under which window/level is kept across cases.
+    /// Key under which window/level is kept across cases.
     pub fn key(&self) -> String {
         match self {
             Self::Ct => "ct".into(),
@@ -74,7 +74,7 @@ impl Modality {
         }
     }
 
-    /// What the engine makes of it.
+    /// The kind of preprocessing.
     pub fn kind(&self) -> KindChoice {
         match self {
             Self::Ct => KindChoice::Ct,
@@ -83,30 +83,30 @@ impl Modality {
         }
     }
 
-    /// Whether the engine treats it as CT by name alone.
+    /// Whether the engine treats it as CT by its name.
     pub fn is_ct(&self) -> bool {
         matches!(self, Self::Ct) || matches!(Kind::named(&self.key(), KindChoice::Auto), Some(Kind::Ct))
     }
 }
 
-/// Contrast: `width` values around `level` are spread from black to white.
+/// Window/level: `width` values around `level` are mapped from black to white.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WindowLevel {
     /// Width, above 0.
     pub width: f64,
-    /// Value shown at half brightness.
+    /// Value at half brightness.
     pub level: f64,
 }
 
 impl WindowLevel {
-    /// From the values that are just black and just white.
+    /// From the values shown as black and white.
     pub fn of_range(low: f64, high: f64) -> Self {
-        // A constant image has no contrast to show; any positive width is as good.
+        // Any positive width does for a constant image.
         let width = if high > low { high - low } else { 1.0 };
         Self { width, level: low + (high - low).max(0.0) / 2.0 }
     }
 
-    /// This window after the change that made `now` of `before`, at its own scale: as much wider, and shifted by as many
+    /// This window after the change from `before` to `now` at its own scale: widened by the same factor, shifted by as many
     /// widths.
     #[must_use]
     pub fn following(self, before: Self, now: Self) -> Self {
@@ -114,12 +114,12 @@ impl WindowLevel {
         Self { width: now.width * scale, level: self.level + (now.level - before.level) * scale }
     }
 
-    /// The value that is just black.
+    /// Value shown as black.
     pub fn low(self) -> f64 {
         self.level - self.width / 2.0
     }
 
-    /// The value that is just white.
+    /// Value shown as white.
     pub fn high(self) -> f64 {
         self.level + self.width / 2.0
     }
@@ -128,7 +128,7 @@ impl WindowLevel {
 /// A named window/level.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Preset {
-    /// A fixed one.
+    /// Fixed values.
     Fixed(&'static str, WindowLevel),
     /// Between two percentiles of the scan, in percent.
     Percentiles(&'static str, [f64; 2]),
@@ -146,7 +146,7 @@ pub const CT_PRESETS: [Preset; 5] = [
     fixed("Bone", 1000.0, 400.0),
     fixed("Abdomen", 350.0, 40.0),
 ];
-/// What a CT is opened with.
+/// Initial window of CT.
 pub const SOFT_TISSUE: WindowLevel = WindowLevel { width: 350.0, level: 50.0 };
 /// Presets of PET, in SUV.
 pub const PET_PRESETS: [Preset; 3] =
@@ -176,39 +176,6 @@ impl Preset {
     }
 }
 
-/// How values become colours.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ColourMap {
-    /// Black to white.
-    #[default]
-    Grey,
-    /// White to black: the convention for projections of PET.
-    GreyInverted,
-    /// Black, red, yellow, white.
-    Hot,
-    /// Perceptually even, dark blue to yellow.
-    Viridis,
-    /// The colours that PET is often fused in.
-    Pet,
-}
-
-impl ColourMap {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Grey, Self::GreyInverted, Self::Hot, Self::Viridis, Self::Pet];
-
-    /// The name in the window.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Grey => "Grey",
-            Self::GreyInverted => "Grey inverted",
-            Self::Hot => "Hot",
-            Self::Viridis => "Viridis",
-            Self::Pet => "PET",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +188,7 @@ mod tests {
         assert_eq!(Modality::of("flair.nii.gz", None), Modality::Mr("flair".into()));
         assert_eq!(Modality::of("case_0000", Some(-1024.0)), Modality::Ct);
         assert_eq!(Modality::of("case_0000", Some(-499.0)), Modality::Other);
-        // A word that merely holds the letters tells nothing.
+        // Only whole tokens count.
         assert_eq!(Modality::of("actor_petra", Some(0.0)), Modality::Other);
     }
 

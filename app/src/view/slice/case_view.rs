@@ -1,24 +1,24 @@
-//! What all panes of a frame share, worked out once.
+//! What all panes of a frame share, computed once.
 
 use egui::{Pos2, Rect, Vec2, pos2};
 use engine::volume::{Grid, Relation};
 use glam::{DAffine3, DVec2, DVec3};
 
-use super::{DisplayGrid, PaneMap, Plane, PlaneMode};
+use crate::scene::{DisplayGrid, PaneMap, Plane, PlaneMode, WindowLevel};
 use crate::state::view::Overlay;
-use crate::state::{Document, ImageLayer, MaskLayer, PaneId, State, WindowLevel};
+use crate::state::{Document, ImageLayer, MaskLayer, PaneId, State};
 use crate::theme::{self, Tokens};
 
 /// Which labels are drawn.
 #[derive(Clone, Copy, Debug)]
 pub enum Masks<'a> {
-    /// There are none, or they are hidden.
+    /// None, or hidden.
     None,
-    /// The labels of one mask.
+    /// One mask.
     One(&'a MaskLayer),
-    /// Prediction against truth.
+    /// Segmentation compared with the reference.
     Both {
-        /// The prediction.
+        /// The segmentation.
         prediction: &'a MaskLayer,
         /// The reference.
         truth: &'a MaskLayer,
@@ -26,7 +26,7 @@ pub enum Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    /// What the view asks for, as far as it is there: a single mask is shown whatever the view would compare.
+    /// The masks that `overlay` selects; a single mask is always shown.
     pub fn of(document: &'a Document, overlay: Overlay) -> Self {
         match (&document.prediction, &document.truth) {
             (None, None) => Self::None,
@@ -40,29 +40,29 @@ impl<'a> Masks<'a> {
     }
 }
 
-/// A case as it is looked at in this frame.
+/// The open case in a frame.
 #[derive(Debug)]
-pub struct Scene<'a> {
-    /// Everything.
+pub struct CaseView<'a> {
+    /// The state.
     pub state: &'a State,
     /// The case.
     pub document: &'a Document,
-    /// The grid that slices are cut from.
+    /// The grid of the slice panes.
     pub display: DisplayGrid,
-    /// The stored grid of the first image, which projections look along.
+    /// The native grid of the first image, along which projections look.
     pub native: DisplayGrid,
-    /// The labels that are drawn.
+    /// Masks to draw.
     pub masks: Masks<'a>,
-    /// Colours.
+    /// Theme colours.
     pub tokens: &'static Tokens,
     /// Physical pixels per point.
     pub pixels_per_point: f32,
-    /// The stored axes are turned against the patient's.
+    /// Whether the stored axes are oblique to the patient's.
     pub oblique: bool,
 }
 
-impl<'a> Scene<'a> {
-    /// The open case in this frame.
+impl<'a> CaseView<'a> {
+    /// For this frame.
     pub fn new(ctx: &egui::Context, state: &'a State, document: &'a Document) -> Self {
         let native = document.display(PlaneMode::Native);
         let display = match state.settings.planes {
@@ -82,12 +82,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// The grid that a pane looks at.
+    /// The grid of a pane.
     pub fn grid(&self, pane: PaneId) -> &DisplayGrid {
         if pane.is_projection() { &self.native } else { &self.display }
     }
 
-    /// Which image a pane shows.
+    /// The image of a pane, as an index into the case.
     pub fn image(&self, pane: PaneId) -> usize {
         match pane {
             PaneId::Linked(image) if image < self.document.images.len() => image,
@@ -100,7 +100,7 @@ impl<'a> Scene<'a> {
         self.document.images.get(image).unwrap_or_else(|| self.document.base())
     }
 
-    /// A pane at its place.
+    /// A pane on the screen.
     pub fn pane(&self, pane: PaneId, rect: Rect) -> PaneView<'_> {
         let (grid, plane) = (self.grid(pane), pane.plane());
         PaneView {
@@ -119,20 +119,20 @@ impl<'a> Scene<'a> {
         if pane.is_projection() { self.state.projection_window_of(layer) } else { self.state.window_of(layer) }
     }
 
-    /// A pane's way from places to indices, for a pane of `size` in any unit.
+    /// Map from screen positions to indices, for a pane of `size` in any unit.
     pub fn map(&self, pane: PaneId, size: DVec2) -> PaneMap {
         let camera = self.state.view.camera(pane);
         PaneMap::new(self.grid(pane), pane.plane(), self.state.settings.convention, camera, size)
     }
 
-    /// The pane that keys go to and that carries the readout: the active one if it is shown, else the first.
+    /// The pane that receives keys and shows the readout: the active one if shown, else the first.
     pub fn active(&self, shown: &[PaneId]) -> Option<PaneId> {
         self.state.view.active.filter(|pane| shown.contains(pane)).or_else(|| shown.first().copied())
     }
 }
 
-/// Fractional canonical index of an image on `grid` for an index of a display grid that was made for `base`. The first
-/// image's own is exact; others go through the patient.
+/// Fractional canonical index of an image on `grid` for an index of the display grid of `base`. Exact for images on the
+/// grid of `base`, else by world position.
 pub fn canonical_from_display(display: &DisplayGrid, base: &Grid, grid: &Grid) -> DAffine3 {
     if grid.relation(base) == Relation::Same {
         return display.canonical_from_display;
@@ -140,57 +140,57 @@ pub fn canonical_from_display(display: &DisplayGrid, base: &Grid, grid: &Grid) -
     DisplayGrid::new(grid, PlaneMode::Native).display_from_world * display.world_from_display
 }
 
-/// One pane at its place on the screen.
+/// A pane on the screen.
 #[derive(Clone, Debug)]
 pub struct PaneView<'a> {
-    /// Which pane.
+    /// The pane.
     pub id: PaneId,
-    /// Its place, in points.
+    /// Its rectangle in points.
     pub rect: Rect,
-    /// The grid that it looks at.
+    /// Its display grid.
     pub grid: &'a DisplayGrid,
-    /// How it cuts the grid.
+    /// Its plane.
     pub plane: Plane,
-    /// From points within the pane to indices.
+    /// Map from points within the pane to indices.
     pub map: PaneMap,
-    /// The slice, 0-based along the display axis.
+    /// Slice index, 0-based along the display axis.
     pub slice: usize,
-    /// The image, by its place in the case.
+    /// Index of its image in the case.
     pub image: usize,
 }
 
 impl PaneView<'_> {
-    /// The size in points.
+    /// Size in points.
     pub fn size(&self) -> DVec2 {
         vector(self.rect.size())
     }
 
-    /// A position on the screen as a place within the pane.
+    /// Position within the pane of a screen position.
     pub fn place(&self, pos: Pos2) -> DVec2 {
         vector(pos - self.rect.min)
     }
 
-    /// A place within the pane as a position on the screen.
+    /// Screen position of a position within the pane.
     pub fn pos(&self, place: DVec2) -> Pos2 {
         pos2(self.rect.min.x + place.x as f32, self.rect.min.y + place.y as f32)
     }
 
-    /// Where a position in the patient is seen.
+    /// Screen position of a world position (mm).
     pub fn pos_of(&self, world: DVec3) -> Pos2 {
         self.pos(self.map.place_of_index(self.grid.display_from_world.transform_point3(world)))
     }
 
-    /// Fractional number of the slice that a position in the patient lies in.
+    /// Fractional slice index of a world position.
     pub fn depth_of(&self, world: DVec3) -> f64 {
         self.grid.display_from_world.transform_point3(world)[self.plane.axis()]
     }
 
-    /// Whether a position in the patient lies in the slice that is shown.
+    /// Whether a world position lies in the shown slice.
     pub fn shows(&self, world: DVec3) -> bool {
         !self.id.is_projection() && (self.depth_of(world) - self.slice as f64).abs() <= 0.5 + 1e-6
     }
 
-    /// The position in the patient under a position on the screen, at a depth along the display axis.
+    /// World mm at a screen position, at a fractional slice index.
     pub fn world_at(&self, pos: Pos2, depth: f64) -> DVec3 {
         self.grid.world_from_display.transform_point3(self.map.index_in_space(self.place(pos), depth))
     }

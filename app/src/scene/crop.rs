@@ -1,24 +1,24 @@
-//! Prepared slices: pixels as the network gets them, and where they and their patches lie in the patient.
+//! Preprocessed slices: the network's input, and the world position of its pixels and patches.
 //!
-//! A prepared slice has S x S pixels, `index = i * S + j`, i towards the patient's right and j towards the front. The
-//! engine may keep a smaller picture of it: `side` x `side` pixels over the same area.
+//! A preprocessed slice has S x S pixels, `index = i * S + j`, i towards the patient's right and j towards the front. The
+//! engine may keep a smaller image of it, `side` x `side` pixels over the same area.
 
 use engine::volume::{Grid, LabelVolume, Volume};
 use engine::{Error, Result};
 use glam::{DAffine3, DMat3, DVec3};
 
-/// The affine of a crop, from the sixteen numbers that the engine stores row by row.
+/// Affine map of a crop from a 4 x 4 matrix in row-major order.
 pub fn affine(rows: &[f64; 16]) -> DAffine3 {
     let column = |c: usize| DVec3::new(rows[c], rows[4 + c], rows[8 + c]);
     DAffine3 { matrix3: DMat3::from_cols(column(0), column(1), column(2)), translation: column(3) }
 }
 
-/// The affine of one slice of a crop as a volume of its own.
+/// Affine map of slice `k` of a crop as a single-slice volume.
 pub fn at_slice(world_from_crop: DAffine3, k: usize) -> DAffine3 {
     world_from_crop * DAffine3::from_translation(DVec3::new(0.0, 0.0, k as f64))
 }
 
-/// From crop pixels (centres at whole numbers) to patch coordinates: patch (i, j) covers i to i + 1, j to j + 1.
+/// Crop pixels (centres at integers) to patch coordinates, where patch (i, j) covers i to i + 1 and j to j + 1.
 pub fn patch_from_crop(size: usize, grid: usize) -> DAffine3 {
     let scale = grid as f64 / size.max(1) as f64;
     DAffine3 {
@@ -27,7 +27,7 @@ pub fn patch_from_crop(size: usize, grid: usize) -> DAffine3 {
     }
 }
 
-/// From crop pixels to those of a picture of `side` x `side` pixels over the same area.
+/// Crop pixels to pixels of a `side` x `side` image over the same area.
 pub fn picture_from_crop(size: usize, side: usize) -> DAffine3 {
     let scale = side as f64 / size.max(1) as f64;
     DAffine3 {
@@ -36,31 +36,31 @@ pub fn picture_from_crop(size: usize, side: usize) -> DAffine3 {
     }
 }
 
-/// Where a prepared slice lies: S x S pixels of which the engine keeps `side` x `side`.
+/// World position of a preprocessed slice of S x S pixels, stored as `side` x `side`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// Pixels along the crop's side, S.
+    /// Crop size S in pixels.
     pub size: usize,
-    /// Pixels along the picture's side.
+    /// Size of the stored image in pixels.
     pub side: usize,
-    /// World mm of a crop pixel (i, j, 0).
+    /// Crop pixel (i, j, 0) to world mm.
     pub world_from_crop: DAffine3,
-    /// False if the scan told no orientation.
+    /// False if the scan has no orientation.
     pub oriented: bool,
 }
 
 impl Place {
-    /// The grid of the picture: one slice.
+    /// Grid of the image, a single slice.
     pub fn grid(&self) -> Grid {
         let world_from_voxel = self.world_from_crop * picture_from_crop(self.size, self.side).inverse();
         Grid { shape: [self.side, self.side, 1], world_from_voxel, oriented: self.oriented }
     }
 
-    /// The picture as a volume of one slice, for [`crate::gpu::Gpu::upload`]. Where `padding` is true, outside of the
-    /// scan, the volume has no value.
+    /// The image as a single-slice volume, for [`crate::gpu::Gpu::upload`], with NaN where `padding` is true (outside the
+    /// scan).
     ///
     /// # Errors
-    /// Not `side * side` pixels, or another number in `padding`.
+    /// Not `side * side` values in `pixels` or `padding`.
     pub fn volume(&self, pixels: &[f32], padding: Option<&[bool]>) -> Result<Volume> {
         let mut values = self.turned("pixels", pixels)?;
         if let Some(padding) = padding {
@@ -72,7 +72,7 @@ impl Place {
         Ok(Volume::from_f32(self.grid(), values))
     }
 
-    /// The same of pixels in 8 bits: 0 stands for `range[0]`, 255 for `range[1]`.
+    /// The same from 8-bit pixels: 0 is `range[0]`, 255 is `range[1]`.
     ///
     /// # Errors
     /// Not `side * side` pixels.
@@ -81,7 +81,7 @@ impl Place {
         self.volume(&values, None)
     }
 
-    /// A mask of the picture's pixels as labels 0 and 1, for [`crate::gpu::Gpu::upload_labels`].
+    /// A mask of the image as labels 0 and 1, for [`crate::gpu::Gpu::upload_labels`].
     ///
     /// # Errors
     /// Not `side * side` pixels.
@@ -90,7 +90,7 @@ impl Place {
         LabelVolume::new(self.grid(), labels)
     }
 
-    /// From `i * side + j` to a volume's order, where i is fastest.
+    /// Order `i * side + j` to volume order, where i is fastest.
     fn turned<T: Copy>(&self, field: &str, pixels: &[T]) -> Result<Vec<T>> {
         let side = self.side;
         if side == 0 || side.checked_mul(side) != Some(pixels.len()) {

@@ -1,4 +1,4 @@
-//! A bar of a round length in millimetres.
+//! Length of the scale bar.
 
 /// The largest of 1, 2, 5, 10, 20, 50, ... mm (and 0.5, 0.2, ...) that is at most `longest` points long where one mm is
 /// `points_per_mm`. None if there is no scale.
@@ -12,7 +12,7 @@ pub fn length_mm(points_per_mm: f64, longest: f64) -> Option<f64> {
     Some(step * decade)
 }
 
-/// The length in words.
+/// The length with its unit.
 pub fn text(mm: f64) -> String {
     if mm >= 10.0 {
         format!("{:.0} cm", mm / 10.0)
