@@ -27,29 +27,24 @@ pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
             sender.send(Command::OpenManual);
         }
     };
-    Sheet::new("Mouse and keys", WIDTH).show(
-        ctx,
-        sender,
-        manual,
-        |ui| {
-            ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(
-                ui,
-                |ui| {
-                    ui.spacing_mut().item_spacing.x = 2.0 * space::L;
-                    ui.columns(COLUMNS, |uis| {
-                        for (ui, groups) in uis.iter_mut().zip(&columns) {
-                            groups.iter().for_each(|group| draw(ui, group));
-                        }
-                    });
-                    ui.add_space(space::S);
-                    text::note(
-                        ui,
-                        "Letter keys are inactive while you type in a field. The command palette lists all actions.",
-                    );
-                },
-            );
-        },
-    );
+    Sheet::new("Mouse and keys", WIDTH).show(ctx, sender, manual, |ui| {
+        ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(
+            ui,
+            |ui| {
+                ui.spacing_mut().item_spacing.x = 2.0 * space::L;
+                ui.columns(COLUMNS, |uis| {
+                    for (ui, groups) in uis.iter_mut().zip(&columns) {
+                        groups.iter().for_each(|group| draw(ui, group));
+                    }
+                });
+                ui.add_space(space::S);
+                text::note(
+                    ui,
+                    "Letter keys are inactive while you type in a field. The command palette lists all actions.",
+                );
+            },
+        );
+    });
 }
 
 /// Mouse gestures, then actions with shortcuts by group.

@@ -62,8 +62,10 @@ pub(super) fn show(ctx: &Context, sender: &Sender) {
         |_| (),
         |ui| {
             let all = sections(reading.book.text());
-            let listed: Vec<Section<'_>> =
-                all.into_iter().filter(|section| (2..=3).contains(&section.level) && section.matches(&reading.query)).collect();
+            let listed: Vec<Section<'_>> = all
+                .into_iter()
+                .filter(|section| (2..=3).contains(&section.level) && section.matches(&reading.query))
+                .collect();
             let shown = listed.iter().find(|section| section.title == reading.title).or(listed.first()).copied();
             ui.horizontal_top(|ui| {
                 column(ui, vec2(CONTENTS, height), |ui| contents(ui, &mut reading, &listed, shown, focus));
@@ -138,7 +140,8 @@ fn follow(ctx: &Context, reading: &mut Reading, link: &str) {
     let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
     let book = if file.ends_with(FILE) { reading.book.other() } else { reading.book };
     let title = sections(book.text()).into_iter().find(|section| anchor_of(section.title) == anchor);
-    *reading = Reading { book, query: String::new(), title: title.map_or(String::new(), |section| section.title.to_owned()) };
+    *reading =
+        Reading { book, query: String::new(), title: title.map_or(String::new(), |section| section.title.to_owned()) };
 }
 
 /// A heading's anchor, as code hosts make it.

@@ -3,7 +3,9 @@
 mod parse;
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align, Color32, FontId, Frame, Galley, Id, Label, Layout, Margin, Rect, ScrollArea, Sense, Stroke, Ui, Vec2, vec2};
+use egui::{
+    Align, Color32, FontId, Frame, Galley, Id, Label, Layout, Margin, Rect, ScrollArea, Sense, Stroke, Ui, Vec2, vec2,
+};
 
 use super::IconButton;
 use crate::theme::{self, font, icon, radius, size, space};
@@ -48,7 +50,7 @@ impl<'a> Markdown<'a> {
                     let marker = vec![Run { text: block.marker.clone().unwrap_or_default(), ..Run::default() }];
                     ui.allocate_ui_with_layout(vec2(INDENT, 0.0), Layout::top_down(Align::Min), |ui| {
                         ui.set_width(INDENT);
-                        self.line(ui, &marker, font::body());
+                        self.line(ui, &marker, &font::body());
                     });
                 }
                 ui.vertical(|ui| self.block(ui, at, &block.content)).inner
@@ -62,9 +64,9 @@ impl<'a> Markdown<'a> {
         match content {
             Content::Heading(level, line) => {
                 let font = if *level <= 2 { font::heading() } else { font::strong() };
-                self.line(ui, line, font)
+                self.line(ui, line, &font)
             }
-            Content::Text(line) => self.line(ui, line, font::body()),
+            Content::Text(line) => self.line(ui, line, &font::body()),
             Content::Code(text) => {
                 code(ui, at, text);
                 None
@@ -74,13 +76,14 @@ impl<'a> Markdown<'a> {
     }
 
     /// Text that wraps. Its links can be clicked; text without links can be selected.
-    fn line(&self, ui: &mut Ui, line: &Line, font: FontId) -> Option<String> {
-        let job = self.job(ui, line, &font);
+    fn line(&self, ui: &mut Ui, line: &Line, font: &FontId) -> Option<String> {
+        let job = self.job(ui, line, font);
         if line.iter().all(|run| run.link.is_none()) {
             ui.add(Label::new(job).wrap().selectable(true));
             return None;
         }
-        let (corner, galley, response) = Label::new(job).wrap().selectable(false).sense(Sense::click()).layout_in_ui(ui);
+        let (corner, galley, response) =
+            Label::new(job).wrap().selectable(false).sense(Sense::click()).layout_in_ui(ui);
         ui.painter().galley(corner, std::sync::Arc::clone(&galley), Color32::PLACEHOLDER);
         let under = |pos: Option<egui::Pos2>| pos.and_then(|pos| run_at(&galley, line, pos - corner)?.link.clone());
         if under(response.hover_pos()).is_some() {
@@ -127,7 +130,10 @@ impl<'a> Markdown<'a> {
         let lower = text.to_ascii_lowercase();
         let (mut parts, mut rest) = (Vec::new(), 0);
         while rest < text.len() {
-            let next = self.words.iter().filter_map(|word| lower[rest..].find(word.as_str()).map(|at| (rest + at, word.len())));
+            let next = self
+                .words
+                .iter()
+                .filter_map(|word| lower[rest..].find(word.as_str()).map(|at| (rest + at, word.len())));
             let Some((start, length)) = next.min() else { break };
             parts.extend([(&text[rest..start], false), (&text[start..start + length], true)]);
             rest = start + length;
@@ -155,7 +161,7 @@ impl<'a> Markdown<'a> {
                 for (cell, &width) in row.iter().zip(&widths) {
                     let link = ui.allocate_ui_with_layout(vec2(width, 0.0), Layout::top_down(Align::Min), |ui| {
                         ui.set_width(width);
-                        self.line(ui, cell, font.clone())
+                        self.line(ui, cell, &font)
                     });
                     clicked = clicked.take().or(link.inner);
                 }

@@ -38,7 +38,11 @@ fn on(topic: &str) -> crate::Result<String> {
     }
     if text.is_empty() {
         let titles: Vec<&str> = all.iter().filter(|s| s.level == 2).map(|s| s.title).collect();
-        return Err(Error::config("topic", topic, format!("no section has this title. Sections: {}", titles.join(", "))));
+        return Err(Error::config(
+            "topic",
+            topic,
+            format!("no section has this title. Sections: {}", titles.join(", ")),
+        ));
     }
     Ok(text)
 }
@@ -77,8 +81,12 @@ mod tests {
         for verb in program.get_subcommands() {
             let name = verb.get_name();
             let named = options(section(&format!("amlp {name}")));
-            let real: BTreeSet<String> =
-                verb.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(|a| a.get_long()).map(str::to_owned).collect();
+            let real: BTreeSet<String> = verb
+                .get_arguments()
+                .filter(|arg| !arg.is_hide_set())
+                .filter_map(|a| a.get_long())
+                .map(str::to_owned)
+                .collect();
             let taken: &BTreeSet<String> = if TRAININGS.contains(&name) { &shared } else { &BTreeSet::new() };
             let absent: Vec<&String> = real.iter().filter(|o| !named.contains(*o) && !taken.contains(*o)).collect();
             assert!(absent.is_empty(), "MANUAL.md, amlp {name}: describe {absent:?}");
