@@ -57,7 +57,7 @@ impl App {
             None => self.show(args),
         }
         // A report of another mode does not hang on what lies in the home folder.
-        if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
+        if !args.is_report() || self.state.session.mode == Mode::Train || args.workspace.is_some() {
             worker::train::workspace::start(&mut self.state, &mut self.jobs);
         }
         let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
@@ -67,23 +67,23 @@ impl App {
     /// What the command line names is shown.
     fn show(&mut self, args: &Args) {
         if let Some(theme) = args.theme {
-            self.state.settings.theme = theme.into();
+            self.state.session.settings.theme = theme.into();
         }
         if let Some(run) = &args.run {
             self.state.run = Some(run.clone());
-            self.state.segment.model = Some(run.clone());
-            self.state.train.page = TrainPage::Watch;
+            self.state.session.runs.segment = Some(run.clone());
+            self.state.session.train.page = TrainPage::Watch;
             worker::replay::open(&mut self.state, &mut self.jobs, run, args.epoch);
         }
         if let Some(workspace) = &args.workspace {
-            self.state.settings.workspace = Some(workspace.clone());
+            self.state.session.settings.workspace = Some(workspace.clone());
         }
         if let Some(request) = args.request() {
             self.dispatch(Command::OpenRequest(Box::new(request)));
         } else if !args.paths.is_empty() {
             self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
         }
-        if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..])
+        if let (Mode::Train, [folder]) = (self.state.session.mode, &args.paths[..])
             && !folder.is_file()
         {
             self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
@@ -180,7 +180,7 @@ impl App {
             Some(document) => format!("{} - AMLP", document.title),
             None => "AMLP".to_owned(),
         };
-        let wanted = (self.state.settings.theme, title);
+        let wanted = (self.state.session.settings.theme, title);
         if self.shown.as_ref() != Some(&wanted) {
             theme::install(ctx, wanted.0);
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(wanted.1.clone()));
@@ -191,8 +191,8 @@ impl App {
     /// Films, demonstrations and running jobs need frames without anything being touched.
     fn wake_later(&self, ctx: &egui::Context, now: f64) {
         let mut waits = Vec::new();
-        waits.extend(self.state.view.cine.map(|cine| cine.due - now));
-        waits.extend(self.state.timeline.playing.map(|due| due - now));
+        waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));
+        waits.extend(self.state.session.timeline.playing.map(|due| due - now));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
             // An adapter on the processor takes its time from the job.
@@ -250,7 +250,7 @@ impl eframe::App for App {
         if !self.keep_settings {
             return;
         }
-        match serde_json::to_string(&self.state.settings) {
+        match serde_json::to_string(&self.state.session.settings) {
             Ok(text) => storage.set_string(SETTINGS, text),
             Err(e) => tracing::error!("settings cannot be kept: {e}"),
         }

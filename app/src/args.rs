@@ -149,14 +149,14 @@ impl Args {
     /// The command line that shows what `state` shows, as far as one can say it.
     pub fn of(state: &State) -> Self {
         // Train mode takes a folder as its cohort; elsewhere files can be named, and what belongs to them.
-        let cohort = state.train.cohort.folder().filter(|_| state.mode == Mode::Train);
+        let cohort = state.cache.train.cohort.folder().filter(|_| state.session.mode == Mode::Train);
         let document = state.document.as_ref().filter(|_| cohort.is_none());
         let mut paths: Vec<PathBuf> = document.iter().flat_map(|d| &d.images).map(|image| image.path.clone()).collect();
         if paths.is_empty() {
             paths.extend(cohort.or_else(|| state.cases.root.clone()));
         }
         let file = |mask: Option<&MaskLayer>| mask.and_then(|mask| mask.path.clone());
-        let run = state.timeline.shown();
+        let run = state.watched_run();
         Self {
             mask: file(document.and_then(|d| d.prediction.as_ref())),
             truth: file(document.and_then(|d| d.truth.as_ref())),
@@ -165,9 +165,9 @@ impl Args {
             paths,
             run: run.map(|run| run.path.clone()).or_else(|| state.run.clone()),
             epoch: run.and_then(|run| run.cursor),
-            mode: state.mode.into(),
-            workspace: state.settings.workspace.clone(),
-            theme: Some(state.settings.theme.into()),
+            mode: state.session.mode.into(),
+            workspace: state.session.settings.workspace.clone(),
+            theme: Some(state.session.settings.theme.into()),
             ..Self::default()
         }
     }
@@ -228,7 +228,7 @@ impl Args {
 /// The slice that `--slice` would name: that of the first image's grid at the crosshair.
 fn base_slice(state: &State, document: &Document) -> Option<usize> {
     let grid = &document.base().volume.grid;
-    let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(state.view.crosshair)?;
+    let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(state.session.view.crosshair)?;
     Some(voxel[engine::findings::axial_axis(grid)])
 }
 

@@ -127,7 +127,7 @@ impl Demo {
 
     /// Starts a training once its patients are known.
     fn set_up(&mut self, state: &State) -> Vec<Command> {
-        let ready = state.train.cohort.card().is_some() && matches!(state.train.split, Some(Ok(_)));
+        let ready = state.cache.train.cohort.card().is_some() && matches!(state.cache.train.split, Some(Ok(_)));
         let form = match &self.step {
             Step::Preparing(run) if ready => finetuning(state, run, self.steps),
             Step::Looking if ready => pretraining(state, self.steps),
@@ -145,7 +145,7 @@ impl Demo {
 
     /// The run of a training of this stage that ended; a training that did not end well ends the demonstration.
     fn ended(&mut self, state: &State, stage: Stage) -> Option<PathBuf> {
-        let ended = state.train.ended.first().filter(|job| job.stage == stage)?;
+        let ended = state.training.ended.first().filter(|job| job.stage == stage)?;
         if ended.how != Ending::Finished {
             self.step = Step::Over;
             return None;
@@ -193,13 +193,13 @@ impl Demo {
 
 /// The demonstration's settings, on the cohort that was looked at.
 fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
-    configs(&state.train.cohort.card()?.cohort.root, SEED, steps).ok()
+    configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps).ok()
 }
 
 /// The form of the pre-training.
 fn pretraining(state: &State, steps: usize) -> Option<Form> {
     let (config, _) = settings(state, steps)?;
-    let mut form = state.train.form.clone();
+    let mut form = state.session.train.form.clone();
     let device = form.pretrain.device.clone();
     (form.stage, form.pretrain) = (Stage::Pretrain, Config { device, ..config });
     Some(form)
@@ -207,7 +207,7 @@ fn pretraining(state: &State, steps: usize) -> Option<Form> {
 
 /// The form of the fine-tuning, once it is filled in with what the pre-trained run says.
 fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
-    let mut form = state.train.form.clone();
+    let mut form = state.session.train.form.clone();
     if form.stage != Stage::Finetune || form.finetune.labels.from != run {
         return None;
     }
@@ -220,9 +220,9 @@ fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
 
 /// The first patient that the split holds out.
 fn held_out(state: &State) -> Option<Request> {
-    let Some(Ok(split)) = &state.train.split else { return None };
-    let case = state.train.cohort.card()?.cohort.case(split.test.first()?)?;
-    let modality = &state.train.form.finetune.data.modality;
+    let Some(Ok(split)) = &state.cache.train.split else { return None };
+    let case = state.cache.train.cohort.card()?.cohort.case(split.test.first()?)?;
+    let modality = &state.session.train.form.finetune.data.modality;
     let images = case.images.iter().filter(|(name, _)| modality.contains(*name));
     Some(Request {
         title: Some(case.id.clone()),

@@ -74,7 +74,7 @@ fn file(list: &mut List, state: &State) {
     list.add_if(open, file, "Open probability…", "", Command::Ask(PathPurpose::Probability));
     list.add_if(open, file, "Segment now", "Ctrl+Enter", Command::Segment);
     list.add(file, "Choose model…", "", Command::Ask(PathPurpose::Model));
-    list.add_if(state.segment.model.is_some(), file, "Use the sample model", "", Command::UseSampleModel);
+    list.add_if(state.session.runs.segment.is_some(), file, "Use the sample model", "", Command::UseSampleModel);
     list.add_if(prediction, file, "Save segmentation…", "Ctrl+S", Command::Save);
     list.add_if(prediction, file, "Remove segmentation", "", Command::RemoveMask { truth: false });
     list.add_if(truth, file, "Remove reference", "", Command::RemoveMask { truth: true });
@@ -104,7 +104,7 @@ fn view(list: &mut List, state: &State) {
     list.add_if(open, group, "Ten slices on", "PgUp", Command::StepSlice { pane: active, by: 10 });
     list.add_if(open, group, "Ten slices back", "PgDn", Command::StepSlice { pane: active, by: -10 });
     list.add_if(open, group, "Fit all views", "F", Command::Fit);
-    let maximise = state.view.maximised.is_none().then_some(active);
+    let maximise = state.session.view.maximised.is_none().then_some(active);
     list.add_if(open, group, "Maximise or restore the active view", "Enter", Command::Maximise(maximise));
     for pane in PaneId::REVIEW {
         list.add_if(open, group, format!("Only {}", pane.name()), "", Command::Maximise(Some(pane)));
@@ -118,7 +118,7 @@ fn view(list: &mut List, state: &State) {
     for (planes, name) in [(PlaneMode::Native, "as acquired"), (PlaneMode::World, "along the patient")] {
         list.add(group, format!("Planes: {name}"), "", Command::SetPlanes(planes));
     }
-    let smooth = state.settings.interpolate;
+    let smooth = state.session.settings.interpolate;
     list.add(group, "Interpolation on or off", "I", Command::SetInterpolation(!smooth));
 }
 
@@ -128,10 +128,10 @@ fn images(list: &mut List, state: &State) {
     let Some(document) = state.document.as_ref().filter(|d| d.images.len() > 1) else { return };
     for (index, image) in document.images.iter().enumerate().filter(|(index, _)| *index != document.shown) {
         list.add(group, format!("Show {}", image.name), "", Command::ShowImage(index));
-        let fused = state.view.fused == Some(index);
+        let fused = state.session.view.fused == Some(index);
         list.add_if(!fused, group, format!("Fuse {}", image.name), "", Command::Fuse(Some(index)));
     }
-    list.add_if(state.view.fused.is_some(), group, "Fuse nothing", "", Command::Fuse(None));
+    list.add_if(state.session.view.fused.is_some(), group, "Fuse nothing", "", Command::Fuse(None));
 }
 
 fn contrast(list: &mut List, state: &State) {
@@ -159,22 +159,22 @@ fn overlay(list: &mut List, state: &State) {
     list.add_if(strip, group, "Worst slice", "W", Command::GoToWorst(0));
     list.add(group, "Overlay more opaque", "D", Command::ChangeOpacity(0.1));
     list.add(group, "Overlay more transparent", "A", Command::ChangeOpacity(-0.1));
-    let (fill, outline) = (state.settings.fill, state.settings.outline);
+    let (fill, outline) = (state.session.settings.fill, state.session.settings.outline);
     list.add(group, "Fill on or off", "", Command::SetLabelStyle { fill: !fill, outline });
     list.add(group, "Outline on or off", "", Command::SetLabelStyle { fill, outline: !outline });
-    list.add(group, "Hide the overlay (hold)", "S", Command::HideOverlay(!state.view.hide_overlay));
+    list.add(group, "Hide the overlay (hold)", "S", Command::HideOverlay(!state.session.view.hide_overlay));
     list.add_if(both, group, "Swap prediction and truth", "T", Command::SwapTruth);
     for overlay in Overlay::ALL {
         list.add_if(both, group, format!("Overlay: {}", overlay.name()), "", Command::SetOverlay(overlay));
     }
-    let measured = !state.view.measures.is_empty();
+    let measured = !state.session.view.measures.is_empty();
     list.add_if(measured, group, "Remove the last measurement", "Backspace", Command::RemoveMeasure);
     list.add_if(measured, group, "Remove all measurements", "", Command::ClearMeasures);
 }
 
 fn window(list: &mut List, state: &State) {
     let group = "Window";
-    let other = if state.settings.theme == Theme::Dark { Theme::Light } else { Theme::Dark };
+    let other = if state.session.settings.theme == Theme::Dark { Theme::Light } else { Theme::Dark };
     list.add(group, "Light or dark theme", "", Command::SetTheme(other));
     list.add(group, "Left panel", "Ctrl+B", Command::ToggleLeft);
     list.add(group, "Right panel", "Ctrl+Alt+B", Command::ToggleRight);

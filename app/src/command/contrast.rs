@@ -30,7 +30,7 @@ pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, c
     let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
     let width = window.width.max(range * 1e-4);
     if width.is_finite() && window.level.is_finite() {
-        state.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
+        state.session.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
     }
 }
 
@@ -41,8 +41,8 @@ fn slice_contrast(state: &State, document: &Document, display: &DisplayGrid) -> 
         return None;
     }
     let native = DisplayGrid::new(&image.volume.grid, PlaneMode::Native);
-    let plane = state.view.active.unwrap_or(PaneId::Axial).plane();
-    let position = display.snapped(state.view.crosshair);
+    let plane = state.session.view.active.unwrap_or(PaneId::Axial).plane();
+    let position = display.snapped(state.session.view.crosshair);
     let axis = plane.axis();
     let slice = native.index_at(position)[axis];
     let [x, y] = plane.screen_axes();

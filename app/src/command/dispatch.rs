@@ -10,17 +10,17 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         return;
     }
     match command {
-        Command::SetMode(mode) => state.mode = mode,
-        Command::SetTool(tool) => state.view.tool = tool,
-        Command::SetTheme(theme) => state.settings.theme = theme,
-        Command::ToggleLeft => state.settings.left_panel = !state.settings.left_panel,
-        Command::ToggleRight => state.settings.right_panel = !state.settings.right_panel,
-        Command::ToggleStrip => state.settings.strip = !state.settings.strip,
-        Command::SetInterpolation(on) => state.settings.interpolate = on,
-        Command::SetConvention(convention) => state.settings.convention = convention,
-        Command::SetPlanes(planes) => state.settings.planes = planes,
-        Command::SetDevice(device) => state.segment.device = device,
-        Command::UseSampleModel => state.segment.model = None,
+        Command::SetMode(mode) => state.session.mode = mode,
+        Command::SetTool(tool) => state.session.view.tool = tool,
+        Command::SetTheme(theme) => state.session.settings.theme = theme,
+        Command::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,
+        Command::ToggleRight => state.session.settings.right_panel = !state.session.settings.right_panel,
+        Command::ToggleStrip => state.session.settings.strip = !state.session.settings.strip,
+        Command::SetInterpolation(on) => state.session.settings.interpolate = on,
+        Command::SetConvention(convention) => state.session.settings.convention = convention,
+        Command::SetPlanes(planes) => state.session.settings.planes = planes,
+        Command::SetDevice(device) => state.session.device = device,
+        Command::UseSampleModel => state.session.runs.segment = None,
         Command::FilterCases(text) => state.cases.filter = text,
         Command::CancelJob(id) => jobs.cancel(id),
         Command::Dismiss(_) | Command::DismissAll => dismiss(state, &command),
@@ -70,7 +70,7 @@ fn dismiss(state: &mut State, command: &Command) {
 fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     state.restart = restart;
     let unsaved = state.document.as_ref().is_some_and(|d| d.unsaved);
-    if state.train.closing {
+    if state.training.closing {
         // Asked a second time: a checkpoint of an earlier step is there.
         state.quit = true;
     } else if unsaved || [Kind::Segment, Kind::Save, Kind::Train].into_iter().any(|kind| jobs.runs(kind)) {
@@ -121,7 +121,7 @@ fn files(state: &mut State, jobs: &mut Jobs, command: Command) {
         }
         Command::Visit(request) => {
             state.cases.open = state.cases.place_of(&request.images);
-            state.train.visiting = true;
+            state.session.train.visiting = true;
             open::open_request(state, jobs, *request);
         }
         Command::OpenSample => match crate::sample::folder() {
@@ -163,7 +163,7 @@ fn files(state: &mut State, jobs: &mut Jobs, command: Command) {
                 if !truth {
                     document.probability = None;
                 }
-                state.view.finding = None;
+                state.session.view.finding = None;
             }
             crate::worker::analyse::start(state, jobs);
         }
@@ -189,7 +189,7 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, paths: &[std::path::PathBuf]) {
 
 fn leave_cases(state: &mut State) {
     state.cases = crate::state::CaseList::default();
-    state.train.visiting = false;
+    state.session.train.visiting = false;
 }
 
 fn step_case(state: &mut State, jobs: &mut Jobs, by: i64) {

@@ -9,6 +9,7 @@ use glam::DVec2;
 use super::Command;
 use super::action::List;
 use crate::state::masking::{By, Controls, Shown};
+use crate::state::session::RunUse;
 use crate::state::{Mode, PathPurpose, State};
 use crate::view::Camera;
 use crate::worker::Jobs;
@@ -45,7 +46,7 @@ const WIDTHS: [f64; 2] = [0.02, 20.0];
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
-    let masking = &mut state.masking;
+    let masking = &mut state.session.masking;
     match command {
         MaskingCommand::Set(controls) => set(state, *controls),
         MaskingCommand::Show(shown) => masking.shown = shown,
@@ -67,16 +68,15 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
             masking.contrast = Some(next).filter(|next| next.is_finite());
         }
         MaskingCommand::Retry => {
-            masking.preparing.failed = None;
-            masking.clustering.failed = None;
-            masking.filling.failed = None;
+            let cache = &mut state.cache.masking;
+            (cache.preparing.failed, cache.clustering.failed, cache.filling.failed) = (None, None, None);
         }
         MaskingCommand::ForgetRun => {
-            masking.run = None;
-            masking.drop_network();
+            state.session.runs.reconstruct = None;
+            state.cache.masking.drop_network();
         }
         MaskingCommand::TakeSettings => {
-            if let Some(network) = &masking.network {
+            if let Some(network) = &state.cache.masking.network {
                 let controls = masking.controls.of_run(&network.config);
                 set(state, controls);
             }
@@ -86,7 +86,7 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
 }
 
 fn set(state: &mut State, controls: Controls) {
-    let masking = &mut state.masking;
+    let masking = &mut state.session.masking;
     let controls = controls.within_limits();
     if controls.grid != masking.controls.grid {
         masking.pinned = None;
@@ -95,15 +95,14 @@ fn set(state: &mut State, controls: Controls) {
 }
 
 fn go_to(state: &mut State, epoch: usize) {
-    let controls = state.masking.controls.clone();
+    let controls = state.session.masking.controls.clone();
     set(state, Controls { by: By::Epoch, epoch, ..controls });
 }
 
 /// Chooses the run that fills masked patches in.
 pub fn choose_run(state: &mut State, path: &Path) {
-    let masking = &mut state.masking;
-    masking.run = Some(path.to_path_buf());
-    masking.drop_network();
+    state.session.runs.reconstruct = Some(path.to_path_buf());
+    state.cache.masking.drop_network();
 }
 
 /// The names of the ways to cluster.
@@ -130,7 +129,7 @@ pub const ORDERS: [(Order, &str); 3] = [
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
-    if state.mode != Mode::Masking {
+    if state.session.mode != Mode::Masking {
         return;
     }
     let group = "Masking";
@@ -139,14 +138,14 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Next epoch", "Right", send(MaskingCommand::StepEpoch(1)));
     list.add(group, "Previous epoch", "Left", send(MaskingCommand::StepEpoch(-1)));
     list.add(group, "First epoch", "", send(MaskingCommand::SetEpoch(1)));
-    list.add(group, "Last epoch", "", send(MaskingCommand::SetEpoch(state.masking.controls.epochs)));
+    list.add(group, "Last epoch", "", send(MaskingCommand::SetEpoch(state.session.masking.controls.epochs)));
     for (name, switch) in Shown::ALL {
-        let mut shown = state.masking.shown;
+        let mut shown = state.session.masking.shown;
         *switch(&mut shown) ^= true;
         list.add(group, format!("{name} on or off"), "", send(MaskingCommand::Show(shown)));
     }
     let mut change = |label: String, change: &dyn Fn(&mut Controls)| {
-        let mut controls = state.masking.controls.clone();
+        let mut controls = state.session.masking.controls.clone();
         change(&mut controls);
         list.add(group, label, "", send(MaskingCommand::Set(Box::new(controls))));
     };
@@ -162,18 +161,18 @@ pub fn actions(list: &mut List, state: &State) {
     for (order, name) in ORDERS {
         change(format!("Order: {name}"), &|c| c.order = order);
     }
-    for grid in state.masking.controls.grids() {
+    for grid in state.session.masking.controls.grids() {
         change(format!("Patches: {grid} x {grid}"), &|c| c.grid = grid);
     }
     list.add(group, "Default settings", "", send(MaskingCommand::Reset));
-    let pinned = state.masking.pinned.is_some();
+    let pinned = state.session.masking.pinned.is_some();
     list.add_if(pinned, group, "Unpin the patch", "", send(MaskingCommand::Pin(None)));
-    let run = state.filling_run().is_some();
+    let run = state.run_for(RunUse::Reconstruct).is_some();
     list.add(group, "Choose pre-trained run…", "", Command::Ask(PathPurpose::MaskingRun));
     list.add(group, "Pre-trained run by path…", "", Command::TypePath(PathPurpose::MaskingRun));
     list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
-    list.add_if(state.masking.run.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
+    list.add_if(state.session.runs.reconstruct.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
     list.add_if(open, group, "Export the view…", "Ctrl+E", Command::Ask(PathPurpose::MaskingPicture));
     list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", Command::Ask(PathPurpose::MaskingTable));
-    list.add_if(state.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
+    list.add_if(state.cache.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
 }

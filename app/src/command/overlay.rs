@@ -7,13 +7,13 @@ use crate::view::{DisplayGrid, PaneMap, PlaneMode};
 
 /// Carries one out.
 pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, command: Command) {
-    let view = &mut state.view;
+    let view = &mut state.session.view;
     match command {
         Command::HideOverlay(hide) => view.hide_overlay = hide,
-        Command::SetOpacity(opacity) => state.settings.opacity = opacity.clamp(0.0, 1.0),
-        Command::ChangeOpacity(by) => state.settings.opacity = (state.settings.opacity + by).clamp(0.0, 1.0),
+        Command::SetOpacity(opacity) => state.session.settings.opacity = opacity.clamp(0.0, 1.0),
+        Command::ChangeOpacity(by) => state.session.settings.opacity = (state.session.settings.opacity + by).clamp(0.0, 1.0),
         Command::SetLabelStyle { fill, outline } => {
-            (state.settings.fill, state.settings.outline) = (fill, outline);
+            (state.session.settings.fill, state.session.settings.outline) = (fill, outline);
         }
         Command::ShowLabel(label, true) => {
             view.hidden_labels.remove(&label);
@@ -51,15 +51,15 @@ pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, c
 
 fn go_to_finding(state: &mut State, document: &Document, display: &DisplayGrid, at: usize) {
     let Some(listed) = document.findings.as_ref().and_then(|f| f.list.get(at)) else { return };
-    state.view.finding = Some(at);
-    state.view.crosshair = display.snapped(document.look_at(listed));
+    state.session.view.finding = Some(at);
+    state.session.view.crosshair = display.snapped(document.look_at(listed));
     // All panes show it: one that was moved away from the crosshair comes back.
     for pane in PaneId::REVIEW {
-        let camera = &mut state.view.panes[crate::state::View::slot(pane)].camera;
+        let camera = &mut state.session.view.panes[crate::state::View::slot(pane)].camera;
         if camera.zoom > 1.0 {
-            let display = document.display_of(pane, state.settings.planes);
-            let map = PaneMap::new(&display, pane.plane(), state.settings.convention, *camera, glam::DVec2::ONE);
-            let index = display.display_from_world.transform_point3(state.view.crosshair);
+            let display = document.display_of(pane, state.session.settings.planes);
+            let map = PaneMap::new(&display, pane.plane(), state.session.settings.convention, *camera, glam::DVec2::ONE);
+            let index = display.display_from_world.transform_point3(state.session.view.crosshair);
             let offset = (map.place_of_index(index) - glam::DVec2::splat(0.5)) / map.scale();
             camera.centre_mm += offset;
         } else {
@@ -71,7 +71,7 @@ fn go_to_finding(state: &mut State, document: &Document, display: &DisplayGrid, 
 /// Shows an axial slice of the stored grid, counted from the feet.
 fn go_to_axial(state: &mut State, document: &Document, display: &DisplayGrid, slice: usize) {
     let native = document.display(PlaneMode::Native);
-    let mut index = native.display_from_world.transform_point3(state.view.crosshair);
+    let mut index = native.display_from_world.transform_point3(state.session.view.crosshair);
     index.z = slice as f64;
-    state.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
+    state.session.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
 }

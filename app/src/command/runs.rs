@@ -37,13 +37,13 @@ pub enum RunsCommand {
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
-    let table = &mut state.runs;
+    let table = &mut state.session.run_table;
     match command {
         RunsCommand::Refresh => table.asked = None,
         RunsCommand::Sort(column) if table.column == column => table.rising ^= true,
         RunsCommand::Sort(column) => (table.column, table.rising) = (column, !column.begins_falling()),
         RunsCommand::Filter(text) => table.filter = text,
-        RunsCommand::Choose(run) => table.chosen = run,
+        RunsCommand::Choose(run) => state.session.runs.selected = run,
         RunsCommand::AskDelete(path) => state.dialog = Some(Dialog::DeleteRun { path }),
         RunsCommand::Delete(path) => {
             state.dialog = None;
@@ -63,7 +63,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Runs";
-    for trashed in &state.runs.trashed {
+    for trashed in &state.session.run_table.trashed {
         let name = trashed.run.file_name().unwrap_or_default().to_string_lossy();
         let restore = RunsCommand::Restore(trashed.clone());
         list.add(group, format!("Undo: bring {name} back from the trash"), "", Command::Runs(restore));
@@ -75,7 +75,7 @@ pub fn actions(list: &mut List, state: &State) {
     for column in Column::ALL {
         list.add(group, format!("Sort runs by {}", column.head()), "", Command::Runs(RunsCommand::Sort(column)));
     }
-    let Some(run) = state.runs.chosen_run() else { return };
+    let Some(run) = state.selected_run() else { return };
     let path = run.path.clone();
     list.add(group, "Open the chosen run", "", Command::Timeline(TimelineCommand::Open(path.clone())));
     list.add(group, "Compare with the chosen run", "", Command::Timeline(TimelineCommand::Compare(path.clone())));

@@ -80,17 +80,17 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
     use TimelineCommand as Do;
     match command {
         Do::Open(path) => {
-            state.mode = Mode::Train;
-            state.train.go_to(TrainPage::Watch);
+            state.session.mode = Mode::Train;
+            state.session.train.go_to(TrainPage::Watch);
             replay::open(state, jobs, &path, None);
         }
         Do::Compare(path) => replay::compare(state, jobs, &path),
         Do::Close => {
-            let stage = state.timeline.active;
+            let stage = state.session.timeline.active;
             replay::leave(state, stage);
         }
         Do::Reload => {
-            if let Some(run) = state.timeline.shown().filter(|run| !run.live) {
+            if let Some(run) = state.watched_run().filter(|run| !run.live) {
                 let (path, cursor) = (run.path.clone(), run.cursor);
                 replay::open(state, jobs, &path, cursor);
             }
@@ -114,20 +114,20 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
 fn compare(state: &mut State, command: &TimelineCommand) {
     match *command {
         TimelineCommand::CompareEpoch(epoch) => {
-            let last = state.timeline.compared().map_or(1, |(run, _)| run.last().max(1));
-            let compare = state.timeline.compare.get_or_insert_with(Compare::default);
+            let last = state.compared_run().map_or(1, |(run, _)| run.last().max(1));
+            let compare = state.cache.timeline.compare.get_or_insert_with(Compare::default);
             compare.epoch = Some(epoch.clamp(1, last));
         }
         TimelineCommand::EndComparison => {
             replay::end_comparison(state);
-            if state.timeline.look.view == WatchView::Compare {
-                state.timeline.look.view = WatchView::Probe;
+            if state.session.timeline.look.view == WatchView::Compare {
+                state.session.timeline.look.view = WatchView::Probe;
             }
         }
         TimelineCommand::Show(view) => {
-            state.timeline.look.view = view;
+            state.session.timeline.look.view = view;
             if view == WatchView::Compare {
-                state.timeline.compare.get_or_insert_with(Compare::default);
+                state.cache.timeline.compare.get_or_insert_with(Compare::default);
             }
         }
         _ => {}
@@ -136,9 +136,9 @@ fn compare(state: &mut State, command: &TimelineCommand) {
 
 fn cursors(state: &mut State, command: &TimelineCommand) {
     match *command {
-        TimelineCommand::Activate(stage) if state.timeline.track(stage).is_some() => {
-            state.timeline.active = stage;
-            state.timeline.settle_pin();
+        TimelineCommand::Activate(stage) if state.cache.timeline.track(stage).is_some() => {
+            state.session.timeline.active = stage;
+            state.settle_pin();
         }
         TimelineCommand::SetEpoch { stage, epoch } => replay::go_to(state, stage, epoch),
         TimelineCommand::StepEpoch(by) => replay::step(state, by),
@@ -146,17 +146,17 @@ fn cursors(state: &mut State, command: &TimelineCommand) {
         TimelineCommand::LastEpoch => replay::step(state, i64::MAX),
         TimelineCommand::Follow => replay::follow_newest(state),
         TimelineCommand::TogglePlay => replay::toggle(state),
-        TimelineCommand::SetRate(rate) => state.settings.epoch_rate = rate.clamp(0.5, 60.0),
+        TimelineCommand::SetRate(rate) => state.session.settings.epoch_rate = rate.clamp(0.5, 60.0),
         _ => {}
     }
 }
 
 fn look(state: &mut State, command: TimelineCommand) {
-    let timeline = &mut state.timeline;
+    let timeline = &mut state.session.timeline;
     match command {
         TimelineCommand::ChoosePin(pin) => {
-            timeline.probes.forget_failures();
             timeline.pin = Some(pin);
+            state.cache.timeline.probes.forget_failures();
         }
         TimelineCommand::ShowLabels(labels) => timeline.look.labels = labels,
         TimelineCommand::ShowLayer(layer, on) => timeline.look.show(layer, on),
@@ -164,8 +164,7 @@ fn look(state: &mut State, command: TimelineCommand) {
         TimelineCommand::SetSmoothing(weight) => {
             let weight = weight.clamp(0.0, 0.95);
             timeline.look.smoothing = weight;
-            let other = timeline.compare.as_mut().and_then(|compare| compare.run.as_deref_mut());
-            for run in [timeline.pretrain.as_mut(), timeline.finetune.as_mut(), other].into_iter().flatten() {
+            for run in state.cache.timeline.runs_mut() {
                 run.series = Series::of(&run.history, weight);
             }
         }
@@ -178,10 +177,10 @@ fn look(state: &mut State, command: TimelineCommand) {
 
 /// What the palette offers. Keys belong to Train mode: elsewhere the same keys do other things.
 pub fn actions(list: &mut List, state: &State) {
-    let (group, timeline) = ("Timeline", &state.timeline);
-    let train = state.mode == Mode::Train;
+    let (group, timeline) = ("Timeline", &state.session.timeline);
+    let train = state.session.mode == Mode::Train;
     let key = |key: &'static str| if train { key } else { "" };
-    let run = timeline.shown();
+    let run = state.watched_run();
     let told = train && run.is_some_and(|run| run.last() > 0);
     let mut add = |enabled: bool, label: String, key: &'static str, command: TimelineCommand| {
         list.add_if(enabled, group, label, key, Command::Timeline(command));
@@ -193,7 +192,7 @@ pub fn actions(list: &mut List, state: &State) {
     add(told, "Play or stop the timeline".into(), key("Space"), TimelineCommand::TogglePlay);
     add(told, "Follow the newest epoch".into(), "", TimelineCommand::Follow);
     for stage in [Stage::Pretrain, Stage::Finetune] {
-        let other = timeline.active != stage && timeline.track(stage).is_some();
+        let other = timeline.active != stage && state.cache.timeline.track(stage).is_some();
         add(other, format!("Track: {}", stage_name(stage)), "", TimelineCommand::Activate(stage));
     }
     for view in WatchView::ALL {
@@ -210,17 +209,17 @@ pub fn actions(list: &mut List, state: &State) {
         let label = format!("{word} on the probe: {}", layer.name());
         add(drawn, label, "", TimelineCommand::ShowLayer(layer, !on));
     }
-    for pin in timeline.pins() {
+    for pin in state.pins() {
         let other = timeline.pin.as_ref() != Some(&pin);
         add(other, format!("Look at the pinned slice {pin}"), "", TimelineCommand::ChoosePin(pin.clone()));
-        if timeline.is_pinned(&pin) {
+        if state.is_pinned(&pin) {
             add(true, format!("Unpin {pin}"), "", TimelineCommand::Unpin(pin));
         }
     }
     let open = state.document.is_some() && run.is_some();
     add(open, "Pin the shown slice".into(), "", TimelineCommand::Pin);
     add(told, "Losses on a logarithmic scale".into(), "", TimelineCommand::SetLog(!timeline.look.log));
-    add(timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
+    add(state.cache.timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
     add(run.is_some_and(|run| !run.live), "Read the run again".into(), "", TimelineCommand::Reload);
     add(run.is_some(), "Close the run".into(), "", TimelineCommand::Close);
     list.add(group, "Open run…", "", Command::Ask(PathPurpose::Run));

@@ -6,6 +6,7 @@ use engine::event::Stage;
 
 use super::action::List;
 use super::{Command, dispatch as carry_out};
+use crate::state::runs::RunList;
 use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
 use crate::state::{Mode, PathPurpose, Severity, State};
 use crate::worker::open::Request;
@@ -89,7 +90,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             None => state.error("No sample study", "assets/sample was not found beside the program nor here"),
         },
         TrainCommand::LookAgain => {
-            if let Some(folder) = state.train.cohort.folder() {
+            if let Some(folder) = state.cache.train.cohort.folder() {
                 cohort::start(state, jobs, &folder);
             }
         }
@@ -98,12 +99,12 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         TrainCommand::FinetuneFrom(run) => finetune_from(state, jobs, run),
         TrainCommand::Start => start(state, jobs),
         TrainCommand::Remove(id) => {
-            state.train.queue.retain(|job| job.id != id);
-            state.train.left.retain(|job| job.id != id);
+            state.training.queue.retain(|job| job.id != id);
+            state.training.left.retain(|job| job.id != id);
         }
         TrainCommand::TakeUp(id) => queue::take_up(state, jobs, id),
         TrainCommand::Sooner(id) => {
-            let queue = &mut state.train.queue;
+            let queue = &mut state.training.queue;
             if let Some(at) = queue.iter().position(|job| job.id == id).filter(|at| *at > 0) {
                 queue.swap(at, at - 1);
             }
@@ -112,75 +113,75 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         TrainCommand::GoOn => run::go_on(state, jobs),
         TrainCommand::Stop => run::stop(state, jobs),
         TrainCommand::Resume(path) => resume(state, jobs, &path),
-        TrainCommand::PutAside(path) => state.train.put_aside.push(path),
+        TrainCommand::PutAside(path) => state.training.dismissed.push(path),
         TrainCommand::SegmentWith(path) => segment_with(state, jobs, &path),
         TrainCommand::Evaluate(path) => show_results(state, jobs, path, true),
         TrainCommand::ShowResults(path) => show_results(state, jobs, path, false),
-        TrainCommand::SortResults(column) => state.train.results.sort(column),
+        TrainCommand::SortResults(column) => state.cache.results.sort(column),
         TrainCommand::OpenPatient(at) => open_patient(state, jobs, at),
         TrainCommand::BackToResults => {
-            state.train.visiting = false;
-            state.mode = Mode::Train;
+            state.session.train.visiting = false;
+            state.session.mode = Mode::Train;
             show_page(state, jobs, TrainPage::Results);
         }
         TrainCommand::ChooseResults => {
             jobs.cancel_kind(Kind::Evaluate);
-            state.train.results = Results::default();
+            (state.session.runs.results, state.cache.results) = (None, Results::default());
             show_page(state, jobs, TrainPage::Results);
         }
-        TrainCommand::SetThreads(threads) => state.settings.threads = threads,
+        TrainCommand::SetThreads(threads) => state.session.settings.threads = threads,
         TrainCommand::SetWorkspace(path) => {
             queue::leave(state, jobs);
-            state.settings.workspace = Some(path);
-            (state.train.runs, state.train.unfinished) = (None, Vec::new());
+            state.session.settings.workspace = Some(path);
+            state.cache.runs = RunList::default();
             workspace::start(state, jobs);
         }
     }
 }
 
 fn show_page(state: &mut State, jobs: &mut Jobs, page: TrainPage) {
-    state.train.go_to(page);
+    state.session.train.go_to(page);
     list_runs(state, jobs);
 }
 
 fn back(state: &mut State, jobs: &mut Jobs) {
-    state.train.go_back();
+    state.session.train.go_back();
     list_runs(state, jobs);
 }
 
 fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, anew: bool) {
-    state.train.go_to(TrainPage::Results);
-    state.train.results = Results::awaited(run);
+    state.session.train.go_to(TrainPage::Results);
+    (state.session.runs.results, state.cache.results) = (Some(run), Results::default());
     evaluate::start(state, jobs, anew);
 }
 
 /// Some pages offer the runs of the workspace.
 fn list_runs(state: &mut State, jobs: &mut Jobs) {
-    let page = state.train.page;
-    if matches!(page, TrainPage::Setup | TrainPage::Results) && state.train.runs.is_none() {
+    let page = state.session.train.page;
+    if matches!(page, TrainPage::Setup | TrainPage::Results) && state.cache.runs.entries.is_none() {
         workspace::start(state, jobs);
     }
 }
 
 /// Takes the form over, made consistent, and whatever follows from it.
 fn edit(state: &mut State, jobs: &mut Jobs, form: Form) {
-    let before = std::mem::take(&mut state.train.form);
-    state.train.form = form.settled(&before, &state.devices);
+    let before = std::mem::take(&mut state.session.train.form);
+    state.session.train.form = form.settled(&before, &state.cache.devices);
     follow_form(state, jobs, &before);
 }
 
 /// Checks the form, and works out anew what hangs on what changed in it.
 pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
-    let form = &state.train.form;
-    state.train.problems = assess::problems(form);
+    let form = &state.session.train.form;
+    state.cache.train.problems = assess::problems(form);
     let what_splits = |form: &Form| {
         let config = form.config();
         (form.stage, config.data.clone(), config.seed, config.labels.from.clone())
     };
-    if what_splits(form) != what_splits(before) || state.train.split.is_none() {
+    if what_splits(form) != what_splits(before) || state.cache.train.split.is_none() {
         cohort::split(state, jobs);
     }
-    let form = &state.train.form;
+    let form = &state.session.train.form;
     let changed = form.config() != before.config() || form.stage != before.stage;
     if changed || form.invalid_field() != before.invalid_field() {
         assess::start(state, jobs);
@@ -189,10 +190,10 @@ pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
 }
 
 fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
-    state.mode = Mode::Train;
-    state.train.go_to(TrainPage::Setup);
+    state.session.mode = Mode::Train;
+    state.session.train.go_to(TrainPage::Setup);
     let Some(run) = run else {
-        let mut form = state.train.form.clone();
+        let mut form = state.session.train.form.clone();
         form.stage = Stage::Finetune;
         form.finetune.labels.from = PathBuf::new();
         return edit(state, jobs, form);
@@ -202,23 +203,22 @@ fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
 }
 
 fn start(state: &mut State, jobs: &mut Jobs) {
-    if let Some(why) = state.train.obstacle() {
+    if let Some(why) = state.training_obstacle() {
         return state.error("The training cannot start", why);
     }
-    let form = &state.train.form;
+    let form = &state.session.train.form;
     let (name, stage, config) = (form.name.trim().to_owned(), form.stage, form.config().clone());
     // A name that was given means that very folder: a run that is there is gone on with, if its settings are these.
-    let goes_on = form.named.then(|| state.settings.workspace().join(&name));
+    let goes_on = form.named.then(|| state.session.settings.workspace().join(&name));
     enqueue(state, jobs, name, stage, Some(Box::new(config)), goes_on);
 }
 
 fn resume(state: &mut State, jobs: &mut Jobs, path: &Path) {
-    if state.train.is_taken(path) {
+    if state.training.is_taken(path) {
         let what = path.display().to_string();
         return state.notice(Severity::Info, "This run is under way or waits already", what);
     }
-    let known = state.train.runs.iter().flatten().chain(&state.train.unfinished).find(|run| run.path == path);
-    let stage = known.map_or(Stage::Pretrain, |run| run.stage);
+    let stage = state.cache.runs.run(path).map_or(Stage::Pretrain, |run| run.stage);
     let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
     enqueue(state, jobs, name, stage, None, Some(path.to_path_buf()));
 }
@@ -234,18 +234,17 @@ fn enqueue(
 ) {
     if goes_on.is_some() {
         // It has not ended any more.
-        state.train.ended.retain(|job| job.run != goes_on);
+        state.training.ended.retain(|job| job.run != goes_on);
     }
-    state.train.jobs += 1;
-    let id = state.train.jobs;
-    state.train.queue.push(Queued { id, name, stage, config, goes_on });
+    let id = state.training.new_id();
+    state.training.queue.push(Queued { id, name, stage, config, goes_on });
     // An estimate beside it would take its processor.
     jobs.cancel_kind(Kind::Assess);
     run::start_next(state, jobs);
 }
 
 fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
-    let Some(card) = state.train.cohort.card() else { return };
+    let Some(card) = state.cache.train.cohort.card() else { return };
     let Some(problem) = card.fingerprint.problems.get(at) else { return };
     let case = problem.case.as_ref().and_then(|id| card.cohort.case(id));
     let paths = match (&problem.file, case) {
@@ -260,7 +259,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
 }
 
 fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
-    let row = state.train.results.evaluation.as_ref().and_then(|e| e.patients.get(at)).cloned();
+    let row = state.cache.results.evaluation.as_ref().and_then(|e| e.patients.get(at)).cloned();
     let Some(row) = row else { return };
     show_in_review(state);
     let request = Request {
@@ -275,7 +274,7 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
 }
 
 fn show_in_review(state: &mut State) {
-    state.mode = Mode::Review;
+    state.session.mode = Mode::Review;
 }
 
 fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
@@ -293,44 +292,44 @@ fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Train";
-    let train = &state.train;
+    let (train, training, runs) = (&state.session.train, &state.training, &state.cache.runs);
     let add = |list: &mut List, on: bool, label: &str, key: &'static str, command: TrainCommand| {
         list.add_if(on, group, label, key, Command::Train(command));
     };
     for page in TrainPage::ALL {
-        let here = state.mode == Mode::Train && train.page != page;
+        let here = state.session.mode == Mode::Train && train.page != page;
         add(list, here, &format!("Page: {}", page.name()), "", TrainCommand::ShowPage(page));
     }
     if let Some((label, command)) = super::back::way(state) {
         list.add(group, label, "", command);
     }
     add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);
-    add(list, train.results.run.is_some(), "Results of another run", "", TrainCommand::ChooseResults);
+    add(list, state.session.runs.results.is_some(), "Results of another run", "", TrainCommand::ChooseResults);
     list.add(group, "Choose cohort…", "", Command::Ask(PathPurpose::Cohort));
     list.add(group, "Type the cohort's path…", "", Command::TypePath(PathPurpose::Cohort));
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);
     add(list, state.cases.root.is_some(), "Use the open folder", "", TrainCommand::UseOpenFolder);
-    let looked = !matches!(train.cohort, CohortState::None);
+    let looked = !matches!(state.cache.train.cohort, CohortState::None);
     add(list, looked, "Look at the cohort again", "", TrainCommand::LookAgain);
     list.add(group, "Choose workspace…", "", Command::Ask(PathPurpose::Workspace));
-    let ready = state.mode == Mode::Train && train.obstacle().is_none();
+    let ready = state.session.mode == Mode::Train && state.training_obstacle().is_none();
     add(list, ready, "Start training", "F5", TrainCommand::Start);
-    let running = train.running.as_ref();
+    let running = training.running.as_ref();
     let paused = running.is_some_and(Running::can_go_on);
     add(list, running.is_some_and(Running::can_pause), "Pause training", "F6", TrainCommand::Pause);
     add(list, paused, "Resume training", "F7", TrainCommand::GoOn);
     add(list, running.is_some(), "Stop training", "Shift+F5", TrainCommand::Stop);
-    for run in train.offered() {
+    for run in state.resumable_runs() {
         add(list, true, &format!("Resume {}", run.name), "", TrainCommand::Resume(run.path.clone()));
     }
-    for job in train.left.iter().take(LISTED) {
+    for job in training.left.iter().take(LISTED) {
         add(list, true, &format!("Start {}, which waited", job.name), "", TrainCommand::TakeUp(Some(job.id)));
     }
-    for run in train.pretrained().take(LISTED) {
+    for run in runs.pretrained().take(LISTED) {
         let command = TrainCommand::FinetuneFrom(Some(run.path.clone()));
         add(list, true, &format!("Fine-tune from {}", run.name), "", command);
     }
-    for run in train.finetuned().take(LISTED) {
+    for run in runs.finetuned().take(LISTED) {
         add(list, true, &format!("Results of {}", run.name), "", TrainCommand::ShowResults(run.path.clone()));
         add(list, true, &format!("Segment with {}", run.name), "", TrainCommand::SegmentWith(run.path.clone()));
     }

@@ -83,7 +83,7 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     if training {
         facts.push("Its checkpoint is saved after this step; the next start offers to go on with it.".into());
     }
-    match state.train.queue.len() {
+    match state.training.queue.len() {
         0 => {}
         1 => facts.push("The job that waits in the queue is offered at the next start.".into()),
         more => facts.push(format!("The {more} jobs that wait in the queue are offered at the next start.")),

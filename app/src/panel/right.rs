@@ -19,7 +19,7 @@ use crate::widget::EmptyState;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if !state.settings.right_panel {
+    if !state.session.settings.right_panel {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);

@@ -248,10 +248,11 @@ pub struct Filling {
     pub run: PathBuf,
 }
 
-/// Everything that Masking mode shows.
-#[derive(Clone, Debug, Default)]
-pub struct MaskingState {
-    /// What the user chose.
+/// The user's choices in Masking mode.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MaskingSession {
+    /// What is masked and how.
     pub controls: Controls,
     /// What is drawn.
     pub shown: Shown,
@@ -261,53 +262,42 @@ pub struct MaskingState {
     pub cameras: [Camera; 2],
     /// Width factor and shift (in widths) of the crop's contrast, from its own.
     pub contrast: Option<DVec2>,
-    /// The pre-training run chosen here.
-    pub run: Option<PathBuf>,
+}
+
+impl MaskingSession {
+    /// The camera of what the large pane shows.
+    pub fn camera(&self, native: bool) -> Camera {
+        self.cameras[usize::from(native)]
+    }
+}
+
+/// The shown slice of Masking mode, as far as it was computed.
+#[derive(Clone, Debug, Default)]
+pub struct MaskingCache {
     /// The case that everything below belongs to.
     pub document: Option<u64>,
     /// The prepared scan.
     pub prepared: Option<PreparedCase>,
     /// The clustered and masked slice: that of [`State::wanted_mask`], or the one before it.
     pub found: Option<std::sync::Arc<FoundSlice>>,
-    /// The network that fills in.
+    /// The network that reconstructs masked patches.
     pub network: Option<Network>,
-    /// What it looks at, if it was trained on several modalities.
+    /// The scan in all modalities of that network, if it has several.
     pub channels: Option<AllChannels>,
-    /// What it made of the slice.
+    /// What the network made of the slice.
     pub filled: Option<std::sync::Arc<Filled>>,
     /// Preparing.
     pub preparing: Attempt<CaseKey>,
     /// Clustering and masking.
     pub clustering: Attempt<Wanted>,
-    /// Filling in.
+    /// Reconstructing.
     pub filling: Attempt<Filling>,
 }
 
-impl MaskingState {
-    /// Forgets what was found of the last case. What was chosen stays.
-    pub fn forget(&mut self) {
-        (self.prepared, self.found, self.channels, self.filled, self.pinned) = (None, None, None, None, None);
-        (self.preparing, self.clustering, self.filling) = Default::default();
-        self.cameras = Default::default();
-    }
-
-    /// Lets go of the network: that of the run which fills in next is read when it is needed.
+impl MaskingCache {
+    /// Lets go of the network: that of the chosen run is read when it is needed.
     pub fn drop_network(&mut self) {
         (self.network, self.filled, self.filling.failed) = (None, None, None);
-    }
-
-    /// The camera of what the large pane shows.
-    pub fn camera(&self, native: bool) -> Camera {
-        self.cameras[usize::from(native)]
-    }
-
-    /// Values that are just black and just white in the crop.
-    pub fn window(&self) -> [f32; 2] {
-        let [low, high] = self.prepared.as_ref().map_or([0.0, 1.0], |prepared| prepared.window);
-        let DVec2 { x: factor, y: shift } = self.contrast.unwrap_or(DVec2::new(1.0, 0.0));
-        let (middle, half) = (f64::midpoint(low.into(), high.into()), f64::from(high - low) / 2.0);
-        let (middle, half) = (middle + shift * 2.0 * half, half * factor);
-        [(middle - half) as f32, (middle + half) as f32]
     }
 
     /// The failure that stands in place of the slice: without a scan nothing else can be shown.
@@ -322,7 +312,7 @@ impl State {
     /// What Masking mode is asked to show now; none without a case.
     pub fn wanted_mask(&self) -> Option<Wanted> {
         let document = self.document.as_ref()?;
-        let controls = &self.masking.controls;
+        let controls = &self.session.masking.controls;
         let layer = document.image();
         let key = CaseKey {
             document: document.id,
@@ -340,28 +330,29 @@ impl State {
     pub fn file_slice(&self) -> Option<usize> {
         let grid = &self.document.as_ref()?.image().volume.grid;
         let display = DisplayGrid::new(grid, PlaneMode::Native);
-        let voxel = display.orientation.source_voxel(display.index_at(self.view.crosshair), grid.shape);
+        let voxel = display.orientation.source_voxel(display.index_at(self.session.view.crosshair), grid.shape);
         Some(voxel[engine::findings::axial_axis(grid)])
     }
 
-    /// The run that fills masked patches in: the one chosen for it, else the open one.
-    pub fn filling_run(&self) -> Option<&Path> {
-        self.masking
-            .run
-            .as_deref()
-            .or(self.timeline.pretrain.as_ref().map(|run| run.path.as_path()))
-            .or(self.run.as_deref())
+    /// Values that are just black and just white in the crop.
+    pub fn masking_window(&self) -> [f32; 2] {
+        let prepared = self.cache.masking.prepared.as_ref();
+        let [low, high] = prepared.map_or([0.0, 1.0], |prepared| prepared.window);
+        let DVec2 { x: factor, y: shift } = self.session.masking.contrast.unwrap_or(DVec2::new(1.0, 0.0));
+        let (middle, half) = (f64::midpoint(low.into(), high.into()), f64::from(high - low) / 2.0);
+        let (middle, half) = (middle + shift * 2.0 * half, half * factor);
+        [(middle - half) as f32, (middle + half) as f32]
     }
 
     /// What was found, if it is what is wanted.
     pub fn current_mask(&self) -> Option<&FoundSlice> {
         let wanted = self.wanted_mask()?;
-        self.masking.found.as_deref().filter(|found| found.wanted == wanted)
+        self.cache.masking.found.as_deref().filter(|found| found.wanted == wanted)
     }
 
     /// The numbers of the shown slice, in Masking mode.
     pub fn mask_report(&self) -> Option<MaskReport> {
-        let found = self.current_mask().filter(|_| self.mode == Mode::Masking)?;
+        let found = self.current_mask().filter(|_| self.session.mode == Mode::Masking)?;
         Some(found.report.clone())
     }
 }

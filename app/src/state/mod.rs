@@ -1,25 +1,27 @@
 //! Everything the window shows, as plain data. Only [`crate::command::dispatch()`] and the results of jobs change it.
 
+pub mod cache;
 pub mod cases;
 pub mod document;
-pub mod kept;
 pub mod layer;
 pub mod masking;
 pub mod report;
 pub mod review;
 pub mod runs;
+pub mod session;
 pub mod settings;
 pub mod timeline;
 pub mod train;
 pub mod view;
 pub mod window;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use cache::Cache;
 pub use cases::{CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, Findings, Listed, Status};
 pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer};
+pub use session::Session;
 pub use settings::Settings;
 pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, Tool, View};
 pub use window::{ColourMap, Modality, Preset, WindowLevel};
@@ -199,63 +201,36 @@ pub struct JobStatus {
     pub quiet: bool,
 }
 
-/// What is chosen for the next segmentation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SegmentChoice {
-    /// The trained run; the sample's model if none is chosen.
-    pub model: Option<PathBuf>,
-    /// `auto`, `cpu`, `wgpu:0`, ...
-    pub device: String,
-}
-
 /// Everything the window shows.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// The mode.
-    pub mode: Mode,
+    /// What a restart brings back.
+    pub session: Session,
+    /// What can be read or computed again.
+    pub cache: Cache,
+    /// The training under way, and those that wait or ended.
+    pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,
     /// A case that could not be opened, with the reason: shown in place of the views.
     pub failed: Option<(PathBuf, String)>,
     /// The cases of the open folder.
     pub cases: CaseList,
-    /// How the case is looked at.
-    pub view: View,
-    /// Window/level by modality, kept across cases.
-    pub windows: BTreeMap<String, WindowLevel>,
-    /// What the user chose once and for all.
-    pub settings: Settings,
     /// Messages, oldest first.
     pub notices: Vec<Notice>,
     /// Running jobs, oldest first.
     pub jobs: Vec<JobStatus>,
     /// The dialog on top.
     pub dialog: Option<Dialog>,
-    /// For the next segmentation.
-    pub segment: SegmentChoice,
-    /// Devices that can compute, once probed.
-    pub devices: Vec<engine::device::DeviceInfo>,
-    /// The run given on the command line.
-    pub run: Option<PathBuf>,
-    /// Masking mode.
-    pub masking: masking::MaskingState,
-    /// Train mode.
-    pub train: train::TrainState,
-    /// The open runs.
-    pub timeline: timeline::Timeline,
-    /// The table of runs.
-    pub runs: runs::RunsState,
     /// The demonstration is under way, or was shown.
     pub demo: bool,
     /// The adapter that draws, or why there is none.
     pub adapter: String,
     /// What is done once the segmentation is saved.
     pub after_saving: Option<Box<Command>>,
-    /// What a new start is still to bring back.
-    pub returning: kept::Returning,
     /// Set when the program should end.
     pub quit: bool,
-    /// Once it ends it starts anew, with the same view.
+    /// Once it ends it restarts with the same view.
     pub restart: bool,
 }
 
@@ -292,7 +267,7 @@ impl State {
 
     /// Window/level of an image: what was chosen for its modality, else its own default.
     pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
-        self.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
+        self.session.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
     }
 
     /// Window/level of an image's projection. Where values have a unit it is that of the slices; elsewhere the

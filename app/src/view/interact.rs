@@ -105,7 +105,7 @@ impl Hand<'_> {
             matches!(event, PointerMoved(_) | PointerButton { .. } | MouseWheel { .. })
         };
         let pointed = self.response.hovered() && self.ui.input(|i| i.events.iter().any(touched));
-        if (pointed || self.response.gained_focus()) && self.scene.state.view.active != Some(self.view.id) {
+        if (pointed || self.response.gained_focus()) && self.scene.state.session.view.active != Some(self.view.id) {
             self.sender.send(Command::Activate(self.view.id));
         }
     }
@@ -198,7 +198,7 @@ impl Hand<'_> {
 
     fn meant(&self, button: PointerButton) -> Option<Meant> {
         let (modifiers, space) = self.ui.input(|i| (i.modifiers, i.key_down(egui::Key::Space)));
-        gesture::meant(button, modifiers, space, self.scene.state.view.tool, self.view.id.is_projection())
+        gesture::meant(button, modifiers, space, self.scene.state.session.view.tool, self.view.id.is_projection())
     }
 
     fn moved(&self, memory: &mut Memory, pos: Pos2) {
@@ -260,8 +260,8 @@ impl Hand<'_> {
 
     fn double_click(&self) {
         let twice = self.ui.input(|i| i.pointer.button_double_clicked(PointerButton::Primary));
-        if twice && self.response.contains_pointer() && self.scene.state.mode == Mode::Review {
-            let alone = self.scene.state.view.maximised.is_some();
+        if twice && self.response.contains_pointer() && self.scene.state.session.mode == Mode::Review {
+            let alone = self.scene.state.session.view.maximised.is_some();
             self.sender.send(Command::Maximise((!alone).then_some(self.view.id)));
         }
     }
@@ -285,7 +285,7 @@ impl Hand<'_> {
 /// Where the crosshair goes for a position on the screen: in the slice that it lies in already; on a projection, at the
 /// depth of the largest value there.
 pub fn crosshair_at(scene: &Scene<'_>, view: &PaneView<'_>, pos: Pos2) -> DVec3 {
-    let crosshair = scene.state.view.crosshair;
+    let crosshair = scene.state.session.view.crosshair;
     let mut depth = view.depth_of(crosshair);
     if view.id.is_projection() {
         let index = view.map.index_in_space(view.place(pos), 0.0);

@@ -38,7 +38,7 @@ pub fn polyline(painter: &Painter, points: &[Pos2], width: f32, color: Color32, 
 
 /// The slices of the other panes, open around the point that all of them share.
 pub fn crosshair(painter: &Painter, scene: &Scene<'_>, view: &PaneView<'_>) {
-    let at = view.pos_of(scene.state.view.crosshair);
+    let at = view.pos_of(scene.state.session.view.crosshair);
     let (x, y) = (painter.round_to_pixel_center(at.x), painter.round_to_pixel_center(at.y));
     let [across_x, across_y] = view.plane.screen_axes().map(|axis| plane_color(Plane::ALL[axis]).gamma_multiply(0.8));
     let width = 1.0_f32.max((painter.pixels_per_point() * 0.75).round()) / painter.pixels_per_point();
@@ -65,13 +65,13 @@ pub fn crosshair(painter: &Painter, scene: &Scene<'_>, view: &PaneView<'_>) {
 /// Numbers of the findings that the slice meets, and the calipers of the chosen one.
 pub fn findings(painter: &Painter, scene: &Scene<'_>, view: &PaneView<'_>) {
     let Some(findings) = &scene.document.findings else { return };
-    if scene.state.view.hide_overlay {
+    if scene.state.session.view.hide_overlay {
         return;
     }
     let grid = &scene.document.base().volume.grid;
     let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
     for (at, listed) in findings.list.iter().enumerate() {
-        let chosen = scene.state.view.finding == Some(at);
+        let chosen = scene.state.session.view.finding == Some(at);
         let bounds = bounds(&display_from_voxel, &listed.finding);
         let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
         // A projection meets all of them: only the chosen one is marked there.

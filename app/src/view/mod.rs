@@ -51,7 +51,7 @@ use scene::Scene;
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {
         let area = ui.max_rect();
-        if state.mode == Mode::Train {
+        if state.session.mode == Mode::Train {
             ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
             train::show(ui, state, sender);
             states::drop_target(ui, area, state);
@@ -60,7 +60,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let opening = states::opening(state);
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
-                match state.mode {
+                match state.session.mode {
                     Mode::Masking => masking::show(ui, state, sender),
                     _ => panes(ui, area, state, document, sender),
                 }
@@ -87,7 +87,7 @@ fn panes(ui: &Ui, area: Rect, state: &State, document: &Document, sender: &Sende
     ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.line);
     let shown = state.shown_panes();
     let active = scene.active(&shown);
-    let style = uniforms::style(&state.settings, &state.view, scene.pixels_per_point);
+    let style = uniforms::style(&state.session.settings, &state.session.view, scene.pixels_per_point);
     for (n, (id, rect)) in layout::arrange(area, &shown, scene.pixels_per_point).into_iter().enumerate() {
         if rect.width() >= 1.0 && rect.height() >= 1.0 {
             let part = pane::Part { active: active == Some(id), legend: n == 0 };

@@ -63,7 +63,7 @@ pub fn write(painter: &Painter, written: &Written<'_>) {
 
 fn letters(painter: &Painter, written: &Written<'_>) {
     let (scene, view) = (written.scene, written.view);
-    let Some(letters) = view.grid.letters(view.plane, scene.state.settings.convention) else { return };
+    let Some(letters) = view.grid.letters(view.plane, scene.state.session.settings.convention) else { return };
     let rect = view.rect.shrink(MARGIN);
     let color = scene.tokens.overlay_text;
     for (text, pos, anchor) in [
@@ -117,7 +117,7 @@ fn upper_right(painter: &Painter, written: &Written<'_>, below: Option<Pos2>) {
         let window = text::window(scene.window(view.id, layer));
         column.line(&window, font::number_small(), scene.tokens.overlay_text);
     }
-    let zoom = format!("zoom {:.1}×", scene.state.view.camera(view.id).zoom);
+    let zoom = format!("zoom {:.1}×", scene.state.session.view.camera(view.id).zoom);
     column.line(&zoom, font::number_small(), scene.tokens.overlay_dim);
 }
 

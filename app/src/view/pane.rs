@@ -31,7 +31,7 @@ pub fn show(ui: &Ui, scene: &Scene<'_>, view: &PaneView<'_>, style: &Slice, part
     let preview = interact::interact(ui, scene, view, &response, sender);
     marks::findings(&painter, scene, view);
     marks::crosshair(&painter, scene, view);
-    marks::measures(&painter, scene, view, scene.state.view.measures.iter(), true);
+    marks::measures(&painter, scene, view, scene.state.session.view.measures.iter(), true);
     marks::measures(&painter, scene, view, preview.iter(), false);
     let Part { active, legend } = part;
     overlay::write(&painter, &Written { scene, view, picture: &picture, active, legend });

@@ -101,7 +101,7 @@ fn slice_paint(
 
 fn image(scene: &Scene<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: Drawn) -> (Option<Texture>, shaders::Image) {
     let layer = scene.layer(drawn.image);
-    let chosen = if drawn.second { scene.state.view.fused_colour_map } else { scene.state.view.colour_map };
+    let chosen = if drawn.second { scene.state.session.view.fused_colour_map } else { scene.state.session.view.colour_map };
     let (texture, colours) = if view.id.is_projection() {
         let texture = layer.projection.as_ref().and_then(|p| p.texture.clone());
         (texture, if drawn.second { chosen } else { layer.projection_colours(chosen) })
@@ -109,7 +109,7 @@ fn image(scene: &Scene<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: Drawn) ->
         (layer.texture.clone(), chosen)
     };
     let rows = rows(scene, view, map, &layer.volume.grid);
-    let (window, smooth) = (scene.window(view.id, layer), scene.state.settings.interpolate);
+    let (window, smooth) = (scene.window(view.id, layer), scene.state.session.settings.interpolate);
     let image = uniforms::image(rows, window, colours, smooth, drawn.opacity);
     (texture, shaders::Image { transparent_low: u32::from(drawn.transparent_low), ..image })
 }

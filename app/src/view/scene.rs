@@ -65,11 +65,11 @@ impl<'a> Scene<'a> {
     /// The open case in this frame.
     pub fn new(ctx: &egui::Context, state: &'a State, document: &'a Document) -> Self {
         let native = document.display(PlaneMode::Native);
-        let display = match state.settings.planes {
+        let display = match state.session.settings.planes {
             PlaneMode::Native => native.clone(),
             PlaneMode::World => document.display(PlaneMode::World),
         };
-        let masks = if state.view.hide_overlay { Masks::None } else { Masks::of(document, state.view.overlay) };
+        let masks = if state.session.view.hide_overlay { Masks::None } else { Masks::of(document, state.session.view.overlay) };
         Self {
             state,
             document,
@@ -109,7 +109,7 @@ impl<'a> Scene<'a> {
             grid,
             plane,
             map: self.map(pane, vector(rect.size())),
-            slice: grid.index_at(self.state.view.crosshair)[plane.axis()],
+            slice: grid.index_at(self.state.session.view.crosshair)[plane.axis()],
             image: self.image(pane),
         }
     }
@@ -121,13 +121,13 @@ impl<'a> Scene<'a> {
 
     /// A pane's way from places to indices, for a pane of `size` in any unit.
     pub fn map(&self, pane: PaneId, size: DVec2) -> PaneMap {
-        let camera = self.state.view.camera(pane);
-        PaneMap::new(self.grid(pane), pane.plane(), self.state.settings.convention, camera, size)
+        let camera = self.state.session.view.camera(pane);
+        PaneMap::new(self.grid(pane), pane.plane(), self.state.session.settings.convention, camera, size)
     }
 
     /// The pane that keys go to and that carries the readout: the active one if it is shown, else the first.
     pub fn active(&self, shown: &[PaneId]) -> Option<PaneId> {
-        self.state.view.active.filter(|pane| shown.contains(pane)).or_else(|| shown.first().copied())
+        self.state.session.view.active.filter(|pane| shown.contains(pane)).or_else(|| shown.first().copied())
     }
 }
 

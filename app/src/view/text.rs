@@ -81,7 +81,7 @@ pub fn labels(document: &Document, world: DVec3) -> Option<String> {
 
 /// What is under the crosshair: labels, stored voxel, position and value, a line each.
 pub fn readout(scene: &Scene<'_>, image: usize) -> [String; 4] {
-    let (document, at) = (scene.document, scene.state.view.crosshair);
+    let (document, at) = (scene.document, scene.state.session.view.crosshair);
     let grid = &scene.layer(image).volume.grid;
     let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(at);
     let voxel = voxel.map_or_else(|| "outside".to_owned(), |[i, j, k]| format!("({i}, {j}, {k})"));
@@ -94,7 +94,7 @@ pub fn images(scene: &Scene<'_>, view: &PaneView<'_>) -> Option<String> {
     let name = &scene.layer(view.image).name;
     match scene.second(view.id) {
         Some(second) => {
-            let percent = 100.0 * scene.state.view.fused_opacity;
+            let percent = 100.0 * scene.state.session.view.fused_opacity;
             Some(format!("{name} + {} {percent:.0} %", scene.layer(second).name))
         }
         None => (scene.document.images.len() > 1).then(|| name.clone()),
@@ -103,13 +103,13 @@ pub fn images(scene: &Scene<'_>, view: &PaneView<'_>) -> Option<String> {
 
 /// How the slice comes about: what must be known to trust it.
 pub fn making(scene: &Scene<'_>, view: &PaneView<'_>) -> String {
-    let planes = match (scene.state.settings.planes, scene.oblique) {
+    let planes = match (scene.state.session.settings.planes, scene.oblique) {
         _ if view.id.is_projection() => "from the front",
         (PlaneMode::World, _) => "patient axes",
         (PlaneMode::Native, true) => "oblique",
         (PlaneMode::Native, false) => "",
     };
-    let smooth = if scene.state.settings.interpolate { "interpolated" } else { "voxels" };
+    let smooth = if scene.state.session.settings.interpolate { "interpolated" } else { "voxels" };
     if planes.is_empty() { smooth.to_owned() } else { format!("{planes}, {smooth}") }
 }
 
@@ -117,7 +117,7 @@ pub fn making(scene: &Scene<'_>, view: &PaneView<'_>) -> String {
 pub fn overlay(scene: &Scene<'_>) -> Option<&'static str> {
     let document = scene.document;
     let (prediction, truth) = (document.prediction.as_ref(), document.truth.as_ref());
-    if scene.state.view.hide_overlay {
+    if scene.state.session.view.hide_overlay {
         return prediction.or(truth).map(|_| "overlay hidden");
     }
     match scene.masks {

@@ -129,7 +129,7 @@ fn apply(state: &mut State, jobs: &mut Jobs, arrival: Arrival) {
             Outcome::Opened(opened) => super::open::show(state, jobs, *opened),
             Outcome::Cases(list) => show_cases(state, jobs, *list),
             Outcome::Picked { purpose, paths } => super::dialog::picked(state, jobs, purpose, paths),
-            Outcome::Devices(devices) => state.devices = devices,
+            Outcome::Devices(devices) => state.cache.devices = devices,
             Outcome::Masking(found) => super::masking::apply(state, jobs, *found),
             Outcome::Train(told) => super::train::apply(state, jobs, *told),
             Outcome::Replay(read) => super::replay::apply(state, jobs, *read),

@@ -82,17 +82,17 @@ pub fn ended(state: &mut State, spec: &Spec, why: &str) -> bool {
 pub fn follow(state: &mut State, jobs: &mut Jobs) {
     leave(state, jobs);
     forget_ended(&mut state.masking, jobs);
-    if state.mode != Mode::Masking {
+    if state.session.mode != Mode::Masking {
         return;
     }
     let Some(wanted) = state.wanted_mask() else { return };
-    state.masking.preparing.keep_failure_of(&wanted.case);
-    state.masking.clustering.keep_failure_of(&wanted);
-    let prepared = state.masking.prepared.as_ref().filter(|prepared| prepared.key == wanted.case);
+    state.cache.masking.preparing.keep_failure_of(&wanted.case);
+    state.cache.masking.clustering.keep_failure_of(&wanted);
+    let prepared = state.cache.masking.prepared.as_ref().filter(|prepared| prepared.key == wanted.case);
     if let Some(case) = prepared.map(|prepared| Arc::clone(&prepared.case)) {
         jobs.cancel_kind(Kind::Prepare);
         cluster(state, jobs, wanted, case);
-    } else if state.masking.preparing.is_due(&wanted.case) {
+    } else if state.cache.masking.preparing.is_due(&wanted.case) {
         prepare(state, jobs, wanted.case);
     }
     fill(state, jobs);
@@ -101,12 +101,12 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
 /// Another case is open, or none: nothing of the last one is kept.
 fn leave(state: &mut State, jobs: &mut Jobs) {
     let open = state.document.as_ref().map(|document| document.id);
-    if state.masking.document != open {
+    if state.cache.masking.document != open {
         for kind in [Kind::Prepare, Kind::Cluster, Kind::Reconstruct] {
             jobs.cancel_kind(kind);
         }
-        state.masking.forget();
-        state.masking.document = open;
+        state.cache.masking.forget();
+        state.cache.masking.document = open;
     }
 }
 
@@ -128,7 +128,7 @@ fn prepare(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
     let truth = document.truth.as_ref().map(|truth| Arc::clone(&truth.labels));
     let title = format!("Preparing {}", document.image().name);
     let spec = Spec { kind: Kind::Prepare, document: Some(document.id), title, quiet: false };
-    state.masking.preparing.begin(key.clone());
+    state.cache.masking.preparing.begin(key.clone());
     jobs.start(spec, move |ticket| {
         ticket.progress(None, "resampling and normalising");
         let image = shown.image()?;
@@ -244,7 +244,7 @@ fn clusters(
 /// Fills the masked patches of the shown slice in, if a run is there to do so. One job at a time: it ends, then the
 /// next begins.
 fn fill(state: &mut State, jobs: &mut Jobs) {
-    let (Some(found), Some(run)) = (state.masking.found.clone(), state.filling_run()) else { return };
+    let (Some(found), Some(run)) = (state.cache.masking.found.clone(), state.filling_run()) else { return };
     let filling = Filling { wanted: found.wanted.clone(), run: run.to_path_buf() };
     let masking = &mut state.masking;
     let network = masking.network.clone().filter(|network| network.run == filling.run);
@@ -258,7 +258,7 @@ fn fill(state: &mut State, jobs: &mut Jobs) {
     if there || !masking.filling.is_due(&filling) || jobs.runs(Kind::Reconstruct) {
         return;
     }
-    let device: DeviceChoice = state.segment.device.parse().unwrap_or_default();
+    let device: DeviceChoice = state.session.device.parse().unwrap_or_default();
     let Some(document) = state.document.clone() else { return };
     let (channels, gpu) = (masking.channels.clone(), jobs.gpu().cloned());
     let spec = Spec {

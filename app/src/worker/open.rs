@@ -362,8 +362,8 @@ pub fn show(state: &mut State, jobs: &mut Jobs, opened: Opened) {
         state.notice(Severity::Warning, "About this file", warning);
     }
     let several = document.images.len() > 1;
-    let view = std::mem::take(&mut state.view);
-    state.view = View {
+    let view = std::mem::take(&mut state.session.view);
+    state.session.view = View {
         tool: view.tool,
         maximised: view
             .maximised
@@ -373,7 +373,7 @@ pub fn show(state: &mut State, jobs: &mut Jobs, opened: Opened) {
         colour_map: view.colour_map,
         fused_colour_map: view.fused_colour_map,
         fused_opacity: if view.fused_opacity > 0.0 { view.fused_opacity } else { 0.5 },
-        crosshair: document.first_look(state.settings.planes),
+        crosshair: document.first_look(state.session.settings.planes),
         finding: document.findings.as_ref().filter(|f| !f.list.is_empty()).map(|_| 0),
         ..View::default()
     };
@@ -382,10 +382,10 @@ pub fn show(state: &mut State, jobs: &mut Jobs, opened: Opened) {
         let axis = engine::findings::axial_axis(grid);
         if k < grid.shape[axis] {
             let display = document.display(crate::view::PlaneMode::Native);
-            let mut voxel = display.voxel_at(state.view.crosshair).unwrap_or_default();
+            let mut voxel = display.voxel_at(state.session.view.crosshair).unwrap_or_default();
             voxel[axis] = k;
-            state.view.crosshair = grid.world(voxel);
-            state.view.finding = None;
+            state.session.view.crosshair = grid.world(voxel);
+            state.session.view.finding = None;
         } else {
             let why = format!(
                 "--slice {k}: {} has {} slices, 0 to {}",
@@ -397,7 +397,7 @@ pub fn show(state: &mut State, jobs: &mut Jobs, opened: Opened) {
         }
     }
     let path = state.cases.root.clone().filter(|_| state.cases.open.is_some()).unwrap_or_else(|| document.path.clone());
-    state.settings.remember(&path);
+    state.session.settings.remember(&path);
     state.document = Some(document);
     state.failed = None;
     super::restore::case_arrived(state, jobs);

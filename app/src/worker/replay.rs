@@ -64,19 +64,19 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, read: Read) {
         Read::Run { serial, run, base } => opened(state, jobs, serial, run, base),
         Read::Known { run, history, pins } => known(state, run, *history, pins),
         Read::Base { of, base } => {
-            if state.timeline.finetune.as_ref().is_some_and(|run| run.id == of) {
+            if state.cache.timeline.finetune.as_ref().is_some_and(|run| run.id == of) {
                 place(state, jobs, *base, None);
             }
         }
         Read::Slice(key, seen) => {
             if is_open(state, key.run) {
-                state.timeline.probes.keep_slice(key, seen);
+                state.cache.timeline.probes.keep_slice(key, seen);
             }
         }
         Read::Epoch(key, seen) => {
             if is_open(state, key.slice.run) {
                 let needed = probe::wanted(state).into_iter().collect();
-                state.timeline.probes.keep(key, seen, &needed);
+                state.cache.timeline.probes.keep(key, seen, &needed);
             }
         }
         Read::Prepared(pin) => add_pin(state, pin),
@@ -85,15 +85,15 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, read: Read) {
 
 /// Whether a run is still shown: what was read for another is stale.
 fn is_open(state: &State, run: u64) -> bool {
-    state.timeline.runs().any(|open| open.id == run)
+    state.cache.timeline.runs().any(|open| open.id == run)
 }
 
 /// Shows the run of a folder, at an epoch or at its newest.
 pub fn open(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize>) {
-    if let Some(run) = state.timeline.of_path(path).filter(|run| run.live) {
+    if let Some(run) = state.cache.timeline.of_path(path).filter(|run| run.live) {
         run.cursor = epoch.or(run.cursor);
         let stage = run.stage();
-        state.timeline.active = stage;
+        state.session.timeline.active = stage;
         return;
     }
     start(state, jobs, path, epoch, false);
@@ -107,8 +107,8 @@ pub fn compare(state: &mut State, jobs: &mut Jobs, path: &Path) {
 fn start(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize>, compare: bool) {
     let serial = jobs.unused_id();
     let path = path.to_path_buf();
-    state.timeline.failed = None;
-    state.timeline.opening = Some(Opening { serial, path: path.clone(), epoch, compare });
+    state.cache.timeline.failed = None;
+    state.cache.timeline.opening = Some(Opening { serial, path: path.clone(), epoch, compare });
     let title = format!("Reading the run {}", read::name_of(&path));
     jobs.start(Spec { kind: Kind::Replay, document: None, title, quiet: true }, move |ticket| {
         let run = read_run(&path).map(Box::new);
@@ -129,14 +129,14 @@ fn opened(
     run: Result<Box<ReadRun>, String>,
     base: Option<Box<ReadRun>>,
 ) {
-    let Some(opening) = state.timeline.opening.take_if(|opening| opening.serial == serial) else { return };
+    let Some(opening) = state.cache.timeline.opening.take_if(|opening| opening.serial == serial) else { return };
     let run = match run {
         Ok(run) => *run,
         Err(why) => {
             state.error(format!("The run {} cannot be shown", read::name_of(&opening.path)), &why);
             restore::run_failed(state);
             if !opening.compare {
-                state.timeline.failed = Some((opening.path, why));
+                state.cache.timeline.failed = Some((opening.path, why));
             }
             return;
         }
@@ -144,8 +144,8 @@ fn opened(
     if opening.compare {
         let run = open_run(state, jobs, run);
         end_comparison(state);
-        state.timeline.look.view = WatchView::Compare;
-        state.timeline.compare = Some(Compare { run: Some(Box::new(run)), epoch: None });
+        state.session.timeline.look.view = WatchView::Compare;
+        state.cache.timeline.compare = Some(Compare { run: Some(Box::new(run)), epoch: None });
     } else {
         let stage = run.config.stage;
         tell_of_epoch(state, &run, opening.epoch);
@@ -154,11 +154,11 @@ fn opened(
         if let Some(base) = base {
             place(state, jobs, *base, None);
         }
-        state.timeline.active = stage;
+        state.session.timeline.active = stage;
         end_comparison(state);
     }
     restore::run_arrived(state, jobs, opening.compare);
-    state.timeline.settle_pin();
+    state.settle_pin();
 }
 
 /// An epoch was asked for that the run does not have.
@@ -174,7 +174,7 @@ fn tell_of_epoch(state: &mut State, run: &ReadRun, epoch: Option<usize>) {
 fn leave_strangers(state: &mut State, run: &ReadRun, has_base: bool) {
     let stage = run.config.stage;
     let other = if stage == Stage::Pretrain { Stage::Finetune } else { Stage::Pretrain };
-    let stranger = state.timeline.track(other).is_some_and(|open| {
+    let stranger = state.cache.timeline.track(other).is_some_and(|open| {
         let belongs = match stage {
             Stage::Pretrain => read::is_base(&open.config, &open.path, &run.path),
             Stage::Finetune => has_base || read::is_base(&run.config, &run.path, &open.path),
@@ -189,13 +189,13 @@ fn leave_strangers(state: &mut State, run: &ReadRun, has_base: bool) {
 /// Puts a run onto its track, in place of the one that is there.
 fn place(state: &mut State, jobs: &mut Jobs, run: ReadRun, cursor: Option<usize>) {
     let stage = run.config.stage;
-    if state.timeline.track(stage).is_some_and(|open| open.path == run.path && open.live) {
+    if state.cache.timeline.track(stage).is_some_and(|open| open.path == run.path && open.live) {
         return;
     }
     let run = OpenRun { cursor, ..open_run(state, jobs, run) };
     close(state, stage);
-    *state.timeline.slot(stage) = Some(run);
-    state.timeline.settle_pin();
+    *state.cache.timeline.slot(stage) = Some(run);
+    state.settle_pin();
 }
 
 fn open_run(state: &State, jobs: &mut Jobs, run: ReadRun) -> OpenRun {
@@ -205,7 +205,7 @@ fn open_run(state: &State, jobs: &mut Jobs, run: ReadRun) -> OpenRun {
         name: read::name_of(&path),
         path,
         config: Arc::new(config),
-        series: Series::of(&history, state.timeline.look.smoothing),
+        series: Series::of(&history, state.session.timeline.look.smoothing),
         history,
         live: false,
         waiting: None,
@@ -216,14 +216,14 @@ fn open_run(state: &State, jobs: &mut Jobs, run: ReadRun) -> OpenRun {
 
 /// Takes the run off a track.
 pub fn close(state: &mut State, stage: Stage) {
-    if let Some(run) = state.timeline.slot(stage).take() {
-        state.timeline.probes.forget(run.id);
-        if state.timeline.live_pins.as_ref().is_some_and(|live| live.run == run.path) && run.live {
-            state.timeline.live_pins = None;
+    if let Some(run) = state.cache.timeline.slot(stage).take() {
+        state.cache.timeline.probes.forget(run.id);
+        if state.training.pins.as_ref().is_some_and(|live| live.run == run.path) && run.live {
+            state.training.pins = None;
         }
     }
-    state.timeline.playing = None;
-    state.timeline.settle_pin();
+    state.session.timeline.playing = None;
+    state.settle_pin();
 }
 
 /// Takes the run off a track, with what it is compared with; the other track is shown then, if it has a run.
@@ -231,17 +231,17 @@ pub fn leave(state: &mut State, stage: Stage) {
     close(state, stage);
     end_comparison(state);
     let other = if stage == Stage::Pretrain { Stage::Finetune } else { Stage::Pretrain };
-    if state.timeline.active == stage && state.timeline.track(other).is_some() {
-        state.timeline.active = other;
-        state.timeline.settle_pin();
+    if state.session.timeline.active == stage && state.cache.timeline.track(other).is_some() {
+        state.session.timeline.active = other;
+        state.settle_pin();
     }
 }
 
 /// Looks at one run and one epoch again.
 pub fn end_comparison(state: &mut State) {
-    let run = state.timeline.compare.take().and_then(|compare| compare.run);
+    let run = state.cache.timeline.compare.take().and_then(|compare| compare.run);
     if let Some(run) = run {
-        state.timeline.probes.forget(run.id);
+        state.cache.timeline.probes.forget(run.id);
     }
 }
 
@@ -258,11 +258,11 @@ pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Confi
     let open = OpenRun { live: true, waiting: Some(Vec::new()), ..open_run(state, jobs, fresh) };
     let (id, path, config) = (open.id, open.path.clone(), Arc::clone(&open.config));
     close(state, stage);
-    *state.timeline.slot(stage) = Some(open);
-    state.timeline.active = stage;
-    (state.timeline.failed, state.timeline.opening) = (None, None);
-    state.timeline.settle_pin();
-    let base_is_open = state.timeline.pretrain.is_some();
+    *state.cache.timeline.slot(stage) = Some(open);
+    state.session.timeline.active = stage;
+    (state.cache.timeline.failed, state.cache.timeline.opening) = (None, None);
+    state.settle_pin();
+    let base_is_open = state.cache.timeline.pretrain.is_some();
     let title = format!("Reading the run {}", read::name_of(&path));
     jobs.start(Spec { kind: Kind::Replay, document: None, title, quiet: true }, move |ticket| {
         // A run that is resumed has a past; a new one may not even have its folder yet.
@@ -295,8 +295,8 @@ fn known(state: &mut State, id: u64, history: History, pins: Vec<Pin>) {
 
 /// What the job in `run` has told since the last call, in order.
 pub fn live_events(state: &mut State, _jobs: &mut Jobs, run: &Path, events: &[Event]) {
-    let smoothing = state.timeline.look.smoothing;
-    let Some(run) = state.timeline.of_path(run).filter(|run| run.live) else { return };
+    let smoothing = state.session.timeline.look.smoothing;
+    let Some(run) = state.cache.timeline.of_path(run).filter(|run| run.live) else { return };
     if let Some(waiting) = &mut run.waiting {
         waiting.extend_from_slice(events);
         return;
@@ -306,17 +306,17 @@ pub fn live_events(state: &mut State, _jobs: &mut Jobs, run: &Path, events: &[Ev
     }
     if events.iter().any(Event::is_milestone) {
         run.series = Series::of(&run.history, smoothing);
-        state.timeline.settle_pin();
+        state.settle_pin();
     }
 }
 
 /// The job in `run` ended: nothing more will be told.
 pub fn end_live(state: &mut State, _jobs: &mut Jobs, run: &Path) {
-    if let Some(run) = state.timeline.of_path(run) {
+    if let Some(run) = state.cache.timeline.of_path(run) {
         run.live = false;
         settle_state(run);
     }
-    state.timeline.live_pins.take_if(|live| live.run == run);
+    state.training.pins.take_if(|live| live.run == run);
 }
 
 /// A run that no job trains is not under way, whatever it told last.
@@ -328,13 +328,13 @@ fn settle_state(run: &mut OpenRun) {
 
 /// The pins of the job that trains in `run`: they are shown, and changed, while it runs.
 pub fn share_pins(state: &mut State, run: PathBuf, pins: Arc<Pins>) {
-    state.timeline.live_pins = Some(LivePins { run, pins });
+    state.training.pins = Some(LivePins { run, pins });
 }
 
 /// Reads what the cursors need and plays the timeline; `now` in seconds. Called every frame, before drawing.
 pub fn follow(state: &mut State, jobs: &mut Jobs, now: f64) {
     if let Some((run, pins)) = super::train::live_pins(jobs)
-        && state.timeline.of_path(&run).is_some_and(|open| open.live)
+        && state.cache.timeline.of_path(&run).is_some_and(|open| open.live)
     {
         share_pins(state, run, pins);
     }
@@ -345,11 +345,11 @@ pub fn follow(state: &mut State, jobs: &mut Jobs, now: f64) {
 
 /// The job's list of pins is the track's.
 fn show_live_pins(state: &mut State) {
-    let Some(live) = state.timeline.live_pins.clone() else { return };
+    let Some(live) = state.training.pins.clone() else { return };
     let pins = live.pins.list();
-    if let Some(run) = state.timeline.of_path(&live.run).filter(|run| run.pins != pins) {
+    if let Some(run) = state.cache.timeline.of_path(&live.run).filter(|run| run.pins != pins) {
         run.pins = pins;
-        state.timeline.settle_pin();
+        state.settle_pin();
     }
 }
 

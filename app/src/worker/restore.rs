@@ -11,11 +11,11 @@ use crate::state::train::Results;
 pub fn start(state: &mut State, jobs: &mut Jobs, kept: KeptView) {
     let KeptView { settings, mode, case, list, windows, segment, run, masking, train, runs, .. } = kept;
     state.returning = Returning { recent: settings.recent.clone(), case: case.map(Box::new), list, runs: None };
-    (state.settings, state.mode, state.windows, state.run) = (settings, mode, windows, run);
-    (state.segment.model, state.segment.device) = segment;
-    state.masking.controls = masking.controls.within_limits();
-    (state.masking.shown, state.masking.contrast, state.masking.run) = (masking.shown, masking.contrast, masking.run);
-    (state.train.page, state.train.form) = (train.page, *train.form);
+    (state.session.settings, state.session.mode, state.session.windows, state.run) = (settings, mode, windows, run);
+    (state.session.runs.segment, state.session.device) = segment;
+    state.session.masking.controls = masking.controls.within_limits();
+    (state.session.masking.shown, state.session.masking.contrast, state.session.runs.reconstruct) = (masking.shown, masking.contrast, masking.run);
+    (state.session.train.page, state.session.train.form) = (train.page, *train.form);
     if let Some(request) = state.returning.case.as_ref().map(|case| case.request()) {
         open::open_request(state, jobs, request);
     } else {
@@ -26,7 +26,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, kept: KeptView) {
         cohort::start(state, jobs, &folder);
     }
     if let Some(run) = train.results {
-        state.train.results = Results::awaited(run);
+        state.cache.results = Results::awaited(run);
         evaluate::start(state, jobs, false);
     }
 }
@@ -38,9 +38,9 @@ fn open_list(state: &mut State, jobs: &mut Jobs) {
 }
 
 fn open_runs(state: &mut State, jobs: &mut Jobs, runs: KeptRuns) {
-    state.timeline.look.clone_from(&runs.look);
-    state.timeline.wanted.clone_from(&runs.wanted);
-    state.timeline.pin.clone_from(&runs.pin);
+    state.session.timeline.look.clone_from(&runs.look);
+    state.session.timeline.wanted.clone_from(&runs.wanted);
+    state.session.timeline.pin.clone_from(&runs.pin);
     // A fine-tuning brings the pre-training that it started from.
     let Some(run) = runs.finetune.as_ref().or(runs.pretrain.as_ref()) else { return };
     let path = run.path.clone();
@@ -64,11 +64,11 @@ pub(super) fn case_arrived(state: &mut State, jobs: &mut Jobs) {
         frames.extend((image.frame != layer.frame).then_some((at, image.frame)));
     }
     document.shown = shown.min(count.saturating_sub(1));
-    (state.view, state.masking.document) = (view, Some(document.id));
-    state.view.fused = state.view.fused.filter(|&fused| fused < count);
-    state.masking.forget();
-    (state.masking.pinned, state.masking.cameras) = (patch, cameras);
-    state.settings.recent.clone_from(&state.returning.recent);
+    (state.session.view, state.cache.masking.document) = (view, Some(document.id));
+    state.session.view.fused = state.session.view.fused.filter(|&fused| fused < count);
+    state.cache.masking.forget();
+    (state.session.masking.pinned, state.session.masking.cameras) = (patch, cameras);
+    state.session.settings.recent.clone_from(&state.returning.recent);
     // One frame is read at a time: that of the image in the panes is read in any case.
     let shown = state.document.as_ref().map_or(0, |document| document.shown);
     frames.sort_by_key(|(at, _)| *at == shown);

@@ -34,22 +34,22 @@ pub enum Listed {
 pub fn apply(state: &mut State, jobs: &mut Jobs, listed: Listed) {
     match listed {
         // The workspace may have been changed in the meantime.
-        Listed::Runs(workspace, _) if workspace != state.settings.workspace() => {}
+        Listed::Runs(workspace, _) if workspace != state.session.settings.workspace() => {}
         Listed::Runs(workspace, Ok(runs)) => {
-            state.runs.listed = Some((workspace, runs));
-            state.runs.failed = None;
+            state.cache.runs.listed = Some((workspace, runs));
+            state.cache.runs.failed = None;
         }
-        Listed::Runs(_, Err(why)) => (state.runs.listed, state.runs.failed) = (None, Some(why)),
+        Listed::Runs(_, Err(why)) => (state.cache.runs.listed, state.cache.runs.failed) = (None, Some(why)),
         Listed::Trashed(trashed) => {
             forget::forget(state, jobs, &trashed.run);
             let title = format!("{} was moved to the trash", name(&trashed.run));
             let undo = Command::Runs(RunsCommand::Restore(trashed.clone()));
             state.notice_with_undo(title, trashed.now.display().to_string(), undo);
-            state.runs.trashed.push(trashed);
+            state.session.run_table.trashed.push(trashed);
         }
         Listed::Restored(trashed) => restored(state, jobs, &trashed),
         Listed::Noted { run, text } => {
-            let entries = state.runs.listed.iter_mut().flat_map(|(_, runs)| runs);
+            let entries = state.cache.runs.listed.iter_mut().flat_map(|(_, runs)| runs);
             for entry in entries.filter(|entry| entry.path == run) {
                 entry.notes.clone_from(&text);
             }
@@ -59,14 +59,14 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, listed: Listed) {
 
 /// A run is back: everything that lists runs looks again.
 fn restored(state: &mut State, jobs: &mut Jobs, trashed: &Trashed) {
-    state.runs.trashed.retain(|other| other != trashed);
+    state.session.run_table.trashed.retain(|other| other != trashed);
     let undone = Command::Runs(RunsCommand::Restore(trashed.clone()));
     for notice in state.notices.iter_mut().filter(|notice| notice.undo.as_deref() == Some(&undone)) {
         // It cannot be undone twice.
         (notice.dismissed, notice.undo) = (true, None);
     }
     state.notice(Severity::Info, format!("{} is back", name(&trashed.run)), trashed.run.display().to_string());
-    state.runs.asked = None;
+    state.cache.runs.asked = None;
     super::train::workspace::start(state, jobs);
 }
 
@@ -75,14 +75,14 @@ fn restored(state: &mut State, jobs: &mut Jobs, trashed: &Trashed) {
 pub fn follow(state: &mut State, jobs: &mut Jobs) {
     if !state.shows_runs() {
         // Looked at anew the next time.
-        state.runs.asked = None;
+        state.cache.runs.asked = None;
         return;
     }
-    let workspace = state.settings.workspace();
-    let job = state.train.running.as_ref().map(|job| (job.id, job.phase != Phase::Preparing));
+    let workspace = state.session.settings.workspace();
+    let job = state.training.running.as_ref().map(|job| (job.id, job.phase != Phase::Preparing));
     let asked = Asked { workspace: workspace.clone(), job };
-    if state.runs.asked.as_ref() != Some(&asked) && !jobs.runs(Kind::Runs) {
-        state.runs.asked = Some(asked);
+    if state.cache.runs.asked.as_ref() != Some(&asked) && !jobs.runs(Kind::Runs) {
+        state.cache.runs.asked = Some(asked);
         start(jobs, "Listing runs", move || {
             let runs = workspace::list(&workspace).map_err(|e| e.to_string());
             Ok(Listed::Runs(workspace, runs))
@@ -93,8 +93,8 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
 
 /// The row of the job under way tells what the job does, not what its folder told when it was listed.
 fn follow_job(state: &mut State) {
-    let Some(job) = state.train.running.as_ref().filter(|job| job.epochs > 0) else { return };
-    let entries = state.runs.listed.iter_mut().flat_map(|(_, runs)| runs);
+    let Some(job) = state.training.running.as_ref().filter(|job| job.epochs > 0) else { return };
+    let entries = state.cache.runs.listed.iter_mut().flat_map(|(_, runs)| runs);
     for entry in entries.filter(|entry| Some(&entry.path) == job.run.as_ref()) {
         (entry.epochs, entry.epochs_done) = (job.epochs, job.epochs_done);
         entry.loss = job.epoch_loss.or(entry.loss);
@@ -109,12 +109,12 @@ fn follow_job(state: &mut State) {
 
 /// Moves a run to the trash folder of the workspace, unless a job that waits needs it.
 pub fn trash(state: &mut State, jobs: &mut Jobs, run: PathBuf) {
-    let mut waiting = state.train.queue.iter().chain(&state.train.left);
+    let mut waiting = state.training.queue.iter().chain(&state.training.left);
     if let Some(job) = waiting.find(|job| forget::needs(job, &run)) {
         let why = format!("{}: {} waits in the queue and needs it; take that out first", run.display(), job.name);
         return state.error(format!("{} was not deleted", name(&run)), why);
     }
-    let workspace = state.settings.workspace();
+    let workspace = state.session.settings.workspace();
     start(jobs, &format!("Deleting {}", name(&run)), move || {
         let now = workspace::trash(&workspace, &run)?;
         Ok(Listed::Trashed(Trashed { run, now }))
@@ -131,7 +131,7 @@ pub fn restore(jobs: &mut Jobs, trashed: Trashed) {
 
 /// Writes the notes of a run.
 pub fn note(state: &State, jobs: &mut Jobs, run: PathBuf, text: String) {
-    if state.runs.run(&run).is_some_and(|entry| entry.notes == text) {
+    if state.cache.runs.run(&run).is_some_and(|entry| entry.notes == text) {
         return;
     }
     start(jobs, &format!("Writing the notes of {}", name(&run)), move || {

@@ -91,7 +91,7 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
         Told::Cohort(card) => cohort::found(state, jobs, card),
         Told::Split(split) => cohort::took_split(state, jobs, split.map(|split| *split)),
         Told::Assessed(told) => {
-            state.train.estimate = match told {
+            state.cache.train.estimate = match told {
                 Ok(assessment) => Estimate::Known(assessment),
                 Err(why) => Estimate::Failed(why),
             };
@@ -101,12 +101,12 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
         Told::Prepared { run, config, pins } => run::begun(state, jobs, &run, &config, pins),
         Told::Trained => run::ended(state, jobs, Ending::Finished),
         Told::Evaluated { run, evaluation } => {
-            if state.train.results.run.as_ref() == Some(&run) {
-                state.train.results.set(*evaluation);
+            if state.session.runs.results.as_ref() == Some(&run) {
+                state.cache.results.set(*evaluation);
             }
         }
         Told::Workspace { runs, unfinished, left } => {
-            (state.train.runs, state.train.unfinished) = (Some(runs), unfinished);
+            (state.cache.runs.entries, state.cache.runs.unfinished()) = (Some(runs), unfinished);
             if let Some((workspace, left)) = left {
                 queue::found(state, workspace, left);
             }
@@ -127,14 +127,14 @@ pub fn failed(state: &mut State, jobs: &mut Jobs, spec: &Spec, failure: &Failure
             run::ended(state, jobs, if stopped { Ending::Stopped } else { Ending::Failed(why.to_owned()) });
         }
         Kind::Cohort => {
-            if let Some(folder) = state.train.cohort.folder() {
-                state.train.cohort = CohortState::Failed(folder, why.to_owned());
+            if let Some(folder) = state.cache.train.cohort.folder() {
+                state.cache.train.cohort = CohortState::Failed(folder, why.to_owned());
             }
         }
-        Kind::Assess => state.train.estimate = Estimate::Failed(why.to_owned()),
-        Kind::Evaluate => state.train.results.why = Some(why.to_owned()),
+        Kind::Assess => state.cache.train.estimate = Estimate::Failed(why.to_owned()),
+        Kind::Evaluate => state.cache.results.why = Some(why.to_owned()),
         // Not asked for again and again: the pages say that nothing was found.
-        Kind::Workspace => state.train.runs = Some(Vec::new()),
+        Kind::Workspace => state.cache.runs.entries = Some(Vec::new()),
         _ => {}
     }
 }

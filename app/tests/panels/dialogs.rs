@@ -225,5 +225,5 @@ fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
     harness.drop_at(beside);
     harness.run();
     assert_eq!(harness.state().sent, [Command::CloseDialog]);
-    assert_eq!(harness.state().state.view.tool, Tool::Crosshair);
+    assert_eq!(harness.state().state.session.view.tool, Tool::Crosshair);
 }

@@ -92,7 +92,7 @@ fn the_replay_shows_what_was_shown_live() {
             send(&mut again, Command::Timeline(TimelineCommand::SetEpoch { stage, epoch: n + 1 }));
             assert_eq!(shown(&again), *expected, "epoch {}", n + 1);
         }
-        let of = |window: &Window| state(window).timeline.shown().unwrap().history.clone();
+        let of = |window: &Window| state(window).watched_run().unwrap().history.clone();
         assert_eq!(of(&live).shown(), of(&again).shown());
         assert!(errors(&again).is_empty(), "{:?}", errors(&again));
     }
@@ -108,8 +108,8 @@ fn a_fine_tuning_brings_its_pre_training_along() {
     let (state_, jobs) = window.state_mut().parts();
     replay::begin_live(state_, jobs, &temp.path().join("fine"), &fine);
     settle(&mut window);
-    let timeline = &state(&window).timeline;
-    assert_eq!(timeline.active, Stage::Finetune);
+    let timeline = &state(&window).cache.timeline;
+    assert_eq!(state(&window).session.timeline.active, Stage::Finetune);
     assert_eq!(timeline.pretrain.as_ref().map(|run| (run.path.clone(), run.last())), Some((out, 4)));
 }
 
@@ -147,7 +147,7 @@ fn the_shown_slice_is_pinned_while_a_job_runs() {
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     let pin = Pin::new("P02", slice as u32);
     assert_eq!(pins.list(), std::slice::from_ref(&pin));
-    assert_eq!(state(&window).timeline.pin.as_ref(), Some(&pin));
+    assert_eq!(state(&window).session.timeline.pin.as_ref(), Some(&pin));
     click(&mut window, &format!("Unpin {pin}"));
     assert!(pins.list().is_empty());
 }

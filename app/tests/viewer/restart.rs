@@ -79,7 +79,7 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
     let at = rect(&window, "Axial").center();
     drag(&mut window, at, at + vec2(40.0, 25.0), PointerButton::Primary, Modifiers::NONE);
     drag(&mut window, at, at + vec2(0.0, -60.0), PointerButton::Secondary, Modifiers::NONE);
-    assert_eq!(state(&window).view.measures.len(), 1);
+    assert_eq!(state(&window).session.view.measures.len(), 1);
     let new = again(&window);
     assert_ne!(report(&new), first);
     assert_eq!(report(&new).window, Some(123.5));
@@ -114,7 +114,7 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
     let new = again(&window);
     let cases = &state(&new).cases;
     assert_eq!((cases.root.as_ref(), cases.open, cases.cases.len()), (Some(&root), Some(2), 3));
-    assert_eq!(state(&new).settings.recent, state(&window).settings.recent);
+    assert_eq!(state(&new).session.settings.recent, state(&window).session.settings.recent);
     assert_eq!(document(&new).title, "patient_3");
 }
 
@@ -123,14 +123,14 @@ fn u8_masking_comes_back_with_its_numbers() {
     let files = Files::new();
     let mut window = open(&Args { truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
     send(&mut window, Command::SetMode(Mode::Masking));
-    let mut controls = state(&window).masking.controls.clone();
+    let mut controls = state(&window).session.masking.controls.clone();
     (controls.grid, controls.seed) = (8, 3);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
     send(&mut window, Command::Masking(MaskingCommand::SetEpoch(40)));
     send(&mut window, Command::Masking(MaskingCommand::Pin(Some(9))));
     let new = again(&window);
     assert!(report(&new).masking.is_some_and(|masking| masking.grid == 8));
-    assert_eq!(state(&new).masking.pinned, Some(9));
+    assert_eq!(state(&new).session.masking.pinned, Some(9));
 }
 
 /// A run of two epochs, on the timeline.
@@ -160,8 +160,8 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     let told = report(&new).run.unwrap();
     assert_eq!((told.folder, told.epoch), (run.display().to_string(), Some(1)));
     assert!(told.summary.is_some() && told.probe.is_some());
-    assert_eq!(state(&new).train.page, TrainPage::Watch);
-    assert_eq!(state(&new).train.form, state(&window).train.form);
+    assert_eq!(state(&new).session.train.page, TrainPage::Watch);
+    assert_eq!(state(&new).session.train.form, state(&window).session.train.form);
 
     // Beside another epoch of itself, and beside another run.
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
@@ -170,7 +170,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     send(&mut window, Command::Timeline(TimelineCommand::Compare(run)));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(1)));
     let new = again(&window);
-    assert!(state(&new).timeline.compared().is_some_and(|(run, epoch)| run.name == "amlp-pet" && epoch == 1));
+    assert!(state(&new).compared_run().is_some_and(|(run, epoch)| run.name == "amlp-pet" && epoch == 1));
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn u8_the_arguments_alone_say_what_they_can() {
     let axial = |window: &Window| report(window).panes[0].slice;
     assert_eq!((axial(&new), report(&new).mode), (axial(&window), Mode::Masking));
     assert_eq!(document(&new).prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
-    assert_eq!(state(&new).settings.theme, Theme::Light);
+    assert_eq!(state(&new).session.settings.theme, Theme::Light);
     let warned = |n: &amlp_viewer::state::Notice| n.severity == Severity::Warning && n.detail.contains("view-");
     assert!(state(&new).notices.iter().any(warned), "{:?}", state(&new).notices);
 

@@ -34,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// The run whose network is used.
 fn model(ui: &mut Ui, state: &State, sender: &Sender) {
-    let chosen = state.segment.model.as_ref();
+    let chosen = state.session.runs.segment.as_ref();
     let name = chosen.map_or("Sample model".into(), |run| {
         run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
     });
@@ -55,9 +55,9 @@ fn model(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn device(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut choices = vec![("auto".to_owned(), "Automatic".to_owned())];
-    choices.extend(state.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
+    choices.extend(state.cache.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
     let choices: Vec<(String, &str)> = choices.iter().map(|(id, name)| (id.clone(), name.as_str())).collect();
-    let chosen = state.segment.device.as_str();
+    let chosen = state.session.device.as_str();
     let mut device = if chosen.is_empty() { "auto".to_owned() } else { chosen.to_owned() };
     if Select::new("Device", &choices).hint(chosen).show(ui, &mut device).changed() {
         sender.send(Command::SetDevice(device));

@@ -19,7 +19,7 @@ const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.timeline.shown().is_none() && state.preparing().is_none() {
+    if state.watched_run().is_none() && state.preparing().is_none() {
         let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
         let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
         let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));
@@ -39,7 +39,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Steps, play, follow; below them the epoch and how fast it plays.
 fn controls(mut ui: Ui, state: &State, sender: &Sender) {
-    let Some(run) = state.timeline.shown() else { return };
+    let Some(run) = state.watched_run() else { return };
     let send = |command| sender.send(Command::Timeline(command));
     ui.spacing_mut().item_spacing.y = space::XS;
     let told = run.last() > 0;
@@ -51,7 +51,7 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
                 send(command);
             }
         };
-        let playing = state.timeline.playing.is_some();
+        let playing = state.session.timeline.playing.is_some();
         let (drawing, label) =
             if playing { (icon::PAUSE, "Stop the timeline") } else { (icon::PLAY, "Play the timeline") };
         button(IconButton::new(icon::SKIP_BACK, "First epoch").shortcut("Home"), TimelineCommand::FirstEpoch);
@@ -78,7 +78,7 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
 
 /// How fast it plays: a click takes the next rate.
 fn rate(ui: &mut Ui, state: &State, sender: &Sender) {
-    let rate = state.settings.epoch_rate;
+    let rate = state.session.settings.epoch_rate;
     let next = RATES.into_iter().find(|other| *other > rate + 0.01).unwrap_or(RATES[0]);
     let words = format!("{rate:.0}/s");
     let name = format!("Playing rate: {rate:.0} epochs a second");

@@ -3,11 +3,12 @@
 use std::cmp::Ordering;
 
 use engine::run::workspace::{DiceOf, RunEntry};
+use serde::{Deserialize, Serialize};
 
 use super::Row;
 
 /// The columns of the table, by which it can be sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Column {
     /// The folder's name.
     Name,

@@ -54,6 +54,7 @@ pub struct Form {
     /// Who, if by name.
     pub picked: BTreeSet<String>,
     /// Fields that hold text which is no allowed number, and what is wrong with it; true for those of a fine-tuning.
+    #[serde(skip)]
     pub invalid: BTreeMap<(bool, String), String>,
 }
 

@@ -8,6 +8,7 @@ use super::Shared;
 use crate::command::{Command, Sender};
 use crate::state::PathPurpose;
 use crate::state::masking::Filled;
+use crate::state::session::RunUse;
 use crate::theme::{self, icon, space};
 use crate::widget::{ColourBar, PushButton, progress_bar};
 use crate::worker::Kind;
@@ -23,7 +24,7 @@ const BAR: (f32, f32) = (26.0, 6.0);
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
-    let filled = shared.state.masking.filled.as_deref();
+    let filled = shared.state.cache.masking.filled.as_deref();
     input(ui, shared, top, filled, sender);
     output(ui, shared, middle, filled, sender);
     losses(ui, shared, bottom, filled, sender);
@@ -84,8 +85,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>,
 
 /// Why there is nothing from a network.
 fn missing(shared: &Shared<'_>, without_run: &str) -> String {
-    let masking = &shared.state.masking;
-    match (&masking.filling.failed, shared.state.filling_run()) {
+    match (&shared.state.cache.masking.filling.failed, shared.state.run_for(RunUse::Reconstruct)) {
         (Some((_, why)), Some(_)) => why.clone(),
         (_, Some(_)) => WORKING.to_owned(),
         (_, None) => without_run.to_owned(),

@@ -26,7 +26,7 @@ const OPEN: f32 = 30.0;
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
     Frame::new().inner_margin(room).show(ui, |ui| {
-        let results = &state.train.results;
+        let results = &state.cache.results;
         let job = state.jobs.iter().find(|job| job.kind == Kind::Evaluate);
         if let Some(run) = &results.run {
             head(ui, results, run, job.is_none(), sender);
@@ -58,7 +58,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// No run yet: those that can be measured.
 fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
-    let runs: Vec<_> = state.train.finetuned().collect();
+    let runs: Vec<_> = state.cache.runs.finetuned().collect();
     if runs.is_empty() {
         let what = "The patients that a fine-tuned run holds out are measured here, one line each.";
         EmptyState::new(icon::BARS, what).show(ui);

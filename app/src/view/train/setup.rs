@@ -50,7 +50,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// The form; what the user changes goes out as a whole.
 fn form(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut form = state.train.form.clone();
+    let mut form = state.session.train.form.clone();
     // What other parts of the window hold is none of this form's.
     drop(take_entered(ui.ctx()));
     source::show(ui, state, &mut form, sender);
@@ -63,7 +63,7 @@ fn form(ui: &mut Ui, state: &State, sender: &Sender) {
     for (field, problem) in take_entered(ui.ctx()) {
         form.enter(field, problem);
     }
-    if form != state.train.form {
+    if form != state.session.train.form {
         sender.send(Command::Train(TrainCommand::Edit(Box::new(form))));
     }
 }

@@ -45,7 +45,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path,
         state.dialog = Some(Dialog::Overwrite { purpose, path: path.to_path_buf() });
         return;
     }
-    let filled = state.masking.filled.clone().filter(|filled| filled.filling.wanted == found.wanted);
+    let filled = state.cache.masking.filled.clone().filter(|filled| filled.filling.wanted == found.wanted);
     // What is written belongs to the slice as it was shown: it is told even when that case is closed.
     let spec = Spec { kind: Kind::Save, document: None, title: format!("Writing {}", path.display()), quiet: false };
     let path = path.to_path_buf();
@@ -73,9 +73,9 @@ fn shown(state: &State) -> State {
     State {
         mode: Mode::Masking,
         document: state.document.clone(),
-        view: state.view.clone(),
-        windows: state.windows.clone(),
-        settings: state.settings.clone(),
+        view: state.session.view.clone(),
+        windows: state.session.windows.clone(),
+        settings: state.session.settings.clone(),
         run: state.run.clone(),
         masking: MaskingState { controls, shown, pinned, cameras, contrast, run, prepared, ..MaskingState::default() },
         ..State::default()
@@ -86,19 +86,19 @@ fn shown(state: &State) -> State {
 fn picture(mut state: State, found: &FoundSlice, filled: Option<&Filled>) -> Result<Vec<u8>, Failure> {
     let screen = Offscreen::open()?;
     let gpu = screen.gpu();
-    if let Some(prepared) = &state.masking.prepared {
+    if let Some(prepared) = &state.cache.masking.prepared {
         let pictures = pictures::again(found, prepared.case.plan(), gpu)?;
-        state.masking.found = Some(Arc::new(FoundSlice { pictures, ..found.clone() }));
+        state.cache.masking.found = Some(Arc::new(FoundSlice { pictures, ..found.clone() }));
     }
     if let Some(filled) = filled {
-        state.masking.filled = Some(Arc::new(Filled {
+        state.cache.masking.filled = Some(Arc::new(Filled {
             input: pictures::of_pixels(&found.slice, &filled.made.input, filled.channel, Some(gpu))?,
             output: pictures::of_pixels(&found.slice, &filled.made.output, filled.channel, Some(gpu))?,
             cells: pictures::cells_of_losses(found, &filled.made, filled.top, Some(gpu))?,
             ..filled.clone()
         }));
     }
-    if let (true, Some(document)) = (state.masking.shown.native, &mut state.document) {
+    if let (true, Some(document)) = (state.session.masking.shown.native, &mut state.document) {
         let layer = &mut document.images[document.shown];
         layer.texture = Some(gpu.upload(&layer.volume, layer.held_frame())?);
         if let Some(truth) = &mut document.truth {

@@ -17,25 +17,25 @@ use crate::worker::{Jobs, Kind, Spec};
 
 /// Pins a slice: in the job that trains, else for the next one. It is looked at from now on.
 pub fn add(state: &mut State, pin: Pin) {
-    match &state.timeline.live_pins {
+    match &state.training.pins {
         Some(live) => {
             live.pins.add(pin.clone());
         }
-        None if state.timeline.wanted.contains(&pin) => {}
-        None => state.timeline.wanted.push(pin.clone()),
+        None if state.session.timeline.wanted.contains(&pin) => {}
+        None => state.session.timeline.wanted.push(pin.clone()),
     }
     show_now(state);
-    state.timeline.pin = Some(pin);
+    state.session.timeline.pin = Some(pin);
 }
 
 /// Lets a slice go. What was recorded of it stays.
 pub fn remove(state: &mut State, pin: &Pin) {
-    if let Some(live) = &state.timeline.live_pins {
+    if let Some(live) = &state.training.pins {
         live.pins.remove(pin);
     }
-    state.timeline.wanted.retain(|other| other != pin);
+    state.session.timeline.wanted.retain(|other| other != pin);
     show_now(state);
-    state.timeline.settle_pin();
+    state.settle_pin();
 }
 
 /// The job notices on its next step; the list shows it at once.
@@ -54,14 +54,14 @@ struct Shown {
 /// Pins the axial slice that is shown of the open case: found by its place in the patient among the prepared ones.
 pub fn of_shown_slice(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &state.document else { return refuse(state, "open a case first") };
-    let Some(run) = state.timeline.shown() else {
+    let Some(run) = state.watched_run() else {
         return refuse(state, "open a run first: how slices are prepared is one of its settings");
     };
     let shown = Shown {
         config: Arc::clone(&run.config),
         title: document.title.clone(),
         image: document.base().path.clone(),
-        world: state.view.crosshair,
+        world: state.session.view.crosshair,
     };
     let spec = Spec {
         kind: Kind::Replay,

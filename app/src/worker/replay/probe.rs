@@ -63,8 +63,8 @@ pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
     if jobs.runs(Kind::Probe) {
         return;
     }
-    state.timeline.probes.settle();
-    let probes = &state.timeline.probes;
+    state.cache.timeline.probes.settle();
+    let probes = &state.cache.timeline.probes;
     let mut wants: Vec<Want> = Vec::new();
     for key in wanted(state) {
         if wants.len() < BATCH && !probes.knows(&key) && wants.iter().all(|want| want.key != key) {
@@ -76,7 +76,7 @@ pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
     }
     let known = |want: &Want| Some((want.key.slice.clone(), probes.slice(&want.key.slice)?.as_ref().ok()?.clone()));
     let slices: BTreeMap<SliceKey, Arc<SeenSlice>> = wants.iter().filter_map(known).collect();
-    state.timeline.probes.ask(wants.iter().map(|want| want.key.clone()));
+    state.cache.timeline.probes.ask(wants.iter().map(|want| want.key.clone()));
     let gpu = jobs.gpu().cloned();
     let spec = Spec { kind: Kind::Probe, document: None, title: "Reading probes".into(), quiet: true };
     jobs.start(spec, move |ticket| {
@@ -94,7 +94,7 @@ pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
 }
 
 fn want(state: &State, key: RecordKey) -> Option<Want> {
-    let run: &OpenRun = state.timeline.runs().find(|run| run.id == key.slice.run)?;
+    let run: &OpenRun = state.cache.timeline.runs().find(|run| run.id == key.slice.run)?;
     let update = run.update_at(key.epoch).filter(|epoch| run.recorded(&key.slice.pin).contains(epoch));
     Some(Want { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
 }

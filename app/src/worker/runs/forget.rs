@@ -37,7 +37,7 @@ fn is(path: Option<&PathBuf>, run: &Path) -> bool {
 /// Tracks, the comparison, and what is being read.
 fn timeline(state: &mut State, run: &Path) {
     for stage in [Stage::Pretrain, Stage::Finetune] {
-        if state.timeline.track(stage).is_some_and(|open| same(&open.path, run)) {
+        if state.cache.timeline.track(stage).is_some_and(|open| same(&open.path, run)) {
             replay::leave(state, stage);
         }
     }
@@ -72,11 +72,11 @@ fn offers(state: &mut State, run: &Path) {
 
 /// The form of the next job: what it starts from, and what its name means.
 fn form(state: &mut State, jobs: &mut Jobs, run: &Path) {
-    if same(&state.train.form.finetune.labels.from, run) {
-        let before = state.train.form.clone();
+    if same(&state.session.train.form.finetune.labels.from, run) {
+        let before = state.session.train.form.clone();
         let mut form = before.clone();
         form.finetune.labels.from = PathBuf::new();
-        state.train.form = form.settled(&before, &state.devices);
+        state.session.train.form = form.settled(&before, &state.cache.devices);
         follow_form(state, jobs, &before);
     }
     namesake::look_again(state, jobs);
@@ -84,7 +84,7 @@ fn form(state: &mut State, jobs: &mut Jobs, run: &Path) {
 
 /// What segments, and what fills masked patches in.
 fn models(state: &mut State, run: &Path) {
-    state.segment.model.take_if(|path| same(path, run));
+    state.session.runs.segment.take_if(|path| same(path, run));
     let masking = &mut state.masking;
     masking.run.take_if(|path| same(path, run));
     if masking.network.as_ref().is_some_and(|network| same(&network.run, run)) {

@@ -29,18 +29,18 @@ pub fn problems(form: &Form) -> Vec<(String, String)> {
 /// Works out anew what the job of the form will take. Whatever was being worked out is of no use any more.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_kind(Kind::Assess);
-    let form = &state.train.form;
-    let whole = state.train.problems.is_empty() && form.invalid_field().is_none();
-    if state.train.cohort.card().is_none() || !whole || form.config().data.modality.is_empty() {
-        state.train.estimate = Estimate::None;
+    let form = &state.session.train.form;
+    let whole = state.cache.train.problems.is_empty() && form.invalid_field().is_none();
+    if state.cache.train.cohort.card().is_none() || !whole || form.config().data.modality.is_empty() {
+        state.cache.train.estimate = Estimate::None;
         return;
     }
-    if state.train.running.is_some() {
-        state.train.estimate = Estimate::Waiting;
+    if state.training.running.is_some() {
+        state.cache.train.estimate = Estimate::Waiting;
         return;
     }
-    state.train.estimate = Estimate::Running;
-    let (config, threads) = (state.train.form.config().clone(), super::threads(&state.settings));
+    state.cache.train.estimate = Estimate::Running;
+    let (config, threads) = (state.session.train.form.config().clone(), super::threads(&state.session.settings));
     let turn = Arc::clone(&jobs.alone);
     let spec = Spec { kind: Kind::Assess, document: None, title: "Estimating the training".into(), quiet: true };
     jobs.start(spec, move |ticket| {

@@ -22,9 +22,9 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     for kind in [Kind::Assess, Kind::Split] {
         jobs.cancel_kind(kind);
     }
-    state.train.cohort = CohortState::Looking(folder.clone());
-    (state.train.estimate, state.train.split) = (Estimate::None, None);
-    let threads = super::threads(&state.settings);
+    state.cache.train.cohort = CohortState::Looking(folder.clone());
+    (state.cache.train.estimate, state.cache.train.split) = (Estimate::None, None);
+    let threads = super::threads(&state.session.settings);
     let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
     let spec = Spec { kind: Kind::Cohort, document: None, title: format!("Looking at {name}"), quiet: false };
     jobs.start(spec, move |ticket| {
@@ -41,7 +41,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
 
 /// The cohort is known: the form is about it from now on.
 pub fn found(state: &mut State, jobs: &mut Jobs, card: Box<CohortCard>) {
-    let before = state.train.form.clone();
+    let before = state.session.train.form.clone();
     let mut form = before.clone();
     let modalities = card.cohort.modalities();
     let usual = PREFERRED.into_iter().find(|m| modalities.contains_key(*m)).map(str::to_owned);
@@ -54,9 +54,9 @@ pub fn found(state: &mut State, jobs: &mut Jobs, card: Box<CohortCard>) {
         }
     }
     form.picked.retain(|id| card.cohort.case(id).is_some());
-    state.train.form = form.settled(&before, &state.devices);
-    state.train.cohort = CohortState::Found(card);
-    state.train.split = None;
+    state.session.train.form = form.settled(&before, &state.cache.devices);
+    state.cache.train.cohort = CohortState::Found(card);
+    state.cache.train.split = None;
     follow_form(state, jobs, &before);
     assess::start(state, jobs);
 }
@@ -64,11 +64,11 @@ pub fn found(state: &mut State, jobs: &mut Jobs, card: Box<CohortCard>) {
 /// Finds out which patients train, validate and test: those of the run that a fine-tuning starts from, else drawn anew.
 pub fn split(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_kind(Kind::Split);
-    let Some(card) = state.train.cohort.card() else {
-        state.train.split = None;
+    let Some(card) = state.cache.train.cohort.card() else {
+        state.cache.train.split = None;
         return;
     };
-    let form = &state.train.form;
+    let form = &state.session.train.form;
     let config = form.config();
     if form.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
         let split = drawn(card, &config.data.modality, config.seed);
@@ -95,15 +95,15 @@ fn drawn(card: &CohortCard, modalities: &[String], seed: u64) -> Split {
 
 /// Which patients train is known: nobody else can be picked.
 pub fn took_split(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>) {
-    let before = state.train.form.clone();
+    let before = state.session.train.form.clone();
     if let Ok(split) = &split {
         let trains = |id: &String| split.train.contains(id) && split.lesion_ml.get(id).is_some_and(Option::is_some);
         let mut form = before.clone();
         form.picked.retain(trains);
-        state.train.form = form.settled(&before, &state.devices);
+        state.session.train.form = form.settled(&before, &state.cache.devices);
     }
-    state.train.split = Some(split);
-    if state.train.form.config() != before.config() {
+    state.cache.train.split = Some(split);
+    if state.session.train.form.config() != before.config() {
         follow_form(state, jobs, &before);
     }
 }

@@ -10,9 +10,9 @@ use crate::worker::{Jobs, Kind, Outcome, Spec};
 /// Reads the stored measures of the run whose results are asked for; segments and measures where there are none, or
 /// `anew`.
 pub fn start(state: &mut State, jobs: &mut Jobs, anew: bool) {
-    let Some(run) = state.train.results.run.clone() else { return };
+    let Some(run) = state.session.runs.results.clone() else { return };
     let name = run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let (choice, threads) = (state.train.form.config().device.first(), super::threads(&state.settings));
+    let (choice, threads) = (state.session.train.form.config().device.first(), super::threads(&state.session.settings));
     let spec = Spec { kind: Kind::Evaluate, document: None, title: format!("Measuring {name}"), quiet: false };
     jobs.start(spec, move |ticket| {
         let stored = if anew { None } else { stored_evaluation(&run)? };

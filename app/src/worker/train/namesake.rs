@@ -15,19 +15,19 @@ const NAMED: usize = 2;
 
 /// Compares the form with the run that has its name; reads that run's settings first, if they are not known.
 pub fn look(state: &mut State, jobs: &mut Jobs) {
-    let form = &state.train.form;
-    let path = state.settings.workspace().join(form.name.trim());
+    let form = &state.session.train.form;
+    let path = state.session.settings.workspace().join(form.name.trim());
     // Without a name of its own a new run gets a number.
     let given = form.named && name_problem(&form.name).is_none();
-    if !given || !state.train.runs.iter().flatten().any(|run| run.path == path) {
+    if !given || !state.cache.runs.entries.iter().flatten().any(|run| run.path == path) {
         jobs.cancel_kind(Kind::Namesake);
-        (state.train.namesake, state.train.clash) = (None, None);
+        (state.cache.train.same_name, state.cache.train.name_conflict) = (None, None);
         return;
     }
-    if state.train.namesake.as_ref().is_some_and(|(known, _)| *known == path) {
+    if state.cache.train.same_name.as_ref().is_some_and(|(known, _)| *known == path) {
         return compare(state);
     }
-    (state.train.namesake, state.train.clash) = (None, None);
+    (state.cache.train.same_name, state.cache.train.name_conflict) = (None, None);
     let spec = Spec { kind: Kind::Namesake, document: None, title: "Reading the run of this name".into(), quiet: true };
     jobs.start(spec, move |_| {
         // What cannot be read is named when it is to be gone on with.
@@ -38,15 +38,15 @@ pub fn look(state: &mut State, jobs: &mut Jobs) {
 
 /// The same after runs came or went: what was known of them may be of another run.
 pub fn look_again(state: &mut State, jobs: &mut Jobs) {
-    state.train.namesake = None;
+    state.cache.train.same_name = None;
     look(state, jobs);
 }
 
 /// The settings of a run are there.
 pub fn found(state: &mut State, run: PathBuf, config: Option<Box<Config>>) {
-    let wanted = state.settings.workspace().join(state.train.form.name.trim());
-    if state.train.form.named && run == wanted {
-        state.train.namesake = Some((run, config));
+    let wanted = state.session.settings.workspace().join(state.session.train.form.name.trim());
+    if state.session.train.form.named && run == wanted {
+        state.cache.train.same_name = Some((run, config));
         compare(state);
     }
 }

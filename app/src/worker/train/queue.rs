@@ -77,7 +77,7 @@ fn write(workspace: &Path, waiting: &[Queued]) -> Result<(), Failure> {
 
 /// The workspace's file was read: what waited there is offered, and from now on the file follows the queue.
 pub(super) fn found(state: &mut State, workspace: PathBuf, left: Result<Vec<Queued>, String>) {
-    if workspace != state.settings.workspace() {
+    if workspace != state.session.settings.workspace() {
         return;
     }
     let train = &mut state.train;

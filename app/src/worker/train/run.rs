@@ -55,28 +55,28 @@ pub fn live_pins(jobs: &Jobs) -> Option<(PathBuf, Arc<Pins>)> {
 
 /// Starts the next job of the queue, if nothing is under way.
 pub fn start_next(state: &mut State, jobs: &mut Jobs) {
-    if state.train.running.is_some() || jobs.runs(Kind::Train) || state.train.closing || state.train.queue.is_empty() {
+    if state.training.running.is_some() || jobs.runs(Kind::Train) || state.training.closing || state.training.queue.is_empty() {
         return;
     }
-    let queued = state.train.queue.remove(0);
+    let queued = state.training.queue.remove(0);
     let Queued { id, name, stage, goes_on, .. } = queued.clone();
     let queue = Arc::new(EventQueue::new(WAITING).waking(seldom(Arc::clone(&jobs.wake))));
     let work = Work {
-        workspace: state.settings.workspace(),
-        threads: super::threads(&state.settings),
+        workspace: state.session.settings.workspace(),
+        threads: super::threads(&state.session.settings),
         queued: queued.clone(),
         queue: Arc::clone(&queue),
         turn: Arc::clone(&jobs.alone),
-        wanted: std::mem::take(&mut state.timeline.wanted),
+        wanted: std::mem::take(&mut state.session.timeline.wanted),
     };
     let what = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
     let spec = Spec { kind: Kind::Train, document: None, title: format!("{what} {name}"), quiet: false };
     let job = jobs.start(spec, move |ticket| work.done(ticket));
     jobs.live = Some(Live { queue, queued, run: None, mark: None });
-    if state.train.estimate == Estimate::Running {
-        state.train.estimate = Estimate::Waiting;
+    if state.cache.train.estimate == Estimate::Running {
+        state.cache.train.estimate = Estimate::Waiting;
     }
-    state.train.running = Some(Running { id, job, name, stage, run: goes_on, ..Running::default() });
+    state.training.running = Some(Running { id, job, name, stage, run: goes_on, ..Running::default() });
 }
 
 /// Wakes the window, but not for every step of a small network.
@@ -242,7 +242,7 @@ pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pi
     if let Some(live) = &mut jobs.live {
         live.run = Some((run.to_path_buf(), pins));
     }
-    if let Some(running) = &mut state.train.running {
+    if let Some(running) = &mut state.training.running {
         running.run = Some(run.to_path_buf());
         // A number was added where the name was taken.
         if let Some(name) = run.file_name() {
@@ -257,7 +257,7 @@ pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pi
 pub fn follow(state: &mut State, jobs: &mut Jobs) {
     hear(state, jobs);
     queue::follow(state, jobs);
-    if state.train.closing && !jobs.runs(Kind::Train) && jobs.at_work(Kind::Queue) == 0 {
+    if state.training.closing && !jobs.runs(Kind::Train) && jobs.at_work(Kind::Queue) == 0 {
         state.quit = true;
     }
     start_next(state, jobs);
@@ -272,14 +272,14 @@ fn hear(state: &mut State, jobs: &mut Jobs) {
         return;
     }
     for event in &events {
-        if let Some(running) = &mut state.train.running {
+        if let Some(running) = &mut state.training.running {
             running.hear(event);
         }
         if let Event::Warning { message } = event {
             state.notice(Severity::Warning, "About the training", message.clone());
         }
     }
-    if let (Some(running), Some(live)) = (&mut state.train.running, &mut jobs.live) {
+    if let (Some(running), Some(live)) = (&mut state.training.running, &mut jobs.live) {
         measure(running, live);
     }
     replay::live_events(state, jobs, &run, &events);
@@ -313,39 +313,39 @@ pub fn ended(state: &mut State, jobs: &mut Jobs, how: Ending) {
     if let Some((run, _)) = live.as_ref().and_then(|live| live.run.clone()) {
         replay::end_live(state, jobs, &run);
     }
-    let Some(running) = state.train.running.take() else { return };
+    let Some(running) = state.training.running.take() else { return };
     let Running { id, name, stage, run, .. } = running;
     let nothing_there = run.as_deref().is_none_or(|run| !RunFolder::is_run(run));
-    if let (true, true, Ending::Stopped, Some(live)) = (state.train.closing, nothing_there, &how, &live) {
+    if let (true, true, Ending::Stopped, Some(live)) = (state.training.closing, nothing_there, &how, &live) {
         // It never came to a checkpoint that could be gone on from: it waits for its turn again.
-        state.train.queue.insert(0, live.queued.clone());
+        state.training.queue.insert(0, live.queued.clone());
     }
     match &how {
         Ending::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
-        Ending::Stopped if !state.train.closing && nothing_there => {
+        Ending::Stopped if !state.training.closing && nothing_there => {
             let what = format!("{name} had not come to its first step: nothing of it is kept");
             state.notice(Severity::Info, "Training stopped", what);
         }
-        Ending::Stopped if !state.train.closing => {
+        Ending::Stopped if !state.training.closing => {
             state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint"));
         }
         Ending::Stopped | Ending::Failed(_) => {}
     }
-    state.train.ended.insert(0, Ended { id, name, stage, run, how });
-    state.train.ended.truncate(REMEMBERED);
-    if state.train.closing {
+    state.training.ended.insert(0, Ended { id, name, stage, run, how });
+    state.training.ended.truncate(REMEMBERED);
+    if state.training.closing {
         return;
     }
     workspace::start(state, jobs);
     start_next(state, jobs);
-    if state.train.estimate == Estimate::Waiting {
+    if state.cache.train.estimate == Estimate::Waiting {
         assess::start(state, jobs);
     }
 }
 
 /// Pauses after this step.
 pub fn pause(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = state.train.running.as_mut().filter(|job| job.can_pause()) {
+    if let Some(running) = state.training.running.as_mut().filter(|job| job.can_pause()) {
         running.phase = Phase::Pausing;
         running.rate = None;
         jobs.signal(running.job, Signal::Pause);
@@ -354,7 +354,7 @@ pub fn pause(state: &mut State, jobs: &mut Jobs) {
 
 /// Goes on after a pause.
 pub fn go_on(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = state.train.running.as_mut().filter(|job| job.can_go_on()) {
+    if let Some(running) = state.training.running.as_mut().filter(|job| job.can_go_on()) {
         running.phase = Phase::Training;
         jobs.signal(running.job, Signal::Run);
     }
@@ -362,7 +362,7 @@ pub fn go_on(state: &mut State, jobs: &mut Jobs) {
 
 /// Stops after this step.
 pub fn stop(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = &mut state.train.running {
+    if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
         jobs.signal(running.job, Signal::Cancel);
     }
@@ -376,10 +376,10 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
         state.quit = true;
         return;
     }
-    if let Some(running) = &mut state.train.running {
+    if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
     }
-    state.train.closing = true;
+    state.training.closing = true;
     let what = "The program ends once its checkpoint is written. Closing it again does not wait for that";
     state.notice(Severity::Info, "Saving the training", what);
 }

@@ -14,9 +14,9 @@ use crate::worker::{Jobs, Kind, Outcome, Spec};
 
 /// Lists the runs of the workspace.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
-    let workspace = state.settings.workspace();
+    let workspace = state.session.settings.workspace();
     let spec = Spec { kind: Kind::Workspace, document: None, title: "Listing the runs".into(), quiet: true };
-    let known = state.train.queue_of.as_ref() == Some(&workspace);
+    let known = state.training.workspace.as_ref() == Some(&workspace);
     jobs.start(spec, move |ticket| {
         let left = (!known).then(|| (workspace.clone(), queue::read(&workspace)));
         if !workspace.is_dir() {
@@ -49,11 +49,11 @@ pub fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Con
         let why = "is a fine-tuned run; a fine-tuning starts from a pre-trained one or from random weights";
         return state.error("This run cannot be fine-tuned from", format!("{} {why}", run.display()));
     }
-    let before = state.train.form.clone();
+    let before = state.session.train.form.clone();
     let mut form = before.clone();
     form.stage = Stage::Finetune;
     // Made consistent first: what both stages share would else be taken over from the form.
-    form = form.settled(&before, &state.devices);
+    form = form.settled(&before, &state.cache.devices);
     let switched = form.clone();
     let config = &mut form.finetune;
     config.preprocess.clone_from(&theirs.preprocess);
@@ -62,9 +62,9 @@ pub fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Con
     config.seed = theirs.seed;
     config.training.shift_px = theirs.training.shift_px;
     config.labels.from = run;
-    let known = state.train.cohort.card().map(|card| card.cohort.root.clone());
+    let known = state.cache.train.cohort.card().map(|card| card.cohort.root.clone());
     let elsewhere = known.as_ref() != Some(&theirs.data.cohort);
-    state.train.form = form.settled(&switched, &state.devices);
+    state.session.train.form = form.settled(&switched, &state.cache.devices);
     follow_form(state, jobs, &before);
     if elsewhere {
         super::cohort::start(state, jobs, &theirs.data.cohort);

@@ -14,7 +14,7 @@ use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select
 
 /// What gives the ratio, how patches are clustered, what is drawn.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut controls = state.masking.controls.clone();
+    let mut controls = state.session.masking.controls.clone();
     let mut changed = false;
     let reset = |ui: &mut Ui| {
         if ui.add(IconButton::new(icon::RESET, "Default settings").small()).clicked() {
@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
     }
-    Section::new("Show").show(ui, |ui| shown(ui, state.masking.shown, sender));
+    Section::new("Show").show(ui, |ui| shown(ui, state.session.masking.shown, sender));
 }
 
 /// How many patches are masked, and which first.
@@ -92,7 +92,7 @@ fn shown(ui: &mut Ui, shown: Shown, sender: &Sender) {
 
 /// How the scan is prepared and cut.
 pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut controls = state.masking.controls.clone();
+    let mut controls = state.session.masking.controls.clone();
     let mut changed = false;
     let size = controls.preprocess.size;
     let note = format!("{0} x {0} of {1} px", controls.grid, size / controls.grid.max(1));

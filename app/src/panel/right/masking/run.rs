@@ -5,6 +5,7 @@ use egui::Ui;
 use super::super::super::text;
 use crate::command::masking::MaskingCommand;
 use crate::command::{Command, Sender};
+use crate::state::session::RunUse;
 use crate::state::{PathPurpose, State};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, ListRow, PushButton, Section};
@@ -12,13 +13,12 @@ use crate::widget::{IconButton, ListRow, PushButton, Section};
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Network").show(ui, |ui| {
-        let masking = &state.masking;
-        let run = state.filling_run();
+        let run = state.run_for(RunUse::Reconstruct);
         let name = run.map_or_else(
             || "No run".to_owned(),
             |run| run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned()),
         );
-        let network = masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
+        let network = state.cache.masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
         let about = match (network, run) {
             (Some(network), _) => {
                 format!("{}, epoch {} of {}", network.config.preset, network.epoch, network.config.training.epochs)
@@ -29,7 +29,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let row = ListRow::new(&name).subtitle(&about).icon(icon::BRAIN);
         let (response, ()) = row.show_with(ui, |ui| {
             let forget = IconButton::new(icon::CLOSE, "Forget the pre-trained run").small();
-            if masking.run.is_some() && ui.add(forget).clicked() {
+            if state.session.runs.reconstruct.is_some() && ui.add(forget).clicked() {
                 sender.send(Command::Masking(MaskingCommand::ForgetRun));
             }
         });
@@ -37,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             sender.send(Command::Ask(PathPurpose::MaskingRun));
         }
         let Some(network) = network else { return };
-        if !masking.controls.fits(&network.config) {
+        if !state.session.masking.controls.fits(&network.config) {
             ui.add_space(space::XS);
             text::note(ui, "The network was trained on slices that were prepared or cut in another way.");
             if ui.add(PushButton::new("Take the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {

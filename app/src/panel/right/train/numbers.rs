@@ -16,7 +16,7 @@ use crate::widget::{Badge, PropertyRow, Section, Tone};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let Some(run) = state.timeline.shown() else {
+    let Some(run) = state.watched_run() else {
         let words = "The numbers of the epoch at the timeline's cursor are shown here once a run is open.";
         text::hint(ui, icon::CURVES, words);
         ui.add_space(space::S);

@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     card.inner_margin(Margin::same(space::M as i8)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::XS;
-        match &state.train.cohort {
+        match &state.cache.train.cohort {
             CohortState::None => choose(ui, state, sender),
             CohortState::Looking(folder) => looking(ui, state, folder, sender),
             CohortState::Failed(folder, why) => failed(ui, folder, why, sender),
@@ -159,7 +159,7 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
         || words::NONE.to_owned(),
         |range| format!("{:.1} / {:.1} / {:.1}", range.min, range.median, range.max),
     );
-    let split = match &state.train.split {
+    let split = match &state.cache.train.split {
         Some(Ok(split)) => format!("{} / {} / {}", split.train.len(), split.val.len(), split.test.len()),
         _ => words::NONE.into(),
     };

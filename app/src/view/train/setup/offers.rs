@@ -36,7 +36,7 @@ fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
 
 /// Jobs that waited for their turn when the program was closed.
 fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
-    let left = &state.train.left;
+    let left = &state.training.left;
     if left.is_empty() {
         return;
     }
@@ -69,7 +69,7 @@ fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Runs that stopped before their end.
 fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
-    let offered: Vec<_> = state.train.offered().take(SHOWN).collect();
+    let offered: Vec<_> = state.resumable_runs().take(SHOWN).collect();
     if offered.is_empty() {
         return;
     }

@@ -54,22 +54,22 @@ pub(super) struct Probed {
 
 /// What there is of the chosen slice at an epoch of a run, or in a sentence why there is nothing.
 pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probed, String> {
-    let timeline = &state.timeline;
-    let Some(pin) = &timeline.pin else {
+    let probes = &state.cache.timeline.probes;
+    let Some(pin) = &state.session.timeline.pin else {
         return Err(
             "No slice is pinned in this run. Slices that are pinned while it trains are recorded epoch by epoch."
                 .into(),
         );
     };
-    let Some(key) = timeline.record_key(run, epoch) else {
+    let Some(key) = state.record_key(run, epoch) else {
         return Err(not_recorded(run, epoch, pin));
     };
-    let found = match timeline.probes.record(&key) {
+    let found = match probes.record(&key) {
         Some(Err(why)) => return Err(format!("Epoch {epoch} of {pin} cannot be shown: {why}")),
         Some(Ok(seen)) => Some(seen),
-        None => timeline.probes.nearest(&key),
+        None => probes.nearest(&key),
     };
-    let slice = match timeline.probes.slice(&key.slice) {
+    let slice = match probes.slice(&key.slice) {
         Some(Err(why)) => return Err(format!("{pin} cannot be shown: {why}")),
         Some(Ok(slice)) => Some(slice),
         None => None,
@@ -134,7 +134,7 @@ fn face_of<R>(
     draw: impl FnOnce(PatchPane<'_>) -> R,
 ) -> R {
     let (slice, epoch) = (&*probed.slice, &*probed.epoch);
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     let finetune = epoch.record.stage == Stage::Finetune;
     let missing = format!("Not drawn: {}.", state.adapter);
     let cells = epoch.cells.as_ref();
@@ -146,14 +146,14 @@ fn face_of<R>(
         world_from_crop: slice.world_from_crop,
         oriented: slice.oriented,
         window: slice.window,
-        smooth: state.settings.interpolate,
+        smooth: state.session.settings.interpolate,
         chosen: look.patch.filter(|_| !finetune),
         title,
         slot: face.name(),
         badge: (main && !slice.slice.trained).then_some("not trained on"),
         missing: &missing,
         camera,
-        convention: state.settings.convention,
+        convention: state.session.settings.convention,
         ..PatchPane::default()
     };
     let lesion = slice.lesion.as_ref().filter(|_| main && look.shows(Layer::Lesion));
@@ -197,7 +197,7 @@ fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
 
 /// What is drawn of the patches of a large pane.
 fn patches(state: &State) -> PatchShow {
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     (PatchShow::GRID | PatchShow::FRAME)
         .with(PatchShow::CATEGORIES, look.shows(Layer::Labels))
         .with(PatchShow::MASKED, look.shows(Layer::Masked))
@@ -205,7 +205,7 @@ fn patches(state: &State) -> PatchShow {
 }
 
 fn coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
-    let shown = state.timeline.look.shows(Layer::Coins);
+    let shown = state.session.timeline.look.shows(Layer::Coins);
     epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
 }
 
