@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 pub use sigma::RunSigma;
 
-use super::{Document, Modality, Mode, State};
+use super::{CaseId, Document, Mode, State};
 use crate::view::{Camera, DisplayGrid, PlaneMode};
 
 /// Patches along a side that can be chosen, as far as they divide the crop.
@@ -200,7 +200,7 @@ pub type Switch = fn(&mut Shown) -> &mut bool;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseKey {
     /// The case.
-    pub document: u64,
+    pub document: CaseId,
     /// The image's place in it.
     pub image: usize,
     /// Its frame.
@@ -275,7 +275,7 @@ impl MaskingSession {
 #[derive(Clone, Debug, Default)]
 pub struct MaskingCache {
     /// The case that everything below belongs to.
-    pub document: Option<u64>,
+    pub document: Option<CaseId>,
     /// The prepared scan.
     pub prepared: Option<PreparedCase>,
     /// The clustered and masked slice: that of [`State::wanted_mask`], or the one before it.
@@ -295,6 +295,11 @@ pub struct MaskingCache {
 }
 
 impl MaskingCache {
+    /// Drops everything that belongs to the last case. The network stays.
+    pub fn change_case(&mut self, document: Option<CaseId>) {
+        *self = Self { document, network: self.network.take(), ..Self::default() };
+    }
+
     /// Lets go of the network: that of the chosen run is read when it is needed.
     pub fn drop_network(&mut self) {
         (self.network, self.filled, self.filling.failed) = (None, None, None);

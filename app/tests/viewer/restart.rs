@@ -1,4 +1,4 @@
-//! U8: the program starts itself anew with the same view. What is compared is the report of `--state`.
+//! U8: a restart brings the session back. What is compared is the report of `--state`.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,12 +9,10 @@ use amlp_viewer::command::masking::MaskingCommand;
 use amlp_viewer::command::timeline::TimelineCommand;
 use amlp_viewer::command::train::TrainCommand;
 use amlp_viewer::launch::restart;
-use amlp_viewer::state::kept::KeptView;
-use amlp_viewer::state::report::Report;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose, Severity, Tool};
+use amlp_viewer::state::{Dialog, Session, Mode, PaneId, PathPurpose, Severity, Tool};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::view::{Convention, PlaneMode};
 use amlp_viewer::worker::{Kind, Spec};
@@ -28,11 +26,11 @@ use crate::program::program;
 use crate::training::{Place, change, endings, use_control};
 use crate::window::*;
 
-/// The command line of a new start, and the folder in which it has the rest of the view.
+/// The command line of a restart, and the folder with its session.
 fn line_of(window: &Window) -> (Vec<OsString>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let line = restart::prepare(state(window), Some(folder.path()));
-    assert_eq!(files_in(folder.path()), 1, "the view is written");
+    let line = restart::prepare(state(window), &[folder.path().to_path_buf()]).unwrap();
+    assert_eq!(files_in(folder.path()), 1, "the session is saved");
     (line, folder)
 }
 
@@ -44,16 +42,16 @@ fn parsed(line: &[OsString]) -> Args {
     Args::try_parse_from(std::iter::once(&"amlp-viewer".into()).chain(line)).unwrap()
 }
 
-/// A new start with the view of a window; what it reports is the same, word for word.
+/// A restart with the session of a window; what it reports is the same, word for word.
 fn again(window: &Window) -> Window {
     let (line, folder) = line_of(window);
     let new = open(&parsed(&line));
-    assert_eq!(files_in(folder.path()), 0, "the view is taken");
+    assert_eq!(files_in(folder.path()), 0, "the session is taken");
     assert_eq!(report(&new).to_json().unwrap(), report(window).to_json().unwrap());
     let notices = |window: &Window| state(window).notices.iter().filter(|n| n.severity != Severity::Info).count();
     assert_eq!(notices(&new), notices(window), "{:?}", state(&new).notices);
-    // Nothing but what arrives later could still differ: the view that a third start would get is the same.
-    assert_eq!(KeptView::of(state(&new)), KeptView::of(state(window)));
+    // The session that a second restart would get is the same.
+    assert_eq!(Session::of(state(&new)), Session::of(state(window)));
     new
 }
 
@@ -174,38 +172,27 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
 }
 
 #[test]
-fn u8_the_arguments_alone_say_what_they_can() {
+fn u8_a_session_that_is_gone_is_reported_and_the_program_starts() {
     let files = Files::new();
-    let mut window = open(&Args { mask: Some(files.prediction.clone()), ..args(&[&files.scan]) });
-    for command in [
-        Command::StepSlice { pane: PaneId::Axial, by: 4 },
-        Command::SetTheme(Theme::Light),
-        Command::SetMode(Mode::Masking),
-    ] {
-        send(&mut window, command);
-    }
+    let window = open_files(&[&files.scan]);
     let (line, folder) = line_of(&window);
     drop(folder);
     let new = open(&parsed(&line));
-    let axial = |window: &Window| report(window).panes[0].slice;
-    assert_eq!((axial(&new), report(&new).mode), (axial(&window), Mode::Masking));
-    assert_eq!(document(&new).prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
-    assert_eq!(state(&new).session.settings.theme, Theme::Light);
-    let warned = |n: &amlp_viewer::state::Notice| n.severity == Severity::Warning && n.detail.contains("view-");
+    assert!(state(&new).document.is_none());
+    let warned = |n: &amlp_viewer::state::Notice| n.severity == Severity::Warning && n.detail.contains("session-");
     assert!(state(&new).notices.iter().any(warned), "{:?}", state(&new).notices);
+}
 
-    // A run and its epoch.
+#[test]
+fn u8_a_form_with_an_invalid_number_does_not_spoil_the_session() {
     let place = Place::new();
-    let mut window = trained(&place);
-    let to = TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 };
-    send(&mut window, Command::Timeline(to));
-    let args = parsed(&restart::prepare(state(&window), None));
-    assert_eq!(args.view, None);
-    assert_eq!((args.paths.clone(), args.workspace.clone()), (vec![place.cohort()], Some(place.runs())));
-    // The estimate of the paper's settings, which no argument changes, is not waited for.
-    let mut new = start(&args, SIZE, None);
-    let wanted = report(&window).run;
-    wait_for(&mut new, |app| Report::of(app.state()).run == wanted);
+    let mut window = place.window();
+    change(&mut window, |form| form.enter("Batch", Some("Not a number".into())));
+    let (line, _folder) = line_of(&window);
+    let new = open(&parsed(&line));
+    assert_eq!(state(&new).session.train.form.name, state(&window).session.train.form.name);
+    let warned = state(&new).notices.iter().any(|notice| notice.severity == Severity::Warning);
+    assert!(!warned, "{:?}", state(&new).notices);
 }
 
 #[test]
@@ -252,13 +239,13 @@ fn u8_a_restart_asks_what_closing_asks() {
     ask(&mut window, Command::Quit);
     assert!(has(&window, "Close the program?"));
     click(&mut window, "Close without saving");
-    assert!(state(&window).quit && !window.state().starts_anew(), "closed, not restarted");
+    assert!(state(&window).quit && !window.state().restarts(), "closed, not restarted");
 
     let mut window = open_files(&[&files.scan, &files.prediction]);
     window.state_mut().parts().0.document.as_mut().unwrap().unsaved = true;
     ask(&mut window, Command::Restart);
     click(&mut window, "Restart without saving");
-    assert!(window.state().starts_anew());
+    assert!(window.state().restarts());
 
     let mut window = open_files(&[&files.scan]);
     let spec = Spec { kind: Kind::Segment, document: None, title: "Endless".into(), quiet: false };
@@ -270,7 +257,7 @@ fn u8_a_restart_asks_what_closing_asks() {
     });
     ask(&mut window, Command::Restart);
     use_control(&mut window, "Stop and restart");
-    assert!(window.state().starts_anew());
+    assert!(window.state().restarts());
 }
 
 #[test]
@@ -296,5 +283,5 @@ fn u8_a_lost_device_offers_to_start_anew() {
     window.run_steps(3);
     window.key_press(Key::Enter);
     window.run_steps(3);
-    assert!(window.state().starts_anew(), "Enter is enough where nothing can be seen");
+    assert!(window.state().restarts(), "Enter is enough where nothing can be seen");
 }

@@ -265,8 +265,9 @@ fn the_theme_changes_and_stays_the_next_time() {
     assert!(dark(&window));
     click(&mut window, "Light theme");
     assert!(!dark(&window) && state(&window).session.settings.theme == Theme::Light);
-    let kept = serde_json::to_string(&state(&window).session.settings).unwrap();
-    let app = App::new(&egui::Context::default(), None, &Args::default(), serde_json::from_str(&kept).unwrap());
+    let kept = Session::settings_json(&state(&window).session.settings).unwrap();
+    let settings = Session::from_json(&kept).unwrap().settings;
+    let app = App::new(&egui::Context::default(), None, &Args::default(), settings);
     assert_eq!(app.state().session.settings.theme, Theme::Light);
     click(&mut window, "Dark theme");
     assert!(dark(&window));

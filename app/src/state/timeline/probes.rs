@@ -111,8 +111,6 @@ pub type Seen<T> = Result<Arc<T>, String>;
 pub struct Probes {
     slices: BTreeMap<SliceKey, Seen<SeenSlice>>,
     records: BTreeMap<RecordKey, (u64, Seen<SeenEpoch>)>,
-    /// What a job is reading.
-    asked: BTreeSet<RecordKey>,
     clock: u64,
 }
 
@@ -139,18 +137,6 @@ impl Probes {
         self.records.contains_key(key)
     }
 
-    /// Notes what a job begins to read.
-    pub fn ask(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
-        self.asked = keys.into_iter().collect();
-    }
-
-    /// No job reads any more: what it did not bring is not asked for again.
-    pub fn settle(&mut self) {
-        for key in std::mem::take(&mut self.asked) {
-            self.keep(key, Err("it was not read".to_owned()), &BTreeSet::new());
-        }
-    }
-
     /// Keeps a slice.
     pub fn keep_slice(&mut self, key: SliceKey, seen: Seen<SeenSlice>) {
         self.slices.insert(key, seen);
@@ -158,7 +144,6 @@ impl Probes {
 
     /// Keeps an epoch; of too many the oldest that are not `needed` are let go.
     pub fn keep(&mut self, key: RecordKey, seen: Seen<SeenEpoch>, needed: &BTreeSet<RecordKey>) {
-        self.asked.remove(&key);
         self.clock += 1;
         self.records.insert(key, (self.clock, seen));
         while self.records.len() > MOST {
@@ -172,7 +157,6 @@ impl Probes {
     pub fn forget(&mut self, run: u64) {
         self.slices.retain(|key, _| key.run != run);
         self.records.retain(|key, _| key.slice.run != run);
-        self.asked.retain(|key| key.slice.run != run);
     }
 
     /// Forgets what could not be read, so that it is tried again.

@@ -1,6 +1,7 @@
 //! Jobs of Train mode as the window shows them.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use engine::config::Config;
 use engine::event::{Event, Stage};
@@ -94,11 +95,34 @@ pub struct Running {
     pub best_dice: Option<f64>,
     /// Slices a second, as measured lately.
     pub rate: Option<f64>,
+    /// When the rate was last measured, and the steps done by then.
+    pub rate_mark: Option<(Instant, usize)>,
 }
 
+/// The time over which the rate is measured, at least.
+const MEASURED: Duration = Duration::from_millis(500);
+/// Weight of a new measurement of the rate.
+const WEIGHT: f64 = 0.4;
+
 impl Running {
-    /// Takes in what the loop told.
-    pub fn hear(&mut self, event: &Event) {
+    /// Measures the rate of late.
+    pub fn measure_rate(&mut self, now: Instant) {
+        let steps = self.steps_done();
+        let Some((then, before)) = self.rate_mark.filter(|_| self.phase == Phase::Training) else {
+            self.rate_mark = (self.phase == Phase::Training).then_some((now, steps));
+            return;
+        };
+        if now - then < MEASURED || steps <= before {
+            return;
+        }
+        let slices = self.slices as f64 / self.steps_per_epoch.max(1) as f64;
+        let rate = (steps - before) as f64 * slices / (now - then).as_secs_f64();
+        self.rate = Some(self.rate.map_or(rate, |old| old + WEIGHT * (rate - old)));
+        self.rate_mark = Some((now, steps));
+    }
+
+    /// Applies an event of the training.
+    pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Started { epochs, steps_per_epoch, slices, device, first_epoch, .. } => {
                 (self.epochs, self.steps_per_epoch, self.slices) = (*epochs, *steps_per_epoch, *slices);
@@ -218,7 +242,7 @@ mod tests {
 
     fn started() -> Running {
         let mut job = Running { phase: Phase::Preparing, ..Running::default() };
-        job.hear(&Event::Started {
+        job.apply(&Event::Started {
             stage: Stage::Pretrain,
             epochs: 4,
             steps_per_epoch: 5,
@@ -234,18 +258,34 @@ mod tests {
     fn steps_become_progress_and_time_left() {
         let mut job = started();
         assert_eq!((job.phase, job.fraction(), job.seconds_left()), (Phase::Training, Some(0.0), None));
-        job.hear(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 5, loss: 0.5, learning_rate: 1e-3 });
+        job.apply(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 5, loss: 0.5, learning_rate: 1e-3 });
         job.rate = Some(20.0);
         assert_eq!((job.fraction(), job.seconds_left()), (Some(0.5), Some(5.0)));
+    }
+
+    #[test]
+    fn the_rate_is_measured_over_half_a_second_and_not_across_a_pause() {
+        let mut job = started();
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        job.measure_rate(begin);
+        job.apply(&Event::Step { stage: Stage::Pretrain, epoch: 1, step: 2, loss: 0.5, learning_rate: 1e-3 });
+        job.measure_rate(at(400));
+        assert_eq!(job.rate, None);
+        job.measure_rate(at(1000));
+        assert_eq!(job.rate, Some(20.0), "2 steps of 10 slices in a second");
+        job.phase = Phase::Paused;
+        job.measure_rate(at(60_000));
+        assert_eq!((job.rate, job.rate_mark), (Some(20.0), None));
     }
 
     #[test]
     fn it_is_paused_once_the_checkpoint_of_the_pause_is_there() {
         let mut job = started();
         job.phase = Phase::Pausing;
-        job.hear(&Event::Checkpoint { epoch: 1, step: 0 });
+        job.apply(&Event::Checkpoint { epoch: 1, step: 0 });
         assert_eq!(job.phase, Phase::Pausing, "that of a whole epoch is none of the pause");
-        job.hear(&Event::Checkpoint { epoch: 2, step: 3 });
+        job.apply(&Event::Checkpoint { epoch: 2, step: 3 });
         assert_eq!(job.phase, Phase::Paused);
     }
 }

@@ -1,15 +1,17 @@
-//! Moving the cursors: step by step, and by itself.
+//! Moving the cursors: step by step, and playing.
 
 use engine::event::Stage;
 
+use super::read_missing_probes;
 use crate::state::State;
+use crate::worker::Jobs;
 
 /// Seconds between two epochs while the timeline plays.
 pub fn period(state: &State) -> f64 {
     1.0 / f64::from(state.session.settings.epoch_rate.clamp(0.5, 60.0))
 }
 
-/// Puts the cursor of a track onto an epoch, and makes the track the one that is looked at.
+/// Puts the cursor of a track onto an epoch, and shows that track.
 pub fn go_to(state: &mut State, stage: Stage, epoch: usize) {
     state.session.timeline.active = stage;
     state.cache.timeline.probes.forget_failures();
@@ -18,7 +20,7 @@ pub fn go_to(state: &mut State, stage: Stage, epoch: usize) {
     }
 }
 
-/// Moves the cursor of the shown run by epochs. At the end of a run that is under way it goes on following.
+/// Moves the cursor of the shown run by epochs. At the end of a run that trains it follows again.
 pub fn step(state: &mut State, by: i64) {
     let Some(run) = state.watched_run() else { return };
     let (stage, last, live) = (run.stage(), run.last(), run.live);
@@ -49,12 +51,13 @@ pub fn toggle(state: &mut State) {
         let stage = run.stage();
         go_to(state, stage, 1);
     }
-    // Due at once: the first frame decides when the next is.
+    // The first frame decides when the next epoch is due.
     state.session.timeline.playing = Some(f64::NEG_INFINITY);
 }
 
-/// Goes on to the next epoch when it is due; `now` in seconds. Stops at the end.
-pub fn advance(state: &mut State, now: f64) {
+/// Shows the next epoch when it is due, and stops at the end; `now` in the window's seconds. Called every frame: time is
+/// what moves it.
+pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
     let Some(due) = state.session.timeline.playing else { return };
     let at_end = state.watched_run().is_none_or(|run| run.epoch().is_none_or(|epoch| epoch >= run.last()));
     if at_end {
@@ -69,8 +72,9 @@ pub fn advance(state: &mut State, now: f64) {
     }
     if due.is_finite() {
         step(state, 1);
+        read_missing_probes(state, jobs);
     }
     let due = if due.is_finite() { due } else { now };
-    // Not caught up on: what could not keep up goes on from here.
+    // A timeline that could not keep up continues from here.
     state.session.timeline.playing = Some((due + period(state)).max(now));
 }
