@@ -6,38 +6,38 @@ use engine::cluster::{ForegroundRule, Method};
 use engine::masking::Order;
 use glam::DVec2;
 
-use super::Command;
+use super::{Command, FileCommand};
 use super::action::List;
+use crate::scene::Camera;
 use crate::state::masking::{By, Controls, Shown};
 use crate::state::session::RunUse;
-use crate::state::{Mode, PathPurpose, State};
-use crate::view::Camera;
+use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::Jobs;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskingCommand {
-    /// Chooses what is masked and how.
+    /// Replaces the controls: what is masked and how.
     Set(Box<Controls>),
     /// Chooses what is drawn.
     Show(Shown),
     /// Goes to an epoch of the schedule, from 1.
     SetEpoch(usize),
-    /// Goes that many epochs on.
+    /// Moves by epochs.
     StepEpoch(i64),
-    /// Shows the numbers of a patch; of the same one again, or of none: hides them.
+    /// Shows the numbers of a patch; hides them for the same patch again, or for none.
     Pin(Option<usize>),
-    /// Zoom and pan of the crop (false) or the native slice (true).
+    /// Zooms and pans the crop (false) or the native slice (true).
     SetCamera(bool, Camera),
     /// Changes the crop's contrast: width and level, in widths.
     ChangeContrast(DVec2),
     /// Tries again what failed or was cancelled.
     Retry,
-    /// Fills masked patches in by the open run again, if there is one.
+    /// Reconstructs with the watched run again, if there is one.
     ForgetRun,
-    /// Takes the settings of the run that fills masked patches in.
+    /// Takes over the settings of the run that reconstructs.
     TakeSettings,
-    /// The settings at the start.
+    /// Restores the default settings.
     Reset,
 }
 
@@ -52,7 +52,7 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
         MaskingCommand::Show(shown) => masking.shown = shown,
         MaskingCommand::SetEpoch(epoch) => go_to(state, epoch),
         MaskingCommand::StepEpoch(by) => {
-            // The first key press shows the epoch that was left last.
+            // The first key press returns to the last epoch.
             let by = if masking.controls.by == By::Epoch { by } else { 0 };
             let epoch = masking.controls.epoch as i64 + by;
             go_to(state, usize::try_from(epoch).unwrap_or(1));
@@ -99,13 +99,13 @@ fn go_to(state: &mut State, epoch: usize) {
     set(state, Controls { by: By::Epoch, epoch, ..controls });
 }
 
-/// Chooses the run that fills masked patches in.
+/// Chooses the run that reconstructs masked patches.
 pub fn choose_run(state: &mut State, path: &Path) {
     state.session.runs.reconstruct = Some(path.to_path_buf());
     state.cache.masking.drop_network();
 }
 
-/// The names of the ways to cluster.
+/// The names of the clustering methods.
 pub const METHODS: [(Method, &str); 4] = [
     (Method::Kmeans, "k-means"),
     (Method::Agglomerative, "Agglomerative"),
@@ -168,11 +168,12 @@ pub fn actions(list: &mut List, state: &State) {
     let pinned = state.session.masking.pinned.is_some();
     list.add_if(pinned, group, "Unpin the patch", "", send(MaskingCommand::Pin(None)));
     let run = state.run_for(RunUse::Reconstruct).is_some();
-    list.add(group, "Choose pre-trained run…", "", Command::Ask(PathPurpose::MaskingRun));
-    list.add(group, "Pre-trained run by path…", "", Command::TypePath(PathPurpose::MaskingRun));
+    list.add(group, "Choose pre-trained run…", "", Command::Intent(Intent::Ask(PathPurpose::MaskingRun)));
+    list.add(group, "Pre-trained run by path…", "", Command::File(FileCommand::TypePath(PathPurpose::MaskingRun)));
     list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
     list.add_if(state.session.runs.reconstruct.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
-    list.add_if(open, group, "Export the view…", "Ctrl+E", Command::Ask(PathPurpose::MaskingPicture));
-    list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", Command::Ask(PathPurpose::MaskingTable));
+    let export = |purpose| Command::Intent(Intent::Ask(purpose));
+    list.add_if(open, group, "Export the view…", "Ctrl+E", export(PathPurpose::MaskingPicture));
+    list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", export(PathPurpose::MaskingTable));
     list.add_if(state.cache.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
 }

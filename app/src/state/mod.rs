@@ -228,6 +228,8 @@ pub struct State {
     pub adapter: String,
     /// What is done once the segmentation is saved.
     pub after_saving: Option<Box<Command>>,
+    /// The saved session that a restart is restoring, part by part.
+    pub restoring: Option<Box<Session>>,
     /// Set when the program should end.
     pub quit: bool,
     /// Once it ends it restarts with the same view.

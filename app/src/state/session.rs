@@ -1,4 +1,4 @@
-//! What a restart brings back, as one serialised value. The settings that outlive the program are a part of it.
+//! What a restart brings back, as one serialised value. The settings, which outlive the program, are a part of it.
 //!
 //! Scans and runs are named by their paths and read again, never copied.
 
@@ -13,7 +13,8 @@ use super::masking::MaskingSession;
 use super::runs::RunTable;
 use super::timeline::TimelineSession;
 use super::train::TrainSession;
-use super::{Document, ImageLayer, Modality, Mode, Settings, State, View, WindowLevel};
+use super::{Document, ImageLayer, Mode, Request, Settings, State, View};
+use crate::scene::{Modality, WindowLevel};
 
 /// Version of the serialised form. Version 1 was the settings alone and carried no number.
 const VERSION: u64 = 2;
@@ -42,7 +43,7 @@ pub struct Session {
     pub timeline: TimelineSession,
     /// Filter and order of the table of runs.
     pub run_table: RunTable,
-    /// What is open. Filled in when the session is saved; after a restart each part is taken out once it is read.
+    /// What is open. Known only to a saved session: while the program runs, the state itself has it.
     pub open: OpenItems,
 }
 
@@ -224,6 +225,19 @@ impl OpenCase {
         }
     }
 
+    /// How to open it again.
+    pub fn request(&self) -> Request {
+        let images = self.images.iter().map(|image| (Some(image.modality.key()), image.path.clone()));
+        Request {
+            title: Some(self.title.clone()),
+            images: images.collect(),
+            mask: self.mask.clone(),
+            truth: self.truth.clone(),
+            probability: self.probability.clone(),
+            ..Request::default()
+        }
+    }
+
     /// Whether a case that was opened has the same images.
     pub fn is(&self, document: &Document) -> bool {
         self.images.iter().map(|image| &image.path).eq(document.images.iter().map(|layer| &layer.path))
@@ -288,7 +302,7 @@ mod tests {
     use crate::state::view::{Measure, Statistics};
     use crate::state::{MeasureKind, PaneId};
     use crate::theme::Theme;
-    use crate::view::Plane;
+    use crate::scene::Plane;
 
     #[test]
     fn a_session_is_read_as_it_was_written_and_only_by_its_own_version() {

@@ -210,7 +210,7 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
     assert!(first.is_dir() && undoable(&window).is_empty() && state(&window).cache.runs.pretrained().count() == 1);
     // Those whose toasts are closed are in the palette.
     for name in ["second", "third"] {
-        let label = format!("Undo: bring {name} back from the trash");
+        let label = format!("Undo: restore {name} from the trash");
         let action = actions(state(&window)).into_iter().find(|action| action.label == label).unwrap();
         send(&mut window, action.command);
     }

@@ -262,7 +262,7 @@ fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
     }
     if response.lost_focus() {
         let dropped = ui.input(|input| input.key_pressed(Key::Escape));
-        sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::KeepNotes }));
+        sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::SaveNotes }));
     } else if !response.has_focus() {
         response.request_focus();
     }

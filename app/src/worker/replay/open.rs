@@ -87,7 +87,7 @@ impl Job for OpenRunJob {
             Err(Failure::Cancelled) => Failure::Cancelled.report(&self.spec().title, state),
             Err(failure) => {
                 state.error(format!("The run {} cannot be shown", name_of(&opening.path)), failure.reason());
-                state.session.open.runs = None;
+                restore::run_failed(state);
                 if !opening.compare {
                     state.cache.timeline.failed = Some((opening.path, failure.reason()));
                 }

@@ -130,7 +130,7 @@ fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
                 }
                 let sooner = format!("Start {} sooner", job.name);
                 if ui.add_enabled(at > 0, IconButton::new(icon::CHEVRON_UP, &sooner).small()).clicked() {
-                    send(sender, TrainCommand::Sooner(job.id));
+                    send(sender, TrainCommand::MoveUp(job.id));
                 }
             });
             response.accessible_name(format!("Waiting: {}", job.name));

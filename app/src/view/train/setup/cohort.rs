@@ -89,7 +89,7 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
     });
     ui.horizontal(|ui| {
         if ui.add(PushButton::new("Look again").icon(icon::RETRY)).clicked() {
-            send(sender, TrainCommand::LookAgain);
+            send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
             sender.send(Command::Ask(PathPurpose::Cohort));
@@ -106,8 +106,8 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let name = words::name(root);
     let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
     let (response, ()) = row.show_with(ui, |ui| {
-        if ui.add(IconButton::new(icon::RETRY, "Look at the cohort again").small()).clicked() {
-            send(sender, TrainCommand::LookAgain);
+        if ui.add(IconButton::new(icon::RETRY, "Read the cohort again").small()).clicked() {
+            send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
             sender.send(Command::Ask(PathPurpose::Cohort));

@@ -81,7 +81,7 @@ fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
             row.show_with(ui, |ui| {
                 let aside = format!("Do not offer {}", run.name);
                 if ui.add(IconButton::new(icon::CLOSE, &aside).small()).clicked() {
-                    sender.send(Command::Train(TrainCommand::PutAside(run.path.clone())));
+                    sender.send(Command::Train(TrainCommand::Dismiss(run.path.clone())));
                 }
                 if ui.add(PushButton::new("Resume").icon(icon::PLAY)).accessible_name(resume).clicked() {
                     sender.send(Command::Train(TrainCommand::Resume(run.path.clone())));
