@@ -13,14 +13,14 @@ use super::{Mode, State};
 
 pub use column::{Column, date, dice, dice_meaning};
 
-/// Where a run stands, as far as this window knows.
+/// Status of a run, as far as this window knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing<'a> {
     /// It is the job under way.
     Now(Phase),
-    /// A process works in it that is not the job of this window: it trains, or is evaluated.
+    /// Another process trains or evaluates it.
     Elsewhere,
-    /// It waits in the queue to be gone on with.
+    /// It waits in the queue to be resumed.
     Queued,
     /// Trained to the end.
     Finished,
@@ -33,7 +33,7 @@ pub enum Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// In a word.
+    /// In a word or two.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Now(Phase::Preparing) => "preparing",
@@ -41,7 +41,7 @@ impl Standing<'_> {
             Self::Now(Phase::Pausing) => "pausing",
             Self::Now(Phase::Paused) => "paused",
             Self::Now(Phase::Stopping) => "stopping",
-            Self::Elsewhere => "in use",
+            Self::Elsewhere => "trained by another process",
             Self::Queued => "queued",
             Self::Finished => "finished",
             Self::Stopped => "stopped",
@@ -54,26 +54,26 @@ impl Standing<'_> {
 /// A run of the table.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
-    /// What its folder tells, and the job that trains in it.
+    /// What is in its folder.
     pub run: &'a RunEntry,
-    /// Where it stands.
+    /// Its status.
     pub standing: Standing<'a>,
 }
 
 impl Row<'_> {
-    /// Whether it stopped before its end and has a checkpoint to go on from.
+    /// Whether it was interrupted and has a checkpoint to resume from.
     pub fn goes_on(&self) -> bool {
         self.run.checkpoint && matches!(self.standing, Standing::Stopped | Standing::Failed(_))
     }
 
-    /// Where it stands, in a sentence.
+    /// Its status in a sentence.
     pub fn explained(&self) -> String {
         let word = self.standing.name();
-        let on = if self.goes_on() { "; it can be gone on with from its checkpoint" } else { "" };
+        let resumable = if self.goes_on() { ". It can be resumed from its checkpoint." } else { "" };
         match &self.standing {
-            Standing::Failed(why) | Standing::Broken(why) => format!("{word}: {why}{on}"),
-            Standing::Elsewhere => "in use: it is trained by another process, or evaluated".to_owned(),
-            _ => format!("{word}{on}"),
+            Standing::Failed(why) | Standing::Broken(why) => format!("{word}: {why}{resumable}"),
+            Standing::Elsewhere => "Another process trains or evaluates this run.".to_owned(),
+            _ => format!("{word}{resumable}"),
         }
     }
 }
@@ -181,7 +181,7 @@ impl State {
         self.cache.runs.run(self.session.runs.selected.as_deref()?)
     }
 
-    /// A run and where it stands.
+    /// A run and its status.
     pub fn run_row<'a>(&self, run: &'a RunEntry) -> Row<'a> {
         let job = self.training.running.as_ref().filter(|job| job.run.as_ref() == Some(&run.path));
         let standing = match (job, &run.state) {

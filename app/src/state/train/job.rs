@@ -11,31 +11,31 @@ use crate::state::State;
 /// A job that waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queued {
-    /// Unlike that of any other job of this session.
+    /// Unique in this session.
     pub id: u64,
     /// The run's name.
     pub name: String,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// Its settings; those that are stored in the run that it goes on with, if there are none here.
+    /// Its settings; none stands for those stored in the run that it resumes.
     pub config: Option<Box<Config>>,
-    /// The run that it goes on with; else it begins a new one.
+    /// The run to resume, or to begin under this very path if it does not exist.
     pub goes_on: Option<PathBuf>,
 }
 
-/// What the job under way is doing.
+/// Phase of the job under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Patients are read and prepared.
     #[default]
     Preparing,
-    /// It trains.
+    /// Training.
     Training,
-    /// It was told to pause and finishes its step.
+    /// Finishing the step before a pause.
     Pausing,
-    /// Its checkpoint is saved, and it waits.
+    /// Waiting, with its checkpoint saved.
     Paused,
-    /// It was told to stop and finishes its step.
+    /// Finishing the step before a stop.
     Stopping,
 }
 
@@ -77,9 +77,9 @@ pub struct Running {
     pub slices: usize,
     /// The epoch under way, from 1.
     pub epoch: usize,
-    /// Steps of it that are done.
+    /// Steps of that epoch that are done.
     pub step: usize,
-    /// Epochs that ended.
+    /// Finished epochs.
     pub epochs_done: usize,
     /// Mean loss of the newest of them.
     pub epoch_loss: Option<f64>,
@@ -157,13 +157,13 @@ impl Running {
         self.epoch.saturating_sub(1) * self.steps_per_epoch + self.step
     }
 
-    /// How far it is, 0 to 1, once that is known.
+    /// Progress, 0 to 1, once it is known.
     pub fn fraction(&self) -> Option<f32> {
         let all = self.epochs * self.steps_per_epoch;
         (all > 0).then(|| self.steps_done() as f32 / all as f32)
     }
 
-    /// Seconds that are left at the rate of late.
+    /// Seconds left at the current rate.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = (self.epochs * self.steps_per_epoch).checked_sub(self.steps_done())?;
         let slices = left as f64 * self.slices as f64 / self.steps_per_epoch.max(1) as f64;
@@ -175,37 +175,37 @@ impl Running {
         self.phase == Phase::Training
     }
 
-    /// Whether it waits for the user, or is about to.
+    /// Whether it is paused, or about to be.
     pub fn can_go_on(&self) -> bool {
         matches!(self.phase, Phase::Paused | Phase::Pausing)
     }
 }
 
-/// What a job does before its first step.
+/// What the job under way does before its first step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparing<'a> {
     /// The job.
     pub job: &'a Running,
     /// What is being prepared.
     pub what: String,
-    /// How far that is, 0 to 1, if it is known.
+    /// Progress of that, 0 to 1, if it is known.
     pub fraction: Option<f32>,
 }
 
 impl Preparing<'_> {
-    /// Which job it is, and what it does.
+    /// As a sentence.
     pub fn sentence(&self) -> String {
-        format!("{} is being prepared. {}", self.job.name, self.what)
+        format!("Preparing {}. {}", self.job.name, self.what)
     }
 }
 
 impl State {
-    /// The job under way, if it has not come to its first step.
+    /// The job under way, before its first step.
     pub fn preparing(&self) -> Option<Preparing<'_>> {
         let job = self.training.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
         let status = self.jobs.iter().find(|status| status.id == job.job);
         let detail = status.map(|status| status.detail.as_str()).filter(|detail| !detail.is_empty());
-        let what = detail.unwrap_or("Looking for the patients and their files").to_owned();
+        let what = detail.unwrap_or("Finding the patients and their files").to_owned();
         Some(Preparing { job, what, fraction: status.and_then(|status| status.progress) })
     }
 }
@@ -213,11 +213,11 @@ impl State {
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It is done.
+    /// Trained to the end.
     Finished,
-    /// The user stopped it; it can be resumed.
+    /// Stopped by the user.
     Stopped,
-    /// For this reason.
+    /// Failed, for this reason.
     Failed(String),
 }
 
@@ -230,7 +230,7 @@ pub struct Ended {
     pub name: String,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// The run folder, if it came to that.
+    /// The run folder, if it got one.
     pub run: Option<PathBuf>,
     /// How it ended.
     pub how: Ending,
