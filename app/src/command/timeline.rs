@@ -1,5 +1,6 @@
 //! Commands of the timeline: cursors, pins, comparison.
 
+use crate::state::Intent;
 use std::path::PathBuf;
 
 use engine::event::Stage;
@@ -223,8 +224,14 @@ pub fn actions(list: &mut List, state: &State) {
     add(timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
     add(run.is_some_and(|run| !run.live), "Read the run again".into(), "", TimelineCommand::Reload);
     add(run.is_some(), "Close the run".into(), "", TimelineCommand::Close);
-    list.add(group, "Open run…", "", Command::Ask(PathPurpose::Run));
-    list.add_if(run.is_some(), group, "Compare with another run…", "", Command::Ask(PathPurpose::CompareRun));
+    list.add(group, "Open run…", "", Command::Intent(Intent::Ask(PathPurpose::Run)));
+    list.add_if(
+        run.is_some(),
+        group,
+        "Compare with another run…",
+        "",
+        Command::Intent(Intent::Ask(PathPurpose::CompareRun)),
+    );
 }
 
 /// A loop's name in the window.
