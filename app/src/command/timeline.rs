@@ -1,5 +1,6 @@
 //! Commands of the timeline: cursors, pins, comparison.
 
+use crate::state::Intent;
 use std::path::PathBuf;
 
 use engine::event::Stage;

@@ -11,6 +11,7 @@ mod drop;
 mod phantom;
 mod xvfb;
 
+use amlp_viewer::command::Command;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};

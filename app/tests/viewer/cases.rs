@@ -1,7 +1,7 @@
 //! Ways to a case: command line, welcome screen, folders, frames, several images.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
+use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Mode, PathPurpose};
 use amlp_viewer::theme::Theme;
 use clap::Parser as _;
@@ -98,7 +98,7 @@ fn a_folder_of_patients_is_gone_through() {
     click(&mut window, "Case patient_3");
     assert_eq!(shown(&window), case(2));
     assert_eq!(errors(&window), [""; 0]);
-    send(&mut window, Command::FilterCases("_1".into()));
+    send(&mut window, FileCommand::FilterCases("_1".into()));
     assert!(has(&window, "Case patient_1") && !has(&window, "Case patient_2"));
 }
 

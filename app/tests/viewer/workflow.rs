@@ -105,6 +105,6 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     assert!((0.0..=1.0).contains(&mean) && results.spread(Column::Dice).is_some());
     click(&mut window, "Segment with it");
     assert_eq!((errors(&window), state(&window).session.mode), (Vec::new(), Mode::Review));
-    assert!(document(&window).prediction.is_some() && document(&window).unsaved);
+    assert!(document(&window).prediction.is_some() && document(&window).is_unsaved());
     assert!(report(&window).metrics.is_some_and(|m| (0.0..=1.0).contains(&m.dsc)));
 }

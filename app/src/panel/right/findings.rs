@@ -1,10 +1,10 @@
 //! The findings of the mask, one row each.
 
+use crate::command::{OverlayCommand, Sender};
 use egui::{Id, Rect, ScrollArea, Ui};
 
 use super::super::{format, text};
 use super::finding_row::{self, FindingRow};
-use crate::command::{Command, Sender};
 use crate::state::{Document, Listed, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, Section};
@@ -21,7 +21,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         ui.add_enabled_ui(!list.is_empty(), |ui| {
             let mut button = |icon: Icon, label: &str, key: &str, by: i64| {
                 if ui.add(IconButton::new(icon, label).shortcut(key).small()).clicked() {
-                    sender.send(Command::StepFinding(by));
+                    sender.send(OverlayCommand::StepFinding(by));
                 }
             };
             button(icon::CHEVRON_RIGHT, "Next finding", "N", 1);
@@ -68,7 +68,7 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender
         for at in visible {
             let row = FindingRow { at, listed: &list[at], unit, decimals, compared, colours };
             if row.show(ui, state.session.view.finding == Some(at)).clicked() {
-                sender.send(Command::GoToFinding(at));
+                sender.send(OverlayCommand::GoToFinding(at));
             }
         }
     });
