@@ -3,7 +3,7 @@
 use super::action::List;
 use crate::state::{Dialog, Document, Mode, State};
 use crate::theme::Theme;
-use crate::worker::{Jobs, save, segment, train};
+use crate::worker::{Jobs, runs, save, segment, train};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +45,12 @@ pub enum WindowCommand {
 /// Carries out a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
     match command {
-        WindowCommand::SetMode(mode) => state.session.mode = mode,
+        WindowCommand::SetMode(mode) => {
+            state.session.mode = mode;
+            if state.shows_runs() {
+                runs::list(state, jobs);
+            }
+        }
         WindowCommand::SetTheme(theme) => state.session.settings.theme = theme,
         WindowCommand::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,
         WindowCommand::ToggleRight => state.session.settings.right_panel = !state.session.settings.right_panel,
