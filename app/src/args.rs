@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::state::Mode;
+use crate::state::{Mode, Request};
 use crate::theme::Theme;
-use crate::worker::open::Request;
 
 /// Review lesion segmentations, and watch AMLP mask and relabel patches while it trains.
 ///

@@ -28,6 +28,7 @@ pub mod gpu;
 pub mod launch;
 pub mod panel;
 pub mod sample;
+pub mod scene;
 pub mod state;
 pub mod theme;
 pub mod view;

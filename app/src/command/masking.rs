@@ -1,7 +1,5 @@
 //! Commands of Masking mode.
 
-use crate::command::FileCommand;
-use crate::state::Intent;
 use std::path::Path;
 
 use engine::cluster::{ForegroundRule, Method};

@@ -1,6 +1,5 @@
 //! Commands of the timeline: cursors, pins, comparison.
 
-use crate::state::Intent;
 use std::path::PathBuf;
 
 use engine::event::Stage;

@@ -1,7 +1,5 @@
 //! Commands of Train mode: the pages, the form, the queue, the job.
 
-use crate::command::FileCommand;
-use crate::state::Intent;
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;

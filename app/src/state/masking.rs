@@ -20,7 +20,7 @@ pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, Pre
 pub use sigma::RunSigma;
 
 use super::{CaseId, Document, Mode, State};
-use crate::view::{Camera, DisplayGrid, PlaneMode};
+use crate::scene::{Camera, DisplayGrid, Modality, PlaneMode};
 
 /// What the preparation of a scan depends on.
 #[derive(Clone, Debug, PartialEq)]

@@ -256,7 +256,7 @@ impl State {
         let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
         let width = window.width.max(range * 1e-4);
         if width.is_finite() && window.level.is_finite() {
-            self.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
+            self.session.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
         }
     }
 

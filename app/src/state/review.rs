@@ -56,11 +56,11 @@ impl Document {
 impl State {
     /// Goes to the largest finding of a case that was just opened, unless the user looks elsewhere already.
     pub(crate) fn look_at_first_finding(&mut self) {
-        let planes = self.settings.planes;
+        let planes = self.session.settings.planes;
         let Some(document) = &mut self.document else { return };
-        if document.opened_at.take() == Some(self.view.crosshair) {
-            self.view.crosshair = document.first_look(planes);
-            self.view.finding = document.findings.as_ref().filter(|f| !f.list.is_empty()).map(|_| 0);
+        if document.opened_at.take() == Some(self.session.view.crosshair) {
+            self.session.view.crosshair = document.first_look(planes);
+            self.session.view.finding = document.findings.as_ref().filter(|f| !f.list.is_empty()).map(|_| 0);
         }
     }
 

@@ -197,7 +197,7 @@ impl OpenItems {
             case: state.document.as_ref().map(OpenCase::of),
             folder: cases.root.clone().map(|root| OpenFolder {
                 root,
-                open: cases.open.and_then(|open| cases.cases.get(open)).map(|case| case.id.clone()),
+                open: cases.open.and_then(|open| cases.get(open)).map(|case| case.name.clone()),
                 filter: cases.filter.clone(),
             }),
             cohort: state.cache.train.cohort.folder(),

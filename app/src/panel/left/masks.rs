@@ -1,6 +1,6 @@
 //! Prediction and reference over the image: which is drawn, which labels, and how.
 
-use crate::command::{OverlayCommand, Sender};
+use crate::command::{FileCommand, OverlayCommand, Sender};
 use std::collections::BTreeMap;
 
 use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};

@@ -202,7 +202,7 @@ impl Preparing<'_> {
 impl State {
     /// The job under way, before its first step.
     pub fn preparing(&self) -> Option<Preparing<'_>> {
-        let job = self.train.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
+        let job = self.training.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
         let status = self.jobs.iter().find(|status| status.id == job.job);
         let detail = status.map(|status| status.detail.as_str()).filter(|detail| !detail.is_empty());
         let what = detail.unwrap_or("Finding the patients and their files").to_owned();

@@ -7,6 +7,7 @@ use super::super::patch_pane::PatchPane;
 use super::Shared;
 use crate::command::Sender;
 use crate::state::masking::Filled;
+use crate::state::session::RunUse;
 use crate::state::{Intent, PathPurpose};
 use crate::theme::{self, icon, space};
 use crate::widget::{ColourBar, PushButton, progress_bar};

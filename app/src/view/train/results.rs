@@ -27,11 +27,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Frame::new().inner_margin(room).show(ui, |ui| {
         let results = &state.cache.results;
         let job = state.jobs.iter().find(|job| job.slot == worker::train::evaluate::SLOT);
-        if let Some(run) = &results.run {
+        let chosen = &state.session.runs.results;
+        if let Some(run) = chosen {
             head(ui, results, run, job.is_none(), sender);
             ui.add_space(space::S);
         }
-        match (&results.run, &results.evaluation, job, &results.why) {
+        match (chosen, &results.evaluation, job, &results.why) {
             (None, ..) => choose(ui, state, sender),
             (Some(_), _, Some(job), _) => {
                 let said =

@@ -27,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Frame::new().inner_margin(room).show(ui, |ui| {
         head(ui, state, sender);
         ui.add_space(space::S);
-        match (&state.cache.runs.listed, &state.cache.runs.failed) {
+        match (&state.cache.runs.entries, &state.cache.runs.failed) {
             (_, Some(why)) => {
                 if ErrorState::new("The runs cannot be listed", why).retry("Try again").show(ui) {
                     sender.send(Command::Runs(RunsCommand::Refresh));
@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             (None, None) => {
                 LoadingState::new("Listing the runs of the workspace", None).show(ui);
             }
-            (Some((_, runs)), None) if runs.is_empty() => {
+            (Some(runs), None) if runs.is_empty() => {
                 EmptyState::new(
                     icon::BRAIN,
                     "No run is in this workspace yet: a training that is started puts one here.",
