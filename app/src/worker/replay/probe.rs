@@ -99,11 +99,7 @@ impl Job for ReadProbes {
         for want in &self.wants {
             handle.check()?;
             let slice = slice_of(want, &mut slices, self.gpu.as_ref(), |key, seen| {
-                handle.send(move |state, _| {
-                    if is_open(state, key.run) {
-                        state.cache.timeline.probes.keep_slice(key, seen);
-                    }
-                });
+                handle.send(move |state, _| keep_slice(state, key, seen));
             });
             let seen = slice.and_then(|slice| {
                 see_epoch(want, &slice, self.gpu.as_ref()).map_err(|failure| failure.reason()).map(Arc::new)
@@ -133,7 +129,13 @@ fn is_open(state: &State, run: u64) -> bool {
     state.cache.timeline.runs().any(|open| open.id == run)
 }
 
-fn keep_epoch(state: &mut State, key: RecordKey, seen: Seen<SeenEpoch>) {
+pub(super) fn keep_slice(state: &mut State, key: SliceKey, seen: Seen<SeenSlice>) {
+    if is_open(state, key.run) {
+        state.cache.timeline.probes.keep_slice(key, seen);
+    }
+}
+
+pub(super) fn keep_epoch(state: &mut State, key: RecordKey, seen: Seen<SeenEpoch>) {
     if is_open(state, key.slice.run) {
         let needed = wanted(state).into_iter().collect();
         state.cache.timeline.probes.keep(key, seen, &needed);

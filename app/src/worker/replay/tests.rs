@@ -1,9 +1,13 @@
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::event::{EpochSummary, Probe};
+use engine::config::Config;
+use engine::event::{EpochSummary, Event, Probe};
+use engine::probe::{Pin, Pins};
 
 use super::*;
-use crate::worker::apply::apply_arrivals;
+use crate::state::timeline::{LivePins, RecordKey, SliceKey};
+use crate::worker::deliver;
 
 fn jobs() -> Jobs {
     Jobs::new(None, Arc::new(|| ()))
@@ -12,8 +16,7 @@ fn jobs() -> Jobs {
 fn settle(state: &mut State, jobs: &mut Jobs) {
     let begin = Instant::now();
     loop {
-        apply_arrivals(state, jobs);
-        follow(state, jobs, 0.0);
+        deliver(state, jobs);
         if jobs.idle() {
             return;
         }
@@ -41,7 +44,7 @@ fn what_is_told_before_the_past_is_read_comes_on_top_of_it() {
     live_events(&mut state, &mut jobs, path, &[told(3)]);
     let run = state.watched_run().unwrap();
     assert_eq!((run.last(), run.epoch(), run.live), (3, Some(3), true));
-    end_live(&mut state, &mut jobs, path);
+    end_live(&mut state, path);
     assert!(!state.watched_run().unwrap().live && !state.shows_error());
 }
 
@@ -68,11 +71,11 @@ fn results_for_a_run_that_is_closed_are_dropped() {
     let run = state.watched_run().unwrap().id;
     let slice = SliceKey { run, stage: Stage::Pretrain, pin: Pin::new("P", 1) };
     let key = RecordKey { slice: slice.clone(), epoch: 1 };
-    apply(&mut state, &mut jobs, Read::Epoch(key.clone(), Err("late".into())));
+    probe::keep_epoch(&mut state, key.clone(), Err("late".into()));
     assert!(state.cache.timeline.probes.knows(&key));
     close(&mut state, Stage::Pretrain);
-    apply(&mut state, &mut jobs, Read::Epoch(key.clone(), Err("late".into())));
-    apply(&mut state, &mut jobs, Read::Slice(slice.clone(), Err("late".into())));
+    probe::keep_epoch(&mut state, key.clone(), Err("late".into()));
+    probe::keep_slice(&mut state, slice.clone(), Err("late".into()));
     assert!(!state.cache.timeline.probes.knows(&key) && state.cache.timeline.probes.slice(&slice).is_none());
 }
 
@@ -80,11 +83,9 @@ fn results_for_a_run_that_is_closed_are_dropped() {
 fn of_two_runs_the_one_that_was_asked_for_last_is_shown() {
     let (mut state, mut jobs) = (State::default(), jobs());
     open(&mut state, &mut jobs, Path::new("/nowhere/a"), None);
-    let first = state.cache.timeline.opening.clone().unwrap().serial;
     open(&mut state, &mut jobs, Path::new("/nowhere/b"), None);
-    apply(&mut state, &mut jobs, Read::Run { serial: first, run: Err("late".into()), base: None });
-    assert!(state.cache.timeline.opening.is_some() && !state.shows_error(), "the first is stale");
     settle(&mut state, &mut jobs);
+    assert_eq!(state.notices.len(), 1, "the first is stale: {:?}", state.notices);
     let (path, why) = state.cache.timeline.failed.clone().unwrap();
     assert_eq!(path, Path::new("/nowhere/b"));
     assert!(why.contains("/nowhere/b") && why.contains("no such folder"), "{why}");
@@ -103,7 +104,7 @@ fn a_record_that_cannot_be_read_is_told_and_not_read_again() {
     let key = state.record_key(run, 1).unwrap();
     let why = state.cache.timeline.probes.record(&key).unwrap().as_ref().unwrap_err();
     assert!(why.contains("/nowhere/run"), "{why}");
-    follow(&mut state, &mut jobs, 0.0);
+    read_missing_probes(&mut state, &mut jobs);
     assert!(jobs.idle());
 }
 
@@ -116,13 +117,13 @@ fn pins_go_to_the_job_that_trains_and_else_to_the_next() {
     assert_eq!(state.session.timeline.wanted, std::slice::from_ref(&a));
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     let pins = Arc::new(Pins::new(Vec::new()));
-    share_pins(&mut state, path.to_path_buf(), Arc::clone(&pins));
+    share_pins(&mut state, LivePins { run: path.to_path_buf(), pins: Arc::clone(&pins) });
     add_pin(&mut state, b.clone());
     assert_eq!(pins.list(), std::slice::from_ref(&b));
     assert_eq!(state.watched_run().unwrap().pins, std::slice::from_ref(&b));
     remove_pin(&mut state, &b);
     assert!(pins.list().is_empty() && state.watched_run().unwrap().pins.is_empty());
-    end_live(&mut state, &mut jobs, path);
+    end_live(&mut state, path);
     assert!(state.training.pins.is_none());
 }
 
@@ -133,18 +134,18 @@ fn playing_goes_epoch_by_epoch_and_stops_at_the_end() {
     begin_live(&mut state, &mut jobs, path, &config(Stage::Finetune));
     settle(&mut state, &mut jobs);
     live_events(&mut state, &mut jobs, path, &[told(1), told(2), told(3)]);
-    end_live(&mut state, &mut jobs, path);
+    end_live(&mut state, path);
     toggle(&mut state);
     let epoch = |state: &State| state.watched_run().unwrap().epoch();
     assert_eq!(epoch(&state), Some(1), "from the end it starts over");
     let each = period(&state);
-    follow(&mut state, &mut jobs, 10.0);
+    advance(&mut state, &mut jobs, 10.0);
     assert_eq!(epoch(&state), Some(1));
-    follow(&mut state, &mut jobs, 10.0 + each);
+    advance(&mut state, &mut jobs, 10.0 + each);
     assert_eq!(epoch(&state), Some(2));
-    follow(&mut state, &mut jobs, 10.0 + 1.5 * each);
+    advance(&mut state, &mut jobs, 10.0 + 1.5 * each);
     assert_eq!(epoch(&state), Some(2), "not before it is due");
-    follow(&mut state, &mut jobs, 60.0);
-    follow(&mut state, &mut jobs, 60.1);
+    advance(&mut state, &mut jobs, 60.0);
+    advance(&mut state, &mut jobs, 60.1);
     assert_eq!((epoch(&state), state.session.timeline.playing), (Some(3), None));
 }
