@@ -1,16 +1,16 @@
 //! One frame of the window: logic first, then drawing.
 
-use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
+use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
 use crate::state::train::TrainPage;
-use crate::state::{Dialog, Intent, Mode, PathPurpose, Settings, Severity, State};
-use crate::worker::{self, Jobs, Spec, Wake};
+use crate::state::{Dialog, Intent, Mode, Settings, Severity, State};
+use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
 
 /// Under which name settings are kept.
@@ -80,7 +80,7 @@ impl App {
             self.dispatch(Intent::Open(Box::new(request)));
         }
         if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..])
-            && !worker::open::is_nifti_name(folder)
+            && !crate::state::names::is_nifti_name(folder)
         {
             self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }

@@ -6,11 +6,11 @@
 
 mod common;
 
-use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::train::{Ending, Form, Labels};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, Settings, Severity};

@@ -1,7 +1,5 @@
 //! Commands of Masking mode.
 
-use crate::command::FileCommand;
-use crate::state::Intent;
 use std::path::Path;
 
 use engine::cluster::{ForegroundRule, Method};
@@ -10,6 +8,8 @@ use glam::DVec2;
 
 use super::Command;
 use super::action::List;
+use crate::command::FileCommand;
+use crate::state::Intent;
 use crate::state::masking::{By, Controls, Shown};
 use crate::state::{Mode, PathPurpose, State};
 use crate::view::Camera;

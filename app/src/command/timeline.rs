@@ -1,6 +1,5 @@
 //! Commands of the timeline: cursors, pins, comparison.
 
-use crate::state::Intent;
 use std::path::PathBuf;
 
 use engine::event::Stage;
@@ -8,6 +7,7 @@ use engine::probe::Pin;
 
 use super::Command;
 use super::action::List;
+use crate::state::Intent;
 use crate::state::timeline::{Compare, Labels, Layer, Series, WatchView};
 use crate::state::train::TrainPage;
 use crate::state::{Mode, PathPurpose, State};

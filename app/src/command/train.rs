@@ -1,17 +1,15 @@
 //! Commands of Train mode: the form, the queue, the job.
 
-use crate::command::FileCommand;
-use crate::state::Intent;
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
 
 use super::action::List;
-use super::{Command, dispatch as carry_out};
+use super::{Command, FileCommand, dispatch as carry_out};
 use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
-use crate::state::{Mode, PathPurpose, Request, Severity, State};
-use crate::worker::train::{assess, cohort, evaluate, namesake, queue, run, workspace};
-use crate::worker::{Jobs, Kind, segment};
+use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
+use crate::worker::train::{assess, cohort, evaluate, queue, run, workspace};
+use crate::worker::{Jobs, segment};
 
 /// How many runs of each stage the palette lists: the newest.
 const LISTED: usize = 12;

@@ -171,7 +171,7 @@ impl KeptView {
             case: state.document.as_ref().map(|document| KeptCase::of(state, document)),
             list: cases.root.clone().map(|root| KeptList {
                 root,
-                open: cases.open.and_then(|open| cases.get(open)).map(|case| case.name.clone()),
+                open: cases.chosen().map(|case| case.name.clone()),
                 filter: cases.filter.clone(),
             }),
             windows: state.windows.clone(),

@@ -11,13 +11,14 @@ mod drop;
 mod phantom;
 mod xvfb;
 
-use amlp_viewer::command::Command;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use phantom::Files;
 use xvfb::Xvfb;
+
+use amlp_viewer::command::Command;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -1,8 +1,9 @@
 //! A display that nobody sees.
 
-use amlp_viewer::command::Command;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
+
+use amlp_viewer::command::Command;
 
 /// A running display server; it ends with the value.
 pub struct Xvfb {

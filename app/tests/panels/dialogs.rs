@@ -1,8 +1,8 @@
 //! Palette, help, log, paths and questions.
 
-use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand, actions};
 use std::path::PathBuf;
 
+use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand, actions};
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, Severity, State, Tool};
 use amlp_viewer::worker;
 use egui::Key;

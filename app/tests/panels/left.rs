@@ -1,10 +1,10 @@
 //! Cases and layers.
 
-use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::state::view::Overlay;
 use amlp_viewer::state::{CaseList, ColourMap, Intent, ListedCase, Modality, PathPurpose, State, Thumbnail};
 use amlp_viewer::worker;

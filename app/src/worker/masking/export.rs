@@ -11,10 +11,10 @@ use super::pictures;
 use crate::command::Sender;
 use crate::gpu::offscreen::{Offscreen, to_png};
 use crate::state::masking::{Filled, FoundSlice, MaskingState};
+use crate::state::names::file_stem;
 use crate::state::{Dialog, Mode, PathPurpose, Severity, State};
 use crate::theme::{self, Theme};
 use crate::view;
-use crate::worker::open::file_stem;
 
 /// Size of an exported picture in points, and its pixels a point.
 const PICTURE: (egui::Vec2, f32) = (vec2(1040.0, 780.0), 2.0);

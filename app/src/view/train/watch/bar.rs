@@ -3,7 +3,7 @@
 use egui::{Align, Layout, RichText, Ui};
 use engine::event::Stage;
 
-use crate::command::timeline::{TimelineCommand, stage_name};
+use crate::command::timeline::stage_name;
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::panel::text;
 use crate::state::timeline::{Labels, OpenRun, WatchView};
