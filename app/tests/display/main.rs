@@ -18,8 +18,6 @@ use std::time::{Duration, Instant};
 use phantom::Files;
 use xvfb::Xvfb;
 
-use amlp_viewer::command::Command;
-
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program on a display, with settings of its own.

@@ -3,8 +3,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use amlp_viewer::command::Command;
-
 /// A running display server; it ends with the value.
 pub struct Xvfb {
     server: Child,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
-use amlp_viewer::command::{Command, FileCommand};
+use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, Severity};
 use amlp_viewer::worker;
 use egui::Key;
