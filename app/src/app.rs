@@ -1,10 +1,10 @@
 //! One frame of the window: logic first, then drawing.
 
-use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
+use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
@@ -85,7 +85,7 @@ impl App {
             self.dispatch(Intent::Open(Box::new(request)));
         }
         if let (Mode::Train, [folder]) = (self.state.session.mode, &args.paths[..])
-            && !worker::open::is_nifti_name(folder)
+            && !crate::state::names::is_nifti_name(folder)
         {
             self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }

@@ -2,13 +2,13 @@
 //! its relabelling is shown, then fine-tuned with four labelled patients. A held-out patient is segmented and its findings
 //! compared with the reference, one by one.
 
-use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use std::path::{Path, PathBuf};
 
 use engine::config::Config;
 use engine::event::Stage;
 use engine::experiment::demo::configs;
 
+use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use crate::state::timeline::WatchView;
 use crate::state::train::{Ending, Form, Labels, TrainPage};
 use crate::state::view::Overlay;

@@ -6,11 +6,11 @@
 
 mod common;
 
-use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::train::{Ending, Form, Labels};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, Settings, Severity};
@@ -71,7 +71,7 @@ impl Screen {
         }
     }
 
-    fn send(&mut self, command: Command) {
+    fn send(&mut self, command: impl Into<Command>) {
         self.app.dispatch(command);
         self.settle();
     }
@@ -166,8 +166,8 @@ fn review_of_a_compared_case() {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
         screen.send(Intent::UsePaths(PathPurpose::Folder.into(), vec![sample()]));
         let cases = &screen.app.state().cases.cases;
-        let index = cases.iter().position(|case| case.id == "STS_006").unwrap();
-        screen.send(Intent::OpenCase(index));
+        let case = cases.iter().find(|case| case.name == "STS_006").unwrap().id;
+        screen.send(Intent::OpenCase(case));
         screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![mask.clone()]));
         assert!(screen.app.state().document.as_ref().unwrap().comparison.is_some());
         screen.send(WindowCommand::DismissAll);

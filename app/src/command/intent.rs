@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::timeline::{self, TimelineCommand};
 use super::train::{self, TrainCommand};
 use super::{RunsCommand, dispatch as carry_out, masking, window};
+use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
 use crate::state::{CaseList, Dialog, Document, Intent, PathPurpose, PathRequest, Request, State};
 use crate::worker::layer::{self, Role};
 use crate::worker::{Jobs, analyse, dialog, open, save, segment};
@@ -49,7 +50,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
 }
 
 fn is_reference(path: &Path) -> bool {
-    open::is_mask_name(path) && !open::is_segmentation_name(path)
+    is_mask_name(path) && !is_segmentation_name(path)
 }
 
 /// Carries an intent out whatever becomes of an unsaved segmentation.
@@ -156,10 +157,10 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
 
 /// Paths that were opened, typed or dropped: masks alone are added to the open image.
 fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
-    let masks_only = paths.iter().all(|path| open::is_nifti_name(path) && open::is_mask_name(path));
+    let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
     if state.document.is_some() && masks_only {
         for path in &paths {
-            let role = if open::is_segmentation_name(path) { Role::Segmentation } else { Role::Reference };
+            let role = if is_segmentation_name(path) { Role::Segmentation } else { Role::Reference };
             layer::start(state, jobs, role, path);
         }
         return;

@@ -1,10 +1,10 @@
 //! Questions before something is lost. What loses something is never the default.
 
-use crate::command::{Command, FileCommand, RunsCommand, Sender, WindowCommand};
 use std::path::Path;
 
 use egui::Context;
 
+use crate::command::{Command, FileCommand, RunsCommand, Sender, WindowCommand};
 use crate::panel::text;
 use crate::state::{Intent, PathRequest, State};
 use crate::theme::icon;

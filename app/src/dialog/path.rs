@@ -1,10 +1,10 @@
 //! A path to type or paste, where the system's dialog cannot open.
 
-use crate::command::{Sender, WindowCommand};
 use std::path::PathBuf;
 
 use egui::{Context, Id, Margin, TextEdit};
 
+use crate::command::{Sender, WindowCommand};
 use crate::panel::text as panel_text;
 use crate::state::{Intent, PathPurpose, PathRequest};
 use crate::theme::{self, font};

@@ -1,8 +1,8 @@
 //! A window above the others that is looked at and closed: by its button, by Esc, by a click beside it.
 
-use crate::command::{Sender, WindowCommand};
 use egui::{Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Modal, RichText, Role, Stroke, Ui, vec2};
 
+use crate::command::{Sender, WindowCommand};
 use crate::theme::{self, font, icon, radius, space};
 use crate::widget::IconButton;
 

@@ -1,11 +1,11 @@
 //! The line at the bottom: what draws, memory, the running job, messages, and what the program is not for.
 
-use crate::command::{FileCommand, Sender, WindowCommand};
 use std::collections::BTreeMap;
 
 use egui::{Align, Id, Layout, Panel, RichText, Ui};
 
 use super::memory;
+use crate::command::{FileCommand, Sender, WindowCommand};
 use crate::state::{JobStatus, Severity, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{IconButton, StatusItem, Tone, progress_bar};

@@ -3,10 +3,10 @@
 mod sigma;
 mod timeline;
 
-use crate::command::{Command, OverlayCommand, Sender, ViewCommand};
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
 use super::text;
+use crate::command::{Command, OverlayCommand, Sender, ViewCommand};
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
 use crate::theme::{self, font, icon, size, space};

@@ -1,6 +1,5 @@
 //! Messages that were not closed yet, in the lower right corner. They stay in the log when they are closed.
 
-use crate::command::{Command, Sender, WindowCommand};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use egui::{
     Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Order, RichText, Role, ScrollArea, Ui, vec2,
 };
 
+use crate::command::{Sender, WindowCommand};
 use crate::state::{Notice, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone};

@@ -1,9 +1,9 @@
 //! The bar at the top: modes, the case's name, tools, and what concerns the whole window.
 
-use crate::command::{Command, Sender, ViewCommand, WindowCommand};
 use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
 
 use super::text;
+use crate::command::{Command, Sender, ViewCommand, WindowCommand};
 use crate::state::{Mode, State, Tool};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::view::{Convention, PlaneMode};

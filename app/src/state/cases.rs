@@ -57,6 +57,11 @@ impl CaseList {
         self.cases.iter().find(|case| case.id == id)
     }
 
+    /// The chosen case.
+    pub fn chosen(&self) -> Option<&ListedCase> {
+        self.open.and_then(|open| self.get(open))
+    }
+
     /// A case of the list, to change it.
     pub fn get_mut(&mut self, id: CaseId) -> Option<&mut ListedCase> {
         self.cases.iter_mut().find(|case| case.id == id)

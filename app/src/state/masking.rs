@@ -191,7 +191,7 @@ impl State {
 /// CT or not, if the shown image's modality is another than its file's name and values tell.
 fn told_kind(document: &Document) -> Option<Kind> {
     let layer = document.image();
-    let stem = crate::worker::open::file_stem(&layer.path);
+    let stem = super::names::file_stem(&layer.path);
     if layer.modality == Modality::of(&stem, layer.range.map(|[low, _]| low)) {
         return None;
     }

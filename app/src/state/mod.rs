@@ -7,6 +7,7 @@ pub mod intent;
 pub mod job;
 pub mod layer;
 pub mod masking;
+pub mod names;
 pub mod report;
 pub mod request;
 pub mod review;

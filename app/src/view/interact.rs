@@ -1,6 +1,5 @@
 //! The ways of the mouse on a pane: from events to commands.
 
-use crate::command::{EditCommand, Sender, ViewCommand};
 use egui::{CursorIcon, EventFilter, Id, PointerButton, Pos2, Response, Sense, Ui};
 use glam::{DVec2, DVec3};
 
@@ -9,6 +8,7 @@ use super::picture;
 use super::sample::{Inside, Sampler};
 use super::scene::{PaneView, Scene};
 use super::wheel::{self, Notches};
+use crate::command::{EditCommand, Sender, ViewCommand};
 use crate::state::view::Statistics;
 use crate::state::{Measure, MeasureKind, Mode, PaneId};
 

@@ -7,12 +7,12 @@ mod column;
 mod main_pane;
 mod written;
 
-use crate::command::{Command, FileCommand, MaskingCommand, Sender, ViewCommand};
 use egui::{Rect, Ui, UiBuilder, pos2, vec2};
 use glam::DVec2;
 
 use super::patch_pane::{PatchPane, PatchResponse};
 use super::{crop, gesture};
+use crate::command::{Command, FileCommand, MaskingCommand, Sender, ViewCommand};
 use crate::state::masking::FoundSlice;
 use crate::state::{Document, JobStatus, PaneId, State};
 use crate::theme::{self, tokens};

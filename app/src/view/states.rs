@@ -1,9 +1,9 @@
 //! The centre without a case: loading, failed, and the frame around dropped files.
 
-use crate::command::{FileCommand, Sender};
 use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use std::path::Path;
 
+use crate::command::{FileCommand, Sender};
 use crate::state::{Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, LoadingState, PushButton, progress_bar};

@@ -1,11 +1,11 @@
 //! The first thing that is seen: ways to begin.
 
-use crate::command::{Command, Sender, TrainCommand, WindowCommand};
 use std::path::Path;
 
 use egui::{Align, Label, RichText, ScrollArea, Ui};
 
 use super::states;
+use crate::command::{Command, Sender, TrainCommand, WindowCommand};
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{CardButton, ListRow, PushButton};

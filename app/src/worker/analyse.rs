@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::findings::comparison::{Comparison, Overlaps, compare};
 use engine::findings::{Finding, ValueAt, findings, slice_entropy};
-use engine::metrics::{Measures, Options, measure};
+use engine::metrics::{Options, measure};
 use engine::volume::{LabelVolume, Volume};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec};

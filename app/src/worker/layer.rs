@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use engine::volume::Volume;
 
-use super::open::{file_stem, read_mask, read_probability};
+use super::open::{read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
+use crate::state::names::file_stem;
 use crate::state::{CaseId, MaskLayer, ProbabilityLayer, Severity, Slot, State};
 
 /// Several may be read side by side.

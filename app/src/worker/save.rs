@@ -6,8 +6,8 @@ use std::sync::Arc;
 use engine::volume::{LabelVolume, Relation, Volume, nifti};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
+use crate::state::names::file_stem;
 use crate::state::{CaseId, Dialog, Document, PathPurpose, PathRequest, Severity, Slot, State};
-use crate::worker::open::file_stem;
 
 /// Files are written side by side.
 pub const SLOT: Slot = Slot::shared("save");

@@ -3,10 +3,10 @@
 //! They were drawn by an adapter on the processor, whose pixels are the same everywhere; others are not compared with
 //! them. `UPDATE_SNAPSHOTS=1` draws them anew.
 
-use amlp_viewer::command::{Command, WindowCommand};
 use std::path::Path;
 
 use amlp_viewer::Args;
+use amlp_viewer::command::{Command, WindowCommand};
 use amlp_viewer::gpu::Gpu;
 use egui::{Rect, pos2};
 use egui_kittest::SnapshotOptions;

@@ -11,7 +11,6 @@ mod drop;
 mod phantom;
 mod xvfb;
 
-use amlp_viewer::command::Command;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};

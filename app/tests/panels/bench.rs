@@ -1,10 +1,10 @@
 //! All panels around an empty centre, over a state that was built by hand.
 
-use amlp_viewer::command::{Command, FileCommand, Sender, ViewCommand, dispatch, dispatch_intents};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use amlp_viewer::command::{Command, FileCommand, Sender, ViewCommand, dispatch, dispatch_intents};
 use amlp_viewer::state::{
     CaseId, Document, ImageLayer, JobStatus, MaskLayer, Modality, Severity, Slot, State, WindowLevel,
 };

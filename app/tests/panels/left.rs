@@ -1,12 +1,14 @@
 //! Cases and layers.
 
-use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{CaseList, ColourMap, Intent, ListedCase, Modality, PathPurpose, State, Thumbnail};
+use amlp_viewer::state::{
+    CaseId, CaseList, ColourMap, FailedOpen, Intent, ListedCase, Modality, PathPurpose, State, Thumbnail,
+};
 use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -16,13 +18,14 @@ use crate::bench::{self, Bench, click, clicked, window};
 /// A folder of cases, the first of which is open.
 fn folder(count: usize) -> State {
     let case = |n: usize| ListedCase {
-        id: format!("STS_{n:04}"),
+        id: CaseId(n as u64),
+        name: format!("STS_{n:04}"),
         images: BTreeMap::from([("pet".to_owned(), PathBuf::from("/data/pet.nii.gz"))]),
         ..ListedCase::default()
     };
     let cases = (1..=count).map(case).collect();
     let root = Some(PathBuf::from("/data/cohort"));
-    State { cases: CaseList { root, cases, open: Some(0), ..CaseList::default() }, ..State::default() }
+    State { cases: CaseList { root, cases, open: Some(CaseId(1)), ..CaseList::default() }, ..State::default() }
 }
 
 #[test]
@@ -35,7 +38,7 @@ fn of_thousands_of_cases_only_those_in_sight_are_laid_out() {
     assert!(harness.query_by_label("5000").is_some());
     let rows = harness.query_all_by_role(Role::ListBoxOption).count();
     assert!(rows < 12, "{rows} rows");
-    assert_eq!(clicked(&mut harness, "Case STS_0002"), Command::Intent(Intent::OpenCase(1)));
+    assert_eq!(clicked(&mut harness, "Case STS_0002"), Command::Intent(Intent::OpenCase(CaseId(2))));
     let broken = harness.get_by_label("Case STS_0003");
     assert_eq!(broken.accesskit_node().data().description(), Some("pet.nii.gz: the file ends early"));
     // The open case is not opened again.
@@ -47,7 +50,7 @@ fn of_thousands_of_cases_only_those_in_sight_are_laid_out() {
 #[test]
 fn the_open_case_is_brought_into_sight() {
     let mut harness = window(Bench::new(folder(5000)));
-    harness.state_mut().state.cases.open = Some(3210);
+    harness.state_mut().state.cases.open = Some(CaseId(3211));
     harness.run();
     harness.run_steps(20);
     assert!(harness.query_by_label("Case STS_3211").is_some());
@@ -62,7 +65,7 @@ fn the_filter_narrows_the_list_down() {
     harness.run();
     assert_eq!(harness.state().state.cases.filter, "_0299");
     assert!(harness.query_by_label("Case STS_0001").is_none());
-    assert_eq!(clicked(&mut harness, "Case STS_0299"), Command::Intent(Intent::OpenCase(298)));
+    assert_eq!(clicked(&mut harness, "Case STS_0299"), Command::Intent(Intent::OpenCase(CaseId(299))));
     harness.state_mut().state.cases.filter = "nobody".into();
     harness.run();
     assert!(harness.query_by_label("No case has this name.").is_some());
@@ -82,7 +85,8 @@ fn a_case_that_is_read_or_could_not_be_read_says_so() {
     assert!(harness.query_all_by_label("Opening scan.nii.gz").count() > 0);
     assert_eq!(clicked(&mut harness, "Cancel"), Command::File(FileCommand::CancelJob(3)));
 
-    let failed = Some((PathBuf::from("scan.nii.gz"), "not a NIfTI file".to_owned()));
+    let (path, why) = (PathBuf::from("scan.nii.gz"), "not a NIfTI file".to_owned());
+    let failed = Some(FailedOpen { retry: Intent::open_paths(vec![path.clone()]), path, why });
     let harness = window(Bench::new(State { failed, ..State::default() }));
     assert!(harness.query_by_label("The case could not be opened.").is_some());
 }

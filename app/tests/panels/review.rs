@@ -2,7 +2,7 @@
 
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::state::{
-    ColourMap, Document, Entropy, Intent, Measure, MeasureKind, Modality, Mode, PaneId, PathPurpose, State,
+    ColourMap, Document, Entropy, Intent, MaskLayer, Measure, MeasureKind, Modality, Mode, PaneId, PathPurpose, State,
 };
 use amlp_viewer::view::{Plane, PlaneMode};
 use amlp_viewer::worker;

@@ -1,7 +1,7 @@
 //! Top bar, status line, toasts.
 
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand};
-use amlp_viewer::state::{Modality, Mode, PaneId, Severity, State, Tool};
+use amlp_viewer::state::{MaskLayer, Modality, Mode, PaneId, Severity, State, Tool};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::view::{Convention, PlaneMode};
 use amlp_viewer::worker;

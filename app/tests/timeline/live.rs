@@ -1,10 +1,10 @@
 //! A job that trains, followed live: its replay shows the same.
 
-use amlp_viewer::command::{Command, TimelineCommand, WindowCommand};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use amlp_viewer::Args;
+use amlp_viewer::command::{Command, TimelineCommand, WindowCommand};
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::report::RunReport;
 use amlp_viewer::worker::replay;

@@ -70,7 +70,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert_eq!(report(&window).metrics.map(|m| m.dsc), evaluation.patients[0].measures.as_ref().map(|m| m.dsc));
 
     let cases = &state(&window).cases;
-    assert_eq!((cases.cases.len(), cases.open.map(|open| &cases.cases[open].id)), (listed, Some(case)));
+    assert_eq!((cases.cases.len(), cases.chosen().map(|case| &case.name)), (listed, Some(case)));
     click(&mut window, "Back to the results");
     assert_eq!((state(&window).session.mode, state(&window).session.train.page), (Mode::Train, TrainPage::Results));
     assert!(state(&window).cache.results.evaluation.is_some());

@@ -1,11 +1,11 @@
 //! Masking mode: the window shows the engine's own results, follows every control, and keeps what was chosen.
 
-use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
 use std::fs;
 use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
 use amlp_viewer::state::masking::{By, Controls, Shown};
 use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose};
 use amlp_viewer::worker;

@@ -1,8 +1,8 @@
 //! One scan in all 48 axis orders is one scan: the same letters, positions, values and pixels.
 
-use amlp_viewer::command::{Command, ViewCommand, WindowCommand};
 use std::path::Path;
 
+use amlp_viewer::command::{Command, ViewCommand, WindowCommand};
 use amlp_viewer::state::report::Report;
 use amlp_viewer::state::{Intent, PathPurpose};
 use amlp_viewer::view::PlaneMode;

@@ -1,10 +1,10 @@
 //! Masking mode with a pre-trained network: what it fills in, and its epoch on the strip of sigma.
 
-use amlp_viewer::command::{Command, FileCommand, TimelineCommand, WindowCommand};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use amlp_viewer::command::{Command, FileCommand, TimelineCommand, WindowCommand};
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};

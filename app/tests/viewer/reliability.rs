@@ -1,10 +1,10 @@
 //! What must hold when things go wrong at a bad moment.
 
-use amlp_viewer::command::{Command, FileCommand, WindowCommand};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use amlp_viewer::Args;
+use amlp_viewer::command::{Command, FileCommand, WindowCommand};
 use amlp_viewer::state::{CaseId, Dialog, Intent, ListedCase, PathPurpose, ProbabilityLayer, Slot};
 use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use egui::{Key, ViewportEvent, ViewportId, vec2};

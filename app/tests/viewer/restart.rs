@@ -1,12 +1,12 @@
 //! U8: a restart brings the session back. What is compared is the report of `--state`.
 
-use amlp_viewer::command::{
-    Command, FileCommand, MaskingCommand, OverlayCommand, TimelineCommand, TrainCommand, ViewCommand, WindowCommand,
-};
 use std::ffi::OsString;
 use std::path::Path;
 
 use amlp_viewer::Args;
+use amlp_viewer::command::{
+    Command, FileCommand, MaskingCommand, OverlayCommand, TimelineCommand, TrainCommand, ViewCommand, WindowCommand,
+};
 use amlp_viewer::launch::restart;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
@@ -106,11 +106,12 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
     send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![root.clone()]));
-    send(&mut window, Intent::OpenCase(2));
+    let third = state(&window).cases.cases[2].id;
+    send(&mut window, Intent::OpenCase(third));
     send(&mut window, FileCommand::FilterCases("patient".into()));
     let new = again(&window);
     let cases = &state(&new).cases;
-    assert_eq!((cases.root.as_ref(), cases.open, cases.cases.len()), (Some(&root), Some(2), 3));
+    assert_eq!((cases.root.as_ref(), open_place(&new), cases.cases.len()), (Some(&root), Some(2), 3));
     assert_eq!(state(&new).session.settings.recent, state(&window).session.settings.recent);
     assert_eq!(document(&new).title, "patient_3");
 }

@@ -1,10 +1,10 @@
 //! The table of runs, over a workspace of small run folders.
 
-use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, WindowCommand, actions};
 use std::fs;
 use std::path::Path;
 
 use amlp_viewer::Args;
+use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, WindowCommand, actions};
 use amlp_viewer::state::runs::Column;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Queued, TrainPage};

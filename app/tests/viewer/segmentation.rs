@@ -1,10 +1,10 @@
 //! Segmenting, saving, opening again; masks that fit, that are put right, that are refused.
 
-use amlp_viewer::command::{Command, FileCommand};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
+use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, Severity};
 use amlp_viewer::worker;
 use egui::Key;
@@ -169,7 +169,7 @@ fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
     click(&mut window, "Segment now");
     assert!(document(&window).is_unsaved());
     click(&mut window, "Segment now");
-    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Box::new(Command::Intent(Intent::Segment)) }));
+    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::Segment }));
     click(&mut window, "Go on without saving");
     assert!(document(&window).is_unsaved() && document(&window).prediction.is_some());
 }

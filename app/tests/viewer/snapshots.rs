@@ -1,9 +1,9 @@
 //! A few pictures of the window.
 
-use amlp_viewer::command::{Command, MaskingCommand, ViewCommand, WindowCommand};
 use std::path::Path;
 
 use amlp_viewer::Args;
+use amlp_viewer::command::{Command, MaskingCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::masking::Shown;
 use amlp_viewer::theme::Theme;
 

@@ -1,14 +1,14 @@
 //! Train mode: a pre-training set up by the names of its fields, paused, resumed, stopped, waiting in a queue.
 
-use amlp_viewer::command::{Command, TrainCommand, WindowCommand};
 use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::{Command, TrainCommand, WindowCommand};
 use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, Running, TrainPage};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, State};
 use amlp_viewer::worker::train::run;
-use amlp_viewer::worker::{JobHandle, Spec};
+use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::device::DeviceChoice;

@@ -1,9 +1,9 @@
 //! The program in a window that nobody sees, and a user's hands.
 
-use amlp_viewer::command::{Command, FileCommand};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use amlp_viewer::command::{Command, FileCommand};
 use amlp_viewer::gpu::{self, Gpu};
 use amlp_viewer::state::report::Report;
 use amlp_viewer::state::{Dialog, Document, PathPurpose, Settings, Severity, State};
@@ -98,6 +98,12 @@ pub fn wait_for(window: &mut Window, ready: impl Fn(&App) -> bool) {
 /// Everything that is shown.
 pub fn state(window: &Window) -> &State {
     window.state().state()
+}
+
+/// The place of the chosen case in the list.
+pub fn open_place(window: &Window) -> Option<usize> {
+    let cases = &state(window).cases;
+    cases.cases.iter().position(|case| Some(case.id) == cases.open)
 }
 
 /// The open case.

@@ -18,7 +18,7 @@ use crate::window::*;
 /// What the window reports of the shown slice, after it was compared with what the engine says of the file.
 fn masked(window: &Window) -> MaskReport {
     let shown = report(window).masking.unwrap();
-    let case = sample::folder().unwrap().join(&state(window).cases.cases[state(window).cases.open.unwrap()].id);
+    let case = sample::folder().unwrap().join(&state(window).cases.chosen().unwrap().name);
     let (scan, truth) = (case.join("pet.nii.gz"), case.join("seg.nii.gz"));
     assert_eq!(shown, expected(window, &scan, Some(&truth), shown.slice));
     shown

@@ -1,10 +1,10 @@
 //! The cases of the open folder.
 
-use crate::command::{FileCommand, Sender, WindowCommand};
 use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
 
 use super::super::text;
 use super::thumbnails::Thumbnails;
+use crate::command::{FileCommand, Sender, WindowCommand};
 use crate::state::{CaseId, CaseList, Intent, ListedCase, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::{EmptyState, IconButton, LoadingState, SearchField, ThumbnailRow, Tone};

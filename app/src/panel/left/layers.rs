@@ -1,10 +1,10 @@
 //! The layers of the open case: its images, what lies over them, and how to add more.
 
-use crate::command::{FileCommand, Sender, ViewCommand};
 use egui::Ui;
 
 use super::super::text;
 use super::masks;
+use crate::command::{FileCommand, Sender, ViewCommand};
 use crate::state::{ColourMap, Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};

@@ -1,12 +1,12 @@
 //! Prediction and reference over the image: which is drawn, which labels, and how.
 
-use crate::command::{FileCommand, OverlayCommand, Sender};
 use std::collections::BTreeMap;
 
 use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
 use super::super::{format, text};
+use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::view::Overlay;
 use crate::state::{Document, Intent, MaskLayer, State};
 use crate::theme::{self, font, icon, palette, radius, size, space};

@@ -1,10 +1,10 @@
 //! How the prediction agrees with the reference.
 
-use crate::command::{OverlayCommand, Sender};
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use super::super::{format, text};
+use crate::command::{OverlayCommand, Sender};
 use crate::state::{Document, State};
 use crate::theme::icon;
 use crate::view::PlaneMode;

@@ -1,10 +1,10 @@
 //! Window and level, colours, and what the values are.
 
-use crate::command::{Sender, ViewCommand};
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use super::super::format;
+use crate::command::{Sender, ViewCommand};
 use crate::state::{ColourMap, Document, Modality, Preset, State, WindowLevel};
 use crate::theme::icon;
 use crate::widget::{IconButton, NumberField, Section, Select, Toggle};

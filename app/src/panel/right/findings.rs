@@ -1,11 +1,11 @@
 //! The findings of the mask, one row each.
 
-use crate::command::{OverlayCommand, Sender};
 use egui::{Id, Rect, ScrollArea, Ui};
 
 use super::super::{format, text};
 use super::finding_row::{self, FindingRow};
-use crate::state::{Document, Listed, State};
+use crate::command::{OverlayCommand, Sender};
+use crate::state::{CaseId, Document, Listed, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, Section};
 
@@ -56,7 +56,8 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender
     let colours = finding_row::Colours::of(state, document);
     finding_row::head(ui, unit, compared);
     let seen = Id::unique("finding in sight");
-    let moved = ui.data(|data| data.get_temp::<(crate::state::CaseId, Option<usize>)>(seen)) != Some((document.id, state.session.view.finding));
+    let moved =
+        ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen)) != Some((document.id, state.session.view.finding));
     let height = finding_row::HEIGHT * list.len().min(ROWS) as f32;
     let area = ScrollArea::vertical().id_salt("findings").max_height(height).auto_shrink([false, true]);
     area.show_rows(ui, finding_row::HEIGHT, list.len(), |ui, visible| {

@@ -1,9 +1,9 @@
 //! Rulers and ellipses of the open case, with their values.
 
-use crate::command::{EditCommand, Sender};
 use egui::Ui;
 
 use super::super::{format, text};
+use crate::command::{EditCommand, Sender};
 use crate::state::{Document, Measure, MeasureKind, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};

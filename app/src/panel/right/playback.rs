@@ -1,8 +1,8 @@
 //! Frames of a 4-D scan, and slices played like a film.
 
-use crate::command::{Sender, ViewCommand};
 use egui::Ui;
 
+use crate::command::{Sender, ViewCommand};
 use crate::state::{Document, PaneId, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, Section, Slider};

@@ -1,8 +1,8 @@
 //! Segmenting the open case with a trained network.
 
-use crate::command::{FileCommand, Sender};
 use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 
+use crate::command::{FileCommand, Sender};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};

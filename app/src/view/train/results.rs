@@ -1,6 +1,5 @@
 //! Measures of a fine-tuned run, patient by patient.
 
-use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use std::path::Path;
 
 use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
@@ -8,6 +7,7 @@ use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 
 use super::words;
+use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::panel::text;
 use crate::state::train::{Column, Results};
 use crate::state::{State, runs};

@@ -8,9 +8,9 @@ mod plot;
 mod probe;
 mod sheet;
 
-use crate::command::{Command, FileCommand, Sender, TimelineCommand};
 use egui::{Rect, Ui, UiBuilder, pos2};
 
+use crate::command::{Command, FileCommand, Sender, TimelineCommand};
 use crate::panel::text;
 use crate::state::timeline::{OpenRun, WatchView};
 use crate::state::train::Preparing;

@@ -12,7 +12,7 @@ use crate::state::masking::{Filled, FoundSlice, MaskingCache};
 use crate::state::session::ChosenRuns;
 use crate::state::{Cache, CaseId, Dialog, Mode, PathPurpose, Session, Severity, State};
 use crate::theme::{self, Theme};
-use crate::worker::open::file_stem;
+use crate::state::names::file_stem;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Painter, Spec, save};
 
 /// Size of an exported picture in points, and its pixels a point.

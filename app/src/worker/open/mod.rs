@@ -4,7 +4,6 @@
 //! with a mask of another place. [`show()`] puts them into the window and starts the jobs that bring the rest:
 //! [`OpenRest`], the projection, the analysis.
 
-mod names;
 mod read;
 mod rest;
 
@@ -13,12 +12,12 @@ use std::path::{Path, PathBuf};
 use engine::cohort::Cohort;
 use engine::volume::{LabelVolume, Relation};
 
-pub use names::{file_stem, is_mask_name, is_nifti_name, is_segmentation_name};
 pub use read::{front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, thumbnails};
 use crate::gpu::Gpu;
+use crate::state::names::{file_stem, is_mask_name, is_segmentation_name, title_of};
 use crate::state::{
     CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, ImageLayer, Intent, ListedCase, MaskLayer, PaneId,
     Request, Severity, Slot, State, View,
@@ -264,7 +263,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
     }
-    let title = request.title.clone().unwrap_or_else(|| names::title_of(&image.path));
+    let title = request.title.clone().unwrap_or_else(|| title_of(&image.path));
     let mut document = Document::new(id, listed, title, image);
     document.prediction = segmentation.map(|mask| mask.as_read(jobs.unused_id()));
     document.truth = reference.map(|mask| mask.as_read(jobs.unused_id()));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
 
-use super::names::file_stem;
 use crate::gpu::Gpu;
+use crate::state::names::file_stem;
 use crate::state::window::SOFT_TISSUE;
 use crate::state::{ImageLayer, MaskLayer, Modality, Preset, ProbabilityLayer, WindowLevel};
 use crate::worker::Failure;

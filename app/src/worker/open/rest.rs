@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use engine::volume::Volume;
 
-use super::{file_stem, read_image, read_probability};
+use super::{read_image, read_probability};
 use crate::gpu::Gpu;
+use crate::state::names::file_stem;
 use crate::state::{CaseId, ImageLayer, ProbabilityLayer, Request, Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, restore};
 

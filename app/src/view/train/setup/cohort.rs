@@ -1,10 +1,10 @@
 //! The cohort card: what is in the folder, what is wrong with it, and how to choose another.
 
-use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use std::path::Path;
 
 use egui::{Frame, Label, Margin, RichText, ScrollArea, Stroke, Ui};
 
+use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::panel::text;
 use crate::state::train::{CohortCard, CohortState};
 use crate::state::{Intent, PathPurpose, State};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::state::Modality;
+use super::Modality;
 
 /// Endings of NIfTI files, longest first.
 const ENDINGS: [&str; 6] = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"];
@@ -53,7 +53,7 @@ pub fn file_stem(path: &Path) -> String {
 }
 
 /// A case's name from its first file; with the folder's name where the file is named after its modality alone.
-pub(super) fn title_of(path: &Path) -> String {
+pub(crate) fn title_of(path: &Path) -> String {
     let stem = file_stem(path);
     let folder = path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
     let only_modality = Modality::named(&stem).is_some() && stem.chars().all(char::is_alphanumeric);
