@@ -2,7 +2,7 @@
 
 mod forget;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use engine::run::workspace::{self, DiceOf, RunEntry};
 

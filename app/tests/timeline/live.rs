@@ -7,6 +7,7 @@ use amlp_viewer::Args;
 use amlp_viewer::command::{Command, TimelineCommand, WindowCommand};
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::report::RunReport;
+use amlp_viewer::state::timeline::LivePins;
 use amlp_viewer::worker::replay;
 use engine::config::Config;
 use engine::event::{Event, Stage};
@@ -43,19 +44,16 @@ fn shown(window: &Window) -> Value {
 
 /// Follows a job event by event; what was shown after each epoch.
 fn followed(window: &mut Window, run: &Path, config: &Config, events: &[Event]) -> Vec<Value> {
-    let (state, jobs) = window.state_mut().parts();
-    replay::begin_live(state, jobs, run, config);
+        replay::begin_live(state, jobs, run, config);
     let mut seen = Vec::new();
     for event in events {
-        let (state, jobs) = window.state_mut().parts();
-        replay::live_events(state, jobs, run, std::slice::from_ref(event));
+                replay::live_events(state, jobs, run, std::slice::from_ref(event));
         if matches!(event, Event::Epoch(_)) {
             settle(window);
             seen.push(shown(window));
         }
     }
-    let (state, jobs) = window.state_mut().parts();
-    replay::end_live(state, jobs, run);
+        replay::end_live(state, run);
     settle(window);
     seen
 }
@@ -139,7 +137,7 @@ fn the_shown_slice_is_pinned_while_a_job_runs() {
     let pins = Arc::new(Pins::new(Vec::new()));
     let (state_, jobs) = window.state_mut().parts();
     replay::begin_live(state_, jobs, &out, &config);
-    replay::share_pins(state_, out, Arc::clone(&pins));
+    replay::share_pins(state_, LivePins { run: out, pins: Arc::clone(&pins) });
     settle(&mut window);
     let slice = report(&window).panes[0].slice.unwrap() - 1;
     click(&mut window, "Pin the shown slice");
