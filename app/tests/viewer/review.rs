@@ -2,7 +2,7 @@
 
 use amlp_viewer::command::action::{GESTURES, actions, matching};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, PaneId, Tool};
+use amlp_viewer::state::{Dialog, PaneId, Session, Tool};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::view::{PaneMap, PlaneMode};
 use amlp_viewer::{App, Args};
