@@ -3,7 +3,7 @@
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
-use crate::command::{Command, Sender};
+use crate::command::{Sender, ViewCommand};
 use crate::scene::{ColourMap, Modality, Preset, WindowLevel};
 use crate::state::{Document, State};
 use crate::theme::icon;
@@ -16,7 +16,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     let automatic = |ui: &mut Ui| {
         let button = IconButton::new(icon::AUTO_CONTRAST, "Automatic contrast").shortcut("Ctrl+J").small();
         if ui.add(button).clicked() {
-            sender.send(Command::AutoContrast);
+            sender.send(ViewCommand::AutoContrast);
         }
     };
     let window = state.window_of(image);
@@ -24,14 +24,14 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         fields(ui, window, image.range, image.modality.unit(), sender);
         presets(ui, window, &image.modality, sender);
         let choices = ColourMap::ALL.map(|map| (map, map.name()));
-        let mut map = state.view.colour_map;
+        let mut map = state.session.view.colour_map;
         if Select::new("Colours", &choices).show(ui, &mut map).changed() {
-            sender.send(Command::SetColours(map));
+            sender.send(ViewCommand::SetColours(map));
         }
         modality(ui, &image.modality, sender);
-        let mut smooth = state.settings.interpolate;
+        let mut smooth = state.session.settings.interpolate;
         if ui.add(Toggle::new(&mut smooth, "Interpolation").shortcut("I")).changed() {
-            sender.send(Command::SetInterpolation(smooth));
+            sender.send(ViewCommand::SetInterpolation(smooth));
         }
     });
 }
@@ -46,7 +46,7 @@ fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str,
     let level_field = NumberField::new(&mut level, "Level").decimals(decimals).step(step).unit(unit).show(ui);
     let changed = width_field.accessible_name("Window width").changed();
     if level_field.accessible_name("Window level").changed() || changed {
-        sender.send(Command::SetWindow { width, level });
+        sender.send(ViewCommand::SetWindow { width, level });
     }
 }
 
@@ -56,7 +56,7 @@ fn presets(ui: &mut Ui, window: WindowLevel, modality: &Modality, sender: &Sende
             let name = format!("Preset {}", preset.name());
             let chosen = matches!(preset, Preset::Fixed(_, fixed) if *fixed == window);
             if ui.add(Chip::new(preset.name(), &name).selected(chosen)).clicked() {
-                sender.send(Command::UsePreset(at));
+                sender.send(ViewCommand::UsePreset(at));
             }
         }
     });
@@ -72,6 +72,6 @@ fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
     let choices: Vec<(Modality, &str)> = known.into_iter().zip(names.iter().map(String::as_str)).collect();
     let mut chosen = modality.clone();
     if Select::new("Modality", &choices).show(ui, &mut chosen).changed() {
-        sender.send(Command::SetModality(chosen));
+        sender.send(ViewCommand::SetModality(chosen));
     }
 }

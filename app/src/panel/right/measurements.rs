@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use crate::command::{Command, Sender};
+use crate::command::{EditCommand, Sender};
 use crate::state::{Document, Measure, MeasureKind, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};
@@ -10,17 +10,17 @@ use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    let measures = &state.view.measures;
+    let measures = &state.session.view.measures;
     let clear = |ui: &mut Ui| {
         if measures.is_empty() {
             return;
         }
         if ui.add(IconButton::new(icon::TRASH, "Remove all measurements").small()).clicked() {
-            sender.send(Command::ClearMeasures);
+            sender.send(EditCommand::ClearMeasures);
         }
         let undo = IconButton::new(icon::UNDO, "Remove the last measurement").shortcut("Backspace").small();
         if ui.add(undo).clicked() {
-            sender.send(Command::RemoveMeasure);
+            sender.send(EditCommand::RemoveMeasure);
         }
     };
     Section::new("Measurements").show_with(ui, clear, |ui| {
