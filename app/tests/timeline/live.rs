@@ -44,15 +44,18 @@ fn shown(window: &Window) -> Value {
 
 /// Follows a job event by event; what was shown after each epoch.
 fn followed(window: &mut Window, run: &Path, config: &Config, events: &[Event]) -> Vec<Value> {
+    let (state, jobs) = window.state_mut().parts();
     replay::begin_live(state, jobs, run, config);
     let mut seen = Vec::new();
     for event in events {
+        let (state, jobs) = window.state_mut().parts();
         replay::live_events(state, jobs, run, std::slice::from_ref(event));
         if matches!(event, Event::Epoch(_)) {
             settle(window);
             seen.push(shown(window));
         }
     }
+    let (state, _) = window.state_mut().parts();
     replay::end_live(state, run);
     settle(window);
     seen

@@ -12,7 +12,7 @@ use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Severity, ToolKind};
+use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use clap::Parser as _;

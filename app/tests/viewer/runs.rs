@@ -6,6 +6,7 @@ use std::path::Path;
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, WindowCommand, actions};
 use amlp_viewer::state::runs::Column;
+use amlp_viewer::state::session::RunUse;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Queued, TrainPage};
 use amlp_viewer::state::{Dialog, Mode};
@@ -234,7 +235,7 @@ fn a_run_that_a_waiting_job_needs_is_not_deleted() {
     let run = folder.path().join("second");
     let goes_on = Some(run.clone());
     let job = Queued { id: 1, name: "second".into(), stage: Stage::Finetune, config: None, goes_on };
-    window.state_mut().parts().0.train.left.push(job);
+    window.state_mut().parts().0.training.left.push(job);
     send(&mut window, Command::Runs(RunsCommand::Delete(run.clone())));
     assert!(run.is_dir() && errors(&window)[0].contains("waits in the queue"), "{:?}", errors(&window));
 }

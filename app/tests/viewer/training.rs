@@ -382,16 +382,16 @@ fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
         }
     };
     let (_, jobs) = window.state_mut().parts();
-    let job = jobs.start_with(Spec::new(run::SLOT, "Pre-training mine"), preparing, |_, _, state, jobs| {
-        run::ended(state, jobs, Ending::Stopped);
+    let job = jobs.start_with(Spec::new(run::SLOT, "Pre-training mine"), preparing, |_, _, state, _| {
+        state.training.running = None;
     });
     let name = "mine".to_owned();
-    window.state_mut().parts().0.train.running = Some(Running { id: 1, job, name, ..Running::default() });
+    window.state_mut().parts().0.training.running = Some(Running { id: 1, job, name, ..Running::default() });
     order(&mut window, TrainCommand::ShowPage(TrainPage::Watch));
     wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
     window.run_steps(2);
     assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Preparing patient 3 of 9"));
-    let said = window.query_all_by_label("mine is being prepared. Preparing patient 3 of 9");
+    let said = window.query_all_by_label("Preparing mine. Preparing patient 3 of 9");
     let (page, track): (Vec<_>, Vec<_>) = said.map(|node| node.rect().top()).partition(|top| *top < 680.0);
     assert!(!page.is_empty() && track.len() == 1, "{page:?} {track:?}");
     stop(&mut window);
