@@ -3,10 +3,10 @@
 use super::action::List;
 use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
-use crate::state::{PaneId, State, View};
+use crate::state::{Document, PaneId, State, View};
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OverlayCommand {
     /// Hides the overlay while true.
     Hide(bool),
@@ -44,7 +44,7 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         Do::SetOpacity(opacity) => state.session.settings.opacity = opacity.clamp(0.0, 1.0),
         Do::ChangeOpacity(by) => state.session.settings.opacity = (state.session.settings.opacity + by).clamp(0.0, 1.0),
         Do::SetStyle { fill, outline } => {
-            (state.session.settings.fill, state.session.settings.outline) = (fill, outline)
+            (state.session.settings.fill, state.session.settings.outline) = (fill, outline);
         }
         Do::ShowLabel(label, true) => drop(view.hidden_labels.remove(&label)),
         Do::ShowLabel(label, false) => drop(view.hidden_labels.insert(label)),
@@ -62,7 +62,7 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         }
         Do::GoToFinding(at) => go_to_finding(state, at),
         Do::GoToWorst(rank) => {
-            let strip = state.document.as_ref().and_then(|document| document.strip());
+            let strip = state.document.as_ref().and_then(Document::strip);
             if let Some(slice) = strip.and_then(|strip| strip.worst_first.get(rank).copied()) {
                 go_to_axial(state, slice);
             }

@@ -34,7 +34,7 @@ struct Other {
 
 impl OpenRest {
     /// Starts to read the rest of the open case; `request` names the base image first.
-    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: Vec<ImageLayer>) {
+    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: &[ImageLayer]) {
         let Some(document) = &state.document else { return };
         let gpu = jobs.gpu().cloned();
         let other = |(modality, path): (Option<String>, PathBuf)| {
