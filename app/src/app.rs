@@ -161,7 +161,7 @@ impl App {
         if let (Some(why), false) = (lost, self.lost_told) {
             self.lost_told = true;
             let what = format!("{why}. Nothing else is lost. Restarting reopens this case in the same view.");
-            self.state.error("Slices can no longer be drawn", what);
+            self.state.error("Images can no longer be drawn", what);
             if self.state.dialog.replace(Dialog::DeviceLost { why }).is_some() {
                 self.state.after_saving = None;
             }

@@ -3,7 +3,8 @@
 use super::action::List;
 use crate::state::view::Overlay;
 use crate::state::{PaneId, State, View};
-use crate::view::{PaneMap, PlaneMode};
+
+use crate::scene::{PaneMap, PlaneMode};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
