@@ -242,7 +242,7 @@ pub fn actions(list: &mut List, state: &State) {
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);
     add(list, state.cases.root.is_some(), "Use the open folder", "", TrainCommand::UseOpenFolder);
     let chosen = !matches!(state.cache.train.cohort, CohortState::None);
-    add(list, chosen, "Read the cohort again", "", TrainCommand::ReadCohortAgain);
+    add(list, chosen, "Check the cohort again", "", TrainCommand::ReadCohortAgain);
     list.add(group, "Choose workspace…", "", Command::Intent(Intent::Ask(PathPurpose::Workspace)));
     let ready = state.session.mode == Mode::Train && state.training_obstacle().is_none();
     add(list, ready, "Start training", "F5", TrainCommand::Start);

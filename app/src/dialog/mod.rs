@@ -5,7 +5,7 @@
 //! | `palette` | every action by name |
 //! | `help` | mouse and keys |
 //! | `path` | path entry where the system has no file dialog |
-//! | `confirm` | an existing file, unsaved work |
+//! | `confirm` | overwrite, delete, unsaved work, quit |
 //! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
 

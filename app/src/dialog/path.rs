@@ -26,15 +26,17 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded this slice."),
         PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),
         PathPurpose::MaskingPicture => {
-            ("Export the view", "Export", "A PNG picture. An existing file is never replaced without asking.")
+            ("Export the view", "Export", "A PNG image. Existing files are only overwritten after confirmation.")
         }
-        PathPurpose::MaskingTable => {
-            ("Export the numbers", "Export", "CSV, one row a patch. An existing file is never replaced without asking.")
-        }
+        PathPurpose::MaskingTable => (
+            "Export the numbers",
+            "Export",
+            "CSV, one row per patch. Existing files are only overwritten after confirmation.",
+        ),
         PathPurpose::SaveSegmentation => (
             "Save the segmentation",
             "Save",
-            "NIfTI on the image's own grid; the name ends in .nii.gz or .nii. An existing file is never replaced without asking.",
+            "NIfTI (.nii.gz or .nii) on the grid of the image. Existing files are only overwritten after confirmation.",
         ),
     }
 }

@@ -18,7 +18,7 @@ struct Entry {
     seen: u64,
 }
 
-/// The textures of a window's list of cases.
+/// Textures of the case list, by case.
 #[derive(Clone, Default)]
 pub(super) struct Thumbnails(Arc<Mutex<HashMap<CaseId, Entry>>>);
 

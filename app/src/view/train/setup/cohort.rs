@@ -68,7 +68,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
     let job = state.jobs.iter().find(|job| job.slot == worker::train::cohort::SLOT);
-    let title = format!("Checking {}", format::file_name(folder));
+    let title = format!("Reading {}", format::file_name(folder));
     let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
     let progress = progress.detail(job.map_or("", |job| job.detail.as_str()));
     if let (true, Some(job)) = (progress.show(ui), job) {
@@ -84,7 +84,7 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
         text::sentence(ui, why);
     });
     ui.horizontal(|ui| {
-        if ui.add(PushButton::new("Check again").icon(icon::RETRY)).clicked() {
+        if ui.add(PushButton::new("Read again").icon(icon::RETRY)).clicked() {
             send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
