@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand};
 use amlp_viewer::state::Settings;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::{App, Args};

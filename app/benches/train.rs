@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::Command as Do;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::TrainCommand;
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::Settings;
 use amlp_viewer::state::train::{Phase, TrainPage};

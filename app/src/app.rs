@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
-use crate::command::train::TrainCommand;
-use crate::command::{self, Command, Sender, dispatch, keys};
+use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
 use crate::state::train::TrainPage;
-use crate::state::{Dialog, Mode, PathPurpose, Settings, Severity, State};
-use crate::worker::{self, Jobs, Kind, Spec, Wake};
+use crate::state::{Dialog, Intent, Mode, Settings, Severity, State};
+use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
 
 /// Under which name settings are kept.
@@ -60,8 +59,7 @@ impl App {
         if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
             worker::train::workspace::start(&mut self.state, &mut self.jobs);
         }
-        let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
-        self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
+        self.jobs.start(worker::devices::ProbeDevices);
     }
 
     /// What the command line names is shown.
@@ -79,12 +77,10 @@ impl App {
             self.state.settings.workspace = Some(workspace.clone());
         }
         if let Some(request) = args.request() {
-            self.dispatch(Command::OpenRequest(Box::new(request)));
-        } else if !args.paths.is_empty() {
-            self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
+            self.dispatch(Intent::Open(Box::new(request)));
         }
         if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..])
-            && !folder.is_file()
+            && !crate::state::names::is_nifti_name(folder)
         {
             self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }
@@ -100,24 +96,14 @@ impl App {
         &self.jobs
     }
 
-    /// Starts a job of any kind, for tests of how the window bears what jobs do.
-    #[doc(hidden)]
-    pub fn start_job(
-        &mut self,
-        spec: Spec,
-        work: impl FnOnce(&worker::Ticket) -> Result<worker::Outcome, worker::Failure> + Send + 'static,
-    ) -> u64 {
-        self.jobs.start(spec, work)
-    }
-
-    /// Everything and the jobs, for tests that stand in for a job which trains.
+    /// The state and the jobs, for tests that start jobs of their own.
     #[doc(hidden)]
     pub fn parts(&mut self) -> (&mut State, &mut Jobs) {
         (&mut self.state, &mut self.jobs)
     }
 
     /// Carries out a command at once.
-    pub fn dispatch(&mut self, command: Command) {
+    pub fn dispatch(&mut self, command: impl Into<Command>) {
         dispatch(&mut self.state, &mut self.jobs, command);
     }
 
@@ -134,17 +120,19 @@ impl App {
     /// Everything but drawing: results of jobs, keys, dropped files, films.
     pub fn logic(&mut self, ctx: &egui::Context) {
         self.apply_theme(ctx);
-        worker::apply::apply_arrivals(&mut self.state, &mut self.jobs);
+        worker::deliver(&mut self.state, &mut self.jobs);
+        command::dispatch_intents(&mut self.state, &mut self.jobs);
+        worker::layer::upload_changes(&mut self.state, &self.jobs);
         self.tell_of_loss();
         for command in keys::commands(ctx, &self.state) {
             self.dispatch(command);
         }
         let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
-            self.dispatch(Command::UsePaths(PathPurpose::Files, dropped));
+            self.dispatch(Intent::open_paths(dropped));
         }
         let now = ctx.input(|i| i.time);
-        command::look::advance_cine(&mut self.state, now);
+        command::view::advance_cine(&mut self.state, now);
         worker::train::follow(&mut self.state, &mut self.jobs);
         worker::replay::follow(&mut self.state, &mut self.jobs, now);
         worker::masking::follow(&mut self.state, &mut self.jobs);
@@ -207,7 +195,7 @@ impl App {
     /// The window is to be closed: at once, or after a question.
     fn on_close(&mut self, ctx: &egui::Context) {
         if ctx.input(|i| i.viewport().close_requested()) && !self.state.quit {
-            self.dispatch(Command::Quit);
+            self.dispatch(WindowCommand::Quit);
             if !self.state.quit {
                 ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             }

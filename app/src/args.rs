@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum as _};
 
-use crate::state::{Document, MaskLayer, Mode, State};
+use crate::state::{Document, MaskLayer, Mode, Request, State};
 use crate::theme::Theme;
 use crate::view::{DisplayGrid, PlaneMode};
-use crate::worker::open::Request;
 
 /// Review lesion segmentations, and watch AMLP mask and relabel patches while it trains.
 ///
@@ -208,20 +207,16 @@ impl Args {
         line
     }
 
-    /// What to open where something is named beside the paths: files, or one patient's folder, with their masks.
+    /// What to open, with what is named beside it; none without a path.
     pub fn request(&self) -> Option<Request> {
-        let folder = self.paths.first().filter(|p| self.paths.len() == 1 && p.is_dir());
-        let files = self.paths.iter().filter(|_| folder.is_none());
-        let request = Request {
-            title: None,
-            folder: folder.cloned(),
-            images: files.map(|p| (None, p.clone())).collect(),
+        (!self.paths.is_empty()).then(|| Request {
+            paths: self.paths.clone(),
             mask: self.mask.clone(),
             truth: self.truth.clone(),
             probability: self.probability.clone(),
             slice: self.slice,
-        };
-        Some(request).filter(Request::names_something)
+            ..Request::default()
+        })
     }
 }
 
@@ -275,10 +270,11 @@ mod tests {
     fn masks_named_on_the_command_line_go_with_the_files() {
         let args = Args::try_parse_from(["amlp-viewer", "a.nii.gz", "b.nii.gz", "--mask", "m.nii", "--slice", "4"]);
         let request = args.unwrap().request().unwrap();
-        assert_eq!(request.images.len(), 2);
+        assert_eq!(request.paths.len(), 2);
         assert_eq!(request.mask, Some("m.nii".into()));
         assert_eq!(request.slice, Some(4));
-        assert_eq!(Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request(), None);
+        assert!(!Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request().unwrap().names_something());
+        assert_eq!(Args::try_parse_from(["amlp-viewer"]).unwrap().request(), None);
         assert!(Args::try_parse_from(["amlp-viewer", "--mask", "m.nii"]).is_err(), "a mask of nothing");
     }
 }

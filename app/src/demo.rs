@@ -8,14 +8,11 @@ use engine::config::Config;
 use engine::event::Stage;
 use engine::experiment::demo::configs;
 
-use crate::command::Command;
-use crate::command::timeline::TimelineCommand;
-use crate::command::train::TrainCommand;
+use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use crate::state::timeline::WatchView;
 use crate::state::train::{Ending, Form, Labels, TrainPage};
 use crate::state::view::Overlay;
-use crate::state::{Mode, State};
-use crate::worker::open::Request;
+use crate::state::{Intent, Mode, Request, State};
 
 /// Epochs of fine-tuning between two looks at the patient of the split that validates: enough for a curve.
 const VALIDATE_EVERY: usize = 3;
@@ -105,7 +102,7 @@ impl Demo {
         match &self.step {
             Step::Begin => {
                 self.step = Step::Looking;
-                vec![Command::SetMode(Mode::Train), Command::Train(TrainCommand::UseSample)]
+                vec![Command::Window(WindowCommand::SetMode(Mode::Train)), Command::Train(TrainCommand::UseSample)]
             }
             Step::Looking | Step::Preparing(_) => self.set_up(state),
             Step::Pretraining => self.pretrained(state, now),
@@ -167,7 +164,7 @@ impl Demo {
             return Vec::new();
         };
         self.step = Step::Opening(run);
-        vec![Command::SetMode(Mode::Review), Command::OpenRequest(Box::new(request))]
+        vec![Command::Window(WindowCommand::SetMode(Mode::Review)), Command::Intent(Intent::Open(Box::new(request)))]
     }
 
     fn review(&mut self, state: &State, now: f64) -> Vec<Command> {
@@ -175,16 +172,19 @@ impl Demo {
         match self.step {
             Step::Segmenting if document.comparison.is_some() && document.probability.is_some() => {
                 self.step = Step::Findings { due: now + SHOWN, shown: 0 };
-                vec![Command::SetOverlay(Overlay::Comparison), Command::GoToFinding(0)]
+                vec![
+                    Command::Overlay(OverlayCommand::Show(Overlay::Comparison)),
+                    Command::Overlay(OverlayCommand::GoToFinding(0)),
+                ]
             }
             Step::Findings { due, shown } if now >= due => {
                 let count = document.findings.as_ref().map_or(0, |f| f.list.len()).min(MOST);
                 if shown + 1 >= count {
                     self.step = Step::Over;
-                    return vec![Command::GoToFinding(0)];
+                    return vec![Command::Overlay(OverlayCommand::GoToFinding(0))];
                 }
                 self.step = Step::Findings { due: now + SHOWN, shown: shown + 1 };
-                vec![Command::GoToFinding(shown + 1)]
+                vec![Command::Overlay(OverlayCommand::GoToFinding(shown + 1))]
             }
             _ => Vec::new(),
         }

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::train::{Ending, Form, Labels};
-use amlp_viewer::state::{Mode, PathPurpose, Settings, Severity};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, Settings, Severity};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
 use egui::{Color32, ColorImage, Pos2, Rect, Vec2, ViewportId, ViewportInfo};
@@ -72,7 +71,7 @@ impl Screen {
         }
     }
 
-    fn send(&mut self, command: Command) {
+    fn send(&mut self, command: impl Into<Command>) {
         self.app.dispatch(command);
         self.settle();
     }
@@ -165,16 +164,16 @@ fn review_of_a_compared_case() {
     let mask = prediction(folder.path());
     for (size, scale, name) in SIZES {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
-        screen.send(Command::UsePaths(PathPurpose::Folder, vec![sample()]));
+        screen.send(Intent::UsePaths(PathPurpose::Folder.into(), vec![sample()]));
         let cases = &screen.app.state().cases.cases;
-        let index = cases.iter().position(|case| case.id == "STS_006").unwrap();
-        screen.send(Command::OpenCase(index));
-        screen.send(Command::UsePaths(PathPurpose::Mask, vec![mask.clone()]));
+        let case = cases.iter().find(|case| case.name == "STS_006").unwrap().id;
+        screen.send(Intent::OpenCase(case));
+        screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![mask.clone()]));
         assert!(screen.app.state().document.as_ref().unwrap().comparison.is_some());
-        screen.send(Command::DismissAll);
+        screen.send(WindowCommand::DismissAll);
         let dark = screen.picture(&format!("review_{name}"));
         assert!(screen.colors(&dark) > 100, "no anatomy is seen");
-        screen.send(Command::SetTheme(Theme::Light));
+        screen.send(WindowCommand::SetTheme(Theme::Light));
         let light = screen.picture(&format!("review_light_{name}"));
         assert_eq!(screen.color(&light, 4.0, 400.0), Theme::Light.tokens().panel);
         assert!(!screen.app.state().shows_error());
@@ -187,21 +186,21 @@ fn dialogs_and_messages() {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
         let plain = screen.picture(&format!("before_dialogs_{name}"));
         let path = patient().join("pet.nii.gz");
-        screen.send(Command::UsePaths(PathPurpose::Files, vec![path]));
+        screen.send(Intent::open_paths(vec![path]));
         for (dialog, command) in [
-            ("palette", Command::OpenPalette),
-            ("help", Command::OpenHelp),
-            ("about", Command::OpenAbout),
-            ("log", Command::OpenLog),
-            ("path", Command::TypePath(PathPurpose::SaveMask)),
+            ("palette", Command::Window(WindowCommand::OpenPalette)),
+            ("help", Command::Window(WindowCommand::OpenHelp)),
+            ("about", Command::Window(WindowCommand::OpenAbout)),
+            ("log", Command::Window(WindowCommand::OpenLog)),
+            ("path", Command::File(FileCommand::TypePath(PathPurpose::SaveSegmentation))),
         ] {
             screen.send(command);
             let picture = screen.picture(&format!("{dialog}_{name}"));
             assert_ne!(screen.color(&picture, 4.0, 300.0), screen.color(&plain, 4.0, 300.0), "{dialog} dims the rest");
-            screen.send(Command::CloseDialog);
+            screen.send(WindowCommand::CloseDialog);
         }
         // A file that is none: the error stays, and the open case too.
-        screen.send(Command::UsePaths(PathPurpose::Mask, vec![sample().join("ATTRIBUTION.md")]));
+        screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![sample().join("ATTRIBUTION.md")]));
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);
         assert_eq!(errors.count(), 1);
         screen.picture(&format!("error_{name}"));
@@ -241,10 +240,10 @@ fn train_mode() {
         }
         change(&mut screen, tiny);
         screen.picture(&format!("train_setup_{name}"));
-        screen.send(Command::SetTheme(Theme::Light));
+        screen.send(WindowCommand::SetTheme(Theme::Light));
         let light = screen.picture(&format!("train_setup_light_{name}"));
         assert_eq!(screen.color(&light, size[0] - 4.0, 300.0), Theme::Light.tokens().panel);
-        screen.send(Command::SetTheme(Theme::Dark));
+        screen.send(WindowCommand::SetTheme(Theme::Dark));
         if n > 0 {
             continue;
         }
@@ -259,7 +258,7 @@ fn train_mode() {
         screen.send(Command::Train(TrainCommand::Start));
         let run = screen.app.state().train.ended[0].run.clone().unwrap();
         screen.send(Command::Train(TrainCommand::ShowResults(run)));
-        screen.send(Command::DismissAll);
+        screen.send(WindowCommand::DismissAll);
         screen.picture(&format!("train_results_{name}"));
         assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
         assert!(screen.app.state().train.results.evaluation.is_some());
@@ -270,9 +269,9 @@ fn train_mode() {
 fn the_other_modes() {
     let (size, scale, name) = SIZES[0];
     let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
-    screen.send(Command::UsePaths(PathPurpose::Folder, vec![patient()]));
+    screen.send(Intent::UsePaths(PathPurpose::Folder.into(), vec![patient()]));
     for mode in [Mode::Masking, Mode::Train] {
-        screen.send(Command::SetMode(mode));
+        screen.send(WindowCommand::SetMode(mode));
         screen.picture(&format!("{}_{name}", mode.name().to_lowercase()));
         assert!(!screen.app.state().shows_error());
     }

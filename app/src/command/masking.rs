@@ -8,6 +8,8 @@ use glam::DVec2;
 
 use super::Command;
 use super::action::List;
+use crate::command::FileCommand;
+use crate::state::Intent;
 use crate::state::masking::{By, Controls, Shown};
 use crate::state::{Mode, PathPurpose, State};
 use crate::view::Camera;
@@ -169,11 +171,17 @@ pub fn actions(list: &mut List, state: &State) {
     let pinned = state.masking.pinned.is_some();
     list.add_if(pinned, group, "Unpin the patch", "", send(MaskingCommand::Pin(None)));
     let run = state.filling_run().is_some();
-    list.add(group, "Choose pre-trained run…", "", Command::Ask(PathPurpose::MaskingRun));
-    list.add(group, "Pre-trained run by path…", "", Command::TypePath(PathPurpose::MaskingRun));
+    list.add(group, "Choose pre-trained run…", "", Command::Intent(Intent::Ask(PathPurpose::MaskingRun)));
+    list.add(group, "Pre-trained run by path…", "", Command::File(FileCommand::TypePath(PathPurpose::MaskingRun)));
     list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
     list.add_if(state.masking.run.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
-    list.add_if(open, group, "Export the view…", "Ctrl+E", Command::Ask(PathPurpose::MaskingPicture));
-    list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", Command::Ask(PathPurpose::MaskingTable));
+    list.add_if(open, group, "Export the view…", "Ctrl+E", Command::Intent(Intent::Ask(PathPurpose::MaskingPicture)));
+    list.add_if(
+        open,
+        group,
+        "Export the numbers…",
+        "Ctrl+Shift+E",
+        Command::Intent(Intent::Ask(PathPurpose::MaskingTable)),
+    );
     list.add_if(state.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
 }

@@ -7,6 +7,7 @@ use engine::probe::Pin;
 
 use super::Command;
 use super::action::List;
+use crate::state::Intent;
 use crate::state::timeline::{Compare, Labels, Layer, Series, WatchView};
 use crate::state::train::TrainPage;
 use crate::state::{Mode, PathPurpose, State};
@@ -223,8 +224,14 @@ pub fn actions(list: &mut List, state: &State) {
     add(timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
     add(run.is_some_and(|run| !run.live), "Read the run again".into(), "", TimelineCommand::Reload);
     add(run.is_some(), "Close the run".into(), "", TimelineCommand::Close);
-    list.add(group, "Open run…", "", Command::Ask(PathPurpose::Run));
-    list.add_if(run.is_some(), group, "Compare with another run…", "", Command::Ask(PathPurpose::CompareRun));
+    list.add(group, "Open run…", "", Command::Intent(Intent::Ask(PathPurpose::Run)));
+    list.add_if(
+        run.is_some(),
+        group,
+        "Compare with another run…",
+        "",
+        Command::Intent(Intent::Ask(PathPurpose::CompareRun)),
+    );
 }
 
 /// A loop's name in the window.

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use engine::event::Stage;
 
 use super::action::List;
-use super::{Command, dispatch as carry_out};
+use super::{Command, FileCommand, dispatch as carry_out};
 use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
-use crate::state::{Mode, PathPurpose, Severity, State};
-use crate::worker::open::Request;
-use crate::worker::train::{assess, cohort, evaluate, namesake, queue, run, workspace};
-use crate::worker::{Jobs, Kind, segment};
+use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
+use crate::worker::train::{assess, cohort, evaluate, queue, run, workspace};
+use crate::worker::{Jobs, segment};
 
 /// How many runs of each stage the palette lists: the newest.
 const LISTED: usize = 12;
@@ -124,7 +123,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             show_page(state, jobs, TrainPage::Results);
         }
         TrainCommand::ChooseResults => {
-            jobs.cancel_kind(Kind::Evaluate);
+            jobs.cancel_slot(evaluate::SLOT);
             state.train.results = Results::default();
             show_page(state, jobs, TrainPage::Results);
         }
@@ -166,26 +165,7 @@ fn list_runs(state: &mut State, jobs: &mut Jobs) {
 fn edit(state: &mut State, jobs: &mut Jobs, form: Form) {
     let before = std::mem::take(&mut state.train.form);
     state.train.form = form.settled(&before, &state.devices);
-    follow_form(state, jobs, &before);
-}
-
-/// Checks the form, and works out anew what hangs on what changed in it.
-pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
-    let form = &state.train.form;
-    state.train.problems = assess::problems(form);
-    let what_splits = |form: &Form| {
-        let config = form.config();
-        (form.stage, config.data.clone(), config.seed, config.labels.from.clone())
-    };
-    if what_splits(form) != what_splits(before) || state.train.split.is_none() {
-        cohort::split(state, jobs);
-    }
-    let form = &state.train.form;
-    let changed = form.config() != before.config() || form.stage != before.stage;
-    if changed || form.invalid_field() != before.invalid_field() {
-        assess::start(state, jobs);
-    }
-    namesake::look(state, jobs);
+    crate::worker::train::follow_form(state, jobs, &before);
 }
 
 fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
@@ -240,7 +220,7 @@ fn enqueue(
     let id = state.train.jobs;
     state.train.queue.push(Queued { id, name, stage, config, goes_on });
     // An estimate beside it would take its processor.
-    jobs.cancel_kind(Kind::Assess);
+    jobs.cancel_slot(assess::SLOT);
     run::start_next(state, jobs);
 }
 
@@ -256,7 +236,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
     show_in_review(state);
     // As an image of its own, whatever it is: what is wrong with it should be seen.
     let images = paths.into_iter().map(|path| (None, path)).collect();
-    carry_out(state, jobs, Command::OpenRequest(Box::new(Request { images, ..Request::default() })));
+    carry_out(state, jobs, Intent::Open(Box::new(Request { images, ..Request::default() })));
 }
 
 fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
@@ -271,7 +251,7 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
         slice: row.worst_slice,
         ..Request::default()
     };
-    carry_out(state, jobs, Command::Visit(Box::new(request)));
+    carry_out(state, jobs, Intent::Visit(Box::new(request)));
 }
 
 fn show_in_review(state: &mut State) {
@@ -282,7 +262,7 @@ fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
     segment::choose_model(state, run);
     show_in_review(state);
     if state.document.is_some() {
-        carry_out(state, jobs, Command::Segment);
+        carry_out(state, jobs, Intent::Segment);
     } else {
         let name = run.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let what = format!("Open a scan, then press Segment now: {name} is chosen as the model");
@@ -306,13 +286,13 @@ pub fn actions(list: &mut List, state: &State) {
     }
     add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);
     add(list, train.results.run.is_some(), "Results of another run", "", TrainCommand::ChooseResults);
-    list.add(group, "Choose cohort…", "", Command::Ask(PathPurpose::Cohort));
-    list.add(group, "Type the cohort's path…", "", Command::TypePath(PathPurpose::Cohort));
+    list.add(group, "Choose cohort…", "", Command::Intent(Intent::Ask(PathPurpose::Cohort)));
+    list.add(group, "Type the cohort's path…", "", Command::File(FileCommand::TypePath(PathPurpose::Cohort)));
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);
     add(list, state.cases.root.is_some(), "Use the open folder", "", TrainCommand::UseOpenFolder);
     let looked = !matches!(train.cohort, CohortState::None);
     add(list, looked, "Look at the cohort again", "", TrainCommand::LookAgain);
-    list.add(group, "Choose workspace…", "", Command::Ask(PathPurpose::Workspace));
+    list.add(group, "Choose workspace…", "", Command::Intent(Intent::Ask(PathPurpose::Workspace)));
     let ready = state.mode == Mode::Train && train.obstacle().is_none();
     add(list, ready, "Start training", "F5", TrainCommand::Start);
     let running = train.running.as_ref();

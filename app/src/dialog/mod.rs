@@ -5,7 +5,7 @@
 //! | `palette` | every action by name |
 //! | `help` | mouse and keys |
 //! | `path` | a path to type, where the system's dialog cannot open |
-//! | `confirm` | a file that is there already, unsaved work |
+//! | `confirm` | an existing file, unsaved work |
 //! | `log` | everything that was said |
 //! | `about` | versions, licences, adapter |
 
@@ -28,8 +28,8 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         None => {}
         Some(Dialog::Palette { query, chosen }) => palette::show(ctx, state, query, *chosen, sender),
         Some(Dialog::Help) => help::show(ctx, state, sender),
-        Some(Dialog::Path { purpose, text }) => path::show(ctx, *purpose, text, sender),
-        Some(Dialog::Overwrite { purpose, path }) => confirm::overwrite(ctx, *purpose, path, sender),
+        Some(Dialog::Path { request, text }) => path::show(ctx, *request, text, sender),
+        Some(Dialog::Overwrite { request, path }) => confirm::overwrite(ctx, *request, path, sender),
         Some(Dialog::Close) => confirm::close(ctx, state, sender),
         Some(Dialog::DeviceLost { why }) => confirm::device_lost(ctx, why, sender),
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),

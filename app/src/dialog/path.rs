@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use egui::{Context, Id, Margin, TextEdit};
 
-use crate::command::{Command, Sender};
+use crate::command::{Sender, WindowCommand};
 use crate::panel::text as panel_text;
-use crate::state::PathPurpose;
+use crate::state::{Intent, PathPurpose, PathRequest};
 use crate::theme::{self, font};
 use crate::widget::{Dialog, DialogResult};
 
@@ -15,8 +15,10 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
         PathPurpose::Files => ("Open a scan or folder", "Open", "A file (.nii, .nii.gz, .hdr) or a folder."),
         PathPurpose::Folder => ("Open a folder", "Open", "The folder of one patient, or of a cohort."),
-        PathPurpose::Mask => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
-        PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
+        PathPurpose::Segmentation => {
+            ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image.")
+        }
+        PathPurpose::Reference => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
         PathPurpose::Cohort => ("Choose a cohort", "Choose", "The folder of a cohort: one folder or file a patient."),
@@ -26,24 +28,22 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded the same slice."),
         PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),
         PathPurpose::MaskingPicture => {
-            ("Export the view", "Export", "A PNG picture. A file that is there is never replaced without asking.")
+            ("Export the view", "Export", "A PNG picture. An existing file is never replaced without asking.")
         }
-        PathPurpose::MaskingTable => (
-            "Export the numbers",
-            "Export",
-            "CSV, one row a patch. A file that is there is never replaced without asking.",
-        ),
-        PathPurpose::SaveMask => (
+        PathPurpose::MaskingTable => {
+            ("Export the numbers", "Export", "CSV, one row a patch. An existing file is never replaced without asking.")
+        }
+        PathPurpose::SaveSegmentation => (
             "Save the segmentation",
             "Save",
-            "NIfTI on the image's own grid; the name ends in .nii.gz or .nii. A file that is there is never replaced without asking.",
+            "NIfTI on the image's own grid; the name ends in .nii.gz or .nii. An existing file is never replaced without asking.",
         ),
     }
 }
 
 /// Draws it.
-pub(super) fn show(ctx: &Context, purpose: PathPurpose, text: &str, sender: &Sender) {
-    let (title, action, explanation) = words(purpose);
+pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
+    let (title, action, explanation) = words(request.purpose);
     let mut typed = text.to_owned();
     let dialog = Dialog::new(title, action).enabled(!text.trim().is_empty()).width(560.0);
     let answer = dialog.show(ctx, |ui| {
@@ -62,13 +62,13 @@ pub(super) fn show(ctx: &Context, purpose: PathPurpose, text: &str, sender: &Sen
             response.request_focus();
         }
         if response.changed() {
-            sender.send(Command::EditPath(typed.clone()));
+            sender.send(WindowCommand::EditPath(typed.clone()));
         }
         panel_text::note(ui, explanation);
     });
     match answer {
-        Some(DialogResult::Confirmed) => sender.send(Command::UsePaths(purpose, vec![path(text)])),
-        Some(_) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Confirmed) => sender.send(Intent::UsePaths(request, vec![path(text)])),
+        Some(_) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }

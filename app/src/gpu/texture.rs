@@ -112,6 +112,19 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// A part that holds both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Slices { axis, range: a }, Self::Slices { axis: same, range: b }) if axis == same => {
+                Self::Slices { axis, range: a.start.min(b.start)..a.end.max(b.end) }
+            }
+            _ => Self::All,
+        }
+    }
+}
+
 /// Runs an expression for whole numbers that become floats: the texels, and whether any of them is not exact.
 macro_rules! as_float {
     ($v:expr, $type:ty) => {{

@@ -7,8 +7,7 @@ mod thumbnails;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
 use crate::widget::PushButton;

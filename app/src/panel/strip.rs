@@ -6,7 +6,7 @@ mod timeline;
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
 use super::text;
-use crate::command::{Command, Sender};
+use crate::command::{Command, OverlayCommand, Sender, ViewCommand};
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
 use crate::theme::{self, font, icon, size, space};
@@ -78,12 +78,12 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     let chart = StripChart::new(strip.title, &values).range(0.0..=strip.top as f32).cursor(Some(slice)).worst(worst);
     let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| chosen != slice) else { return };
     sender.send(match state.settings.planes {
-        PlaneMode::Native => Command::GoToSlice { pane: PaneId::Axial, slice: chosen },
+        PlaneMode::Native => Command::View(ViewCommand::GoToSlice { pane: PaneId::Axial, slice: chosen }),
         // The strip counts slices of the scan; the panes' own lie along the patient.
         PlaneMode::World => {
             let mut at = native.display_from_world.transform_point3(state.view.crosshair);
             at.z = chosen as f64;
-            Command::MoveCrosshair(native.world_from_display.transform_point3(at))
+            Command::View(ViewCommand::MoveCrosshair(native.world_from_display.transform_point3(at)))
         }
     });
 }
@@ -102,7 +102,7 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
             let to = to.filter(|&to| to < count);
             let clicked = ui.add_enabled(to.is_some(), button.small()).clicked();
             if let (true, Some(to)) = (clicked, to) {
-                sender.send(Command::GoToWorst(to));
+                sender.send(OverlayCommand::GoToWorst(to));
             }
         };
         step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));

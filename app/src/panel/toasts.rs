@@ -7,7 +7,7 @@ use egui::{
     Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Order, RichText, Role, ScrollArea, Ui, vec2,
 };
 
-use crate::command::{Command, Sender};
+use crate::command::{Sender, WindowCommand};
 use crate::state::{Notice, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone};
@@ -49,10 +49,10 @@ fn older(ui: &mut Ui, count: usize, sender: &Sender) {
     let label = format!("{count} more");
     ui.horizontal(|ui| {
         if ui.add(PushButton::new(&label).icon(icon::LIST)).clicked() {
-            sender.send(Command::OpenLog);
+            sender.send(WindowCommand::OpenLog);
         }
         if ui.add(PushButton::new("Close all").kind(ButtonKind::Quiet)).clicked() {
-            sender.send(Command::DismissAll);
+            sender.send(WindowCommand::DismissAll);
         }
     });
 }
@@ -90,7 +90,7 @@ fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
             });
             let close = format!("Dismiss: {}", notice.title);
             if ui.add(IconButton::new(icon::CLOSE, &close).small()).clicked() {
-                sender.send(Command::Dismiss(notice.id));
+                sender.send(WindowCommand::Dismiss(notice.id));
             }
         });
         if notice.detail.is_empty() {
@@ -110,8 +110,8 @@ fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
     if let Some(undo) = &notice.undo
         && ui.add(PushButton::new("Undo").icon(icon::UNDO)).clicked()
     {
-        sender.send(Command::clone(undo));
-        sender.send(Command::Dismiss(notice.id));
+        sender.send(undo.clone());
+        sender.send(WindowCommand::Dismiss(notice.id));
     }
     if ui.add(PushButton::new("Copy text").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
         ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
@@ -138,7 +138,7 @@ fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
         // A new message starts whole, however long the frame before it was.
         let seconds = before.get(&notice.id).map_or(all, |seconds| seconds - passed);
         if seconds <= 0.0 {
-            sender.send(Command::Dismiss(notice.id));
+            sender.send(WindowCommand::Dismiss(notice.id));
         }
         left.insert(notice.id, seconds);
     }

@@ -3,7 +3,7 @@
 use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
 
 use super::text;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, ViewCommand, WindowCommand};
 use crate::state::{Mode, State, Tool};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::view::{Convention, PlaneMode};
@@ -16,7 +16,15 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = space::XS;
             let left = state.settings.left_panel;
-            button(ui, sender, icon::LEFT_PANEL, "Left panel", "Ctrl+B", Some(left), Command::ToggleLeft);
+            button(
+                ui,
+                sender,
+                icon::LEFT_PANEL,
+                "Left panel",
+                "Ctrl+B",
+                Some(left),
+                Command::Window(WindowCommand::ToggleLeft),
+            );
             ui.add_space(space::XS);
             modes(ui, state, sender);
             // The right end first: the case's name takes what is left.
@@ -73,7 +81,7 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
     ];
     let mut mode = state.mode;
     if Segmented::new("Mode", &segments).show(ui, &mut mode).changed() {
-        sender.send(Command::SetMode(mode));
+        sender.send(WindowCommand::SetMode(mode));
     }
 }
 
@@ -82,7 +90,7 @@ fn title(ui: &mut Ui, state: &State) {
     let Some(document) = &state.document else { return };
     ui.add_space(space::S);
     let color = theme::tokens(ui).text;
-    if document.unsaved {
+    if document.is_unsaved() {
         ui.add(Badge::new("unsaved").tone(Tone::Warn)).on_hover_text("The segmentation is not saved");
         ui.add_space(space::XS);
     }
@@ -111,7 +119,7 @@ fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let mut tool = state.view.tool;
     if Segmented::new("Tool", &segments).icons_only().bare().show(ui, &mut tool).changed() {
-        sender.send(Command::SetTool(tool));
+        sender.send(ViewCommand::SetTool(tool));
     }
 }
 
@@ -122,18 +130,26 @@ fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_enabled_ui(images > 0, |ui| {
         if images > 1 {
             let linked = Some(state.view.linked);
-            button(ui, sender, icon::SIDE_BY_SIDE, "Images side by side", "M", linked, Command::ToggleLinked);
+            button(
+                ui,
+                sender,
+                icon::SIDE_BY_SIDE,
+                "Images side by side",
+                "M",
+                linked,
+                Command::View(ViewCommand::ToggleLinked),
+            );
         }
         let active = state.view.active.unwrap_or(crate::state::PaneId::Axial);
         if state.view.maximised.is_some() {
-            let all = Command::Maximise(None);
+            let all = Command::View(ViewCommand::Maximise(None));
             button(ui, sender, icon::MINIMISE, "Show all views", "Enter", None, all);
         } else {
             let label = format!("Maximise {}", active.name());
-            let only = Command::Maximise(Some(active));
+            let only = Command::View(ViewCommand::Maximise(Some(active)));
             button(ui, sender, icon::MAXIMISE, &label, "Enter", None, only);
         }
-        button(ui, sender, icon::FIT, "Fit all views", "F", None, Command::Fit);
+        button(ui, sender, icon::FIT, "Fit all views", "F", None, Command::View(ViewCommand::Fit));
     });
 }
 
@@ -155,7 +171,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
     ];
     let mut convention = settings.convention;
     if Segmented::new("Convention", &conventions).fill_width().show(ui, &mut convention).changed() {
-        sender.send(Command::SetConvention(convention));
+        sender.send(ViewCommand::SetConvention(convention));
     }
     ui.add_space(space::S);
     text::heading(ui, "Planes");
@@ -163,16 +179,16 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
         [Segment::text(PlaneMode::Native, "As acquired"), Segment::text(PlaneMode::World, "Along the patient")];
     let mut plane = settings.planes;
     if Segmented::new("Planes", &planes).fill_width().show(ui, &mut plane).changed() {
-        sender.send(Command::SetPlanes(plane));
+        sender.send(ViewCommand::SetPlanes(plane));
     }
     ui.add_space(space::S);
     let mut smooth = settings.interpolate;
     if ui.add(Toggle::new(&mut smooth, "Interpolate voxels").shortcut("I")).changed() {
-        sender.send(Command::SetInterpolation(smooth));
+        sender.send(ViewCommand::SetInterpolation(smooth));
     }
     let mut strip = settings.strip;
     if ui.add(Toggle::new(&mut strip, "Bottom strip")).changed() {
-        sender.send(Command::ToggleStrip);
+        sender.send(WindowCommand::ToggleStrip);
     }
 }
 
@@ -186,13 +202,13 @@ fn window(ui: &mut Ui, state: &State, sender: &Sender) {
         "Right panel",
         "Ctrl+Alt+B",
         Some(settings.right_panel),
-        Command::ToggleRight,
+        Command::Window(WindowCommand::ToggleRight),
     );
-    button(ui, sender, icon::HELP, "Help: mouse and keys", "?", None, Command::OpenHelp);
-    button(ui, sender, icon::COMMAND, "Command palette", "Ctrl+K", None, Command::OpenPalette);
+    button(ui, sender, icon::HELP, "Help: mouse and keys", "?", None, Command::Window(WindowCommand::OpenHelp));
+    button(ui, sender, icon::COMMAND, "Command palette", "Ctrl+K", None, Command::Window(WindowCommand::OpenPalette));
     let (drawing, label) = match settings.theme {
         Theme::Dark => (icon::SUN, "Light theme"),
         Theme::Light => (icon::MOON, "Dark theme"),
     };
-    button(ui, sender, drawing, label, "", None, Command::SetTheme(settings.theme.other()));
+    button(ui, sender, drawing, label, "", None, Command::Window(WindowCommand::SetTheme(settings.theme.other())));
 }

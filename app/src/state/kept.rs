@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::masking::{Controls, Shown};
 use super::timeline::{Compare, Look, OpenRun};
 use super::train::{Form, TrainPage};
-use super::{Document, Modality, Mode, Settings, State, View, WindowLevel};
+use super::{Document, Modality, Mode, Request, Settings, State, View, WindowLevel};
 use crate::view::Camera;
-use crate::worker::open::Request;
 
 /// Version of the file's format.
 const VERSION: u32 = 1;
@@ -172,7 +171,7 @@ impl KeptView {
             case: state.document.as_ref().map(|document| KeptCase::of(state, document)),
             list: cases.root.clone().map(|root| KeptList {
                 root,
-                open: cases.open.and_then(|open| cases.cases.get(open)).map(|case| case.id.clone()),
+                open: cases.chosen().map(|case| case.name.clone()),
                 filter: cases.filter.clone(),
             }),
             windows: state.windows.clone(),

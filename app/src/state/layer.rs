@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::volume::{LabelVolume, Volume};
 
 use super::{ColourMap, Modality, WindowLevel};
-use crate::gpu::Texture;
+use crate::gpu::{Part, Texture};
 
 /// One image of a case.
 #[derive(Clone, Debug)]
@@ -73,11 +73,49 @@ pub struct MaskLayer {
     pub texture: Option<Texture>,
     /// Seen through from the front.
     pub projection: Option<(Arc<LabelVolume>, Option<Texture>)>,
-    /// Counts up whenever the labels change, so that results for older labels are known as such.
+    /// Changes with the labels: no two states of any mask of this session share it.
     pub revision: u64,
+    /// The revision that the file holds; none if no file holds this mask.
+    pub saved_revision: Option<u64>,
+    /// The labels that changed since they were uploaded.
+    pub not_uploaded: Option<Part>,
 }
 
 impl MaskLayer {
+    /// The slices of a running segmentation that are finished so far.
+    pub fn preview(labels: Arc<LabelVolume>, texture: Option<Texture>, revision: u64) -> Self {
+        Self {
+            path: None,
+            labels,
+            present: Vec::new(),
+            texture,
+            projection: None,
+            revision,
+            saved_revision: None,
+            not_uploaded: None,
+        }
+    }
+
+    /// As it was read from its file.
+    #[must_use]
+    pub fn as_read(self, revision: u64) -> Self {
+        Self { revision, saved_revision: Some(revision), ..self }
+    }
+
+    /// Whether it has changes that its file does not hold.
+    pub fn is_unsaved(&self) -> bool {
+        self.saved_revision != Some(self.revision)
+    }
+
+    /// Replaces the labels; `changed` is where they differ.
+    pub fn change(&mut self, labels: Arc<LabelVolume>, changed: Part, revision: u64) {
+        (self.labels, self.revision) = (labels, revision);
+        self.not_uploaded = Some(match self.not_uploaded.take() {
+            Some(before) => before.union(changed),
+            None => changed,
+        });
+    }
+
     /// The labels that occur in a mask, ascending and without 0, each with its volume in ml.
     pub fn count(labels: &LabelVolume) -> Vec<(u16, f64)> {
         let mut voxels = vec![0_usize; usize::from(u16::MAX) + 1];

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 pub use sigma::RunSigma;
 
-use super::{Document, Modality, Mode, State};
+use super::{CaseId, Document, Modality, Mode, State};
 use crate::view::{Camera, DisplayGrid, PlaneMode};
 
 /// Patches along a side that can be chosen, as far as they divide the crop.
@@ -200,7 +200,7 @@ pub type Switch = fn(&mut Shown) -> &mut bool;
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseKey {
     /// The case.
-    pub document: u64,
+    pub document: CaseId,
     /// The image's place in it.
     pub image: usize,
     /// Its frame.
@@ -264,7 +264,7 @@ pub struct MaskingState {
     /// The pre-training run chosen here.
     pub run: Option<PathBuf>,
     /// The case that everything below belongs to.
-    pub document: Option<u64>,
+    pub document: Option<CaseId>,
     /// The prepared scan.
     pub prepared: Option<PreparedCase>,
     /// The clustered and masked slice: that of [`State::wanted_mask`], or the one before it.
@@ -369,7 +369,7 @@ impl State {
 /// CT or not, if the shown image's modality is another than its file's name and values tell.
 fn told_kind(document: &Document) -> Option<Kind> {
     let layer = document.image();
-    let stem = crate::worker::open::file_stem(&layer.path);
+    let stem = super::names::file_stem(&layer.path);
     if layer.modality == Modality::of(&stem, layer.range.map(|[low, _]| low)) {
         return None;
     }

@@ -98,7 +98,7 @@ impl Report {
             mode: state.mode,
             file: document
                 .map(|d| d.image().path.display().to_string())
-                .or_else(|| state.failed.as_ref().map(|(path, _)| path.display().to_string())),
+                .or_else(|| state.failed.as_ref().map(|failed| failed.path.display().to_string())),
             convention: state.settings.convention,
             panes: document.map(|d| panes(state, d)).unwrap_or_default(),
             crosshair: document.map(|d| crosshair(state, d)),
@@ -109,7 +109,7 @@ impl Report {
             metrics: document.and_then(|d| d.metrics.clone()),
             masking: state.mask_report(),
             run: RunReport::of(state),
-            errors: errors.chain(state.failed.iter().map(|(_, why)| why.clone())).collect(),
+            errors: errors.chain(state.failed.iter().map(|failed| failed.why.clone())).collect(),
         }
     }
 

@@ -54,6 +54,16 @@ impl Document {
 }
 
 impl State {
+    /// Goes to the largest finding of a case that was just opened, unless the user looks elsewhere already.
+    pub(crate) fn look_at_first_finding(&mut self) {
+        let planes = self.settings.planes;
+        let Some(document) = &mut self.document else { return };
+        if document.opened_at.take() == Some(self.view.crosshair) {
+            self.view.crosshair = document.first_look(planes);
+            self.view.finding = document.findings.as_ref().filter(|f| !f.list.is_empty()).map(|_| 0);
+        }
+    }
+
     /// The slice that a pane shows, 0-based along the display axis.
     pub fn slice_of(&self, display: &DisplayGrid, plane: Plane) -> usize {
         display.index_at(self.view.crosshair)[plane.axis()]

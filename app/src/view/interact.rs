@@ -8,7 +8,7 @@ use super::picture;
 use super::sample::{Inside, Sampler};
 use super::scene::{PaneView, Scene};
 use super::wheel::{self, Notches};
-use crate::command::{Command, Sender};
+use crate::command::{EditCommand, Sender, ViewCommand};
 use crate::state::view::Statistics;
 use crate::state::{Measure, MeasureKind, Mode, PaneId};
 
@@ -106,7 +106,7 @@ impl Hand<'_> {
         };
         let pointed = self.response.hovered() && self.ui.input(|i| i.events.iter().any(touched));
         if (pointed || self.response.gained_focus()) && self.scene.state.view.active != Some(self.view.id) {
-            self.sender.send(Command::Activate(self.view.id));
+            self.sender.send(ViewCommand::Activate(self.view.id));
         }
     }
 
@@ -118,7 +118,7 @@ impl Hand<'_> {
         }
         let by = memory.wheel.take(turned.notches);
         if by != 0 && !self.view.id.is_projection() {
-            self.sender.send(Command::StepSlice { pane: self.view.id, by });
+            self.sender.send(ViewCommand::StepSlice { pane: self.view.id, by });
         }
     }
 
@@ -146,7 +146,7 @@ impl Hand<'_> {
             if let (Some(Drag::Measure(kind, start)), true) = (memory.drag, kept)
                 && self.view.pos_of(start).distance(pos) >= SHORTEST
             {
-                self.sender.send(Command::AddMeasure(Box::new(self.measure(kind, start, pos, true))));
+                self.sender.send(EditCommand::AddMeasure(Box::new(self.measure(kind, start, pos, true))));
             }
             memory.drag = None;
         } else if self.response.dragged() {
@@ -192,7 +192,7 @@ impl Hand<'_> {
             }
         });
         if self.view.image != self.scene.document.shown {
-            self.sender.send(Command::ShowImage(self.view.image));
+            self.sender.send(ViewCommand::ShowImage(self.view.image));
         }
     }
 
@@ -211,7 +211,7 @@ impl Hand<'_> {
             Drag::Window => self.window(delta),
             Drag::Pan => {
                 let by_mm = delta / self.view.map.scale();
-                self.sender.send(Command::Pan { pane: self.view.id, by_mm });
+                self.sender.send(ViewCommand::Pan { pane: self.view.id, by_mm });
             }
             Drag::Zoom(anchor) => self.zoom(gesture::zoom_factor(delta.y), anchor),
             Drag::Measure(..) => {}
@@ -225,15 +225,15 @@ impl Hand<'_> {
         }
         let window = self.scene.state.window_of(layer);
         let (width, level) = gesture::window_change(delta, window, layer.range, &layer.modality);
-        self.sender.send(Command::ChangeWindow { width, level });
+        self.sender.send(ViewCommand::ChangeWindow { width, level });
     }
 
     fn zoom(&self, factor: f64, anchor: DVec2) {
-        self.sender.send(Command::Zoom { pane: self.view.id, factor, anchor, size: self.view.size() });
+        self.sender.send(ViewCommand::Zoom { pane: self.view.id, factor, anchor, size: self.view.size() });
     }
 
     fn crosshair(&self, pos: Pos2) {
-        self.sender.send(Command::MoveCrosshair(crosshair_at(self.scene, self.view, pos)));
+        self.sender.send(ViewCommand::MoveCrosshair(crosshair_at(self.scene, self.view, pos)));
     }
 
     /// A measurement from a position in the patient to one on the screen; its numbers only at the end of the drag.
@@ -262,7 +262,7 @@ impl Hand<'_> {
         let twice = self.ui.input(|i| i.pointer.button_double_clicked(PointerButton::Primary));
         if twice && self.response.contains_pointer() && self.scene.state.mode == Mode::Review {
             let alone = self.scene.state.view.maximised.is_some();
-            self.sender.send(Command::Maximise((!alone).then_some(self.view.id)));
+            self.sender.send(ViewCommand::Maximise((!alone).then_some(self.view.id)));
         }
     }
 

@@ -12,13 +12,12 @@ use glam::DVec2;
 
 use super::patch_pane::{PatchPane, PatchResponse};
 use super::{crop, gesture};
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, MaskingCommand, Sender, ViewCommand};
 use crate::state::masking::FoundSlice;
 use crate::state::{Document, JobStatus, PaneId, State};
 use crate::theme::{self, tokens};
 use crate::widget::{ErrorState, LoadingState};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
@@ -83,7 +82,7 @@ impl<'a> Shared<'a> {
     /// Sends what the user did with a pane.
     fn answer(&self, found: &PatchResponse, native: bool, sender: &Sender) {
         if found.notches != 0 {
-            sender.send(Command::StepSlice { pane: PaneId::Axial, by: found.notches });
+            sender.send(ViewCommand::StepSlice { pane: PaneId::Axial, by: found.notches });
         }
         if let Some(patch) = found.clicked {
             sender.send(Command::Masking(MaskingCommand::Pin(Some(patch))));
@@ -102,7 +101,7 @@ impl<'a> Shared<'a> {
         }
         let layer = self.document.image();
         let (width, level) = gesture::window_change(delta, self.state.window_of(layer), layer.range, &layer.modality);
-        Command::ChangeWindow { width, level }
+        Command::View(ViewCommand::ChangeWindow { width, level })
     }
 }
 
@@ -127,9 +126,9 @@ fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rec
 
 /// The job that the dimmed old result waits for: k-means is over before anything could be read.
 fn slow_job(state: &State) -> Option<&JobStatus> {
-    let slow = |job: &&JobStatus| match job.kind {
-        Kind::Prepare => true,
-        Kind::Cluster => !state.masking.controls.is_quick(),
+    let slow = |job: &&JobStatus| match job.slot {
+        worker::masking::PREPARE => true,
+        worker::masking::CLUSTER => !state.masking.controls.is_quick(),
         _ => false,
     };
     state.jobs.iter().find(slow)
@@ -141,7 +140,7 @@ fn dimmed(ui: &mut Ui, area: Rect, job: &JobStatus, sender: &Sender) {
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     theme::on_image(&mut child);
     if LoadingState::new(&words(job), job.progress).cancel().show(&mut child) {
-        sender.send(Command::CancelJob(job.id));
+        sender.send(FileCommand::CancelJob(job.id));
     }
 }
 
@@ -152,14 +151,14 @@ fn words(job: &JobStatus) -> String {
 /// Nothing was found yet.
 fn waiting(ui: &mut Ui, area: Rect, state: &State, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
-    let job = state.jobs.iter().find(|job| matches!(job.kind, Kind::Prepare | Kind::Cluster));
+    let job = state.jobs.iter().find(|job| matches!(job.slot, worker::masking::PREPARE | worker::masking::CLUSTER));
     let text = job.map_or_else(|| "Preparing the scan".to_owned(), words);
     let state = LoadingState::new(&text, job.and_then(|job| job.progress));
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     match job {
         Some(job) => {
             if state.cancel().show(&mut child) {
-                sender.send(Command::CancelJob(job.id));
+                sender.send(FileCommand::CancelJob(job.id));
             }
         }
         None => {

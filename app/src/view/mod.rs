@@ -72,7 +72,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
                 match (failed, opening) {
                     (_, Some(job)) => states::loading(ui, job, sender),
-                    (Some((path, why)), None) => states::failed(ui, path, why, sender),
+                    (Some(failed), None) => states::failed(ui, &failed.path, &failed.why, sender),
                     (None, None) => welcome::show(ui, state, sender),
                 }
             }

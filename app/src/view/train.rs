@@ -8,8 +8,7 @@ pub(crate) mod words;
 
 use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender, back};
+use crate::command::{Command, Sender, TrainCommand, back};
 use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};

@@ -5,9 +5,8 @@ use std::path::Path;
 use egui::{Align, Label, RichText, ScrollArea, Ui};
 
 use super::states;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
-use crate::state::{Mode, PathPurpose, State};
+use crate::command::{Command, Sender, TrainCommand, WindowCommand};
+use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{CardButton, ListRow, PushButton};
 
@@ -44,17 +43,17 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 fn cards(ui: &mut Ui, sender: &Sender) {
     let sample = CardButton::new(icon::SAMPLE, "Open sample study", "A small case with its reference").primary();
     if ui.add(sample).clicked() {
-        sender.send(Command::OpenSample);
+        sender.send(Intent::OpenSample);
     }
     ui.add_space(space::S);
     let files = CardButton::new(icon::OPEN, "Open files", "NIfTI scans (.nii, .nii.gz), with or without masks");
     if ui.add(files.shortcut("Ctrl+O")).clicked() {
-        sender.send(Command::Ask(PathPurpose::Files));
+        sender.send(Intent::Ask(PathPurpose::Files));
     }
     ui.add_space(space::S);
     let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "One patient, or a cohort as a list of cases");
     if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
-        sender.send(Command::Ask(PathPurpose::Folder));
+        sender.send(Intent::Ask(PathPurpose::Folder));
     }
 }
 
@@ -68,7 +67,7 @@ fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
     let so_far = format!("{} of {} epochs", run.epochs_done, run.epochs);
     let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::TRAIN);
     let resume = |sender: &Sender| {
-        sender.send(Command::SetMode(Mode::Train));
+        sender.send(WindowCommand::SetMode(Mode::Train));
         sender.send(Command::Train(TrainCommand::Resume(run.path.clone())));
     };
     let (_, ()) = row.show_with(ui, |ui| {
@@ -92,7 +91,7 @@ fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
         let mark = if is_scan(path) { icon::FILE } else { icon::FOLDER };
         let row = ui.add(ListRow::new(&name).icon(mark));
         if row.on_hover_text(path.display().to_string()).clicked() {
-            sender.send(Command::UsePaths(PathPurpose::Files, vec![path.clone()]));
+            sender.send(Intent::open_paths(vec![path.clone()]));
         }
     }
 }

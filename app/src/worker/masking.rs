@@ -17,12 +17,19 @@ use engine::inspect::{InspectedCase, InspectedSlice, Reconstructor, kind_of};
 use engine::preprocess;
 use engine::volume::Volume;
 
-use super::{Failure, Jobs, Kind, Outcome, Spec, Ticket};
+use super::{Failure, JobHandle, Jobs, Spec};
 use crate::state::masking::{
     AllChannels, CaseKey, Filled, Filling, FoundSlice, MaskingState, Network, PreparedCase, Wanted,
 };
-use crate::state::{Document, Mode, State};
+use crate::state::{Document, Mode, Slot, State};
 use pictures::{cells_of_losses, of_pixels, of_slice};
+
+/// One scan is prepared at a time.
+pub const PREPARE: Slot = Slot::exclusive("prepare");
+/// One slice is clustered at a time.
+pub const CLUSTER: Slot = Slot::exclusive("cluster");
+/// One slice is reconstructed at a time.
+pub const RECONSTRUCT: Slot = Slot::exclusive("reconstruct");
 
 /// Slices whose values decide what is black and white in all of them.
 const LOOKED_AT: usize = 12;
@@ -41,6 +48,19 @@ pub enum Found {
     Slice(Arc<FoundSlice>),
     /// A network filled the masked patches in; with the channels that it looked at, if those are several.
     Filled(Network, Option<AllChannels>, Arc<Filled>),
+}
+
+/// Starts a job of Masking mode.
+fn start(jobs: &mut Jobs, spec: Spec, work: impl FnOnce(&JobHandle) -> Result<Found, Failure> + Send + 'static) {
+    jobs.start_with(spec, work, |result, spec, state, jobs| match result {
+        Ok(found) => apply(state, jobs, found),
+        Err(failure) => {
+            let shown_in_place = ended(state, spec, &failure.reason());
+            if failure == Failure::Cancelled || !shown_in_place {
+                failure.report(&spec.title, state);
+            }
+        }
+    });
 }
 
 /// Lets what was found change the state. What is for another scan than the shown one is dropped.
@@ -64,10 +84,10 @@ pub fn apply(state: &mut State, _jobs: &mut Jobs, found: Found) {
 /// is all there is to say.
 pub fn ended(state: &mut State, spec: &Spec, why: &str) -> bool {
     let masking = &mut state.masking;
-    match spec.kind {
-        Kind::Prepare => masking.preparing.fail(why),
-        Kind::Cluster => masking.clustering.fail(why),
-        Kind::Reconstruct => {
+    match spec.slot {
+        PREPARE => masking.preparing.fail(why),
+        CLUSTER => masking.clustering.fail(why),
+        RECONSTRUCT => {
             masking.filling.fail(why);
             // The open run was not chosen for this: that its network cannot fill in is no error. What a network says of
             // one slice it says of the next as well: the pane tells it.
@@ -90,7 +110,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     state.masking.clustering.keep_failure_of(&wanted);
     let prepared = state.masking.prepared.as_ref().filter(|prepared| prepared.key == wanted.case);
     if let Some(case) = prepared.map(|prepared| Arc::clone(&prepared.case)) {
-        jobs.cancel_kind(Kind::Prepare);
+        jobs.cancel_slot(PREPARE);
         cluster(state, jobs, wanted, case);
     } else if state.masking.preparing.is_due(&wanted.case) {
         prepare(state, jobs, wanted.case);
@@ -102,8 +122,8 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
 fn leave(state: &mut State, jobs: &mut Jobs) {
     let open = state.document.as_ref().map(|document| document.id);
     if state.masking.document != open {
-        for kind in [Kind::Prepare, Kind::Cluster, Kind::Reconstruct] {
-            jobs.cancel_kind(kind);
+        for slot in [PREPARE, CLUSTER, RECONSTRUCT] {
+            jobs.cancel_slot(slot);
         }
         state.masking.forget();
         state.masking.document = open;
@@ -111,13 +131,13 @@ fn leave(state: &mut State, jobs: &mut Jobs) {
 }
 
 fn forget_ended(masking: &mut MaskingState, jobs: &Jobs) {
-    if !jobs.runs(Kind::Prepare) {
+    if !jobs.runs(PREPARE) {
         masking.preparing.asked = None;
     }
-    if !jobs.runs(Kind::Cluster) {
+    if !jobs.runs(CLUSTER) {
         masking.clustering.asked = None;
     }
-    if !jobs.runs(Kind::Reconstruct) {
+    if !jobs.runs(RECONSTRUCT) {
         masking.filling.asked = None;
     }
 }
@@ -127,17 +147,17 @@ fn prepare(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
     let shown = ShownImage::of(document, &key);
     let truth = document.truth.as_ref().map(|truth| Arc::clone(&truth.labels));
     let title = format!("Preparing {}", document.image().name);
-    let spec = Spec { kind: Kind::Prepare, document: Some(document.id), title, quiet: false };
+    let spec = Spec::new(PREPARE, title).of_case(document.id);
     state.masking.preparing.begin(key.clone());
-    jobs.start(spec, move |ticket| {
-        ticket.progress(None, "resampling and normalising");
+    start(jobs, spec, move |handle| {
+        handle.progress(None, "resampling and normalising");
         let image = shown.image()?;
         let kind = shown.kind(&image);
-        ticket.check()?;
+        handle.check()?;
         let case = InspectedCase::prepare(&[image], &[kind], truth.as_deref(), &key.preprocess, 0)?;
-        ticket.check()?;
+        handle.check()?;
         let window = window_of(&case)?;
-        Ok(Outcome::Masking(Box::new(Found::Prepared(PreparedCase { key, case: Arc::new(case), window }))))
+        Ok(Found::Prepared(PreparedCase { key, case: Arc::new(case), window }))
     });
 }
 
@@ -190,7 +210,7 @@ fn window_of(case: &InspectedCase) -> Result<[f32; 2], Failure> {
 fn cluster(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Arc<InspectedCase>) {
     let masking = &mut state.masking;
     if masking.found.as_ref().is_some_and(|found| found.wanted == wanted) {
-        jobs.cancel_kind(Kind::Cluster);
+        jobs.cancel_slot(CLUSTER);
         return;
     }
     if !masking.clustering.is_due(&wanted) {
@@ -199,18 +219,18 @@ fn cluster(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Arc<Inspect
     // What is about to end anyway is shown, so that the picture follows while a control is dragged.
     let quick = |wanted: &Wanted| wanted.settings.cluster.method == Method::Kmeans;
     let soon = masking.clustering.asked.as_ref().is_some_and(quick);
-    if jobs.runs(Kind::Cluster) && (soon || jobs.at_work(Kind::Cluster) >= SIDE_BY_SIDE) {
+    if jobs.runs(CLUSTER) && (soon || jobs.at_work(CLUSTER) >= SIDE_BY_SIDE) {
         return;
     }
     let (before, gpu) = (masking.found.clone(), jobs.gpu().cloned());
     let document = wanted.case.document;
     let title = format!("Clustering slice {}", wanted.slice + 1);
-    let spec = Spec { kind: Kind::Cluster, document: Some(document), title, quiet: quick(&wanted) };
+    let spec = Spec { quiet: quick(&wanted), ..Spec::new(CLUSTER, title).of_case(document) };
     masking.clustering.begin(wanted.clone());
-    jobs.start(spec, move |ticket| {
+    start(jobs, spec, move |handle| {
         let before = before.filter(|before| before.wanted.same_slice(&wanted));
         let (slice, clusters) = clusters(before.as_deref(), &wanted, &case)?;
-        ticket.check()?;
+        handle.check()?;
         let masking = slice.mask(&clusters, &wanted.settings)?;
         let kept = before.as_ref().map(|before| &before.pictures);
         let pictures = of_slice(&slice, &clusters, &masking, kept, case.plan(), gpu.as_ref())?;
@@ -220,7 +240,7 @@ fn cluster(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Arc<Inspect
             places[patch] = u16::try_from(place + 1).unwrap_or(u16::MAX);
         }
         let found = FoundSlice { wanted, slice, clusters, masking, places, report, pictures };
-        Ok(Outcome::Masking(Box::new(Found::Slice(Arc::new(found)))))
+        Ok(Found::Slice(Arc::new(found)))
     });
 }
 
@@ -255,30 +275,28 @@ fn fill(state: &mut State, jobs: &mut Jobs) {
     }
     masking.filling.keep_failure_of(&filling);
     let there = masking.filled.as_ref().is_some_and(|filled| filled.filling == filling);
-    if there || !masking.filling.is_due(&filling) || jobs.runs(Kind::Reconstruct) {
+    if there || !masking.filling.is_due(&filling) || jobs.runs(RECONSTRUCT) {
         return;
     }
     let device: DeviceChoice = state.segment.device.parse().unwrap_or_default();
     let Some(document) = state.document.clone() else { return };
     let (channels, gpu) = (masking.channels.clone(), jobs.gpu().cloned());
     let spec = Spec {
-        kind: Kind::Reconstruct,
-        document: Some(filling.wanted.case.document),
-        title: "Reconstructing".into(),
         quiet: network.is_some(),
+        ..Spec::new(RECONSTRUCT, "Reconstructing").of_case(filling.wanted.case.document)
     };
     masking.filling.begin(filling.clone());
-    jobs.start(spec, move |ticket| {
+    start(jobs, spec, move |handle| {
         let network = if let Some(network) = network {
             network
         } else {
-            ticket.progress(None, "loading the network");
+            handle.progress(None, "loading the network");
             load(&filling.run, device)?
         };
-        ticket.check()?;
+        handle.check()?;
         let channels = match &network.config.data.modality[..] {
             [] | [_] => None,
-            several => Some(all_channels(channels, &document, &filling.wanted.case, several, ticket)?),
+            several => Some(all_channels(channels, &document, &filling.wanted.case, several, handle)?),
         };
         let slice = match &channels {
             Some(channels) => Arc::new(channels.case.slice_like(&found.slice)?),
@@ -299,7 +317,7 @@ fn fill(state: &mut State, jobs: &mut Jobs) {
             made,
             top,
         };
-        Ok(Outcome::Masking(Box::new(Found::Filled(network, channels, Arc::new(filled)))))
+        Ok(Found::Filled(network, channels, Arc::new(filled)))
     });
 }
 
@@ -309,12 +327,12 @@ fn all_channels(
     document: &Document,
     key: &CaseKey,
     modalities: &[String],
-    ticket: &Ticket,
+    handle: &JobHandle,
 ) -> Result<AllChannels, Failure> {
     if let Some(before) = before.filter(|before| before.key == *key && before.modalities == modalities) {
         return Ok(before);
     }
-    ticket.progress(None, format!("preparing {}", modalities.join(", ")));
+    handle.progress(None, format!("preparing {}", modalities.join(", ")));
     channels::prepare(document, &ShownImage::of(document, key), key, modalities)
 }
 

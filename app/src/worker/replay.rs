@@ -14,14 +14,25 @@ use engine::probe::{Pin, Pins};
 use engine::run::History;
 use engine::run::history::RunState;
 
-use super::{Failure, Jobs, Kind, Outcome, Spec, restore};
+use super::{Failure, JobHandle, Jobs, Spec, restore};
 use crate::state::timeline::{Compare, LivePins, OpenRun, Opening, RecordKey, Series, SliceKey, WatchView};
 use crate::state::timeline::{SeenEpoch, SeenSlice, probes::Seen};
-use crate::state::{Severity, State};
+use crate::state::{Severity, Slot, State};
 
 pub use pin::{add as add_pin, of_shown_slice as pin_shown_slice, remove as remove_pin};
 pub use play::{follow_newest, go_to, period, step, toggle};
 pub use read::{ReadRun, base_of, read_run};
+
+/// Runs may be read side by side.
+pub const SLOT: Slot = Slot::shared("replay");
+
+/// Starts a job of the timeline.
+fn spawn(jobs: &mut Jobs, spec: Spec, work: impl FnOnce(&JobHandle) -> Result<Read, Failure> + Send + 'static) {
+    jobs.start_with(spec, work, |result, spec, state, jobs| match result {
+        Ok(read) => apply(state, jobs, read),
+        Err(failure) => failure.report(&spec.title, state),
+    });
+}
 
 /// What a job of the timeline brings.
 pub enum Read {
@@ -110,15 +121,15 @@ fn start(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize>, 
     state.timeline.failed = None;
     state.timeline.opening = Some(Opening { serial, path: path.clone(), epoch, compare });
     let title = format!("Reading the run {}", read::name_of(&path));
-    jobs.start(Spec { kind: Kind::Replay, document: None, title, quiet: true }, move |ticket| {
+    spawn(jobs, Spec::new(SLOT, title).quiet(), move |handle| {
         let run = read_run(&path).map(Box::new);
-        ticket.check()?;
+        handle.check()?;
         // A base that cannot be read is no reason not to show what was asked for.
         let wanted = run.as_ref().ok().filter(|run| !compare && run.config.stage == Stage::Finetune);
         let base = wanted.and_then(|run| base_of(&run.config, &path));
         let base = base.and_then(|base| read_run(&base).ok()).map(Box::new);
         let run = run.map_err(|error| error.to_string());
-        Ok(Read::Run { serial, run, base }.into())
+        Ok(Read::Run { serial, run, base })
     });
 }
 
@@ -264,15 +275,15 @@ pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Confi
     state.timeline.settle_pin();
     let base_is_open = state.timeline.pretrain.is_some();
     let title = format!("Reading the run {}", read::name_of(&path));
-    jobs.start(Spec { kind: Kind::Replay, document: None, title, quiet: true }, move |ticket| {
+    spawn(jobs, Spec::new(SLOT, title).quiet(), move |handle| {
         // A run that is resumed has a past; a new one may not even have its folder yet.
         let past = read_run(&path).ok();
         let (history, pins) = past.map(|run| (run.history, run.pins)).unwrap_or_default();
         let base = base_of(&config, &path).filter(|_| config.stage == Stage::Finetune && !base_is_open);
         if let Some(base) = base.and_then(|base| read_run(&base).ok()) {
-            ticket.send(Read::Base { of: id, base: Box::new(base) }.into());
+            handle.send(move |state, jobs| apply(state, jobs, Read::Base { of: id, base: Box::new(base) }));
         }
-        Ok(Read::Known { run: id, history: Box::new(history), pins }.into())
+        Ok(Read::Known { run: id, history: Box::new(history), pins })
     });
 }
 
@@ -356,12 +367,6 @@ fn show_live_pins(state: &mut State) {
 /// Says that something cannot be pinned.
 fn refuse(state: &mut State, why: &str) {
     state.notice(Severity::Warning, "Nothing was pinned", why);
-}
-
-impl From<Read> for Outcome {
-    fn from(read: Read) -> Self {
-        Self::Replay(Box::new(read))
-    }
 }
 
 /// An error of the engine as a text, for what is kept beside results.

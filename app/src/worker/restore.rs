@@ -2,10 +2,10 @@
 
 use super::train::{cohort, evaluate};
 use super::{Jobs, frame, open, replay};
-use crate::state::State;
 use crate::state::kept::{KeptCase, KeptRuns, KeptView, Returning};
 use crate::state::timeline::Compare;
 use crate::state::train::Results;
+use crate::state::{Intent, PathPurpose, Request, State};
 
 /// Shows what needs no reading, and starts to read the rest.
 pub fn start(state: &mut State, jobs: &mut Jobs, kept: KeptView) {
@@ -17,7 +17,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, kept: KeptView) {
     (state.masking.shown, state.masking.contrast, state.masking.run) = (masking.shown, masking.contrast, masking.run);
     (state.train.page, state.train.form) = (train.page, *train.form);
     if let Some(request) = state.returning.case.as_ref().map(|case| case.request()) {
-        open::open_request(state, jobs, request);
+        let again = Intent::Open(Box::new(request.clone()));
+        open::start(state, jobs, request, again);
     } else {
         open_list(state, jobs);
     }
@@ -33,7 +34,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, kept: KeptView) {
 
 fn open_list(state: &mut State, jobs: &mut Jobs) {
     if let Some(root) = state.returning.list.as_ref().map(|list| list.root.clone()) {
-        open::open_paths(state, jobs, &[root]);
+        let request = Request { paths: vec![root.clone()], ..Request::default() };
+        open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![root]));
     }
 }
 
@@ -64,6 +66,7 @@ pub(super) fn case_arrived(state: &mut State, jobs: &mut Jobs) {
         frames.extend((image.frame != layer.frame).then_some((at, image.frame)));
     }
     document.shown = shown.min(count.saturating_sub(1));
+    document.opened_at = None;
     (state.view, state.masking.document) = (view, Some(document.id));
     state.view.fused = state.view.fused.filter(|&fused| fused < count);
     state.masking.forget();
@@ -92,7 +95,7 @@ pub(super) fn list_arrived(state: &mut State, jobs: &mut Jobs) -> bool {
     let Some(kept) = state.returning.list.take().filter(|kept| Some(&kept.root) == state.cases.root.as_ref()) else {
         return false;
     };
-    let open = state.cases.cases.iter().position(|case| Some(&case.id) == kept.open.as_ref());
+    let open = state.cases.cases.iter().find(|case| Some(&case.name) == kept.open.as_ref()).map(|case| case.id);
     state.cases.filter = kept.filter;
     match (&state.document, open) {
         (Some(_), _) => state.cases.open = open,

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use engine::run::workspace::{self, DiceOf, RunEntry};
 
-use super::{Jobs, Kind, Outcome, Spec};
-use crate::command::Command;
-use crate::command::runs::RunsCommand;
+use super::{Jobs, Spec};
 use crate::state::runs::{Asked, Trashed};
 use crate::state::train::Phase;
-use crate::state::{Severity, State};
+use crate::state::{Intent, Severity, Slot, State};
+
+/// Listing, notes and trash may run side by side.
+pub const SLOT: Slot = Slot::shared("runs");
 
 /// What a job of the table brings.
 pub enum Listed {
@@ -43,7 +44,7 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, listed: Listed) {
         Listed::Trashed(trashed) => {
             forget::forget(state, jobs, &trashed.run);
             let title = format!("{} was moved to the trash", name(&trashed.run));
-            let undo = Command::Runs(RunsCommand::Restore(trashed.clone()));
+            let undo = Intent::RestoreRun(trashed.clone());
             state.notice_with_undo(title, trashed.now.display().to_string(), undo);
             state.runs.trashed.push(trashed);
         }
@@ -60,8 +61,8 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, listed: Listed) {
 /// A run is back: everything that lists runs looks again.
 fn restored(state: &mut State, jobs: &mut Jobs, trashed: &Trashed) {
     state.runs.trashed.retain(|other| other != trashed);
-    let undone = Command::Runs(RunsCommand::Restore(trashed.clone()));
-    for notice in state.notices.iter_mut().filter(|notice| notice.undo.as_deref() == Some(&undone)) {
+    let undone = Intent::RestoreRun(trashed.clone());
+    for notice in state.notices.iter_mut().filter(|notice| notice.undo.as_ref() == Some(&undone)) {
         // It cannot be undone twice.
         (notice.dismissed, notice.undo) = (true, None);
     }
@@ -81,7 +82,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     let workspace = state.settings.workspace();
     let job = state.train.running.as_ref().map(|job| (job.id, job.phase != Phase::Preparing));
     let asked = Asked { workspace: workspace.clone(), job };
-    if state.runs.asked.as_ref() != Some(&asked) && !jobs.runs(Kind::Runs) {
+    if state.runs.asked.as_ref() != Some(&asked) && !jobs.runs(SLOT) {
         state.runs.asked = Some(asked);
         start(jobs, "Listing runs", move || {
             let runs = workspace::list(&workspace).map_err(|e| e.to_string());
@@ -145,6 +146,12 @@ fn name(run: &Path) -> String {
 }
 
 fn start(jobs: &mut Jobs, title: &str, work: impl FnOnce() -> engine::Result<Listed> + Send + 'static) {
-    let spec = Spec { kind: Kind::Runs, document: None, title: title.into(), quiet: true };
-    jobs.start(spec, move |_| Ok(Outcome::Runs(Box::new(work()?))));
+    jobs.start_with(
+        Spec::new(SLOT, title).quiet(),
+        move |_| Ok(work()?),
+        |result, spec, state, jobs| match result {
+            Ok(listed) => apply(state, jobs, listed),
+            Err(failure) => failure.report(&spec.title, state),
+        },
+    );
 }

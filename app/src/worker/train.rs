@@ -28,8 +28,8 @@ use engine::jobs::evaluation::RunEvaluation;
 use engine::probe::Pins;
 use engine::run::workspace::RunEntry;
 
-use super::{Failure, Jobs, Kind, Spec};
-use crate::state::train::{CohortCard, CohortState, Ending, Estimate, Queued};
+use super::{Failure, JobHandle, Jobs, Spec};
+use crate::state::train::{CohortCard, CohortState, Ending, Estimate, Form, Queued};
 use crate::state::{Settings, State};
 
 pub use run::{Live, follow, live_pins};
@@ -115,28 +115,61 @@ pub fn apply(state: &mut State, jobs: &mut Jobs, told: Told) {
     }
 }
 
-/// A job of Train mode did not end well. That it failed is said elsewhere; this is what follows from it.
-pub fn failed(state: &mut State, jobs: &mut Jobs, spec: &Spec, failure: &Failure) {
+/// Starts a job of Train mode.
+fn start(jobs: &mut Jobs, spec: Spec, work: impl FnOnce(&JobHandle) -> Result<Told, Failure> + Send + 'static) -> u64 {
+    jobs.start_with(spec, work, |result, spec, state, jobs| match result {
+        Ok(told) => apply(state, jobs, told),
+        Err(failure) => {
+            failed(state, jobs, spec, &failure);
+            // A training that was stopped reports that itself.
+            if spec.slot != run::SLOT || failure != Failure::Cancelled {
+                failure.report(&spec.title, state);
+            }
+        }
+    })
+}
+
+/// What follows from a job of Train mode that ended early, beside the report.
+fn failed(state: &mut State, jobs: &mut Jobs, spec: &Spec, failure: &Failure) {
     let why = match failure {
         Failure::Cancelled => "it was cancelled",
         Failure::Error(why) | Failure::Panic(why) => why.as_str(),
     };
-    match spec.kind {
-        Kind::Train => {
+    match spec.slot {
+        run::SLOT => {
             let stopped = *failure == Failure::Cancelled;
             run::ended(state, jobs, if stopped { Ending::Stopped } else { Ending::Failed(why.to_owned()) });
         }
-        Kind::Cohort => {
+        cohort::SLOT => {
             if let Some(folder) = state.train.cohort.folder() {
                 state.train.cohort = CohortState::Failed(folder, why.to_owned());
             }
         }
-        Kind::Assess => state.train.estimate = Estimate::Failed(why.to_owned()),
-        Kind::Evaluate => state.train.results.why = Some(why.to_owned()),
+        assess::SLOT => state.train.estimate = Estimate::Failed(why.to_owned()),
+        evaluate::SLOT => state.train.results.why = Some(why.to_owned()),
         // Not asked for again and again: the pages say that nothing was found.
-        Kind::Workspace => state.train.runs = Some(Vec::new()),
+        workspace::SLOT => state.train.runs = Some(Vec::new()),
         _ => {}
     }
+}
+
+/// Checks the form, and works out anew what hangs on what changed in it.
+pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
+    let form = &state.train.form;
+    state.train.problems = assess::problems(form);
+    let what_splits = |form: &Form| {
+        let config = form.config();
+        (form.stage, config.data.clone(), config.seed, config.labels.from.clone())
+    };
+    if what_splits(form) != what_splits(before) || state.train.split.is_none() {
+        cohort::split(state, jobs);
+    }
+    let form = &state.train.form;
+    let changed = form.config() != before.config() || form.stage != before.stage;
+    if changed || form.invalid_field() != before.invalid_field() {
+        assess::start(state, jobs);
+    }
+    namesake::look(state, jobs);
 }
 
 /// How many threads a job may take: as the user says, else all but the window's own.

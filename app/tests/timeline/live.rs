@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand, WindowCommand};
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::report::RunReport;
 use amlp_viewer::worker::replay;
@@ -20,7 +19,7 @@ use crate::window::*;
 /// A window in Train mode that nobody looks at.
 fn window() -> Window {
     let mut window = open(&Args::default());
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     window
 }
 
@@ -136,7 +135,7 @@ fn the_shown_slice_is_pinned_while_a_job_runs() {
     let (config, out) = small(temp.path());
     let scan = config.data.cohort.join("P02/pet.nii.gz");
     let mut window = open_files(&[&scan]);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     let pins = Arc::new(Pins::new(Vec::new()));
     let (state_, jobs) = window.state_mut().parts();
     replay::begin_live(state_, jobs, &out, &config);

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand};
 use amlp_viewer::state::timeline::{Layer, OpenRun, WatchView};
 use egui::Key;
 use egui::accesskit::Role;

@@ -1,7 +1,7 @@
 //! Ways to a case: command line, welcome screen, folders, frames, several images.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
+use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Mode, PathPurpose};
 use amlp_viewer::theme::Theme;
 use clap::Parser as _;
@@ -69,7 +69,7 @@ fn the_welcome_screen_opens_the_sample_study() {
     assert_eq!(report(&window).panes, []);
     click(&mut window, "Open sample study");
     let state = state(&window);
-    assert!(state.cases.cases.len() > 10 && state.cases.open == Some(0));
+    assert!(state.cases.cases.len() > 10 && open_place(&window) == Some(0));
     assert!(state.cases.cases.iter().all(|case| case.thumbnail.is_some()));
     let report = report(&window);
     assert_eq!((report.errors.len(), report.panes.len()), (0, 4));
@@ -84,7 +84,7 @@ fn a_folder_of_patients_is_gone_through() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
-    let shown = |window: &Window| (state(window).cases.open, document(window).title.clone());
+    let shown = |window: &Window| (open_place(window), document(window).title.clone());
     let case = |n: usize| (Some(n), format!("patient_{}", n + 1));
     assert_eq!(state(&window).cases.cases.len(), 3);
     assert!(state(&window).cases.cases.iter().all(|case| case.thumbnail.is_some() && case.label.is_some()));
@@ -98,7 +98,7 @@ fn a_folder_of_patients_is_gone_through() {
     click(&mut window, "Case patient_3");
     assert_eq!(shown(&window), case(2));
     assert_eq!(errors(&window), [""; 0]);
-    send(&mut window, Command::FilterCases("_1".into()));
+    send(&mut window, FileCommand::FilterCases("_1".into()));
     assert!(has(&window, "Case patient_1") && !has(&window, "Case patient_2"));
 }
 

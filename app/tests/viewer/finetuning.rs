@@ -1,6 +1,6 @@
 //! From a pre-trained run to measures: fine-tuning with patients picked by name, segmenting, the table of results.
 
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::TrainCommand;
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::train::{Column, Ending, TrainPage};
 use egui_kittest::kittest::Queryable as _;
@@ -63,14 +63,14 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     click(&mut window, &format!("Open {case} at its worst slice"));
     assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
     let document = document(&window);
-    assert!(document.prediction.is_some() && document.truth.is_some() && !document.unsaved);
+    assert!(document.prediction.is_some() && document.truth.is_some() && !document.is_unsaved());
     assert_eq!(&document.title, case);
     // Stored with x to the left and z upwards: the file's own slice is the shown one.
     assert_eq!(slices(&window)[0], slice + 1);
     assert_eq!(report(&window).metrics.map(|m| m.dsc), evaluation.patients[0].measures.as_ref().map(|m| m.dsc));
 
     let cases = &state(&window).cases;
-    assert_eq!((cases.cases.len(), cases.open.map(|open| &cases.cases[open].id)), (listed, Some(case)));
+    assert_eq!((cases.cases.len(), cases.chosen().map(|case| &case.name)), (listed, Some(case)));
     click(&mut window, "Back to the results");
     assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Results));
     assert!(state(&window).train.results.evaluation.is_some());
@@ -79,7 +79,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     click(&mut window, "Segment with it");
     assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
     assert_eq!(state(&window).segment.model.as_ref(), Some(&run));
-    assert!(crate::window::document(&window).unsaved, "the open case was segmented");
+    assert!(crate::window::document(&window).is_unsaved(), "the open case was segmented");
 }
 
 #[test]

@@ -5,12 +5,10 @@ use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::actions;
-use amlp_viewer::command::masking::MaskingCommand;
+use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
 use amlp_viewer::state::masking::{By, Controls, Shown};
-use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose};
-use amlp_viewer::worker::Kind;
+use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose};
+use amlp_viewer::worker;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::cluster::{ForegroundRule, Method};
@@ -163,7 +161,7 @@ fn another_slice_keeps_all_settings() {
     assert_eq!(shown_report(&window).slice, 17);
     assert_eq!((state(&window).masking.controls.clone(), state(&window).masking.shown), chosen);
     // The same again with the last pane of Review being another one.
-    send(&mut window, Command::Activate(PaneId::Sagittal));
+    send(&mut window, ViewCommand::Activate(PaneId::Sagittal));
     press(&mut window, Key::ArrowUp);
     assert_eq!(shown_report(&window).slice, 16);
 }
@@ -288,7 +286,7 @@ fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
     let slow = Command::Masking(MaskingCommand::Set(Box::new(slow)));
     window.state_mut().dispatch(slow.clone());
     window.step();
-    assert!(window.state().jobs().runs(Kind::Cluster));
+    assert!(window.state().jobs().runs(worker::masking::CLUSTER));
     assert_eq!(report(&window).masking, None, "the old result is shown, and not told as the new one");
     assert!(state(&window).masking.found.is_some());
     set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
@@ -298,12 +296,12 @@ fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
     window.step();
     let pet = files.path("other_pet.nii.gz");
     phantom::write_pet(&pet);
-    send(&mut window, Command::UsePaths(PathPurpose::Files, vec![pet.clone()]));
+    send(&mut window, Intent::open_paths(vec![pet.clone()]));
     set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
     wait_for(&mut window, |app| app.jobs().threads() == 0);
     let slice = state(&window).file_slice().unwrap();
     assert_eq!(shown_report(&window), expected(&window, &pet, None, slice));
-    send(&mut window, Command::CloseCase);
+    send(&mut window, Intent::CloseCase);
     assert!(state(&window).masking.prepared.is_none() && state(&window).masking.found.is_none());
     assert!(errors(&window).is_empty());
 }
@@ -316,8 +314,8 @@ fn what_is_cancelled_is_not_tried_again_by_itself() {
     (slow.cluster.method, slow.cluster.tsne_iterations) = (Method::Tsne, 5000);
     window.state_mut().dispatch(Command::Masking(MaskingCommand::Set(Box::new(slow))));
     window.run_steps(2);
-    let job = state(&window).jobs.iter().find(|job| job.kind == Kind::Cluster).expect("it clusters").id;
-    send(&mut window, Command::CancelJob(job));
+    let job = state(&window).jobs.iter().find(|job| job.slot == worker::masking::CLUSTER).expect("it clusters").id;
+    send(&mut window, FileCommand::CancelJob(job));
     let why = state(&window).masking.failure().map(str::to_owned);
     // It may have been over just before.
     if let Some(why) = why {
@@ -341,11 +339,11 @@ fn colours_are_refused_by_name_and_frames_are_the_shown_ones() {
     assert!(said.len() == 1 && said[0].contains("colours.nii.gz"), "{said:?}");
     assert!(has(&window, "colours cannot be masked") && report(&window).masking.is_none());
     phantom::write_moving(&moving);
-    send(&mut window, Command::UsePaths(PathPurpose::Files, vec![moving.clone()]));
+    send(&mut window, Intent::open_paths(vec![moving.clone()]));
     assert_eq!(state(&window).masking.failure(), None);
     set(&mut window, |controls| (controls.preprocess.size, controls.grid) = (32, 16));
     let first = shown_report(&window);
-    send(&mut window, Command::SetFrame(3));
+    send(&mut window, ViewCommand::SetFrame(3));
     let third = shown_report(&window);
     assert_ne!(first.probability, third.probability);
     let volume = Volume::read_with(
@@ -364,10 +362,10 @@ fn a_modality_that_the_user_knows_better_decides_how_the_scan_is_prepared() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let ct = shown_report(&window);
-    send(&mut window, Command::SetModality(amlp_viewer::state::Modality::Mr("t1".into())));
+    send(&mut window, ViewCommand::SetModality(amlp_viewer::state::Modality::Mr("t1".into())));
     let mr = shown_report(&window);
     assert_ne!(ct.probability, mr.probability);
-    send(&mut window, Command::SetModality(amlp_viewer::state::Modality::Ct));
+    send(&mut window, ViewCommand::SetModality(amlp_viewer::state::Modality::Ct));
     assert_eq!(shown_report(&window), ct);
 }
 
@@ -402,12 +400,13 @@ fn numbers_are_written_as_a_table_and_never_over_a_file_without_asking() {
     assert!(row.starts_with(&format!("{first},{},{},{}", first / 8, first % 8, shown.labels[first])), "{row}");
     set(&mut window, |controls| controls.sigma = 0.1);
     type_path(&mut window, PathPurpose::MaskingTable, &table);
-    let asked = Dialog::Overwrite { purpose: PathPurpose::MaskingTable, path: table.clone() };
+    let asked =
+        Dialog::Overwrite { request: state(&window).path_request(PathPurpose::MaskingTable), path: table.clone() };
     assert_eq!(state(&window).dialog, Some(asked));
     assert_eq!(fs::read_to_string(&table).unwrap(), text);
     click(&mut window, "Overwrite");
     assert_ne!(fs::read_to_string(&table).unwrap(), text);
-    assert!(!document(&window).unsaved && errors(&window).is_empty());
+    assert!(!document(&window).is_unsaved() && errors(&window).is_empty());
     type_path(&mut window, PathPurpose::MaskingTable, &files.path("no such folder/numbers.csv"));
     assert!(errors(&window)[0].contains("no such folder"), "{:?}", errors(&window));
 }

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, FileCommand, TimelineCommand, WindowCommand};
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -58,7 +57,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let scan = folder.path().join("new_pet.nii.gz");
     nifti::write_volume(&scan, &patient(7).0).unwrap();
     let mut window = open(&masking_args(&[&scan]));
-    send(&mut window, Command::SetDevice("cpu".into()));
+    send(&mut window, FileCommand::SetDevice("cpu".into()));
     let spoken = |window: &Window, pane: &str| window.get_by_label(pane).accesskit_node().value().unwrap();
     assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
     type_path(&mut window, PathPurpose::MaskingRun, &run);
@@ -100,7 +99,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     // A run on the timeline is marked at its cursor, with what it logged.
     send(&mut window, Command::Timeline(TimelineCommand::Open(run)));
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));
-    send(&mut window, Command::SetMode(Mode::Masking));
+    send(&mut window, WindowCommand::SetMode(Mode::Masking));
     let logged = report(&window).run.unwrap().summary.unwrap()["sigma"].as_f64().unwrap();
     let told = strip(&window);
     assert!(told.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{told}");
@@ -127,7 +126,7 @@ fn expected(window: &Window, run: &Path, place: &Path) -> Reconstruction {
 /// A window on these files with the network of `run`.
 fn with_network(files: &[&Path], run: &Path) -> Window {
     let mut window = open(&masking_args(files));
-    send(&mut window, Command::SetDevice("cpu".into()));
+    send(&mut window, FileCommand::SetDevice("cpu".into()));
     type_path(&mut window, PathPurpose::MaskingRun, run);
     window
 }

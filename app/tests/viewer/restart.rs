@@ -4,20 +4,19 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::masking::MaskingCommand;
-use amlp_viewer::command::timeline::TimelineCommand;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{
+    Command, FileCommand, MaskingCommand, OverlayCommand, TimelineCommand, TrainCommand, ViewCommand, WindowCommand,
+};
 use amlp_viewer::launch::restart;
 use amlp_viewer::state::kept::KeptView;
 use amlp_viewer::state::report::Report;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose, Severity, Tool};
+use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Severity, Tool};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::view::{Convention, PlaneMode};
-use amlp_viewer::worker::{Kind, Spec};
+use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use clap::Parser as _;
 use egui::{Key, Modifiers, PointerButton, vec2};
 use engine::event::Stage;
@@ -64,15 +63,15 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
         open(&Args { mask: Some(files.prediction.clone()), truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
     let first = report(&window);
     for command in [
-        Command::SetWindow { width: 123.5, level: -7.25 },
-        Command::StepSlice { pane: PaneId::Sagittal, by: -3 },
-        Command::StepSlice { pane: PaneId::Coronal, by: 2 },
-        Command::SetConvention(Convention::Neurological),
-        Command::SetTheme(Theme::Light),
-        Command::SetTool(Tool::Ruler),
-        Command::SetOverlay(Overlay::Truth),
-        Command::ShowLabel(1, false),
-        Command::ToggleRight,
+        Command::View(ViewCommand::SetWindow { width: 123.5, level: -7.25 }),
+        Command::View(ViewCommand::StepSlice { pane: PaneId::Sagittal, by: -3 }),
+        Command::View(ViewCommand::StepSlice { pane: PaneId::Coronal, by: 2 }),
+        Command::View(ViewCommand::SetConvention(Convention::Neurological)),
+        Command::Window(WindowCommand::SetTheme(Theme::Light)),
+        Command::View(ViewCommand::SetTool(Tool::Ruler)),
+        Command::Overlay(OverlayCommand::Show(Overlay::Truth)),
+        Command::Overlay(OverlayCommand::ShowLabel(1, false)),
+        Command::Window(WindowCommand::ToggleRight),
     ] {
         send(&mut window, command);
     }
@@ -85,8 +84,8 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
     assert_eq!(report(&new).window, Some(123.5));
 
     // One pane alone, along the patient's axes.
-    send(&mut window, Command::SetPlanes(PlaneMode::World));
-    send(&mut window, Command::Maximise(Some(PaneId::Coronal)));
+    send(&mut window, ViewCommand::SetPlanes(PlaneMode::World));
+    send(&mut window, ViewCommand::Maximise(Some(PaneId::Coronal)));
     let new = again(&window);
     assert_eq!(report(&new).panes.len(), 1);
 }
@@ -97,8 +96,8 @@ fn u8_several_images_frames_and_modalities_come_back() {
     let moving = files.path("moving.nii.gz");
     write_moving(&moving);
     let mut window = open_files(&[&moving]);
-    send(&mut window, Command::SetFrame(2));
-    send(&mut window, Command::SetModality(amlp_viewer::state::Modality::Pet));
+    send(&mut window, ViewCommand::SetFrame(2));
+    send(&mut window, ViewCommand::SetModality(amlp_viewer::state::Modality::Pet));
     let new = again(&window);
     assert_eq!(document(&new).image().frame, 2);
 }
@@ -108,12 +107,13 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
-    send(&mut window, Command::UsePaths(PathPurpose::Folder, vec![root.clone()]));
-    send(&mut window, Command::OpenCase(2));
-    send(&mut window, Command::FilterCases("patient".into()));
+    send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![root.clone()]));
+    let third = state(&window).cases.cases[2].id;
+    send(&mut window, Intent::OpenCase(third));
+    send(&mut window, FileCommand::FilterCases("patient".into()));
     let new = again(&window);
     let cases = &state(&new).cases;
-    assert_eq!((cases.root.as_ref(), cases.open, cases.cases.len()), (Some(&root), Some(2), 3));
+    assert_eq!((cases.root.as_ref(), open_place(&new), cases.cases.len()), (Some(&root), Some(2), 3));
     assert_eq!(state(&new).settings.recent, state(&window).settings.recent);
     assert_eq!(document(&new).title, "patient_3");
 }
@@ -122,7 +122,7 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
 fn u8_masking_comes_back_with_its_numbers() {
     let files = Files::new();
     let mut window = open(&Args { truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
-    send(&mut window, Command::SetMode(Mode::Masking));
+    send(&mut window, WindowCommand::SetMode(Mode::Masking));
     let mut controls = state(&window).masking.controls.clone();
     (controls.grid, controls.seed) = (8, 3);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
@@ -178,9 +178,9 @@ fn u8_the_arguments_alone_say_what_they_can() {
     let files = Files::new();
     let mut window = open(&Args { mask: Some(files.prediction.clone()), ..args(&[&files.scan]) });
     for command in [
-        Command::StepSlice { pane: PaneId::Axial, by: 4 },
-        Command::SetTheme(Theme::Light),
-        Command::SetMode(Mode::Masking),
+        Command::View(ViewCommand::StepSlice { pane: PaneId::Axial, by: 4 }),
+        Command::Window(WindowCommand::SetTheme(Theme::Light)),
+        Command::Window(WindowCommand::SetMode(Mode::Masking)),
     ] {
         send(&mut window, command);
     }
@@ -212,7 +212,7 @@ fn u8_the_arguments_alone_say_what_they_can() {
 fn u8_the_built_program_brings_the_view_back() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
-    send(&mut window, Command::StepSlice { pane: PaneId::Coronal, by: 5 });
+    send(&mut window, ViewCommand::StepSlice { pane: PaneId::Coronal, by: 5 });
     let (line, folder) = line_of(&window);
     let out = files.path("state.json");
     let output = program().arg("--state").arg(&out).args(&line).output().unwrap();
@@ -226,8 +226,9 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
-    send(&mut window, Command::UsePaths(PathPurpose::Folder, vec![root.clone()]));
-    send(&mut window, Command::OpenCase(1));
+    send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![root.clone()]));
+    let second = state(&window).cases.cases[1].id;
+    send(&mut window, Intent::OpenCase(second));
     let (line, _kept) = line_of(&window);
     let gone = document(&window).base().path.clone();
     std::fs::remove_file(&gone).unwrap();
@@ -240,35 +241,35 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
 fn u8_a_restart_asks_what_closing_asks() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().unsaved = true;
+    window.state_mut().parts().0.document.as_mut().unwrap().prediction.as_mut().unwrap().saved_revision = None;
     let ask = |window: &mut Window, command: Command| {
         window.state_mut().dispatch(command);
         window.run_steps(3);
         assert_eq!(state(window).dialog, Some(Dialog::Close));
     };
-    ask(&mut window, Command::Restart);
+    ask(&mut window, Command::Window(WindowCommand::Restart));
     assert!(has(&window, "Restart the program?"));
     click(&mut window, "Cancel");
-    ask(&mut window, Command::Quit);
+    ask(&mut window, Command::Window(WindowCommand::Quit));
     assert!(has(&window, "Close the program?"));
     click(&mut window, "Close without saving");
     assert!(state(&window).quit && !window.state().starts_anew(), "closed, not restarted");
 
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().unsaved = true;
-    ask(&mut window, Command::Restart);
+    window.state_mut().parts().0.document.as_mut().unwrap().prediction.as_mut().unwrap().saved_revision = None;
+    ask(&mut window, Command::Window(WindowCommand::Restart));
     click(&mut window, "Restart without saving");
     assert!(window.state().starts_anew());
 
     let mut window = open_files(&[&files.scan]);
-    let spec = Spec { kind: Kind::Segment, document: None, title: "Endless".into(), quiet: false };
-    window.state_mut().start_job(spec, |ticket| {
-        while ticket.check().is_ok() {
+    let endless = |handle: &JobHandle| {
+        while handle.check().is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        Err(amlp_viewer::worker::Failure::Cancelled)
-    });
-    ask(&mut window, Command::Restart);
+        Err::<(), _>(Failure::Cancelled)
+    };
+    window.state_mut().parts().1.start_with(Spec::new(worker::segment::SLOT, "Endless"), endless, |_, _, _, _| ());
+    ask(&mut window, Command::Window(WindowCommand::Restart));
     use_control(&mut window, "Stop and restart");
     assert!(window.state().starts_anew());
 }
@@ -280,7 +281,7 @@ fn u8_a_lost_device_offers_to_start_anew() {
     let device = screen.device.clone();
     let mut window = start(&args(&[&files.scan]), SIZE, Some(screen));
     settle(&mut window);
-    send(&mut window, Command::OpenHelp);
+    send(&mut window, WindowCommand::OpenHelp);
     device.destroy();
     drop(device.poll(wgpu::PollType::Poll));
     window.run_steps(3);

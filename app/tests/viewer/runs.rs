@@ -4,10 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::runs::RunsCommand;
-use amlp_viewer::command::timeline::TimelineCommand;
-use amlp_viewer::command::train::TrainCommand;
-use amlp_viewer::command::{Command, actions};
+use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, WindowCommand, actions};
 use amlp_viewer::state::runs::Column;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Queued, TrainPage};
@@ -58,7 +55,7 @@ fn table(workspace: &Path) -> Window {
     fs::create_dir_all(workspace.join("broken")).unwrap();
     fs::write(workspace.join("broken/events.jsonl"), "").unwrap();
     let mut window = open_in(workspace);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     window
 }
@@ -101,14 +98,14 @@ fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("not there yet");
     let mut window = open_in(&absent);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert!(names(&window).is_empty() && state(&window).runs.failed.is_none());
     assert!(has(&window, "No run is in this workspace yet: a training that is started puts one here."));
     let file = folder.path().join("a file");
     fs::write(&file, "no folder").unwrap();
     let mut window = open_in(&file);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert!(state(&window).runs.failed.as_ref().is_some_and(|why| why.contains("a file")));
     assert!(has(&window, "Try again"));
@@ -198,7 +195,7 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
     send(&mut window, Command::Runs(RunsCommand::Delete(second.clone())));
     assert!(state(&window).timeline.finetune.is_none());
     send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
-    send(&mut window, Command::DismissAll);
+    send(&mut window, WindowCommand::DismissAll);
     send(&mut window, Command::Runs(RunsCommand::Delete(first.clone())));
     let now = state(&window);
     assert!(now.timeline.shown().is_none() && now.masking.run.is_none() && now.filling_run().is_none());
@@ -249,7 +246,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
     // A run without a checkpoint has no measures: said, with a way out.
     send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
     assert!(has(&window, "second has no measures"));
-    send(&mut window, Command::DismissAll);
+    send(&mut window, WindowCommand::DismissAll);
     click(&mut window, "Another run");
     assert!(has(&window, "Results of third") && state(&window).train.results.run.is_none());
     click(&mut window, "Back to Set up");

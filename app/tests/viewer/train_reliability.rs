@@ -1,10 +1,9 @@
 //! What must hold when a training goes wrong, or is left at a bad moment.
 
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{TrainCommand, WindowCommand};
 use amlp_viewer::state::Dialog;
 use amlp_viewer::state::train::{Ending, Phase};
-use amlp_viewer::worker::{Failure, Kind, Spec};
+use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use engine::run::RunFolder;
 use engine::volume::nifti;
 
@@ -42,13 +41,13 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     let mut window = place.window();
     train(&mut window, 2000);
     let run = run_of(&window);
-    window.state_mut().dispatch(Command::Quit);
+    window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
     assert_eq!(state(&window).dialog, Some(Dialog::Close));
     use_control(&mut window, "Keep it open");
     assert!(!state(&window).quit && state(&window).train.running.is_some());
 
-    window.state_mut().dispatch(Command::Quit);
+    window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
     use_control(&mut window, "Save and close");
     wait_for(&mut window, |app| app.state().quit);
@@ -73,12 +72,15 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
 fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
     let place = Place::new();
     let mut window = place.window();
-    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training x".into(), quiet: false };
-    window.state_mut().start_job(spec, |_| -> Result<_, Failure> { panic!("index 7") });
+    let work = |_: &JobHandle| -> Result<(), Failure> { panic!("index 7") };
+    let spec = Spec::new(worker::train::run::SLOT, "Pre-training x");
+    window.state_mut().parts().1.start_with(spec, work, |result, spec, state, _| {
+        result.unwrap_err().report(&spec.title, state);
+    });
     settle(&mut window);
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("Pre-training x") && said[0].contains("index 7"), "{said:?}");
-    window.state_mut().dispatch(Command::DismissAll);
+    window.state_mut().dispatch(WindowCommand::DismissAll);
     click(&mut window, "Start pre-training");
     assert_eq!(endings(&window), [Ending::Finished]);
 }
@@ -159,7 +161,7 @@ fn left(window: &Window) -> Vec<String> {
 
 /// Closes the program during a training, as the dialog offers.
 fn save_and_close(mut window: Window) {
-    window.state_mut().dispatch(Command::Quit);
+    window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
     use_control(&mut window, "Save and close");
     wait_for(&mut window, |app| app.state().quit);

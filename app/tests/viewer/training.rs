@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{Command, TrainCommand, WindowCommand};
 use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, Running, TrainPage};
-use amlp_viewer::state::{Mode, PathPurpose, State};
-use amlp_viewer::worker::{Kind, Spec};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, State};
+use amlp_viewer::worker::train::run;
+use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::device::DeviceChoice;
@@ -161,7 +161,7 @@ fn a_folder_that_is_no_cohort_is_said_and_another_can_be_chosen() {
     type_path(&mut window, PathPurpose::Cohort, &empty);
     assert!(matches!(state(&window).train.cohort, CohortState::Failed(..)));
     assert!(errors(&window).iter().any(|said| said.contains("empty")), "{:?}", errors(&window));
-    window.state_mut().dispatch(Command::UsePaths(PathPurpose::Cohort, vec![place.cohort()]));
+    window.state_mut().dispatch(Intent::UsePaths(PathPurpose::Cohort.into(), vec![place.cohort()]));
     wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
     assert_eq!(state(&window).train.form.config().data.modality, ["pet"]);
 }
@@ -371,13 +371,16 @@ fn the_table_of_runs_follows_the_job() {
 fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
     let place = Place::new();
     let mut window = place.window();
-    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training mine".into(), quiet: false };
-    let job = window.state_mut().start_job(spec, |ticket| {
-        ticket.progress(Some(0.3), "Preparing patient 3 of 9");
+    let preparing = |handle: &JobHandle| -> Result<(), Failure> {
+        handle.progress(Some(0.3), "Preparing patient 3 of 9");
         loop {
-            ticket.check()?;
+            handle.check()?;
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
+    };
+    let (_, jobs) = window.state_mut().parts();
+    let job = jobs.start_with(Spec::new(run::SLOT, "Pre-training mine"), preparing, |_, _, state, jobs| {
+        run::ended(state, jobs, Ending::Stopped);
     });
     let name = "mine".to_owned();
     window.state_mut().parts().0.train.running = Some(Running { id: 1, job, name, ..Running::default() });
@@ -402,7 +405,7 @@ fn the_estimate_is_read_as_a_whole_in_a_narrow_window() {
     window.run_steps(1);
     assert!(has(&window, "Estimating time and memory\u{2026}"));
     settle(&mut window);
-    window.state_mut().dispatch(Command::DismissAll);
+    window.state_mut().dispatch(WindowCommand::DismissAll);
     window.run_steps(3);
     let text = window.get_by_label_contains("steps of").rect();
     let button = window.get_by_label("Start pre-training").rect();

@@ -18,7 +18,7 @@ use crate::window::*;
 /// What the window reports of the shown slice, after it was compared with what the engine says of the file.
 fn masked(window: &Window) -> MaskReport {
     let shown = report(window).masking.unwrap();
-    let case = sample::folder().unwrap().join(&state(window).cases.cases[state(window).cases.open.unwrap()].id);
+    let case = sample::folder().unwrap().join(&state(window).cases.chosen().unwrap().name);
     let (scan, truth) = (case.join("pet.nii.gz"), case.join("seg.nii.gz"));
     assert_eq!(shown, expected(window, &scan, Some(&truth), shown.slice));
     shown
@@ -105,6 +105,6 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     assert!((0.0..=1.0).contains(&mean) && results.spread(Column::Dice).is_some());
     click(&mut window, "Segment with it");
     assert_eq!((errors(&window), state(&window).mode), (Vec::new(), Mode::Review));
-    assert!(document(&window).prediction.is_some() && document(&window).unsaved);
+    assert!(document(&window).prediction.is_some() && document(&window).is_unsaved());
     assert!(report(&window).metrics.is_some_and(|m| (0.0..=1.0).contains(&m.dsc)));
 }

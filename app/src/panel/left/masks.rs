@@ -6,9 +6,9 @@ use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, Wid
 
 use super::super::chip::{Chip, chips};
 use super::super::{format, text};
-use crate::command::{Command, Sender};
+use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::view::Overlay;
-use crate::state::{Document, MaskLayer, State};
+use crate::state::{Document, Intent, MaskLayer, State};
 use crate::theme::{self, font, icon, palette, radius, size, space};
 use crate::widget::{IconButton, ListRow, Slider, Toggle};
 
@@ -43,7 +43,7 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
             let name = format!("Overlay {}", overlay.name());
             let chosen = state.view.overlay == overlay;
             if ui.add(Chip::new(overlay.name(), &name).selected(chosen)).clicked() {
-                sender.send(Command::SetOverlay(overlay));
+                sender.send(OverlayCommand::Show(overlay));
             }
         }
     });
@@ -68,15 +68,15 @@ fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: 
             if truth { (Overlay::Truth, Overlay::Prediction) } else { (Overlay::Prediction, Overlay::Truth) };
         let other_drawn = is_drawn(state, document, !truth);
         match (on, other_drawn) {
-            (true, true) => sender.send(Command::SetOverlay(Overlay::Comparison)),
-            (true, false) => sender.send(Command::SetOverlay(this)),
-            (false, true) => return sender.send(Command::SetOverlay(other)),
+            (true, true) => sender.send(OverlayCommand::Show(Overlay::Comparison)),
+            (true, false) => sender.send(OverlayCommand::Show(this)),
+            (false, true) => return sender.send(OverlayCommand::Show(other)),
             (false, false) => {}
         }
     }
     for &(label, _) in &layer.present {
         if state.view.hidden_labels.contains(&label) == on {
-            sender.send(Command::ShowLabel(label, on));
+            sender.send(OverlayCommand::ShowLabel(label, on));
         }
     }
 }
@@ -94,7 +94,11 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, trut
     });
     let response = response.accessible_name(format!("Layer {name}"));
     if removed {
-        sender.send(Command::RemoveMask { truth });
+        if truth {
+            sender.send(FileCommand::RemoveReference);
+        } else {
+            sender.send(Intent::RemoveSegmentation);
+        }
     } else if toggled || response.clicked() {
         draw(state, document, layer, truth, !drawn, sender);
     }
@@ -123,7 +127,7 @@ fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         let eye_label = format!("{does} label {label}");
         let (response, toggled) = row.show_with(ui, |ui| ui.add(IconButton::new(eye, &eye_label).small()).clicked());
         if toggled || response.clicked() {
-            sender.send(Command::ShowLabel(label, !shown));
+            sender.send(OverlayCommand::ShowLabel(label, !shown));
         }
     }
 }
@@ -164,12 +168,12 @@ fn style(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut percent = settings.opacity * 100.0;
     let opacity = Slider::new(&mut percent, "Opacity", 0.0..=100.0).decimals(0).step(1.0).unit("%").shortcut("A / D");
     if opacity.show(ui).changed() {
-        sender.send(Command::SetOpacity(percent / 100.0));
+        sender.send(OverlayCommand::SetOpacity(percent / 100.0));
     }
     let (mut fill, mut outline) = (settings.fill, settings.outline);
     let filled = ui.add(Toggle::new(&mut fill, "Fill")).changed();
     let outlined = ui.add(Toggle::new(&mut outline, "Outline")).changed();
     if filled || outlined {
-        sender.send(Command::SetLabelStyle { fill, outline });
+        sender.send(OverlayCommand::SetStyle { fill, outline });
     }
 }

@@ -4,7 +4,7 @@ use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use super::super::{format, text};
-use crate::command::{Command, Sender};
+use crate::command::{OverlayCommand, Sender};
 use crate::state::{Document, State};
 use crate::theme::icon;
 use crate::view::PlaneMode;
@@ -64,7 +64,7 @@ fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             let (word, name) = (format!("{}: {dice:.2}", slice + 1), format!("Worst slice {}", rank + 1));
             let hint = format!("Slice {}, Dice {dice:.2}", slice + 1);
             if ui.add(Chip::new(&word, &name).selected(slice == shown)).on_hover_text(hint).clicked() {
-                sender.send(Command::GoToWorst(rank));
+                sender.send(OverlayCommand::GoToWorst(rank));
             }
         }
     });

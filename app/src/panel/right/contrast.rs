@@ -4,7 +4,7 @@ use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use super::super::format;
-use crate::command::{Command, Sender};
+use crate::command::{Sender, ViewCommand};
 use crate::state::{ColourMap, Document, Modality, Preset, State, WindowLevel};
 use crate::theme::icon;
 use crate::widget::{IconButton, NumberField, Section, Select, Toggle};
@@ -15,7 +15,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     let automatic = |ui: &mut Ui| {
         let button = IconButton::new(icon::AUTO_CONTRAST, "Automatic contrast").shortcut("Ctrl+J").small();
         if ui.add(button).clicked() {
-            sender.send(Command::AutoContrast);
+            sender.send(ViewCommand::AutoContrast);
         }
     };
     let window = state.window_of(image);
@@ -25,12 +25,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         let choices = ColourMap::ALL.map(|map| (map, map.name()));
         let mut map = state.view.colour_map;
         if Select::new("Colours", &choices).show(ui, &mut map).changed() {
-            sender.send(Command::SetColours(map));
+            sender.send(ViewCommand::SetColours(map));
         }
         modality(ui, &image.modality, sender);
         let mut smooth = state.settings.interpolate;
         if ui.add(Toggle::new(&mut smooth, "Interpolation").shortcut("I")).changed() {
-            sender.send(Command::SetInterpolation(smooth));
+            sender.send(ViewCommand::SetInterpolation(smooth));
         }
     });
 }
@@ -45,7 +45,7 @@ fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str,
     let level_field = NumberField::new(&mut level, "Level").decimals(decimals).step(step).unit(unit).show(ui);
     let changed = width_field.accessible_name("Window width").changed();
     if level_field.accessible_name("Window level").changed() || changed {
-        sender.send(Command::SetWindow { width, level });
+        sender.send(ViewCommand::SetWindow { width, level });
     }
 }
 
@@ -55,7 +55,7 @@ fn presets(ui: &mut Ui, window: WindowLevel, modality: &Modality, sender: &Sende
             let name = format!("Preset {}", preset.name());
             let chosen = matches!(preset, Preset::Fixed(_, fixed) if *fixed == window);
             if ui.add(Chip::new(preset.name(), &name).selected(chosen)).clicked() {
-                sender.send(Command::UsePreset(at));
+                sender.send(ViewCommand::UsePreset(at));
             }
         }
     });
@@ -71,6 +71,6 @@ fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
     let choices: Vec<(Modality, &str)> = known.into_iter().zip(names.iter().map(String::as_str)).collect();
     let mut chosen = modality.clone();
     if Select::new("Modality", &choices).show(ui, &mut chosen).changed() {
-        sender.send(Command::SetModality(chosen));
+        sender.send(ViewCommand::SetModality(chosen));
     }
 }

@@ -4,8 +4,8 @@ use egui::{Id, Rect, ScrollArea, Ui};
 
 use super::super::{format, text};
 use super::finding_row::{self, FindingRow};
-use crate::command::{Command, Sender};
-use crate::state::{Document, Listed, State};
+use crate::command::{OverlayCommand, Sender};
+use crate::state::{CaseId, Document, Listed, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, Section};
 
@@ -21,7 +21,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         ui.add_enabled_ui(!list.is_empty(), |ui| {
             let mut button = |icon: Icon, label: &str, key: &str, by: i64| {
                 if ui.add(IconButton::new(icon, label).shortcut(key).small()).clicked() {
-                    sender.send(Command::StepFinding(by));
+                    sender.send(OverlayCommand::StepFinding(by));
                 }
             };
             button(icon::CHEVRON_RIGHT, "Next finding", "N", 1);
@@ -56,7 +56,8 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender
     let colours = finding_row::Colours::of(state, document);
     finding_row::head(ui, unit, compared);
     let seen = Id::unique("finding in sight");
-    let moved = ui.data(|data| data.get_temp::<(u64, Option<usize>)>(seen)) != Some((document.id, state.view.finding));
+    let moved =
+        ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen)) != Some((document.id, state.view.finding));
     let height = finding_row::HEIGHT * list.len().min(ROWS) as f32;
     let area = ScrollArea::vertical().id_salt("findings").max_height(height).auto_shrink([false, true]);
     area.show_rows(ui, finding_row::HEIGHT, list.len(), |ui, visible| {
@@ -68,7 +69,7 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender
         for at in visible {
             let row = FindingRow { at, listed: &list[at], unit, decimals, compared, colours };
             if row.show(ui, state.view.finding == Some(at)).clicked() {
-                sender.send(Command::GoToFinding(at));
+                sender.send(OverlayCommand::GoToFinding(at));
             }
         }
     });

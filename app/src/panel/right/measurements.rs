@@ -3,7 +3,7 @@
 use egui::Ui;
 
 use super::super::{format, text};
-use crate::command::{Command, Sender};
+use crate::command::{EditCommand, Sender};
 use crate::state::{Document, Measure, MeasureKind, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};
@@ -16,11 +16,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             return;
         }
         if ui.add(IconButton::new(icon::TRASH, "Remove all measurements").small()).clicked() {
-            sender.send(Command::ClearMeasures);
+            sender.send(EditCommand::ClearMeasures);
         }
         let undo = IconButton::new(icon::UNDO, "Remove the last measurement").shortcut("Backspace").small();
         if ui.add(undo).clicked() {
-            sender.send(Command::RemoveMeasure);
+            sender.send(EditCommand::RemoveMeasure);
         }
     };
     Section::new("Measurements").show_with(ui, clear, |ui| {

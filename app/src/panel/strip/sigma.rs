@@ -4,8 +4,7 @@ use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
 
 use super::super::text;
 use super::SIDE;
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
 use crate::state::masking::{By, Controls, RunSigma};
 use crate::theme::{self, font, icon, size, space};

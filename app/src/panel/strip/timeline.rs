@@ -6,8 +6,7 @@ use egui::{Align, Layout, RichText, Sense, Ui, UiBuilder, vec2};
 use engine::event::Stage;
 
 use super::super::text;
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::IconButton;

@@ -6,7 +6,6 @@ use engine::config::Config;
 use engine::event::{Event, Stage};
 
 use crate::state::State;
-use crate::worker::Kind;
 
 /// A job that waits.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,7 +179,7 @@ impl State {
     /// The job under way, if it has not come to its first step.
     pub fn preparing(&self) -> Option<Preparing<'_>> {
         let job = self.train.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
-        let status = self.jobs.iter().find(|status| status.kind == Kind::Train);
+        let status = self.jobs.iter().find(|status| status.id == job.job);
         let detail = status.map(|status| status.detail.as_str()).filter(|detail| !detail.is_empty());
         let what = detail.unwrap_or("Looking for the patients and their files").to_owned();
         Some(Preparing { job, what, fraction: status.and_then(|status| status.progress) })

@@ -5,12 +5,12 @@ use shaders::PatchShow;
 
 use super::super::patch_pane::PatchPane;
 use super::Shared;
-use crate::command::{Command, Sender};
-use crate::state::PathPurpose;
+use crate::command::Sender;
 use crate::state::masking::Filled;
+use crate::state::{Intent, PathPurpose};
 use crate::theme::{self, icon, space};
 use crate::widget::{ColourBar, PushButton, progress_bar};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Why there is no output.
 const NO_RUN: &str = "What the network gives needs a pre-trained run.";
@@ -94,7 +94,7 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
 
 /// The way to a run where there is none, and the progress where an older result is shown.
 fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, label: &str, sender: &Sender) {
-    let running = shared.state.jobs.iter().find(|job| job.kind == Kind::Reconstruct);
+    let running = shared.state.jobs.iter().find(|job| job.slot == worker::masking::RECONSTRUCT);
     if let Some(filled) = filled {
         if filled.filling.wanted != shared.found.wanted {
             ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).backdrop);
@@ -118,6 +118,6 @@ fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>
     let button = PushButton::new("Choose run\u{2026}").fill_width();
     let button = if width < NARROW { button } else { button.icon(icon::BRAIN) };
     if child.add(button).accessible_name(label).clicked() {
-        sender.send(Command::Ask(PathPurpose::MaskingRun));
+        sender.send(Intent::Ask(PathPurpose::MaskingRun));
     }
 }

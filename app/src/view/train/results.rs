@@ -7,14 +7,13 @@ use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 
 use super::words;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::panel::text;
 use crate::state::train::{Column, Results};
 use crate::state::{State, runs};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::{EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Width of the column of names, and of the numbers at least.
 const NAME: f32 = 112.0;
@@ -27,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
     Frame::new().inner_margin(room).show(ui, |ui| {
         let results = &state.train.results;
-        let job = state.jobs.iter().find(|job| job.kind == Kind::Evaluate);
+        let job = state.jobs.iter().find(|job| job.slot == worker::train::evaluate::SLOT);
         if let Some(run) = &results.run {
             head(ui, results, run, job.is_none(), sender);
             ui.add_space(space::S);
@@ -38,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 let said =
                     if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) };
                 if LoadingState::new(&said, job.progress).cancel().show(ui) {
-                    sender.send(Command::CancelJob(job.id));
+                    sender.send(FileCommand::CancelJob(job.id));
                 }
             }
             (Some(_), Some(evaluation), None, _) if evaluation.patients.is_empty() => {

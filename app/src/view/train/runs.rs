@@ -7,10 +7,7 @@ use egui::{
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 use engine::run::workspace::RunEntry;
 
-use crate::command::runs::RunsCommand;
-use crate::command::timeline::TimelineCommand;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, RunsCommand, Sender, TimelineCommand, TrainCommand};
 use crate::panel::text;
 use crate::state::State;
 use crate::state::runs::{Column, Row, Standing, dice_meaning};

@@ -12,8 +12,7 @@ mod start;
 
 use egui::{Align, Frame, Layout, Margin, Panel, Rect, ScrollArea, Ui, UiBuilder};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::State;
 use crate::theme::{self, space};
 use crate::widget::take_entered;

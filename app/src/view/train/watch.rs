@@ -10,15 +10,14 @@ mod sheet;
 
 use egui::{Rect, Ui, UiBuilder, pos2};
 
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, Sender, TimelineCommand};
 use crate::panel::text;
 use crate::state::timeline::{OpenRun, WatchView};
 use crate::state::train::Preparing;
-use crate::state::{JobStatus, PathPurpose, State};
+use crate::state::{Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, ErrorState, LoadingState};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Height of the line of controls above the views.
 const BAR: f32 = 40.0;
@@ -57,7 +56,7 @@ fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
 /// The job that reads a run, if one does.
 fn reading(state: &State) -> Option<&JobStatus> {
     state.timeline.opening.as_ref()?;
-    state.jobs.iter().find(|job| job.kind == Kind::Replay)
+    state.jobs.iter().find(|job| job.slot == worker::replay::SLOT)
 }
 
 /// There is no run: a job prepares one, it is being read, it cannot be shown, or none was opened.
@@ -67,7 +66,7 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     if let Some(job) = reading(state) {
         if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
-            sender.send(Command::CancelJob(job.id));
+            sender.send(FileCommand::CancelJob(job.id));
         }
         return;
     }
@@ -81,7 +80,7 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
     let words = "Every epoch of a run is shown here: what happened to the pinned slices, and all curves. Start a \
                  training, or open a run.";
     if EmptyState::new(icon::TRAIN, words).action("Open run\u{2026}", None).show(ui) {
-        sender.send(Command::Ask(PathPurpose::Run));
+        sender.send(Intent::Ask(PathPurpose::Run));
     }
 }
 

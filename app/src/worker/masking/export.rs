@@ -6,15 +6,15 @@ use std::sync::Arc;
 use egui::{CentralPanel, Pos2, RawInput, Rect, vec2};
 use engine::run::atomic::write_atomic;
 
-use super::super::{Failure, Jobs, Kind, Outcome, Spec};
+use super::super::{Failure, JobHandle, Jobs, Spec, save};
 use super::pictures;
 use crate::command::Sender;
 use crate::gpu::offscreen::{Offscreen, to_png};
 use crate::state::masking::{Filled, FoundSlice, MaskingState};
-use crate::state::{Dialog, Mode, PathPurpose, State};
+use crate::state::names::file_stem;
+use crate::state::{Dialog, Mode, PathPurpose, Severity, State};
 use crate::theme::{self, Theme};
 use crate::view;
-use crate::worker::open::file_stem;
 
 /// Size of an exported picture in points, and its pixels a point.
 const PICTURE: (egui::Vec2, f32) = (vec2(1040.0, 780.0), 2.0);
@@ -42,28 +42,35 @@ pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path,
         return;
     };
     if path.exists() && !overwrite {
-        state.dialog = Some(Dialog::Overwrite { purpose, path: path.to_path_buf() });
+        state.dialog = Some(Dialog::Overwrite { request: state.path_request(purpose), path: path.to_path_buf() });
         return;
     }
     let filled = state.masking.filled.clone().filter(|filled| filled.filling.wanted == found.wanted);
     // What is written belongs to the slice as it was shown: it is told even when that case is closed.
-    let spec = Spec { kind: Kind::Save, document: None, title: format!("Writing {}", path.display()), quiet: false };
+    let spec = Spec::new(save::SLOT, format!("Writing {}", path.display()));
     let path = path.to_path_buf();
     if purpose == PathPurpose::MaskingTable {
-        jobs.start(spec, move |_| {
+        start(jobs, spec, move |_| {
             let table = found.slice.csv(&found.clusters, &found.masking, filled.as_ref().map(|filled| &filled.made))?;
             write_atomic(&path, &table)?;
-            Ok(Outcome::Exported { path })
+            Ok(path)
         });
         return;
     }
     let shown = shown(state);
-    jobs.start(spec, move |ticket| {
-        ticket.progress(None, "drawing");
+    start(jobs, spec, move |handle| {
+        handle.progress(None, "drawing");
         let picture = picture(shown, &found, filled.as_deref())?;
-        ticket.check()?;
+        handle.check()?;
         write_atomic(&path, &picture)?;
-        Ok(Outcome::Exported { path })
+        Ok(path)
+    });
+}
+
+fn start(jobs: &mut Jobs, spec: Spec, work: impl FnOnce(&JobHandle) -> Result<PathBuf, Failure> + Send + 'static) {
+    jobs.start_with(spec, work, |result, spec, state, _| match result {
+        Ok(path) => state.notice(Severity::Info, "Written", path.display().to_string()),
+        Err(failure) => failure.report(&spec.title, state),
     });
 }
 

@@ -10,10 +10,10 @@ use engine::probe::Pin;
 use engine::{Error, Result};
 use glam::DVec3;
 
-use super::{Read, refuse};
+use super::{Read, SLOT, refuse, spawn};
 use crate::state::State;
 use crate::view::crop;
-use crate::worker::{Jobs, Kind, Spec};
+use crate::worker::{Jobs, Spec};
 
 /// Pins a slice: in the job that trains, else for the next one. It is looked at from now on.
 pub fn add(state: &mut State, pin: Pin) {
@@ -63,16 +63,11 @@ pub fn of_shown_slice(state: &mut State, jobs: &mut Jobs) {
         image: document.base().path.clone(),
         world: state.view.crosshair,
     };
-    let spec = Spec {
-        kind: Kind::Replay,
-        document: Some(document.id),
-        title: format!("Preparing {} to be pinned", document.title),
-        quiet: false,
-    };
-    jobs.start(spec, move |ticket| {
+    let spec = Spec::new(SLOT, format!("Preparing {} to be pinned", document.title)).of_case(document.id);
+    spawn(jobs, spec, move |handle| {
         let pin = prepared(&shown)?;
-        ticket.check()?;
-        Ok(Read::Prepared(pin).into())
+        handle.check()?;
+        Ok(Read::Prepared(pin))
     });
 }
 

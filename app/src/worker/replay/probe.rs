@@ -10,13 +10,16 @@ use engine::probe::{self, Pin, ProbeRecord, ProbeSlice};
 use engine::volume::{LabelVolume, Volume};
 use shaders::Cell;
 
-use super::{Read, text};
+use super::{Read, apply, text};
 use crate::gpu::{Gpu, Texture};
-use crate::state::State;
 use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
 use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
+use crate::state::{Slot, State};
 use crate::view::crop::{self, Place};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::worker::{Failure, JobHandle, Jobs, Spec};
+
+/// Probes are read by one job at a time.
+const SLOT: Slot = Slot::exclusive("probe");
 
 /// Epochs that one job reads at most: the cursor may have gone elsewhere meanwhile.
 const BATCH: usize = 8;
@@ -60,7 +63,7 @@ pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
 
 /// Starts to read what is missing. One job at a time: it is short, and what is most urgent is settled anew after it.
 pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
-    if jobs.runs(Kind::Probe) {
+    if jobs.runs(SLOT) {
         return;
     }
     state.timeline.probes.settle();
@@ -78,18 +81,23 @@ pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
     let slices: BTreeMap<SliceKey, Arc<SeenSlice>> = wants.iter().filter_map(known).collect();
     state.timeline.probes.ask(wants.iter().map(|want| want.key.clone()));
     let gpu = jobs.gpu().cloned();
-    let spec = Spec { kind: Kind::Probe, document: None, title: "Reading probes".into(), quiet: true };
-    jobs.start(spec, move |ticket| {
+    let spec = Spec::new(SLOT, "Reading probes").quiet();
+    let work = move |handle: &JobHandle| {
         let mut slices = slices;
         for want in wants {
-            ticket.check()?;
+            handle.check()?;
             let slice = slice_of(&want, &mut slices, gpu.as_ref(), |key, seen| {
-                ticket.send(Read::Slice(key, seen).into());
+                handle.send(move |state, jobs| apply(state, jobs, Read::Slice(key, seen)));
             });
             let seen = slice.and_then(|slice| see_epoch(&want, &slice, gpu.as_ref()).map_err(text).map(Arc::new));
-            ticket.send(Read::Epoch(want.key, seen).into());
+            handle.send(move |state, jobs| apply(state, jobs, Read::Epoch(want.key, seen)));
         }
-        Ok(Outcome::Nothing)
+        Ok(())
+    };
+    jobs.start_with(spec, work, |result, spec, state, _| {
+        if let Err(failure) = result {
+            failure.report(&spec.title, state);
+        }
     });
 }
 

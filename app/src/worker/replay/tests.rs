@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use engine::event::{EpochSummary, Probe};
 
 use super::*;
-use crate::worker::apply::apply_arrivals;
+use crate::worker::deliver;
 
 fn jobs() -> Jobs {
     Jobs::new(None, Arc::new(|| ()))
@@ -12,7 +12,7 @@ fn jobs() -> Jobs {
 fn settle(state: &mut State, jobs: &mut Jobs) {
     let begin = Instant::now();
     loop {
-        apply_arrivals(state, jobs);
+        deliver(state, jobs);
         follow(state, jobs, 0.0);
         if jobs.idle() {
             return;

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
 
-use crate::command::train::follow_form;
 use crate::state::State;
 use crate::state::train::{Queued, Results};
-use crate::worker::train::namesake;
+use crate::worker::train::{follow_form, namesake};
 use crate::worker::{Jobs, replay};
 
 /// Lets go of a run everywhere.

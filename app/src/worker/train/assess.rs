@@ -7,9 +7,12 @@ use engine::assess::{assess, field_errors};
 use engine::device;
 
 use super::Told;
-use crate::state::State;
 use crate::state::train::{Estimate, Form, Labels};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Jobs, Spec};
+
+/// One estimate is made at a time.
+pub const SLOT: Slot = Slot::exclusive("assess");
 
 /// How long a form must stay as it is before anything is measured for it.
 const SETTLES: Duration = Duration::from_millis(400);
@@ -28,7 +31,7 @@ pub fn problems(form: &Form) -> Vec<(String, String)> {
 
 /// Works out anew what the job of the form will take. Whatever was being worked out is of no use any more.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
-    jobs.cancel_kind(Kind::Assess);
+    jobs.cancel_slot(SLOT);
     let form = &state.train.form;
     let whole = state.train.problems.is_empty() && form.invalid_field().is_none();
     if state.train.cohort.card().is_none() || !whole || form.config().data.modality.is_empty() {
@@ -42,17 +45,17 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     state.train.estimate = Estimate::Running;
     let (config, threads) = (state.train.form.config().clone(), super::threads(&state.settings));
     let turn = Arc::clone(&jobs.alone);
-    let spec = Spec { kind: Kind::Assess, document: None, title: "Estimating the training".into(), quiet: true };
-    jobs.start(spec, move |ticket| {
+    let spec = Spec::new(SLOT, "Estimating the training").quiet();
+    super::start(jobs, spec, move |handle| {
         let begin = Instant::now();
         while begin.elapsed() < SETTLES {
-            ticket.check()?;
+            handle.check()?;
             std::thread::sleep(Duration::from_millis(10));
         }
         // One that is not wanted any more may still be in the midst of a step.
-        let _held = ticket.wait_for(&turn)?;
+        let _held = handle.wait_for(&turn)?;
         let compute = device::open_all(&config.device)?;
-        let work = || assess(&config, &compute, &ticket.control, &mut |what| ticket.progress(None, what));
+        let work = || assess(&config, &compute, &handle.control, &mut |what| handle.progress(None, what));
         let told = match engine::threads::with(threads, work)? {
             Ok(assessment) => Ok(Box::new(assessment)),
             Err(error) => match Failure::from(error) {
@@ -60,6 +63,6 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
                 other => return Err(other),
             },
         };
-        Ok(Outcome::Train(Box::new(Told::Assessed(told))))
+        Ok(Told::Assessed(told))
     });
 }

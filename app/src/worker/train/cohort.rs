@@ -7,11 +7,15 @@ use engine::cohort::{Cohort, fingerprint_under};
 use engine::event::Stage;
 use engine::run::RunFolder;
 
-use super::{Told, assess};
-use crate::command::train::follow_form;
-use crate::state::State;
+use super::{Told, assess, follow_form};
 use crate::state::train::{CohortCard, CohortState, Estimate};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Slot, State};
+use crate::worker::{Jobs, Spec};
+
+/// One cohort is looked at at a time.
+pub const SLOT: Slot = Slot::exclusive("cohort");
+/// One split is read at a time.
+const SPLIT: Slot = Slot::exclusive("split");
 
 /// Modalities that lesions are seen best in, where a cohort has several.
 const PREFERRED: [&str; 3] = ["flair", "pet", "t1ce"];
@@ -19,23 +23,23 @@ const PREFERRED: [&str; 3] = ["flair", "pet", "t1ce"];
 /// Reads every file of a folder as the cohort of the next job.
 pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-    for kind in [Kind::Assess, Kind::Split] {
-        jobs.cancel_kind(kind);
+    for slot in [assess::SLOT, SPLIT] {
+        jobs.cancel_slot(slot);
     }
     state.train.cohort = CohortState::Looking(folder.clone());
     (state.train.estimate, state.train.split) = (Estimate::None, None);
     let threads = super::threads(&state.settings);
     let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let spec = Spec { kind: Kind::Cohort, document: None, title: format!("Looking at {name}"), quiet: false };
-    jobs.start(spec, move |ticket| {
+    let spec = Spec::new(SLOT, format!("Looking at {name}"));
+    super::start(jobs, spec, move |handle| {
         let cohort = Cohort::discover(&folder)?;
-        ticket.check()?;
+        handle.check()?;
         let progress = |done: usize, of: usize| {
-            ticket.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
+            handle.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
         };
-        let read = || fingerprint_under(&cohort, None, &ticket.control, &progress);
+        let read = || fingerprint_under(&cohort, None, &handle.control, &progress);
         let fingerprint = engine::threads::with(threads, read)??;
-        Ok(Outcome::Train(Box::new(Told::Cohort(Box::new(CohortCard { cohort, fingerprint })))))
+        Ok(Told::Cohort(Box::new(CohortCard { cohort, fingerprint })))
     });
 }
 
@@ -63,7 +67,7 @@ pub fn found(state: &mut State, jobs: &mut Jobs, card: Box<CohortCard>) {
 
 /// Finds out which patients train, validate and test: those of the run that a fine-tuning starts from, else drawn anew.
 pub fn split(state: &mut State, jobs: &mut Jobs) {
-    jobs.cancel_kind(Kind::Split);
+    jobs.cancel_slot(SPLIT);
     let Some(card) = state.train.cohort.card() else {
         state.train.split = None;
         return;
@@ -75,11 +79,11 @@ pub fn split(state: &mut State, jobs: &mut Jobs) {
         return took_split(state, jobs, Ok(split));
     }
     let from = config.labels.from.clone();
-    let spec = Spec { kind: Kind::Split, document: None, title: "Reading the split".into(), quiet: true };
-    jobs.start(spec, move |_| {
+    let spec = Spec::new(SPLIT, "Reading the split").quiet();
+    super::start(jobs, spec, move |_| {
         let read = RunFolder::open(&from).and_then(|run| run.read_split::<Split>());
         let told = read.map(Box::new).map_err(|error| error.to_string());
-        Ok::<_, Failure>(Outcome::Train(Box::new(Told::Split(told))))
+        Ok(Told::Split(told))
     });
 }
 

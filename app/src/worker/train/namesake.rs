@@ -6,9 +6,11 @@ use engine::config::Config;
 use engine::jobs::{differences, stored_config};
 
 use super::Told;
-use crate::state::State;
 use crate::state::train::form::name_problem;
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Slot, State};
+use crate::worker::{Jobs, Spec};
+
+const SLOT: Slot = Slot::exclusive("namesake");
 
 /// How many settings that differ are named.
 const NAMED: usize = 2;
@@ -20,7 +22,7 @@ pub fn look(state: &mut State, jobs: &mut Jobs) {
     // Without a name of its own a new run gets a number.
     let given = form.named && name_problem(&form.name).is_none();
     if !given || !state.train.runs.iter().flatten().any(|run| run.path == path) {
-        jobs.cancel_kind(Kind::Namesake);
+        jobs.cancel_slot(SLOT);
         (state.train.namesake, state.train.clash) = (None, None);
         return;
     }
@@ -28,11 +30,11 @@ pub fn look(state: &mut State, jobs: &mut Jobs) {
         return compare(state);
     }
     (state.train.namesake, state.train.clash) = (None, None);
-    let spec = Spec { kind: Kind::Namesake, document: None, title: "Reading the run of this name".into(), quiet: true };
-    jobs.start(spec, move |_| {
+    let spec = Spec::new(SLOT, "Reading the run of this name").quiet();
+    super::start(jobs, spec, move |_| {
         // What cannot be read is named when it is to be gone on with.
         let config = stored_config(&path).ok().map(Box::new);
-        Ok::<_, Failure>(Outcome::Train(Box::new(Told::Namesake { run: path, config })))
+        Ok(Told::Namesake { run: path, config })
     });
 }
 

@@ -9,8 +9,11 @@ use engine::run::atomic::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use crate::state::train::Queued;
-use crate::state::{Severity, State};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Severity, Slot, State};
+use crate::worker::{Failure, Jobs, Spec};
+
+/// The queue is written once at a time.
+pub const SLOT: Slot = Slot::exclusive("queue");
 
 /// The file in the workspace.
 const FILE: &str = ".queue.json";
@@ -100,7 +103,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     let train = &mut state.train;
     let same = train.left.iter().chain(&train.queue).eq(&train.kept);
     // One at a time: the file must be that of the newest.
-    if same || jobs.at_work(Kind::Queue) > 0 {
+    if same || jobs.at_work(SLOT) > 0 {
         return;
     }
     // Never before what is there was read: it would be lost.
@@ -110,9 +113,17 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
 }
 
 fn keep(jobs: &mut Jobs, workspace: PathBuf, waiting: Vec<Queued>) {
-    let spec = Spec { kind: Kind::Queue, document: None, title: "Keeping the queue".into(), quiet: true };
+    let spec = Spec::new(SLOT, "Saving the queue").quiet();
     // Not to be cancelled: it is short, and the program waits for it before it ends.
-    jobs.start(spec, move |_| write(&workspace, &waiting).map(|()| Outcome::Nothing));
+    jobs.start_with(
+        spec,
+        move |_| write(&workspace, &waiting),
+        |result, spec, state, _| {
+            if let Err(failure) = result {
+                failure.report(&spec.title, state);
+            }
+        },
+    );
 }
 
 /// Another workspace is chosen: the queue goes along, what was left stays.
@@ -134,7 +145,7 @@ pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     let taken: Vec<Queued> = taken;
     train.queue.extend(taken);
     // An estimate beside it would take its processor.
-    jobs.cancel_kind(Kind::Assess);
+    jobs.cancel_slot(super::assess::SLOT);
     super::run::start_next(state, jobs);
 }
 

@@ -18,8 +18,11 @@ use engine::run::{RunFolder, checkpoint};
 use super::{Told, assess, queue, workspace};
 use crate::state::train::form::name_problem;
 use crate::state::train::{Ended, Ending, Estimate, Phase, Queued, Running};
-use crate::state::{Severity, State};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec, Ticket, Wake, replay};
+use crate::state::{Severity, Slot, State};
+use crate::worker::{Failure, JobHandle, Jobs, Spec, Wake, replay};
+
+/// One training runs at a time.
+pub const SLOT: Slot = Slot::exclusive("train");
 
 /// Milestones that may wait for the window.
 const WAITING: usize = 256;
@@ -55,7 +58,7 @@ pub fn live_pins(jobs: &Jobs) -> Option<(PathBuf, Arc<Pins>)> {
 
 /// Starts the next job of the queue, if nothing is under way.
 pub fn start_next(state: &mut State, jobs: &mut Jobs) {
-    if state.train.running.is_some() || jobs.runs(Kind::Train) || state.train.closing || state.train.queue.is_empty() {
+    if state.train.running.is_some() || jobs.runs(SLOT) || state.train.closing || state.train.queue.is_empty() {
         return;
     }
     let queued = state.train.queue.remove(0);
@@ -70,8 +73,8 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
         wanted: std::mem::take(&mut state.timeline.wanted),
     };
     let what = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
-    let spec = Spec { kind: Kind::Train, document: None, title: format!("{what} {name}"), quiet: false };
-    let job = jobs.start(spec, move |ticket| work.done(ticket));
+    let spec = Spec::new(SLOT, format!("{what} {name}"));
+    let job = super::start(jobs, spec, move |handle| work.run(handle));
     jobs.live = Some(Live { queue, queued, run: None, mark: None });
     if state.train.estimate == Estimate::Running {
         state.train.estimate = Estimate::Waiting;
@@ -105,7 +108,7 @@ struct Work {
 
 impl Work {
     /// Prepares and trains, on as many threads as it may take.
-    fn done(self, ticket: &Ticket) -> Result<Outcome, Failure> {
+    fn run(self, handle: &JobHandle) -> Result<Told, Failure> {
         let Self { workspace, threads, queued, queue, turn, wanted } = self;
         // A run that is gone on with by its path keeps its name; one that was typed must stay inside of the workspace.
         let typed = queued.goes_on.is_some() && queued.config.is_some();
@@ -126,11 +129,11 @@ impl Work {
             None => stored_config(&run)?,
         };
         config.threads = threads;
-        let result = engine::threads::with(threads, || train(config, &run, ticket, (&queue, &turn), &wanted))?;
+        let result = engine::threads::with(threads, || train(config, &run, handle, (&queue, &turn), &wanted))?;
         if result.is_err() && fresh {
             leave_nothing_behind(&run);
         }
-        result.map(|()| Outcome::Train(Box::new(Told::Trained)))
+        result.map(|()| Told::Trained)
     }
 }
 
@@ -161,42 +164,42 @@ fn leave_nothing_behind(run: &Path) {
 fn train(
     config: Config,
     run: &Path,
-    ticket: &Ticket,
+    handle: &JobHandle,
     (queue, turn): (&EventQueue, &Mutex<()>),
     wanted: &[Pin],
 ) -> Result<(), Failure> {
-    ticket.progress(None, format!("Opening the device {}", config.device));
+    handle.progress(None, format!("Opening the device {}", config.device));
     let compute = device::open_all(&config.device)?;
     let start = Start { resume: true, ..Start::default() };
     let mut progress = |done: usize, of: usize| {
-        ticket.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
+        handle.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
     };
-    let mut sink = Sink { ticket, queue, epochs: 0, steps: 0 };
+    let mut sink = Sink { handle, queue, epochs: 0, steps: 0 };
     match config.stage {
         Stage::Pretrain => {
-            let mut job = PretrainJob::prepare(config, run, start, &ticket.control, &mut progress)?;
+            let mut job = PretrainJob::prepare(config, run, start, &handle.control, &mut progress)?;
             pin(&job.pins, wanted);
             if job.pins.list().is_empty() {
                 // There is always something to see: the fullest slice of the first patient.
                 job.watch(&Vec::from_iter(job.slices.fullest_slice(0)))?;
             }
-            tell(ticket, run, &job.config, &job.pins);
-            ticket.progress(None, "Setting up the network");
-            let _held = ticket.wait_for(turn)?;
-            job.train(&compute, &mut sink, &ticket.control)?;
+            tell(handle, run, &job.config, &job.pins);
+            handle.progress(None, "Setting up the network");
+            let _held = handle.wait_for(turn)?;
+            job.train(&compute, &mut sink, &handle.control)?;
         }
         Stage::Finetune => {
-            let mut job = FinetuneJob::prepare(config, run, start, &ticket.control, &mut progress)?;
+            let mut job = FinetuneJob::prepare(config, run, start, &handle.control, &mut progress)?;
             pin(&job.pins, wanted);
             let from = &job.config.labels.from;
             if job.pins.list().is_empty() && !from.as_os_str().is_empty() {
                 // The slices of the pre-training are followed on.
                 pin(&job.pins, &engine::probe::pins(from)?);
             }
-            tell(ticket, run, &job.config, &job.pins);
-            ticket.progress(None, "Setting up the network");
-            let _held = ticket.wait_for(turn)?;
-            job.train(&compute, &mut sink, &ticket.control)?;
+            tell(handle, run, &job.config, &job.pins);
+            handle.progress(None, "Setting up the network");
+            let _held = handle.wait_for(turn)?;
+            job.train(&compute, &mut sink, &handle.control)?;
         }
     }
     Ok(())
@@ -208,14 +211,14 @@ fn pin(pins: &Pins, wanted: &[Pin]) {
     });
 }
 
-fn tell(ticket: &Ticket, run: &Path, config: &Config, pins: &Arc<Pins>) {
+fn tell(handle: &JobHandle, run: &Path, config: &Config, pins: &Arc<Pins>) {
     let (run, config, pins) = (run.to_path_buf(), Box::new(config.clone()), Arc::clone(pins));
-    ticket.send(Outcome::Train(Box::new(Told::Prepared { run, config, pins })));
+    handle.send(move |state, jobs| super::apply(state, jobs, Told::Prepared { run, config, pins }));
 }
 
 /// Hands events to the window, and says how far the job is.
 struct Sink<'a> {
-    ticket: &'a Ticket,
+    handle: &'a JobHandle,
     queue: &'a EventQueue,
     epochs: usize,
     steps: usize,
@@ -228,7 +231,7 @@ impl EventSink for Sink<'_> {
             Event::Step { epoch, step, .. } => {
                 let (done, all) = ((epoch - 1) * self.steps + step, self.epochs * self.steps);
                 let fraction = (all > 0).then(|| done as f32 / all as f32);
-                self.ticket.note(fraction, format!("epoch {epoch} of {}", self.epochs));
+                self.handle.note(fraction, format!("epoch {epoch} of {}", self.epochs));
             }
             _ => {}
         }
@@ -257,7 +260,7 @@ pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pi
 pub fn follow(state: &mut State, jobs: &mut Jobs) {
     hear(state, jobs);
     queue::follow(state, jobs);
-    if state.train.closing && !jobs.runs(Kind::Train) && jobs.at_work(Kind::Queue) == 0 {
+    if state.train.closing && !jobs.runs(SLOT) && jobs.at_work(queue::SLOT) == 0 {
         state.quit = true;
     }
     start_next(state, jobs);
@@ -372,7 +375,7 @@ pub fn stop(state: &mut State, jobs: &mut Jobs) {
 pub fn close(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_all();
     state.dialog = None;
-    if !jobs.runs(Kind::Train) {
+    if !jobs.runs(SLOT) {
         state.quit = true;
         return;
     }

@@ -7,27 +7,29 @@ use engine::event::Stage;
 use engine::jobs::stored_config;
 use engine::run::workspace::{list, unfinished};
 
-use super::{Told, queue};
-use crate::command::train::follow_form;
-use crate::state::State;
-use crate::worker::{Jobs, Kind, Outcome, Spec};
+use super::{Told, follow_form, queue};
+use crate::state::{Slot, State};
+use crate::worker::{Jobs, Spec};
+
+/// The workspace is listed once at a time.
+pub const SLOT: Slot = Slot::exclusive("workspace");
 
 /// Lists the runs of the workspace.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     let workspace = state.settings.workspace();
-    let spec = Spec { kind: Kind::Workspace, document: None, title: "Listing the runs".into(), quiet: true };
+    let spec = Spec::new(SLOT, "Listing the runs").quiet();
     let known = state.train.queue_of.as_ref() == Some(&workspace);
-    jobs.start(spec, move |ticket| {
+    super::start(jobs, spec, move |handle| {
         let left = (!known).then(|| (workspace.clone(), queue::read(&workspace)));
         if !workspace.is_dir() {
             // Nothing was trained yet.
             let (runs, unfinished) = (Vec::new(), Vec::new());
-            return Ok(Outcome::Train(Box::new(Told::Workspace { runs, unfinished, left })));
+            return Ok(Told::Workspace { runs, unfinished, left });
         }
         let runs = list(&workspace)?;
-        ticket.check()?;
+        handle.check()?;
         let unfinished = unfinished(&workspace)?;
-        Ok(Outcome::Train(Box::new(Told::Workspace { runs, unfinished, left })))
+        Ok(Told::Workspace { runs, unfinished, left })
     });
 }
 
@@ -35,11 +37,11 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
 pub fn read_config(jobs: &mut Jobs, run: &Path) {
     let run = run.to_path_buf();
     let name = run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let spec = Spec { kind: Kind::Settings, document: None, title: format!("Reading the run {name}"), quiet: true };
-    jobs.start(spec, move |_| {
+    let spec = Spec::new(Slot::exclusive("run settings"), format!("Reading the run {name}")).quiet();
+    super::start(jobs, spec, move |_| {
         let run = std::path::absolute(&run).unwrap_or(run);
         let config = Box::new(stored_config(&run)?);
-        Ok(Outcome::Train(Box::new(Told::Settings { run, config })))
+        Ok(Told::Settings { run, config })
     });
 }
 

@@ -5,8 +5,8 @@ use engine::cluster::Method;
 use engine::preprocess::Spacing;
 
 use super::super::super::chip::{Chip, chips};
-use crate::command::masking::{METHODS, MaskingCommand, ORDERS, RULES};
-use crate::command::{Command, Sender};
+use crate::command::masking::{METHODS, ORDERS, RULES};
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
 use crate::state::masking::{By, Controls, MOST_EPOCHS, SIZES, Shown};
 use crate::theme::{icon, space};

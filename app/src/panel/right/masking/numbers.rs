@@ -3,8 +3,7 @@
 use egui::Ui;
 
 use super::super::super::{format, text};
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
 use crate::state::masking::FoundSlice;
 use crate::theme::icon;

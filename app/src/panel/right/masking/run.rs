@@ -3,9 +3,8 @@
 use egui::Ui;
 
 use super::super::super::text;
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
-use crate::state::{PathPurpose, State};
+use crate::command::{Command, MaskingCommand, Sender};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, ListRow, PushButton, Section};
 
@@ -34,7 +33,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             }
         });
         if response.accessible_name(format!("Pre-trained run {name}")).clicked() {
-            sender.send(Command::Ask(PathPurpose::MaskingRun));
+            sender.send(Intent::Ask(PathPurpose::MaskingRun));
         }
         let Some(network) = network else { return };
         if !masking.controls.fits(&network.config) {

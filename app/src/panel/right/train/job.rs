@@ -3,8 +3,7 @@
 use egui::Ui;
 use engine::event::Stage;
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::panel::{format, text};
 use crate::state::State;
 use crate::state::train::{Ended, Ending, Phase, Running};

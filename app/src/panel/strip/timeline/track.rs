@@ -8,8 +8,8 @@ use egui::{
 };
 use engine::event::Stage;
 
-use crate::command::timeline::{TimelineCommand, stage_name};
-use crate::command::{Command, Sender};
+use crate::command::timeline::stage_name;
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::state::train::Preparing;

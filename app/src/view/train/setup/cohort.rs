@@ -4,15 +4,14 @@ use std::path::Path;
 
 use egui::{Frame, Label, Margin, RichText, ScrollArea, Stroke, Ui};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::panel::text;
 use crate::state::train::{CohortCard, CohortState};
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, radius, space};
 use crate::view::train::words;
 use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Height of the list of problems before it scrolls.
 const PROBLEMS: f32 = 180.0;
@@ -59,24 +58,24 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     let folder =
         CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder a patient, BraTS, HECKTOR or nnU-Net");
     if ui.add(folder).clicked() {
-        sender.send(Command::Ask(PathPurpose::Cohort));
+        sender.send(Intent::Ask(PathPurpose::Cohort));
     }
     ui.add_space(space::XS);
     if ui.add(CardButton::new(icon::SAMPLE, "Use the sample study", "A small cohort with PET and CT")).clicked() {
         send(sender, TrainCommand::UseSample);
     }
     if ui.add(PushButton::new("Type a path…").kind(ButtonKind::Quiet)).clicked() {
-        sender.send(Command::TypePath(PathPurpose::Cohort));
+        sender.send(FileCommand::TypePath(PathPurpose::Cohort));
     }
 }
 
 fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
-    let job = state.jobs.iter().find(|job| job.kind == Kind::Cohort);
+    let job = state.jobs.iter().find(|job| job.slot == worker::train::cohort::SLOT);
     let title = format!("Looking at {}", words::name(folder));
     let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
     let progress = progress.detail(job.map_or("", |job| job.detail.as_str()));
     if let (true, Some(job)) = (progress.show(ui), job) {
-        sender.send(Command::CancelJob(job.id));
+        sender.send(FileCommand::CancelJob(job.id));
     }
 }
 
@@ -92,7 +91,7 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
             send(sender, TrainCommand::LookAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
-            sender.send(Command::Ask(PathPurpose::Cohort));
+            sender.send(Intent::Ask(PathPurpose::Cohort));
         }
         if ui.add(PushButton::new("Use the sample study").kind(ButtonKind::Quiet)).clicked() {
             send(sender, TrainCommand::UseSample);
@@ -110,7 +109,7 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
             send(sender, TrainCommand::LookAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
-            sender.send(Command::Ask(PathPurpose::Cohort));
+            sender.send(Intent::Ask(PathPurpose::Cohort));
         }
     });
     response.accessible_name(format!("Cohort {name}")).on_hover_text(&path);

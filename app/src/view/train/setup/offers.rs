@@ -2,9 +2,7 @@
 
 use egui::{Frame, Margin, Stroke, Ui};
 
-use crate::command::timeline::stage_name;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand, timeline::stage_name};
 use crate::panel::text;
 use crate::state::State;
 use crate::theme::{self, icon, radius, space};

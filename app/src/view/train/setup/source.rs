@@ -8,12 +8,11 @@ use engine::device::{DeviceChoice, DeviceList};
 use engine::event::Stage;
 
 use super::{chip, field};
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::panel::text;
 use crate::state::train::Form;
 use crate::state::train::form::preset_of;
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::view::train::words;
 use crate::widget::{IconButton, ListRow, NumberField, Section, Segment, Segmented, Select, control_row};
@@ -66,7 +65,7 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
                 Select::new("Start from", &choices).show(ui, &mut now)
             });
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose a pre-trained run…").small()).clicked() {
-                sender.send(Command::Ask(PathPurpose::Pretrained));
+                sender.send(Intent::Ask(PathPurpose::Pretrained));
             }
         });
     });
@@ -156,11 +155,11 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
         let row = ListRow::new(&title).subtitle(&path).icon(icon::DISK);
         let (response, ()) = row.show_with(ui, |ui| {
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose workspace…").small()).clicked() {
-                sender.send(Command::Ask(PathPurpose::Workspace));
+                sender.send(Intent::Ask(PathPurpose::Workspace));
             }
         });
         if response.accessible_name(format!("Workspace {place}")).on_hover_text(&path).clicked() {
-            sender.send(Command::Ask(PathPurpose::Workspace));
+            sender.send(Intent::Ask(PathPurpose::Workspace));
         }
     });
 }

@@ -6,15 +6,14 @@ use egui::{Align, Context, Galley, Id, Label, Layout, ScrollArea, Ui, UiBuilder,
 use engine::assess::Assessment;
 use engine::event::Stage;
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::panel::format;
 use crate::state::State;
 use crate::state::train::Estimate;
 use crate::theme::{self, font, icon, space};
 use crate::view::train::words;
 use crate::widget::PushButton;
-use crate::worker::Kind;
+use crate::worker;
 
 /// Height of the bar: at least, and at most before its text scrolls.
 const HEIGHT: [f32; 2] = [58.0, 132.0];
@@ -98,7 +97,7 @@ fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
         (Some(why), _) => (why, "The training starts once this is settled.".to_owned(), t.warn),
         (None, Estimate::Known(known)) => (takes(state, known), more(known), t.text),
         (None, Estimate::Running) => {
-            let job = state.jobs.iter().find(|job| job.kind == Kind::Assess);
+            let job = state.jobs.iter().find(|job| job.slot == worker::train::assess::SLOT);
             let doing = job.map(|job| job.detail.clone()).unwrap_or_default();
             ("Estimating time and memory\u{2026}".into(), doing, t.text_dim)
         }

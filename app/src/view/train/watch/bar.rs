@@ -3,11 +3,11 @@
 use egui::{Align, Layout, RichText, Ui};
 use engine::event::Stage;
 
-use crate::command::timeline::{TimelineCommand, stage_name};
-use crate::command::{Command, Sender};
+use crate::command::timeline::stage_name;
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::panel::text;
 use crate::state::timeline::{Labels, OpenRun, WatchView};
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
 
@@ -24,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Open run\u{2026}").small()).clicked() {
-                sender.send(Command::Ask(PathPurpose::Run));
+                sender.send(Intent::Ask(PathPurpose::Run));
             }
             if !run.live && ui.add(IconButton::new(icon::RETRY, "Read the run again").small()).clicked() {
                 send(TimelineCommand::Reload);

@@ -6,11 +6,10 @@ use engine::event::Stage;
 use super::pane::{self, Face};
 use super::probe::{GAP, follow, part, title, words};
 use super::sentence;
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::panel::{format, text};
 use crate::state::timeline::{Labels, OpenRun, Quantity};
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
 
@@ -59,7 +58,7 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
             }
             let button = PushButton::new("Another run\u{2026}").kind(ButtonKind::Quiet).icon(icon::OPEN_FOLDER);
             if ui.add(button).clicked() {
-                sender.send(Command::Ask(PathPurpose::CompareRun));
+                sender.send(Intent::Ask(PathPurpose::CompareRun));
             }
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {

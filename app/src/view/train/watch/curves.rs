@@ -5,8 +5,7 @@ use engine::event::Stage;
 
 use super::plot::{Chart, Content};
 use super::probe::{GAP, part};
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, space};

@@ -7,8 +7,7 @@ use shaders::ColourMap;
 
 use super::pane::{self, Face, Probed};
 use super::{curves, sentence};
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::probes::MOST_RELATIVE;
 use crate::state::timeline::{Labels, Layer, OpenRun};

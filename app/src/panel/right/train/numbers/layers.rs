@@ -5,8 +5,7 @@ use engine::event::Stage;
 
 use super::super::super::super::chip::{Chip, chips};
 use super::super::super::super::{format, text};
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{Layer, OpenRun};
 use crate::theme::{self, font, palette, radius, space};

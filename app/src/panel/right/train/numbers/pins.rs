@@ -4,8 +4,7 @@ use egui::Ui;
 use engine::probe::Pin;
 
 use super::super::super::super::text;
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{OpenRun, SliceKey};
 use crate::theme::icon;
