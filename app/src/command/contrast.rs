@@ -1,7 +1,7 @@
 //! Window and level of the shown image.
 
-use crate::state::{Document, ImageLayer, PaneId, Preset, State, WindowLevel};
-use crate::view::{DisplayGrid, PlaneMode};
+use crate::scene::{DisplayGrid, PlaneMode, Preset, WindowLevel};
+use crate::state::{Document, ImageLayer, PaneId, State};
 use crate::worker::{Jobs, contrast};
 
 fn image(state: &State) -> Option<&ImageLayer> {

@@ -9,10 +9,10 @@ use glam::DVec2;
 use super::Command;
 use super::action::List;
 use crate::command::FileCommand;
+use crate::scene::Camera;
 use crate::state::Intent;
 use crate::state::masking::{By, Controls, Shown};
 use crate::state::{Mode, PathPurpose, State};
-use crate::view::Camera;
 use crate::worker::Jobs;
 
 /// One thing to do.

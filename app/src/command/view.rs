@@ -4,15 +4,15 @@ use glam::{DVec2, DVec3};
 
 use super::action::List;
 use super::contrast;
-use crate::state::{Cine, ColourMap, Document, Modality, PaneId, Preset, State, Tool, View};
-use crate::view::{Camera, Convention, DisplayGrid, PaneMap, PlaneMode};
+use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset};
+use crate::state::{Cine, Document, PaneId, State, ToolKind, View};
 use crate::worker::{Jobs, frame};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ViewCommand {
     /// Chooses what the left button does.
-    SetTool(Tool),
+    SetTool(ToolKind),
     /// Moves the crosshair to a world position in mm.
     MoveCrosshair(DVec3),
     /// Steps through the slices of a pane; positive towards head, front, right.
@@ -232,7 +232,7 @@ pub fn advance_cine(state: &mut State, now: f64) {
 pub fn actions(list: &mut List, state: &State) {
     let group = "View";
     let open = state.document.is_some();
-    for (tool, key) in Tool::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
+    for (tool, key) in ToolKind::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
         list.add(group, format!("Tool: {}", tool.name()), key, ViewCommand::SetTool(tool));
     }
     let pane = state.active_pane();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use engine::volume::Volume;
 
 use super::{Failure, Job, JobHandle, Jobs, Spec};
-use crate::state::{CaseId, Slot, State, WindowLevel};
+use crate::scene::WindowLevel;
+use crate::state::{CaseId, Slot, State};
 
 /// Finds two percentiles of a scan.
 struct FindWindow {

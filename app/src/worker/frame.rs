@@ -7,8 +7,9 @@ use engine::volume::{Frames, ReadOptions, Volume};
 use super::open::{front_axis, layer_of};
 use super::{Failure, Job, JobHandle, Jobs, Spec};
 use crate::gpu::Gpu;
+use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{CaseId, ImageLayer, Slot, State, WindowLevel};
+use crate::state::{CaseId, ImageLayer, Slot, State};
 
 /// The last frame that was asked for counts.
 pub const FRAME: Slot = Slot::exclusive("frame");

@@ -303,7 +303,7 @@ fn go_to_slice(state: &mut State, k: usize) {
     let grid = &document.base().volume.grid;
     let axis = engine::findings::axial_axis(grid);
     if k < grid.shape[axis] {
-        let display = document.display(crate::view::PlaneMode::Native);
+        let display = document.display(crate::scene::PlaneMode::Native);
         let mut voxel = display.voxel_at(state.view.crosshair).unwrap_or_default();
         voxel[axis] = k;
         state.view.crosshair = grid.world(voxel);

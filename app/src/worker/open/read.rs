@@ -6,9 +6,9 @@ use std::sync::Arc;
 use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
 
 use crate::gpu::Gpu;
+use crate::scene::{Modality, Preset, SOFT_TISSUE, WindowLevel};
 use crate::state::names::file_stem;
-use crate::state::window::SOFT_TISSUE;
-use crate::state::{ImageLayer, MaskLayer, Modality, Preset, ProbabilityLayer, WindowLevel};
+use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer};
 use crate::worker::Failure;
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.

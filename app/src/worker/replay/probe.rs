@@ -12,10 +12,10 @@ use shaders::Cell;
 
 use super::{Read, apply, text};
 use crate::gpu::{Gpu, Texture};
+use crate::scene::crop::{self, Place};
 use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
 use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
 use crate::state::{Slot, State};
-use crate::view::crop::{self, Place};
 use crate::worker::{Failure, JobHandle, Jobs, Spec};
 
 /// Probes are read by one job at a time.
