@@ -101,7 +101,7 @@ fn scrub(run: &Path, view: WatchView) {
         output.textures_delta.clear();
         before.elapsed()
     };
-    while app.state().timeline.shown().is_none() {
+    while app.state().watched_run().is_none() {
         frame(&mut app);
         std::thread::sleep(Duration::from_millis(1));
         assert!(!app.state().shows_error(), "{:?}", app.state().notices);

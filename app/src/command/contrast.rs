@@ -33,7 +33,7 @@ pub fn use_preset(state: &mut State, jobs: &mut Jobs, at: usize) {
 
 /// Takes the contrast from the shown slice of the active pane; in Masking mode also from the prepared slice.
 pub fn automatic(state: &mut State) {
-    state.masking.contrast = None;
+    state.session.masking.contrast = None;
     if let Some(window) = slice_contrast(state) {
         set(state, window.width, window.level);
     }
@@ -47,8 +47,8 @@ fn slice_contrast(state: &State) -> Option<WindowLevel> {
         return None;
     }
     let native = DisplayGrid::new(&image.volume.grid, PlaneMode::Native);
-    let plane = state.view.active.unwrap_or(PaneId::Axial).plane();
-    let position = document.display(state.settings.planes).snapped(state.view.crosshair);
+    let plane = state.session.view.active.unwrap_or(PaneId::Axial).plane();
+    let position = document.display(state.session.settings.planes).snapped(state.session.view.crosshair);
     let axis = plane.axis();
     let slice = native.index_at(position)[axis];
     let [x, y] = plane.screen_axes();

@@ -16,7 +16,7 @@ pub enum EditCommand {
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, command: EditCommand) {
-    let measures = &mut state.view.measures;
+    let measures = &mut state.session.view.measures;
     match command {
         EditCommand::AddMeasure(measure) => measures.push(*measure),
         EditCommand::RemoveMeasure => drop(measures.pop()),
@@ -26,7 +26,7 @@ pub fn dispatch(state: &mut State, command: EditCommand) {
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
-    let measured = !state.view.measures.is_empty();
+    let measured = !state.session.view.measures.is_empty();
     let group = "Findings";
     list.add_if(measured, group, "Remove the last measurement", "Backspace", EditCommand::RemoveMeasure);
     list.add_if(measured, group, "Remove all measurements", "", EditCommand::ClearMeasures);

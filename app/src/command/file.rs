@@ -69,7 +69,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
             if let Some(document) = &mut state.document {
                 document.truth = None;
                 document.forget_results();
-                state.view.finding = None;
+                state.session.view.finding = None;
             }
             analyse::start(state, jobs);
         }
@@ -78,8 +78,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
                 (document.probability, document.entropy) = (None, None);
             }
         }
-        FileCommand::SetDevice(device) => state.segment.device = device,
-        FileCommand::UseSampleModel => state.segment.model = None,
+        FileCommand::SetDevice(device) => state.session.device = device,
+        FileCommand::UseSampleModel => state.session.runs.segment = None,
         FileCommand::CancelJob(id) => jobs.cancel(id),
     }
 }
@@ -120,7 +120,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(open, group, "Open probability…", "", Intent::Ask(PathPurpose::Probability));
     list.add_if(open, group, "Segment now", "Ctrl+Enter", Intent::Segment);
     list.add(group, "Choose model…", "", Intent::Ask(PathPurpose::Model));
-    list.add_if(state.segment.model.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
+    list.add_if(state.session.runs.segment.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
     list.add_if(segmentation, group, "Save segmentation", "Ctrl+S", FileCommand::Save);
     list.add_if(segmentation, group, "Save segmentation as…", "Ctrl+Shift+S", FileCommand::SaveAs);
     list.add_if(segmentation, group, "Remove segmentation", "", Intent::RemoveSegmentation);

@@ -71,7 +71,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         }
         Intent::Visit(request) => {
             state.cases.open = state.cases.with_images(&request.images);
-            state.train.visiting = true;
+            state.session.train.visiting = true;
             let again = Intent::Visit(request.clone());
             open::start(state, jobs, *request, again);
         }
@@ -99,7 +99,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             if let Some(document) = &mut state.document {
                 (document.prediction, document.probability, document.replaced) = (None, None, None);
                 document.forget_results();
-                state.view.finding = None;
+                state.session.view.finding = None;
             }
             analyse::start(state, jobs);
         }
@@ -172,7 +172,7 @@ fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: 
 
 fn leave_cases(state: &mut State) {
     state.cases = CaseList::default();
-    state.train.visiting = false;
+    state.session.train.visiting = false;
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ fn is_arrow(key: Key) -> bool {
 
 /// Whether the views of a case are on the screen.
 fn shows_case(state: &State) -> bool {
-    state.mode != Mode::Train && state.document.is_some()
+    state.session.mode != Mode::Train && state.document.is_some()
 }
 
 /// Whether what a command changes could be seen: keys that work on views are dead where there are none.
@@ -107,8 +107,8 @@ fn is_seen(command: &Command, state: &State) -> bool {
 
 /// Whether the slices of a run are on the screen.
 fn shows_probe(state: &State) -> bool {
-    let watched = state.mode == Mode::Train && state.train.page == TrainPage::Watch;
-    watched && state.timeline.shown().is_some() && state.timeline.look.view != WatchView::Curves
+    let watched = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Watch;
+    watched && state.watched_run().is_some() && state.session.timeline.look.view != WatchView::Curves
 }
 
 fn modifier_count(modifiers: Modifiers) -> usize {
@@ -151,20 +151,20 @@ fn escape(state: &State, taken: bool) -> Option<Command> {
     if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
         return Some(WindowCommand::Dismiss(notice.id).into());
     }
-    if state.mode == Mode::Masking && state.masking.pinned.is_some() {
+    if state.session.mode == Mode::Masking && state.session.masking.pinned.is_some() {
         return Some(MaskingCommand::Pin(None).into());
     }
-    if state.mode == Mode::Train {
+    if state.session.mode == Mode::Train {
         return super::back::way(state).filter(|_| !taken).map(|(_, command)| command);
     }
-    state.view.maximised.is_some().then(|| ViewCommand::Maximise(None).into())
+    state.session.view.maximised.is_some().then(|| ViewCommand::Maximise(None).into())
 }
 
 /// S hides the overlay as long as it is held.
 fn held(ctx: &egui::Context, state: &State, typing: bool) -> Option<Command> {
     let heard = !typing && shows_case(state);
     let down = heard && ctx.input(|i| i.key_down(Key::S) && !i.modifiers.command && !i.modifiers.alt);
-    (down != state.view.hide_overlay).then(|| OverlayCommand::Hide(down).into())
+    (down != state.session.view.hide_overlay).then(|| OverlayCommand::Hide(down).into())
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub mod view;
 pub mod window;
 
 use crate::state::{Intent, State};
-use crate::worker::Jobs;
+use crate::worker::{self, Jobs};
 
 pub use action::{Action, actions};
 pub use edit::EditCommand;
@@ -72,9 +72,14 @@ topics! {
     Runs(RunsCommand),
 }
 
-/// Carries out a command.
+/// Carries out a command, and starts what follows from it.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: impl Into<Command>) {
-    match command.into() {
+    carry_out(state, jobs, command.into());
+    worker::update(state, jobs);
+}
+
+fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
+    match command {
         Command::Intent(command) => intent::dispatch(state, jobs, command),
         Command::File(command) => file::dispatch(state, jobs, command),
         Command::View(command) => view::dispatch(state, jobs, command),

@@ -3,10 +3,10 @@
 use super::action::List;
 use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
-use crate::state::{PaneId, State, View};
+use crate::state::{Document, PaneId, State, View};
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OverlayCommand {
     /// Hides the overlay while true.
     Hide(bool),
@@ -38,12 +38,14 @@ pub enum OverlayCommand {
 /// Carries out a command.
 pub fn dispatch(state: &mut State, command: OverlayCommand) {
     use OverlayCommand as Do;
-    let view = &mut state.view;
+    let view = &mut state.session.view;
     match command {
         Do::Hide(hide) => view.hide_overlay = hide,
-        Do::SetOpacity(opacity) => state.settings.opacity = opacity.clamp(0.0, 1.0),
-        Do::ChangeOpacity(by) => state.settings.opacity = (state.settings.opacity + by).clamp(0.0, 1.0),
-        Do::SetStyle { fill, outline } => (state.settings.fill, state.settings.outline) = (fill, outline),
+        Do::SetOpacity(opacity) => state.session.settings.opacity = opacity.clamp(0.0, 1.0),
+        Do::ChangeOpacity(by) => state.session.settings.opacity = (state.session.settings.opacity + by).clamp(0.0, 1.0),
+        Do::SetStyle { fill, outline } => {
+            (state.session.settings.fill, state.session.settings.outline) = (fill, outline);
+        }
         Do::ShowLabel(label, true) => drop(view.hidden_labels.remove(&label)),
         Do::ShowLabel(label, false) => drop(view.hidden_labels.insert(label)),
         Do::Show(overlay) => view.overlay = overlay,
@@ -60,7 +62,7 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         }
         Do::GoToFinding(at) => go_to_finding(state, at),
         Do::GoToWorst(rank) => {
-            let strip = state.document.as_ref().and_then(|document| document.strip());
+            let strip = state.document.as_ref().and_then(Document::strip);
             if let Some(slice) = strip.and_then(|strip| strip.worst_first.get(rank).copied()) {
                 go_to_axial(state, slice);
             }
@@ -71,16 +73,17 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
 fn go_to_finding(state: &mut State, at: usize) {
     let Some(document) = &state.document else { return };
     let Some(listed) = document.findings.as_ref().and_then(|f| f.list.get(at)) else { return };
-    let planes = state.settings.planes;
-    state.view.finding = Some(at);
-    state.view.crosshair = document.display(planes).snapped(document.look_at(listed));
+    let planes = state.session.settings.planes;
+    state.session.view.finding = Some(at);
+    state.session.view.crosshair = document.display(planes).snapped(document.look_at(listed));
     // All panes show it: one that was moved away from the crosshair comes back.
     for pane in PaneId::REVIEW {
-        let camera = &mut state.view.panes[View::slot(pane)].camera;
+        let camera = &mut state.session.view.panes[View::slot(pane)].camera;
         if camera.zoom > 1.0 {
             let display = document.display_of(pane, planes);
-            let map = PaneMap::new(&display, pane.plane(), state.settings.convention, *camera, glam::DVec2::ONE);
-            let index = display.display_from_world.transform_point3(state.view.crosshair);
+            let map =
+                PaneMap::new(&display, pane.plane(), state.session.settings.convention, *camera, glam::DVec2::ONE);
+            let index = display.display_from_world.transform_point3(state.session.view.crosshair);
             let offset = (map.place_of_index(index) - glam::DVec2::splat(0.5)) / map.scale();
             camera.centre_mm += offset;
         } else {
@@ -93,10 +96,10 @@ fn go_to_finding(state: &mut State, at: usize) {
 fn go_to_axial(state: &mut State, slice: usize) {
     let Some(document) = &state.document else { return };
     let native = document.display(PlaneMode::Native);
-    let mut index = native.display_from_world.transform_point3(state.view.crosshair);
+    let mut index = native.display_from_world.transform_point3(state.session.view.crosshair);
     index.z = slice as f64;
-    let display = document.display(state.settings.planes);
-    state.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
+    let display = document.display(state.session.settings.planes);
+    state.session.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
 }
 
 /// What the palette offers.
@@ -112,10 +115,10 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(strip, group, "Worst slice", "W", OverlayCommand::GoToWorst(0));
     list.add_if(open, group, "Overlay more opaque", "D", OverlayCommand::ChangeOpacity(0.1));
     list.add_if(open, group, "Overlay more transparent", "A", OverlayCommand::ChangeOpacity(-0.1));
-    let (fill, outline) = (state.settings.fill, state.settings.outline);
+    let (fill, outline) = (state.session.settings.fill, state.session.settings.outline);
     list.add_if(open, group, "Fill on or off", "", OverlayCommand::SetStyle { fill: !fill, outline });
     list.add_if(open, group, "Outline on or off", "", OverlayCommand::SetStyle { fill, outline: !outline });
-    list.add_if(open, group, "Hide the overlay (hold)", "S", OverlayCommand::Hide(!state.view.hide_overlay));
+    list.add_if(open, group, "Hide the overlay (hold)", "S", OverlayCommand::Hide(!state.session.view.hide_overlay));
     list.add_if(both, group, "Swap segmentation and reference", "T", OverlayCommand::SwapReference);
     for overlay in Overlay::ALL {
         list.add_if(both, group, format!("Overlay: {}", overlay.name()), "", OverlayCommand::Show(overlay));

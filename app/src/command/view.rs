@@ -103,10 +103,10 @@ pub enum ViewCommand {
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
     use ViewCommand as Do;
     match command {
-        Do::SetTool(tool) => state.view.tool = tool,
+        Do::SetTool(tool) => state.session.view.tool = tool,
         Do::MoveCrosshair(world) => {
             if let Some(display) = display(state) {
-                state.view.crosshair = display.snapped(world);
+                state.session.view.crosshair = display.snapped(world);
             }
         }
         Do::StepSlice { pane, by } => step_slice(state, pane, by),
@@ -119,22 +119,22 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
         Do::Zoom { pane, factor, anchor, size } => zoom(state, pane, factor, anchor, size),
         Do::Pan { pane, by_mm } => pan(state, pane, by_mm),
         Do::Fit => {
-            state.view.panes.iter_mut().for_each(|pane| pane.camera = Camera::default());
-            state.masking.cameras = Default::default();
+            state.session.view.panes.iter_mut().for_each(|pane| pane.camera = Camera::default());
+            state.session.masking.cameras = Default::default();
         }
-        Do::Maximise(pane) => state.view.maximised = pane,
+        Do::Maximise(pane) => state.session.view.maximised = pane,
         Do::ToggleLinked => {
             let several = state.document.as_ref().is_some_and(|document| document.images.len() > 1);
-            state.view.linked = !state.view.linked && several;
-            state.view.maximised = None;
+            state.session.view.linked = !state.session.view.linked && several;
+            state.session.view.maximised = None;
         }
-        Do::Activate(pane) => state.view.active = Some(pane),
+        Do::Activate(pane) => state.session.view.active = Some(pane),
         Do::ToggleCine => {
-            let pane = state.view.active.filter(|p| !p.is_projection()).unwrap_or(PaneId::Axial);
-            let starts = state.view.cine.is_none() && state.document.is_some();
-            state.view.cine = starts.then_some(Cine { pane, due: 0.0 });
+            let pane = state.session.view.active.filter(|p| !p.is_projection()).unwrap_or(PaneId::Axial);
+            let starts = state.session.view.cine.is_none() && state.document.is_some();
+            state.session.view.cine = starts.then_some(Cine { pane, due: 0.0 });
         }
-        Do::SetCineRate(rate) => state.settings.cine_rate = rate.clamp(1.0, 60.0),
+        Do::SetCineRate(rate) => state.session.settings.cine_rate = rate.clamp(1.0, 60.0),
         Do::ChangeWindow { width, level } => contrast::change(state, width, level),
         Do::SetWindow { width, level } => contrast::set(state, width, level),
         Do::UsePreset(at) => contrast::use_preset(state, jobs, at),
@@ -147,55 +147,55 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
             }
         }
         Do::Fuse(image) => fuse(state, jobs, image),
-        Do::SetFusedOpacity(opacity) => state.view.fused_opacity = opacity.clamp(0.0, 1.0),
-        Do::SetFusedColours(map) => state.view.fused_colour_map = map,
-        Do::SetColours(map) => state.view.colour_map = map,
-        Do::SetInterpolation(on) => state.settings.interpolate = on,
-        Do::SetConvention(convention) => state.settings.convention = convention,
-        Do::SetPlanes(planes) => state.settings.planes = planes,
+        Do::SetFusedOpacity(opacity) => state.session.view.fused_opacity = opacity.clamp(0.0, 1.0),
+        Do::SetFusedColours(map) => state.session.view.fused_colour_map = map,
+        Do::SetColours(map) => state.session.view.colour_map = map,
+        Do::SetInterpolation(on) => state.session.settings.interpolate = on,
+        Do::SetConvention(convention) => state.session.settings.convention = convention,
+        Do::SetPlanes(planes) => state.session.settings.planes = planes,
     }
 }
 
 /// The grid that the panes look at.
 fn display(state: &State) -> Option<DisplayGrid> {
-    state.document.as_ref().map(|document| document.display(state.settings.planes))
+    state.document.as_ref().map(|document| document.display(state.session.settings.planes))
 }
 
 fn step_slice(state: &mut State, pane: PaneId, by: i64) {
     let Some(display) = display(state).filter(|_| !pane.is_projection()) else { return };
     let axis = pane.plane().axis();
-    let mut index = display.display_from_world.transform_point3(state.view.crosshair);
+    let mut index = display.display_from_world.transform_point3(state.session.view.crosshair);
     let last = display.shape[axis].saturating_sub(1) as f64;
     index[axis] = (index[axis].round() + by as f64).clamp(0.0, last);
-    state.view.crosshair = display.snapped(display.world_from_display.transform_point3(index));
+    state.session.view.crosshair = display.snapped(display.world_from_display.transform_point3(index));
 }
 
 fn zoom(state: &mut State, pane: PaneId, factor: f64, anchor: DVec2, size: DVec2) {
     let Some(document) = &state.document else { return };
-    let display = document.display_of(pane, state.settings.planes);
-    let camera = state.view.camera(pane);
-    let map = PaneMap::new(&display, pane.plane(), state.settings.convention, camera, size);
-    state.view.panes[View::slot(pane)].camera = map.zoomed(camera, factor, anchor);
+    let display = document.display_of(pane, state.session.settings.planes);
+    let camera = state.session.view.camera(pane);
+    let map = PaneMap::new(&display, pane.plane(), state.session.settings.convention, camera, size);
+    state.session.view.panes[View::slot(pane)].camera = map.zoomed(camera, factor, anchor);
 }
 
 fn pan(state: &mut State, pane: PaneId, by_mm: DVec2) {
     let Some(document) = &state.document else { return };
-    let limit = document.display_of(pane, state.settings.planes).extent_mm(pane.plane());
-    let camera = &mut state.view.panes[View::slot(pane)].camera;
+    let limit = document.display_of(pane, state.session.settings.planes).extent_mm(pane.plane());
+    let camera = &mut state.session.view.panes[View::slot(pane)].camera;
     camera.centre_mm = (camera.centre_mm - by_mm).clamp(-limit, limit);
 }
 
 fn show_image(state: &mut State, jobs: &mut Jobs, image: usize) {
     let Some(document) = state.document.as_mut().filter(|document| image < document.images.len()) else { return };
     document.shown = image;
-    state.view.fused = state.view.fused.filter(|&fused| fused != image);
+    state.session.view.fused = state.session.view.fused.filter(|&fused| fused != image);
     frame::project_missing(state, jobs);
 }
 
 fn fuse(state: &mut State, jobs: &mut Jobs, image: Option<usize>) {
     let Some(document) = &state.document else { return };
-    state.view.fused = image.filter(|&image| image < document.images.len() && image != document.shown);
-    if let Some(fused) = state.view.fused.filter(|&image| document.images[image].projection.is_none()) {
+    state.session.view.fused = image.filter(|&image| image < document.images.len() && image != document.shown);
+    if let Some(fused) = state.session.view.fused.filter(|&image| document.images[image].projection.is_none()) {
         frame::project(state, jobs, fused);
     }
 }
@@ -210,22 +210,23 @@ fn set_modality(state: &mut State, modality: Modality) {
 }
 
 /// Steps through slices when the cine's next one is due; `now` in seconds.
-pub fn advance_cine(state: &mut State, now: f64) {
-    let Some(cine) = state.view.cine else { return };
+pub fn advance_cine(state: &mut State, now: f64) -> bool {
+    let Some(cine) = state.session.view.cine else { return false };
     let Some(display) = display(state) else {
-        state.view.cine = None;
-        return;
+        state.session.view.cine = None;
+        return false;
     };
     if now < cine.due {
-        return;
+        return false;
     }
     let axis = cine.pane.plane().axis();
     let slice = state.slice_of(&display, cine.pane.plane());
     let by = if slice + 1 < display.shape[axis] { 1 } else { -(slice as i64) };
     step_slice(state, cine.pane, by);
-    let period = 1.0 / f64::from(state.settings.cine_rate);
+    let period = 1.0 / f64::from(state.session.settings.cine_rate);
     // A cine that could not keep up goes on from here instead of catching up.
-    state.view.cine = Some(Cine { due: (cine.due + period).max(now), ..cine });
+    state.session.view.cine = Some(Cine { due: (cine.due + period).max(now), ..cine });
+    true
 }
 
 /// What the palette offers.
@@ -241,7 +242,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(open, group, "Ten slices on", "PgUp", ViewCommand::StepSlice { pane, by: 10 });
     list.add_if(open, group, "Ten slices back", "PgDn", ViewCommand::StepSlice { pane, by: -10 });
     list.add_if(open, group, "Fit all views", "F", ViewCommand::Fit);
-    let maximise = state.view.maximised.is_none().then_some(pane);
+    let maximise = state.session.view.maximised.is_none().then_some(pane);
     list.add_if(open, group, "Maximise or restore the active view", "Enter", ViewCommand::Maximise(maximise));
     for pane in PaneId::REVIEW {
         list.add_if(open, group, format!("Only {}", pane.name()), "", ViewCommand::Maximise(Some(pane)));
@@ -255,7 +256,7 @@ pub fn actions(list: &mut List, state: &State) {
     for (planes, name) in [(PlaneMode::Native, "as acquired"), (PlaneMode::World, "along the patient")] {
         list.add(group, format!("Planes: {name}"), "", ViewCommand::SetPlanes(planes));
     }
-    let smooth = state.settings.interpolate;
+    let smooth = state.session.settings.interpolate;
     list.add(group, "Interpolation on or off", "I", ViewCommand::SetInterpolation(!smooth));
     if let Some(document) = state.document.as_ref().filter(|d| d.images.len() > 1) {
         images(list, state, document);
@@ -276,8 +277,8 @@ fn images(list: &mut List, state: &State, document: &Document) {
     let group = "View";
     for (index, image) in document.images.iter().enumerate().filter(|(index, _)| *index != document.shown) {
         list.add(group, format!("Show {}", image.name), "", ViewCommand::ShowImage(index));
-        let fused = state.view.fused == Some(index);
+        let fused = state.session.view.fused == Some(index);
         list.add_if(!fused, group, format!("Fuse {}", image.name), "", ViewCommand::Fuse(Some(index)));
     }
-    list.add_if(state.view.fused.is_some(), group, "Fuse nothing", "", ViewCommand::Fuse(None));
+    list.add_if(state.session.view.fused.is_some(), group, "Fuse nothing", "", ViewCommand::Fuse(None));
 }

@@ -3,7 +3,7 @@
 use super::action::List;
 use crate::state::{Dialog, Document, Mode, State};
 use crate::theme::Theme;
-use crate::worker::{Jobs, save, segment, train};
+use crate::worker::{Jobs, runs, save, segment, train};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,11 +45,16 @@ pub enum WindowCommand {
 /// Carries out a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
     match command {
-        WindowCommand::SetMode(mode) => state.mode = mode,
-        WindowCommand::SetTheme(theme) => state.settings.theme = theme,
-        WindowCommand::ToggleLeft => state.settings.left_panel = !state.settings.left_panel,
-        WindowCommand::ToggleRight => state.settings.right_panel = !state.settings.right_panel,
-        WindowCommand::ToggleStrip => state.settings.strip = !state.settings.strip,
+        WindowCommand::SetMode(mode) => {
+            state.session.mode = mode;
+            if state.shows_runs() {
+                runs::list(state, jobs);
+            }
+        }
+        WindowCommand::SetTheme(theme) => state.session.settings.theme = theme,
+        WindowCommand::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,
+        WindowCommand::ToggleRight => state.session.settings.right_panel = !state.session.settings.right_panel,
+        WindowCommand::ToggleStrip => state.session.settings.strip = !state.session.settings.strip,
         WindowCommand::OpenPalette => state.dialog = Some(Dialog::Palette { query: String::new(), chosen: 0 }),
         WindowCommand::EditPalette(text, line) => {
             if let Some(Dialog::Palette { query, chosen }) = &mut state.dialog {
@@ -79,7 +84,7 @@ fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     state.restart = restart;
     let unsaved = state.document.as_ref().is_some_and(Document::is_unsaved);
     let busy = [segment::SLOT, save::SLOT, train::run::SLOT].into_iter().any(|slot| jobs.runs(slot));
-    if state.train.closing {
+    if state.training.closing {
         // Asked a second time: the checkpoint of an earlier step exists.
         state.quit = true;
     } else if unsaved || busy {
@@ -101,7 +106,7 @@ pub fn actions(list: &mut List, state: &State) {
     for (mode, key) in Mode::ALL.into_iter().zip(["F1", "F2", "F3"]) {
         list.add(group, format!("Mode: {}", mode.name()), key, WindowCommand::SetMode(mode));
     }
-    let other = if state.settings.theme == Theme::Dark { Theme::Light } else { Theme::Dark };
+    let other = if state.session.settings.theme == Theme::Dark { Theme::Light } else { Theme::Dark };
     list.add(group, "Light or dark theme", "", WindowCommand::SetTheme(other));
     list.add(group, "Left panel", "Ctrl+B", WindowCommand::ToggleLeft);
     list.add(group, "Right panel", "Ctrl+Alt+B", WindowCommand::ToggleRight);

@@ -80,7 +80,7 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     if training {
         facts.push("Its checkpoint is saved after this step. The next start offers to resume it.".into());
     }
-    match state.train.queue.len() {
+    match state.training.queue.len() {
         0 => {}
         1 => facts.push("The queued training is offered at the next start.".into()),
         more => facts.push(format!("The {more} queued trainings are offered at the next start.")),

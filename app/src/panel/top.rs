@@ -15,7 +15,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Panel::top("top bar").exact_size(size::TOP_BAR).frame(frame).show(ui, |ui| {
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = space::XS;
-            let left = state.settings.left_panel;
+            let left = state.session.settings.left_panel;
             button(
                 ui,
                 sender,
@@ -78,7 +78,7 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
         segment(Mode::Masking, icon::GRID, "F2"),
         segment(Mode::Train, icon::TRAIN, "F3"),
     ];
-    let mut mode = state.mode;
+    let mut mode = state.session.mode;
     if Segmented::new("Mode", &segments).show(ui, &mut mode).changed() {
         sender.send(WindowCommand::SetMode(mode));
     }
@@ -116,7 +116,7 @@ fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
         let (icon, key) = icon_of(tool);
         segments.push(Segment::icon(tool, label.as_str(), icon).shortcut(key));
     }
-    let mut tool = state.view.tool;
+    let mut tool = state.session.view.tool;
     if Segmented::new("Tool", &segments).icons_only().bare().show(ui, &mut tool).changed() {
         sender.send(ViewCommand::SetTool(tool));
     }
@@ -128,7 +128,7 @@ fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     let images = state.document.as_ref().map_or(0, |d| d.images.len());
     ui.add_enabled_ui(images > 0, |ui| {
         if images > 1 {
-            let linked = Some(state.view.linked);
+            let linked = Some(state.session.view.linked);
             button(
                 ui,
                 sender,
@@ -139,8 +139,8 @@ fn views(ui: &mut Ui, state: &State, sender: &Sender) {
                 Command::View(ViewCommand::ToggleLinked),
             );
         }
-        let active = state.view.active.unwrap_or(crate::state::PaneId::Axial);
-        if state.view.maximised.is_some() {
+        let active = state.session.view.active.unwrap_or(crate::state::PaneId::Axial);
+        if state.session.view.maximised.is_some() {
             let all = Command::View(ViewCommand::Maximise(None));
             button(ui, sender, icon::MINIMISE, "Show all views", "Enter", None, all);
         } else {
@@ -161,7 +161,7 @@ fn options(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
-    let settings = &state.settings;
+    let settings = &state.session.settings;
     text::heading(ui, "Patient's right is on the");
     let conventions = [
         Segment::text(Convention::Radiological, "Left (radiological)"),
@@ -192,7 +192,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Buttons for the window, from the right end.
 fn window(ui: &mut Ui, state: &State, sender: &Sender) {
-    let settings = &state.settings;
+    let settings = &state.session.settings;
     button(
         ui,
         sender,

@@ -1,10 +1,10 @@
 //! Everything the window shows, as plain data. Only [`crate::command::dispatch()`] and the results of jobs change it.
 
+pub mod cache;
 pub mod cases;
 pub mod document;
 pub mod intent;
 pub mod job;
-pub mod kept;
 pub mod layer;
 pub mod masking;
 pub mod names;
@@ -12,20 +12,22 @@ pub mod report;
 pub mod request;
 pub mod review;
 pub mod runs;
+pub mod session;
 pub mod settings;
 pub mod timeline;
 pub mod train;
 pub mod view;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use cache::Cache;
 pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, Findings, Listed, Status};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
 pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer};
 pub use request::Request;
+pub use session::Session;
 pub use settings::Settings;
 pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, ToolKind, View};
 
@@ -163,52 +165,27 @@ pub struct FailedOpen {
     pub retry: Intent,
 }
 
-/// What is chosen for the next segmentation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SegmentChoice {
-    /// The trained run; the sample's model if none is chosen.
-    pub model: Option<PathBuf>,
-    /// `auto`, `cpu`, `wgpu:0`, ...
-    pub device: String,
-}
-
 /// Everything the window shows.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// The mode.
-    pub mode: Mode,
+    /// What a restart brings back.
+    pub session: Session,
+    /// What can be read or computed again.
+    pub cache: Cache,
+    /// The training under way, and those that wait or ended.
+    pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,
     /// A case that could not be opened, with the reason: shown in place of the views.
     pub failed: Option<FailedOpen>,
     /// The cases of the open folder.
     pub cases: CaseList,
-    /// How the case is looked at.
-    pub view: View,
-    /// Window/level by modality, kept across cases.
-    pub windows: BTreeMap<String, WindowLevel>,
-    /// What the user chose once and for all.
-    pub settings: Settings,
     /// Messages, oldest first.
     pub notices: Vec<Notice>,
     /// Running jobs, oldest first.
     pub jobs: Vec<JobStatus>,
     /// The dialog on top.
     pub dialog: Option<Dialog>,
-    /// For the next segmentation.
-    pub segment: SegmentChoice,
-    /// Devices that can compute, once probed.
-    pub devices: Vec<engine::device::DeviceInfo>,
-    /// The run given on the command line.
-    pub run: Option<PathBuf>,
-    /// Masking mode.
-    pub masking: masking::MaskingState,
-    /// Train mode.
-    pub train: train::TrainState,
-    /// The open runs.
-    pub timeline: timeline::Timeline,
-    /// The table of runs.
-    pub runs: runs::RunsState,
     /// The demonstration is under way, or was shown.
     pub demo: bool,
     /// The adapter that draws, or why there is none.
@@ -217,11 +194,11 @@ pub struct State {
     pub after_saving: Option<Intent>,
     /// What jobs want done next: carried out before the window is drawn.
     pub intents: Vec<Intent>,
-    /// What a new start is still to bring back.
-    pub returning: kept::Returning,
+    /// The saved session that a restart is restoring, part by part.
+    pub restoring: Option<Box<Session>>,
     /// Set when the program should end.
     pub quit: bool,
-    /// Once it ends it starts anew, with the same view.
+    /// Once it ends it restarts with the same view.
     pub restart: bool,
 }
 
@@ -270,7 +247,7 @@ impl State {
 
     /// Window/level of an image: what was chosen for its modality, else its own default.
     pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
-        self.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
+        self.session.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
     }
 
     /// Sets window and level of an image for its modality. Narrower than a ten-thousandth of the scan's range nothing can
@@ -280,7 +257,7 @@ impl State {
         let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
         let width = window.width.max(range * 1e-4);
         if width.is_finite() && window.level.is_finite() {
-            self.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
+            self.session.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
         }
     }
 

@@ -34,12 +34,12 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let area = ui.max_rect();
     let Some(document) = &state.document else { return };
     ui.painter().rect_filled(area, 0.0, tokens::DARK.line);
-    if let Some(why) = state.masking.failure() {
+    if let Some(why) = state.cache.masking.failure() {
         return failed(ui, document, why, sender);
     }
-    let Some(found) = &state.masking.found else { return waiting(ui, area, state, sender) };
+    let Some(found) = &state.cache.masking.found else { return waiting(ui, area, state, sender) };
     let shared = Shared { state, document, found };
-    let alone = state.view.maximised.is_some() || area.width() < LEAST;
+    let alone = state.session.view.maximised.is_some() || area.width() < LEAST;
     let (large, column) = arrange(area, alone, ui.pixels_per_point());
     main_pane::show(ui, &shared, large, sender);
     if let Some(column) = column {
@@ -60,7 +60,7 @@ struct Shared<'a> {
 impl<'a> Shared<'a> {
     /// A pane of the crop, without an image.
     fn pane(&self) -> PatchPane<'a> {
-        let (slice, masking) = (&*self.found.slice, &self.state.masking);
+        let (slice, masking) = (&*self.found.slice, &self.state.session.masking);
         PatchPane {
             lesion: self.found.pictures.lesion.as_ref().filter(|_| masking.shown.lesion),
             size: slice.grid.size(),
@@ -69,11 +69,11 @@ impl<'a> Shared<'a> {
             oriented: slice.oriented,
             labels: &self.found.clusters.labels,
             chosen: masking.pinned,
-            window: masking.window(),
-            smooth: self.state.settings.interpolate,
+            window: self.state.masking_window(),
+            smooth: self.state.session.settings.interpolate,
             missing: NO_ADAPTER,
             camera: masking.camera(false),
-            convention: self.state.settings.convention,
+            convention: self.state.session.settings.convention,
             ..PatchPane::default()
         }
     }
@@ -127,7 +127,7 @@ fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rec
 fn slow_job(state: &State) -> Option<&JobStatus> {
     let slow = |job: &&JobStatus| match job.slot {
         worker::masking::PREPARE => true,
-        worker::masking::CLUSTER => !state.masking.controls.is_quick(),
+        worker::masking::CLUSTER => !state.session.masking.controls.is_quick(),
         _ => false,
     };
     state.jobs.iter().find(slow)

@@ -59,7 +59,7 @@ fn cards(ui: &mut Ui, sender: &Sender) {
 
 /// An interrupted training of this or an earlier session.
 fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
-    let Some(run) = state.train.offered().next() else { return };
+    let Some(run) = state.resumable_runs().next() else { return };
     let t = theme::tokens(ui);
     ui.add_space(space::XL);
     ui.add(Label::new(RichText::new("Unfinished training").font(font::strong()).color(t.text)));
@@ -79,14 +79,14 @@ fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.settings.recent.is_empty() {
+    if state.session.settings.recent.is_empty() {
         return;
     }
     let t = theme::tokens(ui);
     ui.add_space(space::XL);
     ui.add(Label::new(RichText::new("Recent").font(font::strong()).color(t.text)));
     ui.add_space(space::XS);
-    for path in state.settings.recent.iter().take(RECENT) {
+    for path in state.session.settings.recent.iter().take(RECENT) {
         let name = short(path);
         let mark = if is_scan(path) { icon::FILE } else { icon::FOLDER };
         let row = ui.add(ListRow::new(&name).icon(mark));

@@ -21,7 +21,7 @@ impl Job for ProbeDevices {
 
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(devices) => state.devices = devices,
+            Ok(devices) => state.cache.devices = devices,
             Err(failure) => failure.report("Looking for devices", state),
         }
     }

@@ -115,7 +115,7 @@ pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
         PathPurpose::SaveSegmentation => save::proposed_path(state),
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => masking::export::proposed_path(state, purpose),
-        PathPurpose::Workspace => state.settings.workspace(),
+        PathPurpose::Workspace => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }
 }

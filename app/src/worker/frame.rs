@@ -172,7 +172,7 @@ mod tests {
         assert!(slices.low() < 20.0 && slices.high() < 200.0, "{slices:?}");
         // Rays end at 190 to 199, but for one: the window begins there and is not set by the one alone.
         assert!(own.low() >= 190.0 && own.high() > 199.0 && own.high() < 9000.0, "{own:?}");
-        state.windows.insert(layer.modality.key(), WindowLevel { width: slices.width / 2.0, ..slices });
+        state.session.windows.insert(layer.modality.key(), WindowLevel { width: slices.width / 2.0, ..slices });
         let narrower = state.projection_window_of(&layer);
         assert!((narrower.width - own.width / 2.0).abs() < 1e-9 && narrower.level == own.level, "{narrower:?}");
     }

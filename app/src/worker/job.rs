@@ -165,13 +165,18 @@ impl JobHandle {
 
     /// Delivers a partial result. It is dropped if the job's case is closed by then.
     pub fn send(&self, apply: impl FnOnce(&mut State, &mut Jobs) + Send + 'static) {
+        self.post(apply);
+        (self.wake)();
+    }
+
+    /// Delivers a partial result without waking the window.
+    pub fn post(&self, apply: impl FnOnce(&mut State, &mut Jobs) + Send + 'static) {
         let delivery = move |late: bool, state: &mut State, jobs: &mut Jobs| {
             if !late {
                 apply(state, jobs);
             }
         };
         lock(&self.outbox).deliveries.push(Box::new(delivery));
-        (self.wake)();
     }
 
     pub(super) fn finish(&self, delivery: Delivery) {

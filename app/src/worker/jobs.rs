@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine::event::Signal;
 
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
-use super::{Wake, open, train};
+use super::{Painter, Wake, open, update};
 use crate::gpu::Gpu;
 use crate::state::{JobStatus, Slot, State};
 
@@ -24,8 +24,7 @@ pub struct Jobs {
     gpu: Option<Gpu>,
     next: u64,
     running: Vec<Running>,
-    /// The window's end of the training under way.
-    pub(super) live: Option<train::Live>,
+    painter: Option<Painter>,
     /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
     pub(super) alone: Arc<Mutex<()>>,
 }
@@ -33,12 +32,22 @@ pub struct Jobs {
 impl Jobs {
     /// `wake` is called from worker threads whenever there is something to deliver.
     pub fn new(gpu: Option<Gpu>, wake: Wake) -> Self {
-        Self { wake, gpu, next: 1, running: Vec::new(), live: None, alone: Arc::default() }
+        Self { wake, gpu, next: 1, running: Vec::new(), painter: None, alone: Arc::default() }
     }
 
     /// The adapter that volumes are uploaded to.
     pub fn gpu(&self) -> Option<&Gpu> {
         self.gpu.as_ref()
+    }
+
+    /// Sets what draws the view of Masking mode.
+    pub fn set_painter(&mut self, painter: Painter) {
+        self.painter = Some(painter);
+    }
+
+    /// What draws the view of Masking mode; none in a program without views.
+    pub fn painter(&self) -> Option<Painter> {
+        self.painter
     }
 
     /// Starts a job on a thread of its own. In an exclusive slot it replaces the job before it.
@@ -196,13 +205,18 @@ impl Drop for Jobs {
 /// recognised.
 pub fn deliver(state: &mut State, jobs: &mut Jobs) {
     let ids: Vec<u64> = jobs.running.iter().map(|job| job.id).collect();
+    let mut changed = false;
     for id in ids {
         let (spec, deliveries) = jobs.collect(id);
         for delivery in deliveries {
             let case = spec.as_ref().and_then(|spec| spec.case);
             let late = case.is_some() && case != state.document.as_ref().map(|document| document.id);
             delivery(late, state, jobs);
+            changed = true;
         }
+    }
+    if changed {
+        update(state, jobs);
     }
     state.jobs = jobs.statuses();
     state.cases.loading = jobs.runs(open::SLOT);

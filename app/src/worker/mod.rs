@@ -23,13 +23,31 @@ pub mod segment;
 pub mod thumbnails;
 pub mod train;
 
+use std::path::Path;
 use std::sync::Arc;
+
+use crate::state::State;
 
 pub use job::{Failure, Job, JobHandle, Spec};
 pub use jobs::{Jobs, deliver};
 
 /// Asks the window to look at the jobs again; called from any thread.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Draws the view of Masking mode for an export. It is handed to the jobs because the views are a layer above them.
+pub type Painter = fn(&mut egui::Ui, &State);
+
+/// Starts what follows from a command, a result or the clock: the slice of Masking mode and the records of pinned slices
+/// are those that the state asks for.
+pub fn update(state: &mut State, jobs: &mut Jobs) {
+    masking::update(state, jobs);
+    replay::read_missing_probes(state, jobs);
+}
+
+/// The name of a file or folder, for messages.
+pub fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
 
 #[cfg(test)]
 #[path = "worker_tests.rs"]

@@ -27,7 +27,7 @@ pub fn sample_model() -> Option<PathBuf> {
 
 /// Chooses the run for the next segmentation.
 pub fn choose_model(state: &mut State, path: &Path) {
-    state.segment.model = Some(path.to_path_buf());
+    state.session.runs.segment = Some(path.to_path_buf());
 }
 
 /// Segments a case.
@@ -59,11 +59,11 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
         document.once_opened = Some(Intent::Segment);
         return;
     }
-    let Some(model) = state.segment.model.clone().or_else(sample_model) else {
+    let Some(model) = state.session.runs.segment.clone().or_else(sample_model) else {
         state.error("No model", "choose a fine-tuned run first: the sample study's model was not found");
         return;
     };
-    let device: DeviceChoice = match state.segment.device.as_str() {
+    let device: DeviceChoice = match state.session.device.as_str() {
         "" => DeviceChoice::Auto,
         text => match text.parse() {
             Ok(choice) => choice,

@@ -207,7 +207,7 @@ fn dialogs_and_messages() {
 
 /// Changes the form of Train mode as a user does.
 fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
-    let mut form = screen.app.state().train.form.clone();
+    let mut form = screen.app.state().session.train.form.clone();
     change(&mut form);
     screen.send(Command::Train(TrainCommand::Edit(Box::new(form))));
 }
@@ -232,7 +232,7 @@ fn train_mode() {
         screen.picture(&format!("train_empty_{name}"));
         screen.app.dispatch(Command::Train(TrainCommand::UseCohort(sample())));
         // Before the estimate of the paper's settings, which takes its time, comes to its first step.
-        while screen.app.state().train.cohort.card().is_none() {
+        while screen.app.state().cache.train.cohort.card().is_none() {
             drop(screen.frame());
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -246,20 +246,20 @@ fn train_mode() {
             continue;
         }
         screen.send(Command::Train(TrainCommand::Start));
-        assert!(screen.app.state().train.ended.iter().all(|job| job.how == Ending::Finished));
-        let run = screen.app.state().train.ended[0].run.clone();
+        assert!(screen.app.state().training.ended.iter().all(|job| job.how == Ending::Finished));
+        let run = screen.app.state().training.ended[0].run.clone();
         screen.send(Command::Train(TrainCommand::FinetuneFrom(run)));
         change(&mut screen, |form| (form.labels, form.finetune.training.epochs) = (Labels::Picked, 1));
-        let split = screen.app.state().train.split.clone().unwrap().unwrap();
+        let split = screen.app.state().cache.train.split.clone().unwrap().unwrap();
         change(&mut screen, |form| form.picked.extend(split.train[..3].iter().cloned()));
         screen.picture(&format!("train_finetune_{name}"));
         screen.send(Command::Train(TrainCommand::Start));
-        let run = screen.app.state().train.ended[0].run.clone().unwrap();
+        let run = screen.app.state().training.ended[0].run.clone().unwrap();
         screen.send(Command::Train(TrainCommand::ShowResults(run)));
         screen.send(WindowCommand::DismissAll);
         screen.picture(&format!("train_results_{name}"));
         assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
-        assert!(screen.app.state().train.results.evaluation.is_some());
+        assert!(screen.app.state().cache.results.evaluation.is_some());
     }
 }
 

@@ -207,5 +207,5 @@ pub fn drag(window: &mut Window, from: Pos2, to: Pos2, button: PointerButton, mo
 
 /// The recent files and folders of a session.
 pub fn recent(window: &Window) -> &[PathBuf] {
-    &state(window).settings.recent
+    &state(window).session.settings.recent
 }

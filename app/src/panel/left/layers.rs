@@ -47,7 +47,7 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         if document.images.len() > 1 {
             row = row.icon(if shown { icon::EYE } else { icon::IMAGE });
         }
-        let fused = state.view.fused == Some(index);
+        let fused = state.session.view.fused == Some(index);
         // The shown image cannot be fused with itself.
         let possible = document.images.len() > 1 && !shown;
         let (response, toggled) = row.show_with(ui, |ui| possible && fuse_button(ui, fused, &image.name));
@@ -59,7 +59,7 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             sender.send(ViewCommand::Fuse((!fused).then_some(index)));
         }
     }
-    if state.view.fused.is_some() {
+    if state.session.view.fused.is_some() {
         fusion(ui, state, sender);
     }
 }
@@ -79,12 +79,12 @@ fn fuse_button(ui: &mut Ui, fused: bool, name: &str) -> bool {
 }
 
 fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut percent = state.view.fused_opacity * 100.0;
+    let mut percent = state.session.view.fused_opacity * 100.0;
     if Slider::new(&mut percent, "Fusion", 0.0..=100.0).decimals(0).step(1.0).unit("%").show(ui).changed() {
         sender.send(ViewCommand::SetFusedOpacity(percent / 100.0));
     }
     let choices = ColourMap::ALL.map(|map| (map, map.name()));
-    let mut map = state.view.fused_colour_map;
+    let mut map = state.session.view.fused_colour_map;
     let select = Select::new("Colours", &choices).show(ui, &mut map);
     if select.accessible_name("Fusion colours").changed() {
         sender.send(ViewCommand::SetFusedColours(map));

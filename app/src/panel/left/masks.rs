@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             mask(ui, state, document, layer, truth, sender);
         }
     }
-    if both && state.view.overlay == Overlay::Comparison {
+    if both && state.session.view.overlay == Overlay::Comparison {
         legend(ui);
     } else {
         labels(ui, state, document, sender);
@@ -41,7 +41,7 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
     chips(ui, |ui| {
         for overlay in Overlay::ALL {
             let name = format!("Overlay {}", overlay.name());
-            let chosen = state.view.overlay == overlay;
+            let chosen = state.session.view.overlay == overlay;
             if ui.add(Chip::new(overlay.name(), &name).selected(chosen)).clicked() {
                 sender.send(OverlayCommand::Show(overlay));
             }
@@ -53,9 +53,9 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
 fn is_drawn(state: &State, document: &Document, truth: bool) -> bool {
     let both = document.prediction.is_some() && document.truth.is_some();
     let other = if truth { Overlay::Prediction } else { Overlay::Truth };
-    let chosen = !both || state.view.overlay != other;
+    let chosen = !both || state.session.view.overlay != other;
     let layer = if truth { &document.truth } else { &document.prediction };
-    let hidden = |label: &u16| state.view.hidden_labels.contains(label);
+    let hidden = |label: &u16| state.session.view.hidden_labels.contains(label);
     let all_hidden = layer.as_ref().is_some_and(|m| !m.present.is_empty() && m.present.iter().all(|(l, _)| hidden(l)));
     chosen && !all_hidden
 }
@@ -75,7 +75,7 @@ fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: 
         }
     }
     for &(label, _) in &layer.present {
-        if state.view.hidden_labels.contains(&label) == on {
+        if state.session.view.hidden_labels.contains(&label) == on {
             sender.send(OverlayCommand::ShowLabel(label, on));
         }
     }
@@ -121,7 +121,7 @@ fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
     for (label, volumes) in found {
         let (name, volume) = (format!("Label {label}"), volume_text(volumes));
-        let shown = !state.view.hidden_labels.contains(&label);
+        let shown = !state.session.view.hidden_labels.contains(&label);
         let row = ListRow::new(&name).swatch(palette::label(u32::from(label))).trailing(&volume).dim(!shown);
         let (eye, does) = if shown { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
         let eye_label = format!("{does} label {label}");
@@ -164,7 +164,7 @@ fn legend_row(ui: &mut Ui, name: &str, pattern: &str, color: Color32) {
 
 /// Opacity, fill and outline.
 fn style(ui: &mut Ui, state: &State, sender: &Sender) {
-    let settings = &state.settings;
+    let settings = &state.session.settings;
     let mut percent = settings.opacity * 100.0;
     let opacity = Slider::new(&mut percent, "Opacity", 0.0..=100.0).decimals(0).step(1.0).unit("%").shortcut("A / D");
     if opacity.show(ui).changed() {

@@ -18,7 +18,7 @@ struct Entry {
     seen: u64,
 }
 
-/// Textures of the case list by row.
+/// Textures of the case list, by case.
 #[derive(Clone, Default)]
 pub(super) struct Thumbnails(Arc<Mutex<HashMap<CaseId, Entry>>>);
 

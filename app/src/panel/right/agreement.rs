@@ -55,7 +55,7 @@ fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     if slices.is_empty() {
         return;
     }
-    let shown = document.display(PlaneMode::Native).index_at(state.view.crosshair)[2];
+    let shown = document.display(PlaneMode::Native).index_at(state.session.view.crosshair)[2];
     text::heading(ui, "Worst slices (Dice)");
     ui.add_space(crate::theme::space::XS);
     chips(ui, |ui| {

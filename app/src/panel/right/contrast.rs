@@ -24,12 +24,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         fields(ui, window, image.range, image.modality.unit(), sender);
         presets(ui, window, &image.modality, sender);
         let choices = ColourMap::ALL.map(|map| (map, map.name()));
-        let mut map = state.view.colour_map;
+        let mut map = state.session.view.colour_map;
         if Select::new("Colours", &choices).show(ui, &mut map).changed() {
             sender.send(ViewCommand::SetColours(map));
         }
         modality(ui, &image.modality, sender);
-        let mut smooth = state.settings.interpolate;
+        let mut smooth = state.session.settings.interpolate;
         if ui.add(Toggle::new(&mut smooth, "Interpolation").shortcut("I")).changed() {
             sender.send(ViewCommand::SetInterpolation(smooth));
         }

@@ -56,22 +56,22 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender
     let colours = finding_row::Colours::of(state, document);
     finding_row::head(ui, unit, compared);
     let seen = Id::unique("finding in sight");
-    let moved =
-        ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen)) != Some((document.id, state.view.finding));
+    let moved = ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen))
+        != Some((document.id, state.session.view.finding));
     let height = finding_row::HEIGHT * list.len().min(ROWS) as f32;
     let area = ScrollArea::vertical().id_salt("findings").max_height(height).auto_shrink([false, true]);
     area.show_rows(ui, finding_row::HEIGHT, list.len(), |ui, visible| {
-        if let (true, Some(chosen)) = (moved && list.len() > ROWS, state.view.finding) {
+        if let (true, Some(chosen)) = (moved && list.len() > ROWS, state.session.view.finding) {
             let top = ui.max_rect().top() + (chosen as f32 - visible.start as f32) * finding_row::HEIGHT;
             let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + finding_row::HEIGHT);
             ui.scroll_to_rect(row, None);
         }
         for at in visible {
             let row = FindingRow { at, listed: &list[at], unit, decimals, compared, colours };
-            if row.show(ui, state.view.finding == Some(at)).clicked() {
+            if row.show(ui, state.session.view.finding == Some(at)).clicked() {
                 sender.send(OverlayCommand::GoToFinding(at));
             }
         }
     });
-    ui.data_mut(|data| data.insert_temp(seen, (document.id, state.view.finding)));
+    ui.data_mut(|data| data.insert_temp(seen, (document.id, state.session.view.finding)));
 }

@@ -10,7 +10,7 @@ use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    let measures = &state.view.measures;
+    let measures = &state.session.view.measures;
     let clear = |ui: &mut Ui| {
         if measures.is_empty() {
             return;

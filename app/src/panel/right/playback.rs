@@ -21,8 +21,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             }
         });
     }
-    let playing = state.view.cine;
-    let pane = playing.map(|cine| cine.pane).or(state.view.active).filter(|pane| !pane.is_projection());
+    let playing = state.session.view.cine;
+    let pane = playing.map(|cine| cine.pane).or(state.session.view.active).filter(|pane| !pane.is_projection());
     let note = pane.unwrap_or(PaneId::Axial).name();
     let play = |ui: &mut Ui| {
         let (drawing, label) = if playing.is_some() { (icon::PAUSE, "Stop cine") } else { (icon::PLAY, "Play cine") };
@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         }
     };
     Section::new("Cine").note(&note).closed().show_with(ui, play, |ui| {
-        let mut rate = state.settings.cine_rate;
+        let mut rate = state.session.settings.cine_rate;
         let slider = Slider::new(&mut rate, "Slices per second", 1.0..=60.0).decimals(0).step(1.0);
         if slider.show(ui).changed() {
             sender.send(ViewCommand::SetCineRate(rate));

@@ -3,7 +3,7 @@
 use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 
 use crate::command::{FileCommand, Sender};
-use crate::state::{Intent, PathPurpose, State};
+use crate::state::{Document, Intent, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::format;
 use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
@@ -34,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn model(ui: &mut Ui, state: &State, sender: &Sender) {
-    let chosen = state.segment.model.as_ref();
+    let chosen = state.session.runs.segment.as_ref();
     let name = chosen.map_or("Sample model".into(), |run| format::file_name(run));
     let path = chosen.map_or_else(|| "Installed with the sample study".to_owned(), |run| run.display().to_string());
     let row = ListRow::new(&name).subtitle(&path).icon(icon::BRAIN);
@@ -53,9 +53,9 @@ fn model(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn device(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut choices = vec![("auto".to_owned(), "Automatic".to_owned())];
-    choices.extend(state.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
+    choices.extend(state.cache.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
     let choices: Vec<(String, &str)> = choices.iter().map(|(id, name)| (id.clone(), name.as_str())).collect();
-    let chosen = state.segment.device.as_str();
+    let chosen = state.session.device.as_str();
     let mut device = if chosen.is_empty() { "auto".to_owned() } else { chosen.to_owned() };
     if Select::new("Device", &choices).hint(chosen).show(ui, &mut device).changed() {
         sender.send(FileCommand::SetDevice(device));
@@ -66,7 +66,7 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let document = state.document.as_ref();
     let saving = state.jobs.iter().any(|job| matches!(job.slot, worker::save::SLOT | worker::segment::SLOT));
     let can_save = document.is_some_and(|d| d.prediction.is_some()) && !saving;
-    let unsaved = document.is_some_and(|d| d.is_unsaved());
+    let unsaved = document.is_some_and(Document::is_unsaved);
     let save = PushButton::new("Save").icon(icon::SAVE).shortcut("Ctrl+S");
     let save = ui.add_enabled(can_save, save);
     if unsaved {

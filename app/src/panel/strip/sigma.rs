@@ -12,7 +12,7 @@ use crate::widget::{IconButton, Mark, StripChart, Worst};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let controls = &state.masking.controls;
+    let controls = &state.session.masking.controls;
     let whole = ui.available_rect_before_wrap();
     ui.advance_cursor_after_rect(whole);
     let (side, chart) = whole.split_left_right_at_x(whole.left() + SIDE);
@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// The current ratio, and those of runs at their current epochs.
 fn marks(state: &State) -> Vec<Mark> {
-    let controls = &state.masking.controls;
+    let controls = &state.session.masking.controls;
     let place = |epoch: usize| epoch.checked_sub(1).filter(|&index| index < controls.epochs);
     let (index, sigma) = match controls.by {
         By::Sigma => (None, controls.sigma),

@@ -7,6 +7,7 @@ use super::super::patch_pane::PatchPane;
 use super::Shared;
 use crate::command::Sender;
 use crate::state::masking::Filled;
+use crate::state::session::RunUse;
 use crate::state::{Intent, PathPurpose};
 use crate::theme::{self, icon, space};
 use crate::widget::{ColourBar, PushButton, progress_bar};
@@ -22,7 +23,7 @@ const BAR: (f32, f32) = (26.0, 6.0);
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
-    let filled = shared.state.masking.filled.as_deref();
+    let filled = shared.state.cache.masking.filled.as_deref();
     input(ui, shared, top, filled, sender);
     output(ui, shared, middle, filled, sender);
     losses(ui, shared, bottom, filled, sender);
@@ -82,8 +83,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>,
 
 /// Why there is no output.
 fn missing(shared: &Shared<'_>, without_run: &str) -> String {
-    let masking = &shared.state.masking;
-    match (&masking.filling.failed, shared.state.filling_run()) {
+    match (&shared.state.cache.masking.filling.failed, shared.state.run_for(RunUse::Reconstruct)) {
         (Some((_, why)), Some(_)) => why.clone(),
         (_, Some(_)) => WORKING.to_owned(),
         (_, None) => without_run.to_owned(),

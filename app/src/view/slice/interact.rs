@@ -100,7 +100,7 @@ impl SlicePane<'_> {
     /// Sends what the user does with the pane; the drag under way, if any.
     pub fn interact(&mut self) -> Option<Drag> {
         let mut memory: Memory = self.ui.data(|data| data.get_temp(self.response.id)).unwrap_or_default();
-        let left = self.case.state.view.tool;
+        let left = self.case.state.session.view.tool;
         self.activate();
         self.scroll(&mut memory.wheel);
         self.follow_with_shift();
@@ -130,7 +130,7 @@ impl SlicePane<'_> {
             matches!(event, PointerMoved(_) | PointerButton { .. } | MouseWheel { .. })
         };
         let pointed = self.response.hovered() && self.ui.input(|i| i.events.iter().any(touched));
-        if (pointed || self.response.gained_focus()) && self.case.state.view.active != Some(self.view.id) {
+        if (pointed || self.response.gained_focus()) && self.case.state.session.view.active != Some(self.view.id) {
             self.sender.send(ViewCommand::Activate(self.view.id));
         }
     }
@@ -157,8 +157,8 @@ impl SlicePane<'_> {
 
     fn double_click(&self) {
         let twice = self.ui.input(|i| i.pointer.button_double_clicked(PointerButton::Primary));
-        if twice && self.response.contains_pointer() && self.case.state.mode == Mode::Review {
-            let alone = self.case.state.view.maximised.is_some();
+        if twice && self.response.contains_pointer() && self.case.state.session.mode == Mode::Review {
+            let alone = self.case.state.session.view.maximised.is_some();
             self.sender.send(ViewCommand::Maximise((!alone).then_some(self.view.id)));
         }
     }

@@ -29,7 +29,7 @@ impl Tool<SlicePane<'_>> for Crosshair {
 /// World mm of the crosshair for a screen position: within the crosshair's slice, on a projection at the depth of the
 /// largest value under the pointer.
 pub fn crosshair_at(case: &CaseView<'_>, view: &PaneView<'_>, pos: Pos2) -> DVec3 {
-    let crosshair = case.state.view.crosshair;
+    let crosshair = case.state.session.view.crosshair;
     let mut depth = view.depth_of(crosshair);
     if view.id.is_projection() {
         let index = view.map.index_in_space(view.place(pos), 0.0);

@@ -25,13 +25,14 @@ const OPEN: f32 = 30.0;
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
     Frame::new().inner_margin(room).show(ui, |ui| {
-        let results = &state.train.results;
+        let results = &state.cache.results;
         let job = state.jobs.iter().find(|job| job.slot == worker::train::evaluate::SLOT);
-        if let Some(run) = &results.run {
+        let chosen = &state.session.runs.results;
+        if let Some(run) = chosen {
             head(ui, results, run, job.is_none(), sender);
             ui.add_space(space::S);
         }
-        match (&results.run, &results.evaluation, job, &results.why) {
+        match (chosen, &results.evaluation, job, &results.why) {
             (None, ..) => choose(ui, state, sender),
             (Some(_), _, Some(job), _) => {
                 let said =
@@ -57,7 +58,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Shown without a run: those that can be evaluated.
 fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
-    let runs: Vec<_> = state.train.finetuned().collect();
+    let runs: Vec<_> = state.cache.runs.finetuned().collect();
     if runs.is_empty() {
         let what = "Fine-tune a run to see its metrics on held-out patients.";
         EmptyState::new(icon::BARS, what).show(ui);

@@ -25,8 +25,7 @@ const BAR: f32 = 40.0;
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let area = ui.available_rect_before_wrap();
-    let timeline = &state.timeline;
-    let Some(run) = timeline.shown() else {
+    let Some(run) = state.watched_run() else {
         return nothing(ui, state, sender);
     };
     let (top, body) = area.split_top_bottom_at_y(area.top() + BAR);
@@ -38,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if run.last() == 0 {
         return waiting(&mut ui, state, run);
     }
-    match timeline.look.view {
+    match state.session.timeline.look.view {
         WatchView::Probe => probe::show(&mut ui, state, run, sender),
         WatchView::Sheet => sheet::show(&mut ui, state, run, sender),
         WatchView::Compare => compare::show(&mut ui, state, run, sender),
@@ -55,7 +54,7 @@ fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
 
 /// The running job that reads a run.
 fn reading(state: &State) -> Option<&JobStatus> {
-    state.timeline.opening.as_ref()?;
+    state.cache.timeline.opening.as_ref()?;
     state.jobs.iter().find(|job| job.slot == worker::replay::SLOT)
 }
 
@@ -70,7 +69,7 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         return;
     }
-    if let Some((path, why)) = &state.timeline.failed {
+    if let Some((path, why)) = &state.cache.timeline.failed {
         let name = format::file_name(path);
         if ErrorState::new(&format!("Cannot show {name}"), why).retry("Try again").show(ui) {
             sender.send(Command::Timeline(TimelineCommand::Open(path.clone())));

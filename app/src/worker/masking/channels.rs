@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use engine::cohort::{Cohort, canonical_modality};
-use engine::inspect::{InspectedCase, kind_of};
+use engine::inspect::InspectedCase;
 use engine::volume::Volume;
 
-use super::{Failure, ShownImage, file_name};
+use super::prepare::{ShownImage, kind_of_file};
 use crate::scene::Modality;
 use crate::state::masking::{AllChannels, CaseKey};
 use crate::state::{Document, ImageLayer};
+use crate::worker::Failure;
 
 /// Prepares the scan in all `modalities` of a network, in their order, on the grid of the shown image.
 pub(super) fn prepare(
@@ -31,7 +32,7 @@ pub(super) fn prepare(
             Place::File(path) => (Arc::new(Volume::read(path)?), path),
         };
         image.require_numbers(path)?;
-        kinds.push(kind_of(&file_name(path), Some(modality), &image));
+        kinds.push(kind_of_file(path, Some(modality), &image));
         images.push(image);
     }
     let case = InspectedCase::prepare(&images, &kinds, None, &key.preprocess, 0)?;

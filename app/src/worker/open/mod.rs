@@ -267,23 +267,23 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     let mut document = Document::new(id, listed, title, image);
     document.prediction = segmentation.map(|mask| mask.as_read(jobs.unused_id()));
     document.truth = reference.map(|mask| mask.as_read(jobs.unused_id()));
-    state.view = kept_view(std::mem::take(&mut state.view), request.images.len());
-    state.view.crosshair = document.display(state.settings.planes).middle();
+    state.session.view = kept_view(&state.session.view, request.images.len());
+    state.session.view.crosshair = document.display(state.session.settings.planes).middle();
     let path = state.cases.root.clone().filter(|_| state.cases.open.is_some()).unwrap_or_else(|| document.path.clone());
-    state.settings.remember(&path);
+    state.session.settings.remember(&path);
     state.document = Some(document);
     state.failed = None;
     if let Some(k) = request.slice {
         go_to_slice(state, k);
     } else if let Some(document) = &mut state.document {
-        document.opened_at = Some(state.view.crosshair);
+        document.opened_at = Some(state.session.view.crosshair);
     }
     frame::project_missing(state, jobs);
-    OpenRest::start(state, jobs, request, others);
+    OpenRest::start(state, jobs, request, &others);
 }
 
 /// What stays of how the last case was looked at.
-fn kept_view(view: View, images: usize) -> View {
+fn kept_view(view: &View, images: usize) -> View {
     let still_there = |pane: &PaneId| !matches!(pane, PaneId::Linked(image) if *image >= images);
     View {
         tool: view.tool,
@@ -304,9 +304,9 @@ fn go_to_slice(state: &mut State, k: usize) {
     let axis = engine::findings::axial_axis(grid);
     if k < grid.shape[axis] {
         let display = document.display(crate::scene::PlaneMode::Native);
-        let mut voxel = display.voxel_at(state.view.crosshair).unwrap_or_default();
+        let mut voxel = display.voxel_at(state.session.view.crosshair).unwrap_or_default();
         voxel[axis] = k;
-        state.view.crosshair = grid.world(voxel);
+        state.session.view.crosshair = grid.world(voxel);
     } else {
         let (slices, last) = (grid.shape[axis], grid.shape[axis] - 1);
         let why = format!("--slice {k}: {} has {slices} slices, 0 to {last}", document.title);
@@ -326,7 +326,7 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     let first = list.cases.first().map(|case| case.id);
     state.cases = list;
     thumbnails::start(state, jobs);
-    if restore::list_arrived(state, jobs) {
+    if restore::folder_listed(state, jobs) {
         return;
     }
     if let (None, Some(first)) = (state.cases.open, first) {

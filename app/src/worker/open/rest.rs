@@ -34,7 +34,7 @@ struct Other {
 
 impl OpenRest {
     /// Starts to read the rest of the open case; `request` names the base image first.
-    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: Vec<ImageLayer>) {
+    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: &[ImageLayer]) {
         let Some(document) = &state.document else { return };
         let gpu = jobs.gpu().cloned();
         let other = |(modality, path): (Option<String>, PathBuf)| {
@@ -78,7 +78,7 @@ impl Job for OpenRest {
         if let Err(failure) = &result {
             failure.report(&self.spec().title, state);
         }
-        restore::case_arrived(state, jobs);
+        restore::case_opened(state, jobs);
         analyse::start(state, jobs);
         let next = state.document.as_mut().and_then(|document| document.once_opened.take());
         state.intents.extend(next);

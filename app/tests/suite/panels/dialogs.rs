@@ -237,5 +237,5 @@ fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
     harness.drop_at(beside);
     harness.run();
     assert_eq!(harness.state().sent, [Command::Window(WindowCommand::CloseDialog)]);
-    assert_eq!(harness.state().state.view.tool, ToolKind::Crosshair);
+    assert_eq!(harness.state().state.session.view.tool, ToolKind::Crosshair);
 }

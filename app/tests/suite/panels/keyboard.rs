@@ -15,7 +15,7 @@ fn full() -> Harness<'static, Bench> {
     let mut bench = bench::compared();
     let document = bench.state.document.as_mut().unwrap();
     document.images.push(bench::image("pet", Modality::Pet));
-    bench.state.view.fused = Some(1);
+    bench.state.session.view.fused = Some(1);
     let case = |n: u64| ListedCase { id: CaseId(n), name: format!("STS_{n:03}"), ..ListedCase::default() };
     bench.state.cases = CaseList { cases: (1..=3).map(case).collect(), open: Some(CaseId(1)), ..CaseList::default() };
     window_of([1280.0, 1800.0], bench)

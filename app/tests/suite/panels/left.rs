@@ -99,10 +99,10 @@ fn images_are_shown_and_fused() {
     assert_eq!(clicked(&mut harness, "Fuse pet"), Command::View(ViewCommand::Fuse(Some(1))));
     harness.get_by_label("Fusion").set_value_accesskit(30.0);
     harness.run();
-    assert!((harness.state().state.view.fused_opacity - 0.3).abs() < 1e-6);
+    assert!((harness.state().state.session.view.fused_opacity - 0.3).abs() < 1e-6);
     click(&mut harness, "Fusion colours");
     click(&mut harness, "Hot");
-    assert_eq!(harness.state().state.view.fused_colour_map, ColourMap::Hot);
+    assert_eq!(harness.state().state.session.view.fused_colour_map, ColourMap::Hot);
     assert_eq!(clicked(&mut harness, "Fuse pet"), Command::View(ViewCommand::Fuse(None)));
     assert_eq!(clicked(&mut harness, "Image pet"), Command::View(ViewCommand::ShowImage(1)));
     assert!(harness.query_by_label("Fuse ct").is_some());
@@ -111,7 +111,7 @@ fn images_are_shown_and_fused() {
 #[test]
 fn prediction_and_reference_are_drawn_alone_or_compared() {
     let mut harness = window(bench::compared());
-    assert_eq!(harness.state().state.view.overlay, Overlay::Comparison);
+    assert_eq!(harness.state().state.session.view.overlay, Overlay::Comparison);
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::Show(Overlay::Prediction)));
     assert_eq!(clicked(&mut harness, "Show reference"), Command::Overlay(OverlayCommand::Show(Overlay::Comparison)));
     assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::Overlay(OverlayCommand::Show(Overlay::Truth)));
@@ -121,7 +121,7 @@ fn prediction_and_reference_are_drawn_alone_or_compared() {
     assert!(harness.query_by_label("Show reference").is_some());
     click(&mut harness, "Show reference");
     assert!(harness.query_by_label("Hide reference").is_some());
-    assert!(harness.state().state.view.hidden_labels.is_empty());
+    assert!(harness.state().state.session.view.hidden_labels.is_empty());
     assert_eq!(clicked(&mut harness, "Remove segmentation"), Command::Intent(Intent::RemoveSegmentation));
 }
 
@@ -144,7 +144,7 @@ fn the_overlay_has_a_style() {
     let mut harness = window(bench::compared());
     harness.get_by_label("Opacity").set_value_accesskit(80.0);
     harness.run();
-    assert!((harness.state().state.settings.opacity - 0.8).abs() < 1e-6);
+    assert!((harness.state().state.session.settings.opacity - 0.8).abs() < 1e-6);
     assert_eq!(
         clicked(&mut harness, "Fill"),
         Command::Overlay(OverlayCommand::SetStyle { fill: false, outline: true })

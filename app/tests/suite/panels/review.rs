@@ -64,7 +64,7 @@ fn slices_are_played() {
     click(&mut harness, "Cine");
     harness.get_by_label("Slices per second").set_value_accesskit(24.0);
     harness.run();
-    assert_eq!(harness.state().state.settings.cine_rate, 24.0);
+    assert_eq!(harness.state().state.session.settings.cine_rate, 24.0);
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn findings_are_listed_chosen_and_stepped_through() {
     assert!(harness.query_by_label("Finding 4").is_none());
 
     assert_eq!(clicked(&mut harness, "Finding 2"), Command::Overlay(OverlayCommand::GoToFinding(1)));
-    assert_eq!(harness.state().state.view.finding, Some(1));
-    let lesion = harness.state().state.view.crosshair;
+    assert_eq!(harness.state().state.session.view.finding, Some(1));
+    let lesion = harness.state().state.session.view.crosshair;
     assert!(lesion.distance(DVec3::new(25.0, 21.0, 25.5)) < 3.0, "{lesion}");
     assert_eq!(clicked(&mut harness, "Next finding"), Command::Overlay(OverlayCommand::StepFinding(1)));
-    assert_eq!(harness.state().state.view.finding, Some(2));
+    assert_eq!(harness.state().state.session.view.finding, Some(2));
     assert_eq!(clicked(&mut harness, "Previous finding"), Command::Overlay(OverlayCommand::StepFinding(-1)));
 }
 
@@ -138,7 +138,7 @@ fn of_many_findings_only_those_in_sight_are_laid_out() {
         (1..=count).filter(|n| harness.query_by_label(&format!("Finding {n}")).is_some()).count()
     };
     assert!((8..16).contains(&rows(&harness)), "{}", rows(&harness));
-    harness.state_mut().state.view.finding = Some(300);
+    harness.state_mut().state.session.view.finding = Some(300);
     harness.run();
     harness.run_steps(20);
     assert!(harness.query_by_label("Finding 301").is_some(), "the chosen one is brought into sight");
@@ -161,7 +161,7 @@ fn agreement_shows_the_measures() {
     }
     let worst = open(&harness).comparison.unwrap().worst_first()[1];
     assert_eq!(clicked(&mut harness, "Worst slice 2"), Command::Overlay(OverlayCommand::GoToWorst(1)));
-    assert_eq!(harness.state().state.view.crosshair.z, 3.0 * worst as f64);
+    assert_eq!(harness.state().state.session.view.crosshair.z, 3.0 * worst as f64);
 
     let harness = tall(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Agreement").is_none());
@@ -173,14 +173,14 @@ fn a_segmentation_is_started_cancelled_and_saved() {
     assert!(harness.get_by_label("Segment now").accesskit_node().is_disabled());
 
     let mut state = bench::ct();
-    state.segment.model = Some("/runs/fine".into());
+    state.session.runs.segment = Some("/runs/fine".into());
     let info = |id: &str| engine::device::DeviceInfo {
         id: id.into(),
         name: "Device".into(),
         kind: engine::device::DeviceKind::Cpu,
         memory_mib: None,
     };
-    state.devices = vec![info("cpu"), info("wgpu:0")];
+    state.cache.devices = vec![info("cpu"), info("wgpu:0")];
     let mut harness = window(Bench::new(state));
     assert_eq!(clicked(&mut harness, "Segment now"), Command::Intent(Intent::Segment));
     assert!(harness.get_by_label("Save segmentation").accesskit_node().is_disabled());
@@ -207,7 +207,7 @@ fn a_segmentation_is_started_cancelled_and_saved() {
 fn measurements_are_listed_and_removed() {
     let mut state = bench::ct();
     let ends_mm = [DVec3::new(0.0, 0.0, 3.0), DVec3::new(30.0, 40.0, 3.0)];
-    state.view.measures = vec![
+    state.session.view.measures = vec![
         Measure { kind: MeasureKind::Ruler, plane: Plane::Axial, ends_mm, statistics: None },
         Measure { kind: MeasureKind::Ellipse, plane: Plane::Coronal, ends_mm, statistics: None },
     ];
@@ -238,11 +238,11 @@ fn click_at(harness: &mut Harness<'_, Bench>, at: egui::Pos2) {
 fn the_strip_goes_to_slices() {
     for planes in [PlaneMode::Native, PlaneMode::World] {
         let mut bench = bench::compared();
-        bench.state.settings.planes = planes;
+        bench.state.session.settings.planes = planes;
         let mut harness = window(bench);
         let at = bar(&harness, "Dice per slice", 4);
         click_at(&mut harness, at);
-        assert!((harness.state().state.view.crosshair.z - 12.0).abs() < 1e-9, "{planes:?}");
+        assert!((harness.state().state.session.view.crosshair.z - 12.0).abs() < 1e-9, "{planes:?}");
         let native = Command::View(ViewCommand::GoToSlice { pane: PaneId::Axial, slice: 4 });
         assert_eq!(harness.state().sent.contains(&native), planes == PlaneMode::Native);
         let value = harness.get_by_role_and_label(Role::Slider, "Dice per slice").accesskit_node().numeric_value();
@@ -254,7 +254,7 @@ fn the_strip_goes_to_slices() {
 fn the_strip_steps_from_the_worst_slice_on() {
     let mut harness = window(bench::compared());
     let worst = open(&harness).comparison.unwrap().worst_first();
-    let shown = |harness: &Harness<'_, Bench>| (harness.state().state.view.crosshair.z / 3.0) as usize;
+    let shown = |harness: &Harness<'_, Bench>| (harness.state().state.session.view.crosshair.z / 3.0) as usize;
     click(&mut harness, "Worst slice");
     assert_eq!(shown(&harness), worst[0]);
     assert!(harness.get_by_label("Next worse slice").accesskit_node().is_disabled());
@@ -277,10 +277,10 @@ fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let mut harness = window(Bench::new(state.clone()));
     assert!(harness.query_by_label("of the network's probability, which is not calibrated").is_some());
     click(&mut harness, "Worst slice");
-    assert_eq!(harness.state().state.view.crosshair.z, 33.0, "the last slice is the most uncertain one");
+    assert_eq!(harness.state().state.session.view.crosshair.z, 33.0, "the last slice is the most uncertain one");
 
     let before = harness.get_by_label("Worst slice").rect().top();
-    state.mode = Mode::Train;
+    state.session.mode = Mode::Train;
     let harness = window(Bench::new(state));
     let text = harness.get_by_label_contains("The epochs of pre-training and fine-tuning");
     assert!(text.rect().top() >= before - 10.0, "the strip keeps its place");

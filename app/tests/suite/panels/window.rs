@@ -13,7 +13,7 @@ use super::bench::{self, Bench, click, clicked, window, window_of};
 fn modes_and_tools_are_chosen_by_name() {
     let mut harness = window(Bench::new(bench::ct()));
     assert_eq!(clicked(&mut harness, "Masking"), Command::Window(WindowCommand::SetMode(Mode::Masking)));
-    assert_eq!(harness.state().state.mode, Mode::Masking);
+    assert_eq!(harness.state().state.session.mode, Mode::Masking);
     click(&mut harness, "Review");
     for tool in ToolKind::ALL.into_iter().rev() {
         let name = format!("Tool: {}", tool.name());

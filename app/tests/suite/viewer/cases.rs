@@ -22,7 +22,7 @@ fn the_command_line_says_what_is_shown() {
     assert_eq!((report.mode, report.file.as_deref()), (Mode::Review, Some(&*scan)));
     assert_eq!(report.errors, [""; 0]);
     assert_eq!(report.panes.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["Axial", "Sagittal", "Coronal", "MIP"]);
-    assert_eq!(state(&window).settings.theme, Theme::Light);
+    assert_eq!(state(&window).session.settings.theme, Theme::Light);
     // Stored from head to feet along the third axis: slice 5 of 24 is the 19th from the feet.
     assert_eq!(report.crosshair.unwrap().voxel.unwrap()[2], 5);
     assert_eq!(report.panes[0].slice, Some(19));
@@ -107,7 +107,7 @@ fn letters_are_typed_and_not_obeyed_in_a_text_field() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
-    let before = (state(&window).view.clone(), state(&window).settings.opacity);
+    let before = (state(&window).session.view.clone(), state(&window).session.settings.opacity);
     window.get_by_label("Filter cases").focus();
     settle(&mut window);
     for (key, text) in [(Key::N, "n"), (Key::T, "t"), (Key::D, "d"), (Key::Num5, "5"), (Key::C, "c")] {
@@ -117,16 +117,16 @@ fn letters_are_typed_and_not_obeyed_in_a_text_field() {
     }
     settle(&mut window);
     assert_eq!(state(&window).cases.filter, "ntd5c");
-    let view = &state(&window).view;
+    let view = &state(&window).session.view;
     assert_eq!((view.finding, view.crosshair, view.tool), (before.0.finding, before.0.crosshair, before.0.tool));
-    assert_eq!((view.overlay, view.cine, state(&window).settings.opacity), (before.0.overlay, None, before.1));
+    assert_eq!((view.overlay, view.cine, state(&window).session.settings.opacity), (before.0.overlay, None, before.1));
     // With Ctrl a key is no letter.
     press_with(&mut window, CTRL, Key::K);
     assert!(has(&window, "Search actions"));
     press(&mut window, Key::Escape);
     press(&mut window, Key::Escape);
     press(&mut window, Key::N);
-    assert_eq!(state(&window).view.finding, Some(1));
+    assert_eq!(state(&window).session.view.finding, Some(1));
 }
 
 #[test]

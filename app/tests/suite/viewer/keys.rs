@@ -39,8 +39,8 @@ const KEYS: [Key; 23] = [
 /// What keys change of the views.
 fn looks(window: &Window) -> String {
     let state = state(window);
-    let settings = &state.settings;
-    format!("{:?} {} {} {}", state.view, settings.opacity, settings.interpolate, settings.fill)
+    let settings = &state.session.settings;
+    format!("{:?} {} {} {}", state.session.view, settings.opacity, settings.interpolate, settings.fill)
 }
 
 /// Presses every key, and holds S.
@@ -75,10 +75,10 @@ fn keys_of_the_views_are_dead_where_there_are_none() {
     }
     window.key_down(Key::S);
     window.run_steps(2);
-    assert!(state(&window).view.hide_overlay);
+    assert!(state(&window).session.view.hide_overlay);
     // The views go while the key is held.
     send(&mut window, WindowCommand::SetMode(Mode::Train));
-    assert!(!state(&window).view.hide_overlay);
+    assert!(!state(&window).session.view.hide_overlay);
     window.key_up(Key::S);
     window.run_steps(2);
 }

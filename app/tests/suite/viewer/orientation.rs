@@ -29,7 +29,7 @@ fn comparable(window: &Window) -> Report {
     let grid = &document(window).base().volume.grid;
     if let Some(crosshair) = &mut report.crosshair {
         let voxel = crosshair.voxel.take().unwrap();
-        if state(window).settings.planes == PlaneMode::Native {
+        if state(window).session.settings.planes == PlaneMode::Native {
             assert_eq!(grid.world(voxel).to_array(), crosshair.world_mm);
         } else {
             let index = grid.voxel_from_world().transform_point3(DVec3::from_array(crosshair.world_mm));
@@ -104,7 +104,7 @@ fn saved_as_it_was(window: &mut Window, folder: &Path, order: &Orientation, cano
 fn pixels(window: &mut Window) -> RgbaImage {
     let picture = window.render().unwrap();
     let area = ["Axial", "Sagittal", "Coronal", "MIP"].map(|pane| rect(window, pane));
-    let active = state(window).view.active.map_or(area[0], |pane| rect(window, &pane.name()));
+    let active = state(window).session.view.active.map_or(area[0], |pane| rect(window, &pane.name()));
     let whole = area.into_iter().reduce(Rect::union).unwrap();
     let [x, y, width, height] = [whole.left(), whole.top(), whole.width(), whole.height()].map(|v| v as u32);
     let mut picture = image::imageops::crop_imm(&picture, x, y, width, height).to_image();

@@ -45,7 +45,7 @@ fn masking() {
     let start = Args { truth: Some(files.truth.clone()), ..start };
     let Some(mut window) = PICTURES.window(&start) else { return };
     send(&mut window, ViewCommand::SetInterpolation(false));
-    let mut controls = window.state().state().masking.controls.clone();
+    let mut controls = window.state().state().session.masking.controls.clone();
     (controls.preprocess.size, controls.grid, controls.cluster.tissue_only) = (64, 8, true);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
     let shown = Shown { masked: true, digits: true, ..Shown::default() };

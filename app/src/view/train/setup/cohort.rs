@@ -25,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     card.inner_margin(Margin::same(space::M as i8)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::XS;
-        match &state.train.cohort {
+        match &state.cache.train.cohort {
             CohortState::None => choose(ui, state, sender),
             CohortState::Looking(folder) => looking(ui, state, folder, sender),
             CohortState::Failed(folder, why) => failed(ui, folder, why, sender),
@@ -68,7 +68,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
     let job = state.jobs.iter().find(|job| job.slot == worker::train::cohort::SLOT);
-    let title = format!("Checking {}", format::file_name(folder));
+    let title = format!("Reading {}", format::file_name(folder));
     let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
     let progress = progress.detail(job.map_or("", |job| job.detail.as_str()));
     if let (true, Some(job)) = (progress.show(ui), job) {
@@ -84,8 +84,8 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
         text::sentence(ui, why);
     });
     ui.horizontal(|ui| {
-        if ui.add(PushButton::new("Check again").icon(icon::RETRY)).clicked() {
-            send(sender, TrainCommand::LookAgain);
+        if ui.add(PushButton::new("Read again").icon(icon::RETRY)).clicked() {
+            send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
             sender.send(Intent::Ask(PathPurpose::Cohort));
@@ -102,8 +102,8 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let name = format::file_name(root);
     let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
     let (response, ()) = row.show_with(ui, |ui| {
-        if ui.add(IconButton::new(icon::RETRY, "Check the cohort again").small()).clicked() {
-            send(sender, TrainCommand::LookAgain);
+        if ui.add(IconButton::new(icon::RETRY, "Read the cohort again").small()).clicked() {
+            send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
             sender.send(Intent::Ask(PathPurpose::Cohort));
@@ -156,7 +156,7 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
         || format::NONE.to_owned(),
         |range| format!("{:.1} / {:.1} / {:.1}", range.min, range.median, range.max),
     );
-    let split = match &state.train.split {
+    let split = match &state.cache.train.split {
         Some(Ok(split)) => format!("{} / {} / {}", split.train.len(), split.val.len(), split.test.len()),
         _ => format::NONE.into(),
     };

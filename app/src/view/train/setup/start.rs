@@ -73,8 +73,8 @@ pub(in crate::view::train) fn drawn_height(ctx: &Context) -> f32 {
 }
 
 fn button(ui: &mut Ui, state: &State, sender: &Sender) {
-    let obstacle = state.train.obstacle();
-    let label = match (&state.train.running, state.train.form.stage) {
+    let obstacle = state.training_obstacle();
+    let label = match (&state.training.running, state.session.train.form.stage) {
         (Some(_), _) => "Add to the queue",
         (None, Stage::Pretrain) => "Start pre-training",
         (None, Stage::Finetune) => "Start fine-tuning",
@@ -92,7 +92,7 @@ fn button(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Two paragraphs, estimate and details, with the colour of the first.
 fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
-    match (state.train.obstacle(), &state.train.estimate) {
+    match (state.training_obstacle(), &state.cache.train.estimate) {
         (Some(why), _) => (why, String::new(), t.warn),
         (None, Estimate::Known(known)) => (takes(state, known), more(known), t.text),
         (None, Estimate::Running) => {
@@ -109,7 +109,7 @@ fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
 }
 
 fn takes(state: &State, known: &Assessment) -> String {
-    let device = &state.train.form.config().device;
+    let device = &state.session.train.form.config().device;
     let (time, memory) = (format::duration(known.seconds), format::memory(known.memory_mib));
     format!("About {time}, {memory} of memory, device {device}")
 }

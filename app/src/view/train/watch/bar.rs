@@ -14,7 +14,7 @@ use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let mut view = look.view;

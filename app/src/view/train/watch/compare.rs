@@ -23,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     ui.painter().rect_filled(head, 0.0, theme::tokens(ui).panel);
     ui.painter().rect_filled(body, 0.0, theme::tokens::DARK.line);
     let Some(epoch) = run.epoch() else { return };
-    let sides = [Some((run, epoch)), state.timeline.compared()];
+    let sides = [Some((run, epoch)), state.compared_run()];
     for (n, side) in sides.into_iter().enumerate() {
         let (head, body) = (part(head, n, 2, true), part(body, n, 2, true));
         let mut top = column(ui, head.shrink2(vec2(space::M, space::XS)), if n == 0 { "A" } else { "B" });
@@ -74,7 +74,7 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
     let mut chosen = epoch;
     let label = if other { "Epoch B" } else { "Epoch A" };
     if run.last() > 1 && Slider::new(&mut chosen, label, 1..=run.last()).show(ui).changed() {
-        let stage = state.timeline.active;
+        let stage = state.session.timeline.active;
         send(if other {
             TimelineCommand::CompareEpoch(chosen)
         } else {
@@ -109,8 +109,8 @@ fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
             return sentence(ui, area, &why);
         }
     };
-    let camera = state.timeline.look.camera;
-    let face = if state.timeline.look.labels == Labels::Before { Face::Before } else { Face::After };
+    let camera = state.session.timeline.look.camera;
+    let face = if state.session.timeline.look.labels == Labels::Before { Face::Before } else { Face::After };
     let small = ((area.height() - GAP) * 0.3).min(area.width() / 3.0).round();
     let (large, row) = area.split_top_bottom_at_y(area.bottom() - small - GAP);
     let row = Rect::from_min_max(egui::pos2(row.left(), row.top() + GAP), row.max);
