@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amlp_viewer::command::{Command, FileCommand, Sender, ViewCommand, dispatch, dispatch_intents};
-use amlp_viewer::state::{
-    CaseId, Document, ImageLayer, JobStatus, MaskLayer, Modality, Severity, Slot, State, WindowLevel,
-};
+use amlp_viewer::scene::{Modality, WindowLevel};
+use amlp_viewer::state::{CaseId, Document, ImageLayer, JobStatus, MaskLayer, Severity, Slot, State};
 use amlp_viewer::theme::{self, Theme};
 use amlp_viewer::worker::{Jobs, analyse, deliver};
 use amlp_viewer::{dialog, panel};

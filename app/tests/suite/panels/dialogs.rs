@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand, actions};
-use amlp_viewer::state::{Dialog, Intent, MaskLayer, PathPurpose, Severity, State, Tool};
+use amlp_viewer::state::{Dialog, Intent, MaskLayer, PathPurpose, Severity, State, ToolKind};
 use amlp_viewer::worker;
 use egui::Key;
 use egui_kittest::Harness;

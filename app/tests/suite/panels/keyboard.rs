@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use amlp_viewer::state::{CaseId, CaseList, ListedCase, Modality};
+use amlp_viewer::scene::Modality;
+use amlp_viewer::state::{CaseId, CaseList, ListedCase};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};

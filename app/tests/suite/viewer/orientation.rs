@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use amlp_viewer::command::{Command, ViewCommand, WindowCommand};
+use amlp_viewer::scene::PlaneMode;
 use amlp_viewer::state::report::Report;
 use amlp_viewer::state::{Intent, PathPurpose};
-use amlp_viewer::view::PlaneMode;
 use egui::{Key, Modifiers, PointerButton, Rect, pos2, vec2};
 use engine::volume::{Grid, LabelVolume, Orientation, Relation, Volume};
 use glam::DVec3;

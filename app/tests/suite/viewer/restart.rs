@@ -11,7 +11,7 @@ use amlp_viewer::launch::restart;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Session, Severity, Tool};
+use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::worker::{self, Failure, JobHandle, Spec};

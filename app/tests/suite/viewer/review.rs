@@ -3,7 +3,7 @@
 use amlp_viewer::command::action::{GESTURES, actions, matching};
 use amlp_viewer::scene::{PaneMap, PlaneMode};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, PaneId, Session, Tool};
+use amlp_viewer::state::{Dialog, PaneId, Session, ToolKind};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
 use egui::{Key, Modifiers, PointerButton, vec2};
