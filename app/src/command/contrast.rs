@@ -1,9 +1,8 @@
 //! Window and level of the shown image.
 
+use crate::scene::{DisplayGrid, PlaneMode, Preset, WindowLevel};
 use crate::state::{Document, ImageLayer, PaneId, State};
 use crate::worker::{Jobs, contrast};
-
-use crate::scene::{DisplayGrid, PlaneMode, Preset, WindowLevel};
 
 fn image(state: &State) -> Option<&ImageLayer> {
     state.document.as_ref().map(Document::image)

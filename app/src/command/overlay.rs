@@ -1,10 +1,9 @@
 //! Commands about the overlay and the findings.
 
 use super::action::List;
+use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
 use crate::state::{PaneId, State, View};
-
-use crate::scene::{PaneMap, PlaneMode};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]

@@ -44,7 +44,7 @@ pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
     }
 }
 
-/// Before a step that discards the unsaved segmentation.
+/// Before a command that discards the unsaved segmentation.
 pub(super) fn unsaved(ctx: &Context, state: &State, next: &Intent, sender: &Sender) {
     let case = state.document.as_ref().map_or("the open case", |document| document.title.as_str());
     let text = format!("The segmentation of {case} is not saved. Continuing discards it.");

@@ -15,9 +15,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
         PathPurpose::Files => ("Open a scan or folder", "Open", "A file (.nii, .nii.gz, .hdr) or a folder."),
         PathPurpose::Folder => ("Open a folder", "Open", "The folder of a patient or of a cohort."),
-        PathPurpose::Segmentation => {
-            ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image.")
-        }
+        PathPurpose::Segmentation => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
         PathPurpose::Reference => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
@@ -30,9 +28,11 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::MaskingPicture => {
             ("Export the view", "Export", "A PNG image. Existing files are only overwritten after confirmation.")
         }
-        PathPurpose::MaskingTable => {
-            ("Export the numbers", "Export", "CSV, one row per patch. Existing files are only overwritten after confirmation.")
-        }
+        PathPurpose::MaskingTable => (
+            "Export the numbers",
+            "Export",
+            "CSV, one row per patch. Existing files are only overwritten after confirmation.",
+        ),
         PathPurpose::SaveSegmentation => (
             "Save the segmentation",
             "Save",

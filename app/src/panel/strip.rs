@@ -6,7 +6,6 @@ mod timeline;
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
 use crate::command::{Command, OverlayCommand, Sender, ViewCommand};
-
 use crate::scene::PlaneMode;
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};

@@ -3,8 +3,8 @@
 use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
 
 use crate::command::{Command, Sender, ViewCommand, WindowCommand};
-use crate::state::{Mode, State, ToolKind};
 use crate::scene::{Convention, PlaneMode};
+use crate::state::{Mode, State, ToolKind};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, Segment, Segmented, Toggle, Tone};

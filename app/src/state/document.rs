@@ -10,7 +10,6 @@ use engine::volume::Grid;
 use glam::DVec3;
 
 use super::{CaseId, ImageLayer, Intent, MaskLayer, ProbabilityLayer};
-
 use crate::scene::{DisplayGrid, PlaneMode};
 
 /// A case: images of one patient, and what is known of their lesions.

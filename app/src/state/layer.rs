@@ -6,7 +6,6 @@ use std::sync::Arc;
 use engine::volume::{LabelVolume, Volume};
 
 use crate::gpu::{Part, Texture};
-
 use crate::scene::{ColourMap, Modality, WindowLevel};
 
 /// One image of a case.

@@ -33,8 +33,8 @@ pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, ToolKind, View};
 
 use serde::{Deserialize, Serialize};
 
-
 use crate::scene::{Modality, WindowLevel};
+
 /// What the window is for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

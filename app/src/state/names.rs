@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Modality;
+use crate::scene::Modality;
 
 /// Endings of NIfTI files, longest first.
 const ENDINGS: [&str; 6] = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"];

@@ -12,7 +12,6 @@ use glam::DVec2;
 use super::patch_pane::{PatchPane, PatchResponse};
 use super::tool;
 use crate::command::{Command, FileCommand, MaskingCommand, Sender, ViewCommand};
-
 use crate::scene::crop;
 use crate::state::masking::FoundSlice;
 use crate::state::{Document, JobStatus, PaneId, State};

@@ -102,7 +102,9 @@ impl Jobs {
                 on_thread.finish(delivery);
             }
         });
-        if let (Err(why), Some(body)) = (thread, take(&body)) {
+        if let Err(why) = thread
+            && let Some(body) = take(&body)
+        {
             handle.finish(body(Err(Failure::Error(format!("cannot start a thread: {why}")))));
         }
         self.running.push(Running { id, spec, handle, abandoned: false });

@@ -4,9 +4,8 @@ use egui::Ui;
 
 use super::masks;
 use crate::command::{FileCommand, Sender, ViewCommand};
-use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
-
 use crate::scene::ColourMap;
+use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};

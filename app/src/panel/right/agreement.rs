@@ -4,7 +4,6 @@ use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use crate::command::{OverlayCommand, Sender};
-
 use crate::scene::PlaneMode;
 use crate::state::{Document, State};
 use crate::theme::icon;

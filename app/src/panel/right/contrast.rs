@@ -4,9 +4,8 @@ use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use crate::command::{Sender, ViewCommand};
-use crate::state::{Document, State};
-
 use crate::scene::{ColourMap, Modality, Preset, WindowLevel};
+use crate::state::{Document, State};
 use crate::theme::icon;
 use crate::widget::format;
 use crate::widget::{IconButton, NumberField, Section, Select, Toggle};

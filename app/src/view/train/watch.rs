@@ -16,9 +16,8 @@ use crate::state::train::Preparing;
 use crate::state::{Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, ErrorState, LoadingState};
-use crate::worker;
-
 use crate::widget::{format, text};
+use crate::worker;
 
 /// Height of the bar above the views.
 const BAR: f32 = 40.0;

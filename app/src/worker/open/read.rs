@@ -6,8 +6,8 @@ use std::sync::Arc;
 use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
 
 use crate::gpu::Gpu;
-use crate::state::names::file_stem;
 use crate::scene::{Modality, Preset, SOFT_TISSUE, WindowLevel};
+use crate::state::names::file_stem;
 use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer};
 use crate::worker::Failure;
 

@@ -2,7 +2,9 @@
 
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode};
-use amlp_viewer::state::{Document, Entropy, Intent, MaskLayer, Measure, MeasureKind, Mode, PaneId, PathPurpose, State};
+use amlp_viewer::state::{
+    Document, Entropy, Intent, MaskLayer, Measure, MeasureKind, Mode, PaneId, PathPurpose, State,
+};
 use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::Harness;

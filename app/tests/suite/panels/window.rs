@@ -1,9 +1,9 @@
 //! Top bar, status line, toasts.
 
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand};
+use amlp_viewer::scene::{Convention, Modality, PlaneMode};
 use amlp_viewer::state::{MaskLayer, Mode, PaneId, Severity, State, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::scene::{Convention, Modality, PlaneMode};
 use amlp_viewer::worker;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 

@@ -11,9 +11,8 @@ use crate::state::State;
 use crate::state::train::Estimate;
 use crate::theme::{self, font, icon, space};
 use crate::widget::PushButton;
-use crate::worker;
-
 use crate::widget::format;
+use crate::worker;
 
 /// Minimum height, and maximum height before the text scrolls.
 const HEIGHT: [f32; 2] = [58.0, 132.0];

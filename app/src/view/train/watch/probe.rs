@@ -7,7 +7,6 @@ use shaders::ColourMap;
 use super::pane::{self, Face, Probed};
 use super::{curves, sentence};
 use crate::command::{Command, Sender, TimelineCommand};
-
 use crate::scene::Camera;
 use crate::state::State;
 use crate::state::timeline::probes::MOST_RELATIVE;
