@@ -9,7 +9,7 @@ use amlp_viewer::gpu::Part;
 use amlp_viewer::scene::{Convention, Modality, PlaneMode, Unit};
 use amlp_viewer::state::{Dialog, Intent, MaskLayer, Mode, PathPurpose, PathRequest, State, ToolKind};
 use amlp_viewer::worker::dialog::{Answer, answered};
-use amlp_viewer::worker::{self, Jobs};
+use amlp_viewer::worker::{Jobs, dialog};
 use egui::Key;
 use engine::volume::{LabelData, LabelVolume, Volume};
 
@@ -138,9 +138,9 @@ fn saving_writes_to_the_file_that_the_segmentation_has() {
     let mask = state.document.as_mut().unwrap().prediction.as_mut().unwrap();
     mask.path = None;
     window.state_mut().dispatch(FileCommand::Save);
-    assert!(window.state().jobs().runs(worker::dialog::SLOT));
+    assert!(window.state().jobs().runs(dialog::SLOT));
     window.state_mut().dispatch(FileCommand::SaveAs);
-    assert!(window.state().jobs().runs(worker::dialog::SLOT));
+    assert!(window.state().jobs().runs(dialog::SLOT));
 }
 
 #[test]
