@@ -26,7 +26,7 @@ pub enum WindowCommand {
     EditPath(String),
     /// Shows mouse and keys.
     OpenHelp,
-    /// The manuals of window and engine.
+    /// Shows the manuals of window and engine.
     OpenManual,
     /// Shows all messages.
     OpenLog,

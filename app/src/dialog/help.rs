@@ -1,10 +1,9 @@
 //! Mouse gestures and keyboard shortcuts.
 
+use crate::command::{Action, Sender, WindowCommand, action::GESTURES, actions};
 use egui::{Context, Label, Layout, RichText, ScrollArea, Ui, vec2};
 
 use super::sheet::Sheet;
-use crate::command::action::GESTURES;
-use crate::command::{Action, Sender, WindowCommand, actions};
 use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{ButtonKind, PushButton, keycaps, text};

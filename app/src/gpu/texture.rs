@@ -113,7 +113,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// A part that holds both.
+    /// The smallest part that holds both.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         match (self, other) {

@@ -49,7 +49,7 @@ fn note(document: &Document, list: &[Listed]) -> String {
 
 fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
-    let unit = document.base().modality.unit();
+    let unit = document.base().info.unit_symbol();
     let span = document.base().range.map_or(f64::NAN, |[low, high]| high - low);
     let decimals = format::decimals(span).min(3);
     let compared = document.comparison.is_some();

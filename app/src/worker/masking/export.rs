@@ -23,8 +23,8 @@ const FRAMES: usize = 3;
 /// The proposed file, beside the image: named by the image, its slice, and what it is.
 pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
     let image = state.document.as_ref().map(Document::image);
-    let stem = image.map_or_else(|| "slice".into(), |image| file_stem(&image.path));
-    let folder = image.and_then(|image| image.path.parent()).map(Path::to_path_buf);
+    let stem = image.map_or_else(|| "slice".into(), |image| file_stem(image.path()));
+    let folder = image.and_then(|image| image.path().parent()).map(Path::to_path_buf);
     let slice = state.file_slice().unwrap_or(0);
     let ending = if purpose == PathPurpose::MaskingTable { "csv" } else { "png" };
     folder.unwrap_or_default().join(format!("{stem}_slice{slice}_masking.{ending}"))

@@ -263,7 +263,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
     }
-    let title = request.title.clone().unwrap_or_else(|| title_of(&image.path));
+    let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document::new(id, listed, title, image);
     document.prediction = segmentation.map(|mask| mask.as_read(jobs.unused_id()));
     document.truth = reference.map(|mask| mask.as_read(jobs.unused_id()));

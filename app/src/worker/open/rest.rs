@@ -38,7 +38,7 @@ impl OpenRest {
         let Some(document) = &state.document else { return };
         let gpu = jobs.gpu().cloned();
         let other = |(modality, path): (Option<String>, PathBuf)| {
-            let layer = read.iter().find(|layer| layer.path == path).cloned();
+            let layer = read.iter().find(|layer| layer.path() == path).cloned();
             Other { modality, path, layer }
         };
         jobs.start(Self {

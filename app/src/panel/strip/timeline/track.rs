@@ -8,8 +8,7 @@ use egui::{
 };
 use engine::event::Stage;
 
-use crate::command::timeline::stage_name;
-use crate::command::{Command, Sender, TimelineCommand};
+use crate::command::{Command, Sender, TimelineCommand, timeline::stage_name};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::state::train::Preparing;
