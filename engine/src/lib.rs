@@ -9,9 +9,11 @@
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI |
 //! | [`cohort`] | folder layouts, fingerprint, split by patient |
 //! | [`preprocess`] | crop, resample, normalise: recorded per case and invertible; the slice store |
-//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and relabelling (paper, section 3) |
+//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, mask patterns |
 //! | [`model`], [`loss`] | the U-Net and the losses: tensors only, never paths or events |
-//! | [`pretrain`], [`finetune`], [`predict`] | the loops |
+//! | [`trainer`] | the training loop, and the trait that methods implement |
+//! | [`pretrain`], [`finetune`] | the methods: AMLP (the paper's section 3), SimMIM, supervised fine-tuning |
+//! | [`predict`] | segmentation of a whole scan |
 //! | [`probe`] | pinned slices, and what each epoch did to them |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |

@@ -22,7 +22,7 @@ mod up;
 use burn::tensor::Tensor;
 
 pub use block::{BlockOutput, Unit, UnitNorm, block};
-pub use ops::{convolve, max_pool, raise};
+pub use ops::{convolve, max_pool, upsample};
 
 /// True if a tensor lies on the CPU in f32, where this room computes.
 pub fn is_here<const D: usize>(tensor: &Tensor<D>) -> bool {

@@ -12,7 +12,7 @@ use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::pack::Weights;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
-use super::up::Raise;
+use super::up::Upsampling;
 use super::{norm, pool};
 
 /// The grid and the channels of `[B, H, W, C]`.
@@ -47,44 +47,44 @@ impl Backward<Flex, 1> for MaxPool {
 }
 
 /// A transposed convolution with kernel 2 and stride 2: `[B, H, W, in]` to `[B, 2H, 2W, out]`, weights `[in, out, 2, 2]`.
-pub fn raise(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
+pub fn upsample(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
     let inputs = [Value::of(x)?, Value::of(weight)?, Value::of(bias)?];
-    let raised = record(RaiseOp, inputs, |[x, weight, bias], _| {
-        let raise = raise_of(&x, &weight);
-        let Grid { batch, height, width } = raise.grid;
-        let out = raise.forward(floats(&x), floats(&weight), floats(&bias));
-        (tensor(out, [batch, 2 * height, 2 * width, raise.output]), (x, weight))
+    let larger = record(Upsample, inputs, |[x, weight, bias], _| {
+        let upsampling = upsampling_of(&x, &weight);
+        let Grid { batch, height, width } = upsampling.grid;
+        let out = upsampling.forward(floats(&x), floats(&weight), floats(&bias));
+        (tensor(out, [batch, 2 * height, 2 * width, upsampling.output]), (x, weight))
     });
-    Some(raised.tensor())
+    Some(larger.tensor())
 }
 
-fn raise_of(x: &FlexTensor, weight: &FlexTensor) -> Raise {
+fn upsampling_of(x: &FlexTensor, weight: &FlexTensor) -> Upsampling {
     let (grid, input) = grid_of(x);
-    Raise { cpu: Cpu::detect(), grid, input, output: sizes::<4>(weight)[1] }
+    Upsampling { cpu: Cpu::detect(), grid, input, output: sizes::<4>(weight)[1] }
 }
 
 #[derive(Debug)]
-struct RaiseOp;
+struct Upsample;
 
-impl Backward<Flex, 3> for RaiseOp {
+impl Backward<Flex, 3> for Upsample {
     type State = (FlexTensor, FlexTensor);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = into_floats(grads.consume::<Flex>(&ops.node));
         let (x, weight) = ops.state;
-        let raise = raise_of(&x, &weight);
+        let upsampling = upsampling_of(&x, &weight);
         let [to_x, to_weight, to_bias] = ops.parents;
         if to_weight.is_some() || to_bias.is_some() {
-            let (of_weight, of_bias) = raise.weight_gradient(floats(&x), &dy);
+            let (of_weight, of_bias) = upsampling.weight_gradient(floats(&x), &dy);
             if let Some(parent) = to_weight {
                 grads.register::<Flex>(parent.id, tensor(of_weight, sizes::<4>(&weight)));
             }
             if let Some(parent) = to_bias {
-                grads.register::<Flex>(parent.id, tensor(of_bias, [raise.output]));
+                grads.register::<Flex>(parent.id, tensor(of_bias, [upsampling.output]));
             }
         }
         if let Some(parent) = to_x {
-            let dx = raise.input_gradient(&dy, floats(&weight));
+            let dx = upsampling.input_gradient(&dy, floats(&weight));
             grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&x)));
         }
     }

@@ -7,7 +7,7 @@ use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::norm::{Normalised, Statistics, row_moments};
 use super::pack::Weights;
-use super::up::Raise;
+use super::up::Upsampling;
 
 /// Numbers in -0.5 to 0.5.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -102,7 +102,7 @@ fn transposed_convolutions_and_their_gradients_are_the_sums_that_define_them() {
         Cpu::all().into_iter().flat_map(|cpu| [(3, 5, 4, 3), (20, 13, 18, 40), (70, 5, 4, 3)].map(|s| (cpu, s)))
     {
         let grid = Grid { batch: 2, height, width };
-        let raise = Raise { cpu, grid, input, output };
+        let upsampling = Upsampling { cpu, grid, input, output };
         let x = numbers(grid.pixels() * input, 1);
         let (weights, bias) = (numbers(input * output * 4, 2), numbers(output, 3));
         let dy = numbers(grid.pixels() * 4 * output, 4);
@@ -120,9 +120,9 @@ fn transposed_convolutions_and_their_gradients_are_the_sums_that_define_them() {
                 expected[2][w] += f64::from(dy[q]) * f64::from(x[p * input + c]);
             }
         }
-        assert_close(&raise.forward(&x, &weights, &bias), &expected[0], "output");
-        assert_close(&raise.input_gradient(&dy, &weights), &expected[1], "gradient of the input");
-        let (of_weights, of_bias) = raise.weight_gradient(&x, &dy);
+        assert_close(&upsampling.forward(&x, &weights, &bias), &expected[0], "output");
+        assert_close(&upsampling.input_gradient(&dy, &weights), &expected[1], "gradient of the input");
+        let (of_weights, of_bias) = upsampling.weight_gradient(&x, &dy);
         assert_close(&of_weights, &expected[2], "gradient of the weights");
         assert_close(&of_bias, &expected[3], "gradient of the bias");
     }

@@ -8,7 +8,7 @@ use super::pack::{Panel, pack, panel_of, panels};
 
 /// From `input` channels on `grid` to `output` channels on twice the grid; weights are `[in, out, 2, 2]`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Raise {
+pub(super) struct Upsampling {
     /// The instructions in use.
     pub cpu: Cpu,
     /// The images of the input.
@@ -22,7 +22,7 @@ pub(super) struct Raise {
 /// Rows of the input in one piece of a weight gradient.
 const ROWS: usize = 8;
 
-impl Raise {
+impl Upsampling {
     /// `[B, 2H, 2W, out]` from `[B, H, W, in]`.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
         let Self { cpu, grid, input, output } = *self;

@@ -81,6 +81,11 @@ pub struct CheckpointData {
 }
 
 impl CheckpointData {
+    /// The content of the part `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.parts.iter().find(|(part, _)| part == name).map(|(_, content)| content.as_slice())
+    }
+
     /// Takes the part `name` out; an error naming the parts there are if it is absent.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>> {
         match self.parts.iter().position(|(part, _)| part == name) {
