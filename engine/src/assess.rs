@@ -95,7 +95,9 @@ pub fn assess(
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {
-        notes.push(format!("The slices take {slices_mib} MiB. That is more than may stay in memory, so they go to a file."));
+        notes.push(format!(
+            "The slices take {slices_mib} MiB. That is more than may stay in memory, so they go to a file."
+        ));
     }
     if config.stage == Stage::Finetune && config.labels.validate_every > 0 {
         notes.push("Validation takes additional time.".into());

@@ -254,7 +254,7 @@ impl MethodConfig {
     }
 }
 
-/// Labels and augmentation of fine-tuning (section 4.5).
+/// Labels and augmentation of fine-tuning (section 4.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelConfig {

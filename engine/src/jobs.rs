@@ -208,8 +208,7 @@ const FREE: [&str; 5] = ["device: ", "threads: ", "data.cache: ", "data.memory_m
 /// # Errors
 /// Settings that cannot be written down.
 pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
-    let value =
-        |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
+    let value = |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
     let mut differences = diff_config(&value(stored)?, &value(wanted)?);
     differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
     Ok(differences)

@@ -145,7 +145,7 @@ pub fn bench(options: &Options) -> Result<Report> {
     machine::forget_peak();
     let trial = Trial::new(&config, options.batch)?;
     let (train, at_once) = train(options, &config, &compute, &trial)?;
-    let infer = infer(options, &config, &compute, &trial)?;
+    let infer = infer(options, &compute, &trial)?;
     let peak_memory_mib = if compute.is_cpu() { machine::peak_mib() } else { compute.reserved_mib() };
     let phases = phases(options, &config, &compute, &trial)?;
     let per_second = |times: &Times| 1e3 * options.batch as f64 / times.median_ms();
@@ -216,7 +216,7 @@ fn train(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -
 }
 
 /// A batch through the network without a tape, its output read.
-fn infer(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<Times> {
+fn infer(options: &Options, compute: &Compute, trial: &Trial) -> Result<Times> {
     let net: MaskedUNet = trial.build(0, &compute.training()).valid();
     let image = trial.masked(SIGMA, 0).on(0..options.batch, &compute.device).image;
     Times::of(options.runs, || {

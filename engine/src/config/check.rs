@@ -69,7 +69,8 @@ impl Config {
         let method = &self.method;
         if method.pretext == Pretext::SimMim {
             found.extend(units(self.preprocess.size).err());
-            let shared = MethodConfig { pretext: method.pretext, probes: method.probes.clone(), ..MethodConfig::default() };
+            let shared =
+                MethodConfig { pretext: method.pretext, probes: method.probes.clone(), ..MethodConfig::default() };
             if *method != (MethodConfig { report_recall: method.report_recall, ..shared }) {
                 let why = "patches, masks and losses of AMLP have no meaning here: leave them at their defaults";
                 found.push(Error::config("method.pretext", "simmim", why));

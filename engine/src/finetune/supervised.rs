@@ -10,9 +10,9 @@ use crate::device::Compute;
 use crate::event::{Event, Stage};
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
-use crate::probe::PinnedPictures;
-use crate::run::checkpoint::{self, Slot};
+use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
+use crate::run::checkpoint::{self, Slot};
 use crate::trainer::{
     EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS, digest,
 };
@@ -133,7 +133,7 @@ impl Method for Supervised<'_> {
     fn end_epoch(&mut self, net: &UNet, at: Position) -> Result<EpochEnd> {
         self.probes.admit_new(&|pin| self.data.find(pin));
         let (valid, size, device) = (net.valid(), self.config.preprocess.size, &self.session.compute.device);
-        let probability = |_: &_, pixels: &[f32]| {
+        let probability = |_: &Pin, pixels: &[f32]| {
             let shape = [1, pixels.len() / (size * size), size, size];
             let input = Tensor::<4>::from_data(TensorData::new(pixels.to_vec(), shape), device);
             let output = valid.forward(input).slice([0..1, 0..1, 0..size, 0..size]);
@@ -143,7 +143,7 @@ impl Method for Supervised<'_> {
             })?;
             Ok(data.iter::<f32>().collect())
         };
-        self.probes.record(at.epoch, Some([0.0, 1.0]), &probability)?;
+        self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })
     }
 

@@ -77,7 +77,7 @@ pub fn transfer(fresh: UNet, bytes: &[u8], what: Transfer) -> Result<UNet> {
 fn load<N: Module>(network: N, file: &SafeTensors<'_>, expected: BTreeMap<String, Vec<usize>>) -> Result<N> {
     let mut tensors = BTreeMap::new();
     for (name, shape) in expected {
-        let stored = file.names().into_iter().find(|stored| current_name(stored) == name).unwrap_or(&name);
+        let stored = file.names().into_iter().find(|stored| current_name(stored) == name).unwrap_or(name.as_str());
         let view = file.tensor(stored).map_err(|e| failed("reading weights", e))?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
             let why =

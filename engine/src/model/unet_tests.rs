@@ -1,3 +1,4 @@
+use burn::module::Param;
 use burn::tensor::{Distribution, TensorData};
 
 use super::*;
@@ -44,8 +45,7 @@ fn convolutions_of_less_precision_give_nearly_the_same_and_gradients_in_f32() {
 fn shapes_follow_the_configuration() {
     let device = Device::flex();
     for (depth, norm, input, output) in [(1, Norm::None, 2, 3), (2, Norm::Instance, 1, 2), (3, Norm::Batch, 3, 1)] {
-        let config =
-            UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output };
+        let config = UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output };
         let y = config.init(1, &device).forward(Tensor::zeros([2, input, 16, 24], &device));
         assert_eq!(y.dims(), [2, output, 16, 24]);
     }
@@ -105,9 +105,8 @@ fn our_kernels_agree_with_burns() {
         [(Norm::Batch, 1, 1, 3), (Norm::Instance, 2, 3, 5), (Norm::None, 1, 2, 16), (Norm::Batch, 3, 1, 24)]
     {
         let config = UNetConfig { width, depth: 2, norm, in_channels, out_channels };
-        let (output, gradients, bytes) = step(&config, |n, x| n.forward(x));
-        let (general, general_gradients, general_bytes) =
-            step(&config, |n, x| n.forward_by(x, GENERAL));
+        let (output, gradients, bytes) = step(&config, UNet::forward);
+        let (general, general_gradients, general_bytes) = step(&config, |n, x| n.forward_by(x, GENERAL));
         assert!(largest_difference(&output, &general) < 1e-4, "{norm:?}: output");
         assert_eq!(gradients.len(), general_gradients.len(), "{norm:?}");
         for (i, (own, other)) in gradients.iter().zip(&general_gradients).enumerate() {
@@ -175,7 +174,7 @@ fn masked_gradients(nudge: Option<u64>, through: &dyn Fn(&UNet, Tensor<4>) -> Te
 /// the instructions that there are, may differ by as much, and in sum by a thousandth.
 #[test]
 fn gradients_agree_where_most_of_the_image_is_hidden() {
-    let own = masked_gradients(None, &|n, x| n.forward(x));
+    let own = masked_gradients(None, &UNet::forward);
     let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_by(x, GENERAL));
     let (exact, nudged) = (general(None), [1, 2, 3].map(|seed| general(Some(seed))));
     let all = exact.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
@@ -209,7 +208,7 @@ fn the_same_step_gives_the_same_bits_with_any_number_of_threads() {
     let config = UNetConfig { width: 18, depth: 3, ..UNetConfig::default() };
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| step(&config, |n, x| n.forward(x)))
+        pool.install(|| step(&config, UNet::forward))
     };
     let first = with(1);
     for threads in [2, 3, 5] {

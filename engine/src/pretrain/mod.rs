@@ -18,20 +18,20 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::config::{Config, Pretext};
 use crate::event::{Control, EpochSummary, EventSink, Stage};
 use crate::masking::masked_count;
 use crate::model::record::{Transfer, from_bytes};
 use crate::model::{MaskedUNet, PixelHeadNet, Precision, UNetConfig};
 use crate::trainer::{Session, Trained, train};
-use crate::Result;
 
 use amlp::Amlp;
 use amlp::mps::PatchState;
 pub use simmim::SimMim;
 pub use slices::Slices;
-pub(crate) use synthetic::synthetic_step;
 use synthetic::synthetic_slice;
+pub(crate) use synthetic::synthetic_step;
 
 /// The report of a finished pre-training.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -176,7 +176,7 @@ impl Method for SimMim<'_> {
             let output = StepOutput::of(PixelLoss(config).loss(&net, &batch, &micro)?, &micro)?;
             Ok(output.picture(0)?.unwrap_or_default())
         };
-        self.probes.record(at.epoch, None, &picture)?;
+        self.probes.record(at.epoch, None, picture)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: None })
     }
 

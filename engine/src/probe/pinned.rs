@@ -85,7 +85,7 @@ impl<'a> PinnedPictures<'a> {
         &mut self,
         epoch: usize,
         range: Option<[f32; 2]>,
-        picture: &dyn Fn(&Pin, &[f32]) -> Result<Vec<f32>>,
+        picture: impl Fn(&Pin, &[f32]) -> Result<Vec<f32>>,
     ) -> Result<()> {
         for (pin, pinned) in &self.pinned {
             let mut record = ProbeRecord::empty(pin.clone(), self.stage, epoch, pinned.trained);

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::{GradientEngine, Length, Method, Objective, Position, Session, memory_mib, optimizer};
+use crate::Result;
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink};
-use crate::Result;
 
 /// Slices of a measured step on the CPU, or one for each thread if those are more: enough to keep all threads busy. A step of
 /// the paper's batch and width would take a minute.

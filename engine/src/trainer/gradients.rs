@@ -87,7 +87,9 @@ impl GradientEngine {
             Failure::Memory => {
                 let what = match self.at_once(slices) {
                     0 | 1 => format!("{what} of a single slice"),
-                    slices => format!("{what} of {slices} slices at once; training.micro_batch = {} may fit", slices / 2),
+                    slices => {
+                        format!("{what} of {slices} slices at once; training.micro_batch = {} may fit", slices / 2)
+                    }
                 };
                 ErrorKind::DeviceMemory { device, what, why }.into()
             }

@@ -80,8 +80,13 @@ pub trait Method: Objective {
     ///
     /// # Errors
     /// Those of the device.
-    fn after_step(&mut self, net: &mut Self::Net, batch: &Self::Batch, output: &StepOutput, at: Position)
-    -> Result<Vec<Event>>;
+    fn after_step(
+        &mut self,
+        net: &mut Self::Net,
+        batch: &Self::Batch,
+        output: &StepOutput,
+        at: Position,
+    ) -> Result<Vec<Event>>;
 
     /// What happens between two epochs: label updates, validation, pinned slices. The network must not change.
     ///

@@ -90,7 +90,7 @@ pub fn train<M: Method>(
         }
         let at = Position { epoch, epochs: length.epochs, step: batches.len() };
         let end = trainer.guard("the end of an epoch", |net| method.end_epoch(net, at))?;
-        trainer.record_end(epoch, end)?;
+        trainer.record_end(epoch, &end)?;
         last = trainer.meter.summary(epoch, length.last_rate(training, epoch));
         trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, at, &mut last))?;
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;

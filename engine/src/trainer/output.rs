@@ -54,7 +54,7 @@ impl StepOutput {
         });
         let names: Vec<&'static str> = loss.parts.iter().map(|(name, _)| *name).collect();
         let values = std::iter::once(loss.value).chain(loss.parts.into_iter().map(|(_, value)| value));
-        let all = values.map(Tensor::inner).chain(per_slice).collect();
+        let all: Vec<Tensor<1>> = values.map(Tensor::inner).chain(per_slice).collect();
         let data = Tensor::cat(all, 0).try_into_data();
         let numbers: Vec<f64> = data
             .map_err(|e| ErrorKind::Compute { step: "reading the losses".into(), why: e.to_string() })?

@@ -276,7 +276,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ///
     /// # Errors
     /// Those of [`Trainer::emit`]; a checkpoint that cannot be written.
-    pub fn record_end(&mut self, epoch: usize, end: EpochEnd) -> Result<()> {
+    pub fn record_end(&mut self, epoch: usize, end: &EpochEnd) -> Result<()> {
         self.emit_all(&end.events)?;
         let Some(dice) = end.validation_dice else { return Ok(()) };
         let best = self.state.best.is_none_or(|best| dice > best);

@@ -26,6 +26,7 @@ pub mod relabel;
 mod trial;
 pub mod uncertainty;
 
+use burn::module::Module;
 use burn::tensor::Device;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -44,8 +45,8 @@ use crate::trainer::{
 use crate::{Error, ErrorKind, Result};
 
 use arl::{Attention, important};
-use batch::{Masker, MaskedSlice};
 pub use batch::{DeviceBatch, MaskedBatch};
+use batch::{MaskedSlice, Masker};
 use ccl::Consistency;
 pub use loss::{AmlpLoss, PatchLosses, evaluate, forward, losses};
 use mps::{PatchState, order};
@@ -142,8 +143,7 @@ impl<'a> Amlp<'a> {
         self.relevance.clear();
         let agreement = agreeing as f64 / judged.max(1) as f64;
         let lesion_recall = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
-        let event =
-            Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall };
+        let event = Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall };
         Some((event, updates))
     }
 
@@ -274,9 +274,8 @@ impl Method for Amlp<'_> {
 
     fn end_epoch(&mut self, net: &MaskedUNet, at: Position) -> Result<EpochEnd> {
         let watched = self.probes.trained_slices();
-        let (relabelled, updates) = self.update_labels(at, &watched).map_or((None, Vec::new()), |(event, updates)| {
-            (Some(event), updates)
-        });
+        let (relabelled, updates) =
+            self.update_labels(at, &watched).map_or((None, Vec::new()), |(event, updates)| (Some(event), updates));
         self.probes.admit_new(self.patches);
         let views = self.probes.views(net, at)?;
         let events = relabelled.into_iter().chain(self.probes.close(views, &updates, at)).collect();
@@ -286,7 +285,8 @@ impl Method for Amlp<'_> {
     fn diagnostics(&mut self, net: &MaskedUNet, at: Position, summary: &mut EpochSummary) -> Result<()> {
         let Statistics { slices, literal, agreeing, judged } = std::mem::take(&mut self.statistics);
         let literal = literal.divided_by(slices.max(1) as f64);
-        summary.literal = Some(["rrl", "lcl"].map(|name| (name, literal.get(name).unwrap_or(0.0))).into_iter().collect());
+        summary.literal =
+            Some(["rrl", "lcl"].map(|name| (name, literal.get(name).unwrap_or(0.0))).into_iter().collect());
         summary.agreement = (judged > 0).then(|| agreeing as f64 / judged as f64);
         summary.sigma = Some(self.sigma(at));
         summary.gradient_norm = self.gradient_norms(net, at)?;
