@@ -62,7 +62,7 @@ pub fn assess(
     let drawn = inherited(config)?;
     let split = drawn.clone().unwrap_or_else(|| draw(config, &cohort));
     let chosen = chosen(config, &cohort, &split)?;
-    // Which patients a new split draws depends on their lesions, which only the masks tell: all of them are counted then.
+    // A new split depends on the lesion volumes, which are not read here: all patients are counted then.
     let counted: Vec<&Case> = if drawn.is_some() && config.stage == Stage::Pretrain {
         split.train.iter().filter_map(|id| cohort.case(id)).collect()
     } else {

@@ -40,8 +40,8 @@ pub struct PretrainJob {
     pub slices: Slices,
     /// The clustered patches of each slice; none where the method has no patches. Training updates their labels.
     pub patches: Vec<PatchState>,
-    /// The pinned slices: may be changed while the job runs. A run that is resumed has those that it was left with, a new
-    /// one those of `method.probes`.
+    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
+    /// a new one.
     pub pins: Arc<Pins>,
     cohort: Cohort,
     dry: bool,
@@ -61,7 +61,7 @@ impl PretrainJob {
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let (slices, patches) = opened.fill(|split| {
+        let (slices, patches) = opened.load(|split| {
             let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
             let slices = Slices::load(&config, &cases, run.root(), control, progress)?;
             let patches = patches(&config, &slices, control)?;
@@ -80,7 +80,7 @@ impl PretrainJob {
         Ok(())
     }
 
-    /// Trains, and writes the report. Nothing comes back from a dry run.
+    /// Trains and writes the report; `None` for a dry run.
     pub fn train(
         &mut self,
         compute: &Compute,
@@ -102,8 +102,8 @@ pub struct FinetuneJob {
     pub run: RunFolder,
     /// Its labelled slices.
     pub labelled: Labelled,
-    /// The pinned slices: may be changed while the job runs. A run that is resumed has those that it was left with, a new
-    /// one those of `method.probes`.
+    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
+    /// a new one.
     pub pins: Arc<Pins>,
     cohort: Cohort,
     dry: bool,
@@ -123,7 +123,7 @@ impl FinetuneJob {
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let labelled = opened.fill(|split| {
+        let labelled = opened.load(|split| {
             let share: LabelShare = config.labels.labels.parse()?;
             let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
             let validation = if config.labels.validate_every > 0 {
@@ -138,7 +138,7 @@ impl FinetuneJob {
         Ok(Self { config, run, labelled, pins, cohort, dry: start.dry })
     }
 
-    /// Trains, and writes the report. Nothing comes back from a dry run.
+    /// Trains and writes the report; `None` for a dry run.
     pub fn train(
         &mut self,
         compute: &Compute,
@@ -152,7 +152,7 @@ impl FinetuneJob {
     }
 }
 
-/// Writes the report of a job that ended well, tells the listeners of one that did not.
+/// Writes the report of a finished job, or emits and records the failure.
 fn finish<R: serde::Serialize>(
     run: &RunFolder,
     done: Result<Option<R>>,
@@ -177,7 +177,7 @@ fn finish<R: serde::Serialize>(
     Ok(done)
 }
 
-/// The pins that a run was left with, or those of its configuration.
+/// The pins that the run has stored, or those of its configuration.
 fn pinned(config: &Config, run: &RunFolder) -> Result<Arc<Pins>> {
     let named = || config.method.probes.iter().map(|text| text.parse()).collect::<Result<Vec<Pin>>>();
     Ok(Arc::new(Pins::new(stored_pins(run.root())?.map_or_else(named, Ok)?)))
@@ -218,23 +218,23 @@ pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
 struct Opened {
     run: RunFolder,
     split: Split,
-    /// True if the folder was made just now.
-    made: bool,
+    /// True for a new folder.
+    new: bool,
 }
 
 impl Opened {
-    /// Prepares what is trained on. A new run whose data cannot be had, or that is cancelled meanwhile, leaves no folder.
-    fn fill<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
+    /// Prepares the training data. A new run whose data cannot be read, or that is cancelled meanwhile, leaves no folder.
+    fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
         load(&self.split).inspect_err(|_| {
-            if self.made {
-                // The first error counts; an empty run in the way is named by the next start.
+            if self.new {
+                // The first error counts. The next start reports an empty run in its way.
                 let _ = self.run.discard();
             }
         })
     }
 }
 
-/// Makes the run folder or opens it again, and settles the split.
+/// Creates the run folder with its split, or opens it to resume.
 fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
@@ -247,7 +247,7 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, cont
         }
         let split = run.read_split()?;
         failure::clear(&run)?;
-        return Ok(Opened { run, split, made: false });
+        return Ok(Opened { run, split, new: false });
     }
     let split = match start.split {
         Some(path) => Split::read(path)?,
@@ -255,7 +255,7 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, cont
     };
     let run = RunFolder::create(out, &config.to_toml()?)?;
     run.write_split(&split)?;
-    Ok(Opened { run, split, made: true })
+    Ok(Opened { run, split, new: true })
 }
 
 /// The split of the pre-training run that a fine-tuning starts from.

@@ -243,7 +243,7 @@ fn simmim_trains_resumes_and_transfers_its_encoder() {
     }
 }
 
-/// The state of a run that version 0.1 left in the midst of an epoch.
+/// A run that an earlier version left within an epoch.
 #[test]
 fn a_checkpoint_of_the_earlier_version_is_resumed() {
     let temp = tempfile::tempdir().unwrap();
@@ -253,7 +253,7 @@ fn a_checkpoint_of_the_earlier_version_is_resumed() {
     let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();
     pretrain(&config, &cut, false, steps / 2).unwrap_err();
     let mut run = RunFolder::resume(&cut).unwrap();
-    as_version_0_1(&mut run);
+    as_an_earlier_version(&mut run);
     drop(run);
     let text = std::fs::read_to_string(cut.join("config.toml")).unwrap();
     let text = text.replace("pretext = \"amlp\"\n", "").replace("precision = \"f32\"\n", "read_every = 10\n");
@@ -263,7 +263,7 @@ fn a_checkpoint_of_the_earlier_version_is_resumed() {
 }
 
 /// Moves the running means to where that version kept them.
-fn as_version_0_1(run: &mut RunFolder) {
+fn as_an_earlier_version(run: &mut RunFolder) {
     use engine::run::checkpoint::{Slot, load_slot, save};
     let mut data = load_slot(run, Slot::Last).unwrap();
     let json = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();

@@ -1,19 +1,19 @@
-//! What a device's error means for a job.
+//! Kinds of device failures, read from the messages of drivers and of the tensor library.
 
 use crate::{Error, ErrorKind};
 
-/// What became of a device.
+/// The kind of a device failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// An allocation did not fit: less at once may.
+    /// An allocation did not fit: a smaller one may.
     Memory,
-    /// The device is gone, or nothing that it computes can be trusted any more.
+    /// The device is gone, or its results can no longer be trusted.
     Lost,
     /// Anything else.
     Other,
 }
 
-/// What backends write when memory runs out, in small letters.
+/// Messages of backends that run out of memory, in lower case.
 const MEMORY: [&str; 7] = [
     "out of device memory",
     "out of memory",
@@ -24,12 +24,12 @@ const MEMORY: [&str; 7] = [
     "every page size the memory tracks",
 ];
 
-/// What they write when the device is gone.
+/// Messages of backends whose device is gone.
 const LOST: [&str; 6] =
     ["device lost", "devicelost", "device_lost", "device is lost", "device is poisoned", "device was lost"];
 
 impl Failure {
-    /// Reads an error of the tensor library; the engine's own errors about files and settings are none of a device's.
+    /// The kind of an error. The engine's own errors about files and settings are never a device's.
     pub fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Compute { why, .. } => Self::of_text(why),

@@ -8,6 +8,7 @@ use super::{DiceCrossEntropy, Labelled, Samples, network_config};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Event, Stage};
+use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
 use crate::probe::{Pin, PinnedPictures};
@@ -103,6 +104,7 @@ impl Objective for Supervised<'_> {
 
 impl Method for Supervised<'_> {
     const STAGE: Stage = Stage::Finetune;
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
 
     fn initial(&self, seed: u64, device: &Device) -> Result<UNet> {
         initial(self.config, seed, device)

@@ -90,7 +90,7 @@ fn load<N: Module>(network: N, file: &SafeTensors<'_>, expected: BTreeMap<String
     Ok(network.map(&mut Loader { path: Path::default(), tensors }))
 }
 
-/// The name of a tensor today: files written before version 0.2 call the mask token `fill`.
+/// The name of a tensor today: earlier versions call the mask token `fill`.
 fn current_name(stored: &str) -> &str {
     if stored == "fill" { "mask_token" } else { stored }
 }

@@ -24,7 +24,7 @@ use crate::event::{Control, EpochSummary, EventSink, Stage};
 use crate::masking::masked_count;
 use crate::model::record::{Transfer, from_bytes};
 use crate::model::{MaskedUNet, PixelHeadNet, Precision, UNetConfig};
-use crate::trainer::{Session, Trained, train};
+use crate::trainer::{Method, Session, Trained, train};
 
 use amlp::Amlp;
 use amlp::mps::PatchState;
@@ -97,8 +97,8 @@ pub fn network_config(config: &Config) -> UNetConfig {
 /// What fine-tuning takes over from a network pre-trained with these settings.
 pub fn transfer(config: &Config) -> Transfer {
     match config.method.pretext {
-        Pretext::Amlp => Transfer::EncoderDecoder,
-        Pretext::SimMim => Transfer::Encoder,
+        Pretext::Amlp => Amlp::TRANSFER,
+        Pretext::SimMim => SimMim::TRANSFER,
     }
 }
 

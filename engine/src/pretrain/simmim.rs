@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::event::{Event, Stage};
 use crate::loss::masked_l1;
 use crate::masking::pattern::{masked_units, random, units};
+use crate::model::record::Transfer;
 use crate::model::{PixelHeadNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::probe::{Pin, PinnedPictures, TrainingSlice};
@@ -140,6 +141,7 @@ impl Objective for SimMim<'_> {
 
 impl Method for SimMim<'_> {
     const STAGE: Stage = Stage::Pretrain;
+    const TRANSFER: Transfer = Transfer::Encoder;
 
     fn digest(&self) -> String {
         self.slices.digest()

@@ -33,7 +33,7 @@ impl EpochMeter {
         self.parts.divided_by(self.slices.max(1) as f64)
     }
 
-    /// Reads the `tally.json` of checkpoints made before version 0.2: an object in pre-training, `[sum of losses, slices]` in
+    /// Reads the `tally.json` of checkpoints of earlier versions: an object in pre-training, `[sum of losses, slices]` in
     /// fine-tuning.
     pub(super) fn from_tally(json: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]

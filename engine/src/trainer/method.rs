@@ -9,6 +9,7 @@ use super::output::{MicroLoss, StepOutput};
 use crate::Result;
 use crate::event::{EpochSummary, Event, Stage};
 use crate::model::UNetConfig;
+use crate::model::record::Transfer;
 use crate::run::checkpoint::CheckpointData;
 
 /// Named bytes of a checkpoint.
@@ -52,6 +53,8 @@ pub trait Objective: Sync {
 pub trait Method: Objective {
     /// Pre-training or fine-tuning.
     const STAGE: Stage;
+    /// What a fine-tuning takes over from the trained network.
+    const TRANSFER: Transfer;
 
     /// The weights that a new run starts with; a resumed run does not ask for them.
     ///
@@ -94,7 +97,7 @@ pub trait Method: Objective {
     /// Those of the device; cancellation during validation.
     fn end_epoch(&mut self, net: &Self::Net, at: Position) -> Result<EpochEnd>;
 
-    /// Adds the method's own numbers to the epoch's, and starts counting anew.
+    /// Adds the method's own numbers to the epoch's, and resets its counts.
     ///
     /// # Errors
     /// Those of the device.

@@ -61,7 +61,7 @@ struct State {
     best: Option<f64>,
     /// Digest of the training data.
     data: String,
-    /// Absent in checkpoints made before version 0.2.
+    /// Absent in checkpoints of earlier versions.
     meter: Option<EpochMeter>,
 }
 

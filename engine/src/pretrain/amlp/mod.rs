@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::event::{CaseCounts, EpochSummary, Event, Losses, Stage};
 use crate::masking::masked_count;
 use crate::masking::select::{air_share, recall_of_foreground, recall_of_masked};
+use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::trainer::{
@@ -227,6 +228,7 @@ impl Objective for Amlp<'_> {
 
 impl Method for Amlp<'_> {
     const STAGE: Stage = Stage::Pretrain;
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
 
     fn digest(&self) -> String {
         self.slices.digest()

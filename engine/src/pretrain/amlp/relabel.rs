@@ -156,14 +156,14 @@ pub fn relabel(
     let counts = &mut outcome.counts;
     for (i, ((kmeans, current), mean)) in kmeans.iter().zip(current).zip(mean).enumerate() {
         let ori = if anchor == Anchor::Kmeans { *kmeans } else { *current };
-        let (case, new, tally) = match mean.map(important) {
+        let (case, new, count) = match mean.map(important) {
             None => (Case::NeverMasked, *current, &mut counts.never_masked),
             Some(true) if ori == 1 => (Case::KeptForeground, 1, &mut counts.kept_foreground),
             Some(false) if ori == 0 => (Case::KeptBackground, 0, &mut counts.kept_background),
             Some(false) => (Case::DoubtedForeground, coins[i], &mut counts.doubted_foreground),
             Some(true) => (Case::DoubtedBackground, coins[i], &mut counts.doubted_background),
         };
-        *tally += 1;
+        *count += 1;
         outcome.case[i] = case;
         outcome.after[i] = new;
         outcome.flips += u64::from(new != *current);
