@@ -12,17 +12,17 @@ use std::path::{Path, PathBuf};
 use engine::cluster::{ClusterConfig, Method};
 use engine::config::Config;
 use engine::inspect::{MaskReport, MaskSettings, Sigma};
+use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use engine::pretrain::amlp::amr::MaskRatio;
 use engine::pretrain::amlp::mps::Order;
-use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
 pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 pub use sigma::RunSigma;
 
-use super::{Document, Modality, Mode, State};
-use crate::view::{Camera, DisplayGrid, PlaneMode};
+use super::{Document, Mode, State};
+use crate::scene::{Camera, DisplayGrid, Modality, PlaneMode};
 
 /// Patches along a side that can be chosen, as far as they divide the crop.
 pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
