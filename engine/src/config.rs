@@ -11,7 +11,7 @@ use crate::cluster::ClusterConfig;
 use crate::device::DeviceList;
 use crate::event::Stage;
 use crate::model::{Precision, UNetConfig};
-use crate::preprocess::{Keep, PreprocessConfig, StoreOptions, Targets};
+use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -384,7 +384,7 @@ impl Config {
             targets: self.data.targets,
             config: self.preprocess.clone(),
             margin: self.training.shift_px,
-            keep: Keep::NonZero,
+            keep: SliceFilter::NonZero,
             memory_budget: self.data.memory_mib << 20,
             spill_folder: spill_folder.to_path_buf(),
             cache: (!self.data.cache.as_os_str().is_empty()).then(|| self.data.cache.clone()),

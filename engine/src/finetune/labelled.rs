@@ -11,7 +11,7 @@ use crate::augment::Augmentation;
 use crate::cohort::Case;
 use crate::config::Config;
 use crate::event::Control;
-use crate::preprocess::{Prepared, SliceStore, prepare_case};
+use crate::preprocess::{PreparedCase, SliceStore, prepare_case};
 use crate::probe::{Pin, TrainingSlice};
 use crate::seed::stream;
 use crate::trainer::Position;
@@ -23,7 +23,7 @@ pub struct Labelled {
     /// Slices with lesion.
     pub(super) lesion: Vec<usize>,
     negative: Vec<usize>,
-    pub(super) validation: Vec<(String, Prepared)>,
+    pub(super) validation: Vec<(String, PreparedCase)>,
 }
 
 impl Labelled {
