@@ -214,7 +214,8 @@ fn an_interrupted_run_leaves_the_same_records() {
     config.training.epochs = 4;
     let parts = split(&config, temp.path());
     config.method.probes = vec![format!("{}:3", parts.train[0]), format!("{}:2", parts.test[0])];
-    let fine = Config { method: config.method.clone(), ..finetune_config(&config.data.cohort, None) };
+    let mut fine = Config { method: config.method.clone(), ..finetune_config(&config.data.cohort, None) };
+    fine.training.batch = 2;
     for (name, config) in [("pretrain", config), ("finetune", fine)] {
         let whole = temp.path().join(name);
         let steps = plain(&config, &whole).iter().filter(|e| matches!(e, Event::Step { .. })).count();
