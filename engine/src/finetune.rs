@@ -24,7 +24,7 @@ use crate::preprocess::{Prepared, SliceStore, prepare_case};
 use crate::run::checkpoint::Slot;
 use crate::run::{RunFolder, checkpoint};
 use crate::seed::stream;
-use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, check_device, digest};
+use crate::trainer::{Length, Resumed, Session, Trainer, WEIGHTS, check_device};
 use crate::{Error, ErrorKind, Result};
 use epoch::Epoch;
 pub use objective::Samples;
@@ -188,7 +188,7 @@ pub fn finetune(
     }
     let initial = initial_network(config, compute)?;
     let parameters = burn::module::Module::num_params(&initial);
-    let (mut trainer, mut resumed) = Trainer::start(config, initial, micro, &digest(&data.store), session, sink)?;
+    let (mut trainer, mut resumed) = Trainer::start(config, initial, micro, &data.store.digest(), session, sink)?;
     let mut tally: (f64, usize) = restore(&mut resumed)?;
     let mut probes = Probes::start(session, config, data, &resumed)?;
     let Resumed { epoch: first_epoch, mut step, .. } = resumed;

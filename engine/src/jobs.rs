@@ -120,7 +120,7 @@ impl FinetuneJob {
         let run = &opened.run;
         let labelled = opened.fill(|split| {
             let share: LabelShare = config.labels.labels.parse()?;
-            let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
+            let labelled = cases_of(&cohort, &split.labelled(&share, config.labels.draw)?, &config.data.modality)?;
             let validation = if config.labels.validate_every > 0 {
                 cases_of(&cohort, &split.val, &config.data.modality)?
             } else {
@@ -205,17 +205,10 @@ const FREE: [&str; 6] =
 /// # Errors
 /// Settings that cannot be written down.
 pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
-    Ok(fixed_differences(&value_of(stored)?, &value_of(wanted)?))
-}
-
-fn value_of(config: &Config) -> Result<toml::Value> {
-    toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()))
-}
-
-fn fixed_differences(stored: &toml::Value, wanted: &toml::Value) -> Vec<String> {
-    let mut differences = diff_config(stored, wanted);
+    let value = |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
+    let mut differences = diff_config(&value(stored)?, &value(wanted)?);
     differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
-    differences
+    Ok(differences)
 }
 
 /// A run folder with its split.
@@ -242,8 +235,9 @@ impl Opened {
 fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
-        let stored = run.config_value()?;
-        let differences = fixed_differences(&stored, &value_of(config)?);
+        // Read with today's defaults: settings that are newer than the run are no difference.
+        let stored = Config::from_toml(&run.config_text()?, &run.config_path())?;
+        let differences = differences(&stored, config)?;
         if !differences.is_empty() {
             let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
             return Err(Error::file(out, why));
@@ -253,8 +247,14 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, cont
         return Ok(Opened { run, split, made: false });
     }
     let split = match start.split {
-        Some(path) => Split::read(path)?,
-        None => inherited(config)?.map_or_else(|| draw(config, cohort, control), Ok)?,
+        Some(path) => {
+            let split = Split::read(path)?;
+            if let Some(pretraining) = inherited(config)? {
+                split.check_unseen(&pretraining, path)?;
+            }
+            split
+        }
+        None => inherited(config)?.map_or_else(|| draw_split(config, cohort, control), Ok)?,
     };
     let run = RunFolder::create(out, &config.to_toml()?)?;
     run.write_split(&split)?;
@@ -270,7 +270,7 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 }
 
 /// A new split by patient, stratified by lesion volume.
-fn draw(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let first = config.data.modality.first().map(String::as_str);
     let mut patients = fingerprint_under(cohort, first, control, &|_, _| {})?.volumes(cohort);
     // A patient who lacks a modality can be neither trained nor tested on.

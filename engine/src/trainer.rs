@@ -22,10 +22,9 @@ use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Signal};
 use crate::model::{UNet, UNetConfig, record};
-use crate::preprocess::SliceStore;
+use crate::preprocess::DigestMatch;
 use crate::probe::Pins;
 use crate::run::RunFolder;
-use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
 use crate::{ErrorKind, Result};
@@ -167,11 +166,20 @@ impl<'a> Trainer<'a> {
         optimizer = optimizer
             .from_bytes(Bytes::from_bytes_vec(parts.take(OPTIMIZER)?))
             .map_err(|e| ErrorKind::Compute { step: "reading the optimiser's state".into(), why: e.to_string() })?;
-        let state: State = serde_json::from_slice(&parts.take(STATE)?)
+        let mut state: State = serde_json::from_slice(&parts.take(STATE)?)
             .map_err(|e| ErrorKind::Compute { step: "reading the checkpoint's state".into(), why: e.to_string() })?;
-        if state.data != data {
-            let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
-            return Err(crate::Error::file(run.root(), why));
+        match DigestMatch::of(&state.data, data) {
+            DigestMatch::Same => {}
+            DigestMatch::Different => {
+                let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
+                return Err(crate::Error::file(run.root(), why));
+            }
+            DigestMatch::Unknown => {
+                let message = "The checkpoint comes from another version, whose data digest cannot be compared. Make sure that \
+                               the cohort's scans and labels have not changed since.";
+                sink.event(&Event::Warning { message: message.into() })?;
+                state.data = data.to_string();
+            }
         }
         let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
         if let Some(message) = warning {
@@ -293,12 +301,6 @@ impl<'a> Trainer<'a> {
         parts.push((STATE.into(), state));
         Ok(CheckpointData { epoch: self.state.epochs_done, step: self.state.steps_done, parts })
     }
-}
-
-/// A digest of the data in a store: which patients and slices, how prepared, with how much tissue and lesion.
-pub fn digest(store: &SliceStore) -> String {
-    // Debug prints every field with every digit; the text is hashed, never read.
-    sha256(format!("{:?}{:?}", store.cases(), store.metas()).as_bytes())
 }
 
 /// Named bytes of a checkpoint.

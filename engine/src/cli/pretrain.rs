@@ -1,12 +1,12 @@
 //! `amlp pretrain`
 
 use super::progress::{self, Progress};
-use super::training::{Shared, parse_word, put};
+use super::training::{RunFlags, Shared, parse_word, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
-use crate::jobs::{PretrainJob, Start};
+use crate::jobs::PretrainJob;
 use crate::loss::{Attention, Consistency};
 use crate::masking::ratio::{MaskRatio, RatioMode};
 use crate::masking::{Anchor, Order};
@@ -20,14 +20,16 @@ pub const EXAMPLES: &str = "Examples:
 
 Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
 lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels.
-Ctrl+C finishes the step, saves and exits with 130; --resume goes on from there.";
+Ctrl+C finishes the step, saves and exits with code 130; --resume continues from there.";
 
-/// Pre-trains on the training patients of a cohort.
+/// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
-    /// Named settings to start from.
+    #[command(flatten)]
+    run: RunFlags,
+    /// Preset to start from.
     #[arg(long, default_value = "amlp")]
     preset: String,
     /// Patches along a side.
@@ -48,13 +50,13 @@ pub struct Args {
     /// Which cluster is the foreground.
     #[arg(long, value_enum)]
     foreground: Option<ForegroundRule>,
-    /// Leaves air out of the clustering.
+    /// Leave air out of the clustering.
     #[arg(long)]
     tissue_only: bool,
     /// Clustering of the patches.
     #[arg(long, value_enum)]
     clustering: Option<Method>,
-    /// What stands on masked pixels: zero, learned or noise.
+    /// Fill of masked pixels: zero, learned (a mask token) or noise.
     #[arg(long, value_parser = parse_word::<MaskFill>)]
     fill: Option<MaskFill>,
     /// Attention loss: weighted, ratio, literal or off.
@@ -66,20 +68,21 @@ pub struct Args {
     /// Weight of the consistency loss.
     #[arg(long)]
     lambda: Option<f64>,
-    /// Label that an update starts from.
+    /// Labels that a label update starts from.
     #[arg(long, value_enum)]
     anchor: Option<Anchor>,
-    /// Epochs between two label updates; 0 takes a twentieth of the training.
+    /// Epochs between two label updates; 0 uses a twentieth of the training.
     #[arg(long)]
     period: Option<usize>,
-    /// Slice that is recorded epoch by epoch: PATIENT:SLICE, the slice as prepared, from 0. Repeatable.
+    /// Record this slice every epoch: PATIENT:SLICE, counting prepared slices from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
 }
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut config = self.shared.settle(config::preset(&self.preset, &self.shared.modality)?)?;
+        let fresh = config::preset(&self.preset, &self.shared.modality)?;
+        let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
         let m = &mut config.method;
         put(&mut m.grid, self.grid);
         put(&mut m.order, self.order);
@@ -115,8 +118,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let shared = &args.shared;
-    let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
-    let mut job = PretrainJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;
+    let mut job = PretrainJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
     let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
     if shared.json {
         return print_json(&report);

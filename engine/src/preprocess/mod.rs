@@ -22,4 +22,4 @@ pub use case::{prepare_case, read_case};
 pub use config::{Background, Kind, KindChoice, PreprocessConfig, Spacing, Targets};
 pub use plan::{CasePlan, ChannelPlan, prepared_shape};
 pub use prepare::{Prepared, prepare};
-pub use store::{CaseMeta, Keep, SliceData, SliceMeta, SliceStore, StoreOptions};
+pub use store::{CaseMeta, DigestMatch, Keep, SliceData, SliceMeta, SliceStore, StoreOptions};

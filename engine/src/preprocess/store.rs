@@ -4,6 +4,7 @@
 //! the budget, else in one temporary file. The order is that of the cases and their slices, whatever the threads do.
 
 mod cache;
+mod digest;
 mod spill;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use self::digest::DigestMatch;
 use self::spill::{Frame, Rows, Shelf, TISSUE};
 use super::case::prepare_case;
 use super::config::{PreprocessConfig, Targets};
@@ -178,11 +180,6 @@ impl SliceStore {
     /// True if no slice was kept.
     pub fn is_empty(&self) -> bool {
         self.metas.is_empty()
-    }
-
-    /// What is known of slice `index`, if there is one.
-    pub fn get_meta(&self, index: usize) -> Option<&SliceMeta> {
-        self.metas.get(index)
     }
 
     /// What is known of slice `index`, which must be below [`SliceStore::len`].

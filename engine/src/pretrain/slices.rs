@@ -19,7 +19,7 @@ use crate::patch::PatchGrid;
 use crate::preprocess::{CasePlan, SliceData, SliceMeta, SliceStore};
 use crate::probe::Pin;
 use crate::seed::stream;
-use crate::trainer::{Parts, Resumed, digest};
+use crate::trainer::{Parts, Resumed};
 use crate::{ErrorKind, Result};
 
 /// Names of what a checkpoint stores of the patches.
@@ -241,7 +241,7 @@ impl Slices {
 
     /// A digest of the data: which patients and slices, how prepared, with how much tissue and lesion.
     pub fn digest(&self) -> String {
-        digest(&self.store)
+        self.store.digest()
     }
 
     /// Adds to an epoch's numbers what the patches' state tells.

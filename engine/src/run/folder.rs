@@ -131,11 +131,6 @@ impl RunFolder {
         text::read_text(&self.config_path())
     }
 
-    /// The stored configuration as a value, for [`diff_config`].
-    pub fn config_value(&self) -> Result<toml::Value> {
-        text::read_toml(&self.config_path())
-    }
-
     /// Replaces the stored configuration.
     pub fn write_config(&self, config_toml: &str) -> Result<String> {
         self.require_lock()?;
