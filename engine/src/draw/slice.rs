@@ -2,7 +2,6 @@
 
 use super::canvas::on_hatch;
 use super::{Canvas, Rect, Rgb};
-use crate::volume::percentile;
 
 /// Where a slice `[nx][ny]` (row i along R, column j along A) lies on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +69,14 @@ impl SliceView {
 
 /// The grey window between two percentiles (0 to 100) of the finite values; never empty.
 pub fn percentile_window(values: &[f32], low: f64, high: f64) -> [f32; 2] {
-    let mut finite: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    let [low, high] = [low, high].map(|q| percentile(&mut finite, q).unwrap_or(0.0) as f32);
+    let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    sorted.sort_by(f32::total_cmp);
+    // The nearest rank, so that black and white are values of the slice.
+    let at = |percent: f64| {
+        let rank = (percent / 100.0 * (sorted.len().max(1) - 1) as f64).round() as usize;
+        sorted.get(rank).copied().unwrap_or(0.0)
+    };
+    let (low, high) = (at(low), at(high));
     if high > low { [low, high] } else { [low - 0.5, low + 0.5] }
 }
 
