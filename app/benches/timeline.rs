@@ -3,8 +3,8 @@
 //! ```sh
 //! cargo bench -p app --bench timeline
 //! ```
-//! What is timed is the window's own work on a frame, as in the other benchmark of this package; without an adapter.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot go on")]
+//! Times the work of the UI thread per frame, without an adapter.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use engine::run::log::EventLog;
 
 const EPOCHS: usize = 800;
 const STEPS: usize = 125;
-/// Frames that are counted.
+/// Number of timed frames.
 const FRAMES: usize = 400;
 
 fn main() {

@@ -1,12 +1,12 @@
-//! What a frame costs the window's thread while a job trains on the processor.
+//! Cost of a frame on the UI thread during training on the CPU.
 //!
 //! ```sh
 //! cargo bench -p app --bench train
 //! ```
-//! A pre-training of a made-up cohort runs as the window starts it, on all cores but one, and the window draws as it does
-//! meanwhile: the page of the form, then the run as it goes. Of each frame the thread's own CPU time is told, which other
-//! threads do not add to; the system brings its count up to date when the thread yields. Goal: 99 % of frames under 4 ms.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot go on")]
+//! Pre-trains on a synthetic cohort, on all cores but one, while the window draws the Setup page and then the Watch page.
+//! Reports the CPU time of the UI thread per frame, which the system updates when the thread yields. Goal: 99 % of frames
+//! below 4 ms.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,9 +23,9 @@ use engine::preprocess::Spacing;
 use engine::volume::{Grid, LabelVolume, Volume, nifti};
 use glam::{DAffine3, DVec3};
 
-/// Frames that are counted on each page.
+/// Number of timed frames per page.
 const FRAMES: usize = 600;
-/// A window's usual pace.
+/// Interval of frames.
 const PACE: Duration = Duration::from_micros(16_667);
 
 fn main() {
@@ -100,10 +100,10 @@ impl Window {
     }
 
     fn adapter(&self) -> String {
-        self.screen.as_ref().map_or("none: slices are not drawn".into(), |s| s.gpu().adapter_name())
+        self.screen.as_ref().map_or("none, slices are not drawn".into(), |s| s.gpu().adapter_name())
     }
 
-    /// The window's own work on a frame: logic, layout and tessellation.
+    /// Logic, layout and tessellation of a frame.
     fn frame(&mut self) {
         let input = egui::RawInput {
             screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(1280.0, 800.0))),
@@ -131,7 +131,7 @@ impl Window {
         }
     }
 
-    /// Draws at a window's pace and tells what the frames took.
+    /// Draws at the frame rate of a window and reports the times.
     fn measure(&mut self, page: &str) {
         let mut took = Vec::with_capacity(FRAMES);
         let mut unit = "CPU time";
@@ -141,7 +141,7 @@ impl Window {
             if let (Some(before), Some(after)) = (before, thread_time()) {
                 took.push(after.saturating_sub(before));
             } else {
-                unit = "time on the wall (this system does not tell a thread's own)";
+                unit = "wall time (this system does not report CPU time per thread)";
                 took.push(wall.elapsed());
             }
             std::thread::sleep(PACE.saturating_sub(wall.elapsed()));
@@ -157,7 +157,7 @@ impl Window {
     }
 }
 
-/// CPU time of this thread so far; none where the system does not tell.
+/// CPU time of this thread so far, where the system reports it.
 fn thread_time() -> Option<Duration> {
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;

@@ -1,12 +1,11 @@
-//! What a frame costs the window's thread, and how long the program takes to its first picture.
+//! Cost of a frame on the UI thread, and time from start to the first image.
 //!
 //! ```sh
 //! cargo bench -p app
 //! ```
-//! What is timed is the window's own work on a frame: logic, layout and tessellation, not what the adapter does with it.
-//! Its CPU time is counted by the system in steps that may be longer than a frame (Linux), so only the mean of all frames
-//! is told; of single frames the wall's time, which is no less. Without an adapter nothing is drawn, which is said.
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and ends where it cannot go on")]
+//! Times logic, layout and tessellation of a frame, without the work of the adapter. Linux counts CPU time in steps that
+//! may be longer than a frame, so CPU time is reported as the mean of all frames, and wall time for single frames.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,7 +18,7 @@ use amlp_viewer::{App, Args};
 use engine::volume::{Grid, LabelVolume, Scale, Volume, VoxelData, nifti};
 use glam::{DAffine3, DVec3};
 
-/// Frames that are counted.
+/// Number of timed frames.
 const FRAMES: usize = 300;
 
 fn main() {
@@ -61,13 +60,13 @@ fn mask(image: &Volume) -> LabelVolume {
     LabelVolume::new(image.grid.clone(), labels).unwrap()
 }
 
-/// CPU time of this thread so far; none where the system does not tell.
+/// CPU time of this thread so far, where the system reports it.
 fn thread_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// A scroll through a large CT with a mask of fifty components.
+/// Scrolls through a large CT with a mask of fifty components.
 fn frames(folder: &Path) {
     let (scan, seg) = (folder.join("ct.nii"), folder.join("ct_pred.nii"));
     let image = volume([512, 512, 300], -1000);
@@ -75,7 +74,7 @@ fn frames(folder: &Path) {
     nifti::write_label(&seg, &mask(&image), &image).unwrap();
     drop(image);
     let screen = Offscreen::open().ok();
-    let adapter = screen.as_ref().map_or("none: slices are not drawn".into(), |s| s.gpu().adapter_name());
+    let adapter = screen.as_ref().map_or("none, slices are not drawn".into(), |s| s.gpu().adapter_name());
     println!("512 x 512 x 300 int16, mask of 50 components, four panes, 1280 x 800; adapter {adapter}");
     let ctx = egui::Context::default();
     let args = Args { paths: vec![scan], mask: Some(seg), ..Args::default() };
@@ -127,7 +126,7 @@ fn frames(folder: &Path) {
     );
 }
 
-/// From the start of the process to a written picture of a scan, and of an empty window for comparison.
+/// Time from process start to a written screenshot of a scan, and of an empty window for comparison.
 fn start(folder: &Path) {
     let scan = folder.join("flair.nii.gz");
     nifti::write_volume(&scan, &volume([240, 240, 155], 0)).unwrap();
@@ -142,7 +141,7 @@ fn start(folder: &Path) {
     };
     // The first run compiles the shaders into the driver's cache.
     if !run(None).1 {
-        println!("start: no picture could be drawn");
+        println!("start: cannot write a screenshot");
         return;
     }
     let fastest = |file: Option<&PathBuf>| (0..5).map(|_| run(file).0).fold(f64::INFINITY, f64::min);

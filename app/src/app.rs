@@ -164,7 +164,7 @@ impl App {
         if let (Some(why), false) = (lost, self.lost_told) {
             self.lost_told = true;
             let what = format!("{why}. Nothing is lost: restart the program, which brings the same view back");
-            self.state.error("Slices can no longer be drawn", what);
+            self.state.error("Images can no longer be drawn", what);
             if self.state.dialog.replace(Dialog::DeviceLost { why }).is_some() {
                 self.state.after_saving = None;
             }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum as _};
 
+use crate::scene::{DisplayGrid, PlaneMode};
 use crate::state::{Document, MaskLayer, Mode, State};
 use crate::theme::Theme;
-use crate::view::{DisplayGrid, PlaneMode};
 use crate::worker::open::Request;
 
 /// Review lesion segmentations, and watch AMLP mask and relabel patches while it trains.

@@ -8,7 +8,8 @@
 //! | [`state`] | everything that is shown, as plain data |
 //! | [`command`] | everything the user can do; the one place that changes the state |
 //! | [`worker`] | jobs on named threads behind promises |
-//! | [`view`] | panes: geometry, pictures, overlays, the ways of the mouse |
+//! | [`view`] | panes: slices, overlays, pointer tools |
+//! | [`scene`] | display geometry: planes, cameras, window/level, colour maps |
 //! | [`panel`], [`dialog`] | lists, controls, windows on top: they read the state and send commands |
 //! | [`gpu`] | volumes on the graphics card, sliced by the shaders |
 //! | [`theme`], [`widget`] | colours, type, icons, and the few building blocks of all panels |
@@ -28,6 +29,7 @@ pub mod gpu;
 pub mod launch;
 pub mod panel;
 pub mod sample;
+pub mod scene;
 pub mod state;
 pub mod theme;
 pub mod view;

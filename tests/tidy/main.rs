@@ -3,12 +3,14 @@
 //! | table | what it holds |
 //! |---|---|
 //! | [`words::RULES`] | names that a place must not contain: who may import whom, who touches the disk, what is never left |
+//! | [`layers`] | the layers of the app: no room imports one above it |
 //! | [`shape::RULES`] | the top level, manifests, reasons of `allow`, files that no module names |
 //!
 //! Each rule carries a sample that breaks it and one that does not, and is tested on both: a rule that cannot fail
 //! guards nothing.
 #![allow(clippy::print_stdout, reason = "says when the whole check had to be skipped")]
 
+mod layers;
 mod shape;
 mod source;
 mod words;
@@ -39,6 +41,7 @@ fn the_house_is_tidy() {
             .iter()
             .flat_map(|rule| (rule.check)(&files).into_iter().map(|violation| format!("{violation}: {}", rule.name))),
     );
+    violations.extend(layers::violations(&files));
     assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
 }
 
@@ -57,6 +60,14 @@ fn every_shape_rule_can_fail() {
         assert!(!(rule.check)(&files(rule.bad)).is_empty(), "{}: its bad sample passes", rule.name);
         assert_eq!((rule.check)(&files(rule.good)), Vec::<String>::new(), "{}: its good sample fails", rule.name);
     }
+}
+
+#[test]
+fn imports_against_the_layers_are_found() {
+    for sample in layers::BAD {
+        assert_eq!(layers::violations(&files(&[*sample])).len(), 1, "{sample:?} passes");
+    }
+    assert_eq!(layers::violations(&files(layers::GOOD)), Vec::<String>::new());
 }
 
 /// A room that was renamed or removed would leave its rule watching nothing.

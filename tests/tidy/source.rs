@@ -194,7 +194,7 @@ pub fn with_full_paths(code: &str, module: &[&str]) -> String {
 }
 
 fn find_use(code: &str) -> Option<usize> {
-    let starts = |at: &usize| *at == 0 || !code[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    let starts = |at: &usize| *at == 0 || !code[..*at].ends_with(is_name);
     code.match_indices("use ").map(|(at, _)| at).find(starts)
 }
 
@@ -218,7 +218,8 @@ fn expand(tree: &str) -> Vec<String> {
     branches.flat_map(|b| expand(&format!("{}{}", prefix.trim(), b.trim()))).collect()
 }
 
-fn absolute(path: &str, module: &[&str]) -> String {
+/// A path from the crate's root: `super::a` in module `x::y` is `crate::x::a`.
+pub fn absolute(path: &str, module: &[&str]) -> String {
     let mut depth = module.len();
     let mut rest = path.strip_prefix("self::").unwrap_or(path);
     while let Some(inner) = rest.strip_prefix("super::") {
@@ -233,9 +234,13 @@ fn absolute(path: &str, module: &[&str]) -> String {
     parts.join("::")
 }
 
+/// Whether a character can be part of a name.
+pub fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 /// The first line (from 1) on which `word` stands for itself: not as part of a longer name.
 pub fn line_of(code: &str, word: &str) -> Option<usize> {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
     code.lines()
         .position(|line| {
             line.match_indices(word).any(|(at, _)| {

@@ -1,4 +1,4 @@
-//! Every widget of the product in one window, in both themes: `cargo run -p app --example gallery`.
+//! All widgets in one window, in both themes: `cargo run -p app --example gallery`.
 
 mod show;
 

@@ -1,4 +1,4 @@
-//! The pages of the gallery, as far as possible in the arrangement of the product.
+//! Pages of the gallery, arranged as in the application.
 
 use amlp_viewer::theme::{self, Theme, Themed, font, icon, palette, size, space};
 use amlp_viewer::widget::{
@@ -10,7 +10,7 @@ use egui::{
     Align, Align2, Color32, Frame, Layout, Margin, Panel, Rect, RichText, ScrollArea, Sense, Ui, UiBuilder, vec2,
 };
 
-/// What the gallery shows.
+/// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     Workspace,
@@ -43,7 +43,7 @@ const TOOLS: [Segment<'static, Tool>; 6] = [
     Segment::icon(Tool::Ellipse, "Ellipse", icon::ELLIPSE).shortcut("6"),
 ];
 
-/// The gallery and what its controls hold.
+/// The gallery and the state of its controls.
 pub struct Gallery {
     page: Page,
     dialog: bool,
@@ -95,7 +95,7 @@ impl Gallery {
         Self { page, dialog, ..Self::default() }
     }
 
-    /// Draws the whole window.
+    /// Draws the window.
     pub fn show(&mut self, ui: &mut Ui) {
         let t = theme::tokens(ui);
         let bar = Frame::new().fill(t.panel).inner_margin(Margin::symmetric(space::M as i8, 0));
@@ -107,7 +107,7 @@ impl Gallery {
             Page::Welcome => welcome(ui),
         }
         if self.dialog {
-            let dialog = Dialog::new("Replace STS_001_prediction.nii.gz?", "Replace")
+            let dialog = Dialog::new("Replace STS_001_segmentation.nii.gz?", "Replace")
                 .danger()
                 .icon(icon::WARN, Tone::Warn)
                 .text("A file of this name exists in the folder. Its contents will be lost.")
@@ -164,7 +164,7 @@ impl Gallery {
                 "accepted",
             ));
             ui.add(ThumbnailRow::new("STS_002", "PET/CT · 1 finding").status(icon::EDIT, Tone::Accent, "corrected"));
-            ui.add(ThumbnailRow::new("STS_003 with a very long name", "MR · no mask").status(
+            ui.add(ThumbnailRow::new("STS_003 with a very long name", "MR · no segmentation").status(
                 icon::WARN,
                 Tone::Warn,
                 "spacing differs",
@@ -175,7 +175,7 @@ impl Gallery {
             |ui| drop(ui.add(IconButton::new(icon::ADD, "Add a layer").small())),
             |ui| {
                 for (index, (name, value, shown)) in
-                    [("PET", "0-10", true), ("Prediction", "3", true), ("Reference", "2", false)]
+                    [("PET", "0-10", true), ("Segmentation", "3", true), ("Reference", "2", false)]
                         .into_iter()
                         .enumerate()
                 {
@@ -307,7 +307,7 @@ impl Gallery {
 fn status_line(ui: &mut Ui) {
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
-        ui.add(StatusItem::new(icon::CPU, "llvmpipe (software)").hint("The device that draws"));
+        ui.add(StatusItem::new(icon::CPU, "llvmpipe (software)").hint("Graphics adapter"));
         ui.add(StatusItem::new(icon::MEMORY, "1.2 GB"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.add(StatusItem::new(icon::BUSY, "Segmenting, 12 s left").tone(Tone::Accent));

@@ -1,10 +1,10 @@
 //! The actions of the palette, with their shortcuts: the one list that the help overlay shows too.
 
 use super::Command;
+use crate::scene::{ColourMap, Convention, PlaneMode, Preset};
 use crate::state::view::Overlay;
-use crate::state::{ColourMap, Mode, PaneId, PathPurpose, Preset, State, Tool};
+use crate::state::{Mode, PaneId, PathPurpose, State, ToolKind};
 use crate::theme::Theme;
-use crate::view::{Convention, PlaneMode};
 
 /// Something to do, by name.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +95,7 @@ fn view(list: &mut List, state: &State) {
     for (mode, key) in Mode::ALL.into_iter().zip(["F1", "F2", "F3"]) {
         list.add(group, format!("Mode: {}", mode.name()), key, Command::SetMode(mode));
     }
-    for (tool, key) in Tool::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
+    for (tool, key) in ToolKind::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
         list.add(group, format!("Tool: {}", tool.name()), key, Command::SetTool(tool));
     }
     let active = state.active_pane();

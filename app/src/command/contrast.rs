@@ -1,8 +1,8 @@
 //! Commands about window and level.
 
 use super::Command;
-use crate::state::{Document, PaneId, Preset, State, WindowLevel};
-use crate::view::{DisplayGrid, PlaneMode};
+use crate::scene::{DisplayGrid, PlaneMode, Preset, WindowLevel};
+use crate::state::{Document, PaneId, State};
 
 /// Changes the window of the shown image's modality.
 pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, command: &Command) {

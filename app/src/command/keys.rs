@@ -9,7 +9,8 @@ use crate::command::timeline::TimelineCommand;
 use crate::state::timeline::WatchView;
 use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
-use crate::view::{self, Arrows, space_bar};
+use crate::widget::focus::{self, Arrows};
+use crate::widget::space_bar;
 
 /// The keys that a shortcut's text stands for; none for gestures that are written like keys.
 pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
@@ -34,7 +35,7 @@ pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
 /// What the keys of this frame ask for.
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let typing = ctx.text_edit_focused();
-    let pane = view::focused(ctx);
+    let pane = focus::focused(ctx);
     let typed_before = typed_before(ctx, typing);
     // A button or slider that has the keyboard keeps the keys that work it; a pane has no use for them.
     let control = ctx.egui_wants_keyboard_input() && pane.is_none();
@@ -54,7 +55,7 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     bound.sort_by_key(|(keys, _)| std::cmp::Reverse(modifier_count(keys.modifiers)));
     for (keys, action) in bound {
         let plain = !keys.modifiers.command && !keys.modifiers.alt;
-        let to_patches = pane == Some(Arrows::Pane) && is_arrow(keys.logical_key);
+        let to_patches = pane == Some(Arrows::Patches) && is_arrow(keys.logical_key);
         let taken = typing || to_patches || (control && works_controls(keys.logical_key));
         let seen = is_seen(&action.command, state);
         if !action.enabled || !seen || (taken && plain) || matches!(action.command, Command::HideOverlay(_)) {

@@ -1,8 +1,8 @@
 //! Commands about how the open case is looked at: slices, cameras, images, films.
 
 use super::{Command, contrast, overlay};
-use crate::state::{Cine, Document, PaneId, Preset, State};
-use crate::view::{Camera, DisplayGrid, PaneMap};
+use crate::scene::{Camera, DisplayGrid, PaneMap, Preset};
+use crate::state::{Cine, Document, PaneId, State};
 use crate::worker::{Jobs, frame};
 
 /// Commands about how the open case is looked at.

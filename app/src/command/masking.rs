@@ -8,9 +8,9 @@ use glam::DVec2;
 
 use super::Command;
 use super::action::List;
+use crate::scene::Camera;
 use crate::state::masking::{By, Controls, Shown};
 use crate::state::{Mode, PathPurpose, State};
-use crate::view::Camera;
 use crate::worker::Jobs;
 
 /// One thing to do.

@@ -17,10 +17,10 @@ use std::path::PathBuf;
 
 use glam::{DVec2, DVec3};
 
+use crate::scene::{ColourMap, Convention, Modality, PlaneMode};
 use crate::state::view::{Measure, Overlay};
-use crate::state::{ColourMap, Modality, Mode, PaneId, PathPurpose, Tool};
+use crate::state::{Mode, PaneId, PathPurpose, ToolKind};
 use crate::theme::Theme;
-use crate::view::{Convention, PlaneMode};
 use crate::worker::open::Request;
 
 pub use action::{Action, actions};
@@ -80,7 +80,7 @@ pub enum Command {
     /// Changes the mode.
     SetMode(Mode),
     /// Chooses what the left button does.
-    SetTool(Tool),
+    SetTool(ToolKind),
     /// Moves the crosshair to a world position in mm.
     MoveCrosshair(DVec3),
     /// Steps through slices of a pane; positive towards head, front, right.

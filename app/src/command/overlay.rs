@@ -1,9 +1,9 @@
 //! Commands about the overlay, findings and measurements.
 
 use super::Command;
+use crate::scene::{DisplayGrid, PaneMap, PlaneMode};
 use crate::state::view::Overlay;
 use crate::state::{Document, PaneId, State};
-use crate::view::{DisplayGrid, PaneMap, PlaneMode};
 
 /// Carries one out.
 pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, command: Command) {

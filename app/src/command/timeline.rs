@@ -7,10 +7,10 @@ use engine::probe::Pin;
 
 use super::Command;
 use super::action::List;
+use crate::scene::Camera;
 use crate::state::timeline::{Compare, Labels, Layer, Series, WatchView};
 use crate::state::train::TrainPage;
 use crate::state::{Mode, PathPurpose, State};
-use crate::view::Camera;
 use crate::worker::{Jobs, replay};
 
 /// One thing to do.

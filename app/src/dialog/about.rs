@@ -1,17 +1,17 @@
-//! Version, licences, adapter, and where the sample study comes from.
+//! Version, graphics adapter, licences and sources.
 
 use egui::{Context, Label, RichText, ScrollArea, Ui};
 
 use super::sheet::Sheet;
 use crate::command::Sender;
-use crate::panel::text;
 use crate::state::State;
 use crate::theme::{self, font, icon, space};
+use crate::widget::text;
 use crate::widget::{ButtonKind, PropertyRow, PushButton};
 
 const WIDTH: f32 = 560.0;
 
-/// Whose work is in the program, and under which licence.
+/// Third-party work and its licences.
 const LICENCES: [(&str, &str); 4] = [
     ("AMLP viewer", "MIT or Apache 2.0, at your option."),
     (
@@ -58,7 +58,7 @@ fn content(ui: &mut Ui, state: &State) {
     ui.add(PropertyRow::new("Devices", &devices.join(", ")));
     ui.add_space(space::S);
     text::with_icon(ui, icon::WARN, t.warn, |ui| {
-        text::sentence(ui, "Research use only. Not a medical device: not for diagnosis or treatment.");
+        text::sentence(ui, "Research use only. Not a medical device. Do not use it for diagnosis or treatment.");
     });
     ui.add_space(space::S);
     for (what, licence) in LICENCES {

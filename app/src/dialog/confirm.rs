@@ -1,4 +1,4 @@
-//! Questions before something is lost. What loses something is never the default.
+//! Confirmations before data is lost. The destructive answer is never the default.
 
 use std::path::Path;
 
@@ -6,24 +6,23 @@ use egui::Context;
 
 use crate::command::runs::RunsCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::{PathPurpose, State};
 use crate::theme::icon;
 use crate::widget::{Dialog, DialogResult, Tone};
+use crate::widget::{format, text};
 use crate::worker::Kind;
 
-/// A file is there already.
 pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender: &Sender) {
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let question = format!("{name} is there already. Overwriting replaces what is in it.");
-    let dialog = Dialog::new("Overwrite the file?", "Choose another name…").alternative("Overwrite");
+    let name = format::file_name(path);
+    let question = format!("{name} already exists. Overwrite it?");
+    let dialog = Dialog::new("File exists", "Choose another name…").alternative("Overwrite");
     let dialog = dialog.icon(icon::WARN, Tone::Warn).text(&question).width(480.0);
     let answer = dialog.show(ctx, |ui| {
         text::note(ui, &path.display().to_string());
     });
     match answer {
         Some(DialogResult::Confirmed) => {
-            // Without closing first: the program may be about to end once this is saved.
+            // The dialog is not closed first: a pending quit waits for this save.
             sender.send(Command::Ask(purpose));
         }
         Some(DialogResult::Alternative) => sender.send(Command::SaveOver(purpose, path.to_path_buf())),
@@ -32,11 +31,10 @@ pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender
     }
 }
 
-/// A run is to be deleted.
 pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    let what = format!("{name} is moved to the folder .trash of the workspace, with its weights and its log.");
-    let dialog = Dialog::new("Delete the run?", "Keep it").alternative("Move to the trash").cancel(None);
+    let name = format::file_name(path);
+    let what = format!("{name} moves to the folder .trash of the workspace, with its weights and log.");
+    let dialog = Dialog::new("Delete run?", "Keep run").alternative("Move to trash").cancel(None);
     let answer = dialog.icon(icon::WARN, Tone::Warn).text(&what).width(480.0).show(ctx, |ui| {
         text::note(ui, &path.display().to_string());
     });
@@ -47,11 +45,11 @@ pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
     }
 }
 
-/// Something would lose the unsaved segmentation.
+/// Before a command that discards the unsaved segmentation.
 pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sender) {
     let case = state.document.as_ref().map_or("the open case", |document| document.title.as_str());
-    let text = format!("The segmentation of {case} is not saved; going on would lose it.");
-    let dialog = Dialog::new("Save the segmentation first?", "Save").alternative("Go on without saving");
+    let text = format!("The segmentation of {case} is not saved. Continuing discards it.");
+    let dialog = Dialog::new("Save the segmentation first?", "Save").alternative("Continue without saving");
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) => sender.send(Command::SaveThen(Box::new(next.clone()))),
         Some(DialogResult::Alternative) => sender.send(Command::Discard),
@@ -60,10 +58,10 @@ pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sen
     }
 }
 
-/// The graphics device can no longer be used: everything else goes on, but nothing of it can be relied on to be seen.
+/// The graphics device is lost: images can no longer be drawn.
 pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
-    let text = format!("{why}. Nothing is lost: the program starts anew and shows the same case at the same place.");
-    let dialog = Dialog::new("Slices can no longer be drawn", "Restart with the same view").cancel(Some("Not now"));
+    let text = format!("{why}. No work is lost. Restarting reopens this case in the same view.");
+    let dialog = Dialog::new("Images can no longer be drawn", "Restart in the same view").cancel(Some("Not now"));
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).width(480.0).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) => sender.send(Command::Restart),
         Some(DialogResult::Alternative | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
@@ -71,7 +69,7 @@ pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
     }
 }
 
-/// The window is to be closed while something is not saved or still runs.
+/// Before the window closes with unsaved work or running jobs.
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     let unsaved = state.document.as_ref().filter(|document| document.unsaved);
     let training = state.jobs.iter().any(|job| job.kind == Kind::Train);
@@ -81,23 +79,23 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     facts.extend(unsaved.map(|document| format!("The segmentation of {} is not saved.", document.title)));
     facts.extend(running.iter().map(|title| format!("Still running: {title}.")));
     if training {
-        facts.push("Its checkpoint is saved after this step; the next start offers to go on with it.".into());
+        facts.push("Its checkpoint is saved after this step. The next start offers to resume it.".into());
     }
     match state.train.queue.len() {
         0 => {}
-        1 => facts.push("The job that waits in the queue is offered at the next start.".into()),
-        more => facts.push(format!("The {more} jobs that wait in the queue are offered at the next start.")),
+        1 => facts.push("The queued training is offered at the next start.".into()),
+        more => facts.push(format!("The {more} queued trainings are offered at the next start.")),
     }
     let text = facts.join(" ");
     let [title, without, save, stop] = if state.restart {
-        ["Restart the program?", "Restart without saving", "Save and restart", "Stop and restart"]
+        ["Restart AMLP?", "Restart without saving", "Save and restart", "Stop and restart"]
     } else {
-        ["Close the program?", "Close without saving", "Save and close", "Stop and close"]
+        ["Close AMLP?", "Close without saving", "Save and close", "Stop and close"]
     };
     let dialog = match unsaved {
         Some(_) => Dialog::new(title, "Save").alternative(without).cancel(Some("Cancel")),
-        None if training => Dialog::new(title, save).cancel(Some("Keep it open")),
-        None => Dialog::new(title, "Keep it open").alternative(stop).cancel(None),
+        None if training => Dialog::new(title, save).cancel(Some("Keep open")),
+        None => Dialog::new(title, "Keep open").alternative(stop).cancel(None),
     };
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) if unsaved.is_some() => {

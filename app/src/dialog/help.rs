@@ -1,19 +1,18 @@
-//! Mouse and keys, all of them.
+//! Mouse gestures and keyboard shortcuts.
 
 use egui::{Context, Label, Layout, RichText, ScrollArea, Ui, vec2};
 
 use super::sheet::Sheet;
 use crate::command::action::GESTURES;
 use crate::command::{Action, Sender, actions};
-use crate::panel::text;
 use crate::state::State;
 use crate::theme::{self, font, size, space};
 use crate::widget::keycaps;
+use crate::widget::text;
 
 const WIDTH: f32 = 980.0;
 const COLUMNS: usize = 3;
 
-/// A group of lines in a column.
 struct Group<'a> {
     title: &'a str,
     lines: Vec<(&'a str, &'a str)>,
@@ -29,24 +28,27 @@ pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
         sender,
         |_| (),
         |ui| {
-            ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(ui, |ui| {
-                ui.spacing_mut().item_spacing.x = 2.0 * space::L;
-                ui.columns(COLUMNS, |uis| {
-                    for (ui, groups) in uis.iter_mut().zip(&columns) {
-                        groups.iter().for_each(|group| draw(ui, group));
-                    }
-                });
-                ui.add_space(space::S);
-                text::note(
-                    ui,
-                    "Letter keys do nothing while a field has the keyboard. Everything else is in the command palette.",
-                );
-            });
+            ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(
+                ui,
+                |ui| {
+                    ui.spacing_mut().item_spacing.x = 2.0 * space::L;
+                    ui.columns(COLUMNS, |uis| {
+                        for (ui, groups) in uis.iter_mut().zip(&columns) {
+                            groups.iter().for_each(|group| draw(ui, group));
+                        }
+                    });
+                    ui.add_space(space::S);
+                    text::note(
+                        ui,
+                        "Letter keys are inactive while you type in a field. The command palette lists all actions.",
+                    );
+                },
+            );
         },
     );
 }
 
-/// Actions that have keys by group, in their own order, and the gestures of the mouse.
+/// Mouse gestures, then actions with shortcuts by group.
 fn groups(all: &[Action]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = vec![Group { title: "Mouse", lines: GESTURES.to_vec() }];
     for action in all.iter().filter(|action| !action.shortcut.is_empty()) {
@@ -59,12 +61,12 @@ fn groups(all: &[Action]) -> Vec<Group<'_>> {
     groups
 }
 
-/// Each group goes into the column that is shortest so far.
+/// Places each group in the shortest column.
 fn columns(groups: Vec<Group<'_>>) -> [Vec<Group<'_>>; COLUMNS] {
     let mut columns: [Vec<Group<'_>>; COLUMNS] = std::array::from_fn(|_| Vec::new());
     let height = |column: &Vec<Group<'_>>| column.iter().map(|group| group.lines.len() + 2).sum::<usize>();
     for group in groups {
-        // A gesture needs two lines: the mouse has a column of its own.
+        // Gestures take two lines each, so the mouse has its own column.
         let places = if group.title == "Mouse" { 0..1 } else { 1..COLUMNS };
         if let Some(place) = places.min_by_key(|&place| height(&columns[place])) {
             columns[place].push(group);
@@ -90,7 +92,6 @@ fn draw(ui: &mut Ui, group: &Group<'_>) {
     ui.add_space(space::M);
 }
 
-/// What it does on the left, its keys on the right.
 fn line(ui: &mut Ui, keys: &str, meaning: &str) {
     let color = theme::tokens(ui).text;
     ui.allocate_ui_with_layout(

@@ -1,12 +1,13 @@
-//! Everything that was said, newest first.
+//! All messages of the session, newest first.
 
 use egui::{Context, Label, RichText, ScrollArea, Ui};
 
 use super::sheet::Sheet;
 use crate::command::Sender;
-use crate::panel::{text, toasts};
+use crate::panel::toasts;
 use crate::state::{Notice, Severity, State};
 use crate::theme::{self, font, icon, space};
+use crate::widget::text;
 use crate::widget::{ButtonKind, PushButton};
 
 const WIDTH: f32 = 640.0;
@@ -22,7 +23,7 @@ pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
     };
     Sheet::new("Messages", WIDTH).show(ctx, sender, copy, |ui| {
         if state.notices.is_empty() {
-            text::sentence(ui, "Nothing was said in this session.");
+            text::sentence(ui, "No messages in this session.");
             return;
         }
         ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(

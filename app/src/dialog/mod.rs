@@ -1,12 +1,12 @@
-//! What lies above the window and waits for an answer, or is looked at and closed.
+//! Modal dialogs.
 //!
-//! | dialog | what it is for |
+//! | dialog | purpose |
 //! |---|---|
 //! | `palette` | every action by name |
 //! | `help` | mouse and keys |
-//! | `path` | a path to type, where the system's dialog cannot open |
-//! | `confirm` | a file that is there already, unsaved work |
-//! | `log` | everything that was said |
+//! | `path` | path entry where the system has no file dialog |
+//! | `confirm` | overwrite, delete, unsaved work, quit |
+//! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
 
 mod about;
@@ -22,7 +22,7 @@ use egui::Context;
 use crate::command::Sender;
 use crate::state::{Dialog, State};
 
-/// Draws the dialog on top, if there is one.
+/// Draws the open dialog, if any.
 pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     match &state.dialog {
         None => {}

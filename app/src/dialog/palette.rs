@@ -1,17 +1,17 @@
-//! The command palette: every action that makes sense now, by name.
+//! The command palette: all available actions by name.
 
 use egui::{Align2, Context, Id, Key, Modifiers, Rect, Response, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::sheet::Sheet;
 use crate::command::action::matching;
 use crate::command::{Action, Command, Sender, actions};
-use crate::panel::text;
 use crate::state::State;
 use crate::theme::{self, font, radius, size, space};
+use crate::widget::text;
 use crate::widget::{SearchField, keycaps};
 
 const WIDTH: f32 = 560.0;
-/// Height of the list, whatever matches: the field must not move while one types.
+/// Fixed height of the list, so that the field does not move while typing.
 const LIST: f32 = 12.0 * size::ROW;
 
 /// Draws it.
@@ -19,14 +19,14 @@ pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sen
     let all = actions(state);
     let found = matching(&all, query);
     let chosen = chosen.min(found.len().saturating_sub(1));
-    // Before the field sees them: it would move its own cursor.
+    // Consumed before the text field sees them.
     let (moved, run) = ctx.input_mut(|input| {
         let mut count = |key| input.count_and_consume_key(Modifiers::NONE, key) as i64;
         let moved = count(Key::ArrowDown) - count(Key::ArrowUp) + 8 * (count(Key::PageDown) - count(Key::PageUp));
         (moved, count(Key::Enter) > 0)
     });
     if run && let Some(action) = found.get(chosen) {
-        carry_out(action, sender);
+        run_action(action, sender);
         return;
     }
     let last = found.len() as i64 - 1;
@@ -50,8 +50,8 @@ pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sen
     );
 }
 
-/// Closes the palette first: the action may open another dialog.
-fn carry_out(action: &Action, sender: &Sender) {
+/// Closes the palette, then runs the action, which may open another dialog.
+fn run_action(action: &Action, sender: &Sender) {
     sender.send(Command::CloseDialog);
     sender.send(action.command.clone());
 }
@@ -72,7 +72,7 @@ fn nothing(ui: &mut Ui) {
     ui.allocate_ui(vec2(ui.available_width(), LIST), |ui| {
         ui.set_min_height(LIST);
         ui.add_space(space::M);
-        ui.vertical_centered(|ui| text::sentence(ui, "No action has this name."));
+        ui.vertical_centered(|ui| text::sentence(ui, "No action matches."));
     });
 }
 
@@ -86,13 +86,12 @@ fn list(ui: &mut Ui, found: &[&Action], chosen: usize, moved: bool, sender: &Sen
         }
         for at in rows {
             if row(ui, found[at], at == chosen).clicked() {
-                carry_out(found[at], sender);
+                run_action(found[at], sender);
             }
         }
     });
 }
 
-/// Group, name and keys of an action.
 fn row(ui: &mut Ui, action: &Action, chosen: bool) -> Response {
     let t = theme::tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW), Sense::click());

@@ -1,42 +1,42 @@
-//! A path to type or paste, where the system's dialog cannot open.
+//! Path entry where the system has no file dialog.
 
 use std::path::PathBuf;
 
 use egui::{Context, Id, Margin, TextEdit};
 
 use crate::command::{Command, Sender};
-use crate::panel::text as panel_text;
 use crate::state::PathPurpose;
 use crate::theme::{self, font};
+use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
 
-/// Title, default action and explanation.
+/// Title, default action, explanation.
 fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
         PathPurpose::Files => ("Open a scan or folder", "Open", "A file (.nii, .nii.gz, .hdr) or a folder."),
-        PathPurpose::Folder => ("Open a folder", "Open", "The folder of one patient, or of a cohort."),
-        PathPurpose::Mask => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
-        PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) made for the open image."),
+        PathPurpose::Folder => ("Open a folder", "Open", "The folder of a patient or of a cohort."),
+        PathPurpose::Mask => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
+        PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
-        PathPurpose::Cohort => ("Choose a cohort", "Choose", "The folder of a cohort: one folder or file a patient."),
+        PathPurpose::Cohort => ("Choose a cohort", "Choose", "A folder with one subfolder or file per patient."),
         PathPurpose::Pretrained => ("Choose a pre-trained run", "Choose", "The folder of a pre-trained run."),
         PathPurpose::Workspace => ("Choose a workspace", "Choose", "The folder in which runs are kept."),
-        PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or a fine-tuning."),
-        PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded the same slice."),
+        PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or fine-tuning run."),
+        PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded this slice."),
         PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),
         PathPurpose::MaskingPicture => {
-            ("Export the view", "Export", "A PNG picture. A file that is there is never replaced without asking.")
+            ("Export the view", "Export", "A PNG image. Existing files are only overwritten after confirmation.")
         }
         PathPurpose::MaskingTable => (
             "Export the numbers",
             "Export",
-            "CSV, one row a patch. A file that is there is never replaced without asking.",
+            "CSV, one row per patch. Existing files are only overwritten after confirmation.",
         ),
         PathPurpose::SaveMask => (
             "Save the segmentation",
             "Save",
-            "NIfTI on the image's own grid; the name ends in .nii.gz or .nii. A file that is there is never replaced without asking.",
+            "NIfTI (.nii.gz or .nii) on the grid of the image. Existing files are only overwritten after confirmation.",
         ),
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn show(ctx: &Context, purpose: PathPurpose, text: &str, sender: &Sen
     }
 }
 
-/// What was typed as a path: without the quotes and blanks that come along when it is pasted.
+/// The typed path, without the quotes and spaces of a pasted one.
 fn path(text: &str) -> PathBuf {
     let text = text.trim();
     let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));

@@ -1,4 +1,4 @@
-//! A window above the others that is looked at and closed: by its button, by Esc, by a click beside it.
+//! A modal sheet, closed by its button, Esc or a click outside.
 
 use egui::{Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Modal, RichText, Role, Stroke, Ui, vec2};
 
@@ -6,7 +6,6 @@ use crate::command::{Command, Sender};
 use crate::theme::{self, font, icon, radius, space};
 use crate::widget::IconButton;
 
-/// Where a sheet lies and how wide it is.
 pub(super) struct Sheet<'a> {
     title: &'a str,
     width: f32,
@@ -14,12 +13,11 @@ pub(super) struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    /// A sheet in the middle that is called `title`.
     pub(super) fn new(title: &'a str, width: f32) -> Self {
         Self { title, width, top: false }
     }
 
-    /// Near the top and without a header: for something that is typed into and gone again.
+    /// Near the top and without a header, as a command palette.
     pub(super) fn at_top(mut self) -> Self {
         self.top = true;
         self
@@ -69,7 +67,7 @@ impl<'a> Sheet<'a> {
             ui.add(Label::new(RichText::new(self.title).font(font::heading()).color(color)));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let close = ui.add(IconButton::new(icon::CLOSE, "Close dialog").shortcut("Esc"));
-                // The keyboard is in the sheet from the start.
+                // Initial keyboard focus.
                 if ui.memory(|memory| memory.focused().is_none()) {
                     close.request_focus();
                 }

@@ -1,60 +1,60 @@
-//! What a graphics card can refuse.
+//! Errors of the graphics device.
 
 /// Why a volume cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpuError {
-    /// There is no adapter, or it gives no device.
+    /// No adapter or no device.
     #[error("no graphics adapter: {0}")]
     NoAdapter(String),
-    /// The volume holds no such frame.
-    #[error("frame {frame} of {frames} cannot be drawn: there is no such frame (counted from 0)")]
+    /// Missing frame.
+    #[error("frame {frame} does not exist: the volume has {frames} frames, counted from 0")]
     NoFrame {
-        /// The frame asked for, 0-based.
+        /// Requested frame, 0-based.
         frame: usize,
-        /// How many are held.
+        /// Number of frames.
         frames: usize,
     },
-    /// The grid has no voxel, or more along an axis than can be counted.
+    /// Empty grid, or too many voxels along an axis.
     #[error("a grid of {0:?} voxels cannot be drawn")]
     Shape([usize; 3]),
-    /// The card's memory does not suffice.
+    /// Out of GPU memory.
     #[error("not enough graphics memory for a volume of {mib} MiB: {why}")]
     Memory {
         /// Size of the texture.
         mib: u64,
-        /// The driver's words.
+        /// Message of the driver.
         why: String,
     },
-    /// Labels that do not fit their texture or their image.
+    /// Labels of another shape than their texture or image.
     #[error("labels of {labels:?} voxels do not fit {what} of {expected:?} voxels")]
     Misfit {
-        /// What they were meant for.
+        /// Their target.
         what: &'static str,
         /// Voxels along each axis of the labels.
         labels: [usize; 3],
-        /// Voxels along each axis of what they were meant for.
+        /// Voxels along each axis of the target.
         expected: [usize; 3],
     },
-    /// Labels above 255 for a texture of labels up to 255.
+    /// Labels above 255 in an 8-bit texture.
     #[error("labels above 255 do not fit a texture that was made for labels up to 255")]
     Wide,
-    /// The device refused or was lost.
+    /// Device error or lost device.
     #[error("graphics: {0}")]
     Device(String),
 }
 
-/// The driver's words without line breaks.
+/// The message without line breaks.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Catches what the device refuses while something is done on this thread, instead of ending the program.
+/// Runs `f` and returns device errors, which would otherwise panic.
 pub(super) fn caught<T>(device: &wgpu::Device, bytes: u64, work: impl FnOnce() -> T) -> Result<T, GpuError> {
     use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
     let scopes = [Internal, Validation, OutOfMemory].map(|filter| device.push_error_scope(filter));
     let result = work();
     let mut first = None;
-    // Scopes end in the reverse order of their beginning.
+    // Scopes close in reverse order.
     for scope in scopes.into_iter().rev() {
         let error = super::offscreen::block_on(scope.pop());
         first = first.or(error);

@@ -1,7 +1,7 @@
-//! The graphics card: volumes as 3-D textures, and panes that slice them with the shaders. Only this room names wgpu.
+//! Rendering: volumes as 3-D textures, and panes that slice them in shaders. Only this module names wgpu.
 //!
-//! [`Gpu`] is cloned into worker threads, where it uploads; [`paint()`] adds a pane to a frame. Whatever the card refuses
-//! comes back as a [`GpuError`]; what happens to it behind our back is told by [`Gpu::lost`].
+//! [`Gpu`] is cloned into worker threads for uploads; [`paint()`] adds a pane to a frame. Failed calls return a
+//! [`GpuError`]; [`Gpu::lost`] reports a lost device.
 
 mod error;
 pub mod offscreen;
@@ -18,7 +18,7 @@ pub use error::GpuError;
 pub use paint::{PatchPaint, SlicePaint, paint, pane_in_pixels};
 pub use texture::{Part, Texture};
 
-/// The device, shared with the window that draws. Cheap to clone, usable from every thread.
+/// The device of the window. Cheap to clone, usable from every thread.
 #[derive(Clone)]
 pub struct Gpu {
     device: wgpu::Device,
@@ -34,16 +34,16 @@ impl std::fmt::Debug for Gpu {
 }
 
 impl Gpu {
-    /// Compiles the shaders for a window's device and leaves them with its renderer, where [`paint()`] finds them.
-    /// The window must have neither multisampling nor a depth buffer.
+    /// Compiles the shaders for a window's device and stores them in its renderer for [`paint()`]. The window must have
+    /// neither multisampling nor a depth buffer.
     pub fn new(state: &RenderState) -> Self {
         let lost = Arc::new(OnceLock::new());
         let (by_loss, by_error) = (Arc::clone(&lost), Arc::clone(&lost));
         state.device.set_device_lost_callback(move |reason, message| {
-            // Only the first of them is told: the others follow from it.
+            // Only the first error is kept: later ones follow from it.
             let _ = by_loss.set(format!("the graphics device was lost ({reason:?}): {}", error::one_line(&message)));
         });
-        // By default an error that nobody catches ends the program, with unsaved work in it.
+        // The default handler panics, which would lose unsaved work.
         state.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             let text = error::one_line(&error.to_string());
             tracing::error!("graphics: {text}");
@@ -59,23 +59,23 @@ impl Gpu {
         }
     }
 
-    /// Name of the adapter and of the interface it is used through.
+    /// Name of the adapter and its graphics API.
     pub fn adapter_name(&self) -> String {
         format!("{} ({})", self.info.name, self.info.backend)
     }
 
-    /// True if the adapter draws on the CPU.
+    /// Whether the adapter renders on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
-    /// What happened to the device, if it can no longer be used; one sentence.
+    /// Why the device can no longer be used, if it is lost.
     pub fn lost(&self) -> Option<String> {
         self.lost.get().cloned()
     }
 }
 
-/// How to set up the window's device: as usual, but with 3-D textures as long as the adapter can hold them.
+/// Device setup of the window, with the largest 3-D textures that the adapter supports.
 pub fn configuration() -> WgpuConfiguration {
     WgpuConfiguration { wgpu_setup: WgpuSetup::CreateNew(setup()), ..WgpuConfiguration::default() }
 }

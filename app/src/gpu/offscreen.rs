@@ -1,4 +1,4 @@
-//! Drawing without a window: the same renderer, into memory.
+//! Off-screen rendering with the renderer of the window.
 
 use std::pin::pin;
 use std::sync::{Arc, mpsc};
@@ -10,10 +10,10 @@ use egui_wgpu::{RenderState, RendererOptions, ScreenDescriptor, WgpuSetup, wgpu}
 use super::error::{caught, one_line};
 use super::{Gpu, GpuError};
 
-/// How long a frame may take before it is given up; software adapters are slow.
+/// Timeout for a frame; software adapters are slow.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A screen that nobody sees.
+/// An off-screen renderer.
 pub struct Offscreen {
     state: RenderState,
     gpu: Gpu,
@@ -23,7 +23,7 @@ impl Offscreen {
     /// Opens a device without a window.
     ///
     /// # Errors
-    /// No adapter, or one that gives no device.
+    /// No adapter or no device.
     pub fn open() -> Result<Self, GpuError> {
         let setup = WgpuSetup::CreateNew(super::setup());
         let configuration = egui_wgpu::WgpuConfiguration { wgpu_setup: setup.clone(), ..super::configuration() };
@@ -35,18 +35,18 @@ impl Offscreen {
         Ok(Self::of(state))
     }
 
-    /// Draws with a device that is already there.
+    /// Uses an existing device.
     pub fn of(state: RenderState) -> Self {
         let gpu = Gpu::new(&state);
         Self { state, gpu }
     }
 
-    /// For uploads.
+    /// The device, for uploads.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
     }
 
-    /// Takes over what a frame's output says about fonts and pictures. Every output must come here, drawn or not.
+    /// Applies the texture updates of a frame's output. Required for every output, drawn or not.
     pub fn take_textures(&self, output: &mut egui::FullOutput) {
         let mut renderer = self.state.renderer.write();
         for (id, deltas) in output.textures_delta.set.drain() {
@@ -59,10 +59,10 @@ impl Offscreen {
         }
     }
 
-    /// Draws a frame's output: its picture in physical pixels.
+    /// Draws a frame's output as an image in physical pixels.
     ///
     /// # Errors
-    /// Whatever the device refuses.
+    /// Errors of the device.
     pub fn draw(&self, ctx: &egui::Context, output: &egui::FullOutput) -> Result<egui::ColorImage, GpuError> {
         let size = ctx.content_rect().size() * output.pixels_per_point;
         let size = [size.x.round() as u32, size.y.round() as u32].map(|n| n.max(1));
@@ -132,7 +132,7 @@ impl Offscreen {
         encoder.copy_texture_to_buffer(texture.as_image_copy(), into, texture.size());
         let index = queue.submit([encoder.finish()]);
         let (sender, receiver) = mpsc::channel();
-        // Nobody listens any more only if this function has already given up.
+        // The receiver is gone only after a timeout.
         buffer.slice(..).map_async(wgpu::MapMode::Read, move |mapped| drop(sender.send(mapped)));
         let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
         device.poll(wait).map_err(|e| refused(&e))?;
@@ -149,7 +149,7 @@ impl Offscreen {
     }
 }
 
-/// Waits for a future on this thread. Those of the graphics library are ready at once or after its own work.
+/// Blocks on a future of the graphics library.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
@@ -167,10 +167,10 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A picture as a PNG file, without transparency.
+/// Encodes an image as PNG without alpha.
 ///
 /// # Errors
-/// What the encoder refuses: a picture without pixels.
+/// Errors of the encoder, such as an empty image.
 pub fn to_png(picture: &egui::ColorImage) -> Result<Vec<u8>, String> {
     let pixels: Vec<u8> = picture.pixels.iter().flat_map(|c| [c.r(), c.g(), c.b()]).collect();
     let [width, height] = picture.size.map(|n| n as u32);

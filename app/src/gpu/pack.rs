@@ -1,20 +1,20 @@
-//! From stored voxels to texels: which voxel a texel holds, in what order they are handed over, and in which bits.
+//! Packs stored voxels into texels: selection, upload order and bit format.
 
 use std::ops::Range;
 
 use engine::volume::Orientation;
 
-/// Texels handed over at a time. Two portions may be on their way at once: at most 16 MiB are held in between.
+/// Texels per chunk. Two chunks may be in flight, at most 16 MiB.
 pub(super) const PORTION_BYTES: usize = 8 << 20;
 
-/// Which stored voxels a texture holds.
+/// Selection of the voxels of a texture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     /// Voxels of the stored array.
     pub stored: [usize; 3],
-    /// How the stored axes run along R, A, S.
+    /// Orientation of the stored axes along R, A, S.
     pub orientation: Orientation,
-    /// Along axis `a` every `2^shift`-th voxel is held.
+    /// Every `2^shift`-th voxel along axis `a` is kept.
     pub shift: [u32; 3],
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Region {
 }
 
 impl Plan {
-    /// Holds everything if no side is longer than `longest`, else as much as fits.
+    /// Keeps all voxels if no side is longer than `longest`, else subsamples.
     pub fn new(stored: [usize; 3], orientation: Orientation, longest: usize) -> Self {
         let shift = stored.map(|n| (0..usize::BITS - 1).find(|&s| texels(n, s) <= longest.max(1)).unwrap_or(0));
         Self { stored, orientation, shift }
@@ -37,8 +37,7 @@ impl Plan {
         std::array::from_fn(|a| texels(self.stored[a], self.shift[a]))
     }
 
-    /// The stored index that a texel holds. Counted from the canonical end, so that every axis order of an image keeps
-    /// the same voxels.
+    /// Stored index of a texel, counted from the canonical end so that every axis order of an image keeps the same voxels.
     pub fn stored_at(&self, axis: usize, texel: usize) -> usize {
         if self.orientation.flip[axis] {
             let last = self.texels()[axis] - 1;
@@ -53,7 +52,7 @@ impl Plan {
         Region { first: [0; 3], size: self.texels() }
     }
 
-    /// The texels whose voxels have these stored indices along an axis.
+    /// Texels whose voxels have these stored indices along an axis.
     pub fn region(&self, axis: usize, indices: &Range<usize>) -> Region {
         let mut region = self.everything();
         let count = region.size[axis];
@@ -67,7 +66,7 @@ impl Plan {
         self.shift != [0; 3]
     }
 
-    /// The reduction in words, for the given limit.
+    /// Describes the subsampling for the given limit.
     pub fn note(&self, longest: usize) -> Option<String> {
         let held: Vec<String> = (0..3)
             .filter(|&a| self.shift[a] > 0)
@@ -75,7 +74,7 @@ impl Plan {
             .collect();
         self.is_reduced().then(|| {
             let held = held.join(" and ").replace("every 2th", "every second");
-            format!("drawn from {held}: this graphics device holds at most {longest} voxels along an axis")
+            format!("drawn from {held}: this graphics device supports at most {longest} voxels along an axis")
         })
     }
 }
@@ -89,7 +88,7 @@ impl Region {
         self.size.contains(&0)
     }
 
-    /// The box in portions: whole planes as long as they are small enough, else rows.
+    /// The box in chunks: whole planes if small enough, else rows.
     pub fn portions(self, bytes_per_texel: usize) -> impl Iterator<Item = Self> {
         let [width, height, depth] = self.size;
         let row = (width * bytes_per_texel).max(1);
@@ -104,27 +103,26 @@ impl Region {
     }
 }
 
-/// How a stored value becomes a texel.
+/// Conversion of stored values to texels.
 pub(super) struct Pack<S, T> {
-    /// Stored values that are texels already.
+    /// Stored values that are texels.
     pub borrow: fn(&[S]) -> Option<&[T]>,
     pub convert: fn(S) -> T,
 }
 
 impl<V> Pack<V, V> {
-    /// The stored bits are the texel's.
+    /// Copies the bits.
     pub const AS_IS: Self = Self { borrow: |stored| Some(stored), convert: |stored| stored };
 }
 
 impl<S, T> Pack<S, T> {
-    /// Each value on its own.
+    /// Converts each value.
     pub const fn each(convert: fn(S) -> T) -> Self {
         Self { borrow: |_| None, convert }
     }
 }
 
-/// The texels of a portion in order, borrowed from the stored values where they lie there just so, else put together in
-/// `buffer`.
+/// The texels of a chunk in order, borrowed from the stored values where contiguous, else collected in `buffer`.
 pub(super) fn pack<'a, S: Copy, T: Copy>(
     plan: &Plan,
     portion: Region,

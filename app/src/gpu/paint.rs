@@ -8,40 +8,39 @@ use shaders::{Image, Layers, PatchShow, Patches, Slice};
 use super::pipeline::{Bound, Panes};
 use super::{GpuError, Texture};
 
-/// What a pane shows.
+/// Input of a pane.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SlicePaint {
     /// The image.
     pub base: Option<Texture>,
-    /// Another image over it, on any grid.
+    /// A second image over it, on any grid.
     pub fused: Option<Texture>,
-    /// Labels on the base's grid.
+    /// Segmentation on the grid of the base.
     pub labels: Option<Texture>,
-    /// True labels on the base's grid.
+    /// Reference on the grid of the base.
     pub truth: Option<Texture>,
-    /// The patch grid over all of them.
+    /// Patch grid over all of them.
     pub patches: Option<PatchPaint>,
-    /// How to draw them. What follows from the textures (shape, kind, axes, scale, layers) and from the pane (origin,
-    /// pixels per point, kind of target) is filled in by [`paint`]; the rest is the view's: rows, windows, colour maps,
-    /// interpolation, opacities, labels. The patch layer's are
-    /// those of [`SlicePaint::patches`].
+    /// Rows, windows, colour maps, interpolation, opacities and label modes. [`paint`] adds what follows from textures
+    /// (shape, kind, axes, scale, layers) and pane (origin, pixels per point, target), and the uniforms of
+    /// [`SlicePaint::patches`].
     pub uniforms: Slice,
 }
 
 /// The patch grid of a pane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatchPaint {
-    /// What each patch is: from [`super::Gpu::upload_cells`]. Without it only lines, frame and padding are drawn.
+    /// States of the patches, from [`super::Gpu::upload_cells`]. Without them only lines, frame and padding are drawn.
     pub cells: Option<Texture>,
-    /// Where the grid lies and what is drawn of it. Without a texture the number of patches is told here.
+    /// Position and layers of the grid, and the number of patches if there is no texture.
     pub uniforms: Patches,
 }
 
 impl PatchPaint {
-    /// The uniforms with everything that follows from the texture.
+    /// The uniforms completed from the texture.
     ///
     /// # Errors
-    /// A texture that holds no square of patches.
+    /// A texture that is no square patch grid.
     fn complete(&self) -> Result<Patches, GpuError> {
         let mut patches = self.uniforms;
         match self.cells.as_ref().map(Texture::shape) {
@@ -59,15 +58,15 @@ impl PatchPaint {
 }
 
 impl SlicePaint {
-    /// The uniforms with everything that follows from the textures.
+    /// The uniforms completed from the textures.
     ///
     /// # Errors
-    /// Labels or a truth on another grid than the base's; patches that are no square.
+    /// Segmentation or reference on another grid than the base, or a patch grid that is not square.
     pub fn complete(&self) -> Result<Slice, GpuError> {
         let mut slice = self.uniforms;
         fill(&mut slice.base, self.base.as_ref());
         fill(&mut slice.fused, self.fused.as_ref());
-        // Labels alone: their grid is the pane's.
+        // Without a base the labels define the grid.
         let below = self.base.as_ref().or(self.labels.as_ref()).or(self.truth.as_ref());
         for mask in [&self.labels, &self.truth].into_iter().flatten() {
             match below {
@@ -91,8 +90,7 @@ fn fill(image: &mut Image, texture: Option<&Texture>) {
     }
 }
 
-/// The pixels that a pane covers: its top left corner in the frame, and its width and height. [`Image::rows`] counts
-/// pixels from that corner.
+/// Top left corner, width and height of a pane in pixels of the frame. [`Image::rows`] counts from that corner.
 pub fn pane_in_pixels(rect: egui::Rect, pixels_per_point: f32) -> ([i32; 2], [u32; 2]) {
     let [left, top, right, bottom] =
         [rect.min.x, rect.min.y, rect.max.x, rect.max.y].map(|v| (pixels_per_point * v).round() as i32);
@@ -102,7 +100,7 @@ pub fn pane_in_pixels(rect: egui::Rect, pixels_per_point: f32) -> ([i32; 2], [u3
 /// Adds a pane to the frame.
 ///
 /// # Errors
-/// Whatever [`SlicePaint::complete`] refuses; nothing is added then.
+/// Errors of [`SlicePaint::complete`]; nothing is added then.
 pub fn paint(painter: &egui::Painter, rect: egui::Rect, paint: SlicePaint) -> Result<(), GpuError> {
     let slice = paint.complete()?;
     let pane = Pane { slice, paint, rect, bound: Mutex::new(None) };
@@ -115,7 +113,7 @@ struct Pane {
     /// Keeps the textures alive until the frame is drawn.
     paint: SlicePaint,
     rect: egui::Rect,
-    /// Belongs to the frame and ends with it: kept anywhere else it would hold on to closed volumes.
+    /// Dropped with the frame, so that it does not keep closed volumes alive.
     bound: Mutex<Option<Bound>>,
 }
 

@@ -1,26 +1,26 @@
-//! The pipelines that draw panes, and the buffers of parameters they take turns with.
+//! Render pipelines and uniform buffers of panes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shaders::{Parts, Slice};
 
-/// What all panes of a renderer share. Lives in its callback resources.
+/// Shared by all panes of a renderer, stored in its callback resources.
 pub(super) struct Panes {
     module: wgpu::ShaderModule,
     layout: wgpu::BindGroupLayout,
     pipeline_layout: wgpu::PipelineLayout,
     target: wgpu::TextureFormat,
-    /// One for each set of layers that a pane had so far.
+    /// One per combination of layers, created on demand.
     pipelines: HashMap<Parts, wgpu::RenderPipeline>,
     /// Bound in place of absent textures.
     nothing: wgpu::TextureView,
-    /// One a pane; as many as the fullest frame so far needed.
+    /// One per pane of the largest frame so far.
     parameters: Vec<wgpu::Buffer>,
     used: AtomicUsize,
 }
 
-/// A pane of this frame, ready to be drawn.
+/// A pane of this frame, ready to draw.
 pub(super) struct Bound {
     pipeline: wgpu::RenderPipeline,
     group: wgpu::BindGroup,
@@ -56,12 +56,12 @@ impl Panes {
             parameters: Vec::new(),
             used: AtomicUsize::new(0),
         };
-        // A shader that the adapter refuses is found at the start.
+        // Detects unsupported shaders at start.
         panes.pipeline(device, Parts::of(&Slice::default()));
         panes
     }
 
-    /// The pipeline for these layers, made when it is first asked for.
+    /// The pipeline for these layers, created on demand.
     fn pipeline(&mut self, device: &wgpu::Device, parts: Parts) -> wgpu::RenderPipeline {
         if let Some(pipeline) = self.pipelines.get(&parts) {
             return pipeline.clone();
@@ -92,7 +92,7 @@ impl Panes {
                     constants: &constants,
                     ..wgpu::PipelineCompilationOptions::default()
                 },
-                // Opaque: what was there before does not shine through.
+                // Opaque.
                 targets: &[Some(wgpu::ColorTargetState {
                     format: self.target,
                     blend: None,
@@ -104,7 +104,7 @@ impl Panes {
         })
     }
 
-    /// Takes a buffer for this frame, fills it and binds it with the textures.
+    /// Fills the next buffer of this frame and binds it with the textures.
     pub fn bind(
         &mut self,
         device: &wgpu::Device,
@@ -131,7 +131,7 @@ impl Panes {
         Bound { pipeline, group }
     }
 
-    /// All panes of a frame have their buffers: the next frame begins with the first again.
+    /// Reuses the buffers from the first one in the next frame.
     pub fn end_frame(&self) {
         self.used.store(0, Ordering::Relaxed);
     }
@@ -167,7 +167,7 @@ fn parameter_buffer(device: &wgpu::Device) -> wgpu::Buffer {
     })
 }
 
-/// One voxel of 0.
+/// A texture with a single 0.
 fn nothing(device: &wgpu::Device) -> wgpu::TextureView {
     let texture = device.create_texture(&wgpu::TextureDescriptor {
         label: Some("no volume"),

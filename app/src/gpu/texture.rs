@@ -14,10 +14,10 @@ use super::error::{caught, one_line};
 use super::pack::{Pack, Plan, Region, pack};
 use super::{Gpu, GpuError};
 
-/// How long the device may take for one portion before it is given up.
+/// Timeout for a chunk.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A volume on the graphics card. Clones are the same texture; it is freed with the last of them.
+/// A volume on the GPU. Clones share the texture, which is freed with the last of them.
 #[derive(Clone)]
 pub struct Texture(Arc<Inner>);
 
@@ -31,7 +31,7 @@ struct Inner {
 }
 
 impl PartialEq for Texture {
-    /// Whether they are the same texture, not whether they look alike.
+    /// Identity, not equality of content.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -50,7 +50,7 @@ impl Texture {
         self.0.plan.stored
     }
 
-    /// What its texels stand for.
+    /// Kind of its texels.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
@@ -60,30 +60,30 @@ impl Texture {
         self.0.scale
     }
 
-    /// In what way the texture shows less than the volume holds, if it does.
+    /// How the texture is reduced compared with the volume, if it is.
     pub fn note(&self) -> Option<&str> {
         self.0.note.as_deref()
     }
 
-    /// Bytes on the graphics card.
+    /// Bytes of GPU memory.
     pub fn memory_bytes(&self) -> u64 {
         memory_bytes(&self.0.plan, self.0.texture.format())
     }
 
-    /// Writes what follows from the texture into an image's uniforms: kind, scale, shape, axes and reduction.
+    /// Writes kind, scale, shape, axes and subsampling into the uniforms of an image.
     pub fn fill(&self, image: &mut Image) {
         image.kind = self.0.kind as u32;
         image.scale = [self.0.scale.slope as f32, self.0.scale.inter as f32];
         self.lay_out(image);
     }
 
-    /// Writes how the texture lies: shape, axes and reduction.
+    /// Writes shape, axes and subsampling.
     pub(super) fn lay_out(&self, image: &mut Image) {
         let Plan { stored, orientation, shift } = self.0.plan;
         image.set_layout(stored.map(|n| n as u32), orientation.axis, orientation.flip, shift);
     }
 
-    /// Whether voxels of both lie in the same place.
+    /// Whether both have the same layout.
     pub(super) fn same_layout(&self, other: &Self) -> bool {
         self.0.plan == other.0.plan
     }
@@ -98,12 +98,12 @@ fn memory_bytes(plan: &Plan, format: wgpu::TextureFormat) -> u64 {
     plan.texels().iter().map(|&n| n as u64).product::<u64>() * bytes
 }
 
-/// Which labels have changed.
+/// Region of changed labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// All of them.
     All,
-    /// Those with these indices along an axis of the stored array.
+    /// Slices along an axis of the stored array.
     Slices {
         /// The stored axis: 0 for i, 1 for j, 2 for k.
         axis: usize,
@@ -112,7 +112,7 @@ pub enum Part {
     },
 }
 
-/// Runs an expression for whole numbers that become floats: the texels, and whether any of them is not exact.
+/// Converts integers to floats: the texels, and whether any is inexact.
 macro_rules! as_float {
     ($v:expr, $type:ty) => {{
         let v: &[$type] = $v;
@@ -122,12 +122,12 @@ macro_rules! as_float {
 }
 
 impl Gpu {
-    /// Puts a frame of a volume on the card, portion by portion. Blocks: not for the window's thread.
+    /// Uploads a frame of a volume in chunks. Blocks; never call it on the UI thread.
     ///
-    /// Values of 8 and 16 bits and floats keep their bits, colours are packed, everything else becomes a 32-bit float.
+    /// 8- and 16-bit values and floats keep their bits, colours are packed, other types become 32-bit floats.
     ///
     /// # Errors
-    /// No such frame; an empty grid; not enough memory; a lost device.
+    /// Missing frame, empty grid, out of memory, lost device.
     pub fn upload(&self, volume: &Volume, frame: usize) -> Result<Texture, GpuError> {
         let (n, frames) = (volume.grid.len(), volume.frames());
         if frame >= frames {
@@ -159,10 +159,10 @@ impl Gpu {
         }
     }
 
-    /// Puts labels on the card. Blocks: not for the window's thread.
+    /// Uploads labels. Blocks; never call it on the UI thread.
     ///
     /// # Errors
-    /// An empty grid; not enough memory; a lost device.
+    /// Empty grid, out of memory, lost device.
     pub fn upload_labels(&self, labels: &LabelVolume) -> Result<Texture, GpuError> {
         let new = New { gpu: self, grid: &labels.grid, scale: Scale::IDENTITY };
         match &labels.data {
@@ -171,27 +171,27 @@ impl Gpu {
         }
     }
 
-    /// Puts the patches of a `grid` x `grid` grid on the card: [`shaders::Cell::bits`], patches along A fastest. A
-    /// thousand bytes or so: quick enough for any thread.
+    /// Uploads the cells of a `grid` x `grid` patch grid ([`shaders::Cell::bits`], patches along A fastest). Small enough
+    /// for any thread.
     ///
     /// # Errors
-    /// Not `grid * grid` patches, or none; not enough memory; a lost device.
+    /// Not `grid * grid` patches, none, out of memory, lost device.
     pub fn upload_cells(&self, grid: usize, cells: &[u32]) -> Result<Texture, GpuError> {
         if grid.checked_mul(grid) != Some(cells.len()) {
             let expected = [grid, grid, 1];
             return Err(GpuError::Misfit { what: "a patch grid", labels: [cells.len(), 1, 1], expected });
         }
-        // Where the patches lie in the patient is told by the pane.
+        // The pane positions the patches.
         let plane = Grid::new([grid, grid, 1], DAffine3::IDENTITY);
         let new = New { gpu: self, grid: &plane, scale: Scale::IDENTITY };
         new.place(Kind::Unsigned, cells, &Pack::AS_IS, None)
     }
 
-    /// Writes changed labels into their texture: every pane that shows it shows them with its next frame.
+    /// Updates changed labels in their texture.
     ///
     /// # Errors
-    /// Labels of another shape; labels above 255 for a texture made for smaller ones, which has to be made anew; indices
-    /// beyond the grid; a lost device.
+    /// Labels of another shape, labels above 255 in an 8-bit texture (upload a new one), indices outside the grid, lost
+    /// device.
     pub fn update_labels(&self, texture: &Texture, labels: &LabelVolume, part: &Part) -> Result<(), GpuError> {
         let plan = texture.0.plan;
         let misfit = |what| GpuError::Misfit { what, labels: labels.shape(), expected: plan.stored };
@@ -215,7 +215,7 @@ impl Gpu {
         }
     }
 
-    /// Writes a box of texels, and waits for all but the last portion to have arrived.
+    /// Writes a box of texels, and waits for all but the last chunk.
     fn write<S: Copy, T: Pod>(
         &self,
         texture: &wgpu::Texture,
@@ -264,7 +264,7 @@ impl Gpu {
     }
 }
 
-/// A texture to be.
+/// Description of a texture.
 struct New<'a> {
     gpu: &'a Gpu,
     grid: &'a Grid,

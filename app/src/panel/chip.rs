@@ -1,4 +1,4 @@
-//! Small buttons for choices of which several stand in a row and wrap: presets, overlays, slices.
+//! Small toggle buttons that wrap: presets, overlays, slices.
 
 use egui::{Align2, Response, Role, Sense, Stroke, StrokeKind, Ui, Widget, WidgetInfo, vec2};
 
@@ -6,7 +6,7 @@ use crate::theme::{self, font, radius, size, space};
 
 const PADDING: f32 = 7.0;
 
-/// A short word in an outline that is clicked, and marked if it is what is chosen now.
+/// A short label in an outline; highlighted when selected.
 #[must_use = "add it to a Ui"]
 pub(super) struct Chip<'a> {
     text: &'a str,
@@ -20,7 +20,6 @@ impl<'a> Chip<'a> {
         Self { text, name, selected: false }
     }
 
-    /// Whether it is what is chosen now.
     pub(super) fn selected(mut self, selected: bool) -> Self {
         self.selected = selected;
         self
@@ -42,7 +41,7 @@ impl Widget for Chip<'_> {
                 (false, true) => t.raised_hover,
                 (false, false) => t.raised,
             };
-            // A chosen one has a stronger edge too: the tint alone would carry it.
+            // The edge changes too, so that selection is not shown by colour alone.
             let edge = if self.selected { t.accent_text } else { t.line_strong };
             let stroke = Stroke::new(1.0, edge);
             ui.painter().rect(rect, radius::M, fill, stroke, StrokeKind::Inside);
@@ -60,7 +59,7 @@ impl Widget for Chip<'_> {
 /// Chips side by side, on as many lines as they need.
 pub(super) fn chips<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope(|ui| {
-        // Before the row begins: it is as high as a control otherwise.
+        // Set before the row begins, or the row is as high as a control.
         ui.spacing_mut().interact_size.y = size::ROW_DENSE;
         ui.spacing_mut().item_spacing = vec2(space::XS, space::XS);
         ui.horizontal_wrapped(content).inner

@@ -1,4 +1,4 @@
-//! The left panel: the cases of the open folder, and the layers of the open case under them.
+//! The left panel: cases of the open folder, and below them the layers of the open case.
 
 mod cases;
 mod layers;
@@ -43,10 +43,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// A patient of the results is open: the way back to them.
+/// Shown while a patient of a run's results is open.
 fn back_to_results(ui: &mut Ui, sender: &Sender) {
     ui.add_space(space::S);
-    if ui.add(PushButton::new("Back to the results").icon(icon::CHEVRON_LEFT).fill_width()).clicked() {
+    if ui.add(PushButton::new("Back to results").icon(icon::CHEVRON_LEFT).fill_width()).clicked() {
         sender.send(Command::Train(TrainCommand::BackToResults));
     }
 }

@@ -1,11 +1,11 @@
-//! Memory of this process, where the system tells it cheaply.
+//! Resident memory of this process; Linux only.
 
 use egui::{Context, Id};
 
-/// Seconds between two looks.
+/// Seconds between two readings.
 const EVERY: f64 = 1.0;
 
-/// Bytes of memory that the process holds; looked up at most once a second.
+/// Resident memory in bytes, read at most once a second.
 pub(super) fn resident_bytes(ctx: &Context) -> Option<u64> {
     let id = Id::unique("memory of the process");
     let now = ctx.input(|input| input.time);
@@ -19,7 +19,6 @@ pub(super) fn resident_bytes(ctx: &Context) -> Option<u64> {
     bytes
 }
 
-/// The kernel's own account: a line of a file that is no file.
 #[cfg(target_os = "linux")]
 fn resident() -> Option<u64> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
@@ -30,7 +29,7 @@ fn resident() -> Option<u64> {
     None
 }
 
-/// The resident set in bytes. Unlike `statm` this counts in kB, whatever the size of a page.
+/// The resident set size in bytes. Unlike `statm`, `status` does not depend on the page size.
 #[cfg(any(target_os = "linux", test))]
 fn parse(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

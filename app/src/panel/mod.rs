@@ -2,21 +2,19 @@
 //!
 //! | panel | what it holds |
 //! |---|---|
-//! | [`top`] | modes, the case's name, tools, what concerns the whole window |
-//! | [`left`] | the cases of a folder, the layers of the open case |
-//! | [`right`] | the mode's controls; in Review contrast, findings, agreement, segmentation |
-//! | [`strip`] | a value per axial slice |
+//! | [`top`] | modes, case name, tools, view options |
+//! | [`left`] | cases of the folder, layers of the open case |
+//! | [`right`] | controls of the mode; in Review contrast, findings, agreement, segmentation |
+//! | [`strip`] | a value per axial slice, sigma over the epochs, or the timeline |
 //! | [`status`] | adapter, memory, jobs, messages |
-//! | [`toasts`] | messages that were not closed yet |
+//! | [`toasts`] | messages that are not dismissed yet |
 
 mod chip;
-pub(crate) mod format;
 pub mod left;
 mod memory;
 pub mod right;
 pub mod status;
 pub mod strip;
-pub(crate) mod text;
 pub mod toasts;
 pub mod top;
 
@@ -24,7 +22,7 @@ use egui::{Frame, Margin, Ui};
 
 use crate::theme::{self, space};
 
-/// The ground of a panel, with the same room on its left and right everywhere.
+/// Background and horizontal padding shared by all panels.
 fn frame(ui: &Ui) -> Frame {
     Frame::new().fill(theme::tokens(ui).panel).inner_margin(Margin::symmetric(space::M as i8, 0))
 }

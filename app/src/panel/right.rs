@@ -1,4 +1,4 @@
-//! The right panel: the mode's controls. What runs the network stays at its foot, wherever the rest is scrolled to.
+//! The right panel: controls of the mode. The buttons that run the network stay at the bottom while the rest scrolls.
 
 mod agreement;
 mod contrast;

@@ -1,4 +1,4 @@
-//! The line at the bottom: what draws, memory, the running job, messages, and what the program is not for.
+//! The status line: graphics adapter, memory, running jobs, messages.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::state::{JobStatus, Severity, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{IconButton, StatusItem, Tone, progress_bar};
 
-/// Seconds before a quiet job is worth a line.
+/// Seconds before a quiet job is shown.
 const LASTS: f64 = 1.0;
-/// Width of a job's bar.
+/// Width of the progress bar.
 const BAR: f32 = 120.0;
 
 /// Draws it.
@@ -23,10 +23,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             ui.spacing_mut().item_spacing.x = space::M;
             ui.spacing_mut().interact_size.y = size::ROW_DENSE;
             let adapter = if state.adapter.is_empty() { "no graphics adapter" } else { &state.adapter };
-            ui.add(StatusItem::new(icon::CPU, adapter).hint("What draws the window"));
+            ui.add(StatusItem::new(icon::CPU, adapter).hint("Graphics adapter"));
             if let Some(bytes) = memory::resident_bytes(ui) {
                 let text = format!("{} MB", bytes / 1_000_000);
-                ui.add(StatusItem::new(icon::MEMORY, &text).hint("Memory of the program"));
+                ui.add(StatusItem::new(icon::MEMORY, &text).hint("Memory used by this program"));
             }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let notice = "Research use only. Not a medical device.";
@@ -39,7 +39,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// How many messages there are; the worst of those that were not closed gives the icon.
+/// Number of messages, with the icon of the most severe one that is not dismissed.
 fn messages(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.spacing_mut().item_spacing.x = space::XS;
     let open = state.notices.iter().filter(|notice| !notice.dismissed);
@@ -58,10 +58,10 @@ fn messages(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_space(space::M);
 }
 
-/// The job that is worth a line, and how many run besides it.
+/// The first visible job, and the number of others.
 fn jobs(ui: &mut Ui, state: &State, sender: &Sender) {
-    let worthy = worthy(ui, &state.jobs);
-    let Some(job) = worthy.first() else { return };
+    let visible = visible(ui, &state.jobs);
+    let Some(job) = visible.first() else { return };
     ui.spacing_mut().item_spacing.x = space::S;
     let name = format!("Job: {}", job.title);
     progress_bar(ui, &name, job.progress, BAR);
@@ -70,14 +70,14 @@ fn jobs(ui: &mut Ui, state: &State, sender: &Sender) {
         sender.send(Command::CancelJob(job.id));
     }
     let detail = if job.detail.is_empty() { String::new() } else { format!(", {}", job.detail) };
-    let more = if worthy.len() > 1 { format!(" (+{})", worthy.len() - 1) } else { String::new() };
+    let more = if visible.len() > 1 { format!(" (+{})", visible.len() - 1) } else { String::new() };
     let color = theme::tokens(ui).text;
     let text = RichText::new(format!("{}{detail}{more}", job.title)).font(font::caption()).color(color);
-    super::text::line(ui, text);
+    crate::widget::text::line(ui, text);
 }
 
-/// Jobs that are shown: quiet ones only once they last.
-fn worthy<'a>(ui: &Ui, jobs: &'a [JobStatus]) -> Vec<&'a JobStatus> {
+/// Jobs to show: quiet ones only after [`LASTS`] seconds.
+fn visible<'a>(ui: &Ui, jobs: &'a [JobStatus]) -> Vec<&'a JobStatus> {
     let id = Id::unique("quiet jobs since");
     let now = ui.input(|input| input.time);
     let before: BTreeMap<u64, f64> = ui.data(|data| data.get_temp(id)).unwrap_or_default();

@@ -1,16 +1,16 @@
-//! A value per axial slice, from feet to head: agreement with the reference, else how undecided the network is.
+//! The bottom strip. In Review a value per axial slice: agreement with the reference, else the entropy of the network.
 
 mod sigma;
 mod timeline;
 
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
-use super::text;
 use crate::command::{Command, Sender};
+use crate::scene::PlaneMode;
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
 use crate::theme::{self, font, icon, size, space};
-use crate::view::PlaneMode;
+use crate::widget::text;
 use crate::widget::{IconButton, StripChart, Worst};
 
 /// Width of the column beside the bars.
@@ -36,10 +36,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Why there is nothing to show, and how to change that.
+/// What to do to see something here.
 fn nothing(ui: &mut Ui, state: &State) {
     let text = match &state.document {
-        None => "Agreement or uncertainty of every slice is shown here once a case is open.",
+        None => "Open a case to see the agreement or the uncertainty of every slice.",
         Some(d) => missing(d),
     };
     let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
@@ -48,17 +48,16 @@ fn nothing(ui: &mut Ui, state: &State) {
     text::sentence(&mut child, text);
 }
 
-/// What a case lacks for the strip.
 fn missing(document: &Document) -> &'static str {
     match (&document.prediction, &document.truth) {
-        (Some(_), Some(_)) => "Measuring the agreement of every slice\u{2026}",
+        (Some(_), Some(_)) => "Computing the agreement of every slice\u{2026}",
         (Some(_), None) => {
             "Open a reference to see the agreement of every slice, or a probability to see its uncertainty."
         }
-        (None, Some(_)) => {
-            "Segment this case, or open a segmentation, to see how every slice agrees with the reference."
+        (None, Some(_)) => "Segment this case, or open a segmentation, to see the agreement of every slice.",
+        (None, None) => {
+            "Segment this case, or open a segmentation, to see the agreement or the uncertainty of every slice."
         }
-        (None, None) => "Segment this case, or open masks, to see every slice's agreement or uncertainty.",
     }
 }
 
@@ -73,13 +72,13 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     about(side, strip, slice, sender);
     let mut ui = ui.new_child(UiBuilder::new().max_rect(bars));
     let values: Vec<Option<f32>> = strip.values.iter().map(|value| value.map(|v| v as f32)).collect();
-    // Dice is bad when it is low, entropy when it is high.
+    // Low Dice is bad, high entropy is bad.
     let worst = if document.comparison.is_some() { Worst::Low } else { Worst::High };
     let chart = StripChart::new(strip.title, &values).range(0.0..=strip.top as f32).cursor(Some(slice)).worst(worst);
     let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| chosen != slice) else { return };
     sender.send(match state.settings.planes {
         PlaneMode::Native => Command::GoToSlice { pane: PaneId::Axial, slice: chosen },
-        // The strip counts slices of the scan; the panes' own lie along the patient.
+        // The strip counts stored slices; the panes cut along the patient's axes.
         PlaneMode::World => {
             let mut at = native.display_from_world.transform_point3(state.view.crosshair);
             at.z = chosen as f64;
@@ -88,16 +87,16 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     });
 }
 
-/// Steps from the worst slice on, and what the values are.
+/// Steps through the slices from the worst one, and what the values are.
 fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
     let count = strip.worst_first.len();
     let rank = strip.worst_first.iter().position(|&worst| worst == slice);
     ui.allocate_ui_with_layout(vec2(ui.available_width(), size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
-        let better = rank.and_then(|rank| rank.checked_sub(1));
-        // The worst slice is where one begins.
-        let worse = rank.map_or(0, |rank| rank + 1);
+        let worse = rank.and_then(|rank| rank.checked_sub(1));
+        // Starts at the worst slice.
+        let better = rank.map_or(0, |rank| rank + 1);
         let mut step = |button: IconButton<'_>, to: Option<usize>| {
             let to = to.filter(|&to| to < count);
             let clicked = ui.add_enabled(to.is_some(), button.small()).clicked();
@@ -106,8 +105,8 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
             }
         };
         step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));
-        step(IconButton::new(icon::CHEVRON_LEFT, "Next worse slice"), better);
-        step(IconButton::new(icon::CHEVRON_RIGHT, "Next better slice"), Some(worse));
+        step(IconButton::new(icon::CHEVRON_LEFT, "Next worse slice"), worse);
+        step(IconButton::new(icon::CHEVRON_RIGHT, "Next better slice"), Some(better));
         let place = rank.map_or_else(|| "worst first".to_owned(), |rank| format!("{} of {count}", rank + 1));
         let color = theme::tokens(ui).text_dim;
         ui.label(RichText::new(place).font(font::caption()).color(color));

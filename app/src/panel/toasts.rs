@@ -1,4 +1,4 @@
-//! Messages that were not closed yet, in the lower right corner. They stay in the log when they are closed.
+//! Messages that are not dismissed yet, in the lower right corner. Dismissed ones stay in the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone};
 
 const WIDTH: f32 = 340.0;
-/// How many are shown at once; older ones wait behind a line that counts them.
+/// Number shown at once; a line counts the older ones.
 const SHOWN: usize = 4;
-/// Height of a detail before it scrolls.
+/// Height above which a detail scrolls.
 const DETAIL: f32 = 84.0;
 
 /// Draws them.
@@ -44,20 +44,18 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     age(ctx, &open, held, sender);
 }
 
-/// The line for those that are not shown.
 fn older(ui: &mut Ui, count: usize, sender: &Sender) {
     let label = format!("{count} more");
     ui.horizontal(|ui| {
         if ui.add(PushButton::new(&label).icon(icon::LIST)).clicked() {
             sender.send(Command::OpenLog);
         }
-        if ui.add(PushButton::new("Close all").kind(ButtonKind::Quiet)).clicked() {
+        if ui.add(PushButton::new("Dismiss all").kind(ButtonKind::Quiet)).clicked() {
             sender.send(Command::DismissAll);
         }
     });
 }
 
-/// The icon of a message, and its colour.
 pub(crate) fn mark(severity: Severity) -> (Icon, Tone) {
     match severity {
         Severity::Info => (icon::INFO, Tone::Accent),
@@ -105,7 +103,6 @@ fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
     ui.accesskit_node_builder(shown.response.id, |node| node.set_role(Role::Alert));
 }
 
-/// What can be done about a message.
 fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
     if let Some(undo) = &notice.undo
         && ui.add(PushButton::new("Undo").icon(icon::UNDO)).clicked()
@@ -118,7 +115,7 @@ fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
     }
 }
 
-/// Seconds until a message closes by itself; errors stay, and what can be undone can be for a while.
+/// Seconds until a message is dismissed by itself. Errors stay; an undo is offered longer.
 fn seconds(notice: &Notice) -> Option<f64> {
     match notice.severity {
         Severity::Info if notice.undo.is_none() => Some(5.0),
@@ -127,7 +124,7 @@ fn seconds(notice: &Notice) -> Option<f64> {
     }
 }
 
-/// Lets time pass, but not under the pointer, where a message may be being read.
+/// Counts down, except while the pointer is over the messages.
 fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
     let id = Id::unique("seconds that toasts have left");
     let before: BTreeMap<u64, f64> = ctx.data(|data| data.get_temp(id)).unwrap_or_default();
@@ -135,7 +132,7 @@ fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
     let mut left = BTreeMap::new();
     for notice in open {
         let Some(all) = seconds(notice) else { continue };
-        // A new message starts whole, however long the frame before it was.
+        // The frame before a new message may have been long.
         let seconds = before.get(&notice.id).map_or(all, |seconds| seconds - passed);
         if seconds <= 0.0 {
             sender.send(Command::Dismiss(notice.id));
@@ -143,7 +140,7 @@ fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
         left.insert(notice.id, seconds);
     }
     if let Some(next) = left.values().copied().reduce(f64::min) {
-        // Woken in steps: under the pointer the end is not known.
+        // Repaint in steps, since the pointer may stop the countdown.
         ctx.request_repaint_after(Duration::from_secs_f64(next.clamp(0.05, 0.5)));
     }
     ctx.data_mut(|data| data.insert_temp(id, left));

@@ -1,12 +1,12 @@
-//! The bar at the top: modes, the case's name, tools, and what concerns the whole window.
+//! The top bar: modes, case name, tools, view options, help.
 
 use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
 
-use super::text;
 use crate::command::{Command, Sender};
-use crate::state::{Mode, State, Tool};
+use crate::scene::{Convention, PlaneMode};
+use crate::state::{Mode, State, ToolKind};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
-use crate::view::{Convention, PlaneMode};
+use crate::widget::text;
 use crate::widget::{Badge, IconButton, Segment, Segmented, Toggle, Tone};
 
 /// Draws it.
@@ -19,11 +19,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             button(ui, sender, icon::LEFT_PANEL, "Left panel", "Ctrl+B", Some(left), Command::ToggleLeft);
             ui.add_space(space::XS);
             modes(ui, state, sender);
-            // The right end first: the case's name takes what is left.
+            // Laid out from the right: the case name takes the remaining width.
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 window(ui, state, sender);
                 rule(ui);
-                // Laid out from the right, each group reads from the left.
                 views(ui, state, sender);
                 rule(ui);
                 tools(ui, state, sender);
@@ -77,7 +76,7 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Name of the open case, and whether something of it is not saved.
+/// Name of the open case, and whether its segmentation is unsaved.
 fn title(ui: &mut Ui, state: &State) {
     let Some(document) = &state.document else { return };
     ui.add_space(space::S);
@@ -90,23 +89,23 @@ fn title(ui: &mut Ui, state: &State) {
     text::line(ui, name).on_hover_text(document.path.display().to_string());
 }
 
-/// The drawing and the key of a tool.
-fn drawing(tool: Tool) -> (Icon, &'static str) {
+/// Icon and shortcut of a tool.
+fn icon_of(tool: ToolKind) -> (Icon, &'static str) {
     match tool {
-        Tool::Crosshair => (icon::CROSSHAIR, "1"),
-        Tool::Window => (icon::CONTRAST, "2"),
-        Tool::Pan => (icon::MOVE, "3"),
-        Tool::Zoom => (icon::ZOOM, "4"),
-        Tool::Ruler => (icon::RULER, "5"),
-        Tool::Ellipse => (icon::ELLIPSE, "6"),
+        ToolKind::Crosshair => (icon::CROSSHAIR, "1"),
+        ToolKind::Window => (icon::CONTRAST, "2"),
+        ToolKind::Pan => (icon::MOVE, "3"),
+        ToolKind::Zoom => (icon::ZOOM, "4"),
+        ToolKind::Ruler => (icon::RULER, "5"),
+        ToolKind::Ellipse => (icon::ELLIPSE, "6"),
     }
 }
 
 fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
-    let labels = Tool::ALL.map(|tool| format!("Tool: {}", tool.name()));
+    let labels = ToolKind::ALL.map(|tool| format!("Tool: {}", tool.name()));
     let mut segments = Vec::new();
-    for (tool, label) in Tool::ALL.into_iter().zip(&labels) {
-        let (icon, key) = drawing(tool);
+    for (tool, label) in ToolKind::ALL.into_iter().zip(&labels) {
+        let (icon, key) = icon_of(tool);
         segments.push(Segment::icon(tool, label.as_str(), icon).shortcut(key));
     }
     let mut tool = state.view.tool;
@@ -115,7 +114,7 @@ fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// What concerns all views: fit, maximise, images side by side, conventions.
+/// Buttons for all views: fit, maximise, side by side, options.
 fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     options(ui, state, sender);
     let images = state.document.as_ref().map_or(0, |d| d.images.len());
@@ -137,7 +136,6 @@ fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The menu of conventions.
 fn options(ui: &mut Ui, state: &State, sender: &Sender) {
     let response = ui.add(IconButton::new(icon::CONTROLS, "View options"));
     let popup = Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside).gap(space::XS);
@@ -176,7 +174,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// What concerns the whole window, from its right end.
+/// Buttons for the window, from the right end.
 fn window(ui: &mut Ui, state: &State, sender: &Sender) {
     let settings = &state.settings;
     button(

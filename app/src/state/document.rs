@@ -10,7 +10,7 @@ use engine::volume::Grid;
 use glam::DVec3;
 
 use super::{ImageLayer, MaskLayer, ProbabilityLayer};
-use crate::view::{DisplayGrid, PlaneMode};
+use crate::scene::{DisplayGrid, PlaneMode};
 
 /// A case: images of one patient, and what is known of their lesions.
 #[derive(Clone, Debug)]

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::masking::{Controls, Shown};
 use super::timeline::{Compare, Look, OpenRun};
 use super::train::{Form, TrainPage};
-use super::{Document, Modality, Mode, Settings, State, View, WindowLevel};
-use crate::view::Camera;
+use super::{Document, Mode, Settings, State, View};
+use crate::scene::{Camera, Modality, WindowLevel};
 use crate::worker::open::Request;
 
 /// Version of the file's format.
@@ -284,9 +284,9 @@ impl KeptRuns {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::scene::Plane;
     use crate::state::view::{Measure, Statistics};
     use crate::state::{MeasureKind, PaneId};
-    use crate::view::Plane;
 
     #[test]
     fn a_view_is_read_as_it_was_written_and_only_by_its_own_version() {

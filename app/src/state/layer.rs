@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use engine::volume::{LabelVolume, Volume};
 
-use super::{ColourMap, Modality, WindowLevel};
 use crate::gpu::Texture;
+use crate::scene::{ColourMap, Modality, WindowLevel};
 
 /// One image of a case.
 #[derive(Clone, Debug)]

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 pub use sigma::RunSigma;
 
-use super::{Document, Modality, Mode, State};
-use crate::view::{Camera, DisplayGrid, PlaneMode};
+use super::{Document, Mode, State};
+use crate::scene::{Camera, DisplayGrid, Modality, PlaneMode};
 
 /// Patches along a side that can be chosen, as far as they divide the crop.
 pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];

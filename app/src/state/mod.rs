@@ -12,7 +12,6 @@ pub mod settings;
 pub mod timeline;
 pub mod train;
 pub mod view;
-pub mod window;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,12 +20,12 @@ pub use cases::{CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, Findings, Listed, Status};
 pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer};
 pub use settings::Settings;
-pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, Tool, View};
-pub use window::{ColourMap, Modality, Preset, WindowLevel};
+pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, ToolKind, View};
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::scene::{Modality, WindowLevel};
 
 /// What the window is for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

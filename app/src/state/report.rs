@@ -9,7 +9,7 @@ use serde::Serialize;
 pub use run::{ProbeReport, RunReport};
 
 use super::{Document, Mode, Severity, State};
-use crate::view::{Convention, Letters, PlaneMode};
+use crate::scene::{Convention, Letters, PlaneMode};
 
 /// The whole of it. Keys are a contract; see the README.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +50,7 @@ pub struct PaneReport {
     /// The number of the slice as shown, from 1, along R, A or S; null for a projection.
     pub slice: Option<usize>,
     /// The plane.
-    pub plane: crate::view::Plane,
+    pub plane: crate::scene::Plane,
     /// Along the stored grid or the patient's axes.
     pub planes: PlaneMode,
     /// Patient directions at the edges; null without orientation.
@@ -135,7 +135,7 @@ fn panes(state: &State, document: &Document) -> Vec<PaneReport> {
 
 fn crosshair(state: &State, document: &Document) -> CrosshairReport {
     let world = state.view.crosshair;
-    let native = crate::view::DisplayGrid::new(&document.image().volume.grid, PlaneMode::Native);
+    let native = crate::scene::DisplayGrid::new(&document.image().volume.grid, PlaneMode::Native);
     CrosshairReport {
         voxel: native.voxel_at(world),
         world_mm: world.to_array(),

@@ -4,7 +4,7 @@ use engine::volume::LabelVolume;
 use glam::DVec3;
 
 use super::{Document, Mode, PaneId, State};
-use crate::view::{DisplayGrid, Plane};
+use crate::scene::{DisplayGrid, Plane};
 
 /// Number and kind of what the bottom strip shows.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl Document {
 
     /// The label of a mask at a world position; 0 outside.
     pub fn label_at(&self, labels: &LabelVolume, world: DVec3) -> u16 {
-        let display = DisplayGrid::new(&labels.grid, crate::view::PlaneMode::Native);
+        let display = DisplayGrid::new(&labels.grid, crate::scene::PlaneMode::Native);
         display.voxel_at(world).map_or(0, |voxel| labels.get(labels.grid.index(voxel)))
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::scene::{Convention, PlaneMode};
 use crate::theme::Theme;
-use crate::view::{Convention, PlaneMode};
 
 /// How many recent files are kept.
 const RECENT: usize = 8;

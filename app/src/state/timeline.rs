@@ -11,7 +11,7 @@ use engine::event::Stage;
 use engine::probe::{Pin, Pins};
 use serde::{Deserialize, Serialize};
 
-use crate::view::Camera;
+use crate::scene::Camera;
 pub use probes::{Probes, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update};
 pub use run::OpenRun;
 pub use series::{Quantity, Series};

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
-use super::ColourMap;
-use crate::view::{Camera, Plane};
+use crate::scene::{Camera, ColourMap, Plane};
 
 /// What the left mouse button does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tool {
+pub enum ToolKind {
     /// Moves the crosshair.
     #[default]
     Crosshair,
@@ -26,7 +25,7 @@ pub enum Tool {
     Ellipse,
 }
 
-impl Tool {
+impl ToolKind {
     /// All of them, in the order of their keys 1 to 6.
     pub const ALL: [Self; 6] = [Self::Crosshair, Self::Window, Self::Pan, Self::Zoom, Self::Ruler, Self::Ellipse];
 
@@ -161,8 +160,8 @@ impl Overlay {
     pub fn name(self) -> &'static str {
         match self {
             Self::Comparison => "Compare",
-            Self::Prediction => "Prediction",
-            Self::Truth => "Truth",
+            Self::Prediction => "Segmentation",
+            Self::Truth => "Reference",
         }
     }
 }
@@ -173,7 +172,7 @@ pub struct View {
     /// The crosshair, in world mm.
     pub crosshair: DVec3,
     /// What the left button does.
-    pub tool: Tool,
+    pub tool: ToolKind,
     /// Zoom and pan of axial, sagittal, coronal and the projection.
     pub panes: [Pane; 4],
     /// The pane that fills the centre.

@@ -1,8 +1,8 @@
 //! Type scale and font families.
 //!
-//! Text is set in Inter (SIL Open Font License 1.1, see `fonts/Inter-OFL.txt`), cut down to the characters of European
-//! languages and with tabular digits as the default, so that columns of numbers line up and a changing value does not
-//! jitter. egui's own fonts follow for what Inter lacks; its monospace font sets file contents, paths and error details.
+//! Text is set in Inter (SIL Open Font License 1.1, see `fonts/Inter-OFL.txt`), reduced to the characters of European
+//! languages and with tabular digits by default, so that columns of numbers line up. egui's own fonts supply missing
+//! characters; its monospace font is used for file contents, paths and error details.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -15,13 +15,13 @@ pub const CAPTION: f32 = 11.0;
 pub const BODY: f32 = 13.0;
 /// Titles of sections and dialogs.
 pub const HEADING: f32 = 15.0;
-/// The title of a screen that is otherwise empty.
+/// The title of an otherwise empty screen.
 pub const TITLE: f32 = 22.0;
 
 static ICONS: LazyLock<FontFamily> = LazyLock::new(|| FontFamily::Name("lucide".into()));
 static STRONG: LazyLock<FontFamily> = LazyLock::new(|| FontFamily::Name("strong".into()));
 
-/// The family that holds the icons.
+/// The icon font.
 #[must_use]
 pub fn icon_family() -> FontFamily {
     ICONS.clone()
@@ -39,13 +39,13 @@ pub fn body() -> FontId {
     FontId::proportional(BODY)
 }
 
-/// Body text that names what follows: section headers, titles in cards and messages.
+/// Strong body text: section headers, titles of cards and messages.
 #[must_use]
 pub fn strong() -> FontId {
     FontId::new(BODY, STRONG.clone())
 }
 
-/// Heading of a dialog, letters of an orientation.
+/// Dialog headings and orientation letters.
 #[must_use]
 pub fn heading() -> FontId {
     FontId::new(HEADING, STRONG.clone())
@@ -95,7 +95,7 @@ pub(super) fn definitions() -> FontDefinitions {
     };
     add("Inter", include_bytes!("fonts/Inter-Regular.ttf"), FontTweak::default());
     add("Inter SemiBold", include_bytes!("fonts/Inter-SemiBold.ttf"), FontTweak::default());
-    // Hinting would bend strokes that are drawn to meet.
+    // Hinting would distort strokes that meet.
     add("lucide", lucide_icons::LUCIDE_FONT_BYTES, FontTweak { hinting: Some(false), ..FontTweak::default() });
 
     let others = fonts.families.get(&FontFamily::Proportional).cloned().unwrap_or_default();

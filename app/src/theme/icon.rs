@@ -1,4 +1,4 @@
-//! The icons of the product, named by what they mean here.
+//! Icons by meaning.
 //!
 //! The drawings are Lucide's (<https://lucide.dev>, ISC licence), from the font that the crate `lucide-icons` carries.
 
@@ -7,7 +7,7 @@ use lucide_icons::Icon as Lucide;
 
 use super::font;
 
-/// One icon: a character of the icon font.
+/// A character of the icon font.
 #[derive(Clone, Copy, Debug)]
 pub struct Icon(Lucide);
 
@@ -26,7 +26,7 @@ impl Icon {
         self.0.into()
     }
 
-    /// The icon as text of `size` points, to be put into a label or egui button.
+    /// The icon as text of `size` points.
     #[must_use]
     pub fn text(self, size: f32) -> RichText {
         RichText::new(self.char()).font(Self::font(size))
@@ -189,7 +189,7 @@ icons! {
     FLAG = Flag;
     /// Delete.
     TRASH = Trash2;
-    /// Swap prediction and truth.
+    /// Swap segmentation and reference.
     SWAP = ArrowLeftRight;
     /// Rotate, flip, reset.
     ROTATE = RotateCw;
@@ -233,7 +233,7 @@ icons! {
     DISK = HardDrive;
     /// Time.
     CLOCK = Clock;
-    /// Something that works.
+    /// Busy.
     BUSY = LoaderCircle;
     /// More actions.
     MORE = Ellipsis;

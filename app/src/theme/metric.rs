@@ -1,8 +1,8 @@
-//! Distances in logical points. A layout uses these and no other numbers, so that everything lines up.
+//! Spacing, radii and sizes in points, shared by all layouts so that everything lines up.
 
 /// Gaps and paddings.
 pub mod space {
-    /// Between things that belong together, such as an icon and its label.
+    /// Between an icon and its label.
     pub const XS: f32 = 4.0;
     /// Between controls.
     pub const S: f32 = 8.0;
@@ -10,7 +10,7 @@ pub mod space {
     pub const M: f32 = 12.0;
     /// Between groups.
     pub const L: f32 = 16.0;
-    /// Around a state that fills a panel.
+    /// Around an empty, loading or error state.
     pub const XL: f32 = 24.0;
 }
 
@@ -24,13 +24,13 @@ pub mod radius {
     pub const L: u8 = 8;
 }
 
-/// Sizes of things that repeat.
+/// Sizes of recurring elements.
 pub mod size {
     /// Height of a list row.
     pub const ROW: f32 = 28.0;
     /// Height of a list row with two lines.
     pub const ROW_TALL: f32 = 44.0;
-    /// Height of a line of facts: a label and its value.
+    /// Height of a row with a label and a value.
     pub const ROW_DENSE: f32 = 22.0;
     /// Height of a button.
     pub const CONTROL: f32 = 28.0;
@@ -44,9 +44,9 @@ pub mod size {
     pub const ICON_SMALL: f32 = 13.0;
     /// Width of the labels in front of fields and sliders.
     pub const LABEL: f32 = 84.0;
-    /// The same where a row is wide enough for longer names.
+    /// Width of the labels in wide rows.
     pub const LABEL_WIDE: f32 = 116.0;
-    /// Such a row's least width.
+    /// Minimum width of a wide row.
     pub const WIDE_ROW: f32 = 300.0;
     /// Width of a number beside a slider.
     pub const VALUE: f32 = 60.0;
@@ -56,12 +56,12 @@ pub mod size {
     pub const LEFT_PANEL: f32 = 220.0;
     /// Width of the right panel.
     pub const RIGHT_PANEL: f32 = 280.0;
-    /// Height of the strip under the views.
+    /// Height of the strip below the views.
     pub const STRIP: f32 = 96.0;
-    /// Height of the bar with the modes.
+    /// Height of the top bar.
     pub const TOP_BAR: f32 = 40.0;
     /// Height of the status line.
     pub const STATUS_LINE: f32 = 24.0;
-    /// Width of the line around the focused control.
+    /// Width of the focus ring.
     pub const FOCUS_RING: f32 = 1.5;
 }

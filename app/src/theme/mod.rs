@@ -1,14 +1,14 @@
-//! How the product looks: colours by role, spacing, type, icons, and their installation into egui.
+//! Visual theme: colours by role, spacing, type, icons, and their installation into egui.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | [`tokens`](mod@tokens) | colours by role, one table for each theme, checked for contrast |
 //! | [`metric`] | spacing scale, radii, sizes of controls |
 //! | [`font`] | type scale and font families |
-//! | [`icon`] | the icons of the product, by meaning |
-//! | [`palette`] | colours that carry clinical or method meaning, the same in both themes |
+//! | [`icon`] | icons by meaning |
+//! | [`palette`] | colours with a clinical or method meaning, the same in both themes |
 //!
-//! Panels and widgets take colours from [`tokens()`] by role and never write a colour down themselves.
+//! Panels and widgets take colours from [`tokens()`] by role and define none themselves.
 
 pub mod font;
 pub mod icon;
@@ -27,11 +27,11 @@ pub use icon::Icon;
 pub use metric::{radius, size, space};
 pub use tokens::Tokens;
 
-/// The two looks. Images lie on black in both.
+/// Dark or light. Images have a black background in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
-    /// For a dark reading room: the default.
+    /// For a dark reading room; the default.
     #[default]
     Dark,
     /// For a lit office.
@@ -39,7 +39,7 @@ pub enum Theme {
 }
 
 impl Theme {
-    /// Both themes, in the order in which a switch shows them.
+    /// Both themes, in display order.
     pub const ALL: [Self; 2] = [Self::Dark, Self::Light];
 
     /// The other one.
@@ -93,7 +93,7 @@ impl FromStr for Theme {
     }
 }
 
-/// Makes a window look like the product: fonts and both styles once, then the choice between them. Cheap to call again.
+/// Installs fonts and styles into a window on the first call, and selects the theme. Cheap to call again.
 ///
 /// Call it before the first frame and whenever the choice changes.
 pub fn install(ctx: &Context, theme: Theme) {
@@ -108,7 +108,7 @@ pub fn install(ctx: &Context, theme: Theme) {
     ctx.set_theme(theme.egui());
 }
 
-/// Something that has a look: a window, or a part of it.
+/// Something with a theme: a window, or a part of it.
 pub trait Themed {
     /// Its theme.
     fn theme(&self) -> Theme;
@@ -132,7 +132,7 @@ pub fn tokens(themed: &impl Themed) -> &'static Tokens {
     Themed::theme(themed).tokens()
 }
 
-/// Gives a part of the window the dark look in both themes: what lies over an image, which is black in both.
+/// Uses the dark theme in a part of the window that lies over an image.
 pub fn on_image(ui: &mut Ui) {
     let style = ui.ctx().style_of(egui::Theme::Dark);
     ui.set_style(style);

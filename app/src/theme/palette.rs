@@ -1,7 +1,7 @@
 //! Colours that carry meaning in the images: patches, comparison, labels. The same in both themes.
 //!
-//! Colour is never the only carrier: each of these also has a pattern, a digit, an outline style or a name beside it.
-//! Patches have the colours of the reports, labels and comparison those of the shaders; here they become the window's.
+//! Each colour is accompanied by a pattern, digit, outline style or name, so that it never carries meaning alone.
+//! Patch colours are those of the reports, label and comparison colours those of the shaders.
 
 use egui::Color32;
 use engine::draw::colour as report;
@@ -11,18 +11,18 @@ const fn of([red, green, blue]: [u8; 3]) -> Color32 {
     Color32::from_rgb(red, green, blue)
 }
 
-/// A patch that the clustering takes for foreground.
+/// Foreground patch.
 pub const PATCH_LESION: Color32 = of(report::LESION);
-/// A patch that it takes for background.
+/// Background patch.
 pub const PATCH_BACKGROUND: Color32 = of(report::BACKGROUND);
-/// A patch whose category the last relabelling flipped.
+/// Patch whose label changed in the last update.
 pub const PATCH_FLIP: Color32 = of(report::FLIP);
 
-/// Predicted and true: solid.
+/// True positive: solid.
 pub const TRUE_POSITIVE: Color32 = of(colour::TRUE_POSITIVE);
-/// Predicted only: hatched.
+/// False positive: hatched.
 pub const FALSE_POSITIVE: Color32 = of(colour::FALSE_POSITIVE);
-/// Missed: dashed outline.
+/// False negative: dashed outline.
 pub const FALSE_NEGATIVE: Color32 = of(colour::FALSE_NEGATIVE);
 
 /// The colours above with their names.
@@ -35,7 +35,7 @@ pub const DOMAIN: [(&str, Color32); 6] = [
     ("the false negative", FALSE_NEGATIVE),
 ];
 
-/// Colours of labels 1 to 16; larger labels start over. Label 0, the background, is transparent.
+/// Colours of labels 1 to 16, repeated for larger labels. Label 0, the background, is transparent.
 pub const LABELS: [Color32; 16] = {
     let mut colours = [Color32::TRANSPARENT; 16];
     let mut at = 0;
@@ -55,7 +55,7 @@ pub fn label(label: u32) -> Color32 {
     }
 }
 
-/// Distance of two opaque colours in the OKLab space; 0.02 is just visible side by side, black to white is 1.
+/// Distance of two opaque colours in OKLab: 0.02 is just noticeable, black to white is 1.
 #[must_use]
 pub fn distance(a: Color32, b: Color32) -> f32 {
     let (a, b) = (oklab(linear(a)), oklab(linear(b)));

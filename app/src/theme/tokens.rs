@@ -2,7 +2,7 @@
 
 use egui::Color32;
 
-/// Colours by role. Text roles reach a contrast of 4.5 : 1 on every surface that may lie under them.
+/// Colours by role. Text has a contrast of at least 4.5 : 1 on every surface it is used on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tokens {
     /// Whether this is the dark theme.
@@ -27,7 +27,7 @@ pub struct Tokens {
     pub text: Color32,
     /// Labels, units, hints, quiet icons. Still readable text.
     pub text_dim: Color32,
-    /// Fill of the one primary action, of active switches and sliders.
+    /// Fill of primary actions, active switches and sliders.
     pub accent: Color32,
     /// The same under the pointer.
     pub accent_hover: Color32,
@@ -39,19 +39,19 @@ pub struct Tokens {
     pub selection: Color32,
     /// The same under the pointer.
     pub selection_hover: Color32,
-    /// Something that wants attention.
+    /// Warnings.
     pub warn: Color32,
-    /// Something that failed, and destructive actions.
+    /// Errors and destructive actions.
     pub error: Color32,
     /// Text on a fill of error.
     pub on_error: Color32,
-    /// Something that is done or valid.
+    /// Done or valid.
     pub ok: Color32,
-    /// The line around the control that has the keyboard.
+    /// Focus ring.
     pub focus: Color32,
     /// Shadow of popups and dialogs.
     pub shadow: Color32,
-    /// What dims the window behind a dialog.
+    /// Dims the window behind a dialog.
     pub backdrop: Color32,
     /// Behind every image: black in both themes.
     pub image: Color32,
@@ -59,7 +59,7 @@ pub struct Tokens {
     pub overlay_text: Color32,
     /// Quieter text over an image.
     pub overlay_dim: Color32,
-    /// Outline of text over an image, so that it reads over bright anatomy.
+    /// Outline of text over an image, for legibility on bright anatomy.
     pub overlay_halo: Color32,
     /// Crosshair and other interface lines over an image.
     pub overlay_accent: Color32,
@@ -79,7 +79,7 @@ const OVERLAY_HALO: Color32 = Color32::from_rgba_premultiplied(0, 0, 0, 200);
 const OVERLAY_ACCENT: Color32 = rgb(0xBE_BD_F7);
 const OVERLAY_MEASURE: Color32 = rgb(0xF5_E2_A0);
 
-/// The dark theme: near-black neutrals, so that the panels are never brighter than the anatomy.
+/// The dark theme: near-black neutrals, so that panels are never brighter than the anatomy.
 pub const DARK: Tokens = Tokens {
     dark: true,
     window: rgb(0x0A_0B_0D),
@@ -114,7 +114,7 @@ pub const DARK: Tokens = Tokens {
     chart: [rgb(0x67_C9_FF), rgb(0xD8_B2_24), rgb(0xC9_5A_E8), rgb(0x54_8E_87), rgb(0xDD_EB_AC)],
 };
 
-/// The light theme. Whatever lies over an image is the same as in the dark one.
+/// The light theme. Colours over images are those of the dark theme.
 pub const LIGHT: Tokens = Tokens {
     dark: false,
     window: rgb(0xDD_E0_E5),

@@ -1,4 +1,4 @@
-//! What colours and signs on patches mean, in the lower right corner of a pane.
+//! Legend of patch colours and symbols, in the lower right corner of a pane.
 
 use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
 
@@ -7,19 +7,19 @@ use crate::widget::overlay_text;
 
 /// Side of a swatch.
 const SWATCH: f32 = 11.0;
-/// Opacity of the plate under what is written over patches.
+/// Opacity of the plate below text over patches.
 const PLATE: f32 = 0.75;
-/// Distance of two lines.
+/// Line spacing in points.
 pub const LINE: f32 = 17.0;
 
-/// How something is drawn on patches.
+/// How a legend entry is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sign {
     /// Filled and outlined.
     Fill(Color32),
     /// Outlined.
     Outline(Color32),
-    /// Hatched upwards (masked) or downwards (outside of the scan).
+    /// Hatched upwards (masked) or downwards (outside the scan).
     Hatched {
         /// Downwards.
         falling: bool,
@@ -31,20 +31,20 @@ pub enum Sign {
     },
 }
 
-/// Room that a legend takes, in points.
+/// Size of a legend in points.
 pub fn room(painter: &Painter, entries: &[(&str, Sign)]) -> Vec2 {
     let width = |text: &str| painter.layout_no_wrap(text.to_owned(), font::number_small(), Color32::WHITE).size().x;
     let widest = entries.iter().map(|(text, _)| width(text)).fold(0.0, f32::max);
     vec2(widest + space::S + SWATCH, entries.len() as f32 * LINE)
 }
 
-/// Keeps patches from being taken for a part of what is written over them.
+/// Dark plate that separates text from the patches below it.
 pub fn plate(painter: &Painter, rect: Rect) {
     let color = theme::tokens(painter.ctx()).image.gamma_multiply(PLATE);
     painter.rect_filled(rect.expand(space::XS), radius::M, color);
 }
 
-/// Draws it above and left of a corner, the first entry on top.
+/// Draws the legend with its lower right corner at `corner`, first entry on top.
 pub fn show(painter: &Painter, corner: Pos2, entries: &[(&str, Sign)]) {
     if entries.is_empty() {
         return;

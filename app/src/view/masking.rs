@@ -1,7 +1,6 @@
-//! The centre in Masking mode: the slice with its patches, and a column of what the network gets and gives.
+//! The centre in Masking mode: the slice with its patches, and a column with input, reconstruction and relative loss.
 //!
-//! Together the panes are the paper's Fig. 2: a slice cut into patches, lesion patches green, background purple, and the
-//! masked input beside it.
+//! Together the panes show the paper's Fig. 2: lesion patches green, background purple, and the masked input.
 
 mod column;
 mod main_pane;
@@ -11,9 +10,10 @@ use egui::{Rect, Ui, UiBuilder, pos2, vec2};
 use glam::DVec2;
 
 use super::patch_pane::{PatchPane, PatchResponse};
-use super::{crop, gesture};
+use super::tool;
 use crate::command::masking::MaskingCommand;
 use crate::command::{Command, Sender};
+use crate::scene::crop;
 use crate::state::masking::FoundSlice;
 use crate::state::{Document, JobStatus, PaneId, State};
 use crate::theme::{self, tokens};
@@ -22,14 +22,13 @@ use crate::worker::Kind;
 
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
-/// The narrowest and the widest column, in points, and the narrowest centre that has one.
+/// Minimum and maximum width of the column, and minimum width of a centre with a column, in points.
 const COLUMN: [f32; 2] = [150.0, 560.0];
 const LEAST: f32 = 360.0;
-/// What a drag over so many points does to the contrast: its whole width.
+/// Points of a drag that change the contrast by its whole width.
 const PACE: f64 = 400.0;
 
-/// What the card is missing, said by every pane.
-const NO_ADAPTER: &str = "Not drawn: there is no graphics adapter.";
+const NO_ADAPTER: &str = "Not drawn: no graphics adapter.";
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -60,7 +59,7 @@ struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    /// A pane that looks at the crop, without a picture yet.
+    /// A pane of the crop, without an image.
     fn pane(&self) -> PatchPane<'a> {
         let (slice, masking) = (&*self.found.slice, &self.state.masking);
         PatchPane {
@@ -80,7 +79,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Sends what the user did with a pane.
+    /// Sends the user's input on a pane.
     fn answer(&self, found: &PatchResponse, native: bool, sender: &Sender) {
         if found.notches != 0 {
             sender.send(Command::StepSlice { pane: PaneId::Axial, by: found.notches });
@@ -101,19 +100,19 @@ impl<'a> Shared<'a> {
             return Command::Masking(MaskingCommand::ChangeContrast(delta / PACE));
         }
         let layer = self.document.image();
-        let (width, level) = gesture::window_change(delta, self.state.window_of(layer), layer.range, &layer.modality);
+        let (width, level) = tool::window_change(delta, self.state.window_of(layer), layer.range, &layer.modality);
         Command::ChangeWindow { width, level }
     }
 }
 
-/// The large pane, and the three of the column under each other unless it is `alone`. On whole pixels.
+/// The large pane, and unless it is `alone` the three panes of the column, on whole pixels.
 fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rect; 3]>) {
     let whole = |v: f32| (v * pixels_per_point).round() / pixels_per_point;
     if alone {
         return (area, None);
     }
     let third = (area.height() - 2.0 * GAP) / 3.0;
-    // Square panes, unless the large one would become smaller than they are together.
+    // Square panes, unless the large one would be narrower than the column.
     let width = third.min(area.width() * 0.4).clamp(COLUMN[0], COLUMN[1]);
     let left = whole(area.right() - width);
     let large = Rect::from_min_max(area.min, pos2(left - GAP, area.bottom()));
@@ -125,7 +124,7 @@ fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rec
     (large, Some([pane(0), pane(1), pane(2)]))
 }
 
-/// The job that the dimmed old result waits for: k-means is over before anything could be read.
+/// The running job whose progress is shown over the old result. k-means is too quick for that.
 fn slow_job(state: &State) -> Option<&JobStatus> {
     let slow = |job: &&JobStatus| match job.kind {
         Kind::Prepare => true,
@@ -135,7 +134,7 @@ fn slow_job(state: &State) -> Option<&JobStatus> {
     state.jobs.iter().find(slow)
 }
 
-/// Something slow is found out: the old result lies behind it, dimmed.
+/// Progress over the dimmed old result.
 fn dimmed(ui: &mut Ui, area: Rect, job: &JobStatus, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).backdrop);
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
@@ -149,11 +148,11 @@ fn words(job: &JobStatus) -> String {
     if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) }
 }
 
-/// Nothing was found yet.
+/// Shown before the first result.
 fn waiting(ui: &mut Ui, area: Rect, state: &State, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
     let job = state.jobs.iter().find(|job| matches!(job.kind, Kind::Prepare | Kind::Cluster));
-    let text = job.map_or_else(|| "Preparing the scan".to_owned(), words);
+    let text = job.map_or_else(|| "Preprocessing the scan".to_owned(), words);
     let state = LoadingState::new(&text, job.and_then(|job| job.progress));
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     match job {
@@ -168,11 +167,11 @@ fn waiting(ui: &mut Ui, area: Rect, state: &State, sender: &Sender) {
     }
 }
 
-/// The shown image cannot be prepared or clustered.
+/// Shown when the image cannot be preprocessed or clustered.
 fn failed(ui: &mut Ui, document: &Document, why: &str, sender: &Sender) {
     let area = ui.max_rect();
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
-    let title = format!("{} cannot be masked", document.image().name);
+    let title = format!("Cannot mask {}", document.image().name);
     let mut child = ui.new_child(UiBuilder::new().max_rect(area.shrink2(vec2(0.0, GAP))));
     if ErrorState::new(&title, why).retry("Try again").show(&mut child) {
         sender.send(Command::Masking(MaskingCommand::Retry));

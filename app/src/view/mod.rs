@@ -1,53 +1,33 @@
-//! What is drawn on the black ground: panes, their overlays and the ways of the mouse.
+//! The centre of the window: image panes with their overlays and pointer tools, and the pages of the other modes.
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`plane`] | how a pane cuts a volume: places, indices, letters |
-//! | [`scene`] | what all panes of a frame share; one pane at its place |
-//! | [`layout`] | where panes lie |
-//! | [`stack`], [`picture`], [`uniforms`] | which images and labels a pane draws, and what the shader is told |
-//! | [`pane`] | one pane as a widget |
-//! | [`overlay`], [`marks`], [`text`], [`legend`], [`scale_bar`] | what is written and drawn over the picture |
-//! | [`interact`], [`gesture`], [`wheel`], [`space_bar`], [`sample`] | the mouse, the space bar, and the values they ask for |
-//! | [`crop`], [`patch_pane`] | a prepared slice with its patches, for the other modes |
-//! | [`masking`], [`train`] | the centre of the other modes |
-//! | [`welcome`], [`states`] | the centre without a case |
+//! | [`slice`] | the slice panes of a case: images, overlays, text |
+//! | [`patch_pane`] | a preprocessed slice with its patches, in the other modes |
+//! | [`tool`], [`wheel`] | pointer tools, one file each; wheel and trackpad |
+//! | [`uniforms`] | uniforms of the slice shader |
+//! | [`legend`] | legend of patch colours and symbols |
+//! | [`masking`], [`train`] | centre of the other modes |
+//! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
 
-pub mod crop;
-pub mod gesture;
-pub mod interact;
-pub mod layout;
 pub mod legend;
-pub mod marks;
 pub mod masking;
-pub mod overlay;
-pub mod pane;
 pub mod patch_pane;
-pub mod picture;
-pub mod plane;
-pub mod sample;
-pub mod scale_bar;
-pub mod scene;
-pub mod space_bar;
-pub mod stack;
+pub mod slice;
 pub mod states;
-pub mod text;
+pub mod tool;
 pub mod train;
 pub mod uniforms;
 pub mod welcome;
 pub mod wheel;
 
-use egui::{CentralPanel, Rect, Ui};
-
-pub use interact::{Arrows, focused};
-pub use plane::{Camera, Convention, DisplayGrid, Letters, PaneMap, Plane, PlaneMode};
+use egui::{CentralPanel, Ui};
 
 use crate::command::Sender;
-use crate::state::{Document, Mode, State};
+use crate::state::{Mode, State};
 use crate::theme;
-use scene::Scene;
 
-/// Draws the centre: the panes of the open case, or how to open one.
+/// Draws the centre.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {
         let area = ui.max_rect();
@@ -62,7 +42,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             (Some(document), _, _) => {
                 match state.mode {
                     Mode::Masking => masking::show(ui, state, sender),
-                    _ => panes(ui, area, state, document, sender),
+                    _ => slice::show(ui, area, state, document, sender),
                 }
                 if let Some(job) = opening {
                     states::loading_bar(ui, area, job);
@@ -79,19 +59,4 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         states::drop_target(ui, area, state);
     });
-}
-
-fn panes(ui: &Ui, area: Rect, state: &State, document: &Document, sender: &Sender) {
-    let scene = Scene::new(ui.ctx(), state, document);
-    // What no pane covers are the lines between them.
-    ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.line);
-    let shown = state.shown_panes();
-    let active = scene.active(&shown);
-    let style = uniforms::style(&state.settings, &state.view, scene.pixels_per_point);
-    for (n, (id, rect)) in layout::arrange(area, &shown, scene.pixels_per_point).into_iter().enumerate() {
-        if rect.width() >= 1.0 && rect.height() >= 1.0 {
-            let part = pane::Part { active: active == Some(id), legend: n == 0 };
-            pane::show(ui, &scene, &scene.pane(id, rect), &style, part, sender);
-        }
-    }
 }

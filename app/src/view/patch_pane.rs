@@ -1,7 +1,7 @@
-//! One prepared slice with its patches, as a widget: what the Masking and Train modes show.
+//! A preprocessed slice with its patches, as the Masking and Train modes show it.
 //!
-//! The pane looks at the crop itself, or at a slice of a scan on its own grid with the patches placed by their position
-//! in the patient ([`PatchPane::native`]). It sends nothing: whoever shows it looks at the [`PatchResponse`].
+//! It shows the crop, or a slice of the scan on its native grid with the patches aligned by world position
+//! ([`PatchPane::native`]). It sends no commands: the caller handles the [`PatchResponse`].
 
 mod hand;
 mod write;
@@ -11,91 +11,91 @@ use engine::volume::{Grid, Orientation};
 use glam::{DAffine3, DVec2, DVec3};
 use shaders::{LabelMode, PatchShow, Slice};
 
-use super::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, crop, uniforms};
+use super::uniforms;
 use crate::gpu::{self, PatchPaint, SlicePaint, Texture, pane_in_pixels};
-use crate::state::{ColourMap, WindowLevel};
+use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, WindowLevel, crop};
 use crate::theme::{self, size};
+pub use hand::Surface;
 
 /// Width of the outline of a lesion, in points.
 const OUTLINE: f32 = 1.5;
 
-/// Room around the slice for name and letters: a share of the pane's shorter side, and its limits in points.
+/// Margin for name and letters: fraction of the shorter side, minimum and maximum in points.
 const MARGIN: (f64, f64, f64) = (0.07, 10.0, 24.0);
-/// The same without a name: a line of small letters.
+/// Margin without a name, for a line of small letters.
 const BARE_MARGIN: f64 = 13.0;
 
-/// A slice of a scan on its own grid, in place of the crop.
+/// A slice of the scan on its native grid, instead of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Native<'a> {
-    /// The scan's grid; [`PatchPane::picture`] and [`PatchPane::lesion`] lie on it.
+    /// Grid of the scan, of [`PatchPane::picture`] and of [`PatchPane::lesion`].
     pub grid: &'a Grid,
-    /// The slice from the feet, 0-based.
+    /// Slice index from the feet, 0-based.
     pub slice: usize,
 }
 
-/// A second picture over the first: a probability.
+/// A second image over the first, such as a probability.
 #[derive(Clone, Copy, Debug)]
 pub struct Over<'a> {
-    /// Pixels over the area of the crop; any number of them.
+    /// Covers the area of the crop, with any number of pixels.
     pub picture: &'a Texture,
-    /// What is at or below the first is not drawn, the second has the last colour of the map.
+    /// Values with the first and last colour; lower values are transparent.
     pub window: [f32; 2],
-    /// Its colours.
+    /// Colour map.
     pub colour_map: ColourMap,
-    /// 0 to 1.
+    /// Opacity, 0 to 1.
     pub opacity: f32,
 }
 
-/// A prepared slice with its patches.
+/// A preprocessed slice with its patches.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct PatchPane<'a> {
-    /// The picture: [`crop::Place::volume`] on the card, or the scan if `native` is given. None: `missing` is said.
+    /// The image: texture of [`crop::Place::volume`], or the scan if `native` is set. Without it `missing` is shown.
     pub picture: Option<&'a Texture>,
-    /// A second picture over it.
+    /// A second image over it.
     pub over: Option<Over<'a>>,
-    /// Labels on the picture's grid, drawn as outlines.
+    /// Labels on the grid of the image, drawn as outlines.
     pub lesion: Option<&'a Texture>,
-    /// Looks at this slice instead of the crop.
+    /// Shows this slice instead of the crop.
     pub native: Option<Native<'a>>,
-    /// Pixels along the crop's side, S.
+    /// Crop size S in pixels.
     pub size: usize,
-    /// Patches along a side.
+    /// Patches per side.
     pub grid: usize,
-    /// World mm of a crop pixel (i, j, 0) of this slice: [`crop::at_slice`].
+    /// World mm of a crop pixel (i, j, 0) of this slice, from [`crop::at_slice`].
     pub world_from_crop: DAffine3,
-    /// False if the scan told no orientation: no letters.
+    /// False if the scan has no orientation: no letters are drawn.
     pub oriented: bool,
-    /// The label of each patch, 1 or 0, patch = i * grid + j. Any other value has no digit.
+    /// Label of each patch, 1 or 0, patch = i * grid + j. Other values have no digit.
     pub labels: &'a [u8],
-    /// What the card knows of each patch.
+    /// Texture of the patch states.
     pub cells: Option<&'a Texture>,
-    /// What is drawn of the patches.
+    /// Patch layers to draw.
     pub show: PatchShow,
-    /// Writes the labels into the patches, once these are large enough.
+    /// Writes the labels into patches that are large enough.
     pub digits: bool,
-    /// A number for each patch, such as its place in the masking order.
+    /// A number per patch, such as its masking order.
     pub numbers: Option<&'a [u16]>,
-    /// What a coin showed for each patch, where one was thrown: 1 is a full mark, 0 a hollow one.
+    /// Random label per patch, where one was drawn: a full disc for 1, a hollow one for 0.
     pub coins: &'a [Option<u8>],
-    /// The values that are just black and just white.
+    /// Values with the first and last colour.
     pub window: [f32; 2],
-    /// The colours of the picture.
+    /// Colour map of the image.
     pub colour_map: ColourMap,
     /// Interpolates between pixels.
     pub smooth: bool,
-    /// The patch that the keyboard and the mouse chose, if one is.
+    /// The pinned patch.
     pub chosen: Option<usize>,
-    /// The name, written into the corner and told to screen readers.
+    /// Name, written into the corner and read by screen readers.
     pub title: &'a str,
-    /// What tells it apart from the other panes of its part of the page, if its title changes: who has the keyboard
-    /// keeps it then.
+    /// Identifies the pane where `title` changes, so that it keeps the keyboard focus.
     pub slot: &'a str,
-    /// The name is told to screen readers only, and the slice fills the pane.
+    /// Hides the name except from screen readers, and lets the slice fill the pane.
     pub bare: bool,
-    /// A mark under the name, such as "not trained on".
+    /// Badge, such as "not trained on".
     pub badge: Option<&'a str>,
-    /// Why there is no picture, in one sentence.
+    /// Shown where there is no image.
     pub missing: &'a str,
     /// Zoom and pan.
     pub camera: Camera,
@@ -104,7 +104,7 @@ pub struct PatchPane<'a> {
 }
 
 impl Default for PatchPane<'_> {
-    /// No picture, one patch.
+    /// No image, one patch.
     fn default() -> Self {
         Self {
             picture: None,
@@ -129,33 +129,33 @@ impl Default for PatchPane<'_> {
             slot: "",
             bare: false,
             badge: None,
-            missing: "There is no picture yet.",
+            missing: "No image yet.",
             camera: Camera::default(),
             convention: Convention::Radiological,
         }
     }
 }
 
-/// What the user does with a pane.
+/// User input on a pane.
 #[derive(Clone, Debug)]
 pub struct PatchResponse {
     /// The patch under the pointer.
     pub hovered: Option<usize>,
-    /// The patch that was clicked, or chosen by the keyboard.
+    /// The patch that was clicked, or selected by a key.
     pub clicked: Option<usize>,
     /// World mm under the pointer.
     pub world: Option<DVec3>,
-    /// Slices that the wheel asks for: positive towards the head.
+    /// Slices to step, positive towards the head.
     pub notches: i64,
     /// Zoom and pan, if the user changed them.
     pub camera: Option<Camera>,
-    /// A drag that changes window and level, in points: to the right wider, down higher.
+    /// Drag that changes window/level, in points: right widens, down raises the level.
     pub window: Option<DVec2>,
     /// The widget.
     pub response: Response,
 }
 
-/// A pane at its place on the screen.
+/// A pane on the screen.
 struct Placed<'a> {
     pane: &'a PatchPane<'a>,
     rect: Rect,
@@ -164,12 +164,12 @@ struct Placed<'a> {
     patch_from_display: DAffine3,
     /// In points.
     map: PaneMap,
-    /// Where the grid begins on the screen, and its steps along i and j.
+    /// Screen position of the grid origin, and its steps along i and j.
     lattice: [DVec2; 3],
 }
 
 impl<'a> PatchPane<'a> {
-    /// Draws it and tells what the user does with it. `rect` is filled; the slice is fitted into it.
+    /// Draws it in `rect`, with the slice fitted to it.
     pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
         let placed = self.placed(rect);
         let response = hand::sense(ui, self.salt(), rect, self.chosen.is_some());
@@ -177,7 +177,7 @@ impl<'a> PatchPane<'a> {
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);
         let missing = self.paint(&painter, &placed);
-        let found = hand::interact(ui, &placed, response);
+        let found = hand::interact(ui, &placed, &response);
         match &missing {
             None => write::marks(&painter, &placed, found.hovered),
             Some(why) => write::missing(&painter, rect, why),
@@ -195,7 +195,6 @@ impl<'a> PatchPane<'a> {
         found
     }
 
-    /// What tells the pane apart from others, from frame to frame the same.
     fn salt(&self) -> &str {
         if self.slot.is_empty() { self.title } else { self.slot }
     }
@@ -215,7 +214,7 @@ impl<'a> PatchPane<'a> {
         Placed { pane: self, rect, display, slice, patch_from_display, map, lattice }
     }
 
-    /// The pane's map: the slice and the crop are fitted into what the margin leaves, around the slice's middle.
+    /// Fits the slice and the crop into the area inside the margin, centred on the slice.
     fn map(&self, display: &DisplayGrid, size: DVec2, margin: f64) -> PaneMap {
         let scale = |size: DVec2, extent: DVec2| (size / extent).min_element().max(1e-9);
         let room = (size - 2.0 * margin).max(DVec2::ONE);
@@ -225,7 +224,7 @@ impl<'a> PatchPane<'a> {
         PaneMap::new(display, Plane::Axial, self.convention, camera, size)
     }
 
-    /// Extent of the slice in mm, and as far on both sides of its middle as the crop reaches beyond it.
+    /// Extent of the slice in mm, extended symmetrically to contain the crop.
     fn extent_mm(&self, display: &DisplayGrid) -> DVec2 {
         let extent = display.extent_mm(Plane::Axial);
         if self.native.is_none() {
@@ -243,7 +242,7 @@ impl<'a> PatchPane<'a> {
         corners.into_iter().fold(extent, DVec2::max)
     }
 
-    /// Room around the slice in a pane of `size` points.
+    /// Margin in a pane of `size` points.
     fn margin(&self, size: DVec2) -> f64 {
         if self.bare {
             return BARE_MARGIN;
@@ -252,7 +251,7 @@ impl<'a> PatchPane<'a> {
         (share * size.min_element()).clamp(least, most)
     }
 
-    /// Exactly the identity where the pane looks at the crop.
+    /// Exactly the identity for the crop.
     fn crop_from_display(&self, display: &DisplayGrid) -> DAffine3 {
         if self.native.is_none() && display.orientation == Orientation::IDENTITY {
             return DAffine3::IDENTITY;
@@ -260,11 +259,11 @@ impl<'a> PatchPane<'a> {
         self.world_from_crop.inverse() * display.world_from_display
     }
 
-    /// Puts the picture into the frame, or says why not.
+    /// Adds the image to the frame; the reason if it cannot.
     fn paint(&self, painter: &egui::Painter, placed: &Placed<'_>) -> Option<String> {
         let Some(picture) = self.picture else { return Some(self.missing.to_owned()) };
         let slice = self.slice_paint(picture, placed, painter.pixels_per_point());
-        gpu::paint(painter, placed.rect, slice).err().map(|why| format!("This slice cannot be drawn: {why}."))
+        gpu::paint(painter, placed.rect, slice).err().map(|why| format!("Cannot draw this slice: {why}."))
     }
 
     fn slice_paint(&self, picture: &Texture, placed: &Placed<'_>, pixels_per_point: f32) -> SlicePaint {
@@ -275,7 +274,7 @@ impl<'a> PatchPane<'a> {
         let crop_from_display = self.crop_from_display(&placed.display);
         let of_crop = |texture: &Texture| {
             let from_crop = crop::picture_from_crop(self.size, texture.shape()[0]);
-            // A single slice, met by whatever depth the pane looks at.
+            // A single slice at every depth.
             uniforms::projected(uniforms::rows(&(from_crop * crop_from_display), &map, placed.slice), 2)
         };
         let rows = match self.native {
@@ -307,7 +306,7 @@ impl<'a> PatchPane<'a> {
         }
     }
 
-    /// What a screen reader says besides the name.
+    /// The pane for screen readers, besides its name.
     fn spoken(&self, missing: Option<&str>) -> String {
         let lesion = self.labels.iter().filter(|&&label| label == 1).count();
         let patches = match self.labels.len() {
@@ -320,25 +319,30 @@ impl<'a> PatchPane<'a> {
 }
 
 impl Placed<'_> {
-    /// Display index of a position on the screen.
+    /// World mm at a screen position.
+    fn world_at(&self, pos: Pos2) -> DVec3 {
+        self.display.world_from_display.transform_point3(self.display_at(pos))
+    }
+
+    /// Display index at a screen position.
     fn display_at(&self, pos: Pos2) -> DVec3 {
         self.map.index_in_space(vector(pos - self.rect.min), self.slice)
     }
 
-    /// The patch at a position on the screen.
+    /// The patch at a screen position.
     fn patch_at(&self, pos: Pos2) -> Option<usize> {
         let at = self.patch_from_display.transform_point3(self.display_at(pos));
         let inside = |v: f64| v >= 0.0 && v < self.pane.grid as f64;
         (inside(at.x) && inside(at.y)).then(|| at.x as usize * self.pane.grid + at.y as usize)
     }
 
-    /// Corners of a patch on the screen, in order around it.
+    /// Screen positions of the corners of a patch, in order.
     fn corners(&self, patch: usize) -> [Pos2; 4] {
         let (i, j) = ((patch / self.pane.grid) as f64, (patch % self.pane.grid) as f64);
         [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(u, v)| self.pos_of(i + u, j + v))
     }
 
-    /// Where patch coordinates are on the screen.
+    /// Screen position of patch coordinates.
     fn pos_of(&self, i: f64, j: f64) -> Pos2 {
         let [origin, along_i, along_j] = self.lattice;
         let place = origin + along_i * i + along_j * j;
@@ -346,7 +350,7 @@ impl Placed<'_> {
     }
 }
 
-/// Where the grid begins on the screen, and its steps along i and j.
+/// Screen position of the grid origin, and its steps along i and j.
 fn lattice(patch_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [DVec2; 3] {
     let display_from_patch = patch_from_display.inverse();
     // The grid is seen along the slices' axis, which it stands across.

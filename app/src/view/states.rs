@@ -1,4 +1,4 @@
-//! The centre without a case: loading, failed, and the frame around dropped files.
+//! The centre without a case: loading, failed, drop target.
 
 use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use std::path::Path;
@@ -6,19 +6,20 @@ use std::path::Path;
 use crate::command::{Command, Sender};
 use crate::state::{JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
+use crate::widget::format;
 use crate::widget::{ButtonKind, LoadingState, PushButton, progress_bar};
 
-/// Width of the column in the middle.
+/// Width of the column.
 const WIDTH: f32 = 460.0;
-/// The whole story of an error is scrolled beyond this height.
+/// Height above which the error scrolls.
 const DETAIL: f32 = 160.0;
 
-/// The job that opens something, if one runs.
+/// The running job that opens a case.
 pub fn opening(state: &State) -> Option<&JobStatus> {
     state.jobs.iter().find(|job| job.title.starts_with("Opening ") && !job.quiet)
 }
 
-/// A case is being opened and there is none yet.
+/// Shown while the first case loads.
 pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
     let text = if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) };
     if LoadingState::new(&text, job.progress).cancel().show(ui) {
@@ -26,29 +27,27 @@ pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
     }
 }
 
-/// A case is being opened over an open one: a thin bar along the upper edge.
+/// Progress bar at the upper edge, while another case loads.
 pub fn loading_bar(ui: &mut Ui, area: Rect, job: &JobStatus) {
     let mut bar = ui.new_child(UiBuilder::new().max_rect(Rect::from_min_size(area.min, vec2(area.width(), 3.0))));
     progress_bar(&mut bar, &job.title, job.progress, area.width());
 }
 
-/// A case could not be opened.
+/// Shown when a case cannot be opened.
 pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
     let t = theme::tokens(ui);
     let mut column = column(ui, 0.26);
     let (at, _) = column.allocate_exact_size(vec2(32.0, 32.0), egui::Sense::hover());
     column.painter().text(at.center(), egui::Align2::CENTER_CENTER, icon::ERROR.char(), Icon::font(30.0), t.error);
     column.add_space(space::M);
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    column.add(
-        Label::new(RichText::new(format!("{name} could not be opened")).font(font::heading()).color(t.text)).wrap(),
-    );
+    let name = format::file_name(path);
+    column.add(Label::new(RichText::new(format!("Cannot open {name}")).font(font::heading()).color(t.text)).wrap());
     column.add_space(space::S);
     ScrollArea::vertical().id_salt("why it failed").max_height(DETAIL).show(&mut column, |ui| {
         ui.add(Label::new(RichText::new(why).font(font::body()).color(t.text_dim)).wrap().selectable(true));
     });
     column.add_space(space::L);
-    // As wide as what is in it, so that it stands in the middle.
+    // The width of its content, so that it is centred.
     let width = 390.0_f32.min(column.available_width());
     column.allocate_ui_with_layout(vec2(width, size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = space::S;
@@ -64,7 +63,7 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
     });
 }
 
-/// A column in the middle that begins at a share of the height: its content may grow without moving its beginning.
+/// A centred column whose top is at a fraction of the height and does not move when its content grows.
 pub fn column(ui: &mut Ui, from: f32) -> Ui {
     let area = ui.max_rect();
     let width = WIDTH.min(area.width() - 2.0 * space::XL).max(120.0);
@@ -78,7 +77,7 @@ pub fn column(ui: &mut Ui, from: f32) -> Ui {
     column
 }
 
-/// Files are held over the window: where they may be let go, and what becomes of them.
+/// Shown while files are dragged over the window.
 pub fn drop_target(ui: &Ui, area: Rect, state: &State) {
     if ui.input(|i| i.raw.hovered_files.is_empty()) {
         return;
@@ -88,8 +87,8 @@ pub fn drop_target(ui: &Ui, area: Rect, state: &State) {
     let rect = area.shrink(space::M);
     painter.rect(rect, radius::L, t.backdrop, Stroke::new(2.0, t.accent), StrokeKind::Inside);
     let (title, detail) = match state.document {
-        Some(_) => ("Drop to open", "A mask goes onto the open image; anything else replaces it."),
-        None => ("Drop to open", "Scans with their masks, or a folder of cases."),
+        Some(_) => ("Drop to open", "A mask is added to the open image. Other files replace it."),
+        None => ("Drop to open", "Scans with masks, or a folder of cases."),
     };
     let center = rect.center();
     painter.text(center, egui::Align2::CENTER_BOTTOM, title, font::title(), theme::tokens::DARK.text);

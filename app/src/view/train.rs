@@ -1,10 +1,9 @@
-//! The centre in Train mode: one page at a time, chosen by the tabs above it.
+//! The centre in Train mode: pages selected by tabs.
 
 mod results;
 mod runs;
 mod setup;
 mod watch;
-pub(crate) mod words;
 
 use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
 
@@ -29,7 +28,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Height of what must not be covered at the foot of the page: the button that starts a training.
+/// Height of the start bar at the bottom of the page, which messages must not cover.
 pub(crate) fn foot(ctx: &Context, state: &State) -> f32 {
     let setup = state.mode == Mode::Train && state.train.page == TrainPage::Setup;
     if setup { setup::foot(ctx) } else { 0.0 }

@@ -1,12 +1,12 @@
-//! What the shader is told: where each pixel of a pane lies in each image, and how values and labels are drawn.
+//! Uniforms of the slice shader: position of a pixel in each image, and how values and labels are drawn.
 //!
-//! Everything up to the last cast is computed in double precision.
+//! Computed in double precision up to the final cast.
 
 use glam::{DAffine3, DVec3};
 use shaders::{Image, Interpolation, LabelMode, PatchShow, Patches, Slice};
 
-use super::PaneMap;
-use crate::state::{ColourMap, Settings, View, WindowLevel};
+use crate::scene::{ColourMap, PaneMap, WindowLevel};
+use crate::state::{Settings, View};
 
 /// Width of label outlines in points.
 const OUTLINE: f32 = 1.5;
@@ -24,7 +24,7 @@ pub fn rows(canonical_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [[f
 /// pixels, `slice` is the display index across the slices.
 pub fn patches(patch_from_display: &DAffine3, map: &PaneMap, slice: f64, show: PatchShow) -> Patches {
     let rows = rows(patch_from_display, map, slice);
-    // How far apart the lines of a grid are on the screen, however it lies there.
+    // Distance of the grid lines on the screen, at any rotation.
     let apart = |row: [f32; 4]| 1.0 / row[0].hypot(row[1]).max(f32::MIN_POSITIVE);
     Patches {
         rows: [rows[0], rows[1]],
@@ -34,13 +34,13 @@ pub fn patches(patch_from_display: &DAffine3, map: &PaneMap, slice: f64, show: P
     }
 }
 
-/// The same for a projection, which has a single voxel along canonical axis `across`: every ray meets it.
+/// The rows for a projection, which has one voxel along canonical axis `across`.
 pub fn projected(mut rows: [[f32; 4]; 3], across: usize) -> [[f32; 4]; 3] {
     rows[across] = [0.0; 4];
     rows
 }
 
-/// How one image is drawn; its texture fills in the rest.
+/// Uniforms of an image; its texture adds the rest.
 pub fn image(rows: [[f32; 4]; 3], window: WindowLevel, map: ColourMap, interpolate: bool, opacity: f64) -> Image {
     let interpolation = if interpolate { Interpolation::Linear } else { Interpolation::Nearest };
     Image {
@@ -53,7 +53,7 @@ pub fn image(rows: [[f32; 4]; 3], window: WindowLevel, map: ColourMap, interpola
     }
 }
 
-/// The shader's name of a colour map.
+/// The colour map of the shader.
 pub fn colour_map(map: ColourMap) -> shaders::ColourMap {
     match map {
         ColourMap::Grey => shaders::ColourMap::Grey,
@@ -64,7 +64,7 @@ pub fn colour_map(map: ColourMap) -> shaders::ColourMap {
     }
 }
 
-/// What is the same in all panes: opacities, outlines and which labels are shown. Colours are the shaders' own.
+/// Uniforms shared by all panes: opacities, outlines, visible labels.
 pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
     let mode = match (settings.fill, settings.outline) {
         _ if view.hide_overlay => LabelMode::Hidden,
@@ -78,7 +78,7 @@ pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
         if hidden.is_empty() {
             [[u32::MAX; 4]; 2]
         } else {
-            // Labels above 255 share one switch.
+            // Labels above 255 share one bit.
             shaders::labels_shown(|label| {
                 if label > 255 { hidden.range(256..).next().is_none() } else { !hidden.contains(&label) }
             })
@@ -88,7 +88,7 @@ pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
         visible,
         label_mode: mode as u32,
         label_opacity: opacity,
-        // Outlines must stay seen where areas are faint, and still go when the overlay is faded out.
+        // Outlines stay visible over faint fills, and vanish at opacity 0.
         outline_opacity: (2.0 * opacity).min(1.0),
         outline_px: (OUTLINE * pixels_per_point).round().max(1.0),
         ..Slice::default()

@@ -4,8 +4,8 @@ use engine::volume::{Grid, Orientation};
 use glam::{DMat3, DQuat, DVec2};
 
 use super::*;
-use crate::view::scene::canonical_from_display;
-use crate::view::{Camera, Convention, DisplayGrid, Plane, PlaneMode};
+use crate::scene::{Camera, Convention, DisplayGrid, Plane, PlaneMode};
+use crate::view::slice::case_view::canonical_from_display;
 
 fn oblique(shape: [usize; 3], spacing: [f64; 3], degrees: f64) -> Grid {
     let turn = DQuat::from_axis_angle(DVec3::new(0.4, 0.2, 1.0).normalize(), degrees.to_radians());

@@ -1,4 +1,4 @@
-//! The first thing that is seen: ways to begin.
+//! The start page.
 
 use std::path::Path;
 
@@ -11,12 +11,12 @@ use crate::state::{Mode, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{CardButton, ListRow, PushButton};
 
-/// How many recent files are offered.
+/// Number of recent files listed.
 const RECENT: usize = 5;
-/// A share of the free height lies above the title.
+/// Fraction of the height above the title.
 const FROM: f32 = 0.1;
 
-/// Shows the ways to begin.
+/// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let t = theme::tokens(ui);
     let mut column = states::column(ui, FROM);
@@ -25,7 +25,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             ui.spacing_mut().item_spacing.y = 0.0;
             ui.add(Label::new(RichText::new("AMLP").font(font::title()).color(t.text)));
             ui.add_space(space::XS);
-            let what = "See a scan, its automatic segmentation, and every finding on it.";
+            let what = "Review automatic lesion segmentations, finding by finding.";
             ui.add(Label::new(RichText::new(what).font(font::body()).color(t.text_dim)).wrap());
             ui.add_space(space::XL);
             cards(ui, sender);
@@ -58,7 +58,7 @@ fn cards(ui: &mut Ui, sender: &Sender) {
     }
 }
 
-/// A training that stopped before its end, of this session or an earlier one.
+/// An interrupted training of this or an earlier session.
 fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(run) = state.train.offered().next() else { return };
     let t = theme::tokens(ui);
@@ -97,14 +97,14 @@ fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// The last two parts of a path: file names alone are often all the same.
+/// The last two components of a path: file names alone are often the same.
 fn short(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();
     parts.join(std::path::MAIN_SEPARATOR_STR)
 }
 
-/// By its name: the disk is not asked while drawing.
+/// Judged by name, since drawing must not touch the disk.
 fn is_scan(path: &Path) -> bool {
     let name = path.to_string_lossy().to_lowercase();
     [".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|ending| name.ends_with(ending))

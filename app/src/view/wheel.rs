@@ -1,30 +1,30 @@
-//! From the wheel and the trackpad to whole slices.
+//! Mouse wheel and trackpad: slices and zoom.
 
 use egui::{Event, InputState, MouseWheelUnit};
 
-/// How far fingers move over a trackpad for one slice, in points.
+/// Trackpad movement per slice, in points.
 const POINTS_PER_NOTCH: f32 = 20.0;
-/// A page of a wheel that counts in pages is what PgUp is.
+/// Slices per page, as for PgUp.
 const NOTCHES_PER_PAGE: f32 = 10.0;
-/// Magnification of one notch.
+/// Magnification per notch.
 const ZOOM_PER_NOTCH: f64 = 1.15;
 
-/// What the wheel did in this frame.
+/// Wheel movement in a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Turned {
-    /// Notches without a modifier, positive away from the user.
+    /// Notches without Ctrl, positive away from the user.
     pub notches: f64,
-    /// Magnification by Ctrl and the wheel, or by two fingers.
+    /// Magnification by Ctrl + wheel or pinch.
     pub zoom: Option<f64>,
 }
 
-/// Reads the wheel's events of this frame.
+/// Reads the wheel events of this frame.
 pub fn turned(input: &InputState) -> Turned {
     let mut turned = Turned::default();
     for event in &input.events {
         match event {
             Event::MouseWheel { unit, delta, modifiers, .. } => {
-                // With Shift some systems turn the wheel sideways.
+                // Some systems report Shift + wheel as horizontal.
                 let along = if delta.y == 0.0 && modifiers.shift { delta.x } else { delta.y };
                 let notches = f64::from(match unit {
                     MouseWheelUnit::Line => along,
@@ -44,17 +44,18 @@ pub fn turned(input: &InputState) -> Turned {
     turned
 }
 
-/// Collects parts of a notch until they make a slice.
+/// Accumulates fractions of a notch to whole slices.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Notches(f64);
 
 impl Notches {
-    /// Adds notches; the whole slices that are due. Turning back starts anew, so that the first notch back counts.
+    /// Adds notches and returns the whole slices. A change of direction discards the fraction, so that the first notch
+    /// back counts.
     pub fn take(&mut self, notches: f64) -> i64 {
         if notches * self.0 < 0.0 {
             self.0 = 0.0;
         }
-        // Thirds and tenths of a notch must add up to one.
+        // Thirds and tenths of a notch must sum to one.
         let sum = self.0 + notches;
         let whole = (sum + 1e-6 * sum.signum()).trunc();
         self.0 = sum - whole;

@@ -1,28 +1,28 @@
-//! Small marks: what state something is in.
+//! Badges and status items.
 
 use egui::{Align2, Color32, Response, Role, Sense, Stroke, StrokeKind, Ui, Widget, WidgetInfo, pos2, vec2};
 
 use super::paint;
 use crate::theme::{self, Icon, Tokens, font, radius, size, space};
 
-/// What a mark or message says about its content.
+/// Severity of a badge or message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
-    /// A fact.
+    /// Neutral.
     #[default]
     Neutral,
-    /// What is chosen or active.
+    /// Selected or active.
     Accent,
     /// Done or valid.
     Ok,
-    /// Wants attention.
+    /// Needs attention.
     Warn,
     /// Failed.
     Error,
 }
 
 impl Tone {
-    /// Its colour for text and icons.
+    /// Colour of text and icons.
     #[must_use]
     pub const fn color(self, t: &Tokens) -> Color32 {
         match self {
@@ -51,7 +51,7 @@ impl<'a> Badge<'a> {
         Self { text, tone: Tone::Neutral, icon: None }
     }
 
-    /// What it says about its content.
+    /// Its severity.
     pub fn tone(mut self, tone: Tone) -> Self {
         self.tone = tone;
         self
@@ -93,7 +93,7 @@ impl Widget for Badge<'_> {
     }
 }
 
-/// One fact in the status line: an icon and a caption.
+/// An item of the status line: an icon and a caption.
 #[must_use = "add it to a Ui"]
 pub struct StatusItem<'a> {
     icon: Icon,
@@ -108,13 +108,13 @@ impl<'a> StatusItem<'a> {
         Self { icon, text, tone: Tone::Neutral, hint: None }
     }
 
-    /// What it says about its content.
+    /// Its severity.
     pub fn tone(mut self, tone: Tone) -> Self {
         self.tone = tone;
         self
     }
 
-    /// What the fact means, as a tooltip.
+    /// Tooltip.
     pub fn hint(mut self, hint: &'a str) -> Self {
         self.hint = Some(hint);
         self

@@ -1,11 +1,11 @@
-//! Buttons: icons alone for tools, text for actions.
+//! Icon buttons and text buttons.
 
 use egui::{Align2, Color32, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
 
 use super::paint;
 use crate::theme::{self, Icon, Tokens, font, radius, size, space};
 
-/// A square button that shows an icon. Its label and shortcut are in the tooltip.
+/// A square icon button with label and shortcut in its tooltip.
 #[must_use = "add it to a Ui"]
 pub struct IconButton<'a> {
     icon: Icon,
@@ -16,7 +16,7 @@ pub struct IconButton<'a> {
 }
 
 impl<'a> IconButton<'a> {
-    /// A button that shows `icon` and is called `label`.
+    /// `label` is its accessible name and tooltip.
     pub fn new(icon: Icon, label: &'a str) -> Self {
         Self { icon, label, shortcut: None, selected: None, side: size::CONTROL }
     }
@@ -27,7 +27,7 @@ impl<'a> IconButton<'a> {
         self
     }
 
-    /// Makes it a switch that is on or off.
+    /// Makes it a toggle button.
     pub fn selected(mut self, selected: bool) -> Self {
         self.selected = Some(selected);
         self
@@ -68,17 +68,17 @@ impl Widget for IconButton<'_> {
     }
 }
 
-/// How much a button asks for attention.
+/// Emphasis of a button.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ButtonKind {
-    /// The one action of a panel or dialog that the user most likely wants.
+    /// The main action of a panel or dialog.
     Primary,
     /// Any other action.
     #[default]
     Secondary,
-    /// An action that should not draw the eye.
+    /// A minor action.
     Quiet,
-    /// An action that loses something.
+    /// A destructive action.
     Danger,
 }
 
@@ -103,7 +103,7 @@ impl<'a> PushButton<'a> {
         Self::new(label).kind(ButtonKind::Primary)
     }
 
-    /// How much it asks for attention.
+    /// Its emphasis.
     pub fn kind(mut self, kind: ButtonKind) -> Self {
         self.kind = kind;
         self
@@ -121,7 +121,7 @@ impl<'a> PushButton<'a> {
         self
     }
 
-    /// As wide as the space it is in.
+    /// As wide as the available space.
     pub fn fill_width(mut self) -> Self {
         self.fill_width = true;
         self
@@ -135,7 +135,7 @@ impl<'a> PushButton<'a> {
         if self.icon.is_some() { size::ICON + space::XS + 2.0 } else { 0.0 }
     }
 
-    /// How wide it would like to be.
+    /// Preferred width in points.
     pub(super) fn width(&self, ui: &Ui) -> f32 {
         let text = paint::line(ui, self.label, font::body(), Color32::PLACEHOLDER, f32::INFINITY).size().x;
         self.icon_width() + text + 2.0 * self.padding()
@@ -180,7 +180,7 @@ impl Widget for PushButton<'_> {
             let pos = Align2::LEFT_CENTER.anchor_size(pos2(x, rect.center().y), galley.size()).min;
             ui.painter().galley(pos, galley, text);
             if response.has_focus() {
-                // A gap between fill and ring: the ring's hue is close to the primary fill's.
+                // A gap separates the ring from the primary fill, whose hue is similar.
                 let inner = rect.shrink(size::FOCUS_RING);
                 ui.painter().rect_stroke(inner, radius::M - 1, Stroke::new(1.0, t.panel), StrokeKind::Inside);
             }

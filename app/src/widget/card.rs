@@ -9,7 +9,7 @@ use crate::theme::{self, Icon, font, radius, space};
 const HEIGHT: f32 = 60.0;
 const ICON: f32 = 22.0;
 
-/// A way to start: icon, title, one line of explanation, shortcut.
+/// A large button with icon, title, one line of explanation and shortcut.
 #[must_use = "add it to a Ui"]
 pub struct CardButton<'a> {
     icon: Icon,
@@ -20,7 +20,7 @@ pub struct CardButton<'a> {
 }
 
 impl<'a> CardButton<'a> {
-    /// A card that is called `title`.
+    /// A card with a title and one line of explanation.
     pub fn new(icon: Icon, title: &'a str, subtitle: &'a str) -> Self {
         Self { icon, title, subtitle, shortcut: None, primary: false }
     }
@@ -31,7 +31,7 @@ impl<'a> CardButton<'a> {
         self
     }
 
-    /// Marks the card that a newcomer most likely wants.
+    /// Highlights the card as the primary choice.
     pub fn primary(mut self) -> Self {
         self.primary = true;
         self

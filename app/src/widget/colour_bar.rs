@@ -1,4 +1,4 @@
-//! A small scale of colours over an image.
+//! A colour bar over an image.
 
 use egui::{Align2, Mesh, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
 use shaders::ColourMap;
@@ -7,12 +7,12 @@ use shaders::colour;
 use super::overlay_text;
 use crate::theme::{self, font};
 
-/// Height of the colours; the numbers stand above them.
+/// Height of the colours, below the numbers.
 const HEIGHT: f32 = 8.0;
-/// Steps from one end to the other.
+/// Number of colour steps.
 const STEPS: usize = 48;
 
-/// What the colours from the lowest to the highest value stand for.
+/// A colour map with its values.
 #[must_use = "call show"]
 pub struct ColourBar<'a> {
     label: &'a str,
@@ -22,24 +22,24 @@ pub struct ColourBar<'a> {
 }
 
 impl<'a> ColourBar<'a> {
-    /// A bar that is called `label`, between the values `ends`, in viridis.
+    /// A viridis bar between the values `ends`.
     pub fn new(label: &'a str, ends: &'a [String; 2]) -> Self {
         Self { label, ends, mark: None, colours: ColourMap::Viridis }
     }
 
-    /// Other colours.
+    /// Another colour map.
     pub fn colours(mut self, colours: ColourMap) -> Self {
         self.colours = colours;
         self
     }
 
-    /// A mark at a share of the way from end to end, with what it stands for.
+    /// A labelled mark at a fraction of the bar.
     pub fn mark(mut self, at: f32, name: &'a str) -> Self {
         self.mark = Some((at, name)).filter(|(at, _)| (0.0..=1.0).contains(at));
         self
     }
 
-    /// Draws it into `rect`: the colours along the lower edge, the numbers above.
+    /// Draws it in `rect`: the colours along the lower edge, the numbers above.
     pub fn show(self, ui: &Ui, rect: Rect) {
         let response = ui.interact(rect, ui.scope_id().with(("colour bar", self.label)), Sense::hover());
         let [low, high] = self.ends;

@@ -1,11 +1,11 @@
-//! A question that has to be answered before anything else.
+//! A modal question.
 
 use egui::{Align, Context, Frame, Id, Key, Label, Layout, Margin, Modal, Modifiers, RichText, Role, Stroke, Ui, vec2};
 
 use super::{ButtonKind, PushButton, Tone, paint};
 use crate::theme::{self, Icon, font, radius, size, space};
 
-/// How a dialog was left.
+/// Answer to a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialogResult {
     /// By its default action: the button or Enter.
@@ -16,9 +16,9 @@ pub enum DialogResult {
     Cancelled,
 }
 
-/// A modal dialog: title, content, and buttons of which one is the default.
+/// A modal dialog with title, content and buttons.
 ///
-/// Enter is the default action and Esc cancels. A click outside does nothing: it is no answer.
+/// Enter is the default action and Esc cancels. A click outside does nothing.
 #[must_use = "call show"]
 pub struct Dialog<'a> {
     title: &'a str,
@@ -33,7 +33,7 @@ pub struct Dialog<'a> {
 }
 
 impl<'a> Dialog<'a> {
-    /// A dialog that is called `title`, with the default action `confirm` and a Cancel button.
+    /// A dialog with the default action `confirm` and a Cancel button.
     pub fn new(title: &'a str, confirm: &'a str) -> Self {
         Self {
             title,
@@ -60,13 +60,13 @@ impl<'a> Dialog<'a> {
         self
     }
 
-    /// The default action loses something.
+    /// The default action is destructive.
     pub fn danger(mut self) -> Self {
         self.danger = true;
         self
     }
 
-    /// Whether the default action is possible now.
+    /// Whether the default action is enabled.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = enabled;
         self
@@ -78,19 +78,19 @@ impl<'a> Dialog<'a> {
         self
     }
 
-    /// What the cancelling button says. Without one, for a notice, Esc still closes.
+    /// Label of the cancel button; without one Esc still closes the dialog.
     pub fn cancel(mut self, label: Option<&'a str>) -> Self {
         self.cancel = label;
         self
     }
 
-    /// Width in points: 420 unless said otherwise.
+    /// Width in points, by default 420.
     pub fn width(mut self, width: f32) -> Self {
         self.width = width;
         self
     }
 
-    /// Shows it over the window; the answer in the frame in which it is given.
+    /// Shows it; the answer in the frame in which it is given.
     pub fn show(self, ctx: &Context, content: impl FnOnce(&mut Ui)) -> Option<DialogResult> {
         let t = theme::tokens(ctx);
         let id = Id::unique(("dialog", self.title));
@@ -136,7 +136,7 @@ impl<'a> Dialog<'a> {
         }
     }
 
-    /// The buttons, the default one last. Enter on a focused button is that button's.
+    /// The buttons, the default one last. Enter presses a focused button.
     fn buttons(&self, ui: &mut Ui, opened: bool) -> Option<DialogResult> {
         let mut result = None;
         let mut focused = false;
@@ -164,7 +164,7 @@ impl<'a> Dialog<'a> {
             }
         });
         if focused && result.is_none() {
-            // Nothing was pressed, but Enter would be this button's and not the default's.
+            // Enter presses this focused button instead of the default one.
             ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
         }
         result

@@ -12,15 +12,14 @@ use crate::theme::{self, font, radius, space};
 const HEIGHT: f32 = 18.0;
 const GAP: f32 = 3.0;
 
-/// The parts of a shortcut: keys, and the words between alternatives.
+/// Parts of a shortcut: keys, and separators of alternatives.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Key(String),
     Word(String),
 }
 
-/// Splits `Ctrl+Shift+Z` into keys and `N / P` into alternatives. A plus that ends a combination is the key itself, and
-/// so is a slash that stands alone.
+/// Splits `Ctrl+Shift+Z` into keys and `N / P` into alternatives. A trailing plus and a single slash are keys.
 fn parts(shortcut: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let words = shortcut.split_whitespace().count();
@@ -41,14 +40,14 @@ fn parts(shortcut: &str) -> Vec<Part> {
     parts
 }
 
-/// A shortcut laid out: what to draw, and how wide it is.
+/// A shortcut with its layout.
 pub(super) struct Keys {
     parts: Vec<(bool, Arc<Galley>)>,
     pub width: f32,
 }
 
 impl Keys {
-    /// Lays a shortcut out, to be painted later.
+    /// Lays out a shortcut.
     pub fn layout(ui: &Ui, shortcut: &str) -> Self {
         let t = theme::tokens(ui);
         let lay = |text: String| ui.painter().layout_no_wrap(text, font::caption(), t.text_dim);
@@ -64,7 +63,7 @@ impl Keys {
         Self { parts, width }
     }
 
-    /// Paints the keys from `left`, centred on a height. `quiet` leaves the caps' fill out, for use on a row.
+    /// Paints the keys from `left`, centred vertically. `quiet` omits the fill, for use on a row.
     pub fn paint(self, painter: &Painter, left: Pos2) {
         let t = theme::tokens(painter.ctx());
         let mut x = left.x;

@@ -1,4 +1,4 @@
-//! A row of a list: the whole row is clicked, text that does not fit is cut with an ellipsis.
+//! A list row. The whole row is clickable; text that does not fit ends in an ellipsis.
 
 use egui::{
     Align, Align2, Color32, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Widget, WidgetInfo, pos2, vec2,
@@ -22,7 +22,7 @@ pub struct ListRow<'a> {
 }
 
 impl<'a> ListRow<'a> {
-    /// A row that is called `title`.
+    /// A row with a title.
     pub fn new(title: &'a str) -> Self {
         Self {
             title,
@@ -60,33 +60,33 @@ impl<'a> ListRow<'a> {
         self
     }
 
-    /// An icon in front, in a colour with a meaning.
+    /// A coloured icon in front.
     pub fn icon_colored(mut self, icon: Icon, color: Color32) -> Self {
         self.icon = Some((icon, Some(color)));
         self
     }
 
-    /// A square in the colour of what the row stands for.
+    /// A colour swatch in front.
     pub fn swatch(mut self, color: Color32) -> Self {
         self.swatch = Some(color);
         self
     }
 
-    /// Whether this is the chosen row.
+    /// Whether the row is selected.
     pub fn selected(mut self, selected: bool) -> Self {
         self.selected = selected;
         self
     }
 
-    /// Quieter, for something that is hidden or not there. It can still be clicked.
+    /// Dimmed, for something hidden or absent. It stays clickable.
     pub fn dim(mut self, dim: bool) -> Self {
         self.dim = dim;
         self
     }
 
-    /// Shows the row with controls of its own on the right; they are laid out from right to left.
+    /// Shows the row with controls on the right, laid out from right to left.
     ///
-    /// The response is the row's; clicks on the controls are not clicks on the row.
+    /// The response is that of the row, without clicks on the controls.
     pub fn show_with<R>(self, ui: &mut Ui, controls: impl FnOnce(&mut Ui) -> R) -> (Response, R) {
         let height = if self.subtitle.is_some() { size::ROW_TALL } else { size::ROW };
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
@@ -99,7 +99,7 @@ impl<'a> ListRow<'a> {
             }
             paint::focus_ring(ui, &response, rect, radius::M);
         }
-        // The controls first: what they leave is the text's.
+        // Controls first: the text takes the remaining width.
         let inner = rect.shrink2(vec2(space::S, 0.0));
         let layout = Layout::right_to_left(Align::Center);
         let builder = UiBuilder::new().max_rect(inner).layout(layout).id_salt(("row controls", self.title));
@@ -134,7 +134,7 @@ impl<'a> ListRow<'a> {
             right -= space::S;
         }
         if let Some(trailing) = self.trailing {
-            // A value may take up to 60 % of the row: a name can be read from its beginning, a number cannot.
+            // A value may take up to 60 % of the row: a truncated name is readable, a truncated number is not.
             let galley = paint::line(ui, trailing, font::number(), t.text_dim, (right - left) * 0.6);
             right = paint::put(painter, pos2(right, middle), Align2::RIGHT_CENTER, galley).left() - space::S;
         }

@@ -1,25 +1,28 @@
-//! Small widgets that the whole product is built from. They know egui and the theme, nothing of the application.
+//! The widgets of the application. They depend on egui and the theme only.
 //!
-//! | widget | what it is for |
+//! | widget | use |
 //! |---|---|
 //! | [`IconButton`], [`PushButton`], [`CardButton`] | actions |
 //! | [`Segmented`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
 //! | [`Section`], [`PropertyRow`], [`ListRow`], [`ThumbnailRow`] | panels and lists |
-//! | [`Badge`], [`keycaps`], [`StatusItem`] | marks inside other things |
-//! | [`ProgressRow`], [`Dialog`] | jobs and questions |
-//! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | a panel that has nothing to show yet |
+//! | [`Badge`], [`keycaps`], [`StatusItem`] | status and shortcuts |
+//! | [`ProgressRow`], [`Dialog`] | jobs and dialogs |
+//! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
 //! | [`StripChart`] | a value per slice |
-//! | [`overlay_text`], [`ColourBar`] | text and a scale of colours over an image |
+//! | [`format`], [`text`] | numbers, durations and names as text; sentences and captions |
+//! | [`focus`], [`space_bar`] | keyboard focus of panes, a space bar tapped alone |
+//! | [`overlay_text`], [`ColourBar`] | text and colour bar over an image |
 //!
-//! Each has a label in the accessibility tree, the same that its tooltip shows; tests find it by that label. Everything
-//! that can be clicked can be reached with Tab and pressed with Space or Enter. Nothing changes its size when a value,
-//! an error or a tooltip appears.
+//! The label of a widget is its accessible name and tooltip; tests find it by that label. Everything clickable is reached
+//! with Tab and pressed with Space or Enter. No widget changes its size when a value, an error or a tooltip appears.
 
 mod badge;
 mod button;
 mod card;
 mod colour_bar;
 mod dialog;
+pub mod focus;
+pub mod format;
 mod keycap;
 mod list_row;
 mod number;
@@ -32,8 +35,10 @@ mod section;
 mod segmented;
 mod select;
 mod slider;
+pub mod space_bar;
 mod state_view;
 mod strip;
+pub mod text;
 mod thumbnail;
 mod toggle;
 

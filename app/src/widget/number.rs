@@ -1,4 +1,4 @@
-//! A field for one number.
+//! A number field.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -10,14 +10,14 @@ use egui::{Align2, Frame, Id, Key, Margin, Modifiers, Rect, Response, RichText, 
 use super::{paint, property};
 use crate::theme::{self, font, radius, size};
 
-/// How a number is shown and which numbers are allowed.
+/// Format and range of a number.
 #[derive(Clone)]
 pub(super) struct NumberSpec<'a> {
     pub range: RangeInclusive<f64>,
     pub step: f64,
     pub decimals: usize,
     pub unit: &'a str,
-    /// Without a border until it is used.
+    /// No border until it is used.
     pub quiet: bool,
 }
 
@@ -26,7 +26,7 @@ impl NumberSpec<'_> {
         format!("{value:.*}", self.decimals)
     }
 
-    /// The number that a text stands for, or what is wrong with it.
+    /// Parses a number, or says what is wrong with it.
     fn parse(&self, text: &str) -> Result<f64, String> {
         let unit = self.unit.trim();
         let text = text.trim();
@@ -46,33 +46,33 @@ impl NumberSpec<'_> {
         }
     }
 
-    /// A limit, without the zeros that only line numbers up.
+    /// A limit without trailing zeros.
     fn bound(&self, value: f64) -> String {
         let text = self.format(value);
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     }
 }
 
-/// Text that is being typed, and the value it would replace.
+/// Text being typed, and the value it would replace.
 #[derive(Clone)]
 struct Draft {
     text: String,
     instead_of: f64,
 }
 
-/// What number fields hold, by their labels: what is wrong with it, or nothing.
+/// Problems of number fields by label, `None` for valid input.
 type Entered = BTreeMap<String, Option<String>>;
 
 fn entered_id() -> Id {
     Id::unique("what number fields hold")
 }
 
-/// Takes what the number fields hold that were drawn since the last call: by label, what is wrong with it, or nothing.
+/// Takes the problems of the number fields drawn since the last call, by label; `None` for valid input.
 pub fn take_entered(ctx: &egui::Context) -> BTreeMap<String, Option<String>> {
     ctx.data_mut(|data| data.remove_temp::<Entered>(entered_id())).unwrap_or_default()
 }
 
-/// A place beside a number field that says what is wrong with the number.
+/// Space beside a number field for its problem.
 #[derive(Clone, Default)]
 struct Beside {
     wrong: bool,
@@ -83,8 +83,8 @@ fn beside_id() -> Id {
     Id::unique("a place beside number fields")
 }
 
-/// Draws a control beside which there is room to say what is wrong with its number: that text comes back, and no message
-/// lies over the next control. `wrong` gives the field the border of a number that cannot be used.
+/// Draws a control whose problem the caller shows beside it: the problem is returned instead of being drawn below the
+/// field. `wrong` gives the field an error border.
 pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> Option<String> {
     ui.data_mut(|data| {
         data.insert_temp(beside_id(), Beside { wrong, problem: None });
@@ -93,8 +93,8 @@ pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> O
     ui.data_mut(|data| data.remove_temp::<Beside>(beside_id())).and_then(|beside| beside.problem)
 }
 
-/// The editable cell, in `rect`. Text that is no allowed number stays, with a red border and the reason under it, and
-/// the value is unchanged. Enter or leaving the field takes the number, Esc drops it, arrows step.
+/// The editable cell, in `rect`. Invalid text stays, with an error border and the reason below it, and does not change the
+/// value. Enter or leaving the field accepts the number, Esc discards it, arrow keys step.
 pub(super) fn number_cell(
     ui: &mut Ui,
     rect: Rect,
@@ -104,7 +104,7 @@ pub(super) fn number_cell(
     spec: &NumberSpec<'_>,
 ) -> Response {
     let t = theme::tokens(ui);
-    // What cannot be typed into any more cannot be put right either: the value counts.
+    // A disabled field drops its draft, which could not be corrected.
     let stands = |draft: &Draft| draft.instead_of == *value && ui.is_enabled();
     let mut draft = ui.data(|data| data.get_temp::<Draft>(id)).filter(stands);
     let beside = ui.data(|data| data.get_temp::<Beside>(beside_id()));
@@ -158,7 +158,7 @@ pub(super) fn number_cell(
     }
     if response.lost_focus() {
         let escaped = ui.input(|input| input.key_pressed(Key::Escape));
-        // A key that this field has used up is no answer to the dialog that it may be in.
+        // A key consumed here must not also answer a dialog around the field.
         let used = match draft.as_ref().map(|draft| spec.parse(&draft.text)) {
             Some(Ok(typed)) if !escaped => {
                 changed |= typed != *value;
@@ -179,7 +179,7 @@ pub(super) fn number_cell(
     }
     let problem = problem_of(&draft);
     if problem != shown_problem {
-        // The border was painted before the text was read.
+        // The border is painted before the text is read.
         ui.ctx().request_repaint();
     }
     ui.data_mut(|data| {
@@ -199,7 +199,7 @@ pub(super) fn number_cell(
             node.set_invalid(egui::accesskit::Invalid::True);
             node.set_description(problem.as_str());
         });
-        // Where the field is scrolled out of its panel, the message would lie over something else.
+        // A field scrolled out of its panel shows no message over other content.
         if beside.is_none() && ui.clip_rect().contains(rect.center()) {
             let text = RichText::new(problem).font(font::caption()).color(t.error);
             response.show_tooltip_text(text);
@@ -210,11 +210,11 @@ pub(super) fn number_cell(
     response
 }
 
-/// How many steps the arrow keys ask for: one each, ten with Shift.
+/// Steps of the arrow keys: one each, ten with Shift.
 fn steps(ui: &Ui) -> f64 {
     ui.input_mut(|input| {
         let mut count = |modifiers, key| input.count_and_consume_key(modifiers, key) as f64;
-        // The consuming of plain arrows would match those with Shift as well: Shift goes first.
+        // Consuming plain arrows also matches those with Shift, so Shift comes first.
         10.0 * (count(Modifiers::SHIFT, Key::ArrowUp) - count(Modifiers::SHIFT, Key::ArrowDown))
             + count(Modifiers::NONE, Key::ArrowUp)
             - count(Modifiers::NONE, Key::ArrowDown)
@@ -230,38 +230,38 @@ pub struct NumberField<'a, N: Numeric> {
 }
 
 impl<'a, N: Numeric> NumberField<'a, N> {
-    /// A field for `value` that is called `label`, with steps of one and no limits but the type's.
+    /// A field for `value` with steps of one and the limits of the type.
     pub fn new(value: &'a mut N, label: &'a str) -> Self {
         let spec =
             NumberSpec { range: N::MIN.to_f64()..=N::MAX.to_f64(), step: 1.0, decimals: 0, unit: "", quiet: false };
         Self { value, label, spec }
     }
 
-    /// The smallest and the largest number that it takes.
+    /// Smallest and largest allowed number.
     pub fn range(mut self, range: RangeInclusive<N>) -> Self {
         self.spec.range = range.start().to_f64()..=range.end().to_f64();
         self
     }
 
-    /// Digits behind the point. Whole numbers take none.
+    /// Decimals, for floating-point numbers.
     pub fn decimals(mut self, decimals: usize) -> Self {
         self.spec.decimals = if N::INTEGRAL { 0 } else { decimals };
         self
     }
 
-    /// What one press of an arrow key adds.
+    /// Step of an arrow key.
     pub fn step(mut self, step: f64) -> Self {
         self.spec.step = step;
         self
     }
 
-    /// The unit, drawn in the field.
+    /// Unit, drawn in the field.
     pub fn unit(mut self, unit: &'a str) -> Self {
         self.spec.unit = unit;
         self
     }
 
-    /// Shows it. The response is the field's, `changed` once an allowed number was entered.
+    /// Shows it. The response is `changed` when a valid number was entered.
     pub fn show(self, ui: &mut Ui) -> Response {
         let id = ui.make_persistent_id(("number", self.label));
         let mut number = self.value.to_f64();

@@ -4,8 +4,7 @@ use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, vec2};
 
 use crate::theme;
 
-/// Paints text over an image with a dark outline, so that it reads over bright anatomy without a box that would cover
-/// it. Returns where the text lies.
+/// Paints text over an image with a dark outline, legible on bright anatomy. Returns its rectangle.
 pub fn overlay_text(painter: &Painter, pos: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Rect {
     let halo = theme::tokens(painter.ctx()).overlay_halo;
     let galley = painter.layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER);

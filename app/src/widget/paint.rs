@@ -1,4 +1,4 @@
-//! Painting and naming that the widgets share.
+//! Painting shared by the widgets.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use egui::{Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Response, Strok
 use super::keycap;
 use crate::theme::{self, Icon, Tokens, font, radius, size, space};
 
-/// One line of text, cut with an ellipsis at `width` points.
+/// One line of text, truncated to `width` points with an ellipsis.
 pub(super) fn line(ui: &Ui, text: &str, font: FontId, color: Color32, width: f32) -> Arc<Galley> {
     let mut job = LayoutJob::simple_singleline(text.to_owned(), font, color);
     job.wrap = TextWrapping::truncate_at_width(width.max(0.0));
@@ -29,10 +29,10 @@ pub(super) fn paragraph(
     ui.painter().layout_job(job)
 }
 
-/// Puts laid-out text with its `anchor` point at `pos`.
+/// Paints a galley with its `anchor` at `pos`.
 pub(super) fn put(painter: &Painter, pos: Pos2, anchor: Align2, galley: Arc<Galley>) -> Rect {
     let rect = anchor.anchor_size(pos, galley.size());
-    // The galley's colours were given when it was laid out; the fallback is never seen.
+    // The galley has its own colours; the fallback is unused.
     painter.galley(rect.min, galley, Color32::PLACEHOLDER);
     rect
 }
@@ -42,7 +42,7 @@ pub(super) fn icon(painter: &Painter, center: Pos2, icon: Icon, size: f32, color
     painter.text(center, Align2::CENTER_CENTER, icon.char(), Icon::font(size), color);
 }
 
-/// The fill of something that may be pressed, from rest to pressed.
+/// Fill of a pressable control by its state.
 pub(super) fn fill(response: &Response, t: &Tokens, rest: Color32) -> Color32 {
     if response.is_pointer_button_down_on() {
         t.raised_active
@@ -53,7 +53,7 @@ pub(super) fn fill(response: &Response, t: &Tokens, rest: Color32) -> Color32 {
     }
 }
 
-/// The fill of something that may be selected: rows and segments.
+/// Fill of a selectable row or segment by its state.
 pub(super) fn selectable_fill(response: &Response, t: &Tokens, selected: bool) -> Color32 {
     match (selected, response.hovered()) {
         (true, true) => t.selection_hover,
@@ -62,7 +62,7 @@ pub(super) fn selectable_fill(response: &Response, t: &Tokens, selected: bool) -
     }
 }
 
-/// The ring around the control that has the keyboard. Inside the rectangle, so that no neighbour or edge cuts it.
+/// Focus ring, inside the rectangle so that it is never clipped.
 pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect, corner: u8) {
     if response.has_focus() {
         let stroke = Stroke::new(size::FOCUS_RING, theme::tokens(ui).focus);
@@ -70,20 +70,20 @@ pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect, corner: u8) {
     }
 }
 
-/// The bar that is drawn on the left of a selected row, so that selection is not carried by a tint alone.
+/// Bar on the left of a selected row, so that selection is not shown by colour alone.
 pub(super) fn selection_bar(painter: &Painter, rect: Rect, t: &Tokens) {
     let bar =
         Rect::from_min_size(pos2(rect.left(), rect.top() + space::S), egui::vec2(2.0, rect.height() - 2.0 * space::S));
     painter.rect_filled(bar, 1.0, t.accent);
 }
 
-/// A hairline at the bottom of a rectangle, one physical pixel wide on any screen.
+/// A line of one physical pixel at the bottom of a rectangle.
 pub(super) fn hairline(painter: &Painter, x: egui::Rangef, y: f32, color: Color32) {
     let stroke = Stroke::new(1.0 / painter.pixels_per_point(), color);
     painter.hline(x, painter.round_to_pixel_center(y), stroke);
 }
 
-/// Tooltip of a control: what it does, and its shortcut as keycaps. Shown for disabled controls as well.
+/// Tooltip with the label and the shortcut as keycaps, also for disabled controls.
 pub(super) fn tip(response: Response, label: &str, shortcut: Option<&str>) -> Response {
     if let Some(keys) = shortcut {
         response.ctx.accesskit_node_builder(response.id, |node| node.set_keyboard_shortcut(keys));
@@ -101,7 +101,7 @@ pub(super) fn tip(response: Response, label: &str, shortcut: Option<&str>) -> Re
     response.on_hover_ui(content).on_disabled_hover_ui(content)
 }
 
-/// A small square in a label's colour, with an edge so that it shows on any surface.
+/// A swatch in a label's colour, with an edge for contrast on any surface.
 pub(super) fn swatch(painter: &Painter, center: Pos2, color: Color32, t: &Tokens) {
     let rect = Rect::from_center_size(center, egui::Vec2::splat(12.0));
     painter.rect(rect, radius::S, color, Stroke::new(1.0, t.line_strong), StrokeKind::Inside);

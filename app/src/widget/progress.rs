@@ -1,4 +1,4 @@
-//! Jobs that run: a bar, what is being done, a way to cancel it.
+//! Progress of jobs.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::theme::{self, font, icon, size, space};
 
 const BAR: f32 = 3.0;
 const HEIGHT: f32 = 40.0;
-/// How often a bar of unknown length moves: often enough to show life, rarely enough to cost nothing.
+/// Interval between repaints of an indeterminate bar.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A bar that is filled to `fraction` (0 to 1), or moves while the fraction is not known.
+/// A progress bar filled to `fraction` (0 to 1), or indeterminate.
 pub fn progress_bar(ui: &mut Ui, label: &str, fraction: Option<f32>, width: f32) -> Response {
     let (rect, response) = ui.allocate_exact_size(vec2(width, BAR), Sense::hover());
     name_bar(ui, &response, label, fraction);
@@ -49,7 +49,7 @@ fn paint_bar(ui: &Ui, rect: Rect, fraction: Option<f32>) {
     }
 }
 
-/// A job in a row of fixed height: what it does, how far it is, a bar and a button to cancel.
+/// A row of fixed height with a job's name, progress and cancel button.
 #[must_use = "call show"]
 pub struct ProgressRow<'a> {
     label: &'a str,
@@ -59,24 +59,24 @@ pub struct ProgressRow<'a> {
 }
 
 impl<'a> ProgressRow<'a> {
-    /// A job that is called `label`, done to `fraction` (0 to 1) if that is known.
+    /// A job with its progress, 0 to 1 if known.
     pub fn new(label: &'a str, fraction: Option<f32>) -> Self {
         Self { label, fraction, detail: "", cancel: true }
     }
 
-    /// A fact on the right, for example "120 / 300".
+    /// Text on the right, for example "120 / 300".
     pub fn detail(mut self, detail: &'a str) -> Self {
         self.detail = detail;
         self
     }
 
-    /// Whether it can be cancelled. The space for the button stays.
+    /// Whether it can be cancelled. The space for the button is kept.
     pub fn cancel(mut self, cancel: bool) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// Shows it; whether the user asked to cancel.
+    /// Shows it; true if it was cancelled.
     pub fn show(self, ui: &mut Ui) -> bool {
         let t = theme::tokens(ui);
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::hover());

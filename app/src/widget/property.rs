@@ -1,4 +1,4 @@
-//! Lines of facts, and labels in front of controls.
+//! Rows with a label and a value, and labels of controls.
 
 use egui::{Align, Align2, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Widget, WidgetInfo, vec2};
 
@@ -15,18 +15,18 @@ pub struct PropertyRow<'a> {
 }
 
 impl<'a> PropertyRow<'a> {
-    /// The fact that `label` is `value`. In the accessibility tree it reads "label value".
+    /// A row with the accessible name "label value".
     pub fn new(label: &'a str, value: &'a str) -> Self {
         Self { label, value, unit: "", hint: None }
     }
 
-    /// The unit behind the value.
+    /// Unit of the value.
     pub fn unit(mut self, unit: &'a str) -> Self {
         self.unit = unit;
         self
     }
 
-    /// What the fact means, as a tooltip.
+    /// Tooltip.
     pub fn hint(mut self, hint: &'a str) -> Self {
         self.hint = Some(hint);
         self
@@ -63,8 +63,7 @@ impl Widget for PropertyRow<'_> {
     }
 }
 
-/// Puts a label of fixed width in front of a control that takes the rest of the row, so that controls line up. A wide row
-/// has room for longer names.
+/// A row with a label of fixed width, so that controls line up, and a control in the rest. Wide rows have wider labels.
 pub fn control_row<R>(ui: &mut Ui, label: &str, control: impl FnOnce(&mut Ui) -> R) -> R {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::FORM_ROW), Sense::hover());
     let t = theme::tokens(ui);

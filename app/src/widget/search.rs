@@ -19,7 +19,7 @@ pub struct SearchField<'a> {
 }
 
 impl<'a> SearchField<'a> {
-    /// A field for `text`; `label` is its name and its hint, for example "Filter cases".
+    /// A field for `text`; `label` is its name and hint, for example "Filter cases".
     pub fn new(text: &'a mut String, label: &'a str) -> Self {
         Self { text, label, shortcut: None, id: None }
     }
@@ -30,20 +30,20 @@ impl<'a> SearchField<'a> {
         self
     }
 
-    /// A fixed id, to give the field the keyboard from elsewhere.
+    /// A fixed id, to focus the field from elsewhere.
     pub fn id(mut self, id: Id) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// Shows it as wide as the space it is in. Esc clears the text, a second Esc leaves the field.
+    /// Shows it as wide as the available space. Esc clears the text, a second Esc leaves the field.
     pub fn show(self, ui: &mut Ui) -> Response {
         let t = theme::tokens(ui);
         let id = self.id.unwrap_or_else(|| ui.make_persistent_id(("search", self.label)));
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::CONTROL), Sense::hover());
         let focused = ui.memory(|memory| memory.has_focus(id));
         let mut cleared = false;
-        // Escape takes the focus before this field sees it: what counts is where it was.
+        // Escape removes the focus before this field sees it.
         let had_focus = focused || ui.memory(|memory| memory.had_focus_last_frame(id));
         if had_focus && !self.text.is_empty() && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
             self.text.clear();

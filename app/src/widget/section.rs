@@ -1,4 +1,4 @@
-//! A part of a panel that folds.
+//! A collapsible section of a panel.
 
 use egui::collapsing_header::CollapsingState;
 use egui::{Align, Align2, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
@@ -6,7 +6,7 @@ use egui::{Align, Align2, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Wi
 use super::paint;
 use crate::theme::{self, font, icon, radius, size, space};
 
-/// A quiet header over content that it shows or hides. Whether it is open is kept with the window's layout.
+/// A collapsible section. Its state is saved with the window layout.
 #[must_use = "call show"]
 pub struct Section<'a> {
     title: &'a str,
@@ -15,12 +15,12 @@ pub struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// An open section that is called `title`.
+    /// An open section.
     pub fn new(title: &'a str) -> Self {
         Self { title, note: None, default_open: true }
     }
 
-    /// Closed at first.
+    /// Initially closed.
     pub fn closed(mut self) -> Self {
         self.default_open = false;
         self
@@ -32,7 +32,7 @@ impl<'a> Section<'a> {
         self
     }
 
-    /// Shows the header and, if it is open, the content. The response is the header's.
+    /// Shows the section. The response is that of the header.
     pub fn show<R>(self, ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> (Response, Option<R>) {
         self.show_with(ui, |_| (), content)
     }

@@ -1,30 +1,30 @@
-//! One choice of a few, side by side: modes, tools, options.
+//! A segmented control: modes, tools, options.
 
 use egui::{Align2, Color32, Id, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
 use super::paint;
 use crate::theme::{self, Icon, font, radius, size, space};
 
-/// One of the choices.
+/// A segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a, T> {
-    /// What is chosen.
+    /// Its value.
     pub value: T,
-    /// What it is called.
+    /// Its label.
     pub label: &'a str,
-    /// How it is drawn, beside the label or instead of it.
+    /// Its icon, beside the label or instead of it.
     pub icon: Option<Icon>,
     /// Its shortcut, for the tooltip.
     pub shortcut: Option<&'a str>,
 }
 
 impl<'a, T> Segment<'a, T> {
-    /// A choice drawn as text.
+    /// A text segment.
     pub const fn text(value: T, label: &'a str) -> Self {
         Self { value, label, icon: None, shortcut: None }
     }
 
-    /// A choice drawn as an icon.
+    /// An icon segment.
     pub const fn icon(value: T, label: &'a str, icon: Icon) -> Self {
         Self { value, label, icon: Some(icon), shortcut: None }
     }
@@ -37,7 +37,7 @@ impl<'a, T> Segment<'a, T> {
     }
 }
 
-/// A row of segments of which one is chosen.
+/// A row of segments, one of them selected.
 #[must_use = "call show"]
 pub struct Segmented<'a, T> {
     label: &'a str,
@@ -48,7 +48,7 @@ pub struct Segmented<'a, T> {
 }
 
 impl<'a, T: Copy + PartialEq> Segmented<'a, T> {
-    /// A choice between `segments` that is called `label`.
+    /// A choice between `segments`.
     pub fn new(label: &'a str, segments: &'a [Segment<'a, T>]) -> Self {
         Self { label, segments, fill_width: false, icons_only: false, bare: false }
     }
@@ -59,13 +59,13 @@ impl<'a, T: Copy + PartialEq> Segmented<'a, T> {
         self
     }
 
-    /// Icons without their labels, which are in the tooltips: a group of tools.
+    /// Icons only, with labels in the tooltips.
     pub fn icons_only(mut self) -> Self {
         self.icons_only = true;
         self
     }
 
-    /// Without the trough behind the segments, for bars.
+    /// No background, for bars.
     pub fn bare(mut self) -> Self {
         self.bare = true;
         self
@@ -81,7 +81,7 @@ impl<'a, T: Copy + PartialEq> Segmented<'a, T> {
         (icon + gap + text + 2.0 * space::M).ceil()
     }
 
-    /// Shows the choice. The response covers the whole control; it is `changed` when another segment was chosen.
+    /// Shows it. The response is that of the whole control, `changed` when another segment was selected.
     pub fn show(self, ui: &mut Ui, chosen: &mut T) -> Response {
         let t = theme::tokens(ui);
         let inset = if self.bare { 0.0 } else { 2.0 };
@@ -111,7 +111,7 @@ impl<'a, T: Copy + PartialEq> Segmented<'a, T> {
         group
     }
 
-    /// One segment; whether it was clicked.
+    /// A segment; true if it was clicked.
     fn segment(&self, ui: &Ui, rect: Rect, id: Id, segment: &Segment<'_, T>, selected: bool) -> bool {
         let t = theme::tokens(ui);
         let response = ui.interact(rect, id, Sense::click());

@@ -1,11 +1,11 @@
-//! One choice of many, in a list that drops down.
+//! A drop-down list.
 
 use egui::{ComboBox, PopupCloseBehavior, Response, RichText, Ui};
 
 use super::{ListRow, paint, property};
 use crate::theme::{self, font, icon, size};
 
-/// A label and a field that opens a list.
+/// A label and a drop-down list.
 #[must_use = "call show"]
 pub struct Select<'a, T> {
     label: &'a str,
@@ -14,18 +14,18 @@ pub struct Select<'a, T> {
 }
 
 impl<'a, T: Clone + PartialEq> Select<'a, T> {
-    /// A choice between `choices`, each with its name, that is called `label`.
+    /// A choice between `choices`, each with its name.
     pub fn new(label: &'a str, choices: &'a [(T, &'a str)]) -> Self {
         Self { label, choices, hint: "Choose" }
     }
 
-    /// What the field says while the value is none of the choices.
+    /// Text while the value is none of the choices.
     pub fn hint(mut self, hint: &'a str) -> Self {
         self.hint = hint;
         self
     }
 
-    /// Shows it. The response is the field's, `changed` when another choice was made.
+    /// Shows it. The response is `changed` when another choice was made.
     pub fn show(self, ui: &mut Ui, value: &mut T) -> Response {
         let t = theme::tokens(ui);
         let chosen = self.choices.iter().find(|(choice, _)| choice == value);

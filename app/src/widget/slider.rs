@@ -15,7 +15,7 @@ use crate::theme::{self, radius, size, space};
 const HANDLE: f32 = 6.0;
 const RAIL: f32 = 3.0;
 
-/// A label, a rail, and the value as a field in which a number can be typed.
+/// A label, a rail, and an editable value.
 #[must_use = "call show"]
 pub struct Slider<'a, N: Numeric> {
     value: &'a mut N,
@@ -28,26 +28,26 @@ pub struct Slider<'a, N: Numeric> {
 }
 
 impl<'a, N: Numeric> Slider<'a, N> {
-    /// A slider of `value` over `range` that is called `label`; its field is called "`label` value".
+    /// A slider of `value` over `range`. The accessible name of its field is "`label` value".
     pub fn new(value: &'a mut N, label: &'a str, range: RangeInclusive<N>) -> Self {
         let range = range.start().to_f64()..=range.end().to_f64();
         let decimals = if N::INTEGRAL { 0 } else { 2 };
         Self { value, label, range, step: N::INTEGRAL.then_some(1.0), decimals, unit: "", shortcut: None }
     }
 
-    /// Digits behind the point: 2 unless said otherwise, none for whole numbers.
+    /// Decimals: by default 2, and 0 for integers.
     pub fn decimals(mut self, decimals: usize) -> Self {
         self.decimals = if N::INTEGRAL { 0 } else { decimals };
         self
     }
 
-    /// The distance of the values that it takes, counted from the start of the range. Arrow keys move by it.
+    /// Step from the start of the range, also of the arrow keys.
     pub fn step(mut self, step: f64) -> Self {
         self.step = Some(step);
         self
     }
 
-    /// The unit, drawn behind the value.
+    /// Unit of the value.
     pub fn unit(mut self, unit: &'a str) -> Self {
         self.unit = unit;
         self
@@ -68,7 +68,7 @@ impl<'a, N: Numeric> Slider<'a, N> {
         value.clamp(low, high)
     }
 
-    /// Shows it. The response is the rail's, `changed` by the rail and by the field.
+    /// Shows it. The response is that of the rail, `changed` by rail and field.
     pub fn show(self, ui: &mut Ui) -> Response {
         let id = ui.make_persistent_id(("slider", self.label));
         let before = self.value.to_f64();

@@ -1,4 +1,4 @@
-//! What a panel or pane shows while it has no content: nothing there yet, loading, failed.
+//! Panels and panes without content: empty, loading, failed.
 
 use egui::{Align, Color32, Label, Rect, RichText, ScrollArea, Ui, UiBuilder, pos2, vec2};
 
@@ -9,7 +9,7 @@ const ICON: f32 = 28.0;
 const TEXT_WIDTH: f32 = 320.0;
 const DETAIL_HEIGHT: f32 = 120.0;
 
-/// A column of `height` points in the middle of the space that is left, and as much of that space as is taken.
+/// A centred column of `height` points in the remaining space.
 fn centered<R>(ui: &mut Ui, height: f32, content: impl FnOnce(&mut Ui, f32) -> R) -> R {
     let space = ui.available_rect_before_wrap();
     let width = (space.width() - 2.0 * space::M).clamp(60.0, TEXT_WIDTH);
@@ -33,7 +33,7 @@ fn text_height(ui: &Ui, text: &str, font: egui::FontId, width: f32) -> f32 {
     paint::paragraph(ui, text, font, Color32::PLACEHOLDER, width, Align::Center).size().y
 }
 
-/// Buttons side by side in the middle; the index of the one that was clicked.
+/// Centred buttons in a row; the index of the clicked one.
 fn buttons(ui: &mut Ui, buttons: Vec<PushButton<'_>>) -> Option<usize> {
     let gaps = space::S * buttons.len().saturating_sub(1) as f32;
     let width = buttons.iter().map(|button| button.width(ui)).sum::<f32>() + gaps;
@@ -49,7 +49,7 @@ fn buttons(ui: &mut Ui, buttons: Vec<PushButton<'_>>) -> Option<usize> {
     clicked
 }
 
-/// Nothing is here yet, and what to do about it.
+/// No content yet, and what to do about it.
 #[must_use = "call show"]
 pub struct EmptyState<'a> {
     icon: Icon,
@@ -58,18 +58,18 @@ pub struct EmptyState<'a> {
 }
 
 impl<'a> EmptyState<'a> {
-    /// A state that says `text` in one sentence.
+    /// `text` is one sentence.
     pub fn new(icon: Icon, text: &'a str) -> Self {
         Self { icon, text, action: None }
     }
 
-    /// A button that does something about it.
+    /// Adds a button.
     pub fn action(mut self, label: &'a str, shortcut: Option<&'a str>) -> Self {
         self.action = Some((label, shortcut));
         self
     }
 
-    /// Shows it in the middle of the space that is left; whether the action was asked for.
+    /// Shows it in the remaining space; true if the button was clicked.
     pub fn show(self, ui: &mut Ui) -> bool {
         let t = theme::tokens(ui);
         let width = (ui.available_width() - 2.0 * space::M).clamp(60.0, TEXT_WIDTH);
@@ -89,7 +89,7 @@ impl<'a> EmptyState<'a> {
     }
 }
 
-/// Something is being loaded.
+/// Loading.
 #[must_use = "call show"]
 pub struct LoadingState<'a> {
     text: &'a str,
@@ -98,18 +98,18 @@ pub struct LoadingState<'a> {
 }
 
 impl<'a> LoadingState<'a> {
-    /// A state that says what is loaded, done to `fraction` (0 to 1) if that is known.
+    /// `text` says what is loaded; `fraction` is 0 to 1 if known.
     pub fn new(text: &'a str, fraction: Option<f32>) -> Self {
         Self { text, fraction, cancel: false }
     }
 
-    /// A button that cancels it.
+    /// Adds a cancel button.
     pub fn cancel(mut self) -> Self {
         self.cancel = true;
         self
     }
 
-    /// Shows it in the middle of the space that is left; whether the user asked to cancel.
+    /// Shows it in the remaining space; true if it was cancelled.
     pub fn show(self, ui: &mut Ui) -> bool {
         let t = theme::tokens(ui);
         let width = (ui.available_width() - 2.0 * space::M).clamp(60.0, TEXT_WIDTH);
@@ -128,7 +128,7 @@ impl<'a> LoadingState<'a> {
     }
 }
 
-/// Something failed: what, why, and a way on.
+/// An error.
 #[must_use = "call show"]
 pub struct ErrorState<'a> {
     title: &'a str,
@@ -137,18 +137,18 @@ pub struct ErrorState<'a> {
 }
 
 impl<'a> ErrorState<'a> {
-    /// A state that says what failed and, in `detail`, why; the detail can be copied.
+    /// What failed, and in `detail` why; the detail can be copied.
     pub fn new(title: &'a str, detail: &'a str) -> Self {
         Self { title, detail, retry: None }
     }
 
-    /// A button that tries again or does something else about it.
+    /// Adds a button, such as "Try again".
     pub fn retry(mut self, label: &'a str) -> Self {
         self.retry = Some(label);
         self
     }
 
-    /// Shows it in the middle of the space that is left; whether the user asked to try again.
+    /// Shows it in the remaining space; true if the button was clicked.
     pub fn show(self, ui: &mut Ui) -> bool {
         let t = theme::tokens(ui);
         let width = (ui.available_width() - 2.0 * space::M).clamp(60.0, TEXT_WIDTH);

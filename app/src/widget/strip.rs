@@ -1,4 +1,4 @@
-//! One value per slice as bars: the strip under the views.
+//! The strip below the views: one value per slice as bars.
 
 mod mark;
 
@@ -14,7 +14,7 @@ pub use mark::Mark;
 use super::paint;
 use crate::theme::{self, Tokens, font, radius, size, space};
 
-/// Which end of the range asks for attention. Where several slices share a pixel, the worst one is drawn.
+/// Which end of the range is bad. Where several slices share a pixel, the worst is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Worst {
     /// Small values, as for Dice.
@@ -23,17 +23,17 @@ pub enum Worst {
     High,
 }
 
-/// What the user did with a strip.
+/// User input on a strip.
 pub struct StripOutput {
     /// The response of the whole strip.
     pub response: Response,
-    /// The index under the pointer.
+    /// The hovered index.
     pub hovered: Option<usize>,
-    /// The index that was chosen by click, drag or arrow key in this frame.
+    /// The index selected in this frame by click, drag or arrow key.
     pub chosen: Option<usize>,
 }
 
-/// Bars over slices, with a cursor at the slice that is shown.
+/// Bars over slices, with a cursor at the shown slice.
 #[must_use = "call show"]
 pub struct StripChart<'a> {
     label: &'a str,
@@ -52,7 +52,7 @@ const HEAD: f32 = 24.0;
 const FOOT: f32 = 16.0;
 const GUTTER: f32 = 34.0;
 
-/// Where the bars lie, and which index is where.
+/// Indices to screen positions.
 struct Plot {
     rect: Rect,
     count: usize,
@@ -64,7 +64,7 @@ impl Plot {
         (self.count > 0).then(|| ((fraction * self.count as f32).floor().max(0.0) as usize).min(self.count - 1))
     }
 
-    /// Left and right edge of an index.
+    /// Left and right edges of an index.
     fn span(&self, index: usize) -> (f32, f32) {
         let step = self.rect.width() / self.count as f32;
         (self.rect.left() + index as f32 * step, self.rect.left() + (index + 1) as f32 * step)
@@ -77,7 +77,7 @@ impl Plot {
 }
 
 impl<'a> StripChart<'a> {
-    /// A strip that is called `label`, over values from 0 to 1 of which small ones are bad.
+    /// A strip of values from 0 to 1, of which small ones are bad.
     pub fn new(label: &'a str, values: &'a [Option<f32>]) -> Self {
         Self {
             label,
@@ -93,55 +93,55 @@ impl<'a> StripChart<'a> {
         }
     }
 
-    /// The values at the bottom and the top.
+    /// Values at the bottom and the top.
     pub fn range(mut self, range: RangeInclusive<f32>) -> Self {
         self.range = range;
         self
     }
 
-    /// The index that is shown in the views.
+    /// The shown index.
     pub fn cursor(mut self, cursor: Option<usize>) -> Self {
         self.cursor = cursor.filter(|&cursor| cursor < self.values.len());
         self
     }
 
-    /// Which end asks for attention.
+    /// Which end of the range is bad.
     pub fn worst(mut self, worst: Worst) -> Self {
         self.worst = worst;
         self
     }
 
-    /// The colour of the bars: the accent unless said otherwise.
+    /// Colour of the bars, by default the accent.
     pub fn color(mut self, color: Color32) -> Self {
         self.color = Some(color);
         self
     }
 
-    /// Digits behind the point in the readout.
+    /// Decimals of the readout.
     pub fn decimals(mut self, decimals: usize) -> Self {
         self.decimals = decimals;
         self
     }
 
-    /// What an index counts, for the readout: "Slice" unless said otherwise. Numbers are shown counted from 1.
+    /// Name of an index in the readout, by default "Slice". Numbers are 1-based.
     pub fn noun(mut self, noun: &'a str) -> Self {
         self.noun = noun;
         self
     }
 
-    /// Values that follow from each other: a line with a faint area under it, in place of bars.
+    /// Draws a curve with an area instead of bars.
     pub fn curve(mut self) -> Self {
         self.curve = true;
         self
     }
 
-    /// Values that are marked beside its own.
+    /// Additional marked values.
     pub fn marks(mut self, marks: &'a [Mark]) -> Self {
         self.marks = marks;
         self
     }
 
-    /// Shows it, 96 points high and as wide as the space it is in.
+    /// Shows it, 96 points high and as wide as the available space.
     pub fn show(self, ui: &mut Ui) -> StripOutput {
         let (rect, mut response) =
             ui.allocate_exact_size(vec2(ui.available_width(), size::STRIP), Sense::click_and_drag());
@@ -268,7 +268,7 @@ impl<'a> StripChart<'a> {
                 let area = Rect::from_min_max(pos2(left, round(top)), pos2(right, plot.rect.bottom()));
                 mesh.add_colored_rect(area, color.gamma_multiply(0.75));
             } else if step >= 4.0 {
-                // A mark on the base line: there is no value, which is not the value zero.
+                // A tick on the base line: a missing value is not zero.
                 let middle = f32::midpoint(left, right);
                 let bottom = plot.rect.bottom();
                 let dot = Rect::from_x_y_ranges(middle - pixel..=middle + pixel, bottom - 3.0..=bottom - 1.0);
@@ -278,7 +278,7 @@ impl<'a> StripChart<'a> {
         painter.add(Shape::mesh(mesh));
     }
 
-    /// One point a pixel column at most, joined by a line; gaps where there is no value.
+    /// At most one point per pixel column, joined by a line with gaps at missing values.
     fn paint_curve(&self, painter: &Painter, plot: &Plot, t: &Tokens) {
         let color = self.color.unwrap_or(t.accent_text);
         let step = plot.rect.width() / plot.count.max(1) as f32;
@@ -341,7 +341,7 @@ impl<'a> StripChart<'a> {
         column(index, t.accent_text.gamma_multiply(0.22));
         let x = painter.round_to_pixel_center(plot.center(index));
         painter.vline(x, plot.rect.y_range(), egui::Stroke::new(1.0, t.text));
-        // A handle on top, so that the cursor is found without its colour.
+        // A handle makes the cursor visible without its colour.
         let tip = |dx: f32, dy: f32| -> Pos2 { pos2(x + dx, plot.rect.top() + dy) };
         painter.add(Shape::convex_polygon(
             vec![tip(-4.0, -5.0), tip(4.0, -5.0), tip(0.0, 0.0)],
@@ -351,13 +351,13 @@ impl<'a> StripChart<'a> {
     }
 }
 
-/// A number without needless zeros.
+/// A number without trailing zeros.
 fn trimmed(value: f32) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Numbers, counted from 1, that are written under the bars: the first, round ones, the last.
+/// 1-based numbers written below the bars: the first, round ones, the last.
 fn ticks(count: usize, width: f32) -> Vec<usize> {
     if count == 0 {
         return Vec::new();

@@ -18,24 +18,24 @@ pub struct ThumbnailRow<'a> {
 }
 
 impl<'a> ThumbnailRow<'a> {
-    /// A case that is called `title`, with a line of facts.
+    /// A row with a title and a second line.
     pub fn new(title: &'a str, subtitle: &'a str) -> Self {
         Self { title, subtitle, texture: None, status: None, selected: false }
     }
 
-    /// Its image and the image's size, of which only the proportion matters. Without one a placeholder is drawn.
+    /// Its image with its size, for the aspect ratio; a placeholder without one.
     pub fn texture(mut self, texture: Option<(TextureId, Vec2)>) -> Self {
         self.texture = texture;
         self
     }
 
-    /// A mark on the right, with its meaning for the tooltip.
+    /// A status icon with its tooltip.
     pub fn status(mut self, icon: Icon, tone: Tone, meaning: &'a str) -> Self {
         self.status = Some((icon, tone, meaning));
         self
     }
 
-    /// Whether this is the case that is open.
+    /// Whether this case is open.
     pub fn selected(mut self, selected: bool) -> Self {
         self.selected = selected;
         self

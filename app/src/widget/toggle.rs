@@ -7,7 +7,7 @@ use crate::theme::{self, font, radius, size, space};
 
 const TRACK: egui::Vec2 = vec2(28.0, 16.0);
 
-/// A row with a label on the left and a switch on the right. The whole row is clicked.
+/// A row with a label on the left and a switch on the right. The whole row is clickable.
 #[must_use = "add it to a Ui"]
 pub struct Toggle<'a> {
     on: &'a mut bool,
@@ -16,7 +16,7 @@ pub struct Toggle<'a> {
 }
 
 impl<'a> Toggle<'a> {
-    /// A switch of `on` that is called `label`.
+    /// A switch of `on` with a label.
     pub fn new(on: &'a mut bool, label: &'a str) -> Self {
         Self { on, label, shortcut: None }
     }

@@ -7,8 +7,9 @@ use engine::volume::{Frames, ReadOptions, Volume};
 use super::open::{front_axis, layer_of};
 use super::{Failure, Jobs, Kind, Outcome, Spec};
 use crate::gpu::Gpu;
+use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{ImageLayer, State, WindowLevel};
+use crate::state::{ImageLayer, State};
 
 /// What is black and white in a projection, in percent: the few brightest rays do not darken the rest.
 const PERCENTILES: [f64; 2] = [1.0, 99.9];

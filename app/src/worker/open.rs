@@ -10,10 +10,8 @@ use super::analyse::{self, Analysis, Input};
 pub use super::request::Request;
 use super::{Failure, Jobs, Kind, Outcome, Spec, Ticket};
 use crate::gpu::Gpu;
-use crate::state::{
-    CaseList, Document, ImageLayer, ListedCase, MaskLayer, Modality, Preset, ProbabilityLayer, Severity, State, View,
-    WindowLevel,
-};
+use crate::scene::{Modality, Preset, WindowLevel};
+use crate::state::{CaseList, Document, ImageLayer, ListedCase, MaskLayer, ProbabilityLayer, Severity, State, View};
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
 const ALL_FRAMES: u64 = 1 << 30;
@@ -267,8 +265,8 @@ pub fn layer_of(
     warnings.extend(texture.as_ref().and_then(|t| t.note()).map(|note| format!("{}: {note}", path.display())));
     let default_window = match (Preset::of(&modality)[0], &percentiles) {
         (_, None) => WindowLevel::of_range(0.0, 255.0),
-        (Preset::Fixed(_, window), Some(_)) if modality == crate::state::Modality::Pet => window,
-        (Preset::Fixed(..), Some(_)) => crate::state::window::SOFT_TISSUE,
+        (Preset::Fixed(_, window), Some(_)) if modality == crate::scene::Modality::Pet => window,
+        (Preset::Fixed(..), Some(_)) => crate::scene::SOFT_TISSUE,
         // A scan that is nearly all background has no percentiles to speak of.
         (Preset::Percentiles(..), Some(p)) if p[2] > p[1] => WindowLevel::of_range(p[1], p[2]),
         (Preset::Percentiles(..), Some(p)) => WindowLevel::of_range(p[0], p[3]),
@@ -381,7 +379,7 @@ pub fn show(state: &mut State, jobs: &mut Jobs, opened: Opened) {
         let grid = &document.base().volume.grid;
         let axis = engine::findings::axial_axis(grid);
         if k < grid.shape[axis] {
-            let display = document.display(crate::view::PlaneMode::Native);
+            let display = document.display(crate::scene::PlaneMode::Native);
             let mut voxel = display.voxel_at(state.view.crosshair).unwrap_or_default();
             voxel[axis] = k;
             state.view.crosshair = grid.world(voxel);

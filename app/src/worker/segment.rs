@@ -93,7 +93,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
 fn channels(document: &Document, wanted: &[String]) -> Result<Vec<Volume>, Failure> {
     let canonical = |name: &str| engine::cohort::canonical_modality(name);
     let name = |layer: &ImageLayer| match &layer.modality {
-        crate::state::Modality::Mr(sequence) => sequence.clone(),
+        crate::scene::Modality::Mr(sequence) => sequence.clone(),
         other => other.key(),
     };
     let mut channels = Vec::new();
@@ -101,7 +101,7 @@ fn channels(document: &Document, wanted: &[String]) -> Result<Vec<Volume>, Failu
         let found = document.images.iter().find(|layer| canonical(&name(layer)) == canonical(modality));
         // A single image of unknown kind is what the user wants segmented; anything known must be of the right kind.
         let only = document.images.first().filter(|layer| {
-            wanted.len() == 1 && document.images.len() == 1 && layer.modality == crate::state::Modality::Other
+            wanted.len() == 1 && document.images.len() == 1 && layer.modality == crate::scene::Modality::Other
         });
         let layer = found.or(only).ok_or_else(|| {
             let have: Vec<String> = document.images.iter().map(|l| l.modality.name()).collect();

@@ -2,17 +2,17 @@
 
 use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
 
-use super::super::text;
 use super::thumbnails::Thumbnails;
 use crate::command::{Command, Sender};
 use crate::state::{CaseList, ListedCase, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, size, space};
+use crate::widget::text;
 use crate::widget::{EmptyState, IconButton, LoadingState, SearchField, ThumbnailRow, Tone};
 
 /// Height of a row of the list.
 const ROW: f32 = size::THUMBNAIL + space::S;
 
-/// Draws them in the space that is left.
+/// Draws them in the remaining space.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let cases = &state.cases;
     header(ui, cases, sender);
@@ -20,7 +20,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         if cases.loading && state.document.is_none() {
             LoadingState::new("Opening", None).show(ui);
         } else {
-            let empty = EmptyState::new(icon::COHORT, "A folder of patients is listed here.");
+            let empty = EmptyState::new(icon::COHORT, "Open a folder to list its patients.");
             if empty.action("Open folder…", Some("Ctrl+Shift+O")).show(ui) {
                 sender.send(Command::Ask(PathPurpose::Folder));
             }
@@ -33,13 +33,13 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let matching = cases.matching();
     if matching.is_empty() {
-        EmptyState::new(icon::FILTER, "No case has this name.").show(ui);
+        EmptyState::new(icon::FILTER, "No case matches.").show(ui);
         return;
     }
     list(ui, cases, &matching, sender);
 }
 
-/// The folder's name, how many cases it has, and what is wrong with it.
+/// Folder name, number of cases, and warnings.
 fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW + space::XS), Sense::hover());
@@ -69,14 +69,13 @@ fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
     });
 }
 
-/// A quiet icon beside text.
 fn mark(ui: &mut Ui, icon: Icon) {
     let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ICON), Sense::hover());
     let color = theme::tokens(ui).text_dim;
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, icon.char(), Icon::font(size::ICON), color);
 }
 
-/// The rows that can be seen. The open case is brought into sight when it changes.
+/// The visible rows. The list scrolls to the open case when it changes.
 fn list(ui: &mut Ui, cases: &CaseList, matching: &[usize], sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
     let seen = Id::unique("case in sight");
@@ -101,7 +100,7 @@ fn list(ui: &mut Ui, cases: &CaseList, matching: &[usize], sender: &Sender) {
     ui.data_mut(|data| data.insert_temp(seen, cases.open));
 }
 
-/// One case; whether it was clicked.
+/// A row; true if it was clicked.
 fn row(ui: &mut Ui, case: &ListedCase, index: usize, open: bool, thumbnails: &Thumbnails) -> bool {
     let mut facts: Vec<&str> = case.images.keys().map(String::as_str).collect();
     if case.label.is_some() {

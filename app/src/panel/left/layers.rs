@@ -1,12 +1,13 @@
-//! The layers of the open case: its images, what lies over them, and how to add more.
+//! Layers of the open case: images, segmentations, probability.
 
 use egui::Ui;
 
-use super::super::text;
 use super::masks;
 use crate::command::{Command, Sender};
-use crate::state::{ColourMap, Document, ImageLayer, PathPurpose, State};
+use crate::scene::ColourMap;
+use crate::state::{Document, ImageLayer, PathPurpose, State};
 use crate::theme::{Icon, icon};
+use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};
 use crate::worker::Kind;
 
@@ -24,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// No case is open: one is being read, could not be read, or was not chosen yet.
+/// Shown without an open case: loading, failed, or none chosen.
 fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
     if let Some(job) = state.jobs.iter().find(|job| job.kind == Kind::Open) {
         if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
@@ -47,7 +48,7 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             row = row.icon(if shown { icon::EYE } else { icon::IMAGE });
         }
         let fused = state.view.fused == Some(index);
-        // The shown image cannot lie over itself.
+        // The shown image cannot be fused with itself.
         let possible = document.images.len() > 1 && !shown;
         let (response, toggled) = row.show_with(ui, |ui| possible && fuse_button(ui, fused, &image.name));
         let response = response.accessible_name(format!("Image {}", image.name));
@@ -63,7 +64,7 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
 }
 
-/// What kind of scan it is and how large.
+/// Modality and size.
 fn facts(image: &ImageLayer) -> String {
     let [x, y, z] = image.volume.grid.shape;
     let size = format!("{x} \u{d7} {y} \u{d7} {z}");
@@ -71,7 +72,7 @@ fn facts(image: &ImageLayer) -> String {
     format!("{}, {size}{frames}", image.modality.name())
 }
 
-/// Whether an image lies over the shown one; whether that was changed.
+/// True if the fusion was toggled.
 fn fuse_button(ui: &mut Ui, fused: bool, name: &str) -> bool {
     let label = format!("Fuse {name}");
     ui.add(IconButton::new(icon::BLEND, &label).small().selected(fused)).clicked()
@@ -93,7 +94,7 @@ fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
 fn probability(ui: &mut Ui, document: &Document, sender: &Sender) {
     let Some(layer) = &document.probability else { return };
     let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
-    let row = ListRow::new("Probability").subtitle(file.as_deref().unwrap_or("of the last segmentation"));
+    let row = ListRow::new("Probability").subtitle(file.as_deref().unwrap_or("Of the last segmentation"));
     let remove = IconButton::new(icon::CLOSE, "Remove probability").small();
     let (_, removed) = row.icon(icon::CURVES).show_with(ui, |ui| ui.add(remove).clicked());
     if removed {
@@ -101,7 +102,6 @@ fn probability(ui: &mut Ui, document: &Document, sender: &Sender) {
     }
 }
 
-/// Ways to open more.
 fn add(ui: &mut Ui, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
     let mut button = |icon: Icon, label: &str, purpose: PathPurpose| {
@@ -112,5 +112,5 @@ fn add(ui: &mut Ui, sender: &Sender) {
     button(icon::ADD, "Open segmentation…", PathPurpose::Mask);
     button(icon::ADD, "Open reference…", PathPurpose::Truth);
     button(icon::ADD, "Open probability…", PathPurpose::Probability);
-    text::note(ui, "Masks are laid on by their position in the patient.");
+    text::note(ui, "Masks are aligned by world position.");
 }

@@ -1,22 +1,22 @@
-//! Prediction and reference over the image: which is drawn, which labels, and how.
+//! Segmentation and reference layers: which is drawn, which labels, and in what style.
 
 use std::collections::BTreeMap;
 
 use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
-use super::super::{format, text};
 use crate::command::{Command, Sender};
 use crate::state::view::Overlay;
 use crate::state::{Document, MaskLayer, State};
 use crate::theme::{self, font, icon, palette, radius, size, space};
 use crate::widget::{IconButton, ListRow, Slider, Toggle};
+use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let both = document.prediction.is_some() && document.truth.is_some();
     if document.mask().is_none() {
-        text::hint(ui, icon::LABEL, "None yet: segment this case, or open a mask.");
+        text::hint(ui, icon::LABEL, "No segmentation. Press Segment now, or open one.");
         return;
     }
     if both {
@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     style(ui, state, sender);
 }
 
-/// What is drawn of the two masks.
+/// Which of the two masks is drawn.
 fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
     chips(ui, |ui| {
         for overlay in Overlay::ALL {
@@ -49,7 +49,7 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Whether a mask is drawn at the moment.
+/// Whether a mask is drawn now.
 fn is_drawn(state: &State, document: &Document, truth: bool) -> bool {
     let both = document.prediction.is_some() && document.truth.is_some();
     let other = if truth { Overlay::Prediction } else { Overlay::Truth };
@@ -60,7 +60,7 @@ fn is_drawn(state: &State, document: &Document, truth: bool) -> bool {
     chosen && !all_hidden
 }
 
-/// Draws or hides one of the masks: with the other one through the overlay, alone through its labels.
+/// Shows or hides a mask: through the overlay mode if there are two masks, else through its labels.
 fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: bool, sender: &Sender) {
     let both = document.prediction.is_some() && document.truth.is_some();
     if both {
@@ -82,7 +82,7 @@ fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: 
 }
 
 fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, truth: bool, sender: &Sender) {
-    let (name, label) = if truth { ("Reference", "reference") } else { ("Prediction", "prediction") };
+    let (name, label) = if truth { ("Reference", "reference") } else { ("Segmentation", "segmentation") };
     let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
     let drawn = is_drawn(state, document, truth);
     let row = ListRow::new(name).subtitle(file.as_deref().unwrap_or("not saved")).dim(!drawn);
@@ -103,10 +103,10 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, trut
     }
 }
 
-/// Volumes of a label in prediction and reference, in ml.
+/// Volumes in ml of a label in the segmentation and in the reference.
 type Volumes = [Option<f64>; 2];
 
-/// The labels of both masks; their colours and switches are shared.
+/// Labels of both masks, which share colours and switches.
 fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
     let mut found: BTreeMap<u16, Volumes> = BTreeMap::new();
@@ -136,11 +136,11 @@ fn volume_text(volumes: Volumes) -> String {
     }
 }
 
-/// The colours of the comparison, with the pattern that carries the same meaning.
+/// Colours and patterns of the comparison.
 fn legend(ui: &mut Ui) {
     ui.spacing_mut().item_spacing.y = 0.0;
     legend_row(ui, "Both", "solid", palette::TRUE_POSITIVE);
-    legend_row(ui, "Prediction only", "hatched", palette::FALSE_POSITIVE);
+    legend_row(ui, "Segmentation only", "hatched", palette::FALSE_POSITIVE);
     legend_row(ui, "Reference only", "dashed", palette::FALSE_NEGATIVE);
 }
 

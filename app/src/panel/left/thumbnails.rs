@@ -1,4 +1,4 @@
-//! Pictures of cases as textures: each is uploaded once, and those of rows that were not seen for long are freed.
+//! Thumbnail textures: each is uploaded once; those of rows out of sight are freed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,29 +7,29 @@ use egui::{ColorImage, Context, Id, TextureHandle, TextureId, TextureOptions, Ve
 
 use crate::state::Thumbnail;
 
-/// How many textures are kept at least: some screens of rows.
+/// Textures kept before any is freed: several screens of rows.
 const KEPT: usize = 256;
 
 struct Entry {
-    /// Holding the picture keeps its address from being used for another one.
+    /// Kept alive so that its address, by which it is recognised, is not reused.
     picture: Arc<Thumbnail>,
     texture: TextureHandle,
-    /// The frame in which it was last drawn.
+    /// Frame in which it was last drawn.
     seen: u64,
 }
 
-/// The textures of a window's list of cases, by the case's place in it.
+/// Textures of the case list by row.
 #[derive(Clone, Default)]
 pub(super) struct Thumbnails(Arc<Mutex<HashMap<usize, Entry>>>);
 
 impl Thumbnails {
-    /// Those of a window.
+    /// The cache of a window.
     pub(super) fn of(ctx: &Context) -> Self {
         let id = Id::unique("thumbnails");
         ctx.data_mut(|data| data.get_temp_mut_or_default::<Self>(id).clone())
     }
 
-    /// A case's texture, uploaded if its picture is new, and the picture's size in pixels.
+    /// A case's texture, uploaded if its thumbnail changed, and its size in pixels.
     pub(super) fn texture(&self, ctx: &Context, case: usize, picture: &Arc<Thumbnail>) -> (TextureId, Vec2) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ctx.cumulative_frame_nr();

@@ -1,19 +1,19 @@
-//! How the prediction agrees with the reference.
+//! Agreement of the segmentation with the reference.
 
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
-use super::super::{format, text};
 use crate::command::{Command, Sender};
+use crate::scene::PlaneMode;
 use crate::state::{Document, State};
 use crate::theme::icon;
-use crate::view::PlaneMode;
 use crate::widget::{PropertyRow, Section};
+use crate::widget::{format, text};
 
-/// How many of the worst slices are offered.
+/// Number of worst slices listed.
 const WORST: usize = 5;
 
-/// Draws it, if there is a prediction and a reference.
+/// Draws the section if the case has a segmentation and a reference.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     if document.prediction.is_none() || document.truth.is_none() {
         return;
@@ -33,22 +33,22 @@ fn measures(ui: &mut Ui, m: &engine::metrics::Measures) {
     let mut row = |label: &str, value: &str, unit: &str, hint: &str| {
         ui.add(PropertyRow::new(label, value).unit(unit).hint(hint));
     };
-    row("Dice", &format::ratio(m.dsc), "", "Twice the common voxels over the voxels of both masks");
-    row("Sensitivity", &format::ratio(m.sensitivity), "", "Share of the reference that is predicted");
-    row("Precision", &format::ratio(m.precision), "", "Share of the prediction that is in the reference");
-    row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Overlap of the two masks near their edges");
-    row("HD95", &format::mm(m.hd95_mm), "mm", "95th percentile of the distances between the two surfaces");
+    row("Dice", &format::ratio(m.dsc), "", "2 |A \u{2229} B| / (|A| + |B|)");
+    row("Sensitivity", &format::ratio(m.sensitivity), "", "Fraction of the reference that is segmented");
+    row("Precision", &format::ratio(m.precision), "", "Fraction of the segmentation that lies in the reference");
+    row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Intersection over union of the two boundaries");
+    row("HD95", &format::mm(m.hd95_mm), "mm", "95th percentile of the surface distances");
     let volumes = format!("{} / {}", format::ml(m.volume_ml), format::ml(m.truth_volume_ml));
-    row("Volumes", &volumes, "ml", "Prediction / reference");
+    row("Volumes", &volumes, "ml", "Segmentation / reference");
     let lesions = format!("{} hit, {} extra, {} missed", m.lesions.tp, m.lesions.fp, m.lesions.missed);
-    let rule = "A lesion is hit, and a predicted one is right, if they share one voxel or more";
+    let rule = "A lesion is hit if it shares at least one voxel with the other mask";
     row("Lesions", &lesions, "", rule);
     for note in &m.notes {
         text::note(ui, note);
     }
 }
 
-/// The slices that agree least, lowest Dice first.
+/// Worst slices, lowest Dice first.
 fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let Some(comparison) = &document.comparison else { return };
     let slices = comparison.worst_first();
@@ -56,7 +56,7 @@ fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         return;
     }
     let shown = document.display(PlaneMode::Native).index_at(state.view.crosshair)[2];
-    text::heading(ui, "Slices that agree least");
+    text::heading(ui, "Worst slices (Dice)");
     ui.add_space(crate::theme::space::XS);
     chips(ui, |ui| {
         for (rank, &slice) in slices.iter().take(WORST).enumerate() {

@@ -1,12 +1,13 @@
-//! Window and level, colours, and what the values are.
+//! Window/level, colour map and modality.
 
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
-use super::super::format;
 use crate::command::{Command, Sender};
-use crate::state::{ColourMap, Document, Modality, Preset, State, WindowLevel};
+use crate::scene::{ColourMap, Modality, Preset, WindowLevel};
+use crate::state::{Document, State};
 use crate::theme::icon;
+use crate::widget::format;
 use crate::widget::{IconButton, NumberField, Section, Select, Toggle};
 
 /// Draws it.
@@ -61,7 +62,7 @@ fn presets(ui: &mut Ui, window: WindowLevel, modality: &Modality, sender: &Sende
     });
 }
 
-/// What made the image: found out by the program, overridden by the user.
+/// The modality: detected, or set by the user.
 fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
     let mut known = vec![Modality::Ct, Modality::Pet, Modality::Mr("mr".into()), Modality::Other];
     if !known.contains(modality) {

@@ -1,33 +1,32 @@
-//! One finding as a row of a small table.
+//! A finding as a table row.
 
 use egui::{
     Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
-use super::super::format;
 use crate::state::view::Overlay;
 use crate::state::{Document, Listed, State, Status};
 use crate::theme::{self, Icon, Tokens, font, icon, palette, radius, size, space};
+use crate::widget::format;
 
 /// Height of a row.
 pub(super) const HEIGHT: f32 = 26.0;
 const SWATCH: f32 = 10.0;
-/// Width of the number of a row and the gap behind it.
+/// Width of the row number with its gap.
 const PLACE: f32 = 26.0;
-/// Width of the status: its icon and word.
+/// Width of the status icon and word.
 const STATUS: f32 = 62.0;
 
-/// In which colours findings lie over the image at the moment.
+/// Colours of the findings in the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colours {
-    /// In those of their labels.
+    /// By label.
     Labels,
-    /// In those of the comparison.
+    /// By true positive, false positive, false negative.
     Comparison,
 }
 
 impl Colours {
-    /// What the views show.
     pub(super) fn of(state: &State, document: &Document) -> Self {
         let both = document.prediction.is_some() && document.truth.is_some();
         if both && state.view.overlay == Overlay::Comparison { Self::Comparison } else { Self::Labels }
@@ -43,7 +42,7 @@ impl Colours {
     }
 }
 
-/// The right edges of the columns: volume, diameter, mean; the status begins behind them.
+/// Right edges of the columns volume, diameter and mean; the status follows.
 struct Columns {
     volume: f32,
     diameter: f32,
@@ -54,13 +53,13 @@ impl Columns {
     fn new(rect: Rect, compared: bool) -> Self {
         let right = rect.right() - if compared { STATUS } else { space::S };
         let left = rect.left() + PLACE + SWATCH;
-        // The mean has the longest head.
+        // The heading of the mean is the longest.
         let each = (right - left) / 3.2;
         Self { volume: left + each, diameter: left + 2.0 * each, mean: right }
     }
 }
 
-/// The heads of the columns.
+/// Column headings.
 pub(super) fn head(ui: &mut Ui, unit: &str, compared: bool) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
     let columns = Columns::new(rect, compared);
@@ -72,19 +71,15 @@ pub(super) fn head(ui: &mut Ui, unit: &str, compared: bool) {
     }
 }
 
-/// One finding.
 pub(super) struct FindingRow<'a> {
-    /// Its place in the list.
     pub at: usize,
-    /// What it is.
     pub listed: &'a Listed,
-    /// Unit of the mean.
+    /// Of the mean.
     pub unit: &'a str,
-    /// Digits of the mean behind the point, the same in all rows.
+    /// Of the mean, the same in all rows.
     pub decimals: usize,
-    /// Whether there is something to agree with.
+    /// Whether the case has a segmentation and a reference.
     pub compared: bool,
-    /// How it is drawn over the image.
     pub colours: Colours,
 }
 
@@ -105,7 +100,7 @@ impl FindingRow<'_> {
         format::fixed(self.listed.finding.mean.unwrap_or(f64::NAN), self.decimals)
     }
 
-    /// The whole row in words.
+    /// The row for screen readers.
     fn description(&self) -> String {
         let finding = &self.listed.finding;
         let (volume, diameter) = (format::ml(finding.volume_ml), format::mm(finding.diameter.mm));
@@ -160,7 +155,7 @@ impl FindingRow<'_> {
     }
 }
 
-/// The icon of a status and its colour; its word stands beside it.
+/// Icon and colour of a status.
 fn mark(status: Status, t: &Tokens) -> Option<(Icon, Color32)> {
     match status {
         Status::Unknown => None,

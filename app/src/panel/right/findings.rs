@@ -1,15 +1,15 @@
-//! The findings of the mask, one row each.
+//! Findings of the mask, one row each.
 
 use egui::{Id, Rect, ScrollArea, Ui};
 
-use super::super::{format, text};
 use super::finding_row::{self, FindingRow};
 use crate::command::{Command, Sender};
 use crate::state::{Document, Listed, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, Section};
+use crate::widget::{format, text};
 
-/// How many rows are shown before the list scrolls by itself.
+/// Rows shown before the list scrolls.
 const ROWS: usize = 10;
 
 /// Draws them.
@@ -29,18 +29,18 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         });
     };
     Section::new("Findings").note(&note).show_with(ui, step, |ui| match (document.mask(), &document.findings) {
-        (None, _) => text::hint(ui, icon::FINDING, "No mask. Press Segment or open one."),
+        (None, _) => text::hint(ui, icon::FINDING, "No segmentation. Press Segment now, or open one."),
         (Some(_), None) => text::hint(ui, icon::BUSY, "Measuring\u{2026}"),
-        (Some(_), Some(_)) if list.is_empty() => text::hint(ui, icon::DONE, "No findings: the mask is empty."),
+        (Some(_), Some(_)) if list.is_empty() => text::hint(ui, icon::DONE, "No findings. The mask is empty."),
         (Some(_), Some(_)) => rows(ui, state, document, list, sender),
     });
 }
 
-/// How many there are, and whose they are.
+/// Number of findings, and the mask they are of.
 fn note(document: &Document, list: &[Listed]) -> String {
     match &document.findings {
         Some(findings) if !list.is_empty() => {
-            let whose = if findings.of_prediction { "prediction" } else { "reference" };
+            let whose = if findings.of_prediction { "segmentation" } else { "reference" };
             format!("{}, {whose}", list.len())
         }
         _ => String::new(),

@@ -1,4 +1,4 @@
-//! The controls of Masking mode, the numbers of the slice and of one patch, and what is written of them.
+//! Masking mode: controls, numbers of the slice and of a patch, export.
 
 mod controls;
 mod numbers;
@@ -11,7 +11,7 @@ use crate::state::{PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::{EmptyState, PushButton};
 
-/// Height of what stays at the foot, padding included.
+/// Height of the export buttons, padding included.
 const FOOT: f32 = 2.0 * space::S + size::CONTROL + 2.0;
 
 /// Draws them.
@@ -34,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The view as a picture, the numbers as a table.
+/// Exports the view as PNG and the numbers as CSV.
 fn export(ui: &mut Ui, state: &State, sender: &Sender) {
     let ready = state.current_mask().is_some();
     let rect = ui.available_rect_before_wrap();

@@ -1,12 +1,12 @@
-//! Rulers and ellipses of the open case, with their values.
+//! Rulers and ellipses of the open case.
 
 use egui::Ui;
 
-use super::super::{format, text};
 use crate::command::{Command, Sender};
 use crate::state::{Document, Measure, MeasureKind, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};
+use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     Section::new("Measurements").show_with(ui, clear, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         if measures.is_empty() {
-            text::hint(ui, icon::RULER, "None yet: draw with the ruler (5) or the ellipse (6).");
+            text::hint(ui, icon::RULER, "No measurements. Draw with the ruler (5) or the ellipse (6).");
         }
         for (at, measure) in measures.iter().enumerate() {
             row(ui, at, measure, document);
@@ -51,7 +51,7 @@ fn row(ui: &mut Ui, at: usize, measure: &Measure, document: &Document) {
         }
         (MeasureKind::Ellipse, None) => {
             let label = format!("{number}  Ellipse, {plane}");
-            ui.add(PropertyRow::new(&label, "no voxel").hint("No voxel of the image lies inside"));
+            ui.add(PropertyRow::new(&label, "no voxels").hint("The ellipse contains no voxel of the image"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Frames of a 4-D scan, and slices played like a film.
+//! Frames of a 4-D scan, and cine playback of slices.
 
 use egui::Ui;
 
@@ -12,7 +12,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     let image = document.image();
     let frames = image.frames();
     if frames > 1 {
-        // Counted from 1 like slices.
+        // 1-based like slices.
         let mut frame = image.frame + 1;
         let note = format!("{frame} of {frames}");
         Section::new("Time").note(&note).show(ui, |ui| {
@@ -25,16 +25,15 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     let pane = playing.map(|cine| cine.pane).or(state.view.active).filter(|pane| !pane.is_projection());
     let note = pane.unwrap_or(PaneId::Axial).name();
     let play = |ui: &mut Ui| {
-        let (drawing, label) =
-            if playing.is_some() { (icon::PAUSE, "Stop slices") } else { (icon::PLAY, "Play slices") };
+        let (drawing, label) = if playing.is_some() { (icon::PAUSE, "Stop cine") } else { (icon::PLAY, "Play cine") };
         let button = IconButton::new(drawing, label).shortcut("C").small().selected(playing.is_some());
         if ui.add(button).clicked() {
             sender.send(Command::ToggleCine);
         }
     };
-    Section::new("Film").note(&note).closed().show_with(ui, play, |ui| {
+    Section::new("Cine").note(&note).closed().show_with(ui, play, |ui| {
         let mut rate = state.settings.cine_rate;
-        let slider = Slider::new(&mut rate, "Slices a second", 1.0..=60.0).decimals(0).step(1.0);
+        let slider = Slider::new(&mut rate, "Slices per second", 1.0..=60.0).decimals(0).step(1.0);
         if slider.show(ui).changed() {
             sender.send(Command::SetCineRate(rate));
         }

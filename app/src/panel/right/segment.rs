@@ -1,16 +1,17 @@
-//! Segmenting the open case with a trained network.
+//! Segments the open case with a trained network.
 
 use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 
 use crate::command::{Command, Sender};
 use crate::state::{PathPurpose, State};
 use crate::theme::{icon, size, space};
+use crate::widget::format;
 use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
 use crate::worker::Kind;
 
-/// Height of the whole, padding included.
+/// Total height, padding included.
 pub(super) const HEIGHT: f32 = 3.0 * space::S + size::ROW_TALL + size::ROW + ACTIONS + 2.0;
-/// Height of the buttons, or of the progress in their place.
+/// Height of the buttons, or of the progress that replaces them.
 const ACTIONS: f32 = 40.0;
 
 /// Draws it.
@@ -32,13 +33,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// The run whose network is used.
 fn model(ui: &mut Ui, state: &State, sender: &Sender) {
     let chosen = state.segment.model.as_ref();
-    let name = chosen.map_or("Sample model".into(), |run| {
-        run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
-    });
-    let path = chosen.map_or_else(|| "comes with the sample study".to_owned(), |run| run.display().to_string());
+    let name = chosen.map_or("Sample model".into(), |run| format::file_name(run));
+    let path = chosen.map_or_else(|| "Installed with the sample study".to_owned(), |run| run.display().to_string());
     let row = ListRow::new(&name).subtitle(&path).icon(icon::BRAIN);
     let (response, ()) = row.show_with(ui, |ui| {
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose model…").small()).clicked() {
@@ -72,7 +70,7 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let save = PushButton::new("Save…").icon(icon::SAVE).shortcut("Ctrl+S");
     let save = ui.add_enabled(can_save, save);
     if unsaved {
-        // A mark, and the word in the name and in the bar at the top.
+        // The accessible name and the badge at the top say the same.
         let t = crate::theme::tokens(ui);
         ui.painter().circle_filled(save.rect.right_top() + vec2(-3.0, 3.0), 3.0, t.warn);
     }

@@ -1,5 +1,5 @@
-//! The right panel of Train mode: the job under way and the queue, then the numbers at the timeline's cursor, all in one
-//! scrolled column. What pauses and stops the job stays at its foot.
+//! The right panel of Train mode: running job and queue, then the numbers at the timeline cursor. Pause and stop stay at
+//! the bottom while the rest scrolls.
 
 mod job;
 mod numbers;
@@ -10,7 +10,7 @@ use crate::command::Sender;
 use crate::state::State;
 use crate::theme::{size, space};
 
-/// Height of the foot, padding included.
+/// Height of the buttons, padding included.
 const FOOT: f32 = size::CONTROL + 2.0 * space::S + 1.0;
 
 /// Draws it.

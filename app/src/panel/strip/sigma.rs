@@ -2,13 +2,13 @@
 
 use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
 
-use super::super::text;
 use super::SIDE;
 use crate::command::masking::MaskingCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::state::masking::{By, Controls, RunSigma};
 use crate::theme::{self, font, icon, size, space};
+use crate::widget::text;
 use crate::widget::{IconButton, Mark, StripChart, Worst};
 
 /// Draws it.
@@ -31,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// The ratio that is set, and those of runs in the epochs that they stand at.
+/// The current ratio, and those of runs at their current epochs.
 fn marks(state: &State) -> Vec<Mark> {
     let controls = &state.masking.controls;
     let place = |epoch: usize| epoch.checked_sub(1).filter(|&index| index < controls.epochs);
@@ -49,7 +49,7 @@ fn marks(state: &State) -> Vec<Mark> {
     std::iter::once(own).chain(state.run_sigmas().into_iter().map(of_run)).collect()
 }
 
-/// Steps through the epochs, and what the curve is.
+/// Steps through the epochs, and the formula of the curve.
 fn about(mut ui: Ui, controls: &Controls, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
     ui.allocate_ui_with_layout(vec2(ui.available_width(), size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
@@ -77,7 +77,7 @@ fn about(mut ui: Ui, controls: &Controls, sender: &Sender) {
         format!("sigma = {:.2}", controls.ratio.sigma_0)
     };
     let now = match controls.by {
-        By::Sigma => format!("{curve}; now set to {:.3}", controls.sigma),
+        By::Sigma => format!("{curve} (set to {:.3})", controls.sigma),
         By::Epoch => curve,
     };
     text::note(&mut ui, &now);

@@ -5,16 +5,16 @@ mod track;
 use egui::{Align, Layout, RichText, Sense, Ui, UiBuilder, vec2};
 use engine::event::Stage;
 
-use super::super::text;
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::IconButton;
+use crate::widget::text;
 
 /// Width of the column beside the tracks.
 const SIDE: f32 = 204.0;
-/// Rates of playing, epochs a second.
+/// Playback rates in epochs per second.
 const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
 
 /// Draws it.
@@ -23,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
         let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
         let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));
-        text::sentence(&mut child, "The epochs of pre-training and fine-tuning are shown here once a run is open.");
+        text::sentence(&mut child, "Open a run to see the epochs of pre-training and fine-tuning.");
         return;
     }
     let whole = ui.available_rect_before_wrap();
@@ -37,23 +37,22 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Steps, play, follow; below them the epoch and how fast it plays.
+/// Step, play and follow buttons; below them the epoch and the playback rate.
 fn controls(mut ui: Ui, state: &State, sender: &Sender) {
     let Some(run) = state.timeline.shown() else { return };
     let send = |command| sender.send(Command::Timeline(command));
     ui.spacing_mut().item_spacing.y = space::XS;
-    let told = run.last() > 0;
+    let has_epochs = run.last() > 0;
     let line = vec2(ui.available_width(), size::CONTROL);
     ui.allocate_ui_with_layout(line, Layout::left_to_right(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         let mut button = |button: IconButton<'_>, command| {
-            if ui.add_enabled(told, button.small()).clicked() {
+            if ui.add_enabled(has_epochs, button.small()).clicked() {
                 send(command);
             }
         };
         let playing = state.timeline.playing.is_some();
-        let (drawing, label) =
-            if playing { (icon::PAUSE, "Stop the timeline") } else { (icon::PLAY, "Play the timeline") };
+        let (drawing, label) = if playing { (icon::PAUSE, "Pause playback") } else { (icon::PLAY, "Play") };
         button(IconButton::new(icon::SKIP_BACK, "First epoch").shortcut("Home"), TimelineCommand::FirstEpoch);
         button(IconButton::new(icon::STEP_BACK, "Previous epoch").shortcut("Left"), TimelineCommand::StepEpoch(-1));
         let play = IconButton::new(drawing, label).shortcut("Space").selected(playing);
@@ -76,14 +75,14 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// How fast it plays: a click takes the next rate.
+/// Playback rate; a click selects the next one.
 fn rate(ui: &mut Ui, state: &State, sender: &Sender) {
     let rate = state.settings.epoch_rate;
     let next = RATES.into_iter().find(|other| *other > rate + 0.01).unwrap_or(RATES[0]);
     let words = format!("{rate:.0}/s");
-    let name = format!("Playing rate: {rate:.0} epochs a second");
+    let name = format!("Playback rate: {rate:.0} epochs per second");
     let chip = super::super::chip::Chip::new(&words, &name);
-    let hint = format!("{rate:.0} epochs a second; click for {next:.0}");
+    let hint = format!("{rate:.0} epochs per second. Click for {next:.0}.");
     if ui.add(chip).on_hover_text(hint).clicked() {
         sender.send(Command::Timeline(TimelineCommand::SetRate(next)));
     }

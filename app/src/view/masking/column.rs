@@ -1,4 +1,4 @@
-//! The column: what the network gets, what it gives, and how wrong each masked patch is.
+//! The column: input, reconstruction and relative loss.
 
 use egui::{Rect, Ui, pos2, vec2};
 use shaders::PatchShow;
@@ -12,11 +12,10 @@ use crate::theme::{self, icon, space};
 use crate::widget::{ColourBar, PushButton, progress_bar};
 use crate::worker::Kind;
 
-/// Why there is no output.
-const NO_RUN: &str = "What the network gives needs a pre-trained run.";
-const NO_LOSS: &str = "Relative losses need a pre-trained run.";
-const WORKING: &str = "The network is filling the masked patches in\u{2026}";
-/// A button narrower than this has no room for an icon.
+const NO_RUN: &str = "Choose a pre-trained run to see its reconstruction.";
+const NO_LOSS: &str = "Choose a pre-trained run to see relative losses.";
+const WORKING: &str = "Reconstructing the masked patches\u{2026}";
+/// Narrower buttons have no icon.
 const NARROW: f32 = 150.0;
 /// Height of the colour bar with its numbers, and its distance from the edge.
 const BAR: (f32, f32) = (26.0, 6.0);
@@ -29,10 +28,9 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rec
     losses(ui, shared, bottom, filled, sender);
 }
 
-/// The slice as the network gets it.
 fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
     let pictures = &shared.found.pictures;
-    // What a run puts into masked patches may be something else than 0.
+    // A run may fill masked patches with something other than 0.
     let current = filled.filter(|filled| filled.filling.wanted == shared.found.wanted);
     let exact = current.and_then(|filled| filled.input.as_ref());
     let pane = PatchPane {
@@ -71,7 +69,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>,
         ..shared.pane()
     };
     shared.answer(&pane.show(ui, rect), false, sender);
-    beneath(ui, shared, rect, filled, "Choose a run for losses\u{2026}", sender);
+    beneath(ui, shared, rect, filled, "Choose run for losses\u{2026}", sender);
     if let Some(filled) = filled {
         let bar = Rect::from_min_max(
             pos2(rect.left() + space::S, rect.bottom() - BAR.0 - BAR.1),
@@ -82,7 +80,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>,
     }
 }
 
-/// Why there is nothing from a network.
+/// Why there is no output.
 fn missing(shared: &Shared<'_>, without_run: &str) -> String {
     let masking = &shared.state.masking;
     match (&masking.filling.failed, shared.state.filling_run()) {
@@ -92,7 +90,7 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
     }
 }
 
-/// The way to a run where there is none, and the progress where an older result is shown.
+/// Button to choose a run, or the progress over an older result.
 fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, label: &str, sender: &Sender) {
     let running = shared.state.jobs.iter().find(|job| job.kind == Kind::Reconstruct);
     if let Some(filled) = filled {
@@ -110,7 +108,7 @@ fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>
         return;
     }
     let width = 190.0_f32.min(rect.width() - 2.0 * space::M);
-    // Under the sentence.
+    // Below the sentence.
     let below = pos2(rect.center().x, (rect.center().y + 58.0).min(rect.bottom() - 20.0));
     let place = Rect::from_center_size(below, vec2(width, 28.0));
     let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place));

@@ -1,18 +1,18 @@
-//! The large pane: the slice cut into patches, with everything that is known of them.
+//! The large pane: the slice with its patches and their layers.
 
 use egui::{Rect, Ui};
 use engine::volume::{Relation, Volume};
 use shaders::PatchShow;
 
 use super::super::patch_pane::{Native, PatchPane};
-use super::super::{DisplayGrid, PlaneMode};
 use super::{Shared, written};
 use crate::command::Sender;
 use crate::gpu::Texture;
+use crate::scene::{ColourMap, DisplayGrid, PlaneMode};
+use crate::state::MaskLayer;
 use crate::state::masking::Shown;
-use crate::state::{ColourMap, MaskLayer};
 
-/// From here on most of the foreground is air: what the clustering found is no lesion.
+/// Air share above which the foreground cannot be lesion.
 const MOSTLY: f64 = 0.5;
 
 /// Draws it.
@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender
     written::legend(ui, shared, rect);
 }
 
-/// The scan itself, with the crop's patches at their place in it.
+/// The scan on its native grid, with the patches aligned by world position.
 fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     let (state, document) = (shared.state, shared.document);
     let layer = document.image();
@@ -56,7 +56,6 @@ fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     }
 }
 
-/// What the switches turn on.
 fn parts(shown: Shown) -> PatchShow {
     (PatchShow::FRAME | PatchShow::PADDING)
         .with(PatchShow::GRID, shown.grid)
@@ -65,7 +64,7 @@ fn parts(shown: Shown) -> PatchShow {
         .with(PatchShow::HEAT, shown.heat)
 }
 
-/// What must not be overlooked.
+/// Warning about the foreground.
 fn badge(shared: &Shared<'_>) -> Option<&'static str> {
     let clusters = &shared.found.clusters;
     if !clusters.has_foreground() {

@@ -1,4 +1,4 @@
-//! What is written on the large pane besides the patches: which slice, how many are masked, what the colours mean.
+//! Text on the large pane: slice, masking ratio, hovered patch, legend.
 
 use egui::{Align2, Rect, Ui, pos2, vec2};
 
@@ -9,12 +9,12 @@ use crate::widget::ColourBar;
 
 /// Distance from the pane's edge.
 const MARGIN: f32 = space::S;
-/// A pane smaller than this has no room for a legend.
+/// Smaller panes have no legend.
 const ROOM: egui::Vec2 = vec2(380.0, 260.0);
-/// Room for a colour bar.
+/// Size of a colour bar.
 const BAR: egui::Vec2 = vec2(120.0, 26.0);
 
-/// Two lines in the lower left corner: the slice, and what is masked of it; or the patch under the pointer.
+/// Two lines in the lower left corner: the slice, and the masking ratio or the hovered patch.
 pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<usize>) {
     let painter = ui.painter().with_clip_rect(rect);
     let tokens = theme::tokens(ui);
@@ -27,7 +27,7 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
         let category = if report.labels[patch] == 1 { "foreground" } else { "background" };
         format!("patch {patch}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
     });
-    // In a narrow pane above the letter in the middle of the edge.
+    // In a narrow pane above the letter at the lower edge.
     let above = if rect.width() < ROOM.x { LINE } else { 0.0 };
     let lower = pos2(rect.left() + MARGIN, rect.bottom() - MARGIN - above);
     let lines = format!("{slice}\n{}", patch.unwrap_or(sigma));
@@ -37,7 +37,7 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
     painter.galley(place.min, galley, tokens.overlay_text);
 }
 
-/// What the colours mean, in the lower right corner.
+/// Legend in the lower right corner.
 pub(super) fn legend(ui: &mut Ui, shared: &Shared<'_>, rect: Rect) {
     if rect.width() < ROOM.x || rect.height() < ROOM.y {
         return;

@@ -1,93 +1,117 @@
-//! The ways of the mouse on a patch pane.
+//! Pointer, wheel and keyboard of a patch pane.
 
 use egui::accesskit::Action;
-use egui::{CursorIcon, Key, Modifiers, PointerButton, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
-use glam::DVec2;
+use egui::{Key, Modifiers, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
+use glam::{DVec2, DVec3};
 
 use super::{PatchResponse, Placed, vector};
-use crate::state::Tool;
-use crate::view::gesture::{self, Meant};
-use crate::view::plane::ZOOM;
+use crate::scene::{Camera, Plane, ZOOM};
+use crate::state::ToolKind;
+use crate::view::tool::{self, Drag, Pan, Pane, Pin, Tool, Window, Zoom};
 use crate::view::wheel::{self, Notches};
-use crate::view::{Arrows, Camera, interact, space_bar};
+use crate::widget::focus::{self, Arrows};
+use crate::widget::space_bar;
 
 /// What a pane remembers from one frame to the next.
 #[derive(Clone, Copy, Debug, Default)]
 struct Memory {
     drag: Option<Drag>,
-    last: Pos2,
     wheel: Notches,
-    /// The patch that keys chose last.
+    /// The patch that keys pinned last.
     patch: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Drag {
-    Window,
-    Pan,
-    Zoom(DVec2),
+/// The left button pins patches, whichever tool slice panes use.
+const LEFT: ToolKind = ToolKind::Crosshair;
+
+/// A patch pane as tools see it.
+pub struct Surface<'a> {
+    placed: &'a Placed<'a>,
+    found: PatchResponse,
 }
 
-/// Makes the pane a widget that Tab reaches. Once a patch is chosen, arrows go from patch to patch instead of through the
-/// slices.
-pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, chosen: bool) -> Response {
+impl Pane for Surface<'_> {
+    fn tool<'t>(&self, kind: ToolKind) -> Option<&'t dyn Tool<Self>>
+    where
+        Self: 't,
+    {
+        match kind {
+            ToolKind::Window => Some(&Window),
+            ToolKind::Pan => Some(&Pan),
+            ToolKind::Zoom => Some(&Zoom),
+            ToolKind::Crosshair | ToolKind::Ruler | ToolKind::Ellipse => Some(&Pin),
+        }
+    }
+
+    fn world_at(&self, at: Pos2) -> DVec3 {
+        self.placed.world_at(at)
+    }
+
+    fn change_window(&mut self, by: DVec2) {
+        self.found.window = Some(by);
+    }
+
+    fn pan(&mut self, by: DVec2) {
+        self.found.camera = Some(panned(self.placed, by));
+    }
+
+    fn zoom(&mut self, factor: f64, anchor: Pos2) {
+        self.found.camera = Some(zoomed(self.placed, factor, vector(anchor - self.placed.rect.min)));
+    }
+}
+
+impl Surface<'_> {
+    /// Pins the patch at a screen position, and takes the keyboard focus.
+    pub fn click(&mut self, at: Pos2) {
+        self.found.clicked = self.placed.patch_at(at);
+        self.found.response.request_focus();
+    }
+}
+
+/// Makes the pane a widget that Tab reaches. Once a patch is pinned, arrow keys move from patch to patch instead of through
+/// the slices.
+pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, pinned: bool) -> Response {
     let response = ui.interact(rect, ui.scope_id().with(("patch pane", salt)), Sense::click_and_drag());
-    interact::keep_arrows(ui, &response, if chosen { Arrows::Pane } else { Arrows::Program });
+    focus::keep_arrows(ui, &response, if pinned { Arrows::Patches } else { Arrows::Slices });
     response
 }
 
 /// What the user does with the pane in this frame.
-pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: Response) -> PatchResponse {
+pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: &Response) -> PatchResponse {
     let mut memory: Memory = ui.data(|data| data.get_temp(response.id)).unwrap_or_default();
     let pos = response.hover_pos();
-    let mut found = PatchResponse {
+    let found = PatchResponse {
         hovered: pos.and_then(|pos| placed.patch_at(pos)),
         clicked: None,
-        world: pos.map(|pos| placed.display.world_from_display.transform_point3(placed.display_at(pos))),
+        world: pos.map(|pos| placed.world_at(pos)),
         notches: 0,
         camera: None,
         window: None,
-        response,
+        response: response.clone(),
     };
-    if let Some(pos) = pos.filter(|_| !found.response.dragged()) {
+    let mut surface = Surface { placed, found };
+    if let Some(pos) = pos.filter(|_| !response.dragged()) {
         let turned = ui.input(wheel::turned);
-        found.camera = turned.zoom.map(|factor| zoomed(placed, factor, vector(pos - placed.rect.min)));
-        found.notches = memory.wheel.take(turned.notches);
-    }
-    drag(ui, placed, &mut found, &mut memory);
-    // By the mouse: what a key makes of a pane that has the keyboard is no matter of where the pointer rests.
-    if found.response.clicked_by(PointerButton::Primary) && meant(ui, PointerButton::Primary) == Some(Meant::Crosshair)
-    {
-        let at = found.response.interact_pointer_pos().or(pos);
-        found.clicked = at.and_then(|pos| placed.patch_at(pos));
-        found.response.request_focus();
-    } else if found.response.has_focus() {
-        found.clicked = by_keyboard(ui, placed, &found.response, memory.patch);
-        memory.patch = found.clicked.or(memory.patch);
-    }
-    if found.response.hovered() {
-        let held = memory.drag.map(|drag| match drag {
-            Drag::Window => Meant::Window,
-            Drag::Pan => Meant::Pan,
-            Drag::Zoom(_) => Meant::Zoom,
-        });
-        let icon = held.map_or(CursorIcon::PointingHand, |meant| meant.cursor(true));
-        if held.is_some() || found.hovered.is_some() {
-            ui.set_cursor_icon(icon);
+        if let Some(factor) = turned.zoom {
+            surface.zoom(factor, pos);
         }
+        surface.found.notches = memory.wheel.take(turned.notches);
     }
-    ui.data_mut(|data| data.insert_temp(found.response.id, memory));
-    found
+    tool::follow(ui, response, &mut surface, LEFT, &mut memory.drag);
+    // A click by keyboard is independent of where the pointer rests.
+    if surface.found.clicked.is_none() && response.has_focus() {
+        surface.found.clicked = by_keyboard(ui, placed, response, memory.patch);
+        memory.patch = surface.found.clicked.or(memory.patch);
+    }
+    if response.hovered() && (memory.drag.is_some() || surface.found.hovered.is_some()) {
+        ui.set_cursor_icon(tool::cursor(ui, &surface, LEFT, memory.drag.as_ref()));
+    }
+    ui.data_mut(|data| data.insert_temp(response.id, memory));
+    surface.found
 }
 
-/// What a button would do now: the left one alone chooses patches, everything else is as in any pane.
-fn meant(ui: &Ui, button: PointerButton) -> Option<Meant> {
-    let (modifiers, space) = ui.input(|i| (i.modifiers, i.key_down(egui::Key::Space)));
-    gesture::meant(button, modifiers, space, Tool::Crosshair, true)
-}
-
-/// The patch that keys choose. Space: the one that keys chose `last`, at first the middle one; the chosen one again, which
-/// lets it go. Arrows: the next one in their direction.
+/// The patch that a key pins. Space: the one that keys pinned `last`, at first the middle one; the pinned one again, which
+/// unpins it. Arrows: the neighbour in their direction.
 fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response, last: Option<usize>) -> Option<usize> {
     let grid = placed.pane.grid;
     let within = |patch: Option<usize>| patch.filter(|&patch| patch < grid * grid);
@@ -108,7 +132,7 @@ fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response, last: Option<u
     (now != chosen).then_some(now)
 }
 
-/// The next patch in a direction on the screen; the same one at the edge of the grid.
+/// The neighbour of a patch in a screen direction; the patch itself at the edge of the grid.
 fn neighbour(placed: &Placed<'_>, patch: usize, direction: Vec2) -> usize {
     let grid = placed.pane.grid;
     let (i, j) = (patch / grid, patch % grid);
@@ -120,48 +144,17 @@ fn neighbour(placed: &Placed<'_>, patch: usize, direction: Vec2) -> usize {
     best.map_or(patch, |(di, dj, _)| moved(i, di) * grid + moved(j, dj))
 }
 
-fn drag(ui: &Ui, placed: &Placed<'_>, found: &mut PatchResponse, memory: &mut Memory) {
-    let response = &found.response;
-    let pos = response.interact_pointer_pos().or_else(|| ui.input(|i| i.pointer.latest_pos()));
-    let Some(pos) = pos.filter(|_| response.dragged() || response.drag_stopped()) else {
-        memory.drag = None;
-        return;
-    };
-    if response.drag_started() {
-        use PointerButton::{Middle, Primary, Secondary};
-        let down = |button: &PointerButton| ui.input(|i| i.pointer.button_down(*button));
-        let button = [Primary, Middle, Secondary].into_iter().find(down);
-        // Where the button went down, not where the pointer was when that counted as a drag.
-        let from = ui.input(|i| i.pointer.press_origin()).unwrap_or(pos);
-        memory.last = from;
-        memory.drag = match button.and_then(|button| meant(ui, button)) {
-            Some(Meant::Window) => Some(Drag::Window),
-            Some(Meant::Pan) => Some(Drag::Pan),
-            Some(Meant::Zoom) => Some(Drag::Zoom(vector(from - placed.rect.min))),
-            _ => None,
-        };
-    }
-    let delta = vector(pos - memory.last);
-    memory.last = pos;
-    let Some(drag) = memory.drag.filter(|_| delta != DVec2::ZERO) else { return };
-    match drag {
-        Drag::Window => found.window = Some(delta),
-        Drag::Pan => found.camera = Some(panned(placed, delta)),
-        Drag::Zoom(anchor) => found.camera = Some(zoomed(placed, gesture::zoom_factor(delta.y), anchor)),
-    }
-}
-
 fn zoomed(placed: &Placed<'_>, factor: f64, anchor: DVec2) -> Camera {
     let camera = placed.pane.camera;
-    // Within the limits of a zoom already, so that the map keeps what is under the pointer.
+    // Clamped here, so that the anchor keeps its position at the limits too.
     let factor = (camera.zoom * factor).clamp(ZOOM[0], ZOOM[1]) / camera.zoom;
     let moved = placed.map.zoomed(Camera { zoom: 1.0, ..camera }, factor, anchor);
     Camera { zoom: camera.zoom * factor, ..moved }
 }
 
-/// The picture follows the pointer; its middle stays within the slice.
+/// The image follows the pointer; the middle of the pane stays within the slice.
 fn panned(placed: &Placed<'_>, by: DVec2) -> Camera {
     let camera = placed.pane.camera;
-    let limit = placed.display.extent_mm(crate::view::Plane::Axial);
+    let limit = placed.display.extent_mm(Plane::Axial);
     Camera { centre_mm: (camera.centre_mm - by / placed.map.scale()).clamp(-limit, limit), ..camera }
 }

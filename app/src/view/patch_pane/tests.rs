@@ -6,7 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 use glam::DMat3;
 
 use super::*;
-use crate::view::Arrows;
+use crate::widget::focus::Arrows;
 
 const RECT: Rect = Rect { min: pos2(50.0, 20.0), max: pos2(450.0, 340.0) };
 
@@ -206,7 +206,7 @@ fn without_a_picture_the_pane_says_why_and_keeps_its_name_and_badge() {
     assert!(window.query_by_label("not trained on").is_some());
     window.get_by_label("Input").focus();
     window.run();
-    assert_eq!(crate::view::focused(&window.ctx), Some(Arrows::Program), "no patch is chosen");
+    assert_eq!(crate::widget::focus::focused(&window.ctx), Some(Arrows::Slices), "no patch is chosen");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn digits_stand_on_plates_in_the_middle_of_their_patches_at_every_scale() {
 #[test]
 fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
     let mut window = window(PatchPane { slot: "large", ..pane() });
-    let focused = |window: &Harness<'_, Window>| crate::view::focused(&window.ctx);
+    let focused = |window: &Harness<'_, Window>| crate::widget::focus::focused(&window.ctx);
     let clicked = |window: &mut Harness<'_, Window>| window.state_mut().found.as_mut().unwrap().clicked.take();
     let at = pos2(360.0, 70.0);
     window.event(egui::Event::PointerMoved(at));
@@ -299,11 +299,11 @@ fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
         window.step();
     }
     window.run();
-    assert_eq!((clicked(&mut window), focused(&window)), (Some(3), Some(Arrows::Program)));
+    assert_eq!((clicked(&mut window), focused(&window)), (Some(3), Some(Arrows::Slices)));
     // The pin comes back from whoever shows the pane, and the title changes with it.
     (window.state_mut().pane.chosen, window.state_mut().pane.title) = (Some(3), "Another epoch");
     window.run();
-    assert_eq!(focused(&window), Some(Arrows::Pane));
+    assert_eq!(focused(&window), Some(Arrows::Patches));
     // Down the screen is towards the back: column 2 of the same row. The pointer still rests on patch 3.
     window.key_press(egui::Key::ArrowDown);
     window.run();

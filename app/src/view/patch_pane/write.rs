@@ -1,4 +1,4 @@
-//! What is written on a patch pane: letters, name, digits and numbers of patches, the patch under the pointer.
+//! Text on a patch pane: letters, name, badge, digits and numbers of patches, outlines of pinned and hovered patches.
 
 use std::sync::Arc;
 
@@ -7,41 +7,42 @@ use egui::{
 };
 
 use super::Placed;
+use crate::scene::Plane;
 use crate::theme::{self, Tokens, font, icon, radius, space};
-use crate::view::{Plane, marks};
+use crate::view::slice::marks;
 use crate::widget::{Badge, Tone, overlay_text};
 
-/// Patches at least this many points wide carry their label as a digit: fewer than the 14 that are promised, so that
+/// Minimum width of a patch with its label as a digit, in points. Below the 14 points of the manual, so that the sheet of
 /// Fig. 4 keeps its digits in a small window.
 const DIGIT_FROM: f32 = 11.0;
-/// Patches at least this wide have room for a number of up to four digits, and beside the label.
+/// Minimum width of a patch with a number of up to four digits.
 const NUMBER_FROM: f32 = 22.0;
-/// Patches at least this wide have room for both.
+/// Minimum width of a patch with label and number.
 const BOTH_FROM: f32 = 30.0;
-/// Patches at least this wide have room for a coin.
+/// Minimum width of a patch with a disc for a random label.
 const COIN_FROM: f32 = 8.0;
-/// Radius of a coin as a share of the patch.
+/// Radius of the disc as a fraction of the patch width.
 const COIN: f32 = 0.11;
-/// Size of a digit's type: this many points and a share of the patch. A small digit needs more of it than a large one.
+/// Font size of a digit: points plus a fraction of the patch width, so that small digits stay legible.
 const DIGIT: (f32, f32) = (5.0, 0.3);
-/// The most of a patch that a digit's type takes.
+/// Maximum font size of a digit, as a fraction of the patch width.
 const DIGIT_MOST: f32 = 0.69;
-/// How far a digit moves up for the number in the same patch, as a share of the patch.
+/// Upward shift of a digit above a number, as a fraction of the patch width.
 const UP: f32 = 0.16;
-/// Height of a digit, and the room around it on its plate, as shares of the type's size.
+/// Height of a digit and padding of its plate, as fractions of the font size.
 const PLATE: (f32, f32) = (0.73, 0.16);
-/// Opacity of a plate: hatching and bright anatomy must not be taken for a part of the digit.
+/// Opacity of the plate that separates a digit from hatching and bright anatomy.
 const PLATE_ALPHA: f32 = 0.6;
-/// Distance of text from the pane's edge; above and below a pane without a name there is room for its letters alone.
+/// Distance of text from the pane's edge; 0 above and below in a pane without a name.
 const MARGIN: f32 = space::XS;
-/// A pane narrower than this has no room for the icon of a badge, and for large letters.
+/// Narrower panes have small letters and badges without icon.
 const NARROW: f32 = 300.0;
-/// A pane narrower than this has no room for a large name.
+/// Narrower panes have a small name.
 const NAME_FROM: f32 = 420.0;
-/// Room for a badge.
+/// Size of the badge.
 const BADGE: Vec2 = vec2(220.0, 18.0);
 
-/// Digits, numbers, the chosen patch and the one under the pointer.
+/// Draws digits, numbers, and outlines of the pinned and the hovered patch.
 pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usize>) {
     let tokens = theme::tokens(painter.ctx());
     texts(painter, placed, tokens);
@@ -69,12 +70,12 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
     }
     let up = if numbers.is_some() { UP * width } else { 0.0 };
     let large = FontId { size: (DIGIT.0 + DIGIT.1 * width).min(DIGIT_MOST * width), ..font::strong() };
-    // Two words for all patches of a pane: laid out once.
+    // The two digits are laid out once.
     let words = ["0", "1"].map(|word| layout(painter, word, &large));
-    // Everything of one kind together: the renderer joins it.
+    // Shapes of one kind together, so that the renderer batches them.
     let (mut plates, mut text) = (Vec::new(), Vec::new());
     let mut put = |middle: Pos2, galley: Arc<Galley>, size: f32| {
-        // Digits have no descenders: their middle is that of the line.
+        // Digits have no descenders: their centre is that of the line.
         let plate = vec2(galley.size().x, size * PLATE.0) + Vec2::splat(2.0 * size * PLATE.1);
         let plate = Rect::from_center_size(middle, plate);
         plates.push(Shape::rect_filled(plate, radius::S, tokens.image.gamma_multiply(PLATE_ALPHA)));
@@ -100,7 +101,7 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
     painter.extend(text);
 }
 
-/// A small disc in the upper left of a patch for which a coin was thrown.
+/// A small disc in the upper left of a patch whose label was drawn at random.
 fn coins(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
     let width = patch_width(placed);
     if width < COIN_FROM {
@@ -122,13 +123,13 @@ fn layout(painter: &Painter, text: &str, font: &FontId) -> Arc<Galley> {
     painter.layout_no_wrap(text.to_owned(), font.clone(), Color32::PLACEHOLDER)
 }
 
-/// The smaller side of a patch on the screen, in points.
+/// Smaller side of a patch in points.
 fn patch_width(placed: &Placed<'_>) -> f32 {
     let [a, b, c, _] = placed.corners(0);
     a.distance(b).min(b.distance(c))
 }
 
-/// Letters of what is `seen`, name, badge.
+/// Name, badge, and, if the image is `seen`, letters.
 pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
     let rect = placed.rect.shrink2(vec2(MARGIN, if pane.bare { 0.0 } else { MARGIN }));
@@ -139,7 +140,7 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: b
         overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text)
     };
     if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention).filter(|_| seen) {
-        // In a narrow pane the name reaches the middle: the letter goes below it.
+        // In a narrow pane the letter goes below the name.
         let under = name.right() + space::S > rect.center().x;
         let top = if under { pos2(rect.center().x, name.bottom() - 1.0) } else { rect.center_top() };
         let small = rect.size().min_elem() < NARROW;
@@ -170,7 +171,7 @@ fn badge(ui: &mut Ui, painter: &Painter, rect: Rect, text: &str) {
     child.add(if rect.width() < NARROW { badge } else { badge.icon(icon::WARN) });
 }
 
-/// Why there is no picture.
+/// Draws the reason why there is no image.
 pub(super) fn missing(painter: &Painter, rect: Rect, why: &str) {
     let tokens = theme::tokens(painter.ctx());
     let width = (rect.width() - 2.0 * space::XL).max(40.0);

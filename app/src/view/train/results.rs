@@ -1,4 +1,4 @@
-//! Measures of a fine-tuned run, patient by patient.
+//! Metrics of a fine-tuned run per patient.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollAr
 use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 
-use super::words;
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::train::{Column, Results};
 use crate::state::{State, runs};
 use crate::theme::{self, Icon, font, icon, size, space};
+use crate::widget::format;
+use crate::widget::text;
 use crate::widget::{EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
 use crate::worker::Kind;
 
-/// Width of the column of names, and of the numbers at least.
+/// Width of the name column, and minimum width of number columns.
 const NAME: f32 = 112.0;
 const NUMBER: f32 = 52.0;
-/// Width of the button that opens a patient.
+/// Width of the column with the buttons that open a patient.
 const OPEN: f32 = 30.0;
 
 /// Draws it.
@@ -42,13 +42,13 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 }
             }
             (Some(_), Some(evaluation), None, _) if evaluation.patients.is_empty() => {
-                EmptyState::new(icon::PATIENT, "This run holds no patient out.").show(ui);
+                EmptyState::new(icon::PATIENT, "No held-out patients.").show(ui);
             }
             (Some(_), Some(_), None, _) => table(ui, results, sender),
             (Some(run), None, None, why) => {
-                let why = why.as_deref().unwrap_or("it was not measured yet");
-                let title = format!("{} has no measures", words::name(run));
-                if ErrorState::new(&title, why).retry("Measure it").show(ui) {
+                let why = why.as_deref().unwrap_or("It is not evaluated yet.");
+                let title = format!("{} has no results", format::file_name(run));
+                if ErrorState::new(&title, why).retry("Evaluate").show(ui) {
                     sender.send(Command::Train(TrainCommand::Evaluate(run.clone())));
                 }
             }
@@ -56,11 +56,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// No run yet: those that can be measured.
+/// Shown without a run: those that can be evaluated.
 fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     let runs: Vec<_> = state.train.finetuned().collect();
     if runs.is_empty() {
-        let what = "The patients that a fine-tuned run holds out are measured here, one line each.";
+        let what = "Fine-tune a run to see its metrics on held-out patients.";
         EmptyState::new(icon::BARS, what).show(ui);
         return;
     }
@@ -81,7 +81,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Whose measures these are, what can be done with the run, and the way to those of another one.
+/// Name of the run, and what can be done with it.
 fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_TALL), Sense::hover());
@@ -89,10 +89,10 @@ fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender)
     let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
     row.spacing_mut().item_spacing.x = space::S;
     if idle && results.evaluation.is_some() {
-        if row.add(PushButton::primary("Segment with it").icon(icon::SEGMENT)).clicked() {
+        if row.add(PushButton::primary("Segment with this run").icon(icon::SEGMENT)).clicked() {
             sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));
         }
-        if row.add(PushButton::new("Measure again").icon(icon::RETRY)).clicked() {
+        if row.add(PushButton::new("Evaluate again").icon(icon::RETRY)).clicked() {
             sender.send(Command::Train(TrainCommand::Evaluate(run.to_path_buf())));
         }
     }
@@ -102,14 +102,14 @@ fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender)
     row.with_layout(Layout::top_down(Align::Min), |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         ui.add_space(space::XS);
-        let name = RichText::new(words::name(run)).font(font::heading()).color(t.text);
+        let name = RichText::new(format::file_name(run)).font(font::heading()).color(t.text);
         ui.add(Label::new(name).truncate()).on_hover_text(run.display().to_string());
         let what = results.evaluation.as_deref().map_or_else(|| run.display().to_string(), of_whom);
         ui.add(Label::new(RichText::new(what).font(font::caption()).color(t.text_dim)).truncate());
     });
 }
 
-/// Which patients were measured, and when.
+/// Which patients were evaluated, after which epoch.
 fn of_whom(evaluation: &RunEvaluation) -> String {
     let part = match evaluation.part.as_str() {
         "test" => "test patients",
@@ -143,7 +143,7 @@ fn table(ui: &mut Ui, results: &Results, sender: &Sender) {
     });
 }
 
-/// A head that sorts by its column; an arrow tells which way.
+/// A column heading that sorts, with an arrow for the direction.
 fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click());
@@ -205,7 +205,7 @@ fn patient_row(row: &mut TableRow<'_, '_>, at: usize, patient: &PatientRow, send
     }
 }
 
-/// Mean, and the standard deviation under it.
+/// Mean, and the standard deviation below it.
 fn spread_row(body: &mut TableBody<'_>, results: &Results) {
     body.row(size::ROW_TALL, |mut row| {
         row.col(|_| ());
@@ -232,7 +232,7 @@ fn spread_row(body: &mut TableBody<'_>, results: &Results) {
 
 fn number(ui: &mut Ui, value: Option<f64>, decimals: usize) {
     let t = theme::tokens(ui);
-    let text = value.filter(|v| v.is_finite()).map_or_else(|| words::NONE.into(), |v| format!("{v:.decimals$}"));
+    let text = value.filter(|v| v.is_finite()).map_or_else(|| format::NONE.into(), |v| format!("{v:.decimals$}"));
     let color = if value.is_some() { t.text } else { t.text_dim };
     ui.label(RichText::new(text).font(font::number()).color(color));
 }

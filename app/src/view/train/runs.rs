@@ -11,17 +11,17 @@ use crate::command::runs::RunsCommand;
 use crate::command::timeline::TimelineCommand;
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::State;
 use crate::state::runs::{Column, Row, Standing, dice_meaning};
 use crate::state::train::Phase;
 use crate::theme::{self, Icon, Tokens, font, icon, radius, size, space};
+use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton, SearchField};
 
-/// Width of the field that narrows the table down.
+/// Width of the filter field.
 const FILTER: f32 = 200.0;
 
-/// Room between the columns of the table: all of them fit beside both panels of a window of 1280 points.
+/// Column spacing: all columns fit between the panels of a window of 1280 points.
 const COLUMNS: f32 = 6.0;
 
 /// Draws it.
@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.add_space(space::S);
         match (&state.runs.listed, &state.runs.failed) {
             (_, Some(why)) => {
-                if ErrorState::new("The runs cannot be listed", why).retry("Try again").show(ui) {
+                if ErrorState::new("Cannot list the runs", why).retry("Try again").show(ui) {
                     sender.send(Command::Runs(RunsCommand::Refresh));
                 }
             }
@@ -40,11 +40,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 LoadingState::new("Listing the runs of the workspace", None).show(ui);
             }
             (Some((_, runs)), None) if runs.is_empty() => {
-                EmptyState::new(
-                    icon::BRAIN,
-                    "No run is in this workspace yet: a training that is started puts one here.",
-                )
-                .show(ui);
+                EmptyState::new(icon::BRAIN, "No runs yet. Start a training to create one.").show(ui);
             }
             (Some(_), None) => {
                 ScrollArea::horizontal().id_salt("runs").show(ui, |ui| table(ui, state, sender));
@@ -53,7 +49,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Whose runs these are, and what can be done with the chosen one.
+/// Filter, workspace, and actions on the selected run.
 fn head(ui: &mut Ui, state: &State, sender: &Sender) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::CONTROL), Sense::hover());
     let layout = Layout::right_to_left(Align::Center);
@@ -127,7 +123,7 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// A head that sorts by its column; an arrow tells which way.
+/// A column heading that sorts, with an arrow for the direction.
 fn head_cell(ui: &mut Ui, state: &State, column: Column, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click());
@@ -177,7 +173,7 @@ fn run_row(cells: &mut TableRow<'_, '_>, state: &State, row: &Row<'_>, sender: &
     }
 }
 
-/// Where a run stands, as an icon beside its word.
+/// Icon of a run's status.
 fn mark(standing: &Standing<'_>, t: &Tokens) -> (Icon, Color32) {
     match standing {
         Standing::Now(Phase::Paused) => (icon::PAUSE, t.accent_text),
@@ -205,7 +201,7 @@ fn name_cell(ui: &mut Ui, row: &Row<'_>, chosen: bool, sender: &Sender) {
     }
 }
 
-/// Where a run stands; one that can be gone on with has a button for that.
+/// Status of a run, with a button to resume it where possible.
 fn status_cell(ui: &mut Ui, row: &Row<'_>, sender: &Sender) {
     let color = theme::tokens(ui).text;
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -239,7 +235,7 @@ fn text_cell(ui: &mut Ui, column: Column, row: &Row<'_>) {
     }
 }
 
-/// The user's own words: a field while they are written.
+/// Notes on a run; a text field while editing.
 fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
     let t = theme::tokens(ui);
     let editing = state.runs.editing.as_ref().filter(|(path, _)| *path == run.path);

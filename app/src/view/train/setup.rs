@@ -1,4 +1,4 @@
-//! The cohort, and the form of the next job.
+//! Setup page: the cohort and the form of the next training.
 
 mod chip;
 mod cohort;
@@ -19,10 +19,10 @@ use crate::theme::{self, space};
 use crate::widget::take_entered;
 use engine::event::Stage;
 
-/// The column is no wider than this, so that a row can be read at a glance.
+/// Maximum width of the column.
 const WIDTH: f32 = 760.0;
 
-/// Height of the bar under the form.
+/// Height of the start bar.
 pub(in crate::view::train) use start::drawn_height as foot;
 
 /// Draws it.
@@ -48,10 +48,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The form; what the user changes goes out as a whole.
+/// The form; a change sends the whole form.
 fn form(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut form = state.train.form.clone();
-    // What other parts of the window hold is none of this form's.
+    // Drops input of other parts of the window.
     drop(take_entered(ui.ctx()));
     source::show(ui, state, &mut form, sender);
     schedule::show(ui, state, &mut form);

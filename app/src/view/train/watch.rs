@@ -1,4 +1,4 @@
-//! The probe and the curves at the timeline's cursor.
+//! Watch page: probe and curves at the timeline cursor.
 
 mod bar;
 mod compare;
@@ -12,15 +12,15 @@ use egui::{Rect, Ui, UiBuilder, pos2};
 
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::timeline::{OpenRun, WatchView};
 use crate::state::train::Preparing;
 use crate::state::{JobStatus, PathPurpose, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, ErrorState, LoadingState};
+use crate::widget::{format, text};
 use crate::worker::Kind;
 
-/// Height of the line of controls above the views.
+/// Height of the bar above the views.
 const BAR: f32 = 40.0;
 
 /// Draws it.
@@ -47,20 +47,20 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// A part of the page; what is drawn there stays there.
+/// A clipped part of the page.
 fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
     let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(salt));
     child.set_clip_rect(rect.intersect(ui.clip_rect()));
     child
 }
 
-/// The job that reads a run, if one does.
+/// The running job that reads a run.
 fn reading(state: &State) -> Option<&JobStatus> {
     state.timeline.opening.as_ref()?;
     state.jobs.iter().find(|job| job.kind == Kind::Replay)
 }
 
-/// There is no run: a job prepares one, it is being read, it cannot be shown, or none was opened.
+/// Shown without a run: preparing, loading, failed, or none opened.
 fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
     if let Some(preparing) = state.preparing() {
         return prepares(ui, &preparing);
@@ -72,20 +72,19 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
         return;
     }
     if let Some((path, why)) = &state.timeline.failed {
-        let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-        if ErrorState::new(&format!("{name} cannot be shown"), why).retry("Try again").show(ui) {
+        let name = format::file_name(path);
+        if ErrorState::new(&format!("Cannot show {name}"), why).retry("Try again").show(ui) {
             sender.send(Command::Timeline(TimelineCommand::Open(path.clone())));
         }
         return;
     }
-    let words = "Every epoch of a run is shown here: what happened to the pinned slices, and all curves. Start a \
-                 training, or open a run.";
+    let words = "Start a training or open a run to see its pinned slices and curves epoch by epoch.";
     if EmptyState::new(icon::TRAIN, words).action("Open run\u{2026}", None).show(ui) {
         sender.send(Command::Ask(PathPurpose::Run));
     }
 }
 
-/// A run that has not told an epoch to its end.
+/// Shown before the first epoch ends.
 fn waiting(ui: &mut Ui, state: &State, run: &OpenRun) {
     if let Some(preparing) = state.preparing().filter(|preparing| preparing.job.run.as_ref() == Some(&run.path)) {
         return prepares(ui, &preparing);
@@ -93,20 +92,19 @@ fn waiting(ui: &mut Ui, state: &State, run: &OpenRun) {
     if run.live {
         let step = run.history.last_step.map_or(0, |step| step.step);
         let steps = run.history.steps_per_epoch.max(1);
-        let text = format!("The first epoch: step {step} of {steps}");
+        let text = format!("First epoch, step {step} of {steps}");
         LoadingState::new(&text, Some(step as f32 / steps as f32)).show(ui);
         return;
     }
-    let words = "This run has not finished an epoch: there is nothing to show yet.";
+    let words = "This run has no finished epoch yet.";
     EmptyState::new(icon::CURVES, words).show(ui);
 }
 
-/// A job that has not come to its first step.
 fn prepares(ui: &mut Ui, preparing: &Preparing<'_>) {
     LoadingState::new(&preparing.sentence(), preparing.fraction).show(ui);
 }
 
-/// A sentence in the middle of a part of the page.
+/// A centred sentence.
 fn sentence(ui: &mut Ui, rect: Rect, words: &str) {
     let width = (rect.width() - 2.0 * space::XL).clamp(80.0, 420.0);
     let top = rect.center().y - 2.0 * space::L;

@@ -1,4 +1,4 @@
-//! Values that are marked on a strip, beside its own: one that is set, one of something else.
+//! Additional values marked on a strip.
 
 use egui::{Align2, Color32, Shape, Stroke, Ui, pos2, vec2};
 
@@ -8,31 +8,30 @@ use crate::widget::paint;
 
 /// Half the width of a mark.
 const HALF: f32 = 4.5;
-/// Dashes and gaps of a value that belongs to no index.
+/// Dash and gap of a value without index.
 const DASH: (f32, f32) = (4.0, 4.0);
 
 /// A marked value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// What it is of.
+    /// Its name.
     pub name: String,
-    /// Where it stands; without a place it is a dashed line across all of them.
+    /// Its index; without one it is a dashed line across the strip.
     pub index: Option<usize>,
     /// The value.
     pub value: f32,
-    /// What is set, in place of what something else has: drawn full and in the colour of the text.
+    /// Drawn filled in the text colour: the current value, as opposed to others.
     pub own: bool,
 }
 
 impl Mark {
-    /// What is written at it, and told to screen readers.
+    /// Label, also for screen readers.
     pub fn words(&self, decimals: usize) -> String {
         format!("{} {:.decimals$}", self.name, self.value)
     }
 }
 
-/// Draws marks; `fraction` is the height of a value, 0 to 1. The words stand where there is room: left of a mark in the
-/// right half, else right of it.
+/// Draws marks; `fraction` is the height of a value, 0 to 1. Labels are left of marks in the right half, else right.
 pub(super) fn paint(ui: &Ui, plot: &Plot, marks: &[Mark], decimals: usize, fraction: impl Fn(f32) -> f32) {
     let t = theme::tokens(ui);
     let (painter, rect) = (ui.painter(), plot.rect);
@@ -60,7 +59,7 @@ pub(super) fn paint(ui: &Ui, plot: &Plot, marks: &[Mark], decimals: usize, fract
         at.y = at.y.max(rect.top() + galley.size().y);
         let mut area = align.anchor_size(at, galley.size());
         if taken.iter().any(|other| other.intersects(area)) {
-            // Under its mark, where another's words are over it.
+            // Below its mark if another label is above it.
             area = area.translate(vec2(0.0, galley.size().y + 2.0));
         }
         taken.push(area);

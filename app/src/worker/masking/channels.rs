@@ -9,8 +9,9 @@ use engine::inspect::{InspectedCase, kind_of};
 use engine::volume::Volume;
 
 use super::{Failure, ShownImage, file_name};
+use crate::scene::Modality;
 use crate::state::masking::{AllChannels, CaseKey};
-use crate::state::{Document, ImageLayer, Modality};
+use crate::state::{Document, ImageLayer};
 
 /// Prepares the scan in all `modalities` of a network, in their order, on the grid of the shown image.
 pub(super) fn prepare(

@@ -7,8 +7,8 @@ use shaders::Cell;
 
 use super::Failure;
 use crate::gpu::{Gpu, Texture};
+use crate::scene::crop::{self, Place};
 use crate::state::masking::{FoundSlice, Pictures};
-use crate::view::crop::{self, Place};
 
 fn place(slice: &InspectedSlice) -> Place {
     let size = slice.grid.size();

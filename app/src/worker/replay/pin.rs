@@ -11,8 +11,8 @@ use engine::{Error, Result};
 use glam::DVec3;
 
 use super::{Read, refuse};
+use crate::scene::crop;
 use crate::state::State;
-use crate::view::crop;
 use crate::worker::{Jobs, Kind, Spec};
 
 /// Pins a slice: in the job that trains, else for the next one. It is looked at from now on.

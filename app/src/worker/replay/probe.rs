@@ -12,10 +12,10 @@ use shaders::Cell;
 
 use super::{Read, text};
 use crate::gpu::{Gpu, Texture};
+use crate::scene::crop::{self, Place};
 use crate::state::State;
 use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
 use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
-use crate::view::crop::{self, Place};
 use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
 
 /// Epochs that one job reads at most: the cursor may have gone elsewhere meanwhile.

@@ -1,4 +1,4 @@
-//! What is masked and how, and what is drawn of it.
+//! Controls of masking, clustering and display.
 
 use egui::Ui;
 use engine::cluster::Method;
@@ -12,7 +12,6 @@ use crate::state::masking::{By, Controls, MOST_EPOCHS, SIZES, Shown};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select, Slider, Toggle};
 
-/// What gives the ratio, how patches are clustered, what is drawn.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut controls = state.masking.controls.clone();
     let mut changed = false;
@@ -29,7 +28,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Show").show(ui, |ui| shown(ui, state.masking.shown, sender));
 }
 
-/// How many patches are masked, and which first.
 fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
     let by = [Segment::text(By::Sigma, "Sigma"), Segment::text(By::Epoch, "Epoch")];
     let mut changed = Segmented::new("Ratio by", &by).fill_width().show(ui, &mut controls.by).changed();
@@ -65,17 +63,16 @@ fn clustering(ui: &mut Ui, controls: &mut Controls) -> bool {
         }
         Method::Dbscan => {
             let radius = NumberField::new(&mut cluster.dbscan_eps, "Radius").range(0.0..=1e6).decimals(3).step(0.1);
-            changed |= radius.show(ui).on_hover_text("0 takes the knee of the k-distance curve").changed();
+            changed |= radius.show(ui).on_hover_text("0: use the knee of the k-distance curve").changed();
             let points = NumberField::new(&mut cluster.dbscan_min_points, "Core points").range(1..=1000);
             changed |= points.show(ui).changed();
         }
-        // They have no settings that matter here.
+        // No settings.
         Method::Kmeans | Method::Agglomerative => {}
     }
     changed
 }
 
-/// What is drawn, as chips.
 fn shown(ui: &mut Ui, shown: Shown, sender: &Sender) {
     chips(ui, |ui| {
         for (name, switch) in Shown::ALL {
@@ -90,7 +87,7 @@ fn shown(ui: &mut Ui, shown: Shown, sender: &Sender) {
     ui.add_space(space::XS);
 }
 
-/// How the scan is prepared and cut.
+/// Patch grid, crop and voxel spacing.
 pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut controls = state.masking.controls.clone();
     let mut changed = false;

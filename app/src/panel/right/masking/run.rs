@@ -1,34 +1,31 @@
-//! The run whose network fills masked patches in.
+//! The run whose network reconstructs the masked patches.
 
 use egui::Ui;
 
-use super::super::super::text;
 use crate::command::masking::MaskingCommand;
 use crate::command::{Command, Sender};
 use crate::state::{PathPurpose, State};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, ListRow, PushButton, Section};
+use crate::widget::{format, text};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Network").show(ui, |ui| {
         let masking = &state.masking;
         let run = state.filling_run();
-        let name = run.map_or_else(
-            || "No run".to_owned(),
-            |run| run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned()),
-        );
+        let name = run.map_or_else(|| "No run".to_owned(), format::file_name);
         let network = masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
         let about = match (network, run) {
             (Some(network), _) => {
                 format!("{}, epoch {} of {}", network.config.preset, network.epoch, network.config.training.epochs)
             }
             (None, Some(run)) => run.display().to_string(),
-            (None, None) => "a pre-trained network fills masked patches in".to_owned(),
+            (None, None) => "Reconstructs the masked patches".to_owned(),
         };
         let row = ListRow::new(&name).subtitle(&about).icon(icon::BRAIN);
         let (response, ()) = row.show_with(ui, |ui| {
-            let forget = IconButton::new(icon::CLOSE, "Forget the pre-trained run").small();
+            let forget = IconButton::new(icon::CLOSE, "Close the pre-trained run").small();
             if masking.run.is_some() && ui.add(forget).clicked() {
                 sender.send(Command::Masking(MaskingCommand::ForgetRun));
             }
@@ -39,8 +36,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let Some(network) = network else { return };
         if !masking.controls.fits(&network.config) {
             ui.add_space(space::XS);
-            text::note(ui, "The network was trained on slices that were prepared or cut in another way.");
-            if ui.add(PushButton::new("Take the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {
+            text::note(ui, "This network was trained with another crop, spacing or patch grid.");
+            if ui.add(PushButton::new("Use the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {
                 sender.send(Command::Masking(MaskingCommand::TakeSettings));
             }
         }

@@ -1,18 +1,17 @@
-//! The job under way and the queue: start, pause, resume, cancel.
+//! The running training and the queue: pause, resume, stop.
 
 use egui::Ui;
 use engine::event::Stage;
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::{format, text};
 use crate::state::State;
 use crate::state::train::{Ended, Ending, Phase, Running};
 use crate::theme::{self, Icon, icon, space};
-use crate::view::train::words;
 use crate::widget::{IconButton, ListRow, PropertyRow, PushButton, Section, progress_bar};
+use crate::widget::{format, text};
 
-/// Jobs that ended are listed up to this many.
+/// Number of ended jobs listed.
 const ENDED: usize = 4;
 
 /// Draws it.
@@ -27,7 +26,6 @@ fn send(sender: &Sender, command: TrainCommand) {
     sender.send(Command::Train(command));
 }
 
-/// What stands for a stage.
 fn drawing(stage: Stage) -> Icon {
     if stage == Stage::Pretrain { icon::GRID } else { icon::BRAIN }
 }
@@ -36,12 +34,11 @@ fn stage_name(stage: Stage) -> &'static str {
     if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" }
 }
 
-/// The job under way.
 fn job(ui: &mut Ui, state: &State) {
     let running = state.train.running.as_ref();
     let (title, what) = match running {
         Some(job) => (job.name.clone(), format!("{}: {}", stage_name(job.stage), job.phase.name())),
-        None => ("No training runs".to_owned(), "Set one up, or resume one".to_owned()),
+        None => ("No training".to_owned(), "Set one up, or resume one".to_owned()),
     };
     let mark = running.map_or(icon::PENDING, |job| drawing(job.stage));
     let row = ui.add(ListRow::new(&title).subtitle(&what).icon(mark).dim(running.is_none()));
@@ -52,10 +49,10 @@ fn job(ui: &mut Ui, state: &State) {
         Some(job) => job.fraction().or_else(|| preparing.as_ref().and_then(|preparing| preparing.fraction)),
         None => Some(0.0),
     };
-    progress_bar(ui, "Progress of the training", fraction, ui.available_width());
+    progress_bar(ui, "Training progress", fraction, ui.available_width());
     ui.add_space(space::S);
     match (running, preparing) {
-        // Before its first step it has no numbers.
+        // No numbers before the first step.
         (Some(_), Some(preparing)) => {
             text::note(ui, &preparing.what);
         }
@@ -65,7 +62,7 @@ fn job(ui: &mut Ui, state: &State) {
 }
 
 fn facts(ui: &mut Ui, job: &Running) {
-    let none = || words::NONE.to_owned();
+    let none = || format::NONE.to_owned();
     let of = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or_else(none, say);
     let started = Some(job).filter(|job| job.epochs > 0);
     let epoch = started.map_or_else(none, |job| format!("{} of {}", job.epoch, job.epochs));
@@ -73,7 +70,7 @@ fn facts(ui: &mut Ui, job: &Running) {
     let left = started.and_then(Running::seconds_left);
     ui.add(PropertyRow::new("Epoch", &epoch));
     ui.add(PropertyRow::new("Step", &step));
-    ui.add(PropertyRow::new("Loss", &of(job.loss, &words::loss)));
+    ui.add(PropertyRow::new("Loss", &of(job.loss, &format::loss)));
     let rate = of(job.learning_rate, &|rate| format!("{rate:.1e}"));
     ui.add(PropertyRow::new("Learning rate", &rate));
     if job.stage == Stage::Finetune {
@@ -86,7 +83,7 @@ fn facts(ui: &mut Ui, job: &Running) {
     ui.add(PropertyRow::new("Speed", &speed).unit("slices/s"));
     ui.add(PropertyRow::new("Time left", &of(left, &format::duration)));
     let device = Some(job.device.as_str()).filter(|device| !device.is_empty());
-    ui.add(PropertyRow::new("Device", device.unwrap_or(words::NONE)));
+    ui.add(PropertyRow::new("Device", device.unwrap_or(format::NONE)));
 }
 
 /// Pause or resume, and stop.
@@ -107,7 +104,7 @@ pub(super) fn buttons(ui: &mut Ui, state: &State, sender: &Sender) {
         let can_stop = running.is_some_and(|job| job.phase != Phase::Stopping);
         let stop = PushButton::new("Stop").icon(icon::STOP).shortcut("Shift+F5");
         let stop = ui.add_enabled(can_stop, stop);
-        if stop.on_hover_text("The checkpoint stays: the run can be resumed").clicked() {
+        if stop.on_hover_text("Stops after a checkpoint. The run can be resumed.").clicked() {
             send(sender, TrainCommand::Stop);
         }
     });
@@ -138,7 +135,7 @@ fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// What ended in this session, and what can be done with it.
+/// Jobs that ended in this session.
 fn ended(ui: &mut Ui, state: &State, sender: &Sender) {
     if state.train.ended.is_empty() {
         return;
@@ -174,10 +171,10 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
                 act(ui, icon::SEGMENT, "Segment with", TrainCommand::SegmentWith(run.clone()));
                 act(ui, icon::BARS, "Results of", TrainCommand::ShowResults(run.clone()));
             }
-            // A run that never came to a checkpoint is gone.
+            // A run without a checkpoint cannot be resumed.
             (Ending::Stopped | Ending::Failed(_), _) => {
                 if state.train.unfinished.iter().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
-                    act(ui, icon::PLAY, "Go on with", TrainCommand::Resume(run.clone()));
+                    act(ui, icon::PLAY, "Resume", TrainCommand::Resume(run.clone()));
                 }
             }
         }
@@ -185,7 +182,7 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
     response.accessible_name(format!("{}: {what}", job.name)).on_hover_text(&what);
 }
 
-/// A run that failed has a checkpoint from the end of its first epoch on.
+/// A failed run has a checkpoint once an epoch is complete.
 fn can_be_resumed(state: &State, job: &Ended) -> bool {
     let known = state.train.runs.iter().flatten();
     known.filter(|entry| Some(&entry.path) == job.run.as_ref()).any(|entry| entry.epochs_done > 0)

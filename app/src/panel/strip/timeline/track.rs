@@ -1,4 +1,4 @@
-//! One track: the epochs of a run, what happened at them, and the cursor.
+//! A track of the timeline: epochs, events and cursor of a run.
 
 use std::ops::RangeInclusive;
 
@@ -15,29 +15,29 @@ use crate::state::timeline::OpenRun;
 use crate::state::train::Preparing;
 use crate::theme::{self, Tokens, font, palette, radius, size, space};
 
-/// Height of the line with the run's name.
+/// Height of the heading.
 const HEAD: f32 = 16.0;
-/// Marks at least this far apart are drawn one by one, in points.
+/// Minimum distance of marks in points.
 const APART: f32 = 3.0;
 /// Height of a mark.
 const MARK: f32 = 5.0;
-/// Room for a mark in front of its meaning, and for what is said of the epoch.
+/// Width of a symbol in the legend, and of the text about the epoch.
 const SIGN: f32 = 12.0;
 const EPOCH: f32 = 170.0;
 
-/// Where epochs lie.
+/// Epochs to screen positions.
 struct Scale {
     bar: Rect,
     epochs: usize,
 }
 
 impl Scale {
-    /// The middle of an epoch.
+    /// Centre of an epoch.
     fn x(&self, epoch: usize) -> f32 {
         self.bar.left() + (epoch as f32 - 0.5) / self.epochs.max(1) as f32 * self.bar.width()
     }
 
-    /// The end of an epoch.
+    /// End of an epoch.
     fn end(&self, epoch: usize) -> f32 {
         self.bar.left() + epoch as f32 / self.epochs.max(1) as f32 * self.bar.width()
     }
@@ -48,7 +48,7 @@ impl Scale {
     }
 }
 
-/// Draws the track of a loop.
+/// Draws the track of a stage.
 pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender: &Sender) {
     let t = theme::tokens(ui);
     let bar = Rect::from_min_max(
@@ -103,13 +103,13 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
     }
 }
 
-/// A track without a run: a job prepares one, or there is none.
+/// A track without a run.
 fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparing<'_>>) {
     let t = theme::tokens(ui);
     let words = match (preparing, stage) {
         (Some(preparing), _) => preparing.sentence(),
-        (None, Stage::Pretrain) => "Pre-training: its run is not here".to_owned(),
-        (None, Stage::Finetune) => "Fine-tuning: none is open".to_owned(),
+        (None, Stage::Pretrain) => "No pre-training run".to_owned(),
+        (None, Stage::Finetune) => "No fine-tuning run".to_owned(),
     };
     if let Some(fraction) = preparing.and_then(|preparing| preparing.fraction) {
         let done = bar.with_max_x(bar.left() + fraction.clamp(0.0, 1.0) * bar.width());
@@ -121,7 +121,7 @@ fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparing<'_>>) {
     ui.painter().text(bar.center(), Align2::CENTER_CENTER, words, font::caption(), t.text_dim);
 }
 
-/// The epoch that was clicked, dragged to or chosen by a key.
+/// The epoch selected by pointer or key.
 fn chosen(ui: &Ui, scale: &Scale, run: &OpenRun, response: &Response) -> Option<usize> {
     let (last, now) = (run.last(), run.epoch()?);
     let pointed = if response.dragged() || response.clicked() { response.interact_pointer_pos() } else { None };
@@ -146,7 +146,7 @@ fn chosen(ui: &Ui, scale: &Scale, run: &OpenRun, response: &Response) -> Option<
     by_mouse.or_else(by_key).filter(|epoch| *epoch != now)
 }
 
-/// The loop, the run, and what the pointer is at; in front of that what a job prepares for this track.
+/// Stage, run, job in preparation, and the hovered or current epoch.
 fn heading(
     ui: &Ui,
     rect: Rect,
@@ -183,7 +183,7 @@ fn heading(
     painter.text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
 }
 
-/// What the marks of a track mean, where there is room up to `right`.
+/// Legend of the marks, if it fits up to `right`.
 fn signs(painter: &Painter, t: &Tokens, run: &OpenRun, at: Pos2, right: f32) {
     let own = match run.stage() {
         Stage::Pretrain => "label update",
@@ -215,7 +215,7 @@ fn signs(painter: &Painter, t: &Tokens, run: &OpenRun, at: Pos2, right: f32) {
     }
 }
 
-/// What is planned, and of it what is done.
+/// Planned and finished epochs.
 fn paint_bar(painter: &Painter, scale: &Scale, run: &OpenRun, t: &Tokens, active: bool) {
     let bar = scale.bar;
     painter.rect(bar, radius::S, t.field, Stroke::new(1.0, t.line), StrokeKind::Inside);
@@ -231,7 +231,7 @@ fn paint_bar(painter: &Painter, scale: &Scale, run: &OpenRun, t: &Tokens, active
     }
 }
 
-/// Updates of the labels, validations, the newest checkpoint; below the bar what was recorded of the chosen slice.
+/// Label updates, validations, the latest checkpoint; below the bar the recorded epochs of the selected slice.
 fn paint_marks(painter: &Painter, scale: &Scale, run: &OpenRun, state: &State, t: &Tokens) {
     let bar = scale.bar;
     let mut drawn = f32::NEG_INFINITY;
@@ -269,7 +269,7 @@ fn checkpoint(painter: &Painter, at: Pos2, t: &Tokens) {
     painter.rect_filled(Rect::from_center_size(at, vec2(5.0, 5.0)), 1.0, t.text_dim);
 }
 
-/// A colour of the images on a panel: darker in the light theme, where it would be lost.
+/// An image colour on a panel, darker in the light theme.
 fn palette_on(t: &Tokens, color: Color32) -> Color32 {
     if t.dark { color } else { t.warn }
 }
@@ -279,7 +279,7 @@ fn tick(painter: &Painter, x: f32, top: f32, bottom: f32, color: Color32) {
     painter.vline(x, top..=bottom, Stroke::new(2.0, color));
 }
 
-/// The cursor: full where keys move it, hollow else.
+/// The cursor, filled if keys move it.
 fn paint_handle(painter: &Painter, scale: &Scale, epoch: usize, t: &Tokens, full: bool) {
     let x = painter.round_to_pixel_center(scale.x(epoch));
     let bar = scale.bar;
@@ -290,7 +290,7 @@ fn paint_handle(painter: &Painter, scale: &Scale, epoch: usize, t: &Tokens, full
     painter.add(Shape::convex_polygon(shape, fill, Stroke::new(1.0, t.text)));
 }
 
-/// First and last of each run of neighbours in rising numbers.
+/// First and last of each run of consecutive numbers.
 fn runs_of(epochs: &[usize]) -> Vec<[usize; 2]> {
     let mut runs: Vec<[usize; 2]> = Vec::new();
     for &epoch in epochs {

@@ -1,4 +1,4 @@
-//! Small switches in a flow: one of many things is taken or not.
+//! Small check buttons in a flow layout.
 
 use egui::{Align2, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
@@ -7,12 +7,12 @@ use crate::theme::{self, Icon, font, icon, radius, size, space};
 /// Height of a chip.
 pub(super) const HEIGHT: f32 = 24.0;
 
-/// A chip with a word; a tick stands in it while it is on. `name` is its name for the screen reader.
+/// A chip with a tick while it is on. `name` is its accessible name.
 pub(super) fn chip(ui: &mut Ui, word: &str, name: &str, on: bool) -> Response {
     let t = theme::tokens(ui);
     let color = if on { t.accent_text } else { t.text_dim };
     let galley = ui.painter().layout_no_wrap(word.to_owned(), font::body(), color);
-    // The tick's place is kept: a click moves nothing.
+    // The width includes the tick, so that a click moves nothing.
     let mark = size::ICON_SMALL + space::XS;
     let (rect, response) =
         ui.allocate_exact_size(vec2(galley.size().x + mark + 2.0 * space::S, HEIGHT), Sense::click());

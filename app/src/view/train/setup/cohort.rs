@@ -1,4 +1,4 @@
-//! The cohort card: what is in the folder, what is wrong with it, and how to choose another.
+//! The cohort card: contents of the folder and problems found in it.
 
 use std::path::Path;
 
@@ -6,17 +6,17 @@ use egui::{Frame, Label, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::train::{CohortCard, CohortState};
 use crate::state::{PathPurpose, State};
 use crate::theme::{self, font, icon, radius, space};
-use crate::view::train::words;
+use crate::widget::format;
+use crate::widget::text;
 use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
 use crate::worker::Kind;
 
-/// Height of the list of problems before it scrolls.
+/// Height above which the problems scroll.
 const PROBLEMS: f32 = 180.0;
-/// Values of a fact that are named one by one.
+/// Values of a property listed by name.
 const NAMED: usize = 4;
 
 /// Draws it.
@@ -39,17 +39,14 @@ fn send(sender: &Sender, command: TrainCommand) {
     sender.send(Command::Train(command));
 }
 
-/// No cohort yet: ways to choose one.
+/// Shown without a cohort.
 fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     let t = theme::tokens(ui);
     ui.add(Label::new(RichText::new("Choose a cohort to train on").font(font::heading()).color(t.text)));
-    text::sentence(
-        ui,
-        "A folder of patients. Its scans and masks are read once, and what is wrong with them is named.",
-    );
+    text::sentence(ui, "A folder of patients. All scans and masks are checked once, and problems are listed.");
     ui.add_space(space::S);
     if let Some(open) = &state.cases.root {
-        let title = format!("Use {}", words::name(open));
+        let title = format!("Use {}", format::file_name(open));
         let what = "The folder that is open in Review";
         if ui.add(CardButton::new(icon::COHORT, &title, what).primary()).clicked() {
             send(sender, TrainCommand::UseOpenFolder);
@@ -57,7 +54,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.add_space(space::XS);
     }
     let folder =
-        CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder a patient, BraTS, HECKTOR or nnU-Net");
+        CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder per patient, BraTS, HECKTOR or nnU-Net");
     if ui.add(folder).clicked() {
         sender.send(Command::Ask(PathPurpose::Cohort));
     }
@@ -72,7 +69,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
     let job = state.jobs.iter().find(|job| job.kind == Kind::Cohort);
-    let title = format!("Looking at {}", words::name(folder));
+    let title = format!("Checking {}", format::file_name(folder));
     let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
     let progress = progress.detail(job.map_or("", |job| job.detail.as_str()));
     if let (true, Some(job)) = (progress.show(ui), job) {
@@ -83,12 +80,12 @@ fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
 fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
     let t = theme::tokens(ui);
     text::with_icon(ui, icon::ERROR, t.error, |ui| {
-        let title = format!("{} cannot be trained on", words::name(folder));
+        let title = format!("Cannot train on {}", format::file_name(folder));
         ui.add(Label::new(RichText::new(title).font(font::strong()).color(t.text)).wrap());
         text::sentence(ui, why);
     });
     ui.horizontal(|ui| {
-        if ui.add(PushButton::new("Look again").icon(icon::RETRY)).clicked() {
+        if ui.add(PushButton::new("Check again").icon(icon::RETRY)).clicked() {
             send(sender, TrainCommand::LookAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
@@ -103,10 +100,10 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
 fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let root = &card.cohort.root;
     let path = root.display().to_string();
-    let name = words::name(root);
+    let name = format::file_name(root);
     let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
     let (response, ()) = row.show_with(ui, |ui| {
-        if ui.add(IconButton::new(icon::RETRY, "Look at the cohort again").small()).clicked() {
+        if ui.add(IconButton::new(icon::RETRY, "Check the cohort again").small()).clicked() {
             send(sender, TrainCommand::LookAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
@@ -114,7 +111,7 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
         }
     });
     response.accessible_name(format!("Cohort {name}")).on_hover_text(&path);
-    // Labels of the right column must not touch the values of the left one.
+    // Keeps labels of the right column clear of values of the left one.
     ui.spacing_mut().item_spacing.x = space::XL;
     ui.columns(2, |columns| {
         let (left, right) = facts(state, card);
@@ -131,60 +128,61 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
 
 type Facts = Vec<(&'static str, String, &'static str)>;
 
-/// What is in the files, in two columns.
+/// Properties of the cohort in two columns.
 fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
     let found = &card.fingerprint;
     let counted = |pairs: Vec<(String, usize)>| {
         let all = found.cases.len();
         let shown = pairs.iter().take(NAMED).map(|(what, n)| {
-            // Only what not every case has needs its number.
+            // Only values that some cases lack carry a count.
             if *n == all { what.clone() } else { format!("{what} ({n})") }
         });
         let mut text = shown.collect::<Vec<_>>().join(", ");
         if pairs.len() > NAMED {
-            text.push_str(&format!(", +{}", pairs.len() - NAMED));
+            text.push_str(&format!(" and {} more", pairs.len() - NAMED));
         }
-        if text.is_empty() { words::NONE.to_owned() } else { text }
+        if text.is_empty() { format::NONE.to_owned() } else { text }
     };
     let modalities = counted(found.modalities.iter().map(|(m, n)| (m.clone(), *n)).collect());
     let labels = counted(found.labels.iter().map(|(l, n)| (l.to_string(), *n)).collect());
-    let commonest = |text: Option<String>, kinds: usize| match text {
-        Some(text) if kinds > 1 => format!("{text}, +{}", kinds - 1),
-        Some(text) => text,
-        None => words::NONE.into(),
+    let commonest = |text: Option<String>, unit: &str, kinds: usize, what: &str| match text {
+        Some(text) if kinds == 2 => format!("{text}{unit} and 1 other {what}"),
+        Some(text) if kinds > 2 => format!("{text}{unit} and {} other {what}s", kinds - 1),
+        Some(text) => text + unit,
+        None => format::NONE.into(),
     };
     let spacing = found.spacings_mm.first().map(|t| t.value.map(|mm| format!("{mm:.2}")).join(" \u{d7} "));
     let shape = found.shapes.first().map(|t| t.value.map(|n| n.to_string()).join(" \u{d7} "));
     let volumes = found.lesion_ml.map_or_else(
-        || words::NONE.to_owned(),
+        || format::NONE.to_owned(),
         |range| format!("{:.1} / {:.1} / {:.1}", range.min, range.median, range.max),
     );
     let split = match &state.train.split {
         Some(Ok(split)) => format!("{} / {} / {}", split.train.len(), split.val.len(), split.test.len()),
-        _ => words::NONE.into(),
+        _ => format::NONE.into(),
     };
     let left = vec![
         ("Patients", found.cases.len().to_string(), ""),
-        ("With a mask", found.labelled.to_string(), ""),
+        ("With reference", found.labelled.to_string(), ""),
         ("Modalities", modalities, ""),
         ("Train / val / test", split, ""),
     ];
     let right = vec![
-        ("Voxels", commonest(shape, found.shapes.len()), ""),
-        ("Spacing", commonest(spacing, found.spacings_mm.len()), "mm"),
+        ("Voxels", commonest(shape, "", found.shapes.len(), "size"), ""),
+        ("Spacing", commonest(spacing, " mm", found.spacings_mm.len(), "spacing"), ""),
         ("Labels", labels, ""),
         ("Lesion min / med / max", volumes, "ml"),
     ];
     (left, right)
 }
 
-/// What is wrong, each with a way to see it.
+/// Problems, each with a button that opens the file.
 fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
     let problems = &card.fingerprint.problems;
     if problems.is_empty() {
         let ok = theme::tokens(ui).ok;
         text::with_icon(ui, icon::DONE, ok, |ui| {
-            text::note(ui, "Every file can be read, and every mask fits its scan.")
+            text::note(ui, "All files are readable, and all masks fit their scans.")
         });
         return;
     }
@@ -197,7 +195,7 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
                     || problem.case.clone().unwrap_or_default(),
                     |file| {
                         let case = problem.case.clone().unwrap_or_default();
-                        format!("{case}  {}", words::name(file))
+                        format!("{case}  {}", format::file_name(file))
                     },
                 );
                 let warn = theme::tokens(ui).warn;

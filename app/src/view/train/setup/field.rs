@@ -1,4 +1,6 @@
-//! A row of the form: a control, and beside it what the paper has, or what is wrong with the value.
+//! A row of the form: a control, and beside it the paper's value or the problem.
+
+use std::ops::RangeInclusive;
 
 use egui::{Align, Label, Layout, Rect, RichText, Sense, Ui, UiBuilder, pos2, vec2};
 
@@ -9,13 +11,13 @@ use crate::widget::{NumberField, Select, said_beside};
 /// Width of label and control.
 pub(super) const CONTROL: f32 = 340.0;
 
-/// What is wrong with a setting, by its name in `config.toml`.
+/// Problem of a setting, by its key in `config.toml`.
 pub(super) fn problem<'a>(state: &'a State, key: &str) -> Option<&'a str> {
     let of = |(field, _): &&(String, String)| field == key;
     state.train.problems.iter().find(of).map(|(_, why)| why.as_str())
 }
 
-/// A control with a note; a problem takes the note's place, so that nothing moves.
+/// A control with a note, which a problem replaces so that nothing moves.
 pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl FnOnce(&mut Ui)) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::FORM_ROW), Sense::hover());
     let split = (rect.left() + CONTROL).min(rect.right());
@@ -35,14 +37,22 @@ pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl 
     beside.add(Label::new(RichText::new(text).font(font::caption()).color(color)).truncate());
 }
 
-/// A whole number; the note says what the paper has.
-pub(super) fn whole(ui: &mut Ui, state: &State, key: &str, label: &str, note: &str, value: &mut usize, most: usize) {
+/// An integer field.
+pub(super) fn whole(
+    ui: &mut Ui,
+    state: &State,
+    key: &str,
+    label: &str,
+    note: &str,
+    value: &mut usize,
+    range: RangeInclusive<usize>,
+) {
     row(ui, problem(state, key), note, |ui| {
-        NumberField::new(value, label).range(0..=most).show(ui);
+        NumberField::new(value, label).range(range).show(ui);
     });
 }
 
-/// How a number is entered.
+/// A number field.
 pub(super) struct Number<'a> {
     pub label: &'a str,
     pub note: &'a str,
@@ -52,7 +62,7 @@ pub(super) struct Number<'a> {
     pub step: f64,
 }
 
-/// A number of 0 or more.
+/// A number field from 0.
 pub(super) fn number(ui: &mut Ui, state: &State, key: &str, number: &Number<'_>, value: &mut f64) {
     row(ui, problem(state, key), number.note, |ui| {
         let field = NumberField::new(value, number.label).range(0.0..=number.most).unit(number.unit);
@@ -60,7 +70,7 @@ pub(super) fn number(ui: &mut Ui, state: &State, key: &str, number: &Number<'_>,
     });
 }
 
-/// One of several.
+/// A choice.
 pub(super) fn choice<T: Clone + PartialEq>(ui: &mut Ui, label: &str, note: &str, value: &mut T, choices: &[(T, &str)]) {
     row(ui, None, note, |ui| {
         Select::new(label, choices).show(ui, value);

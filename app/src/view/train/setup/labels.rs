@@ -1,4 +1,4 @@
-//! Labelled patients and augmentation of a fine-tuning.
+//! Labelled patients and augmentation of fine-tuning.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use engine::cohort::split::Split;
 
 use super::chip;
 use super::field::{self, Number};
-use crate::panel::text;
 use crate::state::State;
 use crate::state::train::{Form, Labels};
 use crate::theme::{icon, space};
+use crate::widget::text;
 use crate::widget::{NumberField, PushButton, Section, Toggle};
 
-/// Height of the patients before they scroll.
+/// Height above which the patients scroll.
 const PATIENTS: f32 = 150.0;
 
 /// Draws it.
@@ -52,18 +52,18 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
     let labels = &mut form.finetune.labels;
     let negative = Number {
         label: "Negative slices",
-        note: "share without lesion among those trained on; paper: 0",
+        note: "fraction of training slices without lesion; paper: 0",
         unit: "",
         most: 1.0,
         decimals: 2,
         step: 0.05,
     };
     field::number(ui, state, "labels.negative_slices", &negative, &mut labels.negative_slices);
-    let every = "epochs between two looks at the validation patients; 0: never";
-    field::whole(ui, state, "labels.validate_every", "Validate every", every, &mut labels.validate_every, 100_000);
+    let every = "epochs between validations; 0: never";
+    field::whole(ui, state, "labels.validate_every", "Validate every", every, &mut labels.validate_every, 0..=100_000);
 }
 
-/// How many patients' labels the choice takes.
+/// Number of labelled patients used.
 fn budget(form: &Form, split: Option<&Split>) -> String {
     let Some(split) = split else { return String::new() };
     let labelled = |id: &&String| split.lesion_ml.get(*id).is_some_and(Option::is_some);
@@ -75,13 +75,13 @@ fn budget(form: &Form, split: Option<&Split>) -> String {
         Labels::All => of,
         Labels::Picked => form.picked.len(),
     };
-    format!("{taken} of {of} training patients with a mask")
+    format!("{taken} of {of} training patients with a reference")
 }
 
-/// The training patients with a mask, each on or off.
+/// Training patients with a reference, each on or off.
 fn patients(ui: &mut Ui, split: Option<&Split>, picked: &mut BTreeSet<String>) {
     let Some(split) = split else {
-        return text::hint(ui, icon::PATIENT, "The training patients are listed here once a cohort is chosen.");
+        return text::hint(ui, icon::PATIENT, "Choose a cohort to list its training patients.");
     };
     ui.add_space(space::XS);
     ScrollArea::vertical().id_salt("patients").max_height(PATIENTS).auto_shrink([false, true]).show(ui, |ui| {
@@ -103,7 +103,7 @@ fn patients(ui: &mut Ui, split: Option<&Split>, picked: &mut BTreeSet<String>) {
     });
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
-        if ui.add_enabled(!picked.is_empty(), PushButton::new("Pick none")).clicked() {
+        if ui.add_enabled(!picked.is_empty(), PushButton::new("Clear")).clicked() {
             picked.clear();
         }
     });
@@ -116,10 +116,10 @@ fn augmentation(ui: &mut Ui, state: &State, form: &mut Form) {
         ui.add(Toggle::new(&mut labels.flip, "Flip"));
     });
     let number = |label, note, unit, most, decimals, step| Number { label, note, unit, most, decimals, step };
-    let rotate = number("Rotation", "largest, either way", "\u{b0}", 180.0, 0, 1.0);
+    let rotate = number("Rotation", "maximum, both directions", "\u{b0}", 180.0, 0, 1.0);
     field::number(ui, state, "labels.rotate_deg", &rotate, &mut labels.rotate_deg);
-    let scale = number("Scale", "largest change, as a share", "", 1.0, 2, 0.01);
+    let scale = number("Scale", "maximum relative change", "", 1.0, 2, 0.01);
     field::number(ui, state, "labels.scale", &scale, &mut labels.scale);
-    let intensity = number("Intensity", "largest change of contrast and brightness", "", 1.0, 2, 0.01);
+    let intensity = number("Intensity", "maximum change of contrast and brightness", "", 1.0, 2, 0.01);
     field::number(ui, state, "labels.intensity", &intensity, &mut labels.intensity);
 }

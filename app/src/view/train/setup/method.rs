@@ -1,4 +1,4 @@
-//! Masking and its losses: the method of a pre-training.
+//! Method of pre-training: masking and losses.
 
 use egui::Ui;
 use engine::cluster::{ForegroundRule, Method};
@@ -25,8 +25,8 @@ fn share<'a>(label: &'a str, note: &'a str) -> Number<'a> {
 
 fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     let method = &mut form.pretrain.method;
-    let grid = "patches along a side; paper: 16, N = 256";
-    field::whole(ui, state, "method.grid", "Grid", grid, &mut method.grid, 256);
+    let grid = "patches per side; paper: 16 (N = 256)";
+    field::whole(ui, state, "method.grid", "Grid", grid, &mut method.grid, 1..=256);
     let clusterings = [
         (Method::Kmeans, "k-means"),
         (Method::Agglomerative, "Agglomerative"),
@@ -35,13 +35,13 @@ fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     ];
     field::choice(ui, "Clustering", "paper: k-means; the others in Table 6", &mut method.cluster.method, &clusterings);
     let rules = [
-        (ForegroundRule::Minority, "Fewer patches"),
-        (ForegroundRule::Brighter, "Brighter"),
-        (ForegroundRule::Darker, "Darker"),
+        (ForegroundRule::Minority, "Minority cluster"),
+        (ForegroundRule::Brighter, "Brighter cluster"),
+        (ForegroundRule::Darker, "Darker cluster"),
     ];
-    let rule = "which cluster is lesion; paper: fewer patches";
+    let rule = "cluster taken as lesion; paper: minority";
     field::choice(ui, "Foreground", rule, &mut method.cluster.foreground, &rules);
-    field::row(ui, None, "air is never clustered nor foreground", |ui| {
+    field::row(ui, None, "excludes air from clustering and foreground", |ui| {
         ui.add(Toggle::new(&mut method.cluster.tissue_only, "Tissue only"));
     });
     let orders =
@@ -49,15 +49,15 @@ fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     field::choice(ui, "Order", "paper: lesion first (MPS), Table 4", &mut method.order, &orders);
     let modes = [(RatioMode::Adaptive, "Growing (AMR)"), (RatioMode::Fixed, "Fixed"), (RatioMode::Tau, "By tau")];
     field::choice(ui, "Ratio", "paper: growing with the epoch, Eq. 9", &mut method.ratio.mode, &modes);
-    let first = share("Sigma first", "share of patches masked in the first epoch");
+    let first = share("Sigma first", "fraction masked in the first epoch");
     field::number(ui, state, "method.ratio.sigma_0", &first, &mut method.ratio.sigma_0);
     let fixed = method.ratio.mode == RatioMode::Fixed;
     ui.add_enabled_ui(!fixed, |ui| {
-        let last = share("Sigma last", "share masked in the last epoch");
+        let last = share("Sigma last", "fraction masked in the last epoch");
         field::number(ui, state, "method.ratio.sigma_max", &last, &mut method.ratio.sigma_max);
     });
-    let fills = [(MaskFill::Zero, "Zero"), (MaskFill::Learned, "Learned"), (MaskFill::Noise, "Noise")];
-    field::choice(ui, "Fill", "what stands in place of masked pixels", &mut method.fill, &fills);
+    let fills = [(MaskFill::Zero, "Zero"), (MaskFill::Learned, "Mask token"), (MaskFill::Noise, "Noise")];
+    field::choice(ui, "Fill", "replaces masked pixels", &mut method.fill, &fills);
 }
 
 fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
@@ -75,14 +75,14 @@ fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
     let lambda =
         Number { label: "Lambda", note: "weight of CCL; paper: 1", unit: "", most: 1000.0, decimals: 3, step: 0.1 };
     field::number(ui, state, "method.lambda", &lambda, &mut method.lambda);
-    field::row(ui, None, "coin-flip update of the patch labels, 3.3", |ui| {
+    field::row(ui, None, "random update of the patch labels (section 3.3)", |ui| {
         ui.add(Toggle::new(&mut method.relabel, "Relabel"));
     });
-    let period = "epochs between two updates; 0: a twentieth of all";
-    field::whole(ui, state, "method.period", "Period", period, &mut method.period, 100_000);
+    let period = "epochs between updates; 0: a twentieth of all";
+    field::whole(ui, state, "method.period", "Period", period, &mut method.period, 0..=100_000);
     let anchors = [(Anchor::Kmeans, "Clustering"), (Anchor::Previous, "Last update")];
-    field::choice(ui, "Anchor", "the label that an update starts from", &mut method.anchor, &anchors);
-    field::row(ui, None, "logs recall by the labels; never trained on", |ui| {
+    field::choice(ui, "Anchor", "label that an update starts from", &mut method.anchor, &anchors);
+    field::row(ui, None, "logs recall from the reference, which is never trained on", |ui| {
         ui.add(Toggle::new(&mut method.report_recall, "Report recall"));
     });
 }

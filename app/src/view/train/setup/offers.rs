@@ -1,20 +1,20 @@
-//! What an earlier session left: runs that stopped before their end, and jobs that waited.
+//! Interrupted runs and queued trainings of an earlier session.
 
 use egui::{Frame, Margin, Stroke, Ui};
 
 use crate::command::timeline::stage_name;
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::State;
 use crate::theme::{self, icon, radius, space};
-use crate::view::train::words;
+use crate::widget::format;
+use crate::widget::text;
 use crate::widget::{IconButton, ListRow, PushButton};
 
-/// How many are offered at once: the newest.
+/// Number listed, newest first.
 const SHOWN: usize = 3;
 
-/// Draws them; nothing if there are none.
+/// Draws them, if there are any.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     stopped(ui, state, sender);
     waited(ui, state, sender);
@@ -34,23 +34,23 @@ fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
     ui.add_space(space::M);
 }
 
-/// Jobs that waited for their turn when the program was closed.
+/// Trainings that were queued when the program closed.
 fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
     let left = &state.train.left;
     if left.is_empty() {
         return;
     }
     let send = |command| sender.send(Command::Train(command));
-    card(ui, "Waited for their turn when the program was closed", |ui| {
+    card(ui, "Queued when the program closed", |ui| {
         for job in left.iter().take(SHOWN) {
-            let cohort = job.config.as_ref().map(|config| words::name(&config.data.cohort));
+            let cohort = job.config.as_ref().map(|config| format::file_name(&config.data.cohort));
             let what = cohort.map_or_else(
                 || stage_name(job.stage).to_owned(),
                 |cohort| format!("{}, {cohort}", stage_name(job.stage)),
             );
             let row = ListRow::new(&job.name).subtitle(&what).icon(icon::RECENT);
             row.show_with(ui, |ui| {
-                let forget = format!("Forget {}", job.name);
+                let forget = format!("Remove {}", job.name);
                 if ui.add(IconButton::new(icon::CLOSE, &forget).small()).clicked() {
                     send(TrainCommand::Remove(job.id));
                 }
@@ -67,19 +67,19 @@ fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Runs that stopped before their end.
+/// Interrupted runs.
 fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
     let offered: Vec<_> = state.train.offered().take(SHOWN).collect();
     if offered.is_empty() {
         return;
     }
-    card(ui, "Stopped before the end: go on where the last checkpoint stands", |ui| {
+    card(ui, "Interrupted. Resume from the last checkpoint.", |ui| {
         for run in offered {
             let so_far = format!("{} of {} epochs, {}", run.epochs_done, run.epochs, run.modality.join(" + "));
             let resume = format!("Resume {}", run.name);
             let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::RECENT);
             row.show_with(ui, |ui| {
-                let aside = format!("Do not offer {}", run.name);
+                let aside = format!("Hide {}", run.name);
                 if ui.add(IconButton::new(icon::CLOSE, &aside).small()).clicked() {
                     sender.send(Command::Train(TrainCommand::PutAside(run.path.clone())));
                 }
@@ -88,7 +88,7 @@ fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
                 }
             })
             .0
-            .on_hover_text(words::name(&run.cohort));
+            .on_hover_text(format::file_name(&run.cohort));
         }
     });
 }

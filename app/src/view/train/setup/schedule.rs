@@ -1,4 +1,4 @@
-//! Schedule, network and preprocessing: what both stages have.
+//! Schedule, network and preprocessing of both stages.
 
 use egui::Ui;
 use engine::event::Stage;
@@ -29,9 +29,12 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     let config = form.config_mut();
     let training = &mut config.training;
     let epochs = note("paper: 800", "paper: 70");
-    field::whole(ui, state, "training.epochs", "Epochs", epochs, &mut training.epochs, 1_000_000);
-    let batch = note("slices a step; paper: 36 (BraTS), 48 (HECKTOR)", "slices a step; paper: 56 and 70, 31 and 90");
-    field::whole(ui, state, "training.batch", "Batch", batch, &mut training.batch, 65_536);
+    field::whole(ui, state, "training.epochs", "Epochs", epochs, &mut training.epochs, 1..=1_000_000);
+    let batch = note(
+        "slices per step; paper: 36 (BraTS), 48 (HECKTOR)",
+        "slices per step; paper: BraTS 56 (5 %), 70 (10 %); HECKTOR 31, 90",
+    );
+    field::whole(ui, state, "training.batch", "Batch", batch, &mut training.batch, 1..=65_536);
     let lr = Number {
         label: "Learning rate",
         note: note("AdamW; paper: 1e-4, constant", "AdamW; paper: 1e-4, cosine to 0"),
@@ -43,48 +46,47 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     field::number(ui, state, "training.lr", &lr, &mut training.lr);
     let decay = Number {
         label: "Weight decay",
-        note: note("0.01; the paper does not say", "paper: 1e-4"),
+        note: note("0.01; not stated in the paper", "paper: 1e-4"),
         unit: "",
         most: 1.0,
         decimals: 5,
         step: 1e-4,
     };
     field::number(ui, state, "training.weight_decay", &decay, &mut training.weight_decay);
-    let shift = "largest random shift of the crop";
+    let shift = "maximum random shift of the crop";
     field::row(ui, field::problem(state, "training.shift_px"), shift, |ui| {
         NumberField::new(&mut training.shift_px, "Shift").range(0..=512).unit("px").show(ui);
     });
     if pretrain {
         let every = "trains on every n-th slice of a patient";
-        field::whole(ui, state, "training.every_slice", "Every slice", every, &mut training.every_slice, 1000);
+        field::whole(ui, state, "training.every_slice", "Every slice", every, &mut training.every_slice, 1..=1000);
     }
-    field::row(ui, None, "of every random decision", |ui| {
+    field::row(ui, None, "of all random numbers", |ui| {
         NumberField::new(&mut config.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui);
     });
 }
 
 fn network(ui: &mut Ui, state: &State, form: &mut Form) {
     let network = &mut form.config_mut().network;
-    let width = "paper: taken to be 64; 16 on a processor";
-    field::whole(ui, state, "network.width", "Width", width, &mut network.width, 1024);
-    field::whole(ui, state, "network.depth", "Depth", "paper: 4 poolings", &mut network.depth, 6);
+    let width = "paper: presumably 64; 16 on a CPU";
+    field::whole(ui, state, "network.width", "Width", width, &mut network.width, 1..=1024);
+    field::whole(ui, state, "network.depth", "Depth", "paper: 4 pooling steps", &mut network.depth, 1..=6);
     let norms = [(Norm::Batch, "Batch"), (Norm::Instance, "Instance"), (Norm::None, "None")];
-    field::choice(ui, "Norm", "not said in the paper", &mut network.norm, &norms);
+    field::choice(ui, "Norm", "not stated in the paper", &mut network.norm, &norms);
 }
 
-/// What a spacing of one's own begins with: planes as in the paper, thick slices as they are often acquired.
+/// Initial custom spacing: in-plane as in the paper, with typical thick slices.
 const OWN_MM: [f64; 3] = [1.0, 1.0, 3.0];
 
-/// The paper's, the scan's own, or millimetres along each axis.
+/// The paper's, the native or a custom spacing.
 fn spacing(ui: &mut Ui, state: &State, spacing: &mut Spacing) {
     let own = if let Spacing::Millimetres(_) = spacing { *spacing } else { Spacing::Millimetres(OWN_MM) };
-    let spacings =
-        [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired"), (own, "In millimetres")];
+    let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired"), (own, "Custom")];
     field::choice(ui, "Spacing", "paper: 1 mm along each axis", spacing, &spacings);
     let Spacing::Millimetres(mm) = spacing else { return };
     let problem = field::problem(state, "preprocess.spacing");
     for (axis, (mm, label)) in mm.iter_mut().zip(["Spacing R-L", "Spacing A-P", "Spacing S-I"]).enumerate() {
-        // What is wrong is said once.
+        // The problem is shown once.
         let (problem, note) = if axis == 0 { (problem, "0.01 to 1000 mm") } else { (None, "") };
         field::row(ui, problem, note, |ui| {
             NumberField::new(mm, label).range(0.01..=1000.0).decimals(3).step(0.1).unit("mm").show(ui);

@@ -1,21 +1,21 @@
-//! What is trained, from what, under which name, and on which machine.
+//! Stage, initial weights, modality, run name and device.
 
 use std::path::PathBuf;
 
 use egui::{Margin, TextEdit, Ui};
 use engine::config::PRESETS;
-use engine::device::{DeviceChoice, DeviceList};
+use engine::device::{DeviceChoice, DeviceInfo, DeviceList};
 use engine::event::Stage;
 
 use super::{chip, field};
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::train::Form;
 use crate::state::train::form::preset_of;
 use crate::state::{PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
-use crate::view::train::words;
+use crate::widget::format;
+use crate::widget::text;
 use crate::widget::{IconButton, ListRow, NumberField, Section, Segment, Segmented, Select, control_row};
 
 /// Stage, preset or starting point, modality and name.
@@ -39,23 +39,23 @@ fn preset(ui: &mut Ui, form: &mut Form) {
     let config = &mut form.pretrain;
     let what = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, what)| *what);
     let by_hand = config.method != preset_of(config).method;
-    let note = if by_hand { format!("{what}, changed by hand") } else { what.to_owned() };
+    let note = if by_hand { format!("{what}, modified") } else { what.to_owned() };
     field::choice(ui, "Preset", &note, &mut config.preset, &choices);
 }
 
-/// The run that a fine-tuning starts from. Its settings are read before they are taken over.
+/// The run that fine-tuning starts from. Its settings are read before they are used.
 fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
     let chosen = form.finetune.labels.from.clone();
     let mut choices = vec![(PathBuf::new(), "Random weights".to_owned())];
     choices.extend(state.train.pretrained().map(|run| (run.path.clone(), run.name.clone())));
     if !choices.iter().any(|(path, _)| *path == chosen) {
-        choices.push((chosen.clone(), words::name(&chosen)));
+        choices.push((chosen.clone(), format::file_name(&chosen)));
     }
     let choices: Vec<(PathBuf, &str)> = choices.iter().map(|(path, name)| (path.clone(), name.as_str())).collect();
     let note = if chosen.as_os_str().is_empty() {
-        "the fully supervised baseline"
+        "fully supervised baseline"
     } else {
-        "encoder and decoder of this run; the head is new"
+        "encoder and decoder of this run, with a new head"
     };
     let mut now = chosen.clone();
     field::row(ui, None, note, |ui| {
@@ -83,7 +83,7 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
     control_row(ui, "Modality", |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         let Some(card) = state.train.cohort.card() else {
-            text::note(ui, "known once a cohort is chosen");
+            text::note(ui, "choose a cohort first");
             return;
         };
         ui.add_enabled_ui(!fixed, |ui| {
@@ -99,10 +99,10 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
             }
         });
         let note = match (fixed, chosen.len()) {
-            (true, _) => "as the pre-trained run has them",
+            (true, _) => "as in the pre-trained run",
             (false, 0) => "choose at least one",
             (false, 1) => "one channel",
-            _ => "a channel each",
+            _ => "one channel each",
         };
         ui.add_space(space::S);
         text::note(ui, note);
@@ -114,8 +114,8 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
     let is_there = state.train.runs.iter().flatten().any(|run| run.path == there);
     let problem = state.train.name_problem();
     let note = match (form.named, is_there) {
-        (true, true) => "is there with these settings: it is gone on with",
-        (false, true) => "a number is added: this name is taken",
+        (true, true) => "A run with these settings exists and will be resumed.",
+        (false, true) => "This name is taken. A number is appended.",
         _ => "folder in the workspace",
     };
     field::row(ui, problem.as_deref(), note, |ui| {
@@ -130,8 +130,8 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
                 .desired_width(f32::INFINITY);
             let field = ui.allocate_ui(egui::vec2(width, size::FIELD), |ui| ui.add(edit)).inner;
             field.accessible_name("Run name");
-            // The usual name does not come back by itself, where it would stand in the way of what is typed.
-            let usual = IconButton::new(icon::RESET, "Use the usual name").small();
+            // The suggested name does not return by itself, which would disturb typing.
+            let usual = IconButton::new(icon::RESET, "Use the suggested name").small();
             if ui.add_enabled(form.named, usual).clicked() {
                 form.named = false;
             }
@@ -144,14 +144,14 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
     Section::new("Machine").show(ui, |ui| {
         device(ui, state, form);
         let mut threads = state.settings.threads;
-        let note = format!("0 takes {} of {}: one is left to the window", engine::threads::beside_a_window(), cores());
+        let note = format!("0: {} of {}, one is left for the window", engine::threads::beside_a_window(), cores());
         field::row(ui, None, &note, |ui| {
             if NumberField::new(&mut threads, "Threads").range(0..=1024).show(ui).changed() {
                 sender.send(Command::Train(TrainCommand::SetThreads(threads)));
             }
         });
         let workspace = state.settings.workspace();
-        let (place, path) = (words::name(&workspace), workspace.display().to_string());
+        let (place, path) = (format::file_name(&workspace), workspace.display().to_string());
         let title = format!("Workspace: {place}");
         let row = ListRow::new(&title).subtitle(&path).icon(icon::DISK);
         let (response, ()) = row.show_with(ui, |ui| {
@@ -171,7 +171,7 @@ fn cores() -> usize {
 
 fn device(ui: &mut Ui, state: &State, form: &mut Form) {
     let mut named: Vec<(DeviceList, String)> =
-        state.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, words::device(info)))).collect();
+        state.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, device_name(info)))).collect();
     let config = form.config_mut();
     if config.device.all().len() > 1 {
         // Several are not offered here, but a run's settings may name them.
@@ -179,12 +179,33 @@ fn device(ui: &mut Ui, state: &State, form: &mut Form) {
     }
     let mut choices = vec![(DeviceList::default(), "Automatic")];
     choices.extend(named.iter().map(|(choice, name)| (choice.clone(), name.as_str())));
-    let auto = state.devices.first().map_or_else(String::new, |info| format!("now {}", info.id));
+    let auto = state.devices.first().map_or_else(String::new, |info| format!("currently {}", info.id));
     let note = match config.device.all() {
         [DeviceChoice::Auto] => auto.as_str(),
-        [DeviceChoice::Cpu] => "beside the window, on the processor",
-        [_] => "a handle of its own, never the window's",
-        _ => "each batch is shared out among them",
+        [DeviceChoice::Cpu] => "shares the CPU with the window",
+        [_] => "independent of the display device",
+        _ => "each batch is split among them",
     };
     field::choice(ui, "Device", note, &mut config.device, &choices);
+}
+
+/// Id and name of a device, and its memory if reported.
+fn device_name(info: &DeviceInfo) -> String {
+    let name = format!("{}: {}", info.id, info.name);
+    info.memory_mib.map_or_else(|| name.clone(), |mib| format!("{name}, {}", format::memory(mib)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_shows_its_memory_if_reported() {
+        let card = |memory_mib| {
+            let (id, name, kind) = ("cuda:0".to_owned(), "A card".to_owned(), engine::device::DeviceKind::Gpu);
+            device_name(&DeviceInfo { id, name, kind, memory_mib })
+        };
+        assert_eq!(card(Some(24_064)), "cuda:0: A card, 23.5 GiB");
+        assert_eq!(card(None), "cuda:0: A card");
+    }
 }

@@ -1,4 +1,4 @@
-//! The bar under the form: what the job will take, and the button that starts it.
+//! The start bar below the form: estimated time and memory, and the start button.
 
 use std::sync::Arc;
 
@@ -8,29 +8,28 @@ use engine::event::Stage;
 
 use crate::command::train::TrainCommand;
 use crate::command::{Command, Sender};
-use crate::panel::format;
 use crate::state::State;
 use crate::state::train::Estimate;
 use crate::theme::{self, font, icon, space};
-use crate::view::train::words;
 use crate::widget::PushButton;
+use crate::widget::format;
 use crate::worker::Kind;
 
-/// Height of the bar: at least, and at most before its text scrolls.
+/// Minimum height, and maximum height before the text scrolls.
 const HEIGHT: [f32; 2] = [58.0, 132.0];
-/// Width that is left to the button.
+/// Width of the button.
 const BUTTON: f32 = 208.0;
-/// Between the two paragraphs.
+/// Gap between the paragraphs.
 const GAP: f32 = 2.0;
 
-/// The bar, its text laid out for the width of the page.
+/// The bar, with its text laid out.
 pub(super) struct Bar {
     paragraphs: [Arc<Galley>; 2],
     width: f32,
 }
 
 impl Bar {
-    /// The bar of a page that is `width` wide inside of its margins.
+    /// For a page of `width` points inside its margins.
     pub(super) fn of(ui: &Ui, state: &State, width: f32) -> Self {
         let t = theme::tokens(ui);
         let (first, second, color) = said(state, t);
@@ -40,7 +39,7 @@ impl Bar {
         Self { paragraphs, width }
     }
 
-    /// Its height; toasts are told, which must not cover it.
+    /// Its height, stored for the toasts, which must not cover it.
     pub(super) fn height(&self, ctx: &Context) -> f32 {
         let text = self.paragraphs.iter().map(|paragraph| paragraph.size().y + GAP).sum::<f32>();
         let height = (text + 2.0 * space::S).ceil().clamp(HEIGHT[0], HEIGHT[1]);
@@ -69,7 +68,7 @@ fn id() -> Id {
     Id::unique("height of the bar that starts a training")
 }
 
-/// The bar's height as it was drawn last.
+/// Height of the bar in the last frame.
 pub(in crate::view::train) fn drawn_height(ctx: &Context) -> f32 {
     ctx.data(|data| data.get_temp(id())).unwrap_or(HEIGHT[0])
 }
@@ -92,10 +91,10 @@ fn button(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Two paragraphs: what the job will take, and what more there is to say.
+/// Two paragraphs, estimate and details, with the colour of the first.
 fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
     match (state.train.obstacle(), &state.train.estimate) {
-        (Some(why), _) => (why, "The training starts once this is settled.".to_owned(), t.warn),
+        (Some(why), _) => (why, String::new(), t.warn),
         (None, Estimate::Known(known)) => (takes(state, known), more(known), t.text),
         (None, Estimate::Running) => {
             let job = state.jobs.iter().find(|job| job.kind == Kind::Assess);
@@ -103,25 +102,25 @@ fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
             ("Estimating time and memory\u{2026}".into(), doing, t.text_dim)
         }
         (None, Estimate::Waiting) => {
-            ("Time and memory are estimated once the running job ends".into(), String::new(), t.text_dim)
+            ("Time and memory are estimated when the running job ends".into(), String::new(), t.text_dim)
         }
-        (None, Estimate::Failed(why)) => ("Time and memory are not known".into(), why.clone(), t.warn),
+        (None, Estimate::Failed(why)) => ("Time and memory are unknown".into(), why.clone(), t.warn),
         (None, Estimate::None) => (String::new(), String::new(), t.text_dim),
     }
 }
 
 fn takes(state: &State, known: &Assessment) -> String {
     let device = &state.train.form.config().device;
-    let (time, memory) = (format::duration(known.seconds), words::memory(known.memory_mib));
+    let (time, memory) = (format::duration(known.seconds), format::memory(known.memory_mib));
     format!("About {time}, {memory} of memory, device {device}")
 }
 
 fn more(known: &Assessment) -> String {
     let mut parts = vec![
-        format!("{} steps of {}", words::count(known.steps), format::duration(known.seconds_per_step)),
-        words::so_many(known.slices, "slice", "slices"),
-        words::so_many(known.patients, "patient", "patients"),
-        format!("{} parameters", words::count(known.parameters)),
+        format!("{} steps of {}", format::count(known.steps), format::duration(known.seconds_per_step)),
+        format::plural(known.slices, "slice", "slices"),
+        format::plural(known.patients, "patient", "patients"),
+        format!("{} parameters", format::count(known.parameters)),
     ];
     parts.extend(known.notes.iter().cloned());
     parts.join(" \u{b7} ")

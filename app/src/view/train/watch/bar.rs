@@ -1,14 +1,14 @@
-//! The line above the views: which run, which view, which labels.
+//! The bar above the views: view, run, labels.
 
 use egui::{Align, Layout, RichText, Ui};
 use engine::event::Stage;
 
 use crate::command::timeline::{TimelineCommand, stage_name};
 use crate::command::{Command, Sender};
-use crate::panel::text;
 use crate::state::timeline::{Labels, OpenRun, WatchView};
 use crate::state::{PathPurpose, State};
 use crate::theme::{self, font, icon, space};
+use crate::widget::text;
 use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
 
 /// Draws it.
@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Open run\u{2026}").small()).clicked() {
                 sender.send(Command::Ask(PathPurpose::Run));
             }
-            if !run.live && ui.add(IconButton::new(icon::RETRY, "Read the run again").small()).clicked() {
+            if !run.live && ui.add(IconButton::new(icon::RETRY, "Reload the run").small()).clicked() {
                 send(TimelineCommand::Reload);
             }
             if run.stage() == Stage::Pretrain && look.view == WatchView::Probe {
@@ -41,7 +41,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     });
 }
 
-/// A label's name where there is little room.
 fn short(labels: Labels) -> &'static str {
     match labels {
         Labels::Before => "Before",
@@ -50,7 +49,7 @@ fn short(labels: Labels) -> &'static str {
     }
 }
 
-/// The run's name, its loop, and whether it trains.
+/// Name and stage of the run, and a badge while it trains.
 fn name(ui: &mut Ui, run: &OpenRun) {
     let t = theme::tokens(ui);
     if run.live {

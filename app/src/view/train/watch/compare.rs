@@ -8,13 +8,13 @@ use super::probe::{GAP, follow, part, title, words};
 use super::sentence;
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
-use crate::panel::{format, text};
 use crate::state::timeline::{Labels, OpenRun, Quantity};
 use crate::state::{PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
+use crate::widget::{format, text};
 
-/// Height of the controls over each side.
+/// Height of the controls above each side.
 const HEAD: f32 = 66.0;
 
 /// Draws it.
@@ -33,7 +33,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         if let Some((run, epoch)) = side {
             faces(ui, body, state, run, (epoch, n), sender);
         } else {
-            sentence(ui, body, "There is no epoch to compare with.");
+            sentence(ui, body, "No epoch to compare with.");
         }
     }
     let line = egui::Stroke::new(GAP, theme::tokens(ui).line);
@@ -47,7 +47,7 @@ fn column(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
     column
 }
 
-/// Name of a side, its epoch, and two numbers that tell the sides apart.
+/// Name, epoch and two key numbers of a side.
 fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: bool, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
     let t = theme::tokens(ui);
@@ -84,7 +84,7 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
     }
 }
 
-/// The numbers that one looks at first.
+/// Key numbers of an epoch.
 fn facts(run: &OpenRun, epoch: usize) -> String {
     let wanted = match run.stage() {
         Stage::Pretrain => [Quantity::Pred, Quantity::Sigma],
@@ -92,14 +92,14 @@ fn facts(run: &OpenRun, epoch: usize) -> String {
     };
     let fact = |quantity: Quantity| {
         let value = quantity.value(&run.history, epoch)?;
-        // The Dice of an epoch is never that of the patients that test.
+        // The Dice of an epoch is of the validation patients, never of the test patients.
         let of = if quantity == Quantity::Dice { " val" } else { "" };
         Some(format!("{} {}{of}", quantity.name(), format::figures(value)))
     };
     wanted.into_iter().filter_map(fact).collect::<Vec<_>>().join("   ")
 }
 
-/// The slice of one side, and below it what the network made of it.
+/// The slice of one side, and below it input, output and loss.
 fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usize, usize), sender: &Sender) {
     let letter = if n == 0 { "A" } else { "B" };
     let ui = &mut super::child(ui, area, letter);

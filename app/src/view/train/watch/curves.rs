@@ -1,4 +1,4 @@
-//! What the run logged of every epoch, as charts that share their cursor.
+//! Charts of the epoch log, with a shared cursor.
 
 use egui::{Rect, ScrollArea, Ui, pos2, vec2};
 use engine::event::Stage;
@@ -12,24 +12,24 @@ use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, space};
 use crate::widget::{Segment, Segmented, Slider};
 
-/// Charts of the Curves page are at least this high.
+/// Minimum height of a chart on the Curves page.
 const LEAST: f32 = 178.0;
-/// Below this width of the page charts stand in one column.
+/// Minimum width of the page for two columns.
 const TWO_FROM: f32 = 620.0;
-/// Widths of the charts below a probe: legends differ.
+/// Relative widths of the charts below a probe, by the length of their legends.
 const SHARES: [f32; 3] = [0.35, 0.39, 0.26];
 /// Height of the controls above them.
 const HEAD: f32 = 40.0;
 
 const LOSSES: Chart<'static> = Chart {
     title: "Losses",
-    unit: "mean squared error",
+    unit: "loss terms",
     content: Content::Lines(&[Quantity::Pred, Quantity::Rrl, Quantity::Lcl]),
     range: None,
     may_be_log: true,
 };
 const CASES: Chart<'static> = Chart {
-    title: "Cases of the label update",
+    title: "Label update cases",
     unit: "% of patches",
     content: Content::Cases,
     range: Some([0.0, 100.0]),
@@ -37,7 +37,7 @@ const CASES: Chart<'static> = Chart {
 };
 const SIGMA: Chart<'static> = Chart {
     title: "Masking ratio",
-    unit: "share of patches",
+    unit: "fraction of patches",
     content: Content::Lines(&[Quantity::Sigma]),
     range: Some([0.0, 1.0]),
     may_be_log: false,
@@ -51,7 +51,7 @@ const FLIPS: Chart<'static> = Chart {
 };
 const RECALL: Chart<'static> = Chart {
     title: "Agreement and recall",
-    unit: "share",
+    unit: "fraction",
     content: Content::Lines(&[Quantity::Agreement, Quantity::RecallForeground, Quantity::RecallMasked, Quantity::Air]),
     range: Some([0.0, 1.0]),
     may_be_log: false,
@@ -65,7 +65,7 @@ const ENTROPY: Chart<'static> = Chart {
 };
 const GRADIENTS: Chart<'static> = Chart {
     title: "Gradient norms",
-    unit: "of one step, sampled",
+    unit: "sampled step",
     content: Content::Lines(&[Quantity::PredGradient, Quantity::RrlGradient, Quantity::LclGradient]),
     range: None,
     may_be_log: true,
@@ -86,13 +86,13 @@ const LOSS: Chart<'static> = Chart {
 };
 const DICE: Chart<'static> = Chart {
     title: "Validation",
-    unit: "mean Dice of the patients",
+    unit: "mean Dice",
     content: Content::Lines(&[Quantity::Dice]),
     range: Some([0.0, 1.0]),
     may_be_log: false,
 };
 
-/// The charts below a probe.
+/// Charts below a probe.
 fn short(stage: Stage) -> [Chart<'static>; 3] {
     match stage {
         Stage::Pretrain => [LOSSES, CASES, SIGMA],
@@ -123,7 +123,7 @@ pub(super) fn row(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     }
 }
 
-/// The page with everything.
+/// The Curves page.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
@@ -143,7 +143,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
                 pos2(rect.left(), rect.top() + GAP + (n / columns) as f32 * (each + GAP)),
                 vec2(rect.width(), each),
             );
-            // The last one of an odd number takes the whole line.
+            // The last of an odd number spans both columns.
             let alone = n + 1 == charts.len() && n % columns == 0;
             let place = if alone { line } else { part(line, n % columns, columns, true) };
             show_one(ui, place, chart, state, run, sender);

@@ -1,4 +1,4 @@
-//! A recorded slice as a pane: which picture, which patches, which words.
+//! Panes of a recorded slice.
 
 use std::sync::Arc;
 
@@ -6,33 +6,33 @@ use egui::{Rect, Ui};
 use engine::event::Stage;
 use shaders::PatchShow;
 
+use crate::scene::{Camera, ColourMap};
+use crate::state::State;
 use crate::state::timeline::{Layer, OpenRun, RecordKey, SeenEpoch, SeenSlice};
-use crate::state::{ColourMap, State};
-use crate::view::Camera;
 use crate::view::patch_pane::{Over, PatchPane, PatchResponse};
 
 /// Opacity of the probability over the slice.
 const HEAT: f32 = 0.65;
-/// Below this a probability is not drawn.
+/// Lower probabilities are transparent.
 const LEAST: f32 = 0.02;
 
-/// What a pane shows of an epoch.
+/// Content of a pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Face {
-    /// The slice with the labels before the epoch's update.
+    /// The slice with the labels before the update.
     Before,
-    /// The slice with the labels after it; in fine-tuning with the probability.
+    /// The slice with the labels after the update; in fine-tuning with the probability.
     After,
-    /// What the network gets.
+    /// Input of the network.
     Input,
-    /// What it gives: reconstruction or probability.
+    /// Reconstruction or probability.
     Output,
-    /// The relative loss of each masked patch; in fine-tuning where the probability is one half or more.
+    /// Relative loss of each masked patch; in fine-tuning the outline at probability 0.5.
     Judged,
 }
 
 impl Face {
-    /// The same from epoch to epoch, unlike a title.
+    /// Independent of the epoch, unlike the title.
     fn name(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -44,33 +44,30 @@ impl Face {
     }
 }
 
-/// A slice and one of its epochs.
+/// A slice at an epoch.
 #[derive(Clone, Debug)]
 pub(super) struct Probed {
     pub slice: Arc<SeenSlice>,
-    /// Until the wanted epoch is read, the nearest that was.
+    /// The wanted epoch, or until it is read the nearest one.
     pub epoch: Arc<SeenEpoch>,
 }
 
-/// What there is of the chosen slice at an epoch of a run, or in a sentence why there is nothing.
+/// The selected slice at an epoch of a run, or why it cannot be shown.
 pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probed, String> {
     let timeline = &state.timeline;
     let Some(pin) = &timeline.pin else {
-        return Err(
-            "No slice is pinned in this run. Slices that are pinned while it trains are recorded epoch by epoch."
-                .into(),
-        );
+        return Err("No pinned slices in this run. Pin a slice during training to record it at every epoch.".into());
     };
     let Some(key) = timeline.record_key(run, epoch) else {
         return Err(not_recorded(run, epoch, pin));
     };
     let found = match timeline.probes.record(&key) {
-        Some(Err(why)) => return Err(format!("Epoch {epoch} of {pin} cannot be shown: {why}")),
+        Some(Err(why)) => return Err(format!("Cannot show epoch {epoch} of {pin}: {why}")),
         Some(Ok(seen)) => Some(seen),
         None => timeline.probes.nearest(&key),
     };
     let slice = match timeline.probes.slice(&key.slice) {
-        Some(Err(why)) => return Err(format!("{pin} cannot be shown: {why}")),
+        Some(Err(why)) => return Err(format!("Cannot show {pin}: {why}")),
         Some(Ok(slice)) => Some(slice),
         None => None,
     };
@@ -84,18 +81,18 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probe
 fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin) -> String {
     match run.recorded(pin) {
         [] => format!("{pin} was not recorded by {}.", run.name),
-        [first, ..] if *first > epoch => format!("{pin} is recorded from epoch {first} on: it was pinned then."),
+        [first, ..] if *first > epoch => format!("{pin} is recorded from epoch {first} on, when it was pinned."),
         [.., last] if *last < epoch => format!("{pin} is recorded up to epoch {last}."),
         _ => format!("Epoch {epoch} of {pin} was not recorded."),
     }
 }
 
-/// Whether the shown record is the wanted one, not merely the nearest.
+/// Whether the shown record is the wanted one.
 pub(super) fn is_settled(probed: &Probed, key: Option<&RecordKey>) -> bool {
     key.is_none_or(|key| key.epoch == probed.epoch.record.epoch)
 }
 
-/// Draws a face of a probe.
+/// Draws a pane.
 pub(super) fn show(
     ui: &mut Ui,
     rect: Rect,
@@ -108,7 +105,7 @@ pub(super) fn show(
     face_of(state, probed, face, title, camera, |pane| pane.show(ui, rect))
 }
 
-/// Draws it as the paper does: labels and flips, no hatching, no coins, no name.
+/// Draws a pane as in the paper: labels and flips only.
 pub(super) fn show_plain(
     ui: &mut Ui,
     rect: Rect,
@@ -124,7 +121,6 @@ pub(super) fn show_plain(
     })
 }
 
-/// The pane of a face.
 fn face_of<R>(
     state: &State,
     probed: &Probed,
@@ -195,7 +191,7 @@ fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
     Over { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
 }
 
-/// What is drawn of the patches of a large pane.
+/// Patch layers of a large pane.
 fn patches(state: &State) -> PatchShow {
     let look = &state.timeline.look;
     (PatchShow::GRID | PatchShow::FRAME)
@@ -209,13 +205,13 @@ fn coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
     epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
 }
 
-/// The coins of the epoch's own update fall after it.
+/// Random labels before the update: none of the epoch's own update.
 fn before_coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
     let own = epoch.update.as_ref().is_some_and(|update| update.epoch == epoch.record.epoch);
     if own { &[] } else { coins(state, epoch) }
 }
 
-/// The small panes beside a probe, each with its name.
+/// The small panes beside a probe, with their names.
 pub(super) fn column(stage: Stage) -> [(Face, &'static str); 3] {
     match stage {
         Stage::Pretrain => [(Face::Input, "Input"), (Face::Output, "Reconstruction"), (Face::Judged, "Relative loss")],
@@ -223,7 +219,7 @@ pub(super) fn column(stage: Stage) -> [(Face, &'static str); 3] {
     }
 }
 
-/// What is known of a patch, in one line.
+/// A patch in one line.
 pub(super) fn patch_words(epoch: &SeenEpoch, grid: usize, patch: usize) -> String {
     let record = &epoch.record;
     let mut words = vec![format!("Patch {}, {}", patch / grid.max(1), patch % grid.max(1))];
@@ -239,7 +235,7 @@ pub(super) fn patch_words(epoch: &SeenEpoch, grid: usize, patch: usize) -> Strin
         words.push("masked".into());
     }
     let figures =
-        |value: Option<&Option<f32>>| value.copied().flatten().map(|v| crate::panel::format::figures(f64::from(v)));
+        |value: Option<&Option<f32>>| value.copied().flatten().map(|v| crate::widget::format::figures(f64::from(v)));
     words.extend(figures(record.losses.get(patch)).map(|loss| format!("loss {loss}")));
     words.extend(figures(record.relative.get(patch)).map(|relative| format!("relative {relative}")));
     words.join(" · ")
@@ -252,6 +248,6 @@ pub(super) fn case_words(case: Option<u8>) -> Option<&'static str> {
         2 => Some("case 2: k-means 0, not important"),
         3 => Some("case 3: k-means 1, not important"),
         4 => Some("case 4: k-means 0, important"),
-        _ => Some("never masked in the period"),
+        _ => Some("never masked since the last update"),
     }
 }

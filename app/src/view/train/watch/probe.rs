@@ -1,5 +1,4 @@
-//! The pinned slice at the cursor: large with its patches, beside it what the network gets, gives, and how it is judged;
-//! below a few curves.
+//! The pinned slice at the cursor, beside it input, reconstruction and relative loss, below a few curves.
 
 use egui::{Align2, Rect, Ui, pos2, vec2};
 use engine::event::Stage;
@@ -9,22 +8,22 @@ use super::pane::{self, Face, Probed};
 use super::{curves, sentence};
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
+use crate::scene::Camera;
 use crate::state::State;
 use crate::state::timeline::probes::MOST_RELATIVE;
 use crate::state::timeline::{Labels, Layer, OpenRun};
 use crate::theme::{self, font, palette, space};
-use crate::view::Camera;
 use crate::view::legend::{self, Sign};
 use crate::view::patch_pane::PatchResponse;
 use crate::widget::ColourBar;
 
-/// Height of the curves: a share of the page, and its limits in points.
+/// Height of the curves: fraction of the page, minimum and maximum in points.
 const CURVES: (f32, f32, f32) = (0.28, 132.0, 220.0);
-/// Width of the column of small panes at most, as a share of the page.
+/// Maximum width of the column of small panes, as a fraction of the page.
 const COLUMN: f32 = 0.26;
-/// Space between panes.
+/// Gap between panes.
 pub(super) const GAP: f32 = 1.0;
-/// Size of a colour bar with its numbers, and the narrowest pane that has one.
+/// Size of a colour bar, and minimum width of a pane with one.
 const BAR: egui::Vec2 = vec2(100.0, 26.0);
 const BAR_FROM: f32 = 190.0;
 
@@ -77,7 +76,7 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &Probed, sender: &Sende
     }
 }
 
-/// What the colours and signs of a large pane mean, where there is room beside the slice.
+/// Legend of a large pane, if it fits beside the slice.
 fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
     let look = &state.timeline.look;
     if stage == Stage::Finetune {
@@ -105,7 +104,7 @@ fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
     }
 }
 
-/// A scale of colours in the lower left corner.
+/// A colour bar in the lower left corner.
 fn bar(ui: &Ui, rect: Rect, bar: ColourBar<'_>) {
     if rect.width() >= BAR_FROM {
         let corner = rect.left_bottom() + vec2(space::S, -BAR.y - space::S);
@@ -113,7 +112,7 @@ fn bar(ui: &Ui, rect: Rect, bar: ColourBar<'_>) {
     }
 }
 
-/// Part `n` of `count` of an area, side by side or one below the other.
+/// Part `n` of `count` of an area, in a row if `across`, else in a column.
 pub(super) fn part(area: Rect, n: usize, count: usize, across: bool) -> Rect {
     let length = if across { area.width() } else { area.height() };
     let each = (length - GAP * (count - 1) as f32) / count as f32;
@@ -132,14 +131,14 @@ pub(super) fn title(probed: &Probed, face: Face) -> String {
     let record = &probed.epoch.record;
     let epoch = format!("{}  epoch {}", record.pin, record.epoch);
     match (face, record.cases.is_empty()) {
-        (Face::Before, true) => format!("{epoch}, no update: as after"),
+        (Face::Before, true) => format!("{epoch}, no update"),
         (_, true) => epoch,
         (Face::Before, false) => format!("{epoch}, before the update"),
         (_, false) => format!("{epoch}, after the update"),
     }
 }
 
-/// What is known of the patch under the pointer, over the lower edge of the pane.
+/// The hovered patch, at the lower edge of the pane.
 pub(super) fn words(ui: &Ui, rect: Rect, probed: &Probed, response: &PatchResponse) {
     let grid = probed.slice.slice.grid;
     let Some(patch) = response.hovered.filter(|_| grid > 0) else { return };
@@ -153,7 +152,7 @@ pub(super) fn words(ui: &Ui, rect: Rect, probed: &Probed, response: &PatchRespon
     painter.galley(place.min, galley, t.overlay_text);
 }
 
-/// Zoom and pan of one probe are those of all.
+/// Sends the input on a pane. Zoom and pan apply to all panes.
 pub(super) fn follow(response: &PatchResponse, state: &State, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
     if let Some(camera) = response.camera {

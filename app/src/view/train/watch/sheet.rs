@@ -1,4 +1,4 @@
-//! The paper's Fig. 4 as an instrument: the same slice at several updates in a row, its labels before and after each.
+//! The paper's Fig. 4: a slice at successive updates, with its labels before and after each.
 
 use egui::{Align2, Rect, Ui, pos2, vec2};
 use engine::event::Stage;
@@ -12,15 +12,15 @@ use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::theme::{self, font, space};
 
-/// A patch must be this wide to carry its digit, with what the pane leaves around the slice, in points.
+/// Width per patch that leaves room for its digit, margins included, in points.
 const PATCH: f32 = 15.0;
-/// Width of a column that has no patches, and of one with a few large ones.
+/// Minimum width of a column.
 const LEAST: f32 = 200.0;
-/// Columns at most.
+/// Maximum number of columns.
 const MOST: usize = 8;
-/// Height of the line with the epochs.
+/// Height of the epoch headings.
 const HEAD: f32 = 26.0;
-/// Width of the names of the rows.
+/// Width of the row names.
 const SIDE: f32 = 22.0;
 
 /// Draws it.
@@ -36,8 +36,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let epochs = state.timeline.sheet_epochs(run, columns);
     if epochs.is_empty() {
         let words = match &state.timeline.pin {
-            None => "No slice is pinned in this run.".to_owned(),
-            Some(pin) => format!("Nothing was recorded of {pin} in this run yet."),
+            None => "No pinned slices in this run.".to_owned(),
+            Some(pin) => format!("Nothing recorded of {pin} yet."),
         };
         return sentence(ui, area, &words);
     }
@@ -61,7 +61,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     }
 }
 
-/// The epoch over a column: clicking it moves the cursor there.
+/// Heading of a column; a click moves the cursor to its epoch.
 fn heading(ui: &mut Ui, rect: Rect, state: &State, run: &OpenRun, epoch: usize, sender: &Sender) {
     let t = theme::tokens(ui);
     let flips = state.timeline.pin.as_ref().and_then(|_| state.timeline.record_key(run, epoch));
@@ -101,7 +101,7 @@ fn cell(
     sender: &Sender,
 ) {
     ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).image);
-    // Only the very epoch: a row of epochs must not show another one in the meantime.
+    // Never the nearest epoch in place of the wanted one.
     let found = pane::probed(state, run, epoch).and_then(|probed| {
         let settled = pane::is_settled(&probed, state.timeline.record_key(run, epoch).as_ref());
         if settled { Ok(probed) } else { Err("Reading\u{2026}".to_owned()) }
@@ -121,7 +121,7 @@ fn cell(
     }
 }
 
-/// The names of the rows, upwards along the left edge.
+/// Row names, turned upwards along the left edge.
 fn names(ui: &Ui, side: Rect, rows: &[(Face, &str)]) {
     let t = theme::tokens(ui);
     for (m, (_, name)) in rows.iter().enumerate() {

@@ -1,16 +1,16 @@
-//! What is drawn on the probe, with the meaning of its signs; the numbers of a chosen patch.
+//! Layers drawn on the probe, their legend, and the numbers of the selected patch.
 
 use egui::{RichText, Sense, Stroke, StrokeKind, Ui, vec2};
 use engine::event::Stage;
 
 use super::super::super::super::chip::{Chip, chips};
-use super::super::super::super::{format, text};
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::state::timeline::{Layer, OpenRun};
 use crate::theme::{self, font, palette, radius, space};
 use crate::widget::{PropertyRow, Section};
+use crate::widget::{format, text};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
@@ -33,21 +33,19 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     });
 }
 
-/// What a sign means.
 fn meaning(layer: Layer) -> &'static str {
     match layer {
         Layer::Labels => "Green: label 1, lesion. Purple: label 0, background",
-        Layer::Digits => "The label of each patch, where patches are large enough",
-        Layer::Masked => "Hatched: the network does not see these patches",
-        Layer::Flips => "Yellow outline: the last update changed the label",
-        Layer::Coins => "A disc where the last update threw a coin: full for 1, hollow for 0",
-        Layer::Lesion => "Outline of the reference, where a label is known",
-        Layer::Heat => "The probability that the network gives after this epoch, as it was recorded",
-        Layer::Edge => "Outline of a probability of one half or more, in place of the reference's",
+        Layer::Digits => "Patch labels as digits, where patches are large enough",
+        Layer::Masked => "Hatched: masked patches",
+        Layer::Flips => "Yellow outline: label changed in the last update",
+        Layer::Coins => "Disc: label drawn at random in the last update, full for 1, hollow for 0",
+        Layer::Lesion => "Outline of the reference",
+        Layer::Heat => "Recorded probability after this epoch",
+        Layer::Edge => "Outline at probability 0.5, instead of the reference",
     }
 }
 
-/// Colours with their words.
 fn legend(ui: &mut Ui) {
     let t = theme::tokens(ui);
     ui.horizontal(|ui| {
@@ -68,7 +66,7 @@ fn legend(ui: &mut Ui) {
     });
 }
 
-/// The numbers of the patch that was clicked, at this epoch.
+/// Numbers of the selected patch at this epoch.
 fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let timeline = &state.timeline;
     let Some(patch) = timeline.look.patch else {
@@ -80,7 +78,7 @@ fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let grid = run.config.method.grid.max(1);
     ui.spacing_mut().item_spacing.y = 0.0;
     let place = format!("{}, {}", patch / grid, patch % grid);
-    ui.add(PropertyRow::new("Patch", &place).hint("Along R and along A, from 0"));
+    ui.add(PropertyRow::new("Patch", &place).hint("From 0, towards the patient's right and front"));
     let Some(seen) = seen else { return };
     let record = &seen.record;
     let label = record.after.get(patch).map_or_else(|| format::NONE.to_owned(), ToString::to_string);

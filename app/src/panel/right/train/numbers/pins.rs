@@ -1,14 +1,14 @@
-//! Pinned slices: which there are, which is looked at, pinning and letting go, also while a job trains.
+//! Pinned slices: list, select, pin and unpin, also during training.
 
 use egui::Ui;
 use engine::probe::Pin;
 
-use super::super::super::super::text;
 use crate::command::timeline::TimelineCommand;
 use crate::command::{Command, Sender};
 use crate::state::State;
 use crate::state::timeline::{OpenRun, SliceKey};
 use crate::theme::icon;
+use crate::widget::text;
 use crate::widget::{IconButton, ListRow, PushButton, Section};
 
 /// Draws it.
@@ -20,20 +20,20 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Pinned slices").note(&note).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         if pins.is_empty() {
-            text::note(ui, "None. What happens to a pinned slice is recorded epoch by epoch.");
+            text::note(ui, "No pinned slices. Pin a slice to record it at every epoch.");
         }
         for pin in &pins {
             row(ui, state, pin, sender);
         }
         ui.add_space(crate::theme::space::XS);
         let ready = state.document.is_some() && timeline.shown().is_some();
-        let button = PushButton::new("Pin the shown slice").icon(icon::PIN).fill_width();
+        let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
         let response = ui.add_enabled(ready, button);
         let hint = match (&state.document, timeline.shown()) {
-            (None, _) => "Open a case first: its axial slice at the crosshair is pinned",
-            (_, None) => "Open a run first: how slices are prepared is one of its settings",
-            _ if timeline.live_pins.is_some() => "Recorded by the job that trains from its next step on",
-            _ => "Recorded by the next job",
+            (None, _) => "Open a case first. Its axial slice at the crosshair is pinned.",
+            (_, None) => "Open a run first. Its settings define the preprocessing.",
+            _ if timeline.live_pins.is_some() => "Recorded by the running training from its next step on",
+            _ => "Recorded by the next training",
         };
         if response.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
             send(TimelineCommand::Pin);
@@ -45,7 +45,7 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
     let timeline = &state.timeline;
     let send = |command| sender.send(Command::Timeline(command));
     let title = pin.to_string();
-    let facts = timeline.shown().map_or_else(|| "for the next job".to_owned(), |run| facts(state, run, pin));
+    let facts = timeline.shown().map_or_else(|| "for the next training".to_owned(), |run| facts(state, run, pin));
     let pinned = timeline.is_pinned(pin);
     let chosen = timeline.pin.as_ref() == Some(pin);
     let row = ListRow::new(&title).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
@@ -67,10 +67,10 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
     }
 }
 
-/// How much of a slice is recorded, and whether it is trained on.
+/// Recorded epochs, and whether the slice is trained on.
 fn facts(state: &State, run: &OpenRun, pin: &Pin) -> String {
     let recorded = match run.recorded(pin) {
-        [] if state.timeline.wanted.contains(pin) => return "for the next job".to_owned(),
+        [] if state.timeline.wanted.contains(pin) => return "for the next training".to_owned(),
         [] => return "nothing recorded yet".to_owned(),
         [only] => format!("epoch {only}"),
         [first, .., last] => format!("epochs {first} to {last}"),

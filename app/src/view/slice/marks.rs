@@ -1,0 +1,216 @@
+//! Lines over an image: crosshair, findings with calipers, rulers and ellipses.
+
+use egui::{Align2, Color32, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
+use engine::findings::Finding;
+use glam::{DAffine3, DVec3};
+
+use super::case_view::{CaseView, PaneView};
+use super::text;
+use crate::scene::Plane;
+use crate::state::{Measure, MeasureKind, Status};
+use crate::theme::font;
+use crate::widget::overlay_text;
+
+/// Half the gap at the centre of the crosshair, in points.
+const OPENING: f32 = 14.0;
+/// Half the size of a letter at the edge.
+const LETTER: f32 = 14.0;
+/// Half the length of the end ticks of calipers and rulers.
+const TICK: f32 = 5.0;
+/// Arm length of the bracket at a finding's number.
+const BRACKET: f32 = 7.0;
+/// Width of measuring lines.
+const WIDTH: f32 = 1.5;
+
+/// Colour of a plane's line in the other panes.
+pub fn plane_color(plane: Plane) -> Color32 {
+    match plane {
+        Plane::Sagittal => Color32::from_rgb(0xE3, 0xC1, 0x6F),
+        Plane::Coronal => Color32::from_rgb(0x86, 0xC5, 0xA4),
+        Plane::Axial => Color32::from_rgb(0x8F, 0xB8, 0xE8),
+    }
+}
+
+/// A line with a dark halo, visible on bright anatomy.
+pub fn polyline(painter: &Painter, points: &[Pos2], width: f32, color: Color32, halo: Color32) {
+    painter.line(points.to_vec(), Stroke::new(width + 2.0, halo));
+    painter.line(points.to_vec(), Stroke::new(width, color));
+}
+
+/// The slices of the other panes, with a gap at their common point.
+pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
+    let at = view.pos_of(case.state.view.crosshair);
+    let (x, y) = (painter.round_to_pixel_center(at.x), painter.round_to_pixel_center(at.y));
+    let [across_x, across_y] = view.plane.screen_axes().map(|axis| plane_color(Plane::ALL[axis]).gamma_multiply(0.8));
+    let width = 1.0_f32.max((painter.pixels_per_point() * 0.75).round()) / painter.pixels_per_point();
+    let strokes = |color| {
+        let halo = Stroke::new(width + 2.0, case.tokens.overlay_halo.gamma_multiply(0.5));
+        [halo, Stroke::new(width, color)]
+    };
+    let rect = view.rect;
+    // Lines end before a letter that they would cross.
+    let inset = |line: f32, middle: f32| if (line - middle).abs() < LETTER { LETTER * 2.0 } else { 0.0 };
+    let [beside, above] = [inset(y, rect.center().y), inset(x, rect.center().x)];
+    for (from, to) in [(rect.left() + beside, x - OPENING), (x + OPENING, rect.right() - beside)] {
+        for stroke in strokes(across_y).into_iter().filter(|_| from < to) {
+            painter.hline(from..=to, y, stroke);
+        }
+    }
+    for (from, to) in [(rect.top() + above, y - OPENING), (y + OPENING, rect.bottom() - above)] {
+        for stroke in strokes(across_x).into_iter().filter(|_| from < to) {
+            painter.vline(x, from..=to, stroke);
+        }
+    }
+}
+
+/// Numbers of the findings in the slice, and calipers of the selected one.
+pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
+    let Some(findings) = &case.document.findings else { return };
+    if case.state.view.hide_overlay {
+        return;
+    }
+    let grid = &case.document.base().volume.grid;
+    let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
+    for (at, listed) in findings.list.iter().enumerate() {
+        let chosen = case.state.view.finding == Some(at);
+        let bounds = bounds(&display_from_voxel, &listed.finding);
+        let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
+        // A projection shows all findings: only the selected one is marked.
+        if !(if view.id.is_projection() { chosen } else { met }) {
+            continue;
+        }
+        number(painter, case, view, bounds, &label(at, listed.status, chosen), chosen);
+        if chosen {
+            calipers(painter, case, view, &listed.finding);
+        }
+    }
+}
+
+/// Number of a finding; for the selected one also its status.
+fn label(at: usize, status: Status, chosen: bool) -> String {
+    match status {
+        Status::Missed | Status::Extra if chosen => format!("{} {}", at + 1, status.name()),
+        _ => (at + 1).to_string(),
+    }
+}
+
+/// Bounding box of a finding, voxel edge to edge, in display indices.
+fn bounds(display_from_voxel: &DAffine3, finding: &Finding) -> [DVec3; 2] {
+    let low = crate::scene::vector(finding.min_voxel) - 0.5;
+    let high = crate::scene::vector(finding.max_voxel) + 0.5;
+    let middle = display_from_voxel.transform_point3((low + high) / 2.0);
+    let half = (high - low) / 2.0;
+    let m = display_from_voxel.matrix3;
+    let reach = m.x_axis.abs() * half.x + m.y_axis.abs() * half.y + m.z_axis.abs() * half.z;
+    [middle - reach, middle + reach]
+}
+
+fn number(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, bounds: [DVec3; 2], label: &str, chosen: bool) {
+    let [a, b] = bounds.map(|index| view.pos(view.map.place_of_index(index)));
+    let corner = pos2(a.x.max(b.x), a.y.min(b.y));
+    let (font, color) =
+        if chosen { (font::body(), case.tokens.overlay_measure) } else { (font::caption(), case.tokens.overlay_text) };
+    // A bracket at the corner of the box connects number and finding.
+    let bracket = [corner - vec2(BRACKET, 0.0), corner, corner + vec2(0.0, BRACKET)];
+    polyline(painter, &bracket, 1.0, color, case.tokens.overlay_halo);
+    overlay_text(painter, corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM, label, font, color);
+}
+
+fn calipers(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, finding: &Finding) {
+    let ends = finding.diameter.ends_mm.map(DVec3::from_array);
+    if view.plane != Plane::Axial || !view.shows((ends[0] + ends[1]) / 2.0) {
+        return;
+    }
+    let ends = ends.map(|end| view.pos_of(end));
+    ruler(painter, case, ends, &text::length(finding.diameter.mm));
+}
+
+/// Measurements in the slice; `finished` ones with their statistics.
+pub fn measures<'a>(
+    painter: &Painter,
+    case: &CaseView<'_>,
+    view: &PaneView<'_>,
+    measures: impl Iterator<Item = &'a Measure>,
+    finished: bool,
+) {
+    for measure in measures {
+        if measure.plane != view.plane || !measure.ends_mm.iter().all(|end| view.shows(*end)) {
+            continue;
+        }
+        let [a, b] = measure.ends_mm;
+        let ends = [a, b].map(|end| view.pos_of(end));
+        match measure.kind {
+            MeasureKind::Ruler => ruler(painter, case, ends, &text::length(a.distance(b))),
+            MeasureKind::Ellipse => {
+                let words = if finished {
+                    text::statistics(case, view, measure.statistics.as_ref())
+                } else {
+                    // During the drag only the size is known.
+                    let size = view.map.index_at(view.place(ends[0])) - view.map.index_at(view.place(ends[1]));
+                    let [x, y] = view.plane.screen_axes();
+                    let (width, height) =
+                        (size.x.abs() * view.grid.spacing_mm[x], size.y.abs() * view.grid.spacing_mm[y]);
+                    [format!("{width:.1} × {height:.1} mm"), String::new(), String::new()]
+                };
+                ellipse(painter, case, ends, &words);
+            }
+        }
+    }
+}
+
+/// A line with end ticks and its length.
+fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str) {
+    let (color, halo) = (case.tokens.overlay_measure, case.tokens.overlay_halo);
+    let along = (b - a).normalized();
+    let tick = vec2(-along.y, along.x) * TICK;
+    for line in [[a, b], [a - tick, a + tick], [b - tick, b + tick]] {
+        polyline(painter, &line, WIDTH, color, halo);
+    }
+    // To the right of the right end, clear of the line.
+    let end = if a.x > b.x { a } else { b };
+    overlay_text(painter, end + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, words, font::number_small(), color);
+}
+
+fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3]) {
+    let (color, halo) = (case.tokens.overlay_measure, case.tokens.overlay_halo);
+    let rect = Rect::from_two_pos(ends[0], ends[1]);
+    for stroke in [Stroke::new(WIDTH + 2.0, halo), Stroke::new(WIDTH, color)] {
+        painter.add(egui::epaint::EllipseShape::stroke(rect.center(), rect.size() / 2.0, stroke));
+    }
+    let mut at = pos2(rect.right() + 6.0, rect.center().y - 8.0);
+    for line in words.iter().filter(|line| !line.is_empty()) {
+        overlay_text(painter, at, Align2::LEFT_CENTER, line, font::number_small(), color);
+        at.y += 14.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{DisplayGrid, PlaneMode};
+    use engine::findings::findings;
+    use engine::volume::Grid;
+
+    #[test]
+    fn the_box_of_a_finding_reaches_from_edge_to_edge_of_its_voxels() {
+        let matrix3 = glam::DMat3::from_diagonal(DVec3::new(-2.0, 1.0, 3.0));
+        let grid = Grid::new([6, 5, 4], DAffine3 { matrix3, translation: DVec3::new(3.0, 4.0, 5.0) });
+        let mut mask = vec![false; grid.len()];
+        for voxel in [[1, 2, 1], [2, 2, 1], [2, 3, 2]] {
+            mask[grid.index(voxel)] = true;
+        }
+        let found = findings(&mask, &grid, None).expect("a mask of the grid's size");
+        let display = DisplayGrid::new(&grid, PlaneMode::Native);
+        let [low, high] = bounds(&(display.display_from_world * grid.world_from_voxel), &found[0]);
+        // Voxels 1 and 2 of six, counted from the other side.
+        assert!(low.abs_diff_eq(DVec3::new(2.5, 1.5, 0.5), 1e-9), "{low}");
+        assert!(high.abs_diff_eq(DVec3::new(4.5, 3.5, 2.5), 1e-9), "{high}");
+    }
+
+    #[test]
+    fn only_the_selected_finding_shows_its_status() {
+        assert_eq!(label(2, Status::Missed, true), "3 missed");
+        assert_eq!(label(2, Status::Extra, false), "3");
+        assert_eq!(label(0, Status::Hit, true), "1");
+    }
+}

@@ -1,0 +1,61 @@
+//! A pane: image, overlay, widget.
+
+use egui::{Role, Stroke, StrokeKind, Ui, WidgetInfo};
+use shaders::Slice;
+
+use super::case_view::{CaseView, PaneView};
+use super::interact::{self, SlicePane};
+use super::marks;
+use super::overlay::{self, Written};
+use super::picture::{self, Picture};
+use crate::command::Sender;
+use crate::theme::size;
+use crate::view::tool;
+
+/// Role of a pane among the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Receives keys.
+    pub active: bool,
+    /// Shows the legend of the comparison.
+    pub legend: bool,
+}
+
+/// Draws a pane and sends what the user does with it.
+pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, part: Part, sender: &Sender) {
+    let response = interact::sense(ui, view);
+    let painter = ui.painter().with_clip_rect(view.rect.intersect(ui.clip_rect()));
+    painter.rect_filled(view.rect, 0.0, case.tokens.image);
+    let picture = picture::paint(&painter, case, view, style);
+    if let Some(why) = &picture.missing {
+        picture::paint_missing(&painter, case, view, why);
+    }
+    let mut pane = SlicePane { ui, case, view, response: &response, sender };
+    let drag = pane.interact();
+    marks::findings(&painter, case, view);
+    marks::crosshair(&painter, case, view);
+    marks::measures(&painter, case, view, case.state.view.measures.iter(), true);
+    tool::draw(&pane, drag.as_ref(), &painter);
+    let Part { active, legend } = part;
+    overlay::write(&painter, &Written { case, view, picture: &picture, active, legend });
+    if response.has_focus() {
+        let ring = Stroke::new(size::FOCUS_RING, case.tokens.overlay_accent);
+        painter.rect_stroke(view.rect, 0.0, ring, StrokeKind::Inside);
+    }
+    response.widget_info(|| {
+        let mut info = WidgetInfo::labeled(Role::Canvas, ui.is_enabled(), view.id.name());
+        info.current_text_value = Some(spoken(view, &picture));
+        info
+    });
+}
+
+/// The pane for screen readers.
+fn spoken(view: &PaneView<'_>, picture: &Picture) -> String {
+    let slice = if view.id.is_projection() {
+        "maximum intensity projection".to_owned()
+    } else {
+        format!("slice {} of {}", view.slice + 1, view.grid.shape[view.plane.axis()])
+    };
+    let missing = picture.missing.iter().chain(&picture.notes);
+    missing.fold(slice, |said, more| format!("{said}. {more}"))
+}

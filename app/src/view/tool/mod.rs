@@ -1,0 +1,293 @@
+//! Pointer tools: what a drag or a click on a pane does.
+//!
+//! [`follow`] turns pointer events into `press`, `drag` and `release` of the tool that the button and the modifiers
+//! select. Tools hold no data: a gesture is a [`Drag`], everything else is in the state behind the pane. A new tool is a
+//! file here, an entry of [`ToolKind`] and an arm in [`Pane::tool`] of the panes that it works on.
+
+mod crosshair;
+mod ellipse;
+mod pan;
+mod pin;
+mod ruler;
+mod window;
+mod zoom;
+
+use egui::{CursorIcon, Modifiers, Painter, PointerButton, Pos2, Response, Ui};
+use glam::{DVec2, DVec3};
+
+pub use crosshair::{Crosshair, crosshair_at};
+pub use ellipse::Ellipse;
+pub use pan::Pan;
+pub use pin::Pin;
+pub use ruler::Ruler;
+pub use window::{Window, window_change};
+pub use zoom::Zoom;
+
+use crate::state::ToolKind;
+
+/// A pointer tool on panes of type `P`.
+pub trait Tool<P> {
+    /// Shape of the pointer; `held` during a drag.
+    fn cursor(&self, held: bool) -> CursorIcon;
+    /// The button goes down. A click is a press and a release at one position.
+    fn press(&self, _pane: &mut P, _drag: &Drag) {}
+    /// The pointer moved with the button down.
+    fn drag(&self, _pane: &mut P, _drag: &Drag) {}
+    /// The button goes up. Not called when Escape cancels the drag.
+    fn release(&self, _pane: &mut P, _drag: &Drag) {}
+    /// Draws over the image during a drag.
+    fn draw(&self, _pane: &P, _drag: &Drag, _painter: &Painter) {}
+}
+
+/// A pane that tools work on.
+pub trait Pane: Sized {
+    /// Its implementation of a tool; `None` where the tool has no meaning.
+    fn tool<'t>(&self, kind: ToolKind) -> Option<&'t dyn Tool<Self>>
+    where
+        Self: 't;
+    /// World mm under a screen position.
+    fn world_at(&self, at: Pos2) -> DVec3;
+    /// Called before every press.
+    fn take_focus(&mut self) {}
+    /// Changes window/level by a pointer movement in points: right widens, down raises the level.
+    fn change_window(&mut self, by: DVec2);
+    /// Moves the image by `by` points.
+    fn pan(&mut self, by: DVec2);
+    /// Magnifies by `factor`; `anchor` stays where it is on the screen.
+    fn zoom(&mut self, factor: f64, anchor: Pos2);
+}
+
+/// A gesture from press to release.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drag {
+    /// The tool of the press: keys released or pressed since do not change it.
+    pub tool: ToolKind,
+    /// World mm under the press.
+    pub start_mm: DVec3,
+    /// Screen position of the press.
+    pub from: Pos2,
+    /// Screen position in the previous frame.
+    pub last: Pos2,
+    /// Screen position now.
+    pub now: Pos2,
+}
+
+/// A drag shorter than this (points) is a click.
+const CLICK: f32 = 3.0;
+
+impl Drag {
+    fn new(tool: ToolKind, start_mm: DVec3, at: Pos2) -> Self {
+        Self { tool, start_mm, from: at, last: at, now: at }
+    }
+
+    /// Movement since the previous frame, in points.
+    pub fn delta(&self) -> DVec2 {
+        let delta = self.now - self.last;
+        DVec2::new(f64::from(delta.x), f64::from(delta.y))
+    }
+
+    /// Whether it ends where it began.
+    pub fn is_click(&self) -> bool {
+        self.from.distance(self.now) < CLICK
+    }
+}
+
+/// The tool that a button selects. The left button is that of the pane's tool, `left`, unless Space or Ctrl is held.
+pub fn of_button(button: PointerButton, modifiers: Modifiers, space: bool, left: ToolKind) -> Option<ToolKind> {
+    match button {
+        PointerButton::Middle => Some(ToolKind::Pan),
+        PointerButton::Secondary => Some(ToolKind::Zoom),
+        PointerButton::Primary if space => Some(ToolKind::Pan),
+        PointerButton::Primary if modifiers.command || modifiers.ctrl => Some(ToolKind::Window),
+        PointerButton::Primary => Some(left),
+        PointerButton::Extra1 | PointerButton::Extra2 => None,
+    }
+}
+
+fn selected(ui: &Ui, button: PointerButton, left: ToolKind) -> Option<ToolKind> {
+    let (modifiers, space) = ui.input(|i| (i.modifiers, i.key_down(egui::Key::Space)));
+    of_button(button, modifiers, space, left)
+}
+
+/// Hands this frame's pointer events on a pane to its tools. `drag` lives from press to release.
+pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKind, drag: &mut Option<Drag>) {
+    let latest = || ui.input(|i| i.pointer.latest_pos());
+    let Some(now) = response.interact_pointer_pos().or_else(latest) else {
+        *drag = None;
+        return;
+    };
+    if response.drag_started() {
+        let from = ui.input(|i| i.pointer.press_origin()).unwrap_or(now);
+        *drag = held_button(ui).and_then(|button| press(ui, pane, button, left, from));
+    }
+    let dragging = response.dragged() || response.drag_stopped();
+    match drag.take().filter(|_| dragging) {
+        Some(last) => {
+            let moved = Drag { last: last.now, now, ..last };
+            let tool = pane.tool(moved.tool);
+            if let Some(tool) = tool.filter(|_| moved.last != moved.now) {
+                tool.drag(pane, &moved);
+            }
+            if !response.drag_stopped() {
+                *drag = Some(moved);
+            } else if let Some(tool) = tool
+                // Escape ends a drag with the button still down.
+                && !ui.input(|i| i.pointer.any_down())
+            {
+                tool.release(pane, &moved);
+            }
+        }
+        None => click(ui, response, pane, left, now),
+    }
+}
+
+/// A press and release that egui does not report as a drag.
+fn click<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKind, at: Pos2) {
+    if response.contains_pointer()
+        && ui.input(|i| i.pointer.primary_clicked())
+        && let Some(clicked) = press(ui, pane, PointerButton::Primary, left, at)
+        && let Some(tool) = pane.tool(clicked.tool)
+    {
+        tool.release(pane, &clicked);
+    }
+}
+
+fn press<P: Pane>(ui: &Ui, pane: &mut P, button: PointerButton, left: ToolKind, at: Pos2) -> Option<Drag> {
+    let kind = selected(ui, button, left)?;
+    pane.take_focus();
+    let tool = pane.tool(kind)?;
+    let drag = Drag::new(kind, pane.world_at(at), at);
+    tool.press(pane, &drag);
+    Some(drag)
+}
+
+fn held_button(ui: &Ui) -> Option<PointerButton> {
+    use PointerButton::{Middle, Primary, Secondary};
+    ui.input(|i| [Primary, Middle, Secondary].into_iter().find(|button| i.pointer.button_down(*button)))
+}
+
+/// Shape of the pointer over a pane.
+pub fn cursor<P: Pane>(ui: &Ui, pane: &P, left: ToolKind, drag: Option<&Drag>) -> CursorIcon {
+    let kind = drag.map(|drag| drag.tool).or_else(|| selected(ui, PointerButton::Primary, left));
+    let tool = kind.and_then(|kind| pane.tool(kind));
+    tool.map_or(CursorIcon::NotAllowed, |tool| tool.cursor(drag.is_some()))
+}
+
+/// Draws what the tool of a drag shows.
+pub fn draw<P: Pane>(pane: &P, drag: Option<&Drag>, painter: &Painter) {
+    if let Some(drag) = drag
+        && let Some(tool) = pane.tool(drag.tool)
+    {
+        tool.draw(pane, drag, painter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PointerButton::{Middle, Primary, Secondary};
+    use egui::{Event, Sense};
+
+    #[test]
+    fn buttons_and_modifiers_come_before_the_tool() {
+        let none = Modifiers::NONE;
+        for tool in ToolKind::ALL {
+            assert_eq!(of_button(Middle, none, false, tool), Some(ToolKind::Pan));
+            assert_eq!(of_button(Secondary, none, false, tool), Some(ToolKind::Zoom));
+            assert_eq!(of_button(Primary, none, true, tool), Some(ToolKind::Pan));
+            assert_eq!(of_button(Primary, Modifiers::COMMAND, false, tool), Some(ToolKind::Window));
+            assert_eq!(of_button(Primary, none, false, tool), Some(tool));
+        }
+    }
+
+    /// Logs what its tools do.
+    #[derive(Default)]
+    struct Recorder(Vec<&'static str>);
+
+    struct Log;
+
+    impl Tool<Recorder> for Log {
+        fn cursor(&self, _held: bool) -> CursorIcon {
+            CursorIcon::Default
+        }
+
+        fn press(&self, pane: &mut Recorder, _drag: &Drag) {
+            pane.0.push("press");
+        }
+
+        fn drag(&self, pane: &mut Recorder, _drag: &Drag) {
+            pane.0.push("drag");
+        }
+
+        fn release(&self, pane: &mut Recorder, drag: &Drag) {
+            pane.0.push(if drag.is_click() { "click" } else { "release" });
+        }
+    }
+
+    impl Pane for Recorder {
+        fn tool<'t>(&self, kind: ToolKind) -> Option<&'t dyn Tool<Self>> {
+            if kind == ToolKind::Window { Some(&Window) } else { Some(&Log) }
+        }
+
+        fn world_at(&self, _at: Pos2) -> DVec3 {
+            DVec3::ZERO
+        }
+
+        fn change_window(&mut self, _by: DVec2) {
+            self.0.push("window");
+        }
+
+        fn pan(&mut self, _by: DVec2) {
+            self.0.push("pan");
+        }
+
+        fn zoom(&mut self, _factor: f64, _anchor: Pos2) {
+            self.0.push("zoom");
+        }
+    }
+
+    const START: Pos2 = egui::pos2(50.0, 50.0);
+
+    fn button(pressed: bool) -> Event {
+        Event::PointerButton { pos: START, button: Primary, pressed, modifiers: Modifiers::NONE }
+    }
+
+    /// What a pane logs over frames, each with its modifiers and events.
+    fn logged(frames: Vec<(Modifiers, Vec<Event>)>) -> Vec<&'static str> {
+        let (ctx, mut pane, mut drag) = (egui::Context::default(), Recorder::default(), None);
+        let area = egui::Rect::from_min_size(Pos2::ZERO, egui::vec2(100.0, 100.0));
+        let hover = (Modifiers::NONE, vec![Event::PointerMoved(START)]);
+        for (modifiers, events) in std::iter::once(hover).chain(frames) {
+            let events = std::iter::once(Event::ModifiersChanged(modifiers)).chain(events).collect();
+            let input = egui::RawInput { screen_rect: Some(area), events, ..Default::default() };
+            let output = ctx.run_ui(input, |ui| {
+                let response = ui.interact(area, egui::Id::unique("pane"), Sense::drag());
+                follow(ui, &response, &mut pane, ToolKind::Crosshair, &mut drag);
+            });
+            output.drop_without_applying_deltas();
+        }
+        pane.0
+    }
+
+    #[test]
+    fn a_drag_is_press_drag_and_release_of_its_tool() {
+        let none = Modifiers::NONE;
+        let moved = Event::PointerMoved(egui::pos2(80.0, 50.0));
+        let press = (none, vec![button(true)]);
+        let frames = vec![press.clone(), (none, vec![moved.clone()]), (none, vec![button(false)])];
+        assert_eq!(logged(frames), ["press", "drag", "release"]);
+        assert_eq!(logged(vec![press.clone(), (none, vec![button(false)])]), ["press", "click"]);
+        assert_eq!(logged(vec![(none, vec![button(true), button(false)])]), ["press", "click"], "within one frame");
+        let escape = egui::Key::Escape;
+        let escape = Event::Key { key: escape, physical_key: None, pressed: true, repeat: false, modifiers: none };
+        let frames = vec![press, (none, vec![moved]), (none, vec![escape]), (none, vec![button(false)])];
+        assert_eq!(logged(frames), ["press", "drag"], "Escape cancels");
+    }
+
+    #[test]
+    fn a_drag_keeps_the_tool_of_its_press() {
+        let moved = Event::PointerMoved(egui::pos2(80.0, 50.0));
+        let frames = vec![(Modifiers::COMMAND, vec![button(true)]), (Modifiers::NONE, vec![moved])];
+        assert_eq!(logged(frames), ["window"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Number formats of the user interface.
+
+use std::path::Path;
+
+/// Placeholder for a missing number.
+pub const NONE: &str = "\u{2013}";
+
+/// A volume in ml, with two decimals below 100 ml and one above.
+pub fn ml(volume: f64) -> String {
+    fixed(volume, if volume.abs() < 99.995 { 2 } else { 1 })
+}
+
+/// A length in mm.
+pub fn mm(length: f64) -> String {
+    fixed(length, 1)
+}
+
+/// A share between 0 and 1.
+pub fn ratio(share: f64) -> String {
+    fixed(share, 3)
+}
+
+/// A voxel value with at least three significant digits.
+pub fn value(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    fixed(value, decimals)
+}
+
+/// A value with its unit, if it has one.
+pub fn with_unit(number: &str, unit: &str) -> String {
+    if unit.is_empty() { number.to_owned() } else { format!("{number} {unit}") }
+}
+
+/// A number of any magnitude with three significant digits.
+pub fn figures(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1e4 || (size > 0.0 && size < 1e-3) {
+        if !value.is_finite() {
+            return NONE.to_owned();
+        }
+        return format!("{value:.2e}").replace('-', "\u{2212}");
+    }
+    let decimals = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else {
+        3
+    };
+    fixed(value, decimals)
+}
+
+/// A duration in seconds, written in its two largest units; below ten seconds with three significant digits.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return NONE.to_owned();
+    }
+    let whole = seconds.round() as u64;
+    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) if seconds < 0.01 => format!("{:.1} ms", seconds * 1e3),
+        (0, 0, 0) if seconds < 0.9995 => format!("{:.0} ms", seconds * 1e3),
+        (0, 0, 0) if seconds < 9.95 => format!("{seconds:.1} s"),
+        (0, 0, 0) => format!("{whole} s"),
+        (0, 0, _) => format!("{minutes} min {:02} s", whole % 60),
+        (0, ..) => format!("{hours} h {minutes:02} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// Decimals needed to distinguish values within a range of width `span`.
+pub fn decimals(span: f64) -> usize {
+    if span.is_finite() && span > 0.0 { (3.0 - span.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 }
+}
+
+/// A number with a fixed number of decimals.
+pub fn fixed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        return NONE.to_owned();
+    }
+    let text = format!("{value:.decimals$}");
+    // No minus sign in front of zero.
+    let nothing = text.strip_prefix('-').filter(|rest| rest.chars().all(|c| c == '0' || c == '.'));
+    nothing.map_or_else(|| text.replace('-', "\u{2212}"), str::to_owned)
+}
+
+/// Memory in MiB or GiB.
+pub fn memory(mib: u64) -> String {
+    if mib < 1000 { format!("{mib} MiB") } else { format!("{:.1} GiB", mib as f64 / 1024.0) }
+}
+
+/// A count, in thousands or millions if large.
+pub fn count(n: usize) -> String {
+    match n {
+        0..=9_999 => n.to_string(),
+        10_000..=999_999 => format!("{:.1} k", n as f64 / 1e3),
+        _ => format!("{:.2} M", n as f64 / 1e6),
+    }
+}
+
+/// A loss with four decimals, or in scientific notation below 0.001.
+pub fn loss(value: f64) -> String {
+    match value.abs() {
+        v if !v.is_finite() => NONE.to_owned(),
+        v if v > 0.0 && v < 1e-3 => format!("{value:.2e}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+/// The last component of a path.
+pub fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// "1 slice", "3 slices".
+pub fn plural(n: usize, one: &str, several: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {several}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_the_digits_that_count() {
+        assert_eq!((ml(2.406), ml(141.26)), ("2.41".to_owned(), "141.3".to_owned()));
+        assert_eq!([value(-600.4), value(12.34), value(0.034)], ["\u{2212}600", "12.3", "0.03"]);
+        assert_eq!(value(-0.001), "0.00");
+        assert_eq!(ratio(f64::NAN), "\u{2013}");
+        assert_eq!(mm(f64::INFINITY), "\u{2013}");
+        assert_eq!(with_unit("3", "HU"), "3 HU");
+    }
+
+    #[test]
+    fn figures_suit_every_size() {
+        let shown = [1234.0, 12.345, 0.0421, 1e-4, 123_456.0, 0.0, f64::NAN].map(figures);
+        assert_eq!(shown, ["1234", "12.3", "0.042", "1.00e\u{2212}4", "1.23e5", "0.000", "\u{2013}"]);
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        let said = [0.0, 0.0042, 0.038, 0.42, 4.25, 12.4, 62.0, 7260.0, 180_000.0, f64::NAN].map(duration);
+        assert_eq!(
+            said,
+            ["0.0 ms", "4.2 ms", "38 ms", "420 ms", "4.2 s", "12 s", "1 min 02 s", "2 h 01 min", "2 d 2 h", NONE]
+        );
+    }
+
+    #[test]
+    fn decimals_follow_the_range() {
+        assert_eq!([4095.0, 350.0, 20.0, 1.0, 0.004].map(decimals), [0, 1, 2, 3, 6]);
+        assert_eq!(decimals(f64::NAN), 2);
+        assert_eq!(decimals(0.0), 2);
+    }
+
+    #[test]
+    fn sizes_and_counts_keep_what_counts() {
+        assert_eq!((memory(512), memory(6_144)), ("512 MiB".to_owned(), "6.0 GiB".to_owned()));
+        assert_eq!([812, 48_200, 31_030_000].map(count), ["812", "48.2 k", "31.03 M"]);
+        assert_eq!([0.25, 2.5e-5].map(loss), ["0.2500", "2.50e-5"]);
+        assert_eq!((plural(1, "slice", "slices"), plural(3, "slice", "slices")), ("1 slice".into(), "3 slices".into()));
+    }
+}

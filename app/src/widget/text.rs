@@ -1,0 +1,53 @@
+//! Sentences, captions and headings.
+
+use egui::{Align, Color32, Label, Layout, Response, RichText, Ui, vec2};
+
+use crate::theme::{self, Icon, font, size, space};
+
+/// Quiet text that wraps.
+pub fn note(ui: &mut Ui, text: &str) -> Response {
+    let color = theme::tokens(ui).text_dim;
+    ui.add(Label::new(RichText::new(text).font(font::caption()).color(color)).wrap())
+}
+
+/// Quiet body text that wraps.
+pub fn sentence(ui: &mut Ui, text: &str) -> Response {
+    let color = theme::tokens(ui).text_dim;
+    ui.add(Label::new(RichText::new(text).font(font::body()).color(color)).wrap())
+}
+
+/// A sentence with an icon, for an empty section.
+pub fn hint(ui: &mut Ui, icon: Icon, text: &str) {
+    let color = theme::tokens(ui).text_dim;
+    with_icon(ui, icon, color, |ui| {
+        sentence(ui, text);
+    });
+}
+
+/// An icon with content beside it.
+pub fn with_icon<R>(ui: &mut Ui, icon: Icon, color: Color32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let row = ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = space::S;
+        let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ICON), egui::Sense::hover());
+        ui.painter().text(rect.center(), egui::Align2::CENTER_CENTER, icon.char(), Icon::font(size::ICON), color);
+        let width = ui.available_width();
+        let column = vec2(width, 0.0);
+        ui.allocate_ui_with_layout(column, Layout::top_down(Align::Min), |ui| {
+            ui.set_max_width(width);
+            content(ui)
+        })
+        .inner
+    });
+    row.inner
+}
+
+/// Heading of a group.
+pub fn heading(ui: &mut Ui, text: &str) -> Response {
+    let color = theme::tokens(ui).text_dim;
+    ui.add(Label::new(RichText::new(text).font(font::caption()).color(color)).truncate())
+}
+
+/// One line of text, truncated to the width; the tooltip shows all of it.
+pub fn line(ui: &mut Ui, text: RichText) -> Response {
+    ui.add(Label::new(text).truncate())
+}

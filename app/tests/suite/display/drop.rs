@@ -1,0 +1,127 @@
+//! A user's hand that drags files onto a window, by the XDND protocol (version 5) of its source.
+
+use std::path::Path;
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use x11rb::connection::Connection as _;
+use x11rb::protocol::Event;
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, SelectionNotifyEvent,
+    SelectionRequestEvent, Window, WindowClass,
+};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+use super::PATIENCE;
+use super::xvfb::Xvfb;
+
+/// A connection of its own to the display, with a window to drag from.
+pub struct Hand {
+    connection: RustConnection,
+    root: Window,
+    source: Window,
+}
+
+impl Hand {
+    pub fn new(display: &Xvfb) -> Self {
+        let (connection, screen) = x11rb::connect(Some(display.name())).unwrap();
+        let root = connection.setup().roots[screen].root;
+        let source = connection.generate_id().unwrap();
+        let (class, look) = (WindowClass::INPUT_ONLY, CreateWindowAux::new());
+        connection.create_window(0, source, root, 0, 0, 1, 1, 0, class, 0, &look).unwrap().check().unwrap();
+        Self { connection, root, source }
+    }
+
+    /// Waits for a window with this title; the program must not end meanwhile.
+    pub fn wait_for_title(&self, title: &str, program: &mut Child) -> Window {
+        let begin = Instant::now();
+        let mut seen = Vec::new();
+        while begin.elapsed() < PATIENCE {
+            assert!(program.try_wait().unwrap().is_none(), "the program ended");
+            seen.clear();
+            let children = self.connection.query_tree(self.root).unwrap().reply().unwrap().children;
+            for window in children {
+                let name = self.title(window);
+                if name == title {
+                    return window;
+                }
+                seen.push(name);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("no window is titled {title}, but {seen:?}");
+    }
+
+    fn title(&self, window: Window) -> String {
+        let (name, kind) = (self.atom("_NET_WM_NAME"), self.atom("UTF8_STRING"));
+        // A window may be gone before it is asked.
+        let reply = self.connection.get_property(false, window, name, kind, 0, 1024).unwrap().reply();
+        reply.map(|r| String::from_utf8_lossy(&r.value).into_owned()).unwrap_or_default()
+    }
+
+    /// Drags files over the window and lets go.
+    pub fn drop_on(&self, window: Window, files: &[&Path]) {
+        let list = self.atom("text/uri-list");
+        let uris: Vec<String> = files.iter().map(|f| format!("file://{}\r\n", f.display())).collect();
+        let uris = uris.concat();
+        let selection = self.atom("XdndSelection");
+        self.connection.set_selection_owner(self.source, selection, x11rb::CURRENT_TIME).unwrap().check().unwrap();
+        self.tell(window, "XdndEnter", [5 << 24, list, 0, 0]);
+        self.tell(window, "XdndPosition", [0, 0x64_0064, x11rb::CURRENT_TIME, self.atom("XdndActionCopy")]);
+        let accepted = self.answer(&uris, "XdndStatus");
+        assert_eq!(accepted.data.as_data32()[1] & 1, 1, "the window takes no files");
+        self.tell(window, "XdndDrop", [0, x11rb::CURRENT_TIME, 0, 0]);
+        self.answer(&uris, "XdndFinished");
+    }
+
+    /// Hands the files over when they are asked for, until the window says `message`; once they were handed over.
+    fn answer(&self, uris: &str, message: &str) -> ClientMessageEvent {
+        let (wanted, begin) = (self.atom(message), Instant::now());
+        let mut said = None;
+        while begin.elapsed() < PATIENCE {
+            match self.connection.poll_for_event().unwrap() {
+                Some(Event::SelectionRequest(request)) => self.hand_over(&request, uris),
+                Some(Event::ClientMessage(event)) if event.type_ == wanted => said = Some(event),
+                Some(_) => {}
+                // The window asks for the files right before it answers.
+                None if said.is_some() => break,
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        // What was asked for last has arrived before the window looks at the next message.
+        self.connection.sync().unwrap();
+        said.unwrap_or_else(|| panic!("the window never said {message}"))
+    }
+
+    fn hand_over(&self, request: &SelectionRequestEvent, uris: &str) {
+        let place = (request.requestor, request.property, request.target);
+        let mode = PropMode::REPLACE;
+        self.connection.change_property8(mode, place.0, place.1, place.2, uris.as_bytes()).unwrap().check().unwrap();
+        let answer = SelectionNotifyEvent {
+            response_type: x11rb::protocol::xproto::SELECTION_NOTIFY_EVENT,
+            sequence: 0,
+            time: request.time,
+            requestor: request.requestor,
+            selection: request.selection,
+            target: request.target,
+            property: request.property,
+        };
+        self.connection.send_event(false, request.requestor, EventMask::NO_EVENT, answer).unwrap().check().unwrap();
+        self.connection.flush().unwrap();
+    }
+
+    /// Sends a message of the protocol; its first number is always the source's window.
+    fn tell(&self, window: Window, message: &str, data: [u32; 4]) {
+        let data = [self.source, data[0], data[1], data[2], data[3]];
+        let event = ClientMessageEvent::new(32, window, self.atom(message), data);
+        self.connection.send_event(false, window, EventMask::NO_EVENT, event).unwrap().check().unwrap();
+        self.connection.flush().unwrap();
+    }
+
+    fn atom(&self, name: &str) -> Atom {
+        let atom = self.connection.intern_atom(false, name.as_bytes()).unwrap().reply().unwrap().atom;
+        assert_ne!(atom, u32::from(AtomEnum::NONE), "{name}");
+        atom
+    }
+}

@@ -1,0 +1,229 @@
+//! Palette, help, log, paths and questions.
+
+use std::path::PathBuf;
+
+use amlp_viewer::command::{Command, actions};
+use amlp_viewer::state::{Dialog, PathPurpose, Severity, State, ToolKind};
+use amlp_viewer::worker::Kind;
+use egui::Key;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::bench::{self, Bench, click, clicked, window};
+
+fn with(dialog: Dialog, state: State) -> Harness<'static, Bench> {
+    window(Bench::new(State { dialog: Some(dialog), ..state }))
+}
+
+fn press(harness: &mut Harness<'_, Bench>, key: Key) {
+    harness.key_press(key);
+    harness.run();
+}
+
+fn copied(harness: &Harness<'_, Bench>) -> Option<String> {
+    harness.output().platform_output.commands.iter().find_map(|command| match command {
+        egui::OutputCommand::CopyText(text) => Some(text.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_palette_is_typed_into_chosen_from_and_run() {
+    let mut harness = window(Bench::new(bench::ct()));
+    click(&mut harness, "Command palette");
+    let field = harness.get_by_label("Search actions");
+    assert!(field.is_focused(), "one types at once");
+    field.type_text("tool");
+    harness.run();
+    press(&mut harness, Key::ArrowDown);
+    press(&mut harness, Key::ArrowDown);
+    press(&mut harness, Key::ArrowUp);
+    harness.state_mut().sent.clear();
+    press(&mut harness, Key::Enter);
+    assert_eq!(harness.state().sent, [Command::CloseDialog, Command::SetTool(ToolKind::Window)]);
+    assert_eq!(harness.state().state.dialog, None);
+}
+
+#[test]
+fn the_palette_runs_what_is_clicked_even_if_it_opens_a_dialog() {
+    let mut harness = with(Dialog::Palette { query: "help".into(), chosen: 0 }, State::default());
+    click(&mut harness, "Window: Help: mouse and keys");
+    assert_eq!(harness.state().state.dialog, Some(Dialog::Help));
+}
+
+#[test]
+fn the_palette_hides_what_makes_no_sense() {
+    let harness = with(Dialog::Palette { query: "segment".into(), chosen: 0 }, State::default());
+    assert!(harness.query_by_label("File: Segment now").is_none());
+    let mut harness = with(Dialog::Palette { query: "zebra".into(), chosen: 5 }, bench::ct());
+    assert!(harness.query_by_label("No action matches.").is_some());
+    press(&mut harness, Key::Enter);
+    assert!(harness.state().state.dialog.is_some(), "nothing was chosen");
+}
+
+#[test]
+fn the_palette_keeps_its_choice_in_sight() {
+    let mut harness = with(Dialog::Palette { query: String::new(), chosen: 0 }, bench::ct());
+    for _ in 0..4 {
+        press(&mut harness, Key::PageDown);
+    }
+    harness.run_steps(20);
+    let Some(Dialog::Palette { chosen, .. }) = harness.state().state.dialog else { panic!("it is open") };
+    assert_eq!(chosen, 32);
+    let all = actions(&harness.state().state);
+    let found = amlp_viewer::command::action::matching(&all, "");
+    let name = format!("{}: {}", found[32].group, found[32].label);
+    assert!(harness.query_by_label(&name).is_some(), "{name}");
+}
+
+#[test]
+fn help_names_every_key_and_gesture() {
+    let mut harness = with(Dialog::Help, State::default());
+    harness.set_size(egui::vec2(1280.0, 1400.0));
+    harness.run();
+    for action in actions(&State::default()).iter().filter(|action| !action.shortcut.is_empty()) {
+        assert!(harness.query_all_by_label(&action.label).count() > 0, "{}", action.label);
+        assert!(harness.query_all_by_label(action.shortcut).count() > 0, "{}", action.shortcut);
+    }
+    for (gesture, meaning) in amlp_viewer::command::action::GESTURES {
+        assert!(harness.query_all_by_label(gesture).count() > 0, "{gesture}");
+        assert!(harness.query_all_by_label(meaning).count() > 0, "{meaning}");
+    }
+    click(&mut harness, "Close dialog");
+    assert_eq!(harness.state().state.dialog, None);
+}
+
+#[test]
+fn a_path_is_typed_and_used() {
+    let mut harness = with(Dialog::Path { purpose: PathPurpose::Mask, text: String::new() }, bench::ct());
+    press(&mut harness, Key::Enter);
+    assert_eq!(harness.state().sent, [], "there is nothing to open");
+    let field = harness.get_by_label("Path");
+    assert!(field.is_focused());
+    field.type_text("/data/mask.nii.gz");
+    harness.run();
+    press(&mut harness, Key::Enter);
+    let expected = Command::UsePaths(PathPurpose::Mask, vec![PathBuf::from("/data/mask.nii.gz")]);
+    assert_eq!(harness.state().sent.last(), Some(&expected));
+    click(&mut harness, "Cancel");
+    assert_eq!(harness.state().state.dialog, None);
+}
+
+#[test]
+fn saving_by_path_says_what_will_be_written() {
+    let text = "/data/ct_pred.nii.gz".to_owned();
+    let harness = with(Dialog::Path { purpose: PathPurpose::SaveMask, text }, bench::ct());
+    assert!(harness.query_by_label_contains("NIfTI on the image's own grid").is_some());
+    assert_eq!(harness.get_by_label("Path").value().as_deref(), Some("/data/ct_pred.nii.gz"));
+}
+
+#[test]
+fn enter_never_overwrites_a_file() {
+    let path = PathBuf::from("/data/ct_pred.nii.gz");
+    let mut harness = with(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: path.clone() }, bench::ct());
+    assert!(harness.query_by_label_contains("ct_pred.nii.gz already exists").is_some());
+    press(&mut harness, Key::Enter);
+    assert_eq!(harness.state().sent, [Command::Ask(PathPurpose::SaveMask)]);
+    assert_eq!(clicked(&mut harness, "Overwrite"), Command::SaveOver(PathPurpose::SaveMask, path));
+    assert_eq!(clicked(&mut harness, "Cancel"), Command::CloseDialog);
+}
+
+#[test]
+fn closing_names_what_would_be_lost() {
+    let mut harness = with(Dialog::Close, unsaved());
+    assert!(harness.query_by_label("The segmentation of STS_001 is not saved.").is_some());
+    press(&mut harness, Key::Enter);
+    assert_eq!(harness.state().sent, [Command::SaveThen(Box::new(Command::QuitNow))]);
+    assert_eq!(clicked(&mut harness, "Close without saving"), Command::QuitNow);
+    assert_eq!(clicked(&mut harness, "Cancel"), Command::CloseDialog);
+
+    let mut state = bench::ct();
+    state.jobs = vec![bench::job(4, Kind::Segment, "Segmenting STS_001", false)];
+    let mut harness = with(Dialog::Close, state);
+    assert!(harness.query_by_label("Still running: Segmenting STS_001.").is_some());
+    assert_eq!(clicked(&mut harness, "Stop and close"), Command::QuitNow);
+    press(&mut harness, Key::Enter);
+    assert_eq!(harness.state().state.dialog, None, "by default it stays open");
+}
+
+/// A case with a segmentation that is not saved.
+fn unsaved() -> State {
+    let mut state = bench::ct();
+    let document = state.document.as_mut().unwrap();
+    (document.prediction, document.unsaved) = (Some(bench::prediction()), true);
+    state
+}
+
+#[test]
+fn what_would_lose_a_segmentation_waits_for_an_answer() {
+    let remove = Command::RemoveMask { truth: false };
+    let mut bench = Bench::new(unsaved());
+    bench.carry_out(remove.clone());
+    assert!(bench.state.document.as_ref().unwrap().prediction.is_some());
+    let mut harness = window(bench);
+    assert!(harness.query_by_label_contains("The segmentation of STS_001 is not saved").is_some());
+    press(&mut harness, Key::Enter);
+    let first = Command::SaveThen(Box::new(remove));
+    assert_eq!(harness.state().sent, [first], "saving is the default");
+    assert_eq!(clicked(&mut harness, "Continue without saving"), Command::Discard);
+    harness.state_mut().carry_out(Command::Discard);
+    harness.run();
+    let document = harness.state().state.document.as_ref().unwrap();
+    assert!(document.prediction.is_none() && !document.unsaved);
+    assert_eq!(harness.state().state.dialog, None);
+}
+
+#[test]
+fn the_program_ends_after_saving_and_not_if_that_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bench = Bench::new(unsaved());
+    bench.state.after_saving = Some(Box::new(Command::QuitNow));
+    bench.carry_out(Command::SaveOver(PathPurpose::SaveMask, folder.path().join("no such folder/mask.nii.gz")));
+    assert!(bench.state.shows_error() && !bench.state.quit);
+    assert_eq!(bench.state.after_saving, None, "nothing is pending any more");
+
+    let mut bench = Bench::new(unsaved());
+    bench.state.after_saving = Some(Box::new(Command::QuitNow));
+    bench.carry_out(Command::SaveOver(PathPurpose::SaveMask, folder.path().join("mask.nii.gz")));
+    assert!(bench.state.quit, "{:?}", bench.state.notices);
+    assert!(!bench.state.document.as_ref().unwrap().unsaved);
+}
+
+#[test]
+fn the_log_keeps_what_was_closed_and_is_copied() {
+    let mut state = bench::said(Severity::Warning, 2);
+    state.notices.iter_mut().for_each(|notice| notice.dismissed = true);
+    let mut harness = with(Dialog::Log, state);
+    assert!(harness.query_by_label("Message 1").is_some());
+    assert!(harness.query_by_label("detail 2").is_some());
+    harness.get_by_label("Copy all").click();
+    harness.step();
+    assert_eq!(copied(&harness).as_deref(), Some("warning: Message 1: detail 1\nwarning: Message 2: detail 2"));
+    let harness = with(Dialog::Log, State::default());
+    assert!(harness.query_by_label("No messages in this session.").is_some());
+}
+
+#[test]
+fn about_names_licences_and_adapter() {
+    let mut harness = with(Dialog::About, State { adapter: "llvmpipe (vulkan)".into(), ..State::default() });
+    for text in ["Lucide", "CC BY 3.0", "MIT or Apache 2.0"] {
+        assert!(harness.query_all_by_label_contains(text).count() > 0, "{text}");
+    }
+    let version = format!("Version {}", env!("CARGO_PKG_VERSION"));
+    assert!(harness.query_by_label(&version).is_some());
+    harness.get_by_label("Copy version and adapter").click();
+    harness.step();
+    assert!(copied(&harness).unwrap().contains("llvmpipe"));
+}
+
+#[test]
+fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
+    let mut harness = with(Dialog::About, bench::ct());
+    let beside = harness.get_by_label("Tool: Ruler").rect().center();
+    harness.hover_at(beside);
+    harness.drag_at(beside);
+    harness.drop_at(beside);
+    harness.run();
+    assert_eq!(harness.state().sent, [Command::CloseDialog]);
+    assert_eq!(harness.state().state.view.tool, ToolKind::Crosshair);
+}

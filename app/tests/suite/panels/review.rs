@@ -1,0 +1,285 @@
+//! The right panel and the strip.
+
+use amlp_viewer::command::Command;
+use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode};
+use amlp_viewer::state::{Document, Entropy, Measure, MeasureKind, Mode, PaneId, PathPurpose, State};
+use amlp_viewer::worker::Kind;
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use glam::DVec3;
+
+use super::bench::{self, Bench, click, clicked, window, window_of};
+
+fn open(harness: &Harness<'_, Bench>) -> Document {
+    harness.state().state.document.clone().unwrap()
+}
+
+/// A window in which everything of the right panel fits.
+fn tall(bench: Bench) -> Harness<'static, Bench> {
+    window_of([1280.0, 1600.0], bench)
+}
+
+#[test]
+fn window_and_level_are_typed() {
+    let mut harness = window(Bench::new(bench::ct()));
+    for (name, text, expected) in [("Window width", "1500", (1500.0, 50.0)), ("Window level", "-600", (1500.0, -600.0))]
+    {
+        harness.get_by_label(name).focus();
+        harness.run();
+        harness.get_by_label(name).type_text(text);
+        harness.run();
+        harness.key_press(egui::Key::Enter);
+        harness.run();
+        let state = &harness.state().state;
+        let window = state.window_of(state.document.as_ref().unwrap().image());
+        assert_eq!((window.width, window.level), expected, "{name}");
+    }
+    let lung = harness.get_by_label("Preset Lung");
+    assert_eq!(lung.accesskit_node().toggled(), Some(egui::accesskit::Toggled::True), "it is the lung window now");
+}
+
+#[test]
+fn presets_follow_the_modality() {
+    let mut harness = window(Bench::new(bench::ct()));
+    assert_eq!(clicked(&mut harness, "Preset Bone"), Command::UsePreset(3));
+    assert_eq!(clicked(&mut harness, "Automatic contrast"), Command::AutoContrast);
+    click(&mut harness, "Modality");
+    assert_eq!(clicked(&mut harness, "PET"), Command::SetModality(Modality::Pet));
+    assert!(harness.query_by_label("Preset Bone").is_none());
+    assert_eq!(clicked(&mut harness, "Preset SUV 0-5"), Command::UsePreset(1));
+    click(&mut harness, "Colours");
+    assert_eq!(clicked(&mut harness, "Viridis"), Command::SetColours(ColourMap::Viridis));
+    assert_eq!(clicked(&mut harness, "Interpolation"), Command::SetInterpolation(false));
+}
+
+#[test]
+fn slices_are_played() {
+    let mut harness = window(Bench::new(bench::ct()));
+    assert!(harness.query_by_label("Frame").is_none(), "one frame only");
+    assert_eq!(clicked(&mut harness, "Play cine"), Command::ToggleCine);
+    click(&mut harness, "Stop cine");
+    click(&mut harness, "Cine");
+    harness.get_by_label("Slices per second").set_value_accesskit(24.0);
+    harness.run();
+    assert_eq!(harness.state().state.settings.cine_rate, 24.0);
+}
+
+#[test]
+fn frames_of_a_4d_scan_are_chosen_from_one_on() {
+    let mut image = bench::image("bold", Modality::Other);
+    let volume = std::sync::Arc::make_mut(&mut image.volume);
+    volume.file_frames = 7;
+    image.frame = 2;
+    let state = State { document: Some(bench::document(vec![image])), ..State::default() };
+    let mut harness = window(Bench::new(state));
+    assert_eq!(harness.get_by_label("Frame").accesskit_node().numeric_value(), Some(3.0));
+    harness.get_by_label("Frame").set_value_accesskit(7.0);
+    harness.run();
+    assert_eq!(harness.state().sent.last(), Some(&Command::SetFrame(6)));
+}
+
+#[test]
+fn findings_say_why_there_are_none() {
+    let mut harness = window(Bench::new(bench::ct()));
+    assert!(harness.query_by_label("No segmentation. Press Segment now, or open one.").is_some());
+    assert!(harness.get_by_label("Next finding").accesskit_node().is_disabled());
+    harness.state_mut().state.document.as_mut().unwrap().prediction = Some(bench::prediction());
+    harness.run();
+    assert!(harness.query_by_label("Measuring…").is_some());
+
+    let mut state = bench::ct();
+    state.document.as_mut().unwrap().prediction = Some(bench::mask(&[]));
+    let harness = window(Bench::new(state).analysed());
+    assert!(harness.query_by_label("No findings. The mask is empty.").is_some());
+}
+
+#[test]
+fn findings_are_listed_chosen_and_stepped_through() {
+    let mut harness = tall(bench::compared());
+    let descriptions: Vec<String> = (1..=3)
+        .map(|n| {
+            let name = format!("Finding {n}");
+            let row = harness.get_by_label(&name);
+            row.accesskit_node().data().description().unwrap().to_owned()
+        })
+        .collect();
+    // 64 voxels of 12 mm3; the diagonal of 4 x 4 voxels of 2 mm is 11.3 mm; the mean of 100 i + 10 j + k is 388.5.
+    assert_eq!(descriptions[0], "label 1, 0.77 ml, 11.3 mm, mean 388 HU, hit");
+    assert!(descriptions[1].ends_with(", extra"), "{}", descriptions[1]);
+    assert!(descriptions[2].ends_with(", missed"), "{}", descriptions[2]);
+    assert!(harness.query_by_label("Finding 4").is_none());
+
+    assert_eq!(clicked(&mut harness, "Finding 2"), Command::GoToFinding(1));
+    assert_eq!(harness.state().state.view.finding, Some(1));
+    let lesion = harness.state().state.view.crosshair;
+    assert!(lesion.distance(DVec3::new(25.0, 21.0, 25.5)) < 3.0, "{lesion}");
+    assert_eq!(clicked(&mut harness, "Next finding"), Command::StepFinding(1));
+    assert_eq!(harness.state().state.view.finding, Some(2));
+    assert_eq!(clicked(&mut harness, "Previous finding"), Command::StepFinding(-1));
+}
+
+#[test]
+fn of_many_findings_only_those_in_sight_are_laid_out() {
+    let boxes: Vec<_> = (0..10 * 8 * 6)
+        .map(|n| {
+            let at = [2 * (n % 10), 2 * (n / 10 % 8), 2 * (n / 80)];
+            (at, at.map(|a| a + 1), 1)
+        })
+        .collect();
+    let mut state = bench::ct();
+    state.document.as_mut().unwrap().prediction = Some(bench::mask(&boxes));
+    let mut harness = tall(Bench::new(state).analysed());
+    let count = open(&harness).findings.unwrap().list.len();
+    assert_eq!(count, 480);
+    let rows = |harness: &Harness<'_, Bench>| {
+        (1..=count).filter(|n| harness.query_by_label(&format!("Finding {n}")).is_some()).count()
+    };
+    assert!((8..16).contains(&rows(&harness)), "{}", rows(&harness));
+    harness.state_mut().state.view.finding = Some(300);
+    harness.run();
+    harness.run_steps(20);
+    assert!(harness.query_by_label("Finding 301").is_some(), "the chosen one is brought into sight");
+}
+
+#[test]
+fn agreement_shows_the_measures() {
+    let mut harness = tall(bench::compared());
+    let metrics = open(&harness).metrics.unwrap();
+    // 48 common voxels; 72 predicted, 72 true.
+    assert!((metrics.dsc - 96.0 / 144.0).abs() < 1e-4);
+    for label in [
+        "Dice 0.667".to_owned(),
+        format!("Sensitivity {:.3}", metrics.sensitivity),
+        format!("HD95 {:.1} mm", metrics.hd95_mm),
+        "Volumes 0.86 / 0.86 ml".to_owned(),
+        "Lesions 1 hit, 1 extra, 1 missed".to_owned(),
+    ] {
+        assert!(harness.query_by_label(&label).is_some(), "{label}");
+    }
+    let worst = open(&harness).comparison.unwrap().worst_first()[1];
+    assert_eq!(clicked(&mut harness, "Worst slice 2"), Command::GoToWorst(1));
+    assert_eq!(harness.state().state.view.crosshair.z, 3.0 * worst as f64);
+
+    let harness = tall(Bench::new(bench::ct()));
+    assert!(harness.query_by_label("Agreement").is_none());
+}
+
+#[test]
+fn a_segmentation_is_started_cancelled_and_saved() {
+    let harness = window(Bench::new(State::default()));
+    assert!(harness.get_by_label("Segment now").accesskit_node().is_disabled());
+
+    let mut state = bench::ct();
+    state.segment.model = Some("/runs/fine".into());
+    let info = |id: &str| engine::device::DeviceInfo {
+        id: id.into(),
+        name: "Device".into(),
+        kind: engine::device::DeviceKind::Cpu,
+        memory_mib: None,
+    };
+    state.devices = vec![info("cpu"), info("wgpu:0")];
+    let mut harness = window(Bench::new(state));
+    assert_eq!(clicked(&mut harness, "Segment now"), Command::Segment);
+    assert!(harness.get_by_label("Save segmentation").accesskit_node().is_disabled());
+    assert_eq!(clicked(&mut harness, "Choose model…"), Command::Ask(PathPurpose::Model));
+    click(&mut harness, "Device");
+    assert_eq!(clicked(&mut harness, "wgpu:0: Device"), Command::SetDevice("wgpu:0".into()));
+    let before = harness.get_by_label("Model fine").rect();
+    harness.state_mut().state.jobs = vec![bench::job(9, Kind::Segment, "Segmenting STS_001", false)];
+    harness.run();
+    assert_eq!(harness.get_by_label("Model fine").rect(), before, "nothing jumps when the progress appears");
+    assert!(harness.query_by_label("Segment now").is_none());
+    assert_eq!(clicked(&mut harness, "Cancel: Segmenting STS_001"), Command::CancelJob(9));
+    let bench = harness.state_mut();
+    bench.state.jobs.clear();
+    let document = bench.state.document.as_mut().unwrap();
+    (document.prediction, document.unsaved) = (Some(bench::prediction()), true);
+    harness.run();
+    assert_eq!(clicked(&mut harness, "Save segmentation (unsaved)"), Command::Save);
+    assert_eq!(clicked(&mut harness, "Use the sample model"), Command::UseSampleModel);
+    assert!(harness.query_by_label("Model Sample model").is_some());
+}
+
+#[test]
+fn measurements_are_listed_and_removed() {
+    let mut state = bench::ct();
+    let ends_mm = [DVec3::new(0.0, 0.0, 3.0), DVec3::new(30.0, 40.0, 3.0)];
+    state.view.measures = vec![
+        Measure { kind: MeasureKind::Ruler, plane: Plane::Axial, ends_mm, statistics: None },
+        Measure { kind: MeasureKind::Ellipse, plane: Plane::Coronal, ends_mm, statistics: None },
+    ];
+    let mut harness = tall(Bench::new(state));
+    assert!(harness.query_by_label("1  Ruler, axial 50.0 mm").is_some());
+    assert!(harness.query_by_label("2  Ellipse, coronal no voxels").is_some());
+    assert_eq!(clicked(&mut harness, "Remove the last measurement"), Command::RemoveMeasure);
+    assert_eq!(clicked(&mut harness, "Remove all measurements"), Command::ClearMeasures);
+    assert!(harness.query_by_label_contains("None yet: draw with the ruler").is_some());
+}
+
+/// The middle of a slice's bar in a strip.
+fn bar(harness: &Harness<'_, Bench>, title: &str, slice: usize) -> egui::Pos2 {
+    let strip = harness.get_by_role_and_label(Role::Slider, title).rect();
+    // The gutter on the left and the margin on the right, as the strip draws them.
+    let (left, right) = (strip.left() + 34.0, strip.right() - 12.0);
+    egui::pos2(left + (right - left) * (slice as f32 + 0.5) / bench::SHAPE[2] as f32, strip.center().y)
+}
+
+fn click_at(harness: &mut Harness<'_, Bench>, at: egui::Pos2) {
+    harness.hover_at(at);
+    harness.drag_at(at);
+    harness.drop_at(at);
+    harness.run();
+}
+
+#[test]
+fn the_strip_goes_to_slices() {
+    for planes in [PlaneMode::Native, PlaneMode::World] {
+        let mut bench = bench::compared();
+        bench.state.settings.planes = planes;
+        let mut harness = window(bench);
+        let at = bar(&harness, "Dice per slice", 4);
+        click_at(&mut harness, at);
+        assert!((harness.state().state.view.crosshair.z - 12.0).abs() < 1e-9, "{planes:?}");
+        let native = Command::GoToSlice { pane: PaneId::Axial, slice: 4 };
+        assert_eq!(harness.state().sent.contains(&native), planes == PlaneMode::Native);
+        let value = harness.get_by_role_and_label(Role::Slider, "Dice per slice").accesskit_node().numeric_value();
+        assert_eq!(value, Some(5.0), "the cursor follows");
+    }
+}
+
+#[test]
+fn the_strip_steps_from_the_worst_slice_on() {
+    let mut harness = window(bench::compared());
+    let worst = open(&harness).comparison.unwrap().worst_first();
+    let shown = |harness: &Harness<'_, Bench>| (harness.state().state.view.crosshair.z / 3.0) as usize;
+    click(&mut harness, "Worst slice");
+    assert_eq!(shown(&harness), worst[0]);
+    assert!(harness.get_by_label("Next worse slice").accesskit_node().is_disabled());
+    click(&mut harness, "Next better slice");
+    assert_eq!(shown(&harness), worst[1]);
+    click(&mut harness, "Next better slice");
+    click(&mut harness, "Next worse slice");
+    assert_eq!(shown(&harness), worst[1]);
+}
+
+#[test]
+fn the_strip_shows_uncertainty_or_says_what_is_missing() {
+    let mut state = bench::ct();
+    let harness = window(Bench::new(state.clone()));
+    assert!(
+        harness.query_by_label_contains("Segment this case, or open a segmentation, to see the agreement or").is_some()
+    );
+    let document = state.document.as_mut().unwrap();
+    document.entropy = Some(Entropy { by_slice: (0..bench::SHAPE[2]).map(|k| Some(k as f64 / 20.0)).collect() });
+    let mut harness = window(Bench::new(state.clone()));
+    assert!(harness.query_by_label("of the network's probability, which is not calibrated").is_some());
+    click(&mut harness, "Worst slice");
+    assert_eq!(harness.state().state.view.crosshair.z, 33.0, "the last slice is the most uncertain one");
+
+    let before = harness.get_by_label("Worst slice").rect().top();
+    state.mode = Mode::Train;
+    let harness = window(Bench::new(state));
+    let text = harness.get_by_label_contains("The epochs of pre-training and fine-tuning");
+    assert!(text.rect().top() >= before - 10.0, "the strip keeps its place");
+}

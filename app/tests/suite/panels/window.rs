@@ -1,0 +1,166 @@
+//! Top bar, status line, toasts.
+
+use amlp_viewer::command::Command;
+use amlp_viewer::scene::{Convention, Modality, PlaneMode};
+use amlp_viewer::state::{Mode, PaneId, Severity, State, ToolKind};
+use amlp_viewer::theme::Theme;
+use amlp_viewer::worker::Kind;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+use super::bench::{self, Bench, click, clicked, window, window_of};
+
+#[test]
+fn modes_and_tools_are_chosen_by_name() {
+    let mut harness = window(Bench::new(bench::ct()));
+    assert_eq!(clicked(&mut harness, "Masking"), Command::SetMode(Mode::Masking));
+    assert_eq!(harness.state().state.mode, Mode::Masking);
+    click(&mut harness, "Review");
+    for tool in ToolKind::ALL.into_iter().rev() {
+        let name = format!("Tool: {}", tool.name());
+        assert_eq!(clicked(&mut harness, &name), Command::SetTool(tool));
+        let node = harness.get_by_label(&name);
+        assert_eq!(node.accesskit_node().toggled(), Some(egui::accesskit::Toggled::True), "{name}");
+    }
+}
+
+#[test]
+fn tooltips_name_the_keys() {
+    let mut harness = window(Bench::new(bench::ct()));
+    harness.get_by_label("Tool: Ruler").hover();
+    harness.run_steps(8);
+    assert!(harness.query_by_label("5").is_some());
+    harness.get_by_label("Train").hover();
+    harness.run_steps(8);
+    assert!(harness.query_by_label("F3").is_some());
+}
+
+#[test]
+fn what_concerns_views_needs_a_case() {
+    let harness = window(Bench::new(State::default()));
+    assert!(harness.get_by_label("Fit all views").accesskit_node().is_disabled());
+    assert!(harness.query_by_label("Images side by side").is_none());
+
+    let images = vec![bench::image("ct", Modality::Ct), bench::image("pet", Modality::Pet)];
+    let state = State { document: Some(bench::document(images)), ..State::default() };
+    let mut harness = window(Bench::new(state));
+    assert_eq!(clicked(&mut harness, "Fit all views"), Command::Fit);
+    assert_eq!(clicked(&mut harness, "Images side by side"), Command::ToggleLinked);
+    assert_eq!(clicked(&mut harness, "Maximise Axial"), Command::Maximise(Some(PaneId::Axial)));
+    assert_eq!(clicked(&mut harness, "Show all views"), Command::Maximise(None));
+}
+
+#[test]
+fn conventions_are_behind_one_button() {
+    let mut harness = window(Bench::new(bench::ct()));
+    assert!(harness.query_by_label("Along the patient").is_none());
+    click(&mut harness, "View options");
+    assert_eq!(clicked(&mut harness, "Along the patient"), Command::SetPlanes(PlaneMode::World));
+    // The menu stays for the next switch.
+    assert_eq!(clicked(&mut harness, "Right"), Command::SetConvention(Convention::Neurological));
+    assert_eq!(clicked(&mut harness, "Bottom strip"), Command::ToggleStrip);
+}
+
+#[test]
+fn panels_fold_and_the_theme_changes() {
+    let mut harness = window(Bench::new(bench::ct()));
+    assert_eq!(clicked(&mut harness, "Left panel"), Command::ToggleLeft);
+    assert!(harness.query_by_label("Image ct").is_none());
+    assert_eq!(clicked(&mut harness, "Right panel"), Command::ToggleRight);
+    assert!(harness.query_by_label("Segment now").is_none());
+    assert_eq!(clicked(&mut harness, "Light theme"), Command::SetTheme(Theme::Light));
+    assert!(harness.query_by_label("Dark theme").is_some());
+}
+
+#[test]
+fn the_title_says_what_is_open_and_unsaved() {
+    let mut state = bench::ct();
+    let harness = window(Bench::new(state.clone()));
+    assert!(harness.query_by_label("STS_001").is_some());
+    assert!(harness.query_by_label("unsaved").is_none());
+    state.document.as_mut().unwrap().unsaved = true;
+    let harness = window(Bench::new(state));
+    assert!(harness.query_by_label("unsaved").is_some());
+}
+
+#[test]
+fn the_bar_is_complete_in_a_narrow_window() {
+    let harness = window_of([1024.0, 640.0], Bench::new(bench::ct()));
+    let (ruler, train) = (harness.get_by_label("Tool: Crosshair").rect(), harness.get_by_label("Train").rect());
+    assert!(train.right() < ruler.left(), "{train:?} {ruler:?}");
+    assert!(harness.get_by_label("Right panel").rect().right() <= 1024.0);
+}
+
+#[test]
+fn a_quiet_job_is_shown_once_it_lasts() {
+    let jobs = vec![bench::job(7, Kind::Project, "Projecting", true)];
+    let state = State { adapter: "llvmpipe".into(), jobs, ..State::default() };
+    let mut harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Job: Projecting").is_none());
+    harness.run_steps(8);
+    assert!(harness.query_by_label("Job: Projecting").is_some());
+    assert_eq!(clicked(&mut harness, "Cancel job: Projecting"), Command::CancelJob(7));
+    assert!(harness.query_by_label("llvmpipe").is_some());
+    assert!(harness.query_by_label("Research use only. Not a medical device.").is_some());
+}
+
+#[test]
+fn a_loud_job_is_shown_at_once_with_the_others_counted() {
+    let jobs = vec![bench::job(1, Kind::Segment, "Segmenting", false), bench::job(2, Kind::Save, "Saving", false)];
+    let state = State { jobs, ..State::default() };
+    let harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Segmenting, slice 3 of 12 (+1)").is_some());
+}
+
+#[test]
+fn information_closes_by_itself_and_errors_stay() {
+    let mut state = bench::said(Severity::Info, 1);
+    state.notice(Severity::Error, "Not saved", "disk full");
+    let mut harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Message 1").is_some());
+    harness.run_steps(60);
+    assert!(harness.query_by_label("Message 1").is_none());
+    assert!(harness.state().sent.contains(&Command::Dismiss(1)));
+    assert!(harness.query_by_label("Not saved").is_some());
+    click(&mut harness, "Dismiss: Not saved");
+    assert!(harness.query_by_label("Not saved").is_none());
+    assert!(harness.state().state.notices.iter().all(|notice| notice.dismissed));
+}
+
+#[test]
+fn the_same_message_again_is_counted_and_its_time_begins_anew() {
+    let mut state = bench::said(Severity::Info, 1);
+    state.error("Not saved", "disk full");
+    state.error("Not saved", "disk full");
+    let mut harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Not saved \u{d7}2").is_some());
+    assert_eq!(harness.query_all_by_label("Dismiss: Not saved").count(), 1);
+    let again = bench::said(Severity::Info, 1).notices.remove(0);
+    for _ in 0..5 {
+        harness.run_steps(15);
+        harness.state_mut().state.notice(Severity::Info, again.title.clone(), again.detail.clone());
+    }
+    harness.run_steps(2);
+    assert!(harness.query_by_label("Message 1 \u{d7}6").is_some(), "it was shown all the time");
+    harness.run_steps(60);
+    assert!(harness.query_by_label("Message 1 \u{d7}6").is_none());
+}
+
+#[test]
+fn time_under_the_pointer_does_not_count() {
+    let mut harness = window(Bench::new(bench::said(Severity::Info, 1)));
+    harness.get_by_label("Message 1").hover();
+    harness.run_steps(60);
+    assert!(harness.query_by_label("Message 1").is_some());
+}
+
+#[test]
+fn four_messages_are_shown_and_the_rest_is_in_the_log() {
+    let mut harness = window(Bench::new(bench::said(Severity::Error, 6)));
+    assert!(harness.query_by_label("Message 2").is_none());
+    assert!(harness.query_by_label("Message 3").is_some());
+    click(&mut harness, "2 more");
+    assert!(harness.query_by_label("Close dialog").is_some());
+    click(&mut harness, "Close dialog");
+    assert_eq!(clicked(&mut harness, "Dismiss all"), Command::DismissAll);
+    assert!(harness.query_by_label("Message 6").is_none());
+}

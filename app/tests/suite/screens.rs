@@ -1,0 +1,277 @@
+//! The whole window as pictures, on the sample study: at both sizes that the layout is made for, in both themes.
+//!
+//! The pictures lie in cargo's folder for temporary files of tests, to be looked at. What is asserted is what would make
+//! them useless: nothing drawn, no image in the views, a panel without its colour, an error on the screen.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::common;
+use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::Command;
+use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::gpu::offscreen::Offscreen;
+use amlp_viewer::state::train::{Ending, Form, Labels};
+use amlp_viewer::state::{Mode, PathPurpose, Settings, Severity};
+use amlp_viewer::theme::Theme;
+use amlp_viewer::{App, Args};
+use egui::{Color32, ColorImage, Pos2, Rect, Vec2, ViewportId, ViewportInfo};
+use engine::device::DeviceChoice;
+use engine::preprocess::Spacing;
+use engine::volume::{LabelVolume, Volume, nifti};
+
+/// How long jobs may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A window that nobody sees.
+struct Screen {
+    offscreen: Offscreen,
+    ctx: egui::Context,
+    app: App,
+    size: Vec2,
+    scale: f32,
+    begin: Instant,
+}
+
+impl Screen {
+    /// A window of `size` points; `None` without an adapter.
+    fn open(size: [f32; 2], scale: f32, args: &Args) -> Option<Self> {
+        let offscreen = common::offscreen()?;
+        let ctx = egui::Context::default();
+        let app = App::new(&ctx, Some(offscreen.gpu().clone()), args, Settings::default());
+        Some(Self { offscreen, ctx, app, size: size.into(), scale, begin: Instant::now() })
+    }
+
+    fn frame(&mut self) -> egui::FullOutput {
+        let info = ViewportInfo { native_pixels_per_point: Some(self.scale), ..ViewportInfo::default() };
+        let input = egui::RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, self.size)),
+            viewports: std::iter::once((ViewportId::ROOT, info)).collect(),
+            time: Some(self.begin.elapsed().as_secs_f64()),
+            ..egui::RawInput::default()
+        };
+        let app = &mut self.app;
+        let mut output = self.ctx.run_ui(input, |ui| {
+            app.logic(ui.ctx());
+            app.ui(ui);
+        });
+        self.offscreen.take_textures(&mut output);
+        output
+    }
+
+    /// Draws until nothing is being done.
+    fn settle(&mut self) {
+        let mut idle = 0;
+        while idle < 4 {
+            drop(self.frame());
+            idle = if self.app.is_idle() { idle + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(10));
+            assert!(self.begin.elapsed() < PATIENCE, "jobs do not end: {:?}", self.app.state().jobs);
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        self.app.dispatch(command);
+        self.settle();
+    }
+
+    /// Draws a picture and keeps it under a name.
+    fn picture(&mut self, name: &str) -> ColorImage {
+        self.settle();
+        // Small animations end before the picture is taken.
+        std::thread::sleep(Duration::from_millis(250));
+        drop(self.frame());
+        let output = self.frame();
+        let picture = self.offscreen.draw(&self.ctx, &output).unwrap();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screens");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{name}.png"));
+        let bytes: Vec<u8> = picture.pixels.iter().flat_map(|c| [c.r(), c.g(), c.b()]).collect();
+        let [width, height] = picture.size.map(|n| n as u32);
+        image::save_buffer(&path, &bytes, width, height, image::ExtendedColorType::Rgb8).unwrap();
+        println!("{}", path.display());
+        let pixels = self.size * self.scale;
+        assert_eq!(picture.size, [pixels.x as usize, pixels.y as usize]);
+        picture
+    }
+
+    /// The colour at a place in points.
+    fn color(&self, picture: &ColorImage, x: f32, y: f32) -> Color32 {
+        let at = [x, y].map(|v| (v * self.scale) as usize);
+        picture.pixels[at[1] * picture.size[0] + at[0]]
+    }
+
+    /// How many different colours the middle of the window has: many only if anatomy is seen there.
+    fn colors(&self, picture: &ColorImage) -> usize {
+        let mut found = std::collections::BTreeSet::new();
+        for y in 60..self.size.y as usize - 140 {
+            for x in 240..self.size.x as usize - 300 {
+                found.insert(self.color(picture, x as f32, y as f32).to_array());
+            }
+        }
+        found.len()
+    }
+}
+
+fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample")
+}
+
+/// A patient with both modalities.
+fn patient() -> PathBuf {
+    sample().join("STS_006")
+}
+
+/// A prediction that is nearly right: the reference two voxels to the right, and a small lesion that is none.
+fn prediction(folder: &Path) -> PathBuf {
+    let image = Volume::read(&patient().join("pet.nii.gz")).unwrap();
+    let (truth, _) = LabelVolume::read_for(&patient().join("seg.nii.gz"), &image).unwrap();
+    let [nx, ny, nz] = truth.shape();
+    let mut labels = vec![0_u8; truth.len()];
+    for k in 0..nz {
+        for j in 0..ny {
+            for i in 2..nx {
+                let extra = (4..8).contains(&i) && (4..8).contains(&j) && (4..7).contains(&k);
+                let true_there = truth.get(truth.grid.index([i - 2, j, k])) > 0;
+                labels[truth.grid.index([i, j, k])] = u8::from(true_there || extra);
+            }
+        }
+    }
+    let path = folder.join("STS_006_pred.nii.gz");
+    nifti::write_label(&path, &LabelVolume::new(truth.grid, labels).unwrap(), &image).unwrap();
+    path
+}
+
+const SIZES: [([f32; 2], f32, &str); 2] = [([1280.0, 800.0], 1.0, "small"), ([1280.0, 720.0], 2.0, "dense")];
+
+#[test]
+fn first_start() {
+    for (size, scale, name) in SIZES {
+        let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
+        let picture = screen.picture(&format!("welcome_{name}"));
+        // Left panel, right panel, strip and status line have the panels' colour.
+        let panel = Theme::Dark.tokens().panel;
+        for (x, y) in [(4.0, 300.0), (size[0] - 4.0, 300.0), (4.0, size[1] - 60.0), (4.0, size[1] - 3.0)] {
+            assert_eq!(screen.color(&picture, x, y), panel, "{name} at {x}, {y}");
+        }
+    }
+}
+
+#[test]
+fn review_of_a_compared_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let mask = prediction(folder.path());
+    for (size, scale, name) in SIZES {
+        let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
+        screen.send(Command::UsePaths(PathPurpose::Folder, vec![sample()]));
+        let cases = &screen.app.state().cases.cases;
+        let index = cases.iter().position(|case| case.id == "STS_006").unwrap();
+        screen.send(Command::OpenCase(index));
+        screen.send(Command::UsePaths(PathPurpose::Mask, vec![mask.clone()]));
+        assert!(screen.app.state().document.as_ref().unwrap().comparison.is_some());
+        screen.send(Command::DismissAll);
+        let dark = screen.picture(&format!("review_{name}"));
+        assert!(screen.colors(&dark) > 100, "no anatomy is seen");
+        screen.send(Command::SetTheme(Theme::Light));
+        let light = screen.picture(&format!("review_light_{name}"));
+        assert_eq!(screen.color(&light, 4.0, 400.0), Theme::Light.tokens().panel);
+        assert!(!screen.app.state().shows_error());
+    }
+}
+
+#[test]
+fn dialogs_and_messages() {
+    for (size, scale, name) in SIZES {
+        let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
+        let plain = screen.picture(&format!("before_dialogs_{name}"));
+        let path = patient().join("pet.nii.gz");
+        screen.send(Command::UsePaths(PathPurpose::Files, vec![path]));
+        for (dialog, command) in [
+            ("palette", Command::OpenPalette),
+            ("help", Command::OpenHelp),
+            ("about", Command::OpenAbout),
+            ("log", Command::OpenLog),
+            ("path", Command::TypePath(PathPurpose::SaveMask)),
+        ] {
+            screen.send(command);
+            let picture = screen.picture(&format!("{dialog}_{name}"));
+            assert_ne!(screen.color(&picture, 4.0, 300.0), screen.color(&plain, 4.0, 300.0), "{dialog} dims the rest");
+            screen.send(Command::CloseDialog);
+        }
+        // A file that is none: the error stays, and the open case too.
+        screen.send(Command::UsePaths(PathPurpose::Mask, vec![sample().join("ATTRIBUTION.md")]));
+        let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);
+        assert_eq!(errors.count(), 1);
+        screen.picture(&format!("error_{name}"));
+    }
+}
+
+/// Changes the form of Train mode as a user does.
+fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
+    let mut form = screen.app.state().train.form.clone();
+    change(&mut form);
+    screen.send(Command::Train(TrainCommand::Edit(Box::new(form))));
+}
+
+/// Settings that train in moments.
+fn tiny(form: &mut Form) {
+    for config in [&mut form.pretrain, &mut form.finetune] {
+        config.device = DeviceChoice::Cpu.into();
+        (config.preprocess.size, config.preprocess.spacing) = (64, Spacing::Native);
+        (config.network.width, config.network.depth) = (2, 2);
+        (config.training.epochs, config.training.batch, config.method.grid) = (1, 16, 4);
+    }
+}
+
+#[test]
+fn train_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    for (n, (size, scale, name)) in SIZES.into_iter().enumerate() {
+        let workspace = Some(folder.path().join(name));
+        let args = Args { mode: ModeArg::Train, workspace, ..Args::default() };
+        let Some(mut screen) = Screen::open(size, scale, &args) else { return };
+        screen.picture(&format!("train_empty_{name}"));
+        screen.app.dispatch(Command::Train(TrainCommand::UseCohort(sample())));
+        // Before the estimate of the paper's settings, which takes its time, comes to its first step.
+        while screen.app.state().train.cohort.card().is_none() {
+            drop(screen.frame());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        change(&mut screen, tiny);
+        screen.picture(&format!("train_setup_{name}"));
+        screen.send(Command::SetTheme(Theme::Light));
+        let light = screen.picture(&format!("train_setup_light_{name}"));
+        assert_eq!(screen.color(&light, size[0] - 4.0, 300.0), Theme::Light.tokens().panel);
+        screen.send(Command::SetTheme(Theme::Dark));
+        if n > 0 {
+            continue;
+        }
+        screen.send(Command::Train(TrainCommand::Start));
+        assert!(screen.app.state().train.ended.iter().all(|job| job.how == Ending::Finished));
+        let run = screen.app.state().train.ended[0].run.clone();
+        screen.send(Command::Train(TrainCommand::FinetuneFrom(run)));
+        change(&mut screen, |form| (form.labels, form.finetune.training.epochs) = (Labels::Picked, 1));
+        let split = screen.app.state().train.split.clone().unwrap().unwrap();
+        change(&mut screen, |form| form.picked.extend(split.train[..3].iter().cloned()));
+        screen.picture(&format!("train_finetune_{name}"));
+        screen.send(Command::Train(TrainCommand::Start));
+        let run = screen.app.state().train.ended[0].run.clone().unwrap();
+        screen.send(Command::Train(TrainCommand::ShowResults(run)));
+        screen.send(Command::DismissAll);
+        screen.picture(&format!("train_results_{name}"));
+        assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
+        assert!(screen.app.state().train.results.evaluation.is_some());
+    }
+}
+
+#[test]
+fn the_other_modes() {
+    let (size, scale, name) = SIZES[0];
+    let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
+    screen.send(Command::UsePaths(PathPurpose::Folder, vec![patient()]));
+    for mode in [Mode::Masking, Mode::Train] {
+        screen.send(Command::SetMode(mode));
+        screen.picture(&format!("{}_{name}", mode.name().to_lowercase()));
+        assert!(!screen.app.state().shows_error());
+    }
+}

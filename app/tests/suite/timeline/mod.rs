@@ -1,0 +1,6 @@
+//! Runs in the window, live and replayed: what is shown equals what the engine recorded.
+
+mod live;
+mod record;
+mod replay;
+mod snapshots;

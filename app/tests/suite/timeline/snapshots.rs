@@ -1,0 +1,45 @@
+//! Pictures of the Watch page and the timeline.
+
+use amlp_viewer::Args;
+use amlp_viewer::command::Command;
+use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::state::timeline::WatchView;
+use amlp_viewer::theme::Theme;
+use engine::event::Stage;
+
+use super::record::folder;
+use super::replay::args_of;
+use crate::picture::Pictures;
+use crate::window::*;
+
+const PICTURES: Pictures = Pictures { size: [1100.0, 700.0], off: 300, most: 600 << 10 };
+
+/// A window with room for the page.
+fn window(args: &Args) -> Option<Window> {
+    let mut window = PICTURES.window(args)?;
+    // Pixels as they are make a smaller file than what is interpolated between them.
+    send(&mut window, Command::SetInterpolation(false));
+    send(&mut window, Command::ToggleLeft);
+    Some(window)
+}
+
+#[test]
+fn the_probe_and_the_timeline_in_both_themes() {
+    let Some(mut window) = window(&args_of(&folder("finetune"), Some(8))) else { return };
+    PICTURES.compare(&mut window, "watch_finetune");
+    send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 8 }));
+    PICTURES.compare(&mut window, "watch_probe");
+    send(&mut window, Command::SetTheme(Theme::Light));
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Curves)));
+    PICTURES.compare(&mut window, "watch_curves_light");
+}
+
+#[test]
+fn figure_4() {
+    let Some(mut window) = window(&args_of(&folder("pretrain"), None)) else { return };
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Sheet)));
+    PICTURES.compare(&mut window, "watch_figure_4");
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
+    send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(2)));
+    PICTURES.compare(&mut window, "watch_compare");
+}

@@ -1,0 +1,463 @@
+//! Masking mode: the window shows the engine's own results, follows every control, and keeps what was chosen.
+
+use std::fs;
+use std::path::Path;
+
+use amlp_viewer::Args;
+use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::Command;
+use amlp_viewer::command::actions;
+use amlp_viewer::command::masking::MaskingCommand;
+use amlp_viewer::state::masking::{By, Controls, Shown};
+use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose};
+use amlp_viewer::worker::Kind;
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use engine::cluster::{ForegroundRule, Method};
+use engine::inspect::{InspectedCase, MaskReport, kind_of};
+use engine::masking::Order;
+use engine::preprocess::{Kind as ScanKind, Spacing};
+use engine::volume::{Grid, LabelVolume, Scale, Volume, VoxelData, nifti};
+
+use crate::phantom::{self, Files};
+use crate::window::*;
+
+/// A command line that starts in Masking mode.
+pub fn masking_args(paths: &[&Path]) -> Args {
+    Args { mode: ModeArg::Masking, ..args(paths) }
+}
+
+/// A window on the phantom, cut into patches as small as its body is.
+fn phantom_window(files: &Files) -> Window {
+    let mut args = masking_args(&[&files.scan]);
+    args.truth = Some(files.truth.clone());
+    args.slice = Some(9);
+    let mut window = open(&args);
+    set(&mut window, |controls| {
+        controls.preprocess.size = 64;
+        controls.grid = 8;
+    });
+    window
+}
+
+/// Changes settings as the panels do.
+pub fn set(window: &mut Window, change: impl FnOnce(&mut Controls)) {
+    let mut controls = state(window).masking.controls.clone();
+    change(&mut controls);
+    send(window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
+}
+
+fn show(window: &mut Window, change: impl FnOnce(&mut Shown)) {
+    let mut shown = state(window).masking.shown;
+    change(&mut shown);
+    send(window, Command::Masking(MaskingCommand::Show(shown)));
+}
+
+/// What the engine itself says of a file's slice under the window's settings.
+pub fn expected(window: &Window, scan: &Path, truth: Option<&Path>, slice: usize) -> MaskReport {
+    let controls = &state(window).masking.controls;
+    let image = Volume::read(scan).unwrap();
+    let label = truth.map(|truth| LabelVolume::read_for(truth, &image).unwrap().0);
+    let kind = kind_of(&scan.file_name().unwrap().to_string_lossy(), None, &image);
+    let case = InspectedCase::prepare(&[image], &[kind], label.as_ref(), &controls.preprocess, 0).unwrap();
+    let (slice, settings) = (case.slice(slice, controls.grid).unwrap(), controls.mask_settings());
+    let found = slice.cluster(&settings).unwrap();
+    slice.report(&found, &slice.mask(&found, &settings).unwrap())
+}
+
+fn shown_report(window: &Window) -> MaskReport {
+    report(window).masking.expect("a slice is masked")
+}
+
+#[test]
+fn at_first_the_window_shows_what_the_command_line_prints() {
+    let files = Files::new();
+    // Stored feet up: slice 3 of the file is not slice 3 of the patient.
+    let mut args = masking_args(&[&files.scan]);
+    (args.truth, args.slice) = (Some(files.truth.clone()), Some(3));
+    let window = open(&args);
+    assert_eq!(state(&window).mode, Mode::Masking);
+    let shown = shown_report(&window);
+    assert_eq!((shown.slice, shown.grid, shown.sigma, shown.crop.size), (3, 16, 0.5, 160));
+    assert_eq!(shown, expected(&window, &files.scan, Some(&files.truth), 3));
+    assert_eq!(shown.preprocessed_slice, shown_report(&window).preprocessed_slice);
+    let json: serde_json::Value = serde_json::from_str(&report(&window).to_json().unwrap()).unwrap();
+    let printed = serde_json::to_value(&shown).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&json["masking"]), keys(&printed));
+    send_mode_and_back(window);
+}
+
+/// Beside Masking mode nothing of it is reported.
+fn send_mode_and_back(mut window: Window) {
+    let before = report(&window).masking;
+    press(&mut window, Key::F1);
+    assert_eq!(report(&window).masking, None);
+    press(&mut window, Key::F2);
+    assert_eq!(report(&window).masking, before);
+}
+
+#[test]
+fn controls_change_the_engines_labels_and_numbers() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let check = |window: &Window| {
+        let shown = shown_report(window);
+        assert_eq!(shown, expected(window, &files.scan, Some(&files.truth), 9));
+        shown
+    };
+    let first = check(&window);
+    assert!(first.lesion_recall_masked.is_some() && first.labels.contains(&1));
+    // By the controls themselves.
+    click(&mut window, "Tissue only");
+    let tissue = check(&window);
+    assert_ne!(first.labels, tissue.labels, "air is no foreground any more");
+    assert_eq!(tissue.air_share, Some(0.0));
+    click(&mut window, "Epoch");
+    window.get_by_label("Epoch value").focus();
+    window.run();
+    window.get_by_label("Epoch value").type_text("40");
+    press(&mut window, Key::Enter);
+    assert_eq!((state(&window).masking.controls.by, state(&window).masking.controls.epoch), (By::Epoch, 40));
+    let later = check(&window);
+    assert!(later.sigma > 0.5 && later.labels == tissue.labels && later.masked != tissue.masked);
+    assert!(has(
+        &window,
+        &format!("Masked {} of 64 at {:.3}", later.masked.iter().filter(|m| **m).count(), later.sigma)
+    ));
+    // By what the palette sends.
+    set(&mut window, |controls| {
+        controls.cluster.foreground = ForegroundRule::Brighter;
+        controls.order = Order::Random;
+        controls.seed = 7;
+    });
+    let random = check(&window);
+    assert_ne!(random.order, later.order);
+    for method in [Method::Agglomerative, Method::Dbscan, Method::Tsne] {
+        set(&mut window, |controls| controls.cluster.method = method);
+        check(&window);
+    }
+    set(&mut window, |controls| controls.preprocess.spacing = Spacing::Native);
+    assert_ne!(check(&window).crop.spacing_mm, first.crop.spacing_mm);
+    click(&mut window, "Default settings");
+    assert_eq!(state(&window).masking.controls, Controls::default());
+    check(&window);
+    assert!(errors(&window).is_empty());
+}
+
+#[test]
+fn another_slice_keeps_all_settings() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    set(&mut window, |controls| (controls.sigma, controls.cluster.tissue_only) = (0.3, true));
+    show(&mut window, |shown| shown.digits = true);
+    let chosen = (state(&window).masking.controls.clone(), state(&window).masking.shown);
+    // Of this file slices are counted from the head; up goes towards it.
+    for (key, slice) in [(Key::ArrowUp, 8), (Key::ArrowDown, 9), (Key::PageDown, 19)] {
+        press(&mut window, key);
+        let shown = shown_report(&window);
+        assert_eq!((shown.slice, shown.sigma), (slice, 0.3));
+        assert_eq!(shown, expected(&window, &files.scan, Some(&files.truth), slice));
+    }
+    wheel(&mut window, "Patches", 2.0, Modifiers::NONE);
+    assert_eq!(shown_report(&window).slice, 17);
+    assert_eq!((state(&window).masking.controls.clone(), state(&window).masking.shown), chosen);
+    // The same again with the last pane of Review being another one.
+    send(&mut window, Command::Activate(PaneId::Sagittal));
+    press(&mut window, Key::ArrowUp);
+    assert_eq!(shown_report(&window).slice, 16);
+}
+
+#[test]
+fn left_and_right_go_through_the_epochs() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    press(&mut window, Key::ArrowRight);
+    let controls = |window: &Window| state(window).masking.controls.clone();
+    assert_eq!((controls(&window).by, controls(&window).epoch), (By::Epoch, 1), "the epoch that was left");
+    assert!((shown_report(&window).sigma - 0.25).abs() < 1e-12);
+    press(&mut window, Key::ArrowRight);
+    press(&mut window, Key::ArrowRight);
+    assert_eq!(controls(&window).epoch, 3);
+    press(&mut window, Key::ArrowLeft);
+    assert_eq!(controls(&window).epoch, 2);
+    click(&mut window, "Last epoch");
+    assert!((shown_report(&window).sigma - 0.9).abs() < 1e-12);
+    press(&mut window, Key::ArrowRight);
+    assert_eq!(controls(&window).epoch, 800);
+    // The strip under the views is a slider of the epochs.
+    let strip = rect(&window, "Sigma over the epochs (Eq. 9)");
+    let (from, to) = (strip.center(), strip.center() - egui::vec2(100.0, 0.0));
+    drag(&mut window, from, to, egui::PointerButton::Primary, Modifiers::NONE);
+    assert!((200..500).contains(&controls(&window).epoch), "{}", controls(&window).epoch);
+    press(&mut window, Key::F1);
+    let before = controls(&window).epoch;
+    press(&mut window, Key::ArrowRight);
+    assert_eq!(controls(&window).epoch, before, "in Review there are no epochs");
+}
+
+#[test]
+fn a_patch_is_chosen_by_mouse_and_keyboard() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let pinned = |window: &Window| state(window).masking.pinned;
+    let middle = rect(&window, "Patches").center();
+    window.event(egui::Event::PointerMoved(middle + egui::vec2(5.0, 5.0)));
+    window.run();
+    click_at(&mut window, middle + egui::vec2(5.0, 5.0));
+    let first = pinned(&window).expect("a patch is pinned");
+    assert!(has(&window, &format!("Row, column {}, {}", first / 8, first % 8)));
+    click_at(&mut window, middle + egui::vec2(5.0, 5.0));
+    assert_eq!(pinned(&window), None, "the same patch again");
+    window.remove_cursor();
+    // Without a patch arrows go through the slices, with one from patch to patch.
+    window.get_by_label("Patches").focus();
+    window.run();
+    press(&mut window, Key::ArrowUp);
+    assert_eq!((shown_report(&window).slice, pinned(&window)), (8, None));
+    press(&mut window, Key::Space);
+    assert_eq!(pinned(&window), Some(4 * 8 + 4));
+    // The screen's left is the patient's right, the first rows; up is to the front, the last columns.
+    press(&mut window, Key::ArrowLeft);
+    assert_eq!(pinned(&window), Some(5 * 8 + 4));
+    press(&mut window, Key::ArrowUp);
+    assert_eq!(pinned(&window), Some(5 * 8 + 5));
+    press(&mut window, Key::ArrowRight);
+    press(&mut window, Key::ArrowDown);
+    assert_eq!((pinned(&window), shown_report(&window).slice), (Some(4 * 8 + 4), 8));
+    for _ in 0..9 {
+        press(&mut window, Key::ArrowRight);
+    }
+    assert_eq!(pinned(&window), Some(4), "at the edge");
+    let label = shown_report(&window).labels[4];
+    let word = if label == 1 { "Category 1 foreground" } else { "Category 0 background" };
+    assert!(has(&window, word));
+    press(&mut window, Key::Escape);
+    assert_eq!(pinned(&window), None);
+    press(&mut window, Key::Space);
+    set(&mut window, |controls| controls.grid = 16);
+    assert_eq!(pinned(&window), None, "another grid has other patches");
+}
+
+#[test]
+fn after_a_click_arrows_go_from_patch_to_patch() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let pinned = |window: &Window| state(window).masking.pinned;
+    for pane in ["Patches", "Input"] {
+        let slice = shown_report(&window).slice;
+        send(&mut window, Command::Masking(MaskingCommand::Pin(None)));
+        let at = rect(&window, pane).center() + egui::vec2(5.0, 5.0);
+        window.event(egui::Event::PointerMoved(at));
+        window.run();
+        click_at(&mut window, at);
+        let first = pinned(&window).expect("a patch is pinned");
+        assert!(window.get_by_label(pane).is_focused(), "{pane}");
+        press(&mut window, Key::ArrowLeft);
+        press(&mut window, Key::ArrowUp);
+        assert_eq!((pinned(&window), shown_report(&window).slice), (Some(first + 8 + 1), slice), "{pane}");
+        press(&mut window, Key::Space);
+        assert_eq!(pinned(&window), None);
+        press(&mut window, Key::Space);
+        assert_eq!(pinned(&window), Some(first + 8 + 1), "where the keys were");
+        // Keys that are not the pane's work as ever.
+        press(&mut window, Key::PageUp);
+        assert_ne!(shown_report(&window).slice, slice);
+        press(&mut window, Key::PageDown);
+    }
+}
+
+fn click_at(window: &mut Window, pos: egui::Pos2) {
+    for pressed in [true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
+        window.event(egui::Event::PointerButton { pos, button, pressed, modifiers });
+        window.step();
+    }
+    window.run_steps(40);
+    settle(window);
+}
+
+#[test]
+fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let quick = shown_report(&window);
+    let mut slow = state(&window).masking.controls.clone();
+    slow.cluster.method = Method::Tsne;
+    slow.cluster.tsne_iterations = 5000;
+    let slow = Command::Masking(MaskingCommand::Set(Box::new(slow)));
+    window.state_mut().dispatch(slow.clone());
+    window.step();
+    assert!(window.state().jobs().runs(Kind::Cluster));
+    assert_eq!(report(&window).masking, None, "the old result is shown, and not told as the new one");
+    assert!(state(&window).masking.found.is_some());
+    set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
+    assert_eq!(shown_report(&window), quick);
+    // Another case: what was asked of the last one never arrives.
+    window.state_mut().dispatch(slow);
+    window.step();
+    let pet = files.path("other_pet.nii.gz");
+    phantom::write_pet(&pet);
+    send(&mut window, Command::UsePaths(PathPurpose::Files, vec![pet.clone()]));
+    set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
+    wait_for(&mut window, |app| app.jobs().threads() == 0);
+    let slice = state(&window).file_slice().unwrap();
+    assert_eq!(shown_report(&window), expected(&window, &pet, None, slice));
+    send(&mut window, Command::CloseCase);
+    assert!(state(&window).masking.prepared.is_none() && state(&window).masking.found.is_none());
+    assert!(errors(&window).is_empty());
+}
+
+#[test]
+fn what_is_cancelled_is_not_tried_again_by_itself() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let mut slow = state(&window).masking.controls.clone();
+    (slow.cluster.method, slow.cluster.tsne_iterations) = (Method::Tsne, 5000);
+    window.state_mut().dispatch(Command::Masking(MaskingCommand::Set(Box::new(slow))));
+    window.run_steps(2);
+    let job = state(&window).jobs.iter().find(|job| job.kind == Kind::Cluster).expect("it clusters").id;
+    send(&mut window, Command::CancelJob(job));
+    let why = state(&window).masking.failure().map(str::to_owned);
+    // It may have been over just before.
+    if let Some(why) = why {
+        assert!(why.contains("cancelled"), "{why}");
+        assert!(window.state().is_idle() && has(&window, "Try again"));
+        click(&mut window, "Try again");
+    }
+    assert_eq!(state(&window).masking.failure(), None);
+    assert_eq!(shown_report(&window), expected(&window, &files.scan, Some(&files.truth), 9));
+}
+
+#[test]
+fn colours_are_refused_by_name_and_frames_are_the_shown_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let (colours, moving) = (folder.path().join("colours.nii.gz"), folder.path().join("moving.nii.gz"));
+    let grid = Grid::new([8, 8, 4], phantom::straight().world_from_voxel);
+    let data = VoxelData::Rgb(vec![[200, 30, 90]; grid.len()]);
+    nifti::write_volume(&colours, &Volume::new(grid, data, Scale::IDENTITY)).unwrap();
+    let mut window = open(&masking_args(&[&colours]));
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("colours.nii.gz"), "{said:?}");
+    assert!(has(&window, "Cannot mask colours") && report(&window).masking.is_none());
+    phantom::write_moving(&moving);
+    send(&mut window, Command::UsePaths(PathPurpose::Files, vec![moving.clone()]));
+    assert_eq!(state(&window).masking.failure(), None);
+    set(&mut window, |controls| (controls.preprocess.size, controls.grid) = (32, 16));
+    let first = shown_report(&window);
+    send(&mut window, Command::SetFrame(3));
+    let third = shown_report(&window);
+    assert_ne!(first.probability, third.probability);
+    let volume = Volume::read_with(
+        &moving,
+        &engine::volume::ReadOptions { frames: engine::volume::Frames::One(3), ..Default::default() },
+    );
+    let controls = state(&window).masking.controls.clone();
+    let case = InspectedCase::prepare(&[volume.unwrap()], &[ScanKind::Other], None, &controls.preprocess, 0).unwrap();
+    let slice = case.slice(third.slice, 16).unwrap();
+    let found = slice.cluster(&controls.mask_settings()).unwrap();
+    assert_eq!(third, slice.report(&found, &slice.mask(&found, &controls.mask_settings()).unwrap()));
+}
+
+#[test]
+fn a_modality_that_the_user_knows_better_decides_how_the_scan_is_prepared() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let ct = shown_report(&window);
+    send(&mut window, Command::SetModality(amlp_viewer::scene::Modality::Mr("t1".into())));
+    let mr = shown_report(&window);
+    assert_ne!(ct.probability, mr.probability);
+    send(&mut window, Command::SetModality(amlp_viewer::scene::Modality::Ct));
+    assert_eq!(shown_report(&window), ct);
+}
+
+#[test]
+fn a_slice_without_tissue_has_no_foreground_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = folder.path().join("empty_flair.nii.gz");
+    let value = |at: [usize; 3]| if at[2] == 0 { i16::from(at[0] > 10) * 50 } else { 0 };
+    phantom::write_i16(&scan, &phantom::straight(), engine::volume::Orientation::IDENTITY, value);
+    let mut args = masking_args(&[&scan]);
+    args.slice = Some(20);
+    let mut window = open(&args);
+    set(&mut window, |controls| controls.preprocess.size = 64);
+    let shown = shown_report(&window);
+    assert!(shown.labels.iter().all(|label| *label == 0) && shown.air_share.is_none());
+    assert!(has(&window, "no foreground") && has(&window, "Air in it \u{2013}"));
+    assert!(errors(&window).is_empty());
+}
+
+#[test]
+fn numbers_are_written_as_a_table_and_never_over_a_file_without_asking() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let table = files.path("numbers.csv");
+    type_path(&mut window, PathPurpose::MaskingTable, &table);
+    let text = fs::read_to_string(&table).unwrap();
+    let shown = shown_report(&window);
+    assert_eq!(text.lines().count(), 1 + shown.labels.len());
+    assert!(text.starts_with("patch,row,column,label,probability,order,masked,air,lesion,loss,relative_loss"));
+    let first = shown.order[0];
+    let row = text.lines().nth(1 + first).unwrap();
+    assert!(row.starts_with(&format!("{first},{},{},{}", first / 8, first % 8, shown.labels[first])), "{row}");
+    set(&mut window, |controls| controls.sigma = 0.1);
+    type_path(&mut window, PathPurpose::MaskingTable, &table);
+    let asked = Dialog::Overwrite { purpose: PathPurpose::MaskingTable, path: table.clone() };
+    assert_eq!(state(&window).dialog, Some(asked));
+    assert_eq!(fs::read_to_string(&table).unwrap(), text);
+    click(&mut window, "Overwrite");
+    assert_ne!(fs::read_to_string(&table).unwrap(), text);
+    assert!(!document(&window).unsaved && errors(&window).is_empty());
+    type_path(&mut window, PathPurpose::MaskingTable, &files.path("no such folder/numbers.csv"));
+    assert!(errors(&window)[0].contains("no such folder"), "{:?}", errors(&window));
+}
+
+#[test]
+fn the_view_is_written_as_a_picture() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    if screen().is_none() {
+        return;
+    }
+    let (crop, native) = (files.path("view.png"), files.path("native.png"));
+    type_path(&mut window, PathPurpose::MaskingPicture, &crop);
+    show(&mut window, |shown| shown.native = true);
+    type_path(&mut window, PathPurpose::MaskingPicture, &native);
+    assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+    let pictures = [&crop, &native].map(|path| image::open(path).unwrap().to_rgb8());
+    assert_eq!(pictures[0].dimensions(), (2080, 1560));
+    // Categories are there: far more green than red, and purple.
+    let count = |of: &dyn Fn([i32; 3]) -> bool| pictures[0].pixels().filter(|p| of(p.0.map(i32::from))).count();
+    let green = count(&|[r, g, b]| g > 40 && g > r + 20 && g > b + 20);
+    let purple = count(&|[r, g, b]| b > 40 && b > g + 30 && r > g);
+    assert!(green > 2000 && purple > 2000, "{green} {purple}");
+    assert_ne!(pictures[0], pictures[1]);
+}
+
+#[test]
+fn everything_is_in_the_palette_with_keys_of_its_own() {
+    let files = Files::new();
+    let mut window = phantom_window(&files);
+    let all = actions(state(&window));
+    for label in ["Next epoch", "Export the view…", "Export the numbers…", "Cluster by t-SNE", "Foreground: Brighter"]
+    {
+        assert!(all.iter().any(|action| action.label == label && action.enabled), "{label}");
+    }
+    let mut keys: Vec<&str> = all.iter().map(|action| action.shortcut).filter(|keys| !keys.is_empty()).collect();
+    let count = keys.len();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), count);
+    press_with(&mut window, CTRL, Key::K);
+    window.get_by_label("Search actions").type_text("patches 16");
+    settle(&mut window);
+    press(&mut window, Key::Enter);
+    assert_eq!(shown_report(&window).grid, 16);
+    for (name, _) in Shown::ALL {
+        let before = state(&window).masking.shown;
+        click(&mut window, &format!("Show {}", name.to_lowercase()));
+        assert_ne!(state(&window).masking.shown, before, "{name}");
+    }
+    let loss = window.get_by_label("Relative loss").accesskit_node().value().unwrap();
+    assert!(loss.contains("adapter") || loss.contains("pre-trained run"), "{loss}");
+}

@@ -1,0 +1,20 @@
+//! The whole program without a window, worked with as a user does: by the names of its controls, by keys and mouse.
+//! What is asserted is what it shows in numbers, the report of `--state`.
+
+mod cases;
+mod demo;
+mod finetuning;
+mod keys;
+mod masking;
+mod orientation;
+mod pretrained;
+mod program;
+mod reliability;
+mod restart;
+mod review;
+mod runs;
+mod segmentation;
+mod snapshots;
+mod train_reliability;
+mod training;
+mod workflow;

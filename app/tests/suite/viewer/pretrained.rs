@@ -1,0 +1,178 @@
+//! Masking mode with a pre-trained network: what it fills in, and its epoch on the strip of sigma.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use amlp_viewer::command::Command;
+use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::state::{Mode, PathPurpose};
+use egui::Key;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use engine::config::preset;
+use engine::device::Compute;
+use engine::event::{Control, Stage};
+use engine::inspect::{InspectedCase, Reconstruction, Reconstructor};
+use engine::jobs::{PretrainJob, Start};
+use engine::preprocess::{Kind, Spacing};
+use engine::volume::{Volume, nifti};
+
+use super::masking::masking_args;
+use super::segmentation::{Deaf, patient};
+use crate::window::*;
+
+/// Writes a patient's images, a file a modality: each with values of its own, the further ones also where there is no body.
+fn write_images(place: &Path, number: usize, modalities: &[&str]) {
+    fs::create_dir_all(place).unwrap();
+    let (image, label) = patient(number);
+    for (at, modality) in modalities.iter().enumerate() {
+        let value = |(voxel, value): (usize, &f32)| value * (1.0 - 0.6 * at as f32) + ((voxel * at) % 7) as f32;
+        let values = image.to_f32().iter().enumerate().map(value).collect();
+        let image = Volume::from_f32(image.grid.clone(), values);
+        nifti::write_volume(&place.join(format!("{modality}.nii.gz")), &image).unwrap();
+    }
+    nifti::write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+}
+
+/// Pre-trains a tiny network for scans like `patient`.
+fn pretrained(folder: &Path, modalities: &[&str]) -> PathBuf {
+    let cohort = folder.join("cohort");
+    (0..4).for_each(|number| write_images(&cohort.join(format!("P{number}")), number, modalities));
+    let mut config = preset("amlp", &modalities.iter().map(|&m| m.to_owned()).collect::<Vec<_>>()).unwrap();
+    config.data.cohort = cohort;
+    config.preprocess.spacing = Spacing::Native;
+    config.preprocess.size = 32;
+    config.method.grid = 8;
+    (config.network.width, config.network.depth) = (2, 2);
+    (config.training.epochs, config.training.batch, config.training.shift_px) = (2, 8, 2);
+    let (run, control) = (folder.join("pretraining"), Control::default());
+    let mut job = PretrainJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
+    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    run
+}
+
+#[test]
+fn a_pre_trained_network_fills_the_masked_patches_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pretrained(folder.path(), &["pet"]);
+    let scan = folder.path().join("new_pet.nii.gz");
+    nifti::write_volume(&scan, &patient(7).0).unwrap();
+    let mut window = open(&masking_args(&[&scan]));
+    send(&mut window, Command::SetDevice("cpu".into()));
+    let spoken = |window: &Window, pane: &str| window.get_by_label(pane).accesskit_node().value().unwrap();
+    assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
+    type_path(&mut window, PathPurpose::MaskingRun, &run);
+    assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+    assert!(has(&window, "Pre-trained run pretraining"));
+    click(&mut window, "Use the run's settings");
+    assert!(!has(&window, "Use the run's settings"));
+    let masking = &state(&window).masking;
+    assert_eq!((masking.controls.grid, masking.controls.preprocess.size, masking.controls.epochs), (8, 32, 2));
+    let (found, filled) = (masking.found.clone().unwrap(), masking.filled.clone().unwrap());
+    assert_eq!(filled.filling.wanted, found.wanted);
+    let mean = |values: &[Option<f32>]| {
+        let known: Vec<f32> = values.iter().flatten().copied().collect();
+        (known.len(), known.iter().sum::<f32>() / known.len() as f32)
+    };
+    let (count, mean) = mean(&filled.made.relative);
+    assert_eq!(count, found.masking.count());
+    assert!((mean - 1.0).abs() < 1e-3, "{mean}");
+    // Another ratio, another reconstruction; the table has the losses.
+    press(&mut window, Key::ArrowRight);
+    let later = state(&window).masking.filled.clone().unwrap();
+    assert_eq!(later.filling.wanted, state(&window).masking.found.as_ref().unwrap().wanted);
+    let table = folder.path().join("numbers.csv");
+    type_path(&mut window, PathPurpose::MaskingTable, &table);
+    let text = fs::read_to_string(&table).unwrap();
+    let losses = text.lines().skip(1).filter(|row| !row.ends_with(",,")).count();
+    assert_eq!(losses, state(&window).masking.found.as_ref().unwrap().masking.count());
+    // The ratio that is set, and that of the run in its last epoch, stand on the strip.
+    let strip = |window: &Window| {
+        let strip = window.get_by_label("Sigma over the epochs (Eq. 9)");
+        strip.accesskit_node().data().description().unwrap().to_owned()
+    };
+    let set = state(&window).masking.found.as_ref().unwrap().report.sigma;
+    let told = strip(&window);
+    assert!(told.contains(&format!("set {set:.3}")) && told.contains("pretraining, epoch 2 0.900"), "{told}");
+    click(&mut window, "Close the pre-trained run");
+    assert!(!strip(&window).contains("pretraining"));
+    assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
+    // A run on the timeline is marked at its cursor, with what it logged.
+    send(&mut window, Command::Timeline(TimelineCommand::Open(run)));
+    send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));
+    send(&mut window, Command::SetMode(Mode::Masking));
+    let logged = report(&window).run.unwrap().summary.unwrap()["sigma"].as_f64().unwrap();
+    let told = strip(&window);
+    assert!(told.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{told}");
+    send(&mut window, Command::Timeline(TimelineCommand::Close));
+    // A folder that is no run is named, once.
+    type_path(&mut window, PathPurpose::MaskingRun, folder.path());
+    assert_eq!(errors(&window).len(), 1);
+    press(&mut window, Key::ArrowUp);
+    press(&mut window, Key::ArrowUp);
+    assert_eq!(errors(&window).len(), 1, "not again for every slice");
+}
+
+/// What the engine makes of the shown slice of a patient in both modalities, masked as shown.
+fn expected(window: &Window, run: &Path, place: &Path) -> Reconstruction {
+    let images = ["flair", "t1"].map(|name| Volume::read(&place.join(format!("{name}.nii.gz"))).unwrap());
+    let found = state(window).masking.found.clone().unwrap();
+    let config = &state(window).masking.controls.preprocess;
+    let case = InspectedCase::prepare(&images, &[Kind::Other; 2], None, config, 0).unwrap();
+    let slice = case.slice_like(&found.slice).unwrap();
+    assert_eq!(slice.channels, 2);
+    Reconstructor::load(run, &Compute::cpu()).unwrap().reconstruct(&slice, &found.masking).unwrap()
+}
+
+/// A window on these files with the network of `run`.
+fn with_network(files: &[&Path], run: &Path) -> Window {
+    let mut window = open(&masking_args(files));
+    send(&mut window, Command::SetDevice("cpu".into()));
+    type_path(&mut window, PathPurpose::MaskingRun, run);
+    window
+}
+
+#[test]
+fn a_network_of_several_modalities_gets_those_that_lie_beside_the_shown_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pretrained(folder.path(), &["flair", "t1"]);
+    let place = folder.path().join("new");
+    write_images(&place, 7, &["flair", "t1"]);
+    let [flair, t1] = ["flair.nii.gz", "t1.nii.gz"].map(|name| place.join(name));
+    // Either file, and both at once; the network's order stays.
+    for (files, channel) in [(vec![&*flair], 0), (vec![&*t1], 1), (vec![&*t1, &*flair], 1)] {
+        let mut window = with_network(&files, &run);
+        assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+        click(&mut window, "Use the run's settings");
+        let filled = state(&window).masking.filled.clone().unwrap();
+        let made = expected(&window, &run, &place);
+        assert_eq!((filled.channel, filled.made.input.len()), (channel, 2 * 32 * 32));
+        assert_ne!(made.input[..1024], made.input[1024..]);
+        assert!(filled.made == made, "{files:?}");
+        // Another slice: the images are not prepared again.
+        let prepared = state(&window).masking.channels.clone().unwrap().case;
+        press(&mut window, Key::ArrowUp);
+        assert!(state(&window).masking.filled.as_ref().unwrap().made == expected(&window, &run, &place));
+        assert!(Arc::ptr_eq(&prepared, &state(&window).masking.channels.as_ref().unwrap().case));
+    }
+}
+
+#[test]
+fn a_modality_that_is_nowhere_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pretrained(folder.path(), &["flair", "t1"]);
+    let (place, other) = (folder.path().join("new"), folder.path().join("other"));
+    write_images(&place, 7, &["flair"]);
+    let mut window = with_network(&[&place.join("flair.nii.gz")], &run);
+    let told = errors(&window);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("flair, t1") && told[0].contains("no t1") && !told[0].contains("no flair"), "{told:?}");
+    let pane = window.get_by_label("Reconstruction").accesskit_node().value().unwrap();
+    assert!(pane.contains("no t1"), "{pane}");
+    press(&mut window, Key::ArrowUp);
+    assert_eq!(errors(&window).len(), 1, "not again for every slice");
+    // All modalities are there, but another image is shown.
+    write_images(&other, 7, &["flair", "t1", "t2"]);
+    let window = with_network(&[&other.join("t2.nii.gz")], &run);
+    assert!(errors(&window)[0].contains("show one of these"), "{:?}", errors(&window));
+}

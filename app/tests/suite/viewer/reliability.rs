@@ -1,0 +1,319 @@
+//! What must hold when things go wrong at a bad moment.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use amlp_viewer::command::Command;
+use amlp_viewer::state::{CaseList, Dialog, ListedCase, PathPurpose, ProbabilityLayer};
+use amlp_viewer::worker::{Failure, Kind, Outcome, Spec};
+use amlp_viewer::{App, Args};
+use egui::{Key, ViewportEvent, ViewportId, vec2};
+use engine::volume::{Grid, Orientation, Volume};
+
+use crate::phantom::{self, Files};
+use crate::window::*;
+
+fn spec(kind: Kind, document: Option<u64>, title: &str) -> Spec {
+    Spec { kind, document, title: title.into(), quiet: false }
+}
+
+/// All threads have ended, those whose results are not wanted included.
+fn threads_end(window: &mut Window) {
+    wait_for(window, |app| app.jobs().threads() == 0);
+    window.run_steps(2);
+}
+
+/// A scan that takes a while to read.
+fn write_large(path: &std::path::Path) {
+    let grid = Grid::new([256, 256, 96], phantom::straight().world_from_voxel);
+    phantom::write_i16(path, &grid, Orientation::IDENTITY, |[i, j, k]| ((i * j + 7 * k) % 1500) as i16);
+}
+
+/// Holds a job until it is told to go on.
+struct Held(mpsc::Sender<()>);
+
+impl Held {
+    fn new() -> (Self, mpsc::Receiver<()>) {
+        let (sender, receiver) = mpsc::channel();
+        (Self(sender), receiver)
+    }
+
+    fn let_go(self) {
+        self.0.send(()).unwrap();
+    }
+}
+
+#[test]
+fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
+    let files = Files::new();
+    let large = files.path("large_ct.nii.gz");
+    write_large(&large);
+    let mut window = start(&args(&[&large]), SIZE, None);
+    window.state_mut().dispatch(Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+    window.step();
+    settle(&mut window);
+    assert_eq!(document(&window).base().path, files.scan);
+    threads_end(&mut window);
+    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!((errors(&window).len(), recent(&window)), (0, &[files.scan.clone()][..]));
+}
+
+#[test]
+fn u3_a_late_result_of_opening_is_dropped() {
+    let files = Files::new();
+    let mut window = open(&Args::default());
+    let (held, wait) = Held::new();
+    window.state_mut().start_job(spec(Kind::Open, None, "Opening A"), move |_| {
+        wait.recv().unwrap();
+        let cases = vec![ListedCase { id: "of A".into(), ..ListedCase::default() }];
+        Ok(Outcome::Cases(Box::new(CaseList { cases, ..CaseList::default() })))
+    });
+    window.step();
+    send(&mut window, Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+    assert_eq!(window.state().jobs().threads(), 1, "A is still at work");
+    held.let_go();
+    threads_end(&mut window);
+    assert_eq!(document(&window).base().path, files.scan);
+    assert!(state(&window).cases.cases.is_empty());
+}
+
+#[test]
+fn u3_a_late_result_for_a_closed_case_is_dropped() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let id = document(&window).id;
+    let volume = Volume::from_f32(phantom::oblique(), vec![0.5; phantom::oblique().len()]);
+    for close in [true, false] {
+        let (held, wait) = Held::new();
+        let late = ProbabilityLayer { path: None, volume: std::sync::Arc::new(volume.clone()) };
+        let id = if close { id } else { document(&window).id };
+        // Of a kind that is not cancelled by opening another case.
+        window.state_mut().start_job(spec(Kind::Save, Some(id), "Something slow"), move |_| {
+            wait.recv().unwrap();
+            Ok(Outcome::Probability(Box::new(late)))
+        });
+        if close {
+            send_only(&mut window, Command::CloseCase);
+        }
+        send_only(&mut window, Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+        wait_for(&mut window, |app| app.state().document.as_ref().is_some_and(|d| d.id != id));
+        held.let_go();
+        threads_end(&mut window);
+        assert!(document(&window).probability.is_none() && document(&window).entropy.is_none());
+        assert_ne!(document(&window).id, id, "no two cases of a session share a number");
+    }
+}
+
+/// Carries a command out without waiting for jobs.
+fn send_only(window: &mut Window, command: Command) {
+    window.state_mut().dispatch(command);
+    window.step();
+}
+
+#[test]
+fn what_became_of_saving_is_said_even_if_another_case_is_open_by_then() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let id = document(&window).id;
+    let (held, wait) = Held::new();
+    window.state_mut().start_job(spec(Kind::Save, Some(id), "Saving mask.nii.gz"), move |_| {
+        wait.recv().unwrap();
+        Err(Failure::Error("mask.nii.gz: no space left on the device".into()))
+    });
+    send_only(&mut window, Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+    wait_for(&mut window, |app| app.state().document.as_ref().is_some_and(|d| d.id != id));
+    held.let_go();
+    threads_end(&mut window);
+    assert_eq!(errors(&window), ["Saving mask.nii.gz failed: mask.nii.gz: no space left on the device"]);
+}
+
+/// Starts a job that ends only when it is told to stop, which is heard at the other end.
+fn endless(app: &mut App, kind: Kind) -> mpsc::Receiver<()> {
+    let (sender, stopped) = mpsc::channel();
+    app.start_job(spec(kind, None, "Endless"), move |ticket| {
+        while ticket.check().is_ok() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = sender.send(());
+        Err(Failure::Cancelled)
+    });
+    stopped
+}
+
+const SOON: Duration = Duration::from_secs(2);
+
+#[test]
+fn u4_the_program_ends_at_once_during_a_load() {
+    let files = Files::new();
+    let large = files.path("large_ct.nii.gz");
+    write_large(&large);
+    let mut window = start(&args(&[&large]), SIZE, None);
+    let stopped = endless(window.state_mut(), Kind::Project);
+    window.step();
+    let begin = Instant::now();
+    drop(window);
+    stopped.recv_timeout(SOON).unwrap();
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn u4_closing_the_window_stops_what_runs_and_asks_if_something_would_be_lost() {
+    let close = |window: &mut Window| {
+        window.input_mut().viewports.entry(ViewportId::ROOT).or_default().events.push(ViewportEvent::Close);
+        window.step();
+        window.run_steps(3);
+    };
+    let mut window = open(&Args::default());
+    let stopped = endless(window.state_mut(), Kind::Open);
+    close(&mut window);
+    assert!(state(&window).quit && state(&window).dialog.is_none());
+    stopped.recv_timeout(SOON).unwrap();
+
+    let mut window = open(&Args::default());
+    let stopped = endless(window.state_mut(), Kind::Segment);
+    close(&mut window);
+    assert!(!state(&window).quit);
+    assert_eq!(state(&window).dialog, Some(Dialog::Close));
+    assert!(has(&window, "Still running: Endless."));
+    click_only(&mut window, "Keep open");
+    assert!(!state(&window).quit && state(&window).dialog.is_none() && stopped.try_recv().is_err());
+    close(&mut window);
+    click_only(&mut window, "Stop and close");
+    assert!(state(&window).quit);
+    stopped.recv_timeout(SOON).unwrap();
+}
+
+/// Clicks while something runs that does not end.
+fn click_only(window: &mut Window, label: &str) {
+    use egui_kittest::kittest::Queryable as _;
+    window.get_by_label(label).click();
+    window.run_steps(3);
+}
+
+#[test]
+fn u7_a_worker_that_panics_is_named_and_everything_else_goes_on() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let id = document(&window).id;
+    for kind in [Kind::Segment, Kind::Open, Kind::Analyse] {
+        let before = errors(&window).len();
+        let title = format!("A job of kind {kind:?}");
+        window.state_mut().start_job(spec(kind, Some(id), &title), |_| panic!("index 9 of 4"));
+        settle(&mut window);
+        let said = errors(&window);
+        assert_eq!(said.len(), before + 1);
+        assert!(said[before].contains(&title) && said[before].contains("index 9 of 4"), "{said:?}");
+        assert!(has(&window, &format!("{title} failed")), "a toast says so");
+    }
+    let before = slices(&window)[0];
+    press(&mut window, Key::ArrowUp);
+    assert_eq!(slices(&window)[0], before + 1);
+    let saved = files.path("kept_pred.nii.gz");
+    type_path(&mut window, PathPurpose::SaveMask, &saved);
+    assert!(saved.exists() && !document(&window).unsaved);
+    assert!(has(&window, "Segment now"), "the next segmentation can be started");
+}
+
+#[test]
+fn u10_no_size_of_the_window_is_too_small() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
+    let commands = [
+        Command::CloseDialog,
+        Command::OpenHelp,
+        Command::OpenPalette,
+        Command::OpenLog,
+        Command::OpenAbout,
+        Command::TypePath(PathPurpose::SaveMask),
+    ];
+    for command in commands {
+        send(&mut window, command.clone());
+        for size in [[1.0, 800.0], [1280.0, 1.0], [1.0, 1.0], [0.0, 0.0], [40.0, 30.0], [300.0, 200.0], SIZE] {
+            window.set_size(vec2(size[0], size[1]));
+            window.run_steps(3);
+        }
+        send(&mut window, Command::CloseDialog);
+    }
+    // What does not need a case.
+    send(&mut window, Command::CloseCase);
+    for size in [[1.0, 1.0], [0.0, 0.0], [200.0, 100.0], SIZE] {
+        window.set_size(vec2(size[0], size[1]));
+        window.run_steps(3);
+    }
+    assert_eq!(errors(&window), [""; 0]);
+    assert!(has(&window, "Open sample study"));
+}
+
+#[test]
+fn u10_one_pixel_is_drawn_too() {
+    let files = Files::new();
+    let Some(screen) = screen() else { return };
+    let mut window = start(&args(&[&files.scan, &files.prediction]), SIZE, Some(screen));
+    settle(&mut window);
+    for size in [[1.0, 800.0], [1280.0, 1.0], [1.0, 1.0], [700.0, 500.0]] {
+        window.set_size(vec2(size[0], size[1]));
+        window.run_steps(3);
+        let picture = window.render().unwrap();
+        assert_eq!((picture.width() as f32, picture.height() as f32), (size[0], size[1]));
+    }
+}
+
+/// Memory that this process holds, in bytes; none where that is not known.
+fn resident() -> Option<i64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<i64>().ok().map(|kib| 1024 * kib)
+}
+
+/// Says to a process of this program that it is to scroll itself.
+const ALONE: &str = "AMLP_TEST_ALONE";
+
+/// Other tests would be counted with it: it runs in a process of its own.
+#[test]
+fn u10_ten_thousand_slices_leave_memory_flat() {
+    if std::env::var_os(ALONE).is_some() {
+        return ten_thousand_slices();
+    }
+    let program = std::env::current_exe().unwrap();
+    // The module's path without the name of the program, which is how the test is called.
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let name = format!("{module}::u10_ten_thousand_slices_leave_memory_flat");
+    let arguments = ["--exact", &name, "--nocapture", "--test-threads", "1"];
+    let output = std::process::Command::new(program).args(arguments).env(ALONE, "1").output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("1 passed") && text.contains("scrolled"), "{text}");
+    text.lines().filter(|line| line.starts_with("skipped: ")).for_each(|line| println!("{line}"));
+}
+
+fn ten_thousand_slices() {
+    let files = Files::new();
+    let mut window = start(&args(&[&files.scan, &files.prediction, &files.truth]), [900.0, 600.0], None);
+    settle(&mut window);
+    let scroll = |window: &mut Window, count: usize| {
+        for n in 0..count {
+            // Eight slices down, eight up, in each pane in turn.
+            let pane = ["Axial", "Sagittal", "Coronal"][n / 16 % 3];
+            if n % 16 == 0 {
+                let at = rect(window, pane).center();
+                window.input_mut().events.push(egui::Event::PointerMoved(at));
+            }
+            let notches = if n % 16 < 8 { -1.0 } else { 1.0 };
+            window.input_mut().events.push(notch(notches, egui::Modifiers::NONE));
+            window.step();
+        }
+    };
+    let before = slices(&window);
+    assert!(before.iter().all(|&n| n > 8), "no end is met: {before:?}");
+    scroll(&mut window, 2400);
+    assert_eq!(slices(&window), before, "as many up as down");
+    let settled = resident();
+    scroll(&mut window, 9600);
+    assert_eq!(slices(&window), before);
+    println!("scrolled");
+    let Some((settled, after)) = settled.zip(resident()) else {
+        println!("skipped: this system does not report a process's memory");
+        return;
+    };
+    println!("{} KiB more after 9600 slices", (after - settled) / 1024);
+    assert!(after - settled < 16 << 20, "{} bytes more", after - settled);
+}

@@ -1,0 +1,271 @@
+//! The table of runs, over a workspace of small run folders.
+
+use std::fs;
+use std::path::Path;
+
+use amlp_viewer::Args;
+use amlp_viewer::command::runs::RunsCommand;
+use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{Command, actions};
+use amlp_viewer::state::runs::Column;
+use amlp_viewer::state::timeline::WatchView;
+use amlp_viewer::state::train::{Queued, TrainPage};
+use amlp_viewer::state::{Dialog, Mode};
+use egui::Key;
+use egui_kittest::kittest::Queryable as _;
+use engine::config::Config;
+use engine::event::{EpochSummary, Event, EventSink, Stage};
+use engine::run::RunFolder;
+use engine::run::log::EventLog;
+
+use crate::window::*;
+
+/// A run that told of `done` of five epochs.
+fn run(root: &Path, name: &str, stage: Stage, done: usize, dice: Option<f64>) {
+    let mut config = if stage == Stage::Pretrain { Config::default() } else { Config::finetune() };
+    config.data.modality = vec!["flair".into()];
+    config.data.cohort = "some/cohort".into();
+    config.training.epochs = 5;
+    let run = RunFolder::create(&root.join(name), &config.to_toml().unwrap()).unwrap();
+    let mut log = EventLog::create(&run.events_path()).unwrap();
+    let mut tell = |event: &Event| log.event(event).unwrap();
+    tell(&Event::Started {
+        stage,
+        epochs: 5,
+        steps_per_epoch: 1,
+        slices: 3,
+        parameters: 7,
+        device: "cpu".into(),
+        first_epoch: 1,
+    });
+    for epoch in 1..=done {
+        if let Some(dice) = dice {
+            tell(&Event::Validation { epoch, dice, best: false });
+        }
+        tell(&Event::Epoch(Box::new(EpochSummary { epoch, loss: 1.0 / epoch as f64, ..EpochSummary::default() })));
+    }
+    if done == 5 {
+        tell(&Event::Finished { stage, epochs: 5 });
+    }
+}
+
+/// A window on the table of a workspace with three runs and one that is broken.
+fn table(workspace: &Path) -> Window {
+    run(workspace, "first", Stage::Pretrain, 5, None);
+    run(workspace, "second", Stage::Finetune, 3, Some(0.5));
+    run(workspace, "third", Stage::Finetune, 5, Some(0.75));
+    fs::create_dir_all(workspace.join("broken")).unwrap();
+    fs::write(workspace.join("broken/events.jsonl"), "").unwrap();
+    let mut window = open_in(workspace);
+    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    window
+}
+
+fn names(window: &Window) -> Vec<String> {
+    state(window).run_rows().into_iter().map(|row| row.run.name.clone()).collect()
+}
+
+#[test]
+fn all_runs_of_the_workspace_are_listed_sorted_and_filtered() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    let mut all = names(&window);
+    all.sort_unstable();
+    assert_eq!(all, ["broken", "first", "second", "third"]);
+    assert!(has(&window, "Run first") && has(&window, "0.750 val") && has(&window, "3 / 5"));
+    click(&mut window, "Sort by Dice");
+    assert_eq!(names(&window)[..2], ["third", "second"]);
+    click(&mut window, "Sort by Dice");
+    assert_eq!(names(&window)[..2], ["second", "third"]);
+    click(&mut window, "Sort by Run");
+    assert_eq!(names(&window), ["broken", "first", "second", "third"]);
+    window.get_by_label("Filter runs").focus();
+    window.run();
+    window.get_by_label("Filter runs").type_text("finetune");
+    settle(&mut window);
+    assert_eq!(names(&window), ["second", "third"]);
+    send(&mut window, Command::Runs(RunsCommand::Filter("nothing like it".into())));
+    assert!(has(&window, "No run matches the filter."));
+    // A run that another process puts there is seen the next time, or when asked for.
+    run(folder.path(), "fourth", Stage::Pretrain, 1, None);
+    send(&mut window, Command::Runs(RunsCommand::Filter(String::new())));
+    send(&mut window, Command::Runs(RunsCommand::Refresh));
+    assert!(names(&window).contains(&"fourth".into()));
+    assert!(errors(&window).is_empty());
+}
+
+#[test]
+fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("not there yet");
+    let mut window = open_in(&absent);
+    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    assert!(names(&window).is_empty() && state(&window).runs.failed.is_none());
+    assert!(has(&window, "No runs yet. Start a training to create one."));
+    let file = folder.path().join("a file");
+    fs::write(&file, "no folder").unwrap();
+    let mut window = open_in(&file);
+    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    assert!(state(&window).runs.failed.as_ref().is_some_and(|why| why.contains("a file")));
+    assert!(has(&window, "Try again"));
+}
+
+#[test]
+fn a_run_is_deleted_to_the_trash_only_after_a_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    let path = folder.path().join("second");
+    click(&mut window, "Run second");
+    assert_eq!(state(&window).runs.chosen.as_ref(), Some(&path));
+    click(&mut window, "Delete\u{2026}");
+    assert_eq!(state(&window).dialog, Some(Dialog::DeleteRun { path: path.clone() }));
+    click(&mut window, "Keep run");
+    assert!(path.exists() && names(&window).contains(&"second".into()));
+    click(&mut window, "Delete\u{2026}");
+    click(&mut window, "Move to trash");
+    assert!(!path.exists() && folder.path().join(".trash/second-1").is_dir());
+    assert!(!names(&window).contains(&"second".into()) && state(&window).runs.chosen.is_none());
+    // A run that someone works in stays.
+    let held = RunFolder::create(&folder.path().join("held"), &Config::default().to_toml().unwrap()).unwrap();
+    send(&mut window, Command::Runs(RunsCommand::Delete(held.root().to_path_buf())));
+    assert!(folder.path().join("held").exists());
+    assert_eq!(errors(&window).len(), 1);
+    drop(held);
+}
+
+#[test]
+fn notes_are_written_in_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run first");
+    click(&mut window, "Notes");
+    assert!(state(&window).runs.editing.is_some());
+    window.run_steps(3);
+    window.get_by_label("Notes of first").type_text("brighter cluster");
+    window.run_steps(2);
+    press(&mut window, Key::Enter);
+    assert_eq!(fs::read_to_string(folder.path().join("first/notes.txt")).unwrap(), "brighter cluster");
+    assert!(state(&window).runs.editing.is_none());
+    send(&mut window, Command::Runs(RunsCommand::Refresh));
+    let noted = state(&window).runs.run(&folder.path().join("first")).map(|run| run.notes.clone());
+    assert_eq!(noted.as_deref(), Some("brighter cluster"));
+    send(&mut window, Command::Runs(RunsCommand::Sort(Column::Notes)));
+    assert_eq!(names(&window)[0], "first");
+    let all = actions(state(&window));
+    assert!(all.iter().any(|action| action.label == "List the runs again"));
+}
+
+#[test]
+fn a_run_is_opened_from_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run third");
+    click(&mut window, "Open");
+    assert_eq!(state(&window).train.page, TrainPage::Watch);
+}
+
+/// The toasts that can be undone.
+fn undoable(window: &Window) -> Vec<&str> {
+    let shown = state(window).notices.iter().filter(|notice| !notice.dismissed && notice.undo.is_some());
+    shown.map(|notice| notice.title.as_str()).collect()
+}
+
+#[test]
+fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    let [first, second, third] = ["first", "second", "third"].map(|name| folder.path().join(name));
+    assert_eq!((state(&window).train.pretrained().count(), state(&window).train.finetuned().count()), (1, 2));
+    send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
+    send(&mut window, Command::Timeline(TimelineCommand::Open(second.clone())));
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(third.clone())));
+    let mut form = state(&window).train.form.clone();
+    form.finetune.labels.from.clone_from(&first);
+    send(&mut window, Command::Train(TrainCommand::Edit(Box::new(form))));
+    let shown = window.state_mut().parts().0;
+    (shown.masking.run, shown.segment.model) = (Some(first.clone()), Some(third.clone()));
+    shown.train.results.run = Some(third.clone());
+
+    send(&mut window, Command::Runs(RunsCommand::Delete(third.clone())));
+    let now = state(&window);
+    assert!(now.timeline.compare.is_none() && now.segment.model.is_none() && now.train.results.run.is_none());
+    assert!(now.train.finetuned().all(|run| run.path != third));
+    assert_eq!(now.timeline.shown().map(|run| run.path.clone()), Some(second.clone()), "others stay");
+    send(&mut window, Command::Runs(RunsCommand::Delete(second.clone())));
+    assert!(state(&window).timeline.finetune.is_none());
+    send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
+    send(&mut window, Command::DismissAll);
+    send(&mut window, Command::Runs(RunsCommand::Delete(first.clone())));
+    let now = state(&window);
+    assert!(now.timeline.shown().is_none() && now.masking.run.is_none() && now.filling_run().is_none());
+    assert!(now.train.form.finetune.labels.from.as_os_str().is_empty() && now.train.pretrained().count() == 0);
+    assert_eq!((names(&window), errors(&window)), (vec!["broken".to_owned()], Vec::new()));
+
+    assert_eq!(undoable(&window), ["first was moved to the trash"]);
+    click(&mut window, "Undo");
+    assert!(first.is_dir() && undoable(&window).is_empty() && state(&window).train.pretrained().count() == 1);
+    // Those whose toasts are closed are in the palette.
+    for name in ["second", "third"] {
+        let label = format!("Undo: bring {name} back from the trash");
+        let action = actions(state(&window)).into_iter().find(|action| action.label == label).unwrap();
+        send(&mut window, action.command);
+    }
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    assert_eq!(names(&window).len(), 4);
+    assert!(second.is_dir() && third.is_dir() && state(&window).runs.trashed.is_empty() && errors(&window).is_empty());
+}
+
+#[test]
+fn a_run_that_a_waiting_job_needs_is_not_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    let run = folder.path().join("second");
+    let goes_on = Some(run.clone());
+    let job = Queued { id: 1, name: "second".into(), stage: Stage::Finetune, config: None, goes_on };
+    window.state_mut().parts().0.train.left.push(job);
+    send(&mut window, Command::Runs(RunsCommand::Delete(run.clone())));
+    assert!(run.is_dir() && errors(&window)[0].contains("waits in the queue"), "{:?}", errors(&window));
+}
+
+#[test]
+fn every_page_has_a_way_back_by_button_and_escape() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run third");
+    click(&mut window, "Open");
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
+    let place = |window: &Window| (state(window).train.page, state(window).timeline.look.view);
+    click(&mut window, "Back to Probe");
+    assert_eq!(place(&window), (TrainPage::Watch, WatchView::Probe));
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
+    for expected in [TrainPage::Watch, TrainPage::Runs, TrainPage::Setup, TrainPage::Setup] {
+        press(&mut window, Key::Escape);
+        assert_eq!(place(&window), (expected, WatchView::Probe));
+    }
+    // A run without a checkpoint has no measures: said, with a way out.
+    send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
+    assert!(has(&window, "second has no results"));
+    send(&mut window, Command::DismissAll);
+    click(&mut window, "Another run");
+    assert!(has(&window, "Results of third") && state(&window).train.results.run.is_none());
+    click(&mut window, "Back to Set up");
+    assert_eq!(state(&window).train.page, TrainPage::Setup);
+    // In a field Escape is the field's own.
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    click(&mut window, "Run third");
+    click(&mut window, "Notes");
+    window.run_steps(3);
+    press(&mut window, Key::Escape);
+    assert!(state(&window).runs.editing.is_none() && state(&window).train.page == TrainPage::Runs);
+}
+
+/// A window whose runs are kept in a folder.
+fn open_in(workspace: &Path) -> Window {
+    let mut window = open(&Args::default());
+    send(&mut window, Command::Train(TrainCommand::SetWorkspace(workspace.to_path_buf())));
+    window
+}

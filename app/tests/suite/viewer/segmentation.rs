@@ -1,0 +1,278 @@
+//! Segmenting, saving, opening again; masks that fit, that are put right, that are refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use amlp_viewer::Args;
+use amlp_viewer::command::Command;
+use amlp_viewer::state::{Dialog, PathPurpose, Severity};
+use amlp_viewer::worker::Kind;
+use egui::Key;
+use engine::config::Config;
+use engine::device::Compute;
+use engine::event::{Control, Event, EventSink};
+use engine::jobs::{FinetuneJob, Start};
+use engine::predict::{Choice, export_model};
+use engine::preprocess::Spacing;
+use engine::volume::{Grid, LabelVolume, Orientation, Relation, Volume, nifti};
+use glam::{DAffine3, DMat3, DVec3};
+
+use crate::phantom::{self, Files, STORED, voxels, write_mask};
+use crate::window::*;
+
+/// A patient for training: a disc of tissue and a much brighter ball, somewhere else in each.
+pub fn patient(number: usize) -> (Volume, LabelVolume) {
+    let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
+    let grid = Grid::new([32, 32, 6], DAffine3 { matrix3, translation: DVec3::new(30.0, -30.0, 8.0) });
+    let centre = [12.0 + (number * 3 % 8) as f64, 14.0 + (number * 5 % 6) as f64, 2.5];
+    let squared = |at: [usize; 3], middle: [f64; 3], weight: [f64; 3]| -> f64 {
+        (0..3).map(|a| weight[a] * (at[a] as f64 - middle[a]).powi(2)).sum()
+    };
+    let ball = |at| squared(at, centre, [1.0, 1.0, 6.0]) <= 22.0;
+    let tissue = |at| squared(at, [15.5, 15.5, 0.0], [1.0, 1.0, 0.0]) <= 200.0;
+    let value = |at| if ball(at) { 40.0 } else { 10.0 * f32::from(u8::from(tissue(at))) } + (at[0] % 3) as f32;
+    let values = voxels(grid.shape).map(value).collect();
+    let labels: Vec<u8> = voxels(grid.shape).map(|at| u8::from(ball(at))).collect();
+    (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
+}
+
+pub struct Deaf;
+
+impl EventSink for Deaf {
+    fn event(&mut self, _: &Event) -> engine::Result<()> {
+        Ok(())
+    }
+}
+
+/// Trains a tiny network and exports it; the scan of a patient it has not seen lies beside it.
+fn model(folder: &Path) -> (PathBuf, PathBuf) {
+    let cohort = folder.join("cohort");
+    for number in 0..6 {
+        let place = cohort.join(format!("P{number}"));
+        fs::create_dir_all(&place).unwrap();
+        let (image, label) = patient(number);
+        nifti::write_volume(&place.join("pet.nii.gz"), &image).unwrap();
+        nifti::write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+    }
+    let scan = folder.join("new_pet.nii.gz");
+    nifti::write_volume(&scan, &patient(7).0).unwrap();
+
+    let mut config = Config::finetune();
+    config.data.cohort = cohort;
+    config.data.modality = vec!["pet".into()];
+    config.preprocess.spacing = Spacing::Native;
+    config.preprocess.size = 32;
+    (config.network.width, config.network.depth) = (4, 2);
+    (config.training.epochs, config.training.batch) = (30, 4);
+    (config.training.lr, config.training.shift_px) = (1e-2, 2);
+    config.labels.labels = "3".into();
+    let (run, model, control) = (folder.join("run"), folder.join("model"), Control::default());
+    let mut job = FinetuneJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
+    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    export_model(&run, Choice::Last, &model).unwrap();
+    (model, scan)
+}
+
+/// A window on the scan with the model chosen.
+fn ready(model: &Path, scan: &Path) -> Window {
+    let mut window = open(&Args { run: Some(model.to_path_buf()), ..args(&[scan]) });
+    // The processor, whatever else this machine has.
+    send(&mut window, Command::SetDevice("cpu".into()));
+    window
+}
+
+fn labels(window: &Window) -> LabelVolume {
+    (*document(window).prediction.as_ref().unwrap().labels).clone()
+}
+
+#[test]
+fn a_segmentation_is_made_saved_and_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, scan) = model(folder.path());
+    let mut window = ready(&model, &scan);
+    assert!(has(&window, "Model model"));
+    click(&mut window, "Segment now");
+    assert_eq!(errors(&window), [""; 0]);
+    let made = labels(&window);
+    let (_, truth) = patient(7);
+    let both = made.iter().zip(&truth).filter(|(p, t)| *p == 1 && *t == 1).count();
+    let sum = made.iter().chain(&truth).filter(|l| *l == 1).count();
+    assert!(2.0 * both as f64 / sum as f64 > 0.5, "the ball is easy to see: {both} of {sum}");
+    assert!(document(&window).unsaved && has(&window, "unsaved"));
+    assert!(document(&window).probability.is_some() && document(&window).entropy.is_some());
+    assert!(!report(&window).findings.is_empty());
+    assert!(state(&window).notices.iter().any(|n| n.title == "Segmentation finished"));
+
+    let saved = folder.path().join("new_pred.nii.gz");
+    type_path(&mut window, PathPurpose::SaveMask, &saved);
+    assert!(!document(&window).unsaved && !has(&window, "unsaved"));
+    assert!(state(&window).notices.iter().any(|n| n.title == "Segmentation saved"));
+    let findings = report(&window).findings;
+
+    let again = open_files(&[&scan, &saved]);
+    assert_eq!(labels(&again), made);
+    assert_eq!(report(&again).findings, findings);
+    let image = Volume::read(&scan).unwrap();
+    assert_eq!(LabelVolume::read(&saved).unwrap().grid.relation(&image.grid), Relation::Same);
+}
+
+/// A scan that takes a network a while: the ball of a patient within a wide field.
+fn large_scan(path: &Path) {
+    let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
+    let grid = Grid::new([224, 224, 60], DAffine3 { matrix3, translation: DVec3::new(200.0, -200.0, 8.0) });
+    let value = |[i, j, k]: [usize; 3]| 10.0 + ((i + 2 * j + 3 * k) % 7) as f32;
+    let values = voxels(grid.shape).map(value).collect();
+    nifti::write_volume(path, &Volume::from_f32(grid, values)).unwrap();
+}
+
+#[test]
+fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = model(folder.path());
+    let scan = folder.path().join("large_pet.nii.gz");
+    large_scan(&scan);
+    let image = Volume::read(&scan).unwrap();
+    let earlier = folder.path().join("earlier_pred.nii.gz");
+    let labels_of = |grid: &Grid| (0..grid.len()).map(|at| u8::from(at % 224 < 30)).collect::<Vec<u8>>();
+    let mask = LabelVolume::new(image.grid.clone(), labels_of(&image.grid)).unwrap();
+    nifti::write_label(&earlier, &mask, &image).unwrap();
+
+    let mut window = open(&Args { run: Some(model), mask: Some(earlier.clone()), ..args(&[&scan]) });
+    send(&mut window, Command::SetDevice("cpu".into()));
+    let (before, findings) = (labels(&window), report(&window).findings);
+    window.state_mut().dispatch(Command::Segment);
+    let halfway = |app: &amlp_viewer::App| app.state().document.as_ref().is_some_and(|d| d.replaced.is_some());
+    wait_for(&mut window, halfway);
+    assert!(labels(&window) != before, "the slices so far are shown");
+    // Half of a segmentation is never saved as one.
+    window.state_mut().dispatch(Command::UsePaths(PathPurpose::SaveMask, vec![folder.path().join("half.nii.gz")]));
+    window.step();
+    assert!(!folder.path().join("half.nii.gz").exists() && errors(&window)[0].contains("under way"));
+
+    let job = state(&window).jobs.iter().find(|job| job.kind == Kind::Segment).unwrap().id;
+    send(&mut window, Command::CancelJob(job));
+    let shown = document(&window).prediction.as_ref().unwrap();
+    assert_eq!((shown.path.as_ref(), &*shown.labels), (Some(&earlier), &before));
+    assert_eq!(report(&window).findings, findings);
+    assert!(!document(&window).unsaved && document(&window).replaced.is_none());
+    assert!(state(&window).notices.iter().any(|n| n.title == "Cancelled"));
+    assert!(has(&window, "Segment now"));
+}
+
+#[test]
+fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, scan) = model(folder.path());
+    let mut window = ready(&model, &scan);
+    click(&mut window, "Segment now");
+    assert!(document(&window).unsaved);
+    click(&mut window, "Segment now");
+    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Box::new(Command::Segment) }));
+    click(&mut window, "Continue without saving");
+    assert!(document(&window).unsaved && document(&window).prediction.is_some());
+}
+
+#[test]
+fn a_damaged_model_is_named_and_the_window_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, scan) = model(folder.path());
+    let weights = model.join("checkpoints/last/model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    let mut window = ready(&model, &scan);
+    click(&mut window, "Segment now");
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("Segmenting new_pet failed"), "{said:?}");
+    assert!(said[0].contains("model.safetensors") && said[0].contains("checksum"), "{said:?}");
+    assert!(has(&window, "Segmenting new_pet failed") && report(&window).errors.len() == 1);
+    assert!(document(&window).prediction.is_none() && !document(&window).unsaved);
+    let before = slices(&window)[0];
+    press(&mut window, Key::ArrowUp);
+    assert_eq!(slices(&window)[0], before + 1);
+    assert!(has(&window, "Segment now"));
+}
+
+#[test]
+fn a_model_of_another_modality_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = model(folder.path());
+    let files = Files::new();
+    let mut window = ready(&model, &files.scan);
+    click(&mut window, "Segment now");
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("pet") && said[0].contains("CT"), "{said:?}");
+}
+
+#[test]
+fn a_file_that_is_there_is_only_replaced_when_asked() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let old = files.path("old_pred.nii.gz");
+    write_mask(&old, &phantom::oblique(), STORED, |at| at[2] == 3);
+    let bytes = fs::read(&old).unwrap();
+    type_path(&mut window, PathPurpose::SaveMask, &old);
+    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: old.clone() }));
+    click(&mut window, "Cancel");
+    assert_eq!(state(&window).dialog, None);
+    assert_eq!(fs::read(&old).unwrap(), bytes);
+    assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
+
+    type_path(&mut window, PathPurpose::SaveMask, &old);
+    click(&mut window, "Overwrite");
+    assert_eq!((state(&window).dialog.clone(), errors(&window).len()), (None, 0));
+    let image = Volume::read(&files.scan).unwrap();
+    assert_eq!(LabelVolume::read_for(&old, &image).unwrap().0, labels(&window));
+    assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&old));
+}
+
+#[test]
+fn what_cannot_be_saved_is_said_and_stays() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    for name in ["no_folder/pred.nii.gz", "pred.png"] {
+        let before = errors(&window).len();
+        type_path(&mut window, PathPurpose::SaveMask, &files.path(name));
+        let said = errors(&window);
+        assert!(said.len() == before + 1 && said[before].contains(name), "{said:?}");
+        assert!(!files.path(name).exists());
+    }
+    assert!(document(&window).prediction.is_some());
+}
+
+#[test]
+fn a_mask_of_another_place_is_refused_with_both_places() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.truth]);
+    let before = document(&window).truth.as_ref().unwrap().labels.clone();
+    let other = files.path("other_seg.nii.gz");
+    write_mask(&other, &phantom::straight(), STORED, phantom::truth);
+    type_path(&mut window, PathPurpose::Truth, &other);
+    let said = errors(&window);
+    let [ours, theirs] = [&files.scan, &other].map(|path| Volume::read(path).unwrap().grid.describe());
+    assert!(said.len() == 1 && said[0].contains("other_seg.nii.gz"), "{said:?}");
+    assert!(said[0].contains(&ours) && said[0].contains(&theirs), "{said:?}");
+    assert_eq!(document(&window).truth.as_ref().unwrap().labels, before);
+    // On the command line it keeps the whole case from being shown.
+    let window = open_files(&[&files.scan, &other]);
+    let report = report(&window);
+    assert!(report.panes.is_empty() && report.errors.len() == 1, "{:?}", report.errors);
+    assert!(report.errors[0].contains(&ours) && report.errors[0].contains(&theirs), "{:?}", report.errors);
+}
+
+#[test]
+fn a_mask_in_another_axis_order_is_put_right() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let right = labels(&window);
+    let turned = files.path("turned_pred.nii.gz");
+    let order = Orientation { axis: [2, 0, 1], flip: [false, true, true] };
+    write_mask(&turned, &phantom::oblique(), order, phantom::prediction);
+    type_path(&mut window, PathPurpose::Mask, &turned);
+    assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&turned));
+    assert_eq!(labels(&window), right);
+    let warned = state(&window).notices.iter().filter(|n| n.severity == Severity::Warning);
+    assert!(warned.map(|n| &n.detail).any(|said| said.contains("turned_pred") && said.contains("axes")));
+    assert_eq!(errors(&window), [""; 0]);
+}

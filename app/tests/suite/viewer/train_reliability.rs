@@ -1,0 +1,245 @@
+//! What must hold when a training goes wrong, or is left at a bad moment.
+
+use amlp_viewer::command::Command;
+use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::state::Dialog;
+use amlp_viewer::state::train::{Ending, Phase};
+use amlp_viewer::worker::{Failure, Kind, Spec};
+use engine::run::RunFolder;
+use engine::volume::nifti;
+
+use super::segmentation::patient;
+use super::training::{Place, change, endings, has_checkpoint, order, run_of, stop, train, use_control};
+use crate::window::*;
+
+#[test]
+fn u1_trainings_are_started_and_stopped_and_leave_no_thread() {
+    let place = Place::new();
+    let mut window = place.window();
+    change(&mut window, |form| form.pretrain.training.epochs = 1000);
+    for round in 0..20 {
+        order(&mut window, TrainCommand::Start);
+        // At another moment each time: while patients are prepared, at the first step, later.
+        for _ in 0..round {
+            window.step();
+            std::thread::sleep(std::time::Duration::from_millis(8));
+        }
+        order(&mut window, TrainCommand::Stop);
+        wait_for(&mut window, |app| app.state().train.running.is_none());
+    }
+    wait_for(&mut window, |app| app.jobs().threads() == 0);
+    assert_eq!(errors(&window), [""; 0]);
+    assert!(endings(&window).iter().all(|how| *how == Ending::Stopped));
+    // What never came to a step leaves nothing behind.
+    for run in std::fs::read_dir(place.runs()).unwrap().flatten() {
+        assert!(has_checkpoint(&run.path()), "{}", run.path().display());
+    }
+}
+
+#[test]
+fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    window.state_mut().dispatch(Command::Quit);
+    window.run_steps(2);
+    assert_eq!(state(&window).dialog, Some(Dialog::Close));
+    use_control(&mut window, "Keep open");
+    assert!(!state(&window).quit && state(&window).train.running.is_some());
+
+    window.state_mut().dispatch(Command::Quit);
+    window.run_steps(2);
+    use_control(&mut window, "Save and close");
+    wait_for(&mut window, |app| app.state().quit);
+    assert!(has_checkpoint(&run));
+    wait_for(&mut window, |app| app.jobs().threads() == 0);
+    drop(window);
+
+    // Killed instead, the process would have left its lock behind.
+    std::fs::write(run.join("lock"), "4711\n").unwrap();
+    let mut window = place.window();
+    let offered = &state(&window).train.unfinished;
+    assert_eq!(offered.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>(), std::slice::from_ref(&run));
+    use_control(&mut window, "Resume amlp-pet");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
+    assert_eq!(run_of(&window), run);
+    stop(&mut window);
+    use_control(&mut window, "Hide amlp-pet");
+    assert!(!has(&window, "Hide amlp-pet"));
+}
+
+#[test]
+fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
+    let place = Place::new();
+    let mut window = place.window();
+    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training x".into(), quiet: false };
+    window.state_mut().start_job(spec, |_| -> Result<_, Failure> { panic!("index 7") });
+    settle(&mut window);
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("Pre-training x") && said[0].contains("index 7"), "{said:?}");
+    window.state_mut().dispatch(Command::DismissAll);
+    click(&mut window, "Start pre-training");
+    assert_eq!(endings(&window), [Ending::Finished]);
+}
+
+#[test]
+fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
+    let place = Place::new();
+    let mut window = place.window();
+    change(&mut window, |form| form.name = "mine".into());
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    stop(&mut window);
+    change(&mut window, |form| form.pretrain.training.lr = 0.5);
+    order(&mut window, TrainCommand::Start);
+    settle(&mut window);
+    // Said at the field, before anything is started.
+    assert!(state(&window).train.name_problem().is_some_and(|why| why.contains("training.lr")));
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("other settings") && said[0].contains("training.lr"), "{said:?}");
+    assert_eq!(endings(&window), [Ending::Stopped], "it was not started");
+    // The name of a run of one stage is none of the other's.
+    change(&mut window, |form| form.stage = engine::event::Stage::Finetune);
+    assert_eq!(state(&window).train.form.name, "supervised-pet");
+    change(&mut window, |form| form.stage = engine::event::Stage::Pretrain);
+    assert_eq!(state(&window).train.form.name, "mine");
+    change(&mut window, |form| form.pretrain.training.lr = 1e-2);
+    settle(&mut window);
+    assert_eq!(state(&window).train.obstacle(), None, "with its own settings it can be gone on with");
+
+    let place_of = place.cohort().join("P1/pet.nii.gz");
+    for number in 0..9 {
+        let to = place.cohort().join(format!("P{number}/pet.nii.gz"));
+        nifti::write_volume(&to, &patient(number + 1).0).unwrap();
+    }
+    assert!(place_of.is_file());
+    order(&mut window, TrainCommand::Resume(run));
+    settle(&mut window);
+    let said = errors(&window);
+    assert!(said.len() == 2 && said[1].contains("not those that the run was trained on"), "{said:?}");
+}
+
+#[test]
+fn t12_a_run_of_another_process_is_left_alone() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    stop(&mut window);
+    let held = RunFolder::resume(&run).unwrap();
+    order(&mut window, TrainCommand::Resume(run.clone()));
+    settle(&mut window);
+    let said = errors(&window);
+    let pid = format!("process {}", std::process::id());
+    assert!(said.len() == 1 && said[0].contains("locked") && (cfg!(windows) || said[0].contains(&pid)), "{said:?}");
+    drop(held);
+    order(&mut window, TrainCommand::Resume(run));
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
+    stop(&mut window);
+}
+
+#[test]
+fn t13_a_loss_that_is_no_number_stops_and_names_the_batch() {
+    let place = Place::new();
+    let mut window = place.window();
+    change(&mut window, |form| form.pretrain.training.lr = 1e30);
+    order(&mut window, TrainCommand::Start);
+    settle(&mut window);
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("epoch 1") && said[0].contains("slices P"), "{said:?}");
+    assert!(matches!(&endings(&window)[0], Ending::Failed(_)));
+    assert_eq!(window.state().jobs().threads(), 0);
+}
+
+/// The names of the jobs that an earlier session left.
+fn left(window: &Window) -> Vec<String> {
+    state(window).train.left.iter().map(|job| job.name.clone()).collect()
+}
+
+/// Closes the program during a training, as the dialog offers.
+fn save_and_close(mut window: Window) {
+    window.state_mut().dispatch(Command::Quit);
+    window.run_steps(2);
+    use_control(&mut window, "Save and close");
+    wait_for(&mut window, |app| app.state().quit);
+    wait_for(&mut window, |app| app.jobs().threads() == 0);
+}
+
+#[test]
+fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    for name in ["second", "third", "fourth"] {
+        change(&mut window, |form| {
+            form.pretrain.training.epochs = 1;
+            form.name = name.into();
+        });
+        order(&mut window, TrainCommand::Start);
+    }
+    save_and_close(window);
+
+    let mut window = place.window();
+    assert_eq!(left(&window), ["second", "third", "fourth"]);
+    assert!(
+        state(&window).train.queue.is_empty() && state(&window).train.running.is_none(),
+        "nothing starts by itself"
+    );
+    use_control(&mut window, "Forget third");
+    click(&mut window, "Start second");
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    assert!(has_checkpoint(&place.runs().join("second")));
+    // Killed now: what is left of it is on the disk already.
+    drop(window);
+    let mut window = place.window();
+    assert_eq!(left(&window), ["fourth"]);
+    click(&mut window, "Start fourth");
+    assert_eq!(endings(&window), [Ending::Finished]);
+    drop(window);
+    assert_eq!(left(&place.window()), [""; 0]);
+}
+
+#[test]
+fn a_queue_that_cannot_be_read_is_said() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.runs()).unwrap();
+    std::fs::write(place.runs().join(".queue.json"), "{").unwrap();
+    let window = place.window();
+    assert!(state(&window).notices.iter().any(|notice| notice.detail.contains(".queue.json")));
+    assert_eq!((left(&window), errors(&window)), (Vec::new(), Vec::new()));
+}
+
+/// Starts a job under a name of the user's whose estimate takes a while, and waits until its folder is there.
+fn begin_slowly(window: &mut Window, place: &Place) -> std::path::PathBuf {
+    change(window, |form| {
+        (form.pretrain.network.width, form.pretrain.network.depth) = (64, 4);
+        form.name = "mine".into();
+    });
+    order(window, TrainCommand::Start);
+    let run = place.runs().join("mine");
+    wait_for(window, |_| RunFolder::is_run(&run));
+    run
+}
+
+#[test]
+fn a_training_that_is_stopped_before_its_first_step_leaves_no_folder() {
+    let place = Place::new();
+    let mut window = place.window();
+    let run = begin_slowly(&mut window, &place);
+    stop(&mut window);
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert!(!run.exists(), "{:?}", std::fs::read_dir(&run).unwrap().collect::<Vec<_>>());
+    let said: Vec<_> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
+    assert_eq!(said, ["mine had not come to its first step: nothing of it is kept"]);
+}
+
+#[test]
+fn a_training_that_has_not_begun_when_the_program_is_closed_waits_again() {
+    let place = Place::new();
+    let mut window = place.window();
+    let run = begin_slowly(&mut window, &place);
+    save_and_close(window);
+    assert!(!run.exists());
+    assert_eq!(left(&place.window()), ["mine"]);
+}

@@ -1,0 +1,413 @@
+//! Train mode: a pre-training set up by the names of its fields, paused, resumed, stopped, waiting in a queue.
+
+use std::path::{Path, PathBuf};
+
+use amlp_viewer::Args;
+use amlp_viewer::args::ModeArg;
+use amlp_viewer::command::Command;
+use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, Running, TrainPage};
+use amlp_viewer::state::{Mode, PathPurpose, State};
+use amlp_viewer::worker::{Kind, Spec};
+use egui::Key;
+use egui_kittest::kittest::Queryable as _;
+use engine::device::DeviceChoice;
+use engine::preprocess::Spacing;
+use engine::volume::nifti;
+use tempfile::TempDir;
+
+use super::segmentation::patient;
+use crate::window::*;
+
+/// How many patients the cohort has: 6 train, 1 validates, 2 test.
+const PATIENTS: usize = 9;
+
+/// A cohort of small patients, and a workspace beside it.
+pub struct Place(TempDir);
+
+impl Place {
+    pub fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        for number in 0..PATIENTS {
+            let folder = place.cohort().join(format!("P{number}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let (image, label) = patient(number);
+            nifti::write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
+            nifti::write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
+        }
+        place
+    }
+
+    pub fn cohort(&self) -> PathBuf {
+        self.0.path().join("cohort")
+    }
+
+    pub fn runs(&self) -> PathBuf {
+        self.0.path().join("runs")
+    }
+
+    /// A window in Train mode on the cohort.
+    pub fn window(&self) -> Window {
+        let mut window = start(&self.args(), SIZE, None);
+        // The estimate of the paper's settings is of no interest here, and takes its time.
+        wait_for(&mut window, |app| matches!(app.state().train.cohort, CohortState::Found(_)));
+        change(&mut window, tiny);
+        settle(&mut window);
+        window
+    }
+
+    pub fn args(&self) -> Args {
+        let (paths, workspace) = (vec![self.cohort()], Some(self.runs()));
+        Args { mode: ModeArg::Train, paths, workspace, ..Args::default() }
+    }
+}
+
+/// Settings that train in moments.
+fn tiny(form: &mut Form) {
+    for config in [&mut form.pretrain, &mut form.finetune] {
+        config.device = DeviceChoice::Cpu.into();
+        (config.preprocess.size, config.preprocess.spacing) = (32, Spacing::Native);
+        (config.network.width, config.network.depth) = (4, 2);
+        (config.training.epochs, config.training.batch, config.training.lr) = (2, 8, 1e-2);
+        config.method.grid = 4;
+    }
+}
+
+/// Changes the form as a user's edit does.
+pub fn change(window: &mut Window, change: impl FnOnce(&mut Form)) {
+    let mut form = state(window).train.form.clone();
+    change(&mut form);
+    window.state_mut().dispatch(Command::Train(TrainCommand::Edit(Box::new(form))));
+    window.step();
+}
+
+/// Gives a command of Train mode without waiting for jobs.
+pub fn order(window: &mut Window, command: TrainCommand) {
+    window.state_mut().dispatch(Command::Train(command));
+    window.step();
+}
+
+/// Presses a control by its name, wherever the page is scrolled to, without waiting for jobs.
+pub fn use_control(window: &mut Window, label: &str) {
+    window.get_by_label(label).click_accesskit();
+    window.run_steps(3);
+}
+
+/// Types a number into a field.
+fn enter(window: &mut Window, label: &str, text: &str) {
+    window.get_by_label(label).focus();
+    window.run_steps(2);
+    window.get_by_label(label).type_text(text);
+    window.run_steps(2);
+    window.key_press(Key::Enter);
+    window.run_steps(2);
+}
+
+/// Starts a job of so many epochs and waits until it trains.
+pub fn train(window: &mut Window, epochs: usize) {
+    change(window, |form| form.config_mut().training.epochs = epochs);
+    order(window, TrainCommand::Start);
+    wait_for(window, |app| {
+        let running = app.state().train.running.as_ref();
+        running.is_some_and(|job| job.phase == Phase::Training && job.steps_done() > 0)
+    });
+}
+
+/// The folder of the job under way.
+pub fn run_of(window: &Window) -> PathBuf {
+    state(window).train.running.as_ref().unwrap().run.clone().unwrap()
+}
+
+/// Stops the job under way and waits until everything is over.
+pub fn stop(window: &mut Window) {
+    order(window, TrainCommand::Stop);
+    settle(window);
+    assert!(state(window).train.running.is_none());
+}
+
+pub fn has_checkpoint(run: &Path) -> bool {
+    run.join("checkpoints/last").is_dir()
+}
+
+pub fn endings(window: &Window) -> Vec<Ending> {
+    state(window).train.ended.iter().map(|job| job.how.clone()).collect()
+}
+
+#[test]
+fn a_cohort_named_on_the_command_line_is_looked_at() {
+    let place = Place::new();
+    std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
+    let mut window = place.window();
+    assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Setup));
+    for fact in ["Patients 9", "With reference 9", "Modalities pet", "Cohort cohort"] {
+        assert!(has(&window, fact), "{fact}");
+    }
+    assert!(has(&window, "Spacing 2.00 \u{d7} 2.00 \u{d7} 4.00 mm"));
+    // What is wrong leads to the file.
+    use_control(&mut window, "Problems in this cohort");
+    use_control(&mut window, "Open problem 1");
+    settle(&mut window);
+    assert_eq!(state(&window).mode, Mode::Review);
+    assert!(errors(&window).iter().any(|said| said.contains("P3") && said.contains("pet.nii.gz")));
+}
+
+#[test]
+fn a_folder_that_is_no_cohort_is_said_and_another_can_be_chosen() {
+    let place = Place::new();
+    let empty = place.cohort().parent().unwrap().join("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    let mut window = open(&Args { workspace: Some(place.runs()), mode: ModeArg::Train, ..Args::default() });
+    assert!(has(&window, "Choose cohort…") && has(&window, "Use the sample study"));
+    type_path(&mut window, PathPurpose::Cohort, &empty);
+    assert!(matches!(state(&window).train.cohort, CohortState::Failed(..)));
+    assert!(errors(&window).iter().any(|said| said.contains("empty")), "{:?}", errors(&window));
+    window.state_mut().dispatch(Command::UsePaths(PathPurpose::Cohort, vec![place.cohort()]));
+    wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
+    assert_eq!(state(&window).train.form.config().data.modality, ["pet"]);
+}
+
+#[test]
+fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
+    let place = Place::new();
+    let mut window = start(&place.args(), SIZE, None);
+    wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
+    window.run_steps(2);
+    for section in ["Preprocessing", "Network", "Patches and masks"] {
+        use_control(&mut window, section);
+    }
+    for (field, text) in [("Crop", "32"), ("Epochs", "2"), ("Batch", "8"), ("Width", "4"), ("Depth", "2")] {
+        enter(&mut window, field, text);
+    }
+    // 16 patches do not divide 40 pixels: said at the field, and the button says why it cannot be pressed.
+    enter(&mut window, "Crop", "40");
+    assert!(state(&window).train.problems.iter().any(|(field, _)| field == "method.grid"));
+    assert!(window.query_all_by_label_contains("the crop's side, 40").next().is_some());
+    assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Grid")));
+    enter(&mut window, "Crop", "32");
+    enter(&mut window, "Grid", "4");
+    use_control(&mut window, "Spacing");
+    use_control(&mut window, "As acquired");
+    let form = &state(&window).train.form;
+    assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
+    // A size of one's own, along each axis. Without the mouse the list is open still.
+    use_control(&mut window, "Custom");
+    for (field, text) in [("Spacing R-L", "2"), ("Spacing A-P", "2,5"), ("Spacing S-I", "4")] {
+        enter(&mut window, field, text);
+    }
+    let spacing = |window: &Window| state(window).train.form.pretrain.preprocess.spacing;
+    assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]));
+    enter(&mut window, "Spacing S-I", "0");
+    assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]), "no voxel is that thin");
+    assert!(
+        state(&window).train.obstacle().is_some_and(|why| why.starts_with("Spacing S-I")),
+        "and the button says so"
+    );
+    enter(&mut window, "Spacing S-I", "4");
+    window.key_press(Key::Escape);
+    window.run_steps(2);
+    settle(&mut window);
+    let Estimate::Known(estimate) = &state(&window).train.estimate else {
+        panic!("{:?}", state(&window).train.estimate)
+    };
+    assert_eq!((estimate.epochs, estimate.patients), (2, 6));
+    assert!(window.query_all_by_label_contains("parameters").next().is_some());
+
+    click(&mut window, "Start pre-training");
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    let run = place.runs().join("amlp-pet");
+    assert!(has_checkpoint(&run) && run.join("report.json").is_file());
+    let stored = engine::jobs::stored_config(&run).unwrap();
+    assert_eq!(stored.preprocess.spacing, Spacing::Millimetres([2.0, 2.5, 4.0]));
+    // The same once more is another run.
+    click(&mut window, "Start pre-training");
+    assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
+    assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
+}
+
+#[test]
+fn a_name_that_leads_out_of_the_workspace_is_refused() {
+    let place = Place::new();
+    let mut window = place.window();
+    for name in ["../bad/name", "/elsewhere", ".hidden", ""] {
+        change(&mut window, |form| form.name = name.into());
+        assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Name: ")), "{name}");
+        order(&mut window, TrainCommand::Start);
+        assert!(state(&window).train.running.is_none() && state(&window).train.queue.is_empty(), "{name}");
+    }
+    assert_eq!(errors(&window).len(), 4);
+    change(&mut window, |form| form.name = "../bad/name".into());
+    window.run_steps(2);
+    assert!(window.query_all_by_label_contains("a name, not a path").next().is_some(), "said at the field");
+    settle(&mut window);
+    assert!(!place.runs().exists() && !place.runs().with_file_name("bad").exists());
+    use_control(&mut window, "Use the suggested name");
+    assert_eq!((state(&window).train.form.name.as_str(), state(&window).train.obstacle()), ("amlp-pet", None));
+}
+
+#[test]
+fn text_that_is_no_number_keeps_the_training_from_starting() {
+    let place = Place::new();
+    let mut window = place.window();
+    assert_eq!(state(&window).train.obstacle(), None);
+    for (field, text, why) in
+        [("Batch", "abc", "Batch: Not a number"), ("Learning rate", "-1", "Learning rate: 0 to 1")]
+    {
+        enter(&mut window, field, text);
+        assert_eq!(state(&window).train.obstacle().as_deref(), Some(why));
+        assert_eq!(state(&window).train.estimate, Estimate::None, "nothing is estimated for other settings");
+        order(&mut window, TrainCommand::Start);
+        assert!(state(&window).train.running.is_none() && state(&window).train.queue.is_empty());
+        // Out of sight it is not forgotten.
+        for shown in [false, true] {
+            use_control(&mut window, "Schedule");
+            window.run_steps(20);
+            assert_eq!((has(&window, field), state(&window).train.obstacle().as_deref()), (shown, Some(why)));
+        }
+        enter(&mut window, field, if field == "Batch" { "8" } else { "0.01" });
+        assert_eq!(state(&window).train.obstacle(), None);
+    }
+    settle(&mut window);
+    assert!(matches!(state(&window).train.estimate, Estimate::Known(_)));
+}
+
+#[test]
+fn a_training_is_paused_resumed_and_stopped() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    use_control(&mut window, "Pause");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Paused));
+    assert!(has_checkpoint(&run), "a pause saves");
+    let steps = |window: &Window| state(window).train.running.as_ref().unwrap().steps_done();
+    let before = steps(&window);
+    for _ in 0..20 {
+        window.step();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(steps(&window), before);
+    assert!(!window.state().is_idle(), "a paused training is not over");
+    use_control(&mut window, "Resume");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.steps_done() > before));
+    use_control(&mut window, "Stop");
+    settle(&mut window);
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!(window.state().jobs().threads(), 0);
+
+    // It goes on where it was.
+    let done = state(&window).train.unfinished[0].epochs_done;
+    use_control(&mut window, "Resume amlp-pet");
+    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.epoch > done));
+    assert_eq!(run_of(&window), run);
+    stop(&mut window);
+    assert_eq!(endings(&window), [Ending::Stopped], "one run is listed once");
+}
+
+#[test]
+fn jobs_wait_for_each_other() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    for name in ["second", "third", "fourth"] {
+        change(&mut window, |form| {
+            form.pretrain.training.epochs = 1;
+            form.name = name.into();
+        });
+        use_control(&mut window, "Add to the queue");
+    }
+    let names = |window: &Window| state(window).train.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&window), ["second", "third", "fourth"]);
+    change(&mut window, |form| form.name = "second".into());
+    order(&mut window, TrainCommand::Start);
+    assert_eq!(names(&window).len(), 3, "a run waits once");
+    assert!(errors(&window)[0].contains("second waits in the queue already"), "{:?}", errors(&window));
+    assert_eq!(state(&window).train.estimate, Estimate::Waiting, "nothing is measured beside a training");
+    // All of the panel can be scrolled to, over the buttons that stay where they are.
+    assert!(names(&window).iter().all(|name| {
+        let row = window.get_by_label(&format!("Waiting: {name}")).rect();
+        row.height() == amlp_viewer::theme::size::ROW_TALL
+    }));
+    window.get_by_label("Pin this slice").scroll_to_me();
+    window.run_steps(3);
+    let (pin, pause) = (window.get_by_label("Pin this slice").rect(), window.get_by_label("Pause").rect());
+    assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");
+    use_control(&mut window, "Remove third from the queue");
+    use_control(&mut window, "Start fourth sooner");
+    assert_eq!(names(&window), ["fourth", "second"]);
+    stop(&mut window);
+    let ended: Vec<_> = state(&window).train.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
+    let expected = [("second", &Ending::Finished), ("fourth", &Ending::Finished), ("amlp-pet", &Ending::Stopped)];
+    assert_eq!(ended, expected);
+}
+
+#[test]
+fn the_table_of_runs_follows_the_job() {
+    let place = Place::new();
+    let mut window = place.window();
+    train(&mut window, 2000);
+    let run = run_of(&window);
+    order(&mut window, TrainCommand::ShowPage(TrainPage::Runs));
+    let row = |state: &State| {
+        let rows = state.run_rows();
+        let row = rows.iter().find(|row| row.run.path == run)?;
+        Some((row.standing.name(), row.run.epochs_done, row.run.loss.is_some(), row.goes_on()))
+    };
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(_, done, loss, _)| done > 1 && loss));
+    let (word, before, ..) = row(state(&window)).unwrap();
+    assert_eq!((word, has(&window, "running")), ("running", true));
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(_, done, ..)| done > before + 1));
+    use_control(&mut window, "Pause");
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(word, ..)| word == "paused"));
+    stop(&mut window);
+    let (word, done, _, goes_on) = row(state(&window)).unwrap();
+    assert!(word == "stopped" && done > before && goes_on, "{word} after {done}");
+    use_control(&mut window, "Resume amlp-pet");
+    wait_for(&mut window, |app| row(app.state()).is_some_and(|(word, now, ..)| word == "running" && now > done));
+    stop(&mut window);
+    assert!(errors(&window).is_empty());
+}
+
+#[test]
+fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
+    let place = Place::new();
+    let mut window = place.window();
+    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training mine".into(), quiet: false };
+    let job = window.state_mut().start_job(spec, |ticket| {
+        ticket.progress(Some(0.3), "Preparing patient 3 of 9");
+        loop {
+            ticket.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    });
+    let name = "mine".to_owned();
+    window.state_mut().parts().0.train.running = Some(Running { id: 1, job, name, ..Running::default() });
+    order(&mut window, TrainCommand::ShowPage(TrainPage::Watch));
+    wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
+    window.run_steps(2);
+    assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Preparing patient 3 of 9"));
+    let said = window.query_all_by_label("mine is being prepared. Preparing patient 3 of 9");
+    let (page, track): (Vec<_>, Vec<_>) = said.map(|node| node.rect().top()).partition(|top| *top < 680.0);
+    assert!(!page.is_empty() && track.len() == 1, "{page:?} {track:?}");
+    stop(&mut window);
+    assert!(state(&window).preparing().is_none());
+}
+
+#[test]
+fn the_estimate_is_read_as_a_whole_in_a_narrow_window() {
+    let place = Place::new();
+    let mut window = start(&place.args(), [900.0, 700.0], None);
+    wait_for(&mut window, |app| matches!(app.state().train.cohort, CohortState::Found(_)));
+    change(&mut window, tiny);
+    wait_for(&mut window, |app| app.state().train.estimate == Estimate::Running);
+    window.run_steps(1);
+    assert!(has(&window, "Estimating time and memory\u{2026}"));
+    settle(&mut window);
+    window.state_mut().dispatch(Command::DismissAll);
+    window.run_steps(3);
+    let text = window.get_by_label_contains("steps of").rect();
+    let button = window.get_by_label("Start pre-training").rect();
+    assert!(text.height() > 20.0, "{text:?}: it wraps");
+    assert!(text.right() < button.left(), "{text:?} {button:?}");
+    let first = window.get_by_label_contains("of memory, device cpu").rect();
+    assert!(first.bottom() <= text.top() && first.top() < button.bottom(), "{first:?} {text:?}");
+}

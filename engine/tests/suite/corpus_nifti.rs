@@ -1,0 +1,261 @@
+//! The public corpora of NIfTI files: every row of their tables must come out as it says.
+
+#![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use engine::volume::{Frames, LabelVolume, ReadOptions, Relation, Scale, Volume, VoxelData};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// A folder of the corpus, or `None` with a printed line.
+fn folder(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus").join(name);
+    if path.is_dir() {
+        return Some(path);
+    }
+    println!("skipped: ../shared/corpus/{name} is absent");
+    None
+}
+
+/// The rows of a tab-separated table by column name.
+fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).unwrap();
+    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    let rows = reader.records().map(|r| names.iter().cloned().zip(r.unwrap().iter().map(str::to_owned)).collect());
+    rows.collect()
+}
+
+fn read_all(path: &Path) -> engine::Result<Volume> {
+    Volume::read_with(path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() })
+}
+
+/// The same check for a value of the table, which may be NaN, and a voxel of the volume.
+fn same_voxel(volume: &Volume, index: &[usize], expected: &Value) -> bool {
+    let [i, j, k, t] = [0, 1, 2, 3].map(|a| index.get(a).copied().unwrap_or(0));
+    let at = t * volume.grid.len() + volume.grid.index([i, j, k]);
+    match (&volume.data, expected) {
+        (VoxelData::Rgb(v), Value::Array(e)) => e.iter().zip(v[at]).all(|(e, v)| e.as_u64() == Some(u64::from(v))),
+        (VoxelData::U64(v), Value::Number(e)) if e.is_u64() => e.as_u64() == Some(v[at]),
+        (_, Value::Null) => volume.value_at([i, j, k], t).is_nan(),
+        (_, e) => {
+            let (got, e) = (volume.value_at([i, j, k], t), e.as_f64().unwrap());
+            (got - e).abs() <= 1e-9 * e.abs()
+        }
+    }
+}
+
+/// What is wrong with a file that should load, if anything.
+fn check_load(row: &BTreeMap<String, String>, volume: &Volume, warn: bool) -> Result<(), String> {
+    if volume.warnings.is_empty() == warn {
+        return Err(format!("warnings: {:?}", volume.warnings));
+    }
+    let shape: Vec<usize> = serde_json::from_str(&row["shape"]).unwrap();
+    let header = volume.header.as_ref().unwrap();
+    if header.dims != shape {
+        return Err(format!("shape {:?}", header.dims));
+    }
+    let affine: Vec<f64> = serde_json::from_str(&row["affine"]).unwrap();
+    // The table gives the affine as stored; the volume's is in millimetres whatever the header's unit.
+    let unit = if header.xyzt_units & 7 == 3 { 1e-3 } else { 1.0 };
+    let rows = volume.grid.affine_rows();
+    if !rows[..12].iter().zip(&affine).all(|(a, e)| (a - e * unit).abs() <= 1e-5 * unit.min(1.0)) {
+        return Err(format!("affine {rows:?}"));
+    }
+    let voxels: Vec<(Vec<usize>, Value)> = serde_json::from_str(&row["voxels"].replace("NaN", "null")).unwrap();
+    assert!(!voxels.is_empty());
+    match voxels.iter().find(|(index, value)| !same_voxel(volume, index, value)) {
+        Some((index, value)) => Err(format!("voxel {index:?} should be {value}")),
+        None => Ok(()),
+    }
+}
+
+/// The row's mask, laid on its image, must hold at every world position what the mask's own file holds there.
+fn check_mask(path: &Path, image: &Volume, own: &Volume, warn: bool) -> Result<(), String> {
+    let (mask, warnings) = LabelVolume::read_for(path, image).map_err(|e| e.to_string())?;
+    if warnings.is_empty() == warn {
+        return Err(format!("warnings: {warnings:?}"));
+    }
+    if mask.grid.relation(&image.grid) != Relation::Same {
+        return Err("is not on the image's grid".to_owned());
+    }
+    let [nx, ny, _] = mask.shape();
+    for at in 0..mask.grid.len() {
+        let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
+        let there = own.grid.voxel_from_world().transform_point3(image.grid.world(voxel)).round();
+        let value = own.value([there.x as usize, there.y as usize, there.z as usize]);
+        if (value - f64::from(mask.get(at))).abs() > 1e-9 {
+            return Err(format!("voxel {voxel:?} is {}, in its own file {value}", mask.get(at)));
+        }
+    }
+    Ok(())
+}
+
+fn check_row(folder: &Path, row: &BTreeMap<String, String>) -> Result<(), String> {
+    let path = folder.join(&row["file"]);
+    let read = read_all(&path);
+    // The header alone says the same place; of a hostile one it may say anything or nothing.
+    let place = Volume::read_grid(&path);
+    if let Ok(volume) = &read
+        && !place.as_ref().is_ok_and(|grid| *grid == volume.grid)
+    {
+        return Err(format!("{place:?} by its header, {:?} as a whole", volume.grid));
+    }
+    let image = row["role"].strip_prefix("mask-for:").map(|name| Volume::read(&folder.join(name)).unwrap());
+    let warn = row["expected"] == "warn-and-load";
+    match (row["expected"].as_str(), read, image) {
+        ("error", read, None) => match read {
+            Ok(_) => Err("loads".to_owned()),
+            Err(e) => names_the_file(&e, &row["file"]),
+        },
+        ("error", _, Some(image)) => match LabelVolume::read_for(&path, &image) {
+            Ok(_) => Err("loads as a mask".to_owned()),
+            Err(e) => names_the_file(&e, &row["file"]),
+        },
+        (_, Err(e), _) => Err(format!("refused: {e}")),
+        (_, Ok(volume), None) => check_load(row, &volume, warn),
+        (_, Ok(mut volume), Some(image)) => {
+            check_mask(&path, &image, &volume, warn)?;
+            // The mask's own file is fine; what is odd is how it lies against its image.
+            volume.warnings.clear();
+            check_load(row, &volume, false)
+        }
+    }
+}
+
+/// An error is one line and names the file (or the other half of its pair).
+fn names_the_file(error: &engine::Error, file: &str) -> Result<(), String> {
+    let (text, stem) = (error.to_string(), file.trim_end_matches(".hdr"));
+    if text.contains(stem) && !text.contains('\n') { Ok(()) } else { Err(format!("message: {text}")) }
+}
+
+#[test]
+fn every_row_of_the_manifest_comes_out_as_expected() {
+    let Some(folder) = folder("nifti") else { return };
+    let rows = table(&folder.join("manifest.tsv"));
+    assert!(rows.len() > 100);
+    let failed: Vec<String> = rows
+        .iter()
+        .filter_map(|row| check_row(&folder, row).err().map(|e| format!("{} ({}): {e}", row["file"], row["expected"])))
+        .collect();
+    assert!(failed.is_empty(), "{} of {} rows:\n{}", failed.len(), rows.len(), failed.join("\n"));
+}
+
+#[test]
+fn a_bomb_is_refused_before_its_memory_is_taken_naming_both_sizes() {
+    let Some(folder) = folder("nifti") else { return };
+    let message = Volume::read(&folder.join("bomb_dims.nii.gz")).unwrap_err().to_string();
+    assert!(message.contains("4000 MiB") && message.contains("2048 MiB"), "{message}");
+}
+
+#[test]
+fn no_text_of_a_header_comes_out() {
+    let Some(folder) = folder("nifti") else { return };
+    let volume = Volume::read(&folder.join("text_patient.nii")).unwrap();
+    assert!(!format!("{volume:?}").contains("DOE"));
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("mask.nii");
+    let mask = LabelVolume::new(volume.grid.clone(), vec![1_u8; volume.grid.len()]).unwrap();
+    engine::volume::nifti::write_label(&path, &mask, &volume).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(!bytes.windows(3).any(|w| w == b"DOE"));
+}
+
+/// SHA-256 of the values as nibabel gives them (unscaled in their own type, scaled as float64), little-endian.
+fn data_hash(volume: &Volume) -> String {
+    let (mut bytes, scale) = (Vec::new(), volume.scale);
+    macro_rules! all {
+        ($v:expr) => {
+            if scale == Scale::IDENTITY {
+                bytes.extend($v.iter().flat_map(|x| x.to_le_bytes()))
+            } else {
+                bytes.extend($v.iter().flat_map(|&x| scale.apply(x as f64).to_le_bytes()))
+            }
+        };
+    }
+    match &volume.data {
+        VoxelData::U8(v) => all!(v),
+        VoxelData::I8(v) => all!(v),
+        VoxelData::U16(v) => all!(v),
+        VoxelData::I16(v) => all!(v),
+        VoxelData::U32(v) => all!(v),
+        VoxelData::I32(v) => all!(v),
+        VoxelData::U64(v) => all!(v),
+        VoxelData::I64(v) => all!(v),
+        VoxelData::F32(v) => all!(v),
+        VoxelData::F64(v) => all!(v),
+        VoxelData::Rgb(v) => bytes.extend_from_slice(v.as_flattened()),
+        VoxelData::Rgba(v) => bytes.extend_from_slice(v.as_flattened()),
+    }
+    Sha256::digest(&bytes)[..8].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Six significant digits are what the table gives of an affine, eight of a value.
+fn near(got: f64, text: &str, relative: f64, absolute: f64) -> bool {
+    let expected: f64 = text.parse().unwrap();
+    (got - expected).abs() <= relative * expected.abs() + absolute
+}
+
+fn check_real(row: &BTreeMap<String, String>, volume: &Volume) -> Result<(), String> {
+    let dims = &volume.header.as_ref().unwrap().dims;
+    let shape: Vec<usize> = row["shape"].split('x').map(|n| n.parse().unwrap()).collect();
+    if dims != &shape {
+        return Err(format!("shape {dims:?}"));
+    }
+    let rows = volume.grid.affine_rows();
+    let affine: Vec<&str> = row["affine_3x4"].split_whitespace().collect();
+    assert_eq!(affine.len(), 12);
+    if !rows.iter().zip(&affine).all(|(a, e)| near(*a, e, 1e-5, 1e-5)) {
+        return Err(format!("affine {rows:?} should be {affine:?}"));
+    }
+    match (volume.stats(), row["min"].is_empty()) {
+        (None, true) => {}
+        (Some(s), false) => {
+            let fits = |got: Option<f64>, name: &str| got.is_some_and(|g| near(g, &row[name], 1e-6, 1e-9));
+            if !fits(s.min, "min")
+                || !fits(s.max, "max")
+                || !fits(s.mean, "mean")
+                || s.nonfinite.to_string() != row["nonfinite"]
+            {
+                return Err(format!("values {s:?}"));
+            }
+        }
+        (stats, _) => return Err(format!("values {stats:?}")),
+    }
+    let hash = data_hash(volume);
+    if hash == row["data_sha16_fortran_le"] { Ok(()) } else { Err(format!("data hash {hash}")) }
+}
+
+#[test]
+fn real_files_agree_with_nibabel() {
+    let Some(folder) = folder("nifti-real") else { return };
+    let rows = table(&folder.join("reference.tsv"));
+    let (mut failed, mut loaded) = (Vec::new(), 0);
+    for row in rows.iter().filter(|row| row["nibabel"] != "pair-img") {
+        let complex = ["32", "1792", "2048", "1536"].contains(&row["datatype_code"].as_str());
+        let outcome = match (read_all(&folder.join(&row["file"])), row["nibabel"] == "ok") {
+            (Ok(_), true) if complex => Err("a type without real numbers loads".to_owned()),
+            (Ok(volume), true) => {
+                loaded += 1;
+                check_real(row, &volume)
+            }
+            (Err(e), true) if complex && e.to_string().contains("unsupported datatype") => Ok(()),
+            (Err(e), true) => Err(format!("refused: {e}")),
+            // What nibabel cannot load (a file alone of a pair it did not find, ...) may load or not, by name.
+            (Ok(_), false) => Ok(()),
+            (Err(e), false) => names_the_file(&e, &row["file"]),
+        };
+        failed.extend(outcome.err().map(|e| format!("{}: {e}", row["file"])));
+    }
+    println!("{loaded} real files agree");
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), rows.len(), failed.join("\n"));
+    assert!(loaded > 80);
+}
+
+#[test]
+fn either_name_of_a_pair_reads_the_pair() {
+    let Some(folder) = folder("nifti") else { return };
+    let [header, image] = ["pair_offset.hdr", "pair_offset.img"].map(|n| Volume::read(&folder.join(n)).unwrap());
+    assert_eq!((header.data, header.grid), (image.data, image.grid));
+}

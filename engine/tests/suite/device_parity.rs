@@ -1,0 +1,143 @@
+//! The same small steps on every device of this machine: losses, gradients and labels agree with the CPU's.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use engine::config::Config;
+use engine::device::{Compute, open, probe};
+use engine::finetune::Samples;
+use engine::masking::Anchor;
+use engine::masking::relabel::{Relevance, relabel};
+use engine::model::{UNet, UNetConfig};
+use engine::pretrain::{Trial, forward, losses, tracked};
+use engine::trainer::{Objective, Portion, Stepper, optimizer};
+
+/// The largest difference that is allowed, as a share of the largest number compared.
+const NEAR: f64 = 1e-3;
+const BATCH: usize = 2;
+const SIGMA: f64 = 0.5;
+
+/// As small as a network of both stages can be: a software adapter compiles each kernel for seconds.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.preprocess.size = 16;
+    config.method.grid = 4;
+    config.network = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() };
+    config.training.batch = BATCH;
+    config
+}
+
+/// Every gradient of a loss, in the network's order.
+fn gradients(network: &UNet, loss: &Tensor<1>) -> Vec<f64> {
+    struct Collect<'a>(&'a GradientsParams, Vec<f64>);
+    impl ModuleVisitor for Collect<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1.extend(gradient.into_data().iter::<f64>());
+            }
+        }
+    }
+    let gradients = GradientsParams::from_grads(loss.backward(), network);
+    let mut collect = Collect(&gradients, Vec::new());
+    network.visit(&mut collect);
+    collect.1
+}
+
+fn assert_near(what: &str, device: &str, found: &[f64], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{device}: {what}");
+    let largest = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    assert!(largest > 0.0, "{what}: nothing to compare");
+    for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (a - b).abs() <= NEAR * largest,
+            "{device}: {what} {at} is {a}, on the CPU {b}; the largest is {largest}"
+        );
+    }
+}
+
+/// What a pre-training step computes.
+struct Step {
+    losses: Vec<f64>,
+    errors: Vec<f64>,
+    gradients: Vec<f64>,
+    relative: Vec<f64>,
+    labels: Vec<u8>,
+    after: f64,
+}
+
+fn pretraining_step(compute: &Compute) -> Step {
+    let config = config();
+    let trial = Trial::new(&config, BATCH).unwrap();
+    let masked = trial.masked(SIGMA, 1);
+    let device = compute.training();
+    let network = config.network.init(1, &device);
+    let told = losses(&network, &masked, &config, &device).unwrap();
+    let copy = config.network.init(1, &device);
+    let batch = masked.on(0..BATCH, &device);
+    let total = tracked(forward(&copy, &batch, &config), &batch, &config.method).total;
+    let gradients = gradients(&copy, &total);
+    let mut relevance = Relevance::new(BATCH, config.method.grid * config.method.grid);
+    for (slice, (chosen, relative)) in masked.chosen.iter().zip(&told.relative).enumerate() {
+        relevance.add(slice, chosen, relative);
+    }
+    let labels = (0..BATCH).flat_map(|slice| {
+        let (ori, new) = (&masked.label_ori[slice], &masked.label_new[slice]);
+        relabel(ori, new, &relevance.mean(slice), Anchor::Kmeans, 1, 1, slice as u64).after
+    });
+    let mut stepper = Stepper::new(config.network.init(1, &device), optimizer(&config.training), compute, 0);
+    stepper.step(&trial.objective(&masked), BATCH, 1e-3).unwrap();
+    let after = losses(&stepper.network, &masked, &config, &device).unwrap().value;
+    Step {
+        losses: vec![told.value, told.parts.pred, told.parts.rrl, told.parts.lcl],
+        errors: told.errors.concat(),
+        gradients,
+        labels: labels.collect(),
+        relative: told.relative.concat(),
+        after,
+    }
+}
+
+/// Loss and gradients of a fine-tuning step.
+fn finetuning_step(compute: &Compute) -> (Vec<f64>, Vec<f64>) {
+    let config = config();
+    let size = config.preprocess.size;
+    let slice = |at: usize| {
+        let bits: Vec<u8> = (0..size * size).map(|p| u8::from(p % size < 4 * (at + 1) && p / size < 9)).collect();
+        let pixels = bits.iter().enumerate().map(|(p, b)| f32::from(*b) + ((p * 7 + at) % 13) as f32 / 9.0).collect();
+        (pixels, bits)
+    };
+    let samples = Samples::new((0..BATCH).map(slice).collect(), 1, size);
+    let device: Device = compute.training();
+    let network = config.network.init(2, &device);
+    let (loss, told) = samples.loss(&network, &Portion::whole(BATCH), &device, &[]).unwrap();
+    let gradients = gradients(&network, &loss);
+    (told.into_data().iter::<f64>().collect(), gradients)
+}
+
+#[test]
+fn every_device_computes_what_the_cpu_does() {
+    let cpu = pretraining_step(&Compute::cpu());
+    let (cpu_loss, cpu_gradients) = finetuning_step(&Compute::cpu());
+    assert!(cpu.losses.iter().all(|loss| *loss > 0.0), "a loss has nothing to do: {:?}", cpu.losses);
+    assert!(cpu.relative.iter().all(|r| (r - 1.0).abs() > 2e-3), "labels hang on the last digits");
+    let found = probe();
+    let others: Vec<_> = found.devices.iter().filter(|device| device.id != "cpu").collect();
+    if others.is_empty() {
+        let expected = found.backends.len() > 1 && std::env::var_os("AMLP_REQUIRE_GPU").is_some();
+        assert!(!expected, "this build has {:?}, and no adapter was found", found.backends);
+        println!("skipped: no adapter");
+    }
+    for info in others {
+        let compute = open(info.id.parse().unwrap()).unwrap();
+        println!("{}", compute.name);
+        let step = pretraining_step(&compute);
+        assert_near("loss", &info.id, &step.losses, &cpu.losses);
+        assert_near("error of patch", &info.id, &step.errors, &cpu.errors);
+        assert_near("gradient", &info.id, &step.gradients, &cpu.gradients);
+        assert_near("loss after the step", &info.id, &[step.after], &[cpu.after]);
+        assert_eq!(step.labels, cpu.labels, "{}", info.id);
+        let (loss, gradients) = finetuning_step(&compute);
+        assert_near("fine-tuning loss", &info.id, &loss, &cpu_loss);
+        assert_near("fine-tuning gradient", &info.id, &gradients, &cpu_gradients);
+    }
+}

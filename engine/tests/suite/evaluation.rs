@@ -1,0 +1,145 @@
+//! A fine-tuned run evaluated patient by patient.
+
+use std::path::{Path, PathBuf};
+
+use crate::common::{cohort, finetune, finetune_config, pretrain, pretrain_config};
+use engine::ErrorKind;
+use engine::cohort::split::Split;
+use engine::device::Compute;
+use engine::evaluate::{Target, evaluate_files};
+use engine::event::{Control, Signal};
+use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
+use engine::metrics::Options;
+use engine::run::workspace::{EntryState, list};
+use engine::run::{RunFolder, lock};
+use engine::volume::LabelVolume;
+
+/// A run that was fine-tuned for `epochs` on a small cohort.
+fn tuned(folder: &Path, epochs: usize) -> PathBuf {
+    let mut config = finetune_config(&cohort(folder, 10), None);
+    config.training.epochs = epochs;
+    let run = folder.join("fine");
+    finetune(&config, &run, false, 0).unwrap();
+    run
+}
+
+fn evaluate(run: &Path) -> RunEvaluation {
+    evaluate_run(run, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap()
+}
+
+/// The slice of the file with the lowest Dice, voxel by voxel, and of several that with more wrong voxels, then the lower; the
+/// file's third axis is S-I.
+fn worst(mask: &LabelVolume, truth: &LabelVolume) -> Option<(usize, f64)> {
+    let [nx, ny, nz] = mask.shape();
+    let mut worst: Option<(f64, f64, usize)> = None;
+    for k in 0..nz {
+        let voxels = k * nx * ny..(k + 1) * nx * ny;
+        let count = |of: &dyn Fn(usize) -> bool| voxels.clone().filter(|&at| of(at)).count() as f64;
+        let (found, true_) = (count(&|at| mask.get(at) > 0), count(&|at| truth.get(at) > 0));
+        let both = count(&|at| mask.get(at) > 0 && truth.get(at) > 0);
+        if found + true_ > 0.0 {
+            let slice = (2.0 * both / (found + true_), 2.0 * both - found - true_, k);
+            if worst.is_none_or(|lowest| slice < lowest) {
+                worst = Some(slice);
+            }
+        }
+    }
+    worst.map(|(dice, _, k)| (k, dice))
+}
+
+#[test]
+fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = tuned(temp.path(), 40);
+    assert_eq!(stored_evaluation(&run).unwrap(), None);
+    let mut heard = Vec::new();
+    let mut hear = |done, all, who: &str| heard.push((done, all, who.to_owned()));
+    let found = evaluate_run(&run, &Compute::cpu(), &Control::default(), &mut hear).unwrap();
+    let split: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
+    let names: Vec<&String> = found.patients.iter().map(|row| &row.case).collect();
+    assert_eq!((found.part.as_str(), found.epoch, names), ("test", 40, split.test.iter().collect()));
+    let mut expected: Vec<_> = split.test.iter().enumerate().map(|(n, id)| (n, split.test.len(), id.clone())).collect();
+    expected.push((split.test.len(), split.test.len(), String::new()));
+    assert_eq!(heard, expected);
+
+    let mut sum = 0.0;
+    for row in &found.patients {
+        assert!(row.mask.starts_with(&run) && row.images["pet"].is_file());
+        let truth = row.truth.as_ref().unwrap();
+        let measured = evaluate_files(&row.mask, truth, &[Target::Any], &Options::default()).unwrap().remove(0);
+        assert_eq!(row.measures.as_ref(), Some(&measured));
+        let (mask, truth) = (LabelVolume::read(&row.mask).unwrap(), LabelVolume::read(truth).unwrap());
+        let (slice, dice) = worst(&mask, &truth).unwrap();
+        assert_eq!(row.worst_slice, Some(slice), "{row:?}");
+        assert!((row.worst_dice.unwrap() - dice).abs() < 1e-12, "{row:?}");
+        sum += measured.dsc;
+    }
+    let mean = found.mean.unwrap();
+    assert_eq!(mean.cases, split.test.len());
+    assert!((mean.dsc - sum / split.test.len() as f64).abs() < 1e-12);
+
+    assert_eq!(stored_evaluation(&run).unwrap().unwrap(), found);
+    let runs = list(temp.path()).unwrap();
+    let entry = runs.iter().find(|entry| entry.path == run).unwrap();
+    assert_eq!((entry.dice, &entry.state), (Some(mean.dsc), &EntryState::Finished));
+    assert!(lock::held_by(&run).is_none());
+
+    // The masks go with the run.
+    let moved = temp.path().join("moved");
+    std::fs::rename(&run, &moved).unwrap();
+    let stored = stored_evaluation(&moved).unwrap().unwrap();
+    assert!(stored.patients.iter().all(|row| row.mask.starts_with(&moved) && row.mask.is_file()));
+}
+
+#[test]
+fn an_evaluation_that_is_cancelled_leaves_the_earlier_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let run = tuned(temp.path(), 2);
+    let first = evaluate(&run);
+    let files = || {
+        let mut files: Vec<_> =
+            std::fs::read_dir(run.join("evaluation")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        files
+    };
+    let before = files();
+    let control = Control::default();
+    let mut cancel = |done: usize, _: usize, _: &str| {
+        if done == 1 {
+            control.set(Signal::Cancel);
+        }
+    };
+    let error = evaluate_run(&run, &Compute::cpu(), &control, &mut cancel).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
+    assert_eq!((stored_evaluation(&run).unwrap().unwrap(), files()), (first, before));
+    assert!(!run.join(".evaluation.new.tmp").exists());
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 8);
+    let pre = temp.path().join("pre");
+    let mut config = pretrain_config(&root);
+    config.training.epochs = 1;
+    pretrain(&config, &pre, false, 0).unwrap();
+    let why = |run: &Path| {
+        evaluate_run(run, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap_err().to_string()
+    };
+    assert!(why(&pre).contains("a pre-training run"));
+    let mut config = finetune_config(&root, None);
+    config.training.epochs = 1;
+    let fine = temp.path().join("fine");
+    finetune(&config, &fine, false, 0).unwrap();
+    let held = RunFolder::resume(&fine).unwrap();
+    assert!(why(&fine).contains("locked by process"));
+    drop(held);
+    std::fs::create_dir(fine.join("evaluation")).unwrap();
+    std::fs::write(fine.join("evaluation/evaluation.json"), "{}").unwrap();
+    assert!(stored_evaluation(&fine).unwrap_err().to_string().contains("evaluation.json"));
+    evaluate(&fine);
+    assert!(stored_evaluation(&fine).unwrap().is_some(), "a damaged one is replaced");
+    let split: Split = RunFolder::open(&fine).unwrap().read_split().unwrap();
+    std::fs::remove_dir_all(root.join(&split.test[0])).unwrap();
+    assert!(why(&fine).contains("the cohort does not have it"));
+}

@@ -1,0 +1,23 @@
+//! The engine's integration tests: one program, so that the dependencies are linked once.
+//!
+//! Only a test that needs a process of its own, such as one that counts memory, is a program beside this one.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
+
+mod assess;
+mod command_line;
+mod common;
+mod corpus_nifti;
+mod device_faults;
+mod device_parity;
+mod evaluate_golden;
+mod evaluation;
+mod inspect;
+mod job_array;
+mod jobs;
+mod metrics_oracles;
+mod probes;
+mod reference_recalls;
+mod run_folder_faults;
+mod sample_model;
+mod training;
+mod volume_roundtrip;

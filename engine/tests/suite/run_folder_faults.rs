@@ -1,0 +1,325 @@
+//! Run folders under kill -9, full disks, file-size limits and a second process, each in a child process.
+//!
+//! The child is this test program itself: the test `child` trains a pretended model in the run folder that the
+//! environment names. `AMLP_FAULT` (see `engine::run::fault`) kills it at a chosen moment; only debug builds obey it.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use engine::event::{EpochSummary, Event, EventSink, Stage};
+use engine::run::checkpoint::{self, CheckpointData, Slot};
+use engine::run::log::{EventLog, read_events};
+use engine::run::{RunFolder, lock};
+use engine::{ErrorKind, Result};
+use rand::RngExt;
+
+const EPOCHS: usize = 6;
+const STEPS: usize = 5;
+/// Which folder the child works in; without it the test `child` does nothing.
+const FOLDER: &str = "AMLP_TEST_FOLDER";
+/// What the child does: `train`, `large` (the weights outgrow a limit in epoch 4), `talk` (the log does), `hold`.
+const MODE: &str = "AMLP_TEST_MODE";
+
+/// The weights after `epoch` epochs.
+fn weights(epoch: usize, mode: &str) -> Vec<u8> {
+    let length = if mode == "large" && epoch > 3 { 300_000 } else { 10_000 };
+    (0..length).map(|i: usize| (i * 31 + epoch * 7) as u8).collect()
+}
+
+fn state(position: u64) -> (String, Vec<u8>) {
+    ("state.json".into(), position.to_string().into_bytes())
+}
+
+/// A training loop without a model: resumes or starts, logs, saves `last` each epoch and `best` in odd ones.
+fn train(root: &Path, mode: &str) -> Result<()> {
+    let run =
+        if RunFolder::is_run(root) { RunFolder::resume(root)? } else { RunFolder::create(root, "version = 1\n")? };
+    for warning in run.warnings() {
+        println!("warning {warning}");
+    }
+    let (done, mut log) = if checkpoint::has_checkpoint(&run) {
+        let (data, warnings) = checkpoint::load(&run)?;
+        for warning in warnings {
+            println!("warning {warning}");
+        }
+        (data.epoch, EventLog::resume(&run.events_path(), position_in(&data))?.0)
+    } else {
+        (0, EventLog::create(&run.events_path())?)
+    };
+    for epoch in done + 1..=EPOCHS {
+        for step in 1..=STEPS * if mode == "talk" { 10_000 } else { 1 } {
+            let loss = 1.0 / (epoch + step) as f64;
+            log.event(&Event::Step { stage: Stage::Pretrain, epoch, step, loss, learning_rate: 1e-4 })?;
+        }
+        log.event(&Event::Epoch(Box::new(EpochSummary { epoch, ..EpochSummary::default() })))?;
+        let parts = vec![("model.safetensors".into(), weights(epoch, mode)), state(log.position()?)];
+        let data = CheckpointData { epoch, step: 0, parts };
+        if epoch % 2 == 1 {
+            save(&run, Slot::Best, &data, mode)?;
+        }
+        if save(&run, Slot::Last, &data, mode)? {
+            println!("done {epoch}");
+        }
+    }
+    Ok(())
+}
+
+/// Saves; a full disk is said and survived, unless `mode` says that a limit ends the training.
+fn save(run: &RunFolder, slot: Slot, data: &CheckpointData, mode: &str) -> Result<bool> {
+    match checkpoint::save(run, slot, data) {
+        Err(error) if mode == "train" => {
+            println!("full {error}");
+            Ok(false)
+        }
+        other => other.map(|()| true),
+    }
+}
+
+fn position_in(data: &CheckpointData) -> u64 {
+    let (_, bytes) = data.parts.iter().find(|(name, _)| name == "state.json").unwrap();
+    std::str::from_utf8(bytes).unwrap().parse().unwrap()
+}
+
+#[test]
+fn child() {
+    let Ok(root) = std::env::var(FOLDER) else { return };
+    let root = PathBuf::from(root);
+    let mode = std::env::var(MODE).unwrap();
+    if mode == "hold" {
+        let _run = RunFolder::create(&root, "version = 1\n").unwrap();
+        println!("held");
+        std::thread::sleep(std::time::Duration::from_mins(1));
+        return;
+    }
+    if let Err(error) = train(&root, &mode) {
+        println!("failed {error}");
+        std::io::stdout().flush().unwrap();
+        std::process::exit(3);
+    }
+}
+
+fn command(root: &Path, mode: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    // The module's path without the name of the program, which is how the test is called.
+    let (_, module) = module_path!().split_once("::").unwrap();
+    command.args(["--exact", &format!("{module}::child"), "--nocapture", "--test-threads=1"]);
+    command.env(FOLDER, root).env(MODE, mode);
+    command.env_remove("AMLP_FAULT");
+    command
+}
+
+fn run_child(root: &Path, fault: Option<&str>) -> Output {
+    let mut command = command(root, "train");
+    if let Some(fault) = fault {
+        command.env("AMLP_FAULT", fault);
+    }
+    command.output().unwrap()
+}
+
+/// The child's lines that start with `word`, without it.
+fn said(output: &Output, word: &str) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // The first line follows the test's name on the same line.
+    let lines = text.lines().map(|line| line.rsplit(" ... ").next().unwrap_or(line));
+    lines.filter_map(|line| line.strip_prefix(word)?.strip_prefix(' ')).map(str::to_owned).collect()
+}
+
+/// Epochs that the child reported as saved.
+fn last_done(output: &Output) -> usize {
+    said(output, "done").last().map_or(0, |epoch| epoch.parse().unwrap())
+}
+
+fn events(root: &Path) -> Vec<(u64, Event)> {
+    let path = root.join("events.jsonl");
+    read_events(&path).unwrap().into_iter().map(|(meta, event)| (meta.seq, event)).collect()
+}
+
+/// The run's checkpoints are whole, what they say is what training gives, and no more than one epoch after `done` was
+/// lost. Returns the newest epoch on disk.
+fn check_after_kill(root: &Path, done: usize, why: &str) -> usize {
+    let Ok(run) = RunFolder::open(root) else {
+        assert_eq!(done, 0, "{why}: the run is gone");
+        return 0;
+    };
+    if !checkpoint::has_checkpoint(&run) || (done == 0 && checkpoint::load(&run).is_err()) {
+        assert_eq!(done, 0, "{why}: the checkpoints are gone");
+        return 0;
+    }
+    let (data, warnings) = checkpoint::load(&run).unwrap_or_else(|error| panic!("{why}: {error}"));
+    assert!(warnings.is_empty(), "{why}: {warnings:?}");
+    assert!((done..=done + 1).contains(&data.epoch), "{why}: epoch {} after {done} were done", data.epoch);
+    for slot in [Slot::Last, Slot::Previous, Slot::Best] {
+        if let Ok(data) = checkpoint::load_slot(&run, slot) {
+            assert_eq!(data.parts[0].1, weights(data.epoch, "train"), "{why}: {slot:?}");
+        }
+    }
+    data.epoch
+}
+
+/// The finished run, however it came about, equals the uninterrupted one, and nothing else lies about.
+fn check_finished(root: &Path, reference: &Path, why: &str) {
+    let [run, whole] = [root, reference].map(|root| RunFolder::open(root).unwrap());
+    for slot in [Slot::Last, Slot::Previous, Slot::Best] {
+        let [found, expected] = [&run, &whole].map(|run| checkpoint::load_slot(run, slot).unwrap());
+        assert_eq!((found.epoch, &found.parts[0].1), (expected.epoch, &expected.parts[0].1), "{why}: {slot:?}");
+    }
+    assert_eq!(events(root), events(reference), "{why}");
+    let names = |folder: PathBuf| {
+        let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    for inner in ["", "checkpoints"] {
+        assert_eq!(names(root.join(inner)), names(reference.join(inner)), "{why}: leftovers in {inner:?}");
+    }
+}
+
+fn reference(folder: &Path) -> PathBuf {
+    let root = folder.join("reference");
+    let output = run_child(&root, None);
+    assert!(output.status.success() && last_done(&output) == EPOCHS, "{output:?}");
+    root
+}
+
+fn hooks_are_off() -> bool {
+    if !cfg!(debug_assertions) {
+        println!("skipped: kill points exist in debug builds only");
+    }
+    !cfg!(debug_assertions)
+}
+
+/// Every kill point with how often the child passes it at least.
+const POINTS: [(&str, u64); 14] = [
+    ("write-before", 28),
+    ("write-middle", 28),
+    ("write-after", 28),
+    ("fsync-before", 28),
+    ("fsync-after", 28),
+    ("rename-before", 20),
+    ("rename-after", 20),
+    ("folder-before", 25),
+    ("folder-after", 25),
+    ("checkpoint-staged", 9),
+    ("checkpoint-aside", 7),
+    ("checkpoint-demoted", 7),
+    ("checkpoint-promoted", 9),
+    // Again, for a kill that is the first one or none at all: the first passage is in `create`.
+    ("rename-before", 1),
+];
+
+/// T1, T3: killed at each point at seeded moments, twice in a row, then finished.
+#[test]
+fn killed_at_every_point_and_finished() {
+    if hooks_are_off() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let reference = reference(folder.path());
+    let mut stream = engine::seed::stream(20, "kill points", &[]);
+    for (number, (point, passages)) in POINTS.into_iter().enumerate() {
+        let root = folder.path().join(format!("killed-{number}"));
+        let mut done = 0;
+        for round in 0..2 {
+            // The second kill comes early, so that it meets a run with work left, or repairs under way.
+            let limit = if round == 0 { passages } else { passages.min(4) };
+            let fault = format!("{point}:{}", stream.random_range(1..=limit));
+            let why = format!("{fault} in round {round}, seed 20");
+            let output = run_child(&root, Some(&fault));
+            if round == 0 {
+                assert_eq!(output.status.code(), None, "{why}: the child was not killed: {output:?}");
+            }
+            done = check_after_kill(&root, done.max(last_done(&output)), &why);
+        }
+        let output = run_child(&root, None);
+        assert!(output.status.success(), "{point}: {output:?}");
+        check_finished(&root, &reference, point);
+    }
+}
+
+/// T6: a save that meets a full disk is reported, leaves the earlier checkpoints, and training goes on.
+#[test]
+fn a_full_disk_while_saving() {
+    if hooks_are_off() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let reference = reference(folder.path());
+    // The first files are the probes and the configuration; the fourth and later ones belong to checkpoints.
+    for fault in ["write-middle:14:full", "fsync-before:9:full", "rename-before:8:full", "checkpoint-demoted:3:full"] {
+        let root = folder.path().join(fault.replace(':', "-"));
+        let output = run_child(&root, Some(fault));
+        assert!(output.status.success(), "{fault}: {output:?}");
+        let full = said(&output, "full");
+        assert!(full.len() == 1 && full[0].contains("no storage space"), "{fault}: {output:?}");
+        check_after_kill(&root, EPOCHS, fault);
+        assert_eq!(events(&root), events(&reference), "{fault}");
+    }
+}
+
+/// Runs the child under a file-size limit, in units of 512 bytes or, with some shells, 1024.
+#[cfg(unix)]
+fn limited(root: &Path, mode: &str, blocks: u32) -> Output {
+    let child = command(root, mode);
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -f {blocks} && exec \"$0\" \"$@\"")).arg(child.get_program());
+    shell.args(child.get_args()).env(FOLDER, root).env(MODE, mode).env_remove("AMLP_FAULT");
+    shell.output().unwrap()
+}
+
+/// T5: a checkpoint beyond the file-size limit is a clear error, not a signal; the earlier ones stay.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_beyond_the_file_size_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
+    let output = limited(&root, "large", 100);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let failed = said(&output, "failed").pop().unwrap();
+    assert!(failed.contains("model.safetensors: cannot write: File too large"), "{failed}");
+    assert_eq!(check_after_kill(&root, 3, "file-size limit"), 3);
+    assert_eq!(fs::read_dir(root.join("checkpoints")).unwrap().count(), 3, "last, previous and best, no leftovers");
+    let output = command(&root, "large").output().unwrap();
+    assert!(output.status.success() && last_done(&output) == EPOCHS, "{output:?}");
+}
+
+/// T5, T6: a log that cannot grow ends the training with a clear error, and ends with a whole line.
+#[cfg(unix)]
+#[test]
+fn a_log_beyond_the_file_size_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
+    let output = limited(&root, "talk", 600);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let failed = said(&output, "failed").pop().unwrap();
+    assert!(failed.contains("events.jsonl: cannot write: File too large"), "{failed}");
+    let text = fs::read(root.join("events.jsonl")).unwrap();
+    assert_eq!(text.last(), Some(&b'\n'));
+    assert!(events(&root).len() > 100);
+}
+
+/// T12: the second process is told who holds the run; after kill -9 the lock is free and the death is said.
+#[test]
+fn two_processes_on_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
+    let mut holder = command(&root, "hold").stdout(Stdio::piped()).spawn().unwrap();
+    let mut reader = std::io::BufReader::new(holder.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("held") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut reader, &mut line).unwrap() > 0, "the child ended early");
+    }
+    let error = RunFolder::resume(&root).unwrap_err();
+    let ErrorKind::Locked { pid, .. } = error.kind() else { panic!("{error}") };
+    if cfg!(unix) {
+        assert_eq!(*pid, holder.id());
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(root.join(lock::NAME).exists());
+    let run = RunFolder::resume(&root).unwrap();
+    let warning = format!("process {} ended without releasing", holder.id());
+    assert!(run.warnings()[0].contains(&warning), "{:?}", run.warnings());
+}
