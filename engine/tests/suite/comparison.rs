@@ -1,12 +1,9 @@
 //! What makes a comparison fair: the same split and settings for all, no result of other settings, no patient seen before.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Watcher, cohort, finetune, finetune_config, pretrain, pretrain_config};
+use crate::common::{Watcher, cohort, finetune, finetune_config, patient, pretrain, pretrain_config};
 use engine::cohort::split::Split;
 use engine::config::{Config, preset};
 use engine::device::Compute;
@@ -114,7 +111,7 @@ fn cohort_with_masks_on_ct(folder: &Path, patients: usize) -> PathBuf {
     for number in 0..patients {
         let place = root.join(format!("P{number:02}"));
         fs::create_dir_all(&place).unwrap();
-        let (pet, label) = common::patient(number);
+        let (pet, label) = patient(number);
         let [x, y, z] = pet.grid.spacing_mm();
         let fine = pet.grid.with_spacing([x / 2.0, y / 2.0, z]);
         let ct = resample_f32(&pet.to_f32(), &pet.grid, &fine, Interpolation::Linear, 0.0);
@@ -139,7 +136,7 @@ fn masks_on_another_grid_are_measured_on_that_of_the_image() {
     assert_eq!(cases.iter().map(|case| case.case.clone()).collect::<Vec<_>>(), split.test);
     for case in &cases {
         let number: usize = case.case[1..].parse().unwrap();
-        let (_, label) = common::patient(number);
+        let (_, label) = patient(number);
         let expected = label.iter().filter(|label| *label > 0).count() as f64 * label.grid.voxel_volume_ml();
         assert!((case.truth_volume_ml - expected).abs() < 0.1 * expected, "{} {expected}", case.truth_volume_ml);
     }
