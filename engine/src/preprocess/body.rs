@@ -1,17 +1,17 @@
-//! The patient's body in a CT: above -500 HU, the largest component, holes filled.
+//! Body mask of a CT: voxels above -500 HU, largest component, holes filled.
 
 use rayon::prelude::*;
 
 use crate::findings::{Components, Connectivity};
 
-/// Denser voxels are body, in HU.
+/// Body voxels are above this value, in HU.
 pub(super) const BODY_HU: f32 = -500.0;
 
-/// The body in a CT given in HU: voxels above -500 HU, of these the largest 6-connected component, with holes
-/// filled. `shape` is the shape of `hu`, first axis fastest; `axial` is the axis along which axial slices follow.
+/// Body mask of a CT in HU: the largest 6-connected component of voxels above -500 HU, with holes filled. `shape` is
+/// that of `hu`, first axis fastest; axial slices are stacked along `axial`.
 ///
-/// Holes are filled slice by slice: a scan that ends in the chest leaves the lungs open at its last slice, and
-/// a 3-D filling would leave them out. All false if no voxel is dense enough.
+/// Holes are filled slice by slice, because a 3-D fill would miss the lungs of a scan that ends in the chest. All false
+/// if no voxel is above the threshold.
 pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     let [nx, ny, nz] = shape;
     let mut mask = vec![false; hu.len()];
@@ -30,7 +30,7 @@ pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     mask
 }
 
-/// Sets what a slice's mask encloses (4-connected background that does not reach the slice's border).
+/// Fills holes slice by slice: 4-connected background that does not reach the border of the slice.
 fn fill_holes(mask: &mut [bool], shape: [usize; 3], axial: usize) {
     let strides = [1, shape[0], shape[0] * shape[1]];
     let (u, v) = match axial {
