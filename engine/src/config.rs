@@ -11,18 +11,23 @@ use crate::cluster::ClusterConfig;
 use crate::cohort::split::LabelDraw;
 use crate::device::DeviceList;
 use crate::event::Stage;
-use crate::loss::{Attention, Consistency};
-use crate::masking::order::Order;
-use crate::masking::ratio::MaskRatio;
-use crate::masking::relabel::Anchor;
 use crate::model::{Precision, UNetConfig};
 use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
+use crate::pretrain::amlp::amr::MaskRatio;
+use crate::pretrain::amlp::arl::Attention;
+use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::mps::Order;
+use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
-pub use preset::{PRESETS, preset};
+pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
 
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
+
+/// Settings of earlier versions that files may still hold. They changed no result: how often losses were read, and whether the
+/// network has a mask token, which `method.fill` says.
+const RETIRED: [(&str, &str); 2] = [("training", "read_every"), ("network", "learned_fill")];
 
 /// All settings of a run. The same configuration on the same data gives the same result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,8 +123,6 @@ pub struct TrainingConfig {
     pub batch: usize,
     /// Micro-batch: slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
     pub micro_batch: usize,
-    /// Steps whose losses are read together, so that a GPU need not wait; 0 takes 1 on the CPU and 10 elsewhere.
-    pub read_every: usize,
     /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
     pub precision: Precision,
     /// Learning rate.
@@ -144,7 +147,6 @@ impl Default for TrainingConfig {
             steps: 0,
             batch: 36,
             micro_batch: 0,
-            read_every: 0,
             precision: Precision::F32,
             lr: 1e-4,
             schedule: Schedule::Constant,
@@ -152,17 +154,6 @@ impl Default for TrainingConfig {
             shift_px: 0,
             every_slice: 1,
             checkpoint_every: 1,
-        }
-    }
-}
-
-impl TrainingConfig {
-    /// Steps whose losses are read together.
-    pub fn read_every(&self, on_cpu: bool) -> usize {
-        match self.read_every {
-            0 if on_cpu => 1,
-            0 => 10,
-            steps => steps,
         }
     }
 }
@@ -180,10 +171,30 @@ pub enum MaskFill {
     Noise,
 }
 
-/// Masking and its losses (sections 3.1 to 3.4).
+impl MaskFill {
+    /// True if the network holds a mask token.
+    pub fn is_learned(self) -> bool {
+        self == Self::Learned
+    }
+}
+
+/// The pre-training's method. All but AMLP leave out the settings that follow, except `report_recall` and `probes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pretext {
+    /// Adaptive masking of lesion patches, and its ablations down to `base` (MAE).
+    #[default]
+    Amlp,
+    /// Mask token on 60 % of 32 px units, masked L1 through a pixel head; the encoder is transferred.
+    SimMim,
+}
+
+/// The pre-training's method and its settings (sections 3.1 to 3.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MethodConfig {
+    /// The method.
+    pub pretext: Pretext,
     /// Patches along a side; 16 gives the paper's N = 256 patches.
     pub grid: usize,
     /// Clustering of the patches (MPS).
@@ -218,6 +229,7 @@ pub struct MethodConfig {
 impl Default for MethodConfig {
     fn default() -> Self {
         Self {
+            pretext: Pretext::Amlp,
             grid: 16,
             cluster: ClusterConfig::default(),
             order: Order::default(),
@@ -243,7 +255,7 @@ impl MethodConfig {
     }
 }
 
-/// Labels and augmentation of fine-tuning (section 4.5).
+/// Labels and augmentation of fine-tuning (section 4.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelConfig {
@@ -304,7 +316,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The paper's fine-tuning.
+    /// Fine-tuning by the paper's schedule, with this product's negatives and augmentation.
     pub fn finetune() -> Self {
         Self {
             stage: Stage::Finetune,
@@ -347,6 +359,9 @@ impl Config {
             && !labels.contains_key("draw")
         {
             labels.insert("draw".into(), "stratified".into());
+        }
+        for (section, setting) in RETIRED {
+            table.get_mut(section).and_then(toml::Value::as_table_mut).map(|section| section.remove(setting));
         }
         let config: Self = table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
         config.validate().map_err(|error| Error::file(path, error.to_string()))?;

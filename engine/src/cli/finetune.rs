@@ -6,7 +6,7 @@ use super::progress::{self, Progress};
 use super::training::{RunFlags, Shared, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cohort::split::{LabelDraw, Split};
-use crate::config::Config;
+use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
 use crate::jobs::{FinetuneJob, stored_config};
 
@@ -29,6 +29,9 @@ pub struct Args {
     /// Pre-training run to start from, or none for random weights.
     #[arg(long)]
     from: PathBuf,
+    /// Named settings to start from: finetune, or paper (slices with lesion only, no augmentation).
+    #[arg(long, default_value = "finetune")]
+    preset: String,
     /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
@@ -51,8 +54,9 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut fresh = Config::finetune();
-        if self.from != Path::new("none") {
+        let mut fresh = finetune_preset(&self.preset)?;
+        // A resumed run has its settings and its network; the pre-training's folder may be gone.
+        if self.from != Path::new("none") && !self.run.resumes(&self.shared.out) {
             let theirs = stored_config(&self.from)?;
             fresh.preprocess = theirs.preprocess;
             fresh.network = theirs.network;

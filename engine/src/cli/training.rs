@@ -101,9 +101,14 @@ pub struct RunFlags {
 }
 
 impl RunFlags {
+    /// True if a run in `out` exists and is to be resumed.
+    pub fn resumes(&self, out: &Path) -> bool {
+        self.resume && RunFolder::is_run(out)
+    }
+
     /// The stored settings if the run in `out` is to be resumed, else `fresh`.
     pub fn start_from(&self, out: &Path, fresh: Config) -> Result<Config> {
-        if self.resume && RunFolder::is_run(out) { stored_config(out) } else { Ok(fresh) }
+        if self.resumes(out) { stored_config(out) } else { Ok(fresh) }
     }
 
     /// For preparing the job.

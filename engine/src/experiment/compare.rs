@@ -173,8 +173,7 @@ impl Comparison<'_> {
 }
 
 /// Settings that do not change what a run learns: where it runs, and what its preset is called.
-const NO_IDENTITY: [&str; 6] =
-    ["preset: ", "device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.read_every: "];
+const NO_IDENTITY: [&str; 5] = ["preset: ", "device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
 
 /// Name of the folder of a run: stage, seed, and a digest of the settings that differ from the stage's defaults and of the
 /// split. Settings that later versions add do not change it as long as they keep their defaults.
