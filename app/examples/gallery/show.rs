@@ -35,12 +35,12 @@ enum Tool {
 }
 
 const TOOLS: [Segment<'static, Tool>; 6] = [
-    Segment::icon(ToolKind::Crosshair, "Crosshair", icon::CROSSHAIR).shortcut("1"),
+    Segment::icon(Tool::Crosshair, "Crosshair", icon::CROSSHAIR).shortcut("1"),
     Segment::icon(Tool::Contrast, "Window and level", icon::CONTRAST).shortcut("2"),
-    Segment::icon(ToolKind::Pan, "Pan", icon::MOVE).shortcut("3"),
-    Segment::icon(ToolKind::Zoom, "Zoom", icon::ZOOM).shortcut("4"),
-    Segment::icon(ToolKind::Ruler, "Ruler", icon::RULER).shortcut("5"),
-    Segment::icon(ToolKind::Ellipse, "Ellipse", icon::ELLIPSE).shortcut("6"),
+    Segment::icon(Tool::Pan, "Pan", icon::MOVE).shortcut("3"),
+    Segment::icon(Tool::Zoom, "Zoom", icon::ZOOM).shortcut("4"),
+    Segment::icon(Tool::Ruler, "Ruler", icon::RULER).shortcut("5"),
+    Segment::icon(Tool::Ellipse, "Ellipse", icon::ELLIPSE).shortcut("6"),
 ];
 
 /// The gallery and the state of its controls.
@@ -72,7 +72,7 @@ impl Default for Gallery {
         Self {
             page: Page::Workspace,
             dialog: false,
-            tool: ToolKind::Crosshair,
+            tool: Tool::Crosshair,
             plane: 0,
             filter: String::new(),
             opacity: 45.0,

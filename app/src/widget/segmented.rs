@@ -163,8 +163,8 @@ mod tests {
     }
 
     const TOOLS: [Segment<'static, Tool>; 2] = [
-        Segment::icon(ToolKind::Crosshair, "Crosshair", icon::CROSSHAIR).shortcut("1"),
-        Segment::icon(ToolKind::Ruler, "Ruler", icon::RULER).shortcut("5"),
+        Segment::icon(Tool::Crosshair, "Crosshair", icon::CROSSHAIR).shortcut("1"),
+        Segment::icon(Tool::Ruler, "Ruler", icon::RULER).shortcut("5"),
     ];
 
     #[test]
@@ -173,13 +173,13 @@ mod tests {
             |ui, (tool, changes): &mut (Tool, i32)| {
                 *changes += i32::from(Segmented::new("Tool", &TOOLS).icons_only().show(ui, tool).changed());
             },
-            (ToolKind::Crosshair, 0),
+            (Tool::Crosshair, 0),
         );
         for _ in 0..2 {
             harness.get_by_label("Ruler").click();
             harness.run();
         }
-        assert_eq!(*harness.state(), (ToolKind::Ruler, 1), "the second click changes nothing");
+        assert_eq!(*harness.state(), (Tool::Ruler, 1), "the second click changes nothing");
         let chosen = harness.get_by_label("Ruler").accesskit_node().toggled();
         assert_eq!(chosen, Some(egui::accesskit::Toggled::True));
         assert_eq!(harness.get_by_label("Ruler").rect().width(), size::CONTROL);
@@ -189,13 +189,11 @@ mod tests {
     fn segments_share_a_space_that_is_too_narrow() {
         let mut harness = harness(
             |ui, tool: &mut Tool| {
-                let texts = [
-                    Segment::text(ToolKind::Crosshair, "A long label"),
-                    Segment::text(ToolKind::Ruler, "Another long one"),
-                ];
+                let texts =
+                    [Segment::text(Tool::Crosshair, "A long label"), Segment::text(Tool::Ruler, "Another long one")];
                 ui.allocate_ui(vec2(90.0, size::CONTROL), |ui| Segmented::new("Tool", &texts).show(ui, tool));
             },
-            ToolKind::Crosshair,
+            Tool::Crosshair,
         );
         harness.run();
         let (group, last) = (harness.get_by_label("Tool").rect(), harness.get_by_label("Another long one").rect());
