@@ -23,7 +23,7 @@ pub fn set(state: &mut State, width: f64, level: f64) {
 
 /// Uses a preset of the image's modality. Percentiles of the whole scan are a job.
 pub fn use_preset(state: &mut State, jobs: &mut Jobs, at: usize) {
-    let preset = image(state).and_then(|image| Preset::of(&image.modality).get(at).copied());
+    let preset = image(state).and_then(|image| Preset::of(&image.info).get(at).copied());
     match preset {
         Some(Preset::Fixed(_, window)) => set(state, window.width, window.level),
         Some(Preset::Percentiles(_, percentiles)) => contrast::start(state, jobs, percentiles),

@@ -6,8 +6,8 @@ use engine::cluster::{ForegroundRule, Method};
 use engine::masking::Order;
 use glam::DVec2;
 
-use super::{Command, FileCommand};
 use super::action::List;
+use super::{Command, FileCommand};
 use crate::scene::Camera;
 use crate::state::masking::{By, Controls, Shown};
 use crate::state::session::RunUse;
@@ -171,7 +171,13 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Choose pre-trained run…", "", Command::Intent(Intent::Ask(PathPurpose::MaskingRun)));
     list.add(group, "Pre-trained run by path…", "", Command::File(FileCommand::TypePath(PathPurpose::MaskingRun)));
     list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
-    list.add_if(state.session.runs.reconstruct.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
+    list.add_if(
+        state.session.runs.reconstruct.is_some(),
+        group,
+        "Forget the pre-trained run",
+        "",
+        send(MaskingCommand::ForgetRun),
+    );
     let export = |purpose| Command::Intent(Intent::Ask(purpose));
     list.add_if(open, group, "Export the view…", "Ctrl+E", export(PathPurpose::MaskingPicture));
     list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", export(PathPurpose::MaskingTable));

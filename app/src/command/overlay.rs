@@ -3,10 +3,10 @@
 use super::action::List;
 use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
-use crate::state::{PaneId, State, View};
+use crate::state::{Document, PaneId, State, View};
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OverlayCommand {
     /// Hides the overlay while true.
     Hide(bool),
@@ -43,7 +43,9 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         Do::Hide(hide) => view.hide_overlay = hide,
         Do::SetOpacity(opacity) => state.session.settings.opacity = opacity.clamp(0.0, 1.0),
         Do::ChangeOpacity(by) => state.session.settings.opacity = (state.session.settings.opacity + by).clamp(0.0, 1.0),
-        Do::SetStyle { fill, outline } => (state.session.settings.fill, state.session.settings.outline) = (fill, outline),
+        Do::SetStyle { fill, outline } => {
+            (state.session.settings.fill, state.session.settings.outline) = (fill, outline);
+        }
         Do::ShowLabel(label, true) => drop(view.hidden_labels.remove(&label)),
         Do::ShowLabel(label, false) => drop(view.hidden_labels.insert(label)),
         Do::Show(overlay) => view.overlay = overlay,
@@ -60,7 +62,7 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         }
         Do::GoToFinding(at) => go_to_finding(state, at),
         Do::GoToWorst(rank) => {
-            let strip = state.document.as_ref().and_then(|document| document.strip());
+            let strip = state.document.as_ref().and_then(Document::strip);
             if let Some(slice) = strip.and_then(|strip| strip.worst_first.get(rank).copied()) {
                 go_to_axial(state, slice);
             }
@@ -79,7 +81,8 @@ fn go_to_finding(state: &mut State, at: usize) {
         let camera = &mut state.session.view.panes[View::slot(pane)].camera;
         if camera.zoom > 1.0 {
             let display = document.display_of(pane, planes);
-            let map = PaneMap::new(&display, pane.plane(), state.session.settings.convention, *camera, glam::DVec2::ONE);
+            let map =
+                PaneMap::new(&display, pane.plane(), state.session.settings.convention, *camera, glam::DVec2::ONE);
             let index = display.display_from_world.transform_point3(state.session.view.crosshair);
             let offset = (map.place_of_index(index) - glam::DVec2::splat(0.5)) / map.scale();
             camera.centre_mm += offset;

@@ -4,7 +4,7 @@ use glam::{DVec2, DVec3};
 
 use super::action::List;
 use super::contrast;
-use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset};
+use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset, Unit};
 use crate::state::{Cine, Document, PaneId, State, ToolKind, View};
 use crate::worker::{Jobs, frame};
 
@@ -79,6 +79,8 @@ pub enum ViewCommand {
     AutoContrast,
     /// Says what modality the shown image has.
     SetModality(Modality),
+    /// Says what unit the shown image's values have.
+    SetUnit(Option<Unit>),
     /// Chooses the image in the panes.
     ShowImage(usize),
     /// Chooses the frame of a 4-D scan.
@@ -139,7 +141,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
         Do::SetWindow { width, level } => contrast::set(state, width, level),
         Do::UsePreset(at) => contrast::use_preset(state, jobs, at),
         Do::AutoContrast => contrast::automatic(state),
-        Do::SetModality(modality) => set_modality(state, modality),
+        Do::SetModality(modality) => set_modality(state, jobs, modality),
+        Do::SetUnit(unit) => set_unit(state, jobs, unit),
         Do::ShowImage(image) => show_image(state, jobs, image),
         Do::SetFrame(number) => {
             if let Some(shown) = state.document.as_ref().map(|document| document.shown) {
@@ -200,13 +203,32 @@ fn fuse(state: &mut State, jobs: &mut Jobs, image: Option<usize>) {
     }
 }
 
-fn set_modality(state: &mut State, modality: Modality) {
+fn set_modality(state: &mut State, jobs: &mut Jobs, modality: Modality) {
+    let Some(document) = &mut state.document else { return };
+    document.images[document.shown].info.set_modality(modality);
+    settle_window(state, jobs);
+}
+
+fn set_unit(state: &mut State, jobs: &mut Jobs, unit: Option<Unit>) {
+    let Some(document) = &mut state.document else { return };
+    document.images[document.shown].info.set_unit(unit);
+    settle_window(state, jobs);
+}
+
+/// Another modality or unit has another default window: a fixed one, or percentiles of the scan.
+fn settle_window(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     let layer = &mut document.images[document.shown];
-    if let (Preset::Fixed(_, window), Some(_)) = (Preset::of(&modality)[0], layer.range) {
-        layer.default_window = window;
+    match Preset::of(&layer.info)[0] {
+        Preset::Fixed(..) if layer.range.is_some() => {
+            // Fixed windows do not depend on the percentiles.
+            layer.default_window = Preset::default_window(&layer.info, Some(&[0.0; 4]));
+        }
+        Preset::Fixed(..) => {}
+        // A window that was chosen for such scans stays.
+        Preset::Percentiles(..) if state.session.windows.contains_key(&layer.info.window_key()) => {}
+        Preset::Percentiles(_, percentiles) => crate::worker::contrast::start(state, jobs, percentiles),
     }
-    layer.modality = modality;
 }
 
 /// Steps through slices when the cine's next one is due; `now` in seconds.
@@ -263,8 +285,13 @@ pub fn actions(list: &mut List, state: &State) {
     }
     list.add_if(open, "Contrast", "Automatic contrast", "Ctrl+J", ViewCommand::AutoContrast);
     if let Some(document) = &state.document {
-        for (at, preset) in Preset::of(&document.image().modality).iter().enumerate() {
+        for (at, preset) in Preset::of(&document.image().info).iter().enumerate() {
             list.add("Contrast", format!("Window: {}", preset.name()), "", ViewCommand::UsePreset(at));
+        }
+    }
+    if let Some(image) = state.document.as_ref().map(Document::image).filter(|i| i.info.modality == Modality::Pet) {
+        for unit in Unit::PET.into_iter().filter(|unit| image.info.unit.as_ref() != Some(unit)) {
+            list.add("Contrast", format!("Values are {}", unit.symbol()), "", ViewCommand::SetUnit(Some(unit)));
         }
     }
     for map in ColourMap::ALL {

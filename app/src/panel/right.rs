@@ -24,7 +24,8 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
     Panel::right("right panel").exact_size(size::RIGHT_PANEL).resizable(false).frame(frame).show(ui, |ui| match state
-        .session.mode
+        .session
+        .mode
     {
         Mode::Review => review(ui, state, sender),
         Mode::Masking => masking::show(ui, state, sender),

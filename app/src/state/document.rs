@@ -118,7 +118,7 @@ impl Document {
             id,
             listed,
             title,
-            path: image.path.clone(),
+            path: image.path().to_path_buf(),
             images: vec![image],
             shown: 0,
             prediction: None,

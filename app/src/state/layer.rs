@@ -1,22 +1,39 @@
 //! The volumes of a case: its images, masks and the network's probability.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::volume::{LabelVolume, Volume};
+use serde::{Deserialize, Serialize};
 
 use crate::gpu::{Part, Texture};
-use crate::scene::{ColourMap, Modality, WindowLevel};
+use crate::scene::{ColourMap, Modality, ScanInfo, WindowLevel};
+
+/// What an image is read from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Source {
+    /// A NIfTI file.
+    Nifti(PathBuf),
+}
+
+impl Source {
+    /// The file that stands for the source in messages, titles and proposed names.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Nifti(path) => path,
+        }
+    }
+}
 
 /// One image of a case.
 #[derive(Clone, Debug)]
 pub struct ImageLayer {
-    /// The file.
-    pub path: PathBuf,
+    /// What it was read from.
+    pub source: Source,
     /// The name in the window: the modality within a case, else the file's name.
     pub name: String,
-    /// What made it.
-    pub modality: Modality,
+    /// What its values are.
+    pub info: ScanInfo,
     /// The voxels in the file's own type: all frames if they fit into memory, else the one that is shown.
     pub volume: Arc<Volume>,
     /// The frame that is shown, 0-based.
@@ -32,6 +49,11 @@ pub struct ImageLayer {
 }
 
 impl ImageLayer {
+    /// The file that stands for its source.
+    pub fn path(&self) -> &Path {
+        self.source.path()
+    }
+
     /// How many frames the file has.
     pub fn frames(&self) -> usize {
         self.volume.file_frames.max(1)
@@ -44,7 +66,7 @@ impl ImageLayer {
 
     /// Colour map by the convention of the modality: projections of PET are dark on white.
     pub fn projection_colours(&self, chosen: ColourMap) -> ColourMap {
-        if self.modality == Modality::Pet && chosen == ColourMap::Grey { ColourMap::GreyInverted } else { chosen }
+        if self.info.modality == Modality::Pet && chosen == ColourMap::Grey { ColourMap::GreyInverted } else { chosen }
     }
 }
 

@@ -20,7 +20,7 @@ pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, Pre
 pub use sigma::RunSigma;
 
 use super::{CaseId, Document, Mode, State};
-use crate::scene::{Camera, DisplayGrid, Modality, PlaneMode};
+use crate::scene::{Camera, DisplayGrid, Evidence, PlaneMode};
 
 /// What the preparation of a scan depends on.
 #[derive(Clone, Debug, PartialEq)]
@@ -188,14 +188,13 @@ impl State {
     }
 }
 
-/// CT or not, if the shown image's modality is another than its file's name and values tell.
+/// CT or not, if the user says so.
 fn told_kind(document: &Document) -> Option<Kind> {
     let layer = document.image();
-    let stem = super::names::file_stem(&layer.path);
-    if layer.modality == Modality::of(&stem, layer.range.map(|[low, _]| low)) {
+    if layer.info.modality_from != Evidence::User {
         return None;
     }
-    match layer.modality.kind() {
+    match layer.info.modality.kind() {
         KindChoice::Ct => Some(Kind::Ct),
         KindChoice::Other => Some(Kind::Other),
         KindChoice::Auto => None,

@@ -25,7 +25,7 @@ pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, Findings, Listed, Status};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
-pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer};
+pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
 pub use request::Request;
 pub use session::Session;
 pub use settings::Settings;
@@ -33,7 +33,7 @@ pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, ToolKind, View};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scene::{Modality, WindowLevel};
+use crate::scene::WindowLevel;
 
 /// What the window is for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,7 +247,7 @@ impl State {
 
     /// Window/level of an image: what was chosen for its modality, else its own default.
     pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
-        self.session.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
+        self.session.windows.get(&layer.info.window_key()).copied().unwrap_or(layer.default_window)
     }
 
     /// Sets window and level of an image for its modality. Narrower than a ten-thousandth of the scan's range nothing can
@@ -257,7 +257,7 @@ impl State {
         let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
         let width = window.width.max(range * 1e-4);
         if width.is_finite() && window.level.is_finite() {
-            self.session.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
+            self.session.windows.insert(image.info.window_key(), WindowLevel { width, level: window.level });
         }
     }
 
@@ -266,9 +266,9 @@ impl State {
     pub fn projection_window_of(&self, layer: &ImageLayer) -> WindowLevel {
         let slices = self.window_of(layer);
         let own = layer.projection.as_ref().and_then(|projection| projection.window);
-        match (&layer.modality, own) {
-            (Modality::Ct | Modality::Pet, _) | (_, None) => slices,
-            (_, Some(own)) => own.following(layer.default_window, slices),
+        match own {
+            Some(own) if !layer.info.is_absolute() => own.following(layer.default_window, slices),
+            _ => slices,
         }
     }
 }

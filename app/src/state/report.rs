@@ -97,7 +97,7 @@ impl Report {
         Self {
             mode: state.session.mode,
             file: document
-                .map(|d| d.image().path.display().to_string())
+                .map(|d| d.image().path().display().to_string())
                 .or_else(|| state.failed.as_ref().map(|failed| failed.path.display().to_string())),
             convention: state.session.settings.convention,
             panes: document.map(|d| panes(state, d)).unwrap_or_default(),

@@ -13,11 +13,11 @@ use super::masking::MaskingSession;
 use super::runs::RunTable;
 use super::timeline::TimelineSession;
 use super::train::TrainSession;
-use super::{Document, ImageLayer, Mode, Request, Settings, State, View};
-use crate::scene::{Modality, WindowLevel};
+use super::{Document, ImageLayer, Mode, Request, Settings, Source, State, View};
+use crate::scene::{ScanInfo, WindowLevel};
 
 /// Version of the serialised form. Version 1 was the settings alone and carried no number.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// The user's choices, and by [`OpenItems`] what is open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -137,12 +137,12 @@ pub struct OpenCase {
 /// An image of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenImage {
-    /// The file.
-    pub path: PathBuf,
+    /// What it is read from.
+    pub source: Source,
     /// The name in the window.
     pub name: String,
-    /// What made it, as the user sees it.
-    pub modality: Modality,
+    /// What its values are, as the user sees it.
+    pub info: ScanInfo,
     /// Its window/level unless one was chosen.
     pub window: WindowLevel,
     /// The frame that is shown.
@@ -209,9 +209,9 @@ impl OpenItems {
 impl OpenCase {
     fn of(document: &Document) -> Self {
         let image = |layer: &ImageLayer| OpenImage {
-            path: layer.path.clone(),
+            source: layer.source.clone(),
             name: layer.name.clone(),
-            modality: layer.modality.clone(),
+            info: layer.info.clone(),
             window: layer.default_window,
             frame: layer.frame,
         };
@@ -227,7 +227,8 @@ impl OpenCase {
 
     /// How to open it again.
     pub fn request(&self) -> Request {
-        let images = self.images.iter().map(|image| (Some(image.modality.key()), image.path.clone()));
+        let images =
+            self.images.iter().map(|image| (Some(image.info.modality.key()), image.source.path().to_path_buf()));
         Request {
             title: Some(self.title.clone()),
             images: images.collect(),
@@ -240,7 +241,7 @@ impl OpenCase {
 
     /// Whether a case that was opened has the same images.
     pub fn is(&self, document: &Document) -> bool {
-        self.images.iter().map(|image| &image.path).eq(document.images.iter().map(|layer| &layer.path))
+        self.images.iter().map(|image| &image.source).eq(document.images.iter().map(|layer| &layer.source))
     }
 }
 
@@ -299,10 +300,10 @@ fn versioned(mut value: Value) -> Value {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::scene::Plane;
     use crate::state::view::{Measure, Statistics};
     use crate::state::{MeasureKind, PaneId};
     use crate::theme::Theme;
-    use crate::scene::Plane;
 
     #[test]
     fn a_session_is_read_as_it_was_written_and_only_by_its_own_version() {
@@ -314,7 +315,7 @@ mod tests {
         let session = Session::of(&state);
         let text = session.to_json().unwrap();
         assert_eq!(Session::from_json(&text).unwrap(), session);
-        let other = text.replace("\"version\": 2", "\"version\": 9");
+        let other = text.replace(&format!("\"version\": {VERSION}"), "\"version\": 9");
         assert!(Session::from_json(&other).is_err_and(|why| why.contains("version = 9")));
     }
 

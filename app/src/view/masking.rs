@@ -99,7 +99,7 @@ impl<'a> Shared<'a> {
             return Command::Masking(MaskingCommand::ChangeContrast(delta / PACE));
         }
         let layer = self.document.image();
-        let (width, level) = tool::window_change(delta, self.state.window_of(layer), layer.range, &layer.modality);
+        let (width, level) = tool::window_change(delta, self.state.window_of(layer), layer.range, &layer.info.modality);
         Command::View(ViewCommand::ChangeWindow { width, level })
     }
 }

@@ -56,15 +56,14 @@ impl Job for ShowFrame {
             Arc::clone(&layer.volume)
         } else {
             let options = ReadOptions { frames: Frames::One(*frame), ..ReadOptions::default() };
-            Arc::new(Volume::read_with(&layer.path, &options)?)
+            Arc::new(Volume::read_with(layer.path(), &options)?)
         };
         handle.check()?;
         // The file's oddities were reported when it was opened.
         let mut warnings = Vec::new();
-        let fresh = layer_of(&layer.path, None, *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
-        let (name, modality) = (layer.name.clone(), layer.modality.clone());
+        let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
         // Contrast stays while frames go by.
-        Ok(ImageLayer { name, modality, default_window: layer.default_window, ..fresh })
+        Ok(ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh })
     }
 
     fn apply(self, result: Result<ImageLayer, Failure>, state: &mut State, jobs: &mut Jobs) {
@@ -145,42 +144,47 @@ pub fn project_missing(state: &State, jobs: &mut Jobs) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::path::Path;
-
     use engine::volume::Grid;
     use glam::DAffine3;
 
     use super::*;
+    use crate::scene::{ScanInfo, Sidecar, Unit};
+    use crate::state::Source;
 
     /// 10 x 20 x 10 voxels that grow from front to back, so that every ray ends bright; one of them is very bright.
-    fn layer(name: &str) -> ImageLayer {
+    fn layer(name: &str, unit: Option<Unit>) -> ImageLayer {
         let grid = Grid::new([10, 20, 10], DAffine3::IDENTITY);
         let mut values: Vec<f32> = (0..grid.len()).map(|n| (n / 10 % 20 * 10 + n % 10) as f32).collect();
         values[7] = 9000.0;
         let volume = Arc::new(Volume::from_f32(grid, values));
-        let mut layer = layer_of(Path::new(name), None, false, volume, 0, None, &mut Vec::new()).unwrap();
+        let mut info = ScanInfo::new(None, name, &Sidecar::default(), None);
+        if unit.is_some() {
+            info.set_unit(unit);
+        }
+        let source = Source::Nifti(name.into());
+        let mut layer = layer_of(&source, info, false, volume, 0, None, &mut Vec::new()).unwrap();
         layer.projection = Some(projection_of(&layer, None).unwrap());
         layer
     }
 
     #[test]
     fn a_projection_of_mr_has_a_window_of_its_own_that_follows() {
-        let layer = layer("case_t1.nii.gz");
+        let layer = layer("case_t1", None);
         let mut state = State::default();
         let slices = state.window_of(&layer);
         let own = state.projection_window_of(&layer);
         assert!(slices.low() < 20.0 && slices.high() < 200.0, "{slices:?}");
         // Rays end at 190 to 199, but for one: the window begins there and is not set by the one alone.
         assert!(own.low() >= 190.0 && own.high() > 199.0 && own.high() < 9000.0, "{own:?}");
-        state.session.windows.insert(layer.modality.key(), WindowLevel { width: slices.width / 2.0, ..slices });
+        state.session.windows.insert(layer.info.window_key(), WindowLevel { width: slices.width / 2.0, ..slices });
         let narrower = state.projection_window_of(&layer);
         assert!((narrower.width - own.width / 2.0).abs() < 1e-9 && narrower.level == own.level, "{narrower:?}");
     }
 
     #[test]
-    fn a_projection_of_ct_or_pet_shares_the_slices_window() {
-        for name in ["case_ct.nii.gz", "case_pet.nii.gz"] {
-            let layer = layer(name);
+    fn a_projection_of_hounsfield_units_or_suv_shares_the_slices_window() {
+        for (name, unit) in [("case_ct", None), ("case_pet", Some(Unit::Suv))] {
+            let layer = layer(name, unit);
             let state = State::default();
             assert_eq!(state.projection_window_of(&layer), state.window_of(&layer), "{name}");
         }

@@ -71,7 +71,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
 fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)> {
     let mut frames = Vec::new();
     for (at, (layer, image)) in document.images.iter_mut().zip(case.images).enumerate() {
-        (layer.name, layer.modality, layer.default_window) = (image.name, image.modality, image.window);
+        (layer.name, layer.info, layer.default_window) = (image.name, image.info, image.window);
         frames.extend((image.frame != layer.frame).then_some((at, image.frame)));
     }
     document.shown = case.shown.min(document.images.len() - 1);

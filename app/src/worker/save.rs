@@ -14,13 +14,13 @@ pub const SLOT: Slot = Slot::shared("save");
 
 /// The name that is proposed for the open case's segmentation.
 pub fn proposed_name(state: &State) -> String {
-    let stem = state.document.as_ref().map_or_else(|| "case".into(), |d| file_stem(&d.base().path));
+    let stem = state.document.as_ref().map_or_else(|| "case".into(), |d| file_stem(d.base().path()));
     format!("{stem}_pred.nii.gz")
 }
 
 /// The same beside the image.
 pub fn proposed_path(state: &State) -> PathBuf {
-    let folder = state.document.as_ref().and_then(|d| d.base().path.parent().map(Path::to_path_buf));
+    let folder = state.document.as_ref().and_then(|d| d.base().path().parent().map(Path::to_path_buf));
     folder.unwrap_or_default().join(proposed_name(state))
 }
 

@@ -138,7 +138,7 @@ impl Segment {
     /// The case's images in the order of the model's channels, by modality.
     fn channels(&self, wanted: &[String]) -> Result<Vec<Volume>, Failure> {
         let canonical = |name: &str| engine::cohort::canonical_modality(name);
-        let name = |layer: &ImageLayer| match &layer.modality {
+        let name = |layer: &ImageLayer| match &layer.info.modality {
             Modality::Mr(sequence) => sequence.clone(),
             other => other.key(),
         };
@@ -147,9 +147,9 @@ impl Segment {
             let of_modality = self.images.iter().find(|layer| canonical(&name(layer)) == canonical(modality));
             // A single image of unknown modality is what the user wants segmented; a known one must be the right one.
             let single = wanted.len() == 1 && self.images.len() == 1;
-            let unknown = self.images.first().filter(|layer| single && layer.modality == Modality::Other);
+            let unknown = self.images.first().filter(|layer| single && layer.info.modality == Modality::Other);
             let layer = of_modality.or(unknown).ok_or_else(|| {
-                let have: Vec<String> = self.images.iter().map(|l| l.modality.name()).collect();
+                let have: Vec<String> = self.images.iter().map(|l| l.info.modality.name()).collect();
                 Failure::Error(format!("the model needs {modality}; {} has {}", self.title, have.join(", ")))
             })?;
             channels.push((*layer.volume).clone());

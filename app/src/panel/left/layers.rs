@@ -52,7 +52,7 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         let possible = document.images.len() > 1 && !shown;
         let (response, toggled) = row.show_with(ui, |ui| possible && fuse_button(ui, fused, &image.name));
         let response = response.accessible_name(format!("Image {}", image.name));
-        if response.on_hover_text(image.path.display().to_string()).clicked() && !shown {
+        if response.on_hover_text(image.path().display().to_string()).clicked() && !shown {
             sender.send(ViewCommand::ShowImage(index));
         }
         if toggled {
@@ -69,7 +69,7 @@ fn facts(image: &ImageLayer) -> String {
     let [x, y, z] = image.volume.grid.shape;
     let size = format!("{x} \u{d7} {y} \u{d7} {z}");
     let frames = if image.frames() > 1 { format!(" \u{d7} {}", image.frames()) } else { String::new() };
-    format!("{}, {size}{frames}", image.modality.name())
+    format!("{}, {size}{frames}", image.info.modality.name())
 }
 
 /// True if the fusion was toggled.

@@ -4,7 +4,7 @@ use egui::Ui;
 
 use super::super::chip::{Chip, chips};
 use crate::command::{Sender, ViewCommand};
-use crate::scene::{ColourMap, Modality, Preset, WindowLevel};
+use crate::scene::{ColourMap, Modality, Preset, ScanInfo, Unit, WindowLevel};
 use crate::state::{Document, State};
 use crate::theme::icon;
 use crate::widget::format;
@@ -20,15 +20,16 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         }
     };
     let window = state.window_of(image);
-    Section::new("Contrast").note(&image.modality.name()).show_with(ui, automatic, |ui| {
-        fields(ui, window, image.range, image.modality.unit(), sender);
-        presets(ui, window, &image.modality, sender);
+    Section::new("Contrast").note(&image.info.modality.name()).show_with(ui, automatic, |ui| {
+        fields(ui, window, image.range, image.info.unit_symbol(), sender);
+        presets(ui, window, &image.info, sender);
         let choices = ColourMap::ALL.map(|map| (map, map.name()));
         let mut map = state.session.view.colour_map;
         if Select::new("Colours", &choices).show(ui, &mut map).changed() {
             sender.send(ViewCommand::SetColours(map));
         }
-        modality(ui, &image.modality, sender);
+        modality(ui, &image.info.modality, sender);
+        unit(ui, &image.info, sender);
         let mut smooth = state.session.settings.interpolate;
         if ui.add(Toggle::new(&mut smooth, "Interpolation").shortcut("I")).changed() {
             sender.send(ViewCommand::SetInterpolation(smooth));
@@ -50,9 +51,9 @@ fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str,
     }
 }
 
-fn presets(ui: &mut Ui, window: WindowLevel, modality: &Modality, sender: &Sender) {
+fn presets(ui: &mut Ui, window: WindowLevel, info: &ScanInfo, sender: &Sender) {
     chips(ui, |ui| {
-        for (at, preset) in Preset::of(modality).iter().enumerate() {
+        for (at, preset) in Preset::of(info).iter().enumerate() {
             let name = format!("Preset {}", preset.name());
             let chosen = matches!(preset, Preset::Fixed(_, fixed) if *fixed == window);
             if ui.add(Chip::new(preset.name(), &name).selected(chosen)).clicked() {
@@ -73,5 +74,22 @@ fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
     let mut chosen = modality.clone();
     if Select::new("Modality", &choices).show(ui, &mut chosen).changed() {
         sender.send(ViewCommand::SetModality(chosen));
+    }
+}
+
+/// The unit of a PET scan's values: SUV, Bq/ml and counts cannot be told from the values.
+fn unit(ui: &mut Ui, info: &ScanInfo, sender: &Sender) {
+    if info.modality != Modality::Pet {
+        return;
+    }
+    let mut choices = vec![(None, "Unknown")];
+    choices.extend(Unit::PET.map(|unit| (Some(unit.clone()), unit.symbol())));
+    let hint = info.unit_from.map_or_else(
+        || "Nothing says whether the values are SUV, Bq/ml or counts".to_owned(),
+        |from| format!("Known from {}", from.name()),
+    );
+    let mut chosen = info.unit.clone();
+    if Select::new("Unit", &choices).show(ui, &mut chosen).on_hover_text(hint).changed() {
+        sender.send(ViewCommand::SetUnit(chosen));
     }
 }

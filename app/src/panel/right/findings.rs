@@ -49,15 +49,15 @@ fn note(document: &Document, list: &[Listed]) -> String {
 
 fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
-    let unit = document.base().modality.unit();
+    let unit = document.base().info.unit_symbol();
     let span = document.base().range.map_or(f64::NAN, |[low, high]| high - low);
     let decimals = format::decimals(span).min(3);
     let compared = document.comparison.is_some();
     let colours = finding_row::Colours::of(state, document);
     finding_row::head(ui, unit, compared);
     let seen = Id::unique("finding in sight");
-    let moved =
-        ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen)) != Some((document.id, state.session.view.finding));
+    let moved = ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen))
+        != Some((document.id, state.session.view.finding));
     let height = finding_row::HEIGHT * list.len().min(ROWS) as f32;
     let area = ScrollArea::vertical().id_salt("findings").max_height(height).auto_shrink([false, true]);
     area.show_rows(ui, finding_row::HEIGHT, list.len(), |ui, visible| {

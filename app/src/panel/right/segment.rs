@@ -3,7 +3,7 @@
 use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 
 use crate::command::{FileCommand, Sender};
-use crate::state::{Intent, PathPurpose, State};
+use crate::state::{Document, Intent, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::format;
 use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
@@ -66,7 +66,7 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let document = state.document.as_ref();
     let saving = state.jobs.iter().any(|job| matches!(job.slot, worker::save::SLOT | worker::segment::SLOT));
     let can_save = document.is_some_and(|d| d.prediction.is_some()) && !saving;
-    let unsaved = document.is_some_and(|d| d.is_unsaved());
+    let unsaved = document.is_some_and(Document::is_unsaved);
     let save = PushButton::new("Save").icon(icon::SAVE).shortcut("Ctrl+S");
     let save = ui.add_enabled(can_save, save);
     if unsaved {

@@ -27,7 +27,12 @@ impl State {
             Some(RunSigma { run: run.name.clone(), epoch, sigma: run.history.summary(epoch)?.sigma? })
         });
         found.extend(told);
-        let network = self.cache.masking.network.as_ref().filter(|network| Some(network.run.as_path()) == self.run_for(RunUse::Reconstruct));
+        let network = self
+            .cache
+            .masking
+            .network
+            .as_ref()
+            .filter(|network| Some(network.run.as_path()) == self.run_for(RunUse::Reconstruct));
         if let Some(network) = network.filter(|network| network.epoch > 0) {
             let config = &network.config;
             let sigma = config.method.ratio.sigma(network.epoch, config.training.epochs.max(1));

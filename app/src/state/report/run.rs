@@ -64,14 +64,12 @@ pub struct ProbeReport {
 impl RunReport {
     /// What the timeline shows; of a run that is not read, or cannot be, the folder alone.
     pub fn of(state: &State) -> Option<Self> {
-        match state.watched_run() {
-            Some(run) => Some(Self::of_run(state, run)),
-            None => {
-                let (opening, failed) = (&state.cache.timeline.opening, &state.cache.timeline.failed);
-                let path = opening.as_ref().map(|opening| &opening.path).or(failed.as_ref().map(|(path, _)| path));
-                path.map(|path| Self::unread(path.display().to_string()))
-            }
+        if let Some(run) = state.watched_run() {
+            return Some(Self::of_run(state, run));
         }
+        let (opening, failed) = (&state.cache.timeline.opening, &state.cache.timeline.failed);
+        let path = opening.as_ref().map(|opening| &opening.path).or(failed.as_ref().map(|(path, _)| path));
+        path.map(|path| Self::unread(path.display().to_string()))
     }
 
     fn unread(folder: String) -> Self {

@@ -69,7 +69,8 @@ impl<'a> CaseView<'a> {
             PlaneMode::Native => native.clone(),
             PlaneMode::World => document.display(PlaneMode::World),
         };
-        let masks = if state.session.view.hide_overlay { Masks::None } else { Masks::of(document, state.session.view.overlay) };
+        let masks =
+            if state.session.view.hide_overlay { Masks::None } else { Masks::of(document, state.session.view.overlay) };
         Self {
             state,
             document,

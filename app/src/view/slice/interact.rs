@@ -82,7 +82,7 @@ impl Pane for SlicePane<'_> {
             return;
         }
         let window = self.case.state.window_of(layer);
-        let (width, level) = tool::window_change(by, window, layer.range, &layer.modality);
+        let (width, level) = tool::window_change(by, window, layer.range, &layer.info.modality);
         self.sender.send(ViewCommand::ChangeWindow { width, level });
     }
 

@@ -65,7 +65,7 @@ pub fn value(document: &Document, image: usize, world: DVec3) -> String {
     let Some(value) = document.value_at(image, world) else { return "outside the image".to_owned() };
     match &layer.volume.data {
         VoxelData::Rgb(_) | VoxelData::Rgba(_) => format!("luminance {}", number(value)),
-        _ => format!("{} {}", number(value), layer.modality.unit()).trim_end().to_owned(),
+        _ => format!("{} {}", number(value), layer.info.unit_symbol()).trim_end().to_owned(),
     }
 }
 
@@ -151,7 +151,7 @@ pub fn statistics(case: &CaseView<'_>, view: &PaneView<'_>, statistics: Option<&
     let name = (s.image != view.image).then(|| layer.name.clone());
     let frame = (s.frame != layer.frame).then(|| format!("frame {}", s.frame + 1));
     let source = [name, frame].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    let [mean, size] = numbers(s, layer.modality.unit());
+    let [mean, size] = numbers(s, layer.info.unit_symbol());
     [source, mean, size]
 }
 

@@ -9,8 +9,8 @@ use engine::inspect::InspectedCase;
 use engine::volume::Volume;
 
 use super::prepare::{ShownImage, kind_of_file};
-use crate::state::masking::{AllChannels, CaseKey};
 use crate::scene::Modality;
+use crate::state::masking::{AllChannels, CaseKey};
 use crate::state::{Document, ImageLayer};
 use crate::worker::Failure;
 
@@ -28,8 +28,8 @@ pub(super) fn prepare(
     for (modality, place) in modalities.iter().zip(&found.places) {
         let (image, path) = match place {
             Place::Shown => continue,
-            Place::Layer(layer) => (Arc::clone(&layer.volume), &layer.path),
-            Place::File(path) => (Arc::new(Volume::read(path)?), path),
+            Place::Layer(layer) => (Arc::clone(&layer.volume), layer.path()),
+            Place::File(path) => (Arc::new(Volume::read(path)?), path.as_path()),
         };
         image.require_numbers(path)?;
         kinds.push(kind_of_file(path, Some(modality), &image));
@@ -57,12 +57,12 @@ enum Place<'a> {
 }
 
 fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<Found<'a>, Failure> {
-    let files = beside(&document.image().path);
+    let files = beside(document.image().path());
     let mut missing = Vec::new();
     let mut places = Vec::new();
     for modality in modalities.iter().map(|modality| canonical_modality(modality)) {
         let file = files.get(&modality);
-        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| same(file, &layer.path));
+        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| same(file, layer.path()));
         if is_it(document.image()) {
             places.push(Place::Shown);
         } else if let Some(layer) = document.images.iter().find(|layer| is_it(layer)) {
@@ -100,7 +100,7 @@ fn same(a: &Path, b: &Path) -> bool {
 
 /// The modality of an image, as a cohort names it.
 fn named(layer: &ImageLayer) -> String {
-    match &layer.modality {
+    match &layer.info.modality {
         Modality::Mr(sequence) => canonical_modality(sequence),
         other => other.key(),
     }

@@ -9,10 +9,10 @@ use engine::run::atomic::write_atomic;
 use super::pictures;
 use crate::gpu::offscreen::{Offscreen, to_png};
 use crate::state::masking::{Filled, FoundSlice, MaskingCache};
-use crate::state::session::ChosenRuns;
-use crate::state::{Cache, CaseId, Dialog, Mode, PathPurpose, Session, Severity, State};
-use crate::theme::{self, Theme};
 use crate::state::names::file_stem;
+use crate::state::session::ChosenRuns;
+use crate::state::{Cache, CaseId, Dialog, Document, Mode, PathPurpose, Session, Severity, State};
+use crate::theme::{self, Theme};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Painter, Spec, save};
 
 /// Size of an exported picture in points, and its pixels a point.
@@ -22,9 +22,9 @@ const FRAMES: usize = 3;
 
 /// The proposed file, beside the image: named by the image, its slice, and what it is.
 pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
-    let image = state.document.as_ref().map(|document| document.image());
-    let stem = image.map_or_else(|| "slice".into(), |image| file_stem(&image.path));
-    let folder = image.and_then(|image| image.path.parent()).map(Path::to_path_buf);
+    let image = state.document.as_ref().map(Document::image);
+    let stem = image.map_or_else(|| "slice".into(), |image| file_stem(image.path()));
+    let folder = image.and_then(|image| image.path().parent()).map(Path::to_path_buf);
     let slice = state.file_slice().unwrap_or(0);
     let ending = if purpose == PathPurpose::MaskingTable { "csv" } else { "png" };
     folder.unwrap_or_default().join(format!("{stem}_slice{slice}_masking.{ending}"))

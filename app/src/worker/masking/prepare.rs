@@ -84,7 +84,7 @@ pub(super) struct ShownImage {
 impl ShownImage {
     pub(super) fn of(document: &Document, key: &CaseKey) -> Self {
         let layer = document.image();
-        let (volume, path) = (Arc::clone(&layer.volume), layer.path.clone());
+        let (volume, path) = (Arc::clone(&layer.volume), layer.path().to_path_buf());
         Self { volume, path, frame: layer.held_frame(), kind: key.kind }
     }
 

@@ -263,11 +263,11 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
     }
-    let title = request.title.clone().unwrap_or_else(|| title_of(&image.path));
+    let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document::new(id, listed, title, image);
     document.prediction = segmentation.map(|mask| mask.as_read(jobs.unused_id()));
     document.truth = reference.map(|mask| mask.as_read(jobs.unused_id()));
-    state.session.view = kept_view(std::mem::take(&mut state.session.view), request.images.len());
+    state.session.view = kept_view(&state.session.view, request.images.len());
     state.session.view.crosshair = document.display(state.session.settings.planes).middle();
     let path = state.cases.root.clone().filter(|_| state.cases.open.is_some()).unwrap_or_else(|| document.path.clone());
     state.session.settings.remember(&path);
@@ -279,11 +279,11 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
         document.opened_at = Some(state.session.view.crosshair);
     }
     frame::project_missing(state, jobs);
-    OpenRest::start(state, jobs, request, others);
+    OpenRest::start(state, jobs, request, &others);
 }
 
 /// What stays of how the last case was looked at.
-fn kept_view(view: View, images: usize) -> View {
+fn kept_view(view: &View, images: usize) -> View {
     let still_there = |pane: &PaneId| !matches!(pane, PaneId::Linked(image) if *image >= images);
     View {
         tool: view.tool,

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
 
 use crate::gpu::Gpu;
-use crate::scene::{Modality, Preset, SOFT_TISSUE, WindowLevel};
+use crate::scene::{Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
-use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer};
+use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
 use crate::worker::Failure;
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
 const ALL_FRAMES: u64 = 1 << 30;
 
-/// Reads one image and uploads it.
+/// Reads one image and uploads it. `named` is the cohort's name for its modality.
 ///
 /// # Errors
 /// What the reader or the device refuses.
 pub fn read_image(
     path: &Path,
-    modality: Option<&str>,
+    named: Option<&str>,
     one_of_several: bool,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
@@ -32,7 +32,26 @@ pub fn read_image(
         other => other?,
     };
     warnings.extend(volume.warnings.iter().map(|w| format!("{}: {w}", path.display())));
-    layer_of(path, modality, one_of_several, Arc::new(volume), 0, gpu, warnings)
+    let lowest = volume.percentiles(0, &[0.0]).map(|p| p[0]);
+    let info = ScanInfo::new(named, &file_stem(path), &sidecar(path, warnings), lowest);
+    layer_of(&Source::Nifti(path.to_path_buf()), info, one_of_several, Arc::new(volume), 0, gpu, warnings)
+}
+
+/// What the JSON file beside an image says. Without one: nothing. One that cannot be used is named.
+fn sidecar(image: &Path, warnings: &mut Vec<String>) -> Sidecar {
+    let path = image.with_file_name(format!("{}.json", file_stem(image)));
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Sidecar::default(),
+        Err(e) => {
+            warnings.push(format!("{}: {e}", path.display()));
+            return Sidecar::default();
+        }
+    };
+    Sidecar::parse(&text).unwrap_or_else(|why| {
+        warnings.push(format!("{}: {why}", path.display()));
+        Sidecar::default()
+    })
 }
 
 /// The layer of a volume.
@@ -40,8 +59,8 @@ pub fn read_image(
 /// # Errors
 /// What the device refuses.
 pub fn layer_of(
-    path: &Path,
-    modality: Option<&str>,
+    source: &Source,
+    info: ScanInfo,
     one_of_several: bool,
     volume: Arc<Volume>,
     frame: usize,
@@ -50,31 +69,21 @@ pub fn layer_of(
 ) -> Result<ImageLayer, Failure> {
     let held = if volume.frames() > 1 { frame } else { 0 };
     let percentiles = volume.percentiles(held, &[0.0, 1.0, 99.0, 100.0]);
-    let lowest = percentiles.as_ref().map(|p| p[0]);
-    let stem = file_stem(path);
-    let modality = modality.and_then(Modality::named).unwrap_or_else(|| Modality::of(&stem, lowest));
     let texture = match gpu {
         Some(gpu) => Some(gpu.upload(&volume, held)?),
         None => None,
     };
+    let path = source.path();
     warnings.extend(texture.as_ref().and_then(|t| t.note()).map(|note| format!("{}: {note}", path.display())));
-    let default_window = match (Preset::of(&modality)[0], &percentiles) {
-        (_, None) => WindowLevel::of_range(0.0, 255.0),
-        (Preset::Fixed(_, window), Some(_)) if modality == Modality::Pet => window,
-        (Preset::Fixed(..), Some(_)) => SOFT_TISSUE,
-        // A scan that is nearly all background has no percentiles to speak of.
-        (Preset::Percentiles(..), Some(p)) if p[2] > p[1] => WindowLevel::of_range(p[1], p[2]),
-        (Preset::Percentiles(..), Some(p)) => WindowLevel::of_range(p[0], p[3]),
-    };
     Ok(ImageLayer {
-        path: path.to_path_buf(),
-        name: if one_of_several { modality.name() } else { stem },
-        modality,
+        source: source.clone(),
+        name: if one_of_several { info.modality.name() } else { file_stem(path) },
+        default_window: Preset::default_window(&info, percentiles.as_deref()),
+        info,
         range: percentiles.map(|p| [p[0], p[3]]),
         volume,
         frame,
         texture,
-        default_window,
         projection: None,
     })
 }

@@ -34,11 +34,11 @@ struct Other {
 
 impl OpenRest {
     /// Starts to read the rest of the open case; `request` names the base image first.
-    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: Vec<ImageLayer>) {
+    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: &[ImageLayer]) {
         let Some(document) = &state.document else { return };
         let gpu = jobs.gpu().cloned();
         let other = |(modality, path): (Option<String>, PathBuf)| {
-            let layer = read.iter().find(|layer| layer.path == path).cloned();
+            let layer = read.iter().find(|layer| layer.path() == path).cloned();
             Other { modality, path, layer }
         };
         jobs.start(Self {

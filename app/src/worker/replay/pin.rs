@@ -60,7 +60,7 @@ pub fn pin_shown_slice(state: &mut State, jobs: &mut Jobs) {
         case: document.id,
         config: Arc::clone(&run.config),
         title: document.title.clone(),
-        image: document.base().path.clone(),
+        image: document.base().path().to_path_buf(),
         world: state.session.view.crosshair,
     });
 }

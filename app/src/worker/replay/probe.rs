@@ -12,9 +12,9 @@ use shaders::Cell;
 
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
-use crate::state::{Slot, State};
 use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
 use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
+use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 const SLOT: Slot = Slot::exclusive("probes");

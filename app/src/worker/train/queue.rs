@@ -152,8 +152,7 @@ pub fn leave(state: &mut State, jobs: &mut Jobs) {
 pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     let training = &mut state.training;
     let left = std::mem::take(&mut training.left);
-    let (taken, left): (Vec<Queued>, Vec<Queued>) =
-        left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
+    let (taken, left): (Vec<Queued>, Vec<Queued>) = left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
     training.left = left;
     training.queue.extend(taken);
     queue_changed(state, jobs);

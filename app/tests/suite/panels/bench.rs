@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amlp_viewer::command::{Command, FileCommand, Sender, ViewCommand, dispatch, dispatch_intents};
-use amlp_viewer::scene::{Modality, WindowLevel};
-use amlp_viewer::state::{CaseId, Document, ImageLayer, JobStatus, MaskLayer, Severity, Slot, State};
+use amlp_viewer::scene::{Modality, ScanInfo, Sidecar, Unit, WindowLevel};
+use amlp_viewer::state::{CaseId, Document, ImageLayer, JobStatus, MaskLayer, Severity, Slot, Source, State};
 use amlp_viewer::theme::{self, Theme};
 use amlp_viewer::worker::{Jobs, analyse, deliver};
 use amlp_viewer::{dialog, panel};
@@ -134,14 +134,17 @@ pub fn grid() -> Grid {
 
 /// An image whose value is 100 i + 10 j + k.
 pub fn image(name: &str, modality: Modality) -> ImageLayer {
+    let sidecar = Sidecar { unit: (modality == Modality::Pet).then_some(Unit::Suv), modality: None };
+    let mut info = ScanInfo::new(Some(&modality.key()), name, &sidecar, None);
+    info.modality = modality;
     let grid = grid();
     let [nx, ny, nz] = SHAPE;
     let value = |n: usize| (100 * (n % nx) + 10 * (n / nx % ny) + n / (nx * ny)) as f32;
     let volume = Volume::from_f32(grid, (0..nx * ny * nz).map(value).collect());
     ImageLayer {
-        path: PathBuf::from(format!("/data/{name}.nii.gz")),
+        source: Source::Nifti(PathBuf::from(format!("/data/{name}.nii.gz"))),
         name: name.to_owned(),
-        modality,
+        info,
         volume: Arc::new(volume),
         frame: 0,
         texture: None,

@@ -38,7 +38,7 @@ fn masks_are_told_from_scans_by_their_names() {
     let files = Files::new();
     let window = open_files(&[&files.truth, &files.prediction, &files.scan]);
     let document = document(&window);
-    assert_eq!(document.base().path, files.scan);
+    assert_eq!(document.base().path(), files.scan);
     assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
     assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
 }
@@ -154,6 +154,7 @@ fn images_of_one_patient_stand_side_by_side_and_move_together() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
+    std::fs::write(files.path("scan_pet.json"), r#"{"Modality": "PT", "Units": "SUV"}"#).unwrap();
     let mut window = open_files(&[&files.scan, &pet, &files.truth]);
     assert_eq!(document(&window).images.len(), 2);
     press(&mut window, Key::M);
@@ -196,10 +197,10 @@ fn what_cannot_be_opened_is_named_and_tried_again() {
     std::fs::write(&damaged, &good).unwrap();
     click(&mut window, "Try again");
     assert!(!state(&window).shows_error());
-    assert_eq!(document(&window).base().path, damaged);
+    assert_eq!(document(&window).base().path(), damaged);
     // A bad file does not replace a good case.
     std::fs::write(files.path("bad_ct.nii"), b"no scan").unwrap();
     type_path(&mut window, PathPurpose::Files, &files.path("bad_ct.nii"));
-    assert_eq!(document(&window).base().path, damaged);
+    assert_eq!(document(&window).base().path(), damaged);
     assert!(errors(&window)[0].contains("bad_ct.nii"), "{:?}", errors(&window));
 }

@@ -40,7 +40,9 @@ fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
         !timeline.track(Stage::Finetune).unwrap().history.validations.is_empty(),
         "a Dice was seen while it trained"
     );
-    assert!(timeline.track(Stage::Finetune).unwrap().pins.contains(state(&window).session.timeline.pin.as_ref().unwrap()));
+    assert!(
+        timeline.track(Stage::Finetune).unwrap().pins.contains(state(&window).session.timeline.pin.as_ref().unwrap())
+    );
     assert_eq!(state(&window).session.mode, Mode::Review);
     let document = document(&window);
     assert!(document.prediction.is_some() && document.is_unsaved() && document.comparison.is_some());

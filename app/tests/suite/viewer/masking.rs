@@ -116,7 +116,10 @@ fn controls_change_the_engines_labels_and_numbers() {
     window.run();
     window.get_by_label("Epoch value").type_text("40");
     press(&mut window, Key::Enter);
-    assert_eq!((state(&window).session.masking.controls.by, state(&window).session.masking.controls.epoch), (By::Epoch, 40));
+    assert_eq!(
+        (state(&window).session.masking.controls.by, state(&window).session.masking.controls.epoch),
+        (By::Epoch, 40)
+    );
     let later = check(&window);
     assert!(later.sigma > 0.5 && later.labels == tissue.labels && later.masked != tissue.masked);
     assert!(has(

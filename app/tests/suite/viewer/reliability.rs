@@ -62,9 +62,9 @@ fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
     window.state_mut().dispatch(Intent::open_paths(vec![files.scan.clone()]));
     window.step();
     settle(&mut window);
-    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!(document(&window).base().path(), files.scan);
     threads_end(&mut window);
-    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!(document(&window).base().path(), files.scan);
     assert_eq!((errors(&window).len(), recent(&window)), (0, &[files.scan.clone()][..]));
 }
 
@@ -83,7 +83,7 @@ fn u3_a_late_result_of_opening_is_dropped() {
     assert_eq!(window.state().jobs().threads(), 1, "A is still at work");
     held.let_go();
     threads_end(&mut window);
-    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!(document(&window).base().path(), files.scan);
     assert!(state(&window).cases.cases.is_empty());
 }
 

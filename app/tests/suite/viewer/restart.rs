@@ -8,12 +8,12 @@ use amlp_viewer::command::{
     Command, FileCommand, MaskingCommand, OverlayCommand, TimelineCommand, TrainCommand, ViewCommand, WindowCommand,
 };
 use amlp_viewer::launch::restart;
+use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
 use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use clap::Parser as _;
 use egui::{Key, Modifiers, PointerButton, vec2};
@@ -224,11 +224,11 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
     let second = state(&window).cases.cases[1].id;
     send(&mut window, Intent::OpenCase(second));
     let (line, _kept) = line_of(&window);
-    let gone = document(&window).base().path.clone();
+    let gone = document(&window).base().path().to_path_buf();
     std::fs::remove_file(&gone).unwrap();
     let new = open(&parsed(&line));
     assert_eq!(state(&new).cases.root.as_ref(), Some(&root));
-    assert!(state(&new).document.as_ref().is_none_or(|document| document.base().path != gone));
+    assert!(state(&new).document.as_ref().is_none_or(|document| document.base().path() != gone));
 }
 
 #[test]

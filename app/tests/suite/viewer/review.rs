@@ -122,7 +122,8 @@ fn crosshair_place(window: &Window, pane: PaneId) -> DVec2 {
     let (state, rect) = (state(window), rect(window, &pane.name()));
     let size = DVec2::new(f64::from(rect.width()), f64::from(rect.height()));
     let display = document(window).display_of(pane, state.session.settings.planes);
-    let map = PaneMap::new(&display, pane.plane(), state.session.settings.convention, state.session.view.camera(pane), size);
+    let map =
+        PaneMap::new(&display, pane.plane(), state.session.settings.convention, state.session.view.camera(pane), size);
     map.place_of_index(display.display_from_world.transform_point3(state.session.view.crosshair)) / size
 }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, WindowCommand, actions};
 use amlp_viewer::state::runs::Column;
+use amlp_viewer::state::session::RunUse;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Queued, TrainPage};
-use amlp_viewer::state::session::RunUse;
 use amlp_viewer::state::{Dialog, Mode};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
@@ -190,7 +190,11 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
 
     send(&mut window, Command::Runs(RunsCommand::Delete(third.clone())));
     let now = state(&window);
-    assert!(now.cache.timeline.compare.is_none() && now.session.runs.segment.is_none() && now.session.runs.results.is_none());
+    assert!(
+        now.cache.timeline.compare.is_none()
+            && now.session.runs.segment.is_none()
+            && now.session.runs.results.is_none()
+    );
     assert!(now.cache.runs.finetuned().all(|run| run.path != third));
     assert_eq!(now.watched_run().map(|run| run.path.clone()), Some(second.clone()), "others stay");
     send(&mut window, Command::Runs(RunsCommand::Delete(second.clone())));
@@ -200,7 +204,9 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
     send(&mut window, Command::Runs(RunsCommand::Delete(first.clone())));
     let now = state(&window);
     assert!(now.watched_run().is_none() && now.run_for(RunUse::Reconstruct).is_none());
-    assert!(now.session.train.form.finetune.labels.from.as_os_str().is_empty() && now.cache.runs.pretrained().count() == 0);
+    assert!(
+        now.session.train.form.finetune.labels.from.as_os_str().is_empty() && now.cache.runs.pretrained().count() == 0
+    );
     assert_eq!((names(&window), errors(&window)), (vec!["broken".to_owned()], Vec::new()));
 
     assert_eq!(undoable(&window), ["first was moved to the trash"]);
@@ -214,7 +220,12 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
     }
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert_eq!(names(&window).len(), 4);
-    assert!(second.is_dir() && third.is_dir() && state(&window).session.run_table.trashed.is_empty() && errors(&window).is_empty());
+    assert!(
+        second.is_dir()
+            && third.is_dir()
+            && state(&window).session.run_table.trashed.is_empty()
+            && errors(&window).is_empty()
+    );
 }
 
 #[test]

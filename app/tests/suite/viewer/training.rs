@@ -241,7 +241,10 @@ fn a_name_that_leads_out_of_the_workspace_is_refused() {
     settle(&mut window);
     assert!(!place.runs().exists() && !place.runs().with_file_name("bad").exists());
     use_control(&mut window, "Use the suggested name");
-    assert_eq!((state(&window).session.train.form.name.as_str(), state(&window).training_obstacle()), ("amlp-pet", None));
+    assert_eq!(
+        (state(&window).session.train.form.name.as_str(), state(&window).training_obstacle()),
+        ("amlp-pet", None)
+    );
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
         text::sentence(ui, why);
     });
     ui.horizontal(|ui| {
-        if ui.add(PushButton::new("Check again").icon(icon::RETRY)).clicked() {
+        if ui.add(PushButton::new("Read again").icon(icon::RETRY)).clicked() {
             send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
@@ -102,7 +102,7 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let name = format::file_name(root);
     let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
     let (response, ()) = row.show_with(ui, |ui| {
-        if ui.add(IconButton::new(icon::RETRY, "Check the cohort again").small()).clicked() {
+        if ui.add(IconButton::new(icon::RETRY, "Read the cohort again").small()).clicked() {
             send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
