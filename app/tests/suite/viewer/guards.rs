@@ -9,7 +9,7 @@ use amlp_viewer::gpu::Part;
 use amlp_viewer::scene::{Convention, Modality, PlaneMode, Unit};
 use amlp_viewer::state::{Dialog, Intent, MaskLayer, Mode, PathPurpose, PathRequest, State, ToolKind};
 use amlp_viewer::worker::dialog::{Answer, answered};
-use amlp_viewer::worker::{self, Jobs};
+use amlp_viewer::worker::{Jobs};
 use egui::Key;
 use engine::volume::{LabelData, LabelVolume, Volume};
 
