@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand};
 use amlp_viewer::state::Settings;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::{App, Args};
 use engine::config::Config;
-use engine::event::{CaseCounts, EpochSummary, Event, EventSink, Parts, Stage};
+use engine::event::{CaseCounts, EpochSummary, Event, EventSink, Losses, Stage};
 use engine::run::RunFolder;
 use engine::run::log::EventLog;
 
@@ -58,13 +57,13 @@ fn write(folder: &Path) -> PathBuf {
             let update = Event::Relabel { epoch, cases, flips, differs_from_kmeans, agreement, lesion_recall: None };
             log.event(&update).unwrap();
         }
-        let parts = Parts { pred: value, rrl: value / 2.0, lcl: value / 3.0 };
+        let parts: Losses = [("pred", value), ("rrl", value / 2.0), ("lcl", value / 3.0)].into_iter().collect();
         let (sigma, agreement) = (Some(0.25 + 0.0008 * epoch as f64), Some(0.8));
         let summary = EpochSummary {
             epoch,
             loss: value,
             learning_rate: 1e-4,
-            parts: Some(parts),
+            parts: Some(parts.clone()),
             gradient_norm: Some(parts),
             sigma,
             agreement,
@@ -102,7 +101,7 @@ fn scrub(run: &Path, view: WatchView) {
         output.textures_delta.clear();
         before.elapsed()
     };
-    while app.state().timeline.shown().is_none() {
+    while app.state().watched_run().is_none() {
         frame(&mut app);
         std::thread::sleep(Duration::from_millis(1));
         assert!(!app.state().shows_error(), "{:?}", app.state().notices);
