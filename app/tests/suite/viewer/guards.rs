@@ -13,7 +13,7 @@ use amlp_viewer::worker::{Jobs};
 use egui::Key;
 use engine::volume::{LabelData, LabelVolume, Volume};
 
-use crate::phantom::{self, Files, write_pet};
+use crate::phantom::{Files, write_pet};
 use crate::window::*;
 
 /// The file dialog that was opened for `request` ends with these paths.
