@@ -26,6 +26,8 @@ pub enum WindowCommand {
     EditPath(String),
     /// Shows mouse and keys.
     OpenHelp,
+    /// Shows the manuals of window and engine.
+    OpenManual,
     /// Shows all messages.
     OpenLog,
     /// Shows versions and licences.
@@ -67,6 +69,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
             }
         }
         WindowCommand::OpenHelp => state.dialog = Some(Dialog::Help),
+        WindowCommand::OpenManual => state.dialog = Some(Dialog::Manual),
         WindowCommand::OpenLog => state.dialog = Some(Dialog::Log),
         WindowCommand::OpenAbout => state.dialog = Some(Dialog::About),
         WindowCommand::CloseDialog => (state.dialog, state.after_saving) = (None, None),
@@ -113,6 +116,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Bottom strip", "", WindowCommand::ToggleStrip);
     list.add(group, "Command palette", "Ctrl+K", WindowCommand::OpenPalette);
     list.add(group, "Help: mouse and keys", "?", WindowCommand::OpenHelp);
+    list.add(group, "Manual", "", WindowCommand::OpenManual);
     list.add(group, "Restart with the same view", "", WindowCommand::Restart);
     list.add(group, "Messages", "", WindowCommand::OpenLog);
     list.add(group, "About", "", WindowCommand::OpenAbout);

@@ -188,6 +188,7 @@ fn dialogs_and_messages() {
         for (dialog, command) in [
             ("palette", Command::Window(WindowCommand::OpenPalette)),
             ("help", Command::Window(WindowCommand::OpenHelp)),
+            ("manual", Command::Window(WindowCommand::OpenManual)),
             ("about", Command::Window(WindowCommand::OpenAbout)),
             ("log", Command::Window(WindowCommand::OpenLog)),
             ("path", Command::File(FileCommand::TypePath(PathPurpose::SaveSegmentation))),
@@ -197,6 +198,10 @@ fn dialogs_and_messages() {
             assert_ne!(screen.color(&picture, 4.0, 300.0), screen.color(&plain, 4.0, 300.0), "{dialog} dims the rest");
             screen.send(WindowCommand::CloseDialog);
         }
+        screen.send(WindowCommand::SetTheme(Theme::Light));
+        screen.send(WindowCommand::OpenManual);
+        screen.picture(&format!("manual_light_{name}"));
+        screen.send(WindowCommand::CloseDialog);
         // A file that is none: the error stays, and the open case too.
         screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![sample().join("ATTRIBUTION.md")]));
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);

@@ -3,8 +3,7 @@
 use egui::{Align, Layout, RichText, Ui};
 use engine::event::Stage;
 
-use crate::command::timeline::stage_name;
-use crate::command::{Command, Sender, TimelineCommand};
+use crate::command::{Command, Sender, TimelineCommand, timeline::stage_name};
 use crate::state::timeline::{Labels, OpenRun, WatchView};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};

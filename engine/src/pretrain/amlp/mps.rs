@@ -1,0 +1,144 @@
+//! Masked patches selection, MPS (section 3.1; orders of Table 4).
+//!
+//! The patches of each slice are clustered once into foreground and background. Patches are masked in order of their label and
+//! of their logit; the first n_m of them are.
+
+use std::cmp::Ordering;
+
+use clap::ValueEnum;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::cluster::{Clustering, cluster};
+use crate::config::Config;
+use crate::event::Control;
+use crate::patch::PatchGrid;
+use crate::preprocess::SliceData;
+use crate::pretrain::Slices;
+use crate::seed;
+
+/// The patches of one slice.
+#[derive(Clone, Debug)]
+pub struct PatchState {
+    /// Computed once; its labels are `label_ori`.
+    pub clustering: Clustering,
+    /// `label_new`, in force until the next update.
+    pub label: Vec<u8>,
+    /// Which patches are lesion patches, where a mask exists and is read. For the log, never trained on.
+    pub lesion: Option<Vec<bool>>,
+}
+
+impl PatchState {
+    /// Clusters the patches of one slice; `place` makes its random draws its own.
+    pub(in crate::pretrain) fn new(config: &Config, grid: &PatchGrid, window: &SliceData, place: u64) -> Self {
+        let channels = window.pixels.len() / window.tissue.len().max(1);
+        let patches = grid.patches(&window.pixels, channels);
+        let air = grid.air_of_tissue(&window.tissue);
+        let (n, d) = (grid.count(), grid.dimension(channels));
+        let clustering = cluster(&patches, n, d, &air, &config.method.cluster, config.seed, &[place]);
+        let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
+        Self { label: clustering.labels.clone(), clustering, lesion }
+    }
+
+    /// Clusters the patches of every slice on all cores. `control` may pause or cancel between two slices.
+    ///
+    /// # Errors
+    /// A grid that does not divide the crop; a slice that cannot be read; cancellation.
+    pub fn cluster_all(config: &Config, slices: &Slices, control: &Control) -> Result<Vec<Self>> {
+        let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
+        let state = |slice: usize| {
+            control.pass()?;
+            Ok(Self::new(config, &grid, &slices.window(slice)?, slices.place(slice)))
+        };
+        (0..slices.len()).into_par_iter().map(state).collect()
+    }
+}
+
+/// Which patches come first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// A random permutation, drawn by seed and place.
+    Random,
+    /// Patches labelled 1 by falling logit, then those labelled 0 by falling logit: the paper's, "hard to easy".
+    #[default]
+    LesionFirst,
+    /// The reverse idea, "easy to hard": patches labelled 0 by rising logit, then those labelled 1 by rising logit.
+    BackgroundFirst,
+}
+
+/// All patches in masking order. Ties go by index in every order, so `background-first` is the mirror image of
+/// `lesion-first` except among equal logits.
+///
+/// Before the first update of the labels, `labels` are those of the clustering, and with k-means the groups only
+/// repeat what the logits say; afterwards a patch with `label_new` 1 comes before all with 0. `seed` and `place`
+/// (epoch, slice) matter for `random` only.
+pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, place: &[u64]) -> Vec<usize> {
+    debug_assert_eq!(labels.len(), logit.len());
+    let mut order: Vec<usize> = (0..labels.len().min(logit.len())).collect();
+    let rising = |a: &usize, b: &usize| {
+        let group = (labels[*a] == 1).cmp(&(labels[*b] == 1));
+        group.then(compare(logit[*a], logit[*b]))
+    };
+    // The sorts are stable: equal patches stay in the order of their indices.
+    match kind {
+        Order::Random => order.shuffle(&mut seed::stream(seed, "mask-order", place)),
+        Order::LesionFirst => order.sort_by(|a, b| rising(b, a)),
+        Order::BackgroundFirst => order.sort_by(rising),
+    }
+    order
+}
+
+/// By value, so that both zeros are equal; anything that is not a number comes last in size.
+fn compare(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::masking::select::masked_patches;
+    use proptest::prelude::*;
+
+    #[test]
+    fn groups_then_logit_then_index() {
+        let (labels, logit) = ([0, 1, 0, 1, 0, 1], [5.0, 1.0, -1.0, 2.0, 5.0, -3.0]);
+        assert_eq!(order(Order::LesionFirst, &labels, &logit, 0, &[]), [3, 1, 5, 0, 4, 2]);
+        assert_eq!(order(Order::BackgroundFirst, &labels, &logit, 0, &[]), [2, 0, 4, 5, 1, 3]);
+        assert_eq!(order(Order::LesionFirst, &[0; 3], &[0.0, -0.0, 0.0], 0, &[]), [0, 1, 2]);
+        assert_eq!(order(Order::LesionFirst, &[0; 3], &[f64::NAN, 1.0, f64::NAN], 0, &[]), [1, 0, 2]);
+    }
+
+    #[test]
+    fn random_depends_on_seed_and_place_only() {
+        let draw = |seed, place: &[u64]| order(Order::Random, &[0; 64], &[0.0; 64], seed, place);
+        assert_eq!(draw(1, &[2, 3]), order(Order::Random, &[1; 64], &[7.0; 64], 1, &[2, 3]));
+        assert_ne!(draw(1, &[2, 3]), draw(2, &[2, 3]));
+        assert_ne!(draw(1, &[2, 3]), draw(1, &[3, 3]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_permutation_whose_prefixes_grow(
+            patches in prop::collection::vec((0u8..2, -3i32..3), 1..80), kind in 0usize..3, less in 0.0f64..1.0, more in 0.0f64..1.0
+        ) {
+            let kind = [Order::Random, Order::LesionFirst, Order::BackgroundFirst][kind];
+            let (labels, logit): (Vec<u8>, Vec<f64>) = patches.iter().map(|(l, s)| (*l, f64::from(*s))).unzip();
+            let order = order(kind, &labels, &logit, 5, &[1]);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            prop_assert_eq!(sorted, (0..patches.len()).collect::<Vec<_>>());
+            // What is masked at a ratio stays masked at a higher one.
+            let (low, high) = (masked_patches(&order, less.min(more)), masked_patches(&order, less.max(more)));
+            prop_assert!(low.iter().zip(&high).all(|(low, high)| !low || *high));
+            if kind == Order::LesionFirst {
+                prop_assert!(order.iter().map(|i| labels[*i]).rev().is_sorted());
+                for pair in order.windows(2).filter(|p| labels[p[0]] == labels[p[1]]) {
+                    prop_assert!(logit[pair[0]] > logit[pair[1]] || (patches[pair[0]].1 == patches[pair[1]].1 && pair[0] < pair[1]));
+                }
+            }
+        }
+    }
+}

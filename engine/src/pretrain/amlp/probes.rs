@@ -1,0 +1,346 @@
+//! The pinned slices of a pre-training by AMLP: those that are trained on, recorded from the training steps themselves, and
+//! others, reconstructed after each epoch.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::batch::{MaskedBatch, Masker};
+use super::loss::{PatchLosses, evaluate};
+use super::mps::PatchState;
+use super::relabel::{Case, RelabelOutcome, Relevance, relabel};
+use crate::config::Config;
+use crate::event::{Event, Stage};
+use crate::model::MaskedUNet;
+use crate::patch::PatchGrid;
+use crate::preprocess::SliceData;
+use crate::pretrain::Slices;
+use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Reader, Recorder, Writer, load};
+use crate::trainer::{Parts, Position, Resumed, Session, StepOutput};
+use crate::{Error, ErrorKind, Result};
+
+/// Part of a checkpoint; absent without pinned slices.
+const PART: &str = "probes.bin";
+
+/// The pinned slices.
+pub(super) struct Probes<'a> {
+    session: &'a Session<'a>,
+    config: &'a Config,
+    slices: &'a Slices,
+    grid: PatchGrid,
+    recorder: Recorder<'a>,
+    trained: BTreeMap<Pin, Trained>,
+    others: BTreeMap<Pin, Other>,
+    restored: Restored,
+}
+
+/// What an update of the labels did to one training slice.
+pub(super) struct LabelUpdate {
+    pub slice: usize,
+    pub outcome: RelabelOutcome,
+    /// The mean relative losses that it judged by.
+    pub mean: Vec<Option<f64>>,
+}
+
+/// A slice that is trained on.
+struct Trained {
+    slice: usize,
+    /// Its record of the epoch under way.
+    captured: Option<ProbeRecord>,
+}
+
+/// A slice that is not trained on. Its labels are updated by the same rule, from its reconstructions after each epoch.
+struct Other {
+    state: PatchState,
+    pixels: Vec<f32>,
+    relevance: Relevance,
+}
+
+/// The reconstruction of such a slice after an epoch.
+pub(super) struct View {
+    record: ProbeRecord,
+    /// Masked patches.
+    chosen: Vec<usize>,
+    /// Their relative losses.
+    relative: Vec<f64>,
+}
+
+/// What a checkpoint stored, by slice.
+#[derive(Default)]
+struct Restored {
+    captured: BTreeMap<Pin, ProbeRecord>,
+    others: BTreeMap<Pin, (Vec<u8>, Relevance)>,
+}
+
+impl<'a> Probes<'a> {
+    pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices, grid: PatchGrid) -> Self {
+        let recorder = Recorder::new(session.run, session.pins, Stage::Pretrain);
+        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), Restored::default());
+        Self { session, config, slices, grid, recorder, trained, others, restored }
+    }
+
+    /// Takes what the checkpoint knows of the run's pins; records of epochs that come again are removed.
+    pub fn restore(&mut self, resumed: &mut Resumed, patches: &[PatchState]) -> Result<()> {
+        self.recorder.forget_from(resumed.epoch)?;
+        if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
+            let why = "its fields do not fit each other".to_owned();
+            let failed = ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
+            self.restored = Restored::decode(bytes).ok_or(failed)?;
+        }
+        self.admit_new(patches);
+        // The rest belongs to pins that are gone.
+        self.restored = Restored::default();
+        Ok(())
+    }
+
+    fn sigma(&self, at: Position) -> f64 {
+        self.config.method.ratio.sigma(at.epoch, at.epochs)
+    }
+
+    /// Admits new pins and drops removed ones.
+    pub fn admit_new(&mut self, patches: &[PatchState]) {
+        let Some(pins) = self.recorder.changed() else { return };
+        self.trained.retain(|pin, _| pins.contains(pin));
+        self.others.retain(|pin, _| pins.contains(pin));
+        for pin in pins {
+            if self.trained.contains_key(&pin) || self.others.contains_key(&pin) {
+                continue;
+            }
+            if let Err(error) = self.admit(patches, &pin) {
+                self.recorder.refuse(&pin, &error);
+            }
+        }
+    }
+
+    fn admit(&mut self, patches: &[PatchState], pin: &Pin) -> Result<()> {
+        if self.grid.count() > MOST_PATCHES {
+            let why = format!("a slice of more than {MOST_PATCHES} patches is not recorded");
+            return Err(Error::config("method.grid", self.grid.grid(), why));
+        }
+        if let Some(slice) = self.slices.find(pin) {
+            let (window, state) = (self.slices.window(slice)?, &patches[slice]);
+            let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
+            self.recorder.slice(&self.slice(pin, true, &window, state).at(world_from_crop));
+            let captured = self.restored.captured.remove(pin);
+            self.trained.insert(pin.clone(), Trained { slice, captured });
+            return Ok(());
+        }
+        let source = load(self.session.cohort, self.config, pin, self.config.method.report_recall)?;
+        let window = SliceData { pixels: source.pixels, target: source.target, tissue: source.tissue };
+        let mut state = PatchState::new(self.config, &self.grid, &window, pin.key());
+        self.recorder.slice(&self.slice(pin, false, &window, &state).at(source.world_from_crop));
+        let mut relevance = Relevance::new(1, self.grid.count());
+        if let Some((label, sums)) = self.restored.others.remove(pin)
+            && label.len() == state.label.len()
+        {
+            (state.label, relevance) = (label, sums);
+        }
+        self.others.insert(pin.clone(), Other { state, pixels: window.pixels, relevance });
+        Ok(())
+    }
+
+    fn slice(&self, pin: &Pin, trained: bool, window: &SliceData, state: &PatchState) -> ProbeSlice {
+        let (size, target) = (self.grid.size(), window.target.as_deref());
+        ProbeSlice::new(pin.clone(), Stage::Pretrain, trained, size, &window.pixels, target).with_patches(
+            &self.grid,
+            &state.clustering,
+            state.lesion.as_deref(),
+        )
+    }
+
+    /// The pinned slices that are trained on.
+    pub fn trained_slices(&self) -> Vec<usize> {
+        self.trained.values().map(|trained| trained.slice).collect()
+    }
+
+    /// Records what a step did to the pinned slices in its batch.
+    pub fn observe(
+        &mut self,
+        patches: &[PatchState],
+        batch: &MaskedBatch,
+        output: &StepOutput,
+        losses: &PatchLosses,
+        at: Position,
+    ) -> Result<()> {
+        self.admit_new(patches);
+        let sigma = self.sigma(at);
+        for (pin, trained) in &mut self.trained {
+            let Some(member) = batch.members.iter().position(|&slice| slice == trained.slice) else { continue };
+            let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
+            trained.captured = Some(captured(empty, batch, output, losses, member, sigma)?);
+        }
+        Ok(())
+    }
+
+    /// Reconstructions of the slices that are not trained on, after an epoch.
+    pub fn views(&self, net: &MaskedUNet, at: Position) -> Result<Vec<View>> {
+        if self.others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (net, device, sigma) = (net.valid(), &self.session.compute.device, self.sigma(at));
+        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&net, device), at, sigma);
+        self.others.iter().map(view).collect()
+    }
+
+    /// Writes the records of an epoch: those of the steps, with the `updates` of their labels, and the `views`.
+    pub fn close(&mut self, views: Vec<View>, updates: &[LabelUpdate], at: Position) -> Vec<Event> {
+        let sigma = self.sigma(at);
+        for (pin, trained) in &mut self.trained {
+            let update = updates.iter().find(|update| update.slice == trained.slice);
+            let record = trained.captured.take().or_else(|| {
+                // Its batch was left out of this epoch; its labels are updated all the same.
+                let update = update?;
+                let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
+                Some(with_labels(empty, &update.outcome.before, sigma))
+            });
+            if let Some(mut record) = record {
+                if let Some(update) = update {
+                    put_update(&mut record, &update.outcome, &update.mean);
+                }
+                self.recorder.record(&record);
+            }
+        }
+        for view in views {
+            let Some(other) = self.others.get_mut(&view.record.pin) else { continue };
+            self.recorder.record(&other.judge(view, self.config, at));
+        }
+        self.recorder.events()
+    }
+
+    /// Events since the last call.
+    pub fn events(&mut self) -> Vec<Event> {
+        self.recorder.events()
+    }
+
+    /// What a checkpoint stores: nothing without pins.
+    pub fn parts(&self) -> Parts {
+        if self.trained.values().all(|trained| trained.captured.is_none()) && self.others.is_empty() {
+            return Vec::new();
+        }
+        let mut to = Writer::default();
+        let captured: Vec<&ProbeRecord> = self.trained.values().filter_map(|t| t.captured.as_ref()).collect();
+        to.u32(captured.len() as u32);
+        captured.into_iter().for_each(|record| record.encode(&mut to));
+        to.u32(self.others.len() as u32);
+        for (pin, other) in &self.others {
+            to.bytes(pin.to_string().as_bytes());
+            to.bytes(&other.state.label);
+            let (sums, counts) = other.relevance.parts();
+            sums.iter().for_each(|sum| to.f64(*sum));
+            counts.iter().for_each(|count| to.u32(*count));
+        }
+        vec![(PART.to_owned(), to.into_bytes())]
+    }
+}
+
+impl Other {
+    /// Reconstructs the slice after an epoch, masked as a training slice is, with random draws of its own.
+    fn view(
+        &self,
+        pin: &Pin,
+        config: &Config,
+        grid: &PatchGrid,
+        (net, device): (&MaskedUNet, &Device),
+        at: Position,
+        sigma: f64,
+    ) -> Result<View> {
+        let masker = Masker { config, grid, channels: self.pixels.len() / (grid.size() * grid.size()) };
+        let place = [at.epoch as u64, pin.key()];
+        let slice = masker.slice(&self.state, self.pixels.clone(), masker.count(sigma), place);
+        let mut batch = masker.batch(&[0], vec![slice]);
+        let output = evaluate(net, &batch, config, device)?;
+        let mut losses = PatchLosses::of(&batch, &output);
+        let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, false);
+        let record = captured(empty, &batch, &output, &losses, 0, sigma)?;
+        Ok(View { record, chosen: batch.chosen.swap_remove(0), relative: losses.relative.swap_remove(0) })
+    }
+
+    /// Adds a view's relative losses and updates the labels if it is time; gives the whole record.
+    fn judge(&mut self, view: View, config: &Config, at: Position) -> ProbeRecord {
+        let View { mut record, chosen, relative } = view;
+        self.relevance.add(0, &chosen, &relative);
+        let period = config.method.period(at.epochs);
+        if config.method.relabel && at.epoch.is_multiple_of(period) {
+            let updates = (at.epoch / period) as u64;
+            let (kmeans, mean) = (&self.state.clustering.labels, self.relevance.mean(0));
+            let anchor = config.method.anchor;
+            let outcome = relabel(kmeans, &self.state.label, &mean, anchor, config.seed, updates, record.pin.key());
+            put_update(&mut record, &outcome, &mean);
+            self.state.label = outcome.after;
+            self.relevance.clear();
+        }
+        record
+    }
+}
+
+/// Fills a record with slice `member` of a batch: labels, masked set, losses and the reconstruction. Only this slice's output
+/// is read from the device.
+fn captured(
+    record: ProbeRecord,
+    batch: &MaskedBatch,
+    output: &StepOutput,
+    losses: &PatchLosses,
+    member: usize,
+    sigma: f64,
+) -> Result<ProbeRecord> {
+    let mut record = with_labels(record, &batch.label_new[member], sigma);
+    let masked = batch.chosen[member].iter().zip(&losses.errors[member]).zip(&losses.relative[member]);
+    for ((&patch, error), relative) in masked {
+        record.order.push(patch as u16);
+        record.masked[patch] = true;
+        record.losses[patch] = Some(*error as f32);
+        record.relative[patch] = Some(*relative as f32);
+    }
+    if let Some(picture) = output.picture(member)? {
+        record.draw(&picture, picture.len().isqrt(), None);
+    }
+    Ok(record)
+}
+
+/// A record with the labels in force and empty lists beside them.
+fn with_labels(record: ProbeRecord, labels: &[u8], sigma: f64) -> ProbeRecord {
+    let n = labels.len();
+    ProbeRecord {
+        sigma: Some(sigma),
+        before: labels.to_vec(),
+        after: labels.to_vec(),
+        masked: vec![false; n],
+        losses: vec![None; n],
+        relative: vec![None; n],
+        ..record
+    }
+}
+
+/// Adds what an update did.
+fn put_update(record: &mut ProbeRecord, outcome: &RelabelOutcome, mean: &[Option<f64>]) {
+    record.before.clone_from(&outcome.before);
+    record.after.clone_from(&outcome.after);
+    record.cases = outcome.case.iter().map(|case| *case as u8).collect();
+    // A coin shows the label that it gives.
+    let thrown = |case: &Case| matches!(case, Case::DoubtedForeground | Case::DoubtedBackground);
+    record.coins =
+        outcome.case.iter().zip(&outcome.after).map(|(case, label)| thrown(case).then_some(*label)).collect();
+    record.mean_relative = mean.iter().map(|mean| mean.map(|mean| mean as f32)).collect();
+}
+
+impl Restored {
+    /// The counterpart of [`Probes::parts`].
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        let mut restored = Self::default();
+        for _ in 0..from.u32()? {
+            let record = ProbeRecord::decode(&mut from)?;
+            restored.captured.insert(record.pin.clone(), record);
+        }
+        for _ in 0..from.u32()? {
+            let pin: Pin = from.text()?.parse().ok()?;
+            let label = from.bytes()?;
+            let n = label.len();
+            let sums = (0..n).map(|_| from.f64()).collect::<Option<Vec<f64>>>()?;
+            let counts = (0..n).map(|_| from.u32()).collect::<Option<Vec<u32>>>()?;
+            restored.others.insert(pin, (label, Relevance::from_parts(n, sums, counts)?));
+        }
+        from.is_at_end().then_some(restored)
+    }
+}
