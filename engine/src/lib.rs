@@ -12,7 +12,7 @@
 //! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and label update (paper, section 3) |
 //! | [`model`], [`loss`] | the U-Net and the losses: tensors only, no paths, no events |
 //! | [`pretrain`], [`finetune`], [`predict`] | the training loops, and segmentation of whole volumes |
-//! | [`probe`] | pinned slices, and what each epoch did to them |
+//! | [`probe`] | pinned slices and their records per epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
