@@ -103,7 +103,7 @@ fn the_manual_is_opened_searched_and_read() {
     assert!(field.is_focused(), "one types at once");
     field.type_text("calipers");
     harness.run();
-    assert!(harness.query_by_label("Findings").is_some() && harness.query_by_label("Measurements").is_none());
+    assert!(harness.query_all_by_label("Findings").count() > 0 && harness.query_by_label("Measurements").is_none());
     assert!(harness.query_by_label_contains("26-connected").is_some(), "the first section found is shown");
     harness.get_by_label("Search the manual").type_text(" zebra");
     harness.run();
@@ -140,7 +140,7 @@ fn a_path_is_typed_and_used() {
 fn saving_by_path_says_what_will_be_written() {
     let text = "/data/ct_pred.nii.gz".to_owned();
     let harness = with(Dialog::Path { purpose: PathPurpose::SaveMask, text }, bench::ct());
-    assert!(harness.query_by_label_contains("NIfTI on the image's own grid").is_some());
+    assert!(harness.query_by_label_contains("on the grid of the image").is_some());
     assert_eq!(harness.get_by_label("Path").value().as_deref(), Some("/data/ct_pred.nii.gz"));
 }
 
