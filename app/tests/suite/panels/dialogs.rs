@@ -103,7 +103,7 @@ fn the_manual_is_opened_searched_and_read() {
     assert!(field.is_focused(), "one types at once");
     field.type_text("calipers");
     harness.run();
-    assert!(harness.query_all_by_label("Findings").count() > 0 && harness.query_by_label("Measurements").is_none());
+    assert!(harness.query_all_by_label("Findings").count() > 0 && harness.query_by_label("Settings").is_none());
     assert!(harness.query_by_label_contains("26-connected").is_some(), "the first section found is shown");
     harness.get_by_label("Search the manual").type_text(" zebra");
     harness.run();
@@ -114,7 +114,10 @@ fn the_manual_is_opened_searched_and_read() {
 fn the_manual_of_the_engine_is_a_click_away() {
     let mut harness = with(Dialog::Manual, State::default());
     click(&mut harness, "Engine");
-    click(&mut harness, "Run folders");
+    click(&mut harness, "Presets");
+    assert!(harness.query_by_label_contains("the paper leaves CCL out").is_some());
+    harness.get_by_label("Search the manual").type_text("failed.txt");
+    harness.run();
     assert!(harness.query_by_label_contains("Two processes cannot write to one run.").is_some());
     click(&mut harness, "Close dialog");
     assert_eq!(harness.state().state.dialog, None);
