@@ -10,7 +10,7 @@ use crate::Args;
 use crate::command::action::GESTURES;
 use crate::command::actions;
 use crate::state::report::Report;
-use crate::state::{Mode, State};
+use crate::state::{Mode, Session, State};
 
 fn section(title: &str) -> &'static str {
     let found = sections(WINDOW).into_iter().find(|section| section.title == title);
@@ -26,9 +26,8 @@ fn rows(title: &str) -> Vec<&'static str> {
 fn every_shortcut_is_in_the_manual_and_no_other() {
     let mut expected = Vec::new();
     for mode in Mode::ALL {
-        let mut state = State::default();
-        state.session.mode = mode;
-        for action in actions(&state) {
+        let session = Session { mode, ..Session::default() };
+        for action in actions(&State { session, ..State::default() }) {
             let row = format!("| `{}` | {} | {} |", action.shortcut, action.label.trim_end_matches('…'), action.group);
             if !action.shortcut.is_empty() && !expected.contains(&row) {
                 expected.push(row);
@@ -86,6 +85,6 @@ fn every_link_leads_to_a_section_or_to_the_web() {
 fn a_link_to_the_other_manual_opens_it() {
     let mut reading = Reading { query: "grid".into(), ..Reading::default() };
     follow(&Context::default(), &mut reading, "../engine/MANUAL.md#run-folders");
-    let Reading { book, query, title, .. } = reading;
+    let Reading { book, query, title } = reading;
     assert_eq!((book, query.as_str(), title.as_str()), (Book::Engine, "", "Run folders"));
 }
