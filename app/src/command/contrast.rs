@@ -64,5 +64,5 @@ fn slice_contrast(state: &State) -> Option<WindowLevel> {
     }
     let low = engine::volume::percentile(&mut values, 1.0)?;
     let high = engine::volume::percentile(&mut values, 99.0)?;
-    Some(WindowLevel::of_range(f64::from(low), f64::from(high)))
+    Some(WindowLevel::of_range(low, high))
 }

@@ -3,7 +3,8 @@
 use egui::{Align2, Context, Id, Key, Modifiers, Rect, Response, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::sheet::Sheet;
-use crate::command::{Action, Command, Sender, WindowCommand, action::matching, actions};
+use crate::command::action::matching;
+use crate::command::{Action, Sender, WindowCommand, actions};
 use crate::state::State;
 use crate::theme::{self, font, radius, size, space};
 use crate::widget::text;

@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(Session::from_json(&text).unwrap(), Session { settings: settings.clone(), ..Session::default() });
         let old = serde_json::to_string(&settings).unwrap();
         assert_eq!(Session::from_json(&old).unwrap().settings, settings);
-        let unknown = r#"{"theme":"Light","opacity":0.25,"no_such_field":1}"#;
+        let unknown = r#"{"theme":"light","opacity":0.25,"no_such_field":1}"#;
         assert_eq!(Session::from_json(unknown).unwrap().settings.opacity, 0.25);
         assert!(Session::from_json(r#"{"opacity":"much"}"#).is_err());
     }

@@ -1,15 +1,17 @@
 //! `amlp pretrain`: pre-training from the command line.
 
 use super::progress::{self, Progress};
-use super::training::{Shared, parse_word, put};
+use super::training::{RunFlags, Shared, parse_word, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
-use crate::jobs::{PretrainJob, Start};
-use crate::loss::{Attention, Consistency};
-use crate::masking::ratio::{MaskRatio, RatioMode};
-use crate::masking::{Anchor, Order};
+use crate::jobs::PretrainJob;
+use crate::pretrain::amlp::amr::{MaskRatio, RatioMode};
+use crate::pretrain::amlp::arl::Attention;
+use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::mps::Order;
+use crate::pretrain::amlp::relabel::Anchor;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -19,14 +21,16 @@ pub const EXAMPLES: &str = "Examples:
   amlp pretrain COHORT --modality flair --out runs/pre --resume
 
 Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
-lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels.
+lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels, simmim.
 Ctrl+C finishes the step, saves and exits with 130; --resume continues.";
 
-/// Pre-trains on the training patients of a cohort.
+/// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
+    #[command(flatten)]
+    run: RunFlags,
     /// Preset to start from.
     #[arg(long, default_value = "amlp")]
     preset: String,
@@ -79,7 +83,8 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut config = self.shared.settle(config::preset(&self.preset, &self.shared.modality)?)?;
+        let fresh = config::preset(&self.preset, &self.shared.modality)?;
+        let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
         let m = &mut config.method;
         put(&mut m.grid, self.grid);
         put(&mut m.order, self.order);
@@ -115,8 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let shared = &args.shared;
-    let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
-    let mut job = PretrainJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;
+    let mut job = PretrainJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
     let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
     if shared.json {
         return print_json(&report);

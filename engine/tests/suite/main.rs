@@ -6,9 +6,10 @@
 mod assess;
 mod command_line;
 mod common;
+mod comparison;
 mod corpus_nifti;
-mod device_faults;
 mod device_parity;
+mod devices;
 mod evaluate_golden;
 mod evaluation;
 mod inspect;

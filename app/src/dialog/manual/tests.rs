@@ -26,8 +26,7 @@ fn rows(title: &str) -> Vec<&'static str> {
 fn every_shortcut_is_in_the_manual_and_no_other() {
     let mut expected = Vec::new();
     for mode in Mode::ALL {
-        let session = Session { mode, ..Session::default() };
-        for action in actions(&State { session, ..State::default() }) {
+        for action in actions(&State { session: Session { mode, ..Session::default() }, ..State::default() }) {
             let row = format!("| `{}` | {} | {} |", action.shortcut, action.label.trim_end_matches('…'), action.group);
             if !action.shortcut.is_empty() && !expected.contains(&row) {
                 expected.push(row);

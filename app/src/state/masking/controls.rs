@@ -3,8 +3,9 @@
 use engine::cluster::{ClusterConfig, Method};
 use engine::config::Config;
 use engine::inspect::{MaskSettings, Sigma};
-use engine::masking::{MaskRatio, Order};
 use engine::preprocess::PreprocessConfig;
+use engine::pretrain::amlp::amr::MaskRatio;
+use engine::pretrain::amlp::mps::Order;
 use serde::{Deserialize, Serialize};
 
 /// Patches along a side that can be chosen, as far as they divide the crop.

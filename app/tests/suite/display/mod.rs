@@ -4,7 +4,6 @@
 mod drop;
 mod xvfb;
 
-use amlp_viewer::command::Command;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};

@@ -1,6 +1,5 @@
 //! A display that nobody sees.
 
-use amlp_viewer::command::Command;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 

@@ -7,13 +7,13 @@ use amlp_viewer::Args;
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, actions, dispatch};
 use amlp_viewer::gpu::Part;
 use amlp_viewer::scene::{Convention, Modality, PlaneMode, Unit};
-use amlp_viewer::state::{Dialog, Intent, MaskLayer, Mode, PathPurpose, PathRequest, State, ToolKind};
+use amlp_viewer::state::{Dialog, ImageLayer, Intent, MaskLayer, Mode, PathPurpose, PathRequest, State, ToolKind};
 use amlp_viewer::worker::dialog::{Answer, answered};
 use amlp_viewer::worker::{Jobs, dialog};
 use egui::Key;
 use engine::volume::{LabelData, LabelVolume, Volume};
 
-use crate::phantom::{self, Files, write_pet};
+use crate::phantom::{Files, write_pet};
 use crate::window::*;
 
 /// The file dialog that was opened for `request` ends with these paths.
@@ -169,7 +169,7 @@ fn trying_again_opens_everything_that_was_named() {
     std::fs::write(&files.scan, &good).unwrap();
     click(&mut window, "Try again");
     let document = document(&window);
-    assert_eq!(document.images.iter().map(|image| image.path()).collect::<Vec<_>>(), [files.scan.as_path(), &pet]);
+    assert_eq!(document.images.iter().map(ImageLayer::path).collect::<Vec<_>>(), [files.scan.as_path(), &pet]);
     assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
     assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
     assert_eq!(report(&window).crosshair.unwrap().voxel.unwrap()[2], 7);

@@ -1,6 +1,5 @@
 //! The built program where there is neither a display nor an adapter.
 
-use amlp_viewer::command::Command;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -75,7 +75,7 @@ fn contrast_is_dragged_chosen_and_typed() {
     press_with(&mut window, CTRL, Key::J);
     let values = voxels(SHAPE).filter(|at| at[2] == 11).map(|at| f32::from(phantom::hounsfield(at)));
     let mut values: Vec<f32> = values.collect();
-    let [low, high] = [1.0, 99.0].map(|q| f64::from(engine::volume::percentile(&mut values, q).unwrap()));
+    let [low, high] = [1.0, 99.0].map(|q| engine::volume::percentile(&mut values, q).unwrap());
     assert_eq!(contrast(&window), (high - low, low + (high - low) / 2.0), "from the shown slice");
 }
 
