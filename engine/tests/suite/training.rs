@@ -75,7 +75,6 @@ fn two_seeds_flip_other_patches() {
     config.training.epochs = 1;
     let labels = |seed: u64| {
         let run = temp.path().join(format!("seed{seed}"));
-        config.clone().seed = seed;
         let mut config = config.clone();
         config.seed = seed;
         pretrain(&config, &run, false, 0).unwrap();
@@ -128,7 +127,7 @@ fn another_configuration_or_other_data_are_refused() {
     assert!(error.contains("not those that the run was trained on"), "{error}");
 
     let error = pretrain(&config, &run, false, 0).unwrap_err().to_string();
-    assert!(error.contains("run"), "a new run must not be made in an old one's folder: {error}");
+    assert!(error.contains("resume it"), "a new run must not be made in an old one's folder: {error}");
 }
 
 #[test]
