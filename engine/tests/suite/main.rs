@@ -14,6 +14,7 @@ mod evaluation;
 mod inspect;
 mod job_array;
 mod jobs;
+mod learning;
 mod metrics_oracles;
 mod probes;
 mod reference_recalls;
