@@ -1,4 +1,4 @@
-//! Opening the log of a run: 100,000 steps over 800 epochs, with a pinned slice.
+//! Reading the log of a run with 100,000 steps in 800 epochs and a pinned slice.
 //!
 //! `cargo bench -p engine --bench history`
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]

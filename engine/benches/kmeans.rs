@@ -1,4 +1,4 @@
-//! k-means of one slice: 256 patches of 100 px, ten starts, one core (scikit-learn 1.x: 9.6 ms).
+//! k-means of one slice: 256 patches of 100 pixels, ten starts, one core (scikit-learn 1.x: 9.6 ms).
 
 use engine::cluster::{ClusterConfig, cluster};
 use engine::seed;
@@ -8,7 +8,7 @@ fn main() {
     divan::main();
 }
 
-/// Noise without structure, the hardest to converge on, or a bright disc on tissue on air.
+/// Unstructured noise, on which k-means converges slowest, or a bright disc in tissue surrounded by air.
 fn patches(noise_only: bool) -> Vec<f32> {
     let mut stream = seed::stream(1, "bench", &[]);
     let mut pixel = |i: usize, j: usize| {

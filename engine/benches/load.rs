@@ -1,4 +1,4 @@
-//! Reading a 240x240x155 int16 `.nii.gz`: time beside nibabel on the same file, and peak memory.
+//! Reading a 240x240x155 int16 `.nii.gz`: time compared with nibabel on the same file, and peak memory.
 //!
 //! `cargo bench -p engine --bench load`, with `AMLP_PEER_PYTHON` set for the comparison.
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]
@@ -17,7 +17,7 @@ use common::{Seconds, ms, ratio};
 const RUNS: usize = 9;
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// The system's allocator, counting what is held and the most that ever was.
+/// The system allocator with a count of allocated bytes and their peak.
 struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -26,8 +26,8 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[allow(unsafe_code, reason = "an allocator cannot be written without; every call goes on to the system's unchanged")]
-// SAFETY: memory comes from and returns to `System` with the very layouts it was asked with.
+#[allow(unsafe_code, reason = "an allocator needs unsafe code; every call is forwarded to the system's")]
+// SAFETY: every call is forwarded to `System` with the same layout.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
@@ -44,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(pointer, layout) }
     }
 
-    // Counted as a new block beside the old one, since growing may copy: the peak is never understated.
+    // Counted as a new block next to the old one, because growing may copy. The peak is never understated.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
         HELD.fetch_sub(layout.size(), Ordering::Relaxed);
@@ -57,7 +57,7 @@ fn count(bytes: usize) {
     PEAK.fetch_max(held, Ordering::Relaxed);
 }
 
-/// Bytes that `work` holds at its peak beyond what was held before it.
+/// Peak allocation of `work` in bytes, beyond what was allocated before.
 fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = HELD.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);
@@ -90,7 +90,7 @@ fn main() -> anyhow::Result<()> {
 
     let allowed = 1.3 * decoded as f64 + 16.0 * MIB;
     println!(
-        "peak memory {:.1} MiB, {:.2} of the decoded size; allowed 1.3 of it and 16 MiB, {:.1} MiB: {}",
+        "peak memory {:.1} MiB, {:.2} times the decoded size, limit 1.3 times plus 16 MiB = {:.1} MiB: {}",
         peak as f64 / MIB,
         peak as f64 / decoded as f64,
         allowed / MIB,

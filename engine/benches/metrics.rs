@@ -1,4 +1,4 @@
-//! All measures of a 240 x 240 x 155 pair: the goal is under 1 s on two cores.
+//! All measures of a pair of 240 x 240 x 155 masks. The goal is under 1 s on two cores.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use divan::Bencher;
@@ -14,14 +14,14 @@ fn main() {
 
 const SHAPE: [usize; 3] = [240, 240, 155];
 
-/// What the masks look like.
+/// Content of the masks.
 #[derive(Clone, Copy, Debug)]
 enum Pair {
     /// A tumour of about 100 ml and a few small ones.
     Tumour,
-    /// The whole brain: the largest smooth mask there is.
+    /// The whole brain, the largest smooth mask in practice.
     Brain,
-    /// One voxel in ten, everywhere: as many components and as much surface as can be.
+    /// One voxel in ten, everywhere: very many components and much surface.
     Noise,
 }
 

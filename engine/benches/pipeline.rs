@@ -1,7 +1,8 @@
-//! From a file to a mask: loading, preprocessing and segmentation of a whole volume, and a pre-training step phase by phase.
+//! Reading, preprocessing and segmenting a whole volume, and the phases of a pre-training step.
 //!
-//! `cargo bench -p engine --bench pipeline`; `--bench unet` compares a step with `PyTorch`, `--bench load` reading with nibabel.
-#![allow(clippy::print_stdout, reason = "this program exists to print its table")]
+//! `cargo bench -p engine --bench pipeline`. `--bench unet` compares a step with `PyTorch`, `--bench load` reading with
+//! nibabel.
+#![allow(clippy::print_stdout, reason = "the program prints a table")]
 
 mod common;
 
@@ -19,14 +20,14 @@ use engine::volume::nifti::write_label;
 use common::scan::{SHAPE, write_scan};
 use common::{Seconds, ms};
 
-/// Runs of what takes seconds.
+/// Runs of slow measurements.
 const FEW: usize = 3;
 
 fn row(what: &str, seconds: Seconds) -> Vec<String> {
     vec![what.to_owned(), ms(seconds.min), ms(seconds.median)]
 }
 
-/// Loading, preprocessing and segmentation with random weights: the work does not depend on them.
+/// Reading, preprocessing and segmenting with random weights, which do not affect the cost.
 fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("scan.nii.gz");
@@ -52,7 +53,7 @@ fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
         };
         whole()?;
         let seconds = common::time(0, FEW, whole);
-        rows.push(row(&format!("file to mask, width {width}"), seconds));
+        rows.push(row(&format!("file to segmentation, width {width}"), seconds));
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! One training step (forward, backward, `AdamW`) and one inference of the U-Net, beside `PyTorch`.
+//! One training step (forward, backward, `AdamW`) and one inference of the U-Net, compared with `PyTorch`.
 //!
-//! `cargo bench -p engine --bench unet`, with `AMLP_PEER_PYTHON` set for the comparison. Both sides use all cores,
-//! 160x160 images, batches of 4 in training and of 1 in inference, single precision. Each side runs in processes of its own,
-//! by turns, five times each: times are medians over all runs, memory is the largest resident set.
+//! `cargo bench -p engine --bench unet`, with `AMLP_PEER_PYTHON` set for the comparison. Both sides use all cores, 160x160
+//! images, batch 4 in training and 1 in inference, single precision. They run alternately in separate processes, five times
+//! each. Times are medians over all runs; memory is the peak resident set size.
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]
 
 mod common;
@@ -23,10 +23,10 @@ const SIZE: usize = 160;
 const BATCH: usize = 4;
 const RUNS: usize = 5;
 const TURNS: usize = 5;
-/// What a turn reports, in seconds each; the peer reports the first two.
+/// Times reported by a turn, in seconds. The peer reports the first two.
 const TIMES: [&str; 5] = ["train", "infer", "forward", "backward", "optimiser"];
 
-/// Times a network of this width, as `{"train": {"min", "median"}, .., "peak_mib"}`.
+/// Times a network of this width and returns `{"train": {"min", "median"}, .., "peak_mib"}`.
 fn ours(width: usize) -> anyhow::Result<Value> {
     let device = Device::flex();
     let tracked = device.clone().autodiff();
@@ -64,14 +64,14 @@ fn ours(width: usize) -> anyhow::Result<Value> {
     Ok(report.into())
 }
 
-/// One turn of this program in a process of its own, so that its memory is its own.
+/// Runs one turn of this program in a separate process, to measure its memory.
 fn turn(width: usize) -> anyhow::Result<Value> {
     let output = Command::new(std::env::current_exe()?).args(["--one", &width.to_string()]).output()?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The median over turns of one number of each.
+/// The median of one number over all turns.
 fn median(turns: &[Value], number: impl Fn(&Value) -> Option<f64>) -> f64 {
     Seconds::of(turns.iter().filter_map(number).collect()).median
 }

@@ -1,7 +1,7 @@
-//! Makes the sample study of `assets/sample` from the sts cohort.
+//! Creates the sample study `assets/sample` from the sts cohort.
 //!
-//! In that cohort every scan is cropped 5 cm around its tumour, so that the centre of the scan alone predicts the
-//! tumour. Here each patient is cropped again, with margins of 1 to 5 cm, each of the six sides drawn on its own.
+//! That cohort's scans are cropped 5 cm around the tumour, so that the centre of the scan alone predicts the tumour. Here
+//! each patient is cropped again with a random margin of 1 to 5 cm on each of the six sides.
 //!
 //! `cargo run -p engine --example make_sample -- ../shared/data/sts assets/sample --seed 20 --patients 14 --ct 6`
 
@@ -18,7 +18,7 @@ use engine::volume::{Grid, LabelVolume, Volume, VoxelData, crop};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-/// All files together may take this much.
+/// Size limit of all files together, in bytes.
 const BUDGET_BYTES: u64 = 16 << 20;
 
 /// Margins around the tumour, in mm.
@@ -29,15 +29,15 @@ const MARGIN_MM: std::ops::RangeInclusive<f64> = 10.0..=50.0;
 struct Args {
     /// The sts cohort: <patient>/ct.nii.gz, pet.nii.gz, seg.nii.gz
     source: PathBuf,
-    /// Where the sample goes; must not exist yet, or be empty
+    /// Output folder; must not exist or be empty
     out: PathBuf,
-    /// Decides which patients, and their margins
+    /// Seed for the choice of patients and their margins
     #[arg(long, default_value_t = 20)]
     seed: u64,
-    /// How many patients, all with PET and mask
+    /// Number of patients, all with PET and mask
     #[arg(long, default_value_t = 14)]
     patients: usize,
-    /// How many of them with CT
+    /// Number of patients that also have a CT
     #[arg(long, default_value_t = 6)]
     ct: usize,
 }
@@ -72,7 +72,7 @@ fn is_complete(case: &Case) -> bool {
     ["ct", "pet"].iter().all(|modality| case.images.contains_key(*modality)) && case.label.is_some()
 }
 
-/// Crops and writes a patient's files; returns their bytes.
+/// Crops and writes a patient's files and returns their size in bytes.
 fn write_patient(case: &Case, modalities: &[&str], args: &Args) -> anyhow::Result<u64> {
     let label = case.label.as_ref().context("no mask")?;
     let mask = LabelVolume::read(label)?;
@@ -89,7 +89,7 @@ fn write_patient(case: &Case, modalities: &[&str], args: &Args) -> anyhow::Resul
     Ok(bytes)
 }
 
-/// The box around everything labelled, with margins of 1 to 5 cm drawn for each side, within the scan.
+/// The bounding box of all labels with a random margin of 1 to 5 cm on each side, clipped to the scan.
 fn margins(id: &str, mask: &LabelVolume, seed: u64) -> anyhow::Result<([i64; 3], [usize; 3])> {
     let Grid { shape, .. } = mask.grid;
     let (mut low, mut high) = (shape, [0; 3]);
@@ -113,7 +113,7 @@ fn margins(id: &str, mask: &LabelVolume, seed: u64) -> anyhow::Result<([i64; 3],
     Ok((origin, size))
 }
 
-/// A box of a volume, in its own voxel type, with its own scaling.
+/// A box of a volume, with unchanged voxel type and scaling.
 fn cropped(volume: &Volume, origin: [i64; 3], shape: [usize; 3]) -> anyhow::Result<Volume> {
     let from = volume.grid.shape;
     let data = match &volume.data {
@@ -125,13 +125,13 @@ fn cropped(volume: &Volume, origin: [i64; 3], shape: [usize; 3]) -> anyhow::Resu
     Ok(Volume { grid: volume.grid.cropped(origin, shape), data, warnings: Vec::new(), ..volume.clone() })
 }
 
-/// Writes a volume as small as gzip gets it; returns the file's bytes.
+/// Writes a volume with maximum compression and returns the file size in bytes.
 fn write_small(path: &Path, volume: &Volume) -> anyhow::Result<u64> {
     let plain = path.with_extension("").with_extension("nii");
     write_volume(&plain, volume)?;
     let bytes = std::fs::read(&plain)?;
     std::fs::remove_file(&plain)?;
-    // No time and no name in the header: the same seed gives the same files.
+    // The gzip header holds neither time nor name, so that the same seed gives the same files.
     let mut gzip = flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::best());
     gzip.write_all(&bytes)?;
     let small = gzip.finish()?;

@@ -15,7 +15,7 @@ use crate::masking::order::Order;
 use crate::masking::ratio::MaskRatio;
 use crate::masking::relabel::Anchor;
 use crate::model::{Precision, UNetConfig};
-use crate::preprocess::{Keep, PreprocessConfig, StoreOptions, Targets};
+use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
 use crate::{Error, ErrorKind, Result};
 
 pub use preset::{PRESETS, preset};
@@ -369,7 +369,7 @@ impl Config {
             targets: self.data.targets,
             config: self.preprocess.clone(),
             margin: self.training.shift_px,
-            keep: Keep::NonZero,
+            keep: SliceFilter::NonZero,
             memory_budget: self.data.memory_mib << 20,
             spill_folder: spill_folder.to_path_buf(),
             cache: (!self.data.cache.as_os_str().is_empty()).then(|| self.data.cache.clone()),

@@ -1,4 +1,4 @@
-//! Which device computes. The only place that knows which backends this build has.
+//! Compute devices. The only module that knows the backends of this build.
 
 mod choice;
 mod failure;
@@ -14,43 +14,43 @@ use crate::{Error, ErrorKind, Result};
 pub use choice::{DeviceChoice, DeviceList};
 pub use failure::Failure;
 
-/// What computes on a device.
+/// Kind of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
-    /// This machine's processor.
+    /// The processor.
     Cpu,
     /// A graphics card.
     Gpu,
-    /// A graphics adapter emulated on the processor: slow, for tests.
+    /// A graphics adapter emulated on the processor. Slow, for tests.
     Software,
 }
 
-/// One device that can be had.
+/// An available device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceInfo {
-    /// What to ask for: `cpu`, `wgpu:0`, `cuda:0`.
+    /// Its name in `--device`: `cpu`, `wgpu:0`, `cuda:0`.
     pub id: String,
-    /// Its name.
+    /// Name of the hardware.
     pub name: String,
-    /// What computes.
+    /// Its kind.
     pub kind: DeviceKind,
-    /// Its memory, of the CPU what this process may use; nothing where the driver does not tell.
+    /// Its memory, for the CPU that available to this process; `None` if the driver does not report it.
     pub memory_mib: Option<u64>,
 }
 
-/// The devices that this build can use on this machine, best first.
+/// The devices this build can use on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Devices {
-    /// Those found, in the order in which `auto` prefers them.
+    /// Available devices, best first.
     pub devices: Vec<DeviceInfo>,
-    /// What `auto` takes.
+    /// The device that `auto` selects.
     pub auto: String,
     /// Backends compiled into this build.
     pub backends: Vec<&'static str>,
 }
 
-/// Looks for devices. Never panics; opens only those of CUDA, to ask for their memory.
+/// Lists the available devices. Never panics. Opens only CUDA devices, to query their memory.
 pub fn probe() -> Devices {
     let mut devices: Vec<DeviceInfo> = Vec::new();
     let gpus = [gpu::cuda(), gpu::wgpu()];
@@ -72,16 +72,16 @@ pub fn probe() -> Devices {
     Devices { devices, auto, backends }
 }
 
-/// A device that was opened, or several that share each batch.
+/// An opened device, or several that share each batch.
 #[derive(Clone, Debug)]
 pub struct Compute {
-    /// Its id and name, for logs.
+    /// Id and name, for logs.
     pub name: String,
-    /// The handle for inference; of several, the device that holds the weights.
+    /// The device for inference; of several, the one that holds the weights.
     pub device: Device,
     /// The other devices.
     pub beside: Vec<Device>,
-    /// Memory of the device, of several the least, where it is known.
+    /// Memory of the device, of several the smallest; `None` if unknown.
     pub memory_mib: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ impl Compute {
         Self { name: "cpu".into(), device: Device::flex(), beside: Vec::new(), memory_mib: machine::memory_mib() }
     }
 
-    /// The handle whose tensors are tracked for gradients.
+    /// The device with autodiff enabled.
     pub fn training(&self) -> Device {
         self.device.clone().autodiff()
     }
@@ -101,22 +101,23 @@ impl Compute {
         std::iter::once(&self.device).chain(&self.beside)
     }
 
-    /// True if nothing but the processor computes.
+    /// True if all devices are the CPU.
     pub fn is_cpu(&self) -> bool {
         let cpu = Device::flex();
         self.all().all(|device| *device == cpu)
     }
 
-    /// Refuses a precision that a device does not have.
+    /// # Errors
+    /// If a device does not support `precision`.
     pub fn check_precision(&self, precision: Precision) -> Result<()> {
         let Some(dtype) = precision.reduced() else { return Ok(()) };
         let cpu = Device::flex();
         let why = |device: &Device| {
             if *device == cpu {
-                // Its convolutions are written for f32; anything else would be burn's slow general way.
-                Some("the CPU computes in f32 only")
+                // The convolution kernels are f32; other types would use burn's slow generic path.
+                Some("the CPU supports f32 only")
             } else {
-                (!device.supports_dtype(dtype)).then_some("the device does not compute in it")
+                (!device.supports_dtype(dtype)).then_some("the device does not support it")
             }
         };
         match self.all().find_map(why) {
@@ -125,16 +126,19 @@ impl Compute {
         }
     }
 
-    /// Memory that the device's allocator holds, in MiB, where it tells. It keeps what it once took.
+    /// Memory reserved by the device's allocator in MiB, if reported. It never shrinks.
     pub fn reserved_mib(&self) -> Option<u64> {
         Some(self.device.memory_pool_usage()?.bytes_reserved >> 20)
     }
 }
 
-/// Opens the device of a choice. A device that is absent is an error that names what was found instead.
+/// Opens a device.
+///
+/// # Errors
+/// If the device is not available; the message lists the available ones.
 pub fn open(choice: DeviceChoice) -> Result<Compute> {
     if choice == DeviceChoice::Cpu {
-        // Without looking for anything else: drivers may be slow to start, and talk while they do.
+        // Probing loads the GPU drivers, which may be slow and print messages.
         return Ok(Compute::cpu());
     }
     let found = probe();
@@ -155,15 +159,15 @@ pub fn open(choice: DeviceChoice) -> Result<Compute> {
     }
     let backend = id.split(':').next().unwrap_or_default();
     let why = if found.backends.contains(&backend) {
-        "there is no such device".to_string()
+        "no such device".to_string()
     } else {
-        format!("this program was built without the feature {backend}")
+        format!("this program was built without {backend}. Rebuild it with --features {backend}")
     };
     let list: Vec<String> = found.devices.iter().map(|d| format!("{} ({})", d.id, d.name)).collect();
     Err(ErrorKind::Device { requested: id, why, found: list.join(", ") }.into())
 }
 
-/// Opens every device of a list: the first holds the weights, each batch is shared out among all.
+/// Opens all devices of a list. The first holds the weights; each batch is split among all.
 pub fn open_all(list: &DeviceList) -> Result<Compute> {
     let mut compute = open(list.first())?;
     for choice in &list.all()[1..] {

@@ -1,42 +1,42 @@
-//! One error type for the whole engine. Its [`ErrorKind`] names the file, the field or step, and the value.
+//! The engine's error type. Each [`ErrorKind`] names the file, field or step, the value, and what is wrong.
 
 use std::path::{Path, PathBuf};
 
-/// The engine's result.
+/// Result with the engine's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. Boxed, so that a `Result` stays small; look at [`Error::kind`] to tell cases apart.
+/// The engine's error. Boxed to keep `Result` small; match on [`Error::kind`].
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<ErrorKind>);
 
-/// The cases of [`Error`]. Each displays as one line.
+/// The kinds of [`Error`]. Each displays as one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The operating system refused to read, write or list something.
+    /// The operating system refused an operation.
     #[error("{}: cannot {action}: {source}", path.display())]
     Io {
-        /// What was being done: "read", "write", "list".
+        /// The operation: "read", "write", "list".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's own reason.
+        /// The system's reason.
         source: std::io::Error,
     },
-    /// A field of a file holds a value that cannot be used.
+    /// A field of a file holds an unusable value.
     #[error("{}: {field} is {value}: {why}", path.display())]
     Field {
         /// The file.
         path: PathBuf,
-        /// The field as its format names it (`dim[0]`, `vox_offset`).
+        /// The field's name in the file format (`dim[0]`, `vox_offset`).
         field: String,
         /// The value found.
         value: String,
         /// Why it cannot be used.
         why: String,
     },
-    /// A file is damaged or is not what its name says.
+    /// A file is damaged or of an unexpected kind.
     #[error("{}: {why}", path.display())]
     File {
         /// The file or folder.
@@ -44,55 +44,55 @@ pub enum ErrorKind {
         /// What is wrong with it.
         why: String,
     },
-    /// A format, type or option that exists but is not supported.
+    /// A file uses a format, type or option that is not supported.
     #[error("{}: unsupported {what}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What it holds.
+        /// The unsupported feature.
         what: String,
     },
-    /// Two grids that must be the same are not.
-    #[error("{what}: the grids differ: {left} against {right}")]
+    /// Two images that must cover the same voxels do not.
+    #[error("{what} have different grids: {left} vs {right}. Resample one of them or choose another file")]
     Geometry {
-        /// What was being matched.
+        /// The two images, as in "mask a.nii and its image".
         what: String,
-        /// The first grid, in words.
+        /// The first grid ([`crate::volume::Grid::describe`]).
         left: String,
-        /// The second grid, in words.
+        /// The second grid.
         right: String,
     },
-    /// A setting cannot be used.
+    /// A setting or argument has an unusable value.
     #[error("{field} = {value}: {why}")]
     Config {
-        /// The setting's name as in `config.toml` or on the command line.
+        /// The name as in `config.toml` or on the command line.
         field: String,
         /// The value given.
         value: String,
         /// Why it cannot be used.
         why: String,
     },
-    /// Something would need more memory than it may take.
-    #[error("{what} needs {needed_mib} MiB, more than the {allowed_mib} MiB it may take")]
+    /// Data exceeds its memory budget.
+    #[error("{what} needs {needed_mib} MiB, which exceeds the limit of {allowed_mib} MiB")]
     Memory {
-        /// What was to be loaded.
+        /// The data to be loaded.
         what: String,
         /// MiB needed.
         needed_mib: u64,
         /// MiB allowed.
         allowed_mib: u64,
     },
-    /// The stored and the computed checksum differ.
-    #[error("{}: checksum is {found}, recorded as {recorded}: the file is damaged", path.display())]
+    /// The recorded and the computed checksum differ.
+    #[error("{}: checksum is {found}, expected {recorded}. The file is damaged", path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
-        /// SHA-256 of what is there.
+        /// SHA-256 of the file.
         found: String,
-        /// SHA-256 that was recorded.
+        /// SHA-256 recorded when it was written.
         recorded: String,
     },
-    /// A file of another format version.
+    /// A file has an unsupported format version.
     #[error("{}: format version {found}, this program reads {supported}", path.display())]
     Version {
         /// The file.
@@ -102,40 +102,40 @@ pub enum ErrorKind {
         /// The version supported.
         supported: String,
     },
-    /// Another process works in the run folder.
+    /// Another process has locked the run folder.
     #[error("{}: locked by process {pid}", path.display())]
     Locked {
         /// The run folder.
         path: PathBuf,
-        /// The process that holds it.
+        /// The process that holds the lock.
         pid: u32,
     },
-    /// A device that was asked for is not there.
-    #[error("device {requested}: {why}; found: {found}")]
+    /// The requested device is not usable.
+    #[error("device {requested}: {why}. Available: {found}")]
     Device {
-        /// What was asked for.
+        /// The device as requested.
         requested: String,
-        /// Why it cannot be had.
+        /// Why it is not usable.
         why: String,
-        /// What is there.
+        /// The available devices.
         found: String,
     },
-    /// A device has no memory for what a step needs.
+    /// A device is out of memory.
     #[error(
-        "{device}: its memory does not suffice for {what} ({why}): training stopped, the checkpoint of the last \
-         epoch is kept; --resume goes on with a smaller training.micro_batch, a smaller network or another device"
+        "{device}: out of memory for {what} ({why}). Training stopped at the checkpoint of the last epoch. Resume with a \
+         smaller training.micro_batch (--resume), or train a smaller network or on another device"
     )]
     DeviceMemory {
         /// The device.
         device: String,
-        /// What was to be computed.
+        /// What was being computed.
         what: String,
         /// The library's reason.
         why: String,
     },
-    /// A device is gone.
+    /// The device was lost during training.
     #[error(
-        "{device}: the device was lost ({why}): training stopped, the checkpoint of the last epoch is kept; --resume goes on from it"
+        "{device}: the device was lost ({why}). Training stopped; --resume continues from the checkpoint of the last epoch"
     )]
     DeviceLost {
         /// The device.
@@ -143,12 +143,12 @@ pub enum ErrorKind {
         /// The library's reason.
         why: String,
     },
-    /// A loss stopped being a finite number.
+    /// A loss is not finite.
     #[error(
-        "{what} is {value} at epoch {epoch}, step {step} (slices {slices}): training stopped, the last finite weights are kept"
+        "{what} is {value} at epoch {epoch}, step {step} (slices {slices}). Training stopped, the last finite weights are kept"
     )]
     NonFinite {
-        /// Which loss.
+        /// The loss.
         what: String,
         /// Its value.
         value: f64,
@@ -156,13 +156,13 @@ pub enum ErrorKind {
         epoch: usize,
         /// Step within the epoch, from 1.
         step: usize,
-        /// The batch, in words.
+        /// The slices of the batch.
         slices: String,
     },
-    /// The user asked to stop.
+    /// The user cancelled.
     #[error("cancelled")]
     Cancelled,
-    /// The tensor library reported a failure.
+    /// The tensor library failed.
     #[error("{step}: {why}")]
     Compute {
         /// What was being computed.
@@ -173,22 +173,22 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// The case, to match on.
+    /// The kind, to match on.
     pub fn kind(&self) -> &ErrorKind {
         &self.0
     }
 
-    /// For `map_err`: wraps a system error with what was being done to which path.
+    /// For `map_err`: adds the operation and the path to a system error.
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         move |source| ErrorKind::Io { action, path: path.to_path_buf(), source }.into()
     }
 
-    /// A damaged or unusable file.
+    /// An [`ErrorKind::File`].
     pub fn file(path: &Path, why: impl Into<String>) -> Error {
         ErrorKind::File { path: path.to_path_buf(), why: why.into() }.into()
     }
 
-    /// A field of a file with an unusable value.
+    /// An [`ErrorKind::Field`].
     #[allow(clippy::needless_pass_by_value, reason = "callers pass numbers and texts alike")]
     pub fn field(
         path: &Path,
@@ -200,7 +200,7 @@ impl Error {
         ErrorKind::Field { path: path.to_path_buf(), field, value, why }.into()
     }
 
-    /// A setting with an unusable value.
+    /// An [`ErrorKind::Config`].
     #[allow(clippy::needless_pass_by_value, reason = "callers pass numbers and texts alike")]
     pub fn config(field: impl Into<String>, value: impl std::fmt::Display, why: impl Into<String>) -> Error {
         ErrorKind::Config { field: field.into(), value: value.to_string(), why: why.into() }.into()

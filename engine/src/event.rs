@@ -1,13 +1,15 @@
-//! What the loops tell the world: one closed enum for every listener (terminal, log file, window).
+//! Training events: one enum for every listener (terminal, log file, window).
 //!
 //! # Order
 //! `Estimate`, `Started`, then for every epoch `Step`*, `Relabel`?, `Probe`*, `Validation`?, `Epoch`, `Checkpoint`?; at the end
-//! exactly one of `Finished` or `Failed`. A `Probe` stands for each pinned slice, after its record is on the disk (see
-//! [`crate::probe`]). `Warning` may stand anywhere. `Estimate`, `Warning`, `Failed` and checkpoints
-//! in the midst of an epoch (pause, cancel) reach the listeners but not the run's log, and a resumed run logs neither
-//! `Started` again nor what its checkpoint covers: the log of an interrupted run equals that of an uninterrupted one.
+//! exactly one of `Finished` or `Failed`. There is one `Probe` per pinned slice, after its record is on disk (see
+//! [`crate::probe`]). `Warning` may occur anywhere.
 //!
-//! Numbers that are not finite, which JSON has none of, are logged as `"NaN"`, `"inf"` and `"-inf"`.
+//! `Estimate`, `Warning`, `Failed` and checkpoints within an epoch (pause, cancel) reach the listeners but not the run's
+//! log, and a resumed run logs neither `Started` again nor what its checkpoint covers. So the log of an interrupted run
+//! equals that of an uninterrupted one.
+//!
+//! JSON has no non-finite numbers; they are logged as `"NaN"`, `"inf"` and `"-inf"`.
 
 mod number;
 mod queue;
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ErrorKind, Result};
 
-/// Which loop speaks.
+/// Training stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -32,25 +34,25 @@ pub enum Stage {
     Finetune,
 }
 
-/// Counts of the four cases of the label update (section 3.3), in patches.
+/// Patches in each of the four cases of the label update (paper, section 3.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseCounts {
-    /// Case 1: k-means foreground, important: stays 1.
+    /// Case 1: k-means foreground, important. Stays 1.
     pub kept_foreground: u64,
-    /// Case 2: k-means background, not important: stays 0.
+    /// Case 2: k-means background, not important. Stays 0.
     pub kept_background: u64,
-    /// Case 3: k-means foreground, not important: coin.
+    /// Case 3: k-means foreground, not important. Drawn at random.
     pub doubted_foreground: u64,
-    /// Case 4: k-means background, important: coin.
+    /// Case 4: k-means background, important. Drawn at random.
     pub doubted_background: u64,
-    /// Patches that were never masked in the period and keep their label.
+    /// Patches never masked in the period. They keep their label.
     pub never_masked: u64,
 }
 
-/// The three losses of Eq. 8, or of one of them the norm of its gradient.
+/// The three losses of Eq. 8, or the norms of their gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
-    /// Reconstruction, mean squared error over the masked patches.
+    /// Reconstruction loss: mean squared error over the masked patches.
     #[serde(with = "number")]
     pub pred: f64,
     /// Attention reconstruction loss (Eq. 6).
@@ -61,10 +63,10 @@ pub struct Parts {
     pub lcl: f64,
 }
 
-/// One message of a loop. Epochs and steps count from 1.
+/// A training event. Epochs and steps count from 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the fields are named as in the method; units stand where they are not plain numbers")]
+#[allow(missing_docs, reason = "the field names are the method's terms and state their units")]
 pub enum Event {
     Estimate {
         steps: usize,
@@ -125,43 +127,42 @@ pub enum Event {
     },
 }
 
-/// One epoch of a slice that the user wants to see (the paper's Fig. 4): what a label update did to it, if there was one.
-/// Everything else that was recorded of it lies in the run folder: [`crate::probe::read`].
+/// One epoch of a pinned slice (paper, Fig. 4): the effect of a label update, if there was one. The full record is in
+/// the run folder ([`crate::probe::read`]).
 ///
-/// Patches stand in the order of the grid, one character each; fine-tuning knows none.
+/// Strings have one character per patch, in grid order. They are empty in fine-tuning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// Which loop recorded it.
+    /// Stage that recorded it.
     #[serde(default)]
     pub stage: Stage,
-    /// False if the slice is only looked at and never trained on.
-    #[serde(default = "yes")]
+    /// False if the slice is only observed, not trained on.
+    #[serde(default = "default_trained")]
     pub trained: bool,
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// The patient.
+    /// Patient id.
     pub case: String,
-    /// Prepared slice.
+    /// Index of the prepared slice.
     pub slice: u32,
-    /// Labels in force during the epoch, `0` or `1`.
+    /// Labels during the epoch, `0` or `1`.
     pub before: String,
-    /// Labels after its update; the same if there was none.
+    /// Labels after the epoch's update; the same if there was none.
     pub after: String,
-    /// Which of the four cases each patch fell into; `0` for those never masked in the period. Empty if the epoch had no
-    /// update.
+    /// Case of each patch, `1` to `4`; `0` for patches never masked in the period. Empty without an update.
     pub cases: String,
 }
 
-/// Logs of earlier versions hold slices that were trained on, and no others.
-fn yes() -> bool {
+/// Logs of earlier versions hold only slices that were trained on.
+fn default_trained() -> bool {
     true
 }
 
-/// The numbers of one epoch; what a stage does not have is absent.
+/// Summary of one epoch. Values that a stage does not have are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EpochSummary {
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
     /// Mean training loss.
     #[serde(with = "number")]
@@ -181,10 +182,10 @@ pub struct EpochSummary {
     /// Masking ratio (Eq. 9).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
-    /// Share of masked patches in which the importance by the loss agrees with k-means.
+    /// Share of masked patches whose importance by the loss agrees with their k-means label, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// Share of air among the foreground patches.
+    /// Share of air among the foreground patches, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub air_share: Option<f64>,
     /// Recall of lesion patches by the patches labelled 1, where labels exist.
@@ -199,15 +200,15 @@ pub struct EpochSummary {
 }
 
 impl Event {
-    /// True for events that a listener may never drop; only `Step` may be replaced by a newer one.
+    /// True for events that must not be dropped. Only a `Step` may be replaced by a newer one.
     pub fn is_milestone(&self) -> bool {
         !matches!(self, Event::Step { .. })
     }
 }
 
-/// Something that listens to a loop.
+/// A listener of training events.
 pub trait EventSink {
-    /// Takes one event. An error ends the job: a log that cannot be written is not a log.
+    /// Handles one event. An error, such as a log that cannot be written, ends the job.
     fn event(&mut self, event: &Event) -> Result<()>;
 }
 
@@ -217,7 +218,7 @@ impl<F: FnMut(&Event) -> Result<()>> EventSink for F {
     }
 }
 
-/// Sends every event to each of several sinks, in order.
+/// Sends every event to several sinks, in order.
 pub struct Fanout<'a>(pub Vec<&'a mut dyn EventSink>);
 
 impl EventSink for Fanout<'_> {
@@ -226,14 +227,14 @@ impl EventSink for Fanout<'_> {
     }
 }
 
-/// The handle by which a running job is paused or cancelled; loops look at it after every step.
+/// Cancellation token: pauses or cancels a running job. Training loops check it after every step.
 #[derive(Debug, Default)]
 pub struct Control(AtomicU8);
 
-/// What a [`Control`] says.
+/// State of a [`Control`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Go on.
+    /// Continue.
     Run,
     /// Save a checkpoint and wait.
     Pause,
@@ -242,12 +243,12 @@ pub enum Signal {
 }
 
 impl Control {
-    /// Changes what the control says.
+    /// Sends a signal to the job.
     pub fn set(&self, signal: Signal) {
         self.0.store(signal as u8, Ordering::SeqCst);
     }
 
-    /// What the control says now.
+    /// The last signal.
     pub fn get(&self) -> Signal {
         match self.0.load(Ordering::SeqCst) {
             0 => Signal::Run,
@@ -256,8 +257,10 @@ impl Control {
         }
     }
 
-    /// Waits for as long as the control says pause; then an error if it says cancel. For work without a checkpoint, between
-    /// two pieces of it (two patients).
+    /// Waits while paused, then checks for cancellation. For work without checkpoints, between two units of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`].
     pub fn pass(&self) -> Result<()> {
         while self.get() == Signal::Pause {
             std::thread::sleep(Duration::from_millis(20));
@@ -265,7 +268,8 @@ impl Control {
         self.check()
     }
 
-    /// An error if the control says cancel: for work without a checkpoint (loading, prediction).
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] if cancelled.
     pub fn check(&self) -> Result<()> {
         if self.get() == Signal::Cancel { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
     }

@@ -20,7 +20,7 @@ use crate::device::Compute;
 use crate::event::{Control, EpochSummary, Event, EventSink, Stage};
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
-use crate::preprocess::{Prepared, SliceStore, prepare_case};
+use crate::preprocess::{PreparedCase, SliceStore, prepare_case};
 use crate::run::checkpoint::Slot;
 use crate::run::{RunFolder, checkpoint};
 use crate::seed::stream;
@@ -65,7 +65,7 @@ pub struct Labelled {
     store: SliceStore,
     lesion: Vec<usize>,
     negative: Vec<usize>,
-    validation: Vec<(String, Prepared)>,
+    validation: Vec<(String, PreparedCase)>,
 }
 
 impl Labelled {

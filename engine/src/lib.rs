@@ -1,30 +1,30 @@
 //! AMLP (Adaptive Masking Lesion Patches): from medical volumes to an evaluated lesion segmentation.
 //!
 //! # Code map
-//! Each room knows only the rooms before it.
+//! Each room imports only the rooms above it.
 //!
-//! | room | idea |
+//! | room | contents |
 //! |---|---|
-//! | [`error`] | one error type whose kind names the file, the field and the value |
+//! | [`error`] | one error type; its kind names the file, the field and the value |
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI |
 //! | [`cohort`] | folder layouts, fingerprint, split by patient |
-//! | [`preprocess`] | crop, resample, normalise: recorded per case and invertible; the slice store |
-//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and relabelling (paper, section 3) |
-//! | [`model`], [`loss`] | the U-Net and the losses: tensors only, never paths or events |
-//! | [`pretrain`], [`finetune`], [`predict`] | the loops |
-//! | [`probe`] | pinned slices, and what each epoch did to them |
+//! | [`preprocess`] | crop, resample, normalise, recorded per case and invertible; the slice store |
+//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and label update (paper, section 3) |
+//! | [`model`], [`loss`] | the U-Net and the losses: tensors only, no paths, no events |
+//! | [`pretrain`], [`finetune`], [`predict`] | the training loops, and segmentation of whole volumes |
+//! | [`probe`] | pinned slices and their records per epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
-//! | [`jobs`], [`assess`] | whole trainings and evaluations, and what one would take |
-//! | [`device`], [`threads`] | which backends exist; how many threads compute |
-//! | [`mod@bench`] | seconds and memory of a training step and of inference on a device |
-//! | [`cli`] | one file a verb of the program `amlp` |
+//! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
+//! | [`device`], [`threads`] | available backends, number of compute threads |
+//! | [`mod@bench`] | time and memory of a training step and of inference |
+//! | [`cli`], [`manual`] | the program `amlp`, one file per verb, and its manual |
 //!
 //! # Invariants
-//! - World coordinates are millimetres in RAS+; voxel indices are 0-based and refer to voxel centres.
+//! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.
 //! - Voxel arrays are stored as in the file, first axis fastest.
-//! - The same seed, configuration and thread count give the same bits on the CPU, interrupted or not.
+//! - On the CPU, the same seed, configuration and thread count give the same bits, whether a run was interrupted or not.
 //! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
 
 pub mod assess;
@@ -46,6 +46,7 @@ pub mod finetune;
 pub mod inspect;
 pub mod jobs;
 pub mod loss;
+pub mod manual;
 pub mod masking;
 pub mod metrics;
 pub mod model;

@@ -1,16 +1,16 @@
-//! The patch grid (section 3.1): a square slice cut into `grid` x `grid` equal patches.
+//! Patch grid (paper, section 3.1): a square slice divided into `grid` x `grid` equal patches.
 //!
-//! Slices are row-major `[nx][ny]` with row i along R and column j along A, so that the patch of pixel (i, j) is
-//! `(i div q) * grid + (j div q)`, q pixels a patch side.
+//! Slices are row-major `[nx][ny]`, row i along R, column j along A. With patches of q x q pixels, pixel (i, j) is in
+//! patch `(i / q) * grid + j / q`.
 
 use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// Share of lesion pixels above which (strictly) a patch counts as a lesion patch.
+/// A patch with a larger share of lesion pixels is a lesion patch.
 pub const LESION_SHARE: f64 = 0.25;
 
-/// How a slice of `size` x `size` pixels is cut into `grid` x `grid` patches.
+/// Divides a slice of `size` x `size` pixels into `grid` x `grid` patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PatchGrid {
     size: usize,
@@ -18,10 +18,11 @@ pub struct PatchGrid {
 }
 
 impl PatchGrid {
-    /// A grid of `grid` x `grid` patches over `size` x `size` pixels; `size` must be a multiple of `grid`.
+    /// # Errors
+    /// If `grid` is 0 or `size` is not a positive multiple of it.
     pub fn new(size: usize, grid: usize) -> Result<Self> {
         if grid == 0 {
-            return Err(Error::config("grid", grid, "a slice is cut into at least one patch"));
+            return Err(Error::config("grid", grid, "must be at least 1"));
         }
         if size == 0 || !size.is_multiple_of(grid) {
             return Err(Error::config("size", size, format!("must be a positive multiple of the grid, {grid}")));
@@ -29,17 +30,17 @@ impl PatchGrid {
         Ok(Self { size, grid })
     }
 
-    /// Pixels along a slice's side, S.
+    /// Side of the slice in pixels, S.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Patches along a slice's side.
+    /// Patches per row and column.
     pub fn grid(&self) -> usize {
         self.grid
     }
 
-    /// Pixels along a patch's side, q.
+    /// Side of a patch in pixels, q.
     pub fn side(&self) -> usize {
         self.size / self.grid
     }
@@ -49,24 +50,24 @@ impl PatchGrid {
         self.grid * self.grid
     }
 
-    /// Length of a patch's vector, D = channels * q * q.
+    /// Length of a patch vector, D = channels * q * q.
     pub fn dimension(&self, channels: usize) -> usize {
         channels * self.side() * self.side()
     }
 
-    /// Rows (i) and columns (j) of the pixels of patch `patch`.
+    /// Rows (i) and columns (j) of a patch's pixels.
     pub fn pixels_of(&self, patch: usize) -> (Range<usize>, Range<usize>) {
         let q = self.side();
         let (row, column) = (patch / self.grid * q, patch % self.grid * q);
         (row..row + q, column..column + q)
     }
 
-    /// The patch that holds pixel (i, j).
+    /// Index of the patch that contains pixel (i, j).
     pub fn patch_of(&self, i: usize, j: usize) -> usize {
         i / self.side() * self.grid + j / self.side()
     }
 
-    /// Cuts `pixels` `[C][S][S]` into patch vectors `[N][D]`, D in the order `[C][q][q]`.
+    /// Patchifies `pixels` `[C][S][S]` into patch vectors `[N][D]`, each in the order `[C][q][q]`.
     pub fn patches(&self, pixels: &[f32], channels: usize) -> Vec<f32> {
         debug_assert_eq!(pixels.len(), channels * self.size * self.size);
         let mut out = Vec::with_capacity(pixels.len());
@@ -81,7 +82,7 @@ impl PatchGrid {
         out
     }
 
-    /// The inverse of [`PatchGrid::patches`]: `[N][D]` back to `[C][S][S]`.
+    /// Inverse of [`PatchGrid::patches`]: `[N][D]` to `[C][S][S]`.
     pub fn assemble(&self, patches: &[f32], channels: usize) -> Vec<f32> {
         let (q, area) = (self.side(), self.size * self.size);
         debug_assert_eq!(patches.len(), channels * area);
@@ -98,7 +99,7 @@ impl PatchGrid {
         out
     }
 
-    /// Sets every channel of the patches with `masked[patch]` to `value` (0 in the paper).
+    /// Sets all pixels of the masked patches to `value` (0 in the paper).
     pub fn paint(&self, pixels: &mut [f32], channels: usize, masked: &[bool], value: f32) {
         debug_assert_eq!(pixels.len(), channels * self.size * self.size);
         for channel in pixels.chunks_exact_mut(self.size * self.size).take(channels) {
@@ -111,7 +112,7 @@ impl PatchGrid {
         }
     }
 
-    /// A value a patch spread over its pixels: `[N]` to `[S][S]`. Of booleans it makes the pixel mask.
+    /// Upsamples one value per patch, `[N]`, to pixels, `[S][S]`. Turns a patch mask into a pixel mask.
     pub fn spread<T: Copy + Default>(&self, values: &[T]) -> Vec<T> {
         debug_assert_eq!(values.len(), self.count());
         let mut out = vec![T::default(); self.size * self.size];
@@ -124,7 +125,7 @@ impl PatchGrid {
         out
     }
 
-    /// Lesion pixels of each patch; `target` `[S][S]` has a bit a region, and any bit is lesion.
+    /// Lesion pixels of each patch. `target` `[S][S]` has one bit per region; any set bit is lesion.
     pub fn lesion_pixels(&self, target: &[u8]) -> Vec<u32> {
         debug_assert_eq!(target.len(), self.size * self.size);
         (0..self.count())
@@ -135,20 +136,20 @@ impl PatchGrid {
             .collect()
     }
 
-    /// Share of lesion pixels of each patch, 0 to 1.
+    /// Share of lesion pixels of each patch, 0 to 1. `target` as in [`PatchGrid::lesion_pixels`].
     pub fn lesion_share(&self, target: &[u8]) -> Vec<f64> {
         let area = (self.side() * self.side()) as f64;
         self.lesion_pixels(target).into_iter().map(|pixels| f64::from(pixels) / area).collect()
     }
 
-    /// Which patches are lesion patches: more than a quarter of their pixels are lesion.
+    /// Whether each patch is a lesion patch: its lesion share exceeds [`LESION_SHARE`].
     pub fn lesion_patches(&self, target: &[u8]) -> Vec<bool> {
         self.lesion_share(target).into_iter().map(|share| share > LESION_SHARE).collect()
     }
 
-    /// Which patches are air: every pixel of every channel is that channel's value outside the body, `fill[channel]`
-    /// (0, or for CT the minimum of the normalised body).
-    #[allow(clippy::float_cmp, reason = "air is a constant that the preprocessing wrote, not a measurement")]
+    /// Whether each patch is air: every pixel equals its channel's value outside the body, `fill[channel]` (0, or the
+    /// minimum of the normalised body in a CT).
+    #[allow(clippy::float_cmp, reason = "air is an exact constant written by the preprocessing")]
     pub fn air(&self, pixels: &[f32], fill: &[f32]) -> Vec<bool> {
         debug_assert_eq!(pixels.len(), fill.len() * self.size * self.size);
         let mut air = vec![!fill.is_empty(); self.count()];
@@ -161,8 +162,8 @@ impl PatchGrid {
         air
     }
 
-    /// Which patches are air by a map of the tissue, `[S][S]`: none of their pixels is in it. Unlike
-    /// [`PatchGrid::air`] it does not depend on what the preprocessing wrote outside the body.
+    /// Whether each patch is air: none of its pixels is set in `tissue` `[S][S]`. Unlike [`PatchGrid::air`] it does not
+    /// depend on the value outside the body.
     pub fn air_of_tissue(&self, tissue: &[bool]) -> Vec<bool> {
         debug_assert_eq!(tissue.len(), self.size * self.size);
         (0..self.count())

@@ -1,9 +1,9 @@
-//! Segmentation of a whole scan with a fine-tuned network, put back exactly on the source grid.
+//! Segmentation of a whole scan with a fine-tuned network, mapped back to the source grid.
 
 mod export;
 mod progress;
 
-pub use export::{Exported, export_model};
+pub use export::{ExportedModel, export_model};
 pub use progress::{LabelBox, Progress};
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::model::{UNet, record};
-use crate::preprocess::{Kind, Prepared, Targets, prepare};
+use crate::preprocess::{Kind, PreparedCase, Targets, prepare};
 use crate::run::RunFolder;
 use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, Slot};
@@ -24,25 +24,25 @@ use crate::trainer::WEIGHTS;
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, ErrorKind, Result};
 
-/// Slices that go through the network together, if memory suffices.
+/// Largest batch of slices.
 const BATCH: usize = 8;
-/// Sides above this are cut into tiles of this size, in pixels.
+/// Larger slices are divided into tiles of this side, in pixels.
 const TILE: usize = 512;
-/// Pixels on each side of a tile whose output is not used: what they see ends at the tile's edge.
+/// Margin of a tile whose output is discarded, in pixels: its receptive field is cut off at the tile's edge.
 const OVERLAP: usize = 64;
 
-/// Which of a run's networks to take.
+/// Selects a checkpoint of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The last.
+    /// The last one.
     #[default]
     Last,
-    /// The best by validation.
+    /// The best one by validation.
     Best,
 }
 
 impl Choice {
-    /// Where it lies, in the order in which to look.
+    /// Checkpoint slots to try, in order.
     fn slots(self) -> &'static [Slot] {
         match self {
             Self::Last => &[Slot::Last, Slot::Previous],
@@ -51,35 +51,35 @@ impl Choice {
     }
 }
 
-/// A fine-tuning run and its configuration; one of pre-training is refused.
+/// Opens a fine-tuning run and reads its configuration.
 fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
     let run = RunFolder::open(run)?;
     let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
     if config.stage != Stage::Finetune {
-        return Err(Error::config("model", run.root().display(), "a pre-training run: fine-tune it first"));
+        return Err(Error::config("model", run.root().display(), "is a pre-training run. Fine-tune it first"));
     }
     Ok((run, config))
 }
 
-/// A network ready to segment.
+/// A fine-tuned network, loaded for segmentation.
 pub struct Segmenter {
     network: UNet,
     device: Device,
     config: Config,
-    /// Slices that go through the network together.
+    /// Batch size in slices.
     at_once: usize,
     warnings: Vec<String>,
     digest: String,
 }
 
-/// Hears of slices done, slices in all, and the fields so far.
-type Report<'a> = dyn FnMut(usize, usize, &[Vec<f32>]) + 'a;
+/// Called with the slices done, the total, and the fields so far.
+type FieldCallback<'a> = dyn FnMut(usize, usize, &[Vec<f32>]) + 'a;
 
-/// A segmented scan, on its source grid.
+/// Segmentation of a scan, on its source grid.
 pub struct Segmentation {
-    /// Probability of each region, source file order.
+    /// Probability of each region, in file order.
     pub probability: Vec<Vec<f32>>,
-    /// The mask: probability of at least a half.
+    /// Labels where the probability is at least 0.5.
     pub label: LabelVolume,
 }
 
@@ -96,24 +96,24 @@ impl Segmenter {
         Ok(Self { network, device, config, at_once: BATCH, warnings: weights.warnings, digest })
     }
 
-    /// A network that is being trained, as it is now.
+    /// Wraps a network during training, in its current state.
     pub fn of_network(config: &Config, network: &UNet, compute: &Compute) -> Self {
         let (device, config) = (compute.device.clone(), config.clone());
         Self { network: network.valid(), device, config, at_once: BATCH, warnings: Vec::new(), digest: String::new() }
     }
 
-    /// The same with no more than `most` slices going through the network together; 0 sets no limit.
+    /// Limits the batch to `most` slices; 0 sets no limit.
     pub(crate) fn at_most(self, most: usize) -> Self {
         if most == 0 { self } else { Self { at_once: most.min(self.at_once), ..self } }
     }
 
-    /// Digest of the weights, the settings and this program's version: the same for the same masks. Empty for a network that
-    /// is being trained.
+    /// SHA-256 over the weights, the settings and the program version, which together determine the segmentation. Empty
+    /// for a network during training.
     pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Why the run's last checkpoint was passed over for an older one, one line each; nothing if it was not.
+    /// Reasons why an older checkpoint was loaded instead of the last one, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -123,8 +123,12 @@ impl Segmenter {
         &self.config
     }
 
-    /// Segments the scan whose channels are `images`, in the order of the run's modalities. `progress` hears of every
-    /// batch of slices, from feet to head, and can ask for the labels that are settled by then.
+    /// Segments a scan. `images` are its channels in the order of the run's modalities. `progress` is called after every
+    /// batch of slices, from feet to head, and can request the labels completed so far.
+    ///
+    /// # Errors
+    /// If the number of images differs from the run's, preprocessing fails, the network's output is not finite, or
+    /// `control` cancels.
     pub fn segment(
         &self,
         images: &[Volume],
@@ -133,7 +137,7 @@ impl Segmenter {
     ) -> Result<Segmentation> {
         let modalities = &self.config.data.modality;
         if images.len() != modalities.len() {
-            let why = format!("the model needs {}: {}", modalities.len(), modalities.join(", "));
+            let why = format!("the model needs {} images ({})", modalities.len(), modalities.join(", "));
             return Err(Error::config("input", format!("{} images", images.len()), why));
         }
         let choice = self.config.preprocess.kind;
@@ -153,18 +157,23 @@ impl Segmenter {
         Ok(Segmentation { probability, label })
     }
 
-    /// Probability of each region on the prepared grid, slice-major. `progress` is told slices done and in all.
+    /// Probability of each region on the prepared grid, slice-major. `progress(done, total)` counts slices.
     pub fn probability(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedCase,
         progress: &mut dyn FnMut(usize, usize),
         control: &Control,
     ) -> Result<Vec<Vec<f32>>> {
         self.fields(prepared, &mut |done, total, _| progress(done, total), control)
     }
 
-    /// The same; `report` also sees the fields, of which the slices done are final.
-    fn fields(&self, prepared: &Prepared, report: &mut Report<'_>, control: &Control) -> Result<Vec<Vec<f32>>> {
+    /// [`Segmenter::probability`] whose callback also receives the fields; the slices done are final.
+    fn fields(
+        &self,
+        prepared: &PreparedCase,
+        report: &mut FieldCallback<'_>,
+        control: &Control,
+    ) -> Result<Vec<Vec<f32>>> {
         let [nx, ny, nz] = prepared.shape;
         let multiple = self.config.network.multiple();
         let (rows, columns) = (tiles(nx, multiple), tiles(ny, multiple));
@@ -172,7 +181,7 @@ impl Segmenter {
         let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
         let slices: Vec<usize> = (0..nz).collect();
         for ks in slices.chunks(self.at_once) {
-            // A pause waits here: what is segmented so far is in memory.
+            // A pause waits here; the slices done stay in memory.
             control.pass()?;
             for row in &rows {
                 for column in &columns {
@@ -197,7 +206,7 @@ impl Segmenter {
     }
 
     /// Probabilities of one tile of some slices, `[slices][R][row.side][column.side]`.
-    fn tile(&self, prepared: &Prepared, ks: &[usize], row: &Tile, column: &Tile) -> Result<Vec<f32>> {
+    fn tile(&self, prepared: &PreparedCase, ks: &[usize], row: &Tile, column: &Tile) -> Result<Vec<f32>> {
         let mut pixels = Vec::new();
         for &k in ks {
             pixels.extend(prepared.frame(k, [row.origin, column.origin], [row.side, column.side]).0);
@@ -208,13 +217,13 @@ impl Segmenter {
         let failed = |why: String| Error::from(ErrorKind::Compute { step: "segmentation".into(), why });
         let values: Vec<f32> = data.map_err(|e| failed(e.to_string()))?.iter::<f32>().collect();
         if values.iter().any(|v| !v.is_finite()) {
-            return Err(failed("the network's output is not finite: its weights are damaged".into()));
+            return Err(failed("the network's output is not finite, so its weights are damaged".into()));
         }
         Ok(values)
     }
 }
 
-/// A stretch of one axis that the network sees (`origin`, `side`) and the part of the axis it is the result for.
+/// A tile along one axis: the network's input (`origin`, `side`) and the range of the axis its output is used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tile {
     origin: i64,
@@ -222,7 +231,7 @@ struct Tile {
     keep: std::ops::Range<usize>,
 }
 
-/// Covers an axis of `length` voxels: by one tile padded evenly to the multiple, or by several that overlap.
+/// Covers an axis of `length` voxels with one tile, padded evenly to `multiple`, or with several overlapping ones.
 fn tiles(length: usize, multiple: usize) -> Vec<Tile> {
     let side = length.div_ceil(multiple).max(1) * multiple;
     if side <= TILE.next_multiple_of(multiple) {
@@ -238,7 +247,7 @@ fn tiles(length: usize, multiple: usize) -> Vec<Tile> {
         .collect()
 }
 
-/// Labels of a mask: 1 for the lesion, or for regions the innermost of WT (2), TC (1), ET (4).
+/// Labels at a threshold of 0.5: 1 for the lesion, or the innermost region of WT (2), TC (1), ET (4).
 fn mask(probability: &[Vec<f32>], targets: Targets) -> Vec<u8> {
     let labels: &[u8] = match targets {
         Targets::Binary => &[1],

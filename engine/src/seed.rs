@@ -1,14 +1,14 @@
-//! Random streams that are derived, never carried: a stream is named by the run's seed, its purpose and its
-//! place (epoch, slice), so that an interrupted run needs no generator state to continue bit-identically.
+//! Random streams derived from the run's seed, a purpose and a place (epoch, slice). A resumed run needs no generator
+//! state to continue bit-identically.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-/// The generator that every random decision of the engine uses.
+/// The random number generator of the engine.
 pub type Stream = ChaCha8Rng;
 
-/// The stream for `purpose` at `place`: the same arguments give the same numbers on every platform.
+/// The stream for `purpose` at `place`. Equal arguments give equal numbers on every platform.
 pub fn stream(seed: u64, purpose: &str, place: &[u64]) -> Stream {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());

@@ -1,19 +1,21 @@
-//! How many threads compute.
+//! Number of compute threads.
 
 use crate::{Error, Result};
 
-/// The processor's cores, as many as this process may use.
+/// Number of cores available to this process.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// All cores but one, at least one: what a window takes, so that it can draw while a job computes.
+/// All cores but one, at least one, so that a window can draw while a job computes.
 pub fn beside_a_window() -> usize {
     (cores() - 1).max(1)
 }
 
-/// Has everything in this process compute on `threads` threads; 0 takes all cores. To be called once, before anything
-/// computes; later it is an error.
+/// Sets the number of threads of this process; 0 uses all cores.
+///
+/// # Errors
+/// If called twice, or after the first computation.
 pub fn install(threads: usize) -> Result<()> {
     if threads == 0 {
         return Ok(());
@@ -22,12 +24,11 @@ pub fn install(threads: usize) -> Result<()> {
     built.map_err(|error| Error::config("threads", threads, error.to_string()))
 }
 
-/// Does `work`, and whatever it computes, on `threads` threads of its own; 0 takes as many as there are cores. The other
-/// threads of the process keep their own.
+/// Runs `work` in its own pool of `threads` threads; 0 uses all cores.
 pub fn with<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> Result<R> {
     let threads = if threads == 0 { cores() } else { threads };
     let named = |n| format!("compute {n}");
-    // A job runs on one of them as a whole: it has the stack of a main thread.
+    // The job itself runs on a pool thread, so each has the stack size of a main thread.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(named).stack_size(8 << 20).build();
     Ok(pool.map_err(|error| Error::config("threads", threads, error.to_string()))?.install(work))
 }

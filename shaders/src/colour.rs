@@ -1,38 +1,38 @@
-//! Colours that the shader is given, and its colour maps in Rust. Labels and the comparison have their colours from here
-//! in the whole window; those of patches are the reports' own, written down again.
+//! Colours passed to the shader, and its colour maps in Rust. The whole window uses these colours of labels and of the
+//! comparison; those of patches are copies of the reports' colours.
 
 use glam::Vec3;
 
 use crate::ColourMap;
 
-/// Red, green, blue, gamma space.
+/// Red, green, blue in gamma space.
 pub type Rgb = [u8; 3];
 
-/// Predicted and true: solid.
+/// True positive: in segmentation and reference, solid.
 pub const TRUE_POSITIVE: Rgb = [0x56, 0xB4, 0xE9];
-/// Predicted only: hatched.
+/// False positive: in the segmentation only, hatched.
 pub const FALSE_POSITIVE: Rgb = [0xE6, 0x9F, 0x00];
-/// True only: a dashed outline.
+/// False negative: in the reference only, a dashed outline.
 pub const FALSE_NEGATIVE: Rgb = [0xCC, 0x79, 0xA7];
 
-/// Patches of the foreground.
+/// Foreground patches.
 pub const PATCH_LESION: Rgb = [0x3F, 0xB9, 0x50];
-/// Patches of the background.
+/// Background patches.
 pub const PATCH_BACKGROUND: Rgb = [0x89, 0x57, 0xE5];
-/// Patches whose label the last relabelling changed.
+/// Patches whose label the last label update changed.
 pub const PATCH_FLIP: Rgb = [0xF2, 0xCC, 0x60];
 /// Hatching of masked patches, pins, the frame of the grid.
 pub const INK: Rgb = [0xE6, 0xE8, 0xEB];
-/// Hatching of what lies outside of the scan.
+/// Hatching outside the scan.
 pub const PADDING: Rgb = [0x9A, 0xA1, 0xAB];
-/// The strongest fill of a patch: the image stays visible.
+/// Highest opacity of a patch's fill, at which the image stays visible.
 pub const PATCH_FILL: f32 = 0.20;
 
-/// Colours of labels 1 to 16; larger labels start over. Label 0, the background, is transparent.
+/// Colours of labels 1 to 16, repeated for larger labels. Label 0, the background, is transparent.
 ///
-/// Each is as far as possible from those before it under normal vision and under simulated protanopia, deuteranopia and
-/// tritanopia, so that cases with few labels get the best-separated colours. No sixteen can all be told apart, which is
-/// why a label is always named where it is pointed at.
+/// Each colour is as far as possible from those before it under normal vision and simulated protanopia, deuteranopia and
+/// tritanopia, so that cases with few labels get the best-separated colours. No sixteen colours are all distinguishable,
+/// so the label under the pointer is always named.
 pub const PALETTE: [Rgb; 16] = [
     [0xF0, 0x63, 0x5A],
     [0x81, 0x6F, 0xFB],
@@ -52,23 +52,23 @@ pub const PALETTE: [Rgb; 16] = [
     [0xE9, 0x79, 0x96],
 ];
 
-/// The colour of a label, or `None` for background.
+/// The colour of a label; `None` for background.
 pub fn label(label: u16) -> Option<Rgb> {
     label.checked_sub(1).map(|l| PALETTE[usize::from(l) % PALETTE.len()])
 }
 
-/// As the uniforms want it: 0 to 1, opacity 1.
+/// Converts to the format of the uniforms: 0 to 1, opacity 1.
 pub fn opaque([red, green, blue]: Rgb) -> [f32; 4] {
     [f32::from(red) / 255.0, f32::from(green) / 255.0, f32::from(blue) / 255.0, 1.0]
 }
 
-/// Where a value lies in a window, 0 to 1. A window without width is a step; NaN is 0.
+/// Position of a value in a window, 0 to 1. A window of width 0 is a step; NaN gives 0.
 pub fn windowed(value: f32, [low, high]: [f32; 2]) -> f32 {
-    // Halved, so that no difference of two finite numbers overflows.
+    // Halved so that the difference of two finite numbers does not overflow.
     let width = 0.5 * high - 0.5 * low;
     if width > 0.0 {
         let t = (0.5 * value - 0.5 * low) / width;
-        // Written so that NaN falls through to 0.
+        // NaN falls through to 0.
         return if t >= 1.0 {
             1.0
         } else if t > 0.0 {
@@ -80,7 +80,7 @@ pub fn windowed(value: f32, [low, high]: [f32; 2]) -> f32 {
     f32::from(u8::from(value >= low))
 }
 
-/// Colour of a windowed value from 0 to 1, gamma space: the shader's colour maps, for colour bars too.
+/// Colour of a windowed value from 0 to 1, in gamma space. Twin of the shader's colour maps, also used for colour bars.
 pub fn map(map: ColourMap, t: f32) -> [f32; 3] {
     let rgb = match map {
         ColourMap::Grey => Vec3::splat(t),

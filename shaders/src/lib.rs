@@ -1,8 +1,8 @@
-//! WGSL of the viewer, the uniform structs that Rust shares with it, and twins of the shaders on the CPU.
+//! The viewer's WGSL shaders, their uniform structs in Rust, and CPU twins.
 //!
-//! No GPU API is used here. [`SLICE_WGSL`] draws one pane from a [`Slice`] and up to five 3-D textures of unsigned
-//! integers; [`cpu::render`] does the same arithmetic, for tests and wherever no adapter is at hand. A test parses the
-//! WGSL and compares the place of every member with Rust's.
+//! Uses no GPU API. [`SLICE_WGSL`] draws one pane from a [`Slice`] and up to five 3-D textures of unsigned integers;
+//! [`cpu::render`] does the same arithmetic, for tests and for machines without an adapter. A test parses the WGSL and
+//! compares the offset of every member with Rust's.
 
 pub mod colour;
 pub mod cpu;
@@ -14,6 +14,6 @@ pub use parts::Parts;
 pub use patches::{Cell, PatchShow, Patches};
 pub use uniforms::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, Slice, labels_shown};
 
-/// Source of the slice shader: entry points `vs_main` and `fs_main`, three vertices, no vertex buffer. Bindings of group
-/// 0: the [`Slice`], then the textures of base, fused, labels, truth and patches. Constants: those of [`Parts`].
+/// Source of the slice shader: entry points `vs_main` and `fs_main`, three vertices, no vertex buffer. Bindings of group 0:
+/// the [`Slice`], then the textures of base, fused, labels, reference and patches. Pipeline constants: [`Parts::constants`].
 pub const SLICE_WGSL: &str = concat!(include_str!("slice.wgsl"), "\n", include_str!("patches.wgsl"));

@@ -1,24 +1,24 @@
-//! What a pane draws, as constants of its pipeline.
+//! The layers of a pane, as constants of its pipeline.
 
 use crate::{Kind, LabelMode, Layers, Slice};
 
-/// The layers of a pane, each a constant that the shader is compiled with (`override` in WGSL). A layer that is absent
-/// costs nothing then: neither code nor, where the processor draws, the time to run and throw away its result.
+/// The layers of a pane, each a pipeline constant (`override` in WGSL). A disabled layer is not compiled, which saves time
+/// in particular on software adapters, where it would be computed and discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a constant of its own in the shader")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a separate constant of the shader")]
 pub struct Parts {
-    /// Another image over the base.
+    /// A fused image.
     pub fused: bool,
-    /// Labels, or their comparison with the truth.
+    /// Labels, or their comparison with the reference.
     pub labels: bool,
-    /// The labels are a comparison.
+    /// The comparison instead of labels.
     pub comparison: bool,
     /// The patch grid.
     pub patches: bool,
 }
 
 impl Parts {
-    /// What the parameters of a pane ask for.
+    /// The layers that the parameters of a pane enable.
     pub fn of(slice: &Slice) -> Self {
         let labels = slice.label_mode != LabelMode::Hidden as u32 && slice.layers != Layers::None as u32;
         Self {
@@ -29,7 +29,7 @@ impl Parts {
         }
     }
 
-    /// Names and values of the shader's constants.
+    /// Names and values of the pipeline constants.
     pub fn constants(self) -> [(&'static str, f64); 4] {
         let value = |part: bool| f64::from(u8::from(part));
         [

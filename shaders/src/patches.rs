@@ -1,4 +1,4 @@
-//! The patch grid over a picture: what each patch is, which of it is drawn, and where the grid lies in a pane.
+//! The patch layer: state of each patch, parts to draw, and position of the grid in a pane.
 
 use std::ops::BitOr;
 
@@ -6,21 +6,21 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::colour;
 
-/// What is known of one patch. [`Cell::bits`] is its texel.
+/// State of one patch. [`Cell::bits`] is its texel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is an independent flag")]
 pub struct Cell {
     /// Foreground (label 1) instead of background (label 0).
     pub foreground: bool,
-    /// The network does not see it.
+    /// Masked in the network's input.
     pub masked: bool,
-    /// The last relabelling changed its label.
+    /// Its label changed in the last label update.
     pub flipped: bool,
     /// Pinned by the user.
     pub pinned: bool,
-    /// It lies outside of the scan: no label is drawn.
+    /// Outside the scan; its label is not drawn.
     pub padding: bool,
-    /// A value from 0 to 255, if the patch has one: foreground probability, relative loss, ...
+    /// A value from 0 to 255, if any: foreground probability, relative loss, ...
     pub heat: Option<u8>,
 }
 
@@ -33,7 +33,7 @@ impl Cell {
     }
 }
 
-/// Which parts of the patch layer are drawn. Parts are joined with `|`.
+/// The parts of the patch layer to draw, combined with `|`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PatchShow(u32);
 
@@ -50,35 +50,35 @@ impl PatchShow {
     pub const FLIPS: Self = Self(1 << 3);
     /// The patch's value in viridis, in place of the label's fill.
     pub const HEAT: Self = Self(1 << 4);
-    /// Masked patches as the network gets them: filled with the colour of the value 0.
+    /// Masked patches filled with the colour of the value 0, as in the network's input.
     pub const BLANK: Self = Self(1 << 5);
     /// A frame around the grid.
     pub const FRAME: Self = Self(1 << 6);
-    /// Hatching wherever the grid goes beyond the scan.
+    /// Hatching where the grid extends beyond the scan.
     pub const PADDING: Self = Self(1 << 7);
     /// Outlines of pinned patches.
     pub const PINS: Self = Self(1 << 8);
 
-    /// What needs no texture of cells.
+    /// The parts that need no texture of cells.
     pub const WITHOUT_CELLS: Self = Self(Self::GRID.0 | Self::FRAME.0 | Self::PADDING.0);
 
-    /// The bits.
+    /// The bit set for the shader.
     pub fn bits(self) -> u32 {
         self.0
     }
 
-    /// This, and another part if `on`.
+    /// Adds a part if `on`.
     #[must_use]
     pub fn with(self, part: Self, on: bool) -> Self {
         if on { self | part } else { self }
     }
 
-    /// Whether all of a part is shown.
+    /// Whether all bits of `part` are set.
     pub fn shows(self, part: Self) -> bool {
         self.0 & part.0 == part.0
     }
 
-    /// What is both in this and in another choice.
+    /// The intersection with `part`.
     #[must_use]
     pub fn only(self, part: Self) -> Self {
         Self(self.0 & part.0)
@@ -97,14 +97,14 @@ impl BitOr for PatchShow {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct Patches {
-    /// From a pane pixel to patch coordinates: `(i, j) = rows * (x, y, 0, 1)`, in physical pixels from the pane's top
+    /// Maps a pane pixel to patch coordinates: `(i, j) = rows * (x, y, 0, 1)`, in physical pixels from the pane's top
     /// left corner. Patch (i, j), i along R and j along A, covers i to i + 1 and j to j + 1.
     pub rows: [[f32; 4]; 2],
-    /// Colours of foreground, background, flips, of hatching, pins and frame, and of padding (gamma space).
+    /// Colours in gamma space: foreground; background; flips; hatching, pins and frame; padding.
     pub colours: [[f32; 4]; 5],
-    /// Physical pixels between two lines of the grid: across i, across j.
+    /// Size of a patch in physical pixels along i and j.
     pub pixels: [f32; 2],
-    /// Patches along each side.
+    /// Patches per row and column.
     pub grid: u32,
     /// A [`PatchShow`].
     pub show: u32,
@@ -112,12 +112,12 @@ pub struct Patches {
     pub fill: f32,
     /// Opacity of the values, 0 to 1.
     pub heat_opacity: f32,
-    /// Fills the struct up to a multiple of 16 bytes.
+    /// Pads the struct to a multiple of 16 bytes.
     pub padding: [u32; 2],
 }
 
 impl Default for Patches {
-    /// Nothing is drawn; the project's colours.
+    /// Draws nothing; default colours.
     fn default() -> Self {
         use colour::{INK, PADDING, PATCH_BACKGROUND, PATCH_FLIP, PATCH_LESION};
         Self {

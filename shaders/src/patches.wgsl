@@ -1,4 +1,4 @@
-// The patch grid over the picture of a pane. `cpu::patches` does the same arithmetic step by step.
+// The patch grid over the image of a pane. `cpu::patches` is the CPU twin with the same arithmetic step by step.
 
 struct Patches {
     rows: array<vec4<f32>, 2>,
@@ -11,7 +11,7 @@ struct Patches {
     padding: vec2<u32>,
 }
 
-/// One texel a patch: x counts patches along A, y along R.
+/// One texel per patch: x counts patches along A, y along R.
 @group(0) @binding(5) var cell_texture: texture_3d<u32>;
 
 const SHOW_GRID = 1u;
@@ -35,7 +35,7 @@ const COLOUR_FLIP = 2u;
 const COLOUR_INK = 3u;
 const COLOUR_PADDING = 4u;
 
-// Opacities of lines and hatching, and how many lines a patch must be wide to have an outline.
+// Opacities of lines and hatching, and the least patch width in lines for an outline.
 const GRID_ALPHA = 0.25;
 const OUTLINE_ALPHA = 0.75;
 const MASKED_ALPHA = 0.5;
@@ -52,13 +52,13 @@ fn line_px() -> f32 {
     return max(floor(slice.pixels_per_point + 0.5), 1.0);
 }
 
-/// Width of the lines that two neighbours draw side by side: together a point or little more.
+/// Width in pixels of a line that each of two neighbours draws: together about one point.
 fn thin_px() -> f32 {
     return max(floor(slice.pixels_per_point * 0.5 + 0.5), 1.0);
 }
 
-/// Patch coordinates of a pane pixel, to 1/4096 of a patch: coarser than the rounding errors of any adapter, so that a
-/// pixel on the border of two patches goes the same way on all of them.
+/// Patch coordinates of a pane pixel, rounded to 1/4096 of a patch. This is coarser than the rounding errors of any adapter,
+/// so that a pixel on the border of two patches falls to the same one on all of them.
 fn patch_at(pixel: vec2<f32>) -> vec2<f32> {
     let rows = slice.patches.rows;
     let i = rows[0].x * pixel.x + rows[0].y * pixel.y + rows[0].w;
@@ -75,7 +75,7 @@ fn cell_at(at: vec2<f32>) -> u32 {
     return textureLoad(cell_texture, vec3<i32>(patch_index.y, patch_index.x, 0), 0).r;
 }
 
-/// Lines of one point along x + y, or along x - y.
+/// Hatching by lines of one point along x + y, or along x - y.
 fn hatched(pixel: vec2<f32>, falling: bool) -> bool {
     let at = vec2<u32>(max(pixel, vec2<f32>(0.0)));
     let period = u32(max(floor(HATCH_POINTS * slice.pixels_per_point + 0.5), 2.0));
@@ -83,7 +83,7 @@ fn hatched(pixel: vec2<f32>, falling: bool) -> bool {
     return along % period < u32(line_px());
 }
 
-/// The picture as the network gets it: masked patches hold the value 0.
+/// The image as the network's input: masked patches have the value 0.
 fn blanked(below: vec3<f32>, pixel: vec2<f32>) -> vec3<f32> {
     let at = patch_at(pixel);
     if !shows(SHOW_BLANK) || !on_grid(at) || (cell_at(at) & CELL_MASKED) == 0u {
@@ -92,7 +92,7 @@ fn blanked(below: vec3<f32>, pixel: vec2<f32>) -> vec3<f32> {
     return colour_map(slice.base.colour_map, windowed(0.0, slice.base.window));
 }
 
-/// Everything of the patch layer that lies over the picture. `covered`: the image has a value here.
+/// Draws the patch layer over the image. `covered` is true where the image has a value.
 fn with_patches(below: vec3<f32>, pixel: vec2<f32>, covered: bool) -> vec3<f32> {
     if slice.patches.show == 0u {
         return below;
@@ -119,7 +119,7 @@ fn with_patches(below: vec3<f32>, pixel: vec2<f32>, covered: bool) -> vec3<f32> 
     return outlined(rgb, at, cell, category);
 }
 
-/// Lines along the borders of a patch, from its edge inwards.
+/// Draws lines along the borders of a patch, from its edge inwards.
 fn outlined(below: vec3<f32>, at: vec2<f32>, cell: u32, category: vec3<f32>) -> vec3<f32> {
     let line = line_px();
     let thin = thin_px();
@@ -142,14 +142,14 @@ fn outlined(below: vec3<f32>, at: vec2<f32>, cell: u32, category: vec3<f32>) -> 
             return slice.patches.colours[COLOUR_FLIP].rgb;
         }
     }
-    // Within the line of a flip, so that neither hides the other.
+    // Inside the line of a flip, so that neither hides the other.
     if shows(SHOW_PINS) && (cell & CELL_PINNED) != 0u && edge < drawn + 2.0 * line {
         return slice.patches.colours[COLOUR_INK].rgb;
     }
     return rgb;
 }
 
-/// Two lines wide around the grid, outside of it.
+/// Draws a frame of two line widths around the grid.
 fn framed(below: vec3<f32>, at: vec2<f32>) -> vec3<f32> {
     let beyond = max(max(-at, at - f32(slice.patches.grid)), vec2<f32>(0.0)) * slice.patches.pixels;
     if shows(SHOW_FRAME) && max(beyond.x, beyond.y) < 2.0 * line_px() {

@@ -1,9 +1,10 @@
-// Draws one pane: a plane through a volume, a second volume over it, labels or a comparison with the truth on top, and
-// the patch grid of patches.wgsl, which is compiled together with this file. `cpu::render` does the same arithmetic step by step. A change here is a change there.
+// Draws one pane: a plane through a volume, a fused volume, labels or their comparison with the reference, and the patch
+// grid of patches.wgsl, which is compiled together with this file. `cpu::render` is the CPU twin with the same arithmetic
+// step by step: change both together.
 //
-// A pixel goes through three spaces: pane pixel -> canonical voxel index (the grid with its axes along R, A, S) -> texel.
-// Everything that rounds happens in canonical space; from there to the texel only whole numbers are reordered, turned
-// and shifted. So every axis order of one image gives the same bits.
+// A pixel passes through three spaces: pane pixel -> canonical voxel index (axes along R, A, S) -> texel. Rounding happens
+// only in canonical space; from there to the texel, integers are permuted, flipped and shifted. So every axis order of an
+// image gives bit-identical pictures.
 
 struct Image {
     rows: array<vec4<f32>, 3>,
@@ -40,15 +41,15 @@ struct Slice {
     padding: vec2<u32>,
 }
 
-// Read-only storage, not a uniform: Mesa's software adapter writes the uniforms that branches depend on into the shader as
-// constants and compiles it anew for each pane whose values differ, and never frees what it compiled.
+// Read-only storage, not a uniform: Mesa's software adapter compiles uniforms that branches depend on into the shader as
+// constants, recompiles it for every pane with other values, and never frees the result.
 @group(0) @binding(0) var<storage, read> slice: Slice;
 @group(0) @binding(1) var base_texture: texture_3d<u32>;
 @group(0) @binding(2) var fused_texture: texture_3d<u32>;
 @group(0) @binding(3) var label_texture: texture_3d<u32>;
 @group(0) @binding(4) var truth_texture: texture_3d<u32>;
 
-// What this pipeline draws: `Parts` in Rust. Without constants everything is drawn, and the parameters say what.
+// Layers drawn by this pipeline, `Parts` in Rust. By default all are enabled and `slice` selects what is drawn.
 override FUSED: bool = true;
 override LABELS: bool = true;
 override COMPARISON: bool = true;
@@ -78,11 +79,11 @@ const CLASS_TRUE_POSITIVE = 1u;
 const CLASS_FALSE_POSITIVE = 2u;
 const CLASS_FALSE_NEGATIVE = 3u;
 
-// An image that shows what is below it at the lower end of its window is all there after this part of it, one over.
+// An image with a transparent lower end is fully opaque from 1 / FADE of its window on.
 const FADE = 4.0;
 
-// Hatching and dashes: periods in points, and how strong the gaps are. They are never empty: a region smaller than a
-// gap must not vanish.
+// Hatching and dashes: periods in points, and relative opacity of the gaps. Gaps are not empty, so that a region smaller
+// than a gap does not vanish.
 const HATCH_POINTS = 6.0;
 const DASH_POINTS = 7.0;
 const GAP = 0.25;
@@ -131,10 +132,10 @@ fn linear_from_gamma(rgb: vec3<f32>) -> vec3<f32> {
     return select(high, low, rgb <= vec3<f32>(0.04045));
 }
 
-// ---- where a pixel is ----
+// ---- pixel to voxel ----
 
-/// Canonical voxel index of a pane pixel, to 1/512 of a voxel: coarser than the rounding errors of any adapter, so that
-/// a pixel exactly between two voxels goes the same way on all of them.
+/// Canonical voxel index of a pane pixel, rounded to 1/512 of a voxel. This is coarser than the rounding errors of any
+/// adapter, so that a pixel exactly between two voxels falls to the same one on all of them.
 fn canonical(image: Image, pixel: vec2<f32>) -> vec3<f32> {
     let x = image.rows[0].x * pixel.x + image.rows[0].y * pixel.y + image.rows[0].w;
     let y = image.rows[1].x * pixel.x + image.rows[1].y * pixel.y + image.rows[1].w;
@@ -146,7 +147,7 @@ fn inside(image: Image, nearest: vec3<f32>) -> bool {
     return all(nearest >= vec3<f32>(0.0)) && all(nearest < vec3<f32>(image.shape));
 }
 
-/// A vector over canonical axes as one over texture axes.
+/// Permutes a vector from canonical axes to texture axes.
 fn reorder(v: vec3<u32>, order: vec3<u32>) -> vec3<u32> {
     return vec3<u32>(v[order.x], v[order.y], v[order.z]);
 }
@@ -158,7 +159,7 @@ fn texel(image: Image, voxel: vec3<u32>) -> vec3<u32> {
     return select(at, last - at, flipped);
 }
 
-// ---- what a voxel holds ----
+// ---- voxel values ----
 
 fn is_finite(bits: u32) -> bool {
     return (bits & 0x7f800000u) != 0x7f800000u;
@@ -190,8 +191,8 @@ struct Sample {
     valid: bool,
 }
 
-/// The stored value at a canonical position, interpolated if asked for. Voxels that are no number are left out; where
-/// they would have had more than half of the weight there is no value.
+/// The stored value at a canonical position, interpolated if selected. Non-finite voxels are excluded; there is no value
+/// where they would have more than half of the weight.
 fn sample_at(image: Image, texture: texture_3d<u32>, position: vec3<f32>) -> Sample {
     let nearest = floor(position + 0.5);
     if image.kind == KIND_NONE || !inside(image, nearest) {
@@ -202,7 +203,7 @@ fn sample_at(image: Image, texture: texture_3d<u32>, position: vec3<f32>) -> Sam
         low = floor(position);
     }
     let fraction = vec3<f32>(position - low) * f32(image.interpolation == INTERPOLATION_LINEAR);
-    // Half a voxel beyond the outermost centres the edge goes on.
+    // The edge extends half a voxel beyond the outermost voxel centres.
     let end = vec3<f32>(image.shape) - 1.0;
     let first = texel(image, vec3<u32>(max(low, vec3<f32>(0.0))));
     let second = texel(image, vec3<u32>(min(low + 1.0, end)));
@@ -235,9 +236,9 @@ fn sample_at(image: Image, texture: texture_3d<u32>, position: vec3<f32>) -> Sam
     return Sample(sum / weight, true);
 }
 
-// ---- from values to colours ----
+// ---- values to colours ----
 
-/// Colour of an image at a pixel; opacity 0 where it has none.
+/// Colour of an image at a pixel; opacity 0 where it has no value.
 fn image_colour(image: Image, texture: texture_3d<u32>, pixel: vec2<f32>) -> vec4<f32> {
     let sampled = sample_at(image, texture, canonical(image, pixel));
     if !sampled.valid {
@@ -257,7 +258,7 @@ fn image_colour(image: Image, texture: texture_3d<u32>, pixel: vec2<f32>) -> vec
 }
 
 fn windowed(value: f32, window: vec2<f32>) -> f32 {
-    // Halved, so that no difference of two finite numbers overflows.
+    // Halved so that the difference of two finite numbers does not overflow.
     let width = 0.5 * window.y - 0.5 * window.x;
     if width > 0.0 {
         return clamp((0.5 * value - 0.5 * window.x) / width, 0.0, 1.0);
@@ -285,7 +286,7 @@ fn colour_map(map: u32, t: f32) -> vec3<f32> {
     }
 }
 
-/// A polynomial fitted to the 256 published colours: nowhere more than 1/255 away.
+/// A polynomial fit to the 256 published colours, with an error of at most 1/255.
 fn viridis(t: f32) -> vec3<f32> {
     let s = 2.0 * t - 1.0;
     var rgb = vec3<f32>(-1.04923, -0.21967, -0.29073);
@@ -301,7 +302,7 @@ fn viridis(t: f32) -> vec3<f32> {
     return clamp(rgb, vec3<f32>(0.0), vec3<f32>(1.0));
 }
 
-/// Hot metal with a blue foot: black, blue, purple, red, amber, white in equal steps, growing lighter all the way.
+/// Hot metal with a blue lower end: black, blue, purple, red, amber, white in equal steps of increasing lightness.
 fn pet(t: f32) -> vec3<f32> {
     let s = 5.0 * t;
     var rgb = vec3<f32>(0.08, 0.08, 0.47) * clamp(s, 0.0, 1.0);
@@ -314,14 +315,14 @@ fn pet(t: f32) -> vec3<f32> {
 
 // ---- labels and comparison ----
 
-/// The shown label at a pixel; 0 outside, for background and for labels switched off.
+/// The visible label at a pixel; 0 outside, for background and for hidden labels.
 fn label_at(texture: texture_3d<u32>, layer: u32, pixel: vec2<f32>) -> u32 {
     let nearest = floor(canonical(slice.base, pixel) + 0.5);
     if (slice.layers & layer) == 0u || !inside(slice.base, nearest) {
         return 0u;
     }
     let label = textureLoad(texture, vec3<i32>(texel(slice.base, vec3<u32>(nearest))), 0).r;
-    // The background's bit is free: it stands for all labels above 255.
+    // Bit 0, unused by the background, stands for all labels above 255.
     let bit = select(0u, label, label < 256u);
     let shown = (slice.visible[bit >> 7u][(bit >> 5u) & 3u] >> (bit & 31u)) & 1u;
     return label * shown;
@@ -337,7 +338,7 @@ fn class_at(pixel: vec2<f32>) -> u32 {
     );
 }
 
-/// What the outlines follow: labels, or classes of the comparison.
+/// The region that outlines follow: a label, or a class of the comparison.
 fn region_at(pixel: vec2<f32>) -> u32 {
     if COMPARISON && slice.comparing != 0u {
         return class_at(pixel);
@@ -345,7 +346,7 @@ fn region_at(pixel: vec2<f32>) -> u32 {
     return label_at(label_texture, LAYER_LABELS, pixel);
 }
 
-/// Whether the region ends within the outline's width: to the left or right, above or below, across a corner.
+/// Whether the region ends within the outline's width: horizontally, vertically, diagonally.
 fn edges(pixel: vec2<f32>, region: u32) -> vec3<bool> {
     let w = slice.outline_px;
     let beside = region_at(pixel + vec2<f32>(w, 0.0)) != region || region_at(pixel - vec2<f32>(w, 0.0)) != region;
@@ -391,7 +392,7 @@ fn comparison_colour(pixel: vec2<f32>, class_: u32) -> vec4<f32> {
         }
     } else if class_ == CLASS_FALSE_NEGATIVE {
         let edge = edges(pixel, class_);
-        // Along the edge, so that it is broken whichever way it runs.
+        // Along the edge, so that edges of every direction are dashed.
         let along = select(at.x, at.y, edge.x && !edge.y);
         let period = u32(max(floor(DASH_POINTS * slice.pixels_per_point + 0.5), 2.0));
         let strength = select(GAP, 1.0, (along % period) * 7u < period * 4u);

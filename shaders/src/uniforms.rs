@@ -1,14 +1,14 @@
-//! The structs that Rust and WGSL share, member by member and byte by byte.
+//! The structs shared with WGSL. Their memory layouts are equal, which a test checks.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::{Patches, colour};
 
-/// What the unsigned integers of a texture stand for.
+/// Meaning of a texture's unsigned integers.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no texture: nothing is drawn.
+    /// No texture; nothing is drawn.
     #[default]
     None = 0,
     /// Unsigned values of 8 or 16 bits.
@@ -19,11 +19,11 @@ pub enum Kind {
     Signed16 = 3,
     /// The bits of a 32-bit float. Infinities and NaN are drawn black.
     Float = 4,
-    /// Red, green, blue, opacity, red in the lowest byte. Neither scale nor window apply.
+    /// Red, green, blue, opacity, with red in the lowest byte. Scale and window do not apply.
     Rgba = 5,
 }
 
-/// How a windowed value becomes a colour.
+/// Colour map of windowed values.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColourMap {
@@ -34,18 +34,18 @@ pub enum ColourMap {
     GreyInverted = 1,
     /// Black, red, yellow, white.
     Hot = 2,
-    /// Viridis: evenly growing lightness, safe for the colour-blind.
+    /// Viridis: uniformly increasing lightness, safe for colour-blind users.
     Viridis = 3,
-    /// Hot metal with a blue foot: black, blue, purple, red, amber, white.
+    /// Hot metal with a blue lower end: black, blue, purple, red, amber, white.
     Pet = 4,
 }
 
 impl ColourMap {
-    /// All of them, in the order of a menu.
+    /// All colour maps, in menu order.
     pub const ALL: [Self; 5] = [Self::Grey, Self::GreyInverted, Self::Hot, Self::Viridis, Self::Pet];
 }
 
-/// What lies between voxel centres.
+/// Interpolation between voxel centres.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interpolation {
@@ -56,11 +56,11 @@ pub enum Interpolation {
     Linear = 1,
 }
 
-/// How labels are drawn. The comparison knows hidden and shown only.
+/// How labels are drawn. The comparison is hidden or drawn in its own style.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LabelMode {
-    /// Not at all.
+    /// Not drawn.
     Hidden = 0,
     /// As areas of [`Slice::label_opacity`].
     Fill = 1,
@@ -71,7 +71,7 @@ pub enum LabelMode {
     FillAndOutline = 3,
 }
 
-/// Which label textures there are, as bits.
+/// Label textures in use, as bits.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layers {
@@ -80,14 +80,14 @@ pub enum Layers {
     None = 0,
     /// Labels only.
     Labels = 1,
-    /// The truth only.
+    /// Reference only.
     Truth = 2,
-    /// Labels and truth.
+    /// Labels and reference.
     Both = 3,
 }
 
 impl Layers {
-    /// From what there is.
+    /// From the presence of each.
     pub fn of(labels: bool, truth: bool) -> Self {
         match (labels, truth) {
             (false, false) => Self::None,
@@ -102,33 +102,33 @@ impl Layers {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct Image {
-    /// From a pane pixel to the fractional canonical voxel index: `index = rows * (x, y, 0, 1)`, in physical pixels
-    /// from the pane's top left corner, pixel centres at .5, voxel centres at whole numbers.
+    /// Maps a pane pixel to the fractional canonical voxel index: `index = rows * (x, y, 0, 1)`, in physical pixels
+    /// from the pane's top left corner, pixel centres at .5, voxel centres at integers.
     pub rows: [[f32; 4]; 3],
     /// Voxels along the canonical axes.
     pub shape: [u32; 3],
     /// A [`Kind`].
     pub kind: u32,
-    /// Which canonical axis each texture axis is: a permutation of 0, 1, 2.
+    /// Canonical axis of each texture axis: a permutation of 0, 1, 2.
     pub order: [u32; 3],
-    /// Bit `a`: texture axis `a` runs against its canonical axis.
+    /// Bit `a` is set if texture axis `a` runs against its canonical axis.
     pub flip: u32,
-    /// Of a reduced texture: along texture axis `a` it holds every `2^shift`-th voxel, the canonical first one among them.
+    /// Reduction: along texture axis `a` the texture holds every `2^shift[a]`-th voxel, starting at canonical voxel 0.
     pub shift: [u32; 3],
     /// A [`ColourMap`].
     pub colour_map: u32,
     /// Slope and intercept from stored values to the scan's unit.
     pub scale: [f32; 2],
-    /// Lower and upper end of the window, in the scan's unit. Without width it is a step.
+    /// Lower and upper end of the window, in the scan's unit. A window of width 0 is a step.
     pub window: [f32; 2],
     /// An [`Interpolation`].
     pub interpolation: u32,
-    /// 0 to 1; over black or over the base image.
+    /// Opacity, 0 to 1, over black or over the base image.
     pub opacity: f32,
-    /// Not 0: what is at or below the window's lower end is not drawn, and what is little above it only faintly, as in a
-    /// heat map.
+    /// If not 0, values at or below the window's lower end are transparent and opacity increases above it, as in a heat
+    /// map.
     pub transparent_low: u32,
-    /// Fills the struct up to a multiple of 16 bytes.
+    /// Pads the struct to a multiple of 16 bytes.
     pub padding: u32,
 }
 
@@ -154,7 +154,7 @@ impl Default for Image {
 }
 
 impl Image {
-    /// Says how the texture lies on the canonical grid: voxels along the *texture's* axes before any reduction, the
+    /// Sets how the texture maps to the canonical grid: voxels along the *texture's* axes before any reduction, the
     /// canonical axis of each, whether it runs backwards, and the reduction (see [`Image::shift`]).
     pub fn set_layout(&mut self, texture_shape: [u32; 3], axis: [usize; 3], flip: [bool; 3], shift: [u32; 3]) {
         for a in 0..3 {
@@ -171,25 +171,25 @@ impl Image {
     }
 }
 
-/// Everything that one pane shows.
+/// The parameters of one pane.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct Slice {
-    /// The image. Labels and truth lie on its grid.
+    /// The image. Labels and reference are on its grid.
     pub base: Image,
-    /// A second image over it, on a grid of its own.
+    /// A second image over it, on its own grid.
     pub fused: Image,
-    /// Colours of labels 1, 2, ... (gamma space, straight opacity); after the sixteenth they begin again.
+    /// Colours of labels 1 to 16 (gamma space, straight opacity), repeated for larger labels.
     pub palette: [[f32; 4]; 16],
     /// Colours of true positives, false positives, false negatives.
     pub comparison: [[f32; 4]; 3],
-    /// Bit `l`, lowest first: label `l` is shown. Bit 0 stands for all labels above 255. See [`labels_shown`].
+    /// Bit `l`, lowest first, is set if label `l` is visible. Bit 0 stands for all labels above 255. See [`labels_shown`].
     pub visible: [[u32; 4]; 2],
     /// The patch grid over everything else.
     pub patches: Patches,
     /// The pane's top left corner in the frame buffer, physical pixels.
     pub origin: [f32; 2],
-    /// Physical pixels per point: hatching and dashes keep their size on every screen.
+    /// Physical pixels per point, so that hatching and dashes have the same size on every screen.
     pub pixels_per_point: f32,
     /// A [`LabelMode`].
     pub label_mode: u32,
@@ -197,20 +197,20 @@ pub struct Slice {
     pub label_opacity: f32,
     /// Opacity of outlines, 0 to 1.
     pub outline_opacity: f32,
-    /// Width of outlines in physical pixels, the same at every zoom.
+    /// Width of outlines in physical pixels, independent of zoom.
     pub outline_px: f32,
     /// A [`Layers`].
     pub layers: u32,
-    /// Not 0: draw labels against truth (all shown labels together) instead of the labels.
+    /// If not 0, draws the comparison of labels and reference (visible labels merged) instead of the labels.
     pub comparing: u32,
-    /// Not 0: the target converts from linear light when it stores, so linear light is what it must be given.
+    /// If not 0, the target converts from linear light on store, so the shader outputs linear light.
     pub srgb_target: u32,
-    /// Fills the struct up to a multiple of 16 bytes.
+    /// Pads the struct to a multiple of 16 bytes.
     pub padding: [u32; 2],
 }
 
 impl Default for Slice {
-    /// No image, every label shown as a faint area with an outline of one pixel.
+    /// No image; every label drawn as a faint area with an outline of one pixel.
     fn default() -> Self {
         Self {
             base: Image::default(),
@@ -233,7 +233,7 @@ impl Default for Slice {
     }
 }
 
-/// The bits of [`Slice::visible`]: asked for labels 1 to 255, and for 256 on behalf of all above.
+/// The bits of [`Slice::visible`]. `shown` is called for labels 1 to 255, and with 256 for all larger labels.
 pub fn labels_shown(shown: impl Fn(u16) -> bool) -> [[u32; 4]; 2] {
     let mut bits = [[0; 4]; 2];
     for label in 1..=256_u16 {

@@ -1,4 +1,4 @@
-//! The WGSL is valid, and its structs lie in memory as Rust's do.
+//! The WGSL is valid, and its structs have the memory layout of Rust's.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::mem::{offset_of, size_of};
@@ -23,14 +23,14 @@ fn parsed() -> Module {
 
 fn same_layout(module: &Module, name: &str, size: usize, rust: &[(&str, usize, usize)]) {
     let (_, found) = module.types.iter().find(|(_, t)| t.name.as_deref() == Some(name)).expect(name);
-    let TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is no struct") };
+    let TypeInner::Struct { members, span } = &found.inner else { panic!("{name} is not a struct") };
     let mut layouter = naga::proc::Layouter::default();
     layouter.update(module.to_ctx()).unwrap();
     let wgsl: Vec<_> =
         members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset as usize, layouter[m.ty].size as usize)).collect();
     assert_eq!(wgsl, rust, "{name}");
     assert_eq!(*span as usize, size, "size of {name}");
-    // No byte between the members, so none that Rust's list above leaves out.
+    // No gap between the members, so the list above is complete.
     assert_eq!(rust.iter().map(|m| m.2).sum::<usize>(), size, "members of {name}");
 }
 
@@ -114,7 +114,7 @@ fn named_numbers_agree() {
             found.push((name, value));
         }
     }
-    // The order in which the parser keeps them tells nothing.
+    // The parser's order has no meaning.
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected);

@@ -1,14 +1,14 @@
-//! Kills a small pre-training with SIGKILL at random moments, resumes it, and compares what it ends with.
+//! Kills a small pre-training run with SIGKILL at random moments, resumes it, and compares the result.
 //!
 //! ```sh
 //! cargo build --release -p engine
 //! cargo run --release -p tests --example kill9 -- target/release/amlp [--kills 200] [--seed 1] [--keep FOLDER]
 //! ```
 //!
-//! First an uninterrupted run. Then lives of another one, each killed after a random share of half the first one's
-//! time, resumed by the next. Whenever it reaches its end, its events (times aside) and the files of its last
-//! checkpoint must be those of the uninterrupted run; then it starts over, until the kills are used up, and the last
-//! run is let finish. One line tells the result; the exit code is 1 if anything differed or could not be resumed.
+//! The first run is uninterrupted. Another run is killed again and again, each time after a random fraction of half the first
+//! run's duration, and resumed. When it finishes, its events (without times) and the files of its last checkpoint must equal
+//! those of the uninterrupted run. Then it starts over until all kills are used up, and the last run may finish. One line
+//! reports the result. The exit code is 1 if anything differs or a run cannot be resumed.
 #![allow(clippy::print_stdout, reason = "the program's result")]
 
 use std::fs;
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// A run that lasts long enough to be hit anywhere (a few seconds), and ends soon enough to be ended often.
+/// A run of a few seconds: long enough to be killed anywhere, short enough to finish often.
 const TRAINING: &[&str] = &[
     "--modality",
     "pet",
@@ -37,13 +37,13 @@ const TRAINING: &[&str] = &[
     "--device",
     "cpu",
 ];
-/// Every tenth slice of the sample study: an epoch of some fifteen steps, so that checkpoints come often.
+/// Every tenth slice of the sample study: about fifteen steps per epoch, for frequent checkpoints.
 const CONFIG: &str = "[training]\nevery_slice = 10\n";
-/// What differs between two runs that did the same: the clock, and the place in a log with a second start in it.
+/// Fields that differ between equal runs: the time, and the position in a log with more than one start.
 const CLOCK: &[&str] = &["t", "seq"];
-/// Files of a checkpoint that differ between two processes: see [`weights`].
+/// Checkpoint files that differ between two processes: see [`weights`].
 const UNCOMPARED: &[&str] = &["manifest.json", "optimizer.burnpack"];
-/// Events that tell of the process, not of the training.
+/// Events about the process, not the training.
 const PROCESS_EVENTS: &[&str] = &["started", "warning"];
 
 struct Options {
@@ -70,7 +70,7 @@ fn options() -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// `SplitMix64`: moments that the seed alone decides.
+/// Random moments from the seed (`SplitMix64`).
 struct Moments(u64);
 
 impl Moments {
@@ -84,7 +84,7 @@ impl Moments {
     }
 }
 
-/// Starts a life of the run in `folder`: the first one, or the next if there is something to resume.
+/// Starts the run in `folder`, or resumes it if it has a checkpoint.
 fn start(amlp: &Path, folder: &Path, log: &Path) -> Result<Child, Failure> {
     let config = folder.with_extension("toml");
     fs::write(&config, CONFIG)?;
@@ -94,7 +94,7 @@ fn start(amlp: &Path, folder: &Path, log: &Path) -> Result<Child, Failure> {
     if has_checkpoint(folder) {
         command.arg("--resume");
     } else if folder.exists() {
-        // Killed before the first checkpoint: there is nothing to lose, and nothing to resume.
+        // Killed before the first checkpoint: nothing to resume.
         fs::remove_dir_all(folder)?;
     }
     Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(log)?).spawn()?)
@@ -102,11 +102,11 @@ fn start(amlp: &Path, folder: &Path, log: &Path) -> Result<Child, Failure> {
 
 fn has_checkpoint(folder: &Path) -> bool {
     let entries = fs::read_dir(folder.join("checkpoints")).into_iter().flatten();
-    // A save that was cut short leaves temporary folders, which count only if the program itself makes use of them.
+    // An interrupted save leaves temporary folders, which count only if the program would use them.
     entries.flatten().any(|entry| entry.path().join("manifest.json").is_file())
 }
 
-/// Waits for the end, or kills at `deadline`. True if the run reached its end.
+/// Waits for the process, or kills it at `deadline`. True if the run finished.
 fn live(mut child: Child, deadline: Option<Duration>, log: &Path) -> Result<bool, Failure> {
     let born = Instant::now();
     loop {
@@ -114,19 +114,19 @@ fn live(mut child: Child, deadline: Option<Duration>, log: &Path) -> Result<bool
             return if status.success() {
                 Ok(true)
             } else {
-                Err(format!("a life ended with {status}: {}", fs::read_to_string(log)?.trim()).into())
+                Err(format!("a process ended with {status}: {}", fs::read_to_string(log)?.trim()).into())
             };
         }
         if deadline.is_some_and(|deadline| born.elapsed() >= deadline) {
             child.kill()?; // SIGKILL on Unix
-            // It may have ended by itself in between; then it is finished, not killed.
+            // It may have finished just before the kill.
             return Ok(child.wait()?.success());
         }
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// The events of a finished run, without what tells of the clock and the process.
+/// The events of a finished run, without times and events about the process.
 fn events(folder: &Path) -> Result<Vec<Value>, Failure> {
     let path = folder.join("events.jsonl");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -144,9 +144,9 @@ fn events(folder: &Path) -> Result<Vec<Value>, Failure> {
     Ok(events)
 }
 
-/// Name and content of each file of the last checkpoint, but for the manifest, which names the time, and the
-/// optimiser's state, whose entries carry identifiers that burn draws anew in each process. What the optimiser holds
-/// shows in the weights and events of every epoch after a resume.
+/// Name and content of each file of the last checkpoint, except the manifest, which holds the checksum of the optimiser state,
+/// and the optimiser state, whose entries have identifiers that burn draws anew in each process. A wrong optimiser state shows
+/// in the weights and events of every epoch after a resume.
 fn weights(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder.join("checkpoints/last"))? {
@@ -160,17 +160,17 @@ fn weights(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     Ok(files)
 }
 
-/// What differs between two finished runs, in words.
+/// Describes the first difference between two finished runs, if any.
 fn difference(expected: &Path, found: &Path) -> Result<Option<String>, Failure> {
     let (left, right) = (events(expected)?, events(found)?);
     if let Some(at) = (0..left.len().max(right.len())).find(|i| left.get(*i) != right.get(*i)) {
         let show = |event: Option<&Value>| event.map_or("nothing".into(), Value::to_string);
-        return Ok(Some(format!("event {}: {} against {}", at + 1, show(left.get(at)), show(right.get(at)))));
+        return Ok(Some(format!("event {}: {} vs {}", at + 1, show(left.get(at)), show(right.get(at)))));
     }
     let (left, right) = (weights(expected)?, weights(found)?);
     let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     if left.is_empty() || names(&left) != names(&right) {
-        return Ok(Some(format!("the last checkpoint's files: {:?} against {:?}", names(&left), names(&right))));
+        return Ok(Some(format!("the last checkpoint's files: {:?} vs {:?}", names(&left), names(&right))));
     }
     let differing: Vec<String> = left.iter().zip(&right).filter(|(a, b)| a != b).map(|(a, _)| a.0.clone()).collect();
     Ok((!differing.is_empty()).then(|| format!("the last checkpoint's {}", differing.join(", "))))
@@ -195,12 +195,14 @@ fn soak(options: &Options, place: &Path) -> Result<String, Failure> {
             continue;
         }
         if let Some(difference) = difference(&reference, &folder)? {
-            return Err(
-                format!("after {kills} kills, run {} of {lives} lives differs: {difference}", finished + 1).into()
-            );
+            return Err(format!(
+                "after {kills} kills, run {} with {lives} processes differs: {difference}",
+                finished + 1
+            )
+            .into());
         }
         finished += 1;
-        eprintln!("{kills} kills: run {finished} finished after {lives} lives, as the uninterrupted one");
+        eprintln!("{kills} kills: run {finished} finished after {lives} processes and equals the uninterrupted one");
         lives = 0;
         fs::remove_dir_all(&folder)?;
     }

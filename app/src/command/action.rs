@@ -181,6 +181,7 @@ fn window(list: &mut List, state: &State) {
     list.add(group, "Bottom strip", "", Command::ToggleStrip);
     list.add(group, "Command palette", "Ctrl+K", Command::OpenPalette);
     list.add(group, "Help: mouse and keys", "?", Command::OpenHelp);
+    list.add(group, "Manual", "", Command::OpenManual);
     list.add(group, "Restart with the same view", "", Command::Restart);
     list.add(group, "Messages", "", Command::OpenLog);
     list.add(group, "About", "", Command::OpenAbout);

@@ -35,6 +35,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: Command) {
         | Command::EditPalette(..)
         | Command::EditPath(_)
         | Command::OpenHelp
+        | Command::OpenManual
         | Command::OpenLog
         | Command::OpenAbout
         | Command::TypePath(_)
@@ -90,6 +91,7 @@ fn dialogs(state: &mut State, command: Command) {
         (Command::TypePath(purpose), dialog) => *dialog = Some(Dialog::Path { purpose, text: String::new() }),
         (Command::EditPath(typed), Some(Dialog::Path { text, .. })) => *text = typed,
         (Command::OpenHelp, dialog) => *dialog = Some(Dialog::Help),
+        (Command::OpenManual, dialog) => *dialog = Some(Dialog::Manual),
         (Command::OpenLog, dialog) => *dialog = Some(Dialog::Log),
         (Command::OpenAbout, dialog) => *dialog = Some(Dialog::About),
         (Command::CloseDialog, dialog) => {

@@ -226,6 +226,8 @@ pub enum Command {
     EditPath(String),
     /// Mouse and keys.
     OpenHelp,
+    /// The manuals of window and engine.
+    OpenManual,
     /// Everything that was said.
     OpenLog,
     /// Versions and licences.

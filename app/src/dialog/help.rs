@@ -4,11 +4,10 @@ use egui::{Context, Label, Layout, RichText, ScrollArea, Ui, vec2};
 
 use super::sheet::Sheet;
 use crate::command::action::GESTURES;
-use crate::command::{Action, Sender, actions};
+use crate::command::{Action, Command, Sender, actions};
 use crate::state::State;
-use crate::theme::{self, font, size, space};
-use crate::widget::keycaps;
-use crate::widget::text;
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::{ButtonKind, PushButton, keycaps, text};
 
 const WIDTH: f32 = 980.0;
 const COLUMNS: usize = 3;
@@ -23,29 +22,29 @@ pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
     let all = actions(state);
     let columns = columns(groups(&all));
     let height = (ctx.content_rect().height() - 120.0).max(160.0);
-    Sheet::new("Mouse and keys", WIDTH).show(
-        ctx,
-        sender,
-        |_| (),
-        |ui| {
-            ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(
-                ui,
-                |ui| {
-                    ui.spacing_mut().item_spacing.x = 2.0 * space::L;
-                    ui.columns(COLUMNS, |uis| {
-                        for (ui, groups) in uis.iter_mut().zip(&columns) {
-                            groups.iter().for_each(|group| draw(ui, group));
-                        }
-                    });
-                    ui.add_space(space::S);
-                    text::note(
-                        ui,
-                        "Letter keys are inactive while you type in a field. The command palette lists all actions.",
-                    );
-                },
-            );
-        },
-    );
+    let manual = |ui: &mut Ui| {
+        if ui.add(PushButton::new("Manual").icon(icon::HELP).kind(ButtonKind::Quiet)).clicked() {
+            sender.send(Command::OpenManual);
+        }
+    };
+    Sheet::new("Mouse and keys", WIDTH).show(ctx, sender, manual, |ui| {
+        ScrollArea::vertical().max_height(height).min_scrolled_height(height).auto_shrink([false, true]).show(
+            ui,
+            |ui| {
+                ui.spacing_mut().item_spacing.x = 2.0 * space::L;
+                ui.columns(COLUMNS, |uis| {
+                    for (ui, groups) in uis.iter_mut().zip(&columns) {
+                        groups.iter().for_each(|group| draw(ui, group));
+                    }
+                });
+                ui.add_space(space::S);
+                text::note(
+                    ui,
+                    "Letter keys are inactive while you type in a field. The command palette lists all actions.",
+                );
+            },
+        );
+    });
 }
 
 /// Mouse gestures, then actions with shortcuts by group.

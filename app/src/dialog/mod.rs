@@ -6,6 +6,7 @@
 //! | `help` | mouse and keys |
 //! | `path` | path entry where the system has no file dialog |
 //! | `confirm` | overwrite, delete, unsaved work, quit |
+//! | `manual` | manuals of window and engine |
 //! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
 
@@ -13,6 +14,7 @@ mod about;
 mod confirm;
 mod help;
 mod log;
+mod manual;
 mod palette;
 mod path;
 mod sheet;
@@ -28,6 +30,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         None => {}
         Some(Dialog::Palette { query, chosen }) => palette::show(ctx, state, query, *chosen, sender),
         Some(Dialog::Help) => help::show(ctx, state, sender),
+        Some(Dialog::Manual) => manual::show(ctx, sender),
         Some(Dialog::Path { purpose, text }) => path::show(ctx, *purpose, text, sender),
         Some(Dialog::Overwrite { purpose, path }) => confirm::overwrite(ctx, *purpose, path, sender),
         Some(Dialog::Close) => confirm::close(ctx, state, sender),

@@ -109,6 +109,8 @@ pub enum Dialog {
     },
     /// Mouse and keys.
     Help,
+    /// The manuals of window and engine.
+    Manual,
     /// A path to type, where no file dialog can open.
     Path {
         /// What will be done with it.

@@ -9,6 +9,7 @@
 //! | [`ProgressRow`], [`Dialog`] | jobs and dialogs |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
 //! | [`StripChart`] | a value per slice |
+//! | [`Markdown`] | manuals |
 //! | [`format`], [`text`] | numbers, durations and names as text; sentences and captions |
 //! | [`focus`], [`space_bar`] | keyboard focus of panes, a space bar tapped alone |
 //! | [`overlay_text`], [`ColourBar`] | text and colour bar over an image |
@@ -25,6 +26,7 @@ pub mod focus;
 pub mod format;
 mod keycap;
 mod list_row;
+mod markdown;
 mod number;
 mod overlay;
 mod paint;
@@ -49,6 +51,7 @@ pub use colour_bar::ColourBar;
 pub use dialog::{Dialog, DialogResult};
 pub use keycap::keycaps;
 pub use list_row::ListRow;
+pub use markdown::Markdown;
 pub use number::{NumberField, said_beside, take_entered};
 pub use overlay::overlay_text;
 pub use progress::{ProgressRow, progress_bar};

@@ -189,6 +189,7 @@ fn dialogs_and_messages() {
         for (dialog, command) in [
             ("palette", Command::OpenPalette),
             ("help", Command::OpenHelp),
+            ("manual", Command::OpenManual),
             ("about", Command::OpenAbout),
             ("log", Command::OpenLog),
             ("path", Command::TypePath(PathPurpose::SaveMask)),
@@ -198,6 +199,10 @@ fn dialogs_and_messages() {
             assert_ne!(screen.color(&picture, 4.0, 300.0), screen.color(&plain, 4.0, 300.0), "{dialog} dims the rest");
             screen.send(Command::CloseDialog);
         }
+        screen.send(Command::SetTheme(Theme::Light));
+        screen.send(Command::OpenManual);
+        screen.picture(&format!("manual_light_{name}"));
+        screen.send(Command::CloseDialog);
         // A file that is none: the error stays, and the open case too.
         screen.send(Command::UsePaths(PathPurpose::Mask, vec![sample().join("ATTRIBUTION.md")]));
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);

@@ -1,6 +1,6 @@
-//! What the side-by-side programs share: timing, a table, and a peer in Python.
-#![allow(clippy::print_stdout, reason = "these programs exist to print their tables")]
-#![allow(dead_code, reason = "each program uses a part of it")]
+//! Shared by the benchmarks: timing, table output, and running a Python peer.
+#![allow(clippy::print_stdout, reason = "the benchmarks print tables")]
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 pub mod scan;
 
@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Names the Python interpreter of the peers; see `torch_peer/setup.sh`.
+/// Environment variable with the peers' Python interpreter; see `torch_peer/setup.sh`.
 pub const PEER_PYTHON: &str = "AMLP_PEER_PYTHON";
 
-/// Seconds of repeated runs: the fastest, and the one in the middle.
+/// Minimum and median of repeated runs, in seconds.
 #[derive(Clone, Copy)]
 pub struct Seconds {
     pub min: f64,
@@ -27,13 +27,13 @@ impl Seconds {
         }
     }
 
-    /// From a peer's `{"min": .., "median": ..}`.
+    /// Parses a peer's `{"min": .., "median": ..}`.
     pub fn from_json(value: &serde_json::Value) -> Option<Self> {
         Some(Self { min: value.get("min")?.as_f64()?, median: value.get("median")?.as_f64()? })
     }
 }
 
-/// Runs `work` `warm_up + runs` times and times the last `runs`. What it returns is dropped outside the timing.
+/// Runs `work` `warm_up + runs` times and times the last `runs`, without dropping the result.
 pub fn time<T>(warm_up: usize, runs: usize, mut work: impl FnMut() -> T) -> Seconds {
     let mut seconds = Vec::with_capacity(runs);
     for run in 0..warm_up + runs {
@@ -48,12 +48,12 @@ pub fn time<T>(warm_up: usize, runs: usize, mut work: impl FnMut() -> T) -> Seco
     Seconds::of(seconds)
 }
 
-/// The number of threads that both sides may use.
+/// Number of threads for both sides.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The largest resident set of this process so far, in MiB; not a number where the system does not tell.
+/// Peak resident set size of this process in MiB; NaN if the system does not report it.
 pub fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -61,7 +61,7 @@ pub fn peak_mib() -> f64 {
     kib.map_or(f64::NAN, |k| k / 1024.0)
 }
 
-/// Runs a script of `torch_peer` and reads the JSON it prints. Says why if there is no peer.
+/// Runs a script of `torch_peer` and parses the JSON it prints. The error is the reason why there is no result.
 pub fn peer(script: &str, arguments: &[String]) -> Result<serde_json::Value, String> {
     let python = std::env::var_os(PEER_PYTHON).ok_or_else(|| format!("{PEER_PYTHON} is not set"))?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/torch_peer").join(script);
@@ -74,7 +74,7 @@ pub fn peer(script: &str, arguments: &[String]) -> Result<serde_json::Value, Str
     serde_json::from_slice(&output.stdout).map_err(|error| format!("{}: {error}", script.display()))
 }
 
-/// Prints rows below a header, columns aligned.
+/// Prints a table with aligned columns.
 pub fn print_table(header: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -91,12 +91,12 @@ pub fn print_table(header: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// Milliseconds, as a cell.
+/// Formats seconds as milliseconds.
 pub fn ms(seconds: f64) -> String {
     format!("{:.1}", 1e3 * seconds)
 }
 
-/// A ratio, as a cell.
+/// Formats a ratio.
 pub fn ratio(ours: f64, theirs: f64) -> String {
     format!("{:.2}", ours / theirs)
 }

@@ -1,14 +1,14 @@
-//! A scan of the usual size, made up.
+//! A synthetic scan of typical size.
 
 use std::io::Write;
 use std::path::Path;
 
 use flate2::{Compression, write::GzEncoder};
 
-/// Voxels of the scan.
+/// Shape in voxels.
 pub const SHAPE: [usize; 3] = [240, 240, 155];
 
-/// A head-sized ellipsoid of textured values in zeros: about as compressible as a skull-stripped scan.
+/// A textured, head-sized ellipsoid on zeros, about as compressible as a skull-stripped scan.
 fn voxels() -> Vec<i16> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut values = Vec::with_capacity(SHAPE.iter().product());
@@ -26,7 +26,7 @@ fn voxels() -> Vec<i16> {
     values
 }
 
-/// A NIfTI-1 file of those voxels, 1 mm, RAS+ by its sform.
+/// Writes the voxels to a gzipped NIfTI-1 file, 1 mm, RAS+ sform.
 pub fn write_scan(path: &Path) -> std::io::Result<()> {
     let mut header = [0_u8; 352];
     let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);

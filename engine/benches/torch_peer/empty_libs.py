@@ -1,10 +1,10 @@
-"""Put empty libraries beside a CUDA build of PyTorch, in place of the NVIDIA ones that it links, so that its CPU part loads.
+"""Create stub libraries in place of the NVIDIA ones that a CUDA build of PyTorch links, so that its CPU part loads.
 
-Run with the interpreter whose PyTorch is meant. Needs gcc and binutils. A program that then asked for CUDA would crash; the
-benchmarks do not.
+Run it with the interpreter whose PyTorch needs them. Requires gcc and binutils. CUDA calls would crash afterwards; the benchmarks
+make none.
 
-The loader wants each missing library by name, and in it every symbol that PyTorch takes from it under the same version tag.
-Which library a symbol belongs to is not recorded in the importing file, so each is told by its prefix.
+The loader needs each missing library by name, with every symbol that PyTorch imports, under the same version tag. The importing
+file does not record which library a symbol belongs to, so symbols are assigned by prefix.
 """
 
 import pathlib
@@ -36,7 +36,7 @@ def output(*command):
 
 
 def wanted():
-    """The libraries that PyTorch links and that lie neither beside it nor in another wheel, and its undefined symbols."""
+    """Libraries that PyTorch links but no installed wheel contains, and PyTorch's undefined symbols."""
     names, symbols = set(), set()
     for lib in torch_libs.glob("*.so*"):
         names.update(re.findall(r"NEEDED\s+(\S+)", output("objdump", "-p", str(lib))))
@@ -67,4 +67,4 @@ for name in names:
     prefix = PREFIXES.get(match.group(1)) if match else None
     if prefix:
         write(name, {(symbol, version) for symbol, version in symbols if re.match(prefix, symbol)})
-        print("wrote an empty", name)
+        print("wrote stub", name)

@@ -1,4 +1,4 @@
-"""Time nibabel reading one file to its own type: load_nifti.py FILE RUNS. Prints {"version", "min", "median"} (seconds)."""
+"""Time nibabel reading a file in its stored type: load_nifti.py FILE RUNS. Prints {"version", "min", "median"} in seconds."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ for run in range(runs + 1):
     voxels = nibabel.load(path).dataobj.get_unscaled()
     elapsed = time.perf_counter() - start
     del voxels
-    if run > 0:  # the first fills the file cache
+    if run > 0:  # the first run fills the file cache
         seconds.append(elapsed)
 seconds.sort()
 print(json.dumps({"version": nibabel.__version__, "min": seconds[0], "median": seconds[len(seconds) // 2]}))

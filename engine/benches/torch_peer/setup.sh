@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The Python side of the benchmarks: PyTorch for the CPU, and nibabel, in a virtual environment outside the repository.
+# Sets up the Python side of the benchmarks: CPU PyTorch and nibabel in a virtual environment outside the repository.
 #   setup.sh [VENV]      default: amlp-venv in the user's cache folder
-# Afterwards: AMLP_PEER_PYTHON=VENV/bin/python cargo bench -p engine
+# Then run: AMLP_PEER_PYTHON=VENV/bin/python cargo bench -p engine
 #
-# PyTorch's own index offers wheels for the CPU. Where only the package index with the CUDA wheel can be reached, that
-# wheel is installed without its gigabytes of NVIDIA libraries, and empty_libs.py writes the few that it insists on.
+# CPU wheels come from PyTorch's own index. If only PyPI is reachable, its CUDA wheel is installed without the gigabytes of
+# NVIDIA libraries, and empty_libs.py creates stubs for those it links.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 venv=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/amlp-venv}
@@ -16,7 +16,7 @@ pip() { "$python" -m pip install --quiet --disable-pip-version-check "$@"; }
 pip nibabel numpy 'setuptools>=77.0.3'
 if ! "$python" -c 'import torch' 2>/dev/null; then
     if ! pip torch --index-url "${AMLP_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>/dev/null; then
-        echo "no CPU wheel of PyTorch to be had: taking the CUDA wheel's CPU part" >&2
+        echo "No CPU wheel of PyTorch available. Installing the CPU part of the CUDA wheel." >&2
         pip --no-deps torch nvidia-cuda-runtime nvidia-cuda-cupti
         pip filelock typing-extensions sympy networkx jinja2 fsspec
         "$python" "$here/empty_libs.py"

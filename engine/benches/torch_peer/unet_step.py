@@ -3,10 +3,10 @@
     unet_step.py --width 16 --size 160 --batch 4 --threads 2 --runs 5 [--layout "channels last"]
     unet_step.py --width 64 --batch 36 --device cuda --dtype bf16 --compile --layout "channels last"
 
-Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {..}, "infer_batch": {..}, "peak_mib"}, times in seconds.
-Training is one step on a batch (forward, mean squared error, backward, AdamW), infer one image, infer_batch a batch. Without --layout both
-memory layouts are tried and the faster one is reported for each, so that the comparison is with PyTorch at its best; the
-memory is then that of both.
+Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {..}, "infer_batch": {..}, "peak_mib"}, times in
+seconds. "train" is one step on a batch (forward, mean squared error, backward, AdamW), "infer" one image, "infer_batch" a batch.
+Without --layout, both memory layouts are measured and the faster one is reported for each, to compare with PyTorch at its best;
+"peak_mib" then covers both.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def double_conv(channels_in, channels_out):
 
 
 class UNet(nn.Module):
-    """Poolings, a bottleneck, transposed convolutions with skips, a 1x1 head: layer for layer the engine's."""
+    """The engine's U-Net, layer by layer: max pooling, bottleneck, transposed convolutions with skips, 1x1 head."""
 
     def __init__(self, width):
         super().__init__()

@@ -1,4 +1,4 @@
-//! `amlp bench`
+//! `amlp bench`: time and memory of a training step and of inference.
 
 use super::training::parse_word;
 use super::{print_json, print_line, use_threads};
@@ -13,11 +13,11 @@ pub const EXAMPLES: &str = "Examples:
   amlp bench --device wgpu:0 --width 16 --batch 8 --runs 5
   amlp bench --device cpu --threads 1
 
-A training step is pre-training's own: masks, three losses, backward pass and AdamW, on made-up slices. Inference takes a
-batch of the same size. Two runs of each are not counted. A dtype below f32 holds for the convolutions; weights, losses and
-the optimiser stay in f32. What a device cannot do is an error, never another dtype.";
+The step is that of pre-training: masks, three losses, backward pass and AdamW, on synthetic slices. Inference takes a batch
+of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions; weights, losses and
+optimiser stay in f32. A dtype the device does not support is an error.";
 
-/// Measures a training step, its phases, and inference.
+/// Measures a training step by phase, and inference.
 #[derive(clap::Args)]
 pub struct Args {
     /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
@@ -26,7 +26,7 @@ pub struct Args {
     /// Channels of the network's first level.
     #[arg(long, default_value_t = 16)]
     width: usize,
-    /// Poolings of the network.
+    /// Number of poolings.
     #[arg(long, default_value_t = 4)]
     depth: usize,
     /// Normalisation: batch, instance or none.
@@ -35,19 +35,19 @@ pub struct Args {
     /// Side of a slice in pixels.
     #[arg(long, default_value_t = 160)]
     size: usize,
-    /// Slices of a step.
+    /// Slices per step.
     #[arg(long, default_value_t = 4)]
     batch: usize,
-    /// Slices that go through the network at once in training, their gradients added up; 0 for the whole batch.
+    /// Slices per pass in training, with gradient accumulation; 0: the whole batch.
     #[arg(long, default_value_t = 0)]
     micro_batch: usize,
     /// Precision of the convolutions: f32, bf16 or f16.
     #[arg(long, default_value = "f32", value_parser = parse_word::<Precision>)]
     dtype: Precision,
-    /// Runs that are timed.
+    /// Timed runs.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Threads of the CPU; 0 takes all cores.
+    /// CPU threads; 0: all cores.
     #[arg(long, default_value_t = 0)]
     threads: usize,
     /// Print one JSON document.

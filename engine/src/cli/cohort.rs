@@ -1,4 +1,4 @@
-//! `amlp cohort`: what is in a folder of patients.
+//! `amlp cohort`: the contents of a cohort, and what is wrong with its files.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -12,18 +12,18 @@ pub const EXAMPLES: &str = "Examples:
   amlp cohort BraTS2021_Training_Data --modality flair
   amlp cohort Dataset001_Lesions --json > fingerprint.json
 
-Layouts understood: <patient>/<modality>.nii.gz with seg.nii.gz; BraTS 2018 to 2023; HECKTOR 2020 to 2022; nnU-Net.";
+Layouts: <patient>/<modality>.nii.gz with seg.nii.gz; BraTS 2018 to 2023; HECKTOR 2020 to 2022; nnU-Net.";
 
-/// List the patients of a folder, their grids, labels and lesion volumes, and what is wrong with them
+/// Lists the patients of a cohort, their grids, labels and lesion volumes, and what is wrong with their files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Folder of the cohort
+    /// Folder of the cohort.
     folder: PathBuf,
-    /// Look at this modality only
+    /// Read this modality only.
     #[arg(long, value_name = "M")]
     modality: Option<String>,
-    /// Print one JSON document
+    /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }
@@ -35,7 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.json { super::print_json(&found) } else { super::print_text(&table(&found)) }
 }
 
-/// Tells on stderr how far it is, at most every two seconds: nothing at all if it is quick.
+/// Reports progress on stderr every two seconds, so a quick job prints nothing.
 fn progress() -> impl Fn(usize, usize) + Sync {
     let last = Mutex::new(Instant::now());
     move |done, of| {

@@ -1,4 +1,4 @@
-//! `amlp devices`
+//! `amlp devices`: the devices that can compute here.
 
 use super::{print_json, print_line};
 use crate::device::probe;
@@ -7,7 +7,7 @@ use crate::device::probe;
 pub const EXAMPLES: &str =
     "Examples:\n  amlp devices\n  amlp devices --json\n  amlp pretrain COHORT --device cuda:1 ...";
 
-/// Lists what can compute here.
+/// Lists the devices that can compute here.
 #[derive(clap::Args)]
 pub struct Args {
     /// Print one JSON document.
@@ -26,5 +26,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let memory = device.memory_mib.map_or_else(|| "memory unknown".into(), |mib| format!("{mib} MiB"));
         print_line(&format!("{mark} {:8} {:?}  {}, {memory}", device.id, device.kind, device.name))?;
     }
-    print_line(&format!("  (* is what auto takes; backends in this build: {})", found.backends.join(", ")))
+    print_line(&format!("  (* chosen by auto; backends in this build: {})", found.backends.join(", ")))
 }

@@ -1,4 +1,4 @@
-//! `amlp evaluate`: predicted masks against true ones.
+//! `amlp evaluate`: segmentations against reference masks.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -21,43 +21,43 @@ Examples:
   amlp evaluate --prediction out --truth cohort --subset test --json
   amlp evaluate --prediction out --truth labelsTr --label 1 --label 2 --label 1+2 --hd95 pooled
 
-Without --label every label but 0 counts as lesion, and the class is called label 1.
-Measures are taken on the whole 3-D mask; the mean is over cases. Empty masks have conventions, which the notes name.
-Lesions are 26-connected components: tp true ones hit by a voxel or more, fn true ones missed, fp predicted ones that
-touch no true voxel.";
+Without --label, every label but 0 counts as lesion, and the class is called label 1.
+Measures are of the whole 3-D mask, means are over cases. Conventions for empty masks are named in the notes.
+Lesions are 26-connected components. tp: reference lesions hit by at least one voxel. fn: reference lesions missed.
+fp: segmented lesions that touch no reference voxel.";
 
-/// Compare predicted masks with true ones: Dice, sensitivity, precision, surface distances, volumes, lesions.
+/// Compares segmentations with reference masks: Dice, sensitivity, precision, surface distances, volumes, lesions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The predicted mask, or a folder of them named CASE.nii.gz (CASE_prob.nii.gz is ignored)
+    /// Segmentation, or a folder of them named CASE.nii.gz (CASE_prob.nii.gz is ignored).
     #[arg(long, value_name = "FILE|FOLDER")]
     pub prediction: PathBuf,
-    /// The true mask, a folder of masks named as the predictions, or a cohort
+    /// Reference mask, a folder of them with the same names, or a cohort.
     #[arg(long, value_name = "FILE|FOLDER|COHORT")]
     pub truth: PathBuf,
-    /// A label to measure by itself, or several together as in 1+4; repeat for more
+    /// Label to measure by itself, or several together as in 1+4. Repeatable.
     #[arg(long, value_name = "L")]
     pub label: Vec<Target>,
-    /// The larger of both directed percentiles (as MONAI), all distances pooled (as medpy), or weighted by surface area
+    /// 95th percentile: the larger of both directions (as MONAI), all distances pooled (as medpy), or weighted by surface area.
     #[arg(long, value_enum, default_value_t)]
     pub hd95: Hd95,
-    /// Take the boundary band in 3-D or in each axial slice
+    /// Boundary band in 3-D or in each axial slice.
     #[arg(long, value_enum, default_value_t)]
     pub boundary: Boundary,
-    /// Width of the boundary band in voxels [default: 2 % of an axial slice's diagonal]
+    /// Width of the boundary band in voxels [default: 2 % of an axial slice's diagonal].
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
     pub boundary_width: Option<u32>,
-    /// Only these cases of the run's split; those without a prediction are listed. `all`: every case with a true mask
+    /// Only this part of the run's split; cases without a segmentation are listed. `all`: every case with a reference.
     #[arg(long, value_enum)]
     pub subset: Option<Part>,
-    /// The split to take the subset from [default: split.json beside the predictions or above]
+    /// Split to take the subset from [default: split.json beside or above the segmentations].
     #[arg(long, value_name = "FILE", requires = "subset")]
     pub split: Option<PathBuf>,
-    /// Write the rows as CSV ("-" for standard output)
+    /// Write the rows as CSV; "-" for standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// Print one JSON document
+    /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
 }
@@ -83,7 +83,7 @@ impl Args {
     }
 }
 
-/// Evaluates and returns the report; the progress bar, if any, is on the error stream.
+/// Evaluates all cases, with a progress bar on stderr if it is a terminal.
 pub fn report(args: &Args) -> anyhow::Result<Report> {
     let targets = if args.label.is_empty() { vec![Target::Any] } else { args.label.clone() };
     let options = Options {
@@ -106,7 +106,7 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
 #[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments")]
 pub fn run(args: Args) -> anyhow::Result<()> {
     if args.json && args.csv_to_stdout() {
-        bail!("--json and --csv - both want standard output: give --csv a file");
+        bail!("--json and --csv - both write to standard output. Give --csv a file");
     }
     let report = report(&args)?;
     for warning in &report.warnings {

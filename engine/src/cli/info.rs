@@ -1,4 +1,4 @@
-//! `amlp info`: what a volume is.
+//! `amlp info`: format, grid, type and values of a volume.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,16 +16,16 @@ Examples:
   amlp info scan.nii.gz --voxel 120,110,70 --voxel 0,0,0
   amlp info series.nii --frame 3 --json";
 
-/// Show what a volume is: format, grid, orientation, type, scaling and the range of its values.
+/// Shows format, grid, orientation, type, scaling and value range of a volume.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The volume: NIfTI-1 or -2, .nii, .nii.gz, or either file of a .hdr/.img pair.
+    /// NIfTI-1 or -2 volume: .nii, .nii.gz, or either file of a .hdr/.img pair.
     pub file: PathBuf,
-    /// Show the value of voxel i,j,k (0-based, in the file's own order); i,j,k,t names a frame too. May be repeated.
+    /// Print the value of voxel i,j,k, 0-based in the file's own order; i,j,k,t selects a frame too. Repeatable.
     #[arg(long, value_name = "I,J,K", allow_hyphen_values = true)]
     pub voxel: Vec<VoxelIndex>,
-    /// Look at this frame only (0-based); without it, numbers are over all frames.
+    /// Read this frame only, 0-based; by default, numbers cover all frames.
     #[arg(long, value_name = "N")]
     pub frame: Option<usize>,
     /// Print one JSON document.
@@ -33,7 +33,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// A voxel as given on the command line.
+/// Voxel indices from the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoxelIndex(pub Vec<i64>);
 
@@ -44,7 +44,7 @@ impl FromStr for VoxelIndex {
         let parts: std::result::Result<Vec<i64>, _> = text.split(',').map(|p| p.trim().parse()).collect();
         match parts {
             Ok(v) if (2..=7).contains(&v.len()) => Ok(Self(v)),
-            _ => Err("two to seven whole numbers with commas between, such as 12,0,40".to_owned()),
+            _ => Err("expected two to seven whole numbers separated by commas, such as 12,0,40".to_owned()),
         }
     }
 }
@@ -52,33 +52,33 @@ impl FromStr for VoxelIndex {
 /// The document of `--json`.
 #[derive(Debug, Serialize)]
 pub struct Info {
-    /// The name as given.
+    /// Path as given.
     pub file: String,
     /// `nifti-1`, `nifti-2 pair gzip`, ...
     pub format: String,
-    /// The file's dimensions, at least three.
+    /// Dimensions in the file, at least three.
     pub shape: Vec<usize>,
     /// Distance of voxel centres along i, j, k.
     pub spacing_mm: [f64; 3],
     /// Voxel index to RAS+ millimetres, row by row.
     pub affine: Vec<f64>,
-    /// Letters of the directions in which i, j, k grow; null if the file does not tell.
+    /// Directions in which i, j, k grow, such as `RAS`; null if the file records no orientation.
     pub orientation: Option<String>,
     /// Stored type.
     pub dtype: &'static str,
     /// Slope and intercept.
     pub scale: [f64; 2],
-    /// Frames in the file.
+    /// Number of frames.
     pub frames: usize,
-    /// Smallest finite value; null for colours and without finite values.
+    /// Smallest finite value; null for colours, and if there is none.
     pub min: Option<f64>,
     /// Largest finite value.
     pub max: Option<f64>,
     /// Mean of the finite values.
     pub mean: Option<f64>,
-    /// How many values are NaN or infinite.
+    /// Number of NaN and infinite values.
     pub nonfinite: Option<u64>,
-    /// What is odd about the file.
+    /// What is unusual about the file.
     pub warnings: Vec<String>,
     /// `[index, value]` for each `--voxel`.
     pub voxels: Vec<Value>,
@@ -95,7 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     super::print_line(text.trim_end())
 }
 
-/// Reads the file and looks the voxels up.
+/// Reads the file and the values of the voxels.
 ///
 /// # Errors
 /// As [`run`].
@@ -128,10 +128,10 @@ pub fn inspect(args: &Args) -> Result<Info> {
     })
 }
 
-/// Position in memory of a voxel given by two or more indices.
+/// Memory index of a voxel given by two or more indices.
 fn locate(path: &Path, volume: &Volume, shape: &[usize], voxel: &[i64], frame: Option<usize>) -> Result<usize> {
     let outside = |why: String| Error::field(path, "voxel", format!("{voxel:?}"), why);
-    // A fourth index counts through the frames of a file of five or more dimensions, unless all are given.
+    // In a file of five or more dimensions, a fourth index counts all frames, unless every index is given.
     let axes: Vec<usize> = match voxel.len() {
         n if n <= 4 => [&shape[..3], &[volume.file_frames]].concat(),
         n if n == shape.len() => shape.to_vec(),
@@ -146,14 +146,14 @@ fn locate(path: &Path, volume: &Volume, shape: &[usize], voxel: &[i64], frame: O
     }
     let n = volume.grid.len();
     match frame {
-        // Three indices name a voxel of the frame asked for, which is the only one held.
-        Some(held) if voxel.len() > 3 && at / n != held => Err(outside(format!("only frame {held} was asked for"))),
+        // Only the requested frame is in memory.
+        Some(held) if voxel.len() > 3 && at / n != held => Err(outside(format!("only frame {held} was requested"))),
         Some(_) => Ok(at % n),
         None => Ok(at),
     }
 }
 
-/// A voxel as JSON: whole numbers exactly, colours as a list, what is not finite as null.
+/// A voxel value as JSON: integers exactly, colours as a list, NaN and infinity as null.
 fn value(data: &VoxelData, scale: Scale, at: usize) -> Value {
     match data {
         VoxelData::Rgb(v) => json!(v[at]),
@@ -166,11 +166,11 @@ fn value(data: &VoxelData, scale: Scale, at: usize) -> Value {
 }
 
 impl Info {
-    /// For reading: one line a field, matrices and lists below each other.
+    /// One line per field.
     fn table(&self) -> String {
         let list = |v: &[f64]| v.iter().map(|x| number(*x)).collect::<Vec<_>>().join(" x ");
         let shape: Vec<String> = self.shape.iter().map(ToString::to_string).collect();
-        let orientation = self.orientation.as_deref().unwrap_or("not given");
+        let orientation = self.orientation.as_deref().unwrap_or("not recorded");
         let mut rows = vec![
             ("file", self.file.clone()),
             ("format", self.format.clone()),
@@ -208,7 +208,7 @@ impl Info {
     }
 }
 
-/// At most seven significant digits, none for nothing.
+/// At most seven significant digits, without trailing zeros.
 fn number(v: f64) -> String {
     if v == 0.0 || (1e-4..1e9).contains(&v.abs()) {
         let digits = 6 - v.abs().max(1.0).log10().floor() as i32;

@@ -1,4 +1,4 @@
-//! `amlp mask`: how one slice is cut, clustered and masked.
+//! `amlp mask`: how one slice is cut into patches, clustered and masked.
 
 use std::path::PathBuf;
 
@@ -19,61 +19,61 @@ pub const EXAMPLES: &str = "Examples:
   amlp mask patient/pet.nii.gz --slice 30 --foreground brighter --tissue-only --label patient/seg.nii.gz --json
   amlp mask patient/ct.nii.gz --slice 30 --epoch 100 --epochs 800 --spacing native --size 144
 
-With --epoch the ratio follows the adaptive schedule: 0.25 at the first epoch, 0.9 at the last.
-Patch index = (i div q) * grid + (j div q), i towards the patient's right, j anterior, q pixels a patch side.";
+With --epoch, the ratio follows the adaptive schedule from 0.25 in the first epoch to 0.9 in the last.
+Patch index = (i div q) * grid + (j div q), with i towards the patient's right, j anterior, q pixels per patch.";
 
-/// Show how the patches of one slice are clustered, ordered and masked
+/// Shows how the patches of one slice are clustered, ordered and masked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A scan (.nii, .nii.gz, .hdr, .img)
+    /// Scan: .nii, .nii.gz, .hdr or .img.
     volume: PathBuf,
-    /// The file's own slice, from 0, along its axis nearest to S-I
+    /// Slice of the file, from 0, along its axis nearest to head-foot.
     #[arg(long, value_name = "K")]
     slice: usize,
-    /// Share of the patches that is masked, 0 to 1
+    /// Masked share of the patches, 0 to 1.
     #[arg(long, default_value_t = 0.5, conflicts_with_all = ["epoch", "epochs"])]
     sigma: f64,
-    /// Take the masking ratio of this epoch, from 1, of a training of --epochs
+    /// Use the masking ratio of this epoch, from 1, of a training of --epochs epochs.
     #[arg(long, value_name = "E", requires = "epochs")]
     epoch: Option<usize>,
-    /// Epochs of that training
+    /// Length of that training.
     #[arg(long, value_name = "N", requires = "epoch")]
     epochs: Option<usize>,
-    /// Which patches are masked first
+    /// Masking order.
     #[arg(long, value_enum, default_value_t)]
     order: Order,
-    /// Which cluster is the foreground
+    /// Which cluster is the foreground.
     #[arg(long, value_enum, default_value_t)]
     foreground: ForegroundRule,
-    /// Leave out patches of air: they are never clustered nor foreground
+    /// Leave patches of air out: they are neither clustered nor foreground.
     #[arg(long)]
     tissue_only: bool,
-    /// How patches are clustered
+    /// Clustering of the patches.
     #[arg(long, value_enum, default_value_t)]
     clustering: Method,
-    /// Side of the crop in pixels
+    /// Side of the crop in pixels.
     #[arg(long, default_value_t = 160)]
     size: usize,
-    /// Patches along the crop's side
+    /// Patches along the crop's side.
     #[arg(long, default_value_t = 16)]
     grid: usize,
-    /// Voxel size: iso (1 mm), native, or three sizes in mm (x,y,z)
+    /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
     #[arg(long, default_value = "iso")]
     spacing: Spacing,
-    /// Lesion mask, to report recalls
+    /// Lesion mask, to report recall.
     #[arg(long, value_name = "SEG")]
     label: Option<PathBuf>,
-    /// Modality (ct decides how intensities are treated); otherwise from the file's name, then from its values
+    /// Modality; ct decides how intensities are treated. Default: from the file name, then from the values.
     #[arg(long, value_name = "M")]
     modality: Option<String>,
-    /// Seed of the clustering and of random masks
+    /// Seed of the clustering and of random masks.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Write a picture: the slice, its categories, the masked image
+    /// Write a picture of the slice, its categories and the masked image.
     #[arg(long, value_name = "PNG")]
     out: Option<PathBuf>,
-    /// Print one JSON document
+    /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }
@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// The masking ratio: given, or that of an epoch.
+    /// The masking ratio, given directly or by an epoch.
     fn sigma(&self) -> Result<Sigma> {
         match (self.epoch, self.epochs) {
             (Some(epoch), Some(epochs)) if (1..=epochs).contains(&epoch) => {
@@ -122,9 +122,9 @@ impl Args {
     }
 }
 
-/// The slice, and what was odd on the way to it.
+/// The slice and the warnings of its files and preprocessing.
 fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
-    // Before anything is read.
+    // Checked before anything is read.
     PatchGrid::new(args.size, args.grid)?;
     let image = Volume::read(&args.volume)?;
     image.require_numbers(&args.volume)?;
@@ -149,7 +149,7 @@ fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
     Ok((case.slice(args.slice, args.grid)?, warnings))
 }
 
-/// The report for people.
+/// The report as text.
 fn summary(report: &MaskReport, args: &Args) -> String {
     use std::fmt::Write;
     let count = |values: usize| format!("{values} of {}", report.labels.len());
@@ -192,7 +192,7 @@ fn summary(report: &MaskReport, args: &Args) -> String {
     text
 }
 
-/// How a value is written on the command line.
+/// The name of a value on the command line.
 fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
 }

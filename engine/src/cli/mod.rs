@@ -1,7 +1,7 @@
 //! The command line `amlp`, one file a verb.
 //!
-//! Results go to stdout, progress and messages to stderr; with `--json` stdout holds exactly one JSON document. An
-//! error is one line and exit code 1, a wrong call exit code 2, an interruption that was saved exit code 130.
+//! Results go to stdout, progress and messages to stderr. With `--json`, stdout holds exactly one JSON document. Exit
+//! codes: 1 for an error (one line on stderr), 2 for wrong arguments, 130 for an interruption that was saved.
 
 pub mod bench;
 pub mod cohort;
@@ -11,6 +11,7 @@ pub mod devices;
 pub mod evaluate;
 pub mod finetune;
 pub mod info;
+pub mod manual;
 pub mod mask;
 pub mod pretrain;
 mod progress;
@@ -27,10 +28,11 @@ use clap::{Parser, Subcommand};
 use crate::ErrorKind;
 use crate::event::{Control, Signal};
 
-/// AMLP: self-supervised lesion segmentation with adaptive masking, from scans to an evaluated segmentation.
-/// Research use, not a medical device.
+/// Self-supervised lesion segmentation with adaptive masking, from scans to an evaluated segmentation.
+///
+/// Research use only. Not a medical device.
 #[derive(Parser)]
-#[command(name = "amlp", version, propagate_version = true)]
+#[command(name = "amlp", version, propagate_version = true, after_help = "amlp manual prints the manual.")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -38,13 +40,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// What a scan is: grid, type, values.
+    /// Show a scan's grid, type and values.
     #[command(after_help = info::EXAMPLES)]
     Info(info::Args),
-    /// What a folder of patients holds, and what is wrong with it.
+    /// List a cohort's patients, and what is wrong with its files.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
-    /// Show which patches of a slice are clustered as lesion and masked.
+    /// Show how the patches of a slice are clustered and masked.
     Mask(mask::Args),
     /// Pre-train a network without labels.
     #[command(after_help = pretrain::EXAMPLES)]
@@ -55,23 +57,26 @@ enum Verb {
     /// Segment scans with a fine-tuned network.
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
-    /// Compare masks with reference masks.
+    /// Compare segmentations with reference masks.
     Evaluate(evaluate::Args),
     /// Compare pre-training methods on the same patients with paired seeds.
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<compare::Args>),
-    /// The whole job on the sample study, with a report.
+    /// Do the whole job on the sample study, with a report.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
-    /// Seconds and memory of a training step and of inference on a device.
+    /// Measure time and memory of a training step and of inference.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// Which devices can compute.
+    /// List the devices that can compute.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
+    /// Print the manual, whole or by topic.
+    #[command(after_help = manual::EXAMPLES)]
+    Manual(manual::Args),
 }
 
-/// Exit code of a job that was interrupted and saved.
+/// Exit code of a job that was interrupted after saving.
 const INTERRUPTED: u8 = 130;
 
 /// Runs the program on the process's arguments.
@@ -81,11 +86,11 @@ pub fn run() -> ExitCode {
 
 /// Runs the program on these arguments, the first of which is its own name.
 pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> ExitCode {
-    // Before anything is written anywhere, standard output included.
+    // Before anything is written, even to standard output.
     crate::run::atomic::survive_size_limit();
     let cli = Cli::parse_from(arguments);
     let filter = tracing_subscriber::EnvFilter::try_from_env("AMLP_LOG").unwrap_or_else(|_| "warn,wgpu_hal=off".into());
-    // Within another program the log is that program's.
+    // Fails inside another program that has installed a log of its own, which then stays.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
     let done = match cli.verb {
         Verb::Info(args) => info::run(args),
@@ -99,11 +104,12 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Demo(args) => demo::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Devices(args) => devices::run(&args),
+        Verb::Manual(args) => manual::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_cancelled(&error) => {
-            eprintln!("amlp: interrupted; what was done is saved");
+            eprintln!("amlp: interrupted; the work so far is saved");
             ExitCode::from(INTERRUPTED)
         }
         Err(error) => {
@@ -118,12 +124,12 @@ fn is_cancelled(error: &anyhow::Error) -> bool {
 }
 
 fn one_line(error: &anyhow::Error) -> String {
-    // The engine's errors name their cause themselves; of others the chain is told.
+    // The engine's errors include their cause; for others the whole chain is printed.
     let text = if error.is::<crate::Error>() { error.to_string() } else { format!("{error:#}") };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A control that Ctrl+C cancels: the step under way is finished and saved. A second Ctrl+C ends the program at once.
+/// A control that Ctrl+C cancels: the current step is finished and saved. A second Ctrl+C exits at once.
 fn interruptible() -> anyhow::Result<Arc<Control>> {
     let control = Arc::new(Control::default());
     let handle = Arc::clone(&control);
@@ -131,13 +137,13 @@ fn interruptible() -> anyhow::Result<Arc<Control>> {
         if handle.get() == Signal::Cancel {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("amlp: finishing the step and saving; press again to stop at once");
+        eprintln!("amlp: finishing the step and saving; press Ctrl+C again to stop at once");
         handle.set(Signal::Cancel);
     })?;
     Ok(control)
 }
 
-/// Limits the threads that compute; 0 takes all cores.
+/// Limits the compute threads; 0 takes all cores.
 fn use_threads(threads: usize) -> anyhow::Result<()> {
     Ok(crate::threads::install(threads)?)
 }
@@ -152,7 +158,7 @@ fn print_line(line: &str) -> anyhow::Result<()> {
     print_text(&format!("{line}\n"))
 }
 
-/// Prints on stdout. What cannot be printed (a full disk, a pipe that was closed) is an error like any other.
+/// Prints on stdout. A full disk or a closed pipe is an error.
 fn print_text(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")

@@ -1,4 +1,4 @@
-//! `amlp pretrain`
+//! `amlp pretrain`: pre-training from the command line.
 
 use super::progress::{self, Progress};
 use super::training::{Shared, parse_word, put};
@@ -20,14 +20,14 @@ pub const EXAMPLES: &str = "Examples:
 
 Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
 lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels.
-Ctrl+C finishes the step, saves and exits with 130; --resume goes on from there.";
+Ctrl+C finishes the step, saves and exits with 130; --resume continues.";
 
 /// Pre-trains on the training patients of a cohort.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
-    /// Named settings to start from.
+    /// Preset to start from.
     #[arg(long, default_value = "amlp")]
     preset: String,
     /// Patches along a side.
@@ -39,40 +39,40 @@ pub struct Args {
     /// Masking ratio of the last epoch.
     #[arg(long)]
     sigma_max: Option<f64>,
-    /// The same masking ratio in every epoch.
+    /// Fixed masking ratio.
     #[arg(long, conflicts_with_all = ["sigma_0", "sigma_max"])]
     sigma: Option<f64>,
-    /// Order of masking.
+    /// Masking order.
     #[arg(long, value_enum)]
     order: Option<Order>,
     /// Which cluster is the foreground.
     #[arg(long, value_enum)]
     foreground: Option<ForegroundRule>,
-    /// Leaves air out of the clustering.
+    /// Leave patches of air out of the clustering.
     #[arg(long)]
     tissue_only: bool,
     /// Clustering of the patches.
     #[arg(long, value_enum)]
     clustering: Option<Method>,
-    /// What stands on masked pixels: zero, learned or noise.
+    /// Value of masked pixels: zero, learned or noise.
     #[arg(long, value_parser = parse_word::<MaskFill>)]
     fill: Option<MaskFill>,
-    /// Attention loss: weighted, ratio, literal or off.
+    /// Attention reconstruction loss: weighted, ratio, literal or off.
     #[arg(long, value_parser = parse_word::<Attention>)]
     attention: Option<Attention>,
-    /// Consistency loss: logit, literal or off.
+    /// Category consistency loss: logit, literal or off.
     #[arg(long, value_parser = parse_word::<Consistency>)]
     consistency: Option<Consistency>,
-    /// Weight of the consistency loss.
+    /// Weight of the category consistency loss.
     #[arg(long)]
     lambda: Option<f64>,
-    /// Label that an update starts from.
+    /// Label an update starts from.
     #[arg(long, value_enum)]
     anchor: Option<Anchor>,
-    /// Epochs between two label updates; 0 takes a twentieth of the training.
+    /// Epochs between label updates; 0: a twentieth of the training.
     #[arg(long)]
     period: Option<usize>,
-    /// Slice that is recorded epoch by epoch: PATIENT:SLICE, the slice as prepared, from 0. Repeatable.
+    /// Record this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
 }

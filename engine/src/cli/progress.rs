@@ -1,4 +1,4 @@
-//! How a job looks in a terminal: a bar where there is one, plain lines elsewhere. All of it on stderr.
+//! Progress on stderr: a bar in a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::Result;
 use crate::event::{EpochSummary, Event, EventSink};
 
-/// Shows a training.
+/// Progress of a training.
 pub struct Progress {
     bar: Option<ProgressBar>,
     steps_per_epoch: usize,
@@ -17,7 +17,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A bar if stderr is a terminal, else lines.
+    /// A bar if stderr is a terminal, else plain lines.
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
@@ -35,7 +35,7 @@ impl Progress {
         }
     }
 
-    /// True at most every few seconds: plain lines must not flood a log.
+    /// True at most every two seconds, so that plain lines do not flood a log.
     fn due(&mut self) -> bool {
         let due = self.said.is_none_or(|at| at.elapsed() > Duration::from_secs(2));
         if due {
@@ -49,7 +49,7 @@ impl EventSink for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => self.say(&format!(
-                "{steps} steps, {seconds_per_step:.2} s a step as measured: about {}, {memory_mib} MiB beside the slices",
+                "{steps} steps, {seconds_per_step:.2} s a step as measured: about {}, {memory_mib} MiB besides the slices",
                 duration(*seconds)
             )),
             Event::Started { epochs, steps_per_epoch, slices, parameters, device, first_epoch, .. } => {
@@ -58,7 +58,7 @@ impl EventSink for Progress {
                 if let Some(bar) = &self.bar {
                     bar.set_length((epochs * steps_per_epoch) as u64);
                 }
-                let from = if *first_epoch > 1 { format!(", going on at epoch {first_epoch}") } else { String::new() };
+                let from = if *first_epoch > 1 { format!(", resuming at epoch {first_epoch}") } else { String::new() };
                 let millions = *parameters as f64 / 1e6;
                 self.say(&format!(
                     "{slices} slices, {epochs} epochs of {steps_per_epoch} steps, {millions:.2} M weights, on {device}{from}"
@@ -120,7 +120,7 @@ fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
     line
 }
 
-/// Seconds in words.
+/// A duration as text.
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
@@ -129,9 +129,9 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Shows how many of how many cases are prepared.
+/// Progress of the preprocessing, in cases.
 pub fn cases() -> impl FnMut(usize, usize) {
-    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_message("preparing"));
+    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_message("preprocessing"));
     let started = Instant::now();
     move |done, all| match &bar {
         Some(bar) => {
@@ -141,7 +141,7 @@ pub fn cases() -> impl FnMut(usize, usize) {
                 bar.finish_and_clear();
             }
         }
-        None if done == all => eprintln!("{all} patients prepared in {:.1} s", started.elapsed().as_secs_f64()),
+        None if done == all => eprintln!("{all} patients preprocessed in {:.1} s", started.elapsed().as_secs_f64()),
         None => {}
     }
 }

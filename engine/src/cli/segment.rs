@@ -1,4 +1,4 @@
-//! `amlp segment`
+//! `amlp segment`: masks of scans by a fine-tuned network.
 
 mod finished;
 
@@ -24,15 +24,14 @@ use finished::Finished;
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine scan.nii.gz --out masks
-  amlp segment --model runs/fine COHORT --out masks               (of the run's own cohort: its test patients)
+  amlp segment --model runs/fine COHORT --out masks               (the run's own cohort: its test patients)
   amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
 
-A case whose outputs are there, whole, made by this model with these options from this scan, is passed over: a job that was
-stopped is started again by the same command. CASE.segmented.json holds the checksums that tell.";
+A case is skipped if its outputs are complete and were made by this model with these options from this scan, so a stopped
+job continues with the same command. CASE.segmented.json holds the checksums.";
 
-/// Segments scans: each becomes `CASE.nii.gz` on its own grid, with --probabilities also
-/// `CASE_prob.nii.gz`.
+/// Segments scans: writes `CASE.nii.gz` on the scan's own grid, with --probabilities also `CASE_prob.nii.gz`.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -45,28 +44,28 @@ pub struct Args {
     /// Folder for the masks.
     #[arg(long)]
     out: PathBuf,
-    /// Part of the run's split; of the run's own cohort the default is test.
+    /// Part of the run's split. Default: test for the run's own cohort, else all.
     #[arg(long, value_enum)]
     subset: Option<Part>,
-    /// Also write the probability.
+    /// Also write the probabilities.
     #[arg(long)]
     probabilities: bool,
     /// Remove components smaller than this, in ml.
     #[arg(long)]
     min_volume: Option<f64>,
-    /// Take the network that validated best instead of the last.
+    /// Use the network that validated best, instead of the last.
     #[arg(long)]
     best: bool,
-    /// Only part i of n of the scans, i from 1 to n, such as 2/8, for job arrays.
+    /// Segment part i of n of the scans only, such as 2/8, for job arrays.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
-    /// Segment cases again that are finished.
+    /// Segment finished cases again.
     #[arg(long)]
     again: bool,
     /// auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
-    /// Threads of the CPU; 0 takes all cores.
+    /// CPU threads; 0: all cores.
     #[arg(long, default_value_t = 0)]
     threads: usize,
     /// Print one JSON document.
@@ -82,8 +81,7 @@ fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
     }
 }
 
-/// The part of `count` scans, by number, that is job `i` (from 1) of `n`: every n-th, so that big and small scans, which often
-/// lie together, are spread.
+/// Indices of the scans of job `i` (from 1) of `n`: every n-th of `count`, since scans of one size often lie together.
 fn part_of(count: usize, (i, n): (usize, usize)) -> impl Iterator<Item = usize> {
     (i - 1..count).step_by(n)
 }
@@ -91,9 +89,9 @@ fn part_of(count: usize, (i, n): (usize, usize)) -> impl Iterator<Item = usize> 
 /// One scan to segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// Name of the outputs.
+    /// Name of the output files.
     pub case: String,
-    /// One image a channel.
+    /// One image per channel.
     pub images: Vec<PathBuf>,
 }
 
@@ -105,7 +103,7 @@ struct Done {
     probability: Vec<PathBuf>,
     volume_ml: f64,
     seconds: f64,
-    /// True if it was finished before.
+    /// True if an earlier call finished it.
     skipped: bool,
 }
 
@@ -149,7 +147,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The case as an earlier call left it, if nothing about it changed.
+/// The case as an earlier call left it, if nothing changed since.
 fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str) -> Option<Done> {
     if args.again {
         return None;
@@ -167,7 +165,7 @@ fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str) -> O
     })
 }
 
-/// Names of a case's outputs: the mask, then a probability a region if they are wanted.
+/// File names of a case's outputs: the mask, then with --probabilities one probability per region.
 fn names(args: &Args, scan: &Scan, segmenter: &Segmenter) -> Vec<String> {
     let mut names = vec![format!("{}.nii.gz", scan.case)];
     if args.probabilities {
@@ -180,7 +178,7 @@ fn names(args: &Args, scan: &Scan, segmenter: &Segmenter) -> Vec<String> {
     names
 }
 
-/// Segments one scan and writes its outputs, each of them whole or not at all, and last the record that it is finished.
+/// Segments one scan and writes its outputs atomically, then the record that the case is finished.
 fn segment(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str, control: &Control) -> Result<Done> {
     let started = Instant::now();
     let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
@@ -205,7 +203,7 @@ fn segment(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str, contr
     Ok(Done { case, mask, probability, volume_ml, seconds, skipped: false })
 }
 
-/// The mask without components below `ml`, taken over all labels together.
+/// Removes components below `ml`, taken over all labels together.
 fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
     let mut kept: Vec<bool> = (0..label.grid.len()).map(|i| label.get(i) > 0).collect();
     remove_smaller_than(&mut kept, &label.grid, Smallest::Ml(ml))?;
@@ -213,7 +211,7 @@ fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
     LabelVolume::new(label.grid.clone(), values)
 }
 
-/// The scans that an input names: a file is one, a cohort has one a patient, another folder one a file.
+/// The scans an input names: one per file, or one per patient of a cohort.
 fn scans_of(input: &Path, config: &Config, model: &Path, subset: Option<Part>) -> Result<Vec<Scan>> {
     if input.is_file() {
         return Ok(vec![Scan { case: stem(input), images: vec![input.to_path_buf()] }]);
@@ -240,7 +238,7 @@ fn scans_of(input: &Path, config: &Config, model: &Path, subset: Option<Part>) -
         .collect();
     files.sort();
     if files.is_empty() {
-        // What discovery says of the folder tells more than that no file was found.
+        // The error of the discovery says more than "no file".
         cohort?;
         return Err(Error::file(input, format!("holds no patient with {} and no scan", modalities.join(", "))));
     }
@@ -252,7 +250,7 @@ fn is_scan(path: &Path) -> bool {
     [".nii", ".nii.gz", ".hdr"].iter().any(|end| name.ends_with(end))
 }
 
-/// The file's name without its endings.
+/// The file name without its NIfTI extension.
 fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let lower = name.to_lowercase();
@@ -267,17 +265,17 @@ fn same_folder(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Two scans must not write the same mask, and no mask may take the place of a scan.
+/// Refuses two scans that would write the same mask, and a mask that would replace its scan.
 fn refuse_clashes(scans: &[Scan], out: &Path) -> Result<()> {
     let mut names = BTreeSet::new();
     for scan in scans {
         if !names.insert(&scan.case) {
-            let why = "two inputs have this name, and so would their masks: segment them into two folders";
+            let why = "two inputs have this name, so their masks would too. Segment them into two folders";
             return Err(Error::config("input", &scan.case, why));
         }
         let mask = out.join(format!("{}.nii.gz", scan.case));
         if scan.images.iter().any(|image| same_folder(image, &mask)) {
-            return Err(Error::file(&mask, "is the scan itself: choose another folder for the masks"));
+            return Err(Error::file(&mask, "would overwrite the scan itself. Choose another folder for the masks"));
         }
     }
     Ok(())
@@ -295,7 +293,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Every scan is in exactly one part, and no part has more than one scan more than another.
+        /// Every scan is in exactly one part, and the sizes of the parts differ by at most one.
         #[test]
         fn the_parts_of_a_job_array_are_the_whole(count in 0_usize..200, n in 1_usize..40) {
             let parts: Vec<Vec<usize>> = (1..=n).map(|i| part_of(count, (i, n)).collect()).collect();

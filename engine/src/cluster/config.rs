@@ -1,4 +1,4 @@
-//! What can be chosen about the clustering.
+//! Clustering settings.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{KmeansOptions, TsneOptions};
 use crate::{Error, Result};
 
-/// Most patches for which a matrix of all pairs is built (128 MiB).
+/// Most patches for methods that hold a matrix of all pairs (128 MiB).
 const MOST_PATCHES: usize = 4096;
 
-/// How patches are clustered (Table 6).
+/// Clustering method (paper, Table 6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// k-means with k = 2: the paper's.
+    /// k-means with k = 2, as in the paper.
     #[default]
     #[serde(alias = "k-means")]
     #[value(alias = "k-means")]
@@ -26,48 +26,49 @@ pub enum Method {
     #[serde(alias = "t-sne")]
     #[value(alias = "t-sne")]
     Tsne,
-    /// DBSCAN: its largest cluster against everything else, noise included.
+    /// DBSCAN: the largest cluster against everything else, noise included.
     Dbscan,
 }
 
-/// Which of the two clusters is the foreground. Ties go to the brighter cluster.
+/// Rule that selects the foreground cluster. Ties go to the brighter cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForegroundRule {
-    /// The one with fewer patches: the paper's.
+    /// The cluster with fewer patches, as in the paper.
     #[default]
     Minority,
-    /// The one whose centre has the higher mean.
+    /// The cluster whose centre has the higher mean.
     Brighter,
-    /// The one whose centre has the lower mean.
+    /// The cluster whose centre has the lower mean.
     Darker,
 }
 
-/// The clustering of a slice's patches. The default is the paper's.
+/// Settings of [`super::cluster`]. The defaults are the paper's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusterConfig {
     /// The clustering method.
     pub method: Method,
-    /// Which cluster is the foreground.
+    /// Rule that selects the foreground cluster.
     pub foreground: ForegroundRule,
-    /// Leaves air out: it is never clustered nor foreground.
+    /// Excludes air from clustering and from the foreground.
     pub tissue_only: bool,
-    /// t of the logit and the probability.
+    /// Temperature t of the logit and the probability.
     pub temperature: f64,
-    /// k-means: starts, of which the one with the lowest inertia wins.
+    /// k-means: number of starts. The one with the lowest inertia wins.
     pub n_init: usize,
-    /// k-means: most iterations a start may take.
+    /// k-means: maximum iterations per start.
     pub max_iter: usize,
-    /// k-means: a start ends when its centres move less than this share of the mean variance (as scikit-learn).
+    /// k-means: a start ends when the squared shift of its centres is at most this share of the mean feature variance, as
+    /// in scikit-learn.
     pub tolerance: f64,
-    /// t-SNE: effective number of neighbours; at most a third of the patches.
+    /// t-SNE: effective number of neighbours, at most (N - 1) / 3.
     pub tsne_perplexity: f64,
     /// t-SNE: gradient steps.
     pub tsne_iterations: usize,
-    /// DBSCAN: radius in units of the pixels' Euclidean distance; 0 takes the knee of the k-distance curve.
+    /// DBSCAN: radius as Euclidean distance between patch vectors. 0 uses the knee of the k-distance curve.
     pub dbscan_eps: f64,
-    /// DBSCAN: patches within the radius, itself included, that make a patch a core patch.
+    /// DBSCAN: minimum number of patches within the radius of a core patch, itself included.
     pub dbscan_min_points: usize,
 }
 
@@ -90,12 +91,12 @@ impl Default for ClusterConfig {
 }
 
 impl ClusterConfig {
-    /// Refuses values that cannot be computed with, naming the first field.
+    /// Returns the first of [`ClusterConfig::errors`].
     pub fn validate(&self) -> Result<()> {
         self.errors().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Every value that cannot be computed with.
+    /// One error for each value out of range.
     pub fn errors(&self) -> Vec<Error> {
         let numbers = [
             positive("temperature", self.temperature),
@@ -117,23 +118,23 @@ impl ClusterConfig {
         found
     }
 
-    /// Refuses more patches than the method can take: the alternatives to k-means hold a matrix of all pairs.
+    /// # Errors
+    /// As [`ClusterConfig::validate`]. Also for more than 4096 patches with any method but k-means, because the others hold a
+    /// matrix of all pairs.
     pub fn check_patches(&self, patches: usize) -> Result<()> {
         self.validate()?;
         if self.method != Method::Kmeans && patches > MOST_PATCHES {
-            let why = format!("this clustering takes at most {MOST_PATCHES} patches a slice");
+            let why = format!("supports at most {MOST_PATCHES} patches per slice. Use k-means or a coarser grid");
             return Err(Error::config("cluster.method", format!("{:?} with {patches} patches", self.method), why));
         }
         Ok(())
     }
 
-    /// The part that k-means reads.
-    pub fn kmeans(&self) -> KmeansOptions {
+    pub(crate) fn kmeans(&self) -> KmeansOptions {
         KmeansOptions { n_init: self.n_init, max_iter: self.max_iter, tolerance: self.tolerance }
     }
 
-    /// The part that t-SNE reads.
-    pub fn tsne(&self) -> TsneOptions {
+    pub(crate) fn tsne(&self) -> TsneOptions {
         TsneOptions { perplexity: self.tsne_perplexity, iterations: self.tsne_iterations }
     }
 }

@@ -1,16 +1,15 @@
-//! DBSCAN, reduced to two categories.
+//! DBSCAN, reduced to two clusters.
 
 use super::ward::squared_between;
 
-/// The largest dense cluster of `points` `[n][d]` (0) against everything else (1): the other clusters and the noise.
-/// `None` if nothing is dense, or everything is one cluster.
+/// Labels `points` `[n][d]`: 0 for the largest dense cluster, 1 for all other clusters and noise. `None` if nothing is
+/// dense or everything is one cluster.
 ///
-/// DBSCAN finds any number of clusters and calls the rest noise, but masking needs a foreground and a background. The
-/// bulk of a slice is alike and therefore dense; what is rare, a lesion among it, is a small cluster or noise: so
-/// noise is not dropped, it goes with the small clusters.
+/// Masking needs exactly a foreground and a background. Most of a slice is homogeneous and forms the dense cluster; a
+/// rare lesion is a small cluster or noise, so noise joins the small clusters.
 ///
-/// `eps` is the radius. 0 takes it from the data: the distances of all points to their (`min_points` - 1)-th neighbour
-/// in ascending order, at the knee, that is where the curve is furthest below the chord between its ends.
+/// `eps` is the radius. 0 uses the knee of the k-distance curve: the sorted distances of all points to their
+/// (`min_points` - 1)-th neighbour, at the point farthest below the chord between the curve's ends.
 pub fn dbscan(points: &[f32], d: usize, eps: f64, min_points: usize) -> Option<Vec<u8>> {
     if d == 0 {
         return None;

@@ -1,23 +1,29 @@
-//! Which of two clusters is the foreground, and how strongly each patch belongs to it (section 3.1).
+//! Selecting the foreground cluster and scoring the patches (paper, section 3.1).
 
 use std::cmp::Ordering;
 
 use super::ForegroundRule;
 use super::kmeans::{means, squared_to};
 
-/// The named clusters of the patches that were clustered.
-pub(super) struct Scored {
+/// Labels, logits and centres of the clustered patches.
+pub(super) struct ScoredPatches {
     /// 1 foreground, 0 background.
     pub labels: Vec<u8>,
     /// s_i, finite.
     pub logit: Vec<f64>,
-    /// Background, foreground.
+    /// Centres of background and foreground.
     pub centres: [Vec<f32>; 2],
 }
 
-/// Names the clusters `parts` (0 and 1) of `points` `[n][d]` by `rule` and measures every point against both means.
-/// `None` if one of the clusters is empty.
-pub(super) fn score(points: &[f32], d: usize, parts: &[u8], rule: ForegroundRule, temperature: f64) -> Option<Scored> {
+/// Selects the foreground of the clusters `parts` (0 and 1) of `points` `[n][d]` by `rule` and computes the logit of every
+/// point. `None` if a cluster is empty.
+pub(super) fn score(
+    points: &[f32],
+    d: usize,
+    parts: &[u8],
+    rule: ForegroundRule,
+    temperature: f64,
+) -> Option<ScoredPatches> {
     let ones: usize = parts.iter().map(|part| usize::from(*part == 1)).sum();
     if ones == 0 || ones == parts.len() {
         return None;
@@ -31,20 +37,20 @@ pub(super) fn score(points: &[f32], d: usize, parts: &[u8], rule: ForegroundRule
         .chunks_exact(d)
         .map(|point| {
             let s = (squared_to(point, &background_centre) - squared_to(point, &foreground_centre)) / unit;
-            // Never as low as the patches left out, never infinite, and one zero only.
+            // Above LEFT_OUT, finite, and without negative zero.
             s.clamp(-f64::MAX / 2.0, f64::MAX / 2.0) + 0.0
         })
         .collect();
     let narrow = |centre: Vec<f64>| centre.into_iter().map(|v| v as f32).collect();
-    Some(Scored {
+    Some(ScoredPatches {
         labels: parts.iter().map(|part| u8::from(*part == foreground)).collect(),
         logit,
         centres: [narrow(background_centre), narrow(foreground_centre)],
     })
 }
 
-/// True if cluster 1 is the foreground. Equal sizes: the brighter; equal means as well: the first pixel that differs
-/// decides, so that the order of the patches never does.
+/// True if cluster 1 is the foreground. The other of size and brightness breaks a tie, then the first pixel at which the
+/// centres differ, so that the result does not depend on the order of the patches.
 fn one_is_foreground(sizes: [usize; 2], centres: &[Vec<f64>; 2], rule: ForegroundRule) -> bool {
     let mean = |centre: &[f64]| centre.iter().sum::<f64>() / centre.len() as f64;
     let fewer = sizes[0].cmp(&sizes[1]);
@@ -58,7 +64,7 @@ fn one_is_foreground(sizes: [usize; 2], centres: &[Vec<f64>; 2], rule: Foregroun
     order.then(pixel.unwrap_or(Ordering::Less)).is_gt()
 }
 
-/// 1 / (1 + e^-s), exact 0 or 1 at the ends and never NaN.
+/// 1 / (1 + e^-s). Exactly 0 or 1 at the extremes, never NaN.
 pub(super) fn sigmoid(s: f64) -> f64 {
     if s >= 0.0 {
         1.0 / (1.0 + (-s).exp())

@@ -1,47 +1,47 @@
-//! k-means with two centres, as scikit-learn runs it: greedy k-means++, Lloyd to convergence, best of `n_init`.
+//! k-means with two centres as in scikit-learn: greedy k-means++, Lloyd to convergence, best of `n_init` starts.
 //!
-//! Two centres make it cheap: a point belongs to the nearer centre by the sign of one dot product with the difference
-//! of the centres, and one centre's sum follows from the other's. Points are centred, scaled by a power of two (so
-//! that no magnitude overflows) and padded to whole SIMD lanes; the winner is finished in f64 on the original values.
+//! With two centres, the sign of one dot product with their difference gives the nearer centre, and the sum of one
+//! cluster gives that of the other. Points are centred, scaled by a power of two (to avoid overflow) and padded to whole
+//! SIMD lanes; the best start is refined in f64 on the original values.
 
 use rand::RngExt;
 
 use crate::seed::Stream;
 
-/// Lanes of the inner loops: two accumulators of the widest common registers, none of it spelled out.
+/// Lanes of the inner loops. The compiler vectorises them into two accumulators of the widest common registers.
 const LANES: usize = 16;
 
-/// How k-means runs.
+/// Settings of [`kmeans`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KmeansOptions {
-    /// Starts, of which the one with the lowest inertia wins.
+    /// Number of starts. The one with the lowest inertia wins.
     pub n_init: usize,
-    /// Most iterations of one start.
+    /// Maximum iterations per start.
     pub max_iter: usize,
-    /// A start ends when the squared shift of its centres is at most this share of the mean variance of the features.
+    /// A start ends when the squared shift of its centres is at most this share of the mean feature variance.
     pub tolerance: f64,
 }
 
-/// Two clusters.
+/// Result of [`kmeans`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kmeans {
-    /// 0 or 1 for each point; both occur.
+    /// Cluster of each point, 0 or 1; both occur.
     pub labels: Vec<u8>,
-    /// Means of the two clusters, D values each.
+    /// Means of the two clusters, `[D]` each.
     pub centres: [Vec<f64>; 2],
-    /// Sum of squared distances to the points' own centres.
+    /// Sum of squared distances of the points to their centres.
     pub inertia: f64,
 }
 
-/// The two clusters of `points` `[n][d]`, all finite; `None` if fewer than two points differ.
+/// Clusters finite `points` `[n][d]`; `None` if fewer than two are distinct.
 ///
-/// The result is a fixed point of Lloyd's iteration in f64: each point is with its nearer centre.
+/// The result is a fixed point of Lloyd's iteration in f64: each point belongs to its nearer centre.
 pub fn kmeans(points: &[f32], d: usize, options: &KmeansOptions, stream: &mut Stream) -> Option<Kmeans> {
     let first = points.get(..d).filter(|_| d > 0)?;
     if points.chunks_exact(d).all(|point| point == first) {
         return None;
     }
-    let data = Scaled::new(points, d);
+    let data = ScaledPoints::new(points, d);
     let mut scratch = Scratch::new(&data);
     let mut best: Option<(f64, Vec<u8>)> = None;
     for _ in 0..options.n_init.max(1) {
@@ -53,8 +53,8 @@ pub fn kmeans(points: &[f32], d: usize, options: &KmeansOptions, stream: &mut St
     best.map(|(_, labels)| finish(points, d, labels, options.max_iter))
 }
 
-/// Points around their mean, scaled to about [-1, 1], rows padded with zeros to whole lanes.
-struct Scaled {
+/// Points centred at their mean and scaled to about [-1, 1], rows zero-padded to whole lanes.
+struct ScaledPoints {
     rows: Vec<f32>,
     width: usize,
     n: usize,
@@ -63,7 +63,7 @@ struct Scaled {
     mean_variance: f64,
 }
 
-/// What a start writes to; `labels` is its result.
+/// Buffers of one start; `labels` is its result.
 struct Scratch {
     labels: Vec<u8>,
     sum: Vec<f64>,
@@ -74,7 +74,7 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn new(data: &Scaled) -> Self {
+    fn new(data: &ScaledPoints) -> Self {
         let (n, width) = (data.n, data.width);
         Self {
             labels: vec![0; n],
@@ -87,7 +87,7 @@ impl Scratch {
     }
 }
 
-impl Scaled {
+impl ScaledPoints {
     fn new(points: &[f32], d: usize) -> Self {
         let n = points.len() / d;
         let width = d.next_multiple_of(LANES);
@@ -122,8 +122,8 @@ impl Scaled {
         &self.rows[i * self.width..(i + 1) * self.width]
     }
 
-    /// One start: two seeds, then Lloyd. Leaves the labels in `scratch` and returns the inertia, or nothing if one
-    /// cluster came out empty (rounding can do that to points that hardly differ).
+    /// One start: two seeds, then Lloyd. Leaves the labels in `scratch` and returns the inertia. `None` if a cluster is
+    /// empty, which rounding can cause for nearly equal points.
     fn start(&self, options: &KmeansOptions, stream: &mut Stream, scratch: &mut Scratch) -> Option<f64> {
         let seeds = self.seeds(stream, scratch);
         for (centre, seed) in scratch.centres.iter_mut().zip(seeds) {
@@ -148,7 +148,7 @@ impl Scaled {
         if members == 0 || members == self.n {
             return None;
         }
-        // Sum of squares about the means: all squares less what the two means explain.
+        // Sum of squares about the means: total sum of squares minus the part explained by the means.
         let (ones, zeros) = (members as f64, (self.n - members) as f64);
         let explained: f64 = scratch
             .sum
@@ -159,8 +159,8 @@ impl Scaled {
         Some(self.squares - explained)
     }
 
-    /// Greedy k-means++: a random point, then of two candidates drawn by squared distance the one that leaves the
-    /// smaller sum (scikit-learn tries 2 + ln k).
+    /// Greedy k-means++: a random point, then the better of two candidates drawn by squared distance. scikit-learn tries
+    /// 2 + ln k candidates, also two for k = 2.
     fn seeds(&self, stream: &mut Stream, scratch: &mut Scratch) -> [usize; 2] {
         let first = stream.random_range(0..self.n);
         let mut sum = 0.0;
@@ -184,7 +184,7 @@ impl Scaled {
         [first, best.1]
     }
 
-    /// Gives each point to its nearer centre (ties to 0), keeps `sum` the sum of cluster 1; returns how many changed.
+    /// Assigns each point to its nearer centre (ties to 0), updates the sum of cluster 1, and returns how many changed.
     fn assign(&self, scratch: &mut Scratch, members: &mut usize) -> usize {
         let [zero, one] = &scratch.centres;
         let mut threshold = 0.0f64;
@@ -210,7 +210,7 @@ impl Scaled {
         changed
     }
 
-    /// Moves the centres to the means of their clusters; returns the squared distance they moved, both together.
+    /// Moves the centres to their cluster means and returns the sum of both squared shifts.
     fn recentre(&self, scratch: &mut Scratch, members: usize) -> f64 {
         let (ones, zeros) = (1.0 / members as f64, 1.0 / (self.n - members) as f64);
         let [zero, one] = &mut scratch.centres;
@@ -224,7 +224,7 @@ impl Scaled {
     }
 }
 
-/// The first position whose running sum of `weights` exceeds `at`, and whose own weight is not 0.
+/// The first index of nonzero weight at which the running sum of `weights` exceeds `at`.
 fn weighted(weights: &[f32], at: f64) -> usize {
     let (mut sum, mut last) = (0.0, 0);
     for (i, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
@@ -258,7 +258,7 @@ fn squared(a: &[f32], b: &[f32]) -> f32 {
     reduce(lanes)
 }
 
-/// Sums the lanes as a tree, so that the halves are added as vectors.
+/// Sums the lanes as a tree, so that the halves are added as SIMD vectors.
 fn reduce(lanes: [f32; LANES]) -> f32 {
     let mut half = [0.0f32; LANES / 2];
     for lane in 0..LANES / 2 {
@@ -267,8 +267,8 @@ fn reduce(lanes: [f32; LANES]) -> f32 {
     (half[0] + half[4]) + (half[1] + half[5]) + ((half[2] + half[6]) + (half[3] + half[7]))
 }
 
-/// Lloyd in f64 from `labels` until nothing changes, so that no label hangs on the rounding of the fast passes. A
-/// point that is equally far from both stays where it is.
+/// Lloyd's iteration in f64 from `labels` until nothing changes, so that labels do not depend on rounding in the f32
+/// passes. An equidistant point keeps its label.
 fn finish(points: &[f32], d: usize, mut labels: Vec<u8>, max_iter: usize) -> Kmeans {
     let mut centres = means(points, d, &labels);
     let mut inertia = 0.0;
@@ -294,7 +294,7 @@ fn finish(points: &[f32], d: usize, mut labels: Vec<u8>, max_iter: usize) -> Kme
     Kmeans { labels, centres, inertia }
 }
 
-/// Means of the points labelled 0 and 1; zeros for a label that does not occur.
+/// Means of the points labelled 0 and 1; zeros for a label without points.
 pub(super) fn means(points: &[f32], d: usize, labels: &[u8]) -> [Vec<f64>; 2] {
     let mut sums = [vec![0.0f64; d], vec![0.0f64; d]];
     let mut counts = [0.0f64; 2];

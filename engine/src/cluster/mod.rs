@@ -1,17 +1,17 @@
-//! Masked patches selection, first half (section 3.1): the patches of a slice in two clusters, of which one is called
-//! foreground, and how strongly each patch belongs to it.
+//! Patch clustering, the first half of masked patches selection (MPS; paper, section 3.1): splits the patches of a slice
+//! into foreground and background and computes the foreground logit of each patch.
 //!
-//! | file | idea |
+//! | file | content |
 //! |---|---|
-//! | `config.rs` | what can be chosen |
-//! | `kmeans.rs` | k-means with two centres, fast |
+//! | `config.rs` | settings |
+//! | `kmeans.rs` | fast k-means with two centres |
 //! | `ward.rs`, `tsne.rs`, `dbscan.rs` | the alternatives of Table 6 |
-//! | `foreground.rs` | which cluster is the foreground; logit and probability |
+//! | `foreground.rs` | choice of the foreground cluster, logit and probability |
 //!
 //! # Invariants
-//! - Every result is finite; a pixel that is not a finite number counts as 0.
-//! - The same patches, configuration, seed and place give the same bits on one platform, on any number of threads.
-//! - Whatever the method, centres are the clusters' means in pixel space, so that logits always mean the same.
+//! - Every result is finite. Non-finite pixels count as 0.
+//! - The same patches, configuration, seed and place give bit-identical results on one platform, for any number of threads.
+//! - For every method the centres are the cluster means in pixel space, so that logits are comparable.
 
 mod config;
 mod dbscan;
@@ -30,47 +30,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed;
 
-/// The logit of a patch that `tissue_only` left out: below every other, so that air is masked last.
+/// The logit of air patches excluded by `tissue_only`. Below every other logit, so that air is masked last.
 pub const LEFT_OUT: f64 = f64::MIN;
 
-/// The patches of one slice in two categories.
+/// Foreground and background patches of one slice.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Clustering {
     /// `label_ori` of each patch: 1 foreground, 0 background.
     pub labels: Vec<u8>,
-    /// s_i = (d2_background - d2_foreground) / (D t); 0 everywhere where there is no foreground, [`LEFT_OUT`] for
-    /// air that was not clustered.
+    /// s_i = (d2_background - d2_foreground) / (D t), where d2 is the squared distance to a centre. All 0 without a
+    /// foreground; [`LEFT_OUT`] for air that was not clustered.
     pub logit: Vec<f64>,
-    /// p_i = softmax over the two centres of -d2 / (D t), for display: in f32 it saturates at 1. 0 everywhere where
-    /// there is no foreground.
+    /// p_i = softmax over the two centres of -d2 / (D t). For display only, as it saturates at 1 in f32. All 0 without a
+    /// foreground.
     pub probability: Vec<f32>,
-    /// Mean patch of the background and of the foreground, D values each; both empty where there is no foreground.
+    /// Mean patch of the background and of the foreground, `[D]` each; both empty without a foreground.
     pub centres: [Vec<f32>; 2],
-    /// Which patches are air.
+    /// Whether each patch is air.
     pub air: Vec<bool>,
 }
 
 impl Clustering {
-    /// True if the patches fell apart into two clusters.
+    /// True if two clusters were found.
     pub fn has_foreground(&self) -> bool {
         self.labels.contains(&1)
     }
 
-    /// Share of the foreground among all patches, 0 to 1.
+    /// Share of foreground among all patches, 0 to 1.
     pub fn foreground_share(&self) -> f64 {
         crate::masking::select::foreground_share(&self.labels)
     }
 
-    /// Share of air among the foreground; `None` without a foreground.
+    /// Share of air among the foreground patches, 0 to 1; `None` without a foreground.
     pub fn air_share(&self) -> Option<f64> {
         crate::masking::select::air_share(&self.labels, &self.air)
     }
 }
 
-/// Clusters the patches of one slice, `patches` `[n][d]`, of which `air[i]` have nothing but the value outside the body.
+/// Clusters the patches of one slice, `patches` `[n][d]`. `air[i]` marks patches without tissue; with `tissue_only` they
+/// are neither clustered nor foreground.
 ///
-/// `place` names the slice: the random numbers depend on it and on `seed` only. Fewer than two distinct patches give
-/// no foreground. With `tissue_only`, air is neither clustered nor foreground.
+/// Random numbers depend only on `seed` and `place`, which identifies the slice. Fewer than two distinct patches give
+/// no foreground.
 pub fn cluster(
     patches: &[f32],
     n: usize,
@@ -112,7 +113,7 @@ pub fn cluster(
     result
 }
 
-/// The two clusters of `points` `[n][d]` as 0 and 1, not yet named; `None` if there are no two.
+/// Splits `points` `[n][d]` into clusters 0 and 1, in no particular order; `None` if there are not two clusters.
 fn two_clusters(points: &[f32], d: usize, config: &ClusterConfig, seed: u64, place: &[u64]) -> Option<Vec<u8>> {
     let first = points.get(..d)?;
     if points.chunks_exact(d).all(|point| point == first) {

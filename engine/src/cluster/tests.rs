@@ -5,7 +5,7 @@ use rand::RngExt;
 
 use super::*;
 
-/// Patches of `d` noisy values around one level each.
+/// Patches of `d` noisy values, each around one level.
 fn blobs(levels: &[f32], d: usize, noise: f32, seed: u64) -> Vec<f32> {
     let mut stream = seed::stream(seed, "test", &[]);
     levels
@@ -70,7 +70,7 @@ fn fewer_than_two_distinct_patches_have_no_foreground() {
 
 #[test]
 fn tissue_only_never_takes_air() {
-    // Air is the minority here, the known weakness of the paper's rule.
+    // Air is the minority here, a known weakness of the paper's rule.
     let mut levels = vec![1.0f32; 30];
     levels.extend([2.0; 8]);
     let mut patches = blobs(&levels, 9, 0.1, 3);
@@ -127,7 +127,7 @@ fn ward_is_the_greedy_definition() {
     for seed in 0..20 {
         let points = blobs(&[0.0, 0.2, 0.5, 0.9, 1.0, 1.4, 0.3, 2.0, 0.0, 1.1, 0.7], 2, 1.5, seed);
         let n = points.len() / 2;
-        // From the definition: always join the two clusters whose union adds the least squared error.
+        // By definition: always join the two clusters whose union adds the least squared error.
         let mut groups: Vec<Vec<usize>> = (0..n).map(|i| vec![i]).collect();
         let error = |group: &[usize]| {
             let members: Vec<f32> = group.iter().flat_map(|i| points[i * 2..i * 2 + 2].to_vec()).collect();
@@ -182,7 +182,7 @@ proptest! {
 
     #[test]
     fn the_order_of_the_patches_does_not_matter(seed in 0u64..1000, few in 1usize..9, method in 0usize..3) {
-        // t-SNE is left out: rounding in another order can lead its descent elsewhere.
+        // Not t-SNE: rounding in another order can lead its descent to another optimum.
         let method = [Method::Kmeans, Method::Agglomerative, Method::Dbscan][method];
         let levels: Vec<f32> = (0..30).map(|i| if i < few { 4.0 } else { 0.0 }).collect();
         let patches = blobs(&levels, 8, 1.0, seed);

@@ -1,18 +1,18 @@
-//! Exact t-SNE to two dimensions (van der Maaten and Hinton, 2008), deterministic: it starts from the two principal
-//! components instead of random positions.
+//! Exact t-SNE to two dimensions (van der Maaten and Hinton, 2008). Deterministic: it starts from the first two
+//! principal components.
 
 use super::ward::squared_between;
 
-/// How t-SNE runs.
+/// Settings of [`tsne`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TsneOptions {
-    /// Effective number of neighbours; at most (n - 1) / 3 is used.
+    /// Effective number of neighbours, clamped to 1 to (n - 1) / 3.
     pub perplexity: f64,
-    /// Gradient steps; in the first half, at most 250 of them, attraction is exaggerated 12 times.
+    /// Gradient steps. Early exaggeration by 12 lasts half of them, at most 250.
     pub iterations: usize,
 }
 
-/// The embedding `[n][2]` of `points` `[n][d]`, finite. Its scale and position mean nothing.
+/// Embeds `points` `[n][d]` as `[n][2]`, all finite. Scale and position are arbitrary.
 pub fn tsne(points: &[f32], d: usize, options: &TsneOptions) -> Vec<f32> {
     if d == 0 {
         return Vec::new();
@@ -22,7 +22,7 @@ pub fn tsne(points: &[f32], d: usize, options: &TsneOptions) -> Vec<f32> {
         return (0..n).flat_map(|i| [i as f32, 0.0]).collect();
     }
     let affinities = affinities(points, d, n, options.perplexity.min((n as f64 - 1.0) / 3.0).max(1.0));
-    let mut state = State::new(principal(points, d, n));
+    let mut state = GradientDescent::new(principal(points, d, n));
     let exaggerated = (options.iterations / 2).min(250);
     for iteration in 0..options.iterations {
         let early = iteration < exaggerated;
@@ -31,7 +31,7 @@ pub fn tsne(points: &[f32], d: usize, options: &TsneOptions) -> Vec<f32> {
     state.y.iter().flatten().map(|v| if v.is_finite() { *v as f32 } else { 0.0 }).collect()
 }
 
-/// Joint probabilities `[n][n]`: each row's Gaussian has the given perplexity; symmetrised, sum 1.
+/// Joint probabilities `[n][n]` of Gaussians with the given perplexity, symmetrised to sum 1.
 fn affinities(points: &[f32], d: usize, n: usize, perplexity: f64) -> Vec<f64> {
     let mut squared = vec![0.0; n * n];
     for i in 0..n {
@@ -41,7 +41,7 @@ fn affinities(points: &[f32], d: usize, n: usize, perplexity: f64) -> Vec<f64> {
             squared[j * n + i] = distance;
         }
     }
-    // Only ratios of distances matter; this keeps the search for the width in range.
+    // Only ratios of distances matter. Normalising keeps the bisection of the width in range.
     let mean = squared.iter().sum::<f64>() / squared.len() as f64;
     for v in &mut squared {
         *v /= mean.max(f64::MIN_POSITIVE);
@@ -59,7 +59,7 @@ fn affinities(points: &[f32], d: usize, n: usize, perplexity: f64) -> Vec<f64> {
     joint
 }
 
-/// Fills `row` with the conditional probabilities whose entropy is `entropy` (nats), by bisection of the precision.
+/// Fills `row` with conditional probabilities of entropy `entropy` (nats) by bisecting the precision.
 fn gaussian_row(row: &mut [f64], squared: &[f64], own: usize, entropy: f64) {
     let nearest = squared.iter().enumerate().filter(|(j, _)| *j != own).map(|(_, v)| *v).fold(f64::INFINITY, f64::min);
     let (mut low, mut high, mut precision) = (0.0f64, f64::INFINITY, 1.0f64);
@@ -87,7 +87,7 @@ fn gaussian_row(row: &mut [f64], squared: &[f64], own: usize, entropy: f64) {
     }
 }
 
-/// Coordinates along the two principal components, scaled to a standard deviation of 1e-4 along the first.
+/// Coordinates along the first two principal components, scaled to a standard deviation of 1e-4 along the first.
 fn principal(points: &[f32], d: usize, n: usize) -> Vec<[f64; 2]> {
     let mut mean = vec![0.0; d];
     for point in points.chunks_exact(d) {
@@ -112,9 +112,9 @@ fn principal(points: &[f32], d: usize, n: usize) -> Vec<[f64; 2]> {
     y
 }
 
-/// Unit vector of the largest variance by power iteration, its largest coordinate positive.
+/// Unit vector of largest variance by power iteration, signed so that its largest coordinate is positive.
 fn leading_axis(rows: &[Vec<f64>], d: usize) -> Vec<f64> {
-    // It starts at the longest row: that cannot be orthogonal to all of the variance.
+    // Starting at the longest row cannot be orthogonal to all of the variance.
     let length = |row: &[f64]| row.iter().map(|v| v * v).sum::<f64>();
     let mut axis = vec![0.0; d];
     let mut longest = 0.0;
@@ -145,8 +145,8 @@ fn leading_axis(rows: &[Vec<f64>], d: usize) -> Vec<f64> {
     axis
 }
 
-/// Positions, velocities and gains of the gradient descent.
-struct State {
+/// Gradient descent with momentum and adaptive gains.
+struct GradientDescent {
     y: Vec<[f64; 2]>,
     velocity: Vec<[f64; 2]>,
     gain: Vec<[f64; 2]>,
@@ -154,7 +154,7 @@ struct State {
     rate: f64,
 }
 
-impl State {
+impl GradientDescent {
     fn new(y: Vec<[f64; 2]>) -> Self {
         let n = y.len();
         // scikit-learn's automatic learning rate.

@@ -1,9 +1,9 @@
 //! Agglomerative clustering with Ward's linkage, cut at two clusters.
 
-/// The two clusters that Ward's last merge joins, as 0 and 1 for each of `points` `[n][d]`; `None` for fewer than two
-/// points. Cluster 0 holds the first point.
+/// The two clusters joined by the last merge, as labels 0 and 1 of `points` `[n][d]`. Cluster 0 holds the first point.
+/// `None` for fewer than two points.
 ///
-/// Nearest-neighbour chains: n^2 / 2 distances, O(n^2) time. Ties go to the lower index.
+/// Nearest-neighbour chain algorithm: O(n^2) time, an n x n matrix of distances. Ties go to the lower index.
 pub fn ward(points: &[f32], d: usize) -> Option<Vec<u8>> {
     if d == 0 {
         return None;
@@ -13,7 +13,7 @@ pub fn ward(points: &[f32], d: usize) -> Option<Vec<u8>> {
         return None;
     }
     let mut merges = chain(Distances::new(points, d, n), n);
-    // Chains find merges out of order. The sort is stable, so a merge stays behind those it builds on.
+    // Chains find merges out of order. The sort is stable, so each merge stays after those it depends on.
     merges.sort_by(|a, b| a.height.total_cmp(&b.height));
     merges.pop();
     let mut parent: Vec<usize> = (0..n).collect();
@@ -31,7 +31,7 @@ struct Merge {
     height: f64,
 }
 
-/// Squared Ward distances between clusters; a cluster is named by one of its points.
+/// Squared Ward distances between clusters. The lowest index among its points identifies a cluster.
 struct Distances {
     n: usize,
     values: Vec<f64>,
@@ -60,12 +60,12 @@ impl Distances {
     }
 }
 
-/// Squared Euclidean distance of two points, in f64.
+/// Squared Euclidean distance between two points, in f64.
 pub(super) fn squared_between(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
 }
 
-/// All n - 1 merges, in the order in which chains find them.
+/// All n - 1 merges in the order the chains find them.
 fn chain(mut distances: Distances, n: usize) -> Vec<Merge> {
     let mut size = vec![1.0f64; n];
     let mut alive: Vec<usize> = (0..n).collect();
@@ -76,7 +76,7 @@ fn chain(mut distances: Distances, n: usize) -> Vec<Merge> {
             chain.push(alive[0]);
             continue;
         };
-        // The one before on the chain wins ties: otherwise a chain could go round in circles.
+        // The previous cluster of the chain wins ties, or the chain could cycle.
         let before = chain.len().checked_sub(2).map(|at| chain[at]);
         let mut nearest = before.map(|before| (distances.get(top, before), before));
         for other in alive.iter().copied().filter(|other| *other != top) {

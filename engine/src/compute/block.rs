@@ -1,7 +1,7 @@
-//! A block of the U-Net as one operation: twice convolution, normalisation, `ReLU`.
+//! A U-Net block as one operation: convolution, normalisation and `ReLU`, twice.
 //!
-//! Kept for the gradient are the input and the values before each normalisation; what comes after a normalisation is computed
-//! again where it is read, which costs less than its memory.
+//! The backward pass keeps the input and the values before each normalisation. Normalised values are recomputed when they
+//! are read, which costs less than storing them.
 
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -13,7 +13,7 @@ use lanes::Cpu;
 
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
-use super::norm::{Normalised, Statistics, activate_in_place, column_sums, row_moments};
+use super::norm::{Normalisation, Statistics, activate_in_place, column_sums, row_moments};
 use super::ops::grid_of;
 use super::pack::Weights;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
@@ -25,36 +25,36 @@ pub struct Unit {
     pub weight: Tensor<4>,
     /// `[out]`.
     pub bias: Tensor<1>,
-    /// What the normalisation multiplies and adds, `[out]` each; none without a normalisation or where it has none.
+    /// Gamma and beta, `[out]` each; `None` without a normalisation or for one without affine parameters.
     pub affine: Option<[Tensor<1>; 2]>,
     /// The normalisation.
     pub norm: UnitNorm,
 }
 
-/// Where a normalisation takes its statistics from.
+/// Source of the normalisation statistics.
 #[derive(Clone, Debug)]
 pub enum UnitNorm {
-    /// The batch and its images; added to the variance.
+    /// The whole batch (batch norm), with epsilon.
     Batch(f64),
-    /// Each image by itself; added to the variance.
+    /// Each image (instance norm), with epsilon.
     Image(f64),
-    /// These means and variances, `[out]`; added to the variance.
+    /// Fixed means and variances, `[out]` each, with epsilon.
     Fixed(Box<[Tensor<1>; 2]>, f64),
-    /// There is none.
+    /// No normalisation.
     None,
 }
 
-/// What a block computes.
+/// Output of [`block`].
 #[derive(Clone, Debug)]
 pub struct BlockOutput {
     /// `[B, H, W, out]`.
     pub values: Tensor<4>,
-    /// Mean and biased variance of the batch for each normalisation that uses them, `[out]` each.
+    /// Mean and biased variance of the batch for each batch norm, `[out]` each.
     pub moments: [Option<[Tensor<1>; 2]>; 2],
 }
 
-/// Applies a block to `[B, H, W, C]`; a second input's channels follow those of the first. None where the tensors are not on
-/// the CPU, or not f32.
+/// Applies a block to `[B, H, W, C]`. A second input is concatenated along the channels. `None` for tensors that are not on
+/// the CPU or not f32.
 pub fn block(x: &Tensor<4>, beside: Option<&Tensor<4>>, units: &[Unit; 2]) -> Option<BlockOutput> {
     let [first, second] = [plan(&units[0])?, plan(&units[1])?];
     let nothing = || Value::Plain(tensor(Vec::new(), [0, 0, 0, 0]));
@@ -80,7 +80,7 @@ pub fn block(x: &Tensor<4>, beside: Option<&Tensor<4>>, units: &[Unit; 2]) -> Op
 
 type Plan = (Statistics, f64);
 
-/// A unit's statistics, and its weight, bias, gamma and beta.
+/// Statistics and epsilon of a unit; its weight, bias, gamma and beta.
 fn plan(unit: &Unit) -> Option<(Plan, [Value; 4])> {
     let numbers = |t: &Tensor<1>| Some(into_floats(Value::of(t)?.plain()));
     let plan = match &unit.norm {
@@ -99,20 +99,20 @@ fn plan(unit: &Unit) -> Option<(Plan, [Value; 4])> {
     Some((plan, [Value::of(&unit.weight)?, Value::of(&unit.bias)?, gamma, beta]))
 }
 
-/// What the gradient of a block needs.
+/// State of the backward pass.
 #[derive(Clone, Debug)]
-struct Saved {
+struct BlockState {
     inputs: Vec<FlexTensor>,
     weights: [FlexTensor; 2],
     before_norm: [FlexTensor; 2],
-    norms: [Normalised; 2],
+    norms: [Normalisation; 2],
 }
 
 fn plain(values: &FlexTensor) -> Source<'_> {
     Source { values: floats(values), channels: sizes::<4>(values)[3], activation: None }
 }
 
-fn forward(inputs: [FlexTensor; 10], plans: [Plan; 2], recorded: bool) -> (FlexTensor, Saved) {
+fn forward(inputs: [FlexTensor; 10], plans: [Plan; 2], recorded: bool) -> (FlexTensor, BlockState) {
     let [x, beside, w1, b1, g1, s1, w2, b2, g2, s2] = inputs;
     let (grid, _) = grid_of(&x);
     let inputs: Vec<FlexTensor> = [x, beside].into_iter().filter(|t| sizes::<4>(t)[3] > 0).collect();
@@ -124,24 +124,24 @@ fn forward(inputs: [FlexTensor; 10], plans: [Plan; 2], recorded: bool) -> (FlexT
     let (z2, n2, active) = unit(grid, &source, [&w2, &b2, &g2, &s2], &second, recorded);
     let shape = sizes::<4>(&z2);
     let output = if active { z2.clone() } else { tensor(n2.apply(grid, floats(&z2), shape[3]), shape) };
-    (output, Saved { inputs, weights: [w1, w2], before_norm: [z1, z2], norms: [n1, n2] })
+    (output, BlockState { inputs, weights: [w1, w2], before_norm: [z1, z2], norms: [n1, n2] })
 }
 
-/// One convolution and its normalisation; whether the normalisation and the `ReLU` are already applied.
+/// One convolution and its normalisation. The flag is true if normalisation and `ReLU` are already applied to the values.
 fn unit(
     grid: Grid,
     sources: &[Source<'_>],
     [weight, bias, gamma, beta]: [&FlexTensor; 4],
     (statistics, epsilon): &Plan,
     recorded: bool,
-) -> (FlexTensor, Normalised, bool) {
+) -> (FlexTensor, Normalisation, bool) {
     let [output, input, kernel, _] = sizes(weight);
     let conv = Convolution { cpu: Cpu::detect(), grid, kernel, sources };
     let weights = Weights { values: floats(weight), output, input, kernel, back_to: None };
     let mut z = vec![0.0; grid.pixels() * output];
     let of_batch = matches!(statistics, Statistics::Batch | Statistics::Image);
     let normalise =
-        |moments: &[Vec<f32>]| Normalised::new(grid, statistics, moments, floats(gamma), floats(beta), *epsilon);
+        |moments: &[Vec<f32>]| Normalisation::new(grid, statistics, moments, floats(gamma), floats(beta), *epsilon);
     let norm = if of_batch {
         let rows = conv.product(&weights, Some(floats(bias)), &mut z, |_, rows| {
             rows.chunks_exact(grid.width * output).map(|row| row_moments(row, output)).collect::<Vec<_>>()
@@ -163,11 +163,11 @@ fn unit(
 struct Block;
 
 impl Backward<Flex, 10> for Block {
-    type State = Saved;
+    type State = BlockState;
 
-    fn backward(self, ops: Ops<Saved, 10>, grads: &mut Gradients, _: &mut Checkpointer) {
+    fn backward(self, ops: Ops<BlockState, 10>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = into_floats(grads.consume::<Flex>(&ops.node));
-        let Saved { inputs, weights: [w1, w2], before_norm: [z1, z2], norms: [n1, n2] } = ops.state;
+        let BlockState { inputs, weights: [w1, w2], before_norm: [z1, z2], norms: [n1, n2] } = ops.state;
         let to = ops.parents.map(|parent| parent.map(|p| p.id));
         let (grid, between) = grid_of(&z1);
         let source = [Source { values: floats(&z1), channels: between, activation: Some(n1.activation()) }];
@@ -176,7 +176,7 @@ impl Backward<Flex, 10> for Block {
         if to[..6].iter().all(Option::is_none) {
             return;
         }
-        let dy = second.of_input(&dz, 0, between);
+        let dy = second.input_gradient(&dz, 0, between);
         drop((dz, z2));
         let sources: Vec<Source<'_>> = inputs.iter().map(plain).collect();
         let first = UnitGradient { grid, weight: &w1, z: &z1, norm: &n1 };
@@ -184,7 +184,7 @@ impl Backward<Flex, 10> for Block {
         let mut before = 0;
         for (source, to) in sources.iter().zip([to[0], to[1]]) {
             if let Some(id) = to {
-                let dx = first.of_input(&dz, before, source.channels);
+                let dx = first.input_gradient(&dz, before, source.channels);
                 grads.register::<Flex>(id, tensor(dx, [grid.batch, grid.height, grid.width, source.channels]));
             }
             before += source.channels;
@@ -194,17 +194,17 @@ impl Backward<Flex, 10> for Block {
 
 type NodeId = burn::backend::autodiff::NodeId;
 
-/// A unit, on the way back.
+/// Backward pass of a unit.
 struct UnitGradient<'a> {
     grid: Grid,
     weight: &'a FlexTensor,
     z: &'a FlexTensor,
-    norm: &'a Normalised,
+    norm: &'a Normalisation,
 }
 
 impl UnitGradient<'_> {
-    /// Registers the gradients of weight, bias, gamma and beta, those that are asked for, and returns the gradient behind the
-    /// convolution.
+    /// Registers the requested gradients of weight, bias, gamma and beta, and returns the gradient of the convolution's
+    /// output.
     fn register(
         &self,
         grads: &mut Gradients,
@@ -221,8 +221,8 @@ impl UnitGradient<'_> {
             grads.register::<Flex>(id, tensor(back.beta, [output]));
         }
         if let Some(id) = bias {
-            // A mean that is subtracted takes the bias with it: its gradient is zero.
-            let sums = if self.norm.moving { vec![0.0; output] } else { column_sums(&back.dz, output) };
+            // Subtracting the mean cancels the bias, so its gradient is 0.
+            let sums = if self.norm.depends_on_values { vec![0.0; output] } else { column_sums(&back.dz, output) };
             grads.register::<Flex>(id, tensor(sums, [output]));
         }
         if let Some(id) = weight {
@@ -233,8 +233,8 @@ impl UnitGradient<'_> {
         back.dz
     }
 
-    /// The gradient of some channels of the convolution's input.
-    fn of_input(&self, dz: &[f32], first: usize, channels: usize) -> Vec<f32> {
+    /// Gradient with respect to `channels` channels of the convolution's input, from `first` on.
+    fn input_gradient(&self, dz: &[f32], first: usize, channels: usize) -> Vec<f32> {
         let [output, input, kernel, _] = sizes(self.weight);
         let cpu = Cpu::detect();
         let weights = Weights { values: floats(self.weight), output, input, kernel, back_to: Some((first, channels)) };

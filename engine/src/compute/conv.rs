@@ -1,28 +1,27 @@
-//! Convolutions with square kernels of odd size and same padding, over images whose channels lie side by side (`[B, H, W, C]`),
-//! as matrix products without copies of windows: a row of the padded image, read from pixel to pixel, already holds the
-//! windows of its pixels one behind the other, overlapping.
+//! Convolutions with odd square kernels and same padding over `[B, H, W, C]`, as matrix products without im2col copies: in a
+//! padded row of channels-last pixels, the windows of successive pixels are overlapping contiguous slices.
 //!
-//! Sums have a fixed order that depends on shapes alone: results are the same bits with any number of threads.
+//! The order of sums depends only on shapes, so results are bit-identical for any number of threads.
 
 use std::ops::Range;
 
 use lanes::{Cpu, Left, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
 
-use super::grid::{AT_HAND, Grid, with_scratch};
+use super::grid::{CACHED_FLOATS, Grid, with_scratch};
 use super::norm::relu;
 use super::pack::{Panel, Weights, panel_of, panels};
 
-/// `max(0, scale x + shift)`, per channel: a normalisation and its `ReLU`, computed where the values are read.
+/// `max(0, scale x + shift)` per channel: a normalisation and its `ReLU`, applied when the values are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Activation<'a> {
-    /// `[C]`, or `[B, C]` where images have their own.
+    /// `[C]`, or `[B, C]` for statistics per image.
     pub scale: &'a [f32],
-    /// As `scale`.
+    /// Shape as `scale`.
     pub shift: &'a [f32],
 }
 
-/// What a convolution reads: the channels of several sources one behind the other.
+/// Input of a convolution. Several sources are concatenated along the channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
     /// `[B, H, W, C]`.
@@ -33,15 +32,16 @@ pub(super) struct Source<'a> {
     pub activation: Option<Activation<'a>>,
 }
 
-/// Rows in one piece of work: what a thread keeps at hand, and enough pieces for many threads.
+/// Rows per task: few enough for the cache and for enough tasks for all threads.
 fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
-    let fits = (AT_HAND / numbers_per_row.max(1)).max(10);
+    let fits = (CACHED_FLOATS / numbers_per_row.max(1)).max(10);
     let shared = (grid.batch * grid.height).div_ceil(2 * rayon::current_num_threads()).max(2);
     let rows = fits.min(shared).min(grid.height);
     grid.height.div_ceil(grid.height.div_ceil(rows))
 }
 
-/// Rows `rows` of image `image` with `halo` zeros on every side, `[rows + 2 halo, W + 2 halo, C]`, all sources side by side.
+/// Reads rows of an image, padded with `halo` zeros on every side: `[rows + 2 halo, W + 2 halo, C]`, sources concatenated
+/// along the channels.
 fn read_rows(to: &mut Vec<f32>, grid: Grid, sources: &[Source<'_>], image: usize, rows: Range<usize>, halo: usize) {
     let channels: usize = sources.iter().map(|s| s.channels).sum();
     let padded = (grid.width + 2 * halo) * channels;
@@ -87,22 +87,22 @@ fn read_rows(to: &mut Vec<f32>, grid: Grid, sources: &[Source<'_>], image: usize
     }
 }
 
-/// A convolution of these sources.
+/// A convolution over concatenated sources.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Convolution<'a> {
-    /// The instructions in use.
+    /// Vector instructions in use.
     pub cpu: Cpu,
-    /// The images of input and output.
+    /// Size of input and output.
     pub grid: Grid,
-    /// Height and width of the kernel: odd, at most 7.
+    /// Height and width of the kernel; odd, at most 7.
     pub kernel: usize,
     /// The input.
     pub sources: &'a [Source<'a>],
 }
 
 impl Convolution<'_> {
-    /// `out = bias + weights * input`. `after(image, values)` sees every finished piece, `[rows, W, columns]`, while it is at
-    /// hand; what it returns comes back in the order of the pieces.
+    /// `out = bias + weights * input`. `after(image, values)` is called with every finished piece, `[rows, W, columns]`, while
+    /// it is in the cache. Its results are returned in the order of the pieces.
     pub fn product<T: Send>(
         &self,
         weights: &Weights<'_>,
@@ -138,8 +138,8 @@ impl Convolution<'_> {
         pieces.collect()
     }
 
-    /// [`Self::product`] where there are more weights than pixels: each thread takes some of the weights and all pixels, so
-    /// that weights are read once.
+    /// [`Self::product`] for more weights than pixels: each thread processes some panels of the weights and all pixels, so
+    /// that every weight is read once.
     fn product_by_panels<T: Send>(
         &self,
         weights: &Weights<'_>,
@@ -193,18 +193,18 @@ impl Convolution<'_> {
         self.kernel * self.kernel * self.channels()
     }
 
-    /// Numbers in a row of the padded input.
+    /// Floats per row of the padded input.
     fn padded_row(&self) -> usize {
         (self.grid.width + self.kernel / 2 * 2) * self.channels()
     }
 
-    /// One panel of some rows of the output.
+    /// Computes one panel of some rows of the output.
     fn rows(&self, input: &[f32], packed: &[f32], panel: Panel, columns: usize, bias: Option<&[f32]>, out: &mut [f32]) {
         let start = bias.map_or(Start::Zero, |b| Start::Row(&b[panel.first..]));
         let (channels, width) = (self.channels(), self.grid.width);
         let (stride, rows) = (panel.vectors * self.cpu.lanes(), out.len() / (width * columns));
-        // Weights too many to stay at hand are taken a row of the kernel at a time.
-        let at_once = if packed.len() > 2 * AT_HAND { 1 } else { self.kernel };
+        // Weights that exceed the cache are processed one kernel row at a time.
+        let at_once = if packed.len() > 2 * CACHED_FLOATS { 1 } else { self.kernel };
         for (ky, y) in (0..self.kernel).step_by(at_once).flat_map(|ky| (0..rows).map(move |y| (ky, y))) {
             let mut x = 0;
             while x < width {
@@ -225,16 +225,16 @@ impl Convolution<'_> {
         }
     }
 
-    /// The gradient of weights `[out, in, k, k]` for the gradient `dz` `[B, H, W, out]` of the output.
+    /// Gradient with respect to the weights, `[out, in, k, k]`, given that of the output, `dz` `[B, H, W, out]`.
     pub fn weight_gradient(&self, dz: &[f32], columns: usize) -> Vec<f32> {
         let (grid, kernel, channels) = (self.grid, self.kernel, self.channels());
-        // By the shape alone: the order of the sum depends on it.
+        // Depends only on the shape, because it determines the order of the sum.
         let largest_row = self.padded_row().max(grid.width * columns);
-        let rows_at_once = (AT_HAND / largest_row).clamp(10, grid.height.max(10)).min(grid.height);
+        let rows_at_once = (CACHED_FLOATS / largest_row).clamp(10, grid.height.max(10)).min(grid.height);
         let rows = |image| (0..grid.height).step_by(rows_at_once).map(move |y| (image, y));
         let pieces: Vec<(usize, usize)> = (0..grid.batch).flat_map(rows).collect();
         let panels = panels(self.cpu, columns);
-        // Shares of the sum, each with its own copy of the gradient: fewer where the output has panels enough to share.
+        // Partial sums, each with its own copy of the gradient. Fewer if there are enough panels to parallelise.
         let shares = (16 / panels.len()).clamp(1, pieces.len());
         let share = pieces.len().div_ceil(shares);
         let tasks: Vec<_> = pieces.chunks(share).flat_map(|p| panels.iter().map(move |&panel| (p, panel))).collect();
@@ -252,7 +252,7 @@ impl Convolution<'_> {
             sum
         };
         let parts: Vec<Vec<f32>> = tasks.par_iter().map(one).collect();
-        // Added in the order of the shares, into the order of the weights.
+        // Add the partial sums in order and transpose to the layout of the weights.
         let area = kernel * kernel;
         let mut gradient = vec![0.0; self.steps() * columns];
         for (p, panel) in panels.iter().enumerate() {
@@ -270,7 +270,7 @@ impl Convolution<'_> {
         gradient
     }
 
-    /// Adds the share of some rows to one panel of the gradient, `[k, k, C, wide]`.
+    /// Adds the contribution of some rows to one panel of the gradient, `[k, k, C, wide]`.
     fn add_weight_gradient(
         &self,
         input: &[f32],
@@ -282,7 +282,7 @@ impl Convolution<'_> {
     ) {
         let (width, channels) = (self.grid.width, self.channels());
         let stride = panel.vectors * self.cpu.lanes();
-        // Side by side, whole vectors: what the inner loop reads again and again.
+        // The panel's columns, padded to whole vectors, which the inner loop reads repeatedly.
         let b = if columns == stride {
             dz
         } else {
@@ -293,7 +293,7 @@ impl Convolution<'_> {
             }
             edge.as_slice()
         };
-        // Rows taken together: few enough for the first-level cache, enough to keep sums in registers for long.
+        // Rows per tile: few enough for the L1 cache, many enough to keep sums in registers.
         let rows: Vec<usize> = (0..dz.len() / (width * columns)).collect();
         let mut segments = Vec::new();
         for rows in rows.chunks((192 / width).max(1)) {

@@ -1,8 +1,8 @@
-//! Sizes of images, and memory that threads keep.
+//! Image sizes and thread-local scratch buffers.
 
 use std::cell::RefCell;
 
-/// Number of images, and their size.
+/// Size of a batch of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grid {
     /// Images.
@@ -25,14 +25,14 @@ impl Grid {
     }
 }
 
-/// Numbers that a thread keeps at hand of an image: about a sixth of a second-level cache.
-pub(super) const AT_HAND: usize = 40 << 10;
+/// Floats of an image that a thread processes at a time, about a sixth of an L2 cache.
+pub(super) const CACHED_FLOATS: usize = 40 << 10;
 
 thread_local! {
     static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Two buffers of this thread. `work` starts no other work that asks for them.
+/// Passes two thread-local buffers to `work`, which must not call this function again.
 pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>, &mut Vec<f32>) -> T) -> T {
     SCRATCH.with_borrow_mut(|(a, b)| work(a, b))
 }

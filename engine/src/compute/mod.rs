@@ -1,11 +1,11 @@
-//! The U-Net's operations on the CPU, with gradients of their own on burn's tape.
+//! CPU kernels of the U-Net with custom gradients for burn's autodiff.
 //!
-//! burn's CPU backend computes the gradient of a convolution's weights as a convolution with kernels as large as the image,
-//! which takes most of a training step. Here convolutions are matrix products over `[B, H, W, C]`, see `conv`. Other devices
-//! use burn's operations.
+//! burn's CPU backend computes the weight gradient of a convolution as a convolution with an image-sized kernel, which
+//! dominates a training step. Here convolutions are matrix products over `[B, H, W, C]`, see `conv`. Other devices use burn's
+//! operations.
 //!
-//! Every sum has an order that depends on shapes alone, so a training gives the same bits with any number of threads, interrupted
-//! or not.
+//! The order of every sum depends only on shapes, so training is bit-identical for any number of threads, also after
+//! resuming.
 
 mod block;
 mod conv;
@@ -22,9 +22,9 @@ mod up;
 use burn::tensor::Tensor;
 
 pub use block::{BlockOutput, Unit, UnitNorm, block};
-pub use ops::{convolve, max_pool, raise};
+pub use ops::{convolve, max_pool, upsample};
 
-/// True if a tensor lies on the CPU in f32, where this room computes.
-pub fn is_here<const D: usize>(tensor: &Tensor<D>) -> bool {
+/// True for an f32 tensor on the CPU, which the kernels of this module support.
+pub fn is_supported<const D: usize>(tensor: &Tensor<D>) -> bool {
     tape::Value::of(tensor).is_some()
 }

@@ -1,37 +1,37 @@
-//! Normalisation and its `ReLU`: statistics, and gradients through both at once.
+//! Normalisation with `ReLU`: statistics, and gradients through both in one pass.
 
 use rayon::prelude::*;
 
 use super::conv::Activation;
 use super::grid::Grid;
 
-/// Pixels in one piece of a sum. A constant: the order of sums depends on it.
+/// Pixels per partial sum. Constant, because it determines the order of sums.
 const PIECE: usize = 512;
 
-/// Where a normalisation takes its statistics from.
+/// Source of the normalisation statistics.
 #[derive(Clone, Debug)]
 pub(super) enum Statistics {
-    /// The batch and its images.
+    /// The whole batch (batch norm).
     Batch,
-    /// Each image by itself.
+    /// Each image (instance norm).
     Image,
-    /// These, per channel.
+    /// Fixed values per channel.
     Fixed {
         /// Means.
         mean: Vec<f32>,
         /// Variances.
         variance: Vec<f32>,
     },
-    /// There is no normalisation.
+    /// No normalisation.
     None,
 }
 
-/// A normalisation after its statistics are known: `y = scale x + shift`, per channel or per image and channel.
+/// A normalisation with known statistics: `y = scale x + shift`, per channel or per image and channel.
 #[derive(Clone, Debug)]
-pub(super) struct Normalised {
-    /// What `x` is multiplied by: `gamma / sqrt(variance + epsilon)`.
+pub(super) struct Normalisation {
+    /// `gamma / sqrt(variance + epsilon)`.
     pub scale: Vec<f32>,
-    /// What is added.
+    /// `beta - mean * scale`.
     pub shift: Vec<f32>,
     /// Means.
     pub mean: Vec<f32>,
@@ -39,21 +39,21 @@ pub(super) struct Normalised {
     pub variance: Vec<f32>,
     /// `1 / sqrt(variance + epsilon)`.
     inverse: Vec<f32>,
-    /// Whether mean and variance depend on the values.
-    pub moving: bool,
+    /// Whether mean and variance are computed from the values, so that gradients flow through them.
+    pub depends_on_values: bool,
 }
 
-/// Gradients through a normalisation and its `ReLU`.
+/// Gradients of a normalisation with `ReLU`.
 pub(super) struct NormGradient {
-    /// Of the values before the normalisation.
+    /// With respect to the values before the normalisation.
     pub dz: Vec<f32>,
-    /// Of gamma.
+    /// With respect to gamma.
     pub gamma: Vec<f32>,
-    /// Of beta.
+    /// With respect to beta.
     pub beta: Vec<f32>,
 }
 
-/// Mean and sum of squared distances from it of every column of one row of pixels, `[2, C]`.
+/// Per channel, mean and sum of squared deviations over one row of pixels, `[2, C]`.
 pub(super) fn row_moments(row: &[f32], channels: usize) -> Vec<f32> {
     let mut moments = vec![0.0; 2 * channels];
     let (mean, squares) = moments.split_at_mut(channels);
@@ -70,8 +70,8 @@ pub(super) fn row_moments(row: &[f32], channels: usize) -> Vec<f32> {
     moments
 }
 
-impl Normalised {
-    /// The normalisation for moments of every row of pixels in order, as [`row_moments`] gives them.
+impl Normalisation {
+    /// Computes the normalisation from the [`row_moments`] of every row of pixels, in order.
     pub fn new(
         grid: Grid,
         statistics: &Statistics,
@@ -81,7 +81,7 @@ impl Normalised {
         epsilon: f64,
     ) -> Self {
         let channels = gamma.len();
-        let (mean, variance, moving) = match statistics {
+        let (mean, variance, depends_on_values) = match statistics {
             Statistics::Fixed { mean, variance } => (mean.clone(), variance.clone(), false),
             Statistics::None => (vec![0.0; channels], vec![1.0; channels], false),
             Statistics::Batch | Statistics::Image => {
@@ -96,10 +96,10 @@ impl Normalised {
             variance.iter().map(|&v| if none { 1.0 } else { 1.0 / (f64::from(v) + epsilon).sqrt() as f32 }).collect();
         let scale: Vec<f32> = inverse.iter().enumerate().map(|(i, v)| v * gamma[i % channels]).collect();
         let shift = (0..scale.len()).map(|i| beta[i % channels] - mean[i] * scale[i]).collect();
-        Self { scale, shift, mean, variance, inverse, moving }
+        Self { scale, shift, mean, variance, inverse, depends_on_values }
     }
 
-    /// For a convolution that reads the values before the normalisation.
+    /// The activation for a convolution that reads the values before the normalisation.
     pub fn activation(&self) -> Activation<'_> {
         Activation { scale: &self.scale, shift: &self.shift }
     }
@@ -125,16 +125,16 @@ impl Normalised {
         if self.scale.len() > channels { image * channels } else { 0 }
     }
 
-    /// Gradients for the gradient `dy` of the values after the `ReLU`, which becomes `dz` in place.
+    /// Gradients, given `dy`, the gradient of the values after the `ReLU`. `dy` becomes `dz` in place.
     pub fn backward(&self, grid: Grid, z: &[f32], mut dy: Vec<f32>, channels: usize) -> NormGradient {
         let image_size = grid.area() * channels;
         let size = PIECE.min(grid.area()) * channels;
         let images = dy.par_chunks_mut(image_size).zip(z.par_chunks(image_size)).enumerate();
-        // Per image and piece: sums of dy' and of dy' x, where dy' is dy behind the ReLU and x the normalised value.
+        // Per image and piece: sums of dy' and of dy' x, where dy' is the gradient before the ReLU and x the normalised value.
         let sums: Vec<Vec<Vec<f32>>> = images
             .map(|(image, (dy, z))| {
                 let pieces = dy.par_chunks_mut(size).zip(z.par_chunks(size));
-                pieces.map(|(dy, z)| self.rectify(image, dy, z, channels)).collect()
+                pieces.map(|(dy, z)| self.backward_relu(image, dy, z, channels)).collect()
             })
             .collect();
         let groups = self.scale.len() / channels;
@@ -151,13 +151,13 @@ impl Normalised {
             // dz = scale (dy' - mean dy' - x mean(dy' x)) = scale dy' + slope z + constant
             let slope: Vec<f32> = (0..channels)
                 .map(|c| {
-                    let of_x = if self.moving { total[own * 2 + channels + c] / count } else { 0.0 };
+                    let of_x = if self.depends_on_values { total[own * 2 + channels + c] / count } else { 0.0 };
                     -(self.scale[own + c] * self.inverse[own + c]) * of_x as f32
                 })
                 .collect();
             let constant: Vec<f32> = (0..channels)
                 .map(|c| {
-                    let of_dy = if self.moving { total[own * 2 + c] / count } else { 0.0 };
+                    let of_dy = if self.depends_on_values { total[own * 2 + c] / count } else { 0.0 };
                     -self.scale[own + c] * of_dy as f32 - slope[c] * self.mean[own + c]
                 })
                 .collect();
@@ -177,8 +177,8 @@ impl Normalised {
         NormGradient { dz: dy, gamma: over_groups(1), beta: over_groups(0) }
     }
 
-    /// Sets `dy` to zero where the `ReLU` is off; the sums of `dy` and `dy x`, `[2, C]`.
-    fn rectify(&self, image: usize, dy: &mut [f32], z: &[f32], channels: usize) -> Vec<f32> {
+    /// Sets `dy` to 0 where the `ReLU` is inactive and returns the sums of `dy` and `dy x`, `[2, C]`.
+    fn backward_relu(&self, image: usize, dy: &mut [f32], z: &[f32], channels: usize) -> Vec<f32> {
         let own = self.group(image, channels);
         let (scale, shift) = self.of(image, channels);
         let (mean, inverse) = (&self.mean[own..own + channels], &self.inverse[own..own + channels]);
@@ -199,7 +199,7 @@ impl Normalised {
     }
 }
 
-/// `max(0, x)`; what is not a number stays so, or a loss would hide it.
+/// `max(0, x)` that propagates NaN, so that the loss reveals it.
 #[inline]
 pub(super) fn relu(x: f32) -> f32 {
     if 0.0 > x { 0.0 } else { x }
@@ -215,7 +215,7 @@ fn activate(out: &mut [f32], z: &[f32], scale: &[f32], shift: &[f32]) {
     }
 }
 
-/// The same in place, for values that are still at hand.
+/// [`activate`] in place.
 pub(super) fn activate_in_place(values: &mut [f32], activation: Activation<'_>, channels: usize) {
     for pixel in values.chunks_exact_mut(channels) {
         for ((x, &scale), &shift) in pixel.iter_mut().zip(activation.scale).zip(activation.shift) {
@@ -224,7 +224,7 @@ pub(super) fn activate_in_place(values: &mut [f32], activation: Activation<'_>, 
     }
 }
 
-/// Mean and biased variance of rows of `width` pixels, from the moments of each, in order.
+/// Merges the moments of rows of `width` pixels into mean and biased variance.
 fn merge(rows: &[Vec<f32>], width: usize, channels: usize) -> (Vec<f32>, Vec<f32>) {
     let count = rows.len() as f64;
     let merged = |c: usize| {
@@ -236,7 +236,7 @@ fn merge(rows: &[Vec<f32>], width: usize, channels: usize) -> (Vec<f32>, Vec<f32
     (0..channels).map(merged).unzip()
 }
 
-/// The sum of every column.
+/// Column sums.
 pub(super) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
     let pieces: Vec<Vec<f32>> = values
         .par_chunks(PIECE * columns)

@@ -1,4 +1,4 @@
-//! Pooling, transposed convolution and head as operations on burn's tape.
+//! Max pooling, upsampling and the head as differentiable operations.
 
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -12,16 +12,16 @@ use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::pack::Weights;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
-use super::up::Raise;
+use super::up::Upsampling;
 use super::{norm, pool};
 
-/// The grid and the channels of `[B, H, W, C]`.
+/// Grid and channels of a `[B, H, W, C]` tensor.
 pub(super) fn grid_of(x: &FlexTensor) -> (Grid, usize) {
     let [batch, height, width, channels] = sizes(x);
     (Grid { batch, height, width }, channels)
 }
 
-/// The largest of every two by two pixels: `[B, H, W, C]` to `[B, H/2, W/2, C]`.
+/// 2x2 max pooling with stride 2: `[B, H, W, C]` to `[B, H/2, W/2, C]`. `None` for an unsupported tensor.
 pub fn max_pool(x: &Tensor<4>) -> Option<Tensor<4>> {
     let pooled = record(MaxPool, [Value::of(x)?], |[x], _| {
         let (grid, channels) = grid_of(&x);
@@ -46,51 +46,53 @@ impl Backward<Flex, 1> for MaxPool {
     }
 }
 
-/// A transposed convolution with kernel 2 and stride 2: `[B, H, W, in]` to `[B, 2H, 2W, out]`, weights `[in, out, 2, 2]`.
-pub fn raise(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
+/// Upsampling by a transposed convolution with kernel 2 and stride 2: `[B, H, W, in]` to `[B, 2H, 2W, out]`, weights
+/// `[in, out, 2, 2]`. `None` for an unsupported tensor.
+pub fn upsample(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
     let inputs = [Value::of(x)?, Value::of(weight)?, Value::of(bias)?];
-    let raised = record(RaiseOp, inputs, |[x, weight, bias], _| {
-        let raise = raise_of(&x, &weight);
-        let Grid { batch, height, width } = raise.grid;
-        let out = raise.forward(floats(&x), floats(&weight), floats(&bias));
-        (tensor(out, [batch, 2 * height, 2 * width, raise.output]), (x, weight))
+    let upsampled = record(UpsampleOp, inputs, |[x, weight, bias], _| {
+        let upsample = upsampling_of(&x, &weight);
+        let Grid { batch, height, width } = upsample.grid;
+        let out = upsample.forward(floats(&x), floats(&weight), floats(&bias));
+        (tensor(out, [batch, 2 * height, 2 * width, upsample.output]), (x, weight))
     });
-    Some(raised.tensor())
+    Some(upsampled.tensor())
 }
 
-fn raise_of(x: &FlexTensor, weight: &FlexTensor) -> Raise {
+fn upsampling_of(x: &FlexTensor, weight: &FlexTensor) -> Upsampling {
     let (grid, input) = grid_of(x);
-    Raise { cpu: Cpu::detect(), grid, input, output: sizes::<4>(weight)[1] }
+    Upsampling { cpu: Cpu::detect(), grid, input, output: sizes::<4>(weight)[1] }
 }
 
 #[derive(Debug)]
-struct RaiseOp;
+struct UpsampleOp;
 
-impl Backward<Flex, 3> for RaiseOp {
+impl Backward<Flex, 3> for UpsampleOp {
     type State = (FlexTensor, FlexTensor);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = into_floats(grads.consume::<Flex>(&ops.node));
         let (x, weight) = ops.state;
-        let raise = raise_of(&x, &weight);
+        let upsample = upsampling_of(&x, &weight);
         let [to_x, to_weight, to_bias] = ops.parents;
         if to_weight.is_some() || to_bias.is_some() {
-            let (of_weight, of_bias) = raise.weight_gradient(floats(&x), &dy);
+            let (of_weight, of_bias) = upsample.weight_gradient(floats(&x), &dy);
             if let Some(parent) = to_weight {
                 grads.register::<Flex>(parent.id, tensor(of_weight, sizes::<4>(&weight)));
             }
             if let Some(parent) = to_bias {
-                grads.register::<Flex>(parent.id, tensor(of_bias, [raise.output]));
+                grads.register::<Flex>(parent.id, tensor(of_bias, [upsample.output]));
             }
         }
         if let Some(parent) = to_x {
-            let dx = raise.input_gradient(&dy, floats(&weight));
+            let dx = upsample.input_gradient(&dy, floats(&weight));
             grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&x)));
         }
     }
 }
 
-/// A convolution without normalisation or `ReLU`: `[B, H, W, in]` to `[B, H, W, out]`, weights `[out, in, k, k]`.
+/// A convolution without normalisation or `ReLU`: `[B, H, W, in]` to `[B, H, W, out]`, weights `[out, in, k, k]`. `None` for
+/// an unsupported tensor.
 pub fn convolve(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<Tensor<4>> {
     let inputs = [Value::of(x)?, Value::of(weight)?, Value::of(bias)?];
     let out = record(Convolve, inputs, |[x, weight, bias], _| {

@@ -1,20 +1,20 @@
-//! Right factors of products, laid out as the inner loop reads them: panels of one or two vectors of columns.
+//! Packing the right factor of a matrix product into panels of one or two vectors of columns, in the inner loop's order.
 
 use lanes::Cpu;
 use rayon::prelude::*;
 
-/// Columns that go through the inner loop together.
+/// Columns processed together by the inner loop.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Panel {
     /// First column.
     pub first: usize,
     /// Number of columns.
     pub wide: usize,
-    /// Vectors that hold them: 1 or 2.
+    /// Number of vectors that hold them, 1 or 2.
     pub vectors: usize,
 }
 
-/// All columns of a product.
+/// Divides the columns of a product into panels.
 pub(super) fn panels(cpu: Cpu, columns: usize) -> Vec<Panel> {
     let lanes = cpu.lanes();
     let mut panels = Vec::new();
@@ -28,8 +28,8 @@ pub(super) fn panels(cpu: Cpu, columns: usize) -> Vec<Panel> {
     panels
 }
 
-/// A right factor, `steps x columns`, panel behind panel, missing columns as zeros. `fill(panel, stride, to)` writes the
-/// columns of one panel to `[steps, stride]`.
+/// Packs a right factor `steps x columns` panel by panel, padded with zero columns. `fill(panel, stride, to)` writes the columns
+/// of one panel to `[steps, stride]`.
 pub(super) fn pack(cpu: Cpu, steps: usize, columns: usize, fill: impl Fn(Panel, usize, &mut [f32]) + Sync) -> Vec<f32> {
     let panels = panels(cpu, columns);
     let total: usize = panels.iter().map(|p| p.vectors * cpu.lanes() * steps).sum();
@@ -44,18 +44,18 @@ pub(super) fn panel_of(packed: &[f32], cpu: Cpu, steps: usize, panel: Panel) -> 
     &packed[panel.first * steps..][..steps * panel.vectors * cpu.lanes()]
 }
 
-/// Weights `[out, in, k, k]` as the right factor of a convolution.
+/// Convolution weights `[out, in, k, k]` as the right factor of a product.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weights<'a> {
-    /// In burn's order.
+    /// Values in burn's order.
     pub values: &'a [f32],
-    /// Channels of the output.
+    /// Output channels.
     pub output: usize,
-    /// Channels of the input.
+    /// Input channels.
     pub input: usize,
-    /// Height and width.
+    /// Height and width of the kernel.
     pub kernel: usize,
-    /// For the gradient with respect to these channels of the input instead: mirrored, input and output swapped.
+    /// First and number of input channels for their gradient: the kernel is mirrored, input and output are swapped.
     pub back_to: Option<(usize, usize)>,
 }
 
@@ -65,21 +65,21 @@ impl Weights<'_> {
         self.back_to.map_or(self.output, |(_, count)| count)
     }
 
-    /// Steps of the product's sums.
+    /// Number of terms of each sum.
     pub fn steps(&self) -> usize {
         self.kernel * self.kernel * if self.back_to.is_some() { self.output } else { self.input }
     }
 
-    /// All panels.
+    /// Packs all panels.
     pub fn pack(&self, cpu: Cpu) -> Vec<f32> {
         pack(cpu, self.steps(), self.columns(), |panel, stride, to| self.pack_panel(panel, stride, to))
     }
 
-    /// One panel, `[k, k, channels, stride]`.
+    /// Packs one panel, `[k, k, channels, stride]`.
     pub fn pack_panel(&self, Panel { first, wide, .. }: Panel, stride: usize, to: &mut [f32]) {
         let (area, input, output) = (self.kernel * self.kernel, self.input, self.output);
-        // Rows are written whole, and channels a few at a time: from place to place of the kernel, addresses lie a power of two
-        // apart, and would push each other out of the cache.
+        // Whole rows and a few channels at a time: addresses of adjacent kernel positions are often a power of two apart and
+        // would evict each other from the cache.
         if let Some((start, _)) = self.back_to {
             for c in 0..output {
                 let windows = &self.values[(c * input + start + first) * area..][..wide * area];

@@ -1,10 +1,10 @@
-//! The largest of every two by two pixels.
+//! 2x2 max pooling with stride 2.
 
 use rayon::prelude::*;
 
 use super::grid::Grid;
 
-/// `[B, H/2, W/2, C]` from `[B, H, W, C]`; an odd last row or column is left out.
+/// `[B, H, W, C]` to `[B, H/2, W/2, C]`. An odd last row or column is ignored.
 pub(super) fn forward(grid: Grid, x: &[f32], channels: usize) -> Vec<f32> {
     let (row, half) = (grid.width * channels, grid.width / 2 * channels);
     let lines = grid.height / 2;
@@ -23,7 +23,7 @@ pub(super) fn forward(grid: Grid, x: &[f32], channels: usize) -> Vec<f32> {
     out
 }
 
-/// The gradient of the input: all of it goes to the first of the largest pixels.
+/// Gradient with respect to the input. On ties the first pixel gets all of it.
 pub(super) fn backward(grid: Grid, x: &[f32], dy: &[f32], channels: usize) -> Vec<f32> {
     let (row, half) = (grid.width * channels, grid.width / 2 * channels);
     let lines = grid.height / 2;
@@ -53,7 +53,7 @@ pub(super) fn backward(grid: Grid, x: &[f32], dy: &[f32], channels: usize) -> Ve
     dx
 }
 
-/// The larger; what is not a number wins.
+/// Maximum that propagates NaN.
 #[inline]
 fn larger(a: f32, b: f32) -> f32 {
     if b > a || b.is_nan() { b } else { a }

@@ -1,4 +1,4 @@
-//! Between burn's tensors and slices of numbers: operations of our own on burn's tape.
+//! Custom autodiff operations: conversion between burn tensors and slices of floats.
 
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::ops::{Backward, OpsKind};
@@ -7,17 +7,17 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Bytes, DType, Shape, Tensor};
 
-/// A tensor on the CPU.
+/// A CPU tensor.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// Without a tape.
+    /// Not tracked by autodiff.
     Plain(FlexTensor),
-    /// With one.
+    /// Tracked by autodiff.
     Tracked(FloatTensor<Autodiff<Flex>>),
 }
 
 impl Value {
-    /// None where the tensor is on another device, of another type or recorded in another way.
+    /// `None` if the tensor is on another device, not f32, or tracked by another autodiff strategy.
     pub fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         if tensor.dtype() != DType::F32 {
             return None;
@@ -30,7 +30,7 @@ impl Value {
         }
     }
 
-    /// Back to a tensor of burn.
+    /// Converts to a burn tensor.
     pub fn tensor<const D: usize>(self) -> Tensor<D> {
         match self {
             Self::Plain(tensor) => Tensor::from_primitive::<Flex>(tensor),
@@ -38,7 +38,7 @@ impl Value {
         }
     }
 
-    /// The numbers, in order.
+    /// The contiguous values, detached from the tape.
     pub fn plain(self) -> FlexTensor {
         match self {
             Self::Plain(tensor) => contiguous(tensor),
@@ -46,19 +46,18 @@ impl Value {
         }
     }
 
-    /// Whether a tape is there.
     pub fn is_tracked(&self) -> bool {
         matches!(self, Self::Tracked(_))
     }
 
-    /// Numbers that nothing is derived from, with a tape where `tracked`.
+    /// A constant without gradient, tracked if `tracked`.
     pub fn constant(tensor: FlexTensor, tracked: bool) -> Self {
         if tracked { Self::Tracked(FloatTensor::<Autodiff<Flex>>::new(tensor)) } else { Self::Plain(tensor) }
     }
 }
 
-/// Computes `work(inputs, recorded)`, which returns the output and what the gradient needs, and puts `operation` on the tape
-/// if an input is recorded there.
+/// Runs `work(inputs, recorded)`, which returns the output and the state of the backward pass, and records `operation` on the
+/// tape if an input is tracked.
 pub(super) fn record<const N: usize, O: Backward<Flex, N>>(
     operation: O,
     inputs: [Value; N],
@@ -82,12 +81,12 @@ pub(super) fn record<const N: usize, O: Backward<Flex, N>>(
     }
 }
 
-/// The numbers of a contiguous f32 tensor: no copy.
+/// The values of a contiguous f32 tensor, without a copy.
 pub(super) fn floats(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().unwrap_or_default()
 }
 
-/// The numbers of a tensor, without a copy where nobody else holds them.
+/// The values of a tensor, without a copy if it is the only owner.
 pub(super) fn into_floats(tensor: FlexTensor) -> Vec<f32> {
     let tensor = contiguous(tensor);
     if !tensor.is_unique() {
@@ -96,12 +95,12 @@ pub(super) fn into_floats(tensor: FlexTensor) -> Vec<f32> {
     tensor.into_data().try_into_vec::<f32>().unwrap_or_default()
 }
 
-/// A tensor of these numbers: no copy.
+/// A tensor of these values, without a copy.
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(Shape::new(shape)), DType::F32)
 }
 
-/// The sizes of a tensor of rank `D`.
+/// The shape of a tensor of rank `D`.
 pub(super) fn sizes<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
     let shape = tensor.layout().shape();
     std::array::from_fn(|i| shape[i])

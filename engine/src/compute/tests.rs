@@ -1,15 +1,15 @@
-//! Convolutions and normalisation against sums written out, with every set of instructions that this processor has.
+//! Convolutions and normalisation against naive sums, with every instruction set of this processor.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use lanes::Cpu;
 
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
-use super::norm::{Normalised, Statistics, row_moments};
+use super::norm::{Normalisation, Statistics, row_moments};
 use super::pack::Weights;
-use super::up::Raise;
+use super::up::Upsampling;
 
-/// Numbers in -0.5 to 0.5.
+/// Values in -0.5 to 0.5.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut x = seed | 1;
     let mut next = || {
@@ -37,11 +37,11 @@ fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
         (1, 4, 33, 2, 18, 3),
         (1, 1, 1, 1, 1, 3),
         (1, 6, 6, 70, 70, 3),
-        // More rows than are taken together: within a piece, and in several pieces of an image.
+        // More rows than fit one tile: within a piece, and in several pieces of an image.
         (1, 21, 17, 3, 4, 3),
         (2, 23, 40, 52, 3, 3),
         (1, 23, 130, 3, 33, 3),
-        // So many columns that a share of the sum has several pieces.
+        // Enough columns that a partial sum has several pieces.
         (5, 4, 6, 3, 130, 3),
     ];
     for (cpu, (batch, height, width, input, output, kernel)) in
@@ -71,7 +71,7 @@ fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
             }
         }
         let what = format!("{cpu:?} {height}x{width} {input} to {output}");
-        // Channels of the input from two places.
+        // Input channels from two sources.
         let split = input / 2;
         let part = |from: usize, to: usize| -> Vec<f32> {
             x.chunks_exact(input).flat_map(|p| p[from..to].iter().copied()).collect()
@@ -102,7 +102,7 @@ fn transposed_convolutions_and_their_gradients_are_the_sums_that_define_them() {
         Cpu::all().into_iter().flat_map(|cpu| [(3, 5, 4, 3), (20, 13, 18, 40), (70, 5, 4, 3)].map(|s| (cpu, s)))
     {
         let grid = Grid { batch: 2, height, width };
-        let raise = Raise { cpu, grid, input, output };
+        let upsample = Upsampling { cpu, grid, input, output };
         let x = numbers(grid.pixels() * input, 1);
         let (weights, bias) = (numbers(input * output * 4, 2), numbers(output, 3));
         let dy = numbers(grid.pixels() * 4 * output, 4);
@@ -120,15 +120,15 @@ fn transposed_convolutions_and_their_gradients_are_the_sums_that_define_them() {
                 expected[2][w] += f64::from(dy[q]) * f64::from(x[p * input + c]);
             }
         }
-        assert_close(&raise.forward(&x, &weights, &bias), &expected[0], "output");
-        assert_close(&raise.input_gradient(&dy, &weights), &expected[1], "gradient of the input");
-        let (of_weights, of_bias) = raise.weight_gradient(&x, &dy);
+        assert_close(&upsample.forward(&x, &weights, &bias), &expected[0], "output");
+        assert_close(&upsample.input_gradient(&dy, &weights), &expected[1], "gradient of the input");
+        let (of_weights, of_bias) = upsample.weight_gradient(&x, &dy);
         assert_close(&of_weights, &expected[2], "gradient of the weights");
         assert_close(&of_bias, &expected[3], "gradient of the bias");
     }
 }
 
-/// Once on a few pixels, once on more than are summed up together.
+/// On a few pixels, and on more than one partial sum.
 #[test]
 fn gradients_through_a_normalisation_agree_with_finite_differences() {
     for (height, width) in [(3, 4), (23, 28)] {
@@ -150,7 +150,7 @@ fn normalisation_against_differences(grid: Grid, statistics: &Statistics) {
     let dy = numbers(z.len(), 8);
     let normalise = |z: &[f32], [gamma, beta]: &[[f32; 2]; 2]| {
         let moments: Vec<_> = z.chunks_exact(grid.width * channels).map(|r| row_moments(r, channels)).collect();
-        Normalised::new(grid, statistics, &moments, gamma, beta, 1e-5)
+        Normalisation::new(grid, statistics, &moments, gamma, beta, 1e-5)
     };
     let output = |z: &[f32], affine: &[[f32; 2]; 2]| normalise(z, affine).apply(grid, z, channels);
     let slope = |up: &[f32], down: &[f32], step: f32| {
@@ -166,7 +166,7 @@ fn normalisation_against_differences(grid: Grid, statistics: &Statistics) {
             output(&z, &affine)
         };
         let (up, down) = (moved(step), moved(-step));
-        // A ReLU that switches within the step has no derivative to compare with.
+        // A ReLU that switches within the step has no finite difference to compare with.
         if (up[i] > 0.0) != (down[i] > 0.0) {
             kinks += 1;
             continue;
@@ -178,7 +178,7 @@ fn normalisation_against_differences(grid: Grid, statistics: &Statistics) {
     if matches!(statistics, Statistics::None) {
         return;
     }
-    // So small that no ReLU switches.
+    // Small enough that no ReLU switches.
     let step = 1e-4;
     for (which, found) in [&back.gamma, &back.beta].into_iter().enumerate() {
         for c in 0..channels {

@@ -1,4 +1,4 @@
-//! Transposed convolutions with kernel 2 and stride 2: every pixel of the input becomes a square of four, none overlap.
+//! Upsampling by transposed convolutions with kernel 2 and stride 2: each input pixel becomes 2x2 output pixels.
 
 use lanes::{Cpu, Left, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
@@ -6,24 +6,25 @@ use rayon::prelude::*;
 use super::grid::{Grid, with_scratch};
 use super::pack::{Panel, pack, panel_of, panels};
 
-/// From `input` channels on `grid` to `output` channels on twice the grid; weights are `[in, out, 2, 2]`.
+/// A transposed convolution from `input` channels on `grid` to `output` channels on twice the grid. Weights are
+/// `[in, out, 2, 2]`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Raise {
-    /// The instructions in use.
+pub(super) struct Upsampling {
+    /// Vector instructions in use.
     pub cpu: Cpu,
-    /// The images of the input.
+    /// Size of the input.
     pub grid: Grid,
-    /// Channels of the input.
+    /// Input channels.
     pub input: usize,
-    /// Channels of the output.
+    /// Output channels.
     pub output: usize,
 }
 
-/// Rows of the input in one piece of a weight gradient.
+/// Input rows per piece of a weight gradient.
 const ROWS: usize = 8;
 
-impl Raise {
-    /// `[B, 2H, 2W, out]` from `[B, H, W, in]`.
+impl Upsampling {
+    /// `[B, H, W, in]` to `[B, 2H, 2W, out]`.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
         let Self { cpu, grid, input, output } = *self;
         let packed: Vec<Vec<f32>> = (0..4)
@@ -56,7 +57,7 @@ impl Raise {
         out
     }
 
-    /// The gradient of the input for that of the output, `[B, 2H, 2W, out]`.
+    /// Gradient with respect to the input, given that of the output, `[B, 2H, 2W, out]`.
     pub fn input_gradient(&self, dy: &[f32], weights: &[f32]) -> Vec<f32> {
         let Self { cpu, grid, input, output } = *self;
         let steps = 4 * output;
@@ -86,16 +87,16 @@ impl Raise {
         dx
     }
 
-    /// The gradients of weights and bias for that of the output.
+    /// Gradients with respect to weights and bias, given that of the output.
     pub fn weight_gradient(&self, x: &[f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let Self { cpu, grid, input, output } = *self;
         let (from, to) = (grid.width * input, grid.width * output * 4);
         let panels = panels(cpu, input);
-        // By the shape alone: the order of the sum depends on it.
+        // Depends only on the shape, because it determines the order of the sum.
         let share = (grid.batch * grid.height).div_ceil((16 / panels.len()).max(1)).next_multiple_of(ROWS);
         let pieces = x.chunks(share * from).zip(dy.chunks(share * to));
         let tasks: Vec<_> = pieces.flat_map(|piece| panels.iter().map(move |&panel| (piece, panel))).collect();
-        // [2, 2, out, wide] of each.
+        // Each partial sum is [2, 2, out, wide].
         let one = |&((x, dy), panel): &((&[f32], &[f32]), Panel)| {
             let mut sum = vec![0.0; 4 * output * panel.wide];
             with_scratch(|edge, _| {

@@ -1,4 +1,4 @@
-//! What a user may ask for.
+//! Device selection by the user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// What the user asks for: `auto`, `cpu`, `wgpu[:i]` or `cuda[:i]`.
+/// A device selection: `auto`, `cpu`, `wgpu[:i]` or `cuda[:i]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// CUDA, else a hardware wgpu adapter, else the CPU; never a software adapter.
@@ -15,9 +15,9 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// A wgpu adapter by its number in [`super::probe`]'s list; software adapters only by number.
+    /// A wgpu adapter by its index in the list of [`super::probe`], which has hardware adapters first.
     Wgpu(usize),
-    /// A CUDA device by its number.
+    /// A CUDA device by its index.
     Cuda(usize),
 }
 
@@ -32,7 +32,7 @@ impl FromStr for DeviceChoice {
         let number = || match index {
             None => Ok(0),
             Some(index) => {
-                index.parse().map_err(|_| Error::config("device", text, format!("{index} is not a device number")))
+                index.parse().map_err(|_| Error::config("device", text, format!("{index} is not a device index")))
             }
         };
         match name {
@@ -40,7 +40,7 @@ impl FromStr for DeviceChoice {
             "cpu" if index.is_none() => Ok(Self::Cpu),
             "wgpu" => Ok(Self::Wgpu(number()?)),
             "cuda" => Ok(Self::Cuda(number()?)),
-            _ => Err(Error::config("device", text, "expected auto, cpu, wgpu[:i] or cuda[:i]")),
+            _ => Err(Error::config("device", text, "must be auto, cpu, wgpu[:i] or cuda[:i]")),
         }
     }
 }
@@ -68,12 +68,12 @@ impl<'de> Deserialize<'de> for DeviceChoice {
     }
 }
 
-/// The devices of one job: one, or several separated by commas that share each batch, such as `cuda:0,cuda:1`.
+/// One device, or several separated by commas that share each batch, such as `cuda:0,cuda:1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceList(Vec<DeviceChoice>);
 
 impl DeviceList {
-    /// The devices; at least one.
+    /// All devices, at least one.
     pub fn all(&self) -> &[DeviceChoice] {
         &self.0
     }
@@ -102,11 +102,11 @@ impl FromStr for DeviceList {
     fn from_str(text: &str) -> Result<Self> {
         let list = text.split(',').map(|part| part.trim().parse()).collect::<Result<Vec<DeviceChoice>>>()?;
         if list.len() > 1 && list.contains(&DeviceChoice::Auto) {
-            return Err(Error::config("device", text, "auto is one device: name each of several"));
+            return Err(Error::config("device", text, "auto selects a single device. Name each of several devices"));
         }
         let twice = |(at, choice): (usize, &DeviceChoice)| *choice != DeviceChoice::Cpu && list[..at].contains(choice);
         if let Some((_, choice)) = list.iter().enumerate().find(|pair| twice(*pair)) {
-            return Err(Error::config("device", text, format!("{choice} is named twice")));
+            return Err(Error::config("device", text, format!("{choice} is listed twice")));
         }
         Ok(Self(list))
     }

@@ -1,19 +1,19 @@
-//! What a device's error means for a job.
+//! Classifying device errors.
 
 use crate::{Error, ErrorKind};
 
-/// What became of a device.
+/// Class of a device error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// An allocation did not fit: less at once may.
+    /// Out of memory. A smaller batch may fit.
     Memory,
-    /// The device is gone, or nothing that it computes can be trusted any more.
+    /// The device is lost or its results cannot be trusted.
     Lost,
-    /// Anything else.
+    /// Any other error.
     Other,
 }
 
-/// What backends write when memory runs out, in small letters.
+/// Out-of-memory messages of the backends, in lower case.
 const MEMORY: [&str; 7] = [
     "out of device memory",
     "out of memory",
@@ -24,12 +24,12 @@ const MEMORY: [&str; 7] = [
     "every page size the memory tracks",
 ];
 
-/// What they write when the device is gone.
+/// Device-lost messages of the backends, in lower case.
 const LOST: [&str; 6] =
     ["device lost", "devicelost", "device_lost", "device is lost", "device is poisoned", "device was lost"];
 
 impl Failure {
-    /// Reads an error of the tensor library; the engine's own errors about files and settings are none of a device's.
+    /// Classifies an error. Errors about files and settings are [`Failure::Other`].
     pub fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Compute { why, .. } => Self::of_text(why),
@@ -41,7 +41,7 @@ impl Failure {
 
     fn of_text(text: &str) -> Self {
         let text = text.to_lowercase();
-        // A lost device may complain about memory as well; the loss is what matters.
+        // A lost device may report memory errors as well, so the loss takes precedence.
         if LOST.iter().any(|words| text.contains(words)) {
             Self::Lost
         } else if MEMORY.iter().any(|words| text.contains(words)) {

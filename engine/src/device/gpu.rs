@@ -1,4 +1,4 @@
-//! The graphics backends of this build.
+//! GPU backends of this build.
 
 #[cfg(feature = "cuda")]
 use burn::backend::DispatchDevice;
@@ -11,12 +11,12 @@ use burn::tensor::DeviceType;
 use super::DeviceKind;
 use super::{Device, DeviceInfo};
 
-type Found = Vec<(DeviceInfo, Device)>;
+type DeviceVec = Vec<(DeviceInfo, Device)>;
 
-/// CUDA devices; none without a driver. Each is opened, to ask for its memory.
+/// CUDA devices; none without a driver. Opens each device to query its memory.
 #[cfg(feature = "cuda")]
-pub(super) fn cuda() -> Found {
-    let list = quietly(|| Device::enumerate(DeviceType::Cuda).into_vec());
+pub(super) fn cuda() -> DeviceVec {
+    let list = enumerate_safely(|| Device::enumerate(DeviceType::Cuda).into_vec());
     let numbered = list.into_iter().enumerate();
     numbered
         .map(|(i, device)| {
@@ -28,15 +28,15 @@ pub(super) fn cuda() -> Found {
 }
 
 #[cfg(not(feature = "cuda"))]
-pub(super) fn cuda() -> Found {
+pub(super) fn cuda() -> DeviceVec {
     Vec::new()
 }
 
 /// wgpu adapters, hardware first.
 #[cfg(feature = "wgpu")]
-pub(super) fn wgpu() -> Found {
+pub(super) fn wgpu() -> DeviceVec {
     use burn::tensor::DeviceKind as Adapter;
-    let list = quietly(|| Device::enumerate(DeviceType::Wgpu).into_vec());
+    let list = enumerate_safely(|| Device::enumerate(DeviceType::Wgpu).into_vec());
     let software = Device::wgpu(Adapter::Cpu);
     let (emulated, hardware): (Vec<Device>, Vec<Device>) = list.into_iter().partition(|d| *d == software);
     let kinds = hardware.into_iter().map(|d| (d, DeviceKind::Gpu));
@@ -48,43 +48,43 @@ pub(super) fn wgpu() -> Found {
                 DeviceKind::Software => "software adapter".to_string(),
                 _ => name_of(&device, "GPU"),
             };
-            // WebGPU names limits of a buffer, never the card's memory.
+            // wgpu does not report device memory, only buffer limits.
             (DeviceInfo { id: format!("wgpu:{i}"), name, kind, memory_mib: None }, device)
         })
         .collect()
 }
 
 #[cfg(not(feature = "wgpu"))]
-pub(super) fn wgpu() -> Found {
+pub(super) fn wgpu() -> DeviceVec {
     Vec::new()
 }
 
-/// The device's own name, where it can be had.
+/// The device's name, if it has one.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn name_of(device: &Device, otherwise: &str) -> String {
     let debug = format!("{device:?}");
     if debug.is_empty() { otherwise.to_string() } else { format!("{otherwise} {debug}") }
 }
 
-/// A driver that panics while it is looked at counts as absent.
+/// Enumerates devices. A driver that panics counts as absent.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn quietly(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
-    keep_kernels();
+fn enumerate_safely(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
+    configure_kernel_cache();
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).unwrap_or_default()
 }
 
-/// Compiled kernels and the fastest of their variants are kept in `cubecl` in the user's cache folder, so that only the
-/// first run on a device measures them. Must come before any device is opened. A program that has chosen otherwise
-/// before keeps its choice; a folder that cannot be written costs the measuring, not the run.
+/// Caches compiled kernels and autotune results in `cubecl` in the user's cache folder, so that only the first run on a
+/// device tunes them. Must run before any device is opened. An earlier configuration of the process takes precedence;
+/// if the folder is not writable, kernels are tuned again in each run.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn keep_kernels() {
+fn configure_kernel_cache() {
     let mut config = CubeClRuntimeConfig::default().override_from_env();
     config.environment.path = CacheConfig::Global;
     config.compilation.cache = true;
     CubeClRuntimeConfig::try_set(config);
 }
 
-/// The device's memory, where its driver tells. Opens the device; one that panics does not tell.
+/// The device's memory, if its driver reports it. Opens the device.
 #[cfg(feature = "cuda")]
 fn memory_mib(device: &Device) -> Option<u64> {
     let ask = || match device.as_dispatch() {

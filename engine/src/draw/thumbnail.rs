@@ -2,7 +2,7 @@
 
 use super::percentile_window;
 use crate::volume::Volume;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// Percentiles of the slice's finite values that become black and white.
 const WINDOW: [f64; 2] = [1.0, 99.0];
@@ -25,8 +25,7 @@ pub fn thumbnail(volume: &Volume, side: usize) -> Result<(usize, usize, Vec<u8>)
         return Err(Error::config("side", side, format!("a thumbnail has 1 to {LARGEST} pixels a side")));
     }
     if volume.grid.is_empty() || volume.frames() == 0 {
-        let (left, right) = (volume.grid.describe(), "a grid with at least one voxel".to_owned());
-        return Err(ErrorKind::Geometry { what: "thumbnail".to_owned(), left, right }.into());
+        return Err(Error::config("grid", volume.grid.describe(), "a thumbnail needs at least one voxel"));
     }
     let (ras, orientation) = volume.grid.reoriented_to_ras();
     let [nx, ny, nz] = ras.shape;

@@ -1,4 +1,5 @@
-//! Evaluation: the measures of [`crate::metrics`] for one mask, or for all predictions of a cohort, with their mean.
+//! Evaluation of segmentations against references: the measures of [`crate::metrics`] for one case or a whole cohort,
+//! with their mean.
 
 mod report;
 
@@ -17,20 +18,20 @@ use crate::metrics::{Measures, Options, measure};
 use crate::volume::{LabelVolume, Relation};
 use crate::{Error, ErrorKind, Result};
 
-/// Cases measured at a time: each may take as much memory as some 15 masks of its size.
+/// Cases measured in parallel. Each may need as much memory as 15 masks of its size.
 const CASES_AT_A_TIME: usize = 4;
 
-/// Which labels of a mask make up the class that is measured.
+/// The labels that form the measured class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Any label but 0, called label 1: the whole lesion, however it is divided.
+    /// Any label above 0, reported as label 1: the whole lesion.
     Any,
     /// The union of these labels, at least one.
     Labels(Vec<u16>),
 }
 
 impl Target {
-    /// True where the mask shows the class.
+    /// Whether each voxel belongs to the class, in file order.
     fn mask(&self, volume: &LabelVolume) -> Vec<bool> {
         match self {
             Self::Any => volume.iter().map(|label| label != 0).collect(),
@@ -54,9 +55,9 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = Error;
 
-    /// A label, or several to be taken together: `4`, `1+4`.
+    /// Parses a label or a union of labels: `4`, `1+4`.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::config("label", text, "expected a label from 1 to 65535, or several as in 1+4");
+        let bad = || Error::config("label", text, "must be a label from 1 to 65535, or a union such as 1+4");
         let mut labels = Vec::new();
         for part in text.split('+') {
             let label: u16 = part.trim().parse().map_err(|_| bad())?;
@@ -72,7 +73,7 @@ impl FromStr for Target {
 }
 
 impl Serialize for Target {
-    /// A number, or a text such as `1+4` for a union.
+    /// A number, or a string such as `1+4` for a union.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Any => to.serialize_u16(1),
@@ -84,46 +85,46 @@ impl Serialize for Target {
     }
 }
 
-/// Measures one prediction, target by target, on the grid of the truth.
+/// Measures one segmentation for each target, on the grid of the reference.
 ///
-/// The same voxels in another axis order or direction are matched by world position, which a note says.
+/// Permuted or flipped axes are aligned by world position, with a note.
 ///
 /// # Errors
-/// If the masks do not cover the same voxels; `what` says in the message what was compared.
+/// If the masks do not cover the same voxels. `what` names both in the message, as in "a.nii and b.nii".
 pub fn evaluate(
     what: &str,
-    prediction: &LabelVolume,
-    truth: &LabelVolume,
+    segmentation: &LabelVolume,
+    reference: &LabelVolume,
     targets: &[Target],
     options: &Options,
 ) -> Result<Vec<Measures>> {
-    let relation = prediction.grid.relation(&truth.grid);
+    let relation = segmentation.grid.relation(&reference.grid);
     if relation == Relation::Different {
-        let (left, right) = (prediction.grid.describe(), truth.grid.describe());
+        let (left, right) = (segmentation.grid.describe(), reference.grid.describe());
         return Err(ErrorKind::Geometry { what: what.to_owned(), left, right }.into());
     }
-    let (found, expected) = (prediction.labels(), truth.labels());
+    let (found, expected) = (segmentation.labels(), reference.labels());
     targets
         .iter()
         .map(|target| {
-            let mut predicted = target.mask(prediction);
+            let mut mask = target.mask(segmentation);
             if let Relation::Reordered(orientation) = relation {
-                predicted = orientation.apply(&predicted, prediction.grid.shape);
+                mask = orientation.apply(&mask, segmentation.grid.shape);
             }
-            let mut measures = measure(&predicted, &target.mask(truth), &truth.grid, options)?;
+            let mut measures = measure(&mask, &target.mask(reference), &reference.grid, options)?;
             if let Relation::Reordered(_) = relation {
-                measures.notes.push("the prediction's axes are in another order: matched by world position".to_owned());
+                measures.notes.push("axis order differs from the reference, aligned by world position".to_owned());
             }
             if *target == Target::Any {
-                note_labels(&mut measures.notes, "prediction", &found);
-                note_labels(&mut measures.notes, "truth", &expected);
+                note_labels(&mut measures.notes, "segmentation", &found);
+                note_labels(&mut measures.notes, "reference", &expected);
             }
             Ok(measures)
         })
         .collect()
 }
 
-/// Says which labels were taken together, if there was more to it than label 1.
+/// Notes the labels that were merged, unless there is only label 1.
 fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     const SHOWN: usize = 8;
     if labels.is_empty() || labels == [1] {
@@ -133,25 +134,30 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     if labels.len() > SHOWN {
         list.push(format!("{} more", labels.len() - SHOWN));
     }
-    notes.push(format!("labels of the {whose} taken together as 1: {}", list.join(", ")));
+    notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
 }
 
-/// Measures a predicted file against a true one.
+/// Measures a segmentation file against a reference file.
 ///
 /// # Errors
-/// If a file cannot be read as a mask, or they do not cover the same voxels; then the message names both.
-pub fn evaluate_files(prediction: &Path, truth: &Path, targets: &[Target], options: &Options) -> Result<Vec<Measures>> {
-    let what = format!("prediction {} and truth {}", prediction.display(), truth.display());
-    evaluate(&what, &LabelVolume::read(prediction)?, &LabelVolume::read(truth)?, targets, options)
+/// If a file is not a readable mask, or the two do not cover the same voxels; then the message names both.
+pub fn evaluate_files(
+    segmentation: &Path,
+    reference: &Path,
+    targets: &[Target],
+    options: &Options,
+) -> Result<Vec<Measures>> {
+    let what = format!("segmentation {} and reference {}", segmentation.display(), reference.display());
+    evaluate(&what, &LabelVolume::read(segmentation)?, &LabelVolume::read(reference)?, targets, options)
 }
 
-/// Measures all pairs, a few at a time, and averages over the cases. `progress` hears how many are done.
+/// Measures all pairs and averages over the cases. `progress` receives the number of cases done.
 ///
-/// Cases that were expected and have no prediction stand in the report without values, with a note, and in its warnings;
-/// they are not part of the mean.
+/// Expected cases without a segmentation are listed without values, with a note and a warning, and excluded from the
+/// mean.
 ///
 /// # Errors
-/// The first pair, by case, that cannot be read or matched: no case is left out silently.
+/// If any pair cannot be read or has different grids; no case is skipped silently. The first case is reported.
 pub fn evaluate_pairs(
     pairs: &Pairs,
     targets: &[Target],
@@ -178,7 +184,7 @@ pub fn evaluate_pairs(
             }));
         }
     }
-    let why = "no prediction: not part of the mean";
+    let why = "no segmentation, excluded from the mean";
     for case in &pairs.expected_missing {
         let row = |label: &Target| CaseResult { case: case.clone(), label: label.clone(), measures: Err(why.into()) };
         results.extend(targets.iter().map(row));
@@ -218,7 +224,7 @@ mod tests {
         let ml: Vec<f64> = measures.iter().map(|m| (m.volume_ml * 1000.0).round()).collect();
         assert_eq!(ml, [30.0, 12.0, 18.0]);
         assert!(measures.iter().all(|m| m.dsc == 1.0));
-        assert_eq!(measures[0].notes[0], "labels of the prediction taken together as 1: 1, 2, 4");
+        assert_eq!(measures[0].notes[0], "labels of the segmentation merged into 1: 1, 2, 4");
         assert!(measures[1].notes.is_empty());
     }
 
@@ -237,6 +243,6 @@ mod tests {
         let mut moved = truth.clone();
         moved.grid.world_from_voxel.translation.x += 1.0;
         let error = evaluate("this and that", &moved, &truth, &[Target::Any], &Options::default()).unwrap_err();
-        assert!(error.to_string().starts_with("this and that: the grids differ"), "{error}");
+        assert!(error.to_string().starts_with("this and that have different grids: "), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The result of an evaluation: a row a case and label, and the mean over the cases.
+//! The result of an evaluation: one row per case and label, and the mean over the cases.
 
 use std::fmt::Write;
 
@@ -9,19 +9,19 @@ use super::Target;
 use crate::metrics::Measures;
 use crate::{Error, Result};
 
-/// One case's measures for one label.
+/// The measures of one case for one label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseResult {
-    /// The case's id.
+    /// Case id.
     pub case: String,
-    /// The label, or labels, measured.
+    /// The measured label or union of labels.
     pub label: Target,
-    /// The measures, or why there are none.
+    /// The measures, or the reason why there are none.
     pub measures: Result<Measures, String>,
 }
 
 impl CaseResult {
-    /// What is out of the ordinary about this row.
+    /// Irregularities of this row.
     pub fn notes(&self) -> &[String] {
         match &self.measures {
             Ok(measures) => &measures.notes,
@@ -50,22 +50,22 @@ impl Serialize for CaseResult {
     }
 }
 
-/// Lesion-wise detection, a case on average.
+/// Lesion-wise detection, averaged over the cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MeanLesions {
-    /// True lesions hit.
+    /// Reference lesions hit.
     pub tp: f64,
-    /// Predicted components without any true voxel.
+    /// False-positive lesions: components of the segmentation without any reference voxel.
     pub fp: f64,
-    /// True lesions missed.
+    /// Reference lesions missed.
     #[serde(rename = "fn")]
     pub missed: f64,
 }
 
-/// The mean over the cases, those whose values are conventions for empty masks included.
+/// The mean over the cases, including those whose values are conventions for empty masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mean {
-    /// How many cases.
+    /// Number of cases.
     pub cases: usize,
     /// Dice similarity coefficient.
     pub dsc: f64,
@@ -77,16 +77,16 @@ pub struct Mean {
     pub boundary_iou: f64,
     /// 95th percentile Hausdorff distance in mm.
     pub hd95_mm: f64,
-    /// Predicted volume in ml.
+    /// Volume of the segmentation in ml.
     pub volume_ml: f64,
-    /// True volume in ml.
+    /// Volume of the reference in ml.
     pub truth_volume_ml: f64,
     /// Lesion-wise detection.
     pub lesions: MeanLesions,
 }
 
 impl Mean {
-    /// The mean of these measures; none without any.
+    /// The mean of `measures`; `None` if there are none.
     pub fn of<'a>(measures: impl Iterator<Item = &'a Measures>) -> Option<Self> {
         let measures: Vec<&Measures> = measures.collect();
         let cases = measures.len();
@@ -109,15 +109,15 @@ impl Mean {
     }
 }
 
-/// An evaluation. Its JSON is `{cases: [..], mean: {LABEL: {..}}}`.
+/// The result of an evaluation, in JSON `{cases: [..], mean: {LABEL: {..}}}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// Rows by case, then in the order of the labels asked for.
+    /// Rows sorted by case, then in the order of the targets.
     pub cases: Vec<CaseResult>,
-    /// The mean by label, in the order of the labels asked for; labels without any case are left out.
+    /// The mean per label, in the order of the targets. Labels without any case are omitted.
     #[serde(serialize_with = "as_map")]
     pub mean: Vec<(Target, Mean)>,
-    /// Cases on one side only, one sentence each: for the error stream.
+    /// Cases without segmentation or reference, one sentence each.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
@@ -130,7 +130,7 @@ fn as_map<S: Serializer>(means: &[(Target, Mean)], to: S) -> Result<S::Ok, S::Er
     map.end()
 }
 
-/// Column names, the same as in the JSON; the lesions' counts are flattened.
+/// CSV columns: the JSON keys, with the lesion counts flattened.
 const COLUMNS: [&str; 13] = [
     "case",
     "label",
@@ -148,7 +148,7 @@ const COLUMNS: [&str; 13] = [
 ];
 
 impl Report {
-    /// A report of these rows with its means.
+    /// A report of these rows and their means.
     pub fn new(cases: Vec<CaseResult>, targets: &[Target], warnings: Vec<String>) -> Self {
         let mean_of = |target: &Target| {
             let rows = cases.iter().filter(|row| row.label == *target);
@@ -158,18 +158,18 @@ impl Report {
         Self { cases, mean, warnings }
     }
 
-    /// The report as one JSON document.
+    /// The report as a JSON document.
     ///
     /// # Errors
-    /// None in practice: a failure of the JSON writer.
+    /// If serialisation fails, which no report causes.
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string_pretty(self).map_err(|e| Error::config("report", "JSON", e.to_string()))
     }
 
-    /// The rows as CSV with a header; notes are joined by "; ", missing values are empty.
+    /// The rows as CSV with a header. Notes are joined by "; ", missing values are empty.
     ///
     /// # Errors
-    /// None in practice: a failure of the CSV writer.
+    /// If serialisation fails, which no report causes.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let bad = |e: csv::Error| Error::config("report", "CSV", e.to_string());
         let mut csv = csv::Writer::from_writer(Vec::new());
@@ -190,7 +190,7 @@ impl Report {
         csv.into_inner().map_err(|e| Error::config("report", "CSV", e.error().to_string()))
     }
 
-    /// A table for people: rows, means, then the notes.
+    /// The rows, means and notes as a text table.
     pub fn to_table(&self) -> String {
         let mut lines = vec![
             [
@@ -202,7 +202,7 @@ impl Report {
                 "bIoU",
                 "HD95 mm",
                 "ml",
-                "true ml",
+                "ref. ml",
                 "lesions hit",
                 "missed",
                 "extra",
@@ -282,7 +282,7 @@ mod tests {
         let rows = vec![
             row("a", Ok(measures(0.5, 1))),
             row("b", Ok(measures(0.75, 2))),
-            row("c", Err("no prediction".to_owned())),
+            row("c", Err("no segmentation".to_owned())),
         ];
         Report::new(rows, &[Target::Any, Target::Labels(vec![7])], vec!["for the error stream".into()])
     }
@@ -301,15 +301,15 @@ mod tests {
         assert_eq!(json.as_object().unwrap().keys().collect::<Vec<_>>(), ["cases", "mean"]);
         assert_eq!(json["cases"][1]["lesions"], serde_json::json!({"tp": 2, "fp": 1, "fn": 0}));
         assert!(json["cases"][2]["dsc"].is_null() && json["cases"][2]["lesions"].is_null());
-        assert_eq!(json["cases"][2]["notes"][0], "no prediction");
+        assert_eq!(json["cases"][2]["notes"][0], "no segmentation");
         assert_eq!(json["mean"]["1"]["lesions"]["tp"], 1.5);
         let csv = String::from_utf8(report().to_csv().unwrap()).unwrap();
         let lines: Vec<&str> = csv.lines().collect();
         assert!(lines[0].ends_with("truth_volume_ml,lesions_tp,lesions_fp,lesions_fn,notes"));
         assert_eq!(lines[2], "b,1,0.75,0.5,1,0.25,3.5,10,12.5,2,1,0,\"one; two, more\"");
-        assert_eq!(lines[3], "c,1,,,,,,,,,,,no prediction");
+        assert_eq!(lines[3], "c,1,,,,,,,,,,,no segmentation");
         let table = report().to_table();
         assert!(table.contains("mean of 2") && table.contains("0.6250"), "{table}");
-        assert!(table.contains("\nc ") && table.ends_with("c, label 1: no prediction\n"), "{table}");
+        assert!(table.contains("\nc ") && table.ends_with("c, label 1: no segmentation\n"), "{table}");
     }
 }

@@ -1,17 +1,17 @@
-//! A number that may be NaN or infinite, in JSON: `#[serde(with = "number")]`.
+//! JSON encoding of numbers that may be NaN or infinite, for `#[serde(with = "number")]`.
 
 use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserializer, Serializer};
 
-/// Not finite: a word. Finite: the number.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+/// A finite number as such, others as a string.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 pub fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
     if value.is_finite() { to.serialize_f64(*value) } else { to.collect_str(value) }
 }
 
-/// A number or one of the words. Null, which earlier versions wrote for all of them, is NaN.
+/// A number or one of the strings. Null, which earlier versions wrote for non-finite numbers, gives NaN.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     struct Number;
 

@@ -1,4 +1,4 @@
-//! Events between a loop on its own thread and a listener that looks now and then, such as a window.
+//! Event queue between a training thread and a listener that polls, such as a window.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,52 +9,51 @@ use crate::Result;
 /// A bounded queue of events.
 ///
 /// # Order
-/// What is drained is what was pushed, in order, with one exception: at most one `Step` waits at a time. A newer one
-/// takes the place at the end and the older one is gone, so that a listener sees no step after a milestone that followed
-/// it, and always the newest.
+/// Events are drained in the order pushed, except that the queue holds at most one `Step`: a newer step is appended and
+/// the older one removed. The listener always sees the newest step, and never a step after a later milestone.
 ///
-/// Milestones are never dropped. At the queue's capacity whoever pushes one waits until somebody drains; once the
-/// listener has closed the queue, nobody waits and nothing is kept.
+/// Milestones are never dropped. Pushing one to a full queue blocks until the queue is drained. A closed queue neither
+/// blocks nor keeps events.
 pub struct EventQueue {
     capacity: usize,
-    pending: Mutex<Pending>,
-    room: Condvar,
+    pending: Mutex<QueueState>,
+    drained: Condvar,
     wake: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Default)]
-struct Pending {
+struct QueueState {
     events: VecDeque<Event>,
-    /// Where the one step stands.
+    /// Index of the `Step` in `events`.
     step: Option<usize>,
     closed: bool,
 }
 
-impl Pending {
+impl QueueState {
     fn milestones(&self) -> usize {
         self.events.len() - usize::from(self.step.is_some())
     }
 }
 
 impl EventQueue {
-    /// An empty queue for at most `capacity` milestones, at least one.
+    /// An empty queue for at most `capacity` milestones (at least one).
     pub fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), pending: Mutex::default(), room: Condvar::new(), wake: None }
+        Self { capacity: capacity.max(1), pending: Mutex::default(), drained: Condvar::new(), wake: None }
     }
 
-    /// The same; `wake` is called after every event, on the thread that pushes it.
+    /// Calls `wake` after every event, on the thread that pushes it.
     #[must_use]
     pub fn waking(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
         self.wake = Some(Box::new(wake));
         self
     }
 
-    /// Adds an event. Waits while the queue is full of milestones and this is one more.
+    /// Adds an event. Blocks while it is a milestone and the queue is full.
     pub fn push(&self, event: &Event) {
         let mut pending = self.lock();
         if event.is_milestone() {
             while pending.milestones() >= self.capacity && !pending.closed {
-                pending = self.room.wait(pending).unwrap_or_else(PoisonError::into_inner);
+                pending = self.drained.wait(pending).unwrap_or_else(PoisonError::into_inner);
             }
         } else if let Some(older) = pending.step.take() {
             pending.events.remove(older);
@@ -72,30 +71,30 @@ impl EventQueue {
         }
     }
 
-    /// Takes everything that waits, in order. Never waits itself.
+    /// Removes and returns all events, in order. Never blocks.
     pub fn drain(&self) -> Vec<Event> {
         let mut pending = self.lock();
         pending.step = None;
         let events = pending.events.drain(..).collect();
         drop(pending);
-        self.room.notify_all();
+        self.drained.notify_all();
         events
     }
 
-    /// The listener is gone: what waits is dropped, and so is whatever still comes.
+    /// Closes the queue: drops its events and all later ones. For a listener that is going away.
     pub fn close(&self) {
         let mut pending = self.lock();
-        *pending = Pending { closed: true, ..Pending::default() };
+        *pending = QueueState { closed: true, ..QueueState::default() };
         drop(pending);
-        self.room.notify_all();
+        self.drained.notify_all();
     }
 
-    /// True once the listener is gone.
+    /// True after [`EventQueue::close`].
     pub fn is_closed(&self) -> bool {
         self.lock().closed
     }
 
-    /// A sink for a thread that outlives its caller.
+    /// A sink that a thread can own.
     pub fn sink(self: &Arc<Self>) -> impl EventSink + Send + 'static + use<> {
         let queue = Arc::clone(self);
         move |event: &Event| {
@@ -104,8 +103,8 @@ impl EventQueue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        // Every change leaves the queue whole, so a thread that panicked elsewhere spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        // The state is consistent at every point where a thread could panic.
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::demo::DemoReport;
-use crate::predict::Exported;
+use crate::predict::ExportedModel;
 use crate::trainer::WEIGHTS;
 
 /// What the card tells.
@@ -11,7 +11,7 @@ pub struct ModelCard<'a> {
     /// The demo that made the network.
     pub report: &'a DemoReport,
     /// The network.
-    pub exported: &'a Exported,
+    pub exported: &'a ExportedModel,
     /// The command that made it.
     pub command: &'a str,
     /// `ATTRIBUTION.md` of the study, if it has one.
@@ -96,7 +96,7 @@ mod tests {
             verdict: Vec::new(),
             seconds: Vec::new(),
         };
-        let exported = Exported { epoch: 2, bytes: 1234, sha256: "ab".repeat(32) };
+        let exported = ExportedModel { epoch: 2, bytes: 1234, sha256: "ab".repeat(32) };
         let card = |attribution| {
             ModelCard { report: &report, exported: &exported, command: "amlp demo --seed 3", attribution }.text()
         };

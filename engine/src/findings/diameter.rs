@@ -1,4 +1,4 @@
-//! The longest diameter of a component in one axial slice, as drawn with calipers.
+//! The longest axial diameter of a component, as measured with calipers.
 
 use glam::DVec3;
 use serde::Serialize;
@@ -6,44 +6,44 @@ use serde::Serialize;
 use super::Run;
 use crate::volume::Grid;
 
-/// The longest diameter of a component within one axial slice, between the outer corners of its voxels: a single
-/// voxel has its own diagonal, and a box its full extent, where voxel centres would give one voxel less.
+/// The longest diameter of a component within one axial slice, between outer corners of its voxels. A single voxel has its
+/// diagonal; measuring between voxel centres would give one voxel less.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Diameter {
     /// Length in mm.
     pub mm: f64,
-    /// The grid axis that is nearest to superior-inferior: 0, 1 or 2 for i, j or k.
+    /// The grid axis closest to superior-inferior: 0, 1 or 2 for i, j or k.
     pub axis: usize,
     /// Index of the slice along that axis.
     pub slice: usize,
-    /// The two end points as fractional voxel indices (corners lie half a voxel off the centres).
+    /// End points as fractional voxel indices (corners are half a voxel off the centres).
     pub ends_voxel: [[f64; 3]; 2],
-    /// The two end points in world millimetres (RAS+).
+    /// End points in world mm (RAS+).
     pub ends_mm: [[f64; 3]; 2],
 }
 
-/// The grid axis nearest to superior-inferior, across which axial slices are stacked: 0, 1 or 2 for i, j or k.
+/// The grid axis closest to superior-inferior, along which axial slices are stacked: 0, 1 or 2 for i, j or k.
 pub fn axial_axis(grid: &Grid) -> usize {
     grid.axial_slices().axis
 }
 
-/// A lattice corner (u, v) of a slice; corner n lies between voxels n - 1 and n.
+/// A corner (u, v) of a slice's pixel lattice. Corner n lies between voxels n - 1 and n.
 type Corner = [i64; 2];
 
-/// Lengths that differ by less than this share are equal: rounding must not decide between them.
+/// Relative difference below which two lengths are equal, above rounding errors.
 const EQUAL: f64 = 1e-9;
 
-/// The longest diameter over the slices across `axis` of a component with these runs and bounds. Of equal ones, the
-/// first by slice and then by its ends, counted in the patient's directions: the same in every axis order of a scan.
+/// The longest diameter of a component over the slices across `axis`, given its runs and bounds. Ties go to the first by
+/// slice and then by end points, in anatomical order, so that the result is the same for every axis order of a scan.
 pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Grid, axis: usize) -> Diameter {
     let (u, v) = [(1, 2), (0, 2), (0, 1)][axis];
     let m = grid.world_from_voxel.matrix3;
     let columns = [m.x_axis, m.y_axis, m.z_axis];
     let squared =
         |a: Corner, b: Corner| (columns[u] * (b[0] - a[0]) as f64 + columns[v] * (b[1] - a[1]) as f64).length_squared();
-    let place = Place::new(grid, axis, u, v);
+    let place = AnatomicalOrder::new(grid, axis, u, v);
     let rows = max[v] - min[v] + 1;
-    let mut best: Option<(f64, Placed)> = None;
+    let mut best: Option<(f64, Candidate)> = None;
     for (s, slice) in extents(runs, min, max, axis, u, v).chunks(rows).enumerate() {
         let hull = convex_hull(slice, min[v]);
         for (n, &a) in hull.iter().enumerate() {
@@ -61,8 +61,8 @@ pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Gri
             }
         }
     }
-    let none = Placed { key: [0; 5], slice: min[axis], ends: [[0; 2]; 2] };
-    let (length, Placed { slice, ends, .. }) = best.unwrap_or((0.0, none));
+    let none = Candidate { key: [0; 5], slice: min[axis], ends: [[0; 2]; 2] };
+    let (length, Candidate { slice, ends, .. }) = best.unwrap_or((0.0, none));
     let ends_voxel = ends.map(|corner| {
         let mut voxel = [0.0; 3];
         voxel[axis] = slice as f64;
@@ -74,8 +74,8 @@ pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Gri
     Diameter { mm: length.max(0.0).sqrt(), axis, slice, ends_voxel, ends_mm }
 }
 
-/// Where a pair of corners lies in the patient's directions, whatever the order of the stored axes.
-struct Place {
+/// Converts corners to anatomical order, independent of the order of the stored axes.
+struct AnatomicalOrder {
     /// Number of voxels along the slices' axis, `u` and `v`.
     count: [i64; 3],
     /// Whether these axes run against their anatomical direction.
@@ -84,16 +84,16 @@ struct Place {
     u_first: bool,
 }
 
-/// A pair of corners in a stored slice.
-struct Placed {
-    /// What pairs are put in order by.
+/// A candidate diameter.
+struct Candidate {
+    /// Sort key in anatomical order.
     key: [i64; 5],
     slice: usize,
-    /// In the order of the key.
+    /// End points in the order of the key.
     ends: [Corner; 2],
 }
 
-impl Place {
+impl AnatomicalOrder {
     fn new(grid: &Grid, axis: usize, u: usize, v: usize) -> Self {
         let o = grid.orientation();
         Self {
@@ -103,7 +103,7 @@ impl Place {
         }
     }
 
-    fn of(&self, slice: usize, a: Corner, b: Corner) -> Placed {
+    fn of(&self, slice: usize, a: Corner, b: Corner) -> Candidate {
         let along = |n: usize, at: i64, last: i64| if self.flip[n] { last - at } else { at };
         let corner = |c: Corner| {
             let (u, v) = (along(1, c[0], self.count[1]), along(2, c[1], self.count[2]));
@@ -113,12 +113,12 @@ impl Place {
         let ends = if first <= second { [a, b] } else { [b, a] };
         let (low, high) = (first.min(second), first.max(second));
         let key = [along(0, slice as i64, self.count[0] - 1), low[0], low[1], high[0], high[1]];
-        Placed { key, slice, ends }
+        Candidate { key, slice, ends }
     }
 }
 
-/// First and one past the last voxel along `u`, for each slice and each row `v` in the bounding box; `None` where the
-/// component has no voxel.
+/// First and one past the last voxel along `u`, for each slice and row `v` in the bounding box; `None` for rows without
+/// voxels.
 fn extents(runs: &[Run], min: [usize; 3], max: [usize; 3], axis: usize, u: usize, v: usize) -> Vec<Option<[u32; 2]>> {
     let rows = max[v] - min[v] + 1;
     let mut extents = vec![None; (max[axis] - min[axis] + 1) * rows];
@@ -131,15 +131,15 @@ fn extents(runs: &[Run], min: [usize; 3], max: [usize; 3], axis: usize, u: usize
             (run.i..run.i + run.len).for_each(|i| add(i, run.k, run.j, run.j + 1));
         } else {
             let at = [run.i, run.j, run.k];
-            debug_assert_eq!(u, 0, "runs lie along i, the first in-plane axis");
+            debug_assert_eq!(u, 0, "runs are along i, the first in-plane axis");
             add(at[axis], at[v], run.i, run.i + run.len);
         }
     }
     extents
 }
 
-/// The corners of the convex hull of a slice's rows (row 0 is voxel `first_row`), by the monotone chain in exact
-/// integers. Hulls do not depend on the spacing, so lengths come later.
+/// Corners of the convex hull of a slice's rows (row 0 is voxel `first_row`), by the monotone chain algorithm in exact
+/// integers. The hull does not depend on the spacing.
 fn convex_hull(rows: &[Option<[u32; 2]>], first_row: usize) -> Vec<Corner> {
     let mut points: Vec<Corner> = Vec::with_capacity(4 * rows.len());
     for (row, extent) in rows.iter().enumerate() {
@@ -184,7 +184,7 @@ mod tests {
     use glam::{DAffine3, DMat3};
     use proptest::prelude::*;
 
-    /// The definition: all pairs of corners of all voxels of each slice.
+    /// Brute force by definition: all pairs of corners of all voxels of each slice.
     fn brute(mask: &[bool], grid: &Grid, axis: usize) -> f64 {
         let [nx, ny, _] = grid.shape;
         let corners: Vec<(usize, DVec3)> = (0..mask.len())
@@ -231,7 +231,7 @@ mod tests {
             angle in -0.3..0.3,
             bits in proptest::collection::vec(proptest::bool::ANY, 5 * 4 * 3),
         ) {
-            // Dense enough to be one component nearly always; the axial axis is each of the three in turn.
+            // Dense enough to be nearly always one component. Each axis is the axial one in turn.
             let mut axes = [DVec3::X * 1.5, DVec3::Y * 0.8, DVec3::Z * 3.0];
             axes.rotate_left(order);
             let matrix = DMat3::from_rotation_x(angle) * DMat3::from_cols(axes[0], axes[1], axes[2]);

@@ -1,21 +1,21 @@
-//! How undecided a network's probability is, slice by slice. It says where to look; it is not calibrated.
+//! Entropy of a network's probabilities per slice. It points to uncertain slices but is not calibrated.
 
 use super::check_len;
 use crate::Result;
 use crate::volume::Grid;
 
-/// Voxels with a probability above this are looked at: where the network gives a lesion at least a faint chance. The
-/// many voxels of plain background would otherwise bury the few that are in doubt.
+/// Only voxels with a probability above this count. Otherwise the many voxels of certain background would hide the few
+/// uncertain ones.
 pub const CONSIDERED_ABOVE: f32 = 0.01;
 
 /// Mean binary entropy in bits (0 to 1) of each axial slice's probabilities, in canonical order from feet to head.
 ///
-/// The mean is over the voxels with p > [`CONSIDERED_ABOVE`], those near 1 included; a slice without any has 0: nothing
-/// is in doubt there. NaN is left out, and what is above 1 counts as 1. `probability` has one value a voxel in the memory
-/// order of `grid`; the same bits whatever the number of threads.
+/// The mean is over the voxels with p > [`CONSIDERED_ABOVE`], including those near 1. A slice without such voxels has 0. NaN
+/// is ignored, and values above 1 count as 1. `probability` has one value per voxel in the memory order of `grid`. The
+/// result is bit-identical for any number of threads.
 ///
 /// # Errors
-/// If `probability` does not have one value a voxel.
+/// If `probability` does not have one value per voxel.
 pub fn slice_entropy(probability: &[f32], grid: &Grid) -> Result<Vec<f64>> {
     check_len(probability.len(), grid)?;
     let add = |(sum, voxels): &mut (f64, u64), at: usize| {
@@ -30,7 +30,7 @@ pub fn slice_entropy(probability: &[f32], grid: &Grid) -> Result<Vec<f64>> {
     Ok(sums.into_iter().map(|(sum, voxels)| if voxels == 0 { 0.0 } else { sum / voxels as f64 }).collect())
 }
 
-/// Entropy of a coin that shows heads with probability `p`, in bits.
+/// Binary entropy of `p` in bits.
 fn entropy_bits(p: f64) -> f64 {
     let term = |p: f64| if p > 0.0 { -p * p.log2() } else { 0.0 };
     term(p) + term(1.0 - p)
@@ -48,10 +48,10 @@ mod tests {
         let upright = Grid::new([2, 2, 4], DAffine3::IDENTITY);
         let quarter = 2.0 - 0.75 * 3.0_f64.log2();
         let slices: [([f32; 4], f64); 4] = [
-            // One bit, a quarter's entropy; 0.01 itself and 0 are not looked at.
+            // One bit, and the entropy of 0.25; 0.01 itself and 0 do not count.
             ([0.5, 0.25, 0.01, 0.0], f64::midpoint(1.0, quarter)),
             ([0.01, 0.0, -3.0, f32::NAN], 0.0),
-            // A certain lesion is looked at and not in doubt; what is above 1 is certain.
+            // A certain lesion counts with entropy 0; values above 1 are certain.
             ([1.0, 0.5, 0.005, 7.0], 1.0 / 3.0),
             ([0.75, f32::NAN, f32::NAN, 0.0], quarter),
         ];

@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::volume::{Grid, LabelVolume};
-use crate::{ErrorKind, Result};
+use crate::{Error, Result};
 
 /// One connected component of a mask.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,9 +92,8 @@ pub(crate) fn check_len(len: usize, grid: &Grid) -> Result<()> {
     if len == grid.len() {
         return Ok(());
     }
-    let what = "a mask in memory".to_owned();
     let [nx, ny, nz] = grid.shape;
-    Err(ErrorKind::Geometry { what, left: format!("{len} voxels"), right: format!("{nx} x {ny} x {nz}") }.into())
+    Err(Error::config("mask", format!("{len} voxels"), format!("the grid has {nx} x {ny} x {nz} voxels")))
 }
 
 /// Measures one component. Sums of indices are integers, so that the order of summation cannot matter.

@@ -1,4 +1,4 @@
-//! Which patches of an inspected slice are foreground, and which of them are masked.
+//! Clustering and masking the patches of an inspected slice.
 
 use super::InspectedSlice;
 use crate::cluster::{ClusterConfig, Clustering, cluster};
@@ -8,16 +8,16 @@ use crate::masking::uncertainty::{Uncertainty, uncertainty};
 use crate::masking::{MaskRatio, Order};
 use crate::{Error, Result};
 
-/// The masking ratio: given, or that of an epoch.
+/// The masking ratio, fixed or that of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sigma {
     /// This share of the patches, 0 to 1.
     Fixed(f64),
-    /// What a schedule gives (Eq. 9).
+    /// The ratio of a schedule (Eq. 9).
     Epoch {
-        /// From 1.
+        /// Epoch, from 1.
         epoch: usize,
-        /// Epochs of the training.
+        /// Number of epochs of the training.
         epochs: usize,
         /// The schedule.
         ratio: MaskRatio,
@@ -28,70 +28,70 @@ impl Sigma {
     /// The ratio.
     ///
     /// # Errors
-    /// If it lies outside of 0 to 1, the epoch outside of the training, or the schedule is impossible.
+    /// If the ratio is outside 0 to 1, the epoch outside 1 to `epochs`, or the schedule invalid.
     pub fn value(&self) -> Result<f64> {
         match self {
             Self::Fixed(sigma) if (0.0..=1.0).contains(sigma) => Ok(*sigma),
-            Self::Fixed(sigma) => Err(Error::config("sigma", sigma, "must lie in 0 to 1")),
+            Self::Fixed(sigma) => Err(Error::config("sigma", sigma, "must be 0 to 1")),
             Self::Epoch { epoch, epochs, ratio } => {
                 ratio.validate()?;
                 if !(1..=*epochs).contains(epoch) {
-                    return Err(Error::config("epoch", epoch, format!("must lie in 1 to {epochs}")));
+                    return Err(Error::config("epoch", epoch, format!("must be 1 to {epochs}")));
                 }
                 Ok(ratio.sigma(*epoch, *epochs))
             }
         }
     }
 
-    /// The epoch that random masks are drawn for: 0 where the ratio is not an epoch's.
+    /// The epoch that random masks are drawn for; 0 for a fixed ratio.
     fn epoch(&self) -> usize {
         if let Self::Epoch { epoch, .. } = self { *epoch } else { 0 }
     }
 }
 
-/// What decides which patches are masked.
+/// Settings of clustering and masking.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskSettings {
-    /// The clustering.
+    /// Clustering.
     pub cluster: ClusterConfig,
-    /// Which patches come first.
+    /// Masking order.
     pub order: Order,
-    /// How many are masked.
+    /// Masking ratio.
     pub sigma: Sigma,
     /// Seed of the clustering and of random orders.
     pub seed: u64,
 }
 
 impl Default for MaskSettings {
-    /// The paper's, at half of the patches.
+    /// The paper's settings at a ratio of 0.5.
     fn default() -> Self {
         Self { cluster: ClusterConfig::default(), order: Order::default(), sigma: Sigma::Fixed(0.5), seed: 0 }
     }
 }
 
-/// Which patches of a slice are masked.
+/// The masked patches of a slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Masking {
-    /// The ratio.
+    /// Masking ratio.
     pub sigma: f64,
     /// All patches in masking order.
     pub order: Vec<usize>,
-    /// The masked ones, by patch index.
+    /// True for masked patches, `[N]`.
     pub masked: Vec<bool>,
 }
 
 impl Masking {
-    /// How many patches are masked.
+    /// Number of masked patches.
     pub fn count(&self) -> usize {
         self.masked.iter().filter(|masked| **masked).count()
     }
 }
 
 impl InspectedSlice {
-    /// Clusters the slice's patches. k-means of 256 patches takes a few milliseconds; the alternatives take longer.
+    /// Clusters the patches. k-means of 256 patches takes a few milliseconds, the alternatives longer.
     ///
     /// # Errors
-    /// If the settings cannot be computed with, or the method cannot take so many patches.
+    /// If the settings are invalid or the method does not support so many patches.
     pub fn cluster(&self, settings: &MaskSettings) -> Result<Clustering> {
         let (n, d) = (self.grid.count(), self.grid.dimension(self.channels));
         settings.cluster.check_patches(n)?;
@@ -99,10 +99,10 @@ impl InspectedSlice {
         Ok(cluster(&patches, n, d, &self.air, &settings.cluster, settings.seed, &[self.prepared_slice as u64]))
     }
 
-    /// Puts the patches into masking order and masks the first of them.
+    /// Orders the patches and masks the first `floor(N sigma)`.
     ///
     /// # Errors
-    /// Those of [`Sigma::value`]; a clustering of another number of patches.
+    /// As [`Sigma::value`]. Also if `found` has another number of patches.
     pub fn mask(&self, found: &Clustering, settings: &MaskSettings) -> Result<Masking> {
         self.require(found)?;
         let sigma = settings.sigma.value()?;
@@ -112,18 +112,18 @@ impl InspectedSlice {
         Ok(Masking { sigma, order, masked })
     }
 
-    /// H1, and H3 where a label exists, of the slice with so many patches masked (Eqs. 1 to 5). H2 is that of a network's
-    /// labels; before any training it is H1.
+    /// Entropies H1 and, with a reference, H3 of the masked slice (Eqs. 1 to 5). H2 needs a network's labels; before
+    /// training it equals H1.
     pub fn uncertainty(&self, found: &Clustering, masking: &Masking) -> Uncertainty {
         uncertainty(&found.labels, &found.labels, self.lesion.as_deref(), &found.logit, masking.count())
     }
 
-    /// Refuses a clustering of another slice's patches.
+    /// Checks that a clustering has this slice's number of patches.
     fn require(&self, found: &Clustering) -> Result<()> {
         let (n, patches) = (self.grid.count(), found.labels.len());
         if patches == n && found.logit.len() == n {
             return Ok(());
         }
-        Err(Error::config("clustering", format!("{patches} patches"), format!("the slice has {n}")))
+        Err(Error::config("clustering", format!("{patches} patches"), format!("the slice has {n} patches")))
     }
 }

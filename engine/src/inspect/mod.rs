@@ -1,14 +1,14 @@
-//! One slice looked at as the method sees it: prepared, cut into patches, clustered, masked, and what a pre-trained network
-//! makes of it. The program `amlp mask` and the window show what these functions return and compute nothing themselves.
+//! Applies the method to a single slice: preprocessing, patches, clustering, masking and the reconstruction by a
+//! pre-trained network. `amlp mask` and the window only display the results.
 //!
-//! | file | idea |
+//! | file | content |
 //! |---|---|
-//! | `masking.rs` | settings, clustering, masked set, uncertainty |
-//! | `report.rs` | the numbers of a slice as one document and as a table |
-//! | `reconstruct.rs` | a pre-trained network's reconstruction of a masked slice |
+//! | `masking.rs` | settings, clustering, masked patches, uncertainty |
+//! | `report.rs` | the results of a slice as JSON and as CSV |
+//! | `reconstruct.rs` | reconstruction of a masked slice by a pre-trained network |
 //!
-//! A scan is prepared once ([`InspectedCase`]); a slice of it is then cut within milliseconds, and every change of a
-//! setting costs one clustering at most.
+//! A scan is prepared once ([`InspectedCase`]). Extracting a slice then takes milliseconds, and a change of settings at most
+//! one clustering.
 
 mod masking;
 mod reconstruct;
@@ -21,53 +21,53 @@ pub use report::{Crop, MaskReport};
 use std::borrow::Borrow;
 
 use crate::patch::PatchGrid;
-use crate::preprocess::{CasePlan, Kind, KindChoice, Prepared, PreprocessConfig, Targets, prepare};
+use crate::preprocess::{CasePlan, Kind, KindChoice, PreparedCase, PreprocessConfig, Targets, prepare};
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
 
-/// A scan prepared as for training: what all slices of it share.
+/// A scan prepared as for training.
 #[derive(Clone, Debug)]
 pub struct InspectedCase {
-    prepared: Prepared,
+    prepared: PreparedCase,
     size: usize,
 }
 
-/// A slice of an [`InspectedCase`]: its training crop. Fields of pixels are row-major, row i along R, column j along A; S is
-/// the crop's side, N the number of patches.
+/// The training crop of one slice of an [`InspectedCase`]. Pixel fields are row-major, row i along R, column j along A. S is
+/// the side of the crop, N the number of patches, C the number of channels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InspectedSlice {
-    /// How it is cut into patches.
+    /// Its patch grid.
     pub grid: PatchGrid,
-    /// The file's own slice, from 0, along its axis nearest to S-I.
+    /// Slice index in the file, from 0, along its axis closest to S-I.
     pub file_slice: usize,
-    /// The prepared slice, from 0 at the feet.
+    /// Slice index after preprocessing, from 0 at the feet.
     pub prepared_slice: usize,
-    /// Channels, C.
+    /// Number of channels, C.
     pub channels: usize,
-    /// What the network is given before it is masked, `[C][S][S]`.
+    /// The network's input before masking, `[C][S][S]`.
     pub pixels: Vec<f32>,
-    /// Patches without any tissue, `[N]`.
+    /// True for patches without tissue, `[N]`.
     pub air: Vec<bool>,
-    /// Pixels of the label, `[S][S]`; `None` without one.
+    /// True for lesion pixels, `[S][S]`; `None` without a reference.
     pub lesion_pixels: Option<Vec<bool>>,
-    /// Lesion patches: more than a quarter of their pixels are lesion, `[N]`; `None` without a label.
+    /// True for lesion patches ([`PatchGrid::lesion_patches`]), `[N]`; `None` without a reference.
     pub lesion: Option<Vec<bool>>,
-    /// Pixels inside the body (CT) or not zero in any channel, `[S][S]`.
+    /// True for pixels inside the body (CT) or nonzero in any channel, `[S][S]`.
     pub tissue: Vec<bool>,
-    /// Maps crop voxel (i, j, k), k the prepared slice, to world mm (RAS+): a 4x4 matrix, row by row.
+    /// 4x4 matrix, row by row, from crop voxel (i, j, k) to world mm (RAS+); k is the prepared slice.
     pub world_from_crop: [f64; 16],
-    /// False if the file told nothing of its orientation.
+    /// False if the file records no orientation.
     pub oriented: bool,
-    /// Where the crop lies.
+    /// Position of the crop.
     pub crop: Crop,
 }
 
 impl InspectedCase {
-    /// Prepares the scan whose channels are `images`, of `kinds`. Labels above 0 are lesion. `seed` draws the background
-    /// noise, where the settings ask for one.
+    /// Prepares a scan. `images` are its channels, `kinds` their intensity rules. Labels above 0 are lesion. `seed` only
+    /// affects background noise.
     ///
     /// # Errors
-    /// Those of [`prepare`]: no image, settings that cannot be used, too little memory.
+    /// As [`prepare`]: without images, for invalid settings, or beyond the memory limit.
     pub fn prepare<V: Borrow<Volume>>(
         images: &[V],
         kinds: &[Kind],
@@ -79,33 +79,32 @@ impl InspectedCase {
         Ok(Self { prepared, size: config.size })
     }
 
-    /// The same with its channels in another order: the first is the one that was number `order[0]` before, and so on, each
-    /// once.
+    /// Permutes the channels: new channel n is old channel `order[n]`.
     #[must_use]
     pub fn reordered(self, order: &[usize]) -> Self {
         Self { prepared: self.prepared.reordered(order), ..self }
     }
 
-    /// How the scan was prepared.
+    /// The recorded preprocessing.
     pub fn plan(&self) -> &CasePlan {
         &self.prepared.plan
     }
 
-    /// What was odd while it was prepared, one sentence each; what was odd in the files, the volumes say themselves.
+    /// Warnings of the preprocessing, one sentence each. Those of the files are in [`Volume::warnings`].
     pub fn warnings(&self) -> &[String] {
         &self.prepared.plan.warnings
     }
 
-    /// Slices of the file along its axis nearest to S-I.
+    /// Number of slices in the file along its axis closest to S-I.
     pub fn file_slices(&self) -> usize {
         self.prepared.plan.source_slices()
     }
 
-    /// The training crop of the prepared slice nearest to the file's slice `file_slice` (from 0), cut into `grid` x `grid`
+    /// The training crop of the prepared slice nearest to slice `file_slice` of the file (from 0), with `grid` x `grid`
     /// patches.
     ///
     /// # Errors
-    /// If the file has no such slice, or `grid` does not divide the crop's side.
+    /// If the file has no such slice or `grid` does not divide the side of the crop.
     pub fn slice(&self, file_slice: usize, grid: usize) -> Result<InspectedSlice> {
         let (plan, grid) = (self.plan(), PatchGrid::new(self.size, grid)?);
         let slices = self.file_slices();
@@ -116,17 +115,17 @@ impl InspectedCase {
         Ok(self.cut(file_slice, grid, Crop::of(plan, self.size)))
     }
 
-    /// The same pixels as `slice`, which was cut from the same scan, in all channels of this case: those that were prepared
-    /// beside the one that gives the grid may have moved the training crop.
+    /// The pixels of `slice`, a slice of the same scan, in all channels of this case. Its crop is used, because further
+    /// channels may have moved this case's training crop.
     ///
     /// # Errors
-    /// A slice of a scan that was prepared on another grid.
+    /// If `slice` is from a scan prepared on another grid.
     pub fn slice_like(&self, slice: &InspectedSlice) -> Result<InspectedSlice> {
         let same = self.size == slice.grid.size()
             && self.plan().source_shape == slice.crop.source_shape
             && self.plan().affine_at(slice.crop.origin) == slice.world_from_crop;
         if !same {
-            let why = "it was cut from a scan that was prepared on another grid";
+            let why = "belongs to a scan prepared on another grid";
             return Err(Error::config("slice", slice.file_slice, why));
         }
         Ok(self.cut(slice.file_slice, slice.grid, slice.crop.clone()))
@@ -154,7 +153,7 @@ impl InspectedCase {
     }
 }
 
-/// CT or not: as `modality` says, else by the file's name, else by its values.
+/// The intensity rules of an image, by `modality` if given, else by the file's name, else by the values.
 pub fn kind_of(name: &str, modality: Option<&str>, image: &Volume) -> Kind {
     let name = modality.unwrap_or(name);
     Kind::named(name, KindChoice::Auto).unwrap_or_else(|| Kind::of(name, &image.to_f32(), KindChoice::Auto))

@@ -1,4 +1,4 @@
-//! What a pre-trained network makes of a masked slice.
+//! Reconstruction of a masked slice by a pre-trained network.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::seed::stream;
 use crate::trainer::WEIGHTS;
 use crate::{Error, ErrorKind, Result};
 
-/// The network of a pre-training run, ready to reconstruct.
+/// The network of a pre-training run, loaded for reconstruction.
 pub struct Reconstructor {
     network: UNet,
     device: Device,
@@ -27,16 +27,16 @@ pub struct Reconstructor {
     warnings: Vec<String>,
 }
 
-/// A masked slice and what a network made of it.
+/// A masked slice and its reconstruction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reconstruction {
-    /// What the network got, `[C][S][S]`: masked patches are 0, or what the run puts in their place.
+    /// Input of the network, `[C][S][S]`. Masked patches are 0, or the mask token or noise if the run uses them.
     pub input: Vec<f32>,
-    /// What it gave, `[C][S][S]`.
+    /// Output of the network, `[C][S][S]`.
     pub output: Vec<f32>,
-    /// `L_i` of the masked patches: mean squared error over their pixels and channels, `[N]`.
+    /// `L_i` of the masked patches, `[N]`: mean squared error over their pixels and channels.
     pub losses: Vec<Option<f32>>,
-    /// Their relative losses (Eq. 6): 1 on average, `[N]`.
+    /// Relative losses of the masked patches (Eq. 6), `[N]`; their mean is 1.
     pub relative: Vec<Option<f32>>,
 }
 
@@ -44,12 +44,12 @@ impl Reconstructor {
     /// Loads the last network of a pre-training run, also while it is training.
     ///
     /// # Errors
-    /// A fine-tuned run, whose network segments; a run without a checkpoint, or with damaged ones.
+    /// If `run` is not a pre-training run or has no intact checkpoint.
     pub fn load(run: &Path, compute: &Compute) -> Result<Self> {
         let run = RunFolder::open(run)?;
         let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
         if config.stage != Stage::Pretrain {
-            let why = "a fine-tuned run: its network segments and does not reconstruct; choose a pre-training run";
+            let why = "is a fine-tuned run, whose network does not reconstruct. Choose a pre-training run";
             return Err(Error::config("reconstruction", run.root().display(), why));
         }
         let weights = checkpoint::load_part(&run, &[Slot::Last, Slot::Previous], WEIGHTS)?;
@@ -59,26 +59,26 @@ impl Reconstructor {
         Ok(Self { network, device: compute.device.clone(), config, epoch, warnings: weights.warnings })
     }
 
-    /// The run's configuration: what a scan should be prepared by.
+    /// The run's configuration. Scans must be prepared with it.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Epochs that the network was trained for.
+    /// Number of training epochs.
     pub fn epoch(&self) -> usize {
         self.epoch
     }
 
-    /// Why the run's last checkpoint was passed over for an older one, one line each; nothing if it was not.
+    /// Reasons why an older checkpoint was loaded instead of the last one, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Masks the slice as `masking` says and runs the network on it.
+    /// Masks the slice and runs the network on it.
     ///
     /// # Errors
-    /// A slice of another number of channels than the network was trained on, of a side that it cannot halve often enough,
-    /// a masking of another number of patches, an output that is not finite.
+    /// If the number of channels differs from the network's, the side of the slice is not a multiple of 2^depth, `masking`
+    /// has another number of patches, or the output is not finite.
     pub fn reconstruct(&self, slice: &InspectedSlice, masking: &Masking) -> Result<Reconstruction> {
         self.require(slice, masking)?;
         let (channels, size, grid) = (slice.channels, slice.grid.size(), slice.grid.grid());
@@ -106,22 +106,22 @@ impl Reconstructor {
     fn require(&self, slice: &InspectedSlice, masking: &Masking) -> Result<()> {
         let (modalities, size) = (&self.config.data.modality, slice.grid.size());
         if slice.channels != modalities.len() {
-            let why = format!("the network needs {}: {}", modalities.len(), modalities.join(", "));
+            let why = format!("the network needs {} ({})", modalities.len(), modalities.join(", "));
             return Err(Error::config("modality", format!("{} channels", slice.channels), why));
         }
         let multiple = self.config.network.multiple();
         if !size.is_multiple_of(multiple) {
-            return Err(Error::config("size", size, format!("the network needs a multiple of {multiple}")));
+            return Err(Error::config("size", size, format!("must be a multiple of {multiple} for this network")));
         }
         let (patches, n) = (masking.masked.len(), slice.grid.count());
         if patches != n {
-            return Err(Error::config("masking", format!("{patches} patches"), format!("the slice has {n}")));
+            return Err(Error::config("masking", format!("{patches} patches"), format!("the slice has {n} patches")));
         }
         Ok(())
     }
 }
 
-/// A tensor's values, if all of them are finite.
+/// The values of a tensor. A non-finite value is an error.
 fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let failed = |why: String| Error::from(ErrorKind::Compute { step: "reconstruction".into(), why });
     let data = tensor.try_into_data().map_err(|e| failed(e.to_string()))?;
@@ -129,5 +129,5 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     if values.iter().all(|value| value.is_finite()) {
         return Ok(values);
     }
-    Err(failed("the network's output is not finite: its weights are damaged".into()))
+    Err(failed("the network's output is not finite, so its weights are damaged".into()))
 }

@@ -1,4 +1,4 @@
-//! The numbers of an inspected slice: the document that `amlp mask --json` prints, and a table with a row a patch.
+//! The results of an inspected slice as JSON (`amlp mask --json`) and as CSV with one row per patch.
 
 use serde::Serialize;
 
@@ -8,23 +8,22 @@ use crate::masking::select::{recall_of_foreground, recall_of_masked};
 use crate::preprocess::CasePlan;
 use crate::{Error, Result};
 
-/// Where a slice's crop lies.
+/// Position of a slice's training crop.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Crop {
-    /// Prepared voxel (i, j) at its first pixel.
+    /// Prepared voxel (i, j) at the first pixel.
     pub origin: [i64; 2],
-    /// Its side in pixels.
+    /// Side in pixels.
     pub size: usize,
     /// Voxel size along R, A, S in mm.
     pub spacing_mm: [f64; 3],
     /// Shape of the file.
     pub source_shape: [usize; 3],
-    /// Maps crop voxel (i, j, k) to world mm, row by row.
+    /// 4x4 matrix, row by row, from crop voxel (i, j, k) to world mm.
     pub affine: [f64; 16],
 }
 
 impl Crop {
-    /// The training crop of a plan.
     pub(super) fn of(plan: &CasePlan, size: usize) -> Self {
         Self {
             origin: plan.crop_origin(),
@@ -36,16 +35,16 @@ impl Crop {
     }
 }
 
-/// How a slice is clustered and masked. Its JSON is that of `amlp mask --json`; lists have an entry a patch.
+/// Clustering and masking of a slice, as printed by `amlp mask --json`. Lists have one entry per patch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MaskReport {
-    /// Patches along the crop's side.
+    /// Patches per row and column.
     pub grid: usize,
     /// Masking ratio.
     pub sigma: f64,
-    /// The file's own slice.
+    /// Slice index in the file.
     pub slice: usize,
-    /// The prepared slice.
+    /// Slice index after preprocessing.
     pub preprocessed_slice: usize,
     /// 1 foreground, 0 background.
     pub labels: Vec<u8>,
@@ -53,26 +52,26 @@ pub struct MaskReport {
     pub probability: Vec<f32>,
     /// All patches in masking order.
     pub order: Vec<usize>,
-    /// Which are masked.
+    /// True for masked patches.
     pub masked: Vec<bool>,
-    /// Share of the foreground among all patches.
+    /// Share of foreground among all patches.
     pub foreground_share: f64,
-    /// Share of air among the foreground; `None` without a foreground.
+    /// Share of air among the foreground patches; `None` without a foreground.
     pub air_share: Option<f64>,
-    /// Share of the lesion patches that are foreground; `None` without lesion.
+    /// Share of lesion patches that are foreground; `None` without lesion.
     pub lesion_recall_foreground: Option<f64>,
-    /// Share of the lesion patches that are masked; `None` without lesion.
+    /// Share of lesion patches that are masked; `None` without lesion.
     pub lesion_recall_masked: Option<f64>,
-    /// Where the slice's crop lies.
+    /// Position of the crop.
     pub crop: Crop,
 }
 
-/// Columns of the table.
+/// CSV columns.
 const COLUMNS: [&str; 11] =
     ["patch", "row", "column", "label", "probability", "order", "masked", "air", "lesion", "loss", "relative_loss"];
 
 impl InspectedSlice {
-    /// The numbers of the slice.
+    /// Summarises a clustering and masking of this slice.
     pub fn report(&self, found: &Clustering, masking: &Masking) -> MaskReport {
         let lesion = self.lesion.as_deref();
         MaskReport {
@@ -92,11 +91,11 @@ impl InspectedSlice {
         }
     }
 
-    /// A row a patch, as CSV with a header. `order` is the place in the masking order, from 0; flags are 1 and 0; what is
-    /// not known (lesion without a label, losses of visible patches) is empty.
+    /// CSV with a header and one row per patch. `order` is the rank in the masking order, from 0; flags are 1 and 0.
+    /// Unknown values (lesion without a reference, losses of visible patches) are empty.
     ///
     /// # Errors
-    /// A failure of the CSV writer: none in practice.
+    /// If serialisation fails, which no slice causes.
     pub fn csv(
         &self,
         found: &Clustering,

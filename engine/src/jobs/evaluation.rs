@@ -17,7 +17,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::preprocess::read_case;
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
-use crate::run::evaluation::{self, Staged};
+use crate::run::evaluation::{self, StagedEvaluation};
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, Relation, resample_labels};
 use crate::{Error, ErrorKind, Result};
@@ -86,7 +86,7 @@ pub fn evaluate_run(
     let cohort = Cohort::discover(&data.cohort)?;
     let cases = cases_of(&cohort, &ids, &data.modality)?;
     let epoch = [Slot::Last, Slot::Previous].into_iter().find_map(|slot| checkpoint::manifest(&folder, slot).ok());
-    let staged = Staged::new(&folder)?;
+    let staged = StagedEvaluation::new(&folder)?;
     let mut patients = Vec::with_capacity(cases.len());
     for (done, case) in cases.iter().enumerate() {
         control.pass()?;
@@ -123,7 +123,7 @@ fn evaluate_case(
     segmenter: &Segmenter,
     case: &Case,
     run: &Path,
-    staged: &Staged<'_>,
+    staged: &StagedEvaluation<'_>,
     control: &Control,
 ) -> Result<PatientRow> {
     let name = mask_name(&case.id)?;

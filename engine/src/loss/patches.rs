@@ -44,7 +44,7 @@ pub fn patch_errors(output: Tensor<4>, input: Tensor<4>, grid: usize) -> Tensor<
 
 /// Mean over the pixels of every patch and the channels: `[B, C, S, S]` to `[B, N]`.
 fn patch_means(image: Tensor<4>, grid: usize) -> Tensor<2> {
-    if !crate::compute::is_here(&image) {
+    if !crate::compute::is_supported(&image) {
         return patch_means_by_axes(image, grid);
     }
     let [batch, _, height, width] = image.dims();

@@ -1,4 +1,4 @@
-//! Boundary IoU (Eq. 12): the overlap of the inner bands along the two masks' boundaries.
+//! Boundary IoU (Eq. 12): IoU of the inner bands along the boundaries of two masks.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::findings::axial_axis;
 use crate::volume::Grid;
 use crate::{Error, Result};
 
-/// In which neighbourhood the band along the boundary is taken.
+/// Neighbourhood of the erosion that defines the boundary band.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Boundary {
@@ -18,29 +18,29 @@ pub enum Boundary {
     #[serde(rename = "3d")]
     #[value(name = "3d")]
     Volume,
-    /// Erosion with 3x3 pixels in each axial slice, as boundary IoU was first defined.
+    /// Erosion with 3x3 pixels in each axial slice, as in the original definition.
     Slice,
 }
 
-/// The usual width of the band in voxels: 2 % of the diagonal of an axial slice, max(1, round(0.02 sqrt(nx^2 + ny^2))),
-/// halves to even as in the original code: 5 for 160 x 160, 4 for 144 x 144.
+/// Default width of the band in voxels: 2 % of the diagonal of an axial slice, max(1, round(0.02 sqrt(nx^2 + ny^2))). Rounds
+/// half to even as in the original code: 5 for 160 x 160, 4 for 144 x 144.
 pub fn default_width(grid: &Grid) -> usize {
     let axis = axial_axis(grid);
     let sides = (0..3).filter(|&a| a != axis).map(|a| (grid.shape[a] as f64).powi(2));
     (0.02 * sides.sum::<f64>().sqrt()).round_ties_even().max(1.0) as usize
 }
 
-/// The width that was asked for, or the usual one.
+/// The configured or default width.
 pub(super) fn width(grid: &Grid, options: &Options) -> Result<usize> {
     match options.boundary_width {
-        Some(0) => Err(Error::config("boundary-width", 0, "the band needs at least one voxel")),
+        Some(0) => Err(Error::config("boundary-width", 0, "must be at least 1 voxel")),
         Some(width) => Ok(width),
         None => Ok(default_width(grid)),
     }
 }
 
-/// IoU of the voxels within `width` of the boundaries, inside the masks. 1 if both are empty, 0 if one is.
-/// Beyond the scan's edge there is background, so a mask has a boundary there too.
+/// IoU of the mask voxels within `width` of the boundaries. 1 if both masks are empty, 0 if one is. Outside the scan is
+/// background, so a mask has a boundary at the scan's edge.
 pub(super) fn iou(region: &Region, grid: &Grid, boundary: Boundary, width: usize) -> f64 {
     let mut axes = [true; 3];
     if boundary == Boundary::Slice {
@@ -61,7 +61,7 @@ pub(super) fn iou(region: &Region, grid: &Grid, boundary: Boundary, width: usize
     if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
-/// The mask without its erosion: `width` erosions with a full neighbourhood of the given axes.
+/// The mask minus its erosion: `width` erosions with a full neighbourhood of the given axes.
 fn band(mask: &[bool], shape: [usize; 3], width: usize, axes: [bool; 3]) -> Vec<bool> {
     let mut eroded = mask.to_vec();
     let mut stride = 1;
@@ -77,8 +77,8 @@ fn band(mask: &[bool], shape: [usize; 3], width: usize, axes: [bool; 3]) -> Vec<
     eroded
 }
 
-/// Erosion along one axis: a voxel stays if the `width` voxels before and after it are set too. `width` erosions with
-/// a cube are one with a larger cube, which is this along each axis in turn.
+/// Erosion along one axis: a voxel stays if the `width` voxels before and after it are set. `width` erosions with a cube
+/// equal one erosion with a larger cube, which separates into this along each axis.
 fn erode(mask: &mut [bool], stride: usize, len: usize, width: usize) {
     let span = width.saturating_mul(2).saturating_add(1);
     if span > len {
@@ -90,7 +90,7 @@ fn erode(mask: &mut [bool], stride: usize, len: usize, width: usize) {
         || (vec![false; block], vec![false; block]),
         |(from, to), voxels| {
             from.copy_from_slice(voxels);
-            // `from[n]` holds the conjunction of `covered` voxels from n on; each step up to doubles that.
+            // `from[n]` is the conjunction of `covered` voxels from n on. Each step up to doubles `covered`.
             let mut covered = 1;
             while covered < span {
                 let step = covered.min(span - covered);
@@ -124,7 +124,7 @@ mod tests {
     fn the_usual_width_is_that_of_the_table() {
         let width = |n| default_width(&grid([n, n, 300]));
         assert_eq!((width(160), width(144), width(10)), (5, 4, 1));
-        // A diagonal of 125 gives 2.5, which the original code rounds to 2.
+        // A diagonal of 125 gives 2.5, which rounds to 2.
         assert_eq!(default_width(&grid([75, 100, 9])), 2);
     }
 
@@ -142,7 +142,7 @@ mod tests {
             for _ in 0..width {
                 let before = expected.clone();
                 let at = |i: usize, j: usize, k: usize| {
-                    // Indices are one too large, so that 0 is outside.
+                    // Indices are shifted by one, so that 0 is outside.
                     (1..=nx).contains(&i) && (1..=ny).contains(&j) && (1..=nz).contains(&k)
                         && before[i - 1 + nx * (j - 1 + ny * (k - 1))]
                 };

@@ -1,9 +1,9 @@
-//! Exact Euclidean distances to the nearest of many voxels: the separable transform by lower envelopes of parabolas
-//! (Felzenszwalb and Huttenlocher 2012), with its own spacing along each axis.
+//! Exact Euclidean distance transform with anisotropic spacing: separable lower envelopes of parabolas (Felzenszwalb and
+//! Huttenlocher 2012).
 
 use rayon::prelude::*;
 
-/// A voxel and how far away the nearest site is.
+/// A voxel and its distance to the nearest site.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Nearest {
     /// Position in memory.
@@ -12,7 +12,8 @@ pub(super) struct Nearest {
     pub mm: f64,
 }
 
-/// For every query voxel, in memory order, the distance to the nearest site. Both are masks, first axis fastest.
+/// Distance of every query voxel to the nearest site, in memory order. `sites` and `queries` are masks, first axis fastest,
+/// `spacing` is in mm.
 pub(super) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spacing: [f64; 3]) -> Vec<Nearest> {
     let [nx, ny, nz] = shape;
     let plane = nx * ny;
@@ -35,8 +36,8 @@ pub(super) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spaci
     planes.concat()
 }
 
-/// Distance in mm at one voxel from the squared distances within each plane: surfaces lie near each other, so it is
-/// faster to look outwards until no further plane can be nearer than to resolve the axis for every voxel.
+/// Distance in mm at one voxel, from the squared distances within each plane. Surfaces are usually close, so searching
+/// outwards until no farther plane can be nearer is faster than a full transform along the axis.
 fn across_planes(in_plane: &[f64], voxel: usize, plane: usize, spacing: f64) -> f64 {
     let mut best = in_plane[voxel];
     let (below, above) = (voxel / plane, (in_plane.len() - 1 - voxel) / plane);
@@ -55,7 +56,7 @@ fn across_planes(in_plane: &[f64], voxel: usize, plane: usize, spacing: f64) -> 
     best.sqrt()
 }
 
-/// Squared distances in mm^2 to the sites of the same plane; untouched where the plane has none.
+/// Squared distances in mm^2 to the sites in the same plane. A plane without sites is unchanged.
 fn within_plane(
     sites: &[bool],
     out: &mut [f64],
@@ -83,7 +84,7 @@ fn within_plane(
     }
 }
 
-/// Squared distances along one row; false and untouched if it has no site.
+/// Squared distances along one row. Returns false and changes nothing if the row has no site.
 fn along_row(sites: &[bool], squared: &mut [f64], spacing: f64) -> bool {
     let Some(first) = sites.iter().position(|&s| s) else { return false };
     let mut last = first;
@@ -106,9 +107,9 @@ fn along_row(sites: &[bool], squared: &mut [f64], spacing: f64) -> bool {
 /// The lower envelope of the parabolas `f[p] + (spacing (x - p))^2`.
 #[derive(Default)]
 struct Envelope {
-    /// Positions whose parabola is part of the envelope.
+    /// Positions of the parabolas in the envelope.
     at: Vec<usize>,
-    /// From where on it is.
+    /// Start of each parabola's interval.
     from: Vec<f64>,
     spacing: f64,
 }
@@ -143,7 +144,7 @@ impl Envelope {
     }
 }
 
-/// Reads an envelope at ascending positions.
+/// Evaluates an envelope at ascending positions.
 struct Values<'a> {
     envelope: &'a Envelope,
     f: &'a [f64],

@@ -1,24 +1,24 @@
-//! The part of a pair of masks that is not empty, with a margin, so that neighbours need no bounds checks.
+//! The bounding box of a pair of masks with a margin, so that neighbours need no bounds checks.
 
 use rayon::prelude::*;
 
-/// Both masks cut to their common bounding box, with one voxel of background on every side.
+/// Both masks cropped to their common bounding box, with one voxel of background on every side.
 pub(super) struct Region {
     /// Shape with the margin.
     pub shape: [usize; 3],
-    /// The prediction, first axis fastest.
+    /// Segmentation, first axis fastest.
     pub prediction: Vec<bool>,
-    /// The truth, first axis fastest.
+    /// Reference, first axis fastest.
     pub truth: Vec<bool>,
 }
 
-/// Smallest and one past the largest index along each axis.
+/// First and one past the last index along each axis.
 type Bounds = [[usize; 2]; 3];
 
 const NOTHING: Bounds = [[usize::MAX, 0]; 3];
 
 impl Region {
-    /// Cuts two masks of this shape. If both are empty only the margin remains.
+    /// Crops two masks of this shape. If both are empty, only the margin remains.
     pub fn around(prediction: &[bool], truth: &[bool], shape: [usize; 3]) -> Self {
         let mut bounds = join(&bounds(prediction, shape), &bounds(truth, shape));
         if bounds == NOTHING {
@@ -50,7 +50,7 @@ fn bounds(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Bounds {
     .reduce(|| NOTHING, |a, b| join(&a, &b))
 }
 
-/// Copies a box of a mask into the middle of an empty one that is a voxel larger on every side.
+/// Crops a box of a mask and pads it by one voxel on every side.
 fn cut(mask: &[bool], [nx, ny, _]: [usize; 3], bounds: &Bounds, padded: [usize; 3]) -> Vec<bool> {
     let mut out = vec![false; padded.iter().product()];
     let [[i0, i1], [j0, j1], [k0, k1]] = *bounds;

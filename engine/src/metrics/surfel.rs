@@ -1,4 +1,4 @@
-//! Area-weighted surface distances, number for number those of the Python package `surface-distance`.
+//! Area-weighted surface distances, equal to those of the Python package `surface-distance`.
 //!
 //! The two tables are derived from its marching cubes table (`lookup_tables.py`, Copyright 2018 Google Inc., Apache
 //! License 2.0): triangles are merged by direction, and complementary neighbourhoods share an entry.
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::distance::nearest;
 use super::region::Region;
 
-/// Directions of the surface elements' normals, in units of the voxel's faces.
+/// Directions of surface normals, in units of the voxel's faces.
 const DIRECTIONS: [[f64; 3]; 7] = [
     [1.0, 0.0, 0.0],
     [0.0, 1.0, 0.0],
@@ -19,7 +19,7 @@ const DIRECTIONS: [[f64; 3]; 7] = [
     [1.0, 1.0, 1.0],
 ];
 
-/// The kinds of surface through 2x2x2 voxels: how many eighths of a normal along each of [`DIRECTIONS`].
+/// Kinds of surface through 2x2x2 voxels: eighths of a normal along each of [`DIRECTIONS`].
 #[rustfmt::skip]
 const KINDS: [[u8; 7]; 27] = [
     [0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 2],
@@ -33,7 +33,7 @@ const KINDS: [[u8; 7]; 27] = [
     [4, 0, 0, 0, 0, 0, 3], [4, 0, 0, 0, 0, 0, 4], [8, 0, 0, 0, 0, 0, 0],
 ];
 
-/// The kind of each neighbourhood code below 128; code c has the kind of 255 - c.
+/// The kind of each neighbourhood code below 128. Code c has the same kind as 255 - c.
 #[rustfmt::skip]
 const KIND_OF_CODE: [u8; 128] = [
     0, 1, 1, 6, 1, 10, 2, 24, 1, 2, 10, 24, 6, 24, 24, 26,
@@ -46,7 +46,7 @@ const KIND_OF_CODE: [u8; 128] = [
     24, 5, 14, 21, 13, 18, 16, 15, 25, 3, 11, 2, 7, 2, 2, 1,
 ];
 
-/// The larger of the two directed, area-weighted 95th percentiles in mm. Neither mask is empty.
+/// The larger of the two directed, area-weighted 95th percentiles in mm. Neither mask may be empty.
 pub(super) fn hd95(region: &Region, spacing: [f64; 3]) -> f64 {
     let areas = areas(spacing);
     let prediction = codes(&region.prediction, region.shape);
@@ -60,7 +60,7 @@ pub(super) fn hd95(region: &Region, spacing: [f64; 3]) -> f64 {
     directed(&prediction_sites, &prediction, &truth_sites).max(directed(&truth_sites, &truth, &prediction_sites))
 }
 
-/// The first distance at which the sorted elements' area reaches 95 % of the whole.
+/// The distance at which the cumulative area of the sorted elements reaches 95 % of the total.
 fn weighted(mut elements: Vec<(f64, f64)>) -> f64 {
     elements.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let total = pairwise_sum(&elements);
@@ -74,7 +74,7 @@ fn weighted(mut elements: Vec<(f64, f64)>) -> f64 {
     elements.last().map_or(f64::NAN, |e| e.0)
 }
 
-/// Adds areas in the order numpy does, so that a share of exactly 95 % is reached at the same element.
+/// Sums areas in numpy's order, so that exactly 95 % is reached at the same element.
 fn pairwise_sum(elements: &[(f64, f64)]) -> f64 {
     let n = elements.len();
     if n < 8 {
@@ -107,8 +107,8 @@ fn areas([x, y, z]: [f64; 3]) -> [f64; 256] {
     })
 }
 
-/// The neighbourhood code at each corner point: entry (i, j, k) looks at the voxels i - 1 and i, j - 1 and j, k - 1 and
-/// k, the first of all eight in the highest bit and k changing fastest. The mask must have a margin of background.
+/// The neighbourhood code at each corner point. Entry (i, j, k) covers voxels i - 1 and i, j - 1 and j, k - 1 and k; the first
+/// of the eight is the highest bit, and k changes fastest. The mask must have a margin of background.
 fn codes(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<u8> {
     let plane = nx * ny;
     let first = 1 + nx + plane;

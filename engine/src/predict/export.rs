@@ -1,4 +1,4 @@
-//! A fine-tuned network made small for passing on.
+//! Exporting a fine-tuned network for distribution.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::run::checkpoint::{self, CheckpointData};
 use crate::run::export::export_run;
 use crate::trainer::WEIGHTS;
 
-/// What was exported.
+/// Summary of an exported model.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exported {
-    /// Epochs that the network was trained for.
+pub struct ExportedModel {
+    /// Number of training epochs.
     pub epoch: usize,
     /// Size of the weights in bytes.
     pub bytes: u64,
@@ -21,17 +21,19 @@ pub struct Exported {
     pub sha256: String,
 }
 
-/// Copies what segmenting needs of a fine-tuning run into the new folder `to`, which [`Segmenter::load`] takes like any
-/// run: the settings without paths ([`crate::config::Config::portable`]), the split, and the weights alone, without the
-/// optimiser's state.
-pub fn export_model(run: &Path, choice: Choice, to: &Path) -> Result<Exported> {
+/// Exports a fine-tuning run to the new folder `to`, which [`Segmenter::load`] reads like any run. It holds the settings
+/// without paths ([`crate::config::Config::portable`]), the split and the weights, but not the optimiser's state.
+///
+/// # Errors
+/// If `run` is not a fine-tuning run or has no such checkpoint, `to` exists, or the exported model cannot be loaded.
+pub fn export_model(run: &Path, choice: Choice, to: &Path) -> Result<ExportedModel> {
     let (run, config) = open_finetuned(run)?;
     let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?;
     let epoch = checkpoint::manifest(&run, weights.slot)?.epoch;
-    let exported = Exported { epoch, bytes: weights.content.len() as u64, sha256: sha256(&weights.content) };
+    let exported = ExportedModel { epoch, bytes: weights.content.len() as u64, sha256: sha256(&weights.content) };
     let data = CheckpointData { epoch, step: 0, parts: vec![(WEIGHTS.to_owned(), weights.content)] };
     export_run(&run, &config.portable().to_toml()?, &data, to)?;
-    // What cannot be loaded must not be passed on.
+    // Check that the exported model can be loaded.
     Segmenter::load(to, Choice::Last, &Compute::cpu())?;
     Ok(exported)
 }

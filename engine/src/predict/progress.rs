@@ -1,4 +1,4 @@
-//! What a segmentation under way can show: the labels of the slices that are settled, on the source grid.
+//! Intermediate results of a segmentation: labels of the completed slices, on the source grid.
 
 use std::ops::Range;
 
@@ -7,14 +7,14 @@ use crate::preprocess::{CasePlan, Targets};
 use crate::volume::LabelVolume;
 use crate::{Error, Result};
 
-/// Where a segmentation stands, told after every batch of slices.
+/// Progress of a segmentation after a batch of slices.
 ///
-/// The network works on prepared slices from feet to head; source slices, numbered from the feet as well, are settled as
-/// soon as the prepared ones that they are restored from are done. What is settled equals the final mask voxel for voxel.
+/// The network processes prepared slices from feet to head. A source slice, also numbered from the feet, is settled when
+/// all prepared slices it is restored from are done. Settled slices equal the final segmentation exactly.
 pub struct Progress<'a> {
     /// Prepared slices done.
     pub done: usize,
-    /// Prepared slices in all.
+    /// Total number of prepared slices.
     pub total: usize,
     plan: &'a CasePlan,
     fields: &'a [Vec<f32>],
@@ -26,20 +26,24 @@ impl<'a> Progress<'a> {
         Self { done, total, plan, fields, targets }
     }
 
-    /// How many axial slices of the source, counted from the feet, are settled.
+    /// Number of settled axial source slices, from the feet.
     pub fn settled(&self) -> usize {
         self.plan.settled_slices(self.done)
     }
 
-    /// The labels of some settled slices: `settled()` of an earlier report to `settled()` of this one are the new ones.
-    /// Takes the time of those slices alone, resampled or not.
+    /// Labels of a range of settled slices. The new ones are `earlier.settled()..self.settled()`. The cost is
+    /// proportional to the range.
     ///
     /// # Errors
     /// If a slice is not settled.
     pub fn labels(&self, slices: Range<usize>) -> Result<LabelBox> {
         let settled = self.settled();
         if slices.start > slices.end || slices.end > settled {
-            return Err(Error::config("slices", format!("{slices:?}"), format!("so far {settled} are settled")));
+            return Err(Error::config(
+                "slices",
+                format!("{slices:?}"),
+                format!("only {settled} slices are settled so far"),
+            ));
         }
         let axis = self.plan.source_slice_axis();
         let stored = self.plan.stored_slices(slices.clone())?;
@@ -50,7 +54,7 @@ impl<'a> Progress<'a> {
         Ok(LabelBox { origin, shape, labels: mask(&probability, self.targets) })
     }
 
-    /// The whole mask as far as it is settled; the rest is 0.
+    /// The whole mask; slices that are not settled are 0.
     pub fn mask(&self) -> Result<LabelVolume> {
         let grid = self.plan.source_grid();
         let mut labels = vec![0; grid.len()];
@@ -59,26 +63,26 @@ impl<'a> Progress<'a> {
     }
 }
 
-/// Labels of a box of the source grid.
+/// Labels within a box of the source grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelBox {
-    /// The first voxel.
+    /// First voxel of the box.
     pub origin: [usize; 3],
-    /// Voxels along i, j, k.
+    /// Number of voxels along i, j, k.
     pub shape: [usize; 3],
-    /// One label a voxel of the box, first axis fastest.
+    /// One label per voxel of the box, first axis fastest.
     pub labels: Vec<u8>,
 }
 
 impl LabelBox {
-    /// Copies the box to its place in a whole mask of this shape (first axis fastest).
+    /// Copies the box into a mask of `shape` (first axis fastest).
     ///
     /// # Errors
-    /// If the mask does not have one entry a voxel, or the box does not lie in it.
+    /// If `mask` does not have one entry per voxel or does not contain the box.
     pub fn copy_to(&self, mask: &mut [u8], shape: [usize; 3]) -> Result<()> {
         let outside = (0..3).any(|a| self.origin[a] + self.shape[a] > shape[a]);
         if outside || mask.len() != shape.iter().product::<usize>() {
-            let why = format!("the box of {:?} voxels at {:?} has no place in it", self.shape, self.origin);
+            let why = format!("does not contain the box of {:?} voxels at {:?}", self.shape, self.origin);
             return Err(Error::config("mask", format!("{shape:?}"), why));
         }
         let ([nx, ny, _], [i, j, k]) = (shape, self.origin);
@@ -123,7 +127,7 @@ mod tests {
         Volume::from_f32(grid.reoriented(orientation), orientation.apply(&values, grid.shape))
     }
 
-    /// A random network that finds some lesion and some background; the same one for every order of the scan's axes.
+    /// A random network that segments part of the scan, the same for every axis order.
     fn undecided(spacing: Spacing, targets: Targets) -> Segmenter {
         let mixed = |segmenter: &Segmenter| {
             let image = scan(&Orientation::IDENTITY);
@@ -133,7 +137,7 @@ mod tests {
         (0..50).map(|seed| segmenter(spacing, targets, seed)).find(mixed).unwrap()
     }
 
-    /// Segments, and checks that at every report what is settled is already final, and grows to everything.
+    /// Segments, and checks at every report that settled slices are final and that in the end all are settled.
     fn check(segmenter: &Segmenter, orientation: &Orientation) {
         let image = scan(orientation);
         let (mut pieces, mut wholes, mut shown) = (Vec::new(), Vec::new(), 0);
@@ -153,7 +157,7 @@ mod tests {
             piece.copy_to(&mut mask, image.grid.shape).unwrap();
         }
         assert_eq!(LabelVolume::new(image.grid.clone(), mask).unwrap(), last, "{orientation:?}");
-        // Of the whole mask so far the settled slices are final, the others empty.
+        // In the mask so far, settled slices are final and the others empty.
         let slices = image.grid.axial_slices();
         for (settled, whole) in &wholes {
             for at in 0..image.grid.len() {
@@ -173,7 +177,7 @@ mod tests {
 
     #[test]
     fn settled_slices_are_final_when_the_scan_is_resampled() {
-        // Finer and coarser than the scan, along the slices and within them.
+        // Finer and coarser than the scan, along and within slices.
         for (number, mm) in [[2.0, 2.0, 1.3], [1.9, 2.5, 3.0], [4.0, 2.5, 4.1], [2.0, 2.5, 1.0]].into_iter().enumerate()
         {
             let segmenter = undecided(Spacing::Millimetres(mm), Targets::Regions);

@@ -1,11 +1,10 @@
-//! The patient's body in a CT: above -500 HU, the largest component, holes filled.
+//! Body mask of a CT: voxels above -500 HU, largest component, holes filled.
 //!
-//! Runs of set voxels along the fastest axis are joined by union-find, so that a 512x512x300 scan takes about a
-//! second.
+//! Connected components use run-length union-find: a 512x512x300 scan takes about a second.
 
 use rayon::prelude::*;
 
-/// What is denser than this is body, in HU.
+/// Body voxels are above this value, in HU.
 pub(super) const BODY_HU: f32 = -500.0;
 
 /// A run of voxels `start..end` along the first axis.
@@ -15,7 +14,7 @@ struct Run {
     end: u32,
 }
 
-/// The runs of a mask, row by row, and the component of each.
+/// The runs of a mask, row by row, with a union-find forest over them.
 struct Runs {
     list: Vec<Run>,
     /// The runs of row r are `rows[r]..rows[r + 1]`.
@@ -24,8 +23,8 @@ struct Runs {
 }
 
 impl Runs {
-    /// Finds runs of `is(voxel index)` in rows of `width` voxels and joins those that touch in neighbouring rows
-    /// (6-connected): row r neighbours row r - 1 within a plane of `height` rows, and row r - height.
+    /// Finds runs of voxels with `is(voxel index)` in rows of `width` voxels and joins those that overlap in adjacent
+    /// rows (6-connected): row r is adjacent to row r - 1 within a plane of `height` rows, and to row r - height.
     fn new(width: usize, height: usize, planes: usize, is: impl Fn(usize) -> bool) -> Self {
         let mut found = Self { list: Vec::new(), rows: vec![0], parent: Vec::new() };
         for row in 0..height * planes {
@@ -70,7 +69,7 @@ impl Runs {
             let (left, right) = (self.list[a], self.list[b]);
             if left.start < right.end && right.start < left.end {
                 let (p, q) = (self.root(a as u32), self.root(b as u32));
-                // The lower number wins: components do not depend on the order of joining.
+                // The lower number becomes the root, so that components do not depend on the order of joining.
                 self.parent[p.max(q) as usize] = p.min(q);
             }
             if left.end <= right.end {
@@ -93,11 +92,11 @@ impl Runs {
     }
 }
 
-/// The body in a CT given in HU: voxels above -500 HU, of these the largest 6-connected component, with holes
-/// filled. `shape` is the shape of `hu`, first axis fastest; `axial` is the axis along which axial slices follow.
+/// Body mask of a CT in HU: the largest 6-connected component of voxels above -500 HU, with holes filled. `shape` is
+/// that of `hu`, first axis fastest; axial slices are stacked along `axial`.
 ///
-/// Holes are filled slice by slice: a scan that ends in the chest leaves the lungs open at its last slice, and
-/// a 3-D filling would leave them out. All false if no voxel is dense enough.
+/// Holes are filled slice by slice, because a 3-D fill would miss the lungs of a scan that ends in the chest. All false
+/// if no voxel is above the threshold.
 pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     let [nx, ny, nz] = shape;
     let mut mask = vec![false; hu.len()];
@@ -110,7 +109,7 @@ pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     for (run, &root) in runs.list.iter().zip(&roots) {
         sizes[root as usize] += u64::from(run.end - run.start);
     }
-    // The first of the largest, so that ties are decided the same way everywhere.
+    // On a tie the first component wins.
     let Some(largest) = (0..sizes.len()).max_by_key(|&root| (sizes[root], std::cmp::Reverse(root))) else {
         return mask;
     };
@@ -121,7 +120,7 @@ pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     mask
 }
 
-/// Sets what a slice's mask encloses (4-connected background that does not reach the slice's border).
+/// Fills holes slice by slice: 4-connected background that does not reach the border of the slice.
 fn fill_holes(mask: &mut [bool], shape: [usize; 3], axial: usize) {
     let strides = [1, shape[0], shape[0] * shape[1]];
     let (u, v) = match axial {

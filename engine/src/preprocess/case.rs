@@ -1,19 +1,22 @@
-//! A case from its files.
+//! Reading and preparing a case from its files.
 
 use std::path::{Path, PathBuf};
 
 use rand::Rng;
 
 use super::config::{Kind, PreprocessConfig, Targets};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{PreparedCase, prepare};
 use crate::cohort::Case;
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result, seed};
 
-/// Reads the images of `modalities`, in this order, and the label if the case has one and `with_label` says so.
+/// Reads the images of `modalities`, in this order, and the label if the case has one and `with_label` is set.
 ///
-/// A label belongs to the first image, or, when it lies on another grid, to another image of the same case
-/// (HECKTOR 2022 draws on the CT only); a label that fits none is refused.
+/// The label may be on the grid of the first image or of any other image of the case: HECKTOR 2022 has labels on the
+/// CT grid only.
+///
+/// # Errors
+/// If a modality is missing, a file is unreadable or an image is in colour, or the label is on no image's grid.
 pub fn read_case(case: &Case, modalities: &[String], with_label: bool) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
     let read = |modality: &String| {
         let path = image_path(case, modality)?;
@@ -28,7 +31,7 @@ pub fn read_case(case: &Case, modalities: &[String], with_label: bool) -> Result
     Ok((images, label))
 }
 
-/// Reads and prepares a case. Its background noise is drawn from `seed` and the case's id.
+/// Reads and prepares a case. Background noise is drawn from `seed` and the case's id.
 pub fn prepare_case(
     case: &Case,
     modalities: &[String],
@@ -36,11 +39,11 @@ pub fn prepare_case(
     targets: &Targets,
     cfg: &PreprocessConfig,
     seed: u64,
-) -> Result<Prepared> {
+) -> Result<PreparedCase> {
     let (images, label) = read_case(case, modalities, with_label)?;
     let kinds: Vec<Kind> = (images.iter().zip(modalities))
         .map(|(image, modality)| {
-            // Only a name that says nothing makes it worth decoding the values.
+            // Decode the values only if the name does not determine the kind.
             Kind::named(modality, cfg.kind).unwrap_or_else(|| Kind::of(modality, &image.to_f32(), cfg.kind))
         })
         .collect();
@@ -48,15 +51,14 @@ pub fn prepare_case(
     prepare(&images, &kinds, label.as_ref(), targets, cfg, noise_seed)
 }
 
-/// The file of a modality; the error lists those that the case has.
 fn image_path<'a>(case: &'a Case, modality: &str) -> Result<&'a PathBuf> {
     case.images.get(modality).ok_or_else(|| {
         let known: Vec<&str> = case.images.keys().map(String::as_str).collect();
-        Error::config("modality", modality, format!("case {} has {}", case.id, known.join(", ")))
+        Error::config("modality", modality, format!("case {} has only {}", case.id, known.join(", ")))
     })
 }
 
-/// The label on the first image's grid, or on that of the image it was drawn on.
+/// The label on the first image's grid, or else on that of another image of the case.
 fn read_label(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
     let misfit = match LabelVolume::read_for(path, first) {
         Ok((label, warnings)) => {
@@ -71,7 +73,10 @@ fn read_label(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
         if let Ok(image) = Volume::read(other)
             && let Ok((label, _)) = LabelVolume::read_for(path, &image)
         {
-            tracing::info!(case = case.id, "the mask lies on the grid of another image: resampled by world position");
+            tracing::info!(
+                case = case.id,
+                "the mask is on the grid of another image and is resampled by world position"
+            );
             return Ok(label);
         }
     }

@@ -1,11 +1,11 @@
-//! The settings of the preprocessing.
+//! Preprocessing settings.
 
 use serde::{Deserialize, Serialize, de};
 
 use crate::volume::{Interpolation, LabelData, LabelVolume};
 use crate::{Error, Result};
 
-/// Below this (HU) a scan that does not name its modality is taken for a CT.
+/// A scan of unknown modality whose lowest value is below this is treated as CT, in HU.
 const CT_MINIMUM_HU: f32 = -500.0;
 
 /// Settings of [`super::prepare`]. The defaults are the paper's (sections 4.1 and 4.3).
@@ -14,19 +14,19 @@ const CT_MINIMUM_HU: f32 = -500.0;
 pub struct PreprocessConfig {
     /// Voxel size of the prepared grid.
     pub spacing: Spacing,
-    /// How images are resampled; labels are always resampled by the nearest neighbour.
+    /// Interpolation of images. Labels always use the nearest neighbour.
     pub interpolation: Interpolation,
     /// Side of the training crop in pixels.
     pub size: usize,
-    /// What a CT is clipped to before anything else, in HU.
+    /// Window a CT is clipped to first, in HU.
     pub ct_window: [f64; 2],
-    /// Percentiles of the region's voxels to which it is clipped.
+    /// Percentiles of the foreground region's voxels that values are clipped to.
     pub percentiles: [f64; 2],
-    /// What stands outside the region of a scan that is not a CT.
+    /// Values outside the foreground region of a scan other than CT.
     pub background: Background,
-    /// Whether a scan is a CT.
+    /// Whether a scan is treated as CT.
     pub kind: KindChoice,
-    /// Refuses a case whose prepared fields would take more memory than this, in MiB.
+    /// A case whose prepared fields need more memory than this, in MiB, is refused.
     pub memory_mib: u64,
 }
 
@@ -46,21 +46,21 @@ impl Default for PreprocessConfig {
 }
 
 impl PreprocessConfig {
-    /// Refuses settings that no scan can be prepared with, naming the first.
+    /// Returns the first of [`PreprocessConfig::errors`].
     pub fn check(&self) -> Result<()> {
         self.errors().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Every setting that no scan can be prepared with.
+    /// One error for each setting out of range.
     pub fn errors(&self) -> Vec<Error> {
         let mut found = Vec::new();
         if !(1..=8192).contains(&self.size) {
-            found.push(Error::config("size", self.size, "a crop is 1 to 8192 pixels a side"));
+            found.push(Error::config("size", self.size, "must be 1 to 8192 pixels"));
         }
         if let Spacing::Millimetres(mm) = self.spacing
             && !mm.iter().all(|s| s.is_finite() && (0.01..=1000.0).contains(s))
         {
-            found.push(Error::config("spacing", format!("{mm:?}"), "a voxel is 0.01 to 1000 mm a side"));
+            found.push(Error::config("spacing", format!("{mm:?}"), "must be 0.01 to 1000 mm"));
         }
         let [low, high] = self.ct_window;
         if !(low.is_finite() && high.is_finite() && low < high) {
@@ -68,7 +68,11 @@ impl PreprocessConfig {
         }
         let [low, high] = self.percentiles;
         if !(0.0..=100.0).contains(&low) || !(0.0..=100.0).contains(&high) || low >= high {
-            found.push(Error::config("percentiles", format!("{low}, {high}"), "two rising numbers from 0 to 100"));
+            found.push(Error::config(
+                "percentiles",
+                format!("{low}, {high}"),
+                "must be two ascending numbers from 0 to 100",
+            ));
         }
         found
     }
@@ -77,17 +81,17 @@ impl PreprocessConfig {
 /// Voxel size of the prepared grid.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Spacing {
-    /// 1 x 1 x 1 mm, as the paper.
+    /// 1 x 1 x 1 mm, as in the paper.
     #[default]
     Iso,
-    /// The scan's own, so that an anisotropic scan is not multiplied along z.
+    /// The scan's own spacing. Avoids upsampling anisotropic scans along z.
     Native,
     /// Millimetres along R, A, S.
     Millimetres([f64; 3]),
 }
 
 impl Spacing {
-    /// The millimetres along R, A, S that are asked for; `None` keeps the scan's own.
+    /// Voxel size in mm along R, A, S; `None` keeps the scan's spacing.
     pub fn millimetres(self) -> Option<[f64; 3]> {
         match self {
             Self::Iso => Some([1.0; 3]),
@@ -110,7 +114,7 @@ impl std::str::FromStr for Spacing {
         let numbers: Option<Vec<f64>> = text.split([',', 'x']).map(|t| t.trim().parse().ok()).collect();
         match numbers.map(<[f64; 3]>::try_from) {
             Some(Ok(mm)) if mm.iter().all(|s| s.is_finite() && *s > 0.0) => Ok(Self::Millimetres(mm)),
-            _ => Err(Error::config("spacing", text, "expected iso, native, or three sizes in mm such as 1,1,3")),
+            _ => Err(Error::config("spacing", text, "must be iso, native, or three sizes in mm such as 1,1,3")),
         }
     }
 }
@@ -140,49 +144,49 @@ impl<'de> Deserialize<'de> for Spacing {
     }
 }
 
-/// What stands outside the region of a scan that is not a CT.
+/// Values outside the foreground region of a scan other than CT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Background {
     /// Zero.
     #[default]
     Zero,
-    /// N(0, 1) noise, a variant known from other pipelines; drawn from the seed.
+    /// N(0, 1) noise drawn from the seed, as some published pipelines use.
     Noise,
 }
 
-/// Whether the intensity rules of CT apply.
+/// Intensity rules: CT or other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Hounsfield units: window, body mask.
+    /// Hounsfield units. Clipped to a window; the foreground region is the body.
     Ct,
-    /// Everything else: the region is where the scan is not zero.
+    /// Any other modality. The foreground region is where the scan is not zero.
     Other,
 }
 
-/// How a scan's [`Kind`] is found.
+/// How the [`Kind`] of a scan is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KindChoice {
-    /// From the modality's name, else a CT if the lowest value is below -500.
+    /// By the modality's name, else CT if the lowest value is below -500.
     #[default]
     Auto,
-    /// A CT.
+    /// Always CT.
     Ct,
-    /// Not a CT.
+    /// Never CT.
     Other,
 }
 
 impl Kind {
-    /// The kind of a scan: `choice` if it says so, else by the modality's name, else by the lowest value.
+    /// The kind of a scan: as `choice` sets it, else by the modality's name, else by the lowest value.
     pub fn of(modality: &str, values: &[f32], choice: KindChoice) -> Self {
         let lowest = || values.iter().copied().filter(|v| v.is_finite()).fold(f32::INFINITY, f32::min);
         let by_value = || if lowest() < CT_MINIMUM_HU { Self::Ct } else { Self::Other };
         Self::named(modality, choice).unwrap_or_else(by_value)
     }
 
-    /// The kind that `choice` or the modality's name tells, if they do.
+    /// The kind that `choice` or the modality's name determines, if any.
     pub fn named(modality: &str, choice: KindChoice) -> Option<Self> {
         const NOT_CT: [&str; 14] =
             ["pt", "pet", "t1", "t1ce", "t1c", "t1n", "t1gd", "t2", "t2w", "t2f", "flair", "mr", "mri", "adc"];
@@ -198,7 +202,7 @@ impl Kind {
     }
 }
 
-/// What a label volume is turned into: one bit a region, `bit r` of a target byte belonging to region r.
+/// Segmentation targets derived from a label volume. Bit r of a target byte marks region r.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Targets {
@@ -210,7 +214,7 @@ pub enum Targets {
 }
 
 impl Targets {
-    /// The regions' names, in bit order.
+    /// Region names, in bit order.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::Binary => &["lesion"],
@@ -223,7 +227,7 @@ impl Targets {
         self.names().len()
     }
 
-    /// The target byte of a label.
+    /// Target byte of a label.
     pub fn bits(self, label: u16) -> u8 {
         match (self, label) {
             (_, 0) | (Self::Regions, 5..) => 0,
@@ -233,7 +237,7 @@ impl Targets {
         }
     }
 
-    /// The target bytes of a whole label volume, in file order.
+    /// Target bytes of a label volume, in file order.
     pub fn encode(self, label: &LabelVolume) -> Vec<u8> {
         match &label.data {
             LabelData::U8(values) => values.iter().map(|&v| self.bits(v.into())).collect(),

@@ -1,12 +1,12 @@
-//! Copies a field from one axis-aligned grid to another: reorientation and resampling in one pass.
+//! Reorientation and resampling between axis-aligned grids in one pass.
 //!
-//! A prepared grid is the source grid with its axes permuted, flipped and re-spaced, so that each output axis runs
-//! along exactly one source axis and three tables of taps describe the whole transform.
+//! A prepared grid is the source grid with its axes permuted, flipped and rescaled. Each output axis runs along exactly
+//! one source axis, so three tables of taps describe the whole transform.
 
 use rayon::prelude::*;
 
-/// One output position along one axis: the two source offsets around it (already multiplied by the stride) and the
-/// weight of the second.
+/// Interpolation tap of one output position along one axis: memory offsets of the nearest, lower and upper source
+/// position, and the weight of the upper one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tap {
     pub near: usize,
@@ -15,10 +15,10 @@ pub(super) struct Tap {
     pub weight: f32,
 }
 
-/// How output positions along one axis lie on one axis of the source.
+/// Maps output positions along one axis to a source axis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AxisMap {
-    /// Source coordinate of output position 0, counted along the output axis' direction.
+    /// Source coordinate of output position 0, in the direction of the output axis.
     pub start: f64,
     /// Source voxels per output voxel.
     pub step: f64,
@@ -26,17 +26,17 @@ pub(super) struct AxisMap {
     pub count: usize,
     /// Number of source positions.
     pub source: usize,
-    /// The source is stored against the output's direction.
+    /// Whether the source axis runs against the output axis.
     pub flipped: bool,
-    /// Distance in memory between source positions.
+    /// Memory stride between source positions.
     pub stride: usize,
 }
 
-/// Ties between two voxels go to the lower one (along the output axis), whatever the last bit of the arithmetic says.
+/// Tolerance in voxels within which halfway counts as a tie; a tie goes to the lower voxel along the output axis.
 const TIE: f64 = 1e-6;
 
 impl AxisMap {
-    /// The taps of every output position; positions outside the source take its edge.
+    /// The tap of every output position. Positions outside the source are clamped to its edge.
     pub fn taps(&self) -> Vec<Tap> {
         let last = self.source.saturating_sub(1);
         let offset = |index: usize| (if self.flipped { last - index } else { index }) * self.stride;
@@ -53,7 +53,7 @@ impl AxisMap {
     }
 }
 
-/// Gathers with the nearest voxel. `taps` are given from the slowest output axis to the fastest.
+/// Nearest-neighbour gather. `taps` are ordered from the slowest output axis to the fastest.
 pub(super) fn nearest<T: Copy + Default + Send + Sync>(source: &[T], taps: &[Vec<Tap>; 3]) -> Vec<T> {
     let [slow, middle, fast] = taps;
     let mut out = vec![T::default(); slow.len() * middle.len() * fast.len()];
@@ -71,7 +71,7 @@ pub(super) fn nearest<T: Copy + Default + Send + Sync>(source: &[T], taps: &[Vec
     out
 }
 
-/// Gathers linearly along each axis. `taps` are given from the slowest output axis to the fastest.
+/// Trilinear gather. `taps` are ordered from the slowest output axis to the fastest.
 pub(super) fn linear(source: &[f32], taps: &[Vec<Tap>; 3]) -> Vec<f32> {
     let [slow, middle, fast] = taps;
     let mut out = vec![0.0; slow.len() * middle.len() * fast.len()];
@@ -90,7 +90,7 @@ pub(super) fn linear(source: &[f32], taps: &[Vec<Tap>; 3]) -> Vec<f32> {
     out
 }
 
-/// `low` at weight 0, exactly.
+/// Linear interpolation; returns exactly `low` at weight 0, even if `high` is NaN.
 fn mix(low: f32, high: f32, weight: f32) -> f32 {
     if weight == 0.0 { low } else { low + weight * (high - low) }
 }

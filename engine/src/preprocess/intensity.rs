@@ -1,4 +1,4 @@
-//! Clipping and z-score of one channel over its region.
+//! Clipping and z-score of one channel over its foreground region.
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -9,46 +9,46 @@ use super::plan::ChannelPlan;
 use crate::seed::Stream;
 use crate::volume::percentile;
 
-/// Value that stands for air, and for what is not a number, in a CT.
+/// Value of air in a CT, also used for non-finite voxels.
 const AIR_HU: f32 = -1024.0;
 
-/// A region with a smaller standard deviation than this, relative to its mean, is constant.
+/// Standard deviation relative to the mean below which a region counts as constant.
 const CONSTANT: f64 = 1e-9;
 
-/// A channel on its source grid, ready to be resampled.
-pub(super) struct Source {
-    /// In the scan's unit, a CT clipped to its window, file order.
+/// A channel on its source grid, before resampling.
+pub(super) struct SourceChannel {
+    /// Values in the scan's unit, in file order. A CT is clipped to its window.
     pub values: Vec<f32>,
-    /// Where the tissue is.
+    /// Foreground region, in file order.
     pub region: Vec<bool>,
-    /// Values that were not finite.
+    /// Number of non-finite values.
     pub nonfinite: u64,
     pub warning: Option<String>,
 }
 
-/// Finds the region of a scan and clips a CT. `axial` is the axis of the array nearest to S-I.
-pub(super) fn source(
+/// Finds the foreground region and clips a CT to its window. `axial` is the array axis closest to S-I.
+pub(super) fn prepare_source(
     mut values: Vec<f32>,
     kind: Kind,
     shape: [usize; 3],
     axial: usize,
     cfg: &PreprocessConfig,
-) -> Source {
-    let stand_in = if kind == Kind::Ct { AIR_HU } else { 0.0 };
+) -> SourceChannel {
+    let replacement = if kind == Kind::Ct { AIR_HU } else { 0.0 };
     let mut nonfinite = 0;
     for value in values.iter_mut().filter(|v| !v.is_finite()) {
-        *value = stand_in;
+        *value = replacement;
         nonfinite += 1;
     }
     let mut warning =
-        (nonfinite > 0).then(|| format!("{nonfinite} voxels are not finite numbers: taken as background"));
+        (nonfinite > 0).then(|| format!("{nonfinite} voxels are not finite and are treated as background"));
     let region = match kind {
         Kind::Other => values.par_iter().map(|&v| v != 0.0).collect(),
         Kind::Ct => {
-            // Before the window: at -150 HU air and fat could not be told apart.
+            // Before clipping: clipped to -150 HU, air and fat are indistinguishable.
             let mut body = body_mask(&values, shape, axial);
             if !body.contains(&true) {
-                warning = Some("no voxel is above -500 HU: the whole scan is taken for the body".into());
+                warning = Some("no voxel is above -500 HU, so the whole scan is treated as the body".into());
                 body.fill(true);
             }
             let [low, high] = cfg.ct_window.map(|v| v as f32);
@@ -56,12 +56,12 @@ pub(super) fn source(
             body
         }
     };
-    Source { values, region, nonfinite, warning }
+    SourceChannel { values, region, nonfinite, warning }
 }
 
-/// Clips `values` to the percentiles of the region, makes the region's mean 0 and standard deviation 1, and sets
-/// what is outside it: 0 (or N(0, 1) noise), for a CT the lowest normalised value of the body, since there 0 is
-/// mean tissue.
+/// Clips `values` to the percentiles of the region and normalises the region to mean 0 and standard deviation 1.
+/// Outside it, values become 0 or N(0, 1) noise; in a CT, where 0 is mean tissue, the lowest normalised value of the
+/// body.
 pub(super) fn normalise(
     values: &mut [f32],
     region: &[bool],
@@ -76,7 +76,7 @@ pub(super) fn normalise(
     let clipped = || inside.iter().map(|&v| f64::from(v).clamp(low, high));
     let mean = clipped().sum::<f64>() / count;
     let deviation = (clipped().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
-    // A constant region has no contrast to scale: it becomes 0, never a division by nothing.
+    // A constant region becomes 0 instead of being divided by 0.
     let std = if deviation > CONSTANT * mean.abs().max(f64::from(f32::MIN_POSITIVE)) { deviation } else { 1.0 };
     let scaled = |v: f32| ((f64::from(v).clamp(low, high) - mean) / std) as f32;
     let fill = match kind {
@@ -93,7 +93,7 @@ pub(super) fn normalise(
     ChannelPlan { kind, clip: [low, high], mean, std, fill, region_voxels, nonfinite: 0 }
 }
 
-/// One number from N(0, 1) (Box and Muller).
+/// One sample of N(0, 1) by the Box-Muller transform.
 fn gaussian(stream: &mut Stream) -> f32 {
     let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
     (radius * (std::f64::consts::TAU * stream.random::<f64>()).cos()) as f32
@@ -134,7 +134,7 @@ mod tests {
         }
         hu[2 + 6 * 2] = -1000.0;
         let cfg = PreprocessConfig { percentiles: [0.0, 100.0], ..PreprocessConfig::default() };
-        let found = source(hu, Kind::Ct, [6, 6, 1], 2, &cfg);
+        let found = prepare_source(hu, Kind::Ct, [6, 6, 1], 2, &cfg);
         assert_eq!(found.region.iter().filter(|r| **r).count(), 16);
         assert_eq!(found.values.iter().copied().fold(0.0, f32::max), 150.0);
         let mut values = found.values;
@@ -149,7 +149,7 @@ mod tests {
             for kind in [Kind::Other, Kind::Ct] {
                 let shape = [values.len().min(2), 2, 2];
                 let cfg = PreprocessConfig::default();
-                let mut found = source(values.clone(), kind, shape, 2, &cfg);
+                let mut found = prepare_source(values.clone(), kind, shape, 2, &cfg);
                 let plan = normalise(&mut found.values, &found.region, kind, &cfg, noise());
                 assert!(found.values.iter().all(|v| v.is_finite()) && plan.std > 0.0 && plan.fill.is_finite());
             }

@@ -1,4 +1,4 @@
-//! What was done to one case, in numbers: enough to lead every prepared voxel back to the source grid.
+//! The recorded preprocessing of one case, which maps every prepared voxel back to the source grid.
 
 use std::ops::Range;
 
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use super::config::{Kind, PreprocessConfig, Spacing};
 use super::gather::{self, AxisMap, Tap};
 use crate::volume::{Grid, Interpolation};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
-/// Spacings closer than this share are the same: such an axis is kept as it is, bit for bit.
+/// Relative difference below which two spacings are equal; such an axis is not resampled.
 const SAME_SPACING: f64 = 1e-4;
 
-/// The recorded preprocessing of one case (method, section 1). "Prepared" axes are R, A, S in this order.
+/// The recorded preprocessing of one case. Prepared axes are R, A, S in this order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CasePlan {
-    /// Version of this record.
+    /// Format version.
     pub version: u32,
     /// Shape of the first channel's file.
     pub source_shape: [usize; 3],
     /// `world_from_voxel` of the source, row by row, RAS+ mm.
     pub source_affine: [f64; 16],
-    /// False if the file told nothing of its orientation and was taken for RAS.
+    /// False if the file records no orientation, so that the usual guess is used (see [`Grid::oriented`]).
     pub oriented: bool,
-    /// The source axis that runs along R, A, S.
+    /// Source axis along each of R, A, S.
     pub axes: [usize; 3],
-    /// Whether it runs against R, A, S.
+    /// Whether that source axis runs against R, A, S.
     pub flipped: [bool; 3],
-    /// Position of prepared voxel 0 in source voxels, counted along R, A, S.
+    /// Position of prepared voxel 0 in source voxels, along R, A, S.
     pub start: [f64; 3],
     /// Source voxels per prepared voxel along R, A, S.
     pub step: [f64; 3],
@@ -37,21 +37,21 @@ pub struct CasePlan {
     pub prepared_shape: [usize; 3],
     /// `world_from_voxel` of the prepared grid, row by row, RAS+ mm.
     pub prepared_affine: [f64; 16],
-    /// How images were resampled.
+    /// Interpolation of images.
     pub interpolation: Interpolation,
-    /// The channels' intensities.
+    /// Normalisation of each channel.
     pub channels: Vec<ChannelPlan>,
-    /// Bounding box of the channels' regions on the prepared grid: first and one past the last voxel along R, A, S.
+    /// Bounding box of the foreground regions on the prepared grid: first and one past the last voxel along R, A, S.
     pub region_box: [[usize; 2]; 3],
     /// Side of the training crop in prepared voxels.
     pub crop_size: usize,
-    /// Prepared voxel (i, j) at the crop's first pixel; negative where the crop reaches beyond the scan.
+    /// Prepared voxel (i, j) at the crop's first pixel; negative where the crop extends beyond the scan.
     pub crop_origin: [i64; 2],
-    /// Lesion voxels on the prepared grid; `None` without a label.
+    /// Lesion voxels on the prepared grid; `None` without a reference.
     pub lesion_voxels: Option<u64>,
-    /// Of these, the ones that the training crop leaves out.
+    /// Lesion voxels outside the training crop.
     pub lesion_voxels_outside_crop: Option<u64>,
-    /// What was odd, one sentence each.
+    /// Irregularities, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -59,28 +59,28 @@ pub struct CasePlan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelPlan {
-    /// Whether the rules of CT were applied.
+    /// Intensity rules.
     pub kind: Kind,
-    /// Values at the lower and upper percentile of the region, in the scan's unit: what it was clipped to.
+    /// Clipping range: the lower and upper percentile of the region, in the scan's unit.
     pub clip: [f64; 2],
-    /// Mean of the clipped region.
+    /// Mean over the clipped region.
     pub mean: f64,
-    /// Standard deviation of the clipped region (of the population).
+    /// Population standard deviation over the clipped region.
     pub std: f64,
-    /// Normalised value outside the region and outside the scan.
+    /// Normalised value outside the region and the scan.
     pub fill: f32,
-    /// Voxels of the region (not zero; for a CT the body) on the prepared grid.
+    /// Voxels of the foreground region (nonzero, or the body in a CT) on the prepared grid.
     pub region_voxels: u64,
-    /// Voxels of the file that are not finite numbers; they count as background.
+    /// Non-finite voxels of the file; they count as background.
     pub nonfinite: u64,
 }
 
-/// The version that this program writes.
+/// The version written and read.
 const VERSION: u32 = 1;
 
 impl CasePlan {
-    /// The geometry of preparing a scan on `source` with voxels of `spacing`: reoriented to RAS+ and centred, so
-    /// that the result does not depend on the file's storage order. Intensities and crop are filled in later.
+    /// A plan with only the geometry set: `source` reoriented to RAS+ and resampled to `spacing` about its centre, so
+    /// that the result does not depend on the file's storage order.
     pub(super) fn new(source: &Grid, spacing: Spacing, interpolation: Interpolation) -> Result<Self> {
         let (ras, orientation) = source.reoriented_to_ras();
         let (mut axes, mut flipped) = ([0; 3], [false; 3]);
@@ -90,15 +90,14 @@ impl CasePlan {
         }
         let own = ras.spacing_mm();
         if ras.is_empty() || !own.iter().all(|s| s.is_finite() && *s > 0.0) {
-            let (left, right) = (source.describe(), "a grid with voxels of positive size".into());
-            return Err(ErrorKind::Geometry { what: "preprocessing".into(), left, right }.into());
+            return Err(Error::config("grid", source.describe(), "voxels of positive size are needed"));
         }
         let wanted = spacing.millimetres().unwrap_or(own);
         let kept = |a: usize| (wanted[a] - own[a]).abs() <= SAME_SPACING * own[a];
         let target: [f64; 3] = std::array::from_fn(|a| if kept(a) { own[a] } else { wanted[a] });
         let prepared = ras.with_spacing(target);
         let step: [f64; 3] = std::array::from_fn(|a| target[a] / own[a]);
-        // Both boxes have the same middle.
+        // Both boxes have the same centre.
         let middle = |n: usize| (n as f64 - 1.0) / 2.0;
         let start = std::array::from_fn(|a| middle(ras.shape[a]) - middle(prepared.shape[a]) * step[a]);
         let prepared_shape = prepared.shape;
@@ -124,7 +123,7 @@ impl CasePlan {
         })
     }
 
-    /// Centres the training crop on the region's bounding box.
+    /// Centres the training crop on the bounding box of the foreground.
     pub(super) fn set_crop(&mut self, size: usize) {
         self.crop_size = size;
         for (origin, [low, high]) in self.crop_origin.iter_mut().zip(self.region_box) {
@@ -138,7 +137,7 @@ impl CasePlan {
         Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }
     }
 
-    /// The source file's grid.
+    /// The grid of the source file.
     pub fn source_grid(&self) -> Grid {
         let world_from_voxel = affine(&self.source_affine);
         Grid { shape: self.source_shape, world_from_voxel, oriented: self.oriented }
@@ -149,8 +148,8 @@ impl CasePlan {
         self.prepared_grid().spacing_mm()
     }
 
-    /// True if some axis was resampled; if not, the prepared grid is a permutation of the source's voxels.
-    #[allow(clippy::float_cmp, reason = "an axis that is kept has a step of exactly 1")]
+    /// True if an axis was resampled. Otherwise the prepared voxels are a permutation of the source voxels.
+    #[allow(clippy::float_cmp, reason = "an axis that is not resampled has a step of exactly 1")]
     pub fn resampled(&self) -> bool {
         self.step.iter().any(|&step| step != 1.0)
     }
@@ -160,35 +159,35 @@ impl CasePlan {
         self.crop_origin
     }
 
-    /// Maps crop voxel (i, j, k) to world mm: a 4x4 matrix, row by row.
+    /// 4x4 matrix, row by row, from crop voxel (i, j, k) to world mm.
     pub fn crop_affine(&self) -> [f64; 16] {
         self.shifted_affine([0, 0])
     }
 
-    /// The same for a crop moved by `shift` voxels along R and A.
+    /// [`CasePlan::crop_affine`] for a crop shifted by `shift` voxels along R and A.
     pub fn shifted_affine(&self, shift: [i32; 2]) -> [f64; 16] {
         self.affine_at([0, 1].map(|a| self.crop_origin[a] + i64::from(shift[a])))
     }
 
-    /// The same for a crop whose first pixel is prepared voxel (i, j).
+    /// [`CasePlan::crop_affine`] for a crop whose first pixel is prepared voxel (i, j).
     pub fn affine_at(&self, [i, j]: [i64; 2]) -> [f64; 16] {
         let shift = DVec3::new(i as f64, j as f64, 0.0);
         let world_from_voxel = affine(&self.prepared_affine) * DAffine3::from_translation(shift);
         Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }.affine_rows()
     }
 
-    /// The source file's axis nearest to S-I.
+    /// Source axis closest to S-I.
     pub fn source_slice_axis(&self) -> usize {
         self.axes[2]
     }
 
-    /// How many slices the source file has along that axis.
+    /// Number of source slices along [`CasePlan::source_slice_axis`].
     pub fn source_slices(&self) -> usize {
         self.source_shape[self.axes[2].min(2)]
     }
 
-    /// The prepared slice whose centre is nearest to that of slice `k_source` (0-based, along the file's axis
-    /// nearest to S-I); the lower of two equally near ones.
+    /// The prepared slice nearest to source slice `k_source` (0-based, along [`CasePlan::source_slice_axis`]); the
+    /// lower one on a tie.
     pub fn prepared_slice_of(&self, k_source: usize) -> usize {
         let last = self.source_slices().saturating_sub(1);
         let along = if self.flipped[2] { last - k_source.min(last) } else { k_source.min(last) };
@@ -197,20 +196,23 @@ impl CasePlan {
         (at - 0.5 - 1e-6).ceil().clamp(0.0, highest) as usize
     }
 
-    /// Puts a slice-major field on the prepared grid back on the source file's grid, in the file's storage order,
-    /// for every source voxel: linear between prepared voxels where the case was resampled, else the exact
-    /// inverse of the permutation. Source voxels beyond the outermost prepared centres take the nearest one.
+    /// Maps a slice-major field on the prepared grid to the source grid, in file order. A resampled case is
+    /// interpolated linearly; otherwise the permutation is inverted exactly. Source voxels beyond the outermost
+    /// prepared centres take the nearest value.
+    ///
+    /// # Errors
+    /// If `field` does not have one value per prepared voxel.
     pub fn restore(&self, field: &[f32]) -> Result<Vec<f32>> {
         let taps = self.taps_to_source(field.len())?;
         Ok(if self.resampled() { gather::linear(field, &taps) } else { gather::nearest(field, &taps) })
     }
 
-    /// Like [`CasePlan::restore`], by the nearest prepared voxel: for labels and bit fields.
+    /// [`CasePlan::restore`] by nearest neighbour, for labels and bit fields.
     pub fn restore_nearest<T: Copy + Default + Send + Sync>(&self, field: &[T]) -> Result<Vec<T>> {
         Ok(gather::nearest(field, &self.taps_to_source(field.len())?))
     }
 
-    /// Taps that read the source (file order) for every prepared voxel, k slowest, then i, then j.
+    /// Taps into the source (file order) for every prepared voxel: k slowest, then i, then j.
     pub(super) fn taps_from_source(&self) -> [Vec<Tap>; 3] {
         let strides = [1, self.source_shape[0], self.source_shape[0] * self.source_shape[1]];
         [2, 0, 1].map(|a| {
@@ -226,8 +228,8 @@ impl CasePlan {
         })
     }
 
-    /// How many axial slices of the source, counted from the feet, are settled once the first `prepared` prepared slices
-    /// are known: [`CasePlan::restore`] takes their values from those alone.
+    /// Number of axial source slices, from the feet, that [`CasePlan::restore`] computes from the first `prepared`
+    /// prepared slices alone.
     pub fn settled_slices(&self, prepared: usize) -> usize {
         let mut needs: Vec<usize> = self.to_source(2, 1).taps().iter().map(|tap| self.farthest(tap)).collect();
         if self.flipped[2] {
@@ -236,39 +238,39 @@ impl CasePlan {
         needs.iter().take_while(|&&slice| slice < prepared).count()
     }
 
-    /// The last prepared position that restoring takes a value from.
+    /// The last prepared position that a tap reads.
     fn farthest(&self, tap: &Tap) -> usize {
         if !self.resampled() {
             tap.near
         } else if tap.weight == 0.0 {
-            // The neighbour above is not looked at.
+            // The upper neighbour has weight 0 and is not read.
             tap.low
         } else {
             tap.high
         }
     }
 
-    /// Like [`CasePlan::restore`], for some axial slices only, numbered from the feet: the box of the source that they
-    /// make up, in file order, with the same bits.
+    /// [`CasePlan::restore`] for a range of axial slices, numbered from the feet. Returns that box of the source in file
+    /// order, bit-identical to the whole.
     pub fn restore_slices(&self, field: &[f32], slices: Range<usize>) -> Result<Vec<f32>> {
         let mut taps = self.taps_to_source(field.len())?;
         let stored = self.stored_slices(slices)?;
-        // Taps stand from the slowest source axis to the fastest.
+        // Taps are ordered from the slowest source axis to the fastest.
         let along = &mut taps[2 - self.axes[2]];
         *along = along[stored].to_vec();
         Ok(if self.resampled() { gather::linear(field, &taps) } else { gather::nearest(field, &taps) })
     }
 
-    /// Indices along [`CasePlan::source_slice_axis`] of axial slices that are numbered from the feet.
+    /// Converts slice numbers counted from the feet to indices along [`CasePlan::source_slice_axis`].
     pub fn stored_slices(&self, slices: Range<usize>) -> Result<Range<usize>> {
         let count = self.source_slices();
         if slices.start > slices.end || slices.end > count {
-            return Err(Error::config("slices", format!("{slices:?}"), format!("the scan has {count}")));
+            return Err(Error::config("slices", format!("{slices:?}"), format!("the scan has {count} slices")));
         }
         Ok(if self.flipped[2] { count - slices.end..count - slices.start } else { slices })
     }
 
-    /// How the source's positions along R, A or S lie on a prepared axis with this distance between positions.
+    /// Maps source positions along R, A or S to the prepared axis, whose memory stride is `stride`.
     fn to_source(&self, a: usize, stride: usize) -> AxisMap {
         let count = self.source_shape[self.axes[a]];
         let (first, sign) = if self.flipped[a] { (count as f64 - 1.0, -1.0) } else { (0.0, 1.0) };
@@ -282,13 +284,13 @@ impl CasePlan {
         }
     }
 
-    /// Taps that read a slice-major prepared field of `len` voxels for every source voxel, file order.
+    /// Taps into a slice-major prepared field of `len` voxels for every source voxel, in file order.
     fn taps_to_source(&self, len: usize) -> Result<[Vec<Tap>; 3]> {
         self.check()?;
         let [nx, ny, nz] = self.prepared_shape;
         if len != nx * ny * nz {
-            let right = format!("{} voxels", nx * ny * nz);
-            return Err(ErrorKind::Geometry { what: "restore".into(), left: format!("{len} values"), right }.into());
+            let why = format!("the prepared grid has {} voxels", nx * ny * nz);
+            return Err(Error::config("field", format!("{len} values"), why));
         }
         let strides = [ny, 1, nx * ny];
         let mut by_source_axis: [Vec<Tap>; 3] = Default::default();
@@ -299,7 +301,7 @@ impl CasePlan {
         Ok(by_source_axis)
     }
 
-    /// Refuses a plan that was read from somewhere and cannot be right.
+    /// Checks a plan read from a file.
     pub fn check(&self) -> Result<()> {
         let bad = |field: &str, value: String, why: &str| Err(Error::config(format!("plan.{field}"), value, why));
         if self.version != VERSION {
@@ -308,30 +310,30 @@ impl CasePlan {
         let mut axes = self.axes;
         axes.sort_unstable();
         if axes != [0, 1, 2] {
-            return bad("axes", format!("{:?}", self.axes), "each of 0, 1, 2 must stand once");
+            return bad("axes", format!("{:?}", self.axes), "must be a permutation of 0, 1, 2");
         }
         if !self.step.iter().chain(&self.start).all(|v| v.is_finite()) || self.step.iter().any(|&s| s <= 0.0) {
-            return bad("step", format!("{:?}", self.step), "a step is a positive number");
+            return bad("step", format!("{:?}", self.step), "steps must be positive and start positions finite");
         }
         for (field, shape) in [("source_shape", self.source_shape), ("prepared_shape", self.prepared_shape)] {
             let voxels = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
             if voxels.is_none_or(|n| n == 0 || n > isize::MAX as usize / 16) {
-                return bad(field, format!("{shape:?}"), "no such volume can be");
+                return bad(field, format!("{shape:?}"), "must be positive and fit the address space");
             }
         }
         Ok(())
     }
 }
 
-/// Voxels along R, A, S of a scan on `source` once it is prepared.
+/// Shape (R, A, S) of a scan on `source` after preprocessing.
 ///
 /// # Errors
-/// A grid without voxels of positive size.
+/// If `source` is empty or a voxel size is not positive.
 pub fn prepared_shape(source: &Grid, config: &PreprocessConfig) -> Result<[usize; 3]> {
     Ok(CasePlan::new(source, config.spacing, config.interpolation)?.prepared_shape)
 }
 
-/// The transform in a row-major 4x4 matrix.
+/// The transform of a row-major 4x4 matrix.
 fn affine(rows: &[f64; 16]) -> DAffine3 {
     let column = |c: usize| DVec3::new(rows[c], rows[4 + c], rows[8 + c]);
     DAffine3 { matrix3: DMat3::from_cols(column(0), column(1), column(2)), translation: column(3) }

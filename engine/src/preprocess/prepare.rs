@@ -1,34 +1,34 @@
-//! One case, prepared.
+//! Preparing one case.
 
 use std::borrow::Borrow;
 
 use super::config::{Kind, PreprocessConfig, Targets};
 use super::gather::{self, Tap};
-use super::intensity::{self, Source};
+use super::intensity::{self, SourceChannel};
 use super::plan::CasePlan;
 use crate::volume::{Grid, Interpolation, LabelVolume, Relation, Volume, resample_f32, resample_labels};
 use crate::{Error, ErrorKind, Result, seed};
 
-/// A case as the network sees it. All fields are slice-major: `(k * nx + i) * ny + j`.
+/// A preprocessed case. All fields are slice-major: `(k * nx + i) * ny + j`.
 #[derive(Clone, Debug)]
-pub struct Prepared {
-    /// How it came to be, and the way back.
+pub struct PreparedCase {
+    /// The preprocessing and its inverse.
     pub plan: CasePlan,
-    /// One normalised field a channel.
+    /// One normalised field per channel.
     pub channels: Vec<Vec<f32>>,
-    /// Each channel's value outside the scan.
+    /// Value outside the scan, per channel.
     pub fill: Vec<f32>,
-    /// True where any channel has tissue: not zero in the file, for a CT inside the body. Patches without any are
-    /// air, whatever value stands there.
+    /// True where any channel has tissue: nonzero in the file, or inside the body for a CT. Patches without tissue are
+    /// air, whatever their values.
     pub tissue: Vec<bool>,
-    /// Bit r of a byte tells whether the voxel belongs to region r; `None` without a label.
+    /// Bit r of a byte marks region r; `None` without a reference.
     pub target: Option<Vec<u8>>,
-    /// Voxels along R, A, S.
+    /// Number of voxels along R, A, S.
     pub shape: [usize; 3],
 }
 
-/// Prepares a case (method, section 1): `images` are its channels with their `kinds`, the first of which gives the
-/// grid; the others, and the label, are brought onto it by world position. `seed` draws the background noise only.
+/// Prepares a case. `images` are its channels, `kinds` their intensity rules. The first image defines the grid; the
+/// others and the label are resampled to it by world position. `seed` only affects background noise.
 pub fn prepare<V: Borrow<Volume>>(
     images: &[V],
     kinds: &[Kind],
@@ -36,13 +36,17 @@ pub fn prepare<V: Borrow<Volume>>(
     targets: &Targets,
     cfg: &PreprocessConfig,
     seed: u64,
-) -> Result<Prepared> {
+) -> Result<PreparedCase> {
     cfg.check()?;
     let Some(first) = images.first().map(V::borrow) else {
-        return Err(Error::config("modality", "", "a case needs at least one image"));
+        return Err(Error::config("modality", "", "at least one modality is needed"));
     };
     if kinds.len() != images.len() {
-        return Err(Error::config("kind", kinds.len(), format!("one is needed for each of {} images", images.len())));
+        return Err(Error::config(
+            "kind",
+            kinds.len(),
+            format!("must have one entry for each of the {} images", images.len()),
+        ));
     }
     let mut plan = CasePlan::new(&first.grid, cfg.spacing, cfg.interpolation)?;
     let voxels = check_memory(&plan, images.len(), cfg)?;
@@ -50,18 +54,18 @@ pub fn prepare<V: Borrow<Volume>>(
     let (mut channels, mut tissue) = (Vec::with_capacity(images.len()), vec![false; voxels]);
     for (place, (image, &kind)) in images.iter().map(V::borrow).zip(kinds).enumerate() {
         let axial = image.grid.orientation().axis.iter().position(|&along| along == 2).unwrap_or(2);
-        let found = intensity::source(values_of(image, place)?, kind, image.grid.shape, axial, cfg);
+        let found = intensity::prepare_source(voxel_values(image, place)?, kind, image.grid.shape, axial, cfg);
         plan.warnings.extend(found.warning.clone());
         let (mut values, region) = if place == 0 {
-            on_own_grid(&found, &taps, cfg)
+            sample_on_source_grid(&found, &taps, cfg)
         } else {
-            on_other_grid(&found, &image.grid, &plan, &taps, cfg)
+            resample_other_grid(&found, &image.grid, &plan, &taps, cfg)
         };
         let noise = seed::stream(seed, "background noise", &[place as u64]);
         let mut channel = intensity::normalise(&mut values, &region, kind, cfg, noise);
         channel.nonfinite = found.nonfinite;
         if channel.region_voxels == 0 {
-            plan.warnings.push(format!("channel {place} is empty: it has no voxel but background"));
+            plan.warnings.push(format!("channel {place} is empty, all its voxels are background"));
         }
         plan.channels.push(channel);
         channels.push(values);
@@ -78,15 +82,15 @@ pub fn prepare<V: Borrow<Volume>>(
         slice_major(&resample_labels(&bits, &label.grid, &to, 0), to.shape)
     });
     let fill = plan.channels.iter().map(|c| c.fill).collect();
-    let mut prepared = Prepared { shape: plan.prepared_shape, plan, channels, fill, tissue, target };
+    let mut prepared = PreparedCase { shape: plan.prepared_shape, plan, channels, fill, tissue, target };
     prepared.count_lesion();
     Ok(prepared)
 }
 
-/// The number of prepared voxels, if they may be had.
+/// The number of prepared voxels, if they fit the memory limit.
 fn check_memory(plan: &CasePlan, channels: usize, cfg: &PreprocessConfig) -> Result<usize> {
     let voxels = plan.prepared_shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-    // Each channel in f32, and one byte each for the region, the tissue and the target.
+    // 4 bytes per channel, 1 byte each for region, tissue and target.
     let needed = voxels.and_then(|v| v.checked_mul(4 * channels + 3));
     let needed_mib = needed.map_or(u64::MAX, |bytes| (bytes >> 20) as u64);
     match voxels {
@@ -99,21 +103,24 @@ fn check_memory(plan: &CasePlan, channels: usize, cfg: &PreprocessConfig) -> Res
     }
 }
 
-/// The first frame's values; colours have none.
-fn values_of(image: &Volume, channel: usize) -> Result<Vec<f32>> {
+/// Scaled values of the first frame in memory.
+fn voxel_values(image: &Volume, channel: usize) -> Result<Vec<f32>> {
     let values = image.to_f32();
     if image.data.is_colour() {
-        return Err(Error::config("modality", image.data.type_name(), "colours are for viewing only"));
+        return Err(Error::config(
+            "modality",
+            image.data.type_name(),
+            "colour images are for viewing only, choose a greyscale image",
+        ));
     }
     if values.len() == image.grid.len() {
         return Ok(values);
     }
-    let (left, right) = (format!("{} values", values.len()), format!("{} voxels", image.grid.len()));
-    let what = format!("channel {channel} of {} voxels", image.data.type_name());
-    Err(ErrorKind::Geometry { what, left, right }.into())
+    let why = format!("the grid has {} voxels", image.grid.len());
+    Err(Error::config(format!("channel {channel}"), format!("{} values", values.len()), why))
 }
 
-fn on_own_grid(found: &Source, taps: &[Vec<Tap>; 3], cfg: &PreprocessConfig) -> (Vec<f32>, Vec<bool>) {
+fn sample_on_source_grid(found: &SourceChannel, taps: &[Vec<Tap>; 3], cfg: &PreprocessConfig) -> (Vec<f32>, Vec<bool>) {
     let values = match cfg.interpolation {
         Interpolation::Nearest => gather::nearest(&found.values, taps),
         Interpolation::Linear => gather::linear(&found.values, taps),
@@ -121,17 +128,17 @@ fn on_own_grid(found: &Source, taps: &[Vec<Tap>; 3], cfg: &PreprocessConfig) -> 
     (values, gather::nearest(&found.region, taps))
 }
 
-/// A further channel, by world position unless it lies on the first one's grid anyway. What it does not cover is not
-/// of its region.
-fn on_other_grid(
-    found: &Source,
+/// Values and region of a channel on another grid, resampled by world position. Voxels it does not cover are outside
+/// its region.
+fn resample_other_grid(
+    found: &SourceChannel,
     grid: &Grid,
     plan: &CasePlan,
     taps: &[Vec<Tap>; 3],
     cfg: &PreprocessConfig,
 ) -> (Vec<f32>, Vec<bool>) {
     if grid.relation(&plan.source_grid()) == Relation::Same {
-        return on_own_grid(found, taps, cfg);
+        return sample_on_source_grid(found, taps, cfg);
     }
     let to = plan.prepared_grid();
     let values = resample_f32(&found.values, grid, &to, cfg.interpolation, 0.0);
@@ -139,7 +146,7 @@ fn on_other_grid(
     (slice_major(&values, to.shape), slice_major(&region, to.shape))
 }
 
-/// From file order (i fastest) to slice-major (j fastest).
+/// Converts from file order (i fastest) to slice-major (j fastest).
 fn slice_major<T: Copy>(field: &[T], [nx, ny, nz]: [usize; 3]) -> Vec<T> {
     let mut out = Vec::with_capacity(field.len());
     for k in 0..nz {
@@ -150,7 +157,7 @@ fn slice_major<T: Copy>(field: &[T], [nx, ny, nz]: [usize; 3]) -> Vec<T> {
     out
 }
 
-/// First and one past the last set voxel along each axis; everything if none is set.
+/// First and one past the last set voxel along each axis; the whole grid if none is set.
 fn bounding_box(mask: &[bool], shape: [usize; 3]) -> [[usize; 2]; 3] {
     let [nx, ny, _] = shape;
     let mut found = [[usize::MAX, 0]; 3];
@@ -163,8 +170,8 @@ fn bounding_box(mask: &[bool], shape: [usize; 3]) -> [[usize; 2]; 3] {
     if found[0][1] == 0 { shape.map(|n| [0, n]) } else { found }
 }
 
-impl Prepared {
-    /// The same with its channels in another order: the first is the one that was number `order[0]` before.
+impl PreparedCase {
+    /// Permutes the channels: new channel n is old channel `order[n]`.
     #[must_use]
     pub fn reordered(mut self, order: &[usize]) -> Self {
         self.channels = order.iter().map(|&at| std::mem::take(&mut self.channels[at])).collect();
@@ -173,7 +180,7 @@ impl Prepared {
         self
     }
 
-    /// Counts the lesion's voxels, and those that the training crop leaves out.
+    /// Counts lesion voxels in all and outside the training crop.
     fn count_lesion(&mut self) {
         let Some(target) = &self.target else { return };
         let ([nx, ny, _], [x, y]) = (self.shape, self.plan.crop_origin);
@@ -190,13 +197,13 @@ impl Prepared {
         self.plan.lesion_voxels_outside_crop = Some(outside);
     }
 
-    /// Cuts a square of slice `k`: the channels as `[C][size][size]` and the target as `[size][size]`. `origin` is
-    /// the prepared voxel (i, j) of its first pixel; what lies beyond the scan is the channels' fill, and no lesion.
+    /// A square window of slice `k`: channels `[C][size][size]` and target `[size][size]`. `origin` is the prepared
+    /// voxel (i, j) of its first pixel. Beyond the scan, pixels are the channel's fill and the target is 0.
     pub fn window(&self, k: usize, origin: [i64; 2], size: usize) -> (Vec<f32>, Option<Vec<u8>>) {
         self.frame(k, origin, [size, size])
     }
 
-    /// Like [`Prepared::window`], with sides of their own: `[C][shape 0][shape 1]`.
+    /// A rectangular [`PreparedCase::window`]: channels `[C][shape 0][shape 1]`.
     pub fn frame(&self, k: usize, origin: [i64; 2], shape: [usize; 2]) -> (Vec<f32>, Option<Vec<u8>>) {
         let mut pixels = Vec::with_capacity(self.channels.len() * shape[0] * shape[1]);
         for (channel, &fill) in self.channels.iter().zip(&self.fill) {
@@ -210,7 +217,7 @@ impl Prepared {
         (pixels, target)
     }
 
-    /// Where a window of [`Prepared::frame`] has tissue: `[shape 0][shape 1]`.
+    /// Tissue of the window that [`PreparedCase::frame`] returns, `[shape 0][shape 1]`.
     pub fn tissue_frame(&self, k: usize, origin: [i64; 2], shape: [usize; 2]) -> Vec<bool> {
         let mut tissue = Vec::with_capacity(shape[0] * shape[1]);
         self.cut(&self.tissue, false, k, origin, shape, &mut tissue);
@@ -220,7 +227,7 @@ impl Prepared {
     fn cut<T: Copy>(&self, field: &[T], fill: T, k: usize, origin: [i64; 2], shape: [usize; 2], out: &mut Vec<T>) {
         let [nx, ny, nz] = self.shape;
         let end = out.len() + shape[0] * shape[1];
-        // Columns of the window that lie in the scan.
+        // Columns of the window inside the scan.
         let low = (-origin[1]).clamp(0, shape[1] as i64) as usize;
         let high = (ny as i64 - origin[1]).clamp(low as i64, shape[1] as i64) as usize;
         for row in 0..shape[0] as i64 {

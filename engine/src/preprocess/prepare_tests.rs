@@ -8,14 +8,14 @@ use super::*;
 use crate::preprocess::{Background, ChannelPlan, Spacing};
 use crate::volume::{LabelData, Orientation};
 
-/// A RAS grid turned a little, so that no axis is exactly anatomical.
+/// A slightly rotated RAS grid, so that no axis is exactly anatomical.
 fn ras(shape: [usize; 3], spacing: [f64; 3]) -> Grid {
     let turn = DMat3::from_euler(glam::EulerRot::XYZ, 0.05, -0.04, 0.03);
     let matrix3 = turn * DMat3::from_diagonal(DVec3::from_array(spacing));
     Grid::new(shape, DAffine3 { matrix3, translation: DVec3::new(-80.0, 12.5, 300.0) })
 }
 
-/// The same scan in every storage order: RAS values in file order are stored as `orientation` says.
+/// The same scan stored in the order of `orientation`.
 fn stored(grid: &Grid, values: &[f32], orientation: &Orientation) -> Volume {
     // `orientation` takes the file to RAS.
     let file = grid.reoriented(&orientation.inverted());
@@ -31,11 +31,11 @@ fn native() -> PreprocessConfig {
     PreprocessConfig { spacing: Spacing::Native, size: 4, ..PreprocessConfig::default() }
 }
 
-fn prepare_one(image: &Volume, cfg: &PreprocessConfig) -> Prepared {
+fn prepare_one(image: &Volume, cfg: &PreprocessConfig) -> PreparedCase {
     prepare(std::slice::from_ref(image), &[Kind::Other], None, &Targets::Binary, cfg, 1).unwrap()
 }
 
-/// The value a channel's plan gives to a value of the file.
+/// The normalised value of a file value under a channel's plan.
 fn normalised(value: f32, channel: &ChannelPlan) -> f32 {
     if value == 0.0 {
         return 0.0;
@@ -164,7 +164,7 @@ fn further_channels_are_laid_on_by_world_position() {
         let value = expected[i + 8 * (j + 8 * k)];
         assert_eq!(prepared.channels[2][voxel], normalised(value, &prepared.plan.channels[2]));
     }
-    // A channel that covers half the scan: the rest is not of its region.
+    // A channel that covers half of the scan. The rest is outside its region.
     let half = Volume::from_f32(Grid { shape: [4, 8, 4], ..fine.clone() }, vec![7.0; 128]);
     let first = Volume::from_f32(fine, random(256, 1));
     let prepared = prepare(&[first, half], &kinds[..2], None, &Targets::Binary, &native(), 0).unwrap();
@@ -185,7 +185,7 @@ fn source_slices_find_their_prepared_ones() {
     assert_eq!(of(Orientation::IDENTITY, Spacing::Iso), [1, 4, 7, 10, 13]);
     assert_eq!(of(flipped, Spacing::Iso), [13, 10, 7, 4, 1]);
     assert_eq!(of(flipped, Spacing::Native), [4, 3, 2, 1, 0]);
-    // 1.5 mm: centres at 0.5, 2.5, ...: the lower of two equally near.
+    // 1.5 mm: centres at 0.5, 2.5, ... On a tie the lower slice is used.
     assert_eq!(of(Orientation::IDENTITY, Spacing::Millimetres([1.0, 1.0, 1.5])), [0, 2, 4, 6, 8]);
 }
 
@@ -247,7 +247,7 @@ proptest! {
         let prepared = prepare_one(&image, &native());
         let expected: Vec<f32> = image.to_f32().iter().map(|v| normalised(*v, &prepared.plan.channels[0])).collect();
         prop_assert_eq!(prepared.plan.restore(&prepared.channels[0]).unwrap(), expected);
-        // Resampled: every source voxel gets a value from the neighbourhood of its own place.
+        // Resampled: every source voxel takes its value from its own neighbourhood.
         let ones = PreprocessConfig { memory_mib: 64, ..PreprocessConfig::default() };
         let prepared = prepare_one(&image, &ones);
         let [nx, ny, nz] = prepared.shape;
@@ -258,7 +258,7 @@ proptest! {
         for (voxel, z) in restored.into_iter().enumerate() {
             let [sx, sy, _] = image.grid.shape;
             let there = image.grid.world([voxel % sx, voxel / sx % sy, voxel / (sx * sy)]);
-            // Half a voxel of each grid at most, at the border.
+            // At most half a voxel of each grid, at the border.
             let slack = 0.5 * spacing.iter().sum::<f64>() + 1.5 + 1e-3;
             prop_assert!((f64::from(z) - there.z).abs() < slack);
         }

@@ -1,7 +1,7 @@
-//! The slices of a cohort, ready for training, within a stated memory budget.
+//! The training slices of a cohort, within a memory budget.
 //!
-//! Cases are prepared in parallel, a few at a time, and only their kept slices stay: in memory as long as they fit
-//! the budget, else in one temporary file. The order is that of the cases and their slices, whatever the threads do.
+//! Cases are prepared in parallel, a few at a time, and reduced to their training slices. These stay in memory if they
+//! fit the budget, else in one temporary file. Slices are ordered by case and position for any number of threads.
 
 mod cache;
 mod spill;
@@ -11,59 +11,59 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use self::spill::{Frame, Rows, Shelf, TISSUE};
+use self::spill::{Frame, FrameStorage, Rows, TISSUE};
 use super::case::prepare_case;
 use super::config::{PreprocessConfig, Targets};
 use super::plan::CasePlan;
-use super::prepare::Prepared;
+use super::prepare::PreparedCase;
 use crate::cohort::Case;
 use crate::event::Control;
 use crate::{Error, Result};
 
-/// Which slices a store keeps.
+/// Selects the slices a store keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// All.
+pub enum SliceFilter {
+    /// All slices.
     All,
-    /// Those with tissue in the central crop: all-black slices are dropped (4.1).
+    /// Slices with tissue in the central crop: all-black slices are dropped (paper, section 4.1).
     #[default]
     NonZero,
 }
 
-/// What a store is built of.
+/// Settings of a [`SliceStore`].
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// The modalities that make the channels, in order.
+    /// Modalities of the channels, in order.
     pub modalities: Vec<String>,
-    /// Whether labels are read where cases have them.
+    /// Whether labels are read.
     pub with_labels: bool,
-    /// What labels are turned into.
+    /// Segmentation targets derived from the labels.
     pub targets: Targets,
-    /// How cases are prepared; `config.size` is the side of the crop.
+    /// Preprocessing; `config.size` is the side of the crop.
     pub config: PreprocessConfig,
-    /// How far a window may be shifted from the central crop, in pixels.
+    /// Largest shift of a window from the central crop, in pixels.
     pub margin: usize,
-    /// Which slices are kept.
-    pub keep: Keep,
-    /// Bytes of frames that may stay in memory.
+    /// Selects the slices to keep.
+    pub keep: SliceFilter,
+    /// Bytes of frames to keep in memory.
     pub memory_budget: u64,
-    /// Where frames go that do not fit.
+    /// Folder of the temporary file for frames beyond the budget.
     pub spill_folder: PathBuf,
-    /// Where prepared cases are kept for the next run, if anywhere.
+    /// Folder where prepared cases are cached between runs, if any.
     pub cache: Option<PathBuf>,
     /// Seed of the background noise.
     pub seed: u64,
 }
 
-/// What is known of one slice.
+/// Metadata of one slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceMeta {
-    /// Position of its case in [`SliceStore::cases`].
+    /// Index of its case in [`SliceStore::cases`].
     pub case: u32,
-    /// Prepared slice, along S.
+    /// Index of the prepared slice, along S.
     pub k: u32,
-    /// Pixels of the central crop that belong to any region of the target; 0 without a label.
+    /// Pixels of the central crop in any region of the target; 0 without a label.
     pub lesion_pixels: u32,
     /// Pixels of the central crop with tissue.
     pub tissue_pixels: u32,
@@ -71,22 +71,22 @@ pub struct SliceMeta {
     pub nonzero: bool,
 }
 
-/// What is known of one case.
+/// Metadata of one case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseMeta {
     /// The case's id.
     pub id: String,
-    /// Whether it has a label here.
+    /// Whether its label was read.
     pub labelled: bool,
-    /// How it was prepared.
+    /// Recorded preprocessing.
     pub plan: CasePlan,
-    /// Its first slice in the store.
+    /// Index of its first slice in the store.
     pub first: usize,
-    /// How many of its slices the store keeps.
+    /// Number of its slices in the store.
     pub slices: usize,
-    /// How many of these show lesion.
+    /// Number of these with lesion.
     pub lesion_slices: usize,
-    /// Mean lesion pixels of the slices that show lesion; 0 if none does.
+    /// Mean lesion pixels over the slices with lesion; 0 if there are none.
     pub mean_lesion_pixels: f64,
 }
 
@@ -95,15 +95,15 @@ pub struct CaseMeta {
 pub struct SliceData {
     /// `[C][S][S]`.
     pub pixels: Vec<f32>,
-    /// Bit r of a byte tells whether the pixel belongs to region r, `[S][S]`; `None` if the case has no label.
+    /// Bit r of a byte marks region r, `[S][S]`; `None` if the case has no label.
     pub target: Option<Vec<u8>>,
-    /// True where there is tissue, `[S][S]`.
+    /// True for tissue, `[S][S]`.
     pub tissue: Vec<bool>,
 }
 
-/// The slices of a cohort.
+/// The training slices of a cohort.
 pub struct SliceStore {
-    shelf: Shelf,
+    storage: FrameStorage,
     metas: Vec<SliceMeta>,
     cases: Vec<CaseMeta>,
     channels: usize,
@@ -111,7 +111,7 @@ pub struct SliceStore {
     margin: usize,
 }
 
-/// A prepared case, reduced to the slices that are kept. `first` and `case` are set when it joins the store.
+/// The training slices of one case. `meta.first` and `metas[..].case` are set when it joins the store.
 struct CaseFrames {
     pub meta: CaseMeta,
     pub metas: Vec<SliceMeta>,
@@ -119,8 +119,11 @@ struct CaseFrames {
 }
 
 impl SliceStore {
-    /// Prepares `cases` and keeps their slices. `progress` is told after each batch how many cases of how many are
-    /// done; `control` may pause or cancel between cases. A case that cannot be prepared is an error that names its file.
+    /// Prepares `cases`. `progress(done, total)` is called after each batch of cases; `control` may pause or cancel
+    /// between cases.
+    ///
+    /// # Errors
+    /// If a case cannot be read or prepared; the message names its file. Also if the temporary file cannot be written.
     pub fn build(
         cases: &[Case],
         options: &StoreOptions,
@@ -132,29 +135,29 @@ impl SliceStore {
             return Err(Error::config("modality", "", "at least one is needed"));
         }
         let mut store = Self {
-            shelf: Shelf::Memory(Vec::new()),
+            storage: FrameStorage::Memory(Vec::new()),
             metas: Vec::new(),
             cases: Vec::new(),
             channels: options.modalities.len(),
             size: options.config.size,
             margin: options.margin,
         };
-        // A prepared case is whole in memory until it is cut: so many at a time and no more.
+        // Bounds memory: each case being prepared is in memory as a whole.
         let in_flight = rayon::current_num_threads().clamp(1, 4);
         for batch in cases.chunks(in_flight) {
             let frames = |case: &Case| {
-                // Also between two patients of a batch, where fewer threads than patients are at work.
+                // Inside the batch too, so that pausing does not wait for the whole batch.
                 control.map_or(Ok(()), Control::pass)?;
-                frames_of(case, options)
+                load_or_prepare_frames(case, options)
             };
-            let cut: Vec<Result<CaseFrames>> = batch.par_iter().map(frames).collect();
-            for frames in cut {
+            let batch_frames: Vec<Result<CaseFrames>> = batch.par_iter().map(frames).collect();
+            for frames in batch_frames {
                 store.add(frames?, options)?;
             }
             progress(store.cases.len(), cases.len());
         }
         let (slices, mib) = (store.len(), store.bytes() >> 20);
-        let place = if store.on_disk() { "in a temporary file" } else { "in memory" };
+        let place = if store.on_disk() { "on disk" } else { "in memory" };
         tracing::info!(slices, mib, cases = cases.len(), "slice store {place}");
         Ok(store)
     }
@@ -165,9 +168,9 @@ impl SliceStore {
         self.metas.extend(case.metas.iter().map(|meta| SliceMeta { case: number, ..*meta }));
         self.cases.push(case.meta);
         if self.bytes() > options.memory_budget {
-            self.shelf.spill(&options.spill_folder)?;
+            self.storage.spill(&options.spill_folder)?;
         }
-        case.frames.into_iter().try_for_each(|frame| self.shelf.push(frame))
+        case.frames.into_iter().try_for_each(|frame| self.storage.push(frame))
     }
 
     /// Number of slices.
@@ -180,22 +183,17 @@ impl SliceStore {
         self.metas.is_empty()
     }
 
-    /// What is known of slice `index`, if there is one.
-    pub fn get_meta(&self, index: usize) -> Option<&SliceMeta> {
-        self.metas.get(index)
-    }
-
-    /// What is known of slice `index`, which must be below [`SliceStore::len`].
+    /// Metadata of slice `index`, which must be below [`SliceStore::len`].
     pub fn meta(&self, index: usize) -> &SliceMeta {
         &self.metas[index]
     }
 
-    /// What is known of every slice.
+    /// Metadata of all slices.
     pub fn metas(&self) -> &[SliceMeta] {
         &self.metas
     }
 
-    /// What is known of every case.
+    /// Metadata of all cases.
     pub fn cases(&self) -> &[CaseMeta] {
         &self.cases
     }
@@ -210,33 +208,40 @@ impl SliceStore {
         self.size
     }
 
-    /// How far a window may be shifted.
+    /// Largest shift of a window, in pixels.
     pub fn margin(&self) -> usize {
         self.margin
     }
 
-    /// Bytes of all frames.
+    /// Size of all frames in bytes.
     pub fn bytes(&self) -> u64 {
         let side = (self.size + 2 * self.margin) as u64;
         self.metas.len() as u64 * side * side * (4 * self.channels as u64 + 1)
     }
 
-    /// True if the frames did not fit the memory budget.
+    /// True if the frames exceed the memory budget.
     pub fn on_disk(&self) -> bool {
-        matches!(self.shelf, Shelf::Disk(_))
+        matches!(self.storage, FrameStorage::Disk(_))
     }
 
-    /// The window of slice `index`, moved by `shift` voxels along R and A from the central crop (at most the margin).
+    /// The window of slice `index`, shifted by `shift` voxels along R and A from the central crop.
+    ///
+    /// # Errors
+    /// If `index` or `shift` is out of range, or the temporary file cannot be read.
     pub fn window(&self, index: usize, shift: [i32; 2]) -> Result<SliceData> {
-        let Some(meta) = self.metas.get(index).filter(|_| index < self.shelf.len()) else {
-            return Err(Error::config("slice", index, format!("the store has {}", self.len())));
+        let Some(meta) = self.metas.get(index).filter(|_| index < self.storage.len()) else {
+            return Err(Error::config("slice", index, format!("the store has {} slices", self.len())));
         };
         if shift.iter().any(|s| s.unsigned_abs() as usize > self.margin) {
-            return Err(Error::config("shift", format!("{shift:?}"), format!("at most {} pixels", self.margin)));
+            return Err(Error::config(
+                "shift",
+                format!("{shift:?}"),
+                format!("must be at most {} pixels", self.margin),
+            ));
         }
         let [first, left] = shift.map(|s| (self.margin as i64 + i64::from(s)) as usize);
         let (size, width) = (self.size, self.size + 2 * self.margin);
-        let rows = self.shelf.rows(index, self.channels, Rows { first, count: size, width })?;
+        let rows = self.storage.rows(index, self.channels, Rows { first, count: size, width })?;
         let pixels = rows.pixels.chunks(width).flat_map(|row| &row[left..left + size]).copied().collect();
         let flags = || rows.flags.chunks(width).flat_map(|row| &row[left..left + size]);
         let labelled = self.cases.get(meta.case as usize).is_some_and(|case| case.labelled);
@@ -245,18 +250,18 @@ impl SliceStore {
     }
 }
 
-/// The kept slices of a case, from the cache if it has them.
-fn frames_of(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
+/// The training slices of a case, from the cache if possible.
+fn load_or_prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
     if let Some(folder) = &options.cache {
         let key = cache::key(case, options)?;
         if let Some(found) = cache::load(folder, &key, options) {
             return Ok(found);
         }
-        let cut = prepare_frames(case, options)?;
-        if let Err(error) = cache::save(folder, &key, &cut) {
-            tracing::warn!(case = case.id, "the prepared case is not cached: {error}");
+        let prepared = prepare_frames(case, options)?;
+        if let Err(error) = cache::save(folder, &key, &prepared) {
+            tracing::warn!(case = case.id, "cannot cache the prepared case: {error}");
         }
-        return Ok(cut);
+        return Ok(prepared);
     }
     prepare_frames(case, options)
 }
@@ -267,11 +272,11 @@ fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
     for warning in &prepared.plan.warnings {
         tracing::warn!(case = case.id, "{warning}");
     }
-    Ok(cut(&case.id, &prepared, options))
+    Ok(cut_frames(&case.id, &prepared, options))
 }
 
-/// Cuts the frames out of a prepared case.
-fn cut(id: &str, prepared: &Prepared, options: &StoreOptions) -> CaseFrames {
+/// Cuts the training frames out of a prepared case.
+fn cut_frames(id: &str, prepared: &PreparedCase, options: &StoreOptions) -> CaseFrames {
     let (size, margin) = (options.config.size, options.margin);
     let side = size + 2 * margin;
     let origin = prepared.plan.crop_origin().map(|o| o - margin as i64);
@@ -283,7 +288,7 @@ fn cut(id: &str, prepared: &Prepared, options: &StoreOptions) -> CaseFrames {
     for k in 0..prepared.shape[2] {
         let tissue = prepared.tissue_frame(k, origin, [side, side]);
         let tissue_pixels = (0..side * side).filter(central).filter(|&p| tissue[p]).count() as u32;
-        if options.keep == Keep::NonZero && tissue_pixels == 0 {
+        if options.keep == SliceFilter::NonZero && tissue_pixels == 0 {
             continue;
         }
         let (pixels, target) = prepared.window(k, origin, side);

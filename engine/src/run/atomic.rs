@@ -1,7 +1,7 @@
-//! The one writer for everything that the program saves: a file is its old version or its new one, never a mixture.
+//! Atomic file writes: a file is its old or its new version, never a mixture.
 //!
-//! Temporary file in the same folder, write, fsync, rename over the old file, fsync of the folder. A reader that opens
-//! the file at any moment, a process killed at any moment, or a disk that fills up, sees one of the two versions whole.
+//! Writes a temporary file in the same folder, flushes it (fsync), renames it over the old file, and flushes the folder.
+//! One complete version is on disk for any reader, after a kill at any moment, and on a full disk.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 use super::fault;
 use crate::{Error, Result};
 
-/// Replaces or creates the file at `path` with `bytes`, and returns their SHA-256 in hexadecimal.
+/// Creates or replaces the file at `path` and returns the SHA-256 of `bytes` in hexadecimal.
 ///
-/// On an error (full disk, file-size limit, read-only or vanished folder) the earlier file is untouched and the
-/// temporary file is gone. Temporary files are named `.NAME.PID.N.tmp`: see [`is_temporary`].
+/// # Errors
+/// On a full disk, a file-size limit, or a read-only or missing folder. The earlier file is then unchanged and the
+/// temporary file, named `.NAME.PID.N.tmp` (see [`is_temporary`]), removed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<String> {
     write_atomic_with(path, |out| {
         let (head, tail) = bytes.split_at(bytes.len() / 2);
@@ -27,20 +28,20 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<String> {
     })
 }
 
-/// Like [`write_atomic`], for content that is produced piece by piece: `fill` writes it to a buffered file.
+/// [`write_atomic`] for content that `fill` writes piece by piece to a buffered file.
 pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<String> {
     survive_size_limit();
     let temporary = temporary_path(path)?;
     let outcome = write_and_rename(&temporary, path, fill);
     if outcome.is_err() {
-        // Best effort: what cannot be removed now is cleaned when the run folder is opened next.
+        // Best effort: opening the run folder the next time removes it.
         let _ = fs::remove_file(&temporary);
     }
     outcome.map_err(Error::io("write", path))
 }
 
-/// Writes a new file at `path` in place (no rename), flushed to the disk; for files inside a folder that is itself
-/// renamed into place. Returns the SHA-256 in hexadecimal.
+/// Writes a new file directly (no rename), flushes it to the disk, and returns its SHA-256 in hexadecimal. For files in a
+/// folder that is itself renamed into place.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<String> {
     survive_size_limit();
     write_synced(path, |out| {
@@ -62,7 +63,7 @@ fn write_and_rename(
     Ok(sum)
 }
 
-/// Creates `path`, lets `fill` write it, and flushes it to the disk. The file must not exist.
+/// Creates the file `path`, which must not exist, writes it by `fill`, and flushes it to the disk.
 fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<String> {
     let file = File::options().write(true).create_new(true).open(path)?;
     let mut out = Hashing { inner: BufWriter::with_capacity(1 << 16, file), sum: Sha256::new() };
@@ -76,8 +77,8 @@ fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>
     Ok(hex(&out.sum.finalize()))
 }
 
-/// Renames a file or folder. On Windows a virus scanner or an indexer may hold the target open for a moment, so a
-/// refusal is tried again for up to a second there.
+/// Renames a file or folder. On Windows, where a virus scanner or indexer may briefly hold the target open, it retries
+/// for up to a second.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fault::point("rename-before")?;
     let mut patience = if cfg!(windows) { 20 } else { 0 };
@@ -93,8 +94,8 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fault::point("rename-after")
 }
 
-/// Flushes a folder's own entries (names, renames) to the disk. Windows has no such call and needs none; network file
-/// systems that refuse it are taken at their word.
+/// Flushes the entries of a folder (names, renames) to the disk. Not needed on Windows. Network file systems that do not
+/// support it are ignored.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     fault::point("folder-before")?;
     if cfg!(unix) {
@@ -106,7 +107,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     fault::point("folder-after")
 }
 
-/// True for names such as `.config.toml.4711.3.tmp`: what a writer that was killed leaves behind.
+/// True for the name of a temporary file, such as `.config.toml.4711.3.tmp`, which a killed writer leaves behind.
 pub fn is_temporary(name: &str) -> bool {
     let Some(body) = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".tmp")) else { return false };
     let mut fields = body.rsplitn(3, '.');
@@ -119,31 +120,30 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Bytes in hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| DIGITS[usize::from(digit)] as char).collect()
 }
 
-/// A fresh `.NAME.PID.N.tmp` beside `path`.
+/// An unused name `.NAME.PID.N.tmp` next to `path`.
 fn temporary_path(path: &Path) -> Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let Some(name) = path.file_name() else { return Err(Error::file(path, "is not the name of a file")) };
+    let Some(name) = path.file_name() else { return Err(Error::file(path, "does not name a file")) };
     let mut temporary = OsString::from(".");
     temporary.push(name);
     temporary.push(format!(".{}.{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     Ok(path.with_file_name(temporary))
 }
 
-/// The folder that holds `path`: `.` for a bare name.
+/// The parent folder of `path`, `.` for a bare name.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes a write beyond the process's file-size limit an error instead of the end of the process.
+/// Turns a write beyond the process's file-size limit into an error instead of a kill.
 ///
-/// Unix sends SIGXFSZ, which kills by default; with a handler in place the write fails with "File too large". Called
-/// by every writer of this module; programs that write large files elsewhere may call it first.
+/// Unix sends SIGXFSZ, which kills by default; with a handler installed the write fails with "File too large". Every
+/// writer of this module calls it. Programs that write large files elsewhere may call it first.
 pub fn survive_size_limit() {
     #[cfg(unix)]
     {
@@ -152,13 +152,13 @@ pub fn survive_size_limit() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             let exceeded = Arc::new(AtomicBool::new(false));
-            // Without the handler a write beyond the limit still ends the process, which is what Unix does anyway.
+            // If it fails, a write beyond the limit ends the process, which is the default on Unix.
             let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, exceeded);
         });
     }
 }
 
-/// Passes what is written on to a file and into a checksum.
+/// Writer that also computes the SHA-256.
 struct Hashing<W> {
     inner: W,
     sum: Sha256,

@@ -1,8 +1,8 @@
-//! Checkpoints: complete, checksummed, and at every instant at least one of them on disk.
+//! Checkpoints: complete and checksummed, with at least one on disk at every instant.
 //!
 //! A checkpoint is a folder of named parts with a `manifest.json` (see [`Manifest`]). Saving `last`:
 //!
-//! | step | afterwards on disk |
+//! | step | on disk afterwards |
 //! |---|---|
 //! | 1. write and flush everything to `.last.new.tmp` | last, previous |
 //! | 2. rename `previous` to `.previous.old.tmp` | last, the new one, the old one |
@@ -10,9 +10,9 @@
 //! | 4. rename `.last.new.tmp` to `last` | last, previous |
 //! | 5. remove `.previous.old.tmp` | last, previous |
 //!
-//! A process may be killed between any two steps, or within one. [`RunFolder::resume`] puts each
-//! of these states right; readers without the lock look through them instead. `best` is replaced in the same way,
-//! but its predecessor is dropped.
+//! A process may be killed between or within these steps. [`RunFolder::resume`] repairs each of these states; readers
+//! without the lock read from whichever place holds the checkpoint. `best` is replaced in the same way, but its
+//! predecessor is removed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,19 +24,19 @@ pub use super::manifest::{Manifest, PartEntry, VERSION};
 use super::manifest::{exists, read_folder, remove_folder, write_folder};
 use crate::{Error, ErrorKind, Result};
 
-/// Which checkpoint of a run.
+/// A checkpoint slot of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// The newest.
+    /// The latest checkpoint.
     Last,
-    /// The one before it.
+    /// The checkpoint before it.
     Previous,
-    /// The best by validation.
+    /// The best checkpoint by validation.
     Best,
 }
 
 impl Slot {
-    /// Name of its folder inside `checkpoints`.
+    /// Folder name in `checkpoints`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Last => "last",
@@ -45,7 +45,7 @@ impl Slot {
         }
     }
 
-    /// Where it is, from the finished place to those that a killed save may have left it in.
+    /// Paths that may hold the checkpoint: its own, or those of an interrupted save.
     fn places(self, checkpoints: &Path) -> Vec<PathBuf> {
         let place = checkpoints.join(self.name());
         if exists(&place) {
@@ -59,29 +59,32 @@ impl Slot {
     }
 }
 
-/// Where a checkpoint is written before it gets its place.
+/// Staging folder of a new checkpoint.
 fn new(checkpoints: &Path, slot: Slot) -> PathBuf {
     checkpoints.join(format!(".{}.new.tmp", slot.name()))
 }
 
-/// Where a checkpoint waits for its removal.
+/// Folder of a replaced checkpoint until its removal.
 fn old(checkpoints: &Path, slot: Slot) -> PathBuf {
     checkpoints.join(format!(".{}.old.tmp", slot.name()))
 }
 
-/// The content of a checkpoint. Parts are opaque bytes: weights (safetensors), optimiser, counters.
+/// The content of a checkpoint. Parts are opaque bytes: weights (safetensors), optimiser state, counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointData {
-    /// Epochs that are done.
+    /// Completed epochs.
     pub epoch: usize,
-    /// Steps of the epoch under way that are done.
+    /// Completed steps of the current epoch.
     pub step: usize,
-    /// File name and content of each part; plain file names of letters, digits, `.`, `_` and `-`.
+    /// File name and content of each part. Names consist of letters, digits, `.`, `_` and `-`.
     pub parts: Vec<(String, Vec<u8>)>,
 }
 
 impl CheckpointData {
-    /// Takes the part `name` out; an error naming the parts there are if it is absent.
+    /// Removes and returns the part `name`.
+    ///
+    /// # Errors
+    /// If there is no such part; the message lists the existing ones.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>> {
         match self.parts.iter().position(|(part, _)| part == name) {
             Some(index) => Ok(self.parts.swap_remove(index).1),
@@ -95,25 +98,27 @@ fn no_part<'a>(folder: &Path, name: &str, parts: impl Iterator<Item = &'a str>) 
     Error::file(folder, format!("has no part {name:?}, only {}", parts.join(", ")))
 }
 
-/// Saves `data` as the run's `last` (the present one becomes `previous`) or `best`.
+/// Saves `data` as the run's `last` or `best`. The lock must be held.
 ///
-/// On an error (full disk, vanished folder) the earlier checkpoints are as they were, and the run may go on. The lock
-/// must be held. `previous` cannot be saved: it is made by saving `last`.
+/// Saving `last` turns the present one into `previous`, which cannot be saved itself.
+///
+/// # Errors
+/// On a full disk or a missing folder. Earlier checkpoints are then unchanged, and training may continue.
 pub fn save(run: &RunFolder, slot: Slot, data: &CheckpointData) -> Result<()> {
     run.require_lock()?;
     let checkpoints = run.checkpoints_path();
     if slot == Slot::Previous {
-        return Err(Error::config("checkpoint", slot.name(), "it is made by saving last, never saved itself"));
+        return Err(Error::config("checkpoint", slot.name(), "cannot be saved itself, saving last creates it"));
     }
     let outcome = stage(&checkpoints, slot, data).and_then(|()| promote(&checkpoints, slot));
     if outcome.is_err() {
-        // Puts back what a failed rename left between two places, and removes what was staged; the first error counts.
-        let _ = settle(&checkpoints);
+        // Undo failed renames and remove the staging folder. The first error is returned.
+        let _ = recover_interrupted_saves(&checkpoints);
     }
     outcome
 }
 
-/// Step 1: everything is written and flushed beside its place.
+/// Step 1: writes and flushes everything to the staging folder.
 fn stage(checkpoints: &Path, slot: Slot, data: &CheckpointData) -> Result<()> {
     let staged = new(checkpoints, slot);
     remove_folder(&staged)?;
@@ -122,11 +127,11 @@ fn stage(checkpoints: &Path, slot: Slot, data: &CheckpointData) -> Result<()> {
     pass("checkpoint-staged", checkpoints)
 }
 
-/// Steps 2 to 5: renames, in an order that always leaves one complete checkpoint with a known name.
+/// Steps 2 to 5: renames in an order that always leaves a complete checkpoint under a known name.
 fn promote(checkpoints: &Path, slot: Slot) -> Result<()> {
     let moved = |from: &Path, to: &Path| rename(from, to).map_err(Error::io("rename", from));
     let place = checkpoints.join(slot.name());
-    // What must make room, and where it goes: a `last` becomes `previous`, a `best` is dropped.
+    // The slot to remove: `last` replaces `previous`, `best` replaces itself.
     let dropped = if slot == Slot::Last { Slot::Previous } else { slot };
     let aside = old(checkpoints, dropped);
     if exists(&place) {
@@ -151,16 +156,16 @@ fn pass(point: &str, checkpoints: &Path) -> Result<()> {
     fault::point(point).map_err(Error::io("write", checkpoints))
 }
 
-/// Puts every state that a killed save can leave in `checkpoints` right: a complete new checkpoint whose place is
-/// empty gets its place, a removed one whose place is empty is put back, the rest is removed. Returns what was
-/// completed or put back, one line each. The lock must be held.
-pub(super) fn settle(checkpoints: &Path) -> Result<Vec<String>> {
+/// Repairs every state that a killed save can leave in `checkpoints`: a complete new checkpoint is moved to its slot if
+/// that is empty, a replaced one is restored if its slot is empty, the rest is removed. Returns the repairs, one line
+/// each. The lock must be held.
+pub(super) fn recover_interrupted_saves(checkpoints: &Path) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for slot in [Slot::Last, Slot::Best] {
         let (place, staged) = (checkpoints.join(slot.name()), new(checkpoints, slot));
         if !exists(&place) && exists(&staged) && read_folder(&staged).is_ok() {
             rename(&staged, &place).map_err(Error::io("rename", &staged))?;
-            notes.push(format!("{}: completed a save that was cut short", place.display()));
+            notes.push(format!("{}: completed an interrupted save", place.display()));
         }
         remove_folder(&staged)?;
     }
@@ -168,7 +173,7 @@ pub(super) fn settle(checkpoints: &Path) -> Result<Vec<String>> {
         let (place, aside) = (checkpoints.join(slot.name()), old(checkpoints, slot));
         if !exists(&place) && exists(&aside) {
             rename(&aside, &place).map_err(Error::io("rename", &aside))?;
-            notes.push(format!("{}: put back after a save that was cut short", place.display()));
+            notes.push(format!("{}: restored after an interrupted save", place.display()));
         }
         remove_folder(&aside)?;
     }
@@ -176,19 +181,21 @@ pub(super) fn settle(checkpoints: &Path) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// True if the run has a checkpoint to resume from; false for a run that ended before its first one was complete.
+/// True if the run has a checkpoint to resume from.
 pub fn has_checkpoint(run: &RunFolder) -> bool {
     let checkpoints = run.checkpoints_path();
     let places = [Slot::Last, Slot::Previous].into_iter().flat_map(|slot| slot.places(&checkpoints));
     places.into_iter().any(|place| exists(&place))
 }
 
-/// The newest checkpoint that is complete and undamaged, and what had to be said on the way to it, one line each.
+/// Loads the latest complete and undamaged checkpoint. The second value holds warnings, one line each.
 ///
-/// A damaged or missing `last` gives `previous` and a warning that names the damage; if the lock is held the damaged
-/// one is moved to `checkpoints/damaged`, so that the next save does not demote it over the good one. If both are
-/// unusable, the error is that of `last`. A `last` of another format version is refused without looking further:
-/// going back behind a newer program's work would lose it.
+/// If `last` is damaged or missing, `previous` is loaded with a warning. If the lock is held, the damaged one is moved to
+/// `checkpoints/damaged`, so that the next save does not demote it over the good one.
+///
+/// # Errors
+/// If both are unusable, the error of `last`. Also if `last` has another format version: resuming from `previous` would
+/// discard the work of a newer program.
 pub fn load(run: &RunFolder) -> Result<(CheckpointData, Vec<String>)> {
     let found = first_good(run, &[Slot::Last, Slot::Previous], read_folder)?;
     let last = run.checkpoints_path().join(Slot::Last.name());
@@ -198,30 +205,39 @@ pub fn load(run: &RunFolder) -> Result<(CheckpointData, Vec<String>)> {
     Ok((found.content, found.warnings))
 }
 
-/// One checkpoint of the run, complete and undamaged, or the reason why it is not.
+/// Loads one checkpoint of the run.
+///
+/// # Errors
+/// If it is missing or damaged.
 pub fn load_slot(run: &RunFolder, slot: Slot) -> Result<CheckpointData> {
     Ok(first_good(run, &[slot], read_folder)?.content)
 }
 
-/// What one checkpoint of the run consists of, without reading its parts.
+/// Reads the manifest of a checkpoint, without its parts.
+///
+/// # Errors
+/// If it is missing or damaged.
 pub fn manifest(run: &RunFolder, slot: Slot) -> Result<Manifest> {
     Ok(first_good(run, &[slot], Manifest::read)?.content)
 }
 
-/// Something read from the first usable of several checkpoints.
+/// Content read from the first usable of several slots.
 #[derive(Clone, Debug)]
-pub struct Found<T> {
-    /// What was read.
+pub struct SlotContent<T> {
+    /// The content.
     pub content: T,
-    /// Where.
+    /// The slot it was read from.
     pub slot: Slot,
-    /// Why the checkpoints before it were passed over, one line each.
+    /// Reasons why earlier slots were not usable, one line each.
     pub warnings: Vec<String>,
 }
 
-/// The verified content of the part `name` (say, the weights), from the first of `slots` that is there and undamaged;
-/// for prediction. Works without the lock, also while the run is training.
-pub fn load_part(run: &RunFolder, slots: &[Slot], name: &str) -> Result<Found<Vec<u8>>> {
+/// Loads and verifies the part `name`, such as the weights, from the first undamaged of `slots`. Works without the lock,
+/// also while the run is training.
+///
+/// # Errors
+/// If no slot is usable, or the part does not exist.
+pub fn load_part(run: &RunFolder, slots: &[Slot], name: &str) -> Result<SlotContent<Vec<u8>>> {
     first_good(run, slots, |folder| {
         let manifest = Manifest::read(folder)?;
         match manifest.parts.iter().find(|part| part.name == name) {
@@ -231,9 +247,9 @@ pub fn load_part(run: &RunFolder, slots: &[Slot], name: &str) -> Result<Found<Ve
     })
 }
 
-/// Reads the first of `slots` that can be read. Without the lock a save may move folders between two reads, so a
-/// disappointment is looked at again.
-fn first_good<T>(run: &RunFolder, slots: &[Slot], read: impl Fn(&Path) -> Result<T>) -> Result<Found<T>> {
+/// Reads the first usable of `slots`. Without the lock, a concurrent save may move folders between two reads, so a
+/// failure is retried.
+fn first_good<T>(run: &RunFolder, slots: &[Slot], read: impl Fn(&Path) -> Result<T>) -> Result<SlotContent<T>> {
     let mut attempt = 0;
     loop {
         let outcome = first_good_now(run, slots, &read);
@@ -245,9 +261,9 @@ fn first_good<T>(run: &RunFolder, slots: &[Slot], read: impl Fn(&Path) -> Result
     }
 }
 
-fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> Result<T>) -> Result<Found<T>> {
+fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> Result<T>) -> Result<SlotContent<T>> {
     let checkpoints = run.checkpoints_path();
-    // Damage is reported rather than absence, and the first before a later one.
+    // The first damage is reported, absence only if there is no damage.
     let (mut damage, mut absent): (Vec<Error>, _) = (Vec::new(), Vec::new());
     for slot in slots {
         for place in slot.places(&checkpoints) {
@@ -258,12 +274,12 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
             match read(&place) {
                 Ok(content) => {
                     let instead = format!("{} is used instead", slot.name());
-                    let damage = damage.iter().map(|error| format!("{error}; {instead}"));
-                    // Absence is worth a word only where a run must have it: there is no `best` before a validation.
+                    let damage = damage.iter().map(|error| format!("{error}. {instead}"));
+                    // Only a missing `last` deserves a warning: there is no `best` before a validation.
                     let gone = absent.iter().filter(|name| **name == Slot::Last.name());
-                    let gone = gone.map(|name| format!("{}: {name} is missing; {instead}", checkpoints.display()));
+                    let gone = gone.map(|name| format!("{}: {name} is missing. {instead}", checkpoints.display()));
                     let warnings = damage.chain(gone).collect();
-                    return Ok(Found { content, slot: *slot, warnings });
+                    return Ok(SlotContent { content, slot: *slot, warnings });
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Version { .. }) => return Err(error),
                 Err(error) => damage.push(error),
@@ -277,12 +293,15 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
     Err(damage.swap_remove(0))
 }
 
-/// Saves a checkpoint as a new folder anywhere: where the run's own folder cannot be written any more.
+/// Saves a checkpoint to a new folder outside the run, for when the run folder is no longer writable.
+///
+/// # Errors
+/// If `folder` exists or cannot be written.
 pub fn export(folder: &Path, data: &CheckpointData) -> Result<()> {
     if exists(folder) {
-        return Err(Error::file(folder, "exists already: choose a new name"));
+        return Err(Error::file(folder, "already exists. Choose a new name"));
     }
-    let Some(name) = folder.file_name() else { return Err(Error::file(folder, "is not the name of a folder")) };
+    let Some(name) = folder.file_name() else { return Err(Error::file(folder, "does not name a folder")) };
     let staged = folder.with_file_name(format!(".{}.{}.0.tmp", name.to_string_lossy(), std::process::id()));
     remove_folder(&staged)?;
     let outcome =
@@ -293,7 +312,10 @@ pub fn export(folder: &Path, data: &CheckpointData) -> Result<()> {
     outcome
 }
 
-/// Reads a checkpoint folder anywhere, complete and undamaged: the counterpart of [`export`].
+/// Reads a checkpoint folder written by [`export`].
+///
+/// # Errors
+/// If it is incomplete or damaged.
 pub fn import(folder: &Path) -> Result<CheckpointData> {
     read_folder(folder)
 }

@@ -14,7 +14,7 @@ fn data(epoch: usize) -> CheckpointData {
     CheckpointData { epoch, step: 0, parts: vec![("model.safetensors".into(), weights), ("state.json".into(), state)] }
 }
 
-/// What lies where, by epoch.
+/// The epoch in each place.
 type Places = &'static [(&'static str, usize)];
 
 fn run() -> (tempfile::TempDir, RunFolder) {
@@ -23,7 +23,7 @@ fn run() -> (tempfile::TempDir, RunFolder) {
     (folder, run)
 }
 
-/// A run with these epochs saved one after the other.
+/// A run after saving these epochs in turn.
 fn run_with(epochs: std::ops::RangeInclusive<usize>) -> (tempfile::TempDir, RunFolder) {
     let (keep, run) = run();
     epochs.for_each(|epoch| save(&run, Slot::Last, &data(epoch)).unwrap());
@@ -58,7 +58,7 @@ fn the_last_two_and_the_best_are_kept() {
         assert_eq!(manifest(&run, slot).unwrap().epoch, epoch);
     }
     let error = save(&run, Slot::Previous, &data(9)).unwrap_err();
-    assert!(error.to_string().contains("never saved itself"), "{error}");
+    assert!(error.to_string().contains("cannot be saved itself"), "{error}");
 }
 
 #[test]
@@ -136,10 +136,10 @@ fn a_missing_last_is_said() {
     assert!(warnings[0].contains("last is missing"), "{warnings:?}");
 }
 
-/// Every state between two steps of a save, made by hand: what a reader finds in it and what a resume makes of it.
+/// Every state between two steps of a save, made by hand: what a reader finds and what resuming leaves.
 #[test]
 fn every_state_between_two_renames_is_put_right() {
-    // (what lies where: epoch 1 is the oldest), epochs found by a reader as last and previous, then after resume.
+    // (epoch in each place; 1 is the oldest), epochs that a reader finds as last and previous, then after resuming.
     let states: [(Places, [Option<usize>; 2]); 8] = [
         (&[("previous", 1), ("last", 2), (".last.new.tmp", 3)], [Some(2), Some(1)]),
         (&[(".previous.old.tmp", 1), ("last", 2), (".last.new.tmp", 3)], [Some(2), Some(1)]),
@@ -221,7 +221,7 @@ fn a_vanished_folder_is_said_and_the_weights_go_elsewhere() {
     let (keep, run) = run_with(1..=2);
     fs::remove_dir_all(run.root()).unwrap();
     let text = save(&run, Slot::Last, &data(3)).unwrap_err().to_string();
-    assert!(text.contains("the run folder is gone"), "{text}");
+    assert!(text.contains("the run folder no longer exists"), "{text}");
     assert!(!run.root().exists());
     let elsewhere = keep.path().join("rescued");
     export(&elsewhere, &data(3)).unwrap();
@@ -239,7 +239,7 @@ fn file_of(run: &RunFolder, slot: Slot, number: usize) -> PathBuf {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// T4: wherever a file of the last checkpoint is cut, the previous one is used and it is said.
+    /// T4: wherever a file of the last checkpoint is truncated, the previous one is used with a warning.
     #[test]
     fn cut_anywhere(number in 0..3_usize, share in 0.0..1.0_f64) {
         let (_keep, run) = run_with(1..=2);
@@ -251,7 +251,7 @@ proptest! {
         prop_assert!(warnings.len() == 1 && warnings[0].contains("previous is used instead"), "{:?}", warnings);
     }
 
-    /// T7: a flipped bit never goes unnoticed; in the version number it reads as another version.
+    /// T7: a flipped bit is always detected; in the version number it reads as another version.
     #[test]
     fn a_flipped_bit_anywhere(number in 0..3_usize, share in 0.0..1.0_f64, bit in 0..8) {
         let (_keep, run) = run_with(1..=2);
@@ -269,7 +269,7 @@ proptest! {
         }
     }
 
-    /// T15: whatever a manifest says, the answer is an error or the previous checkpoint, never a panic.
+    /// T15: any manifest leads to an error or to the previous checkpoint, never to a panic.
     #[test]
     fn any_manifest(text in "[\\[\\]{}:,\" a-z0-9./-]{0,200}", version in any::<bool>()) {
         let (_keep, run) = run_with(1..=2);

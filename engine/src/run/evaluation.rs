@@ -1,6 +1,6 @@
-//! The folder `evaluation` of a fine-tuned run: the masks of its held-out patients and `evaluation.json`.
+//! The folder `evaluation` of a fine-tuned run: segmentations of its held-out patients and `evaluation.json`.
 //!
-//! A new evaluation is written beside the old one and takes its place whole.
+//! A new evaluation is written to a staging folder that then replaces the old one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,19 @@ const FOLDER: &str = "evaluation";
 const STAGED: &str = ".evaluation.new.tmp";
 const DOCUMENT: &str = "evaluation.json";
 
-/// Where the mask of this name lies once the evaluation has its place. The name must be plain.
+/// Final path of a segmentation. `name` must be a plain file name.
 pub(crate) fn path(run: &Path, name: &str) -> PathBuf {
     run.join(FOLDER).join(name)
 }
 
-/// An evaluation that is being made; what it wrote is gone if it is dropped before [`Staged::finish`].
-pub(crate) struct Staged<'a> {
+/// An evaluation in progress. Its files are removed if it is dropped before [`StagedEvaluation::finish`].
+pub(crate) struct StagedEvaluation<'a> {
     run: &'a RunFolder,
     folder: PathBuf,
 }
 
-impl<'a> Staged<'a> {
-    /// An empty folder. The run's lock must be held.
+impl<'a> StagedEvaluation<'a> {
+    /// Creates an empty staging folder. The run's lock must be held.
     pub fn new(run: &'a RunFolder) -> Result<Self> {
         run.require_lock()?;
         let folder = run.root().join(STAGED);
@@ -39,12 +39,12 @@ impl<'a> Staged<'a> {
         Ok(Self { run, folder })
     }
 
-    /// Where the mask of this name is to be written.
+    /// Path to write a segmentation to.
     pub fn place(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Writes the document and puts everything in place of an earlier evaluation.
+    /// Writes the document and replaces the earlier evaluation.
     pub fn finish<T: Serialize>(self, document: &T) -> Result<()> {
         self.run.require_lock()?;
         write_json(&self.folder.join(DOCUMENT), document)?;
@@ -55,14 +55,14 @@ impl<'a> Staged<'a> {
     }
 }
 
-impl Drop for Staged<'_> {
+impl Drop for StagedEvaluation<'_> {
     fn drop(&mut self) {
-        // Best effort, and nothing to do after a finish: what is left is removed by the next evaluation.
+        // Best effort: the next evaluation removes what is left. After `finish` nothing is.
         let _ = remove_folder(&self.folder);
     }
 }
 
-/// Removes what a killed evaluation left. The run's lock must be held.
+/// Removes the staging folder of a killed evaluation. The run's lock must be held.
 pub(super) fn clean(run: &Path) -> Result<()> {
     remove_folder(&run.join(STAGED))
 }
@@ -73,7 +73,7 @@ pub(crate) fn read<T: DeserializeOwned>(run: &Path) -> Result<Option<T>> {
     if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
-/// Mean Dice of the stored evaluation, if it can be read, and which part of the split it is of.
+/// Mean Dice of the stored evaluation and the part of the split it was measured on.
 pub(super) fn mean_dice(run: &RunFolder) -> Option<(f64, String)> {
     let document: serde_json::Value = read(run.root()).ok()??;
     let part = document.get("part")?.as_str()?.to_owned();

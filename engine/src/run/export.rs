@@ -1,4 +1,4 @@
-//! A run made small for passing on: configuration, split and one checkpoint, as a run folder that only reads.
+//! Exporting a run: configuration, split and one checkpoint as a new run folder.
 
 use std::fs;
 use std::path::Path;
@@ -11,21 +11,24 @@ use super::manifest::{exists, remove_folder, write_folder};
 use super::text;
 use crate::{Error, Result};
 
-/// Makes the new run folder `to` with this configuration, the split of `run` if it has one, and `data` as its `last`
+/// Creates the run folder `to` with this configuration, the split of `run` if it has one, and `data` as its `last`
 /// checkpoint.
 ///
-/// The folder appears complete or not at all. The one above it must be there.
+/// The folder appears complete or not at all. Its parent must exist.
+///
+/// # Errors
+/// If `to` exists or cannot be written.
 pub fn export_run(run: &RunFolder, config_toml: &str, data: &CheckpointData, to: &Path) -> Result<()> {
     if exists(to) {
-        return Err(Error::file(to, "exists already: choose a new name"));
+        return Err(Error::file(to, "already exists. Choose a new name"));
     }
-    let Some(name) = to.file_name() else { return Err(Error::file(to, "is not the name of a folder")) };
+    let Some(name) = to.file_name() else { return Err(Error::file(to, "does not name a folder")) };
     let staged = to.with_file_name(format!(".{}.{}.0.tmp", name.to_string_lossy(), std::process::id()));
     remove_folder(&staged)?;
     let outcome =
         fill(run, config_toml, data, &staged).and_then(|()| rename(&staged, to).map_err(Error::io("write", to)));
     if outcome.is_err() {
-        // Best effort; the first error counts.
+        // Best effort. The first error is returned.
         let _ = remove_folder(&staged);
     }
     outcome
@@ -85,7 +88,7 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&keep.path().join("run"), "version = 1\n").unwrap();
         let text = export_run(&run, "", &data(), run.root()).unwrap_err().to_string();
-        assert!(text.contains("exists already"), "{text}");
+        assert!(text.contains("already exists"), "{text}");
         let bad = CheckpointData { parts: vec![("../x".into(), Vec::new())], ..data() };
         assert!(export_run(&run, "", &bad, &keep.path().join("new")).is_err());
         assert!(export_run(&run, "", &data(), &keep.path().join("absent/new")).is_err());

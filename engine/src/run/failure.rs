@@ -1,4 +1,4 @@
-//! `failed.txt`: why a run ended before its time. It is gone once the run goes on.
+//! `failed.txt`: the error that ended a run. Removed when the run is resumed.
 
 use std::fs;
 
@@ -8,17 +8,17 @@ use super::text::read_limited;
 use crate::{Error, Result};
 
 const NAME: &str = "failed.txt";
-/// No reason is longer, in bytes.
+/// Maximum length in bytes.
 const LONGEST: usize = 16 << 10;
 
-/// Keeps the reason. The lock must be held.
+/// Stores the error. The lock must be held.
 pub(crate) fn write(run: &RunFolder, why: &str) -> Result<()> {
     run.require_lock()?;
     let end = (0..=why.len().min(LONGEST)).rev().find(|&end| why.is_char_boundary(end)).unwrap_or(0);
     write_atomic(&run.root().join(NAME), &why.as_bytes()[..end]).map(|_| ())
 }
 
-/// Forgets the reason. The lock must be held.
+/// Removes the stored error. The lock must be held.
 pub(crate) fn clear(run: &RunFolder) -> Result<()> {
     run.require_lock()?;
     let path = run.root().join(NAME);
@@ -28,7 +28,7 @@ pub(crate) fn clear(run: &RunFolder) -> Result<()> {
     }
 }
 
-/// The reason, if the run ended by an error.
+/// The stored error, if there is one.
 pub(crate) fn read(run: &RunFolder) -> Option<String> {
     let bytes = read_limited(&run.root().join(NAME), LONGEST as u64).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())

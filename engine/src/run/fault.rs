@@ -1,19 +1,18 @@
-//! Kill points: a test hook that ends the process at a chosen moment of a save, as `kill -9` or a power cut would.
+//! Kill points: a test hook that ends the process at a chosen moment of a save, like `kill -9` or a power cut.
 //!
-//! Only builds with debug assertions look at the environment variable `AMLP_FAULT`; in a release build [`point`] is
-//! empty. Its value is `NAME:N` (the N-th passage of the point NAME, from 1, aborts the process without running any
-//! destructor) or `NAME:N:full` (that passage fails as a full disk would). Points, in the order in which a save passes
-//! them: `write-before`, `write-middle`, `write-after`, `fsync-before`, `fsync-after` for every file; `rename-before`,
-//! `rename-after` for every file and folder that is renamed; `folder-before`, `folder-after` around every fsync of a
-//! folder; `checkpoint-staged`, `checkpoint-aside`, `checkpoint-demoted`, `checkpoint-promoted` between the steps of a
-//! checkpoint.
+//! Builds with debug assertions read the environment variable `AMLP_FAULT`; in a release build [`point`] is empty. Its
+//! value is `NAME:N` (the N-th passage of point NAME, from 1, aborts the process without running destructors) or
+//! `NAME:N:full` (that passage fails like a full disk). Points, in the order of a save: `write-before`, `write-middle`,
+//! `write-after`, `fsync-before`, `fsync-after` for every file; `rename-before`, `rename-after` for every rename;
+//! `folder-before`, `folder-after` around every fsync of a folder; `checkpoint-staged`, `checkpoint-aside`,
+//! `checkpoint-demoted`, `checkpoint-promoted` between the steps of a checkpoint.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::{ErrorKind, Result};
 
-/// Passes the point `name`. Aborts or fails if the environment asks for it (debug builds only); otherwise does nothing.
+/// Passes the point `name`: aborts or fails if `AMLP_FAULT` selects it, otherwise does nothing.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) -> io::Result<()> {
     use std::sync::OnceLock;
@@ -29,7 +28,7 @@ pub fn point(name: &str) -> io::Result<()> {
     if plan.full { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { std::process::abort() }
 }
 
-/// Does nothing: kill points exist in debug builds only.
+/// Does nothing. Kill points exist only in debug builds.
 #[cfg(not(debug_assertions))]
 #[inline]
 #[allow(clippy::unnecessary_wraps, reason = "the debug build's version can fail")]
@@ -37,21 +36,21 @@ pub fn point(_name: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// What `AMLP_FAULT` asks for.
+/// The parsed `AMLP_FAULT`.
 #[cfg(debug_assertions)]
 #[derive(Debug, PartialEq)]
 struct Plan {
-    /// The point.
+    /// Name of the point.
     name: String,
-    /// Which passage of it, from 1.
+    /// Number of the passage, from 1.
     passage: u64,
-    /// Fail as a full disk does instead of aborting.
+    /// Fail like a full disk instead of aborting.
     full: bool,
 }
 
 #[cfg(debug_assertions)]
 impl Plan {
-    /// Reads `NAME:N` or `NAME:N:full`; anything else is no plan.
+    /// Parses `NAME:N` or `NAME:N:full`; `None` for anything else.
     fn parse(text: &str) -> Option<Plan> {
         let mut fields = text.split(':');
         let (name, passage) = (fields.next()?.to_owned(), fields.next()?.parse().ok()?);

@@ -1,4 +1,4 @@
-//! The run folder itself: made, opened again, checked and cleaned; its configuration and split.
+//! The run folder: creating, resuming, checking and cleaning it; its configuration and split.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -28,16 +28,16 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes a new run folder (and the folders above it), takes its lock, proves that it can be written, and stores
-    /// the configuration.
+    /// Creates a new run folder and its parents, locks it, checks that it is writable, and stores the configuration.
     ///
-    /// Refused if `root` holds a run already (resume it, or choose another folder) or holds anything else. A folder
-    /// that a killed `create` left behind without a configuration counts as empty.
+    /// # Errors
+    /// If `root` is not empty. The remains of a killed `create`, without a configuration, count as empty. Also if the folder
+    /// cannot be created, locked or written.
     pub fn create(root: &Path, config_toml: &str) -> Result<Self> {
         fs::create_dir_all(root).map_err(Error::io("create", root))?;
         refuse_occupied(root)?;
         let (lock, _) = Lock::take(root)?;
-        // Another process may have made its run here between the look and the lock.
+        // Another process may have created its run here between the check and the lock.
         refuse_occupied(root)?;
         let run = Self { root: root.to_path_buf(), lock: Some(lock), warnings: Vec::new() };
         run.clean()?;
@@ -48,9 +48,11 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// Opens an existing run for writing: takes its lock, proves that it can be written, and repairs what a killed
-    /// process left (temporary files, a checkpoint between two renames). What was repaired is in
-    /// [`RunFolder::warnings`].
+    /// Opens an existing run for writing: locks it, checks that it is writable, and cleans up after a killed process
+    /// (temporary files, an interrupted save). [`RunFolder::warnings`] lists the repairs.
+    ///
+    /// # Errors
+    /// If `root` is not a run, is locked by another process, or is not writable.
     pub fn resume(root: &Path) -> Result<Self> {
         refuse_other(root)?;
         let (lock, stale) = Lock::take(root)?;
@@ -62,22 +64,25 @@ impl RunFolder {
         fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
         run.clean()?;
         run.check_writable()?;
-        run.warnings.extend(checkpoint::settle(&checkpoints)?);
+        run.warnings.extend(checkpoint::recover_interrupted_saves(&checkpoints)?);
         Ok(run)
     }
 
-    /// Opens an existing run for reading, without lock and without changing anything; also while it is training.
+    /// Opens an existing run for reading, without lock or changes; also while it is training.
+    ///
+    /// # Errors
+    /// If `root` is not a run.
     pub fn open(root: &Path) -> Result<Self> {
         refuse_other(root)?;
         Ok(Self { root: root.to_path_buf(), lock: None, warnings: Vec::new() })
     }
 
-    /// True if `root` looks like a run folder: it holds a configuration.
+    /// True if `root` holds a configuration.
     pub fn is_run(root: &Path) -> bool {
         root.join(CONFIG).is_file()
     }
 
-    /// Removes a run that has not trained: what a dry run made. One with events or checkpoints is left alone.
+    /// Removes a run without events and checkpoints, such as that of a dry run. Keeps any other.
     pub fn discard(&self) -> Result<()> {
         self.require_lock()?;
         if self.events_path().exists() || checkpoint::has_checkpoint(self) {
@@ -86,43 +91,40 @@ impl RunFolder {
         fs::remove_dir_all(&self.root).map_err(Error::io("remove", &self.root))
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What [`RunFolder::resume`] found and repaired, one line each.
+    /// Repairs made by [`RunFolder::resume`], one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// True if this process holds the run's lock and may write.
+    /// True if this process holds the lock and may write.
     pub fn holds_lock(&self) -> bool {
         self.lock.is_some()
     }
 
-    /// `config.toml`
+    /// Path of `config.toml`.
     pub fn config_path(&self) -> PathBuf {
         self.root.join(CONFIG)
     }
 
-    /// `split.json`
-    pub fn split_path(&self) -> PathBuf {
+    pub(crate) fn split_path(&self) -> PathBuf {
         self.root.join(SPLIT)
     }
 
-    /// `events.jsonl`
+    /// Path of `events.jsonl`.
     pub fn events_path(&self) -> PathBuf {
         self.root.join(EVENTS)
     }
 
-    /// `checkpoints`
-    pub fn checkpoints_path(&self) -> PathBuf {
+    pub(crate) fn checkpoints_path(&self) -> PathBuf {
         self.root.join(CHECKPOINTS)
     }
 
-    /// `report.json`
-    pub fn report_path(&self) -> PathBuf {
+    pub(crate) fn report_path(&self) -> PathBuf {
         self.root.join(REPORT)
     }
 
@@ -131,18 +133,12 @@ impl RunFolder {
         text::read_text(&self.config_path())
     }
 
-    /// The stored configuration as a value, for [`diff_config`].
+    /// The stored configuration, parsed, for [`diff_config`].
     pub fn config_value(&self) -> Result<toml::Value> {
         text::read_toml(&self.config_path())
     }
 
-    /// Replaces the stored configuration.
-    pub fn write_config(&self, config_toml: &str) -> Result<String> {
-        self.require_lock()?;
-        write_atomic(&self.config_path(), config_toml.as_bytes())
-    }
-
-    /// Stores which patients train, validate and test.
+    /// Stores the split: training, validation and test patients.
     pub fn write_split<T: Serialize + ?Sized>(&self, split: &T) -> Result<String> {
         self.require_lock()?;
         text::write_json(&self.split_path(), split)
@@ -153,8 +149,8 @@ impl RunFolder {
         text::read_json(&self.split_path())
     }
 
-    /// Proves that files can be made, flushed, renamed and removed in the folder and in `checkpoints`. Called by
-    /// [`RunFolder::create`] and [`RunFolder::resume`], hence before the first epoch.
+    /// Checks that files can be created, flushed, renamed and removed in the folder and in `checkpoints`. Called by
+    /// [`RunFolder::create`] and [`RunFolder::resume`], so a failure shows before the first epoch.
     pub fn check_writable(&self) -> Result<()> {
         for folder in [self.root.clone(), self.checkpoints_path()] {
             let probe = folder.join(format!(".probe.{}.0.tmp", std::process::id()));
@@ -164,18 +160,18 @@ impl RunFolder {
         Ok(())
     }
 
-    /// An error unless this process may write here and the folder is still there.
+    /// Checks that this process holds the lock and the folder still exists.
     pub(super) fn require_lock(&self) -> Result<()> {
         if self.lock.is_none() {
-            return Err(Error::file(&self.root, "this run was opened for reading only"));
+            return Err(Error::file(&self.root, "the run was opened for reading only"));
         }
         if !self.root.is_dir() {
-            return Err(Error::file(&self.root, "the run folder is gone; what it held must be saved elsewhere"));
+            return Err(Error::file(&self.root, "the run folder no longer exists. Save its content elsewhere"));
         }
         Ok(())
     }
 
-    /// Removes the temporary files that killed writers left. The lock is held, so no live writer owns one.
+    /// Removes temporary files of killed writers. The lock is held, so no live writer owns one.
     fn clean(&self) -> Result<()> {
         let probes = self.root.join(PROBES);
         let pinned: Vec<PathBuf> = list(&probes)?.iter().map(fs::DirEntry::path).filter(|path| path.is_dir()).collect();
@@ -189,8 +185,8 @@ impl RunFolder {
         evaluation::clean(&self.root)
     }
 
-    /// Moves a damaged checkpoint out of the way, to `checkpoints/damaged` (one is kept), so that the next save does
-    /// not demote it over a good one.
+    /// Moves a damaged checkpoint to `checkpoints/damaged`, replacing an earlier one there, so that the next save does not
+    /// demote it over a good one.
     pub(super) fn set_aside(&self, slot: &Path) -> Result<()> {
         let damaged = self.checkpoints_path().join("damaged");
         if damaged.exists() {
@@ -201,7 +197,7 @@ impl RunFolder {
     }
 }
 
-/// The entries of a folder; none if it is absent.
+/// The entries of a folder; none if it does not exist.
 pub(super) fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
     if !folder.exists() {
         return Ok(Vec::new());
@@ -210,10 +206,10 @@ pub(super) fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
     fs::read_dir(folder).map_err(failed())?.collect::<Result<_, _>>().map_err(failed())
 }
 
-/// An error if `root` holds a run or foreign files.
+/// Checks that `root` holds neither a run nor foreign files.
 fn refuse_occupied(root: &Path) -> Result<()> {
     if RunFolder::is_run(root) {
-        return Err(Error::file(root, "holds a run already: resume it, or choose another folder"));
+        return Err(Error::file(root, "already holds a run. Resume it or choose another folder"));
     }
     for entry in list(root)? {
         let name = entry.file_name();
@@ -224,25 +220,25 @@ fn refuse_occupied(root: &Path) -> Result<()> {
         if !ours {
             return Err(Error::file(
                 root,
-                format!("is not empty and not a run (it holds {name:?}): choose another folder"),
+                format!("is neither empty nor a run folder (it holds {name:?}). Choose another folder"),
             ));
         }
     }
     Ok(())
 }
 
-/// An error if `root` is not a run.
+/// Checks that `root` is a run.
 fn refuse_other(root: &Path) -> Result<()> {
     fs::metadata(root).map_err(Error::io("open", root))?;
     if RunFolder::is_run(root) {
         Ok(())
     } else {
-        Err(Error::file(root, format!("is not a run folder: it has no {CONFIG}")))
+        Err(Error::file(root, format!("is not a run folder, it has no {CONFIG}")))
     }
 }
 
-/// The settings that differ, as lines such as `pretrain.lr: 0.0001 -> 0.003`, sorted by name; `absent` stands for a
-/// setting that one side lacks. Empty if both say the same.
+/// Config diff: one line for each setting that differs, such as `training.lr: 0.0001 -> 0.003`, sorted by name. A setting
+/// missing on one side is shown as `absent`.
 pub fn diff_config(old: &toml::Value, new: &toml::Value) -> Vec<String> {
     let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
     flatten(old, String::new(), &mut left);

@@ -27,7 +27,7 @@ fn created_written_and_read_again() {
     assert_eq!(run.read_split::<Vec<String>>().unwrap(), ["a", "b"]);
     assert_eq!(read_report::<serde_json::Value>(&run).unwrap()["dsc"], 0.5);
     assert!(!run.holds_lock());
-    for error in [run.write_split("x").unwrap_err(), run.write_config("").unwrap_err()] {
+    for error in [run.write_split("x").unwrap_err(), write_report(&run, "x").unwrap_err()] {
         assert!(error.to_string().contains("reading only"), "{error}");
     }
     assert!(RunFolder::resume(&root).unwrap().warnings().is_empty());
@@ -38,7 +38,7 @@ fn an_existing_run_or_foreign_files_are_refused() {
     let (_keep, root) = place();
     RunFolder::create(&root, TEXT).unwrap();
     let text = RunFolder::create(&root, "other = 1").unwrap_err().to_string();
-    assert!(text.contains("resume it"), "{text}");
+    assert!(text.contains("Resume it"), "{text}");
     assert_eq!(fs::read_to_string(root.join(CONFIG)).unwrap(), TEXT);
 
     let other = tempfile::tempdir().unwrap();
@@ -128,7 +128,7 @@ fn a_vanished_folder_is_not_made_again() {
     let run = RunFolder::create(&root, TEXT).unwrap();
     fs::remove_dir_all(&root).unwrap();
     let text = run.write_split("x").unwrap_err().to_string();
-    assert!(text.contains("gone"), "{text}");
+    assert!(text.contains("no longer exists"), "{text}");
     assert!(!root.exists());
 }
 

@@ -1,5 +1,5 @@
-//! What a run has told so far, in the shape in which it is drawn: epoch by epoch. Built from the events of a running job or
-//! from a log, with the same result.
+//! History of a run, epoch by epoch, for charts. Built from the events of a running job or from a log, with the same
+//! result.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,110 +10,110 @@ use crate::event::{CaseCounts, EpochSummary, Event, Stage};
 use crate::probe::Pin;
 use crate::{ErrorKind, Result};
 
-/// One update of the labels; see [`Event::Relabel`].
+/// A label update; see [`Event::Relabel`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RelabelRow {
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Patches of each case.
+    /// Number of patches in each case.
     pub cases: CaseCounts,
-    /// Patches whose label changed.
+    /// Number of patches whose label changed.
     pub flips: u64,
-    /// Patches whose label is not that of the clustering.
+    /// Number of patches whose label differs from the clustering.
     pub differs: u64,
-    /// Share of masked patches in which the importance by the loss agrees with the clustering.
+    /// Share of masked patches whose importance by the loss agrees with the clustering, 0 to 1.
     pub agreement: f64,
-    /// Recall of lesion patches by the new labels, where labels exist.
+    /// Recall of lesion patches by the new labels, if references exist.
     pub lesion_recall: Option<f64>,
 }
 
 /// A training step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepRow {
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// Within the epoch, from 1.
+    /// Step within the epoch, from 1.
     pub step: usize,
-    /// Its loss.
+    /// Training loss.
     pub loss: f64,
-    /// Its learning rate.
+    /// Learning rate.
     pub learning_rate: f64,
 }
 
-/// What the training was expected to take; see [`Event::Estimate`].
+/// Estimated cost of the training; see [`Event::Estimate`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EstimateRow {
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: usize,
-    /// Seconds of one step, as measured.
+    /// Measured seconds per step.
     pub seconds_per_step: f64,
-    /// Seconds in all.
+    /// Total seconds.
     pub seconds: f64,
-    /// MiB beside the slices.
+    /// Memory in MiB, without the slices.
     pub memory_mib: u64,
 }
 
-/// Where a run stands, as far as its events tell.
+/// State of a run according to its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RunState {
-    /// Not heard of, cancelled, or read from a log that does not end: nothing tells that it is running.
+    /// Not started, cancelled, or read from an unfinished log.
     #[default]
     Idle,
-    /// Under way.
+    /// Training.
     Running,
-    /// Saved in the midst of an epoch; goes on with the next step.
+    /// Saved within an epoch. Continues with the next step.
     Paused,
-    /// Done.
+    /// Training is complete.
     Finished,
     /// Ended by this error.
     Failed(String),
 }
 
-/// All that a run has told; rows rise by epoch, and there is one an epoch.
+/// The history of a run. Rows are sorted by epoch, at most one per epoch.
 ///
-/// What the log of a run tells is in [`History::shown`]; the rest ([`History::device`], [`History::seconds`],
-/// [`History::estimate`], [`History::warnings`], [`History::checkpoint`], [`History::state`]) tells of one process and its
-/// clock.
+/// [`History::view`] is the part that depends on the run alone. [`History::device`], [`History::seconds`],
+/// [`History::estimate`], [`History::warnings`], [`History::checkpoint`] and [`History::state`] depend on the process and
+/// its clock.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// Which loop; `None` before the start.
+    /// Training stage; `None` before the start.
     pub stage: Option<Stage>,
-    /// Epochs planned.
+    /// Planned epochs.
     pub epochs: usize,
-    /// Steps of a whole epoch.
+    /// Steps per epoch.
     pub steps_per_epoch: usize,
-    /// Slices of an epoch.
+    /// Slices per epoch.
     pub slices: usize,
-    /// Weights of the network.
+    /// Number of network parameters.
     pub parameters: usize,
-    /// Device that computes or computed.
+    /// Compute device.
     pub device: String,
-    /// Each epoch's numbers.
+    /// Summary of each epoch.
     pub summaries: Vec<EpochSummary>,
-    /// When each of [`History::summaries`] was told, in seconds since 1970.
+    /// Time of each of [`History::summaries`], in seconds since 1970.
     pub seconds: Vec<f64>,
-    /// Updates of the labels.
+    /// Label updates.
     pub relabels: Vec<RelabelRow>,
-    /// Epoch, mean Dice, and whether it was the best so far.
+    /// Validations: epoch, mean Dice, and whether it was the best so far.
     pub validations: Vec<(usize, f64, bool)>,
-    /// The epochs recorded of each pinned slice.
+    /// Recorded epochs of each pinned slice.
     pub probes: BTreeMap<Pin, Vec<usize>>,
-    /// The newest step.
+    /// The last step.
     pub last_step: Option<StepRow>,
-    /// What the training was expected to take.
+    /// Estimated cost of the training.
     pub estimate: Option<EstimateRow>,
     /// Warnings, oldest first.
     pub warnings: Vec<String>,
-    /// Epochs done, and steps of the next, that the newest checkpoint covers.
+    /// Completed epochs, and steps of the next one, in the last checkpoint.
     pub checkpoint: Option<(usize, usize)>,
-    /// Where the run stands.
+    /// State of the run.
     pub state: RunState,
 }
 
-/// The part of a [`History`] that is the same live, resumed and replayed.
+/// The part of a [`History`] that is equal for a live, a resumed and a replayed run.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the fields are those of History")]
-pub struct Shown<'a> {
+pub struct HistoryView<'a> {
     pub stage: Option<Stage>,
     pub epochs: usize,
     pub steps_per_epoch: usize,
@@ -128,9 +128,12 @@ pub struct Shown<'a> {
 }
 
 impl History {
-    /// What the log of the run folder `run` tells, also while it is training. Empty if it has not started to.
+    /// Reads the log of the run folder `run`, also while it is training. Empty if training has not started.
     ///
-    /// A job that is resumed goes on from here: push its events on top.
+    /// To follow a resumed job, push its events onto the result.
+    ///
+    /// # Errors
+    /// If `run` is not a run folder or its log is damaged.
     pub fn read(run: &Path) -> Result<Self> {
         let mut history = Self::default();
         let path = RunFolder::open(run)?.events_path();
@@ -144,7 +147,7 @@ impl History {
         Ok(history)
     }
 
-    /// Takes one event. `t` is when it was told, in milliseconds since 1970; now, if that is not said.
+    /// Adds an event. `t` is its time in milliseconds since 1970; `None` means now.
     pub fn push(&mut self, t: Option<u64>, event: &Event) {
         match event {
             Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => {
@@ -196,7 +199,7 @@ impl History {
         }
     }
 
-    /// A start, or a start again, which repeats what no checkpoint covers.
+    /// Handles a start or a resume. Drops epochs from `first_epoch` on, which will be repeated.
     fn start(&mut self, event: &Event) {
         let Event::Started { stage, epochs, steps_per_epoch, slices, parameters, device, first_epoch } = event else {
             return;
@@ -215,9 +218,9 @@ impl History {
         self.probes.retain(|_, epochs| !epochs.is_empty());
     }
 
-    /// What is the same live, resumed and replayed.
-    pub fn shown(&self) -> Shown<'_> {
-        Shown {
+    /// The part that is equal for a live, a resumed and a replayed run.
+    pub fn view(&self) -> HistoryView<'_> {
+        HistoryView {
             stage: self.stage,
             epochs: self.epochs,
             steps_per_epoch: self.steps_per_epoch,
@@ -232,24 +235,24 @@ impl History {
         }
     }
 
-    /// The numbers of an epoch, from 1.
+    /// Summary of an epoch, counted from 1.
     pub fn summary(&self, epoch: usize) -> Option<&EpochSummary> {
         find(&self.summaries, epoch, |row| row.epoch)
     }
 
-    /// The update of an epoch, from 1, if it had one.
+    /// Label update of an epoch, counted from 1, if it had one.
     pub fn relabel(&self, epoch: usize) -> Option<&RelabelRow> {
         find(&self.relabels, epoch, |row| row.epoch)
     }
 
-    /// Epochs that are told to the end.
+    /// Number of completed epochs.
     pub fn epochs_done(&self) -> usize {
         self.summaries.last().map_or(0, |row| row.epoch)
     }
 }
 
-/// Puts a row where its epoch belongs, in place of an earlier one of the same epoch and of everything after it: a loop
-/// never goes back but to repeat. Returns where.
+/// Inserts a row by epoch and returns its index. Drops rows of the same and later epochs, because training goes back
+/// only to repeat them.
 fn put<T>(rows: &mut Vec<T>, row: T, epoch: impl Fn(&T) -> usize) -> usize {
     let at = rows.partition_point(|other| epoch(other) < epoch(&row));
     rows.truncate(at);

@@ -22,7 +22,7 @@ fn step(epoch: usize, step: usize) -> Event {
     Event::Step { stage: Stage::Pretrain, epoch, step, loss, learning_rate: 1e-3 }
 }
 
-/// An epoch of two steps with an update, a probe and a validation.
+/// An epoch of two steps with a label update, a probe and a validation.
 fn epoch(epoch: usize) -> Vec<Event> {
     vec![
         step(epoch, 1),
@@ -87,7 +87,7 @@ fn states_follow_the_events() {
     assert_eq!(state(Event::Failed { message: "disk".into() }), RunState::Failed("disk".into()));
 }
 
-/// A run that was interrupted two epochs after its checkpoint repeats them; what was shown of them goes first.
+/// A run interrupted two epochs after its checkpoint repeats them; their rows are dropped first.
 #[test]
 fn a_resumed_run_shows_what_an_uninterrupted_one_shows() {
     let mut whole = vec![started(1)];
@@ -99,10 +99,10 @@ fn a_resumed_run_shows_what_an_uninterrupted_one_shows() {
     assert_eq!((resumed.epochs_done(), resumed.seconds.len()), (2, 2));
     assert_eq!(resumed.probes[&Pin::new("P", 3)], [1, 2]);
     (3..=5).for_each(|n| cut.extend(epoch(n)));
-    assert_eq!(history(&cut).shown(), history(&whole).shown());
+    assert_eq!(history(&cut).view(), history(&whole).view());
     assert_eq!(history(&cut).device, "device 3");
-    assert!(history(&cut[..cut.len() - 1]).shown() == history(&whole).shown(), "a checkpoint tells of a process");
-    assert_ne!(history(&cut[..cut.len() - 2]).shown(), history(&whole).shown());
+    assert!(history(&cut[..cut.len() - 1]).view() == history(&whole).view(), "a checkpoint tells of a process");
+    assert_ne!(history(&cut[..cut.len() - 2]).view(), history(&whole).view());
 }
 
 fn run_with(events: &[Event]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -122,7 +122,7 @@ fn a_log_gives_what_its_events_give() {
     let live = history(&events);
     let (_keep, root) = run_with(&events);
     let read = History::read(&root).unwrap();
-    assert_eq!(read.shown(), live.shown());
+    assert_eq!(read.view(), live.view());
     assert_eq!((read.checkpoint, &read.state), (live.checkpoint, &RunState::Idle));
     assert!(read.seconds.iter().all(|seconds| *seconds > 1.7e9));
 
@@ -136,7 +136,7 @@ fn a_log_under_way_and_a_damaged_one() {
     let (_keep, root) = run_with(&[started(1), step(1, 1), step(1, 2)]);
     let path = root.join("events.jsonl");
     let whole = std::fs::read_to_string(&path).unwrap();
-    // The last line is only half there.
+    // The last line is incomplete.
     std::fs::write(&path, &whole[..whole.len() - 9]).unwrap();
     assert_eq!(History::read(&root).unwrap().last_step.map(|row| row.step), Some(1));
     let third = whole.lines().nth(2).unwrap();
@@ -160,5 +160,5 @@ fn a_hundred_thousand_steps() {
         events.extend(epoch(n).into_iter().skip(2));
     }
     let (_keep, root) = run_with(&events);
-    assert_eq!(History::read(&root).unwrap().shown(), history(&events).shown());
+    assert_eq!(History::read(&root).unwrap().view(), history(&events).view());
 }

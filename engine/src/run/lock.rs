@@ -1,7 +1,7 @@
-//! One process per run folder: an operating-system lock on the file `lock`, which also holds the owner's process id.
+//! One writer per run folder: an operating-system lock on the file `lock`, which also holds the owner's process id.
 //!
-//! The system drops the lock when its process ends, however it ends, so a lock left by a killed process never blocks
-//! anybody: its id is still in the file and is reported as recovered. A clean release empties the file.
+//! The system releases the lock when its process ends, so a killed process never blocks others. Its id stays in the file
+//! and is reported as recovered. A clean release empties the file.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,11 +20,12 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the run folder `root`, which must exist. The second value is the process that held it before
-    /// and died without releasing it.
+    /// Locks the run folder `root`, which must exist. The second value is the id of a process that died without
+    /// releasing the lock.
     ///
-    /// Another live holder is [`ErrorKind::Locked`] with its process id (0 where the system does not let us read a
-    /// locked file, as on Windows). A read-only folder is [`ErrorKind::Io`].
+    /// # Errors
+    /// [`ErrorKind::Locked`] with the id of the live holder (0 on systems where a locked file cannot be read, such as
+    /// Windows); [`ErrorKind::Io`] for a read-only folder.
     pub fn take(root: &Path) -> Result<(Self, Option<u32>)> {
         let path = root.join(NAME);
         let failed = |action| Error::io(action, &path);
@@ -51,27 +52,27 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here, and the system releases the lock with the file in any case.
+        // A failure cannot be handled here, and the system releases the lock with the file in any case.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
     }
 }
 
-/// The process that holds the lock of the run folder `root` now, without taking it; 0 where the system does not tell which.
+/// Id of the process that holds the lock of the run folder `root`, 0 if the system does not report it. Does not lock.
 pub fn held_by(root: &Path) -> Option<u32> {
     let mut file = File::open(root.join(NAME)).ok()?;
-    // Released cleanly, or being taken in this moment: looking must not get into the way of that.
+    // Released cleanly, or about to be locked. A shared lock here could make that attempt fail.
     if file.metadata().ok()?.len() == 0 {
         return None;
     }
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
-        // Left by a process that died; or a file system without locks, on which nobody holds one.
+        // Left by a process that died, or a file system without locks.
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
 
-/// The holder's process id. It writes it just after locking, so an empty file is looked at again for a moment.
+/// The holder's process id. It is written just after locking, so an empty file is retried for a moment.
 fn holder(file: &mut File) -> u32 {
     for _ in 0..10 {
         if let Some(pid) = read_pid(file) {

@@ -1,17 +1,17 @@
-//! `events.jsonl`: every event of a run, one JSON object a line.
+//! `events.jsonl`: the event log of a run, one JSON object per line.
 //!
 //! ```json
 //! {"seq":1,"t":1767225600000,"event":"step","stage":"pretrain","epoch":1,"step":1,"loss":0.5,"learning_rate":0.001}
 //! ```
 //!
-//! `seq` counts from 1 without gaps, `t` is the wall clock in milliseconds since 1970. Everything but `t` is the same
-//! for an interrupted and resumed run as for an uninterrupted one, provided that the loop stores
-//! [`EventLog::position`] in its checkpoint, hands it to [`EventLog::resume`], and then repeats the events that follow
-//! the position (the `Checkpoint` event itself, if the position was taken before it).
+//! `seq` counts from 1 without gaps, `t` is the wall clock in milliseconds since 1970. Except for `t`, the log of a resumed
+//! run equals that of an uninterrupted one, provided that the training loop stores [`EventLog::position`] in its
+//! checkpoint, passes it to [`EventLog::resume`], and repeats the events after that position (including the `Checkpoint`
+//! event if the position was taken before it).
 //!
-//! Steps are buffered for at most half a second of events; milestones are flushed to the disk at once. A line that a
-//! kill cut short is ignored by readers and cut off on resume; after a failed write the file is cut back to its last
-//! whole line, so a full disk never leaves half an event before a whole one.
+//! Steps are buffered for at most half a second; milestones are flushed to the disk at once. Readers ignore an incomplete
+//! last line, and resuming removes it. After a failed write the file is truncated to its last whole line, so a full disk
+//! never leaves a partial event before a complete one.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -24,49 +24,49 @@ use super::atomic::survive_size_limit;
 use crate::event::{Event, EventSink};
 use crate::{Error, Result};
 
-/// Buffered bytes that are written without waiting for a milestone.
+/// Buffer size in bytes above which it is written without waiting for a milestone.
 const BUFFER: usize = 1 << 16;
-/// Age of the buffer that is written without waiting for a milestone.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// A line longer than this is no event of ours; in bytes.
+/// Buffer age above which it is written without waiting for a milestone.
+const MAX_BUFFER_AGE: Duration = Duration::from_millis(500);
+/// Maximum line length in bytes. A longer line is not a valid event.
 const LONGEST_LINE: u64 = 16 << 20;
 
-/// What a line says beside its event.
+/// The fields of a line beside its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Meta {
+pub struct LineMeta {
     /// Position in the log, from 1.
     pub seq: u64,
     /// Milliseconds since 1970-01-01 UTC.
     pub t: u64,
 }
 
-/// Appends events to a log file.
+/// An event log open for appending.
 #[derive(Debug)]
 pub struct EventLog {
     file: File,
     path: PathBuf,
-    /// Whole lines that are not in the file yet.
+    /// Whole lines not yet in the file.
     buffer: Vec<u8>,
-    /// Bytes in the file: always whole lines.
+    /// Length of the file in bytes; always whole lines.
     written: u64,
-    /// Events taken so far.
+    /// Number of events, buffered ones included.
     count: u64,
     flushed: Instant,
 }
 
 impl EventLog {
-    /// Starts an empty log at `path`, replacing what is there.
+    /// Creates an empty log at `path`, replacing an existing file.
     pub fn create(path: &Path) -> Result<Self> {
         survive_size_limit();
         let file = File::create(path).map_err(Error::io("create", path))?;
         Ok(Self::over(file, path, 0, 0))
     }
 
-    /// Opens the log at `path` to continue it after `position` bytes, dropping what follows (events of work that no
-    /// checkpoint covers and that will be done again).
+    /// Opens the log at `path` to continue after `position` bytes. Later events, which no checkpoint covers and which will
+    /// be repeated, are dropped.
     ///
-    /// A log that is absent, shorter than `position`, or not at the end of a line there was changed by somebody else;
-    /// it is continued after its last whole line before `position`, and the second value says so.
+    /// If the log is missing, shorter than `position`, or `position` is not the end of a line, it was changed by another
+    /// program. It is then continued after its last whole line before `position`, with a warning in the second value.
     pub fn resume(path: &Path, position: u64) -> Result<(Self, Option<String>)> {
         survive_size_limit();
         let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
@@ -77,7 +77,7 @@ impl EventLog {
         file.seek(SeekFrom::Start(kept)).map_err(failed())?;
         let warning = (kept != position).then(|| {
             format!(
-                "{}: events are missing: {kept} bytes are left of the {position} that the checkpoint covers",
+                "{}: events are missing, only {kept} of {position} bytes covered by the checkpoint are left",
                 path.display()
             )
         });
@@ -88,7 +88,7 @@ impl EventLog {
         Self { file, path: path.to_path_buf(), buffer: Vec::new(), written, count, flushed: Instant::now() }
     }
 
-    /// Flushes everything to the disk and returns the length of the log in bytes: what a checkpoint stores.
+    /// Flushes the log to the disk and returns its length in bytes, for a checkpoint.
     pub fn position(&mut self) -> Result<u64> {
         self.sync()?;
         Ok(self.written)
@@ -104,14 +104,14 @@ impl EventLog {
         self.count == 0
     }
 
-    /// Flushes everything to the disk.
+    /// Flushes the log to the disk.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.file.sync_data().map_err(Error::io("write", &self.path))
     }
 
-    /// Hands the buffer to the system. On an error the file is cut back to its last whole line and the buffer is
-    /// kept, so that a later call can try again.
+    /// Writes the buffer to the file. On an error the file is truncated to its last whole line and the buffer is kept, so
+    /// that a later call can retry.
     fn flush(&mut self) -> Result<()> {
         if let Err(error) = self.file.write_all(&self.buffer) {
             let _ = self.file.set_len(self.written);
@@ -124,13 +124,13 @@ impl EventLog {
         Ok(())
     }
 
-    /// Appends one line to the buffer: the fields of [`Meta`], then those of the event.
+    /// Appends one line to the buffer: the fields of [`LineMeta`], then those of the event.
     fn append(&mut self, event: &Event) -> serde_json::Result<()> {
         let t = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
         let event = serde_json::to_vec(event)?;
         let head = format!("{{\"seq\":{},\"t\":{t},", self.count + 1);
         self.buffer.extend_from_slice(head.as_bytes());
-        // An event is an object with at least its tag: without the opening brace it continues ours.
+        // An event is an object with at least its tag, so without its opening brace it continues ours.
         self.buffer.extend_from_slice(&event[1..]);
         self.buffer.push(b'\n');
         self.count += 1;
@@ -143,7 +143,7 @@ impl EventSink for EventLog {
         self.append(event).map_err(|error| Error::file(&self.path, format!("cannot encode an event: {error}")))?;
         if event.is_milestone() {
             self.sync()
-        } else if self.buffer.len() >= BUFFER || self.flushed.elapsed() >= PATIENCE {
+        } else if self.buffer.len() >= BUFFER || self.flushed.elapsed() >= MAX_BUFFER_AGE {
             self.flush()
         } else {
             Ok(())
@@ -153,12 +153,12 @@ impl EventSink for EventLog {
 
 impl Drop for EventLog {
     fn drop(&mut self) {
-        // Best effort: milestones are on the disk already, and there is nobody left to tell.
+        // Best effort: milestones are already on disk, and an error cannot be reported here.
         let _ = self.flush();
     }
 }
 
-/// Bytes and number of the whole lines among the first `limit` bytes.
+/// Length and number of the whole lines within the first `limit` bytes.
 fn whole_lines(file: &mut File, limit: u64) -> io::Result<(u64, u64)> {
     let mut reader = BufReader::with_capacity(1 << 16, file.take(limit));
     let (mut kept, mut count, mut seen) = (0, 0, 0);
@@ -176,8 +176,8 @@ fn whole_lines(file: &mut File, limit: u64) -> io::Result<(u64, u64)> {
     }
 }
 
-/// Reads a log from its start, one event at a time. A last line that was cut short ends it; any other line that cannot
-/// be read is an error that names the line, after which the iteration goes on.
+/// Iterates over the events of a log. An incomplete last line ends the iteration. Any other invalid line is an error that
+/// names the line, after which the iteration continues.
 #[derive(Debug)]
 pub struct Events {
     reader: BufReader<File>,
@@ -196,8 +196,8 @@ impl Events {
         Ok(Self { reader, path: path.to_path_buf(), line: Vec::new(), number: 0, ended: false })
     }
 
-    /// The next line's content, or none at the end.
-    fn advance(&mut self) -> Result<Option<(Meta, Event)>> {
+    /// The next event, or `None` at the end.
+    fn advance(&mut self) -> Result<Option<(LineMeta, Event)>> {
         let failed = || Error::io("read", &self.path);
         self.line.clear();
         let length = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.line).map_err(failed())?;
@@ -213,7 +213,7 @@ impl Events {
                     self.ended = true;
                     return Ok(None);
                 }
-                // What follows the limit is the rest of the same line, not a line.
+                // The bytes after the limit belong to the same line.
                 self.ended = length as u64 == LONGEST_LINE;
                 Err(Error::file(&self.path, format!("line {}: {why}", self.number)))
             }
@@ -221,11 +221,12 @@ impl Events {
     }
 }
 
-/// What a log says to a listener that need not hear of every step: all milestones, and of the steps between two of them
-/// the newest, in order. Many times as fast as [`Events`], since the other steps are passed over unread.
+/// Reads all milestones of a log and the last step before each, in order. Much faster than [`Events`], because other
+/// steps are not parsed.
 ///
-/// A last line that was cut short ends it; any other line that cannot be read is an error that names it.
-pub fn read_condensed(path: &Path, each: &mut dyn FnMut(Meta, &Event)) -> Result<()> {
+/// # Errors
+/// If a line is invalid; the message names it. An incomplete last line ends the log without an error.
+pub fn read_condensed(path: &Path, each: &mut dyn FnMut(LineMeta, &Event)) -> Result<()> {
     let mut events = Events::open(path)?;
     let mut step: Vec<u8> = Vec::new();
     loop {
@@ -257,7 +258,7 @@ fn damaged(path: &Path, line: u64, why: &serde_json::Error) -> Error {
     Error::file(path, format!("line {line}: {why}"))
 }
 
-/// True for a whole line that is a step by its beginning, which is always the same.
+/// True for a complete line whose prefix is that of a step.
 fn is_step(line: &[u8]) -> bool {
     let number = |rest: &mut &[u8], before: &[u8]| {
         let Some(after) = rest.strip_prefix(before) else { return false };
@@ -273,7 +274,7 @@ fn is_step(line: &[u8]) -> bool {
 }
 
 impl Iterator for Events {
-    type Item = Result<(Meta, Event)>;
+    type Item = Result<(LineMeta, Event)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -287,12 +288,12 @@ impl Iterator for Events {
     }
 }
 
-fn parse(line: &[u8]) -> serde_json::Result<(Meta, Event)> {
+fn parse(line: &[u8]) -> serde_json::Result<(LineMeta, Event)> {
     Ok((serde_json::from_slice(line)?, serde_json::from_slice(line)?))
 }
 
 /// All events of the log at `path`; see [`Events`].
-pub fn read_events(path: &Path) -> Result<Vec<(Meta, Event)>> {
+pub fn read_events(path: &Path) -> Result<Vec<(LineMeta, Event)>> {
     Events::open(path)?.collect()
 }
 

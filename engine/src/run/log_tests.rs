@@ -99,7 +99,7 @@ fn numbers_that_are_not_finite_read_back() {
             })),
         ];
         write(&mut EventLog::create(&path).unwrap(), &events);
-        // NaN equals nothing: what is compared is every field as text.
+        // NaN equals nothing, so fields are compared as text.
         let read: Vec<Event> = read_events(&path).unwrap().into_iter().map(|(_, event)| event).collect();
         assert_eq!(format!("{read:?}"), format!("{events:?}"));
     }
@@ -221,7 +221,7 @@ fn a_hundred_thousand_lines() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Wherever a kill cuts the file, the events before the cut read back, and a resume goes on after them.
+    /// Wherever the file is truncated, the events before can be read, and resuming continues after them.
     #[test]
     fn a_log_cut_anywhere_keeps_its_whole_lines(share in 0.0..1.0_f64) {
         let folder = tempfile::tempdir().unwrap();

@@ -1,13 +1,13 @@
-//! What the system tells of the machine: its processor, its memory, and how much of it this process took.
+//! Processor name, memory size and memory use of this process.
 //!
-//! Linux tells through `/proc` and `/sys`; where a system does not tell, the answer is nothing, never a guess.
+//! Read from `/proc` and `/sys` on Linux. `None` on systems that do not report them.
 
 use std::fs;
 
-/// Bytes of a mebibyte.
+/// Bytes per MiB.
 const MIB: u64 = 1 << 20;
 
-/// MiB of memory that this process may use: the machine's, or its control group's where that is less.
+/// Memory available to this process in MiB: that of the machine, or the control group's limit if smaller.
 pub fn memory_mib() -> Option<u64> {
     let physical = field_mib("/proc/meminfo", "MemTotal:")?;
     let limit = |path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
@@ -16,24 +16,24 @@ pub fn memory_mib() -> Option<u64> {
     Some(group.map_or(physical, |bytes| physical.min(bytes / MIB)))
 }
 
-/// MiB of the largest resident set of this process since its start, or since [`forget_peak`].
+/// Peak resident set size of this process in MiB, since its start or [`forget_peak`].
 pub fn peak_mib() -> Option<u64> {
     field_mib("/proc/self/status", "VmHWM:")
 }
 
-/// Has [`peak_mib`] count anew; tells whether the system could.
+/// Resets [`peak_mib`]. False if the system does not support it.
 pub fn forget_peak() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-/// The processor's name as it calls itself.
+/// Name of the processor.
 pub fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// The number of KiB behind `name` in a file of such lines, in MiB.
+/// The value after `name`, given in kB, in MiB.
 fn field_mib(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

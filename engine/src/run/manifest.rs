@@ -1,6 +1,6 @@
-//! The format of one checkpoint folder: named parts and `manifest.json`, which says what they must be.
+//! Format of a checkpoint folder: named parts and `manifest.json`, which records their sizes and checksums.
 //!
-//! Everything read here may be damaged or hostile: names, sizes and checksums are checked before they are believed.
+//! Files may be damaged or hostile, so names, sizes and checksums are checked before use.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,28 +14,28 @@ use super::checkpoint::CheckpointData;
 use super::text::read_limited;
 use crate::{Error, ErrorKind, Result};
 
-/// Version of the checkpoint format that this program reads and writes.
+/// Checkpoint format version of this program.
 pub const VERSION: u64 = 1;
-/// The description of a checkpoint, beside its parts.
+/// File name of the manifest.
 pub(super) const MANIFEST: &str = "manifest.json";
-/// A manifest larger than this is not ours; in bytes.
+/// Size limit of a manifest in bytes.
 const LARGEST_MANIFEST: u64 = 1 << 20;
-/// A part larger than this is not ours; in bytes.
+/// Size limit of a part in bytes.
 const LARGEST_PART: u64 = 16 << 30;
 
-/// What a checkpoint consists of.
+/// Description of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Format version.
     pub version: u64,
-    /// Epochs that are done, from 1.
+    /// Completed epochs.
     pub epoch: usize,
-    /// Steps of the epoch under way that are done; what the loop makes of it is its own business.
+    /// Completed steps of the current epoch.
     pub step: usize,
-    /// The files, in the order in which they were given.
+    /// The files, in the order of [`CheckpointData::parts`].
     pub parts: Vec<PartEntry>,
-    /// SHA-256 over the compact JSON of `[version, epoch, step, parts]`, so that a damaged number is noticed.
+    /// SHA-256 over the compact JSON of `[version, epoch, step, parts]`, to detect damage.
     pub sha256: String,
 }
 
@@ -52,14 +52,13 @@ pub struct PartEntry {
 }
 
 impl Manifest {
-    /// SHA-256 of the compact JSON of `[version, epoch, step, parts]`.
     fn digest(&self) -> Result<String> {
         let fields = (self.version, self.epoch, self.step, &self.parts);
         let bytes = serde_json::to_vec(&fields).map_err(|error| Error::file(Path::new(MANIFEST), error.to_string()))?;
         Ok(sha256(&bytes))
     }
 
-    /// The manifest of the checkpoint in `folder`, believed only after its version, checksum and names are checked.
+    /// Reads the manifest of the checkpoint in `folder` and checks its version, checksum and part names.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let kind = fs::symlink_metadata(folder).map_err(Error::io("read", folder))?;
         if !kind.is_dir() {
@@ -68,10 +67,10 @@ impl Manifest {
         let path = folder.join(MANIFEST);
         let bytes = read_limited(&path, LARGEST_MANIFEST)?;
         let damaged = |error: serde_json::Error| Error::file(&path, format!("is damaged: {error}"));
-        // The version first: another version may have other fields.
+        // Check the version first: another version may have other fields.
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
         match value.get("version") {
-            None => return Err(Error::file(&path, "is damaged: it names no version")),
+            None => return Err(Error::file(&path, "is damaged, the version is missing")),
             Some(found) if found.as_u64() != Some(VERSION) => {
                 let (found, supported) = (found.to_string(), VERSION.to_string());
                 return Err(ErrorKind::Version { path, found, supported }.into());
@@ -87,18 +86,18 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The content of one part, read only if its real length is the recorded one, and returned only if its checksum is.
+    /// Reads one part and checks its length and checksum.
     pub(super) fn read_part(folder: &Path, entry: &PartEntry) -> Result<Vec<u8>> {
         let path = folder.join(&entry.name);
         let failed = || Error::io("read", &path);
         let kind = fs::symlink_metadata(&path).map_err(failed())?;
         if !kind.is_file() {
-            return Err(Error::file(&path, "is not a plain file"));
+            return Err(Error::file(&path, "is not a regular file"));
         }
         if kind.len() != entry.bytes {
             return Err(Error::file(
                 &path,
-                format!("holds {} bytes, {} are recorded: the file is damaged", kind.len(), entry.bytes),
+                format!("holds {} bytes, expected {}. The file is damaged", kind.len(), entry.bytes),
             ));
         }
         let mut bytes = Vec::new();
@@ -115,7 +114,7 @@ impl Manifest {
     }
 }
 
-/// Writes a complete checkpoint into the new folder `folder`, flushed to the disk; the manifest comes last.
+/// Writes a complete checkpoint to the new folder `folder` and flushes it to the disk. The manifest is written last.
 pub(super) fn write_folder(folder: &Path, data: &CheckpointData) -> Result<()> {
     check_names(folder, data.parts.iter().map(|(name, _)| name.as_str()))?;
     fs::create_dir(folder).map_err(Error::io("create", folder))?;
@@ -142,7 +141,7 @@ pub(super) fn read_folder(folder: &Path) -> Result<CheckpointData> {
     Ok(CheckpointData { epoch: manifest.epoch, step: manifest.step, parts })
 }
 
-/// Removes a folder and what is in it, or whatever stands in its place; nothing there is fine. Links are not followed.
+/// Removes a folder with its content, or a file or link at that path, if it exists. Links are not followed.
 pub(super) fn remove_folder(folder: &Path) -> Result<()> {
     let is_file = fs::symlink_metadata(folder).is_ok_and(|kind| !kind.is_dir());
     match if is_file { fs::remove_file(folder) } else { fs::remove_dir_all(folder) } {
@@ -151,23 +150,22 @@ pub(super) fn remove_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// True if there is anything at `path`; a link counts, wherever it leads.
+/// True if `path` exists. A broken link counts as existing.
 pub(super) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// An error unless every name is a plain file name, different from the others and from the manifest's. `path` is
-/// what the error names.
+/// Checks that every name is a plain file name and unique, also against the manifest's. `path` is named in the error.
 fn check_names<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = BTreeSet::new();
     for name in names {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let why = if name.is_empty() || name.len() > 100 {
-            "a part's name has 1 to 100 characters"
+            "must have 1 to 100 characters"
         } else if name.starts_with('.') || name.ends_with('.') || !name.chars().all(plain) {
-            "a part's name is a plain file name of letters, digits, '.', '_' and '-'"
+            "must be a plain file name of letters, digits, '.', '_' and '-'"
         } else if name.eq_ignore_ascii_case(MANIFEST) || !seen.insert(name.to_ascii_lowercase()) {
-            "the name is taken"
+            "occurs twice or is reserved"
         } else {
             continue;
         };
@@ -187,7 +185,7 @@ mod tests {
         CheckpointData { epoch: 3, step: 4, parts }
     }
 
-    /// Writes a manifest with a right checksum, whatever it says.
+    /// Writes a manifest with a correct checksum.
     fn forge(folder: &Path, change: impl FnOnce(&mut Manifest)) {
         let mut manifest: Manifest = serde_json::from_slice(&fs::read(folder.join(MANIFEST)).unwrap()).unwrap();
         change(&mut manifest);
@@ -227,7 +225,7 @@ mod tests {
             assert_eq!(fs::read_dir(keep.path()).unwrap().count(), 0, "refused before anything is made");
         }
         let error = refused(|manifest| manifest.parts[1].name = "Model.BIN".into());
-        assert!(error.to_string().contains("taken"), "{error}");
+        assert!(error.to_string().contains("occurs twice"), "{error}");
     }
 
     #[cfg(unix)]
@@ -239,7 +237,7 @@ mod tests {
         fs::rename(folder.join("model.bin"), keep.path().join("outside")).unwrap();
         std::os::unix::fs::symlink("../outside", folder.join("model.bin")).unwrap();
         let text = read_folder(&folder).unwrap_err().to_string();
-        assert!(text.contains("not a plain file"), "{text}");
+        assert!(text.contains("not a regular file"), "{text}");
         std::os::unix::fs::symlink("last", keep.path().join("linked")).unwrap();
         assert!(Manifest::read(&keep.path().join("linked")).unwrap_err().to_string().contains("not a folder"));
     }

@@ -1,25 +1,25 @@
-//! Run folders: everything that a training run leaves on disk, and how it survives being killed at any moment.
+//! Run folders: the files of a training run. They survive a kill at any moment.
 //!
 //! ```text
 //! RUN/
-//!   config.toml      the whole configuration, every default written out
-//!   split.json       which patients train, validate and test
-//!   events.jsonl     one line an event; see [`log`]
+//!   config.toml      complete configuration, defaults included
+//!   split.json       training, validation and test patients
+//!   events.jsonl     one event per line; see [`log`]
 //!   checkpoints/     last, previous, best: one folder each; see [`checkpoint`]
-//!   probes/          what each epoch did to the pinned slices; see [`crate::probe`]
-//!   report.json      the numbers of a finished run
-//!   evaluation/      masks of the held-out patients and their measures, of a fine-tuned run that was evaluated
-//!   failed.txt       why the run ended before its time; gone once it goes on
-//!   notes.txt        the user's own words; see [`workspace`]
-//!   lock             held by the process that writes here; see [`lock`]
+//!   probes/          records of the pinned slices; see [`crate::probe`]
+//!   report.json      results of a finished run
+//!   evaluation/      segmentations of the held-out patients and their measures, after an evaluation
+//!   failed.txt       the error that ended the run; removed when it is resumed
+//!   notes.txt        the user's notes; see [`workspace`]
+//!   lock             locked by the process that writes here; see [`lock`]
 //! ```
 //!
 //! # Invariants
-//! - A file is either its old version or its new one, never a mixture: every write goes through [`atomic`] (the event
-//!   log, which only grows, is cut back to a whole line instead).
-//! - Once a first checkpoint is saved, at least one complete checkpoint is on disk at every instant.
-//! - Only the holder of the lock changes a run folder, but for the user's notes; readers need no lock.
-//! - Nothing that a file inside the folder says makes the program read or write outside the folder.
+//! - A file is its old or its new version, never a mixture: every write goes through [`atomic`]. The event log, which
+//!   only grows, is truncated to a whole line instead.
+//! - After the first save, at least one complete checkpoint is on disk at every instant.
+//! - Only the holder of the lock changes a run folder, except for the user's notes. Readers need no lock.
+//! - No content of a file in the folder makes the program read or write outside the folder.
 
 pub mod atomic;
 pub mod checkpoint;

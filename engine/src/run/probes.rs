@@ -1,4 +1,4 @@
-//! The folder `probes` of a run: what [`crate::probe`] keeps there. Names come from that room; they are plain.
+//! The folder `probes` of a run. Its content and plain file names are defined by [`crate::probe`].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 const PINS: &str = "pins.json";
 
-/// Where the file `name` of a pinned slice lies.
+/// Path of the file `name` of a pinned slice.
 pub(crate) fn path(run: &Path, folder: &str, name: &str) -> PathBuf {
     run.join(PROBES).join(folder).join(name)
 }
@@ -25,17 +25,17 @@ pub(crate) fn write(run: &RunFolder, folder: &str, name: &str, bytes: &[u8]) -> 
     write_atomic(&place, bytes).map(|_| ())
 }
 
-/// The whole of a file of at most `limit` bytes.
+/// Reads a file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_limited(path, limit)
 }
 
-/// Names of the files of a pinned slice; none without a folder.
+/// File names of a pinned slice; empty without a folder.
 pub(crate) fn files(run: &Path, folder: &str) -> Result<Vec<String>> {
     Ok(list(&run.join(PROBES).join(folder))?.iter().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
 }
 
-/// Removes the files of all pinned slices whose name `is_stale`. The run's lock must be held.
+/// Removes the files of all pinned slices with `is_stale(name)`. The run's lock must be held.
 pub(crate) fn remove(run: &RunFolder, is_stale: impl Fn(&str) -> bool) -> Result<()> {
     run.require_lock()?;
     for folder in list(&run.root().join(PROBES))?.into_iter().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {
@@ -48,7 +48,7 @@ pub(crate) fn remove(run: &RunFolder, is_stale: impl Fn(&str) -> bool) -> Result
     Ok(())
 }
 
-/// Stores which slices are pinned. The run's lock must be held.
+/// Stores the list of pinned slices. The run's lock must be held.
 pub(crate) fn write_pins(run: &RunFolder, pins: &[Pin]) -> Result<()> {
     run.require_lock()?;
     let folder = run.root().join(PROBES);
@@ -56,7 +56,7 @@ pub(crate) fn write_pins(run: &RunFolder, pins: &[Pin]) -> Result<()> {
     write_json(&folder.join(PINS), pins).map(|_| ())
 }
 
-/// Which slices are pinned, if that was ever stored.
+/// The stored list of pinned slices, if any.
 pub(crate) fn read_pins(run: &Path) -> Result<Option<Vec<Pin>>> {
     let path = run.join(PROBES).join(PINS);
     if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }

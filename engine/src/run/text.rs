@@ -1,4 +1,4 @@
-//! Small text files: read with a size limit, parsed with errors of one line.
+//! Reading small text files with a size limit and one-line errors.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,16 +10,16 @@ use serde::de::DeserializeOwned;
 use super::atomic::write_atomic;
 use crate::{Error, Result};
 
-/// No configuration, split or report is larger; what claims to be is not read. In bytes.
+/// Size limit of configurations, splits and reports, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// The whole of a file of at most `limit` bytes.
+/// Reads a file of at most `limit` bytes.
 pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let failed = || Error::io("read", path);
     let mut bytes = Vec::new();
     File::open(path).map_err(failed())?.take(limit + 1).read_to_end(&mut bytes).map_err(failed())?;
     if bytes.len() as u64 > limit {
-        return Err(Error::file(path, format!("is larger than {limit} bytes")));
+        return Err(Error::file(path, format!("is larger than the limit of {limit} bytes")));
     }
     Ok(bytes)
 }
@@ -42,7 +42,7 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read_limited(path, LIMIT)?).map_err(|error| Error::file(path, error.to_string()))
 }
 
-/// Writes `value` as indented JSON; numbers that are not finite become null. Returns the SHA-256.
+/// Writes `value` as indented JSON and returns the SHA-256. Non-finite numbers become null.
 pub(super) fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<String> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::file(path, error.to_string()))?;
     bytes.push(b'\n');
@@ -60,7 +60,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, b"abc").unwrap();
         assert_eq!(read_limited(&path, 3).unwrap(), b"abc");
-        assert!(read_limited(&path, 2).unwrap_err().to_string().contains("larger than 2 bytes"));
+        assert!(read_limited(&path, 2).unwrap_err().to_string().contains("larger than the limit of 2 bytes"));
         std::fs::write(&path, "x = 1\ny = [1,\nz 3").unwrap();
         let text = read_toml(&path).unwrap_err().to_string();
         assert!(text.contains("line 3") && text.lines().count() == 1, "{text}");

@@ -1,7 +1,7 @@
-//! A workspace: a folder of run folders, seen as a table.
+//! A workspace: a folder of run folders, listed as a table.
 //!
-//! Listing reads and changes nothing. The user's notes of a run (`notes.txt`) may be written whether it is training or not;
-//! a run that is deleted is moved to the workspace's own trash, never removed.
+//! Listing changes nothing. The user's notes of a run (`notes.txt`) may be written even while it is training. Deleting a
+//! run moves it to the workspace's trash.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use crate::config::Config;
 use crate::event::Stage;
 use crate::{Error, ErrorKind, Result};
 
-/// Folder of a workspace that takes what is deleted.
+/// Trash folder of a workspace.
 const TRASH: &str = ".trash";
-/// The user's own words about a run.
+/// File of the user's notes.
 const NOTES: &str = "notes.txt";
-/// Most bytes of notes.
+/// Maximum size of the notes in bytes.
 const MOST_NOTES: u64 = 64 << 10;
 
 /// One run of a workspace.
@@ -28,78 +28,78 @@ const MOST_NOTES: u64 = 64 << 10;
 pub struct RunEntry {
     /// Its folder.
     pub path: PathBuf,
-    /// The folder's name; below a folder of the workspace with that one's name before it.
+    /// Path relative to the workspace, one or two levels deep.
     pub name: String,
-    /// Pre-training or fine-tuning.
+    /// Training stage.
     pub stage: Stage,
-    /// The preset it started from.
+    /// Preset.
     pub preset: String,
-    /// The cohort.
+    /// Folder of the cohort.
     pub cohort: PathBuf,
-    /// Modalities, one a channel.
+    /// Modalities of the channels.
     pub modality: Vec<String>,
-    /// Which patients are labelled (fine-tuning).
+    /// Labelled patients or their share (fine-tuning).
     pub labels: Option<String>,
-    /// The pre-training run that it goes on from (fine-tuning); `None` for random weights.
+    /// Pre-training run it starts from (fine-tuning); `None` for random weights.
     pub from: Option<PathBuf>,
-    /// Its seed.
+    /// Seed.
     pub seed: u64,
-    /// Device that computed, or that it asks for as long as none did.
+    /// Device that computed, or the requested one before the start.
     pub device: String,
-    /// Epochs that are told to the end.
+    /// Completed epochs.
     pub epochs_done: usize,
-    /// Epochs planned.
+    /// Planned epochs.
     pub epochs: usize,
-    /// Where it stands.
+    /// State.
     pub state: EntryState,
-    /// When it last changed, in seconds since 1970.
+    /// Time of the last change, in seconds since 1970.
     pub changed: f64,
-    /// Mean loss of the newest epoch.
+    /// Mean loss of the last epoch.
     pub loss: Option<f64>,
-    /// Mean Dice of the stored evaluation, else the best of the validations.
+    /// Mean Dice of the stored evaluation, else the best validation Dice.
     pub dice: Option<f64>,
-    /// Whose Dice that is.
+    /// Patients of [`RunEntry::dice`].
     pub dice_of: DiceOf,
-    /// It has a checkpoint to go on from.
+    /// Whether it has a checkpoint to resume from.
     pub checkpoint: bool,
     /// The user's notes.
     pub notes: String,
 }
 
-/// Whose Dice stands for a run.
+/// The patients that a Dice value was measured on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DiceOf {
-    /// Of the patients that test, in the stored evaluation.
+    /// Test patients, in the stored evaluation.
     Test,
-    /// Of the patients that validate, in the stored evaluation: nobody tests.
+    /// Validation patients, in the stored evaluation of a split without test patients.
     HeldOut,
-    /// Of the patients that validate: the best value while it trained.
+    /// Validation patients: the best value during training.
     #[default]
     Validation,
 }
 
-/// Where a run of a workspace stands.
+/// State of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum EntryState {
-    /// A process works in it: it trains, or is evaluated.
+    /// A process holds its lock: it is being trained or evaluated.
     Training {
-        /// That process; 0 where the system does not tell.
+        /// Id of the process; 0 if the system does not report it.
         pid: u32,
     },
-    /// Trained to the end.
+    /// Training is complete.
     Finished,
-    /// Paused, cancelled or killed; can be resumed if it has a checkpoint.
+    /// Paused, cancelled or killed. Can be resumed if it has a checkpoint.
     #[default]
     Stopped,
-    /// Ended by this error; can be resumed from its last checkpoint, if it has one.
+    /// Ended by this error. Can be resumed if it has a checkpoint.
     Failed(String),
-    /// Cannot be read, for this reason.
+    /// Unreadable, for this reason.
     Broken(String),
 }
 
-/// Every run folder directly inside of `workspace` and one level deeper, newest first. None if there is no such folder yet.
+/// Lists the run folders in `workspace` and one level deeper, newest first. Empty if `workspace` does not exist.
 ///
-/// A run that cannot be read stands in the list as [`EntryState::Broken`].
+/// Unreadable runs are listed as [`EntryState::Broken`].
 ///
 /// # Errors
 /// If the folder cannot be listed.
@@ -110,7 +110,7 @@ pub fn list(workspace: &Path) -> Result<Vec<RunEntry>> {
             found.push(entry(&path, name));
             continue;
         }
-        // A folder that may not be listed holds no run of ours.
+        // A folder that cannot be listed is skipped, it holds none of the user's runs.
         for (inner, its) in folders(&path).unwrap_or_default() {
             if looks_like_run(&inner) {
                 found.push(entry(&inner, format!("{name}/{its}")));
@@ -121,29 +121,29 @@ pub fn list(workspace: &Path) -> Result<Vec<RunEntry>> {
     Ok(found)
 }
 
-/// The runs that stopped before their end and can be resumed, newest first.
+/// Stopped runs that can be resumed, newest first.
 ///
 /// # Errors
-/// Those of [`list`].
+/// As [`list`].
 pub fn unfinished(workspace: &Path) -> Result<Vec<RunEntry>> {
     let mut runs = list(workspace)?;
     runs.retain(|run| run.state == EntryState::Stopped && run.checkpoint);
     Ok(runs)
 }
 
-/// Moves a run to `.trash/NAME-N` of its workspace, and tells where it is now.
+/// Moves a run to `.trash/NAME-N` of its workspace and returns the new path.
 ///
 /// # Errors
-/// A run that a live process works in, a folder that is not a run, or one that does not lie in the workspace.
+/// If a process has locked the run, or `run` is not a run folder in `workspace`.
 pub fn trash(workspace: &Path, run: &Path) -> Result<PathBuf> {
     let real = |path: &Path| path.canonicalize().map_err(Error::io("find", path));
     let (home, place) = (real(workspace)?, real(run)?);
     let bin = home.join(TRASH);
     if place == home || !place.starts_with(&home) || place.starts_with(&bin) {
-        return Err(Error::file(run, format!("does not lie in the workspace {}", workspace.display())));
+        return Err(Error::file(run, format!("is not in the workspace {}", workspace.display())));
     }
     if !looks_like_run(&place) {
-        return Err(Error::file(run, "is not a run folder: it stays where it is"));
+        return Err(Error::file(run, "is not a run folder, so it is not deleted"));
     }
     if let Some(pid) = lock::held_by(&place) {
         return Err(ErrorKind::Locked { path: run.to_path_buf(), pid }.into());
@@ -162,22 +162,22 @@ pub fn trash(workspace: &Path, run: &Path) -> Result<PathBuf> {
     Ok(target)
 }
 
-/// Moves a run out of the trash, back to where it was.
+/// Moves a run from the trash back to `run`.
 ///
 /// # Errors
-/// A folder that is not a run in a trash; something that is in its place by now.
+/// If `trashed` is not a run in a trash folder, or `run` exists again.
 pub fn restore(trashed: &Path, run: &Path) -> Result<()> {
     let in_trash = trashed.parent().and_then(Path::file_name).is_some_and(|folder| folder == TRASH);
     if !in_trash || !looks_like_run(trashed) {
         return Err(Error::file(trashed, "is not a run in the trash of a workspace"));
     }
     if fs::symlink_metadata(run).is_ok() {
-        return Err(Error::file(run, format!("is there again: the run stays in {}", trashed.display())));
+        return Err(Error::file(run, format!("already exists, so the run stays in {}", trashed.display())));
     }
     relocate(trashed, run)
 }
 
-/// Moves a folder for good.
+/// Moves a folder and flushes both parents to the disk.
 fn relocate(from: &Path, to: &Path) -> Result<()> {
     rename(from, to).map_err(Error::io("move", from))?;
     for folder in [to.parent(), from.parent()].into_iter().flatten() {
@@ -186,23 +186,23 @@ fn relocate(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Replaces the user's notes of a run, also while it is training.
+/// Replaces the user's notes of a run, even while it is training.
 ///
 /// # Errors
-/// A folder that is not a run; more than 64 KiB.
+/// If `run` is not a run folder, or the notes exceed 64 KiB.
 pub fn set_notes(run: &Path, text: &str) -> Result<()> {
     if !looks_like_run(run) {
-        return Err(Error::file(run, "is not a run folder: it takes no notes"));
+        return Err(Error::file(run, "is not a run folder, so it has no notes"));
     }
     if text.len() as u64 > MOST_NOTES {
-        let why = format!("notes hold at most {MOST_NOTES}");
+        let why = format!("must be at most {MOST_NOTES} bytes");
         return Err(Error::config("notes", format!("{} bytes", text.len()), why));
     }
     write_atomic(&run.join(NOTES), text.as_bytes()).map(|_| ())
 }
 
-/// A folder of the workspace that is not there yet: `stem`, or `stem-2`, `stem-3` and so on. What cannot stand in a
-/// folder's name is left out of it.
+/// An unused path in the workspace: `stem`, or `stem-2`, `stem-3` and so on. Characters that are invalid in folder names
+/// become `-`.
 pub fn fresh(workspace: &Path, stem: &str) -> PathBuf {
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+') { c } else { '-' };
     let stem: String = stem.trim().chars().take(100).map(plain).collect();
@@ -217,19 +217,19 @@ pub fn fresh(workspace: &Path, stem: &str) -> PathBuf {
     workspace.join(name)
 }
 
-/// The folders inside of one, with their names; hidden ones are left out.
+/// Subfolders with their names, without hidden ones.
 fn folders(of: &Path) -> Result<Vec<(PathBuf, String)>> {
     let entries = entries_of(of)?.into_iter().map(|entry| (entry.path(), entry.file_name()));
     let named = entries.map(|(path, name)| (path, name.to_string_lossy().into_owned()));
     Ok(named.filter(|(path, name)| !name.starts_with('.') && path.is_dir()).collect())
 }
 
-/// True for a run, and for one that lost its configuration.
+/// True for a run, also one without its configuration.
 fn looks_like_run(path: &Path) -> bool {
     RunFolder::is_run(path) || path.join("events.jsonl").is_file()
 }
 
-/// What a run folder tells.
+/// Summarises a run folder.
 fn entry(path: &Path, name: String) -> RunEntry {
     let notes = read_limited(&path.join(NOTES), MOST_NOTES)
         .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -254,11 +254,11 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
         entry.labels = Some(config.labels.labels);
         entry.from = (!config.labels.from.as_os_str().is_empty()).then_some(config.labels.from);
     }
-    // A run that is at work says so even where something in it cannot be read.
+    // A running run is listed as such even if part of it cannot be read.
     let held = lock::held_by(&entry.path);
     entry.state = held.map_or_else(EntryState::default, |pid| EntryState::Training { pid });
-    let told = History::read(&entry.path);
-    let history = if held.is_some() { told.unwrap_or_default() } else { told? };
+    let history = History::read(&entry.path);
+    let history = if held.is_some() { history.unwrap_or_default() } else { history? };
     if history.epochs > 0 {
         entry.epochs = history.epochs;
     }
@@ -283,7 +283,7 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
         } else if let Some(why) = failure::read(&run) {
             EntryState::Failed(why)
         } else if history.stage.is_none() && checkpoint::has_checkpoint(&run) {
-            // A network that was passed on, without its log.
+            // An exported model, without a log.
             entry.epochs_done = checkpoint::manifest(&run, checkpoint::Slot::Last)?.epoch;
             entry.epochs = entry.epochs_done;
             EntryState::Finished
@@ -294,7 +294,7 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
     Ok(())
 }
 
-/// When the newest of a run's files was written, in seconds since 1970; 0 where the system does not tell.
+/// Modification time of the newest file of a run, in seconds since 1970; 0 if unknown.
 fn changed(path: &Path) -> f64 {
     let files = ["events.jsonl", "report.json", "config.toml", "evaluation/evaluation.json"];
     let time = |file: &str| {

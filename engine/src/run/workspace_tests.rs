@@ -14,7 +14,7 @@ fn config(stage: Stage) -> Config {
     config
 }
 
-/// A run that told of `done` epochs and of its end, if `finished`; its lock is held.
+/// A run with `done` logged epochs and, if `finished`, its end. Its lock is held.
 fn run(root: &Path, stage: Stage, done: usize, finished: bool) -> RunFolder {
     let run = RunFolder::create(root, &config(stage).to_toml().unwrap()).unwrap();
     let mut log = EventLog::create(&run.events_path()).unwrap();
@@ -138,13 +138,13 @@ fn what_is_deleted_lies_in_the_trash() {
         assert!(moved.ends_with(format!(".trash/run-{number}")) && RunFolder::is_run(&moved));
         assert!(!at("run").exists() && list(place.path()).unwrap().is_empty(), "the trash is not listed");
         let text = trash(place.path(), &moved).unwrap_err().to_string();
-        assert!(text.contains("does not lie in the workspace"), "{text}");
+        assert!(text.contains("is not in the workspace"), "{text}");
     }
-    // The newer one comes back to its place, where the older one cannot come then.
+    // The newer run is restored, so the older one can no longer be.
     restore(&at(".trash/run-2"), &at("run")).unwrap();
     assert_eq!(list(place.path()).unwrap()[0].epochs_done, 2);
     let text = restore(&at(".trash/run-1"), &at("run")).unwrap_err().to_string();
-    assert!(text.contains("is there again") && RunFolder::is_run(&at(".trash/run-1")), "{text}");
+    assert!(text.contains("already exists") && RunFolder::is_run(&at(".trash/run-1")), "{text}");
     assert!(restore(&at("run"), &at("moved")).is_err(), "it does not lie in a trash");
     trash(place.path(), &at("run")).unwrap();
     let live = run(&at("live"), Stage::Pretrain, 1, false);

@@ -1,4 +1,4 @@
-//! Axial slices in their canonical order, from feet to head, however the grid is stored.
+//! Axial slices in canonical order, from feet to head, for any storage order.
 
 use rayon::prelude::*;
 
@@ -7,9 +7,9 @@ use super::Grid;
 /// How the axial slices of a grid are stored. Canonical slice numbers are 0-based and grow towards the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AxialSlices {
-    /// The stored axis nearest to superior-inferior, across which the slices are stacked: 0, 1 or 2 for i, j or k.
+    /// The stored axis closest to superior-inferior, along which the slices are stacked: 0, 1 or 2 for i, j or k.
     pub axis: usize,
-    /// How many slices there are.
+    /// Number of slices.
     pub count: usize,
     /// Whether the stored index grows towards the feet.
     pub reversed: bool,
@@ -21,7 +21,7 @@ impl AxialSlices {
         if self.reversed { self.count - 1 - stored } else { stored }
     }
 
-    /// Stored index of the slice with this canonical number: the way there and the way back are the same.
+    /// Stored index of the slice with this canonical number. Same formula as [`AxialSlices::canonical`], its own inverse.
     pub fn stored(self, canonical: usize) -> usize {
         self.canonical(canonical)
     }
@@ -36,10 +36,11 @@ impl Grid {
         AxialSlices { axis, count: self.shape[axis], reversed: orientation.flip[axis] }
     }
 
-    /// Adds up something over the voxels of each axial slice, on all threads: `add` is given a slice's sum and a
-    /// position in memory, `join` puts the second of two sums into the first. The sums come in canonical order.
+    /// Accumulates over the voxels of each axial slice, in parallel. `add` adds the voxel at a position in memory to
+    /// a slice's accumulator, `join` adds the second accumulator to the first. Results are in canonical order.
     ///
-    /// Memory is read in its order, and sums are joined in one order whatever the threads: equal arguments, equal bits.
+    /// Voxels are read in memory order and accumulators joined in a fixed order, so the result is bit-identical for
+    /// any number of threads.
     pub(crate) fn sum_axial<S: Clone + Default + Send>(
         &self,
         add: impl Fn(&mut S, usize) + Sync,

@@ -1,4 +1,4 @@
-//! A scan: voxels in the file's own type, scaled on use.
+//! A scan: voxels in the file's own type, scaled when read.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub enum VoxelData {
     Rgba(Vec<[u8; 4]>),
 }
 
-/// Runs the same expression on the vector of any numeric variant, another one on the two colour variants.
+/// Runs one expression on the vector of any numeric variant and another on the two colour variants.
 macro_rules! for_each_type {
     ($data:expr, $v:ident => $number:expr, $c:ident => $colour:expr) => {
         match $data {
@@ -49,17 +49,17 @@ macro_rules! for_each_type {
 pub(super) use for_each_type;
 
 impl VoxelData {
-    /// Number of voxels, all frames together.
+    /// Number of voxels over all frames.
     pub fn len(&self) -> usize {
         for_each_type!(self, v => v.len(), v => v.len())
     }
 
-    /// True without a voxel.
+    /// True if there are no voxels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The stored type's name: `uint8`, `int16`, `float32`, `rgb24`, ...
+    /// NIfTI name of the stored type: `uint8`, `int16`, `float32`, `rgb24`, ...
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::U8(_) => "uint8",
@@ -88,17 +88,17 @@ impl VoxelData {
         }
     }
 
-    /// True for colours, which have no single value.
+    /// True for RGB and RGBA voxels.
     pub fn is_colour(&self) -> bool {
         matches!(self, Self::Rgb(_) | Self::Rgba(_))
     }
 
-    /// True for whole numbers.
+    /// True for integer types.
     pub fn is_integer(&self) -> bool {
         !matches!(self, Self::F32(_) | Self::F64(_) | Self::Rgb(_) | Self::Rgba(_))
     }
 
-    /// The stored value at a position in memory; of a colour its luminance (Rec. 601), 0 to 255.
+    /// The stored value at a position in memory. A colour gives its luminance (Rec. 601), 0 to 255.
     #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn stored(&self, at: usize) -> f64 {
         for_each_type!(self, v => v[at] as f64, c => luminance(c[at][0], c[at][1], c[at][2]))
@@ -119,12 +119,12 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Stored values are the values.
+    /// No scaling.
     pub const IDENTITY: Self = Self { slope: 1.0, inter: 0.0 };
 
-    /// Turns a stored value into the scan's unit.
+    /// Converts a stored value to the scan's unit.
     pub fn apply(self, stored: f64) -> f64 {
-        // Not computed for the identity: 0 * inf and the like must not creep in, and NaN keeps its sign.
+        // The identity is not computed: infinities and the payload of a NaN pass unchanged.
         if self == Self::IDENTITY { stored } else { self.slope * stored + self.inter }
     }
 }
@@ -132,9 +132,9 @@ impl Scale {
 /// Which frames of a 4-D file to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frames {
-    /// One, 0-based.
+    /// A single frame, 0-based.
     One(usize),
-    /// All of them, one after the other.
+    /// All frames, concatenated.
     All,
 }
 
@@ -143,7 +143,7 @@ pub enum Frames {
 pub struct ReadOptions {
     /// Which frames to keep.
     pub frames: Frames,
-    /// Refuse files whose decoded voxels need more bytes than this.
+    /// Files whose decoded voxels need more bytes than this are refused.
     pub memory_budget: u64,
 }
 
@@ -154,10 +154,10 @@ impl Default for ReadOptions {
     }
 }
 
-/// A NIfTI header extension. Its content may name the patient: it is neither shown nor written out.
+/// A NIfTI header extension. Its content may identify the patient, so it is neither shown nor written.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Extension {
-    /// `ecode`: what kind of content.
+    /// `ecode`, the kind of content.
     pub code: i32,
     /// The content, as stored.
     pub data: Vec<u8>,
@@ -165,21 +165,21 @@ pub struct Extension {
 
 impl std::fmt::Debug for Extension {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Without the content, which may hold patient text.
+        // The content may identify the patient.
         write!(f, "Extension {{ code: {}, bytes: {} }}", self.code, self.data.len())
     }
 }
 
-/// What is kept of a file's header: enough to write another volume on exactly the same grid. No text is kept.
+/// The header fields needed to write another volume on exactly the same grid. Text fields are not kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceHeader {
-    /// The format in words: `nifti-1`, `nifti-2`, with ` pair` and ` gzip` where they apply.
+    /// File format: `nifti-1` or `nifti-2`, followed by ` pair` and ` gzip` where they apply.
     pub format: String,
-    /// The file's own dimensions, `dim[1..=dim[0]]`: may be fewer or more than three.
+    /// The file's dimensions, `dim[1..=dim[0]]`; may be fewer or more than three.
     pub dims: Vec<usize>,
-    /// Code of the quaternion form; used if positive and there is no usable sform.
+    /// Code of the quaternion form, used if positive and the sform is not usable.
     pub qform_code: i32,
-    /// Code of the matrix form; used if positive.
+    /// Code of the matrix form, used if positive.
     pub sform_code: i32,
     /// `quatern_b, quatern_c, quatern_d, qoffset_x, qoffset_y, qoffset_z`.
     pub quatern: [f64; 6],
@@ -189,24 +189,24 @@ pub struct SourceHeader {
     pub pixdim: [f64; 8],
     /// Units of length and time.
     pub xyzt_units: i32,
-    /// Extensions in the file's order.
+    /// Extensions in file order.
     pub extensions: Vec<Extension>,
 }
 
 /// A scan on its grid.
 #[derive(Clone, Debug)]
 pub struct Volume {
-    /// Where the voxels are.
+    /// Shape and position in patient space.
     pub grid: Grid,
-    /// The frames that were read, in the file's own type, unscaled.
+    /// The frames in memory, in the file's own type, unscaled.
     pub data: VoxelData,
-    /// Turns stored values into the scan's unit (HU, SUV, ...).
+    /// Converts stored values to the scan's unit (HU, SUV, ...).
     pub scale: Scale,
-    /// How many frames the file has (1 for a 3-D scan); all dimensions after the third together.
+    /// Number of frames in the file (1 for a 3-D scan): the product of all dimensions after the third.
     pub file_frames: usize,
-    /// Oddities that did not keep the file from loading, one sentence each.
+    /// Irregularities found while reading, one sentence each.
     pub warnings: Vec<String>,
-    /// The file's header, if the volume comes from one.
+    /// The file's header, if the volume was read from a file.
     pub header: Option<Box<SourceHeader>>,
 }
 
@@ -216,16 +216,16 @@ impl Volume {
         Self::read_with(path, &ReadOptions::default())
     }
 
-    /// Where a file's voxels are, from its header alone.
+    /// Reads only the header and returns the grid.
     ///
     /// # Errors
-    /// Those of [`Volume::read`] that a header shows.
+    /// As [`Volume::read`], as far as the header shows them.
     pub fn read_grid(path: &Path) -> Result<Grid> {
         nifti::read_grid(path)
     }
 
-    /// Reads the frames asked for. The voxels are looked at once: nothing but zeros, values that are not finite or
-    /// that a 32-bit float cannot hold are named in [`Volume::warnings`].
+    /// Reads the frames that `options` selects. [`Volume::warnings`] reports volumes of zeros only, non-finite values
+    /// and values beyond the range of a 32-bit float.
     pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Self> {
         let mut volume = nifti::read(path, options)?;
         let found = volume.value_warnings();
@@ -233,41 +233,41 @@ impl Volume {
         Ok(volume)
     }
 
-    /// A volume made in memory, without header. `data` is in file order and holds a whole number of frames.
+    /// A volume in memory, without header. `data` is in file order and holds a whole number of frames.
     pub fn new(grid: Grid, data: VoxelData, scale: Scale) -> Self {
         debug_assert_eq!(data.len() % grid.len().max(1), 0);
         let file_frames = data.len().checked_div(grid.len()).unwrap_or(1);
         Self { grid, data, scale, file_frames, warnings: Vec::new(), header: None }
     }
 
-    /// A volume made in memory: one frame, no scaling, no header. `data` is in file order, one value a voxel.
+    /// A volume in memory with one frame, no scaling and no header. `data` is in file order, one value per voxel.
     pub fn from_f32(grid: Grid, data: Vec<f32>) -> Self {
         debug_assert_eq!(grid.len(), data.len());
         Self::new(grid, VoxelData::F32(data), Scale::IDENTITY)
     }
 
-    /// A volume of other values on the same grid, with the same header: what is written from it lies where this one does.
+    /// A volume of other values with the same grid and header, so that it is written at the same position.
     #[must_use]
     pub fn like(&self, data: Vec<f32>) -> Self {
         Self { header: self.header.clone(), ..Self::from_f32(self.grid.clone(), data) }
     }
 
-    /// Number of frames held.
+    /// Number of frames in memory.
     pub fn frames(&self) -> usize {
         self.data.len().checked_div(self.grid.len()).unwrap_or(0)
     }
 
-    /// Bytes the voxels take in memory.
+    /// Size of the voxels in memory, in bytes.
     pub fn memory_bytes(&self) -> u64 {
         (self.data.len() * self.data.bytes_per_voxel()) as u64
     }
 
-    /// Scaled value of a voxel of the first frame held; of a colour its luminance.
+    /// Scaled value of a voxel of the first frame in memory. A colour gives its luminance.
     pub fn value(&self, voxel: [usize; 3]) -> f64 {
         self.value_at(voxel, 0)
     }
 
-    /// Scaled value of a voxel of a frame held (0-based among those held).
+    /// Scaled value of a voxel of a frame, 0-based among the frames in memory.
     pub fn value_at(&self, voxel: [usize; 3], frame: usize) -> f64 {
         self.scale.apply(self.data.stored(frame * self.grid.len() + self.grid.index(voxel)))
     }
@@ -277,7 +277,7 @@ impl Volume {
         self.frame_to_f32(0)
     }
 
-    /// A frame held, scaled, in file order; colours as luminance. Empty if there is no such frame.
+    /// A frame in memory, scaled, in file order; colours as luminance. Empty if the frame does not exist.
     #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn frame_to_f32(&self, frame: usize) -> Vec<f32> {
         let Some(held) = self.frame_range(frame) else { return Vec::new() };
@@ -292,34 +292,37 @@ impl Volume {
         )
     }
 
-    /// Where a frame held lies in memory.
+    /// Index range of a frame in memory.
     pub(super) fn frame_range(&self, frame: usize) -> Option<std::ops::Range<usize>> {
         let n = self.grid.len();
         (frame < self.frames()).then(|| frame * n..frame * n + n)
     }
 
-    /// Smallest, largest and mean value over all frames held, scaled; `None` for colours.
+    /// Scaled statistics over all frames in memory; `None` for colours.
     pub fn stats(&self) -> Option<Stats> {
         stats::stats(&self.data, self.scale)
     }
 
-    /// Refuses colours, for whatever computes with the values.
+    /// # Errors
+    /// For colours. `path` names the file in the message.
     pub fn require_numbers(&self, path: &Path) -> Result<()> {
         if self.data.is_colour() {
-            return Err(Error::file(path, format!("{} voxels are for viewing only", self.data.type_name())));
+            return Err(Error::file(
+                path,
+                format!("{} voxels are for viewing only, a greyscale image is needed", self.data.type_name()),
+            ));
         }
         Ok(())
     }
 
-    /// Oddities of the values themselves.
     fn value_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let Some(stats) = self.stats() else { return warnings };
         let n = self.data.len() as u64;
         if stats.nonfinite > 0 && stats.nonfinite == n {
-            warnings.push("no voxel is a finite number".to_owned());
+            warnings.push("no voxel has a finite value".to_owned());
         } else if stats.nonfinite > 0 {
-            warnings.push(format!("{} of {n} voxels are not finite numbers", stats.nonfinite));
+            warnings.push(format!("{} of {n} voxels are not finite", stats.nonfinite));
         }
         if let (Some(min), Some(max)) = (stats.min, stats.max) {
             if n > 1 && stats.nonfinite == 0 && min == 0.0 && max == 0.0 {
@@ -327,7 +330,7 @@ impl Volume {
             }
             let largest = min.abs().max(max.abs());
             if largest > f64::from(f32::MAX) {
-                warnings.push(format!("values reach {largest:e}: more than a 32-bit float holds"));
+                warnings.push(format!("values reach {largest:e}, beyond the range of a 32-bit float"));
             }
         }
         warnings

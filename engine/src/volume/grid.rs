@@ -1,4 +1,4 @@
-//! Where voxels are: shape and the transform from voxel indices to patient space.
+//! Voxel grid: shape and transform from voxel indices to patient space.
 
 use glam::{DAffine3, DMat3, DVec3};
 
@@ -11,12 +11,12 @@ use super::orient::PERMUTATIONS;
 /// voxel indices are voxel centres.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
-    /// Number of voxels along i, j, k; i is the fastest in memory.
+    /// Number of voxels along i, j, k; i is fastest in memory.
     pub shape: [usize; 3],
     /// Maps a voxel index (i, j, k) to world millimetres.
     pub world_from_voxel: DAffine3,
-    /// False if the file told nothing of its orientation: then no letters may be shown. The transform is then the
-    /// usual guess (x grows towards the left, the middle of the volume at the origin).
+    /// False if the file records no orientation: then no axis letters may be shown, and the transform is the usual
+    /// guess (x grows towards the left, the volume is centred at the origin).
     pub oriented: bool,
 }
 
@@ -74,15 +74,15 @@ impl Grid {
         Self { shape, world_from_voxel, oriented: true }
     }
 
-    /// Which anatomical direction each voxel axis runs along: the order and flips whose cosines with R, A, S have the
-    /// largest sum, so that no direction is taken twice however oblique the grid is.
+    /// Anatomical direction of each voxel axis: the permutation and flips that maximise the sum of absolute cosines
+    /// with R, A, S. A permutation never uses a direction twice, however oblique the grid is.
     pub fn orientation(&self) -> Orientation {
         let m = self.world_from_voxel.matrix3;
         let columns = [m.x_axis, m.y_axis, m.z_axis].map(DVec3::normalize_or_zero);
         let score = |axis: &[usize; 3]| (0..3).map(|a| columns[a][axis[a]].abs()).sum::<f64>();
         let mut best = PERMUTATIONS[0];
         for axis in &PERMUTATIONS[1..] {
-            // A tie (45 degrees) goes to the first; rounding must not decide it.
+            // On a tie (45 degrees) the first permutation wins; the margin keeps rounding from deciding.
             if score(axis) > score(&best) + 1e-9 {
                 best = *axis;
             }
@@ -90,13 +90,13 @@ impl Grid {
         Orientation { axis: best, flip: std::array::from_fn(|a| columns[a][best[a]] < 0.0) }
     }
 
-    /// The letters of the directions in which i, j, k grow (`RAS`, `LPS`, ...), or `None` without orientation.
+    /// The letters of the directions in which i, j, k grow (`RAS`, `LPS`, ...), or `None` if not [`Grid::oriented`].
     pub fn axis_codes(&self) -> Option<String> {
         self.oriented.then(|| self.orientation().codes())
     }
 
-    /// The grid of the same voxels with axes in RAS order, and how arrays get there ([`Orientation::apply`]) and back.
-    /// An oblique grid stays oblique: no voxel is resampled.
+    /// The same voxels with axes in RAS order, and the orientation that maps arrays there ([`Orientation::apply`]) and
+    /// back. An oblique grid stays oblique: no voxel is resampled.
     pub fn reoriented_to_ras(&self) -> (Self, Orientation) {
         let orientation = self.orientation();
         (self.reoriented(&orientation), orientation)
@@ -120,12 +120,10 @@ impl Grid {
         }
     }
 
-    /// A grid of the same axes with another spacing (mm along i, j, k) that covers the same box.
+    /// A grid with the same axes and centre but another spacing (mm along i, j, k).
     ///
-    /// Both boxes have the same middle. Along each axis there are as many voxels as are needed to cover the old box from
-    /// edge to edge, so the first voxel's centre lies `(n' s' - s') / 2` before the middle: with the old first edge as
-    /// origin at `s' / 2` if the extent is a multiple of the spacing, up to half a new voxel earlier if not.
-    /// A spacing that is not positive keeps the axis as it is.
+    /// Each axis gets the fewest voxels `n'` that cover the old box from edge to edge, so the first voxel centre lies
+    /// `(n' - 1) s' / 2` before the centre. An axis whose spacing is not positive stays as it is.
     #[must_use]
     pub fn with_spacing(&self, spacing_mm: [f64; 3]) -> Self {
         let old = self.spacing_mm();
@@ -133,7 +131,7 @@ impl Grid {
         for a in 0..3 {
             if spacing_mm[a].is_finite() && spacing_mm[a] > 0.0 {
                 ratio[a] = spacing_mm[a] / old[a];
-                // A millionth of a voxel is rounding of the header, not an extent to cover.
+                // 1e-4 of a voxel is rounding in the header, not an extent to cover.
                 shape[a] = ((self.shape[a] as f64 / ratio[a] - 1e-4).ceil() as usize).max(1);
                 first[a] = (self.shape[a] as f64 - 1.0 - (shape[a] as f64 - 1.0) * ratio[a]) / 2.0;
             }
@@ -143,7 +141,7 @@ impl Grid {
         Self { shape, world_from_voxel: DAffine3 { matrix3, translation }, oriented: self.oriented }
     }
 
-    /// The grid of a box of these voxels; a negative origin or an end beyond the grid pads.
+    /// The grid of a box of `shape` voxels at `origin`. A negative origin or an end beyond the grid pads.
     #[must_use]
     pub fn cropped(&self, origin: [i64; 3], shape: [usize; 3]) -> Self {
         let first = DVec3::new(origin[0] as f64, origin[1] as f64, origin[2] as f64);
@@ -157,7 +155,7 @@ impl Grid {
         std::array::from_fn(|c| self.world(std::array::from_fn(|a| if c >> a & 1 == 1 { last[a] } else { 0 })))
     }
 
-    /// The grid in words, for messages.
+    /// Shape, spacing, axis letters and origin in one line, for messages.
     pub fn describe(&self) -> String {
         let [nx, ny, nz] = self.shape;
         let [sx, sy, sz] = self.spacing_mm().map(|s| (s * 1e4).round() / 1e4);
@@ -168,7 +166,7 @@ impl Grid {
         format!("{nx}x{ny}x{nz} voxels of {sx}x{sy}x{sz} mm, {codes}{tilt}, first voxel at ({x}, {y}, {z}) mm")
     }
 
-    /// True if an axis is turned away from its anatomical direction by more than about a tenth of a degree.
+    /// True if an axis deviates from its anatomical direction by more than about 0.1 degrees.
     pub fn is_oblique(&self) -> bool {
         let (m, o) = (self.world_from_voxel.matrix3, self.orientation());
         let columns = [m.x_axis, m.y_axis, m.z_axis].map(DVec3::normalize_or_zero);

@@ -36,9 +36,9 @@ impl From<Vec<u16>> for LabelData {
 /// A mask on its grid. Label 0 is background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelVolume {
-    /// Where the voxels are.
+    /// Shape and position in patient space.
     pub grid: Grid,
-    /// One label a voxel.
+    /// One label per voxel.
     pub data: LabelData,
 }
 
@@ -46,7 +46,7 @@ impl LabelVolume {
     /// A mask from its labels in file order.
     ///
     /// # Errors
-    /// If there is not one label a voxel.
+    /// If the number of labels is not the number of voxels.
     pub fn new(grid: Grid, labels: impl Into<LabelData>) -> Result<Self> {
         let volume = Self { grid, data: labels.into() };
         if volume.len() == volume.grid.len() {
@@ -56,29 +56,28 @@ impl LabelVolume {
         Err(Error::config("labels", volume.len(), why))
     }
 
-    /// Reads a mask. Labels stored as floats are fine if they are whole numbers.
+    /// Reads a mask. Labels may be stored as floats if they are whole numbers.
     ///
     /// # Errors
-    /// Besides those of [`Volume::read`]: more than one frame; a label that is fractional, negative, NaN or above 65535.
+    /// As [`Volume::read`]. Also for more than one frame and for a label that is fractional, negative, NaN or above 65535.
     pub fn read(path: &Path) -> Result<Self> {
-        Ok(Self::read_noting(path)?.0)
+        Ok(Self::read_with_warnings(path)?.0)
     }
 
-    /// Reads a mask made for an image and lays it on the image's grid by world position.
+    /// Reads the mask of an image and aligns it to the image's grid by world position.
     ///
-    /// The same voxels in another axis order or direction are put right, which a warning names. The second value holds
-    /// that and the file's own oddities.
+    /// Permuted or flipped axes are reordered with a warning. The second value holds all warnings.
     ///
     /// # Errors
-    /// A mask anywhere else is refused, naming both geometries.
+    /// As [`LabelVolume::read`]. Also if the mask covers other voxels than the image; the message names both grids.
     pub fn read_for(path: &Path, image: &Volume) -> Result<(Self, Vec<String>)> {
-        let (mask, mut warnings) = Self::read_noting(path)?;
+        let (mask, mut warnings) = Self::read_with_warnings(path)?;
         let data = match mask.grid.relation(&image.grid) {
             Relation::Same => mask.data,
             Relation::Reordered(o) => {
                 let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
                 warnings.push(format!(
-                    "the mask's axes ({}) are not in the image's order ({}): laid on by world position",
+                    "the mask's axes ({}) differ from the image's ({}), so it is aligned by world position",
                     codes(&mask.grid),
                     codes(&image.grid)
                 ));
@@ -96,11 +95,11 @@ impl LabelVolume {
         Ok((Self { grid: image.grid.clone(), data }, warnings))
     }
 
-    fn read_noting(path: &Path) -> Result<(Self, Vec<String>)> {
-        // Without the warnings about values: a mask of nothing but zeros is a patient without a lesion.
+    fn read_with_warnings(path: &Path) -> Result<(Self, Vec<String>)> {
+        // Not `Volume::read`, which warns of a volume of zeros: here that is a patient without lesions.
         let volume = nifti::read(path, &ReadOptions { frames: Frames::One(0), ..ReadOptions::default() })?;
         if volume.file_frames != 1 {
-            return Err(Error::file(path, format!("a mask of {} frames: it must have one", volume.file_frames)));
+            return Err(Error::file(path, format!("has {} frames, a mask must have one", volume.file_frames)));
         }
         let Volume { grid, data, scale, warnings, .. } = volume;
         let data = labels(path, &grid, data, scale)?;
@@ -120,7 +119,7 @@ impl LabelVolume {
         }
     }
 
-    /// True without a voxel.
+    /// True if there are no voxels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -150,7 +149,7 @@ impl LabelVolume {
         (1..=u16::MAX).filter(|&l| seen[usize::from(l)]).collect()
     }
 
-    /// For every voxel, whether its label is any of these.
+    /// Whether each voxel has one of these labels, in file order.
     pub fn mask(&self, labels: &[u16]) -> Vec<bool> {
         let mut wanted = vec![false; 65536];
         for &l in labels {
@@ -162,7 +161,7 @@ impl LabelVolume {
         }
     }
 
-    /// Volume in millilitres of the voxels whose label is any but 0.
+    /// Volume of all voxels with a label other than 0, in millilitres.
     pub fn volume_ml(&self) -> f64 {
         self.iter().filter(|&l| l != 0).count() as f64 * self.grid.voxel_volume_ml()
     }
@@ -177,18 +176,18 @@ impl<'a> IntoIterator for &'a LabelVolume {
     }
 }
 
-/// Stored values as labels.
+/// Converts stored values to labels.
 #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
 fn labels(path: &Path, grid: &Grid, data: VoxelData, scale: Scale) -> Result<LabelData> {
     let data = match (data, scale) {
         (VoxelData::U8(v), Scale::IDENTITY) => return Ok(LabelData::U8(v)),
         (other, _) => other,
     };
-    // Twice over the values, so that no second copy in a wider type is ever there.
+    // Two passes over the values avoid a temporary copy in a wider type.
     let largest: Option<u16> = for_each_type!(
         &data,
         v => v.par_iter().map(|&x| label(scale.apply(x as f64))).try_reduce(|| 0, |a, b| Some(a.max(b))),
-        c => return Err(Error::file(path, format!("{} colours are no labels", c.len())))
+        c => return Err(Error::file(path, format!("holds {} colour voxels, a mask holds whole numbers", c.len())))
     );
     let Some(largest) = largest else { return Err(first_bad(path, grid, &data, scale)) };
     let small = u8::try_from(largest).is_ok();
@@ -202,7 +201,7 @@ fn labels(path: &Path, grid: &Grid, data: VoxelData, scale: Scale) -> Result<Lab
     ))
 }
 
-/// A label, if the value is one. Scaling by the header's 32-bit slope may leave a millionth.
+/// The label, if the value is one. The tolerance of 1e-6 covers rounding by the header's 32-bit slope.
 fn label(value: f64) -> Option<u16> {
     let whole = value.round();
     let near = (value - whole).abs() <= 1e-6 * whole.abs().max(1.0);
@@ -210,7 +209,7 @@ fn label(value: f64) -> Option<u16> {
 }
 
 fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale) -> Error {
-    // The parallel search stops at any bad voxel; the message names the first, whatever the threads.
+    // The parallel search stops at any bad voxel; the message always names the first one.
     let at = (0..data.len()).find(|&at| label(scale.apply(data.stored(at))).is_none()).unwrap_or(0);
     let [nx, ny, _] = grid.shape;
     let voxel = [at % nx, at / nx % ny, at / (nx * ny)];

@@ -1,4 +1,4 @@
-//! Whether two grids are the same place.
+//! Comparing two grids by world position.
 
 use super::{Grid, Orientation};
 
@@ -7,20 +7,20 @@ use super::{Grid, Orientation};
 pub enum Relation {
     /// Same voxels in the same order.
     Same,
-    /// Same voxels, axes in another order or direction; the orientation takes the first grid's arrays to the second's.
+    /// Same voxels with permuted or flipped axes. The orientation maps arrays of the first grid to the second.
     Reordered(Orientation),
-    /// Anything else.
+    /// Other voxels.
     Different,
 }
 
-/// Grids this near (mm) are the same in any case.
+/// Smallest tolerance, in mm.
 const SAME_MM: f64 = 2e-6;
 
 impl Grid {
-    /// How this grid lies against another, by the world position of the corner voxels.
+    /// Compares the world positions of the corner voxels.
     ///
-    /// Positions may differ by 2e-6 mm, or by what the 32-bit floats of a NIfTI header cannot tell apart: a millionth of the
-    /// largest coordinate, but never more than a thousandth of a voxel.
+    /// The tolerance is 1e-6 of the largest coordinate (the precision of a NIfTI header's 32-bit floats), at most
+    /// 1e-3 of the smallest voxel size and at least 2e-6 mm.
     pub fn relation(&self, other: &Self) -> Relation {
         let Some(orientation) = self.axes_along(other) else { return Relation::Different };
         if orientation.target_shape(self.shape) != other.shape {
@@ -42,9 +42,9 @@ impl Grid {
         (1e-6 * reach).min(1e-3 * finest).max(SAME_MM)
     }
 
-    /// The axis of the other grid that each of this grid's axes runs along, if that is a one-to-one matter.
+    /// The axis of the other grid that each of this grid's axes runs along; `None` if the mapping is not one to one.
     fn axes_along(&self, other: &Self) -> Option<Orientation> {
-        // Along an axis of one voxel the two may be told apart only by direction, so directions decide, not steps.
+        // Directions decide, not step lengths: an axis of one voxel has a direction but no extent.
         let (mine, its) = (self.world_from_voxel.matrix3, other.world_from_voxel.matrix3);
         let (mut found, mut taken) = (Orientation::IDENTITY, [false; 3]);
         for a in 0..3 {

@@ -1,7 +1,7 @@
 //! Scans and masks on their grid: geometry, orientation, resampling, and the NIfTI format.
 //!
-//! A [`Volume`] keeps the file's own voxel type and scales on use. A [`LabelVolume`] is a mask; read for an image
-//! with [`LabelVolume::read_for`], it is laid on by world position or refused. Geometry lives in [`Grid`],
+//! A [`Volume`] keeps the file's own voxel type and scales values when they are read. A [`LabelVolume`] is a mask;
+//! [`LabelVolume::read_for`] aligns it to an image by world position or refuses it. Geometry lives in [`Grid`],
 //! [`Orientation`], [`resample`] and [`crop`]; only [`nifti`] knows a file format.
 
 mod axial;

@@ -1,6 +1,6 @@
-//! Axis orders and flips: which anatomical direction each voxel axis runs along, and moving arrays between the two.
+//! Axis permutations and flips, and reordering arrays by them.
 
-/// How the voxel axes of one grid run along the axes of another, or along R, A, S.
+/// Maps the voxel axes of a source grid to the axes of a target grid, or to R, A, S.
 ///
 /// Axis `a` of the source runs along axis `axis[a]` of the target, backwards if `flip[a]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Orientation {
 }
 
 impl Orientation {
-    /// Nothing to do.
+    /// Same axis order, no flips.
     pub const IDENTITY: Self = Self { axis: [0, 1, 2], flip: [false; 3] };
 
     /// All 48 axis orders and flips.
@@ -22,13 +22,13 @@ impl Orientation {
             .flat_map(|axis| (0..8).map(move |bits| Self { axis, flip: [bits & 1 != 0, bits & 2 != 0, bits & 4 != 0] }))
     }
 
-    /// The letters of the directions in which the voxel indices grow, such as `RAS` or `LPI`, if the target is RAS.
+    /// The letters of the directions in which the voxel indices grow, such as `RAS` or `LPI`. The target must be RAS.
     pub fn codes(&self) -> String {
         const LETTERS: [[char; 2]; 3] = [['R', 'L'], ['A', 'P'], ['S', 'I']];
         (0..3).map(|a| LETTERS[self.axis[a]][usize::from(self.flip[a])]).collect()
     }
 
-    /// Shape of the target of a source of this shape.
+    /// Shape of the target for a source of this shape.
     pub fn target_shape(&self, source: [usize; 3]) -> [usize; 3] {
         let mut target = [0; 3];
         for (&axis, n) in self.axis.iter().zip(source) {
@@ -37,7 +37,7 @@ impl Orientation {
         target
     }
 
-    /// Shape of the source of a target of this shape.
+    /// Shape of the source for a target of this shape.
     pub fn source_shape(&self, target: [usize; 3]) -> [usize; 3] {
         self.axis.map(|axis| target[axis])
     }
@@ -61,7 +61,7 @@ impl Orientation {
         source
     }
 
-    /// Moves an array (first axis fastest, of `source_shape`) to the target's order.
+    /// Reorders an array of `source_shape` (first axis fastest) to the target's axes.
     pub fn apply<T: Copy>(&self, source: &[T], source_shape: [usize; 3]) -> Vec<T> {
         let strides = [1, source_shape[0], source_shape[0] * source_shape[1]];
         let (mut start, mut step) = (0_isize, [0_isize; 3]);
@@ -75,12 +75,12 @@ impl Orientation {
         gather(source, self.target_shape(source_shape), start, step)
     }
 
-    /// Moves an array in the target's order back: the inverse of [`Orientation::apply`], given the source's shape.
+    /// Inverse of [`Orientation::apply`].
     pub fn inverse<T: Copy>(&self, target: &[T], source_shape: [usize; 3]) -> Vec<T> {
         self.inverted().apply(target, self.target_shape(source_shape))
     }
 
-    /// The way back as an orientation of its own.
+    /// The orientation that maps the target back to the source.
     #[must_use]
     pub fn inverted(&self) -> Self {
         let mut back = Self::IDENTITY;
@@ -92,7 +92,6 @@ impl Orientation {
     }
 }
 
-/// The orders of three axes.
 pub(super) const PERMUTATIONS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 fn gather<T: Copy>(source: &[T], shape: [usize; 3], start: isize, step: [isize; 3]) -> Vec<T> {

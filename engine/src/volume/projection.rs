@@ -4,9 +4,9 @@ use glam::DAffine3;
 use rayon::prelude::*;
 
 use super::{Grid, LabelData, LabelVolume, Volume, VoxelData};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
-/// A voxel type of which the larger or the smaller of two can be had. NaN is neither: the other one is taken.
+/// Minimum and maximum of two voxel values. A NaN loses to any other value.
 trait Extreme: Copy + Send + Sync {
     fn larger(self, other: Self) -> Self;
     fn smaller(self, other: Self) -> Self;
@@ -40,7 +40,7 @@ macro_rules! extremes_of_floats {
 }
 extremes_of_floats!(f32, f64);
 
-/// Folds an array (first axis fastest) along `axis`; there must be a voxel.
+/// Folds an array (first axis fastest) along `axis`. The array must not be empty.
 fn project<T: Copy + Send + Sync>(
     values: &[T],
     shape: [usize; 3],
@@ -51,7 +51,7 @@ fn project<T: Copy + Send + Sync>(
     if axis == 0 {
         return values.par_chunks(row).map(|row| row.iter().copied().reduce(&pick).unwrap_or(row[0])).collect();
     }
-    // Layers follow each other at this distance; a row of the result takes the same row of each.
+    // Stride between layers along `axis`. Each output row folds the same row of every layer.
     let distance: usize = shape[..axis].iter().product();
     let mut out = vec![values[0]; values.len() / shape[axis]];
     out.par_chunks_mut(row).enumerate().for_each(|(number, out)| {
@@ -68,13 +68,13 @@ fn project<T: Copy + Send + Sync>(
     out
 }
 
-/// The largest values along an axis, or the smallest.
+/// The maximum along an axis, or the minimum if `smallest`.
 fn extreme<T: Extreme>(values: &[T], shape: [usize; 3], axis: usize, smallest: bool) -> Vec<T> {
     if smallest { project(values, shape, axis, T::smaller) } else { project(values, shape, axis, T::larger) }
 }
 
 impl Grid {
-    /// The grid of a projection along a stored axis: one voxel there, in the middle of the extent and as long as it.
+    /// The grid of a projection along a stored axis: one voxel along it, as long as the whole extent and centred in it.
     #[must_use]
     pub fn projected(&self, axis: usize) -> Self {
         let (mut shape, mut middle) = (self.shape, glam::DVec3::ZERO);
@@ -86,40 +86,42 @@ impl Grid {
         Self { shape, world_from_voxel: DAffine3 { matrix3, translation }, oriented: self.oriented }
     }
 
-    /// Refuses what cannot be projected.
     fn check_projection(&self, axis: usize) -> Result<()> {
         if axis > 2 {
             return Err(Error::config("axis", axis, "a volume has the axes 0, 1 and 2"));
         }
         if self.is_empty() {
-            let (left, right) = (self.describe(), "a grid with at least one voxel".to_owned());
-            return Err(ErrorKind::Geometry { what: "maximum projection".to_owned(), left, right }.into());
+            return Err(Error::config("grid", self.describe(), "a maximum projection needs at least one voxel"));
         }
         Ok(())
     }
 }
 
 impl Volume {
-    /// The largest value along a stored axis (0, 1 or 2 for i, j or k) of a frame held, in the same data type with the
-    /// same scaling: with a negative slope the smallest stored one. NaN is ignored; where there is nothing else it stays.
+    /// The largest scaled value along a stored axis (0, 1 or 2 for i, j or k) of a frame in memory. Data type and
+    /// scaling stay; with a negative slope this is the smallest stored value. NaN is ignored unless all values are NaN.
     ///
     /// The result has one frame, no header, and [`Grid::projected`]'s grid.
     ///
     /// # Errors
-    /// For colours, an axis above 2, a frame that is not held, or a grid without voxels.
+    /// For colours, an axis above 2, a frame that is not in memory, or an empty grid.
     pub fn max_projection(&self, frame: usize, axis: usize) -> Result<Self> {
         self.grid.check_projection(axis)?;
         let Some(held) = self.frame_range(frame) else {
-            return Err(Error::config("frame", frame, format!("the volume holds {}, counted from 0", self.frames())));
+            return Err(Error::config(
+                "frame",
+                frame,
+                format!("the volume holds {} frames, counted from 0", self.frames()),
+            ));
         };
-        // What is largest once scaled: with a negative slope the smallest as stored.
+        // A negative slope reverses the order: the largest scaled value is the smallest stored one.
         let (shape, smallest) = (self.grid.shape, self.scale.slope < 0.0);
         macro_rules! each {
             ($($variant:ident),*) => {
                 match &self.data {
                     $(VoxelData::$variant(v) => VoxelData::$variant(extreme(&v[held], shape, axis, smallest)),)*
                     VoxelData::Rgb(_) | VoxelData::Rgba(_) => {
-                        let why = "colours have no order: a maximum projection needs numbers";
+                        let why = "a maximum projection needs numbers, colours have no order";
                         return Err(Error::config("voxels", self.data.type_name(), why));
                     }
                 }
@@ -134,7 +136,7 @@ impl LabelVolume {
     /// The largest label along a stored axis, on [`Grid::projected`]'s grid.
     ///
     /// # Errors
-    /// For an axis above 2 or a grid without voxels.
+    /// For an axis above 2 or an empty grid.
     pub fn max_projection(&self, axis: usize) -> Result<Self> {
         self.grid.check_projection(axis)?;
         let data = match &self.data {
@@ -247,7 +249,7 @@ mod tests {
         let colours = Volume::new(grid([1, 1, 1]), VoxelData::Rgb(vec![[1, 2, 3]]), Scale::IDENTITY);
         assert_eq!(
             message(&colours, 0, 2),
-            "voxels = rgb24: colours have no order: a maximum projection needs numbers"
+            "voxels = rgb24: a maximum projection needs numbers, colours have no order"
         );
         let volume = Volume::from_f32(grid([1, 1, 1]), vec![1.0]);
         assert!(message(&volume, 0, 3).starts_with("axis = 3"));

@@ -5,22 +5,22 @@ use rayon::prelude::*;
 
 use super::Grid;
 
-/// How a value between voxels is found.
+/// Interpolation between voxel centres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
-    /// The nearest voxel's; half-way goes to the lower index.
+    /// Nearest neighbour; halfway between two voxels the lower index wins.
     Nearest,
-    /// The eight neighbours', weighted by distance.
+    /// Trilinear, from the eight neighbours.
     Linear,
 }
 
-/// Positions are compared with this slack, in voxels, so that rounding of the transforms decides nothing.
+/// Tolerance in voxels when positions are compared, above the rounding error of the transforms.
 const SLACK: f64 = 1e-6;
 
 /// Resamples an array on grid `from` onto grid `to` by world position; both in file order (first axis fastest).
 ///
-/// A voxel reaches half a voxel beyond its centre: within that the border value holds, further out is `fill`.
+/// The border value extends half a voxel beyond the outermost voxel centres; farther out is `fill`.
 pub fn resample_f32(source: &[f32], from: &Grid, to: &Grid, how: Interpolation, fill: f32) -> Vec<f32> {
     match how {
         Interpolation::Nearest => resample_labels(source, from, to, fill),
@@ -28,12 +28,12 @@ pub fn resample_f32(source: &[f32], from: &Grid, to: &Grid, how: Interpolation, 
     }
 }
 
-/// Resamples an array of labels (or anything else) by the nearest voxel; outside is `fill`.
+/// Resamples an array by nearest neighbour, so that labels do not mix; outside is `fill`.
 pub fn resample_labels<T: Copy + Send + Sync>(source: &[T], from: &Grid, to: &Grid, fill: T) -> Vec<T> {
     over_rows(from, to, fill, |position| nearest(from.shape, position).map(|at| source[at]))
 }
 
-/// Calls `sample` with the fractional index in `from` of every voxel of `to`, plane by plane on all threads.
+/// Calls `sample` with the fractional index in `from` of every voxel of `to`, planes in parallel.
 fn over_rows<T, F>(from: &Grid, to: &Grid, fill: T, sample: F) -> Vec<T>
 where
     T: Copy + Send + Sync,
@@ -69,7 +69,7 @@ fn nearest(shape: [usize; 3], position: DVec3) -> Option<usize> {
     Some(index[0] + shape[0] * (index[1] + shape[1] * index[2]))
 }
 
-/// Whether a position lies within half a voxel of the axis's voxel centres.
+/// Whether a position lies within the axis, which extends half a voxel beyond its outermost voxel centres.
 fn reaches(position: f64, n: usize) -> bool {
     position >= -0.5 - SLACK && position <= n as f64 - 0.5 + SLACK
 }
@@ -81,14 +81,14 @@ fn linear(source: &[f32], shape: [usize; 3], position: DVec3) -> Option<f32> {
             return None;
         }
         let at = position[a].clamp(0.0, (shape[a] - 1) as f64);
-        // On a voxel's centre but for rounding: exactly that voxel, so that the same grid gives the same bits.
+        // A position at a voxel centre up to rounding gives exactly that voxel: resampling to the same grid is lossless.
         let at = if (at - at.round()).abs() < SLACK { at.round() } else { at };
         low[a] = at as usize;
         high[a] = (low[a] + 1).min(shape[a] - 1);
         share[a] = at.fract() as f32;
     }
     let (row, plane) = (shape[0], shape[0] * shape[1]);
-    // Not `a + t (b - a)`: a neighbour of weight 0 must not bring its NaN along.
+    // Not `a + t (b - a)`: a NaN neighbour of weight 0 must not propagate.
     let mix = |a: f32, b: f32, t: f32| if t == 0.0 { a } else { a * (1.0 - t) + b * t };
     let line = |j: usize, k: usize| {
         let start = j * row + k * plane;
@@ -101,11 +101,11 @@ fn linear(source: &[f32], shape: [usize; 3], position: DVec3) -> Option<f32> {
     Some(mix(near, mix(line(low[1], high[2]), line(high[1], high[2]), share[1]), share[2]))
 }
 
-/// A box of an array (first axis fastest): `shape` voxels from `origin`, which may be negative; outside is `fill`.
-/// [`Grid::cropped`] gives its grid.
+/// Cuts a box of `shape` voxels at `origin` (which may be negative) out of an array, first axis fastest. Outside the
+/// array is `fill`. [`Grid::cropped`] gives the grid of the result.
 pub fn crop<T: Copy>(source: &[T], source_shape: [usize; 3], origin: [i64; 3], shape: [usize; 3], fill: T) -> Vec<T> {
     let mut out = vec![fill; shape.iter().product()];
-    // The part of each axis of the box that lies inside the source: box indices [first, last).
+    // Box indices along an axis that lie inside the source.
     let range = |a: usize| {
         let first = (-origin[a]).clamp(0, shape[a] as i64);
         let last = (source_shape[a] as i64 - origin[a]).clamp(first, shape[a] as i64);

@@ -1,38 +1,36 @@
-//! Summary numbers of a volume, the same bits whatever the number of threads.
+//! Summary statistics of a volume. The result is bit-identical for any number of threads.
 
 use rayon::prelude::*;
 
 use super::data::for_each_type;
 use super::{Scale, VoxelData};
 
-/// Summary of the finite values of a volume.
+/// Statistics over the finite values of a volume.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stats {
-    /// Smallest finite value; `None` if there is none.
+    /// Smallest finite value; `None` if no value is finite.
     pub min: Option<f64>,
     /// Largest finite value.
     pub max: Option<f64>,
     /// Mean of the finite values.
     pub mean: Option<f64>,
-    /// How many values are NaN or infinite.
+    /// Number of NaN or infinite values.
     pub nonfinite: u64,
 }
 
-/// Sums are taken over pieces of this length and then in order, so that they do not depend on the threads.
+/// Values per partial sum. Partial sums are added in order, so the result does not depend on the number of threads.
 const PIECE: usize = 1 << 16;
 
-/// What one piece contributes.
 #[derive(Clone, Copy)]
-struct Partial {
+struct PartialStats {
     min: f64,
     max: f64,
     sum: f64,
     finite: u64,
 }
 
-/// A numeric voxel type.
 pub(super) trait Number: Copy + Send + Sync {
-    /// Summary of a piece of at most [`PIECE`] values.
+    /// Minimum, maximum, sum and count of the finite values of at most [`PIECE`] values.
     fn partial(piece: &[Self]) -> (f64, f64, f64, u64);
 }
 
@@ -68,10 +66,10 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
-fn summarise<T: Number>(values: &[T]) -> Partial {
+fn summarise<T: Number>(values: &[T]) -> PartialStats {
     let pieces: Vec<_> = values.par_chunks(PIECE).map(T::partial).collect();
-    let start = Partial { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, finite: 0 };
-    pieces.iter().fold(start, |all, &(min, max, sum, finite)| Partial {
+    let start = PartialStats { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, finite: 0 };
+    pieces.iter().fold(start, |all, &(min, max, sum, finite)| PartialStats {
         min: all.min.min(min),
         max: all.max.max(max),
         sum: all.sum + sum,
@@ -79,21 +77,21 @@ fn summarise<T: Number>(values: &[T]) -> Partial {
     })
 }
 
-/// Summary of all voxels, scaled; `None` for colours.
+/// Statistics of all voxels, scaled; `None` for colours.
 pub(super) fn stats(data: &VoxelData, scale: Scale) -> Option<Stats> {
-    let part: Partial = for_each_type!(data, v => summarise(v), _c => return None);
+    let part: PartialStats = for_each_type!(data, v => summarise(v), _c => return None);
     let nonfinite = data.len() as u64 - part.finite;
     if part.finite == 0 {
         return Some(Stats { min: None, max: None, mean: None, nonfinite });
     }
     let (a, b) = (scale.apply(part.min), scale.apply(part.max));
-    // Values near the largest f64 overflow in the sum: then there is no mean to give.
+    // Values near f64::MAX overflow in the sum; the mean is then undefined.
     let mean = Some(scale.apply(part.sum / part.finite as f64)).filter(|m| m.is_finite());
     Some(Stats { min: Some(a.min(b)), max: Some(a.max(b)), mean, nonfinite })
 }
 
-/// The `q`-th percentile (0 to 100) with linear interpolation between neighbours, as numpy's default.
-/// Values must be finite; their order is changed. `None` if there are none.
+/// The `q`-th percentile (0 to 100) with linear interpolation between neighbours, numpy's default.
+/// Values must be finite; they are reordered. `None` for an empty slice.
 pub fn percentile(values: &mut [f32], q: f64) -> Option<f32> {
     let last = values.len().checked_sub(1)?;
     let at = (q.clamp(0.0, 100.0) / 100.0) * last as f64;

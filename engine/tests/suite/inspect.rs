@@ -249,7 +249,7 @@ fn what_a_network_cannot_reconstruct_is_named() {
     let two = InspectedCase::prepare(&images, &[Kind::Other; 2], None, &settings(), 0).unwrap().slice(3, 8).unwrap();
     let odd = PreprocessConfig { size: 34, ..settings() };
     let odd = InspectedCase::prepare(&[image], &[Kind::Other], None, &odd, 0).unwrap().slice(3, 2).unwrap();
-    for (slice, why) in [(&two, "2 channels: the network needs 1: pet"), (&odd, "size = 34")] {
+    for (slice, why) in [(&two, "2 channels: the network needs 1 (pet)"), (&odd, "size = 34")] {
         let error = network.reconstruct(slice, &masked(slice)).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }

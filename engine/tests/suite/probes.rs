@@ -476,7 +476,7 @@ fn what_is_shown_live_is_what_is_replayed() {
         queue.drain().iter().for_each(|event| live.push(None, event));
         assert_eq!(thread.join().unwrap().is_ok(), resume);
         let replayed = History::read(&run).unwrap();
-        assert_eq!(live.shown(), replayed.shown());
+        assert_eq!(live.view(), replayed.view());
         assert_eq!(live.state, if resume { RunState::Finished } else { RunState::Idle });
         assert_eq!(live.seconds.len(), replayed.seconds.len());
     }

@@ -121,7 +121,7 @@ fn an_exported_model_finds_what_its_run_finds() {
     assert_eq!(files(&model), [MANIFEST, WEIGHTS, "config.toml", "split.json"]);
 
     let error = export_model(&run, Choice::Last, &model).unwrap_err().to_string();
-    assert!(error.contains("exists already"), "{error}");
+    assert!(error.contains("already exists"), "{error}");
     let error = export_model(&run, Choice::Best, &temp.path().join("best")).unwrap_err().to_string();
     assert!(error.contains("no checkpoint best"), "this run never validated: {error}");
     let pre = temp.path().join("pre");
@@ -196,7 +196,7 @@ fn what_is_missing_is_named() {
     let error = without("checkpoints/last").to_string();
     assert!(error.contains("holds no checkpoint last or previous"), "{error}");
     let error = without("config.toml").to_string();
-    assert!(error.contains("is not a run folder: it has no config.toml"), "{error}");
+    assert!(error.contains("is not a run folder, it has no config.toml"), "{error}");
     // The program says the same in one line.
     fs::remove_file(model.join(MANIFEST)).unwrap();
     let scan = temp.path().join("cohort/P00/pet.nii.gz");

@@ -1,14 +1,14 @@
-//! Twin of the part that places, samples and colours an image.
+//! CPU twin of the shader code that samples and colours an image.
 
 use glam::{BVec3, UVec3, Vec2, Vec3, Vec4};
 
 use super::{Texture, Textures};
 use crate::{ColourMap, Image, Interpolation, Kind, colour};
 
-/// An image that shows what is below it at the lower end of its window is all there after this part of it, one over.
+/// An image with a transparent lower end is fully opaque from 1 / FADE of its window on.
 const FADE: f32 = 4.0;
 
-/// Canonical voxel index of a pane pixel, to 1/512 of a voxel.
+/// Canonical voxel index of a pane pixel, rounded to 1/512 of a voxel.
 pub(super) fn canonical(image: &Image, pixel: Vec2) -> Vec3 {
     let row = |r: usize| image.rows[r][0] * pixel.x + image.rows[r][1] * pixel.y + image.rows[r][3];
     (Vec3::new(row(0), row(1), row(2)) * 512.0 + 0.5).floor() / 512.0
@@ -18,7 +18,7 @@ pub(super) fn inside(image: &Image, nearest: Vec3) -> bool {
     nearest.cmpge(Vec3::ZERO).all() && nearest.cmplt(UVec3::from_array(image.shape).as_vec3()).all()
 }
 
-/// A vector over canonical axes as one over texture axes.
+/// Permutes a vector from canonical axes to texture axes.
 fn reorder(v: UVec3, order: [u32; 3]) -> UVec3 {
     UVec3::from_array(order.map(|a| v.to_array()[a as usize % 3]))
 }
@@ -49,7 +49,7 @@ fn stored(kind: u32, bits: u32) -> Vec4 {
     }
 }
 
-/// The stored value at a canonical position, or `None` where there is none.
+/// The stored value at a canonical position, if there is one.
 fn sample_at(image: &Image, texture: Option<&Texture<'_>>, position: Vec3) -> Option<Vec4> {
     let nearest = (position + 0.5).floor();
     if image.kind == Kind::None as u32 || !inside(image, nearest) {
@@ -86,7 +86,7 @@ fn sample_at(image: &Image, texture: Option<&Texture<'_>>, position: Vec3) -> Op
     }
 }
 
-/// Colour and opacity of an image at a pixel; opacity 0 where it has none.
+/// Colour and opacity of an image at a pixel; opacity 0 where it has no value.
 pub(super) fn colour(image: &Image, texture: Option<&Texture<'_>>, pixel: Vec2) -> (Vec3, f32) {
     const NOTHING: (Vec3, f32) = (Vec3::ZERO, 0.0);
     let Some(sampled) = sample_at(image, texture, canonical(image, pixel)) else { return NOTHING };

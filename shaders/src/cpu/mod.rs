@@ -1,4 +1,4 @@
-//! Twins of the shaders: the same arithmetic in the same order, pixel by pixel, in 32-bit floats.
+//! CPU twins of the shaders: the same arithmetic in the same order, in 32-bit floats.
 
 mod image;
 mod overlay;
@@ -12,14 +12,14 @@ use glam::{Vec2, Vec3};
 
 use crate::{Kind, Slice};
 
-/// Texels, first axis fastest. What they stand for is said by [`crate::Kind`].
+/// Texels, first axis fastest. [`crate::Kind`] defines their meaning.
 #[derive(Clone, Copy, Debug)]
 pub enum Texels<'a> {
-    /// 8 bits a voxel.
+    /// 8 bits per voxel.
     U8(&'a [u8]),
-    /// 16 bits a voxel.
+    /// 16 bits per voxel.
     U16(&'a [u16]),
-    /// 32 bits a voxel.
+    /// 32 bits per voxel.
     U32(&'a [u32]),
 }
 
@@ -28,12 +28,12 @@ pub enum Texels<'a> {
 pub struct Texture<'a> {
     /// Texels along each axis.
     pub shape: [u32; 3],
-    /// `shape[0] * shape[1] * shape[2]` of them.
+    /// `shape[0] * shape[1] * shape[2]` texels.
     pub texels: Texels<'a>,
 }
 
 impl Texture<'_> {
-    /// A texel; 0 beyond the end, as a GPU's bounds check gives.
+    /// A texel; 0 out of bounds, as on a GPU.
     fn load(&self, at: [u32; 3]) -> u32 {
         if (0..3).any(|a| at[a] >= self.shape[a]) {
             return 0;
@@ -49,18 +49,18 @@ impl Texture<'_> {
     }
 }
 
-/// The textures of a [`Slice`]. One that is absent reads as 0, like the dummy that the GPU is given in its place.
+/// The textures of a [`Slice`]. A missing one reads as 0, like the GPU's placeholder.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Textures<'a> {
-    /// Of [`Slice::base`].
+    /// Texture of [`Slice::base`].
     pub base: Option<Texture<'a>>,
-    /// Of [`Slice::fused`].
+    /// Texture of [`Slice::fused`].
     pub fused: Option<Texture<'a>>,
     /// Labels on the base's grid.
     pub labels: Option<Texture<'a>>,
-    /// True labels on the base's grid.
+    /// Reference labels on the base's grid.
     pub truth: Option<Texture<'a>>,
-    /// Of [`Slice::patches`]: one texel a patch, row by row, patches along A fastest. See [`crate::Cell`].
+    /// Texture of [`Slice::patches`]: one texel per patch, patches along A fastest. See [`crate::Cell`].
     pub cells: Option<Texture<'a>>,
 }
 
@@ -70,8 +70,8 @@ impl Textures<'_> {
     }
 }
 
-/// Draws a pane of `width` x `height` pixels, row by row from the top left. The pane's place in the frame buffer
-/// ([`Slice::origin`]) and the kind of target do not change what it shows.
+/// Draws a pane of `width` x `height` pixels, row by row from the top left. [`Slice::origin`] and [`Slice::srgb_target`] are
+/// ignored.
 pub fn render(slice: &Slice, textures: &Textures<'_>, width: u32, height: u32) -> Vec<[u8; 4]> {
     let pixels = (0..height).flat_map(|y| (0..width).map(move |x| Vec2::new(x as f32 + 0.5, y as f32 + 0.5)));
     pixels.map(|pixel| bytes(colour(slice, textures, pixel))).collect()
@@ -93,7 +93,7 @@ fn over(below: Vec3, (above, alpha): (Vec3, f32)) -> Vec3 {
     below + (above - below) * alpha
 }
 
-/// To bytes as a target stores them: to nearest.
+/// Rounds colours to bytes, as a render target does.
 fn bytes(rgb: Vec3) -> [u8; 4] {
     let [r, g, b] = rgb.to_array().map(|v| (v.clamp(0.0, 1.0) * 255.0 + 0.5).floor() as u8);
     [r, g, b, 255]

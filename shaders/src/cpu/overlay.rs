@@ -1,4 +1,4 @@
-//! Twin of the part that draws labels and the comparison with the truth.
+//! CPU twin of the shader code that draws labels and their comparison with the reference.
 
 use glam::{Vec2, Vec3, Vec4};
 
@@ -14,7 +14,7 @@ const HATCH_POINTS: f32 = 6.0;
 const DASH_POINTS: f32 = 7.0;
 const GAP: f32 = 0.25;
 
-/// The shown label at a pixel; 0 outside, for background and for labels switched off.
+/// The visible label at a pixel; 0 outside, for background and for hidden labels.
 fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: Vec2) -> u32 {
     let nearest = (canonical(&slice.base, pixel) + 0.5).floor();
     if slice.layers & layer as u32 == 0 || !inside(&slice.base, nearest) {
@@ -26,7 +26,7 @@ fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: 
     label * shown
 }
 
-/// What the outlines follow: labels, or classes of the comparison.
+/// The region that outlines follow: a label, or a class of the comparison.
 fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
     let label = label_at(slice, textures.labels.as_ref(), Layers::Labels, pixel);
     if slice.comparing == 0 {
@@ -41,7 +41,7 @@ fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
     }
 }
 
-/// Whether the region ends within the outline's width: beside, above or below, across a corner.
+/// Whether the region ends within the outline's width: horizontally, vertically, diagonally.
 fn edges(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, region: u32) -> [bool; 3] {
     let w = slice.outline_px;
     let other = |x: f32, y: f32| region_at(slice, textures, pixel + Vec2::new(x, y)) != region;
@@ -52,7 +52,7 @@ fn edges(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, region: u32) -> [b
     ]
 }
 
-/// Colour and opacity of what lies over the images.
+/// Colour and opacity of the overlay.
 pub(super) fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> (Vec3, f32) {
     const NOTHING: (Vec3, f32) = (Vec3::ZERO, 0.0);
     if slice.label_mode == LabelMode::Hidden as u32 {
@@ -90,7 +90,7 @@ fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: 
             if !edge.contains(&true) {
                 return 0.0;
             }
-            // Along the edge, so that it is broken whichever way it runs.
+            // Along the edge, so that edges of every direction are dashed.
             let along = if beside && !above { at.y } else { at.x };
             let period = period(DASH_POINTS);
             let dash = along % period * 7 < period * 4;

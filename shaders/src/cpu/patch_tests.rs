@@ -1,16 +1,16 @@
-//! The patch layer, against pixels worked out by hand.
+//! Tests of the patch layer against pixels computed by hand.
 
 use super::{Texels, Texture, Textures, render};
 use crate::{Cell, Image, Interpolation, Kind, PatchShow, Patches, Slice, colour};
 
-/// Patches along each side.
+/// Patches per row and column.
 const GRID: u32 = 2;
-/// Pixels along the side of a patch.
+/// Side of a patch in pixels.
 const SIDE: usize = 8;
-/// Pixels along the side of the pane: a border of 4 around the grid.
+/// Side of the pane in pixels: a border of 4 around the grid.
 const PANE: usize = 24;
 
-/// The grid in the middle of the pane by radiological convention: R to the left, A up.
+/// The grid centred in the pane in radiological convention: R to the left, A up.
 fn pane(show: PatchShow) -> Slice {
     let step = 1.0 / SIDE as f32;
     let end = (PANE - 4) as f32 * step;
@@ -40,7 +40,7 @@ fn faint(colour: [u8; 3], alpha: f32) -> [u8; 3] {
     colour.map(|v| (f32::from(v) / 255.0 * alpha * 255.0 + 0.5).floor() as u8)
 }
 
-/// The middle of a patch on the screen, off any line.
+/// The centre of a patch on the screen, away from any line.
 fn middle(patch: usize) -> (usize, usize) {
     let along = |n: usize| PANE - 4 - SIDE * n - SIDE / 2;
     (along(patch / 2), along(patch % 2))
@@ -52,7 +52,7 @@ const LESION: Cell = Cell { foreground: true, ..BACKGROUND };
 
 #[test]
 fn patches_lie_where_the_patient_has_them() {
-    // Patch 1: low i, high j: the patient's left and front, so the upper right of the screen.
+    // Patch 1 (low i, high j) is left anterior, so the upper right of the screen.
     let cells = [BACKGROUND, LESION, BACKGROUND, BACKGROUND];
     let pixels = draw(&pane(PatchShow::CATEGORIES), cells);
     assert_eq!(middle(1), (16, 8));
@@ -78,7 +78,7 @@ fn categories_have_outlines_of_one_point_and_none_where_there_is_no_room() {
     };
     assert_eq!(green(&slice), "....#------##------#....");
     slice.pixels_per_point = 2.0;
-    // Eight pixels are four points: too few for an outline.
+    // Eight pixels are four points, too few for an outline.
     assert_eq!(green(&slice), "....----------------....");
 }
 

@@ -1,4 +1,4 @@
-//! Twin of the patch layer.
+//! CPU twin of the patch layer.
 
 use glam::{Vec2, Vec3, Vec4};
 
@@ -33,12 +33,12 @@ fn line_px(slice: &Slice) -> f32 {
     (slice.pixels_per_point + 0.5).floor().max(1.0)
 }
 
-/// Width of the lines that two neighbours draw side by side: together a point or little more.
+/// Width in pixels of a line that each of two neighbours draws: together about one point.
 fn thin_px(slice: &Slice) -> f32 {
     (slice.pixels_per_point * 0.5 + 0.5).floor().max(1.0)
 }
 
-/// Patch coordinates of a pane pixel, to 1/4096 of a patch.
+/// Patch coordinates of a pane pixel, rounded to 1/4096 of a patch.
 fn patch_at(slice: &Slice, pixel: Vec2) -> Vec2 {
     let row = |r: usize| {
         let row = slice.patches.rows[r];
@@ -60,7 +60,7 @@ fn colour_of(slice: &Slice, which: usize) -> Vec3 {
     Vec4::from_array(slice.patches.colours[which]).truncate()
 }
 
-/// Lines of one point along x + y, or along x - y.
+/// Hatching by lines of one point along x + y, or along x - y.
 fn hatched(slice: &Slice, pixel: Vec2, falling: bool) -> bool {
     let at = pixel.max(Vec2::ZERO).as_uvec2();
     let period = (HATCH_POINTS * slice.pixels_per_point + 0.5).floor().max(2.0) as u32;
@@ -68,7 +68,7 @@ fn hatched(slice: &Slice, pixel: Vec2, falling: bool) -> bool {
     along % period < line_px(slice) as u32
 }
 
-/// The picture as the network gets it: masked patches hold the value 0.
+/// The image as the network's input: masked patches have the value 0.
 pub(super) fn blanked(slice: &Slice, textures: &Textures<'_>, below: Vec3, pixel: Vec2) -> Vec3 {
     let at = patch_at(slice, pixel);
     if !shows(slice, PatchShow::BLANK) || !on_grid(slice, at) || cell_at(textures, at) & MASKED == 0 {
@@ -78,7 +78,7 @@ pub(super) fn blanked(slice: &Slice, textures: &Textures<'_>, below: Vec3, pixel
     Vec3::from_array(colour::map(chosen, colour::windowed(0.0, slice.base.window)))
 }
 
-/// Everything of the patch layer that lies over the picture. `covered`: the image has a value here.
+/// Draws the patch layer over the image. `covered` is true where the image has a value.
 pub(super) fn with_patches(slice: &Slice, textures: &Textures<'_>, below: Vec3, pixel: Vec2, covered: bool) -> Vec3 {
     if slice.patches.show == 0 {
         return below;
@@ -106,7 +106,7 @@ pub(super) fn with_patches(slice: &Slice, textures: &Textures<'_>, below: Vec3, 
     outlined(slice, rgb, at, cell, category)
 }
 
-/// Lines along the borders of a patch, from its edge inwards.
+/// Draws lines along the borders of a patch, from its edge inwards.
 fn outlined(slice: &Slice, below: Vec3, at: Vec2, cell: u32, category: Vec3) -> Vec3 {
     let (line, thin) = (line_px(slice), thin_px(slice));
     let pixels = Vec2::from_array(slice.patches.pixels);
@@ -128,14 +128,14 @@ fn outlined(slice: &Slice, below: Vec3, at: Vec2, cell: u32, category: Vec3) -> 
             return colour_of(slice, COLOUR_FLIP);
         }
     }
-    // Within the line of a flip, so that neither hides the other.
+    // Inside the line of a flip, so that neither hides the other.
     if shows(slice, PatchShow::PINS) && cell & PINNED != 0 && edge < drawn + 2.0 * line {
         return colour_of(slice, COLOUR_INK);
     }
     rgb
 }
 
-/// Two lines wide around the grid, outside of it.
+/// Draws a frame of two line widths around the grid.
 fn framed(slice: &Slice, below: Vec3, at: Vec2) -> Vec3 {
     let beyond = (-at).max(at - slice.patches.grid as f32).max(Vec2::ZERO) * Vec2::from_array(slice.patches.pixels);
     if shows(slice, PatchShow::FRAME) && beyond.max_element() < 2.0 * line_px(slice) {

@@ -1,12 +1,12 @@
-//! The twin itself, against values worked out by hand.
+//! Tests of the CPU twin against values computed by hand.
 
 use super::{Texels, Texture, Textures, render};
 use crate::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, Slice, colour, labels_shown};
 
-/// Pixels are voxels of the first slice, one to one.
+/// One pixel per voxel of the first slice.
 const ONE_TO_ONE: [[f32; 4]; 3] = [[1.0, 0.0, 0.0, -0.5], [0.0, 1.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
 
-/// Four pixels to a voxel of the first slice.
+/// Four pixels per voxel of the first slice.
 const FOUR_TO_ONE: [[f32; 4]; 3] = [[0.25, 0.0, 0.0, -0.5], [0.0, 0.25, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
 
 fn image(shape: [u32; 3], kind: Kind, window: [f32; 2]) -> Image {
@@ -31,7 +31,7 @@ fn voxels_land_on_their_pixels_and_the_rest_is_black() {
     let shape = [3, 2, 1];
     let base = image(shape, Kind::Unsigned, [0.0, 100.0]);
     let texels = texture(shape, Texels::U8(&[10, 20, 50, 60, 100, 200]));
-    // 255 * 10 / 100 = 25.5, to nearest 26; above the window white.
+    // 255 * 10 / 100 = 25.5 rounds to 26; above the window is white.
     assert_eq!(greys(base, texels, 4, 3), [26, 51, 128, 0, 153, 255, 255, 0, 0, 0, 0, 0]);
     // The second slice is outside.
     let mut below = base;
@@ -91,9 +91,9 @@ fn what_is_no_number_is_black_and_does_not_spread() {
     assert_eq!(greys(base, texture(shape, Texels::U32(&bits)), 3, 1), [128, 0, 0]);
     base.interpolation = Interpolation::Linear as u32;
     base.rows = FOUR_TO_ONE;
-    // Up to halfway the neighbour's value goes on undimmed; beyond there is none.
+    // Up to halfway the neighbour's value continues undimmed; beyond there is no value.
     assert_eq!(greys(base, texture(shape, Texels::U32(&bits)), 8, 1), [128, 128, 128, 128, 0, 0, 0, 0]);
-    // Scaled out of a float's range.
+    // Scaled beyond a float's range.
     let huge = Image { scale: [1e30, 0.0], ..image([1, 1, 1], Kind::Float, [0.0, 1.0]) };
     assert_eq!(greys(huge, texture([1, 1, 1], Texels::U32(&[1e30_f32.to_bits()])), 1, 1), [0]);
 }
@@ -104,7 +104,7 @@ fn colours_are_drawn_as_they_are() {
     let slice = Slice { base: image(shape, Kind::Rgba, [5.0, 6.0]), ..Slice::default() };
     let texels = [u32::from_le_bytes([10, 20, 30, 255]), u32::from_le_bytes([100, 200, 50, 51])];
     let textures = Textures { base: Some(texture(shape, Texels::U32(&texels))), ..Textures::default() };
-    // The second has an opacity of a fifth, over black.
+    // The second image has an opacity of one fifth, over black.
     assert_eq!(render(&slice, &textures, 2, 1), [[10, 20, 30, 255], [20, 40, 10, 255]]);
 }
 
@@ -162,14 +162,14 @@ fn a_fused_image_lies_over_the_base_where_it_has_values() {
     assert_eq!(draw(fused), [[50, 50, 50, 255], [178, 50, 50, 255], [178, 178, 178, 255], [100, 100, 100, 255]]);
     fused.transparent_low = 1;
     assert_eq!(draw(fused)[..2], [[100, 100, 100, 255], [178, 50, 50, 255]]);
-    // An eighth of the window: half as much as from a quarter on, so that no dark seam lies around what is bright.
+    // At an eighth of the window the opacity is half of that from a quarter on, so that bright regions have no dark seam.
     fused.window = [0.0, 8.0];
     let [red, green, blue] = colour::map(ColourMap::Hot, 0.125).map(|v| v * 255.0);
     let expected = [red, green, blue].map(|v| (0.75 * 100.0 + 0.25 * v).round() as u8);
     assert_eq!(draw(fused)[1][..3], expected);
 }
 
-/// A pane of labels over black, four pixels a voxel.
+/// A pane of labels over black, four pixels per voxel.
 fn label_pane(shape: [u32; 3]) -> Slice {
     let base = Image { rows: FOUR_TO_ONE, ..image(shape, Kind::None, [0.0, 1.0]) };
     Slice { base, layers: Layers::Labels as u32, ..Slice::default() }
@@ -197,7 +197,7 @@ fn labels_have_colours_and_can_be_switched_off() {
     assert_eq!(colours(&slice), [rgba(0); 4]);
 }
 
-/// Which pixels of a row of the pane are drawn, as text.
+/// The drawn pixels of a row of the pane, as text.
 fn row(pixels: &[[u8; 4]], width: usize, y: usize) -> String {
     let light = |p: &[u8; 4]| if p[..3] == [0; 3] { '.' } else { '#' };
     pixels[y * width..(y + 1) * width].iter().map(light).collect()
@@ -218,7 +218,7 @@ fn outlines_are_as_wide_as_asked_for_and_lie_inside() {
     let pixels = draw_labels(&slice, shape, &labels);
     assert_eq!(row(&pixels, 20, 5), "....############....");
     assert_eq!(row(&pixels, 20, 6), "....##........##....");
-    // The same label at twice the zoom has an outline just as wide.
+    // The same label at twice the zoom has an outline of the same width.
     slice.base.rows = [[0.125, 0.0, 0.0, -0.5], [0.0, 0.125, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
     let pixels = draw_labels(&slice, shape, &labels);
     assert_eq!(row(&pixels, 20, 12), "........##..........");
@@ -236,7 +236,7 @@ fn neighbouring_labels_are_told_apart_by_their_outlines() {
 
 #[test]
 fn the_comparison_is_solid_hatched_and_dashed() {
-    // One voxel 24 pixels wide for each class and a gap after it: true positive, false positive, false negative.
+    // One voxel 24 pixels wide per class, each followed by a gap: true positive, false positive, false negative.
     let shape = [6, 1, 1];
     let labels = [1_u8, 0, 2, 0, 0, 0];
     let truth = [2_u8, 0, 0, 0, 1, 0];

@@ -94,6 +94,33 @@ fn help_names_every_key_and_gesture() {
 }
 
 #[test]
+fn the_manual_is_opened_searched_and_read() {
+    let mut harness = with(Dialog::Help, State::default());
+    click(&mut harness, "Manual");
+    assert_eq!(harness.state().state.dialog, Some(Dialog::Manual));
+    assert!(harness.query_by_label_contains("amlp-viewer patients").is_some(), "it begins with starting");
+    let field = harness.get_by_label("Search the manual");
+    assert!(field.is_focused(), "one types at once");
+    field.type_text("calipers");
+    harness.run();
+    assert!(harness.query_by_label("Findings").is_some() && harness.query_by_label("Measurements").is_none());
+    assert!(harness.query_by_label_contains("26-connected").is_some(), "the first section found is shown");
+    harness.get_by_label("Search the manual").type_text(" zebra");
+    harness.run();
+    assert!(harness.query_by_label("No section contains these words.").is_some());
+}
+
+#[test]
+fn the_manual_of_the_engine_is_a_click_away() {
+    let mut harness = with(Dialog::Manual, State::default());
+    click(&mut harness, "Engine");
+    click(&mut harness, "Run folders");
+    assert!(harness.query_by_label_contains("Two processes cannot write to one run.").is_some());
+    click(&mut harness, "Close dialog");
+    assert_eq!(harness.state().state.dialog, None);
+}
+
+#[test]
 fn a_path_is_typed_and_used() {
     let mut harness = with(Dialog::Path { purpose: PathPurpose::Mask, text: String::new() }, bench::ct());
     press(&mut harness, Key::Enter);

@@ -93,7 +93,7 @@ fn the_replay_shows_what_was_shown_live() {
             assert_eq!(shown(&again), *expected, "epoch {}", n + 1);
         }
         let of = |window: &Window| state(window).timeline.shown().unwrap().history.clone();
-        assert_eq!(of(&live).shown(), of(&again).shown());
+        assert_eq!(of(&live).view(), of(&again).view());
         assert!(errors(&again).is_empty(), "{:?}", errors(&again));
     }
 }

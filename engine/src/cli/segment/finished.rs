@@ -1,8 +1,8 @@
-//! Which scans a folder of masks has already: what makes a job over many scans restartable.
+//! Finished cases of an output folder, so that a job over many scans can be restarted.
 //!
-//! `CASE.segmented.json` is written after a case's outputs, each of which is renamed into place when it is complete. It holds
-//! the checksums of the scans, of the outputs and of the model with its settings. A case counts as finished only if all of them
-//! are as recorded: a mask that was cut, edited or made by another model, by other options or from another scan is made anew.
+//! `CASE.segmented.json` is written after a case's outputs. It holds the checksums of scans, outputs, model and settings. A case
+//! counts as finished only if all of them still match; a mask that was truncated, edited, or made by another model, with other
+//! options or from another scan, is made again.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -15,25 +15,25 @@ use super::Scan;
 use crate::run::atomic::{hex, write_atomic};
 use crate::{Error, Result};
 
-/// What was made of a case, and from what.
+/// The record of a finished case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Finished {
     /// The case.
     pub case: String,
-    /// Digest of the weights, the settings and this program's version.
+    /// Digest of weights, settings and program version.
     pub model: String,
-    /// The options that change an output.
+    /// Options that change an output.
     pub options: String,
-    /// SHA-256 of each image, in the order of the channels.
+    /// SHA-256 of each image, in channel order.
     pub images: Vec<String>,
-    /// SHA-256 of each output, by its name in the folder.
+    /// SHA-256 of each output, by file name.
     pub outputs: BTreeMap<String, String>,
-    /// Volume of the lesions.
+    /// Total lesion volume.
     pub volume_ml: f64,
 }
 
 impl Finished {
-    /// Describes a case whose outputs lie in `out` under `names`.
+    /// Records a case whose outputs are `names` in `out`.
     pub fn of(
         scan: &Scan,
         model: &str,
@@ -52,18 +52,18 @@ impl Finished {
         })
     }
 
-    /// Leaves the record in the folder of the outputs.
+    /// Writes the record beside the outputs.
     pub fn write(&self, out: &Path) -> Result<()> {
         let path = path_of(out, &self.case);
         let text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, e.to_string()))?;
         write_atomic(&path, &text).map(drop)
     }
 
-    /// The record of a case if everything is as it says; what cannot be read counts as not finished.
+    /// The record of a case if everything still matches. An unreadable record counts as not finished.
     pub fn find(scan: &Scan, model: &str, options: &str, out: &Path) -> Option<Self> {
         let text = std::fs::read(path_of(out, &scan.case)).ok()?;
         let recorded: Self = serde_json::from_slice(&text).ok()?;
-        // Names in a file are not followed out of the folder.
+        // A record must not make the program read outside the folder.
         let names: Vec<String> = recorded.outputs.keys().cloned().collect();
         if names.is_empty() || names.iter().any(|name| Path::new(name).file_name().is_none_or(|n| n != name.as_str())) {
             return None;
@@ -77,7 +77,7 @@ fn path_of(out: &Path, case: &str) -> PathBuf {
     out.join(format!("{case}.segmented.json"))
 }
 
-/// SHA-256 of a file, read piece by piece.
+/// SHA-256 of a file, read in chunks.
 fn checksum(path: &Path) -> Result<String> {
     let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
     let (mut sum, mut block) = (Sha256::new(), vec![0; 1 << 16]);

@@ -20,10 +20,10 @@ impl UNet {
         }
         skips.pop();
         for (up, block) in self.up.iter().zip(&self.decoder) {
-            let raised = compute::raise(&x, &up.weight.val(), &up.bias.as_ref()?.val())?;
+            let upsampled = compute::upsample(&x, &up.weight.val(), &up.bias.as_ref()?.val())?;
             x = match skips.pop() {
-                Some(skip) => block.forward_on_cpu(&skip, Some(&raised))?,
-                None => block.forward_on_cpu(&raised, None)?,
+                Some(skip) => block.forward_on_cpu(&skip, Some(&upsampled))?,
+                None => block.forward_on_cpu(&upsampled, None)?,
             };
         }
         let x = compute::convolve(&x, &self.head.weight.val(), &self.head.bias.as_ref()?.val())?;

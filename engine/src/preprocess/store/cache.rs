@@ -1,5 +1,5 @@
-//! Prepared cases on disk, for the next run: one file a case, named by the SHA-256 of everything it depends on.
-//! A file that is damaged, or of another version, is as good as absent.
+//! On-disk cache of prepared cases: one file per case, named by the SHA-256 of everything it depends on.
+//! A damaged file or one of another version is ignored.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use super::{CaseFrames, CaseMeta, SliceMeta, StoreOptions};
 use crate::cohort::Case;
 use crate::{Error, Result};
 
-/// Changes whenever the preprocessing gives other numbers or the file another layout.
+/// Must change whenever the preprocessing result or the file layout changes.
 const VERSION: &str = "amlp prepared case 1";
 
-/// Bytes of a SHA-256.
+/// Length of a SHA-256 in bytes.
 const HASH: usize = 32;
 
 #[derive(Serialize, Deserialize)]
@@ -25,8 +25,7 @@ struct Header {
     metas: Vec<SliceMeta>,
 }
 
-/// The name of a case's file: a hash of the paths, sizes and times of what it is made of, and of all settings that
-/// change the outcome.
+/// Hash of the paths, sizes and modification times of a case's files and of all settings that affect the result.
 pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
     let mut hash = Sha256::new();
     let mut add = |bytes: &[u8]| {
@@ -38,7 +37,7 @@ pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
     let StoreOptions { modalities, with_labels, targets, config, margin, keep, seed, .. } = options;
     let settings = serde_json::to_vec(&(modalities, with_labels, targets, config, margin, keep, seed));
     add(&settings.map_err(|e| Error::config("cache", "settings", e.to_string()))?);
-    // The label may lie on the grid of an image that is no channel: all images count.
+    // All images count, not only the channels: the label may be on the grid of any of them.
     let label = case.label.iter().filter(|_| *with_labels);
     for path in case.images.values().chain(label) {
         let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
@@ -60,7 +59,7 @@ fn file_of(folder: &Path, key: &str) -> PathBuf {
     folder.join(format!("{key}.case"))
 }
 
-/// Layout: SHA-256 of the rest; length of the header (u64); header (JSON); frames.
+/// File layout: SHA-256 of the rest, length of the header (u64), header (JSON), frames.
 pub(super) fn save(folder: &Path, key: &str, case: &CaseFrames) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let path = file_of(folder, key);
@@ -78,12 +77,12 @@ pub(super) fn save(folder: &Path, key: &str, case: &CaseFrames) -> Result<()> {
     crate::run::atomic::write_atomic(&path, &bytes).map(|_| ())
 }
 
-/// The case, if its file is there and whole.
+/// The cached case, if its file exists and is intact.
 pub(super) fn load(folder: &Path, key: &str, options: &StoreOptions) -> Option<CaseFrames> {
     let bytes = std::fs::read(file_of(folder, key)).ok()?;
     let (hash, rest) = bytes.split_at_checked(HASH)?;
     if Sha256::digest(rest).as_slice() != hash {
-        tracing::warn!("the cached case {key} is damaged: prepared anew");
+        tracing::warn!("the cached case {key} is damaged and is prepared again");
         return None;
     }
     let (length, rest) = rest.split_first_chunk::<8>()?;

@@ -1,4 +1,4 @@
-//! Where a slice store keeps its frames: in memory, or in one temporary file that is read by position.
+//! Frame storage of a slice store: in memory, or in one temporary file with random access.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Error, Result};
 
-/// A training frame: its channels' pixels, and one byte a pixel (bits 0 to 6 the target, bit 7 the tissue).
+/// A training frame: the pixels of its channels, and one byte per pixel (bits 0 to 6 target, bit 7 tissue).
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Frame {
     pub pixels: Vec<f32>,
@@ -17,20 +17,20 @@ pub(super) struct Frame {
 /// The tissue bit of a flag byte.
 pub(super) const TISSUE: u8 = 0x80;
 
-/// Frames of one size, in order.
-pub(super) enum Shelf {
+/// Frames of equal size, in order.
+pub(super) enum FrameStorage {
     Memory(Vec<Frame>),
-    Disk(Spill),
+    Disk(SpillFile),
 }
 
-/// A temporary file of frames, gone when dropped.
-pub(super) struct Spill {
+/// A temporary file of frames, deleted on drop.
+pub(super) struct SpillFile {
     file: Option<File>,
     path: PathBuf,
     frames: usize,
 }
 
-/// Rows of a frame: the first one, how many, and how many pixels a row has.
+/// A range of rows of a frame; `width` is the number of pixels per row.
 #[derive(Clone, Copy)]
 pub(super) struct Rows {
     pub first: usize,
@@ -40,8 +40,8 @@ pub(super) struct Rows {
 
 static SPILLS: AtomicU64 = AtomicU64::new(0);
 
-impl Spill {
-    /// Opens a new file in `folder`, which is made if needed.
+impl SpillFile {
+    /// Creates a new file in `folder`, and the folder if needed.
     pub fn create(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         loop {
@@ -49,7 +49,7 @@ impl Spill {
             let path = folder.join(format!("slices-{}-{number}.tmp", std::process::id()));
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    // An open file outlives its name here: the space comes back even if the program is killed.
+                    // An open file outlives its name on Unix, so the space is freed even if the program is killed.
                     #[cfg(unix)]
                     std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
                     return Ok(Self { file: Some(file), path, frames: 0 });
@@ -78,15 +78,15 @@ impl Spill {
     }
 }
 
-impl Drop for Spill {
+impl Drop for SpillFile {
     fn drop(&mut self) {
         self.file = None;
-        // Already gone where open files need no name; nothing can be done about a failure here.
+        // Already deleted on Unix. A failure cannot be handled here.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-impl Shelf {
+impl FrameStorage {
     pub fn len(&self) -> usize {
         match self {
             Self::Memory(frames) => frames.len(),
@@ -102,10 +102,10 @@ impl Shelf {
         Ok(())
     }
 
-    /// Moves the frames that are in memory to a new file in `folder`.
+    /// Moves frames in memory to a new file in `folder`.
     pub fn spill(&mut self, folder: &Path) -> Result<()> {
         if let Self::Memory(frames) = self {
-            let mut spill = Spill::create(folder)?;
+            let mut spill = SpillFile::create(folder)?;
             for frame in frames.drain(..) {
                 spill.push(&frame)?;
             }
@@ -114,7 +114,7 @@ impl Shelf {
         Ok(())
     }
 
-    /// Rows of frame `index`, all `channels` one after the other, and their flags.
+    /// Rows of frame `index`: the pixels channel by channel, and the flags.
     pub fn rows(&self, index: usize, channels: usize, rows: Rows) -> Result<Frame> {
         let Rows { first, count, width } = rows;
         let plane = width * width;
@@ -143,12 +143,12 @@ impl Shelf {
     }
 }
 
-/// Appends little-endian bytes.
+/// Appends the values as little-endian bytes.
 pub(super) fn encode(values: &[f32], bytes: &mut Vec<u8>) {
     bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
 }
 
-/// Appends the numbers in little-endian bytes.
+/// Appends the values of little-endian bytes.
 pub(super) fn decode(bytes: &[u8], values: &mut Vec<f32>) {
     values.extend(bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk)));
 }

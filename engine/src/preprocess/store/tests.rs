@@ -43,7 +43,7 @@ fn options(folder: &std::path::Path) -> StoreOptions {
         targets: Targets::Binary,
         config: PreprocessConfig { size: 8, spacing: Spacing::Native, ..PreprocessConfig::default() },
         margin: 3,
-        keep: Keep::NonZero,
+        keep: SliceFilter::NonZero,
         memory_budget: u64::MAX,
         spill_folder: folder.join("spill"),
         cache: None,
@@ -85,7 +85,7 @@ fn memory_disk_and_cache_hold_the_same() {
     }
     let files = || std::fs::read_dir(folder.path().join("cache")).unwrap().map(|f| f.unwrap().path());
     assert_eq!(files().count(), 5);
-    // A damaged file is not believed.
+    // A damaged file is ignored.
     for file in files() {
         let mut bytes = std::fs::read(&file).unwrap();
         let middle = bytes.len() / 2;
@@ -93,7 +93,7 @@ fn memory_disk_and_cache_hold_the_same() {
         std::fs::write(&file, bytes).unwrap();
     }
     assert_eq!(windows(&build(&cases, &cached)), expected);
-    // Other settings are other files.
+    // Other settings use other files.
     let other = StoreOptions { margin: 2, ..cached };
     assert_eq!(build(&cases, &other).margin(), 2);
     assert_eq!(files().count(), 10);
@@ -123,7 +123,7 @@ fn slices_windows_and_counts_are_those_of_the_prepared_case() {
     let unlabelled = &store.cases()[1];
     assert_eq!((unlabelled.first, unlabelled.labelled), (5, false));
     assert_eq!(store.window(5, [0, 0]).unwrap().target, None);
-    assert_eq!(build(&cases, &StoreOptions { keep: Keep::All, ..options }).len(), 12);
+    assert_eq!(build(&cases, &StoreOptions { keep: SliceFilter::All, ..options }).len(), 12);
 }
 
 #[test]
@@ -139,5 +139,5 @@ fn what_is_not_there_is_an_error() {
     assert!(SliceStore::build(&cases, &options, Some(&control), &mut |_, _| {}).is_err());
     cases[1].images.remove("pet");
     let error = SliceStore::build(&cases, &options, None, &mut |_, _| {}).err().unwrap().to_string();
-    assert!(error.contains("case P1 has t1"), "{error}");
+    assert!(error.contains("case P1 has only t1"), "{error}");
 }

@@ -1,11 +1,11 @@
-//! Header extensions: blocks of bytes between the header and the voxels.
+//! Header extensions, stored between the header and the voxels.
 
 use crate::volume::Extension;
 
-/// Splits the bytes between the four flag bytes and the voxels into extensions.
+/// Parses the bytes between the four flag bytes and the voxels, and returns the extensions and an optional warning.
 ///
-/// A block whose size cannot be right ends the list and is dropped; the second value says so. The voxels are found by
-/// `vox_offset` in any case.
+/// A block of impossible size ends the list and is dropped with a warning. Voxels are located by `vox_offset`, so they
+/// are not affected.
 pub(super) fn parse(mut bytes: &[u8], big_endian: bool) -> (Vec<Extension>, Option<String>) {
     let mut found = Vec::new();
     let mut odd = None;
@@ -20,11 +20,14 @@ pub(super) fn parse(mut bytes: &[u8], big_endian: bool) -> (Vec<Extension>, Opti
         let (size, code) = (word(0), word(4));
         let fits = usize::try_from(size).is_ok_and(|s| (8..=bytes.len()).contains(&s));
         if !fits {
-            odd = Some(format!("an extension of {size} bytes, with {} left before the voxels: dropped", bytes.len()));
+            odd = Some(format!(
+                "an extension claims {size} bytes with {} left before the voxels, so it is dropped",
+                bytes.len()
+            ));
             break;
         }
         if size % 16 != 0 {
-            odd = Some(format!("an extension of {size} bytes: not a multiple of 16"));
+            odd = Some(format!("an extension has {size} bytes, which is not a multiple of 16"));
         }
         let (block, rest) = bytes.split_at(size as usize);
         found.push(Extension { code, data: block[8..].to_vec() });

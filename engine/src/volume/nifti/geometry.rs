@@ -1,4 +1,4 @@
-//! Where the voxels are: sform first, then qform, then the bare voxel sizes.
+//! The voxel-to-world transform: from the sform, else the qform, else the voxel sizes alone.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use glam::{DAffine3, DMat3, DQuat, DVec3};
 use super::header::Header;
 use crate::{Error, Result};
 
-/// What the geometry is made from; also used to see what a header about to be written would mean.
+/// The header fields that define the geometry. Also used to check what a header to be written would mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Forms {
     pub qform_code: i32,
@@ -31,10 +31,10 @@ impl From<&Header> for Forms {
     }
 }
 
-/// A field that keeps a form from being used: name, value, reason.
-struct Unusable(String, String, String);
+/// A field that makes a form unusable: name, value, reason.
+struct BadField(String, String, String);
 
-impl Unusable {
+impl BadField {
     fn new<V: ToString + ?Sized>(field: &str, value: &V, why: &str) -> Self {
         Self(field.to_owned(), value.to_string(), why.to_owned())
     }
@@ -43,47 +43,47 @@ impl Unusable {
 /// The names of [`Forms::quatern`].
 const QUATERN_FIELDS: [&str; 6] = ["quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"];
 
-/// Highest form code that the standard names (5 is "other template").
+/// Highest form code of the standard (5 is "other template").
 const LAST_CODE: i32 = 5;
 
 impl Forms {
-    /// The transform in RAS+ millimetres, and whether the file tells its orientation at all.
+    /// The transform to RAS+ millimetres, and whether the file records its orientation.
     ///
-    /// `dims` are the file's own dimensions: a missing axis has one voxel and needs no size.
+    /// `dims` are the file's dimensions. A missing axis has one voxel and needs no size.
     pub fn world_from_voxel(&self, path: &Path, dims: &[u64], warnings: &mut Vec<String>) -> Result<(DAffine3, bool)> {
         let mm = self.length_unit_mm(warnings);
         for (name, code) in [("sform_code", self.sform_code), ("qform_code", self.qform_code)] {
             if code > LAST_CODE {
-                warnings.push(format!("{name} is {code}, which the standard does not name: the form is used"));
+                warnings.push(format!("{name} is {code}, which the standard does not define. The form is used"));
             } else if code < 0 {
-                warnings.push(format!("{name} is {code}: taken as not set"));
+                warnings.push(format!("{name} is {code}, treated as not set"));
             }
         }
         let qform = (self.qform_code > 0).then(|| self.qform(dims, mm));
         let sform = (self.sform_code > 0).then(|| self.sform(mm));
-        let refuse = |u: Unusable| Error::field(path, u.0, u.1, u.2);
+        let refuse = |u: BadField| Error::field(path, u.0, u.1, u.2);
         match (sform, qform) {
             (Some(Ok(s)), q) => {
                 match q {
                     Some(Ok(q)) if disagree(&s, &q, dims) => {
-                        warnings.push("sform and qform place the voxels differently: the sform is used".to_owned());
+                        warnings.push("sform and qform disagree. The sform is used".to_owned());
                     }
-                    Some(Err(u)) => warnings.push(format!("{} is {}: {}: the sform is used", u.0, u.1, u.2)),
+                    Some(Err(u)) => warnings.push(format!("{} is {}: {}. The sform is used", u.0, u.1, u.2)),
                     _ => {}
                 }
                 self.compare_pixdim(&s, dims, mm, warnings);
                 Ok((s, true))
             }
             (Some(Err(u)), Some(Ok(q))) => {
-                warnings.push(format!("{} is {}: {}: the qform is used", u.0, u.1, u.2));
+                warnings.push(format!("{} is {}: {}. The qform is used", u.0, u.1, u.2));
                 Ok((q, true))
             }
             (None, Some(Ok(q))) => Ok((q, true)),
             (Some(Err(u)), _) | (None, Some(Err(u))) => Err(refuse(u)),
             (None, None) => {
-                let base = self.sizes_only(dims, mm).map_err(refuse)?;
+                let base = self.affine_from_pixdim(dims, mm).map_err(refuse)?;
                 warnings.push(
-                    "sform_code and qform_code are not set: the orientation is unknown, only voxel sizes are used"
+                    "sform_code and qform_code are not set. The orientation is unknown, only voxel sizes are used"
                         .to_owned(),
                 );
                 Ok((base, false))
@@ -91,100 +91,100 @@ impl Forms {
         }
     }
 
-    /// Millimetres of the unit that lengths are stored in.
+    /// Length of the stored unit in millimetres.
     pub fn length_unit_mm(&self, warnings: &mut Vec<String>) -> f64 {
         match self.xyzt_units & 7 {
             0 | 2 => 1.0,
             1 => {
-                warnings.push("lengths are stored in metres: converted to millimetres".to_owned());
+                warnings.push("lengths are stored in metres and converted to millimetres".to_owned());
                 1e3
             }
             3 => {
-                warnings.push("lengths are stored in micrometres: converted to millimetres".to_owned());
+                warnings.push("lengths are stored in micrometres and converted to millimetres".to_owned());
                 1e-3
             }
             other => {
-                warnings.push(format!("xyzt_units names unknown unit {other} of length: taken as millimetres"));
+                warnings.push(format!("xyzt_units has unknown length unit {other}. Millimetres are assumed"));
                 1.0
             }
         }
     }
 
-    fn sform(&self, mm: f64) -> Result<DAffine3, Unusable> {
+    fn sform(&self, mm: f64) -> Result<DAffine3, BadField> {
         let [x, y, z] = self.srow;
         for (name, row) in [("srow_x", x), ("srow_y", y), ("srow_z", z)] {
             if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
-                return Err(Unusable::new(name, bad, "must be a finite number"));
+                return Err(BadField::new(name, bad, "must be a finite number"));
             }
         }
         let column = |n: usize| DVec3::new(x[n], y[n], z[n]) * mm;
         let matrix3 = DMat3::from_cols(column(0), column(1), column(2));
         let affine = DAffine3 { matrix3, translation: column(3) };
-        check(&affine).map_err(|why| Unusable::new("srow", &format!("{:?}", self.srow), why))?;
+        check(&affine).map_err(|why| BadField::new("srow", &format!("{:?}", self.srow), why))?;
         Ok(affine)
     }
 
-    fn qform(&self, dims: &[u64], mm: f64) -> Result<DAffine3, Unusable> {
+    fn qform(&self, dims: &[u64], mm: f64) -> Result<DAffine3, BadField> {
         let handedness = match self.pixdim[0] {
             0.0 | 1.0 => 1.0,
             -1.0 => -1.0,
-            other => return Err(Unusable::new("pixdim[0]", &other, "qfac must be 1 or -1, so handedness is unknown")),
+            other => return Err(BadField::new("pixdim[0]", &other, "qfac must be 1 or -1, the handedness is unknown")),
         };
         for (name, value) in QUATERN_FIELDS.iter().zip(self.quatern) {
             if !value.is_finite() {
-                return Err(Unusable::new(name, &value, "must be a finite number"));
+                return Err(BadField::new(name, &value, "must be a finite number"));
             }
         }
         let [b, c, d, x, y, z] = self.quatern;
         let rest = 1.0 - (b * b + c * c + d * d);
-        // Beyond what rounding to 32 bits explains it is no rotation.
+        // The margin covers rounding to 32-bit floats.
         if rest < -1e-5 {
-            return Err(Unusable::new("quatern", &format!("({b}, {c}, {d})"), "longer than 1: no rotation"));
+            return Err(BadField::new("quatern", &format!("({b}, {c}, {d})"), "is no rotation, its norm exceeds 1"));
         }
         let turn = DMat3::from_quat(DQuat::from_xyzw(b, c, d, rest.max(0.0).sqrt()).normalize());
         let [sx, sy, sz] = self.sizes(dims)?;
         let matrix3 = turn * DMat3::from_diagonal(DVec3::new(sx, sy, sz * handedness) * mm);
         let affine = DAffine3 { matrix3, translation: DVec3::new(x, y, z) * mm };
-        check(&affine).map_err(|why| Unusable::new("pixdim", &format!("{:?}", [sx, sy, sz]), why))?;
+        check(&affine).map_err(|why| BadField::new("pixdim", &format!("{:?}", [sx, sy, sz]), why))?;
         Ok(affine)
     }
 
-    /// The guess for a file without orientation, as nibabel and SPM make it: x towards the left, middle at the origin.
-    fn sizes_only(&self, dims: &[u64], mm: f64) -> Result<DAffine3, Unusable> {
+    /// The guess of nibabel and SPM for a file without orientation: x towards the left, centred at the origin.
+    fn affine_from_pixdim(&self, dims: &[u64], mm: f64) -> Result<DAffine3, BadField> {
         let [sx, sy, sz] = self.sizes(dims)?;
         let step = DVec3::new(-sx, sy, sz) * mm;
         let last = DVec3::from_array(std::array::from_fn(|a| dims.get(a).map_or(0.0, |&n| n as f64 - 1.0)));
         let affine = DAffine3 { matrix3: DMat3::from_diagonal(step), translation: -step * last / 2.0 };
-        check(&affine).map_err(|why| Unusable::new("pixdim", &format!("{:?}", [sx, sy, sz]), why))?;
+        check(&affine).map_err(|why| BadField::new("pixdim", &format!("{:?}", [sx, sy, sz]), why))?;
         Ok(affine)
     }
 
-    fn sizes(&self, dims: &[u64]) -> Result<[f64; 3], Unusable> {
+    fn sizes(&self, dims: &[u64]) -> Result<[f64; 3], BadField> {
         let mut sizes = [1.0; 3];
         for (a, size) in sizes.iter_mut().enumerate() {
             let stored = self.pixdim[a + 1];
             if stored.is_finite() && stored > 0.0 {
                 *size = stored;
             } else if dims.get(a).is_some_and(|&n| n > 1) {
-                return Err(Unusable::new(
+                return Err(BadField::new(
                     &format!("pixdim[{}]", a + 1),
                     &stored,
-                    "must be positive, it is all that gives the voxel size",
+                    "must be positive, no form gives the voxel size",
                 ));
             }
         }
         Ok(sizes)
     }
 
-    /// The matrix needs no voxel sizes, but sizes that say something else are worth a word.
+    /// Warns if `pixdim` contradicts the voxel sizes of the sform in use.
     fn compare_pixdim(&self, used: &DAffine3, dims: &[u64], mm: f64, warnings: &mut Vec<String>) {
         for a in 0..dims.len().min(3) {
             let (stored, size) = (self.pixdim[a + 1], used.matrix3.col(a).length());
             if !stored.is_finite() || stored <= 0.0 {
-                warnings.push(format!("pixdim[{}] is {stored}: not used, the sform is", a + 1));
+                warnings.push(format!("pixdim[{}] is {stored}. The sform is used", a + 1));
             } else if (stored * mm - size).abs() > 1e-3 * size {
                 warnings.push(format!(
-                    "pixdim[{}] is {stored}, but the sform says {}: the sform is used",
+                    "pixdim[{}] is {stored}, but the sform gives {}. The sform is used",
                     a + 1,
                     size / mm
                 ));
@@ -193,25 +193,25 @@ impl Forms {
     }
 }
 
-/// Why a transform cannot be used, if so.
+/// Checks that a transform is finite, invertible and of plausible voxel size. The error is the reason.
 fn check(affine: &DAffine3) -> Result<(), &'static str> {
     let m = affine.matrix3;
     let sizes = [m.x_axis, m.y_axis, m.z_axis].map(DVec3::length);
     if !sizes.iter().all(|s| s.is_finite()) || !affine.translation.is_finite() {
         return Err("must be finite numbers");
     }
-    // Far outside what can be scanned, and where 32-bit products under- or overflow.
+    // Outside this range no scanner works, and 32-bit products under- or overflow.
     if !sizes.iter().all(|s| (1e-7..1e7).contains(s)) {
-        return Err("gives voxels without a usable size");
+        return Err("gives voxel sizes outside 1e-7 to 1e7 mm");
     }
     if m.determinant().abs() < 1e-5 * sizes.iter().product::<f64>() {
-        return Err("is singular: its axes lie in one plane");
+        return Err("is singular, its axes lie in one plane");
     }
     Ok(())
 }
 
-/// True if the two place any corner more than a quarter of a voxel apart. (A quaternion near a half turn is stored so
-/// coarsely that the far corner of a good file moves by a tenth.)
+/// True if the transforms place any corner more than a quarter of a voxel apart. The tolerance is wide because a
+/// quaternion near a half turn is stored coarsely: the far corner of a good file moves by a tenth of a voxel.
 fn disagree(s: &DAffine3, q: &DAffine3, dims: &[u64]) -> bool {
     let last: [f64; 3] = std::array::from_fn(|a| dims.get(a).map_or(0.0, |&n| n as f64 - 1.0));
     let finest = (0..3).map(|a| s.matrix3.col(a).length()).fold(f64::INFINITY, f64::min);
@@ -221,9 +221,9 @@ fn disagree(s: &DAffine3, q: &DAffine3, dims: &[u64]) -> bool {
     })
 }
 
-/// Forms that say where a grid lies, for a volume that comes from no file: both forms if the axes are orthogonal, else the
-/// sform; neither if the grid has no orientation and is the usual guess.
-pub(super) fn forms_of(grid: &crate::volume::Grid) -> Forms {
+/// The forms of a grid, for a volume without a header: both forms if the axes are orthogonal, else only the sform, and
+/// neither if the grid is the guess for a file without orientation.
+pub(super) fn forms_from_grid(grid: &crate::volume::Grid) -> Forms {
     let rows = grid.affine_rows();
     let srow = std::array::from_fn(|r| std::array::from_fn(|c| rows[4 * r + c]));
     let m = grid.world_from_voxel.matrix3;
@@ -248,9 +248,9 @@ pub(super) fn forms_of(grid: &crate::volume::Grid) -> Forms {
     if !grid.oriented {
         let dims = grid.shape.map(|n| n as u64);
         let guess = Forms { qform_code: 0, sform_code: 0, ..forms };
-        match guess.sizes_only(&dims, 1.0) {
+        match guess.affine_from_pixdim(&dims, 1.0) {
             Ok(affine) if affine.abs_diff_eq(grid.world_from_voxel, 1e-4) => forms = guess,
-            // Codes must be set for the position to survive; 2 is "aligned to something".
+            // Codes must be set to keep the position. 2 is "aligned to another scan".
             _ => (forms.sform_code, forms.qform_code) = (2, if orthogonal { 2 } else { 0 }),
         }
     }

@@ -1,4 +1,4 @@
-//! The header's fields, from either version, in either byte order.
+//! Header fields of NIfTI-1 and NIfTI-2, in either byte order.
 
 use std::path::Path;
 
@@ -6,23 +6,23 @@ use nifti::{NiftiHeader, NiftiType};
 
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes of a NIfTI-1 header.
+/// Length of a NIfTI-1 header in bytes.
 pub(super) const V1_LEN: usize = 348;
-/// Bytes of a NIfTI-2 header.
+/// Length of a NIfTI-2 header in bytes.
 pub(super) const V2_LEN: usize = 540;
 
-/// The fields that are used, of either version.
+/// The header fields in use, common to both versions.
 #[derive(Clone, Debug)]
 pub(super) struct Header {
     /// 1 or 2.
     pub version: u8,
     /// Byte order of the header and the voxels.
     pub big_endian: bool,
-    /// Voxels in the same file (magic `n+1`, `n+2`) or in an image file of their own (`ni1`, `ni2`).
+    /// True if the voxels are in the same file (magic `n+1`, `n+2`), false for a separate image file (`ni1`, `ni2`).
     pub single: bool,
     /// `dim[1..=dim[0]]`, each at least 1.
     pub dims: Vec<u64>,
-    /// A type that can be read.
+    /// A supported type.
     pub datatype: NiftiType,
     pub pixdim: [f64; 8],
     pub vox_offset: f64,
@@ -37,12 +37,12 @@ pub(super) struct Header {
     pub intent_code: i32,
 }
 
-/// How many more bytes than the first [`V1_LEN`] the header takes, if these bytes are the start of one.
-pub(super) fn further_bytes(start: &[u8]) -> usize {
+/// Number of header bytes after the first [`V1_LEN`], judged by the start of the file.
+pub(super) fn extra_header_bytes(start: &[u8]) -> usize {
     if sizeof_hdr(start, V2_LEN) && !v1_magic(start) { V2_LEN - V1_LEN } else { 0 }
 }
 
-/// True if the first four bytes hold this length in either byte order.
+/// True if `sizeof_hdr`, the first four bytes, is `length` in either byte order.
 fn sizeof_hdr(bytes: &[u8], length: usize) -> bool {
     let Some(&[a, b, c, d]) = bytes.first_chunk() else { return false };
     let length = length as i32;
@@ -54,7 +54,7 @@ fn v1_magic(bytes: &[u8]) -> bool {
 }
 
 impl Header {
-    /// Parses and checks everything that does not depend on the rest of the file.
+    /// Parses the header and checks everything that does not depend on the rest of the file.
     pub fn parse(path: &Path, bytes: &[u8], warnings: &mut Vec<String>) -> Result<Self> {
         let mut header = if v1_magic(bytes) {
             Self::parse_v1(path, bytes, warnings)?
@@ -69,12 +69,12 @@ impl Header {
 
     fn parse_v1(path: &Path, bytes: &[u8], warnings: &mut Vec<String>) -> Result<Self> {
         if sizeof_hdr(bytes, V2_LEN) {
-            let why = "that is NIfTI-2's, but the magic is NIfTI-1's";
+            let why = "belongs to NIfTI-2, but the magic is NIfTI-1";
             return Err(Error::field(path, "sizeof_hdr", V2_LEN, why));
         }
         let dim0 = [bytes[40], bytes[41]];
         let in_range = |n: i16| (1..=7).contains(&n);
-        // The byte order is the one in which dim[0] makes sense; the crate below decides in the same way.
+        // The byte order is the one in which dim[0] is valid; the `nifti` crate decides in the same way.
         let big_endian = if in_range(i16::from_le_bytes(dim0)) {
             false
         } else if in_range(i16::from_be_bytes(dim0)) {
@@ -83,13 +83,13 @@ impl Header {
             return Err(Error::field(path, "dim[0]", i16::from_le_bytes(dim0), "must be 1 to 7"));
         };
         let raw = NiftiHeader::from_reader(bytes)
-            .map_err(|e| Error::file(path, format!("the NIfTI-1 header cannot be read: {e}")))?;
+            .map_err(|e| Error::file(path, format!("cannot parse the NIfTI-1 header: {e}")))?;
         if raw.sizeof_hdr != V1_LEN as i32 {
-            warnings.push(format!("sizeof_hdr is {}, not 348", raw.sizeof_hdr));
+            warnings.push(format!("sizeof_hdr is {}, it should be 348", raw.sizeof_hdr));
         }
         let wide = |row: [f32; 4]| row.map(f64::from);
         let datatype = datatype(path, raw.datatype, raw.bitpix, warnings)?;
-        // The crate reads dimensions as unsigned; the format has them signed.
+        // The crate reads dimensions as unsigned, but the format stores signed integers.
         let dims: Vec<i64> = raw.dim.iter().map(|&d| i64::from(d.cast_signed())).collect();
         let q = [raw.quatern_b, raw.quatern_c, raw.quatern_d, raw.quatern_x, raw.quatern_y, raw.quatern_z];
         Ok(Self {
@@ -119,19 +119,21 @@ impl Header {
             b"n+2\0" => true,
             b"ni2\0" => false,
             other => {
-                let why = "sizeof_hdr is NIfTI-2's, the magic is not";
+                let why = "must be n+2 or ni2, as sizeof_hdr belongs to NIfTI-2";
                 return Err(Error::field(path, "magic", other.escape_ascii(), why));
             }
         };
         match &bytes[8..12] {
             b"\r\n\x1a\n" => {}
-            [0, 0, 0, 0] => warnings.push("the magic's line-end check is missing".to_owned()),
+            [0, 0, 0, 0] => warnings.push("the line-end check of the magic is missing".to_owned()),
             other => {
-                let why = "line ends were changed: the file was sent as text and is damaged";
+                let why =
+                    "line ends were changed, so the file was transferred as text and is damaged. Transfer it as binary";
                 return Err(Error::field(path, "magic[4..8]", other.escape_ascii(), why));
             }
         }
-        let fields = Fields { bytes, big_endian: i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) == 540 };
+        let fields =
+            FieldReader { bytes, big_endian: i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) == 540 };
         let dims: Vec<i64> = (0..8).map(|n| fields.i64(16 + 8 * n)).collect();
         if !(1..=7).contains(&dims[0]) {
             return Err(Error::field(path, "dim[0]", dims[0], "must be 1 to 7"));
@@ -156,16 +158,16 @@ impl Header {
         })
     }
 
-    /// Leaves a slope and intercept that can be used: 1 and 0 if the header means no scaling.
+    /// Replaces slope and intercept by 1 and 0 if the header defines no scaling.
     fn check_scaling(&mut self, path: &Path, warnings: &mut Vec<String>) -> Result<()> {
         let colour = matches!(self.datatype, NiftiType::Rgb24 | NiftiType::Rgba32);
         if !self.slope.is_finite() && !colour {
-            warnings.push(format!("scl_slope is {}: no scaling", self.slope));
+            warnings.push(format!("scl_slope is {}. No scaling is applied", self.slope));
         }
         if colour || !self.slope.is_finite() || self.slope == 0.0 {
             (self.slope, self.inter) = (1.0, 0.0);
         } else if !self.inter.is_finite() {
-            let why = format!("scl_slope is {}: without the intercept every value would be shifted", self.slope);
+            let why = format!("scl_slope is {}, so a finite intercept is needed", self.slope);
             return Err(Error::field(path, "scl_inter", self.inter, why));
         }
         Ok(())
@@ -190,12 +192,12 @@ fn nifti_magic_single() -> &'static [u8; 4] {
 }
 
 /// Reads numbers at byte offsets of a NIfTI-2 header of checked length.
-struct Fields<'a> {
+struct FieldReader<'a> {
     bytes: &'a [u8],
     big_endian: bool,
 }
 
-impl Fields<'_> {
+impl FieldReader<'_> {
     fn array<const N: usize>(&self, at: usize) -> [u8; N] {
         let mut out = [0; N];
         out.copy_from_slice(&self.bytes[at..at + N]);
@@ -222,7 +224,7 @@ impl Fields<'_> {
     }
 }
 
-/// `dim` with a checked `dim[0]`, without it.
+/// `dim[1..=dim[0]]`, each checked to be at least 1. `dim[0]` must be valid.
 fn checked_dims(path: &Path, dim: &[i64]) -> Result<Vec<u64>> {
     let used = dim.iter().enumerate().skip(1).take(dim[0] as usize);
     used.map(|(n, &d)| match u64::try_from(d) {
@@ -232,11 +234,11 @@ fn checked_dims(path: &Path, dim: &[i64]) -> Result<Vec<u64>> {
     .collect()
 }
 
-/// The type of a voxel, if it is one that can be read. `bitpix` says the same again; if not, the type rules.
+/// The voxel type, if supported. A `bitpix` that contradicts it gives a warning.
 fn datatype(path: &Path, code: i16, bitpix: i16, warnings: &mut Vec<String>) -> Result<NiftiType> {
     let holder = NiftiHeader { datatype: code, ..NiftiHeader::default() };
     let Ok(known) = holder.data_type() else {
-        return Err(Error::field(path, "datatype", code, "no type that holds numbers"));
+        return Err(Error::field(path, "datatype", code, "is not a numeric type of the standard"));
     };
     let unsupported = match known {
         NiftiType::Complex64 => "complex64",
@@ -246,7 +248,7 @@ fn datatype(path: &Path, code: i16, bitpix: i16, warnings: &mut Vec<String>) -> 
         _ => {
             let bits = known.size_of() as i64 * 8;
             if bits != i64::from(bitpix) {
-                warnings.push(format!("bitpix is {bitpix}, but datatype {code} has {bits} bits"));
+                warnings.push(format!("bitpix is {bitpix}, but datatype {code} has {bits} bits. The datatype is used"));
             }
             return Ok(known);
         }
@@ -255,27 +257,26 @@ fn datatype(path: &Path, code: i16, bitpix: i16, warnings: &mut Vec<String>) -> 
 }
 
 fn too_short(path: &Path, length: usize, needed: usize) -> Error {
-    Error::file(path, format!("ends after {length} bytes, the header alone has {needed}"))
+    Error::file(path, format!("ends after {length} bytes, but the header needs {needed}"))
 }
 
-/// Says what the file is instead, as far as its first bytes tell.
+/// Names what the file is instead, judged by its first bytes.
 fn not_nifti(path: &Path, bytes: &[u8]) -> Error {
     let why = if bytes.is_empty() {
         "is empty"
     } else if bytes.starts_with(b"version https://git-lfs") {
-        "is a Git LFS pointer, not the volume itself"
+        "is a Git LFS pointer, not the volume. Fetch it with git lfs pull"
     } else if bytes.get(128..132) == Some(b"DICM") {
-        "is a DICOM file, not NIfTI"
+        "is a DICOM file. Convert it to NIfTI"
     } else if bytes.starts_with(&[0x1f, 0x8b]) {
-        "is gzipped more than once"
+        "is gzipped more than once. Decompress it once"
     } else if sizeof_hdr(bytes, V1_LEN) || bytes.len() < 4 {
         if bytes.len() < V1_LEN {
             return too_short(path, bytes.len(), V1_LEN);
         }
-        // Without the magic it is the older format, whose x axis may run the other way.
-        "has no NIfTI magic: ANALYZE 7.5 says nothing of left and right"
+        "ANALYZE 7.5 file. It does not record left and right, so it is not opened. Convert it to NIfTI"
     } else {
-        "is not a NIfTI file: neither its length field nor its magic is NIfTI's"
+        "not a NIfTI file. Supported: .nii, .nii.gz, .hdr/.img"
     };
     Error::file(path, why)
 }

@@ -1,8 +1,8 @@
 //! NIfTI-1 and NIfTI-2, single files and pairs, gzipped or not.
 //!
-//! The `nifti` crate parses the NIfTI-1 header, from bytes that were validated here first; it panics on some headers and
-//! ignores fields that matter, so everything else (NIfTI-2, voxels, gzip, geometry, writing) is a thin layer of our own.
-//! Nothing large is allocated on a header's word alone, and no text of a header is ever shown, kept or written.
+//! The `nifti` crate parses the NIfTI-1 header, after validation here. It panics on some headers and ignores fields
+//! that matter, so NIfTI-2, voxels, gzip, geometry and writing are implemented here. No large allocation relies on the
+//! header alone, and header text, which may identify the patient, is never shown, kept or written.
 
 mod decode;
 mod extension;

@@ -1,19 +1,19 @@
-//! Reading a file: which files, how many bytes, what they mean.
+//! Reading a file: locating a pair, checking sizes, decoding the voxels.
 
 use std::path::{Path, PathBuf};
 
-use super::decode::{Wanted, decode};
+use super::decode::{VoxelBlock, decode};
 use super::extension;
 use super::geometry::Forms;
-use super::header::{Header, V1_LEN, V2_LEN, further_bytes};
-use super::source::{Rest, Source};
+use super::header::{Header, V1_LEN, V2_LEN, extra_header_bytes};
+use super::source::{Source, Trailing};
 use crate::volume::{Extension, Frames, Grid, ReadOptions, Scale, SourceHeader, Volume};
 use crate::{Error, ErrorKind, Result};
 
-/// Extensions beyond this many bytes in all are passed over.
+/// Extensions larger than this in total, in bytes, are skipped.
 const EXTENSIONS_LIMIT: u64 = 16 << 20;
 
-/// Reads a volume; looks at the header and the file's structure, not at what the values are.
+/// Reads a volume and checks the header and the file's structure, but not the values.
 pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volume> {
     let mut warnings = Vec::new();
     let pair = pair_of(path)?;
@@ -29,17 +29,17 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
     let offset;
     if let Some(pair) = &pair {
         offset = checked_offset(header_path, header.vox_offset, 0, &mut warnings)?;
-        extensions = rest_of_header(&header, &mut source, &mut warnings)?;
+        extensions = read_pair_extensions(&header, &mut source, &mut warnings)?;
         image_path = &pair.image;
         source = open(image_path, &mut warnings)?;
         gzip |= source.is_gzip();
-        refuse_short(&header, &source, image_path, offset)?;
+        check_file_length(&header, &source, image_path, offset)?;
         source.skip(offset)?;
     } else {
         let first = if header.version == 2 { V2_LEN } else { V1_LEN } as u64 + 4;
         offset = checked_offset(header_path, header.vox_offset, first, &mut warnings)?;
-        refuse_short(&header, &source, image_path, offset)?;
-        extensions = between(&header, &mut source, offset - first + 4, &mut warnings)?;
+        check_file_length(&header, &source, image_path, offset)?;
+        extensions = read_extensions(&header, &mut source, offset - first + 4, &mut warnings)?;
     }
 
     let layout = Layout::of(&header, header_path, options)?;
@@ -67,7 +67,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
     })
 }
 
-/// Where a file's voxels are, from its header alone; the voxels are not read, only that they can be there.
+/// Reads the header, checks that the file is long enough for the voxels, and returns the grid.
 pub(in crate::volume) fn read_grid(path: &Path) -> Result<Grid> {
     let mut warnings = Vec::new();
     let pair = pair_of(path)?;
@@ -82,7 +82,7 @@ pub(in crate::volume) fn read_grid(path: &Path) -> Result<Grid> {
         source = open(image_path, &mut warnings)?;
     }
     let offset = checked_offset(header_path, header.vox_offset, 0, &mut warnings)?;
-    refuse_short(&header, &source, image_path, offset)?;
+    check_file_length(&header, &source, image_path, offset)?;
     let layout = Layout::of(&header, header_path, &ReadOptions { memory_budget: u64::MAX, ..ReadOptions::default() })?;
     let (world_from_voxel, oriented) =
         Forms::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
@@ -95,7 +95,7 @@ struct Pair {
     image: PathBuf,
 }
 
-/// The pair that a name belongs to, or `None` for a single file. Either half may be gzipped, and either may be named.
+/// The pair that `path` belongs to, or `None` for a single file. `path` names either half; either may be gzipped.
 fn pair_of(path: &Path) -> Result<Option<Pair>> {
     let is = |p: &Path, ending: &str| p.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     let plain = if is(path, "gz") { path.with_extension("") } else { path.to_path_buf() };
@@ -110,7 +110,7 @@ fn pair_of(path: &Path) -> Result<Option<Pair>> {
         (false, false) => "hdr",
         (false, true) => "HDR",
     };
-    // The other half is most likely compressed as this one is.
+    // Look first for a partner that is compressed as this half is.
     let partner = plain.with_extension(other);
     let mut zipped = partner.clone().into_os_string();
     zipped.push(".gz");
@@ -119,12 +119,12 @@ fn pair_of(path: &Path) -> Result<Option<Pair>> {
         candidates.reverse();
     }
     let Some(partner) = candidates.iter().find(|p| p.exists()).cloned() else {
-        // The header alone may still tell that it is no NIfTI at all; that is the better message.
+        // If the header is not NIfTI at all, that is the better message.
         if is_header {
             read_header(path, &mut Source::open(path)?, &mut Vec::new())?;
         }
         let half = if is_header { "image" } else { "header" };
-        return Err(Error::file(path, format!("its {half} file {} is missing", candidates[0].display())));
+        return Err(Error::file(path, format!("the {half} file {} is missing", candidates[0].display())));
     };
     Ok(Some(if is_header {
         Pair { header: path.to_path_buf(), image: partner }
@@ -137,8 +137,8 @@ fn open(path: &Path, warnings: &mut Vec<String>) -> Result<Source> {
     let source = Source::open(path)?;
     let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
     match (named, source.is_gzip()) {
-        (true, false) => warnings.push("the name says gzip, but the file is not compressed".to_owned()),
-        (false, true) => warnings.push("the name does not say so, but the file is gzipped".to_owned()),
+        (true, false) => warnings.push("the name ends in .gz, but the file is not compressed".to_owned()),
+        (false, true) => warnings.push("the file is gzipped, but its name does not end in .gz".to_owned()),
         _ => {}
     }
     Ok(source)
@@ -148,15 +148,15 @@ fn read_header(path: &Path, source: &mut Source, warnings: &mut Vec<String>) -> 
     let mut bytes = vec![0; V1_LEN];
     let got = source.read_full(&mut bytes)?;
     bytes.truncate(got);
-    let further = further_bytes(&bytes);
-    if further > 0 && got == V1_LEN {
-        bytes.resize(V1_LEN + further, 0);
+    let extra = extra_header_bytes(&bytes);
+    if extra > 0 && got == V1_LEN {
+        bytes.resize(V1_LEN + extra, 0);
         let more = source.read_full(&mut bytes[V1_LEN..])?;
         bytes.truncate(V1_LEN + more);
     }
     let start = warnings.len();
     let result = Header::parse(path, &bytes, warnings);
-    // A plain text or DICOM file that is merely named .gz: the one message is about what it is.
+    // For a file that is not NIfTI, that error is the one message; a warning about its name would distract.
     if result.is_err() {
         warnings.truncate(start);
     }
@@ -165,77 +165,85 @@ fn read_header(path: &Path, source: &mut Source, warnings: &mut Vec<String>) -> 
 
 fn wrong_magic(path: &Path, header: &Header) -> Error {
     let (value, why) = if header.single {
-        ("n+", "says that the voxels are in this file, but the name is one of a pair's")
+        ("n+", "marks a single file, but the name is that of a pair. Rename it to .nii")
     } else {
-        ("ni", "says that the voxels are in an image file of their own, but the name is not a pair's (.hdr, .img)")
+        ("ni", "marks a header and image pair, but the name does not end in .hdr or .img")
     };
     Error::field(path, "magic", format!("{value}{}", header.version), why)
 }
 
-/// Where the voxels start: at least `first`.
+/// Offset of the voxels in bytes, at least `first`.
 fn checked_offset(path: &Path, stored: f64, first: u64, warnings: &mut Vec<String>) -> Result<u64> {
     if !stored.is_finite() || stored < 0.0 || stored > (1_u64 << 53) as f64 {
-        return Err(Error::field(path, "vox_offset", stored, "no position in a file"));
+        return Err(Error::field(path, "vox_offset", stored, "is not a position in a file"));
     }
     let whole = stored.floor();
     if stored.fract() != 0.0 {
-        warnings.push(format!("vox_offset is {stored}: taken as {whole}"));
+        warnings.push(format!("vox_offset is {stored}, rounded down to {whole}"));
     }
     if (whole as u64) < first {
-        warnings.push(format!("vox_offset is {stored}: inside the header, taken as {first}"));
+        warnings.push(format!("vox_offset is {stored}, inside the header. {first} is used"));
     }
     Ok((whole as u64).max(first))
 }
 
-/// Refuses a header whose voxels cannot all be in the file, before anything is allocated for them.
-fn refuse_short(header: &Header, source: &Source, path: &Path, offset: u64) -> Result<()> {
-    if offset > source.at_most() {
+/// Refuses a header whose voxels cannot fit into the file, before anything is allocated.
+fn check_file_length(header: &Header, source: &Source, path: &Path, offset: u64) -> Result<()> {
+    if offset > source.max_len() {
         let why = format!("the file has {} bytes", source.file_len());
         return Err(Error::field(path, "vox_offset", offset, why));
     }
     let voxels = header.dims.iter().try_fold(1_u64, |n, &d| n.checked_mul(d));
     let needed = voxels.and_then(|n| n.checked_mul(header.voxel_bytes())).and_then(|n| n.checked_add(offset));
-    if needed.is_some_and(|n| n <= source.at_most()) {
+    if needed.is_some_and(|n| n <= source.max_len()) {
         return Ok(());
     }
-    let promised = needed.map_or_else(|| "more bytes than can be counted".to_owned(), |n| format!("{n} bytes"));
+    let required = needed.map_or_else(|| "more than 2^64 bytes".to_owned(), |n| format!("{n} bytes"));
     let held = if source.is_gzip() {
-        format!("{} compressed bytes hold at most {}", source.file_len(), source.at_most())
+        format!("its {} compressed bytes expand to at most {}", source.file_len(), source.max_len())
     } else {
-        format!("it has {}", source.file_len())
+        format!("the file has {}", source.file_len())
     };
     Err(Error::file(
         path,
-        format!("its header (dim {:?}) promises {promised}, {held}: the file is cut or the header wrong", header.dims),
+        format!(
+            "the header (dim {:?}) needs {required}, but {held}. The file is truncated or the header is wrong",
+            header.dims
+        ),
     ))
 }
 
-/// The four flag bytes and the extensions between the header and the voxels of a single file.
-fn between(header: &Header, source: &mut Source, bytes: u64, warnings: &mut Vec<String>) -> Result<Vec<Extension>> {
+/// Reads the flag bytes and extensions between the header and the voxels of a single file.
+fn read_extensions(
+    header: &Header,
+    source: &mut Source,
+    bytes: u64,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Extension>> {
     if bytes > EXTENSIONS_LIMIT {
-        warnings.push(format!("{bytes} bytes of extensions: passed over"));
+        warnings.push(format!("{bytes} bytes of extensions are skipped"));
         source.skip(bytes)?;
         return Ok(Vec::new());
     }
     let mut region = vec![0; bytes as usize];
     let got = source.read_full(&mut region)?;
     region.truncate(got);
-    Ok(flagged(&region, header.big_endian, warnings))
+    Ok(parse_extensions(&region, header.big_endian, warnings))
 }
 
-/// The same after the header of a pair: to the end of the file.
-fn rest_of_header(header: &Header, source: &mut Source, warnings: &mut Vec<String>) -> Result<Vec<Extension>> {
-    let mut region = vec![0; EXTENSIONS_LIMIT.min(source.at_most()) as usize];
+/// Reads the flag bytes and extensions of a pair's header file, up to its end.
+fn read_pair_extensions(header: &Header, source: &mut Source, warnings: &mut Vec<String>) -> Result<Vec<Extension>> {
+    let mut region = vec![0; EXTENSIONS_LIMIT.min(source.max_len()) as usize];
     let got = source.read_full(&mut region)?;
     region.truncate(got);
     match source.finish()? {
-        Rest::Nothing => {}
-        _ => warnings.push("the header file is followed by further bytes: ignored".to_owned()),
+        Trailing::Nothing => {}
+        _ => warnings.push("bytes after the header file's extensions are ignored".to_owned()),
     }
-    Ok(flagged(&region, header.big_endian, warnings))
+    Ok(parse_extensions(&region, header.big_endian, warnings))
 }
 
-fn flagged(region: &[u8], big_endian: bool, warnings: &mut Vec<String>) -> Vec<Extension> {
+fn parse_extensions(region: &[u8], big_endian: bool, warnings: &mut Vec<String>) -> Vec<Extension> {
     let Some((flag, blocks)) = region.split_first_chunk::<4>() else { return Vec::new() };
     if flag[0] == 0 {
         return Vec::new();
@@ -245,18 +253,19 @@ fn flagged(region: &[u8], big_endian: bool, warnings: &mut Vec<String>) -> Vec<E
     found
 }
 
-/// How the voxels lie in the file.
+/// Arrangement of the voxels in the file.
 struct Layout {
-    /// The file's dimensions (of a CIFTI matrix, those of the matrix).
+    /// The file's dimensions; of a CIFTI file those of its matrix.
     dims: Vec<usize>,
-    /// The first three, 1 where there are fewer.
+    /// The first three dimensions, padded with 1.
     shape: [usize; 3],
-    /// All further dimensions together.
+    /// Product of the remaining dimensions.
     frames: usize,
 }
 
 impl Layout {
-    /// Checks the frames asked for and the memory they need. The number of bytes in the file is known to be countable.
+    /// Checks that the frame exists and fits the memory budget. [`check_file_length`] must have passed, so that the
+    /// products below do not overflow.
     fn of(header: &Header, path: &Path, options: &ReadOptions) -> Result<Self> {
         let used = if header.is_cifti() { &header.dims[4..] } else { &header.dims[..] };
         let dims: Vec<usize> = used.iter().map(|&d| d as usize).collect();
@@ -266,7 +275,7 @@ impl Layout {
             Frames::All => frames,
             Frames::One(n) if n < frames => 1,
             Frames::One(n) => {
-                return Err(Error::field(path, "frame", n, format!("the file has {frames}, counted from 0")));
+                return Err(Error::field(path, "frame", n, format!("the file has {frames} frames, counted from 0")));
             }
         };
         let bytes = shape.iter().product::<usize>() as u64 * kept as u64 * header.voxel_bytes();
@@ -287,7 +296,7 @@ impl Layout {
         warnings: &mut Vec<String>,
     ) -> Result<crate::volume::VoxelData> {
         if header.is_cifti() {
-            warnings.push("a CIFTI-2 matrix, not a volume: rows and columns have no position".to_owned());
+            warnings.push("CIFTI-2 matrix. Rows and columns have no position in space".to_owned());
         }
         let voxels: usize = self.shape.iter().product();
         let frame_bytes = voxels as u64 * header.voxel_bytes();
@@ -296,24 +305,24 @@ impl Layout {
             Frames::One(n) => (n, 1),
         };
         source.skip(before as u64 * frame_bytes)?;
-        let wanted = Wanted {
+        let block = VoxelBlock {
             datatype: header.datatype,
             big_endian: header.big_endian,
             count: voxels * kept,
             certain: !source.is_gzip(),
         };
-        let data = decode(source, path, &wanted)?;
+        let data = decode(source, path, &block)?;
         let after = (self.frames - before - kept) as u64 * frame_bytes;
         if source.skip(after)? < after {
-            let why = format!("ends before the last of the {} frames that its header promises", self.frames);
+            let why = format!("ends before the last of the {} frames in its header", self.frames);
             return Err(Error::file(path, why));
         }
         match source.finish()? {
-            Rest::Nothing => {}
-            Rest::Bytes(n) => warnings.push(format!("{n} bytes follow the voxels: ignored")),
-            Rest::Garbage => warnings.push("bytes that are not gzip follow the compressed voxels: ignored".to_owned()),
-            Rest::TooLong => warnings.push(
-                "far more follows the voxels than the header promises: not read, so the checksum is not checked"
+            Trailing::Nothing => {}
+            Trailing::Bytes(n) => warnings.push(format!("{n} bytes after the voxels are ignored")),
+            Trailing::Garbage => warnings.push("bytes after the gzip stream are ignored".to_owned()),
+            Trailing::TooLong => warnings.push(
+                "far more data follows the voxels than the header states. It is not read, so the checksum is not verified"
                     .to_owned(),
             ),
         }

@@ -1,4 +1,4 @@
-//! The bytes of a file, gunzipped if they are gzipped.
+//! The bytes of a file, decompressed if gzipped.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -8,12 +8,12 @@ use flate2::bufread::GzDecoder;
 
 use crate::{Error, Result};
 
-/// Deflate cannot expand by more than this.
+/// Largest expansion factor of deflate.
 const DEFLATE_LIMIT: u64 = 1032;
-/// A gzipped file may hold this much after its voxels and still be read to its checksum.
+/// Most bytes read after the voxels to reach the checksum of a gzipped file.
 const EXCESS_LIMIT: u64 = 256 << 20;
 
-/// A file open for reading, whatever its name says decompressed if its first bytes are gzip's.
+/// An open file. The first bytes, not the name, decide whether it is decompressed.
 pub(super) struct Source {
     path: PathBuf,
     file_len: u64,
@@ -23,18 +23,18 @@ pub(super) struct Source {
 
 enum Stream {
     Plain(BufReader<File>),
-    Gzip(Box<Members>),
+    Gzip(Box<GzipMembers>),
 }
 
-/// What lay behind the voxels.
+/// What follows the voxels.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum Trailing {
     Nothing,
-    /// So many further bytes.
+    /// This many bytes.
     Bytes(u64),
-    /// More than is read just to reach the checksum.
+    /// More than [`EXCESS_LIMIT`] bytes, so the checksum was not reached.
     TooLong,
-    /// Bytes after the gzip stream that are no gzip.
+    /// Bytes after the gzip stream that are not gzip.
     Garbage,
 }
 
@@ -47,7 +47,7 @@ impl Source {
         let file = File::open(path).map_err(Error::io("read", path))?;
         let mut reader = BufReader::with_capacity(1 << 17, file);
         let gzip = reader.fill_buf().map_err(Error::io("read", path))?.starts_with(&[0x1f, 0x8b]);
-        let stream = if gzip { Stream::Gzip(Box::new(Members::new(reader))) } else { Stream::Plain(reader) };
+        let stream = if gzip { Stream::Gzip(Box::new(GzipMembers::new(reader))) } else { Stream::Plain(reader) };
         Ok(Self { path: path.to_path_buf(), file_len: meta.len(), position: 0, stream })
     }
 
@@ -55,17 +55,17 @@ impl Source {
         matches!(self.stream, Stream::Gzip(_))
     }
 
-    /// Bytes of the file as stored.
+    /// Size of the stored file in bytes.
     pub fn file_len(&self) -> u64 {
         self.file_len
     }
 
-    /// The most bytes that this file can hold once decompressed.
-    pub fn at_most(&self) -> u64 {
+    /// Upper bound of the decompressed size in bytes.
+    pub fn max_len(&self) -> u64 {
         if self.is_gzip() { self.file_len.saturating_mul(DEFLATE_LIMIT) } else { self.file_len }
     }
 
-    /// Fills the buffer as far as the file goes.
+    /// Reads until the buffer is full or the file ends, and returns the number of bytes.
     pub fn read_full(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -89,13 +89,13 @@ impl Source {
             return Error::io("read", &self.path)(e);
         }
         let why = match e.kind() {
-            io::ErrorKind::UnexpectedEof => "the gzip stream ends early: the file is cut".to_owned(),
+            io::ErrorKind::UnexpectedEof => "the gzip stream ends early, so the file is truncated".to_owned(),
             _ => format!("the gzip stream is damaged: {e}"),
         };
         Error::file(&self.path, why)
     }
 
-    /// Passes over bytes; says how many there were.
+    /// Skips up to `bytes` bytes and returns how many there were.
     pub fn skip(&mut self, bytes: u64) -> Result<u64> {
         if let Stream::Plain(reader) = &mut self.stream {
             let step = bytes.min(self.file_len.saturating_sub(self.position));
@@ -115,43 +115,43 @@ impl Source {
         Ok(bytes - left)
     }
 
-    /// Looks at what follows the voxels. A gzipped file is read to its trailer, so that its checksum is checked.
-    pub fn finish(&mut self) -> Result<Rest> {
+    /// Reports what follows the voxels. A gzipped file is read to its trailer, so that its checksum is verified.
+    pub fn finish(&mut self) -> Result<Trailing> {
         if !self.is_gzip() {
             return Ok(match self.file_len.saturating_sub(self.position) {
-                0 => Rest::Nothing,
-                n => Rest::Bytes(n),
+                0 => Trailing::Nothing,
+                n => Trailing::Bytes(n),
             });
         }
         let rest = self.skip(EXCESS_LIMIT + 1)?;
         if rest > EXCESS_LIMIT {
-            return Ok(Rest::TooLong);
+            return Ok(Trailing::TooLong);
         }
         Ok(match &self.stream {
-            Stream::Gzip(members) if members.garbage => Rest::Garbage,
-            _ if rest > 0 => Rest::Bytes(rest),
-            _ => Rest::Nothing,
+            Stream::Gzip(members) if members.garbage => Trailing::Garbage,
+            _ if rest > 0 => Trailing::Bytes(rest),
+            _ => Trailing::Nothing,
         })
     }
 }
 
-/// The members of a gzip file one after the other, each checked against its checksum and length.
+/// The concatenated members of a gzip file, each checked against its checksum and length.
 ///
-/// Zeros between and after members are padding (as gzip has it); anything else that is no member ends the stream.
-struct Members {
+/// Zeros between and after members are padding, as in `gzip`. Any other byte that starts no member ends the stream.
+struct GzipMembers {
     current: Option<GzDecoder<BufReader<File>>>,
     garbage: bool,
 }
 
-impl Members {
+impl GzipMembers {
     fn new(reader: BufReader<File>) -> Self {
         Self { current: Some(GzDecoder::new(reader)), garbage: false }
     }
 }
 
-impl Read for Members {
+impl Read for GzipMembers {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // A loop, not recursion: a file may begin with any number of empty members.
+        // A loop, not recursion: a file may have any number of empty members.
         while let Some(decoder) = &mut self.current {
             let got = decoder.read(buffer)?;
             if got > 0 || buffer.is_empty() {
@@ -194,7 +194,7 @@ mod tests {
         e.finish().unwrap()
     }
 
-    fn read(bytes: &[u8], take: usize) -> Result<(Vec<u8>, Rest)> {
+    fn read(bytes: &[u8], take: usize) -> Result<(Vec<u8>, Trailing)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, bytes).unwrap();
@@ -208,12 +208,12 @@ mod tests {
     #[test]
     fn members_padding_and_garbage() {
         let two = [member(b"abc"), member(b""), member(b"def")].concat();
-        assert_eq!(read(&two, 6).unwrap(), (b"abcdef".to_vec(), Rest::Nothing));
-        assert_eq!(read(&two, 4).unwrap(), (b"abcd".to_vec(), Rest::Bytes(2)));
+        assert_eq!(read(&two, 6).unwrap(), (b"abcdef".to_vec(), Trailing::Nothing));
+        assert_eq!(read(&two, 4).unwrap(), (b"abcd".to_vec(), Trailing::Bytes(2)));
         let padded = [two.clone(), vec![0; 1000]].concat();
-        assert_eq!(read(&padded, 6).unwrap(), (b"abcdef".to_vec(), Rest::Nothing));
+        assert_eq!(read(&padded, 6).unwrap(), (b"abcdef".to_vec(), Trailing::Nothing));
         let more = [two, b"trailing".to_vec()].concat();
-        assert_eq!(read(&more, 6).unwrap(), (b"abcdef".to_vec(), Rest::Garbage));
+        assert_eq!(read(&more, 6).unwrap(), (b"abcdef".to_vec(), Trailing::Garbage));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn plain_bytes_stay_as_they_are() {
-        assert_eq!(read(b"abcdef", 4).unwrap(), (b"abcd".to_vec(), Rest::Bytes(2)));
-        assert_eq!(read(b"", 4).unwrap(), (Vec::new(), Rest::Nothing));
+        assert_eq!(read(b"abcdef", 4).unwrap(), (b"abcd".to_vec(), Trailing::Bytes(2)));
+        assert_eq!(read(b"", 4).unwrap(), (Vec::new(), Trailing::Nothing));
     }
 }

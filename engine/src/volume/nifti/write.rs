@@ -1,4 +1,4 @@
-//! Writing volumes and masks on exactly the grid they came from.
+//! Writing volumes and masks on the exact grid of their source.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use nifti::NiftiHeader;
 
-use super::geometry::{Forms, forms_of};
+use super::geometry::{Forms, forms_from_grid};
 use crate::run::atomic::write_atomic;
 use crate::volume::data::for_each_type;
 use crate::volume::{Grid, LabelData, LabelVolume, Relation, Scale, Volume, VoxelData};
@@ -17,17 +17,17 @@ const INTENT_LABEL: i16 = 1002;
 /// The largest dimension of a NIfTI-1 file.
 const V1_DIM: usize = 32767;
 
-/// Writes a mask on the grid of the image it belongs to: same shape, forms, codes, units and voxel sizes, the smallest
-/// integer type that fits, intent "label". Returns the SHA-256 of the file.
+/// Writes a mask on the grid of its image: same shape, forms, codes, units and voxel sizes, the smallest integer type
+/// that fits, intent "label". Returns the SHA-256 of the file.
 ///
-/// The name decides: `.nii` or `.nii.gz`. NIfTI-1, or NIfTI-2 where a dimension or the source's 64-bit geometry needs it.
-/// No text and no extension of the source is written.
+/// The name selects `.nii` or `.nii.gz`. The format is NIfTI-1, or NIfTI-2 if a dimension or the source's 64-bit
+/// geometry needs it. Text and extensions of the source are not written.
 ///
 /// # Errors
-/// If the mask does not lie on the image's grid, the name is another, or the file cannot be written.
+/// If the mask is not on the image's grid, the name ends in anything else, or the file cannot be written.
 pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
     if labels.grid.relation(&like.grid) != Relation::Same {
-        let what = format!("mask to be written as {}", path.display());
+        let what = format!("mask {} and its image", path.display());
         let (left, right) = (labels.grid.describe(), like.grid.describe());
         return Err(ErrorKind::Geometry { what, left, right }.into());
     }
@@ -40,7 +40,7 @@ pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<S
     write(path, &content, like)
 }
 
-/// Writes values (one a voxel, file order) as 32-bit floats on the grid of an image. Returns the SHA-256 of the file.
+/// Writes values (one per voxel, file order) as 32-bit floats on the grid of an image. Returns the SHA-256 of the file.
 ///
 /// # Errors
 /// As [`write_label`].
@@ -53,7 +53,7 @@ pub fn write_f32(path: &Path, values: &[f32], like: &Volume) -> Result<String> {
     write(path, &content, like)
 }
 
-/// Writes a volume in its own type with its own scaling, on its own grid. Returns the SHA-256 of the file.
+/// Writes a volume in its own type, scaling and grid. Returns the SHA-256 of the file.
 ///
 /// # Errors
 /// As [`write_label`].
@@ -72,11 +72,11 @@ fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
     let gzip = is(path, "gz");
     let inner = if gzip { path.with_extension("") } else { path.to_path_buf() };
     if !is(&inner, "nii") {
-        return Err(Error::file(path, "volumes are written as .nii or .nii.gz"));
+        return Err(Error::file(path, "the name must end in .nii or .nii.gz"));
     }
     let header = header_bytes(path, content, like);
     let bytes = if gzip {
-        // No time and no name in the gzip header: the same mask gives the same file.
+        // The gzip header holds neither time nor name, so that the same mask gives the same file.
         let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
         encoder.write_all(&header).map_err(Error::io("compress", path))?;
         voxels(content.data, |piece| encoder.write_all(piece)).map_err(Error::io("compress", path))?;
@@ -94,7 +94,7 @@ fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
     write_atomic(path, &bytes)
 }
 
-/// Hands out the voxels as little-endian bytes, a piece at a time.
+/// Passes the voxels to `sink` as little-endian bytes, piece by piece.
 fn voxels(data: &VoxelData, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()> {
     let mut piece = Vec::with_capacity(1 << 17);
     for_each_type!(
@@ -109,12 +109,12 @@ fn voxels(data: &VoxelData, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) 
     Ok(())
 }
 
-/// The header with its four flag bytes, as long as the voxels' offset.
+/// The header and its four flag bytes, up to the first voxel.
 fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Vec<u8> {
     let grid = &like.grid;
     let frames = content.data.len().checked_div(grid.len()).unwrap_or(0);
     let dims: Vec<usize> = if frames > 1 { [&grid.shape[..], &[frames]].concat() } else { grid.shape.to_vec() };
-    let (forms, exact) = forms_for(path, grid, like);
+    let (forms, exact) = forms_for_output(path, grid, like);
     if dims.iter().all(|&d| d <= V1_DIM) && (!exact || fits_v1(&forms, content.scale)) {
         v1_bytes(&dims, content, &forms)
     } else {
@@ -122,10 +122,10 @@ fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Vec<u8> {
     }
 }
 
-/// The source's own forms if they put the grid where it is, and true: they are to be kept to the bit. Otherwise forms made
-/// from the grid, which may be rounded to 32 bits.
-fn forms_for(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
-    let Some(source) = &like.header else { return (forms_of(grid), false) };
+/// The source's forms and true if they describe the grid, so that they are kept exactly. Otherwise forms computed from
+/// the grid and false: these may be rounded to 32 bits.
+fn forms_for_output(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
+    let Some(source) = &like.header else { return (forms_from_grid(grid), false) };
     let mut pixdim = source.pixdim;
     pixdim[4..].fill(1.0);
     let kept = Forms {
@@ -144,11 +144,11 @@ fn forms_for(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
         {
             (kept, true)
         }
-        _ => (forms_of(grid), false),
+        _ => (forms_from_grid(grid), false),
     }
 }
 
-/// Whether NIfTI-1's 32-bit floats and 16-bit codes hold all of this exactly.
+/// Whether the 32-bit floats and 16-bit codes of NIfTI-1 represent all of this exactly.
 fn fits_v1(forms: &Forms, scale: Scale) -> bool {
     let fits = |v: &f64| v.is_nan() || f64::from(*v as f32).to_bits() == v.to_bits();
     let floats = forms.srow.iter().flatten().chain(&forms.quatern).chain(&forms.pixdim);
@@ -157,7 +157,7 @@ fn fits_v1(forms: &Forms, scale: Scale) -> bool {
     codes && u8::try_from(forms.xyzt_units).is_ok() && floats.chain(&scaling).all(fits)
 }
 
-/// `datatype` of the stored type.
+/// NIfTI `datatype` code.
 fn datatype(data: &VoxelData) -> i16 {
     match data {
         VoxelData::U8(_) => 2,
@@ -175,11 +175,11 @@ fn datatype(data: &VoxelData) -> i16 {
     }
 }
 
-/// Little-endian fields one after the other.
+/// Appends little-endian fields.
 #[derive(Default)]
-struct Out(Vec<u8>);
+struct HeaderWriter(Vec<u8>);
 
-impl Out {
+impl HeaderWriter {
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -227,7 +227,7 @@ fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
     };
     h.dim[0] = dims.len() as u16;
     h.dim[1..=dims.len()].iter_mut().zip(dims).for_each(|(to, &d)| *to = d as u16);
-    let mut out = Out::default();
+    let mut out = HeaderWriter::default();
     out.i32(&[h.sizeof_hdr]).bytes(&h.data_type).bytes(&h.db_name).i32(&[h.extents]).i16(&[h.session_error]);
     out.bytes(&[b'r', h.dim_info]).i16(&h.dim.map(u16::cast_signed)).f32(&[0.0; 3]);
     out.i16(&[h.intent_code, h.datatype, h.bitpix, h.slice_start]).f32(&h.pixdim);
@@ -243,7 +243,7 @@ fn v2_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
     let mut dim = [1_i64; 8];
     dim[0] = dims.len() as i64;
     dim[1..=dims.len()].iter_mut().zip(dims).for_each(|(to, &d)| *to = d as i64);
-    let mut out = Out::default();
+    let mut out = HeaderWriter::default();
     out.i32(&[540]).bytes(b"n+2\0\r\n\x1a\n");
     out.i16(&[datatype(content.data), content.data.bytes_per_voxel() as i16 * 8]).i64(&dim);
     out.f64(&[0.0; 3]).f64(&forms.pixdim).i64(&[544]).f64(&[content.scale.slope, content.scale.inter]);
@@ -263,7 +263,7 @@ mod tests {
         let grid = Grid::new([2, 1, 1], glam::DAffine3::IDENTITY);
         let volume = Volume::from_f32(grid, vec![1.0, 2.0]);
         let content = Content { data: &volume.data, scale: volume.scale, intent: 0 };
-        let forms = forms_of(&volume.grid);
+        let forms = forms_from_grid(&volume.grid);
         assert_eq!(v1_bytes(&[2, 1, 1], &content, &forms).len(), 352);
         assert_eq!(v2_bytes(&[2, 1, 1], &content, &forms).len(), 544);
     }

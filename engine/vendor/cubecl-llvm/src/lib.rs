@@ -1,19 +1,18 @@
 //! A stand-in for `cubecl-llvm`, without LLVM.
 //!
 //! # Why it exists
-//! `cubecl-cuda` always links two compilers: one writes CUDA C++ for NVRTC, the other lowers to PTX through LLVM. Its
-//! feature `cpp` only chooses which of them runs. The second comes from `cubecl-llvm`, whose build script downloads a
-//! prebuilt LLVM of half a gigabyte from a release page: a build without network fails, and every other build pays for
-//! a compiler that never runs. The engine's feature `cuda` switches `cpp` on, so the workspace patches the LLVM crate
-//! with this one.
+//! `cubecl-cuda` always links two compilers: one emits CUDA C++ for NVRTC, the other PTX through LLVM. Its feature `cpp` only
+//! selects which one runs. The LLVM compiler comes from `cubecl-llvm`, whose build script downloads half a gigabyte of
+//! prebuilt LLVM: builds without network fail, and all others pay for a compiler that never runs. The engine's feature
+//! `cuda` enables `cpp`, so the workspace replaces the LLVM crate by this one.
 //!
-//! # What it promises
-//! - It has the names that `cubecl-cuda` 0.11.3 refers to, and nothing else.
-//! - A kernel is never compiled here: [`PlironCompiler::compile`] returns [`CompilationError::Generic`] that says how
-//!   the build must be put right, and a [`NvptxModule`] cannot be made, because one of its fields has no value.
+//! # Guarantees
+//! - It defines the names that `cubecl-cuda` 0.11.3 uses, and nothing else.
+//! - It never compiles a kernel: [`PlironCompiler::compile`] returns a [`CompilationError::Generic`] that explains how to fix
+//!   the build, and a [`NvptxModule`] cannot be constructed, because one of its fields is uninhabited.
 //!
-//! Both versions are pinned with `=`: when `cubecl-cuda` moves, this crate is to be compared with the new one, or
-//! dropped if LLVM has become optional.
+//! Both versions are pinned with `=`. When `cubecl-cuda` is updated, compare this crate with the new `cubecl-llvm`, or
+//! remove it if LLVM has become optional.
 
 use std::convert::Infallible;
 use std::ffi::c_char;
@@ -25,29 +24,29 @@ use cubecl_environment::backtrace::BackTrace;
 use cubecl_runtime::compiler::CompilationError;
 use cubecl_runtime::kernel::BufferIOAttr;
 
-/// What every attempt to compile answers.
-pub const REASON: &str = "this program was built without LLVM: CUDA kernels need the C++ compiler of cubecl-cuda \
-                          (its feature `cpp`, which the engine's feature `cuda` switches on)";
+/// The message of every compilation error.
+pub const REASON: &str = "this program was built without LLVM. CUDA kernels need the C++ compiler of cubecl-cuda \
+                          (its feature `cpp`, which the engine's feature `cuda` enables)";
 
-/// The machines that the real crate generates code for.
+/// Targets of the real crate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LlvmTarget {
-    /// The host's processor.
+    /// The host processor.
     #[default]
     Cpu,
     /// NVIDIA's virtual instruction set.
     Nvptx,
 }
 
-/// The compiler that is not there.
+/// Stand-in for the compiler.
 #[derive(Clone, Debug, Default)]
 pub struct PlironCompiler {
-    /// The machine to generate code for; unused.
+    /// Code generation target; unused.
     pub target: LlvmTarget,
 }
 
 impl PlironCompiler {
-    /// Compiles nothing.
+    /// Always fails.
     ///
     /// # Errors
     /// Always: [`CompilationError::Generic`] with [`REASON`].
@@ -59,13 +58,13 @@ impl PlironCompiler {
         Err(CompilationError::Generic { reason: REASON.into(), backtrace: BackTrace::capture() })
     }
 
-    /// The language in which the real crate writes kernels, used in the keys of caches.
+    /// The kernel language of the real crate, used in cache keys.
     pub fn lang_tag(&self) -> &'static str {
         "ll"
     }
 }
 
-/// Settings of a compilation; accepted and unused.
+/// Compilation settings; unused.
 #[derive(Clone, Debug, Default)]
 pub struct PlironOptions {
     /// Architecture of an AMD device; always `None` from `cubecl-cuda`.
@@ -74,7 +73,7 @@ pub struct PlironOptions {
     pub sm_arch: Option<SmArch>,
     /// PTX version to emit.
     pub ptx_version: Option<nvptx::ptx_version::PtxVersion>,
-    /// Whether launch parameters lie in the parameter block of the kernel.
+    /// Whether launch parameters are in the kernel's parameter block.
     pub grid_constants: bool,
 }
 
@@ -83,7 +82,7 @@ pub struct PlironOptions {
 pub enum PlironArtifact {
     /// PTX.
     NvptxCode(NvptxModule),
-    /// Code for the host; as impossible as the other here.
+    /// Code for the host. Cannot be constructed.
     Jit(Infallible),
 }
 
@@ -104,9 +103,9 @@ pub struct NvptxModule {
     pub never: Infallible,
 }
 
-/// What the real crate keeps about NVIDIA's target.
+/// NVIDIA target of the real crate.
 pub mod nvptx {
-    /// Versions of PTX.
+    /// PTX versions.
     pub mod ptx_version {
         use super::super::{Infallible, fmt};
 
@@ -115,7 +114,7 @@ pub mod nvptx {
         pub struct PtxVersion(Infallible);
 
         impl PtxVersion {
-            /// The newest version that a CUDA driver loads: none, since no PTX is emitted here.
+            /// The newest version a CUDA driver supports. `None`, because no PTX is emitted.
             pub fn for_driver(_driver: i32) -> Option<Self> {
                 None
             }
@@ -129,9 +128,9 @@ pub mod nvptx {
     }
 }
 
-/// What the real crate's targets share.
+/// Items shared by the real crate's targets.
 pub mod shared {
-    /// The features that LLVM lowers.
+    /// Features supported by LLVM.
     pub mod lowered_features {
         use cubecl_core::ir::DeviceProperties;
 
@@ -142,8 +141,8 @@ pub mod shared {
             Nvptx,
         }
 
-        /// Narrows a device's features to those that can be compiled here. `cubecl-cuda` asks only when LLVM is its
-        /// compiler, and then every compilation fails with [`REASON`](crate::REASON), so they are left as they are.
+        /// Does nothing. In the real crate it restricts a device's features to those LLVM supports. `cubecl-cuda` calls it
+        /// only when LLVM is its compiler, and then every compilation fails with [`REASON`](crate::REASON).
         pub fn restrict_features(_properties: &mut DeviceProperties, _target: GpuTarget) {}
     }
 }

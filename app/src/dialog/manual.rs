@@ -1,0 +1,154 @@
+//! The manuals of the window and of the engine, section by section, with a search.
+
+use egui::{Align, Context, Id, Layout, ScrollArea, Ui, vec2};
+use engine::manual::{Section, sections};
+
+use super::sheet::Sheet;
+use crate::command::Sender;
+use crate::theme::{size, space};
+use crate::widget::{ListRow, Markdown, SearchField, Segment, Segmented, text};
+
+/// The manual of the window.
+pub const WINDOW: &str = include_str!("../../MANUAL.md");
+
+const WIDTH: f32 = 980.0;
+/// Width of the column with the contents.
+const CONTENTS: f32 = 240.0;
+/// Links to the other manual name this file.
+const FILE: &str = "MANUAL.md";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Book {
+    #[default]
+    Window,
+    Engine,
+}
+
+impl Book {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Window => WINDOW,
+            Self::Engine => engine::manual::TEXT,
+        }
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::Window => Self::Engine,
+            Self::Engine => Self::Window,
+        }
+    }
+}
+
+/// What is being read. It lives in egui's memory, as a scroll position does.
+#[derive(Clone, Debug, Default)]
+struct Reading {
+    book: Book,
+    query: String,
+    /// Title of the chosen section; the first one if there is no such section.
+    title: String,
+}
+
+/// Draws it.
+pub(super) fn show(ctx: &Context, sender: &Sender) {
+    let id = Id::unique("manual reading");
+    let opened = ctx.data(|data| data.get_temp::<Reading>(id));
+    let focus = opened.is_none();
+    let mut reading = opened.unwrap_or_default();
+    let height = (ctx.content_rect().height() - 120.0).max(160.0);
+    Sheet::new("Manual", WIDTH).show(
+        ctx,
+        sender,
+        |_| (),
+        |ui| {
+            let all = sections(reading.book.text());
+            let listed: Vec<Section<'_>> = all
+                .into_iter()
+                .filter(|section| (2..=3).contains(&section.level) && section.matches(&reading.query))
+                .collect();
+            let shown = listed.iter().find(|section| section.title == reading.title).or(listed.first()).copied();
+            ui.horizontal_top(|ui| {
+                column(ui, vec2(CONTENTS, height), |ui| contents(ui, &mut reading, &listed, shown, focus));
+                ui.add_space(space::M);
+                let room = vec2(ui.available_width(), height);
+                column(ui, room, |ui| page(ui, &mut reading, shown));
+            });
+        },
+    );
+    ctx.data_mut(|data| data.insert_temp(id, reading));
+}
+
+fn column(ui: &mut Ui, room: egui::Vec2, draw: impl FnOnce(&mut Ui)) {
+    ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(room);
+        draw(ui);
+    });
+}
+
+/// Which manual, the search, and the sections that hold its words.
+fn contents(ui: &mut Ui, reading: &mut Reading, listed: &[Section<'_>], shown: Option<Section<'_>>, focus: bool) {
+    let books = [Segment::text(Book::Window, "Window"), Segment::text(Book::Engine, "Engine")];
+    if Segmented::new("Manual of", &books).fill_width().show(ui, &mut reading.book).changed() {
+        reading.title.clear();
+    }
+    ui.add_space(space::S);
+    let field = SearchField::new(&mut reading.query, "Search the manual").id(Id::unique("manual query")).show(ui);
+    if focus {
+        field.request_focus();
+    }
+    ui.add_space(space::S);
+    ScrollArea::vertical().id_salt(("contents", reading.book)).auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        for section in listed {
+            let selected = shown.is_some_and(|shown| shown.title == section.title);
+            let row = ListRow::new(section.title).selected(selected);
+            let clicked = ui.horizontal(|ui| {
+                ui.add_space(if section.level > 2 { space::L } else { 0.0 });
+                ui.add(row).clicked()
+            });
+            if clicked.inner {
+                section.title.clone_into(&mut reading.title);
+            }
+        }
+    });
+}
+
+/// The chosen section.
+fn page(ui: &mut Ui, reading: &mut Reading, shown: Option<Section<'_>>) {
+    let Some(section) = shown else {
+        ui.add_space(size::ROW);
+        text::sentence(ui, "No section contains these words.");
+        return;
+    };
+    let salt = ("page", reading.book, section.title);
+    let area = ScrollArea::vertical().id_salt(salt).auto_shrink(false);
+    let link = area.show(ui, |ui| {
+        // Beside the scroll bar.
+        ui.set_max_width(ui.available_width() - space::M);
+        Markdown::new(section.text).mark(&reading.query).show(ui)
+    });
+    if let Some(link) = link.inner {
+        follow(ui.ctx(), reading, &link);
+    }
+}
+
+/// A place in a manual is shown; a page of the web is opened by the system.
+fn follow(ctx: &Context, reading: &mut Reading, link: &str) {
+    if link.starts_with("http") {
+        return ctx.open_url(egui::OpenUrl::new_tab(link));
+    }
+    let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let book = if file.ends_with(FILE) { reading.book.other() } else { reading.book };
+    let title = sections(book.text()).into_iter().find(|section| anchor_of(section.title) == anchor);
+    *reading =
+        Reading { book, query: String::new(), title: title.map_or(String::new(), |section| section.title.to_owned()) };
+}
+
+/// A heading's anchor, as code hosts make it.
+fn anchor_of(title: &str) -> String {
+    let kept = title.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! `amlp manual`: the manual in the terminal.
+
+use crate::Error;
+use crate::manual::{TEXT, sections};
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp manual
+  amlp manual devices
+  amlp manual amlp segment";
+
+/// Prints the manual, or the sections whose title contains the topic.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Words of a section's title.
+    topic: Vec<String>,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    super::print_text(&on(&args.topic.join(" "))?)
+}
+
+/// The sections on a topic; the whole manual without one.
+fn on(topic: &str) -> crate::Result<String> {
+    if topic.is_empty() {
+        return Ok(TEXT.to_owned());
+    }
+    let all = sections(TEXT);
+    let wanted = topic.to_lowercase();
+    let found = all.iter().filter(|section| section.title.to_lowercase().contains(&wanted));
+    let mut text = String::new();
+    for section in found {
+        // A subsection of a section that is already printed.
+        if !text.contains(section.text) {
+            text += section.text;
+        }
+    }
+    if text.is_empty() {
+        let titles: Vec<&str> = all.iter().filter(|s| s.level == 2).map(|s| s.title).collect();
+        return Err(Error::config(
+            "topic",
+            topic,
+            format!("no section has this title. Sections: {}", titles.join(", ")),
+        ));
+    }
+    Ok(text)
+}
+
+/// The manual is checked against the program, so that neither can change without the other.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::{Config, PRESETS};
+
+    /// Verbs that take the options of both trainings.
+    const TRAININGS: [&str; 3] = ["pretrain", "finetune", "compare"];
+    const SHARED: &str = "Options of both trainings";
+
+    fn section(title: &str) -> &'static str {
+        let found = sections(TEXT).into_iter().find(|section| section.title == title);
+        found.unwrap_or_else(|| panic!("MANUAL.md has no section \"{title}\"")).text
+    }
+
+    /// The words of a text that are written as long options.
+    fn options(text: &str) -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let named = words.filter_map(|word| word.strip_prefix("--"));
+        named.filter(|name| name.starts_with(|c: char| c.is_ascii_lowercase())).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_verb_and_option_is_in_the_manual_and_no_other() {
+        let program = super::super::Cli::command();
+        let shared = options(section(SHARED));
+        for verb in program.get_subcommands() {
+            let name = verb.get_name();
+            let named = options(section(&format!("amlp {name}")));
+            let real: BTreeSet<String> = verb
+                .get_arguments()
+                .filter(|arg| !arg.is_hide_set())
+                .filter_map(|a| a.get_long())
+                .map(str::to_owned)
+                .collect();
+            let taken: &BTreeSet<String> = if TRAININGS.contains(&name) { &shared } else { &BTreeSet::new() };
+            let absent: Vec<&String> = real.iter().filter(|o| !named.contains(*o) && !taken.contains(*o)).collect();
+            assert!(absent.is_empty(), "MANUAL.md, amlp {name}: describe {absent:?}");
+            let stale: Vec<&String> = named.iter().chain(taken).filter(|option| !real.contains(*option)).collect();
+            assert!(stale.is_empty(), "MANUAL.md, amlp {name}: there is no {stale:?}");
+        }
+        assert!(options("a | `--one-two X`, --3, ---").iter().eq(["one-two"]));
+    }
+
+    #[test]
+    fn every_preset_is_in_the_manual() {
+        let text = section("Presets");
+        for (name, _) in PRESETS {
+            assert!(text.contains(&format!("`{name}`")), "MANUAL.md, Presets: describe {name}");
+        }
+    }
+
+    /// Every setting by its whole name, with its value as TOML.
+    fn settings(config: &Config) -> BTreeMap<String, String> {
+        fn collect(prefix: &str, table: &toml::Table, found: &mut BTreeMap<String, String>) {
+            for (key, value) in table {
+                match value {
+                    toml::Value::Table(inner) => collect(&format!("{prefix}{key}."), inner, found),
+                    value => drop(found.insert(format!("{prefix}{key}"), value.to_string())),
+                }
+            }
+        }
+        let (table, mut found) = (config.to_toml().unwrap().parse().unwrap(), BTreeMap::new());
+        collect("", &table, &mut found);
+        found
+    }
+
+    #[test]
+    fn every_setting_and_its_default_is_in_the_manual() {
+        let text = section("config.toml");
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+        let written: BTreeMap<String, String> =
+            rows.filter_map(|(key, rest)| Some((key.to_owned(), rest.split_once('`')?.0.to_owned()))).collect();
+        let real = settings(&Config::default());
+        let row = |(key, value): (&String, &String)| format!("| `{key}` | `{value}` | ... |");
+        let absent: Vec<String> = real.iter().filter(|(k, v)| written.get(*k) != Some(*v)).map(row).collect();
+        assert!(absent.is_empty(), "MANUAL.md, config.toml: add or correct\n{}", absent.join("\n"));
+        let stale: Vec<&String> = written.keys().filter(|key| !real.contains_key(*key)).collect();
+        assert!(stale.is_empty(), "MANUAL.md, config.toml: there is no {stale:?}");
+        for (key, value) in settings(&Config::finetune()) {
+            let same = real.get(&key) == Some(&value) || key == "stage" || key == "preset";
+            let difference = format!("`{key} = {value}`");
+            assert!(same || text.contains(&difference), "MANUAL.md, config.toml: fine-tuning has {difference}");
+        }
+    }
+
+    #[test]
+    fn a_topic_prints_its_sections_once() {
+        assert_eq!(on("").unwrap(), TEXT);
+        assert!(on("DEVICES").unwrap().contains(section("Devices")));
+        assert_eq!(on("verbs").unwrap(), section("Verbs"), "its verbs are not printed twice");
+        let error = on("zebra").unwrap_err().to_string();
+        assert!(error.contains("zebra") && error.contains("Run folders"), "{error}");
+    }
+}
