@@ -16,7 +16,7 @@ use amlp_viewer::state::Settings;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::{App, Args};
 use engine::config::Config;
-use engine::event::{CaseCounts, EpochSummary, Event, EventSink, Parts, Stage};
+use engine::event::{CaseCounts, EpochSummary, Event, EventSink, Losses, Stage};
 use engine::run::RunFolder;
 use engine::run::log::EventLog;
 
@@ -58,13 +58,13 @@ fn write(folder: &Path) -> PathBuf {
             let update = Event::Relabel { epoch, cases, flips, differs_from_kmeans, agreement, lesion_recall: None };
             log.event(&update).unwrap();
         }
-        let parts = Parts { pred: value, rrl: value / 2.0, lcl: value / 3.0 };
+        let parts: Losses = [("pred", value), ("rrl", value / 2.0), ("lcl", value / 3.0)].into_iter().collect();
         let (sigma, agreement) = (Some(0.25 + 0.0008 * epoch as f64), Some(0.8));
         let summary = EpochSummary {
             epoch,
             loss: value,
             learning_rate: 1e-4,
-            parts: Some(parts),
+            parts: Some(parts.clone()),
             gradient_norm: Some(parts),
             sigma,
             agreement,

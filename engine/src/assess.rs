@@ -1,5 +1,4 @@
-//! What a training would take, told before it starts and without making a run folder; and what is wrong with its settings,
-//! field by field.
+//! What a training would take, without making a run folder, and what is wrong with its settings, field by field.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +12,7 @@ use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::jobs::{inherited, with_known_modalities};
 use crate::preprocess::prepared_shape;
-use crate::trainer::{Length, Measured, check_device, memory_mib};
+use crate::trainer::{Length, check_device, memory_mib};
 use crate::volume::Volume;
 use crate::{ErrorKind, Result};
 
@@ -22,7 +21,7 @@ use crate::{ErrorKind, Result};
 pub struct Assessment {
     /// Training patients.
     pub patients: usize,
-    /// Of these, the ones whose labels are used: read for the log in pre-training, trained on in fine-tuning.
+    /// Of these, the ones whose masks are used: read for the log in pre-training, trained on in fine-tuning.
     pub labelled: usize,
     /// Slices of an epoch; see [`Assessment::notes`] for how they were counted.
     pub slices: usize,
@@ -32,7 +31,7 @@ pub struct Assessment {
     pub epochs: usize,
     /// Weights of the network.
     pub parameters: usize,
-    /// Seconds of one step, as measured on made-up slices.
+    /// Seconds of one step, measured on synthetic slices.
     pub seconds_per_step: f64,
     /// Seconds of all steps; preparing the patients comes on top.
     pub seconds: f64,
@@ -40,11 +39,11 @@ pub struct Assessment {
     pub memory_mib: u64,
     /// MiB of the slices.
     pub slices_mib: u64,
-    /// How the numbers were come by, and what was odd, one sentence each.
+    /// How the numbers were found, and what was odd, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Looks at a cohort's files (names and headers only), measures one step, and adds up. `progress` is told what is done.
+/// Reads the names and headers of a cohort's files, measures one step, and adds up. `progress` gets a line for each part.
 ///
 /// # Errors
 /// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
@@ -63,7 +62,7 @@ pub fn assess(
     let drawn = inherited(config)?;
     let split = drawn.clone().unwrap_or_else(|| draw(config, &cohort));
     let chosen = chosen(config, &cohort, &split)?;
-    // Which patients a new split draws depends on their lesions, which only the masks tell: all of them are counted then.
+    // A new split depends on the lesion volumes, which are not read here: all patients are counted then.
     let counted: Vec<&Case> = if drawn.is_some() && config.stage == Stage::Pretrain {
         split.train.iter().filter_map(|id| cohort.case(id)).collect()
     } else {
@@ -73,11 +72,11 @@ pub fn assess(
     let total: usize = slices_by_case.values().sum();
     let slices = (total * chosen.slices_of).div_ceil(slices_by_case.len().max(1));
     if slices_by_case.len() != chosen.slices_of {
-        notes.push("Which patients train is drawn at the start: slices are the cohort's mean for each.".into());
+        notes.push("The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into());
     }
     notes.push(match config.stage {
-        Stage::Pretrain => "Slices are an upper bound: those without tissue in the crop are left out.".into(),
-        Stage::Finetune => "Slices are an upper bound: all of the labelled patients', with lesion or not.".into(),
+        Stage::Pretrain => "Slices is an upper bound: slices without tissue in the crop are left out.".into(),
+        Stage::Finetune => "Slices is an upper bound: all of the labelled patients' slices, with lesion or not.".into(),
     });
     let length = Length::new(&config.training, slices);
     let batch = config.training.batch.min(slices.max(1));
@@ -88,19 +87,20 @@ pub fn assess(
         Stage::Finetune => crate::finetune::network_config(config),
     };
     check_device(config, &network, compute)?;
-    let Measured { seconds: seconds_per_step, notes: told, .. } = match config.stage {
+    let seconds_per_step = match config.stage {
         Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
         Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
     };
-    notes.extend(told);
     let parameters = network.init(0, &compute.device).num_params();
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {
-        notes.push(format!("The slices take {slices_mib} MiB: more than may stay in memory, so they go to a file."));
+        notes.push(format!(
+            "The slices take {slices_mib} MiB. That is more than may stay in memory, so they go to a file."
+        ));
     }
     if config.stage == Stage::Finetune && config.labels.validate_every > 0 {
-        notes.push("Validation comes on top of the time.".into());
+        notes.push("Validation takes additional time.".into());
     }
     Ok(Assessment {
         patients: split.train.len(),

@@ -18,7 +18,7 @@ pub struct Augmentation {
     pub scale: f64,
     /// Factor on the intensities.
     pub contrast: f64,
-    /// Added to the intensities, in standard deviations.
+    /// Added to the intensities of tissue, in standard deviations.
     pub brightness: f64,
 }
 
@@ -37,18 +37,31 @@ impl Augmentation {
         Self { flip, angle, scale, contrast, brightness }
     }
 
-    /// Applies it to a slice: `pixels` `[C][S][S]` (linear, `fill` beside the slice), `target` `[S][S]` (nearest).
-    pub fn apply(&self, pixels: &[f32], target: &[u8], fill: &[f32], size: usize) -> (Vec<f32>, Vec<u8>) {
+    /// Applies it to a slice: `pixels` `[C][S][S]` (linear, `fill` beside the slice), `target` and `tissue` `[S][S]` (nearest).
+    /// Contrast and brightness change tissue only: air keeps its value, as it does when the network is used.
+    pub fn apply(
+        &self,
+        pixels: &[f32],
+        target: &[u8],
+        tissue: &[bool],
+        fill: &[f32],
+        size: usize,
+    ) -> (Vec<f32>, Vec<u8>) {
         let plane = size * size;
+        let source = |at: usize| self.source(at / size, at % size, size);
+        let is_tissue: Vec<bool> = (0..plane).map(|at| nearest(tissue, size, source(at))).collect();
         let mut out = vec![0.0; pixels.len()];
         for ((out, image), &fill) in out.chunks_exact_mut(plane).zip(pixels.chunks_exact(plane)).zip(fill) {
             let values = (0..plane).into_par_iter().map(|at| {
-                let value = linear(image, size, self.source(at / size, at % size, size), fill);
+                let value = linear(image, size, source(at), fill);
+                if !is_tissue[at] {
+                    return value;
+                }
                 (f64::from(value) * self.contrast + self.brightness) as f32
             });
             values.collect_into_vec_slice(out);
         }
-        let labels = (0..plane).map(|at| nearest(target, size, self.source(at / size, at % size, size))).collect();
+        let labels = (0..plane).map(|at| nearest(target, size, source(at))).collect();
         (out, labels)
     }
 
@@ -87,8 +100,8 @@ fn linear(image: &[f32], size: usize, [i, j]: [f64; 2], fill: f32) -> f32 {
     if u == 0.0 { row(0) } else { row(0) * (1.0 - u) + row(1) * u }
 }
 
-fn nearest(image: &[u8], size: usize, [i, j]: [f64; 2]) -> u8 {
-    pixel(image, size, i.round() as i64, j.round() as i64).unwrap_or(0)
+fn nearest<T: Copy + Default>(image: &[T], size: usize, [i, j]: [f64; 2]) -> T {
+    pixel(image, size, i.round() as i64, j.round() as i64).unwrap_or_default()
 }
 
 fn pixel<T: Copy>(image: &[T], size: usize, i: i64, j: i64) -> Option<T> {
@@ -110,7 +123,7 @@ mod tests {
     #[test]
     fn nothing_drawn_changes_nothing() {
         let (pixels, target) = picture();
-        assert_eq!(Augmentation::NONE.apply(&pixels, &target, &[-1.0], 8), (pixels, target));
+        assert_eq!(Augmentation::NONE.apply(&pixels, &target, &[true; 64], &[-1.0], 8), (pixels, target));
     }
 
     #[test]
@@ -120,7 +133,7 @@ mod tests {
         for seed in 0..20 {
             let config = LabelConfig { intensity: 0.0, scale: 0.0, rotate_deg: 0.0, ..LabelConfig::default() };
             let drawn = Augmentation::draw(&config, &mut stream(seed, "test", &[]));
-            let (image, moved) = drawn.apply(&pixels, &target, &[0.0], 8);
+            let (image, moved) = drawn.apply(&pixels, &target, &[true; 64], &[0.0], 8);
             assert_eq!(image, moved.iter().map(|&t| f32::from(t)).collect::<Vec<_>>(), "{drawn:?}");
         }
     }
@@ -129,7 +142,7 @@ mod tests {
     fn a_quarter_turn_is_exact() {
         let (pixels, target) = picture();
         let turn = Augmentation { angle: std::f64::consts::FRAC_PI_2, ..Augmentation::NONE };
-        let (image, _) = turn.apply(&pixels, &target, &[0.0], 8);
+        let (image, _) = turn.apply(&pixels, &target, &[true; 64], &[0.0], 8);
         // Output (i, j) comes from source (j, size - 1 - i).
         assert!((image[8 + 2] - pixels[2 * 8 + 6]).abs() < 1e-4, "{}", image[8 + 2]);
     }
@@ -137,8 +150,25 @@ mod tests {
     #[test]
     fn what_lies_beside_the_slice_is_fill() {
         let shrunk = Augmentation { scale: 0.5, ..Augmentation::NONE };
-        let (image, target) = shrunk.apply(&[5.0; 64], &[1; 64], &[-2.0], 8);
+        let (image, target) = shrunk.apply(&[5.0; 64], &[1; 64], &[true; 64], &[-2.0], 8);
         assert!((image[0] + 2.0).abs() < 1e-6 && target[0] == 0);
         assert!((image[3 * 8 + 3] - 5.0).abs() < 1e-6 && target[3 * 8 + 3] == 1);
+    }
+
+    /// Air is 0 when the network is used, so it must be 0 in training: brightness and contrast stop at the body.
+    #[test]
+    fn contrast_and_brightness_leave_air_alone() {
+        let tissue: Vec<bool> = (0..64).map(|at| at % 8 < 4).collect();
+        let pixels: Vec<f32> = tissue.iter().map(|t| if *t { 2.0 } else { 0.0 }).collect();
+        let brighter = Augmentation { contrast: 1.1, brightness: 0.1, ..Augmentation::NONE };
+        let (image, _) = brighter.apply(&pixels, &[0; 64], &tissue, &[0.0], 8);
+        for (at, value) in image.iter().enumerate() {
+            let expected = if tissue[at] { 2.3 } else { 0.0 };
+            assert!((value - expected).abs() < 1e-6, "pixel {at} is {value}, not {expected}");
+        }
+        // What an enlarged or turned slice shows beside the scan is air as well.
+        let shrunk = Augmentation { scale: 0.5, ..brighter };
+        let (image, _) = shrunk.apply(&pixels, &[0; 64], &tissue, &[-2.0], 8);
+        assert!((image[0] + 2.0).abs() < 1e-6, "{}", image[0]);
     }
 }

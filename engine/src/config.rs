@@ -10,18 +10,23 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::ClusterConfig;
 use crate::device::DeviceList;
 use crate::event::Stage;
-use crate::loss::{Attention, Consistency};
-use crate::masking::order::Order;
-use crate::masking::ratio::MaskRatio;
-use crate::masking::relabel::Anchor;
 use crate::model::{Precision, UNetConfig};
 use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
+use crate::pretrain::amlp::amr::MaskRatio;
+use crate::pretrain::amlp::arl::Attention;
+use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::mps::Order;
+use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
-pub use preset::{PRESETS, preset};
+pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
 
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
+
+/// Settings of earlier versions that files may still hold. They changed no result: how often losses were read, and whether the
+/// network has a mask token, which `method.fill` says.
+const RETIRED: [(&str, &str); 2] = [("training", "read_every"), ("network", "learned_fill")];
 
 /// Everything that decides a run. The same configuration on the same data gives the same result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +86,7 @@ impl Default for DataConfig {
     }
 }
 
-/// How the learning rate goes over the training.
+/// Learning-rate schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
@@ -115,15 +120,13 @@ pub struct TrainingConfig {
     pub steps: usize,
     /// Slices a step.
     pub batch: usize,
-    /// Slices that go through the network at once, their gradients added up to those of the batch; 0 for the whole batch.
+    /// Slices that go through the network at once; the gradients of a batch are accumulated. 0 for the whole batch.
     pub micro_batch: usize,
-    /// Steps whose losses are read together, so that a GPU need not wait; 0 takes 1 on the CPU and 10 elsewhere.
-    pub read_every: usize,
     /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
     pub precision: Precision,
     /// Learning rate.
     pub lr: f64,
-    /// How it goes over the training.
+    /// Learning-rate schedule.
     pub schedule: Schedule,
     /// Decoupled weight decay.
     pub weight_decay: f64,
@@ -143,7 +146,6 @@ impl Default for TrainingConfig {
             steps: 0,
             batch: 36,
             micro_batch: 0,
-            read_every: 0,
             precision: Precision::F32,
             lr: 1e-4,
             schedule: Schedule::Constant,
@@ -151,17 +153,6 @@ impl Default for TrainingConfig {
             shift_px: 0,
             every_slice: 1,
             checkpoint_every: 1,
-        }
-    }
-}
-
-impl TrainingConfig {
-    /// Steps whose losses are read together.
-    pub fn read_every(&self, on_cpu: bool) -> usize {
-        match self.read_every {
-            0 if on_cpu => 1,
-            0 => 10,
-            steps => steps,
         }
     }
 }
@@ -179,10 +170,30 @@ pub enum MaskFill {
     Noise,
 }
 
-/// Masking and its losses (sections 3.1 to 3.4).
+impl MaskFill {
+    /// True if the network holds a mask token.
+    pub fn is_learned(self) -> bool {
+        self == Self::Learned
+    }
+}
+
+/// The pre-training's method. All but AMLP leave out the settings that follow, except `report_recall` and `probes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pretext {
+    /// Adaptive masking of lesion patches, and its ablations down to `base` (MAE).
+    #[default]
+    Amlp,
+    /// Mask token on 60 % of 32 px units, masked L1 through a pixel head; the encoder is transferred.
+    SimMim,
+}
+
+/// The pre-training's method and its settings (sections 3.1 to 3.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MethodConfig {
+    /// The method.
+    pub pretext: Pretext,
     /// Patches along a side; 16 gives the paper's N = 256.
     pub grid: usize,
     /// Clustering of the patches (MPS).
@@ -217,6 +228,7 @@ pub struct MethodConfig {
 impl Default for MethodConfig {
     fn default() -> Self {
         Self {
+            pretext: Pretext::Amlp,
             grid: 16,
             cluster: ClusterConfig::default(),
             order: Order::default(),
@@ -242,7 +254,7 @@ impl MethodConfig {
     }
 }
 
-/// Labels and augmentation of fine-tuning (section 4.5).
+/// Labels and augmentation of fine-tuning (section 4.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelConfig {
@@ -300,7 +312,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The paper's fine-tuning.
+    /// Fine-tuning by the paper's schedule, with this product's negatives and augmentation.
     pub fn finetune() -> Self {
         Self {
             stage: Stage::Finetune,
@@ -326,7 +338,7 @@ impl Config {
 
     /// Reads a whole `config.toml`; `path` is for the error.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
         let found = table.get("version").map_or_else(|| "absent".to_string(), ToString::to_string);
         if found != VERSION.to_string() {
             let (path, supported) = (path.to_path_buf(), VERSION.to_string());
@@ -337,6 +349,9 @@ impl Config {
         let whole = toml::Table::try_from(Self::default()).map_err(|e| Error::file(path, e.to_string()))?;
         if let Some(absent) = whole.keys().find(|key| !table.contains_key(*key)) {
             return Err(Error::file(path, format!("is incomplete: it has no {absent}")));
+        }
+        for (section, setting) in RETIRED {
+            table.get_mut(section).and_then(toml::Value::as_table_mut).map(|section| section.remove(setting));
         }
         let config: Self = table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
         config.validate().map_err(|error| Error::file(path, error.to_string()))?;

@@ -11,9 +11,11 @@
 //!
 //! JSON has no non-finite numbers; they are logged as `"NaN"`, `"inf"` and `"-inf"`.
 
+mod losses;
 mod number;
 mod queue;
 
+pub use losses::Losses;
 pub use queue::EventQueue;
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -47,20 +49,6 @@ pub struct CaseCounts {
     pub doubted_background: u64,
     /// Patches never masked in the period. They keep their label.
     pub never_masked: u64,
-}
-
-/// The three losses of Eq. 8, or the norms of their gradients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Parts {
-    /// Reconstruction loss: mean squared error over the masked patches.
-    #[serde(with = "number")]
-    pub pred: f64,
-    /// Attention reconstruction loss (Eq. 6).
-    #[serde(with = "number")]
-    pub rrl: f64,
-    /// Category consistency loss (Eq. 7).
-    #[serde(with = "number")]
-    pub lcl: f64,
 }
 
 /// A training event. Epochs and steps count from 1.
@@ -170,15 +158,15 @@ pub struct EpochSummary {
     /// Learning rate of the epoch's last step.
     #[serde(with = "number")]
     pub learning_rate: f64,
-    /// Mean of each loss (pre-training).
+    /// Mean of each part of the loss, without its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parts: Option<Parts>,
-    /// The literal values of Eqs. 6 and 7, which have no gradient (pre-training).
+    pub parts: Option<Losses>,
+    /// Eqs. 6 and 7 as printed, which have no gradient (AMLP).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub literal: Option<Parts>,
-    /// Norm of each loss's gradient at the sampled step (pre-training).
+    pub literal: Option<Losses>,
+    /// Norm of the gradient of each part at a sampled step (AMLP).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gradient_norm: Option<Parts>,
+    pub gradient_norm: Option<Losses>,
     /// Masking ratio (Eq. 9).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,

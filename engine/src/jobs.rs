@@ -11,17 +11,18 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Stage};
 use crate::finetune::{FinetuneReport, Labelled, finetune};
-use crate::pretrain::{PretrainReport, Slices, pretrain};
+use crate::pretrain::amlp::mps::PatchState;
+use crate::pretrain::{PretrainReport, Slices, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
 use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config, failure};
 use crate::trainer::Session;
 use crate::{Error, ErrorKind, Result};
 
-/// How a job meets its run folder.
+/// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start<'a> {
-    /// Go on with the run in the folder, if there is one.
+    /// Resume the run in the folder, if there is one.
     pub resume: bool,
     /// Take this split instead of drawing or inheriting one.
     pub split: Option<&'a Path>,
@@ -37,8 +38,10 @@ pub struct PretrainJob {
     pub run: RunFolder,
     /// Its training slices.
     pub slices: Slices,
-    /// The pinned slices: may be changed while the job runs. A run that is resumed has those that it was left with, a new
-    /// one those of `method.probes`.
+    /// The clustered patches of each slice; none where the method has no patches. Training updates their labels.
+    pub patches: Vec<PatchState>,
+    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
+    /// a new one.
     pub pins: Arc<Pins>,
     cohort: Cohort,
     dry: bool,
@@ -58,33 +61,35 @@ impl PretrainJob {
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let slices = opened.fill(|split| {
+        let (slices, patches) = opened.load(|split| {
             let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
-            Slices::load(&config, &cases, run.root(), control, progress)
+            let slices = Slices::load(&config, &cases, run.root(), control, progress)?;
+            let patches = patches(&config, &slices, control)?;
+            Ok((slices, patches))
         })?;
         let pins = pinned(&config, run)?;
         let run = opened.run;
-        Ok(Self { config, run, slices, pins, cohort, dry: start.dry })
+        Ok(Self { config, run, slices, patches, pins, cohort, dry: start.dry })
     }
 
-    /// Pins some training slices, beside those that are pinned.
+    /// Pins some training slices as well.
     pub fn watch(&self, slices: &[usize]) -> Result<()> {
-        for slice in slices {
-            self.pins.add(self.slices.names(&[*slice]).parse()?);
+        for &slice in slices {
+            self.pins.add(self.slices.name(slice).parse()?);
         }
         Ok(())
     }
 
-    /// Trains, and writes the report. Nothing comes back from a dry run.
+    /// Trains and writes the report; `None` for a dry run.
     pub fn train(
         &mut self,
         compute: &Compute,
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<PretrainReport>> {
-        let Self { config, run, slices, pins, cohort, dry } = self;
+        let Self { config, run, slices, patches, pins, cohort, dry } = self;
         let session = Session { compute, run, cohort, pins, control, dry: *dry };
-        let done = pretrain(config, slices, &session, sink);
+        let done = pretrain(config, slices, patches, &session, sink);
         finish(&self.run, done, self.dry, sink)
     }
 }
@@ -97,8 +102,8 @@ pub struct FinetuneJob {
     pub run: RunFolder,
     /// Its labelled slices.
     pub labelled: Labelled,
-    /// The pinned slices: may be changed while the job runs. A run that is resumed has those that it was left with, a new
-    /// one those of `method.probes`.
+    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
+    /// a new one.
     pub pins: Arc<Pins>,
     cohort: Cohort,
     dry: bool,
@@ -118,7 +123,7 @@ impl FinetuneJob {
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let labelled = opened.fill(|split| {
+        let labelled = opened.load(|split| {
             let share: LabelShare = config.labels.labels.parse()?;
             let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
             let validation = if config.labels.validate_every > 0 {
@@ -133,7 +138,7 @@ impl FinetuneJob {
         Ok(Self { config, run, labelled, pins, cohort, dry: start.dry })
     }
 
-    /// Trains, and writes the report. Nothing comes back from a dry run.
+    /// Trains and writes the report; `None` for a dry run.
     pub fn train(
         &mut self,
         compute: &Compute,
@@ -147,7 +152,7 @@ impl FinetuneJob {
     }
 }
 
-/// Writes the report of a job that ended well, tells the listeners of one that did not.
+/// Writes the report of a finished job, or emits and records the failure.
 fn finish<R: serde::Serialize>(
     run: &RunFolder,
     done: Result<Option<R>>,
@@ -172,7 +177,7 @@ fn finish<R: serde::Serialize>(
     Ok(done)
 }
 
-/// The pins that a run was left with, or those of its configuration.
+/// The pins that the run has stored, or those of its configuration.
 fn pinned(config: &Config, run: &RunFolder) -> Result<Arc<Pins>> {
     let named = || config.method.probes.iter().map(|text| text.parse()).collect::<Result<Vec<Pin>>>();
     Ok(Arc::new(Pins::new(stored_pins(run.root())?.map_or_else(named, Ok)?)))
@@ -186,7 +191,7 @@ pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Resu
     Ok(config)
 }
 
-/// The configuration that a run was started with: what its continuation is prepared with.
+/// The configuration that a run was started with, with which it is resumed.
 ///
 /// # Errors
 /// A folder that is not a run; a configuration that is damaged, of another version or cannot be used.
@@ -195,62 +200,54 @@ pub fn stored_config(run: &Path) -> Result<Config> {
     Config::from_toml(&run.config_text()?, &run.config_path())
 }
 
-/// The settings that may differ between a run and its continuation: where it runs, not what it does.
-const FREE: [&str; 6] =
-    ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "training.read_every: "];
+/// Settings that may change when a run is resumed: where it runs, not what it computes.
+const FREE: [&str; 5] = ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: "];
 
-/// The settings that keep a run, which was started with `stored`, from being gone on with as `wanted`: lines as
-/// [`diff_config`] gives them. Empty if there are none.
+/// The settings that keep a run, which was started with `stored`, from being resumed as `wanted`: lines of [`diff_config`].
 ///
 /// # Errors
 /// Settings that cannot be written down.
 pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
-    Ok(fixed_differences(&value_of(stored)?, &value_of(wanted)?))
-}
-
-fn value_of(config: &Config) -> Result<toml::Value> {
-    toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()))
-}
-
-fn fixed_differences(stored: &toml::Value, wanted: &toml::Value) -> Vec<String> {
-    let mut differences = diff_config(stored, wanted);
+    let value = |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
+    let mut differences = diff_config(&value(stored)?, &value(wanted)?);
     differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
-    differences
+    Ok(differences)
 }
 
 /// A run folder with its split.
 struct Opened {
     run: RunFolder,
     split: Split,
-    /// True if the folder was made just now.
-    made: bool,
+    /// True for a new folder.
+    new: bool,
 }
 
 impl Opened {
-    /// Prepares what is trained on. A new run whose data cannot be had, or that is cancelled meanwhile, leaves no folder.
-    fn fill<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
+    /// Prepares the training data. A new run whose data cannot be read, or that is cancelled meanwhile, leaves no folder.
+    fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
         load(&self.split).inspect_err(|_| {
-            if self.made {
-                // The first error counts; an empty run in the way is named by the next start.
+            if self.new {
+                // The first error counts. The next start reports an empty run in its way.
                 let _ = self.run.discard();
             }
         })
     }
 }
 
-/// Makes the run folder or opens it again, and settles the split.
+/// Creates the run folder with its split, or opens it to resume.
 fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
-        let stored = run.config_value()?;
-        let differences = fixed_differences(&stored, &value_of(config)?);
+        // Settings that are newer than the run have their defaults, which is what it was trained with.
+        let stored = Config::from_toml(&run.config_text()?, &run.config_path())?;
+        let differences = differences(&stored, config)?;
         if !differences.is_empty() {
             let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
             return Err(Error::file(out, why));
         }
         let split = run.read_split()?;
         failure::clear(&run)?;
-        return Ok(Opened { run, split, made: false });
+        return Ok(Opened { run, split, new: false });
     }
     let split = match start.split {
         Some(path) => Split::read(path)?,
@@ -258,7 +255,7 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, cont
     };
     let run = RunFolder::create(out, &config.to_toml()?)?;
     run.write_split(&split)?;
-    Ok(Opened { run, split, made: true })
+    Ok(Opened { run, split, new: true })
 }
 
 /// The split of the pre-training run that a fine-tuning starts from.

@@ -9,9 +9,11 @@
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI |
 //! | [`cohort`] | folder layouts, fingerprint, split by patient |
 //! | [`preprocess`] | crop, resample, normalise, recorded per case and invertible; the slice store |
-//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, masking order, ratio and label update (paper, section 3) |
+//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, mask patterns |
 //! | [`model`], [`loss`] | the U-Net and the losses: tensors only, no paths, no events |
-//! | [`pretrain`], [`finetune`], [`predict`] | the training loops, and segmentation of whole volumes |
+//! | [`trainer`] | the training loop, and the trait that methods implement |
+//! | [`pretrain`], [`finetune`] | the methods: AMLP (the paper's section 3), SimMIM, supervised fine-tuning |
+//! | [`predict`] | segmentation of whole volumes |
 //! | [`probe`] | pinned slices and their records per epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |

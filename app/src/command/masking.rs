@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use engine::cluster::{ForegroundRule, Method};
-use engine::masking::Order;
+use engine::pretrain::amlp::mps::Order;
 use glam::DVec2;
 
 use super::Command;

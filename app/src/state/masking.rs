@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use engine::cluster::{ClusterConfig, Method};
 use engine::config::Config;
 use engine::inspect::{MaskReport, MaskSettings, Sigma};
-use engine::masking::{MaskRatio, Order};
 use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
+use engine::pretrain::amlp::amr::MaskRatio;
+use engine::pretrain::amlp::mps::Order;
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 

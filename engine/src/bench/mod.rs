@@ -1,7 +1,7 @@
 //! What a training step and inference cost on a device: seconds, phase by phase, and memory.
 //!
-//! The step is pre-training's own, with masks, all three losses and the optimiser, on made-up slices. Whole steps are timed
-//! without waiting between their phases; the phases are timed in steps of their own, each waited for.
+//! The step is pre-training's own, with masks, all three losses and the optimiser, on synthetic slices. Whole steps are timed
+//! without waiting between their phases; the phases are timed in separate steps, waiting after each phase.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::device::{Compute, DeviceList, open_all};
-use crate::model::{Norm, Precision, UNet, UNetConfig};
-use crate::pretrain::{Trial, forward, tracked};
+use crate::model::{MaskedUNet, Norm, Precision, UNetConfig};
+use crate::pretrain::amlp::{Trial, forward, losses};
 use crate::run::machine;
-use crate::trainer::{Portion, Stepper, check_device, optimizer};
+use crate::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, check_device, optimizer};
 use crate::{Error, ErrorKind, Result};
 
 /// Share of the patches that is masked.
@@ -133,7 +133,10 @@ impl Times {
     }
 }
 
-/// Measures. A precision that the device does not have, or a batch that its memory cannot hold, is an error.
+/// Measures a training step and inference.
+///
+/// # Errors
+/// A precision that the device does not have; a batch that its memory cannot hold.
 pub fn bench(options: &Options) -> Result<Report> {
     let config = config(options)?;
     let compute = open_all(&options.device)?;
@@ -142,7 +145,7 @@ pub fn bench(options: &Options) -> Result<Report> {
     machine::forget_peak();
     let trial = Trial::new(&config, options.batch)?;
     let (train, at_once) = train(options, &config, &compute, &trial)?;
-    let infer = infer(options, &config, &compute, &trial)?;
+    let infer = infer(options, &compute, &trial)?;
     let peak_memory_mib = if compute.is_cpu() { machine::peak_mib() } else { compute.reserved_mib() };
     let phases = phases(options, &config, &compute, &trial)?;
     let per_second = |times: &Times| 1e3 * options.batch as f64 / times.median_ms();
@@ -176,7 +179,7 @@ fn config(options: &Options) -> Result<Config> {
     let network =
         UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };
     let mut config = Config { device: options.device.clone(), network, ..Config::default() };
-    config.data.modality = vec!["made-up".into()];
+    config.data.modality = vec!["synthetic".into()];
     config.preprocess.size = options.size;
     config.training.batch = options.batch;
     config.training.micro_batch = options.micro_batch;
@@ -199,24 +202,25 @@ fn wait(compute: &Compute) -> Result<()> {
 
 /// Whole training steps, as the loop takes them.
 fn train(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<(Times, usize)> {
-    let network = config.network.init(0, &compute.training());
-    let mut stepper = Stepper::new(network, optimizer(&config.training), compute, options.micro_batch);
+    let engine = GradientEngine::new(compute, options.micro_batch);
+    let (mut net, mut optimizer) = (trial.build(0, engine.device()), optimizer(&config.training));
     let mut epoch = 0;
     let times = Times::of(options.runs, || {
         epoch += 1;
         let masked = trial.masked(SIGMA, epoch);
-        stepper.step(&trial.objective(&masked), options.batch, config.training.lr)?;
+        let (gradients, _) = engine.gradients(trial, &net, &masked, options.batch)?;
+        net = optimizer.step(config.training.lr, net.clone(), gradients);
         wait(compute)
     })?;
-    Ok((times, stepper.at_once(options.batch)))
+    Ok((times, engine.at_once(options.batch)))
 }
 
 /// A batch through the network without a tape, its output read.
-fn infer(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<Times> {
-    let network: UNet = config.network.init(0, &compute.training()).valid();
+fn infer(options: &Options, compute: &Compute, trial: &Trial) -> Result<Times> {
+    let net: MaskedUNet = trial.build(0, &compute.training()).valid();
     let image = trial.masked(SIGMA, 0).on(0..options.batch, &compute.device).image;
     Times::of(options.runs, || {
-        let output = network.forward_in(image.clone(), options.dtype).try_into_data();
+        let output = net.forward(image.clone(), options.dtype).try_into_data();
         output.map(drop).map_err(|e| ErrorKind::Compute { step: "inference".into(), why: e.to_string() }.into())
     })
 }
@@ -224,7 +228,7 @@ fn infer(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -
 /// A step's phases on the first device, each waited for, of as many slices as go through the network at once.
 fn phases(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<Phases> {
     let device = compute.training();
-    let mut network = config.network.init(0, &device);
+    let mut network = trial.build(0, &device);
     let mut optimiser: ModuleOptimizer = optimizer(&config.training);
     let most = if options.micro_batch == 0 { options.batch } else { options.micro_batch.min(options.batch) };
     let mut seconds: [Vec<f64>; 5] = Default::default();
@@ -243,12 +247,12 @@ fn phases(options: &Options, config: &Config, compute: &Compute, trial: &Trial) 
         lap(0)?;
         let output = forward(&network, &batch, config);
         lap(1)?;
-        let losses = tracked(output, &batch, &config.method);
-        let told = vec![(Portion { range: 0..most, of: options.batch }, losses.told())];
-        crate::pretrain::read(told, &masked, &config.method)?;
+        let micro = MicroBatch { range: 0..most, of: options.batch, device: &device, statistics: &[] };
+        let loss = losses(output, &batch, &config.method).micro(&micro, &config.method);
+        let objective = loss.objective.clone();
+        StepOutput::of(loss, &micro)?;
         lap(2)?;
-        let gradients = GradientsParams::from_grads(losses.total.backward(), &network);
-        drop(losses);
+        let gradients = GradientsParams::from_grads(objective.backward(), &network);
         lap(3)?;
         network = optimiser.step(config.training.lr, network, gradients);
         lap(4)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::progress::{self, Progress};
 use super::training::{Shared, put};
 use super::{interruptible, print_json, print_line, use_threads};
-use crate::config::Config;
+use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
 use crate::jobs::{FinetuneJob, Start};
 use crate::run::RunFolder;
@@ -27,6 +27,9 @@ pub struct Args {
     /// Pre-training run to start from, or none for random weights.
     #[arg(long)]
     from: PathBuf,
+    /// Named settings to start from: finetune, or paper (slices with lesion only, no augmentation).
+    #[arg(long, default_value = "finetune")]
+    preset: String,
     /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
@@ -46,8 +49,10 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut fresh = Config::finetune();
-        if self.from != Path::new("none") {
+        let mut fresh = finetune_preset(&self.preset)?;
+        // A resumed run has its settings and its network; the pre-training's folder may be gone.
+        let resumes = self.shared.resume && RunFolder::is_run(&self.shared.out);
+        if self.from != Path::new("none") && !resumes {
             let run = RunFolder::open(&self.from)?;
             let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
             fresh.preprocess = theirs.preprocess;

@@ -7,9 +7,11 @@ use crate::cluster::{ForegroundRule, Method};
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
 use crate::jobs::{PretrainJob, Start};
-use crate::loss::{Attention, Consistency};
-use crate::masking::ratio::{MaskRatio, RatioMode};
-use crate::masking::{Anchor, Order};
+use crate::pretrain::amlp::amr::{MaskRatio, RatioMode};
+use crate::pretrain::amlp::arl::Attention;
+use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::mps::Order;
+use crate::pretrain::amlp::relabel::Anchor;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -19,7 +21,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp pretrain COHORT --modality flair --out runs/pre --resume
 
 Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
-lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels.
+lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels, simmim.
 Ctrl+C finishes the step, saves and exits with 130; --resume continues.";
 
 /// Pre-trains on the training patients of a cohort.

@@ -104,8 +104,9 @@ impl EventSink for Progress {
 
 fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
     let mut line = format!("epoch {}/{epochs}: loss {:.4}", s.epoch, s.loss);
-    if let Some(p) = &s.parts {
-        line += &format!(" (pred {:.4}, rrl {:.4}, lcl {:.4})", p.pred, p.rrl, p.lcl);
+    if let Some(parts) = &s.parts {
+        let parts: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+        line += &format!(" ({})", parts.join(", "));
     }
     let mut add = |name: &str, value: Option<f64>| {
         if let Some(value) = value {

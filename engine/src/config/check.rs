@@ -1,7 +1,8 @@
 //! What of a configuration cannot be trained with: all of it, so that a form can say so at each field.
 
-use super::{Config, LabelConfig};
+use super::{Config, LabelConfig, MethodConfig, Pretext};
 use crate::event::Stage;
+use crate::masking::pattern::units;
 use crate::model::Precision;
 use crate::patch::PatchGrid;
 use crate::{Error, ErrorKind, Result};
@@ -66,6 +67,16 @@ impl Config {
 
     fn check_method(&self, found: &mut Vec<Error>) {
         let method = &self.method;
+        if method.pretext == Pretext::SimMim {
+            found.extend(units(self.preprocess.size).err());
+            let shared =
+                MethodConfig { pretext: method.pretext, probes: method.probes.clone(), ..MethodConfig::default() };
+            if *method != (MethodConfig { report_recall: method.report_recall, ..shared }) {
+                let why = "patches, masks and losses of AMLP have no meaning here: leave them at their defaults";
+                found.push(Error::config("method.pretext", "simmim", why));
+            }
+            return;
+        }
         if let Err(error) = PatchGrid::new(self.preprocess.size, method.grid) {
             // The patches are the easier to change: a crop of the right size may be asked for by the network.
             let why = format!("the crop's side, {}, must be a positive multiple of it", self.preprocess.size);

@@ -1,10 +1,11 @@
 //! Named settings: the comparisons that the paper makes (its Tables 3 to 6) and this project's own.
 
-use super::{Config, MethodConfig};
+use super::{Config, LabelConfig, MethodConfig, Pretext};
 use crate::cluster::{ForegroundRule, Method};
-use crate::loss::{Attention, Consistency};
-use crate::masking::order::Order;
-use crate::masking::ratio::MaskRatio;
+use crate::pretrain::amlp::amr::MaskRatio;
+use crate::pretrain::amlp::arl::Attention;
+use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::mps::Order;
 use crate::{Error, Result};
 
 /// Names of the pre-training presets and what each is.
@@ -30,7 +31,38 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("agglomerative", "amlp with agglomerative clustering (Table 6)"),
     ("tsne", "amlp with t-SNE and k-means (Table 6)"),
     ("dbscan", "amlp with DBSCAN (Table 6)"),
+    ("simmim", "SimMIM: mask token on 60 % of 32 px units, pixel head on the encoder (Table 1)"),
 ];
+
+/// Names of the fine-tuning presets and what each is.
+pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
+    ("finetune", "30 % slices without lesion, flips, rotation, scaling, intensity"),
+    ("paper", "the paper's: slices with lesion only, no augmentation"),
+];
+
+/// The fine-tuning of a preset's name.
+///
+/// # Errors
+/// A name that is no preset.
+pub fn finetune_preset(name: &str) -> Result<Config> {
+    let fresh = Config::finetune();
+    let labels = match name {
+        "finetune" => return Ok(fresh),
+        "paper" => LabelConfig {
+            negative_slices: 0.0,
+            flip: false,
+            rotate_deg: 0.0,
+            scale: 0.0,
+            intensity: 0.0,
+            ..fresh.labels
+        },
+        _ => {
+            let names: Vec<&str> = FINETUNE_PRESETS.iter().map(|(name, _)| *name).collect();
+            return Err(Error::config("preset", name, format!("choose one of {}", names.join(", "))));
+        }
+    };
+    Ok(Config { preset: name.into(), labels, ..fresh })
+}
 
 /// Modalities in which the brighter cluster without air holds most lesion patches, as measured on labelled training
 /// cohorts (gliomas, sarcomas): there `amlp-plus` leaves the paper's rule.
@@ -74,6 +106,7 @@ fn method(name: &str, modalities: &[String]) -> Option<MethodConfig> {
         "agglomerative" => clustered(amlp, Method::Agglomerative),
         "tsne" => clustered(amlp, Method::Tsne),
         "dbscan" => clustered(amlp, Method::Dbscan),
+        "simmim" => MethodConfig { pretext: Pretext::SimMim, ..amlp },
         _ => return None,
     })
 }
@@ -102,6 +135,16 @@ mod tests {
             preset(name, &["flair".into()]).unwrap().validate().unwrap();
         }
         assert!(preset("simclr2", &[]).unwrap_err().to_string().contains("amlp-plus"));
+    }
+
+    /// Section 4.1 keeps slices with lesion only, and section 4.4 names no augmentation.
+    #[test]
+    fn the_papers_fine_tuning_has_neither_negatives_nor_augmentation() {
+        let paper = finetune_preset("paper").unwrap();
+        let LabelConfig { negative_slices, flip, rotate_deg, scale, intensity, .. } = paper.labels;
+        assert_eq!((flip, [negative_slices, rotate_deg, scale, intensity]), (false, [0.0; 4]));
+        assert_eq!((paper.preset.as_str(), paper.training), ("paper", Config::finetune().training));
+        assert!(finetune_preset("papers").unwrap_err().to_string().contains("finetune, paper"));
     }
 
     #[test]

@@ -78,3 +78,13 @@ fn unusable_settings_are_named() {
     wrong.training.lr = f64::NAN;
     assert!(wrong.validate().unwrap_err().to_string().starts_with("training.lr"));
 }
+
+/// Settings that a version no longer has do not keep its runs from being read.
+#[test]
+fn retired_settings_are_ignored_in_a_runs_file_and_refused_elsewhere() {
+    let text = config().to_toml().unwrap();
+    let text = text.replace("[training]\n", "[training]\nread_every = 10\n");
+    let text = text.replace("[network]\n", "[network]\nlearned_fill = true\n");
+    assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap(), config());
+    assert!(config().overlay("[training]\nread_every = 3\n", Path::new("x.toml")).is_err());
+}

@@ -157,7 +157,7 @@ pub fn demo(
     job.train(compute, &mut recorder, control)?;
     let Recorder { epochs, probes: updates, .. } = recorder;
     let probes = probes_of(&job, &chosen, &updates)?;
-    let grid = *job.slices.grid();
+    let grid = PatchGrid::new(job.config.preprocess.size, job.config.method.grid)?;
     drop(job);
     clock.lap("pre-training");
 
@@ -270,7 +270,7 @@ fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<V
     chosen
         .iter()
         .map(|&i| {
-            let name = job.slices.names(&[i]);
+            let name = job.slices.name(i);
             let mine = updates.iter().filter(|p| format!("{}:{}", p.case, p.slice) == name).cloned().collect();
             Ok((job.slices.pixels(i)?, mine))
         })

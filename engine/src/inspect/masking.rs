@@ -2,10 +2,10 @@
 
 use super::InspectedSlice;
 use crate::cluster::{ClusterConfig, Clustering, cluster};
-use crate::masking::order::order;
-use crate::masking::select::masked_patches;
-use crate::masking::uncertainty::{Uncertainty, uncertainty};
-use crate::masking::{MaskRatio, Order};
+use crate::masking::masked_patches;
+use crate::pretrain::amlp::amr::MaskRatio;
+use crate::pretrain::amlp::mps::{Order, order};
+use crate::pretrain::amlp::uncertainty::{Uncertainty, uncertainty};
 use crate::{Error, Result};
 
 /// The masking ratio, fixed or that of an epoch.

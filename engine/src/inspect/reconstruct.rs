@@ -10,8 +10,8 @@ use crate::config::{Config, MaskFill};
 use crate::device::Compute;
 use crate::event::Stage;
 use crate::loss::patch_errors;
-use crate::masking::attention::relative_losses;
-use crate::model::{UNet, record};
+use crate::pretrain::MaskedNet;
+use crate::pretrain::amlp::arl::relative_losses;
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::seed::stream;
@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The network of a pre-training run, loaded for reconstruction.
 pub struct Reconstructor {
-    network: UNet,
+    network: MaskedNet,
     device: Device,
     config: Config,
     epoch: usize,
@@ -54,8 +54,7 @@ impl Reconstructor {
         }
         let weights = checkpoint::load_part(&run, &[Slot::Last, Slot::Previous], WEIGHTS)?;
         let epoch = checkpoint::manifest(&run, weights.slot)?.epoch;
-        let fresh = crate::pretrain::network_config(&config).init(0, &compute.device);
-        let network = record::from_bytes(fresh, &weights.content)?;
+        let network = MaskedNet::load(&config, &weights.content, &compute.device)?;
         Ok(Self { network, device: compute.device.clone(), config, epoch, warnings: weights.warnings })
     }
 
@@ -91,8 +90,8 @@ impl Reconstructor {
             let mut draw = stream(self.config.seed, "inspect-noise", &[slice.prepared_slice as u64]);
             images(slice.pixels.iter().map(|_| StandardNormal.sample(&mut draw)).collect(), channels)
         });
-        let input = self.network.masked(image.clone(), images(slice.grid.spread(&hidden), 1), noise);
-        let output = self.network.forward(input.clone());
+        let mask = images(slice.grid.spread(&hidden), 1);
+        let [input, output] = self.network.reconstruct(image.clone(), mask, noise);
         let errors = values(patch_errors(output.clone(), image, grid))?;
         let masked = || (0..errors.len()).filter(|at| masking.masked[*at]);
         let chosen: Vec<f64> = masked().map(|at| f64::from(errors[at])).collect();

@@ -1,12 +1,10 @@
-//! The losses of section 4.3 of the paper's method and of fine-tuning, on tensors.
+//! Losses on tensors that several methods share. Those of AMLP alone are in [`crate::pretrain::amlp`].
 //!
-//! Shapes: `B` slices a batch, `C` channels, `S` pixels a side, `N` patches a slice. Everything a patch has is `[B, N]`.
+//! Shapes: `B` slices of a batch, `C` channels, `S` pixels a side, `N` patches of a slice. Everything a patch has is `[B, N]`.
 
-mod patches;
+mod reconstruction;
 mod segmentation;
 
-pub use patches::{
-    Attention, Consistency, ConsistencyTargets, attention, consistency, consistency_logits, patch_errors,
-    reconstruction, relative,
-};
-pub use segmentation::{Overlap, cross_entropy, dice, dice_cross_entropy, overlap};
+pub(crate) use reconstruction::patch_means;
+pub use reconstruction::{masked_l1, patch_errors, reconstruction};
+pub use segmentation::{Overlap, cross_entropy, dice, dice_loss, overlap};

@@ -1,4 +1,4 @@
-//! Dice and cross-entropy for fine-tuning (section 4.5).
+//! Dice and cross-entropy of fine-tuning. The paper does not name its loss; these are this project's choice.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
@@ -6,62 +6,59 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 /// Smooths the Dice ratio of a region that neither the batch's target nor the output has.
 const SMOOTH: f64 = 1.0;
 
-/// What Dice is made of, for each region over the pixels of a batch.
+/// The sums of the Dice ratio, for each region over the pixels of a batch.
 pub struct Overlap {
-    /// Sum of probability times truth, `[R]`.
-    pub both: Tensor<1>,
-    /// Sum of probability plus sum of truth, `[R]`.
+    /// Sum of probability times target, `[R]`.
+    pub intersection: Tensor<1>,
+    /// Sum of probability plus sum of target, `[R]`.
     pub sizes: Tensor<1>,
 }
 
-/// The sums that Dice is made of. `logits` and `target` (0 or 1) are `[B, R, S, S]`, one channel a region.
+/// The sums of the Dice ratio. `logits` and `target` (0 or 1) are `[B, R, S, S]`, one channel a region.
 pub fn overlap(logits: &Tensor<4>, target: &Tensor<4>) -> Overlap {
     let [batch, regions, height, width] = logits.dims();
     let by_region = |x: Tensor<4>| x.swap_dims(0, 1).reshape([regions, batch * height * width]);
     let probability = by_region(sigmoid(logits.clone()));
-    let truth = by_region(target.clone());
-    let both = (probability.clone() * truth.clone()).sum_dim(1);
-    let sizes = probability.sum_dim(1) + truth.sum_dim(1);
-    Overlap { both: both.reshape([regions]), sizes: sizes.reshape([regions]) }
+    let target = by_region(target.clone());
+    let intersection = (probability.clone() * target.clone()).sum_dim(1);
+    let sizes = probability.sum_dim(1) + target.sum_dim(1);
+    Overlap { intersection: intersection.reshape([regions]), sizes: sizes.reshape([regions]) }
 }
 
 /// Mean Dice of the regions from the sums of a whole batch.
-pub fn dice(both: &[f64], sizes: &[f64]) -> f64 {
-    let of_region = |(both, sizes): (&f64, &f64)| (2.0 * both + SMOOTH) / (sizes + SMOOTH);
-    both.iter().zip(sizes).map(of_region).sum::<f64>() / both.len().max(1) as f64
+pub fn dice(intersection: &[f64], sizes: &[f64]) -> f64 {
+    let of_region = |(intersection, sizes): (&f64, &f64)| (2.0 * intersection + SMOOTH) / (sizes + SMOOTH);
+    intersection.iter().zip(sizes).map(of_region).sum::<f64>() / intersection.len().max(1) as f64
+}
+
+/// 1 minus the mean Dice of the regions, over a whole batch.
+pub fn dice_loss(sums: Overlap) -> Tensor<1> {
+    -((sums.intersection * 2.0 + SMOOTH) / (sums.sizes + SMOOTH)).mean() + 1.0
 }
 
 impl Overlap {
-    /// A number whose gradient, added over the portions of a batch, is that of the batch's mean Dice `(2 O + s) / (S + s)`.
-    /// `both` and `sizes` are the sums O and S of the whole batch; they are held: `(2 dO - D dS) / (S + s)`.
-    pub fn linear_dice(self, both: &[f64], sizes: &[f64]) -> Tensor<1> {
-        let device = self.both.device();
-        let regions = both.len().max(1) as f64;
-        let held = |value: &dyn Fn(f64, f64) -> f64| {
-            let values: Vec<f32> = both.iter().zip(sizes).map(|(o, s)| (value(*o, *s) / regions) as f32).collect();
+    /// A number whose gradient, added over the micro-batches of a batch, is that of the batch's mean Dice
+    /// `(2 O + s) / (S + s)`. `intersection` and `sizes` are the sums O and S of the whole batch, as constants:
+    /// `(2 dO - D dS) / (S + s)`.
+    pub fn linear_dice(self, intersection: &[f64], sizes: &[f64]) -> Tensor<1> {
+        let device = self.intersection.device();
+        let regions = intersection.len().max(1) as f64;
+        let constant = |value: &dyn Fn(f64, f64) -> f64| {
+            let sums = intersection.iter().zip(sizes);
+            let values: Vec<f32> = sums.map(|(o, s)| (value(*o, *s) / regions) as f32).collect();
             Tensor::<1>::from_data(values.as_slice(), &device)
         };
-        let of_both = held(&|_, s| 2.0 / (s + SMOOTH));
-        let of_sizes = held(&|o, s| (2.0 * o + SMOOTH) / ((s + SMOOTH) * (s + SMOOTH)));
-        (self.both * of_both - self.sizes * of_sizes).sum()
+        let of_intersection = constant(&|_, s| 2.0 / (s + SMOOTH));
+        let of_sizes = constant(&|o, s| (2.0 * o + SMOOTH) / ((s + SMOOTH) * (s + SMOOTH)));
+        (self.intersection * of_intersection - self.sizes * of_sizes).sum()
     }
 }
 
-/// Binary cross-entropy over all pixels of all regions.
+/// Mean binary cross-entropy over all pixels of all regions.
 pub fn cross_entropy(logits: &Tensor<4>, target: &Tensor<4>) -> Tensor<1> {
     let (logits, target) = (logits.clone(), target.clone());
     let entropy = log_sigmoid(logits.clone()) * target.clone() + log_sigmoid(-logits) * (-target + 1.0);
     -entropy.mean()
-}
-
-/// Batch Dice loss plus binary cross-entropy, 1:1.
-///
-/// `logits` and `target` (0 or 1) are `[B, R, S, S]`, one channel a region. Dice is taken over the pixels of the whole
-/// batch, then averaged over the regions; cross-entropy over all pixels.
-pub fn dice_cross_entropy(logits: &Tensor<4>, target: &Tensor<4>) -> Tensor<1> {
-    let Overlap { both, sizes } = overlap(logits, target);
-    let dice = ((both * 2.0 + SMOOTH) / (sizes + SMOOTH)).mean();
-    -dice + 1.0 + cross_entropy(logits, target)
 }
 
 #[cfg(test)]
@@ -74,7 +71,9 @@ mod tests {
     fn loss(logits: &[f32], target: &[f32]) -> f32 {
         let device = Device::flex();
         let tensor = |v: &[f32]| Tensor::<4>::from_data(TensorData::new(v.to_vec(), [1, 1, 2, v.len() / 2]), &device);
-        dice_cross_entropy(&tensor(logits), &tensor(target)).into_data().try_to_vec::<f32>().unwrap()[0]
+        let (logits, target) = (tensor(logits), tensor(target));
+        let loss = dice_loss(overlap(&logits, &target)) + cross_entropy(&logits, &target);
+        loss.into_data().try_to_vec::<f32>().unwrap()[0]
     }
 
     #[test]

@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(masked_count(256, 0.9), 230);
         // 100 * 0.29 is 28.999999999999996 in binary.
         assert_eq!(masked_count(100, 0.29), 29);
-        assert_eq!(masked_count(256, crate::masking::ratio::HIGHEST), 255);
+        assert_eq!(masked_count(256, 1.0 - 1e-6), 255);
         assert_eq!((masked_count(256, 1.0), masked_count(256, 7.0)), (256, 256));
         assert_eq!((masked_count(256, -1.0), masked_count(256, f64::NAN), masked_count(0, 0.5)), (0, 0, 0));
     }

@@ -16,8 +16,20 @@ pub(super) struct Initializer<'a> {
 }
 
 impl<'a> Initializer<'a> {
+    /// Weights of a U-Net.
     pub(super) fn new(seed: u64, device: &'a Device) -> Self {
-        Self { stream: stream(seed, "weights", &[]), device }
+        Self::named(seed, "weights", device)
+    }
+
+    /// Weights of something else, from a stream of its own: the U-Net's stay the same beside it.
+    pub(super) fn named(seed: u64, name: &str, device: &'a Device) -> Self {
+        Self { stream: stream(seed, name, &[]), device }
+    }
+
+    /// Weight `[input, output]` and bias of a linear layer.
+    pub(super) fn linear(&mut self, input: usize, output: usize) -> (Param<Tensor<2>>, Param<Tensor<1>>) {
+        let bound = bound(input);
+        (self.uniform([input, output], bound), self.uniform([output], bound))
     }
 
     /// A convolution with a square kernel and same padding.

@@ -1,9 +1,21 @@
-//! The 2-D U-Net of section 4.4: the same encoder and decoder serve both stages.
+//! The 2-D U-Net of section 4.5: the same encoder and decoder serve both stages.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `unet.rs` | shape, encoder, decoder, head |
+//! | `layers.rs` | its layers, by our own kernels on the CPU and by burn elsewhere |
+//! | `masked.rs` | networks of masked pre-training: a U-Net with a mask token or a pixel head |
+//! | `init.rs` | random weights by seed |
+//! | `precision.rs` | f32, bf16, f16 |
+//! | `record.rs` | weights as safetensors, and what of them is transferred |
 
 mod init;
+mod layers;
+mod masked;
 mod precision;
 pub mod record;
 mod unet;
 
+pub use masked::{MaskedUNet, PixelHeadNet, hide};
 pub use precision::Precision;
-pub use unet::{Norm, UNet, UNetConfig};
+pub use unet::{Features, Norm, UNet, UNetConfig};

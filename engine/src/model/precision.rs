@@ -1,4 +1,4 @@
-//! In what precision the convolutions are computed. Weights, normalisations, losses and the optimiser stay in f32.
+//! Precision of the convolutions. Weights, normalisations, losses and the optimiser stay in f32.
 
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::module::{conv_transpose2d, conv2d};
@@ -6,7 +6,7 @@ use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Precision of the convolutions' products. Below f32 their inputs and weights are rounded; what comes out is f32 again.
+/// Precision of the convolutions. Below f32 their inputs and weights are rounded; the output is f32 again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -49,7 +49,7 @@ impl Precision {
     }
 
     /// A transposed convolution whose stride equals its kernel.
-    pub(super) fn raise(self, up: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
+    pub(super) fn upsample(self, up: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
         let Some(dtype) = self.reduced() else { return up.forward(x) };
         let weight = up.weight.val();
         let [_, _, height, width] = weight.dims();

@@ -10,9 +10,28 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::UNet;
 use crate::{Error, ErrorKind, Result};
 
-/// The network's weights and running statistics, f32 little-endian, each under its path in the module
-/// (`encoder.0.first.weight`). Equal weights are equal bytes; weights that are not finite are an error.
-pub fn to_bytes(network: &UNet) -> Result<Vec<u8>> {
+/// What fine-tuning takes over from a pre-trained network; the rest keeps its random weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// The encoder: of methods whose loss does not train the decoder.
+    Encoder,
+    /// Encoder and decoder; the head is always new.
+    EncoderDecoder,
+}
+
+impl Transfer {
+    fn takes(self, name: &str) -> bool {
+        name.starts_with("encoder.")
+            || self == Self::EncoderDecoder && (name.starts_with("up.") || name.starts_with("decoder."))
+    }
+}
+
+/// The network's weights and running statistics as safetensors, f32, each under its path in the module. The U-Net of a
+/// larger network stands at the top: `encoder.0.first.weight`, never `unet.encoder...`. Equal weights are equal bytes.
+///
+/// # Errors
+/// A weight that is not finite.
+pub fn to_bytes<N: Module>(network: &N) -> Result<Vec<u8>> {
     let mut collector = Collector::default();
     // A running statistic holds its last update back until it is read again; `valid` brings it up to date. Without it
     // a checkpoint would lack the last step, and a resumed training would differ.
@@ -27,29 +46,72 @@ pub fn to_bytes(network: &UNet) -> Result<Vec<u8>> {
     safetensors::serialize(views, None).map_err(|e| failed("writing weights", e))
 }
 
-/// Puts weights written by [`to_bytes`] into a network of the same shape; anything missing, left over or of another
-/// shape is an error that names the tensor.
-pub fn from_bytes(network: UNet, bytes: &[u8]) -> Result<UNet> {
+/// Loads weights written by [`to_bytes`] into a network of the same shape.
+///
+/// # Errors
+/// A tensor that is missing, left over or of another shape, by name.
+pub fn from_bytes<N: Module>(network: N, bytes: &[u8]) -> Result<N> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| failed("reading weights", e))?;
-    let mut expected = Collector::default();
-    network.visit(&mut expected);
+    let expected = shapes(&network);
     for name in file.names() {
-        if !expected.tensors.contains_key(name) {
+        if !expected.contains_key(current_name(name)) {
             return Err(failed("reading weights", format!("tensor {name} has no place in this network")));
         }
     }
+    load(network, &file, expected)
+}
+
+/// A U-Net with the transferred part of another's weights, which [`to_bytes`] wrote. The other network may have further
+/// parts.
+///
+/// # Errors
+/// A transferred tensor that is missing or of another shape, by name.
+pub fn transfer(fresh: UNet, bytes: &[u8], what: Transfer) -> Result<UNet> {
+    let file = SafeTensors::deserialize(bytes).map_err(|e| failed("reading weights", e))?;
+    let mut expected = shapes(&fresh);
+    expected.retain(|name, _| what.takes(name));
+    load(fresh, &file, expected)
+}
+
+/// Puts the tensors named in `expected` into a network.
+fn load<N: Module>(network: N, file: &SafeTensors<'_>, expected: BTreeMap<String, Vec<usize>>) -> Result<N> {
     let mut tensors = BTreeMap::new();
-    for (name, (shape, _)) in &expected.tensors {
-        let view = file.tensor(name).map_err(|e| failed("reading weights", e))?;
+    for (name, shape) in expected {
+        let stored = file.names().into_iter().find(|stored| current_name(stored) == name).unwrap_or(name.as_str());
+        let view = file.tensor(stored).map_err(|e| failed("reading weights", e))?;
         if view.dtype() != Dtype::F32 || view.shape() != shape {
             let why =
                 format!("tensor {name} is {:?} {:?}, this network needs F32 {shape:?}", view.dtype(), view.shape());
             return Err(failed("reading weights", why));
         }
         let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        tensors.insert(name.clone(), values);
+        tensors.insert(name, values);
     }
-    Ok(network.map(&mut Loader { path: Vec::new(), tensors }))
+    Ok(network.map(&mut Loader { path: Path::default(), tensors }))
+}
+
+/// The name of a tensor today: earlier versions call the mask token `fill`.
+fn current_name(stored: &str) -> &str {
+    if stored == "fill" { "mask_token" } else { stored }
+}
+
+/// The shape of every float tensor by its name.
+fn shapes<N: Module>(network: &N) -> BTreeMap<String, Vec<usize>> {
+    let mut collector = Collector::default();
+    network.visit(&mut collector);
+    collector.tensors.into_iter().map(|(name, (shape, _))| (name, shape)).collect()
+}
+
+/// Where a visit of a module stands.
+#[derive(Default)]
+struct Path(Vec<String>);
+
+impl Path {
+    /// The name of the tensor at this place.
+    fn name(&self) -> String {
+        let steps = if self.0.first().is_some_and(|step| step == "unet") { &self.0[1..] } else { &self.0 };
+        steps.join(".")
+    }
 }
 
 fn failed(step: &str, why: impl std::fmt::Display) -> Error {
@@ -59,7 +121,7 @@ fn failed(step: &str, why: impl std::fmt::Display) -> Error {
 /// Collects every float tensor of a module by path: shape and little-endian bytes.
 #[derive(Default)]
 struct Collector {
-    path: Vec<String>,
+    path: Path,
     tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)>,
 }
 
@@ -78,38 +140,38 @@ impl Collector {
 
 impl ModuleVisitor for Collector {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.into());
+        self.path.0.push(name.into());
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+        self.path.0.pop();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let data = param.val().into_data();
         let shape = data.shape().to_vec();
         let bytes = data.iter::<f32>().flat_map(f32::to_le_bytes).collect();
-        self.tensors.insert(self.path.join("."), (shape, bytes));
+        self.tensors.insert(self.path.name(), (shape, bytes));
     }
 }
 
 /// Replaces every float tensor of a module by the one under its path.
 struct Loader {
-    path: Vec<String>,
+    path: Path,
     tensors: BTreeMap<String, Vec<f32>>,
 }
 
 impl ModuleMapper for Loader {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.into());
+        self.path.0.push(name.into());
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+        self.path.0.pop();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(values) = self.tensors.remove(&self.path.join(".")) else { return param };
+        let Some(values) = self.tensors.remove(&self.path.name()) else { return param };
         let (id, old, mapper) = param.consume();
         let value = Tensor::from_data(TensorData::new(values, old.shape()), &old.device());
         Param::from_mapped_value(id, value.set_require_grad(old.is_require_grad()), mapper)
@@ -118,7 +180,7 @@ impl ModuleMapper for Loader {
 
 /// Numbers the parameters in the order of the module instead of at random, so that
 /// an optimiser's state finds its parameters in another process.
-pub(super) fn number_parameters(network: UNet) -> UNet {
+pub(super) fn number_parameters<N: Module>(network: N) -> N {
     network.map(&mut Numbering(0))
 }
 

@@ -7,8 +7,9 @@
 //! | `picture.rs` | pictures in 8 bits, small enough |
 //! | `codec.rs` | both as bytes with a checksum |
 //! | `files.rs` | where they lie in the run folder, and reading them |
-//! | `recorder.rs` | what both loops do with pins: store them, write records, warn |
-//! | `source.rs` | a slice that no loop has in its store |
+//! | `recorder.rs` | pins during a training: store them, write records, warn |
+//! | `pinned.rs` | pinned slices of a training without patches: a picture after each epoch |
+//! | `source.rs` | a pinned slice that is not trained on |
 //!
 //! ```text
 //! RUN/probes/
@@ -28,6 +29,7 @@ mod codec;
 mod files;
 mod picture;
 mod pin;
+mod pinned;
 mod record;
 mod recorder;
 mod source;
@@ -36,6 +38,7 @@ pub(crate) use codec::{Reader, Writer};
 pub(crate) use files::stored_pins;
 pub use files::{epochs, pins, read, read_slice};
 pub use pin::{Pin, Pins};
+pub(crate) use pinned::{PinnedPictures, TrainingSlice};
 pub use record::{MOST_BYTES, MOST_PATCHES, ProbeRecord, ProbeSlice};
 pub(crate) use recorder::Recorder;
 pub(crate) use source::load;

@@ -200,7 +200,7 @@ pub struct ProbeRecord {
     pub before: Vec<u8>,
     /// Labels after the epoch's update; the same if it had none.
     pub after: Vec<u8>,
-    /// The case of each patch in the update, 0 to 4 as [`crate::masking::relabel::Case`]; empty if there was none.
+    /// The case of each patch in the update, 0 to 4 as [`crate::pretrain::amlp::relabel::Case`]; empty if there was none.
     pub cases: Vec<u8>,
     /// What the coin showed, for the patches of cases 3 and 4; empty without an update.
     pub coins: Vec<Option<u8>>,

@@ -171,7 +171,7 @@ fn files_lie_where_they_are_looked_for() {
     assert_eq!(pins(&root).unwrap(), []);
     let (pin, other) = (Pin::new("../P/1", u32::MAX), Pin::new("Q", 1));
     let shared = crate::probe::Pins::new(vec![other.clone()]);
-    let mut recorder = Recorder::new(&run, &shared, Stage::Pretrain, 1).unwrap();
+    let mut recorder = Recorder::new(&run, &shared, Stage::Pretrain);
     assert_eq!(recorder.changed().unwrap().len(), 1);
     assert!(recorder.changed().is_none());
     shared.add(pin.clone());
@@ -202,7 +202,7 @@ fn files_lie_where_they_are_looked_for() {
     fs::write(place(3).with_file_name(".pretrain-000003.probe.1.2.tmp"), b"half").unwrap();
     drop(run);
     let run = RunFolder::resume(&root).unwrap();
-    Recorder::new(&run, &shared, Stage::Pretrain, 3).unwrap();
+    Recorder::new(&run, &shared, Stage::Pretrain).forget_from(3).unwrap();
     assert_eq!(epochs(&root, &pin, Stage::Pretrain), [2]);
     assert_eq!(fs::read_dir(place(2).parent().unwrap()).unwrap().count(), 1);
 

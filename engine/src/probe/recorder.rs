@@ -1,4 +1,4 @@
-//! What both loops do with pins: notice changes, store them, write slices and records, and say what cannot be done.
+//! Pins during a training: notice changes, store them, write slices and records, warn.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::event::{Event, Probe, Stage};
 use crate::run::{RunFolder, probes};
 use crate::{Error, Result};
 
-/// The pins of a loop and their files. Nothing that goes wrong here ends the training: it becomes a warning.
+/// The pins of a training and their files. Nothing that fails here ends the training: it becomes a warning.
 pub(crate) struct Recorder<'a> {
     run: &'a RunFolder,
     pins: &'a Pins,
@@ -20,14 +20,17 @@ pub(crate) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Removes the records from `first_epoch` on: epochs that no checkpoint covers and that come again.
-    pub fn new(run: &'a RunFolder, pins: &'a Pins, stage: Stage, first_epoch: usize) -> Result<Self> {
-        probes::remove(run, |name| epoch_of(stage, name).is_some_and(|epoch| epoch >= first_epoch))?;
-        Ok(Self { run, pins, stage, seen: None, refused: BTreeSet::new(), events: Vec::new() })
+    pub fn new(run: &'a RunFolder, pins: &'a Pins, stage: Stage) -> Self {
+        Self { run, pins, stage, seen: None, refused: BTreeSet::new(), events: Vec::new() }
     }
 
-    /// The pins, if they changed since the last look; stores them. A pin that was refused is left out until it is taken
-    /// off and pinned again.
+    /// Removes the records from `epoch` on: no checkpoint covers these epochs, they come again.
+    pub fn forget_from(&self, epoch: usize) -> Result<()> {
+        probes::remove(self.run, |name| epoch_of(self.stage, name).is_some_and(|recorded| recorded >= epoch))
+    }
+
+    /// The pins, if they changed since the last call; stores them. A refused pin is left out until it is removed and pinned
+    /// again.
     pub fn changed(&mut self) -> Option<Vec<Pin>> {
         let changes = self.pins.changes();
         if self.seen == Some(changes) {
@@ -45,7 +48,7 @@ impl<'a> Recorder<'a> {
         Some(pins.into_iter().filter(|pin| !self.refused.contains(pin)).collect())
     }
 
-    /// Says once that a slice cannot be recorded.
+    /// Warns once that a slice cannot be recorded.
     pub fn refuse(&mut self, pin: &Pin, why: &Error) {
         self.warn(&format!("the pinned slice {pin} is not recorded: {why}"));
         self.refused.insert(pin.clone());
@@ -58,16 +61,16 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Writes an epoch's file, and has its event told if that worked.
+    /// Writes an epoch's file, then queues its event.
     pub fn record(&mut self, record: &ProbeRecord) {
         let name = record_name(self.stage, record.epoch);
         match probes::write(self.run, &record.pin.folder(), &name, &record.to_bytes()) {
-            Ok(()) => self.events.push(Event::Probe(Box::new(told(record)))),
+            Ok(()) => self.events.push(Event::Probe(Box::new(log_entry(record)))),
             Err(error) => self.warn(&error.to_string()),
         }
     }
 
-    /// What is to be told since the last time: probes, and warnings.
+    /// Probes and warnings since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
@@ -77,8 +80,8 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// What the log says of a record.
-fn told(record: &ProbeRecord) -> Probe {
+/// What the log keeps of a record.
+fn log_entry(record: &ProbeRecord) -> Probe {
     let digits = |values: &[u8]| values.iter().map(|v| char::from(b'0' + v)).collect();
     Probe {
         stage: record.stage,

@@ -1,4 +1,4 @@
-//! A slice that no loop has in its store: prepared from its patient's files when it is pinned.
+//! A pinned slice that is not trained on, prepared from its patient's files.
 
 use super::Pin;
 use crate::cohort::Cohort;
@@ -18,7 +18,10 @@ pub(crate) struct Source {
     pub world_from_crop: [f64; 16],
 }
 
-/// Prepares a pinned slice as the run's settings say. Its label is read to be drawn, never to be trained on.
+/// Prepares a pinned slice by the run's settings. Its mask is read to be drawn, never to be trained on.
+///
+/// # Errors
+/// A patient or slice that the cohort does not have; a scan that cannot be prepared.
 pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool) -> Result<Source> {
     let Some(case) = cohort.case(&pin.case) else {
         return Err(Error::config("patient", &pin.case, "the cohort does not have it"));

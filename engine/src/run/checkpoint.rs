@@ -81,6 +81,11 @@ pub struct CheckpointData {
 }
 
 impl CheckpointData {
+    /// The content of the part `name`, if there is one.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.parts.iter().find(|(part, _)| part == name).map(|(_, content)| content.as_slice())
+    }
+
     /// Removes and returns the part `name`.
     ///
     /// # Errors

@@ -8,14 +8,12 @@
 //! `checkpoint-demoted`, `checkpoint-promoted` between the steps of a checkpoint.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use crate::{ErrorKind, Result};
 
 /// Passes the point `name`: aborts or fails if `AMLP_FAULT` selects it, otherwise does nothing.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) -> io::Result<()> {
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     static PLAN: OnceLock<Option<Plan>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
@@ -61,61 +59,6 @@ impl Plan {
         };
         fields.next().is_none().then_some(Plan { name, passage, full })
     }
-}
-
-/// A failure of a device that a test asks for: `AMLP_DEVICE_FAULT` is `memory:K` (more than K slices at once find no memory),
-/// `late:N` (the N-th portion of a batch, from 1, finds no memory, which is told only when the device is waited for) or `lost:N`
-/// (the N-th portion finds the device gone). Debug builds only, as [`point`].
-#[derive(Debug, Default)]
-pub struct DeviceFault {
-    memory: Option<usize>,
-    late: Option<u64>,
-    lost: Option<u64>,
-    passed: AtomicU64,
-    /// True while a failure waits to be told.
-    untold: AtomicBool,
-}
-
-impl DeviceFault {
-    /// What the environment asks for; nothing in a release build.
-    pub fn planned() -> Self {
-        let text =
-            if cfg!(debug_assertions) { std::env::var("AMLP_DEVICE_FAULT").unwrap_or_default() } else { String::new() };
-        Self::parse(&text)
-    }
-
-    /// Reads `memory:K`, `late:N` or `lost:N`; anything else is no plan.
-    pub fn parse(text: &str) -> Self {
-        let number = |name: &str| text.strip_prefix(name)?.parse().ok();
-        let memory = number("memory:").map(|k: u64| k as usize);
-        Self { memory, late: number("late:"), lost: number("lost:"), ..Self::default() }
-    }
-
-    /// True if something is to fail.
-    pub fn is_planned(&self) -> bool {
-        self.memory.is_some() || self.late.is_some() || self.lost.is_some()
-    }
-
-    /// Passes a portion of `slices` slices: fails as a device would if it is its turn.
-    pub fn strike(&self, slices: usize) -> Result<()> {
-        let passed = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
-        self.untold.fetch_or(self.late == Some(passed), Ordering::SeqCst);
-        if self.memory.is_some_and(|most| slices > most) {
-            return failed(NO_MEMORY);
-        }
-        if self.lost == Some(passed) { failed("device lost (as asked for)") } else { Ok(()) }
-    }
-
-    /// Answers when the device is waited for: fails, once, if a failure waits to be told.
-    pub fn answer(&self) -> Result<()> {
-        if self.untold.swap(false, Ordering::SeqCst) { failed(NO_MEMORY) } else { Ok(()) }
-    }
-}
-
-const NO_MEMORY: &str = "out of device memory allocating 1048576 bytes (as asked for)";
-
-fn failed(why: &str) -> Result<()> {
-    Err(ErrorKind::Compute { step: "a portion of a batch".into(), why: why.into() }.into())
 }
 
 #[cfg(all(test, debug_assertions))]

@@ -6,7 +6,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::{CaseCounts, EpochSummary, Parts, Stage};
+use crate::event::{CaseCounts, EpochSummary, Losses, Stage};
 
 fn step(epoch: usize, step: usize) -> Event {
     let loss = 1.0 / (epoch * 10 + step) as f64;
@@ -36,7 +36,7 @@ fn one_of_each() -> Vec<Event> {
         Event::Validation { epoch: 1, dice: 0.1 + 0.2, best: true },
         Event::Epoch(Box::new(EpochSummary {
             epoch: 1,
-            parts: Some(Parts { pred: 0.1, rrl: -2.5e-300, lcl: 1.0 }),
+            parts: Some([("pred", 0.1), ("rrl", -2.5e-300), ("lcl", 1.0)].into_iter().collect()),
             entropy: Some([Some(0.5), None, Some(1.0)]),
             ..EpochSummary::default()
         })),
@@ -75,7 +75,7 @@ fn numbers_that_are_not_finite_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let parts = Parts { pred: value, rrl: value, lcl: value };
+        let parts: Losses = ["pred", "rrl", "lcl"].map(|name| (name, value)).into_iter().collect();
         let events = [
             Event::Estimate { steps: 1, seconds_per_step: value, seconds: value, memory_mib: 1 },
             Event::Step { stage: Stage::Pretrain, epoch: 1, step: 1, loss: value, learning_rate: value },
@@ -92,8 +92,8 @@ fn numbers_that_are_not_finite_read_back() {
                 epoch: 1,
                 loss: value,
                 learning_rate: value,
-                parts: Some(parts),
-                literal: Some(parts),
+                parts: Some(parts.clone()),
+                literal: Some(parts.clone()),
                 gradient_norm: Some(parts),
                 ..EpochSummary::default()
             })),

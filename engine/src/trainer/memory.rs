@@ -1,4 +1,4 @@
-//! What a training step holds, and whether the device has it.
+//! Memory of a training step, and whether the device has it.
 
 use crate::config::Config;
 use crate::device::Compute;
@@ -8,22 +8,25 @@ use crate::{ErrorKind, Result};
 /// Bytes of a mebibyte.
 const MIB: f64 = 1_048_576.0;
 
-/// MiB that a training step holds on its fullest device: weights, gradients, two moments, and the activations kept for the
-/// backward pass of the slices that go through the network together.
+/// MiB of a training step on its fullest device: weights, gradients, two moments, and the activations kept for the backward
+/// pass of the slices that go through the network together. Heads are not counted.
 pub fn memory_mib(config: &Config, network: &UNetConfig, compute: &Compute) -> u64 {
     let slices = at_once(config, compute.all().count()) as f64;
-    let bytes = weight_bytes(network, compute) + slice_bytes(config, network) * slices;
+    let bytes = weight_bytes(network) + slice_bytes(config, network) * slices;
     (bytes / MIB).ceil() as u64
 }
 
 /// The largest batch whose step fits into `memory_mib` of one of the devices; 0 if not even one slice does.
-fn suggest_batch(config: &Config, network: &UNetConfig, compute: &Compute, memory_mib: u64) -> usize {
-    let left = memory_mib as f64 * MIB - weight_bytes(network, compute);
+fn suggest_batch(config: &Config, network: &UNetConfig, memory_mib: u64) -> usize {
+    let left = memory_mib as f64 * MIB - weight_bytes(network);
     (left / slice_bytes(config, network)).floor().max(0.0) as usize
 }
 
-/// Refuses a training that the device cannot do: in a precision that it lacks, or with more memory than it has, naming the batch
-/// that it could hold. Unknown memory holds everything.
+/// Refuses a training that the device cannot do.
+///
+/// # Errors
+/// A precision that it lacks; a step that does not fit into its memory, with the batch that would. A device of unknown memory
+/// is trusted.
 pub fn check_device(config: &Config, network: &UNetConfig, compute: &Compute) -> Result<()> {
     compute.check_precision(config.training.precision)?;
     let devices = compute.all().count();
@@ -34,7 +37,7 @@ pub fn check_device(config: &Config, network: &UNetConfig, compute: &Compute) ->
     if needed_mib <= allowed_mib {
         return Ok(());
     }
-    let advice = match suggest_batch(config, network, compute, allowed_mib) {
+    let advice = match suggest_batch(config, network, allowed_mib) {
         0 => "not even one slice fits: take a smaller network.width or preprocess.size".to_owned(),
         fits => format!(
             "--batch {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
@@ -54,11 +57,9 @@ fn at_once(config: &Config, devices: usize) -> usize {
     }
 }
 
-/// Weights, gradients and the optimiser's two moments; where memory may run out unnoticed, also the weights and moments to go
-/// back to.
-fn weight_bytes(network: &UNetConfig, compute: &Compute) -> f64 {
-    let copies = if compute.is_cpu() { 4.0 } else { 7.0 };
-    4.0 * copies * network.parameters() as f64
+/// Weights, gradients and the optimiser's two moments.
+fn weight_bytes(network: &UNetConfig) -> f64 {
+    16.0 * network.parameters() as f64
 }
 
 fn slice_bytes(config: &Config, network: &UNetConfig) -> f64 {
@@ -89,12 +90,12 @@ mod tests {
         let (mut config, network) = paper();
         let compute = Compute::cpu();
         for memory in [2_000, 8_000, 80_000] {
-            config.training.batch = suggest_batch(&config, &network, &compute, memory);
+            config.training.batch = suggest_batch(&config, &network, memory);
             assert!(memory_mib(&config, &network, &compute) <= memory);
             config.training.batch += 1;
             assert!(memory_mib(&config, &network, &compute) > memory, "{memory}");
         }
-        assert_eq!(suggest_batch(&config, &network, &compute, 10), 0);
+        assert_eq!(suggest_batch(&config, &network, 10), 0);
     }
 
     #[test]
@@ -103,7 +104,7 @@ mod tests {
         let mut compute = Compute::cpu();
         compute.memory_mib = Some(2_000);
         let error = check_device(&config, &network, &compute).unwrap_err().to_string();
-        let fits = suggest_batch(&config, &network, &compute, 2_000);
+        let fits = suggest_batch(&config, &network, 2_000);
         assert!(fits >= 1 && error.contains(&format!("--batch {fits} fits")) && error.contains("2000 MiB"), "{error}");
         config.training.micro_batch = fits;
         check_device(&config, &network, &compute).unwrap();

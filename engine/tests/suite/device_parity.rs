@@ -2,15 +2,14 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use engine::config::Config;
 use engine::device::{Compute, open, probe};
-use engine::finetune::Samples;
-use engine::masking::Anchor;
-use engine::masking::relabel::{Relevance, relabel};
-use engine::model::{UNet, UNetConfig};
-use engine::pretrain::{Trial, forward, losses, tracked};
-use engine::trainer::{Objective, Portion, Stepper, optimizer};
+use engine::finetune::{DiceCrossEntropy, Samples};
+use engine::model::UNetConfig;
+use engine::pretrain::amlp::relabel::{Anchor, Relevance, relabel};
+use engine::pretrain::amlp::{PatchLosses, Trial, evaluate, forward, losses};
+use engine::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, optimizer};
 
 /// The largest difference that is allowed, as a share of the largest number compared.
 const NEAR: f64 = 1e-3;
@@ -20,6 +19,7 @@ const SIGMA: f64 = 0.5;
 /// As small as a network of both stages can be: a software adapter compiles each kernel for seconds.
 fn config() -> Config {
     let mut config = Config::default();
+    config.data.modality = vec!["pet".into()];
     config.preprocess.size = 16;
     config.method.grid = 4;
     config.network = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() };
@@ -28,7 +28,7 @@ fn config() -> Config {
 }
 
 /// Every gradient of a loss, in the network's order.
-fn gradients(network: &UNet, loss: &Tensor<1>) -> Vec<f64> {
+fn gradients<N: Module>(network: &N, loss: &Tensor<1>) -> Vec<f64> {
     struct Collect<'a>(&'a GradientsParams, Vec<f64>);
     impl ModuleVisitor for Collect<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -70,34 +70,36 @@ fn pretraining_step(compute: &Compute) -> Step {
     let trial = Trial::new(&config, BATCH).unwrap();
     let masked = trial.masked(SIGMA, 1);
     let device = compute.training();
-    let network = config.network.init(1, &device);
-    let told = losses(&network, &masked, &config, &device).unwrap();
-    let copy = config.network.init(1, &device);
+    let output = evaluate(&trial.build(1, &device), &masked, &config, &device).unwrap();
+    let of_patches = PatchLosses::of(&masked, &output);
+    let copy = trial.build(1, &device);
     let batch = masked.on(0..BATCH, &device);
-    let total = tracked(forward(&copy, &batch, &config), &batch, &config.method).total;
+    let total = losses(forward(&copy, &batch, &config), &batch, &config.method).total;
     let gradients = gradients(&copy, &total);
     let mut relevance = Relevance::new(BATCH, config.method.grid * config.method.grid);
-    for (slice, (chosen, relative)) in masked.chosen.iter().zip(&told.relative).enumerate() {
+    for (slice, (chosen, relative)) in masked.chosen.iter().zip(&of_patches.relative).enumerate() {
         relevance.add(slice, chosen, relative);
     }
     let labels = (0..BATCH).flat_map(|slice| {
         let (ori, new) = (&masked.label_ori[slice], &masked.label_new[slice]);
         relabel(ori, new, &relevance.mean(slice), Anchor::Kmeans, 1, 1, slice as u64).after
     });
-    let mut stepper = Stepper::new(config.network.init(1, &device), optimizer(&config.training), compute, 0);
-    stepper.step(&trial.objective(&masked), BATCH, 1e-3).unwrap();
-    let after = losses(&stepper.network, &masked, &config, &device).unwrap().value;
+    let (engine, mut optimizer) = (GradientEngine::new(compute, 0), optimizer(&config.training));
+    let net = trial.build(1, &device);
+    let (step, _) = engine.gradients(&trial, &net, &masked, BATCH).unwrap();
+    let net = optimizer.step(1e-3, net, step);
+    let after = evaluate(&net, &masked, &config, &device).unwrap().loss;
     Step {
-        losses: vec![told.value, told.parts.pred, told.parts.rrl, told.parts.lcl],
-        errors: told.errors.concat(),
+        losses: std::iter::once(output.loss).chain(output.parts.iter().map(|(_, value)| *value)).collect(),
+        errors: of_patches.errors.concat(),
         gradients,
         labels: labels.collect(),
-        relative: told.relative.concat(),
+        relative: of_patches.relative.concat(),
         after,
     }
 }
 
-/// Loss and gradients of a fine-tuning step.
+/// Losses and gradients of a fine-tuning step.
 fn finetuning_step(compute: &Compute) -> (Vec<f64>, Vec<f64>) {
     let config = config();
     let size = config.preprocess.size;
@@ -106,12 +108,14 @@ fn finetuning_step(compute: &Compute) -> (Vec<f64>, Vec<f64>) {
         let pixels = bits.iter().enumerate().map(|(p, b)| f32::from(*b) + ((p * 7 + at) % 13) as f32 / 9.0).collect();
         (pixels, bits)
     };
-    let samples = Samples::new((0..BATCH).map(slice).collect(), 1, size);
-    let device: Device = compute.training();
-    let network = config.network.init(2, &device);
-    let (loss, told) = samples.loss(&network, &Portion::whole(BATCH), &device, &[]).unwrap();
-    let gradients = gradients(&network, &loss);
-    (told.into_data().iter::<f64>().collect(), gradients)
+    let samples = Samples::new((0..BATCH).map(slice).collect(), 1, 1, size);
+    let (objective, device) = (DiceCrossEntropy(&config), compute.training());
+    let net = objective.build(2, &device);
+    let micro = MicroBatch::whole(BATCH, &device);
+    let loss = objective.loss(&net, &samples, &micro).unwrap();
+    let gradients = gradients(&net, &loss.objective);
+    let output = StepOutput::of(loss, &micro).unwrap();
+    (std::iter::once(output.loss).chain(output.parts.iter().map(|(_, value)| *value)).collect(), gradients)
 }
 
 #[test]

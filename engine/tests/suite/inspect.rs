@@ -8,9 +8,9 @@ use engine::cluster::{ClusterConfig, ForegroundRule};
 use engine::config::MaskFill;
 use engine::device::Compute;
 use engine::inspect::{InspectedCase, InspectedSlice, MaskSettings, Masking, Reconstructor, Sigma, kind_of};
-use engine::masking::order::order;
-use engine::masking::{MaskRatio, Order};
 use engine::preprocess::{Kind, PreprocessConfig, Spacing};
+use engine::pretrain::amlp::amr::MaskRatio;
+use engine::pretrain::amlp::mps::{Order, order};
 use engine::volume::nifti::{write_label, write_volume};
 use engine::volume::{LabelVolume, Volume};
 

@@ -10,9 +10,9 @@ use engine::config::{Config, MaskFill};
 use engine::device::Compute;
 use engine::event::{Control, Event, EventQueue, Signal, Stage};
 use engine::jobs::{FinetuneJob, PretrainJob, Start};
-use engine::masking::order::{Order, order};
-use engine::masking::relabel::coins;
-use engine::masking::select::masked_count;
+use engine::masking::masked_count;
+use engine::pretrain::amlp::mps::{Order, order};
+use engine::pretrain::amlp::relabel::coins;
 use engine::probe::{self, Pin, Pins, ProbeRecord};
 use engine::run::history::RunState;
 use engine::run::{History, RunFolder};
@@ -138,7 +138,7 @@ fn a_record_is_what_the_step_did() {
     let start = Start::default();
     let mut job = PretrainJob::prepare(config.clone(), &run, start, &control, &mut |_, _| {}).unwrap();
     let slice = job.slices.find(&pin).unwrap();
-    let (clustering, shift) = (job.slices.state(slice).clustering.clone(), job.slices.state(slice).shift);
+    let (clustering, shift) = (job.patches[slice].clustering.clone(), job.slices.shift(slice));
     let kmeans = clustering.labels;
     let pixels = job.slices.pixels(slice).unwrap();
     let mut events = Vec::new();
@@ -214,7 +214,8 @@ fn an_interrupted_run_leaves_the_same_records() {
     config.training.epochs = 4;
     let parts = split(&config, temp.path());
     config.method.probes = vec![format!("{}:3", parts.train[0]), format!("{}:2", parts.test[0])];
-    let fine = Config { method: config.method.clone(), ..finetune_config(&config.data.cohort, None) };
+    let mut fine = Config { method: config.method.clone(), ..finetune_config(&config.data.cohort, None) };
+    fine.training.batch = 2;
     for (name, config) in [("pretrain", config), ("finetune", fine)] {
         let whole = temp.path().join(name);
         let steps = plain(&config, &whole).iter().filter(|e| matches!(e, Event::Step { .. })).count();

@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use engine::cluster::{ClusterConfig, ForegroundRule, cluster};
-use engine::masking::order::{Order, order};
 use engine::masking::select::{masked_patches, recall_of_foreground, recall_of_masked};
 use engine::patch::PatchGrid;
 use engine::preprocess::{Kind, KindChoice, PreprocessConfig, Spacing, Targets, prepare};
+use engine::pretrain::amlp::mps::{Order, order};
 use engine::volume::{LabelVolume, Volume};
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 
 use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
 use engine::ErrorKind;
-use engine::event::{Event, EventSink};
+use engine::event::{Event, EventSink, Losses};
 use engine::run::RunFolder;
 
 #[test]
@@ -52,15 +52,18 @@ fn the_log_tells_the_method() {
     let sigma: Vec<f64> = epochs.iter().map(|e| e.sigma.unwrap()).collect();
     assert!((sigma[0] - 0.25).abs() < 1e-12 && (sigma[3] - 0.9).abs() < 1e-12, "{sigma:?}");
     for epoch in &epochs {
-        let (parts, literal) = (epoch.parts.unwrap(), epoch.literal.unwrap());
-        assert!((literal.rrl - 1.0).abs() < 1e-9, "Eq. 6 has mean 1 by construction, not {}", literal.rrl);
-        assert!((parts.pred + parts.rrl + parts.lcl - epoch.loss).abs() < 1e-5);
+        let (parts, literal) = (epoch.parts.as_ref().unwrap(), epoch.literal.as_ref().unwrap());
+        let rrl = literal.get("rrl").unwrap();
+        assert!((rrl - 1.0).abs() < 1e-9, "Eq. 6 has mean 1 by construction, not {rrl}");
+        let sum = ["pred", "rrl", "lcl"].map(|name| parts.get(name).unwrap()).iter().sum::<f64>();
+        assert!((sum - epoch.loss).abs() < 1e-5);
         assert!(epoch.lesion_recall_masked.is_some() && epoch.entropy.is_some());
     }
-    assert!(epochs[0].gradient_norm.unwrap().pred > 0.0);
+    let of = |losses: &Option<Losses>, name: &str| losses.as_ref().unwrap().get(name).unwrap();
+    assert!(of(&epochs[0].gradient_norm, "pred") > 0.0);
     // Before the first update no label differs from k-means; afterwards the coins have flipped some.
-    assert!(epochs[0].parts.unwrap().lcl.abs() < 1e-12);
-    assert!(epochs[2].parts.unwrap().lcl > 0.0 && epochs[2].literal.unwrap().lcl > 0.0);
+    assert!(of(&epochs[0].parts, "lcl").abs() < 1e-12);
+    assert!(of(&epochs[2].parts, "lcl") > 0.0 && of(&epochs[2].literal, "lcl") > 0.0);
     let relabels: Vec<_> = events.iter().filter(|e| matches!(e, Event::Relabel { .. })).collect();
     assert_eq!(relabels.len(), 4);
     let Event::Relabel { cases, .. } = relabels[0] else { unreachable!("filtered above") };
@@ -163,6 +166,115 @@ fn fine_tuning_takes_the_encoder_and_a_new_head() {
     }
     assert_eq!(tensor(&transferred, "head.weight"), tensor(&random, "head.weight"));
     assert_ne!(tensor(&transferred, "head.weight"), tensor(&trained, "head.weight"));
+}
+
+/// Defect 13: the checkpoint holds the weights, so the pre-training may be gone.
+#[test]
+fn a_finetuning_is_resumed_without_its_pretrainings_folder() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 8);
+    let (pre, whole, cut) = (temp.path().join("pre"), temp.path().join("whole"), temp.path().join("cut"));
+    pretrain(&pretrain_config(&root), &pre, false, 0).unwrap();
+    let config = finetune_config(&root, Some(&pre));
+    finetune(&config, &whole, false, 0).unwrap();
+    finetune(&config, &cut, false, 2).unwrap_err();
+    std::fs::remove_dir_all(&pre).unwrap();
+    finetune(&config, &cut, true, 0).unwrap();
+    assert_same(&whole, &cut);
+    // A run that never saved a checkpoint still needs it, and says where it was.
+    let error = finetune(&config, &temp.path().join("new"), false, 0).unwrap_err().to_string();
+    assert!(error.contains("pre"), "{error}");
+}
+
+/// A method that shares nothing with AMLP but the loop: it learns, resumes bit for bit, and hands over its encoder alone.
+#[test]
+fn simmim_trains_resumes_and_transfers_its_encoder() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 8);
+    let mut config = pretrain_config(&root);
+    config.method = engine::config::preset("simmim", &config.data.modality).unwrap().method;
+    config.method.probes = vec!["P01:3".into()];
+    config.training.epochs = 4;
+    let (whole, cut, micro) = (temp.path().join("whole"), temp.path().join("cut"), temp.path().join("micro"));
+    let events = pretrain(&config, &whole, false, 0).unwrap();
+    let epochs: Vec<_> = events.iter().filter_map(|e| if let Event::Epoch(s) = e { Some(s) } else { None }).collect();
+    let l1 = |at: usize| epochs[at].parts.as_ref().unwrap().get("l1").unwrap();
+    assert!(l1(3) < l1(0) && (l1(0) - epochs[0].loss).abs() < 1e-9, "{} {}", l1(0), l1(3));
+    assert!(epochs[0].sigma.is_none() && epochs[0].entropy.is_none());
+    let probes = events.iter().filter(|e| matches!(e, Event::Probe(_))).count();
+    assert_eq!(probes, 4, "one picture of the pinned slice an epoch");
+    let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();
+    pretrain(&config, &cut, false, steps / 2).unwrap_err();
+    pretrain(&config, &cut, true, 0).unwrap();
+    assert_same(&whole, &cut);
+    config.network.norm = engine::model::Norm::None;
+    config.training.epochs = 1;
+    let losses = |micro_batch: usize| {
+        let mut config = config.clone();
+        config.training.micro_batch = micro_batch;
+        let run = micro.with_file_name(format!("micro{micro_batch}"));
+        let events = pretrain(&config, &run, false, 0).unwrap();
+        let loss = |e: &Event| if let Event::Step { loss, .. } = e { Some(*loss) } else { None };
+        events.iter().filter_map(loss).collect::<Vec<_>>()
+    };
+    for (a, b) in losses(0).iter().zip(&losses(3)) {
+        assert!((a - b).abs() < 1e-4 * a, "{a} {b}");
+    }
+
+    let compute = engine::device::Compute::cpu();
+    let bytes = |from: Option<&std::path::Path>| {
+        let network = engine::finetune::initial_network(&finetune_config(&root, from), &compute).unwrap();
+        engine::model::record::to_bytes(&network).unwrap()
+    };
+    let (transferred, random) = (bytes(Some(&whole)), bytes(None));
+    let trained = std::fs::read(whole.join("checkpoints/last/model.safetensors")).unwrap();
+    let tensor = |file: &[u8], name: &str| {
+        safetensors::SafeTensors::deserialize(file).unwrap().tensor(name).unwrap().data().to_vec()
+    };
+    for name in ["encoder.0.first.weight", "encoder.2.first_norm.batch.running_var"] {
+        assert_eq!(tensor(&transferred, name), tensor(&trained, name), "{name}");
+        assert_ne!(tensor(&transferred, name), tensor(&random, name), "{name}");
+    }
+    for name in ["decoder.1.second.weight", "up.0.weight", "head.weight"] {
+        assert_eq!(tensor(&transferred, name), tensor(&random, name), "{name}");
+    }
+}
+
+/// A run that an earlier version left within an epoch.
+#[test]
+fn a_checkpoint_of_the_earlier_version_is_resumed() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = pretrain_config(&cohort(temp.path(), 8));
+    let (whole, cut) = (temp.path().join("whole"), temp.path().join("cut"));
+    let events = pretrain(&config, &whole, false, 0).unwrap();
+    let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();
+    pretrain(&config, &cut, false, steps / 2).unwrap_err();
+    let mut run = RunFolder::resume(&cut).unwrap();
+    as_an_earlier_version(&mut run);
+    drop(run);
+    let text = std::fs::read_to_string(cut.join("config.toml")).unwrap();
+    let text = text.replace("pretext = \"amlp\"\n", "").replace("precision = \"f32\"\n", "read_every = 10\n");
+    std::fs::write(cut.join("config.toml"), text.replace("[network]\n", "[network]\nlearned_fill = false\n")).unwrap();
+    pretrain(&config, &cut, true, 0).unwrap();
+    assert_same(&whole, &cut);
+}
+
+/// Moves the running means to where that version kept them.
+fn as_an_earlier_version(run: &mut RunFolder) {
+    use engine::run::checkpoint::{Slot, load_slot, save};
+    let mut data = load_slot(run, Slot::Last).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (state, amlp) = (text(data.take("state.json").unwrap()), text(data.take("amlp.json").unwrap()));
+    let (rest, meter) = state.split_once(",\"meter\":").unwrap();
+    let sums = &meter[meter.find("\"loss\"").unwrap()..meter.len() - 2];
+    assert!(
+        sums.contains("\"pred\"") && amlp.starts_with("{\"slices\"") && amlp.contains("\"judged\""),
+        "{sums} {amlp}"
+    );
+    let tally = amlp.replacen('{', &format!("{{{sums},"), 1).replace("\"literal\":{", "\"literal\":{\"pred\":0.0,");
+    data.parts.push(("tally.json".into(), tally.into_bytes()));
+    data.parts.push(("state.json".into(), format!("{rest}}}").into_bytes()));
+    save(run, Slot::Last, &data).unwrap();
 }
 
 #[test]

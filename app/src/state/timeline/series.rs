@@ -116,12 +116,12 @@ impl Quantity {
         let entropy = |n: usize| row.entropy.and_then(|values| values[n]);
         match self {
             Self::Loss => Some(row.loss),
-            Self::Pred => row.parts.map(|p| p.pred),
-            Self::Rrl => row.parts.map(|p| p.rrl),
-            Self::Lcl => row.parts.map(|p| p.lcl),
-            Self::PredGradient => row.gradient_norm.map(|p| p.pred),
-            Self::RrlGradient => row.gradient_norm.map(|p| p.rrl),
-            Self::LclGradient => row.gradient_norm.map(|p| p.lcl),
+            Self::Pred => row.parts.as_ref()?.get("pred"),
+            Self::Rrl => row.parts.as_ref()?.get("rrl"),
+            Self::Lcl => row.parts.as_ref()?.get("lcl"),
+            Self::PredGradient => row.gradient_norm.as_ref()?.get("pred"),
+            Self::RrlGradient => row.gradient_norm.as_ref()?.get("rrl"),
+            Self::LclGradient => row.gradient_norm.as_ref()?.get("lcl"),
             Self::Sigma => row.sigma,
             Self::Rate => Some(row.learning_rate),
             Self::Agreement => row.agreement,

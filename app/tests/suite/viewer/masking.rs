@@ -15,8 +15,8 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::cluster::{ForegroundRule, Method};
 use engine::inspect::{InspectedCase, MaskReport, kind_of};
-use engine::masking::Order;
 use engine::preprocess::{Kind as ScanKind, Spacing};
+use engine::pretrain::amlp::mps::Order;
 use engine::volume::{Grid, LabelVolume, Scale, Volume, VoxelData, nifti};
 
 use crate::phantom::{self, Files};

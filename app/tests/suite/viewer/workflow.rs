@@ -9,7 +9,7 @@ use engine::config::Config;
 use engine::event::Stage;
 use engine::experiment::demo::configs;
 use engine::inspect::MaskReport;
-use engine::masking::Order;
+use engine::pretrain::amlp::mps::Order;
 
 use super::masking::{expected, set};
 use super::training::{change, endings, has_checkpoint, run_of, train, use_control};

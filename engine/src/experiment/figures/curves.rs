@@ -1,7 +1,7 @@
 //! Which curves of a training are worth a chart.
 
 use super::chart::{Chart, Scale, Series};
-use crate::event::{EpochSummary, Parts};
+use crate::event::EpochSummary;
 
 /// Self-supervised training that shows shares of lesion patches must say where they come from.
 const LESION_NOTE: &str = "Agreement: of the masked patches, those whose importance by the loss is what k-means said. \
@@ -20,16 +20,17 @@ pub struct FinetuneCurve {
 
 /// The losses of a pre-training, and its shares: masking ratio, agreement, recalls. What was not measured is left out.
 pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
-    let part = |name: &str, of: fn(&Parts) -> f64| series(name, epochs, |e| e.parts.as_ref().map(of));
+    let part = |name: &str, key: &str| series(name, epochs, |e| e.parts.as_ref()?.get(key));
     let losses = Chart {
         title: "Pre-training: losses".into(),
         x: "epoch".into(),
         y: "mean of an epoch".into(),
         scale: Scale::Auto,
         series: vec![
-            part("reconstruction", |p| p.pred),
-            part("attention (ARL)", |p| p.rrl),
-            part("consistency (CCL)", |p| p.lcl),
+            part("reconstruction", "pred"),
+            part("attention (ARL)", "rrl"),
+            part("consistency (CCL)", "lcl"),
+            part("masked L1", "l1"),
         ],
         note: String::new(),
     };
@@ -98,7 +99,7 @@ mod tests {
     fn only_what_was_measured_is_drawn() {
         let epoch = |epoch, recall| EpochSummary {
             epoch,
-            parts: Some(Parts { pred: 1.0, rrl: 0.5, lcl: 0.1 }),
+            parts: Some([("pred", 1.0), ("rrl", 0.5), ("lcl", 0.1)].into_iter().collect()),
             sigma: Some(0.3),
             lesion_recall_masked: recall,
             ..EpochSummary::default()

@@ -4,7 +4,7 @@ mod layers;
 mod pins;
 
 use egui::{RichText, Ui};
-use engine::event::{EpochSummary, Parts, Stage};
+use engine::event::{EpochSummary, Losses, Stage};
 use engine::run::history::{RelabelRow, RunState};
 
 use crate::command::Sender;
@@ -45,32 +45,35 @@ fn line(ui: &mut Ui, label: &str, value: Option<f64>, unit: &str, hint: &str) {
     ui.add(PropertyRow::new(label, &value).unit(unit).hint(hint));
 }
 
+/// The label of a part of the loss, and what it is.
+fn part(name: &str) -> (String, &'static str) {
+    let hint = match name {
+        "pred" => "Reconstruction: mean squared error of the masked patches",
+        "rrl" => "Attention reconstruction loss (Eq. 6)",
+        "lcl" => "Category consistency loss (Eq. 7)",
+        "l1" => "Mean absolute error of the masked pixels",
+        "dice" => "1 minus the Dice of the batch",
+        "bce" => "Binary cross-entropy",
+        _ => "Part of the loss",
+    };
+    (format!("L_{name}"), hint)
+}
+
 /// Losses and schedule.
 fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
     let note = row.epoch.to_string();
     Section::new("Epoch").note(&note).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         line(ui, "Loss", Some(row.loss), "", "Mean over the steps of the epoch");
-        if let Some(Parts { pred, rrl, lcl }) = row.parts {
-            line(ui, "L_pred", Some(pred), "", "Reconstruction: mean squared error of the masked patches");
-            line(ui, "L_rrl", Some(rrl), "", "Attention reconstruction loss (Eq. 6)");
-            line(ui, "L_lcl", Some(lcl), "", "Category consistency loss (Eq. 7)");
+        for (name, value) in row.parts.iter().flat_map(Losses::iter) {
+            let (label, hint) = part(name);
+            line(ui, &label, Some(value), "", hint);
         }
-        if let Some(literal) = row.literal {
-            line(
-                ui,
-                "L_rrl as printed",
-                Some(literal.rrl),
-                "",
-                "Eq. 6 as printed is 1 by construction and has no gradient",
-            );
-            line(
-                ui,
-                "L_lcl as printed",
-                Some(literal.lcl),
-                "",
-                "Eq. 7 as printed is constant per flip and has no gradient",
-            );
+        if let Some(literal) = &row.literal {
+            let rrl = "Eq. 6 as printed is 1 by construction and has no gradient";
+            let lcl = "Eq. 7 as printed is constant per flip and has no gradient";
+            line(ui, "L_rrl as printed", literal.get("rrl"), "", rrl);
+            line(ui, "L_lcl as printed", literal.get("lcl"), "", lcl);
         }
         if let Some(sigma) = row.sigma {
             line(ui, "\u{3c3}", Some(sigma), "", "Masking ratio (Eq. 9)");
@@ -164,12 +167,12 @@ fn order(values: [Option<f64>; 3]) -> (&'static str, Tone) {
 }
 
 fn gradients(ui: &mut Ui, row: &EpochSummary) {
-    let Some(Parts { pred, rrl, lcl }) = row.gradient_norm else { return };
+    let Some(norms) = &row.gradient_norm else { return };
     Section::new("Gradient norms").closed().show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
-        line(ui, "L_pred", Some(pred), "", "At the sampled step");
-        line(ui, "L_rrl", Some(rrl), "", "At the sampled step");
-        line(ui, "L_lcl", Some(lcl), "", "At the sampled step");
+        for (name, value) in norms.iter() {
+            line(ui, &part(name).0, Some(value), "", "At the sampled step");
+        }
     });
 }
 

@@ -3,10 +3,11 @@
 use egui::Ui;
 use engine::cluster::{ForegroundRule, Method};
 use engine::config::MaskFill;
-use engine::loss::{Attention, Consistency};
-use engine::masking::order::Order;
-use engine::masking::ratio::RatioMode;
-use engine::masking::relabel::Anchor;
+use engine::pretrain::amlp::amr::RatioMode;
+use engine::pretrain::amlp::arl::Attention;
+use engine::pretrain::amlp::ccl::Consistency;
+use engine::pretrain::amlp::mps::Order;
+use engine::pretrain::amlp::relabel::Anchor;
 
 use super::field::{self, Number};
 use crate::state::State;

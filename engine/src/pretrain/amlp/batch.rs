@@ -1,33 +1,30 @@
-//! Masked slices on the host, and some of them on the device.
+//! A batch of masked slices: on the host, and on a device.
 
 use std::ops::Range;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use rand_distr::{Distribution, StandardNormal};
 
-use super::objective::{Batch, images, rows};
-use super::slices::PatchState;
+use super::ccl::ConsistencyTargets;
+use super::mps::{PatchState, order};
 use crate::config::{Config, MaskFill};
-use crate::loss::ConsistencyTargets;
-use crate::masking::order::order;
-use crate::masking::select::masked_count;
+use crate::masking::masked_count;
 use crate::patch::PatchGrid;
+use crate::pretrain::tensors::{images, rows};
 use crate::seed::stream;
 
-/// How slices are masked.
-pub(super) struct Host<'a> {
-    /// The settings.
+/// Masks slices by the settings.
+pub(in crate::pretrain) struct Masker<'a> {
     pub config: &'a Config,
-    /// The patch grid.
     pub grid: &'a PatchGrid,
     /// Channels of a slice.
     pub channels: usize,
 }
 
-/// A slice of a batch on the host; see [`Batch`] and [`ConsistencyTargets`].
-pub(super) struct HostSlice {
+/// A masked slice on the host; see [`DeviceBatch`] and [`ConsistencyTargets`].
+pub(in crate::pretrain) struct MaskedSlice {
     pixels: Vec<f32>,
-    hidden: Vec<f32>,
+    pixel_mask: Vec<f32>,
     noise: Vec<f32>,
     masked: Vec<f32>,
     direction: Vec<f32>,
@@ -40,14 +37,14 @@ pub(super) struct HostSlice {
     label_new: Vec<u8>,
 }
 
-impl Host<'_> {
+impl Masker<'_> {
     /// Masked patches of a slice at ratio `sigma`, at least one.
     pub fn count(&self, sigma: f64) -> usize {
         masked_count(self.grid.count(), sigma).max(1)
     }
 
-    /// One slice of a batch with everything that the losses need. `place` (epoch, slice) makes its draws its own.
-    pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, count: usize, place: [u64; 2]) -> HostSlice {
+    /// One slice with its first `count` patches masked. `place` (epoch, slice) makes its random draws its own.
+    pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, count: usize, place: [u64; 2]) -> MaskedSlice {
         let config = self.config;
         let mut chosen = order(config.method.order, &state.label, &state.clustering.logit, config.seed, &place);
         chosen.truncate(count);
@@ -69,8 +66,8 @@ impl Host<'_> {
         } else {
             Vec::new()
         };
-        HostSlice {
-            hidden: self.grid.spread(&masked),
+        MaskedSlice {
+            pixel_mask: self.grid.spread(&masked),
             label: state.label.iter().map(|&l| f32::from(l)).collect(),
             offset: offset as f32,
             temperature: temperature.max(1e-12) as f32,
@@ -96,36 +93,56 @@ impl Host<'_> {
         (self.grid.assemble(&tiled, self.channels), offset, distance)
     }
 
-    /// The slices numbered `members` as a batch, all masked in the same number of patches.
-    pub fn batch(&self, members: &[usize], made: Vec<HostSlice>) -> Masked {
-        Masked {
+    /// The slices numbered `members` as a batch, all with the same number of masked patches.
+    pub fn batch(&self, members: &[usize], slices: Vec<MaskedSlice>) -> MaskedBatch {
+        MaskedBatch {
             members: members.to_vec(),
-            chosen: made.iter().map(|s| s.chosen.clone()).collect(),
-            label_ori: made.iter().map(|s| s.label_ori.clone()).collect(),
-            label_new: made.iter().map(|s| s.label_new.clone()).collect(),
+            chosen: slices.iter().map(|s| s.chosen.clone()).collect(),
+            label_ori: slices.iter().map(|s| s.label_ori.clone()).collect(),
+            label_new: slices.iter().map(|s| s.label_new.clone()).collect(),
             grid: *self.grid,
             channels: self.channels,
-            made,
+            slices,
         }
     }
 }
 
 /// A batch of masked slices on the host.
-pub struct Masked {
-    /// The slices' numbers.
+pub struct MaskedBatch {
+    /// Numbers of the slices.
     pub members: Vec<usize>,
-    /// Masked patches of each slice, by index.
+    /// Masked patches of each slice in masking order, by index.
     pub chosen: Vec<Vec<usize>>,
-    /// Each slice's labels by the clustering.
+    /// `label_ori` of each slice.
     pub label_ori: Vec<Vec<u8>>,
-    /// Each slice's labels in force.
+    /// `label_new` of each slice.
     pub label_new: Vec<Vec<u8>>,
     grid: PatchGrid,
     channels: usize,
-    made: Vec<HostSlice>,
+    slices: Vec<MaskedSlice>,
 }
 
-impl Masked {
+/// Masked slices on a device.
+pub struct DeviceBatch {
+    /// The slices, `[B, C, S, S]`.
+    pub image: Tensor<4>,
+    /// 1 on masked pixels, `[B, 1, S, S]`.
+    pub pixel_mask: Tensor<4>,
+    /// What replaces masked pixels where it is noise, `[B, C, S, S]`.
+    pub noise: Option<Tensor<4>>,
+    /// 1 for masked patches, `[B, N]`.
+    pub masked: Tensor<2>,
+    /// What the consistency loss needs.
+    pub consistency: ConsistencyTargets,
+    /// Patches along a side.
+    pub grid: usize,
+    /// Masked patches of every slice.
+    pub count: usize,
+    /// Masked patches of all these slices whose label was flipped.
+    pub flipped: usize,
+}
+
+impl MaskedBatch {
     /// Number of slices.
     pub fn len(&self) -> usize {
         self.members.len()
@@ -137,26 +154,26 @@ impl Masked {
     }
 
     /// Some of the slices on a device.
-    pub fn on(&self, range: Range<usize>, device: &Device) -> Batch {
-        let made = &self.made[range];
+    pub fn on(&self, range: Range<usize>, device: &Device) -> DeviceBatch {
+        let slices = &self.slices[range];
         let (channels, size) = (self.channels, self.grid.size());
-        let noise = made.iter().any(|s| !s.noise.is_empty());
-        let number = |of: fn(&HostSlice) -> f32| made.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
-        Batch {
-            image: images(made.iter().map(|s| &s.pixels), channels, size, device),
-            hidden: images(made.iter().map(|s| &s.hidden), 1, size, device),
-            noise: noise.then(|| images(made.iter().map(|s| &s.noise), channels, size, device)),
-            masked: rows(made.iter().map(|s| &s.masked), device),
+        let noise = slices.iter().any(|s| !s.noise.is_empty());
+        let number = |of: fn(&MaskedSlice) -> f32| slices.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
+        DeviceBatch {
+            image: images(slices.iter().map(|s| &s.pixels), channels, size, device),
+            pixel_mask: images(slices.iter().map(|s| &s.pixel_mask), 1, size, device),
+            noise: noise.then(|| images(slices.iter().map(|s| &s.noise), channels, size, device)),
+            masked: rows(slices.iter().map(|s| &s.masked), device),
             consistency: ConsistencyTargets {
-                direction: images(made.iter().map(|s| &s.direction), channels, size, device),
+                direction: images(slices.iter().map(|s| &s.direction), channels, size, device),
                 offset: rows(number(|s| s.offset).iter(), device),
                 temperature: rows(number(|s| s.temperature).iter(), device),
-                label: rows(made.iter().map(|s| &s.label), device),
-                flipped: rows(made.iter().map(|s| &s.flipped), device),
+                label: rows(slices.iter().map(|s| &s.label), device),
+                flipped: rows(slices.iter().map(|s| &s.flipped), device),
             },
             grid: self.grid.grid(),
-            count: made.first().map_or(1, |s| s.chosen.len()),
-            flipped: made.iter().map(|s| s.flipped.iter().filter(|f| **f > 0.0).count()).sum(),
+            count: slices.first().map_or(1, |s| s.chosen.len()),
+            flipped: slices.iter().map(|s| s.flipped.iter().filter(|f| **f > 0.0).count()).sum(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The update of the patches' categories (section 3.3), once a period of epochs.
+//! The update of the patches' labels (section 3.3), once a period of epochs.
 //!
 //! | case | `label_ori` | important | `label_new` |
 //! |---|---|---|---|
@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::attention::important;
+use super::arl::important;
 use crate::event::CaseCounts;
 use crate::seed;
 
@@ -30,29 +30,7 @@ pub enum Anchor {
     Previous,
 }
 
-/// How labels are updated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RelabelConfig {
-    /// Epochs between two updates; 0 takes a twentieth of the training, at least 1.
-    pub period: usize,
-    /// What `label_ori` is.
-    pub anchor: Anchor,
-}
-
-impl RelabelConfig {
-    /// Epochs between two updates in a training of `epochs` epochs, at least 1.
-    pub fn period(&self, epochs: usize) -> usize {
-        if self.period > 0 { self.period } else { (epochs / 20).max(1) }
-    }
-
-    /// True if the labels are updated at the end of `epoch` (from 1).
-    pub fn is_due(&self, epoch: usize, epochs: usize) -> bool {
-        epoch > 0 && epoch.is_multiple_of(self.period(epochs))
-    }
-}
-
-/// Relative losses added up over one period, for every patch of every slice. Belongs into a checkpoint.
+/// Sums of relative losses over one period, for every patch of every slice. Part of every checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Relevance {
@@ -178,14 +156,14 @@ pub fn relabel(
     let counts = &mut outcome.counts;
     for (i, ((kmeans, current), mean)) in kmeans.iter().zip(current).zip(mean).enumerate() {
         let ori = if anchor == Anchor::Kmeans { *kmeans } else { *current };
-        let (case, new, tally) = match mean.map(important) {
+        let (case, new, count) = match mean.map(important) {
             None => (Case::NeverMasked, *current, &mut counts.never_masked),
             Some(true) if ori == 1 => (Case::KeptForeground, 1, &mut counts.kept_foreground),
             Some(false) if ori == 0 => (Case::KeptBackground, 0, &mut counts.kept_background),
             Some(false) => (Case::DoubtedForeground, coins[i], &mut counts.doubted_foreground),
             Some(true) => (Case::DoubtedBackground, coins[i], &mut counts.doubted_background),
         };
-        *tally += 1;
+        *count += 1;
         outcome.case[i] = case;
         outcome.after[i] = new;
         outcome.flips += u64::from(new != *current);
@@ -245,14 +223,6 @@ mod tests {
         let previous = relabel(&kmeans, &current, &mean, Anchor::Previous, 1, 2, 3);
         assert_eq!(previous.case[..4], [DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground]);
         assert_eq!(previous.after[2..4], [0, 1]);
-    }
-
-    #[test]
-    fn periods() {
-        let auto = RelabelConfig::default();
-        assert_eq!((auto.period(800), auto.period(20), auto.period(39), auto.period(5)), (40, 1, 1, 1));
-        assert_eq!((1..=120).filter(|epoch| auto.is_due(*epoch, 800)).collect::<Vec<_>>(), [40, 80, 120]);
-        assert_eq!(RelabelConfig { period: 7, ..auto }.period(800), 7);
     }
 
     #[test]

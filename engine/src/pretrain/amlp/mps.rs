@@ -1,12 +1,60 @@
-//! The order in which patches are masked (section 3.1; Table 4).
+//! Masked patches selection, MPS (section 3.1; orders of Table 4).
+//!
+//! The patches of each slice are clustered once into foreground and background. Patches are masked in order of their label and
+//! of their logit; the first n_m of them are.
 
 use std::cmp::Ordering;
 
 use clap::ValueEnum;
 use rand::seq::SliceRandom;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+use crate::cluster::{Clustering, cluster};
+use crate::config::Config;
+use crate::event::Control;
+use crate::patch::PatchGrid;
+use crate::preprocess::SliceData;
+use crate::pretrain::Slices;
 use crate::seed;
+
+/// The patches of one slice.
+#[derive(Clone, Debug)]
+pub struct PatchState {
+    /// Computed once; its labels are `label_ori`.
+    pub clustering: Clustering,
+    /// `label_new`, in force until the next update.
+    pub label: Vec<u8>,
+    /// Which patches are lesion patches, where a mask exists and is read. For the log, never trained on.
+    pub lesion: Option<Vec<bool>>,
+}
+
+impl PatchState {
+    /// Clusters the patches of one slice; `place` makes its random draws its own.
+    pub(in crate::pretrain) fn new(config: &Config, grid: &PatchGrid, window: &SliceData, place: u64) -> Self {
+        let channels = window.pixels.len() / window.tissue.len().max(1);
+        let patches = grid.patches(&window.pixels, channels);
+        let air = grid.air_of_tissue(&window.tissue);
+        let (n, d) = (grid.count(), grid.dimension(channels));
+        let clustering = cluster(&patches, n, d, &air, &config.method.cluster, config.seed, &[place]);
+        let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
+        Self { label: clustering.labels.clone(), clustering, lesion }
+    }
+
+    /// Clusters the patches of every slice on all cores. `control` may pause or cancel between two slices.
+    ///
+    /// # Errors
+    /// A grid that does not divide the crop; a slice that cannot be read; cancellation.
+    pub fn cluster_all(config: &Config, slices: &Slices, control: &Control) -> Result<Vec<Self>> {
+        let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
+        let state = |slice: usize| {
+            control.pass()?;
+            Ok(Self::new(config, &grid, &slices.window(slice)?, slices.place(slice)))
+        };
+        (0..slices.len()).into_par_iter().map(state).collect()
+    }
+}
 
 /// Which patches come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
@@ -21,8 +69,8 @@ pub enum Order {
     BackgroundFirst,
 }
 
-/// All patches in masking order. Ties go by index in every order (so `background-first` is the mirror image of
-/// `lesion-first` except among equal logits).
+/// All patches in masking order. Ties go by index in every order, so `background-first` is the mirror image of
+/// `lesion-first` except among equal logits.
 ///
 /// Before the first update of the labels, `labels` are those of the clustering, and with k-means the groups only
 /// repeat what the logits say; afterwards a patch with `label_new` 1 comes before all with 0. `seed` and `place`

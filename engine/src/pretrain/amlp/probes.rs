@@ -1,31 +1,33 @@
-//! The pinned slices of a pre-training: those that are trained on, recorded from the training steps themselves, and others,
-//! looked at after each epoch.
+//! The pinned slices of a pre-training by AMLP: those that are trained on, recorded from the training steps themselves, and
+//! others, reconstructed after each epoch.
 
 use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::host::{Host, Masked};
-use super::objective::{Losses, losses};
-use super::slices::{PatchState, Slices, Update};
+use super::batch::{MaskedBatch, Masker};
+use super::loss::{PatchLosses, evaluate};
+use super::mps::PatchState;
+use super::relabel::{Case, RelabelOutcome, Relevance, relabel};
 use crate::config::Config;
 use crate::event::{Event, Stage};
-use crate::masking::relabel::{Case, RelabelOutcome, Relevance, relabel};
-use crate::model::UNet;
+use crate::model::MaskedUNet;
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
+use crate::pretrain::Slices;
 use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Reader, Recorder, Writer, load};
-use crate::trainer::{Parts, Resumed, Session};
+use crate::trainer::{Parts, Position, Resumed, Session, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
-/// Name of what a checkpoint stores of the pinned slices; absent without any.
+/// Part of a checkpoint; absent without pinned slices.
 const PART: &str = "probes.bin";
 
 /// The pinned slices.
 pub(super) struct Probes<'a> {
     session: &'a Session<'a>,
     config: &'a Config,
+    slices: &'a Slices,
     grid: PatchGrid,
     recorder: Recorder<'a>,
     trained: BTreeMap<Pin, Trained>,
@@ -33,22 +35,29 @@ pub(super) struct Probes<'a> {
     restored: Restored,
 }
 
+/// What an update of the labels did to one training slice.
+pub(super) struct LabelUpdate {
+    pub slice: usize,
+    pub outcome: RelabelOutcome,
+    /// The mean relative losses that it judged by.
+    pub mean: Vec<Option<f64>>,
+}
+
 /// A slice that is trained on.
 struct Trained {
-    /// Its number.
     slice: usize,
-    /// What the epoch under way has told of it.
+    /// Its record of the epoch under way.
     captured: Option<ProbeRecord>,
 }
 
-/// A slice that is only looked at: its labels are updated by the same rule, from what the looks tell.
+/// A slice that is not trained on. Its labels are updated by the same rule, from its reconstructions after each epoch.
 struct Other {
     state: PatchState,
     pixels: Vec<f32>,
     relevance: Relevance,
 }
 
-/// What a look at such a slice tells.
+/// The reconstruction of such a slice after an epoch.
 pub(super) struct View {
     record: ProbeRecord,
     /// Masked patches.
@@ -57,55 +66,40 @@ pub(super) struct View {
     relative: Vec<f64>,
 }
 
-/// What a checkpoint had stored, by slice.
+/// What a checkpoint stored, by slice.
 #[derive(Default)]
 struct Restored {
     captured: BTreeMap<Pin, ProbeRecord>,
     others: BTreeMap<Pin, (Vec<u8>, Relevance)>,
 }
 
-/// The epoch that is recorded.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    /// From 1.
-    pub epoch: usize,
-    /// Epochs of the training.
-    pub epochs: usize,
-    /// Masking ratio.
-    pub sigma: f64,
-    /// True if the labels are updated at its end.
-    pub update: bool,
-}
-
-impl Moment {
-    /// What the settings say of an epoch.
-    pub fn new(config: &Config, epoch: usize, epochs: usize) -> Self {
-        let update = config.method.relabel && epoch.is_multiple_of(config.method.period(epochs));
-        Self { epoch, epochs, sigma: config.method.ratio.sigma(epoch, epochs), update }
-    }
-}
-
 impl<'a> Probes<'a> {
-    /// The run's pins, and what the checkpoint knows of them.
-    pub fn start(session: &'a Session<'a>, config: &'a Config, slices: &Slices, resumed: &mut Resumed) -> Result<Self> {
-        let restored = if resumed.parts.parts.iter().any(|(name, _)| name == PART) {
-            let bytes = resumed.parts.take(PART)?;
-            let why = "its fields do not fit each other".to_owned();
-            Restored::decode(&bytes).ok_or(ErrorKind::Compute { step: format!("checkpoint part {PART}"), why })?
-        } else {
-            Restored::default()
-        };
-        let recorder = Recorder::new(session.run, session.pins, Stage::Pretrain, resumed.epoch)?;
-        let (trained, others) = (BTreeMap::new(), BTreeMap::new());
-        let mut probes = Self { session, config, grid: *slices.grid(), recorder, trained, others, restored };
-        probes.look(slices);
-        // What belongs to pins that are gone.
-        probes.restored = Restored::default();
-        Ok(probes)
+    pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices, grid: PatchGrid) -> Self {
+        let recorder = Recorder::new(session.run, session.pins, Stage::Pretrain);
+        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), Restored::default());
+        Self { session, config, slices, grid, recorder, trained, others, restored }
     }
 
-    /// Takes up new pins and lets go of those that were taken off.
-    pub fn look(&mut self, slices: &Slices) {
+    /// Takes what the checkpoint knows of the run's pins; records of epochs that come again are removed.
+    pub fn restore(&mut self, resumed: &mut Resumed, patches: &[PatchState]) -> Result<()> {
+        self.recorder.forget_from(resumed.epoch)?;
+        if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
+            let why = "its fields do not fit each other".to_owned();
+            let failed = ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
+            self.restored = Restored::decode(bytes).ok_or(failed)?;
+        }
+        self.admit_new(patches);
+        // The rest belongs to pins that are gone.
+        self.restored = Restored::default();
+        Ok(())
+    }
+
+    fn sigma(&self, at: Position) -> f64 {
+        self.config.method.ratio.sigma(at.epoch, at.epochs)
+    }
+
+    /// Admits new pins and drops removed ones.
+    pub fn admit_new(&mut self, patches: &[PatchState]) {
         let Some(pins) = self.recorder.changed() else { return };
         self.trained.retain(|pin, _| pins.contains(pin));
         self.others.retain(|pin, _| pins.contains(pin));
@@ -113,20 +107,20 @@ impl<'a> Probes<'a> {
             if self.trained.contains_key(&pin) || self.others.contains_key(&pin) {
                 continue;
             }
-            if let Err(error) = self.admit(slices, &pin) {
+            if let Err(error) = self.admit(patches, &pin) {
                 self.recorder.refuse(&pin, &error);
             }
         }
     }
 
-    fn admit(&mut self, slices: &Slices, pin: &Pin) -> Result<()> {
+    fn admit(&mut self, patches: &[PatchState], pin: &Pin) -> Result<()> {
         if self.grid.count() > MOST_PATCHES {
             let why = format!("a slice of more than {MOST_PATCHES} patches is not recorded");
             return Err(Error::config("method.grid", self.grid.grid(), why));
         }
-        if let Some(slice) = slices.find(pin) {
-            let (window, state) = (slices.window(slice)?, slices.state(slice));
-            let world_from_crop = slices.plan(slice).shifted_affine(state.shift);
+        if let Some(slice) = self.slices.find(pin) {
+            let (window, state) = (self.slices.window(slice)?, &patches[slice]);
+            let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
             self.recorder.slice(&self.slice(pin, true, &window, state).at(world_from_crop));
             let captured = self.restored.captured.remove(pin);
             self.trained.insert(pin.clone(), Trained { slice, captured });
@@ -134,7 +128,7 @@ impl<'a> Probes<'a> {
         }
         let source = load(self.session.cohort, self.config, pin, self.config.method.report_recall)?;
         let window = SliceData { pixels: source.pixels, target: source.target, tissue: source.tissue };
-        let mut state = PatchState::new(self.config, &self.grid, &window, &[pin.key()]);
+        let mut state = PatchState::new(self.config, &self.grid, &window, pin.key());
         self.recorder.slice(&self.slice(pin, false, &window, &state).at(source.world_from_crop));
         let mut relevance = Relevance::new(1, self.grid.count());
         if let Some((label, sums)) = self.restored.others.remove(pin)
@@ -155,42 +149,50 @@ impl<'a> Probes<'a> {
         )
     }
 
-    /// The slices that are trained on.
-    pub fn slices(&self) -> Vec<usize> {
+    /// The pinned slices that are trained on.
+    pub fn trained_slices(&self) -> Vec<usize> {
         self.trained.values().map(|trained| trained.slice).collect()
     }
 
-    /// Takes what a step told of the pinned slices in its batch, before the step changes the network.
-    pub fn observe(&mut self, slices: &Slices, batch: &Masked, losses: &Losses, moment: Moment) -> Result<()> {
-        self.look(slices);
+    /// Records what a step did to the pinned slices in its batch.
+    pub fn observe(
+        &mut self,
+        patches: &[PatchState],
+        batch: &MaskedBatch,
+        output: &StepOutput,
+        losses: &PatchLosses,
+        at: Position,
+    ) -> Result<()> {
+        self.admit_new(patches);
+        let sigma = self.sigma(at);
         for (pin, trained) in &mut self.trained {
-            let Some(at) = batch.members.iter().position(|&slice| slice == trained.slice) else { continue };
-            let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, moment.epoch, true);
-            trained.captured = Some(captured(empty, batch, losses, at, moment.sigma)?);
+            let Some(member) = batch.members.iter().position(|&slice| slice == trained.slice) else { continue };
+            let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
+            trained.captured = Some(captured(empty, batch, output, losses, member, sigma)?);
         }
         Ok(())
     }
 
-    /// Views of the slices that are not trained on, through the network as it stands after an epoch.
-    pub fn views(&self, network: &UNet, moment: Moment) -> Result<Vec<View>> {
+    /// Reconstructions of the slices that are not trained on, after an epoch.
+    pub fn views(&self, net: &MaskedUNet, at: Position) -> Result<Vec<View>> {
         if self.others.is_empty() {
             return Ok(Vec::new());
         }
-        let (network, device) = (network.valid(), &self.session.compute.device);
-        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&network, device), moment);
+        let (net, device, sigma) = (net.valid(), &self.session.compute.device, self.sigma(at));
+        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&net, device), at, sigma);
         self.others.iter().map(view).collect()
     }
 
-    /// Records the epoch: what was taken of the slices that are trained on, with the `updates` of their labels, and the
-    /// `views` of the others. Gives what is to be told.
-    pub fn close(&mut self, views: Vec<View>, updates: &[Update], moment: Moment) -> Vec<Event> {
+    /// Writes the records of an epoch: those of the steps, with the `updates` of their labels, and the `views`.
+    pub fn close(&mut self, views: Vec<View>, updates: &[LabelUpdate], at: Position) -> Vec<Event> {
+        let sigma = self.sigma(at);
         for (pin, trained) in &mut self.trained {
             let update = updates.iter().find(|update| update.slice == trained.slice);
             let record = trained.captured.take().or_else(|| {
-                // Its batch was left out of an epoch that was cut short; its labels were updated all the same.
+                // Its batch was left out of this epoch; its labels are updated all the same.
                 let update = update?;
-                let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, moment.epoch, true);
-                Some(with_labels(empty, &update.outcome.before, moment.sigma))
+                let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
+                Some(with_labels(empty, &update.outcome.before, sigma))
             });
             if let Some(mut record) = record {
                 if let Some(update) = update {
@@ -201,12 +203,12 @@ impl<'a> Probes<'a> {
         }
         for view in views {
             let Some(other) = self.others.get_mut(&view.record.pin) else { continue };
-            self.recorder.record(&other.judge(view, self.config, moment));
+            self.recorder.record(&other.judge(view, self.config, at));
         }
         self.recorder.events()
     }
 
-    /// What is to be told since the last time.
+    /// Events since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         self.recorder.events()
     }
@@ -233,34 +235,37 @@ impl<'a> Probes<'a> {
 }
 
 impl Other {
-    /// A view of the slice through the network after an epoch, masked as a training slice would be, with draws of its own.
+    /// Reconstructs the slice after an epoch, masked as a training slice is, with random draws of its own.
     fn view(
         &self,
         pin: &Pin,
         config: &Config,
         grid: &PatchGrid,
-        (network, device): (&UNet, &Device),
-        moment: Moment,
+        (net, device): (&MaskedUNet, &Device),
+        at: Position,
+        sigma: f64,
     ) -> Result<View> {
-        let host = Host { config, grid, channels: self.pixels.len() / (grid.size() * grid.size()) };
-        let place = [moment.epoch as u64, pin.key()];
-        let made = host.slice(&self.state, self.pixels.clone(), host.count(moment.sigma), place);
-        let mut batch = host.batch(&[0], vec![made]);
-        let mut losses = losses(network, &batch, config, device)?;
-        let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, moment.epoch, false);
-        let record = captured(empty, &batch, &losses, 0, moment.sigma)?;
+        let masker = Masker { config, grid, channels: self.pixels.len() / (grid.size() * grid.size()) };
+        let place = [at.epoch as u64, pin.key()];
+        let slice = masker.slice(&self.state, self.pixels.clone(), masker.count(sigma), place);
+        let mut batch = masker.batch(&[0], vec![slice]);
+        let output = evaluate(net, &batch, config, device)?;
+        let mut losses = PatchLosses::of(&batch, &output);
+        let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, false);
+        let record = captured(empty, &batch, &output, &losses, 0, sigma)?;
         Ok(View { record, chosen: batch.chosen.swap_remove(0), relative: losses.relative.swap_remove(0) })
     }
 
-    /// Adds what a view told, and updates the labels if it is time; gives the whole record.
-    fn judge(&mut self, view: View, config: &Config, moment: Moment) -> ProbeRecord {
+    /// Adds a view's relative losses and updates the labels if it is time; gives the whole record.
+    fn judge(&mut self, view: View, config: &Config, at: Position) -> ProbeRecord {
         let View { mut record, chosen, relative } = view;
         self.relevance.add(0, &chosen, &relative);
-        if moment.update {
-            let period = (moment.epoch / config.method.period(moment.epochs)) as u64;
+        let period = config.method.period(at.epochs);
+        if config.method.relabel && at.epoch.is_multiple_of(period) {
+            let updates = (at.epoch / period) as u64;
             let (kmeans, mean) = (&self.state.clustering.labels, self.relevance.mean(0));
             let anchor = config.method.anchor;
-            let outcome = relabel(kmeans, &self.state.label, &mean, anchor, config.seed, period, record.pin.key());
+            let outcome = relabel(kmeans, &self.state.label, &mean, anchor, config.seed, updates, record.pin.key());
             put_update(&mut record, &outcome, &mean);
             self.state.label = outcome.after;
             self.relevance.clear();
@@ -269,30 +274,31 @@ impl Other {
     }
 }
 
-/// Puts what a forward pass tells of slice `at` of its batch: labels, masked set, losses and the reconstruction. Only this
-/// slice's output is read back.
-fn captured(record: ProbeRecord, batch: &Masked, losses: &Losses, at: usize, sigma: f64) -> Result<ProbeRecord> {
-    let mut record = with_labels(record, &batch.label_new[at], sigma);
-    let told = batch.chosen[at].iter().zip(&losses.errors[at]).zip(&losses.relative[at]);
-    for ((&patch, error), relative) in told {
+/// Fills a record with slice `member` of a batch: labels, masked set, losses and the reconstruction. Only this slice's output
+/// is read from the device.
+fn captured(
+    record: ProbeRecord,
+    batch: &MaskedBatch,
+    output: &StepOutput,
+    losses: &PatchLosses,
+    member: usize,
+    sigma: f64,
+) -> Result<ProbeRecord> {
+    let mut record = with_labels(record, &batch.label_new[member], sigma);
+    let masked = batch.chosen[member].iter().zip(&losses.errors[member]).zip(&losses.relative[member]);
+    for ((&patch, error), relative) in masked {
         record.order.push(patch as u16);
         record.masked[patch] = true;
         record.losses[patch] = Some(*error as f32);
         record.relative[patch] = Some(*relative as f32);
     }
-    let Some((range, output)) = losses.output.iter().find(|(range, _)| range.contains(&at)) else { return Ok(record) };
-    let [_, _, size, _] = output.dims();
-    let row = at - range.start;
-    let output = output.clone().slice([row..row + 1, 0..1, 0..size, 0..size]);
-    let data = output.try_into_data().map_err(|e| {
-        let step = "reading a reconstruction".to_owned();
-        Error::from(ErrorKind::Compute { step, why: e.to_string() })
-    })?;
-    record.draw(&data.iter::<f32>().collect::<Vec<_>>(), size, None);
+    if let Some(picture) = output.picture(member)? {
+        record.draw(&picture, picture.len().isqrt(), None);
+    }
     Ok(record)
 }
 
-/// Puts the labels in force and empty lists beside them.
+/// A record with the labels in force and empty lists beside them.
 fn with_labels(record: ProbeRecord, labels: &[u8], sigma: f64) -> ProbeRecord {
     let n = labels.len();
     ProbeRecord {
@@ -306,12 +312,12 @@ fn with_labels(record: ProbeRecord, labels: &[u8], sigma: f64) -> ProbeRecord {
     }
 }
 
-/// Puts what an update did.
+/// Adds what an update did.
 fn put_update(record: &mut ProbeRecord, outcome: &RelabelOutcome, mean: &[Option<f64>]) {
     record.before.clone_from(&outcome.before);
     record.after.clone_from(&outcome.after);
     record.cases = outcome.case.iter().map(|case| *case as u8).collect();
-    // What a thrown coin showed is the label that it gave.
+    // A coin shows the label that it gives.
     let thrown = |case: &Case| matches!(case, Case::DoubtedForeground | Case::DoubtedBackground);
     record.coins =
         outcome.case.iter().zip(&outcome.after).map(|(case, label)| thrown(case).then_some(*label)).collect();

@@ -1,6 +1,10 @@
+use burn::module::Param;
 use burn::tensor::{Distribution, TensorData};
 
 use super::*;
+
+/// burn's own operations.
+const GENERAL: Kernels = Kernels { precision: Precision::F32, own: false };
 
 #[test]
 fn the_papers_width_has_31_million_parameters() {
@@ -13,8 +17,8 @@ fn the_papers_width_has_31_million_parameters() {
 #[test]
 fn parameters_are_counted_without_making_them() {
     let device = Device::flex();
-    for (depth, norm, learned_fill) in [(1, Norm::None, false), (4, Norm::None, true), (3, Norm::Instance, false)] {
-        let config = UNetConfig { width: 5, depth, norm, in_channels: 2, out_channels: 3, learned_fill };
+    for (depth, norm) in [(1, Norm::None), (4, Norm::None), (3, Norm::Instance)] {
+        let config = UNetConfig { width: 5, depth, norm, in_channels: 2, out_channels: 3 };
         assert_eq!(config.parameters(), config.init(0, &device).num_params(), "{config:?}");
     }
     // Running statistics are no parameters, though they are counted among the module's numbers.
@@ -41,8 +45,7 @@ fn convolutions_of_less_precision_give_nearly_the_same_and_gradients_in_f32() {
 fn shapes_follow_the_configuration() {
     let device = Device::flex();
     for (depth, norm, input, output) in [(1, Norm::None, 2, 3), (2, Norm::Instance, 1, 2), (3, Norm::Batch, 3, 1)] {
-        let config =
-            UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output, learned_fill: false };
+        let config = UNetConfig { width: 2, depth, norm, in_channels: input, out_channels: output };
         let y = config.init(1, &device).forward(Tensor::zeros([2, input, 16, 24], &device));
         assert_eq!(y.dims(), [2, output, 16, 24]);
     }
@@ -60,7 +63,7 @@ fn the_seed_alone_decides_the_weights() {
     assert_ne!(run(3), run(4));
 }
 
-/// Output, then the gradient of every parameter, of a step through one of the two ways.
+/// Output, gradient of every parameter and weights of a step through one of the two kinds of kernels.
 fn step(config: &UNetConfig, through: impl Fn(&UNet, Tensor<4>) -> Tensor<4>) -> (Vec<f32>, Vec<Vec<f32>>, Vec<u8>) {
     let device = Device::flex().autodiff();
     let network = config.init(5, &device);
@@ -97,14 +100,13 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[test]
-fn the_cpus_own_way_agrees_with_the_general_one() {
+fn our_kernels_agree_with_burns() {
     for (norm, in_channels, out_channels, width) in
         [(Norm::Batch, 1, 1, 3), (Norm::Instance, 2, 3, 5), (Norm::None, 1, 2, 16), (Norm::Batch, 3, 1, 24)]
     {
-        let config = UNetConfig { width, depth: 2, norm, in_channels, out_channels, learned_fill: false };
-        let (output, gradients, bytes) = step(&config, |n, x| n.forward_on_cpu(&x).unwrap());
-        let (general, general_gradients, general_bytes) =
-            step(&config, |n, x| n.forward_on_any_device(x, Precision::F32));
+        let config = UNetConfig { width, depth: 2, norm, in_channels, out_channels };
+        let (output, gradients, bytes) = step(&config, UNet::forward);
+        let (general, general_gradients, general_bytes) = step(&config, |n, x| n.forward_by(x, GENERAL));
         assert!(largest_difference(&output, &general) < 1e-4, "{norm:?}: output");
         assert_eq!(gradients.len(), general_gradients.len(), "{norm:?}");
         for (i, (own, other)) in gradients.iter().zip(&general_gradients).enumerate() {
@@ -172,8 +174,8 @@ fn masked_gradients(nudge: Option<u64>, through: &dyn Fn(&UNet, Tensor<4>) -> Te
 /// the instructions that there are, may differ by as much, and in sum by a thousandth.
 #[test]
 fn gradients_agree_where_most_of_the_image_is_hidden() {
-    let own = masked_gradients(None, &|n, x| n.forward_on_cpu(&x).unwrap());
-    let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_on_any_device(x, Precision::F32));
+    let own = masked_gradients(None, &UNet::forward);
+    let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_by(x, GENERAL));
     let (exact, nudged) = (general(None), [1, 2, 3].map(|seed| general(Some(seed))));
     let all = exact.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
     for (i, (own, other)) in own.iter().zip(&exact).enumerate() {
@@ -189,14 +191,14 @@ fn gradients_agree_where_most_of_the_image_is_hidden() {
 }
 
 #[test]
-fn inference_on_the_cpu_agrees_with_the_general_way() {
+fn inference_by_our_kernels_agrees_with_burns() {
     for norm in [Norm::Batch, Norm::Instance, Norm::None] {
         let config = UNetConfig { width: 6, depth: 2, norm, ..UNetConfig::default() };
         let network = config.init(3, &Device::flex());
         let x = Tensor::<4>::random([1, 1, 20, 12], Distribution::Normal(0.0, 1.0), &Device::flex());
         let run = |y: Tensor<4>| y.into_data().try_to_vec::<f32>().unwrap();
-        let own = run(network.forward_on_cpu(&x).unwrap());
-        let general = run(network.forward_on_any_device(x, Precision::F32));
+        let own = run(network.forward(x.clone()));
+        let general = run(network.forward_by(x, GENERAL));
         assert!(largest_difference(&own, &general) < 1e-4, "{norm:?}");
     }
 }
@@ -206,7 +208,7 @@ fn the_same_step_gives_the_same_bits_with_any_number_of_threads() {
     let config = UNetConfig { width: 18, depth: 3, ..UNetConfig::default() };
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| step(&config, |n, x| n.forward_on_cpu(&x).unwrap()))
+        pool.install(|| step(&config, UNet::forward))
     };
     let first = with(1);
     for threads in [2, 3, 5] {

@@ -21,7 +21,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Order, order};
+use super::mps::{Order, order};
 
 /// H1, H2, H3 in nats, and whether they are in the order that the paper expects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

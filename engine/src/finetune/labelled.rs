@@ -1,0 +1,114 @@
+//! The labelled slices of a fine-tuning, and the patients to validate on.
+
+use std::path::Path;
+
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use super::Samples;
+use crate::augment::Augmentation;
+use crate::cohort::Case;
+use crate::config::Config;
+use crate::event::Control;
+use crate::preprocess::{PreparedCase, SliceStore, prepare_case};
+use crate::probe::{Pin, TrainingSlice};
+use crate::seed::stream;
+use crate::trainer::Position;
+use crate::{Error, Result};
+
+/// The labelled slices, and the patients to validate on.
+pub struct Labelled {
+    pub(super) store: SliceStore,
+    /// Slices with lesion.
+    pub(super) lesion: Vec<usize>,
+    negative: Vec<usize>,
+    pub(super) validation: Vec<(String, PreparedCase)>,
+}
+
+impl Labelled {
+    /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them.
+    ///
+    /// # Errors
+    /// A scan or mask that cannot be read or prepared; labelled patients without lesion; cancellation.
+    pub fn load(
+        config: &Config,
+        cases: &[Case],
+        validation: &[Case],
+        spill_folder: &Path,
+        control: &Control,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Self> {
+        let options = config.store_options(true, spill_folder);
+        let store = SliceStore::build(cases, &options, Some(control), progress)?;
+        let (lesion, negative): (Vec<usize>, Vec<usize>) =
+            (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
+        if lesion.is_empty() {
+            let names: Vec<&str> = cases.iter().map(|c| c.id.as_str()).collect();
+            let why = "none of these patients has lesion in its training crop";
+            return Err(Error::config("labels", names.join(", "), why));
+        }
+        let prepare = |case: &Case| {
+            control.pass()?;
+            let d = &config.data;
+            let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
+            Ok((case.id.clone(), prepared))
+        };
+        let validation = validation.iter().map(prepare).collect::<Result<_>>()?;
+        Ok(Self { store, lesion, negative, validation })
+    }
+
+    /// Number of slices with lesion.
+    pub fn lesion_slices(&self) -> usize {
+        self.lesion.len()
+    }
+
+    /// The slices of an epoch in training order: all with lesion, and the configured share without.
+    pub(super) fn order(&self, config: &Config, epoch: usize) -> Vec<usize> {
+        let share = config.labels.negative_slices;
+        let negatives = (self.lesion.len() as f64 * share / (1.0 - share)).round() as usize;
+        let mut draw = stream(config.seed, "finetune-order", &[epoch as u64]);
+        let mut negative = self.negative.clone();
+        negative.shuffle(&mut draw);
+        negative.truncate(negatives);
+        let mut order = [self.lesion.as_slice(), &negative].concat();
+        order.shuffle(&mut draw);
+        order
+    }
+
+    /// Augmented slices with their targets. Epoch, step and place in the batch decide the augmentation.
+    pub(super) fn samples(&self, config: &Config, slices: &[usize], at: Position) -> Result<Samples> {
+        let size = config.preprocess.size;
+        let sample = |(place, &slice): (usize, &usize)| {
+            let place = [at.epoch as u64, at.step as u64, place as u64];
+            let mut draw = stream(config.seed, "finetune-augment", &place);
+            let most = config.training.shift_px as i32;
+            let shift = [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 });
+            let window = self.store.window(slice, shift)?;
+            let target = window.target.unwrap_or_else(|| vec![0; size * size]);
+            let case = &self.store.cases()[self.store.meta(slice).case as usize];
+            let fill: Vec<f32> = case.plan.channels.iter().map(|c| c.fill).collect();
+            let augmentation = Augmentation::draw(&config.labels, &mut draw);
+            Ok(augmentation.apply(&window.pixels, &target, &window.tissue, &fill, size))
+        };
+        let samples = slices.par_iter().enumerate().map(sample).collect::<Result<_>>()?;
+        Ok(Samples::new(samples, self.store.channels(), config.data.targets.count(), size))
+    }
+
+    /// Patient and prepared slice: `ID:k`.
+    pub(super) fn name(&self, slice: usize) -> String {
+        let meta = self.store.meta(slice);
+        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
+    }
+
+    /// A pinned slice among those of the labelled patients.
+    pub(super) fn find(&self, pin: &Pin) -> Result<TrainingSlice> {
+        let store = &self.store;
+        let case = store.cases().iter().position(|case| case.id == pin.case);
+        let is_it = |i: &usize| Some(store.meta(*i).case as usize) == case && store.meta(*i).k == pin.slice;
+        let stored = case.zip((0..store.len()).find(is_it)).map(|(case, slice)| {
+            store.window(slice, [0, 0]).map(|window| (window, store.cases()[case].plan.crop_affine()))
+        });
+        Ok(TrainingSlice { trained: case.is_some(), stored: stored.transpose()? })
+    }
+}

@@ -1,0 +1,108 @@
+//! Supervised fine-tuning with a few labelled patients (section 4.4 of the paper), from a pre-trained network or random weights.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `labelled.rs` | the labelled slices, and the patients to validate on |
+//! | `batch.rs` | augmented slices, and their Dice and cross-entropy |
+//! | `supervised.rs` | the training as a [`crate::trainer::Method`] |
+
+mod batch;
+mod labelled;
+mod supervised;
+
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, EventSink, Stage};
+use crate::model::UNetConfig;
+use crate::seed::stream;
+use crate::trainer::{Session, Trained, measure_step, train};
+
+pub use batch::{DiceCrossEntropy, Samples};
+pub use labelled::Labelled;
+use supervised::Supervised;
+pub use supervised::initial_network;
+
+/// The report of a finished fine-tuning.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinetuneReport {
+    /// Always `finetune`.
+    pub stage: Stage,
+    /// True if it started from a pre-trained network.
+    pub pretrained: bool,
+    /// Device that computed.
+    pub device: String,
+    /// The patients whose labels were trained on.
+    pub labelled: Vec<String>,
+    /// The patients whose labels chose the best network: they count in the label budget.
+    pub validated: Vec<String>,
+    /// Slices with lesion.
+    pub lesion_slices: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Steps trained.
+    pub steps: usize,
+    /// Mean loss of the last epoch.
+    pub loss: f64,
+    /// Best validation Dice, if there was a validation.
+    pub best_dice: Option<f64>,
+    /// Seconds that this process spent in the loop.
+    pub seconds: f64,
+}
+
+/// Fine-tunes on `data`. A dry run stops after the estimate and gives `None`.
+///
+/// # Errors
+/// Those of [`train`]; a pre-trained network that cannot be read.
+pub fn finetune(
+    config: &Config,
+    data: &Labelled,
+    session: &Session<'_>,
+    sink: &mut dyn EventSink,
+) -> Result<Option<FinetuneReport>> {
+    let trained = train(&mut Supervised::new(config, data, session), config, session, sink)?;
+    Ok(trained.map(|Trained { length, last, best_dice, seconds, .. }| FinetuneReport {
+        stage: Stage::Finetune,
+        pretrained: !config.labels.from.as_os_str().is_empty(),
+        device: session.compute.name.clone(),
+        labelled: data.store.cases().iter().map(|c| c.id.clone()).collect(),
+        validated: data.validation.iter().map(|(id, _)| id.clone()).collect(),
+        lesion_slices: data.lesion.len(),
+        epochs: length.epochs,
+        steps: length.steps,
+        loss: last.loss,
+        best_dice,
+        seconds,
+    }))
+}
+
+/// The network of fine-tuning: one output a region.
+pub fn network_config(config: &Config) -> UNetConfig {
+    UNetConfig {
+        in_channels: config.data.modality.len(),
+        out_channels: config.data.targets.count(),
+        ..config.network.clone()
+    }
+}
+
+/// Seconds of a step on a batch of `slices` slices of noise: its time does not depend on what they show.
+///
+/// # Errors
+/// Those of the device; cancellation.
+pub(crate) fn synthetic_step(config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
+    let (channels, regions, size) = (config.data.modality.len(), config.data.targets.count(), config.preprocess.size);
+    let mut draw = stream(config.seed, "synthetic slices", &[]);
+    let noise = (0..slices)
+        .map(|_| {
+            let pixels = (0..channels * size * size).map(|_| draw.random()).collect();
+            // A bit for each region.
+            let target = (0..size * size).map(|_| draw.random()).collect();
+            (pixels, target)
+        })
+        .collect();
+    let samples = Samples::new(noise, channels, regions, size);
+    measure_step(&DiceCrossEntropy(config), &samples, slices, config, compute, control)
+}

@@ -1,0 +1,159 @@
+//! Fine-tuning as a method of the training loop.
+
+use burn::module::Module;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{DiceCrossEntropy, Labelled, Samples, network_config};
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Event, Stage};
+use crate::model::record::Transfer;
+use crate::model::{UNet, UNetConfig, record};
+use crate::predict::Segmenter;
+use crate::probe::{Pin, PinnedPictures};
+use crate::run::RunFolder;
+use crate::run::checkpoint::{self, Slot};
+use crate::trainer::{
+    EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS, digest,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// A fine-tuning.
+pub(super) struct Supervised<'a> {
+    config: &'a Config,
+    data: &'a Labelled,
+    session: &'a Session<'a>,
+    probes: PinnedPictures<'a>,
+}
+
+impl<'a> Supervised<'a> {
+    pub fn new(config: &'a Config, data: &'a Labelled, session: &'a Session<'a>) -> Self {
+        let probes = PinnedPictures::new(config, session.cohort, session.run, session.pins, Stage::Finetune);
+        Self { config, data, session, probes }
+    }
+
+    /// Mean Dice of whole volumes over the validation patients and regions, on the prepared grid; `None` in epochs without a
+    /// validation.
+    fn validate(&self, net: &UNet, at: Position) -> Result<Option<f64>> {
+        let every = self.config.labels.validate_every;
+        let due = every > 0 && (at.epoch.is_multiple_of(every) || at.epoch == at.epochs);
+        if !due || self.data.validation.is_empty() {
+            return Ok(None);
+        }
+        let Session { compute, control, .. } = *self.session;
+        let segmenter = Segmenter::of_network(self.config, net, compute).at_most(self.config.training.micro_batch);
+        let mut scores = Vec::new();
+        for (_, prepared) in &self.data.validation {
+            let probability = segmenter.probability(prepared, &mut |_, _| {}, control)?;
+            let Some(target) = &prepared.target else { continue };
+            for (region, p) in probability.iter().enumerate() {
+                let (mut both, mut sum) = (0usize, 0usize);
+                for (p, bits) in p.iter().zip(target) {
+                    let (found, reference) = (*p >= 0.5, bits >> region & 1 == 1);
+                    both += usize::from(found && reference);
+                    sum += usize::from(found) + usize::from(reference);
+                }
+                scores.push((2.0 * both as f64 + 1e-4) / (sum as f64 + 1e-4));
+            }
+        }
+        Ok(Some(scores.iter().sum::<f64>() / scores.len().max(1) as f64))
+    }
+}
+
+/// The network that fine-tuning starts with: random weights, under which the pre-training of `labels.from` puts what its method
+/// transfers.
+///
+/// # Errors
+/// A pre-training run that cannot be read, or whose network has another shape.
+pub fn initial_network(config: &Config, compute: &Compute) -> Result<UNet> {
+    initial(config, config.seed, &compute.training())
+}
+
+fn initial(config: &Config, seed: u64, device: &Device) -> Result<UNet> {
+    let fresh = network_config(config).init(seed, device);
+    if config.labels.from.as_os_str().is_empty() {
+        return Ok(fresh);
+    }
+    let run = RunFolder::open(&config.labels.from)?;
+    let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
+    let weights = checkpoint::load_part(&run, &[Slot::Last, Slot::Previous], WEIGHTS)?;
+    record::transfer(fresh, &weights.content, crate::pretrain::transfer(&theirs))
+}
+
+impl Objective for Supervised<'_> {
+    type Net = UNet;
+    type Batch = Samples;
+
+    fn network(&self) -> UNetConfig {
+        network_config(self.config)
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> UNet {
+        self.network().init(seed, device)
+    }
+
+    fn batch_statistics(&self, net: &UNet, batch: &Samples, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
+        DiceCrossEntropy(self.config).batch_statistics(net, batch, micro)
+    }
+
+    fn loss(&self, net: &UNet, batch: &Samples, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        DiceCrossEntropy(self.config).loss(net, batch, micro)
+    }
+}
+
+impl Method for Supervised<'_> {
+    const STAGE: Stage = Stage::Finetune;
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+
+    fn initial(&self, seed: u64, device: &Device) -> Result<UNet> {
+        initial(self.config, seed, device)
+    }
+
+    fn digest(&self) -> String {
+        digest(&self.data.store)
+    }
+
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        self.data.order(self.config, epoch)
+    }
+
+    fn slice_name(&self, slice: usize) -> String {
+        self.data.name(slice)
+    }
+
+    fn collate(&self, slices: &[usize], at: Position) -> Result<Samples> {
+        self.data.samples(self.config, slices, at)
+    }
+
+    fn after_step(&mut self, _: &mut UNet, _: &Samples, _: &StepOutput, _: Position) -> Result<Vec<Event>> {
+        self.probes.admit_new(&|pin| self.data.find(pin));
+        Ok(self.probes.events())
+    }
+
+    /// Draws the probability of the first region of each pinned slice, and validates.
+    fn end_epoch(&mut self, net: &UNet, at: Position) -> Result<EpochEnd> {
+        self.probes.admit_new(&|pin| self.data.find(pin));
+        let (valid, size, device) = (net.valid(), self.config.preprocess.size, &self.session.compute.device);
+        let probability = |_: &Pin, pixels: &[f32]| {
+            let shape = [1, pixels.len() / (size * size), size, size];
+            let input = Tensor::<4>::from_data(TensorData::new(pixels.to_vec(), shape), device);
+            let output = valid.forward(input).slice([0..1, 0..1, 0..size, 0..size]);
+            let data = sigmoid(output).try_into_data().map_err(|e| {
+                let step = "reading a probability".to_owned();
+                Error::from(ErrorKind::Compute { step, why: e.to_string() })
+            })?;
+            Ok(data.iter::<f32>().collect())
+        };
+        self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
+        Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })
+    }
+
+    fn state(&self) -> Result<Parts> {
+        Ok(Vec::new())
+    }
+
+    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+        self.probes.start(resumed.epoch, &|pin| self.data.find(pin))
+    }
+}

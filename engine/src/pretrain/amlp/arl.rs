@@ -1,0 +1,145 @@
+//! Attention reconstruction loss, ARL (section 3.2, Eq. 6).
+//!
+//! The relative loss of a masked patch is `rel_i = n L_i / sum L` over the n masked patches of its slice. It weights the
+//! reconstruction (on tensors), and says which patches count as important in the label update (on plain numbers).
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// How the attention reconstruction loss enters the objective.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attention {
+    /// `mean(stop_gradient(rel_i) L_i)`: this project's reading, since the printed loss has no gradient.
+    #[default]
+    Weighted,
+    /// `mean(n L_i / stop_gradient(sum L))`: only the denominator is detached.
+    Ratio,
+    /// Eq. 6 as printed: its mean is 1 whatever the network does, so it adds no gradient.
+    Literal,
+    /// Left out.
+    Off,
+}
+
+/// `rel_i` of every masked patch, `[B, N]`, 0 elsewhere, detached. `errors` are [`crate::loss::patch_errors`], `count` patches
+/// are masked in each slice.
+/// Where a slice's errors sum to less than 1e-12 every masked patch has 1.
+pub fn relative(errors: Tensor<2>, masked: Tensor<2>, count: usize) -> Tensor<2> {
+    let errors = errors.detach() * masked.clone();
+    let sums = errors.clone().sum_dim(1);
+    let degenerate = sums.clone().lower_elem(1e-12).expand(errors.dims());
+    let relative = errors * count as f64 / sums.clamp_min(1e-12);
+    relative.mask_where(degenerate, masked)
+}
+
+/// `L_rrl`; `None` if it is left out. `relative` is [`relative`]'s result, `count` the masked patches of a slice.
+pub fn attention(
+    reading: Attention,
+    errors: Tensor<2>,
+    relative: Tensor<2>,
+    masked: Tensor<2>,
+    count: usize,
+) -> Option<Tensor<1>> {
+    let [batch, _] = errors.dims();
+    let patches = (batch * count) as f64;
+    match reading {
+        Attention::Off => None,
+        Attention::Literal => Some(relative.sum() / patches),
+        Attention::Weighted => Some((relative * errors * masked).sum() / patches),
+        Attention::Ratio => {
+            let errors = errors * masked;
+            let sums = errors.clone().detach().sum_dim(1).clamp_min(1e-12);
+            Some((errors * count as f64 / sums).sum() / patches)
+        }
+    }
+}
+
+/// Below this sum of losses a slice is taken as perfectly reconstructed, and no patch as harder than another.
+pub const VANISHING: f64 = 1e-12;
+
+/// `rel_i` = n L_i / sum L over the n masked patches of one slice. Their mean is 1 by construction; if the sum is below
+/// 1e-12 (or no number at all) each is 1.
+pub fn relative_losses(losses: &[f64]) -> Vec<f64> {
+    let sum: f64 = losses.iter().sum();
+    if !sum.is_finite() || sum < VANISHING {
+        return vec![1.0; losses.len()];
+    }
+    losses.iter().map(|loss| losses.len() as f64 * loss / sum).collect()
+}
+
+/// True for a patch that counts as important: its (mean) relative loss is at least the mean of all, 1.
+pub fn important(relative_loss: f64) -> bool {
+    relative_loss >= 1.0
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A `[B, N]` tensor.
+    fn rows(values: Vec<f32>, batch: usize, device: &Device) -> Tensor<2> {
+        let columns = values.len() / batch;
+        Tensor::from_data(TensorData::new(values, [batch, columns]), device)
+    }
+
+    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().try_to_vec::<f32>().unwrap()
+    }
+
+    #[test]
+    fn relative_losses_have_mean_one_and_no_gradient() {
+        let device = Device::flex().autodiff();
+        let errors = rows(vec![1.0, 2.0, 3.0, 9.0], 1, &device).require_grad();
+        let masked = rows(vec![1.0, 1.0, 1.0, 0.0], 1, &device);
+        let rel = relative(errors.clone(), masked.clone(), 3);
+        assert_eq!(values(rel.clone()), [0.5, 1.0, 1.5, 0.0]);
+        let literal = attention(Attention::Literal, errors.clone(), rel.clone(), masked.clone(), 3).unwrap();
+        assert_eq!(values(literal), [1.0]);
+
+        let weighted = attention(Attention::Weighted, errors.clone(), rel, masked.clone(), 3).unwrap();
+        assert!((values(weighted.clone())[0] - (0.5 + 2.0 + 4.5) / 3.0).abs() < 1e-6);
+        let gradient = values(errors.grad(&weighted.backward()).unwrap());
+        for (found, expected) in gradient.iter().zip([0.5 / 3.0, 1.0 / 3.0, 1.5 / 3.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-6, "{gradient:?}");
+        }
+    }
+
+    #[test]
+    fn a_perfect_reconstruction_is_relative_one_everywhere() {
+        let device = Device::flex();
+        let masked = rows(vec![1.0, 0.0, 1.0, 0.0], 1, &device);
+        assert_eq!(values(relative(rows(vec![0.0; 4], 1, &device), masked, 2)), [1.0, 0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn the_ratio_reading_pulls_on_every_masked_patch_alike() {
+        let device = Device::flex().autodiff();
+        let errors = rows(vec![1.0, 3.0], 1, &device).require_grad();
+        let masked = rows(vec![1.0, 1.0], 1, &device);
+        let rel = relative(errors.clone(), masked.clone(), 2);
+        let ratio = attention(Attention::Ratio, errors.clone(), rel, masked, 2).unwrap();
+        assert_eq!(values(ratio.clone()), [1.0]);
+        assert_eq!(values(errors.grad(&ratio.backward()).unwrap()), [0.25, 0.25]);
+    }
+
+    #[test]
+    fn eq_6() {
+        assert_eq!(relative_losses(&[1.0, 3.0]), [0.5, 1.5]);
+        assert_eq!(relative_losses(&[0.0, 0.0, 1e-13]), [1.0; 3]);
+        assert_eq!(relative_losses(&[f64::NAN, 1.0]), [1.0; 2]);
+        assert!(relative_losses(&[]).is_empty());
+        assert!(important(1.0) && !important(0.999));
+    }
+
+    proptest! {
+        #[test]
+        fn the_mean_is_one(losses in prop::collection::vec(1e-6f64..1e6, 1..300)) {
+            let relative = relative_losses(&losses);
+            prop_assert!((relative.iter().sum::<f64>() / losses.len() as f64 - 1.0).abs() < 1e-9);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The loss of AMLP: `L_all = L_pred + L_rrl + lambda L_lcl` (Eq. 8).
+
+use burn::tensor::{Device, Tensor};
+
+use super::arl::{Attention, attention, relative, relative_losses};
+use super::batch::{DeviceBatch, MaskedBatch};
+use super::ccl::{Consistency, consistency, consistency_logits, literal_consistency_of_slice};
+use crate::Result;
+use crate::config::{Config, MethodConfig};
+use crate::loss::{patch_errors, reconstruction};
+use crate::model::MaskedUNet;
+use crate::trainer::{MicroBatch, MicroLoss, StepOutput};
+
+/// The losses of some slices on the device.
+pub struct AmlpLoss {
+    /// Eq. 8.
+    pub total: Tensor<1>,
+    /// `L_pred`.
+    pub pred: Tensor<1>,
+    /// `L_rrl`, if it is not left out.
+    pub rrl: Option<Tensor<1>>,
+    /// `L_lcl`, if it is not left out and a masked patch has a flipped label.
+    pub lcl: Option<Tensor<1>>,
+    /// `L_i` of every patch, `[B, N]`.
+    pub errors: Tensor<2>,
+    /// The reconstruction, `[B, C, S, S]`.
+    pub output: Tensor<4>,
+}
+
+/// Masks the batch and reconstructs it, `[B, C, S, S]`.
+pub fn forward(net: &MaskedUNet, batch: &DeviceBatch, config: &Config) -> Tensor<4> {
+    let input = net.mask(batch.image.clone(), batch.pixel_mask.clone(), batch.noise.clone());
+    net.forward(input, config.training.precision)
+}
+
+/// Eq. 8 of a reconstruction. The consistency loss counts masked patches whose label was flipped: only masked patches are
+/// reconstructed (Algorithm 1), visible ones the network can copy.
+pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> AmlpLoss {
+    let errors = patch_errors(output.clone(), batch.image.clone(), batch.grid);
+    let rel = relative(errors.clone(), batch.masked.clone(), batch.count);
+    let pred = reconstruction(errors.clone(), batch.masked.clone(), batch.count);
+    let rrl = attention(method.attention, errors.clone(), rel, batch.masked.clone(), batch.count);
+    // Without a flipped patch the sum is empty: the logits need not be computed.
+    let lcl = if batch.flipped > 0 {
+        let logits = consistency_logits(output.clone(), &batch.consistency, batch.grid);
+        consistency(method.consistency, logits, &batch.consistency, batch.count)
+    } else {
+        None
+    };
+    let mut total = pred.clone();
+    if let Some(rrl) = &rrl {
+        total = total + rrl.clone();
+    }
+    if let Some(lcl) = &lcl {
+        total = total + lcl.clone() * method.lambda;
+    }
+    AmlpLoss { total, pred, rrl, lcl, errors, output }
+}
+
+impl AmlpLoss {
+    /// As the loss of a micro-batch. Every part is a mean over slices, so the weighted losses add up to the batch's.
+    pub fn micro(self, micro: &MicroBatch<'_>, method: &MethodConfig) -> MicroLoss {
+        let Self { total, pred, rrl, lcl, errors, output } = self;
+        let zero = Tensor::<1>::zeros([1], micro.device);
+        let mut parts = vec![("pred", pred)];
+        if method.attention != Attention::Off {
+            parts.push(("rrl", rrl.unwrap_or_else(|| zero.clone())));
+        }
+        if method.consistency != Consistency::Off {
+            parts.push(("lcl", lcl.unwrap_or(zero)));
+        }
+        MicroLoss { objective: micro.weighted(total.clone()), value: total, parts, per_slice: Some(errors), output }
+    }
+}
+
+/// The loss of a micro-batch.
+pub(super) fn micro_loss(net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>, config: &Config) -> MicroLoss {
+    let batch = batch.on(micro.range.clone(), micro.device);
+    losses(forward(net, &batch, config), &batch, &config.method).micro(micro, &config.method)
+}
+
+/// The losses of a whole batch, read.
+///
+/// # Errors
+/// Those of the device.
+pub fn evaluate(net: &MaskedUNet, batch: &MaskedBatch, config: &Config, device: &Device) -> Result<StepOutput> {
+    let micro = MicroBatch::whole(batch.len(), device);
+    StepOutput::of(micro_loss(net, batch, &micro, config), &micro)
+}
+
+/// Losses of the masked patches of a batch, in the order of [`MaskedBatch::chosen`].
+pub struct PatchLosses {
+    /// `L_i`.
+    pub errors: Vec<Vec<f64>>,
+    /// Relative losses (Eq. 6).
+    pub relative: Vec<Vec<f64>>,
+}
+
+impl PatchLosses {
+    /// Picks the masked patches out of every patch's error, which a step has read.
+    pub fn of(batch: &MaskedBatch, output: &StepOutput) -> Self {
+        let slices = output.per_slice.iter().zip(&batch.chosen);
+        let errors: Vec<Vec<f64>> = slices.map(|(all, chosen)| chosen.iter().map(|&i| all[i]).collect()).collect();
+        let relative = errors.iter().map(|errors| relative_losses(errors)).collect();
+        Self { errors, relative }
+    }
+
+    /// `L_rrl` and `L_lcl` as printed (Eqs. 6 and 7), means over the batch, for the log.
+    pub(super) fn literal(&self, batch: &MaskedBatch, method: &MethodConfig) -> [(&'static str, f64); 2] {
+        let slices = batch.len().max(1) as f64;
+        let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let on = method.attention != Attention::Off;
+        let rrl = if on { self.relative.iter().map(mean).sum::<f64>() / slices } else { 0.0 };
+        let labels = batch.label_ori.iter().zip(&batch.label_new);
+        let lcl = batch.chosen.iter().zip(labels).map(|(chosen, (ori, new))| {
+            let mut masked = vec![false; ori.len()];
+            for &patch in chosen {
+                masked[patch] = true;
+            }
+            literal_consistency_of_slice(ori, new, &masked)
+        });
+        [("rrl", rrl), ("lcl", lcl.sum::<f64>() / slices)]
+    }
+}

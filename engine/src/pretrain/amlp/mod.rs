@@ -1,0 +1,335 @@
+//! AMLP: adaptive masking of lesion patches (the paper's section 3), as one [`Method`].
+//!
+//! | file | section |
+//! |---|---|
+//! | `mps.rs` | 3.1 masked patches selection: clustering and masking order |
+//! | `uncertainty.rs` | 3.1 the entropies H1, H2, H3 (Eqs. 1 to 5) |
+//! | `arl.rs` | 3.2 attention reconstruction loss (Eq. 6) |
+//! | `relabel.rs` | 3.3 the update of the patch labels |
+//! | `ccl.rs` | 3.3 category consistency loss (Eq. 7) |
+//! | `loss.rs` | 3.3 the sum of the losses (Eq. 8) |
+//! | `amr.rs` | 3.4 adaptive masking ratio (Eq. 9) |
+//! | `batch.rs` | masked slices on the host and on a device |
+//! | `probes.rs` | what each epoch does to pinned slices |
+//! | `trial.rs` | batches of synthetic slices |
+//!
+//! Its ablations (Tables 3 to 6) are settings: `base`, which is also `mae`, has random masks of a fixed ratio and no second loss.
+
+pub mod amr;
+pub mod arl;
+mod batch;
+pub mod ccl;
+mod loss;
+pub mod mps;
+mod probes;
+pub mod relabel;
+mod trial;
+pub mod uncertainty;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{Slices, network_config};
+use crate::config::Config;
+use crate::event::{CaseCounts, EpochSummary, Event, Losses, Stage};
+use crate::masking::masked_count;
+use crate::masking::select::{air_share, recall_of_foreground, recall_of_masked};
+use crate::model::record::Transfer;
+use crate::model::{MaskedUNet, UNetConfig};
+use crate::patch::PatchGrid;
+use crate::trainer::{
+    EpochEnd, GradientEngine, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput,
+    gradient_norm,
+};
+use crate::{Error, ErrorKind, Result};
+
+use arl::{Attention, important};
+pub use batch::{DeviceBatch, MaskedBatch};
+use batch::{MaskedSlice, Masker};
+use ccl::Consistency;
+pub use loss::{AmlpLoss, PatchLosses, evaluate, forward, losses};
+use mps::{PatchState, order};
+use probes::{LabelUpdate, Probes};
+use relabel::{Relevance, add_counts, relabel};
+pub use trial::Trial;
+use uncertainty::{MeanUncertainty, uncertainty};
+
+/// Names of the parts of a checkpoint.
+const LABELS: &str = "labels.bin";
+const RELEVANCE: &str = "relevance.bin";
+const STATISTICS: &str = "amlp.json";
+/// Where earlier versions kept the statistics.
+const TALLY: &str = "tally.json";
+
+/// A pre-training by AMLP.
+pub struct Amlp<'a> {
+    config: &'a Config,
+    session: &'a Session<'a>,
+    slices: &'a Slices,
+    grid: PatchGrid,
+    patches: &'a mut [PatchState],
+    /// Relative losses of the period (section 3.3).
+    relevance: Relevance,
+    statistics: Statistics,
+    probes: Probes<'a>,
+}
+
+/// Sums over the slices of the epoch so far, for its diagnostics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Statistics {
+    slices: usize,
+    /// Eqs. 6 and 7 as printed.
+    literal: Losses,
+    /// Masked patches whose importance agrees with their k-means label.
+    agreeing: u64,
+    /// Masked patches.
+    judged: u64,
+}
+
+impl<'a> Amlp<'a> {
+    /// `patches` are those of every slice ([`PatchState::cluster_all`]); training updates their labels.
+    ///
+    /// # Errors
+    /// A patch grid that does not divide the crop.
+    pub fn new(
+        config: &'a Config,
+        session: &'a Session<'a>,
+        slices: &'a Slices,
+        patches: &'a mut [PatchState],
+    ) -> Result<Self> {
+        let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
+        let relevance = Relevance::new(slices.len(), grid.count());
+        let (statistics, probes) = (Statistics::default(), Probes::new(config, session, slices, grid));
+        Ok(Self { config, session, slices, grid, patches, relevance, statistics, probes })
+    }
+
+    fn sigma(&self, at: Position) -> f64 {
+        self.config.method.ratio.sigma(at.epoch, at.epochs)
+    }
+
+    /// Updates every label from the period's relative losses, if it is time, and starts the next period. Gives the event and
+    /// what happened to the slices in `watched`.
+    fn update_labels(&mut self, at: Position, watched: &[usize]) -> Option<(Event, Vec<LabelUpdate>)> {
+        let (config, epoch) = (self.config, at.epoch);
+        let period = config.method.period(at.epochs);
+        if !config.method.relabel || !epoch.is_multiple_of(period) {
+            return None;
+        }
+        let updates = (epoch / period) as u64;
+        let sums = &self.relevance;
+        let outcomes: Vec<_> = self
+            .patches
+            .par_iter()
+            .enumerate()
+            .map(|(i, s)| {
+                let (kmeans, mean) = (&s.clustering.labels, sums.mean(i));
+                relabel(kmeans, &s.label, &mean, config.method.anchor, config.seed, updates, i as u64)
+            })
+            .collect();
+        let (mut cases, mut flips, mut differs, mut agreeing, mut judged) = (CaseCounts::default(), 0, 0, 0, 0);
+        for outcome in &outcomes {
+            add_counts(&mut cases, &outcome.counts);
+            flips += outcome.flips;
+            differs += outcome.differs_from_kmeans;
+            agreeing += outcome.agreeing;
+            judged += outcome.judged;
+        }
+        let update = |&slice: &usize| LabelUpdate { slice, outcome: outcomes[slice].clone(), mean: sums.mean(slice) };
+        let updates = watched.iter().map(update).collect();
+        for (state, outcome) in self.patches.iter_mut().zip(outcomes) {
+            state.label = outcome.after;
+        }
+        self.relevance.clear();
+        let agreement = agreeing as f64 / judged.max(1) as f64;
+        let lesion_recall = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
+        let event = Event::Relabel { epoch, cases, flips, differs_from_kmeans: differs, agreement, lesion_recall };
+        Some((event, updates))
+    }
+
+    /// Mean over the slices that have the number.
+    fn mean_of(&self, of: impl Fn(usize, &PatchState) -> Option<f64>) -> Option<f64> {
+        let values = self.patches.iter().enumerate().filter_map(|(i, s)| of(i, s));
+        let (sum, n) = values.fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
+        (n > 0).then(|| sum / n as f64)
+    }
+
+    /// What the patches' labels say of an epoch.
+    fn describe_labels(&self, at: Position, summary: &mut EpochSummary) {
+        let config = self.config;
+        let count = masked_count(self.grid.count(), self.sigma(at));
+        summary.air_share = self.mean_of(|_, s| air_share(&s.label, &s.clustering.air));
+        summary.lesion_recall_foreground = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
+        summary.lesion_recall_masked = self.mean_of(|i, s| {
+            let lesion = s.lesion.as_ref()?;
+            let place = [at.epoch as u64, i as u64];
+            let order = order(config.method.order, &s.label, &s.clustering.logit, config.seed, &place);
+            let mut masked = vec![false; lesion.len()];
+            order.iter().take(count).for_each(|&p| masked[p] = true);
+            recall_of_masked(lesion, &masked)
+        });
+        let mut entropy = MeanUncertainty::default();
+        for s in self.patches.iter() {
+            let c = &s.clustering;
+            entropy.add(&uncertainty(&c.labels, &s.label, s.lesion.as_deref(), &c.logit, count));
+        }
+        summary.entropy = entropy.mean().map(|u| [Some(u.h1), Some(u.h2), u.h3]);
+    }
+
+    /// The norm of each loss's gradient on the epoch's first batch, as far as it fits through the network at once, in a fifth of
+    /// the epochs.
+    fn gradient_norms(&self, net: &MaskedUNet, at: Position) -> Result<Option<Losses>> {
+        if !(at.epoch - 1).is_multiple_of((at.epochs / 5).max(1)) {
+            return Ok(None);
+        }
+        let (config, device) = (self.config, self.session.compute.training());
+        // Its running statistics are its own: looking at the network must not change it.
+        let copy = net.valid().train();
+        let training = &config.training;
+        let most = GradientEngine::new(self.session.compute, training.micro_batch).at_once(training.batch);
+        let members: Vec<usize> = self.order(at.epoch).into_iter().take(most).collect();
+        let masked = self.collate(&members, at)?;
+        let batch = masked.on(0..masked.len(), &device);
+        let norm = |pick: fn(&AmlpLoss) -> Option<&burn::tensor::Tensor<1>>| {
+            let losses = losses(forward(&copy, &batch, config), &batch, &config.method);
+            pick(&losses).map_or(0.0, |loss| gradient_norm(&copy, loss))
+        };
+        // The literal losses are constants: their backward pass has no path to the weights.
+        let attends = matches!(config.method.attention, Attention::Weighted | Attention::Ratio);
+        let consistent = config.method.consistency == Consistency::Logit && batch.flipped > 0;
+        let mut norms = vec![("pred", norm(|l| Some(&l.pred)))];
+        if config.method.attention != Attention::Off {
+            norms.push(("rrl", if attends { norm(|l| l.rrl.as_ref()) } else { 0.0 }));
+        }
+        if config.method.consistency != Consistency::Off {
+            norms.push(("lcl", if consistent { norm(|l| l.lcl.as_ref()) } else { 0.0 }));
+        }
+        Ok(Some(norms.into_iter().collect()))
+    }
+}
+
+impl Objective for Amlp<'_> {
+    type Net = MaskedUNet;
+    type Batch = MaskedBatch;
+
+    fn network(&self) -> UNetConfig {
+        network_config(self.config)
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
+        MaskedUNet::init(&self.network(), self.config.method.fill.is_learned(), seed, device)
+    }
+
+    fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        Ok(loss::micro_loss(net, batch, micro, self.config))
+    }
+}
+
+impl Method for Amlp<'_> {
+    const STAGE: Stage = Stage::Pretrain;
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+
+    fn digest(&self) -> String {
+        self.slices.digest()
+    }
+
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        self.slices.order(self.config.seed, epoch)
+    }
+
+    fn slice_name(&self, slice: usize) -> String {
+        self.slices.name(slice)
+    }
+
+    fn collate(&self, slices: &[usize], at: Position) -> Result<MaskedBatch> {
+        let masker = Masker { config: self.config, grid: &self.grid, channels: self.slices.channels() };
+        let count = masker.count(self.sigma(at));
+        let mask = |&i: &usize| {
+            let place = [at.epoch as u64, i as u64];
+            Ok(masker.slice(&self.patches[i], self.slices.pixels(i)?, count, place))
+        };
+        let masked: Vec<MaskedSlice> = slices.par_iter().map(mask).collect::<Result<_>>()?;
+        Ok(masker.batch(slices, masked))
+    }
+
+    fn after_step(
+        &mut self,
+        _net: &mut MaskedUNet,
+        batch: &MaskedBatch,
+        output: &StepOutput,
+        at: Position,
+    ) -> Result<Vec<Event>> {
+        let losses = PatchLosses::of(batch, output);
+        self.probes.observe(self.patches, batch, output, &losses, at)?;
+        self.statistics.slices += batch.len();
+        self.statistics.literal.add(losses.literal(batch, &self.config.method), batch.len() as f64);
+        for (at, (&slice, chosen)) in batch.members.iter().zip(&batch.chosen).enumerate() {
+            let (relative, labels) = (&losses.relative[at], &batch.label_ori[at]);
+            self.relevance.add(slice, chosen, relative);
+            let agrees = |(patch, relative): &(&usize, &f64)| important(**relative) == (labels[**patch] == 1);
+            self.statistics.agreeing += chosen.iter().zip(relative).filter(agrees).count() as u64;
+            self.statistics.judged += chosen.len() as u64;
+        }
+        Ok(self.probes.events())
+    }
+
+    fn end_epoch(&mut self, net: &MaskedUNet, at: Position) -> Result<EpochEnd> {
+        let watched = self.probes.trained_slices();
+        let (relabelled, updates) =
+            self.update_labels(at, &watched).map_or((None, Vec::new()), |(event, updates)| (Some(event), updates));
+        self.probes.admit_new(self.patches);
+        let views = self.probes.views(net, at)?;
+        let events = relabelled.into_iter().chain(self.probes.close(views, &updates, at)).collect();
+        Ok(EpochEnd { events, validation_dice: None })
+    }
+
+    fn diagnostics(&mut self, net: &MaskedUNet, at: Position, summary: &mut EpochSummary) -> Result<()> {
+        let Statistics { slices, literal, agreeing, judged } = std::mem::take(&mut self.statistics);
+        let literal = literal.divided_by(slices.max(1) as f64);
+        summary.literal =
+            Some(["rrl", "lcl"].map(|name| (name, literal.get(name).unwrap_or(0.0))).into_iter().collect());
+        summary.agreement = (judged > 0).then(|| agreeing as f64 / judged as f64);
+        summary.sigma = Some(self.sigma(at));
+        summary.gradient_norm = self.gradient_norms(net, at)?;
+        self.describe_labels(at, summary);
+        Ok(())
+    }
+
+    fn state(&self) -> Result<Parts> {
+        let labels: Vec<u8> = self.patches.iter().flat_map(|s| s.label.iter().copied()).collect();
+        let (sums, counts) = self.relevance.parts();
+        let mut relevance: Vec<u8> = sums.iter().flat_map(|v| v.to_le_bytes()).collect();
+        relevance.extend(counts.iter().flat_map(|v| v.to_le_bytes()));
+        let statistics = serde_json::to_vec(&self.statistics).map_err(|e| damaged(STATISTICS, &e))?;
+        let mut parts = vec![(LABELS.into(), labels), (RELEVANCE.into(), relevance), (STATISTICS.into(), statistics)];
+        parts.extend(self.probes.parts());
+        Ok(parts)
+    }
+
+    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+        if let Some(parts) = &mut resumed.parts {
+            let n = self.grid.count();
+            let patches = self.patches.len() * n;
+            let (labels, relevance) = (parts.take(LABELS)?, parts.take(RELEVANCE)?);
+            if labels.len() != patches || relevance.len() != patches * 12 {
+                return Err(damaged(LABELS, &"the checkpoint has another number of slices or patches"));
+            }
+            for (state, labels) in self.patches.iter_mut().zip(labels.chunks_exact(n)) {
+                state.label = labels.to_vec();
+            }
+            let (sums, counts) = relevance.split_at(patches * 8);
+            let sums = sums.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
+            let counts = counts.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
+            self.relevance =
+                Relevance::from_parts(n, sums, counts).ok_or_else(|| damaged(RELEVANCE, &"the lengths do not fit"))?;
+            let statistics = parts.get(STATISTICS).or_else(|| parts.get(TALLY)).unwrap_or_default();
+            self.statistics = serde_json::from_slice(statistics).map_err(|e| damaged(STATISTICS, &e))?;
+        }
+        self.probes.restore(resumed, self.patches)
+    }
+}
+
+fn damaged(part: &str, why: &dyn std::fmt::Display) -> Error {
+    ErrorKind::Compute { step: format!("checkpoint part {part}"), why: why.to_string() }.into()
+}

@@ -1,0 +1,69 @@
+//! Batches of synthetic slices: what benchmarks time, what devices are compared on, and what says before a training how long a
+//! step takes.
+
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use super::batch::{MaskedBatch, Masker};
+use super::loss;
+use super::mps::PatchState;
+use crate::Result;
+use crate::config::Config;
+use crate::model::{MaskedUNet, UNetConfig};
+use crate::patch::PatchGrid;
+use crate::pretrain::{network_config, synthetic_slice};
+use crate::trainer::{MicroBatch, MicroLoss, Objective};
+
+/// Slices of a body with a brighter lesion, clustered; every fifth label is flipped, so that every loss has something to do.
+pub struct Trial {
+    config: Config,
+    grid: PatchGrid,
+    slices: Vec<(PatchState, Vec<f32>)>,
+}
+
+impl Trial {
+    /// `slices` slices for the settings, a channel for each modality.
+    ///
+    /// # Errors
+    /// A patch grid that does not divide the crop.
+    pub fn new(config: &Config, slices: usize) -> Result<Self> {
+        let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
+        let slice = |at: usize| {
+            let window = synthetic_slice(config, at as u64);
+            let mut state = PatchState::new(config, &grid, &window, at as u64);
+            state.label.iter_mut().step_by(5).for_each(|label| *label = 1 - *label);
+            (state, window.pixels)
+        };
+        Ok(Self { config: config.clone(), grid, slices: (0..slices).into_par_iter().map(slice).collect() })
+    }
+
+    /// The slices, masked at ratio `sigma` as in an epoch.
+    pub fn masked(&self, sigma: f64, epoch: u64) -> MaskedBatch {
+        let masker = Masker { config: &self.config, grid: &self.grid, channels: self.network().in_channels };
+        let count = masker.count(sigma);
+        let members: Vec<usize> = (0..self.slices.len()).collect();
+        let mask = |&at: &usize| {
+            let (state, pixels) = &self.slices[at];
+            masker.slice(state, pixels.clone(), count, [epoch, at as u64])
+        };
+        let slices = members.par_iter().map(mask).collect();
+        masker.batch(&members, slices)
+    }
+}
+
+impl Objective for Trial {
+    type Net = MaskedUNet;
+    type Batch = MaskedBatch;
+
+    fn network(&self) -> UNetConfig {
+        network_config(&self.config)
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
+        MaskedUNet::init(&self.network(), self.config.method.fill.is_learned(), seed, device)
+    }
+
+    fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        Ok(loss::micro_loss(net, batch, micro, &self.config))
+    }
+}

@@ -1,0 +1,102 @@
+//! Pinned slices of a training that knows no patches: one picture of each after every epoch.
+
+use std::collections::BTreeMap;
+
+use super::{Pin, Pins, ProbeRecord, ProbeSlice, Recorder, load};
+use crate::Result;
+use crate::cohort::Cohort;
+use crate::config::Config;
+use crate::event::{Event, Stage};
+use crate::preprocess::SliceData;
+use crate::run::RunFolder;
+
+/// The pinned slices, each as the network sees it: the training crop without augmentation.
+pub(crate) struct PinnedPictures<'a> {
+    config: &'a Config,
+    cohort: &'a Cohort,
+    stage: Stage,
+    recorder: Recorder<'a>,
+    pinned: BTreeMap<Pin, Pinned>,
+}
+
+struct Pinned {
+    /// `[C][S][S]`.
+    pixels: Vec<f32>,
+    trained: bool,
+}
+
+/// What a training knows of a slice.
+pub(crate) struct TrainingSlice {
+    /// True if it is trained on.
+    pub trained: bool,
+    /// Its crop and where that lies (crop voxel to world mm, row by row), if the training holds it.
+    pub stored: Option<(SliceData, [f64; 16])>,
+}
+
+impl<'a> PinnedPictures<'a> {
+    pub fn new(config: &'a Config, cohort: &'a Cohort, run: &'a RunFolder, pins: &'a Pins, stage: Stage) -> Self {
+        let recorder = Recorder::new(run, pins, stage);
+        Self { config, cohort, stage, recorder, pinned: BTreeMap::new() }
+    }
+
+    /// Starts with `epoch`: records from it on are removed, they come again.
+    ///
+    /// # Errors
+    /// Records that cannot be removed.
+    pub fn start(&mut self, epoch: usize, find: &dyn Fn(&Pin) -> Result<TrainingSlice>) -> Result<()> {
+        self.recorder.forget_from(epoch)?;
+        self.admit_new(find);
+        Ok(())
+    }
+
+    /// Admits new pins and drops removed ones. `find` looks among the slices of the training.
+    pub fn admit_new(&mut self, find: &dyn Fn(&Pin) -> Result<TrainingSlice>) {
+        let Some(pins) = self.recorder.changed() else { return };
+        self.pinned.retain(|pin, _| pins.contains(pin));
+        for pin in pins.into_iter().filter(|pin| !self.pinned.contains_key(pin)).collect::<Vec<_>>() {
+            if let Err(error) = find(&pin).and_then(|found| self.admit(&pin, found)) {
+                self.recorder.refuse(&pin, &error);
+            }
+        }
+    }
+
+    fn admit(&mut self, pin: &Pin, TrainingSlice { trained, stored }: TrainingSlice) -> Result<()> {
+        let (pixels, target, world_from_crop) = if let Some((window, world_from_crop)) = stored {
+            (window.pixels, window.target, world_from_crop)
+        } else {
+            // Pre-training may read masks for its log only.
+            let with_label = self.stage == Stage::Finetune || self.config.method.report_recall;
+            let source = load(self.cohort, self.config, pin, with_label)?;
+            (source.pixels, source.target, source.world_from_crop)
+        };
+        let size = self.config.preprocess.size;
+        let slice = ProbeSlice::new(pin.clone(), self.stage, trained, size, &pixels, target.as_deref());
+        self.recorder.slice(&slice.at(world_from_crop));
+        self.pinned.insert(pin.clone(), Pinned { pixels, trained });
+        Ok(())
+    }
+
+    /// Records what `picture` makes of each slice `[C][S][S]` after an epoch, `[S][S]`. `range` is what black and white stand for;
+    /// `None` takes the picture's own.
+    ///
+    /// # Errors
+    /// Those of `picture`.
+    pub fn record(
+        &mut self,
+        epoch: usize,
+        range: Option<[f32; 2]>,
+        picture: impl Fn(&Pin, &[f32]) -> Result<Vec<f32>>,
+    ) -> Result<()> {
+        for (pin, pinned) in &self.pinned {
+            let mut record = ProbeRecord::empty(pin.clone(), self.stage, epoch, pinned.trained);
+            record.draw(&picture(pin, &pinned.pixels)?, self.config.preprocess.size, range);
+            self.recorder.record(&record);
+        }
+        Ok(())
+    }
+
+    /// Probes and warnings since the last call.
+    pub fn events(&mut self) -> Vec<Event> {
+        self.recorder.events()
+    }
+}

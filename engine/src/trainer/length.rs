@@ -1,0 +1,70 @@
+//! How long a training is, and its learning rate at each step.
+
+use crate::config::TrainingConfig;
+
+/// Epochs and steps of a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
+    /// Epochs; the last may be cut short by `steps`.
+    pub epochs: usize,
+    /// Steps of a whole epoch.
+    pub steps_per_epoch: usize,
+    /// Steps of the training.
+    pub steps: usize,
+}
+
+impl Length {
+    /// The length for `slices` slices an epoch. A last batch below half the batch size is left out, since batch norm would learn
+    /// from a few slices; the shuffled order leaves out others in each epoch.
+    pub fn new(training: &TrainingConfig, slices: usize) -> Self {
+        let (whole, rest) = (slices / training.batch.max(1), slices % training.batch.max(1));
+        let steps_per_epoch = (whole + usize::from(2 * rest >= training.batch)).max(1);
+        if training.steps > 0 {
+            let epochs = training.steps.div_ceil(steps_per_epoch);
+            return Self { epochs, steps_per_epoch, steps: training.steps };
+        }
+        Self { epochs: training.epochs, steps_per_epoch, steps: training.epochs * steps_per_epoch }
+    }
+
+    /// Learning rate of step `index` (from 0) of epoch `epoch` (from 1).
+    pub fn rate(&self, training: &TrainingConfig, epoch: usize, index: usize) -> f64 {
+        training.schedule.rate(training.lr, (epoch - 1) * self.steps_per_epoch + index, self.steps)
+    }
+
+    /// Learning rate of the last step of epoch `epoch`.
+    pub fn last_rate(&self, training: &TrainingConfig, epoch: usize) -> f64 {
+        self.rate(training, epoch, self.steps_of(epoch).saturating_sub(1))
+    }
+
+    /// Steps of epoch `epoch`.
+    pub fn steps_of(&self, epoch: usize) -> usize {
+        self.steps.saturating_sub((epoch - 1) * self.steps_per_epoch).min(self.steps_per_epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_in_steps_cuts_the_last_epoch() {
+        let training = TrainingConfig { batch: 4, steps: 7, ..TrainingConfig::default() };
+        let length = Length::new(&training, 10);
+        assert_eq!(length, Length { epochs: 3, steps_per_epoch: 3, steps: 7 });
+        assert_eq!([1, 2, 3].map(|e| length.steps_of(e)), [3, 3, 1]);
+        let whole = Length::new(&TrainingConfig { steps: 0, epochs: 5, ..training }, 10);
+        assert_eq!((whole.steps, whole.steps_of(5)), (15, 3));
+    }
+
+    #[test]
+    fn a_last_batch_below_half_is_left_out() {
+        let steps = |slices, batch| {
+            let training = TrainingConfig { batch, steps: 0, epochs: 1, ..TrainingConfig::default() };
+            Length::new(&training, slices).steps
+        };
+        assert_eq!([8, 9, 11, 12, 15, 16].map(|slices| steps(slices, 8)), [1, 1, 1, 2, 2, 2]);
+        assert_eq!([1, 3].map(|slices| steps(slices, 8)), [1, 1], "the only batch stays, however small");
+        assert_eq!([1, 5].map(|slices| steps(slices, 1)), [1, 5]);
+        assert_eq!([7, 8].map(|slices| steps(slices, 5)), [1, 2]);
+    }
+}

@@ -1,0 +1,182 @@
+//! What differs between trainings. The loop of [`super::train`] knows methods by these traits only.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::output::{MicroLoss, StepOutput};
+use crate::Result;
+use crate::event::{EpochSummary, Event, Stage};
+use crate::model::UNetConfig;
+use crate::model::record::Transfer;
+use crate::run::checkpoint::CheckpointData;
+
+/// Named bytes of a checkpoint.
+pub type Parts = Vec<(String, Vec<u8>)>;
+
+/// A network and what it minimises.
+pub trait Objective: Sync {
+    /// A U-Net with what the method adds to it: heads, tokens, prototypes.
+    type Net: Module + Sync;
+    /// A batch on the host.
+    type Batch: Send + Sync;
+
+    /// Shape of its U-Net.
+    fn network(&self) -> UNetConfig;
+
+    /// The network with random weights.
+    fn build(&self, seed: u64, device: &Device) -> Self::Net;
+
+    /// Whole-batch statistics that a micro-batch loss needs, such as the Dice numerator and denominator: sums over the
+    /// micro-batch's slices. They are asked for only if a batch is split. `None` where the loss is a mean over slices.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn batch_statistics(
+        &self,
+        _net: &Self::Net,
+        _batch: &Self::Batch,
+        _micro: &MicroBatch<'_>,
+    ) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+
+    /// The loss of a micro-batch.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
+}
+
+/// A training: an [`Objective`] with its data and its state.
+pub trait Method: Objective {
+    /// Pre-training or fine-tuning.
+    const STAGE: Stage;
+    /// What a fine-tuning takes over from the trained network.
+    const TRANSFER: Transfer;
+
+    /// The weights that a new run starts with; a resumed run does not ask for them.
+    ///
+    /// # Errors
+    /// A pre-trained network that cannot be read.
+    fn initial(&self, seed: u64, device: &Device) -> Result<Self::Net> {
+        Ok(self.build(seed, device))
+    }
+
+    /// Digest of the training data: a checkpoint made on other data is refused.
+    fn digest(&self) -> String;
+
+    /// The slices of an epoch (from 1) in training order.
+    fn order(&self, epoch: usize) -> Vec<usize>;
+
+    /// Patient and slice, for messages: `ID:k`.
+    fn slice_name(&self, slice: usize) -> String;
+
+    /// Collates a batch on the host. It runs beside the step before, so it must depend on nothing that a step changes.
+    ///
+    /// # Errors
+    /// A slice that cannot be read.
+    fn collate(&self, slices: &[usize], at: Position) -> Result<Self::Batch>;
+
+    /// Learns from a step: moving averages, queues, statistics of the epoch. Gives events of pinned slices and warnings.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn after_step(
+        &mut self,
+        net: &mut Self::Net,
+        batch: &Self::Batch,
+        output: &StepOutput,
+        at: Position,
+    ) -> Result<Vec<Event>>;
+
+    /// What happens between two epochs: label updates, validation, pinned slices. The network must not change.
+    ///
+    /// # Errors
+    /// Those of the device; cancellation during validation.
+    fn end_epoch(&mut self, net: &Self::Net, at: Position) -> Result<EpochEnd>;
+
+    /// Adds the method's own numbers to the epoch's, and resets its counts.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn diagnostics(&mut self, _net: &Self::Net, _at: Position, _summary: &mut EpochSummary) -> Result<()> {
+        Ok(())
+    }
+
+    /// What a checkpoint stores beside network and optimiser.
+    ///
+    /// # Errors
+    /// State that cannot be written as bytes.
+    fn state(&self) -> Result<Parts>;
+
+    /// Takes [`Method::state`] back. Called once before the first step; a new run has no parts.
+    ///
+    /// # Errors
+    /// Parts that are missing or damaged.
+    fn restore(&mut self, resumed: &mut Resumed) -> Result<()>;
+}
+
+/// Some slices of a batch that go through the network together, on one device.
+#[derive(Clone)]
+pub struct MicroBatch<'a> {
+    /// Which of the batch's slices.
+    pub range: Range<usize>,
+    /// Slices of the batch.
+    pub of: usize,
+    /// Where they are computed; tracks gradients.
+    pub device: &'a Device,
+    /// Sums of [`Objective::batch_statistics`] over all micro-batches; empty if the batch is not split.
+    pub statistics: &'a [f64],
+}
+
+impl<'a> MicroBatch<'a> {
+    /// A batch that is not split.
+    pub fn whole(of: usize, device: &'a Device) -> Self {
+        Self { range: 0..of, of, device, statistics: &[] }
+    }
+
+    /// True if the batch is not split.
+    pub fn is_whole(&self) -> bool {
+        self.range.len() == self.of
+    }
+
+    /// Its part in a mean over the batch's slices.
+    pub fn share(&self) -> f64 {
+        self.range.len() as f64 / self.of.max(1) as f64
+    }
+
+    /// What a mean over these slices adds to the mean over the batch.
+    pub fn weighted(&self, mean: Tensor<1>) -> Tensor<1> {
+        if self.is_whole() { mean } else { mean * self.share() }
+    }
+}
+
+/// Where a training stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Epochs of the training.
+    pub epochs: usize,
+    /// Step of the epoch, from 0.
+    pub step: usize,
+}
+
+/// What the end of an epoch gives.
+#[derive(Debug, Default)]
+pub struct EpochEnd {
+    /// Label updates, pinned slices and warnings, in order.
+    pub events: Vec<Event>,
+    /// Mean Dice of the validation patients, if this epoch was validated.
+    pub validation_dice: Option<f64>,
+}
+
+/// Where a run continues, and what its method had stored.
+pub struct Resumed {
+    /// Epoch to continue with, from 1.
+    pub epoch: usize,
+    /// Parts of the checkpoint; `None` at the start of a run.
+    pub parts: Option<CheckpointData>,
+}

@@ -1,0 +1,113 @@
+//! The training loop of both stages.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `method.rs` | what differs between trainings: network, loss, data, state |
+//! | `session.rs` | what a training holds: network, optimiser, checkpoints, log, control |
+//! | `gradients.rs` | the gradient of a batch, in micro-batches and on several devices |
+//! | `output.rs` | the losses of a step as numbers |
+//! | `length.rs`, `meter.rs` | epochs and learning rate; running means of an epoch |
+//! | `cost.rs`, `memory.rs` | seconds and memory of a step |
+
+mod cost;
+mod gradients;
+mod length;
+mod memory;
+mod meter;
+mod method;
+mod output;
+mod session;
+
+use std::time::Instant;
+
+use burn::module::Module;
+
+use crate::Result;
+use crate::config::Config;
+use crate::event::{EpochSummary, Event, EventSink};
+
+pub use cost::measure_step;
+pub use gradients::GradientEngine;
+pub use length::Length;
+pub use memory::{check_device, memory_mib};
+pub use meter::EpochMeter;
+pub use method::{EpochEnd, Method, MicroBatch, Objective, Parts, Position, Resumed};
+pub use output::{MicroLoss, StepOutput};
+pub use session::{Session, Trainer, WEIGHTS, digest, gradient_norm, optimizer};
+
+/// A finished training.
+pub struct Trained {
+    /// Weights of the network.
+    pub parameters: usize,
+    /// Its epochs and steps.
+    pub length: Length,
+    /// The last epoch.
+    pub last: EpochSummary,
+    /// Best Dice of a validation, if there was one.
+    pub best_dice: Option<f64>,
+    /// Seconds that this process spent in the loop.
+    pub seconds: f64,
+}
+
+/// Trains from random or initial weights, or from the run's newest checkpoint if it has one, and leaves checkpoints, log and
+/// pinned slices in the run folder. A dry run stops after the estimate and gives `None`.
+///
+/// # Errors
+/// [`crate::ErrorKind::Cancelled`] after a checkpoint; a loss that is not finite, with the slices of its batch; too little
+/// memory; a checkpoint of other data; files that cannot be read or written.
+pub fn train<M: Method>(
+    method: &mut M,
+    config: &Config,
+    session: &Session<'_>,
+    sink: &mut dyn EventSink,
+) -> Result<Option<Trained>> {
+    let (started, training) = (Instant::now(), &config.training);
+    let length = Length::new(training, method.order(1).len());
+    check_device(config, &method.network(), session.compute)?;
+    cost::estimate(method, config, &length, session, sink)?;
+    if session.dry {
+        return Ok(None);
+    }
+    let mut trainer = Trainer::start(method, config, session, sink)?;
+    trainer.emit_started(&length, method.order(1).len())?;
+    let mut last = EpochSummary::default();
+    for epoch in trainer.epochs_done() + 1..=length.epochs {
+        let order = method.order(epoch);
+        let batches: Vec<&[usize]> = order.chunks(training.batch).take(length.steps_of(epoch)).collect();
+        let mut collated = None;
+        for (step, slices) in batches.iter().enumerate().skip(trainer.steps_done()) {
+            let at = Position { epoch, epochs: length.epochs, step };
+            let batch = collated.take().unwrap_or_else(|| method.collate(slices, at))?;
+            let rate = length.rate(training, epoch, step);
+            // The next batch is collated beside the step.
+            let ahead = || Some(method.collate(batches.get(step + 1)?, Position { step: step + 1, ..at }));
+            let (output, next) = beside(|| trainer.step(&*method, &batch, slices, at, rate), ahead);
+            let output = output?;
+            collated = next.flatten();
+            let events = method.after_step(&mut trainer.net, &batch, &output, at)?;
+            trainer.record_step(&output, slices.len(), at, rate, &events)?;
+            trainer.obey(method, at)?;
+        }
+        let at = Position { epoch, epochs: length.epochs, step: batches.len() };
+        let end = trainer.guard("the end of an epoch", |net| method.end_epoch(net, at))?;
+        trainer.record_end(epoch, &end)?;
+        last = trainer.meter.summary(epoch, length.last_rate(training, epoch));
+        trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, at, &mut last))?;
+        trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
+        let saves = epoch.is_multiple_of(training.checkpoint_every) || epoch == length.epochs;
+        trainer.finish_epoch(method, epoch, saves)?;
+    }
+    trainer.emit(&Event::Finished { stage: M::STAGE, epochs: length.epochs })?;
+    let (parameters, best_dice) = (trainer.net.num_params(), trainer.best_dice());
+    Ok(Some(Trained { parameters, length, last, best_dice, seconds: started.elapsed().as_secs_f64() }))
+}
+
+/// Does `now` on this thread while another thread of the pool, if one is free, does `ahead`. No result depends on which.
+fn beside<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
+    let mut made = None;
+    let done = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| made = Some(ahead()));
+        now()
+    });
+    (done, made)
+}

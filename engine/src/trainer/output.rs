@@ -1,0 +1,111 @@
+//! The losses of a step: on the device, then as numbers.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use super::MicroBatch;
+use crate::{ErrorKind, Result};
+
+/// The loss of a micro-batch on the device.
+pub struct MicroLoss {
+    /// What is minimised. Added over the micro-batches of a batch, its gradient is that of the batch's loss.
+    pub objective: Tensor<1>,
+    /// The loss, as a mean over the micro-batch's slices.
+    pub value: Tensor<1>,
+    /// The named parts of the loss, without their weights; means over the slices.
+    pub parts: Vec<(&'static str, Tensor<1>)>,
+    /// Numbers of each slice that the method wants to read, `[b, K]`.
+    pub per_slice: Option<Tensor<2>>,
+    /// The network's output, `[b, C, S, S]`.
+    pub output: Tensor<4>,
+}
+
+/// The losses of a step.
+#[derive(Debug, Default)]
+pub struct StepOutput {
+    /// The loss that was minimised.
+    pub loss: f64,
+    /// Its named parts, without their weights.
+    pub parts: Vec<(&'static str, f64)>,
+    /// What the method asked for of each slice: [`MicroLoss::per_slice`].
+    pub per_slice: Vec<Vec<f64>>,
+    /// The network's output of some of the slices, on their device.
+    output: Vec<(Range<usize>, Tensor<4>)>,
+}
+
+impl StepOutput {
+    /// The losses of a batch that is not split.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn of(loss: MicroLoss, micro: &MicroBatch<'_>) -> Result<Self> {
+        let mut output = Self::default();
+        output.read(loss, micro)?;
+        Ok(output)
+    }
+
+    /// Adds a micro-batch: waits for its device, once, and reads its numbers.
+    pub(super) fn read(&mut self, loss: MicroLoss, micro: &MicroBatch<'_>) -> Result<()> {
+        let slices = micro.range.len();
+        let per_slice = loss.per_slice.map(|numbers| {
+            let [rows, columns] = numbers.dims();
+            numbers.inner().reshape([rows * columns])
+        });
+        let names: Vec<&'static str> = loss.parts.iter().map(|(name, _)| *name).collect();
+        let values = std::iter::once(loss.value).chain(loss.parts.into_iter().map(|(_, value)| value));
+        let all: Vec<Tensor<1>> = values.map(Tensor::inner).chain(per_slice).collect();
+        let data = Tensor::cat(all, 0).try_into_data();
+        let numbers: Vec<f64> = data
+            .map_err(|e| ErrorKind::Compute { step: "reading the losses".into(), why: e.to_string() })?
+            .iter::<f64>()
+            .collect();
+        let (losses, rest) = numbers.split_at(1 + names.len());
+        self.loss += micro.share() * losses[0];
+        for (at, (name, value)) in names.into_iter().zip(&losses[1..]).enumerate() {
+            match self.parts.get_mut(at) {
+                Some((_, sum)) => *sum += micro.share() * value,
+                None => self.parts.push((name, micro.share() * value)),
+            }
+        }
+        self.per_slice.extend(rest.chunks((rest.len() / slices.max(1)).max(1)).map(<[f64]>::to_vec));
+        self.output.push((micro.range.clone(), loss.output.inner()));
+        Ok(())
+    }
+
+    /// Appends what another device computed of the slices that follow.
+    pub(super) fn join(&mut self, other: Self) {
+        self.loss += other.loss;
+        for (at, (name, value)) in other.parts.into_iter().enumerate() {
+            match self.parts.get_mut(at) {
+                Some((_, sum)) => *sum += value,
+                None => self.parts.push((name, value)),
+            }
+        }
+        self.per_slice.extend(other.per_slice);
+        self.output.extend(other.output);
+    }
+
+    /// The first channel of the network's output for a slice of the batch, `[S][S]`; `None` if it has no such slice.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn picture(&self, slice: usize) -> Result<Option<Vec<f32>>> {
+        let Some((range, output)) = self.output.iter().find(|(range, _)| range.contains(&slice)) else {
+            return Ok(None);
+        };
+        let [_, _, height, width] = output.dims();
+        let row = slice - range.start;
+        let output = output.clone().slice([row..row + 1, 0..1, 0..height, 0..width]);
+        let data = output
+            .try_into_data()
+            .map_err(|e| ErrorKind::Compute { step: "reading a reconstruction".into(), why: e.to_string() })?;
+        Ok(Some(data.iter::<f32>().collect()))
+    }
+
+    /// The first loss that is not finite, by name.
+    pub fn non_finite(&self) -> Option<(&'static str, f64)> {
+        let all = self.parts.iter().copied().chain([("loss", self.loss)]);
+        all.into_iter().find(|(_, value)| !value.is_finite())
+    }
+}

@@ -1,0 +1,342 @@
+//! What a training holds while it runs: the network with its optimiser, checkpoints, the event log, pause and cancel.
+
+use std::time::Duration;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Bytes, Tensor};
+use serde::{Deserialize, Serialize};
+
+use super::method::{EpochEnd, Position, Resumed};
+use super::{EpochMeter, GradientEngine, Length, Method, StepOutput};
+use crate::cohort::Cohort;
+use crate::config::{Config, TrainingConfig};
+use crate::device::Compute;
+use crate::event::{Control, Event, EventSink, Signal, Stage};
+use crate::model::record;
+use crate::preprocess::SliceStore;
+use crate::probe::Pins;
+use crate::run::RunFolder;
+use crate::run::atomic::sha256;
+use crate::run::checkpoint::{self, CheckpointData, Slot};
+use crate::run::log::EventLog;
+use crate::{Error, ErrorKind, Result};
+
+/// Name of the weights in a checkpoint.
+pub const WEIGHTS: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.burnpack";
+const STATE: &str = "state.json";
+/// Where earlier versions kept the running means.
+const TALLY: &str = "tally.json";
+
+/// Where a training runs, and what may change while it runs.
+#[derive(Clone, Copy)]
+pub struct Session<'a> {
+    /// Device that computes.
+    pub compute: &'a Compute,
+    /// The run folder, locked.
+    pub run: &'a RunFolder,
+    /// Where pinned slices come from that are not trained on.
+    pub cohort: &'a Cohort,
+    /// The pinned slices; may change while the training runs.
+    pub pins: &'a Pins,
+    /// Runs, pauses or cancels it.
+    pub control: &'a Control,
+    /// Stops after the estimate.
+    pub dry: bool,
+}
+
+/// `AdamW` with eps 1e-8.
+pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
+    AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(training.weight_decay as f32).init()
+}
+
+/// Where a training stands, as its checkpoint says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    epochs_done: usize,
+    /// Of the epoch after these.
+    steps_done: usize,
+    log_position: u64,
+    best: Option<f64>,
+    /// Digest of the training data.
+    data: String,
+    /// Absent in checkpoints of earlier versions.
+    meter: Option<EpochMeter>,
+}
+
+/// A training under way, with a network of type `N`.
+pub struct Trainer<'a, N> {
+    /// The network; its tensors track gradients.
+    pub net: N,
+    /// Running means of the epoch under way.
+    pub meter: EpochMeter,
+    optimizer: ModuleOptimizer,
+    engine: GradientEngine,
+    batch: usize,
+    stage: Stage,
+    device: String,
+    run: &'a RunFolder,
+    log: EventLog,
+    sink: &'a mut dyn EventSink,
+    control: &'a Control,
+    state: State,
+    resumed: bool,
+}
+
+impl<'a, N: Module + Sync> Trainer<'a, N> {
+    /// Starts from the method's initial weights, or from the run's newest undamaged checkpoint if it has one.
+    ///
+    /// # Errors
+    /// A checkpoint of other data or of another network; files that cannot be read or written.
+    pub fn start<M: Method<Net = N>>(
+        method: &mut M,
+        config: &Config,
+        session: &Session<'a>,
+        sink: &'a mut dyn EventSink,
+    ) -> Result<Self> {
+        let Session { compute, run, control, .. } = *session;
+        for message in run.warnings() {
+            sink.event(&Event::Warning { message: message.clone() })?;
+        }
+        let engine = GradientEngine::new(compute, config.training.micro_batch);
+        let optimizer = optimizer(&config.training);
+        let (batch, stage, device) = (config.training.batch, M::STAGE, compute.name.clone());
+        if !checkpoint::has_checkpoint(run) {
+            let net = method.initial(config.seed, engine.device())?;
+            method.restore(&mut Resumed { epoch: 1, parts: None })?;
+            let log = EventLog::create(&run.events_path())?;
+            let state = State { data: method.digest(), ..State::default() };
+            let (meter, resumed) = (EpochMeter::default(), false);
+            return Ok(Self {
+                net,
+                meter,
+                optimizer,
+                engine,
+                batch,
+                stage,
+                device,
+                run,
+                log,
+                sink,
+                control,
+                state,
+                resumed,
+            });
+        }
+        let (mut parts, warnings) = checkpoint::load(run)?;
+        for message in warnings {
+            sink.event(&Event::Warning { message })?;
+        }
+        let failed = |part: &str, why: String| ErrorKind::Compute { step: format!("reading {part}"), why };
+        let state: State =
+            serde_json::from_slice(&parts.take(STATE)?).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
+        if state.data != method.digest() {
+            let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
+            return Err(Error::file(run.root(), why));
+        }
+        let net = record::from_bytes(method.build(config.seed, engine.device()), &parts.take(WEIGHTS)?)?;
+        let optimizer = optimizer
+            .from_bytes(Bytes::from_bytes_vec(parts.take(OPTIMIZER)?))
+            .map_err(|e| failed("the optimiser's state", e.to_string()))?;
+        let meter = match &state.meter {
+            Some(meter) => meter.clone(),
+            None => EpochMeter::from_tally(parts.get(TALLY).unwrap_or_default())?,
+        };
+        let (epochs_done, step) = (state.epochs_done, state.steps_done);
+        method.restore(&mut Resumed { epoch: epochs_done + 1, parts: Some(parts) })?;
+        let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
+        if let Some(message) = warning {
+            sink.event(&Event::Warning { message })?;
+        }
+        let resumed = true;
+        let mut trainer =
+            Self { net, meter, optimizer, engine, batch, stage, device, run, log, sink, control, state, resumed };
+        if step == 0 {
+            trainer.emit(&Event::Checkpoint { epoch: epochs_done, step: 0 })?;
+        }
+        Ok(trainer)
+    }
+
+    /// Whole epochs that are done.
+    pub fn epochs_done(&self) -> usize {
+        self.state.epochs_done
+    }
+
+    /// Steps that are done of the epoch after these.
+    pub fn steps_done(&self) -> usize {
+        self.state.steps_done
+    }
+
+    /// The best validation Dice so far.
+    pub fn best_dice(&self) -> Option<f64> {
+        self.state.best
+    }
+
+    /// One step of the optimiser.
+    ///
+    /// # Errors
+    /// A loss that is not finite, with the slices of the batch: then the weights stay as they were. Those of the device.
+    pub fn step<M: Method<Net = N>>(
+        &mut self,
+        method: &M,
+        batch: &M::Batch,
+        slices: &[usize],
+        at: Position,
+        rate: f64,
+    ) -> Result<StepOutput> {
+        let (gradients, output) = self.engine.gradients(method, &self.net, batch, slices.len())?;
+        if let Some((what, value)) = output.non_finite() {
+            let names: Vec<String> = slices.iter().map(|&slice| method.slice_name(slice)).collect();
+            let (epoch, step, slices) = (at.epoch, at.step + 1, names.join(", "));
+            return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices }.into());
+        }
+        self.net = self.optimizer.step(rate, self.net.clone(), gradients);
+        Ok(output)
+    }
+
+    /// Looks at the network between two epochs; failures of a device are errors by its name.
+    ///
+    /// # Errors
+    /// Those of `work` and of the device.
+    pub fn guard<T>(&self, what: &str, work: impl FnOnce(&N) -> Result<T>) -> Result<T> {
+        self.engine.guard(self.batch, what, || work(&self.net))
+    }
+
+    /// Logs an event and tells the listeners.
+    ///
+    /// # Errors
+    /// A log that cannot be written; those of a listener.
+    pub fn emit(&mut self, event: &Event) -> Result<()> {
+        self.log.event(event)?;
+        self.sink.event(event)
+    }
+
+    /// Emits events of a method. Warnings reach the listeners only: they depend on the machine.
+    fn emit_all(&mut self, events: &[Event]) -> Result<()> {
+        events.iter().try_for_each(|event| match event {
+            Event::Warning { .. } => self.sink.event(event),
+            _ => self.emit(event),
+        })
+    }
+
+    /// Emits the start of a training of `slices` slices an epoch; the log of a resumed run has it already.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::emit`].
+    pub fn emit_started(&mut self, length: &Length, slices: usize) -> Result<()> {
+        let started = Event::Started {
+            stage: self.stage,
+            epochs: length.epochs,
+            steps_per_epoch: length.steps_per_epoch,
+            slices,
+            parameters: self.net.num_params(),
+            device: self.device.clone(),
+            first_epoch: self.state.epochs_done + 1,
+        };
+        if self.resumed { self.sink.event(&started) } else { self.emit(&started) }
+    }
+
+    /// Adds a step of `slices` slices to the epoch's means, and emits it and what the method learned from it.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::emit`].
+    pub fn record_step(
+        &mut self,
+        output: &StepOutput,
+        slices: usize,
+        at: Position,
+        learning_rate: f64,
+        events: &[Event],
+    ) -> Result<()> {
+        let (epoch, step, loss) = (at.epoch, at.step + 1, output.loss);
+        self.meter.add(slices, loss, output.parts.iter().copied());
+        self.state.steps_done = step;
+        self.emit(&Event::Step { stage: self.stage, epoch, step, loss, learning_rate })?;
+        self.emit_all(events)
+    }
+
+    /// Obeys the control after a step: pausing saves and waits, cancelling saves.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`]; a checkpoint that cannot be written.
+    pub fn obey<M: Method<Net = N>>(&mut self, method: &M, at: Position) -> Result<()> {
+        if self.control.get() == Signal::Run {
+            return Ok(());
+        }
+        self.save(method)?;
+        self.sink.event(&Event::Checkpoint { epoch: at.epoch, step: at.step + 1 })?;
+        while self.control.get() == Signal::Pause {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.control.check()
+    }
+
+    /// Emits the end of an epoch, and keeps the network if its validation is the best so far.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::emit`]; a checkpoint that cannot be written.
+    pub fn record_end(&mut self, epoch: usize, end: &EpochEnd) -> Result<()> {
+        self.emit_all(&end.events)?;
+        let Some(dice) = end.validation_dice else { return Ok(()) };
+        let best = self.state.best.is_none_or(|best| dice > best);
+        if best {
+            self.state.best = Some(dice);
+            let parts = vec![(WEIGHTS.to_string(), record::to_bytes(&self.net)?)];
+            checkpoint::save(self.run, Slot::Best, &CheckpointData { epoch, step: 0, parts })?;
+        }
+        self.emit(&Event::Validation { epoch, dice, best })
+    }
+
+    /// Starts the next epoch; saves before it if asked to.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::emit`]; a checkpoint that cannot be written.
+    pub fn finish_epoch<M: Method<Net = N>>(&mut self, method: &M, epoch: usize, save: bool) -> Result<()> {
+        self.state.epochs_done = epoch;
+        self.state.steps_done = 0;
+        self.meter = EpochMeter::default();
+        if !save {
+            return Ok(());
+        }
+        self.save(method)?;
+        self.emit(&Event::Checkpoint { epoch, step: 0 })
+    }
+
+    fn save<M: Method<Net = N>>(&mut self, method: &M) -> Result<()> {
+        self.engine.sync()?;
+        self.state.log_position = self.log.position()?;
+        self.state.meter = Some(self.meter.clone());
+        let failed = |what: &str, why: String| ErrorKind::Compute { step: format!("writing {what}"), why };
+        let mut parts = method.state()?;
+        let optimizer = self.optimizer.into_bytes().map_err(|e| failed("the optimiser's state", e.to_string()))?;
+        let state = serde_json::to_vec(&self.state).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
+        parts.push((WEIGHTS.into(), record::to_bytes(&self.net)?));
+        parts.push((OPTIMIZER.into(), optimizer.to_vec()));
+        parts.push((STATE.into(), state));
+        let (epoch, step) = (self.state.epochs_done, self.state.steps_done);
+        checkpoint::save(self.run, Slot::Last, &CheckpointData { epoch, step, parts })
+    }
+}
+
+/// A digest of the data in a store: which patients and slices, how prepared, with how much tissue and lesion.
+pub fn digest(store: &SliceStore) -> String {
+    // Debug prints every field with every digit; the text is hashed, never read.
+    sha256(format!("{:?}{:?}", store.cases(), store.metas()).as_bytes())
+}
+
+/// Euclidean norm of the gradient of `loss` over the parameters of `net`.
+pub fn gradient_norm<N: Module>(net: &N, loss: &Tensor<1>) -> f64 {
+    struct Squares<'a>(&'a GradientsParams, f64);
+    impl ModuleVisitor for Squares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1 += gradient.into_data().iter::<f64>().map(|g| g * g).sum::<f64>();
+            }
+        }
+    }
+    let gradients = GradientsParams::from_grads(loss.backward(), net);
+    let mut squares = Squares(&gradients, 0.0);
+    net.visit(&mut squares);
+    squares.1.sqrt()
+}
