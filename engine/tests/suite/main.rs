@@ -6,6 +6,7 @@
 mod assess;
 mod command_line;
 mod common;
+mod comparison;
 mod corpus_nifti;
 mod device_parity;
 mod devices;
