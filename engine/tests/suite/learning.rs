@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::cohort::split::{LabelShare, Split};
+use engine::cohort::split::{LabelDraw, LabelShare, Split};
 use engine::config::{Config, MethodConfig, Schedule, preset};
 use engine::device::Compute;
 use engine::event::{Control, Event};
@@ -187,10 +187,12 @@ proptest! {
         prop_assert!(split.train.iter().all(|id| !split.test.contains(id) && !split.val.contains(id)));
         prop_assert!(split.val.iter().all(|id| !split.test.contains(id)));
         // Without a labelled training patient there is nothing to choose.
-        if let Ok(labelled) = split.labelled(&share.parse::<LabelShare>().unwrap(), seed) {
-            prop_assert!(!labelled.is_empty() && labelled.iter().all(|id| split.train.contains(id)));
-        } else {
-            prop_assert!(split.train.iter().all(|id| split.lesion_ml[id].is_none()));
+        for draw in [LabelDraw::Random, LabelDraw::Stratified] {
+            if let Ok(labelled) = split.labelled(&share.parse::<LabelShare>().unwrap(), draw) {
+                prop_assert!(!labelled.is_empty() && labelled.iter().all(|id| split.train.contains(id)));
+            } else {
+                prop_assert!(split.train.iter().all(|id| split.lesion_ml[id].is_none()));
+            }
         }
     }
 }
