@@ -11,7 +11,7 @@ pub use run::{ProbeReport, RunReport};
 use super::{Document, Mode, Severity, State};
 use crate::scene::{Convention, Letters, PlaneMode};
 
-/// The whole of it. Keys are a contract; see the README.
+/// The whole of it. Keys are a contract, described in MANUAL.md.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The mode.

@@ -78,11 +78,9 @@ fn at_first_the_window_shows_what_the_command_line_prints() {
     let shown = shown_report(&window);
     assert_eq!((shown.slice, shown.grid, shown.sigma, shown.crop.size), (3, 16, 0.5, 160));
     assert_eq!(shown, expected(&window, &files.scan, Some(&files.truth), 3));
-    assert_eq!(shown.preprocessed_slice, shown_report(&window).preprocessed_slice);
+    assert_ne!(shown.preprocessed_slice, 3);
     let json: serde_json::Value = serde_json::from_str(&report(&window).to_json().unwrap()).unwrap();
-    let printed = serde_json::to_value(&shown).unwrap();
-    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(&json["masking"]), keys(&printed));
+    assert_eq!(json["masking"], serde_json::to_value(&shown).unwrap());
     send_mode_and_back(window);
 }
 
@@ -314,19 +312,21 @@ fn what_is_cancelled_is_not_tried_again_by_itself() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let mut slow = state(&window).session.masking.controls.clone();
-    (slow.cluster.method, slow.cluster.tsne_iterations) = (Method::Tsne, 5000);
+    // Longer than two frames on any machine.
+    (slow.cluster.method, slow.cluster.tsne_iterations) = (Method::Tsne, 20_000);
     window.state_mut().dispatch(Command::Masking(MaskingCommand::Set(Box::new(slow))));
     window.run_steps(2);
-    let job = state(&window).jobs.iter().find(|job| job.slot == worker::masking::CLUSTER).expect("it clusters").id;
+    let clustering =
+        |window: &Window| state(window).jobs.iter().find(|job| job.slot == worker::masking::CLUSTER).map(|job| job.id);
+    let job = clustering(&window).expect("it clusters");
     send(&mut window, FileCommand::CancelJob(job));
-    let why = state(&window).cache.masking.failure().map(str::to_owned);
-    // It may have been over just before.
-    if let Some(why) = why {
-        assert!(why.contains("cancelled"), "{why}");
-        assert!(window.state().is_idle() && has(&window, "Try again"));
-        click(&mut window, "Try again");
-    }
-    assert_eq!(state(&window).cache.masking.failure(), None);
+    assert!(state(&window).cache.masking.failure().is_some_and(|why| why.contains("cancelled")));
+    assert!(window.state().is_idle() && has(&window, "Try again"));
+    // Tried again, it clusters again.
+    window.get_by_label("Try again").click();
+    window.run_steps(2);
+    assert!(state(&window).cache.masking.failure().is_none() && clustering(&window).is_some());
+    set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
     assert_eq!(shown_report(&window), expected(&window, &files.scan, Some(&files.truth), 9));
 }
 

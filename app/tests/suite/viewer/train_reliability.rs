@@ -110,12 +110,10 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     settle(&mut window);
     assert_eq!(state(&window).training_obstacle(), None, "with its own settings it can be gone on with");
 
-    let place_of = place.cohort().join("P1/pet.nii.gz");
     for number in 0..9 {
         let to = place.cohort().join(format!("P{number}/pet.nii.gz"));
         nifti::write_volume(&to, &patient(number + 1).0).unwrap();
     }
-    assert!(place_of.is_file());
     order(&mut window, TrainCommand::Resume(run));
     settle(&mut window);
     let said = errors(&window);
@@ -188,7 +186,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
         state(&window).training.queue.is_empty() && state(&window).training.running.is_none(),
         "nothing starts by itself"
     );
-    use_control(&mut window, "Forget third");
+    use_control(&mut window, "Remove third");
     click(&mut window, "Start second");
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
     assert!(has_checkpoint(&place.runs().join("second")));
