@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand};
 use amlp_viewer::state::Settings;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::{App, Args};
@@ -102,7 +101,7 @@ fn scrub(run: &Path, view: WatchView) {
         output.textures_delta.clear();
         before.elapsed()
     };
-    while app.state().timeline.shown().is_none() {
+    while app.state().watched_run().is_none() {
         frame(&mut app);
         std::thread::sleep(Duration::from_millis(1));
         assert!(!app.state().shows_error(), "{:?}", app.state().notices);

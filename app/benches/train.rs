@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::Command as Do;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::TrainCommand;
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::Settings;
 use amlp_viewer::state::train::{Phase, TrainPage};
@@ -39,7 +39,7 @@ fn main() {
         ..Args::default()
     };
     let mut window = Window::open(&args);
-    window.until("the cohort is known", |app| app.state().train.cohort.card().is_some());
+    window.until("the cohort is known", |app| app.state().cache.train.cohort.card().is_some());
     let mut form = app_form(&window.app);
     let config = &mut form.pretrain;
     config.device = DeviceChoice::Cpu.into();
@@ -48,7 +48,7 @@ fn main() {
     window.app.dispatch(Do::Train(TrainCommand::Edit(Box::new(form))));
     window.app.dispatch(Do::Train(TrainCommand::Start));
     window.until("it trains", |app| {
-        let running = app.state().train.running.as_ref();
+        let running = app.state().training.running.as_ref();
         running.is_some_and(|job| job.phase == Phase::Training && job.steps_done() > 0)
     });
     println!("pre-training of 8 patients, 96 x 96, width 16, batch 8; adapter {}", window.adapter());
@@ -56,14 +56,14 @@ fn main() {
         window.app.dispatch(Do::Train(TrainCommand::ShowPage(page)));
         window.measure(page.name());
     }
-    let steps = window.app.state().train.running.as_ref().map_or(0, amlp_viewer::state::train::Running::steps_done);
+    let steps = window.app.state().training.running.as_ref().map_or(0, amlp_viewer::state::train::Running::steps_done);
     println!("steps trained meanwhile: {steps}");
     window.app.dispatch(Do::Train(TrainCommand::Stop));
-    window.until("it stops", |app| app.state().train.running.is_none());
+    window.until("it stops", |app| app.state().training.running.is_none());
 }
 
 fn app_form(app: &App) -> amlp_viewer::state::train::Form {
-    app.state().train.form.clone()
+    app.state().session.train.form.clone()
 }
 
 /// Eight patients with a bright ball in a disc.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use amlp_viewer::command::Command as Do;
+use amlp_viewer::command::ViewCommand as Do;
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::{PaneId, Settings};
 use amlp_viewer::{App, Args};

@@ -4,17 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
-use crate::command::train::TrainCommand;
-use crate::command::{self, Command, Sender, dispatch, keys};
+use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
 use crate::state::train::TrainPage;
-use crate::state::{Dialog, Mode, PathPurpose, Settings, Severity, State};
-use crate::worker::{self, Jobs, Kind, Spec, Wake};
+use crate::state::{Dialog, Intent, Mode, Session, Settings, Severity, State};
+use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
 
-/// Under which name settings are kept.
+/// The key of the stored settings.
 const SETTINGS: &str = "settings";
 
 /// The program: its state, its jobs and what it was started for.
@@ -35,7 +34,12 @@ impl App {
         let wake: Wake = Arc::new(move || waker.request_repaint());
         let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
         let mut app = Self {
-            state: State { settings, adapter, mode: args.mode.into(), demo: args.demo, ..State::default() },
+            state: State {
+                session: Session { settings, mode: args.mode.into(), ..Session::default() },
+                adapter,
+                demo: args.demo,
+                ..State::default()
+            },
             jobs: Jobs::new(gpu, wake),
             sender: Sender::default(),
             demo: args.demo.then(|| args.demo_steps.map_or_else(Demo::default, Demo::of_steps)),
@@ -43,51 +47,53 @@ impl App {
             keep_settings: !args.is_report(),
             lost_told: false,
         };
+        app.jobs.set_painter(|ui, state| view::masking::show(ui, state, &Sender::default()));
         app.start(args);
         app
     }
 
     fn start(&mut self, args: &Args) {
-        match args.view.as_deref().map(restart::take) {
-            Some(Ok(kept)) => worker::restore::start(&mut self.state, &mut self.jobs, kept),
+        match args.session.as_deref().map(restart::take) {
+            Some(Ok(session)) => worker::restore::start(&mut self.state, &mut self.jobs, session),
             Some(Err(why)) => {
-                self.state.notice(Severity::Warning, "The view could not be brought back as a whole", why);
+                self.warn("The last session could not be restored", why);
                 self.show(args);
             }
             None => self.show(args),
         }
         // A report of another mode does not hang on what lies in the home folder.
-        if !args.is_report() || self.state.mode == Mode::Train || args.workspace.is_some() {
-            worker::train::workspace::start(&mut self.state, &mut self.jobs);
+        if !args.is_report() || self.state.session.mode == Mode::Train || args.workspace.is_some() {
+            worker::runs::list(&mut self.state, &mut self.jobs);
         }
-        let spec = Spec { kind: Kind::Devices, document: None, title: "Looking for devices".into(), quiet: true };
-        self.jobs.start(spec, |_| Ok(worker::Outcome::Devices(engine::device::probe().devices)));
+        self.jobs.start(worker::devices::ProbeDevices);
     }
 
     /// What the command line names is shown.
     fn show(&mut self, args: &Args) {
         if let Some(theme) = args.theme {
-            self.state.settings.theme = theme.into();
+            self.state.session.settings.theme = theme.into();
         }
         if let Some(run) = &args.run {
-            self.state.run = Some(run.clone());
-            self.state.segment.model = Some(run.clone());
-            self.state.train.page = TrainPage::Watch;
+            self.state.session.runs.segment = Some(run.clone());
+            self.state.session.train.page = TrainPage::Watch;
             worker::replay::open(&mut self.state, &mut self.jobs, run, args.epoch);
         }
         if let Some(workspace) = &args.workspace {
-            self.state.settings.workspace = Some(workspace.clone());
+            self.state.session.settings.workspace = Some(workspace.clone());
         }
         if let Some(request) = args.request() {
-            self.dispatch(Command::OpenRequest(Box::new(request)));
-        } else if !args.paths.is_empty() {
-            self.dispatch(Command::UsePaths(PathPurpose::Files, args.paths.clone()));
+            self.dispatch(Intent::Open(Box::new(request)));
         }
-        if let (Mode::Train, [folder]) = (self.state.mode, &args.paths[..])
-            && !folder.is_file()
+        if let (Mode::Train, [folder]) = (self.state.session.mode, &args.paths[..])
+            && !crate::state::names::is_nifti_name(folder)
         {
             self.dispatch(Command::Train(TrainCommand::UseCohort(folder.clone())));
         }
+    }
+
+    /// Warns the user.
+    pub fn warn(&mut self, title: &str, detail: impl Into<String>) {
+        self.state.notice(Severity::Warning, title, detail);
     }
 
     /// What is shown.
@@ -100,29 +106,19 @@ impl App {
         &self.jobs
     }
 
-    /// Starts a job of any kind, for tests of how the window bears what jobs do.
-    #[doc(hidden)]
-    pub fn start_job(
-        &mut self,
-        spec: Spec,
-        work: impl FnOnce(&worker::Ticket) -> Result<worker::Outcome, worker::Failure> + Send + 'static,
-    ) -> u64 {
-        self.jobs.start(spec, work)
-    }
-
-    /// Everything and the jobs, for tests that stand in for a job which trains.
+    /// The state and the jobs, for tests that start jobs of their own.
     #[doc(hidden)]
     pub fn parts(&mut self) -> (&mut State, &mut Jobs) {
         (&mut self.state, &mut self.jobs)
     }
 
     /// Carries out a command at once.
-    pub fn dispatch(&mut self, command: Command) {
+    pub fn dispatch(&mut self, command: impl Into<Command>) {
         dispatch(&mut self.state, &mut self.jobs, command);
     }
 
-    /// True when the program is to end and to be started anew with the same view.
-    pub fn starts_anew(&self) -> bool {
+    /// True when the program is to end and restart with the same session.
+    pub fn restarts(&self) -> bool {
         self.state.quit && self.state.restart
     }
 
@@ -131,24 +127,25 @@ impl App {
         self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
     }
 
-    /// Everything but drawing: results of jobs, keys, dropped files, films.
+    /// Everything but drawing: results of jobs, keys, dropped files, cine.
     pub fn logic(&mut self, ctx: &egui::Context) {
         self.apply_theme(ctx);
-        worker::apply::apply_arrivals(&mut self.state, &mut self.jobs);
+        worker::deliver(&mut self.state, &mut self.jobs);
+        command::dispatch_intents(&mut self.state, &mut self.jobs);
+        worker::layer::upload_changes(&mut self.state, &self.jobs);
         self.tell_of_loss();
         for command in keys::commands(ctx, &self.state) {
             self.dispatch(command);
         }
         let dropped: Vec<_> = ctx.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_path_buf()).collect());
         if !dropped.is_empty() {
-            self.dispatch(Command::UsePaths(PathPurpose::Files, dropped));
+            self.dispatch(Intent::open_paths(dropped));
         }
         let now = ctx.input(|i| i.time);
-        command::look::advance_cine(&mut self.state, now);
-        worker::train::follow(&mut self.state, &mut self.jobs);
-        worker::replay::follow(&mut self.state, &mut self.jobs, now);
-        worker::masking::follow(&mut self.state, &mut self.jobs);
-        worker::runs::follow(&mut self.state, &mut self.jobs);
+        if command::view::advance_cine(&mut self.state, now) {
+            worker::update(&mut self.state, &mut self.jobs);
+        }
+        worker::replay::advance(&mut self.state, &mut self.jobs, now);
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);
@@ -158,12 +155,12 @@ impl App {
         self.on_close(ctx);
     }
 
-    /// Says once that the graphics device can no longer be used, and offers to start anew.
+    /// Says once that the graphics device is lost, and offers a restart.
     fn tell_of_loss(&mut self) {
         let lost = self.jobs.gpu().and_then(Gpu::lost);
         if let (Some(why), false) = (lost, self.lost_told) {
             self.lost_told = true;
-            let what = format!("{why}. Nothing is lost: restart the program, which brings the same view back");
+            let what = format!("{why}. Nothing else is lost. Restarting reopens this case in the same view.");
             self.state.error("Images can no longer be drawn", what);
             if self.state.dialog.replace(Dialog::DeviceLost { why }).is_some() {
                 self.state.after_saving = None;
@@ -180,7 +177,7 @@ impl App {
             Some(document) => format!("{} - AMLP", document.title),
             None => "AMLP".to_owned(),
         };
-        let wanted = (self.state.settings.theme, title);
+        let wanted = (self.state.session.settings.theme, title);
         if self.shown.as_ref() != Some(&wanted) {
             theme::install(ctx, wanted.0);
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(wanted.1.clone()));
@@ -188,11 +185,11 @@ impl App {
         }
     }
 
-    /// Films, demonstrations and running jobs need frames without anything being touched.
+    /// Cine, demonstrations and running jobs need frames without anything being touched.
     fn wake_later(&self, ctx: &egui::Context, now: f64) {
         let mut waits = Vec::new();
-        waits.extend(self.state.view.cine.map(|cine| cine.due - now));
-        waits.extend(self.state.timeline.playing.map(|due| due - now));
+        waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));
+        waits.extend(self.state.session.timeline.playing.map(|due| due - now));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
             // An adapter on the processor takes its time from the job.
@@ -207,7 +204,7 @@ impl App {
     /// The window is to be closed: at once, or after a question.
     fn on_close(&mut self, ctx: &egui::Context) {
         if ctx.input(|i| i.viewport().close_requested()) && !self.state.quit {
-            self.dispatch(Command::Quit);
+            self.dispatch(WindowCommand::Quit);
             if !self.state.quit {
                 ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             }
@@ -250,9 +247,9 @@ impl eframe::App for App {
         if !self.keep_settings {
             return;
         }
-        match serde_json::to_string(&self.state.settings) {
+        match Session::settings_json(&self.state.session.settings) {
             Ok(text) => storage.set_string(SETTINGS, text),
-            Err(e) => tracing::error!("settings cannot be kept: {e}"),
+            Err(e) => tracing::error!("settings cannot be saved: {e}"),
         }
     }
 
@@ -261,8 +258,11 @@ impl eframe::App for App {
     }
 }
 
-/// The settings of the last session. What cannot be read any more is what it was at first.
-pub fn stored_settings(storage: Option<&dyn eframe::Storage>) -> Settings {
+/// The settings of the last session; those of the first without one.
+///
+/// # Errors
+/// Settings that this version cannot read.
+pub fn stored_settings(storage: Option<&dyn eframe::Storage>) -> Result<Settings, String> {
     let text = storage.and_then(|s| s.get_string(SETTINGS));
-    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    text.map_or_else(|| Ok(Settings::default()), |text| Session::from_json(&text).map(|session| session.settings))
 }

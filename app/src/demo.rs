@@ -1,6 +1,6 @@
-//! `--demo`: the whole job on the sample study, live. A probe is pinned, a network is pre-trained without labels and its
-//! relabelling watched, fine-tuned with four labelled patients; then a patient that it has never seen is segmented and its
-//! findings compared with the truth, one by one.
+//! `--demo`: the whole workflow on the sample study, live. A slice is pinned, a network pre-trained without labels while
+//! its relabelling is shown, then fine-tuned with four labelled patients. A held-out patient is segmented and its findings
+//! compared with the reference, one by one.
 
 use std::path::{Path, PathBuf};
 
@@ -8,50 +8,47 @@ use engine::config::Config;
 use engine::event::Stage;
 use engine::experiment::demo::configs;
 
-use crate::command::Command;
-use crate::command::timeline::TimelineCommand;
-use crate::command::train::TrainCommand;
+use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use crate::state::timeline::WatchView;
 use crate::state::train::{Ending, Form, Labels, TrainPage};
 use crate::state::view::Overlay;
-use crate::state::{Mode, State};
-use crate::worker::open::Request;
+use crate::state::{Intent, Mode, Request, State};
 
-/// Epochs of fine-tuning between two looks at the patient of the split that validates: enough for a curve.
+/// Epochs of fine-tuning between two validations: enough for a curve.
 const VALIDATE_EVERY: usize = 3;
 
-/// How long each finding is shown, in seconds.
+/// Seconds that each finding is shown.
 const SHOWN: f64 = 2.5;
-/// How long the labels of the whole pre-training are shown side by side.
+/// Seconds that the labels of the whole pre-training are shown side by side.
 const SHEET: f64 = 6.0;
-/// How many findings are shown: the largest come first, and a poor network leaves crumbs by the dozen.
+/// How many findings are shown, largest first: a poor network leaves dozens of tiny ones.
 const MOST: usize = 6;
 /// Seed of split, weights and training.
 const SEED: u64 = 1;
 /// Steps of each training: minutes on two cores.
 const STEPS: usize = 800;
-/// Patients whose labels are used.
+/// Labelled patients.
 const LABELLED: usize = 4;
 
 /// Where the demonstration is.
 #[derive(Clone, Debug, Default, PartialEq)]
 enum Step {
-    /// Nothing was done yet.
+    /// Before the start.
     #[default]
     Begin,
-    /// The sample study is being looked at.
-    Looking,
-    /// The network is pre-trained.
+    /// The sample study is being read.
+    Reading,
+    /// Pre-training.
     Pretraining,
-    /// The relabelling of the whole pre-training is shown until then, in the window's seconds.
+    /// The relabelling of the pre-trained run is shown until this time, in the window's seconds.
     Sheet(f64, PathBuf),
-    /// The form of the fine-tuning is being filled in.
+    /// The form of a fine-tuning from this run is being filled in.
     Preparing(PathBuf),
-    /// The network is fine-tuned.
+    /// Fine-tuning.
     Finetuning,
-    /// A patient that was held out is being opened.
+    /// A held-out patient is being opened, to be segmented with this run.
     Opening(PathBuf),
-    /// It is being segmented.
+    /// The patient is being segmented.
     Segmenting,
     /// Findings one after the other; the next one is due at this time, in the window's seconds.
     Findings {
@@ -60,7 +57,7 @@ enum Step {
         /// How many were shown.
         shown: usize,
     },
-    /// Everything was shown, or something failed, or was stopped.
+    /// Done, failed or stopped.
     Over,
 }
 
@@ -78,17 +75,17 @@ impl Default for Demo {
 }
 
 impl Demo {
-    /// One whose trainings take so many steps.
+    /// A demonstration whose trainings take `steps` steps each.
     pub fn of_steps(steps: usize) -> Self {
         Self { step: Step::Begin, steps }
     }
 
-    /// True once everything was shown, or something failed.
+    /// True once it is done, failed or stopped.
     pub fn is_over(&self) -> bool {
         self.step == Step::Over
     }
 
-    /// How long nothing needs to happen; none if nothing will any more.
+    /// Seconds until the next step is due; none after the last.
     pub fn wait(&self, now: f64) -> Option<f64> {
         match self.step {
             Step::Findings { due, .. } | Step::Sheet(due, _) => Some(due - now),
@@ -97,17 +94,17 @@ impl Demo {
         }
     }
 
-    /// What to do now; `now` in seconds.
+    /// The next commands; `now` in the window's seconds.
     pub fn next(&mut self, state: &State, now: f64) -> Vec<Command> {
         if state.shows_error() {
             self.step = Step::Over;
         }
         match &self.step {
             Step::Begin => {
-                self.step = Step::Looking;
-                vec![Command::SetMode(Mode::Train), Command::Train(TrainCommand::UseSample)]
+                self.step = Step::Reading;
+                vec![Command::Window(WindowCommand::SetMode(Mode::Train)), Command::Train(TrainCommand::UseSample)]
             }
-            Step::Looking | Step::Preparing(_) => self.set_up(state),
+            Step::Reading | Step::Preparing(_) => self.set_up(state),
             Step::Pretraining => self.pretrained(state, now),
             Step::Sheet(due, run) if now >= *due => {
                 let run = run.clone();
@@ -127,10 +124,10 @@ impl Demo {
 
     /// Starts a training once its patients are known.
     fn set_up(&mut self, state: &State) -> Vec<Command> {
-        let ready = state.train.cohort.card().is_some() && matches!(state.train.split, Some(Ok(_)));
+        let ready = state.cache.train.cohort.card().is_some() && matches!(state.cache.train.split, Some(Ok(_)));
         let form = match &self.step {
             Step::Preparing(run) if ready => finetuning(state, run, self.steps),
-            Step::Looking if ready => pretraining(state, self.steps),
+            Step::Reading if ready => pretraining(state, self.steps),
             _ => None,
         };
         let Some(form) = form else { return Vec::new() };
@@ -143,9 +140,9 @@ impl Demo {
         ]
     }
 
-    /// The run of a training of this stage that ended; a training that did not end well ends the demonstration.
+    /// The run of a finished training of this stage. A training that did not finish ends the demonstration.
     fn ended(&mut self, state: &State, stage: Stage) -> Option<PathBuf> {
-        let ended = state.train.ended.first().filter(|job| job.stage == stage)?;
+        let ended = state.training.ended.first().filter(|job| job.stage == stage)?;
         if ended.how != Ending::Finished {
             self.step = Step::Over;
             return None;
@@ -159,7 +156,7 @@ impl Demo {
         vec![Command::Timeline(TimelineCommand::Show(WatchView::Sheet))]
     }
 
-    /// The network is there: opens a patient that was held out.
+    /// Opens a held-out patient.
     fn finetuned(&mut self, state: &State) -> Vec<Command> {
         let Some(run) = self.ended(state, Stage::Finetune) else { return Vec::new() };
         let Some(request) = held_out(state) else {
@@ -167,7 +164,7 @@ impl Demo {
             return Vec::new();
         };
         self.step = Step::Opening(run);
-        vec![Command::SetMode(Mode::Review), Command::OpenRequest(Box::new(request))]
+        vec![Command::Window(WindowCommand::SetMode(Mode::Review)), Command::Intent(Intent::Open(Box::new(request)))]
     }
 
     fn review(&mut self, state: &State, now: f64) -> Vec<Command> {
@@ -175,39 +172,42 @@ impl Demo {
         match self.step {
             Step::Segmenting if document.comparison.is_some() && document.probability.is_some() => {
                 self.step = Step::Findings { due: now + SHOWN, shown: 0 };
-                vec![Command::SetOverlay(Overlay::Comparison), Command::GoToFinding(0)]
+                vec![
+                    Command::Overlay(OverlayCommand::Show(Overlay::Comparison)),
+                    Command::Overlay(OverlayCommand::GoToFinding(0)),
+                ]
             }
             Step::Findings { due, shown } if now >= due => {
                 let count = document.findings.as_ref().map_or(0, |f| f.list.len()).min(MOST);
                 if shown + 1 >= count {
                     self.step = Step::Over;
-                    return vec![Command::GoToFinding(0)];
+                    return vec![Command::Overlay(OverlayCommand::GoToFinding(0))];
                 }
                 self.step = Step::Findings { due: now + SHOWN, shown: shown + 1 };
-                vec![Command::GoToFinding(shown + 1)]
+                vec![Command::Overlay(OverlayCommand::GoToFinding(shown + 1))]
             }
             _ => Vec::new(),
         }
     }
 }
 
-/// The demonstration's settings, on the cohort that was looked at.
+/// The demonstration's settings, on the cohort that was read.
 fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
-    configs(&state.train.cohort.card()?.cohort.root, SEED, steps).ok()
+    configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps).ok()
 }
 
 /// The form of the pre-training.
 fn pretraining(state: &State, steps: usize) -> Option<Form> {
     let (config, _) = settings(state, steps)?;
-    let mut form = state.train.form.clone();
+    let mut form = state.session.train.form.clone();
     let device = form.pretrain.device.clone();
     (form.stage, form.pretrain) = (Stage::Pretrain, Config { device, ..config });
     Some(form)
 }
 
-/// The form of the fine-tuning, once it is filled in with what the pre-trained run says.
+/// The form of the fine-tuning, once it has the settings of the pre-trained run.
 fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
-    let mut form = state.train.form.clone();
+    let mut form = state.session.train.form.clone();
     if form.stage != Stage::Finetune || form.finetune.labels.from != run {
         return None;
     }
@@ -218,11 +218,11 @@ fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
     Some(form)
 }
 
-/// The first patient that the split holds out.
+/// The first test patient of the split.
 fn held_out(state: &State) -> Option<Request> {
-    let Some(Ok(split)) = &state.train.split else { return None };
-    let case = state.train.cohort.card()?.cohort.case(split.test.first()?)?;
-    let modality = &state.train.form.finetune.data.modality;
+    let Some(Ok(split)) = &state.cache.train.split else { return None };
+    let case = state.cache.train.cohort.card()?.cohort.case(split.test.first()?)?;
+    let modality = &state.session.train.form.finetune.data.modality;
     let images = case.images.iter().filter(|(name, _)| modality.contains(*name));
     Some(Request {
         title: Some(case.id.clone()),

@@ -1,24 +1,25 @@
-//! The desktop viewer of AMLP: review of lesion segmentations, and training as it happens.
+//! The desktop program of AMLP: review lesion segmentations, and watch a network train.
 //!
 //! # Code map
-//! | room | idea |
+//! From top to bottom; a room imports only rooms below it.
+//!
+//! | room | contents |
 //! |---|---|
-//! | [`args`], [`launch`] | the command line; a window, a picture without one, or the terminal |
-//! | [`app`] | one frame: what jobs brought, what keys and panels want, then drawing |
-//! | [`state`] | everything that is shown, as plain data |
-//! | [`command`] | everything the user can do; the one place that changes the state |
-//! | [`worker`] | jobs on named threads behind promises |
+//! | [`args`], [`launch`] | command line; opens a window, or writes a picture without one |
+//! | [`app`] | one frame: results of jobs, keys and commands, then drawing |
+//! | [`panel`], [`dialog`] | lists, controls and dialogs: they read the state and send commands |
 //! | [`view`] | panes: slices, overlays, pointer tools |
+//! | [`command`] | everything the user can do; the only place that changes the state on request |
+//! | [`worker`] | background jobs: what they compute, and how results change the state |
+//! | [`state`] | everything the window shows, as plain data |
 //! | [`scene`] | display geometry: planes, cameras, window/level, colour maps |
-//! | [`panel`], [`dialog`] | lists, controls, windows on top: they read the state and send commands |
 //! | [`gpu`] | volumes on the graphics card, sliced by the shaders |
-//! | [`theme`], [`widget`] | colours, type, icons, and the few building blocks of all panels |
+//! | [`theme`], [`widget`] | colours, type, icons; the widgets all panels are built from |
 //!
 //! # Invariants
-//! - Panels and views get `&State` and a [`command::Sender`]; [`command::dispatch()`] and [`worker::apply`] alone change
-//!   the state; nothing is drawn there and nothing is computed while drawing.
-//! - The thread of the window never waits: everything that reads, writes or computes is a job.
-//! - Results for a case that is no longer open are dropped.
+//! - Panels and views get `&State` and a [`command::Sender`]. Nothing is computed while drawing.
+//! - The window's thread never waits: whatever reads, writes or computes is a job.
+//! - A result for a case that is no longer open is dropped.
 
 pub mod app;
 pub mod args;

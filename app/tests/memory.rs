@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use amlp_viewer::state::Settings;
+use amlp_viewer::state::{Intent, Settings};
 use amlp_viewer::{App, Args};
 use engine::volume::{Grid, Scale, Volume, VoxelData, nifti};
 use glam::{DAffine3, DVec3};
@@ -50,7 +50,7 @@ fn an_open_volume_takes_its_voxels_and_little_more() {
         frame(&mut app);
         MEMORY.reset_peak_usage();
         let before = MEMORY.current_usage();
-        app.dispatch(amlp_viewer::command::Command::UsePaths(amlp_viewer::state::PathPurpose::Files, args.paths));
+        app.dispatch(Intent::open_paths(args.paths));
         let begin = Instant::now();
         while !app.is_idle() {
             frame(&mut app);

@@ -102,6 +102,10 @@ pub fn assess(
     if config.stage == Stage::Finetune && config.labels.validate_every > 0 {
         notes.push("Validation takes additional time.".into());
     }
+    if config.stage == Stage::Finetune {
+        let share: LabelShare = config.labels.labels.parse()?;
+        notes.extend(split.label_draw_note(&share, config.labels.draw));
+    }
     Ok(Assessment {
         patients: split.train.len(),
         labelled: chosen.labelled,
@@ -140,7 +144,7 @@ struct Chosen {
 fn chosen(config: &Config, cohort: &Cohort, split: &Split) -> Result<Chosen> {
     if config.stage == Stage::Finetune {
         let share: LabelShare = config.labels.labels.parse()?;
-        let labelled = split.labelled(&share, split.seed)?.len();
+        let labelled = split.labelled(&share, config.labels.draw)?.len();
         return Ok(Chosen { slices_of: labelled, labelled });
     }
     let has_label = |id: &&String| cohort.case(id).is_some_and(|case| case.label.is_some());

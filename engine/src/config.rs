@@ -1,4 +1,4 @@
-//! The configuration of a run: what `config.toml` holds, every default written out.
+//! The configuration of a run, as stored in `config.toml` with every default written out.
 
 mod check;
 mod preset;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterConfig;
+use crate::cohort::split::LabelDraw;
 use crate::device::DeviceList;
 use crate::event::Stage;
 use crate::model::{Precision, UNetConfig};
@@ -28,7 +29,7 @@ pub const VERSION: u32 = 1;
 /// network has a mask token, which `method.fill` says.
 const RETIRED: [(&str, &str); 2] = [("training", "read_every"), ("network", "learned_fill")];
 
-/// Everything that decides a run. The same configuration on the same data gives the same result.
+/// All settings of a run. The same configuration on the same data gives the same result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -36,17 +37,17 @@ pub struct Config {
     pub version: u32,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// The preset that the rest started from.
+    /// Name of the preset that these settings started from.
     pub preset: String,
     /// Seed of every random decision.
     pub seed: u64,
-    /// Device that computes, or several that share each batch: `cuda:0,cuda:1`.
+    /// Device, or several that share each batch: `cuda:0,cuda:1`.
     pub device: DeviceList,
-    /// Threads of the CPU; 0 takes all cores.
+    /// CPU threads; 0 uses all cores.
     pub threads: usize,
     /// The cohort.
     pub data: DataConfig,
-    /// From scans to slices.
+    /// Preprocessing of scans to slices.
     pub preprocess: PreprocessConfig,
     /// The network.
     pub network: UNetConfig,
@@ -58,19 +59,19 @@ pub struct Config {
     pub labels: LabelConfig,
 }
 
-/// Which data.
+/// The training data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// The cohort's folder.
     pub cohort: PathBuf,
-    /// Modalities, one a channel.
+    /// Modalities, one per channel.
     pub modality: Vec<String>,
-    /// What labels are turned into.
+    /// Targets made from the labels.
     pub targets: Targets,
-    /// MiB of slices that may stay in memory; more goes to a file.
+    /// MiB of slices kept in memory; the rest goes to a temporary file.
     pub memory_mib: u64,
-    /// Folder that keeps prepared cases between runs; empty for none.
+    /// Folder where prepared cases are cached between runs; empty for none.
     pub cache: PathBuf,
 }
 
@@ -90,7 +91,7 @@ impl Default for DataConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// The same throughout.
+    /// Constant.
     #[default]
     Constant,
     /// Half a cosine from `lr` to 0.
@@ -110,17 +111,17 @@ impl Schedule {
     }
 }
 
-/// Schedule and optimiser (`AdamW`).
+/// Length, schedule and optimiser (`AdamW`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainingConfig {
-    /// Epochs; with `steps` above 0, as many as those steps need.
+    /// Epochs; ignored if `steps` is above 0.
     pub epochs: usize,
-    /// Steps in all; 0 leaves it to `epochs`.
+    /// Total steps; 0 trains for `epochs`.
     pub steps: usize,
-    /// Slices a step.
+    /// Slices per step.
     pub batch: usize,
-    /// Slices that go through the network at once; the gradients of a batch are accumulated. 0 for the whole batch.
+    /// Micro-batch: slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
     pub micro_batch: usize,
     /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
     pub precision: Precision,
@@ -130,10 +131,10 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Largest random shift of the training crop along each axis, in pixels: once per slice in pre-training, where the
-    /// patches must stay the same, anew for every sample in fine-tuning.
+    /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
+    /// the patches must stay the same, and for every sample in fine-tuning.
     pub shift_px: usize,
-    /// Pre-trains on every n-th slice of a patient only: neighbours are much alike.
+    /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
     pub every_slice: usize,
     /// Epochs between two checkpoints.
     pub checkpoint_every: usize,
@@ -157,16 +158,16 @@ impl Default for TrainingConfig {
     }
 }
 
-/// What stands in place of masked pixels.
+/// Fill of masked pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskFill {
     /// 0.
     #[default]
     Zero,
-    /// One number that is trained with the network.
+    /// Mask token: one number trained with the network.
     Learned,
-    /// N(0, 1), drawn anew for every sample.
+    /// N(0, 1), drawn for every sample.
     Noise,
 }
 
@@ -194,7 +195,7 @@ pub enum Pretext {
 pub struct MethodConfig {
     /// The method.
     pub pretext: Pretext,
-    /// Patches along a side; 16 gives the paper's N = 256.
+    /// Patches along a side; 16 gives the paper's N = 256 patches.
     pub grid: usize,
     /// Clustering of the patches (MPS).
     pub cluster: ClusterConfig,
@@ -202,7 +203,7 @@ pub struct MethodConfig {
     pub order: Order,
     /// Masking ratio (AMR, Eq. 9).
     pub ratio: MaskRatio,
-    /// What stands in place of masked pixels.
+    /// Fill of masked pixels.
     pub fill: MaskFill,
     /// Attention reconstruction loss (ARL, Eq. 6).
     pub attention: Attention,
@@ -210,18 +211,18 @@ pub struct MethodConfig {
     pub consistency: Consistency,
     /// Weight of the category consistency loss.
     pub lambda: f64,
-    /// Temperature of the consistency logits; 0 takes the squared distance of the centres per pixel.
+    /// Temperature of the consistency logits; 0 uses the squared distance of the centres per pixel.
     pub consistency_temperature: f64,
     /// Updates the patch labels every period (section 3.3).
     pub relabel: bool,
-    /// Epochs between two label updates; 0 takes max(1, epochs / 20).
+    /// Epochs between two label updates; 0 uses max(1, epochs / 20).
     pub period: usize,
     /// The label that an update starts from.
     pub anchor: Anchor,
-    /// Reads the labels of training patients to log how many lesion patches are masked. They are never trained on.
+    /// Read the masks of training patients to log how many lesion patches are masked. They are never trained on.
     pub report_recall: bool,
-    /// Slices that a new run pins: `PATIENT:SLICE`, the slice as prepared, from 0. What each epoch does to them is recorded,
-    /// in either stage.
+    /// Slices pinned when a run starts: `PATIENT:SLICE`, counting prepared slices from 0. Either stage records what each
+    /// epoch does to them.
     pub probes: Vec<String>,
 }
 
@@ -258,13 +259,15 @@ impl MethodConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelConfig {
-    /// The pre-training run whose network is taken; empty for random weights.
+    /// Pre-training run to start from; empty for random weights.
     pub from: PathBuf,
     /// Labelled training patients: `5%`, a number, `all`, or by name: `patients:ID,ID`.
     pub labels: String,
-    /// Share of slices without lesion among those trained on; 0 is the paper's.
+    /// How a percentage or a number of labelled patients is drawn.
+    pub draw: LabelDraw,
+    /// Share of training slices without lesion; the paper uses 0.
     pub negative_slices: f64,
-    /// Epochs between two validations on the split's validation patients; 0 never looks at them.
+    /// Epochs between two validations on the split's validation patients; 0 never validates.
     pub validate_every: usize,
     /// Flips along R and A.
     pub flip: bool,
@@ -281,6 +284,7 @@ impl Default for LabelConfig {
         Self {
             from: PathBuf::new(),
             labels: "5%".into(),
+            draw: LabelDraw::Random,
             negative_slices: 0.3,
             validate_every: 0,
             flip: true,
@@ -328,9 +332,9 @@ impl Config {
         }
     }
 
-    /// Puts the settings of a TOML text over these; unknown ones are errors.
+    /// These settings with those of a TOML text over them; unknown settings are errors.
     pub fn overlay(&self, text: &str, path: &Path) -> Result<Self> {
-        let over: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        let over = parse(text, path)?;
         let mut table = toml::Table::try_from(self).map_err(|e| Error::file(path, e.to_string()))?;
         merge(&mut table, over);
         table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))
@@ -338,17 +342,23 @@ impl Config {
 
     /// Reads a whole `config.toml`; `path` is for the error.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        let mut table = parse(text, path)?;
         let found = table.get("version").map_or_else(|| "absent".to_string(), ToString::to_string);
         if found != VERSION.to_string() {
             let (path, supported) = (path.to_path_buf(), VERSION.to_string());
             return Err(ErrorKind::Version { path, found, supported }.into());
         }
-        // Single settings may be newer than the file; whole sections are missing from a file that was cut, and their
+        // A single setting may be newer than the file. A whole section is missing only from a truncated file, and its
         // defaults would be another preprocessing or network.
         let whole = toml::Table::try_from(Self::default()).map_err(|e| Error::file(path, e.to_string()))?;
         if let Some(absent) = whole.keys().find(|key| !table.contains_key(*key)) {
-            return Err(Error::file(path, format!("is incomplete: it has no {absent}")));
+            return Err(Error::file(path, format!("is incomplete: [{absent}] is missing")));
+        }
+        // Runs made before this setting existed drew their labelled patients stratified.
+        if let Some(toml::Value::Table(labels)) = table.get_mut("labels")
+            && !labels.contains_key("draw")
+        {
+            labels.insert("draw".into(), "stratified".into());
         }
         for (section, setting) in RETIRED {
             table.get_mut(section).and_then(toml::Value::as_table_mut).map(|section| section.remove(setting));
@@ -363,8 +373,8 @@ impl Config {
         toml::to_string_pretty(self).map_err(|e| Error::config("config", "", e.to_string()))
     }
 
-    /// The same settings without anything of the machine that trained: no folder, device, thread count or probed patient.
-    /// What a network needs to segment is all there; to train on, name a cohort again.
+    /// The same settings without folders, device, thread count and probed patients of the machine that trained: enough to
+    /// segment; training needs a cohort again.
     #[must_use]
     pub fn portable(&self) -> Self {
         let mut config = self.clone();
@@ -376,7 +386,7 @@ impl Config {
         config
     }
 
-    /// How the slices of either stage are prepared and kept; what does not fit into memory goes to `spill_folder`.
+    /// How slices are prepared and stored; what does not fit into memory goes to `spill_folder`.
     pub fn store_options(&self, with_labels: bool, spill_folder: &Path) -> StoreOptions {
         StoreOptions {
             modalities: self.data.modality.clone(),
@@ -393,12 +403,20 @@ impl Config {
     }
 }
 
-/// A TOML error without the excerpt that it draws over several lines.
+fn parse(text: &str, path: &Path) -> Result<toml::Table> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::file(path, format!("line {line}: {}", one_line(&error)))
+    })
+}
+
+/// A TOML error without its excerpt of several lines.
 fn one_line(error: &toml::de::Error) -> String {
     error.message().replace('\n', " ")
 }
 
-/// Puts `over` over `table`, table by table.
+/// Merges `over` into `table`, table by table.
 fn merge(table: &mut toml::Table, over: toml::Table) {
     for (key, value) in over {
         match (table.get_mut(&key), value) {

@@ -125,7 +125,7 @@ impl FinetuneJob {
         let run = &opened.run;
         let labelled = opened.load(|split| {
             let share: LabelShare = config.labels.labels.parse()?;
-            let labelled = cases_of(&cohort, &split.labelled(&share, split.seed)?, &config.data.modality)?;
+            let labelled = cases_of(&cohort, &split.labelled(&share, config.labels.draw)?, &config.data.modality)?;
             let validation = if config.labels.validate_every > 0 {
                 cases_of(&cohort, &split.val, &config.data.modality)?
             } else {
@@ -238,7 +238,7 @@ impl Opened {
 fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
-        // Settings that are newer than the run have their defaults, which is what it was trained with.
+        // Read with today's defaults: settings that are newer than the run are no difference.
         let stored = Config::from_toml(&run.config_text()?, &run.config_path())?;
         let differences = differences(&stored, config)?;
         if !differences.is_empty() {
@@ -250,8 +250,14 @@ fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, cont
         return Ok(Opened { run, split, new: false });
     }
     let split = match start.split {
-        Some(path) => Split::read(path)?,
-        None => inherited(config)?.map_or_else(|| draw(config, cohort, control), Ok)?,
+        Some(path) => {
+            let split = Split::read(path)?;
+            if let Some(pretraining) = inherited(config)? {
+                split.check_unseen(&pretraining, path)?;
+            }
+            split
+        }
+        None => inherited(config)?.map_or_else(|| draw_split(config, cohort, control), Ok)?,
     };
     let run = RunFolder::create(out, &config.to_toml()?)?;
     run.write_split(&split)?;
@@ -267,7 +273,7 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 }
 
 /// A new split by patient, stratified by lesion volume.
-fn draw(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let first = config.data.modality.first().map(String::as_str);
     let mut patients = fingerprint_under(cohort, first, control, &|_, _| {})?.volumes(cohort);
     // A patient who lacks a modality can be neither trained nor tested on.

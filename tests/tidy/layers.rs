@@ -13,9 +13,6 @@ const LAYERS: &[&[&str]] = &[
     &["launch", "app", "args", "demo", "main"],
 ];
 
-/// Rooms that still import against the layers.
-const UNSORTED: &[&str] = &["state", "worker"];
-
 /// A file of `app/src`, and what is wrong with its imports.
 pub const BAD: &[(&str, &str)] = &[
     ("app/src/view/pane.rs", "use crate::{theme, launch::window};"),
@@ -48,9 +45,6 @@ pub fn violations_of(file: &File) -> Vec<String> {
     let module = file.module();
     // lib.rs declares the rooms; it belongs to none.
     let Some(&room) = module.first().or((file.path == "app/src/main.rs").then_some(&"main")) else { return Vec::new() };
-    if UNSORTED.contains(&room) {
-        return Vec::new();
-    }
     let Some(own) = layer(room) else {
         return vec![format!("{}:1: `{room}` belongs to no layer of the app", file.path)];
     };

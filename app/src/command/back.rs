@@ -9,14 +9,14 @@ use crate::state::{Mode, State};
 
 /// Where Escape and the button beside the tabs lead, in words, and what leads there. None on the first page.
 pub fn way(state: &State) -> Option<(String, Command)> {
-    if state.mode != Mode::Train {
+    if state.session.mode != Mode::Train {
         return None;
     }
-    let watched = state.train.page == TrainPage::Watch && state.timeline.shown().is_some();
-    if watched && state.timeline.look.view == WatchView::Compare {
+    let watched = state.session.train.page == TrainPage::Watch && state.watched_run().is_some();
+    if watched && state.session.timeline.look.view == WatchView::Compare {
         let probe = format!("Back to {}", WatchView::Probe.name());
         return Some((probe, Command::Timeline(TimelineCommand::EndComparison)));
     }
-    let before = state.train.before()?;
+    let before = state.session.train.before()?;
     Some((format!("Back to {}", before.name()), Command::Train(TrainCommand::Back)))
 }

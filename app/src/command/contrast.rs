@@ -1,48 +1,54 @@
-//! Commands about window and level.
+//! Window and level of the shown image.
 
-use super::Command;
 use crate::scene::{DisplayGrid, PlaneMode, Preset, WindowLevel};
-use crate::state::{Document, PaneId, State};
+use crate::state::{Document, ImageLayer, PaneId, State};
+use crate::worker::{Jobs, contrast};
 
-/// Changes the window of the shown image's modality.
-pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, command: &Command) {
-    let image = document.image();
-    let current = state.window_of(image);
-    let window = match *command {
-        Command::ChangeWindow { width, level } => {
-            WindowLevel { width: current.width + width, level: current.level + level }
-        }
-        Command::SetWindow { width, level } => WindowLevel { width, level },
-        Command::UsePreset(at) => match Preset::of(&image.modality).get(at) {
-            Some(Preset::Fixed(_, window)) => *window,
-            Some(Preset::Percentiles(_, q)) => match image.volume.percentiles(image.held_frame(), q) {
-                Some(values) => WindowLevel::of_range(values[0], values[1]),
-                None => return,
-            },
-            None => return,
-        },
-        _ => match slice_contrast(state, document, display) {
-            Some(window) => window,
-            None => return,
-        },
-    };
-    // Narrower than a ten-thousandth of the scan's range nothing can be told apart.
-    let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
-    let width = window.width.max(range * 1e-4);
-    if width.is_finite() && window.level.is_finite() {
-        state.windows.insert(image.modality.key(), WindowLevel { width, level: window.level });
+fn image(state: &State) -> Option<&ImageLayer> {
+    state.document.as_ref().map(Document::image)
+}
+
+/// Changes width and level by differences in the image's unit.
+pub fn change(state: &mut State, width: f64, level: f64) {
+    let Some(current) = image(state).map(|image| state.window_of(image)) else { return };
+    set(state, current.width + width, current.level + level);
+}
+
+/// Sets width and level.
+pub fn set(state: &mut State, width: f64, level: f64) {
+    if let Some(shown) = state.document.as_ref().map(|document| document.shown) {
+        state.set_window(shown, WindowLevel { width, level });
     }
 }
 
-/// Contrast from the 1st to the 99th percentile of the shown slice of the active pane, on the stored grid.
-fn slice_contrast(state: &State, document: &Document, display: &DisplayGrid) -> Option<WindowLevel> {
+/// Uses a preset of the image's modality. Percentiles of the whole scan are a job.
+pub fn use_preset(state: &mut State, jobs: &mut Jobs, at: usize) {
+    let preset = image(state).and_then(|image| Preset::of(&image.info).get(at).copied());
+    match preset {
+        Some(Preset::Fixed(_, window)) => set(state, window.width, window.level),
+        Some(Preset::Percentiles(_, percentiles)) => contrast::start(state, jobs, percentiles),
+        None => {}
+    }
+}
+
+/// Takes the contrast from the shown slice of the active pane; in Masking mode also from the prepared slice.
+pub fn automatic(state: &mut State) {
+    state.session.masking.contrast = None;
+    if let Some(window) = slice_contrast(state) {
+        set(state, window.width, window.level);
+    }
+}
+
+/// From the 1st to the 99th percentile of the shown slice of the active pane, on the stored grid.
+fn slice_contrast(state: &State) -> Option<WindowLevel> {
+    let document = state.document.as_ref()?;
     let image = document.image();
     if image.volume.data.is_colour() {
         return None;
     }
     let native = DisplayGrid::new(&image.volume.grid, PlaneMode::Native);
-    let plane = state.view.active.unwrap_or(PaneId::Axial).plane();
-    let position = display.snapped(state.view.crosshair);
+    let plane = state.session.view.active.unwrap_or(PaneId::Axial).plane();
+    let position = document.display(state.session.settings.planes).snapped(state.session.view.crosshair);
     let axis = plane.axis();
     let slice = native.index_at(position)[axis];
     let [x, y] = plane.screen_axes();
@@ -58,5 +64,5 @@ fn slice_contrast(state: &State, document: &Document, display: &DisplayGrid) -> 
     }
     let low = engine::volume::percentile(&mut values, 1.0)?;
     let high = engine::volume::percentile(&mut values, 99.0)?;
-    Some(WindowLevel::of_range(f64::from(low), f64::from(high)))
+    Some(WindowLevel::of_range(low, high))
 }

@@ -3,12 +3,12 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use super::{Action, Command, actions};
-use crate::command::masking::MaskingCommand;
-use crate::command::timeline::TimelineCommand;
+use super::{
+    Action, Command, EditCommand, MaskingCommand, OverlayCommand, TimelineCommand, ViewCommand, WindowCommand, actions,
+};
 use crate::state::timeline::WatchView;
 use crate::state::train::TrainPage;
-use crate::state::{Mode, State};
+use crate::state::{Intent, Mode, State};
 use crate::widget::focus::{self, Arrows};
 use crate::widget::space_bar;
 
@@ -58,7 +58,11 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
         let to_patches = pane == Some(Arrows::Patches) && is_arrow(keys.logical_key);
         let taken = typing || to_patches || (control && works_controls(keys.logical_key));
         let seen = is_seen(&action.command, state);
-        if !action.enabled || !seen || (taken && plain) || matches!(action.command, Command::HideOverlay(_)) {
+        if !action.enabled
+            || !seen
+            || (taken && plain)
+            || matches!(action.command, Command::Overlay(OverlayCommand::Hide(_)))
+        {
             continue;
         }
         let space = keys == KeyboardShortcut::new(Modifiers::NONE, Key::Space);
@@ -89,52 +93,39 @@ fn is_arrow(key: Key) -> bool {
 
 /// Whether the views of a case are on the screen.
 fn shows_case(state: &State) -> bool {
-    state.mode != Mode::Train && state.document.is_some()
+    state.session.mode != Mode::Train && state.document.is_some()
 }
 
 /// Whether what a command changes could be seen: keys that work on views are dead where there are none.
 fn is_seen(command: &Command, state: &State) -> bool {
-    use Command::{
-        AutoContrast, ChangeOpacity, Fit, GoToWorst, Maximise, RemoveMeasure, SetInterpolation, SetTool, StepFinding,
-        StepSlice, SwapTruth, ToggleCine, ToggleLinked,
-    };
     match command {
-        SetInterpolation(_) => shows_case(state) || shows_probe(state),
-        AutoContrast
-        | ChangeOpacity(_)
-        | Fit
-        | GoToWorst(_)
-        | Maximise(_)
-        | RemoveMeasure
-        | SetTool(_)
-        | StepFinding(_)
-        | StepSlice { .. }
-        | SwapTruth
-        | ToggleCine
-        | ToggleLinked => shows_case(state),
+        Command::View(ViewCommand::SetInterpolation(_)) => shows_case(state) || shows_probe(state),
+        Command::View(_) | Command::Overlay(_) | Command::Edit(_) => shows_case(state),
         _ => true,
     }
 }
 
 /// Whether the slices of a run are on the screen.
 fn shows_probe(state: &State) -> bool {
-    let watched = state.mode == Mode::Train && state.train.page == TrainPage::Watch;
-    watched && state.timeline.shown().is_some() && state.timeline.look.view != WatchView::Curves
+    let watched = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Watch;
+    watched && state.watched_run().is_some() && state.session.timeline.look.view != WatchView::Curves
 }
 
 fn modifier_count(modifiers: Modifiers) -> usize {
     usize::from(modifiers.command) + usize::from(modifiers.shift) + usize::from(modifiers.alt)
 }
 
-/// Commands that go on as long as their key is held; all others take a press of their own each time.
+/// Commands that repeat while their key is held; all others take a press of their own each time.
 fn repeats(command: &Command) -> bool {
-    use Command::{ChangeOpacity, Masking, RemoveMeasure, StepCase, StepFinding, StepSlice, Timeline};
-    match command {
-        StepSlice { .. } | StepFinding(_) | StepCase(_) | ChangeOpacity(_) | RemoveMeasure => true,
-        Masking(command) => matches!(command, MaskingCommand::StepEpoch(_)),
-        Timeline(command) => matches!(command, TimelineCommand::StepEpoch(_)),
-        _ => false,
-    }
+    matches!(
+        command,
+        Command::View(ViewCommand::StepSlice { .. })
+            | Command::Overlay(OverlayCommand::StepFinding(_) | OverlayCommand::ChangeOpacity(_))
+            | Command::Edit(EditCommand::RemoveMeasure)
+            | Command::Intent(Intent::StepCase(_))
+            | Command::Masking(MaskingCommand::StepEpoch(_))
+            | Command::Timeline(TimelineCommand::StepEpoch(_))
+    )
 }
 
 /// Whether a shortcut was pressed, or held if that counts; `?` is its character, wherever a keyboard has it.
@@ -155,25 +146,25 @@ fn pressed(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> bool {
 /// Escape closes what is on top; then it ends what is under way.
 fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
-        return Some(Command::CloseDialog);
+        return Some(WindowCommand::CloseDialog.into());
     }
     if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
-        return Some(Command::Dismiss(notice.id));
+        return Some(WindowCommand::Dismiss(notice.id).into());
     }
-    if state.mode == Mode::Masking && state.masking.pinned.is_some() {
-        return Some(Command::Masking(MaskingCommand::Pin(None)));
+    if state.session.mode == Mode::Masking && state.session.masking.pinned.is_some() {
+        return Some(MaskingCommand::Pin(None).into());
     }
-    if state.mode == Mode::Train {
+    if state.session.mode == Mode::Train {
         return super::back::way(state).filter(|_| !taken).map(|(_, command)| command);
     }
-    state.view.maximised.is_some().then_some(Command::Maximise(None))
+    state.session.view.maximised.is_some().then(|| ViewCommand::Maximise(None).into())
 }
 
 /// S hides the overlay as long as it is held.
 fn held(ctx: &egui::Context, state: &State, typing: bool) -> Option<Command> {
     let heard = !typing && shows_case(state);
     let down = heard && ctx.input(|i| i.key_down(Key::S) && !i.modifiers.command && !i.modifiers.alt);
-    (down != state.view.hide_overlay).then_some(Command::HideOverlay(down))
+    (down != state.session.view.hide_overlay).then(|| OverlayCommand::Hide(down).into())
 }
 
 #[cfg(test)]

@@ -6,37 +6,38 @@ use engine::cluster::{ForegroundRule, Method};
 use engine::pretrain::amlp::mps::Order;
 use glam::DVec2;
 
-use super::Command;
 use super::action::List;
+use super::{Command, FileCommand};
 use crate::scene::Camera;
 use crate::state::masking::{By, Controls, Shown};
-use crate::state::{Mode, PathPurpose, State};
+use crate::state::session::RunUse;
+use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::Jobs;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskingCommand {
-    /// Chooses what is masked and how.
+    /// Replaces the controls: what is masked and how.
     Set(Box<Controls>),
     /// Chooses what is drawn.
     Show(Shown),
     /// Goes to an epoch of the schedule, from 1.
     SetEpoch(usize),
-    /// Goes that many epochs on.
+    /// Moves by epochs.
     StepEpoch(i64),
-    /// Shows the numbers of a patch; of the same one again, or of none: hides them.
+    /// Shows the numbers of a patch; hides them for the same patch again, or for none.
     Pin(Option<usize>),
-    /// Zoom and pan of the crop (false) or the native slice (true).
+    /// Zooms and pans the crop (false) or the native slice (true).
     SetCamera(bool, Camera),
     /// Changes the crop's contrast: width and level, in widths.
     ChangeContrast(DVec2),
     /// Tries again what failed or was cancelled.
     Retry,
-    /// Fills masked patches in by the open run again, if there is one.
+    /// Reconstructs with the watched run again, if there is one.
     ForgetRun,
-    /// Takes the settings of the run that fills masked patches in.
+    /// Takes over the settings of the run that reconstructs.
     TakeSettings,
-    /// The settings at the start.
+    /// Restores the default settings.
     Reset,
 }
 
@@ -45,13 +46,13 @@ const WIDTHS: [f64; 2] = [0.02, 20.0];
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
-    let masking = &mut state.masking;
+    let masking = &mut state.session.masking;
     match command {
         MaskingCommand::Set(controls) => set(state, *controls),
         MaskingCommand::Show(shown) => masking.shown = shown,
         MaskingCommand::SetEpoch(epoch) => go_to(state, epoch),
         MaskingCommand::StepEpoch(by) => {
-            // The first key press shows the epoch that was left last.
+            // The first key press returns to the last epoch.
             let by = if masking.controls.by == By::Epoch { by } else { 0 };
             let epoch = masking.controls.epoch as i64 + by;
             go_to(state, usize::try_from(epoch).unwrap_or(1));
@@ -67,16 +68,15 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
             masking.contrast = Some(next).filter(|next| next.is_finite());
         }
         MaskingCommand::Retry => {
-            masking.preparing.failed = None;
-            masking.clustering.failed = None;
-            masking.filling.failed = None;
+            let cache = &mut state.cache.masking;
+            (cache.preparing.failed, cache.clustering.failed, cache.filling.failed) = (None, None, None);
         }
         MaskingCommand::ForgetRun => {
-            masking.run = None;
-            masking.drop_network();
+            state.session.runs.reconstruct = None;
+            state.cache.masking.drop_network();
         }
         MaskingCommand::TakeSettings => {
-            if let Some(network) = &masking.network {
+            if let Some(network) = &state.cache.masking.network {
                 let controls = masking.controls.of_run(&network.config);
                 set(state, controls);
             }
@@ -86,7 +86,7 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
 }
 
 fn set(state: &mut State, controls: Controls) {
-    let masking = &mut state.masking;
+    let masking = &mut state.session.masking;
     let controls = controls.within_limits();
     if controls.grid != masking.controls.grid {
         masking.pinned = None;
@@ -95,18 +95,17 @@ fn set(state: &mut State, controls: Controls) {
 }
 
 fn go_to(state: &mut State, epoch: usize) {
-    let controls = state.masking.controls.clone();
+    let controls = state.session.masking.controls.clone();
     set(state, Controls { by: By::Epoch, epoch, ..controls });
 }
 
-/// Chooses the run that fills masked patches in.
+/// Chooses the run that reconstructs masked patches.
 pub fn choose_run(state: &mut State, path: &Path) {
-    let masking = &mut state.masking;
-    masking.run = Some(path.to_path_buf());
-    masking.drop_network();
+    state.session.runs.reconstruct = Some(path.to_path_buf());
+    state.cache.masking.drop_network();
 }
 
-/// The names of the ways to cluster.
+/// The names of the clustering methods.
 pub const METHODS: [(Method, &str); 4] = [
     (Method::Kmeans, "k-means"),
     (Method::Agglomerative, "Agglomerative"),
@@ -130,7 +129,7 @@ pub const ORDERS: [(Order, &str); 3] = [
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
-    if state.mode != Mode::Masking {
+    if state.session.mode != Mode::Masking {
         return;
     }
     let group = "Masking";
@@ -139,14 +138,14 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Next epoch", "Right", send(MaskingCommand::StepEpoch(1)));
     list.add(group, "Previous epoch", "Left", send(MaskingCommand::StepEpoch(-1)));
     list.add(group, "First epoch", "", send(MaskingCommand::SetEpoch(1)));
-    list.add(group, "Last epoch", "", send(MaskingCommand::SetEpoch(state.masking.controls.epochs)));
+    list.add(group, "Last epoch", "", send(MaskingCommand::SetEpoch(state.session.masking.controls.epochs)));
     for (name, switch) in Shown::ALL {
-        let mut shown = state.masking.shown;
+        let mut shown = state.session.masking.shown;
         *switch(&mut shown) ^= true;
         list.add(group, format!("{name} on or off"), "", send(MaskingCommand::Show(shown)));
     }
     let mut change = |label: String, change: &dyn Fn(&mut Controls)| {
-        let mut controls = state.masking.controls.clone();
+        let mut controls = state.session.masking.controls.clone();
         change(&mut controls);
         list.add(group, label, "", send(MaskingCommand::Set(Box::new(controls))));
     };
@@ -162,18 +161,25 @@ pub fn actions(list: &mut List, state: &State) {
     for (order, name) in ORDERS {
         change(format!("Order: {name}"), &|c| c.order = order);
     }
-    for grid in state.masking.controls.grids() {
+    for grid in state.session.masking.controls.grids() {
         change(format!("Patches: {grid} x {grid}"), &|c| c.grid = grid);
     }
     list.add(group, "Default settings", "", send(MaskingCommand::Reset));
-    let pinned = state.masking.pinned.is_some();
+    let pinned = state.session.masking.pinned.is_some();
     list.add_if(pinned, group, "Unpin the patch", "", send(MaskingCommand::Pin(None)));
-    let run = state.filling_run().is_some();
-    list.add(group, "Choose pre-trained run…", "", Command::Ask(PathPurpose::MaskingRun));
-    list.add(group, "Pre-trained run by path…", "", Command::TypePath(PathPurpose::MaskingRun));
+    let run = state.run_for(RunUse::Reconstruct).is_some();
+    list.add(group, "Choose pre-trained run…", "", Command::Intent(Intent::Ask(PathPurpose::MaskingRun)));
+    list.add(group, "Pre-trained run by path…", "", Command::File(FileCommand::TypePath(PathPurpose::MaskingRun)));
     list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
-    list.add_if(state.masking.run.is_some(), group, "Forget the pre-trained run", "", send(MaskingCommand::ForgetRun));
-    list.add_if(open, group, "Export the view…", "Ctrl+E", Command::Ask(PathPurpose::MaskingPicture));
-    list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", Command::Ask(PathPurpose::MaskingTable));
-    list.add_if(state.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
+    list.add_if(
+        state.session.runs.reconstruct.is_some(),
+        group,
+        "Forget the pre-trained run",
+        "",
+        send(MaskingCommand::ForgetRun),
+    );
+    let export = |purpose| Command::Intent(Intent::Ask(purpose));
+    list.add_if(open, group, "Export the view…", "Ctrl+E", export(PathPurpose::MaskingPicture));
+    list.add_if(open, group, "Export the numbers…", "Ctrl+Shift+E", export(PathPurpose::MaskingTable));
+    list.add_if(state.cache.masking.failure().is_some(), group, "Try again", "", send(MaskingCommand::Retry));
 }

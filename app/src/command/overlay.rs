@@ -1,65 +1,89 @@
-//! Commands about the overlay, findings and measurements.
+//! Commands about the overlay and the findings.
 
-use super::Command;
-use crate::scene::{DisplayGrid, PaneMap, PlaneMode};
+use super::action::List;
+use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
-use crate::state::{Document, PaneId, State};
+use crate::state::{Document, PaneId, State, View};
 
-/// Carries one out.
-pub fn dispatch(state: &mut State, document: &Document, display: &DisplayGrid, command: Command) {
-    let view = &mut state.view;
+/// One thing to do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OverlayCommand {
+    /// Hides the overlay while true.
+    Hide(bool),
+    /// Sets the opacity, 0 to 1.
+    SetOpacity(f32),
+    /// Changes the opacity.
+    ChangeOpacity(f32),
+    /// Fill and outline of labels.
+    SetStyle {
+        /// Fill.
+        fill: bool,
+        /// Outline.
+        outline: bool,
+    },
+    /// Shows or hides one label.
+    ShowLabel(u16, bool),
+    /// Chooses what is drawn of segmentation and reference.
+    Show(Overlay),
+    /// From segmentation to reference and back.
+    SwapReference,
+    /// The next (1) or previous (-1) finding.
+    StepFinding(i64),
+    /// One finding of the list.
+    GoToFinding(usize),
+    /// The worst slice (0), the second worst (1), ...
+    GoToWorst(usize),
+}
+
+/// Carries out a command.
+pub fn dispatch(state: &mut State, command: OverlayCommand) {
+    use OverlayCommand as Do;
+    let view = &mut state.session.view;
     match command {
-        Command::HideOverlay(hide) => view.hide_overlay = hide,
-        Command::SetOpacity(opacity) => state.settings.opacity = opacity.clamp(0.0, 1.0),
-        Command::ChangeOpacity(by) => state.settings.opacity = (state.settings.opacity + by).clamp(0.0, 1.0),
-        Command::SetLabelStyle { fill, outline } => {
-            (state.settings.fill, state.settings.outline) = (fill, outline);
+        Do::Hide(hide) => view.hide_overlay = hide,
+        Do::SetOpacity(opacity) => state.session.settings.opacity = opacity.clamp(0.0, 1.0),
+        Do::ChangeOpacity(by) => state.session.settings.opacity = (state.session.settings.opacity + by).clamp(0.0, 1.0),
+        Do::SetStyle { fill, outline } => {
+            (state.session.settings.fill, state.session.settings.outline) = (fill, outline);
         }
-        Command::ShowLabel(label, true) => {
-            view.hidden_labels.remove(&label);
-        }
-        Command::ShowLabel(label, false) => {
-            view.hidden_labels.insert(label);
-        }
-        Command::SetOverlay(overlay) => view.overlay = overlay,
-        Command::SwapTruth => {
+        Do::ShowLabel(label, true) => drop(view.hidden_labels.remove(&label)),
+        Do::ShowLabel(label, false) => drop(view.hidden_labels.insert(label)),
+        Do::Show(overlay) => view.overlay = overlay,
+        Do::SwapReference => {
             view.overlay = match view.overlay {
                 Overlay::Prediction => Overlay::Truth,
                 Overlay::Truth | Overlay::Comparison => Overlay::Prediction,
             };
         }
-        Command::StepFinding(by) => {
+        Do::StepFinding(by) => {
             if let Some(next) = state.neighbour_finding(by) {
-                go_to_finding(state, document, display, next);
+                go_to_finding(state, next);
             }
         }
-        Command::GoToFinding(at) => go_to_finding(state, document, display, at),
-        Command::GoToWorst(rank) => {
-            let slice = document.strip().and_then(|s| s.worst_first.get(rank).copied());
-            if let Some(slice) = slice {
-                go_to_axial(state, document, display, slice);
+        Do::GoToFinding(at) => go_to_finding(state, at),
+        Do::GoToWorst(rank) => {
+            let strip = state.document.as_ref().and_then(Document::strip);
+            if let Some(slice) = strip.and_then(|strip| strip.worst_first.get(rank).copied()) {
+                go_to_axial(state, slice);
             }
         }
-        Command::AddMeasure(measure) => view.measures.push(*measure),
-        Command::RemoveMeasure => {
-            view.measures.pop();
-        }
-        Command::ClearMeasures => view.measures.clear(),
-        _ => {}
     }
 }
 
-fn go_to_finding(state: &mut State, document: &Document, display: &DisplayGrid, at: usize) {
+fn go_to_finding(state: &mut State, at: usize) {
+    let Some(document) = &state.document else { return };
     let Some(listed) = document.findings.as_ref().and_then(|f| f.list.get(at)) else { return };
-    state.view.finding = Some(at);
-    state.view.crosshair = display.snapped(document.look_at(listed));
+    let planes = state.session.settings.planes;
+    state.session.view.finding = Some(at);
+    state.session.view.crosshair = document.display(planes).snapped(document.look_at(listed));
     // All panes show it: one that was moved away from the crosshair comes back.
     for pane in PaneId::REVIEW {
-        let camera = &mut state.view.panes[crate::state::View::slot(pane)].camera;
+        let camera = &mut state.session.view.panes[View::slot(pane)].camera;
         if camera.zoom > 1.0 {
-            let display = document.display_of(pane, state.settings.planes);
-            let map = PaneMap::new(&display, pane.plane(), state.settings.convention, *camera, glam::DVec2::ONE);
-            let index = display.display_from_world.transform_point3(state.view.crosshair);
+            let display = document.display_of(pane, planes);
+            let map =
+                PaneMap::new(&display, pane.plane(), state.session.settings.convention, *camera, glam::DVec2::ONE);
+            let index = display.display_from_world.transform_point3(state.session.view.crosshair);
             let offset = (map.place_of_index(index) - glam::DVec2::splat(0.5)) / map.scale();
             camera.centre_mm += offset;
         } else {
@@ -69,9 +93,34 @@ fn go_to_finding(state: &mut State, document: &Document, display: &DisplayGrid, 
 }
 
 /// Shows an axial slice of the stored grid, counted from the feet.
-fn go_to_axial(state: &mut State, document: &Document, display: &DisplayGrid, slice: usize) {
+fn go_to_axial(state: &mut State, slice: usize) {
+    let Some(document) = &state.document else { return };
     let native = document.display(PlaneMode::Native);
-    let mut index = native.display_from_world.transform_point3(state.view.crosshair);
+    let mut index = native.display_from_world.transform_point3(state.session.view.crosshair);
     index.z = slice as f64;
-    state.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
+    let display = document.display(state.session.settings.planes);
+    state.session.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
+}
+
+/// What the palette offers.
+pub fn actions(list: &mut List, state: &State) {
+    let group = "Findings";
+    let document = state.document.as_ref();
+    let open = document.is_some();
+    let findings = document.and_then(|d| d.findings.as_ref()).is_some_and(|f| !f.list.is_empty());
+    let both = document.is_some_and(|d| d.prediction.is_some() && d.truth.is_some());
+    let strip = document.is_some_and(|d| d.comparison.is_some() || d.entropy.is_some());
+    list.add_if(findings, group, "Next finding", "N", OverlayCommand::StepFinding(1));
+    list.add_if(findings, group, "Previous finding", "P", OverlayCommand::StepFinding(-1));
+    list.add_if(strip, group, "Worst slice", "W", OverlayCommand::GoToWorst(0));
+    list.add_if(open, group, "Overlay more opaque", "D", OverlayCommand::ChangeOpacity(0.1));
+    list.add_if(open, group, "Overlay more transparent", "A", OverlayCommand::ChangeOpacity(-0.1));
+    let (fill, outline) = (state.session.settings.fill, state.session.settings.outline);
+    list.add_if(open, group, "Fill on or off", "", OverlayCommand::SetStyle { fill: !fill, outline });
+    list.add_if(open, group, "Outline on or off", "", OverlayCommand::SetStyle { fill, outline: !outline });
+    list.add_if(open, group, "Hide the overlay (hold)", "S", OverlayCommand::Hide(!state.session.view.hide_overlay));
+    list.add_if(both, group, "Swap segmentation and reference", "T", OverlayCommand::SwapReference);
+    for overlay in Overlay::ALL {
+        list.add_if(both, group, format!("Overlay: {}", overlay.name()), "", OverlayCommand::Show(overlay));
+    }
 }

@@ -10,7 +10,7 @@ use super::action::List;
 use crate::scene::Camera;
 use crate::state::timeline::{Compare, Labels, Layer, Series, WatchView};
 use crate::state::train::TrainPage;
-use crate::state::{Mode, PathPurpose, State};
+use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::{Jobs, replay};
 
 /// One thing to do.
@@ -20,17 +20,17 @@ pub enum TimelineCommand {
     Open(PathBuf),
     /// Opens another run beside the shown one.
     Compare(PathBuf),
-    /// The epoch that the shown one is compared with.
+    /// Sets the epoch that the shown one is compared with.
     CompareEpoch(usize),
-    /// Looks at one epoch again.
+    /// Shows one run and one epoch again.
     EndComparison,
     /// Takes the shown run off its track.
     Close,
-    /// Reads the shown run again: another process may have gone on with it.
+    /// Reads the shown run again: another process may have continued it.
     Reload,
     /// Chooses the track that keys move.
     Activate(Stage),
-    /// Puts the cursor of a track onto an epoch, from 1.
+    /// Moves the cursor of a track to an epoch, from 1.
     SetEpoch {
         /// The track.
         stage: Stage,
@@ -39,39 +39,39 @@ pub enum TimelineCommand {
     },
     /// Moves the cursor of the shown run by epochs.
     StepEpoch(i64),
-    /// To the first epoch.
+    /// Goes to the first epoch.
     FirstEpoch,
-    /// To the last epoch.
+    /// Goes to the last epoch.
     LastEpoch,
-    /// Stays at the newest epoch.
+    /// Stays at the newest epoch while the run trains.
     Follow,
     /// Starts or stops playing.
     TogglePlay,
-    /// Epochs a second.
+    /// Sets the playing rate, epochs a second.
     SetRate(f32),
-    /// Looks at a pinned slice.
+    /// Shows a pinned slice.
     ChoosePin(Pin),
     /// Pins the shown slice of the open case.
     Pin,
     /// Pins a slice.
     AddPin(Pin),
-    /// Lets a slice go.
+    /// Unpins a slice.
     Unpin(Pin),
-    /// What the Watch page shows.
+    /// Chooses what the Watch page shows.
     Show(WatchView),
-    /// Which labels of an epoch are drawn.
+    /// Chooses which labels of an epoch are drawn.
     ShowLabels(Labels),
-    /// Draws a part or leaves it out.
+    /// Shows or hides a layer.
     ShowLayer(Layer, bool),
     /// Losses on a logarithmic scale.
     SetLog(bool),
-    /// Weight of the past in smoothed losses, 0 to 0.95.
+    /// Sets the weight of the past in smoothed losses, 0 to 0.95.
     SetSmoothing(f64),
-    /// Columns of Fig. 4.
+    /// Sets the number of columns of Fig. 4.
     SetColumns(usize),
-    /// The patch whose numbers are shown.
+    /// Chooses the patch whose numbers are shown.
     ChoosePatch(Option<usize>),
-    /// Zoom and pan of all probes.
+    /// Zooms and pans all probes.
     SetCamera(Camera),
 }
 
@@ -80,120 +80,95 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
     use TimelineCommand as Do;
     match command {
         Do::Open(path) => {
-            state.mode = Mode::Train;
-            state.train.go_to(TrainPage::Watch);
+            state.session.mode = Mode::Train;
+            state.session.train.go_to(TrainPage::Watch);
             replay::open(state, jobs, &path, None);
         }
         Do::Compare(path) => replay::compare(state, jobs, &path),
-        Do::Close => {
-            let stage = state.timeline.active;
-            replay::leave(state, stage);
-        }
-        Do::Reload => {
-            if let Some(run) = state.timeline.shown().filter(|run| !run.live) {
-                let (path, cursor) = (run.path.clone(), run.cursor);
-                replay::open(state, jobs, &path, cursor);
+        Do::CompareEpoch(epoch) => compare_epoch(state, epoch),
+        Do::EndComparison => {
+            replay::end_comparison(state);
+            let view = &mut state.session.timeline.look.view;
+            if *view == WatchView::Compare {
+                *view = WatchView::Probe;
             }
+        }
+        Do::Close => replay::leave(state, state.session.timeline.active),
+        Do::Reload => reload(state, jobs),
+        Do::Activate(stage) => {
+            if state.cache.timeline.track(stage).is_some() {
+                state.session.timeline.active = stage;
+                state.settle_pin();
+            }
+        }
+        Do::SetEpoch { stage, epoch } => replay::go_to(state, stage, epoch),
+        Do::StepEpoch(by) => replay::step(state, by),
+        Do::FirstEpoch => replay::step(state, i64::MIN),
+        Do::LastEpoch => replay::step(state, i64::MAX),
+        Do::Follow => replay::follow_newest(state),
+        Do::TogglePlay => replay::toggle(state),
+        Do::SetRate(rate) => state.session.settings.epoch_rate = rate.clamp(0.5, 60.0),
+        Do::ChoosePin(pin) => {
+            state.cache.timeline.probes.forget_failures();
+            state.session.timeline.pin = Some(pin);
         }
         Do::Pin => replay::pin_shown_slice(state, jobs),
         Do::AddPin(pin) => replay::add_pin(state, pin),
         Do::Unpin(pin) => replay::remove_pin(state, &pin),
-        Do::CompareEpoch(_) | Do::EndComparison | Do::Show(_) => compare(state, &command),
-        Do::Activate(_)
-        | Do::SetEpoch { .. }
-        | Do::StepEpoch(_)
-        | Do::FirstEpoch
-        | Do::LastEpoch
-        | Do::Follow
-        | Do::TogglePlay
-        | Do::SetRate(_) => cursors(state, &command),
-        other => look(state, other),
-    }
-}
-
-fn compare(state: &mut State, command: &TimelineCommand) {
-    match *command {
-        TimelineCommand::CompareEpoch(epoch) => {
-            let last = state.timeline.compared().map_or(1, |(run, _)| run.last().max(1));
-            let compare = state.timeline.compare.get_or_insert_with(Compare::default);
-            compare.epoch = Some(epoch.clamp(1, last));
-        }
-        TimelineCommand::EndComparison => {
-            replay::end_comparison(state);
-            if state.timeline.look.view == WatchView::Compare {
-                state.timeline.look.view = WatchView::Probe;
-            }
-        }
-        TimelineCommand::Show(view) => {
-            state.timeline.look.view = view;
+        Do::Show(view) => {
+            state.session.timeline.look.view = view;
             if view == WatchView::Compare {
-                state.timeline.compare.get_or_insert_with(Compare::default);
+                state.cache.timeline.compare.get_or_insert_with(Compare::default);
             }
         }
-        _ => {}
+        Do::ShowLabels(labels) => state.session.timeline.look.labels = labels,
+        Do::ShowLayer(layer, on) => state.session.timeline.look.show(layer, on),
+        Do::SetLog(log) => state.session.timeline.look.log = log,
+        Do::SetSmoothing(weight) => smooth(state, weight.clamp(0.0, 0.95)),
+        Do::SetColumns(count) => state.session.timeline.look.columns = count.max(1),
+        Do::ChoosePatch(patch) => state.session.timeline.look.patch = patch,
+        Do::SetCamera(camera) => state.session.timeline.look.camera = camera,
     }
 }
 
-fn cursors(state: &mut State, command: &TimelineCommand) {
-    match *command {
-        TimelineCommand::Activate(stage) if state.timeline.track(stage).is_some() => {
-            state.timeline.active = stage;
-            state.timeline.settle_pin();
-        }
-        TimelineCommand::SetEpoch { stage, epoch } => replay::go_to(state, stage, epoch),
-        TimelineCommand::StepEpoch(by) => replay::step(state, by),
-        TimelineCommand::FirstEpoch => replay::step(state, i64::MIN),
-        TimelineCommand::LastEpoch => replay::step(state, i64::MAX),
-        TimelineCommand::Follow => replay::follow_newest(state),
-        TimelineCommand::TogglePlay => replay::toggle(state),
-        TimelineCommand::SetRate(rate) => state.settings.epoch_rate = rate.clamp(0.5, 60.0),
-        _ => {}
+fn compare_epoch(state: &mut State, epoch: usize) {
+    let last = state.compared_run().map_or(1, |(run, _)| run.last().max(1));
+    let compare = state.cache.timeline.compare.get_or_insert_with(Compare::default);
+    compare.epoch = Some(epoch.clamp(1, last));
+}
+
+fn reload(state: &mut State, jobs: &mut Jobs) {
+    if let Some(run) = state.watched_run().filter(|run| !run.live) {
+        let (path, cursor) = (run.path.clone(), run.cursor);
+        replay::open(state, jobs, &path, cursor);
     }
 }
 
-fn look(state: &mut State, command: TimelineCommand) {
-    let timeline = &mut state.timeline;
-    match command {
-        TimelineCommand::ChoosePin(pin) => {
-            timeline.probes.forget_failures();
-            timeline.pin = Some(pin);
-        }
-        TimelineCommand::ShowLabels(labels) => timeline.look.labels = labels,
-        TimelineCommand::ShowLayer(layer, on) => timeline.look.show(layer, on),
-        TimelineCommand::SetLog(log) => timeline.look.log = log,
-        TimelineCommand::SetSmoothing(weight) => {
-            let weight = weight.clamp(0.0, 0.95);
-            timeline.look.smoothing = weight;
-            let other = timeline.compare.as_mut().and_then(|compare| compare.run.as_deref_mut());
-            for run in [timeline.pretrain.as_mut(), timeline.finetune.as_mut(), other].into_iter().flatten() {
-                run.series = Series::of(&run.history, weight);
-            }
-        }
-        TimelineCommand::SetColumns(count) => timeline.look.columns = count.max(1),
-        TimelineCommand::ChoosePatch(patch) => timeline.look.patch = patch,
-        TimelineCommand::SetCamera(camera) => timeline.look.camera = camera,
-        _ => {}
+fn smooth(state: &mut State, weight: f64) {
+    state.session.timeline.look.smoothing = weight;
+    for run in state.cache.timeline.runs_mut() {
+        run.series = Series::of(&run.history, weight);
     }
 }
 
-/// What the palette offers. Keys belong to Train mode: elsewhere the same keys do other things.
+/// What the palette offers. The keys work in Train mode only: elsewhere they do other things.
 pub fn actions(list: &mut List, state: &State) {
-    let (group, timeline) = ("Timeline", &state.timeline);
-    let train = state.mode == Mode::Train;
+    let (group, timeline) = ("Timeline", &state.session.timeline);
+    let train = state.session.mode == Mode::Train;
     let key = |key: &'static str| if train { key } else { "" };
-    let run = timeline.shown();
-    let told = train && run.is_some_and(|run| run.last() > 0);
+    let run = state.watched_run();
+    let has_epochs = train && run.is_some_and(|run| run.last() > 0);
     let mut add = |enabled: bool, label: String, key: &'static str, command: TimelineCommand| {
         list.add_if(enabled, group, label, key, Command::Timeline(command));
     };
-    add(told, "Next epoch".into(), key("Right"), TimelineCommand::StepEpoch(1));
-    add(told, "Previous epoch".into(), key("Left"), TimelineCommand::StepEpoch(-1));
-    add(told, "First epoch".into(), key("Home"), TimelineCommand::FirstEpoch);
-    add(told, "Last epoch".into(), key("End"), TimelineCommand::LastEpoch);
-    add(told, "Play or stop the timeline".into(), key("Space"), TimelineCommand::TogglePlay);
-    add(told, "Follow the newest epoch".into(), "", TimelineCommand::Follow);
+    add(has_epochs, "Next epoch".into(), key("Right"), TimelineCommand::StepEpoch(1));
+    add(has_epochs, "Previous epoch".into(), key("Left"), TimelineCommand::StepEpoch(-1));
+    add(has_epochs, "First epoch".into(), key("Home"), TimelineCommand::FirstEpoch);
+    add(has_epochs, "Last epoch".into(), key("End"), TimelineCommand::LastEpoch);
+    add(has_epochs, "Play or stop the timeline".into(), key("Space"), TimelineCommand::TogglePlay);
+    add(has_epochs, "Follow the newest epoch".into(), "", TimelineCommand::Follow);
     for stage in [Stage::Pretrain, Stage::Finetune] {
-        let other = timeline.active != stage && timeline.track(stage).is_some();
+        let other = timeline.active != stage && state.cache.timeline.track(stage).is_some();
         add(other, format!("Track: {}", stage_name(stage)), "", TimelineCommand::Activate(stage));
     }
     for view in WatchView::ALL {
@@ -210,24 +185,25 @@ pub fn actions(list: &mut List, state: &State) {
         let label = format!("{word} on the probe: {}", layer.name());
         add(drawn, label, "", TimelineCommand::ShowLayer(layer, !on));
     }
-    for pin in timeline.pins() {
+    for pin in state.pins() {
         let other = timeline.pin.as_ref() != Some(&pin);
-        add(other, format!("Look at the pinned slice {pin}"), "", TimelineCommand::ChoosePin(pin.clone()));
-        if timeline.is_pinned(&pin) {
+        add(other, format!("Show the pinned slice {pin}"), "", TimelineCommand::ChoosePin(pin.clone()));
+        if state.is_pinned(&pin) {
             add(true, format!("Unpin {pin}"), "", TimelineCommand::Unpin(pin));
         }
     }
     let open = state.document.is_some() && run.is_some();
     add(open, "Pin the shown slice".into(), "", TimelineCommand::Pin);
-    add(told, "Losses on a logarithmic scale".into(), "", TimelineCommand::SetLog(!timeline.look.log));
-    add(timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
-    add(run.is_some_and(|run| !run.live), "Read the run again".into(), "", TimelineCommand::Reload);
+    add(has_epochs, "Losses on a logarithmic scale".into(), "", TimelineCommand::SetLog(!timeline.look.log));
+    add(state.cache.timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
+    add(run.is_some_and(|run| !run.live), "Reload the run".into(), "", TimelineCommand::Reload);
     add(run.is_some(), "Close the run".into(), "", TimelineCommand::Close);
-    list.add(group, "Open run…", "", Command::Ask(PathPurpose::Run));
-    list.add_if(run.is_some(), group, "Compare with another run…", "", Command::Ask(PathPurpose::CompareRun));
+    list.add(group, "Open run…", "", Command::Intent(Intent::Ask(PathPurpose::Run)));
+    let compare = Command::Intent(Intent::Ask(PathPurpose::CompareRun));
+    list.add_if(run.is_some(), group, "Compare with another run…", "", compare);
 }
 
-/// A loop's name in the window.
+/// A stage's name in the window.
 pub fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Pretrain => "Pre-training",

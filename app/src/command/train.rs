@@ -1,16 +1,16 @@
-//! Commands of Train mode: the form, the queue, the job.
+//! Commands of Train mode: the pages, the form, the queue, the job.
 
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
 
 use super::action::List;
-use super::{Command, dispatch as carry_out};
+use super::{Command, FileCommand, dispatch as carry_out};
+use crate::state::runs::RunList;
 use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
-use crate::state::{Mode, PathPurpose, Severity, State};
-use crate::worker::open::Request;
-use crate::worker::train::{assess, cohort, evaluate, namesake, queue, run, workspace};
-use crate::worker::{Jobs, Kind, segment};
+use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
+use crate::worker::train::{cohort, evaluate, form, queue, run, start_from};
+use crate::worker::{Jobs, name_of, runs, segment};
 
 /// How many runs of each stage the palette lists: the newest.
 const LISTED: usize = 12;
@@ -18,234 +18,169 @@ const LISTED: usize = 12;
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainCommand {
-    /// Shows a page in the centre.
+    /// Shows a page.
     ShowPage(TrainPage),
-    /// Shows the page before it again.
+    /// Shows the page before.
     Back,
-    /// Looks at a folder as the cohort of the next job.
+    /// Reads a folder as the cohort of the next job.
     UseCohort(PathBuf),
-    /// The same with the folder that is open in Review.
+    /// Uses the folder that is open in Review as the cohort.
     UseOpenFolder,
-    /// The same with the sample study.
+    /// Uses the sample study as the cohort.
     UseSample,
-    /// Looks at the cohort again.
-    LookAgain,
-    /// Opens a file that something is wrong with.
+    /// Reads the cohort again.
+    ReadCohortAgain,
+    /// Opens the files of a problem of the cohort, by its place in the list.
     OpenProblem(usize),
-    /// The form as the user left it.
+    /// Replaces the form by what the user made of it.
     Edit(Box<Form>),
-    /// Fills the form in for a fine-tuning from a pre-trained run; from random weights without one.
+    /// Sets up a fine-tuning from a pre-trained run; from random weights without one.
     FinetuneFrom(Option<PathBuf>),
-    /// Starts the job of the form, or lets it wait for its turn.
+    /// Queues the job of the form; it starts if no other is under way.
     Start,
-    /// Takes a waiting job away.
+    /// Removes a waiting job.
     Remove(u64),
-    /// Puts a job that waited when the program was closed last into the queue; all of them without a number.
+    /// Queues a job that waited when the program was closed last; all of them without a number.
     TakeUp(Option<u64>),
-    /// Lets a waiting job start earlier.
-    Sooner(u64),
+    /// Moves a waiting job up the queue.
+    MoveUp(u64),
     /// Saves a checkpoint after this step and waits.
     Pause,
-    /// Goes on after a pause.
+    /// Resumes after a pause.
     GoOn,
-    /// Saves a checkpoint after this step and stops; the run can be resumed.
+    /// Saves a checkpoint after this step and stops. The run can be resumed.
     Stop,
-    /// Goes on with a run that stopped.
+    /// Resumes a run that stopped.
     Resume(PathBuf),
-    /// Does not offer an unfinished run any more, in this session.
-    PutAside(PathBuf),
+    /// Stops offering an interrupted run, in this session.
+    Dismiss(PathBuf),
     /// Segments the open case with a fine-tuned run.
     SegmentWith(PathBuf),
-    /// Segments and measures the patients that a run holds out.
+    /// Segments and measures the held-out patients of a run, whatever is stored.
     Evaluate(PathBuf),
-    /// Shows the stored measures of a run, or makes them.
+    /// Shows the measures of a run; measures it if none are stored.
     ShowResults(PathBuf),
     /// Sorts the table of measures.
     SortResults(Column),
     /// Opens a patient of the table at its worst slice.
     OpenPatient(usize),
-    /// Shows the table that a patient was opened from again.
+    /// Returns from a patient to the table.
     BackToResults,
-    /// Shows whose measures there are to look at.
+    /// Shows the list of runs that have measures.
     ChooseResults,
-    /// How many threads compute; 0 leaves one core to the window.
+    /// Sets the number of threads that compute; 0 leaves one core to the window.
     SetThreads(usize),
-    /// Where runs are kept.
+    /// Sets the folder of runs.
     SetWorkspace(PathBuf),
 }
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
+    use TrainCommand as Do;
     match command {
-        TrainCommand::ShowPage(page) => show_page(state, jobs, page),
-        TrainCommand::Back => back(state, jobs),
-        TrainCommand::UseCohort(folder) => cohort::start(state, jobs, &folder),
-        TrainCommand::UseOpenFolder => match state.cases.root.clone() {
+        Do::ShowPage(page) => show_page(state, jobs, page),
+        Do::Back => {
+            state.session.train.go_back();
+            runs::list_if_shown(state, jobs);
+        }
+        Do::UseCohort(folder) => cohort::start(state, jobs, &folder),
+        Do::UseOpenFolder => match state.cases.root.clone() {
             Some(folder) => cohort::start(state, jobs, &folder),
-            None => state.error("No folder is open", "open a folder of patients in Review first"),
+            None => state.error("No folder is open", "Open a folder of patients in Review first."),
         },
-        TrainCommand::UseSample => match crate::sample::folder() {
+        Do::UseSample => match crate::sample::folder() {
             Some(folder) => cohort::start(state, jobs, &folder),
-            None => state.error("No sample study", "assets/sample was not found beside the program nor here"),
+            None => state.error("No sample study", "assets/sample was not found beside the program nor here."),
         },
-        TrainCommand::LookAgain => {
-            if let Some(folder) = state.train.cohort.folder() {
+        Do::ReadCohortAgain => {
+            if let Some(folder) = state.cache.train.cohort.folder() {
                 cohort::start(state, jobs, &folder);
             }
         }
-        TrainCommand::OpenProblem(at) => open_problem(state, jobs, at),
-        TrainCommand::Edit(form) => edit(state, jobs, *form),
-        TrainCommand::FinetuneFrom(run) => finetune_from(state, jobs, run),
-        TrainCommand::Start => start(state, jobs),
-        TrainCommand::Remove(id) => {
-            state.train.queue.retain(|job| job.id != id);
-            state.train.left.retain(|job| job.id != id);
-        }
-        TrainCommand::TakeUp(id) => queue::take_up(state, jobs, id),
-        TrainCommand::Sooner(id) => {
-            let queue = &mut state.train.queue;
-            if let Some(at) = queue.iter().position(|job| job.id == id).filter(|at| *at > 0) {
-                queue.swap(at, at - 1);
-            }
-        }
-        TrainCommand::Pause => run::pause(state, jobs),
-        TrainCommand::GoOn => run::go_on(state, jobs),
-        TrainCommand::Stop => run::stop(state, jobs),
-        TrainCommand::Resume(path) => resume(state, jobs, &path),
-        TrainCommand::PutAside(path) => state.train.put_aside.push(path),
-        TrainCommand::SegmentWith(path) => segment_with(state, jobs, &path),
-        TrainCommand::Evaluate(path) => show_results(state, jobs, path, true),
-        TrainCommand::ShowResults(path) => show_results(state, jobs, path, false),
-        TrainCommand::SortResults(column) => state.train.results.sort(column),
-        TrainCommand::OpenPatient(at) => open_patient(state, jobs, at),
-        TrainCommand::BackToResults => {
-            state.train.visiting = false;
-            state.mode = Mode::Train;
+        Do::OpenProblem(at) => open_problem(state, jobs, at),
+        Do::Edit(form) => form::edit(state, jobs, *form),
+        Do::FinetuneFrom(run) => finetune_from(state, jobs, run),
+        Do::Start => start(state, jobs),
+        Do::Remove(id) => queue::remove(state, jobs, id),
+        Do::TakeUp(id) => queue::take_up(state, jobs, id),
+        Do::MoveUp(id) => queue::move_up(state, jobs, id),
+        Do::Pause => run::pause(state, jobs),
+        Do::GoOn => run::resume(state, jobs),
+        Do::Stop => run::stop(state, jobs),
+        Do::Resume(path) => resume(state, jobs, &path),
+        Do::Dismiss(path) => state.training.dismissed.push(path),
+        Do::SegmentWith(path) => segment_with(state, jobs, &path),
+        Do::Evaluate(path) => show_results(state, jobs, path, true),
+        Do::ShowResults(path) => show_results(state, jobs, path, false),
+        Do::SortResults(column) => state.cache.results.sort(column),
+        Do::OpenPatient(at) => open_patient(state, jobs, at),
+        Do::BackToResults => {
+            state.session.train.visiting = false;
+            state.session.mode = Mode::Train;
             show_page(state, jobs, TrainPage::Results);
         }
-        TrainCommand::ChooseResults => {
-            jobs.cancel_kind(Kind::Evaluate);
-            state.train.results = Results::default();
+        Do::ChooseResults => {
+            jobs.cancel_slot(evaluate::SLOT);
+            (state.session.runs.results, state.cache.results) = (None, Results::default());
             show_page(state, jobs, TrainPage::Results);
         }
-        TrainCommand::SetThreads(threads) => state.settings.threads = threads,
-        TrainCommand::SetWorkspace(path) => {
+        Do::SetThreads(threads) => state.session.settings.threads = threads,
+        Do::SetWorkspace(path) => {
             queue::leave(state, jobs);
-            state.settings.workspace = Some(path);
-            (state.train.runs, state.train.unfinished) = (None, Vec::new());
-            workspace::start(state, jobs);
+            state.session.settings.workspace = Some(path);
+            state.cache.runs = RunList::default();
+            runs::list(state, jobs);
         }
     }
 }
 
 fn show_page(state: &mut State, jobs: &mut Jobs, page: TrainPage) {
-    state.train.go_to(page);
-    list_runs(state, jobs);
+    state.session.train.go_to(page);
+    runs::list_if_shown(state, jobs);
 }
 
-fn back(state: &mut State, jobs: &mut Jobs) {
-    state.train.go_back();
-    list_runs(state, jobs);
-}
-
-fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, anew: bool) {
-    state.train.go_to(TrainPage::Results);
-    state.train.results = Results::awaited(run);
-    evaluate::start(state, jobs, anew);
-}
-
-/// Some pages offer the runs of the workspace.
-fn list_runs(state: &mut State, jobs: &mut Jobs) {
-    let page = state.train.page;
-    if matches!(page, TrainPage::Setup | TrainPage::Results) && state.train.runs.is_none() {
-        workspace::start(state, jobs);
-    }
-}
-
-/// Takes the form over, made consistent, and whatever follows from it.
-fn edit(state: &mut State, jobs: &mut Jobs, form: Form) {
-    let before = std::mem::take(&mut state.train.form);
-    state.train.form = form.settled(&before, &state.devices);
-    follow_form(state, jobs, &before);
-}
-
-/// Checks the form, and works out anew what hangs on what changed in it.
-pub fn follow_form(state: &mut State, jobs: &mut Jobs, before: &Form) {
-    let form = &state.train.form;
-    state.train.problems = assess::problems(form);
-    let what_splits = |form: &Form| {
-        let config = form.config();
-        (form.stage, config.data.clone(), config.seed, config.labels.from.clone())
-    };
-    if what_splits(form) != what_splits(before) || state.train.split.is_none() {
-        cohort::split(state, jobs);
-    }
-    let form = &state.train.form;
-    let changed = form.config() != before.config() || form.stage != before.stage;
-    if changed || form.invalid_field() != before.invalid_field() {
-        assess::start(state, jobs);
-    }
-    namesake::look(state, jobs);
+fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
+    state.session.train.go_to(TrainPage::Results);
+    evaluate::start(state, jobs, run, again);
 }
 
 fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
-    state.mode = Mode::Train;
-    state.train.go_to(TrainPage::Setup);
-    let Some(run) = run else {
-        let mut form = state.train.form.clone();
-        form.stage = Stage::Finetune;
-        form.finetune.labels.from = PathBuf::new();
-        return edit(state, jobs, form);
-    };
-    // Its slices and its network's shape are the run's to say.
-    workspace::read_config(jobs, &run);
+    state.session.mode = Mode::Train;
+    state.session.train.go_to(TrainPage::Setup);
+    if let Some(run) = run {
+        jobs.start(start_from::ReadRunConfig { run });
+        return;
+    }
+    let mut form = state.session.train.form.clone();
+    form.stage = Stage::Finetune;
+    form.finetune.labels.from = PathBuf::new();
+    form::edit(state, jobs, form);
 }
 
 fn start(state: &mut State, jobs: &mut Jobs) {
-    if let Some(why) = state.train.obstacle() {
+    if let Some(why) = state.training_obstacle() {
         return state.error("The training cannot start", why);
     }
-    let form = &state.train.form;
-    let (name, stage, config) = (form.name.trim().to_owned(), form.stage, form.config().clone());
-    // A name that was given means that very folder: a run that is there is gone on with, if its settings are these.
-    let goes_on = form.named.then(|| state.settings.workspace().join(&name));
-    enqueue(state, jobs, name, stage, Some(Box::new(config)), goes_on);
+    let form = &state.session.train.form;
+    let (name, stage, config) = (form.name.trim().to_owned(), form.stage, Some(Box::new(form.config().clone())));
+    // A name that the user gave means that very folder: if the run exists with these settings, it is resumed.
+    let goes_on = form.named.then(|| state.session.settings.workspace().join(&name));
+    let id = state.training.new_id();
+    queue::add(state, jobs, Queued { id, name, stage, config, goes_on });
 }
 
 fn resume(state: &mut State, jobs: &mut Jobs, path: &Path) {
-    if state.train.is_taken(path) {
+    if state.training.is_taken(path) {
         let what = path.display().to_string();
-        return state.notice(Severity::Info, "This run is under way or waits already", what);
+        return state.notice(Severity::Info, "This run is already training or in the queue", what);
     }
-    let known = state.train.runs.iter().flatten().chain(&state.train.unfinished).find(|run| run.path == path);
-    let stage = known.map_or(Stage::Pretrain, |run| run.stage);
-    let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned());
-    enqueue(state, jobs, name, stage, None, Some(path.to_path_buf()));
-}
-
-/// Puts a job at the end of the queue; it starts at once if nothing is under way.
-fn enqueue(
-    state: &mut State,
-    jobs: &mut Jobs,
-    name: String,
-    stage: Stage,
-    config: Option<Box<engine::config::Config>>,
-    goes_on: Option<PathBuf>,
-) {
-    if goes_on.is_some() {
-        // It has not ended any more.
-        state.train.ended.retain(|job| job.run != goes_on);
-    }
-    state.train.jobs += 1;
-    let id = state.train.jobs;
-    state.train.queue.push(Queued { id, name, stage, config, goes_on });
-    // An estimate beside it would take its processor.
-    jobs.cancel_kind(Kind::Assess);
-    run::start_next(state, jobs);
+    let stage = state.cache.runs.run(path).map_or(Stage::Pretrain, |run| run.stage);
+    let (id, goes_on) = (state.training.new_id(), Some(path.to_path_buf()));
+    queue::add(state, jobs, Queued { id, name: name_of(path), stage, config: None, goes_on });
 }
 
 fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
-    let Some(card) = state.train.cohort.card() else { return };
+    let Some(card) = state.cache.train.cohort.card() else { return };
     let Some(problem) = card.fingerprint.problems.get(at) else { return };
     let case = problem.case.as_ref().and_then(|id| card.cohort.case(id));
     let paths = match (&problem.file, case) {
@@ -253,16 +188,16 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
         (None, Some(case)) => case.images.values().cloned().collect(),
         (None, None) => return,
     };
-    show_in_review(state);
-    // As an image of its own, whatever it is: what is wrong with it should be seen.
+    state.session.mode = Mode::Review;
+    // As an image of its own, whatever it is: the problem should be visible.
     let images = paths.into_iter().map(|path| (None, path)).collect();
-    carry_out(state, jobs, Command::OpenRequest(Box::new(Request { images, ..Request::default() })));
+    carry_out(state, jobs, Intent::Open(Box::new(Request { images, ..Request::default() })));
 }
 
 fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
-    let row = state.train.results.evaluation.as_ref().and_then(|e| e.patients.get(at)).cloned();
+    let row = state.cache.results.evaluation.as_ref().and_then(|e| e.patients.get(at)).cloned();
     let Some(row) = row else { return };
-    show_in_review(state);
+    state.session.mode = Mode::Review;
     let request = Request {
         title: Some(row.case),
         images: row.images.into_iter().map(|(modality, path)| (Some(modality), path)).collect(),
@@ -271,21 +206,16 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
         slice: row.worst_slice,
         ..Request::default()
     };
-    carry_out(state, jobs, Command::Visit(Box::new(request)));
-}
-
-fn show_in_review(state: &mut State) {
-    state.mode = Mode::Review;
+    carry_out(state, jobs, Intent::Visit(Box::new(request)));
 }
 
 fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
     segment::choose_model(state, run);
-    show_in_review(state);
+    state.session.mode = Mode::Review;
     if state.document.is_some() {
-        carry_out(state, jobs, Command::Segment);
+        carry_out(state, jobs, Intent::Segment);
     } else {
-        let name = run.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let what = format!("Open a scan, then press Segment now: {name} is chosen as the model");
+        let what = format!("Open a scan, then press Segment now to use {}.", name_of(run));
         state.notice(Severity::Info, "The model is chosen", what);
     }
 }
@@ -293,44 +223,45 @@ fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Train";
-    let train = &state.train;
+    let (train, training, runs) = (&state.session.train, &state.training, &state.cache.runs);
     let add = |list: &mut List, on: bool, label: &str, key: &'static str, command: TrainCommand| {
         list.add_if(on, group, label, key, Command::Train(command));
     };
     for page in TrainPage::ALL {
-        let here = state.mode == Mode::Train && train.page != page;
+        let here = state.session.mode == Mode::Train && train.page != page;
         add(list, here, &format!("Page: {}", page.name()), "", TrainCommand::ShowPage(page));
     }
     if let Some((label, command)) = super::back::way(state) {
         list.add(group, label, "", command);
     }
     add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);
-    add(list, train.results.run.is_some(), "Results of another run", "", TrainCommand::ChooseResults);
-    list.add(group, "Choose cohort…", "", Command::Ask(PathPurpose::Cohort));
-    list.add(group, "Type the cohort's path…", "", Command::TypePath(PathPurpose::Cohort));
+    let results = state.session.runs.results.is_some();
+    add(list, results, "Results of another run", "", TrainCommand::ChooseResults);
+    list.add(group, "Choose cohort…", "", Command::Intent(Intent::Ask(PathPurpose::Cohort)));
+    list.add(group, "Type the cohort's path…", "", Command::File(FileCommand::TypePath(PathPurpose::Cohort)));
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);
     add(list, state.cases.root.is_some(), "Use the open folder", "", TrainCommand::UseOpenFolder);
-    let looked = !matches!(train.cohort, CohortState::None);
-    add(list, looked, "Look at the cohort again", "", TrainCommand::LookAgain);
-    list.add(group, "Choose workspace…", "", Command::Ask(PathPurpose::Workspace));
-    let ready = state.mode == Mode::Train && train.obstacle().is_none();
+    let chosen = !matches!(state.cache.train.cohort, CohortState::None);
+    add(list, chosen, "Check the cohort again", "", TrainCommand::ReadCohortAgain);
+    list.add(group, "Choose workspace…", "", Command::Intent(Intent::Ask(PathPurpose::Workspace)));
+    let ready = state.session.mode == Mode::Train && state.training_obstacle().is_none();
     add(list, ready, "Start training", "F5", TrainCommand::Start);
-    let running = train.running.as_ref();
+    let running = training.running.as_ref();
     let paused = running.is_some_and(Running::can_go_on);
     add(list, running.is_some_and(Running::can_pause), "Pause training", "F6", TrainCommand::Pause);
     add(list, paused, "Resume training", "F7", TrainCommand::GoOn);
     add(list, running.is_some(), "Stop training", "Shift+F5", TrainCommand::Stop);
-    for run in train.offered() {
+    for run in state.resumable_runs() {
         add(list, true, &format!("Resume {}", run.name), "", TrainCommand::Resume(run.path.clone()));
     }
-    for job in train.left.iter().take(LISTED) {
-        add(list, true, &format!("Start {}, which waited", job.name), "", TrainCommand::TakeUp(Some(job.id)));
+    for job in training.left.iter().take(LISTED) {
+        add(list, true, &format!("Start {}, left in the queue", job.name), "", TrainCommand::TakeUp(Some(job.id)));
     }
-    for run in train.pretrained().take(LISTED) {
+    for run in runs.pretrained().take(LISTED) {
         let command = TrainCommand::FinetuneFrom(Some(run.path.clone()));
         add(list, true, &format!("Fine-tune from {}", run.name), "", command);
     }
-    for run in train.finetuned().take(LISTED) {
+    for run in runs.finetuned().take(LISTED) {
         add(list, true, &format!("Results of {}", run.name), "", TrainCommand::ShowResults(run.path.clone()));
         add(list, true, &format!("Segment with {}", run.name), "", TrainCommand::SegmentWith(run.path.clone()));
     }

@@ -54,7 +54,7 @@ fn content(ui: &mut Ui, state: &State) {
     let adapter = if state.adapter.is_empty() { "none" } else { &state.adapter };
     ui.add(PropertyRow::new("Version", env!("CARGO_PKG_VERSION")));
     ui.add(PropertyRow::new("Graphics", adapter));
-    let devices: Vec<&str> = state.devices.iter().map(|device| device.name.as_str()).collect();
+    let devices: Vec<&str> = state.cache.devices.iter().map(|device| device.name.as_str()).collect();
     ui.add(PropertyRow::new("Devices", &devices.join(", ")));
     ui.add_space(space::S);
     text::with_icon(ui, icon::WARN, t.warn, |ui| {

@@ -4,15 +4,14 @@ use std::path::Path;
 
 use egui::Context;
 
-use crate::command::runs::RunsCommand;
-use crate::command::{Command, Sender};
-use crate::state::{PathPurpose, State};
+use crate::command::{Command, FileCommand, RunsCommand, Sender, WindowCommand};
+use crate::state::{Intent, PathRequest, State};
 use crate::theme::icon;
 use crate::widget::{Dialog, DialogResult, Tone};
 use crate::widget::{format, text};
-use crate::worker::Kind;
+use crate::worker;
 
-pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender: &Sender) {
+pub(super) fn overwrite(ctx: &Context, request: PathRequest, path: &Path, sender: &Sender) {
     let name = format::file_name(path);
     let question = format!("{name} already exists. Overwrite it?");
     let dialog = Dialog::new("File exists", "Choose another name…").alternative("Overwrite");
@@ -23,10 +22,10 @@ pub(super) fn overwrite(ctx: &Context, purpose: PathPurpose, path: &Path, sender
     match answer {
         Some(DialogResult::Confirmed) => {
             // The dialog is not closed first: a pending quit waits for this save.
-            sender.send(Command::Ask(purpose));
+            sender.send(Intent::Ask(request.purpose));
         }
-        Some(DialogResult::Alternative) => sender.send(Command::SaveOver(purpose, path.to_path_buf())),
-        Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Alternative) => sender.send(FileCommand::SaveOver(request, path.to_path_buf())),
+        Some(DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }
@@ -40,20 +39,20 @@ pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
     });
     match answer {
         Some(DialogResult::Alternative) => sender.send(Command::Runs(RunsCommand::Delete(path.to_path_buf()))),
-        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }
 
 /// Before a command that discards the unsaved segmentation.
-pub(super) fn unsaved(ctx: &Context, state: &State, next: &Command, sender: &Sender) {
+pub(super) fn unsaved(ctx: &Context, state: &State, next: &Intent, sender: &Sender) {
     let case = state.document.as_ref().map_or("the open case", |document| document.title.as_str());
     let text = format!("The segmentation of {case} is not saved. Continuing discards it.");
     let dialog = Dialog::new("Save the segmentation first?", "Save").alternative("Continue without saving");
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
-        Some(DialogResult::Confirmed) => sender.send(Command::SaveThen(Box::new(next.clone()))),
-        Some(DialogResult::Alternative) => sender.send(Command::Discard),
-        Some(DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Confirmed) => sender.send(FileCommand::SaveThen(next.clone())),
+        Some(DialogResult::Alternative) => sender.send(FileCommand::Discard),
+        Some(DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }
@@ -63,25 +62,25 @@ pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
     let text = format!("{why}. No work is lost. Restarting reopens this case in the same view.");
     let dialog = Dialog::new("Images can no longer be drawn", "Restart in the same view").cancel(Some("Not now"));
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).width(480.0).show(ctx, |_| ()) {
-        Some(DialogResult::Confirmed) => sender.send(Command::Restart),
-        Some(DialogResult::Alternative | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Confirmed) => sender.send(WindowCommand::Restart),
+        Some(DialogResult::Alternative | DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }
 
 /// Before the window closes with unsaved work or running jobs.
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
-    let unsaved = state.document.as_ref().filter(|document| document.unsaved);
-    let training = state.jobs.iter().any(|job| job.kind == Kind::Train);
-    let busy = |kind| matches!(kind, Kind::Segment | Kind::Save | Kind::Train);
-    let running: Vec<&str> = state.jobs.iter().filter(|job| busy(job.kind)).map(|job| job.title.as_str()).collect();
+    let unsaved = state.document.as_ref().filter(|document| document.is_unsaved());
+    let training = state.jobs.iter().any(|job| job.slot == worker::train::run::SLOT);
+    let busy = |kind| matches!(kind, worker::segment::SLOT | worker::save::SLOT | worker::train::run::SLOT);
+    let running: Vec<&str> = state.jobs.iter().filter(|job| busy(job.slot)).map(|job| job.title.as_str()).collect();
     let mut facts = Vec::new();
     facts.extend(unsaved.map(|document| format!("The segmentation of {} is not saved.", document.title)));
     facts.extend(running.iter().map(|title| format!("Still running: {title}.")));
     if training {
         facts.push("Its checkpoint is saved after this step. The next start offers to resume it.".into());
     }
-    match state.train.queue.len() {
+    match state.training.queue.len() {
         0 => {}
         1 => facts.push("The queued training is offered at the next start.".into()),
         more => facts.push(format!("The {more} queued trainings are offered at the next start.")),
@@ -99,11 +98,11 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     };
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) if unsaved.is_some() => {
-            sender.send(Command::SaveThen(Box::new(Command::QuitNow)));
+            sender.send(FileCommand::SaveThen(Intent::QuitNow));
         }
-        Some(DialogResult::Confirmed) if training => sender.send(Command::QuitNow),
-        Some(DialogResult::Alternative) => sender.send(Command::QuitNow),
-        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Confirmed) if training => sender.send(Intent::QuitNow),
+        Some(DialogResult::Alternative) => sender.send(Intent::QuitNow),
+        Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }

@@ -1,10 +1,9 @@
 //! Mouse gestures and keyboard shortcuts.
 
+use crate::command::{Action, Sender, WindowCommand, action::GESTURES, actions};
 use egui::{Context, Label, Layout, RichText, ScrollArea, Ui, vec2};
 
 use super::sheet::Sheet;
-use crate::command::action::GESTURES;
-use crate::command::{Action, Command, Sender, actions};
 use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{ButtonKind, PushButton, keycaps, text};
@@ -24,7 +23,7 @@ pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
     let height = (ctx.content_rect().height() - 120.0).max(160.0);
     let manual = |ui: &mut Ui| {
         if ui.add(PushButton::new("Manual").icon(icon::HELP).kind(ButtonKind::Quiet)).clicked() {
-            sender.send(Command::OpenManual);
+            sender.send(WindowCommand::OpenManual);
         }
     };
     Sheet::new("Mouse and keys", WIDTH).show(ctx, sender, manual, |ui| {

@@ -41,8 +41,10 @@ impl Book {
 }
 
 /// What is being read. It lives in egui's memory, as a scroll position does.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Reading {
+    /// The frame in which it was shown last: a gap says that the dialog was opened again.
+    frame: u64,
     book: Book,
     query: String,
     /// Title of the chosen section; the first one if there is no such section.
@@ -52,9 +54,10 @@ struct Reading {
 /// Draws it.
 pub(super) fn show(ctx: &Context, sender: &Sender) {
     let id = Id::unique("manual reading");
-    let opened = ctx.data(|data| data.get_temp::<Reading>(id));
-    let focus = opened.is_none();
-    let mut reading = opened.unwrap_or_default();
+    let before = ctx.data(|data| data.get_temp::<Reading>(id)).unwrap_or_default();
+    let frame = ctx.cumulative_frame_nr();
+    let focus = before.frame == 0 || before.frame + 1 < frame;
+    let mut reading = Reading { frame, ..before.clone() };
     let height = (ctx.content_rect().height() - 120.0).max(160.0);
     Sheet::new("Manual", WIDTH).show(
         ctx,
@@ -75,6 +78,10 @@ pub(super) fn show(ctx: &Context, sender: &Sender) {
             });
         },
     );
+    if (Reading { frame, ..before }) != reading {
+        // What was chosen in this frame is drawn in the next.
+        ctx.request_repaint();
+    }
     ctx.data_mut(|data| data.insert_temp(id, reading));
 }
 
@@ -140,8 +147,8 @@ fn follow(ctx: &Context, reading: &mut Reading, link: &str) {
     let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
     let book = if file.ends_with(FILE) { reading.book.other() } else { reading.book };
     let title = sections(book.text()).into_iter().find(|section| anchor_of(section.title) == anchor);
-    *reading =
-        Reading { book, query: String::new(), title: title.map_or(String::new(), |section| section.title.to_owned()) };
+    reading.title = title.map_or(String::new(), |section| section.title.to_owned());
+    (reading.book, reading.query) = (book, String::new());
 }
 
 /// A heading's anchor, as code hosts make it.

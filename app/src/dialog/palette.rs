@@ -4,7 +4,7 @@ use egui::{Align2, Context, Id, Key, Modifiers, Rect, Response, Role, ScrollArea
 
 use super::sheet::Sheet;
 use crate::command::action::matching;
-use crate::command::{Action, Command, Sender, actions};
+use crate::command::{Action, Sender, WindowCommand, actions};
 use crate::state::State;
 use crate::theme::{self, font, radius, size, space};
 use crate::widget::text;
@@ -32,7 +32,7 @@ pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sen
     let last = found.len() as i64 - 1;
     let chosen = (chosen as i64 + moved).clamp(0, last.max(0)) as usize;
     if moved != 0 {
-        sender.send(Command::EditPalette(query.to_owned(), chosen));
+        sender.send(WindowCommand::EditPalette(query.to_owned(), chosen));
     }
     Sheet::new("Command palette", WIDTH).at_top().show(
         ctx,
@@ -52,7 +52,7 @@ pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sen
 
 /// Closes the palette, then runs the action, which may open another dialog.
 fn run_action(action: &Action, sender: &Sender) {
-    sender.send(Command::CloseDialog);
+    sender.send(WindowCommand::CloseDialog);
     sender.send(action.command.clone());
 }
 
@@ -64,7 +64,7 @@ fn field(ui: &mut Ui, query: &str, sender: &Sender) {
         response.request_focus();
     }
     if response.changed() {
-        sender.send(Command::EditPalette(typed, 0));
+        sender.send(WindowCommand::EditPalette(typed, 0));
     }
 }
 

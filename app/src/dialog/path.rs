@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use egui::{Context, Id, Margin, TextEdit};
 
-use crate::command::{Command, Sender};
-use crate::state::PathPurpose;
+use crate::command::{Sender, WindowCommand};
+use crate::state::{Intent, PathPurpose, PathRequest};
 use crate::theme::{self, font};
 use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
@@ -15,8 +15,8 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
         PathPurpose::Files => ("Open a scan or folder", "Open", "A file (.nii, .nii.gz, .hdr) or a folder."),
         PathPurpose::Folder => ("Open a folder", "Open", "The folder of a patient or of a cohort."),
-        PathPurpose::Mask => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
-        PathPurpose::Truth => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
+        PathPurpose::Segmentation => ("Open a segmentation", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
+        PathPurpose::Reference => ("Open a reference", "Open", "A mask (.nii, .nii.gz, .hdr) of the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
         PathPurpose::Cohort => ("Choose a cohort", "Choose", "A folder with one subfolder or file per patient."),
@@ -33,7 +33,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
             "Export",
             "CSV, one row per patch. Existing files are only overwritten after confirmation.",
         ),
-        PathPurpose::SaveMask => (
+        PathPurpose::SaveSegmentation => (
             "Save the segmentation",
             "Save",
             "NIfTI (.nii.gz or .nii) on the grid of the image. Existing files are only overwritten after confirmation.",
@@ -42,8 +42,8 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
 }
 
 /// Draws it.
-pub(super) fn show(ctx: &Context, purpose: PathPurpose, text: &str, sender: &Sender) {
-    let (title, action, explanation) = words(purpose);
+pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
+    let (title, action, explanation) = words(request.purpose);
     let mut typed = text.to_owned();
     let dialog = Dialog::new(title, action).enabled(!text.trim().is_empty()).width(560.0);
     let answer = dialog.show(ctx, |ui| {
@@ -62,13 +62,13 @@ pub(super) fn show(ctx: &Context, purpose: PathPurpose, text: &str, sender: &Sen
             response.request_focus();
         }
         if response.changed() {
-            sender.send(Command::EditPath(typed.clone()));
+            sender.send(WindowCommand::EditPath(typed.clone()));
         }
         panel_text::note(ui, explanation);
     });
     match answer {
-        Some(DialogResult::Confirmed) => sender.send(Command::UsePaths(purpose, vec![path(text)])),
-        Some(_) => sender.send(Command::CloseDialog),
+        Some(DialogResult::Confirmed) => sender.send(Intent::UsePaths(request, vec![path(text)])),
+        Some(_) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use egui::{Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Modal, RichText, Role, Stroke, Ui, vec2};
 
-use crate::command::{Command, Sender};
+use crate::command::{Sender, WindowCommand};
 use crate::theme::{self, font, icon, radius, space};
 use crate::widget::IconButton;
 
@@ -52,7 +52,7 @@ impl<'a> Sheet<'a> {
             content(ui);
         });
         if modal.should_close() {
-            sender.send(Command::CloseDialog);
+            sender.send(WindowCommand::CloseDialog);
         }
     }
 
@@ -72,7 +72,7 @@ impl<'a> Sheet<'a> {
                     close.request_focus();
                 }
                 if close.clicked() {
-                    sender.send(Command::CloseDialog);
+                    sender.send(WindowCommand::CloseDialog);
                 }
                 controls(ui);
             });

@@ -112,6 +112,19 @@ pub enum Part {
     },
 }
 
+impl Part {
+    /// The smallest part that holds both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Slices { axis, range: a }, Self::Slices { axis: same, range: b }) if axis == same => {
+                Self::Slices { axis, range: a.start.min(b.start)..a.end.max(b.end) }
+            }
+            _ => Self::All,
+        }
+    }
+}
+
 /// Converts integers to floats: the texels, and whether any is inexact.
 macro_rules! as_float {
     ($v:expr, $type:ty) => {{

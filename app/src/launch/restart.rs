@@ -1,5 +1,4 @@
-//! Starts the program anew with the same view: as far as the command line can say it by arguments, the rest by a file
-//! beside the settings that the new start takes.
+//! Restarts the program: the session goes through a file that the new process reads once.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,54 +6,59 @@ use std::process::Command;
 
 use engine::run::atomic::write_atomic;
 
-use crate::args::Args;
-use crate::state::State;
-use crate::state::kept::KeptView;
+use crate::state::{Session, State};
 
-/// The folder of the settings.
-pub fn folder() -> Option<PathBuf> {
-    eframe::storage_dir(super::APP_ID)
+/// The folders in which the session may be saved: beside the settings, else among the temporary files.
+pub fn folders() -> Vec<PathBuf> {
+    eframe::storage_dir(super::APP_ID).into_iter().chain([std::env::temp_dir()]).collect()
 }
 
-/// Writes the view into `folder` and gives the arguments of a start that shows it. What a start without the file would
-/// show is the most that arguments can say: they alone are given where it cannot be written.
-pub fn prepare(state: &State, folder: Option<&Path>) -> Vec<OsString> {
-    let mut args = Args::of(state);
-    if let Some(folder) = folder {
-        let path = folder.join(format!("view-{}.json", std::process::id()));
-        match keep(&KeptView::of(state), &path) {
-            Ok(()) => args.view = Some(path),
-            Err(why) => tracing::error!("the view cannot be kept as a whole: {why}"),
+/// Saves the session in the first of the folders that can be written, and gives the command line of a process that
+/// restores it.
+///
+/// # Errors
+/// Why it cannot be saved in any of them.
+pub fn prepare(state: &State, folders: &[PathBuf]) -> Result<Vec<OsString>, String> {
+    let text = Session::of(state).to_json().map_err(|e| e.to_string())?;
+    let mut errors = Vec::new();
+    for folder in folders {
+        let path = folder.join(format!("amlp-session-{}.json", std::process::id()));
+        match save(&text, &path) {
+            Ok(()) => {
+                let mut argument = OsString::from("--session=");
+                argument.push(path);
+                return Ok(vec![argument]);
+            }
+            Err(why) => errors.push(why),
         }
     }
-    args.to_line()
+    Err(errors.join("; "))
 }
 
-fn keep(view: &KeptView, path: &Path) -> Result<(), String> {
-    let text = view.to_json().map_err(|e| format!("{}: {e}", path.display()))?;
+fn save(text: &str, path: &Path) -> Result<(), String> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| format!("{}: cannot create: {e}", folder.display()))?;
     }
     write_atomic(path, text.as_bytes()).map(|_| ()).map_err(|e| e.to_string())
 }
 
-/// Reads a view that was written for this start, once: it is of no use to a later one, and names files of a patient.
+/// Reads a saved session and removes its file, which names files of a patient.
 ///
 /// # Errors
-/// A file that is not there, or is not such a view of this version of the program.
-pub fn take(path: &Path) -> Result<KeptView, String> {
+/// A file that does not exist, or holds no session of this version of the program.
+pub fn take(path: &Path) -> Result<Session, String> {
     let wrong = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
     if let Err(error) = std::fs::remove_file(path) {
         tracing::warn!("{}: cannot be removed: {error}", path.display());
     }
-    KeptView::from_json(&text).map_err(wrong)
+    Session::from_json(&text).map_err(wrong)
 }
 
-/// Starts the program, which goes its own way from then on.
+/// Starts the program again, as a process of its own.
 ///
 /// # Errors
-/// A program that cannot be found any more, or cannot be started.
+/// The program's file is gone, or cannot be started.
 pub fn spawn(line: &[OsString]) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| format!("the program's own file is not known: {e}"))?;
     let started = Command::new(&program).args(line).spawn();
@@ -67,15 +71,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_view_is_taken_once_and_what_is_none_is_named() {
+    fn a_session_is_taken_once_and_a_bad_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings").join("view.json");
-        let kept = KeptView::of(&State::default());
-        keep(&kept, &path).unwrap();
-        assert_eq!(take(&path).unwrap(), kept);
-        assert!(take(&path).is_err_and(|why| why.contains("view.json")), "it is gone");
+        let path = folder.path().join("settings").join("session.json");
+        let session = Session::of(&State::default());
+        save(&session.to_json().unwrap(), &path).unwrap();
+        assert_eq!(take(&path).unwrap(), session);
+        assert!(take(&path).is_err_and(|why| why.contains("session.json")), "it is gone");
         std::fs::write(&path, "{").unwrap();
-        assert!(take(&path).is_err_and(|why| why.contains("view.json")));
+        assert!(take(&path).is_err_and(|why| why.contains("session.json")));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let bad = file.join("below");
+        let line = prepare(&State::default(), &[bad.clone(), folder.path().to_path_buf()]).unwrap();
+        assert!(line[0].to_string_lossy().starts_with("--session="));
+        assert!(prepare(&State::default(), &[bad]).is_err_and(|why| why.contains("below")));
     }
 }

@@ -20,14 +20,14 @@ struct Reporting {
     code: Arc<Mutex<Option<ExitCode>>>,
 }
 
-/// The arguments of a new start, once one is wanted.
+/// The arguments of a restart, once one is wanted.
 type Line = Arc<Mutex<Option<Vec<OsString>>>>;
 
 struct Window {
     app: App,
     args: Args,
     reporting: Reporting,
-    anew: Line,
+    restart: Line,
 }
 
 impl eframe::App for Window {
@@ -47,10 +47,13 @@ impl eframe::App for Window {
     }
 
     fn on_exit(&mut self) {
-        if self.app.starts_anew() {
-            // What is shown at the very end: a training has saved its checkpoint by now.
-            let line = restart::prepare(self.app.state(), restart::folder().as_deref());
-            *self.anew.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        if self.app.restarts() {
+            // The session at the very end: a training has saved its checkpoint by now.
+            let line = restart::prepare(self.app.state(), &restart::folders()).unwrap_or_else(|why| {
+                tracing::error!("the session cannot be saved, so the program restarts without it: {why}");
+                Vec::new()
+            });
+            *self.restart.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         }
     }
 
@@ -107,21 +110,25 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         ..eframe::NativeOptions::default()
     };
     let code = Arc::new(Mutex::new(None));
-    let anew = Line::default();
-    let (result, line, args) = (Arc::clone(&code), Arc::clone(&anew), args.clone());
+    let restart = Line::default();
+    let (result, line, args) = (Arc::clone(&code), Arc::clone(&restart), args.clone());
     let create = move |context: &eframe::CreationContext<'_>| {
         let gpu = context.wgpu_render_state.as_ref().map(Gpu::new);
-        let settings = if args.is_report() { Settings::default() } else { stored_settings(context.storage) };
-        let app = App::new(&context.egui_ctx, gpu, &args, settings);
+        let stored = if args.is_report() { Ok(Settings::default()) } else { stored_settings(context.storage) };
+        let settings = stored.as_ref().cloned().unwrap_or_default();
+        let mut app = App::new(&context.egui_ctx, gpu, &args, settings);
+        if let Err(why) = stored {
+            app.warn("Settings were reset", why);
+        }
         let reporting = Reporting { code: result, ..Reporting::default() };
-        Ok(Box::new(Window { app, args, reporting, anew: line }) as Box<dyn eframe::App>)
+        Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)
     };
     eframe::run_native(APP_ID, options, Box::new(create)).map_err(|e| e.to_string())?;
-    // Only now: the window is gone, its settings are written, and nothing of the old device is held any more.
-    if let Some(line) = anew.lock().unwrap_or_else(PoisonError::into_inner).take()
+    // Only now: the window is gone, its settings are saved, and the old device is released.
+    if let Some(line) = restart.lock().unwrap_or_else(PoisonError::into_inner).take()
         && let Err(why) = restart::spawn(&line)
     {
-        tracing::error!("the program could not be started anew: {why}");
+        tracing::error!("the program could not be restarted: {why}");
         return Ok(ExitCode::FAILURE);
     }
     let code = code.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -7,8 +7,7 @@ mod thumbnails;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
 use crate::widget::PushButton;
@@ -20,13 +19,13 @@ const NO_CASES: f32 = 184.0;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if !state.settings.left_panel {
+    if !state.session.settings.left_panel {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
     Panel::left("left panel").exact_size(size::LEFT_PANEL).resizable(false).frame(frame).show(ui, |ui| {
         let empty = state.cases.cases.is_empty();
-        let visiting = state.mode == Mode::Review && state.train.visiting;
+        let visiting = state.session.mode == Mode::Review && state.session.train.visiting;
         let way_back = if visiting { size::CONTROL + space::S } else { 0.0 };
         let height = if empty { NO_CASES + way_back } else { (ui.available_height() * CASES).round() };
         let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));

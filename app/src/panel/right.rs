@@ -19,11 +19,12 @@ use crate::widget::EmptyState;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if !state.settings.right_panel {
+    if !state.session.settings.right_panel {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
     Panel::right("right panel").exact_size(size::RIGHT_PANEL).resizable(false).frame(frame).show(ui, |ui| match state
+        .session
         .mode
     {
         Mode::Review => review(ui, state, sender),

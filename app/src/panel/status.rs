@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use egui::{Align, Id, Layout, Panel, RichText, Ui};
 
 use super::memory;
-use crate::command::{Command, Sender};
+use crate::command::{FileCommand, Sender, WindowCommand};
 use crate::state::{JobStatus, Severity, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{IconButton, StatusItem, Tone, progress_bar};
@@ -53,7 +53,7 @@ fn messages(ui: &mut Ui, state: &State, sender: &Sender) {
     let color = tone.color(theme::tokens(ui));
     ui.label(RichText::new(count.to_string()).font(font::number_small()).color(color));
     if ui.add(IconButton::new(drawing, "Messages").small()).clicked() {
-        sender.send(Command::OpenLog);
+        sender.send(WindowCommand::OpenLog);
     }
     ui.add_space(space::M);
 }
@@ -67,7 +67,7 @@ fn jobs(ui: &mut Ui, state: &State, sender: &Sender) {
     progress_bar(ui, &name, job.progress, BAR);
     let cancel = format!("Cancel job: {}", job.title);
     if ui.add(IconButton::new(icon::CLOSE, &cancel).small()).clicked() {
-        sender.send(Command::CancelJob(job.id));
+        sender.send(FileCommand::CancelJob(job.id));
     }
     let detail = if job.detail.is_empty() { String::new() } else { format!(", {}", job.detail) };
     let more = if visible.len() > 1 { format!(" (+{})", visible.len() - 1) } else { String::new() };

@@ -5,7 +5,7 @@ mod timeline;
 
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
-use crate::command::{Command, Sender};
+use crate::command::{Command, OverlayCommand, Sender, ViewCommand};
 use crate::scene::PlaneMode;
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
@@ -18,12 +18,12 @@ const SIDE: f32 = 184.0;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if !state.settings.strip {
+    if !state.session.settings.strip {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
     Panel::bottom("strip").exact_size(size::STRIP).frame(frame).show(ui, |ui| {
-        match state.mode {
+        match state.session.mode {
             Mode::Masking => return sigma::show(ui, state, sender),
             Mode::Train => return timeline::show(ui, state, sender),
             Mode::Review => {}
@@ -63,7 +63,7 @@ fn missing(document: &Document) -> &'static str {
 
 fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender: &Sender) {
     let native = document.display(PlaneMode::Native);
-    let index = native.index_at(state.view.crosshair);
+    let index = native.index_at(state.session.view.crosshair);
     let slice = index[PaneId::Axial.plane().axis()];
     let whole = ui.available_rect_before_wrap();
     ui.advance_cursor_after_rect(whole);
@@ -76,13 +76,13 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     let worst = if document.comparison.is_some() { Worst::Low } else { Worst::High };
     let chart = StripChart::new(strip.title, &values).range(0.0..=strip.top as f32).cursor(Some(slice)).worst(worst);
     let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| chosen != slice) else { return };
-    sender.send(match state.settings.planes {
-        PlaneMode::Native => Command::GoToSlice { pane: PaneId::Axial, slice: chosen },
+    sender.send(match state.session.settings.planes {
+        PlaneMode::Native => Command::View(ViewCommand::GoToSlice { pane: PaneId::Axial, slice: chosen }),
         // The strip counts stored slices; the panes cut along the patient's axes.
         PlaneMode::World => {
-            let mut at = native.display_from_world.transform_point3(state.view.crosshair);
+            let mut at = native.display_from_world.transform_point3(state.session.view.crosshair);
             at.z = chosen as f64;
-            Command::MoveCrosshair(native.world_from_display.transform_point3(at))
+            Command::View(ViewCommand::MoveCrosshair(native.world_from_display.transform_point3(at)))
         }
     });
 }
@@ -101,7 +101,7 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
             let to = to.filter(|&to| to < count);
             let clicked = ui.add_enabled(to.is_some(), button.small()).clicked();
             if let (true, Some(to)) = (clicked, to) {
-                sender.send(Command::GoToWorst(to));
+                sender.send(OverlayCommand::GoToWorst(to));
             }
         };
         step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));

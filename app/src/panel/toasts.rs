@@ -7,7 +7,7 @@ use egui::{
     Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Order, RichText, Role, ScrollArea, Ui, vec2,
 };
 
-use crate::command::{Command, Sender};
+use crate::command::{Sender, WindowCommand};
 use crate::state::{Notice, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone};
@@ -26,8 +26,8 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     }
     let waiting = open.len().saturating_sub(SHOWN);
     let foot = crate::view::train::foot(ctx, state);
-    let below = size::STATUS_LINE + if state.settings.strip { size::STRIP } else { 0.0 } + foot;
-    let beside = if state.settings.right_panel { size::RIGHT_PANEL } else { 0.0 };
+    let below = size::STATUS_LINE + if state.session.settings.strip { size::STRIP } else { 0.0 } + foot;
+    let beside = if state.session.settings.right_panel { size::RIGHT_PANEL } else { 0.0 };
     let inset = vec2(beside + space::M, below + space::M);
     let area = Area::new(Id::unique("toasts")).order(Order::Middle).anchor(Align2::RIGHT_BOTTOM, -inset);
     let area = area.default_width(WIDTH).show(ctx, |ui| {
@@ -48,10 +48,10 @@ fn older(ui: &mut Ui, count: usize, sender: &Sender) {
     let label = format!("{count} more");
     ui.horizontal(|ui| {
         if ui.add(PushButton::new(&label).icon(icon::LIST)).clicked() {
-            sender.send(Command::OpenLog);
+            sender.send(WindowCommand::OpenLog);
         }
         if ui.add(PushButton::new("Dismiss all").kind(ButtonKind::Quiet)).clicked() {
-            sender.send(Command::DismissAll);
+            sender.send(WindowCommand::DismissAll);
         }
     });
 }
@@ -88,7 +88,7 @@ fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
             });
             let close = format!("Dismiss: {}", notice.title);
             if ui.add(IconButton::new(icon::CLOSE, &close).small()).clicked() {
-                sender.send(Command::Dismiss(notice.id));
+                sender.send(WindowCommand::Dismiss(notice.id));
             }
         });
         if notice.detail.is_empty() {
@@ -107,8 +107,8 @@ fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
     if let Some(undo) = &notice.undo
         && ui.add(PushButton::new("Undo").icon(icon::UNDO)).clicked()
     {
-        sender.send(Command::clone(undo));
-        sender.send(Command::Dismiss(notice.id));
+        sender.send(undo.clone());
+        sender.send(WindowCommand::Dismiss(notice.id));
     }
     if ui.add(PushButton::new("Copy text").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
         ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
@@ -135,7 +135,7 @@ fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
         // The frame before a new message may have been long.
         let seconds = before.get(&notice.id).map_or(all, |seconds| seconds - passed);
         if seconds <= 0.0 {
-            sender.send(Command::Dismiss(notice.id));
+            sender.send(WindowCommand::Dismiss(notice.id));
         }
         left.insert(notice.id, seconds);
     }

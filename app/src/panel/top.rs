@@ -2,7 +2,7 @@
 
 use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
 
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, ViewCommand, WindowCommand};
 use crate::scene::{Convention, PlaneMode};
 use crate::state::{Mode, State, ToolKind};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
@@ -15,8 +15,16 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Panel::top("top bar").exact_size(size::TOP_BAR).frame(frame).show(ui, |ui| {
         ui.horizontal_centered(|ui| {
             ui.spacing_mut().item_spacing.x = space::XS;
-            let left = state.settings.left_panel;
-            button(ui, sender, icon::LEFT_PANEL, "Left panel", "Ctrl+B", Some(left), Command::ToggleLeft);
+            let left = state.session.settings.left_panel;
+            button(
+                ui,
+                sender,
+                icon::LEFT_PANEL,
+                "Left panel",
+                "Ctrl+B",
+                Some(left),
+                Command::Window(WindowCommand::ToggleLeft),
+            );
             ui.add_space(space::XS);
             modes(ui, state, sender);
             // Laid out from the right: the case name takes the remaining width.
@@ -70,9 +78,9 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
         segment(Mode::Masking, icon::GRID, "F2"),
         segment(Mode::Train, icon::TRAIN, "F3"),
     ];
-    let mut mode = state.mode;
+    let mut mode = state.session.mode;
     if Segmented::new("Mode", &segments).show(ui, &mut mode).changed() {
-        sender.send(Command::SetMode(mode));
+        sender.send(WindowCommand::SetMode(mode));
     }
 }
 
@@ -81,7 +89,7 @@ fn title(ui: &mut Ui, state: &State) {
     let Some(document) = &state.document else { return };
     ui.add_space(space::S);
     let color = theme::tokens(ui).text;
-    if document.unsaved {
+    if document.is_unsaved() {
         ui.add(Badge::new("unsaved").tone(Tone::Warn)).on_hover_text("The segmentation is not saved");
         ui.add_space(space::XS);
     }
@@ -108,9 +116,9 @@ fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
         let (icon, key) = icon_of(tool);
         segments.push(Segment::icon(tool, label.as_str(), icon).shortcut(key));
     }
-    let mut tool = state.view.tool;
+    let mut tool = state.session.view.tool;
     if Segmented::new("Tool", &segments).icons_only().bare().show(ui, &mut tool).changed() {
-        sender.send(Command::SetTool(tool));
+        sender.send(ViewCommand::SetTool(tool));
     }
 }
 
@@ -120,19 +128,27 @@ fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     let images = state.document.as_ref().map_or(0, |d| d.images.len());
     ui.add_enabled_ui(images > 0, |ui| {
         if images > 1 {
-            let linked = Some(state.view.linked);
-            button(ui, sender, icon::SIDE_BY_SIDE, "Images side by side", "M", linked, Command::ToggleLinked);
+            let linked = Some(state.session.view.linked);
+            button(
+                ui,
+                sender,
+                icon::SIDE_BY_SIDE,
+                "Images side by side",
+                "M",
+                linked,
+                Command::View(ViewCommand::ToggleLinked),
+            );
         }
-        let active = state.view.active.unwrap_or(crate::state::PaneId::Axial);
-        if state.view.maximised.is_some() {
-            let all = Command::Maximise(None);
+        let active = state.session.view.active.unwrap_or(crate::state::PaneId::Axial);
+        if state.session.view.maximised.is_some() {
+            let all = Command::View(ViewCommand::Maximise(None));
             button(ui, sender, icon::MINIMISE, "Show all views", "Enter", None, all);
         } else {
             let label = format!("Maximise {}", active.name());
-            let only = Command::Maximise(Some(active));
+            let only = Command::View(ViewCommand::Maximise(Some(active)));
             button(ui, sender, icon::MAXIMISE, &label, "Enter", None, only);
         }
-        button(ui, sender, icon::FIT, "Fit all views", "F", None, Command::Fit);
+        button(ui, sender, icon::FIT, "Fit all views", "F", None, Command::View(ViewCommand::Fit));
     });
 }
 
@@ -145,7 +161,7 @@ fn options(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
-    let settings = &state.settings;
+    let settings = &state.session.settings;
     text::heading(ui, "Patient's right is on the");
     let conventions = [
         Segment::text(Convention::Radiological, "Left (radiological)"),
@@ -153,7 +169,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
     ];
     let mut convention = settings.convention;
     if Segmented::new("Convention", &conventions).fill_width().show(ui, &mut convention).changed() {
-        sender.send(Command::SetConvention(convention));
+        sender.send(ViewCommand::SetConvention(convention));
     }
     ui.add_space(space::S);
     text::heading(ui, "Planes");
@@ -161,22 +177,22 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
         [Segment::text(PlaneMode::Native, "As acquired"), Segment::text(PlaneMode::World, "Along the patient")];
     let mut plane = settings.planes;
     if Segmented::new("Planes", &planes).fill_width().show(ui, &mut plane).changed() {
-        sender.send(Command::SetPlanes(plane));
+        sender.send(ViewCommand::SetPlanes(plane));
     }
     ui.add_space(space::S);
     let mut smooth = settings.interpolate;
     if ui.add(Toggle::new(&mut smooth, "Interpolate voxels").shortcut("I")).changed() {
-        sender.send(Command::SetInterpolation(smooth));
+        sender.send(ViewCommand::SetInterpolation(smooth));
     }
     let mut strip = settings.strip;
     if ui.add(Toggle::new(&mut strip, "Bottom strip")).changed() {
-        sender.send(Command::ToggleStrip);
+        sender.send(WindowCommand::ToggleStrip);
     }
 }
 
 /// Buttons for the window, from the right end.
 fn window(ui: &mut Ui, state: &State, sender: &Sender) {
-    let settings = &state.settings;
+    let settings = &state.session.settings;
     button(
         ui,
         sender,
@@ -184,13 +200,13 @@ fn window(ui: &mut Ui, state: &State, sender: &Sender) {
         "Right panel",
         "Ctrl+Alt+B",
         Some(settings.right_panel),
-        Command::ToggleRight,
+        Command::Window(WindowCommand::ToggleRight),
     );
-    button(ui, sender, icon::HELP, "Help: mouse and keys", "?", None, Command::OpenHelp);
-    button(ui, sender, icon::COMMAND, "Command palette", "Ctrl+K", None, Command::OpenPalette);
+    button(ui, sender, icon::HELP, "Help: mouse and keys", "?", None, Command::Window(WindowCommand::OpenHelp));
+    button(ui, sender, icon::COMMAND, "Command palette", "Ctrl+K", None, Command::Window(WindowCommand::OpenPalette));
     let (drawing, label) = match settings.theme {
         Theme::Dark => (icon::SUN, "Light theme"),
         Theme::Light => (icon::MOON, "Dark theme"),
     };
-    button(ui, sender, drawing, label, "", None, Command::SetTheme(settings.theme.other()));
+    button(ui, sender, drawing, label, "", None, Command::Window(WindowCommand::SetTheme(settings.theme.other())));
 }

@@ -6,6 +6,7 @@
 //! | [`display_grid`] | the grid that panes cut, native or along the patient's axes; orientation letters |
 //! | [`camera`] | zoom and pan; screen positions to display indices and back |
 //! | [`crop`] | where a preprocessed slice and its patches lie in the patient |
+//! | [`scan`] | modality and unit of the values, with the evidence |
 //! | [`window`], [`colour_map`] | window/level with its presets, and colour maps |
 
 pub mod camera;
@@ -13,12 +14,14 @@ pub mod colour_map;
 pub mod crop;
 pub mod display_grid;
 pub mod plane;
+pub mod scan;
 pub mod window;
 
 pub use camera::{Camera, PaneMap, ZOOM};
 pub use colour_map::ColourMap;
 pub use display_grid::{DisplayGrid, Letters, letters_of, vector};
 pub use plane::{Convention, Plane, PlaneMode};
+pub use scan::{Evidence, ScanInfo, Sidecar, Unit};
 pub use window::{Modality, Preset, SOFT_TISSUE, WindowLevel};
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use engine::preprocess::{Kind, KindChoice};
 use serde::{Deserialize, Serialize};
 
+use super::{ScanInfo, Unit};
+
 /// Modality of a scan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Modality {
@@ -62,15 +64,6 @@ impl Modality {
             Self::Mr(sequence) => format!("MR {}", sequence.to_uppercase()),
             Self::Pet => "PET".into(),
             Self::Other => "Unknown".into(),
-        }
-    }
-
-    /// The unit of the values.
-    pub fn unit(&self) -> &'static str {
-        match self {
-            Self::Ct => "HU",
-            Self::Pet => "SUV",
-            Self::Mr(_) | Self::Other => "",
         }
     }
 
@@ -149,22 +142,35 @@ pub const CT_PRESETS: [Preset; 5] = [
 /// Initial window of CT.
 pub const SOFT_TISSUE: WindowLevel = WindowLevel { width: 350.0, level: 50.0 };
 /// Presets of PET, in SUV.
-pub const PET_PRESETS: [Preset; 3] =
+pub const SUV_PRESETS: [Preset; 3] =
     [fixed("SUV 0-10", 10.0, 5.0), fixed("SUV 0-5", 5.0, 2.5), fixed("SUV 0-20", 20.0, 10.0)];
 /// Presets of everything else.
-pub const MR_PRESETS: [Preset; 3] = [
+pub const PERCENTILE_PRESETS: [Preset; 3] = [
     Preset::Percentiles("1-99 %", [1.0, 99.0]),
     Preset::Percentiles("5-95 %", [5.0, 95.0]),
     Preset::Percentiles("Full range", [0.0, 100.0]),
 ];
 
 impl Preset {
-    /// The presets of a modality.
-    pub fn of(modality: &Modality) -> &'static [Self] {
-        match modality {
-            Modality::Ct => &CT_PRESETS,
-            Modality::Pet => &PET_PRESETS,
-            Modality::Mr(_) | Modality::Other => &MR_PRESETS,
+    /// The presets of a scan: fixed ones only for the unit that they are meant for.
+    pub fn of(info: &ScanInfo) -> &'static [Self] {
+        match (&info.modality, &info.unit) {
+            (Modality::Ct, Some(Unit::Hounsfield)) => &CT_PRESETS,
+            (Modality::Pet, Some(Unit::Suv)) => &SUV_PRESETS,
+            _ => &PERCENTILE_PRESETS,
+        }
+    }
+
+    /// Window/level before the user chooses one. `percentiles` are the minimum, the 1st, the 99th and the maximum; none
+    /// for colours and without a finite value.
+    pub fn default_window(info: &ScanInfo, percentiles: Option<&[f64]>) -> WindowLevel {
+        match (Self::of(info)[0], percentiles) {
+            (_, None) => WindowLevel::of_range(0.0, 255.0),
+            (Self::Fixed(..), Some(_)) if info.modality == Modality::Ct => SOFT_TISSUE,
+            (Self::Fixed(_, window), Some(_)) => window,
+            // A scan that is nearly all background has no percentiles to speak of.
+            (Self::Percentiles(..), Some(p)) if p[2] > p[1] => WindowLevel::of_range(p[1], p[2]),
+            (Self::Percentiles(..), Some(p)) => WindowLevel::of_range(p[0], p[3]),
         }
     }
 

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Identifies a case of the list, or one opening of a case. Never reused in a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CaseId(pub u64);
+
 /// The cases of the open folder.
 #[derive(Clone, Debug, Default)]
 pub struct CaseList {
@@ -11,8 +15,8 @@ pub struct CaseList {
     pub root: Option<PathBuf>,
     /// The cases, by name.
     pub cases: Vec<ListedCase>,
-    /// The open one.
-    pub open: Option<usize>,
+    /// The chosen one: it is open, is being opened or could not be.
+    pub open: Option<CaseId>,
     /// What is wrong with the folder, by file.
     pub problems: Vec<String>,
     /// What the list is narrowed down to.
@@ -24,8 +28,10 @@ pub struct CaseList {
 /// One case of a folder.
 #[derive(Clone, Debug, Default)]
 pub struct ListedCase {
-    /// Its name.
-    pub id: String,
+    /// Identifies it in this session.
+    pub id: CaseId,
+    /// The patient's name in the folder.
+    pub name: String,
     /// The images by modality.
     pub images: BTreeMap<String, PathBuf>,
     /// The reference mask.
@@ -46,18 +52,38 @@ pub struct Thumbnail {
 }
 
 impl CaseList {
-    /// The place of the case that has all of these images.
-    pub fn place_of(&self, images: &[(Option<String>, PathBuf)]) -> Option<usize> {
-        let has_all = |case: &ListedCase| images.iter().all(|(_, path)| case.images.values().any(|own| own == path));
-        self.cases.iter().position(has_all).filter(|_| !images.is_empty())
+    /// A case of the list.
+    pub fn get(&self, id: CaseId) -> Option<&ListedCase> {
+        self.cases.iter().find(|case| case.id == id)
     }
 
-    /// The cases that the filter lets through, by their place in the list.
-    pub fn matching(&self) -> Vec<usize> {
-        if self.filter.is_empty() {
-            return (0..self.cases.len()).collect();
-        }
+    /// The chosen case.
+    pub fn chosen(&self) -> Option<&ListedCase> {
+        self.open.and_then(|open| self.get(open))
+    }
+
+    /// A case of the list, to change it.
+    pub fn get_mut(&mut self, id: CaseId) -> Option<&mut ListedCase> {
+        self.cases.iter_mut().find(|case| case.id == id)
+    }
+
+    /// The case that has all of these images.
+    pub fn with_images(&self, images: &[(Option<String>, PathBuf)]) -> Option<CaseId> {
+        let has_all = |case: &&ListedCase| images.iter().all(|(_, path)| case.images.values().any(|own| own == path));
+        self.cases.iter().find(has_all).filter(|_| !images.is_empty()).map(|case| case.id)
+    }
+
+    /// The cases whose name holds the filter's text, in the list's order.
+    pub fn matching(&self) -> Vec<&ListedCase> {
         let wanted = self.filter.to_lowercase();
-        (0..self.cases.len()).filter(|&i| self.cases[i].id.to_lowercase().contains(&wanted)).collect()
+        self.cases.iter().filter(|case| case.name.to_lowercase().contains(&wanted)).collect()
+    }
+
+    /// The case `by` places after the chosen one among those that match the filter; the first without a chosen one.
+    pub fn neighbour(&self, by: i64) -> Option<CaseId> {
+        let matching = self.matching();
+        let place = self.open.and_then(|open| matching.iter().position(|case| case.id == open));
+        let next = place.map_or(0, |place| place as i64 + by);
+        usize::try_from(next).ok().and_then(|next| matching.get(next)).map(|case| case.id)
     }
 }

@@ -9,14 +9,16 @@ use engine::metrics::Measures;
 use engine::volume::Grid;
 use glam::DVec3;
 
-use super::{ImageLayer, MaskLayer, ProbabilityLayer};
+use super::{CaseId, ImageLayer, Intent, MaskLayer, ProbabilityLayer};
 use crate::scene::{DisplayGrid, PlaneMode};
 
 /// A case: images of one patient, and what is known of their lesions.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Unlike that of any other case opened in this session.
-    pub id: u64,
+    /// Identifies this opening of the case: opened again, it has another.
+    pub id: CaseId,
+    /// The case of the list that this is.
+    pub listed: Option<CaseId>,
     /// The case's name in the window.
     pub title: String,
     /// What was opened: a file, or a folder of one patient.
@@ -31,29 +33,30 @@ pub struct Document {
     pub truth: Option<MaskLayer>,
     /// The network's probability.
     pub probability: Option<ProbabilityLayer>,
-    /// The findings of the prediction, of the truth without one.
+    /// The findings of the segmentation, of the reference without one.
     pub findings: Option<Findings>,
-    /// Prediction against truth.
+    /// Segmentation against reference.
     pub comparison: Option<Arc<Comparison>>,
-    /// All measures of the prediction against the truth.
+    /// All measures of the segmentation against the reference.
     pub metrics: Option<Measures>,
     /// Uncertainty by slice.
     pub entropy: Option<Entropy>,
-    /// The prediction is not saved.
-    pub unsaved: bool,
-    /// What a segmentation under way has taken the place of.
-    pub replaced: Option<Box<Replaced>>,
+    /// The segmentation that a running one has taken the place of.
+    pub replaced: Option<Box<Stash>>,
+    /// Where the crosshair was put on opening. Until the findings arrive: if the user has not moved it by then, it goes
+    /// to the largest of them.
+    pub opened_at: Option<DVec3>,
+    /// What is to be done once all of its files are read.
+    pub once_opened: Option<Intent>,
 }
 
-/// A prediction that a segmentation under way has taken the place of: it comes back if that ends early.
+/// A segmentation that a running one has taken the place of: it comes back if that ends early.
 #[derive(Clone, Debug)]
-pub struct Replaced {
+pub struct Stash {
     /// The mask, if there was one.
     pub prediction: Option<MaskLayer>,
     /// Its probability.
     pub probability: Option<ProbabilityLayer>,
-    /// It was not saved.
-    pub unsaved: bool,
 }
 
 /// The findings of a mask.
@@ -109,6 +112,38 @@ pub struct Entropy {
 }
 
 impl Document {
+    /// A case of one image, without masks.
+    pub fn new(id: CaseId, listed: Option<CaseId>, title: String, image: ImageLayer) -> Self {
+        Self {
+            id,
+            listed,
+            title,
+            path: image.path().to_path_buf(),
+            images: vec![image],
+            shown: 0,
+            prediction: None,
+            truth: None,
+            probability: None,
+            findings: None,
+            comparison: None,
+            metrics: None,
+            entropy: None,
+            replaced: None,
+            opened_at: None,
+            once_opened: None,
+        }
+    }
+
+    /// Whether the segmentation has changes that no file holds. Slices of a running segmentation are nothing to save.
+    pub fn is_unsaved(&self) -> bool {
+        self.replaced.is_none() && self.prediction.as_ref().is_some_and(MaskLayer::is_unsaved)
+    }
+
+    /// Revisions of segmentation and reference.
+    pub fn mask_revisions(&self) -> [Option<u64>; 2] {
+        [&self.prediction, &self.truth].map(|mask| mask.as_ref().map(|mask| mask.revision))
+    }
+
     /// The image whose grid everything lies on.
     pub fn base(&self) -> &ImageLayer {
         &self.images[0]
@@ -141,21 +176,16 @@ impl Document {
         self.prediction.as_ref().or(self.truth.as_ref())
     }
 
-    /// Puts the prediction aside for a segmentation that is under way; once for all of its slices.
-    pub fn put_aside(&mut self) {
-        if self.replaced.is_none() {
-            let (prediction, probability) = (self.prediction.clone(), self.probability.take());
-            self.replaced = Some(Box::new(Replaced { prediction, probability, unsaved: self.unsaved }));
-            self.unsaved = false;
-        }
+    /// Stashes the segmentation for one that is under way.
+    pub fn stash(&mut self) {
+        let (prediction, probability) = (self.prediction.clone(), self.probability.take());
+        self.replaced = Some(Box::new(Stash { prediction, probability }));
     }
 
-    /// Brings back what was put aside, if anything was: half of a segmentation is none. True if it was.
-    pub fn put_back(&mut self) -> bool {
-        let Some(replaced) = self.replaced.take() else { return false };
-        let revision = self.prediction.as_ref().map_or(0, |mask| mask.revision) + 1;
-        self.prediction = replaced.prediction.map(|mask| MaskLayer { revision, ..mask });
-        (self.probability, self.unsaved) = (replaced.probability, replaced.unsaved);
+    /// Brings the stashed segmentation back. True if there was a stash.
+    pub fn restore_stashed(&mut self) -> bool {
+        let Some(stash) = self.replaced.take() else { return false };
+        (self.prediction, self.probability) = (stash.prediction, stash.probability);
         self.forget_results();
         true
     }

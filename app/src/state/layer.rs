@@ -1,22 +1,39 @@
 //! The volumes of a case: its images, masks and the network's probability.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::volume::{LabelVolume, Volume};
+use serde::{Deserialize, Serialize};
 
-use crate::gpu::Texture;
-use crate::scene::{ColourMap, Modality, WindowLevel};
+use crate::gpu::{Part, Texture};
+use crate::scene::{ColourMap, Modality, ScanInfo, WindowLevel};
+
+/// What an image is read from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Source {
+    /// A NIfTI file.
+    Nifti(PathBuf),
+}
+
+impl Source {
+    /// The file that stands for the source in messages, titles and proposed names.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Nifti(path) => path,
+        }
+    }
+}
 
 /// One image of a case.
 #[derive(Clone, Debug)]
 pub struct ImageLayer {
-    /// The file.
-    pub path: PathBuf,
+    /// What it was read from.
+    pub source: Source,
     /// The name in the window: the modality within a case, else the file's name.
     pub name: String,
-    /// What made it.
-    pub modality: Modality,
+    /// What its values are.
+    pub info: ScanInfo,
     /// The voxels in the file's own type: all frames if they fit into memory, else the one that is shown.
     pub volume: Arc<Volume>,
     /// The frame that is shown, 0-based.
@@ -32,6 +49,11 @@ pub struct ImageLayer {
 }
 
 impl ImageLayer {
+    /// The file that stands for its source.
+    pub fn path(&self) -> &Path {
+        self.source.path()
+    }
+
     /// How many frames the file has.
     pub fn frames(&self) -> usize {
         self.volume.file_frames.max(1)
@@ -44,7 +66,7 @@ impl ImageLayer {
 
     /// Colour map by the convention of the modality: projections of PET are dark on white.
     pub fn projection_colours(&self, chosen: ColourMap) -> ColourMap {
-        if self.modality == Modality::Pet && chosen == ColourMap::Grey { ColourMap::GreyInverted } else { chosen }
+        if self.info.modality == Modality::Pet && chosen == ColourMap::Grey { ColourMap::GreyInverted } else { chosen }
     }
 }
 
@@ -73,11 +95,49 @@ pub struct MaskLayer {
     pub texture: Option<Texture>,
     /// Seen through from the front.
     pub projection: Option<(Arc<LabelVolume>, Option<Texture>)>,
-    /// Counts up whenever the labels change, so that results for older labels are known as such.
+    /// Changes with the labels: no two states of any mask of this session share it.
     pub revision: u64,
+    /// The revision that the file holds; none if no file holds this mask.
+    pub saved_revision: Option<u64>,
+    /// The labels that changed since they were uploaded.
+    pub not_uploaded: Option<Part>,
 }
 
 impl MaskLayer {
+    /// The slices of a running segmentation that are finished so far.
+    pub fn preview(labels: Arc<LabelVolume>, texture: Option<Texture>, revision: u64) -> Self {
+        Self {
+            path: None,
+            labels,
+            present: Vec::new(),
+            texture,
+            projection: None,
+            revision,
+            saved_revision: None,
+            not_uploaded: None,
+        }
+    }
+
+    /// As it was read from its file.
+    #[must_use]
+    pub fn as_read(self, revision: u64) -> Self {
+        Self { revision, saved_revision: Some(revision), ..self }
+    }
+
+    /// Whether it has changes that its file does not hold.
+    pub fn is_unsaved(&self) -> bool {
+        self.saved_revision != Some(self.revision)
+    }
+
+    /// Replaces the labels; `changed` is where they differ.
+    pub fn change(&mut self, labels: Arc<LabelVolume>, changed: Part, revision: u64) {
+        (self.labels, self.revision) = (labels, revision);
+        self.not_uploaded = Some(match self.not_uploaded.take() {
+            Some(before) => before.union(changed),
+            None => changed,
+        });
+    }
+
     /// The labels that occur in a mask, ascending and without 0, each with its volume in ml.
     pub fn count(labels: &LabelVolume) -> Vec<(u16, f64)> {
         let mut voxels = vec![0_usize; usize::from(u16::MAX) + 1];

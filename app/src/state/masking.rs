@@ -4,204 +4,29 @@
 //! ([`Wanted`]), and a pre-trained network fills the masked patches in ([`Filling`]). Each result remembers what it was
 //! made for, so that an outdated one is known as such: it stays on the screen until the next one comes.
 
+mod controls;
 mod found;
 mod sigma;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use engine::cluster::{ClusterConfig, Method};
-use engine::config::Config;
-use engine::inspect::{MaskReport, MaskSettings, Sigma};
+use engine::inspect::{MaskReport, MaskSettings};
 use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
-use engine::pretrain::amlp::amr::MaskRatio;
-use engine::pretrain::amlp::mps::Order;
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
+pub use controls::{By, Controls, GRIDS, MOST_EPOCHS, SIZES, Shown, Switch};
 pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
 pub use sigma::RunSigma;
 
-use super::{Document, Mode, State};
-use crate::scene::{Camera, DisplayGrid, Modality, PlaneMode};
-
-/// Patches along a side that can be chosen, as far as they divide the crop.
-pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
-/// The crop's side in pixels: the smallest and the largest that can be chosen.
-pub const SIZES: [usize; 2] = [16, 1024];
-/// Most epochs of a schedule.
-pub const MOST_EPOCHS: usize = 10_000;
-
-/// What gives the masking ratio.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum By {
-    /// A number.
-    #[default]
-    Sigma,
-    /// An epoch of the schedule (Eq. 9).
-    Epoch,
-}
-
-/// What the user chooses. The defaults are those of `amlp mask`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Controls {
-    /// What gives the masking ratio.
-    pub by: By,
-    /// Share of the patches that is masked, 0 to 1.
-    pub sigma: f64,
-    /// Epoch of the schedule, from 1.
-    pub epoch: usize,
-    /// Epochs of the schedule.
-    pub epochs: usize,
-    /// The schedule.
-    pub ratio: MaskRatio,
-    /// Which patches are masked first.
-    pub order: Order,
-    /// How patches are clustered, and which cluster is the foreground.
-    pub cluster: ClusterConfig,
-    /// Seed of the clustering and of random orders.
-    pub seed: u64,
-    /// Patches along the crop's side.
-    pub grid: usize,
-    /// How the scan is prepared, the crop's side and the voxel size among it.
-    pub preprocess: PreprocessConfig,
-}
-
-impl Default for Controls {
-    fn default() -> Self {
-        Self {
-            by: By::Sigma,
-            sigma: 0.5,
-            epoch: 1,
-            epochs: 800,
-            ratio: MaskRatio::default(),
-            order: Order::default(),
-            cluster: ClusterConfig::default(),
-            seed: 0,
-            grid: 16,
-            preprocess: PreprocessConfig::default(),
-        }
-    }
-}
-
-impl Controls {
-    /// The patch counts that divide the crop.
-    pub fn grids(&self) -> Vec<usize> {
-        GRIDS.into_iter().filter(|&grid| self.preprocess.size.is_multiple_of(grid)).collect()
-    }
-
-    /// The same with every number within its limits, and a patch count that divides the crop if there is one.
-    #[must_use]
-    pub fn within_limits(mut self) -> Self {
-        self.sigma = if self.sigma.is_finite() { self.sigma.clamp(0.0, 1.0) } else { 0.5 };
-        self.epochs = self.epochs.clamp(1, MOST_EPOCHS);
-        self.epoch = self.epoch.clamp(1, self.epochs);
-        self.preprocess.size = self.preprocess.size.clamp(SIZES[0], SIZES[1]);
-        if !self.preprocess.size.is_multiple_of(self.grid.max(1)) {
-            let nearest = |grid: &usize| grid.abs_diff(self.grid);
-            self.grid = self.grids().into_iter().min_by_key(nearest).unwrap_or(self.grid);
-        }
-        self
-    }
-
-    /// What the engine is asked for.
-    pub fn mask_settings(&self) -> MaskSettings {
-        let sigma = match self.by {
-            By::Sigma => Sigma::Fixed(self.sigma),
-            By::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
-        };
-        MaskSettings { cluster: self.cluster.clone(), order: self.order, sigma, seed: self.seed }
-    }
-
-    /// The settings that a run trained with, from its first epoch on.
-    #[must_use]
-    pub fn of_run(&self, config: &Config) -> Self {
-        let epochs = config.training.epochs.max(1);
-        let method = &config.method;
-        let controls = Self {
-            by: By::Epoch,
-            epoch: self.epoch.min(epochs),
-            epochs,
-            ratio: method.ratio.clone(),
-            order: method.order,
-            cluster: method.cluster.clone(),
-            seed: config.seed,
-            grid: method.grid,
-            preprocess: config.preprocess.clone(),
-            sigma: self.sigma,
-        };
-        controls.within_limits()
-    }
-
-    /// Whether a scan is prepared and cut as for this run.
-    pub fn fits(&self, config: &Config) -> bool {
-        self.grid == config.method.grid && self.preprocess == config.preprocess
-    }
-
-    /// Whether the clustering is done before the next frame.
-    pub fn is_quick(&self) -> bool {
-        self.cluster.method == Method::Kmeans
-    }
-}
-
-/// What is drawn of the patches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Shown {
-    /// The slice on the scan's own grid, in place of the crop.
-    pub native: bool,
-    /// Fill and outline in the colour of the category.
-    pub categories: bool,
-    /// Foreground probability as heat.
-    pub heat: bool,
-    /// Hatching of masked patches.
-    pub masked: bool,
-    /// Each patch's place in the masking order.
-    pub numbers: bool,
-    /// The digit 1 or 0.
-    pub digits: bool,
-    /// Lines between patches.
-    pub grid: bool,
-    /// Outline of the reference.
-    pub lesion: bool,
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        Self {
-            native: false,
-            categories: true,
-            heat: false,
-            masked: false,
-            numbers: false,
-            digits: false,
-            grid: true,
-            lesion: true,
-        }
-    }
-}
-
-impl Shown {
-    /// One switch with its name.
-    pub const ALL: [(&'static str, Switch); 8] = [
-        ("Categories", |s| &mut s.categories),
-        ("Masked", |s| &mut s.masked),
-        ("Probability", |s| &mut s.heat),
-        ("Digits", |s| &mut s.digits),
-        ("Order", |s| &mut s.numbers),
-        ("Grid", |s| &mut s.grid),
-        ("Reference", |s| &mut s.lesion),
-        ("Native slice", |s| &mut s.native),
-    ];
-}
-
-/// Finds a switch.
-pub type Switch = fn(&mut Shown) -> &mut bool;
+use super::{CaseId, Document, Mode, State};
+use crate::scene::{Camera, DisplayGrid, Evidence, PlaneMode};
 
 /// What the preparation of a scan depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseKey {
     /// The case.
-    pub document: u64,
+    pub document: CaseId,
     /// The image's place in it.
     pub image: usize,
     /// Its frame.
@@ -249,10 +74,11 @@ pub struct Filling {
     pub run: PathBuf,
 }
 
-/// Everything that Masking mode shows.
-#[derive(Clone, Debug, Default)]
-pub struct MaskingState {
-    /// What the user chose.
+/// The user's choices in Masking mode.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MaskingSession {
+    /// What is masked and how.
     pub controls: Controls,
     /// What is drawn.
     pub shown: Shown,
@@ -262,53 +88,47 @@ pub struct MaskingState {
     pub cameras: [Camera; 2],
     /// Width factor and shift (in widths) of the crop's contrast, from its own.
     pub contrast: Option<DVec2>,
-    /// The pre-training run chosen here.
-    pub run: Option<PathBuf>,
+}
+
+impl MaskingSession {
+    /// The camera of what the large pane shows.
+    pub fn camera(&self, native: bool) -> Camera {
+        self.cameras[usize::from(native)]
+    }
+}
+
+/// The shown slice of Masking mode, as far as it was computed.
+#[derive(Clone, Debug, Default)]
+pub struct MaskingCache {
     /// The case that everything below belongs to.
-    pub document: Option<u64>,
+    pub document: Option<CaseId>,
     /// The prepared scan.
     pub prepared: Option<PreparedCase>,
     /// The clustered and masked slice: that of [`State::wanted_mask`], or the one before it.
     pub found: Option<std::sync::Arc<FoundSlice>>,
-    /// The network that fills in.
+    /// The network that reconstructs masked patches.
     pub network: Option<Network>,
-    /// What it looks at, if it was trained on several modalities.
+    /// The scan in all modalities of that network, if it has several.
     pub channels: Option<AllChannels>,
-    /// What it made of the slice.
+    /// What the network made of the slice.
     pub filled: Option<std::sync::Arc<Filled>>,
     /// Preparing.
     pub preparing: Attempt<CaseKey>,
     /// Clustering and masking.
     pub clustering: Attempt<Wanted>,
-    /// Filling in.
+    /// Reconstructing.
     pub filling: Attempt<Filling>,
 }
 
-impl MaskingState {
-    /// Forgets what was found of the last case. What was chosen stays.
-    pub fn forget(&mut self) {
-        (self.prepared, self.found, self.channels, self.filled, self.pinned) = (None, None, None, None, None);
-        (self.preparing, self.clustering, self.filling) = Default::default();
-        self.cameras = Default::default();
+impl MaskingCache {
+    /// Drops everything that belongs to the last case. The network stays.
+    pub fn change_case(&mut self, document: Option<CaseId>) {
+        *self = Self { document, network: self.network.take(), ..Self::default() };
     }
 
-    /// Lets go of the network: that of the run which fills in next is read when it is needed.
+    /// Lets go of the network: that of the chosen run is read when it is needed.
     pub fn drop_network(&mut self) {
         (self.network, self.filled, self.filling.failed) = (None, None, None);
-    }
-
-    /// The camera of what the large pane shows.
-    pub fn camera(&self, native: bool) -> Camera {
-        self.cameras[usize::from(native)]
-    }
-
-    /// Values that are just black and just white in the crop.
-    pub fn window(&self) -> [f32; 2] {
-        let [low, high] = self.prepared.as_ref().map_or([0.0, 1.0], |prepared| prepared.window);
-        let DVec2 { x: factor, y: shift } = self.contrast.unwrap_or(DVec2::new(1.0, 0.0));
-        let (middle, half) = (f64::midpoint(low.into(), high.into()), f64::from(high - low) / 2.0);
-        let (middle, half) = (middle + shift * 2.0 * half, half * factor);
-        [(middle - half) as f32, (middle + half) as f32]
     }
 
     /// The failure that stands in place of the slice: without a scan nothing else can be shown.
@@ -323,7 +143,7 @@ impl State {
     /// What Masking mode is asked to show now; none without a case.
     pub fn wanted_mask(&self) -> Option<Wanted> {
         let document = self.document.as_ref()?;
-        let controls = &self.masking.controls;
+        let controls = &self.session.masking.controls;
         let layer = document.image();
         let key = CaseKey {
             document: document.id,
@@ -341,101 +161,42 @@ impl State {
     pub fn file_slice(&self) -> Option<usize> {
         let grid = &self.document.as_ref()?.image().volume.grid;
         let display = DisplayGrid::new(grid, PlaneMode::Native);
-        let voxel = display.orientation.source_voxel(display.index_at(self.view.crosshair), grid.shape);
+        let voxel = display.orientation.source_voxel(display.index_at(self.session.view.crosshair), grid.shape);
         Some(voxel[engine::findings::axial_axis(grid)])
     }
 
-    /// The run that fills masked patches in: the one chosen for it, else the open one.
-    pub fn filling_run(&self) -> Option<&Path> {
-        self.masking
-            .run
-            .as_deref()
-            .or(self.timeline.pretrain.as_ref().map(|run| run.path.as_path()))
-            .or(self.run.as_deref())
+    /// Values that are just black and just white in the crop.
+    pub fn masking_window(&self) -> [f32; 2] {
+        let prepared = self.cache.masking.prepared.as_ref();
+        let [low, high] = prepared.map_or([0.0, 1.0], |prepared| prepared.window);
+        let DVec2 { x: factor, y: shift } = self.session.masking.contrast.unwrap_or(DVec2::new(1.0, 0.0));
+        let (middle, half) = (f64::midpoint(low.into(), high.into()), f64::from(high - low) / 2.0);
+        let (middle, half) = (middle + shift * 2.0 * half, half * factor);
+        [(middle - half) as f32, (middle + half) as f32]
     }
 
     /// What was found, if it is what is wanted.
     pub fn current_mask(&self) -> Option<&FoundSlice> {
         let wanted = self.wanted_mask()?;
-        self.masking.found.as_deref().filter(|found| found.wanted == wanted)
+        self.cache.masking.found.as_deref().filter(|found| found.wanted == wanted)
     }
 
     /// The numbers of the shown slice, in Masking mode.
     pub fn mask_report(&self) -> Option<MaskReport> {
-        let found = self.current_mask().filter(|_| self.mode == Mode::Masking)?;
+        let found = self.current_mask().filter(|_| self.session.mode == Mode::Masking)?;
         Some(found.report.clone())
     }
 }
 
-/// CT or not, if the shown image's modality is another than its file's name and values tell.
+/// CT or not, if the user says so.
 fn told_kind(document: &Document) -> Option<Kind> {
     let layer = document.image();
-    let stem = crate::worker::open::file_stem(&layer.path);
-    if layer.modality == Modality::of(&stem, layer.range.map(|[low, _]| low)) {
+    if layer.info.modality_from != Evidence::User {
         return None;
     }
-    match layer.modality.kind() {
+    match layer.info.modality.kind() {
         KindChoice::Ct => Some(Kind::Ct),
         KindChoice::Other => Some(Kind::Other),
         KindChoice::Auto => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_patch_count_follows_the_crop() {
-        let of = |size| {
-            let preprocess = PreprocessConfig { size, ..PreprocessConfig::default() };
-            Controls { preprocess, ..Controls::default() }.within_limits()
-        };
-        assert_eq!((of(160).grid, of(144).grid, of(160).grids()), (16, 16, vec![8, 10, 16, 20, 32]));
-        assert_eq!((of(100).grids(), of(100).grid), (vec![10, 20], 20), "the nearest to 16");
-        assert_eq!(of(97).grid, 16, "none divides it: the engine says so");
-        assert_eq!((of(0).preprocess.size, of(9000).preprocess.size), (16, 1024));
-    }
-
-    #[test]
-    fn numbers_stay_within_their_limits() {
-        let controls = Controls { sigma: 7.0, epoch: 9, epochs: 4, ..Controls::default() }.within_limits();
-        assert_eq!((controls.sigma, controls.epoch), (1.0, 4));
-        let controls = Controls { sigma: f64::NAN, epoch: 0, epochs: 0, ..Controls::default() }.within_limits();
-        assert_eq!((controls.sigma, controls.epoch, controls.epochs), (0.5, 1, 1));
-    }
-
-    #[test]
-    fn defaults_are_the_command_lines() {
-        let settings = Controls::default().mask_settings();
-        assert_eq!(settings, MaskSettings::default());
-        assert_eq!(settings.sigma, Sigma::Fixed(0.5));
-    }
-
-    #[test]
-    fn the_settings_of_a_run_are_taken_over() {
-        let mut config = engine::config::preset("amlp-plus", &["pet".into()]).unwrap_or_default();
-        (config.training.epochs, config.method.grid, config.preprocess.size, config.seed) = (20, 8, 96, 5);
-        let controls = Controls { epoch: 300, ..Controls::default() };
-        assert!(!controls.fits(&config));
-        let taken = controls.of_run(&config);
-        assert!(taken.fits(&config));
-        assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (By::Epoch, 20, 20, 5));
-        assert_eq!(taken.cluster, config.method.cluster);
-    }
-
-    #[test]
-    fn every_switch_is_one_of_its_own() {
-        let mut all = Shown::default();
-        for (name, switch) in Shown::ALL {
-            let before = all;
-            *switch(&mut all) ^= true;
-            assert_ne!(before, all, "{name}");
-        }
-        let opposite = Shown::ALL.into_iter().fold(Shown::default(), |mut s, (_, switch)| {
-            *switch(&mut s) ^= true;
-            s
-        });
-        assert_eq!(all, opposite);
     }
 }

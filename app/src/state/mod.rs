@@ -1,31 +1,39 @@
 //! Everything the window shows, as plain data. Only [`crate::command::dispatch()`] and the results of jobs change it.
 
+pub mod cache;
 pub mod cases;
 pub mod document;
-pub mod kept;
+pub mod intent;
+pub mod job;
 pub mod layer;
 pub mod masking;
+pub mod names;
 pub mod report;
+pub mod request;
 pub mod review;
 pub mod runs;
+pub mod session;
 pub mod settings;
 pub mod timeline;
 pub mod train;
 pub mod view;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use cases::{CaseList, ListedCase, Thumbnail};
+pub use cache::Cache;
+pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, Findings, Listed, Status};
-pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer};
+pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
+pub use job::{JobStatus, Slot};
+pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
+pub use request::Request;
+pub use session::Session;
 pub use settings::Settings;
 pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, ToolKind, View};
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::Command;
-use crate::scene::{Modality, WindowLevel};
+use crate::scene::WindowLevel;
 
 /// What the window is for at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +87,7 @@ pub struct Notice {
     /// How often it was said while it was shown.
     pub count: usize,
     /// Takes back what it tells of.
-    pub undo: Option<Box<Command>>,
+    pub undo: Option<Intent>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
 }
@@ -114,14 +122,14 @@ pub enum Dialog {
     /// A path to type, where no file dialog can open.
     Path {
         /// What will be done with it.
-        purpose: PathPurpose,
+        request: PathRequest,
         /// What was typed.
         text: String,
     },
-    /// A file is there already.
+    /// The file to write already exists.
     Overwrite {
         /// What is written.
-        purpose: PathPurpose,
+        request: PathRequest,
         /// The file.
         path: PathBuf,
     },
@@ -135,7 +143,7 @@ pub enum Dialog {
     /// The segmentation is not saved, and something would lose it.
     Unsaved {
         /// What waits for the answer.
-        next: Box<Command>,
+        next: Intent,
     },
     /// A run is to be moved to the trash.
     DeleteRun {
@@ -148,115 +156,51 @@ pub enum Dialog {
     About,
 }
 
-/// What a chosen path is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathPurpose {
-    /// Scans.
-    Files,
-    /// A cohort or one patient.
-    Folder,
-    /// The prediction.
-    Mask,
-    /// The reference.
-    Truth,
-    /// The network's probability.
-    Probability,
-    /// A trained run.
-    Model,
-    /// A cohort to train on.
-    Cohort,
-    /// A pre-trained run to fine-tune from.
-    Pretrained,
-    /// Where runs are kept.
-    Workspace,
-    /// Where the segmentation goes.
-    SaveMask,
-    /// A run to watch.
-    Run,
-    /// A run to compare with the shown one.
-    CompareRun,
-    /// A pre-trained run that fills masked patches in.
-    MaskingRun,
-    /// Where the picture of Masking mode goes.
-    MaskingPicture,
-    /// Where the numbers of Masking mode go.
-    MaskingTable,
-}
-
-/// A job as the window shows it.
+/// A case that could not be opened.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JobStatus {
-    /// Names the job in [`crate::command::Command::CancelJob`].
-    pub id: u64,
-    /// What it is.
-    pub kind: crate::worker::Kind,
-    /// What it does, in a few words.
-    pub title: String,
-    /// 0 to 1, if it is known.
-    pub progress: Option<f32>,
-    /// What it is doing now.
-    pub detail: String,
-    /// Shown only if it lasts.
-    pub quiet: bool,
-}
-
-/// What is chosen for the next segmentation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SegmentChoice {
-    /// The trained run; the sample's model if none is chosen.
-    pub model: Option<PathBuf>,
-    /// `auto`, `cpu`, `wgpu:0`, ...
-    pub device: String,
+pub struct FailedOpen {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why not.
+    pub why: String,
+    /// Opens the same again, with everything that was named beside it.
+    pub retry: Intent,
 }
 
 /// Everything the window shows.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// The mode.
-    pub mode: Mode,
+    /// What a restart brings back.
+    pub session: Session,
+    /// What can be read or computed again.
+    pub cache: Cache,
+    /// The training under way, and those that wait or ended.
+    pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,
     /// A case that could not be opened, with the reason: shown in place of the views.
-    pub failed: Option<(PathBuf, String)>,
+    pub failed: Option<FailedOpen>,
     /// The cases of the open folder.
     pub cases: CaseList,
-    /// How the case is looked at.
-    pub view: View,
-    /// Window/level by modality, kept across cases.
-    pub windows: BTreeMap<String, WindowLevel>,
-    /// What the user chose once and for all.
-    pub settings: Settings,
     /// Messages, oldest first.
     pub notices: Vec<Notice>,
     /// Running jobs, oldest first.
     pub jobs: Vec<JobStatus>,
     /// The dialog on top.
     pub dialog: Option<Dialog>,
-    /// For the next segmentation.
-    pub segment: SegmentChoice,
-    /// Devices that can compute, once probed.
-    pub devices: Vec<engine::device::DeviceInfo>,
-    /// The run given on the command line.
-    pub run: Option<PathBuf>,
-    /// Masking mode.
-    pub masking: masking::MaskingState,
-    /// Train mode.
-    pub train: train::TrainState,
-    /// The open runs.
-    pub timeline: timeline::Timeline,
-    /// The table of runs.
-    pub runs: runs::RunsState,
     /// The demonstration is under way, or was shown.
     pub demo: bool,
     /// The adapter that draws, or why there is none.
     pub adapter: String,
     /// What is done once the segmentation is saved.
-    pub after_saving: Option<Box<Command>>,
-    /// What a new start is still to bring back.
-    pub returning: kept::Returning,
+    pub after_saving: Option<Intent>,
+    /// What jobs want done next: carried out before the window is drawn.
+    pub intents: Vec<Intent>,
+    /// The saved session that a restart is restoring, part by part.
+    pub restoring: Option<Box<Session>>,
     /// Set when the program should end.
     pub quit: bool,
-    /// Once it ends it starts anew, with the same view.
+    /// Once it ends it restarts with the same view.
     pub restart: bool,
 }
 
@@ -267,12 +211,12 @@ impl State {
     }
 
     /// Adds a message about something that `undo` takes back.
-    pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Command) {
-        self.tell(Severity::Info, title.into(), detail.into(), Some(Box::new(undo)));
+    pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Intent) {
+        self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
     }
 
     /// A message that is shown already is counted there: it comes last again, and its time begins anew.
-    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Box<Command>>) {
+    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
         let mut notice = Notice { id, severity, title, detail, count: 1, undo, dismissed: false };
         if let Some(at) = self.notices.iter().position(|shown| shown.stands_for(&notice)) {
@@ -286,6 +230,18 @@ impl State {
         self.notice(Severity::Error, title, error.to_string());
     }
 
+    /// The open case and the revision of its segmentation.
+    pub fn case_revision(&self) -> Option<CaseRevision> {
+        let document = self.document.as_ref()?;
+        let revision = document.prediction.as_ref().map(|mask| mask.revision);
+        Some(CaseRevision { case: document.id, revision })
+    }
+
+    /// A request for a path about what is open now.
+    pub fn path_request(&self, purpose: PathPurpose) -> PathRequest {
+        PathRequest { purpose, of: self.case_revision() }
+    }
+
     /// True if an error is shown: a toast that was not closed, or the error in place of the views.
     pub fn shows_error(&self) -> bool {
         self.failed.is_some() || self.notices.iter().any(|n| n.severity == Severity::Error && !n.dismissed)
@@ -293,7 +249,18 @@ impl State {
 
     /// Window/level of an image: what was chosen for its modality, else its own default.
     pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
-        self.windows.get(&layer.modality.key()).copied().unwrap_or(layer.default_window)
+        self.session.windows.get(&layer.info.window_key()).copied().unwrap_or(layer.default_window)
+    }
+
+    /// Sets window and level of an image for its modality. Narrower than a ten-thousandth of the scan's range nothing can
+    /// be told apart; values that are not finite change nothing.
+    pub fn set_window(&mut self, image: usize, window: WindowLevel) {
+        let Some(image) = self.document.as_ref().and_then(|document| document.images.get(image)) else { return };
+        let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
+        let width = window.width.max(range * 1e-4);
+        if width.is_finite() && window.level.is_finite() {
+            self.session.windows.insert(image.info.window_key(), WindowLevel { width, level: window.level });
+        }
     }
 
     /// Window/level of an image's projection. Where values have a unit it is that of the slices; elsewhere the
@@ -301,9 +268,9 @@ impl State {
     pub fn projection_window_of(&self, layer: &ImageLayer) -> WindowLevel {
         let slices = self.window_of(layer);
         let own = layer.projection.as_ref().and_then(|projection| projection.window);
-        match (&layer.modality, own) {
-            (Modality::Ct | Modality::Pet, _) | (_, None) => slices,
-            (_, Some(own)) => own.following(layer.default_window, slices),
+        match own {
+            Some(own) if !layer.info.is_absolute() => own.following(layer.default_window, slices),
+            _ => slices,
         }
     }
 }

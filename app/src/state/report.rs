@@ -11,7 +11,7 @@ pub use run::{ProbeReport, RunReport};
 use super::{Document, Mode, Severity, State};
 use crate::scene::{Convention, Letters, PlaneMode};
 
-/// The whole of it. Keys are a contract; see the README.
+/// The whole of it. Keys are a contract, described in MANUAL.md.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The mode.
@@ -95,11 +95,11 @@ impl Report {
         let errors = state.notices.iter().filter(|n| n.severity == Severity::Error);
         let errors = errors.flat_map(|n| std::iter::repeat_n(n.detail.clone(), n.count));
         Self {
-            mode: state.mode,
+            mode: state.session.mode,
             file: document
-                .map(|d| d.image().path.display().to_string())
-                .or_else(|| state.failed.as_ref().map(|(path, _)| path.display().to_string())),
-            convention: state.settings.convention,
+                .map(|d| d.image().path().display().to_string())
+                .or_else(|| state.failed.as_ref().map(|failed| failed.path.display().to_string())),
+            convention: state.session.settings.convention,
             panes: document.map(|d| panes(state, d)).unwrap_or_default(),
             crosshair: document.map(|d| crosshair(state, d)),
             window: window.map(|w| w.width),
@@ -109,7 +109,7 @@ impl Report {
             metrics: document.and_then(|d| d.metrics.clone()),
             masking: state.mask_report(),
             run: RunReport::of(state),
-            errors: errors.chain(state.failed.iter().map(|(_, why)| why.clone())).collect(),
+            errors: errors.chain(state.failed.iter().map(|failed| failed.why.clone())).collect(),
         }
     }
 
@@ -121,20 +121,20 @@ impl Report {
 
 fn panes(state: &State, document: &Document) -> Vec<PaneReport> {
     let pane = |id: super::PaneId| {
-        let display = document.display_of(id, state.settings.planes);
+        let display = document.display_of(id, state.session.settings.planes);
         PaneReport {
             name: id.name(),
             slice: (!id.is_projection()).then(|| state.slice_of(&display, id.plane()) + 1),
             plane: id.plane(),
             planes: display.mode,
-            letters: display.letters(id.plane(), state.settings.convention),
+            letters: display.letters(id.plane(), state.session.settings.convention),
         }
     };
     state.shown_panes().into_iter().map(pane).collect()
 }
 
 fn crosshair(state: &State, document: &Document) -> CrosshairReport {
-    let world = state.view.crosshair;
+    let world = state.session.view.crosshair;
     let native = crate::scene::DisplayGrid::new(&document.image().volume.grid, PlaneMode::Native);
     CrosshairReport {
         voxel: native.voxel_at(world),

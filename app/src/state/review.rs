@@ -54,29 +54,39 @@ impl Document {
 }
 
 impl State {
+    /// Goes to the largest finding of a case that was just opened, unless the user looks elsewhere already.
+    pub(crate) fn look_at_first_finding(&mut self) {
+        let planes = self.session.settings.planes;
+        let Some(document) = &mut self.document else { return };
+        if document.opened_at.take() == Some(self.session.view.crosshair) {
+            self.session.view.crosshair = document.first_look(planes);
+            self.session.view.finding = document.findings.as_ref().filter(|f| !f.list.is_empty()).map(|_| 0);
+        }
+    }
+
     /// The slice that a pane shows, 0-based along the display axis.
     pub fn slice_of(&self, display: &DisplayGrid, plane: Plane) -> usize {
-        display.index_at(self.view.crosshair)[plane.axis()]
+        display.index_at(self.session.view.crosshair)[plane.axis()]
     }
 
     /// The panes that are shown, in reading order: beside Review only the axial one.
     pub fn shown_panes(&self) -> Vec<PaneId> {
-        match (&self.document, self.mode) {
+        match (&self.document, self.session.mode) {
             (None, _) => Vec::new(),
-            (Some(document), Mode::Review) => self.view.shown(document.images.len()),
+            (Some(document), Mode::Review) => self.session.view.shown(document.images.len()),
             (Some(_), Mode::Masking | Mode::Train) => vec![PaneId::Axial],
         }
     }
 
     /// The pane that keys go to: beside Review there is only the axial one.
     pub fn active_pane(&self) -> PaneId {
-        self.view.active.filter(|_| self.mode == Mode::Review).unwrap_or(PaneId::Axial)
+        self.session.view.active.filter(|_| self.session.mode == Mode::Review).unwrap_or(PaneId::Axial)
     }
 
     /// The finding after (`by` = 1) or before (-1) the chosen one, around the end of the list.
     pub fn neighbour_finding(&self, by: i64) -> Option<usize> {
         let count = self.document.as_ref()?.findings.as_ref()?.list.len() as i64;
-        let next = match self.view.finding {
+        let next = match self.session.view.finding {
             Some(current) => (current as i64 + by).rem_euclid(count.max(1)),
             None if by > 0 => 0,
             None => count - 1,

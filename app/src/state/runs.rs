@@ -1,24 +1,26 @@
-//! The runs of the workspace folder.
+//! The runs of the workspace: one list for every mode, and the table that shows it.
 
 mod column;
 
 use std::path::{Path, PathBuf};
 
+use engine::event::Stage;
 use engine::run::workspace::{EntryState, RunEntry};
+use serde::{Deserialize, Serialize};
 
 use super::train::{Phase, TrainPage};
 use super::{Mode, State};
 
 pub use column::{Column, date, dice, dice_meaning};
 
-/// Where a run stands, as far as this window knows.
+/// Status of a run, as far as this window knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing<'a> {
     /// It is the job under way.
     Now(Phase),
-    /// A process works in it that is not the job of this window: it trains, or is evaluated.
+    /// Another process trains or evaluates it.
     Elsewhere,
-    /// It waits in the queue to be gone on with.
+    /// It waits in the queue to be resumed.
     Queued,
     /// Trained to the end.
     Finished,
@@ -31,7 +33,7 @@ pub enum Standing<'a> {
 }
 
 impl Standing<'_> {
-    /// In a word.
+    /// In a word or two.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Now(Phase::Preparing) => "preparing",
@@ -39,7 +41,7 @@ impl Standing<'_> {
             Self::Now(Phase::Pausing) => "pausing",
             Self::Now(Phase::Paused) => "paused",
             Self::Now(Phase::Stopping) => "stopping",
-            Self::Elsewhere => "in use",
+            Self::Elsewhere => "trained by another process",
             Self::Queued => "queued",
             Self::Finished => "finished",
             Self::Stopped => "stopped",
@@ -52,26 +54,26 @@ impl Standing<'_> {
 /// A run of the table.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
-    /// What its folder tells, and the job that trains in it.
+    /// What is in its folder.
     pub run: &'a RunEntry,
-    /// Where it stands.
+    /// Its status.
     pub standing: Standing<'a>,
 }
 
 impl Row<'_> {
-    /// Whether it stopped before its end and has a checkpoint to go on from.
+    /// Whether it was interrupted and has a checkpoint to resume from.
     pub fn goes_on(&self) -> bool {
         self.run.checkpoint && matches!(self.standing, Standing::Stopped | Standing::Failed(_))
     }
 
-    /// Where it stands, in a sentence.
+    /// Its status in a sentence.
     pub fn explained(&self) -> String {
         let word = self.standing.name();
-        let on = if self.goes_on() { "; it can be gone on with from its checkpoint" } else { "" };
+        let resumable = if self.goes_on() { ". It can be resumed from its checkpoint." } else { "" };
         match &self.standing {
-            Standing::Failed(why) | Standing::Broken(why) => format!("{word}: {why}{on}"),
-            Standing::Elsewhere => "in use: it is trained by another process, or evaluated".to_owned(),
-            _ => format!("{word}{on}"),
+            Standing::Failed(why) | Standing::Broken(why) => format!("{word}: {why}{resumable}"),
+            Standing::Elsewhere => "Another process trains or evaluates this run.".to_owned(),
+            _ => format!("{word}{resumable}"),
         }
     }
 }
@@ -85,66 +87,87 @@ pub struct Trashed {
     pub now: PathBuf,
 }
 
-/// What a list of the runs was made for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
-    /// The workspace.
-    pub workspace: PathBuf,
-    /// The job under way, and whether its run folder was there.
-    pub job: Option<(u64, bool)>,
-}
-
-/// The table of runs.
-#[derive(Clone, Debug, Default)]
-pub struct RunsState {
-    /// The runs, and the workspace that they were listed in.
-    pub listed: Option<(PathBuf, Vec<RunEntry>)>,
+/// The runs of the workspace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunList {
+    /// Newest first, once they were listed.
+    pub entries: Option<Vec<RunEntry>>,
     /// Why they could not be listed.
     pub failed: Option<String>,
-    /// What the running or last list was asked for. None: it is to be listed.
-    pub asked: Option<Asked>,
-    /// What the table is narrowed down to.
+}
+
+impl RunList {
+    /// All of them; none before they were listed.
+    pub fn all(&self) -> &[RunEntry] {
+        self.entries.as_deref().unwrap_or_default()
+    }
+
+    /// The run in a folder.
+    pub fn run(&self, path: &Path) -> Option<&RunEntry> {
+        self.all().iter().find(|run| run.path == path)
+    }
+
+    /// The same, to be changed.
+    pub fn run_mut(&mut self, path: &Path) -> Option<&mut RunEntry> {
+        self.entries.as_mut()?.iter_mut().find(|run| run.path == path)
+    }
+
+    /// The runs that were interrupted and can be resumed from a checkpoint.
+    pub fn unfinished(&self) -> impl Iterator<Item = &RunEntry> {
+        self.all().iter().filter(|run| run.state == EntryState::Stopped && run.checkpoint)
+    }
+
+    /// The pre-trained runs that a fine-tuning can start from.
+    pub fn pretrained(&self) -> impl Iterator<Item = &RunEntry> {
+        self.trained(Stage::Pretrain)
+    }
+
+    /// The fine-tuned runs that can segment and be measured.
+    pub fn finetuned(&self) -> impl Iterator<Item = &RunEntry> {
+        self.trained(Stage::Finetune)
+    }
+
+    fn trained(&self, stage: Stage) -> impl Iterator<Item = &RunEntry> {
+        let usable = move |run: &&RunEntry| {
+            run.stage == stage && run.epochs_done > 0 && !matches!(run.state, EntryState::Broken(_))
+        };
+        self.all().iter().filter(usable)
+    }
+}
+
+/// Filter and order of the table of runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunTable {
+    /// Only runs with these words are shown.
     pub filter: String,
     /// The column it is sorted by.
     pub column: Column,
     /// Smallest first.
     pub rising: bool,
-    /// The chosen run.
-    pub chosen: Option<PathBuf>,
-    /// Notes that are being written: of which run, and what.
+    /// Notes that are being written: of which run, and the text.
+    #[serde(skip)]
     pub editing: Option<(PathBuf, String)>,
-    /// Runs that were deleted in this session and can be brought back, oldest first.
+    /// Runs that were deleted in this session and can be restored, oldest first.
+    #[serde(skip)]
     pub trashed: Vec<Trashed>,
-}
-
-impl RunsState {
-    /// A run of the list.
-    pub fn run(&self, path: &Path) -> Option<&RunEntry> {
-        self.listed.as_ref()?.1.iter().find(|run| run.path == path)
-    }
-
-    /// The chosen run, if it is in the list.
-    pub fn chosen_run(&self) -> Option<&RunEntry> {
-        self.run(self.chosen.as_deref()?)
-    }
 }
 
 impl State {
     /// Whether the table of runs is on the screen.
     pub fn shows_runs(&self) -> bool {
-        self.mode == Mode::Train && self.train.page == TrainPage::Runs
+        self.session.mode == Mode::Train && self.session.train.page == TrainPage::Runs
     }
 
     /// The runs that the filter lets through, sorted.
     pub fn run_rows(&self) -> Vec<Row<'_>> {
-        let RunsState { listed, filter, column, rising, .. } = &self.runs;
+        let RunTable { filter, column, rising, .. } = &self.session.run_table;
         let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
         let fits = |row: &Row<'_>| {
             let text = Column::ALL.map(|column| column.text(row)).join(" ").to_lowercase();
             words.iter().all(|word| text.contains(word.as_str()))
         };
-        let all = listed.as_ref().map_or(&[][..], |(_, runs)| runs);
-        let mut rows: Vec<Row<'_>> = all.iter().map(|run| self.run_row(run)).filter(fits).collect();
+        let mut rows: Vec<Row<'_>> = self.cache.runs.all().iter().map(|run| self.run_row(run)).filter(fits).collect();
         rows.sort_by(|a, b| {
             let order = column.order(a, b);
             let order = if *rising { order } else { order.reverse() };
@@ -153,12 +176,17 @@ impl State {
         rows
     }
 
-    /// A run and where it stands.
+    /// The selected run, if it is in the list.
+    pub fn selected_run(&self) -> Option<&RunEntry> {
+        self.cache.runs.run(self.session.runs.selected.as_deref()?)
+    }
+
+    /// A run and its status.
     pub fn run_row<'a>(&self, run: &'a RunEntry) -> Row<'a> {
-        let job = self.train.running.as_ref().filter(|job| job.run.as_ref() == Some(&run.path));
+        let job = self.training.running.as_ref().filter(|job| job.run.as_ref() == Some(&run.path));
         let standing = match (job, &run.state) {
             (Some(job), _) => Standing::Now(job.phase),
-            _ if self.train.is_taken(&run.path) => Standing::Queued,
+            _ if self.training.is_taken(&run.path) => Standing::Queued,
             (None, EntryState::Training { .. }) => Standing::Elsewhere,
             (None, EntryState::Finished) => Standing::Finished,
             (None, EntryState::Stopped) => Standing::Stopped,
@@ -182,8 +210,9 @@ mod tests {
     }
 
     fn state(runs: Vec<RunEntry>) -> State {
-        let runs = RunsState { listed: Some(("w".into(), runs)), ..RunsState::default() };
-        State { runs, ..State::default() }
+        let mut state = State::default();
+        state.cache.runs.entries = Some(runs);
+        state
     }
 
     fn names(state: &State) -> Vec<&str> {
@@ -194,11 +223,11 @@ mod tests {
     fn newest_first_and_runs_without_a_value_last() {
         let mut state = state(vec![run("b", None, 30.0), run("a", Some(0.4), 10.0), run("c", Some(0.6), 20.0)]);
         assert_eq!(names(&state), ["b", "c", "a"]);
-        state.runs.column = Column::Dice;
+        state.session.run_table.column = Column::Dice;
         assert_eq!(names(&state), ["c", "a", "b"]);
-        state.runs.rising = true;
+        state.session.run_table.rising = true;
         assert_eq!(names(&state), ["a", "c", "b"]);
-        state.runs.column = Column::Name;
+        state.session.run_table.column = Column::Name;
         assert_eq!(names(&state), ["a", "b", "c"]);
     }
 
@@ -209,9 +238,9 @@ mod tests {
         let said: Vec<_> = runs.iter().filter_map(dice).collect();
         assert_eq!(said, ["0.900 val", "0.500 test", "0.600 test"]);
         let mut state = state(runs);
-        state.runs.column = Column::Dice;
+        state.session.run_table.column = Column::Dice;
         assert_eq!(names(&state), ["c", "b", "a"]);
-        state.runs.rising = true;
+        state.session.run_table.rising = true;
         assert_eq!(names(&state), ["b", "c", "a"]);
     }
 
@@ -223,10 +252,10 @@ mod tests {
         for (filter, expected) in
             [("brighter one", vec!["one"]), ("PET", vec!["two"]), ("finished", vec!["two", "one"])]
         {
-            state.runs.filter = filter.into();
+            state.session.run_table.filter = filter.into();
             assert_eq!(names(&state), expected, "{filter}");
         }
-        state.runs.filter = "no such".into();
+        state.session.run_table.filter = "no such".into();
         assert!(names(&state).is_empty());
     }
 
@@ -242,7 +271,7 @@ mod tests {
         };
         assert_eq!(stand(&state), [("stopped", true), ("stopped", true), ("stopped", false)]);
         let job = Running { run: Some("a".into()), phase: Phase::Paused, ..Running::default() };
-        state.train.running = Some(job);
+        state.training.running = Some(job);
         let waiting = crate::state::train::Queued {
             id: 1,
             name: "b".into(),
@@ -250,7 +279,7 @@ mod tests {
             config: None,
             goes_on: Some("b".into()),
         };
-        state.train.queue.push(waiting);
+        state.training.queue.push(waiting);
         assert_eq!(stand(&state), [("paused", false), ("queued", false), ("stopped", false)]);
     }
 }

@@ -4,19 +4,21 @@ pub mod form;
 pub mod job;
 pub mod results;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::assess::Assessment;
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, Fingerprint};
 use engine::config::Config;
-use engine::event::Stage;
-use engine::run::workspace::{EntryState, RunEntry};
+use engine::run::workspace::RunEntry;
 use serde::{Deserialize, Serialize};
 
 pub use form::{Form, Labels};
 pub use job::{Ended, Ending, Phase, Preparing, Queued, Running};
 pub use results::{Column, Results};
+
+use super::State;
+use super::timeline::LivePins;
 
 /// What the centre shows in Train mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +64,7 @@ pub enum CohortState {
     /// None was chosen.
     #[default]
     None,
-    /// A folder that is being looked at.
+    /// A folder that is being read.
     Looking(PathBuf),
     /// It can be trained on.
     Found(Box<CohortCard>),
@@ -102,57 +104,22 @@ pub enum Estimate {
     Failed(String),
 }
 
-/// Everything that Train mode shows besides the timeline and the list of runs.
-#[derive(Clone, Debug, Default)]
-pub struct TrainState {
+/// The user's choices in Train mode.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainSession {
     /// The page in the centre.
     pub page: TrainPage,
     /// The pages that lead to it, the first one first; none of them twice.
     pub past: Vec<TrainPage>,
-    /// A patient of the results is looked at in Review.
-    pub visiting: bool,
-    /// The cohort of the next job.
-    pub cohort: CohortState,
     /// The form of the next job.
     pub form: Form,
-    /// What is wrong with it: the setting by its name in `config.toml`, and what it must be.
-    pub problems: Vec<(String, String)>,
-    /// The run that has the name which the form was given, once it was found, and its settings if they can be read.
-    pub namesake: Option<(PathBuf, Option<Box<Config>>)>,
-    /// Why that run cannot be gone on with.
-    pub clash: Option<String>,
-    /// What the next job is expected to take.
-    pub estimate: Estimate,
-    /// Which patients train, validate and test in the next job, once that is known; or why it is not.
-    pub split: Option<Result<Split, String>>,
-    /// The job under way.
-    pub running: Option<Running>,
-    /// What waits for it to end, in order.
-    pub queue: Vec<Queued>,
-    /// What waited when the program was closed last, and was not taken up yet.
-    pub left: Vec<Queued>,
-    /// What is kept of both for the next start.
-    pub kept: Vec<Queued>,
-    /// The workspace where it is kept, once what was left there is known.
-    pub queue_of: Option<PathBuf>,
-    /// What ended in this session, newest first.
-    pub ended: Vec<Ended>,
-    /// Counts the jobs of this session.
-    pub jobs: u64,
-    /// The runs of the workspace, newest first, once they were listed.
-    pub runs: Option<Vec<RunEntry>>,
-    /// Runs that stopped before their end and may go on, newest first.
-    pub unfinished: Vec<RunEntry>,
-    /// Those of them that the user does not want to be reminded of.
-    pub put_aside: Vec<PathBuf>,
-    /// Measures of a run, patient by patient.
-    pub results: Results,
-    /// The program ends as soon as the training has saved its checkpoint.
-    pub closing: bool,
+    /// A patient of the results is open in Review.
+    pub visiting: bool,
 }
 
-impl TrainState {
-    /// Shows a page; the way back leads to the one that was shown.
+impl TrainSession {
+    /// Shows a page; Back leads to the one before.
     pub fn go_to(&mut self, page: TrainPage) {
         if page != self.page {
             self.past.retain(|past| *past != page && *past != self.page);
@@ -160,7 +127,7 @@ impl TrainState {
         }
     }
 
-    /// The page that the way back leads to: the one before, at last the form of the next job.
+    /// The page that Back leads to: the one before, at last the form of the next job.
     pub fn before(&self) -> Option<TrainPage> {
         let first = Some(TrainPage::Setup).filter(|first| *first != self.page);
         self.past.last().copied().or(first)
@@ -173,73 +140,112 @@ impl TrainState {
             self.page = page;
         }
     }
+}
 
-    /// The pre-trained runs of the workspace that a fine-tuning can start from.
-    pub fn pretrained(&self) -> impl Iterator<Item = &RunEntry> {
-        let usable = |run: &&RunEntry| run.stage == Stage::Pretrain && run.epochs_done > 0 && readable(run);
-        self.runs.iter().flatten().filter(usable)
+/// The cohort of the next job, and what follows from cohort and form.
+#[derive(Clone, Debug, Default)]
+pub struct TrainCache {
+    /// The cohort.
+    pub cohort: CohortState,
+    /// Invalid settings of the form: the setting's name in `config.toml`, and what it must be.
+    pub problems: Vec<(String, String)>,
+    /// The run that already has the name in the form, with its settings if they can be read.
+    pub same_name: Option<(PathBuf, Option<Box<Config>>)>,
+    /// Why that run cannot be resumed: its settings differ.
+    pub name_conflict: Option<String>,
+    /// Time and memory of the next job.
+    pub estimate: Estimate,
+    /// Which patients train, validate and test in the next job, or why that is unknown.
+    pub split: Option<Result<Split, String>>,
+}
+
+/// The training under way, and those that wait or ended.
+#[derive(Clone, Debug, Default)]
+pub struct Training {
+    /// The job under way.
+    pub running: Option<Running>,
+    /// The pinned slices of the job under way, shared with it.
+    pub pins: Option<LivePins>,
+    /// Jobs that wait for it to end, in order.
+    pub queue: Vec<Queued>,
+    /// Jobs that waited when the program was closed last, not taken up yet.
+    pub left: Vec<Queued>,
+    /// What the file of the queue holds: `left`, then `queue`.
+    pub saved: Vec<Queued>,
+    /// The workspace of that file, once it was read.
+    pub workspace: Option<PathBuf>,
+    /// Jobs that ended in this session, newest first.
+    pub ended: Vec<Ended>,
+    /// The number of the newest job.
+    pub last_id: u64,
+    /// Interrupted runs that the user dismissed in this session.
+    pub dismissed: Vec<PathBuf>,
+    /// The program ends as soon as the training has saved its checkpoint.
+    pub closing: bool,
+}
+
+impl Training {
+    /// A number that no other job of this session has.
+    pub fn new_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
     }
 
-    /// The fine-tuned runs of the workspace that can be measured.
-    pub fn finetuned(&self) -> impl Iterator<Item = &RunEntry> {
-        let usable = |run: &&RunEntry| run.stage == Stage::Finetune && run.epochs_done > 0 && readable(run);
-        self.runs.iter().flatten().filter(usable)
-    }
-
-    /// The unfinished runs that are offered: not those under way, waiting, or put aside.
-    pub fn offered(&self) -> impl Iterator<Item = &RunEntry> {
-        self.unfinished.iter().filter(|run| !self.put_aside.contains(&run.path) && !self.is_taken(&run.path))
-    }
-
-    /// Whether a run is under way or waits in the queue.
-    pub fn is_taken(&self, run: &std::path::Path) -> bool {
+    /// Whether a run is being trained or waits in the queue.
+    pub fn is_taken(&self, run: &Path) -> bool {
         let running = self.running.as_ref().and_then(|job| job.run.as_deref()) == Some(run);
         running || self.queue.iter().any(|job| job.goes_on.as_deref() == Some(run))
     }
+}
+
+impl State {
+    /// The interrupted runs to offer: not those under way, waiting, or dismissed.
+    pub fn resumable_runs(&self) -> impl Iterator<Item = &RunEntry> {
+        let training = &self.training;
+        let offered = |run: &&RunEntry| !training.dismissed.contains(&run.path) && !training.is_taken(&run.path);
+        self.cache.runs.unfinished().filter(offered)
+    }
 
     /// What is wrong with the name of the next run, if anything is.
-    pub fn name_problem(&self) -> Option<String> {
-        let (name, named) = (self.form.name.trim(), self.form.named);
-        // A name that nobody gave is made plain, and a number is added where it is taken.
+    pub fn run_name_problem(&self) -> Option<String> {
+        let form = &self.session.train.form;
+        let (name, named) = (form.name.trim(), form.named);
+        // A generated name is valid, and gets a number where it is taken.
         if let Some(why) = form::name_problem(name).filter(|_| named) {
             return Some(why.to_owned());
         }
-        if self.queue.iter().any(|job| job.name == name && (named || job.config.is_some())) {
-            return Some(format!("{name} waits in the queue already"));
+        if self.training.queue.iter().any(|job| job.name == name && (named || job.config.is_some())) {
+            return Some(format!("{name} is already in the queue. Choose another name."));
         }
-        if named && self.running.as_ref().is_some_and(|job| job.name == name) {
-            return Some(format!("{name} is being trained now"));
+        if named && self.training.running.as_ref().is_some_and(|job| job.name == name) {
+            return Some(format!("{name} is training. Change the name to queue another."));
         }
-        self.clash.clone().filter(|_| named)
+        self.cache.train.name_conflict.clone().filter(|_| named)
     }
 
     /// Why the next job cannot be started, if it cannot.
-    pub fn obstacle(&self) -> Option<String> {
-        match &self.cohort {
+    pub fn training_obstacle(&self) -> Option<String> {
+        let (train, form) = (&self.cache.train, &self.session.train.form);
+        match &train.cohort {
             CohortState::None => return Some("Choose a cohort first".into()),
-            CohortState::Looking(_) => return Some("The cohort is still being looked at".into()),
+            CohortState::Looking(_) => return Some("The cohort is still being read".into()),
             CohortState::Failed(..) => return Some("This folder cannot be trained on".into()),
             CohortState::Found(_) => {}
         }
-        let config = self.form.config();
-        if config.data.modality.is_empty() {
+        if form.config().data.modality.is_empty() {
             return Some("Choose a modality".into());
         }
-        if let Some((field, why)) = self.problems.first() {
+        if let Some((field, why)) = train.problems.first() {
             return Some(format!("{}: {why}", form::name_of(field)));
         }
-        if let Some((field, why)) = self.form.invalid_field() {
+        if let Some((field, why)) = form.invalid_field() {
             return Some(format!("{field}: {why}"));
         }
-        if let Some(why) = self.name_problem() {
+        if let Some(why) = self.run_name_problem() {
             return Some(format!("Name: {why}"));
         }
-        self.split.as_ref().and_then(|split| split.as_ref().err().cloned())
+        train.split.as_ref().and_then(|split| split.as_ref().err().cloned())
     }
-}
-
-fn readable(run: &RunEntry) -> bool {
-    !matches!(run.state, EntryState::Broken(_))
 }
 
 #[cfg(test)]
@@ -248,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_way_back_leads_over_the_pages_that_were_seen_to_the_form() {
-        let mut train = TrainState::default();
+        let mut train = TrainSession::default();
         assert_eq!(train.before(), None);
         for page in [TrainPage::Runs, TrainPage::Results, TrainPage::Runs, TrainPage::Runs] {
             train.go_to(page);
@@ -260,7 +266,7 @@ mod tests {
         }
         assert_eq!(seen, [TrainPage::Results, TrainPage::Setup]);
         // Started on another page, the form is still where it ends.
-        let watching = TrainState { page: TrainPage::Watch, ..TrainState::default() };
+        let watching = TrainSession { page: TrainPage::Watch, ..TrainSession::default() };
         assert_eq!(watching.before(), Some(TrainPage::Setup));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use glam::DVec3;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::scene::{Camera, ColourMap, Plane};
 
@@ -101,8 +101,15 @@ pub struct Measure {
     pub plane: Plane,
     /// Its two ends (ruler) or two corners (ellipse), in world mm.
     pub ends_mm: [DVec3; 2],
-    /// Mean and standard deviation of the voxels inside, of an ellipse.
+    /// Mean and standard deviation of the voxels inside, of an ellipse. Not saved unless they are finite: JSON has no
+    /// other numbers.
+    #[serde(serialize_with = "finite_only")]
     pub statistics: Option<Statistics>,
+}
+
+#[allow(clippy::ref_option, reason = "the signature that serde asks for")]
+fn finite_only<S: Serializer>(statistics: &Option<Statistics>, serializer: S) -> Result<S::Ok, S::Error> {
+    statistics.filter(|s| s.mean.is_finite() && s.sd.is_finite()).serialize(serializer)
 }
 
 /// What is measured.

@@ -11,14 +11,13 @@ use glam::DVec2;
 
 use super::patch_pane::{PatchPane, PatchResponse};
 use super::tool;
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, MaskingCommand, Sender, ViewCommand};
 use crate::scene::crop;
 use crate::state::masking::FoundSlice;
 use crate::state::{Document, JobStatus, PaneId, State};
 use crate::theme::{self, tokens};
 use crate::widget::{ErrorState, LoadingState};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
@@ -35,12 +34,12 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let area = ui.max_rect();
     let Some(document) = &state.document else { return };
     ui.painter().rect_filled(area, 0.0, tokens::DARK.line);
-    if let Some(why) = state.masking.failure() {
+    if let Some(why) = state.cache.masking.failure() {
         return failed(ui, document, why, sender);
     }
-    let Some(found) = &state.masking.found else { return waiting(ui, area, state, sender) };
+    let Some(found) = &state.cache.masking.found else { return waiting(ui, area, state, sender) };
     let shared = Shared { state, document, found };
-    let alone = state.view.maximised.is_some() || area.width() < LEAST;
+    let alone = state.session.view.maximised.is_some() || area.width() < LEAST;
     let (large, column) = arrange(area, alone, ui.pixels_per_point());
     main_pane::show(ui, &shared, large, sender);
     if let Some(column) = column {
@@ -61,7 +60,7 @@ struct Shared<'a> {
 impl<'a> Shared<'a> {
     /// A pane of the crop, without an image.
     fn pane(&self) -> PatchPane<'a> {
-        let (slice, masking) = (&*self.found.slice, &self.state.masking);
+        let (slice, masking) = (&*self.found.slice, &self.state.session.masking);
         PatchPane {
             lesion: self.found.pictures.lesion.as_ref().filter(|_| masking.shown.lesion),
             size: slice.grid.size(),
@@ -70,11 +69,11 @@ impl<'a> Shared<'a> {
             oriented: slice.oriented,
             labels: &self.found.clusters.labels,
             chosen: masking.pinned,
-            window: masking.window(),
-            smooth: self.state.settings.interpolate,
+            window: self.state.masking_window(),
+            smooth: self.state.session.settings.interpolate,
             missing: NO_ADAPTER,
             camera: masking.camera(false),
-            convention: self.state.settings.convention,
+            convention: self.state.session.settings.convention,
             ..PatchPane::default()
         }
     }
@@ -82,7 +81,7 @@ impl<'a> Shared<'a> {
     /// Sends the user's input on a pane.
     fn answer(&self, found: &PatchResponse, native: bool, sender: &Sender) {
         if found.notches != 0 {
-            sender.send(Command::StepSlice { pane: PaneId::Axial, by: found.notches });
+            sender.send(ViewCommand::StepSlice { pane: PaneId::Axial, by: found.notches });
         }
         if let Some(patch) = found.clicked {
             sender.send(Command::Masking(MaskingCommand::Pin(Some(patch))));
@@ -100,8 +99,8 @@ impl<'a> Shared<'a> {
             return Command::Masking(MaskingCommand::ChangeContrast(delta / PACE));
         }
         let layer = self.document.image();
-        let (width, level) = tool::window_change(delta, self.state.window_of(layer), layer.range, &layer.modality);
-        Command::ChangeWindow { width, level }
+        let (width, level) = tool::window_change(delta, self.state.window_of(layer), layer.range, &layer.info.modality);
+        Command::View(ViewCommand::ChangeWindow { width, level })
     }
 }
 
@@ -126,9 +125,9 @@ fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rec
 
 /// The running job whose progress is shown over the old result. k-means is too quick for that.
 fn slow_job(state: &State) -> Option<&JobStatus> {
-    let slow = |job: &&JobStatus| match job.kind {
-        Kind::Prepare => true,
-        Kind::Cluster => !state.masking.controls.is_quick(),
+    let slow = |job: &&JobStatus| match job.slot {
+        worker::masking::PREPARE => true,
+        worker::masking::CLUSTER => !state.session.masking.controls.is_quick(),
         _ => false,
     };
     state.jobs.iter().find(slow)
@@ -140,7 +139,7 @@ fn dimmed(ui: &mut Ui, area: Rect, job: &JobStatus, sender: &Sender) {
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     theme::on_image(&mut child);
     if LoadingState::new(&words(job), job.progress).cancel().show(&mut child) {
-        sender.send(Command::CancelJob(job.id));
+        sender.send(FileCommand::CancelJob(job.id));
     }
 }
 
@@ -151,14 +150,14 @@ fn words(job: &JobStatus) -> String {
 /// Shown before the first result.
 fn waiting(ui: &mut Ui, area: Rect, state: &State, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
-    let job = state.jobs.iter().find(|job| matches!(job.kind, Kind::Prepare | Kind::Cluster));
+    let job = state.jobs.iter().find(|job| matches!(job.slot, worker::masking::PREPARE | worker::masking::CLUSTER));
     let text = job.map_or_else(|| "Preprocessing the scan".to_owned(), words);
     let state = LoadingState::new(&text, job.and_then(|job| job.progress));
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     match job {
         Some(job) => {
             if state.cancel().show(&mut child) {
-                sender.send(Command::CancelJob(job.id));
+                sender.send(FileCommand::CancelJob(job.id));
             }
         }
         None => {

@@ -31,7 +31,7 @@ use crate::theme;
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {
         let area = ui.max_rect();
-        if state.mode == Mode::Train {
+        if state.session.mode == Mode::Train {
             ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
             train::show(ui, state, sender);
             states::drop_target(ui, area, state);
@@ -40,7 +40,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let opening = states::opening(state);
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
-                match state.mode {
+                match state.session.mode {
                     Mode::Masking => masking::show(ui, state, sender),
                     _ => slice::show(ui, area, state, document, sender),
                 }
@@ -52,7 +52,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
                 match (failed, opening) {
                     (_, Some(job)) => states::loading(ui, job, sender),
-                    (Some((path, why)), None) => states::failed(ui, path, why, sender),
+                    (Some(failed), None) => states::failed(ui, &failed.path, &failed.why, sender),
                     (None, None) => welcome::show(ui, state, sender),
                 }
             }

@@ -3,8 +3,8 @@
 use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use std::path::Path;
 
-use crate::command::{Command, Sender};
-use crate::state::{JobStatus, PathPurpose, State};
+use crate::command::{FileCommand, Sender};
+use crate::state::{Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::format;
 use crate::widget::{ButtonKind, LoadingState, PushButton, progress_bar};
@@ -23,7 +23,7 @@ pub fn opening(state: &State) -> Option<&JobStatus> {
 pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
     let text = if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) };
     if LoadingState::new(&text, job.progress).cancel().show(ui) {
-        sender.send(Command::CancelJob(job.id));
+        sender.send(FileCommand::CancelJob(job.id));
     }
 }
 
@@ -52,10 +52,10 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
     column.allocate_ui_with_layout(vec2(width, size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         if ui.add(PushButton::primary("Try again").icon(icon::RETRY)).clicked() {
-            sender.send(Command::Retry);
+            sender.send(FileCommand::Retry);
         }
         if ui.add(PushButton::new("Open another file").icon(icon::OPEN)).clicked() {
-            sender.send(Command::Ask(PathPurpose::Files));
+            sender.send(Intent::Ask(PathPurpose::Files));
         }
         if ui.add(PushButton::new("Copy details").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
             ui.copy_text(format!("{}\n{why}", path.display()));

@@ -7,8 +7,7 @@ mod watch;
 
 use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender, back};
+use crate::command::{Command, Sender, TrainCommand, back};
 use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
@@ -20,7 +19,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Panel::top("train pages").exact_size(size::TOP_BAR).frame(frame).show_separator_line(false).show(ui, |ui| {
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| tabs(ui, state, sender));
     });
-    match state.train.page {
+    match state.session.train.page {
         TrainPage::Setup => setup::show(ui, state, sender),
         TrainPage::Watch => watch::show(ui, state, sender),
         TrainPage::Runs => runs::show(ui, state, sender),
@@ -30,7 +29,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Height of the start bar at the bottom of the page, which messages must not cover.
 pub(crate) fn foot(ctx: &Context, state: &State) -> f32 {
-    let setup = state.mode == Mode::Train && state.train.page == TrainPage::Setup;
+    let setup = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Setup;
     if setup { setup::foot(ctx) } else { 0.0 }
 }
 
@@ -45,7 +44,7 @@ fn tabs(ui: &mut Ui, state: &State, sender: &Sender) {
         sender.send(command);
     }
     let segments = TrainPage::ALL.map(|page| Segment::text(page, page.name()));
-    let mut page = state.train.page;
+    let mut page = state.session.train.page;
     if Segmented::new("Page", &segments).show(ui, &mut page).changed() {
         sender.send(Command::Train(TrainCommand::ShowPage(page)));
     }

@@ -5,9 +5,8 @@ use std::path::Path;
 use egui::{Align, Label, RichText, ScrollArea, Ui};
 
 use super::states;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
-use crate::state::{Mode, PathPurpose, State};
+use crate::command::{Command, Sender, TrainCommand, WindowCommand};
+use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{CardButton, ListRow, PushButton};
 
@@ -44,23 +43,23 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 fn cards(ui: &mut Ui, sender: &Sender) {
     let sample = CardButton::new(icon::SAMPLE, "Open sample study", "A small case with its reference").primary();
     if ui.add(sample).clicked() {
-        sender.send(Command::OpenSample);
+        sender.send(Intent::OpenSample);
     }
     ui.add_space(space::S);
     let files = CardButton::new(icon::OPEN, "Open files", "NIfTI scans (.nii, .nii.gz), with or without masks");
     if ui.add(files.shortcut("Ctrl+O")).clicked() {
-        sender.send(Command::Ask(PathPurpose::Files));
+        sender.send(Intent::Ask(PathPurpose::Files));
     }
     ui.add_space(space::S);
     let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "One patient, or a cohort as a list of cases");
     if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
-        sender.send(Command::Ask(PathPurpose::Folder));
+        sender.send(Intent::Ask(PathPurpose::Folder));
     }
 }
 
 /// An interrupted training of this or an earlier session.
 fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
-    let Some(run) = state.train.offered().next() else { return };
+    let Some(run) = state.resumable_runs().next() else { return };
     let t = theme::tokens(ui);
     ui.add_space(space::XL);
     ui.add(Label::new(RichText::new("Unfinished training").font(font::strong()).color(t.text)));
@@ -68,7 +67,7 @@ fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
     let so_far = format!("{} of {} epochs", run.epochs_done, run.epochs);
     let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::TRAIN);
     let resume = |sender: &Sender| {
-        sender.send(Command::SetMode(Mode::Train));
+        sender.send(WindowCommand::SetMode(Mode::Train));
         sender.send(Command::Train(TrainCommand::Resume(run.path.clone())));
     };
     let (_, ()) = row.show_with(ui, |ui| {
@@ -80,19 +79,19 @@ fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.settings.recent.is_empty() {
+    if state.session.settings.recent.is_empty() {
         return;
     }
     let t = theme::tokens(ui);
     ui.add_space(space::XL);
     ui.add(Label::new(RichText::new("Recent").font(font::strong()).color(t.text)));
     ui.add_space(space::XS);
-    for path in state.settings.recent.iter().take(RECENT) {
+    for path in state.session.settings.recent.iter().take(RECENT) {
         let name = short(path);
         let mark = if is_scan(path) { icon::FILE } else { icon::FOLDER };
         let row = ui.add(ListRow::new(&name).icon(mark));
         if row.on_hover_text(path.display().to_string()).clicked() {
-            sender.send(Command::UsePaths(PathPurpose::Files, vec![path.clone()]));
+            sender.send(Intent::open_paths(vec![path.clone()]));
         }
     }
 }

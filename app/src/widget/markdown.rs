@@ -106,19 +106,17 @@ impl<'a> Markdown<'a> {
                 Style::Code => font::mono(),
             };
             let color = if run.link.is_some() { t.accent_text } else { t.text };
-            let background = if run.style == Style::Code { t.field } else { Color32::TRANSPARENT };
             let underline = if run.link.is_some() { Stroke::new(1.0, color) } else { Stroke::NONE };
             let format = TextFormat {
                 line_height: Some((font.size * LEADING).round()),
                 valign: Align::Center,
                 font_id,
                 color,
-                background,
                 underline,
                 ..TextFormat::default()
             };
             for (part, marked) in self.parts(&run.text) {
-                let background = if marked { t.selection } else { format.background };
+                let background = if marked { t.selection } else { Color32::TRANSPARENT };
                 job.append(part, 0.0, TextFormat { background, ..format.clone() });
             }
         }
@@ -208,7 +206,9 @@ fn run_at<'l>(galley: &Galley, line: &'l Line, at: Vec2) -> Option<&'l Run> {
 /// A block of code with a button that copies it. Long lines scroll.
 fn code(ui: &mut Ui, at: usize, text: &str) {
     let t = theme::tokens(ui);
-    let frame = Frame::new().fill(t.field).corner_radius(radius::M).inner_margin(Margin::same(space::S as i8));
+    let border = Stroke::new(1.0, t.line);
+    let margin = Margin::same(space::S as i8);
+    let frame = Frame::new().fill(t.field).stroke(border).corner_radius(radius::M).inner_margin(margin);
     let drawn = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         ScrollArea::horizontal().id_salt(("code", at)).show(ui, |ui| {

@@ -5,100 +5,114 @@ use std::sync::Arc;
 
 use engine::findings::comparison::{Comparison, Overlaps, compare};
 use engine::findings::{Finding, ValueAt, findings, slice_entropy};
-use engine::metrics::{Measures, Options, measure};
+use engine::metrics::{Options, measure};
 use engine::volume::{LabelVolume, Volume};
 
-use super::{Failure, Jobs, Kind, Outcome, Spec, Ticket};
-use crate::state::{Document, Entropy, Findings, Listed, State, Status};
+use super::{Failure, Job, JobHandle, Jobs, Spec};
+use crate::state::{CaseId, Document, Entropy, Findings, Listed, MaskLayer, Slot, State, Status};
 
-/// What the results are taken from.
-#[derive(Clone)]
-pub struct Input {
-    /// For the mean value of a finding.
-    pub image: Arc<Volume>,
+/// One case is measured at a time.
+pub const SLOT: Slot = Slot::exclusive("analyse");
+
+/// Measures the masks of a case. Findings come first, Hausdorff distances last.
+struct Analyse {
+    case: CaseId,
+    image: Arc<Volume>,
     /// The frame of the image, among those held.
-    pub frame: usize,
-    /// The automatic segmentation and its revision.
-    pub prediction: Option<(Arc<LabelVolume>, u64)>,
-    /// The reference and its revision.
-    pub truth: Option<(Arc<LabelVolume>, u64)>,
-    /// The network's probability.
-    pub probability: Option<Arc<Volume>>,
-}
-
-/// Everything that is computed from the masks.
-pub struct Analysis {
+    frame: usize,
+    segmentation: Option<Arc<LabelVolume>>,
+    reference: Option<Arc<LabelVolume>>,
+    /// Of segmentation and reference: results for others are dropped.
     revisions: [Option<u64>; 2],
-    findings: Option<Findings>,
-    comparison: Option<Arc<Comparison>>,
-    metrics: Option<Measures>,
-    entropy: Option<Entropy>,
-}
-
-impl Input {
-    /// What the open case offers.
-    pub fn of(document: &Document) -> Self {
-        let mask = |m: &crate::state::MaskLayer| (Arc::clone(&m.labels), m.revision);
-        Self {
-            image: Arc::clone(&document.base().volume),
-            frame: document.base().held_frame(),
-            prediction: document.prediction.as_ref().map(mask),
-            truth: document.truth.as_ref().map(mask),
-            probability: document.probability.as_ref().map(|p| Arc::clone(&p.volume)),
-        }
-    }
+    probability: Option<Arc<Volume>>,
 }
 
 /// Starts the analysis of the open case as it is now.
 pub fn start(state: &State, jobs: &mut Jobs) {
     let Some(document) = &state.document else { return };
-    let input = Input::of(document);
-    let title = "Measuring findings".to_owned();
-    let spec = Spec { kind: Kind::Analyse, document: Some(document.id), title, quiet: true };
-    jobs.start(spec, move |ticket| Ok(Outcome::Analysed(Box::new(analyse(&input, ticket)?))));
+    let labels = |mask: &Option<MaskLayer>| mask.as_ref().map(|mask| Arc::clone(&mask.labels));
+    jobs.start(Analyse {
+        case: document.id,
+        image: Arc::clone(&document.base().volume),
+        frame: document.base().held_frame(),
+        segmentation: labels(&document.prediction),
+        reference: labels(&document.truth),
+        revisions: document.mask_revisions(),
+        probability: document.probability.as_ref().map(|p| Arc::clone(&p.volume)),
+    });
 }
 
-/// Findings, comparison, measures and entropy of what there is.
-pub fn analyse(input: &Input, ticket: &Ticket) -> Result<Analysis, Failure> {
-    let image = &input.image;
-    let value = |voxel: [usize; 3]| image.value_at(voxel, input.frame);
-    let value: Option<ValueAt<'_>> = (!image.data.is_colour()).then_some(&value);
-    let inside = |mask: &LabelVolume| mask.iter().map(|label| label != 0).collect::<Vec<bool>>();
-    let mut analysis = Analysis {
-        revisions: [&input.prediction, &input.truth].map(|m| m.as_ref().map(|(_, r)| *r)),
-        findings: None,
-        comparison: None,
-        metrics: None,
-        entropy: None,
-    };
-    match (&input.prediction, &input.truth) {
-        (Some((prediction, _)), Some((truth, _))) => {
-            let (p, t) = (inside(prediction), inside(truth));
-            let comparison = compare(&p, &t, &prediction.grid, value)?;
-            ticket.check()?;
-            let mut list = listed(prediction, Some(&t), value)?;
-            let mut missed = comparison.missed.clone();
-            missed.sort_by(by_size);
-            list.extend(missed.into_iter().map(|finding| Listed { label: 1, finding, status: Status::Missed }));
-            analysis.findings = Some(Findings { of_prediction: true, list });
-            analysis.comparison = Some(Arc::new(comparison));
-            ticket.check()?;
-            analysis.metrics = Some(measure(&p, &t, &prediction.grid, &Options::default())?);
-        }
-        (Some((mask, _)), None) => {
-            analysis.findings = Some(Findings { of_prediction: true, list: listed(mask, None, value)? });
-        }
-        (None, Some((mask, _))) => {
-            analysis.findings = Some(Findings { of_prediction: false, list: listed(mask, None, value)? });
-        }
-        (None, None) => {}
+impl Job for Analyse {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Measuring findings").of_case(self.case).quiet()
     }
-    ticket.check()?;
-    if let Some(probability) = &input.probability {
-        let by_slice = slice_entropy(&probability.to_f32(), &probability.grid)?;
-        analysis.entropy = Some(Entropy { by_slice: by_slice.into_iter().map(Some).collect() });
+
+    fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
+        let (findings, comparison) = self.findings(handle)?;
+        self.send(handle, move |document| {
+            (document.findings, document.comparison) = (findings, comparison);
+            (document.metrics, document.entropy) = (None, None);
+        });
+        handle.send(|state, _| state.look_at_first_finding());
+        handle.check()?;
+        if let Some(probability) = &self.probability {
+            let by_slice = slice_entropy(&probability.to_f32(), &probability.grid)?;
+            let entropy = Entropy { by_slice: by_slice.into_iter().map(Some).collect() };
+            self.send(handle, move |document| document.entropy = Some(entropy));
+        }
+        if let (Some(segmentation), Some(reference)) = (&self.segmentation, &self.reference) {
+            handle.check()?;
+            let (s, r) = (inside(segmentation), inside(reference));
+            let metrics = measure(&s, &r, &segmentation.grid, &Options::default())?;
+            self.send(handle, move |document| document.metrics = Some(metrics));
+        }
+        Ok(())
     }
-    Ok(analysis)
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
+        if let Err(failure) = result {
+            failure.report(&self.spec().title, state);
+        }
+    }
+}
+
+impl Analyse {
+    fn findings(&self, handle: &JobHandle) -> Result<(Option<Findings>, Option<Arc<Comparison>>), Failure> {
+        let value = |voxel: [usize; 3]| self.image.value_at(voxel, self.frame);
+        let value: Option<ValueAt<'_>> = (!self.image.data.is_colour()).then_some(&value);
+        let (mask, of_prediction) = match (&self.segmentation, &self.reference) {
+            (Some(segmentation), Some(reference)) => {
+                let (s, r) = (inside(segmentation), inside(reference));
+                let comparison = compare(&s, &r, &segmentation.grid, value)?;
+                handle.check()?;
+                let mut list = listed(segmentation, Some(&r), value)?;
+                let mut missed = comparison.missed.clone();
+                missed.sort_by(by_size);
+                list.extend(missed.into_iter().map(|finding| Listed { label: 1, finding, status: Status::Missed }));
+                return Ok((Some(Findings { of_prediction: true, list }), Some(Arc::new(comparison))));
+            }
+            (Some(segmentation), None) => (segmentation, true),
+            (None, Some(reference)) => (reference, false),
+            (None, None) => return Ok((None, None)),
+        };
+        Ok((Some(Findings { of_prediction, list: listed(mask, None, value)? }), None))
+    }
+
+    /// Hands a part over; dropped if the masks have changed.
+    fn send(&self, handle: &JobHandle, change: impl FnOnce(&mut Document) + Send + 'static) {
+        let revisions = self.revisions;
+        handle.send(move |state, _| {
+            if let Some(document) = state.document.as_mut().filter(|d| d.mask_revisions() == revisions) {
+                change(document);
+            }
+        });
+    }
+}
+
+fn inside(mask: &LabelVolume) -> Vec<bool> {
+    mask.iter().map(|label| label != 0).collect()
 }
 
 /// The findings of each label as they are listed: by volume, largest first, whatever the label. With a `truth` each is
@@ -127,17 +141,4 @@ fn by_size(a: &Finding, b: &Finding) -> Ordering {
     let place = |f: &Finding| f.centroid_mm.map(|mm| (mm * 1e3).round() as i64);
     let ([ax, ay, az], [bx, by, bz]) = (place(a), place(b));
     b.volume_ml.total_cmp(&a.volume_ml).then((az, ay, ax).cmp(&(bz, by, bx)))
-}
-
-impl Analysis {
-    /// Puts the results into the case they are of, unless its masks changed in the meantime.
-    pub fn enter(self, document: &mut Document) {
-        let now = [&document.prediction, &document.truth].map(|m| m.as_ref().map(|m| m.revision));
-        if now == self.revisions {
-            document.findings = self.findings;
-            document.comparison = self.comparison;
-            document.metrics = self.metrics;
-            document.entropy = self.entropy;
-        }
-    }
 }

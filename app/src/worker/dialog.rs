@@ -1,96 +1,155 @@
-//! Dialogs of the system, on a thread of their own; a path to type where none can open.
+//! The system's file dialogs, on a thread of their own. Where the system has none, a path can be typed.
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Jobs, Kind, Outcome, Spec, masking, open, save, segment};
-use crate::command::timeline::{self, TimelineCommand};
-use crate::command::train::{self, TrainCommand};
-use crate::state::{Dialog, PathPurpose, State};
+use super::{Failure, Job, JobHandle, Jobs, Spec, masking, save};
+use crate::state::{Dialog, Intent, PathPurpose, PathRequest, Slot, State};
 
-/// Asks for a path by the system's dialog.
-pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
-    let name = proposed(state, purpose).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let spec = Spec { kind: Kind::Dialog, document: None, title: "Choosing a file".into(), quiet: true };
-    jobs.start(spec, move |_| {
-        let dialog = rfd::FileDialog::new();
-        let scans = dialog.clone().add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
-        let paths = match purpose {
-            PathPurpose::Files => scans.set_title("Open scans").pick_files(),
-            PathPurpose::Folder => dialog.set_title("Open a folder").pick_folder().map(|p| vec![p]),
-            PathPurpose::Model => dialog.set_title("Choose a fine-tuned run").pick_folder().map(|p| vec![p]),
-            PathPurpose::Cohort => dialog.set_title("Choose a cohort").pick_folder().map(|p| vec![p]),
-            PathPurpose::Pretrained => dialog.set_title("Choose a pre-trained run").pick_folder().map(|p| vec![p]),
-            PathPurpose::Workspace => dialog.set_title("Choose a workspace").pick_folder().map(|p| vec![p]),
-            PathPurpose::Run => dialog.set_title("Open a run").pick_folder().map(|p| vec![p]),
-            PathPurpose::CompareRun => dialog.set_title("Compare with a run").pick_folder().map(|p| vec![p]),
-            PathPurpose::Mask => scans.set_title("Open a segmentation").pick_file().map(|p| vec![p]),
-            PathPurpose::Truth => scans.set_title("Open a reference").pick_file().map(|p| vec![p]),
-            PathPurpose::Probability => scans.set_title("Open a probability").pick_file().map(|p| vec![p]),
-            PathPurpose::MaskingRun => dialog.set_title("Choose a pre-trained run").pick_folder().map(|p| vec![p]),
-            PathPurpose::MaskingPicture => {
-                let pictures = dialog.add_filter("PNG", &["png"]).set_title("Export the view");
-                pictures.set_file_name(name).save_file().map(|p| vec![p])
-            }
-            PathPurpose::MaskingTable => {
-                let tables = dialog.add_filter("CSV", &["csv"]).set_title("Export the numbers");
-                tables.set_file_name(name).save_file().map(|p| vec![p])
-            }
-            PathPurpose::SaveMask => {
-                scans.set_title("Save the segmentation").set_file_name(name).save_file().map(|p| vec![p])
-            }
-        };
-        Ok::<_, Failure>(Outcome::Picked { purpose, paths })
-    });
+/// One dialog is open at a time.
+pub const SLOT: Slot = Slot::exclusive("dialog");
+
+/// Asks the user for paths.
+struct AskPath {
+    request: PathRequest,
+    proposed: PathBuf,
 }
 
-/// Goes on with what the user chose. Without a portal the system's dialog ends at once without a choice, just as if it
-/// were closed: then a path can be typed.
-pub fn picked(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: Option<Vec<PathBuf>>) {
-    if let Some(paths) = paths {
-        return go_on(state, jobs, purpose, &paths);
+/// What came of a dialog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The user chose these.
+    Chosen(Vec<PathBuf>),
+    /// The user closed the dialog.
+    Cancelled,
+    /// The system has no file dialog.
+    NoDialog,
+}
+
+/// Asks for a path by the system's dialog. A second one replaces the first, whose answer is dropped.
+pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
+    jobs.start(AskPath { request: state.path_request(purpose), proposed: proposed(state, purpose) });
+}
+
+impl Job for AskPath {
+    type Output = Answer;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Choosing a file").hidden()
     }
-    let text = proposed(state, purpose).display().to_string();
-    state.dialog = Some(Dialog::Path { purpose, text });
+
+    fn run(&self, _: &JobHandle) -> Result<Answer, Failure> {
+        // A dialog that the user closed and one that cannot open look alike to the caller: find out beforehand.
+        if !exists() {
+            return Ok(Answer::NoDialog);
+        }
+        Ok(self.show().map_or(Answer::Cancelled, Answer::Chosen))
+    }
+
+    fn apply(self, result: Result<Answer, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(answer) => answered(state, self.request, answer, &self.proposed),
+            Err(failure) => failure.report("Choosing a file", state),
+        }
+    }
+}
+
+impl AskPath {
+    fn show(&self) -> Option<Vec<PathBuf>> {
+        use PathPurpose as For;
+        let dialog = rfd::FileDialog::new().set_title(title(self.request.purpose));
+        let scans = |dialog: rfd::FileDialog| dialog.add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
+        let name = self.proposed.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let one = match self.request.purpose {
+            For::Files => return scans(dialog).pick_files(),
+            For::Segmentation | For::Reference | For::Probability => scans(dialog).pick_file(),
+            For::SaveSegmentation => scans(dialog).set_file_name(name).save_file(),
+            For::MaskingPicture => dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file(),
+            For::MaskingTable => dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file(),
+            For::Folder
+            | For::Model
+            | For::Cohort
+            | For::Pretrained
+            | For::Workspace
+            | For::Run
+            | For::CompareRun
+            | For::MaskingRun => dialog.pick_folder(),
+        };
+        one.map(|path| vec![path])
+    }
+}
+
+fn title(purpose: PathPurpose) -> &'static str {
+    match purpose {
+        PathPurpose::Files => "Open scans",
+        PathPurpose::Folder => "Open a folder",
+        PathPurpose::Segmentation => "Open a segmentation",
+        PathPurpose::Reference => "Open a reference",
+        PathPurpose::Probability => "Open a probability",
+        PathPurpose::Model => "Choose a fine-tuned run",
+        PathPurpose::Cohort => "Choose a cohort",
+        PathPurpose::Pretrained | PathPurpose::MaskingRun => "Choose a pre-trained run",
+        PathPurpose::Workspace => "Choose a workspace",
+        PathPurpose::Run => "Open a run",
+        PathPurpose::CompareRun => "Compare with a run",
+        PathPurpose::SaveSegmentation => "Save the segmentation",
+        PathPurpose::MaskingPicture => "Export the view",
+        PathPurpose::MaskingTable => "Export the numbers",
+    }
+}
+
+/// Goes on with the answer. Closing a dialog does nothing; only where there is none can a path be typed.
+pub fn answered(state: &mut State, request: PathRequest, answer: Answer, proposed: &Path) {
+    match answer {
+        Answer::Chosen(paths) => state.intents.push(Intent::UsePaths(request, paths)),
+        Answer::Cancelled => {
+            if request.purpose == PathPurpose::SaveSegmentation {
+                state.after_saving = None;
+            }
+        }
+        Answer::NoDialog => state.dialog = Some(Dialog::Path { request, text: proposed.display().to_string() }),
+    }
 }
 
 /// What is proposed for a file that is written; empty for what is opened.
-fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
+pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
-        PathPurpose::SaveMask => save::proposed_path(state),
+        PathPurpose::SaveSegmentation => save::proposed_path(state),
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => masking::export::proposed_path(state, purpose),
-        PathPurpose::Workspace => state.settings.workspace(),
+        PathPurpose::Workspace => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }
 }
 
-/// Uses paths for what they were asked for.
-pub fn go_on(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: &[PathBuf]) {
-    let Some(first) = paths.first() else { return };
-    match purpose {
-        PathPurpose::Files | PathPurpose::Folder => open::open_paths(state, jobs, paths),
-        PathPurpose::Mask => super::layer::start(state, jobs, super::layer::Role::Prediction, first),
-        PathPurpose::Truth => super::layer::start(state, jobs, super::layer::Role::Truth, first),
-        PathPurpose::Probability => super::layer::start(state, jobs, super::layer::Role::Probability, first),
-        PathPurpose::Model => segment::choose_model(state, first),
-        PathPurpose::Cohort => train::dispatch(state, jobs, TrainCommand::UseCohort(first.clone())),
-        PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first.clone()))),
-        PathPurpose::Workspace => train::dispatch(state, jobs, TrainCommand::SetWorkspace(first.clone())),
-        PathPurpose::Run => timeline::dispatch(state, jobs, TimelineCommand::Open(first.clone())),
-        PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(first.clone())),
-        PathPurpose::MaskingRun => crate::command::masking::choose_run(state, first),
-        PathPurpose::SaveMask | PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
-            write(state, jobs, purpose, first, false);
-        }
-    }
+/// Whether the system can show a file dialog: through the desktop portal's file chooser, or `zenity` without a portal.
+#[cfg(target_os = "linux")]
+fn exists() -> bool {
+    has_portal() || has_zenity()
 }
 
-/// Writes what a path was asked for. A file that is there already is only written over if the user said so.
-pub fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
-    match purpose {
-        PathPurpose::SaveMask => save::to(state, jobs, path, overwrite),
-        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
-            masking::export::to(state, jobs, purpose, path, overwrite);
-        }
-        _ => {}
-    }
+/// Other systems bring their own.
+#[cfg(not(target_os = "linux"))]
+fn exists() -> bool {
+    true
+}
+
+/// Asks the portal for the version of its file chooser, which starts the portal if need be. It has that property only if
+/// a desktop serves the dialog.
+#[cfg(target_os = "linux")]
+fn has_portal() -> bool {
+    let version = || {
+        zbus::blocking::Connection::session()?.call_method(
+            Some("org.freedesktop.portal.Desktop"),
+            "/org/freedesktop/portal/desktop",
+            Some("org.freedesktop.DBus.Properties"),
+            "Get",
+            &("org.freedesktop.portal.FileChooser", "version"),
+        )
+    };
+    version().inspect_err(|error| tracing::info!("no desktop portal: {error}")).is_ok()
+}
+
+#[cfg(target_os = "linux")]
+fn has_zenity() -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join("zenity").is_file())
 }

@@ -5,14 +5,30 @@ use std::sync::Arc;
 use engine::volume::{Frames, ReadOptions, Volume};
 
 use super::open::{front_axis, layer_of};
-use super::{Failure, Jobs, Kind, Outcome, Spec};
+use super::{Failure, Job, JobHandle, Jobs, Spec};
 use crate::gpu::Gpu;
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{ImageLayer, State};
+use crate::state::{CaseId, ImageLayer, Slot, State};
+
+/// The last frame that was asked for counts.
+pub const FRAME: Slot = Slot::exclusive("frame");
+/// One projection is made at a time.
+pub const PROJECT: Slot = Slot::exclusive("project");
 
 /// What is black and white in a projection, in percent: the few brightest rays do not darken the rest.
 const PERCENTILES: [f64; 2] = [1.0, 99.9];
+
+/// Shows another frame of a 4-D image.
+struct ShowFrame {
+    case: CaseId,
+    /// Place of the image in the case.
+    image: usize,
+    layer: ImageLayer,
+    frame: usize,
+    several: bool,
+    gpu: Option<Gpu>,
+}
 
 /// Shows another frame of an image.
 pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
@@ -22,25 +38,77 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
     if frame == layer.frame {
         return;
     }
-    let several = document.images.len() > 1;
-    let gpu = jobs.gpu().cloned();
-    let title = format!("Frame {} of {}", frame + 1, layer.frames());
-    let spec = Spec { kind: Kind::Frame, document: Some(document.id), title, quiet: true };
-    jobs.start(spec, move |ticket| {
+    let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
+    jobs.start(ShowFrame { case, image, layer, frame, several, gpu });
+}
+
+impl Job for ShowFrame {
+    type Output = ImageLayer;
+
+    fn spec(&self) -> Spec {
+        let title = format!("Frame {} of {}", self.frame + 1, self.layer.frames());
+        Spec::new(FRAME, title).of_case(self.case).quiet()
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<ImageLayer, Failure> {
+        let Self { layer, frame, several, gpu, .. } = self;
         let volume = if layer.volume.frames() > 1 {
             Arc::clone(&layer.volume)
         } else {
-            let options = ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() };
-            Arc::new(Volume::read_with(&layer.path, &options)?)
+            let options = ReadOptions { frames: Frames::One(*frame), ..ReadOptions::default() };
+            Arc::new(Volume::read_with(layer.path(), &options)?)
         };
-        ticket.check()?;
-        let mut unsaid = Vec::new();
-        let fresh = layer_of(&layer.path, None, several, volume, frame, gpu.as_ref(), &mut unsaid)?;
-        let (name, modality) = (layer.name.clone(), layer.modality.clone());
+        handle.check()?;
+        // The file's oddities were reported when it was opened.
+        let mut warnings = Vec::new();
+        let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
         // Contrast stays while frames go by.
-        let layer = ImageLayer { name, modality, default_window: layer.default_window, ..fresh };
-        Ok(Outcome::Frame { image, layer: Box::new(layer) })
-    });
+        Ok(ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh })
+    }
+
+    fn apply(self, result: Result<ImageLayer, Failure>, state: &mut State, jobs: &mut Jobs) {
+        match result {
+            Ok(layer) => {
+                if let Some(slot) = state.document.as_mut().and_then(|d| d.images.get_mut(self.image)) {
+                    *slot = layer;
+                }
+                project(state, jobs, self.image);
+            }
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
+}
+
+/// Makes the maximum intensity projection of an image.
+struct Project {
+    case: CaseId,
+    /// Place of the image in the case.
+    image: usize,
+    layer: ImageLayer,
+    gpu: Option<Gpu>,
+}
+
+impl Job for Project {
+    type Output = Projection;
+
+    fn spec(&self) -> Spec {
+        Spec::new(PROJECT, "Projecting").of_case(self.case).quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Projection, Failure> {
+        projection_of(&self.layer, self.gpu.as_ref())
+    }
+
+    fn apply(self, result: Result<Projection, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(projection) => {
+                if let Some(layer) = state.document.as_mut().and_then(|d| d.images.get_mut(self.image)) {
+                    layer.projection = Some(projection);
+                }
+            }
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
 }
 
 /// Sees through an image from the front.
@@ -58,13 +126,11 @@ pub fn projection_of(layer: &ImageLayer, gpu: Option<&Gpu>) -> Result<Projection
 /// Makes the projection of an image in the background.
 pub fn project(state: &State, jobs: &mut Jobs, image: usize) {
     let Some(document) = &state.document else { return };
-    let Some(layer) = document.images.get(image).cloned() else { return };
-    if layer.volume.data.is_colour() {
+    let Some(layer) = document.images.get(image).filter(|layer| !layer.volume.data.is_colour()).cloned() else {
         return;
-    }
-    let gpu = jobs.gpu().cloned();
-    let spec = Spec { kind: Kind::Project, document: Some(document.id), title: "Projecting".into(), quiet: true };
-    jobs.start(spec, move |_| Ok(Outcome::Projected { image, projection: projection_of(&layer, gpu.as_ref())? }));
+    };
+    let (case, gpu) = (document.id, jobs.gpu().cloned());
+    jobs.start(Project { case, image, layer, gpu });
 }
 
 /// Makes the projection of the shown image if it is not there yet.
@@ -78,42 +144,47 @@ pub fn project_missing(state: &State, jobs: &mut Jobs) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::path::Path;
-
     use engine::volume::Grid;
     use glam::DAffine3;
 
     use super::*;
+    use crate::scene::{ScanInfo, Sidecar, Unit};
+    use crate::state::Source;
 
     /// 10 x 20 x 10 voxels that grow from front to back, so that every ray ends bright; one of them is very bright.
-    fn layer(name: &str) -> ImageLayer {
+    fn layer(name: &str, unit: Option<Unit>) -> ImageLayer {
         let grid = Grid::new([10, 20, 10], DAffine3::IDENTITY);
         let mut values: Vec<f32> = (0..grid.len()).map(|n| (n / 10 % 20 * 10 + n % 10) as f32).collect();
         values[7] = 9000.0;
         let volume = Arc::new(Volume::from_f32(grid, values));
-        let mut layer = layer_of(Path::new(name), None, false, volume, 0, None, &mut Vec::new()).unwrap();
+        let mut info = ScanInfo::new(None, name, &Sidecar::default(), None);
+        if unit.is_some() {
+            info.set_unit(unit);
+        }
+        let source = Source::Nifti(name.into());
+        let mut layer = layer_of(&source, info, false, volume, 0, None, &mut Vec::new()).unwrap();
         layer.projection = Some(projection_of(&layer, None).unwrap());
         layer
     }
 
     #[test]
     fn a_projection_of_mr_has_a_window_of_its_own_that_follows() {
-        let layer = layer("case_t1.nii.gz");
+        let layer = layer("case_t1", None);
         let mut state = State::default();
         let slices = state.window_of(&layer);
         let own = state.projection_window_of(&layer);
         assert!(slices.low() < 20.0 && slices.high() < 200.0, "{slices:?}");
         // Rays end at 190 to 199, but for one: the window begins there and is not set by the one alone.
         assert!(own.low() >= 190.0 && own.high() > 199.0 && own.high() < 9000.0, "{own:?}");
-        state.windows.insert(layer.modality.key(), WindowLevel { width: slices.width / 2.0, ..slices });
+        state.session.windows.insert(layer.info.window_key(), WindowLevel { width: slices.width / 2.0, ..slices });
         let narrower = state.projection_window_of(&layer);
         assert!((narrower.width - own.width / 2.0).abs() < 1e-9 && narrower.level == own.level, "{narrower:?}");
     }
 
     #[test]
-    fn a_projection_of_ct_or_pet_shares_the_slices_window() {
-        for name in ["case_ct.nii.gz", "case_pet.nii.gz"] {
-            let layer = layer(name);
+    fn a_projection_of_hounsfield_units_or_suv_shares_the_slices_window() {
+        for (name, unit) in [("case_ct", None), ("case_pet", Some(Unit::Suv))] {
+            let layer = layer(name, unit);
             let state = State::default();
             assert_eq!(state.projection_window_of(&layer), state.window_of(&layer), "{name}");
         }

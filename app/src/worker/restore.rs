@@ -1,99 +1,103 @@
-//! Brings back what was looked at before the program started anew: part by part, as files and runs are read.
+//! Restores a session after a restart, part by part, as files and runs are read.
 
 use super::train::{cohort, evaluate};
 use super::{Jobs, frame, open, replay};
-use crate::state::State;
-use crate::state::kept::{KeptCase, KeptRuns, KeptView, Returning};
+use crate::state::session::{OpenCase, OpenRuns, OpenTrack};
 use crate::state::timeline::Compare;
-use crate::state::train::Results;
+use crate::state::{Document, Intent, PathPurpose, Request, Session, State};
 
-/// Shows what needs no reading, and starts to read the rest.
-pub fn start(state: &mut State, jobs: &mut Jobs, kept: KeptView) {
-    let KeptView { settings, mode, case, list, windows, segment, run, masking, train, runs, .. } = kept;
-    state.returning = Returning { recent: settings.recent.clone(), case: case.map(Box::new), list, runs: None };
-    (state.settings, state.mode, state.windows, state.run) = (settings, mode, windows, run);
-    (state.segment.model, state.segment.device) = segment;
-    state.masking.controls = masking.controls.within_limits();
-    (state.masking.shown, state.masking.contrast, state.masking.run) = (masking.shown, masking.contrast, masking.run);
-    (state.train.page, state.train.form) = (train.page, *train.form);
-    if let Some(request) = state.returning.case.as_ref().map(|case| case.request()) {
-        open::open_request(state, jobs, request);
+/// Restores what needs no reading, and starts to read the rest.
+pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
+    state.session = session.clone();
+    let controls = std::mem::take(&mut state.session.masking.controls);
+    state.session.masking.controls = controls.within_limits();
+    let (cohort, runs) = (session.open.cohort.clone(), session.open.runs.clone());
+    let case = session.open.case.as_ref().map(OpenCase::request);
+    state.restoring = Some(Box::new(session));
+    if let Some(request) = case {
+        let again = Intent::Open(Box::new(request.clone()));
+        open::start(state, jobs, request, again);
     } else {
-        open_list(state, jobs);
+        open_folder(state, jobs);
     }
-    open_runs(state, jobs, runs);
-    if let Some(folder) = train.cohort {
+    if let Some(OpenRuns { pretrain, finetune, .. }) = runs {
+        // A fine-tuning brings the pre-training that it started from.
+        if let Some(track) = finetune.or(pretrain) {
+            replay::open(state, jobs, &track.path, None);
+        }
+    }
+    if let Some(folder) = cohort {
         cohort::start(state, jobs, &folder);
     }
-    if let Some(run) = train.results {
-        state.train.results = Results::awaited(run);
-        evaluate::start(state, jobs, false);
+    if let Some(run) = state.session.runs.results.clone() {
+        evaluate::start(state, jobs, run, false);
     }
 }
 
-fn open_list(state: &mut State, jobs: &mut Jobs) {
-    if let Some(root) = state.returning.list.as_ref().map(|list| list.root.clone()) {
-        open::open_paths(state, jobs, &[root]);
+fn open_folder(state: &mut State, jobs: &mut Jobs) {
+    let folder = state.restoring.as_ref().and_then(|saved| saved.open.folder.as_ref());
+    if let Some(root) = folder.map(|folder| folder.root.clone()) {
+        let request = Request { paths: vec![root.clone()], ..Request::default() };
+        open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![root]));
     }
 }
 
-fn open_runs(state: &mut State, jobs: &mut Jobs, runs: KeptRuns) {
-    state.timeline.look.clone_from(&runs.look);
-    state.timeline.wanted.clone_from(&runs.wanted);
-    state.timeline.pin.clone_from(&runs.pin);
-    // A fine-tuning brings the pre-training that it started from.
-    let Some(run) = runs.finetune.as_ref().or(runs.pretrain.as_ref()) else { return };
-    let path = run.path.clone();
-    state.returning.runs = Some(Box::new(runs));
-    replay::open(state, jobs, &path, None);
-}
-
-/// A case was opened: if it is the one that was looked at, it is looked at as before.
-pub(super) fn case_arrived(state: &mut State, jobs: &mut Jobs) {
-    let Some(kept) = state.returning.case.take() else { return };
-    let Some(document) = state.document.as_mut().filter(|document| kept.is(document)) else {
-        // The user was faster, and wants something else.
-        state.returning.list = None;
+/// All images of a case are open: if it is the saved one, its view is restored.
+pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
+    let Some(saved) = &mut state.restoring else { return };
+    let Some(case) = saved.open.case.take() else { return };
+    let Some(document) = state.document.as_mut().filter(|document| case.is(document)) else {
+        // The user was faster, and opened another one.
+        saved.open.folder = None;
         return;
     };
-    let KeptCase { images, shown, view, patch, cameras, .. } = *kept;
-    let count = images.len();
+    let frames = restore_images(document, case);
+    let count = document.images.len();
+    let (session, id) = (&mut state.session, document.id);
+    session.view = saved.view.clone();
+    session.view.fused = session.view.fused.filter(|&fused| fused < count);
+    (session.masking.pinned, session.masking.cameras) = (saved.masking.pinned, saved.masking.cameras);
+    // What the restart opened is no news.
+    session.settings.recent.clone_from(&saved.settings.recent);
+    state.cache.masking.change_case(Some(id));
+    for (image, number) in frames {
+        frame::start(state, jobs, image, number);
+    }
+    open_folder(state, jobs);
+}
+
+/// Gives the frames that are still to be read, by image. One is read at a time: that of the image in the panes is last,
+/// so that nothing cancels it.
+fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)> {
     let mut frames = Vec::new();
-    for (at, (layer, image)) in document.images.iter_mut().zip(images).enumerate() {
-        (layer.name, layer.modality, layer.default_window) = (image.name, image.modality, image.window);
+    for (at, (layer, image)) in document.images.iter_mut().zip(case.images).enumerate() {
+        (layer.name, layer.info, layer.default_window) = (image.name, image.info, image.window);
         frames.extend((image.frame != layer.frame).then_some((at, image.frame)));
     }
-    document.shown = shown.min(count.saturating_sub(1));
-    (state.view, state.masking.document) = (view, Some(document.id));
-    state.view.fused = state.view.fused.filter(|&fused| fused < count);
-    state.masking.forget();
-    (state.masking.pinned, state.masking.cameras) = (patch, cameras);
-    state.settings.recent.clone_from(&state.returning.recent);
-    // One frame is read at a time: that of the image in the panes is read in any case.
-    let shown = state.document.as_ref().map_or(0, |document| document.shown);
-    frames.sort_by_key(|(at, _)| *at == shown);
-    for (at, number) in frames {
-        frame::start(state, jobs, at, number);
-    }
-    open_list(state, jobs);
+    document.shown = case.shown.min(document.images.len() - 1);
+    document.opened_at = None;
+    frames.sort_by_key(|(at, _)| *at == document.shown);
+    frames
 }
 
-/// A case or a folder could not be opened: what else there was is brought back all the same.
+/// A case or a folder could not be opened: the rest is restored all the same.
 pub(super) fn opening_failed(state: &mut State, jobs: &mut Jobs) {
-    if state.returning.case.take().is_some() {
-        open_list(state, jobs);
+    let Some(saved) = &mut state.restoring else { return };
+    if saved.open.case.take().is_some() {
+        open_folder(state, jobs);
     } else {
-        state.returning.list = None;
+        saved.open.folder = None;
     }
 }
 
-/// A folder was looked through. True if it is the one that was open: its case is, or will be, open already.
-pub(super) fn list_arrived(state: &mut State, jobs: &mut Jobs) -> bool {
-    let Some(kept) = state.returning.list.take().filter(|kept| Some(&kept.root) == state.cases.root.as_ref()) else {
+/// The cases of a folder are listed. True if it is the saved folder: its case is, or will be, open already.
+pub(super) fn folder_listed(state: &mut State, jobs: &mut Jobs) -> bool {
+    let Some(saved) = &mut state.restoring else { return false };
+    let Some(folder) = saved.open.folder.take().filter(|folder| Some(&folder.root) == state.cases.root.as_ref()) else {
         return false;
     };
-    let open = state.cases.cases.iter().position(|case| Some(&case.id) == kept.open.as_ref());
-    state.cases.filter = kept.filter;
+    let open = state.cases.cases.iter().find(|case| Some(&case.name) == folder.open.as_ref()).map(|case| case.id);
+    state.cases.filter = folder.filter;
     match (&state.document, open) {
         (Some(_), _) => state.cases.open = open,
         (None, Some(open)) => open::open_case(state, jobs, open),
@@ -102,41 +106,48 @@ pub(super) fn list_arrived(state: &mut State, jobs: &mut Jobs) -> bool {
     true
 }
 
-/// A run was opened, `beside` the shown one or on its track: cursors and comparison are put back.
-pub(super) fn run_arrived(state: &mut State, jobs: &mut Jobs, beside: bool) {
-    let Some(kept) = state.returning.runs.take() else { return };
-    let timeline = &mut state.timeline;
-    if beside {
-        if let (Some(compare), Some((_, epoch))) = (&mut timeline.compare, &kept.compare) {
-            (compare.epoch, timeline.look.view) = (*epoch, kept.look.view);
-        }
-        timeline.pin = kept.pin;
-        return;
-    }
+/// A run was opened on its track: cursors and comparison are restored.
+pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
+    let Some(saved) = &mut state.restoring else { return };
+    let Some(runs) = &saved.open.runs else { return };
+    let timeline = &mut state.cache.timeline;
     let mut found = false;
-    for run in [&kept.pretrain, &kept.finetune].into_iter().flatten() {
-        if let Some(open) = timeline.of_path(&run.path) {
-            (open.cursor, found) = (run.cursor, true);
+    for OpenTrack { path, cursor } in [&runs.pretrain, &runs.finetune].into_iter().flatten() {
+        if let Some(open) = timeline.of_path(path) {
+            (open.cursor, found) = (*cursor, true);
         }
     }
-    if !found {
-        return;
+    let compare = runs.compare.clone().filter(|_| found);
+    if found && timeline.track(saved.timeline.active).is_some() {
+        state.session.timeline.active = saved.timeline.active;
     }
-    if timeline.track(kept.active).is_some() {
-        timeline.active = kept.active;
+    if found {
+        state.session.timeline.pin.clone_from(&saved.timeline.pin);
     }
-    timeline.pin.clone_from(&kept.pin);
-    match kept.compare.clone() {
-        None => {}
-        Some((None, epoch)) => timeline.compare = Some(Compare { run: None, epoch }),
-        Some((Some(run), _)) => {
-            state.returning.runs = Some(kept);
-            replay::compare(state, jobs, &run);
+    match compare {
+        Some((Some(run), _)) => replay::compare(state, jobs, &run),
+        Some((None, epoch)) => {
+            saved.open.runs = None;
+            timeline.compare = Some(Compare { run: None, epoch });
         }
+        None => saved.open.runs = None,
     }
+}
+
+/// A run was opened beside the shown one.
+pub(super) fn compared_run_opened(state: &mut State) {
+    let Some(saved) = &mut state.restoring else { return };
+    let Some(runs) = saved.open.runs.take() else { return };
+    if let (Some(compare), Some((_, epoch))) = (&mut state.cache.timeline.compare, runs.compare) {
+        compare.epoch = epoch;
+        state.session.timeline.look.view = saved.timeline.look.view;
+    }
+    state.session.timeline.pin.clone_from(&saved.timeline.pin);
 }
 
 /// A run could not be opened.
 pub(super) fn run_failed(state: &mut State) {
-    state.returning.runs = None;
+    if let Some(saved) = &mut state.restoring {
+        saved.open.runs = None;
+    }
 }

@@ -1,150 +1,204 @@
-//! Jobs of the table of runs: listing, notes, trash.
+//! Jobs about the runs of the workspace: listing, notes, trash.
 
 mod forget;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use engine::run::workspace::{self, DiceOf, RunEntry};
 
-use super::{Jobs, Kind, Outcome, Spec};
-use crate::command::Command;
-use crate::command::runs::RunsCommand;
-use crate::state::runs::{Asked, Trashed};
-use crate::state::train::Phase;
-use crate::state::{Severity, State};
+use super::train::{queue, same_name};
+use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
+use crate::state::runs::Trashed;
+use crate::state::train::Queued;
+use crate::state::{Intent, Severity, Slot, State};
 
-/// What a job of the table brings.
-pub enum Listed {
-    /// The runs of a workspace, or why there is no list.
-    Runs(PathBuf, Result<Vec<RunEntry>, String>),
-    /// A run was moved to the trash.
-    Trashed(Trashed),
-    /// A run was brought back from the trash.
-    Restored(Trashed),
-    /// The notes of a run were written.
-    Noted {
-        /// The run.
-        run: PathBuf,
-        /// What was written.
-        text: String,
-    },
+const LIST: Slot = Slot::exclusive("list-runs");
+/// Changes of runs are never cancelled by others.
+const CHANGE: Slot = Slot::shared("change-run");
+
+/// Lists the runs of a workspace.
+struct ListRuns {
+    workspace: PathBuf,
+    /// Read what waits in the queue of the workspace too.
+    with_queue: bool,
 }
 
-/// Lets what was listed change the state.
-pub fn apply(state: &mut State, jobs: &mut Jobs, listed: Listed) {
-    match listed {
+struct Listed {
+    runs: Vec<RunEntry>,
+    queue: Option<Result<Vec<Queued>, String>>,
+}
+
+/// Lists the runs of the workspace again: at the start, when a page that shows them opens, and when runs come or go.
+pub fn list(state: &mut State, jobs: &mut Jobs) {
+    let workspace = state.session.settings.workspace();
+    let with_queue = state.training.workspace.as_ref() != Some(&workspace);
+    jobs.start(ListRuns { workspace, with_queue });
+}
+
+/// Lists them if the page that is shown offers runs.
+pub fn list_if_shown(state: &mut State, jobs: &mut Jobs) {
+    if state.shows_runs() || state.cache.runs.entries.is_none() {
+        list(state, jobs);
+    }
+}
+
+impl Job for ListRuns {
+    type Output = Listed;
+
+    fn spec(&self) -> Spec {
+        Spec::new(LIST, "Listing the runs").quiet()
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Listed, Failure> {
+        let queue = self.with_queue.then(|| queue::read(&self.workspace));
+        handle.check()?;
+        // Before the first training there is no such folder.
+        let runs = if self.workspace.is_dir() { workspace::list(&self.workspace)? } else { Vec::new() };
+        Ok(Listed { runs, queue })
+    }
+
+    fn apply(self, result: Result<Listed, Failure>, state: &mut State, jobs: &mut Jobs) {
         // The workspace may have been changed in the meantime.
-        Listed::Runs(workspace, _) if workspace != state.settings.workspace() => {}
-        Listed::Runs(workspace, Ok(runs)) => {
-            state.runs.listed = Some((workspace, runs));
-            state.runs.failed = None;
+        if self.workspace != state.session.settings.workspace() {
+            return;
         }
-        Listed::Runs(_, Err(why)) => (state.runs.listed, state.runs.failed) = (None, Some(why)),
-        Listed::Trashed(trashed) => {
-            forget::forget(state, jobs, &trashed.run);
-            let title = format!("{} was moved to the trash", name(&trashed.run));
-            let undo = Command::Runs(RunsCommand::Restore(trashed.clone()));
-            state.notice_with_undo(title, trashed.now.display().to_string(), undo);
-            state.runs.trashed.push(trashed);
-        }
-        Listed::Restored(trashed) => restored(state, jobs, &trashed),
-        Listed::Noted { run, text } => {
-            let entries = state.runs.listed.iter_mut().flat_map(|(_, runs)| runs);
-            for entry in entries.filter(|entry| entry.path == run) {
-                entry.notes.clone_from(&text);
+        match result {
+            Ok(Listed { runs, queue }) => {
+                (state.cache.runs.entries, state.cache.runs.failed) = (Some(runs), None);
+                update_running(state);
+                if let Some(left) = queue {
+                    queue::found(state, jobs, self.workspace, left);
+                }
+            }
+            Err(failure) => {
+                if !state.shows_runs() {
+                    failure.report(&self.spec().title, state);
+                }
+                (state.cache.runs.entries, state.cache.runs.failed) = (Some(Vec::new()), Some(failure.reason()));
             }
         }
+        same_name::look_again(state, jobs);
     }
 }
 
-/// A run is back: everything that lists runs looks again.
-fn restored(state: &mut State, jobs: &mut Jobs, trashed: &Trashed) {
-    state.runs.trashed.retain(|other| other != trashed);
-    let undone = Command::Runs(RunsCommand::Restore(trashed.clone()));
-    for notice in state.notices.iter_mut().filter(|notice| notice.undo.as_deref() == Some(&undone)) {
-        // It cannot be undone twice.
-        (notice.dismissed, notice.undo) = (true, None);
+/// The entry of the run that is being trained follows the job: its folder was read when the runs were listed.
+pub(super) fn update_running(state: &mut State) {
+    let Some(job) = state.training.running.as_ref().filter(|job| job.epochs > 0) else { return };
+    let Some(run) = &job.run else { return };
+    let Some(entry) = state.cache.runs.run_mut(run) else { return };
+    (entry.epochs, entry.epochs_done) = (job.epochs, job.epochs_done);
+    entry.loss = job.epoch_loss.or(entry.loss);
+    if entry.dice_of == DiceOf::Validation {
+        entry.dice = [entry.dice, job.best_dice].into_iter().flatten().reduce(f64::max);
     }
-    state.notice(Severity::Info, format!("{} is back", name(&trashed.run)), trashed.run.display().to_string());
-    state.runs.asked = None;
-    super::train::workspace::start(state, jobs);
-}
-
-/// Lists the workspace whenever the table comes onto the screen, the workspace changes or a training begins, has its
-/// folder or ends; in between the row of the job under way follows what it tells. Called every frame, before drawing.
-pub fn follow(state: &mut State, jobs: &mut Jobs) {
-    if !state.shows_runs() {
-        // Looked at anew the next time.
-        state.runs.asked = None;
-        return;
-    }
-    let workspace = state.settings.workspace();
-    let job = state.train.running.as_ref().map(|job| (job.id, job.phase != Phase::Preparing));
-    let asked = Asked { workspace: workspace.clone(), job };
-    if state.runs.asked.as_ref() != Some(&asked) && !jobs.runs(Kind::Runs) {
-        state.runs.asked = Some(asked);
-        start(jobs, "Listing runs", move || {
-            let runs = workspace::list(&workspace).map_err(|e| e.to_string());
-            Ok(Listed::Runs(workspace, runs))
-        });
-    }
-    follow_job(state);
-}
-
-/// The row of the job under way tells what the job does, not what its folder told when it was listed.
-fn follow_job(state: &mut State) {
-    let Some(job) = state.train.running.as_ref().filter(|job| job.epochs > 0) else { return };
-    let entries = state.runs.listed.iter_mut().flat_map(|(_, runs)| runs);
-    for entry in entries.filter(|entry| Some(&entry.path) == job.run.as_ref()) {
-        (entry.epochs, entry.epochs_done) = (job.epochs, job.epochs_done);
-        entry.loss = job.epoch_loss.or(entry.loss);
-        if entry.dice_of == DiceOf::Validation {
-            entry.dice = [entry.dice, job.best_dice].into_iter().flatten().reduce(f64::max);
-        }
-        if !job.device.is_empty() {
-            entry.device.clone_from(&job.device);
-        }
+    if !job.device.is_empty() {
+        entry.device.clone_from(&job.device);
     }
 }
 
-/// Moves a run to the trash folder of the workspace, unless a job that waits needs it.
+/// Moves a run to the trash of the workspace.
+struct TrashRun {
+    workspace: PathBuf,
+    run: PathBuf,
+}
+
+/// Moves a run to the trash of the workspace, unless a job that waits needs it.
 pub fn trash(state: &mut State, jobs: &mut Jobs, run: PathBuf) {
-    let mut waiting = state.train.queue.iter().chain(&state.train.left);
+    let mut waiting = state.training.queue.iter().chain(&state.training.left);
     if let Some(job) = waiting.find(|job| forget::needs(job, &run)) {
-        let why = format!("{}: {} waits in the queue and needs it; take that out first", run.display(), job.name);
-        return state.error(format!("{} was not deleted", name(&run)), why);
+        let why = format!("{}: {} waits in the queue and needs it. Remove that job first.", run.display(), job.name);
+        return state.error(format!("{} was not deleted", name_of(&run)), why);
     }
-    let workspace = state.settings.workspace();
-    start(jobs, &format!("Deleting {}", name(&run)), move || {
-        let now = workspace::trash(&workspace, &run)?;
-        Ok(Listed::Trashed(Trashed { run, now }))
-    });
+    jobs.start(TrashRun { workspace: state.session.settings.workspace(), run });
 }
 
-/// Brings a run back from the trash.
-pub fn restore(jobs: &mut Jobs, trashed: Trashed) {
-    start(jobs, &format!("Bringing {} back", name(&trashed.run)), move || {
-        workspace::restore(&trashed.now, &trashed.run)?;
-        Ok(Listed::Restored(trashed))
-    });
+impl Job for TrashRun {
+    type Output = PathBuf;
+
+    fn spec(&self) -> Spec {
+        Spec::new(CHANGE, format!("Deleting {}", name_of(&self.run))).quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<PathBuf, Failure> {
+        Ok(workspace::trash(&self.workspace, &self.run)?)
+    }
+
+    fn apply(self, result: Result<PathBuf, Failure>, state: &mut State, jobs: &mut Jobs) {
+        let now = match result {
+            Ok(now) => now,
+            Err(failure) => return failure.report(&self.spec().title, state),
+        };
+        let trashed = Trashed { run: self.run, now };
+        forget::forget(state, jobs, &trashed.run);
+        let title = format!("{} was moved to the trash", name_of(&trashed.run));
+        state.notice_with_undo(title, trashed.now.display().to_string(), Intent::RestoreRun(trashed.clone()));
+        state.session.run_table.trashed.push(trashed);
+    }
+}
+
+/// Moves a run from the trash back to where it was.
+pub struct RestoreRun(pub Trashed);
+
+impl Job for RestoreRun {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(CHANGE, format!("Restoring {}", name_of(&self.0.run))).quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<(), Failure> {
+        Ok(workspace::restore(&self.0.now, &self.0.run)?)
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, jobs: &mut Jobs) {
+        if let Err(failure) = result {
+            return failure.report(&self.spec().title, state);
+        }
+        let Self(trashed) = self;
+        state.session.run_table.trashed.retain(|other| *other != trashed);
+        let undone = Intent::RestoreRun(trashed.clone());
+        for notice in state.notices.iter_mut().filter(|notice| notice.undo.as_ref() == Some(&undone)) {
+            // It cannot be undone twice.
+            (notice.dismissed, notice.undo) = (true, None);
+        }
+        let title = format!("{} was restored", name_of(&trashed.run));
+        state.notice(Severity::Info, title, trashed.run.display().to_string());
+        list(state, jobs);
+    }
 }
 
 /// Writes the notes of a run.
-pub fn note(state: &State, jobs: &mut Jobs, run: PathBuf, text: String) {
-    if state.runs.run(&run).is_some_and(|entry| entry.notes == text) {
-        return;
+struct WriteNotes {
+    run: PathBuf,
+    text: String,
+}
+
+/// Writes the notes of a run, if they changed.
+pub fn write_notes(state: &State, jobs: &mut Jobs, run: PathBuf, text: String) {
+    if state.cache.runs.run(&run).is_none_or(|entry| entry.notes != text) {
+        jobs.start(WriteNotes { run, text });
     }
-    start(jobs, &format!("Writing the notes of {}", name(&run)), move || {
-        workspace::set_notes(&run, &text)?;
-        Ok(Listed::Noted { run, text })
-    });
 }
 
-fn name(run: &Path) -> String {
-    run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
+impl Job for WriteNotes {
+    type Output = ();
 
-fn start(jobs: &mut Jobs, title: &str, work: impl FnOnce() -> engine::Result<Listed> + Send + 'static) {
-    let spec = Spec { kind: Kind::Runs, document: None, title: title.into(), quiet: true };
-    jobs.start(spec, move |_| Ok(Outcome::Runs(Box::new(work()?))));
+    fn spec(&self) -> Spec {
+        Spec::new(CHANGE, format!("Writing the notes of {}", name_of(&self.run))).quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<(), Failure> {
+        Ok(workspace::set_notes(&self.run, &self.text)?)
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(()) => {
+                if let Some(entry) = state.cache.runs.run_mut(&self.run) {
+                    entry.notes = self.text;
+                }
+            }
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
 }

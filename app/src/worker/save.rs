@@ -3,61 +3,133 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::{LabelVolume, Relation, nifti};
+use engine::volume::{LabelVolume, Relation, Volume, nifti};
 
-use super::{Failure, Jobs, Kind, Outcome, Spec};
-use crate::state::{Dialog, PathPurpose, State};
-use crate::worker::open::file_stem;
+use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
+use crate::state::names::file_stem;
+use crate::state::{CaseId, Dialog, Document, PathPurpose, PathRequest, Severity, Slot, State};
+
+/// Files are written side by side.
+pub const SLOT: Slot = Slot::shared("save");
 
 /// The name that is proposed for the open case's segmentation.
 pub fn proposed_name(state: &State) -> String {
-    let stem = state.document.as_ref().map_or_else(|| "case".into(), |d| file_stem(&d.base().path));
+    let stem = state.document.as_ref().map_or_else(|| "case".into(), |d| file_stem(d.base().path()));
     format!("{stem}_pred.nii.gz")
 }
 
 /// The same beside the image.
 pub fn proposed_path(state: &State) -> PathBuf {
-    let folder = state.document.as_ref().and_then(|d| d.base().path.parent().map(Path::to_path_buf));
+    let folder = state.document.as_ref().and_then(|d| d.base().path().parent().map(Path::to_path_buf));
     folder.unwrap_or_default().join(proposed_name(state))
 }
 
-/// Saves the open case's segmentation. A file that is there already is only written over if the user said so.
+/// Writes a segmentation.
+struct Save {
+    case: CaseId,
+    revision: u64,
+    path: PathBuf,
+    /// An existing file may be replaced.
+    overwrite: bool,
+    labels: Arc<LabelVolume>,
+    image: Arc<Volume>,
+}
+
+enum Saved {
+    Written,
+    /// The file exists, and the user has not said that it may be replaced.
+    Exists,
+}
+
+/// Saves the open case's segmentation. An existing file is replaced only if `overwrite`.
 pub fn to(state: &mut State, jobs: &mut Jobs, path: &Path, overwrite: bool) {
     let Some(document) = &state.document else { return };
-    let Some(prediction) = &document.prediction else {
+    let Some(mask) = &document.prediction else {
         state.error("Nothing to save", "there is no segmentation of this case");
         return;
     };
-    if jobs.runs(Kind::Segment) {
+    if jobs.runs(segment::SLOT) {
         state.after_saving = None;
         state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
         return;
     }
-    if path.exists() && !overwrite {
-        state.dialog = Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: path.to_path_buf() });
-        return;
+    let (case, revision, path) = (document.id, mask.revision, path.to_path_buf());
+    let (labels, image) = (Arc::clone(&mask.labels), Arc::clone(&document.base().volume));
+    jobs.start(Save { case, revision, path, overwrite, labels, image });
+}
+
+impl Job for Save {
+    type Output = Saved;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Saving {}", self.path.display())).of_case(self.case)
     }
-    let (labels, image) = (Arc::clone(&prediction.labels), Arc::clone(&document.base().volume));
-    let path = path.to_path_buf();
-    let title = format!("Saving {}", path.display());
-    let spec = Spec { kind: Kind::Save, document: Some(document.id), title, quiet: false };
-    jobs.start(spec, move |_| {
+
+    fn run(&self, _: &JobHandle) -> Result<Saved, Failure> {
+        let Self { path, labels, image, .. } = self;
+        if !self.overwrite && path.exists() {
+            return Ok(Saved::Exists);
+        }
         // The guard before: labels that belong to another grid are never written as this image's.
         if labels.grid.relation(&image.grid) != Relation::Same {
             let what = "the segmentation and its image".to_owned();
             let (left, right) = (labels.grid.describe(), image.grid.describe());
             return Err(engine::Error::from(engine::ErrorKind::Geometry { what, left, right }).into());
         }
-        nifti::write_label(&path, &labels, &image)?;
-        check_written(&path, &labels, &image)?;
-        Ok(Outcome::Saved { path })
-    });
+        nifti::write_label(path, labels, image)?;
+        check_written(path, labels, image)?;
+        Ok(Saved::Written)
+    }
+
+    fn apply(self, result: Result<Saved, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(Saved::Written) => {
+                report_written(&self.path, state);
+                if let Some(mask) = state.document.as_mut().and_then(|d| d.prediction.as_mut()) {
+                    // What changed while the file was written is still unsaved.
+                    (mask.saved_revision, mask.path) = (Some(self.revision), Some(self.path));
+                }
+                match state.after_saving.take() {
+                    Some(next) if state.document.as_ref().is_some_and(Document::is_unsaved) => {
+                        state.dialog = Some(Dialog::Unsaved { next });
+                    }
+                    next => state.intents.extend(next),
+                }
+            }
+            Ok(Saved::Exists) => {
+                let of = state.case_revision();
+                let request = PathRequest { purpose: PathPurpose::SaveSegmentation, of };
+                state.dialog = Some(Dialog::Overwrite { request, path: self.path });
+            }
+            Err(failure) => {
+                // What waited for the file would lose the segmentation.
+                state.after_saving = None;
+                failure.report(&self.spec().title, state);
+            }
+        }
+    }
+
+    fn apply_late(self, result: Result<Saved, Failure>, state: &mut State) {
+        match result {
+            Ok(Saved::Written) => report_written(&self.path, state),
+            Ok(Saved::Exists) => {
+                let why = format!("{} already exists, and its case is closed", self.path.display());
+                state.error("The segmentation was not saved", why);
+            }
+            Err(Failure::Cancelled) => {}
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
+}
+
+fn report_written(path: &Path, state: &mut State) {
+    state.notice(Severity::Info, "Segmentation saved", path.display().to_string());
 }
 
 /// The guard after: the file holds the same labels at the same places.
-fn check_written(path: &Path, labels: &LabelVolume, image: &engine::volume::Volume) -> Result<(), Failure> {
+fn check_written(path: &Path, labels: &LabelVolume, image: &Volume) -> Result<(), Failure> {
     let (read, _) = LabelVolume::read_for(path, image)?;
-    if read.len() != labels.len() || !read.iter().eq(labels.iter()) {
+    if read.data != labels.data {
         return Err(Failure::Error(format!("{}: the file does not hold what was written to it", path.display())));
     }
     Ok(())

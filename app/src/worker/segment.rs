@@ -1,18 +1,23 @@
-//! Segmenting the open case with a trained network.
+//! Segmenting the open case with a trained network; slices appear as they finish.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::device::{self, DeviceChoice};
-use engine::predict::{Choice, Segmenter};
-use engine::volume::Volume;
+use engine::predict::{Choice, Progress, Segmenter};
+use engine::volume::{LabelVolume, Volume};
 
-use super::open::mask_layer;
-use super::{Failure, Jobs, Kind, Outcome, Spec};
-use crate::state::{Document, ImageLayer, ProbabilityLayer, State};
+use super::open::{REST, mask_layer};
+use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
+use crate::gpu::{Gpu, Part, Texture};
+use crate::scene::Modality;
+use crate::state::{CaseId, Document, ImageLayer, Intent, MaskLayer, ProbabilityLayer, Severity, Slot, State};
 
-/// How often the overlay is renewed while slices finish.
+/// One case is segmented at a time.
+pub const SLOT: Slot = Slot::exclusive("segment");
+
+/// How often the overlay follows the slices that finish.
 const RENEWAL: Duration = Duration::from_millis(300);
 
 /// The sample study's model, beside the sample study.
@@ -22,92 +27,207 @@ pub fn sample_model() -> Option<PathBuf> {
 
 /// Chooses the run for the next segmentation.
 pub fn choose_model(state: &mut State, path: &Path) {
-    state.segment.model = Some(path.to_path_buf());
+    state.session.runs.segment = Some(path.to_path_buf());
+}
+
+/// Segments a case.
+struct Segment {
+    case: CaseId,
+    title: String,
+    images: Vec<ImageLayer>,
+    model: PathBuf,
+    device: DeviceChoice,
+    gpu: Option<Gpu>,
+}
+
+/// The finished segmentation.
+struct Segmented {
+    mask: MaskLayer,
+    /// Of the first region.
+    probability: ProbabilityLayer,
+    note: String,
 }
 
 /// Segments the open case in the background.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
-    let Some(document) = &state.document else {
+    let Some(document) = &mut state.document else {
         state.error("Nothing to segment", "open a scan first");
         return;
     };
-    let Some(model) = state.segment.model.clone().or_else(sample_model) else {
+    if jobs.runs(REST) {
+        // The model may need an image that is still being read.
+        document.once_opened = Some(Intent::Segment);
+        return;
+    }
+    let Some(model) = state.session.runs.segment.clone().or_else(sample_model) else {
         state.error("No model", "choose a fine-tuned run first: the sample study's model was not found");
         return;
     };
-    let device: DeviceChoice = match state.segment.device.as_str() {
+    let device: DeviceChoice = match state.session.device.as_str() {
         "" => DeviceChoice::Auto,
         text => match text.parse() {
             Ok(choice) => choice,
             Err(e) => return state.error("Unknown device", e),
         },
     };
-    let (id, title) = (document.id, format!("Segmenting {}", document.title));
-    let (document, gpu) = (document.clone(), jobs.gpu().cloned());
-    jobs.start(Spec { kind: Kind::Segment, document: Some(id), title, quiet: false }, move |ticket| {
+    let (case, title, images) = (document.id, document.title.clone(), document.images.clone());
+    let gpu = jobs.gpu().cloned();
+    jobs.start(Segment { case, title, images, model, device, gpu });
+}
+
+impl Job for Segment {
+    type Output = Segmented;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Segmenting {}", self.title)).of_case(self.case)
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Segmented, Failure> {
         let begin = Instant::now();
-        ticket.progress(None, "loading the model");
-        let compute = device::open(device)?;
-        let segmenter = Segmenter::load(&model, Choice::Last, &compute)?;
-        ticket.check()?;
-        let images = channels(&document, &segmenter.config().data.modality)?;
-        let mut renewed = Instant::now();
-        let mut lost = None;
-        let result = segmenter.segment(
-            &images,
-            &mut |progress| {
-                let (done, total) = (progress.done, progress.total);
-                ticket.progress(Some(done as f32 / total.max(1) as f32), format!("slice {done} of {total}"));
-                if renewed.elapsed() < RENEWAL {
-                    return;
-                }
-                renewed = Instant::now();
-                match progress.mask().map_err(Failure::from).and_then(|labels| {
-                    let texture = gpu.as_ref().map(|g| g.upload_labels(&labels)).transpose()?;
-                    Ok(Outcome::SegmentedSlices { labels: Arc::new(labels), texture })
-                }) {
-                    Ok(outcome) => ticket.send(outcome),
-                    Err(failure) => lost = Some(failure),
-                }
-            },
-            &ticket.control,
-        )?;
-        if let Some(failure) = lost {
+        handle.progress(None, "loading the model");
+        let compute = device::open(self.device)?;
+        let segmenter = Segmenter::load(&self.model, Choice::Last, &compute)?;
+        handle.check()?;
+        let images = self.channels(&segmenter.config().data.modality)?;
+        let mut preview = Preview::new(&images[0], self.gpu.clone());
+        let mut failed = None;
+        let mut report = |progress: Progress<'_>| {
+            let (done, total) = (progress.done, progress.total);
+            handle.progress(Some(done as f32 / total.max(1) as f32), format!("slice {done} of {total}"));
+            if failed.is_none() {
+                failed = preview.follow(&progress, handle).err();
+            }
+        };
+        let result = segmenter.segment(&images, &mut report, &handle.control)?;
+        if let Some(failure) = failed {
             return Err(failure);
         }
         let probability = images[0].like(result.probability.into_iter().next().unwrap_or_default());
-        let layer = mask_layer(None, Arc::new(result.label), gpu.as_ref())?;
-        let mut note = format!("{} in {:.1} s", document.title, begin.elapsed().as_secs_f64());
+        let mask = mask_layer(None, Arc::new(result.label), self.gpu.as_ref())?;
+        let mut note = format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64());
         for warning in segmenter.warnings() {
             note = format!("{note}. An older checkpoint was used: {warning}");
         }
-        Ok(Outcome::Segmented {
-            layer: Box::new(layer),
-            probability: Box::new(ProbabilityLayer { path: None, volume: Arc::new(probability) }),
-            note,
-        })
-    });
+        Ok(Segmented { mask, probability: ProbabilityLayer { path: None, volume: Arc::new(probability) }, note })
+    }
+
+    fn apply(self, result: Result<Segmented, Failure>, state: &mut State, jobs: &mut Jobs) {
+        let revision = jobs.unused_id();
+        let Some(document) = &mut state.document else { return };
+        match result {
+            Ok(Segmented { mask, probability, note }) => {
+                document.prediction = Some(MaskLayer { revision, ..mask });
+                document.probability = Some(probability);
+                document.replaced = None;
+                state.notice(Severity::Info, "Segmentation finished", note);
+            }
+            Err(failure) => {
+                // Half a segmentation is none.
+                let restored = document.restore_stashed();
+                failure.report(&self.spec().title, state);
+                if !restored {
+                    return;
+                }
+            }
+        }
+        analyse::start(state, jobs);
+    }
 }
 
-/// The case's images in the order of the model's channels, by modality.
-fn channels(document: &Document, wanted: &[String]) -> Result<Vec<Volume>, Failure> {
-    let canonical = |name: &str| engine::cohort::canonical_modality(name);
-    let name = |layer: &ImageLayer| match &layer.modality {
-        crate::scene::Modality::Mr(sequence) => sequence.clone(),
-        other => other.key(),
-    };
-    let mut channels = Vec::new();
-    for modality in wanted {
-        let found = document.images.iter().find(|layer| canonical(&name(layer)) == canonical(modality));
-        // A single image of unknown kind is what the user wants segmented; anything known must be of the right kind.
-        let only = document.images.first().filter(|layer| {
-            wanted.len() == 1 && document.images.len() == 1 && layer.modality == crate::scene::Modality::Other
-        });
-        let layer = found.or(only).ok_or_else(|| {
-            let have: Vec<String> = document.images.iter().map(|l| l.modality.name()).collect();
-            Failure::Error(format!("the model needs {modality}; {} has {}", document.title, have.join(", ")))
-        })?;
-        channels.push((*layer.volume).clone());
+impl Segment {
+    /// The case's images in the order of the model's channels, by modality.
+    fn channels(&self, wanted: &[String]) -> Result<Vec<Volume>, Failure> {
+        let canonical = |name: &str| engine::cohort::canonical_modality(name);
+        let name = |layer: &ImageLayer| match &layer.info.modality {
+            Modality::Mr(sequence) => sequence.clone(),
+            other => other.key(),
+        };
+        let mut channels = Vec::new();
+        for modality in wanted {
+            let of_modality = self.images.iter().find(|layer| canonical(&name(layer)) == canonical(modality));
+            // A single image of unknown modality is what the user wants segmented; a known one must be the right one.
+            let single = wanted.len() == 1 && self.images.len() == 1;
+            let unknown = self.images.first().filter(|layer| single && layer.info.modality == Modality::Other);
+            let layer = of_modality.or(unknown).ok_or_else(|| {
+                let have: Vec<String> = self.images.iter().map(|l| l.info.modality.name()).collect();
+                Failure::Error(format!("the model needs {modality}; {} has {}", self.title, have.join(", ")))
+            })?;
+            channels.push((*layer.volume).clone());
+        }
+        Ok(channels)
     }
-    Ok(channels)
+}
+
+/// The slices that are finished so far, as the window shows them.
+struct Preview {
+    labels: LabelVolume,
+    /// Axial slices from the feet that are in `labels`.
+    shown: usize,
+    gpu: Option<Gpu>,
+    renewed: Instant,
+    sent: bool,
+}
+
+impl Preview {
+    fn new(image: &Volume, gpu: Option<Gpu>) -> Self {
+        let data = vec![0_u8; image.grid.len()].into();
+        Self {
+            labels: LabelVolume { grid: image.grid.clone(), data },
+            shown: 0,
+            gpu,
+            renewed: Instant::now(),
+            sent: false,
+        }
+    }
+
+    /// Hands over the slices that finished since the last renewal: the whole mask the first time, then what changed.
+    fn follow(&mut self, progress: &Progress<'_>, handle: &JobHandle) -> Result<(), Failure> {
+        let settled = progress.settled();
+        if self.renewed.elapsed() < RENEWAL || settled == self.shown {
+            return Ok(());
+        }
+        self.renewed = Instant::now();
+        let slices = progress.labels(self.shown..settled)?;
+        self.shown = settled;
+        let shape = self.labels.shape();
+        if let engine::volume::LabelData::U8(labels) = &mut self.labels.data {
+            slices.copy_to(labels, shape)?;
+        }
+        let changed = (0..3).find(|&axis| slices.shape[axis] != shape[axis]).map_or(Part::All, |axis| Part::Slices {
+            axis,
+            range: slices.origin[axis]..slices.origin[axis] + slices.shape[axis],
+        });
+        let labels = Arc::new(self.labels.clone());
+        let texture = match &self.gpu {
+            Some(gpu) if !self.sent => Some(gpu.upload_labels(&labels)?),
+            _ => None,
+        };
+        self.sent = true;
+        handle.send(move |state, jobs| {
+            let revision = jobs.unused_id();
+            if let Some(document) = &mut state.document {
+                show_preview(document, labels, texture, changed, revision);
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Shows the finished slices in place of the segmentation, which is stashed.
+fn show_preview(
+    document: &mut Document,
+    labels: Arc<LabelVolume>,
+    texture: Option<Texture>,
+    changed: Part,
+    revision: u64,
+) {
+    if document.replaced.is_none() {
+        document.stash();
+        document.prediction = None;
+    }
+    match &mut document.prediction {
+        Some(mask) => mask.change(labels, changed, revision),
+        None => document.prediction = Some(MaskLayer::preview(labels, texture, revision)),
+    }
+    document.forget_results();
 }

@@ -1,32 +1,56 @@
-//! Small pictures for the list of cases.
+//! Thumbnails for the list of cases.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::volume::Volume;
 
-use super::{Jobs, Kind, Outcome, Spec};
-use crate::state::{State, Thumbnail};
+use super::{Failure, Job, JobHandle, Jobs, Spec};
+use crate::state::{CaseId, ListedCase, Slot, State, Thumbnail};
 
-/// Side of the pictures in pixels: twice their size in the list, for dense screens.
+/// Side in pixels: twice that in the list, for dense screens.
 const SIDE: usize = 96;
 
-/// Makes the pictures of all cases, one after the other, in the background.
-pub fn start(state: &State, jobs: &mut Jobs) {
-    let files: Vec<(usize, PathBuf)> = state.cases.cases.iter().enumerate().filter_map(first_image).collect();
-    let spec = Spec { kind: Kind::Thumbnails, document: None, title: "Making thumbnails".into(), quiet: true };
-    jobs.start(spec, move |ticket| {
-        for (n, (case, path)) in files.iter().enumerate() {
-            ticket.check()?;
-            ticket.progress(Some(n as f32 / files.len() as f32), "");
-            let picture = Volume::read(path).and_then(|volume| engine::draw::thumbnail(&volume, SIDE));
-            let picture = picture.map(|(width, height, pixels)| Arc::new(Thumbnail { size: [width, height], pixels }));
-            ticket.send(Outcome::Thumbnail { case: *case, picture: picture.map_err(|e| e.to_string()) });
-        }
-        Ok(Outcome::Nothing)
-    });
+/// Makes the thumbnails of all cases, one after the other.
+struct MakeThumbnails {
+    files: Vec<(CaseId, PathBuf)>,
 }
 
-fn first_image((index, case): (usize, &crate::state::ListedCase)) -> Option<(usize, PathBuf)> {
-    case.images.values().next().map(|path| (index, path.clone()))
+/// Makes the thumbnails of the listed cases in the background.
+pub fn start(state: &State, jobs: &mut Jobs) {
+    let first_image = |case: &ListedCase| case.images.values().next().map(|path| (case.id, path.clone()));
+    jobs.start(MakeThumbnails { files: state.cases.cases.iter().filter_map(first_image).collect() });
+}
+
+impl Job for MakeThumbnails {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(Slot::exclusive("thumbnails"), "Making thumbnails").quiet()
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
+        for (n, (case, path)) in self.files.iter().enumerate() {
+            handle.check()?;
+            handle.progress(Some(n as f32 / self.files.len() as f32), "");
+            let made = Volume::read(path).and_then(|volume| engine::draw::thumbnail(&volume, SIDE));
+            let made = made.map(|(width, height, pixels)| Arc::new(Thumbnail { size: [width, height], pixels }));
+            let (case, made) = (*case, made.map_err(|e| e.to_string()));
+            handle.send(move |state, _| {
+                if let Some(case) = state.cases.get_mut(case) {
+                    match made {
+                        Ok(thumbnail) => case.thumbnail = Some(thumbnail),
+                        Err(why) => case.error = Some(why),
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
+        if let Err(failure) = result {
+            failure.report(&self.spec().title, state);
+        }
+    }
 }

@@ -4,95 +4,171 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::state::{CaseId, Slot, State};
+
+const ONE: Slot = Slot::exclusive("one");
+const MANY: Slot = Slot::shared("many");
 
 fn jobs() -> Jobs {
     Jobs::new(None, Arc::new(|| ()))
 }
 
-fn spec(kind: Kind) -> Spec {
-    Spec { kind, document: None, title: "a test".into(), quiet: false }
-}
-
-fn wait(jobs: &mut Jobs, ready: impl Fn(&Jobs) -> bool) -> Vec<Arrival> {
-    let (mut arrivals, start) = (Vec::new(), Instant::now());
+/// Delivers until `ready`, then once more.
+fn wait(state: &mut State, jobs: &mut Jobs, ready: impl Fn(&Jobs) -> bool) {
+    let start = Instant::now();
     while !ready(jobs) {
         assert!(start.elapsed() < Duration::from_secs(20), "the job never ended");
-        arrivals.extend(jobs.poll());
+        deliver(state, jobs);
         std::thread::sleep(Duration::from_millis(1));
     }
-    arrivals.extend(jobs.poll());
-    arrivals
+    deliver(state, jobs);
 }
 
 fn ended(jobs: &Jobs) -> bool {
     jobs.threads() == 0
 }
 
+/// Writes what it is told, partial results first, into the filter of the case list: any field of the state would do.
+struct Note {
+    slot: Slot,
+    case: Option<CaseId>,
+    parts: Vec<&'static str>,
+    end: Result<&'static str, Failure>,
+    go: Option<mpsc::Receiver<()>>,
+}
+
+impl Note {
+    fn new(slot: Slot, end: Result<&'static str, Failure>) -> Self {
+        Self { slot, case: None, parts: Vec::new(), end, go: None }
+    }
+
+    /// Waits for the returned end to be dropped or used before it goes on.
+    fn held(mut self) -> (Self, mpsc::Sender<()>) {
+        let (sender, receiver) = mpsc::channel();
+        self.go = Some(receiver);
+        (self, sender)
+    }
+}
+
+fn write(state: &mut State, text: &str) {
+    state.cases.filter.push_str(text);
+}
+
+impl Job for Note {
+    type Output = &'static str;
+
+    fn spec(&self) -> Spec {
+        Spec { case: self.case, ..Spec::new(self.slot, "a note") }
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
+        if let Some(go) = &self.go {
+            let _ = go.recv();
+        }
+        for &part in &self.parts {
+            handle.send(move |state, _| write(state, part));
+        }
+        self.end.clone()
+    }
+
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(text) => write(state, text),
+            Err(failure) => failure.report("a note", state),
+        }
+    }
+
+    fn apply_late(self, result: Result<Self::Output, Failure>, state: &mut State) {
+        write(state, if result.is_ok() { "late" } else { "late failure" });
+    }
+}
+
 #[test]
 fn a_panic_is_a_failure_that_names_the_job() {
-    let mut jobs = jobs();
-    jobs.start(spec(Kind::Save), |_| panic!("index 7"));
-    let arrivals = wait(&mut jobs, ended);
-    assert!(matches!(&arrivals[0].result, Err(Failure::Panic(text)) if text == "a test: index 7"));
-}
-
-#[test]
-fn the_second_of_a_kind_replaces_the_first_even_if_it_ends_before() {
-    let mut jobs = jobs();
-    let (release, held) = mpsc::channel::<()>();
-    jobs.start(spec(Kind::Open), move |_| {
-        held.recv().unwrap();
-        Ok(Outcome::Devices(Vec::new()))
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let panics = |_: &JobHandle| -> Result<(), Failure> { panic!("index 7") };
+    jobs.start_with(Spec::new(MANY, "a test"), panics, |result, _, state, _| {
+        assert_eq!(result, Err(Failure::Panic("a test: index 7".into())));
+        write(state, "panicked");
     });
-    jobs.start(spec(Kind::Open), |_| Err(Failure::Error("the second".into())));
-    let mut arrivals = wait(&mut jobs, |jobs| jobs.threads() == 1);
-    release.send(()).unwrap();
-    arrivals.extend(wait(&mut jobs, ended));
-    let results: Vec<_> = arrivals.iter().map(|a| a.result.as_ref().err().cloned()).collect();
-    assert_eq!(results, [Some(Failure::Error("the second".into()))]);
+    wait(&mut state, &mut jobs, ended);
+    assert_eq!(state.cases.filter, "panicked");
 }
 
 #[test]
-fn cancelled_work_stops_and_says_so() {
-    let mut jobs = jobs();
-    let id = jobs.start(spec(Kind::Segment), |ticket| {
+fn the_second_job_of_a_slot_replaces_the_first_even_if_it_ends_before() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let (first, go) = Note::new(ONE, Ok("first")).held();
+    jobs.start(first);
+    jobs.start(Note::new(ONE, Ok("second")));
+    wait(&mut state, &mut jobs, |jobs| jobs.threads() == 1);
+    drop(go);
+    wait(&mut state, &mut jobs, ended);
+    assert_eq!(state.cases.filter, "second");
+}
+
+#[test]
+fn jobs_of_a_shared_slot_run_side_by_side() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let (first, go) = Note::new(MANY, Ok("first")).held();
+    jobs.start(first);
+    jobs.start(Note::new(MANY, Ok("second")));
+    wait(&mut state, &mut jobs, |jobs| jobs.threads() == 1);
+    drop(go);
+    wait(&mut state, &mut jobs, ended);
+    assert_eq!(state.cases.filter, "secondfirst");
+}
+
+#[test]
+fn cancelled_work_stops_and_reports_it() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let endless = |handle: &JobHandle| -> Result<(), Failure> {
         loop {
-            ticket.check()?;
+            handle.check()?;
             std::thread::sleep(Duration::from_millis(1));
         }
+    };
+    let id = jobs.start_with(Spec::new(ONE, "endless"), endless, |result, spec, state, _| {
+        result.unwrap_err().report(&spec.title, state);
     });
     jobs.cancel(id);
-    let arrivals = wait(&mut jobs, ended);
-    assert_eq!(arrivals.len(), 1);
-    assert!(matches!(arrivals[0].result, Err(Failure::Cancelled)));
+    wait(&mut state, &mut jobs, ended);
+    assert_eq!(state.notices.iter().map(|n| n.title.as_str()).collect::<Vec<_>>(), ["Cancelled"]);
 }
 
 #[test]
-fn early_results_come_before_the_last_and_all_of_them() {
-    let mut jobs = jobs();
-    jobs.start(spec(Kind::Thumbnails), |ticket| {
-        for _ in 0..5 {
-            ticket.send(Outcome::Devices(Vec::new()));
-        }
-        Ok(Outcome::Nothing)
-    });
-    let arrivals = wait(&mut jobs, ended);
-    assert_eq!(arrivals.iter().map(|a| a.last).collect::<Vec<_>>(), [false, false, false, false, false, true]);
+fn partial_results_come_before_the_last_and_all_of_them() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    jobs.start(Note { parts: vec!["a", "b", "c"], ..Note::new(ONE, Ok("d")) });
+    wait(&mut state, &mut jobs, ended);
+    assert_eq!(state.cases.filter, "abcd");
+}
+
+#[test]
+fn results_for_a_closed_case_are_dropped_but_what_must_be_known() {
+    for (end, expected) in [(Ok("d"), "late"), (Err(Failure::Error("no".into())), "late failure")] {
+        let (mut state, mut jobs) = (State::default(), jobs());
+        // No case is open: the job's case was closed.
+        jobs.start(Note { case: Some(CaseId(3)), parts: vec!["a"], ..Note::new(ONE, end) });
+        wait(&mut state, &mut jobs, ended);
+        assert_eq!(state.cases.filter, expected);
+    }
 }
 
 #[test]
 fn a_hundred_starts_and_cancels_leave_no_thread() {
-    let mut jobs = jobs();
+    let (mut state, mut jobs) = (State::default(), jobs());
     for _ in 0..100 {
-        let id = jobs.start(spec(Kind::Segment), |ticket| {
-            while ticket.check().is_ok() {
+        let until_cancelled = |handle: &JobHandle| -> Result<(), Failure> {
+            while handle.check().is_ok() {
                 std::thread::yield_now();
             }
             Err(Failure::Cancelled)
-        });
+        };
+        let id = jobs.start_with(Spec::new(ONE, "a test"), until_cancelled, |_, _, _, _| ());
         jobs.cancel(id);
-        jobs.poll();
+        deliver(&mut state, &mut jobs);
     }
-    wait(&mut jobs, ended);
+    wait(&mut state, &mut jobs, ended);
     assert!(jobs.idle());
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
+use amlp_viewer::command::{Command, WindowCommand};
 use amlp_viewer::gpu::Gpu;
 use egui::{Rect, pos2};
 use egui_kittest::SnapshotOptions;
@@ -42,7 +42,7 @@ impl Pictures {
 
     /// Compares the window with its picture. Adapter and memory, at the left of the line at the bottom, are left out.
     pub fn compare(&self, window: &mut Window, name: &str) {
-        send(window, Command::DismissAll);
+        send(window, Command::Window(WindowCommand::DismissAll));
         // What moves has come to rest.
         window.remove_cursor();
         window.run_steps(60);

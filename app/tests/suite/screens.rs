@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use crate::common;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::train::{Ending, Form, Labels};
-use amlp_viewer::state::{Mode, PathPurpose, Settings, Severity};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, Settings, Severity};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
 use egui::{Color32, ColorImage, Pos2, Rect, Vec2, ViewportId, ViewportInfo};
@@ -70,7 +69,7 @@ impl Screen {
         }
     }
 
-    fn send(&mut self, command: Command) {
+    fn send(&mut self, command: impl Into<Command>) {
         self.app.dispatch(command);
         self.settle();
     }
@@ -163,16 +162,16 @@ fn review_of_a_compared_case() {
     let mask = prediction(folder.path());
     for (size, scale, name) in SIZES {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
-        screen.send(Command::UsePaths(PathPurpose::Folder, vec![sample()]));
+        screen.send(Intent::UsePaths(PathPurpose::Folder.into(), vec![sample()]));
         let cases = &screen.app.state().cases.cases;
-        let index = cases.iter().position(|case| case.id == "STS_006").unwrap();
-        screen.send(Command::OpenCase(index));
-        screen.send(Command::UsePaths(PathPurpose::Mask, vec![mask.clone()]));
+        let case = cases.iter().find(|case| case.name == "STS_006").unwrap().id;
+        screen.send(Intent::OpenCase(case));
+        screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![mask.clone()]));
         assert!(screen.app.state().document.as_ref().unwrap().comparison.is_some());
-        screen.send(Command::DismissAll);
+        screen.send(WindowCommand::DismissAll);
         let dark = screen.picture(&format!("review_{name}"));
         assert!(screen.colors(&dark) > 100, "no anatomy is seen");
-        screen.send(Command::SetTheme(Theme::Light));
+        screen.send(WindowCommand::SetTheme(Theme::Light));
         let light = screen.picture(&format!("review_light_{name}"));
         assert_eq!(screen.color(&light, 4.0, 400.0), Theme::Light.tokens().panel);
         assert!(!screen.app.state().shows_error());
@@ -185,26 +184,26 @@ fn dialogs_and_messages() {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
         let plain = screen.picture(&format!("before_dialogs_{name}"));
         let path = patient().join("pet.nii.gz");
-        screen.send(Command::UsePaths(PathPurpose::Files, vec![path]));
+        screen.send(Intent::open_paths(vec![path]));
         for (dialog, command) in [
-            ("palette", Command::OpenPalette),
-            ("help", Command::OpenHelp),
-            ("manual", Command::OpenManual),
-            ("about", Command::OpenAbout),
-            ("log", Command::OpenLog),
-            ("path", Command::TypePath(PathPurpose::SaveMask)),
+            ("palette", Command::Window(WindowCommand::OpenPalette)),
+            ("help", Command::Window(WindowCommand::OpenHelp)),
+            ("manual", Command::Window(WindowCommand::OpenManual)),
+            ("about", Command::Window(WindowCommand::OpenAbout)),
+            ("log", Command::Window(WindowCommand::OpenLog)),
+            ("path", Command::File(FileCommand::TypePath(PathPurpose::SaveSegmentation))),
         ] {
             screen.send(command);
             let picture = screen.picture(&format!("{dialog}_{name}"));
             assert_ne!(screen.color(&picture, 4.0, 300.0), screen.color(&plain, 4.0, 300.0), "{dialog} dims the rest");
-            screen.send(Command::CloseDialog);
+            screen.send(WindowCommand::CloseDialog);
         }
-        screen.send(Command::SetTheme(Theme::Light));
-        screen.send(Command::OpenManual);
+        screen.send(WindowCommand::SetTheme(Theme::Light));
+        screen.send(WindowCommand::OpenManual);
         screen.picture(&format!("manual_light_{name}"));
-        screen.send(Command::CloseDialog);
+        screen.send(WindowCommand::CloseDialog);
         // A file that is none: the error stays, and the open case too.
-        screen.send(Command::UsePaths(PathPurpose::Mask, vec![sample().join("ATTRIBUTION.md")]));
+        screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![sample().join("ATTRIBUTION.md")]));
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);
         assert_eq!(errors.count(), 1);
         screen.picture(&format!("error_{name}"));
@@ -213,7 +212,7 @@ fn dialogs_and_messages() {
 
 /// Changes the form of Train mode as a user does.
 fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
-    let mut form = screen.app.state().train.form.clone();
+    let mut form = screen.app.state().session.train.form.clone();
     change(&mut form);
     screen.send(Command::Train(TrainCommand::Edit(Box::new(form))));
 }
@@ -238,34 +237,34 @@ fn train_mode() {
         screen.picture(&format!("train_empty_{name}"));
         screen.app.dispatch(Command::Train(TrainCommand::UseCohort(sample())));
         // Before the estimate of the paper's settings, which takes its time, comes to its first step.
-        while screen.app.state().train.cohort.card().is_none() {
+        while screen.app.state().cache.train.cohort.card().is_none() {
             drop(screen.frame());
             std::thread::sleep(Duration::from_millis(5));
         }
         change(&mut screen, tiny);
         screen.picture(&format!("train_setup_{name}"));
-        screen.send(Command::SetTheme(Theme::Light));
+        screen.send(WindowCommand::SetTheme(Theme::Light));
         let light = screen.picture(&format!("train_setup_light_{name}"));
         assert_eq!(screen.color(&light, size[0] - 4.0, 300.0), Theme::Light.tokens().panel);
-        screen.send(Command::SetTheme(Theme::Dark));
+        screen.send(WindowCommand::SetTheme(Theme::Dark));
         if n > 0 {
             continue;
         }
         screen.send(Command::Train(TrainCommand::Start));
-        assert!(screen.app.state().train.ended.iter().all(|job| job.how == Ending::Finished));
-        let run = screen.app.state().train.ended[0].run.clone();
+        assert!(screen.app.state().training.ended.iter().all(|job| job.how == Ending::Finished));
+        let run = screen.app.state().training.ended[0].run.clone();
         screen.send(Command::Train(TrainCommand::FinetuneFrom(run)));
         change(&mut screen, |form| (form.labels, form.finetune.training.epochs) = (Labels::Picked, 1));
-        let split = screen.app.state().train.split.clone().unwrap().unwrap();
+        let split = screen.app.state().cache.train.split.clone().unwrap().unwrap();
         change(&mut screen, |form| form.picked.extend(split.train[..3].iter().cloned()));
         screen.picture(&format!("train_finetune_{name}"));
         screen.send(Command::Train(TrainCommand::Start));
-        let run = screen.app.state().train.ended[0].run.clone().unwrap();
+        let run = screen.app.state().training.ended[0].run.clone().unwrap();
         screen.send(Command::Train(TrainCommand::ShowResults(run)));
-        screen.send(Command::DismissAll);
+        screen.send(WindowCommand::DismissAll);
         screen.picture(&format!("train_results_{name}"));
         assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
-        assert!(screen.app.state().train.results.evaluation.is_some());
+        assert!(screen.app.state().cache.results.evaluation.is_some());
     }
 }
 
@@ -273,9 +272,9 @@ fn train_mode() {
 fn the_other_modes() {
     let (size, scale, name) = SIZES[0];
     let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
-    screen.send(Command::UsePaths(PathPurpose::Folder, vec![patient()]));
+    screen.send(Intent::UsePaths(PathPurpose::Folder.into(), vec![patient()]));
     for mode in [Mode::Masking, Mode::Train] {
-        screen.send(Command::SetMode(mode));
+        screen.send(WindowCommand::SetMode(mode));
         screen.picture(&format!("{}_{name}", mode.name().to_lowercase()));
         assert!(!screen.app.state().shows_error());
     }

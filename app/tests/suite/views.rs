@@ -111,7 +111,7 @@ fn the_wheel_steps_through_slices_of_the_pane_under_the_pointer() {
     harness.get_by_label("Sagittal").hover();
     wheel(&mut harness, -2.0, Modifiers::NONE);
     assert_eq!(slices(&harness), [Some(18), Some(18), Some(25), None], "down is towards the patient's left");
-    let zoom = |harness: &Harness<'_, App>| harness.state().state().view.camera(PaneId::Sagittal).zoom;
+    let zoom = |harness: &Harness<'_, App>| harness.state().state().session.view.camera(PaneId::Sagittal).zoom;
     wheel(&mut harness, 2.0, Modifiers::COMMAND);
     assert!(zoom(&harness) > 1.3, "Ctrl and the wheel magnify");
     assert_eq!(slices(&harness)[1], Some(18));
@@ -140,7 +140,7 @@ fn dragging_moves_the_crosshair_to_the_voxel_under_the_pointer() {
     let [i, j, k] = expected;
     assert_eq!(crosshair.value, Some(((i + 40 * (j + 50 * k)) % 997) as f64));
     assert_eq!(slices(&harness), [Some(15), Some(index.x as usize + 1), Some(index.y as usize + 1), None]);
-    assert_eq!(harness.state().state().view.active, Some(PaneId::Axial));
+    assert_eq!(harness.state().state().session.view.active, Some(PaneId::Axial));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn contrast_pan_and_zoom_have_buttons_of_their_own_in_any_tool() {
     drag(&mut harness, at, at + vec2(0.0, 40.0), PointerButton::Primary, Modifiers::COMMAND);
     assert!(report(&harness).level > wider.level, "down is darker");
 
-    let camera = |harness: &Harness<'_, App>| harness.state().state().view.camera(PaneId::Axial);
+    let camera = |harness: &Harness<'_, App>| harness.state().state().session.view.camera(PaneId::Axial);
     drag(&mut harness, at, at + vec2(0.0, -100.0), PointerButton::Secondary, Modifiers::NONE);
     assert!((camera(&harness).zoom - 2.0).abs() < 1e-9);
     let zoomed = camera(&harness);
@@ -177,17 +177,17 @@ fn tools_measure_in_millimetres_and_double_click_maximises() {
     let at = pane.center();
     harness.key_press(Key::Num5);
     harness.run();
-    assert_eq!(harness.state().state().view.tool, ToolKind::Ruler);
+    assert_eq!(harness.state().state().session.view.tool, ToolKind::Ruler);
     drag(&mut harness, at, at + vec2(60.0, 0.0), PointerButton::Primary, Modifiers::NONE);
     // The slice is 80 x 90 mm and fits the pane's height.
     let scale = f64::from((pane.width() / 80.0).min(pane.height() / 90.0));
-    let [a, b] = harness.state().state().view.measures[0].ends_mm;
+    let [a, b] = harness.state().state().session.view.measures[0].ends_mm;
     assert!((a.distance(b) - 60.0 / scale).abs() < 1e-3, "{}", a.distance(b));
 
     harness.key_press(Key::Num6);
     harness.run();
     drag(&mut harness, at, at + vec2(50.0, 40.0), PointerButton::Primary, Modifiers::NONE);
-    let statistics = harness.state().state().view.measures[1].statistics.unwrap();
+    let statistics = harness.state().state().session.view.measures[1].statistics.unwrap();
     let area = std::f64::consts::PI * 25.0 * 20.0 / (scale * scale);
     assert!((statistics.area_mm2 - area).abs() < 1e-2, "{}", statistics.area_mm2);
     assert!((statistics.voxels as f64 - area / 6.0).abs() < 12.0, "{} voxels of 6 mm²", statistics.voxels);

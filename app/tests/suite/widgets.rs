@@ -6,7 +6,6 @@
 #[path = "../../examples/gallery/show.rs"]
 mod show;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use amlp_viewer::theme::{self, Theme};
@@ -16,14 +15,10 @@ use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::WgpuTestRenderer;
 use show::{Gallery, Page};
 
-/// A renderer on any adapter; none without one, unless the environment says that there has to be one.
+/// A renderer on any adapter; `None` without one.
 fn renderer() -> Option<WgpuTestRenderer> {
-    let renderer = catch_unwind(AssertUnwindSafe(WgpuTestRenderer::new)).ok();
-    if renderer.is_none() {
-        assert_ne!(std::env::var("AMLP_REQUIRE_GPU").as_deref(), Ok("1"), "no adapter, and AMLP_REQUIRE_GPU is 1");
-        println!("skipped: no adapter");
-    }
-    renderer
+    crate::common::offscreen()?;
+    Some(WgpuTestRenderer::new())
 }
 
 fn window(

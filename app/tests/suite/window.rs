@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use amlp_viewer::command::Command;
+use amlp_viewer::command::{Command, FileCommand};
 use amlp_viewer::gpu::{self, Gpu};
 use amlp_viewer::state::report::Report;
 use amlp_viewer::state::{Dialog, Document, PathPurpose, Settings, Severity, State};
@@ -100,6 +100,12 @@ pub fn state(window: &Window) -> &State {
     window.state().state()
 }
 
+/// The place of the chosen case in the list.
+pub fn open_place(window: &Window) -> Option<usize> {
+    let cases = &state(window).cases;
+    cases.cases.iter().position(|case| Some(case.id) == cases.open)
+}
+
 /// The open case.
 pub fn document(window: &Window) -> &Document {
     state(window).document.as_ref().expect("a case is open")
@@ -126,7 +132,7 @@ pub fn has(window: &Window, label: &str) -> bool {
     window.query_all_by_label(label).next().is_some()
 }
 
-pub fn send(window: &mut Window, command: Command) {
+pub fn send(window: &mut Window, command: impl Into<Command>) {
     window.state_mut().dispatch(command);
     settle(window);
 }
@@ -151,12 +157,12 @@ pub fn press_with(window: &mut Window, modifiers: Modifiers, key: Key) {
 
 /// Types a path for a purpose, as where no dialog of the system can open.
 pub fn type_path(window: &mut Window, purpose: PathPurpose, path: &Path) {
-    send(window, Command::TypePath(purpose));
+    send(window, FileCommand::TypePath(purpose));
     window.get_by_label("Path").focus();
     settle(window);
     window.get_by_label("Path").type_text(&path.display().to_string());
     settle(window);
-    let typed = Dialog::Path { purpose, text: path.display().to_string() };
+    let typed = Dialog::Path { request: state(window).path_request(purpose), text: path.display().to_string() };
     assert_eq!(state(window).dialog, Some(typed));
     press(window, Key::Enter);
 }
@@ -201,5 +207,5 @@ pub fn drag(window: &mut Window, from: Pos2, to: Pos2, button: PointerButton, mo
 
 /// The recent files and folders of a session.
 pub fn recent(window: &Window) -> &[PathBuf] {
-    &state(window).settings.recent
+    &state(window).session.settings.recent
 }

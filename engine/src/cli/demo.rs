@@ -18,16 +18,16 @@ pub const EXAMPLES: &str = "Examples:
   amlp demo
   amlp demo --out my-demo --seed 7
 
-The folder then holds report.html, the masks of the held-out patients, pictures, scores, the three run folders, and
-model: the pre-trained and fine-tuned network alone, for amlp segment --model or the viewer.";
+The output folder contains report.html, the segmentations of the held-out patients, pictures, scores, three run folders,
+and model: the pre-trained and fine-tuned network alone, for amlp segment --model or the viewer.";
 
-/// Does the whole job on the sample study: pre-train, fine-tune, segment, evaluate, report.
+/// Runs the complete workflow on the sample study: pre-train, fine-tune, segment, evaluate, report.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder for the results; amlp-demo, or the first free amlp-demo-N, if it is not named.
+    /// Folder for the results [default: amlp-demo, or the first free amlp-demo-N].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// The sample study, if it does not lie beside the sources.
+    /// Folder of the sample study [default: assets/sample beside the sources or here].
     #[arg(long)]
     sample: Option<PathBuf>,
     /// Seed of split, weights and training.
@@ -36,10 +36,10 @@ pub struct Args {
     /// Steps of each stage.
     #[arg(long, default_value_t = 120)]
     steps: usize,
-    /// auto, cpu, wgpu[:i] or cuda[:i].
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
-    /// Threads of the CPU; 0 takes all cores.
+    /// CPU threads; 0 uses all cores.
     #[arg(long, default_value_t = 0)]
     threads: usize,
     /// Print the report as one JSON document.
@@ -69,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let say = |line: &str| eprintln!("[{:>4.0} s] {line}", started.elapsed().as_secs_f64());
     let (report, data) = demo(&options, &compute, &mut Progress::new(), &control, &mut { say })?;
     write_pictures(&out, &report, &data)?;
-    let model = leave_model(&out, args, &options.sample, &report)?;
+    let model = export_with_card(&out, args, &options.sample, &report)?;
     say("done");
     if args.json {
         return print_json(&report);
@@ -79,15 +79,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     print_line(&format!("Model: {}", model.display()))?;
     print_line(&format!(
-        "Report: {} ({} in all). Research use, not a medical device.",
+        "Report: {} ({} in total). Research use, not a medical device.",
         out.join("report.html").display(),
         progress::duration(started.elapsed().as_secs_f64())
     ))
 }
 
-/// Leaves the network that was fine-tuned after pre-training in a small folder of its own, with a card that says where it
-/// comes from.
-fn leave_model(out: &Path, args: &Args, sample: &Path, report: &DemoReport) -> anyhow::Result<PathBuf> {
+/// Exports the network that was fine-tuned after pre-training, with a model card.
+fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport) -> anyhow::Result<PathBuf> {
     let model = out.join("model");
     let exported = export_model(&out.join(MODEL_RUN), Choice::Last, &model)?;
     let attribution = sample.join("ATTRIBUTION.md");
@@ -97,7 +96,7 @@ fn leave_model(out: &Path, args: &Args, sample: &Path, report: &DemoReport) -> a
         Err(error) => return Err(Error::io("read", &attribution)(error).into()),
     };
     let threads = rayon::current_num_threads();
-    // The device that was found, so that the same command makes the same network elsewhere; no folder of this machine.
+    // The device actually used, so that the same command makes the same network elsewhere; no folder of this machine.
     let device = report.device.split(' ').next().unwrap_or_default();
     let mut command =
         format!("amlp demo --seed {} --steps {} --device {device} --threads {threads}", args.seed, args.steps);
@@ -109,10 +108,10 @@ fn leave_model(out: &Path, args: &Args, sample: &Path, report: &DemoReport) -> a
     Ok(model)
 }
 
-/// A folder that somebody may still need is not written into.
+/// Refuses to write into a folder that has files.
 fn refuse_used(out: &Path) -> anyhow::Result<()> {
     let used = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
-    if used { Err(Error::file(out, "is not empty: name another folder with --out").into()) } else { Ok(()) }
+    if used { Err(Error::file(out, "is not empty. Choose another folder with --out").into()) } else { Ok(()) }
 }
 
 fn first_free(name: &str) -> PathBuf {
@@ -120,7 +119,7 @@ fn first_free(name: &str) -> PathBuf {
     std::iter::once(PathBuf::from(name)).chain(numbered).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// DSC of each held-out patient and method, with mean and spread, as text.
+/// DSC of each held-out patient and method, with mean and SD, as text.
 fn table(report: &DemoReport) -> Vec<String> {
     let mut lines = vec![format!("{:32}", "DSC")];
     for case in report.methods.first().map_or(&[][..], |m| &m.cases) {
@@ -138,7 +137,7 @@ fn table(report: &DemoReport) -> Vec<String> {
     lines
 }
 
-/// Writes the pictures, the table and the page.
+/// Writes pictures, table and page.
 fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::Result<()> {
     for (name, bytes) in documents(report, data)? {
         let path = out.join(name);
@@ -150,11 +149,15 @@ fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::R
     Ok(())
 }
 
-/// Where the sample study lies: beside the sources that this program was built from, or below the working folder.
+/// The sample study beside the sources of this program, or below the working folder.
 fn sample_folder() -> crate::Result<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
     let candidates = [built, PathBuf::from("assets/sample")];
     candidates.into_iter().find(|path| path.is_dir()).ok_or_else(|| {
-        Error::config("sample", "assets/sample", "not found beside the sources nor here: name it with --sample")
+        Error::config(
+            "sample",
+            "assets/sample",
+            "not found beside the sources or in the current folder. Give its path with --sample",
+        )
     })
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::progress::{self, Progress};
-use super::training::{Shared, put};
+use super::training::{RunFlags, Shared, put};
 use super::{interruptible, print_json, print_line, use_threads};
+use crate::cohort::split::{LabelDraw, Split};
 use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
-use crate::jobs::{FinetuneJob, Start};
-use crate::run::RunFolder;
+use crate::jobs::{FinetuneJob, stored_config};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -16,14 +16,16 @@ pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality flair --from none --labels 5% --out runs/scratch
   amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
 
-From a pre-training run the split, the preprocessing and the network are inherited. Labels read with --validate count in
-the label budget. Ctrl+C finishes the step, saves and exits with 130; --resume goes on from there.";
+A fine-tuning inherits split, preprocessing and network from its pre-training run. Labels that --validate reads count in
+the label budget. Ctrl+C finishes the step, saves and exits with code 130; --resume continues from there.";
 
-/// Fine-tunes on labelled training patients of a cohort.
+/// Fine-tunes a network on labelled training patients of a cohort.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
+    #[command(flatten)]
+    run: RunFlags,
     /// Pre-training run to start from, or none for random weights.
     #[arg(long)]
     from: PathBuf,
@@ -33,16 +35,19 @@ pub struct Args {
     /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
-    /// Share of slices without lesion among those trained on; 0 is the paper's.
+    /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
+    #[arg(long, value_enum)]
+    label_draw: Option<LabelDraw>,
+    /// Share of training slices without lesion; the paper uses 0.
     #[arg(long)]
     negative_slices: Option<f64>,
-    /// Look at the validation patients every so many epochs, and keep the best network.
+    /// Validate every so many epochs, and keep the best network.
     #[arg(long)]
     validate: Option<usize>,
-    /// No flips, rotations, scalings or intensity changes.
+    /// Turn off flips, rotation, scaling and intensity changes.
     #[arg(long)]
     no_augmentation: bool,
-    /// Slice whose probability is recorded epoch by epoch: PATIENT:SLICE, the slice as prepared, from 0. Repeatable.
+    /// Record this slice's probability every epoch: PATIENT:SLICE, counting prepared slices from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
 }
@@ -51,10 +56,8 @@ impl Args {
     fn config(&self) -> anyhow::Result<Config> {
         let mut fresh = finetune_preset(&self.preset)?;
         // A resumed run has its settings and its network; the pre-training's folder may be gone.
-        let resumes = self.shared.resume && RunFolder::is_run(&self.shared.out);
-        if self.from != Path::new("none") && !resumes {
-            let run = RunFolder::open(&self.from)?;
-            let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
+        if self.from != Path::new("none") && !self.run.resumes(&self.shared.out) {
+            let theirs = stored_config(&self.from)?;
             fresh.preprocess = theirs.preprocess;
             fresh.network = theirs.network;
             fresh.data = theirs.data;
@@ -62,12 +65,13 @@ impl Args {
             fresh.training.shift_px = theirs.training.shift_px;
             fresh.labels.from = std::path::absolute(&self.from)?;
         }
-        let mut config = self.shared.settle(fresh)?;
+        let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
         if !self.probe.is_empty() {
             config.method.probes.clone_from(&self.probe);
         }
         let l = &mut config.labels;
         put(&mut l.labels, self.labels.clone());
+        put(&mut l.draw, self.label_draw);
         put(&mut l.negative_slices, self.negative_slices);
         put(&mut l.validate_every, self.validate);
         if self.no_augmentation {
@@ -84,8 +88,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let shared = &args.shared;
-    let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
-    let mut job = FinetuneJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;
+    let mut job = FinetuneJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
+    let split: Split = job.run.read_split()?;
+    if let Some(note) = split.label_draw_note(&job.config.labels.labels.parse()?, job.config.labels.draw) {
+        eprintln!("amlp: {note}");
+    }
     let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
     if shared.json {
         return print_json(&report);

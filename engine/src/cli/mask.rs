@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method};
-use crate::draw::{Canvas, Panel, SliceView, colour, percentile_window, sheet};
+use crate::draw::{Canvas, Mark, Panel, Row, SliceView, colour, percentile_window, sheet};
 use crate::inspect::{InspectedCase, InspectedSlice, MaskReport, MaskSettings, Masking, Sigma, kind_of};
 use crate::patch::PatchGrid;
 use crate::preprocess::{PreprocessConfig, Spacing};
@@ -228,25 +228,23 @@ fn picture(args: &Args, slice: &InspectedSlice, found: &Clustering, masking: &Ma
     let hidden = count(masked.iter().filter(|masked| **masked).count());
     let foreground = count(found.labels.iter().map(|label| usize::from(*label)).sum());
     let outlined = if slice.lesion_pixels.is_some() { ", lesion of the label outlined" } else { "" };
-    let panels = [
+    let panels = vec![
         Panel::new(format!("Slice {} (preprocessed {}){outlined}", args.slice, slice.prepared_slice), plain),
         Panel::new(format!("Categories: {foreground} patches foreground"), categories),
         Panel::new(format!("Masked image: {hidden} patches, sigma {:.3}", masking.sigma), input),
     ];
-    let notes = [
-        ("1 foreground (lesion)".to_string(), colour::LESION),
-        ("0 background".to_string(), colour::BACKGROUND),
-        (
-            format!(
-                "Clustering {}, foreground {}, order {}; masked patches are hatched and set to 0.",
-                name_of(&args.clustering),
-                name_of(&args.foreground),
-                name_of(&args.order)
-            ),
-            colour::FAINT,
-        ),
+    let settings = format!(
+        "Clustering {}, foreground {}, order {}. Masked patches are hatched and set to 0.",
+        name_of(&args.clustering),
+        name_of(&args.foreground),
+        name_of(&args.order)
+    );
+    let legend = [
+        (Mark::Patch(colour::LESION, "1"), "foreground (lesion)".to_string()),
+        (Mark::Patch(colour::BACKGROUND, "0"), "background".to_string()),
+        (Mark::None, settings),
     ];
-    sheet("", &panels, 3, &notes)
+    sheet("", &[Row { heading: String::new(), panels }], &legend)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `amlp pretrain`: pre-training from the command line.
 
 use super::progress::{self, Progress};
-use super::training::{Shared, parse_word, put};
+use super::training::{RunFlags, Shared, parse_word, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
-use crate::jobs::{PretrainJob, Start};
+use crate::jobs::PretrainJob;
 use crate::pretrain::amlp::amr::{MaskRatio, RatioMode};
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -24,11 +24,13 @@ Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl
 lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels, simmim.
 Ctrl+C finishes the step, saves and exits with 130; --resume continues.";
 
-/// Pre-trains on the training patients of a cohort.
+/// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
+    #[command(flatten)]
+    run: RunFlags,
     /// Preset to start from.
     #[arg(long, default_value = "amlp")]
     preset: String,
@@ -81,7 +83,8 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut config = self.shared.settle(config::preset(&self.preset, &self.shared.modality)?)?;
+        let fresh = config::preset(&self.preset, &self.shared.modality)?;
+        let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
         let m = &mut config.method;
         put(&mut m.grid, self.grid);
         put(&mut m.order, self.order);
@@ -117,8 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let shared = &args.shared;
-    let start = Start { resume: shared.resume, split: shared.split.as_deref(), dry: shared.dry_run };
-    let mut job = PretrainJob::prepare(config, &shared.out, start, &control, &mut progress::cases())?;
+    let mut job = PretrainJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
     let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
     if shared.json {
         return print_json(&report);

@@ -1,44 +1,39 @@
-//! What `pretrain` and `finetune` have in common: flags over settings.
+//! Flags that `pretrain`, `finetune` and `compare` share, and how they override settings.
 
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::device::DeviceList;
+use crate::jobs::{Start, stored_config};
 use crate::model::{Norm, Precision};
 use crate::preprocess::{Spacing, Targets};
 use crate::run::RunFolder;
 use crate::{Error, Result};
 
-/// Flags of both trainings. Each overrides the preset and the file of `--config`.
-#[derive(clap::Args)]
+/// Settings of a training. Each flag overrides the preset and the files of `--config`.
+#[derive(Clone, clap::Args)]
 pub struct Shared {
     /// Folder of patients.
     pub cohort: PathBuf,
-    /// Modality, or several separated by commas, one a channel.
+    /// Modality, or several separated by commas, one per channel.
     #[arg(long, value_delimiter = ',', required = true)]
     pub modality: Vec<String>,
-    /// Run folder to make (or, with --resume, to go on in).
+    /// Folder to create for the results.
     #[arg(long)]
     pub out: PathBuf,
-    /// TOML file of settings, named as in a run's config.toml.
+    /// TOML file of settings, named as in a run's config.toml. Repeatable: later files override earlier ones.
     #[arg(long)]
-    pub config: Option<PathBuf>,
-    /// Split file instead of drawing or inheriting one.
+    pub config: Vec<PathBuf>,
+    /// Split file, instead of drawing or inheriting a split.
     #[arg(long)]
     pub split: Option<PathBuf>,
-    /// Go on with the run in --out.
-    #[arg(long)]
-    pub resume: bool,
-    /// Print what the training would take, and stop.
-    #[arg(long)]
-    pub dry_run: bool,
     /// Epochs.
     #[arg(long)]
     pub epochs: Option<usize>,
     /// Steps in all, instead of epochs.
     #[arg(long)]
     pub steps: Option<usize>,
-    /// Slices a step.
+    /// Slices per step.
     #[arg(long)]
     pub batch: Option<usize>,
     /// Learning rate.
@@ -50,43 +45,43 @@ pub struct Shared {
     /// Channels of the network's first level.
     #[arg(long)]
     pub width: Option<usize>,
-    /// Poolings of the network.
+    /// Number of poolings in the network.
     #[arg(long)]
     pub depth: Option<usize>,
     /// Normalisation: batch, instance or none.
-    #[arg(long, value_parser = parse_norm)]
+    #[arg(long, value_parser = parse_word::<Norm>)]
     pub norm: Option<Norm>,
-    /// Side of the training crop in pixels.
+    /// Side of the square training crop in pixels.
     #[arg(long)]
     pub size: Option<usize>,
     /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
     #[arg(long)]
     pub spacing: Option<Spacing>,
-    /// What labels are turned into: binary, or regions (WT, TC, ET).
-    #[arg(long, value_parser = parse_targets)]
+    /// Targets made from the labels: binary, or regions (WT, TC, ET).
+    #[arg(long, value_parser = parse_word::<Targets>)]
     pub targets: Option<Targets>,
-    /// Largest random shift in pixels.
+    /// Largest random shift of the training crop in pixels.
     #[arg(long)]
     pub shift: Option<usize>,
     /// Seed of every random decision.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
     #[arg(long)]
     pub device: Option<DeviceList>,
-    /// Slices that go through the network at once, their gradients added up to those of the batch; 0 for the whole batch.
+    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
     #[arg(long)]
     pub micro_batch: Option<usize>,
     /// Precision of the convolutions: f32, or bf16 where the device has it.
     #[arg(long, value_parser = parse_word::<Precision>)]
     pub precision: Option<Precision>,
-    /// Threads of the CPU; 0 takes all cores.
+    /// CPU threads; 0 uses all cores.
     #[arg(long)]
     pub threads: Option<usize>,
-    /// MiB of slices that may stay in memory; more goes to a file in the run folder.
+    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
     #[arg(long)]
     pub memory_mib: Option<u64>,
-    /// Folder that keeps prepared patients between runs.
+    /// Folder where prepared patients are cached between runs.
     #[arg(long)]
     pub cache: Option<PathBuf>,
     /// Print the report as one JSON document.
@@ -94,15 +89,38 @@ pub struct Shared {
     pub json: bool,
 }
 
+/// How a single training meets its run folder.
+#[derive(clap::Args)]
+pub struct RunFlags {
+    /// Resume the run in --out.
+    #[arg(long)]
+    pub resume: bool,
+    /// Print time and memory of the training, and stop.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+impl RunFlags {
+    /// True if a run in `out` exists and is to be resumed.
+    pub fn resumes(&self, out: &Path) -> bool {
+        self.resume && RunFolder::is_run(out)
+    }
+
+    /// The stored settings if the run in `out` is to be resumed, else `fresh`.
+    pub fn start_from(&self, out: &Path, fresh: Config) -> Result<Config> {
+        if self.resumes(out) { stored_config(out) } else { Ok(fresh) }
+    }
+
+    /// For preparing the job.
+    pub fn start<'a>(&self, shared: &'a Shared) -> Start<'a> {
+        Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run }
+    }
+}
+
 impl Shared {
-    /// The stored settings if a run is to be resumed, else `fresh`; then the file, then the flags.
-    pub fn settle(&self, fresh: Config) -> Result<Config> {
-        let mut config = fresh;
-        if self.resume && RunFolder::is_run(&self.out) {
-            let run = RunFolder::open(&self.out)?;
-            config = Config::from_toml(&run.config_text()?, &run.config_path())?;
-        }
-        if let Some(path) = &self.config {
+    /// These settings, then the files, then the flags.
+    pub fn settle(&self, mut config: Config) -> Result<Config> {
+        for path in &self.config {
             let text = read_small(path)?;
             config = config.overlay(&text, path)?;
         }
@@ -146,7 +164,7 @@ pub fn put<T>(place: &mut T, flag: Option<T>) {
 fn read_small(path: &Path) -> Result<String> {
     let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
     if length > 1 << 20 {
-        return Err(Error::file(path, format!("is {length} bytes: not a file of settings")));
+        return Err(Error::file(path, format!("is no file of settings: {length} bytes, at most 1 MiB are read")));
     }
     std::fs::read_to_string(path).map_err(Error::io("read", path))
 }
@@ -156,12 +174,4 @@ pub fn parse_word<T: serde::de::DeserializeOwned>(word: &str) -> std::result::Re
     use serde::de::IntoDeserializer;
     let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
     T::deserialize(word).map_err(|e| e.to_string())
-}
-
-fn parse_norm(word: &str) -> std::result::Result<Norm, String> {
-    parse_word(word)
-}
-
-fn parse_targets(word: &str) -> std::result::Result<Targets, String> {
-    parse_word(word)
 }

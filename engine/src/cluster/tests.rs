@@ -112,17 +112,14 @@ fn exhaustive(points: &[f32], d: usize) -> f64 {
 
 #[test]
 fn kmeans_finds_the_optimum_of_small_sets() {
-    // Noise without clusters has many local optima. Ten starts may narrowly miss the best one.
-    let options = ClusterConfig::default().kmeans();
-    let mut optimal = 0;
+    // Noise without clusters has many local optima, of which ten starts may miss the best; fifty find it.
+    let options = ClusterConfig { n_init: 50, ..ClusterConfig::default() }.kmeans();
     for seed in 0..40 {
         let points = blobs(&[0.0; 9], 3, 2.0, seed);
         let found = kmeans(&points, 3, &options, &mut seed::stream(seed, "test", &[])).unwrap();
         let best = exhaustive(&points, 3);
-        assert!((best - 1e-9..best * 1.1).contains(&found.inertia), "seed {seed}: {} against {best}", found.inertia);
-        optimal += usize::from(found.inertia < best + 1e-9);
+        assert!((found.inertia - best).abs() < 1e-9, "seed {seed}: {} against {best}", found.inertia);
     }
-    assert!(optimal >= 36, "{optimal} of 40");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Finds the patients of a folder: one folder a patient, BraTS, HECKTOR, nnU-Net.
+//! Finds the patients in a folder: one folder per patient, BraTS, HECKTOR, nnU-Net.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 pub(super) fn discover(root: &Path) -> Result<Cohort> {
     if !root.is_dir() {
-        let why = if root.exists() { "is a file, not a cohort's folder" } else { "no such folder" };
+        let why = if root.exists() { "is a file. Choose the folder that holds the patients" } else { "does not exist" };
         return Err(Error::file(root, why));
     }
     if let Some(cohort) = nnunet::discover(root)? {
@@ -29,20 +29,21 @@ pub(super) fn discover(root: &Path) -> Result<Cohort> {
         cohort.layout = layout;
     }
     name_by_folder(&mut found);
-    // Deeper first would let a copy in a subfolder win: the first by path stays.
+    // Of duplicates the first by path stays, so that a copy in a subfolder never wins.
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for Found { case, .. } in found {
         if taken.insert(case.id.clone()) {
             cohort.cases.push(case);
         } else {
             let file = case.images.values().chain(&case.label).next().map(|p| p.display().to_string());
-            let what = "duplicate id: another folder has the same case; left out".to_owned();
+            let what = "skipped: another folder has a case with the same id".to_owned();
             cohort.problems.push(Problem { case: Some(case.id), file, what });
         }
     }
     if cohort.cases.is_empty() {
-        let expected = "expected <patient>/<modality>.nii.gz, ID_t1.nii.gz, ID_ct.nii.gz or imagesTr/CASE_0000.nii.gz";
-        return Err(Error::file(root, format!("no patient found: {expected}")));
+        let expected = "Expected one folder per patient with .nii.gz files, ID_t1.nii.gz, ID_ct.nii.gz or \
+                        imagesTr/CASE_0000.nii.gz.";
+        return Err(Error::file(root, format!("no scans found here. {expected}")));
     }
     Ok(cohort)
 }
@@ -66,7 +67,7 @@ fn cases_of(folder: &Folder, root: &Path, problems: &mut Vec<Problem>) -> Vec<Fo
     }
     if at_root && !known {
         for scan in &folder.scans {
-            report(problems, None, scan, "the name is that of no known layout: left out");
+            report(problems, None, scan, "skipped: the file name matches no known layout");
         }
         return Vec::new();
     }
@@ -88,7 +89,7 @@ fn one_patient(folder: &Folder, problems: &mut Vec<Problem>) -> Vec<Found> {
     }
     if case.images.is_empty() {
         for scan in &folder.scans {
-            report(problems, Some(&id), scan, "a mask without any image beside it: left out");
+            report(problems, Some(&id), scan, "skipped: a mask without an image in the same folder");
         }
         return Vec::new();
     }
@@ -107,9 +108,9 @@ fn put(case: &mut Case, role: Role, scan: &Scan, problems: &mut Vec<Problem>) {
         }
         Role::Label if free => case.label = Some(scan.path.clone()),
         Role::Image(modality) => {
-            report(problems, Some(&case.id), scan, &format!("a second file of modality {modality}: left out"));
+            report(problems, Some(&case.id), scan, &format!("skipped: a second file of modality {modality}"));
         }
-        Role::Label => report(problems, Some(&case.id), scan, "a second label of the same case: left out"),
+        Role::Label => report(problems, Some(&case.id), scan, "skipped: a second mask of the same case"),
     }
 }
 
@@ -140,7 +141,7 @@ fn suffixed_cases(folder: &Folder, problems: &mut Vec<Problem>) -> Vec<Found> {
                 let role = if name.is_empty() { Role::Image("image".into()) } else { Role::Image(name) };
                 put(case, role, scan, problems);
             }
-            None => report(problems, None, scan, "the name belongs to no case of its folder: left out"),
+            None => report(problems, None, scan, "skipped: the file name matches no case in this folder"),
         }
     }
     let name = folder.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -149,7 +150,7 @@ fn suffixed_cases(folder: &Folder, problems: &mut Vec<Problem>) -> Vec<Found> {
             && let Some(path) = &case.label
         {
             let (case, file) = (Some(id.clone()), Some(path.display().to_string()));
-            problems.push(Problem { case, file, what: "a mask without any image beside it: left out".into() });
+            problems.push(Problem { case, file, what: "skipped: a mask without an image in the same folder".into() });
         }
         !case.images.is_empty()
     });
@@ -169,7 +170,9 @@ fn adopt_stray_label(cases: &mut BTreeMap<String, Case>, problems: &mut Vec<Prob
     }
     let label = cases.remove(stray).and_then(|case| case.label);
     if let (Some(case), Some(path)) = (cases.get_mut(owner), label) {
-        let what = format!("the label is named after another id, {stray}: taken, since it is the only one here");
+        let what = format!(
+            "the mask is named after another id, {stray}. It is used because it is the only mask in this folder"
+        );
         problems.push(Problem { case: Some(owner.clone()), file: Some(path.display().to_string()), what });
         case.label = Some(path);
     }

@@ -19,7 +19,7 @@ pub struct Fingerprint {
     pub folder: String,
     /// How it is laid out.
     pub layout: Layout,
-    /// The modality that was looked at; `null` for all.
+    /// The modality that was read; `null` for all.
     pub modality: Option<String>,
     /// The cases, by id.
     pub cases: Vec<CaseFingerprint>,
@@ -37,7 +37,7 @@ pub struct Fingerprint {
     pub orientations: Vec<Tally<Option<String>>>,
     /// Cases with a label.
     pub labelled: usize,
-    /// Everything that is wrong, by case and file.
+    /// Problems by case and file.
     pub problems: Vec<Problem>,
 }
 
@@ -50,7 +50,7 @@ pub struct CaseFingerprint {
     pub images: BTreeMap<String, String>,
     /// The mask.
     pub label: Option<String>,
-    /// Shape of the first image that was looked at.
+    /// Shape of the first image read.
     pub shape: Option<[usize; 3]>,
     /// Its spacing along i, j, k.
     pub spacing_mm: Option<[f64; 3]>,
@@ -62,7 +62,7 @@ pub struct CaseFingerprint {
     pub lesion_ml: Option<f64>,
 }
 
-/// A value and in how many cases it was found.
+/// A value and the number of cases that have it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Tally<T> {
     /// The value.
@@ -85,7 +85,7 @@ pub fn fingerprint(cohort: &Cohort, modality: Option<&str>) -> Result<Fingerprin
     fingerprint_with(cohort, modality, &|_, _| {})
 }
 
-/// Like [`fingerprint`]; `progress` is told after each case how many of how many are done.
+/// Like [`fingerprint`]; `progress` receives the number of cases done and in all, after each case.
 pub fn fingerprint_with(
     cohort: &Cohort,
     modality: Option<&str>,
@@ -116,7 +116,7 @@ pub fn fingerprint_under(
         .collect::<Result<_>>()?;
     let mut problems = cohort.problems.clone();
     if let Some(modality) = &modality {
-        // What other modalities lack does not matter to the one that was asked for.
+        // Missing images of other modalities do not matter here.
         problems.retain(|p| p.what.strip_prefix("missing modality ").is_none_or(|other| other == modality));
     }
     let mut cases = Vec::with_capacity(looked_at.len());
@@ -185,7 +185,7 @@ impl Looked {
                 (Ok(image), Some((reference, name))) => {
                     if image.grid.relation(reference) != Relation::Same {
                         let (own, its) = (image.grid.describe(), reference.describe());
-                        looked.report(path, format!("another grid than {name}: {own} against {its}"));
+                        looked.report(path, format!("grid differs from {name}: {own} vs {its}"));
                     }
                 }
             }
@@ -215,12 +215,12 @@ impl Looked {
             && !fits_other()
         {
             let (own, its) = (label.grid.describe(), image.describe());
-            self.report(path, format!("the mask does not fit its image: {own} against {its}"));
+            self.report(path, format!("grid of the mask differs from its image: {own} vs {its}"));
         }
         self.case.labels = label.labels();
         self.case.lesion_ml = Some(label.volume_ml());
         if self.case.labels.is_empty() {
-            self.report(path, "empty mask: no voxel is labelled".into());
+            self.report(path, "the mask is empty".into());
         }
     }
 
@@ -245,7 +245,7 @@ fn range(mut volumes: Vec<f64>) -> Option<VolumeRange> {
     Some(VolumeRange { min, median, max })
 }
 
-/// The values in order of first occurrence, the commonest first.
+/// The values, most frequent first, ties in order of first occurrence.
 fn tally<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<Tally<T>> {
     let mut found: Vec<Tally<T>> = Vec::new();
     for value in values {

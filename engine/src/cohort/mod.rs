@@ -1,7 +1,7 @@
-//! Which patients there are: folder layouts, their fingerprint, and the split by patient.
+//! A folder of patients: layouts, fingerprint, and the split by patient.
 //!
-//! Discovery looks at names only. What is in the files is the business of [`fingerprint`], which reads every file and
-//! reports each problem by file; nothing here repairs or moves anything.
+//! [`Cohort::discover`] reads file names only. [`fingerprint`] reads every file and reports problems by file. Neither
+//! repairs or moves anything.
 
 mod discover;
 mod fingerprint;
@@ -23,7 +23,7 @@ pub use names::canonical_modality;
 
 use crate::{Error, Result};
 
-/// How a cohort's files lie in their folder.
+/// Folder layout of a cohort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
@@ -57,18 +57,18 @@ pub struct Case {
     pub images: BTreeMap<String, PathBuf>,
     /// The mask.
     pub label: Option<PathBuf>,
-    /// True for a case of a folder of test images (`imagesTs`): no label is expected, and it never trains.
+    /// True for a case of a folder of test images (`imagesTs`): it needs no mask and never trains.
     pub held_out: bool,
 }
 
-/// Something that is wrong with a cohort.
+/// A problem found in a cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The case, where one is concerned.
+    /// The case, if one is concerned.
     pub case: Option<String>,
     /// The file or folder.
     pub file: Option<String>,
-    /// What is wrong with it, in one sentence.
+    /// The problem in one sentence.
     pub what: String,
 }
 
@@ -81,13 +81,13 @@ pub struct Cohort {
     pub layout: Layout,
     /// The patients, by id.
     pub cases: Vec<Case>,
-    /// What the names alone show to be wrong.
+    /// Problems that the file names show.
     pub problems: Vec<Problem>,
 }
 
 impl Cohort {
-    /// Finds the patients in a folder by their files' names (the layouts are those of [`Layout`]). An error if the
-    /// folder cannot be listed or holds no patient; anything wrong with single patients is a [`Problem`].
+    /// Finds the patients in a folder by file names (see [`Layout`]). An error if the folder cannot be listed or has no
+    /// patient; trouble with single patients becomes a [`Problem`].
     pub fn discover(root: &Path) -> Result<Self> {
         let mut cohort = discover::discover(root)?;
         cohort.cases.sort_by(|a, b| a.id.cmp(&b.id));
@@ -104,8 +104,8 @@ impl Cohort {
         counts
     }
 
-    /// The name under which the cohort's cases hold a modality: upper or lower case and other names of the same
-    /// (`pet` for `pt`, `t1n` for `t1`) are understood. The error lists the modalities that exist.
+    /// The cohort's own name of a modality, ignoring case and accepting synonyms (`pet` for `pt`, `t1n` for `t1`). The
+    /// error lists the modalities of the cohort.
     pub fn modality(&self, name: &str) -> Result<String> {
         let known = self.modalities();
         let wanted = name.to_lowercase();
@@ -124,7 +124,7 @@ impl Cohort {
         self.cases.iter().find(|case| case.id == id)
     }
 
-    /// Reports modalities and labels that some cases lack and the cohort otherwise has.
+    /// Reports modalities and masks that a case lacks although others in the cohort have them.
     fn note_missing(&mut self) {
         let modalities: BTreeSet<String> = self.modalities().into_keys().collect();
         for case in &self.cases {
@@ -136,7 +136,7 @@ impl Cohort {
                 report(format!("missing modality {modality}"));
             }
             if case.label.is_none() && !case.held_out {
-                report("missing label".into());
+                report("missing mask".into());
             }
         }
     }

@@ -1,6 +1,6 @@
-//! What file names say.
+//! Modality, role and case id by file name.
 
-/// What a file of a case is.
+/// Role of a file in its case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Image(String),

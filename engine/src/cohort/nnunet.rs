@@ -48,7 +48,10 @@ fn channel_names(root: &Path) -> Result<BTreeMap<usize, String>> {
     }
     let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
     if length > JSON_BYTES {
-        return Err(Error::file(&path, format!("{length} bytes are too many for a dataset.json")));
+        return Err(Error::file(
+            &path,
+            format!("{length} bytes is too large for a dataset.json; at most {JSON_BYTES} are read"),
+        ));
     }
     let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
     let dataset: Dataset = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
@@ -96,7 +99,7 @@ fn group(
     };
     for scan in images {
         let Some((id, modality, hecktor)) = image_name(&scan.stem, channels) else {
-            report(None, &scan, "the name has no channel (expected CASE_0000.nii.gz or ID__CT.nii.gz): left out");
+            report(None, &scan, "skipped: the file name has no channel. Expected CASE_0000.nii.gz or ID__CT.nii.gz");
             continue;
         };
         if hecktor {
@@ -105,20 +108,20 @@ fn group(
         let case = cases.entry(id.clone()).or_insert_with(|| Case { id, held_out, ..Case::default() });
         match case.images.entry(modality) {
             Entry::Vacant(free) => drop(free.insert(scan.path)),
-            Entry::Occupied(_) => report(Some(&case.id), &scan, "a second file of the same modality: left out"),
+            Entry::Occupied(_) => report(Some(&case.id), &scan, "skipped: a second file of the same modality"),
         }
     }
     for scan in labels {
         match cases.get_mut(&scan.stem) {
             Some(case) if case.label.is_none() => case.label = Some(scan.path),
-            Some(_) => report(Some(&scan.stem), &scan, "a second label of the same case: left out"),
-            None => report(None, &scan, "label without an image"),
+            Some(_) => report(Some(&scan.stem), &scan, "skipped: a second mask of the same case"),
+            None => report(None, &scan, "skipped: a mask without an image"),
         }
     }
     for (id, case) in cases {
         if cohort.cases.iter().any(|other| other.id == id) {
             let file = case.images.values().next().map(|p| p.display().to_string());
-            let what = "duplicate id: the same case is in imagesTr; left out".to_owned();
+            let what = "skipped: imagesTr has a case with the same id".to_owned();
             cohort.problems.push(Problem { case: Some(id), file, what });
         } else {
             cohort.cases.push(case);

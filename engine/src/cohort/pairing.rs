@@ -1,4 +1,4 @@
-//! Which predicted file belongs to which true one.
+//! Matches predicted masks with reference masks by case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        let why = format!("no split.json beside or up to {LEVELS_UP} folders above the predictions: give --split FILE");
+        let why = format!("no split.json beside the predictions or up to {LEVELS_UP} folders above; give --split FILE");
         Error::file(predictions, why)
     })
 }
@@ -94,16 +94,17 @@ impl Pairs {
             return Ok(Self { found: vec![pair], ..Self::default() });
         }
         if !truth.is_dir() {
-            return Err(Error::file(truth, "is one mask, but the predictions are a folder: give a folder or a cohort"));
+            return Err(Error::file(truth, "is one mask, but the predictions are a folder. Give a folder or a cohort"));
         }
         let predictions = if prediction.is_dir() {
             masks(prediction)?
         } else {
-            let case = case_id(prediction).ok_or_else(|| Error::file(prediction, "is no mask by its name"))?;
+            let case = case_id(prediction)
+                .ok_or_else(|| Error::file(prediction, "is not named like a mask (.nii, .nii.gz, .hdr)"))?;
             BTreeMap::from([(case, prediction.to_path_buf())])
         };
         if predictions.is_empty() {
-            return Err(Error::file(prediction, "holds no mask (.nii, .nii.gz, .hdr)"));
+            return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr)"));
         }
         let truths = truths(truth, &predictions)?;
         let pairs = Self::join(&predictions, &truths, subset);

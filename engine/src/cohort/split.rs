@@ -1,7 +1,8 @@
-//! Train, validation and test patients, and the labelled part of the training patients.
+//! Training, validation and test patients, and which training patients are labelled.
 //!
-//! Both are stratified by lesion volume: patients are ordered by it, and each part takes its share from small, middling
-//! and large lesions alike.
+//! The split is stratified by lesion volume: patients are sorted by it, and each part draws from small, medium and large
+//! lesions alike. The labelled training patients are drawn at random, so that no other mask is read to choose them;
+//! stratifying them too is an option ([`LabelDraw::Stratified`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,6 +11,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::run::atomic::write_atomic;
 use crate::seed::{self, Stream};
 use crate::{Error, ErrorKind, Result};
 
@@ -63,7 +65,7 @@ impl std::str::FromStr for Part {
             "val" => Ok(Self::Val),
             "test" => Ok(Self::Test),
             "all" => Ok(Self::All),
-            _ => Err(Error::config("subset", text, "expected train, val, test or all")),
+            _ => Err(Error::config("subset", text, "use train, val, test or all")),
         }
     }
 }
@@ -71,17 +73,29 @@ impl std::str::FromStr for Part {
 /// How many of the training patients are labelled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LabelShare {
-    /// This many in a hundred, at least one.
+    /// Percent of the training patients that have a mask; at least one patient.
     Percent(f64),
-    /// This many.
+    /// A number of patients.
     Count(usize),
-    /// All that have a label.
+    /// All training patients that have a mask.
     All,
-    /// These and no others, by their ids.
+    /// Exactly these patients, by id.
     Patients(Vec<String>),
 }
 
-/// Before a list of patients.
+/// How the labelled patients are drawn from the training patients that have a mask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelDraw {
+    /// At random by seed: no mask is read to choose them.
+    #[default]
+    Random,
+    /// Spread over the lesion volumes. This reads the volumes of every training mask, including those that are then not
+    /// trained on, so the label budget is larger than it looks.
+    Stratified,
+}
+
+/// Prefix of a list of patients.
 const BY_NAME: &str = "patients:";
 
 impl std::str::FromStr for LabelShare {
@@ -90,7 +104,7 @@ impl std::str::FromStr for LabelShare {
     /// `5%`, a number of patients, `all`, or `patients:ID,ID`; ids with a comma in them cannot be named.
     fn from_str(text: &str) -> Result<Self> {
         let bad = || {
-            let why = "expected a share such as 5%, a number of patients, all, or patients:ID,ID";
+            let why = "use a percentage such as 5%, a number of patients, all, or patients:ID,ID";
             Error::config("labels", text, why)
         };
         let text = text.trim();
@@ -100,7 +114,7 @@ impl std::str::FromStr for LabelShare {
                 return Err(bad());
             }
             return match ids.iter().find(|id| ids.iter().filter(|other| other == id).count() > 1) {
-                Some(id) => Err(Error::config("labels", text, format!("{id} stands there twice"))),
+                Some(id) => Err(Error::config("labels", text, format!("{id} is named twice"))),
                 None => Ok(Self::Patients(ids)),
             };
         }
@@ -132,8 +146,8 @@ impl std::fmt::Display for LabelShare {
 impl Split {
     /// Draws 70 % training, 10 % validation and 20 % test patients, stratified by lesion volume (ml).
     ///
-    /// At least one patient tests where there are three, and at least one validates where there are five. Patients
-    /// without a label train, unless none has one: a test needs a mask to be compared with.
+    /// Three patients are enough for one test patient, five for one validation patient. Patients without a mask go to
+    /// the training part, since testing needs a reference; if no patient has a mask, all are drawn from.
     pub fn draw(patients: &[(String, Option<f64>)], seed: u64) -> Self {
         let labelled = patients.iter().filter(|(_, ml)| ml.is_some()).count();
         let count = if labelled > 0 { labelled } else { patients.len() };
@@ -145,7 +159,7 @@ impl Split {
     }
 
     /// Draws `tests` test and `vals` validation patients, stratified by lesion volume (ml); the others train. Patients
-    /// without a label train, unless none has one. Fewer patients than asked for leave none to train.
+    /// without a mask train, unless no patient has one. With too few patients the training part is empty.
     pub fn draw_counts(patients: &[(String, Option<f64>)], tests: usize, vals: usize, seed: u64) -> Self {
         let lesion_ml: BTreeMap<String, Option<f64>> = patients.iter().cloned().collect();
         let labelled: Vec<String> = by_volume(&lesion_ml, lesion_ml.keys());
@@ -177,17 +191,58 @@ impl Split {
         }
     }
 
-    /// The labelled part of the training patients: see [`labelled_subset`].
-    pub fn labelled(&self, share: &LabelShare, seed: u64) -> Result<Vec<String>> {
+    /// The labelled training patients, drawn with the split's own seed: see [`labelled_subset`].
+    pub fn labelled(&self, share: &LabelShare, draw: LabelDraw) -> Result<Vec<String>> {
         let of = |id: &String| (id.clone(), self.lesion_ml.get(id).copied().flatten());
-        labelled_subset(&self.train.iter().map(of).collect::<Vec<_>>(), share, seed)
+        labelled_subset(&self.train.iter().map(of).collect::<Vec<_>>(), share, draw, self.seed)
+    }
+
+    /// Which masks were read to choose the labelled patients, beyond the chosen patients' own; `None` if none was.
+    pub fn label_draw_note(&self, share: &LabelShare, draw: LabelDraw) -> Option<String> {
+        let drawn = matches!(share, LabelShare::Percent(_) | LabelShare::Count(_));
+        if !drawn || draw == LabelDraw::Random {
+            return None;
+        }
+        let masks = self.train.iter().filter(|id| self.lesion_ml.get(*id).copied().flatten().is_some()).count();
+        Some(format!(
+            "The labelled patients were chosen by the lesion volumes of all {masks} training masks, so choosing them used \
+             every mask. Draw them at random (labels.draw = \"random\") for a label budget that counts only them."
+        ))
+    }
+
+    /// Refuses to validate or test on patients that `pretraining` trained on, naming them: a network that has seen a
+    /// patient's scan cannot be measured on it. `path` is the file of this split.
+    pub fn check_unseen(&self, pretraining: &Self, path: &Path) -> Result<()> {
+        let seen: BTreeSet<&String> = pretraining.train.iter().collect();
+        for (part, ids) in [("test", &self.test), ("val", &self.val)] {
+            let named: Vec<&str> = ids.iter().filter(|id| seen.contains(id)).map(String::as_str).collect();
+            if !named.is_empty() {
+                let why = "the network was pre-trained on these patients. Move them to train, leave them out, or use the \
+                           split of the pre-training run";
+                return Err(Error::field(path, part, named.join(", "), why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the split at `path`; draws and stores it there if no file exists.
+    pub fn read_or_draw(path: &Path, draw: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        if path.exists() {
+            return Self::read(path);
+        }
+        let split = draw()?;
+        write_atomic(path, split.to_json()?.as_bytes())?;
+        Ok(split)
     }
 
     /// Reads a split (`split.json`, or one of the user's own).
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > FILE_BYTES {
-            return Err(Error::file(path, format!("{length} bytes are too many for a split")));
+            return Err(Error::file(
+                path,
+                format!("{length} bytes is too large for a split; at most {FILE_BYTES} are read"),
+            ));
         }
         let text = std::fs::read(path).map_err(Error::io("read", path))?;
         let split: Self = serde_json::from_slice(&text).map_err(|e| Error::file(path, e.to_string()))?;
@@ -198,7 +253,7 @@ impl Split {
         let mut seen = BTreeSet::new();
         for id in split.train.iter().chain(&split.val).chain(&split.test) {
             if !seen.insert(id) {
-                return Err(Error::field(path, "train, val, test", id, "a patient may stand in one part, and once"));
+                return Err(Error::field(path, "train, val, test", id, "a patient belongs to one part only"));
             }
         }
         Ok(split)
@@ -226,23 +281,28 @@ fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) ->
     chosen.into_iter().rev().map(|at| pool.remove(at)).collect()
 }
 
-/// The labelled patients among `train` (ids with their lesion volume in ml; those without one never count): sorted ids of
-/// max(1, round(p n)) patients, n being the patients that have a label.
+/// The labelled patients among `train` (ids with their lesion volume in ml, `None` without a mask): sorted ids of
+/// max(1, round(p n)) patients, n being the number of patients with a mask.
 ///
-/// Subsets of one seed are nested (5 % lies within 10 %) and each spans the lesion volumes. An error if no patient has a
-/// label, fewer than asked for by number, or one that is named has none or does not train.
-pub fn labelled_subset(train: &[(String, Option<f64>)], share: &LabelShare, seed: u64) -> Result<Vec<String>> {
+/// Subsets of one seed and draw are nested: 5 % lies within 10 %. An error if no patient has a mask, fewer than the number
+/// asked for have one, or a named patient has none or does not train.
+pub fn labelled_subset(
+    train: &[(String, Option<f64>)],
+    share: &LabelShare,
+    draw: LabelDraw,
+    seed: u64,
+) -> Result<Vec<String>> {
     let lesion_ml: BTreeMap<String, Option<f64>> = train.iter().cloned().collect();
-    let ordered = by_volume(&lesion_ml, lesion_ml.keys());
-    let total = ordered.len();
+    let masked: Vec<String> = lesion_ml.iter().filter(|(_, ml)| ml.is_some()).map(|(id, _)| id.clone()).collect();
+    let total = masked.len();
     if total == 0 {
-        return Err(Error::config("labels", share, "no training patient has a label"));
+        return Err(Error::config("labels", share, "no training patient has a mask"));
     }
     let count = match share {
         LabelShare::All => total,
         LabelShare::Patients(ids) => {
-            if let Some(id) = ids.iter().find(|id| !ordered.contains(id)) {
-                let why = if lesion_ml.contains_key(id) { "has no label" } else { "is no training patient" };
+            if let Some(id) = ids.iter().find(|id| !masked.contains(id)) {
+                let why = if lesion_ml.contains_key(id) { "has no mask" } else { "is no training patient" };
                 return Err(Error::config("labels", share, format!("{id} {why}")));
             }
             let mut chosen = ids.clone();
@@ -250,19 +310,29 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], share: &LabelShare, seed
             return Ok(chosen);
         }
         LabelShare::Count(count) if *count > total => {
-            return Err(Error::config("labels", share, format!("only {total} training patients have a label")));
+            return Err(Error::config("labels", share, format!("only {total} training patients have a mask")));
         }
         LabelShare::Count(count) => *count,
         LabelShare::Percent(percent) => (percent / 100.0 * total as f64 + 1e-9).round() as usize,
     };
-    let mut subset = spread(&ordered, &mut seed::stream(seed, "labelled subset", &[]));
+    let mut subset = match draw {
+        LabelDraw::Random => {
+            let mut order = masked;
+            order.shuffle(&mut seed::stream(seed, "labelled subset: random", &[]));
+            order
+        }
+        LabelDraw::Stratified => {
+            let ordered = by_volume(&lesion_ml, lesion_ml.keys());
+            spread(&ordered, &mut seed::stream(seed, "labelled subset", &[]))
+        }
+    };
     subset.truncate(count.clamp(1, total));
     subset.sort_unstable();
     Ok(subset)
 }
 
-/// A random order of which every beginning spans the whole list: the orders of the two halves, interleaved in pairs,
-/// a coin deciding which half comes first in each pair.
+/// A random order every prefix of which spans the whole list: the orders of the two halves, interleaved in pairs, with a
+/// coin toss for the order within each pair.
 fn spread(ordered: &[String], stream: &mut Stream) -> Vec<String> {
     if ordered.len() < 4 {
         let mut few = ordered.to_vec();
@@ -334,10 +404,10 @@ mod tests {
         let split = Split::draw(&all, 3);
         assert!(split.val.iter().chain(&split.test).all(|id| id.starts_with('P')));
         assert_eq!([split.train.len(), split.val.len(), split.test.len()], [12, 1, 2]);
-        assert!(split.labelled(&LabelShare::All, 0).unwrap().iter().all(|id| id.starts_with('P')));
+        assert!(split.labelled(&LabelShare::All, LabelDraw::Random).unwrap().iter().all(|id| id.starts_with('P')));
         let none: Vec<_> = (0..10).map(|n| (format!("U{n}"), None)).collect();
         assert_eq!(Split::draw(&none, 3).test.len(), 2);
-        assert!(Split::draw(&none, 3).labelled(&LabelShare::All, 0).is_err());
+        assert!(Split::draw(&none, 3).labelled(&LabelShare::All, LabelDraw::Random).is_err());
     }
 
     #[test]
@@ -351,13 +421,15 @@ mod tests {
             ("patients:P003, P001", LabelShare::Patients(vec!["P003".into(), "P001".into()]), 2),
         ] {
             assert_eq!(text.parse::<LabelShare>().unwrap(), share);
-            assert_eq!(labelled_subset(&patients(34), &share, 1).unwrap().len(), of_34, "{text}");
+            for draw in [LabelDraw::Random, LabelDraw::Stratified] {
+                assert_eq!(labelled_subset(&patients(34), &share, draw, 1).unwrap().len(), of_34, "{text} {draw:?}");
+            }
         }
         for bad in ["", "0", "0%", "-5%", "101%", "half", "5.5", "NaN%", "patients:", "patients:a,,b", "patients:a,b,a"]
         {
             assert!(bad.parse::<LabelShare>().is_err(), "{bad}");
         }
-        assert!(labelled_subset(&patients(3), &LabelShare::Count(4), 1).is_err());
+        assert!(labelled_subset(&patients(3), &LabelShare::Count(4), LabelDraw::Random, 1).is_err());
     }
 
     #[test]
@@ -367,12 +439,51 @@ mod tests {
         let ids: Vec<String> = train.iter().map(|(id, _)| id.clone()).collect();
         let share = LabelShare::Patients(vec![ids[2].clone(), ids[0].clone()]);
         assert_eq!(share.to_string().parse::<LabelShare>().unwrap(), share);
-        assert_eq!(labelled_subset(&train, &share, 1).unwrap(), [ids[0].clone(), ids[2].clone()]);
-        assert_eq!(labelled_subset(&train, &share, 2).unwrap().len(), 2);
-        for (id, why) in [("U", "U has no label"), ("X", "X is no training patient")] {
+        assert_eq!(labelled_subset(&train, &share, LabelDraw::Random, 1).unwrap(), [ids[0].clone(), ids[2].clone()]);
+        assert_eq!(labelled_subset(&train, &share, LabelDraw::Random, 2).unwrap().len(), 2);
+        for (id, why) in [("U", "U has no mask"), ("X", "X is no training patient")] {
             let share = LabelShare::Patients(vec![ids[0].clone(), id.into()]);
-            let error = labelled_subset(&train, &share, 1).unwrap_err().to_string();
+            let error = labelled_subset(&train, &share, LabelDraw::Random, 1).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_random_draw_reads_no_volume_and_a_stratified_one_says_that_it_does() {
+        let all = patients(34);
+        let mut other: Vec<_> = all.clone();
+        for (n, (_, ml)) in other.iter_mut().enumerate() {
+            *ml = Some((34 - n) as f64);
+        }
+        let draw = |of: &[_], draw| labelled_subset(of, &LabelShare::Percent(10.0), draw, 1).unwrap();
+        assert_eq!(draw(&all, LabelDraw::Random), draw(&other, LabelDraw::Random));
+        assert_ne!(draw(&all, LabelDraw::Stratified), draw(&other, LabelDraw::Stratified));
+        let seeds: BTreeSet<_> = (0..20)
+            .map(|seed| labelled_subset(&all, &LabelShare::Count(1), LabelDraw::Random, seed).unwrap())
+            .collect();
+        assert!(seeds.len() > 10, "the seed decides: {seeds:?}");
+
+        let split = Split::draw_counts(&all, 4, 0, 1);
+        let five = LabelShare::Percent(5.0);
+        assert_eq!(split.label_draw_note(&five, LabelDraw::Random), None);
+        assert_eq!(split.label_draw_note(&LabelShare::All, LabelDraw::Stratified), None);
+        assert!(split.label_draw_note(&five, LabelDraw::Stratified).unwrap().contains("all 30 training masks"));
+    }
+
+    #[test]
+    fn patients_of_the_pre_training_are_no_test_patients() {
+        let all = patients(10);
+        let pretraining = Split::draw(&all, 1);
+        let path = Path::new("own.json");
+        pretraining.check_unseen(&pretraining, path).unwrap();
+        for part in ["test", "val"] {
+            let mut own = pretraining.clone();
+            let moved: Vec<String> = own.train.drain(..2).collect();
+            let ids = if part == "test" { &mut own.test } else { &mut own.val };
+            ids.extend(moved.iter().cloned());
+            let error = own.check_unseen(&pretraining, path).unwrap_err().to_string();
+            assert!(error.starts_with("own.json") && error.contains(part), "{error}");
+            assert!(moved.iter().all(|id| error.contains(id)), "{error}");
         }
     }
 
@@ -384,7 +495,7 @@ mod tests {
         std::fs::write(&path, split.to_json().unwrap()).unwrap();
         assert_eq!(Split::read(&path).unwrap(), split);
         std::fs::write(&path, r#"{"version":1,"seed":0,"train":["a"],"val":["a"],"test":[]}"#).unwrap();
-        assert!(Split::read(&path).unwrap_err().to_string().contains("a patient may stand in one part"));
+        assert!(Split::read(&path).unwrap_err().to_string().contains("a patient belongs to one part only"));
         std::fs::write(&path, r#"{"version":9,"seed":0,"train":[],"val":[],"test":[]}"#).unwrap();
         assert!(matches!(Split::read(&path).unwrap_err().kind(), ErrorKind::Version { .. }));
     }
@@ -399,17 +510,20 @@ mod tests {
         }
 
         #[test]
-        fn labelled_subsets_are_nested_and_spread(count in 1usize..80, seed: u64) {
+        fn labelled_subsets_are_nested_and_stratified_ones_are_spread(count in 1usize..80, seed: u64) {
             let all = patients(count);
-            let mut smaller: Vec<String> = Vec::new();
-            for n in 1..=count {
-                let subset = labelled_subset(&all, &LabelShare::Count(n), seed).unwrap();
-                prop_assert_eq!(subset.len(), n);
-                prop_assert!(smaller.iter().all(|id| subset.contains(id)));
-                smaller = subset;
+            for draw in [LabelDraw::Random, LabelDraw::Stratified] {
+                let mut smaller: Vec<String> = Vec::new();
+                for n in 1..=count {
+                    let subset = labelled_subset(&all, &LabelShare::Count(n), draw, seed).unwrap();
+                    prop_assert_eq!(subset.len(), n);
+                    prop_assert!(smaller.iter().all(|id| subset.contains(id)));
+                    smaller = subset;
+                }
             }
-            // Of any beginning, the lower half of the volumes has half, give or take one.
-            let half = labelled_subset(&all, &LabelShare::Count(count.div_ceil(2)), seed).unwrap();
+            // Of any prefix, the lower half of the volumes has half, give or take one.
+            let half = LabelShare::Count(count.div_ceil(2));
+            let half = labelled_subset(&all, &half, LabelDraw::Stratified, seed).unwrap();
             let volumes: BTreeMap<String, Option<f64>> = all.iter().cloned().collect();
             let ordered = by_volume(&volumes, volumes.keys());
             let low = half.iter().filter(|id| ordered[..count / 2].contains(id)).count();

@@ -56,7 +56,7 @@ fn a_folder_a_patient() {
         cohort_of(&["b/flair.nii.gz", "b/seg.nii.gz", "a/flair.nii", "a/t1.nii.gz", "a/._t1.nii.gz"]);
     assert_eq!(cohort.layout, Layout::FolderAPatient);
     assert_eq!(summary(&cohort), ["a flair,t1", "b flair+"]);
-    assert_eq!(problems(&cohort), ["missing label", "missing modality t1"]);
+    assert_eq!(problems(&cohort), ["missing mask", "missing modality t1"]);
     assert_eq!(cohort.case("b").unwrap().label, Some(folder.path().join("b/seg.nii.gz")));
     let one = Cohort::discover(&folder.path().join("b")).unwrap();
     assert_eq!(summary(&one), ["b flair+"]);
@@ -143,7 +143,7 @@ fn nnunet_of_both_versions() {
         );
         assert!(cohort.case("BR_003").unwrap().held_out);
         let missing = format!("missing modality {}", names.split(',').nth(1).unwrap());
-        assert_eq!(problems(&cohort), ["label without an image", missing.as_str()]);
+        assert_eq!(problems(&cohort), ["skipped: a mask without an image", missing.as_str()]);
         let ids: Vec<String> = fingerprint(&cohort, None).unwrap().volumes(&cohort).into_iter().map(|v| v.0).collect();
         assert_eq!(ids, ["BR_001", "BR_002"], "test images are never split");
     }
@@ -156,7 +156,7 @@ fn nnunet_of_both_versions() {
 fn duplicates_and_equal_names_in_every_folder() {
     let (_folder, cohort) = cohort_of(&["HGG/X/X_t1.nii.gz", "LGG/X/X_t1.nii.gz", "LGG/Y/Y_t1.nii.gz"]);
     assert_eq!(cohort.cases.len(), 2);
-    assert!(problems(&cohort)[0].starts_with("duplicate id"));
+    assert!(problems(&cohort)[0].ends_with("a case with the same id"));
     assert!(cohort.problems[0].file.as_ref().unwrap().contains("LGG"));
     let (_folder, cohort) = cohort_of(&["P1/scan_t1.nii.gz", "P1/scan_seg.nii.gz", "P2/scan_t1.nii.gz"]);
     assert_eq!(summary(&cohort), ["P1 t1+", "P2 t1"]);
@@ -168,7 +168,7 @@ fn duplicates_and_equal_names_in_every_folder() {
 fn no_cohort_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     for (path, why) in
-        [(folder.path().join("none"), "no such folder"), (folder.path().to_path_buf(), "no patient found")]
+        [(folder.path().join("none"), "does not exist"), (folder.path().to_path_buf(), "no scans found here")]
     {
         assert!(Cohort::discover(&path).unwrap_err().to_string().contains(why));
     }
@@ -199,10 +199,10 @@ fn the_fingerprint_names_every_problem_by_file() {
         let path = root.join(file).display().to_string();
         assert!(of(case).iter().any(|(f, w)| *f == path && w.starts_with(what)), "{what}: {:?}", of(case));
     };
-    has("a", "a/pet.nii.gz", "another grid than");
-    has("b", "b/seg.nii.gz", "the mask does not fit its image");
+    has("a", "a/pet.nii.gz", "grid differs from");
+    has("b", "b/seg.nii.gz", "grid of the mask differs from its image");
     has("b", "b", "missing modality pet");
-    has("c", "c/seg.nii.gz", "empty mask");
+    has("c", "c/seg.nii.gz", "the mask is empty");
     has("d", "d/ct.nii.gz", "unreadable");
     assert_eq!(found.labels, BTreeMap::from([(1, 3), (2, 3), (3, 1)]));
     let range = found.lesion_ml.unwrap();

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use lanes::{Cpu, Segment, Start, Tile};
+use lanes::{Cpu, Left, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
 
 use super::grid::{CACHED_FLOATS, Grid, with_scratch};
@@ -209,25 +209,17 @@ impl Convolution<'_> {
             let mut x = 0;
             while x < width {
                 let height = self.cpu.height(panel.vectors, width - x);
-                let mut segments = [Segment { a: 0, b: 0, length: self.kernel * channels }; 7];
+                let mut segments = [Segment { left: 0, right: 0, length: self.kernel * channels }; 7];
                 for (i, s) in segments[..at_once].iter_mut().enumerate() {
-                    s.a = (y + ky + i) * self.padded_row() + x * channels;
-                    s.b = (ky + i) * self.kernel * channels * stride;
+                    s.left = (y + ky + i) * self.padded_row() + x * channels;
+                    s.right = (ky + i) * self.kernel * channels * stride;
                 }
-                let tile = Tile {
-                    a: input,
-                    a_row: channels,
-                    a_step: 1,
-                    b: packed,
-                    b_step: stride,
-                    segments: &segments[..at_once],
-                    rows: height,
-                    vectors: panel.vectors,
-                    columns: panel.wide,
-                    out_row: columns,
-                    start: if ky == 0 { start } else { Start::Output },
-                };
-                self.cpu.tile(&tile, &mut out[(y * width + x) * columns + panel.first..]);
+                let shape = Shape { rows: height, vectors: panel.vectors, columns: panel.wide };
+                let left = Left { values: input, row_stride: channels, step_stride: 1 };
+                let right = Right { values: packed, step_stride: stride };
+                let start = if ky == 0 { start } else { Start::Output };
+                let tile = Tile::new(shape, left, right, &segments[..at_once], start);
+                self.cpu.tile(&tile, &mut out[(y * width + x) * columns + panel.first..], columns);
                 x += height;
             }
         }
@@ -312,24 +304,15 @@ impl Convolution<'_> {
                     let height = self.cpu.height(panel.vectors, run - m);
                     segments.clear();
                     segments.extend(rows.iter().map(|y| Segment {
-                        a: (y + ky) * self.padded_row() + m,
-                        b: y * width * stride,
+                        left: (y + ky) * self.padded_row() + m,
+                        right: y * width * stride,
                         length: width,
                     }));
-                    let tile = Tile {
-                        a: input,
-                        a_row: 1,
-                        a_step: channels,
-                        b,
-                        b_step: stride,
-                        segments: &segments,
-                        rows: height,
-                        vectors: panel.vectors,
-                        columns: panel.wide,
-                        out_row: panel.wide,
-                        start: Start::Output,
-                    };
-                    self.cpu.tile(&tile, &mut sum[(ky * run + m) * panel.wide..]);
+                    let shape = Shape { rows: height, vectors: panel.vectors, columns: panel.wide };
+                    let left = Left { values: input, row_stride: 1, step_stride: channels };
+                    let right = Right { values: b, step_stride: stride };
+                    let tile = Tile::new(shape, left, right, &segments, Start::Output);
+                    self.cpu.tile(&tile, &mut sum[(ky * run + m) * panel.wide..], panel.wide);
                     m += height;
                 }
             }

@@ -1,6 +1,6 @@
 //! Upsampling by transposed convolutions with kernel 2 and stride 2: each input pixel becomes 2x2 output pixels.
 
-use lanes::{Cpu, Segment, Start, Tile};
+use lanes::{Cpu, Left, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
 
 use super::grid::{Grid, with_scratch};
@@ -46,10 +46,11 @@ impl Upsampling {
                 let first = corner / 2 * (to / 2) + corner % 2 * output;
                 for &panel in &panels {
                     let packed = panel_of(packed, cpu, input, panel);
-                    let left =
-                        LeftFactor { a: x, row: input, step: 1, segments: &[Segment { a: 0, b: 0, length: input }] };
+                    let left = Left { values: x, row_stride: input, step_stride: 1 };
+                    let segments = &[Segment { left: 0, right: 0, length: input }];
                     let start = Start::Row(&bias[panel.first..]);
-                    left.multiply(cpu, packed, panel, grid.width, 2 * output, start, &mut out[first + panel.first..]);
+                    let product = Product { cpu, left, right: packed, panel, segments, start };
+                    product.write(grid.width, &mut out[first + panel.first..], 2 * output);
                 }
             }
         });
@@ -76,10 +77,11 @@ impl Upsampling {
         dx.par_chunks_exact_mut(to).zip(dy.par_chunks_exact(from)).for_each(|(dx, dy)| {
             for &panel in &panels {
                 let stride = panel.vectors * cpu.lanes();
-                let half = |row| Segment { a: row * from / 2, b: row * 2 * output * stride, length: 2 * output };
-                let left = LeftFactor { a: dy, row: 2 * output, step: 1, segments: &[half(0), half(1)] };
-                let packed = panel_of(packed.as_slice(), cpu, steps, panel);
-                left.multiply(cpu, packed, panel, grid.width, input, Start::Zero, &mut dx[panel.first..]);
+                let half = |row| Segment { left: row * from / 2, right: row * 2 * output * stride, length: 2 * output };
+                let left = Left { values: dy, row_stride: 2 * output, step_stride: 1 };
+                let right = panel_of(packed.as_slice(), cpu, steps, panel);
+                let product = Product { cpu, left, right, panel, segments: &[half(0), half(1)], start: Start::Zero };
+                product.write(grid.width, &mut dx[panel.first..], input);
             }
         });
         dx
@@ -130,61 +132,46 @@ impl Upsampling {
         for half in 0..2 {
             let segments: Vec<Segment> = (0..x.len() / (grid.width * input))
                 .map(|y| Segment {
-                    a: (2 * y + half) * grid.width * run,
-                    b: y * grid.width * stride,
+                    left: (2 * y + half) * grid.width * run,
+                    right: y * grid.width * stride,
                     length: grid.width,
                 })
                 .collect();
-            let left = LeftFactor { a: dy, row: 1, step: run, segments: &segments };
-            let to = &mut sum[half * run * panel.wide..];
-            left.multiply(cpu, edge, panel, run, panel.wide, Start::Output, to);
+            let left = Left { values: dy, row_stride: 1, step_stride: run };
+            let product = Product { cpu, left, right: edge, panel, segments: &segments, start: Start::Output };
+            product.write(run, &mut sum[half * run * panel.wide..], panel.wide);
         }
     }
 }
 
-/// Left factor of a matrix product.
-struct LeftFactor<'a> {
-    a: &'a [f32],
-    row: usize,
-    step: usize,
+/// One panel of a matrix product, of any height.
+struct Product<'a> {
+    cpu: Cpu,
+    left: Left<'a>,
+    /// The panel's columns, packed.
+    right: &'a [f32],
+    panel: Panel,
+    /// As of the first row.
     segments: &'a [Segment],
+    start: Start<'a>,
 }
 
-impl LeftFactor<'_> {
-    /// Multiplies `rows` rows by one packed panel.
-    #[expect(clippy::too_many_arguments, reason = "a matrix product needs all of these sizes")]
-    fn multiply(
-        &self,
-        cpu: Cpu,
-        b: &[f32],
-        panel: Panel,
-        rows: usize,
-        out_row: usize,
-        start: Start<'_>,
-        out: &mut [f32],
-    ) {
-        let mut m = 0;
+impl Product<'_> {
+    /// Computes `rows` rows into `out`, `out_stride` numbers apart.
+    fn write(&self, rows: usize, out: &mut [f32], out_stride: usize) {
+        let Self { cpu, left, panel, .. } = *self;
+        let right = Right { values: self.right, step_stride: panel.vectors * cpu.lanes() };
         let mut segments = self.segments.to_vec();
+        let mut m = 0;
         while m < rows {
-            let height = cpu.height(panel.vectors, rows - m);
+            let shape =
+                Shape { rows: cpu.height(panel.vectors, rows - m), vectors: panel.vectors, columns: panel.wide };
             for (to, from) in segments.iter_mut().zip(self.segments) {
-                to.a = from.a + m * self.row;
+                to.left = from.left + m * left.row_stride;
             }
-            let tile = Tile {
-                a: self.a,
-                a_row: self.row,
-                a_step: self.step,
-                b,
-                b_step: panel.vectors * cpu.lanes(),
-                segments: &segments,
-                rows: height,
-                vectors: panel.vectors,
-                columns: panel.wide,
-                out_row,
-                start,
-            };
-            cpu.tile(&tile, &mut out[m * out_row..]);
-            m += height;
+            let tile = Tile::new(shape, left, right, &segments, self.start);
+            cpu.tile(&tile, &mut out[m * out_stride..], out_stride);
+            m += shape.rows;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What of a configuration cannot be trained with: all of it, so that a form can say so at each field.
+//! Validation of a configuration. It lists all errors, so that a form can show each at its field.
 
 use super::{Config, LabelConfig, MethodConfig, Pretext};
 use crate::event::Stage;
@@ -8,13 +8,12 @@ use crate::patch::PatchGrid;
 use crate::{Error, ErrorKind, Result};
 
 impl Config {
-    /// Refuses settings that cannot be trained with, naming the first.
+    /// The first of [`Self::errors`].
     pub fn validate(&self) -> Result<()> {
         self.errors().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Everything that cannot be trained with, each under its name in `config.toml`. The settings of the other stage are not
-    /// looked at.
+    /// Every unusable setting, under its name in `config.toml`. Settings of the other stage are not checked.
     pub fn errors(&self) -> Vec<Error> {
         let mut found = under("preprocess.", self.preprocess.errors());
         found.extend(self.network.errors());
@@ -26,7 +25,7 @@ impl Config {
         if let Some(multiple) = multiple
             && !self.preprocess.size.is_multiple_of(multiple)
         {
-            let why = format!("it must be a multiple of 2^depth = {multiple}");
+            let why = format!("must be a multiple of 2^depth = {multiple}");
             found.push(Error::config("preprocess.size", self.preprocess.size, why));
         }
         match self.stage {
@@ -47,21 +46,21 @@ impl Config {
             ("training.checkpoint_every", training.checkpoint_every),
         ] {
             if value == 0 {
-                found.push(Error::config(field, value, "it must be at least 1"));
+                found.push(Error::config(field, value, "must be at least 1"));
             }
         }
         if !(training.lr.is_finite() && training.lr > 0.0) {
-            found.push(Error::config("training.lr", training.lr, "it must be above 0"));
+            found.push(Error::config("training.lr", training.lr, "must be above 0"));
         }
         if !(0.0..=1.0).contains(&training.weight_decay) {
-            found.push(Error::config("training.weight_decay", training.weight_decay, "it must lie in 0 to 1"));
+            found.push(Error::config("training.weight_decay", training.weight_decay, "must be between 0 and 1"));
         }
         if training.precision == Precision::F16 {
-            let why = "small gradients would become 0, since losses are not scaled; take bf16";
+            let why = "small gradients would become 0, since losses are not scaled; use bf16";
             found.push(Error::config("training.precision", training.precision.name(), why));
         }
         if training.shift_px > 512 {
-            found.push(Error::config("training.shift_px", training.shift_px, "it must not be above 512"));
+            found.push(Error::config("training.shift_px", training.shift_px, "must be at most 512"));
         }
     }
 
@@ -78,7 +77,7 @@ impl Config {
             return;
         }
         if let Err(error) = PatchGrid::new(self.preprocess.size, method.grid) {
-            // The patches are the easier to change: a crop of the right size may be asked for by the network.
+            // Reported at the grid, which is easier to change than the crop.
             let why = format!("the crop's side, {}, must be a positive multiple of it", self.preprocess.size);
             let error = if method.grid == 0 { error } else { Error::config("grid", method.grid, why) };
             found.extend(under("method.", vec![error]));
@@ -93,7 +92,7 @@ impl Config {
             [("method.lambda", method.lambda), ("method.consistency_temperature", method.consistency_temperature)]
         {
             if !(value.is_finite() && value >= 0.0) {
-                found.push(Error::config(field, value, "it must not be negative"));
+                found.push(Error::config(field, value, "must not be negative"));
             }
         }
     }
@@ -109,7 +108,7 @@ fn check_labels(labels: &LabelConfig, found: &mut Vec<Error>) {
         ("labels.intensity", labels.intensity, 1.0),
     ] {
         if !(0.0..=most).contains(&value) {
-            found.push(Error::config(field, value, format!("it must lie in 0 to {most}")));
+            found.push(Error::config(field, value, format!("must be between 0 and {most}")));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::pretrain::amlp::ccl::Consistency;
 use crate::pretrain::amlp::mps::Order;
 use crate::{Error, Result};
 
-/// Names of the pre-training presets and what each is.
+/// Names and descriptions of the pre-training presets.
 pub const PRESETS: &[(&str, &str)] = &[
     ("amlp", "the paper's method: MPS, AMR, ARL and CCL"),
     ("amlp-plus", "amlp with the foreground rule chosen per modality on labelled training cohorts"),
@@ -68,11 +68,11 @@ pub fn finetune_preset(name: &str) -> Result<Config> {
 /// cohorts (gliomas, sarcomas): there `amlp-plus` leaves the paper's rule.
 const BRIGHT_LESIONS: &[&str] = &["flair", "t2", "pet", "pt"];
 
-/// The pre-training of a preset's name; `modalities` matter to `amlp-plus` only.
+/// The pre-training settings of a preset; `modalities` matter to `amlp-plus` only.
 pub fn preset(name: &str, modalities: &[String]) -> Result<Config> {
     let method = method(name, modalities).ok_or_else(|| {
         let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-        Error::config("preset", name, format!("there are {}", names.join(", ")))
+        Error::config("preset", name, format!("use {}", names.join(", ")))
     })?;
     let mut config = Config { preset: name.into(), method, ..Config::default() };
     config.data.modality = modalities.to_vec();

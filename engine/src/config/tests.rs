@@ -63,10 +63,16 @@ fn an_overlay_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
+fn a_text_that_is_no_toml_is_refused_by_line() {
+    let error = Config::from_toml("x = 1\ny = [1,\nz 3", Path::new("config.toml")).unwrap_err().to_string();
+    assert!(error.contains("line 3") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
 fn another_version_is_named() {
     let text = config().to_toml().unwrap().replace("version = 1", "version = 9");
     let error = Config::from_toml(&text, Path::new("config.toml")).unwrap_err().to_string();
-    assert!(error.contains('9') && error.contains('1'), "{error}");
+    assert!(error.contains("version 9, this program reads 1"), "{error}");
 }
 
 #[test]
@@ -77,6 +83,15 @@ fn unusable_settings_are_named() {
     let mut wrong = config();
     wrong.training.lr = f64::NAN;
     assert!(wrong.validate().unwrap_err().to_string().starts_with("training.lr"));
+}
+
+#[test]
+fn a_run_made_before_the_label_draw_was_a_setting_keeps_its_stratified_patients() {
+    let text = config().to_toml().unwrap();
+    let old = text.replace("draw = \"random\"\n", "");
+    assert_ne!(old, text);
+    assert_eq!(Config::from_toml(&old, Path::new("config.toml")).unwrap().labels.draw, LabelDraw::Stratified);
+    assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap().labels.draw, LabelDraw::Random);
 }
 
 /// Settings that a version no longer has do not keep its runs from being read.

@@ -3,9 +3,9 @@
 use super::{Canvas, Rect, Rgb};
 
 /// Pixels from one character to the next, at scale 1.
-const ADVANCE: i64 = 6;
-/// Rows of a character, the descender's included.
-const ROWS: i64 = 8;
+pub(super) const ADVANCE: i64 = 6;
+/// Rows of a character, including the one for descenders.
+pub(super) const ROWS: i64 = 8;
 
 /// Eight rows a character from the space on, the highest of five bits at the left.
 #[rustfmt::skip]
@@ -140,13 +140,8 @@ impl Canvas {
 }
 
 /// Width of a line in pixels.
-pub(super) fn text_width(text: &str, scale: i64) -> i64 {
+fn text_width(text: &str, scale: i64) -> i64 {
     (text.chars().count() as i64 * ADVANCE - 1).max(0) * scale
-}
-
-/// Height of a line in pixels, descenders included.
-pub(super) fn text_height(scale: i64) -> i64 {
-    ROWS * scale
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! | `font.rs` | text |
 //! | `slice.rs` | a slice in radiological convention, masks and contours over it |
 //! | `patches.rs` | categories, masked patches and flips over a slice |
-//! | `sheet.rs` | captioned pictures side by side |
+//! | `sheet.rs` | captioned pictures in rows, with a legend |
 //! | `thumbnail.rs` | a scan's middle axial slice, small |
 //!
 //! Nothing here touches the disk: write [`Canvas::to_png`] through [`crate::run`].
@@ -21,6 +21,6 @@ mod thumbnail;
 
 pub use canvas::{Canvas, Rect};
 pub use colour::Rgb;
-pub use sheet::{Panel, sheet};
+pub use sheet::{Mark, Panel, Row, sheet};
 pub use slice::{SliceView, percentile_window};
 pub use thumbnail::thumbnail;

@@ -1,16 +1,22 @@
-//! Captioned pictures side by side.
+//! Captioned pictures in rows with a legend. Letters are large, since pages show these pictures smaller than they are.
 
-use super::colour::{FAINT, INK, PAPER};
-use super::font::{text_height, text_width};
-use super::{Canvas, Rgb};
+use super::colour::{BLACK, FAINT, INK, PAPER, PATCH_FILL};
+use super::font::{ADVANCE, ROWS};
+use super::{Canvas, Rect, Rgb};
 
 /// Pixels around and between pictures.
-const GAP: i64 = 12;
+const GAP: i64 = 20;
+/// Pixels of the font's dots.
+const TEXT: i64 = 2;
+/// Pixels from one line of text to the next.
+const LINE: i64 = ROWS * TEXT + 6;
+/// Width and height of a legend's sample.
+const SAMPLE: [i64; 2] = [36, 18];
 
-/// A picture and what is written above it.
+/// A picture and its caption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panel {
-    /// One line.
+    /// Above the picture; line breaks are kept, and lines after the first are fainter.
     pub caption: String,
     /// The picture.
     pub picture: Canvas,
@@ -23,51 +29,157 @@ impl Panel {
     }
 }
 
-/// Lays pictures out in rows of `columns`, captions above them, a title on top, lines of notes below (each with its
-/// colour). Lines that are too wide are broken at spaces.
-pub fn sheet(title: &str, panels: &[Panel], columns: usize, notes: &[(String, Rgb)]) -> Canvas {
-    let columns = columns.clamp(1, panels.len().max(1));
-    let cell = |size: fn(&Canvas) -> usize| panels.iter().map(|panel| size(&panel.picture)).max().unwrap_or(0) as i64;
-    let (cell_w, cell_h) = (cell(Canvas::width), cell(Canvas::height));
-    let line = text_height(1) + 4;
-    let caption = line + 2;
-    let head = if title.is_empty() { GAP } else { GAP + text_height(2) + GAP };
-    let width = GAP + columns as i64 * (cell_w + GAP);
-    let notes: Vec<(String, Rgb)> = notes
-        .iter()
-        .flat_map(|(text, colour)| broken(text, width - 2 * GAP).into_iter().map(|t| (t, *colour)))
-        .collect();
-    let rows = panels.len().div_ceil(columns) as i64;
-    let body = rows * (caption + cell_h + GAP);
-    let foot = if notes.is_empty() { 0 } else { notes.len() as i64 * line + GAP };
-    let mut canvas = Canvas::filled(width.max(1) as usize, (head + body + foot).max(1) as usize, PAPER);
-    let fits = text_width(title, 2) <= width - 2 * GAP;
-    canvas.text(GAP, GAP, title, INK, if fits { 2 } else { 1 });
-    for (at, panel) in panels.iter().enumerate() {
-        let x = GAP + (at % columns) as i64 * (cell_w + GAP);
-        let y = head + (at / columns) as i64 * (caption + cell_h + GAP);
-        canvas.text(x, y, &panel.caption, FAINT, 1);
-        canvas.blit(&panel.picture, x, y + caption);
+/// Panels side by side.
+#[derive(Default)]
+pub struct Row {
+    /// Above the panels; may be empty.
+    pub heading: String,
+    /// From left to right.
+    pub panels: Vec<Panel>,
+}
+
+/// A legend's sample, drawn as in the pictures.
+#[derive(Clone, Copy)]
+pub enum Mark {
+    /// Words alone.
+    None,
+    /// A tint of this strength.
+    Solid(Rgb, f32),
+    /// Diagonal lines.
+    Hatched(Rgb),
+    /// A dashed outline.
+    Dashed(Rgb),
+    /// An outline of two pixels.
+    Line(Rgb),
+    /// A patch with its digit.
+    Patch(Rgb, &'static str),
+}
+
+/// Lays out rows of panels: a title on top, a caption above each panel, the legend below.
+pub fn sheet(title: &str, rows: &[Row], legend: &[(Mark, String)]) -> Canvas {
+    let columns = rows.iter().map(|row| row.panels.len()).max().unwrap_or(0) as i64;
+    let cell_w = rows.iter().flat_map(|row| &row.panels).map(|p| p.picture.width() as i64).max().unwrap_or(0);
+    let width = (GAP + columns * (cell_w + GAP)).max(24 * GAP);
+    let inner = width - 2 * GAP;
+    let titles = wrapped(title, inner, TEXT + 1);
+    let legend: Vec<(Mark, Vec<String>)> =
+        legend.iter().map(|(mark, text)| (*mark, wrapped(text, inner - indent(*mark), TEXT))).collect();
+    let captions: Vec<Vec<Vec<String>>> =
+        rows.iter().map(|row| row.panels.iter().map(|p| wrapped(&p.caption, cell_w, TEXT)).collect()).collect();
+    let title_line = LINE + 8;
+    let mut height = GAP + titles.len() as i64 * title_line + GAP / 2;
+    for (row, captions) in rows.iter().zip(&captions) {
+        height += row_height(row, captions) + GAP;
     }
-    for (at, (text, colour)) in (0..).zip(&notes) {
-        canvas.text(GAP, head + body + at * line, text, *colour, 1);
+    height += legend.iter().map(|(_, lines)| lines.len() as i64 * LINE + 6).sum::<i64>() + GAP / 2;
+
+    let mut canvas = Canvas::filled(width as usize, height as usize, PAPER);
+    let mut y = GAP;
+    for line in &titles {
+        canvas.text(GAP, y, line, INK, TEXT + 1);
+        y += title_line;
+    }
+    y += GAP / 2;
+    for (row, captions) in rows.iter().zip(&captions) {
+        draw_row(&mut canvas, y, cell_w, row, captions);
+        y += row_height(row, captions) + GAP;
+    }
+    for (mark, lines) in &legend {
+        draw_mark(&mut canvas, Rect::new(GAP, y - 1, SAMPLE[0], SAMPLE[1]), *mark);
+        for line in lines {
+            canvas.text(GAP + indent(*mark), y, line, INK, TEXT);
+            y += LINE;
+        }
+        y += 6;
     }
     canvas
 }
 
-/// A text in lines of at most `width` pixels; a longer word stays whole.
-fn broken(text: &str, width: i64) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.len() - 1;
-        let joined = if lines[last].is_empty() { word.to_string() } else { format!("{} {word}", lines[last]) };
-        if lines[last].is_empty() || text_width(&joined, 1) <= width {
-            lines[last] = joined;
-        } else {
-            lines.push(word.to_string());
+/// Lines that every caption of a row has room for.
+fn caption_lines(captions: &[Vec<String>]) -> i64 {
+    captions.iter().map(Vec::len).max().unwrap_or(0) as i64
+}
+
+fn row_height(row: &Row, captions: &[Vec<String>]) -> i64 {
+    let heading = if row.heading.is_empty() { 0 } else { LINE + 4 };
+    heading + caption_lines(captions) * LINE + row.panels.iter().map(|p| p.picture.height()).max().unwrap_or(0) as i64
+}
+
+fn draw_row(canvas: &mut Canvas, mut y: i64, cell_w: i64, row: &Row, captions: &[Vec<String>]) {
+    if !row.heading.is_empty() {
+        canvas.text(GAP, y, &row.heading, INK, TEXT);
+        y += LINE + 4;
+    }
+    let below = y + caption_lines(captions) * LINE;
+    for (column, (panel, lines)) in (0..).zip(row.panels.iter().zip(captions)) {
+        let x = GAP + column * (cell_w + GAP);
+        for (at, line) in (0..).zip(lines) {
+            canvas.text(x, y + at * LINE, line, if at == 0 { INK } else { FAINT }, TEXT);
+        }
+        canvas.blit(&panel.picture, x, below);
+    }
+}
+
+/// Room that a mark's sample takes at the left of its text.
+fn indent(mark: Mark) -> i64 {
+    if matches!(mark, Mark::None) { 0 } else { SAMPLE[0] + 12 }
+}
+
+fn draw_mark(canvas: &mut Canvas, rect: Rect, mark: Mark) {
+    if matches!(mark, Mark::None) {
+        return;
+    }
+    canvas.fill(rect, BLACK, 1.0);
+    match mark {
+        Mark::None => {}
+        Mark::Solid(colour, alpha) => {
+            // Over mid grey, as over an image.
+            canvas.fill(rect, [96; 3], 1.0);
+            canvas.fill(rect, colour, alpha);
+        }
+        Mark::Hatched(colour) => canvas.hatch(rect, colour, 1.0, 6),
+        Mark::Dashed(colour) => {
+            canvas.outline(rect, colour, 1.0, 2);
+            for x in (rect.x + 6..rect.x + rect.w).step_by(10) {
+                canvas.fill(Rect::new(x, rect.y, 4, rect.h), BLACK, 1.0);
+            }
+        }
+        Mark::Line(colour) => canvas.outline(rect, colour, 1.0, 2),
+        Mark::Patch(colour, digit) => {
+            canvas.fill(rect, colour, PATCH_FILL);
+            canvas.outline(rect, colour, 0.75, 1);
+            canvas.text_centred(rect, digit, INK, 1);
         }
     }
+}
+
+/// A text in lines of at most `width` pixels, line breaks kept. A longer word is cut.
+fn wrapped(text: &str, width: i64, scale: i64) -> Vec<String> {
+    let most = (width / (ADVANCE * scale)).max(1) as usize;
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let needed = line.chars().count() + usize::from(!line.is_empty()) + word.chars().count();
+            if needed > most && !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&shortened(word, most));
+        }
+        lines.push(line);
+    }
     lines
+}
+
+/// A word of at most `most` characters, two dots for what is cut.
+fn shortened(word: &str, most: usize) -> String {
+    if word.chars().count() <= most {
+        return word.into();
+    }
+    word.chars().take(most.saturating_sub(2)).chain("..".chars()).collect()
 }
 
 #[cfg(test)]
@@ -75,19 +187,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_and_columns() {
-        let panel = Panel::new("a caption", Canvas::filled(40, 30, [200, 0, 0]));
-        let two = sheet("", &[panel.clone(), panel.clone()], 2, &[]);
-        let three = sheet("title", &[panel.clone(), panel.clone(), panel], 2, &[("a note".into(), INK)]);
-        assert_eq!(two.width(), 116);
-        assert!(three.width() == 116 && three.height() > two.height() + 30);
-        assert_eq!(two.get(12 + 52, 40), Some([200, 0, 0]));
-        assert_eq!(sheet("", &[], 3, &[]).width(), 24);
+    fn lines_are_wrapped_kept_and_cut() {
+        let width = 8 * ADVANCE * 2;
+        assert_eq!(wrapped("one two three\nfour", width, 2), ["one two", "three", "four"]);
+        assert_eq!(wrapped("uninterrupted", width, 2), ["uninte.."]);
+        assert_eq!(wrapped("", width, 2), Vec::<String>::new());
     }
 
     #[test]
-    fn long_notes_are_broken() {
-        assert_eq!(broken("one two three", 42), ["one two", "three"]);
-        assert_eq!(broken("uninterrupted", 10), ["uninterrupted"]);
+    fn panels_stand_in_their_cells_and_samples_before_their_words() {
+        let panel = |w, colour| Panel::new("one\ntwo", Canvas::filled(w, 40, colour));
+        let row = Row { heading: "a row".into(), panels: vec![panel(300, [200, 0, 0]), panel(200, [0, 200, 0])] };
+        let canvas = sheet("title", &[row], &[(Mark::Hatched([0, 0, 200]), "words".into())]);
+        assert_eq!(canvas.width(), 20 + 2 * 320);
+        let has = |colour| {
+            let at = |i: i64| (i % canvas.width() as i64, i / canvas.width() as i64);
+            (0..(canvas.width() * canvas.height()) as i64).map(at).find(|(x, y)| canvas.get(*x, *y) == Some(colour))
+        };
+        let (red, green) = (has([200, 0, 0]).unwrap_or_default(), has([0, 200, 0]).unwrap_or_default());
+        assert_eq!((red.0, green.0, red.1), (20, 340, green.1), "both pictures below the longest caption");
+        assert!(has([0, 0, 200]).is_some_and(|(x, y)| x < 60 && y > red.1 + 40));
     }
 }

@@ -71,6 +71,7 @@ impl SliceView {
 pub fn percentile_window(values: &[f32], low: f64, high: f64) -> [f32; 2] {
     let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_by(f32::total_cmp);
+    // The nearest rank, so that black and white are values of the slice.
     let at = |percent: f64| {
         let rank = (percent / 100.0 * (sorted.len().max(1) - 1) as f64).round() as usize;
         sorted.get(rank).copied().unwrap_or(0.0)

@@ -1,20 +1,21 @@
-//! What a method must beat to have learned anything: a threshold on the image, and an ellipsoid that does not look at it.
+//! Baselines that a trained network must beat: a threshold on the image, and an ellipsoid that ignores the image.
 
 use glam::{DMat3, DVec3};
 use rayon::prelude::*;
 
-use crate::volume::{Grid, LabelVolume, Volume};
+use crate::metrics::Counts;
+use crate::volume::{Grid, LabelVolume, Volume, percentile};
 
 /// One threshold on the image's value (SUV for PET) for all patients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     /// Voxels of at least this value are lesion, in the image's unit.
     pub value: f64,
-    /// Mean DSC on the patients it was tuned on.
+    /// Mean DSC of the patients it was tuned on.
     pub training_dsc: f64,
 }
 
-/// Thresholds that are tried.
+/// Number of thresholds tried.
 const CANDIDATES: usize = 200;
 
 impl Threshold {
@@ -22,7 +23,7 @@ impl Threshold {
     /// 99.9th percentile.
     pub fn tune(cases: &[(Volume, LabelVolume)]) -> Self {
         let images: Vec<(Vec<f32>, &LabelVolume)> = cases.iter().map(|(v, l)| (v.to_f32(), l)).collect();
-        let brightest = |values: &Vec<f32>| crate::volume::percentile(&mut values.clone(), 99.9).map_or(0.0, f64::from);
+        let brightest = |values: &Vec<f32>| percentile(&mut values.clone(), 99.9).unwrap_or(0.0);
         let high = images.iter().map(|(values, _)| brightest(values)).fold(0.0, f64::max);
         let score = |value: f64| {
             let dsc = images.iter().map(|(image, label)| dice(|i| f64::from(image[i]) >= value, label));
@@ -39,13 +40,13 @@ impl Threshold {
         scored.into_iter().fold(none, |best, new| if new.training_dsc > best.training_dsc { new } else { best })
     }
 
-    /// The mask it gives.
+    /// Segments an image.
     pub fn mask(&self, image: &Volume) -> Vec<bool> {
         image.to_f32().into_iter().map(|v| f64::from(v) >= self.value).collect()
     }
 }
 
-/// An ellipsoid at the same place of every scan.
+/// An ellipsoid at the same place in every scan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ellipsoid {
     /// Its centre from the middle of the scan, in mm, RAS+.
@@ -79,7 +80,7 @@ impl Ellipsoid {
         Self { offset_mm: offset / n, covariance_mm2: covariance * (1.0 / n) }
     }
 
-    /// The mask it gives on a scan's grid.
+    /// The ellipsoid as a mask on a scan's grid.
     pub fn mask(&self, grid: &Grid) -> Vec<bool> {
         // A flat mask (one slice) has no extent along its normal: half a millimetre keeps the matrix invertible.
         let shape = (self.covariance_mm2 * 5.0 + DMat3::from_diagonal(DVec3::splat(0.25))).inverse();
@@ -109,14 +110,9 @@ fn positions(grid: &Grid, chosen: impl Fn(usize) -> bool) -> Vec<DVec3> {
     voxels(grid).enumerate().filter(|(at, _)| chosen(*at)).map(|(_, voxel)| grid.world(voxel)).collect()
 }
 
-fn dice(found: impl Fn(usize) -> bool, label: &LabelVolume) -> f64 {
-    let (mut both, mut sum) = (0usize, 0usize);
-    for i in 0..label.grid.len() {
-        let (f, t) = (found(i), label.get(i) > 0);
-        both += usize::from(f && t);
-        sum += usize::from(f) + usize::from(t);
-    }
-    (2.0 * both as f64 + 1e-4) / (sum as f64 + 1e-4)
+/// DSC of a mask given voxel by voxel.
+fn dice(is_lesion: impl Fn(usize) -> bool, label: &LabelVolume) -> f64 {
+    (0..label.grid.len()).map(|i| (is_lesion(i), label.get(i) > 0)).collect::<Counts>().dsc()
 }
 
 #[cfg(test)]

@@ -1,45 +1,69 @@
-//! Methods compared fairly: paired seeds, one split, the same test patients and the same label budget for all.
+//! Pre-training methods compared fairly: paired seeds, one split, the same test patients and label budget for all.
+//!
+//! ```text
+//! OUT/
+//!   split.json                            drawn once; absent if a split file was given
+//!   pretrain-seed0-3f2a9c1b7d0e/          run folders, named by seed and a digest of settings and split
+//!   finetune-seed0-91c04b7fe2a8/
+//! ```
+//! Runs are found again by that name, so a finished run is reused only if it was trained with the same settings on the
+//! same split. Presets with equal settings (`base`, `mae`, `l2`) share one run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{CaseScore, mean_sd};
+use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort};
-use crate::config::{Config, preset};
+use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Control, EventSink};
-use crate::jobs::{FinetuneJob, PretrainJob, Start, cases_of};
+use crate::event::{Control, EventSink, Stage};
+use crate::jobs::{
+    FinetuneJob, PretrainJob, Start, cases_of, differences, draw_split, stored_config, with_known_modalities,
+};
 use crate::metrics::Options;
 use crate::predict::{Choice, Segmenter};
-use crate::run::RunFolder;
+use crate::run::atomic::sha256;
 use crate::run::report::read_report;
+use crate::run::{RunFolder, diff_config};
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
 
 /// The name of fine-tuning from random weights.
 pub const SUPERVISED: &str = "sup";
 
+/// A row of the comparison.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// `sup`, or the name of a pre-training preset.
+    pub name: String,
+    /// Settings of its pre-training; `None` fine-tunes from random weights.
+    pub pretrain: Option<Config>,
+}
+
 /// What is compared.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// `sup`, or pre-training presets.
-    pub methods: Vec<String>,
-    /// Seeds; every method is trained with each.
+    /// The methods; the table gives differences to the first.
+    pub methods: Vec<Method>,
+    /// Seeds of weights and training; every method is trained with each.
     pub seeds: Vec<u64>,
-    /// Settings of pre-training; the method's part is taken from each preset.
-    pub pretrain: Config,
-    /// Settings of fine-tuning.
+    /// Settings of fine-tuning, the same for all methods.
     pub finetune: Config,
+    /// Split file; without one the split is drawn once, with the seed of `finetune`.
+    pub split: Option<PathBuf>,
 }
 
-/// One trained method and seed.
+/// One method trained with one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// `sup` or the preset.
     pub method: String,
     /// The seed.
     pub seed: u64,
+    /// Its run folders below the output folder, pre-training first.
+    pub runs: Vec<String>,
     /// Scores of the test patients.
     pub cases: Vec<CaseScore>,
     /// Mean DSC of the test patients.
@@ -48,8 +72,8 @@ pub struct Outcome {
     pub seconds: [f64; 2],
 }
 
-/// Trains, segments and measures what `plan` says, in run folders below `out`. What is finished there already is not
-/// done again. `say` is told each step.
+/// Trains, segments and measures what `plan` says, in run folders below `out`. Finished runs are reused, interrupted ones
+/// resumed. `say` receives a line of progress before and after each training.
 pub fn compare(
     plan: &Plan,
     out: &Path,
@@ -58,96 +82,154 @@ pub fn compare(
     control: &Control,
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Outcome>> {
+    let cohort = Cohort::discover(&plan.finetune.data.cohort)?;
+    let known = |config: &Config| with_known_modalities(config.clone(), &cohort);
+    let finetune = known(&plan.finetune)?;
+    let mut methods = plan.methods.clone();
+    for config in methods.iter_mut().filter_map(|method| method.pretrain.as_mut()) {
+        *config = known(config)?;
+        config.validate()?;
+    }
+    finetune.validate()?;
+    let split_path = plan.split.clone().unwrap_or_else(|| out.join("split.json"));
+    let split = match &plan.split {
+        Some(path) => Split::read(path)?,
+        None => Split::read_or_draw(&split_path, || draw_split(&finetune, &cohort, control))?,
+    };
+    let mut comparison = Comparison { out, split, split_path, compute, control, sink };
     let mut outcomes = Vec::new();
-    // The first run draws the split, all others take it.
-    let mut split = None;
     for &seed in &plan.seeds {
-        for method in &plan.methods {
-            say(&format!("seed {seed}, {method}"));
-            let outcome = train_one(plan, method, seed, out, &mut split, compute, sink, control)?;
-            say(&format!("seed {seed}, {method}: mean DSC {:.4}", outcome.mean_dsc));
+        for method in &methods {
+            say(&format!("seed {seed}, {}", method.name));
+            let outcome = comparison.train_one(method, &finetune, seed)?;
+            say(&format!("seed {seed}, {}: mean DSC {:.4}", method.name, outcome.mean_dsc));
             outcomes.push(outcome);
         }
     }
     Ok(outcomes)
 }
 
-#[allow(clippy::too_many_arguments, reason = "the loop body of `compare`, named")]
-fn train_one(
-    plan: &Plan,
-    method: &str,
-    seed: u64,
-    out: &Path,
-    split: &mut Option<std::path::PathBuf>,
-    compute: &Compute,
-    sink: &mut dyn EventSink,
-    control: &Control,
-) -> Result<Outcome> {
-    let mut seconds = [0.0; 2];
-    let mut finetune = Config { seed, ..plan.finetune.clone() };
-    if method != SUPERVISED {
-        let folder = out.join(format!("pretrain-{method}-seed{seed}"));
-        let chosen = preset(method, &plan.pretrain.data.modality)?;
-        let config = Config { seed, preset: method.into(), method: chosen.method, ..plan.pretrain.clone() };
-        seconds[0] = if let Some(seconds) = finished(&folder) {
-            seconds
-        } else {
-            let start = Start { resume: true, split: split.as_deref(), dry: false };
-            let mut job = PretrainJob::prepare(config, &folder, start, control, &mut |_, _| {})?;
-            job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
-        };
-        split.get_or_insert_with(|| folder.join("split.json"));
-        finetune.labels.from = folder;
-    }
-    let folder = out.join(format!("finetune-{method}-seed{seed}"));
-    seconds[1] = if let Some(seconds) = finished(&folder) {
-        seconds
-    } else {
-        let start = Start { resume: true, split: split.as_deref(), dry: false };
-        let mut job = FinetuneJob::prepare(finetune, &folder, start, control, &mut |_, _| {})?;
-        job.train(compute, sink, control)?.map_or(0.0, |r| r.seconds)
-    };
-    split.get_or_insert_with(|| folder.join("split.json"));
-    let cases = measure_test(&folder, compute, control)?;
-    let (mean_dsc, _) = mean_sd(&cases.iter().map(|c| c.dsc).collect::<Vec<_>>());
-    Ok(Outcome { method: method.into(), seed, cases, mean_dsc, seconds })
+/// What all runs of a comparison share.
+struct Comparison<'a> {
+    out: &'a Path,
+    split: Split,
+    split_path: PathBuf,
+    compute: &'a Compute,
+    control: &'a Control,
+    sink: &'a mut dyn EventSink,
 }
 
-/// Seconds of a run that ended, from its report.
+impl Comparison<'_> {
+    fn train_one(&mut self, method: &Method, finetune: &Config, seed: u64) -> Result<Outcome> {
+        let mut runs = Vec::new();
+        let mut seconds = [0.0; 2];
+        let mut finetune = Config { seed, ..finetune.clone() };
+        if let Some(pretrain) = &method.pretrain {
+            let (name, time) = self.run(Config { seed, ..pretrain.clone() })?;
+            seconds[0] = time;
+            finetune.labels.from = self.out.join(&name);
+            runs.push(name);
+        }
+        let (name, time) = self.run(finetune)?;
+        seconds[1] = time;
+        let cases = measure_test(&self.out.join(&name), self.compute, self.control)?;
+        runs.push(name);
+        let (mean_dsc, _) = mean_sd(&cases.iter().map(|c| c.dsc).collect::<Vec<_>>());
+        Ok(Outcome { method: method.name.clone(), seed, runs, cases, mean_dsc, seconds })
+    }
+
+    /// Trains with these settings unless a finished run has them; returns the folder's name and the seconds of training.
+    fn run(&mut self, mut config: Config) -> Result<(String, f64)> {
+        let name = run_name(&config, &self.split)?;
+        let folder = self.out.join(&name);
+        if RunFolder::is_run(&folder) {
+            let stored = stored_config(&folder)?;
+            // Presets with equal settings share a run, which keeps the name it was started under; and the folder of the
+            // comparison may have been moved.
+            config.preset.clone_from(&stored.preset);
+            config.labels.from.clone_from(&stored.labels.from);
+            let differences = differences(&stored, &config)?;
+            if !differences.is_empty() {
+                let why = format!("holds a run with other settings ({}); choose another --out", differences.join("; "));
+                return Err(Error::file(&folder, why));
+            }
+            if let Some(seconds) = finished(&folder) {
+                return Ok((name, seconds));
+            }
+        }
+        let start = Start { resume: true, split: Some(&self.split_path), dry: false };
+        let seconds = match config.stage {
+            Stage::Pretrain => {
+                let mut job = PretrainJob::prepare(config, &folder, start, self.control, &mut |_, _| {})?;
+                job.train(self.compute, self.sink, self.control)?.map(|report| report.seconds)
+            }
+            Stage::Finetune => {
+                let mut job = FinetuneJob::prepare(config, &folder, start, self.control, &mut |_, _| {})?;
+                job.train(self.compute, self.sink, self.control)?.map(|report| report.seconds)
+            }
+        };
+        Ok((name, seconds.unwrap_or_default()))
+    }
+}
+
+/// Settings that do not change what a run learns: where it runs, and what its preset is called.
+const NO_IDENTITY: [&str; 5] = ["preset: ", "device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
+
+/// Name of the folder of a run: stage, seed, and a digest of the settings that differ from the stage's defaults and of the
+/// split. Settings that later versions add do not change it as long as they keep their defaults.
+pub fn run_name(config: &Config, split: &Split) -> Result<String> {
+    let (stage, defaults) = match config.stage {
+        Stage::Pretrain => ("pretrain", Config::default()),
+        Stage::Finetune => ("finetune", Config::finetune()),
+    };
+    let mut own = config.clone();
+    // The pre-training's name says what it is; where the comparison lies does not matter.
+    own.labels.from = config.labels.from.file_name().map(PathBuf::from).unwrap_or_default();
+    let value = |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
+    let mut settings = diff_config(&value(&defaults)?, &value(&own)?);
+    settings.retain(|line| !NO_IDENTITY.iter().any(|name| line.starts_with(name)));
+    let digest = sha256(format!("{}\n{}", settings.join("\n"), split.to_json()?).as_bytes());
+    Ok(format!("{stage}-seed{}-{}", config.seed, &digest[..12]))
+}
+
+/// Seconds of training of a finished run, from its report.
 fn finished(folder: &Path) -> Option<f64> {
     let run = RunFolder::open(folder).ok()?;
     let report: serde_json::Value = read_report(&run).ok()?;
     report.get("seconds")?.as_f64()
 }
 
-/// Segments and measures the test patients of a fine-tuning run.
+/// Segments and measures the test patients of a fine-tuning run, on the grid of each patient's first image.
 pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Result<Vec<CaseScore>> {
     let segmenter = Segmenter::load(folder, Choice::Last, compute)?;
     let run = RunFolder::open(folder)?;
-    let split: crate::cohort::split::Split = run.read_split()?;
+    let split: Split = run.read_split()?;
     let data = &segmenter.config().data;
     let cohort = Cohort::discover(&data.cohort)?;
     let cases = cases_of(&cohort, &split.test, &data.modality)?;
     cases
         .iter()
         .map(|case| {
-            let (images, truth) = read_case(case, &data.modality)?;
+            let (images, reference) = read_case(case, &data.modality)?;
             let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
-            let mask = |l: &LabelVolume| (0..l.grid.len()).map(|i| l.get(i) > 0).collect::<Vec<bool>>();
-            let measures = crate::metrics::measure(&mask(&found), &mask(&truth), &truth.grid, &Options::default())?;
+            let mask = |l: &LabelVolume| l.iter().map(|label| label > 0).collect::<Vec<bool>>();
+            let measures = crate::metrics::measure(&mask(&found), &mask(&reference), &found.grid, &Options::default())?;
             Ok(CaseScore::new(&case.id, &measures))
         })
         .collect()
 }
 
-/// The images of a case and its mask.
+/// The images of a case, and its reference mask on the grid of the first image.
 pub fn read_case(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, LabelVolume)> {
     let (images, label) = crate::preprocess::read_case(case, modalities, true)?;
-    let label = label.ok_or_else(|| Error::config("case", &case.id, "has no mask to be compared with"))?;
+    let (Some(label), Some(first)) = (label, images.first()) else {
+        return Err(Error::config("case", &case.id, "has no reference mask. Choose patients that have one"));
+    };
+    let label = label.on_grid(&first.grid);
     Ok((images, label))
 }
 
-/// The outcomes as a Markdown table: each method's mean DSC by seed, over the seeds, and its paired difference to the
+/// The outcomes as a Markdown table: each method's mean DSC by seed and over the seeds, and its paired difference to the
 /// first method.
 pub fn table(outcomes: &[Outcome]) -> String {
     let mut methods: Vec<&str> = Vec::new();
@@ -197,6 +279,7 @@ mod tests {
         let outcome = |method: &str, seed, dsc| Outcome {
             method: method.into(),
             seed,
+            runs: Vec::new(),
             cases: Vec::new(),
             mean_dsc: dsc,
             seconds: [0.0; 2],
@@ -206,5 +289,40 @@ mod tests {
         let text = table(&outcomes);
         assert!(text.contains("| sup | 0.400 | 0.200 | 0.300 (0.141) | +0.000 (0.000) |"), "{text}");
         assert!(text.contains("| amlp | 0.500 | 0.500 | 0.500 (0.000) | +0.200 (0.141) |"), "{text}");
+    }
+
+    #[test]
+    fn a_run_is_named_by_what_it_learns_from_and_nothing_else() {
+        let split = Split::draw(&[("A".into(), Some(1.0)), ("B".into(), Some(2.0)), ("C".into(), Some(3.0))], 1);
+        let name = |config: &Config| run_name(config, &split).unwrap_or_default();
+        let of = |preset: &str| crate::config::preset(preset, &["pet".into()]).unwrap_or_default();
+        let base = name(&of("base"));
+        assert!(base.starts_with("pretrain-seed0-"), "{base}");
+        assert_eq!([name(&of("mae")), name(&of("l2"))], [base.clone(), base.clone()]);
+        assert_ne!(name(&of("amlp")), base);
+        let with = |change: &dyn Fn(&mut Config)| {
+            let mut config = of("base");
+            change(&mut config);
+            name(&config)
+        };
+        assert_eq!(with(&|config| config.threads = 3), base);
+        assert_eq!(with(&|config| config.data.cache = "elsewhere".into()), base);
+        let changes: [&dyn Fn(&mut Config); 5] = [
+            &|config| config.seed = 1,
+            &|config| config.training.lr *= 2.0,
+            &|config| config.training.micro_batch = 4,
+            &|config| config.method.grid = 8,
+            &|config| config.data.cohort = "other".into(),
+        ];
+        assert!(changes.iter().all(|change| with(change) != base));
+        let other = Split { seed: 2, ..split.clone() };
+        assert_ne!(run_name(&of("base"), &other).unwrap_or_default(), base);
+        let moved = |folder: &str| {
+            let mut config = Config::finetune();
+            config.labels.from = folder.into();
+            name(&config)
+        };
+        assert_eq!(moved("here/pretrain-seed0-1"), moved("there/pretrain-seed0-1"));
+        assert_ne!(moved("here/pretrain-seed0-1"), moved("here/pretrain-seed0-2"));
     }
 }

@@ -1,5 +1,5 @@
-//! The whole job on the sample study: pre-train, fine-tune with and without pre-training at the same budget, segment the
-//! held-out patients, and compare with a threshold and an ellipsoid.
+//! The complete workflow on the sample study: pre-train, fine-tune with and without pre-training at the same budget,
+//! segment the held-out patients, and compare with a threshold and an ellipsoid.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::baselines::{Ellipsoid, Threshold};
 use super::compare::read_case;
 use super::{CaseScore, MethodScores};
-use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::split::{LabelDraw, LabelShare, Split};
 use crate::cohort::{Cohort, fingerprint};
 use crate::config::{Config, preset};
 use crate::device::Compute;
@@ -28,23 +28,25 @@ use crate::{Error, Result};
 const TESTS: usize = 4;
 /// Labelled training patients.
 const LABELLED: usize = 4;
-/// Training patients whose label updates are drawn.
+/// So few patients are spread over the lesion volumes; the report says so.
+const LABEL_DRAW: LabelDraw = LabelDraw::Stratified;
+/// Training patients whose label updates are pictured.
 const PROBES: usize = 3;
 /// The two networks.
 const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
 
-/// Folders below the output folder that take the masks of the two networks; they must be there.
+/// Folders below the output folder for the segmentations of the two networks. They must exist.
 pub const MASKS: [&str; 2] = ["masks", "masks-random"];
 
 /// Run folder, below the output folder, of the network that was fine-tuned after pre-training.
 pub const MODEL_RUN: &str = "finetune-pretrained";
 
-/// What the demo runs on.
+/// Input and budget of the demo.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
     /// The sample study.
     pub sample: PathBuf,
-    /// Folder for everything it makes.
+    /// Output folder.
     pub out: PathBuf,
     /// Seed of split, weights and training.
     pub seed: u64,
@@ -52,20 +54,20 @@ pub struct DemoOptions {
     pub steps: usize,
 }
 
-/// What the demo found (`report.json`).
+/// Result of the demo (`report.json`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DemoReport {
     /// Research use only.
     pub notice: String,
     /// Seed.
     pub seed: u64,
-    /// Device that computed.
+    /// Compute device.
     pub device: String,
     /// Patients pre-trained on.
     pub train: Vec<String>,
-    /// Of these, the patients whose labels were used.
+    /// Those of them whose masks were used.
     pub labelled: Vec<String>,
-    /// Patients held out, drawn before anything was trained.
+    /// Held-out patients, drawn before training.
     pub test: Vec<String>,
     /// Steps of each stage.
     pub steps: usize,
@@ -73,28 +75,28 @@ pub struct DemoReport {
     pub threshold_suv: f64,
     /// Scores: fine-tuned after pre-training, from random weights, threshold, ellipsoid.
     pub methods: Vec<MethodScores>,
-    /// What the scores say, in sentences.
+    /// The comparison in sentences.
     pub verdict: Vec<String>,
     /// Seconds of each part.
     pub seconds: Vec<(String, f64)>,
 }
 
-/// A held-out patient with its masks.
-pub struct Held {
+/// A held-out patient with its segmentations.
+pub struct HeldOut {
     /// The patient.
     pub id: String,
     /// The scan.
     pub image: Volume,
-    /// The reference mask.
+    /// The reference, on the scan's grid.
     pub truth: LabelVolume,
-    /// Name and mask of each method.
+    /// Name and segmentation of each method.
     pub masks: Vec<(String, Vec<bool>)>,
 }
 
-/// Everything that the figures need beside the report.
+/// Input of the figures, beside the report.
 pub struct DemoData {
     /// The held-out patients.
-    pub held: Vec<Held>,
+    pub held: Vec<HeldOut>,
     /// Epochs of pre-training.
     pub epochs: Vec<EpochSummary>,
     /// Name and epochs of each fine-tuning.
@@ -105,7 +107,7 @@ pub struct DemoData {
     pub grid: PatchGrid,
 }
 
-/// Keeps what the figures need of a loop's events, and passes everything on.
+/// Passes all events on and keeps those that the figures need.
 struct Recorder<'a> {
     inner: &'a mut dyn EventSink,
     epochs: Vec<EpochSummary>,
@@ -124,7 +126,7 @@ impl EventSink for Recorder<'_> {
     }
 }
 
-/// Runs the demo. `say` is told each step.
+/// Runs the demo. `say` receives a line before each step.
 pub fn demo(
     options: &DemoOptions,
     compute: &Compute,
@@ -136,9 +138,9 @@ pub fn demo(
     let cohort = Cohort::discover(&options.sample)?;
     let split_path = draw_split(&cohort, options)?;
     let split = Split::read(&split_path)?;
-    let labelled = split.labelled(&LabelShare::Count(LABELLED), split.seed)?;
+    let labelled = split.labelled(&LabelShare::Count(LABELLED), LABEL_DRAW)?;
     say(&format!(
-        "{} patients: {} train ({} of them labelled), {} are held out",
+        "{} patients: {} for training, {} of them labelled; {} held out",
         cohort.cases.len(),
         split.train.len(),
         labelled.len(),
@@ -206,7 +208,7 @@ pub fn demo(
         }
         masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
         masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
-        held.push(Held { id, image, truth, masks });
+        held.push(HeldOut { id, image, truth, masks });
     }
     clock.lap("segmentation");
 
@@ -230,7 +232,7 @@ pub fn demo(
     Ok((report, DemoData { held, epochs, finetuning, probes, grid }))
 }
 
-/// Draws the held-out patients by seed and volume alone, and writes the split before anything is trained.
+/// Draws the held-out patients by seed and lesion volume, and writes the split before training.
 fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
     let patients = fingerprint(cohort, Some("pet"))?.volumes(cohort);
     let split = Split::draw_counts(&patients, TESTS, 0, options.seed);
@@ -239,7 +241,7 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The demo's settings of pre-training and fine-tuning, of so many steps each: small enough for two cores in a few minutes.
+/// Settings of pre-training and fine-tuning, `steps` each: a few minutes on two cores.
 pub fn configs(sample: &Path, seed: u64, steps: usize) -> Result<(Config, Config)> {
     let mut pretrain = preset("amlp", &["pet".to_string()])?;
     pretrain.seed = seed;
@@ -262,10 +264,11 @@ pub fn configs(sample: &Path, seed: u64, steps: usize) -> Result<(Config, Config
     finetune.training.lr = 3e-3;
     finetune.training.shift_px = 20;
     finetune.labels.labels = LABELLED.to_string();
+    finetune.labels.draw = LABEL_DRAW;
     Ok((pretrain, finetune))
 }
 
-/// The slices of the probes as they were trained on, each with its updates.
+/// The recorded slices as trained on, each with its updates.
 fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<Vec<(Vec<f32>, Vec<Probe>)>> {
     chosen
         .iter()
@@ -277,14 +280,14 @@ fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<V
         .collect()
 }
 
-/// The baselines see the labelled training patients and nothing else.
+/// Fits the baselines to the labelled training patients only.
 fn fit_baselines(labelled: Vec<(String, Volume, LabelVolume)>) -> (Threshold, Ellipsoid) {
     let labels: Vec<LabelVolume> = labelled.iter().map(|(_, _, label)| label.clone()).collect();
     let pairs: Vec<(Volume, LabelVolume)> = labelled.into_iter().map(|(_, image, label)| (image, label)).collect();
     (Threshold::tune(&pairs), Ellipsoid::fit(&labels))
 }
 
-fn score(held: &[Held]) -> Result<Vec<MethodScores>> {
+fn score(held: &[HeldOut]) -> Result<Vec<MethodScores>> {
     let names = held.first().map_or(0, |h| h.masks.len());
     (0..names)
         .map(|m| {
@@ -301,14 +304,14 @@ fn score(held: &[Held]) -> Result<Vec<MethodScores>> {
         .collect()
 }
 
-/// What the scores say, plainly.
+/// Compares the methods in sentences.
 fn verdict(methods: &[MethodScores]) -> Vec<String> {
     let [model, random, threshold, ellipsoid] = methods else { return Vec::new() };
     let against = |other: &MethodScores, what: &str| {
         let better = model.cases.iter().zip(&other.cases).filter(|(m, o)| m.dsc > o.dsc).count();
         let word = if model.mean_dsc > other.mean_dsc { "beats" } else { "does not beat" };
         format!(
-            "The fine-tuned model {word} the {what}: mean DSC {:.3} against {:.3}, better in {better} of {} patients.",
+            "The fine-tuned model {word} the {what}: mean DSC {:.3} vs {:.3}, better in {better} of {} patients.",
             model.mean_dsc,
             other.mean_dsc,
             model.cases.len()
@@ -318,14 +321,14 @@ fn verdict(methods: &[MethodScores]) -> Vec<String> {
         against(threshold, "tuned SUV threshold"),
         against(ellipsoid, "ellipsoid"),
         format!(
-            "With pre-training the mean DSC is {:.3}, from random weights at the same budget {:.3}. This is one seed on a \
-             handful of patients: it says nothing about whether pre-training helps.",
+            "Mean DSC is {:.3} with pre-training and {:.3} from random weights at the same budget. One seed on a handful of \
+             patients does not show whether pre-training helps.",
             model.mean_dsc, random.mean_dsc
         ),
     ]
 }
 
-/// Times the parts.
+/// Stopwatch for the parts of the demo.
 struct Clock {
     last: Instant,
     laps: Vec<(String, f64)>,

@@ -1,6 +1,6 @@
-//! The demo's pictures and page, from what it found.
+//! The demo's pictures, table and report page.
 
-use super::demo::{DemoData, DemoReport, Held};
+use super::demo::{DemoData, DemoReport, HeldOut};
 use super::figures::{
     FinetuneCurve, OverlayInput, OverlayMask, RelabelRow, axial_slice, finetuning_charts, fullest_slice, overlay,
     pretraining_charts, relabel_sheet,
@@ -9,7 +9,7 @@ use super::page::{Figure, PageInput, Setup, page};
 use crate::Result;
 use crate::event::Probe;
 
-/// Every document of the demo: its path below the output folder, and its bytes.
+/// Path below the output folder, and bytes, of every document of the demo.
 pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut overlays = Vec::new();
@@ -18,8 +18,8 @@ pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Ve
         let name = format!("overlay_{}.png", held.id);
         overlays.push(Figure {
             file: name.clone(),
-            alt: format!("Axial PET slice of {} with the reference mask and each method's mask", held.id),
-            caption: format!("{}, axial slice {}: the slice with the most reference mask.", held.id, slice + 1),
+            alt: format!("Axial PET slice of {} with the reference and each method's segmentation", held.id),
+            caption: format!("{}, axial slice {}: the slice with the most lesion.", held.id, slice + 1),
             size: None,
         });
         files.push((name, bytes));
@@ -33,7 +33,7 @@ pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Ve
         relabelling.push(Figure {
             file: name,
             alt: format!("Patch labels of {} before and after each update", heading(first)),
-            caption: format!("{}: labels before and after the updates over the pre-training.", heading(first)),
+            caption: format!("{}: patch labels before and after updates during pre-training.", heading(first)),
             size: None,
         });
     }
@@ -46,8 +46,8 @@ fn heading(probe: &Probe) -> String {
     format!("{}, prepared slice {}", probe.case, probe.slice + 1)
 }
 
-/// The overlay of a held-out patient and the slice that it shows.
-fn picture(held: &Held, report: &DemoReport, at: usize) -> Result<Option<(usize, Vec<u8>)>> {
+/// The overlay of a held-out patient, and the slice it shows.
+fn picture(held: &HeldOut, report: &DemoReport, at: usize) -> Result<Option<(usize, Vec<u8>)>> {
     let (grid, orientation) = held.image.grid.reoriented_to_ras();
     let source = held.image.grid.shape;
     let truth: Vec<bool> = held.truth.iter().map(|label| label > 0).collect();
@@ -103,13 +103,13 @@ fn input(report: &DemoReport, data: &DemoData, overlays: Vec<Figure>, relabellin
         "U-Net pre-trained without labels on all training patients, then fine-tuned",
         "the same network, labels, steps and seed without pre-training",
         "one threshold on the PET for all patients, tuned on the labelled training patients",
-        "mean position and shape of the labelled training masks; does not look at the image",
+        "mean position and shape of the labelled training masks; ignores the image",
     ];
     PageInput {
         title: "AMLP on the sample study".into(),
         summary: format!(
             "A U-Net was pre-trained on the PET of {} patients without labels, fine-tuned with the masks of {} of them, \
-             and tested on {} patients that were drawn before anything was trained.",
+             and tested on {} held-out patients drawn before training.",
             report.train.len(),
             report.labelled.len(),
             report.test.len()
@@ -127,6 +127,7 @@ fn input(report: &DemoReport, data: &DemoData, overlays: Vec<Figure>, relabellin
             seed: report.seed,
             facts: vec![
                 ("steps of each stage".into(), report.steps.to_string()),
+                ("labelled patients".into(), "drawn stratified by the lesion volumes of all training masks".into()),
                 ("device".into(), report.device.clone()),
                 ("tuned threshold".into(), format!("SUV {:.2}", report.threshold_suv)),
             ],

@@ -1,18 +1,16 @@
-//! Figures of an experiment: what a held-out patient's masks look like, what the label updates did, how training went.
+//! Figures of an experiment: segmentations of held-out patients, label updates, training curves.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `overlay.rs` | one slice of a patient: the scan, the truth, each method's mask against the truth |
+//! | `overlay.rs` | one slice of a patient: scan, reference, each method's segmentation vs the reference |
 //! | `relabel.rs` | the digits of a slice's patches before and after label updates (the paper's Fig. 4) |
 //! | `chart.rs` | curves as a small SVG |
-//! | `curves.rs` | which curves of a training are worth a chart |
-//! | `layout.rs` | captioned pictures with a legend, in letters that survive a page's scaling |
+//! | `curves.rs` | the curves drawn of a training |
 //!
 //! Nothing here touches the disk: pictures are the bytes of PNG files.
 
 mod chart;
 mod curves;
-mod layout;
 mod overlay;
 mod relabel;
 

@@ -15,9 +15,9 @@ use crate::metrics::Measures;
 /// One method's scores on the held-out patients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MethodScores {
-    /// The method in a few words.
+    /// Short description of the method.
     pub name: String,
-    /// One entry a held-out patient, in the same order for every method.
+    /// One per held-out patient, in the same order for every method.
     pub cases: Vec<CaseScore>,
     /// Mean DSC.
     pub mean_dsc: f64,
@@ -25,7 +25,7 @@ pub struct MethodScores {
     pub sd_dsc: f64,
 }
 
-/// Scores of one mask.
+/// Scores of one segmentation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaseScore {
     /// The patient.
@@ -38,14 +38,14 @@ pub struct CaseScore {
     pub precision: f64,
     /// HD95 in mm (Eq. 13).
     pub hd95_mm: f64,
-    /// Volume of the mask in ml.
+    /// Volume of the segmentation in ml.
     pub volume_ml: f64,
-    /// Volume of the truth in ml.
+    /// Volume of the reference in ml.
     pub truth_volume_ml: f64,
 }
 
 impl CaseScore {
-    /// The scores among a mask's measures.
+    /// Selects the scores from a segmentation's measures.
     pub fn new(case: &str, m: &Measures) -> Self {
         Self {
             case: case.into(),
@@ -60,7 +60,7 @@ impl CaseScore {
 }
 
 impl MethodScores {
-    /// With mean and spread of the DSC.
+    /// Computes mean and SD of the DSC.
     pub fn new(name: impl Into<String>, cases: Vec<CaseScore>) -> Self {
         let (mean_dsc, sd_dsc) = mean_sd(&cases.iter().map(|c| c.dsc).collect::<Vec<_>>());
         Self { name: name.into(), cases, mean_dsc, sd_dsc }

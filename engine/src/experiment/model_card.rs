@@ -1,4 +1,4 @@
-//! `MODEL.md`: where the network that the demo leaves comes from, and what it is not for.
+//! `MODEL.md`: origin and intended use of the demo's network.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::demo::DemoReport;
 use crate::predict::ExportedModel;
 use crate::trainer::WEIGHTS;
 
-/// What the card tells.
+/// Contents of the card.
 pub struct ModelCard<'a> {
     /// The demo that made the network.
     pub report: &'a DemoReport,
@@ -19,13 +19,12 @@ pub struct ModelCard<'a> {
 }
 
 impl ModelCard<'_> {
-    /// The card in Markdown. It names no folder and no time: the same network has the same card.
+    /// The card in Markdown. Without folders and times, so that the same network has the same card.
     pub fn text(&self) -> String {
         let (report, exported) = (self.report, self.exported);
         let mut text = String::from("# Sample model\n\n");
         text += "A small network for trying the program out. **Research use only**: not a medical device, not for clinical \
-                 use. It has seen a handful of patients; where it finds nothing there may be a lesion, and the other way \
-                 round.\n\n";
+                 use. It was trained on a handful of patients: it misses lesions and finds some that are none.\n\n";
         let rows = [
             ("made with", format!("`{}`", self.command)),
             ("version", format!("amlp {}", env!("CARGO_PKG_VERSION"))),
@@ -37,7 +36,7 @@ impl ModelCard<'_> {
             ("SHA-256 of the weights", format!("`{}`", exported.sha256)),
             ("pre-trained without masks on", report.train.join(", ")),
             ("fine-tuned with the masks of", report.labelled.join(", ")),
-            ("held out", report.test.join(", ")),
+            ("held-out patients", report.test.join(", ")),
         ];
         text += "| | |\n|---|---|\n";
         for (name, value) in rows {
@@ -46,21 +45,19 @@ impl ModelCard<'_> {
         if let Some(scores) = report.methods.first() {
             let _ = writeln!(
                 text,
-                "| DSC of the held out | mean {:.3}, SD {:.3}: {} |",
+                "| DSC of the held-out patients | mean {:.3}, SD {:.3}: {} |",
                 scores.mean_dsc,
                 scores.sd_dsc,
                 scores.cases.iter().map(|c| format!("{} {:.3}", c.case, c.dsc)).collect::<Vec<_>>().join(", ")
             );
         }
         text += "\nThe folder is a run folder with its settings, its split and the weights alone: `amlp segment --model model \
-                 scan.nii.gz --out masks`. It cannot be trained further, for the optimiser's state is not there.\n\n\
+                 scan.nii.gz --out masks`. It cannot be trained further, since the optimiser's state is not included.\n\n\
                  ## The data it was trained on\n\n";
         text += match self.attribution {
             // Its own heading would be a second title.
             Some(own) => own.trim().trim_start_matches(['#', ' ']),
-            None => {
-                "The study's folder holds no ATTRIBUTION.md: whose data these are and under which licence is not known."
-            }
+            None => "The study's folder has no ATTRIBUTION.md, so the origin and licence of the data are unknown.",
         };
         text.push('\n');
         text
@@ -108,7 +105,7 @@ mod tests {
             &"ab".repeat(32),
             "| pre-trained without masks on | A, B |",
             "| fine-tuned with the masks of | B |",
-            "| held out | T1 |",
+            "| held-out patients | T1 |",
             "mean 0.750, SD 0.000: T1 0.750",
             "Research use only",
             "\n\nWhere it comes from\n\nCC BY 3.0\n",

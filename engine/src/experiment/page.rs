@@ -1,5 +1,4 @@
-//! The report of an experiment: one HTML page without scripts, fonts or styles from elsewhere, for screen, phone and
-//! paper. It reports scores and makes no claim of its own.
+//! The report of an experiment: one self-contained HTML page without scripts, for screen, phone and print.
 
 mod html;
 mod results;
@@ -10,10 +9,10 @@ use super::figures::Chart;
 
 pub use html::escape;
 
-/// What must stand on every page.
+/// Printed on every page.
 pub const NOTICE: &str = "Research use only. Not a medical device.";
 
-/// Whose the patients of the sample study are.
+/// Attribution of the sample study.
 pub const STS_ATTRIBUTION: &str = "Vallières, M., Freeman, C. R., Skamene, S. R., El Naqa, I. (2015): A radiomics model \
     from joint FDG-PET and MRI texture features for the prediction of lung metastases in soft-tissue sarcomas of the \
     extremities. The Cancer Imaging Archive (TCIA), collection Soft-tissue-Sarcoma, \
@@ -21,53 +20,53 @@ pub const STS_ATTRIBUTION: &str = "Vallières, M., Freeman, C. R., Skamene, S. R
     Prepared for the IBSI validation set by A. Zwanenburg with MIRP; resampled, re-quantised and re-cropped for the \
     sample study.";
 
-/// Everything that the page says. All text is escaped by the page.
+/// Contents of the page. The page escapes all text.
 #[derive(Clone, Debug, Default)]
 pub struct PageInput {
     /// The page's title.
     pub title: String,
-    /// What was done, in one paragraph.
+    /// One paragraph.
     pub summary: String,
     /// The methods' scores, columns of the table in this order.
     pub methods: Vec<MethodScores>,
-    /// A method's name, and how it makes its mask, in a sentence.
+    /// Each method's name, and a sentence on how it segments.
     pub method_notes: Vec<(String, String)>,
     /// Sentences below the table: whether the fine-tuned model beats the threshold and the ellipsoid.
     pub verdicts: Vec<String>,
-    /// How the experiment was made.
+    /// Cohort, patients and settings.
     pub setup: Setup,
     /// Curves of the trainings.
     pub charts: Vec<Chart>,
     /// Slices of the held-out patients with the methods' masks.
     pub overlays: Vec<Figure>,
-    /// What the label updates did.
+    /// Pictures of the label updates.
     pub relabelling: Vec<Figure>,
-    /// Parts of the job and the seconds each took.
+    /// Seconds of each part of the job.
     pub timings: Vec<(String, f64)>,
-    /// The command that makes this page again.
+    /// The command that reproduces this page.
     pub command: String,
-    /// Whose the data are and under which licence, a paragraph each ([`STS_ATTRIBUTION`]).
+    /// Origin and licence of the data, one paragraph each ([`STS_ATTRIBUTION`]).
     pub attribution: Vec<String>,
 }
 
-/// How an experiment was made.
+/// Cohort, patients and settings of an experiment.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     /// The cohort in a few words.
     pub cohort: String,
-    /// What was measured ("PET").
+    /// The modality ("PET").
     pub modality: String,
-    /// Patients of the pre-training, without their masks.
+    /// Pre-training patients, without their masks.
     pub train: Vec<String>,
-    /// Those of them whose masks the fine-tuning, the threshold and the ellipsoid saw.
+    /// Pre-training patients whose masks fine-tuning, threshold and ellipsoid used.
     pub labelled: Vec<String>,
-    /// Validation patients; may be none.
+    /// Validation patients; may be empty.
     pub validation: Vec<String>,
     /// Held-out patients.
     pub test: Vec<String>,
     /// The seed of split, weights and training.
     pub seed: u64,
-    /// More facts by their names: budget of each stage, network, device.
+    /// More facts by name: steps of each stage, network, device.
     pub facts: Vec<(String, String)>,
 }
 
@@ -76,7 +75,7 @@ pub struct Setup {
 pub struct Figure {
     /// Path relative to the page, `/` between its parts.
     pub file: String,
-    /// What the picture shows, for those who do not see it.
+    /// Text alternative.
     pub alt: String,
     /// Below the picture.
     pub caption: String,
@@ -85,7 +84,7 @@ pub struct Figure {
 }
 
 impl Figure {
-    /// A picture by its PNG bytes, of which only the size is read.
+    /// A picture; only the size is read from its PNG bytes.
     pub fn new(file: impl Into<String>, alt: impl Into<String>, caption: impl Into<String>, png: &[u8]) -> Self {
         Self { file: file.into(), alt: alt.into(), caption: caption.into(), size: html::png_size(png) }
     }

@@ -63,19 +63,26 @@ fn is_hit(overlap_voxels: usize) -> bool {
     overlap_voxels >= HIT_VOXELS
 }
 
-/// Voxels of one axial slice.
+/// Voxel counts of a pair of masks, or of one slice of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SliceCounts {
-    /// Voxels of the prediction.
+pub struct Counts {
+    /// Voxels of the prediction (P).
     pub prediction: usize,
-    /// Voxels of the truth.
+    /// Voxels of the truth (T).
     pub truth: usize,
-    /// Voxels of both.
+    /// Voxels of both (TP).
     pub both: usize,
 }
 
-impl SliceCounts {
-    /// 2 both / (prediction + truth); `None` where both are empty. Without the constant of Eq. 10.
+impl Counts {
+    /// Counts two masks of one length.
+    pub fn of(prediction: &[bool], truth: &[bool]) -> Self {
+        let count = |mask: &[bool]| mask.iter().filter(|&&v| v).count();
+        let both = prediction.iter().zip(truth).filter(|&(&p, &t)| p & t).count();
+        Self { both, prediction: count(prediction), truth: count(truth) }
+    }
+
+    /// 2 both / (prediction + truth); `None` where both are empty. [`Counts::dsc`] has the constant of Eq. 10.
     pub fn dice(&self) -> Option<f64> {
         let sum = self.prediction + self.truth;
         (sum > 0).then(|| 2.0 * self.both as f64 / sum as f64)
@@ -84,6 +91,17 @@ impl SliceCounts {
     /// Voxels on which the two masks disagree.
     pub fn wrong(&self) -> usize {
         self.prediction + self.truth - 2 * self.both
+    }
+}
+
+/// Counts (predicted, true) voxel by voxel.
+impl FromIterator<(bool, bool)> for Counts {
+    fn from_iter<I: IntoIterator<Item = (bool, bool)>>(voxels: I) -> Self {
+        voxels.into_iter().fold(Self::default(), |counts, (prediction, truth)| Self {
+            prediction: counts.prediction + usize::from(prediction),
+            truth: counts.truth + usize::from(truth),
+            both: counts.both + usize::from(prediction & truth),
+        })
     }
 }
 
@@ -108,7 +126,7 @@ impl Hit {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// One entry an axial slice in canonical order, from feet to head.
-    pub slices: Vec<SliceCounts>,
+    pub slices: Vec<Counts>,
     /// True lesions that the prediction hits.
     pub hits: Vec<Hit>,
     /// True lesions that the prediction misses.
@@ -122,7 +140,7 @@ pub struct Comparison {
 impl Comparison {
     /// Dice of each axial slice in canonical order; `None` where both masks are empty.
     pub fn slice_dice(&self) -> Vec<Option<f64>> {
-        self.slices.iter().map(SliceCounts::dice).collect()
+        self.slices.iter().map(Counts::dice).collect()
     }
 
     /// Canonical numbers of the slices where either mask has a voxel, lowest Dice first; of equal ones that with more
@@ -149,12 +167,12 @@ impl Comparison {
 pub fn compare(prediction: &[bool], truth: &[bool], grid: &Grid, image: Option<ValueAt<'_>>) -> Result<Comparison> {
     check_len(prediction.len(), grid)?;
     check_len(truth.len(), grid)?;
-    let count = |sum: &mut SliceCounts, at: usize| {
+    let count = |sum: &mut Counts, at: usize| {
         sum.prediction += usize::from(prediction[at]);
         sum.truth += usize::from(truth[at]);
         sum.both += usize::from(prediction[at] & truth[at]);
     };
-    let join = |all: &mut SliceCounts, sum: &SliceCounts| {
+    let join = |all: &mut Counts, sum: &Counts| {
         all.prediction += sum.prediction;
         all.truth += sum.truth;
         all.both += sum.both;

@@ -1,4 +1,4 @@
-//! 26-connected components by runs along the fastest axis and union-find.
+//! Connected components by runs along the fastest axis and union-find.
 
 use std::ops::Range;
 
@@ -21,7 +21,16 @@ pub struct Run {
     pub len: u32,
 }
 
-/// The 26-connected components of a mask, largest first, equal ones by their first voxel in memory.
+/// Which voxels are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connectivity {
+    /// By a face: 6 neighbours in 3-D, 4 in a slice.
+    Face,
+    /// By a face, an edge or a corner: 26 neighbours in 3-D, 8 in a slice.
+    Full,
+}
+
+/// The connected components of a mask, largest first, equal ones by their first voxel in memory.
 #[derive(Clone, Debug)]
 pub struct Components {
     shape: [usize; 3],
@@ -33,11 +42,17 @@ pub struct Components {
 }
 
 impl Components {
-    /// Finds the components of `mask` (first axis fastest, true inside). Voxels missing at its end count as false.
+    /// Finds the 26-connected components of `mask` (first axis fastest, true inside). Voxels missing at its end count as
+    /// false.
     pub fn new(mask: &[bool], shape: [usize; 3]) -> Self {
+        Self::connected(mask, shape, Connectivity::Full)
+    }
+
+    /// Finds the components of `mask` by another connectivity.
+    pub fn connected(mask: &[bool], shape: [usize; 3], connectivity: Connectivity) -> Self {
         let (runs, row_starts) = find_runs(mask, shape);
         let mut parents: Vec<u32> = (0..runs.len() as u32).collect();
-        connect(&runs, &row_starts, shape, &mut parents);
+        connect(&runs, &row_starts, shape, connectivity, &mut parents);
         let (of_run, voxels) = rank(&runs, &mut parents);
         let mut starts = vec![0; voxels.len() + 1];
         for &c in &of_run {
@@ -164,8 +179,8 @@ fn find_runs(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) 
     (all, row_starts)
 }
 
-/// Joins the runs that touch, by face, edge or corner, those of the rows before.
-fn connect(runs: &[Run], row_starts: &[usize], [_, ny, _]: [usize; 3], parents: &mut [u32]) {
+/// Joins each row's runs with those of the rows before it that they touch.
+fn connect(runs: &[Run], row_starts: &[usize], [_, ny, _]: [usize; 3], by: Connectivity, parents: &mut [u32]) {
     let row = |r: usize| row_starts[r]..row_starts[r + 1];
     for r in 0..row_starts.len() - 1 {
         if row(r).is_empty() {
@@ -174,20 +189,22 @@ fn connect(runs: &[Run], row_starts: &[usize], [_, ny, _]: [usize; 3], parents: 
         let (j, k) = (r % ny, r / ny);
         let left = (j > 0).then(|| r - 1);
         let below = (k > 0).then(|| r - ny);
-        let below_left = if j > 0 { below.map(|b| b - 1) } else { None };
-        let below_right = if j + 1 < ny { below.map(|b| b + 1) } else { None };
+        let full = by == Connectivity::Full;
+        let below_left = if full && j > 0 { below.map(|b| b - 1) } else { None };
+        let below_right = if full && j + 1 < ny { below.map(|b| b + 1) } else { None };
         for neighbour in [left, below_left, below, below_right].into_iter().flatten() {
-            connect_rows(runs, row(r), row(neighbour), parents);
+            connect_rows(runs, row(r), row(neighbour), by, parents);
         }
     }
 }
 
-/// Joins the runs of two neighbouring rows that overlap along i, or touch diagonally.
-fn connect_rows(runs: &[Run], mut a: Range<usize>, mut b: Range<usize>, parents: &mut [u32]) {
+/// Joins the runs of two neighbouring rows that overlap along i or, with full connectivity, touch diagonally.
+fn connect_rows(runs: &[Run], mut a: Range<usize>, mut b: Range<usize>, by: Connectivity, parents: &mut [u32]) {
+    let reach = u32::from(by == Connectivity::Full);
     while !a.is_empty() && !b.is_empty() {
         let (left, right) = (runs[a.start], runs[b.start]);
         let (left_end, right_end) = (left.i + left.len, right.i + right.len);
-        if left.i <= right_end && right.i <= left_end {
+        if left.i < right_end + reach && right.i < left_end + reach {
             join(parents, a.start as u32, b.start as u32);
         }
         if left_end < right_end {
@@ -247,8 +264,8 @@ mod tests {
     use glam::{DAffine3, DVec3};
     use proptest::prelude::*;
 
-    /// The definition: a flood fill over the 26 neighbours, seeded in memory order; largest first, stable.
-    fn flood(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> Vec<Vec<usize>> {
+    /// The definition: a flood fill over the neighbours, seeded in memory order; largest first, stable.
+    fn flood(mask: &[bool], [nx, ny, nz]: [usize; 3], by: Connectivity) -> Vec<Vec<usize>> {
         let mut seen = vec![false; mask.len()];
         let mut components = Vec::new();
         for start in 0..mask.len() {
@@ -263,7 +280,8 @@ mod tests {
                     for b in j.saturating_sub(1)..(j + 2).min(ny) {
                         for a in i.saturating_sub(1)..(i + 2).min(nx) {
                             let to = a + nx * (b + ny * c);
-                            if mask[to] && !seen[to] {
+                            let steps = a.abs_diff(i) + b.abs_diff(j) + c.abs_diff(k);
+                            if mask[to] && !seen[to] && (by == Connectivity::Full || steps <= 1) {
                                 seen[to] = true;
                                 members.push(to);
                                 stack.push(to);
@@ -287,15 +305,17 @@ mod tests {
             bits in proptest::collection::vec(0.0..1.0, 8 * 8 * 6),
         ) {
             let mask: Vec<bool> = bits[..shape.iter().product()].iter().map(|&v| v < density).collect();
-            let components = Components::new(&mask, shape);
-            let expected = flood(&mask, shape);
-            prop_assert_eq!(components.count(), expected.len());
-            for (c, members) in expected.iter().enumerate() {
-                prop_assert_eq!(&components.ranges(c).flatten().collect::<Vec<_>>(), members);
-                prop_assert_eq!(components.voxels(c), members.len());
+            for by in [Connectivity::Face, Connectivity::Full] {
+                let components = Components::connected(&mask, shape, by);
+                let expected = flood(&mask, shape, by);
+                prop_assert_eq!(components.count(), expected.len());
+                for (c, members) in expected.iter().enumerate() {
+                    prop_assert_eq!(&components.ranges(c).flatten().collect::<Vec<_>>(), members);
+                    prop_assert_eq!(components.voxels(c), members.len());
+                }
+                let numbers = components.numbers();
+                prop_assert!(numbers.iter().zip(&mask).all(|(&n, &m)| (n > 0) == m));
             }
-            let numbers = components.numbers();
-            prop_assert!(numbers.iter().zip(&mask).all(|(&n, &m)| (n > 0) == m));
         }
     }
 

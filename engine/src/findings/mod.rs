@@ -1,10 +1,10 @@
 //! Findings: the connected components of a mask and their measures, shared by evaluation and the viewer.
 //!
-//! Components are 26-connected: voxels that touch by a face, an edge or a corner belong together.
+//! Lesions are 26-connected components: voxels that touch by a face, an edge or a corner belong together.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `components.rs` | 26-connected components |
+//! | `components.rs` | connected components by runs and union-find |
 //! | `diameter.rs` | the longest diameter in an axial slice |
 //! | `comparison.rs` | a prediction against the truth: hit, missed and extra lesions, agreement slice by slice |
 //! | `entropy.rs` | how undecided a probability is, slice by slice |
@@ -14,18 +14,16 @@ mod components;
 mod diameter;
 mod entropy;
 
-pub use comparison::{Comparison, Lesions, compare};
-pub use components::{Components, Run, Smallest, remove_smaller_than};
+pub use comparison::{Comparison, Counts, Lesions, compare};
+pub use components::{Components, Connectivity, Run, Smallest, remove_smaller_than};
 pub use diameter::{Diameter, axial_axis};
 pub use entropy::{CONSIDERED_ABOVE, slice_entropy};
-
-use std::collections::BTreeMap;
 
 use glam::DVec3;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::volume::{Grid, LabelVolume};
+use crate::volume::Grid;
 use crate::{Error, Result};
 
 /// One connected component of a mask.
@@ -73,18 +71,6 @@ pub fn findings(mask: &[bool], grid: &Grid, image: Option<ValueAt<'_>>) -> Resul
     let components = Components::new(mask, grid.shape);
     let axis = axial_axis(grid);
     Ok((0..components.count()).into_par_iter().map(|c| measure(&components, c, grid, axis, image)).collect())
-}
-
-/// The findings of each label of a mask, by label.
-///
-/// # Errors
-/// If the mask does not have one entry a voxel.
-pub fn findings_by_label(labels: &LabelVolume, image: Option<ValueAt<'_>>) -> Result<BTreeMap<u16, Vec<Finding>>> {
-    labels
-        .labels()
-        .into_iter()
-        .map(|label| Ok((label, findings(&labels.mask(&[label]), &labels.grid, image)?)))
-        .collect()
 }
 
 /// Refuses masks that do not have one entry a voxel.

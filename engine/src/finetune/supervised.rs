@@ -8,6 +8,7 @@ use super::{DiceCrossEntropy, Labelled, Samples, network_config};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Event, Stage};
+use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
@@ -15,7 +16,7 @@ use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::{
-    EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS, digest,
+    EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -48,13 +49,9 @@ impl<'a> Supervised<'a> {
             let probability = segmenter.probability(prepared, &mut |_, _| {}, control)?;
             let Some(target) = &prepared.target else { continue };
             for (region, p) in probability.iter().enumerate() {
-                let (mut both, mut sum) = (0usize, 0usize);
-                for (p, bits) in p.iter().zip(target) {
-                    let (found, reference) = (*p >= 0.5, bits >> region & 1 == 1);
-                    both += usize::from(found && reference);
-                    sum += usize::from(found) + usize::from(reference);
-                }
-                scores.push((2.0 * both as f64 + 1e-4) / (sum as f64 + 1e-4));
+                let counts: Counts =
+                    p.iter().zip(target).map(|(p, bits)| (*p >= 0.5, bits >> region & 1 == 1)).collect();
+                scores.push(counts.dsc());
             }
         }
         Ok(Some(scores.iter().sum::<f64>() / scores.len().max(1) as f64))
@@ -111,7 +108,7 @@ impl Method for Supervised<'_> {
     }
 
     fn digest(&self) -> String {
-        digest(&self.data.store)
+        self.data.store.digest()
     }
 
     fn order(&self, epoch: usize) -> Vec<usize> {

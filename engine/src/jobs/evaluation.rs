@@ -18,8 +18,8 @@ use crate::preprocess::read_case;
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::run::evaluation::{self, StagedEvaluation};
+use crate::volume::LabelVolume;
 use crate::volume::nifti::write_label;
-use crate::volume::{LabelVolume, Relation, resample_labels};
 use crate::{Error, ErrorKind, Result};
 
 /// Version of `evaluation.json`.
@@ -142,22 +142,17 @@ fn evaluate_case(
         worst_dice: None,
     };
     if let Some(truth) = truth {
-        score(&mut row, &found, &truth)?;
+        // It may have been drawn on another image of the patient.
+        score(&mut row, &found, &truth.on_grid(&found.grid))?;
     }
     Ok(row)
 }
 
-/// Measures a predicted mask against the true one.
+/// Measures a predicted mask against the true one on the same grid.
 fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Result<()> {
     let grid = &found.grid;
     let lesion = |volume: &LabelVolume| volume.iter().map(|label| label != 0).collect::<Vec<bool>>();
-    let truth = match truth.grid.relation(grid) {
-        Relation::Same => lesion(truth),
-        Relation::Reordered(orientation) => orientation.apply(&lesion(truth), truth.grid.shape),
-        // Drawn on another image of the patient.
-        Relation::Different => resample_labels(&lesion(truth), &truth.grid, grid, false),
-    };
-    let found = lesion(found);
+    let (found, truth) = (lesion(found), lesion(truth));
     row.measures = Some(measure(&found, &truth, grid, &Options::default())?);
     let slices = compare(&found, &truth, grid, None)?;
     if let Some(&worst) = slices.worst_first().first() {

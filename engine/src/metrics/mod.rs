@@ -17,7 +17,7 @@ mod region;
 pub mod surface;
 mod surfel;
 
-pub use crate::findings::Lesions;
+pub use crate::findings::{Counts, Lesions};
 
 use serde::{Deserialize, Serialize};
 
@@ -67,25 +67,7 @@ pub struct Measures {
     pub notes: Vec<String>,
 }
 
-/// Voxel counts of a pair of masks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts {
-    /// Voxels of both (TP).
-    pub both: usize,
-    /// Voxels of the prediction (P).
-    pub prediction: usize,
-    /// Voxels of the truth (T).
-    pub truth: usize,
-}
-
 impl Counts {
-    /// Counts two masks of one length.
-    pub fn of(prediction: &[bool], truth: &[bool]) -> Self {
-        let count = |mask: &[bool]| mask.iter().filter(|&&v| v).count();
-        let both = prediction.iter().zip(truth).filter(|&(&p, &t)| p & t).count();
-        Self { both, prediction: count(prediction), truth: count(truth) }
-    }
-
     /// Dice similarity coefficient (Eq. 10).
     pub fn dsc(&self) -> f64 {
         (2.0 * self.both as f64 + EPSILON) / ((self.truth + self.prediction) as f64 + EPSILON)

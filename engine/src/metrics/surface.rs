@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::distance::nearest;
 use super::region::Region;
 use super::{Counts, surfel};
-use crate::volume::Grid;
+use crate::volume::{Grid, percentile};
 
 /// Which 95th percentile of the surface distances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -45,13 +45,15 @@ pub(super) fn hd95(region: &Region, counts: &Counts, grid: &Grid, kind: Hd95) ->
     let distances = |from: &[bool], to: &[bool]| -> Vec<f64> {
         nearest(to, from, region.shape, spacing).into_iter().map(|n| n.mm).collect()
     };
+    // Neither mask is empty, so neither surface is.
+    let p95 = |mm: &mut [f64]| percentile(mm, 95.0).unwrap_or(f64::NAN);
     let mut forth = distances(&prediction, &truth);
     let mut back = distances(&truth, &prediction);
     if kind == Hd95::Pooled {
         forth.append(&mut back);
-        return percentile(&mut forth, 0.95);
+        return p95(&mut forth);
     }
-    percentile(&mut forth, 0.95).max(percentile(&mut back, 0.95))
+    p95(&mut forth).max(p95(&mut back))
 }
 
 /// The voxels of a mask with a face neighbour outside it. The mask must have a margin of background.
@@ -74,30 +76,10 @@ fn surface(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<bool> {
     out
 }
 
-/// A quantile with linear interpolation between the two nearest ranks; NaN without values.
-pub(super) fn percentile(values: &mut [f64], share: f64) -> f64 {
-    let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
-    let rank = share * last as f64;
-    let low = rank.floor() as usize;
-    let (_, &mut below, rest) = values.select_nth_unstable_by(low, f64::total_cmp);
-    let above = rest.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
-    below + (above - below) * (rank - low as f64)
-}
-
 #[cfg(test)]
 #[allow(clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles_interpolate_between_ranks() {
-        assert!(percentile(&mut [], 0.95).is_nan());
-        assert_eq!(percentile(&mut [3.0], 0.95), 3.0);
-        assert!((percentile(&mut [10.0, 0.0], 0.95) - 9.5).abs() < 1e-12);
-        let mut values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
-        assert!((percentile(&mut values, 0.95) - 95.0).abs() < 1e-9);
-        assert_eq!(percentile(&mut values, 1.0), 100.0);
-    }
 
     #[test]
     fn the_surface_of_a_cube_is_all_but_its_core() {

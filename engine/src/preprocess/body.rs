@@ -1,96 +1,11 @@
 //! Body mask of a CT: voxels above -500 HU, largest component, holes filled.
-//!
-//! Connected components use run-length union-find: a 512x512x300 scan takes about a second.
 
 use rayon::prelude::*;
 
+use crate::findings::{Components, Connectivity};
+
 /// Body voxels are above this value, in HU.
 pub(super) const BODY_HU: f32 = -500.0;
-
-/// A run of voxels `start..end` along the first axis.
-#[derive(Clone, Copy)]
-struct Run {
-    start: u32,
-    end: u32,
-}
-
-/// The runs of a mask, row by row, with a union-find forest over them.
-struct Runs {
-    list: Vec<Run>,
-    /// The runs of row r are `rows[r]..rows[r + 1]`.
-    rows: Vec<usize>,
-    parent: Vec<u32>,
-}
-
-impl Runs {
-    /// Finds runs of voxels with `is(voxel index)` in rows of `width` voxels and joins those that overlap in adjacent
-    /// rows (6-connected): row r is adjacent to row r - 1 within a plane of `height` rows, and to row r - height.
-    fn new(width: usize, height: usize, planes: usize, is: impl Fn(usize) -> bool) -> Self {
-        let mut found = Self { list: Vec::new(), rows: vec![0], parent: Vec::new() };
-        for row in 0..height * planes {
-            let base = row * width;
-            let mut x = 0;
-            while x < width {
-                if !is(base + x) {
-                    x += 1;
-                    continue;
-                }
-                let start = x;
-                while x < width && is(base + x) {
-                    x += 1;
-                }
-                found.parent.push(found.list.len() as u32);
-                found.list.push(Run { start: start as u32, end: x as u32 });
-            }
-            found.rows.push(found.list.len());
-            if row % height > 0 {
-                found.join(row, row - 1);
-            }
-            if row >= height {
-                found.join(row, row - height);
-            }
-        }
-        found
-    }
-
-    fn root(&mut self, mut run: u32) -> u32 {
-        while self.parent[run as usize] != run {
-            let grandparent = self.parent[self.parent[run as usize] as usize];
-            self.parent[run as usize] = grandparent;
-            run = grandparent;
-        }
-        run
-    }
-
-    fn join(&mut self, row: usize, other: usize) {
-        let (mut a, end_a) = (self.rows[row], self.rows[row + 1]);
-        let (mut b, end_b) = (self.rows[other], self.rows[other + 1]);
-        while a < end_a && b < end_b {
-            let (left, right) = (self.list[a], self.list[b]);
-            if left.start < right.end && right.start < left.end {
-                let (p, q) = (self.root(a as u32), self.root(b as u32));
-                // The lower number becomes the root, so that components do not depend on the order of joining.
-                self.parent[p.max(q) as usize] = p.min(q);
-            }
-            if left.end <= right.end {
-                a += 1;
-            } else {
-                b += 1;
-            }
-        }
-    }
-
-    /// Every run with its row and its root.
-    fn each(&self, roots: &[u32]) -> impl Iterator<Item = (usize, Run, usize)> {
-        let rows = self.rows.windows(2).enumerate();
-        rows.flat_map(move |(row, ends)| (ends[0]..ends[1]).map(move |run| (row, self.list[run], roots[run] as usize)))
-    }
-
-    /// The root of every run.
-    fn roots(&mut self) -> Vec<u32> {
-        (0..self.list.len() as u32).map(|run| self.root(run)).collect()
-    }
-}
 
 /// Body mask of a CT in HU: the largest 6-connected component of voxels above -500 HU, with holes filled. `shape` is
 /// that of `hu`, first axis fastest; axial slices are stacked along `axial`.
@@ -103,18 +18,13 @@ pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     if hu.len() != nx * ny * nz || hu.is_empty() {
         return mask;
     }
-    let mut runs = Runs::new(nx, ny, nz, |voxel| hu[voxel] > BODY_HU);
-    let roots = runs.roots();
-    let mut sizes = vec![0u64; roots.len()];
-    for (run, &root) in runs.list.iter().zip(&roots) {
-        sizes[root as usize] += u64::from(run.end - run.start);
-    }
-    // On a tie the first component wins.
-    let Some(largest) = (0..sizes.len()).max_by_key(|&root| (sizes[root], std::cmp::Reverse(root))) else {
+    let dense: Vec<bool> = hu.par_iter().map(|&v| v > BODY_HU).collect();
+    let components = Components::connected(&dense, shape, Connectivity::Face);
+    if components.count() == 0 {
         return mask;
-    };
-    for (row, Run { start, end }, _) in runs.each(&roots).filter(|(_, _, root)| *root == largest) {
-        mask[row * nx + start as usize..row * nx + end as usize].fill(true);
+    }
+    for range in components.ranges(0) {
+        mask[range].fill(true);
     }
     fill_holes(&mut mask, shape, axial);
     mask
@@ -134,18 +44,16 @@ fn fill_holes(mask: &mut [bool], shape: [usize; 3], axial: usize) {
         .map(|slice| {
             let base = slice * strides[axial.min(2)];
             let place = |pixel: usize| base + (pixel % width) * strides[u] + (pixel / width) * strides[v];
-            let plane: Vec<bool> = (0..width * height).map(|pixel| mask[place(pixel)]).collect();
-            let mut runs = Runs::new(width, height, 1, |pixel| !plane[pixel]);
-            let roots = runs.roots();
-            let mut open = vec![false; roots.len()];
-            for (row, Run { start, end }, root) in runs.each(&roots) {
-                open[root] |= row == 0 || row + 1 == height || start == 0 || end as usize == width;
-            }
-            let mut inside = Vec::new();
-            for (row, Run { start, end }, _) in runs.each(&roots).filter(|(_, _, root)| !open[*root]) {
-                inside.extend((start as usize..end as usize).map(|x| place(row * width + x)));
-            }
-            inside
+            let outside: Vec<bool> = (0..width * height).map(|pixel| !mask[place(pixel)]).collect();
+            let components = Components::connected(&outside, [width, height, 1], Connectivity::Face);
+            let is_open = |c: usize| {
+                components.runs(c).iter().any(|run| {
+                    let [i, j, end] = [run.i, run.j, run.i + run.len].map(|at| at as usize);
+                    i == 0 || end == width || j == 0 || j + 1 == height
+                })
+            };
+            let closed = (0..components.count()).filter(|&c| !is_open(c));
+            closed.flat_map(|c| components.ranges(c)).flatten().map(place).collect()
         })
         .collect();
     for voxel in holes.into_iter().flatten() {

@@ -71,7 +71,8 @@ pub(super) fn normalise(
 ) -> ChannelPlan {
     let mut inside: Vec<f32> = values.iter().zip(region).filter(|(_, r)| **r).map(|(v, _)| *v).collect();
     let region_voxels = inside.len() as u64;
-    let [low, high] = cfg.percentiles.map(|p| f64::from(percentile(&mut inside, p).unwrap_or(0.0)));
+    // In the precision of the values, which are clipped to them.
+    let [low, high] = cfg.percentiles.map(|p| f64::from(percentile(&mut inside, p).unwrap_or(0.0) as f32));
     let count = (inside.len() as f64).max(1.0);
     let clipped = || inside.iter().map(|&v| f64::from(v).clamp(low, high));
     let mean = clipped().sum::<f64>() / count;

@@ -4,6 +4,7 @@
 //! fit the budget, else in one temporary file. Slices are ordered by case and position for any number of threads.
 
 mod cache;
+mod digest;
 mod spill;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use self::digest::DigestMatch;
 use self::spill::{Frame, FrameStorage, Rows, TISSUE};
 use super::case::prepare_case;
 use super::config::{PreprocessConfig, Targets};

@@ -9,7 +9,6 @@ use crate::event::Control;
 use crate::preprocess::{CasePlan, SliceData, SliceMeta, SliceStore};
 use crate::probe::Pin;
 use crate::seed::stream;
-use crate::trainer::digest;
 use crate::{Error, Result};
 
 /// The training slices, numbered from 0, each with the shift of its crop.
@@ -137,6 +136,6 @@ impl Slices {
 
     /// Digest of the training data.
     pub fn digest(&self) -> String {
-        digest(&self.store)
+        self.store.digest()
     }
 }

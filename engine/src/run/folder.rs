@@ -133,11 +133,6 @@ impl RunFolder {
         text::read_text(&self.config_path())
     }
 
-    /// The stored configuration, parsed, for [`diff_config`].
-    pub fn config_value(&self) -> Result<toml::Value> {
-        text::read_toml(&self.config_path())
-    }
-
     /// Stores the split: training, validation and test patients.
     pub fn write_split<T: Serialize + ?Sized>(&self, split: &T) -> Result<String> {
         self.require_lock()?;

@@ -23,7 +23,6 @@ fn created_written_and_read_again() {
 
     let run = RunFolder::open(&root).unwrap();
     assert_eq!(run.config_text().unwrap(), TEXT);
-    assert_eq!(run.config_value().unwrap()["version"].as_integer(), Some(1));
     assert_eq!(run.read_split::<Vec<String>>().unwrap(), ["a", "b"]);
     assert_eq!(read_report::<serde_json::Value>(&run).unwrap()["dsc"], 0.5);
     assert!(!run.holds_lock());

@@ -103,7 +103,7 @@ mod tests {
         let error = Lock::take(folder.path()).unwrap_err();
         let ErrorKind::Locked { path, pid } = error.kind() else { panic!("{error}") };
         assert_eq!(path, folder.path());
-        assert_eq!(held_by(folder.path()), (*pid > 0).then_some(*pid).or(Some(0)));
+        assert_eq!(held_by(folder.path()), Some(*pid));
         #[cfg(unix)]
         assert_eq!(*pid, std::process::id());
         drop(first);

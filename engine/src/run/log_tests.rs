@@ -212,14 +212,11 @@ fn a_hundred_thousand_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let mut log = EventLog::create(&path).unwrap();
-    let start = Instant::now();
     (0..100_000).for_each(|i| log.event(&step(i / 100 + 1, i % 100 + 1)).unwrap());
     drop(log);
-    let written = start.elapsed();
-    assert_eq!(Events::open(&path).unwrap().flatten().count(), 100_000);
-    let read = start.elapsed().saturating_sub(written);
-    eprintln!("100,000 events written in {written:?}, read in {read:?}");
-    assert!(start.elapsed() < Duration::from_secs(20));
+    let mut read = Events::open(&path).unwrap();
+    assert!((0..100_000).all(|i| read.next().unwrap().unwrap().1 == step(i / 100 + 1, i % 100 + 1)));
+    assert!(read.next().is_none());
 }
 
 proptest! {

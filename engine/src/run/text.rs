@@ -29,15 +29,6 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
         .map_err(|error| Error::file(path, format!("is not UTF-8 text (byte {})", error.utf8_error().valid_up_to())))
 }
 
-pub(super) fn read_toml(path: &Path) -> Result<toml::Value> {
-    let text = read_text(path)?;
-    toml::from_str(&text).map_err(|error| {
-        let line =
-            error.span().map_or(0, |span| text.as_bytes()[..span.start.min(text.len())].split(|b| *b == b'\n').count());
-        Error::file(path, format!("line {line}: {}", error.message().replace('\n', " ")))
-    })
-}
-
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read_limited(path, LIMIT)?).map_err(|error| Error::file(path, error.to_string()))
 }
@@ -61,11 +52,8 @@ mod tests {
         std::fs::write(&path, b"abc").unwrap();
         assert_eq!(read_limited(&path, 3).unwrap(), b"abc");
         assert!(read_limited(&path, 2).unwrap_err().to_string().contains("larger than the limit of 2 bytes"));
-        std::fs::write(&path, "x = 1\ny = [1,\nz 3").unwrap();
-        let text = read_toml(&path).unwrap_err().to_string();
-        assert!(text.contains("line 3") && text.lines().count() == 1, "{text}");
         std::fs::write(&path, b"x = \"\xff\"").unwrap();
-        assert!(read_toml(&path).unwrap_err().to_string().contains("UTF-8 text (byte 5)"));
+        assert!(read_text(&path).unwrap_err().to_string().contains("UTF-8 text (byte 5)"));
         assert!(read_json::<Vec<f64>>(&path).unwrap_err().to_string().contains("line 1"));
     }
 

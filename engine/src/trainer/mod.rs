@@ -33,7 +33,7 @@ pub use memory::{check_device, memory_mib};
 pub use meter::EpochMeter;
 pub use method::{EpochEnd, Method, MicroBatch, Objective, Parts, Position, Resumed};
 pub use output::{MicroLoss, StepOutput};
-pub use session::{Session, Trainer, WEIGHTS, digest, gradient_norm, optimizer};
+pub use session::{Session, Trainer, WEIGHTS, gradient_norm, optimizer};
 
 /// A finished training.
 pub struct Trained {

@@ -14,10 +14,9 @@ use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Signal, Stage};
 use crate::model::record;
-use crate::preprocess::SliceStore;
+use crate::preprocess::DigestMatch;
 use crate::probe::Pins;
 use crate::run::RunFolder;
-use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
 use crate::{Error, ErrorKind, Result};
@@ -129,11 +128,21 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             sink.event(&Event::Warning { message })?;
         }
         let failed = |part: &str, why: String| ErrorKind::Compute { step: format!("reading {part}"), why };
-        let state: State =
+        let mut state: State =
             serde_json::from_slice(&parts.take(STATE)?).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
-        if state.data != method.digest() {
-            let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
-            return Err(Error::file(run.root(), why));
+        let data = method.digest();
+        match DigestMatch::of(&state.data, &data) {
+            DigestMatch::Same => {}
+            DigestMatch::Different => {
+                let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
+                return Err(Error::file(run.root(), why));
+            }
+            DigestMatch::Unknown => {
+                let message = "The checkpoint comes from another version, whose data digest cannot be compared. Make sure that \
+                               the cohort's scans and labels have not changed since.";
+                sink.event(&Event::Warning { message: message.into() })?;
+                state.data = data;
+            }
         }
         let net = record::from_bytes(method.build(config.seed, engine.device()), &parts.take(WEIGHTS)?)?;
         let optimizer = optimizer
@@ -317,12 +326,6 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let (epoch, step) = (self.state.epochs_done, self.state.steps_done);
         checkpoint::save(self.run, Slot::Last, &CheckpointData { epoch, step, parts })
     }
-}
-
-/// A digest of the data in a store: which patients and slices, how prepared, with how much tissue and lesion.
-pub fn digest(store: &SliceStore) -> String {
-    // Debug prints every field with every digit; the text is hashed, never read.
-    sha256(format!("{:?}{:?}", store.cases(), store.metas()).as_bytes())
 }
 
 /// Euclidean norm of the gradient of `loss` over the parameters of `net`.

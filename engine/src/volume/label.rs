@@ -5,7 +5,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::data::for_each_type;
-use super::{Frames, Grid, ReadOptions, Relation, Scale, Volume, VoxelData, nifti};
+use super::{Frames, Grid, ReadOptions, Relation, Scale, Volume, VoxelData, nifti, resample_labels};
 use crate::{Error, ErrorKind, Result};
 
 /// Label values in the smallest type that holds them, first axis fastest.
@@ -72,27 +72,41 @@ impl LabelVolume {
     /// As [`LabelVolume::read`]. Also if the mask covers other voxels than the image; the message names both grids.
     pub fn read_for(path: &Path, image: &Volume) -> Result<(Self, Vec<String>)> {
         let (mask, mut warnings) = Self::read_with_warnings(path)?;
-        let data = match mask.grid.relation(&image.grid) {
-            Relation::Same => mask.data,
-            Relation::Reordered(o) => {
+        match mask.grid.relation(&image.grid) {
+            Relation::Same => {}
+            Relation::Reordered(_) => {
                 let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
                 warnings.push(format!(
                     "the mask's axes ({}) differ from the image's ({}), so it is aligned by world position",
                     codes(&mask.grid),
                     codes(&image.grid)
                 ));
-                match &mask.data {
-                    LabelData::U8(v) => LabelData::U8(o.apply(v, mask.grid.shape)),
-                    LabelData::U16(v) => LabelData::U16(o.apply(v, mask.grid.shape)),
-                }
             }
             Relation::Different => {
                 let what = format!("mask {} and its image", path.display());
                 let (left, right) = (mask.grid.describe(), image.grid.describe());
                 return Err(ErrorKind::Geometry { what, left, right }.into());
             }
+        }
+        Ok((mask.on_grid(&image.grid), warnings))
+    }
+
+    /// The mask on another grid, by world position: the same voxels in another order exactly, anything else by the nearest
+    /// voxel, with background outside.
+    #[must_use]
+    pub fn on_grid(self, grid: &Grid) -> Self {
+        fn moved<T: Copy + Default + Send + Sync>(labels: &[T], from: &Grid, to: &Grid) -> Vec<T> {
+            match from.relation(to) {
+                Relation::Reordered(orientation) => orientation.apply(labels, from.shape),
+                _ => resample_labels(labels, from, to, T::default()),
+            }
+        }
+        let data = match self.data {
+            data if self.grid.relation(grid) == Relation::Same => data,
+            LabelData::U8(labels) => LabelData::U8(moved(&labels, &self.grid, grid)),
+            LabelData::U16(labels) => LabelData::U16(moved(&labels, &self.grid, grid)),
         };
-        Ok((Self { grid: image.grid.clone(), data }, warnings))
+        Self { grid: grid.clone(), data }
     }
 
     fn read_with_warnings(path: &Path) -> Result<(Self, Vec<String>)> {

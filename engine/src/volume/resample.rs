@@ -159,7 +159,19 @@ mod tests {
         }
         assert!(inside > 1000);
         let labels: Vec<u8> = (0..from.len()).map(|n| if n % 2 == 0 { 7 } else { 0 }).collect();
-        assert!(resample_labels(&labels, &from, &to, 0).iter().all(|&l| l == 0 || l == 7));
+        let mut compared = 0;
+        for (n, label) in resample_labels(&labels, &from, &to, 9).into_iter().enumerate() {
+            let v = [n % to.shape[0], n / to.shape[0] % to.shape[1], n / (to.shape[0] * to.shape[1])];
+            let p = map.transform_point3(DVec3::new(v[0] as f64, v[1] as f64, v[2] as f64));
+            let nearest = p.round();
+            // In the middle between two voxels either is right.
+            let tie = (p - nearest).abs().max_element() > 0.499;
+            if !tie && (0..3).all(|a| nearest[a] >= 0.0 && nearest[a] < from.shape[a] as f64) {
+                compared += 1;
+                assert_eq!(label, labels[from.index(nearest.to_array().map(|x| x as usize))], "{v:?}");
+            }
+        }
+        assert!(compared > 1000, "{compared}");
     }
 
     #[test]

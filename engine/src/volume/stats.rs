@@ -90,18 +90,20 @@ pub(super) fn stats(data: &VoxelData, scale: Scale) -> Option<Stats> {
     Some(Stats { min: Some(a.min(b)), max: Some(a.max(b)), mean, nonfinite })
 }
 
-/// The `q`-th percentile (0 to 100) with linear interpolation between neighbours, numpy's default.
-/// Values must be finite; they are reordered. `None` for an empty slice.
-pub fn percentile(values: &mut [f32], q: f64) -> Option<f32> {
+/// The `q`-th percentile (0 to 100) with linear interpolation between neighbouring ranks, as numpy's default.
+/// Values must be finite; their order is changed. `None` if there are none.
+pub fn percentile<T: Copy + Into<f64>>(values: &mut [T], q: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
     let at = (q.clamp(0.0, 100.0) / 100.0) * last as f64;
     let (low, share) = (at.floor() as usize, at.fract());
-    let (_, &mut below, rest) = values.select_nth_unstable_by(low.min(last), f32::total_cmp);
+    let order = |a: &T, b: &T| f64::total_cmp(&(*a).into(), &(*b).into());
+    let (_, below, rest) = values.select_nth_unstable_by(low.min(last), order);
+    let below: f64 = (*below).into();
     if share == 0.0 {
         return Some(below);
     }
-    let above = rest.iter().copied().min_by(f32::total_cmp).unwrap_or(below);
-    Some((f64::from(below) + share * (f64::from(above) - f64::from(below))) as f32)
+    let above = rest.iter().copied().min_by(order).map_or(below, Into::into);
+    Some(below + share * (above - below))
 }
 
 #[cfg(test)]
@@ -132,8 +134,9 @@ mod tests {
         let mut v = vec![3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0];
         // numpy.percentile([3,1,4,1,5,9,2,6], [0, 1, 37, 50, 99, 100])
         for (q, expected) in [(0.0, 1.0), (1.0, 1.0), (37.0, 2.59), (50.0, 3.5), (99.0, 8.79), (100.0, 9.0)] {
-            assert!((percentile(&mut v, q).unwrap() - expected).abs() < 1e-5, "{q}");
+            assert!((percentile(&mut v, q).unwrap() - expected).abs() < 1e-12, "{q}");
         }
-        assert_eq!(percentile(&mut [], 50.0), None);
+        assert_eq!(percentile::<f32>(&mut [], 50.0), None);
+        assert_eq!(percentile(&mut [7.0_f64], 95.0), Some(7.0));
     }
 }

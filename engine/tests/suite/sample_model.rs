@@ -75,7 +75,7 @@ fn the_demo_leaves_a_small_model_that_segments() {
     }
     let split: serde_json::Value = serde_json::from_slice(&fs::read(model.join("split.json")).unwrap()).unwrap();
     let held: Vec<&str> = split["test"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
-    assert!(card.contains(&format!("| held out | {} |", held.join(", "))), "{card}");
+    assert!(card.contains(&format!("| held-out patients | {} |", held.join(", "))), "{card}");
 
     // It finds in a held-out scan what the demo found with the whole run.
     let again = temp.path().join("again");

@@ -3,8 +3,8 @@
 use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
 
 use super::thumbnails::Thumbnails;
-use crate::command::{Command, Sender};
-use crate::state::{CaseList, ListedCase, PathPurpose, State};
+use crate::command::{FileCommand, Sender, WindowCommand};
+use crate::state::{CaseId, CaseList, Intent, ListedCase, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{EmptyState, IconButton, LoadingState, SearchField, ThumbnailRow, Tone};
@@ -22,14 +22,14 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         } else {
             let empty = EmptyState::new(icon::COHORT, "Open a folder to list its patients.");
             if empty.action("Open folder…", Some("Ctrl+Shift+O")).show(ui) {
-                sender.send(Command::Ask(PathPurpose::Folder));
+                sender.send(Intent::Ask(PathPurpose::Folder));
             }
         }
         return;
     }
     let mut filter = cases.filter.clone();
     if SearchField::new(&mut filter, "Filter cases").show(ui).changed() {
-        sender.send(Command::FilterCases(filter));
+        sender.send(FileCommand::FilterCases(filter));
     }
     let matching = cases.matching();
     if matching.is_empty() {
@@ -51,7 +51,7 @@ fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
         let label =
             if count == 1 { "1 problem in this folder".into() } else { format!("{count} problems in this folder") };
         if row.add(IconButton::new(icon::WARN, &label).small()).clicked() {
-            sender.send(Command::OpenLog);
+            sender.send(WindowCommand::OpenLog);
         }
     }
     if !cases.cases.is_empty() {
@@ -76,11 +76,11 @@ fn mark(ui: &mut Ui, icon: Icon) {
 }
 
 /// The visible rows. The list scrolls to the open case when it changes.
-fn list(ui: &mut Ui, cases: &CaseList, matching: &[usize], sender: &Sender) {
+fn list(ui: &mut Ui, cases: &CaseList, matching: &[&ListedCase], sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
     let seen = Id::unique("case in sight");
-    let moved = ui.data(|data| data.get_temp::<Option<usize>>(seen)) != Some(cases.open);
-    let place = cases.open.and_then(|open| matching.iter().position(|&case| case == open));
+    let moved = ui.data(|data| data.get_temp::<Option<CaseId>>(seen)) != Some(cases.open);
+    let place = cases.open.and_then(|open| matching.iter().position(|case| case.id == open));
     let thumbnails = Thumbnails::of(ui);
     let area = ScrollArea::vertical().id_salt("cases").auto_shrink(false);
     area.show_rows(ui, ROW, matching.len(), |ui, rows| {
@@ -90,10 +90,10 @@ fn list(ui: &mut Ui, cases: &CaseList, matching: &[usize], sender: &Sender) {
             let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + ROW);
             ui.scroll_to_rect(row, None);
         }
-        for &index in &matching[rows] {
-            let open = cases.open == Some(index);
-            if row(ui, &cases.cases[index], index, open, &thumbnails) && !open {
-                sender.send(Command::OpenCase(index));
+        for case in &matching[rows] {
+            let open = cases.open == Some(case.id);
+            if row(ui, case, open, &thumbnails) && !open {
+                sender.send(Intent::OpenCase(case.id));
             }
         }
     });
@@ -101,16 +101,16 @@ fn list(ui: &mut Ui, cases: &CaseList, matching: &[usize], sender: &Sender) {
 }
 
 /// A row; true if it was clicked.
-fn row(ui: &mut Ui, case: &ListedCase, index: usize, open: bool, thumbnails: &Thumbnails) -> bool {
+fn row(ui: &mut Ui, case: &ListedCase, open: bool, thumbnails: &Thumbnails) -> bool {
     let mut facts: Vec<&str> = case.images.keys().map(String::as_str).collect();
     if case.label.is_some() {
         facts.push("reference");
     }
     let facts = facts.join(", ");
-    let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, index, thumbnail));
-    let mut row = ThumbnailRow::new(&case.id, &facts).texture(texture).selected(open);
+    let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, case.id, thumbnail));
+    let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(open);
     if let Some(error) = &case.error {
         row = row.status(icon::ERROR, Tone::Error, error);
     }
-    ui.add(row).accessible_name(format!("Case {}", case.id)).clicked()
+    ui.add(row).accessible_name(format!("Case {}", case.name)).clicked()
 }

@@ -3,13 +3,13 @@
 use egui::Ui;
 
 use super::masks;
-use crate::command::{Command, Sender};
+use crate::command::{FileCommand, Sender, ViewCommand};
 use crate::scene::ColourMap;
-use crate::state::{Document, ImageLayer, PathPurpose, State};
+use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -27,9 +27,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Shown without an open case: loading, failed, or none chosen.
 fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
-    if let Some(job) = state.jobs.iter().find(|job| job.kind == Kind::Open) {
+    if let Some(job) = state.jobs.iter().find(|job| job.slot == worker::open::SLOT) {
         if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
-            sender.send(Command::CancelJob(job.id));
+            sender.send(FileCommand::CancelJob(job.id));
         }
     } else if state.failed.is_some() {
         EmptyState::new(icon::WARN, "The case could not be opened.").show(ui);
@@ -47,19 +47,19 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         if document.images.len() > 1 {
             row = row.icon(if shown { icon::EYE } else { icon::IMAGE });
         }
-        let fused = state.view.fused == Some(index);
+        let fused = state.session.view.fused == Some(index);
         // The shown image cannot be fused with itself.
         let possible = document.images.len() > 1 && !shown;
         let (response, toggled) = row.show_with(ui, |ui| possible && fuse_button(ui, fused, &image.name));
         let response = response.accessible_name(format!("Image {}", image.name));
-        if response.on_hover_text(image.path.display().to_string()).clicked() && !shown {
-            sender.send(Command::ShowImage(index));
+        if response.on_hover_text(image.path().display().to_string()).clicked() && !shown {
+            sender.send(ViewCommand::ShowImage(index));
         }
         if toggled {
-            sender.send(Command::Fuse((!fused).then_some(index)));
+            sender.send(ViewCommand::Fuse((!fused).then_some(index)));
         }
     }
-    if state.view.fused.is_some() {
+    if state.session.view.fused.is_some() {
         fusion(ui, state, sender);
     }
 }
@@ -69,7 +69,7 @@ fn facts(image: &ImageLayer) -> String {
     let [x, y, z] = image.volume.grid.shape;
     let size = format!("{x} \u{d7} {y} \u{d7} {z}");
     let frames = if image.frames() > 1 { format!(" \u{d7} {}", image.frames()) } else { String::new() };
-    format!("{}, {size}{frames}", image.modality.name())
+    format!("{}, {size}{frames}", image.info.modality.name())
 }
 
 /// True if the fusion was toggled.
@@ -79,15 +79,15 @@ fn fuse_button(ui: &mut Ui, fused: bool, name: &str) -> bool {
 }
 
 fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut percent = state.view.fused_opacity * 100.0;
+    let mut percent = state.session.view.fused_opacity * 100.0;
     if Slider::new(&mut percent, "Fusion", 0.0..=100.0).decimals(0).step(1.0).unit("%").show(ui).changed() {
-        sender.send(Command::SetFusedOpacity(percent / 100.0));
+        sender.send(ViewCommand::SetFusedOpacity(percent / 100.0));
     }
     let choices = ColourMap::ALL.map(|map| (map, map.name()));
-    let mut map = state.view.fused_colour_map;
+    let mut map = state.session.view.fused_colour_map;
     let select = Select::new("Colours", &choices).show(ui, &mut map);
     if select.accessible_name("Fusion colours").changed() {
-        sender.send(Command::SetFusedColours(map));
+        sender.send(ViewCommand::SetFusedColours(map));
     }
 }
 
@@ -98,7 +98,7 @@ fn probability(ui: &mut Ui, document: &Document, sender: &Sender) {
     let remove = IconButton::new(icon::CLOSE, "Remove probability").small();
     let (_, removed) = row.icon(icon::CURVES).show_with(ui, |ui| ui.add(remove).clicked());
     if removed {
-        sender.send(Command::RemoveProbability);
+        sender.send(FileCommand::RemoveProbability);
     }
 }
 
@@ -106,11 +106,11 @@ fn add(ui: &mut Ui, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
     let mut button = |icon: Icon, label: &str, purpose: PathPurpose| {
         if ui.add(PushButton::new(label).icon(icon).kind(ButtonKind::Quiet)).clicked() {
-            sender.send(Command::Ask(purpose));
+            sender.send(Intent::Ask(purpose));
         }
     };
-    button(icon::ADD, "Open segmentation…", PathPurpose::Mask);
-    button(icon::ADD, "Open reference…", PathPurpose::Truth);
+    button(icon::ADD, "Open segmentation…", PathPurpose::Segmentation);
+    button(icon::ADD, "Open reference…", PathPurpose::Reference);
     button(icon::ADD, "Open probability…", PathPurpose::Probability);
     text::note(ui, "Masks are aligned by world position.");
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
-use crate::command::{Command, Sender};
+use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::view::Overlay;
-use crate::state::{Document, MaskLayer, State};
+use crate::state::{Document, Intent, MaskLayer, State};
 use crate::theme::{self, font, icon, palette, radius, size, space};
 use crate::widget::{IconButton, ListRow, Slider, Toggle};
 use crate::widget::{format, text};
@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             mask(ui, state, document, layer, truth, sender);
         }
     }
-    if both && state.view.overlay == Overlay::Comparison {
+    if both && state.session.view.overlay == Overlay::Comparison {
         legend(ui);
     } else {
         labels(ui, state, document, sender);
@@ -41,9 +41,9 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
     chips(ui, |ui| {
         for overlay in Overlay::ALL {
             let name = format!("Overlay {}", overlay.name());
-            let chosen = state.view.overlay == overlay;
+            let chosen = state.session.view.overlay == overlay;
             if ui.add(Chip::new(overlay.name(), &name).selected(chosen)).clicked() {
-                sender.send(Command::SetOverlay(overlay));
+                sender.send(OverlayCommand::Show(overlay));
             }
         }
     });
@@ -53,9 +53,9 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
 fn is_drawn(state: &State, document: &Document, truth: bool) -> bool {
     let both = document.prediction.is_some() && document.truth.is_some();
     let other = if truth { Overlay::Prediction } else { Overlay::Truth };
-    let chosen = !both || state.view.overlay != other;
+    let chosen = !both || state.session.view.overlay != other;
     let layer = if truth { &document.truth } else { &document.prediction };
-    let hidden = |label: &u16| state.view.hidden_labels.contains(label);
+    let hidden = |label: &u16| state.session.view.hidden_labels.contains(label);
     let all_hidden = layer.as_ref().is_some_and(|m| !m.present.is_empty() && m.present.iter().all(|(l, _)| hidden(l)));
     chosen && !all_hidden
 }
@@ -68,15 +68,15 @@ fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: 
             if truth { (Overlay::Truth, Overlay::Prediction) } else { (Overlay::Prediction, Overlay::Truth) };
         let other_drawn = is_drawn(state, document, !truth);
         match (on, other_drawn) {
-            (true, true) => sender.send(Command::SetOverlay(Overlay::Comparison)),
-            (true, false) => sender.send(Command::SetOverlay(this)),
-            (false, true) => return sender.send(Command::SetOverlay(other)),
+            (true, true) => sender.send(OverlayCommand::Show(Overlay::Comparison)),
+            (true, false) => sender.send(OverlayCommand::Show(this)),
+            (false, true) => return sender.send(OverlayCommand::Show(other)),
             (false, false) => {}
         }
     }
     for &(label, _) in &layer.present {
-        if state.view.hidden_labels.contains(&label) == on {
-            sender.send(Command::ShowLabel(label, on));
+        if state.session.view.hidden_labels.contains(&label) == on {
+            sender.send(OverlayCommand::ShowLabel(label, on));
         }
     }
 }
@@ -94,7 +94,11 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, trut
     });
     let response = response.accessible_name(format!("Layer {name}"));
     if removed {
-        sender.send(Command::RemoveMask { truth });
+        if truth {
+            sender.send(FileCommand::RemoveReference);
+        } else {
+            sender.send(Intent::RemoveSegmentation);
+        }
     } else if toggled || response.clicked() {
         draw(state, document, layer, truth, !drawn, sender);
     }
@@ -117,13 +121,13 @@ fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
     for (label, volumes) in found {
         let (name, volume) = (format!("Label {label}"), volume_text(volumes));
-        let shown = !state.view.hidden_labels.contains(&label);
+        let shown = !state.session.view.hidden_labels.contains(&label);
         let row = ListRow::new(&name).swatch(palette::label(u32::from(label))).trailing(&volume).dim(!shown);
         let (eye, does) = if shown { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
         let eye_label = format!("{does} label {label}");
         let (response, toggled) = row.show_with(ui, |ui| ui.add(IconButton::new(eye, &eye_label).small()).clicked());
         if toggled || response.clicked() {
-            sender.send(Command::ShowLabel(label, !shown));
+            sender.send(OverlayCommand::ShowLabel(label, !shown));
         }
     }
 }
@@ -160,16 +164,16 @@ fn legend_row(ui: &mut Ui, name: &str, pattern: &str, color: Color32) {
 
 /// Opacity, fill and outline.
 fn style(ui: &mut Ui, state: &State, sender: &Sender) {
-    let settings = &state.settings;
+    let settings = &state.session.settings;
     let mut percent = settings.opacity * 100.0;
     let opacity = Slider::new(&mut percent, "Opacity", 0.0..=100.0).decimals(0).step(1.0).unit("%").shortcut("A / D");
     if opacity.show(ui).changed() {
-        sender.send(Command::SetOpacity(percent / 100.0));
+        sender.send(OverlayCommand::SetOpacity(percent / 100.0));
     }
     let (mut fill, mut outline) = (settings.fill, settings.outline);
     let filled = ui.add(Toggle::new(&mut fill, "Fill")).changed();
     let outlined = ui.add(Toggle::new(&mut outline, "Outline")).changed();
     if filled || outlined {
-        sender.send(Command::SetLabelStyle { fill, outline });
+        sender.send(OverlayCommand::SetStyle { fill, outline });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{ColorImage, Context, Id, TextureHandle, TextureId, TextureOptions, Vec2, vec2};
 
-use crate::state::Thumbnail;
+use crate::state::{CaseId, Thumbnail};
 
 /// Textures kept before any is freed: several screens of rows.
 const KEPT: usize = 256;
@@ -18,9 +18,9 @@ struct Entry {
     seen: u64,
 }
 
-/// Textures of the case list by row.
+/// Textures of the case list, by case.
 #[derive(Clone, Default)]
-pub(super) struct Thumbnails(Arc<Mutex<HashMap<usize, Entry>>>);
+pub(super) struct Thumbnails(Arc<Mutex<HashMap<CaseId, Entry>>>);
 
 impl Thumbnails {
     /// The cache of a window.
@@ -30,7 +30,7 @@ impl Thumbnails {
     }
 
     /// A case's texture, uploaded if its thumbnail changed, and its size in pixels.
-    pub(super) fn texture(&self, ctx: &Context, case: usize, picture: &Arc<Thumbnail>) -> (TextureId, Vec2) {
+    pub(super) fn texture(&self, ctx: &Context, case: CaseId, picture: &Arc<Thumbnail>) -> (TextureId, Vec2) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ctx.cumulative_frame_nr();
         let known = entries.get_mut(&case).filter(|entry| Arc::ptr_eq(&entry.picture, picture));
@@ -39,7 +39,7 @@ impl Thumbnails {
             entry.texture.id()
         } else {
             let image = ColorImage::from_gray(picture.size, &picture.pixels);
-            let texture = ctx.load_texture(format!("case {case}"), image, TextureOptions::LINEAR);
+            let texture = ctx.load_texture(format!("case {}", case.0), image, TextureOptions::LINEAR);
             let id = texture.id();
             if entries.len() >= KEPT {
                 entries.retain(|_, entry| entry.seen + 1 >= now);
@@ -70,11 +70,11 @@ mod tests {
         let ctx = Context::default();
         let thumbnails = Thumbnails::of(&ctx);
         let (one, two) = (picture(1), picture(2));
-        let first = thumbnails.texture(&ctx, 0, &one);
+        let first = thumbnails.texture(&ctx, CaseId(0), &one);
         assert_eq!(first.1, vec2(2.0, 1.0));
-        assert_eq!(Thumbnails::of(&ctx).texture(&ctx, 0, &one).0, first.0);
-        assert_ne!(thumbnails.texture(&ctx, 1, &one).0, first.0);
-        let replaced = thumbnails.texture(&ctx, 0, &two);
+        assert_eq!(Thumbnails::of(&ctx).texture(&ctx, CaseId(0), &one).0, first.0);
+        assert_ne!(thumbnails.texture(&ctx, CaseId(1), &one).0, first.0);
+        let replaced = thumbnails.texture(&ctx, CaseId(0), &two);
         assert_ne!(replaced.0, first.0, "another folder's case at the same place");
         assert_eq!(thumbnails.len(), 2);
     }
@@ -85,7 +85,7 @@ mod tests {
         let thumbnails = Thumbnails::of(&ctx);
         for case in 0..3 * KEPT {
             ctx.run_ui(egui::RawInput::default(), |_| ()).drop_without_applying_deltas();
-            thumbnails.texture(&ctx, case, &picture(0));
+            thumbnails.texture(&ctx, CaseId(case as u64), &picture(0));
         }
         assert!(thumbnails.len() <= KEPT);
     }

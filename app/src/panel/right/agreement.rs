@@ -3,7 +3,7 @@
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
-use crate::command::{Command, Sender};
+use crate::command::{OverlayCommand, Sender};
 use crate::scene::PlaneMode;
 use crate::state::{Document, State};
 use crate::theme::icon;
@@ -55,7 +55,7 @@ fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     if slices.is_empty() {
         return;
     }
-    let shown = document.display(PlaneMode::Native).index_at(state.view.crosshair)[2];
+    let shown = document.display(PlaneMode::Native).index_at(state.session.view.crosshair)[2];
     text::heading(ui, "Worst slices (Dice)");
     ui.add_space(crate::theme::space::XS);
     chips(ui, |ui| {
@@ -64,7 +64,7 @@ fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             let (word, name) = (format!("{}: {dice:.2}", slice + 1), format!("Worst slice {}", rank + 1));
             let hint = format!("Slice {}, Dice {dice:.2}", slice + 1);
             if ui.add(Chip::new(&word, &name).selected(slice == shown)).on_hover_text(hint).clicked() {
-                sender.send(Command::GoToWorst(rank));
+                sender.send(OverlayCommand::GoToWorst(rank));
             }
         }
     });

@@ -3,8 +3,8 @@
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
-use crate::command::{Command, Sender};
-use crate::scene::{ColourMap, Modality, Preset, WindowLevel};
+use crate::command::{Sender, ViewCommand};
+use crate::scene::{ColourMap, Modality, Preset, ScanInfo, Unit, WindowLevel};
 use crate::state::{Document, State};
 use crate::theme::icon;
 use crate::widget::format;
@@ -16,22 +16,23 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     let automatic = |ui: &mut Ui| {
         let button = IconButton::new(icon::AUTO_CONTRAST, "Automatic contrast").shortcut("Ctrl+J").small();
         if ui.add(button).clicked() {
-            sender.send(Command::AutoContrast);
+            sender.send(ViewCommand::AutoContrast);
         }
     };
     let window = state.window_of(image);
-    Section::new("Contrast").note(&image.modality.name()).show_with(ui, automatic, |ui| {
-        fields(ui, window, image.range, image.modality.unit(), sender);
-        presets(ui, window, &image.modality, sender);
+    Section::new("Contrast").note(&image.info.modality.name()).show_with(ui, automatic, |ui| {
+        fields(ui, window, image.range, image.info.unit_symbol(), sender);
+        presets(ui, window, &image.info, sender);
         let choices = ColourMap::ALL.map(|map| (map, map.name()));
-        let mut map = state.view.colour_map;
+        let mut map = state.session.view.colour_map;
         if Select::new("Colours", &choices).show(ui, &mut map).changed() {
-            sender.send(Command::SetColours(map));
+            sender.send(ViewCommand::SetColours(map));
         }
-        modality(ui, &image.modality, sender);
-        let mut smooth = state.settings.interpolate;
+        modality(ui, &image.info.modality, sender);
+        unit(ui, &image.info, sender);
+        let mut smooth = state.session.settings.interpolate;
         if ui.add(Toggle::new(&mut smooth, "Interpolation").shortcut("I")).changed() {
-            sender.send(Command::SetInterpolation(smooth));
+            sender.send(ViewCommand::SetInterpolation(smooth));
         }
     });
 }
@@ -46,17 +47,17 @@ fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str,
     let level_field = NumberField::new(&mut level, "Level").decimals(decimals).step(step).unit(unit).show(ui);
     let changed = width_field.accessible_name("Window width").changed();
     if level_field.accessible_name("Window level").changed() || changed {
-        sender.send(Command::SetWindow { width, level });
+        sender.send(ViewCommand::SetWindow { width, level });
     }
 }
 
-fn presets(ui: &mut Ui, window: WindowLevel, modality: &Modality, sender: &Sender) {
+fn presets(ui: &mut Ui, window: WindowLevel, info: &ScanInfo, sender: &Sender) {
     chips(ui, |ui| {
-        for (at, preset) in Preset::of(modality).iter().enumerate() {
+        for (at, preset) in Preset::of(info).iter().enumerate() {
             let name = format!("Preset {}", preset.name());
             let chosen = matches!(preset, Preset::Fixed(_, fixed) if *fixed == window);
             if ui.add(Chip::new(preset.name(), &name).selected(chosen)).clicked() {
-                sender.send(Command::UsePreset(at));
+                sender.send(ViewCommand::UsePreset(at));
             }
         }
     });
@@ -72,6 +73,23 @@ fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
     let choices: Vec<(Modality, &str)> = known.into_iter().zip(names.iter().map(String::as_str)).collect();
     let mut chosen = modality.clone();
     if Select::new("Modality", &choices).show(ui, &mut chosen).changed() {
-        sender.send(Command::SetModality(chosen));
+        sender.send(ViewCommand::SetModality(chosen));
+    }
+}
+
+/// The unit of a PET scan's values: SUV, Bq/ml and counts cannot be told from the values.
+fn unit(ui: &mut Ui, info: &ScanInfo, sender: &Sender) {
+    if info.modality != Modality::Pet {
+        return;
+    }
+    let mut choices = vec![(None, "Unknown")];
+    choices.extend(Unit::PET.map(|unit| (Some(unit.clone()), unit.symbol())));
+    let hint = info.unit_from.map_or_else(
+        || "Nothing says whether the values are SUV, Bq/ml or counts".to_owned(),
+        |from| format!("Known from {}", from.name()),
+    );
+    let mut chosen = info.unit.clone();
+    if Select::new("Unit", &choices).show(ui, &mut chosen).on_hover_text(hint).changed() {
+        sender.send(ViewCommand::SetUnit(chosen));
     }
 }

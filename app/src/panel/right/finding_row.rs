@@ -29,7 +29,7 @@ pub(super) enum Colours {
 impl Colours {
     pub(super) fn of(state: &State, document: &Document) -> Self {
         let both = document.prediction.is_some() && document.truth.is_some();
-        if both && state.view.overlay == Overlay::Comparison { Self::Comparison } else { Self::Labels }
+        if both && state.session.view.overlay == Overlay::Comparison { Self::Comparison } else { Self::Labels }
     }
 
     fn of_finding(self, listed: &Listed) -> Color32 {

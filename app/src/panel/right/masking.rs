@@ -6,8 +6,8 @@ mod run;
 
 use egui::{Align, Frame, Layout, Margin, Panel, ScrollArea, Ui, UiBuilder, vec2};
 
-use crate::command::{Command, Sender};
-use crate::state::{PathPurpose, State};
+use crate::command::Sender;
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::{EmptyState, PushButton};
 
@@ -21,7 +21,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if state.document.is_none() {
         let text = "Open a scan to see how its patches are clustered and masked.";
         if EmptyState::new(icon::GRID, text).action("Open sample study", None).show(ui) {
-            sender.send(Command::OpenSample);
+            sender.send(Intent::OpenSample);
         }
         return;
     }
@@ -45,7 +45,7 @@ fn export(ui: &mut Ui, state: &State, sender: &Sender) {
             ui.new_child(UiBuilder::new().max_rect(place).layout(Layout::left_to_right(Align::Center)).id_salt(name));
         let button = PushButton::new(label).icon(icon).shortcut(keys).fill_width();
         if child.add_enabled(ready, button).accessible_name(name).clicked() {
-            sender.send(Command::Ask(purpose));
+            sender.send(Intent::Ask(purpose));
         }
     };
     button(0.0, "View\u{2026}", "Export the view", "Ctrl+E", icon::CAMERA, PathPurpose::MaskingPicture);

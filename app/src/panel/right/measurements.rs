@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use crate::command::{Command, Sender};
+use crate::command::{EditCommand, Sender};
 use crate::state::{Document, Measure, MeasureKind, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};
@@ -10,17 +10,17 @@ use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    let measures = &state.view.measures;
+    let measures = &state.session.view.measures;
     let clear = |ui: &mut Ui| {
         if measures.is_empty() {
             return;
         }
         if ui.add(IconButton::new(icon::TRASH, "Remove all measurements").small()).clicked() {
-            sender.send(Command::ClearMeasures);
+            sender.send(EditCommand::ClearMeasures);
         }
         let undo = IconButton::new(icon::UNDO, "Remove the last measurement").shortcut("Backspace").small();
         if ui.add(undo).clicked() {
-            sender.send(Command::RemoveMeasure);
+            sender.send(EditCommand::RemoveMeasure);
         }
     };
     Section::new("Measurements").show_with(ui, clear, |ui| {
@@ -46,7 +46,7 @@ fn row(ui: &mut Ui, at: usize, measure: &Measure, document: &Document) {
             let value = format!("{} \u{b1} {}", format::value(s.mean), format::value(s.sd));
             let label = format!("{number}  Ellipse, {plane}");
             let area = format!("mean \u{b1} standard deviation of {} voxels, {:.1} mm\u{b2}", s.voxels, s.area_mm2);
-            let unit = document.images.get(s.image).map_or("", |layer| layer.modality.unit());
+            let unit = document.images.get(s.image).map_or("", |layer| layer.info.unit_symbol());
             ui.add(PropertyRow::new(&label, &value).unit(unit).hint(&area));
         }
         (MeasureKind::Ellipse, None) => {

@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use crate::command::{Command, Sender};
+use crate::command::{Sender, ViewCommand};
 use crate::state::{Document, PaneId, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, Section, Slider};
@@ -17,25 +17,25 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         let note = format!("{frame} of {frames}");
         Section::new("Time").note(&note).show(ui, |ui| {
             if Slider::new(&mut frame, "Frame", 1..=frames).show(ui).changed() {
-                sender.send(Command::SetFrame(frame - 1));
+                sender.send(ViewCommand::SetFrame(frame - 1));
             }
         });
     }
-    let playing = state.view.cine;
-    let pane = playing.map(|cine| cine.pane).or(state.view.active).filter(|pane| !pane.is_projection());
+    let playing = state.session.view.cine;
+    let pane = playing.map(|cine| cine.pane).or(state.session.view.active).filter(|pane| !pane.is_projection());
     let note = pane.unwrap_or(PaneId::Axial).name();
     let play = |ui: &mut Ui| {
         let (drawing, label) = if playing.is_some() { (icon::PAUSE, "Stop cine") } else { (icon::PLAY, "Play cine") };
         let button = IconButton::new(drawing, label).shortcut("C").small().selected(playing.is_some());
         if ui.add(button).clicked() {
-            sender.send(Command::ToggleCine);
+            sender.send(ViewCommand::ToggleCine);
         }
     };
     Section::new("Cine").note(&note).closed().show_with(ui, play, |ui| {
-        let mut rate = state.settings.cine_rate;
+        let mut rate = state.session.settings.cine_rate;
         let slider = Slider::new(&mut rate, "Slices per second", 1.0..=60.0).decimals(0).step(1.0);
         if slider.show(ui).changed() {
-            sender.send(Command::SetCineRate(rate));
+            sender.send(ViewCommand::SetCineRate(rate));
         }
     });
 }

@@ -2,12 +2,12 @@
 
 use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 
-use crate::command::{Command, Sender};
-use crate::state::{PathPurpose, State};
+use crate::command::{FileCommand, Sender};
+use crate::state::{Document, Intent, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::format;
 use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Total height, padding included.
 pub(super) const HEIGHT: f32 = 3.0 * space::S + size::ROW_TALL + size::ROW + ACTIONS + 2.0;
@@ -22,11 +22,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ACTIONS), Sense::hover());
     let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)));
     row.spacing_mut().item_spacing.x = space::S;
-    match state.jobs.iter().find(|job| job.kind == Kind::Segment) {
+    match state.jobs.iter().find(|job| job.slot == worker::segment::SLOT) {
         Some(job) => {
             let progress = ProgressRow::new(&job.title, job.progress).detail(&job.detail);
             if progress.show(&mut row) {
-                sender.send(Command::CancelJob(job.id));
+                sender.send(FileCommand::CancelJob(job.id));
             }
         }
         None => actions(&mut row, state, sender),
@@ -34,40 +34,40 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn model(ui: &mut Ui, state: &State, sender: &Sender) {
-    let chosen = state.segment.model.as_ref();
+    let chosen = state.session.runs.segment.as_ref();
     let name = chosen.map_or("Sample model".into(), |run| format::file_name(run));
     let path = chosen.map_or_else(|| "Installed with the sample study".to_owned(), |run| run.display().to_string());
     let row = ListRow::new(&name).subtitle(&path).icon(icon::BRAIN);
     let (response, ()) = row.show_with(ui, |ui| {
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose model…").small()).clicked() {
-            sender.send(Command::Ask(PathPurpose::Model));
+            sender.send(Intent::Ask(PathPurpose::Model));
         }
         if chosen.is_some() && ui.add(IconButton::new(icon::RESET, "Use the sample model").small()).clicked() {
-            sender.send(Command::UseSampleModel);
+            sender.send(FileCommand::UseSampleModel);
         }
     });
     if response.accessible_name(format!("Model {name}")).on_hover_text(path).clicked() {
-        sender.send(Command::Ask(PathPurpose::Model));
+        sender.send(Intent::Ask(PathPurpose::Model));
     }
 }
 
 fn device(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut choices = vec![("auto".to_owned(), "Automatic".to_owned())];
-    choices.extend(state.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
+    choices.extend(state.cache.devices.iter().map(|d| (d.id.clone(), format!("{}: {}", d.id, d.name))));
     let choices: Vec<(String, &str)> = choices.iter().map(|(id, name)| (id.clone(), name.as_str())).collect();
-    let chosen = state.segment.device.as_str();
+    let chosen = state.session.device.as_str();
     let mut device = if chosen.is_empty() { "auto".to_owned() } else { chosen.to_owned() };
     if Select::new("Device", &choices).hint(chosen).show(ui, &mut device).changed() {
-        sender.send(Command::SetDevice(device));
+        sender.send(FileCommand::SetDevice(device));
     }
 }
 
 fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let document = state.document.as_ref();
-    let saving = state.jobs.iter().any(|job| matches!(job.kind, Kind::Save | Kind::Segment));
+    let saving = state.jobs.iter().any(|job| matches!(job.slot, worker::save::SLOT | worker::segment::SLOT));
     let can_save = document.is_some_and(|d| d.prediction.is_some()) && !saving;
-    let unsaved = document.is_some_and(|d| d.unsaved);
-    let save = PushButton::new("Save…").icon(icon::SAVE).shortcut("Ctrl+S");
+    let unsaved = document.is_some_and(Document::is_unsaved);
+    let save = PushButton::new("Save").icon(icon::SAVE).shortcut("Ctrl+S");
     let save = ui.add_enabled(can_save, save);
     if unsaved {
         // The accessible name and the badge at the top say the same.
@@ -76,10 +76,10 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let name = if unsaved { "Save segmentation (unsaved)" } else { "Save segmentation" };
     if save.accessible_name(name).clicked() {
-        sender.send(Command::Save);
+        sender.send(FileCommand::Save);
     }
     let segment = PushButton::primary("Segment now").icon(icon::SEGMENT).shortcut("Ctrl+Enter").fill_width();
     if ui.add_enabled(document.is_some(), segment).clicked() {
-        sender.send(Command::Segment);
+        sender.send(Intent::Segment);
     }
 }

@@ -3,8 +3,7 @@
 use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
 
 use super::SIDE;
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
 use crate::state::masking::{By, Controls, RunSigma};
 use crate::theme::{self, font, icon, size, space};
@@ -13,7 +12,7 @@ use crate::widget::{IconButton, Mark, StripChart, Worst};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let controls = &state.masking.controls;
+    let controls = &state.session.masking.controls;
     let whole = ui.available_rect_before_wrap();
     ui.advance_cursor_after_rect(whole);
     let (side, chart) = whole.split_left_right_at_x(whole.left() + SIDE);
@@ -33,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// The current ratio, and those of runs at their current epochs.
 fn marks(state: &State) -> Vec<Mark> {
-    let controls = &state.masking.controls;
+    let controls = &state.session.masking.controls;
     let place = |epoch: usize| epoch.checked_sub(1).filter(|&index| index < controls.epochs);
     let (index, sigma) = match controls.by {
         By::Sigma => (None, controls.sigma),

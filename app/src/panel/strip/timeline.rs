@@ -5,8 +5,7 @@ mod track;
 use egui::{Align, Layout, RichText, Sense, Ui, UiBuilder, vec2};
 use engine::event::Stage;
 
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::IconButton;
@@ -19,7 +18,7 @@ const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.timeline.shown().is_none() && state.preparing().is_none() {
+    if state.watched_run().is_none() && state.preparing().is_none() {
         let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
         let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
         let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));
@@ -39,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Step, play and follow buttons; below them the epoch and the playback rate.
 fn controls(mut ui: Ui, state: &State, sender: &Sender) {
-    let Some(run) = state.timeline.shown() else { return };
+    let Some(run) = state.watched_run() else { return };
     let send = |command| sender.send(Command::Timeline(command));
     ui.spacing_mut().item_spacing.y = space::XS;
     let has_epochs = run.last() > 0;
@@ -51,7 +50,7 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
                 send(command);
             }
         };
-        let playing = state.timeline.playing.is_some();
+        let playing = state.session.timeline.playing.is_some();
         let (drawing, label) = if playing { (icon::PAUSE, "Pause playback") } else { (icon::PLAY, "Play") };
         button(IconButton::new(icon::SKIP_BACK, "First epoch").shortcut("Home"), TimelineCommand::FirstEpoch);
         button(IconButton::new(icon::STEP_BACK, "Previous epoch").shortcut("Left"), TimelineCommand::StepEpoch(-1));
@@ -77,7 +76,7 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
 
 /// Playback rate; a click selects the next one.
 fn rate(ui: &mut Ui, state: &State, sender: &Sender) {
-    let rate = state.settings.epoch_rate;
+    let rate = state.session.settings.epoch_rate;
     let next = RATES.into_iter().find(|other| *other > rate + 0.01).unwrap_or(RATES[0]);
     let words = format!("{rate:.0}/s");
     let name = format!("Playback rate: {rate:.0} epochs per second");

@@ -1,4 +1,4 @@
-//! What the jobs of Masking mode found, with what it was made for.
+//! Results of the jobs of Masking mode, each with the request it belongs to.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -10,12 +10,12 @@ use engine::inspect::{InspectedCase, InspectedSlice, MaskReport, Masking, Recons
 use super::{CaseKey, Filling, Wanted};
 use crate::gpu::Texture;
 
-/// Work that is asked for, and the last that could not be done: it is not tried again by itself.
+/// A running request, and the last one that failed: that is not tried again by itself.
 #[derive(Clone, Debug)]
 pub struct Attempt<K> {
-    /// What the running job was started for.
+    /// The request of the running job.
     pub asked: Option<K>,
-    /// What failed or was cancelled, and why.
+    /// The request that failed or was cancelled, and why.
     pub failed: Option<(K, String)>,
 }
 
@@ -54,18 +54,18 @@ impl<K: PartialEq> Attempt<K> {
 /// A scan prepared as for training.
 #[derive(Clone, Debug)]
 pub struct PreparedCase {
-    /// What it was made for.
+    /// The request it belongs to.
     pub key: CaseKey,
     /// The scan.
     pub case: Arc<InspectedCase>,
-    /// Values that are just black and just white, the same for all slices.
+    /// The values of black and white, the same for all slices.
     pub window: [f32; 2],
 }
 
 /// The scan in all modalities that a network was trained on, on the grid of the shown image.
 #[derive(Clone, Debug)]
 pub struct AllChannels {
-    /// What it was made for.
+    /// The request it belongs to.
     pub key: CaseKey,
     /// The modalities, in the network's order.
     pub modalities: Vec<String>,
@@ -75,7 +75,7 @@ pub struct AllChannels {
     pub case: Arc<InspectedCase>,
 }
 
-/// What the card knows of a slice.
+/// A slice as textures.
 #[derive(Clone, Debug, Default)]
 pub struct Pictures {
     /// The prepared pixels of the first channel; none without an adapter.
@@ -91,7 +91,7 @@ pub struct Pictures {
 /// A slice, clustered and masked.
 #[derive(Clone, Debug)]
 pub struct FoundSlice {
-    /// What it was made for.
+    /// The request it belongs to.
     pub wanted: Wanted,
     /// Its pixels and patches.
     pub slice: Arc<InspectedSlice>,
@@ -126,10 +126,10 @@ impl std::fmt::Debug for Network {
     }
 }
 
-/// What a network made of a masked slice.
+/// A reconstructed slice.
 #[derive(Clone, Debug)]
 pub struct Filled {
-    /// What it was made for.
+    /// The request it belongs to.
     pub filling: Filling,
     /// Its input, its output and the losses.
     pub made: Reconstruction,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::state::State;
+use crate::state::session::RunUse;
 
 /// The masking ratio of a run in one of its epochs.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,13 +21,18 @@ impl State {
     /// and of the one that fills masked patches in, in the last epoch that it was trained for.
     pub fn run_sigmas(&self) -> Vec<RunSigma> {
         let mut found: Vec<RunSigma> = Vec::new();
-        let track = self.timeline.pretrain.as_ref();
+        let track = self.cache.timeline.pretrain.as_ref();
         let told = track.and_then(|run| {
             let epoch = run.epoch()?;
             Some(RunSigma { run: run.name.clone(), epoch, sigma: run.history.summary(epoch)?.sigma? })
         });
         found.extend(told);
-        let network = self.masking.network.as_ref().filter(|network| Some(network.run.as_path()) == self.filling_run());
+        let network = self
+            .cache
+            .masking
+            .network
+            .as_ref()
+            .filter(|network| Some(network.run.as_path()) == self.run_for(RunUse::Reconstruct));
         if let Some(network) = network.filter(|network| network.epoch > 0) {
             let config = &network.config;
             let sigma = config.method.ratio.sigma(network.epoch, config.training.epochs.max(1));

@@ -62,12 +62,14 @@ pub struct ProbeReport {
 }
 
 impl RunReport {
-    /// What the timeline shows; the run of the command line alone if it was not read.
+    /// What the timeline shows; of a run that is not read, or cannot be, the folder alone.
     pub fn of(state: &State) -> Option<Self> {
-        match state.timeline.shown() {
-            Some(run) => Some(Self::of_run(state, run)),
-            None => state.run.as_ref().map(|path| Self::unread(path.display().to_string())),
+        if let Some(run) = state.watched_run() {
+            return Some(Self::of_run(state, run));
         }
+        let (opening, failed) = (&state.cache.timeline.opening, &state.cache.timeline.failed);
+        let path = opening.as_ref().map(|opening| &opening.path).or(failed.as_ref().map(|(path, _)| path));
+        path.map(|path| Self::unread(path.display().to_string()))
     }
 
     fn unread(folder: String) -> Self {
@@ -123,8 +125,8 @@ fn logged(event: &Event) -> Option<Value> {
 }
 
 fn probe(state: &State, run: &OpenRun, epoch: usize) -> Option<ProbeReport> {
-    let key = state.timeline.record_key(run, epoch)?;
-    let seen: &SeenEpoch = state.timeline.probes.record(&key)?.as_ref().ok()?;
+    let key = state.record_key(run, epoch)?;
+    let seen: &SeenEpoch = state.cache.timeline.probes.record(&key)?.as_ref().ok()?;
     let record = &seen.record;
     let digits = |values: &[u8]| values.iter().map(|value| char::from(b'0' + value)).collect();
     let finite = |values: &[Option<f32>]| values.iter().map(|value| value.filter(|v| v.is_finite())).collect();

@@ -3,32 +3,33 @@
 use std::cmp::Ordering;
 
 use engine::run::workspace::{DiceOf, RunEntry};
+use serde::{Deserialize, Serialize};
 
 use super::Row;
 
 /// The columns of the table, by which it can be sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Column {
     /// The folder's name.
     Name,
-    /// Where it stands.
+    /// Its status.
     Status,
-    /// The preset it started from: `finetune` of all that have labels.
+    /// The preset it started from; `finetune` for every fine-tuning.
     Preset,
     /// Cohort and modalities.
     Data,
-    /// Epochs that ended, of those planned.
+    /// Finished epochs, of those planned.
     Epochs,
     /// Mean loss of the newest epoch.
     Loss,
-    /// Mean Dice of the patients held out.
+    /// Mean Dice of the held-out patients.
     Dice,
     /// When it last changed.
     #[default]
     Date,
-    /// What computed.
+    /// The device.
     Device,
-    /// The user's own words.
+    /// The user's notes.
     Notes,
 }
 
@@ -47,7 +48,7 @@ impl Column {
         Self::Notes,
     ];
 
-    /// What stands over it.
+    /// The head of the column.
     pub fn head(self) -> &'static str {
         match self {
             Self::Name => "Run",
@@ -63,7 +64,7 @@ impl Column {
         }
     }
 
-    /// Whether it holds numbers, which stand on the right.
+    /// Whether it holds numbers, which are right-aligned.
     pub fn is_number(self) -> bool {
         matches!(self, Self::Epochs | Self::Loss | Self::Dice)
     }
@@ -73,7 +74,7 @@ impl Column {
         matches!(self, Self::Epochs | Self::Dice | Self::Date)
     }
 
-    /// What stands in it.
+    /// The text of a cell.
     pub fn text(self, row: &Row<'_>) -> String {
         let run = row.run;
         match self {
@@ -115,7 +116,7 @@ impl Column {
     }
 }
 
-/// The Dice of a run, and of whom it is: `0.482 test`, `0.510 val`.
+/// The Dice of a run, and of which patients it is the mean: `0.482 test`, `0.510 val`.
 pub fn dice(run: &RunEntry) -> Option<String> {
     let whom = if run.dice_of == DiceOf::Test { "test" } else { "val" };
     run.dice.map(|dice| format!("{dice:.3} {whom}"))
@@ -124,9 +125,9 @@ pub fn dice(run: &RunEntry) -> Option<String> {
 /// The same in a sentence.
 pub fn dice_meaning(run: &RunEntry) -> Option<String> {
     let of = match run.dice_of {
-        DiceOf::Test => "Mean of the patients that test, after training",
-        DiceOf::HeldOut => "Mean of the patients that validate, after training: nobody tests",
-        DiceOf::Validation => "Mean of the patients that validate, the best while it trained: it was not measured yet",
+        DiceOf::Test => "Mean of the test patients, after training.",
+        DiceOf::HeldOut => "Mean of the validation patients, after training. There are no test patients.",
+        DiceOf::Validation => "Best mean of the validation patients during training. Not evaluated yet.",
     };
     run.dice.map(|_| of.to_owned())
 }

@@ -1,4 +1,4 @@
-//! What was read of pinned slices: a small store, because a run may have recorded thousands of epochs.
+//! Records of pinned slices, read from disk: a small cache, because a run may have recorded thousands of epochs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const MOST: usize = 96;
 pub struct SliceKey {
     /// The run's number.
     pub run: u64,
-    /// The loop that recorded it.
+    /// Pre-training or fine-tuning.
     pub stage: Stage,
     /// The slice.
     pub pin: Pin,
@@ -39,31 +39,31 @@ pub struct SeenSlice {
     pub slice: ProbeSlice,
     /// Where it lies.
     pub world_from_crop: DAffine3,
-    /// The scan tells which way is right. False also where that is not known: then there are no letters.
+    /// The scan's orientation is known. Without it there are no letters.
     pub oriented: bool,
-    /// The values that are just black and just white.
+    /// The values of black and white.
     pub window: [f32; 2],
-    /// The slice on the graphics card.
+    /// The slice as a texture.
     pub picture: Option<Texture>,
-    /// The lesion on the picture's grid, where a label is known.
+    /// The reference on the picture's grid, if there is one.
     pub lesion: Option<Texture>,
 }
 
-/// The last update of a slice's labels at an epoch.
+/// The last relabelling of a slice at an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// When it was.
+    /// Its epoch.
     pub epoch: usize,
     /// The case of each patch, 0 to 4.
     pub cases: Vec<u8>,
-    /// What the coin showed.
+    /// The coin of each patch of cases 3 and 4.
     pub coins: Vec<Option<u8>>,
-    /// Whose label changed.
+    /// Whether the label changed.
     pub flipped: Vec<bool>,
 }
 
 impl Update {
-    /// The update that a record tells of; none if its epoch had none.
+    /// The update in a record; none if its epoch had none.
     pub fn of(record: &ProbeRecord) -> Option<Self> {
         (!record.cases.is_empty()).then(|| Self {
             epoch: record.epoch,
@@ -74,13 +74,13 @@ impl Update {
     }
 }
 
-/// A relative loss of this much has the last colour; 1 is the mean.
+/// The relative loss of the last colour; 1 is the mean.
 pub const MOST_RELATIVE: f32 = 2.0;
 
-/// What the card knows of a slice's patches.
+/// Patches as textures.
 #[derive(Clone, Debug)]
 pub struct Cells {
-    /// Labels in force during the epoch.
+    /// Labels during the epoch.
     pub before: Texture,
     /// Labels after it, with the last update's flips.
     pub after: Texture,
@@ -95,15 +95,15 @@ pub struct SeenEpoch {
     pub record: ProbeRecord,
     /// The last update until then.
     pub update: Option<Update>,
-    /// Reconstruction or probability on the graphics card.
+    /// Reconstruction or probability as a texture.
     pub picture: Option<Texture>,
-    /// The patches on the graphics card (pre-training).
+    /// The patches (pre-training).
     pub cells: Option<Cells>,
     /// A probability of one half or more, as labels on the slice's grid (fine-tuning).
     pub edge: Option<Texture>,
 }
 
-/// What was read, or why it could not be.
+/// A result, or why it cannot be read.
 pub type Seen<T> = Result<Arc<T>, String>;
 
 /// What was read of pinned slices.
@@ -111,8 +111,6 @@ pub type Seen<T> = Result<Arc<T>, String>;
 pub struct Probes {
     slices: BTreeMap<SliceKey, Seen<SeenSlice>>,
     records: BTreeMap<RecordKey, (u64, Seen<SeenEpoch>)>,
-    /// What a job is reading.
-    asked: BTreeSet<RecordKey>,
     clock: u64,
 }
 
@@ -127,7 +125,7 @@ impl Probes {
         self.records.get(key).map(|(_, seen)| seen)
     }
 
-    /// Of the epochs that were read the nearest one, to be shown until the right one is there.
+    /// The nearest epoch that was read, to be shown until the right one is.
     pub fn nearest(&self, key: &RecordKey) -> Option<&Arc<SeenEpoch>> {
         let of_slice = self.records.iter().filter(|(other, _)| other.slice == key.slice);
         let read = of_slice.filter_map(|(other, (_, seen))| Some((other.epoch, seen.as_ref().ok()?)));
@@ -139,26 +137,13 @@ impl Probes {
         self.records.contains_key(key)
     }
 
-    /// Notes what a job begins to read.
-    pub fn ask(&mut self, keys: impl IntoIterator<Item = RecordKey>) {
-        self.asked = keys.into_iter().collect();
-    }
-
-    /// No job reads any more: what it did not bring is not asked for again.
-    pub fn settle(&mut self) {
-        for key in std::mem::take(&mut self.asked) {
-            self.keep(key, Err("it was not read".to_owned()), &BTreeSet::new());
-        }
-    }
-
     /// Keeps a slice.
     pub fn keep_slice(&mut self, key: SliceKey, seen: Seen<SeenSlice>) {
         self.slices.insert(key, seen);
     }
 
-    /// Keeps an epoch; of too many the oldest that are not `needed` are let go.
+    /// Keeps an epoch. Of too many, the oldest that are not `needed` are dropped.
     pub fn keep(&mut self, key: RecordKey, seen: Seen<SeenEpoch>, needed: &BTreeSet<RecordKey>) {
-        self.asked.remove(&key);
         self.clock += 1;
         self.records.insert(key, (self.clock, seen));
         while self.records.len() > MOST {
@@ -172,7 +157,6 @@ impl Probes {
     pub fn forget(&mut self, run: u64) {
         self.slices.retain(|key, _| key.run != run);
         self.records.retain(|key, _| key.slice.run != run);
-        self.asked.retain(|key| key.slice.run != run);
     }
 
     /// Forgets what could not be read, so that it is tried again.

@@ -13,7 +13,7 @@ use super::Series;
 /// An open run.
 #[derive(Clone, Debug)]
 pub struct OpenRun {
-    /// Unlike that of any other run or case opened in this session.
+    /// Unique among the runs and cases opened in this session.
     pub id: u64,
     /// Its folder.
     pub path: PathBuf,
@@ -21,32 +21,32 @@ pub struct OpenRun {
     pub name: String,
     /// Its configuration.
     pub config: Arc<Config>,
-    /// What it has told.
+    /// Its log.
     pub history: History,
     /// Its curves.
     pub series: Series,
-    /// A job trains it now, and tells of it.
+    /// A job of this window trains it.
     pub live: bool,
-    /// What was told while what the folder knew was still being read; none once that is done.
+    /// Events that arrived while its past was still being read; none once that is done.
     pub waiting: Option<Vec<Event>>,
-    /// The epoch that is looked at; none follows the newest.
+    /// The epoch at the cursor; none follows the newest.
     pub cursor: Option<usize>,
     /// The pinned slices.
     pub pins: Vec<Pin>,
 }
 
 impl OpenRun {
-    /// Which loop made it.
+    /// Pre-training or fine-tuning.
     pub fn stage(&self) -> Stage {
         self.config.stage
     }
 
-    /// The newest epoch that was told to its end; 0 before the first.
+    /// The newest finished epoch; 0 before the first.
     pub fn last(&self) -> usize {
         self.history.epochs_done()
     }
 
-    /// Epochs planned, at least those done.
+    /// Planned epochs, at least those done.
     pub fn epochs(&self) -> usize {
         self.history.epochs.max(self.last())
     }

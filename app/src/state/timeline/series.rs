@@ -1,14 +1,14 @@
-//! What a run logs of each epoch, as curves.
+//! The log of a run as curves over its epochs.
 
 use std::collections::BTreeMap;
 
 use engine::event::CaseCounts;
 use engine::run::History;
 
-/// Points of a curve at most: more than any screen has columns.
+/// Most points of a curve: more than any screen has columns.
 const MOST: usize = 2000;
 
-/// A number that an epoch may have.
+/// A quantity that an epoch may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
     /// Mean training loss.
@@ -31,7 +31,7 @@ pub enum Quantity {
     Rate,
     /// Patches whose label an update changed.
     Flips,
-    /// Patches whose label is not that of k-means after an update.
+    /// Patches whose label differs from k-means after an update.
     Differs,
     /// Agreement of k-means with the loss.
     Agreement,
@@ -85,10 +85,10 @@ impl Quantity {
             Self::Sigma => "σ",
             Self::Rate => "Rate",
             Self::Flips => "Flips",
-            Self::Differs => "Not k-means",
+            Self::Differs => "Differs from k-means",
             Self::Agreement => "Agreement",
-            Self::RecallForeground => "Recall 1",
-            Self::RecallMasked => "Recall masked",
+            Self::RecallForeground => "Lesion recall",
+            Self::RecallMasked => "Masked recall",
             Self::Air => "Air",
             Self::H1 => "H1",
             Self::H2 => "H2",
@@ -97,7 +97,7 @@ impl Quantity {
         }
     }
 
-    /// What an epoch told; none where it told nothing, or nothing finite.
+    /// Its value in an epoch; none where it was not logged, or is not finite.
     pub fn value(self, history: &History, epoch: usize) -> Option<f64> {
         let relabel = || history.relabel(epoch);
         let value = match self {
@@ -135,7 +135,7 @@ impl Quantity {
         }
     }
 
-    /// Whether smoothing makes sense of it.
+    /// Whether it is noisy enough to be smoothed.
     fn is_noisy(self) -> bool {
         matches!(
             self,
@@ -154,12 +154,12 @@ impl Quantity {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     lines: BTreeMap<Quantity, Vec<[f64; 2]>>,
-    /// Of each update its first and last epoch, and the shares of the four cases and of patches never masked.
+    /// For each update its first and last epoch, and the shares of the four cases and of patches never masked.
     pub cases: Vec<([f64; 2], [f64; 5])>,
 }
 
 impl Series {
-    /// The curves of what a run has told. `smoothing` is the weight of the past in losses and their gradients.
+    /// The curves of a log. `smoothing` is the weight of the past in losses and their gradients.
     pub fn of(history: &History, smoothing: f64) -> Self {
         let mut epochs: Vec<usize> = history.summaries.iter().map(|row| row.epoch).collect();
         epochs.extend(history.relabels.iter().map(|row| row.epoch));
@@ -219,7 +219,7 @@ fn smooth(points: &mut [[f64; 2]], weight: f64) {
     }
 }
 
-/// Of each run of neighbours the lowest and the highest point, so that no spike is lost.
+/// The lowest and the highest point of each group of neighbours, so that no spike is lost.
 fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     if points.len() <= MOST {
         return points;

@@ -40,54 +40,55 @@ fn run(id: u64, last: usize, from: usize) -> OpenRun {
     }
 }
 
-fn shown(last: usize, from: usize) -> Timeline {
-    let mut timeline = Timeline { pretrain: Some(run(1, last, from)), ..Timeline::default() };
-    timeline.settle_pin();
-    timeline
+fn shown(last: usize, from: usize) -> State {
+    let mut state = State::default();
+    state.cache.timeline.pretrain = Some(run(1, last, from));
+    state.settle_pin();
+    state
 }
 
 #[test]
 fn a_cursor_stays_among_the_epochs_that_were_told() {
-    let mut timeline = shown(8, 1);
-    assert_eq!(timeline.shown().unwrap().epoch(), Some(8), "it follows the newest");
-    timeline.pretrain.as_mut().unwrap().cursor = Some(99);
-    assert_eq!(timeline.shown().unwrap().epoch(), Some(8));
-    timeline.pretrain = Some(run(1, 0, 1));
-    assert_eq!(timeline.shown().unwrap().epoch(), None);
+    let mut state = shown(8, 1);
+    assert_eq!(state.watched_run().unwrap().epoch(), Some(8), "it follows the newest");
+    state.cache.timeline.pretrain.as_mut().unwrap().cursor = Some(99);
+    assert_eq!(state.watched_run().unwrap().epoch(), Some(8));
+    state.cache.timeline.pretrain = Some(run(1, 0, 1));
+    assert_eq!(state.watched_run().unwrap().epoch(), None);
 }
 
 #[test]
 fn a_slice_is_chosen_and_its_records_are_those_of_the_run() {
-    let timeline = shown(8, 5);
-    assert_eq!(timeline.pin, Some(Pin::new("P", 3)));
-    let run = timeline.shown().unwrap();
-    assert_eq!(timeline.record_key(run, 4), None, "it was pinned later");
-    assert_eq!(timeline.record_key(run, 6).unwrap().epoch, 6);
+    let state = shown(8, 5);
+    assert_eq!(state.session.timeline.pin, Some(Pin::new("P", 3)));
+    let run = state.watched_run().unwrap();
+    assert_eq!(state.record_key(run, 4), None, "it was pinned later");
+    assert_eq!(state.record_key(run, 6).unwrap().epoch, 6);
     assert_eq!((run.update_at(7), run.update_at(1)), (Some(6), None));
 }
 
 #[test]
 fn the_sheet_spreads_its_updates() {
-    let timeline = shown(40, 1);
-    let run = timeline.shown().unwrap();
-    assert_eq!(timeline.sheet_epochs(run, 3), [2, 20, 40]);
-    assert_eq!(timeline.sheet_epochs(run, 1), [40]);
-    assert_eq!(timeline.sheet_epochs(run, 99).len(), 20);
+    let state = shown(40, 1);
+    let run = state.watched_run().unwrap();
+    assert_eq!(state.sheet_epochs(run, 3), [2, 20, 40]);
+    assert_eq!(state.sheet_epochs(run, 1), [40]);
+    assert_eq!(state.sheet_epochs(run, 99).len(), 20);
     let plain = OpenRun { history: History { relabels: Vec::new(), ..run.history.clone() }, ..run.clone() };
-    assert_eq!(timeline.sheet_epochs(&plain, 2), [1, 40], "without updates any epochs");
+    assert_eq!(state.sheet_epochs(&plain, 2), [1, 40], "without updates any epochs");
 }
 
 #[test]
 fn an_epoch_is_compared_with_another_of_the_same_run_or_of_another() {
-    let mut timeline = shown(8, 1);
-    assert!(timeline.compared().is_none());
-    timeline.compare = Some(Compare::default());
-    let at = |timeline: &Timeline| timeline.compared().map(|(run, epoch)| (run.id, epoch));
-    assert_eq!(at(&timeline), Some((1, 1)));
-    timeline.compare = Some(Compare { run: Some(Box::new(run(2, 5, 1))), epoch: None });
-    assert_eq!(at(&timeline), Some((2, 5)), "that of the cursor, as far as it goes");
-    timeline.pretrain.as_mut().unwrap().cursor = Some(3);
-    assert_eq!(at(&timeline), Some((2, 3)));
+    let mut state = shown(8, 1);
+    assert!(state.compared_run().is_none());
+    state.cache.timeline.compare = Some(Compare::default());
+    let at = |state: &State| state.compared_run().map(|(run, epoch)| (run.id, epoch));
+    assert_eq!(at(&state), Some((1, 1)));
+    state.cache.timeline.compare = Some(Compare { run: Some(Box::new(run(2, 5, 1))), epoch: None });
+    assert_eq!(at(&state), Some((2, 5)), "that of the cursor, as far as it goes");
+    state.cache.timeline.pretrain.as_mut().unwrap().cursor = Some(3);
+    assert_eq!(at(&state), Some((2, 3)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The form of the next job: a configuration of either stage, and what stands beside it.
+//! The form of the next job: a configuration of either stage, its name, and its labelled patients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,31 +8,31 @@ use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 use engine::event::Stage;
 use serde::{Deserialize, Serialize};
 
-/// Width of the network that the paper is taken to have.
+/// Width of the paper's network, as far as it can be inferred.
 pub const PAPER_WIDTH: usize = 64;
-/// Width on a processor, where the paper's would take days.
+/// Default width on a CPU, where the paper's would take days.
 pub const CPU_WIDTH: usize = 16;
 
-/// Characters of a run's name at most, so that numbers and endings can be added to it.
+/// Longest name of a run in characters: a number may still be added.
 const LONGEST_NAME: usize = 100;
 
 /// How the labelled patients of a fine-tuning are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Labels {
-    /// 5 % of the training patients: the paper's.
+    /// 5 % of the training patients, as in the paper.
     #[default]
     Five,
-    /// 10 %: the paper's second.
+    /// 10 %, also in the paper.
     Ten,
-    /// So many.
+    /// A number of patients.
     Count,
-    /// All that have a label.
+    /// All that have a reference.
     All,
     /// By name.
     Picked,
 }
 
-/// What is being set up.
+/// The settings of the next job, as the user edits them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Form {
     /// Pre-training or fine-tuning.
@@ -41,19 +41,21 @@ pub struct Form {
     pub pretrain: Config,
     /// The settings of a fine-tuning.
     pub finetune: Config,
-    /// The run folder's name inside of the workspace.
+    /// The run folder's name inside the workspace.
     pub name: String,
-    /// The user gave that name; else it follows preset and modality.
+    /// The user chose that name; else it follows preset and modality.
     pub named: bool,
-    /// The name that the user gave in the other stage.
+    /// The name that the user chose in the other stage.
     pub other_name: Option<String>,
     /// How the labelled patients are chosen.
     pub labels: Labels,
-    /// How many, if by number.
+    /// Their number, for [`Labels::Count`].
     pub count: usize,
-    /// Who, if by name.
+    /// Their names, for [`Labels::Picked`].
     pub picked: BTreeSet<String>,
-    /// Fields that hold text which is no allowed number, and what is wrong with it; true for those of a fine-tuning.
+    /// Number fields with invalid text, and what is wrong with it. `true` marks those of a fine-tuning. Not saved: the text
+    /// itself is only in the field.
+    #[serde(skip)]
     pub invalid: BTreeMap<(bool, String), String>,
 }
 
@@ -85,7 +87,7 @@ impl Form {
         }
     }
 
-    /// The same, to be changed.
+    /// The settings of the chosen stage, to be changed.
     pub fn config_mut(&mut self) -> &mut Config {
         match self.stage {
             Stage::Pretrain => &mut self.pretrain,
@@ -93,13 +95,13 @@ impl Form {
         }
     }
 
-    /// What the form says, made consistent after the user's last change to it; `before` is what it was.
+    /// The form made consistent after the user's last change; `before` is the form before it.
     #[must_use]
     pub fn settled(mut self, before: &Self, devices: &[DeviceInfo]) -> Self {
         let typed = self.name != before.name;
         if self.stage != before.stage {
             self.take_over(before);
-            // A folder holds one run: the name that was given belongs to the stage that it was given in.
+            // A folder holds one run, so a chosen name stays with its stage.
             let here = std::mem::replace(&mut self.other_name, before.named.then(|| before.name.clone()));
             if !typed {
                 self.named = here.is_some();
@@ -108,7 +110,7 @@ impl Form {
         }
         let preset_changed = self.pretrain.preset != before.pretrain.preset;
         let modality_changed = self.pretrain.data.modality != before.pretrain.data.modality;
-        // Where the method was changed by hand it stays so when another modality is chosen.
+        // A method that was changed by hand survives a change of modality.
         let as_preset = before.pretrain.method == preset_of(&before.pretrain).method;
         if preset_changed || (modality_changed && as_preset) {
             let probes = std::mem::take(&mut self.pretrain.method.probes);
@@ -124,7 +126,7 @@ impl Form {
             }
         }
         self.finetune.labels.labels = self.label_text();
-        // Emptied by the user it stays empty: a name that came back by itself would stand in the way of a new one.
+        // A name that the user cleared stays empty: a generated one would be in the way of typing.
         self.named |= typed;
         if !self.named {
             self.rename();
@@ -132,20 +134,20 @@ impl Form {
         self
     }
 
-    /// What both stages have in common goes with the user from one to the other.
+    /// Takes over from the other stage what both have in common.
     fn take_over(&mut self, before: &Self) {
         let theirs = before.config().clone();
         let from_run = self.stage == Stage::Finetune && !self.finetune.labels.from.as_os_str().is_empty();
         let config = self.config_mut();
         (config.data, config.device) = (theirs.data, theirs.device);
-        // A pre-trained network fixes its own shape and its slices'.
+        // A pre-trained network fixes its shape and the preprocessing.
         if !from_run {
             (config.preprocess, config.network) = (theirs.preprocess, theirs.network);
             config.seed = theirs.seed;
         }
     }
 
-    /// Notes what a number field of the chosen stage holds: what is wrong with it, if anything is.
+    /// Records whether the text of a number field of the chosen stage is valid.
     pub fn enter(&mut self, field: impl Into<String>, problem: Option<String>) {
         let key = (self.stage == Stage::Finetune, field.into());
         match problem {
@@ -154,14 +156,14 @@ impl Form {
         }
     }
 
-    /// A field of the chosen stage that holds no allowed number, and what is wrong with it.
+    /// An invalid number field of the chosen stage, and what is wrong with it.
     pub fn invalid_field(&self) -> Option<(&str, &str)> {
         let finetune = self.stage == Stage::Finetune;
         let found = self.invalid.iter().find(|((of, _), _)| *of == finetune);
         found.map(|((_, field), why)| (field.as_str(), why.as_str()))
     }
 
-    /// What `labels.labels` says of the choice.
+    /// The choice as `labels.labels` has it.
     fn label_text(&self) -> String {
         let share = match self.labels {
             Labels::Five => LabelShare::Percent(5.0),
@@ -173,7 +175,7 @@ impl Form {
         share.to_string()
     }
 
-    /// A name that says what the run is.
+    /// Generates a name from preset and modality.
     fn rename(&mut self) {
         let config = self.config();
         let mut parts = vec![match self.stage {
@@ -186,35 +188,35 @@ impl Form {
     }
 }
 
-/// Why a text cannot be the name of a run's folder in the workspace, if it cannot.
+/// Why a text cannot name a run folder, if it cannot.
 pub fn name_problem(name: &str) -> Option<&'static str> {
     let name = name.trim();
     let odd = |c: char| c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*');
     if name.is_empty() {
-        Some("give the run a name")
+        Some("Enter a name.")
     } else if name.contains(['/', '\\']) {
-        Some("a name, not a path: / and \\ cannot stand in it")
+        Some("Use a name, not a path: / and \\ are not allowed.")
     } else if name.starts_with('.') {
-        Some("cannot begin with a point: the folder would be hidden")
+        Some("A name cannot start with a dot: the folder would be hidden.")
     } else if name.ends_with('.') || name.contains(odd) {
-        Some("cannot end with a point, nor hold < > : \" | ? *")
+        Some("A name cannot end with a dot or contain < > : \" | ? *")
     } else if name.chars().count() > LONGEST_NAME {
-        Some("at most 100 characters")
+        Some("Use at most 100 characters.")
     } else {
         None
     }
 }
 
-/// The configuration that a preset's name stands for.
+/// The preset that a configuration started from.
 pub fn preset_of(config: &Config) -> Config {
     preset(&config.preset, &config.data.modality).unwrap_or_default()
 }
 
-/// The width that a network has by default on a device.
+/// Default width of the network on a device.
 pub fn usual_width(device: DeviceChoice, devices: &[DeviceInfo]) -> usize {
     let kind = match device {
         DeviceChoice::Cpu => Some(DeviceKind::Cpu),
-        // The list is in the order in which `auto` prefers devices.
+        // Devices are listed in the order in which `auto` prefers them.
         DeviceChoice::Auto => devices.first().map(|d| d.kind),
         named => devices.iter().find(|d| d.id == named.to_string()).map(|d| d.kind),
     };
@@ -249,7 +251,7 @@ pub fn name_of(field: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// A graphics card, and this machine's processor.
+    /// A GPU, and this machine's CPU.
     fn devices() -> Vec<DeviceInfo> {
         let mut found: Vec<DeviceInfo> = engine::device::probe().devices;
         found.retain(|device| device.kind == DeviceKind::Cpu);

@@ -1,41 +1,41 @@
 //! Jobs of Train mode as the window shows them.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use engine::config::Config;
 use engine::event::{Event, Stage};
 
 use crate::state::State;
-use crate::worker::Kind;
 
 /// A job that waits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queued {
-    /// Unlike that of any other job of this session.
+    /// Unique in this session.
     pub id: u64,
     /// The run's name.
     pub name: String,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// Its settings; those that are stored in the run that it goes on with, if there are none here.
+    /// Its settings; none stands for those stored in the run that it resumes.
     pub config: Option<Box<Config>>,
-    /// The run that it goes on with; else it begins a new one.
+    /// The run to resume, or to begin under this very path if it does not exist.
     pub goes_on: Option<PathBuf>,
 }
 
-/// What the job under way is doing.
+/// Phase of the job under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Patients are read and prepared.
     #[default]
     Preparing,
-    /// It trains.
+    /// Training.
     Training,
-    /// It was told to pause and finishes its step.
+    /// Finishing the step before a pause.
     Pausing,
-    /// Its checkpoint is saved, and it waits.
+    /// Waiting, with its checkpoint saved.
     Paused,
-    /// It was told to stop and finishes its step.
+    /// Finishing the step before a stop.
     Stopping,
 }
 
@@ -77,9 +77,9 @@ pub struct Running {
     pub slices: usize,
     /// The epoch under way, from 1.
     pub epoch: usize,
-    /// Steps of it that are done.
+    /// Steps of that epoch that are done.
     pub step: usize,
-    /// Epochs that ended.
+    /// Finished epochs.
     pub epochs_done: usize,
     /// Mean loss of the newest of them.
     pub epoch_loss: Option<f64>,
@@ -95,11 +95,34 @@ pub struct Running {
     pub best_dice: Option<f64>,
     /// Slices a second, as measured lately.
     pub rate: Option<f64>,
+    /// When the rate was last measured, and the steps done by then.
+    pub rate_mark: Option<(Instant, usize)>,
 }
 
+/// The time over which the rate is measured, at least.
+const MEASURED: Duration = Duration::from_millis(500);
+/// Weight of a new measurement of the rate.
+const WEIGHT: f64 = 0.4;
+
 impl Running {
-    /// Takes in what the loop told.
-    pub fn hear(&mut self, event: &Event) {
+    /// Measures the rate of late.
+    pub fn measure_rate(&mut self, now: Instant) {
+        let steps = self.steps_done();
+        let Some((then, before)) = self.rate_mark.filter(|_| self.phase == Phase::Training) else {
+            self.rate_mark = (self.phase == Phase::Training).then_some((now, steps));
+            return;
+        };
+        if now - then < MEASURED || steps <= before {
+            return;
+        }
+        let slices = self.slices as f64 / self.steps_per_epoch.max(1) as f64;
+        let rate = (steps - before) as f64 * slices / (now - then).as_secs_f64();
+        self.rate = Some(self.rate.map_or(rate, |old| old + WEIGHT * (rate - old)));
+        self.rate_mark = Some((now, steps));
+    }
+
+    /// Applies an event of the training.
+    pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Started { epochs, steps_per_epoch, slices, device, first_epoch, .. } => {
                 (self.epochs, self.steps_per_epoch, self.slices) = (*epochs, *steps_per_epoch, *slices);
@@ -134,13 +157,13 @@ impl Running {
         self.epoch.saturating_sub(1) * self.steps_per_epoch + self.step
     }
 
-    /// How far it is, 0 to 1, once that is known.
+    /// Progress, 0 to 1, once it is known.
     pub fn fraction(&self) -> Option<f32> {
         let all = self.epochs * self.steps_per_epoch;
         (all > 0).then(|| self.steps_done() as f32 / all as f32)
     }
 
-    /// Seconds that are left at the rate of late.
+    /// Seconds left at the current rate.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = (self.epochs * self.steps_per_epoch).checked_sub(self.steps_done())?;
         let slices = left as f64 * self.slices as f64 / self.steps_per_epoch.max(1) as f64;
@@ -152,37 +175,37 @@ impl Running {
         self.phase == Phase::Training
     }
 
-    /// Whether it waits for the user, or is about to.
+    /// Whether it is paused, or about to be.
     pub fn can_go_on(&self) -> bool {
         matches!(self.phase, Phase::Paused | Phase::Pausing)
     }
 }
 
-/// What a job does before its first step.
+/// What the job under way does before its first step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparing<'a> {
     /// The job.
     pub job: &'a Running,
     /// What is being prepared.
     pub what: String,
-    /// How far that is, 0 to 1, if it is known.
+    /// Progress of that, 0 to 1, if it is known.
     pub fraction: Option<f32>,
 }
 
 impl Preparing<'_> {
-    /// Which job it is, and what it does.
+    /// As a sentence.
     pub fn sentence(&self) -> String {
-        format!("{} is being prepared. {}", self.job.name, self.what)
+        format!("Preparing {}. {}", self.job.name, self.what)
     }
 }
 
 impl State {
-    /// The job under way, if it has not come to its first step.
+    /// The job under way, before its first step.
     pub fn preparing(&self) -> Option<Preparing<'_>> {
-        let job = self.train.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
-        let status = self.jobs.iter().find(|status| status.kind == Kind::Train);
+        let job = self.training.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
+        let status = self.jobs.iter().find(|status| status.id == job.job);
         let detail = status.map(|status| status.detail.as_str()).filter(|detail| !detail.is_empty());
-        let what = detail.unwrap_or("Looking for the patients and their files").to_owned();
+        let what = detail.unwrap_or("Finding the patients and their files").to_owned();
         Some(Preparing { job, what, fraction: status.and_then(|status| status.progress) })
     }
 }
@@ -190,11 +213,11 @@ impl State {
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It is done.
+    /// Trained to the end.
     Finished,
-    /// The user stopped it; it can be resumed.
+    /// Stopped by the user.
     Stopped,
-    /// For this reason.
+    /// Failed, for this reason.
     Failed(String),
 }
 
@@ -207,7 +230,7 @@ pub struct Ended {
     pub name: String,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// The run folder, if it came to that.
+    /// The run folder, if it got one.
     pub run: Option<PathBuf>,
     /// How it ended.
     pub how: Ending,
@@ -219,7 +242,7 @@ mod tests {
 
     fn started() -> Running {
         let mut job = Running { phase: Phase::Preparing, ..Running::default() };
-        job.hear(&Event::Started {
+        job.apply(&Event::Started {
             stage: Stage::Pretrain,
             epochs: 4,
             steps_per_epoch: 5,
@@ -235,18 +258,34 @@ mod tests {
     fn steps_become_progress_and_time_left() {
         let mut job = started();
         assert_eq!((job.phase, job.fraction(), job.seconds_left()), (Phase::Training, Some(0.0), None));
-        job.hear(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 5, loss: 0.5, learning_rate: 1e-3 });
+        job.apply(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 5, loss: 0.5, learning_rate: 1e-3 });
         job.rate = Some(20.0);
         assert_eq!((job.fraction(), job.seconds_left()), (Some(0.5), Some(5.0)));
+    }
+
+    #[test]
+    fn the_rate_is_measured_over_half_a_second_and_not_across_a_pause() {
+        let mut job = started();
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        job.measure_rate(begin);
+        job.apply(&Event::Step { stage: Stage::Pretrain, epoch: 1, step: 2, loss: 0.5, learning_rate: 1e-3 });
+        job.measure_rate(at(400));
+        assert_eq!(job.rate, None);
+        job.measure_rate(at(1000));
+        assert_eq!(job.rate, Some(20.0), "2 steps of 10 slices in a second");
+        job.phase = Phase::Paused;
+        job.measure_rate(at(60_000));
+        assert_eq!((job.rate, job.rate_mark), (Some(20.0), None));
     }
 
     #[test]
     fn it_is_paused_once_the_checkpoint_of_the_pause_is_there() {
         let mut job = started();
         job.phase = Phase::Pausing;
-        job.hear(&Event::Checkpoint { epoch: 1, step: 0 });
+        job.apply(&Event::Checkpoint { epoch: 1, step: 0 });
         assert_eq!(job.phase, Phase::Pausing, "that of a whole epoch is none of the pause");
-        job.hear(&Event::Checkpoint { epoch: 2, step: 3 });
+        job.apply(&Event::Checkpoint { epoch: 2, step: 3 });
         assert_eq!(job.phase, Phase::Paused);
     }
 }

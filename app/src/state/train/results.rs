@@ -1,7 +1,6 @@
 //! Measures of a fine-tuned run, patient by patient.
 
 use std::cmp::Ordering;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
@@ -116,9 +115,7 @@ impl Column {
 /// Measures of a run, and how they are looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// The run; none was asked for at first.
-    pub run: Option<PathBuf>,
-    /// Its measures, once they are there.
+    /// The measures of the chosen run, once they are known.
     pub evaluation: Option<Arc<RunEvaluation>>,
     /// Why there are none.
     pub why: Option<String>,
@@ -140,11 +137,6 @@ pub struct Spread {
 }
 
 impl Results {
-    /// Of a run whose measures are awaited.
-    pub fn awaited(run: PathBuf) -> Self {
-        Self { run: Some(run), ..Self::default() }
-    }
-
     /// Puts the measures in, the worst patient first.
     pub fn set(&mut self, evaluation: RunEvaluation) {
         (self.evaluation, self.why) = (Some(Arc::new(evaluation)), None);
@@ -219,7 +211,7 @@ mod tests {
             case: case.into(),
             images: std::collections::BTreeMap::new(),
             truth: None,
-            mask: PathBuf::new(),
+            mask: std::path::PathBuf::new(),
             measures,
             worst_slice: None,
             worst_dice: None,

@@ -5,12 +5,13 @@ use shaders::PatchShow;
 
 use super::super::patch_pane::PatchPane;
 use super::Shared;
-use crate::command::{Command, Sender};
-use crate::state::PathPurpose;
+use crate::command::Sender;
 use crate::state::masking::Filled;
+use crate::state::session::RunUse;
+use crate::state::{Intent, PathPurpose};
 use crate::theme::{self, icon, space};
 use crate::widget::{ColourBar, PushButton, progress_bar};
-use crate::worker::Kind;
+use crate::worker;
 
 const NO_RUN: &str = "Choose a pre-trained run to see its reconstruction.";
 const NO_LOSS: &str = "Choose a pre-trained run to see relative losses.";
@@ -22,7 +23,7 @@ const BAR: (f32, f32) = (26.0, 6.0);
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
-    let filled = shared.state.masking.filled.as_deref();
+    let filled = shared.state.cache.masking.filled.as_deref();
     input(ui, shared, top, filled, sender);
     output(ui, shared, middle, filled, sender);
     losses(ui, shared, bottom, filled, sender);
@@ -82,8 +83,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>,
 
 /// Why there is no output.
 fn missing(shared: &Shared<'_>, without_run: &str) -> String {
-    let masking = &shared.state.masking;
-    match (&masking.filling.failed, shared.state.filling_run()) {
+    match (&shared.state.cache.masking.filling.failed, shared.state.run_for(RunUse::Reconstruct)) {
         (Some((_, why)), Some(_)) => why.clone(),
         (_, Some(_)) => WORKING.to_owned(),
         (_, None) => without_run.to_owned(),
@@ -92,7 +92,7 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
 
 /// Button to choose a run, or the progress over an older result.
 fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, label: &str, sender: &Sender) {
-    let running = shared.state.jobs.iter().find(|job| job.kind == Kind::Reconstruct);
+    let running = shared.state.jobs.iter().find(|job| job.slot == worker::masking::RECONSTRUCT);
     if let Some(filled) = filled {
         if filled.filling.wanted != shared.found.wanted {
             ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).backdrop);
@@ -116,6 +116,6 @@ fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>
     let button = PushButton::new("Choose run\u{2026}").fill_width();
     let button = if width < NARROW { button } else { button.icon(icon::BRAIN) };
     if child.add(button).accessible_name(label).clicked() {
-        sender.send(Command::Ask(PathPurpose::MaskingRun));
+        sender.send(Intent::Ask(PathPurpose::MaskingRun));
     }
 }

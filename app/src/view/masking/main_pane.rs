@@ -17,7 +17,7 @@ const MOSTLY: f64 = 0.5;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender) {
-    let shown = shared.state.masking.shown;
+    let shown = shared.state.session.masking.shown;
     let pictures = &shared.found.pictures;
     let crop = PatchPane {
         picture: pictures.slice.as_ref(),
@@ -41,17 +41,17 @@ fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     let (state, document) = (shared.state, shared.document);
     let layer = document.image();
     let volume: &'a Volume = &layer.volume;
-    let slice = DisplayGrid::new(&volume.grid, PlaneMode::Native).index_at(state.view.crosshair)[2];
+    let slice = DisplayGrid::new(&volume.grid, PlaneMode::Native).index_at(state.session.view.crosshair)[2];
     let window = state.window_of(layer);
     let on_it = |mask: &&MaskLayer| mask.labels.grid.relation(&volume.grid) == Relation::Same;
     let lesion: Option<&'a Texture> = document.truth.as_ref().filter(on_it).and_then(|mask| mask.texture.as_ref());
     PatchPane {
         picture: layer.texture.as_ref(),
-        lesion: lesion.filter(|_| state.masking.shown.lesion),
+        lesion: lesion.filter(|_| state.session.masking.shown.lesion),
         native: Some(Native { grid: &volume.grid, slice }),
         window: [window.low() as f32, window.high() as f32],
-        colour_map: if volume.data.is_colour() { ColourMap::Grey } else { state.view.colour_map },
-        camera: state.masking.camera(true),
+        colour_map: if volume.data.is_colour() { ColourMap::Grey } else { state.session.view.colour_map },
+        camera: state.session.masking.camera(true),
         ..*crop
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
     let painter = ui.painter().with_clip_rect(rect);
     let tokens = theme::tokens(ui);
     let (found, report) = (shared.found, &shared.found.report);
-    let slices = shared.state.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
+    let slices = shared.state.cache.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
     let slice = format!("Slice {} of {slices} (index {})", found.wanted.slice + 1, found.wanted.slice);
     let masked = found.masking.count();
     let sigma = format!("sigma {:.3}: {masked} of {} masked", report.sigma, report.labels.len());
@@ -42,7 +42,7 @@ pub(super) fn legend(ui: &mut Ui, shared: &Shared<'_>, rect: Rect) {
     if rect.width() < ROOM.x || rect.height() < ROOM.y {
         return;
     }
-    let shown = shared.state.masking.shown;
+    let shown = shared.state.session.masking.shown;
     let painter = ui.painter().with_clip_rect(rect);
     let right = rect.right() - MARGIN;
     let mut bottom = rect.bottom() - MARGIN;

@@ -65,11 +65,12 @@ impl<'a> CaseView<'a> {
     /// For this frame.
     pub fn new(ctx: &egui::Context, state: &'a State, document: &'a Document) -> Self {
         let native = document.display(PlaneMode::Native);
-        let display = match state.settings.planes {
+        let display = match state.session.settings.planes {
             PlaneMode::Native => native.clone(),
             PlaneMode::World => document.display(PlaneMode::World),
         };
-        let masks = if state.view.hide_overlay { Masks::None } else { Masks::of(document, state.view.overlay) };
+        let masks =
+            if state.session.view.hide_overlay { Masks::None } else { Masks::of(document, state.session.view.overlay) };
         Self {
             state,
             document,
@@ -109,7 +110,7 @@ impl<'a> CaseView<'a> {
             grid,
             plane,
             map: self.map(pane, vector(rect.size())),
-            slice: grid.index_at(self.state.view.crosshair)[plane.axis()],
+            slice: grid.index_at(self.state.session.view.crosshair)[plane.axis()],
             image: self.image(pane),
         }
     }
@@ -121,13 +122,13 @@ impl<'a> CaseView<'a> {
 
     /// Map from screen positions to indices, for a pane of `size` in any unit.
     pub fn map(&self, pane: PaneId, size: DVec2) -> PaneMap {
-        let camera = self.state.view.camera(pane);
-        PaneMap::new(self.grid(pane), pane.plane(), self.state.settings.convention, camera, size)
+        let camera = self.state.session.view.camera(pane);
+        PaneMap::new(self.grid(pane), pane.plane(), self.state.session.settings.convention, camera, size)
     }
 
     /// The pane that receives keys and shows the readout: the active one if shown, else the first.
     pub fn active(&self, shown: &[PaneId]) -> Option<PaneId> {
-        self.state.view.active.filter(|pane| shown.contains(pane)).or_else(|| shown.first().copied())
+        self.state.session.view.active.filter(|pane| shown.contains(pane)).or_else(|| shown.first().copied())
     }
 }
 

@@ -4,7 +4,7 @@ use egui::{Id, PointerButton, Pos2, Response, Sense, Ui};
 use glam::{DVec2, DVec3};
 
 use super::case_view::{CaseView, PaneView};
-use crate::command::{Command, Sender};
+use crate::command::{Sender, ViewCommand};
 use crate::state::{Mode, PaneId, ToolKind};
 use crate::view::tool::{self, Crosshair, Drag, Ellipse, Pan, Pane, Ruler, Tool, Window, Zoom};
 use crate::view::wheel::{self, Notches};
@@ -72,7 +72,7 @@ impl Pane for SlicePane<'_> {
             }
         });
         if self.view.image != self.case.document.shown {
-            self.sender.send(Command::ShowImage(self.view.image));
+            self.sender.send(ViewCommand::ShowImage(self.view.image));
         }
     }
 
@@ -82,17 +82,17 @@ impl Pane for SlicePane<'_> {
             return;
         }
         let window = self.case.state.window_of(layer);
-        let (width, level) = tool::window_change(by, window, layer.range, &layer.modality);
-        self.sender.send(Command::ChangeWindow { width, level });
+        let (width, level) = tool::window_change(by, window, layer.range, &layer.info.modality);
+        self.sender.send(ViewCommand::ChangeWindow { width, level });
     }
 
     fn pan(&mut self, by: DVec2) {
-        self.sender.send(Command::Pan { pane: self.view.id, by_mm: by / self.view.map.scale() });
+        self.sender.send(ViewCommand::Pan { pane: self.view.id, by_mm: by / self.view.map.scale() });
     }
 
     fn zoom(&mut self, factor: f64, anchor: Pos2) {
         let (anchor, size) = (self.view.place(anchor), self.view.size());
-        self.sender.send(Command::Zoom { pane: self.view.id, factor, anchor, size });
+        self.sender.send(ViewCommand::Zoom { pane: self.view.id, factor, anchor, size });
     }
 }
 
@@ -100,7 +100,7 @@ impl SlicePane<'_> {
     /// Sends what the user does with the pane; the drag under way, if any.
     pub fn interact(&mut self) -> Option<Drag> {
         let mut memory: Memory = self.ui.data(|data| data.get_temp(self.response.id)).unwrap_or_default();
-        let left = self.case.state.view.tool;
+        let left = self.case.state.session.view.tool;
         self.activate();
         self.scroll(&mut memory.wheel);
         self.follow_with_shift();
@@ -130,8 +130,8 @@ impl SlicePane<'_> {
             matches!(event, PointerMoved(_) | PointerButton { .. } | MouseWheel { .. })
         };
         let pointed = self.response.hovered() && self.ui.input(|i| i.events.iter().any(touched));
-        if (pointed || self.response.gained_focus()) && self.case.state.view.active != Some(self.view.id) {
-            self.sender.send(Command::Activate(self.view.id));
+        if (pointed || self.response.gained_focus()) && self.case.state.session.view.active != Some(self.view.id) {
+            self.sender.send(ViewCommand::Activate(self.view.id));
         }
     }
 
@@ -143,7 +143,7 @@ impl SlicePane<'_> {
         }
         let by = notches.take(turned.notches);
         if by != 0 && !self.view.id.is_projection() {
-            self.sender.send(Command::StepSlice { pane: self.view.id, by });
+            self.sender.send(ViewCommand::StepSlice { pane: self.view.id, by });
         }
     }
 
@@ -151,15 +151,15 @@ impl SlicePane<'_> {
     fn follow_with_shift(&self) {
         let follows = self.ui.input(|i| i.modifiers.shift && !i.pointer.any_down() && i.pointer.is_moving());
         if let Some(pos) = self.response.hover_pos().filter(|_| follows) {
-            self.sender.send(Command::MoveCrosshair(tool::crosshair_at(self.case, self.view, pos)));
+            self.sender.send(ViewCommand::MoveCrosshair(tool::crosshair_at(self.case, self.view, pos)));
         }
     }
 
     fn double_click(&self) {
         let twice = self.ui.input(|i| i.pointer.button_double_clicked(PointerButton::Primary));
-        if twice && self.response.contains_pointer() && self.case.state.mode == Mode::Review {
-            let alone = self.case.state.view.maximised.is_some();
-            self.sender.send(Command::Maximise((!alone).then_some(self.view.id)));
+        if twice && self.response.contains_pointer() && self.case.state.session.mode == Mode::Review {
+            let alone = self.case.state.session.view.maximised.is_some();
+            self.sender.send(ViewCommand::Maximise((!alone).then_some(self.view.id)));
         }
     }
 }

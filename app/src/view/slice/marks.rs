@@ -39,7 +39,7 @@ pub fn polyline(painter: &Painter, points: &[Pos2], width: f32, color: Color32, 
 
 /// The slices of the other panes, with a gap at their common point.
 pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
-    let at = view.pos_of(case.state.view.crosshair);
+    let at = view.pos_of(case.state.session.view.crosshair);
     let (x, y) = (painter.round_to_pixel_center(at.x), painter.round_to_pixel_center(at.y));
     let [across_x, across_y] = view.plane.screen_axes().map(|axis| plane_color(Plane::ALL[axis]).gamma_multiply(0.8));
     let width = 1.0_f32.max((painter.pixels_per_point() * 0.75).round()) / painter.pixels_per_point();
@@ -66,13 +66,13 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
 /// Numbers of the findings in the slice, and calipers of the selected one.
 pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     let Some(findings) = &case.document.findings else { return };
-    if case.state.view.hide_overlay {
+    if case.state.session.view.hide_overlay {
         return;
     }
     let grid = &case.document.base().volume.grid;
     let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
     for (at, listed) in findings.list.iter().enumerate() {
-        let chosen = case.state.view.finding == Some(at);
+        let chosen = case.state.session.view.finding == Some(at);
         let bounds = bounds(&display_from_voxel, &listed.finding);
         let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
         // A projection shows all findings: only the selected one is marked.

@@ -37,7 +37,7 @@ pub fn show(ui: &Ui, area: Rect, state: &State, document: &Document, sender: &Se
     ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.line);
     let shown = state.shown_panes();
     let active = case.active(&shown);
-    let style = uniforms::style(&state.settings, &state.view, case.pixels_per_point);
+    let style = uniforms::style(&state.session.settings, &state.session.view, case.pixels_per_point);
     for (n, (id, rect)) in layout::arrange(area, &shown, case.pixels_per_point).into_iter().enumerate() {
         if rect.width() >= 1.0 && rect.height() >= 1.0 {
             let part = pane::Part { active: active == Some(id), legend: n == 0 };

@@ -63,7 +63,7 @@ pub fn write(painter: &Painter, written: &Written<'_>) {
 
 fn letters(painter: &Painter, written: &Written<'_>) {
     let (case, view) = (written.case, written.view);
-    let Some(letters) = view.grid.letters(view.plane, case.state.settings.convention) else { return };
+    let Some(letters) = view.grid.letters(view.plane, case.state.session.settings.convention) else { return };
     let rect = view.rect.shrink(MARGIN);
     let color = case.tokens.overlay_text;
     for (text, pos, anchor) in [
@@ -117,7 +117,7 @@ fn upper_right(painter: &Painter, written: &Written<'_>, below: Option<Pos2>) {
         let window = text::window(case.window(view.id, layer));
         column.line(&window, font::number_small(), case.tokens.overlay_text);
     }
-    let zoom = format!("zoom {:.1}×", case.state.view.camera(view.id).zoom);
+    let zoom = format!("zoom {:.1}×", case.state.session.view.camera(view.id).zoom);
     column.line(&zoom, font::number_small(), case.tokens.overlay_dim);
 }
 

@@ -34,7 +34,7 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     let drag = pane.interact();
     marks::findings(&painter, case, view);
     marks::crosshair(&painter, case, view);
-    marks::measures(&painter, case, view, case.state.view.measures.iter(), true);
+    marks::measures(&painter, case, view, case.state.session.view.measures.iter(), true);
     tool::draw(&pane, drag.as_ref(), &painter);
     let Part { active, legend } = part;
     overlay::write(&painter, &Written { case, view, picture: &picture, active, legend });

@@ -100,7 +100,8 @@ fn slice_paint(
 
 fn image(case: &CaseView<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: Drawn) -> (Option<Texture>, shaders::Image) {
     let layer = case.layer(drawn.image);
-    let chosen = if drawn.second { case.state.view.fused_colour_map } else { case.state.view.colour_map };
+    let chosen =
+        if drawn.second { case.state.session.view.fused_colour_map } else { case.state.session.view.colour_map };
     let (texture, colours) = if view.id.is_projection() {
         let texture = layer.projection.as_ref().and_then(|p| p.texture.clone());
         (texture, if drawn.second { chosen } else { layer.projection_colours(chosen) })
@@ -108,7 +109,7 @@ fn image(case: &CaseView<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: Drawn) 
         (layer.texture.clone(), chosen)
     };
     let rows = rows(case, view, map, &layer.volume.grid);
-    let (window, smooth) = (case.window(view.id, layer), case.state.settings.interpolate);
+    let (window, smooth) = (case.window(view.id, layer), case.state.session.settings.interpolate);
     let image = uniforms::image(rows, window, colours, smooth, drawn.opacity);
     (texture, shaders::Image { transparent_low: u32::from(drawn.transparent_low), ..image })
 }

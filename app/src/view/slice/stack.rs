@@ -74,14 +74,14 @@ impl CaseView<'_> {
         let base = &self.document.base().volume.grid;
         let fits = |image: usize| image == 0 || self.layer(image).volume.grid.relation(base) == Relation::Same;
         let image = self.image(pane);
-        let second = self.second(pane).map(|i| (i, fits(i), f64::from(self.state.view.fused_opacity)));
+        let second = self.second(pane).map(|i| (i, fits(i), f64::from(self.state.session.view.fused_opacity)));
         Wanted { first: (image, fits(image)), second, labels: !matches!(self.masks, Masks::None) }
     }
 
     /// The fused image of a pane. Linked panes have none.
     pub fn second(&self, pane: PaneId) -> Option<usize> {
         let linked = matches!(pane, PaneId::Linked(_));
-        let fused = self.state.view.fused.filter(|&i| !linked && i != self.image(pane))?;
+        let fused = self.state.session.view.fused.filter(|&i| !linked && i != self.image(pane))?;
         let layer: &ImageLayer = self.document.images.get(fused)?;
         (!pane.is_projection() || layer.projection.is_some()).then_some(fused)
     }

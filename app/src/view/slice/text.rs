@@ -65,7 +65,7 @@ pub fn value(document: &Document, image: usize, world: DVec3) -> String {
     let Some(value) = document.value_at(image, world) else { return "outside the image".to_owned() };
     match &layer.volume.data {
         VoxelData::Rgb(_) | VoxelData::Rgba(_) => format!("luminance {}", number(value)),
-        _ => format!("{} {}", number(value), layer.modality.unit()).trim_end().to_owned(),
+        _ => format!("{} {}", number(value), layer.info.unit_symbol()).trim_end().to_owned(),
     }
 }
 
@@ -81,7 +81,7 @@ pub fn labels(document: &Document, world: DVec3) -> Option<String> {
 
 /// Labels, stored voxel, world position and value at the crosshair, one line each.
 pub fn readout(case: &CaseView<'_>, image: usize) -> [String; 4] {
-    let (document, at) = (case.document, case.state.view.crosshair);
+    let (document, at) = (case.document, case.state.session.view.crosshair);
     let grid = &case.layer(image).volume.grid;
     let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(at);
     let voxel = voxel.map_or_else(|| "outside".to_owned(), |[i, j, k]| format!("({i}, {j}, {k})"));
@@ -94,7 +94,7 @@ pub fn images(case: &CaseView<'_>, view: &PaneView<'_>) -> Option<String> {
     let name = &case.layer(view.image).name;
     match case.second(view.id) {
         Some(second) => {
-            let percent = 100.0 * case.state.view.fused_opacity;
+            let percent = 100.0 * case.state.session.view.fused_opacity;
             Some(format!("{name} + {} {percent:.0} %", case.layer(second).name))
         }
         None => (case.document.images.len() > 1).then(|| name.clone()),
@@ -103,13 +103,13 @@ pub fn images(case: &CaseView<'_>, view: &PaneView<'_>) -> Option<String> {
 
 /// Slicing and interpolation.
 pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
-    let planes = match (case.state.settings.planes, case.oblique) {
+    let planes = match (case.state.session.settings.planes, case.oblique) {
         _ if view.id.is_projection() => "from the front",
         (PlaneMode::World, _) => "patient axes",
         (PlaneMode::Native, true) => "oblique",
         (PlaneMode::Native, false) => "",
     };
-    let smooth = if case.state.settings.interpolate { "interpolated" } else { "voxels" };
+    let smooth = if case.state.session.settings.interpolate { "interpolated" } else { "voxels" };
     if planes.is_empty() { smooth.to_owned() } else { format!("{planes}, {smooth}") }
 }
 
@@ -117,7 +117,7 @@ pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
 pub fn overlay(case: &CaseView<'_>) -> Option<&'static str> {
     let document = case.document;
     let (prediction, truth) = (document.prediction.as_ref(), document.truth.as_ref());
-    if case.state.view.hide_overlay {
+    if case.state.session.view.hide_overlay {
         return prediction.or(truth).map(|_| "overlay hidden");
     }
     match case.masks {
@@ -151,7 +151,7 @@ pub fn statistics(case: &CaseView<'_>, view: &PaneView<'_>, statistics: Option<&
     let name = (s.image != view.image).then(|| layer.name.clone());
     let frame = (s.frame != layer.frame).then(|| format!("frame {}", s.frame + 1));
     let source = [name, frame].into_iter().flatten().collect::<Vec<_>>().join(" ");
-    let [mean, size] = numbers(s, layer.modality.unit());
+    let [mean, size] = numbers(s, layer.info.unit_symbol());
     [source, mean, size]
 }
 

@@ -4,7 +4,7 @@ use egui::{CursorIcon, Pos2};
 use glam::DVec3;
 
 use super::{Drag, Tool};
-use crate::command::Command;
+use crate::command::ViewCommand;
 use crate::view::slice::case_view::{CaseView, PaneView};
 use crate::view::slice::interact::SlicePane;
 use crate::view::slice::picture;
@@ -22,14 +22,14 @@ impl Tool<SlicePane<'_>> for Crosshair {
     }
 
     fn drag(&self, pane: &mut SlicePane<'_>, drag: &Drag) {
-        pane.sender.send(Command::MoveCrosshair(crosshair_at(pane.case, pane.view, drag.now)));
+        pane.sender.send(ViewCommand::MoveCrosshair(crosshair_at(pane.case, pane.view, drag.now)));
     }
 }
 
 /// World mm of the crosshair for a screen position: within the crosshair's slice, on a projection at the depth of the
 /// largest value under the pointer.
 pub fn crosshair_at(case: &CaseView<'_>, view: &PaneView<'_>, pos: Pos2) -> DVec3 {
-    let crosshair = case.state.view.crosshair;
+    let crosshair = case.state.session.view.crosshair;
     let mut depth = view.depth_of(crosshair);
     if view.id.is_projection() {
         let index = view.map.index_in_space(view.place(pos), 0.0);

@@ -4,7 +4,7 @@ use egui::{CursorIcon, Painter};
 use glam::{DVec2, DVec3};
 
 use super::{Drag, Tool};
-use crate::command::Command;
+use crate::command::EditCommand;
 use crate::state::view::Statistics;
 use crate::state::{Measure, MeasureKind};
 use crate::view::slice::interact::SlicePane;
@@ -24,7 +24,7 @@ impl Tool<SlicePane<'_>> for Ellipse {
         if !pane.is_click(drag) {
             let outline = outline(pane, drag);
             let statistics = statistics(pane, outline.ends_mm);
-            pane.sender.send(Command::AddMeasure(Box::new(Measure { statistics, ..outline })));
+            pane.sender.send(EditCommand::AddMeasure(Box::new(Measure { statistics, ..outline })));
         }
     }
 

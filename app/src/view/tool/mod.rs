@@ -247,9 +247,10 @@ mod tests {
     }
 
     const START: Pos2 = egui::pos2(50.0, 50.0);
+    const END: Pos2 = egui::pos2(80.0, 50.0);
 
-    fn button(pressed: bool) -> Event {
-        Event::PointerButton { pos: START, button: Primary, pressed, modifiers: Modifiers::NONE }
+    fn button(pos: Pos2, pressed: bool) -> Event {
+        Event::PointerButton { pos, button: Primary, pressed, modifiers: Modifiers::NONE }
     }
 
     /// What a pane logs over frames, each with its modifiers and events.
@@ -272,22 +273,26 @@ mod tests {
     #[test]
     fn a_drag_is_press_drag_and_release_of_its_tool() {
         let none = Modifiers::NONE;
-        let moved = Event::PointerMoved(egui::pos2(80.0, 50.0));
-        let press = (none, vec![button(true)]);
-        let frames = vec![press.clone(), (none, vec![moved.clone()]), (none, vec![button(false)])];
+        let moved = Event::PointerMoved(END);
+        let press = (none, vec![button(START, true)]);
+        let frames = vec![press.clone(), (none, vec![moved.clone()]), (none, vec![button(END, false)])];
         assert_eq!(logged(frames), ["press", "drag", "release"]);
-        assert_eq!(logged(vec![press.clone(), (none, vec![button(false)])]), ["press", "click"]);
-        assert_eq!(logged(vec![(none, vec![button(true), button(false)])]), ["press", "click"], "within one frame");
+        assert_eq!(logged(vec![press.clone(), (none, vec![button(START, false)])]), ["press", "click"]);
+        assert_eq!(
+            logged(vec![(none, vec![button(START, true), button(START, false)])]),
+            ["press", "click"],
+            "within one frame"
+        );
         let escape = egui::Key::Escape;
         let escape = Event::Key { key: escape, physical_key: None, pressed: true, repeat: false, modifiers: none };
-        let frames = vec![press, (none, vec![moved]), (none, vec![escape]), (none, vec![button(false)])];
+        let frames = vec![press, (none, vec![moved]), (none, vec![escape]), (none, vec![button(END, false)])];
         assert_eq!(logged(frames), ["press", "drag"], "Escape cancels");
     }
 
     #[test]
     fn a_drag_keeps_the_tool_of_its_press() {
-        let moved = Event::PointerMoved(egui::pos2(80.0, 50.0));
-        let frames = vec![(Modifiers::COMMAND, vec![button(true)]), (Modifiers::NONE, vec![moved])];
+        let moved = Event::PointerMoved(END);
+        let frames = vec![(Modifiers::COMMAND, vec![button(START, true)]), (Modifiers::NONE, vec![moved])];
         assert_eq!(logged(frames), ["window"]);
     }
 }

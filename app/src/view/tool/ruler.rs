@@ -3,7 +3,7 @@
 use egui::{CursorIcon, Painter};
 
 use super::{Drag, Tool};
-use crate::command::Command;
+use crate::command::EditCommand;
 use crate::state::{Measure, MeasureKind};
 use crate::view::slice::interact::SlicePane;
 use crate::view::slice::marks;
@@ -18,7 +18,7 @@ impl Tool<SlicePane<'_>> for Ruler {
 
     fn release(&self, pane: &mut SlicePane<'_>, drag: &Drag) {
         if !pane.is_click(drag) {
-            pane.sender.send(Command::AddMeasure(Box::new(measure(pane, drag))));
+            pane.sender.send(EditCommand::AddMeasure(Box::new(measure(pane, drag))));
         }
     }
 

@@ -6,15 +6,14 @@ use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollAr
 use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{Column, Results};
 use crate::state::{State, runs};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Width of the name column, and minimum width of number columns.
 const NAME: f32 = 112.0;
@@ -26,19 +25,20 @@ const OPEN: f32 = 30.0;
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
     Frame::new().inner_margin(room).show(ui, |ui| {
-        let results = &state.train.results;
-        let job = state.jobs.iter().find(|job| job.kind == Kind::Evaluate);
-        if let Some(run) = &results.run {
+        let results = &state.cache.results;
+        let job = state.jobs.iter().find(|job| job.slot == worker::train::evaluate::SLOT);
+        let chosen = &state.session.runs.results;
+        if let Some(run) = chosen {
             head(ui, results, run, job.is_none(), sender);
             ui.add_space(space::S);
         }
-        match (&results.run, &results.evaluation, job, &results.why) {
+        match (chosen, &results.evaluation, job, &results.why) {
             (None, ..) => choose(ui, state, sender),
             (Some(_), _, Some(job), _) => {
                 let said =
                     if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) };
                 if LoadingState::new(&said, job.progress).cancel().show(ui) {
-                    sender.send(Command::CancelJob(job.id));
+                    sender.send(FileCommand::CancelJob(job.id));
                 }
             }
             (Some(_), Some(evaluation), None, _) if evaluation.patients.is_empty() => {
@@ -58,7 +58,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Shown without a run: those that can be evaluated.
 fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
-    let runs: Vec<_> = state.train.finetuned().collect();
+    let runs: Vec<_> = state.cache.runs.finetuned().collect();
     if runs.is_empty() {
         let what = "Fine-tune a run to see its metrics on held-out patients.";
         EmptyState::new(icon::BARS, what).show(ui);

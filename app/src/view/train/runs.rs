@@ -7,10 +7,7 @@ use egui::{
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 use engine::run::workspace::RunEntry;
 
-use crate::command::runs::RunsCommand;
-use crate::command::timeline::TimelineCommand;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, RunsCommand, Sender, TimelineCommand, TrainCommand};
 use crate::state::State;
 use crate::state::runs::{Column, Row, Standing, dice_meaning};
 use crate::state::train::Phase;
@@ -30,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Frame::new().inner_margin(room).show(ui, |ui| {
         head(ui, state, sender);
         ui.add_space(space::S);
-        match (&state.runs.listed, &state.runs.failed) {
+        match (&state.cache.runs.entries, &state.cache.runs.failed) {
             (_, Some(why)) => {
                 if ErrorState::new("Cannot list the runs", why).retry("Try again").show(ui) {
                     sender.send(Command::Runs(RunsCommand::Refresh));
@@ -39,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             (None, None) => {
                 LoadingState::new("Listing the runs of the workspace", None).show(ui);
             }
-            (Some((_, runs)), None) if runs.is_empty() => {
+            (Some(runs), None) if runs.is_empty() => {
                 EmptyState::new(icon::BRAIN, "No runs yet. Start a training to create one.").show(ui);
             }
             (Some(_), None) => {
@@ -55,7 +52,7 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
     let layout = Layout::right_to_left(Align::Center);
     let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(layout));
     row.spacing_mut().item_spacing.x = space::S;
-    let chosen = state.runs.chosen_run();
+    let chosen = state.selected_run();
     let button = |ui: &mut Ui, button: PushButton<'_>, command: &dyn Fn(&RunEntry) -> Command| {
         if ui.add_enabled(chosen.is_some(), button).clicked()
             && let Some(run) = chosen
@@ -75,13 +72,13 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
         Command::Timeline(TimelineCommand::Open(run.path.clone()))
     });
     row.with_layout(Layout::left_to_right(Align::Center), |ui| {
-        let mut filter = state.runs.filter.clone();
+        let mut filter = state.session.run_table.filter.clone();
         let room = vec2(FILTER.min(ui.available_width()), size::CONTROL);
         let changed = ui.allocate_ui(room, |ui| SearchField::new(&mut filter, "Filter runs").show(ui).changed()).inner;
         if changed {
             sender.send(Command::Runs(RunsCommand::Filter(filter)));
         }
-        let workspace = state.settings.workspace();
+        let workspace = state.session.settings.workspace();
         let color = theme::tokens(ui).text_dim;
         let place = RichText::new(workspace.display().to_string()).font(font::caption()).color(color);
         text::line(ui, place);
@@ -127,7 +124,7 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
 fn head_cell(ui: &mut Ui, state: &State, column: Column, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click());
-    let sorted = state.runs.column == column;
+    let sorted = state.session.run_table.column == column;
     let name = format!("Sort by {}", column.head());
     response.widget_info(|| WidgetInfo::selected(Role::ColumnHeader, ui.is_enabled(), sorted, &name));
     let color = if sorted || response.hovered() { t.text } else { t.text_dim };
@@ -139,7 +136,7 @@ fn head_cell(ui: &mut Ui, state: &State, column: Column, sender: &Sender) {
     };
     let at = painter.text(place, anchor, column.head(), font::caption(), color);
     if sorted {
-        let drawing = if state.runs.rising { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
+        let drawing = if state.session.run_table.rising { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
         let x = if column.is_number() { at.left() - space::S } else { at.right() + space::S };
         let middle = egui::pos2(x, rect.center().y);
         ui.painter().text(middle, Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON_SMALL), t.accent_text);
@@ -155,7 +152,7 @@ fn head_cell(ui: &mut Ui, state: &State, column: Column, sender: &Sender) {
 
 fn run_row(cells: &mut TableRow<'_, '_>, state: &State, row: &Row<'_>, sender: &Sender) {
     let run = row.run;
-    let chosen = state.runs.chosen.as_ref() == Some(&run.path);
+    let chosen = state.session.runs.selected.as_ref() == Some(&run.path);
     cells.set_selected(chosen);
     for column in Column::ALL {
         cells.col(|ui| match column {
@@ -238,7 +235,7 @@ fn text_cell(ui: &mut Ui, column: Column, row: &Row<'_>) {
 /// Notes on a run; a text field while editing.
 fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
     let t = theme::tokens(ui);
-    let editing = state.runs.editing.as_ref().filter(|(path, _)| *path == run.path);
+    let editing = state.session.run_table.editing.as_ref().filter(|(path, _)| *path == run.path);
     let Some((path, typed)) = editing else {
         let empty = run.notes.is_empty();
         let words = if empty { "\u{2013}" } else { run.notes.lines().next().unwrap_or_default() };
@@ -258,7 +255,7 @@ fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
     }
     if response.lost_focus() {
         let dropped = ui.input(|input| input.key_pressed(Key::Escape));
-        sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::KeepNotes }));
+        sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::SaveNotes }));
     } else if !response.has_focus() {
         response.request_focus();
     }

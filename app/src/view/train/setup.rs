@@ -12,8 +12,7 @@ mod start;
 
 use egui::{Align, Frame, Layout, Margin, Panel, Rect, ScrollArea, Ui, UiBuilder};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::State;
 use crate::theme::{self, space};
 use crate::widget::take_entered;
@@ -50,7 +49,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// The form; a change sends the whole form.
 fn form(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut form = state.train.form.clone();
+    let mut form = state.session.train.form.clone();
     // Drops input of other parts of the window.
     drop(take_entered(ui.ctx()));
     source::show(ui, state, &mut form, sender);
@@ -63,7 +62,7 @@ fn form(ui: &mut Ui, state: &State, sender: &Sender) {
     for (field, problem) in take_entered(ui.ctx()) {
         form.enter(field, problem);
     }
-    if form != state.train.form {
+    if form != state.session.train.form {
         sender.send(Command::Train(TrainCommand::Edit(Box::new(form))));
     }
 }

@@ -10,15 +10,14 @@ mod sheet;
 
 use egui::{Rect, Ui, UiBuilder, pos2};
 
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, Sender, TimelineCommand};
 use crate::state::timeline::{OpenRun, WatchView};
 use crate::state::train::Preparing;
-use crate::state::{JobStatus, PathPurpose, State};
+use crate::state::{Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, ErrorState, LoadingState};
 use crate::widget::{format, text};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Height of the bar above the views.
 const BAR: f32 = 40.0;
@@ -26,8 +25,7 @@ const BAR: f32 = 40.0;
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let area = ui.available_rect_before_wrap();
-    let timeline = &state.timeline;
-    let Some(run) = timeline.shown() else {
+    let Some(run) = state.watched_run() else {
         return nothing(ui, state, sender);
     };
     let (top, body) = area.split_top_bottom_at_y(area.top() + BAR);
@@ -39,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if run.last() == 0 {
         return waiting(&mut ui, state, run);
     }
-    match timeline.look.view {
+    match state.session.timeline.look.view {
         WatchView::Probe => probe::show(&mut ui, state, run, sender),
         WatchView::Sheet => sheet::show(&mut ui, state, run, sender),
         WatchView::Compare => compare::show(&mut ui, state, run, sender),
@@ -56,8 +54,8 @@ fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
 
 /// The running job that reads a run.
 fn reading(state: &State) -> Option<&JobStatus> {
-    state.timeline.opening.as_ref()?;
-    state.jobs.iter().find(|job| job.kind == Kind::Replay)
+    state.cache.timeline.opening.as_ref()?;
+    state.jobs.iter().find(|job| job.slot == worker::replay::SLOT)
 }
 
 /// Shown without a run: preparing, loading, failed, or none opened.
@@ -67,11 +65,11 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     if let Some(job) = reading(state) {
         if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
-            sender.send(Command::CancelJob(job.id));
+            sender.send(FileCommand::CancelJob(job.id));
         }
         return;
     }
-    if let Some((path, why)) = &state.timeline.failed {
+    if let Some((path, why)) = &state.cache.timeline.failed {
         let name = format::file_name(path);
         if ErrorState::new(&format!("Cannot show {name}"), why).retry("Try again").show(ui) {
             sender.send(Command::Timeline(TimelineCommand::Open(path.clone())));
@@ -80,7 +78,7 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let words = "Start a training or open a run to see its pinned slices and curves epoch by epoch.";
     if EmptyState::new(icon::TRAIN, words).action("Open run\u{2026}", None).show(ui) {
-        sender.send(Command::Ask(PathPurpose::Run));
+        sender.send(Intent::Ask(PathPurpose::Run));
     }
 }
 

@@ -61,6 +61,8 @@ struct Reader {
     marker: Option<String>,
     code: Option<String>,
     table: Vec<Vec<Line>>,
+    /// Inside a picture, whose description is left out.
+    picture: bool,
 }
 
 impl Reader {
@@ -99,6 +101,7 @@ impl Reader {
             Tag::CodeBlock(_) => self.code = Some(String::new()),
             Tag::TableHead | Tag::TableRow => self.table.push(Vec::new()),
             Tag::Strong => self.style = Style::Strong,
+            Tag::Image { .. } => self.picture = true,
             Tag::Link { dest_url, .. } => self.link = Some(dest_url.into_string()),
             _ => {}
         }
@@ -128,13 +131,16 @@ impl Reader {
                 self.add(Content::Table(table));
             }
             TagEnd::Strong => self.style = Style::Plain,
+            TagEnd::Image => self.picture = false,
             TagEnd::Link => self.link = None,
             _ => {}
         }
     }
 
     fn push(&mut self, text: &str, style: Style) {
-        self.line.push(Run { text: text.to_owned(), style, link: self.link.clone() });
+        if !self.picture {
+            self.line.push(Run { text: text.to_owned(), style, link: self.link.clone() });
+        }
     }
 
     fn finish_line(&mut self) {
@@ -181,6 +187,7 @@ mod tests {
             block(0, None, Content::Heading(2, vec![run("Title", Style::Plain)])),
             block(0, None, Content::Text(line)),
         ];
+        assert_eq!(parse("![a picture](a.png)\n"), []);
         assert_eq!(parse("## Title\n\nOne\n**two** `--three` [the site](https://a.b)\n"), expected);
     }
 

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf, absolute};
 use std::sync::Arc;
 
 use engine::cohort::{Cohort, canonical_modality};
-use engine::inspect::{InspectedCase, kind_of};
+use engine::inspect::InspectedCase;
 use engine::volume::Volume;
 
-use super::{Failure, ShownImage, file_name};
+use super::prepare::{ShownImage, kind_of_file};
 use crate::scene::Modality;
 use crate::state::masking::{AllChannels, CaseKey};
 use crate::state::{Document, ImageLayer};
+use crate::worker::Failure;
 
 /// Prepares the scan in all `modalities` of a network, in their order, on the grid of the shown image.
 pub(super) fn prepare(
@@ -27,11 +28,11 @@ pub(super) fn prepare(
     for (modality, place) in modalities.iter().zip(&found.places) {
         let (image, path) = match place {
             Place::Shown => continue,
-            Place::Layer(layer) => (Arc::clone(&layer.volume), &layer.path),
-            Place::File(path) => (Arc::new(Volume::read(path)?), path),
+            Place::Layer(layer) => (Arc::clone(&layer.volume), layer.path()),
+            Place::File(path) => (Arc::new(Volume::read(path)?), path.as_path()),
         };
         image.require_numbers(path)?;
-        kinds.push(kind_of(&file_name(path), Some(modality), &image));
+        kinds.push(kind_of_file(path, Some(modality), &image));
         images.push(image);
     }
     let case = InspectedCase::prepare(&images, &kinds, None, &key.preprocess, 0)?;
@@ -56,12 +57,12 @@ enum Place<'a> {
 }
 
 fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<Found<'a>, Failure> {
-    let files = beside(&document.image().path);
+    let files = beside(document.image().path());
     let mut missing = Vec::new();
     let mut places = Vec::new();
     for modality in modalities.iter().map(|modality| canonical_modality(modality)) {
         let file = files.get(&modality);
-        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| same(file, &layer.path));
+        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| same(file, layer.path()));
         if is_it(document.image()) {
             places.push(Place::Shown);
         } else if let Some(layer) = document.images.iter().find(|layer| is_it(layer)) {
@@ -99,7 +100,7 @@ fn same(a: &Path, b: &Path) -> bool {
 
 /// The modality of an image, as a cohort names it.
 fn named(layer: &ImageLayer) -> String {
-    match &layer.modality {
+    match &layer.info.modality {
         Modality::Mr(sequence) => canonical_modality(sequence),
         other => other.key(),
     }

@@ -1,4 +1,4 @@
-//! What Masking mode shows as a picture, and its numbers as a table.
+//! The view of Masking mode as a picture, and its numbers as a table.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,118 +6,168 @@ use std::sync::Arc;
 use egui::{CentralPanel, Pos2, RawInput, Rect, vec2};
 use engine::run::atomic::write_atomic;
 
-use super::super::{Failure, Jobs, Kind, Outcome, Spec};
 use super::pictures;
-use crate::command::Sender;
 use crate::gpu::offscreen::{Offscreen, to_png};
-use crate::state::masking::{Filled, FoundSlice, MaskingState};
-use crate::state::{Dialog, Mode, PathPurpose, State};
+use crate::state::masking::{Filled, FoundSlice, MaskingCache};
+use crate::state::names::file_stem;
+use crate::state::session::ChosenRuns;
+use crate::state::{Cache, CaseId, Dialog, Document, Mode, PathPurpose, Session, Severity, State};
 use crate::theme::{self, Theme};
-use crate::view;
-use crate::worker::open::file_stem;
+use crate::worker::{Failure, Job, JobHandle, Jobs, Painter, Spec, save};
 
 /// Size of an exported picture in points, and its pixels a point.
 const PICTURE: (egui::Vec2, f32) = (vec2(1040.0, 780.0), 2.0);
 /// Frames until letters and layout have settled.
 const FRAMES: usize = 3;
 
-/// The name that is proposed: the file's, its slice, and what it is.
-pub fn proposed_name(state: &State, purpose: PathPurpose) -> String {
-    let stem = state.document.as_ref().map_or_else(|| "slice".into(), |d| file_stem(&d.image().path));
+/// The proposed file, beside the image: named by the image, its slice, and what it is.
+pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
+    let image = state.document.as_ref().map(Document::image);
+    let stem = image.map_or_else(|| "slice".into(), |image| file_stem(image.path()));
+    let folder = image.and_then(|image| image.path().parent()).map(Path::to_path_buf);
     let slice = state.file_slice().unwrap_or(0);
     let ending = if purpose == PathPurpose::MaskingTable { "csv" } else { "png" };
-    format!("{stem}_slice{slice}_masking.{ending}")
+    folder.unwrap_or_default().join(format!("{stem}_slice{slice}_masking.{ending}"))
 }
 
-/// The same beside the image.
-pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
-    let folder = state.document.as_ref().and_then(|d| d.image().path.parent().map(Path::to_path_buf));
-    folder.unwrap_or_default().join(proposed_name(state, purpose))
+/// Writes the picture or the table of a slice.
+struct Export {
+    case: CaseId,
+    purpose: PathPurpose,
+    path: PathBuf,
+    /// An existing file may be replaced.
+    overwrite: bool,
+    found: Arc<FoundSlice>,
+    filled: Option<Arc<Filled>>,
+    /// What the picture shows, and what draws it.
+    view: Option<(State, Painter)>,
 }
 
-/// Writes the picture or the table. A file that is there already is only written over if the user said so.
+enum Exported {
+    Written,
+    /// The file exists, and the user has not said that it may be replaced.
+    Exists,
+}
+
+/// Writes the picture or the table of the shown slice. An existing file is replaced only if `overwrite`.
 pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
     let Some(found) = state.current_mask().map(|found| Arc::new(found.clone())) else {
-        state.error("Nothing to export", "the shown slice is not clustered yet");
-        return;
+        return state.error("Nothing to export", "The shown slice is not clustered yet.");
     };
-    if path.exists() && !overwrite {
-        state.dialog = Some(Dialog::Overwrite { purpose, path: path.to_path_buf() });
-        return;
-    }
-    let filled = state.masking.filled.clone().filter(|filled| filled.filling.wanted == found.wanted);
-    // What is written belongs to the slice as it was shown: it is told even when that case is closed.
-    let spec = Spec { kind: Kind::Save, document: None, title: format!("Writing {}", path.display()), quiet: false };
-    let path = path.to_path_buf();
-    if purpose == PathPurpose::MaskingTable {
-        jobs.start(spec, move |_| {
-            let table = found.slice.csv(&found.clusters, &found.masking, filled.as_ref().map(|filled| &filled.made))?;
-            write_atomic(&path, &table)?;
-            Ok(Outcome::Exported { path })
-        });
-        return;
-    }
-    let shown = shown(state);
-    jobs.start(spec, move |ticket| {
-        ticket.progress(None, "drawing");
-        let picture = picture(shown, &found, filled.as_deref())?;
-        ticket.check()?;
-        write_atomic(&path, &picture)?;
-        Ok(Outcome::Exported { path })
-    });
+    let filled = state.cache.masking.filled.clone().filter(|filled| filled.filling.wanted == found.wanted);
+    let view = match (purpose, jobs.painter()) {
+        (PathPurpose::MaskingTable, _) => None,
+        (_, Some(painter)) => Some((shown(state), painter)),
+        (_, None) => return state.error("Nothing to export", "This window does not draw the view."),
+    };
+    let (case, path) = (found.wanted.case.document, path.to_path_buf());
+    jobs.start(Export { case, purpose, path, overwrite, found, filled, view });
 }
 
-/// What of the state the picture shows.
+impl Job for Export {
+    type Output = Exported;
+
+    fn spec(&self) -> Spec {
+        // It is written as it was shown, and reported even if the case is closed by then.
+        Spec::new(save::SLOT, format!("Writing {}", self.path.display()))
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Exported, Failure> {
+        let Self { path, found, filled, .. } = self;
+        if !self.overwrite && path.exists() {
+            return Ok(Exported::Exists);
+        }
+        let bytes = match &self.view {
+            None => found.slice.csv(&found.clusters, &found.masking, filled.as_ref().map(|filled| &filled.made))?,
+            Some((view, painter)) => {
+                handle.progress(None, "drawing");
+                picture(view.clone(), found, filled.as_deref(), *painter)?
+            }
+        };
+        handle.check()?;
+        write_atomic(path, &bytes)?;
+        Ok(Exported::Written)
+    }
+
+    fn apply(self, result: Result<Exported, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(Exported::Written) => state.notice(Severity::Info, "Written", self.path.display().to_string()),
+            Ok(Exported::Exists) => {
+                let request = state.path_request(self.purpose);
+                if request.of.is_some_and(|of| of.case == self.case) {
+                    state.dialog = Some(Dialog::Overwrite { request, path: self.path });
+                } else {
+                    let why = format!("{} already exists, and its case is closed.", self.path.display());
+                    state.error("Nothing was exported", why);
+                }
+            }
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
+}
+
+/// The part of the state that the picture shows.
 fn shown(state: &State) -> State {
-    let MaskingState { controls, shown, pinned, cameras, contrast, run, prepared, .. } = state.masking.clone();
+    let session = &state.session;
+    let mut masking = MaskingCache { prepared: state.cache.masking.prepared.clone(), ..MaskingCache::default() };
+    masking.document = state.cache.masking.document;
     State {
-        mode: Mode::Masking,
+        session: Session {
+            mode: Mode::Masking,
+            view: session.view.clone(),
+            windows: session.windows.clone(),
+            settings: session.settings.clone(),
+            masking: session.masking.clone(),
+            runs: ChosenRuns { reconstruct: session.runs.reconstruct.clone(), ..ChosenRuns::default() },
+            ..Session::default()
+        },
+        cache: Cache { masking, ..Cache::default() },
         document: state.document.clone(),
-        view: state.view.clone(),
-        windows: state.windows.clone(),
-        settings: state.settings.clone(),
-        run: state.run.clone(),
-        masking: MaskingState { controls, shown, pinned, cameras, contrast, run, prepared, ..MaskingState::default() },
         ..State::default()
     }
 }
 
 /// Draws the view on a screen that nobody sees, with textures of its own.
-fn picture(mut state: State, found: &FoundSlice, filled: Option<&Filled>) -> Result<Vec<u8>, Failure> {
+fn picture(
+    mut state: State,
+    found: &FoundSlice,
+    filled: Option<&Filled>,
+    painter: Painter,
+) -> Result<Vec<u8>, Failure> {
     let screen = Offscreen::open()?;
     let gpu = screen.gpu();
-    if let Some(prepared) = &state.masking.prepared {
+    let masking = &mut state.cache.masking;
+    if let Some(prepared) = &masking.prepared {
         let pictures = pictures::again(found, prepared.case.plan(), gpu)?;
-        state.masking.found = Some(Arc::new(FoundSlice { pictures, ..found.clone() }));
+        masking.found = Some(Arc::new(FoundSlice { pictures, ..found.clone() }));
     }
     if let Some(filled) = filled {
-        state.masking.filled = Some(Arc::new(Filled {
+        masking.filled = Some(Arc::new(Filled {
             input: pictures::of_pixels(&found.slice, &filled.made.input, filled.channel, Some(gpu))?,
             output: pictures::of_pixels(&found.slice, &filled.made.output, filled.channel, Some(gpu))?,
             cells: pictures::cells_of_losses(found, &filled.made, filled.top, Some(gpu))?,
             ..filled.clone()
         }));
     }
-    if let (true, Some(document)) = (state.masking.shown.native, &mut state.document) {
+    if let (true, Some(document)) = (state.session.masking.shown.native, &mut state.document) {
         let layer = &mut document.images[document.shown];
         layer.texture = Some(gpu.upload(&layer.volume, layer.held_frame())?);
         if let Some(truth) = &mut document.truth {
             truth.texture = Some(gpu.upload_labels(&truth.labels)?);
         }
     }
-    draw(&screen, &state)
+    draw(&screen, &state, painter)
 }
 
-fn draw(screen: &Offscreen, state: &State) -> Result<Vec<u8>, Failure> {
+fn draw(screen: &Offscreen, state: &State, painter: Painter) -> Result<Vec<u8>, Failure> {
     let (size, pixels_per_point) = PICTURE;
     let ctx = egui::Context::default();
     theme::install(&ctx, Theme::Dark);
     ctx.set_pixels_per_point(pixels_per_point);
-    let sender = Sender::default();
     let frame = || {
         let input = RawInput { screen_rect: Some(Rect::from_min_size(Pos2::ZERO, size)), ..RawInput::default() };
         let mut output = ctx.run_ui(input, |ui| {
-            CentralPanel::no_frame().show(ui, |ui| view::masking::show(ui, state, &sender));
+            CentralPanel::no_frame().show(ui, |ui| painter(ui, state));
         });
         screen.take_textures(&mut output);
         output

@@ -5,10 +5,10 @@ use engine::inspect::{InspectedSlice, Masking, Reconstruction};
 use engine::preprocess::CasePlan;
 use shaders::Cell;
 
-use super::Failure;
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
 use crate::state::masking::{FoundSlice, Pictures};
+use crate::worker::Failure;
 
 fn place(slice: &InspectedSlice) -> Place {
     let size = slice.grid.size();

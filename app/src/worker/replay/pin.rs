@@ -10,74 +10,84 @@ use engine::probe::Pin;
 use engine::{Error, Result};
 use glam::DVec3;
 
-use super::{Read, refuse};
+use super::SLOT;
+use super::live::show_pins;
 use crate::scene::crop;
-use crate::state::State;
-use crate::worker::{Jobs, Kind, Spec};
+use crate::state::{CaseId, Severity, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// Pins a slice: in the job that trains, else for the next one. It is looked at from now on.
+/// Pins a slice in the job that trains, else for the next one, and shows it. The job notices on its next step.
 pub fn add(state: &mut State, pin: Pin) {
-    match &state.timeline.live_pins {
+    match &state.training.pins {
         Some(live) => {
             live.pins.add(pin.clone());
         }
-        None if state.timeline.wanted.contains(&pin) => {}
-        None => state.timeline.wanted.push(pin.clone()),
+        None if state.session.timeline.wanted.contains(&pin) => {}
+        None => state.session.timeline.wanted.push(pin.clone()),
     }
-    show_now(state);
-    state.timeline.pin = Some(pin);
+    show_pins(state);
+    state.session.timeline.pin = Some(pin);
 }
 
-/// Lets a slice go. What was recorded of it stays.
+/// Unpins a slice. What was recorded of it stays.
 pub fn remove(state: &mut State, pin: &Pin) {
-    if let Some(live) = &state.timeline.live_pins {
+    if let Some(live) = &state.training.pins {
         live.pins.remove(pin);
     }
-    state.timeline.wanted.retain(|other| other != pin);
-    show_now(state);
-    state.timeline.settle_pin();
+    state.session.timeline.wanted.retain(|other| other != pin);
+    show_pins(state);
+    state.settle_pin();
 }
 
-/// The job notices on its next step; the list shows it at once.
-fn show_now(state: &mut State) {
-    super::show_live_pins(state);
-}
-
-/// What is needed to find the number of the shown slice.
-struct Shown {
+/// Pins the axial slice that is shown of the open case: its number among the prepared slices is found by its position in
+/// the patient.
+pub struct PinShownSlice {
+    case: CaseId,
     config: Arc<Config>,
     title: String,
     image: PathBuf,
     world: DVec3,
 }
 
-/// Pins the axial slice that is shown of the open case: found by its place in the patient among the prepared ones.
-pub fn of_shown_slice(state: &mut State, jobs: &mut Jobs) {
-    let Some(document) = &state.document else { return refuse(state, "open a case first") };
-    let Some(run) = state.timeline.shown() else {
-        return refuse(state, "open a run first: how slices are prepared is one of its settings");
+/// Starts [`PinShownSlice`], or says what is missing.
+pub fn pin_shown_slice(state: &mut State, jobs: &mut Jobs) {
+    let refuse = |state: &mut State, why: &str| state.notice(Severity::Warning, "Nothing was pinned", why);
+    let Some(document) = &state.document else { return refuse(state, "Open a case first.") };
+    let Some(run) = state.watched_run() else {
+        return refuse(state, "Open a run first: how slices are prepared is one of its settings.");
     };
-    let shown = Shown {
+    jobs.start(PinShownSlice {
+        case: document.id,
         config: Arc::clone(&run.config),
         title: document.title.clone(),
-        image: document.base().path.clone(),
-        world: state.view.crosshair,
-    };
-    let spec = Spec {
-        kind: Kind::Replay,
-        document: Some(document.id),
-        title: format!("Preparing {} to be pinned", document.title),
-        quiet: false,
-    };
-    jobs.start(spec, move |ticket| {
-        let pin = prepared(&shown)?;
-        ticket.check()?;
-        Ok(Read::Prepared(pin).into())
+        image: document.base().path().to_path_buf(),
+        world: state.session.view.crosshair,
     });
 }
 
+impl Job for PinShownSlice {
+    type Output = Pin;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Preparing {} to pin a slice", self.title)).of_case(self.case)
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Pin, Failure> {
+        let pin = prepared(self)?;
+        handle.check()?;
+        Ok(pin)
+    }
+
+    fn apply(self, result: Result<Pin, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(pin) => add(state, pin),
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
+}
+
 /// The prepared slice nearest to a place in the patient.
-fn prepared(shown: &Shown) -> Result<Pin> {
+fn prepared(shown: &PinShownSlice) -> Result<Pin> {
     let config = &shown.config;
     let cohort = Cohort::discover(&config.data.cohort)?;
     let case = find(&cohort, shown).ok_or_else(|| {
@@ -95,7 +105,7 @@ fn prepared(shown: &Shown) -> Result<Pin> {
 }
 
 /// The open case in a cohort: by its file, else by its name.
-fn find<'a>(cohort: &'a Cohort, shown: &Shown) -> Option<&'a Case> {
+fn find<'a>(cohort: &'a Cohort, shown: &PinShownSlice) -> Option<&'a Case> {
     let same =
         |a: &Path, b: &Path| a == b || a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
     let by_file = cohort.cases.iter().find(|case| case.images.values().any(|path| same(path, &shown.image)));

@@ -1,26 +1,28 @@
-//! Moving the cursors: step by step, and by itself.
+//! Moving the cursors: step by step, and playing.
 
 use engine::event::Stage;
 
+use super::read_missing_probes;
 use crate::state::State;
+use crate::worker::Jobs;
 
 /// Seconds between two epochs while the timeline plays.
 pub fn period(state: &State) -> f64 {
-    1.0 / f64::from(state.settings.epoch_rate.clamp(0.5, 60.0))
+    1.0 / f64::from(state.session.settings.epoch_rate.clamp(0.5, 60.0))
 }
 
-/// Puts the cursor of a track onto an epoch, and makes the track the one that is looked at.
+/// Puts the cursor of a track onto an epoch, and shows that track.
 pub fn go_to(state: &mut State, stage: Stage, epoch: usize) {
-    state.timeline.active = stage;
-    state.timeline.probes.forget_failures();
-    if let Some(run) = state.timeline.slot(stage) {
+    state.session.timeline.active = stage;
+    state.cache.timeline.probes.forget_failures();
+    if let Some(run) = state.cache.timeline.slot(stage) {
         run.cursor = Some(epoch.clamp(1, run.history.epochs_done().max(1)));
     }
 }
 
-/// Moves the cursor of the shown run by epochs. At the end of a run that is under way it goes on following.
+/// Moves the cursor of the shown run by epochs. At the end of a run that trains it follows again.
 pub fn step(state: &mut State, by: i64) {
-    let Some(run) = state.timeline.shown() else { return };
+    let Some(run) = state.watched_run() else { return };
     let (stage, last, live) = (run.stage(), run.last(), run.live);
     let Some(epoch) = run.epoch() else { return };
     let to = (epoch as i64).saturating_add(by).clamp(1, last as i64) as usize;
@@ -32,34 +34,35 @@ pub fn step(state: &mut State, by: i64) {
 
 /// The cursor of the shown run stays at its newest epoch.
 pub fn follow_newest(state: &mut State) {
-    state.timeline.probes.forget_failures();
-    let stage = state.timeline.active;
-    if let Some(run) = state.timeline.slot(stage) {
+    state.cache.timeline.probes.forget_failures();
+    let stage = state.session.timeline.active;
+    if let Some(run) = state.cache.timeline.slot(stage) {
         run.cursor = None;
     }
 }
 
 /// Starts or stops playing; at the end it starts over.
 pub fn toggle(state: &mut State) {
-    if state.timeline.playing.take().is_some() {
+    if state.session.timeline.playing.take().is_some() {
         return;
     }
-    let Some(run) = state.timeline.shown().filter(|run| run.last() > 1) else { return };
+    let Some(run) = state.watched_run().filter(|run| run.last() > 1) else { return };
     if run.epoch() == Some(run.last()) {
         let stage = run.stage();
         go_to(state, stage, 1);
     }
-    // Due at once: the first frame decides when the next is.
-    state.timeline.playing = Some(f64::NEG_INFINITY);
+    // The first frame decides when the next epoch is due.
+    state.session.timeline.playing = Some(f64::NEG_INFINITY);
 }
 
-/// Goes on to the next epoch when it is due; `now` in seconds. Stops at the end.
-pub fn advance(state: &mut State, now: f64) {
-    let Some(due) = state.timeline.playing else { return };
-    let at_end = state.timeline.shown().is_none_or(|run| run.epoch().is_none_or(|epoch| epoch >= run.last()));
+/// Shows the next epoch when it is due, and stops at the end; `now` in the window's seconds. Called every frame: time is
+/// what moves it.
+pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
+    let Some(due) = state.session.timeline.playing else { return };
+    let at_end = state.watched_run().is_none_or(|run| run.epoch().is_none_or(|epoch| epoch >= run.last()));
     if at_end {
-        state.timeline.playing = None;
-        if state.timeline.shown().is_some_and(|run| run.live) {
+        state.session.timeline.playing = None;
+        if state.watched_run().is_some_and(|run| run.live) {
             follow_newest(state);
         }
         return;
@@ -69,8 +72,9 @@ pub fn advance(state: &mut State, now: f64) {
     }
     if due.is_finite() {
         step(state, 1);
+        read_missing_probes(state, jobs);
     }
     let due = if due.is_finite() { due } else { now };
-    // Not caught up on: what could not keep up goes on from here.
-    state.timeline.playing = Some((due + period(state)).max(now));
+    // A timeline that could not keep up continues from here.
+    state.session.timeline.playing = Some((due + period(state)).max(now));
 }

@@ -1,4 +1,4 @@
-//! Reading what was recorded of pinned slices, a little ahead of the cursor.
+//! Reading what was recorded of pinned slices, a few epochs ahead of the cursor.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,14 @@ use engine::probe::{self, Pin, ProbeRecord, ProbeSlice};
 use engine::volume::{LabelVolume, Volume};
 use shaders::Cell;
 
-use super::{Read, text};
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
-use crate::state::State;
 use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
 use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
+
+const SLOT: Slot = Slot::exclusive("probes");
 
 /// Epochs that one job reads at most: the cursor may have gone elsewhere meanwhile.
 const BATCH: usize = 8;
@@ -37,34 +38,41 @@ struct Want {
 
 /// Every epoch that is shown or soon may be, the most urgent first.
 pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
-    let timeline = &state.timeline;
-    let Some(run) = timeline.shown() else { return Vec::new() };
+    let look = &state.session.timeline.look;
+    let Some(run) = state.watched_run() else { return Vec::new() };
     let mut keys = Vec::new();
     if let Some(epoch) = run.epoch() {
-        keys.extend(timeline.record_key(run, epoch));
-        if timeline.look.view == WatchView::Compare {
-            keys.extend(timeline.compared().and_then(|(run, epoch)| timeline.record_key(run, epoch)));
+        keys.extend(state.record_key(run, epoch));
+        if look.view == WatchView::Compare {
+            keys.extend(state.compared_run().and_then(|(run, epoch)| state.record_key(run, epoch)));
         }
-        if timeline.look.view == WatchView::Sheet {
-            let epochs = timeline.sheet_epochs(run, timeline.look.columns);
-            keys.extend(epochs.into_iter().filter_map(|epoch| timeline.record_key(run, epoch)));
+        if look.view == WatchView::Sheet {
+            let epochs = state.sheet_epochs(run, look.columns);
+            keys.extend(epochs.into_iter().filter_map(|epoch| state.record_key(run, epoch)));
         }
-        let recorded = timeline.pin.as_ref().map_or(&[][..], |pin| run.recorded(pin));
+        let recorded = state.session.timeline.pin.as_ref().map_or(&[][..], |pin| run.recorded(pin));
         let at = recorded.partition_point(|&other| other <= epoch);
         let ahead = recorded[at..].iter().take(AHEAD);
         let behind = recorded[..at].iter().rev().take(BEHIND + 1);
-        keys.extend(ahead.chain(behind).filter_map(|&epoch| timeline.record_key(run, epoch)));
+        keys.extend(ahead.chain(behind).filter_map(|&epoch| state.record_key(run, epoch)));
     }
     keys
 }
 
-/// Starts to read what is missing. One job at a time: it is short, and what is most urgent is settled anew after it.
-pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
-    if jobs.runs(Kind::Probe) {
+/// Reads epochs and the slices they belong to.
+struct ReadProbes {
+    wants: Vec<Want>,
+    /// Slices that are known.
+    slices: BTreeMap<SliceKey, Arc<SeenSlice>>,
+    gpu: Option<Gpu>,
+}
+
+/// Starts to read what is missing. One job at a time: it is short, and what is most urgent is decided anew after it.
+pub fn read_missing(state: &mut State, jobs: &mut Jobs) {
+    if jobs.runs(SLOT) {
         return;
     }
-    state.timeline.probes.settle();
-    let probes = &state.timeline.probes;
+    let probes = &state.cache.timeline.probes;
     let mut wants: Vec<Want> = Vec::new();
     for key in wanted(state) {
         if wants.len() < BATCH && !probes.knows(&key) && wants.iter().all(|want| want.key != key) {
@@ -75,26 +83,67 @@ pub(super) fn follow(state: &mut State, jobs: &mut Jobs) {
         return;
     }
     let known = |want: &Want| Some((want.key.slice.clone(), probes.slice(&want.key.slice)?.as_ref().ok()?.clone()));
-    let slices: BTreeMap<SliceKey, Arc<SeenSlice>> = wants.iter().filter_map(known).collect();
-    state.timeline.probes.ask(wants.iter().map(|want| want.key.clone()));
-    let gpu = jobs.gpu().cloned();
-    let spec = Spec { kind: Kind::Probe, document: None, title: "Reading probes".into(), quiet: true };
-    jobs.start(spec, move |ticket| {
-        let mut slices = slices;
-        for want in wants {
-            ticket.check()?;
-            let slice = slice_of(&want, &mut slices, gpu.as_ref(), |key, seen| {
-                ticket.send(Read::Slice(key, seen).into());
+    let slices = wants.iter().filter_map(known).collect();
+    jobs.start(ReadProbes { wants, slices, gpu: jobs.gpu().cloned() });
+}
+
+impl Job for ReadProbes {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Reading probes").quiet()
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
+        let mut slices = self.slices.clone();
+        for want in &self.wants {
+            handle.check()?;
+            let slice = slice_of(want, &mut slices, self.gpu.as_ref(), |key, seen| {
+                handle.send(move |state, _| keep_slice(state, key, seen));
             });
-            let seen = slice.and_then(|slice| see_epoch(&want, &slice, gpu.as_ref()).map_err(text).map(Arc::new));
-            ticket.send(Read::Epoch(want.key, seen).into());
+            let seen = slice.and_then(|slice| {
+                see_epoch(want, &slice, self.gpu.as_ref()).map_err(|failure| failure.reason()).map(Arc::new)
+            });
+            let key = want.key.clone();
+            handle.send(move |state, _| keep_epoch(state, key, seen));
         }
-        Ok(Outcome::Nothing)
-    });
+        Ok(())
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, jobs: &mut Jobs) {
+        if let Err(failure) = result {
+            // What was not read is not tried again by itself.
+            for want in self.wants {
+                if !state.cache.timeline.probes.knows(&want.key) {
+                    keep_epoch(state, want.key, Err(failure.reason()));
+                }
+            }
+            failure.report("Reading probes", state);
+        }
+        read_missing(state, jobs);
+    }
+}
+
+/// Whether a run is still open: what was read for another is stale.
+fn is_open(state: &State, run: u64) -> bool {
+    state.cache.timeline.runs().any(|open| open.id == run)
+}
+
+pub(super) fn keep_slice(state: &mut State, key: SliceKey, seen: Seen<SeenSlice>) {
+    if is_open(state, key.run) {
+        state.cache.timeline.probes.keep_slice(key, seen);
+    }
+}
+
+pub(super) fn keep_epoch(state: &mut State, key: RecordKey, seen: Seen<SeenEpoch>) {
+    if is_open(state, key.slice.run) {
+        let needed = wanted(state).into_iter().collect();
+        state.cache.timeline.probes.keep(key, seen, &needed);
+    }
 }
 
 fn want(state: &State, key: RecordKey) -> Option<Want> {
-    let run: &OpenRun = state.timeline.runs().find(|run| run.id == key.slice.run)?;
+    let run: &OpenRun = state.cache.timeline.runs().find(|run| run.id == key.slice.run)?;
     let update = run.update_at(key.epoch).filter(|epoch| run.recorded(&key.slice.pin).contains(epoch));
     Some(Want { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
 }
@@ -110,7 +159,7 @@ fn slice_of(
     if let Some(slice) = slices.get(key) {
         return Ok(Arc::clone(slice));
     }
-    let seen = see_slice(want, gpu).map_err(text).map(Arc::new);
+    let seen = see_slice(want, gpu).map_err(|failure| failure.reason()).map(Arc::new);
     if let Ok(slice) = &seen {
         slices.insert(key.clone(), Arc::clone(slice));
     }

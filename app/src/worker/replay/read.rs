@@ -1,4 +1,4 @@
-//! Reading a run folder: its configuration, what it told, what it pinned.
+//! Reading a run folder: its configuration, log and pins.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use engine::probe::{self, Pin};
 use engine::run::{History, RunFolder};
 use engine::{Error, Result};
 
-/// A run as its folder tells it.
+/// What is in a run folder.
 pub struct ReadRun {
     /// The folder.
     pub path: PathBuf,
     /// Its configuration.
     pub config: Config,
-    /// What its log tells.
+    /// Its log.
     pub history: History,
     /// Its pinned slices.
     pub pins: Vec<Pin>,
@@ -22,19 +22,14 @@ pub struct ReadRun {
 /// Reads a run folder, also while it is training.
 pub fn read_run(path: &Path) -> Result<ReadRun> {
     if !path.is_dir() {
-        return Err(Error::file(path, "there is no such folder"));
+        return Err(Error::file(path, "no such folder"));
     }
     if !RunFolder::is_run(path) {
-        return Err(Error::file(path, "is no run folder: it has no config.toml"));
+        return Err(Error::file(path, "is not a run folder: it has no config.toml"));
     }
     let folder = RunFolder::open(path)?;
     let config = Config::from_toml(&folder.config_text()?, &folder.config_path())?;
     Ok(ReadRun { path: path.to_path_buf(), config, history: History::read(path)?, pins: probe::pins(path)? })
-}
-
-/// The folder's own name.
-pub fn name_of(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Where the pre-training run of a fine-tuning in `run` may lie: where it was, or beside it if both were moved together.

@@ -1,9 +1,13 @@
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use engine::event::{EpochSummary, Probe};
+use engine::config::Config;
+use engine::event::{EpochSummary, Event, Probe};
+use engine::probe::{Pin, Pins};
 
 use super::*;
-use crate::worker::apply::apply_arrivals;
+use crate::state::timeline::{LivePins, RecordKey, SliceKey};
+use crate::worker::deliver;
 
 fn jobs() -> Jobs {
     Jobs::new(None, Arc::new(|| ()))
@@ -12,8 +16,7 @@ fn jobs() -> Jobs {
 fn settle(state: &mut State, jobs: &mut Jobs) {
     let begin = Instant::now();
     loop {
-        apply_arrivals(state, jobs);
-        follow(state, jobs, 0.0);
+        deliver(state, jobs);
         if jobs.idle() {
             return;
         }
@@ -36,13 +39,13 @@ fn what_is_told_before_the_past_is_read_comes_on_top_of_it() {
     let path = Path::new("/nowhere/run");
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     live_events(&mut state, &mut jobs, path, &[told(1), told(2)]);
-    assert_eq!(state.timeline.shown().unwrap().last(), 0, "its past comes first");
+    assert_eq!(state.watched_run().unwrap().last(), 0, "its past comes first");
     settle(&mut state, &mut jobs);
     live_events(&mut state, &mut jobs, path, &[told(3)]);
-    let run = state.timeline.shown().unwrap();
+    let run = state.watched_run().unwrap();
     assert_eq!((run.last(), run.epoch(), run.live), (3, Some(3), true));
-    end_live(&mut state, &mut jobs, path);
-    assert!(!state.timeline.shown().unwrap().live && !state.shows_error());
+    end_live(&mut state, path);
+    assert!(!state.watched_run().unwrap().live && !state.shows_error());
 }
 
 #[test]
@@ -54,10 +57,10 @@ fn a_cursor_that_was_set_stays_while_the_run_goes_on() {
     live_events(&mut state, &mut jobs, path, &[told(1), told(2), told(3)]);
     step(&mut state, -1);
     live_events(&mut state, &mut jobs, path, &[told(4)]);
-    assert_eq!(state.timeline.shown().unwrap().epoch(), Some(2));
+    assert_eq!(state.watched_run().unwrap().epoch(), Some(2));
     step(&mut state, i64::MAX);
     live_events(&mut state, &mut jobs, path, &[told(5)]);
-    assert_eq!(state.timeline.shown().unwrap().epoch(), Some(5), "at the end it follows again");
+    assert_eq!(state.watched_run().unwrap().epoch(), Some(5), "at the end it follows again");
 }
 
 #[test]
@@ -65,27 +68,25 @@ fn results_for_a_run_that_is_closed_are_dropped() {
     let (mut state, mut jobs) = (State::default(), jobs());
     begin_live(&mut state, &mut jobs, Path::new("/nowhere/run"), &config(Stage::Pretrain));
     settle(&mut state, &mut jobs);
-    let run = state.timeline.shown().unwrap().id;
+    let run = state.watched_run().unwrap().id;
     let slice = SliceKey { run, stage: Stage::Pretrain, pin: Pin::new("P", 1) };
     let key = RecordKey { slice: slice.clone(), epoch: 1 };
-    apply(&mut state, &mut jobs, Read::Epoch(key.clone(), Err("late".into())));
-    assert!(state.timeline.probes.knows(&key));
+    probe::keep_epoch(&mut state, key.clone(), Err("late".into()));
+    assert!(state.cache.timeline.probes.knows(&key));
     close(&mut state, Stage::Pretrain);
-    apply(&mut state, &mut jobs, Read::Epoch(key.clone(), Err("late".into())));
-    apply(&mut state, &mut jobs, Read::Slice(slice.clone(), Err("late".into())));
-    assert!(!state.timeline.probes.knows(&key) && state.timeline.probes.slice(&slice).is_none());
+    probe::keep_epoch(&mut state, key.clone(), Err("late".into()));
+    probe::keep_slice(&mut state, slice.clone(), Err("late".into()));
+    assert!(!state.cache.timeline.probes.knows(&key) && state.cache.timeline.probes.slice(&slice).is_none());
 }
 
 #[test]
 fn of_two_runs_the_one_that_was_asked_for_last_is_shown() {
     let (mut state, mut jobs) = (State::default(), jobs());
     open(&mut state, &mut jobs, Path::new("/nowhere/a"), None);
-    let first = state.timeline.opening.clone().unwrap().serial;
     open(&mut state, &mut jobs, Path::new("/nowhere/b"), None);
-    apply(&mut state, &mut jobs, Read::Run { serial: first, run: Err("late".into()), base: None });
-    assert!(state.timeline.opening.is_some() && !state.shows_error(), "the first is stale");
     settle(&mut state, &mut jobs);
-    let (path, why) = state.timeline.failed.clone().unwrap();
+    assert_eq!(state.notices.len(), 1, "the first is stale: {:?}", state.notices);
+    let (path, why) = state.cache.timeline.failed.clone().unwrap();
     assert_eq!(path, Path::new("/nowhere/b"));
     assert!(why.contains("/nowhere/b") && why.contains("no such folder"), "{why}");
 }
@@ -99,11 +100,11 @@ fn a_record_that_cannot_be_read_is_told_and_not_read_again() {
     let probe = Event::Probe(Box::new(Probe { epoch: 1, case: "P".into(), slice: 1, ..Probe::default() }));
     live_events(&mut state, &mut jobs, path, &[probe, told(1)]);
     settle(&mut state, &mut jobs);
-    let run = state.timeline.shown().unwrap();
-    let key = state.timeline.record_key(run, 1).unwrap();
-    let why = state.timeline.probes.record(&key).unwrap().as_ref().unwrap_err();
+    let run = state.watched_run().unwrap();
+    let key = state.record_key(run, 1).unwrap();
+    let why = state.cache.timeline.probes.record(&key).unwrap().as_ref().unwrap_err();
     assert!(why.contains("/nowhere/run"), "{why}");
-    follow(&mut state, &mut jobs, 0.0);
+    read_missing_probes(&mut state, &mut jobs);
     assert!(jobs.idle());
 }
 
@@ -113,17 +114,17 @@ fn pins_go_to_the_job_that_trains_and_else_to_the_next() {
     let path = Path::new("/nowhere/run");
     let (a, b) = (Pin::new("A", 1), Pin::new("B", 2));
     add_pin(&mut state, a.clone());
-    assert_eq!(state.timeline.wanted, std::slice::from_ref(&a));
+    assert_eq!(state.session.timeline.wanted, std::slice::from_ref(&a));
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     let pins = Arc::new(Pins::new(Vec::new()));
-    share_pins(&mut state, path.to_path_buf(), Arc::clone(&pins));
+    share_pins(&mut state, LivePins { run: path.to_path_buf(), pins: Arc::clone(&pins) });
     add_pin(&mut state, b.clone());
     assert_eq!(pins.list(), std::slice::from_ref(&b));
-    assert_eq!(state.timeline.shown().unwrap().pins, std::slice::from_ref(&b));
+    assert_eq!(state.watched_run().unwrap().pins, std::slice::from_ref(&b));
     remove_pin(&mut state, &b);
-    assert!(pins.list().is_empty() && state.timeline.shown().unwrap().pins.is_empty());
-    end_live(&mut state, &mut jobs, path);
-    assert!(state.timeline.live_pins.is_none());
+    assert!(pins.list().is_empty() && state.watched_run().unwrap().pins.is_empty());
+    end_live(&mut state, path);
+    assert!(state.training.pins.is_none());
 }
 
 #[test]
@@ -133,18 +134,18 @@ fn playing_goes_epoch_by_epoch_and_stops_at_the_end() {
     begin_live(&mut state, &mut jobs, path, &config(Stage::Finetune));
     settle(&mut state, &mut jobs);
     live_events(&mut state, &mut jobs, path, &[told(1), told(2), told(3)]);
-    end_live(&mut state, &mut jobs, path);
+    end_live(&mut state, path);
     toggle(&mut state);
-    let epoch = |state: &State| state.timeline.shown().unwrap().epoch();
+    let epoch = |state: &State| state.watched_run().unwrap().epoch();
     assert_eq!(epoch(&state), Some(1), "from the end it starts over");
     let each = period(&state);
-    follow(&mut state, &mut jobs, 10.0);
+    advance(&mut state, &mut jobs, 10.0);
     assert_eq!(epoch(&state), Some(1));
-    follow(&mut state, &mut jobs, 10.0 + each);
+    advance(&mut state, &mut jobs, 10.0 + each);
     assert_eq!(epoch(&state), Some(2));
-    follow(&mut state, &mut jobs, 10.0 + 1.5 * each);
+    advance(&mut state, &mut jobs, 10.0 + 1.5 * each);
     assert_eq!(epoch(&state), Some(2), "not before it is due");
-    follow(&mut state, &mut jobs, 60.0);
-    follow(&mut state, &mut jobs, 60.1);
-    assert_eq!((epoch(&state), state.timeline.playing), (Some(3), None));
+    advance(&mut state, &mut jobs, 60.0);
+    advance(&mut state, &mut jobs, 60.1);
+    assert_eq!((epoch(&state), state.session.timeline.playing), (Some(3), None));
 }

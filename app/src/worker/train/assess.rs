@@ -1,65 +1,79 @@
-//! What is wrong with a form, and what its job will take.
+//! Time and memory of the next job.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use engine::assess::{assess, field_errors};
+use engine::assess::{Assessment, assess};
+use engine::config::Config;
 use engine::device;
 
-use super::Told;
-use crate::state::State;
-use crate::state::train::{Estimate, Form, Labels};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::train::Estimate;
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// How long a form must stay as it is before anything is measured for it.
+/// One estimate at a time.
+pub const SLOT: Slot = Slot::exclusive("estimate");
+/// How long the form must stay unchanged before anything is measured for it.
 const SETTLES: Duration = Duration::from_millis(400);
 
-/// The settings that cannot be used, and what they must be.
-pub fn problems(form: &Form) -> Vec<(String, String)> {
-    let mut found = field_errors(form.config());
-    // Said where the cohort is chosen.
-    found.retain(|(field, _)| field != "data.cohort");
-    if form.labels == Labels::Picked && form.picked.is_empty() {
-        let labels = found.iter_mut().filter(|(field, _)| field == "labels.labels");
-        labels.for_each(|(_, why)| *why = "pick at least one patient".into());
-    }
-    found
+/// Measures a training step.
+struct EstimateTraining {
+    config: Config,
+    threads: usize,
+    turn: Arc<Mutex<()>>,
 }
 
-/// Works out anew what the job of the form will take. Whatever was being worked out is of no use any more.
+/// Estimates the job of the form again. A running estimate is cancelled.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
-    jobs.cancel_kind(Kind::Assess);
-    let form = &state.train.form;
-    let whole = state.train.problems.is_empty() && form.invalid_field().is_none();
-    if state.train.cohort.card().is_none() || !whole || form.config().data.modality.is_empty() {
-        state.train.estimate = Estimate::None;
+    jobs.cancel_slot(SLOT);
+    let form = &state.session.train.form;
+    let valid = state.cache.train.problems.is_empty() && form.invalid_field().is_none();
+    if state.cache.train.cohort.card().is_none() || !valid || form.config().data.modality.is_empty() {
+        state.cache.train.estimate = Estimate::None;
         return;
     }
-    if state.train.running.is_some() {
-        state.train.estimate = Estimate::Waiting;
+    if state.training.running.is_some() {
+        state.cache.train.estimate = Estimate::Waiting;
         return;
     }
-    state.train.estimate = Estimate::Running;
-    let (config, threads) = (state.train.form.config().clone(), super::threads(&state.settings));
-    let turn = Arc::clone(&jobs.alone);
-    let spec = Spec { kind: Kind::Assess, document: None, title: "Estimating the training".into(), quiet: true };
-    jobs.start(spec, move |ticket| {
+    state.cache.train.estimate = Estimate::Running;
+    let (config, threads) = (form.config().clone(), super::threads(&state.session.settings));
+    jobs.start(EstimateTraining { config, threads, turn: Arc::clone(&jobs.alone) });
+}
+
+impl Job for EstimateTraining {
+    /// The estimate, or what is wrong with the settings.
+    type Output = Result<Assessment, String>;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Estimating the training").quiet()
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
         let begin = Instant::now();
         while begin.elapsed() < SETTLES {
-            ticket.check()?;
+            handle.check()?;
             std::thread::sleep(Duration::from_millis(10));
         }
-        // One that is not wanted any more may still be in the midst of a step.
-        let _held = ticket.wait_for(&turn)?;
-        let compute = device::open_all(&config.device)?;
-        let work = || assess(&config, &compute, &ticket.control, &mut |what| ticket.progress(None, what));
-        let told = match engine::threads::with(threads, work)? {
-            Ok(assessment) => Ok(Box::new(assessment)),
-            Err(error) => match Failure::from(error) {
-                Failure::Error(why) => Err(why),
-                other => return Err(other),
-            },
+        // A cancelled estimate may still be in the middle of a step.
+        let _turn = handle.wait_for(&self.turn)?;
+        let compute = device::open_all(&self.config.device)?;
+        let work = || assess(&self.config, &compute, &handle.control, &mut |what| handle.progress(None, what));
+        match engine::threads::with(self.threads, work)?.map_err(Failure::from) {
+            Ok(assessment) => Ok(Ok(assessment)),
+            Err(Failure::Error(why)) => Ok(Err(why)),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
+        state.cache.train.estimate = match result {
+            Ok(Ok(assessment)) => Estimate::Known(Box::new(assessment)),
+            Ok(Err(why)) => Estimate::Failed(why),
+            Err(failure) => {
+                failure.report(&self.spec().title, state);
+                Estimate::Failed(failure.reason())
+            }
         };
-        Ok(Outcome::Train(Box::new(Told::Assessed(told))))
-    });
+    }
 }

@@ -1,47 +1,74 @@
-//! Looking at a cohort: what is in its files, and which of its patients train.
+//! Reading a cohort: what is in its files, and which of its patients train.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, fingerprint_under};
 use engine::event::Stage;
 use engine::run::RunFolder;
 
-use super::{Told, assess};
-use crate::command::train::follow_form;
-use crate::state::State;
+use super::{assess, form};
 use crate::state::train::{CohortCard, CohortState, Estimate};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
-/// Modalities that lesions are seen best in, where a cohort has several.
+/// One cohort is read at a time.
+pub const SLOT: Slot = Slot::exclusive("cohort");
+const SPLIT: Slot = Slot::exclusive("split");
+
+/// Modalities that show lesions best, where a cohort has several.
 const PREFERRED: [&str; 3] = ["flair", "pet", "t1ce"];
 
-/// Reads every file of a folder as the cohort of the next job.
-pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-    for kind in [Kind::Assess, Kind::Split] {
-        jobs.cancel_kind(kind);
-    }
-    state.train.cohort = CohortState::Looking(folder.clone());
-    (state.train.estimate, state.train.split) = (Estimate::None, None);
-    let threads = super::threads(&state.settings);
-    let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let spec = Spec { kind: Kind::Cohort, document: None, title: format!("Looking at {name}"), quiet: false };
-    jobs.start(spec, move |ticket| {
-        let cohort = Cohort::discover(&folder)?;
-        ticket.check()?;
-        let progress = |done: usize, of: usize| {
-            ticket.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
-        };
-        let read = || fingerprint_under(&cohort, None, &ticket.control, &progress);
-        let fingerprint = engine::threads::with(threads, read)??;
-        Ok(Outcome::Train(Box::new(Told::Cohort(Box::new(CohortCard { cohort, fingerprint })))))
-    });
+/// Reads every file of a folder.
+struct ReadCohort {
+    folder: PathBuf,
+    threads: usize,
 }
 
-/// The cohort is known: the form is about it from now on.
-pub fn found(state: &mut State, jobs: &mut Jobs, card: Box<CohortCard>) {
-    let before = state.train.form.clone();
+/// Reads a folder as the cohort of the next job.
+pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    for slot in [assess::SLOT, SPLIT] {
+        jobs.cancel_slot(slot);
+    }
+    let train = &mut state.cache.train;
+    train.cohort = CohortState::Looking(folder.clone());
+    (train.estimate, train.split) = (Estimate::None, None);
+    jobs.start(ReadCohort { folder, threads: super::threads(&state.session.settings) });
+}
+
+impl Job for ReadCohort {
+    type Output = CohortCard;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Reading {}", name_of(&self.folder)))
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<CohortCard, Failure> {
+        let cohort = Cohort::discover(&self.folder)?;
+        handle.check()?;
+        let progress = |done: usize, of: usize| {
+            handle.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
+        };
+        let read = || fingerprint_under(&cohort, None, &handle.control, &progress);
+        let fingerprint = engine::threads::with(self.threads, read)??;
+        Ok(CohortCard { cohort, fingerprint })
+    }
+
+    fn apply(self, result: Result<CohortCard, Failure>, state: &mut State, jobs: &mut Jobs) {
+        match result {
+            Ok(card) => found(state, jobs, card),
+            Err(failure) => {
+                failure.report(&self.spec().title, state);
+                state.cache.train.cohort = CohortState::Failed(self.folder, failure.reason());
+            }
+        }
+    }
+}
+
+/// The cohort was read: the form is about it from now on.
+fn found(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
+    let before = state.session.train.form.clone();
     let mut form = before.clone();
     let modalities = card.cohort.modalities();
     let usual = PREFERRED.into_iter().find(|m| modalities.contains_key(*m)).map(str::to_owned);
@@ -54,33 +81,48 @@ pub fn found(state: &mut State, jobs: &mut Jobs, card: Box<CohortCard>) {
         }
     }
     form.picked.retain(|id| card.cohort.case(id).is_some());
-    state.train.form = form.settled(&before, &state.devices);
-    state.train.cohort = CohortState::Found(card);
-    state.train.split = None;
-    follow_form(state, jobs, &before);
+    state.session.train.form = form.settled(&before, &state.cache.devices);
+    state.cache.train.cohort = CohortState::Found(Box::new(card));
+    state.cache.train.split = None;
+    form::changed(state, jobs, &before);
     assess::start(state, jobs);
 }
 
-/// Finds out which patients train, validate and test: those of the run that a fine-tuning starts from, else drawn anew.
+/// Reads the split of the run that a fine-tuning starts from.
+struct ReadSplit {
+    from: PathBuf,
+}
+
+/// Finds out which patients train, validate and test: those of the run that a fine-tuning starts from, else drawn.
 pub fn split(state: &mut State, jobs: &mut Jobs) {
-    jobs.cancel_kind(Kind::Split);
-    let Some(card) = state.train.cohort.card() else {
-        state.train.split = None;
+    jobs.cancel_slot(SPLIT);
+    let Some(card) = state.cache.train.cohort.card() else {
+        state.cache.train.split = None;
         return;
     };
-    let form = &state.train.form;
+    let form = &state.session.train.form;
     let config = form.config();
     if form.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
         let split = drawn(card, &config.data.modality, config.seed);
-        return took_split(state, jobs, Ok(split));
+        return split_known(state, jobs, Ok(split));
     }
-    let from = config.labels.from.clone();
-    let spec = Spec { kind: Kind::Split, document: None, title: "Reading the split".into(), quiet: true };
-    jobs.start(spec, move |_| {
-        let read = RunFolder::open(&from).and_then(|run| run.read_split::<Split>());
-        let told = read.map(Box::new).map_err(|error| error.to_string());
-        Ok::<_, Failure>(Outcome::Train(Box::new(Told::Split(told))))
-    });
+    jobs.start(ReadSplit { from: config.labels.from.clone() });
+}
+
+impl Job for ReadSplit {
+    type Output = Split;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SPLIT, "Reading the split").quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Split, Failure> {
+        Ok(RunFolder::open(&self.from)?.read_split::<Split>()?)
+    }
+
+    fn apply(self, result: Result<Split, Failure>, state: &mut State, jobs: &mut Jobs) {
+        split_known(state, jobs, result.map_err(|failure| failure.reason()));
+    }
 }
 
 /// The split that a new run would draw: patients who have every modality and are not held out.
@@ -93,17 +135,17 @@ fn drawn(card: &CohortCard, modalities: &[String], seed: u64) -> Split {
     Split::draw(&patients, seed)
 }
 
-/// Which patients train is known: nobody else can be picked.
-pub fn took_split(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>) {
-    let before = state.train.form.clone();
+/// Only patients who train can be picked as labelled.
+fn split_known(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>) {
+    let before = state.session.train.form.clone();
     if let Ok(split) = &split {
         let trains = |id: &String| split.train.contains(id) && split.lesion_ml.get(id).is_some_and(Option::is_some);
         let mut form = before.clone();
         form.picked.retain(trains);
-        state.train.form = form.settled(&before, &state.devices);
+        state.session.train.form = form.settled(&before, &state.cache.devices);
     }
-    state.train.split = Some(split);
-    if state.train.form.config() != before.config() {
-        follow_form(state, jobs, &before);
+    state.cache.train.split = Some(split);
+    if state.session.train.form.config() != before.config() {
+        form::changed(state, jobs, &before);
     }
 }

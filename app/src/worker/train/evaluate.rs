@@ -1,30 +1,64 @@
 //! Measures of the patients that a fine-tuned run holds out.
 
-use engine::device;
-use engine::jobs::evaluation::{evaluate_run, stored_evaluation};
+use std::path::PathBuf;
 
-use super::Told;
-use crate::state::State;
-use crate::worker::{Jobs, Kind, Outcome, Spec};
+use engine::device::{self, DeviceChoice};
+use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 
-/// Reads the stored measures of the run whose results are asked for; segments and measures where there are none, or
-/// `anew`.
-pub fn start(state: &mut State, jobs: &mut Jobs, anew: bool) {
-    let Some(run) = state.train.results.run.clone() else { return };
-    let name = run.file_name().map_or_else(|| run.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let (choice, threads) = (state.train.form.config().device.first(), super::threads(&state.settings));
-    let spec = Spec { kind: Kind::Evaluate, document: None, title: format!("Measuring {name}"), quiet: false };
-    jobs.start(spec, move |ticket| {
-        let stored = if anew { None } else { stored_evaluation(&run)? };
-        let evaluation = if let Some(evaluation) = stored {
-            evaluation
-        } else {
-            let compute = device::open(choice)?;
-            let mut progress = |done: usize, of: usize, who: &str| {
-                ticket.progress(Some(done as f32 / of.max(1) as f32), who);
-            };
-            engine::threads::with(threads, || evaluate_run(&run, &compute, &ticket.control, &mut progress))??
+use crate::state::train::Results;
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
+
+/// One run is measured at a time.
+pub const SLOT: Slot = Slot::exclusive("evaluate");
+
+/// Reads the stored measures of a run; segments and measures its held-out patients if there are none.
+struct MeasureRun {
+    run: PathBuf,
+    /// Measure again, whatever is stored.
+    again: bool,
+    device: DeviceChoice,
+    threads: usize,
+}
+
+/// Chooses a run for the Results page and reads its measures; measures it where there are none, or `again`.
+pub fn start(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
+    (state.session.runs.results, state.cache.results) = (Some(run.clone()), Results::default());
+    let device = state.session.train.form.config().device.first();
+    jobs.start(MeasureRun { run, again, device, threads: super::threads(&state.session.settings) });
+}
+
+impl Job for MeasureRun {
+    type Output = RunEvaluation;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Evaluating {}", name_of(&self.run)))
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<RunEvaluation, Failure> {
+        let stored = if self.again { None } else { stored_evaluation(&self.run)? };
+        if let Some(evaluation) = stored {
+            return Ok(evaluation);
+        }
+        let compute = device::open(self.device)?;
+        let mut progress = |done: usize, of: usize, patient: &str| {
+            handle.progress(Some(done as f32 / of.max(1) as f32), patient);
         };
-        Ok(Outcome::Train(Box::new(Told::Evaluated { run, evaluation: Box::new(evaluation) })))
-    });
+        let measure = || evaluate_run(&self.run, &compute, &handle.control, &mut progress);
+        Ok(engine::threads::with(self.threads, measure)??)
+    }
+
+    fn apply(self, result: Result<RunEvaluation, Failure>, state: &mut State, _: &mut Jobs) {
+        let wanted = state.session.runs.results.as_ref() == Some(&self.run);
+        match result {
+            Ok(evaluation) if wanted => state.cache.results.set(evaluation),
+            Ok(_) => {}
+            Err(failure) => {
+                failure.report(&self.spec().title, state);
+                if wanted {
+                    state.cache.results.why = Some(failure.reason());
+                }
+            }
+        }
+    }
 }

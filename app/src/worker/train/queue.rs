@@ -1,4 +1,4 @@
-//! The queue outlives the window: what waits lies beside the runs, written whenever it changes, and is offered at the
+//! The queue of trainings. It outlives the window: it is saved beside the runs whenever it changes, and offered at the
 //! next start.
 
 use std::path::{Path, PathBuf};
@@ -8,9 +8,13 @@ use engine::event::Stage;
 use engine::run::atomic::write_atomic;
 use serde::{Deserialize, Serialize};
 
+use super::{assess, run};
 use crate::state::train::Queued;
-use crate::state::{Severity, State};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec};
+use crate::state::{Severity, Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
+
+/// Shared: a save is never cancelled by the next one, which waits for it.
+pub const SLOT: Slot = Slot::shared("queue");
 
 /// The file in the workspace.
 const FILE: &str = ".queue.json";
@@ -33,7 +37,7 @@ struct StoredJob {
 }
 
 /// What waited when the program was closed last. The jobs have no number yet.
-pub(super) fn read(workspace: &Path) -> Result<Vec<Queued>, String> {
+pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<Queued>, String> {
     let path = workspace.join(FILE);
     if !path.is_file() {
         return Ok(Vec::new());
@@ -75,67 +79,116 @@ fn write(workspace: &Path, waiting: &[Queued]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The workspace's file was read: what waited there is offered, and from now on the file follows the queue.
-pub(super) fn found(state: &mut State, workspace: PathBuf, left: Result<Vec<Queued>, String>) {
-    if workspace != state.settings.workspace() {
+/// Writes the queue's file.
+struct SaveQueue {
+    workspace: PathBuf,
+    waiting: Vec<Queued>,
+}
+
+impl Job for SaveQueue {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Saving the queue").quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<(), Failure> {
+        // Never cancelled: it is short, and the program waits for it before it ends.
+        write(&self.workspace, &self.waiting)
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, jobs: &mut Jobs) {
+        if let Err(failure) = result {
+            failure.report(&self.spec().title, state);
+        }
+        save(state, jobs);
+        run::quit_if_closed(state, jobs);
+    }
+}
+
+/// Saves the queue if it changed. Called wherever it does, and after each save: one file is written at a time.
+pub fn save(state: &mut State, jobs: &mut Jobs) {
+    let training = &mut state.training;
+    let unchanged = training.left.iter().chain(&training.queue).eq(&training.saved);
+    if unchanged || jobs.at_work(SLOT) > 0 {
         return;
     }
-    let train = &mut state.train;
-    train.queue_of = Some(workspace);
+    // Never before the file was read: what waited there would be lost.
+    let Some(workspace) = training.workspace.clone() else { return };
+    training.saved = training.left.iter().chain(&training.queue).cloned().collect();
+    jobs.start(SaveQueue { workspace, waiting: training.saved.clone() });
+}
+
+/// The file of the workspace was read: what waited there is offered, and from now on the file follows the queue.
+pub(in crate::worker) fn found(
+    state: &mut State,
+    jobs: &mut Jobs,
+    workspace: PathBuf,
+    left: Result<Vec<Queued>, String>,
+) {
     let left = left.unwrap_or_else(|why| {
         state.notice(Severity::Warning, "The jobs that waited cannot be read", why);
         Vec::new()
     });
-    let train = &mut state.train;
-    train.left = left;
-    for job in &mut train.left {
-        train.jobs += 1;
-        job.id = train.jobs;
-    }
-    train.kept.clone_from(&train.left);
-}
-
-/// Writes what waits, if that is not what was written last. Called every frame.
-pub fn follow(state: &mut State, jobs: &mut Jobs) {
-    let train = &mut state.train;
-    let same = train.left.iter().chain(&train.queue).eq(&train.kept);
-    // One at a time: the file must be that of the newest.
-    if same || jobs.at_work(Kind::Queue) > 0 {
-        return;
-    }
-    // Never before what is there was read: it would be lost.
-    let Some(workspace) = train.queue_of.clone() else { return };
-    train.kept = train.left.iter().chain(&train.queue).cloned().collect();
-    keep(jobs, workspace, train.kept.clone());
-}
-
-fn keep(jobs: &mut Jobs, workspace: PathBuf, waiting: Vec<Queued>) {
-    let spec = Spec { kind: Kind::Queue, document: None, title: "Keeping the queue".into(), quiet: true };
-    // Not to be cancelled: it is short, and the program waits for it before it ends.
-    jobs.start(spec, move |_| write(&workspace, &waiting).map(|()| Outcome::Nothing));
+    let training = &mut state.training;
+    training.workspace = Some(workspace);
+    training.left = left.into_iter().map(|job| Queued { id: training.new_id(), ..job }).collect();
+    training.saved.clone_from(&training.left);
+    save(state, jobs);
 }
 
 /// Another workspace is chosen: the queue goes along, what was left stays.
 pub fn leave(state: &mut State, jobs: &mut Jobs) {
-    let train = &mut state.train;
-    if let Some(workspace) = train.queue_of.take()
-        && train.kept != train.left
+    let training = &mut state.training;
+    if let Some(workspace) = training.workspace.take()
+        && training.saved != training.left
     {
-        keep(jobs, workspace, train.left.clone());
+        jobs.start(SaveQueue { workspace, waiting: training.left.clone() });
     }
-    (train.left, train.kept) = Default::default();
+    (training.left, training.saved) = Default::default();
 }
 
 /// Takes up a job that was left, or all of them.
 pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
-    let train = &mut state.train;
-    let (taken, left) = std::mem::take(&mut train.left).into_iter().partition(|job| id.is_none_or(|id| job.id == id));
-    train.left = left;
-    let taken: Vec<Queued> = taken;
-    train.queue.extend(taken);
-    // An estimate beside it would take its processor.
-    jobs.cancel_kind(Kind::Assess);
-    super::run::start_next(state, jobs);
+    let training = &mut state.training;
+    let left = std::mem::take(&mut training.left);
+    let (taken, left): (Vec<Queued>, Vec<Queued>) = left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
+    training.left = left;
+    training.queue.extend(taken);
+    queue_changed(state, jobs);
+}
+
+/// Puts a job at the end of the queue; it starts at once if no other is under way.
+pub fn add(state: &mut State, jobs: &mut Jobs, job: Queued) {
+    if job.goes_on.is_some() {
+        // It has not ended any more.
+        state.training.ended.retain(|ended| ended.run != job.goes_on);
+    }
+    state.training.queue.push(job);
+    queue_changed(state, jobs);
+}
+
+/// Removes a waiting job.
+pub fn remove(state: &mut State, jobs: &mut Jobs, id: u64) {
+    state.training.queue.retain(|job| job.id != id);
+    state.training.left.retain(|job| job.id != id);
+    save(state, jobs);
+}
+
+/// Lets a waiting job start before the one ahead of it.
+pub fn move_up(state: &mut State, jobs: &mut Jobs, id: u64) {
+    let queue = &mut state.training.queue;
+    if let Some(at) = queue.iter().position(|job| job.id == id).filter(|at| *at > 0) {
+        queue.swap(at, at - 1);
+    }
+    save(state, jobs);
+}
+
+fn queue_changed(state: &mut State, jobs: &mut Jobs) {
+    // An estimate would compete with the training for the processor.
+    jobs.cancel_slot(assess::SLOT);
+    run::start_next(state, jobs);
+    save(state, jobs);
 }
 
 #[cfg(test)]

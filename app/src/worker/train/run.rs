@@ -1,141 +1,177 @@
-//! The training itself: on a thread and a device of its own, never the window's, and what it tells.
-//!
-//! Events go through a bounded queue, in which only the newest step waits and milestones are never dropped; the window
-//! takes them out before it draws. A job that is gone leaves a closed queue behind, so that nobody waits for nobody.
+//! The training itself, on a thread and a device of its own, never the window's.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use engine::config::Config;
 use engine::device;
-use engine::event::{Event, EventQueue, EventSink, Signal, Stage};
+use engine::event::{Signal, Stage};
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
 use engine::probe::{Pin, Pins};
 use engine::run::{RunFolder, checkpoint};
 
-use super::{Told, assess, queue, workspace};
+use super::events::{Feed, Sink};
+use super::{assess, queue};
+use crate::state::timeline::LivePins;
 use crate::state::train::form::name_problem;
 use crate::state::train::{Ended, Ending, Estimate, Phase, Queued, Running};
-use crate::state::{Severity, State};
-use crate::worker::{Failure, Jobs, Kind, Outcome, Spec, Ticket, Wake, replay};
+use crate::state::{Severity, Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 
-/// Milestones that may wait for the window.
-const WAITING: usize = 256;
-/// The window is woken no more often than this; while a job runs it looks by itself now and then.
-const WAKES: Duration = Duration::from_millis(50);
-/// Over how long the speed is measured at least.
-const MEASURED: Duration = Duration::from_millis(500);
-/// How much a new measurement of the speed counts.
-const WEIGHT: f64 = 0.4;
+/// One training at a time; the others wait in the queue.
+pub const SLOT: Slot = Slot::exclusive("train");
 /// Jobs that ended are remembered up to this many.
 const REMEMBERED: usize = 8;
 
-/// The window's end of the training under way.
-pub struct Live {
-    queue: Arc<EventQueue>,
-    /// What it was while it waited.
+/// Trains a job of the queue.
+struct Train {
     queued: Queued,
-    /// Known once the patients are prepared.
-    run: Option<(PathBuf, Arc<Pins>)>,
-    mark: Option<(Instant, usize)>,
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.queue.close();
-    }
-}
-
-/// The run that is trained now and its pinned slices, which may be changed while it is.
-pub fn live_pins(jobs: &Jobs) -> Option<(PathBuf, Arc<Pins>)> {
-    jobs.live.as_ref()?.run.clone()
-}
-
-/// Starts the next job of the queue, if nothing is under way.
-pub fn start_next(state: &mut State, jobs: &mut Jobs) {
-    if state.train.running.is_some() || jobs.runs(Kind::Train) || state.train.closing || state.train.queue.is_empty() {
-        return;
-    }
-    let queued = state.train.queue.remove(0);
-    let Queued { id, name, stage, goes_on, .. } = queued.clone();
-    let queue = Arc::new(EventQueue::new(WAITING).waking(seldom(Arc::clone(&jobs.wake))));
-    let work = Work {
-        workspace: state.settings.workspace(),
-        threads: super::threads(&state.settings),
-        queued: queued.clone(),
-        queue: Arc::clone(&queue),
-        turn: Arc::clone(&jobs.alone),
-        wanted: std::mem::take(&mut state.timeline.wanted),
-    };
-    let what = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
-    let spec = Spec { kind: Kind::Train, document: None, title: format!("{what} {name}"), quiet: false };
-    let job = jobs.start(spec, move |ticket| work.done(ticket));
-    jobs.live = Some(Live { queue, queued, run: None, mark: None });
-    if state.train.estimate == Estimate::Running {
-        state.train.estimate = Estimate::Waiting;
-    }
-    state.train.running = Some(Running { id, job, name, stage, run: goes_on, ..Running::default() });
-}
-
-/// Wakes the window, but not for every step of a small network.
-fn seldom(wake: Wake) -> impl Fn() + Send + Sync {
-    let (begin, last) = (Instant::now(), AtomicU64::new(0));
-    move || {
-        let now = begin.elapsed().as_millis() as u64 + 1;
-        let before = last.load(Ordering::Relaxed);
-        if before == 0 || now >= before + WAKES.as_millis() as u64 {
-            last.store(now, Ordering::Relaxed);
-            wake();
-        }
-    }
-}
-
-/// What the thread of a training is given.
-struct Work {
     workspace: PathBuf,
     threads: usize,
-    queued: Queued,
-    queue: Arc<EventQueue>,
-    turn: Arc<Mutex<()>>,
     /// Slices that the user wants pinned.
     wanted: Vec<Pin>,
+    turn: Arc<Mutex<()>>,
+    feed: Arc<Feed>,
 }
 
-impl Work {
-    /// Prepares and trains, on as many threads as it may take.
-    fn done(self, ticket: &Ticket) -> Result<Outcome, Failure> {
-        let Self { workspace, threads, queued, queue, turn, wanted } = self;
-        // A run that is gone on with by its path keeps its name; one that was typed must stay inside of the workspace.
+/// How a training ended, and whether its run folder exists.
+struct Trained {
+    result: Result<(), Failure>,
+    run_exists: bool,
+}
+
+/// Starts the next job of the queue, if no other is under way.
+pub fn start_next(state: &mut State, jobs: &mut Jobs) {
+    let training = &mut state.training;
+    if training.running.is_some() || jobs.runs(SLOT) || training.closing || training.queue.is_empty() {
+        return;
+    }
+    let queued = training.queue.remove(0);
+    let Queued { id, name, stage, goes_on, .. } = queued.clone();
+    let job = jobs.start(Train {
+        queued,
+        workspace: state.session.settings.workspace(),
+        threads: super::threads(&state.session.settings),
+        wanted: std::mem::take(&mut state.session.timeline.wanted),
+        turn: Arc::clone(&jobs.alone),
+        feed: Arc::new(Feed::new(Arc::clone(&jobs.wake))),
+    });
+    if state.cache.train.estimate == Estimate::Running {
+        state.cache.train.estimate = Estimate::Waiting;
+    }
+    state.training.running = Some(Running { id, job, name, stage, run: goes_on, ..Running::default() });
+    queue::save(state, jobs);
+}
+
+impl Job for Train {
+    type Output = Trained;
+
+    fn spec(&self) -> Spec {
+        let stage = if self.queued.stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
+        Spec::new(SLOT, format!("{stage} {}", self.queued.name))
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Trained, Failure> {
+        let run = self.run_folder()?;
+        // Also where a name was given: its run is resumed if it exists.
+        let is_new = !RunFolder::is_run(&run);
+        let result = self.train(&run, handle);
+        if result.is_err() && is_new {
+            remove_if_empty(&run);
+        }
+        Ok(Trained { result, run_exists: RunFolder::is_run(&run) })
+    }
+
+    fn apply(self, result: Result<Trained, Failure>, state: &mut State, jobs: &mut Jobs) {
+        self.feed.deliver(state, jobs);
+        let title = self.spec().title;
+        // A job that failed before it had a run folder, or panicked.
+        let Trained { result, run_exists } =
+            result.unwrap_or_else(|failure| Trained { result: Err(failure), run_exists: self.feed.run().is_some() });
+        let how = match &result {
+            Ok(()) => Ending::Finished,
+            Err(Failure::Cancelled) => Ending::Stopped,
+            Err(failure) => {
+                failure.report(&title, state);
+                Ending::Failed(failure.reason())
+            }
+        };
+        ended(state, jobs, self.queued, how, run_exists);
+    }
+}
+
+impl Train {
+    fn run_folder(&self) -> Result<PathBuf, Failure> {
+        let Self { queued, workspace, .. } = self;
+        // A run that is resumed by its path keeps its name; one that was typed must stay inside the workspace.
         let typed = queued.goes_on.is_some() && queued.config.is_some();
         if let Some(why) = name_problem(&queued.name).filter(|_| typed) {
             return Err(Failure::Error(format!("name = {:?}: {why}", queued.name)));
         }
-        let run = if let Some(run) = &queued.goes_on {
-            run.clone()
-        } else {
-            let made = std::fs::create_dir_all(&workspace);
-            made.map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;
-            engine::run::workspace::fresh(&workspace, &queued.name)
-        };
-        // Also where a name was given, which is gone on with if it is there.
-        let fresh = !RunFolder::is_run(&run);
-        let mut config = match queued.config {
-            Some(config) => *config,
-            None => stored_config(&run)?,
-        };
-        config.threads = threads;
-        let result = engine::threads::with(threads, || train(config, &run, ticket, (&queue, &turn), &wanted))?;
-        if result.is_err() && fresh {
-            leave_nothing_behind(&run);
+        if let Some(run) = &queued.goes_on {
+            return Ok(run.clone());
         }
-        result.map(|()| Outcome::Train(Box::new(Told::Trained)))
+        let made = std::fs::create_dir_all(workspace);
+        made.map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;
+        Ok(engine::run::workspace::fresh(workspace, &queued.name))
+    }
+
+    fn train(&self, run: &Path, handle: &JobHandle) -> Result<(), Failure> {
+        let mut config = match &self.queued.config {
+            Some(config) => (**config).clone(),
+            None => stored_config(run)?,
+        };
+        config.threads = self.threads;
+        engine::threads::with(self.threads, || self.prepare_and_train(config, run, handle))?
+    }
+
+    fn prepare_and_train(&self, config: Config, run: &Path, handle: &JobHandle) -> Result<(), Failure> {
+        handle.progress(None, format!("Opening the device {}", config.device));
+        let compute = device::open_all(&config.device)?;
+        let start = Start { resume: true, ..Start::default() };
+        let mut progress = |done: usize, of: usize| {
+            handle.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
+        };
+        let mut sink = Sink::new(handle, &self.feed);
+        match config.stage {
+            Stage::Pretrain => {
+                let mut job = PretrainJob::prepare(config, run, start, &handle.control, &mut progress)?;
+                add_pins(&job.pins, &self.wanted);
+                if job.pins.list().is_empty() {
+                    // There is always something to see: the fullest slice of the first patient.
+                    job.watch(&Vec::from_iter(job.slices.fullest_slice(0)))?;
+                }
+                self.prepared(run, &job.config, &job.pins, handle);
+                let _turn = handle.wait_for(&self.turn)?;
+                job.train(&compute, &mut sink, &handle.control)?;
+            }
+            Stage::Finetune => {
+                let mut job = FinetuneJob::prepare(config, run, start, &handle.control, &mut progress)?;
+                add_pins(&job.pins, &self.wanted);
+                let from = &job.config.labels.from;
+                if job.pins.list().is_empty() && !from.as_os_str().is_empty() {
+                    // The slices of the pre-training stay pinned.
+                    add_pins(&job.pins, &engine::probe::pins(from)?);
+                }
+                self.prepared(run, &job.config, &job.pins, handle);
+                let _turn = handle.wait_for(&self.turn)?;
+                job.train(&compute, &mut sink, &handle.control)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The patients are prepared: the window shows the run from now on.
+    fn prepared(&self, run: &Path, config: &Config, pins: &Arc<Pins>, handle: &JobHandle) {
+        self.feed.set_run(run);
+        let (run, config, pins) = (run.to_path_buf(), config.clone(), Arc::clone(pins));
+        handle.send(move |state, jobs| begun(state, jobs, &run, &config, pins));
+        handle.progress(None, "Setting up the network");
     }
 }
 
-/// A new run that came neither to a checkpoint nor to anything that it told has nothing in it to go on with.
-fn leave_nothing_behind(run: &Path) {
+/// Removes a new run that has neither a checkpoint nor a log: nothing in it could be resumed.
+fn remove_if_empty(run: &Path) {
     if !RunFolder::is_run(run) {
         // Not even its settings were written: at most an empty folder, and one that is not empty is not ours to remove.
         let _ = std::fs::remove_dir(run);
@@ -158,203 +194,72 @@ fn leave_nothing_behind(run: &Path) {
     }
 }
 
-fn train(
-    config: Config,
-    run: &Path,
-    ticket: &Ticket,
-    (queue, turn): (&EventQueue, &Mutex<()>),
-    wanted: &[Pin],
-) -> Result<(), Failure> {
-    ticket.progress(None, format!("Opening the device {}", config.device));
-    let compute = device::open_all(&config.device)?;
-    let start = Start { resume: true, ..Start::default() };
-    let mut progress = |done: usize, of: usize| {
-        ticket.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
-    };
-    let mut sink = Sink { ticket, queue, epochs: 0, steps: 0 };
-    match config.stage {
-        Stage::Pretrain => {
-            let mut job = PretrainJob::prepare(config, run, start, &ticket.control, &mut progress)?;
-            pin(&job.pins, wanted);
-            if job.pins.list().is_empty() {
-                // There is always something to see: the fullest slice of the first patient.
-                job.watch(&Vec::from_iter(job.slices.fullest_slice(0)))?;
-            }
-            tell(ticket, run, &job.config, &job.pins);
-            ticket.progress(None, "Setting up the network");
-            let _held = ticket.wait_for(turn)?;
-            job.train(&compute, &mut sink, &ticket.control)?;
-        }
-        Stage::Finetune => {
-            let mut job = FinetuneJob::prepare(config, run, start, &ticket.control, &mut progress)?;
-            pin(&job.pins, wanted);
-            let from = &job.config.labels.from;
-            if job.pins.list().is_empty() && !from.as_os_str().is_empty() {
-                // The slices of the pre-training are followed on.
-                pin(&job.pins, &engine::probe::pins(from)?);
-            }
-            tell(ticket, run, &job.config, &job.pins);
-            ticket.progress(None, "Setting up the network");
-            let _held = ticket.wait_for(turn)?;
-            job.train(&compute, &mut sink, &ticket.control)?;
-        }
-    }
-    Ok(())
-}
-
-fn pin(pins: &Pins, wanted: &[Pin]) {
-    wanted.iter().for_each(|pin| {
+fn add_pins(pins: &Pins, wanted: &[Pin]) {
+    for pin in wanted {
         pins.add(pin.clone());
-    });
-}
-
-fn tell(ticket: &Ticket, run: &Path, config: &Config, pins: &Arc<Pins>) {
-    let (run, config, pins) = (run.to_path_buf(), Box::new(config.clone()), Arc::clone(pins));
-    ticket.send(Outcome::Train(Box::new(Told::Prepared { run, config, pins })));
-}
-
-/// Hands events to the window, and says how far the job is.
-struct Sink<'a> {
-    ticket: &'a Ticket,
-    queue: &'a EventQueue,
-    epochs: usize,
-    steps: usize,
-}
-
-impl EventSink for Sink<'_> {
-    fn event(&mut self, event: &Event) -> engine::Result<()> {
-        match event {
-            Event::Started { epochs, steps_per_epoch, .. } => (self.epochs, self.steps) = (*epochs, *steps_per_epoch),
-            Event::Step { epoch, step, .. } => {
-                let (done, all) = ((epoch - 1) * self.steps + step, self.epochs * self.steps);
-                let fraction = (all > 0).then(|| done as f32 / all as f32);
-                self.ticket.note(fraction, format!("epoch {epoch} of {}", self.epochs));
-            }
-            _ => {}
-        }
-        self.queue.push(event);
-        Ok(())
     }
 }
 
-/// The patients are prepared: the run's track follows it from now on.
-pub fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: Arc<Pins>) {
-    if let Some(live) = &mut jobs.live {
-        live.run = Some((run.to_path_buf(), pins));
-    }
-    if let Some(running) = &mut state.train.running {
+/// The run's track follows the job from now on.
+fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: Arc<Pins>) {
+    if let Some(running) = &mut state.training.running {
         running.run = Some(run.to_path_buf());
         // A number was added where the name was taken.
-        if let Some(name) = run.file_name() {
-            running.name = name.to_string_lossy().into_owned();
-        }
+        running.name = name_of(run);
         running.stage = config.stage;
     }
     replay::begin_live(state, jobs, run, config);
+    replay::share_pins(state, LivePins { run: run.to_path_buf(), pins });
+    runs::list(state, jobs);
 }
 
-/// Takes what the running job has told and starts the next of the queue. Called every frame, before drawing.
-pub fn follow(state: &mut State, jobs: &mut Jobs) {
-    hear(state, jobs);
-    queue::follow(state, jobs);
-    if state.train.closing && !jobs.runs(Kind::Train) && jobs.at_work(Kind::Queue) == 0 {
-        state.quit = true;
-    }
-    start_next(state, jobs);
-}
-
-/// Takes out what waits; never more than the queue holds. Nothing before the run is known: its beginning is told first.
-fn hear(state: &mut State, jobs: &mut Jobs) {
-    let Some(live) = &jobs.live else { return };
-    let Some((run, _)) = live.run.clone() else { return };
-    let events = live.queue.drain();
-    if events.is_empty() {
-        return;
-    }
-    for event in &events {
-        if let Some(running) = &mut state.train.running {
-            running.hear(event);
-        }
-        if let Event::Warning { message } = event {
-            state.notice(Severity::Warning, "About the training", message.clone());
-        }
-    }
-    if let (Some(running), Some(live)) = (&mut state.train.running, &mut jobs.live) {
-        measure(running, live);
-    }
-    replay::live_events(state, jobs, &run, &events);
-}
-
-/// Measures the speed of late.
-fn measure(running: &mut Running, live: &mut Live) {
-    let (now, steps) = (Instant::now(), running.steps_done());
-    if running.phase != Phase::Training {
-        live.mark = None;
-        return;
-    }
-    let Some((then, before)) = live.mark else {
-        live.mark = Some((now, steps));
-        return;
-    };
-    let seconds = (now - then).as_secs_f64();
-    if now - then < MEASURED || steps <= before {
-        return;
-    }
-    let slices = running.slices as f64 / running.steps_per_epoch.max(1) as f64;
-    let rate = (steps - before) as f64 * slices / seconds;
-    running.rate = Some(running.rate.map_or(rate, |old| old + WEIGHT * (rate - old)));
-    live.mark = Some((now, steps));
-}
-
-/// The job under way is over, in whichever way.
-pub fn ended(state: &mut State, jobs: &mut Jobs, how: Ending) {
-    hear(state, jobs);
-    let live = jobs.live.take();
-    if let Some((run, _)) = live.as_ref().and_then(|live| live.run.clone()) {
-        replay::end_live(state, jobs, &run);
-    }
-    let Some(running) = state.train.running.take() else { return };
+/// The job is over, in whichever way.
+fn ended(state: &mut State, jobs: &mut Jobs, queued: Queued, how: Ending, run_exists: bool) {
+    let Some(running) = state.training.running.take() else { return };
     let Running { id, name, stage, run, .. } = running;
-    let nothing_there = run.as_deref().is_none_or(|run| !RunFolder::is_run(run));
-    if let (true, true, Ending::Stopped, Some(live)) = (state.train.closing, nothing_there, &how, &live) {
-        // It never came to a checkpoint that could be gone on from: it waits for its turn again.
-        state.train.queue.insert(0, live.queued.clone());
+    if let Some(run) = &run {
+        replay::end_live(state, run);
     }
+    let closing = state.training.closing;
     match &how {
         Ending::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
-        Ending::Stopped if !state.train.closing && nothing_there => {
-            let what = format!("{name} had not come to its first step: nothing of it is kept");
+        // It has no checkpoint to resume from: it waits for its turn again.
+        Ending::Stopped if closing && !run_exists => state.training.queue.insert(0, queued),
+        Ending::Stopped if closing => {}
+        Ending::Stopped if run_exists => {
+            state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint."));
+        }
+        Ending::Stopped => {
+            let what = format!("{name} was stopped before its first step. Nothing of it is kept.");
             state.notice(Severity::Info, "Training stopped", what);
         }
-        Ending::Stopped if !state.train.closing => {
-            state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint"));
-        }
-        Ending::Stopped | Ending::Failed(_) => {}
+        Ending::Failed(_) => {}
     }
-    state.train.ended.insert(0, Ended { id, name, stage, run, how });
-    state.train.ended.truncate(REMEMBERED);
-    if state.train.closing {
-        return;
+    state.training.ended.insert(0, Ended { id, name, stage, run, how });
+    state.training.ended.truncate(REMEMBERED);
+    queue::save(state, jobs);
+    if closing {
+        return quit_if_closed(state, jobs);
     }
-    workspace::start(state, jobs);
+    runs::list(state, jobs);
     start_next(state, jobs);
-    if state.train.estimate == Estimate::Waiting {
+    if state.cache.train.estimate == Estimate::Waiting {
         assess::start(state, jobs);
     }
 }
 
 /// Pauses after this step.
 pub fn pause(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = state.train.running.as_mut().filter(|job| job.can_pause()) {
+    if let Some(running) = state.training.running.as_mut().filter(|job| job.can_pause()) {
         running.phase = Phase::Pausing;
         running.rate = None;
         jobs.signal(running.job, Signal::Pause);
     }
 }
 
-/// Goes on after a pause.
-pub fn go_on(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = state.train.running.as_mut().filter(|job| job.can_go_on()) {
+/// Resumes after a pause.
+pub fn resume(state: &mut State, jobs: &mut Jobs) {
+    if let Some(running) = state.training.running.as_mut().filter(|job| job.can_go_on()) {
         running.phase = Phase::Training;
         jobs.signal(running.job, Signal::Run);
     }
@@ -362,7 +267,7 @@ pub fn go_on(state: &mut State, jobs: &mut Jobs) {
 
 /// Stops after this step.
 pub fn stop(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = &mut state.train.running {
+    if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
         jobs.signal(running.job, Signal::Cancel);
     }
@@ -372,16 +277,20 @@ pub fn stop(state: &mut State, jobs: &mut Jobs) {
 pub fn close(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_all();
     state.dialog = None;
-    if !jobs.runs(Kind::Train) {
-        state.quit = true;
-        return;
-    }
-    if let Some(running) = &mut state.train.running {
+    state.training.closing = true;
+    if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
+        let what = "The program ends once the checkpoint is saved. Close it again to end at once.";
+        state.notice(Severity::Info, "Saving the training", what);
     }
-    state.train.closing = true;
-    let what = "The program ends once its checkpoint is written. Closing it again does not wait for that";
-    state.notice(Severity::Info, "Saving the training", what);
+    quit_if_closed(state, jobs);
+}
+
+/// Ends the program if it is to be closed and nothing is being saved any more.
+pub(super) fn quit_if_closed(state: &mut State, jobs: &Jobs) {
+    if state.training.closing && !jobs.runs(SLOT) && jobs.at_work(queue::SLOT) == 0 {
+        state.quit = true;
+    }
 }
 
 #[cfg(test)]
@@ -390,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_told_nothing_is_removed_and_any_other_stays() {
+    fn a_run_without_log_and_checkpoint_is_removed_and_any_other_stays() {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         for (log, stays) in [(None, false), (Some(""), false), (Some("{}\n"), true)] {
@@ -399,14 +308,14 @@ mod tests {
                 std::fs::write(made.events_path(), log).unwrap();
             }
             drop(made);
-            leave_nothing_behind(&run);
+            remove_if_empty(&run);
             assert_eq!(run.exists(), stays, "{log:?}");
         }
         // Not a run: only where nothing is in it.
         let other = folder.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("notes.txt"), "mine").unwrap();
-        leave_nothing_behind(&other);
+        remove_if_empty(&other);
         assert!(other.join("notes.txt").exists());
     }
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use amlp_viewer::command::{Command, Sender, dispatch};
-use amlp_viewer::scene::{Modality, WindowLevel};
-use amlp_viewer::state::{Document, ImageLayer, JobStatus, MaskLayer, Severity, State};
+use amlp_viewer::command::{Command, FileCommand, Sender, ViewCommand, dispatch, dispatch_intents};
+use amlp_viewer::scene::{Modality, ScanInfo, Sidecar, Unit, WindowLevel};
+use amlp_viewer::state::{CaseId, Document, ImageLayer, JobStatus, MaskLayer, Severity, Slot, Source, State};
 use amlp_viewer::theme::{self, Theme};
-use amlp_viewer::worker::{Jobs, Kind, analyse, apply};
+use amlp_viewer::worker::{Jobs, analyse, deliver};
 use amlp_viewer::{dialog, panel};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -41,7 +41,7 @@ impl Bench {
     }
 
     /// Carries out a command, and what comes of it.
-    pub fn carry_out(&mut self, command: Command) {
+    pub fn carry_out(&mut self, command: impl Into<Command>) {
         dispatch(&mut self.state, &mut self.jobs, command);
         self.settle();
     }
@@ -49,7 +49,8 @@ impl Bench {
     fn settle(&mut self) {
         let begin = Instant::now();
         while !self.jobs.idle() {
-            apply::apply_arrivals(&mut self.state, &mut self.jobs);
+            deliver(&mut self.state, &mut self.jobs);
+            dispatch_intents(&mut self.state, &mut self.jobs);
             std::thread::sleep(Duration::from_millis(1));
             assert!(begin.elapsed() < Duration::from_mins(1), "the jobs do not end");
         }
@@ -77,24 +78,21 @@ impl Bench {
 
 /// Commands that would read, write, compute, or ask with the system's dialog.
 fn starts_a_job(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Ask(_)
-            | Command::UsePaths(..)
-            | Command::OpenRequest(_)
-            | Command::OpenSample
-            | Command::OpenCase(_)
-            | Command::StepCase(_)
-            | Command::Retry
-            | Command::Segment
-            | Command::Save
-            | Command::SaveThen(_)
-            | Command::Discard
-            | Command::SaveOver(..)
-            | Command::SetFrame(_)
-            | Command::RemoveMask { .. }
-            | Command::QuitNow
-    )
+    match command {
+        Command::Intent(_) => true,
+        Command::File(command) => matches!(
+            command,
+            FileCommand::Retry
+                | FileCommand::Save
+                | FileCommand::SaveAs
+                | FileCommand::SaveThen(_)
+                | FileCommand::Discard
+                | FileCommand::SaveOver(..)
+                | FileCommand::RemoveReference
+        ),
+        Command::View(command) => matches!(command, ViewCommand::SetFrame(_)),
+        _ => false,
+    }
 }
 
 /// A window of panels.
@@ -136,14 +134,17 @@ pub fn grid() -> Grid {
 
 /// An image whose value is 100 i + 10 j + k.
 pub fn image(name: &str, modality: Modality) -> ImageLayer {
+    let sidecar = Sidecar { unit: (modality == Modality::Pet).then_some(Unit::Suv), modality: None };
+    let mut info = ScanInfo::new(Some(&modality.key()), name, &sidecar, None);
+    info.modality = modality;
     let grid = grid();
     let [nx, ny, nz] = SHAPE;
     let value = |n: usize| (100 * (n % nx) + 10 * (n / nx % ny) + n / (nx * ny)) as f32;
     let volume = Volume::from_f32(grid, (0..nx * ny * nz).map(value).collect());
     ImageLayer {
-        path: PathBuf::from(format!("/data/{name}.nii.gz")),
+        source: Source::Nifti(PathBuf::from(format!("/data/{name}.nii.gz"))),
         name: name.to_owned(),
-        modality,
+        info,
         volume: Arc::new(volume),
         frame: 0,
         texture: None,
@@ -167,7 +168,16 @@ pub fn mask(boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer {
     let labels = LabelVolume::new(grid, labels).unwrap();
     let present = MaskLayer::count(&labels);
     let path = Some(PathBuf::from("/data/mask.nii.gz"));
-    MaskLayer { path, labels: Arc::new(labels), present, texture: None, projection: None, revision: 1 }
+    MaskLayer {
+        path,
+        labels: Arc::new(labels),
+        present,
+        texture: None,
+        projection: None,
+        revision: 1,
+        saved_revision: Some(1),
+        not_uploaded: None,
+    }
 }
 
 /// Two lesions of 4 x 4 x 4 and 2 x 2 x 2 voxels: 0.768 and 0.096 ml.
@@ -182,22 +192,11 @@ pub fn truth() -> MaskLayer {
 
 /// A case of these images.
 pub fn document(images: Vec<ImageLayer>) -> Document {
-    Document {
-        id: 1,
-        title: "STS_001".into(),
-        path: PathBuf::from("/data"),
-        images,
-        shown: 0,
-        prediction: None,
-        truth: None,
-        probability: None,
-        findings: None,
-        comparison: None,
-        metrics: None,
-        entropy: None,
-        unsaved: false,
-        replaced: None,
-    }
+    let mut images = images.into_iter();
+    let mut document = Document::new(CaseId(1), None, "STS_001".into(), images.next().expect("a case has an image"));
+    document.path = PathBuf::from("/data");
+    document.images.extend(images);
+    document
 }
 
 /// A CT is open, nothing lies over it.
@@ -215,8 +214,8 @@ pub fn compared() -> Bench {
 }
 
 /// A running job.
-pub fn job(id: u64, kind: Kind, title: &str, quiet: bool) -> JobStatus {
-    JobStatus { id, kind, title: title.into(), progress: Some(0.25), detail: "slice 3 of 12".into(), quiet }
+pub fn job(id: u64, slot: Slot, title: &str, quiet: bool) -> JobStatus {
+    JobStatus { id, slot, title: title.into(), progress: Some(0.25), detail: "slice 3 of 12".into(), quiet }
 }
 
 /// A state with messages of one severity.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use amlp_viewer::command::{Command, actions};
-use amlp_viewer::state::{Dialog, PathPurpose, Severity, State, ToolKind};
-use amlp_viewer::worker::Kind;
+use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand, actions};
+use amlp_viewer::state::{Dialog, Intent, MaskLayer, PathPurpose, Severity, State, ToolKind};
+use amlp_viewer::worker;
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
@@ -40,7 +40,10 @@ fn the_palette_is_typed_into_chosen_from_and_run() {
     press(&mut harness, Key::ArrowUp);
     harness.state_mut().sent.clear();
     press(&mut harness, Key::Enter);
-    assert_eq!(harness.state().sent, [Command::CloseDialog, Command::SetTool(ToolKind::Window)]);
+    assert_eq!(
+        harness.state().sent,
+        [Command::Window(WindowCommand::CloseDialog), Command::View(ViewCommand::SetTool(ToolKind::Window))]
+    );
     assert_eq!(harness.state().state.dialog, None);
 }
 
@@ -103,7 +106,7 @@ fn the_manual_is_opened_searched_and_read() {
     assert!(field.is_focused(), "one types at once");
     field.type_text("calipers");
     harness.run();
-    assert!(harness.query_by_label("Findings").is_some() && harness.query_by_label("Measurements").is_none());
+    assert!(harness.query_all_by_label("Findings").count() > 0 && harness.query_by_label("Settings").is_none());
     assert!(harness.query_by_label_contains("26-connected").is_some(), "the first section found is shown");
     harness.get_by_label("Search the manual").type_text(" zebra");
     harness.run();
@@ -114,7 +117,10 @@ fn the_manual_is_opened_searched_and_read() {
 fn the_manual_of_the_engine_is_a_click_away() {
     let mut harness = with(Dialog::Manual, State::default());
     click(&mut harness, "Engine");
-    click(&mut harness, "Run folders");
+    click(&mut harness, "Presets");
+    assert!(harness.query_by_label_contains("the paper leaves CCL out").is_some());
+    harness.get_by_label("Search the manual").type_text("failed.txt");
+    harness.run();
     assert!(harness.query_by_label_contains("Two processes cannot write to one run.").is_some());
     click(&mut harness, "Close dialog");
     assert_eq!(harness.state().state.dialog, None);
@@ -122,7 +128,8 @@ fn the_manual_of_the_engine_is_a_click_away() {
 
 #[test]
 fn a_path_is_typed_and_used() {
-    let mut harness = with(Dialog::Path { purpose: PathPurpose::Mask, text: String::new() }, bench::ct());
+    let mut harness =
+        with(Dialog::Path { request: PathPurpose::Segmentation.into(), text: String::new() }, bench::ct());
     press(&mut harness, Key::Enter);
     assert_eq!(harness.state().sent, [], "there is nothing to open");
     let field = harness.get_by_label("Path");
@@ -130,7 +137,8 @@ fn a_path_is_typed_and_used() {
     field.type_text("/data/mask.nii.gz");
     harness.run();
     press(&mut harness, Key::Enter);
-    let expected = Command::UsePaths(PathPurpose::Mask, vec![PathBuf::from("/data/mask.nii.gz")]);
+    let expected =
+        Command::Intent(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![PathBuf::from("/data/mask.nii.gz")]));
     assert_eq!(harness.state().sent.last(), Some(&expected));
     click(&mut harness, "Cancel");
     assert_eq!(harness.state().state.dialog, None);
@@ -139,20 +147,24 @@ fn a_path_is_typed_and_used() {
 #[test]
 fn saving_by_path_says_what_will_be_written() {
     let text = "/data/ct_pred.nii.gz".to_owned();
-    let harness = with(Dialog::Path { purpose: PathPurpose::SaveMask, text }, bench::ct());
-    assert!(harness.query_by_label_contains("NIfTI on the image's own grid").is_some());
+    let harness = with(Dialog::Path { request: PathPurpose::SaveSegmentation.into(), text }, bench::ct());
+    assert!(harness.query_by_label_contains("on the grid of the image").is_some());
     assert_eq!(harness.get_by_label("Path").value().as_deref(), Some("/data/ct_pred.nii.gz"));
 }
 
 #[test]
 fn enter_never_overwrites_a_file() {
     let path = PathBuf::from("/data/ct_pred.nii.gz");
-    let mut harness = with(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: path.clone() }, bench::ct());
+    let mut harness =
+        with(Dialog::Overwrite { request: PathPurpose::SaveSegmentation.into(), path: path.clone() }, bench::ct());
     assert!(harness.query_by_label_contains("ct_pred.nii.gz already exists").is_some());
     press(&mut harness, Key::Enter);
-    assert_eq!(harness.state().sent, [Command::Ask(PathPurpose::SaveMask)]);
-    assert_eq!(clicked(&mut harness, "Overwrite"), Command::SaveOver(PathPurpose::SaveMask, path));
-    assert_eq!(clicked(&mut harness, "Cancel"), Command::CloseDialog);
+    assert_eq!(harness.state().sent, [Command::Intent(Intent::Ask(PathPurpose::SaveSegmentation))]);
+    assert_eq!(
+        clicked(&mut harness, "Overwrite"),
+        Command::File(FileCommand::SaveOver(PathPurpose::SaveSegmentation.into(), path))
+    );
+    assert_eq!(clicked(&mut harness, "Cancel"), Command::Window(WindowCommand::CloseDialog));
 }
 
 #[test]
@@ -160,15 +172,15 @@ fn closing_names_what_would_be_lost() {
     let mut harness = with(Dialog::Close, unsaved());
     assert!(harness.query_by_label("The segmentation of STS_001 is not saved.").is_some());
     press(&mut harness, Key::Enter);
-    assert_eq!(harness.state().sent, [Command::SaveThen(Box::new(Command::QuitNow))]);
-    assert_eq!(clicked(&mut harness, "Close without saving"), Command::QuitNow);
-    assert_eq!(clicked(&mut harness, "Cancel"), Command::CloseDialog);
+    assert_eq!(harness.state().sent, [Command::File(FileCommand::SaveThen(Intent::QuitNow))]);
+    assert_eq!(clicked(&mut harness, "Close without saving"), Command::Intent(Intent::QuitNow));
+    assert_eq!(clicked(&mut harness, "Cancel"), Command::Window(WindowCommand::CloseDialog));
 
     let mut state = bench::ct();
-    state.jobs = vec![bench::job(4, Kind::Segment, "Segmenting STS_001", false)];
+    state.jobs = vec![bench::job(4, worker::segment::SLOT, "Segmenting STS_001", false)];
     let mut harness = with(Dialog::Close, state);
     assert!(harness.query_by_label("Still running: Segmenting STS_001.").is_some());
-    assert_eq!(clicked(&mut harness, "Stop and close"), Command::QuitNow);
+    assert_eq!(clicked(&mut harness, "Stop and close"), Command::Intent(Intent::QuitNow));
     press(&mut harness, Key::Enter);
     assert_eq!(harness.state().state.dialog, None, "by default it stays open");
 }
@@ -177,26 +189,26 @@ fn closing_names_what_would_be_lost() {
 fn unsaved() -> State {
     let mut state = bench::ct();
     let document = state.document.as_mut().unwrap();
-    (document.prediction, document.unsaved) = (Some(bench::prediction()), true);
+    document.prediction = Some(MaskLayer { saved_revision: None, ..bench::prediction() });
     state
 }
 
 #[test]
 fn what_would_lose_a_segmentation_waits_for_an_answer() {
-    let remove = Command::RemoveMask { truth: false };
+    let remove = Intent::RemoveSegmentation;
     let mut bench = Bench::new(unsaved());
     bench.carry_out(remove.clone());
     assert!(bench.state.document.as_ref().unwrap().prediction.is_some());
     let mut harness = window(bench);
     assert!(harness.query_by_label_contains("The segmentation of STS_001 is not saved").is_some());
     press(&mut harness, Key::Enter);
-    let first = Command::SaveThen(Box::new(remove));
+    let first = Command::File(FileCommand::SaveThen(remove));
     assert_eq!(harness.state().sent, [first], "saving is the default");
-    assert_eq!(clicked(&mut harness, "Continue without saving"), Command::Discard);
-    harness.state_mut().carry_out(Command::Discard);
+    assert_eq!(clicked(&mut harness, "Continue without saving"), Command::File(FileCommand::Discard));
+    harness.state_mut().carry_out(FileCommand::Discard);
     harness.run();
     let document = harness.state().state.document.as_ref().unwrap();
-    assert!(document.prediction.is_none() && !document.unsaved);
+    assert!(document.prediction.is_none() && !document.is_unsaved());
     assert_eq!(harness.state().state.dialog, None);
 }
 
@@ -204,16 +216,19 @@ fn what_would_lose_a_segmentation_waits_for_an_answer() {
 fn the_program_ends_after_saving_and_not_if_that_fails() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(unsaved());
-    bench.state.after_saving = Some(Box::new(Command::QuitNow));
-    bench.carry_out(Command::SaveOver(PathPurpose::SaveMask, folder.path().join("no such folder/mask.nii.gz")));
+    bench.state.after_saving = Some(Intent::QuitNow);
+    bench.carry_out(FileCommand::SaveOver(
+        PathPurpose::SaveSegmentation.into(),
+        folder.path().join("no such folder/mask.nii.gz"),
+    ));
     assert!(bench.state.shows_error() && !bench.state.quit);
     assert_eq!(bench.state.after_saving, None, "nothing is pending any more");
 
     let mut bench = Bench::new(unsaved());
-    bench.state.after_saving = Some(Box::new(Command::QuitNow));
-    bench.carry_out(Command::SaveOver(PathPurpose::SaveMask, folder.path().join("mask.nii.gz")));
+    bench.state.after_saving = Some(Intent::QuitNow);
+    bench.carry_out(FileCommand::SaveOver(PathPurpose::SaveSegmentation.into(), folder.path().join("mask.nii.gz")));
     assert!(bench.state.quit, "{:?}", bench.state.notices);
-    assert!(!bench.state.document.as_ref().unwrap().unsaved);
+    assert!(!bench.state.document.as_ref().unwrap().is_unsaved());
 }
 
 #[test]
@@ -251,6 +266,6 @@ fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
     harness.drag_at(beside);
     harness.drop_at(beside);
     harness.run();
-    assert_eq!(harness.state().sent, [Command::CloseDialog]);
-    assert_eq!(harness.state().state.view.tool, ToolKind::Crosshair);
+    assert_eq!(harness.state().sent, [Command::Window(WindowCommand::CloseDialog)]);
+    assert_eq!(harness.state().state.session.view.tool, ToolKind::Crosshair);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use amlp_viewer::scene::Modality;
-use amlp_viewer::state::{CaseList, ListedCase};
+use amlp_viewer::state::{CaseId, CaseList, ListedCase};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -15,9 +15,9 @@ fn full() -> Harness<'static, Bench> {
     let mut bench = bench::compared();
     let document = bench.state.document.as_mut().unwrap();
     document.images.push(bench::image("pet", Modality::Pet));
-    bench.state.view.fused = Some(1);
-    let case = |n: usize| ListedCase { id: format!("STS_{n:03}"), ..ListedCase::default() };
-    bench.state.cases = CaseList { cases: (1..=3).map(case).collect(), open: Some(0), ..CaseList::default() };
+    bench.state.session.view.fused = Some(1);
+    let case = |n: u64| ListedCase { id: CaseId(n), name: format!("STS_{n:03}"), ..ListedCase::default() };
+    bench.state.cases = CaseList { cases: (1..=3).map(case).collect(), open: Some(CaseId(1)), ..CaseList::default() };
     window_of([1280.0, 1800.0], bench)
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use amlp_viewer::command::Command;
+use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{CaseList, ListedCase, PathPurpose, State, Thumbnail};
-use amlp_viewer::worker::Kind;
+use amlp_viewer::state::{CaseId, CaseList, FailedOpen, Intent, ListedCase, PathPurpose, State, Thumbnail};
+use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
@@ -17,13 +17,14 @@ use super::bench::{self, Bench, click, clicked, window};
 /// A folder of cases, the first of which is open.
 fn folder(count: usize) -> State {
     let case = |n: usize| ListedCase {
-        id: format!("STS_{n:04}"),
+        id: CaseId(n as u64),
+        name: format!("STS_{n:04}"),
         images: BTreeMap::from([("pet".to_owned(), PathBuf::from("/data/pet.nii.gz"))]),
         ..ListedCase::default()
     };
     let cases = (1..=count).map(case).collect();
     let root = Some(PathBuf::from("/data/cohort"));
-    State { cases: CaseList { root, cases, open: Some(0), ..CaseList::default() }, ..State::default() }
+    State { cases: CaseList { root, cases, open: Some(CaseId(1)), ..CaseList::default() }, ..State::default() }
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn of_thousands_of_cases_only_those_in_sight_are_laid_out() {
     assert!(harness.query_by_label("5000").is_some());
     let rows = harness.query_all_by_role(Role::ListBoxOption).count();
     assert!(rows < 12, "{rows} rows");
-    assert_eq!(clicked(&mut harness, "Case STS_0002"), Command::OpenCase(1));
+    assert_eq!(clicked(&mut harness, "Case STS_0002"), Command::Intent(Intent::OpenCase(CaseId(2))));
     let broken = harness.get_by_label("Case STS_0003");
     assert_eq!(broken.accesskit_node().data().description(), Some("pet.nii.gz: the file ends early"));
     // The open case is not opened again.
@@ -48,7 +49,7 @@ fn of_thousands_of_cases_only_those_in_sight_are_laid_out() {
 #[test]
 fn the_open_case_is_brought_into_sight() {
     let mut harness = window(Bench::new(folder(5000)));
-    harness.state_mut().state.cases.open = Some(3210);
+    harness.state_mut().state.cases.open = Some(CaseId(3211));
     harness.run();
     harness.run_steps(20);
     assert!(harness.query_by_label("Case STS_3211").is_some());
@@ -63,7 +64,7 @@ fn the_filter_narrows_the_list_down() {
     harness.run();
     assert_eq!(harness.state().state.cases.filter, "_0299");
     assert!(harness.query_by_label("Case STS_0001").is_none());
-    assert_eq!(clicked(&mut harness, "Case STS_0299"), Command::OpenCase(298));
+    assert_eq!(clicked(&mut harness, "Case STS_0299"), Command::Intent(Intent::OpenCase(CaseId(299))));
     harness.state_mut().state.cases.filter = "nobody".into();
     harness.run();
     assert!(harness.query_by_label("No case matches.").is_some());
@@ -72,18 +73,19 @@ fn the_filter_narrows_the_list_down() {
 #[test]
 fn without_a_folder_one_can_be_opened() {
     let mut harness = window(Bench::new(State::default()));
-    assert_eq!(clicked(&mut harness, "Open folder…"), Command::Ask(PathPurpose::Folder));
+    assert_eq!(clicked(&mut harness, "Open folder…"), Command::Intent(Intent::Ask(PathPurpose::Folder)));
 }
 
 #[test]
 fn a_case_that_is_read_or_could_not_be_read_says_so() {
-    let jobs = vec![bench::job(3, Kind::Open, "Opening scan.nii.gz", false)];
+    let jobs = vec![bench::job(3, worker::open::SLOT, "Opening scan.nii.gz", false)];
     let state = State { jobs, ..State::default() };
     let mut harness = window(Bench::new(state));
     assert!(harness.query_all_by_label("Opening scan.nii.gz").count() > 0);
-    assert_eq!(clicked(&mut harness, "Cancel"), Command::CancelJob(3));
+    assert_eq!(clicked(&mut harness, "Cancel"), Command::File(FileCommand::CancelJob(3)));
 
-    let failed = Some((PathBuf::from("scan.nii.gz"), "not a NIfTI file".to_owned()));
+    let (path, why) = (PathBuf::from("scan.nii.gz"), "not a NIfTI file".to_owned());
+    let failed = Some(FailedOpen { retry: Intent::open_paths(vec![path.clone()]), path, why });
     let harness = window(Bench::new(State { failed, ..State::default() }));
     assert!(harness.query_by_label("The case could not be opened.").is_some());
 }
@@ -94,33 +96,33 @@ fn images_are_shown_and_fused() {
     let state = State { document: Some(bench::document(images)), ..State::default() };
     let mut harness = window(Bench::new(state));
     assert!(harness.query_by_label("Fuse ct").is_none(), "the shown image cannot lie over itself");
-    assert_eq!(clicked(&mut harness, "Fuse pet"), Command::Fuse(Some(1)));
+    assert_eq!(clicked(&mut harness, "Fuse pet"), Command::View(ViewCommand::Fuse(Some(1))));
     harness.get_by_label("Fusion").set_value_accesskit(30.0);
     harness.run();
-    assert!((harness.state().state.view.fused_opacity - 0.3).abs() < 1e-6);
+    assert!((harness.state().state.session.view.fused_opacity - 0.3).abs() < 1e-6);
     click(&mut harness, "Fusion colours");
     click(&mut harness, "Hot");
-    assert_eq!(harness.state().state.view.fused_colour_map, ColourMap::Hot);
-    assert_eq!(clicked(&mut harness, "Fuse pet"), Command::Fuse(None));
-    assert_eq!(clicked(&mut harness, "Image pet"), Command::ShowImage(1));
+    assert_eq!(harness.state().state.session.view.fused_colour_map, ColourMap::Hot);
+    assert_eq!(clicked(&mut harness, "Fuse pet"), Command::View(ViewCommand::Fuse(None)));
+    assert_eq!(clicked(&mut harness, "Image pet"), Command::View(ViewCommand::ShowImage(1)));
     assert!(harness.query_by_label("Fuse ct").is_some());
 }
 
 #[test]
 fn prediction_and_reference_are_drawn_alone_or_compared() {
     let mut harness = window(bench::compared());
-    assert_eq!(harness.state().state.view.overlay, Overlay::Comparison);
-    assert_eq!(clicked(&mut harness, "Hide reference"), Command::SetOverlay(Overlay::Prediction));
-    assert_eq!(clicked(&mut harness, "Show reference"), Command::SetOverlay(Overlay::Comparison));
-    assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::SetOverlay(Overlay::Truth));
+    assert_eq!(harness.state().state.session.view.overlay, Overlay::Comparison);
+    assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::Show(Overlay::Prediction)));
+    assert_eq!(clicked(&mut harness, "Show reference"), Command::Overlay(OverlayCommand::Show(Overlay::Comparison)));
+    assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::Overlay(OverlayCommand::Show(Overlay::Truth)));
     assert!(harness.query_by_label("Show segmentation").is_some());
     // Nothing is left once the last one is hidden; showing it brings back what it was.
-    assert_eq!(clicked(&mut harness, "Hide reference"), Command::ShowLabel(1, false));
+    assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::ShowLabel(1, false)));
     assert!(harness.query_by_label("Show reference").is_some());
     click(&mut harness, "Show reference");
     assert!(harness.query_by_label("Hide reference").is_some());
-    assert!(harness.state().state.view.hidden_labels.is_empty());
-    assert_eq!(clicked(&mut harness, "Remove segmentation"), Command::RemoveMask { truth: false });
+    assert!(harness.state().state.session.view.hidden_labels.is_empty());
+    assert_eq!(clicked(&mut harness, "Remove segmentation"), Command::Intent(Intent::RemoveSegmentation));
 }
 
 #[test]
@@ -130,8 +132,8 @@ fn labels_have_volumes_and_switches() {
     state.document.as_mut().unwrap().truth = Some(bench::mask(&boxes));
     let mut harness = window(Bench::new(state));
     assert!(harness.query_by_label("Label 2").is_none());
-    assert_eq!(clicked(&mut harness, "Hide label 3"), Command::ShowLabel(3, false));
-    assert_eq!(clicked(&mut harness, "Label 3"), Command::ShowLabel(3, true));
+    assert_eq!(clicked(&mut harness, "Hide label 3"), Command::Overlay(OverlayCommand::ShowLabel(3, false)));
+    assert_eq!(clicked(&mut harness, "Label 3"), Command::Overlay(OverlayCommand::ShowLabel(3, true)));
     let present = &harness.state().state.document.as_ref().unwrap().truth.as_ref().unwrap().present;
     assert_eq!(present.iter().map(|(label, _)| *label).collect::<Vec<_>>(), [1, 3]);
     assert!((present[0].1 - 1.2).abs() < 1e-9, "100 voxels of 12 mm3");
@@ -142,19 +144,25 @@ fn the_overlay_has_a_style() {
     let mut harness = window(bench::compared());
     harness.get_by_label("Opacity").set_value_accesskit(80.0);
     harness.run();
-    assert!((harness.state().state.settings.opacity - 0.8).abs() < 1e-6);
-    assert_eq!(clicked(&mut harness, "Fill"), Command::SetLabelStyle { fill: false, outline: true });
-    assert_eq!(clicked(&mut harness, "Outline"), Command::SetLabelStyle { fill: false, outline: false });
+    assert!((harness.state().state.session.settings.opacity - 0.8).abs() < 1e-6);
+    assert_eq!(
+        clicked(&mut harness, "Fill"),
+        Command::Overlay(OverlayCommand::SetStyle { fill: false, outline: true })
+    );
+    assert_eq!(
+        clicked(&mut harness, "Outline"),
+        Command::Overlay(OverlayCommand::SetStyle { fill: false, outline: false })
+    );
 }
 
 #[test]
 fn more_is_opened_from_the_layers() {
     let mut harness = window(Bench::new(bench::ct()));
     for (name, purpose) in [
-        ("Open segmentation…", PathPurpose::Mask),
-        ("Open reference…", PathPurpose::Truth),
+        ("Open segmentation…", PathPurpose::Segmentation),
+        ("Open reference…", PathPurpose::Reference),
         ("Open probability…", PathPurpose::Probability),
     ] {
-        assert_eq!(clicked(&mut harness, name), Command::Ask(purpose));
+        assert_eq!(clicked(&mut harness, name), Command::Intent(Intent::Ask(purpose)));
     }
 }

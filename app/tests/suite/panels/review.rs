@@ -1,9 +1,11 @@
 //! The right panel and the strip.
 
-use amlp_viewer::command::Command;
+use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode};
-use amlp_viewer::state::{Document, Entropy, Measure, MeasureKind, Mode, PaneId, PathPurpose, State};
-use amlp_viewer::worker::Kind;
+use amlp_viewer::state::{
+    Document, Entropy, Intent, MaskLayer, Measure, MeasureKind, Mode, PaneId, PathPurpose, State,
+};
+use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -42,27 +44,27 @@ fn window_and_level_are_typed() {
 #[test]
 fn presets_follow_the_modality() {
     let mut harness = window(Bench::new(bench::ct()));
-    assert_eq!(clicked(&mut harness, "Preset Bone"), Command::UsePreset(3));
-    assert_eq!(clicked(&mut harness, "Automatic contrast"), Command::AutoContrast);
+    assert_eq!(clicked(&mut harness, "Preset Bone"), Command::View(ViewCommand::UsePreset(3)));
+    assert_eq!(clicked(&mut harness, "Automatic contrast"), Command::View(ViewCommand::AutoContrast));
     click(&mut harness, "Modality");
-    assert_eq!(clicked(&mut harness, "PET"), Command::SetModality(Modality::Pet));
+    assert_eq!(clicked(&mut harness, "PET"), Command::View(ViewCommand::SetModality(Modality::Pet)));
     assert!(harness.query_by_label("Preset Bone").is_none());
-    assert_eq!(clicked(&mut harness, "Preset SUV 0-5"), Command::UsePreset(1));
+    assert_eq!(clicked(&mut harness, "Preset SUV 0-5"), Command::View(ViewCommand::UsePreset(1)));
     click(&mut harness, "Colours");
-    assert_eq!(clicked(&mut harness, "Viridis"), Command::SetColours(ColourMap::Viridis));
-    assert_eq!(clicked(&mut harness, "Interpolation"), Command::SetInterpolation(false));
+    assert_eq!(clicked(&mut harness, "Viridis"), Command::View(ViewCommand::SetColours(ColourMap::Viridis)));
+    assert_eq!(clicked(&mut harness, "Interpolation"), Command::View(ViewCommand::SetInterpolation(false)));
 }
 
 #[test]
 fn slices_are_played() {
     let mut harness = window(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Frame").is_none(), "one frame only");
-    assert_eq!(clicked(&mut harness, "Play cine"), Command::ToggleCine);
+    assert_eq!(clicked(&mut harness, "Play cine"), Command::View(ViewCommand::ToggleCine));
     click(&mut harness, "Stop cine");
     click(&mut harness, "Cine");
     harness.get_by_label("Slices per second").set_value_accesskit(24.0);
     harness.run();
-    assert_eq!(harness.state().state.settings.cine_rate, 24.0);
+    assert_eq!(harness.state().state.session.settings.cine_rate, 24.0);
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn frames_of_a_4d_scan_are_chosen_from_one_on() {
     assert_eq!(harness.get_by_label("Frame").accesskit_node().numeric_value(), Some(3.0));
     harness.get_by_label("Frame").set_value_accesskit(7.0);
     harness.run();
-    assert_eq!(harness.state().sent.last(), Some(&Command::SetFrame(6)));
+    assert_eq!(harness.state().sent.last(), Some(&Command::View(ViewCommand::SetFrame(6))));
 }
 
 #[test]
@@ -110,13 +112,13 @@ fn findings_are_listed_chosen_and_stepped_through() {
     assert!(descriptions[2].ends_with(", missed"), "{}", descriptions[2]);
     assert!(harness.query_by_label("Finding 4").is_none());
 
-    assert_eq!(clicked(&mut harness, "Finding 2"), Command::GoToFinding(1));
-    assert_eq!(harness.state().state.view.finding, Some(1));
-    let lesion = harness.state().state.view.crosshair;
+    assert_eq!(clicked(&mut harness, "Finding 2"), Command::Overlay(OverlayCommand::GoToFinding(1)));
+    assert_eq!(harness.state().state.session.view.finding, Some(1));
+    let lesion = harness.state().state.session.view.crosshair;
     assert!(lesion.distance(DVec3::new(25.0, 21.0, 25.5)) < 3.0, "{lesion}");
-    assert_eq!(clicked(&mut harness, "Next finding"), Command::StepFinding(1));
-    assert_eq!(harness.state().state.view.finding, Some(2));
-    assert_eq!(clicked(&mut harness, "Previous finding"), Command::StepFinding(-1));
+    assert_eq!(clicked(&mut harness, "Next finding"), Command::Overlay(OverlayCommand::StepFinding(1)));
+    assert_eq!(harness.state().state.session.view.finding, Some(2));
+    assert_eq!(clicked(&mut harness, "Previous finding"), Command::Overlay(OverlayCommand::StepFinding(-1)));
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn of_many_findings_only_those_in_sight_are_laid_out() {
         (1..=count).filter(|n| harness.query_by_label(&format!("Finding {n}")).is_some()).count()
     };
     assert!((8..16).contains(&rows(&harness)), "{}", rows(&harness));
-    harness.state_mut().state.view.finding = Some(300);
+    harness.state_mut().state.session.view.finding = Some(300);
     harness.run();
     harness.run_steps(20);
     assert!(harness.query_by_label("Finding 301").is_some(), "the chosen one is brought into sight");
@@ -158,8 +160,8 @@ fn agreement_shows_the_measures() {
         assert!(harness.query_by_label(&label).is_some(), "{label}");
     }
     let worst = open(&harness).comparison.unwrap().worst_first()[1];
-    assert_eq!(clicked(&mut harness, "Worst slice 2"), Command::GoToWorst(1));
-    assert_eq!(harness.state().state.view.crosshair.z, 3.0 * worst as f64);
+    assert_eq!(clicked(&mut harness, "Worst slice 2"), Command::Overlay(OverlayCommand::GoToWorst(1)));
+    assert_eq!(harness.state().state.session.view.crosshair.z, 3.0 * worst as f64);
 
     let harness = tall(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Agreement").is_none());
@@ -171,33 +173,33 @@ fn a_segmentation_is_started_cancelled_and_saved() {
     assert!(harness.get_by_label("Segment now").accesskit_node().is_disabled());
 
     let mut state = bench::ct();
-    state.segment.model = Some("/runs/fine".into());
+    state.session.runs.segment = Some("/runs/fine".into());
     let info = |id: &str| engine::device::DeviceInfo {
         id: id.into(),
         name: "Device".into(),
         kind: engine::device::DeviceKind::Cpu,
         memory_mib: None,
     };
-    state.devices = vec![info("cpu"), info("wgpu:0")];
+    state.cache.devices = vec![info("cpu"), info("wgpu:0")];
     let mut harness = window(Bench::new(state));
-    assert_eq!(clicked(&mut harness, "Segment now"), Command::Segment);
+    assert_eq!(clicked(&mut harness, "Segment now"), Command::Intent(Intent::Segment));
     assert!(harness.get_by_label("Save segmentation").accesskit_node().is_disabled());
-    assert_eq!(clicked(&mut harness, "Choose model…"), Command::Ask(PathPurpose::Model));
+    assert_eq!(clicked(&mut harness, "Choose model…"), Command::Intent(Intent::Ask(PathPurpose::Model)));
     click(&mut harness, "Device");
-    assert_eq!(clicked(&mut harness, "wgpu:0: Device"), Command::SetDevice("wgpu:0".into()));
+    assert_eq!(clicked(&mut harness, "wgpu:0: Device"), Command::File(FileCommand::SetDevice("wgpu:0".into())));
     let before = harness.get_by_label("Model fine").rect();
-    harness.state_mut().state.jobs = vec![bench::job(9, Kind::Segment, "Segmenting STS_001", false)];
+    harness.state_mut().state.jobs = vec![bench::job(9, worker::segment::SLOT, "Segmenting STS_001", false)];
     harness.run();
     assert_eq!(harness.get_by_label("Model fine").rect(), before, "nothing jumps when the progress appears");
     assert!(harness.query_by_label("Segment now").is_none());
-    assert_eq!(clicked(&mut harness, "Cancel: Segmenting STS_001"), Command::CancelJob(9));
+    assert_eq!(clicked(&mut harness, "Cancel: Segmenting STS_001"), Command::File(FileCommand::CancelJob(9)));
     let bench = harness.state_mut();
     bench.state.jobs.clear();
     let document = bench.state.document.as_mut().unwrap();
-    (document.prediction, document.unsaved) = (Some(bench::prediction()), true);
+    document.prediction = Some(MaskLayer { saved_revision: None, ..bench::prediction() });
     harness.run();
-    assert_eq!(clicked(&mut harness, "Save segmentation (unsaved)"), Command::Save);
-    assert_eq!(clicked(&mut harness, "Use the sample model"), Command::UseSampleModel);
+    assert_eq!(clicked(&mut harness, "Save segmentation (unsaved)"), Command::File(FileCommand::Save));
+    assert_eq!(clicked(&mut harness, "Use the sample model"), Command::File(FileCommand::UseSampleModel));
     assert!(harness.query_by_label("Model Sample model").is_some());
 }
 
@@ -205,15 +207,15 @@ fn a_segmentation_is_started_cancelled_and_saved() {
 fn measurements_are_listed_and_removed() {
     let mut state = bench::ct();
     let ends_mm = [DVec3::new(0.0, 0.0, 3.0), DVec3::new(30.0, 40.0, 3.0)];
-    state.view.measures = vec![
+    state.session.view.measures = vec![
         Measure { kind: MeasureKind::Ruler, plane: Plane::Axial, ends_mm, statistics: None },
         Measure { kind: MeasureKind::Ellipse, plane: Plane::Coronal, ends_mm, statistics: None },
     ];
     let mut harness = tall(Bench::new(state));
     assert!(harness.query_by_label("1  Ruler, axial 50.0 mm").is_some());
     assert!(harness.query_by_label("2  Ellipse, coronal no voxels").is_some());
-    assert_eq!(clicked(&mut harness, "Remove the last measurement"), Command::RemoveMeasure);
-    assert_eq!(clicked(&mut harness, "Remove all measurements"), Command::ClearMeasures);
+    assert_eq!(clicked(&mut harness, "Remove the last measurement"), Command::Edit(EditCommand::RemoveMeasure));
+    assert_eq!(clicked(&mut harness, "Remove all measurements"), Command::Edit(EditCommand::ClearMeasures));
     assert!(harness.query_by_label_contains("None yet: draw with the ruler").is_some());
 }
 
@@ -236,12 +238,12 @@ fn click_at(harness: &mut Harness<'_, Bench>, at: egui::Pos2) {
 fn the_strip_goes_to_slices() {
     for planes in [PlaneMode::Native, PlaneMode::World] {
         let mut bench = bench::compared();
-        bench.state.settings.planes = planes;
+        bench.state.session.settings.planes = planes;
         let mut harness = window(bench);
         let at = bar(&harness, "Dice per slice", 4);
         click_at(&mut harness, at);
-        assert!((harness.state().state.view.crosshair.z - 12.0).abs() < 1e-9, "{planes:?}");
-        let native = Command::GoToSlice { pane: PaneId::Axial, slice: 4 };
+        assert!((harness.state().state.session.view.crosshair.z - 12.0).abs() < 1e-9, "{planes:?}");
+        let native = Command::View(ViewCommand::GoToSlice { pane: PaneId::Axial, slice: 4 });
         assert_eq!(harness.state().sent.contains(&native), planes == PlaneMode::Native);
         let value = harness.get_by_role_and_label(Role::Slider, "Dice per slice").accesskit_node().numeric_value();
         assert_eq!(value, Some(5.0), "the cursor follows");
@@ -252,7 +254,7 @@ fn the_strip_goes_to_slices() {
 fn the_strip_steps_from_the_worst_slice_on() {
     let mut harness = window(bench::compared());
     let worst = open(&harness).comparison.unwrap().worst_first();
-    let shown = |harness: &Harness<'_, Bench>| (harness.state().state.view.crosshair.z / 3.0) as usize;
+    let shown = |harness: &Harness<'_, Bench>| (harness.state().state.session.view.crosshair.z / 3.0) as usize;
     click(&mut harness, "Worst slice");
     assert_eq!(shown(&harness), worst[0]);
     assert!(harness.get_by_label("Next worse slice").accesskit_node().is_disabled());
@@ -275,10 +277,10 @@ fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let mut harness = window(Bench::new(state.clone()));
     assert!(harness.query_by_label("of the network's probability, which is not calibrated").is_some());
     click(&mut harness, "Worst slice");
-    assert_eq!(harness.state().state.view.crosshair.z, 33.0, "the last slice is the most uncertain one");
+    assert_eq!(harness.state().state.session.view.crosshair.z, 33.0, "the last slice is the most uncertain one");
 
     let before = harness.get_by_label("Worst slice").rect().top();
-    state.mode = Mode::Train;
+    state.session.mode = Mode::Train;
     let harness = window(Bench::new(state));
     let text = harness.get_by_label_contains("The epochs of pre-training and fine-tuning");
     assert!(text.rect().top() >= before - 10.0, "the strip keeps its place");

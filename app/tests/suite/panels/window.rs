@@ -1,10 +1,10 @@
 //! Top bar, status line, toasts.
 
-use amlp_viewer::command::Command;
+use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand};
 use amlp_viewer::scene::{Convention, Modality, PlaneMode};
-use amlp_viewer::state::{Mode, PaneId, Severity, State, ToolKind};
+use amlp_viewer::state::{MaskLayer, Mode, PaneId, Severity, State, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::worker::Kind;
+use amlp_viewer::worker;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::bench::{self, Bench, click, clicked, window, window_of};
@@ -12,12 +12,12 @@ use super::bench::{self, Bench, click, clicked, window, window_of};
 #[test]
 fn modes_and_tools_are_chosen_by_name() {
     let mut harness = window(Bench::new(bench::ct()));
-    assert_eq!(clicked(&mut harness, "Masking"), Command::SetMode(Mode::Masking));
-    assert_eq!(harness.state().state.mode, Mode::Masking);
+    assert_eq!(clicked(&mut harness, "Masking"), Command::Window(WindowCommand::SetMode(Mode::Masking)));
+    assert_eq!(harness.state().state.session.mode, Mode::Masking);
     click(&mut harness, "Review");
     for tool in ToolKind::ALL.into_iter().rev() {
         let name = format!("Tool: {}", tool.name());
-        assert_eq!(clicked(&mut harness, &name), Command::SetTool(tool));
+        assert_eq!(clicked(&mut harness, &name), Command::View(ViewCommand::SetTool(tool)));
         let node = harness.get_by_label(&name);
         assert_eq!(node.accesskit_node().toggled(), Some(egui::accesskit::Toggled::True), "{name}");
     }
@@ -43,10 +43,10 @@ fn what_concerns_views_needs_a_case() {
     let images = vec![bench::image("ct", Modality::Ct), bench::image("pet", Modality::Pet)];
     let state = State { document: Some(bench::document(images)), ..State::default() };
     let mut harness = window(Bench::new(state));
-    assert_eq!(clicked(&mut harness, "Fit all views"), Command::Fit);
-    assert_eq!(clicked(&mut harness, "Images side by side"), Command::ToggleLinked);
-    assert_eq!(clicked(&mut harness, "Maximise Axial"), Command::Maximise(Some(PaneId::Axial)));
-    assert_eq!(clicked(&mut harness, "Show all views"), Command::Maximise(None));
+    assert_eq!(clicked(&mut harness, "Fit all views"), Command::View(ViewCommand::Fit));
+    assert_eq!(clicked(&mut harness, "Images side by side"), Command::View(ViewCommand::ToggleLinked));
+    assert_eq!(clicked(&mut harness, "Maximise Axial"), Command::View(ViewCommand::Maximise(Some(PaneId::Axial))));
+    assert_eq!(clicked(&mut harness, "Show all views"), Command::View(ViewCommand::Maximise(None)));
 }
 
 #[test]
@@ -54,20 +54,20 @@ fn conventions_are_behind_one_button() {
     let mut harness = window(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Along the patient").is_none());
     click(&mut harness, "View options");
-    assert_eq!(clicked(&mut harness, "Along the patient"), Command::SetPlanes(PlaneMode::World));
+    assert_eq!(clicked(&mut harness, "Along the patient"), Command::View(ViewCommand::SetPlanes(PlaneMode::World)));
     // The menu stays for the next switch.
-    assert_eq!(clicked(&mut harness, "Right"), Command::SetConvention(Convention::Neurological));
-    assert_eq!(clicked(&mut harness, "Bottom strip"), Command::ToggleStrip);
+    assert_eq!(clicked(&mut harness, "Right"), Command::View(ViewCommand::SetConvention(Convention::Neurological)));
+    assert_eq!(clicked(&mut harness, "Bottom strip"), Command::Window(WindowCommand::ToggleStrip));
 }
 
 #[test]
 fn panels_fold_and_the_theme_changes() {
     let mut harness = window(Bench::new(bench::ct()));
-    assert_eq!(clicked(&mut harness, "Left panel"), Command::ToggleLeft);
+    assert_eq!(clicked(&mut harness, "Left panel"), Command::Window(WindowCommand::ToggleLeft));
     assert!(harness.query_by_label("Image ct").is_none());
-    assert_eq!(clicked(&mut harness, "Right panel"), Command::ToggleRight);
+    assert_eq!(clicked(&mut harness, "Right panel"), Command::Window(WindowCommand::ToggleRight));
     assert!(harness.query_by_label("Segment now").is_none());
-    assert_eq!(clicked(&mut harness, "Light theme"), Command::SetTheme(Theme::Light));
+    assert_eq!(clicked(&mut harness, "Light theme"), Command::Window(WindowCommand::SetTheme(Theme::Light)));
     assert!(harness.query_by_label("Dark theme").is_some());
 }
 
@@ -77,7 +77,7 @@ fn the_title_says_what_is_open_and_unsaved() {
     let harness = window(Bench::new(state.clone()));
     assert!(harness.query_by_label("STS_001").is_some());
     assert!(harness.query_by_label("unsaved").is_none());
-    state.document.as_mut().unwrap().unsaved = true;
+    state.document.as_mut().unwrap().prediction = Some(MaskLayer { saved_revision: None, ..bench::prediction() });
     let harness = window(Bench::new(state));
     assert!(harness.query_by_label("unsaved").is_some());
 }
@@ -92,20 +92,23 @@ fn the_bar_is_complete_in_a_narrow_window() {
 
 #[test]
 fn a_quiet_job_is_shown_once_it_lasts() {
-    let jobs = vec![bench::job(7, Kind::Project, "Projecting", true)];
+    let jobs = vec![bench::job(7, worker::frame::PROJECT, "Projecting", true)];
     let state = State { adapter: "llvmpipe".into(), jobs, ..State::default() };
     let mut harness = window(Bench::new(state));
     assert!(harness.query_by_label("Job: Projecting").is_none());
     harness.run_steps(8);
     assert!(harness.query_by_label("Job: Projecting").is_some());
-    assert_eq!(clicked(&mut harness, "Cancel job: Projecting"), Command::CancelJob(7));
+    assert_eq!(clicked(&mut harness, "Cancel job: Projecting"), Command::File(FileCommand::CancelJob(7)));
     assert!(harness.query_by_label("llvmpipe").is_some());
     assert!(harness.query_by_label("Research use only. Not a medical device.").is_some());
 }
 
 #[test]
 fn a_loud_job_is_shown_at_once_with_the_others_counted() {
-    let jobs = vec![bench::job(1, Kind::Segment, "Segmenting", false), bench::job(2, Kind::Save, "Saving", false)];
+    let jobs = vec![
+        bench::job(1, worker::segment::SLOT, "Segmenting", false),
+        bench::job(2, worker::save::SLOT, "Saving", false),
+    ];
     let state = State { jobs, ..State::default() };
     let harness = window(Bench::new(state));
     assert!(harness.query_by_label("Segmenting, slice 3 of 12 (+1)").is_some());
@@ -119,7 +122,7 @@ fn information_closes_by_itself_and_errors_stay() {
     assert!(harness.query_by_label("Message 1").is_some());
     harness.run_steps(60);
     assert!(harness.query_by_label("Message 1").is_none());
-    assert!(harness.state().sent.contains(&Command::Dismiss(1)));
+    assert!(harness.state().sent.contains(&Command::Window(WindowCommand::Dismiss(1))));
     assert!(harness.query_by_label("Not saved").is_some());
     click(&mut harness, "Dismiss: Not saved");
     assert!(harness.query_by_label("Not saved").is_none());
@@ -161,6 +164,6 @@ fn four_messages_are_shown_and_the_rest_is_in_the_log() {
     click(&mut harness, "2 more");
     assert!(harness.query_by_label("Close dialog").is_some());
     click(&mut harness, "Close dialog");
-    assert_eq!(clicked(&mut harness, "Dismiss all"), Command::DismissAll);
+    assert_eq!(clicked(&mut harness, "Dismiss all"), Command::Window(WindowCommand::DismissAll));
     assert!(harness.query_by_label("Message 6").is_none());
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand, WindowCommand};
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::report::RunReport;
+use amlp_viewer::state::timeline::LivePins;
 use amlp_viewer::worker::replay;
 use engine::config::Config;
 use engine::event::{Event, Stage};
@@ -20,7 +20,7 @@ use crate::window::*;
 /// A window in Train mode that nobody looks at.
 fn window() -> Window {
     let mut window = open(&Args::default());
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     window
 }
 
@@ -55,8 +55,8 @@ fn followed(window: &mut Window, run: &Path, config: &Config, events: &[Event]) 
             seen.push(shown(window));
         }
     }
-    let (state, jobs) = window.state_mut().parts();
-    replay::end_live(state, jobs, run);
+    let (state, _) = window.state_mut().parts();
+    replay::end_live(state, run);
     settle(window);
     seen
 }
@@ -92,7 +92,7 @@ fn the_replay_shows_what_was_shown_live() {
             send(&mut again, Command::Timeline(TimelineCommand::SetEpoch { stage, epoch: n + 1 }));
             assert_eq!(shown(&again), *expected, "epoch {}", n + 1);
         }
-        let of = |window: &Window| state(window).timeline.shown().unwrap().history.clone();
+        let of = |window: &Window| state(window).watched_run().unwrap().history.clone();
         assert_eq!(of(&live).view(), of(&again).view());
         assert!(errors(&again).is_empty(), "{:?}", errors(&again));
     }
@@ -108,8 +108,8 @@ fn a_fine_tuning_brings_its_pre_training_along() {
     let (state_, jobs) = window.state_mut().parts();
     replay::begin_live(state_, jobs, &temp.path().join("fine"), &fine);
     settle(&mut window);
-    let timeline = &state(&window).timeline;
-    assert_eq!(timeline.active, Stage::Finetune);
+    let timeline = &state(&window).cache.timeline;
+    assert_eq!(state(&window).session.timeline.active, Stage::Finetune);
     assert_eq!(timeline.pretrain.as_ref().map(|run| (run.path.clone(), run.last())), Some((out, 4)));
 }
 
@@ -136,18 +136,18 @@ fn the_shown_slice_is_pinned_while_a_job_runs() {
     let (config, out) = small(temp.path());
     let scan = config.data.cohort.join("P02/pet.nii.gz");
     let mut window = open_files(&[&scan]);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     let pins = Arc::new(Pins::new(Vec::new()));
     let (state_, jobs) = window.state_mut().parts();
     replay::begin_live(state_, jobs, &out, &config);
-    replay::share_pins(state_, out, Arc::clone(&pins));
+    replay::share_pins(state_, LivePins { run: out, pins: Arc::clone(&pins) });
     settle(&mut window);
     let slice = report(&window).panes[0].slice.unwrap() - 1;
     click(&mut window, "Pin this slice");
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     let pin = Pin::new("P02", slice as u32);
     assert_eq!(pins.list(), std::slice::from_ref(&pin));
-    assert_eq!(state(&window).timeline.pin.as_ref(), Some(&pin));
+    assert_eq!(state(&window).session.timeline.pin.as_ref(), Some(&pin));
     click(&mut window, &format!("Unpin {pin}"));
     assert!(pins.list().is_empty());
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand};
 use amlp_viewer::state::timeline::{Layer, OpenRun, WatchView};
 use egui::Key;
 use egui::accesskit::Role;
@@ -38,7 +37,7 @@ fn logged(run: &Path, kind: &str, epoch: usize) -> Vec<Value> {
 }
 
 fn epoch(window: &Window) -> usize {
-    state(window).timeline.shown().unwrap().epoch().unwrap()
+    state(window).watched_run().unwrap().epoch().unwrap()
 }
 
 #[test]
@@ -56,7 +55,7 @@ fn an_epoch_of_the_command_line_equals_the_log() {
                 let expected = logged(&run, kind, epoch).pop().unwrap_or(Value::Null);
                 assert_eq!(shown[key], expected, "{name} {epoch} {kind}");
             }
-            let pin = state(&window).timeline.pin.clone().unwrap();
+            let pin = state(&window).session.timeline.pin.clone().unwrap();
             let told = logged(&run, "probe", epoch).into_iter().find(|line| line["case"] == pin.case).unwrap();
             let record = probe::read(&run, &pin, stage, epoch).unwrap();
             let probe = &shown["probe"];
@@ -75,9 +74,9 @@ fn an_epoch_of_the_command_line_equals_the_log() {
 fn a_run_is_chosen_for_segmentation_and_for_the_timeline_alike() {
     let run = folder("finetune");
     let window = open(&Args { run: Some(run.clone()), ..Args::default() });
-    assert_eq!(state(&window).segment.model, Some(run.clone()));
-    assert_eq!(state(&window).timeline.finetune.as_ref().map(OpenRun::last), Some(8));
-    let base = state(&window).timeline.pretrain.as_ref().map(|open| open.path.clone());
+    assert_eq!(state(&window).session.runs.segment, Some(run.clone()));
+    assert_eq!(state(&window).cache.timeline.finetune.as_ref().map(OpenRun::last), Some(8));
+    let base = state(&window).cache.timeline.pretrain.as_ref().map(|open| open.path.clone());
     assert_eq!(base, Some(folder("pretrain")), "found beside it");
     assert_eq!(report(&window).run.unwrap().stage, Some(Stage::Finetune));
 }
@@ -108,7 +107,7 @@ fn keys_and_buttons_move_the_cursor() {
     click(&mut window, "Next epoch");
     assert_eq!(epoch(&window), 2);
     click(&mut window, "Follow the newest epoch");
-    assert_eq!((epoch(&window), state(&window).timeline.shown().unwrap().cursor), (12, None));
+    assert_eq!((epoch(&window), state(&window).watched_run().unwrap().cursor), (12, None));
     assert_eq!(report(&window).run.unwrap().probe.unwrap().after.len(), 256, "the probe moves along");
 }
 
@@ -125,7 +124,7 @@ fn the_track_is_scrubbed_by_the_mouse() {
             window.drag_at(at);
             window.drop_at(at);
             settle(&mut window);
-            assert_eq!((state(&window).timeline.active, epoch(&window)), (stage, wanted), "{name}");
+            assert_eq!((state(&window).session.timeline.active, epoch(&window)), (stage, wanted), "{name}");
             let shown = report(&window).run.unwrap();
             assert_eq!(shown.probe.unwrap().after.is_empty(), stage == Stage::Finetune);
         }
@@ -156,11 +155,11 @@ fn the_timeline_plays_and_stops() {
     click(&mut window, "Play");
     window.run_steps(80);
     settle(&mut window);
-    assert_eq!((epoch(&window), state(&window).timeline.playing), (12, None));
+    assert_eq!((epoch(&window), state(&window).session.timeline.playing), (12, None));
 }
 
 fn plays(window: &Window) -> bool {
-    state(window).timeline.playing.is_some()
+    state(window).session.timeline.playing.is_some()
 }
 
 #[test]
@@ -182,7 +181,7 @@ fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
     press(&mut window, Key::Space);
     assert!(!plays(&window));
 
-    let camera = |window: &Window| state(window).timeline.look.camera;
+    let camera = |window: &Window| state(window).session.timeline.look.camera;
     let before = camera(&window);
     let at = window.get_by_role_and_label(Role::Canvas, "Input").rect().center();
     window.key_down(Key::Space);
@@ -201,7 +200,7 @@ fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
 #[test]
 fn a_clicked_probe_has_the_keyboard() {
     let mut window = open(&args_of(&folder("pretrain"), Some(6)));
-    let patch = |window: &Window| state(window).timeline.look.patch;
+    let patch = |window: &Window| state(window).session.timeline.look.patch;
     let large = |window: &Window| window.get_by_label_contains("after the update").rect().center();
     let at = large(&window) + egui::vec2(5.0, 5.0);
     window.hover_at(at);
@@ -227,9 +226,9 @@ fn a_clicked_probe_has_the_keyboard() {
 /// Whether the chosen slice of the shown run has letters.
 fn is_oriented(run: &Path) -> bool {
     let window = open(&args_of(run, Some(3)));
-    let timeline = &state(&window).timeline;
-    let key = timeline.record_key(timeline.shown().unwrap(), 3).unwrap();
-    let oriented = timeline.probes.slice(&key.slice).unwrap().as_ref().unwrap().oriented;
+    let now = state(&window);
+    let key = now.record_key(now.watched_run().unwrap(), 3).unwrap();
+    let oriented = now.cache.timeline.probes.slice(&key.slice).unwrap().as_ref().unwrap().oriented;
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     oriented
 }
@@ -267,9 +266,9 @@ fn every_view_is_reached_and_says_what_it_shows() {
     assert_eq!(epoch(&window), updates[0]);
     click(&mut window, "Curves");
     click(&mut window, "Log");
-    assert!(state(&window).timeline.look.log && has(&window, "Entropy over the epochs"));
+    assert!(state(&window).session.timeline.look.log && has(&window, "Entropy over the epochs"));
     click(&mut window, "Show coins");
-    assert!(!state(&window).timeline.look.shows(Layer::Coins));
+    assert!(!state(&window).session.timeline.look.shows(Layer::Coins));
 }
 
 #[test]
@@ -280,12 +279,12 @@ fn two_epochs_and_two_runs_are_compared() {
     click(&mut window, "Compare");
     assert!(window.query_by_label_contains("A  STS").is_some() && window.query_by_label_contains("B  STS").is_some());
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(4)));
-    assert_eq!(state(&window).timeline.compared().map(|(_, epoch)| epoch), Some(4));
+    assert_eq!(state(&window).compared_run().map(|(_, epoch)| epoch), Some(4));
     send(&mut window, Command::Timeline(TimelineCommand::Compare(other.clone())));
-    let compared = state(&window).timeline.compared().map(|(run, epoch)| (run.path.clone(), epoch));
+    let compared = state(&window).compared_run().map(|(run, epoch)| (run.path.clone(), epoch));
     assert_eq!(compared, Some((other, 12)));
     click(&mut window, "End the comparison");
-    assert!(state(&window).timeline.compare.is_none());
+    assert!(state(&window).cache.timeline.compare.is_none());
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
 }
 
@@ -305,7 +304,7 @@ fn folders_that_are_broken_are_named_errors() {
             broken(name, &|run| std::fs::write(run.join(file), "{ not this }\n{ nor this }\n").unwrap());
         let errors = errors(&window).join("\n");
         assert!(errors.contains(&run.join(file).display().to_string()), "{name}: {errors}");
-        assert!(state(&window).timeline.shown().is_none() && has(&window, "Try again"));
+        assert!(state(&window).watched_run().is_none() && has(&window, "Try again"));
         assert_eq!(report(&window).run.unwrap().epoch, None);
     }
     let window = open(&args_of(&temp.path().join("nothing"), None));

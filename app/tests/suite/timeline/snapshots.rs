@@ -1,8 +1,7 @@
 //! Pictures of the Watch page and the timeline.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, TimelineCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::theme::Theme;
 use engine::event::Stage;
@@ -18,8 +17,8 @@ const PICTURES: Pictures = Pictures { size: [1100.0, 700.0], off: 300, most: 600
 fn window(args: &Args) -> Option<Window> {
     let mut window = PICTURES.window(args)?;
     // Pixels as they are make a smaller file than what is interpolated between them.
-    send(&mut window, Command::SetInterpolation(false));
-    send(&mut window, Command::ToggleLeft);
+    send(&mut window, ViewCommand::SetInterpolation(false));
+    send(&mut window, WindowCommand::ToggleLeft);
     Some(window)
 }
 
@@ -29,7 +28,7 @@ fn the_probe_and_the_timeline_in_both_themes() {
     PICTURES.compare(&mut window, "watch_finetune");
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 8 }));
     PICTURES.compare(&mut window, "watch_probe");
-    send(&mut window, Command::SetTheme(Theme::Light));
+    send(&mut window, WindowCommand::SetTheme(Theme::Light));
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Curves)));
     PICTURES.compare(&mut window, "watch_curves_light");
 }

@@ -1,7 +1,7 @@
 //! Ways to a case: command line, welcome screen, folders, frames, several images.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
+use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Mode, PathPurpose};
 use amlp_viewer::theme::Theme;
 use clap::Parser as _;
@@ -22,7 +22,7 @@ fn the_command_line_says_what_is_shown() {
     assert_eq!((report.mode, report.file.as_deref()), (Mode::Review, Some(&*scan)));
     assert_eq!(report.errors, [""; 0]);
     assert_eq!(report.panes.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["Axial", "Sagittal", "Coronal", "MIP"]);
-    assert_eq!(state(&window).settings.theme, Theme::Light);
+    assert_eq!(state(&window).session.settings.theme, Theme::Light);
     // Stored from head to feet along the third axis: slice 5 of 24 is the 19th from the feet.
     assert_eq!(report.crosshair.unwrap().voxel.unwrap()[2], 5);
     assert_eq!(report.panes[0].slice, Some(19));
@@ -38,7 +38,7 @@ fn masks_are_told_from_scans_by_their_names() {
     let files = Files::new();
     let window = open_files(&[&files.truth, &files.prediction, &files.scan]);
     let document = document(&window);
-    assert_eq!(document.base().path, files.scan);
+    assert_eq!(document.base().path(), files.scan);
     assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
     assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
 }
@@ -69,7 +69,7 @@ fn the_welcome_screen_opens_the_sample_study() {
     assert_eq!(report(&window).panes, []);
     click(&mut window, "Open sample study");
     let state = state(&window);
-    assert!(state.cases.cases.len() > 10 && state.cases.open == Some(0));
+    assert!(state.cases.cases.len() > 10 && open_place(&window) == Some(0));
     assert!(state.cases.cases.iter().all(|case| case.thumbnail.is_some()));
     let report = report(&window);
     assert_eq!((report.errors.len(), report.panes.len()), (0, 4));
@@ -84,7 +84,7 @@ fn a_folder_of_patients_is_gone_through() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
-    let shown = |window: &Window| (state(window).cases.open, document(window).title.clone());
+    let shown = |window: &Window| (open_place(window), document(window).title.clone());
     let case = |n: usize| (Some(n), format!("patient_{}", n + 1));
     assert_eq!(state(&window).cases.cases.len(), 3);
     assert!(state(&window).cases.cases.iter().all(|case| case.thumbnail.is_some() && case.label.is_some()));
@@ -98,7 +98,7 @@ fn a_folder_of_patients_is_gone_through() {
     click(&mut window, "Case patient_3");
     assert_eq!(shown(&window), case(2));
     assert_eq!(errors(&window), [""; 0]);
-    send(&mut window, Command::FilterCases("_1".into()));
+    send(&mut window, FileCommand::FilterCases("_1".into()));
     assert!(has(&window, "Case patient_1") && !has(&window, "Case patient_2"));
 }
 
@@ -107,7 +107,7 @@ fn letters_are_typed_and_not_obeyed_in_a_text_field() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
-    let before = (state(&window).view.clone(), state(&window).settings.opacity);
+    let before = (state(&window).session.view.clone(), state(&window).session.settings.opacity);
     window.get_by_label("Filter cases").focus();
     settle(&mut window);
     for (key, text) in [(Key::N, "n"), (Key::T, "t"), (Key::D, "d"), (Key::Num5, "5"), (Key::C, "c")] {
@@ -117,16 +117,16 @@ fn letters_are_typed_and_not_obeyed_in_a_text_field() {
     }
     settle(&mut window);
     assert_eq!(state(&window).cases.filter, "ntd5c");
-    let view = &state(&window).view;
+    let view = &state(&window).session.view;
     assert_eq!((view.finding, view.crosshair, view.tool), (before.0.finding, before.0.crosshair, before.0.tool));
-    assert_eq!((view.overlay, view.cine, state(&window).settings.opacity), (before.0.overlay, None, before.1));
+    assert_eq!((view.overlay, view.cine, state(&window).session.settings.opacity), (before.0.overlay, None, before.1));
     // With Ctrl a key is no letter.
     press_with(&mut window, CTRL, Key::K);
     assert!(has(&window, "Search actions"));
     press(&mut window, Key::Escape);
     press(&mut window, Key::Escape);
     press(&mut window, Key::N);
-    assert_eq!(state(&window).view.finding, Some(1));
+    assert_eq!(state(&window).session.view.finding, Some(1));
 }
 
 #[test]
@@ -154,6 +154,7 @@ fn images_of_one_patient_stand_side_by_side_and_move_together() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
+    std::fs::write(files.path("scan_pet.json"), r#"{"Modality": "PT", "Units": "SUV"}"#).unwrap();
     let mut window = open_files(&[&files.scan, &pet, &files.truth]);
     assert_eq!(document(&window).images.len(), 2);
     press(&mut window, Key::M);
@@ -196,10 +197,10 @@ fn what_cannot_be_opened_is_named_and_tried_again() {
     std::fs::write(&damaged, &good).unwrap();
     click(&mut window, "Try again");
     assert!(!state(&window).shows_error());
-    assert_eq!(document(&window).base().path, damaged);
+    assert_eq!(document(&window).base().path(), damaged);
     // A bad file does not replace a good case.
     std::fs::write(files.path("bad_ct.nii"), b"no scan").unwrap();
     type_path(&mut window, PathPurpose::Files, &files.path("bad_ct.nii"));
-    assert_eq!(document(&window).base().path, damaged);
+    assert_eq!(document(&window).base().path(), damaged);
     assert!(errors(&window)[0].contains("bad_ct.nii"), "{:?}", errors(&window));
 }

@@ -19,15 +19,15 @@ fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
     let mut labels_seen = std::collections::BTreeSet::new();
     while !window.state().is_idle() {
         window.step();
-        let timeline = &state(&window).timeline;
-        if let (Some(run), Some(pin)) = (&timeline.pretrain, &timeline.pin) {
+        let now = state(&window);
+        if let (Some(run), Some(pin)) = (&now.cache.timeline.pretrain, &now.session.timeline.pin) {
             labels_seen.extend(run.history.probes.get(pin).into_iter().flatten().copied());
         }
         assert_eq!(errors(&window), [""; 0]);
         assert!(begin.elapsed() < Duration::from_mins(5), "{:?}", state(&window).jobs);
         std::thread::sleep(Duration::from_millis(2));
     }
-    let timeline = &state(&window).timeline;
+    let timeline = &state(&window).cache.timeline;
     for stage in [Stage::Pretrain, Stage::Finetune] {
         let run = timeline.track(stage).expect("both trainings are on the timeline");
         assert_eq!(run.history.state, RunState::Finished, "{stage:?}");
@@ -40,9 +40,11 @@ fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
         !timeline.track(Stage::Finetune).unwrap().history.validations.is_empty(),
         "a Dice was seen while it trained"
     );
-    assert!(timeline.track(Stage::Finetune).unwrap().pins.contains(timeline.pin.as_ref().unwrap()));
-    assert_eq!(state(&window).mode, Mode::Review);
+    assert!(
+        timeline.track(Stage::Finetune).unwrap().pins.contains(state(&window).session.timeline.pin.as_ref().unwrap())
+    );
+    assert_eq!(state(&window).session.mode, Mode::Review);
     let document = document(&window);
-    assert!(document.prediction.is_some() && document.unsaved && document.comparison.is_some());
+    assert!(document.prediction.is_some() && document.is_unsaved() && document.comparison.is_some());
     assert!(report(&window).metrics.is_some_and(|m| m.dsc > 0.0 && m.dsc <= 1.0));
 }

@@ -1,6 +1,6 @@
 //! From a pre-trained run to measures: fine-tuning with patients picked by name, segmenting, the table of results.
 
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::TrainCommand;
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::train::{Column, Ending, TrainPage};
 use egui_kittest::kittest::Queryable as _;
@@ -15,11 +15,11 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     let mut window = place.window();
     click(&mut window, "Start pre-training");
     assert_eq!(endings(&window), [Ending::Finished]);
-    let pretrained = state(&window).train.ended[0].run.clone().unwrap();
+    let pretrained = state(&window).training.ended[0].run.clone().unwrap();
 
     use_control(&mut window, "Fine-tune from amlp-pet");
     settle(&mut window);
-    let form = &state(&window).train.form;
+    let form = &state(&window).session.train.form;
     assert_eq!((form.stage, &form.finetune.labels.from), (Stage::Finetune, &pretrained));
     assert_eq!((form.finetune.preprocess.size, form.finetune.network.width), (32, 4), "as the run has them");
     assert_eq!(form.name, "finetune-pet");
@@ -27,8 +27,8 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     // By name: only patients of the training part are offered.
     use_control(&mut window, "Labelled");
     use_control(&mut window, "By name");
-    assert!(state(&window).train.obstacle().is_some_and(|why| why.contains("pick at least one")));
-    let split = state(&window).train.split.clone().unwrap().unwrap();
+    assert!(state(&window).training_obstacle().is_some_and(|why| why.contains("pick at least one")));
+    let split = state(&window).cache.train.split.clone().unwrap().unwrap();
     for id in split.test.iter().chain(&split.val) {
         assert!(!has(&window, &format!("Patient {id}")), "{id} does not train");
     }
@@ -36,7 +36,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
         use_control(&mut window, &format!("Patient {id}"));
     }
     let wanted = format!("patients:{}", split.train[..3].join(","));
-    assert_eq!(state(&window).train.form.finetune.labels.labels, wanted);
+    assert_eq!(state(&window).session.train.form.finetune.labels.labels, wanted);
     change(&mut window, |form| (form.finetune.training.epochs, form.finetune.labels.validate_every) = (12, 4));
     settle(&mut window);
     click(&mut window, "Start fine-tuning");
@@ -45,15 +45,15 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert!(has_checkpoint(&run));
 
     click(&mut window, "Results of finetune-pet");
-    assert_eq!((errors(&window), state(&window).train.page), (Vec::new(), TrainPage::Results));
-    let results = &state(&window).train.results;
+    assert_eq!((errors(&window), state(&window).session.train.page), (Vec::new(), TrainPage::Results));
+    let results = &state(&window).cache.results;
     let evaluation = results.evaluation.clone().unwrap();
     let cases: Vec<&str> = evaluation.patients.iter().map(|row| row.case.as_str()).collect();
     assert_eq!((evaluation.part.as_str(), cases), ("test", split.test.iter().map(String::as_str).collect()));
     let mean = evaluation.mean.as_ref().unwrap().dsc;
     assert!((results.spread(Column::Dice).unwrap().mean - mean).abs() < 1e-12, "the engine's own mean");
     click(&mut window, "Sort by Patient");
-    let listed: Vec<String> = state(&window).train.results.rows().map(|(_, row)| row.case.clone()).collect();
+    let listed: Vec<String> = state(&window).cache.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);
 
     // The worst slice of a patient, with both masks. The list of cases stays, and the way back is one press.
@@ -61,25 +61,25 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert!(listed > 2, "the cohort is open in Review");
     let (case, slice) = (&evaluation.patients[0].case, evaluation.patients[0].worst_slice.unwrap());
     click(&mut window, &format!("Open {case} at its worst slice"));
-    assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
+    assert_eq!((state(&window).session.mode, errors(&window)), (Mode::Review, Vec::new()));
     let document = document(&window);
-    assert!(document.prediction.is_some() && document.truth.is_some() && !document.unsaved);
+    assert!(document.prediction.is_some() && document.truth.is_some() && !document.is_unsaved());
     assert_eq!(&document.title, case);
     // Stored with x to the left and z upwards: the file's own slice is the shown one.
     assert_eq!(slices(&window)[0], slice + 1);
     assert_eq!(report(&window).metrics.map(|m| m.dsc), evaluation.patients[0].measures.as_ref().map(|m| m.dsc));
 
     let cases = &state(&window).cases;
-    assert_eq!((cases.cases.len(), cases.open.map(|open| &cases.cases[open].id)), (listed, Some(case)));
+    assert_eq!((cases.cases.len(), cases.chosen().map(|case| &case.name)), (listed, Some(case)));
     click(&mut window, "Back to results");
-    assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Results));
-    assert!(state(&window).train.results.evaluation.is_some());
+    assert_eq!((state(&window).session.mode, state(&window).session.train.page), (Mode::Train, TrainPage::Results));
+    assert!(state(&window).cache.results.evaluation.is_some());
 
     // One press from the run to a segmentation with it.
     click(&mut window, "Segment with this run");
-    assert_eq!((state(&window).mode, errors(&window)), (Mode::Review, Vec::new()));
-    assert_eq!(state(&window).segment.model.as_ref(), Some(&run));
-    assert!(crate::window::document(&window).unsaved, "the open case was segmented");
+    assert_eq!((state(&window).session.mode, errors(&window)), (Mode::Review, Vec::new()));
+    assert_eq!(state(&window).session.runs.segment.as_ref(), Some(&run));
+    assert!(crate::window::document(&window).is_unsaved(), "the open case was segmented");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn measures_that_cannot_be_made_say_why() {
     let mut window = place.window();
     order(&mut window, TrainCommand::ShowResults(place.runs().join("no-run")));
     settle(&mut window);
-    assert!(state(&window).train.results.why.as_deref().is_some_and(|why| why.contains("no-run")));
+    assert!(state(&window).cache.results.why.as_deref().is_some_and(|why| why.contains("no-run")));
     assert!(window.query_by_label("no-run has no results").is_some() && has(&window, "Evaluate"));
     assert!(has(&window, "Another run") && has(&window, "Back to Set up"));
 }
@@ -99,7 +99,7 @@ fn from_random_weights_everything_can_be_set() {
     let mut window = place.window();
     use_control(&mut window, "Fine-tune");
     change(&mut window, |form| form.finetune.labels.validate_every = 0);
-    assert_eq!(state(&window).train.form.name, "supervised-pet");
+    assert_eq!(state(&window).session.train.form.name, "supervised-pet");
     train(&mut window, 500);
     assert!(run_of(&window).ends_with("supervised-pet"));
     stop(&mut window);

@@ -1,8 +1,7 @@
 //! Keys that work on views are dead where none are shown.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{Command, TrainCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::train::TrainPage;
 use amlp_viewer::state::{Mode, ToolKind};
 use egui::Key;
@@ -40,8 +39,8 @@ const KEYS: [Key; 23] = [
 /// What keys change of the views.
 fn looks(window: &Window) -> String {
     let state = state(window);
-    let settings = &state.settings;
-    format!("{:?} {} {} {}", state.view, settings.opacity, settings.interpolate, settings.fill)
+    let settings = &state.session.settings;
+    format!("{:?} {} {} {}", state.session.view, settings.opacity, settings.interpolate, settings.fill)
 }
 
 /// Presses every key, and holds S.
@@ -62,13 +61,13 @@ fn assert_dead(window: &mut Window, where_: &str) {
 fn keys_of_the_views_are_dead_where_there_are_none() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
-    send(&mut window, Command::SetTool(ToolKind::Pan));
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, ViewCommand::SetTool(ToolKind::Pan));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     for page in TrainPage::ALL {
         send(&mut window, Command::Train(TrainCommand::ShowPage(page)));
         assert_dead(&mut window, page.name());
     }
-    send(&mut window, Command::SetMode(Mode::Review));
+    send(&mut window, WindowCommand::SetMode(Mode::Review));
     for key in [Key::Num2, Key::N, Key::D, Key::T] {
         let before = looks(&window);
         press(&mut window, key);
@@ -76,10 +75,10 @@ fn keys_of_the_views_are_dead_where_there_are_none() {
     }
     window.key_down(Key::S);
     window.run_steps(2);
-    assert!(state(&window).view.hide_overlay);
+    assert!(state(&window).session.view.hide_overlay);
     // The views go while the key is held.
-    send(&mut window, Command::SetMode(Mode::Train));
-    assert!(!state(&window).view.hide_overlay);
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
+    assert!(!state(&window).session.view.hide_overlay);
     window.key_up(Key::S);
     window.run_steps(2);
 }
@@ -88,6 +87,6 @@ fn keys_of_the_views_are_dead_where_there_are_none() {
 fn keys_of_the_views_are_dead_on_the_first_page() {
     let mut window = open(&Args::default());
     assert_dead(&mut window, "the welcome");
-    send(&mut window, Command::SetMode(Mode::Masking));
+    send(&mut window, WindowCommand::SetMode(Mode::Masking));
     assert_dead(&mut window, "Masking without a scan");
 }

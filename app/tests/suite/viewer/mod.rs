@@ -4,6 +4,7 @@
 mod cases;
 mod demo;
 mod finetuning;
+mod guards;
 mod keys;
 mod masking;
 mod orientation;

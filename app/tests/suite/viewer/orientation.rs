@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use amlp_viewer::command::Command;
+use amlp_viewer::command::{Command, ViewCommand, WindowCommand};
 use amlp_viewer::scene::PlaneMode;
-use amlp_viewer::state::PathPurpose;
 use amlp_viewer::state::report::Report;
+use amlp_viewer::state::{Intent, PathPurpose};
 use egui::{Key, Modifiers, PointerButton, Rect, pos2, vec2};
 use engine::volume::{Grid, LabelVolume, Orientation, Relation, Volume};
 use glam::DVec3;
@@ -29,7 +29,7 @@ fn comparable(window: &Window) -> Report {
     let grid = &document(window).base().volume.grid;
     if let Some(crosshair) = &mut report.crosshair {
         let voxel = crosshair.voxel.take().unwrap();
-        if state(window).settings.planes == PlaneMode::Native {
+        if state(window).session.settings.planes == PlaneMode::Native {
             assert_eq!(grid.world(voxel).to_array(), crosshair.world_mm);
         } else {
             let index = grid.voxel_from_world().transform_point3(DVec3::from_array(crosshair.world_mm));
@@ -72,14 +72,14 @@ fn looks(window: &mut Window) -> Vec<Report> {
         looks.push(comparable(window));
     }
     let world = document(window).base().volume.grid.reoriented_to_ras().0.world([13, 20, 8]);
-    send(window, Command::MoveCrosshair(world));
+    send(window, Command::View(ViewCommand::MoveCrosshair(world)));
     looks.push(comparable(window));
-    send(window, Command::SetPlanes(PlaneMode::World));
+    send(window, Command::View(ViewCommand::SetPlanes(PlaneMode::World)));
     wheel(window, "Axial", -2.0, Modifiers::NONE);
     looks.push(comparable(window));
-    send(window, Command::SetPlanes(PlaneMode::Native));
-    send(window, Command::MoveCrosshair(world));
-    send(window, Command::DismissAll);
+    send(window, Command::View(ViewCommand::SetPlanes(PlaneMode::Native)));
+    send(window, Command::View(ViewCommand::MoveCrosshair(world)));
+    send(window, Command::Window(WindowCommand::DismissAll));
     looks.into_iter().map(rounded).collect()
 }
 
@@ -89,7 +89,7 @@ fn saved_as_it_was(window: &mut Window, folder: &Path, order: &Orientation, cano
     if out.exists() {
         std::fs::remove_file(&out).unwrap();
     }
-    send(window, Command::UsePaths(PathPurpose::SaveMask, vec![out.clone()]));
+    send(window, Command::Intent(Intent::UsePaths(PathPurpose::SaveSegmentation.into(), vec![out.clone()])));
     let image = Volume::read(&folder.join("scan_ct.nii")).unwrap();
     let saved = LabelVolume::read(&out).unwrap();
     assert_eq!(saved.grid.relation(&image.grid), Relation::Same, "{order:?}");
@@ -104,7 +104,7 @@ fn saved_as_it_was(window: &mut Window, folder: &Path, order: &Orientation, cano
 fn pixels(window: &mut Window) -> RgbaImage {
     let picture = window.render().unwrap();
     let area = ["Axial", "Sagittal", "Coronal", "MIP"].map(|pane| rect(window, pane));
-    let active = state(window).view.active.map_or(area[0], |pane| rect(window, &pane.name()));
+    let active = state(window).session.view.active.map_or(area[0], |pane| rect(window, &pane.name()));
     let whole = area.into_iter().reduce(Rect::union).unwrap();
     let [x, y, width, height] = [whole.left(), whole.top(), whole.width(), whole.height()].map(|v| v as u32);
     let mut picture = image::imageops::crop_imm(&picture, x, y, width, height).to_image();
@@ -129,13 +129,13 @@ fn all_orders_are_one(grid: &Grid, drawn: bool) {
     let mut first: Option<(Vec<Report>, Option<RgbaImage>)> = None;
     for order in Orientation::all() {
         let paths = write(folder.path(), grid, &order);
-        send(&mut window, Command::CloseCase);
-        send(&mut window, Command::UsePaths(PathPurpose::Files, paths.to_vec()));
+        send(&mut window, Intent::CloseCase);
+        send(&mut window, Intent::open_paths(paths.to_vec()));
         assert_eq!(errors(&window), [""; 0], "{order:?}");
         let volume = &document(&window).base().volume;
         assert_eq!(volume.grid.shape, order.target_shape(grid.shape), "{order:?}");
         let found = if drawn {
-            send(&mut window, Command::DismissAll);
+            send(&mut window, WindowCommand::DismissAll);
             window.run_steps(30);
             let opened = comparable(&window);
             press(&mut window, Key::PageDown);
@@ -201,8 +201,8 @@ fn lesions_of_one_size_are_listed_in_the_same_order_in_every_axis_order() {
     for order in Orientation::all() {
         write_i16(&scan, &oblique(), order, hounsfield);
         write_mask(&mask, &oblique(), order, alike);
-        send(&mut window, Command::CloseCase);
-        send(&mut window, Command::UsePaths(PathPurpose::Files, vec![scan.clone(), mask.clone()]));
+        send(&mut window, Intent::CloseCase);
+        send(&mut window, Intent::open_paths(vec![scan.clone(), mask.clone()]));
         let found = rounded(comparable(&window));
         let volumes: Vec<f64> = found.findings.iter().map(|f| f.volume_ml).collect();
         assert!(volumes.len() == 3 && volumes.iter().all(|v| *v == volumes[0]), "{volumes:?}");

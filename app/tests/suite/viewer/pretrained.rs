@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use amlp_viewer::command::Command;
-use amlp_viewer::command::timeline::TimelineCommand;
+use amlp_viewer::command::{Command, FileCommand, TimelineCommand, WindowCommand};
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -58,7 +57,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let scan = folder.path().join("new_pet.nii.gz");
     nifti::write_volume(&scan, &patient(7).0).unwrap();
     let mut window = open(&masking_args(&[&scan]));
-    send(&mut window, Command::SetDevice("cpu".into()));
+    send(&mut window, FileCommand::SetDevice("cpu".into()));
     let spoken = |window: &Window, pane: &str| window.get_by_label(pane).accesskit_node().value().unwrap();
     assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
     type_path(&mut window, PathPurpose::MaskingRun, &run);
@@ -66,8 +65,9 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     assert!(has(&window, "Pre-trained run pretraining"));
     click(&mut window, "Use the run's settings");
     assert!(!has(&window, "Use the run's settings"));
-    let masking = &state(&window).masking;
-    assert_eq!((masking.controls.grid, masking.controls.preprocess.size, masking.controls.epochs), (8, 32, 2));
+    let masking = &state(&window).cache.masking;
+    let controls = &state(&window).session.masking.controls;
+    assert_eq!((controls.grid, controls.preprocess.size, controls.epochs), (8, 32, 2));
     let (found, filled) = (masking.found.clone().unwrap(), masking.filled.clone().unwrap());
     assert_eq!(filled.filling.wanted, found.wanted);
     let mean = |values: &[Option<f32>]| {
@@ -79,19 +79,19 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     assert!((mean - 1.0).abs() < 1e-3, "{mean}");
     // Another ratio, another reconstruction; the table has the losses.
     press(&mut window, Key::ArrowRight);
-    let later = state(&window).masking.filled.clone().unwrap();
-    assert_eq!(later.filling.wanted, state(&window).masking.found.as_ref().unwrap().wanted);
+    let later = state(&window).cache.masking.filled.clone().unwrap();
+    assert_eq!(later.filling.wanted, state(&window).cache.masking.found.as_ref().unwrap().wanted);
     let table = folder.path().join("numbers.csv");
     type_path(&mut window, PathPurpose::MaskingTable, &table);
     let text = fs::read_to_string(&table).unwrap();
     let losses = text.lines().skip(1).filter(|row| !row.ends_with(",,")).count();
-    assert_eq!(losses, state(&window).masking.found.as_ref().unwrap().masking.count());
+    assert_eq!(losses, state(&window).cache.masking.found.as_ref().unwrap().masking.count());
     // The ratio that is set, and that of the run in its last epoch, stand on the strip.
     let strip = |window: &Window| {
         let strip = window.get_by_label("Sigma over the epochs (Eq. 9)");
         strip.accesskit_node().data().description().unwrap().to_owned()
     };
-    let set = state(&window).masking.found.as_ref().unwrap().report.sigma;
+    let set = state(&window).cache.masking.found.as_ref().unwrap().report.sigma;
     let told = strip(&window);
     assert!(told.contains(&format!("set {set:.3}")) && told.contains("pretraining, epoch 2 0.900"), "{told}");
     click(&mut window, "Close the pre-trained run");
@@ -100,7 +100,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     // A run on the timeline is marked at its cursor, with what it logged.
     send(&mut window, Command::Timeline(TimelineCommand::Open(run)));
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));
-    send(&mut window, Command::SetMode(Mode::Masking));
+    send(&mut window, WindowCommand::SetMode(Mode::Masking));
     let logged = report(&window).run.unwrap().summary.unwrap()["sigma"].as_f64().unwrap();
     let told = strip(&window);
     assert!(told.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{told}");
@@ -116,8 +116,8 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
 /// What the engine makes of the shown slice of a patient in both modalities, masked as shown.
 fn expected(window: &Window, run: &Path, place: &Path) -> Reconstruction {
     let images = ["flair", "t1"].map(|name| Volume::read(&place.join(format!("{name}.nii.gz"))).unwrap());
-    let found = state(window).masking.found.clone().unwrap();
-    let config = &state(window).masking.controls.preprocess;
+    let found = state(window).cache.masking.found.clone().unwrap();
+    let config = &state(window).session.masking.controls.preprocess;
     let case = InspectedCase::prepare(&images, &[Kind::Other; 2], None, config, 0).unwrap();
     let slice = case.slice_like(&found.slice).unwrap();
     assert_eq!(slice.channels, 2);
@@ -127,7 +127,7 @@ fn expected(window: &Window, run: &Path, place: &Path) -> Reconstruction {
 /// A window on these files with the network of `run`.
 fn with_network(files: &[&Path], run: &Path) -> Window {
     let mut window = open(&masking_args(files));
-    send(&mut window, Command::SetDevice("cpu".into()));
+    send(&mut window, FileCommand::SetDevice("cpu".into()));
     type_path(&mut window, PathPurpose::MaskingRun, run);
     window
 }
@@ -144,16 +144,16 @@ fn a_network_of_several_modalities_gets_those_that_lie_beside_the_shown_one() {
         let mut window = with_network(&files, &run);
         assert!(errors(&window).is_empty(), "{:?}", errors(&window));
         click(&mut window, "Use the run's settings");
-        let filled = state(&window).masking.filled.clone().unwrap();
+        let filled = state(&window).cache.masking.filled.clone().unwrap();
         let made = expected(&window, &run, &place);
         assert_eq!((filled.channel, filled.made.input.len()), (channel, 2 * 32 * 32));
         assert_ne!(made.input[..1024], made.input[1024..]);
         assert!(filled.made == made, "{files:?}");
         // Another slice: the images are not prepared again.
-        let prepared = state(&window).masking.channels.clone().unwrap().case;
+        let prepared = state(&window).cache.masking.channels.clone().unwrap().case;
         press(&mut window, Key::ArrowUp);
-        assert!(state(&window).masking.filled.as_ref().unwrap().made == expected(&window, &run, &place));
-        assert!(Arc::ptr_eq(&prepared, &state(&window).masking.channels.as_ref().unwrap().case));
+        assert!(state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &place));
+        assert!(Arc::ptr_eq(&prepared, &state(&window).cache.masking.channels.as_ref().unwrap().case));
     }
 }
 

@@ -157,7 +157,7 @@ fn u9_a_damaged_file_ends_with_1_and_an_error_that_names_it() {
     let cases: [(&[&Path], &str); 3] = [
         (&[&files.scan, Path::new("--mask"), &other], "other_seg.nii.gz"),
         (&[&missing], "missing_ct.nii.gz"),
-        (&[&files.scan, Path::new("--slice"), Path::new("24")], "24"),
+        (&[&files.scan, Path::new("--slice"), Path::new("24")], "--slice 24: "),
     ];
     for (arguments, named) in cases {
         let arguments = [arguments, &[Path::new("--state"), &out]].concat();

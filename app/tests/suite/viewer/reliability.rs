@@ -3,18 +3,28 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use amlp_viewer::command::Command;
-use amlp_viewer::state::{CaseList, Dialog, ListedCase, PathPurpose, ProbabilityLayer};
-use amlp_viewer::worker::{Failure, Kind, Outcome, Spec};
-use amlp_viewer::{App, Args};
+use amlp_viewer::Args;
+use amlp_viewer::command::{Command, FileCommand, WindowCommand};
+use amlp_viewer::state::{CaseId, Dialog, Intent, ListedCase, PathPurpose, ProbabilityLayer, Slot};
+use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use egui::{Key, ViewportEvent, ViewportId, vec2};
 use engine::volume::{Grid, Orientation, Volume};
 
 use crate::phantom::{self, Files};
 use crate::window::*;
 
-fn spec(kind: Kind, document: Option<u64>, title: &str) -> Spec {
-    Spec { kind, document, title: title.into(), quiet: false }
+fn spec(slot: Slot, case: Option<CaseId>, title: &str) -> Spec {
+    Spec { case, ..Spec::new(slot, title) }
+}
+
+/// Starts a job whose failure is reported like any other's.
+fn start_job(window: &mut Window, spec: Spec, work: impl FnOnce(&JobHandle) -> Result<(), Failure> + Send + 'static) {
+    let (_, jobs) = window.state_mut().parts();
+    jobs.start_with(spec, work, |result, spec, state, _| {
+        if let Err(failure) = result {
+            failure.report(&spec.title, state);
+        }
+    });
 }
 
 /// All threads have ended, those whose results are not wanted included.
@@ -49,12 +59,12 @@ fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
     let large = files.path("large_ct.nii.gz");
     write_large(&large);
     let mut window = start(&args(&[&large]), SIZE, None);
-    window.state_mut().dispatch(Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+    window.state_mut().dispatch(Intent::open_paths(vec![files.scan.clone()]));
     window.step();
     settle(&mut window);
-    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!(document(&window).base().path(), files.scan);
     threads_end(&mut window);
-    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!(document(&window).base().path(), files.scan);
     assert_eq!((errors(&window).len(), recent(&window)), (0, &[files.scan.clone()][..]));
 }
 
@@ -63,17 +73,17 @@ fn u3_a_late_result_of_opening_is_dropped() {
     let files = Files::new();
     let mut window = open(&Args::default());
     let (held, wait) = Held::new();
-    window.state_mut().start_job(spec(Kind::Open, None, "Opening A"), move |_| {
-        wait.recv().unwrap();
-        let cases = vec![ListedCase { id: "of A".into(), ..ListedCase::default() }];
-        Ok(Outcome::Cases(Box::new(CaseList { cases, ..CaseList::default() })))
+    let (_, jobs) = window.state_mut().parts();
+    let work = move |_: &JobHandle| wait.recv().map_err(|e| Failure::Error(e.to_string()));
+    jobs.start_with(spec(worker::open::SLOT, None, "Opening A"), work, |_, _, state, _| {
+        state.cases.cases = vec![ListedCase { name: "of A".into(), ..ListedCase::default() }];
     });
     window.step();
-    send(&mut window, Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+    send(&mut window, Intent::open_paths(vec![files.scan.clone()]));
     assert_eq!(window.state().jobs().threads(), 1, "A is still at work");
     held.let_go();
     threads_end(&mut window);
-    assert_eq!(document(&window).base().path, files.scan);
+    assert_eq!(document(&window).base().path(), files.scan);
     assert!(state(&window).cases.cases.is_empty());
 }
 
@@ -87,15 +97,21 @@ fn u3_a_late_result_for_a_closed_case_is_dropped() {
         let (held, wait) = Held::new();
         let late = ProbabilityLayer { path: None, volume: std::sync::Arc::new(volume.clone()) };
         let id = if close { id } else { document(&window).id };
-        // Of a kind that is not cancelled by opening another case.
-        window.state_mut().start_job(spec(Kind::Save, Some(id), "Something slow"), move |_| {
-            wait.recv().unwrap();
-            Ok(Outcome::Probability(Box::new(late)))
+        // In a slot that is not cancelled by opening another case.
+        let (_, jobs) = window.state_mut().parts();
+        let work = move |handle: &JobHandle| {
+            wait.recv().map_err(|e| Failure::Error(e.to_string()))?;
+            let early = late.clone();
+            handle.send(move |state, _| state.document.as_mut().unwrap().probability = Some(early));
+            Ok(late)
+        };
+        jobs.start_with(spec(worker::save::SLOT, Some(id), "Something slow"), work, |late, _, state, _| {
+            state.document.as_mut().unwrap().probability = late.ok();
         });
         if close {
-            send_only(&mut window, Command::CloseCase);
+            send_only(&mut window, Intent::CloseCase);
         }
-        send_only(&mut window, Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
+        send_only(&mut window, Intent::open_paths(vec![files.scan.clone()]));
         wait_for(&mut window, |app| app.state().document.as_ref().is_some_and(|d| d.id != id));
         held.let_go();
         threads_end(&mut window);
@@ -105,7 +121,7 @@ fn u3_a_late_result_for_a_closed_case_is_dropped() {
 }
 
 /// Carries a command out without waiting for jobs.
-fn send_only(window: &mut Window, command: Command) {
+fn send_only(window: &mut Window, command: impl Into<Command>) {
     window.state_mut().dispatch(command);
     window.step();
 }
@@ -113,25 +129,31 @@ fn send_only(window: &mut Window, command: Command) {
 #[test]
 fn what_became_of_saving_is_said_even_if_another_case_is_open_by_then() {
     let files = Files::new();
-    let mut window = open_files(&[&files.scan]);
-    let id = document(&window).id;
-    let (held, wait) = Held::new();
-    window.state_mut().start_job(spec(Kind::Save, Some(id), "Saving mask.nii.gz"), move |_| {
-        wait.recv().unwrap();
-        Err(Failure::Error("mask.nii.gz: no space left on the device".into()))
-    });
-    send_only(&mut window, Command::UsePaths(PathPurpose::Files, vec![files.scan.clone()]));
-    wait_for(&mut window, |app| app.state().document.as_ref().is_some_and(|d| d.id != id));
-    held.let_go();
-    threads_end(&mut window);
-    assert_eq!(errors(&window), ["Saving mask.nii.gz failed: mask.nii.gz: no space left on the device"]);
+    for (name, fails) in [("late_pred.nii.gz", false), ("no_folder/late_pred.nii.gz", true)] {
+        let mut window = open_files(&[&files.scan, &files.prediction]);
+        let id = document(&window).id;
+        let path = files.path(name);
+        let save = Intent::UsePaths(PathPurpose::SaveSegmentation.into(), vec![path.clone()]);
+        window.state_mut().dispatch(save);
+        window.state_mut().dispatch(Intent::open_paths(vec![files.scan.clone()]));
+        let (state, _) = window.state_mut().parts();
+        state.document = None;
+        wait_for(&mut window, |app| app.state().document.as_ref().is_some_and(|d| d.id != id));
+        threads_end(&mut window);
+        if fails {
+            assert!(errors(&window).len() == 1 && errors(&window)[0].contains(name), "{:?}", errors(&window));
+        } else {
+            assert!(path.exists() && errors(&window).is_empty());
+            assert!(crate::window::state(&window).notices.iter().any(|n| n.title == "Segmentation saved"));
+        }
+    }
 }
 
 /// Starts a job that ends only when it is told to stop, which is heard at the other end.
-fn endless(app: &mut App, kind: Kind) -> mpsc::Receiver<()> {
+fn endless(window: &mut Window, slot: Slot) -> mpsc::Receiver<()> {
     let (sender, stopped) = mpsc::channel();
-    app.start_job(spec(kind, None, "Endless"), move |ticket| {
-        while ticket.check().is_ok() {
+    start_job(window, spec(slot, None, "Endless"), move |handle| {
+        while handle.check().is_ok() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let _ = sender.send(());
@@ -148,7 +170,7 @@ fn u4_the_program_ends_at_once_during_a_load() {
     let large = files.path("large_ct.nii.gz");
     write_large(&large);
     let mut window = start(&args(&[&large]), SIZE, None);
-    let stopped = endless(window.state_mut(), Kind::Project);
+    let stopped = endless(&mut window, worker::frame::PROJECT);
     window.step();
     let begin = Instant::now();
     drop(window);
@@ -164,13 +186,13 @@ fn u4_closing_the_window_stops_what_runs_and_asks_if_something_would_be_lost() {
         window.run_steps(3);
     };
     let mut window = open(&Args::default());
-    let stopped = endless(window.state_mut(), Kind::Open);
+    let stopped = endless(&mut window, worker::open::SLOT);
     close(&mut window);
     assert!(state(&window).quit && state(&window).dialog.is_none());
     stopped.recv_timeout(SOON).unwrap();
 
     let mut window = open(&Args::default());
-    let stopped = endless(window.state_mut(), Kind::Segment);
+    let stopped = endless(&mut window, worker::segment::SLOT);
     close(&mut window);
     assert!(!state(&window).quit);
     assert_eq!(state(&window).dialog, Some(Dialog::Close));
@@ -195,10 +217,10 @@ fn u7_a_worker_that_panics_is_named_and_everything_else_goes_on() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let id = document(&window).id;
-    for kind in [Kind::Segment, Kind::Open, Kind::Analyse] {
+    for slot in [worker::segment::SLOT, worker::open::SLOT, worker::analyse::SLOT] {
         let before = errors(&window).len();
-        let title = format!("A job of kind {kind:?}");
-        window.state_mut().start_job(spec(kind, Some(id), &title), |_| panic!("index 9 of 4"));
+        let title = format!("A job in {slot:?}");
+        start_job(&mut window, spec(slot, Some(id), &title), |_| panic!("index 9 of 4"));
         settle(&mut window);
         let said = errors(&window);
         assert_eq!(said.len(), before + 1);
@@ -209,8 +231,8 @@ fn u7_a_worker_that_panics_is_named_and_everything_else_goes_on() {
     press(&mut window, Key::ArrowUp);
     assert_eq!(slices(&window)[0], before + 1);
     let saved = files.path("kept_pred.nii.gz");
-    type_path(&mut window, PathPurpose::SaveMask, &saved);
-    assert!(saved.exists() && !document(&window).unsaved);
+    type_path(&mut window, PathPurpose::SaveSegmentation, &saved);
+    assert!(saved.exists() && !document(&window).is_unsaved());
     assert!(has(&window, "Segment now"), "the next segmentation can be started");
 }
 
@@ -219,12 +241,12 @@ fn u10_no_size_of_the_window_is_too_small() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let commands = [
-        Command::CloseDialog,
-        Command::OpenHelp,
-        Command::OpenPalette,
-        Command::OpenLog,
-        Command::OpenAbout,
-        Command::TypePath(PathPurpose::SaveMask),
+        Command::Window(WindowCommand::CloseDialog),
+        Command::Window(WindowCommand::OpenHelp),
+        Command::Window(WindowCommand::OpenPalette),
+        Command::Window(WindowCommand::OpenLog),
+        Command::Window(WindowCommand::OpenAbout),
+        Command::File(FileCommand::TypePath(PathPurpose::SaveSegmentation)),
     ];
     for command in commands {
         send(&mut window, command.clone());
@@ -232,10 +254,10 @@ fn u10_no_size_of_the_window_is_too_small() {
             window.set_size(vec2(size[0], size[1]));
             window.run_steps(3);
         }
-        send(&mut window, Command::CloseDialog);
+        send(&mut window, WindowCommand::CloseDialog);
     }
     // What does not need a case.
-    send(&mut window, Command::CloseCase);
+    send(&mut window, Intent::CloseCase);
     for size in [[1.0, 1.0], [0.0, 0.0], [200.0, 100.0], SIZE] {
         window.set_size(vec2(size[0], size[1]));
         window.run_steps(3);

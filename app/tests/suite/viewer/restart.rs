@@ -1,23 +1,20 @@
-//! U8: the program starts itself anew with the same view. What is compared is the report of `--state`.
+//! U8: a restart brings the session back. What is compared is the report of `--state`.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::masking::MaskingCommand;
-use amlp_viewer::command::timeline::TimelineCommand;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{
+    Command, FileCommand, MaskingCommand, OverlayCommand, TimelineCommand, TrainCommand, ViewCommand, WindowCommand,
+};
 use amlp_viewer::launch::restart;
 use amlp_viewer::scene::{Convention, PlaneMode};
-use amlp_viewer::state::kept::KeptView;
-use amlp_viewer::state::report::Report;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose, Severity, ToolKind};
+use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
-use amlp_viewer::worker::{Kind, Spec};
+use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use clap::Parser as _;
 use egui::{Key, Modifiers, PointerButton, vec2};
 use engine::event::Stage;
@@ -28,11 +25,11 @@ use super::training::{Place, change, endings, use_control};
 use crate::phantom::{Files, write_cohort, write_moving};
 use crate::window::*;
 
-/// The command line of a new start, and the folder in which it has the rest of the view.
+/// The command line of a restart, and the folder with its session.
 fn line_of(window: &Window) -> (Vec<OsString>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let line = restart::prepare(state(window), Some(folder.path()));
-    assert_eq!(files_in(folder.path()), 1, "the view is written");
+    let line = restart::prepare(state(window), &[folder.path().to_path_buf()]).unwrap();
+    assert_eq!(files_in(folder.path()), 1, "the session is saved");
     (line, folder)
 }
 
@@ -44,16 +41,16 @@ fn parsed(line: &[OsString]) -> Args {
     Args::try_parse_from(std::iter::once(&"amlp-viewer".into()).chain(line)).unwrap()
 }
 
-/// A new start with the view of a window; what it reports is the same, word for word.
+/// A restart with the session of a window; what it reports is the same, word for word.
 fn again(window: &Window) -> Window {
     let (line, folder) = line_of(window);
     let new = open(&parsed(&line));
-    assert_eq!(files_in(folder.path()), 0, "the view is taken");
+    assert_eq!(files_in(folder.path()), 0, "the session is taken");
     assert_eq!(report(&new).to_json().unwrap(), report(window).to_json().unwrap());
     let notices = |window: &Window| state(window).notices.iter().filter(|n| n.severity != Severity::Info).count();
     assert_eq!(notices(&new), notices(window), "{:?}", state(&new).notices);
-    // Nothing but what arrives later could still differ: the view that a third start would get is the same.
-    assert_eq!(KeptView::of(state(&new)), KeptView::of(state(window)));
+    // The session that a second restart would get is the same.
+    assert_eq!(Session::of(state(&new)), Session::of(state(window)));
     new
 }
 
@@ -64,29 +61,29 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
         open(&Args { mask: Some(files.prediction.clone()), truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
     let first = report(&window);
     for command in [
-        Command::SetWindow { width: 123.5, level: -7.25 },
-        Command::StepSlice { pane: PaneId::Sagittal, by: -3 },
-        Command::StepSlice { pane: PaneId::Coronal, by: 2 },
-        Command::SetConvention(Convention::Neurological),
-        Command::SetTheme(Theme::Light),
-        Command::SetTool(ToolKind::Ruler),
-        Command::SetOverlay(Overlay::Truth),
-        Command::ShowLabel(1, false),
-        Command::ToggleRight,
+        Command::View(ViewCommand::SetWindow { width: 123.5, level: -7.25 }),
+        Command::View(ViewCommand::StepSlice { pane: PaneId::Sagittal, by: -3 }),
+        Command::View(ViewCommand::StepSlice { pane: PaneId::Coronal, by: 2 }),
+        Command::View(ViewCommand::SetConvention(Convention::Neurological)),
+        Command::Window(WindowCommand::SetTheme(Theme::Light)),
+        Command::View(ViewCommand::SetTool(ToolKind::Ruler)),
+        Command::Overlay(OverlayCommand::Show(Overlay::Truth)),
+        Command::Overlay(OverlayCommand::ShowLabel(1, false)),
+        Command::Window(WindowCommand::ToggleRight),
     ] {
         send(&mut window, command);
     }
     let at = rect(&window, "Axial").center();
     drag(&mut window, at, at + vec2(40.0, 25.0), PointerButton::Primary, Modifiers::NONE);
     drag(&mut window, at, at + vec2(0.0, -60.0), PointerButton::Secondary, Modifiers::NONE);
-    assert_eq!(state(&window).view.measures.len(), 1);
+    assert_eq!(state(&window).session.view.measures.len(), 1);
     let new = again(&window);
     assert_ne!(report(&new), first);
     assert_eq!(report(&new).window, Some(123.5));
 
     // One pane alone, along the patient's axes.
-    send(&mut window, Command::SetPlanes(PlaneMode::World));
-    send(&mut window, Command::Maximise(Some(PaneId::Coronal)));
+    send(&mut window, ViewCommand::SetPlanes(PlaneMode::World));
+    send(&mut window, ViewCommand::Maximise(Some(PaneId::Coronal)));
     let new = again(&window);
     assert_eq!(report(&new).panes.len(), 1);
 }
@@ -97,8 +94,8 @@ fn u8_several_images_frames_and_modalities_come_back() {
     let moving = files.path("moving.nii.gz");
     write_moving(&moving);
     let mut window = open_files(&[&moving]);
-    send(&mut window, Command::SetFrame(2));
-    send(&mut window, Command::SetModality(amlp_viewer::scene::Modality::Pet));
+    send(&mut window, ViewCommand::SetFrame(2));
+    send(&mut window, ViewCommand::SetModality(amlp_viewer::scene::Modality::Pet));
     let new = again(&window);
     assert_eq!(document(&new).image().frame, 2);
 }
@@ -108,13 +105,14 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
-    send(&mut window, Command::UsePaths(PathPurpose::Folder, vec![root.clone()]));
-    send(&mut window, Command::OpenCase(2));
-    send(&mut window, Command::FilterCases("patient".into()));
+    send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![root.clone()]));
+    let third = state(&window).cases.cases[2].id;
+    send(&mut window, Intent::OpenCase(third));
+    send(&mut window, FileCommand::FilterCases("patient".into()));
     let new = again(&window);
     let cases = &state(&new).cases;
-    assert_eq!((cases.root.as_ref(), cases.open, cases.cases.len()), (Some(&root), Some(2), 3));
-    assert_eq!(state(&new).settings.recent, state(&window).settings.recent);
+    assert_eq!((cases.root.as_ref(), open_place(&new), cases.cases.len()), (Some(&root), Some(2), 3));
+    assert_eq!(state(&new).session.settings.recent, state(&window).session.settings.recent);
     assert_eq!(document(&new).title, "patient_3");
 }
 
@@ -122,15 +120,15 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
 fn u8_masking_comes_back_with_its_numbers() {
     let files = Files::new();
     let mut window = open(&Args { truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
-    send(&mut window, Command::SetMode(Mode::Masking));
-    let mut controls = state(&window).masking.controls.clone();
+    send(&mut window, WindowCommand::SetMode(Mode::Masking));
+    let mut controls = state(&window).session.masking.controls.clone();
     (controls.grid, controls.seed) = (8, 3);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
     send(&mut window, Command::Masking(MaskingCommand::SetEpoch(40)));
     send(&mut window, Command::Masking(MaskingCommand::Pin(Some(9))));
     let new = again(&window);
     assert!(report(&new).masking.is_some_and(|masking| masking.grid == 8));
-    assert_eq!(state(&new).masking.pinned, Some(9));
+    assert_eq!(state(&new).session.masking.pinned, Some(9));
 }
 
 /// A run of two epochs, on the timeline.
@@ -160,8 +158,8 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     let told = report(&new).run.unwrap();
     assert_eq!((told.folder, told.epoch), (run.display().to_string(), Some(1)));
     assert!(told.summary.is_some() && told.probe.is_some());
-    assert_eq!(state(&new).train.page, TrainPage::Watch);
-    assert_eq!(state(&new).train.form, state(&window).train.form);
+    assert_eq!(state(&new).session.train.page, TrainPage::Watch);
+    assert_eq!(state(&new).session.train.form, state(&window).session.train.form);
 
     // Beside another epoch of itself, and beside another run.
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
@@ -170,49 +168,45 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     send(&mut window, Command::Timeline(TimelineCommand::Compare(run)));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(1)));
     let new = again(&window);
-    assert!(state(&new).timeline.compared().is_some_and(|(run, epoch)| run.name == "amlp-pet" && epoch == 1));
+    assert!(state(&new).compared_run().is_some_and(|(run, epoch)| run.name == "amlp-pet" && epoch == 1));
 }
 
 #[test]
-fn u8_the_arguments_alone_say_what_they_can() {
+fn u8_a_session_that_is_gone_is_reported_and_the_program_starts() {
     let files = Files::new();
     let mut window = open(&Args { mask: Some(files.prediction.clone()), ..args(&[&files.scan]) });
     for command in [
-        Command::StepSlice { pane: PaneId::Axial, by: 4 },
-        Command::SetTheme(Theme::Light),
-        Command::SetMode(Mode::Masking),
+        Command::View(ViewCommand::StepSlice { pane: PaneId::Axial, by: 4 }),
+        Command::Window(WindowCommand::SetTheme(Theme::Light)),
+        Command::Window(WindowCommand::SetMode(Mode::Masking)),
     ] {
         send(&mut window, command);
     }
     let (line, folder) = line_of(&window);
     drop(folder);
     let new = open(&parsed(&line));
-    let axial = |window: &Window| report(window).panes[0].slice;
-    assert_eq!((axial(&new), report(&new).mode), (axial(&window), Mode::Masking));
-    assert_eq!(document(&new).prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
-    assert_eq!(state(&new).settings.theme, Theme::Light);
-    let warned = |n: &amlp_viewer::state::Notice| n.severity == Severity::Warning && n.detail.contains("view-");
+    assert!(state(&new).document.is_none());
+    let warned = |n: &amlp_viewer::state::Notice| n.severity == Severity::Warning && n.detail.contains("session-");
     assert!(state(&new).notices.iter().any(warned), "{:?}", state(&new).notices);
+}
 
-    // A run and its epoch.
+#[test]
+fn u8_a_form_with_an_invalid_number_does_not_spoil_the_session() {
     let place = Place::new();
-    let mut window = trained(&place);
-    let to = TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 };
-    send(&mut window, Command::Timeline(to));
-    let args = parsed(&restart::prepare(state(&window), None));
-    assert_eq!(args.view, None);
-    assert_eq!((args.paths.clone(), args.workspace.clone()), (vec![place.cohort()], Some(place.runs())));
-    // The estimate of the paper's settings, which no argument changes, is not waited for.
-    let mut new = start(&args, SIZE, None);
-    let wanted = report(&window).run;
-    wait_for(&mut new, |app| Report::of(app.state()).run == wanted);
+    let mut window = place.window();
+    change(&mut window, |form| form.enter("Batch", Some("Not a number".into())));
+    let (line, _folder) = line_of(&window);
+    let new = open(&parsed(&line));
+    assert_eq!(state(&new).session.train.form.name, state(&window).session.train.form.name);
+    let warned = state(&new).notices.iter().any(|notice| notice.severity == Severity::Warning);
+    assert!(!warned, "{:?}", state(&new).notices);
 }
 
 #[test]
 fn u8_the_built_program_brings_the_view_back() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
-    send(&mut window, Command::StepSlice { pane: PaneId::Coronal, by: 5 });
+    send(&mut window, ViewCommand::StepSlice { pane: PaneId::Coronal, by: 5 });
     let (line, folder) = line_of(&window);
     let out = files.path("state.json");
     let output = program().arg("--state").arg(&out).args(&line).output().unwrap();
@@ -226,51 +220,52 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
-    send(&mut window, Command::UsePaths(PathPurpose::Folder, vec![root.clone()]));
-    send(&mut window, Command::OpenCase(1));
+    send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![root.clone()]));
+    let second = state(&window).cases.cases[1].id;
+    send(&mut window, Intent::OpenCase(second));
     let (line, _kept) = line_of(&window);
-    let gone = document(&window).base().path.clone();
+    let gone = document(&window).base().path().to_path_buf();
     std::fs::remove_file(&gone).unwrap();
     let new = open(&parsed(&line));
     assert_eq!(state(&new).cases.root.as_ref(), Some(&root));
-    assert!(state(&new).document.as_ref().is_none_or(|document| document.base().path != gone));
+    assert!(state(&new).document.as_ref().is_none_or(|document| document.base().path() != gone));
 }
 
 #[test]
 fn u8_a_restart_asks_what_closing_asks() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().unsaved = true;
+    window.state_mut().parts().0.document.as_mut().unwrap().prediction.as_mut().unwrap().saved_revision = None;
     let ask = |window: &mut Window, command: Command| {
         window.state_mut().dispatch(command);
         window.run_steps(3);
         assert_eq!(state(window).dialog, Some(Dialog::Close));
     };
-    ask(&mut window, Command::Restart);
+    ask(&mut window, Command::Window(WindowCommand::Restart));
     assert!(has(&window, "Restart AMLP?"));
     click(&mut window, "Cancel");
-    ask(&mut window, Command::Quit);
+    ask(&mut window, Command::Window(WindowCommand::Quit));
     assert!(has(&window, "Close AMLP?"));
     click(&mut window, "Close without saving");
-    assert!(state(&window).quit && !window.state().starts_anew(), "closed, not restarted");
+    assert!(state(&window).quit && !window.state().restarts(), "closed, not restarted");
 
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().unsaved = true;
-    ask(&mut window, Command::Restart);
+    window.state_mut().parts().0.document.as_mut().unwrap().prediction.as_mut().unwrap().saved_revision = None;
+    ask(&mut window, Command::Window(WindowCommand::Restart));
     click(&mut window, "Restart without saving");
-    assert!(window.state().starts_anew());
+    assert!(window.state().restarts());
 
     let mut window = open_files(&[&files.scan]);
-    let spec = Spec { kind: Kind::Segment, document: None, title: "Endless".into(), quiet: false };
-    window.state_mut().start_job(spec, |ticket| {
-        while ticket.check().is_ok() {
+    let endless = |handle: &JobHandle| {
+        while handle.check().is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        Err(amlp_viewer::worker::Failure::Cancelled)
-    });
-    ask(&mut window, Command::Restart);
+        Err::<(), _>(Failure::Cancelled)
+    };
+    window.state_mut().parts().1.start_with(Spec::new(worker::segment::SLOT, "Endless"), endless, |_, _, _, _| ());
+    ask(&mut window, Command::Window(WindowCommand::Restart));
     use_control(&mut window, "Stop and restart");
-    assert!(window.state().starts_anew());
+    assert!(window.state().restarts());
 }
 
 #[test]
@@ -280,7 +275,7 @@ fn u8_a_lost_device_offers_to_start_anew() {
     let device = screen.device.clone();
     let mut window = start(&args(&[&files.scan]), SIZE, Some(screen));
     settle(&mut window);
-    send(&mut window, Command::OpenHelp);
+    send(&mut window, WindowCommand::OpenHelp);
     device.destroy();
     drop(device.poll(wgpu::PollType::Poll));
     window.run_steps(3);
@@ -296,5 +291,5 @@ fn u8_a_lost_device_offers_to_start_anew() {
     window.run_steps(3);
     window.key_press(Key::Enter);
     window.run_steps(3);
-    assert!(window.state().starts_anew(), "Enter is enough where nothing can be seen");
+    assert!(window.state().restarts(), "Enter is enough where nothing can be seen");
 }

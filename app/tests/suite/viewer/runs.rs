@@ -4,11 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::runs::RunsCommand;
-use amlp_viewer::command::timeline::TimelineCommand;
-use amlp_viewer::command::train::TrainCommand;
-use amlp_viewer::command::{Command, actions};
+use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, WindowCommand, actions};
 use amlp_viewer::state::runs::Column;
+use amlp_viewer::state::session::RunUse;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Queued, TrainPage};
 use amlp_viewer::state::{Dialog, Mode};
@@ -58,7 +56,7 @@ fn table(workspace: &Path) -> Window {
     fs::create_dir_all(workspace.join("broken")).unwrap();
     fs::write(workspace.join("broken/events.jsonl"), "").unwrap();
     let mut window = open_in(workspace);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     window
 }
@@ -101,16 +99,16 @@ fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("not there yet");
     let mut window = open_in(&absent);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
-    assert!(names(&window).is_empty() && state(&window).runs.failed.is_none());
+    assert!(names(&window).is_empty() && state(&window).cache.runs.failed.is_none());
     assert!(has(&window, "No runs yet. Start a training to create one."));
     let file = folder.path().join("a file");
     fs::write(&file, "no folder").unwrap();
     let mut window = open_in(&file);
-    send(&mut window, Command::SetMode(Mode::Train));
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
-    assert!(state(&window).runs.failed.as_ref().is_some_and(|why| why.contains("a file")));
+    assert!(state(&window).cache.runs.failed.as_ref().is_some_and(|why| why.contains("a file")));
     assert!(has(&window, "Try again"));
 }
 
@@ -120,7 +118,7 @@ fn a_run_is_deleted_to_the_trash_only_after_a_question() {
     let mut window = table(folder.path());
     let path = folder.path().join("second");
     click(&mut window, "Run second");
-    assert_eq!(state(&window).runs.chosen.as_ref(), Some(&path));
+    assert_eq!(state(&window).session.runs.selected.as_ref(), Some(&path));
     click(&mut window, "Delete\u{2026}");
     assert_eq!(state(&window).dialog, Some(Dialog::DeleteRun { path: path.clone() }));
     click(&mut window, "Keep run");
@@ -128,7 +126,7 @@ fn a_run_is_deleted_to_the_trash_only_after_a_question() {
     click(&mut window, "Delete\u{2026}");
     click(&mut window, "Move to trash");
     assert!(!path.exists() && folder.path().join(".trash/second-1").is_dir());
-    assert!(!names(&window).contains(&"second".into()) && state(&window).runs.chosen.is_none());
+    assert!(!names(&window).contains(&"second".into()) && state(&window).session.runs.selected.is_none());
     // A run that someone works in stays.
     let held = RunFolder::create(&folder.path().join("held"), &Config::default().to_toml().unwrap()).unwrap();
     send(&mut window, Command::Runs(RunsCommand::Delete(held.root().to_path_buf())));
@@ -143,15 +141,15 @@ fn notes_are_written_in_the_table() {
     let mut window = table(folder.path());
     click(&mut window, "Run first");
     click(&mut window, "Notes");
-    assert!(state(&window).runs.editing.is_some());
+    assert!(state(&window).session.run_table.editing.is_some());
     window.run_steps(3);
     window.get_by_label("Notes of first").type_text("brighter cluster");
     window.run_steps(2);
     press(&mut window, Key::Enter);
     assert_eq!(fs::read_to_string(folder.path().join("first/notes.txt")).unwrap(), "brighter cluster");
-    assert!(state(&window).runs.editing.is_none());
+    assert!(state(&window).session.run_table.editing.is_none());
     send(&mut window, Command::Runs(RunsCommand::Refresh));
-    let noted = state(&window).runs.run(&folder.path().join("first")).map(|run| run.notes.clone());
+    let noted = state(&window).cache.runs.run(&folder.path().join("first")).map(|run| run.notes.clone());
     assert_eq!(noted.as_deref(), Some("brighter cluster"));
     send(&mut window, Command::Runs(RunsCommand::Sort(Column::Notes)));
     assert_eq!(names(&window)[0], "first");
@@ -165,7 +163,7 @@ fn a_run_is_opened_from_the_table() {
     let mut window = table(folder.path());
     click(&mut window, "Run third");
     click(&mut window, "Open");
-    assert_eq!(state(&window).train.page, TrainPage::Watch);
+    assert_eq!(state(&window).session.train.page, TrainPage::Watch);
 }
 
 /// The toasts that can be undone.
@@ -179,44 +177,55 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     let [first, second, third] = ["first", "second", "third"].map(|name| folder.path().join(name));
-    assert_eq!((state(&window).train.pretrained().count(), state(&window).train.finetuned().count()), (1, 2));
+    assert_eq!((state(&window).cache.runs.pretrained().count(), state(&window).cache.runs.finetuned().count()), (1, 2));
     send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
     send(&mut window, Command::Timeline(TimelineCommand::Open(second.clone())));
     send(&mut window, Command::Timeline(TimelineCommand::Compare(third.clone())));
-    let mut form = state(&window).train.form.clone();
+    let mut form = state(&window).session.train.form.clone();
     form.finetune.labels.from.clone_from(&first);
     send(&mut window, Command::Train(TrainCommand::Edit(Box::new(form))));
     let shown = window.state_mut().parts().0;
-    (shown.masking.run, shown.segment.model) = (Some(first.clone()), Some(third.clone()));
-    shown.train.results.run = Some(third.clone());
+    (shown.session.runs.reconstruct, shown.session.runs.segment) = (Some(first.clone()), Some(third.clone()));
+    shown.session.runs.results = Some(third.clone());
 
     send(&mut window, Command::Runs(RunsCommand::Delete(third.clone())));
     let now = state(&window);
-    assert!(now.timeline.compare.is_none() && now.segment.model.is_none() && now.train.results.run.is_none());
-    assert!(now.train.finetuned().all(|run| run.path != third));
-    assert_eq!(now.timeline.shown().map(|run| run.path.clone()), Some(second.clone()), "others stay");
+    assert!(
+        now.cache.timeline.compare.is_none()
+            && now.session.runs.segment.is_none()
+            && now.session.runs.results.is_none()
+    );
+    assert!(now.cache.runs.finetuned().all(|run| run.path != third));
+    assert_eq!(now.watched_run().map(|run| run.path.clone()), Some(second.clone()), "others stay");
     send(&mut window, Command::Runs(RunsCommand::Delete(second.clone())));
-    assert!(state(&window).timeline.finetune.is_none());
+    assert!(state(&window).cache.timeline.finetune.is_none());
     send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
-    send(&mut window, Command::DismissAll);
+    send(&mut window, WindowCommand::DismissAll);
     send(&mut window, Command::Runs(RunsCommand::Delete(first.clone())));
     let now = state(&window);
-    assert!(now.timeline.shown().is_none() && now.masking.run.is_none() && now.filling_run().is_none());
-    assert!(now.train.form.finetune.labels.from.as_os_str().is_empty() && now.train.pretrained().count() == 0);
+    assert!(now.watched_run().is_none() && now.run_for(RunUse::Reconstruct).is_none());
+    assert!(
+        now.session.train.form.finetune.labels.from.as_os_str().is_empty() && now.cache.runs.pretrained().count() == 0
+    );
     assert_eq!((names(&window), errors(&window)), (vec!["broken".to_owned()], Vec::new()));
 
     assert_eq!(undoable(&window), ["first was moved to the trash"]);
     click(&mut window, "Undo");
-    assert!(first.is_dir() && undoable(&window).is_empty() && state(&window).train.pretrained().count() == 1);
+    assert!(first.is_dir() && undoable(&window).is_empty() && state(&window).cache.runs.pretrained().count() == 1);
     // Those whose toasts are closed are in the palette.
     for name in ["second", "third"] {
-        let label = format!("Undo: bring {name} back from the trash");
+        let label = format!("Undo: restore {name} from the trash");
         let action = actions(state(&window)).into_iter().find(|action| action.label == label).unwrap();
         send(&mut window, action.command);
     }
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert_eq!(names(&window).len(), 4);
-    assert!(second.is_dir() && third.is_dir() && state(&window).runs.trashed.is_empty() && errors(&window).is_empty());
+    assert!(
+        second.is_dir()
+            && third.is_dir()
+            && state(&window).session.run_table.trashed.is_empty()
+            && errors(&window).is_empty()
+    );
 }
 
 #[test]
@@ -226,7 +235,7 @@ fn a_run_that_a_waiting_job_needs_is_not_deleted() {
     let run = folder.path().join("second");
     let goes_on = Some(run.clone());
     let job = Queued { id: 1, name: "second".into(), stage: Stage::Finetune, config: None, goes_on };
-    window.state_mut().parts().0.train.left.push(job);
+    window.state_mut().parts().0.training.left.push(job);
     send(&mut window, Command::Runs(RunsCommand::Delete(run.clone())));
     assert!(run.is_dir() && errors(&window)[0].contains("waits in the queue"), "{:?}", errors(&window));
 }
@@ -238,7 +247,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
     click(&mut window, "Run third");
     click(&mut window, "Open");
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
-    let place = |window: &Window| (state(window).train.page, state(window).timeline.look.view);
+    let place = |window: &Window| (state(window).session.train.page, state(window).session.timeline.look.view);
     click(&mut window, "Back to Probe");
     assert_eq!(place(&window), (TrainPage::Watch, WatchView::Probe));
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
@@ -249,18 +258,18 @@ fn every_page_has_a_way_back_by_button_and_escape() {
     // A run without a checkpoint has no measures: said, with a way out.
     send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
     assert!(has(&window, "second has no results"));
-    send(&mut window, Command::DismissAll);
+    send(&mut window, WindowCommand::DismissAll);
     click(&mut window, "Another run");
-    assert!(has(&window, "Results of third") && state(&window).train.results.run.is_none());
+    assert!(has(&window, "Results of third") && state(&window).session.runs.results.is_none());
     click(&mut window, "Back to Set up");
-    assert_eq!(state(&window).train.page, TrainPage::Setup);
+    assert_eq!(state(&window).session.train.page, TrainPage::Setup);
     // In a field Escape is the field's own.
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     click(&mut window, "Run third");
     click(&mut window, "Notes");
     window.run_steps(3);
     press(&mut window, Key::Escape);
-    assert!(state(&window).runs.editing.is_none() && state(&window).train.page == TrainPage::Runs);
+    assert!(state(&window).session.run_table.editing.is_none() && state(&window).session.train.page == TrainPage::Runs);
 }
 
 /// A window whose runs are kept in a folder.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::state::{Dialog, PathPurpose, Severity};
-use amlp_viewer::worker::Kind;
+use amlp_viewer::command::FileCommand;
+use amlp_viewer::state::{Dialog, Intent, PathPurpose, Severity};
+use amlp_viewer::worker;
 use egui::Key;
 use engine::config::Config;
 use engine::device::Compute;
@@ -77,7 +77,7 @@ fn model(folder: &Path) -> (PathBuf, PathBuf) {
 fn ready(model: &Path, scan: &Path) -> Window {
     let mut window = open(&Args { run: Some(model.to_path_buf()), ..args(&[scan]) });
     // The processor, whatever else this machine has.
-    send(&mut window, Command::SetDevice("cpu".into()));
+    send(&mut window, FileCommand::SetDevice("cpu".into()));
     window
 }
 
@@ -98,14 +98,14 @@ fn a_segmentation_is_made_saved_and_opened_again() {
     let both = made.iter().zip(&truth).filter(|(p, t)| *p == 1 && *t == 1).count();
     let sum = made.iter().chain(&truth).filter(|l| *l == 1).count();
     assert!(2.0 * both as f64 / sum as f64 > 0.5, "the ball is easy to see: {both} of {sum}");
-    assert!(document(&window).unsaved && has(&window, "unsaved"));
+    assert!(document(&window).is_unsaved() && has(&window, "unsaved"));
     assert!(document(&window).probability.is_some() && document(&window).entropy.is_some());
     assert!(!report(&window).findings.is_empty());
     assert!(state(&window).notices.iter().any(|n| n.title == "Segmentation finished"));
 
     let saved = folder.path().join("new_pred.nii.gz");
-    type_path(&mut window, PathPurpose::SaveMask, &saved);
-    assert!(!document(&window).unsaved && !has(&window, "unsaved"));
+    type_path(&mut window, PathPurpose::SaveSegmentation, &saved);
+    assert!(!document(&window).is_unsaved() && !has(&window, "unsaved"));
     assert!(state(&window).notices.iter().any(|n| n.title == "Segmentation saved"));
     let findings = report(&window).findings;
 
@@ -138,23 +138,25 @@ fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
     nifti::write_label(&earlier, &mask, &image).unwrap();
 
     let mut window = open(&Args { run: Some(model), mask: Some(earlier.clone()), ..args(&[&scan]) });
-    send(&mut window, Command::SetDevice("cpu".into()));
+    send(&mut window, FileCommand::SetDevice("cpu".into()));
     let (before, findings) = (labels(&window), report(&window).findings);
-    window.state_mut().dispatch(Command::Segment);
+    window.state_mut().dispatch(Intent::Segment);
     let halfway = |app: &amlp_viewer::App| app.state().document.as_ref().is_some_and(|d| d.replaced.is_some());
     wait_for(&mut window, halfway);
     assert!(labels(&window) != before, "the slices so far are shown");
     // Half of a segmentation is never saved as one.
-    window.state_mut().dispatch(Command::UsePaths(PathPurpose::SaveMask, vec![folder.path().join("half.nii.gz")]));
+    window
+        .state_mut()
+        .dispatch(Intent::UsePaths(PathPurpose::SaveSegmentation.into(), vec![folder.path().join("half.nii.gz")]));
     window.step();
     assert!(!folder.path().join("half.nii.gz").exists() && errors(&window)[0].contains("under way"));
 
-    let job = state(&window).jobs.iter().find(|job| job.kind == Kind::Segment).unwrap().id;
-    send(&mut window, Command::CancelJob(job));
+    let job = state(&window).jobs.iter().find(|job| job.slot == worker::segment::SLOT).unwrap().id;
+    send(&mut window, FileCommand::CancelJob(job));
     let shown = document(&window).prediction.as_ref().unwrap();
     assert_eq!((shown.path.as_ref(), &*shown.labels), (Some(&earlier), &before));
     assert_eq!(report(&window).findings, findings);
-    assert!(!document(&window).unsaved && document(&window).replaced.is_none());
+    assert!(!document(&window).is_unsaved() && document(&window).replaced.is_none());
     assert!(state(&window).notices.iter().any(|n| n.title == "Cancelled"));
     assert!(has(&window, "Segment now"));
 }
@@ -165,11 +167,11 @@ fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
     let (model, scan) = model(folder.path());
     let mut window = ready(&model, &scan);
     click(&mut window, "Segment now");
-    assert!(document(&window).unsaved);
+    assert!(document(&window).is_unsaved());
     click(&mut window, "Segment now");
-    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Box::new(Command::Segment) }));
+    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::Segment }));
     click(&mut window, "Continue without saving");
-    assert!(document(&window).unsaved && document(&window).prediction.is_some());
+    assert!(document(&window).is_unsaved() && document(&window).prediction.is_some());
 }
 
 #[test]
@@ -187,7 +189,7 @@ fn a_damaged_model_is_named_and_the_window_goes_on() {
     assert!(said.len() == 1 && said[0].contains("Segmenting new_pet failed"), "{said:?}");
     assert!(said[0].contains("model.safetensors") && said[0].contains("checksum"), "{said:?}");
     assert!(has(&window, "Segmenting new_pet failed") && report(&window).errors.len() == 1);
-    assert!(document(&window).prediction.is_none() && !document(&window).unsaved);
+    assert!(document(&window).prediction.is_none() && !document(&window).is_unsaved());
     let before = slices(&window)[0];
     press(&mut window, Key::ArrowUp);
     assert_eq!(slices(&window)[0], before + 1);
@@ -212,14 +214,20 @@ fn a_file_that_is_there_is_only_replaced_when_asked() {
     let old = files.path("old_pred.nii.gz");
     write_mask(&old, &phantom::oblique(), STORED, |at| at[2] == 3);
     let bytes = fs::read(&old).unwrap();
-    type_path(&mut window, PathPurpose::SaveMask, &old);
-    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { purpose: PathPurpose::SaveMask, path: old.clone() }));
+    type_path(&mut window, PathPurpose::SaveSegmentation, &old);
+    assert_eq!(
+        state(&window).dialog,
+        Some(Dialog::Overwrite {
+            request: state(&window).path_request(PathPurpose::SaveSegmentation),
+            path: old.clone()
+        })
+    );
     click(&mut window, "Cancel");
     assert_eq!(state(&window).dialog, None);
     assert_eq!(fs::read(&old).unwrap(), bytes);
     assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
 
-    type_path(&mut window, PathPurpose::SaveMask, &old);
+    type_path(&mut window, PathPurpose::SaveSegmentation, &old);
     click(&mut window, "Overwrite");
     assert_eq!((state(&window).dialog.clone(), errors(&window).len()), (None, 0));
     let image = Volume::read(&files.scan).unwrap();
@@ -233,7 +241,7 @@ fn what_cannot_be_saved_is_said_and_stays() {
     let mut window = open_files(&[&files.scan, &files.prediction]);
     for name in ["no_folder/pred.nii.gz", "pred.png"] {
         let before = errors(&window).len();
-        type_path(&mut window, PathPurpose::SaveMask, &files.path(name));
+        type_path(&mut window, PathPurpose::SaveSegmentation, &files.path(name));
         let said = errors(&window);
         assert!(said.len() == before + 1 && said[before].contains(name), "{said:?}");
         assert!(!files.path(name).exists());
@@ -248,7 +256,7 @@ fn a_mask_of_another_place_is_refused_with_both_places() {
     let before = document(&window).truth.as_ref().unwrap().labels.clone();
     let other = files.path("other_seg.nii.gz");
     write_mask(&other, &phantom::straight(), STORED, phantom::truth);
-    type_path(&mut window, PathPurpose::Truth, &other);
+    type_path(&mut window, PathPurpose::Reference, &other);
     let said = errors(&window);
     let [ours, theirs] = [&files.scan, &other].map(|path| Volume::read(path).unwrap().grid.describe());
     assert!(said.len() == 1 && said[0].contains("other_seg.nii.gz"), "{said:?}");
@@ -269,7 +277,7 @@ fn a_mask_in_another_axis_order_is_put_right() {
     let turned = files.path("turned_pred.nii.gz");
     let order = Orientation { axis: [2, 0, 1], flip: [false, true, true] };
     write_mask(&turned, &phantom::oblique(), order, phantom::prediction);
-    type_path(&mut window, PathPurpose::Mask, &turned);
+    type_path(&mut window, PathPurpose::Segmentation, &turned);
     assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&turned));
     assert_eq!(labels(&window), right);
     let warned = state(&window).notices.iter().filter(|n| n.severity == Severity::Warning);

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use amlp_viewer::Args;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::masking::MaskingCommand;
+use amlp_viewer::command::{Command, MaskingCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::masking::Shown;
 use amlp_viewer::theme::Theme;
 
@@ -25,9 +24,9 @@ fn review_with_a_reference_in_both_themes() {
     let files = Files::on(&straight());
     let Some(mut window) = PICTURES.window(&args(&[&files.scan, &files.prediction, &files.truth])) else { return };
     // Voxels as they are make a smaller file than what is interpolated between them.
-    send(&mut window, Command::SetInterpolation(false));
+    send(&mut window, ViewCommand::SetInterpolation(false));
     PICTURES.compare(&mut window, "review");
-    send(&mut window, Command::SetTheme(Theme::Light));
+    send(&mut window, WindowCommand::SetTheme(Theme::Light));
     PICTURES.compare(&mut window, "review_light");
 }
 
@@ -45,8 +44,8 @@ fn masking() {
     let start = Args { mode: amlp_viewer::args::ModeArg::Masking, slice: Some(9), ..args(&[&files.scan]) };
     let start = Args { truth: Some(files.truth.clone()), ..start };
     let Some(mut window) = PICTURES.window(&start) else { return };
-    send(&mut window, Command::SetInterpolation(false));
-    let mut controls = window.state().state().masking.controls.clone();
+    send(&mut window, ViewCommand::SetInterpolation(false));
+    let mut controls = window.state().state().session.masking.controls.clone();
     (controls.preprocess.size, controls.grid, controls.cluster.tissue_only) = (64, 8, true);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
     let shown = Shown { masked: true, digits: true, ..Shown::default() };

@@ -1,10 +1,9 @@
 //! What must hold when a training goes wrong, or is left at a bad moment.
 
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{TrainCommand, WindowCommand};
 use amlp_viewer::state::Dialog;
 use amlp_viewer::state::train::{Ending, Phase};
-use amlp_viewer::worker::{Failure, Kind, Spec};
+use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use engine::run::RunFolder;
 use engine::volume::nifti;
 
@@ -25,7 +24,7 @@ fn u1_trainings_are_started_and_stopped_and_leave_no_thread() {
             std::thread::sleep(std::time::Duration::from_millis(8));
         }
         order(&mut window, TrainCommand::Stop);
-        wait_for(&mut window, |app| app.state().train.running.is_none());
+        wait_for(&mut window, |app| app.state().training.running.is_none());
     }
     wait_for(&mut window, |app| app.jobs().threads() == 0);
     assert_eq!(errors(&window), [""; 0]);
@@ -42,13 +41,13 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     let mut window = place.window();
     train(&mut window, 2000);
     let run = run_of(&window);
-    window.state_mut().dispatch(Command::Quit);
+    window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
     assert_eq!(state(&window).dialog, Some(Dialog::Close));
     use_control(&mut window, "Keep open");
-    assert!(!state(&window).quit && state(&window).train.running.is_some());
+    assert!(!state(&window).quit && state(&window).training.running.is_some());
 
-    window.state_mut().dispatch(Command::Quit);
+    window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
     use_control(&mut window, "Save and close");
     wait_for(&mut window, |app| app.state().quit);
@@ -59,10 +58,10 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     // Killed instead, the process would have left its lock behind.
     std::fs::write(run.join("lock"), "4711\n").unwrap();
     let mut window = place.window();
-    let offered = &state(&window).train.unfinished;
+    let offered: Vec<_> = state(&window).cache.runs.unfinished().collect();
     assert_eq!(offered.iter().map(|entry| entry.path.clone()).collect::<Vec<_>>(), std::slice::from_ref(&run));
     use_control(&mut window, "Resume amlp-pet");
-    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
+    wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
     assert_eq!(run_of(&window), run);
     stop(&mut window);
     use_control(&mut window, "Hide amlp-pet");
@@ -73,12 +72,15 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
 fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
     let place = Place::new();
     let mut window = place.window();
-    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training x".into(), quiet: false };
-    window.state_mut().start_job(spec, |_| -> Result<_, Failure> { panic!("index 7") });
+    let work = |_: &JobHandle| -> Result<(), Failure> { panic!("index 7") };
+    let spec = Spec::new(worker::train::run::SLOT, "Pre-training x");
+    window.state_mut().parts().1.start_with(spec, work, |result, spec, state, _| {
+        result.unwrap_err().report(&spec.title, state);
+    });
     settle(&mut window);
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("Pre-training x") && said[0].contains("index 7"), "{said:?}");
-    window.state_mut().dispatch(Command::DismissAll);
+    window.state_mut().dispatch(WindowCommand::DismissAll);
     click(&mut window, "Start pre-training");
     assert_eq!(endings(&window), [Ending::Finished]);
 }
@@ -95,25 +97,23 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
     // Said at the field, before anything is started.
-    assert!(state(&window).train.name_problem().is_some_and(|why| why.contains("training.lr")));
+    assert!(state(&window).run_name_problem().is_some_and(|why| why.contains("training.lr")));
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("other settings") && said[0].contains("training.lr"), "{said:?}");
     assert_eq!(endings(&window), [Ending::Stopped], "it was not started");
     // The name of a run of one stage is none of the other's.
     change(&mut window, |form| form.stage = engine::event::Stage::Finetune);
-    assert_eq!(state(&window).train.form.name, "supervised-pet");
+    assert_eq!(state(&window).session.train.form.name, "supervised-pet");
     change(&mut window, |form| form.stage = engine::event::Stage::Pretrain);
-    assert_eq!(state(&window).train.form.name, "mine");
+    assert_eq!(state(&window).session.train.form.name, "mine");
     change(&mut window, |form| form.pretrain.training.lr = 1e-2);
     settle(&mut window);
-    assert_eq!(state(&window).train.obstacle(), None, "with its own settings it can be gone on with");
+    assert_eq!(state(&window).training_obstacle(), None, "with its own settings it can be gone on with");
 
-    let place_of = place.cohort().join("P1/pet.nii.gz");
     for number in 0..9 {
         let to = place.cohort().join(format!("P{number}/pet.nii.gz"));
         nifti::write_volume(&to, &patient(number + 1).0).unwrap();
     }
-    assert!(place_of.is_file());
     order(&mut window, TrainCommand::Resume(run));
     settle(&mut window);
     let said = errors(&window);
@@ -135,7 +135,7 @@ fn t12_a_run_of_another_process_is_left_alone() {
     assert!(said.len() == 1 && said[0].contains("locked") && (cfg!(windows) || said[0].contains(&pid)), "{said:?}");
     drop(held);
     order(&mut window, TrainCommand::Resume(run));
-    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
+    wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.phase == Phase::Training));
     stop(&mut window);
 }
 
@@ -154,12 +154,12 @@ fn t13_a_loss_that_is_no_number_stops_and_names_the_batch() {
 
 /// The names of the jobs that an earlier session left.
 fn left(window: &Window) -> Vec<String> {
-    state(window).train.left.iter().map(|job| job.name.clone()).collect()
+    state(window).training.left.iter().map(|job| job.name.clone()).collect()
 }
 
 /// Closes the program during a training, as the dialog offers.
 fn save_and_close(mut window: Window) {
-    window.state_mut().dispatch(Command::Quit);
+    window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
     use_control(&mut window, "Save and close");
     wait_for(&mut window, |app| app.state().quit);
@@ -183,7 +183,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
     let mut window = place.window();
     assert_eq!(left(&window), ["second", "third", "fourth"]);
     assert!(
-        state(&window).train.queue.is_empty() && state(&window).train.running.is_none(),
+        state(&window).training.queue.is_empty() && state(&window).training.running.is_none(),
         "nothing starts by itself"
     );
     use_control(&mut window, "Forget third");

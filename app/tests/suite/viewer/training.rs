@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::Command;
-use amlp_viewer::command::train::TrainCommand;
+use amlp_viewer::command::{Command, TrainCommand, WindowCommand};
 use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, Running, TrainPage};
-use amlp_viewer::state::{Mode, PathPurpose, State};
-use amlp_viewer::worker::{Kind, Spec};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, State};
+use amlp_viewer::worker::train::run;
+use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::device::DeviceChoice;
@@ -50,7 +50,7 @@ impl Place {
     pub fn window(&self) -> Window {
         let mut window = start(&self.args(), SIZE, None);
         // The estimate of the paper's settings is of no interest here, and takes its time.
-        wait_for(&mut window, |app| matches!(app.state().train.cohort, CohortState::Found(_)));
+        wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Found(_)));
         change(&mut window, tiny);
         settle(&mut window);
         window
@@ -75,7 +75,7 @@ fn tiny(form: &mut Form) {
 
 /// Changes the form as a user's edit does.
 pub fn change(window: &mut Window, change: impl FnOnce(&mut Form)) {
-    let mut form = state(window).train.form.clone();
+    let mut form = state(window).session.train.form.clone();
     change(&mut form);
     window.state_mut().dispatch(Command::Train(TrainCommand::Edit(Box::new(form))));
     window.step();
@@ -108,21 +108,21 @@ pub fn train(window: &mut Window, epochs: usize) {
     change(window, |form| form.config_mut().training.epochs = epochs);
     order(window, TrainCommand::Start);
     wait_for(window, |app| {
-        let running = app.state().train.running.as_ref();
+        let running = app.state().training.running.as_ref();
         running.is_some_and(|job| job.phase == Phase::Training && job.steps_done() > 0)
     });
 }
 
 /// The folder of the job under way.
 pub fn run_of(window: &Window) -> PathBuf {
-    state(window).train.running.as_ref().unwrap().run.clone().unwrap()
+    state(window).training.running.as_ref().unwrap().run.clone().unwrap()
 }
 
 /// Stops the job under way and waits until everything is over.
 pub fn stop(window: &mut Window) {
     order(window, TrainCommand::Stop);
     settle(window);
-    assert!(state(window).train.running.is_none());
+    assert!(state(window).training.running.is_none());
 }
 
 pub fn has_checkpoint(run: &Path) -> bool {
@@ -130,7 +130,7 @@ pub fn has_checkpoint(run: &Path) -> bool {
 }
 
 pub fn endings(window: &Window) -> Vec<Ending> {
-    state(window).train.ended.iter().map(|job| job.how.clone()).collect()
+    state(window).training.ended.iter().map(|job| job.how.clone()).collect()
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_cohort_named_on_the_command_line_is_looked_at() {
     let place = Place::new();
     std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
     let mut window = place.window();
-    assert_eq!((state(&window).mode, state(&window).train.page), (Mode::Train, TrainPage::Setup));
+    assert_eq!((state(&window).session.mode, state(&window).session.train.page), (Mode::Train, TrainPage::Setup));
     for fact in ["Patients 9", "With reference 9", "Modalities pet", "Cohort cohort"] {
         assert!(has(&window, fact), "{fact}");
     }
@@ -147,7 +147,7 @@ fn a_cohort_named_on_the_command_line_is_looked_at() {
     use_control(&mut window, "Problems in this cohort");
     use_control(&mut window, "Open problem 1");
     settle(&mut window);
-    assert_eq!(state(&window).mode, Mode::Review);
+    assert_eq!(state(&window).session.mode, Mode::Review);
     assert!(errors(&window).iter().any(|said| said.contains("P3") && said.contains("pet.nii.gz")));
 }
 
@@ -159,18 +159,18 @@ fn a_folder_that_is_no_cohort_is_said_and_another_can_be_chosen() {
     let mut window = open(&Args { workspace: Some(place.runs()), mode: ModeArg::Train, ..Args::default() });
     assert!(has(&window, "Choose cohort…") && has(&window, "Use the sample study"));
     type_path(&mut window, PathPurpose::Cohort, &empty);
-    assert!(matches!(state(&window).train.cohort, CohortState::Failed(..)));
+    assert!(matches!(state(&window).cache.train.cohort, CohortState::Failed(..)));
     assert!(errors(&window).iter().any(|said| said.contains("empty")), "{:?}", errors(&window));
-    window.state_mut().dispatch(Command::UsePaths(PathPurpose::Cohort, vec![place.cohort()]));
-    wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
-    assert_eq!(state(&window).train.form.config().data.modality, ["pet"]);
+    window.state_mut().dispatch(Intent::UsePaths(PathPurpose::Cohort.into(), vec![place.cohort()]));
+    wait_for(&mut window, |app| app.state().cache.train.cohort.card().is_some());
+    assert_eq!(state(&window).session.train.form.config().data.modality, ["pet"]);
 }
 
 #[test]
 fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     let place = Place::new();
     let mut window = start(&place.args(), SIZE, None);
-    wait_for(&mut window, |app| app.state().train.cohort.card().is_some());
+    wait_for(&mut window, |app| app.state().cache.train.cohort.card().is_some());
     window.run_steps(2);
     for section in ["Preprocessing", "Network", "Patches and masks"] {
         use_control(&mut window, section);
@@ -180,34 +180,34 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     }
     // 16 patches do not divide 40 pixels: said at the field, and the button says why it cannot be pressed.
     enter(&mut window, "Crop", "40");
-    assert!(state(&window).train.problems.iter().any(|(field, _)| field == "method.grid"));
+    assert!(state(&window).cache.train.problems.iter().any(|(field, _)| field == "method.grid"));
     assert!(window.query_all_by_label_contains("the crop's side, 40").next().is_some());
-    assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Grid")));
+    assert!(state(&window).training_obstacle().is_some_and(|why| why.starts_with("Grid")));
     enter(&mut window, "Crop", "32");
     enter(&mut window, "Grid", "4");
     use_control(&mut window, "Spacing");
     use_control(&mut window, "As acquired");
-    let form = &state(&window).train.form;
+    let form = &state(&window).session.train.form;
     assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
     // A size of one's own, along each axis. Without the mouse the list is open still.
     use_control(&mut window, "Custom");
     for (field, text) in [("Spacing R-L", "2"), ("Spacing A-P", "2,5"), ("Spacing S-I", "4")] {
         enter(&mut window, field, text);
     }
-    let spacing = |window: &Window| state(window).train.form.pretrain.preprocess.spacing;
+    let spacing = |window: &Window| state(window).session.train.form.pretrain.preprocess.spacing;
     assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]));
     enter(&mut window, "Spacing S-I", "0");
     assert_eq!(spacing(&window), Spacing::Millimetres([2.0, 2.5, 4.0]), "no voxel is that thin");
     assert!(
-        state(&window).train.obstacle().is_some_and(|why| why.starts_with("Spacing S-I")),
+        state(&window).training_obstacle().is_some_and(|why| why.starts_with("Spacing S-I")),
         "and the button says so"
     );
     enter(&mut window, "Spacing S-I", "4");
     window.key_press(Key::Escape);
     window.run_steps(2);
     settle(&mut window);
-    let Estimate::Known(estimate) = &state(&window).train.estimate else {
-        panic!("{:?}", state(&window).train.estimate)
+    let Estimate::Known(estimate) = &state(&window).cache.train.estimate else {
+        panic!("{:?}", state(&window).cache.train.estimate)
     };
     assert_eq!((estimate.epochs, estimate.patients), (2, 6));
     assert!(window.query_all_by_label_contains("parameters").next().is_some());
@@ -230,9 +230,9 @@ fn a_name_that_leads_out_of_the_workspace_is_refused() {
     let mut window = place.window();
     for name in ["../bad/name", "/elsewhere", ".hidden", ""] {
         change(&mut window, |form| form.name = name.into());
-        assert!(state(&window).train.obstacle().is_some_and(|why| why.starts_with("Name: ")), "{name}");
+        assert!(state(&window).training_obstacle().is_some_and(|why| why.starts_with("Name: ")), "{name}");
         order(&mut window, TrainCommand::Start);
-        assert!(state(&window).train.running.is_none() && state(&window).train.queue.is_empty(), "{name}");
+        assert!(state(&window).training.running.is_none() && state(&window).training.queue.is_empty(), "{name}");
     }
     assert_eq!(errors(&window).len(), 4);
     change(&mut window, |form| form.name = "../bad/name".into());
@@ -241,33 +241,36 @@ fn a_name_that_leads_out_of_the_workspace_is_refused() {
     settle(&mut window);
     assert!(!place.runs().exists() && !place.runs().with_file_name("bad").exists());
     use_control(&mut window, "Use the suggested name");
-    assert_eq!((state(&window).train.form.name.as_str(), state(&window).train.obstacle()), ("amlp-pet", None));
+    assert_eq!(
+        (state(&window).session.train.form.name.as_str(), state(&window).training_obstacle()),
+        ("amlp-pet", None)
+    );
 }
 
 #[test]
 fn text_that_is_no_number_keeps_the_training_from_starting() {
     let place = Place::new();
     let mut window = place.window();
-    assert_eq!(state(&window).train.obstacle(), None);
+    assert_eq!(state(&window).training_obstacle(), None);
     for (field, text, why) in
         [("Batch", "abc", "Batch: Not a number"), ("Learning rate", "-1", "Learning rate: 0 to 1")]
     {
         enter(&mut window, field, text);
-        assert_eq!(state(&window).train.obstacle().as_deref(), Some(why));
-        assert_eq!(state(&window).train.estimate, Estimate::None, "nothing is estimated for other settings");
+        assert_eq!(state(&window).training_obstacle().as_deref(), Some(why));
+        assert_eq!(state(&window).cache.train.estimate, Estimate::None, "nothing is estimated for other settings");
         order(&mut window, TrainCommand::Start);
-        assert!(state(&window).train.running.is_none() && state(&window).train.queue.is_empty());
+        assert!(state(&window).training.running.is_none() && state(&window).training.queue.is_empty());
         // Out of sight it is not forgotten.
         for shown in [false, true] {
             use_control(&mut window, "Schedule");
             window.run_steps(20);
-            assert_eq!((has(&window, field), state(&window).train.obstacle().as_deref()), (shown, Some(why)));
+            assert_eq!((has(&window, field), state(&window).training_obstacle().as_deref()), (shown, Some(why)));
         }
         enter(&mut window, field, if field == "Batch" { "8" } else { "0.01" });
-        assert_eq!(state(&window).train.obstacle(), None);
+        assert_eq!(state(&window).training_obstacle(), None);
     }
     settle(&mut window);
-    assert!(matches!(state(&window).train.estimate, Estimate::Known(_)));
+    assert!(matches!(state(&window).cache.train.estimate, Estimate::Known(_)));
 }
 
 #[test]
@@ -277,9 +280,9 @@ fn a_training_is_paused_resumed_and_stopped() {
     train(&mut window, 2000);
     let run = run_of(&window);
     use_control(&mut window, "Pause");
-    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.phase == Phase::Paused));
+    wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.phase == Phase::Paused));
     assert!(has_checkpoint(&run), "a pause saves");
-    let steps = |window: &Window| state(window).train.running.as_ref().unwrap().steps_done();
+    let steps = |window: &Window| state(window).training.running.as_ref().unwrap().steps_done();
     let before = steps(&window);
     for _ in 0..20 {
         window.step();
@@ -288,16 +291,16 @@ fn a_training_is_paused_resumed_and_stopped() {
     assert_eq!(steps(&window), before);
     assert!(!window.state().is_idle(), "a paused training is not over");
     use_control(&mut window, "Resume");
-    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.steps_done() > before));
+    wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.steps_done() > before));
     use_control(&mut window, "Stop");
     settle(&mut window);
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
     assert_eq!(window.state().jobs().threads(), 0);
 
     // It goes on where it was.
-    let done = state(&window).train.unfinished[0].epochs_done;
+    let done = state(&window).cache.runs.unfinished().next().unwrap().epochs_done;
     use_control(&mut window, "Resume amlp-pet");
-    wait_for(&mut window, |app| app.state().train.running.as_ref().is_some_and(|job| job.epoch > done));
+    wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.epoch > done));
     assert_eq!(run_of(&window), run);
     stop(&mut window);
     assert_eq!(endings(&window), [Ending::Stopped], "one run is listed once");
@@ -315,13 +318,13 @@ fn jobs_wait_for_each_other() {
         });
         use_control(&mut window, "Add to the queue");
     }
-    let names = |window: &Window| state(window).train.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
+    let names = |window: &Window| state(window).training.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&window), ["second", "third", "fourth"]);
     change(&mut window, |form| form.name = "second".into());
     order(&mut window, TrainCommand::Start);
     assert_eq!(names(&window).len(), 3, "a run waits once");
     assert!(errors(&window)[0].contains("second waits in the queue already"), "{:?}", errors(&window));
-    assert_eq!(state(&window).train.estimate, Estimate::Waiting, "nothing is measured beside a training");
+    assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured beside a training");
     // All of the panel can be scrolled to, over the buttons that stay where they are.
     assert!(names(&window).iter().all(|name| {
         let row = window.get_by_label(&format!("Waiting: {name}")).rect();
@@ -335,7 +338,7 @@ fn jobs_wait_for_each_other() {
     use_control(&mut window, "Start fourth sooner");
     assert_eq!(names(&window), ["fourth", "second"]);
     stop(&mut window);
-    let ended: Vec<_> = state(&window).train.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
+    let ended: Vec<_> = state(&window).training.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
     let expected = [("second", &Ending::Finished), ("fourth", &Ending::Finished), ("amlp-pet", &Ending::Stopped)];
     assert_eq!(ended, expected);
 }
@@ -371,21 +374,24 @@ fn the_table_of_runs_follows_the_job() {
 fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
     let place = Place::new();
     let mut window = place.window();
-    let spec = Spec { kind: Kind::Train, document: None, title: "Pre-training mine".into(), quiet: false };
-    let job = window.state_mut().start_job(spec, |ticket| {
-        ticket.progress(Some(0.3), "Preparing patient 3 of 9");
+    let preparing = |handle: &JobHandle| -> Result<(), Failure> {
+        handle.progress(Some(0.3), "Preparing patient 3 of 9");
         loop {
-            ticket.check()?;
+            handle.check()?;
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
+    };
+    let (_, jobs) = window.state_mut().parts();
+    let job = jobs.start_with(Spec::new(run::SLOT, "Pre-training mine"), preparing, |_, _, state, _| {
+        state.training.running = None;
     });
     let name = "mine".to_owned();
-    window.state_mut().parts().0.train.running = Some(Running { id: 1, job, name, ..Running::default() });
+    window.state_mut().parts().0.training.running = Some(Running { id: 1, job, name, ..Running::default() });
     order(&mut window, TrainCommand::ShowPage(TrainPage::Watch));
     wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
     window.run_steps(2);
     assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Preparing patient 3 of 9"));
-    let said = window.query_all_by_label("mine is being prepared. Preparing patient 3 of 9");
+    let said = window.query_all_by_label("Preparing mine. Preparing patient 3 of 9");
     let (page, track): (Vec<_>, Vec<_>) = said.map(|node| node.rect().top()).partition(|top| *top < 680.0);
     assert!(!page.is_empty() && track.len() == 1, "{page:?} {track:?}");
     stop(&mut window);
@@ -396,13 +402,13 @@ fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
 fn the_estimate_is_read_as_a_whole_in_a_narrow_window() {
     let place = Place::new();
     let mut window = start(&place.args(), [900.0, 700.0], None);
-    wait_for(&mut window, |app| matches!(app.state().train.cohort, CohortState::Found(_)));
+    wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Found(_)));
     change(&mut window, tiny);
-    wait_for(&mut window, |app| app.state().train.estimate == Estimate::Running);
+    wait_for(&mut window, |app| app.state().cache.train.estimate == Estimate::Running);
     window.run_steps(1);
     assert!(has(&window, "Estimating time and memory\u{2026}"));
     settle(&mut window);
-    window.state_mut().dispatch(Command::DismissAll);
+    window.state_mut().dispatch(WindowCommand::DismissAll);
     window.run_steps(3);
     let text = window.get_by_label_contains("steps of").rect();
     let button = window.get_by_label("Start pre-training").rect();

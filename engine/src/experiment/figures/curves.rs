@@ -1,16 +1,16 @@
-//! Which curves of a training are worth a chart.
+//! The curves drawn of a training.
 
 use super::chart::{Chart, Scale, Series};
 use crate::event::EpochSummary;
 
-/// Self-supervised training that shows shares of lesion patches must say where they come from.
-const LESION_NOTE: &str = "Agreement: of the masked patches, those whose importance by the loss is what k-means said. \
-    Where lesion patches are counted, the masks serve this count alone; the training does not see them.";
+/// Says where lesion patches come from in a training without labels.
+const LESION_NOTE: &str = "Agreement is the share of masked patches whose label by reconstruction loss equals their k-means label. \
+    Lesion patches are counted with the reference masks, which training never sees.";
 
 /// A fine-tuning's numbers.
 #[derive(Clone, Debug, Default)]
 pub struct FinetuneCurve {
-    /// What sets the run apart ("from pre-training").
+    /// Name in the legend ("from pre-training").
     pub name: String,
     /// The epochs' summaries.
     pub epochs: Vec<EpochSummary>,
@@ -18,7 +18,7 @@ pub struct FinetuneCurve {
     pub validation: Vec<(usize, f64)>,
 }
 
-/// The losses of a pre-training, and its shares: masking ratio, agreement, recalls. What was not measured is left out.
+/// Losses, masking ratio, agreement and recalls of a pre-training. Curves without a value are left out.
 pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
     let part = |name: &str, key: &str| series(name, epochs, |e| e.parts.as_ref()?.get(key));
     let losses = Chart {
@@ -50,7 +50,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
     measured(vec![losses, shares])
 }
 
-/// Training loss and validation Dice of fine-tunings, the runs side by side.
+/// Training loss and validation Dice of several fine-tunings.
 pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
     let losses = Chart {
         title: "Fine-tuning: training loss".into(),

@@ -1,29 +1,28 @@
-//! One axial slice of a held-out patient: the scan alone, the truth, and each method's mask against the truth.
+//! One axial slice of a held-out patient: the scan, the reference, and each method's segmentation vs the reference.
 
-use super::layout::{Mark, Row, compose};
 use crate::draw::colour::{FALSE_NEGATIVE, FALSE_POSITIVE, INK, TRUE_POSITIVE};
-use crate::draw::{Canvas, Panel, Rect, SliceView, percentile_window};
+use crate::draw::{Canvas, Mark, Panel, Rect, Row, SliceView, percentile_window, sheet};
 use crate::{Error, Result};
 
 /// Width of a panel in pixels.
 const PANEL: i64 = 420;
 /// Least and greatest height of a panel.
 const HEIGHTS: [f64; 2] = [240.0, 560.0];
-/// Strength of the tint over what is predicted and true: the scan stays visible.
+/// Strength of the tint over true positives: the scan stays visible.
 const TINT: f32 = 0.45;
 /// Pixels from one hatching line to the next.
 const HATCH: i64 = 5;
 /// The brightest part of a scan that may be white, as a percentile: a single hot pixel must not darken the rest.
 const BRIGHT: f64 = 99.7;
 
-/// What [`overlay`] draws. Slices are `[nx][ny]`, row i along R, column j along A (patient axes, not the file's).
+/// Input of [`overlay`]. Slices are `[nx][ny]`, row i along R, column j along A (patient axes, not the file's).
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayInput<'a> {
     /// The patient.
     pub case: &'a str,
     /// Which slice it is, in words ("slice 41 of 96").
     pub slice: &'a str,
-    /// What was measured ("PET").
+    /// The modality ("PET").
     pub modality: &'a str,
     /// Unit of the image's values ("SUV"); may be empty.
     pub unit: &'a str,
@@ -35,7 +34,7 @@ pub struct OverlayInput<'a> {
     pub spacing_mm: [f64; 2],
     /// Values shown black and white; by the image itself when absent.
     pub window: Option<[f32; 2]>,
-    /// The truth, `nx * ny`.
+    /// The reference, `nx * ny`.
     pub truth: &'a [bool],
     /// The methods' masks, in the order shown.
     pub masks: &'a [OverlayMask<'a>],
@@ -59,8 +58,8 @@ pub fn axial_slice<T: Copy>(volume: &[T], shape: [usize; 3], k: usize) -> Vec<T>
     (0..nx).flat_map(|i| slice.iter().skip(i).step_by(nx).copied()).collect()
 }
 
-/// The slice with the most truth of a volume whose axial slices lie one behind the other, each of `slice_len` pixels
-/// in any order; the first of several. `None` without truth.
+/// The axial slice with the most reference voxels, the first of several; `None` if the reference is empty. Slices follow
+/// each other in memory, each of `slice_len` pixels.
 pub fn fullest_slice(truth: &[bool], slice_len: usize) -> Option<usize> {
     let counts = truth.chunks_exact(slice_len.max(1)).map(|slice| slice.iter().filter(|v| **v).count());
     let (at, count) = counts.enumerate().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
@@ -87,7 +86,7 @@ pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
     let range = format!("{} to {} {}", short(window[0]), short(window[1]), input.unit);
     let mut panels = vec![
         Panel::new(format!("{}\n{}", input.modality, range.trim_end()), scan(&|_, _| {})),
-        Panel::new("truth\nreference mask", scan(&|canvas, view| canvas.contour(view, input.truth, INK, 2, false))),
+        Panel::new("reference", scan(&|canvas, view| canvas.contour(view, input.truth, INK, 2, false))),
     ];
     for method in input.masks {
         let caption = format!("{}\n{}", method.name, dsc(method.dsc));
@@ -97,15 +96,15 @@ pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
     let rows: Vec<Row> =
         panels.chunks(columns).map(|panels| Row { heading: String::new(), panels: panels.to_vec() }).collect();
     let title = format!("{}, {}", input.case, input.slice);
-    compose(&title, &rows, &legend()).to_png()
+    sheet(&title, &rows, &legend()).to_png()
 }
 
 fn legend() -> Vec<(Mark, String)> {
     vec![
-        (Mark::Solid(TRUE_POSITIVE, TINT), "solid blue: predicted and true".into()),
-        (Mark::Hatched(FALSE_POSITIVE), "hatched orange: predicted, not true".into()),
-        (Mark::Dashed(FALSE_NEGATIVE), "dashed pink: true, but missed".into()),
-        (Mark::Line(INK), "white line: the truth alone".into()),
+        (Mark::Solid(TRUE_POSITIVE, TINT), "solid blue: segmented, in the reference".into()),
+        (Mark::Hatched(FALSE_POSITIVE), "hatched orange: segmented, not in the reference".into()),
+        (Mark::Dashed(FALSE_NEGATIVE), "dashed pink: in the reference, missed".into()),
+        (Mark::Line(INK), "white line: reference".into()),
         (
             Mark::None,
             "DSC is that of the whole patient, not of this slice. R, L: the patient's right and left; anterior is up."
@@ -148,7 +147,7 @@ fn window_of(image: &[f32]) -> [f32; 2] {
     if negative || high <= 0.0 { [low, high] } else { [0.0, high] }
 }
 
-/// Three parts of a mask against the truth, none told by its colour alone.
+/// True positives, false positives and false negatives, none marked by colour alone.
 fn compare(canvas: &mut Canvas, view: &SliceView, mask: &[bool], truth: &[bool]) {
     let part = |chosen: fn(bool, bool) -> bool| -> Vec<bool> {
         mask.iter().zip(truth).map(|(mask, truth)| chosen(*mask, *truth)).collect()

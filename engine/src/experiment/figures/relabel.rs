@@ -1,8 +1,7 @@
 //! The digits of a slice's patches before and after label updates over the epochs, as the paper's Fig. 4.
 
-use super::layout::{Mark, Row, compose};
 use crate::draw::colour::{self, BACKGROUND, FLIP, LESION};
-use crate::draw::{Canvas, Panel, Rect, SliceView, percentile_window};
+use crate::draw::{Canvas, Mark, Panel, Rect, Row, SliceView, percentile_window, sheet};
 use crate::event::Probe;
 use crate::patch::PatchGrid;
 use crate::{Error, Result};
@@ -55,14 +54,14 @@ pub fn relabel_sheet(title: &str, slices: &[RelabelRow]) -> Result<Vec<u8>> {
         }
         rows.extend([before, after]);
     }
-    compose(title, &rows, &legend()).to_png()
+    sheet(title, &rows, &legend()).to_png()
 }
 
 fn legend() -> Vec<(Mark, String)> {
     vec![
-        (Mark::Patch(LESION, "1"), "1, green: the patch counts as lesion".into()),
-        (Mark::Patch(BACKGROUND, "0"), "0, purple: the patch counts as background".into()),
-        (Mark::Line(FLIP), "yellow frame: this update changes the patch's digit".into()),
+        (Mark::Patch(LESION, "1"), "1, green: lesion patch".into()),
+        (Mark::Patch(BACKGROUND, "0"), "0, purple: background patch".into()),
+        (Mark::Line(FLIP), "yellow frame: changed by this update".into()),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! The tables: DSC of every method for every held-out patient, and all measures.
+//! Tables: DSC of every method for every held-out patient, and all measures.
 
 use std::fmt::Write;
 
@@ -6,14 +6,14 @@ use super::PageInput;
 use super::html::{escape, number};
 use crate::experiment::MethodScores;
 
-/// Decimals of the DSC: its differences below are chance.
+/// Decimals of the DSC; smaller differences are noise.
 const DECIMALS: usize = 3;
 
-/// The table of DSC, the verdicts, and what one seed cannot tell.
+/// Table of DSC, verdicts, and the limits of one seed.
 pub(super) fn scores(out: &mut String, input: &PageInput) {
     out.push_str("<section id=\"results\">\n<h2>Results</h2>\n");
     if input.methods.is_empty() {
-        out.push_str("<p>No method was scored.</p>\n");
+        out.push_str("<p>No scores.</p>\n");
     } else {
         table(out, &input.methods);
     }
@@ -28,14 +28,14 @@ pub(super) fn scores(out: &mut String, input: &PageInput) {
     let _ = writeln!(
         out,
         "<p class=\"caution\">One seed, one split, {patients} held-out patient{}: this page makes no claim that \
-         pre-training helps, whichever column is ahead. Such a claim takes at least three paired seeds.</p>\n</section>",
+         pre-training helps. Such a claim takes at least three paired seeds.</p>\n</section>",
         if patients == 1 { "" } else { "s" }
     );
 }
 
 fn table(out: &mut String, methods: &[MethodScores]) {
     out.push_str(
-        "<p class=\"note\">DSC (Dice) of each held-out patient; 1 is perfect. The best of a row is bold and has a \
+        "<p class=\"note\">DSC (Dice) of each held-out patient; 1 is perfect. The best in a row is bold and has a \
          triangle.</p>\n<div class=\"scroll\"><table class=\"scores\">\n<thead><tr><th scope=\"col\">Patient</th>",
     );
     for method in methods {
@@ -84,7 +84,7 @@ pub(super) fn measures(out: &mut String, methods: &[MethodScores]) {
         "<section id=\"measures\">\n<h2>All measures</h2>\n<p>HD95 of an empty mask is set to the scan's diagonal.</p>\n\
          <div class=\"scroll\"><table class=\"measures\">\n<thead><tr><th scope=\"col\">Patient</th><th scope=\"col\">DSC</th>\
          <th scope=\"col\">Sensitivity</th><th scope=\"col\">Precision</th><th scope=\"col\">HD95 (mm)</th>\
-         <th scope=\"col\">Volume (ml)</th><th scope=\"col\">Truth (ml)</th></tr></thead>\n",
+         <th scope=\"col\">Volume (ml)</th><th scope=\"col\">Reference (ml)</th></tr></thead>\n",
     );
     for method in methods {
         let _ = writeln!(

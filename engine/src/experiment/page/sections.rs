@@ -1,4 +1,4 @@
-//! The page's text: head, how the experiment was made, figures, foot.
+//! Sections of the page: header, setup, figures, footer.
 
 use std::fmt::Write;
 
@@ -32,19 +32,18 @@ pub(super) fn setup(out: &mut String, input: &PageInput) {
         ("Held out", list(&setup.test)),
         ("Seed", setup.seed.to_string()),
     ];
-    out.push_str("<section id=\"setup\">\n<h2>How the experiment was made</h2>\n");
+    out.push_str("<section id=\"setup\">\n<h2>Setup</h2>\n");
     out.push_str(
-        "<p>The split was drawn by the seed before any result was seen. Pre-training saw the scans of its patients \
-         without their masks; whatever learns from masks (fine-tuning, threshold, ellipsoid) saw those of the labelled \
-         patients alone; nothing was tuned on the held-out patients.</p>\n",
+        "<p>The split was drawn by seed before any training. Pre-training used scans only. Fine-tuning, threshold and \
+         ellipsoid used the masks of the labelled patients only. Nothing was tuned on the held-out patients.</p>\n",
     );
     if !setup.validation.is_empty() {
-        out.push_str("<p>The masks of the validation patients chose which epoch's weights were kept.</p>\n");
+        out.push_str("<p>The weights of the best epoch on the validation patients were kept.</p>\n");
     }
     let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
     facts(out, fixed.filter(|(_, value)| !value.is_empty()).chain(setup.facts.iter().cloned()));
     if !input.method_notes.is_empty() {
-        out.push_str("<h3>The methods</h3>\n");
+        out.push_str("<h3>Methods</h3>\n");
         facts(out, input.method_notes.iter().cloned());
     }
     out.push_str("</section>\n");
@@ -73,12 +72,12 @@ pub(super) fn overlays(out: &mut String, figures: &[Figure]) {
         return;
     }
     out.push_str(
-        "<section id=\"overlays\" class=\"wide\">\n<h2>The held-out patients</h2>\n\
-         <p>One axial slice of each, the one with the most lesion. \
-         <span class=\"key tp\"></span>Solid blue is predicted and true, \
-         <span class=\"key fp\"></span>hatched orange predicted but not true, \
-         <span class=\"key fn\"></span>dashed pink true but missed. The patient's right is on the left, as radiologists \
-         look at it. A picture opens in full size.</p>\n",
+        "<section id=\"overlays\" class=\"wide\">\n<h2>Held-out patients</h2>\n\
+         <p>The axial slice with the most lesion of each patient. \
+         <span class=\"key tp\"></span>Solid blue is segmented and in the reference, \
+         <span class=\"key fp\"></span>hatched orange segmented but not in the reference, \
+         <span class=\"key fn\"></span>dashed pink in the reference but missed. Radiological view: the patient's right \
+         is on the left. Click a picture for full size.</p>\n",
     );
     for picture in figures {
         figure(out, picture);
@@ -86,20 +85,20 @@ pub(super) fn overlays(out: &mut String, figures: &[Figure]) {
     out.push_str("</section>\n");
 }
 
-/// What the label updates did.
+/// Pictures of the label updates.
 pub(super) fn relabelling(out: &mut String, figures: &[Figure]) {
     if figures.is_empty() {
         return;
     }
     out.push_str(
-        "<section id=\"relabelling\" class=\"wide\">\n<h2>Relabelling while pre-training</h2>\n\
-         <p>Pre-training sorts the patches of a slice into two categories, at first by k-means alone: \
-         <span class=\"key one\"></span><b>1</b>, green, counts as lesion; \
-         <span class=\"key zero\"></span><b>0</b>, purple, as background. Lesion patches are masked first. At \
-         the end of a period of epochs the label update looks at how hard each masked patch was to reconstruct: where \
-         that agrees with k-means, so does the digit; where it does not, a coin decides. A patch that was never masked \
-         keeps its digit. <span class=\"key flip\"></span>A yellow frame marks a patch whose digit the update changes. No mask drawn by a \
-         person takes part in this: a 1 is a guess, not a finding.</p>\n",
+        "<section id=\"relabelling\" class=\"wide\">\n<h2>Label updates during pre-training</h2>\n\
+         <p>Pre-training sorts the patches of a slice into two clusters, at first by k-means: \
+         <span class=\"key one\"></span><b>1</b>, green, is lesion; \
+         <span class=\"key zero\"></span><b>0</b>, purple, background. Lesion patches are masked first. At \
+         the end of each period of epochs, the label update checks how hard each masked patch was to reconstruct. If \
+         that agrees with k-means, the patch gets the k-means label; if not, a coin toss decides. A patch that was \
+         never masked keeps its label. <span class=\"key flip\"></span>A yellow frame marks a patch whose label the update \
+         changes. No reference mask is used: a 1 is a guess, not a finding.</p>\n",
     );
     for picture in figures {
         figure(out, picture);
@@ -107,7 +106,7 @@ pub(super) fn relabelling(out: &mut String, figures: &[Figure]) {
     out.push_str("</section>\n");
 }
 
-/// Timings, how to make the page again, attribution.
+/// Timings, command, attribution.
 pub(super) fn foot(out: &mut String, input: &PageInput) {
     if !input.timings.is_empty() {
         out.push_str("<section id=\"timings\">\n<h2>Time</h2>\n<table class=\"timings\">\n<tbody>\n");
@@ -117,14 +116,14 @@ pub(super) fn foot(out: &mut String, input: &PageInput) {
         let total: f64 = input.timings.iter().map(|(_, seconds)| seconds).sum();
         let _ = writeln!(
             out,
-            "</tbody>\n<tfoot><tr><th scope=\"row\">Together</th><td>{}</td></tr></tfoot>\n</table>\n</section>",
+            "</tbody>\n<tfoot><tr><th scope=\"row\">Total</th><td>{}</td></tr></tfoot>\n</table>\n</section>",
             duration(total)
         );
     }
     if !input.command.is_empty() {
         let _ = writeln!(
             out,
-            "<section id=\"reproduce\">\n<h2>Make it again</h2>\n<pre><code>{}</code></pre>\n\
+            "<section id=\"reproduce\">\n<h2>Reproduce</h2>\n<pre><code>{}</code></pre>\n\
              <p>On the CPU the same seed, version and number of threads give the same masks and scores.</p>\n</section>",
             escape(&input.command)
         );
@@ -138,13 +137,12 @@ pub(super) fn foot(out: &mut String, input: &PageInput) {
     }
     let _ = writeln!(
         out,
-        "<p>Made by amlp {}. For research use, not a medical device: nothing on this page may guide the care of a \
-         patient.</p>\n</footer>",
+        "<p>Made by amlp {}. For research use, not a medical device. Do not use this page for patient care.</p>\n</footer>",
         env!("CARGO_PKG_VERSION")
     );
 }
 
-/// A time span in words.
+/// A duration, such as `1 min 15 s`.
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".into();

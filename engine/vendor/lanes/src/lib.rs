@@ -1,16 +1,31 @@
 //! The inner loop of convolutions on the CPU: one tile of a matrix product, held in vector registers.
 //!
-//! A crate of its own because it is the one place that needs `unsafe`: instructions that only some processors have
-//! (AVX-512, AVX2 with FMA) are chosen at run time, and the loops read without bounds checks. [`Cpu::tile`] checks every
-//! index it will use before it starts, so its callers stay safe code. Portable Rust compiles to SSE2 on x86-64 and runs
-//! these loops at an eighth of the speed.
+//! # Why a crate of its own
+//! It is the one place that needs `unsafe`. AVX-512, and AVX2 with FMA, are chosen at run time, and the loops read without
+//! bounds checks. Portable Rust compiles to SSE2 on x86-64 and runs these loops at an eighth of the speed.
+//!
+//! # What keeps it sound
+//! - [`Cpu::tile`] is the only way to the loops. Before they start it checks every index that they will use, in arithmetic
+//!   that cannot wrap. The fields of [`Tile`] and [`Cpu`] are private, so nothing can change between the check and the loop.
+//! - A [`Cpu`] comes from [`Cpu::detect`] or [`Cpu::all`], so its instructions exist on this processor.
+//! - The tests run every tile shape on every instruction set against a plain sum, on slices that end where the last
+//!   index says, and refuse each index that is out of range or overflows.
+//! - The same tests run under the address sanitizer, which sees a read or write beyond a slice that returns the right sum
+//!   all the same. `.ci/run` has it as the step "address sanitizer", which is
+//!
+//!   ```sh
+//!   RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --target x86_64-unknown-linux-gnu \
+//!       --manifest-path engine/vendor/lanes/Cargo.toml --lib
+//!   ```
 
 mod portable;
+#[cfg(test)]
+mod tests;
 mod tile;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub use tile::{Segment, Start, Tile};
+pub use tile::{Left, Right, Segment, Shape, Start, Tile};
 
 /// The vector instructions in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,29 +44,21 @@ enum Kind {
 const HEIGHTS: [usize; 8] = [12, 10, 8, 6, 4, 3, 2, 1];
 
 impl Cpu {
-    /// The best that this processor has.
+    /// The fastest instruction set of this processor.
     pub fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vl") {
-                return Self(Kind::Avx512);
-            }
-            if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-                return Self(Kind::Avx2);
-            }
-        }
-        Self(Kind::Portable)
+        Self::all()[0]
     }
 
-    /// Everything that this processor can run, best first: for tests.
+    /// Every instruction set that this processor can run, fastest first.
     pub fn all() -> Vec<Self> {
-        let mut all = vec![Self::detect()];
+        let mut all = vec![Self(Kind::Portable)];
         #[cfg(target_arch = "x86_64")]
-        if all[0].0 == Kind::Avx512 && std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            all.push(Self(Kind::Avx2));
-        }
-        if all[0].0 != Kind::Portable {
-            all.push(Self(Kind::Portable));
+        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            all.insert(0, Self(Kind::Avx2));
+            // The AVX-512 code uses AVX2 and FMA as well, which a hypervisor may hide.
+            if std::is_x86_feature_detected!("avx512f") && std::is_x86_feature_detected!("avx512vl") {
+                all.insert(0, Self(Kind::Avx512));
+            }
         }
         all
     }
@@ -83,19 +90,22 @@ impl Cpu {
         exact.or_else(|| fitting.next()).unwrap_or(1)
     }
 
-    /// Computes one tile. Panics on an index outside its slices.
+    /// Computes one tile into `out`, whose rows start `out_stride` numbers apart.
+    ///
+    /// # Panics
+    /// If an index lies outside its slice, or if no tile of this shape is compiled.
     #[inline]
-    pub fn tile(self, tile: &Tile<'_>, out: &mut [f32]) {
-        tile.check(self.lanes(), out.len());
+    pub fn tile(self, tile: &Tile<'_>, out: &mut [f32], out_stride: usize) {
+        tile.check(self.lanes(), out.len(), out_stride);
         match self.0 {
-            // SAFETY: `detect` saw the instructions on this processor; `check` has seen every index.
+            // SAFETY: `all` saw the instructions on this processor; `check` has seen every index.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { x86::avx512(tile, out) },
+            Kind::Avx512 => unsafe { x86::avx512(tile, out, out_stride) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { x86::avx2(tile, out) },
+            Kind::Avx2 => unsafe { x86::avx2(tile, out, out_stride) },
             // SAFETY: `check` has seen every index.
-            Kind::Portable => unsafe { portable::run(tile, out) },
+            Kind::Portable => unsafe { portable::run(tile, out, out_stride) },
         }
     }
 }

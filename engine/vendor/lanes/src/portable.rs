@@ -1,11 +1,11 @@
-//! Plain numbers, which the compiler turns into what every processor of the target has.
+//! Plain arrays, which the compiler turns into instructions that every processor of the target has.
 
 use crate::tile::{Tile, Vector, by_shape};
 
 #[derive(Clone, Copy)]
 struct Eight([f32; 8]);
 
-// SAFETY of all below: callers hold what `compute` asks for.
+// SAFETY of all below: as the trait asks.
 impl Vector for Eight {
     const LANES: usize = 8;
     #[inline(always)]
@@ -31,7 +31,7 @@ impl Vector for Eight {
 }
 
 /// # Safety
-/// As [`crate::tile::compute`].
-pub(crate) unsafe fn run(t: &Tile<'_>, out: &mut [f32]) {
-    unsafe { by_shape!(Eight, t, out, [4 3 2 1], [2 1]) }
+/// [`Tile::check`] has passed.
+pub(crate) unsafe fn run(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
+    unsafe { by_shape!(Eight, t, out, out_stride, [4 3 2 1], [2 1]) }
 }

@@ -1,79 +1,114 @@
 //! What a tile is, and the loop that computes it with any vector.
 
-/// A stretch of the sum: `length` steps from these places of `a` and `b`.
+/// The left factor, `a[m, k]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Left<'a> {
+    /// The numbers.
+    pub values: &'a [f32],
+    /// From one row `m` to the next.
+    pub row_stride: usize,
+    /// From one step `k` to the next.
+    pub step_stride: usize,
+}
+
+/// The right factor, `b[k, n]`; the numbers of one step lie side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Right<'a> {
+    /// The numbers.
+    pub values: &'a [f32],
+    /// From one step `k` to the next.
+    pub step_stride: usize,
+}
+
+/// A stretch of the sum: `length` steps from these places of the factors.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment {
-    /// Index of the first row's first number in `a`.
-    pub a: usize,
-    /// Index of the first row of `b`.
-    pub b: usize,
+    /// Index of the first step's first row in the left factor.
+    pub left: usize,
+    /// Index of the first step in the right factor.
+    pub right: usize,
     /// Number of steps.
     pub length: usize,
 }
 
-/// What the sums start from.
+/// The size of a tile.
 #[derive(Clone, Copy, Debug)]
-pub enum Start<'a> {
-    /// Nothing.
-    Zero,
-    /// These numbers, one a column (at least as many as the tile is wide).
-    Row(&'a [f32]),
-    /// What is in the output.
-    Output,
-}
-
-/// `out[m, n] = start + sum over segments and k of a[m, k] b[k, n]`, for `rows` rows and `vectors` vectors of columns, of which
-/// the first `columns` are written.
-#[derive(Clone, Copy, Debug)]
-pub struct Tile<'a> {
-    /// The left factor.
-    pub a: &'a [f32],
-    /// From one row of `a` to the next.
-    pub a_row: usize,
-    /// From one step of `a` to the next.
-    pub a_step: usize,
-    /// The right factor: numbers of one step lie side by side.
-    pub b: &'a [f32],
-    /// From one step of `b` to the next.
-    pub b_step: usize,
-    /// The sum.
-    pub segments: &'a [Segment],
-    /// Height of the tile: one that [`crate::Cpu::height`] gives.
+pub struct Shape {
+    /// Height: one that [`crate::Cpu::height`] gives.
     pub rows: usize,
     /// Width in vectors: 1 or 2.
     pub vectors: usize,
     /// Width that is written.
     pub columns: usize,
-    /// From one row of the output to the next.
-    pub out_row: usize,
-    /// What the sums start from.
-    pub start: Start<'a>,
 }
 
-impl Tile<'_> {
+/// What the sums start from.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// Zero.
+    Zero,
+    /// One number per column, at least [`Shape::columns`] of them.
+    Row(&'a [f32]),
+    /// The numbers in the output.
+    Output,
+}
+
+/// `out[m, n] = start + sum over segments and k of a[m, k] b[k, n]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Tile<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) left: Left<'a>,
+    pub(crate) right: Right<'a>,
+    pub(crate) segments: &'a [Segment],
+    pub(crate) start: Start<'a>,
+}
+
+impl<'a> Tile<'a> {
+    /// A tile of this product. [`crate::Cpu::tile`] checks it against the output and the vectors in use.
+    #[inline]
+    pub fn new(shape: Shape, left: Left<'a>, right: Right<'a>, segments: &'a [Segment], start: Start<'a>) -> Self {
+        Self { shape, left, right, segments, start }
+    }
+
     /// Panics unless every index that the loops will use lies in its slice.
     #[inline]
-    pub(crate) fn check(&self, lanes: usize, out: usize) {
-        let width = lanes * self.vectors;
-        assert!(self.rows >= 1 && (1..=2).contains(&self.vectors) && self.columns <= width, "shape of a tile");
-        for s in self.segments {
-            if s.length > 0 {
-                let last = s.a + (self.rows - 1) * self.a_row + (s.length - 1) * self.a_step;
-                assert!(last < self.a.len(), "a tile reads beyond its left factor");
-                assert!(
-                    s.b + (s.length - 1) * self.b_step + width <= self.b.len(),
-                    "a tile reads beyond its right factor"
-                );
-            }
+    pub(crate) fn check(&self, lanes: usize, out: usize, out_stride: usize) {
+        let Shape { rows, vectors, columns } = self.shape;
+        assert!(rows >= 1 && (1..=2).contains(&vectors), "no tile of {rows} rows and {vectors} vectors");
+        let width = lanes * vectors;
+        assert!(columns <= width, "a tile of {columns} columns in vectors of {width}");
+        let rows = rows - 1;
+        for s in self.segments.iter().filter(|s| s.length > 0) {
+            let steps = s.length - 1;
+            let left = end(s.left, [(rows, self.left.row_stride), (steps, self.left.step_stride)], 1);
+            assert!(fits(left, self.left.values.len()), "a tile reads beyond its left factor");
+            let right = end(s.right, [(steps, self.right.step_stride), (0, 0)], width);
+            assert!(fits(right, self.right.values.len()), "a tile reads beyond its right factor");
         }
-        assert!((self.rows - 1) * self.out_row + self.columns <= out, "a tile writes beyond its output");
+        assert!(fits(end(0, [(rows, out_stride), (0, 0)], columns), out), "a tile writes beyond its output");
         if let Start::Row(row) = self.start {
-            assert!(row.len() >= self.columns, "a tile starts from too short a row");
+            assert!(row.len() >= columns, "a tile starts from {} numbers for {columns} columns", row.len());
         }
     }
 }
 
+/// `first + the sum of count * stride + length`, or `None` beyond `usize`.
+#[inline]
+fn end(first: usize, spans: [(usize, usize); 2], length: usize) -> Option<usize> {
+    let [(count, stride), (other, other_stride)] = spans;
+    let last = first.checked_add(count.checked_mul(stride)?)?.checked_add(other.checked_mul(other_stride)?)?;
+    last.checked_add(length)
+}
+
+#[inline]
+fn fits(end: Option<usize>, length: usize) -> bool {
+    end.is_some_and(|end| end <= length)
+}
+
 /// A vector of a processor.
+///
+/// # Safety of every function
+/// The processor has the vector's instructions; `from` and `to` point to `LANES` numbers (`splat`: to one).
 pub(crate) trait Vector: Copy {
     const LANES: usize;
     unsafe fn zero() -> Self;
@@ -84,56 +119,65 @@ pub(crate) trait Vector: Copy {
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
 }
 
-/// The widest tile.
-const WIDEST: usize = 32;
+/// The widest tile: two vectors of 16 numbers.
+pub(crate) const WIDEST: usize = 32;
 
 /// The loop. Inlined into functions that are compiled for the vector's instructions.
 ///
 /// # Safety
-/// [`Tile::check`] has passed, and the processor has the vector's instructions.
+/// [`Tile::check`] has passed for `V::LANES` and this output, the tile's shape is `ROWS` and `VECTORS`, and the processor has
+/// the vector's instructions.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "registers by number: the loops are unrolled")]
-pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize>(t: &Tile<'_>, out: &mut [f32]) {
+pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    t: &Tile<'_>,
+    out: &mut [f32],
+    out_stride: usize,
+) {
+    const { assert!(V::LANES * VECTORS <= WIDEST) }
+    let columns = t.shape.columns;
     // SAFETY: see above; the copies at the edges are bounded by `columns`.
     unsafe {
         let mut sum = [[V::zero(); VECTORS]; ROWS];
-        let whole = t.columns == V::LANES * VECTORS;
+        let whole = columns == V::LANES * VECTORS;
         let mut edge = [0.0f32; WIDEST];
         match t.start {
             Start::Zero => {}
             Start::Row(row) => {
-                edge[..t.columns].copy_from_slice(&row[..t.columns]);
+                edge[..columns].copy_from_slice(&row[..columns]);
                 let first: [V; VECTORS] = std::array::from_fn(|v| V::load(edge.as_ptr().add(v * V::LANES)));
                 sum = [first; ROWS];
             }
             Start::Output => {
                 for (m, sum) in sum.iter_mut().enumerate() {
-                    let mut from = out.as_ptr().add(m * t.out_row);
+                    let mut from = out.as_ptr().add(m * out_stride);
                     if !whole {
-                        edge[..t.columns].copy_from_slice(std::slice::from_raw_parts(from, t.columns));
+                        edge[..columns].copy_from_slice(std::slice::from_raw_parts(from, columns));
                         from = edge.as_ptr();
                     }
                     *sum = std::array::from_fn(|v| V::load(from.add(v * V::LANES)));
                 }
             }
         }
-        for s in t.segments {
-            let mut a = t.a.as_ptr().add(s.a);
-            let mut b = t.b.as_ptr().add(s.b);
+        // The indices of an empty segment are not checked, so no pointer may be made of them.
+        for s in t.segments.iter().filter(|s| s.length > 0) {
+            let mut a = t.left.values.as_ptr().add(s.left);
+            let mut b = t.right.values.as_ptr().add(s.right);
             for _ in 0..s.length {
                 let right: [V; VECTORS] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
                 for (m, sum) in sum.iter_mut().enumerate() {
-                    let left = V::splat(a.add(m * t.a_row));
+                    let left = V::splat(a.add(m * t.left.row_stride));
                     for v in 0..VECTORS {
                         sum[v] = sum[v].add_product(left, right[v]);
                     }
                 }
-                a = a.wrapping_add(t.a_step);
-                b = b.wrapping_add(t.b_step);
+                // Wrapping, as the last step leads beyond the slice; it is not read there.
+                a = a.wrapping_add(t.left.step_stride);
+                b = b.wrapping_add(t.right.step_stride);
             }
         }
         for (m, sum) in sum.iter().enumerate() {
-            let to = out.as_mut_ptr().add(m * t.out_row);
+            let to = out.as_mut_ptr().add(m * out_stride);
             if whole {
                 for v in 0..VECTORS {
                     sum[v].store(to.add(v * V::LANES));
@@ -142,22 +186,23 @@ pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize>
                 for v in 0..VECTORS {
                     sum[v].store(edge.as_mut_ptr().add(v * V::LANES));
                 }
-                std::slice::from_raw_parts_mut(to, t.columns).copy_from_slice(&edge[..t.columns]);
+                std::slice::from_raw_parts_mut(to, columns).copy_from_slice(&edge[..columns]);
             }
         }
     }
 }
 
-/// Calls [`compute`] with the tile's shape as constants, and with `a_row = 1` where that is so.
+/// Calls [`compute`] with the tile's shape as constants, and with a row stride of 1 as a constant where it is 1.
 macro_rules! by_shape {
-    ($v:ty, $t:expr, $out:expr, [$($one:literal)*], [$($two:literal)*]) => {{
-        // A row next to the other needs no multiplication for its address.
-        let unit = $crate::tile::Tile { a_row: 1, ..*$t };
-        match ($t.vectors, $t.rows, $t.a_row == 1) {
-            $((1, $one, true) => $crate::tile::compute::<$v, $one, 1>(&unit, $out),
-              (1, $one, false) => $crate::tile::compute::<$v, $one, 1>($t, $out),)*
-            $((2, $two, true) => $crate::tile::compute::<$v, $two, 2>(&unit, $out),
-              (2, $two, false) => $crate::tile::compute::<$v, $two, 2>($t, $out),)*
+    ($v:ty, $t:expr, $out:expr, $stride:expr, [$($one:literal)*], [$($two:literal)*]) => {{
+        use $crate::tile::{Left, Tile, compute};
+        // Rows side by side need no multiplication for their address.
+        let unit = Tile { left: Left { row_stride: 1, ..$t.left }, ..*$t };
+        match ($t.shape.vectors, $t.shape.rows, $t.left.row_stride == 1) {
+            $((1, $one, true) => compute::<$v, $one, 1>(&unit, $out, $stride),
+              (1, $one, false) => compute::<$v, $one, 1>($t, $out, $stride),)*
+            $((2, $two, true) => compute::<$v, $two, 2>(&unit, $out, $stride),
+              (2, $two, false) => compute::<$v, $two, 2>($t, $out, $stride),)*
             (vectors, rows, _) => panic!("no tile of {rows} rows and {vectors} vectors"),
         }
     }};

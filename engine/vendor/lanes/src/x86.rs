@@ -5,9 +5,9 @@ use std::arch::x86_64::{
     _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-use crate::tile::{Tile, Vector, by_shape};
+use crate::tile::{Shape, Tile, Vector, by_shape};
 
-// SAFETY of all below: callers hold what `compute` asks for.
+// SAFETY of all below: as the trait asks.
 impl Vector for __m512 {
     const LANES: usize = 16;
     #[inline(always)]
@@ -57,20 +57,20 @@ impl Vector for __m256 {
 }
 
 /// # Safety
-/// As [`crate::tile::compute`].
+/// [`Tile::check`] has passed, and the processor has these instructions.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-pub(crate) unsafe fn avx512(t: &Tile<'_>, out: &mut [f32]) {
-    if t.vectors == 1 {
+pub(crate) unsafe fn avx512(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
+    if t.shape.vectors == 1 {
         // One wide vector a row would be bound by its loads: two halves use every load twice.
-        let halves = Tile { vectors: 2, ..*t };
-        return unsafe { by_shape!(__m256, &halves, out, [], [12 10 8 6 4 3 2 1]) };
+        let halves = Tile { shape: Shape { vectors: 2, ..t.shape }, ..*t };
+        return unsafe { by_shape!(__m256, &halves, out, out_stride, [], [12 10 8 6 4 3 2 1]) };
     }
-    unsafe { by_shape!(__m512, t, out, [], [12 10 8 6 4 3 2 1]) }
+    unsafe { by_shape!(__m512, t, out, out_stride, [], [12 10 8 6 4 3 2 1]) }
 }
 
 /// # Safety
-/// As [`crate::tile::compute`].
+/// [`Tile::check`] has passed, and the processor has these instructions.
 #[target_feature(enable = "avx2,fma")]
-pub(crate) unsafe fn avx2(t: &Tile<'_>, out: &mut [f32]) {
-    unsafe { by_shape!(__m256, t, out, [12 10 8 6 4 3 2 1], [6 4 3 2 1]) }
+pub(crate) unsafe fn avx2(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
+    unsafe { by_shape!(__m256, t, out, out_stride, [12 10 8 6 4 3 2 1], [6 4 3 2 1]) }
 }

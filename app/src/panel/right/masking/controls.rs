@@ -5,15 +5,15 @@ use engine::cluster::Method;
 use engine::preprocess::Spacing;
 
 use super::super::super::chip::{Chip, chips};
-use crate::command::masking::{METHODS, MaskingCommand, ORDERS, RULES};
-use crate::command::{Command, Sender};
+use crate::command::masking::{METHODS, ORDERS, RULES};
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
 use crate::state::masking::{By, Controls, MOST_EPOCHS, SIZES, Shown};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select, Slider, Toggle};
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut controls = state.masking.controls.clone();
+    let mut controls = state.session.masking.controls.clone();
     let mut changed = false;
     let reset = |ui: &mut Ui| {
         if ui.add(IconButton::new(icon::RESET, "Default settings").small()).clicked() {
@@ -25,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
     }
-    Section::new("Show").show(ui, |ui| shown(ui, state.masking.shown, sender));
+    Section::new("Show").show(ui, |ui| shown(ui, state.session.masking.shown, sender));
 }
 
 fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
@@ -89,7 +89,7 @@ fn shown(ui: &mut Ui, shown: Shown, sender: &Sender) {
 
 /// Patch grid, crop and voxel spacing.
 pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
-    let mut controls = state.masking.controls.clone();
+    let mut controls = state.session.masking.controls.clone();
     let mut changed = false;
     let size = controls.preprocess.size;
     let note = format!("{0} x {0} of {1} px", controls.grid, size / controls.grid.max(1));

@@ -2,8 +2,7 @@
 
 use egui::Ui;
 
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
 use crate::state::masking::FoundSlice;
 use crate::theme::icon;
@@ -13,17 +12,17 @@ use crate::widget::{IconButton, PropertyRow, Section};
 
 /// Draws them. Rows keep their position while another slice is clustered.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let found = state.masking.found.as_deref();
+    let found = state.cache.masking.found.as_deref();
     Section::new("Numbers").show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         slice(ui, found);
-        if let Some(prepared) = &state.masking.prepared {
+        if let Some(prepared) = &state.cache.masking.prepared {
             for warning in prepared.case.warnings() {
                 text::note(ui, warning);
             }
         }
     });
-    let pinned = state.masking.pinned;
+    let pinned = state.session.masking.pinned;
     let note = pinned.map_or_else(String::new, |patch| format!("{patch}"));
     let unpin = |ui: &mut Ui| {
         if pinned.is_some() && ui.add(IconButton::new(icon::CLOSE, "Unpin the patch").small()).clicked() {
@@ -88,7 +87,7 @@ fn one(ui: &mut Ui, state: &State, found: &FoundSlice, patch: usize) {
     row("Air", yes(clusters.air.get(patch).copied()), "Whether it has no tissue");
     let lesion = found.slice.lesion.as_ref().and_then(|lesion| lesion.get(patch).copied());
     row("Lesion", yes(lesion), "Whether more than a quarter of it is lesion in the reference");
-    let filled = state.masking.filled.as_deref().filter(|filled| filled.filling.wanted == found.wanted);
+    let filled = state.cache.masking.filled.as_deref().filter(|filled| filled.filling.wanted == found.wanted);
     let of = |values: Option<&Vec<Option<f32>>>| {
         let value = values.and_then(|values| values.get(patch).copied().flatten());
         value.map_or_else(|| NONE.to_owned(), |value| format::fixed(value.into(), 4))

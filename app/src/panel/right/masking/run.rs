@@ -2,9 +2,9 @@
 
 use egui::Ui;
 
-use crate::command::masking::MaskingCommand;
-use crate::command::{Command, Sender};
-use crate::state::{PathPurpose, State};
+use crate::command::{Command, MaskingCommand, Sender};
+use crate::state::session::RunUse;
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, ListRow, PushButton, Section};
 use crate::widget::{format, text};
@@ -12,10 +12,9 @@ use crate::widget::{format, text};
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Network").show(ui, |ui| {
-        let masking = &state.masking;
-        let run = state.filling_run();
+        let run = state.run_for(RunUse::Reconstruct);
         let name = run.map_or_else(|| "No run".to_owned(), format::file_name);
-        let network = masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
+        let network = state.cache.masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
         let about = match (network, run) {
             (Some(network), _) => {
                 format!("{}, epoch {} of {}", network.config.preset, network.epoch, network.config.training.epochs)
@@ -26,15 +25,15 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let row = ListRow::new(&name).subtitle(&about).icon(icon::BRAIN);
         let (response, ()) = row.show_with(ui, |ui| {
             let forget = IconButton::new(icon::CLOSE, "Close the pre-trained run").small();
-            if masking.run.is_some() && ui.add(forget).clicked() {
+            if state.session.runs.reconstruct.is_some() && ui.add(forget).clicked() {
                 sender.send(Command::Masking(MaskingCommand::ForgetRun));
             }
         });
         if response.accessible_name(format!("Pre-trained run {name}")).clicked() {
-            sender.send(Command::Ask(PathPurpose::MaskingRun));
+            sender.send(Intent::Ask(PathPurpose::MaskingRun));
         }
         let Some(network) = network else { return };
-        if !masking.controls.fits(&network.config) {
+        if !state.session.masking.controls.fits(&network.config) {
             ui.add_space(space::XS);
             text::note(ui, "This network was trained with another crop, spacing or patch grid.");
             if ui.add(PushButton::new("Use the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {

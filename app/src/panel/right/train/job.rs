@@ -3,8 +3,7 @@
 use egui::Ui;
 use engine::event::Stage;
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::State;
 use crate::state::train::{Ended, Ending, Phase, Running};
 use crate::theme::{self, Icon, icon, space};
@@ -35,7 +34,7 @@ fn stage_name(stage: Stage) -> &'static str {
 }
 
 fn job(ui: &mut Ui, state: &State) {
-    let running = state.train.running.as_ref();
+    let running = state.training.running.as_ref();
     let (title, what) = match running {
         Some(job) => (job.name.clone(), format!("{}: {}", stage_name(job.stage), job.phase.name())),
         None => ("No training".to_owned(), "Set one up, or resume one".to_owned()),
@@ -88,7 +87,7 @@ fn facts(ui: &mut Ui, job: &Running) {
 
 /// Pause or resume, and stop.
 pub(super) fn buttons(ui: &mut Ui, state: &State, sender: &Sender) {
-    let running = state.train.running.as_ref();
+    let running = state.training.running.as_ref();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         if running.is_some_and(Running::can_go_on) {
@@ -111,7 +110,7 @@ pub(super) fn buttons(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
-    let waiting = &state.train.queue;
+    let waiting = &state.training.queue;
     if waiting.is_empty() {
         return;
     }
@@ -127,7 +126,7 @@ fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
                 }
                 let sooner = format!("Start {} sooner", job.name);
                 if ui.add_enabled(at > 0, IconButton::new(icon::CHEVRON_UP, &sooner).small()).clicked() {
-                    send(sender, TrainCommand::Sooner(job.id));
+                    send(sender, TrainCommand::MoveUp(job.id));
                 }
             });
             response.accessible_name(format!("Waiting: {}", job.name));
@@ -137,11 +136,11 @@ fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Jobs that ended in this session.
 fn ended(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.train.ended.is_empty() {
+    if state.training.ended.is_empty() {
         return;
     }
     Section::new("Ended").show(ui, |ui| {
-        for job in state.train.ended.iter().take(ENDED) {
+        for job in state.training.ended.iter().take(ENDED) {
             ended_row(ui, state, job, sender);
         }
     });
@@ -173,7 +172,7 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
             }
             // A run without a checkpoint cannot be resumed.
             (Ending::Stopped | Ending::Failed(_), _) => {
-                if state.train.unfinished.iter().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
+                if state.cache.runs.unfinished().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
                     act(ui, icon::PLAY, "Resume", TrainCommand::Resume(run.clone()));
                 }
             }
@@ -184,6 +183,6 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
 
 /// A failed run has a checkpoint once an epoch is complete.
 fn can_be_resumed(state: &State, job: &Ended) -> bool {
-    let known = state.train.runs.iter().flatten();
+    let known = state.cache.runs.entries.iter().flatten();
     known.filter(|entry| Some(&entry.path) == job.run.as_ref()).any(|entry| entry.epochs_done > 0)
 }

@@ -17,7 +17,7 @@ use crate::widget::{format, text};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let Some(run) = state.timeline.shown() else {
+    let Some(run) = state.watched_run() else {
         let words = "Open a run to see the numbers of the epoch at the timeline cursor.";
         text::hint(ui, icon::CURVES, words);
         ui.add_space(space::S);

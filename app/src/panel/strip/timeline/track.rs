@@ -8,8 +8,7 @@ use egui::{
 };
 use engine::event::Stage;
 
-use crate::command::timeline::{TimelineCommand, stage_name};
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand, timeline::stage_name};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::state::train::Preparing;
@@ -59,7 +58,7 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
         return;
     }
     let preparing = state.preparing().filter(|preparing| preparing.job.stage == stage);
-    let Some(run) = state.timeline.track(stage) else {
+    let Some(run) = state.cache.timeline.track(stage) else {
         return empty(ui, bar, stage, preparing.as_ref());
     };
     let scale = Scale { bar, epochs: run.epochs() };
@@ -75,12 +74,12 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
         info.value = run.epoch().map(|epoch| epoch as f64);
         info
     });
-    let active = state.timeline.active == stage;
+    let active = state.session.timeline.active == stage;
     let hovered = response.hover_pos().map(|at| scale.epoch(at.x));
     heading(ui, rect, run, preparing.as_ref(), active, hovered);
     paint_bar(ui.painter(), &scale, run, t, active);
     paint_marks(ui.painter(), &scale, run, state, t);
-    if let Some((other, epoch)) = state.timeline.compared().filter(|_| active)
+    if let Some((other, epoch)) = state.compared_run().filter(|_| active)
         && (other.id == run.id || other.stage() == stage)
     {
         paint_handle(ui.painter(), &scale, epoch, t, false);
@@ -253,7 +252,7 @@ fn paint_marks(painter: &Painter, scale: &Scale, run: &OpenRun, state: &State, t
     if let Some((epoch, _)) = run.history.checkpoint.filter(|(epoch, _)| *epoch > 0) {
         checkpoint(painter, pos2(scale.end(epoch), bar.bottom() - 4.0), t);
     }
-    if let Some(pin) = &state.timeline.pin {
+    if let Some(pin) = &state.session.timeline.pin {
         for [from, to] in runs_of(run.recorded(pin)) {
             let left = if from == 1 { bar.left() } else { scale.end(from - 1) };
             recorded(painter, left..=scale.end(to), bar.bottom() + 3.0);

@@ -4,15 +4,14 @@ use std::path::Path;
 
 use egui::{Frame, Label, Margin, RichText, ScrollArea, Stroke, Ui};
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{CohortCard, CohortState};
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, radius, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
-use crate::worker::Kind;
+use crate::worker;
 
 /// Height above which the problems scroll.
 const PROBLEMS: f32 = 180.0;
@@ -26,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     card.inner_margin(Margin::same(space::M as i8)).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::XS;
-        match &state.train.cohort {
+        match &state.cache.train.cohort {
             CohortState::None => choose(ui, state, sender),
             CohortState::Looking(folder) => looking(ui, state, folder, sender),
             CohortState::Failed(folder, why) => failed(ui, folder, why, sender),
@@ -56,24 +55,24 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     let folder =
         CardButton::new(icon::OPEN_FOLDER, "Choose cohort…", "One folder per patient, BraTS, HECKTOR or nnU-Net");
     if ui.add(folder).clicked() {
-        sender.send(Command::Ask(PathPurpose::Cohort));
+        sender.send(Intent::Ask(PathPurpose::Cohort));
     }
     ui.add_space(space::XS);
     if ui.add(CardButton::new(icon::SAMPLE, "Use the sample study", "A small cohort with PET and CT")).clicked() {
         send(sender, TrainCommand::UseSample);
     }
     if ui.add(PushButton::new("Type a path…").kind(ButtonKind::Quiet)).clicked() {
-        sender.send(Command::TypePath(PathPurpose::Cohort));
+        sender.send(FileCommand::TypePath(PathPurpose::Cohort));
     }
 }
 
 fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
-    let job = state.jobs.iter().find(|job| job.kind == Kind::Cohort);
-    let title = format!("Checking {}", format::file_name(folder));
+    let job = state.jobs.iter().find(|job| job.slot == worker::train::cohort::SLOT);
+    let title = format!("Reading {}", format::file_name(folder));
     let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
     let progress = progress.detail(job.map_or("", |job| job.detail.as_str()));
     if let (true, Some(job)) = (progress.show(ui), job) {
-        sender.send(Command::CancelJob(job.id));
+        sender.send(FileCommand::CancelJob(job.id));
     }
 }
 
@@ -85,11 +84,11 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
         text::sentence(ui, why);
     });
     ui.horizontal(|ui| {
-        if ui.add(PushButton::new("Check again").icon(icon::RETRY)).clicked() {
-            send(sender, TrainCommand::LookAgain);
+        if ui.add(PushButton::new("Read again").icon(icon::RETRY)).clicked() {
+            send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
-            sender.send(Command::Ask(PathPurpose::Cohort));
+            sender.send(Intent::Ask(PathPurpose::Cohort));
         }
         if ui.add(PushButton::new("Use the sample study").kind(ButtonKind::Quiet)).clicked() {
             send(sender, TrainCommand::UseSample);
@@ -103,11 +102,11 @@ fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let name = format::file_name(root);
     let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
     let (response, ()) = row.show_with(ui, |ui| {
-        if ui.add(IconButton::new(icon::RETRY, "Check the cohort again").small()).clicked() {
-            send(sender, TrainCommand::LookAgain);
+        if ui.add(IconButton::new(icon::RETRY, "Read the cohort again").small()).clicked() {
+            send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
-            sender.send(Command::Ask(PathPurpose::Cohort));
+            sender.send(Intent::Ask(PathPurpose::Cohort));
         }
     });
     response.accessible_name(format!("Cohort {name}")).on_hover_text(&path);
@@ -157,7 +156,7 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
         || format::NONE.to_owned(),
         |range| format!("{:.1} / {:.1} / {:.1}", range.min, range.median, range.max),
     );
-    let split = match &state.train.split {
+    let split = match &state.cache.train.split {
         Some(Ok(split)) => format!("{} / {} / {}", split.train.len(), split.val.len(), split.test.len()),
         _ => format::NONE.into(),
     };

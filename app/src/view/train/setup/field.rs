@@ -14,7 +14,7 @@ pub(super) const CONTROL: f32 = 340.0;
 /// Problem of a setting, by its key in `config.toml`.
 pub(super) fn problem<'a>(state: &'a State, key: &str) -> Option<&'a str> {
     let of = |(field, _): &&(String, String)| field == key;
-    state.train.problems.iter().find(of).map(|(_, why)| why.as_str())
+    state.cache.train.problems.iter().find(of).map(|(_, why)| why.as_str())
 }
 
 /// A control with a note, which a problem replaces so that nothing moves.

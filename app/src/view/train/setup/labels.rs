@@ -30,9 +30,9 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
         (Labels::Picked, "By name"),
         (Labels::All, "All"),
     ];
-    let split = state.train.split.as_ref().and_then(|split| split.as_ref().ok());
+    let split = state.cache.train.split.as_ref().and_then(|split| split.as_ref().ok());
     let note = budget(form, split);
-    let problem = match &state.train.split {
+    let problem = match &state.cache.train.split {
         Some(Err(why)) => Some(why.as_str()),
         _ => field::problem(state, "labels.labels"),
     };

@@ -2,9 +2,7 @@
 
 use egui::{Frame, Margin, Stroke, Ui};
 
-use crate::command::timeline::stage_name;
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand, timeline::stage_name};
 use crate::state::State;
 use crate::theme::{self, icon, radius, space};
 use crate::widget::format;
@@ -36,7 +34,7 @@ fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
 
 /// Trainings that were queued when the program closed.
 fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
-    let left = &state.train.left;
+    let left = &state.training.left;
     if left.is_empty() {
         return;
     }
@@ -69,7 +67,7 @@ fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Interrupted runs.
 fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
-    let offered: Vec<_> = state.train.offered().take(SHOWN).collect();
+    let offered: Vec<_> = state.resumable_runs().take(SHOWN).collect();
     if offered.is_empty() {
         return;
     }
@@ -81,7 +79,7 @@ fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
             row.show_with(ui, |ui| {
                 let aside = format!("Hide {}", run.name);
                 if ui.add(IconButton::new(icon::CLOSE, &aside).small()).clicked() {
-                    sender.send(Command::Train(TrainCommand::PutAside(run.path.clone())));
+                    sender.send(Command::Train(TrainCommand::Dismiss(run.path.clone())));
                 }
                 if ui.add(PushButton::new("Resume").icon(icon::PLAY)).accessible_name(resume).clicked() {
                     sender.send(Command::Train(TrainCommand::Resume(run.path.clone())));

@@ -8,11 +8,10 @@ use engine::device::{DeviceChoice, DeviceInfo, DeviceList};
 use engine::event::Stage;
 
 use super::{chip, field};
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::train::Form;
 use crate::state::train::form::preset_of;
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
@@ -47,7 +46,7 @@ fn preset(ui: &mut Ui, form: &mut Form) {
 fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
     let chosen = form.finetune.labels.from.clone();
     let mut choices = vec![(PathBuf::new(), "Random weights".to_owned())];
-    choices.extend(state.train.pretrained().map(|run| (run.path.clone(), run.name.clone())));
+    choices.extend(state.cache.runs.pretrained().map(|run| (run.path.clone(), run.name.clone())));
     if !choices.iter().any(|(path, _)| *path == chosen) {
         choices.push((chosen.clone(), format::file_name(&chosen)));
     }
@@ -66,7 +65,7 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
                 Select::new("Start from", &choices).show(ui, &mut now)
             });
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose a pre-trained run…").small()).clicked() {
-                sender.send(Command::Ask(PathPurpose::Pretrained));
+                sender.send(Intent::Ask(PathPurpose::Pretrained));
             }
         });
     });
@@ -82,7 +81,7 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
     let chosen = &mut form.config_mut().data.modality;
     control_row(ui, "Modality", |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
-        let Some(card) = state.train.cohort.card() else {
+        let Some(card) = state.cache.train.cohort.card() else {
             text::note(ui, "choose a cohort first");
             return;
         };
@@ -110,9 +109,9 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
 }
 
 fn name(ui: &mut Ui, state: &State, form: &mut Form) {
-    let there = state.settings.workspace().join(form.name.trim());
-    let is_there = state.train.runs.iter().flatten().any(|run| run.path == there);
-    let problem = state.train.name_problem();
+    let there = state.session.settings.workspace().join(form.name.trim());
+    let is_there = state.cache.runs.entries.iter().flatten().any(|run| run.path == there);
+    let problem = state.run_name_problem();
     let note = match (form.named, is_there) {
         (true, true) => "A run with these settings exists and will be resumed.",
         (false, true) => "This name is taken. A number is appended.",
@@ -143,24 +142,24 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
 pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender) {
     Section::new("Machine").show(ui, |ui| {
         device(ui, state, form);
-        let mut threads = state.settings.threads;
+        let mut threads = state.session.settings.threads;
         let note = format!("0: {} of {}, one is left for the window", engine::threads::beside_a_window(), cores());
         field::row(ui, None, &note, |ui| {
             if NumberField::new(&mut threads, "Threads").range(0..=1024).show(ui).changed() {
                 sender.send(Command::Train(TrainCommand::SetThreads(threads)));
             }
         });
-        let workspace = state.settings.workspace();
+        let workspace = state.session.settings.workspace();
         let (place, path) = (format::file_name(&workspace), workspace.display().to_string());
         let title = format!("Workspace: {place}");
         let row = ListRow::new(&title).subtitle(&path).icon(icon::DISK);
         let (response, ()) = row.show_with(ui, |ui| {
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose workspace…").small()).clicked() {
-                sender.send(Command::Ask(PathPurpose::Workspace));
+                sender.send(Intent::Ask(PathPurpose::Workspace));
             }
         });
         if response.accessible_name(format!("Workspace {place}")).on_hover_text(&path).clicked() {
-            sender.send(Command::Ask(PathPurpose::Workspace));
+            sender.send(Intent::Ask(PathPurpose::Workspace));
         }
     });
 }
@@ -171,7 +170,7 @@ fn cores() -> usize {
 
 fn device(ui: &mut Ui, state: &State, form: &mut Form) {
     let mut named: Vec<(DeviceList, String)> =
-        state.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, device_name(info)))).collect();
+        state.cache.devices.iter().filter_map(|info| Some((info.id.parse().ok()?, device_name(info)))).collect();
     let config = form.config_mut();
     if config.device.all().len() > 1 {
         // Several are not offered here, but a run's settings may name them.
@@ -179,7 +178,7 @@ fn device(ui: &mut Ui, state: &State, form: &mut Form) {
     }
     let mut choices = vec![(DeviceList::default(), "Automatic")];
     choices.extend(named.iter().map(|(choice, name)| (choice.clone(), name.as_str())));
-    let auto = state.devices.first().map_or_else(String::new, |info| format!("currently {}", info.id));
+    let auto = state.cache.devices.first().map_or_else(String::new, |info| format!("currently {}", info.id));
     let note = match config.device.all() {
         [DeviceChoice::Auto] => auto.as_str(),
         [DeviceChoice::Cpu] => "shares the CPU with the window",

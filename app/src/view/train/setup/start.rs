@@ -6,14 +6,13 @@ use egui::{Align, Context, Galley, Id, Label, Layout, ScrollArea, Ui, UiBuilder,
 use engine::assess::Assessment;
 use engine::event::Stage;
 
-use crate::command::train::TrainCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TrainCommand};
 use crate::state::State;
 use crate::state::train::Estimate;
 use crate::theme::{self, font, icon, space};
 use crate::widget::PushButton;
 use crate::widget::format;
-use crate::worker::Kind;
+use crate::worker;
 
 /// Minimum height, and maximum height before the text scrolls.
 const HEIGHT: [f32; 2] = [58.0, 132.0];
@@ -74,8 +73,8 @@ pub(in crate::view::train) fn drawn_height(ctx: &Context) -> f32 {
 }
 
 fn button(ui: &mut Ui, state: &State, sender: &Sender) {
-    let obstacle = state.train.obstacle();
-    let label = match (&state.train.running, state.train.form.stage) {
+    let obstacle = state.training_obstacle();
+    let label = match (&state.training.running, state.session.train.form.stage) {
         (Some(_), _) => "Add to the queue",
         (None, Stage::Pretrain) => "Start pre-training",
         (None, Stage::Finetune) => "Start fine-tuning",
@@ -93,11 +92,11 @@ fn button(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Two paragraphs, estimate and details, with the colour of the first.
 fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
-    match (state.train.obstacle(), &state.train.estimate) {
+    match (state.training_obstacle(), &state.cache.train.estimate) {
         (Some(why), _) => (why, String::new(), t.warn),
         (None, Estimate::Known(known)) => (takes(state, known), more(known), t.text),
         (None, Estimate::Running) => {
-            let job = state.jobs.iter().find(|job| job.kind == Kind::Assess);
+            let job = state.jobs.iter().find(|job| job.slot == worker::train::assess::SLOT);
             let doing = job.map(|job| job.detail.clone()).unwrap_or_default();
             ("Estimating time and memory\u{2026}".into(), doing, t.text_dim)
         }
@@ -110,7 +109,7 @@ fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
 }
 
 fn takes(state: &State, known: &Assessment) -> String {
-    let device = &state.train.form.config().device;
+    let device = &state.session.train.form.config().device;
     let (time, memory) = (format::duration(known.seconds), format::memory(known.memory_mib));
     format!("About {time}, {memory} of memory, device {device}")
 }

@@ -3,10 +3,9 @@
 use egui::{Align, Layout, RichText, Ui};
 use engine::event::Stage;
 
-use crate::command::timeline::{TimelineCommand, stage_name};
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand, timeline::stage_name};
 use crate::state::timeline::{Labels, OpenRun, WatchView};
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
@@ -14,7 +13,7 @@ use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
         let mut view = look.view;
@@ -24,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.add(IconButton::new(icon::OPEN_FOLDER, "Open run\u{2026}").small()).clicked() {
-                sender.send(Command::Ask(PathPurpose::Run));
+                sender.send(Intent::Ask(PathPurpose::Run));
             }
             if !run.live && ui.add(IconButton::new(icon::RETRY, "Reload the run").small()).clicked() {
                 send(TimelineCommand::Reload);

@@ -6,10 +6,9 @@ use engine::event::Stage;
 use super::pane::{self, Face};
 use super::probe::{GAP, follow, part, title, words};
 use super::sentence;
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::timeline::{Labels, OpenRun, Quantity};
-use crate::state::{PathPurpose, State};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
 use crate::widget::{format, text};
@@ -24,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     ui.painter().rect_filled(head, 0.0, theme::tokens(ui).panel);
     ui.painter().rect_filled(body, 0.0, theme::tokens::DARK.line);
     let Some(epoch) = run.epoch() else { return };
-    let sides = [Some((run, epoch)), state.timeline.compared()];
+    let sides = [Some((run, epoch)), state.compared_run()];
     for (n, side) in sides.into_iter().enumerate() {
         let (head, body) = (part(head, n, 2, true), part(body, n, 2, true));
         let mut top = column(ui, head.shrink2(vec2(space::M, space::XS)), if n == 0 { "A" } else { "B" });
@@ -59,7 +58,7 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
             }
             let button = PushButton::new("Another run\u{2026}").kind(ButtonKind::Quiet).icon(icon::OPEN_FOLDER);
             if ui.add(button).clicked() {
-                sender.send(Command::Ask(PathPurpose::CompareRun));
+                sender.send(Intent::Ask(PathPurpose::CompareRun));
             }
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -75,7 +74,7 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
     let mut chosen = epoch;
     let label = if other { "Epoch B" } else { "Epoch A" };
     if run.last() > 1 && Slider::new(&mut chosen, label, 1..=run.last()).show(ui).changed() {
-        let stage = state.timeline.active;
+        let stage = state.session.timeline.active;
         send(if other {
             TimelineCommand::CompareEpoch(chosen)
         } else {
@@ -110,8 +109,8 @@ fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
             return sentence(ui, area, &why);
         }
     };
-    let camera = state.timeline.look.camera;
-    let face = if state.timeline.look.labels == Labels::Before { Face::Before } else { Face::After };
+    let camera = state.session.timeline.look.camera;
+    let face = if state.session.timeline.look.labels == Labels::Before { Face::Before } else { Face::After };
     let small = ((area.height() - GAP) * 0.3).min(area.width() / 3.0).round();
     let (large, row) = area.split_top_bottom_at_y(area.bottom() - small - GAP);
     let row = Rect::from_min_max(egui::pos2(row.left(), row.top() + GAP), row.max);

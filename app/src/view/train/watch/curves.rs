@@ -5,8 +5,7 @@ use engine::event::Stage;
 
 use super::plot::{Chart, Content};
 use super::probe::{GAP, part};
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, space};
@@ -154,7 +153,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
 /// Scale and smoothing of the losses.
 fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
         let mut log = look.log;
@@ -173,11 +172,11 @@ fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart<'_>, state: &State, run: &OpenRun, sender: &Sender) {
-    let compared = state.timeline.compared();
+    let compared = state.compared_run();
     let other = compared.filter(|(other, _)| other.id != run.id && other.stage() == run.stage());
-    let mark = compared.filter(|_| state.timeline.compare.is_some()).map(|(_, epoch)| epoch);
+    let mark = compared.filter(|_| state.cache.timeline.compare.is_some()).map(|(_, epoch)| epoch);
     let other = other.map(|(run, _)| run);
-    if let Some(epoch) = chart.show(ui, rect, run, other, mark, state.timeline.look.log) {
+    if let Some(epoch) = chart.show(ui, rect, run, other, mark, state.session.timeline.look.log) {
         sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage: run.stage(), epoch }));
     }
 }

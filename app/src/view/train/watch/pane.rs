@@ -54,19 +54,19 @@ pub(super) struct Probed {
 
 /// The selected slice at an epoch of a run, or why it cannot be shown.
 pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probed, String> {
-    let timeline = &state.timeline;
-    let Some(pin) = &timeline.pin else {
+    let probes = &state.cache.timeline.probes;
+    let Some(pin) = &state.session.timeline.pin else {
         return Err("No pinned slices in this run. Pin a slice during training to record it at every epoch.".into());
     };
-    let Some(key) = timeline.record_key(run, epoch) else {
+    let Some(key) = state.record_key(run, epoch) else {
         return Err(not_recorded(run, epoch, pin));
     };
-    let found = match timeline.probes.record(&key) {
+    let found = match probes.record(&key) {
         Some(Err(why)) => return Err(format!("Cannot show epoch {epoch} of {pin}: {why}")),
         Some(Ok(seen)) => Some(seen),
-        None => timeline.probes.nearest(&key),
+        None => probes.nearest(&key),
     };
-    let slice = match timeline.probes.slice(&key.slice) {
+    let slice = match probes.slice(&key.slice) {
         Some(Err(why)) => return Err(format!("Cannot show {pin}: {why}")),
         Some(Ok(slice)) => Some(slice),
         None => None,
@@ -130,7 +130,7 @@ fn face_of<R>(
     draw: impl FnOnce(PatchPane<'_>) -> R,
 ) -> R {
     let (slice, epoch) = (&*probed.slice, &*probed.epoch);
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     let finetune = epoch.record.stage == Stage::Finetune;
     let missing = format!("Not drawn: {}.", state.adapter);
     let cells = epoch.cells.as_ref();
@@ -142,14 +142,14 @@ fn face_of<R>(
         world_from_crop: slice.world_from_crop,
         oriented: slice.oriented,
         window: slice.window,
-        smooth: state.settings.interpolate,
+        smooth: state.session.settings.interpolate,
         chosen: look.patch.filter(|_| !finetune),
         title,
         slot: face.name(),
         badge: (main && !slice.slice.trained).then_some("not trained on"),
         missing: &missing,
         camera,
-        convention: state.settings.convention,
+        convention: state.session.settings.convention,
         ..PatchPane::default()
     };
     let lesion = slice.lesion.as_ref().filter(|_| main && look.shows(Layer::Lesion));
@@ -193,7 +193,7 @@ fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
 
 /// Patch layers of a large pane.
 fn patches(state: &State) -> PatchShow {
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     (PatchShow::GRID | PatchShow::FRAME)
         .with(PatchShow::CATEGORIES, look.shows(Layer::Labels))
         .with(PatchShow::MASKED, look.shows(Layer::Masked))
@@ -201,7 +201,7 @@ fn patches(state: &State) -> PatchShow {
 }
 
 fn coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
-    let shown = state.timeline.look.shows(Layer::Coins);
+    let shown = state.session.timeline.look.shows(Layer::Coins);
     epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
 }
 

@@ -6,8 +6,7 @@ use shaders::ColourMap;
 
 use super::pane::{self, Face, Probed};
 use super::{curves, sentence};
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::scene::Camera;
 use crate::state::State;
 use crate::state::timeline::probes::MOST_RELATIVE;
@@ -51,8 +50,8 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &Probed, sender: &Sende
     let width = ((area.height() - 2.0 * GAP) / 3.0).min(area.width() * COLUMN).round();
     let (large, column) = area.split_left_right_at_x(area.right() - width);
     let large = Rect::from_min_max(large.min, pos2(large.right() - GAP, large.bottom()));
-    let camera = state.timeline.look.camera;
-    let faces: &[Face] = match (stage, state.timeline.look.labels) {
+    let camera = state.session.timeline.look.camera;
+    let faces: &[Face] = match (stage, state.session.timeline.look.labels) {
         (Stage::Finetune, _) | (_, Labels::After) => &[Face::After],
         (_, Labels::Before) => &[Face::Before],
         (_, Labels::Both) => &[Face::Before, Face::After],
@@ -78,7 +77,7 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &Probed, sender: &Sende
 
 /// Legend of a large pane, if it fits beside the slice.
 fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
-    let look = &state.timeline.look;
+    let look = &state.session.timeline.look;
     if stage == Stage::Finetune {
         if look.shows(Layer::Heat) {
             let ends = ["0".to_owned(), "1".to_owned()];
@@ -162,7 +161,7 @@ pub(super) fn follow(response: &PatchResponse, state: &State, sender: &Sender) {
         send(TimelineCommand::SetCamera(Camera::default()));
     }
     if let Some(patch) = response.clicked {
-        let other = Some(patch).filter(|_| state.timeline.look.patch != Some(patch));
+        let other = Some(patch).filter(|_| state.session.timeline.look.patch != Some(patch));
         send(TimelineCommand::ChoosePatch(other));
     }
 }

@@ -6,8 +6,7 @@ use engine::event::Stage;
 use super::pane::{self, Face};
 use super::probe::{GAP, follow, part, words};
 use super::sentence;
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::theme::{self, font, space};
@@ -30,12 +29,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let grid = if finetune { 0 } else { run.config.method.grid };
     let width = (grid as f32 * PATCH).max(LEAST);
     let columns = (((area.width() - SIDE) / width).floor() as usize).clamp(1, MOST);
-    if columns != state.timeline.look.columns {
+    if columns != state.session.timeline.look.columns {
         sender.send(Command::Timeline(TimelineCommand::SetColumns(columns)));
     }
-    let epochs = state.timeline.sheet_epochs(run, columns);
+    let epochs = state.sheet_epochs(run, columns);
     if epochs.is_empty() {
-        let words = match &state.timeline.pin {
+        let words = match &state.session.timeline.pin {
             None => "No pinned slices in this run.".to_owned(),
             Some(pin) => format!("Nothing recorded of {pin} yet."),
         };
@@ -64,8 +63,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
 /// Heading of a column; a click moves the cursor to its epoch.
 fn heading(ui: &mut Ui, rect: Rect, state: &State, run: &OpenRun, epoch: usize, sender: &Sender) {
     let t = theme::tokens(ui);
-    let flips = state.timeline.pin.as_ref().and_then(|_| state.timeline.record_key(run, epoch));
-    let flips = flips.and_then(|key| state.timeline.probes.record(&key)?.as_ref().ok().cloned());
+    let flips = state.session.timeline.pin.as_ref().and_then(|_| state.record_key(run, epoch));
+    let flips = flips.and_then(|key| state.cache.timeline.probes.record(&key)?.as_ref().ok().cloned());
     let update = flips.as_ref().and_then(|seen| seen.update.as_ref()).filter(|update| update.epoch == epoch);
     let count = update.map(|update| update.flipped.iter().filter(|flipped| **flipped).count());
     let name = format!("Epoch {epoch}");
@@ -103,13 +102,13 @@ fn cell(
     ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).image);
     // Never the nearest epoch in place of the wanted one.
     let found = pane::probed(state, run, epoch).and_then(|probed| {
-        let settled = pane::is_settled(&probed, state.timeline.record_key(run, epoch).as_ref());
+        let settled = pane::is_settled(&probed, state.record_key(run, epoch).as_ref());
         if settled { Ok(probed) } else { Err("Reading\u{2026}".to_owned()) }
     });
     match found {
         Ok(probed) => {
             let title = format!("{name}, epoch {epoch}");
-            let response = pane::show_plain(ui, rect, state, &probed, face, &title, state.timeline.look.camera);
+            let response = pane::show_plain(ui, rect, state, &probed, face, &title, state.session.timeline.look.camera);
             words(ui, rect, &probed, &response);
             follow(&response, state, sender);
         }

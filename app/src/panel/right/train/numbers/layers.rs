@@ -4,8 +4,7 @@ use egui::{RichText, Sense, Stroke, StrokeKind, Ui, vec2};
 use engine::event::Stage;
 
 use super::super::super::super::chip::{Chip, chips};
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{Layer, OpenRun};
 use crate::theme::{self, font, palette, radius, space};
@@ -18,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     Section::new("On the probe").show(ui, |ui| {
         chips(ui, |ui| {
             for layer in Layer::ALL.into_iter().filter(|layer| layer.belongs_to(stage)) {
-                let on = state.timeline.look.shows(layer);
+                let on = state.session.timeline.look.shows(layer);
                 let name = format!("Show {}", layer.name().to_lowercase());
                 if ui.add(Chip::new(layer.name(), &name).selected(on)).on_hover_text(meaning(layer)).clicked() {
                     sender.send(Command::Timeline(TimelineCommand::ShowLayer(layer, !on)));
@@ -68,13 +67,12 @@ fn legend(ui: &mut Ui) {
 
 /// Numbers of the selected patch at this epoch.
 fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
-    let timeline = &state.timeline;
-    let Some(patch) = timeline.look.patch else {
+    let Some(patch) = state.session.timeline.look.patch else {
         text::note(ui, "Click a patch to see its numbers over the epochs.");
         return;
     };
-    let key = run.epoch().and_then(|epoch| timeline.record_key(run, epoch));
-    let seen = key.and_then(|key| timeline.probes.record(&key)?.as_ref().ok());
+    let key = run.epoch().and_then(|epoch| state.record_key(run, epoch));
+    let seen = key.and_then(|key| state.cache.timeline.probes.record(&key)?.as_ref().ok());
     let grid = run.config.method.grid.max(1);
     ui.spacing_mut().item_spacing.y = 0.0;
     let place = format!("{}, {}", patch / grid, patch % grid);

@@ -3,8 +3,7 @@
 use egui::Ui;
 use engine::probe::Pin;
 
-use crate::command::timeline::TimelineCommand;
-use crate::command::{Command, Sender};
+use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{OpenRun, SliceKey};
 use crate::theme::icon;
@@ -13,8 +12,7 @@ use crate::widget::{IconButton, ListRow, PushButton, Section};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let timeline = &state.timeline;
-    let pins = timeline.pins();
+    let pins = state.pins();
     let send = |command| sender.send(Command::Timeline(command));
     let note = if pins.is_empty() { String::new() } else { pins.len().to_string() };
     Section::new("Pinned slices").note(&note).show(ui, |ui| {
@@ -26,13 +24,13 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             row(ui, state, pin, sender);
         }
         ui.add_space(crate::theme::space::XS);
-        let ready = state.document.is_some() && timeline.shown().is_some();
+        let ready = state.document.is_some() && state.watched_run().is_some();
         let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
         let response = ui.add_enabled(ready, button);
-        let hint = match (&state.document, timeline.shown()) {
+        let hint = match (&state.document, state.watched_run()) {
             (None, _) => "Open a case first. Its axial slice at the crosshair is pinned.",
             (_, None) => "Open a run first. Its settings define the preprocessing.",
-            _ if timeline.live_pins.is_some() => "Recorded by the running training from its next step on",
+            _ if state.training.pins.is_some() => "Recorded by the running training from its next step on",
             _ => "Recorded by the next training",
         };
         if response.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
@@ -42,12 +40,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
-    let timeline = &state.timeline;
     let send = |command| sender.send(Command::Timeline(command));
     let title = pin.to_string();
-    let facts = timeline.shown().map_or_else(|| "for the next training".to_owned(), |run| facts(state, run, pin));
-    let pinned = timeline.is_pinned(pin);
-    let chosen = timeline.pin.as_ref() == Some(pin);
+    let facts = state.watched_run().map_or_else(|| "for the next training".to_owned(), |run| facts(state, run, pin));
+    let pinned = state.is_pinned(pin);
+    let chosen = state.session.timeline.pin.as_ref() == Some(pin);
     let row = ListRow::new(&title).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
     let (response, ()) = row.show_with(ui, |ui| {
         if pinned {
@@ -70,13 +67,13 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
 /// Recorded epochs, and whether the slice is trained on.
 fn facts(state: &State, run: &OpenRun, pin: &Pin) -> String {
     let recorded = match run.recorded(pin) {
-        [] if state.timeline.wanted.contains(pin) => return "for the next training".to_owned(),
+        [] if state.session.timeline.wanted.contains(pin) => return "for the next training".to_owned(),
         [] => return "nothing recorded yet".to_owned(),
         [only] => format!("epoch {only}"),
         [first, .., last] => format!("epochs {first} to {last}"),
     };
     let key = SliceKey { run: run.id, stage: run.stage(), pin: pin.clone() };
-    let slice = state.timeline.probes.slice(&key).and_then(|seen| seen.as_ref().ok());
+    let slice = state.cache.timeline.probes.slice(&key).and_then(|seen| seen.as_ref().ok());
     match slice {
         Some(seen) if !seen.slice.trained => format!("{recorded}, not trained on"),
         _ => recorded,

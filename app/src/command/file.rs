@@ -1,0 +1,135 @@
+//! Commands about files, masks and the segmentation.
+
+use std::path::{Path, PathBuf};
+
+use super::action::List;
+use super::intent;
+use crate::state::{Dialog, Intent, PathPurpose, PathRequest, State};
+use crate::worker::{Jobs, analyse, dialog, save};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileCommand {
+    /// Shows a field for a path.
+    TypePath(PathPurpose),
+    /// Narrows the list of cases.
+    FilterCases(String),
+    /// Tries again to open what could not be opened.
+    Retry,
+    /// Saves the segmentation to its file; asks for one if it has none.
+    Save,
+    /// Asks for a file and saves the segmentation to it.
+    SaveAs,
+    /// Replaces an existing file.
+    SaveOver(PathRequest, PathBuf),
+    /// Saves the segmentation, then takes the step that would have lost it.
+    SaveThen(Intent),
+    /// Gives the unsaved segmentation up and takes the step that the question was about.
+    Discard,
+    /// Removes the reference.
+    RemoveReference,
+    /// Removes the probability.
+    RemoveProbability,
+    /// Chooses the device that computes.
+    SetDevice(String),
+    /// Segments with the sample study's model, whichever run was chosen.
+    UseSampleModel,
+    /// Cancels a job.
+    CancelJob(u64),
+}
+
+/// Carries out a command.
+pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
+    match command {
+        FileCommand::TypePath(purpose) => {
+            state.dialog = Some(Dialog::Path { request: state.path_request(purpose), text: String::new() });
+        }
+        FileCommand::FilterCases(text) => state.cases.filter = text,
+        FileCommand::Retry => {
+            if let Some(failed) = state.failed.take() {
+                intent::dispatch(state, jobs, failed.retry);
+            }
+        }
+        FileCommand::Save => save(state, jobs),
+        FileCommand::SaveAs => dialog::ask(state, jobs, PathPurpose::SaveSegmentation),
+        FileCommand::SaveOver(request, path) => {
+            state.dialog = None;
+            save_over(state, jobs, &request, &path);
+        }
+        FileCommand::SaveThen(next) => {
+            (state.dialog, state.after_saving) = (None, Some(next));
+            save(state, jobs);
+        }
+        FileCommand::Discard => {
+            if let Some(Dialog::Unsaved { next }) = state.dialog.take() {
+                intent::without_asking(state, jobs, next);
+            }
+        }
+        FileCommand::RemoveReference => {
+            if let Some(document) = &mut state.document {
+                document.truth = None;
+                document.forget_results();
+                state.session.view.finding = None;
+            }
+            analyse::start(state, jobs);
+        }
+        FileCommand::RemoveProbability => {
+            if let Some(document) = &mut state.document {
+                (document.probability, document.entropy) = (None, None);
+            }
+        }
+        FileCommand::SetDevice(device) => state.session.device = device,
+        FileCommand::UseSampleModel => state.session.runs.segment = None,
+        FileCommand::CancelJob(id) => jobs.cancel(id),
+    }
+}
+
+fn save(state: &mut State, jobs: &mut Jobs) {
+    let file = state.document.as_ref().and_then(|d| d.prediction.as_ref()).and_then(|mask| mask.path.clone());
+    match file {
+        Some(file) => save::to(state, jobs, &file, true),
+        None => dialog::ask(state, jobs, PathPurpose::SaveSegmentation),
+    }
+}
+
+fn save_over(state: &mut State, jobs: &mut Jobs, request: &PathRequest, path: &Path) {
+    match intent::refusal(state, request) {
+        Some(why) => {
+            state.after_saving = None;
+            state.error("The file was not replaced", format!("{}: {why}", path.display()));
+        }
+        None => intent::write(state, jobs, request.purpose, path, true),
+    }
+}
+
+/// What the palette offers.
+pub fn actions(list: &mut List, state: &State) {
+    let group = "File";
+    let document = state.document.as_ref();
+    let open = document.is_some();
+    let segmentation = document.is_some_and(|d| d.prediction.is_some());
+    let reference = document.is_some_and(|d| d.truth.is_some());
+    let probability = document.is_some_and(|d| d.probability.is_some());
+    let cases = !state.cases.cases.is_empty();
+    list.add(group, "Open files…", "Ctrl+O", Intent::Ask(PathPurpose::Files));
+    list.add(group, "Open folder…", "Ctrl+Shift+O", Intent::Ask(PathPurpose::Folder));
+    list.add(group, "Open by path…", "Ctrl+L", FileCommand::TypePath(PathPurpose::Files));
+    list.add(group, "Open sample study", "", Intent::OpenSample);
+    list.add_if(open, group, "Open segmentation…", "", Intent::Ask(PathPurpose::Segmentation));
+    list.add_if(open, group, "Open reference…", "", Intent::Ask(PathPurpose::Reference));
+    list.add_if(open, group, "Open probability…", "", Intent::Ask(PathPurpose::Probability));
+    list.add_if(open, group, "Segment now", "Ctrl+Enter", Intent::Segment);
+    list.add(group, "Choose model…", "", Intent::Ask(PathPurpose::Model));
+    list.add_if(state.session.runs.segment.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
+    list.add_if(segmentation, group, "Save segmentation", "Ctrl+S", FileCommand::Save);
+    list.add_if(segmentation, group, "Save segmentation as…", "Ctrl+Shift+S", FileCommand::SaveAs);
+    list.add_if(segmentation, group, "Remove segmentation", "", Intent::RemoveSegmentation);
+    list.add_if(reference, group, "Remove reference", "", FileCommand::RemoveReference);
+    list.add_if(probability, group, "Remove probability", "", FileCommand::RemoveProbability);
+    for job in &state.jobs {
+        list.add(group, format!("Cancel: {}", job.title), "", FileCommand::CancelJob(job.id));
+    }
+    list.add_if(cases, group, "Next case", "Ctrl+Down", Intent::StepCase(1));
+    list.add_if(cases, group, "Previous case", "Ctrl+Up", Intent::StepCase(-1));
+    list.add_if(open, group, "Close case", "Ctrl+W", Intent::CloseCase);
+}

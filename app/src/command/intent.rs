@@ -1,0 +1,195 @@
+//! Steps that may have to wait. Nothing unsaved is lost without a question: what would lose it waits for the answer.
+
+use std::path::{Path, PathBuf};
+
+use super::timeline::{self, TimelineCommand};
+use super::train::{self, TrainCommand};
+use super::{RunsCommand, dispatch as carry_out, masking, window};
+use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
+use crate::state::{CaseList, Dialog, Document, Intent, PathPurpose, PathRequest, Request, State};
+use crate::worker::layer::{self, Role};
+use crate::worker::{Jobs, analyse, dialog, open, save, segment};
+
+/// Carries an intent out, or asks first if it would lose an unsaved segmentation.
+pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
+    if state.document.as_ref().is_some_and(Document::is_unsaved) && loses_segmentation(state, &intent) {
+        state.dialog = Some(Dialog::Unsaved { next: intent });
+    } else {
+        without_asking(state, jobs, intent);
+    }
+}
+
+/// Whether the open case's segmentation is gone after this, and the user has not been asked about it yet.
+fn loses_segmentation(state: &State, intent: &Intent) -> bool {
+    match intent {
+        Intent::Ask(purpose) => {
+            matches!(purpose, PathPurpose::Files | PathPurpose::Folder | PathPurpose::Segmentation)
+        }
+        Intent::UsePaths(request, paths) => {
+            let takes_its_place = match request.purpose {
+                PathPurpose::Folder | PathPurpose::Segmentation => true,
+                // Masks alone are added to the open image: only a segmentation takes the segmentation's place.
+                PathPurpose::Files => !paths.iter().all(|path| is_reference(path)),
+                _ => false,
+            };
+            // The user was asked before the dialog opened, and the segmentation is still the same.
+            let asked = request.of.is_some() && request.of == state.case_revision();
+            takes_its_place && !asked
+        }
+        Intent::Open(_)
+        | Intent::Visit(_)
+        | Intent::OpenSample
+        | Intent::OpenCase(_)
+        | Intent::StepCase(_)
+        | Intent::CloseCase
+        | Intent::Segment
+        | Intent::RemoveSegmentation => true,
+        // The question before closing is asked by its own dialog.
+        Intent::RestoreRun(_) | Intent::QuitNow => false,
+    }
+}
+
+fn is_reference(path: &Path) -> bool {
+    is_mask_name(path) && !is_segmentation_name(path)
+}
+
+/// Carries an intent out whatever becomes of an unsaved segmentation.
+pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
+    match intent {
+        Intent::Ask(purpose) => {
+            state.dialog = None;
+            dialog::ask(state, jobs, purpose);
+        }
+        Intent::UsePaths(request, paths) => {
+            state.dialog = None;
+            use_paths(state, jobs, request, paths);
+        }
+        Intent::Open(request) => {
+            leave_cases(state);
+            let again = Intent::Open(request.clone());
+            open::start(state, jobs, *request, again);
+        }
+        Intent::Visit(request) => {
+            state.cases.open = state.cases.with_images(&request.images);
+            state.session.train.visiting = true;
+            let again = Intent::Visit(request.clone());
+            open::start(state, jobs, *request, again);
+        }
+        Intent::OpenSample => match crate::sample::folder() {
+            Some(folder) => {
+                leave_cases(state);
+                let request = Request { paths: vec![folder], ..Request::default() };
+                open::start(state, jobs, request, Intent::OpenSample);
+            }
+            None => state.error("No sample study", "assets/sample was not found beside the program nor here"),
+        },
+        Intent::OpenCase(case) => open::open_case(state, jobs, case),
+        Intent::StepCase(by) => {
+            if let Some(case) = state.cases.neighbour(by) {
+                open::open_case(state, jobs, case);
+            }
+        }
+        Intent::CloseCase => {
+            open::leave(jobs);
+            (state.document, state.failed) = (None, None);
+            leave_cases(state);
+        }
+        Intent::Segment => segment::start(state, jobs),
+        Intent::RemoveSegmentation => {
+            if let Some(document) = &mut state.document {
+                (document.prediction, document.probability, document.replaced) = (None, None, None);
+                document.forget_results();
+                state.session.view.finding = None;
+            }
+            analyse::start(state, jobs);
+        }
+        Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
+        Intent::QuitNow => window::quit_now(state, jobs),
+    }
+}
+
+/// Uses paths for what they were asked for. An answer about a case that is no longer open, or about a segmentation that
+/// has changed, is refused.
+fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
+    let Some(first) = paths.first().cloned() else { return };
+    if let Some(why) = refusal(state, &request) {
+        state.after_saving = None;
+        return state.error("The chosen file was not used", format!("{}: {why}", first.display()));
+    }
+    match request.purpose {
+        PathPurpose::Files | PathPurpose::Folder => open_or_add(state, jobs, request, paths),
+        PathPurpose::Segmentation => layer::start(state, jobs, Role::Segmentation, &first),
+        PathPurpose::Reference => layer::start(state, jobs, Role::Reference, &first),
+        PathPurpose::Probability => layer::start(state, jobs, Role::Probability, &first),
+        PathPurpose::Model => segment::choose_model(state, &first),
+        PathPurpose::Cohort => train::dispatch(state, jobs, TrainCommand::UseCohort(first)),
+        PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first))),
+        PathPurpose::Workspace => train::dispatch(state, jobs, TrainCommand::SetWorkspace(first)),
+        PathPurpose::Run => timeline::dispatch(state, jobs, TimelineCommand::Open(first)),
+        PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(first)),
+        PathPurpose::MaskingRun => masking::choose_run(state, &first),
+        PathPurpose::SaveSegmentation | PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            write(state, jobs, request.purpose, &first, false);
+        }
+    }
+}
+
+/// Why an answer is not used, if it is not.
+pub(super) fn refusal(state: &State, request: &PathRequest) -> Option<&'static str> {
+    let of = request.of.filter(|_| request.purpose.concerns_case())?;
+    let now = state.case_revision();
+    if now.is_none_or(|now| now.case != of.case) {
+        return Some("it was chosen for another case, which is no longer open. Open that case and choose again.");
+    }
+    let changed = request.purpose == PathPurpose::SaveSegmentation && now != Some(of);
+    changed.then_some("the segmentation changed after you were asked. Save it again.")
+}
+
+/// Writes to a path. An existing file is replaced only if `overwrite`.
+pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
+    match purpose {
+        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            crate::worker::masking::export::to(state, jobs, purpose, path, overwrite);
+        }
+        _ => save::to(state, jobs, path, overwrite),
+    }
+}
+
+/// Paths that were opened, typed or dropped: masks alone are added to the open image.
+fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
+    let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
+    if state.document.is_some() && masks_only {
+        for path in &paths {
+            let role = if is_segmentation_name(path) { Role::Segmentation } else { Role::Reference };
+            layer::start(state, jobs, role, path);
+        }
+        return;
+    }
+    leave_cases(state);
+    let again = Intent::UsePaths(PathRequest { of: None, ..request }, paths.clone());
+    open::start(state, jobs, Request { paths, ..Request::default() }, again);
+}
+
+fn leave_cases(state: &mut State) {
+    state.cases = CaseList::default();
+    state.session.train.visiting = false;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_takes_the_segmentations_place_is_held_back() {
+        let state = State::default();
+        let loses = |intent: &Intent| loses_segmentation(&state, intent);
+        let files = |names: &[&str]| Intent::open_paths(names.iter().map(Into::into).collect());
+        assert!(!loses(&files(&["case_seg.nii.gz"])));
+        assert!(loses(&files(&["case_pred.nii.gz"])));
+        assert!(loses(&files(&["case_seg.nii.gz", "other.nii.gz"])));
+        assert!(loses(&Intent::StepCase(1)));
+        assert!(loses(&Intent::RemoveSegmentation));
+        assert!(!loses(&Intent::Ask(PathPurpose::Reference)));
+        assert!(!loses(&Intent::QuitNow));
+    }
+}

@@ -1,0 +1,25 @@
+//! What the program read or computed and can read or compute again.
+
+use engine::device::DeviceInfo;
+
+use super::masking::MaskingCache;
+use super::runs::RunList;
+use super::timeline::TimelineCache;
+use super::train::{Results, TrainCache};
+
+/// Lists, volumes, textures and results that no restart needs to keep.
+#[derive(Clone, Debug, Default)]
+pub struct Cache {
+    /// Devices that can compute, once probed.
+    pub devices: Vec<DeviceInfo>,
+    /// The runs of the workspace.
+    pub runs: RunList,
+    /// The runs on the timeline, and their pinned slices.
+    pub timeline: TimelineCache,
+    /// The cohort of the next job, and what follows from its form.
+    pub train: TrainCache,
+    /// Measures of the run whose results are shown.
+    pub results: Results,
+    /// The shown slice of Masking mode.
+    pub masking: MaskingCache,
+}

@@ -1,0 +1,48 @@
+//! Background jobs as the window shows them.
+
+/// Which jobs exclude each other. Starting a job in an exclusive slot cancels the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    name: &'static str,
+    shared: bool,
+}
+
+impl Slot {
+    /// At most one job at a time: a new one replaces the one before.
+    #[must_use]
+    pub const fn exclusive(name: &'static str) -> Self {
+        Self { name, shared: false }
+    }
+
+    /// Any number of jobs side by side.
+    #[must_use]
+    pub const fn shared(name: &'static str) -> Self {
+        Self { name, shared: true }
+    }
+
+    /// Names the worker thread.
+    pub(crate) fn name(self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn is_shared(self) -> bool {
+        self.shared
+    }
+}
+
+/// A running job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobStatus {
+    /// Identifies the job to [`crate::command::FileCommand::CancelJob`].
+    pub id: u64,
+    /// Its slot: panels find "their" job by it.
+    pub slot: Slot,
+    /// What it does, in a few words.
+    pub title: String,
+    /// 0 to 1, where known.
+    pub progress: Option<f32>,
+    /// The current step, such as "slice 3 of 12".
+    pub detail: String,
+    /// Shown only if it lasts.
+    pub quiet: bool,
+}

@@ -1,0 +1,241 @@
+//! The controls of Masking mode: what is masked and how, and what is drawn.
+
+use engine::cluster::{ClusterConfig, Method};
+use engine::config::Config;
+use engine::inspect::{MaskSettings, Sigma};
+use engine::preprocess::PreprocessConfig;
+use engine::pretrain::amlp::amr::MaskRatio;
+use engine::pretrain::amlp::mps::Order;
+use serde::{Deserialize, Serialize};
+
+/// Patches along a side that can be chosen, as far as they divide the crop.
+pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
+/// The crop's side in pixels: the smallest and the largest that can be chosen.
+pub const SIZES: [usize; 2] = [16, 1024];
+/// Most epochs of a schedule.
+pub const MOST_EPOCHS: usize = 10_000;
+
+/// What gives the masking ratio.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum By {
+    /// A number.
+    #[default]
+    Sigma,
+    /// An epoch of the schedule (Eq. 9).
+    Epoch,
+}
+
+/// What the user chooses. The defaults are those of `amlp mask`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Controls {
+    /// What gives the masking ratio.
+    pub by: By,
+    /// Share of the patches that is masked, 0 to 1.
+    pub sigma: f64,
+    /// Epoch of the schedule, from 1.
+    pub epoch: usize,
+    /// Epochs of the schedule.
+    pub epochs: usize,
+    /// The schedule.
+    pub ratio: MaskRatio,
+    /// Which patches are masked first.
+    pub order: Order,
+    /// How patches are clustered, and which cluster is the foreground.
+    pub cluster: ClusterConfig,
+    /// Seed of the clustering and of random orders.
+    pub seed: u64,
+    /// Patches along the crop's side.
+    pub grid: usize,
+    /// How the scan is prepared, the crop's side and the voxel size among it.
+    pub preprocess: PreprocessConfig,
+}
+
+impl Default for Controls {
+    fn default() -> Self {
+        Self {
+            by: By::Sigma,
+            sigma: 0.5,
+            epoch: 1,
+            epochs: 800,
+            ratio: MaskRatio::default(),
+            order: Order::default(),
+            cluster: ClusterConfig::default(),
+            seed: 0,
+            grid: 16,
+            preprocess: PreprocessConfig::default(),
+        }
+    }
+}
+
+impl Controls {
+    /// The patch counts that divide the crop.
+    pub fn grids(&self) -> Vec<usize> {
+        GRIDS.into_iter().filter(|&grid| self.preprocess.size.is_multiple_of(grid)).collect()
+    }
+
+    /// The same with every number within its limits, and a patch count that divides the crop if there is one.
+    #[must_use]
+    pub fn within_limits(mut self) -> Self {
+        self.sigma = if self.sigma.is_finite() { self.sigma.clamp(0.0, 1.0) } else { 0.5 };
+        self.epochs = self.epochs.clamp(1, MOST_EPOCHS);
+        self.epoch = self.epoch.clamp(1, self.epochs);
+        self.preprocess.size = self.preprocess.size.clamp(SIZES[0], SIZES[1]);
+        if !self.preprocess.size.is_multiple_of(self.grid.max(1)) {
+            let nearest = |grid: &usize| grid.abs_diff(self.grid);
+            self.grid = self.grids().into_iter().min_by_key(nearest).unwrap_or(self.grid);
+        }
+        self
+    }
+
+    /// What the engine is asked for.
+    pub fn mask_settings(&self) -> MaskSettings {
+        let sigma = match self.by {
+            By::Sigma => Sigma::Fixed(self.sigma),
+            By::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
+        };
+        MaskSettings { cluster: self.cluster.clone(), order: self.order, sigma, seed: self.seed }
+    }
+
+    /// The settings that a run trained with, from its first epoch on.
+    #[must_use]
+    pub fn of_run(&self, config: &Config) -> Self {
+        let epochs = config.training.epochs.max(1);
+        let method = &config.method;
+        let controls = Self {
+            by: By::Epoch,
+            epoch: self.epoch.min(epochs),
+            epochs,
+            ratio: method.ratio.clone(),
+            order: method.order,
+            cluster: method.cluster.clone(),
+            seed: config.seed,
+            grid: method.grid,
+            preprocess: config.preprocess.clone(),
+            sigma: self.sigma,
+        };
+        controls.within_limits()
+    }
+
+    /// Whether a scan is prepared and cut as for this run.
+    pub fn fits(&self, config: &Config) -> bool {
+        self.grid == config.method.grid && self.preprocess == config.preprocess
+    }
+
+    /// Whether the clustering is done before the next frame.
+    pub fn is_quick(&self) -> bool {
+        self.cluster.method == Method::Kmeans
+    }
+}
+
+/// What is drawn of the patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Shown {
+    /// The slice on the scan's own grid, in place of the crop.
+    pub native: bool,
+    /// Fill and outline in the colour of the category.
+    pub categories: bool,
+    /// Foreground probability as heat.
+    pub heat: bool,
+    /// Hatching of masked patches.
+    pub masked: bool,
+    /// Each patch's place in the masking order.
+    pub numbers: bool,
+    /// The digit 1 or 0.
+    pub digits: bool,
+    /// Lines between patches.
+    pub grid: bool,
+    /// Outline of the reference.
+    pub lesion: bool,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self {
+            native: false,
+            categories: true,
+            heat: false,
+            masked: false,
+            numbers: false,
+            digits: false,
+            grid: true,
+            lesion: true,
+        }
+    }
+}
+
+impl Shown {
+    /// One switch with its name.
+    pub const ALL: [(&'static str, Switch); 8] = [
+        ("Categories", |s| &mut s.categories),
+        ("Masked", |s| &mut s.masked),
+        ("Probability", |s| &mut s.heat),
+        ("Digits", |s| &mut s.digits),
+        ("Order", |s| &mut s.numbers),
+        ("Grid", |s| &mut s.grid),
+        ("Reference", |s| &mut s.lesion),
+        ("Native slice", |s| &mut s.native),
+    ];
+}
+
+/// Finds a switch.
+pub type Switch = fn(&mut Shown) -> &mut bool;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_patch_count_follows_the_crop() {
+        let of = |size| {
+            let preprocess = PreprocessConfig { size, ..PreprocessConfig::default() };
+            Controls { preprocess, ..Controls::default() }.within_limits()
+        };
+        assert_eq!((of(160).grid, of(144).grid, of(160).grids()), (16, 16, vec![8, 10, 16, 20, 32]));
+        assert_eq!((of(100).grids(), of(100).grid), (vec![10, 20], 20), "the nearest to 16");
+        assert_eq!(of(97).grid, 16, "none divides it: the engine says so");
+        assert_eq!((of(0).preprocess.size, of(9000).preprocess.size), (16, 1024));
+    }
+
+    #[test]
+    fn numbers_stay_within_their_limits() {
+        let controls = Controls { sigma: 7.0, epoch: 9, epochs: 4, ..Controls::default() }.within_limits();
+        assert_eq!((controls.sigma, controls.epoch), (1.0, 4));
+        let controls = Controls { sigma: f64::NAN, epoch: 0, epochs: 0, ..Controls::default() }.within_limits();
+        assert_eq!((controls.sigma, controls.epoch, controls.epochs), (0.5, 1, 1));
+    }
+
+    #[test]
+    fn defaults_are_the_command_lines() {
+        let settings = Controls::default().mask_settings();
+        assert_eq!(settings, MaskSettings::default());
+        assert_eq!(settings.sigma, Sigma::Fixed(0.5));
+    }
+
+    #[test]
+    fn the_settings_of_a_run_are_taken_over() {
+        let mut config = engine::config::preset("amlp-plus", &["pet".into()]).unwrap_or_default();
+        (config.training.epochs, config.method.grid, config.preprocess.size, config.seed) = (20, 8, 96, 5);
+        let controls = Controls { epoch: 300, ..Controls::default() };
+        assert!(!controls.fits(&config));
+        let taken = controls.of_run(&config);
+        assert!(taken.fits(&config));
+        assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (By::Epoch, 20, 20, 5));
+        assert_eq!(taken.cluster, config.method.cluster);
+    }
+
+    #[test]
+    fn every_switch_is_one_of_its_own() {
+        let mut all = Shown::default();
+        for (name, switch) in Shown::ALL {
+            let before = all;
+            *switch(&mut all) ^= true;
+            assert_ne!(before, all, "{name}");
+        }
+        let opposite = Shown::ALL.into_iter().fold(Shown::default(), |mut s, (_, switch)| {
+            *switch(&mut s) ^= true;
+            s
+        });
+        assert_eq!(all, opposite);
+    }
+}

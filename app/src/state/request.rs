@@ -1,0 +1,68 @@
+//! What to open: images, and the masks, probability and slice that go with them.
+
+use std::path::{Path, PathBuf};
+
+use super::ListedCase;
+
+/// The files of a case by role.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The case's name; that of the first file without one.
+    pub title: Option<String>,
+    /// What the user pointed at: files, or one folder. Whoever opens it finds out which.
+    pub paths: Vec<PathBuf>,
+    /// Files that are known to be images, each with its modality's name where the cohort says it.
+    pub images: Vec<(Option<String>, PathBuf)>,
+    /// The segmentation.
+    pub mask: Option<PathBuf>,
+    /// The reference.
+    pub truth: Option<PathBuf>,
+    /// The network's probability.
+    pub probability: Option<PathBuf>,
+    /// The slice to show, 0-based, of the file's axis nearest to S-I.
+    pub slice: Option<usize>,
+}
+
+impl Request {
+    /// Whether anything is named beside the images.
+    #[must_use]
+    pub fn names_something(&self) -> bool {
+        self.mask.is_some() || self.truth.is_some() || self.probability.is_some() || self.slice.is_some()
+    }
+
+    /// The first file or folder, for messages.
+    pub(crate) fn first_path(&self) -> &Path {
+        self.paths.first().or(self.images.first().map(|(_, path)| path)).map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    /// The folder that was pointed at, if it is one. Asks the disk: for jobs alone.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.paths[..] {
+            [folder] if folder.is_dir() => Some(folder),
+            _ => None,
+        }
+    }
+
+    /// The request that discovery of a folder made, with what is named here in place of what was discovered.
+    pub(crate) fn over(&self, discovered: Self) -> Self {
+        Self {
+            mask: self.mask.clone().or(discovered.mask),
+            truth: self.truth.clone().or(discovered.truth),
+            probability: self.probability.clone().or(discovered.probability),
+            slice: self.slice.or(discovered.slice),
+            ..discovered
+        }
+    }
+}
+
+impl ListedCase {
+    /// How to open the case.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            title: Some(self.name.clone()),
+            images: self.images.iter().map(|(m, p)| (Some(m.clone()), p.clone())).collect(),
+            truth: self.label.clone(),
+            ..Request::default()
+        }
+    }
+}

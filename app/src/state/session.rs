@@ -1,0 +1,346 @@
+//! What a restart brings back, as one serialised value. The settings, which outlive the program, are a part of it.
+//!
+//! Scans and runs are named by their paths and read again, never copied.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use engine::event::Stage;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::masking::MaskingSession;
+use super::runs::RunTable;
+use super::timeline::TimelineSession;
+use super::train::TrainSession;
+use super::{Document, ImageLayer, Mode, Request, Settings, Source, State, View};
+use crate::scene::{ScanInfo, WindowLevel};
+
+/// Version of the serialised form. Version 1 was the settings alone and carried no number.
+const VERSION: u64 = 3;
+
+/// The user's choices, and by [`OpenItems`] what is open.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    /// Preferences, kept between sessions.
+    pub settings: Settings,
+    /// The mode.
+    pub mode: Mode,
+    /// How the open case is looked at.
+    pub view: View,
+    /// Window/level by modality, kept across cases.
+    pub windows: BTreeMap<String, WindowLevel>,
+    /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.
+    pub device: String,
+    /// Which run is chosen for what.
+    pub runs: ChosenRuns,
+    /// Choices of Masking mode.
+    pub masking: MaskingSession,
+    /// Choices of Train mode.
+    pub train: TrainSession,
+    /// Choices of the timeline.
+    pub timeline: TimelineSession,
+    /// Filter and order of the table of runs.
+    pub run_table: RunTable,
+    /// What is open. Known only to a saved session: while the program runs, the state itself has it.
+    pub open: OpenItems,
+}
+
+/// Which run is chosen for what, besides the watched ones and the one that the next fine-tuning starts from; see
+/// [`State::run_for`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChosenRuns {
+    /// Segments the open case; the sample study's model without one.
+    pub segment: Option<PathBuf>,
+    /// Reconstructs masked patches; the watched pre-training without one.
+    pub reconstruct: Option<PathBuf>,
+    /// Its measures are shown on the Results page.
+    pub results: Option<PathBuf>,
+    /// Selected in the table of runs.
+    pub selected: Option<PathBuf>,
+}
+
+/// What a run can be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunUse {
+    /// Segments the open case.
+    Segment,
+    /// Reconstructs masked patches.
+    Reconstruct,
+    /// The next fine-tuning starts from it.
+    StartFrom,
+    /// Shown on the timeline.
+    Watch,
+    /// Compared with the watched one.
+    Compare,
+    /// Its measures are shown.
+    Results,
+    /// Selected in the table of runs.
+    Select,
+}
+
+impl State {
+    /// The run that is chosen for a use.
+    pub fn run_for(&self, run_use: RunUse) -> Option<&Path> {
+        let (chosen, timeline) = (&self.session.runs, &self.cache.timeline);
+        match run_use {
+            RunUse::Segment => chosen.segment.as_deref(),
+            RunUse::Reconstruct => {
+                let watched = timeline.pretrain.as_ref().map(|run| run.path.as_path());
+                chosen.reconstruct.as_deref().or(watched)
+            }
+            RunUse::StartFrom => {
+                let from = &self.session.train.form.finetune.labels.from;
+                (!from.as_os_str().is_empty()).then_some(from)
+            }
+            RunUse::Watch => self.watched_run().map(|run| run.path.as_path()),
+            RunUse::Compare => timeline.compare.as_ref()?.run.as_ref().map(|run| run.path.as_path()),
+            RunUse::Results => chosen.results.as_deref(),
+            RunUse::Select => chosen.selected.as_deref(),
+        }
+    }
+}
+
+/// What is open: files and folders, and where in them the user is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenItems {
+    /// The case.
+    pub case: Option<OpenCase>,
+    /// The folder of cases.
+    pub folder: Option<OpenFolder>,
+    /// The folder of the cohort to train on.
+    pub cohort: Option<PathBuf>,
+    /// The runs on the timeline.
+    pub runs: Option<OpenRuns>,
+}
+
+/// A case by its files. How it is looked at is in the session's view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenCase {
+    /// Its name.
+    pub title: String,
+    /// Its images; masks lie on the first one's grid.
+    pub images: Vec<OpenImage>,
+    /// The image in the panes.
+    pub shown: usize,
+    /// The file of the segmentation.
+    pub mask: Option<PathBuf>,
+    /// The file of the reference.
+    pub truth: Option<PathBuf>,
+    /// The file of the probability.
+    pub probability: Option<PathBuf>,
+}
+
+/// An image of a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenImage {
+    /// What it is read from.
+    pub source: Source,
+    /// The name in the window.
+    pub name: String,
+    /// What its values are, as the user sees it.
+    pub info: ScanInfo,
+    /// Its window/level unless one was chosen.
+    pub window: WindowLevel,
+    /// The frame that is shown.
+    pub frame: usize,
+}
+
+/// A folder of cases.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenFolder {
+    /// The folder.
+    pub root: PathBuf,
+    /// The open case's name.
+    pub open: Option<String>,
+    /// What the list is narrowed down to.
+    pub filter: String,
+}
+
+/// The runs on the timeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OpenRuns {
+    /// On the pre-training track.
+    pub pretrain: Option<OpenTrack>,
+    /// On the fine-tuning track.
+    pub finetune: Option<OpenTrack>,
+    /// What the watched run is compared with: another run, or itself without one, at an epoch.
+    pub compare: Option<(Option<PathBuf>, Option<usize>)>,
+}
+
+/// A run on a track.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenTrack {
+    /// Its folder.
+    pub path: PathBuf,
+    /// The epoch at its cursor; none follows the newest.
+    pub cursor: Option<usize>,
+}
+
+impl OpenItems {
+    fn of(state: &State) -> Self {
+        let (cases, timeline) = (&state.cases, &state.cache.timeline);
+        let track = |stage| {
+            let run = timeline.track(stage)?;
+            Some(OpenTrack { path: run.path.clone(), cursor: run.cursor })
+        };
+        let compare = timeline.compare.as_ref();
+        let runs = OpenRuns {
+            pretrain: track(Stage::Pretrain),
+            finetune: track(Stage::Finetune),
+            compare: compare.map(|compare| (compare.run.as_ref().map(|run| run.path.clone()), compare.epoch)),
+        };
+        Self {
+            case: state.document.as_ref().map(OpenCase::of),
+            folder: cases.root.clone().map(|root| OpenFolder {
+                root,
+                open: cases.open.and_then(|open| cases.get(open)).map(|case| case.name.clone()),
+                filter: cases.filter.clone(),
+            }),
+            cohort: state.cache.train.cohort.folder(),
+            runs: (runs != OpenRuns::default()).then_some(runs),
+        }
+    }
+}
+
+impl OpenCase {
+    fn of(document: &Document) -> Self {
+        let image = |layer: &ImageLayer| OpenImage {
+            source: layer.source.clone(),
+            name: layer.name.clone(),
+            info: layer.info.clone(),
+            window: layer.default_window,
+            frame: layer.frame,
+        };
+        Self {
+            title: document.title.clone(),
+            images: document.images.iter().map(image).collect(),
+            shown: document.shown,
+            mask: document.prediction.as_ref().and_then(|mask| mask.path.clone()),
+            truth: document.truth.as_ref().and_then(|mask| mask.path.clone()),
+            probability: document.probability.as_ref().and_then(|probability| probability.path.clone()),
+        }
+    }
+
+    /// How to open it again.
+    pub fn request(&self) -> Request {
+        let images =
+            self.images.iter().map(|image| (Some(image.info.modality.key()), image.source.path().to_path_buf()));
+        Request {
+            title: Some(self.title.clone()),
+            images: images.collect(),
+            mask: self.mask.clone(),
+            truth: self.truth.clone(),
+            probability: self.probability.clone(),
+            ..Request::default()
+        }
+    }
+
+    /// Whether a case that was opened has the same images.
+    pub fn is(&self, document: &Document) -> bool {
+        self.images.iter().map(|image| &image.source).eq(document.images.iter().map(|layer| &layer.source))
+    }
+}
+
+impl Session {
+    /// The session of a running program, what is open included.
+    pub fn of(state: &State) -> Self {
+        let mut session = Self { open: OpenItems::of(state), ..state.session.clone() };
+        // Measures that are not made yet are not made by a restart either.
+        session.runs.results.take_if(|_| state.cache.results.evaluation.is_none());
+        session
+    }
+
+    /// All of it, as JSON.
+    ///
+    /// # Errors
+    /// A value that JSON cannot hold.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&versioned(serde_json::to_value(self)?))
+    }
+
+    /// The part that outlives the program, as JSON: the settings, and nothing about a patient but recent paths.
+    ///
+    /// # Errors
+    /// A value that JSON cannot hold.
+    pub fn settings_json(settings: &Settings) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&versioned(serde_json::json!({ "settings": settings })))
+    }
+
+    /// Reads either of them. What is left out has its default value.
+    ///
+    /// # Errors
+    /// Text that is no session of a version which this program reads.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        match value.get("version") {
+            None => {
+                let settings = serde_json::from_value(value).map_err(|e| e.to_string())?;
+                Ok(Self { settings, ..Self::default() })
+            }
+            Some(version) if version.as_u64() == Some(VERSION) => {
+                serde_json::from_value(value).map_err(|e| e.to_string())
+            }
+            Some(version) => Err(format!("version = {version}: this program reads {VERSION}")),
+        }
+    }
+}
+
+fn versioned(mut value: Value) -> Value {
+    if let Value::Object(fields) = &mut value {
+        fields.insert("version".to_owned(), VERSION.into());
+    }
+    value
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::scene::Plane;
+    use crate::state::view::{Measure, Statistics};
+    use crate::state::{MeasureKind, PaneId};
+    use crate::theme::Theme;
+
+    #[test]
+    fn a_session_is_read_as_it_was_written_and_only_by_its_own_version() {
+        let mut state = State::default();
+        state.session.mode = Mode::Masking;
+        state.session.view.maximised = Some(PaneId::Linked(1));
+        state.session.timeline.look.camera.zoom = 1.0 / 3.0;
+        state.session.runs.reconstruct = Some("/runs/a".into());
+        let session = Session::of(&state);
+        let text = session.to_json().unwrap();
+        assert_eq!(Session::from_json(&text).unwrap(), session);
+        let other = text.replace(&format!("\"version\": {VERSION}"), "\"version\": 9");
+        assert!(Session::from_json(&other).is_err_and(|why| why.contains("version = 9")));
+    }
+
+    #[test]
+    fn settings_are_a_part_of_it_and_those_of_version_1_are_still_read() {
+        let settings = Settings { theme: Theme::Light, threads: 3, ..Settings::default() };
+        let text = Session::settings_json(&settings).unwrap();
+        assert_eq!(Session::from_json(&text).unwrap(), Session { settings: settings.clone(), ..Session::default() });
+        let old = serde_json::to_string(&settings).unwrap();
+        assert_eq!(Session::from_json(&old).unwrap().settings, settings);
+        let unknown = r#"{"theme":"light","opacity":0.25,"no_such_field":1}"#;
+        assert_eq!(Session::from_json(unknown).unwrap().settings.opacity, 0.25);
+        assert!(Session::from_json(r#"{"opacity":"much"}"#).is_err());
+    }
+
+    #[test]
+    fn a_mean_that_is_no_number_does_not_spoil_the_file() {
+        let statistics = |mean| Some(Statistics { image: 0, frame: 0, voxels: 1, mean, sd: 0.0, area_mm2: 1.0 });
+        let ends_mm = [glam::DVec3::ZERO; 2];
+        let measure =
+            |mean| Measure { kind: MeasureKind::Ellipse, plane: Plane::Axial, ends_mm, statistics: statistics(mean) };
+        let view = View { measures: vec![measure(f64::NAN), measure(2.0)], ..View::default() };
+        let session = Session { view, ..Session::default() };
+        let read = Session::from_json(&session.to_json().unwrap()).unwrap();
+        assert_eq!(read.view.measures.len(), 2);
+        assert!(read.view.measures[0].statistics.is_none() && read.view.measures[1].statistics.is_some());
+    }
+}

@@ -1,0 +1,28 @@
+//! Probing for devices that can compute.
+
+use engine::device::DeviceInfo;
+
+use super::{Failure, Job, JobHandle, Jobs, Spec};
+use crate::state::{Slot, State};
+
+/// Looks for devices.
+pub struct ProbeDevices;
+
+impl Job for ProbeDevices {
+    type Output = Vec<DeviceInfo>;
+
+    fn spec(&self) -> Spec {
+        Spec::new(Slot::exclusive("devices"), "Looking for devices").quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Self::Output, Failure> {
+        Ok(engine::device::probe().devices)
+    }
+
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(devices) => state.cache.devices = devices,
+            Err(failure) => failure.report("Looking for devices", state),
+        }
+    }
+}

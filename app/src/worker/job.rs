@@ -1,0 +1,225 @@
+//! A job: a request, the work on a thread of its own, and what the result does to the state.
+
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use engine::event::{Control, Signal};
+
+use super::{Jobs, Wake};
+use crate::state::{CaseId, Severity, Slot, State};
+
+/// Background work as one typed value. Its fields are the request.
+pub trait Job: Send + 'static {
+    /// What the work yields.
+    type Output: Send + 'static;
+
+    /// How the job is listed, which jobs it replaces, and which case it belongs to.
+    fn spec(&self) -> Spec;
+
+    /// The work, on a worker thread. A panic becomes [`Failure::Panic`].
+    ///
+    /// # Errors
+    /// Why the work ended early.
+    fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure>;
+
+    /// Changes the state by the result, on the window's thread.
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, jobs: &mut Jobs);
+
+    /// Called in place of [`Job::apply`] if the case the job belongs to was closed in the meantime. The result is
+    /// dropped unless there is something to report, such as a file that was written.
+    fn apply_late(self, _result: Result<Self::Output, Failure>, _state: &mut State)
+    where
+        Self: Sized,
+    {
+    }
+}
+
+/// How a job is listed and where it belongs.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Which jobs it replaces.
+    pub slot: Slot,
+    /// The case it belongs to: its results are dropped once that case is closed.
+    pub case: Option<CaseId>,
+    /// What it does, in a few words.
+    pub title: String,
+    /// Listed only if it lasts.
+    pub quiet: bool,
+    /// Never listed: the user sees it in another way.
+    pub hidden: bool,
+}
+
+impl Spec {
+    /// A listed job that belongs to no case.
+    pub fn new(slot: Slot, title: impl Into<String>) -> Self {
+        Self { slot, case: None, title: title.into(), quiet: false, hidden: false }
+    }
+
+    /// Belongs to a case.
+    #[must_use]
+    pub fn of_case(self, case: CaseId) -> Self {
+        Self { case: Some(case), ..self }
+    }
+
+    /// Listed only if it lasts.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
+    /// Never listed.
+    #[must_use]
+    pub fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
+    }
+}
+
+/// Why a job ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It was cancelled.
+    Cancelled,
+    /// The error, with file, field and value.
+    Error(String),
+    /// A defect of the program; the text names the job.
+    Panic(String),
+}
+
+impl Failure {
+    /// The reason as shown to the user.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Cancelled => "It was cancelled.".into(),
+            Self::Error(why) => why.clone(),
+            Self::Panic(what) => {
+                format!("a defect in the program stopped this job; everything else keeps working. {what}")
+            }
+        }
+    }
+
+    /// Tells the user that the job `title` ended early.
+    pub fn report(&self, title: &str, state: &mut State) {
+        match self {
+            Self::Cancelled => state.notice(Severity::Info, "Cancelled", title),
+            Self::Error(_) | Self::Panic(_) => state.error(format!("{title} failed"), self.reason()),
+        }
+    }
+}
+
+impl From<engine::Error> for Failure {
+    fn from(error: engine::Error) -> Self {
+        match error.kind() {
+            engine::ErrorKind::Cancelled => Self::Cancelled,
+            _ => Self::Error(error.to_string()),
+        }
+    }
+}
+
+impl From<crate::gpu::GpuError> for Failure {
+    fn from(error: crate::gpu::GpuError) -> Self {
+        Self::Error(error.to_string())
+    }
+}
+
+/// A result on its way to the window's thread; called with `true` if its case is closed.
+pub(super) type Delivery = Box<dyn FnOnce(bool, &mut State, &mut Jobs) + Send>;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    pub(super) fraction: Option<f32>,
+    pub(super) detail: String,
+}
+
+/// What a worker thread has left for the window.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) ended: bool,
+}
+
+/// The worker's side of a job: reports progress, delivers results, polls cancellation.
+pub struct JobHandle {
+    /// Run, pause or cancel.
+    pub control: Control,
+    progress: Mutex<Progress>,
+    outbox: Mutex<Outbox>,
+    wake: Wake,
+}
+
+impl JobHandle {
+    pub(super) fn new(wake: Wake) -> Self {
+        Self { control: Control::default(), progress: Mutex::default(), outbox: Mutex::default(), wake }
+    }
+
+    /// Reports progress, 0 to 1 where known, and the current step.
+    pub fn progress(&self, fraction: Option<f32>, detail: impl Into<String>) {
+        self.note(fraction, detail);
+        (self.wake)();
+    }
+
+    /// Reports progress without waking the window, for what changes many times a second.
+    pub fn note(&self, fraction: Option<f32>, detail: impl Into<String>) {
+        *lock(&self.progress) = Progress { fraction, detail: detail.into() };
+    }
+
+    /// Delivers a partial result. It is dropped if the job's case is closed by then.
+    pub fn send(&self, apply: impl FnOnce(&mut State, &mut Jobs) + Send + 'static) {
+        self.post(apply);
+        (self.wake)();
+    }
+
+    /// Delivers a partial result without waking the window.
+    pub fn post(&self, apply: impl FnOnce(&mut State, &mut Jobs) + Send + 'static) {
+        let delivery = move |late: bool, state: &mut State, jobs: &mut Jobs| {
+            if !late {
+                apply(state, jobs);
+            }
+        };
+        lock(&self.outbox).deliveries.push(Box::new(delivery));
+    }
+
+    pub(super) fn finish(&self, delivery: Delivery) {
+        let mut outbox = lock(&self.outbox);
+        outbox.deliveries.push(delivery);
+        outbox.ended = true;
+        drop(outbox);
+        (self.wake)();
+    }
+
+    /// # Errors
+    /// [`Failure::Cancelled`] once the job should stop.
+    pub fn check(&self) -> Result<(), Failure> {
+        if self.control.get() == Signal::Cancel { Err(Failure::Cancelled) } else { Ok(()) }
+    }
+
+    /// Waits for a lock.
+    ///
+    /// # Errors
+    /// [`Failure::Cancelled`] if the job should stop before it has the lock.
+    pub fn wait_for<'a>(&self, turn: &'a Mutex<()>) -> Result<MutexGuard<'a, ()>, Failure> {
+        loop {
+            self.check()?;
+            match turn.try_lock() {
+                Ok(guard) => return Ok(guard),
+                // The lock guards no data: a panic elsewhere leaves nothing inconsistent.
+                Err(TryLockError::Poisoned(guard)) => return Ok(guard.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
+    pub(super) fn current_progress(&self) -> Progress {
+        lock(&self.progress).clone()
+    }
+
+    pub(super) fn take_outbox(&self) -> Outbox {
+        let mut outbox = lock(&self.outbox);
+        Outbox { deliveries: std::mem::take(&mut outbox.deliveries), ended: outbox.ended }
+    }
+}
+
+/// Nothing behind these locks is left half-changed by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,233 @@
+//! The running jobs: starting, cancelling, delivering.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::event::Signal;
+
+use super::job::{Delivery, Failure, Job, JobHandle, Spec};
+use super::{Painter, Wake, open, update};
+use crate::gpu::Gpu;
+use crate::state::{JobStatus, Slot, State};
+
+struct Running {
+    id: u64,
+    spec: Spec,
+    handle: Arc<JobHandle>,
+    /// Replaced by another job of its slot: its results are dropped.
+    abandoned: bool,
+}
+
+/// Every running job, and what jobs share.
+pub struct Jobs {
+    pub(super) wake: Wake,
+    gpu: Option<Gpu>,
+    next: u64,
+    running: Vec<Running>,
+    painter: Option<Painter>,
+    /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
+    pub(super) alone: Arc<Mutex<()>>,
+}
+
+impl Jobs {
+    /// `wake` is called from worker threads whenever there is something to deliver.
+    pub fn new(gpu: Option<Gpu>, wake: Wake) -> Self {
+        Self { wake, gpu, next: 1, running: Vec::new(), painter: None, alone: Arc::default() }
+    }
+
+    /// The adapter that volumes are uploaded to.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        self.gpu.as_ref()
+    }
+
+    /// Sets what draws the view of Masking mode.
+    pub fn set_painter(&mut self, painter: Painter) {
+        self.painter = Some(painter);
+    }
+
+    /// What draws the view of Masking mode; none in a program without views.
+    pub fn painter(&self) -> Option<Painter> {
+        self.painter
+    }
+
+    /// Starts a job on a thread of its own. In an exclusive slot it replaces the job before it.
+    pub fn start<J: Job>(&mut self, job: J) -> u64 {
+        let spec = job.spec();
+        let title = spec.title.clone();
+        self.spawn(spec, move |started| {
+            let result = started.and_then(|handle| guarded(&title, || job.run(handle)));
+            Box::new(
+                move |late, state, jobs| {
+                    if late { job.apply_late(result, state) } else { job.apply(result, state, jobs) }
+                },
+            )
+        })
+    }
+
+    /// Starts a job that is two closures: `run` on a thread, `apply` on the window's thread.
+    pub fn start_with<T: Send + 'static>(
+        &mut self,
+        spec: Spec,
+        run: impl FnOnce(&JobHandle) -> Result<T, Failure> + Send + 'static,
+        apply: impl FnOnce(Result<T, Failure>, &Spec, &mut State, &mut Jobs) + Send + 'static,
+    ) -> u64 {
+        let of_job = spec.clone();
+        self.spawn(spec, move |started| {
+            let result = started.and_then(|handle| guarded(&of_job.title, || run(handle)));
+            Box::new(move |late, state, jobs| {
+                if !late {
+                    apply(result, &of_job, state, jobs);
+                }
+            })
+        })
+    }
+
+    /// `body` is called on the new thread with the handle, or here with the reason why there is no thread.
+    fn spawn(
+        &mut self,
+        spec: Spec,
+        body: impl FnOnce(Result<&JobHandle, Failure>) -> Delivery + Send + 'static,
+    ) -> u64 {
+        if !spec.slot.is_shared() {
+            self.cancel_slot(spec.slot);
+        }
+        let id = self.unused_id();
+        let handle = Arc::new(JobHandle::new(Arc::clone(&self.wake)));
+        let body = Arc::new(Mutex::new(Some(body)));
+        let take = |body: &Mutex<Option<_>>| body.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (on_thread, its_body) = (Arc::clone(&handle), Arc::clone(&body));
+        let thread = std::thread::Builder::new().name(format!("{} {id}", spec.slot.name())).spawn(move || {
+            if let Some(body) = take(&its_body) {
+                let delivery = body(Ok(&on_thread));
+                on_thread.finish(delivery);
+            }
+        });
+        if let Err(why) = thread
+            && let Some(body) = take(&body)
+        {
+            handle.finish(body(Err(Failure::Error(format!("cannot start a thread: {why}")))));
+        }
+        self.running.push(Running { id, spec, handle, abandoned: false });
+        id
+    }
+
+    /// A number that no job and no case of this session has, not even a closed one.
+    pub fn unused_id(&mut self) -> u64 {
+        let id = self.next;
+        self.next += 1;
+        id
+    }
+
+    /// Cancels one job.
+    pub fn cancel(&mut self, id: u64) {
+        self.signal(id, Signal::Cancel);
+    }
+
+    /// Tells one job to run, pause or cancel.
+    pub fn signal(&mut self, id: u64, signal: Signal) {
+        for job in self.running.iter().filter(|job| job.id == id) {
+            job.handle.control.set(signal);
+        }
+    }
+
+    /// Cancels the jobs of a slot and drops their results.
+    pub fn cancel_slot(&mut self, slot: Slot) {
+        for job in self.running.iter_mut().filter(|job| job.spec.slot == slot) {
+            job.handle.control.set(Signal::Cancel);
+            job.abandoned = true;
+        }
+    }
+
+    /// Cancels every job.
+    pub fn cancel_all(&mut self) {
+        for job in &self.running {
+            job.handle.control.set(Signal::Cancel);
+        }
+    }
+
+    /// Whether a job of this slot runs whose result is still wanted.
+    pub fn runs(&self, slot: Slot) -> bool {
+        self.running.iter().any(|job| job.spec.slot == slot && !job.abandoned)
+    }
+
+    /// The number of threads of a slot, abandoned ones included.
+    pub fn at_work(&self, slot: Slot) -> usize {
+        self.running.iter().filter(|job| job.spec.slot == slot).count()
+    }
+
+    /// True when nothing runs whose result is wanted.
+    pub fn idle(&self) -> bool {
+        self.running.iter().all(|job| job.abandoned)
+    }
+
+    /// The number of threads at work, abandoned ones included.
+    pub fn threads(&self) -> usize {
+        self.running.len()
+    }
+
+    /// What a job left since the last call; forgets the job once it has ended.
+    fn collect(&mut self, id: u64) -> (Option<Spec>, Vec<Delivery>) {
+        let Some(at) = self.running.iter().position(|job| job.id == id) else { return (None, Vec::new()) };
+        let job = &self.running[at];
+        let outbox = job.handle.take_outbox();
+        let (spec, abandoned) = (job.spec.clone(), job.abandoned);
+        if outbox.ended {
+            self.running.remove(at);
+        }
+        (Some(spec), if abandoned { Vec::new() } else { outbox.deliveries })
+    }
+
+    fn statuses(&self) -> Vec<JobStatus> {
+        let listed = self.running.iter().filter(|job| !job.abandoned && !job.spec.hidden);
+        listed
+            .map(|job| {
+                let progress = job.handle.current_progress();
+                JobStatus {
+                    id: job.id,
+                    slot: job.spec.slot,
+                    title: job.spec.title.clone(),
+                    progress: progress.fraction,
+                    detail: progress.detail,
+                    quiet: job.spec.quiet,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.cancel_all();
+    }
+}
+
+/// Lets what the jobs left change the state, oldest job first. The one place where results for a closed case are
+/// recognised.
+pub fn deliver(state: &mut State, jobs: &mut Jobs) {
+    let ids: Vec<u64> = jobs.running.iter().map(|job| job.id).collect();
+    let mut changed = false;
+    for id in ids {
+        let (spec, deliveries) = jobs.collect(id);
+        for delivery in deliveries {
+            let case = spec.as_ref().and_then(|spec| spec.case);
+            let late = case.is_some() && case != state.document.as_ref().map(|document| document.id);
+            delivery(late, state, jobs);
+            changed = true;
+        }
+    }
+    if changed {
+        update(state, jobs);
+    }
+    state.jobs = jobs.statuses();
+    state.cases.loading = jobs.runs(open::SLOT);
+}
+
+fn guarded<T>(title: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Failure::Panic(format!("{title}: {}", panic_text(panic.as_ref())))))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown".into())
+}

@@ -1,0 +1,109 @@
+//! Clustering and masking the shown slice.
+
+use std::sync::Arc;
+
+use engine::cluster::{Clustering, Method};
+use engine::inspect::{InspectedCase, InspectedSlice};
+
+use super::pictures::of_slice;
+use crate::gpu::Gpu;
+use crate::state::masking::{FoundSlice, Wanted};
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
+
+/// The newest request replaces the one before.
+pub const SLOT: Slot = Slot::exclusive("cluster");
+/// Threads that may cluster side by side: the one that is wanted, and one that does not know yet that it is cancelled.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Clusters and masks a slice.
+struct ClusterSlice {
+    wanted: Wanted,
+    case: Arc<InspectedCase>,
+    /// The slice before, if it has the same pixels.
+    before: Option<Arc<FoundSlice>>,
+    gpu: Option<Gpu>,
+}
+
+/// Clusters and masks the wanted slice, unless it is shown or a job is at it.
+pub(super) fn start(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Arc<InspectedCase>) {
+    let masking = &mut state.cache.masking;
+    if masking.found.as_ref().is_some_and(|found| found.wanted == wanted) {
+        jobs.cancel_slot(SLOT);
+        masking.clustering.asked = None;
+        return;
+    }
+    if !masking.clustering.is_due(&wanted) {
+        return;
+    }
+    // A quick job is let finish, so that the picture follows while a control is dragged.
+    let soon = masking.clustering.asked.as_ref().is_some_and(is_quick);
+    if jobs.runs(SLOT) && (soon || jobs.at_work(SLOT) >= SIDE_BY_SIDE) {
+        return;
+    }
+    masking.clustering.begin(wanted.clone());
+    let before = masking.found.clone().filter(|before| before.wanted.same_slice(&wanted));
+    jobs.start(ClusterSlice { wanted, case, before, gpu: jobs.gpu().cloned() });
+}
+
+fn is_quick(wanted: &Wanted) -> bool {
+    wanted.settings.cluster.method == Method::Kmeans
+}
+
+impl Job for ClusterSlice {
+    type Output = Arc<FoundSlice>;
+
+    fn spec(&self) -> Spec {
+        let title = format!("Clustering slice {}", self.wanted.slice + 1);
+        let spec = Spec::new(SLOT, title).of_case(self.wanted.case.document);
+        if is_quick(&self.wanted) { spec.quiet() } else { spec }
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Arc<FoundSlice>, Failure> {
+        let (slice, clusters) = self.clusters()?;
+        handle.check()?;
+        let masking = slice.mask(&clusters, &self.wanted.settings)?;
+        let kept = self.before.as_ref().map(|before| &before.pictures);
+        let pictures = of_slice(&slice, &clusters, &masking, kept, self.case.plan(), self.gpu.as_ref())?;
+        let report = slice.report(&clusters, &masking);
+        let mut places = vec![0; masking.order.len()];
+        for (place, &patch) in masking.order.iter().enumerate() {
+            places[patch] = u16::try_from(place + 1).unwrap_or(u16::MAX);
+        }
+        let wanted = self.wanted.clone();
+        Ok(Arc::new(FoundSlice { wanted, slice, clusters, masking, places, report, pictures }))
+    }
+
+    fn apply(self, result: Result<Arc<FoundSlice>, Failure>, state: &mut State, _: &mut Jobs) {
+        let masking = &mut state.cache.masking;
+        match result {
+            Ok(found) => {
+                masking.clustering.asked = None;
+                // Another slice of the same scan is still better than the one before it.
+                if state.wanted_mask().is_some_and(|wanted| wanted.case == found.wanted.case) {
+                    state.cache.masking.found = Some(found);
+                }
+            }
+            Err(failure) => {
+                masking.clustering.fail(&failure.reason());
+                failure.report(&self.spec().title, state);
+            }
+        }
+    }
+}
+
+impl ClusterSlice {
+    /// The pixels and clusters, taken from the slice before as far as they are the same.
+    fn clusters(&self) -> Result<(Arc<InspectedSlice>, Arc<Clustering>), Failure> {
+        let Self { wanted, case, before, .. } = self;
+        if let Some(before) = before.as_ref().filter(|before| before.wanted.same_clusters(wanted)) {
+            return Ok((Arc::clone(&before.slice), Arc::clone(&before.clusters)));
+        }
+        let slice = match before {
+            Some(before) => Arc::clone(&before.slice),
+            None => Arc::new(case.slice(wanted.slice, wanted.grid)?),
+        };
+        let clusters = Arc::new(slice.cluster(&wanted.settings)?);
+        Ok((slice, clusters))
+    }
+}

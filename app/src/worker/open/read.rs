@@ -1,0 +1,151 @@
+//! Reading images, masks and probabilities into layers.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
+
+use crate::gpu::Gpu;
+use crate::scene::{Preset, ScanInfo, Sidecar};
+use crate::state::names::file_stem;
+use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
+use crate::worker::Failure;
+
+/// Frames of a 4-D scan that are held in memory together, in bytes.
+const ALL_FRAMES: u64 = 1 << 30;
+
+/// Reads one image and uploads it. `named` is the cohort's name for its modality.
+///
+/// # Errors
+/// What the reader or the device refuses.
+pub fn read_image(
+    path: &Path,
+    named: Option<&str>,
+    one_of_several: bool,
+    gpu: Option<&Gpu>,
+    warnings: &mut Vec<String>,
+) -> Result<ImageLayer, Failure> {
+    let all = ReadOptions { frames: Frames::All, memory_budget: ALL_FRAMES };
+    let one = ReadOptions::default();
+    let volume = match Volume::read_with(path, &all) {
+        Err(e) if matches!(e.kind(), engine::ErrorKind::Memory { .. }) => Volume::read_with(path, &one)?,
+        other => other?,
+    };
+    warnings.extend(volume.warnings.iter().map(|w| format!("{}: {w}", path.display())));
+    let lowest = volume.percentiles(0, &[0.0]).map(|p| p[0]);
+    let info = ScanInfo::new(named, &file_stem(path), &sidecar(path, warnings), lowest);
+    layer_of(&Source::Nifti(path.to_path_buf()), info, one_of_several, Arc::new(volume), 0, gpu, warnings)
+}
+
+/// What the JSON file beside an image says. Without one: nothing. One that cannot be used is named.
+fn sidecar(image: &Path, warnings: &mut Vec<String>) -> Sidecar {
+    let path = image.with_file_name(format!("{}.json", file_stem(image)));
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Sidecar::default(),
+        Err(e) => {
+            warnings.push(format!("{}: {e}", path.display()));
+            return Sidecar::default();
+        }
+    };
+    Sidecar::parse(&text).unwrap_or_else(|why| {
+        warnings.push(format!("{}: {why}", path.display()));
+        Sidecar::default()
+    })
+}
+
+/// The layer of a volume.
+///
+/// # Errors
+/// What the device refuses.
+pub fn layer_of(
+    source: &Source,
+    info: ScanInfo,
+    one_of_several: bool,
+    volume: Arc<Volume>,
+    frame: usize,
+    gpu: Option<&Gpu>,
+    warnings: &mut Vec<String>,
+) -> Result<ImageLayer, Failure> {
+    let held = if volume.frames() > 1 { frame } else { 0 };
+    let percentiles = volume.percentiles(held, &[0.0, 1.0, 99.0, 100.0]);
+    let texture = match gpu {
+        Some(gpu) => Some(gpu.upload(&volume, held)?),
+        None => None,
+    };
+    let path = source.path();
+    warnings.extend(texture.as_ref().and_then(|t| t.note()).map(|note| format!("{}: {note}", path.display())));
+    Ok(ImageLayer {
+        source: source.clone(),
+        name: if one_of_several { info.modality.name() } else { file_stem(path) },
+        default_window: Preset::default_window(&info, percentiles.as_deref()),
+        info,
+        range: percentiles.map(|p| [p[0], p[3]]),
+        volume,
+        frame,
+        texture,
+        projection: None,
+    })
+}
+
+/// Reads a mask onto the grid of an image.
+///
+/// # Errors
+/// What the reader or the device refuses; a mask of another grid.
+pub fn read_mask(
+    path: &Path,
+    image: &Volume,
+    gpu: Option<&Gpu>,
+    warnings: &mut Vec<String>,
+) -> Result<MaskLayer, Failure> {
+    let (labels, oddities) = LabelVolume::read_for(path, image)?;
+    warnings.extend(oddities.into_iter().map(|w| format!("{}: {w}", path.display())));
+    mask_layer(Some(path.to_path_buf()), Arc::new(labels), gpu)
+}
+
+/// A mask's layer with its projection, uploaded.
+///
+/// # Errors
+/// What the device refuses.
+pub fn mask_layer(path: Option<PathBuf>, labels: Arc<LabelVolume>, gpu: Option<&Gpu>) -> Result<MaskLayer, Failure> {
+    let axis = front_axis(&labels.grid);
+    let projected = Arc::new(labels.max_projection(axis)?);
+    let (texture, projected_texture) = match gpu {
+        Some(gpu) => (Some(gpu.upload_labels(&labels)?), Some(gpu.upload_labels(&projected)?)),
+        None => (None, None),
+    };
+    let present = MaskLayer::count(&labels);
+    Ok(MaskLayer {
+        path,
+        labels,
+        present,
+        texture,
+        projection: Some((projected, projected_texture)),
+        revision: 0,
+        saved_revision: None,
+        not_uploaded: None,
+    })
+}
+
+/// The stored axis nearest to front-back, along which the projection looks.
+pub fn front_axis(grid: &Grid) -> usize {
+    grid.orientation().axis.iter().position(|&axis| axis == 1).unwrap_or(1)
+}
+
+/// Reads a probability onto the grid of an image.
+///
+/// # Errors
+/// What the reader refuses; another grid; values outside of 0 to 1.
+pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer, Failure> {
+    let volume = Volume::read(path)?;
+    if volume.grid.relation(&image.grid) != Relation::Same {
+        let (left, right) = (volume.grid.describe(), image.grid.describe());
+        let what = format!("probability {} and its image", path.display());
+        return Err(engine::Error::from(engine::ErrorKind::Geometry { what, left, right }).into());
+    }
+    let outside = volume.percentiles(0, &[0.0, 100.0]).is_none_or(|p| p[0] < 0.0 || p[1] > 1.0);
+    if outside {
+        return Err(Failure::Error(format!("{}: not a probability: values lie outside of 0 to 1", path.display())));
+    }
+    Ok(ProbabilityLayer { path: Some(path.to_path_buf()), volume: Arc::new(volume) })
+}

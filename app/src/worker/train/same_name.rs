@@ -1,0 +1,79 @@
+//! The run that already has the name in the form: it is resumed, if its settings are those of the form.
+
+use std::path::PathBuf;
+
+use engine::config::Config;
+use engine::jobs::{differences, stored_config};
+
+use crate::state::train::form::name_problem;
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
+
+const SLOT: Slot = Slot::exclusive("same-name");
+
+/// Reads the settings of the run that has the name in the form.
+struct ReadSameName {
+    run: PathBuf,
+}
+
+/// Compares the form with the run of its name; reads that run's settings first, if they are not known.
+pub fn look(state: &mut State, jobs: &mut Jobs) {
+    let form = &state.session.train.form;
+    let run = state.session.settings.workspace().join(form.name.trim());
+    // A generated name gets a number where it is taken.
+    let given = form.named && name_problem(&form.name).is_none();
+    let train = &mut state.cache.train;
+    if !given || state.cache.runs.run(&run).is_none() {
+        jobs.cancel_slot(SLOT);
+        (train.same_name, train.name_conflict) = (None, None);
+        return;
+    }
+    if train.same_name.as_ref().is_some_and(|(known, _)| *known == run) {
+        return compare(state);
+    }
+    (train.same_name, train.name_conflict) = (None, None);
+    jobs.start(ReadSameName { run });
+}
+
+/// The same after runs came or went: what was known may be about another run.
+pub fn look_again(state: &mut State, jobs: &mut Jobs) {
+    state.cache.train.same_name = None;
+    look(state, jobs);
+}
+
+impl Job for ReadSameName {
+    type Output = Config;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Reading the run of this name").quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Config, Failure> {
+        Ok(stored_config(&self.run)?)
+    }
+
+    fn apply(self, result: Result<Config, Failure>, state: &mut State, _: &mut Jobs) {
+        let form = &state.session.train.form;
+        let wanted = state.session.settings.workspace().join(form.name.trim());
+        if form.named && self.run == wanted {
+            // Settings that cannot be read are reported when the run is resumed.
+            state.cache.train.same_name = Some((self.run, result.ok().map(Box::new)));
+            compare(state);
+        }
+    }
+}
+
+fn compare(state: &mut State) {
+    let (train, form) = (&mut state.cache.train, &state.session.train.form);
+    let stored = train.same_name.as_ref().and_then(|(_, config)| config.as_deref());
+    let differing = stored.and_then(|stored| differences(stored, form.config()).ok()).unwrap_or_default();
+    train.name_conflict = (!differing.is_empty()).then(|| {
+        let name = form.name.trim();
+        let first = differing.first().map(String::as_str).unwrap_or_default();
+        let more = match differing.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        format!("A run \"{name}\" with other settings exists ({first}{more}). Choose another name.")
+    });
+}

@@ -1,0 +1,66 @@
+//! A fine-tuning that starts from a pre-trained run.
+
+use std::path::PathBuf;
+
+use engine::config::Config;
+use engine::event::Stage;
+use engine::jobs::stored_config;
+
+use super::{cohort, form};
+use crate::state::{Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
+
+/// Reads the settings of a run to fine-tune from.
+pub struct ReadRunConfig {
+    /// The run.
+    pub run: PathBuf,
+}
+
+impl Job for ReadRunConfig {
+    type Output = (PathBuf, Config);
+
+    fn spec(&self) -> Spec {
+        Spec::new(Slot::exclusive("run-config"), format!("Reading the run {}", name_of(&self.run))).quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<(PathBuf, Config), Failure> {
+        let run = std::path::absolute(&self.run).unwrap_or_else(|_| self.run.clone());
+        let config = stored_config(&run)?;
+        Ok((run, config))
+    }
+
+    fn apply(self, result: Result<(PathBuf, Config), Failure>, state: &mut State, jobs: &mut Jobs) {
+        match result {
+            Ok((run, config)) => start_from(state, jobs, run, &config),
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
+}
+
+/// Fills the form in for a fine-tuning from a run, which fixes the preprocessing and the network's shape.
+fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config) {
+    if theirs.stage != Stage::Pretrain {
+        let why = "is a fine-tuned run. A fine-tuning starts from a pre-trained run or from random weights.";
+        return state.error("This run cannot be fine-tuned from", format!("{} {why}", run.display()));
+    }
+    let before = state.session.train.form.clone();
+    let mut form = before.clone();
+    form.stage = Stage::Finetune;
+    // Made consistent first: what both stages share would else be taken over from the form.
+    form = form.settled(&before, &state.cache.devices);
+    let switched = form.clone();
+    let config = &mut form.finetune;
+    config.preprocess.clone_from(&theirs.preprocess);
+    config.network.clone_from(&theirs.network);
+    config.data.clone_from(&theirs.data);
+    config.seed = theirs.seed;
+    config.training.shift_px = theirs.training.shift_px;
+    config.labels.from = run;
+    let known = state.cache.train.cohort.card().map(|card| card.cohort.root.clone());
+    let elsewhere = known.as_ref() != Some(&theirs.data.cohort);
+    state.session.train.form = form.settled(&switched, &state.cache.devices);
+    form::changed(state, jobs, &before);
+    if elsewhere {
+        cohort::start(state, jobs, &theirs.data.cohort);
+    }
+}

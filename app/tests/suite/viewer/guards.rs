@@ -1,0 +1,265 @@
+//! Answers, results and saves belong to the case and revision they were asked for: nothing is lost or mixed up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use amlp_viewer::Args;
+use amlp_viewer::command::{Command, FileCommand, ViewCommand, actions, dispatch};
+use amlp_viewer::gpu::Part;
+use amlp_viewer::scene::{Convention, Modality, PlaneMode, Unit};
+use amlp_viewer::state::{Dialog, ImageLayer, Intent, MaskLayer, Mode, PathPurpose, PathRequest, State, ToolKind};
+use amlp_viewer::worker::dialog::{Answer, answered};
+use amlp_viewer::worker::{Jobs, dialog};
+use egui::Key;
+use engine::volume::{LabelData, LabelVolume, Volume};
+
+use crate::phantom::{Files, write_pet};
+use crate::window::*;
+
+/// The file dialog that was opened for `request` ends with these paths.
+fn answer(window: &mut Window, request: PathRequest, answer: Answer) {
+    let (state, _) = window.state_mut().parts();
+    answered(state, request, answer, Path::new("proposed.nii.gz"));
+    settle(window);
+}
+
+/// Changes one voxel of the segmentation, as an edit does.
+fn edit(window: &mut Window) -> LabelVolume {
+    let (state, jobs) = window.state_mut().parts();
+    let revision = jobs.unused_id();
+    let mask = state.document.as_mut().unwrap().prediction.as_mut().unwrap();
+    let mut labels = (*mask.labels).clone();
+    let LabelData::U8(voxels) = &mut labels.data else { panic!("small labels") };
+    voxels[0] ^= 1;
+    mask.change(Arc::new(labels.clone()), Part::All, revision);
+    labels
+}
+
+fn saved(path: &Path) -> LabelVolume {
+    LabelVolume::read(path).unwrap()
+}
+
+/// Another case with a segmentation of its own.
+fn other_case(files: &Files) -> [PathBuf; 2] {
+    let paths = [files.path("other_ct.nii.gz"), files.path("other_pred.nii.gz")];
+    std::fs::copy(&files.scan, &paths[0]).unwrap();
+    std::fs::copy(&files.truth, &paths[1]).unwrap();
+    paths
+}
+
+#[test]
+fn an_answer_for_a_case_that_is_closed_by_then_is_refused() {
+    let files = Files::new();
+    let [other_scan, other_mask] = other_case(&files);
+    let purposes = [
+        (PathPurpose::SaveSegmentation, files.path("named_on_a.nii.gz")),
+        (PathPurpose::MaskingPicture, files.path("named_on_a.png")),
+        (PathPurpose::MaskingTable, files.path("named_on_a.csv")),
+        (PathPurpose::Segmentation, files.prediction.clone()),
+        (PathPurpose::Reference, files.truth.clone()),
+        (PathPurpose::Probability, files.prediction.clone()),
+    ];
+    for (purpose, chosen) in purposes {
+        let mut window = open_files(&[&files.scan, &files.prediction]);
+        let request = state(&window).path_request(purpose);
+        send(&mut window, Intent::open_paths(vec![other_scan.clone(), other_mask.clone()]));
+        let before = document(&window).prediction.as_ref().unwrap().labels.clone();
+        let existed = chosen.exists();
+        answer(&mut window, request, Answer::Chosen(vec![chosen.clone()]));
+        let said = errors(&window);
+        assert!(said.len() == 1 && said[0].contains("another case"), "{purpose:?}: {said:?}");
+        assert_eq!(chosen.exists(), existed, "{purpose:?}");
+        let now = document(&window);
+        assert_eq!(now.prediction.as_ref().unwrap().labels, before, "{purpose:?}");
+        assert!(now.truth.is_none() && now.probability.is_none(), "{purpose:?}");
+    }
+}
+
+#[test]
+fn an_answer_for_a_segmentation_that_changed_is_refused() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let request = state(&window).path_request(PathPurpose::SaveSegmentation);
+    edit(&mut window);
+    let path = files.path("late.nii.gz");
+    answer(&mut window, request, Answer::Chosen(vec![path.clone()]));
+    assert!(errors(&window).len() == 1 && errors(&window)[0].contains("changed"), "{:?}", errors(&window));
+    assert!(!path.exists() && document(&window).is_unsaved());
+}
+
+#[test]
+fn a_case_that_arrives_late_does_not_take_the_place_of_unsaved_work() {
+    let files = Files::new();
+    let [other_scan, _] = other_case(&files);
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let open = Intent::open_paths(vec![other_scan.clone()]);
+    window.state_mut().dispatch(open.clone());
+    // While it is read, the segmentation changes.
+    let labels = edit(&mut window);
+    settle(&mut window);
+    assert_eq!(document(&window).base().path(), files.scan);
+    assert_eq!(*document(&window).prediction.as_ref().unwrap().labels, labels);
+    assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: open }));
+    click(&mut window, "Cancel");
+    assert_eq!(document(&window).base().path(), files.scan);
+    send(&mut window, Intent::open_paths(vec![other_scan.clone()]));
+    send(&mut window, FileCommand::Discard);
+    assert_eq!(document(&window).base().path(), other_scan, "asked once, then opened");
+}
+
+#[test]
+fn what_changes_while_a_file_is_written_is_still_unsaved() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let first = edit(&mut window);
+    let path = files.path("edited_pred.nii.gz");
+    let request = state(&window).path_request(PathPurpose::SaveSegmentation);
+    window.state_mut().dispatch(Intent::UsePaths(request, vec![path.clone()]));
+    let second = edit(&mut window);
+    settle(&mut window);
+    assert_eq!(saved(&path).data, first.data);
+    assert!(first != second && document(&window).is_unsaved(), "the file holds what was there before");
+    press_with(&mut window, CTRL, Key::S);
+    assert_eq!(saved(&path).data, second.data);
+    assert!(!document(&window).is_unsaved());
+}
+
+#[test]
+fn saving_writes_to_the_file_that_the_segmentation_has() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let labels = edit(&mut window);
+    press_with(&mut window, CTRL, Key::S);
+    assert_eq!((state(&window).dialog.clone(), errors(&window).len()), (None, 0));
+    assert_eq!(saved(&files.prediction).data, labels.data);
+    assert!(!document(&window).is_unsaved());
+    // Without a file a name is asked for, and by "Save as" always.
+    let (state, _) = window.state_mut().parts();
+    let mask = state.document.as_mut().unwrap().prediction.as_mut().unwrap();
+    mask.path = None;
+    window.state_mut().dispatch(FileCommand::Save);
+    assert!(window.state().jobs().runs(dialog::SLOT));
+    window.state_mut().dispatch(FileCommand::SaveAs);
+    assert!(window.state().jobs().runs(dialog::SLOT));
+}
+
+#[test]
+fn closing_a_file_dialog_does_nothing_and_a_path_is_typed_only_where_there_is_none() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let request = state(&window).path_request(PathPurpose::SaveSegmentation);
+    let (now, _) = window.state_mut().parts();
+    now.after_saving = Some(Intent::CloseCase);
+    answer(&mut window, request, Answer::Cancelled);
+    assert_eq!((state(&window).dialog.clone(), state(&window).after_saving.clone()), (None, None));
+    answer(&mut window, request, Answer::NoDialog);
+    assert_eq!(state(&window).dialog, Some(Dialog::Path { request, text: "proposed.nii.gz".into() }));
+}
+
+#[test]
+fn trying_again_opens_everything_that_was_named() {
+    let files = Files::new();
+    let pet = files.path("scan_pet.nii.gz");
+    write_pet(&pet);
+    let good = std::fs::read(&files.scan).unwrap();
+    std::fs::write(&files.scan, &good[..good.len() / 2]).unwrap();
+    let (mask, truth) = (Some(files.prediction.clone()), Some(files.truth.clone()));
+    let mut window = open(&Args { mask, truth, slice: Some(7), ..args(&[&files.scan, &pet]) });
+    assert!(state(&window).document.is_none() && has(&window, "Try again"));
+    std::fs::write(&files.scan, &good).unwrap();
+    click(&mut window, "Try again");
+    let document = document(&window);
+    assert_eq!(document.images.iter().map(ImageLayer::path).collect::<Vec<_>>(), [files.scan.as_path(), &pet]);
+    assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
+    assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
+    assert_eq!(report(&window).crosshair.unwrap().voxel.unwrap()[2], 7);
+}
+
+#[test]
+fn a_scan_of_pet_has_no_unit_until_something_says_it() {
+    let files = Files::new();
+    let pet = files.path("activity_pet.nii.gz");
+    write_pet(&pet);
+    let mut window = open_files(&[&pet]);
+    let image = document(&window).image().clone();
+    let percentiles = Volume::read(&pet).unwrap().percentiles(0, &[1.0, 99.0]).unwrap();
+    assert_eq!((image.info.modality.clone(), image.info.unit_symbol()), (Modality::Pet, ""));
+    assert_eq!((image.default_window.low(), image.default_window.high()), (percentiles[0], percentiles[1]));
+    send(&mut window, ViewCommand::SetUnit(Some(Unit::Suv)));
+    assert_eq!((report(&window).window, report(&window).level), (Some(10.0), Some(5.0)));
+    std::fs::write(files.path("activity_pet.json"), r#"{"Units": "Bq/mL"}"#).unwrap();
+    let window = open_files(&[&pet]);
+    assert_eq!(document(&window).image().info.unit, Some(Unit::BqPerMl));
+    assert!(report(&window).window != Some(10.0), "not the window of SUV");
+}
+
+#[test]
+fn percentiles_of_a_whole_scan_are_found_by_a_job() {
+    let files = Files::new();
+    let scan = files.path("case_t1.nii.gz");
+    std::fs::copy(&files.scan, &scan).unwrap();
+    let mut window = open_files(&[&scan]);
+    let before = (report(&window).window, report(&window).level);
+    window.state_mut().dispatch(ViewCommand::UsePreset(2));
+    assert_eq!((report(&window).window, report(&window).level), before, "the window's thread reads nothing");
+    assert!(!window.state().is_idle());
+    settle(&mut window);
+    let [low, high] = document(&window).image().range.unwrap();
+    assert_eq!(report(&window).window, Some(high - low));
+}
+
+#[test]
+fn the_first_image_is_shown_before_anything_is_measured() {
+    let files = Files::new();
+    let pet = files.path("scan_pet.nii.gz");
+    write_pet(&pet);
+    let mut window = start(&args(&[&files.scan, &pet, &files.prediction, &files.truth]), SIZE, None);
+    wait_for(&mut window, |app| app.state().document.is_some());
+    let first = document(&window);
+    assert_eq!(first.images.len(), 1);
+    assert!(first.findings.is_none() && first.metrics.is_none() && first.image().projection.is_none());
+    assert!(first.prediction.is_some() && first.truth.is_some(), "a case is never shown with another's masks");
+    settle(&mut window);
+    let all = document(&window);
+    assert!(all.images.len() == 2 && all.findings.is_some() && all.metrics.is_some());
+    assert!(all.image().projection.is_some());
+    assert_eq!(report(&window).panes[0].slice, Some(report(&window).findings[0].slice), "the largest is in the middle");
+}
+
+#[test]
+fn slices_of_a_running_segmentation_change_a_part_of_the_overlay() {
+    let files = Files::new();
+    let image = Volume::read(&files.scan).unwrap();
+    let labels = Arc::new(LabelVolume { data: vec![0_u8; image.grid.len()].into(), grid: image.grid });
+    let mut mask = MaskLayer::preview(Arc::clone(&labels), None, 1);
+    assert_eq!(mask.not_uploaded, None);
+    let slices = |range| Part::Slices { axis: 2, range };
+    mask.change(Arc::clone(&labels), slices(0..3), 2);
+    mask.change(Arc::clone(&labels), slices(3..5), 3);
+    assert_eq!(mask.not_uploaded, Some(slices(0..5)));
+    mask.change(labels, Part::Slices { axis: 0, range: 0..1 }, 4);
+    assert_eq!((mask.not_uploaded, mask.revision), (Some(Part::All), 4));
+}
+
+/// Every action that the palette offers without a case does something then: from one of two different states at least.
+#[test]
+fn no_action_that_is_offered_does_nothing() {
+    let other = || {
+        let mut state = State::default();
+        state.session.mode = Mode::Train;
+        state.session.view.tool = ToolKind::Pan;
+        state.session.settings.convention = Convention::Neurological;
+        state.session.settings.planes = PlaneMode::World;
+        state
+    };
+    let changed = |mut state: State, command: &Command| {
+        let mut jobs = Jobs::new(None, Arc::new(|| ()));
+        let before = format!("{state:?}");
+        dispatch(&mut state, &mut jobs, command.clone());
+        jobs.threads() > 0 || format!("{state:?}") != before
+    };
+    for action in actions(&State::default()).into_iter().filter(|action| action.enabled) {
+        let done = changed(State::default(), &action.command) || changed(other(), &action.command);
+        assert!(done, "{}: {}", action.group, action.label);
+    }
+}
