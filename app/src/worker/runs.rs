@@ -52,9 +52,7 @@ impl Job for ListRuns {
     fn run(&self, handle: &JobHandle) -> Result<Listed, Failure> {
         let queue = self.with_queue.then(|| queue::read(&self.workspace));
         handle.check()?;
-        // Before the first training there is no such folder.
-        let runs = if self.workspace.is_dir() { workspace::list(&self.workspace)? } else { Vec::new() };
-        Ok(Listed { runs, queue })
+        Ok(Listed { runs: workspace::list(&self.workspace)?, queue })
     }
 
     fn apply(self, result: Result<Listed, Failure>, state: &mut State, jobs: &mut Jobs) {

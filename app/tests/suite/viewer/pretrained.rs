@@ -59,7 +59,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let mut window = open(&masking_args(&[&scan]));
     send(&mut window, FileCommand::SetDevice("cpu".into()));
     let spoken = |window: &Window, pane: &str| window.get_by_label(pane).accesskit_node().value().unwrap();
-    assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
+    assert!(spoken(&window, "Reconstruction").contains("Choose a pre-trained run"));
     type_path(&mut window, PathPurpose::MaskingRun, &run);
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     assert!(has(&window, "Pre-trained run pretraining"));
@@ -96,7 +96,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     assert!(told.contains(&format!("set {set:.3}")) && told.contains("pretraining, epoch 2 0.900"), "{told}");
     click(&mut window, "Close the pre-trained run");
     assert!(!strip(&window).contains("pretraining"));
-    assert!(spoken(&window, "Reconstruction").contains("needs a pre-trained run"));
+    assert!(spoken(&window, "Reconstruction").contains("Choose a pre-trained run"));
     // A run on the timeline is marked at its cursor, with what it logged.
     send(&mut window, Command::Timeline(TimelineCommand::Open(run)));
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));

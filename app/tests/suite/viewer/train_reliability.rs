@@ -186,7 +186,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
         state(&window).training.queue.is_empty() && state(&window).training.running.is_none(),
         "nothing starts by itself"
     );
-    use_control(&mut window, "Forget third");
+    use_control(&mut window, "Remove third");
     click(&mut window, "Start second");
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
     assert!(has_checkpoint(&place.runs().join("second")));

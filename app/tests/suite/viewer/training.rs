@@ -323,7 +323,7 @@ fn jobs_wait_for_each_other() {
     change(&mut window, |form| form.name = "second".into());
     order(&mut window, TrainCommand::Start);
     assert_eq!(names(&window).len(), 3, "a run waits once");
-    assert!(errors(&window)[0].contains("second waits in the queue already"), "{:?}", errors(&window));
+    assert!(errors(&window)[0].contains("second is already in the queue"), "{:?}", errors(&window));
     assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured beside a training");
     // All of the panel can be scrolled to, over the buttons that stay where they are.
     assert!(names(&window).iter().all(|name| {

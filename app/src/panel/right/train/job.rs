@@ -173,7 +173,7 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
             // A run without a checkpoint cannot be resumed.
             (Ending::Stopped | Ending::Failed(_), _) => {
                 if state.cache.runs.unfinished().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
-                    act(ui, icon::PLAY, "Resume", TrainCommand::Resume(run.clone()));
+                    act(ui, icon::PLAY, "Continue", TrainCommand::Resume(run.clone()));
                 }
             }
         }
