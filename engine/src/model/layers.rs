@@ -42,22 +42,29 @@ impl Kernels {
 
     /// The largest of every 2x2 pixels.
     pub fn max_pool(self, x: Tensor<4>) -> Tensor<4> {
-        self.own_kernel(|| compute::max_pool(&x)).unwrap_or_else(|| {
-            let options = MaxPoolOptions::new([2, 2]).with_stride([2, 2]);
-            self.enter(max_pool2d(self.leave(x.clone()), options))
-        })
+        match self.own_kernel(|| compute::max_pool(&x)) {
+            Some(pooled) => pooled,
+            None => {
+                let options = MaxPoolOptions::new([2, 2]).with_stride([2, 2]);
+                self.enter(max_pool2d(self.leave(x), options))
+            }
+        }
     }
 
     /// A transposed convolution with kernel 2 and stride 2.
     pub fn upsample(self, up: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
-        let own = || compute::upsample(&x, &up.weight.val(), &up.bias.as_ref()?.val());
-        self.own_kernel(own).unwrap_or_else(|| self.enter(self.precision.upsample(up, self.leave(x.clone()))))
+        match self.own_kernel(|| compute::upsample(&x, &up.weight.val(), &up.bias.as_ref()?.val())) {
+            Some(larger) => larger,
+            None => self.enter(self.precision.upsample(up, self.leave(x))),
+        }
     }
 
     /// A convolution of stride 1 with same padding.
     pub fn convolve(self, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        let own = || compute::convolve(&x, &conv.weight.val(), &conv.bias.as_ref()?.val());
-        self.own_kernel(own).unwrap_or_else(|| self.enter(self.precision.convolve(conv, self.leave(x.clone()))))
+        match self.own_kernel(|| compute::convolve(&x, &conv.weight.val(), &conv.bias.as_ref()?.val())) {
+            Some(output) => output,
+            None => self.enter(self.precision.convolve(conv, self.leave(x))),
+        }
     }
 
     /// What one of our kernels computes; `None` where burn computes.
