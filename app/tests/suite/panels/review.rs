@@ -1,7 +1,7 @@
 //! The right panel and the strip.
 
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
-use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode};
+use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode, Unit};
 use amlp_viewer::state::{
     Document, Entropy, Intent, MaskLayer, Measure, MeasureKind, Mode, PaneId, PathPurpose, State,
 };
@@ -49,6 +49,9 @@ fn presets_follow_the_modality() {
     click(&mut harness, "Modality");
     assert_eq!(clicked(&mut harness, "PET"), Command::View(ViewCommand::SetModality(Modality::Pet)));
     assert!(harness.query_by_label("Preset Bone").is_none());
+    assert!(harness.query_by_label("Preset SUV 0-5").is_none(), "nothing says that the values are SUV");
+    click(&mut harness, "Unit");
+    assert_eq!(clicked(&mut harness, "SUV"), Command::View(ViewCommand::SetUnit(Some(Unit::Suv))));
     assert_eq!(clicked(&mut harness, "Preset SUV 0-5"), Command::View(ViewCommand::UsePreset(1)));
     click(&mut harness, "Colours");
     assert_eq!(clicked(&mut harness, "Viridis"), Command::View(ViewCommand::SetColours(ColourMap::Viridis)));
@@ -84,7 +87,8 @@ fn frames_of_a_4d_scan_are_chosen_from_one_on() {
 #[test]
 fn findings_say_why_there_are_none() {
     let mut harness = window(Bench::new(bench::ct()));
-    assert!(harness.query_by_label("No segmentation. Press Segment now, or open one.").is_some());
+    let missing = harness.query_all_by_label("No segmentation. Press Segment now, or open one.").count();
+    assert_eq!(missing, 2, "in the findings and in the layers");
     assert!(harness.get_by_label("Next finding").accesskit_node().is_disabled());
     harness.state_mut().state.document.as_mut().unwrap().prediction = Some(bench::prediction());
     harness.run();
@@ -216,7 +220,7 @@ fn measurements_are_listed_and_removed() {
     assert!(harness.query_by_label("2  Ellipse, coronal no voxels").is_some());
     assert_eq!(clicked(&mut harness, "Remove the last measurement"), Command::Edit(EditCommand::RemoveMeasure));
     assert_eq!(clicked(&mut harness, "Remove all measurements"), Command::Edit(EditCommand::ClearMeasures));
-    assert!(harness.query_by_label_contains("None yet: draw with the ruler").is_some());
+    assert!(harness.query_by_label_contains("No measurements. Draw with the ruler").is_some());
 }
 
 /// The middle of a slice's bar in a strip.
@@ -282,6 +286,6 @@ fn the_strip_shows_uncertainty_or_says_what_is_missing() {
     let before = harness.get_by_label("Worst slice").rect().top();
     state.session.mode = Mode::Train;
     let harness = window(Bench::new(state));
-    let text = harness.get_by_label_contains("The epochs of pre-training and fine-tuning");
+    let text = harness.get_by_label_contains("the epochs of pre-training and fine-tuning");
     assert!(text.rect().top() >= before - 10.0, "the strip keeps its place");
 }
