@@ -1,8 +1,7 @@
-//! The U-Net's layers. Tensors are `[B, C, H, W]` in every layer and on every device.
+//! The U-Net's layers: our own kernels on the CPU in f32, burn's operations everywhere else.
 //!
-//! On the CPU in f32 a layer runs the kernels of [`crate::compute`], which keep channels side by side in memory: a tensor
-//! between two layers is then a permuted view of `[B, H, W, C]`, and nothing is copied. Everywhere else burn's own
-//! operations run. Both give the same numbers up to rounding.
+//! Our kernels ([`crate::compute`]) keep channels side by side, so between two layers a tensor is `[B, H, W, C]` where they run,
+//! and `[B, C, H, W]` elsewhere. Both give the same numbers up to rounding.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
@@ -26,45 +25,52 @@ pub(super) struct Kernels {
 }
 
 impl Kernels {
-    pub fn new(precision: Precision) -> Self {
-        Self { precision, own: precision == Precision::F32 }
+    /// The kernels for an input in a precision.
+    pub fn new(precision: Precision, input: &Tensor<4>) -> Self {
+        Self { precision, own: precision == Precision::F32 && compute::is_supported(input) }
+    }
+
+    /// `[B, C, H, W]` as the layers want it.
+    pub fn enter(self, x: Tensor<4>) -> Tensor<4> {
+        if self.own { x.permute([0, 2, 3, 1]) } else { x }
+    }
+
+    /// Back to `[B, C, H, W]`.
+    pub fn leave(self, x: Tensor<4>) -> Tensor<4> {
+        if self.own { x.permute([0, 3, 1, 2]) } else { x }
     }
 
     /// The largest of every 2x2 pixels.
     pub fn max_pool(self, x: Tensor<4>) -> Tensor<4> {
-        match self.own_kernel(|| compute::max_pool(&channels_last(&x))) {
+        match self.own_kernel(|| compute::max_pool(&x)) {
             Some(pooled) => pooled,
-            None => max_pool2d(x, MaxPoolOptions::new([2, 2]).with_stride([2, 2])),
+            None => {
+                let options = MaxPoolOptions::new([2, 2]).with_stride([2, 2]);
+                self.enter(max_pool2d(self.leave(x), options))
+            }
         }
     }
 
     /// A transposed convolution with kernel 2 and stride 2.
     pub fn upsample(self, up: &ConvTranspose2d, x: Tensor<4>) -> Tensor<4> {
-        let own = || compute::upsample(&channels_last(&x), &up.weight.val(), &up.bias.as_ref()?.val());
-        match self.own_kernel(own) {
+        match self.own_kernel(|| compute::upsample(&x, &up.weight.val(), &up.bias.as_ref()?.val())) {
             Some(larger) => larger,
-            None => self.precision.upsample(up, x),
+            None => self.enter(self.precision.upsample(up, self.leave(x))),
         }
     }
 
     /// A convolution of stride 1 with same padding.
     pub fn convolve(self, conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
-        let own = || compute::convolve(&channels_last(&x), &conv.weight.val(), &conv.bias.as_ref()?.val());
-        match self.own_kernel(own) {
+        match self.own_kernel(|| compute::convolve(&x, &conv.weight.val(), &conv.bias.as_ref()?.val())) {
             Some(output) => output,
-            None => self.precision.convolve(conv, x),
+            None => self.enter(self.precision.convolve(conv, self.leave(x))),
         }
     }
 
-    /// What one of our kernels computes, `[B, H, W, C]` back to `[B, C, H, W]`; `None` where burn computes.
+    /// What one of our kernels computes; `None` where burn computes.
     fn own_kernel(self, kernel: impl FnOnce() -> Option<Tensor<4>>) -> Option<Tensor<4>> {
-        if self.own { kernel().map(|x| x.permute([0, 3, 1, 2])) } else { None }
+        if self.own { kernel() } else { None }
     }
-}
-
-/// A view `[B, H, W, C]`.
-fn channels_last(x: &Tensor<4>) -> Tensor<4> {
-    x.clone().permute([0, 2, 3, 1])
 }
 
 /// Two 3x3 convolutions, each with normalisation and `ReLU`.
@@ -91,26 +97,23 @@ impl Block {
         if let Some(output) = kernels.own_kernel(|| self.fused(skip.as_ref(), &x)) {
             return output;
         }
+        let x = kernels.leave(x);
         let x = match skip {
-            Some(skip) => Tensor::cat(vec![skip, x], 1),
+            Some(skip) => Tensor::cat(vec![kernels.leave(skip), x], 1),
             None => x,
         };
         let x = relu(self.first_norm.forward(kernels.precision.convolve(&self.first, x)));
-        relu(self.second_norm.forward(kernels.precision.convolve(&self.second, x)))
+        kernels.enter(relu(self.second_norm.forward(kernels.precision.convolve(&self.second, x))))
     }
 
-    /// The block as one operation on the CPU, `[B, H, W, C]`; `None` elsewhere.
+    /// The block as one operation on `[B, H, W, C]`; `None` where a tensor is not on the CPU.
     fn fused(&self, skip: Option<&Tensor<4>>, x: &Tensor<4>) -> Option<Tensor<4>> {
         let units = [(&self.first, &self.first_norm), (&self.second, &self.second_norm)];
         let [first, second] = units.map(|(conv, norm)| {
             let (affine, norm) = norm.for_cpu(x.device().is_autodiff() && norm.trains());
             Some(Unit { weight: conv.weight.val(), bias: conv.bias.as_ref()?.val(), affine, norm })
         });
-        let (x, skip) = (channels_last(x), skip.map(channels_last));
-        let (from, beside) = match &skip {
-            Some(skip) => (skip, Some(&x)),
-            None => (&x, None),
-        };
+        let (from, beside) = skip.map_or((x, None), |skip| (skip, Some(x)));
         let out = compute::block(from, beside, &[first?, second?])?;
         for (norm, moments) in [&self.first_norm, &self.second_norm].into_iter().zip(out.moments) {
             if let (Some(norm), Some([mean, variance])) = (&norm.batch, moments) {

@@ -129,21 +129,29 @@ impl UNet {
 
     /// [`UNet::forward`] with convolutions in a precision; the output is f32.
     pub fn forward_in(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
-        self.forward_by(input, Kernels::new(precision))
+        let kernels = Kernels::new(precision, &input);
+        self.forward_by(input, kernels)
     }
 
     /// The encoder's output at every level.
     pub fn encode(&self, input: Tensor<4>, precision: Precision) -> Features {
-        self.encode_by(input, Kernels::new(precision))
+        let kernels = Kernels::new(precision, &input);
+        let Features { skips, bottleneck } = self.encode_by(kernels.enter(input), kernels);
+        let skips = skips.into_iter().map(|skip| kernels.leave(skip)).collect();
+        Features { skips, bottleneck: kernels.leave(bottleneck) }
     }
 
     /// The last block of the decoder, `[B, width, H, W]`, to which [`UNet::forward`] applies the head.
     pub fn decode(&self, features: Features, precision: Precision) -> Tensor<4> {
-        self.decode_by(features, Kernels::new(precision))
+        let Features { skips, bottleneck } = features;
+        let kernels = Kernels::new(precision, &bottleneck);
+        let skips = skips.into_iter().map(|skip| kernels.enter(skip)).collect();
+        kernels.leave(self.decode_by(Features { skips, bottleneck: kernels.enter(bottleneck) }, kernels))
     }
 
     pub(super) fn forward_by(&self, input: Tensor<4>, kernels: Kernels) -> Tensor<4> {
-        kernels.convolve(&self.head, self.decode_by(self.encode_by(input, kernels), kernels))
+        let features = self.encode_by(kernels.enter(input), kernels);
+        kernels.leave(kernels.convolve(&self.head, self.decode_by(features, kernels)))
     }
 
     fn encode_by(&self, input: Tensor<4>, kernels: Kernels) -> Features {
