@@ -131,25 +131,18 @@ pub(super) struct Progress {
     pub(super) detail: String,
 }
 
-/// What a worker thread has left for the window.
-#[derive(Default)]
-pub(super) struct Outbox {
-    pub(super) deliveries: Vec<Delivery>,
-    pub(super) ended: bool,
-}
-
 /// The worker's side of a job: reports progress, delivers results, polls cancellation.
 pub struct JobHandle {
     /// Run, pause or cancel.
     pub control: Control,
     progress: Mutex<Progress>,
-    outbox: Mutex<Outbox>,
+    partial: Mutex<Vec<Delivery>>,
     wake: Wake,
 }
 
 impl JobHandle {
     pub(super) fn new(wake: Wake) -> Self {
-        Self { control: Control::default(), progress: Mutex::default(), outbox: Mutex::default(), wake }
+        Self { control: Control::default(), progress: Mutex::default(), partial: Mutex::default(), wake }
     }
 
     /// Reports progress, 0 to 1 where known, and the current step.
@@ -176,15 +169,7 @@ impl JobHandle {
                 apply(state, jobs);
             }
         };
-        lock(&self.outbox).deliveries.push(Box::new(delivery));
-    }
-
-    pub(super) fn finish(&self, delivery: Delivery) {
-        let mut outbox = lock(&self.outbox);
-        outbox.deliveries.push(delivery);
-        outbox.ended = true;
-        drop(outbox);
-        (self.wake)();
+        lock(&self.partial).push(Box::new(delivery));
     }
 
     /// # Errors
@@ -213,9 +198,8 @@ impl JobHandle {
         lock(&self.progress).clone()
     }
 
-    pub(super) fn take_outbox(&self) -> Outbox {
-        let mut outbox = lock(&self.outbox);
-        Outbox { deliveries: std::mem::take(&mut outbox.deliveries), ended: outbox.ended }
+    pub(super) fn take_partial(&self) -> Vec<Delivery> {
+        std::mem::take(&mut lock(&self.partial))
     }
 }
 

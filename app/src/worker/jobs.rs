@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::event::Signal;
+use poll_promise::Promise;
 
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
 use super::{Painter, Wake, open, update};
@@ -14,6 +15,8 @@ struct Running {
     id: u64,
     spec: Spec,
     handle: Arc<JobHandle>,
+    /// The end of the job.
+    result: Promise<Delivery>,
     /// Replaced by another job of its slot: its results are dropped.
     abandoned: bool,
 }
@@ -93,21 +96,27 @@ impl Jobs {
         }
         let id = self.unused_id();
         let handle = Arc::new(JobHandle::new(Arc::clone(&self.wake)));
-        let body = Arc::new(Mutex::new(Some(body)));
-        let take = |body: &Mutex<Option<_>>| body.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (on_thread, its_body) = (Arc::clone(&handle), Arc::clone(&body));
+        let (sender, result) = Promise::new();
+        let wake = Arc::clone(&self.wake);
+        let finish = move |started: Result<&JobHandle, Failure>| {
+            sender.send(body(started));
+            wake();
+        };
+        // Shared with the thread, so that it can still be called if there is none.
+        let finish = Arc::new(Mutex::new(Some(finish)));
+        let take = |finish: &Mutex<Option<_>>| finish.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (on_thread, its_finish) = (Arc::clone(&handle), Arc::clone(&finish));
         let thread = std::thread::Builder::new().name(format!("{} {id}", spec.slot.name())).spawn(move || {
-            if let Some(body) = take(&its_body) {
-                let delivery = body(Ok(&on_thread));
-                on_thread.finish(delivery);
+            if let Some(finish) = take(&its_finish) {
+                finish(Ok(&on_thread));
             }
         });
         if let Err(why) = thread
-            && let Some(body) = take(&body)
+            && let Some(finish) = take(&finish)
         {
-            handle.finish(body(Err(Failure::Error(format!("cannot start a thread: {why}")))));
+            finish(Err(Failure::Error(format!("cannot start a thread: {why}"))));
         }
-        self.running.push(Running { id, spec, handle, abandoned: false });
+        self.running.push(Running { id, spec, handle, result, abandoned: false });
         id
     }
 
@@ -169,12 +178,14 @@ impl Jobs {
     fn collect(&mut self, id: u64) -> (Option<Spec>, Vec<Delivery>) {
         let Some(at) = self.running.iter().position(|job| job.id == id) else { return (None, Vec::new()) };
         let job = &self.running[at];
-        let outbox = job.handle.take_outbox();
         let (spec, abandoned) = (job.spec.clone(), job.abandoned);
-        if outbox.ended {
-            self.running.remove(at);
+        // Asked before the partial results are taken: they all come before the end.
+        let ended = job.result.ready().is_some();
+        let mut deliveries = job.handle.take_partial();
+        if ended {
+            deliveries.extend(self.running.remove(at).result.try_take().ok());
         }
-        (Some(spec), if abandoned { Vec::new() } else { outbox.deliveries })
+        (Some(spec), if abandoned { Vec::new() } else { deliveries })
     }
 
     fn statuses(&self) -> Vec<JobStatus> {
