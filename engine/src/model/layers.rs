@@ -44,10 +44,7 @@ impl Kernels {
     pub fn max_pool(self, x: Tensor<4>) -> Tensor<4> {
         match self.own_kernel(|| compute::max_pool(&x)) {
             Some(pooled) => pooled,
-            None => {
-                let options = MaxPoolOptions::new([2, 2]).with_stride([2, 2]);
-                self.enter(max_pool2d(self.leave(x), options))
-            }
+            None => self.enter(max_pool2d(self.leave(x), MaxPoolOptions::new([2, 2]).with_stride([2, 2]))),
         }
     }
 
