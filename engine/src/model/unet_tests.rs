@@ -169,14 +169,14 @@ fn masked_gradients(nudge: Option<u64>, through: &dyn Fn(&UNet, Tensor<4>) -> Te
     collect.of
 }
 
-/// A rectifier or a pooling that is close to undecided falls the other way by a rounding, and the gradient jumps. How far is
-/// found by the general way itself, on images that differ in the last digits: the processors' own way, which rounds by
-/// the instructions that there are, may differ by as much, and in sum by a thousandth.
+/// A rectifier or a pooling that is close to a tie flips by a rounding error, and the gradient jumps. How far is measured on the
+/// general path itself, on images that differ in the last digits: our kernels, whose rounding depends on the instruction set, may
+/// differ by as much, and in sum by a thousandth.
 #[test]
 fn gradients_agree_where_most_of_the_image_is_hidden() {
     let own = masked_gradients(None, &UNet::forward);
     let general = |nudge| masked_gradients(nudge, &|n, x| n.forward_by(x, GENERAL));
-    let (exact, nudged) = (general(None), [1, 2, 3].map(|seed| general(Some(seed))));
+    let (exact, nudged) = (general(None), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|seed| general(Some(seed))));
     let all = exact.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
     for (i, (own, other)) in own.iter().zip(&exact).enumerate() {
         let jump = nudged.iter().map(|n| largest_difference(&n[i], other)).fold(0.0, f32::max);
