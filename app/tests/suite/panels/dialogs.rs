@@ -119,6 +119,8 @@ fn the_manual_of_the_engine_is_a_click_away() {
     click(&mut harness, "Engine");
     click(&mut harness, "Presets");
     assert!(harness.query_by_label_contains("the paper leaves CCL out").is_some());
+    harness.get_by_label("Search the manual").focus();
+    harness.run();
     harness.get_by_label("Search the manual").type_text("failed.txt");
     harness.run();
     assert!(harness.query_by_label_contains("Two processes cannot write to one run.").is_some());

@@ -213,7 +213,10 @@ fn the_first_image_is_shown_before_anything_is_measured() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
-    let mut window = start(&args(&[&files.scan, &pet, &files.prediction, &files.truth]), SIZE, None);
+    // Opened once the window is there: its first frames are drawn before a test sees any.
+    let mut window = start(&args(&[]), SIZE, None);
+    let paths = [&files.scan, &pet, &files.prediction, &files.truth].map(Clone::clone);
+    window.state_mut().dispatch(Intent::open_paths(paths.to_vec()));
     wait_for(&mut window, |app| app.state().document.is_some());
     let first = document(&window);
     assert_eq!(first.images.len(), 1);

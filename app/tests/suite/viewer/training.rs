@@ -331,7 +331,8 @@ fn jobs_wait_for_each_other() {
         row.height() == amlp_viewer::theme::size::ROW_TALL
     }));
     window.get_by_label("Pin this slice").scroll_to_me();
-    window.run_steps(3);
+    // The panel scrolls over some frames, while the training goes on beside it.
+    window.run_steps(20);
     let (pin, pause) = (window.get_by_label("Pin this slice").rect(), window.get_by_label("Pause").rect());
     assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");
     use_control(&mut window, "Remove third from the queue");
