@@ -2,7 +2,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`slice`] | the slice panes of a case: images, overlays, text |
+//! | [`mod@slice`] | the slice panes of a case: images, overlays, text |
 //! | [`patch_pane`] | a preprocessed slice with its patches, in the other modes |
 //! | [`tool`], [`wheel`] | pointer tools, one file each; wheel and trackpad |
 //! | [`uniforms`] | uniforms of the slice shader |

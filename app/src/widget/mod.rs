@@ -10,7 +10,7 @@
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
 //! | [`StripChart`] | a value per slice |
 //! | [`Markdown`] | manuals |
-//! | [`format`], [`text`] | numbers, durations and names as text; sentences and captions |
+//! | [`mod@format`], [`text`] | numbers, durations and names as text; sentences and captions |
 //! | [`focus`], [`space_bar`] | keyboard focus of panes, a space bar tapped alone |
 //! | [`overlay_text`], [`ColourBar`] | text and colour bar over an image |
 //!

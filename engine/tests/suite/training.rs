@@ -130,7 +130,7 @@ fn another_configuration_or_other_data_are_refused() {
     assert!(error.contains("not those that the run was trained on"), "{error}");
 
     let error = pretrain(&config, &run, false, 0).unwrap_err().to_string();
-    assert!(error.contains("resume it"), "a new run must not be made in an old one's folder: {error}");
+    assert!(error.contains("Resume it"), "a new run must not be made in an old one's folder: {error}");
 }
 
 #[test]

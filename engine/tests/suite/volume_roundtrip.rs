@@ -230,7 +230,7 @@ fn frames_one_by_one_are_those_of_the_whole() {
             let ErrorKind::Field { path: named, field, value, why } = error.kind() else { panic!("{error}") };
             assert_eq!(
                 (named, &**field, value, &**why),
-                (&path, "frame", &k.to_string(), "the file has 6, counted from 0")
+                (&path, "frame", &k.to_string(), "the file has 6 frames, counted from 0")
             );
         }
         let error = read(Frames::All, series.memory_bytes() - 1).unwrap_err();

@@ -17,7 +17,7 @@ const NARROW: f32 = 300.0;
 /// Maximum length of the scale bar, in points and as a fraction of the pane width.
 const BAR: (f32, f32) = (110.0, 0.25);
 
-/// Input of [`write`].
+/// Input of [`write()`].
 pub struct Written<'a> {
     /// The case.
     pub case: &'a CaseView<'a>,

@@ -1,8 +1,8 @@
 //! Opening a case: its first image is shown as soon as it and the masks are read, the rest follows.
 //!
-//! [`Open`] finds out what was pointed at and reads the image that masks lie on, and the masks: a case is never shown
-//! with a mask of another place. [`show()`] puts them into the window and starts the jobs that bring the rest:
-//! [`OpenRest`], the projection, the analysis.
+//! The job `Open` finds out what a path names, and reads the base image and its masks: a case is never shown without the masks
+//! that it was opened with. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
+//! and the analysis.
 
 mod read;
 mod rest;
