@@ -13,52 +13,52 @@ use crate::theme::Theme;
 #[derive(Clone, Debug, Default, PartialEq, Parser)]
 #[command(name = "amlp-viewer", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Scans of one patient (.nii, .nii.gz, .hdr), or one folder: a patient or a cohort
+    /// Scans of one patient (.nii, .nii.gz, .hdr), a patient folder or a cohort folder
     #[arg(value_name = "FILES|FOLDER")]
     pub paths: Vec<PathBuf>,
-    /// The automatic segmentation
+    /// Segmentation to review
     #[arg(long, value_name = "F", requires = "paths")]
     pub mask: Option<PathBuf>,
-    /// The reference segmentation
+    /// Reference segmentation to compare with
     #[arg(long, value_name = "F", requires = "paths")]
     pub truth: Option<PathBuf>,
-    /// The network's probability
+    /// Probability map of the network
     #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
-    /// A run folder: shown on the timeline of Train mode; its network is used to segment
+    /// Run folder to show in Train mode and to segment with
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
-    /// What the window shows first
+    /// Mode to start in
     #[arg(long, value_enum, default_value_t)]
     pub mode: ModeArg,
-    /// The file's own slice, from 0, along its axis nearest to S-I
+    /// Slice to show: index as stored, from 0, along the axis nearest to S-I
     #[arg(long, value_name = "K", requires = "paths")]
     pub slice: Option<usize>,
-    /// The folder in which runs are kept; by default as last time, at first amlp-runs in the home folder
+    /// Folder of runs [default: the last one used, at first ~/amlp-runs]
     #[arg(long, value_name = "DIR")]
     pub workspace: Option<PathBuf>,
-    /// The epoch that is shown, from 1
+    /// Epoch to show, from 1
     #[arg(long, value_name = "E")]
     pub epoch: Option<usize>,
-    /// Colours of the window; by default as last time, at first dark
+    /// Theme [default: the last one used, at first dark]
     #[arg(long, value_enum)]
     pub theme: Option<ThemeArg>,
-    /// Size of the window in points
+    /// Window size in points
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub size: Option<[f32; 2]>,
-    /// Wait until nothing is being done, write what is shown, and end
+    /// Save a picture of the window once all jobs are done, then exit
     #[arg(long, value_name = "PNG")]
     pub screenshot: Option<PathBuf>,
-    /// Wait until nothing is being done, write what is shown in numbers, and end
+    /// Save what is shown as JSON once all jobs are done, then exit
     #[arg(long, value_name = "JSON")]
     pub state: Option<PathBuf>,
-    /// The whole job on the sample study, live: pre-train, relabel, fine-tune, segment, and step through the findings
+    /// Run the whole job on the sample study, live: pre-train, fine-tune, segment, step through the findings
     #[arg(long)]
     pub demo: bool,
-    /// Steps of each training of the demonstration
+    /// Steps of each training of the demo
     #[arg(long, value_name = "N", requires = "demo", hide = true)]
     pub demo_steps: Option<usize>,
-    /// The session that a restart left; it takes the place of all other arguments
+    /// Session saved by a restart; replaces all other arguments
     #[arg(long, value_name = "JSON", hide = true)]
     pub session: Option<PathBuf>,
 }

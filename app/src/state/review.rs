@@ -27,7 +27,7 @@ impl Document {
         if let Some(comparison) = &self.comparison {
             return Some(Strip {
                 title: "Dice per slice",
-                note: "prediction against truth; slices without either are empty",
+                note: "Segmentation vs reference. Blank: neither present.",
                 values: comparison.slice_dice(),
                 top: 1.0,
                 worst_first: comparison.worst_first(),
