@@ -33,7 +33,7 @@ impl Slot {
 /// A running job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobStatus {
-    /// Identifies the job to [`crate::command::FileCommand::CancelJob`].
+    /// Identifies the job in the command that cancels it.
     pub id: u64,
     /// Its slot: panels find "their" job by it.
     pub slot: Slot,

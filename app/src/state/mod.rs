@@ -1,4 +1,4 @@
-//! Everything the window shows, as plain data. Only [`crate::command::dispatch()`] and the results of jobs change it.
+//! Everything the window shows, as plain data. Only commands and the results of jobs change it.
 
 pub mod cache;
 pub mod cases;

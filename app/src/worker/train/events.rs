@@ -108,6 +108,7 @@ impl EventSink for Sink<'_> {
                 let fraction = (all > 0).then(|| done as f32 / all as f32);
                 self.handle.note(fraction, format!("epoch {epoch} of {}", self.epochs));
             }
+            // No other event moves the progress. All of them are queued below.
             _ => {}
         }
         self.feed.queue.push(event);
