@@ -274,6 +274,15 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 
 /// A new split by patient, stratified by lesion volume.
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+    Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
+}
+
+/// The patients that can be trained or tested on, with their lesion volume in ml, `None` without a mask.
+pub(crate) fn eligible_patients(
+    config: &Config,
+    cohort: &Cohort,
+    control: &Control,
+) -> Result<Vec<(String, Option<f64>)>> {
     let first = config.data.modality.first().map(String::as_str);
     let mut patients = fingerprint_under(cohort, first, control, &|_, _| {})?.volumes(cohort);
     // A patient who lacks a modality can be neither trained nor tested on.
@@ -281,7 +290,7 @@ pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) ->
         cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))
     };
     patients.retain(|(id, _)| complete(id));
-    Ok(Split::draw(&patients, config.seed))
+    Ok(patients)
 }
 
 /// The cases of some patients, each with all of `modalities`.

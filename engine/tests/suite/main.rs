@@ -22,5 +22,6 @@ mod reference_recalls;
 mod run_folder_faults;
 mod sample_model;
 mod torch_step;
+mod study;
 mod training;
 mod volume_roundtrip;
