@@ -353,4 +353,3 @@ fn read_with_reference(case: &Case, modalities: &[String]) -> Result<(Vec<Volume
     let label = label.on_grid(&first.grid);
     Ok((images, label))
 }
-

@@ -99,7 +99,12 @@ mod tests {
             assert_eq!(epoch_of(Stage::Pretrain, &name), None);
         }
         assert_eq!(record_name(Stage::Pretrain, 12), "pretrain-000012.safetensors");
-        for other in [&slice_name(Stage::Pretrain), "pretrain-12.safetensors", "pretrain-+00012.safetensors", "pretrain-000012.probe"] {
+        for other in [
+            &slice_name(Stage::Pretrain),
+            "pretrain-12.safetensors",
+            "pretrain-+00012.safetensors",
+            "pretrain-000012.probe",
+        ] {
             assert_eq!(epoch_of(Stage::Pretrain, other), None, "{other}");
         }
     }

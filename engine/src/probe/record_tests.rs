@@ -136,7 +136,7 @@ proptest! {
         ["losses", "relative", "mean_relative"].into_iter().for_each(|name| to.f32(name, order.iter().map(|v| f32::from(*v))));
         let head = serde_json::json!({
             "pin": "P:1", "stage": "pretrain", "epoch": 1, "trained": true, "sigma": 0.5, "side": side, "range": [0.0, 1.0],
-            "size": side, "grid": grid, "world_from_crop": [0.0; 16],
+            "size": side, "grid": grid, "world_from_crop": ([0.0; 16]),
         });
         let bytes = to.seal(&head).unwrap();
         let _ = ProbeRecord::from_bytes(&bytes, place());

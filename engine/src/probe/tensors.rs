@@ -62,9 +62,10 @@ impl TensorWriter {
         let failed = |why: String| ErrorKind::Compute { step: "writing a probe".into(), why };
         let metadata = Metadata { version: VERSION, sha256: UNKNOWN.into(), head };
         let metadata = serde_json::to_string(&metadata).map_err(|e| failed(e.to_string()))?;
-        let views = self.0.iter().map(|(name, dtype, shape, bytes)| {
-            Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?))
-        });
+        let views = self
+            .0
+            .iter()
+            .map(|(name, dtype, shape, bytes)| Ok((*name, TensorView::new(*dtype, shape.clone(), bytes)?)));
         let views: Vec<_> =
             views.collect::<Result<_, safetensors::SafeTensorError>>().map_err(|e| failed(e.to_string()))?;
         let mut bytes = safetensors::serialize(views, Some([(ENTRY.to_owned(), metadata)].into()))

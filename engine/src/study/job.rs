@@ -115,7 +115,8 @@ impl Jobs<'_> {
             let smallest = self.plan.budgets(method).iter().min_by_key(|budget| fold.labelled(budget, 0).len());
             let labelled = smallest.map_or(&[][..], |budget| fold.labelled(budget, 0));
             for rates in candidates {
-                let pretrain = self.pretrain(cohort, method, rates, self.plan.seed, self.plan.pretrain.pilot_share(0.5))?;
+                let pretrain =
+                    self.pretrain(cohort, method, rates, self.plan.seed, self.plan.pretrain.pilot_share(0.5))?;
                 let share = self.plan.finetune.pilot_share(1.0);
                 let finetune = self.finetune(cohort, method, rates, self.plan.seed, labelled, share)?;
                 let job = Job::new(fold.without_test(), pretrain, finetune)?;

@@ -61,8 +61,8 @@ pub use plan::Plan;
 pub use rates::Lock;
 pub use ready::{READY_PLANS, ready_plan};
 pub use results::Results;
-pub use runner::{JobState, run_folder};
 use runner::Runner;
+pub use runner::{JobState, run_folder};
 pub use split::Fold;
 pub use summary::{Group, summarise};
 
@@ -134,7 +134,10 @@ impl Splits {
             let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
             let splits: Self = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
             if splits.plan_sha256 != digest {
-                return Err(Error::file(&path, "was drawn for another plan. Choose another --out for the changed plan"));
+                return Err(Error::file(
+                    &path,
+                    "was drawn for another plan. Choose another --out for the changed plan",
+                ));
             }
             return Ok(splits);
         }

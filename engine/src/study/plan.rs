@@ -262,7 +262,11 @@ impl Plan {
             }
         }
         if self.finetune.seconds.is_some() {
-            return Err(Error::config("finetune.seconds", "", "fine-tuning has the same network for all methods. Use steps"));
+            return Err(Error::config(
+                "finetune.seconds",
+                "",
+                "fine-tuning has the same network for all methods. Use steps",
+            ));
         }
         for method in &self.methods {
             let budgets = self.budgets(method);
@@ -400,7 +404,10 @@ grid = 8
         let (cohort, methods) = (&plan.cohorts[0], &plan.methods);
         assert_eq!(plan.pretrain_config(cohort, &methods[0]).unwrap(), None);
         let own = plan.pretrain_config(cohort, &methods[1]).unwrap().unwrap();
-        assert_eq!((own.method.grid, own.preprocess.size, own.data.modality.as_slice()), (8, 64, &["flair".into()][..]));
+        assert_eq!(
+            (own.method.grid, own.preprocess.size, own.data.modality.as_slice()),
+            (8, 64, &["flair".into()][..])
+        );
         assert_eq!(plan.finetune_config(cohort, &methods[1]).unwrap().preprocess.size, 64);
     }
 

@@ -49,7 +49,7 @@ fn of(presets: &[&str]) -> String {
 }
 
 fn table_1() -> String {
-    let more = "\n[[methods]]\nname = \"sup (50%, 100%)\"\nbudgets = [\"50%\", \"100%\"]\n";
+    let more = "\n[[methods]]\nname = \"sup (more labels)\"\nbudgets = [\"50%\", \"100%\"]\n";
     of(&["sup", "mae", "simmim", "amlp"]) + more
 }
 

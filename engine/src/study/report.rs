@@ -33,7 +33,8 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     let markdown = published.iter().fold(join(TextTable::markdown), |text, table| text + "\n" + &table.markdown());
     let file = |name: &str, bytes: &[u8]| write_atomic(&out.join(name), bytes).map(|_| ());
     file("results.csv", &results.csv()?)?;
-    let summary = serde_json::to_vec_pretty(&groups).map_err(|e| Error::file(&out.join("summary.json"), e.to_string()))?;
+    let summary =
+        serde_json::to_vec_pretty(&groups).map_err(|e| Error::file(&out.join("summary.json"), e.to_string()))?;
     file("summary.json", &summary)?;
     file("tables.md", markdown.as_bytes())?;
     file("tables.csv", csv(&groups).as_bytes())?;
@@ -59,7 +60,10 @@ fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
     let validated = plan.cohorts.iter().filter_map(|cohort| {
         let choice = plan.methods.iter().filter_map(|method| lock.choice(&cohort.name, &method.name));
         let most = choice.map(|choice| choice.validated.len()).max().filter(|count| *count > 0)?;
-        Some(format!("{}: the masks of {most} validation patients chose the rates and count in the label budget.", cohort.name))
+        Some(format!(
+            "{}: the masks of {most} validation patients chose the rates and count in the label budget.",
+            cohort.name
+        ))
     });
     TextTable {
         caption: "Learning rates of pre-training and fine-tuning, chosen by validation DSC".into(),
@@ -115,18 +119,19 @@ fn page(
         plan.labels.seeds.len()
     );
     for (group, table) in groups.iter().zip(tables) {
-        let _ = write!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>\n", table.html());
-        let _ = write!(body, "<div class=\"charts\"><figure>{}</figure></div>\n</section>\n", dots(group, results));
+        let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
+        let _ = writeln!(body, "<div class=\"charts\"><figure>{}</figure></div>\n</section>", dots(group, results));
     }
     for cohort in &plan.cohorts {
         let own: Vec<&Group> = groups.iter().filter(|group| group.cohort == cohort.name).collect();
         if own.len() > 1 {
             let svg = learning_curve(&cohort.name, &own).svg();
-            let _ = write!(body, "<section class=\"wide\"><div class=\"charts\"><figure>{svg}</figure></div></section>\n");
+            let _ =
+                writeln!(body, "<section class=\"wide\"><div class=\"charts\"><figure>{svg}</figure></div></section>");
         }
     }
     for table in tables[groups.len()..].iter().chain([costs]) {
-        let _ = write!(body, "<section class=\"wide\"><div class=\"scroll\">{}</div></section>\n", table.html());
+        let _ = writeln!(body, "<section class=\"wide\"><div class=\"scroll\">{}</div></section>", table.html());
     }
     if !published.is_empty() {
         body += "<section class=\"wide\"><h2>The paper's own numbers</h2>\n<p>Other data, other lengths of training: they are \
@@ -174,16 +179,16 @@ fn dots(group: &Group, results: &Results) -> String {
     );
     for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
         let (x, bottom) = (x(tick), height - 24.0);
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<line x1=\"{x}\" x2=\"{x}\" y1=\"4\" y2=\"{bottom}\" stroke=\"currentColor\" opacity=\".15\"/>\
-             <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>\n",
+             <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
             height - 8.0
         );
     }
     for (row, method) in group.methods.iter().enumerate() {
         let y = ROW * (row as f64 + 0.5) + 6.0;
-        let _ = write!(svg, "<text x=\"0\" y=\"{}\">{}</text>\n", y + 4.0, escape(&method.method));
+        let _ = writeln!(svg, "<text x=\"0\" y=\"{}\">{}</text>", y + 4.0, escape(&method.method));
         let mut patients: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for own in &results.rows {
             let cell = &own.cell;
@@ -193,18 +198,18 @@ fn dots(group: &Group, results: &Results) -> String {
         }
         for (patient, values) in patients {
             let mean = mean_sd(&values).0;
-            let _ = write!(
+            let _ = writeln!(
                 svg,
-                "<circle cx=\"{:.1}\" cy=\"{y}\" r=\"4\" fill=\"var(--s0)\" opacity=\".55\"><title>{} {mean:.3}</title></circle>\n",
+                "<circle cx=\"{:.1}\" cy=\"{y}\" r=\"4\" fill=\"var(--s0)\" opacity=\".55\"><title>{} {mean:.3}</title></circle>",
                 x(mean),
                 escape(patient)
             );
         }
         if let Some(spread) = method.metrics.get(&Metric::Dsc) {
             let (x, top, bottom) = (x(spread.mean), y - 9.0, y + 9.0);
-            let _ = write!(
+            let _ = writeln!(
                 svg,
-                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\" stroke=\"var(--s1)\" stroke-width=\"3\"/>\n"
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\" stroke=\"var(--s1)\" stroke-width=\"3\"/>"
             );
         }
     }

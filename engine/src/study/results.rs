@@ -79,9 +79,26 @@ impl Results {
         let failed = |e: csv::Error| Error::config("results", "", e.to_string());
         let mut to = csv::Writer::from_writer(Vec::new());
         to.write_record([
-            "cohort", "budget", "method", "fold", "draw", "seed", "labelled", "patient", "dsc", "sensitivity", "precision",
-            "boundary_iou", "hd95_mm", "lesions_hit", "lesions_missed", "lesions_false_positive", "volume_ml",
-            "reference_ml", "notes", "run",
+            "cohort",
+            "budget",
+            "method",
+            "fold",
+            "draw",
+            "seed",
+            "labelled",
+            "patient",
+            "dsc",
+            "sensitivity",
+            "precision",
+            "boundary_iou",
+            "hd95_mm",
+            "lesions_hit",
+            "lesions_missed",
+            "lesions_false_positive",
+            "volume_ml",
+            "reference_ml",
+            "notes",
+            "run",
         ])
         .map_err(failed)?;
         for Row { cell, labelled, patient, measures: m, run } in &self.rows {

@@ -25,7 +25,11 @@ pub struct Fold {
 impl Fold {
     /// The labelled patients of a budget and a draw.
     pub fn labelled(&self, budget: &str, draw: usize) -> &[String] {
-        self.labelled.iter().find(|(name, _)| name == budget).and_then(|(_, draws)| draws.get(draw)).map_or(&[], Vec::as_slice)
+        self.labelled
+            .iter()
+            .find(|(name, _)| name == budget)
+            .and_then(|(_, draws)| draws.get(draw))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// The split without test patients, for pilots: they never learn who tests.

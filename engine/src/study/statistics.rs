@@ -105,7 +105,12 @@ pub fn crossed_interval(values: &[Vec<f64>], seed: u64) -> Option<Interval> {
     let centre = means.iter().sum::<f64>() / n;
     let sd = (means.iter().map(|mean| (mean - centre).powi(2)).sum::<f64>() / n).sqrt();
     let every: [Vec<usize>; 2] = [(0..rows).collect(), (0..columns).collect()];
-    Some(Interval { mean: mean_of(&every[0], &every[1]), low: percentile(&means, 2.5), high: percentile(&means, 97.5), sd })
+    Some(Interval {
+        mean: mean_of(&every[0], &every[1]),
+        low: percentile(&means, 2.5),
+        high: percentile(&means, 97.5),
+        sd,
+    })
 }
 
 /// All n^n draws of n indices with replacement.
@@ -178,7 +183,8 @@ mod tests {
         let grand = values.iter().flatten().sum::<f64>() / 60.0;
         let row_means: Vec<f64> = values.iter().map(|row| row.iter().sum::<f64>() / 12.0).collect();
         let column_means: Vec<f64> = (0..12).map(|c| values.iter().map(|row| row[c]).sum::<f64>() / 5.0).collect();
-        let spread = |means: &[f64]| means.iter().map(|m| (m - grand).powi(2)).sum::<f64>() / (means.len().pow(2)) as f64;
+        let spread =
+            |means: &[f64]| means.iter().map(|m| (m - grand).powi(2)).sum::<f64>() / (means.len().pow(2)) as f64;
         let rest: f64 = values
             .iter()
             .enumerate()

@@ -122,7 +122,8 @@ pub struct Group {
 }
 
 /// Values of a method in a group: by unit (draw, seed), then by patient.
-type Table<'a> = BTreeMap<(usize, u64), BTreeMap<&'a str, &'a Measures>>;
+type Table<'a> = BTreeMap<(usize, u64), Patients<'a>>;
+type Patients<'a> = BTreeMap<&'a str, &'a Measures>;
 
 /// Summarises the results of a plan.
 pub fn summarise(plan: &Plan, results: &Results) -> Vec<Group> {
@@ -158,7 +159,8 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
     let mut summaries: Vec<MethodSummary> = methods
         .iter()
         .map(|method| {
-            let own = |cell: &super::job::Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
+            let own =
+                |cell: &super::job::Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
             let failures: BTreeSet<String> =
                 results.gaps.iter().filter(|gap| own(&gap.cell)).filter_map(|gap| gap.failed.clone()).collect();
             MethodSummary {
@@ -232,7 +234,7 @@ fn compare_with(summaries: &mut [MethodSummary], tables: &BTreeMap<&str, Table<'
 
 /// Differences `[unit][patient]` of the units and patients that both tables have.
 fn paired(own: &Table<'_>, other: &Table<'_>, metric: Metric) -> Vec<Vec<f64>> {
-    let common: Vec<(&BTreeMap<&str, &Measures>, &BTreeMap<&str, &Measures>)> =
+    let common: Vec<(&Patients<'_>, &Patients<'_>)> =
         own.iter().filter_map(|(unit, patients)| Some((patients, other.get(unit)?))).collect();
     let everywhere = |patient: &&str| common.iter().all(|(a, b)| a.contains_key(patient) && b.contains_key(patient));
     let patients: Vec<&str> =

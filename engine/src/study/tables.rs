@@ -1,6 +1,6 @@
 //! The tables of a study as Markdown, CSV, LaTeX and HTML.
 
-use super::summary::{Difference, Group, Metric, MethodSummary};
+use super::summary::{Difference, Group, MethodSummary, Metric};
 use crate::experiment::page::escape;
 
 /// One table as cells: a caption, a heading, rows, and footnotes.
@@ -75,7 +75,8 @@ impl TextTable {
     /// As Markdown.
     pub fn markdown(&self) -> String {
         let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let mut text = format!("### {}\n\n{}|{}\n", self.caption, line(&self.heading), "---|".repeat(self.heading.len()));
+        let mut text =
+            format!("### {}\n\n{}|{}\n", self.caption, line(&self.heading), "---|".repeat(self.heading.len()));
         self.rows.iter().for_each(|row| text += &line(row));
         for note in &self.notes {
             text += &format!("\n{note}\n");
@@ -87,10 +88,14 @@ impl TextTable {
     pub fn latex(&self) -> String {
         let cell = |text: &String| {
             let escaped = text.replace('\\', "\\textbackslash{}");
-            ["%", "_", "&", "#", "$"].iter().fold(escaped, |text, c| text.replace(c, &format!("\\{c}"))).replace('<', "$<$")
+            ["%", "_", "&", "#", "$"]
+                .iter()
+                .fold(escaped, |text, c| text.replace(c, &format!("\\{c}")))
+                .replace('<', "$<$")
         };
         let line = |cells: &[String]| format!("{} \\\\\n", cells.iter().map(cell).collect::<Vec<_>>().join(" & "));
-        let mut text = format!("% {}\n\\begin{{tabular}}{{l{}}}\n\\hline\n", self.caption, "r".repeat(self.heading.len() - 1));
+        let mut text =
+            format!("% {}\n\\begin{{tabular}}{{l{}}}\n\\hline\n", self.caption, "r".repeat(self.heading.len() - 1));
         text += &line(&self.heading);
         text += "\\hline\n";
         self.rows.iter().for_each(|row| text += &line(row));
@@ -102,8 +107,8 @@ impl TextTable {
     /// As an HTML table.
     pub fn html(&self) -> String {
         let line = |tag: &str, cells: &[String]| {
-            let cells: String = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
-            format!("<tr>{cells}</tr>\n")
+            let cells: Vec<String> = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+            format!("<tr>{}</tr>\n", cells.concat())
         };
         let mut text = format!("<h2>{}</h2>\n<table>\n{}", escape(&self.caption), line("th", &self.heading));
         self.rows.iter().for_each(|row| text += &line("td", row));
@@ -115,7 +120,8 @@ impl TextTable {
 
 /// Every number of the summary as CSV: one line per cohort, budget, method and metric.
 pub fn csv(groups: &[Group]) -> String {
-    let mut text = String::from("cohort,budget,method,metric,mean,sd_patients,sd_draws,reference,difference,low,high,p,p_holm\n");
+    let mut text =
+        String::from("cohort,budget,method,metric,mean,sd_patients,sd_draws,reference,difference,low,high,p,p_holm\n");
     for group in groups {
         for method in &group.methods {
             for (metric, spread) in &method.metrics {

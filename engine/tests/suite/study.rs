@@ -46,7 +46,13 @@ fn plan(root: &Path) -> Plan {
     Plan::from_toml(&text.replace("COHORT", &root.display().to_string()), Path::new("plan.toml")).unwrap()
 }
 
-fn start(plan: &Plan, out: &Path, shard: Shard, sink: &mut dyn EventSink, control: &Control) -> engine::Result<StudyProgress> {
+fn start(
+    plan: &Plan,
+    out: &Path,
+    shard: Shard,
+    sink: &mut dyn EventSink,
+    control: &Control,
+) -> engine::Result<StudyProgress> {
     run(plan, Place { out, compute: &Compute::cpu(), control, sink }, shard, &mut |_| {})
 }
 
@@ -59,7 +65,8 @@ fn whole(plan: &Plan, out: &Path) -> (StudyProgress, usize) {
 
 /// Everything that must not depend on how the study was carried out.
 fn tables(out: &Path) -> Vec<Vec<u8>> {
-    let files = ["plan.lock.json", "splits.json", "results.csv", "summary.json", "tables.md", "tables.csv", "tables.tex"];
+    let files =
+        ["plan.lock.json", "splits.json", "results.csv", "summary.json", "tables.md", "tables.csv", "tables.tex"];
     files.iter().map(|file| fs::read(out.join(file)).unwrap()).collect()
 }
 
@@ -107,7 +114,10 @@ fn every_way_through_a_study_ends_in_the_same_tables() {
     assert_eq!(last.done, 12);
     assert!(tables(&sharded) == expected);
     let page = fs::read_to_string(reference.join("report.html")).unwrap();
-    assert!(page.contains("2 labelled patients") && page.matches("<circle").count() == 3 * 6, "three methods, six test patients");
+    assert!(
+        page.contains("2 labelled patients") && page.matches("<circle").count() == 3 * 6,
+        "three methods, six test patients"
+    );
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl<'a> Probes<'a> {
                 return Err(failed("the lengths of its arrays do not fit each other".into()).into());
             }
         }
-        if resumed.parts.as_ref().is_some_and(|parts| parts.contains_key(PART_BEFORE)) {
+        if resumed.parts.as_ref().is_some_and(|parts| parts.get(PART_BEFORE).is_some()) {
             self.recorder.warn(
                 "This checkpoint was written by an earlier version. Its records of pinned slices cannot be read and start \
                  again with this epoch.",
