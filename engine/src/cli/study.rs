@@ -9,6 +9,7 @@ use super::progress::duration;
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
+use crate::run::study::StudyFolder;
 use crate::study::{
     Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, ready_plan, run as run_study,
 };
@@ -72,8 +73,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let control = interruptible()?;
     let compute = open_all(&plan.device)?;
     if args.dry_run {
-        let splits = Splits::read_or_draw(&plan, &out, &compute, &control)?;
-        let estimate = estimate(&splits.jobs(&plan), &out, &compute, &control)?;
+        let folder = StudyFolder::new(&out);
+        let splits = Splits::read_or_draw(&plan, &folder, &compute, &control)?;
+        let estimate = estimate(&splits.jobs(&plan), &folder, &compute, &control)?;
         if args.json {
             return print_json(&estimate);
         }

@@ -60,8 +60,7 @@ pub fn read(run: &Path, pin: &Pin, stage: Stage, epoch: usize) -> Result<ProbeRe
 
 fn bytes_of(run: &Path, pin: &Pin, name: &str, limit: u64) -> Result<(PathBuf, Vec<u8>)> {
     let path = probes::path(run, &pin.folder(), name);
-    let earlier = path.with_extension("probe");
-    if !path.exists() && earlier.exists() {
+    if let Some(earlier) = probes::earlier(&path) {
         let (found, supported) = ("1".to_owned(), VERSION.to_string());
         return Err(ErrorKind::Version { path: earlier, found, supported }.into());
     }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, Stage};
 use crate::jobs::{FinetuneJob, PretrainJob, Start};
-use crate::run::atomic::write_atomic;
+use crate::run::study::StudyFolder;
 use crate::{Error, Result};
 
 /// One training of a study, and what it will take.
@@ -48,18 +48,18 @@ pub struct StudyEstimate {
 ///
 /// # Errors
 /// A cohort that cannot be read; cancellation.
-pub fn estimate(jobs: &Jobs<'_>, out: &Path, compute: &Compute, control: &Control) -> Result<StudyEstimate> {
+pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<StudyEstimate> {
     let pilots = jobs.pilots()?;
-    let lock = Lock::read(jobs, out)?.map_or_else(|| Lock::preliminary(jobs), Ok)?;
+    let lock = Lock::read(jobs, folder)?.map_or_else(|| Lock::preliminary(jobs), Ok)?;
     let mut all: Vec<(String, Job)> = pilots
         .into_iter()
         .map(|pilot| (format!("pilot: {}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates), pilot.job))
         .collect();
     all.extend(jobs.finals(&lock)?.into_iter().map(|(cell, job)| (cell.to_string(), job)));
-    let mut meter = StepMeter { out, compute, control, known: BTreeMap::new() };
+    let mut meter = StepMeter { folder, compute, control, known: BTreeMap::new() };
     let mut listed: Vec<JobEstimate> = Vec::new();
     for (label, job) in &all {
-        let done = matches!(JobState::of(job, out)?, JobState::Done(_));
+        let done = matches!(JobState::of(job, folder)?, JobState::Done(_));
         let pretrain = job.pretrain.as_ref().map(|(name, config)| (name, config));
         for (name, config) in pretrain.into_iter().chain([(&job.name, &job.finetune)]) {
             if listed.iter().any(|estimate| estimate.run == *name) {
@@ -72,7 +72,7 @@ pub fn estimate(jobs: &Jobs<'_>, out: &Path, compute: &Compute, control: &Contro
                 run: name.clone(),
                 steps,
                 seconds: steps as f64 * per_step,
-                done: done || cost(out, name).is_some(),
+                done: done || cost(folder, name).is_some(),
             });
         }
     }
@@ -85,13 +85,13 @@ pub fn estimate(jobs: &Jobs<'_>, out: &Path, compute: &Compute, control: &Contro
 pub(super) fn steps_of_seconds(
     plan: &Plan,
     folds: &BTreeMap<String, Vec<Fold>>,
-    out: &Path,
+    folder: &StudyFolder,
     compute: &Compute,
     control: &Control,
 ) -> Result<BTreeMap<String, BTreeMap<String, usize>>> {
     let mut steps: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
     let StageLength::Seconds(seconds) = plan.pretrain.length("pretrain")? else { return Ok(steps) };
-    let mut meter = StepMeter { out, compute, control, known: BTreeMap::new() };
+    let mut meter = StepMeter { folder, compute, control, known: BTreeMap::new() };
     for cohort in &plan.cohorts {
         let Some(fold) = folds.get(&cohort.name).and_then(|folds| folds.first()) else { continue };
         for method in &plan.methods {
@@ -106,7 +106,7 @@ pub(super) fn steps_of_seconds(
 
 /// Measures steps by dry runs, each kind of training once.
 struct StepMeter<'a> {
-    out: &'a Path,
+    folder: &'a StudyFolder,
     compute: &'a Compute,
     control: &'a Control,
     /// Seconds per step, and steps of an epoch, by settings that decide them.
@@ -131,16 +131,14 @@ impl StepMeter<'_> {
         }
         let mut fresh = config.clone();
         fresh.labels.from = PathBuf::new();
-        let measured = self.dry_run(fresh, split)?;
+        let measured = self.folder.with_scratch(|scratch| self.dry_run(scratch, fresh, split))?;
         self.known.insert(kind, measured);
         Ok(measured)
     }
 
-    fn dry_run(&self, config: Config, split: &Split) -> Result<(usize, f64)> {
-        let folder = self.out.join(".estimate");
-        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-        let file = folder.join("split.json");
-        write_atomic(&file, split.to_json()?.as_bytes())?;
+    fn dry_run(&self, folder: &Path, config: Config, split: &Split) -> Result<(usize, f64)> {
+        let scratch = StudyFolder::new(folder);
+        let file = scratch.store_split(&split.to_json()?)?;
         let start = Start { resume: false, split: Some(&file), dry: true };
         let mut measured = None;
         let mut sink = |event: &Event| {
@@ -160,9 +158,6 @@ impl StepMeter<'_> {
                 job.train(self.compute, &mut sink, control)?;
             }
         }
-        std::fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
-        // The study's own folder goes as well where nothing else is in it.
-        let _ = std::fs::remove_dir(self.out);
-        measured.ok_or_else(|| Error::file(&folder, "the dry run gave no estimate"))
+        measured.ok_or_else(|| Error::file(folder, "the dry run gave no estimate"))
     }
 }

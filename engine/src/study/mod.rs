@@ -52,7 +52,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::Compute;
 use crate::event::{Control, EventSink};
-use crate::run::atomic::write_atomic;
+use crate::run::study::StudyFolder;
 use crate::{Error, Result};
 
 pub use estimate::{JobEstimate, StudyEstimate, estimate};
@@ -61,10 +61,13 @@ pub use plan::Plan;
 pub use rates::Lock;
 pub use ready::{READY_PLANS, ready_plan};
 pub use results::Results;
+pub use runner::JobState;
 use runner::Runner;
-pub use runner::{JobState, run_folder};
 pub use split::Fold;
 pub use summary::{Group, summarise};
+
+/// File name of the splits.
+const SPLITS: &str = "splits.json";
 
 /// Folds and lengths of a study, fixed at its first start (`splits.json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,17 +130,12 @@ impl Splits {
     ///
     /// # Errors
     /// Splits of another plan; a cohort that cannot be read or is too small.
-    pub fn read_or_draw(plan: &Plan, out: &Path, compute: &Compute, control: &Control) -> Result<Self> {
-        let path = out.join("splits.json");
+    pub fn read_or_draw(plan: &Plan, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<Self> {
         let digest = rates::plan_digest(plan)?;
-        if path.exists() {
-            let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-            let splits: Self = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
+        if let Some(splits) = folder.read::<Self>(SPLITS)? {
             if splits.plan_sha256 != digest {
-                return Err(Error::file(
-                    &path,
-                    "was drawn for another plan. Choose another --out for the changed plan",
-                ));
+                let why = "was drawn for another plan. Choose another --out for the changed plan";
+                return Err(Error::file(&folder.path(SPLITS), why));
             }
             return Ok(splits);
         }
@@ -145,20 +143,17 @@ impl Splits {
         for cohort in &plan.cohorts {
             folds.insert(cohort.name.clone(), split::folds(plan, cohort, control)?);
         }
-        let steps = estimate::steps_of_seconds(plan, &folds, out, compute, control)?;
+        let steps = estimate::steps_of_seconds(plan, &folds, folder, compute, control)?;
         Ok(Self { plan_sha256: digest, folds, steps })
     }
 
     /// Writes the splits and the plan they were drawn for, unless they are there.
-    fn store(&self, plan: &Plan, out: &Path) -> Result<()> {
-        let path = out.join("splits.json");
-        if path.exists() {
+    fn store(&self, plan: &Plan, folder: &StudyFolder) -> Result<()> {
+        if folder.read::<Self>(SPLITS)?.is_some() {
             return Ok(());
         }
-        std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
-        let text = serde_json::to_vec_pretty(self).map_err(|e| Error::file(&path, e.to_string()))?;
-        write_atomic(&out.join("plan.toml"), plan.to_toml()?.as_bytes())?;
-        write_atomic(&path, &text).map(|_| ())
+        folder.write("plan.toml", plan.to_toml()?.as_bytes())?;
+        folder.write_json(SPLITS, self)
     }
 
     /// The trainings of the plan.
@@ -174,10 +169,11 @@ impl Splits {
 /// A plan that does not fit the study in the folder; cancellation. A training that fails becomes a gap in the tables.
 pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&Ended<'_>)) -> Result<StudyProgress> {
     let Place { out, compute, control, sink } = place;
-    let splits = Splits::read_or_draw(plan, out, compute, control)?;
-    splits.store(plan, out)?;
+    let folder = &StudyFolder::new(out);
+    let splits = Splits::read_or_draw(plan, folder, compute, control)?;
+    splits.store(plan, folder)?;
     let jobs = splits.jobs(plan);
-    let mut runner = Runner { out, compute, control, sink };
+    let mut runner = Runner { folder, compute, control, sink };
 
     let pilots = jobs.pilots()?;
     let own: Vec<_> = pilots.iter().filter(|pilot| shard.has(pilot.job.shard_key())).collect();
@@ -186,10 +182,10 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
         let label = format!("{}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates);
         clock.next(&label, || runner.carry_out(&pilot.job), heard)?;
     }
-    let Some(lock) = Lock::read_or_freeze(&jobs, &pilots, out)? else {
+    let Some(lock) = Lock::read_or_freeze(&jobs, &pilots, folder)? else {
         let mut pilots_waiting = 0;
         for pilot in &pilots {
-            pilots_waiting += usize::from(matches!(JobState::of(&pilot.job, out)?, JobState::Missing));
+            pilots_waiting += usize::from(matches!(JobState::of(&pilot.job, folder)?, JobState::Missing));
         }
         return Ok(StudyProgress { pilots_waiting, ..StudyProgress::default() });
     };
@@ -200,8 +196,8 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     for (cell, job) in own {
         clock.next(&cell.to_string(), || runner.carry_out(job), heard)?;
     }
-    let results = Results::read(&finals, out)?;
-    report::write(plan, &lock, &finals, &results, out)?;
+    let results = Results::read(&finals, folder)?;
+    report::write(plan, &lock, &finals, &results, folder)?;
     let failed = results.gaps.iter().filter(|gap| gap.failed.is_some()).count();
     let waiting = results.gaps.len() - failed;
     Ok(StudyProgress { done: finals.len() - waiting - failed, failed, waiting, pilots_waiting: 0 })

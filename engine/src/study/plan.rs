@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::cohort::split::{LabelDraw, LabelShare};
 use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
+use crate::run::study::read_plan;
 use crate::{Error, Result};
 
 /// A study: every method on every cohort, fold, label budget, draw of the labelled patients and seed.
@@ -195,7 +196,7 @@ impl StagePlan {
 impl Plan {
     /// Reads a plan. Relative paths of cohorts start at the plan's folder.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = read_plan(path)?;
         let mut plan = Self::from_toml(&text, path)?;
         let folder = std::path::absolute(path).map_err(Error::io("find", path))?;
         for cohort in &mut plan.cohorts {

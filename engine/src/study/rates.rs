@@ -1,14 +1,14 @@
 //! Learning rates chosen on validation patients, and frozen in `plan.lock.json` before a test patient is read.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::job::{Jobs, Pilot, Rates};
 use super::plan::Plan;
 use super::runner::JobState;
-use crate::run::atomic::{sha256, write_atomic};
+use crate::run::atomic::sha256;
+use crate::run::study::StudyFolder;
 use crate::{Error, ErrorKind, Result};
 
 /// File name of the lock.
@@ -61,13 +61,9 @@ impl Lock {
     ///
     /// # Errors
     /// A lock of another plan or version.
-    pub fn read(jobs: &Jobs<'_>, out: &Path) -> Result<Option<Self>> {
-        let path = out.join(FILE);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let lock: Self = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
+    pub fn read(jobs: &Jobs<'_>, folder: &StudyFolder) -> Result<Option<Self>> {
+        let Some(lock) = folder.read::<Self>(FILE)? else { return Ok(None) };
+        let path = folder.path(FILE);
         if lock.version != VERSION {
             let (found, supported) = (lock.version.to_string(), VERSION.to_string());
             return Err(ErrorKind::Version { path, found, supported }.into());
@@ -83,8 +79,8 @@ impl Lock {
     ///
     /// # Errors
     /// A lock of another plan or version.
-    pub fn read_or_freeze(jobs: &Jobs<'_>, pilots: &[Pilot], out: &Path) -> Result<Option<Self>> {
-        if let Some(lock) = Self::read(jobs, out)? {
+    pub fn read_or_freeze(jobs: &Jobs<'_>, pilots: &[Pilot], folder: &StudyFolder) -> Result<Option<Self>> {
+        if let Some(lock) = Self::read(jobs, folder)? {
             return Ok(Some(lock));
         }
         let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
@@ -95,15 +91,13 @@ impl Lock {
                 let only = jobs.candidates(cohort, method)?.into_iter().next();
                 Choice { rates: only, tried: Vec::new(), labelled: Vec::new(), validated: Vec::new() }
             } else {
-                let Some(choice) = Choice::of(&own, out)? else { return Ok(None) };
+                let Some(choice) = Choice::of(&own, folder)? else { return Ok(None) };
                 choice
             };
             rates.entry(cohort.name.clone()).or_default().insert(method.name.clone(), choice);
         }
-        let path = out.join(FILE);
         let lock = Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates };
-        let text = serde_json::to_vec_pretty(&lock).map_err(|e| Error::file(&path, e.to_string()))?;
-        write_atomic(&path, &text)?;
+        folder.write_json(FILE, &lock)?;
         Ok(Some(lock))
     }
 
@@ -138,10 +132,10 @@ impl Lock {
 
 impl Choice {
     /// The best of a method's pilots; `None` while one is missing.
-    fn of(pilots: &[&Pilot], out: &Path) -> Result<Option<Self>> {
+    fn of(pilots: &[&Pilot], folder: &StudyFolder) -> Result<Option<Self>> {
         let mut tried = Vec::new();
         for pilot in pilots {
-            let (dsc, failed) = match JobState::of(&pilot.job, out)? {
+            let (dsc, failed) = match JobState::of(&pilot.job, folder)? {
                 JobState::Missing => return Ok(None),
                 JobState::Failed(why) => (None, Some(why)),
                 JobState::Done(evaluation) => (evaluation.mean.as_ref().map(|mean| mean.dsc), None),

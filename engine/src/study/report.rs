@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
 
 use super::job::{Cell, Job};
 use super::paper;
@@ -12,30 +11,28 @@ use super::results::Results;
 use super::runner::cost;
 use super::summary::{Group, Metric, summarise};
 use super::tables::{TextTable, csv, table};
+use crate::Result;
 use crate::experiment::figures::{Chart, Scale, Series};
 use crate::experiment::mean_sd;
 use crate::experiment::page::{NOTICE, document, escape};
-use crate::run::atomic::write_atomic;
-use crate::{Error, Result};
+use crate::run::study::StudyFolder;
 
 /// Writes `results.csv`, `summary.json`, `tables.{md,csv,tex,html}` and `report.html`.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results, out: &Path) -> Result<()> {
+pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results, folder: &StudyFolder) -> Result<()> {
     let groups = summarise(plan, results);
     let mut tables: Vec<TextTable> = groups.iter().map(table).collect();
     tables.push(rates_table(plan, lock));
     // Seconds differ from run to run, so they stay out of the tables that two studies are compared by.
-    let costs = cost_table(plan, finals, out);
+    let costs = cost_table(plan, finals, folder);
     let join = |text: fn(&TextTable) -> String| tables.iter().map(text).collect::<Vec<_>>().join("\n");
     let published = paper::tables(plan);
     let markdown = published.iter().fold(join(TextTable::markdown), |text, table| text + "\n" + &table.markdown());
-    let file = |name: &str, bytes: &[u8]| write_atomic(&out.join(name), bytes).map(|_| ());
+    let file = |name: &str, bytes: &[u8]| folder.write(name, bytes);
     file("results.csv", &results.csv()?)?;
-    let summary =
-        serde_json::to_vec_pretty(&groups).map_err(|e| Error::file(&out.join("summary.json"), e.to_string()))?;
-    file("summary.json", &summary)?;
+    folder.write_json("summary.json", &groups)?;
     file("tables.md", markdown.as_bytes())?;
     file("tables.csv", csv(&groups).as_bytes())?;
     file("tables.tex", join(TextTable::latex).as_bytes())?;
@@ -74,7 +71,7 @@ fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
 }
 
 /// Steps and measured seconds of both stages.
-fn cost_table(plan: &Plan, finals: &[(Cell, Job)], out: &Path) -> TextTable {
+fn cost_table(plan: &Plan, finals: &[(Cell, Job)], folder: &StudyFolder) -> TextTable {
     let mut rows = Vec::new();
     for cohort in &plan.cohorts {
         for method in &plan.methods {
@@ -83,8 +80,8 @@ fn cost_table(plan: &Plan, finals: &[(Cell, Job)], out: &Path) -> TextTable {
                 let (seconds, _) = mean_sd(&costs.iter().map(|cost| cost.0).collect::<Vec<_>>());
                 costs.first().map_or(["-".into(), "-".into()], |first| [first.1.to_string(), format!("{seconds:.0}")])
             };
-            let pretrain = mean(own().filter_map(|(_, job)| cost(out, &job.pretrain.as_ref()?.0)).collect());
-            let finetune = mean(own().filter_map(|(_, job)| cost(out, &job.name)).collect());
+            let pretrain = mean(own().filter_map(|(_, job)| cost(folder, &job.pretrain.as_ref()?.0)).collect());
+            let finetune = mean(own().filter_map(|(_, job)| cost(folder, &job.name)).collect());
             let [a, b] = pretrain;
             let [c, d] = finetune;
             rows.push(vec![cohort.name.clone(), method.name.clone(), a, b, c, d]);

@@ -1,10 +1,9 @@
 //! What was measured: one row per test patient of every cell.
 
-use std::path::Path;
-
 use super::job::{Cell, Job};
 use super::runner::JobState;
 use crate::metrics::Measures;
+use crate::run::study::StudyFolder;
 use crate::{Error, Result};
 
 /// A test patient, segmented by one method.
@@ -43,15 +42,15 @@ pub struct Results {
 }
 
 impl Results {
-    /// Reads the results of `finals` from the study in `out`.
+    /// Reads the results of `finals` of a study.
     ///
     /// # Errors
     /// An evaluation that is damaged.
-    pub fn read(finals: &[(Cell, Job)], out: &Path) -> Result<Self> {
+    pub fn read(finals: &[(Cell, Job)], folder: &StudyFolder) -> Result<Self> {
         let mut results = Self::default();
         for (cell, job) in finals {
             let gap = |failed| Gap { cell: cell.clone(), failed };
-            match JobState::of(job, out)? {
+            match JobState::of(job, folder)? {
                 JobState::Missing => results.gaps.push(gap(None)),
                 JobState::Failed(why) => results.gaps.push(gap(Some(why))),
                 JobState::Done(evaluation) => {
