@@ -1,23 +1,27 @@
 //! Frames of 4-D scans, and projections.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::volume::{Frames, ReadOptions, Volume};
+use engine::volume::{Background, Frames, ReadOptions, Volume, percentile};
 
-use super::open::{front_axis, layer_of};
-use super::{Failure, Job, JobHandle, Jobs, Spec};
+use super::open::{Fit, MaskFailure, front_axis, layer_of, read_mask};
+use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{CaseId, ImageLayer, Slot, State};
+use crate::state::{CaseId, ImageLayer, MaskLayer, Slot, State};
 
 /// The last frame that was asked for counts.
 pub const FRAME: Slot = Slot::exclusive("frame");
 /// One projection is made at a time.
 pub const PROJECT: Slot = Slot::exclusive("project");
 
-/// What is black and white in a projection, in percent: the few brightest rays do not darken the rest.
+/// Percentiles of the rays' maxima that are black and white.
 const PERCENTILES: [f64; 2] = [1.0, 99.9];
+/// White is at most this many times as far above the median ray as the 5th percentile is below it: a few hot voxels end
+/// many rays, and would darken all others.
+const FENCE: f64 = 4.0;
 
 /// Shows another frame of a 4-D image.
 struct ShowFrame {
@@ -27,7 +31,15 @@ struct ShowFrame {
     layer: ImageLayer,
     frame: usize,
     several: bool,
+    /// The files of masks that follow the frame, each with whether it is the reference.
+    masks: Vec<(bool, PathBuf)>,
     gpu: Option<Gpu>,
+}
+
+/// A frame with the masks that belong to it, each with whether it is the reference.
+struct ShownFrame {
+    image: ImageLayer,
+    masks: Vec<(bool, MaskLayer)>,
 }
 
 /// Shows another frame of an image.
@@ -39,19 +51,25 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
         return;
     }
     let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
-    jobs.start(ShowFrame { case, image, layer, frame, several, gpu });
+    // Masks lie on the first image. One with unsaved changes stays as it is.
+    let follows = |mask: &&MaskLayer| image == 0 && mask.file_frames > 1 && !mask.is_unsaved();
+    let masks = [(false, &document.prediction), (true, &document.truth)].into_iter().filter_map(|(reference, mask)| {
+        Some((reference, mask.as_ref().filter(follows)?.path.clone()?))
+    });
+    let masks = masks.collect();
+    jobs.start(ShowFrame { case, image, layer, frame, several, masks, gpu });
 }
 
 impl Job for ShowFrame {
-    type Output = ImageLayer;
+    type Output = ShownFrame;
 
     fn spec(&self) -> Spec {
         let title = format!("Frame {} of {}", self.frame + 1, self.layer.frames());
         Spec::new(FRAME, title).of_case(self.case).quiet()
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<ImageLayer, Failure> {
-        let Self { layer, frame, several, gpu, .. } = self;
+    fn run(&self, handle: &JobHandle) -> Result<ShownFrame, Failure> {
+        let Self { layer, frame, several, masks, gpu, .. } = self;
         let volume = if layer.volume.frames() > 1 {
             Arc::clone(&layer.volume)
         } else {
@@ -63,16 +81,38 @@ impl Job for ShowFrame {
         let mut warnings = Vec::new();
         let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
         // Contrast stays while frames go by.
-        Ok(ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh })
+        let image = ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh };
+        let read = |(reference, path): &(bool, PathBuf)| {
+            let mask = read_mask(path, (&image.volume, *frame), Fit::SameVoxels, gpu.as_ref(), &mut Vec::new());
+            match mask {
+                Ok(mask) => Ok((*reference, mask)),
+                Err(MaskFailure::OtherGrid(why)) => Err(Failure::Error(why)),
+                Err(MaskFailure::Other(failure)) => Err(failure),
+            }
+        };
+        let masks = masks.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(ShownFrame { image, masks })
     }
 
-    fn apply(self, result: Result<ImageLayer, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<ShownFrame, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(layer) => {
-                if let Some(slot) = state.document.as_mut().and_then(|d| d.images.get_mut(self.image)) {
-                    *slot = layer;
+            Ok(shown) => {
+                let Some(document) = &mut state.document else { return };
+                if let Some(slot) = document.images.get_mut(self.image) {
+                    *slot = shown.image;
+                }
+                let follow = !shown.masks.is_empty();
+                for (reference, mask) in shown.masks {
+                    let place = if reference { &mut document.truth } else { &mut document.prediction };
+                    // What was changed or removed meanwhile is not replaced.
+                    if place.as_ref().is_some_and(|old| !old.is_unsaved() && old.path == mask.path) {
+                        *place = Some(mask.as_read(jobs.unused_id()));
+                    }
                 }
                 project(state, jobs, self.image);
+                if follow {
+                    analyse::start(state, jobs);
+                }
             }
             Err(failure) => failure.report(&self.spec().title, state),
         }
@@ -119,8 +159,21 @@ pub fn projection_of(layer: &ImageLayer, gpu: Option<&Gpu>) -> Result<Projection
         Some(gpu) => Some(gpu.upload(&volume, 0)?),
         None => None,
     };
-    let window = volume.percentiles(0, &PERCENTILES).map(|p| WindowLevel::of_range(p[0], p[1]));
+    let window = projection_window(&volume, Background::of(&layer.volume, layer.held_frame()));
     Ok(Projection { volume, texture, window })
+}
+
+/// The window of a projection by its rays' maxima. Rays that meet nothing but background do not decide what is white.
+fn projection_window(projected: &Volume, background: Option<Background>) -> Option<WindowLevel> {
+    let [low, brightest] = projected.percentiles(0, &PERCENTILES)?.try_into().ok()?;
+    let is_tissue = |v: &f32| v.is_finite() && background.is_none_or(|b| !b.contains(f64::from(*v)));
+    let mut rays: Vec<f32> = projected.to_f32().into_iter().filter(is_tissue).collect();
+    let mut at = |q| percentile(&mut rays, q);
+    let (Some(dark), Some(middle), Some(bright)) = (at(5.0), at(50.0), at(PERCENTILES[1])) else {
+        return Some(WindowLevel::of_range(low, brightest));
+    };
+    let high = bright.min(middle + FENCE * (middle - dark));
+    Some(WindowLevel::of_range(low, if high > low { high } else { brightest }))
 }
 
 /// Makes the projection of an image in the background.
@@ -179,6 +232,25 @@ mod tests {
         state.session.windows.insert(layer.info.window_key(), WindowLevel { width: slices.width / 2.0, ..slices });
         let narrower = state.projection_window_of(&layer);
         assert!((narrower.width - own.width / 2.0).abs() < 1e-9 && narrower.level == own.level, "{narrower:?}");
+    }
+
+    /// A head in a background of 0 in which 0.26 % of the voxels are hot, as by a failed bias correction: they end more than
+    /// a tenth of the rays.
+    #[test]
+    fn a_few_hot_voxels_leave_the_projection_bright() {
+        let grid = Grid::new([60, 60, 60], DAffine3::IDENTITY);
+        let inside = |n: usize| [n % 60, n / 60 % 60, n / 3600].iter().map(|v| v.abs_diff(30).pow(2)).sum::<usize>() < 600;
+        let value = |n: usize| match n {
+            n if !inside(n) => 0.0,
+            n if n * 7919 % 385 == 0 => 60_000.0,
+            n => 300.0 + (n * 31 % 200) as f32,
+        };
+        let volume = Volume::from_f32(grid.clone(), (0..grid.len()).map(value).collect());
+        let flat = volume.max_projection(0, 1).unwrap();
+        let hot = flat.to_f32().iter().filter(|v| **v > 1e4).count();
+        assert!(hot > 360, "{hot} of 3600 rays");
+        let window = projection_window(&flat, Background::of(&volume, 0)).unwrap();
+        assert!(window.low() < 300.0 && window.high() > 400.0 && window.high() < 2000.0, "{window:?}");
     }
 
     #[test]

@@ -190,7 +190,7 @@ pub fn demo(
         cases
             .iter()
             .map(|case| {
-                let (images, label) = read_case(case, &modality)?;
+                let (images, label) = read_case(case, &modality, &MaskOptions::default())?;
                 let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
                 Ok((case.id.clone(), image, label))
             })

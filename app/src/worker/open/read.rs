@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
+use engine::ErrorKind;
+use engine::volume::{AlignedMask, Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::Gpu;
-use crate::scene::{Preset, ScanInfo, Sidecar};
+use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
 use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
 use crate::worker::Failure;
@@ -33,7 +34,14 @@ pub fn read_image(
     };
     warnings.extend(volume.warnings.iter().map(|w| format!("{}: {w}", path.display())));
     let lowest = volume.percentiles(0, &[0.0]).map(|p| p[0]);
-    let info = ScanInfo::new(named, &file_stem(path), &sidecar(path, warnings), lowest);
+    let mut info = ScanInfo::new(named, &file_stem(path), &sidecar(path, warnings), lowest);
+    if info.modality == Modality::Ct
+        && info.unit_from == Some(Evidence::Modality)
+        && let Some(doubt) = ct_doubt(&volume)
+    {
+        warnings.push(format!("{}: {doubt}. They are shown without a unit", path.display()));
+        info.set_unit(None);
+    }
     layer_of(&Source::Nifti(path.to_path_buf()), info, one_of_several, Arc::new(volume), 0, gpu, warnings)
 }
 
@@ -88,19 +96,69 @@ pub fn layer_of(
     })
 }
 
-/// Reads a mask onto the grid of an image.
+/// How a mask must lie against its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// On the same voxels.
+    SameVoxels,
+    /// Anywhere: it is resampled by the nearest voxel.
+    NearestVoxel,
+}
+
+/// Why a mask cannot be shown.
+#[derive(Debug)]
+pub enum MaskFailure {
+    /// It lies on other voxels than its image and can be resampled.
+    OtherGrid(String),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl From<engine::Error> for MaskFailure {
+    fn from(error: engine::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<Failure> for MaskFailure {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+/// Reads the mask of a frame onto the grid of an image.
 ///
 /// # Errors
-/// What the reader or the device refuses; a mask of another grid.
+/// What the reader or the device refuses; a mask of other voxels, unless `fit` allows it.
 pub fn read_mask(
     path: &Path,
-    image: &Volume,
+    (image, frame): (&Volume, usize),
+    fit: Fit,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
-) -> Result<MaskLayer, Failure> {
-    let (labels, oddities) = LabelVolume::read_for(path, image)?;
-    warnings.extend(oddities.into_iter().map(|w| format!("{}: {w}", path.display())));
-    mask_layer(Some(path.to_path_buf()), Arc::new(labels), gpu)
+) -> Result<MaskLayer, MaskFailure> {
+    let options = MaskOptions::default();
+    let mask = match (LabelVolume::read_frame_for(path, image, frame, &options), fit) {
+        (Ok(mask), _) => mask,
+        (Err(error), _) if !matches!(error.kind(), ErrorKind::Geometry { .. }) => return Err(error.into()),
+        (Err(error), Fit::SameVoxels) => return Err(MaskFailure::OtherGrid(error.to_string())),
+        (Err(_), Fit::NearestVoxel) => resampled(path, image, &options)?,
+    };
+    warnings.extend(mask.notes.into_iter().map(|w| format!("{}: {w}", path.display())));
+    let layer = mask_layer(Some(path.to_path_buf()), Arc::new(mask.labels), gpu)?;
+    Ok(MaskLayer { file_frames: mask.frames, ..layer })
+}
+
+/// A mask of other voxels by the nearest voxel of each.
+fn resampled(path: &Path, image: &Volume, options: &MaskOptions) -> Result<AlignedMask, Failure> {
+    let (mask, mut notes) = LabelVolume::read_with(path, options)?;
+    let before = mask.volume_ml();
+    let labels = mask.on_grid(&image.grid);
+    if before > 0.0 && labels.labelled_voxels() == 0 {
+        return Err(Failure::Error(format!("{}: no label lies inside the image", path.display())));
+    }
+    notes.push(format!("resampled by the nearest voxel: {before:.2} ml became {:.2} ml", labels.volume_ml()));
+    Ok(AlignedMask { labels, frames: 1, notes })
 }
 
 /// A mask's layer with its projection, uploaded.
@@ -124,6 +182,7 @@ pub fn mask_layer(path: Option<PathBuf>, labels: Arc<LabelVolume>, gpu: Option<&
         revision: 0,
         saved_revision: None,
         not_uploaded: None,
+        file_frames: 1,
     })
 }
 
@@ -138,11 +197,7 @@ pub fn front_axis(grid: &Grid) -> usize {
 /// What the reader refuses; another grid; values outside of 0 to 1.
 pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer, Failure> {
     let volume = Volume::read(path)?;
-    if volume.grid.relation(&image.grid) != Relation::Same {
-        let (left, right) = (volume.grid.describe(), image.grid.describe());
-        let what = format!("probability {} and its image", path.display());
-        return Err(engine::Error::from(engine::ErrorKind::Geometry { what, left, right }).into());
-    }
+    volume.grid.require_same(&image.grid, || format!("probability {} and its image", path.display()))?;
     let outside = volume.percentiles(0, &[0.0, 100.0]).is_none_or(|p| p[0] < 0.0 || p[1] > 1.0);
     if outside {
         return Err(Failure::Error(format!("{}: not a probability: values lie outside of 0 to 1", path.display())));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, fingerprint_under};
+use engine::volume::MaskOptions;
 use engine::event::Stage;
 use engine::run::RunFolder;
 
@@ -50,7 +51,7 @@ impl Job for ReadCohort {
         let progress = |done: usize, of: usize| {
             handle.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
         };
-        let read = || fingerprint_under(&cohort, None, &handle.control, &progress);
+        let read = || fingerprint_under(&cohort, None, &MaskOptions::default(), &handle.control, &progress);
         let fingerprint = engine::threads::with(self.threads, read)??;
         Ok(CohortCard { cohort, fingerprint })
     }
