@@ -49,6 +49,7 @@ pub struct Args {
     /// Width of the boundary band in voxels [default: 2 % of an axial slice's diagonal].
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
     pub boundary_width: Option<u32>,
+    /// How masks are read.
     #[command(flatten)]
     pub masks: MaskFlags,
     /// Only this part of the run's split; cases without a segmentation are listed. `all`: every case with a reference.

@@ -21,7 +21,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::preprocess::Spacing;
 use crate::run::atomic::write_atomic;
 use crate::volume::nifti::write_label;
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};
 
 /// Held-out patients.

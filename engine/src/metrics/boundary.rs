@@ -51,10 +51,8 @@ pub(super) fn widths(grid: &Grid, options: &Options) -> Result<[usize; 3]> {
     if options.boundary == Boundary::Slice {
         widths[axial] = 0;
     }
-    for a in 0..3 {
-        if grid.shape[a] == 1 {
-            widths[a] = 0;
-        }
+    for (width, _) in widths.iter_mut().zip(grid.shape).filter(|(_, n)| *n == 1) {
+        *width = 0;
     }
     Ok(widths)
 }

@@ -111,7 +111,7 @@ mod tests {
     use crate::event::Control;
     use crate::finetune::network_config;
     use crate::predict::Segmenter;
-    use crate::preprocess::Spacing;
+    use crate::preprocess::{Spacing, Targets};
     use crate::volume::{Grid, Orientation, Volume};
     use glam::{DAffine3, DVec3};
 

@@ -27,7 +27,7 @@ pub struct PreprocessConfig {
     /// Percentiles of the foreground region's voxels that values are clipped to.
     pub percentiles: [f64; 2],
     /// Values outside the foreground region of a scan other than CT.
-    pub background: Background,
+    pub background: BackgroundFill,
     /// Whether a scan is treated as CT.
     pub kind: KindChoice,
     /// HU added to a CT whose values cannot be Hounsfield units. By default such a scan is refused.
@@ -50,7 +50,7 @@ impl Default for PreprocessConfig {
             size: 160,
             ct_window: [-150.0, 150.0],
             percentiles: [1.0, 99.0],
-            background: Background::Zero,
+            background: BackgroundFill::Zero,
             kind: KindChoice::Auto,
             ct_offset: CtOffset::None,
             label_map: LabelMap::default(),
@@ -184,7 +184,7 @@ impl<'de> Deserialize<'de> for Spacing {
 /// Values outside the foreground region of a scan other than CT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Background {
+pub enum BackgroundFill {
     /// Zero.
     #[default]
     Zero,

@@ -4,7 +4,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use super::body::body_mask;
-use super::config::{Background, Kind, PreprocessConfig};
+use super::config::{BackgroundFill, Kind, PreprocessConfig};
 use super::plan::ChannelPlan;
 use crate::seed::Stream;
 use crate::volume::{Background, percentile};
@@ -97,7 +97,7 @@ pub(super) fn normalise(
     };
     let fill = if fill.is_finite() { fill } else { 0.0 };
     values.par_iter_mut().zip(region).for_each(|(v, &r)| *v = if r { scaled(*v) } else { fill });
-    if kind == Kind::Other && cfg.background == Background::Noise {
+    if kind == Kind::Other && cfg.background == BackgroundFill::Noise {
         for (value, _) in values.iter_mut().zip(region).filter(|(_, r)| !**r) {
             *value = gaussian(&mut noise);
         }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn noise_is_seeded_and_standard_normal() {
-        let cfg = PreprocessConfig { background: Background::Noise, ..PreprocessConfig::default() };
+        let cfg = PreprocessConfig { background: BackgroundFill::Noise, ..PreprocessConfig::default() };
         let run = || {
             let mut values = vec![0.0; 20_000];
             values[7] = 3.0;

@@ -123,6 +123,7 @@ impl LabelMap {
     }
 
     /// This map, or that of BraTS 2021 if it is empty.
+    #[must_use]
     pub fn known(&self) -> Self {
         if self.is_empty() { Self::brats_2021() } else { self.clone() }
     }
@@ -248,13 +249,13 @@ mod tests {
         assert_eq!(map.to_string(), "1=oedema,2=core,3=enhancing");
         assert_eq!(map.written(), [1, 2, 3]);
         assert_eq!(LabelMap::of_names(&names(&[(1, "lesion")]), &none), None);
-        assert_eq!(LabelMap::of_names(&none, &none), None);
+        assert_eq!(LabelMap::of_names(&names(&[]), &none), None);
         let regions = BTreeMap::from([
             ("whole tumor".to_owned(), vec![1, 2, 3]),
             ("tumor core".to_owned(), vec![2, 3]),
             ("enhancing tumor".to_owned(), vec![3]),
         ]);
-        assert_eq!(LabelMap::of_names(&none, &regions).unwrap(), map);
+        assert_eq!(LabelMap::of_names(&names(&[]), &regions).unwrap(), map);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod targets;
 
 pub use body::body_mask;
 pub use case::{prepare_case, read_case};
-pub use config::{Background, Kind, KindChoice, PreprocessConfig, Spacing};
+pub use config::{BackgroundFill, Kind, KindChoice, PreprocessConfig, Spacing};
 pub use ct::{CtOffset, check_ct};
 pub use label_map::{LabelMap, MapSource, TumourPart};
 pub use plan::{CasePlan, ChannelPlan, prepared_shape};

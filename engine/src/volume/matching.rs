@@ -1,7 +1,5 @@
 //! Comparing two grids by world position: the one place that decides whether two images lie on the same voxels.
 
-use glam::DVec3;
-
 use super::{Grid, Orientation};
 use crate::{ErrorKind, Result};
 
@@ -200,7 +198,7 @@ fn millimetres(mm: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use glam::{DAffine3, DMat3};
+    use glam::{DAffine3, DMat3, DVec3};
 
     fn grid() -> Grid {
         let matrix3 = DMat3::from_rotation_z(0.2) * DMat3::from_diagonal(DVec3::new(-2.0, 3.0, 4.0));
