@@ -391,7 +391,6 @@ impl Config {
         StoreOptions {
             modalities: self.data.modality.clone(),
             with_labels,
-            require_labels: self.stage == Stage::Finetune,
             targets: self.data.targets,
             config: self.preprocess.clone(),
             margin: self.training.shift_px,

@@ -53,7 +53,9 @@ pub enum ErrorKind {
         what: String,
     },
     /// Two images that must cover the same voxels do not.
-    #[error("{what} have different grids: {difference} ({left} vs {right}). Resample one of them or choose another file")]
+    #[error(
+        "{what} have different grids: {difference} ({left} vs {right}). Resample one of them or choose another file"
+    )]
     Geometry {
         /// The two images, as in "mask a.nii and its image".
         what: String,

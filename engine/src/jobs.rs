@@ -281,7 +281,8 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 /// A new split by patient, stratified by lesion volume.
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let first = config.data.modality.first().map(String::as_str);
-    let mut patients = fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?.volumes(cohort);
+    let mut patients =
+        fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?.volumes(cohort);
     // A patient who lacks a modality can be neither trained nor tested on.
     let complete = |id: &String| {
         cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))

@@ -44,7 +44,6 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         | Intent::CloseCase
         | Intent::Segment
         | Intent::RemoveSegmentation => true,
-        Intent::ResampleMask(mask) => !mask.reference,
         // The question before closing is asked by its own dialog.
         Intent::RestoreRun(_) | Intent::QuitNow => false,
     }
@@ -104,7 +103,6 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             }
             analyse::start(state, jobs);
         }
-        Intent::ResampleMask(mask) => layer::resample(state, jobs, &mask),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
         Intent::QuitNow => window::quit_now(state, jobs),
     }

@@ -110,15 +110,6 @@ fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
         sender.send(undo.clone());
         sender.send(WindowCommand::Dismiss(notice.id));
     }
-    if let Some(offer) = &notice.offer {
-        if ui.add(PushButton::new(offer.label)).clicked() {
-            sender.send(offer.intent.clone());
-            sender.send(WindowCommand::Dismiss(notice.id));
-        }
-        if ui.add(PushButton::new("Ignore").kind(ButtonKind::Quiet)).clicked() {
-            sender.send(WindowCommand::Dismiss(notice.id));
-        }
-    }
     if ui.add(PushButton::new("Copy text").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
         ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
     }

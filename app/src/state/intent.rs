@@ -28,8 +28,6 @@ pub enum Intent {
     Segment,
     /// Remove the segmentation.
     RemoveSegmentation,
-    /// Read a mask of another grid by the nearest voxel.
-    ResampleMask(MaskFile),
     /// Bring a run back from the trash.
     RestoreRun(Trashed),
     /// End the program without further questions.
@@ -42,17 +40,6 @@ impl Intent {
     pub fn open_paths(paths: Vec<PathBuf>) -> Self {
         Self::UsePaths(PathPurpose::Files.into(), paths)
     }
-}
-
-/// A mask's file and the case that it belongs to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MaskFile {
-    /// The case.
-    pub case: CaseId,
-    /// True for the reference, false for the segmentation.
-    pub reference: bool,
-    /// The file.
-    pub path: PathBuf,
 }
 
 /// A request for a path: a file dialog, a path field, the question whether to overwrite.

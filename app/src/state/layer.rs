@@ -101,8 +101,6 @@ pub struct MaskLayer {
     pub saved_revision: Option<u64>,
     /// The labels that changed since they were uploaded.
     pub not_uploaded: Option<Part>,
-    /// Number of frames in its file. With more than one, it follows the frame of the image.
-    pub file_frames: usize,
 }
 
 impl MaskLayer {
@@ -117,7 +115,6 @@ impl MaskLayer {
             revision,
             saved_revision: None,
             not_uploaded: None,
-            file_frames: 1,
         }
     }
 

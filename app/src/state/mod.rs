@@ -23,7 +23,7 @@ use std::path::PathBuf;
 pub use cache::Cache;
 pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, Findings, Listed, Status};
-pub use intent::{CaseRevision, Intent, MaskFile, PathPurpose, PathRequest};
+pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
 pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
 pub use request::Request;
@@ -73,15 +73,6 @@ pub enum Severity {
     Error,
 }
 
-/// What a message offers to do.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Offer {
-    /// Text of its button.
-    pub label: &'static str,
-    /// What the button does.
-    pub intent: Intent,
-}
-
 /// A message to the user: shown once as a toast, kept in the log panel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -97,8 +88,6 @@ pub struct Notice {
     pub count: usize,
     /// Takes back what it tells of.
     pub undo: Option<Intent>,
-    /// A way on, beside dismissing the message.
-    pub offer: Option<Offer>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
 }
@@ -112,7 +101,7 @@ impl Notice {
     /// Whether it is shown and says the same as another.
     fn stands_for(&self, other: &Self) -> bool {
         let says = |notice: &Self| notice.title == self.title && notice.detail == self.detail;
-        !self.dismissed && self.severity == other.severity && says(other) && (&self.undo, &self.offer) == (&other.undo, &other.offer)
+        !self.dismissed && self.severity == other.severity && says(other) && self.undo == other.undo
     }
 }
 
@@ -218,30 +207,18 @@ pub struct State {
 impl State {
     /// Adds a message.
     pub fn notice(&mut self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
-        self.tell(severity, title.into(), detail.into(), None, None);
+        self.tell(severity, title.into(), detail.into(), None);
     }
 
     /// Adds a message about something that `undo` takes back.
     pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Intent) {
-        self.tell(Severity::Info, title.into(), detail.into(), Some(undo), None);
-    }
-
-    /// Adds an error that can be answered in another way than by dismissing it.
-    pub fn error_with_offer(&mut self, title: impl Into<String>, error: impl std::fmt::Display, offer: Offer) {
-        self.tell(Severity::Error, title.into(), error.to_string(), None, Some(offer));
+        self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
     }
 
     /// A message that is shown already is counted there: it comes last again, and its time begins anew.
-    fn tell(
-        &mut self,
-        severity: Severity,
-        title: String,
-        detail: String,
-        undo: Option<Intent>,
-        offer: Option<Offer>,
-    ) {
+    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
-        let mut notice = Notice { id, severity, title, detail, count: 1, undo, offer, dismissed: false };
+        let mut notice = Notice { id, severity, title, detail, count: 1, undo, dismissed: false };
         if let Some(at) = self.notices.iter().position(|shown| shown.stands_for(&notice)) {
             notice.count += self.notices.remove(at).count;
         }

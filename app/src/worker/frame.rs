@@ -1,16 +1,15 @@
 //! Frames of 4-D scans, and projections.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::volume::{Background, Frames, ReadOptions, Volume, percentile};
 
-use super::open::{Fit, MaskFailure, front_axis, layer_of, read_mask};
-use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
+use super::open::{front_axis, layer_of};
+use super::{Failure, Job, JobHandle, Jobs, Spec};
 use crate::gpu::Gpu;
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{CaseId, ImageLayer, MaskLayer, Slot, State};
+use crate::state::{CaseId, ImageLayer, Slot, State};
 
 /// The last frame that was asked for counts.
 pub const FRAME: Slot = Slot::exclusive("frame");
@@ -31,15 +30,7 @@ struct ShowFrame {
     layer: ImageLayer,
     frame: usize,
     several: bool,
-    /// The files of masks that follow the frame, each with whether it is the reference.
-    masks: Vec<(bool, PathBuf)>,
     gpu: Option<Gpu>,
-}
-
-/// A frame with the masks that belong to it, each with whether it is the reference.
-struct ShownFrame {
-    image: ImageLayer,
-    masks: Vec<(bool, MaskLayer)>,
 }
 
 /// Shows another frame of an image.
@@ -51,25 +42,19 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
         return;
     }
     let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
-    // Masks lie on the first image. One with unsaved changes stays as it is.
-    let follows = |mask: &&MaskLayer| image == 0 && mask.file_frames > 1 && !mask.is_unsaved();
-    let masks = [(false, &document.prediction), (true, &document.truth)].into_iter().filter_map(|(reference, mask)| {
-        Some((reference, mask.as_ref().filter(follows)?.path.clone()?))
-    });
-    let masks = masks.collect();
-    jobs.start(ShowFrame { case, image, layer, frame, several, masks, gpu });
+    jobs.start(ShowFrame { case, image, layer, frame, several, gpu });
 }
 
 impl Job for ShowFrame {
-    type Output = ShownFrame;
+    type Output = ImageLayer;
 
     fn spec(&self) -> Spec {
         let title = format!("Frame {} of {}", self.frame + 1, self.layer.frames());
         Spec::new(FRAME, title).of_case(self.case).quiet()
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<ShownFrame, Failure> {
-        let Self { layer, frame, several, masks, gpu, .. } = self;
+    fn run(&self, handle: &JobHandle) -> Result<ImageLayer, Failure> {
+        let Self { layer, frame, several, gpu, .. } = self;
         let volume = if layer.volume.frames() > 1 {
             Arc::clone(&layer.volume)
         } else {
@@ -81,38 +66,16 @@ impl Job for ShowFrame {
         let mut warnings = Vec::new();
         let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
         // Contrast stays while frames go by.
-        let image = ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh };
-        let read = |(reference, path): &(bool, PathBuf)| {
-            let mask = read_mask(path, (&image.volume, *frame), Fit::SameVoxels, gpu.as_ref(), &mut Vec::new());
-            match mask {
-                Ok(mask) => Ok((*reference, mask)),
-                Err(MaskFailure::OtherGrid(why)) => Err(Failure::Error(why)),
-                Err(MaskFailure::Other(failure)) => Err(failure),
-            }
-        };
-        let masks = masks.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(ShownFrame { image, masks })
+        Ok(ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh })
     }
 
-    fn apply(self, result: Result<ShownFrame, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<ImageLayer, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(shown) => {
-                let Some(document) = &mut state.document else { return };
-                if let Some(slot) = document.images.get_mut(self.image) {
-                    *slot = shown.image;
-                }
-                let follow = !shown.masks.is_empty();
-                for (reference, mask) in shown.masks {
-                    let place = if reference { &mut document.truth } else { &mut document.prediction };
-                    // What was changed or removed meanwhile is not replaced.
-                    if place.as_ref().is_some_and(|old| !old.is_unsaved() && old.path == mask.path) {
-                        *place = Some(mask.as_read(jobs.unused_id()));
-                    }
+            Ok(layer) => {
+                if let Some(slot) = state.document.as_mut().and_then(|d| d.images.get_mut(self.image)) {
+                    *slot = layer;
                 }
                 project(state, jobs, self.image);
-                if follow {
-                    analyse::start(state, jobs);
-                }
             }
             Err(failure) => failure.report(&self.spec().title, state),
         }
@@ -239,7 +202,8 @@ mod tests {
     #[test]
     fn a_few_hot_voxels_leave_the_projection_bright() {
         let grid = Grid::new([60, 60, 60], DAffine3::IDENTITY);
-        let inside = |n: usize| [n % 60, n / 60 % 60, n / 3600].iter().map(|v| v.abs_diff(30).pow(2)).sum::<usize>() < 600;
+        let inside =
+            |n: usize| [n % 60, n / 60 % 60, n / 3600].iter().map(|v| v.abs_diff(30).pow(2)).sum::<usize>() < 600;
         let value = |n: usize| match n {
             n if !inside(n) => 0.0,
             n if n * 7919 % 385 == 0 => 60_000.0,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use engine::volume::Volume;
 
-use super::open::{Fit, MaskFailure, read_mask, read_probability};
+use super::open::{read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
-use crate::state::{CaseId, Intent, MaskFile, MaskLayer, Offer, ProbabilityLayer, Severity, Slot, State};
+use crate::state::{CaseId, MaskLayer, ProbabilityLayer, Severity, Slot, State};
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");
@@ -30,47 +30,22 @@ struct OpenLayer {
     role: Role,
     path: PathBuf,
     image: Arc<Volume>,
-    /// The shown frame of the image.
-    frame: usize,
-    fit: Fit,
     gpu: Option<Gpu>,
 }
 
 enum Layer {
-    Mask(Box<MaskLayer>, Vec<String>),
-    /// The mask lies on another grid; why.
-    OtherGrid(String),
+    Mask(MaskLayer, Vec<String>),
     Probability(ProbabilityLayer),
 }
 
 /// Adds a file to the open case.
 pub fn start(state: &mut State, jobs: &mut Jobs, role: Role, path: &Path) {
-    open(state, jobs, role, path, Fit::SameVoxels);
-}
-
-/// Adds a mask of another grid to the case it was opened with, by the nearest voxel.
-pub fn resample(state: &mut State, jobs: &mut Jobs, mask: &MaskFile) {
-    if state.document.as_ref().is_none_or(|document| document.id != mask.case) {
-        return state.error("The mask was not used", format!("{}: its case is closed", mask.path.display()));
-    }
-    let role = if mask.reference { Role::Reference } else { Role::Segmentation };
-    open(state, jobs, role, &mask.path, Fit::NearestVoxel);
-}
-
-/// Says that a mask lies on another grid, and offers to resample it.
-pub fn offer_to_resample(state: &mut State, mask: MaskFile, why: &str) {
-    let title = format!("{} lies on another grid", file_stem(&mask.path));
-    state.error_with_offer(title, why, Offer { label: "Resample", intent: Intent::ResampleMask(mask) });
-}
-
-fn open(state: &mut State, jobs: &mut Jobs, role: Role, path: &Path, fit: Fit) {
     let Some(document) = &state.document else {
         state.error("No image is open", format!("{}: open the image that it belongs to first", path.display()));
         return;
     };
-    let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
-    let (image, frame) = (Arc::clone(&base.volume), base.frame);
-    jobs.start(OpenLayer { case, role, path: path.to_path_buf(), image, frame, fit, gpu });
+    let (case, image, gpu) = (document.id, Arc::clone(&document.base().volume), jobs.gpu().cloned());
+    jobs.start(OpenLayer { case, role, path: path.to_path_buf(), image, gpu });
 }
 
 impl Job for OpenLayer {
@@ -85,11 +60,8 @@ impl Job for OpenLayer {
             return Ok(Layer::Probability(read_probability(&self.path, &self.image)?));
         }
         let mut warnings = Vec::new();
-        match read_mask(&self.path, (&self.image, self.frame), self.fit, self.gpu.as_ref(), &mut warnings) {
-            Ok(layer) => Ok(Layer::Mask(Box::new(layer), warnings)),
-            Err(MaskFailure::OtherGrid(why)) => Ok(Layer::OtherGrid(why)),
-            Err(MaskFailure::Other(failure)) => Err(failure),
-        }
+        let layer = read_mask(&self.path, &self.image, self.gpu.as_ref(), &mut warnings)?;
+        Ok(Layer::Mask(layer, warnings))
     }
 
     fn apply(self, result: Result<Layer, Failure>, state: &mut State, jobs: &mut Jobs) {
@@ -108,10 +80,6 @@ impl Job for OpenLayer {
                 }
             }
             Ok(Layer::Probability(layer)) => document.probability = Some(layer),
-            Ok(Layer::OtherGrid(why)) => {
-                let reference = self.role == Role::Reference;
-                return offer_to_resample(state, MaskFile { case: self.case, reference, path: self.path }, &why);
-            }
             Err(failure) => return failure.report(&self.spec().title, state),
         }
         analyse::start(state, jobs);

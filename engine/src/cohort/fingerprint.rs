@@ -163,7 +163,10 @@ fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Proble
         let unknown = case.labels.iter().filter(|label| map.part(**label).is_none());
         let unknown: Vec<String> = unknown.map(u16::to_string).collect();
         if !unknown.is_empty() {
-            let what = format!("label {} is part of no region (WT, TC, ET). With binary targets it is lesion", unknown.join(", "));
+            let what = format!(
+                "label {} is part of no region (WT, TC, ET). With binary targets it is lesion",
+                unknown.join(", ")
+            );
             problems.push(Problem { case: Some(case.id.clone()), file: case.label.clone(), what });
         }
     }

@@ -128,9 +128,7 @@ fn on_one_grid<'a>(
     let (own, its) = (&segmentation.grid, &reference.grid);
     let matched = own.compare(its, masks.grid_tolerance_mm);
     match matched.relation {
-        Relation::Same => {
-            Ok((Cow::Borrowed(segmentation), Cow::Borrowed(reference), matched.note(names, own, its)))
-        }
+        Relation::Same => Ok((Cow::Borrowed(segmentation), Cow::Borrowed(reference), matched.note(names, own, its))),
         Relation::Box { .. } if own.len() > its.len() => {
             let (reference, note) = reference.clone().aligned(own, masks, what, [names[1], names[0]])?;
             Ok((Cow::Borrowed(segmentation), Cow::Owned(reference), note))

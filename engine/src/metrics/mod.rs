@@ -204,19 +204,27 @@ mod tests {
     fn a_single_slice_is_measured_in_its_plane() {
         let disc = |n: usize| (n % 64).abs_diff(32).pow(2) + (n / 64).abs_diff(32).pow(2) <= 400;
         let reference: Vec<bool> = (0..64 * 64).map(disc).collect();
-        let segmentation: Vec<bool> = (0..64 * 64).map(|n| disc(n) || (n % 64 > 45 && (n / 64).abs_diff(32) < 7)).collect();
+        let segmentation: Vec<bool> =
+            (0..64 * 64).map(|n| disc(n) || (n % 64 > 45 && (n / 64).abs_diff(32) < 7)).collect();
         let pixels = |mask: &[bool], ring: bool| -> Vec<[f64; 2]> {
             let inside = |i: usize, j: usize| mask[i + 64 * j];
             let edge = |n: usize| {
                 let (i, j) = (n % 64, n / 64);
-                i == 0 || j == 0 || i == 63 || j == 63
+                i == 0
+                    || j == 0
+                    || i == 63
+                    || j == 63
                     || !(inside(i - 1, j) && inside(i + 1, j) && inside(i, j - 1) && inside(i, j + 1))
             };
-            (0..64 * 64).filter(|&n| mask[n] && (!ring || edge(n))).map(|n| [(n % 64) as f64, (n / 64) as f64 * 2.0]).collect()
+            (0..64 * 64)
+                .filter(|&n| mask[n] && (!ring || edge(n)))
+                .map(|n| [(n % 64) as f64, (n / 64) as f64 * 2.0])
+                .collect()
         };
         // By definition, from the contours.
         let directed = |from: &[[f64; 2]], to: &[[f64; 2]]| {
-            let nearest = |a: &[f64; 2]| to.iter().map(|b| (a[0] - b[0]).hypot(a[1] - b[1])).fold(f64::INFINITY, f64::min);
+            let nearest =
+                |a: &[f64; 2]| to.iter().map(|b| (a[0] - b[0]).hypot(a[1] - b[1])).fold(f64::INFINITY, f64::min);
             crate::volume::percentile(&mut from.iter().map(nearest).collect::<Vec<_>>(), 95.0).unwrap()
         };
         let (s, r) = (pixels(&segmentation, true), pixels(&reference, true));
@@ -224,7 +232,8 @@ mod tests {
         let found = measure(&segmentation, &reference, &grid([64, 64, 1]), &Options::default()).unwrap();
         assert!((found.hd95_mm - expected).abs() < 1e-9 && expected > 3.0, "{} {expected}", found.hd95_mm);
         assert!(found.boundary_iou < found.dsc && found.notes.len() == 1, "{found:?}");
-        let area = measure(&segmentation, &reference, &grid([64, 64, 1]), &Options { hd95: Hd95::Area, ..Options::default() });
+        let area =
+            measure(&segmentation, &reference, &grid([64, 64, 1]), &Options { hd95: Hd95::Area, ..Options::default() });
         assert!(area.unwrap().hd95_mm > 3.0);
     }
 

@@ -105,7 +105,8 @@ mod tests {
         for axis in 0..3 {
             let shape: [usize; 3] = std::array::from_fn(|a| if a == axis { 3 } else { 5 });
             let place = |n: usize| [n % shape[0], n / shape[0] % shape[1], n / (shape[0] * shape[1])];
-            let inside = |n: usize| (0..3).all(|a| if a == axis { place(n)[a] == 1 } else { (1..4).contains(&place(n)[a]) });
+            let inside =
+                |n: usize| (0..3).all(|a| if a == axis { place(n)[a] == 1 } else { (1..4).contains(&place(n)[a]) });
             let mask: Vec<bool> = (0..75).map(inside).collect();
             let surface = surface(&mask, shape, std::array::from_fn(|a| a == axis));
             let centre = (0..75).find(|&n| (0..3).all(|a| place(n)[a] == if a == axis { 1 } else { 2 }));

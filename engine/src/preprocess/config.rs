@@ -87,9 +87,7 @@ impl PreprocessConfig {
         {
             found.push(Error::config("spacing", format!("{mm:?}"), "must be 0.01 to 1000 mm"));
         }
-        for (field, value) in
-            [("grid_tolerance_mm", self.grid_tolerance_mm), ("mask_threshold", self.mask_threshold)]
-        {
+        for (field, value) in [("grid_tolerance_mm", self.grid_tolerance_mm), ("mask_threshold", self.mask_threshold)] {
             if !(value.is_finite() && value >= 0.0) {
                 found.push(Error::config(field, value, "must not be negative"));
             }

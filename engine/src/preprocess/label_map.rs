@@ -109,8 +109,7 @@ impl LabelMap {
                 && let Some(challenge) = words.next()
             {
                 let paediatric = challenge.eq_ignore_ascii_case("ped");
-                let parts =
-                    if paediatric { [Enhancing, Core, Core, Oedema] } else { [Core, Oedema, Enhancing, Other] };
+                let parts = if paediatric { [Enhancing, Core, Core, Oedema] } else { [Core, Oedema, Enhancing, Other] };
                 return (of(parts), MapSource::CaseNames);
             }
         }

@@ -16,9 +16,9 @@ pub use self::digest::DigestMatch;
 use self::spill::{Frame, FrameStorage, Rows, TISSUE};
 use super::case::prepare_case;
 use super::config::PreprocessConfig;
-use super::targets::Targets;
 use super::plan::CasePlan;
 use super::prepare::PreparedCase;
+use super::targets::Targets;
 use crate::cohort::Case;
 use crate::event::Control;
 use crate::{Error, Result};
@@ -41,8 +41,6 @@ pub struct StoreOptions {
     pub modalities: Vec<String>,
     /// Whether labels are read.
     pub with_labels: bool,
-    /// Whether a mask that cannot be used is an error. If not, its case is prepared without it, with a warning.
-    pub require_labels: bool,
     /// Segmentation targets derived from the labels.
     pub targets: Targets,
     /// Preprocessing; `config.size` is the side of the crop.
@@ -273,15 +271,7 @@ fn load_or_prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFra
 
 fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
     let StoreOptions { modalities, with_labels, targets, config, seed, .. } = options;
-    let prepare = |with_labels| prepare_case(case, modalities, with_labels, targets, config, *seed);
-    let prepared = match prepare(*with_labels) {
-        Err(error) if *with_labels && !options.require_labels => {
-            let prepared = prepare(false)?;
-            tracing::warn!(case = case.id, "the mask is left out: {error}");
-            prepared
-        }
-        prepared => prepared?,
-    };
+    let prepared = prepare_case(case, modalities, *with_labels, targets, config, *seed)?;
     for warning in &prepared.plan.warnings {
         tracing::warn!(case = case.id, "{warning}");
     }

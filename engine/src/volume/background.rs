@@ -131,7 +131,15 @@ mod tests {
             assert!(found.contains(f64::from(value)) && !found.contains(f64::from(tissue(77))));
         }
         // Rounding of a z-score, tissue on one face.
-        let found = of(|at| if at < 120 { tissue(at) } else if depth(at) == 0 { -0.769 + (at % 3) as f32 * 6e-8 } else { tissue(at) });
+        let found = of(|at| {
+            if at < 120 {
+                tissue(at)
+            } else if depth(at) == 0 {
+                -0.769 + (at % 3) as f32 * 6e-8
+            } else {
+                tissue(at)
+            }
+        });
         let found = found.unwrap();
         assert!((found.value + 0.769).abs() < 1e-6 && found.share > 0.5, "{found:?}");
         assert!(found.contains(-0.769_000_1));

@@ -100,7 +100,13 @@ mod tests {
         let hu = |at: usize| {
             let r = (at % 20).abs_diff(10).pow(2) + (at / 20 % 20).abs_diff(10).pow(2);
             let noise = (at * 7919 % 31) as f64 - 15.0;
-            if r < 36 { 40.0 + noise } else if r < 49 { -100.0 + noise } else { -1000.0 }
+            if r < 36 {
+                40.0 + noise
+            } else if r < 49 {
+                -100.0 + noise
+            } else {
+                -1000.0
+            }
         };
         Volume::new(grid, VoxelData::F64((0..2400).map(|at| change(hu(at))).collect()), Scale::IDENTITY)
     }
@@ -136,8 +142,9 @@ mod tests {
 
     #[test]
     fn scaled_values_are_named_with_their_range() {
-        let changes: [&dyn Fn(f64) -> f64; 3] =
-            [&|hu| (hu + 1000.0) / 1300.0, &|hu| (hu + 500.0) / 480.0, &|hu| ((hu + 160.0) / 400.0 * 255.0).clamp(0.0, 255.0)];
+        let changes: [&dyn Fn(f64) -> f64; 3] = [&|hu| (hu + 1000.0) / 1300.0, &|hu| (hu + 500.0) / 480.0, &|hu| {
+            ((hu + 160.0) / 400.0 * 255.0).clamp(0.0, 255.0)
+        }];
         for change in changes {
             assert!(matches!(ct_doubt(&ct(change)), Some(CtDoubt::Scaled { .. })));
         }

@@ -98,12 +98,7 @@ impl LabelVolume {
     /// # Errors
     /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has another number of
     /// frames. The message names both grids and the difference.
-    pub fn read_frame_for(
-        path: &Path,
-        image: &Volume,
-        frame: usize,
-        options: &MaskOptions,
-    ) -> Result<AlignedMask> {
+    pub fn read_frame_for(path: &Path, image: &Volume, frame: usize, options: &MaskOptions) -> Result<AlignedMask> {
         let mut volume = Self::read_frame(path, 0)?;
         let (own, its) = (volume.file_frames, image.file_frames);
         if own != 1 && own != its {

@@ -241,10 +241,15 @@ mod tests {
 
     #[test]
     fn small_voxels_have_a_small_tolerance() {
-        let micrometre = |shift| Grid::new([4, 4, 4], DAffine3 {
-            matrix3: DMat3::from_diagonal(DVec3::splat(1e-3)),
-            translation: DVec3::new(shift, 0.0, 0.0),
-        });
+        let micrometre = |shift| {
+            Grid::new(
+                [4, 4, 4],
+                DAffine3 {
+                    matrix3: DMat3::from_diagonal(DVec3::splat(1e-3)),
+                    translation: DVec3::new(shift, 0.0, 0.0),
+                },
+            )
+        };
         assert_eq!(micrometre(0.0).relation(&micrometre(5e-4)), Relation::Different);
         assert_eq!(micrometre(0.0).relation(&micrometre(5e-6)), Relation::Same);
     }

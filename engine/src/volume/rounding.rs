@@ -195,7 +195,8 @@ fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance
     match (0..data.len()).find(|&at| is_nan(at) && touches(at)) {
         None => Ok(()),
         Some(at) => {
-            let why = "it touches a label, so it may be lesion or background. Replace it by a number, or give --threshold";
+            let why =
+                "it touches a label, so it may be lesion or background. Replace it by a number, or give --threshold";
             Err(Error::field(path, format!("voxel {:?}", voxel(grid, at)), "NaN", why))
         }
     }

@@ -10,18 +10,16 @@ mod rest;
 use std::path::{Path, PathBuf};
 
 use engine::cohort::Cohort;
-use engine::volume::{Relation, Volume};
+use engine::volume::{LabelVolume, Relation};
 
-pub use read::{
-    Fit, MaskFailure, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability,
-};
+pub use read::{front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, thumbnails};
 use crate::gpu::Gpu;
 use crate::state::names::{file_stem, is_mask_name, is_segmentation_name, title_of};
 use crate::state::{
-    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, ImageLayer, Intent, ListedCase, MaskFile, MaskLayer, PaneId,
+    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, ImageLayer, Intent, ListedCase, MaskLayer, PaneId,
     Request, Severity, Slot, State, View,
 };
 
@@ -46,19 +44,10 @@ struct Base {
     image: ImageLayer,
     segmentation: Option<MaskLayer>,
     reference: Option<MaskLayer>,
-    /// Masks that could not be shown: the scan is shown without them.
-    failed_masks: Vec<FailedMask>,
     request: Request,
     /// Images that were read on the way to the base image.
     others: Vec<ImageLayer>,
     warnings: Vec<String>,
-}
-
-/// A mask that could not be read with its scan.
-struct FailedMask {
-    path: PathBuf,
-    reference: bool,
-    failure: MaskFailure,
 }
 
 enum Opened {
@@ -239,14 +228,13 @@ fn case_list(cohort: Cohort) -> CaseList {
     CaseList { cases: cases.collect(), root: Some(cohort.root), problems, ..CaseList::default() }
 }
 
-/// Reads the image that everything lies on: the first, or the first that the mask fits. A mask that fits none, or that
-/// cannot be read, is reported and never hides the scan.
+/// Reads the image that everything lies on: the first, or the first that the mask fits. None fits: the first; the mask's
+/// own reading names both geometries.
 fn read_base(mut request: Request, gpu: Option<&Gpu>, handle: &JobHandle) -> Result<Base, Failure> {
     let mut warnings = Vec::new();
     let several = request.images.len() > 1;
     let mask = request.mask.as_ref().or(request.truth.as_ref()).filter(|_| several);
-    // An unreadable mask has no place; its own reading says why.
-    let grid = mask.and_then(|mask| Volume::read_grid(mask).ok());
+    let grid = mask.map(|mask| LabelVolume::read(mask)).transpose()?.map(|labels| labels.grid);
     let fits =
         |image: &ImageLayer| grid.as_ref().is_none_or(|grid| grid.relation(&image.volume.grid) != Relation::Different);
     let mut images = Vec::new();
@@ -262,29 +250,18 @@ fn read_base(mut request: Request, gpu: Option<&Gpu>, handle: &JobHandle) -> Res
     let first = request.images.remove(base);
     request.images.insert(0, first);
     let image = images.remove(base);
-    let mut failed_masks = Vec::new();
-    let mut mask = |path: &Option<PathBuf>, reference: bool| {
-        let path = path.as_ref()?;
-        let read = read_mask(path, (&image.volume, image.frame), Fit::SameVoxels, gpu, &mut warnings);
-        read.map_err(|failure| failed_masks.push(FailedMask { path: path.clone(), reference, failure })).ok()
+    let mut mask = |path: &Option<PathBuf>| {
+        path.as_ref().map(|path| read_mask(path, &image.volume, gpu, &mut warnings)).transpose()
     };
-    let (segmentation, reference) = (mask(&request.mask, false), mask(&request.truth, true));
-    Ok(Base { image, segmentation, reference, failed_masks, request, others: images, warnings })
+    let (segmentation, reference) = (mask(&request.mask)?, mask(&request.truth)?);
+    Ok(Base { image, segmentation, reference, request, others: images, warnings })
 }
 
 /// Shows a case whose first image was read. Layout, tools and window/level stay.
 fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, base: Base) {
-    let Base { image, segmentation, reference, failed_masks, request, others, warnings } = base;
+    let Base { image, segmentation, reference, request, others, warnings } = base;
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
-    }
-    for FailedMask { path, reference, failure } in failed_masks {
-        match failure {
-            MaskFailure::OtherGrid(why) => {
-                layer::offer_to_resample(state, MaskFile { case: id, reference, path }, &why);
-            }
-            MaskFailure::Other(failure) => failure.report(&format!("Opening {}", file_stem(&path)), state),
-        }
     }
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document::new(id, listed, title, image);

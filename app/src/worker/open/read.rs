@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::ErrorKind;
-use engine::volume::{AlignedMask, Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
+use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::Gpu;
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
@@ -96,69 +95,19 @@ pub fn layer_of(
     })
 }
 
-/// How a mask must lie against its image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// On the same voxels.
-    SameVoxels,
-    /// Anywhere: it is resampled by the nearest voxel.
-    NearestVoxel,
-}
-
-/// Why a mask cannot be shown.
-#[derive(Debug)]
-pub enum MaskFailure {
-    /// It lies on other voxels than its image and can be resampled.
-    OtherGrid(String),
-    /// Anything else.
-    Other(Failure),
-}
-
-impl From<engine::Error> for MaskFailure {
-    fn from(error: engine::Error) -> Self {
-        Self::Other(error.into())
-    }
-}
-
-impl From<Failure> for MaskFailure {
-    fn from(failure: Failure) -> Self {
-        Self::Other(failure)
-    }
-}
-
-/// Reads the mask of a frame onto the grid of an image.
+/// Reads a mask onto the grid of an image.
 ///
 /// # Errors
-/// What the reader or the device refuses; a mask of other voxels, unless `fit` allows it.
+/// What the reader or the device refuses; a mask of another grid.
 pub fn read_mask(
     path: &Path,
-    (image, frame): (&Volume, usize),
-    fit: Fit,
+    image: &Volume,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
-) -> Result<MaskLayer, MaskFailure> {
-    let options = MaskOptions::default();
-    let mask = match (LabelVolume::read_frame_for(path, image, frame, &options), fit) {
-        (Ok(mask), _) => mask,
-        (Err(error), _) if !matches!(error.kind(), ErrorKind::Geometry { .. }) => return Err(error.into()),
-        (Err(error), Fit::SameVoxels) => return Err(MaskFailure::OtherGrid(error.to_string())),
-        (Err(_), Fit::NearestVoxel) => resampled(path, image, &options)?,
-    };
-    warnings.extend(mask.notes.into_iter().map(|w| format!("{}: {w}", path.display())));
-    let layer = mask_layer(Some(path.to_path_buf()), Arc::new(mask.labels), gpu)?;
-    Ok(MaskLayer { file_frames: mask.frames, ..layer })
-}
-
-/// A mask of other voxels by the nearest voxel of each.
-fn resampled(path: &Path, image: &Volume, options: &MaskOptions) -> Result<AlignedMask, Failure> {
-    let (mask, mut notes) = LabelVolume::read_with(path, options)?;
-    let before = mask.volume_ml();
-    let labels = mask.on_grid(&image.grid);
-    if before > 0.0 && labels.labelled_voxels() == 0 {
-        return Err(Failure::Error(format!("{}: no label lies inside the image", path.display())));
-    }
-    notes.push(format!("resampled by the nearest voxel: {before:.2} ml became {:.2} ml", labels.volume_ml()));
-    Ok(AlignedMask { labels, frames: 1, notes })
+) -> Result<MaskLayer, Failure> {
+    let (labels, oddities) = LabelVolume::read_for(path, image)?;
+    warnings.extend(oddities.into_iter().map(|w| format!("{}: {w}", path.display())));
+    mask_layer(Some(path.to_path_buf()), Arc::new(labels), gpu)
 }
 
 /// A mask's layer with its projection, uploaded.
@@ -182,7 +131,6 @@ pub fn mask_layer(path: Option<PathBuf>, labels: Arc<LabelVolume>, gpu: Option<&
         revision: 0,
         saved_revision: None,
         not_uploaded: None,
-        file_frames: 1,
     })
 }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, fingerprint_under};
-use engine::volume::MaskOptions;
 use engine::event::Stage;
 use engine::run::RunFolder;
+use engine::volume::MaskOptions;
 
 use super::{assess, form};
 use crate::state::train::{CohortCard, CohortState, Estimate};

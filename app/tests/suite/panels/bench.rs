@@ -177,7 +177,6 @@ pub fn mask(boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer {
         revision: 1,
         saved_revision: Some(1),
         not_uploaded: None,
-        file_frames: 1,
     }
 }
 

@@ -40,7 +40,6 @@ fn options(folder: &std::path::Path) -> StoreOptions {
     StoreOptions {
         modalities: vec!["pet".into(), "t1".into()],
         with_labels: true,
-        require_labels: true,
         targets: Targets::Binary,
         config: PreprocessConfig { size: 8, spacing: Spacing::Native, ..PreprocessConfig::default() },
         margin: 3,
