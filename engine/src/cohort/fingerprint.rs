@@ -261,10 +261,10 @@ impl Looked {
             match label.clone().aligned(&image.grid, masks, what, ["mask", "image"]) {
                 Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
                 Err(error) => {
-                    let fits = |grid: &Grid| label.grid.compare(grid, masks.grid_tolerance_mm).relation;
+                    let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();
                     // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
                     let mut others = case.images.values().filter_map(|other| Volume::read_grid(other).ok());
-                    if !others.any(|grid| fits(&grid) != Relation::Different) {
+                    if !others.any(|grid| fits(&grid)) {
                         self.report(path, error.to_string());
                     }
                 }

@@ -20,11 +20,14 @@ const CLEAR_SHARE: f64 = 0.25;
 const SMALL_SHARE: f64 = 0.05;
 /// ... that is this many times as frequent as any other, as it is not in noise.
 const TIMES_ANY_OTHER: usize = 4;
+/// Fewer voxels than this are no evidence of a constant.
+const FEWEST: usize = 8;
 /// Relative rounding error of a constant stored as 32-bit floats.
 const FLOAT_ROUNDING: f64 = 1e-6;
 
 impl Background {
-    /// The background of a frame in memory; `None` if no value is constant along the border, and for colours.
+    /// The background of a frame in memory; `None` if no value is constant along the border or all voxels have it, and for
+    /// colours.
     pub fn of(volume: &Volume, frame: usize) -> Option<Self> {
         let first = volume.frame_range(frame)?.start;
         if volume.data.is_colour() {
@@ -52,7 +55,9 @@ impl Background {
         let count = most.len();
         let clear = share(count) >= CLEAR_SHARE;
         let small = share(count) >= SMALL_SHARE && count >= TIMES_ANY_OTHER * second;
-        (clear || small).then(|| Self { value: most[count / 2], tolerance, share: share(count) })
+        let found = Self { value: *most.get(count / 2)?, tolerance, share: share(count) };
+        let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(&at)));
+        (count >= FEWEST && (clear || small) && !(count == values.len() && is_whole())).then_some(found)
     }
 
     /// Whether a value of the scan is background. Values that are not finite always are.
@@ -162,6 +167,13 @@ mod tests {
         let found = Background::of(&volume, 0).unwrap();
         assert!((found.value + 0.2).abs() < 1e-12 && found.tolerance == 0.05);
         assert!(found.contains(-0.24) && !found.contains(-0.1));
+    }
+
+    #[test]
+    fn a_scan_of_one_value_has_no_background() {
+        assert_eq!(of(|_| 7.0), None);
+        let few = Volume::from_f32(Grid::new([3, 1, 1], DAffine3::IDENTITY), vec![5.0, 1.0, 0.0]);
+        assert_eq!(Background::of(&few, 0), None);
     }
 
     #[test]
