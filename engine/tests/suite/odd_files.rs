@@ -161,15 +161,11 @@ fn a_mask_cropped_to_its_extent_is_padded() {
 #[test]
 fn an_image_without_orientation_is_matched_by_voxel() {
     let mut patient = Patient::new();
-    let guess = |shape: [usize; 3]| {
-        // The geometry of a header whose codes are both 0.
-        let grid = Grid { oriented: false, ..patient.image.grid.clone() };
-        let step = glam::DVec3::new(-2.0, 2.0, 4.0);
-        let last = glam::DVec3::from_array(shape.map(|n| n as f64 - 1.0));
-        let matrix3 = glam::DMat3::from_diagonal(step);
-        Grid { world_from_voxel: glam::DAffine3 { matrix3, translation: -step * last / 2.0 }, ..grid }
-    };
-    patient.image.grid = guess(patient.image.grid.shape);
+    // The geometry of a header whose codes are both 0.
+    let matrix3 = glam::DMat3::from_diagonal(glam::DVec3::new(-2.0, 2.0, 4.0));
+    let last = glam::DVec3::from_array(patient.image.grid.shape.map(|n| n as f64 - 1.0));
+    let world_from_voxel = glam::DAffine3 { matrix3, translation: -(matrix3 * last) / 2.0 };
+    patient.image.grid = Grid { world_from_voxel, oriented: false, ..patient.image.grid };
     write_volume(&patient.path("pet"), &patient.image).unwrap();
     let (mask, notes) = patient.read();
     assert!(mask.data == patient.label.data && notes[0].contains("records no orientation"), "{notes:?}");
