@@ -33,7 +33,8 @@ impl App {
     pub fn new(ctx: &egui::Context, gpu: Option<Gpu>, args: &Args, settings: Settings) -> Self {
         let waker = ctx.clone();
         let wake: Wake = Arc::new(move || waker.request_repaint());
-        let remembered = settings.training.clone().map_or_else(|| Ok(RememberedTraining::default()), serde_json::from_value);
+        let remembered =
+            settings.training.clone().map_or_else(|| Ok(RememberedTraining::default()), serde_json::from_value);
         let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
         let mut app = Self {
             state: State {

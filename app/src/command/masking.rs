@@ -121,11 +121,8 @@ pub const RULES: [(ForegroundRule, &str); 3] = [
 ];
 
 /// The names of the orders.
-pub const ORDERS: [(Order, &str); 3] = [
-    (Order::LesionFirst, "Lesion first"),
-    (Order::BackgroundFirst, "Background first"),
-    (Order::Random, "Random"),
-];
+pub const ORDERS: [(Order, &str); 3] =
+    [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {

@@ -15,8 +15,8 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{By, Controls, GRIDS, MOST_EPOCHS, SIZES, DisplayOptions, Switch};
-pub use result::{AllChannels, RequestStatus, ReconstructedSlice, ClusteredSlice, Network, Pictures, PreparedCase};
+pub use controls::{By, Controls, DisplayOptions, GRIDS, MOST_EPOCHS, SIZES, Switch};
+pub use result::{AllChannels, ClusteredSlice, Network, Pictures, PreparedCase, ReconstructedSlice, RequestStatus};
 pub use sigma::RunSigma;
 
 use super::{CaseId, Document, Mode, State};

@@ -193,8 +193,7 @@ impl OpenItems {
         let runs = OpenRuns {
             pretrain: track(Stage::Pretrain),
             finetune: track(Stage::Finetune),
-            compare: compare
-                .map(|compare| (compare.runs.iter().map(|run| run.path.clone()).collect(), compare.epoch)),
+            compare: compare.map(|compare| (compare.runs.iter().map(|run| run.path.clone()).collect(), compare.epoch)),
         };
         Self {
             case: state.document.as_ref().map(OpenCase::of),

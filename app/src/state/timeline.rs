@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::State;
 
 pub use look::{Labels, Layer, Look, WatchView};
-pub use probes::{Probes, RecordKey, EpochRecord, PinnedSlice, SliceKey, Update};
+pub use probes::{EpochRecord, PinnedSlice, Probes, RecordKey, SliceKey, Update};
 pub use run::OpenRun;
 pub use series::{Quantity, Series};
 

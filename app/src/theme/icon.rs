@@ -150,7 +150,7 @@ icons! {
     /// Ticked.
     TICKED = SquareCheck;
     /// Not ticked.
-    UNTICKED = Square;
+    UNTICKED = SquareDashed;
     /// Left.
     CHEVRON_LEFT = ChevronLeft;
     /// Right; a closed section.

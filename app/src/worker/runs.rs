@@ -64,7 +64,7 @@ impl Job for ListRuns {
             Ok(RunListing { runs, queue }) => {
                 listed(state, jobs, runs);
                 if let Some(left) = queue {
-                    queue::found(state, jobs, self.workspace, left);
+                    queue::restored(state, jobs, self.workspace, left);
                 }
             }
             Err(failure) => {

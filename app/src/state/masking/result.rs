@@ -7,7 +7,7 @@ use engine::cluster::Clustering;
 use engine::config::Config;
 use engine::inspect::{InspectedCase, InspectedSlice, MaskReport, Masking, Reconstruction, Reconstructor};
 
-use super::{CaseKey, ReconstructionRequest, MaskRequest};
+use super::{CaseKey, MaskRequest, ReconstructionRequest};
 use crate::gpu::Texture;
 
 /// A running request, and the last one that failed: that is not tried again by itself.

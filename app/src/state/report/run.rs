@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::state::State;
-use crate::state::timeline::{OpenRun, EpochRecord};
+use crate::state::timeline::{EpochRecord, OpenRun};
 
 /// The open run.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -51,7 +51,8 @@ mod tests {
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             ..RunEntry::default()
         };
-        let runs = [run(&[("seed", "1"), ("training.lr", "0.1")]), run(&[("seed", "1"), ("training.lr", "0.2"), ("x", "3")])];
+        let runs =
+            [run(&[("seed", "1"), ("training.lr", "0.1")]), run(&[("seed", "1"), ("training.lr", "0.2"), ("x", "3")])];
         let rows = differences(&runs.iter().collect::<Vec<_>>());
         let row = |name: &str, values: [Option<&str>; 2]| SettingDifference {
             name: name.into(),

@@ -66,7 +66,8 @@ pub fn curves_csv(runs: &[&OpenRun]) -> String {
     let mut csv = format!("run,epoch,{}\n", quantities.iter().map(|q| q.key()).collect::<Vec<_>>().join(","));
     for run in runs {
         for epoch in 1..=run.last() {
-            let value = |quantity: &Quantity| quantity.value(&run.history, epoch).map_or_else(String::new, |v| v.to_string());
+            let value =
+                |quantity: &Quantity| quantity.value(&run.history, epoch).map_or_else(String::new, |v| v.to_string());
             let values: Vec<String> = quantities.iter().map(value).collect();
             let _ = writeln!(csv, "{},{epoch},{}", quoted(&run.name), values.join(","));
         }
@@ -78,7 +79,8 @@ pub fn curves_csv(runs: &[&OpenRun]) -> String {
 pub fn results_csv(results: &Results) -> String {
     let mut csv = Column::ALL.map(Column::key).join(",") + "\n";
     for (_, row) in results.rows() {
-        let values = Column::ALL[1..].iter().map(|column| value(row, *column).map_or_else(String::new, |v| v.to_string()));
+        let values =
+            Column::ALL[1..].iter().map(|column| value(row, *column).map_or_else(String::new, |v| v.to_string()));
         let _ = writeln!(csv, "{},{}", quoted(&row.case), values.collect::<Vec<_>>().join(","));
     }
     csv

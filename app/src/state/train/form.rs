@@ -374,7 +374,10 @@ mod tests {
         assert_eq!((form.finetune.training.epochs, form.finetune.training.lr), (70, paper.training.lr));
         assert!(!form.finetune.labels.flip && form.finetune.labels.negative_slices == 0.0);
         assert_eq!([form.pretrain.network.width, form.finetune.network.width], [PAPER_WIDTH; 2]);
-        assert_eq!((form.finetune.labels.labels.as_str(), &form.pretrain.data.modality[..]), ("2", &["pet".to_owned()][..]));
+        assert_eq!(
+            (form.finetune.labels.labels.as_str(), &form.pretrain.data.modality[..]),
+            ("2", &["pet".to_owned()][..])
+        );
     }
 
     #[test]

@@ -93,7 +93,14 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
 }
 
 /// Button to choose a run, or the progress over an older result.
-fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, label: &str, sender: &Sender) {
+fn beneath(
+    ui: &mut Ui,
+    shared: &Shared<'_>,
+    rect: Rect,
+    filled: Option<&ReconstructedSlice>,
+    label: &str,
+    sender: &Sender,
+) {
     let running = shared.state.jobs.iter().find(|job| job.slot == worker::masking::RECONSTRUCT);
     if let Some(filled) = filled {
         if filled.filling.wanted != shared.found.wanted {

@@ -4,7 +4,7 @@ use egui::accesskit::Action;
 use egui::{Key, Modifiers, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
 use glam::{DVec2, DVec3};
 
-use super::{PatchResponse, PanePlacement, vector};
+use super::{PanePlacement, PatchResponse, vector};
 use crate::scene::{Camera, Plane, ZOOM};
 use crate::state::ToolKind;
 use crate::view::tool::{self, Drag, Pan, Pane, Pin, Tool, Window, Zoom};

@@ -94,7 +94,8 @@ fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender)
         if row.add(PushButton::primary("Segment with this run").icon(icon::SEGMENT)).clicked() {
             sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));
         }
-        for (kind, label) in [(TrainExport::ResultsLatex, "LaTeX\u{2026}"), (TrainExport::ResultsTable, "CSV\u{2026}")] {
+        for (kind, label) in [(TrainExport::ResultsLatex, "LaTeX\u{2026}"), (TrainExport::ResultsTable, "CSV\u{2026}")]
+        {
             let button = PushButton::new(label).icon(icon::DOWNLOAD).kind(ButtonKind::Quiet);
             if row.add(button).on_hover_text(kind.content()).accessible_name(kind.name()).clicked() {
                 sender.send(Intent::Ask(PathPurpose::TrainExport(kind)));
@@ -162,8 +163,7 @@ fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
     let painter = ui.painter();
     let mark = if sorted { size::ICON_SMALL } else { 0.0 };
     let left = column == Column::Patient;
-    let (x, anchor) =
-        if left { (rect.left(), Align2::LEFT_CENTER) } else { (rect.right(), Align2::RIGHT_CENTER) };
+    let (x, anchor) = if left { (rect.left(), Align2::LEFT_CENTER) } else { (rect.right(), Align2::RIGHT_CENTER) };
     let lines = column.head();
     let shift = if lines[1].is_empty() { 0.0 } else { LINE / 2.0 };
     let [first, second] = [(lines[0], -shift), (lines[1], shift)].map(|(line, shift)| {

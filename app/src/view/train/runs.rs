@@ -80,7 +80,7 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
 fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let chosen = state.selected_run();
     let delete = IconButton::new(icon::TRASH, "Delete\u{2026}");
-    let mut send = |clicked: bool, command: &dyn Fn(&RunEntry) -> Command| {
+    let send = |clicked: bool, command: &dyn Fn(&RunEntry) -> Command| {
         if let Some(run) = chosen.filter(|_| clicked) {
             sender.send(command(run));
         }
@@ -138,14 +138,14 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let columns = state.run_columns();
     ui.spacing_mut().item_spacing.x = GAP;
+    let widths: Vec<f32> = columns.iter().map(|column| width(ui, column, &rows)).collect();
     let mut builder = TableBuilder::new(ui)
         .id_salt("runs")
         .striped(true)
         .sense(Sense::click())
         .cell_layout(Layout::left_to_right(Align::Center))
         .column(Width::exact(TICK));
-    for column in &columns {
-        let width = width(builder.ui_mut(), column, &rows);
+    for (column, width) in columns.iter().zip(widths) {
         builder = builder.column(if *column == Column::Notes {
             Width::remainder().at_least(WIDTHS[0]).clip(true)
         } else {
@@ -168,7 +168,8 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// The width that the longest text of a column needs, within limits.
 fn width(ui: &Ui, column: &Column, rows: &[Row<'_>]) -> f32 {
-    let measure = |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, theme::tokens(ui).text).size().x;
+    let measure =
+        |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, theme::tokens(ui).text).size().x;
     let font = || if column.is_number() || *column == Column::Date { font::number() } else { font::body() };
     let more = match column {
         Column::Name => NAME_ICON,

@@ -8,7 +8,7 @@ use engine::run::atomic::write_atomic;
 
 use super::pictures;
 use crate::gpu::offscreen::{Offscreen, to_png};
-use crate::state::masking::{ReconstructedSlice, ClusteredSlice, MaskingCache};
+use crate::state::masking::{ClusteredSlice, MaskingCache, ReconstructedSlice};
 use crate::state::names::file_stem;
 use crate::state::session::ChosenRuns;
 use crate::state::{Cache, CaseId, Dialog, Document, Mode, PathPurpose, Session, Severity, State};

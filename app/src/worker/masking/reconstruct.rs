@@ -10,7 +10,7 @@ use super::channels;
 use super::pictures::{cells_of_losses, of_pixels};
 use super::prepare::ShownImage;
 use crate::gpu::Gpu;
-use crate::state::masking::{AllChannels, ReconstructedSlice, ReconstructionRequest, ClusteredSlice, Network};
+use crate::state::masking::{AllChannels, ClusteredSlice, Network, ReconstructedSlice, ReconstructionRequest};
 use crate::state::session::RunUse;
 use crate::state::{Document, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};

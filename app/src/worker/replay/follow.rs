@@ -41,7 +41,7 @@ struct OpenRunChange {
 /// Seconds until the next look; none while nothing is followed.
 pub fn wait(state: &State, now: f64) -> Option<f64> {
     let follows = state.session.mode == Mode::Train && state.cache.runs.entries.is_some();
-    follows.then(|| state.cache.follow.due - now)
+    follows.then_some(state.cache.follow.due - now)
 }
 
 /// Looks at the runs when it is time; `now` in the window's seconds. Called every frame of a window that stays open.

@@ -50,13 +50,7 @@ pub fn compare(state: &mut State, jobs: &mut Jobs, paths: &[PathBuf]) {
     start(state, jobs, open.is_none().then(|| first.clone()), others.to_vec(), None);
 }
 
-fn start(
-    state: &mut State,
-    jobs: &mut Jobs,
-    shown: Option<PathBuf>,
-    others: Vec<PathBuf>,
-    epoch: Option<usize>,
-) {
+fn start(state: &mut State, jobs: &mut Jobs, shown: Option<PathBuf>, others: Vec<PathBuf>, epoch: Option<usize>) {
     let Some(path) = shown.iter().chain(&others).next().cloned() else { return };
     let serial = jobs.unused_id();
     let timeline = &mut state.cache.timeline;

@@ -13,7 +13,7 @@ use shaders::Cell;
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
 use crate::state::timeline::probes::{Cells, MOST_RELATIVE, ReadResult};
-use crate::state::timeline::{OpenRun, RecordKey, EpochRecord, PinnedSlice, SliceKey, Update, WatchView};
+use crate::state::timeline::{EpochRecord, OpenRun, PinnedSlice, RecordKey, SliceKey, Update, WatchView};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -61,7 +61,7 @@ pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
 
 /// Reads epochs and the slices they belong to.
 struct ReadProbes {
-    wants: Vec<RecordRequest>,
+    requests: Vec<RecordRequest>,
     /// Slices that are known.
     slices: BTreeMap<SliceKey, Arc<PinnedSlice>>,
     gpu: Option<Gpu>,
@@ -73,18 +73,20 @@ pub fn read_missing(state: &mut State, jobs: &mut Jobs) {
         return;
     }
     let probes = &state.cache.timeline.probes;
-    let mut wants: Vec<RecordRequest> = Vec::new();
+    let mut requests: Vec<RecordRequest> = Vec::new();
     for key in wanted(state) {
-        if wants.len() < BATCH && !probes.knows(&key) && wants.iter().all(|want| want.key != key) {
-            wants.extend(want(state, key));
+        if requests.len() < BATCH && !probes.knows(&key) && requests.iter().all(|request| request.key != key) {
+            requests.extend(request(state, key));
         }
     }
-    if wants.is_empty() {
+    if requests.is_empty() {
         return;
     }
-    let known = |want: &RecordRequest| Some((want.key.slice.clone(), probes.slice(&want.key.slice)?.as_ref().ok()?.clone()));
-    let slices = wants.iter().filter_map(known).collect();
-    jobs.start(ReadProbes { wants, slices, gpu: jobs.gpu().cloned() });
+    let known = |request: &RecordRequest| {
+        Some((request.key.slice.clone(), probes.slice(&request.key.slice)?.as_ref().ok()?.clone()))
+    };
+    let slices = requests.iter().filter_map(known).collect();
+    jobs.start(ReadProbes { requests, slices, gpu: jobs.gpu().cloned() });
 }
 
 impl Job for ReadProbes {
@@ -96,15 +98,15 @@ impl Job for ReadProbes {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let mut slices = self.slices.clone();
-        for want in &self.wants {
+        for request in &self.requests {
             handle.check()?;
-            let slice = slice_of(want, &mut slices, self.gpu.as_ref(), |key, seen| {
+            let slice = slice_of(request, &mut slices, self.gpu.as_ref(), |key, seen| {
                 handle.send(move |state, _| keep_slice(state, key, seen));
             });
             let seen = slice.and_then(|slice| {
-                see_epoch(want, &slice, self.gpu.as_ref()).map_err(|failure| failure.reason()).map(Arc::new)
+                upload_epoch(request, &slice, self.gpu.as_ref()).map_err(|failure| failure.reason()).map(Arc::new)
             });
-            let key = want.key.clone();
+            let key = request.key.clone();
             handle.send(move |state, _| keep_epoch(state, key, seen));
         }
         Ok(())
@@ -113,9 +115,9 @@ impl Job for ReadProbes {
     fn apply(self, result: Result<(), Failure>, state: &mut State, jobs: &mut Jobs) {
         if let Err(failure) = result {
             // What was not read is not tried again by itself.
-            for want in self.wants {
-                if !state.cache.timeline.probes.knows(&want.key) {
-                    keep_epoch(state, want.key, Err(failure.reason()));
+            for request in self.requests {
+                if !state.cache.timeline.probes.knows(&request.key) {
+                    keep_epoch(state, request.key, Err(failure.reason()));
                 }
             }
             failure.report("Reading probes", state);
@@ -142,7 +144,7 @@ pub(super) fn keep_epoch(state: &mut State, key: RecordKey, seen: ReadResult<Epo
     }
 }
 
-fn want(state: &State, key: RecordKey) -> Option<RecordRequest> {
+fn request(state: &State, key: RecordKey) -> Option<RecordRequest> {
     let run: &OpenRun = state.cache.timeline.runs().find(|run| run.id == key.slice.run)?;
     let update = run.update_at(key.epoch).filter(|epoch| run.recorded(&key.slice.pin).contains(epoch));
     Some(RecordRequest { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
@@ -150,16 +152,16 @@ fn want(state: &State, key: RecordKey) -> Option<RecordRequest> {
 
 /// The slice of an epoch; read if it was not yet, and handed over then.
 fn slice_of(
-    want: &RecordRequest,
+    request: &RecordRequest,
     slices: &mut BTreeMap<SliceKey, Arc<PinnedSlice>>,
     gpu: Option<&Gpu>,
     hand_over: impl FnOnce(SliceKey, ReadResult<PinnedSlice>),
 ) -> ReadResult<PinnedSlice> {
-    let key = &want.key.slice;
+    let key = &request.key.slice;
     if let Some(slice) = slices.get(key) {
         return Ok(Arc::clone(slice));
     }
-    let seen = see_slice(want, gpu).map_err(|failure| failure.reason()).map(Arc::new);
+    let seen = upload_slice(request, gpu).map_err(|failure| failure.reason()).map(Arc::new);
     if let Ok(slice) = &seen {
         slices.insert(key.clone(), Arc::clone(slice));
     }
@@ -168,10 +170,10 @@ fn slice_of(
 }
 
 /// Reads a pinned slice and puts it onto the card.
-fn see_slice(want: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlice, Failure> {
-    let (run, key) = (&want.run, &want.key.slice);
+fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlice, Failure> {
+    let (run, key) = (&request.run, &request.key.slice);
     let slice = probe::read_slice(run, &key.pin, key.stage)?;
-    let oriented = is_oriented(run, &want.config, &key.pin);
+    let oriented = is_oriented(run, &request.config, &key.pin);
     let world_from_crop = crop::at_slice(crop::affine(&slice.world_from_crop), slice.pin.slice as usize);
     let place = place(&slice, slice.side, world_from_crop);
     let picture = match gpu.filter(|_| slice.side > 0) {
@@ -225,12 +227,12 @@ fn resampled<T: Copy>(field: &[T], from: usize, to: usize) -> Vec<T> {
 }
 
 /// Reads one epoch of a pinned slice and puts it onto the card.
-fn see_epoch(want: &RecordRequest, slice: &PinnedSlice, gpu: Option<&Gpu>) -> Result<EpochRecord, Failure> {
-    let SliceKey { pin, stage, .. } = &want.key.slice;
-    let record = probe::read(&want.run, pin, *stage, want.key.epoch)?;
-    let update = match (Update::of(&record), want.update) {
+fn upload_epoch(request: &RecordRequest, slice: &PinnedSlice, gpu: Option<&Gpu>) -> Result<EpochRecord, Failure> {
+    let SliceKey { pin, stage, .. } = &request.key.slice;
+    let record = probe::read(&request.run, pin, *stage, request.key.epoch)?;
+    let update = match (Update::of(&record), request.update) {
         (Some(own), _) => Some(own),
-        (None, Some(epoch)) => Update::of(&probe::read(&want.run, pin, *stage, epoch)?),
+        (None, Some(epoch)) => Update::of(&probe::read(&request.run, pin, *stage, epoch)?),
         (None, None) => None,
     };
     let mut seen = EpochRecord { record, update, picture: None, cells: None, edge: None };

@@ -66,7 +66,7 @@ impl Job for ReadCohort {
 
     fn apply(self, result: Result<CohortCard, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(card) => found(state, jobs, card),
+            Ok(card) => use_cohort(state, jobs, card),
             Err(failure) => {
                 failure.report(&self.spec().title, state);
                 state.cache.train.cohort = CohortState::Failed(self.folder, failure.reason());
@@ -76,7 +76,7 @@ impl Job for ReadCohort {
 }
 
 /// The cohort was read: the form is about it from now on.
-fn found(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
+fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     let before = state.session.train.form.clone();
     let mut form = before.clone();
     let modalities = card.cohort.modalities();

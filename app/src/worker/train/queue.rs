@@ -122,7 +122,7 @@ pub fn save(state: &mut State, jobs: &mut Jobs) {
 }
 
 /// The file of the workspace was read: what waited there is offered, and from now on the file follows the queue.
-pub(in crate::worker) fn found(
+pub(in crate::worker) fn restored(
     state: &mut State,
     jobs: &mut Jobs,
     workspace: PathBuf,
@@ -154,7 +154,8 @@ pub fn leave(state: &mut State, jobs: &mut Jobs) {
 pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     let training = &mut state.training;
     let left = std::mem::take(&mut training.left);
-    let (taken, left): (Vec<QueuedJob>, Vec<QueuedJob>) = left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
+    let (taken, left): (Vec<QueuedJob>, Vec<QueuedJob>) =
+        left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
     training.left = left;
     training.queue.extend(taken);
     queue_changed(state, jobs);

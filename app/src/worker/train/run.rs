@@ -86,8 +86,8 @@ impl Job for Train {
         self.feed.deliver(state, jobs);
         let title = self.spec().title;
         // A job that failed before it had a run folder, or panicked.
-        let TrainOutcome { result, run_exists } =
-            result.unwrap_or_else(|failure| TrainOutcome { result: Err(failure), run_exists: self.feed.run().is_some() });
+        let TrainOutcome { result, run_exists } = result
+            .unwrap_or_else(|failure| TrainOutcome { result: Err(failure), run_exists: self.feed.run().is_some() });
         let how = match &result {
             Ok(()) => Ending::Finished,
             Err(Failure::Cancelled) => Ending::Stopped,

@@ -212,7 +212,8 @@ fn all_ticked_runs_are_drawn_over_each_other_and_leave_one_by_one() {
         send(&mut window, Command::Runs(RunsCommand::Tick(folder.path().join(name))));
     }
     send(&mut window, Command::Runs(RunsCommand::Compare));
-    let overlaid = |window: &Window| state(window).overlaid_runs().iter().map(|run| run.name.clone()).collect::<Vec<_>>();
+    let overlaid =
+        |window: &Window| state(window).overlaid_runs().iter().map(|run| run.name.clone()).collect::<Vec<_>>();
     assert_eq!(overlaid(&window), ["third", "fourth"]);
     let table = folder.path().join("curves.csv");
     type_path(&mut window, PathPurpose::TrainExport(TrainExport::CurvesTable), &table);

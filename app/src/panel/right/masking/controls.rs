@@ -8,10 +8,10 @@ use super::super::super::chip::{Chip, chips};
 use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
-use crate::state::masking::{By, Controls, MOST_EPOCHS, SIZES, DisplayOptions};
+use crate::state::masking::{By, Controls, DisplayOptions, MOST_EPOCHS, SIZES};
 use crate::theme::{icon, space};
-use crate::widget::{format, text};
 use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select, Slider, Toggle};
+use crate::widget::{format, text};
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut controls = state.session.masking.controls.clone();

@@ -15,8 +15,7 @@ const NAMES: f32 = 180.0;
 /// Draws it, once the split is known.
 pub(super) fn show(ui: &mut Ui, state: &State) {
     let Some(Ok(split)) = &state.cache.train.split else { return };
-    let counts =
-        format!("{} train, {} validation, {} test", split.train.len(), split.val.len(), split.test.len());
+    let counts = format!("{} train, {} validation, {} test", split.train.len(), split.val.len(), split.test.len());
     ui.add_space(space::S);
     Section::new("Split").note(&counts).closed().show(ui, |ui| {
         ScrollArea::vertical().id_salt("split").max_height(NAMES).auto_shrink([false, true]).show(ui, |ui| {

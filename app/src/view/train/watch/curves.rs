@@ -22,8 +22,10 @@ const SHARES: [f32; 3] = [0.35, 0.39, 0.26];
 const HEAD: f32 = 40.0;
 
 /// Export buttons, from right to left.
-const EXPORTS: [(TrainExport, &str, Icon); 2] =
-    [(TrainExport::CurvesPicture, "PNG\u{2026}", icon::CAMERA), (TrainExport::CurvesTable, "CSV\u{2026}", icon::DOWNLOAD)];
+const EXPORTS: [(TrainExport, &str, Icon); 2] = [
+    (TrainExport::CurvesPicture, "PNG\u{2026}", icon::CAMERA),
+    (TrainExport::CurvesTable, "CSV\u{2026}", icon::DOWNLOAD),
+];
 
 const LOSSES: Chart<'static> = Chart {
     title: "Losses",

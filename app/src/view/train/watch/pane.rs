@@ -8,7 +8,7 @@ use shaders::PatchShow;
 
 use crate::scene::{Camera, ColourMap, Convention, crop};
 use crate::state::State;
-use crate::state::timeline::{Layer, OpenRun, RecordKey, EpochRecord, PinnedSlice};
+use crate::state::timeline::{EpochRecord, Layer, OpenRun, PinnedSlice, RecordKey};
 use crate::view::patch_pane::{Over, PatchPane, PatchResponse};
 
 /// Opacity of the probability over the slice.

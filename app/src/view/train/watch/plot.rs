@@ -10,12 +10,11 @@ use egui_plot::{
     AxisHints, FilledArea, GridMark, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, VLine,
 };
 
-use axis::{log_marks, marks, power, short};
+use axis::{label, log_label, log_marks, marks};
 use legend::{case_color, color_of, style_of};
 
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, Tokens, font, radius, size, space};
-use crate::widget::format;
 
 /// Minimum width of the y axis labels.
 const AXIS: f32 = 34.0;
@@ -148,12 +147,11 @@ impl Chart<'_> {
     fn frame<'b>(&self, ui: &Ui, t: &'static Tokens, epochs: usize, bounds: [f64; 2], log: bool) -> Plot<'b> {
         let hints = |axis: AxisHints<'b>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
         let whole = |mark: GridMark, _: &RangeInclusive<f64>| format!("{:.0}", mark.value);
-        let label = egui::RichText::new("epoch").font(font::caption()).color(t.text_dim);
-        let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0)).label(label);
+        let unit = egui::RichText::new("epoch").font(font::caption()).color(t.text_dim);
+        let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0)).label(unit);
         let span = if log { 10.0_f64.powf(bounds[1]) - 10.0_f64.powf(bounds[0]) } else { bounds[1] - bounds[0] };
-        let decimals = format::decimals(span * 10.0);
         let value = move |mark: GridMark, _: &RangeInclusive<f64>| {
-            if log { power(mark.value, decimals) } else { short(mark.value, decimals) }
+            if log { log_label(mark.value, span) } else { label(mark.value, span) }
         };
         let y = hints(AxisHints::new_y()).formatter(value).min_thickness(AXIS);
         let y = y.label_spacing(egui::Rangef::new(10.0, 14.0));
@@ -164,7 +162,11 @@ impl Chart<'_> {
             .x_grid_spacer(move |input| marks(&input, true, (epochs as f64 / 6.0).max(1.0)))
             .y_grid_spacer(move |input| {
                 let lines = f64::from((height / 34.0).clamp(2.0, 6.0));
-                if log { log_marks(&input, lines) } else { marks(&input, false, (input.bounds.1 - input.bounds.0) / lines) }
+                if log {
+                    log_marks(&input, lines)
+                } else {
+                    marks(&input, false, (input.bounds.1 - input.bounds.0) / lines)
+                }
             })
             .grid_color(t.line)
             .grid_fade(0.0)

@@ -114,14 +114,7 @@ impl Chart<'_> {
     }
 
     /// Draws title, unit and legend.
-    pub(super) fn head(
-        &self,
-        ui: &Ui,
-        rect: Rect,
-        runs: &[&OpenRun],
-        hovered: Option<usize>,
-        log: bool,
-    ) {
+    pub(super) fn head(&self, ui: &Ui, rect: Rect, runs: &[&OpenRun], hovered: Option<usize>, log: bool) {
         let t = theme::tokens(ui);
         let painter = ui.painter().with_clip_rect(rect);
         let layout = |text: &str, font, color| painter.layout_no_wrap(text.to_owned(), font, color);
@@ -185,7 +178,11 @@ pub(super) fn color_of(t: &Tokens, r: usize, q: usize, runs: usize) -> Color32 {
 
 /// A run's name with at most 20 characters.
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME { name.to_owned() } else { name.chars().take(NAME - 1).chain(['\u{2026}']).collect() }
+    if name.chars().count() <= NAME {
+        name.to_owned()
+    } else {
+        name.chars().take(NAME - 1).chain(['\u{2026}']).collect()
+    }
 }
 
 /// Dashes distinguish curves without colour.
