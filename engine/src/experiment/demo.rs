@@ -20,7 +20,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::preprocess::{Spacing, read_case};
 use crate::run::atomic::write_atomic;
 use crate::volume::nifti::write_label;
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};
 
 /// Held-out patients.
@@ -346,7 +346,7 @@ impl Clock {
 
 /// The images of a case, and its reference mask on the grid of the first image.
 fn read_with_reference(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, LabelVolume)> {
-    let (images, label) = read_case(case, modalities, true)?;
+    let (images, label) = read_case(case, modalities, true, &MaskOptions::default())?;
     let (Some(label), Some(first)) = (label, images.first()) else {
         return Err(Error::config("case", &case.id, "has no reference mask. Choose patients that have one"));
     };

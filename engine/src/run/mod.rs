@@ -39,5 +39,5 @@ pub mod study;
 mod text;
 pub mod workspace;
 
-pub use folder::{RunFolder, diff_config};
+pub use folder::{RunFolder, diff_config, flat_settings};
 pub use history::History;
