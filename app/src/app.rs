@@ -47,7 +47,7 @@ impl App {
             keep_settings: !args.is_report(),
             lost_told: false,
         };
-        app.jobs.set_painter(|ui, state| view::masking::show(ui, state, &Sender::default()));
+        app.jobs.set_painter(view::draw);
         app.start(args);
         app
     }
@@ -134,6 +134,9 @@ impl App {
         command::dispatch_intents(&mut self.state, &mut self.jobs);
         worker::layer::upload_changes(&mut self.state, &self.jobs);
         self.tell_of_loss();
+        if let Some(text) = self.state.copied.take() {
+            ctx.copy_text(text);
+        }
         for command in keys::commands(ctx, &self.state) {
             self.dispatch(command);
         }

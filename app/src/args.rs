@@ -128,8 +128,8 @@ impl Args {
     pub fn request(&self) -> Option<Request> {
         (!self.paths.is_empty()).then(|| Request {
             paths: self.paths.clone(),
-            mask: self.mask.clone(),
-            truth: self.truth.clone(),
+            segmentation: self.mask.clone(),
+            reference: self.truth.clone(),
             probability: self.probability.clone(),
             slice: self.slice,
             ..Request::default()

@@ -27,6 +27,16 @@ use crate::command::Sender;
 use crate::state::{Mode, State};
 use crate::theme;
 
+/// Draws the view of the mode alone, for an export.
+pub fn draw(ui: &mut Ui, state: &State) {
+    let (area, sender) = (ui.max_rect(), Sender::default());
+    match (state.session.mode, &state.document) {
+        (Mode::Masking, _) => masking::show(ui, state, &sender),
+        (_, Some(document)) => slice::show(ui, area, state, document, &sender),
+        (_, None) => {}
+    }
+}
+
 /// Draws the centre.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {
@@ -45,7 +55,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                     _ => slice::show(ui, area, state, document, sender),
                 }
                 if let Some(job) = opening {
-                    states::loading_bar(ui, area, job);
+                    states::loading_another(ui, area, document, job, sender);
                 }
             }
             (None, failed, opening) => {

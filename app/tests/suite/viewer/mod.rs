@@ -4,6 +4,8 @@
 mod cases;
 mod demo;
 mod finetuning;
+mod export;
+mod findings;
 mod guards;
 mod keys;
 mod masking;
@@ -13,6 +15,7 @@ mod program;
 mod reliability;
 mod restart;
 mod review;
+mod rounds;
 mod runs;
 mod segmentation;
 mod snapshots;
