@@ -28,7 +28,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or fine-tuning run."),
         PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded this slice."),
         PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),
-        PathPurpose::MaskingPicture => {
+        PathPurpose::MaskingPicture | PathPurpose::ViewPicture => {
             ("Export the view", "Export", "A PNG image. Existing files are only overwritten after confirmation.")
         }
         PathPurpose::MaskingTable => (
@@ -36,9 +36,6 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
             "Export",
             "CSV, one row per patch. Existing files are only overwritten after confirmation.",
         ),
-        PathPurpose::ViewPicture => {
-            ("Export the view", "Export", "A PNG image. Existing files are only overwritten after confirmation.")
-        }
         PathPurpose::FindingsTable => ("Export the findings", "Export", TABLE),
         PathPurpose::AgreementTable => ("Export the agreement", "Export", TABLE),
         PathPurpose::MeasurementsTable => ("Export the measurements", "Export", TABLE),

@@ -49,7 +49,8 @@ pub fn unused_path(path: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
     let length = ending(&name).map_or_else(|| path.extension().map_or(0, |e| e.len() + 1), str::len);
     let (stem, ending) = name.split_at(name.len() - length);
     let numbered = |n: u32| path.with_file_name(format!("{stem}_{n}{ending}"));
-    (2..).map(numbered).find(|path| !exists(path)).unwrap_or_else(|| path.to_path_buf())
+    // Should all of these exist, the question whether to overwrite comes in any case.
+    (2..10_000).map(numbered).find(|path| !exists(path)).unwrap_or_else(|| path.to_path_buf())
 }
 
 /// The path with an ending, if its name has none.

@@ -88,7 +88,7 @@ fn regions(ui: &mut Ui, document: &Document) {
 fn line(ui: &mut Ui, name: &str, cells: [&str; 2], heading: bool) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_DENSE), Sense::hover());
     let said = format!("{name} {}", cells.join(" "));
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, said));
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
     let t = theme::tokens(ui);
     let (font, color) = if heading { (font::caption(), t.text_dim) } else { (font::number(), t.text) };
     let middle = rect.center().y;

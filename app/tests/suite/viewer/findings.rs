@@ -193,7 +193,9 @@ fn pet_lies_hot_on_grey_ct_whichever_is_fused() {
 fn four_images_are_two_by_two() {
     let files = Files::new();
     let names = ["scan_flair.nii.gz", "scan_t1.nii.gz", "scan_t1ce.nii.gz", "scan_t2.nii.gz"].map(|n| files.path(n));
-    names.iter().for_each(|name| drop(std::fs::copy(&files.scan, name).unwrap()));
+    for name in &names {
+        std::fs::copy(&files.scan, name).unwrap();
+    }
     let paths: Vec<&Path> = names.iter().map(AsRef::as_ref).collect();
     let mut window = open_files(&paths);
     send(&mut window, ViewCommand::ToggleLinked);

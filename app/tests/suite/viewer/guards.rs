@@ -57,9 +57,9 @@ fn an_answer_for_a_case_that_is_closed_by_then_is_refused() {
         (PathPurpose::SaveSegmentation, files.path("named_on_a.nii.gz")),
         (PathPurpose::MaskingPicture, files.path("named_on_a.png")),
         (PathPurpose::MaskingTable, files.path("named_on_a.csv")),
-        (PathPurpose::Segmentation, files.segmentation().clone()),
-        (PathPurpose::Reference, files.reference().clone()),
-        (PathPurpose::Probability, files.segmentation().clone()),
+        (PathPurpose::Segmentation, files.prediction.clone()),
+        (PathPurpose::Reference, files.truth.clone()),
+        (PathPurpose::Probability, files.prediction.clone()),
     ];
     for (purpose, chosen) in purposes {
         let mut window = open_files(&[&files.scan, &files.prediction]);
@@ -165,7 +165,7 @@ fn trying_again_opens_everything_that_was_named() {
     write_pet(&pet);
     let good = std::fs::read(&files.scan).unwrap();
     std::fs::write(&files.scan, &good[..good.len() / 2]).unwrap();
-    let (mask, truth) = (Some(files.segmentation().clone()), Some(files.reference().clone()));
+    let (mask, truth) = (Some(files.prediction.clone()), Some(files.truth.clone()));
     let mut window = open(&Args { mask, truth, slice: Some(7), ..args(&[&files.scan, &pet]) });
     assert!(state(&window).document.is_none() && has(&window, "Try again"));
     std::fs::write(&files.scan, &good).unwrap();

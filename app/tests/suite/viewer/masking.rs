@@ -28,7 +28,7 @@ pub fn masking_args(paths: &[&Path]) -> Args {
 /// A window on the phantom, cut into patches as small as its body is.
 fn phantom_window(files: &Files) -> Window {
     let mut args = masking_args(&[&files.scan]);
-    args.truth = Some(files.reference().clone());
+    args.truth = Some(files.truth.clone());
     args.slice = Some(9);
     let mut window = open(&args);
     set(&mut window, |controls| {
@@ -72,7 +72,7 @@ fn at_first_the_window_shows_what_the_command_line_prints() {
     let files = Files::new();
     // Stored feet up: slice 3 of the file is not slice 3 of the patient.
     let mut args = masking_args(&[&files.scan]);
-    (args.truth, args.slice) = (Some(files.reference().clone()), Some(3));
+    (args.truth, args.slice) = (Some(files.truth.clone()), Some(3));
     let window = open(&args);
     assert_eq!(state(&window).session.mode, Mode::Masking);
     let shown = shown_report(&window);

@@ -58,7 +58,7 @@ fn again(window: &Window) -> Window {
 fn u8_a_case_comes_back_as_it_was_looked_at() {
     let files = Files::new();
     let mut window =
-        open(&Args { mask: Some(files.segmentation().clone()), truth: Some(files.reference().clone()), ..args(&[&files.scan]) });
+        open(&Args { mask: Some(files.prediction.clone()), truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
     let first = report(&window);
     for command in [
         Command::View(ViewCommand::SetWindow { width: 123.5, level: -7.25 }),
@@ -119,7 +119,7 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
 #[test]
 fn u8_masking_comes_back_with_its_numbers() {
     let files = Files::new();
-    let mut window = open(&Args { truth: Some(files.reference().clone()), ..args(&[&files.scan]) });
+    let mut window = open(&Args { truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
     send(&mut window, WindowCommand::SetMode(Mode::Masking));
     let mut controls = state(&window).session.masking.controls.clone();
     (controls.grid, controls.seed) = (8, 3);
@@ -174,7 +174,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
 #[test]
 fn u8_a_session_that_is_gone_is_reported_and_the_program_starts() {
     let files = Files::new();
-    let mut window = open(&Args { mask: Some(files.segmentation().clone()), ..args(&[&files.scan]) });
+    let mut window = open(&Args { mask: Some(files.prediction.clone()), ..args(&[&files.scan]) });
     for command in [
         Command::View(ViewCommand::StepSlice { pane: PaneId::Axial, by: 4 }),
         Command::Window(WindowCommand::SetTheme(Theme::Light)),

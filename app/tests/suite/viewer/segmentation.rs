@@ -95,8 +95,8 @@ fn a_segmentation_is_made_saved_and_opened_again() {
     assert_eq!(errors(&window), [""; 0]);
     let made = labels(&window);
     let (_, truth) = patient(7);
-    let both = made.iter().zip(&truth).filter(|(p, t)| *p == 1 && *t == 1).count();
-    let sum = made.iter().chain(&truth).filter(|l| *l == 1).count();
+    let both = made.iter().zip(truth.iter()).filter(|(p, t)| *p == 1 && *t == 1).count();
+    let sum = made.iter().chain(truth.iter()).filter(|l| *l == 1).count();
     assert!(2.0 * both as f64 / sum as f64 > 0.5, "the ball is easy to see: {both} of {sum}");
     assert!(document(&window).is_unsaved() && has(&window, "unsaved"));
     assert!(document(&window).probability.is_some() && document(&window).entropy.is_some());

@@ -42,7 +42,7 @@ fn a_case_that_cannot_be_opened() {
 fn masking() {
     let files = Files::on(&straight());
     let start = Args { mode: amlp_viewer::args::ModeArg::Masking, slice: Some(9), ..args(&[&files.scan]) };
-    let start = Args { truth: Some(files.reference().clone()), ..start };
+    let start = Args { truth: Some(files.truth.clone()), ..start };
     let Some(mut window) = PICTURES.window(&start) else { return };
     send(&mut window, ViewCommand::SetInterpolation(false));
     let mut controls = window.state().state().session.masking.controls.clone();
