@@ -6,7 +6,8 @@ use std::mem::{offset_of, size_of};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
 use shaders::{
-    Cell, ColourMap, Comparing, Image, Interpolation, Kind, LabelMode, Layers, Parts, PatchShow, Patches, SLICE_WGSL, Slice,
+    Cell, ColourMap, Comparing, Image, Interpolation, Kind, LabelMode, Layers, Parts, PatchShow, Patches, SLICE_WGSL,
+    Slice,
 };
 
 /// Name, offset and size of every member of a Rust struct.

@@ -112,7 +112,10 @@ pub(super) fn resample(ctx: &Context, offer: &MaskOffer, sender: &Sender) {
     let title = format!("{} has another grid", format::file_name(&offer.path));
     let dialog = Dialog::new(&title, "Resample").icon(icon::WARN, Tone::Warn).text(&offer.summary).width(520.0);
     let answer = dialog.show(ctx, |ui| {
-        text::note(ui, "The file stays as it is. The resampled mask is on the image's grid and is saved under a new name.");
+        text::note(
+            ui,
+            "The file stays as it is. The resampled mask is on the image's grid and is saved under a new name.",
+        );
         Section::new("Details").closed().show(ui, |ui| text::note(ui, &offer.details));
     });
     match answer {

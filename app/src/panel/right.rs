@@ -39,7 +39,6 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 250.0..=520.0;
 
-
 fn review(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
     Panel::bottom("segment").exact_size(segment::HEIGHT).frame(foot).show(ui, |ui| segment::show(ui, state, sender));

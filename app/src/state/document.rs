@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::findings::{Finding, Values};
 use engine::findings::comparison::Comparison;
+use engine::findings::{Finding, Values};
 use engine::metrics::Measures;
 use engine::volume::Grid;
 use glam::DVec3;

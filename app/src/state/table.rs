@@ -130,7 +130,8 @@ fn agreement(state: &State, document: &Document) -> Option<Vec<Row>> {
 }
 
 fn measurements(state: &State, document: &Document) -> Vec<Row> {
-    let mut head = cells(&["case", "measurement", "kind", "plane", "length_mm", "image", "unit", "mean", "sd", "voxels"]);
+    let mut head =
+        cells(&["case", "measurement", "kind", "plane", "length_mm", "image", "unit", "mean", "sd", "voxels"]);
     head.extend(cells(&["area_mm2", "from_r_mm", "from_a_mm", "from_s_mm", "to_r_mm", "to_a_mm", "to_s_mm"]));
     let row = |(at, measure): (usize, &super::Measure)| {
         let [a, b] = measure.ends_mm;

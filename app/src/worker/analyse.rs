@@ -9,9 +9,7 @@ use engine::volume::{LabelVolume, Volume};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, values};
 use crate::state::labels::Region;
-use crate::state::{
-    CaseId, Document, Entropy, FindingEntry, FindingList, MaskRole, RegionScore, Slot, State, Status,
-};
+use crate::state::{CaseId, Document, Entropy, FindingEntry, FindingList, MaskRole, RegionScore, Slot, State, Status};
 
 /// One case is measured at a time.
 pub const SLOT: Slot = Slot::exclusive("analyse");
@@ -96,7 +94,12 @@ impl Analyse {
     }
 
     /// All labels together, then label by label and region by region.
-    fn agreement(&self, handle: &JobHandle, segmentation: &LabelVolume, reference: &LabelVolume) -> Result<(), Failure> {
+    fn agreement(
+        &self,
+        handle: &JobHandle,
+        segmentation: &LabelVolume,
+        reference: &LabelVolume,
+    ) -> Result<(), Failure> {
         handle.check()?;
         let options = Options::default();
         let metrics = measure(&segmentation.inside(), &reference.inside(), &segmentation.grid, &options)?;

@@ -65,8 +65,12 @@ impl AskPath {
             For::Files => return scans(dialog).pick_files(),
             For::Segmentation | For::Reference | For::Probability => scans(dialog).pick_file(),
             For::SaveSegmentation => scans(dialog).set_file_name(name).save_file(),
-            For::MaskingPicture | For::ViewPicture => dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file(),
-            For::MaskingTable | For::FindingsTable | For::AgreementTable | For::MeasurementsTable => dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file(),
+            For::MaskingPicture | For::ViewPicture => {
+                dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file()
+            }
+            For::MaskingTable | For::FindingsTable | For::AgreementTable | For::MeasurementsTable => {
+                dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file()
+            }
             For::Folder
             | For::Model
             | For::Cohort

@@ -12,7 +12,9 @@ use super::open::{REST, mask_layer};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::{Gpu, Part, Texture};
 use crate::scene::Modality;
-use crate::state::{CaseId, Document, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, Severity, Slot, State};
+use crate::state::{
+    CaseId, Document, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, Severity, Slot, State,
+};
 
 /// One case is segmented at a time.
 pub const SLOT: Slot = Slot::exclusive("segment");

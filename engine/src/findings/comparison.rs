@@ -303,9 +303,8 @@ mod tests {
             let turn = |mask: &[bool]| o.apply(mask, upright.shape);
             let found = compared(&turn(&prediction), &turn(&truth), &grid);
             assert_eq!((&found.slices, found.lesions(0.0)), (&expected.slices, expected.lesions(0.0)), "{o:?}");
-            let missed = |all: &[MatchedFinding], g: &Grid| {
-                all.iter().find(|m| !m.is_hit()).map(|m| m.finding.axial_slice(g))
-            };
+            let missed =
+                |all: &[MatchedFinding], g: &Grid| all.iter().find(|m| !m.is_hit()).map(|m| m.finding.axial_slice(g));
             let slice = |c: &Comparison, g: &Grid| (missed(&c.reference, g), missed(&c.segmentation, g));
             assert_eq!(slice(&found, &grid), slice(&expected, &upright), "{o:?}");
         }

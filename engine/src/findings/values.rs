@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn an_image_on_another_grid_is_read_by_world_position() {
-        let (fine, coarse) = (grid([8, 8, 8], [1.0; 3], DVec3::ZERO), grid([3, 4, 4], [2.0; 3], DVec3::new(0.5, 0.5, 0.5)));
+        let (fine, coarse) =
+            (grid([8, 8, 8], [1.0; 3], DVec3::ZERO), grid([3, 4, 4], [2.0; 3], DVec3::new(0.5, 0.5, 0.5)));
         let inside: Vec<bool> = (0..fine.len()).map(|n| n / 64 == 0 && n / 8 % 8 == 0).collect();
         let values: Vec<f32> = (0..coarse.len()).map(|n| (n % 3) as f32).collect();
         let image = Volume::from_f32(coarse, values);

@@ -125,9 +125,7 @@ impl FindingRow<'_> {
     fn values(&self) -> [String; 3] {
         let number = |value: f64| format::fixed(value, self.columns.decimals);
         match self.entry.values {
-            Some(values) => {
-                [number(values.mean), number(values.max), values.peak.map(number).unwrap_or_default()]
-            }
+            Some(values) => [number(values.mean), number(values.max), values.peak.map(number).unwrap_or_default()],
             None => [format::NONE, format::NONE, ""].map(str::to_owned),
         }
     }

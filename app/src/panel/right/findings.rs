@@ -31,16 +31,18 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         });
         export::buttons(ui, state, PathPurpose::FindingsTable, sender);
     };
-    Section::new("Findings").note(&note).show_with(ui, controls, |ui| match (document.listed_mask(), &document.findings) {
-        (None, _) => text::hint(ui, icon::FINDING, "No segmentation. Press Segment now, or open one."),
-        (Some(_), None) => text::hint(ui, icon::BUSY, "Measuring\u{2026}"),
-        (Some(_), Some(list)) if list.entries.is_empty() => {
-            text::hint(ui, icon::DONE, "No findings. The mask is empty.");
-        }
-        (Some(_), Some(list)) => {
-            rows(ui, state, document, list, shown, sender);
-            fold(ui, state, list, sender);
-            inside(ui, state, document, list);
+    Section::new("Findings").note(&note).show_with(ui, controls, |ui| {
+        match (document.listed_mask(), &document.findings) {
+            (None, _) => text::hint(ui, icon::FINDING, "No segmentation. Press Segment now, or open one."),
+            (Some(_), None) => text::hint(ui, icon::BUSY, "Measuring\u{2026}"),
+            (Some(_), Some(list)) if list.entries.is_empty() => {
+                text::hint(ui, icon::DONE, "No findings. The mask is empty.");
+            }
+            (Some(_), Some(list)) => {
+                rows(ui, state, document, list, shown, sender);
+                fold(ui, state, list, sender);
+                inside(ui, state, document, list);
+            }
         }
     });
 }

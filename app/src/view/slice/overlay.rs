@@ -272,12 +272,16 @@ mod tests {
     #[test]
     fn what_would_cover_a_letter_is_not_written() {
         let ctx = egui::Context::default();
-        let input = egui::RawInput { screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(200.0, 200.0))), ..Default::default() };
+        let input = egui::RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(200.0, 200.0))),
+            ..Default::default()
+        };
         ctx.run_ui(input, |ui| {
             crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
             let mut page = Page { painter: ui.painter(), written: Vec::new() };
             let mut write = |y: f32| {
-                page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE).is_some()
+                page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE)
+                    .is_some()
             };
             assert!(write(100.0), "the first takes its place");
             assert!(!write(104.0), "what would cover it is left out");

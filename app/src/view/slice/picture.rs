@@ -100,7 +100,12 @@ fn slice_paint(
     paint
 }
 
-fn image(case: &CaseView<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: ImagePass) -> (Option<Texture>, shaders::Image) {
+fn image(
+    case: &CaseView<'_>,
+    view: &PaneView<'_>,
+    map: &PaneMap,
+    drawn: ImagePass,
+) -> (Option<Texture>, shaders::Image) {
     let layer = case.layer(drawn.image);
     let chosen =
         if drawn.second { case.state.session.view.fused_colour_map } else { case.state.session.view.colour_map };

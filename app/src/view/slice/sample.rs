@@ -60,7 +60,13 @@ impl<'a> Sampler<'a> {
 
     /// Statistics over the display indices of a slice inside the ellipse with these two corners (display indices along the
     /// screen axes), each with the value of its nearest voxel. `None` if it contains no value.
-    pub fn ellipse(&self, grid: &DisplayGrid, plane: Plane, slice: usize, corners: [DVec2; 2]) -> Option<EllipseValues> {
+    pub fn ellipse(
+        &self,
+        grid: &DisplayGrid,
+        plane: Plane,
+        slice: usize,
+        corners: [DVec2; 2],
+    ) -> Option<EllipseValues> {
         let [x, y] = plane.screen_axes();
         let (low, high) = (corners[0].min(corners[1]), corners[0].max(corners[1]));
         let (middle, radius) = ((low + high) / 2.0, (high - low) / 2.0);

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{
-    CaseId, CaseList, FailedOpen, Intent, ListedCase, MaskRole, PathPurpose, State, Thumbnail,
-};
+use amlp_viewer::state::{CaseId, CaseList, FailedOpen, Intent, ListedCase, MaskRole, PathPurpose, State, Thumbnail};
 use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};

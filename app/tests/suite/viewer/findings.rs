@@ -48,7 +48,9 @@ fn a_lesion_of_several_labels_is_one_finding() {
         let of = |label: u8| count(|at| lesion(at) == Some(n) && reference(at) == label) as f64 * VOXEL_ML;
         let inside: Vec<u16> = finding.labels.iter().map(|part| part.label).collect();
         assert_eq!((inside, finding.label), (vec![1, 4], 1));
-        assert!((finding.labels[0].volume_ml - of(1)).abs() < 1e-9 && (finding.labels[1].volume_ml - of(4)).abs() < 1e-9);
+        assert!(
+            (finding.labels[0].volume_ml - of(1)).abs() < 1e-9 && (finding.labels[1].volume_ml - of(4)).abs() < 1e-9
+        );
         assert!((finding.volume_ml - of(1) - of(4)).abs() < 1e-9);
     }
     assert!(has(&window, "Labels in finding 1"));
@@ -209,7 +211,10 @@ fn four_images_are_two_by_two() {
 fn a_mask_of_another_grid_can_be_resampled() {
     let files = Files::new();
     let other = files.path("other_pred.nii.gz");
-    let grid = Grid::new(SHAPE, phantom::oblique().world_from_voxel * glam::DAffine3::from_translation([1.0, 0.0, 0.0].into()));
+    let grid = Grid::new(
+        SHAPE,
+        phantom::oblique().world_from_voxel * glam::DAffine3::from_translation([1.0, 0.0, 0.0].into()),
+    );
     write_mask(&other, &grid, phantom::STORED, truth);
     let bytes = std::fs::read(&other).unwrap();
     let mut window = open_files(&[&files.scan]);

@@ -223,7 +223,10 @@ fn the_first_image_is_shown_before_anything_is_measured() {
     let first = document(&window);
     assert_eq!(first.images.len(), 1);
     assert!(first.findings.is_none() && first.metrics.is_none() && first.image().projection.is_none());
-    assert!(first.segmentation().is_some() && first.reference().is_some(), "a case is never shown with another's masks");
+    assert!(
+        first.segmentation().is_some() && first.reference().is_some(),
+        "a case is never shown with another's masks"
+    );
     settle(&mut window);
     let all = document(&window);
     assert!(all.images.len() == 2 && all.findings.is_some() && all.metrics.is_some());

@@ -3,9 +3,9 @@
 
 mod cases;
 mod demo;
-mod finetuning;
 mod export;
 mod findings;
+mod finetuning;
 mod guards;
 mod keys;
 mod masking;

@@ -235,7 +235,8 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
 fn u8_a_restart_asks_what_closing_asks() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision = None;
+    window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision =
+        None;
     let ask = |window: &mut Window, command: Command| {
         window.state_mut().dispatch(command);
         window.run_steps(3);
@@ -250,7 +251,8 @@ fn u8_a_restart_asks_what_closing_asks() {
     assert!(state(&window).quit && !window.state().restarts(), "closed, not restarted");
 
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision = None;
+    window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision =
+        None;
     ask(&mut window, Command::Window(WindowCommand::Restart));
     click(&mut window, "Restart without saving");
     assert!(window.state().restarts());

@@ -31,7 +31,12 @@ fn write_sequences(folder: &Path) -> PathBuf {
 
 fn ruler() -> EditCommand {
     let ends_mm = [DVec3::ZERO, DVec3::new(30.0, 40.0, 0.0)];
-    EditCommand::AddMeasure(Box::new(Measure { kind: MeasureKind::Ruler, plane: Plane::Axial, ends_mm, statistics: None }))
+    EditCommand::AddMeasure(Box::new(Measure {
+        kind: MeasureKind::Ruler,
+        plane: Plane::Axial,
+        ends_mm,
+        statistics: None,
+    }))
 }
 
 #[test]
