@@ -39,6 +39,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::FindingsTable => ("Export the findings", "Export", TABLE),
         PathPurpose::AgreementTable => ("Export the agreement", "Export", TABLE),
         PathPurpose::MeasurementsTable => ("Export the measurements", "Export", TABLE),
+        PathPurpose::TrainExport(kind) => (kind.name(), "Export", kind.content()),
         PathPurpose::SaveSegmentation => (
             "Save the segmentation",
             "Save",

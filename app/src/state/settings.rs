@@ -51,6 +51,10 @@ pub struct Settings {
     pub threads: usize,
     /// Where runs are kept, if the user chose it.
     pub workspace: Option<PathBuf>,
+    /// The form of the next training and its cohort, as the last session left them: a
+    /// [`RememberedTraining`](super::train::RememberedTraining). Read apart from the rest, so that a form of another
+    /// version does not reset the settings.
+    pub training: Option<serde_json::Value>,
 }
 
 impl Default for Settings {
@@ -74,6 +78,7 @@ impl Default for Settings {
             minimum_ml: 0.05,
             threads: 0,
             workspace: None,
+            training: None,
         }
     }
 }

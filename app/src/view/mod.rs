@@ -27,13 +27,14 @@ use crate::command::Sender;
 use crate::state::{Mode, State};
 use crate::theme;
 
-/// Draws the view of the mode alone, for an export.
-pub fn draw(ui: &mut Ui, state: &State) {
+/// Draws what an exported picture shows: the views of a case, the view of Masking mode, the charts of Train mode.
+pub fn export(ui: &mut Ui, state: &State) {
     let (area, sender) = (ui.max_rect(), Sender::default());
     match (state.session.mode, &state.document) {
+        (Mode::Train, _) => train::watch::curves::export(ui, state),
         (Mode::Masking, _) => masking::show(ui, state, &sender),
-        (_, Some(document)) => slice::show(ui, area, state, document, &sender),
-        (_, None) => {}
+        (Mode::Review, Some(document)) => slice::show(ui, area, state, document, &sender),
+        (Mode::Review, None) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, export, masking, save};
+use super::{Failure, Job, JobHandle, Jobs, Spec, export, masking, save, train};
 use crate::state::names::unused_path;
 use crate::state::{Dialog, Intent, PathPurpose, PathRequest, Slot, State};
 
@@ -71,6 +71,10 @@ impl AskPath {
             For::MaskingTable | For::FindingsTable | For::AgreementTable | For::MeasurementsTable => {
                 dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file()
             }
+            For::TrainExport(kind) => {
+                let ending = kind.extension();
+                dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(name).save_file()
+            }
             For::Folder
             | For::Model
             | For::Cohort
@@ -103,6 +107,7 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::FindingsTable => "Export the findings",
         PathPurpose::AgreementTable => "Export the agreement",
         PathPurpose::MeasurementsTable => "Export the measurements",
+        PathPurpose::TrainExport(kind) => kind.name(),
     }
 }
 
@@ -128,6 +133,7 @@ pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
         | PathPurpose::FindingsTable
         | PathPurpose::AgreementTable
         | PathPurpose::MeasurementsTable => export::proposed_path(state, purpose),
+        PathPurpose::TrainExport(kind) => train::export::proposed_path(state, kind),
         PathPurpose::Workspace => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }

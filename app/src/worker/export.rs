@@ -11,6 +11,9 @@ use crate::gpu::offscreen::Offscreen;
 use crate::state::names::{file_stem, with_ending};
 use crate::state::{Dialog, Document, PathPurpose, Session, Severity, State, table};
 
+/// Size of the picture in points.
+const PICTURE: egui::Vec2 = egui::vec2(1040.0, 780.0);
+
 /// The proposed file, beside the image.
 pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
     let Some(document) = &state.document else { return PathBuf::new() };
@@ -117,7 +120,7 @@ fn picture(mut state: State, painter: Painter) -> Result<Vec<u8>, Failure> {
     if let Some(document) = &mut state.document {
         upload(document, screen.gpu())?;
     }
-    draw(&screen, &state, painter)
+    draw(&screen, &state, painter, PICTURE, state.session.settings.theme)
 }
 
 /// Uploads every image and mask to another device.

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::{Grid, LabelVolume, Relation, Volume};
+use engine::ErrorKind;
+use engine::volume::{Grid, LabelVolume, Volume};
 
 use super::open::{mask_layer, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
@@ -98,22 +99,26 @@ impl Job for OpenLayer {
 
 impl OpenLayer {
     fn mask(&self, role: MaskRole) -> Result<Layer, Failure> {
-        let mask = LabelVolume::read(&self.path)?;
-        if mask.grid.relation(&self.image.grid) == Relation::Different {
-            if !self.resample {
-                return Ok(Layer::Offer(self.offer(role, &mask)));
-            }
+        let gpu = self.gpu.as_ref();
+        if self.resample {
             // No file holds the resampled mask: saving it asks for a name.
-            let resampled = Arc::new(mask.on_grid(&self.image.grid));
-            return Ok(Layer::Mask(mask_layer(role, None, resampled, self.gpu.as_ref())?, Vec::new()));
+            let resampled = Arc::new(LabelVolume::read(&self.path)?.on_grid(&self.image.grid));
+            return Ok(Layer::Mask(mask_layer(role, None, resampled, gpu)?, Vec::new()));
         }
-        let (labels, oddities) = LabelVolume::read_for(&self.path, &self.image)?;
-        let warnings = oddities.into_iter().map(|w| format!("{}: {w}", self.path.display())).collect();
-        let layer = mask_layer(role, Some(self.path.clone()), Arc::new(labels), self.gpu.as_ref())?;
-        Ok(Layer::Mask(layer, warnings))
+        match LabelVolume::read_for(&self.path, &self.image) {
+            Ok((labels, notes)) => {
+                let warnings = notes.into_iter().map(|note| format!("{}: {note}", self.path.display())).collect();
+                let layer = mask_layer(role, Some(self.path.clone()), Arc::new(labels), gpu)?;
+                Ok(Layer::Mask(layer, warnings))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Geometry { .. }) => {
+                Ok(Layer::Offer(self.offer(role, &LabelVolume::read(&self.path)?, error.to_string())))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    fn offer(&self, role: MaskRole, mask: &LabelVolume) -> MaskOffer {
+    fn offer(&self, role: MaskRole, mask: &LabelVolume, details: String) -> MaskOffer {
         let short = |grid: &Grid| {
             let ([x, y, z], [dx, dy, dz]) = (grid.shape, grid.spacing_mm());
             format!("{x}\u{d7}{y}\u{d7}{z} at {dx:.2}\u{d7}{dy:.2}\u{d7}{dz:.2} mm")
@@ -125,7 +130,6 @@ impl OpenLayer {
             short(&mask.grid),
             short(&self.image.grid)
         );
-        let details = format!("Mask: {}\nImage: {}", mask.grid.describe(), self.image.grid.describe());
         MaskOffer { case: self.case, role, path: self.path.clone(), summary, details }
     }
 }
