@@ -214,8 +214,7 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::findings::findings;
-    use crate::findings::tests::mask_of;
+    use crate::findings::{findings, mask_of};
     use crate::volume::{Grid, Orientation};
     use glam::{DAffine3, DVec3};
     use proptest::prelude::*;

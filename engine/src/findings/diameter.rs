@@ -180,8 +180,7 @@ fn convex_hull(rows: &[Option<[u32; 2]>], first_row: usize) -> Vec<Corner> {
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::findings::findings;
-    use crate::findings::tests::mask_of;
+    use crate::findings::{findings, mask_of};
     use glam::{DAffine3, DMat3};
     use proptest::prelude::*;
 

@@ -137,9 +137,16 @@ fn measure(components: &Components, c: usize, grid: &Grid, axis: usize) -> Findi
     }
 }
 
+/// A mask of label 1, for tests.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) fn mask_of(inside: &[bool], grid: &Grid) -> LabelVolume {
+    LabelVolume::new(grid.clone(), inside.iter().map(|&v| u8::from(v)).collect::<Vec<_>>()).unwrap()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::volume::Orientation;
     use glam::{DAffine3, DMat3};
@@ -147,11 +154,6 @@ pub(crate) mod tests {
     fn grid(shape: [usize; 3], spacing: [f64; 3]) -> Grid {
         let matrix = DMat3::from_diagonal(DVec3::from(spacing));
         Grid { shape, world_from_voxel: DAffine3::from_mat3_translation(matrix, DVec3::splat(-5.0)), oriented: true }
-    }
-
-    /// A mask of label 1.
-    pub(crate) fn mask_of(inside: &[bool], grid: &Grid) -> LabelVolume {
-        LabelVolume::new(grid.clone(), inside.iter().map(|&v| u8::from(v)).collect::<Vec<_>>()).unwrap()
     }
 
     #[test]

@@ -112,8 +112,7 @@ fn sphere(grid: &Grid) -> Vec<[i64; 3]> {
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::findings::findings;
-    use crate::findings::tests::mask_of;
+    use crate::findings::{findings, mask_of};
     use glam::DMat3;
 
     fn grid(shape: [usize; 3], spacing: [f64; 3], origin: DVec3) -> Grid {
