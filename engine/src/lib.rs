@@ -16,7 +16,7 @@
 //! | [`predict`] | segmentation of whole volumes |
 //! | [`probe`] | pinned slices and their records per epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
-//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
+//! | [`findings`], [`metrics`], [`evaluate`], [`table`] | components of a mask, measures of agreement, and tables of them |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
 //! | [`device`], [`threads`] | available backends, number of compute threads |
@@ -59,6 +59,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod run;
 pub mod seed;
+pub mod table;
 pub mod threads;
 pub mod trainer;
 pub mod volume;

@@ -9,7 +9,7 @@ use crate::Error;
 use crate::cohort::split::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
-use crate::experiment::compare::{Method, Plan, SUPERVISED, compare, table};
+use crate::experiment::compare::{Method, Plan, SUPERVISED, compare, scores, table};
 use crate::run::atomic::write_atomic;
 
 /// Shown under `--help`.
@@ -95,11 +95,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let outcomes = compare(&plan, &out, &compute, &mut Progress::new(), &control, &mut say)?;
     let write = |name: &str, bytes: &[u8]| write_atomic(&out.join(name), bytes);
     write("outcomes.json", &serde_json::to_vec_pretty(&outcomes)?)?;
-    write("table.md", table(&outcomes).as_bytes())?;
+    let table = table(&outcomes);
+    write("table.md", table.markdown().as_bytes())?;
+    write("table.tex", table.latex().as_bytes())?;
+    write("scores.csv", &scores(&outcomes).csv()?)?;
     if args.shared.json {
         return print_json(&outcomes);
     }
-    print_line(table(&outcomes).trim_end())
+    print_line(table.markdown().trim_end())
 }
 
 #[cfg(test)]

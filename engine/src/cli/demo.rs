@@ -8,7 +8,7 @@ use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
 use crate::device::{DeviceChoice, open};
 use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, MASKS, MODEL_RUN, demo};
-use crate::experiment::documents::documents;
+use crate::experiment::documents::{documents, dsc_table};
 use crate::experiment::model_card::ModelCard;
 use crate::predict::{Choice, export_model};
 use crate::run::atomic::write_atomic;
@@ -33,9 +33,12 @@ pub struct Args {
     /// Seed of split, weights and training.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Steps of each stage.
+    /// Steps of pre-training.
     #[arg(long, default_value_t = 120)]
     steps: usize,
+    /// Steps of each fine-tuning.
+    #[arg(long, default_value_t = 300)]
+    fine_steps: usize,
     /// Device: auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -64,7 +67,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(sample) => sample.clone(),
         None => sample_folder()?,
     };
-    let options = DemoOptions { sample, out: out.clone(), seed: args.seed, steps: args.steps };
+    let Args { seed, steps, fine_steps, .. } = *args;
+    let options = DemoOptions { sample, out: out.clone(), seed, steps, fine_steps };
     let started = Instant::now();
     let say = |line: &str| eprintln!("[{:>4.0} s] {line}", started.elapsed().as_secs_f64());
     let (report, data) = demo(&options, &compute, &mut Progress::new(), &control, &mut { say })?;
@@ -98,8 +102,10 @@ fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport)
     let threads = rayon::current_num_threads();
     // The device actually used, so that the same command makes the same network elsewhere; no folder of this machine.
     let device = report.device.split(' ').next().unwrap_or_default();
-    let mut command =
-        format!("amlp demo --seed {} --steps {} --device {device} --threads {threads}", args.seed, args.steps);
+    let mut command = format!(
+        "amlp demo --seed {} --steps {} --fine-steps {} --device {device} --threads {threads}",
+        args.seed, args.steps, args.fine_steps
+    );
     if let Some(name) = args.sample.as_deref().and_then(Path::file_name) {
         command += &format!(" --sample {}", name.to_string_lossy());
     }
@@ -119,22 +125,14 @@ fn first_free(name: &str) -> PathBuf {
     std::iter::once(PathBuf::from(name)).chain(numbered).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// DSC of each held-out patient and method, with mean and SD, as text.
+/// DSC of each held-out patient and method, with mean and SD, in columns; then the comparison in sentences.
 fn table(report: &DemoReport) -> Vec<String> {
-    let mut lines = vec![format!("{:32}", "DSC")];
-    for case in report.methods.first().map_or(&[][..], |m| &m.cases) {
-        lines[0] += &format!(" {:>9}", case.case);
-    }
-    lines[0] += "      mean (SD)";
-    for method in &report.methods {
-        let mut line = format!("{:32}", method.name);
-        for case in &method.cases {
-            line += &format!(" {:>9.3}", case.dsc);
-        }
-        lines.push(format!("{line}  {:.3} ({:.3})", method.mean_dsc, method.sd_dsc));
-    }
-    lines.extend(report.verdict.iter().cloned());
-    lines
+    let table = dsc_table(&report.methods);
+    let line = |cells: &Vec<String>| {
+        let numbers: String = cells[1..].iter().map(|cell| format!(" {cell:>13}")).collect();
+        format!("{:26}{numbers}", cells[0])
+    };
+    std::iter::once(&table.header).chain(&table.rows).map(line).chain(report.verdict.iter().cloned()).collect()
 }
 
 /// Writes pictures, table and page.

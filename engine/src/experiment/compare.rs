@@ -27,6 +27,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::run::atomic::sha256;
 use crate::run::report::read_report;
 use crate::run::{RunFolder, diff_config};
+use crate::table::Table;
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};
 
@@ -229,9 +230,8 @@ pub fn read_case(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, Lab
     Ok((images, label))
 }
 
-/// The outcomes as a Markdown table: each method's mean DSC by seed and over the seeds, and its paired difference to the
-/// first method.
-pub fn table(outcomes: &[Outcome]) -> String {
+/// Each method's mean DSC by seed and over the seeds, and its paired difference to the first method.
+pub fn table(outcomes: &[Outcome]) -> Table {
     let mut methods: Vec<&str> = Vec::new();
     let mut seeds: Vec<u64> = Vec::new();
     for o in outcomes {
@@ -243,13 +243,11 @@ pub fn table(outcomes: &[Outcome]) -> String {
         }
     }
     let of = |method: &str, seed: u64| outcomes.iter().find(|o| o.method == method && o.seed == seed);
-    let mut text = String::from("| method |");
-    for seed in &seeds {
-        text += &format!(" seed {seed} |");
-    }
     let first = methods.first().copied().unwrap_or_default();
-    text += &format!(" mean (SD over seeds) | paired difference to {first} | SD over patients |\n|---|");
-    text += &"---|".repeat(seeds.len() + 3);
+    let mut table = Table::new(["method"]);
+    table.header.extend(seeds.iter().map(|seed| format!("seed {seed}")));
+    let difference = format!("paired difference to {first}");
+    table.header.extend(["mean (SD over seeds)".into(), difference, "SD over patients".into()]);
     for method in &methods {
         let means: Vec<f64> = seeds.iter().filter_map(|&s| Some(of(method, s)?.mean_dsc)).collect();
         let differences: Vec<f64> =
@@ -258,16 +256,29 @@ pub fn table(outcomes: &[Outcome]) -> String {
             .iter()
             .filter_map(|&s| Some(mean_sd(&of(method, s)?.cases.iter().map(|c| c.dsc).collect::<Vec<_>>()).1))
             .collect();
-        text += &format!("\n| {method} |");
-        for &seed in &seeds {
-            text += &of(method, seed).map_or(" |".into(), |o| format!(" {:.3} |", o.mean_dsc));
-        }
+        let mut row = vec![(*method).to_owned()];
+        row.extend(seeds.iter().map(|&seed| of(method, seed).map_or_else(String::new, |o| format!("{:.3}", o.mean_dsc))));
         let (mean, sd) = mean_sd(&means);
         let (gain, gain_sd) = mean_sd(&differences);
         let spread = mean_sd(&spreads).0;
-        text += &format!(" {mean:.3} ({sd:.3}) | {gain:+.3} ({gain_sd:.3}) | {spread:.3} |");
+        row.extend([format!("{mean:.3} ({sd:.3})"), format!("{gain:+.3} ({gain_sd:.3})"), format!("{spread:.3}")]);
+        table.rows.push(row);
     }
-    text + "\n"
+    table
+}
+
+/// The scores of every method, seed and patient, for statistics.
+pub fn scores(outcomes: &[Outcome]) -> Table {
+    let mut table = Table::new(["method", "seed"]);
+    table.header.extend(CaseScore::COLUMNS.map(String::from));
+    for outcome in outcomes {
+        let row = |case: &CaseScore| {
+            let own = [outcome.method.clone(), outcome.seed.to_string()];
+            own.into_iter().chain(case.cells()).collect()
+        };
+        table.rows.extend(outcome.cases.iter().map(row));
+    }
+    table
 }
 
 #[cfg(test)]
@@ -286,9 +297,10 @@ mod tests {
         };
         let outcomes =
             [outcome("sup", 0, 0.4), outcome("amlp", 0, 0.5), outcome("sup", 1, 0.2), outcome("amlp", 1, 0.5)];
-        let text = table(&outcomes);
+        let text = table(&outcomes).markdown();
         assert!(text.contains("| sup | 0.400 | 0.200 | 0.300 (0.141) | +0.000 (0.000) |"), "{text}");
         assert!(text.contains("| amlp | 0.500 | 0.500 | 0.500 (0.000) | +0.200 (0.141) |"), "{text}");
+        assert!(text.starts_with("| method | seed 0 | seed 1 | mean (SD over seeds) |"), "{text}");
     }
 
     #[test]

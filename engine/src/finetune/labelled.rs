@@ -17,6 +17,12 @@ use crate::seed::stream;
 use crate::trainer::Position;
 use crate::{Error, Result};
 
+/// Slices without lesion in an epoch, of the `negative` that there are beside `lesion` slices with lesion.
+pub(crate) fn negatives_of_epoch(config: &Config, lesion: usize, negative: usize) -> usize {
+    let share = config.labels.negative_slices;
+    negative.min((lesion as f64 * share / (1.0 - share)).round() as usize)
+}
+
 /// The labelled slices, and the patients to validate on.
 pub struct Labelled {
     pub(super) store: SliceStore,
@@ -65,8 +71,7 @@ impl Labelled {
 
     /// The slices of an epoch in training order: all with lesion, and the configured share without.
     pub(super) fn order(&self, config: &Config, epoch: usize) -> Vec<usize> {
-        let share = config.labels.negative_slices;
-        let negatives = (self.lesion.len() as f64 * share / (1.0 - share)).round() as usize;
+        let negatives = negatives_of_epoch(config, self.lesion.len(), self.negative.len());
         let mut draw = stream(config.seed, "finetune-order", &[epoch as u64]);
         let mut negative = self.negative.clone();
         negative.shuffle(&mut draw);

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{DiceCrossEntropy, Labelled, Samples, network_config};
 use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Event, Stage};
+use crate::event::{EpochSummary, Event, Stage};
 use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
@@ -144,6 +144,11 @@ impl Method for Supervised<'_> {
         };
         self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })
+    }
+
+    fn diagnostics(&mut self, _: &UNet, _: Position, summary: &mut EpochSummary) -> Result<()> {
+        summary.training_dice = summary.parts.as_ref().and_then(|parts| parts.get("dice")).map(|loss| 1.0 - loss);
+        Ok(())
     }
 
     fn state(&self) -> Result<Parts> {

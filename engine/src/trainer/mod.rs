@@ -25,6 +25,7 @@ use burn::module::Module;
 use crate::Result;
 use crate::config::Config;
 use crate::event::{EpochSummary, Event, EventSink};
+use crate::run::History;
 
 pub use cost::measure_step;
 pub use gradients::GradientEngine;
@@ -70,7 +71,8 @@ pub fn train<M: Method>(
     }
     let mut trainer = Trainer::start(method, config, session, sink)?;
     trainer.emit_started(&length, method.order(1).len())?;
-    let mut last = EpochSummary::default();
+    // A run that is resumed after its last epoch has nothing left to sum up.
+    let mut last = History::read(session.run.root())?.summaries.pop().unwrap_or_default();
     for epoch in trainer.epochs_done() + 1..=length.epochs {
         let order = method.order(epoch);
         let batches: Vec<&[usize]> = order.chunks(training.batch).take(length.steps_of(epoch)).collect();

@@ -10,6 +10,7 @@ use engine::evaluate::{Target, evaluate_files};
 use engine::event::{Control, Signal};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::metrics::Options;
+use engine::predict::Choice;
 use engine::run::workspace::{EntryState, list};
 use engine::run::{RunFolder, lock};
 use engine::volume::LabelVolume;
@@ -24,7 +25,7 @@ fn tuned(folder: &Path, epochs: usize) -> PathBuf {
 }
 
 fn evaluate(run: &Path) -> RunEvaluation {
-    evaluate_run(run, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap()
+    evaluate_run(run, Choice::Last, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap()
 }
 
 /// The slice of the file with the lowest Dice, voxel by voxel, and of several that with more wrong voxels, then the lower; the
@@ -51,10 +52,10 @@ fn worst(mask: &LabelVolume, truth: &LabelVolume) -> Option<(usize, f64)> {
 fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
     let temp = tempfile::tempdir().unwrap();
     let run = tuned(temp.path(), 40);
-    assert_eq!(stored_evaluation(&run).unwrap(), None);
+    assert_eq!(stored_evaluation(&run, Choice::Last).unwrap(), None);
     let mut heard = Vec::new();
     let mut hear = |done, all, who: &str| heard.push((done, all, who.to_owned()));
-    let found = evaluate_run(&run, &Compute::cpu(), &Control::default(), &mut hear).unwrap();
+    let found = evaluate_run(&run, Choice::Last, &Compute::cpu(), &Control::default(), &mut hear).unwrap();
     let split: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
     let names: Vec<&String> = found.patients.iter().map(|row| &row.case).collect();
     assert_eq!((found.part.as_str(), found.epoch, names), ("test", 40, split.test.iter().collect()));
@@ -78,7 +79,7 @@ fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
     assert_eq!(mean.cases, split.test.len());
     assert!((mean.dsc - sum / split.test.len() as f64).abs() < 1e-12);
 
-    assert_eq!(stored_evaluation(&run).unwrap().unwrap(), found);
+    assert_eq!(stored_evaluation(&run, Choice::Last).unwrap().unwrap(), found);
     let runs = list(temp.path()).unwrap();
     let entry = runs.iter().find(|entry| entry.path == run).unwrap();
     assert_eq!((entry.dice, &entry.state), (Some(mean.dsc), &EntryState::Finished));
@@ -87,7 +88,7 @@ fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
     // The masks go with the run.
     let moved = temp.path().join("moved");
     std::fs::rename(&run, &moved).unwrap();
-    let stored = stored_evaluation(&moved).unwrap().unwrap();
+    let stored = stored_evaluation(&moved, Choice::Last).unwrap().unwrap();
     assert!(stored.patients.iter().all(|row| row.mask.starts_with(&moved) && row.mask.is_file()));
 }
 
@@ -109,9 +110,9 @@ fn an_evaluation_that_is_cancelled_leaves_the_earlier_one() {
             control.set(Signal::Cancel);
         }
     };
-    let error = evaluate_run(&run, &Compute::cpu(), &control, &mut cancel).unwrap_err();
+    let error = evaluate_run(&run, Choice::Last, &Compute::cpu(), &control, &mut cancel).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
-    assert_eq!((stored_evaluation(&run).unwrap().unwrap(), files()), (first, before));
+    assert_eq!((stored_evaluation(&run, Choice::Last).unwrap().unwrap(), files()), (first, before));
     assert!(!run.join(".evaluation.new.tmp").exists());
 }
 
@@ -124,7 +125,7 @@ fn what_cannot_be_evaluated_is_named() {
     config.training.epochs = 1;
     pretrain(&config, &pre, false, 0).unwrap();
     let why = |run: &Path| {
-        evaluate_run(run, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap_err().to_string()
+        evaluate_run(run, Choice::Last, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap_err().to_string()
     };
     assert!(why(&pre).contains("a pre-training run"));
     let mut config = finetune_config(&root, None);
@@ -136,9 +137,9 @@ fn what_cannot_be_evaluated_is_named() {
     drop(held);
     std::fs::create_dir(fine.join("evaluation")).unwrap();
     std::fs::write(fine.join("evaluation/evaluation.json"), "{}").unwrap();
-    assert!(stored_evaluation(&fine).unwrap_err().to_string().contains("evaluation.json"));
+    assert!(stored_evaluation(&fine, Choice::Last).unwrap_err().to_string().contains("evaluation.json"));
     evaluate(&fine);
-    assert!(stored_evaluation(&fine).unwrap().is_some(), "a damaged one is replaced");
+    assert!(stored_evaluation(&fine, Choice::Last).unwrap().is_some(), "a damaged one is replaced");
     let split: Split = RunFolder::open(&fine).unwrap().read_split().unwrap();
     std::fs::remove_dir_all(root.join(&split.test[0])).unwrap();
     assert!(why(&fine).contains("the cohort does not have it"));
