@@ -2,7 +2,6 @@
 
 mod count;
 
-use burn::module::Module;
 use serde::Serialize;
 
 use crate::cohort::split::{LabelShare, Split};
@@ -11,7 +10,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::jobs::{inherited, with_known_modalities};
-use crate::trainer::{Length, check_device, memory_mib};
+use crate::trainer::{Head, Length, check_device, memory_mib};
 use crate::{ErrorKind, Result};
 
 use count::Count;
@@ -74,16 +73,16 @@ pub fn assess(
     let batch = config.training.batch.min(slices.of_epoch.max(1));
     control.pass()?;
     progress("measuring a step");
-    let network = match config.stage {
-        Stage::Pretrain => crate::pretrain::network_config(config),
-        Stage::Finetune => crate::finetune::network_config(config),
+    let (network, head) = match config.stage {
+        Stage::Pretrain => (crate::pretrain::network_config(config), crate::pretrain::head(config)),
+        Stage::Finetune => (crate::finetune::network_config(config), Head::default()),
     };
-    check_device(config, &network, compute)?;
+    check_device(config, &network, head, compute)?;
     let seconds_per_step = match config.stage {
         Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
         Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
     };
-    let parameters = network.init(0, &compute.device).num_params();
+    let parameters = network.parameters() + head.weights;
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices.kept as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {
@@ -107,7 +106,7 @@ pub fn assess(
         parameters,
         seconds_per_step,
         seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, &network, compute),
+        memory_mib: memory_mib(config, &network, head, compute),
         slices_mib,
         notes,
     })

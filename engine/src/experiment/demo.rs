@@ -21,6 +21,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::preprocess::Spacing;
 use crate::run::Convergence;
 use crate::run::atomic::write_atomic;
+use crate::trainer::Dataset;
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result};

@@ -16,7 +16,7 @@ use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::{
-    EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
+    Dataset, EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -107,16 +107,8 @@ impl Method for Supervised<'_> {
         initial(self.config, seed, device)
     }
 
-    fn digest(&self) -> String {
-        self.data.store.digest()
-    }
-
-    fn order(&self, epoch: usize) -> Vec<usize> {
-        self.data.order(self.config, epoch)
-    }
-
-    fn slice_name(&self, slice: usize) -> String {
-        self.data.name(slice)
+    fn dataset(&self) -> &dyn Dataset {
+        self.data
     }
 
     fn collate(&self, slices: &[usize], at: Position) -> Result<Samples> {

@@ -92,14 +92,11 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
+    use crate::test_tensors::values;
     use crate::model::record::{Transfer, from_bytes, to_bytes, transfer};
 
     fn config() -> UNetConfig {
         UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }
-    }
-
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_to_vec::<f32>().unwrap()
     }
 
     #[test]
