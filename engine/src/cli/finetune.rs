@@ -18,7 +18,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
 
 A fine-tuning inherits split, preprocessing and network from its pre-training run. Labels that --validate reads count in
-the label budget. Ctrl+C finishes the step, saves and exits with code 130; --resume continues from there.";
+the label budget. Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
 
 /// Fine-tunes a network on labelled training patients of a cohort.
 #[derive(clap::Args)]

@@ -21,11 +21,10 @@ pub const EXAMPLES: &str = "Examples:
   amlp pretrain COHORT --modality flair --out runs/pre
   amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --spacing native --size 96 --epochs 50
   amlp pretrain COHORT --modality flair --out runs/pre --dry-run
-  amlp pretrain COHORT --modality flair --out runs/pre --resume
 
 Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
 lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels, simmim.
-Ctrl+C finishes the step, saves and exits with 130; --resume continues.";
+Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
 
 /// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]

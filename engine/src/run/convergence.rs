@@ -6,8 +6,10 @@ use crate::event::EpochSummary;
 
 /// A training Dice below this means that the network has not even fitted the slices it was trained on.
 const ENOUGH_DICE: f64 = 0.8;
-/// A loss that fell by more than this share in the last tenth of the epochs is still falling.
+/// A loss that fell by more than this share in the last tenth of the epochs is still falling,
 const STILL_FALLING: f64 = 0.1;
+/// unless the fall itself is smaller than this: the loss of a network that fits all but perfectly.
+const LEAST_FALL: f64 = 0.02;
 
 /// Whether a fine-tuning has converged. A comparison of networks that have not compares noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +30,7 @@ impl Convergence {
         let training_dice = mean(last, |epoch| epoch.training_dice)?;
         let before = mean(&before[before.len().saturating_sub(tenth)..], |epoch| Some(epoch.loss));
         let last = mean(last, |epoch| Some(epoch.loss))?;
-        let loss_falling = before.is_some_and(|before| last < (1.0 - STILL_FALLING) * before);
+        let loss_falling = before.is_some_and(|before| before - last > LEAST_FALL.max(STILL_FALLING * before));
         Some(Self { training_dice, loss_falling, converged: training_dice >= ENOUGH_DICE && !loss_falling })
     }
 
@@ -69,6 +71,9 @@ mod tests {
     fn a_settled_loss_and_a_high_dice_have_converged() {
         let settled = Convergence::of(&epochs(|t| (0.2 + 1.8 * (-9.0 * t).exp(), 0.9))).unwrap();
         assert!(settled.converged && settled.advice().is_none(), "{settled:?}");
+        // A perfect fit is approached for ever.
+        let perfect = Convergence::of(&epochs(|t| (2.0 * (-9.0 * t).exp(), 0.99))).unwrap();
+        assert!(perfect.converged, "{perfect:?}");
     }
 
     #[test]

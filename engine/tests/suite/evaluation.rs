@@ -7,10 +7,11 @@ use engine::ErrorKind;
 use engine::cohort::split::Split;
 use engine::device::Compute;
 use engine::evaluate::{Target, evaluate_files};
-use engine::event::{Control, Signal};
+use engine::event::{Control, Event, Signal};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::metrics::Options;
 use engine::predict::Choice;
+use engine::run::report::read_report;
 use engine::run::workspace::{EntryState, list};
 use engine::run::{RunFolder, lock};
 use engine::volume::LabelVolume;
@@ -85,11 +86,58 @@ fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
     assert_eq!((entry.dice, &entry.state), (Some(mean.dsc), &EntryState::Finished));
     assert!(lock::held_by(&run).is_none());
 
+    let table = found.table();
+    assert_eq!((table.rows.len(), table.rows.iter().all(|row| row.len() == table.header.len())), (3, true));
+    assert_eq!(table.rows[2][..2], ["mean".to_owned(), format!("{:.3}", mean.dsc)]);
+
     // The masks go with the run.
     let moved = temp.path().join("moved");
     std::fs::rename(&run, &moved).unwrap();
     let stored = stored_evaluation(&moved, Choice::Last).unwrap().unwrap();
     assert!(stored.patients.iter().all(|row| row.mask.starts_with(&moved) && row.mask.is_file()));
+}
+
+/// The table of runs showed the best network's Dice, Results and Segment used the last one.
+#[test]
+fn the_last_and_the_best_network_are_evaluated_side_by_side() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut config = finetune_config(&cohort(temp.path(), 10), None);
+    (config.training.epochs, config.labels.validate_every) = (12, 1);
+    let run = temp.path().join("fine");
+    let events = finetune(&config, &run, false, 0).unwrap();
+    let validations: Vec<(usize, f64)> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Validation { epoch, dice, .. } => Some((*epoch, *dice)),
+            _ => None,
+        })
+        .collect();
+    let highest = validations.iter().map(|row| row.1).fold(0.0, f64::max);
+    let best = *validations.iter().find(|row| row.1 >= highest).unwrap();
+
+    let evaluate = |choice| evaluate_run(&run, choice, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap();
+    let of_best = evaluate(Choice::Best);
+    assert_eq!(stored_evaluation(&run, Choice::Last).unwrap(), None, "an evaluation of one is none of the other");
+    let of_last = evaluate(Choice::Last);
+    assert_eq!((of_best.checkpoint, of_best.epoch), (Choice::Best, best.0));
+    assert_eq!((of_last.checkpoint, of_last.epoch), (Choice::Last, 12));
+    for evaluation in [&of_best, &of_last] {
+        assert_eq!(stored_evaluation(&run, evaluation.checkpoint).unwrap().as_ref(), Some(evaluation));
+        assert!(evaluation.patients.iter().all(|row| row.mask.is_file()));
+    }
+    let entry = list(temp.path()).unwrap().into_iter().find(|entry| entry.path == run).unwrap();
+    assert_eq!((entry.best_validation, entry.last_validation), (Some(best), validations.last().copied()));
+    let mean = |evaluation: &RunEvaluation| evaluation.mean.as_ref().map(|mean| mean.dsc);
+    assert_eq!((entry.evaluated_last, entry.evaluated_best), (mean(&of_last), mean(&of_best)));
+    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    assert_eq!((report["best_epoch"].as_u64(), report["best_dice"].as_f64()), (Some(best.0 as u64), Some(best.1)));
+
+    // An evaluation of an earlier version does not say which network it used: it was the last.
+    let path = run.join("evaluation/evaluation.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"checkpoint\": \"last\""), "{text}");
+    std::fs::write(&path, text.replace("\"checkpoint\": \"last\",", "")).unwrap();
+    assert_eq!(stored_evaluation(&run, Choice::Last).unwrap(), Some(of_last));
 }
 
 #[test]
