@@ -1,4 +1,4 @@
-//! `amlp resume`: an interrupted training of either stage goes on.
+//! `amlp resume`: an interrupted training of either stage continues.
 
 use std::path::PathBuf;
 

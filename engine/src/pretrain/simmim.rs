@@ -51,9 +51,9 @@ impl UnitBatch {
     fn new(config: &Config, grid: PatchGrid, slices: Vec<(Vec<f32>, [u64; 2])>) -> Self {
         let (n, count) = (grid.count(), masked_units(grid.count()));
         let mask = |place: &[u64; 2]| {
-            let mut hidden = vec![0.0f32; n];
-            random(n, count, config.seed, place).into_iter().for_each(|unit| hidden[unit] = 1.0);
-            grid.spread(&hidden)
+            let mut masked = vec![0.0f32; n];
+            random(n, count, config.seed, place).into_iter().for_each(|unit| masked[unit] = 1.0);
+            grid.spread(&masked)
         };
         let pixel_masks = slices.iter().map(|(_, place)| mask(place)).collect();
         let pixels = slices.into_iter().map(|(pixels, _)| pixels).collect();

@@ -212,7 +212,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.engine.guard(self.batch, what, || work(&self.net))
     }
 
-    /// Logs an event and tells the listeners.
+    /// Logs an event and passes it to the listeners.
     ///
     /// # Errors
     /// A log that cannot be written; those of a listener.
