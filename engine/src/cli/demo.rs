@@ -129,8 +129,8 @@ fn first_free(name: &str) -> PathBuf {
 fn table(report: &DemoReport) -> Vec<String> {
     let table = dsc_table(&report.methods);
     let line = |cells: &Vec<String>| {
-        let numbers: String = cells[1..].iter().map(|cell| format!(" {cell:>13}")).collect();
-        format!("{:26}{numbers}", cells[0])
+        let numbers: Vec<String> = cells[1..].iter().map(|cell| format!("{cell:>13}")).collect();
+        format!("{:26} {}", cells[0], numbers.join(" "))
     };
     std::iter::once(&table.header).chain(&table.rows).map(line).chain(report.verdict.iter().cloned()).collect()
 }
