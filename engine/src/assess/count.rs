@@ -55,7 +55,9 @@ impl Count<'_> {
             }
         }
         if patients != train.len() {
-            notes.push("The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into());
+            notes.push(
+                "The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into(),
+            );
         }
         notes.push("Slices is an upper bound: slices without tissue in the crop are left out.".into());
         let of_epoch = (total * train.len()).div_ceil(patients.max(1));

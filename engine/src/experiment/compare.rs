@@ -257,7 +257,9 @@ pub fn table(outcomes: &[Outcome]) -> Table {
             .filter_map(|&s| Some(mean_sd(&of(method, s)?.cases.iter().map(|c| c.dsc).collect::<Vec<_>>()).1))
             .collect();
         let mut row = vec![(*method).to_owned()];
-        row.extend(seeds.iter().map(|&seed| of(method, seed).map_or_else(String::new, |o| format!("{:.3}", o.mean_dsc))));
+        row.extend(
+            seeds.iter().map(|&seed| of(method, seed).map_or_else(String::new, |o| format!("{:.3}", o.mean_dsc))),
+        );
         let (mean, sd) = mean_sd(&means);
         let (gain, gain_sd) = mean_sd(&differences);
         let spread = mean_sd(&spreads).0;

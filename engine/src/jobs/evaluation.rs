@@ -131,7 +131,8 @@ pub fn stored_evaluation(run: &Path, choice: Choice) -> Result<Option<RunEvaluat
 impl RunEvaluation {
     /// The measures of every patient, with the mean in the last row.
     pub fn table(&self) -> Table {
-        let mut table = Table::new(["patient", "DSC", "sensitivity", "precision", "boundary IoU", "HD95 mm", "volume ml"]);
+        let mut table =
+            Table::new(["patient", "DSC", "sensitivity", "precision", "boundary IoU", "HD95 mm", "volume ml"]);
         table.header.push("reference ml".into());
         let row = |name: &str, values: [f64; 7]| {
             let [dsc, sensitivity, precision, boundary, hd95, volume, truth] = values;

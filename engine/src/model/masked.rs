@@ -92,8 +92,8 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
-    use crate::test_tensors::values;
     use crate::model::record::{Transfer, from_bytes, to_bytes, transfer};
+    use crate::test_tensors::values;
 
     fn config() -> UNetConfig {
         UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }

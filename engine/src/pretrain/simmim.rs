@@ -82,7 +82,8 @@ impl Objective for PixelLoss<'_> {
 
     fn head(&self) -> Head {
         let network = self.network();
-        let (cells, pixels) = (self.0.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
+        let (cells, pixels) =
+            (self.0.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
         // The token, the linear map with its bias; the pixels before and after they are put in their place.
         Head { weights: 1 + (network.bottleneck() + 1) * pixels, activations: 2 * cells * cells * pixels }
     }

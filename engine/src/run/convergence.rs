@@ -85,7 +85,10 @@ mod tests {
         assert_eq!((low.converged, low.loss_falling), (false, false));
         assert!(low.advice().unwrap().contains("the training Dice is 0.40, below 0.8"), "{:?}", low.advice());
         let both = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.5))).unwrap().advice().unwrap();
-        assert!(both.contains("0.50") && both.contains("still falling") && both.contains("Raise epochs or rate"), "{both}");
+        assert!(
+            both.contains("0.50") && both.contains("still falling") && both.contains("Raise epochs or rate"),
+            "{both}"
+        );
     }
 
     #[test]

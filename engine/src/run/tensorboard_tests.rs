@@ -119,7 +119,8 @@ fn a_training_is_read_back_as_it_was() {
     };
     let mut board = TensorBoard::new(place.path());
     assert!(!place.path().join(FOLDER).exists(), "a dry run leaves nothing");
-    for event in [started(1), step(1, 1, 1.0), step(1, 2, 0.5), Event::Validation { epoch: 1, dice: 0.25, best: true }] {
+    for event in [started(1), step(1, 1, 1.0), step(1, 2, 0.5), Event::Validation { epoch: 1, dice: 0.25, best: true }]
+    {
         board.event(&event).unwrap();
     }
     board.event(&Event::Epoch(Box::new(summary))).unwrap();

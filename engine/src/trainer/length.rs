@@ -59,8 +59,7 @@ mod tests {
 
     #[test]
     fn short_epochs_are_repeated_until_there_are_enough_steps() {
-        let training =
-            TrainingConfig { batch: 4, steps: 0, epochs: 5, min_steps: 100, ..TrainingConfig::default() };
+        let training = TrainingConfig { batch: 4, steps: 0, epochs: 5, min_steps: 100, ..TrainingConfig::default() };
         let length = |slices| Length::new(&training, slices);
         assert_eq!(length(10), Length { epochs: 34, steps_per_epoch: 3, steps: 102 }, "only whole epochs are added");
         assert_eq!(length(80), Length { epochs: 5, steps_per_epoch: 20, steps: 100 });

@@ -115,7 +115,8 @@ fn the_last_and_the_best_network_are_evaluated_side_by_side() {
     let highest = validations.iter().map(|row| row.1).fold(0.0, f64::max);
     let best = *validations.iter().find(|row| row.1 >= highest).unwrap();
 
-    let evaluate = |choice| evaluate_run(&run, choice, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap();
+    let evaluate =
+        |choice| evaluate_run(&run, choice, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap();
     let of_best = evaluate(Choice::Best);
     assert_eq!(stored_evaluation(&run, Choice::Last).unwrap(), None, "an evaluation of one is none of the other");
     let of_last = evaluate(Choice::Last);
@@ -173,7 +174,9 @@ fn what_cannot_be_evaluated_is_named() {
     config.training.epochs = 1;
     pretrain(&config, &pre, false, 0).unwrap();
     let why = |run: &Path| {
-        evaluate_run(run, Choice::Last, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap_err().to_string()
+        evaluate_run(run, Choice::Last, &Compute::cpu(), &Control::default(), &mut |_, _, _| {})
+            .unwrap_err()
+            .to_string()
     };
     assert!(why(&pre).contains("a pre-training run"));
     let mut config = finetune_config(&root, None);

@@ -40,8 +40,8 @@ use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::trainer::{
-    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput,
-    gradient_norm,
+    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed,
+    Session, StepOutput, gradient_norm,
 };
 use crate::{Error, ErrorKind, Result};
 
