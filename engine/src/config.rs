@@ -253,7 +253,7 @@ impl Config {
         Self {
             stage: Stage::Finetune,
             preset: "finetune".into(),
-            training: TrainingConfig { lr: 1e-2, warmup: 0.05, min_steps: 300, ..TrainingConfig::paper_finetuning() },
+            training: TrainingConfig { lr: 1e-2, warmup: 0.05, min_steps: 400, ..TrainingConfig::paper_finetuning() },
             ..Self::default()
         }
     }

@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, default_value_t = 120)]
     steps: usize,
     /// Steps of each fine-tuning.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 400)]
     fine_steps: usize,
     /// Device: auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]

@@ -36,7 +36,7 @@ pub const PRESETS: &[(&str, &str)] = &[
 
 /// Names of the fine-tuning presets and what each is.
 pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
-    ("finetune", "at least 300 steps at 1e-2, 30 % slices without lesion, flips, rotation, scaling, intensity"),
+    ("finetune", "at least 400 steps at 1e-2, 30 % slices without lesion, flips, rotation, scaling, intensity"),
     ("paper", "the paper's: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
 ];
 

@@ -257,14 +257,14 @@ pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Res
     let mut pretrain = preset("amlp", &["pet".to_string()])?;
     pretrain.seed = seed;
     pretrain.data.cohort = sample.to_path_buf();
-    pretrain.preprocess.spacing = Spacing::Native;
-    pretrain.preprocess.size = 96;
+    pretrain.preprocess.spacing = Spacing::Millimetres([3.0; 3]);
+    pretrain.preprocess.size = 64;
     pretrain.network.width = 8;
     pretrain.training.steps = steps;
     pretrain.training.batch = 8;
     pretrain.training.every_slice = 4;
     pretrain.training.lr = 3e-3;
-    pretrain.training.shift_px = 20;
+    pretrain.training.shift_px = 13;
     let mut finetune = Config::finetune();
     finetune.seed = seed;
     finetune.data = pretrain.data.clone();
@@ -272,7 +272,7 @@ pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Res
     finetune.network = pretrain.network.clone();
     finetune.training.steps = fine_steps;
     finetune.training.batch = 8;
-    finetune.training.shift_px = 20;
+    finetune.training.shift_px = 13;
     finetune.labels.labels = LABELLED.to_string();
     finetune.labels.draw = LABEL_DRAW;
     Ok((pretrain, finetune))
