@@ -43,5 +43,5 @@ mod text;
 pub mod workspace;
 
 pub use convergence::Convergence;
-pub use folder::{RunFolder, diff_config};
+pub use folder::{RunFolder, diff_config, flat_settings};
 pub use history::History;
