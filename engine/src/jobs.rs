@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Stage};
 use crate::finetune::{FinetuneReport, Labelled, finetune};
+use crate::preprocess::Targets;
 use crate::pretrain::amlp::mps::PatchState;
 use crate::pretrain::{PretrainReport, Slices, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
@@ -183,10 +184,15 @@ fn pinned(config: &Config, run: &RunFolder) -> Result<Arc<Pins>> {
     Ok(Arc::new(Pins::new(stored_pins(run.root())?.map_or_else(named, Ok)?)))
 }
 
-/// Modalities by the names that the cohort uses.
+/// Modalities by the names that the cohort uses, and labels by what they mean in it.
 pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
     for modality in &mut config.data.modality {
         *modality = cohort.modality(modality)?;
+    }
+    if config.data.targets == Targets::Regions && config.preprocess.label_map.is_empty() {
+        let (map, source) = cohort.label_map()?;
+        tracing::warn!("labels: {map}, {}", source.describe());
+        config.preprocess.label_map = map;
     }
     Ok(config)
 }
@@ -275,7 +281,8 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 /// A new split by patient, stratified by lesion volume.
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let first = config.data.modality.first().map(String::as_str);
-    let mut patients = fingerprint_under(cohort, first, control, &|_, _| {})?.volumes(cohort);
+    let mut patients =
+        fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?.volumes(cohort);
     // A patient who lacks a modality can be neither trained nor tested on.
     let complete = |id: &String| {
         cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))

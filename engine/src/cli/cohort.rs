@@ -1,10 +1,13 @@
 //! `amlp cohort`: the contents of a cohort, and what is wrong with its files.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_with};
+use super::masks::MaskFlags;
+use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_under};
+use crate::event::Control;
 
 /// Shown after the options in `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -23,6 +26,8 @@ pub struct Args {
     /// Read this modality only.
     #[arg(long, value_name = "M")]
     modality: Option<String>,
+    #[command(flatten)]
+    masks: MaskFlags,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -31,7 +36,8 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let cohort = Cohort::discover(&args.folder)?;
-    let found = fingerprint_with(&cohort, args.modality.as_deref(), &progress())?;
+    let (modality, masks) = (args.modality.as_deref(), args.masks.options());
+    let found = fingerprint_under(&cohort, modality, &masks, &Control::default(), &progress())?;
     if args.json { super::print_json(&found) } else { super::print_text(&table(&found)) }
 }
 
@@ -57,9 +63,13 @@ fn table(found: &Fingerprint) -> String {
     let _ = writeln!(text, "modalities  {}", counts.join(", "));
     let counts: Vec<String> = found.labels.iter().map(|(l, n)| format!("{l} ({n})")).collect();
     let _ = writeln!(text, "labels      {}", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+    if let Some(meaning) = &found.label_meaning {
+        let _ = writeln!(text, "meaning     {meaning}");
+    }
     if let Some(range) = found.lesion_ml {
         let _ = writeln!(text, "lesions     {:.2} to {:.2} ml, median {:.2} ml", range.min, range.max, range.median);
     }
+    let _ = writeln!(text, "background  {}", backgrounds(found));
     let width = found.cases.iter().map(|case| case.id.chars().count()).max().unwrap_or(0).max(4);
     let (shape, spacing) = ("shape", "spacing (mm)");
     let _ = writeln!(text, "\n{:width$}  {shape:>13}  {spacing:>18}  axes  {:>10}  labels", "case", "lesion (ml)");
@@ -74,6 +84,24 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "  {place}: {}", problem.what);
     }
     text
+}
+
+/// The background values and how many images have each, most frequent first.
+fn backgrounds(found: &Fingerprint) -> String {
+    const SHOWN: usize = 6;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for value in found.cases.iter().flat_map(|case| case.background.values()) {
+        let name = value.map_or_else(|| "none constant".into(), |v| format!("{}", (v * 1e4).round() / 1e4 + 0.0));
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, images)| std::cmp::Reverse(*images));
+    let more = counts.len().saturating_sub(SHOWN);
+    let mut list: Vec<String> = counts.iter().take(SHOWN).map(|(name, images)| format!("{name} ({images})")).collect();
+    if more > 0 {
+        list.push(format!("{more} other values"));
+    }
+    list.join(", ")
 }
 
 fn row(case: &CaseFingerprint, width: usize) -> String {

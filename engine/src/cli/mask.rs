@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::masks::MaskFlags;
 use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method};
 use crate::draw::{Canvas, Mark, Panel, Row, SliceView, colour, percentile_window, sheet};
 use crate::inspect::{InspectedCase, InspectedSlice, MaskReport, MaskSettings, Masking, Sigma, kind_of};
@@ -65,6 +66,8 @@ pub struct Args {
     /// Lesion mask, to report recall.
     #[arg(long, value_name = "SEG")]
     label: Option<PathBuf>,
+    #[command(flatten)]
+    masks: MaskFlags,
     /// Modality; ct decides how intensities are treated. Default: from the file name, then from the values.
     #[arg(long, value_name = "M")]
     modality: Option<String>,
@@ -132,9 +135,9 @@ fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
     let mut warnings = image.warnings.clone();
     let label = match &args.label {
         Some(path) => {
-            let (label, notes) = LabelVolume::read_for(path, &image)?;
-            warnings.extend(notes);
-            Some(label)
+            let mask = LabelVolume::read_frame_for(path, &image, 0, &args.masks.options())?;
+            warnings.extend(mask.notes);
+            Some(mask.labels)
         }
         None => None,
     };

@@ -13,6 +13,7 @@ pub mod finetune;
 pub mod info;
 pub mod manual;
 pub mod mask;
+mod masks;
 pub mod pretrain;
 mod progress;
 pub mod resume;

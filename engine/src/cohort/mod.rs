@@ -6,6 +6,7 @@
 mod discover;
 mod fingerprint;
 mod listing;
+mod meaning;
 mod names;
 mod nnunet;
 pub mod pairing;

@@ -200,7 +200,7 @@ fn the_fingerprint_names_every_problem_by_file() {
         assert!(of(case).iter().any(|(f, w)| *f == path && w.starts_with(what)), "{what}: {:?}", of(case));
     };
     has("a", "a/pet.nii.gz", "grid differs from");
-    has("b", "b/seg.nii.gz", "grid of the mask differs from its image");
+    has("b", "b/seg.nii.gz", "the mask and its image have different grids");
     has("b", "b", "missing modality pet");
     has("c", "c/seg.nii.gz", "the mask is empty");
     has("d", "d/ct.nii.gz", "unreadable");

@@ -28,7 +28,7 @@ use crate::run::atomic::sha256;
 use crate::run::report::read_report;
 use crate::run::{RunFolder, diff_config};
 use crate::table::Table;
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};
 
 /// The name of fine-tuning from random weights.
@@ -211,7 +211,8 @@ pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Resu
     cases
         .iter()
         .map(|case| {
-            let (images, reference) = read_case(case, &data.modality)?;
+            let masks = segmenter.config().preprocess.masks();
+            let (images, reference) = read_case(case, &data.modality, &masks)?;
             let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
             let mask = |l: &LabelVolume| l.iter().map(|label| label > 0).collect::<Vec<bool>>();
             let measures = crate::metrics::measure(&mask(&found), &mask(&reference), &found.grid, &Options::default())?;
@@ -221,8 +222,8 @@ pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Resu
 }
 
 /// The images of a case, and its reference mask on the grid of the first image.
-pub fn read_case(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, LabelVolume)> {
-    let (images, label) = crate::preprocess::read_case(case, modalities, true)?;
+pub fn read_case(case: &Case, modalities: &[String], masks: &MaskOptions) -> Result<(Vec<Volume>, LabelVolume)> {
+    let (images, label) = crate::preprocess::read_case(case, modalities, true, masks)?;
     let (Some(label), Some(first)) = (label, images.first()) else {
         return Err(Error::config("case", &case.id, "has no reference mask. Choose patients that have one"));
     };

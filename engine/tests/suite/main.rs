@@ -17,6 +17,7 @@ mod job_array;
 mod jobs;
 mod learning;
 mod metrics_oracles;
+mod odd_files;
 mod probes;
 mod reference_recalls;
 mod run_folder_faults;
