@@ -280,6 +280,15 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 
 /// A new split by patient, stratified by lesion volume.
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+    Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
+}
+
+/// The patients that can be trained or tested on, with their lesion volume in ml, `None` without a mask.
+pub(crate) fn eligible_patients(
+    config: &Config,
+    cohort: &Cohort,
+    control: &Control,
+) -> Result<Vec<(String, Option<f64>)>> {
     let first = config.data.modality.first().map(String::as_str);
     let mut patients =
         fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?.volumes(cohort);
@@ -288,7 +297,7 @@ pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) ->
         cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))
     };
     patients.retain(|(id, _)| complete(id));
-    Ok(Split::draw(&patients, config.seed))
+    Ok(patients)
 }
 
 /// The cases of some patients, each with all of `modalities`.

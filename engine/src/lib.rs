@@ -16,9 +16,10 @@
 //! | [`predict`] | segmentation of whole volumes |
 //! | [`probe`] | pinned slices and their records per epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
-//! | [`findings`], [`metrics`], [`evaluate`], [`table`] | components of a mask, measures of agreement, and tables of them |
+//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
+//! | [`study`] | methods compared over folds, draws and seeds, with statistics |
 //! | [`device`], [`threads`] | available backends, number of compute threads |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
 //! | [`cli`], [`manual`] | the program `amlp`, one file per verb, and its manual |
@@ -59,7 +60,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod run;
 pub mod seed;
-pub mod table;
+pub mod study;
 #[cfg(test)]
 mod test_tensors;
 pub mod threads;

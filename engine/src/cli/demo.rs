@@ -8,7 +8,7 @@ use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
 use crate::device::{DeviceChoice, open};
 use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, MASKS, MODEL_RUN, demo};
-use crate::experiment::documents::{documents, dsc_table};
+use crate::experiment::documents::documents;
 use crate::experiment::model_card::ModelCard;
 use crate::predict::{Choice, export_model};
 use crate::run::atomic::write_atomic;
@@ -125,14 +125,22 @@ fn first_free(name: &str) -> PathBuf {
     std::iter::once(PathBuf::from(name)).chain(numbered).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// DSC of each held-out patient and method, with mean and SD, in columns; then the comparison in sentences.
+/// DSC of each held-out patient and method, with mean and SD, as text.
 fn table(report: &DemoReport) -> Vec<String> {
-    let table = dsc_table(&report.methods);
-    let line = |cells: &Vec<String>| {
-        let numbers: Vec<String> = cells[1..].iter().map(|cell| format!("{cell:>13}")).collect();
-        format!("{:26} {}", cells[0], numbers.join(" "))
-    };
-    std::iter::once(&table.header).chain(&table.rows).map(line).chain(report.verdict.iter().cloned()).collect()
+    let mut lines = vec![format!("{:32}", "DSC")];
+    for case in report.methods.first().map_or(&[][..], |m| &m.cases) {
+        lines[0] += &format!(" {:>9}", case.case);
+    }
+    lines[0] += "      mean (SD)";
+    for method in &report.methods {
+        let mut line = format!("{:32}", method.name);
+        for case in &method.cases {
+            line += &format!(" {:>9.3}", case.dsc);
+        }
+        lines.push(format!("{line}  {:.3} ({:.3})", method.mean_dsc, method.sd_dsc));
+    }
+    lines.extend(report.verdict.iter().cloned());
+    lines
 }
 
 /// Writes pictures, table and page.

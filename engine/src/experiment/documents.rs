@@ -6,10 +6,8 @@ use super::figures::{
     pretraining_charts, relabel_sheet,
 };
 use super::page::{Figure, PageInput, Setup, page};
-use super::{CaseScore, MethodScores};
 use crate::Result;
 use crate::event::Probe;
-use crate::table::Table;
 
 /// Path below the output folder, and bytes, of every document of the demo.
 pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Vec<u8>)>> {
@@ -39,8 +37,7 @@ pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Ve
             size: None,
         });
     }
-    files.push(("scores.csv".into(), scores(report).csv()?));
-    files.push(("table.tex".into(), dsc_table(&report.methods).latex().into_bytes()));
+    files.push(("scores.csv".into(), scores_csv(report).into_bytes()));
     files.push(("report.html".into(), page(&input(report, data, overlays, relabelling)).into_bytes()));
     Ok(files)
 }
@@ -83,28 +80,17 @@ fn picture(held: &HeldOut, report: &DemoReport, at: usize) -> Result<Option<(usi
     Ok(Some((k, bytes)))
 }
 
-/// Every score of every method and patient.
-fn scores(report: &DemoReport) -> Table {
-    let mut table = Table::new(["method"]);
-    table.header.extend(CaseScore::COLUMNS.map(String::from));
+fn scores_csv(report: &DemoReport) -> String {
+    let mut text = String::from("method,case,dsc,sensitivity,precision,hd95_mm,volume_ml,truth_volume_ml\n");
     for method in &report.methods {
-        let row = |case: &CaseScore| std::iter::once(method.name.clone()).chain(case.cells()).collect();
-        table.rows.extend(method.cases.iter().map(row));
+        for c in &method.cases {
+            text += &format!(
+                "\"{}\",{},{:.6},{:.6},{:.6},{:.4},{:.4},{:.4}\n",
+                method.name, c.case, c.dsc, c.sensitivity, c.precision, c.hd95_mm, c.volume_ml, c.truth_volume_ml
+            );
+        }
     }
-    table
-}
-
-/// DSC of every method and patient, with mean and SD.
-pub fn dsc_table(methods: &[MethodScores]) -> Table {
-    let mut table = Table::new(["DSC"]);
-    table.header.extend(methods.first().map_or(&[][..], |m| &m.cases).iter().map(|case| case.case.clone()));
-    table.header.push("mean (SD)".into());
-    for method in methods {
-        let scores = method.cases.iter().map(|case| format!("{:.3}", case.dsc));
-        let mean = format!("{:.3} ({:.3})", method.mean_dsc, method.sd_dsc);
-        table.rows.push(std::iter::once(method.name.clone()).chain(scores).chain([mean]).collect());
-    }
-    table
+    text
 }
 
 fn input(report: &DemoReport, data: &DemoData, overlays: Vec<Figure>, relabelling: Vec<Figure>) -> PageInput {

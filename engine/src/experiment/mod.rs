@@ -1,7 +1,6 @@
-//! Whole experiments: the demo on the sample study, and the comparison of methods over seeds.
+//! The demo on the sample study, and its report.
 
 pub mod baselines;
-pub mod compare;
 pub mod demo;
 pub mod documents;
 pub mod figures;
@@ -45,18 +44,6 @@ pub struct CaseScore {
 }
 
 impl CaseScore {
-    /// Names of [`CaseScore::cells`].
-    pub const COLUMNS: [&str; 7] =
-        ["case", "dsc", "sensitivity", "precision", "hd95_mm", "volume_ml", "truth_volume_ml"];
-
-    /// The scores as a row of a table.
-    pub fn cells(&self) -> [String; 7] {
-        let Self { case, dsc, sensitivity, precision, hd95_mm, volume_ml, truth_volume_ml } = self;
-        let [dsc, sensitivity, precision] = [dsc, sensitivity, precision].map(|share| format!("{share:.6}"));
-        let [hd95, volume, truth_volume] = [hd95_mm, volume_ml, truth_volume_ml].map(|value| format!("{value:.4}"));
-        [case.clone(), dsc, sensitivity, precision, hd95, volume, truth_volume]
-    }
-
     /// Selects the scores from a segmentation's measures.
     pub fn new(case: &str, m: &Measures) -> Self {
         Self {

@@ -18,7 +18,6 @@ use crate::preprocess::read_case;
 use crate::run::RunFolder;
 use crate::run::checkpoint;
 use crate::run::evaluation::{self, StagedEvaluation};
-use crate::table::Table;
 use crate::volume::LabelVolume;
 use crate::volume::nifti::write_label;
 use crate::{Error, ErrorKind, Result};
@@ -126,34 +125,6 @@ pub fn stored_evaluation(run: &Path, choice: Choice) -> Result<Option<RunEvaluat
         row.mask = evaluation::path(run, slot, &name);
     }
     Ok(Some(stored))
-}
-
-impl RunEvaluation {
-    /// The measures of every patient, with the mean in the last row.
-    pub fn table(&self) -> Table {
-        let mut table =
-            Table::new(["patient", "DSC", "sensitivity", "precision", "boundary IoU", "HD95 mm", "volume ml"]);
-        table.header.push("reference ml".into());
-        let row = |name: &str, values: [f64; 7]| {
-            let [dsc, sensitivity, precision, boundary, hd95, volume, truth] = values;
-            let shares = [dsc, sensitivity, precision, boundary].map(|share| format!("{share:.3}"));
-            let sizes = [hd95, volume, truth].map(|size| format!("{size:.2}"));
-            std::iter::once(name.to_owned()).chain(shares).chain(sizes).collect::<Vec<_>>()
-        };
-        for patient in &self.patients {
-            let values = patient.measures.as_ref().map(|m| {
-                [m.dsc, m.sensitivity, m.precision, m.boundary_iou, m.hd95_mm, m.volume_ml, m.truth_volume_ml]
-            });
-            let mut cells = values.map_or_else(|| vec![patient.case.clone()], |values| row(&patient.case, values));
-            cells.resize(table.header.len(), String::new());
-            table.rows.push(cells);
-        }
-        table.rows.extend(self.mean.as_ref().map(|m| {
-            let values = [m.dsc, m.sensitivity, m.precision, m.boundary_iou, m.hd95_mm, m.volume_ml, m.truth_volume_ml];
-            row("mean", values)
-        }));
-        table
-    }
 }
 
 fn evaluate_case(

@@ -38,6 +38,7 @@ pub mod machine;
 mod manifest;
 pub(crate) mod probes;
 pub mod report;
+pub mod study;
 pub mod tensorboard;
 mod text;
 pub mod workspace;
