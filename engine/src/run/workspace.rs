@@ -345,7 +345,14 @@ fn settings(config: &Config) -> Result<BTreeMap<String, String>> {
 
 /// Modification time of the newest file of a run, in seconds since 1970; 0 if unknown.
 fn changed(path: &Path) -> f64 {
-    let files = ["events.jsonl", "report.json", "config.toml", "checkpoints", "evaluation/evaluation.json", "evaluation-best/evaluation.json"];
+    let files = [
+        "events.jsonl",
+        "report.json",
+        "config.toml",
+        "checkpoints",
+        "evaluation/evaluation.json",
+        "evaluation-best/evaluation.json",
+    ];
     let time = |file: &str| {
         let written = fs::metadata(path.join(file)).ok()?.modified().ok()?;
         written.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
