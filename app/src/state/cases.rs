@@ -1,6 +1,6 @@
 //! The cases of a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,6 +54,20 @@ pub struct Thumbnail {
 }
 
 impl CaseList {
+    /// What is wrong with the folder, in a few words; `None` if nothing is.
+    pub fn problem_title(&self) -> Option<String> {
+        let lacking = |problem: &String| problem.split_once(": missing modality").map(|(patient, _)| patient.to_owned());
+        let patients: BTreeSet<String> = self.problems.iter().filter_map(lacking).collect();
+        let only_modalities = self.problems.iter().all(|problem| lacking(problem).is_some());
+        match (self.problems.len(), patients.len()) {
+            (0, _) => None,
+            (_, 1) if only_modalities => Some("1 patient lacks a modality".to_owned()),
+            (_, count) if only_modalities => Some(format!("{count} patients lack a modality")),
+            (1, _) => Some("1 problem in this folder".to_owned()),
+            (count, _) => Some(format!("{count} problems in this folder")),
+        }
+    }
+
     /// A case of the list.
     pub fn get(&self, id: CaseId) -> Option<&ListedCase> {
         self.cases.iter().find(|case| case.id == id)
@@ -87,5 +101,23 @@ impl CaseList {
         let place = self.open.and_then(|open| matching.iter().position(|case| case.id == open));
         let next = place.map_or(0, |place| place as i64 + by);
         usize::try_from(next).ok().and_then(|next| matching.get(next)).map(|case| case.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_named_by_what_they_are() {
+        let title = |problems: &[&str]| {
+            let problems = problems.iter().map(ToString::to_string).collect();
+            CaseList { problems, ..CaseList::default() }.problem_title()
+        };
+        assert_eq!(title(&[]), None);
+        let lacking = ["/c/p1: missing modality t1", "/c/p1: missing modality t2", "/c/p2: missing modality t1"];
+        assert_eq!(title(&lacking).as_deref(), Some("2 patients lack a modality"));
+        assert_eq!(title(&lacking[..1]).as_deref(), Some("1 patient lacks a modality"));
+        assert_eq!(title(&["/c/p1: missing modality t1", "/c/p2: missing mask"]).as_deref(), Some("2 problems in this folder"));
     }
 }
