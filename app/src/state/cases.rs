@@ -56,7 +56,8 @@ pub struct Thumbnail {
 impl CaseList {
     /// What is wrong with the folder, in a few words; `None` if nothing is.
     pub fn problem_title(&self) -> Option<String> {
-        let lacking = |problem: &String| problem.split_once(": missing modality").map(|(patient, _)| patient.to_owned());
+        let lacking =
+            |problem: &String| problem.split_once(": missing modality").map(|(patient, _)| patient.to_owned());
         let patients: BTreeSet<String> = self.problems.iter().filter_map(lacking).collect();
         let only_modalities = self.problems.iter().all(|problem| lacking(problem).is_some());
         match (self.problems.len(), patients.len()) {
@@ -118,6 +119,9 @@ mod tests {
         let lacking = ["/c/p1: missing modality t1", "/c/p1: missing modality t2", "/c/p2: missing modality t1"];
         assert_eq!(title(&lacking).as_deref(), Some("2 patients lack a modality"));
         assert_eq!(title(&lacking[..1]).as_deref(), Some("1 patient lacks a modality"));
-        assert_eq!(title(&["/c/p1: missing modality t1", "/c/p2: missing mask"]).as_deref(), Some("2 problems in this folder"));
+        assert_eq!(
+            title(&["/c/p1: missing modality t1", "/c/p2: missing mask"]).as_deref(),
+            Some("2 problems in this folder")
+        );
     }
 }
