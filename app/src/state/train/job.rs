@@ -9,7 +9,7 @@ use engine::pretrain::amlp::amr::MaskRatio;
 
 use crate::state::State;
 
-/// A job that waits.
+/// A job in the queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuedJob {
     /// Unique in this session.
@@ -94,19 +94,19 @@ pub struct RunningJob {
     pub dice: Option<f64>,
     /// The best of them since the job began.
     pub best_dice: Option<f64>,
-    /// Slices a second, as measured lately.
+    /// Current rate in slices per second.
     pub rate: Option<f64>,
     /// When the rate was last measured, and the steps done by then.
     pub rate_mark: Option<(Instant, usize)>,
 }
 
-/// The time over which the rate is measured, at least.
+/// Minimum time over which the rate is measured.
 const MEASURED: Duration = Duration::from_millis(500);
 /// Weight of a new measurement of the rate.
 const WEIGHT: f64 = 0.4;
 
 impl RunningJob {
-    /// Measures the rate of late.
+    /// Updates the current rate.
     pub fn measure_rate(&mut self, now: Instant) {
         let steps = self.steps_done();
         let Some((then, before)) = self.rate_mark.filter(|_| self.phase == Phase::Training) else {
