@@ -2,6 +2,7 @@
 
 mod check;
 mod preset;
+mod training;
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::cluster::ClusterConfig;
 use crate::cohort::split::LabelDraw;
 use crate::device::DeviceList;
 use crate::event::Stage;
-use crate::model::{Precision, UNetConfig};
+use crate::model::UNetConfig;
 use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
@@ -21,6 +22,7 @@ use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
 pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
+pub use training::{Schedule, TrainingConfig};
 
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
@@ -83,77 +85,6 @@ impl Default for DataConfig {
             targets: Targets::Binary,
             memory_mib: 4096,
             cache: PathBuf::new(),
-        }
-    }
-}
-
-/// Learning-rate schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// Constant.
-    #[default]
-    Constant,
-    /// Half a cosine from `lr` to 0.
-    Cosine,
-}
-
-impl Schedule {
-    /// The learning rate of step `step` (from 0) of `steps`.
-    pub fn rate(self, lr: f64, step: usize, steps: usize) -> f64 {
-        match self {
-            Self::Constant => lr,
-            Self::Cosine => {
-                let progress = step as f64 / steps.max(1) as f64;
-                lr * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
-        }
-    }
-}
-
-/// Length, schedule and optimiser (`AdamW`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingConfig {
-    /// Epochs; ignored if `steps` is above 0.
-    pub epochs: usize,
-    /// Total steps; 0 trains for `epochs`.
-    pub steps: usize,
-    /// Slices per step.
-    pub batch: usize,
-    /// Micro-batch: slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
-    pub micro_batch: usize,
-    /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
-    pub precision: Precision,
-    /// Learning rate.
-    pub lr: f64,
-    /// Learning-rate schedule.
-    pub schedule: Schedule,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
-    /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
-    /// the patches must stay the same, and for every sample in fine-tuning.
-    pub shift_px: usize,
-    /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
-    pub every_slice: usize,
-    /// Epochs between two checkpoints.
-    pub checkpoint_every: usize,
-}
-
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 800,
-            steps: 0,
-            batch: 36,
-            micro_batch: 0,
-            precision: Precision::F32,
-            lr: 1e-4,
-            schedule: Schedule::Constant,
-            weight_decay: 0.01,
-            shift_px: 0,
-            every_slice: 1,
-            checkpoint_every: 1,
         }
     }
 }
@@ -316,18 +247,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Fine-tuning by the paper's schedule, with this product's negatives and augmentation.
+    /// This product's fine-tuning: a rate and a length with which the training Dice converges on a few labelled patients,
+    /// negatives and augmentation. [`finetune_preset`] has the paper's.
     pub fn finetune() -> Self {
         Self {
             stage: Stage::Finetune,
             preset: "finetune".into(),
-            training: TrainingConfig {
-                epochs: 70,
-                batch: 56,
-                schedule: Schedule::Cosine,
-                weight_decay: 1e-4,
-                ..TrainingConfig::default()
-            },
+            training: TrainingConfig { lr: 1e-2, warmup: 0.05, min_steps: 400, ..TrainingConfig::paper_finetuning() },
             ..Self::default()
         }
     }

@@ -17,7 +17,7 @@ use crate::pretrain::{PretrainReport, Slices, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
 use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config, failure};
-use crate::trainer::Session;
+use crate::trainer::{Dataset, Session};
 use crate::{Error, ErrorKind, Result};
 
 /// How a job starts in its run folder.

@@ -142,7 +142,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         done.push(case);
     }
     if args.json {
-        print_json(&serde_json::json!({ "model": args.model, "device": compute.name, "cases": done }))?;
+        print_json(&serde_json::json!({
+            "model": args.model, "checkpoint": choice, "device": compute.name, "cases": done
+        }))?;
     }
     Ok(())
 }
