@@ -39,7 +39,7 @@ fn run(root: &Path, name: &str, stage: Stage, done: usize, dice: Option<f64>) {
     });
     for epoch in 1..=done {
         if let Some(dice) = dice {
-            tell(&Event::Validation { epoch, dice, best: false });
+            tell(&Event::Validation { epoch, dice, best: epoch == 1 });
         }
         tell(&Event::Epoch(Box::new(EpochSummary { epoch, loss: 1.0 / epoch as f64, ..EpochSummary::default() })));
     }
@@ -72,10 +72,10 @@ fn all_runs_of_the_workspace_are_listed_sorted_and_filtered() {
     let mut all = names(&window);
     all.sort_unstable();
     assert_eq!(all, ["broken", "first", "second", "third"]);
-    assert!(has(&window, "Run first") && has(&window, "0.750 val") && has(&window, "3 / 5"));
-    click(&mut window, "Sort by Dice");
+    assert!(has(&window, "Run first") && has(&window, "0.750 (1)") && has(&window, "3 / 5"));
+    click(&mut window, "Sort by Best val (epoch)");
     assert_eq!(names(&window)[..2], ["third", "second"]);
-    click(&mut window, "Sort by Dice");
+    click(&mut window, "Sort by Best val (epoch)");
     assert_eq!(names(&window)[..2], ["second", "third"]);
     click(&mut window, "Sort by Run");
     assert_eq!(names(&window), ["broken", "first", "second", "third"]);
