@@ -54,18 +54,15 @@ pub struct Thumbnail {
 }
 
 impl CaseList {
-    /// What is wrong with the folder, in a few words; `None` if nothing is.
-    pub fn problem_title(&self) -> Option<String> {
-        let lacking =
-            |problem: &String| problem.split_once(": missing modality").map(|(patient, _)| patient.to_owned());
-        let patients: BTreeSet<String> = self.problems.iter().filter_map(lacking).collect();
-        let only_modalities = self.problems.iter().all(|problem| lacking(problem).is_some());
-        match (self.problems.len(), patients.len()) {
-            (0, _) => None,
-            (_, 1) if only_modalities => Some("1 patient lacks a modality".to_owned()),
-            (_, count) if only_modalities => Some(format!("{count} patients lack a modality")),
-            (1, _) => Some("1 problem in this folder".to_owned()),
-            (count, _) => Some(format!("{count} problems in this folder")),
+    /// What the problems of the folder come to, in one line.
+    pub fn problem_title(&self) -> String {
+        let patient = |problem: &String| Some(problem.rsplit_once(": missing modality ")?.0.to_owned());
+        let patients: Option<BTreeSet<String>> = self.problems.iter().map(patient).collect();
+        match (patients.map(|patients| patients.len()), self.problems.len()) {
+            (Some(1), _) => "1 patient lacks a modality".to_owned(),
+            (Some(count), _) => format!("{count} patients lack a modality"),
+            (None, 1) => "1 problem in this folder".to_owned(),
+            (None, count) => format!("{count} problems in this folder"),
         }
     }
 
@@ -110,18 +107,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn problems_are_named_by_what_they_are() {
+    fn patients_that_lack_a_modality_are_counted_once_each() {
         let title = |problems: &[&str]| {
-            let problems = problems.iter().map(ToString::to_string).collect();
+            let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
             CaseList { problems, ..CaseList::default() }.problem_title()
         };
-        assert_eq!(title(&[]), None);
-        let lacking = ["/c/p1: missing modality t1", "/c/p1: missing modality t2", "/c/p2: missing modality t1"];
-        assert_eq!(title(&lacking).as_deref(), Some("2 patients lack a modality"));
-        assert_eq!(title(&lacking[..1]).as_deref(), Some("1 patient lacks a modality"));
+        assert_eq!(title(&["A: missing modality t1"]), "1 patient lacks a modality");
         assert_eq!(
-            title(&["/c/p1: missing modality t1", "/c/p2: missing mask"]).as_deref(),
-            Some("2 problems in this folder")
+            title(&["A: missing modality t1", "A: missing modality t2", "B: missing modality t1"]),
+            "2 patients lack a modality"
         );
+        assert_eq!(title(&["A: missing modality t1", "x.nii: skipped"]), "2 problems in this folder");
+        assert_eq!(title(&["x.nii: skipped"]), "1 problem in this folder");
     }
 }

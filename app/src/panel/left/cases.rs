@@ -46,9 +46,7 @@ fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
     row.spacing_mut().item_spacing.x = space::XS;
-    if let Some(label) = cases.problem_title()
-        && row.add(IconButton::new(icon::WARN, &label).small()).clicked()
-    {
+    if !cases.problems.is_empty() && row.add(IconButton::new(icon::WARN, &cases.problem_title()).small()).clicked() {
         sender.send(WindowCommand::OpenLog);
     }
     if !cases.cases.is_empty() {
