@@ -237,7 +237,7 @@ fn go_to_slice(state: &mut State, k: usize) {
 fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     if !list.problems.is_empty() {
         // One message for all: a folder of hundreds may have hundreds.
-        let title = format!("{} notes about this folder", list.problems.len());
+        let title = list.problem_title();
         state.notice(Severity::Info, title, list.problems.join("\n"));
     }
     for case in &mut list.cases {
