@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use serde::Serialize;
 
-use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort};
 use crate::config::Config;
 use crate::device::Compute;
@@ -56,7 +56,7 @@ pub fn assess(
 ) -> Result<Assessment> {
     config.validate()?;
     progress("looking for patients");
-    let cohort = Cohort::discover(&config.data.cohort)?;
+    let cohort = config.data.discover()?;
     let config = &with_known_modalities(config.clone(), &cohort)?;
     let mut notes = Vec::new();
     let drawn = inherited(config)?;
@@ -64,7 +64,7 @@ pub fn assess(
     let chosen = chosen(config, &cohort, &split)?;
     // A new split depends on the lesion volumes, which are not read here: all patients are counted then.
     let counted: Vec<&Case> = if drawn.is_some() && config.stage == Stage::Pretrain {
-        split.train.iter().filter_map(|id| cohort.case(id)).collect()
+        split.train.iter().flat_map(|id| cohort.scans_of(id)).collect()
     } else {
         cohort.cases.iter().filter(|case| is_complete(config, case)).collect()
     };
@@ -103,8 +103,7 @@ pub fn assess(
         notes.push("Validation takes additional time.".into());
     }
     if config.stage == Stage::Finetune {
-        let share: LabelShare = config.labels.labels.parse()?;
-        notes.extend(split.label_draw_note(&share, config.labels.draw));
+        notes.extend(split.label_notes(&config.labels.budget()?));
     }
     Ok(Assessment {
         patients: split.train.len(),
@@ -143,26 +142,30 @@ struct Chosen {
 
 fn chosen(config: &Config, cohort: &Cohort, split: &Split) -> Result<Chosen> {
     if config.stage == Stage::Finetune {
-        let share: LabelShare = config.labels.labels.parse()?;
-        let labelled = split.labelled(&share, config.labels.draw)?.len();
-        return Ok(Chosen { slices_of: labelled, labelled });
+        let labelled = split.labelled(&config.labels.budget()?)?;
+        let scans = labelled.iter().flat_map(|id| cohort.scans_of(id)).count();
+        return Ok(Chosen { slices_of: scans, labelled: labelled.len() });
     }
-    let has_label = |id: &&String| cohort.case(id).is_some_and(|case| case.label.is_some());
+    let has_label = |id: &&String| cohort.scans_of(id).any(|case| !case.masks.is_empty());
     let labelled = if config.method.report_recall { split.train.iter().filter(has_label).count() } else { 0 };
-    Ok(Chosen { slices_of: split.train.len(), labelled })
+    let scans = split.train.iter().flat_map(|id| cohort.scans_of(id)).count();
+    Ok(Chosen { slices_of: scans, labelled })
 }
 
 /// A split of as many patients as the real one: which they are is another matter.
 fn draw(config: &Config, cohort: &Cohort) -> Split {
-    let complete = cohort.cases.iter().filter(|case| is_complete(config, case));
-    let patients: Vec<(String, Option<f64>)> =
-        complete.map(|case| (case.id.clone(), case.label.is_some().then_some(0.0))).collect();
-    Split::draw(&patients, config.seed)
+    let mut patients: BTreeMap<String, Option<f64>> = BTreeMap::new();
+    for case in cohort.cases.iter().filter(|case| is_complete(config, case)) {
+        let volume = patients.entry(case.patient.clone()).or_default();
+        // The volumes are not read here. Any will do that is a lesion's.
+        *volume = volume.or((!case.masks.is_empty()).then_some(1.0));
+    }
+    Split::draw(&patients.into_iter().collect::<Vec<_>>(), config.seed)
 }
 
 /// True for a patient who may be trained on: with all modalities, and not of a test folder.
 fn is_complete(config: &Config, case: &Case) -> bool {
-    !case.held_out && config.data.modality.iter().all(|modality| case.images.contains_key(modality))
+    !case.held_out && case.has_all(&config.data.modality)
 }
 
 /// Slices of each case that can be read, by its first image's header.
@@ -178,8 +181,8 @@ fn count_slices(
     let mut found = BTreeMap::new();
     for case in cases {
         control.pass()?;
-        let Some(path) = config.data.modality.first().and_then(|modality| case.images.get(modality)) else { continue };
-        match Volume::read_grid(path).and_then(|grid| prepared_shape(&grid, &config.preprocess)) {
+        let Some(image) = config.data.modality.first().and_then(|modality| case.images.get(modality)) else { continue };
+        match Volume::read_grid(&image.path).and_then(|grid| prepared_shape(&grid, &config.preprocess)) {
             Ok([_, _, slices]) => {
                 found.insert(case.id.clone(), slices.div_ceil(every));
             }

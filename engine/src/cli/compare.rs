@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::training::{Shared, put};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
-use crate::cohort::split::LabelDraw;
+use crate::cohort::labelled::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
 use crate::experiment::compare::{Method, Plan, SUPERVISED, compare, table};
@@ -40,6 +40,9 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
+    /// Draw the labelled patients among all with a mask, also those without lesion.
+    #[arg(long)]
+    labels_any: bool,
     /// TOML file of settings for fine-tuning alone, over those of --config.
     #[arg(long)]
     fine_config: Option<PathBuf>,
@@ -76,10 +79,11 @@ impl Args {
         let mut finetune = shared.settle(Config::finetune())?;
         put(&mut finetune.labels.labels, self.labels.clone());
         put(&mut finetune.labels.draw, self.label_draw);
+        finetune.labels.any |= self.labels_any;
         // Every run has its own seed; this one draws the split.
         put(&mut finetune.seed, self.shared.seed.or(self.seeds.first().copied()));
         let split = self.shared.split.clone();
-        Ok(Plan { methods, seeds: self.seeds.clone(), finetune, split })
+        Ok(Plan { methods, seeds: self.seeds.clone(), finetune, strict: self.shared.files.strict, split })
     }
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::progress::{self, Progress};
-use super::training::{RunFlags, Shared, put};
+use super::training::{RunFlags, Shared, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
-use crate::cohort::split::{LabelDraw, Split};
+use crate::cohort::labelled::LabelDraw;
+use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
-use crate::jobs::{FinetuneJob, stored_config};
+use crate::jobs::{FinetuneJob, JobReport, stored_config};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -38,6 +39,9 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
+    /// Draw the labelled patients among all with a mask, also those without lesion.
+    #[arg(long)]
+    labels_any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     #[arg(long)]
     negative_slices: Option<f64>,
@@ -72,6 +76,7 @@ impl Args {
         let l = &mut config.labels;
         put(&mut l.labels, self.labels.clone());
         put(&mut l.draw, self.label_draw);
+        l.any |= self.labels_any;
         put(&mut l.negative_slices, self.negative_slices);
         put(&mut l.validate_every, self.validate);
         if self.no_augmentation {
@@ -90,12 +95,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let shared = &args.shared;
     let mut job = FinetuneJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
     let split: Split = job.run.read_split()?;
-    if let Some(note) = split.label_draw_note(&job.config.labels.labels.parse()?, job.config.labels.draw) {
+    for note in split.label_notes(&job.config.labels.budget()?) {
         eprintln!("amlp: {note}");
     }
+    say_if_complete(&job.selection);
     let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
     if shared.json {
-        return print_json(&report);
+        return print_json(&JobReport { report: &report, left_out: &job.selection.left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
     print_line(&format!(

@@ -1,12 +1,12 @@
 //! `amlp pretrain`: pre-training from the command line.
 
 use super::progress::{self, Progress};
-use super::training::{RunFlags, Shared, parse_word, put};
+use super::training::{RunFlags, Shared, parse_word, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
-use crate::jobs::PretrainJob;
+use crate::jobs::{JobReport, PretrainJob};
 use crate::pretrain::amlp::amr::{MaskRatio, RatioMode};
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -121,9 +121,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let compute = open_all(&config.device)?;
     let shared = &args.shared;
     let mut job = PretrainJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
+    say_if_complete(&job.selection);
     let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
     if shared.json {
-        return print_json(&report);
+        return print_json(&JobReport { report: &report, left_out: &job.selection.left_out });
     }
     print_line(&format!(
         "pre-trained {} epochs on {} slices of {} patients in {}: loss {:.4}; run folder {}",

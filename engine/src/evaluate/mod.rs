@@ -7,13 +7,14 @@ pub use crate::cohort::pairing::{Pair, Pairs, Subset, case_id, find_split};
 pub use report::{CaseResult, Mean, MeanLesions, Report};
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
+use crate::cohort::{LeftOut, read_masks};
 use crate::metrics::{Measures, Options, measure};
 use crate::volume::{LabelVolume, Relation};
 use crate::{Error, ErrorKind, Result};
@@ -137,18 +138,19 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
 }
 
-/// Measures a segmentation file against a reference file.
+/// Measures a segmentation file against a reference, which is the union of its files.
 ///
 /// # Errors
 /// If a file is not a readable mask, or the two do not cover the same voxels; then the message names both.
 pub fn evaluate_files(
     segmentation: &Path,
-    reference: &Path,
+    reference: &[PathBuf],
     targets: &[Target],
     options: &Options,
 ) -> Result<Vec<Measures>> {
-    let what = format!("segmentation {} and reference {}", segmentation.display(), reference.display());
-    evaluate(&what, &LabelVolume::read(segmentation)?, &LabelVolume::read(reference)?, targets, options)
+    let name = reference.first().map(|path| path.display().to_string()).unwrap_or_default();
+    let what = format!("segmentation {} and reference {name}", segmentation.display());
+    evaluate(&what, &LabelVolume::read(segmentation)?, &read_masks(reference)?, targets, options)
 }
 
 /// Measures all pairs and averages over the cases. `progress` receives the number of cases done.
@@ -156,8 +158,10 @@ pub fn evaluate_files(
 /// Expected cases without a segmentation are listed without values, with a note and a warning, and excluded from the
 /// mean.
 ///
+/// A pair that cannot be read or has different grids is listed without values too, and in [`Report::left_out`].
+///
 /// # Errors
-/// If any pair cannot be read or has different grids; no case is skipped silently. The first case is reported.
+/// If no pair can be measured. The first case's error is returned.
 pub fn evaluate_pairs(
     pairs: &Pairs,
     targets: &[Target],
@@ -165,7 +169,8 @@ pub fn evaluate_pairs(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Report> {
     let done = AtomicUsize::new(0);
-    let mut results = Vec::new();
+    let (mut results, mut left_out) = (Vec::new(), Vec::new());
+    let mut first_error = None;
     for chunk in pairs.found.chunks(CASES_AT_A_TIME.min(rayon::current_num_threads())) {
         let measured: Vec<Result<Vec<Measures>>> = chunk
             .par_iter()
@@ -175,22 +180,37 @@ pub fn evaluate_pairs(
                 Ok(measures)
             })
             .collect();
-        for (pair, measures) in chunk.iter().zip(measured) {
-            let rows = targets.iter().zip(measures?);
-            results.extend(rows.map(|(target, measures)| CaseResult {
+        for (pair, measured) in chunk.iter().zip(measured) {
+            let measures: Vec<Result<Measures, String>> = match measured {
+                Ok(measures) => measures.into_iter().map(Ok).collect(),
+                Err(error) => {
+                    left_out.push(LeftOut::new(&pair.case, error.to_string()));
+                    let why = error.to_string();
+                    first_error.get_or_insert(error);
+                    vec![Err(why); targets.len()]
+                }
+            };
+            results.extend(targets.iter().zip(measures).map(|(target, measures)| CaseResult {
                 case: pair.case.clone(),
+                patient: pair.patient.clone(),
                 label: target.clone(),
-                measures: Ok(measures),
+                measures,
             }));
         }
     }
+    if let Some(error) = first_error.filter(|_| left_out.len() == pairs.found.len()) {
+        return Err(error);
+    }
     let why = "no segmentation, excluded from the mean";
     for case in &pairs.expected_missing {
-        let row = |label: &Target| CaseResult { case: case.clone(), label: label.clone(), measures: Err(why.into()) };
+        let row = |label: &Target| {
+            let (case, patient) = (case.clone(), case.clone());
+            CaseResult { case, patient, label: label.clone(), measures: Err(why.into()) }
+        };
         results.extend(targets.iter().map(row));
     }
     results.sort_by(|a, b| a.case.cmp(&b.case));
-    Ok(Report::new(results, targets, pairs.warnings()))
+    Ok(Report { left_out, ..Report::new(results, targets, pairs.warnings()) })
 }
 
 #[cfg(test)]

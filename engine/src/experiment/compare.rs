@@ -9,19 +9,19 @@
 //! Runs are found again by that name, so a finished run is reused only if it was trained with the same settings on the
 //! same split. Presets with equal settings (`base`, `mae`, `l2`) share one run.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{CaseScore, mean_sd};
 use crate::cohort::split::Split;
-use crate::cohort::{Case, Cohort};
+use crate::cohort::summary;
+use crate::cohort::{Case, LeftOut};
 use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Control, EventSink, Stage};
-use crate::jobs::{
-    FinetuneJob, PretrainJob, Start, cases_of, differences, draw_split, stored_config, with_known_modalities,
-};
+use crate::event::{Control, Event, EventSink, Stage};
+use crate::jobs::{FinetuneJob, PretrainJob, Start, differences, draw_split, stored_config, with_known_modalities};
 use crate::metrics::Options;
 use crate::predict::{Choice, Segmenter};
 use crate::run::atomic::sha256;
@@ -51,6 +51,8 @@ pub struct Plan {
     pub seeds: Vec<u64>,
     /// Settings of fine-tuning, the same for all methods.
     pub finetune: Config,
+    /// Refuse to start if a scan is left out.
+    pub strict: bool,
     /// Split file; without one the split is drawn once, with the seed of `finetune`.
     pub split: Option<PathBuf>,
 }
@@ -82,7 +84,7 @@ pub fn compare(
     control: &Control,
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Outcome>> {
-    let cohort = Cohort::discover(&plan.finetune.data.cohort)?;
+    let cohort = plan.finetune.data.discover()?;
     let known = |config: &Config| with_known_modalities(config.clone(), &cohort);
     let finetune = known(&plan.finetune)?;
     let mut methods = plan.methods.clone();
@@ -96,7 +98,9 @@ pub fn compare(
         Some(path) => Split::read(path)?,
         None => Split::read_or_draw(&split_path, || draw_split(&finetune, &cohort, control))?,
     };
-    let mut comparison = Comparison { out, split, split_path, compute, control, sink };
+    split.check_patients(&cohort, &split_path)?;
+    let strict = plan.strict;
+    let mut comparison = Comparison { out, split, split_path, strict, compute, control, sink };
     let mut outcomes = Vec::new();
     for &seed in &plan.seeds {
         for method in &methods {
@@ -114,6 +118,7 @@ struct Comparison<'a> {
     out: &'a Path,
     split: Split,
     split_path: PathBuf,
+    strict: bool,
     compute: &'a Compute,
     control: &'a Control,
     sink: &'a mut dyn EventSink,
@@ -132,7 +137,10 @@ impl Comparison<'_> {
         }
         let (name, time) = self.run(finetune)?;
         seconds[1] = time;
-        let cases = measure_test(&self.out.join(&name), self.compute, self.control)?;
+        let (cases, left_out) = measure_test(&self.out.join(&name), self.compute, self.control)?;
+        if !left_out.is_empty() {
+            self.sink.event(&Event::Warning { message: format!("test: {}", summary(cases.len(), &left_out, &[])) })?;
+        }
         runs.push(name);
         let (mean_dsc, _) = mean_sd(&cases.iter().map(|c| c.dsc).collect::<Vec<_>>());
         Ok(Outcome { method: method.name.clone(), seed, runs, cases, mean_dsc, seconds })
@@ -157,7 +165,7 @@ impl Comparison<'_> {
                 return Ok((name, seconds));
             }
         }
-        let start = Start { resume: true, split: Some(&self.split_path), dry: false };
+        let start = Start { resume: true, split: Some(&self.split_path), strict: self.strict, dry: false };
         let seconds = match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, &folder, start, self.control, &mut |_, _| {})?;
@@ -199,24 +207,30 @@ fn finished(folder: &Path) -> Option<f64> {
     report.get("seconds")?.as_f64()
 }
 
-/// Segments and measures the test patients of a fine-tuning run, on the grid of each patient's first image.
-pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Result<Vec<CaseScore>> {
+/// Segments and measures the test scans of a fine-tuning run, on the grid of each scan's first image. Scans that cannot be
+/// read are left out, with the reason. A patient with several scans has the mean over them.
+pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Result<(Vec<CaseScore>, Vec<LeftOut>)> {
     let segmenter = Segmenter::load(folder, Choice::Last, compute)?;
     let run = RunFolder::open(folder)?;
     let split: Split = run.read_split()?;
     let data = &segmenter.config().data;
-    let cohort = Cohort::discover(&data.cohort)?;
-    let cases = cases_of(&cohort, &split.test, &data.modality)?;
-    cases
-        .iter()
-        .map(|case| {
-            let (images, reference) = read_case(case, &data.modality)?;
-            let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
-            let mask = |l: &LabelVolume| l.iter().map(|label| label > 0).collect::<Vec<bool>>();
-            let measures = crate::metrics::measure(&mask(&found), &mask(&reference), &found.grid, &Options::default())?;
-            Ok(CaseScore::new(&case.id, &measures))
-        })
-        .collect()
+    let mut selection = data.discover()?.select(&split.test, &data.modality);
+    let mut scores: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
+    for case in selection.cases.clone() {
+        let (images, reference) = match read_case(&case, &data.modality) {
+            Ok(files) => files,
+            Err(error) => {
+                selection.leave_out(&case.id, error.to_string());
+                continue;
+            }
+        };
+        let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
+        let mask = |l: &LabelVolume| l.iter().map(|label| label > 0).collect::<Vec<bool>>();
+        let measures = crate::metrics::measure(&mask(&found), &mask(&reference), &found.grid, &Options::default())?;
+        scores.entry(case.patient.clone()).or_default().push(CaseScore::new(&case.patient, &measures));
+    }
+    let selection = selection.require_some()?;
+    Ok((scores.into_values().filter_map(|scans| CaseScore::mean(&scans)).collect(), selection.left_out))
 }
 
 /// The images of a case, and its reference mask on the grid of the first image.

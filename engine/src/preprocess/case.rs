@@ -1,12 +1,12 @@
 //! Reading and preparing a case from its files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rand::Rng;
 
 use super::config::{Kind, PreprocessConfig, Targets};
 use super::prepare::{PreparedCase, prepare};
-use crate::cohort::Case;
+use crate::cohort::{Case, ImageFile, with_region};
 use crate::volume::{LabelVolume, Volume};
 use crate::{Error, Result, seed};
 
@@ -18,14 +18,10 @@ use crate::{Error, Result, seed};
 /// # Errors
 /// If a modality is missing, a file is unreadable or an image is in colour, or the label is on no image's grid.
 pub fn read_case(case: &Case, modalities: &[String], with_label: bool) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
-    let read = |modality: &String| {
-        let path = image_path(case, modality)?;
-        let image = Volume::read(path)?;
-        image.require_numbers(path).map(|()| image)
-    };
-    let images = modalities.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let label = match (&case.label, images.first()) {
-        (Some(path), Some(first)) if with_label => Some(read_label(case, path, first)?),
+    let images =
+        modalities.iter().map(|modality| image_of(case, modality)?.read()).collect::<Result<Vec<_>>>()?;
+    let label = match images.first() {
+        Some(first) if with_label => read_label(case, first)?,
         _ => None,
     };
     Ok((images, label))
@@ -51,15 +47,28 @@ pub fn prepare_case(
     prepare(&images, &kinds, label.as_ref(), targets, cfg, noise_seed)
 }
 
-fn image_path<'a>(case: &'a Case, modality: &str) -> Result<&'a PathBuf> {
+fn image_of<'a>(case: &'a Case, modality: &str) -> Result<&'a ImageFile> {
     case.images.get(modality).ok_or_else(|| {
         let known: Vec<&str> = case.images.keys().map(String::as_str).collect();
         Error::config("modality", modality, format!("case {} has only {}", case.id, known.join(", ")))
     })
 }
 
-/// The label on the first image's grid, or else on that of another image of the case.
-fn read_label(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
+/// The union of the case's masks on the first image's grid; `None` without a mask.
+fn read_label(case: &Case, first: &Volume) -> Result<Option<LabelVolume>> {
+    let mut union: Option<LabelVolume> = None;
+    for path in &case.masks {
+        let region = read_mask(case, path, first)?;
+        union = Some(match union {
+            Some(mask) => with_region(mask, region),
+            None => region,
+        });
+    }
+    Ok(union)
+}
+
+/// A mask on the first image's grid, or else on that of another image of the case.
+fn read_mask(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
     let misfit = match LabelVolume::read_for(path, first) {
         Ok((label, warnings)) => {
             for warning in warnings {
@@ -70,7 +79,7 @@ fn read_label(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
         Err(error) => error,
     };
     for other in case.images.values() {
-        if let Ok(image) = Volume::read(other)
+        if let Ok(image) = other.read()
             && let Ok((label, _)) = LabelVolume::read_for(path, &image)
         {
             tracing::info!(

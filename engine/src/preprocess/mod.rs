@@ -21,4 +21,4 @@ pub use case::{prepare_case, read_case};
 pub use config::{Background, Kind, KindChoice, PreprocessConfig, Spacing, Targets};
 pub use plan::{CasePlan, ChannelPlan, prepared_shape};
 pub use prepare::{PreparedCase, prepare};
-pub use store::{CaseMeta, DigestMatch, SliceData, SliceFilter, SliceMeta, SliceStore, StoreOptions};
+pub use store::{CaseMeta, DigestMatch, LabelUse, SliceData, SliceFilter, SliceMeta, SliceStore, StoreOptions};

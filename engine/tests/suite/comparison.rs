@@ -27,7 +27,7 @@ fn plan(root: &Path, methods: &[&str]) -> Plan {
     let mut finetune = finetune_config(root, None);
     finetune.training.epochs = 1;
     let methods = methods.iter().map(|name| Method { name: (*name).into(), pretrain: pretrain(name) }).collect();
-    Plan { methods, seeds: vec![0], finetune, split: None }
+    Plan { methods, seeds: vec![0], finetune, strict: false, split: None }
 }
 
 fn run(plan: &Plan, out: &Path) -> engine::Result<Vec<Outcome>> {
@@ -131,7 +131,8 @@ fn masks_on_another_grid_are_measured_on_that_of_the_image() {
     let root = cohort_with_masks_on_ct(temp.path(), 6);
     let run = temp.path().join("fine");
     finetune(&finetune_config(&root, None), &run, false, 0).unwrap();
-    let cases = measure_test(&run, &Compute::cpu(), &Control::default()).unwrap();
+    let (cases, left_out) = measure_test(&run, &Compute::cpu(), &Control::default()).unwrap();
+    assert_eq!(left_out, []);
     let split: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
     assert_eq!(cases.iter().map(|case| case.case.clone()).collect::<Vec<_>>(), split.test);
     for case in &cases {

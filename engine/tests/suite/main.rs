@@ -5,6 +5,7 @@
 
 mod assess;
 mod command_line;
+mod cohorts;
 mod common;
 mod comparison;
 mod corpus_nifti;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::cohort::split::LabelShare;
+use engine::cohort::labelled::LabelShare;
 use engine::config::{Config, preset};
 use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 use engine::event::Stage;

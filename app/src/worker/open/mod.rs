@@ -218,11 +218,12 @@ fn case_list(cohort: Cohort) -> CaseList {
         let place = p.file.clone().or_else(|| p.case.clone()).unwrap_or_default();
         format!("{place}: {}", p.what)
     });
-    let problems = problems.collect();
+    let left_out = cohort.left_out_summary();
+    let problems = left_out.into_iter().chain(problems).collect();
     let cases = cohort.cases.into_iter().map(|case| ListedCase {
+        images: case.image_paths(),
+        label: case.masks.first().cloned(),
         name: case.id,
-        images: case.images,
-        label: case.label,
         ..ListedCase::default()
     });
     CaseList { cases: cases.collect(), root: Some(cohort.root), problems, ..CaseList::default() }

@@ -6,7 +6,7 @@ use engine::device::{self, DeviceChoice};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 
 use crate::state::train::Results;
-use crate::state::{Slot, State};
+use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// One run is measured at a time.
@@ -51,7 +51,12 @@ impl Job for MeasureRun {
     fn apply(self, result: Result<RunEvaluation, Failure>, state: &mut State, _: &mut Jobs) {
         let wanted = state.session.runs.results.as_ref() == Some(&self.run);
         match result {
-            Ok(evaluation) if wanted => state.cache.results.set(evaluation),
+            Ok(evaluation) if wanted => {
+                if let Some(summary) = evaluation.left_out_summary() {
+                    state.notice(Severity::Warning, "Held-out scans left out", summary);
+                }
+                state.cache.results.set(evaluation);
+            }
             Ok(_) => {}
             Err(failure) => {
                 failure.report(&self.spec().title, state);
