@@ -53,10 +53,14 @@ pub enum ErrorKind {
         what: String,
     },
     /// Two images that must cover the same voxels do not.
-    #[error("{what} have different grids: {left} vs {right}. Resample one of them or choose another file")]
+    #[error(
+        "{what} have different grids: {difference} ({left} vs {right}). Resample one of them or choose another file"
+    )]
     Geometry {
         /// The two images, as in "mask a.nii and its image".
         what: String,
+        /// How they differ, as in "a corner differs by 0.21 mm".
+        difference: String,
         /// The first grid ([`crate::volume::Grid::describe`]).
         left: String,
         /// The second grid.

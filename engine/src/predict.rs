@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::model::{UNet, record};
-use crate::preprocess::{Kind, PreparedCase, Targets, prepare};
+use crate::preprocess::{Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
 use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, Slot};
@@ -146,14 +146,17 @@ impl Segmenter {
             .zip(modalities)
             .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
             .collect();
+        for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
+            check_ct(image, kind, &self.config.preprocess, modality)?;
+        }
         let (seed, targets) = (self.config.seed, self.config.data.targets);
         let prepared = prepare(images, &kinds, None, &targets, &self.config.preprocess, seed)?;
-        let plan = &prepared.plan;
-        let mut report = |done, total, fields: &[Vec<f32>]| progress(Progress::new(done, total, plan, fields, targets));
+        let (plan, labels) = (&prepared.plan, targets.written(&self.config.preprocess.label_map));
+        let mut report = |done, total, fields: &[Vec<f32>]| progress(Progress::new(done, total, plan, fields, &labels));
         let fields = self.fields(&prepared, &mut report, control)?;
         let probability: Vec<Vec<f32>> = fields.iter().map(|field| plan.restore(field)).collect::<Result<_>>()?;
         let grid = images.first().map_or_else(|| plan.source_grid(), |image| image.grid.clone());
-        let label = LabelVolume::new(grid, mask(&probability, targets))?;
+        let label = LabelVolume::new(grid, mask(&probability, &labels))?;
         Ok(Segmentation { probability, label })
     }
 
@@ -247,12 +250,8 @@ fn tiles(length: usize, multiple: usize) -> Vec<Tile> {
         .collect()
 }
 
-/// Labels at a threshold of 0.5: 1 for the lesion, or the innermost region of WT (2), TC (1), ET (4).
-fn mask(probability: &[Vec<f32>], targets: Targets) -> Vec<u8> {
-    let labels: &[u8] = match targets {
-        Targets::Binary => &[1],
-        Targets::Regions => &[2, 1, 4],
-    };
+/// Labels at a threshold of 0.5: in each voxel that of the innermost region. `labels` has one value per region.
+fn mask(probability: &[Vec<f32>], labels: &[u8]) -> Vec<u8> {
     let voxels = probability.first().map_or(0, Vec::len);
     let mut mask = vec![0u8; voxels];
     for (region, &label) in probability.iter().zip(labels) {
@@ -288,7 +287,7 @@ mod tests {
     #[test]
     fn nested_regions_become_brats_labels() {
         let p = vec![vec![0.9, 0.9, 0.9, 0.1], vec![0.1, 0.9, 0.9, 0.1], vec![0.1, 0.1, 0.9, 0.1]];
-        assert_eq!(mask(&p, Targets::Regions), [2, 1, 4, 0]);
-        assert_eq!(mask(&p[..1], Targets::Binary), [1, 1, 1, 0]);
+        assert_eq!(mask(&p, &[2, 1, 4]), [2, 1, 4, 0]);
+        assert_eq!(mask(&p[..1], &[1]), [1, 1, 1, 0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::volume::{Frames, ReadOptions, Volume};
+use engine::volume::{Background, Frames, ReadOptions, Volume, percentile};
 
 use super::open::{front_axis, layer_of};
 use super::{Failure, Job, JobHandle, Jobs, Spec};
@@ -16,8 +16,11 @@ pub const FRAME: Slot = Slot::exclusive("frame");
 /// One projection is made at a time.
 pub const PROJECT: Slot = Slot::exclusive("project");
 
-/// What is black and white in a projection, in percent: the few brightest rays do not darken the rest.
+/// Percentiles of the rays' maxima that are black and white.
 const PERCENTILES: [f64; 2] = [1.0, 99.9];
+/// White is at most this many times as far above the median ray as the 5th percentile is below it: a few hot voxels end
+/// many rays, and would darken all others.
+const FENCE: f64 = 4.0;
 
 /// Shows another frame of a 4-D image.
 struct ShowFrame {
@@ -119,8 +122,21 @@ pub fn projection_of(layer: &ImageLayer, gpu: Option<&Gpu>) -> Result<Projection
         Some(gpu) => Some(gpu.upload(&volume, 0)?),
         None => None,
     };
-    let window = volume.percentiles(0, &PERCENTILES).map(|p| WindowLevel::of_range(p[0], p[1]));
+    let window = projection_window(&volume, Background::of(&layer.volume, layer.held_frame()));
     Ok(Projection { volume, texture, window })
+}
+
+/// The window of a projection by its rays' maxima. Rays that meet nothing but background do not decide what is white.
+fn projection_window(projected: &Volume, background: Option<Background>) -> Option<WindowLevel> {
+    let [low, brightest] = projected.percentiles(0, &PERCENTILES)?.try_into().ok()?;
+    let is_tissue = |v: &f32| v.is_finite() && background.is_none_or(|b| !b.contains(f64::from(*v)));
+    let mut rays: Vec<f32> = projected.to_f32().into_iter().filter(is_tissue).collect();
+    let mut at = |q| percentile(&mut rays, q);
+    let (Some(dark), Some(middle), Some(bright)) = (at(5.0), at(50.0), at(PERCENTILES[1])) else {
+        return Some(WindowLevel::of_range(low, brightest));
+    };
+    let high = bright.min(middle + FENCE * (middle - dark));
+    Some(WindowLevel::of_range(low, if high > low { high } else { brightest }))
 }
 
 /// Makes the projection of an image in the background.
@@ -179,6 +195,26 @@ mod tests {
         state.session.windows.insert(layer.info.window_key(), WindowLevel { width: slices.width / 2.0, ..slices });
         let narrower = state.projection_window_of(&layer);
         assert!((narrower.width - own.width / 2.0).abs() < 1e-9 && narrower.level == own.level, "{narrower:?}");
+    }
+
+    /// A head in a background of 0 in which 0.26 % of the voxels are hot, as by a failed bias correction: they end more than
+    /// a tenth of the rays.
+    #[test]
+    fn a_few_hot_voxels_leave_the_projection_bright() {
+        let grid = Grid::new([60, 60, 60], DAffine3::IDENTITY);
+        let inside =
+            |n: usize| [n % 60, n / 60 % 60, n / 3600].iter().map(|v| v.abs_diff(30).pow(2)).sum::<usize>() < 600;
+        let value = |n: usize| match n {
+            n if !inside(n) => 0.0,
+            n if n * 7919 % 385 == 0 => 60_000.0,
+            n => 300.0 + (n * 31 % 200) as f32,
+        };
+        let volume = Volume::from_f32(grid.clone(), (0..grid.len()).map(value).collect());
+        let flat = volume.max_projection(0, 1).unwrap();
+        let hot = flat.to_f32().iter().filter(|v| **v > 1e4).count();
+        assert!(hot > 360, "{hot} of 3600 rays");
+        let window = projection_window(&flat, Background::of(&volume, 0)).unwrap();
+        assert!(window.low() < 300.0 && window.high() > 400.0 && window.high() < 2000.0, "{window:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::{LabelVolume, Relation, Volume, nifti};
+use engine::volume::{LabelVolume, Volume, nifti};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
 use crate::state::names::file_stem;
@@ -71,11 +71,7 @@ impl Job for Save {
             return Ok(Saved::Exists);
         }
         // The guard before: labels that belong to another grid are never written as this image's.
-        if labels.grid.relation(&image.grid) != Relation::Same {
-            let what = "the segmentation and its image".to_owned();
-            let (left, right) = (labels.grid.describe(), image.grid.describe());
-            return Err(engine::Error::from(engine::ErrorKind::Geometry { what, left, right }).into());
-        }
+        labels.grid.require_same(&image.grid, || "the segmentation and its image".to_owned())?;
         nifti::write_label(path, labels, image)?;
         check_written(path, labels, image)?;
         Ok(Saved::Written)

@@ -1,11 +1,14 @@
 //! `amlp cohort`: the contents of a cohort, and what is wrong with its files.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::files::FileFlags;
-use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_with};
+use super::masks::MaskFlags;
+use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_under};
+use crate::event::Control;
 
 /// Shown after the options in `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -26,6 +29,8 @@ pub struct Args {
     modality: Option<String>,
     #[command(flatten)]
     files: FileFlags,
+    #[command(flatten)]
+    masks: MaskFlags,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -34,7 +39,8 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let cohort = Cohort::discover_with(&args.folder, &args.files.discover_options())?;
-    let found = fingerprint_with(&cohort, args.modality.as_deref(), &progress())?;
+    let (modality, masks) = (args.modality.as_deref(), args.masks.options());
+    let found = fingerprint_under(&cohort, modality, &masks, &Control::default(), &progress())?;
     args.files.report(found.used(), &found.left_out, &found.masks_left_out)?;
     if args.json { super::print_json(&found) } else { super::print_text(&table(&found)) }
 }
@@ -63,9 +69,13 @@ fn table(found: &Fingerprint) -> String {
     let named = |label: &u16| found.label_names.names.get(label).map(|name| format!(" {name}")).unwrap_or_default();
     let counts: Vec<String> = found.labels.iter().map(|(l, n)| format!("{l}{} ({n})", named(l))).collect();
     let _ = writeln!(text, "labels      {}", if counts.is_empty() { "none".into() } else { counts.join(", ") });
+    if let Some(meaning) = &found.label_meaning {
+        let _ = writeln!(text, "meaning     {meaning}");
+    }
     if let Some(range) = found.lesion_ml {
         let _ = writeln!(text, "lesions     {:.2} to {:.2} ml, median {:.2} ml", range.min, range.max, range.median);
     }
+    let _ = writeln!(text, "background  {}", backgrounds(found));
     let width_of = |of: &dyn Fn(&CaseFingerprint) -> usize| found.cases.iter().map(of).max().unwrap_or(0);
     let scan = width_of(&|case| case.id.chars().count()).max(4);
     // Where every patient has one scan, the column would repeat the first.
@@ -85,6 +95,24 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "  {place}: {}", problem.what);
     }
     text
+}
+
+/// The background values and how many images have each, most frequent first.
+fn backgrounds(found: &Fingerprint) -> String {
+    const SHOWN: usize = 6;
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for value in found.cases.iter().flat_map(|case| case.background.values()) {
+        let name = value.map_or_else(|| "none constant".into(), |v| format!("{}", (v * 1e4).round() / 1e4 + 0.0));
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, images)| std::cmp::Reverse(*images));
+    let more = counts.len().saturating_sub(SHOWN);
+    let mut list: Vec<String> = counts.iter().take(SHOWN).map(|(name, images)| format!("{name} ({images})")).collect();
+    if more > 0 {
+        list.push(format!("{more} other values"));
+    }
+    list.join(", ")
 }
 
 fn row(case: &CaseFingerprint, width: usize) -> String {

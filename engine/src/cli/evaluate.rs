@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
 use super::files::{FileFlags, SomeFailed};
+use super::masks::MaskFlags;
 use crate::cohort::split::{Part, Split};
 use crate::evaluate::{Pairs, Report, Subset, Target, evaluate_pairs, find_split};
 use crate::metrics::Options;
@@ -49,6 +50,9 @@ pub struct Args {
     /// Width of the boundary band in voxels [default: 2 % of an axial slice's diagonal].
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
     pub boundary_width: Option<u32>,
+    /// How masks are read.
+    #[command(flatten)]
+    pub masks: MaskFlags,
     /// Only this part of the run's split; cases without a segmentation are listed. `all`: every case with a reference.
     #[arg(long, value_enum)]
     pub subset: Option<Part>,
@@ -101,7 +105,8 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
     } else {
         ProgressBar::hidden()
     };
-    let report = evaluate_pairs(&pairs, &targets, &options, &|done| bar.set_position(done as u64));
+    let report =
+        evaluate_pairs(&pairs, &targets, &options, &args.masks.options(), &|done| bar.set_position(done as u64));
     bar.finish_and_clear();
     Ok(report?)
 }
@@ -116,7 +121,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for warning in &report.warnings {
         eprintln!("warning: {warning}");
     }
-    let done = report.cases.iter().filter(|row| row.measures.is_ok()).map(|row| &row.case).collect::<BTreeSet<_>>().len();
+    let done =
+        report.cases.iter().filter(|row| row.measures.is_ok()).map(|row| &row.case).collect::<BTreeSet<_>>().len();
     if args.prediction.is_dir() {
         args.files.report(done, &report.left_out, &[])?;
     }

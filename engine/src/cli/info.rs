@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::volume::{Frames, ReadOptions, Scale, Volume, VoxelData};
+use crate::preprocess::{Kind, KindChoice};
+use crate::volume::{Background, Frames, ReadOptions, Scale, Volume, VoxelData, ct_doubt};
 use crate::{Error, Result};
 
 /// Shown under `amlp info --help`.
@@ -78,10 +79,15 @@ pub struct Info {
     pub mean: Option<f64>,
     /// Number of NaN and infinite values.
     pub nonfinite: Option<u64>,
+    /// The constant value along the border of the first frame that was read; null if there is none.
+    pub background: Option<f64>,
     /// What is unusual about the file.
     pub warnings: Vec<String>,
     /// `[index, value]` for each `--voxel`.
     pub voxels: Vec<Value>,
+    /// The background in words.
+    #[serde(skip)]
+    background_row: Option<String>,
 }
 
 /// Runs the verb.
@@ -109,6 +115,8 @@ pub fn inspect(args: &Args) -> Result<Info> {
         Ok(json!([v.0, value(&volume.data, volume.scale, at)]))
     });
     let stats = volume.stats();
+    let (background, mut warnings) = (Background::of(&volume, 0), volume.warnings.clone());
+    warnings.extend(ct_warning(&args.file, &volume));
     Ok(Info {
         voxels: voxels.collect::<Result<_>>()?,
         file: args.file.to_string_lossy().into_owned(),
@@ -123,9 +131,25 @@ pub fn inspect(args: &Args) -> Result<Info> {
         max: stats.and_then(|s| s.max),
         mean: stats.and_then(|s| s.mean),
         nonfinite: stats.map(|s| s.nonfinite),
-        warnings: volume.warnings,
+        background: background.map(|b| b.value),
+        background_row: background_row(&volume, background),
+        warnings,
         shape,
     })
+}
+
+/// The background in words; nothing for colours.
+fn background_row(volume: &Volume, background: Option<Background>) -> Option<String> {
+    let share = |b: Background| format!("{b}, constant on {:.0} % of the border", b.share * 100.0);
+    let none = || "none: no value is constant along the border".to_owned();
+    (!volume.data.is_colour()).then(|| background.map_or_else(none, share))
+}
+
+/// What speaks against Hounsfield units in a file that is named as a CT.
+fn ct_warning(path: &Path, volume: &Volume) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    let is_ct = Kind::named(&name, KindChoice::Auto) == Some(Kind::Ct);
+    is_ct.then(|| ct_doubt(volume)).flatten().map(|doubt| doubt.to_string())
 }
 
 /// Memory index of a voxel given by two or more indices.
@@ -189,6 +213,9 @@ impl Info {
         if let (Some(min), Some(max)) = (self.min, self.max) {
             let mean = self.mean.map_or_else(String::new, |m| format!(", mean {}", number(m)));
             rows.push(("values", format!("{} to {}{mean}", number(min), number(max))));
+        }
+        if let Some(background) = &self.background_row {
+            rows.push(("background", background.clone()));
         }
         if let Some(n) = self.nonfinite.filter(|&n| n > 0) {
             rows.push(("not finite", n.to_string()));

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::cohort::ImageFile;
+use super::masks::MaskFlags;
 use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method};
+use crate::cohort::ImageFile;
 use crate::draw::{Canvas, Mark, Panel, Row, SliceView, colour, percentile_window, sheet};
 use crate::inspect::{InspectedCase, InspectedSlice, MaskReport, MaskSettings, Masking, Sigma, kind_of};
 use crate::patch::PatchGrid;
@@ -69,6 +70,8 @@ pub struct Args {
     /// Lesion mask, to report recall.
     #[arg(long, value_name = "SEG")]
     label: Option<PathBuf>,
+    #[command(flatten)]
+    masks: MaskFlags,
     /// Modality; ct decides how intensities are treated. Default: from the file name, then from the values.
     #[arg(long, value_name = "M")]
     modality: Option<String>,
@@ -135,9 +138,9 @@ fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
     let mut warnings = image.warnings.clone();
     let label = match &args.label {
         Some(path) => {
-            let (label, notes) = LabelVolume::read_for(path, &image)?;
-            warnings.extend(notes);
-            Some(label)
+            let mask = LabelVolume::read_frame_for(path, &image, 0, &args.masks.options())?;
+            warnings.extend(mask.notes);
+            Some(mask.labels)
         }
         None => None,
     };

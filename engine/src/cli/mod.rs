@@ -15,6 +15,7 @@ pub mod finetune;
 pub mod info;
 pub mod manual;
 pub mod mask;
+mod masks;
 pub mod pretrain;
 mod progress;
 pub mod segment;

@@ -14,8 +14,8 @@ use crate::device::{DeviceChoice, open};
 use crate::event::Control;
 use crate::findings::{Smallest, remove_smaller_than};
 use crate::predict::{Choice, Segmenter};
-use crate::volume::nifti::{write_f32, write_label};
 use crate::volume::LabelVolume;
+use crate::volume::nifti::{write_f32, write_label};
 use crate::{Error, ErrorKind, Result};
 use finished::Finished;
 use inputs::{Inputs, Scan};
@@ -147,7 +147,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     if args.json {
         let (device, cases) = (&compute.name, &done);
-        print_json(&serde_json::json!({ "model": args.model, "device": device, "cases": cases, "left_out": left_out }))?;
+        print_json(
+            &serde_json::json!({ "model": args.model, "device": device, "cases": cases, "left_out": left_out }),
+        )?;
     }
     SomeFailed::check(done.len(), left_out)
 }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::files::FileFlags;
+use super::masks::MaskFlags;
 use crate::cohort::Selection;
 use crate::config::Config;
 use crate::device::DeviceList;
 use crate::jobs::{Start, stored_config};
 use crate::model::{Norm, Precision};
-use crate::preprocess::{Spacing, Targets};
+use crate::preprocess::{CtOffset, LabelMap, Spacing, Targets};
 use crate::run::RunFolder;
 use crate::{Error, Result};
 
@@ -59,9 +60,17 @@ pub struct Shared {
     /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
     #[arg(long)]
     pub spacing: Option<Spacing>,
+    #[command(flatten)]
+    pub masks: MaskFlags,
+    /// HU to add to a CT whose values cannot be Hounsfield units; 0 takes them as they are.
+    #[arg(long, value_name = "HU", allow_hyphen_values = true)]
+    pub ct_offset: Option<f64>,
     /// Targets made from the labels: binary, or regions (WT, TC, ET).
     #[arg(long, value_parser = parse_word::<Targets>)]
     pub targets: Option<Targets>,
+    /// Meaning of the labels for regions, such as 1=NCR,2=ED,3=ET,4=RC [default: the cohort's own, else a guess].
+    #[arg(long, value_name = "MAP")]
+    pub label_map: Option<LabelMap>,
     /// Largest random shift of the training crop in pixels.
     #[arg(long)]
     pub shift: Option<usize>,
@@ -149,6 +158,10 @@ impl Shared {
         put(&mut config.network.norm, self.norm);
         put(&mut config.preprocess.size, self.size);
         put(&mut config.preprocess.spacing, self.spacing);
+        put(&mut config.preprocess.ct_offset, self.ct_offset.map(CtOffset::Hu));
+        put(&mut config.preprocess.grid_tolerance_mm, self.masks.grid_tolerance);
+        put(&mut config.preprocess.mask_threshold, self.masks.threshold);
+        put(&mut config.preprocess.label_map, self.label_map.clone());
         put(&mut config.data.targets, self.targets);
         put(&mut config.data.memory_mib, self.memory_mib);
         put(&mut config.data.cache, self.cache.clone());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::volume::nifti::HeaderSummary;
-use crate::volume::{Frames, LabelData, LabelVolume, ReadOptions, Volume};
+use crate::volume::{Frames, LabelData, LabelVolume, MaskOptions, ReadOptions, Volume};
 use crate::{Error, Result};
 
 /// An image of a scan: a file, or one frame of a 4-D file.
@@ -98,22 +98,26 @@ impl Case {
     }
 }
 
-/// Reads a mask of one or several files: their union on the grid of the first, where the first file's label counts.
+/// Reads a mask of one or several files: their union on the grid of the first, where the first file's label counts. The
+/// second value holds what is unusual about the files.
 ///
 /// # Errors
 /// A file that is no mask; no file.
-pub fn read_masks(paths: &[PathBuf]) -> Result<LabelVolume> {
+pub fn read_masks(paths: &[PathBuf], options: &MaskOptions) -> Result<(LabelVolume, Vec<String>)> {
     let Some((first, rest)) = paths.split_first() else { return Err(Error::config("mask", "", "no file is named")) };
-    let mut union = LabelVolume::read(first)?;
+    let (mut union, mut notes) = LabelVolume::read_with(first, options)?;
     for path in rest {
-        union = with_region(union, LabelVolume::read(path)?);
+        let (region, more) = LabelVolume::read_with(path, options)?;
+        union = with_region(union, region);
+        notes.extend(more);
     }
-    Ok(union)
+    Ok((union, notes))
 }
 
 /// The labels of `mask`, and those of `region` where `mask` is background.
 pub fn with_region(mask: LabelVolume, region: LabelVolume) -> LabelVolume {
     let region = region.on_grid(&mask.grid);
-    let labels: Vec<u16> = mask.iter().zip(&region).map(|(label, other)| if label == 0 { other } else { label }).collect();
+    let labels: Vec<u16> =
+        mask.iter().zip(&region).map(|(label, other)| if label == 0 { other } else { label }).collect();
     LabelVolume { data: LabelData::from(labels), ..mask }
 }

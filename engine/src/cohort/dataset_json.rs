@@ -119,7 +119,8 @@ impl Keys<'_> {
     }
 
     fn labels(&self, value: &Value) -> Result<LabelTable> {
-        let expected = "labels are named by value, such as {\"background\": 0, \"lesion\": 1} or {\"0\": \"background\"}";
+        let expected =
+            "labels are named by value, such as {\"background\": 0, \"lesion\": 1} or {\"0\": \"background\"}";
         let mut table = LabelTable::default();
         match value {
             Value::Null => {}
@@ -258,7 +259,11 @@ mod tests {
             r#"{"labels": {"0": "background", "1": "edema"}}"#,
             r#"{"labels": ["background", "edema"]}"#,
         ] {
-            assert_eq!(read(text).unwrap().labels, LabelTable { names: names.clone(), ..LabelTable::default() }, "{text}");
+            assert_eq!(
+                read(text).unwrap().labels,
+                LabelTable { names: names.clone(), ..LabelTable::default() },
+                "{text}"
+            );
         }
         let regions = read(r#"{"labels": {"background": 0, "whole": [1, 2, 3], "core": [2, 3]}}"#).unwrap().labels;
         assert_eq!(regions.regions, BTreeMap::from([("whole".into(), vec![1, 2, 3]), ("core".into(), vec![2, 3])]));

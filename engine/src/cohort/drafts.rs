@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::listing::NiftiFile;
 use super::names::{
-    Family, FolderRole, Role, is_known_name, mask_role, segmented_image, split_suffix, tells_modality, whole_name, without_id,
+    Family, FolderRole, Role, is_known_name, mask_role, segmented_image, split_suffix, tells_modality, whole_name,
+    without_id,
 };
 use super::{DiscoverOptions, Layout, Problem};
 
@@ -124,7 +125,12 @@ impl Group<'_> {
     }
 
     /// What the names of the files say.
-    fn named<'a>(&self, scans: &[&(&'a NiftiFile, Option<FolderRole>)], further: &[&NiftiFile], problems: &mut Vec<Problem>) -> Vec<Named<'a>> {
+    fn named<'a>(
+        &self,
+        scans: &[&(&'a NiftiFile, Option<FolderRole>)],
+        further: &[&NiftiFile],
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Named<'a>> {
         let owner = name_of(&self.owner);
         let mut named = Vec::new();
         let mut plain: Vec<&'a NiftiFile> = Vec::new();
@@ -161,7 +167,12 @@ impl Group<'_> {
                 }
             }
         } else {
-            let whole = |file: &'a NiftiFile| Named { id: None, role: whole_name(&file.stem, &owner), file, layout: Layout::FolderAPatient };
+            let whole = |file: &'a NiftiFile| Named {
+                id: None,
+                role: whole_name(&file.stem, &owner),
+                file,
+                layout: Layout::FolderAPatient,
+            };
             named.extend(plain.into_iter().map(whole));
         }
         named
@@ -179,7 +190,8 @@ impl Group<'_> {
             draft.add(role, file, problems);
             draft.layout = draft.layout.max(layout);
         }
-        let (mut scans, strays): (Vec<Draft>, Vec<Draft>) = drafts.into_values().partition(|draft| !draft.images.is_empty());
+        let (mut scans, strays): (Vec<Draft>, Vec<Draft>) =
+            drafts.into_values().partition(|draft| !draft.images.is_empty());
         for stray in strays {
             adopt(&mut scans, stray, problems);
         }
@@ -213,7 +225,11 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
                 named.push(Named { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
             }
             None => {
-                problems.push(Problem::of_file(None, &file.path, "skipped: the file name matches no case in this folder"));
+                problems.push(Problem::of_file(
+                    None,
+                    &file.path,
+                    "skipped: the file name matches no case in this folder",
+                ));
             }
         }
     }

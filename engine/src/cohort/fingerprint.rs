@@ -11,7 +11,8 @@ use super::case::read_masks;
 use super::{Case, Cohort, LabelTable, Layout, LeftOut, Problem};
 use crate::Result;
 use crate::event::Control;
-use crate::volume::{Grid, Relation, Volume};
+use crate::preprocess::{Kind, KindChoice};
+use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,6 +39,8 @@ pub struct Fingerprint {
     pub label_names: LabelTable,
     /// Every label value and in how many cases it occurs.
     pub labels: BTreeMap<u16, usize>,
+    /// What the labels mean for the regions WT, TC and ET, and how that is known; `null` with a single label.
+    pub label_meaning: Option<String>,
     /// Lesion volumes of the labelled patients in ml, the mean over a patient's scans; `null` if there are none.
     pub lesion_ml: Option<VolumeRange>,
     /// Voxels along i, j, k, and in how many cases.
@@ -75,6 +78,8 @@ pub struct CaseFingerprint {
     pub spacing_mm: Option<[f64; 3]>,
     /// The directions in which i, j, k grow, such as `RAS`.
     pub orientation: Option<String>,
+    /// The constant value along the border of each image that was read; `null` where there is none.
+    pub background: BTreeMap<String, Option<f64>>,
     /// The label values found, without 0.
     pub labels: Vec<u16>,
     /// Volume of everything labelled.
@@ -110,16 +115,17 @@ pub fn fingerprint_with(
     modality: Option<&str>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fingerprint> {
-    fingerprint_under(cohort, modality, &Control::default(), progress)
+    fingerprint_under(cohort, modality, &MaskOptions::default(), &Control::default(), progress)
 }
 
-/// Like [`fingerprint_with`]; `control` may pause or cancel between cases.
+/// Like [`fingerprint_with`]; masks are read with `masks`, and `control` may pause or cancel between cases.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Cancelled`]; a modality that the cohort does not have.
 pub fn fingerprint_under(
     cohort: &Cohort,
     modality: Option<&str>,
+    masks: &MaskOptions,
     control: &Control,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fingerprint> {
@@ -128,7 +134,7 @@ pub fn fingerprint_under(
     let reports: Vec<CaseReport> = (cohort.cases.par_iter())
         .map(|case| {
             control.pass()?;
-            let report = CaseReport::read(case, modality.as_deref());
+            let report = CaseReport::read(case, modality.as_deref(), masks);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
             Ok(report)
         })
@@ -150,6 +156,7 @@ pub fn fingerprint_under(
     for label in cases.iter().flat_map(|case| &case.labels) {
         *labels.entry(*label).or_insert(0) += 1;
     }
+    let label_meaning = meaning(cohort, &cases, &mut problems)?;
     Ok(Fingerprint {
         folder: cohort.root.display().to_string(),
         layout: cohort.layout,
@@ -161,14 +168,38 @@ pub fn fingerprint_under(
         modalities: cohort.modalities(),
         label_names: cohort.labels.clone(),
         labels,
+        label_meaning,
         lesion_ml: range(patient_volumes(cases.iter()).into_values().flatten().collect()),
         shapes: count_values(cases.iter().filter_map(|case| case.shape)),
         spacings_mm: count_values(cases.iter().filter_map(|case| case.spacing_mm)),
-        orientations: count_values(cases.iter().filter(|case| case.shape.is_some()).map(|case| case.orientation.clone())),
+        orientations: count_values(
+            cases.iter().filter(|case| case.shape.is_some()).map(|case| case.orientation.clone()),
+        ),
         labelled: cases.iter().filter(|case| case.lesion_ml.is_some()).count(),
         cases,
         problems,
     })
+}
+
+/// What the labels mean, unless there is only one. Labels that no region knows are reported with their files.
+fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Problem>) -> Result<Option<String>> {
+    let several = cases.iter().flat_map(|case| &case.labels).any(|label| *label != 1);
+    if !several {
+        return Ok(None);
+    }
+    let (map, source) = cohort.label_map()?;
+    for case in cases {
+        let unknown = case.labels.iter().filter(|label| map.part(**label).is_none());
+        let unknown: Vec<String> = unknown.map(u16::to_string).collect();
+        if !unknown.is_empty() {
+            let what = format!(
+                "label {} is part of no region (WT, TC, ET). With binary targets it is lesion",
+                unknown.join(", ")
+            );
+            problems.push(Problem { case: Some(case.id.clone()), file: case.label.clone(), what });
+        }
+    }
+    Ok(Some(format!("{map}, {}", source.describe())))
 }
 
 impl Fingerprint {
@@ -206,7 +237,7 @@ struct CaseReport {
 }
 
 impl CaseReport {
-    fn read(case: &Case, modality: Option<&str>) -> Self {
+    fn read(case: &Case, modality: Option<&str>, masks: &MaskOptions) -> Self {
         let text = |path: &Path| path.display().to_string();
         let mut report = Self {
             case: CaseFingerprint {
@@ -220,6 +251,7 @@ impl CaseReport {
                 shape: None,
                 spacing_mm: None,
                 orientation: None,
+                background: BTreeMap::new(),
                 labels: Vec::new(),
                 lesion_ml: None,
             },
@@ -227,53 +259,77 @@ impl CaseReport {
             unusable: modality.filter(|m| !case.images.contains_key(*m)).map(|m| format!("missing modality {m}")),
             bad_mask: None,
         };
-        let mut first: Option<(Grid, String)> = None;
+        let mut first: Option<(Volume, String)> = None;
         let wanted = |m: &&String| modality.is_none_or(|wanted| *m == wanted);
-        for (_, file) in case.images.iter().filter(|(m, _)| wanted(m)) {
+        for (name, file) in case.images.iter().filter(|(m, _)| wanted(m)) {
             let path = &file.path;
-            match (file.read(), &first) {
+            let read = file.read();
+            if let Ok(image) = &read {
+                report.read_values(name, path, image);
+            }
+            match (read, &first) {
                 (Err(error), _) => {
                     report.unusable.get_or_insert(error.to_string());
                     report.report(path, format!("unreadable: {}", without_path(path, &error)));
                 }
-                (Ok(image), None) => first = Some((image.grid, text(path))),
+                (Ok(image), None) => first = Some((image, text(path))),
                 (Ok(image), Some((reference, name))) => {
-                    if image.grid.relation(reference) != Relation::Same {
-                        let (own, its) = (image.grid.describe(), reference.describe());
-                        report.report(path, format!("grid differs from {name}: {own} vs {its}"));
+                    let matched = image.grid.compare(&reference.grid, None);
+                    if matched.relation != Relation::Same {
+                        let (own, its) = (image.grid.describe(), reference.grid.describe());
+                        let why = matched.difference(&image.grid, &reference.grid);
+                        report.report(path, format!("grid differs from {name}: {why} ({own} vs {its})"));
                     }
                 }
             }
         }
-        if let Some((grid, _)) = &first {
+        if let Some((Volume { grid, .. }, _)) = &first {
             report.case.shape = Some(grid.shape);
             // Headers hold 32-bit floats: 0.9 mm must not become 0.8999999761581421.
             report.case.spacing_mm = Some(grid.spacing_mm().map(|s| (s * 1e6).round() / 1e6));
             report.case.orientation = grid.axis_codes();
         }
         if let Some(path) = case.masks.first() {
-            report.read_mask(case, path, first.as_ref().map(|(grid, _)| grid));
+            report.read_mask(case, path, first.as_ref().map(|(image, _)| image), masks);
         }
         report
     }
 
-    fn read_mask(&mut self, case: &Case, path: &Path, image: Option<&Grid>) {
-        let label = match read_masks(&case.masks) {
-            Ok(label) => label,
+    /// Background, and what speaks against the unit.
+    fn read_values(&mut self, modality: &str, path: &Path, image: &Volume) {
+        // NaN is no number in JSON.
+        let value = Background::of(image, 0).map(|b| b.value).filter(|value| value.is_finite());
+        self.case.background.insert(modality.to_owned(), value);
+        let is_ct = Kind::named(modality, KindChoice::Auto) == Some(Kind::Ct);
+        if let Some(doubt) = is_ct.then(|| ct_doubt(image)).flatten() {
+            self.report(path, format!("{doubt}. A training needs --ct-offset"));
+        }
+    }
+
+    fn read_mask(&mut self, case: &Case, path: &Path, image: Option<&Volume>, masks: &MaskOptions) {
+        let label = match read_masks(&case.masks, masks) {
+            Ok((label, notes)) => {
+                notes.into_iter().for_each(|note| self.report(path, note));
+                label
+            }
             Err(error) => {
                 self.bad_mask = Some(error.to_string());
                 return self.report(path, format!("unreadable: {}", without_path(path, &error)));
             }
         };
-        let fits = |grid: &Grid| label.grid.relation(grid) != Relation::Different;
-        // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
-        let fits_other = || case.images.values().any(|other| Volume::read_grid(&other.path).is_ok_and(|grid| fits(&grid)));
-        if let Some(image) = image
-            && !fits(image)
-            && !fits_other()
-        {
-            let (own, its) = (label.grid.describe(), image.describe());
-            self.report(path, format!("grid of the mask differs from its image: {own} vs {its}"));
+        if let Some(image) = image {
+            let what = "the mask and its image";
+            match label.clone().aligned(&image.grid, masks, what, ["mask", "image"]) {
+                Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
+                Err(error) => {
+                    let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();
+                    // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
+                    let mut others = case.images.values().filter_map(|other| Volume::read_grid(&other.path).ok());
+                    if !others.any(|grid| fits(&grid)) {
+                        self.report(path, error.to_string());
+                    }
+                }
+            }
         }
         self.case.labels = label.labels();
         self.case.lesion_ml = Some(label.volume_ml());

@@ -49,7 +49,9 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
             let file = draft.images.values().next().map(|path| path.display().to_string()).unwrap_or_default();
             let what = "skipped: another folder has a case with the same id";
             problems.push(Problem { case: Some(draft.id.clone()), file: Some(file.clone()), what: what.into() });
-            cohort.left_out.push(LeftOut::new(&draft.id, format!("another folder has a case with the same id ({file})")));
+            cohort
+                .left_out
+                .push(LeftOut::new(&draft.id, format!("another folder has a case with the same id ({file})")));
         }
     }
     if cohort.cases.is_empty() {
@@ -61,7 +63,11 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
 }
 
 /// The scans with BIDS names, which say patient and session wherever the files lie, and the other files.
-fn bids_drafts(folders: Vec<Folder>, options: &DiscoverOptions, problems: &mut Vec<Problem>) -> (Vec<Draft>, Vec<Folder>) {
+fn bids_drafts(
+    folders: Vec<Folder>,
+    options: &DiscoverOptions,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Draft>, Vec<Folder>) {
     let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
     let mut others = Vec::new();
     for Folder { path, files } in folders {
@@ -125,9 +131,13 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
     drafts.retain(|draft| {
         let Some(image) = draft.owner.parent().and_then(|parent| owners.get(parent)) else { return true };
         let is_patient = !draft.alone
-            || draft.images.iter().any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
+            || draft
+                .images
+                .iter()
+                .any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
         if !is_patient {
-            let what = format!("{} masks in a folder of their own are not used. --label-name chooses one", draft.images.len());
+            let what =
+                format!("{} masks in a folder of their own are not used. --label-name chooses one", draft.images.len());
             problems.push(Problem::of_file(None, &draft.owner, what));
         }
         is_patient
@@ -161,13 +171,15 @@ fn name_scans(drafts: &mut [Draft], root: &Path) {
 /// Folders of the same names in several folders (`P1/first`, `P2/first`) are sessions where they are few, else patients
 /// (`site1/001`, `site2/001`). Both are named by the folder above too.
 fn name_by_parent(drafts: &mut [Draft], root: &Path) {
-    let by_folder = |draft: &Draft| draft.id == draft.folder_name() && draft.session.is_none() && draft.patient.is_none();
+    let by_folder =
+        |draft: &Draft| draft.id == draft.folder_name() && draft.session.is_none() && draft.patient.is_none();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for draft in drafts.iter().filter(|draft| by_folder(draft)) {
         *counts.entry(draft.id.clone()).or_default() += 1;
     }
     let repeated = |draft: &Draft| by_folder(draft) && counts.get(&draft.id).is_some_and(|count| *count > 1);
-    let parents: BTreeSet<&Path> = drafts.iter().filter(|draft| repeated(draft)).filter_map(|draft| draft.owner.parent()).collect();
+    let parents: BTreeSet<&Path> =
+        drafts.iter().filter(|draft| repeated(draft)).filter_map(|draft| draft.owner.parent()).collect();
     let names = counts.values().filter(|count| **count > 1).count();
     let (are_sessions, parents): (bool, BTreeSet<PathBuf>) =
         (names <= parents.len(), parents.into_iter().filter(|parent| *parent != root).map(Path::to_path_buf).collect());

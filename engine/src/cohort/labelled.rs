@@ -147,7 +147,10 @@ impl Split {
 }
 
 /// The labelled ones of `ids` by volume, then by id.
-pub(super) fn by_volume<'a>(lesion_ml: &BTreeMap<String, Option<f64>>, ids: impl Iterator<Item = &'a String>) -> Vec<String> {
+pub(super) fn by_volume<'a>(
+    lesion_ml: &BTreeMap<String, Option<f64>>,
+    ids: impl Iterator<Item = &'a String>,
+) -> Vec<String> {
     let mut known: Vec<(f64, &String)> =
         ids.filter_map(|id| Some((lesion_ml.get(id).copied().flatten()?, id))).collect();
     known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
@@ -304,9 +307,8 @@ mod tests {
         let draw = |of: &[_], draw| subset_of(of, &LabelShare::Percent(10.0), draw, 1).unwrap();
         assert_eq!(draw(&all, LabelDraw::Random), draw(&other, LabelDraw::Random));
         assert_ne!(draw(&all, LabelDraw::Stratified), draw(&other, LabelDraw::Stratified));
-        let seeds: BTreeSet<_> = (0..20)
-            .map(|seed| subset_of(&all, &LabelShare::Count(1), LabelDraw::Random, seed).unwrap())
-            .collect();
+        let seeds: BTreeSet<_> =
+            (0..20).map(|seed| subset_of(&all, &LabelShare::Count(1), LabelDraw::Random, seed).unwrap()).collect();
         assert!(seeds.len() > 10, "the seed decides: {seeds:?}");
 
         let split = Split::draw_counts(&all, 4, 0, 1);

@@ -164,7 +164,16 @@ mod tests {
         let root = folder.path();
         touch(root, &["p0/flair.nii.gz", "p0/._flair.nii.gz", "__MACOSX/p0/._flair.nii.gz", ".git/x.nii", "p0/b.HDR"]);
         touch(root, &["p0/b.IMG", "p0/notes.txt", "runs/fine/config.toml", "runs/fine/evaluation/P1.nii.gz"]);
-        touch(root, &["masks/P1.nii.gz", "p1/P1_prob.nii", "masks/P1_prob.nii.gz", "masks/P1_prob_WT.nii.gz", "masks/P1.segmented.json"]);
+        touch(
+            root,
+            &[
+                "masks/P1.nii.gz",
+                "p1/P1_prob.nii",
+                "masks/P1_prob.nii.gz",
+                "masks/P1_prob_WT.nii.gz",
+                "masks/P1.segmented.json",
+            ],
+        );
         assert_eq!(names(root), ["p0/b.HDR", "p0/flair.nii.gz"]);
         let masks: Vec<String> = masks_in(&root.join("masks")).unwrap().into_iter().map(|file| file.stem).collect();
         assert_eq!(masks, ["P1"]);

@@ -15,6 +15,7 @@ mod identity;
 pub mod labelled;
 mod listing;
 mod masks;
+mod meaning;
 mod names;
 mod nnunet;
 mod options;
@@ -28,8 +29,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub(crate) use case::{read_masks, with_region};
 pub use case::{Case, ImageFile};
+pub(crate) use case::{read_masks, with_region};
 pub use dataset_json::LabelTable;
 pub use fingerprint::{
     CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,

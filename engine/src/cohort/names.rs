@@ -106,7 +106,11 @@ const MASK_WORDS: [&str; 34] = [
 const OTHER_WORDS: [&str; 7] = ["brain", "head", "body", "skull", "tissue", "air", "fov"];
 
 fn words(name: &str) -> Vec<String> {
-    name.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    name.to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_mask_word(word: &str) -> bool {
@@ -197,7 +201,9 @@ pub(super) fn is_known_modality(name: &str) -> bool {
 /// True for a whole name that tells the modality more exactly than "image" or "MR" does.
 pub(super) fn tells_modality(stem: &str) -> bool {
     let name = stem.to_lowercase();
-    is_known_modality(&name) && !IMAGE_NAMES.contains(&name.as_str()) && !["image", "mr", "mri"].contains(&name.as_str())
+    is_known_modality(&name)
+        && !IMAGE_NAMES.contains(&name.as_str())
+        && !["image", "mr", "mri"].contains(&name.as_str())
 }
 
 /// What a folder below a patient's own holds, by its name.

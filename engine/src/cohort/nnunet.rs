@@ -27,7 +27,8 @@ pub(super) fn discover(root: &Path, info: &DatasetInfo, options: &DiscoverOption
         let folder = root.join(folder);
         if folder.is_dir() { scans_in(&folder) } else { Ok(Vec::new()) }
     };
-    let part = |images, labels, held_out| Ok::<_, Error>(Part { images: list(images)?, labels: list(labels)?, held_out });
+    let part =
+        |images, labels, held_out| Ok::<_, Error>(Part { images: list(images)?, labels: list(labels)?, held_out });
     let parts = [part("imagesTr", "labelsTr", false)?, part("imagesTs", "labelsTs", true)?];
     let numbered = parts.iter().all(Part::is_numbered);
     for part in parts {
@@ -82,13 +83,7 @@ impl Part {
         !numbered().any(|(image, id)| self.has_label(&image.stem) && !self.has_label(id))
     }
 
-    fn add_to(
-        self,
-        cohort: &mut Cohort,
-        info: &DatasetInfo,
-        options: &DiscoverOptions,
-        numbered: bool,
-    ) -> Result<()> {
+    fn add_to(self, cohort: &mut Cohort, info: &DatasetInfo, options: &DiscoverOptions, numbered: bool) -> Result<()> {
         self.check_channels(cohort, info, numbered)?;
         let mut cases: BTreeMap<String, Case> = BTreeMap::new();
         for file in &self.images {
@@ -169,7 +164,8 @@ fn split_channel(stem: &str) -> Option<(&str, usize)> {
 fn channels_of(file: &NiftiFile, info: &DatasetInfo, options: &DiscoverOptions) -> Vec<(String, ImageFile)> {
     let frames = HeaderSummary::read(&file.path).map_or(1, |header| header.frames);
     if options.frame.is_none() && frames > 1 && frames == info.channels.len() {
-        let frame = |(frame, name): (usize, &String)| (name.clone(), ImageFile { path: file.path.clone(), frame: Some(frame) });
+        let frame =
+            |(frame, name): (usize, &String)| (name.clone(), ImageFile { path: file.path.clone(), frame: Some(frame) });
         return info.channels.values().enumerate().map(frame).collect();
     }
     let name = info.channels.get(&0).filter(|_| info.channels.len() == 1 || options.frame.is_some()).cloned();

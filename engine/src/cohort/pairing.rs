@@ -140,7 +140,12 @@ impl Pairs {
                 None => pairs.no_truth.push(case.clone()),
                 Some(truth) => {
                     let Reference { patient, masks } = truth.clone();
-                    pairs.found.push(Pair { case: case.clone(), patient, prediction: prediction.clone(), truth: masks });
+                    pairs.found.push(Pair {
+                        case: case.clone(),
+                        patient,
+                        prediction: prediction.clone(),
+                        truth: masks,
+                    });
                 }
             }
         }
@@ -233,7 +238,10 @@ fn truths(
 fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
     let patients = patients(masks.keys().map(String::as_str));
     let patient = |case: &String| patients.get(case).map_or_else(|| case.clone(), |(patient, _)| patient.clone());
-    masks.into_iter().map(|(case, mask)| (case.clone(), Reference { patient: patient(&case), masks: vec![mask] })).collect()
+    masks
+        .into_iter()
+        .map(|(case, mask)| (case.clone(), Reference { patient: patient(&case), masks: vec![mask] }))
+        .collect()
 }
 
 #[cfg(test)]

@@ -84,7 +84,11 @@ fn is_date(text: &str) -> bool {
     let parts: Vec<&str> = text.split(['-', '_', '.']).collect();
     let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
     let [year, rest @ ..] = &*parts else { return false };
-    let (year, rest) = if lengths == [8] && year.is_ascii() { (&year[..4], vec![&year[4..6], &year[6..]]) } else { (*year, rest.to_vec()) };
+    let (year, rest) = if lengths == [8] && year.is_ascii() {
+        (&year[..4], vec![&year[4..6], &year[6..]])
+    } else {
+        (*year, rest.to_vec())
+    };
     let lengths: Vec<usize> = rest.iter().map(|part| part.len()).collect();
     let within = |text: &str, range: std::ops::Range<u32>| text.parse().is_ok_and(|value| range.contains(&value));
     year.len() == 4
@@ -129,7 +133,10 @@ mod tests {
             (&["P07_2019-03-04", "P07_20200101"], &["P07"; 2]),
             (&["P07_tp1", "P07_tp2", "P08_baseline", "P08-followup"], &["P07", "P07", "P08", "P08"]),
             (&["sub-1_ses-pre", "sub-1_ses-02"], &["sub-1"; 2]),
-            (&["UPENN-GBM-00001_11", "UPENN-GBM-00001_21", "UPENN-GBM-00002_11"], &["UPENN-GBM-00001", "UPENN-GBM-00001", "UPENN-GBM-00002"]),
+            (
+                &["UPENN-GBM-00001_11", "UPENN-GBM-00001_21", "UPENN-GBM-00002_11"],
+                &["UPENN-GBM-00001", "UPENN-GBM-00001", "UPENN-GBM-00002"],
+            ),
             (&["P01_m00", "P01_m12", "P02_m00"], &["P01", "P01", "P02"]),
         ] {
             assert_eq!(of(ids), expected, "{ids:?}");
@@ -155,9 +162,32 @@ mod tests {
     #[test]
     fn folders_of_sessions_are_known_by_name() {
         let under = |parent: &'static str| move |name: &&str| is_session_folder(name, parent);
-        let sessions = ["ses-1", "ses-pre", "session_2", "visit02", "Baseline", "follow-up", "2019", "2019-03-04", "20190304", "TP1"];
+        let sessions = [
+            "ses-1",
+            "ses-pre",
+            "session_2",
+            "visit02",
+            "Baseline",
+            "follow-up",
+            "2019",
+            "2019-03-04",
+            "20190304",
+            "TP1",
+        ];
         assert!(sessions.iter().all(under("cohort")));
-        let patients = ["P01", "HGG", "sub-01", "t1", "001", "20191399", "anat", "scan1", "m12", "BraTS-GLI-00002-100", "case_00001"];
+        let patients = [
+            "P01",
+            "HGG",
+            "sub-01",
+            "t1",
+            "001",
+            "20191399",
+            "anat",
+            "scan1",
+            "m12",
+            "BraTS-GLI-00002-100",
+            "case_00001",
+        ];
         assert!(!patients.iter().any(under("cohort")));
         assert!(["scan1", "m12", "pre"].iter().all(under("P01")));
     }

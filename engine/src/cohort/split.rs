@@ -141,7 +141,8 @@ impl Split {
             for id in ids {
                 let patient = cohort.scans_of(id).next().map_or(id.as_str(), |case| case.patient.as_str());
                 if let Some(other) = part_of.insert(patient, part).filter(|other| *other != part) {
-                    let why = format!("scans of patient {patient} are in {other} and {part}. Put all of them into one part");
+                    let why =
+                        format!("scans of patient {patient} are in {other} and {part}. Put all of them into one part");
                     return Err(Error::field(path, part, id, why));
                 }
             }
@@ -286,7 +287,11 @@ mod tests {
 
     #[test]
     fn a_patient_is_in_one_part_only() {
-        let case = |id: &str, patient: &str| super::super::Case { id: id.into(), patient: patient.into(), ..Default::default() };
+        let case = |id: &str, patient: &str| super::super::Case {
+            id: id.into(),
+            patient: patient.into(),
+            ..Default::default()
+        };
         let mut cohort = Cohort::new(Path::new("c"), super::super::Layout::Brats);
         cohort.cases = vec![case("P1_1", "P1"), case("P1_2", "P1"), case("P2", "P2")];
         let split = |train: &[&str], test: &[&str]| Split {
@@ -299,7 +304,10 @@ mod tests {
             fine.check_patients(&cohort, path).unwrap();
         }
         let error = split(&["P1_1", "P2"], &["P1_2"]).check_patients(&cohort, path).unwrap_err().to_string();
-        assert!(error.starts_with("own.json") && error.contains("scans of patient P1 are in train and test"), "{error}");
+        assert!(
+            error.starts_with("own.json") && error.contains("scans of patient P1 are in train and test"),
+            "{error}"
+        );
     }
 
     proptest! {

@@ -146,7 +146,8 @@ fn nnunet_of_both_versions() {
         assert!(cohort.case("BR_003").unwrap().held_out);
         let missing = format!("missing modality {}", names.split(',').nth(1).unwrap());
         assert_eq!(problems(&cohort), ["skipped: a mask without an image", missing.as_str()]);
-        let ids: Vec<String> = fingerprint(&cohort, None).unwrap().volumes(&cohort, &[]).into_iter().map(|v| v.0).collect();
+        let ids: Vec<String> =
+            fingerprint(&cohort, None).unwrap().volumes(&cohort, &[]).into_iter().map(|v| v.0).collect();
         assert_eq!(ids, ["BR_001", "BR_002"], "test images are never split");
     }
     let (folder, _) = cohort_of(&files);
@@ -202,7 +203,7 @@ fn the_fingerprint_names_every_problem_by_file() {
         assert!(of(case).iter().any(|(f, w)| *f == path && w.starts_with(what)), "{what}: {:?}", of(case));
     };
     has("a", "a/pet.nii.gz", "grid differs from");
-    has("b", "b/seg.nii.gz", "grid of the mask differs from its image");
+    has("b", "b/seg.nii.gz", "the mask and its image have different grids");
     has("b", "b", "missing modality pet");
     has("c", "c/seg.nii.gz", "the mask is empty");
     has("d", "d/ct.nii.gz", "unreadable");
@@ -220,7 +221,9 @@ fn the_fingerprint_names_every_problem_by_file() {
     assert!(!pet.problems.iter().any(|p| p.what.starts_with("unreadable")));
     assert!(fingerprint(&cohort, Some("t1")).unwrap_err().to_string().contains("ct (4 cases), pet (1 cases)"));
     let json: serde_json::Value = serde_json::to_value(&found).unwrap();
-    for key in ["folder", "layout", "patients", "scans", "cases", "left_out", "modalities", "labels", "lesion_ml", "problems"] {
+    for key in
+        ["folder", "layout", "patients", "scans", "cases", "left_out", "modalities", "labels", "lesion_ml", "problems"]
+    {
         assert!(json.get(key).is_some(), "{key}");
     }
     assert_eq!(json["cases"][3]["shape"], serde_json::Value::Null);

@@ -6,6 +6,7 @@ mod report;
 pub use crate::cohort::pairing::{Pair, Pairs, Subset, case_id, find_split};
 pub use report::{CaseResult, Mean, MeanLesions, Report};
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -16,8 +17,8 @@ use serde::{Serialize, Serializer};
 
 use crate::cohort::{LeftOut, read_masks};
 use crate::metrics::{Measures, Options, measure};
-use crate::volume::{LabelVolume, Relation};
-use crate::{Error, ErrorKind, Result};
+use crate::volume::{LabelVolume, MaskOptions, Relation};
+use crate::{Error, Result};
 
 /// Cases measured in parallel. Each may need as much memory as 15 masks of its size.
 const CASES_AT_A_TIME: usize = 4;
@@ -88,34 +89,26 @@ impl Serialize for Target {
 
 /// Measures one segmentation for each target, on the grid of the reference.
 ///
-/// Permuted or flipped axes are aligned by world position, with a note.
+/// Permuted or flipped axes and a mask that is cropped are aligned by world position, with a note.
 ///
 /// # Errors
-/// If the masks do not cover the same voxels. `what` names both in the message, as in "a.nii and b.nii".
+/// If the masks do not lie on the same voxels. `what` names both in the message, as in "a.nii and b.nii".
 pub fn evaluate(
     what: &str,
     segmentation: &LabelVolume,
     reference: &LabelVolume,
     targets: &[Target],
     options: &Options,
+    masks: &MaskOptions,
 ) -> Result<Vec<Measures>> {
-    let relation = segmentation.grid.relation(&reference.grid);
-    if relation == Relation::Different {
-        let (left, right) = (segmentation.grid.describe(), reference.grid.describe());
-        return Err(ErrorKind::Geometry { what: what.to_owned(), left, right }.into());
-    }
+    let (segmentation, reference, aligned) = on_one_grid(what, segmentation, reference, masks)?;
     let (found, expected) = (segmentation.labels(), reference.labels());
     targets
         .iter()
         .map(|target| {
-            let mut mask = target.mask(segmentation);
-            if let Relation::Reordered(orientation) = relation {
-                mask = orientation.apply(&mask, segmentation.grid.shape);
-            }
-            let mut measures = measure(&mask, &target.mask(reference), &reference.grid, options)?;
-            if let Relation::Reordered(_) = relation {
-                measures.notes.push("axis order differs from the reference, aligned by world position".to_owned());
-            }
+            let (mask, reference) = (target.mask(&segmentation), target.mask(&reference));
+            let mut measures = measure(&mask, &reference, &segmentation.grid, options)?;
+            measures.notes.extend(aligned.clone());
             if *target == Target::Any {
                 note_labels(&mut measures.notes, "segmentation", &found);
                 note_labels(&mut measures.notes, "reference", &expected);
@@ -123,6 +116,29 @@ pub fn evaluate(
             Ok(measures)
         })
         .collect()
+}
+
+/// Both masks on the grid of the reference, or of the segmentation if the reference is a box of it, and a note on how.
+fn on_one_grid<'a>(
+    what: &str,
+    segmentation: &'a LabelVolume,
+    reference: &'a LabelVolume,
+    masks: &MaskOptions,
+) -> Result<(Cow<'a, LabelVolume>, Cow<'a, LabelVolume>, Option<String>)> {
+    let names = ["segmentation", "reference"];
+    let (own, its) = (&segmentation.grid, &reference.grid);
+    let matched = own.compare(its, masks.grid_tolerance_mm);
+    match matched.relation {
+        Relation::Same => Ok((Cow::Borrowed(segmentation), Cow::Borrowed(reference), matched.note(names, own, its))),
+        Relation::Box { .. } if own.len() > its.len() => {
+            let (reference, note) = reference.clone().aligned(own, masks, what, [names[1], names[0]])?;
+            Ok((Cow::Borrowed(segmentation), Cow::Owned(reference), note))
+        }
+        _ => {
+            let (segmentation, note) = segmentation.clone().aligned(its, masks, what, names)?;
+            Ok((Cow::Owned(segmentation), Cow::Borrowed(reference), note))
+        }
+    }
 }
 
 /// Notes the labels that were merged, unless there is only label 1.
@@ -138,19 +154,27 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
 }
 
-/// Measures a segmentation file against a reference, which is the union of its files.
+/// Measures a segmentation file against a reference, which is the union of its files. What is unusual about the files
+/// becomes a note.
 ///
 /// # Errors
-/// If a file is not a readable mask, or the two do not cover the same voxels; then the message names both.
+/// If a file is not a readable mask, or the two do not lie on the same voxels; then the message names both.
 pub fn evaluate_files(
     segmentation: &Path,
     reference: &[PathBuf],
     targets: &[Target],
     options: &Options,
+    masks: &MaskOptions,
 ) -> Result<Vec<Measures>> {
     let name = reference.first().map(|path| path.display().to_string()).unwrap_or_default();
     let what = format!("segmentation {} and reference {name}", segmentation.display());
-    evaluate(&what, &LabelVolume::read(segmentation)?, &read_masks(reference)?, targets, options)
+    let (found, oddities) = LabelVolume::read_with(segmentation, masks)?;
+    let mut notes: Vec<String> = oddities.into_iter().map(|note| format!("segmentation: {note}")).collect();
+    let (expected, oddities) = read_masks(reference, masks)?;
+    notes.extend(oddities.into_iter().map(|note| format!("reference: {note}")));
+    let mut measured = evaluate(&what, &found, &expected, targets, options, masks)?;
+    measured.iter_mut().for_each(|measures| measures.notes.extend_from_slice(&notes));
+    Ok(measured)
 }
 
 /// Measures all pairs and averages over the cases. `progress` receives the number of cases done.
@@ -166,6 +190,7 @@ pub fn evaluate_pairs(
     pairs: &Pairs,
     targets: &[Target],
     options: &Options,
+    masks: &MaskOptions,
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Report> {
     let done = AtomicUsize::new(0);
@@ -175,7 +200,7 @@ pub fn evaluate_pairs(
         let measured: Vec<Result<Vec<Measures>>> = chunk
             .par_iter()
             .map(|pair| {
-                let measures = evaluate_files(&pair.prediction, &pair.truth, targets, options)?;
+                let measures = evaluate_files(&pair.prediction, &pair.truth, targets, options, masks)?;
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1);
                 Ok(measures)
             })
@@ -225,6 +250,11 @@ mod tests {
         LabelVolume::new(grid, vec![0_u8, 1, 2, 4, 0, 0, 0, 1, 0, 0, 0, 2]).unwrap()
     }
 
+    fn with_defaults(segmentation: &LabelVolume, reference: &LabelVolume, targets: &[Target]) -> Result<Vec<Measures>> {
+        let (options, masks) = (Options::default(), MaskOptions::default());
+        evaluate("this and that", segmentation, reference, targets, &options, &masks)
+    }
+
     #[test]
     fn targets_are_read_and_written() {
         assert_eq!("4".parse::<Target>().unwrap(), Target::Labels(vec![4]));
@@ -240,29 +270,37 @@ mod tests {
     #[test]
     fn each_target_is_measured_and_labels_taken_together_are_noted() {
         let targets = [Target::Any, Target::Labels(vec![2]), Target::Labels(vec![1, 4])];
-        let measures = evaluate("test", &volume(), &volume(), &targets, &Options::default()).unwrap();
+        let measures = with_defaults(&volume(), &volume(), &targets).unwrap();
         let ml: Vec<f64> = measures.iter().map(|m| (m.volume_ml * 1000.0).round()).collect();
         assert_eq!(ml, [30.0, 12.0, 18.0]);
         assert!(measures.iter().all(|m| m.dsc == 1.0));
-        assert_eq!(measures[0].notes[0], "labels of the segmentation merged into 1: 1, 2, 4");
-        assert!(measures[1].notes.is_empty());
+        let merged = |m: &Measures| m.notes.iter().any(|n| n == "labels of the segmentation merged into 1: 1, 2, 4");
+        assert_eq!(measures.iter().map(merged).collect::<Vec<_>>(), [true, false, false]);
     }
 
     #[test]
     fn another_axis_order_is_matched_and_another_place_refused() {
         let truth = volume();
+        let part = truth.clone().on_grid(&truth.grid.cropped([0, 0, 0], [3, 2, 1]));
+        let whole = part.clone().on_grid(&truth.grid);
+        for (segmentation, reference) in [(&part, &whole), (&whole, &part)] {
+            let measured = with_defaults(segmentation, reference, &[Target::Labels(vec![2])]).unwrap();
+            assert_eq!(measured[0].dsc, 1.0);
+            assert!(measured[0].notes.iter().any(|note| note.contains("a box of 3x2x1 voxels")), "{:?}", measured[0]);
+        }
         for orientation in Orientation::all().filter(|&o| o != Orientation::IDENTITY) {
             let labels: Vec<u16> = truth.iter().collect();
             let turned =
                 LabelVolume::new(truth.grid.reoriented(&orientation), orientation.apply(&labels, truth.grid.shape))
                     .unwrap();
             let targets = [Target::Labels(vec![2])];
-            let measured = evaluate("test", &turned, &truth, &targets, &Options::default()).unwrap();
-            assert_eq!((measured[0].dsc, measured[0].notes.len()), (1.0, 1), "{orientation:?}");
+            let measured = with_defaults(&turned, &truth, &targets).unwrap();
+            let aligned = measured[0].notes.iter().any(|note| note.contains("aligned by world position"));
+            assert!(measured[0].dsc == 1.0 && aligned, "{orientation:?}: {:?}", measured[0].notes);
         }
         let mut moved = truth.clone();
         moved.grid.world_from_voxel.translation.x += 1.0;
-        let error = evaluate("this and that", &moved, &truth, &[Target::Any], &Options::default()).unwrap_err();
-        assert!(error.to_string().starts_with("this and that have different grids: "), "{error}");
+        let error = with_defaults(&moved, &truth, &[Target::Any]).unwrap_err().to_string();
+        assert!(error.starts_with("this and that have different grids: a corner differs by 1 mm"), "{error}");
     }
 }

@@ -311,12 +311,8 @@ mod tests {
             lesions: Lesions { tp, fp: 1, missed: 0 },
             notes: if dsc > 0.7 { vec!["one".into(), "two, more".into()] } else { vec![] },
         };
-        let row = |case: &str, measures| CaseResult {
-            case: case.into(),
-            patient: case.into(),
-            label: Target::Any,
-            measures,
-        };
+        let row =
+            |case: &str, measures| CaseResult { case: case.into(), patient: case.into(), label: Target::Any, measures };
         let rows = vec![
             row("a", Ok(measures(0.5, 1))),
             row("b", Ok(measures(0.75, 2))),

@@ -27,7 +27,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::run::atomic::sha256;
 use crate::run::report::read_report;
 use crate::run::{RunFolder, diff_config};
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};
 
 /// The name of fine-tuning from random weights.
@@ -216,8 +216,9 @@ pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Resu
     let data = &segmenter.config().data;
     let mut selection = data.discover()?.select(&split.test, &data.modality);
     let mut scores: BTreeMap<String, Vec<CaseScore>> = BTreeMap::new();
+    let masks = segmenter.config().preprocess.masks();
     for case in selection.cases.clone() {
-        let (images, reference) = match read_case(&case, &data.modality) {
+        let (images, reference) = match read_case(&case, &data.modality, &masks) {
             Ok(files) => files,
             Err(error) => {
                 selection.leave_out(&case.id, error.to_string());
@@ -234,8 +235,8 @@ pub fn measure_test(folder: &Path, compute: &Compute, control: &Control) -> Resu
 }
 
 /// The images of a case, and its reference mask on the grid of the first image.
-pub fn read_case(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, LabelVolume)> {
-    let (images, label) = crate::preprocess::read_case(case, modalities, true)?;
+pub fn read_case(case: &Case, modalities: &[String], masks: &MaskOptions) -> Result<(Vec<Volume>, LabelVolume)> {
+    let (images, label) = crate::preprocess::read_case(case, modalities, true, masks)?;
     let (Some(label), Some(first)) = (label, images.first()) else {
         return Err(Error::config("case", &case.id, "has no reference mask. Choose patients that have one"));
     };

@@ -22,7 +22,7 @@ use crate::predict::{Choice, Segmenter};
 use crate::preprocess::Spacing;
 use crate::run::atomic::write_atomic;
 use crate::volume::nifti::write_label;
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};
 
 /// Held-out patients.
@@ -193,7 +193,7 @@ pub fn demo(
             .cases
             .iter()
             .map(|case| {
-                let (images, label) = read_case(case, &modality)?;
+                let (images, label) = read_case(case, &modality, &MaskOptions::default())?;
                 let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
                 Ok((case.id.clone(), image, label))
             })

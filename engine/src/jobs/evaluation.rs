@@ -149,7 +149,7 @@ fn evaluate_case(
 ) -> Result<PatientRow> {
     let name = mask_name(&case.id)?;
     let modalities = &segmenter.config().data.modality;
-    let (images, truth) = read_case(case, modalities, true)?;
+    let (images, truth) = read_case(case, modalities, true, &segmenter.config().preprocess.masks())?;
     let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
     let source = images.first().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
     write_label(&staged.place(&name), &found, source)?;

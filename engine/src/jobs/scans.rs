@@ -1,10 +1,10 @@
 //! The scans that a job trains on, and why others are left out.
 
+use crate::Result;
 use crate::cohort::split::Split;
 use crate::cohort::{Cohort, Selection};
 use crate::config::Config;
 use crate::preprocess::read_case;
-use crate::Result;
 
 /// The scans of the training patients. Scans of patients that no part of the split has are left out: they lack a modality, or
 /// the split is the user's own.
@@ -31,7 +31,7 @@ pub(super) fn labelled_scans(cohort: &Cohort, split: &Split, config: &Config) ->
         if selection.cases.iter().any(|used| used.id == case.id) || !case.has_all(modalities) {
             continue;
         }
-        let why = match read_case(case, modalities, true) {
+        let why = match read_case(case, modalities, true, &config.preprocess.masks()) {
             Ok(_) => "its mask was not known when the split was drawn".to_owned(),
             Err(error) => error.to_string(),
         };

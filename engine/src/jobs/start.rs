@@ -7,13 +7,19 @@ use crate::cohort::split::{Part, Split};
 use crate::cohort::{Cohort, CohortIdentity, fingerprint_under};
 use crate::config::Config;
 use crate::event::{Control, Stage};
+use crate::preprocess::Targets;
 use crate::run::{RunFolder, failure};
 use crate::{Error, Result};
 
-/// Modalities by the names that the cohort uses.
+/// Modalities by the names that the cohort uses, and labels by what they mean in it.
 pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
     for modality in &mut config.data.modality {
         *modality = cohort.modality(modality)?;
+    }
+    if config.data.targets == Targets::Regions && config.preprocess.label_map.is_empty() {
+        let (map, source) = cohort.label_map()?;
+        tracing::warn!("labels: {map}, {}", source.describe());
+        config.preprocess.label_map = map;
     }
     Ok(config)
 }
@@ -39,7 +45,13 @@ impl Opened {
 }
 
 /// Creates the run folder with its split, or opens it to resume.
-pub(super) fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
+pub(super) fn open_run(
+    config: &Config,
+    cohort: &Cohort,
+    out: &Path,
+    start: Start<'_>,
+    control: &Control,
+) -> Result<Opened> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
         // Read with today's defaults: settings that are newer than the run are no difference.
@@ -97,7 +109,7 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let modalities = &config.data.modality;
     let first = modalities.first().map(String::as_str);
-    let fingerprint = fingerprint_under(cohort, first, control, &|_, _| {})?;
+    let fingerprint = fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?;
     Ok(Split::draw(&fingerprint.volumes(cohort, modalities), config.seed))
 }
 

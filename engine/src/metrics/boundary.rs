@@ -30,44 +30,70 @@ pub fn default_width(grid: &Grid) -> usize {
     (0.02 * sides.sum::<f64>().sqrt()).round_ties_even().max(1.0) as usize
 }
 
-/// The configured or default width.
-pub(super) fn width(grid: &Grid, options: &Options) -> Result<usize> {
-    match options.boundary_width {
-        Some(0) => Err(Error::config("boundary-width", 0, "must be at least 1 voxel")),
-        Some(width) => Ok(width),
-        None => Ok(default_width(grid)),
+/// Width of the band along each axis in voxels; 0 along an axis that is not eroded.
+///
+/// A configured width counts voxels along every axis, as in the original definition. The default width is one length in
+/// mm, 2 % of the diagonal of an axial slice, so that the band of a scan with thick slices does not swallow it: at least 1
+/// voxel within the slice, and possibly none across. An axis of one voxel is never eroded.
+pub(super) fn widths(grid: &Grid, options: &Options) -> Result<[usize; 3]> {
+    let (axial, spacing) = (axial_axis(grid), grid.spacing_mm());
+    let of_axis = |a: usize| {
+        // In voxels of this axis, so that equal spacings give exactly `default_width`.
+        let sides = (0..3).filter(|&b| b != axial).map(|b| (grid.shape[b] as f64 * (spacing[b] / spacing[a])).powi(2));
+        let width = (0.02 * sides.sum::<f64>().sqrt()).round_ties_even();
+        (if a == axial { width } else { width.max(1.0) }) as usize
+    };
+    let mut widths = match options.boundary_width {
+        Some(0) => return Err(Error::config("boundary-width", 0, "must be at least 1 voxel")),
+        Some(width) => [width; 3],
+        None => [0, 1, 2].map(of_axis),
+    };
+    if options.boundary == Boundary::Slice {
+        widths[axial] = 0;
     }
+    for (width, _) in widths.iter_mut().zip(grid.shape).filter(|(_, n)| *n == 1) {
+        *width = 0;
+    }
+    Ok(widths)
 }
 
-/// IoU of the mask voxels within `width` of the boundaries. 1 if both masks are empty, 0 if one is. Outside the scan is
-/// background, so a mask has a boundary at the scan's edge.
-pub(super) fn iou(region: &Region, grid: &Grid, boundary: Boundary, width: usize) -> f64 {
-    let mut axes = [true; 3];
-    if boundary == Boundary::Slice {
-        axes[axial_axis(grid)] = false;
-    }
-    let (prediction, truth) = rayon::join(
-        || band(&region.prediction, region.shape, width, axes),
-        || band(&region.truth, region.shape, width, axes),
+/// IoU of the boundary bands.
+pub(super) struct BoundaryIou {
+    /// 1 if both masks are empty, 0 if one is.
+    pub iou: f64,
+    /// True if the bands are the whole masks, so that it is their plain IoU.
+    pub swallowed: bool,
+}
+
+/// IoU of the mask voxels within `widths` of the boundaries. Outside the scan is background, so a mask has a boundary at
+/// the scan's edge.
+pub(super) fn iou(region: &Region, widths: [usize; 3]) -> BoundaryIou {
+    let (segmentation, reference) = rayon::join(
+        || band(&region.segmentation, region.shape, widths),
+        || band(&region.reference, region.shape, widths),
     );
-    let (both, either) = prediction
+    let (both, either) = segmentation
         .par_chunks(1 << 16)
-        .zip(truth.par_chunks(1 << 16))
-        .map(|(p, t)| {
-            let both = p.iter().zip(t).filter(|&(&p, &t)| p & t).count();
-            (both, p.iter().zip(t).filter(|&(&p, &t)| p | t).count())
+        .zip(reference.par_chunks(1 << 16))
+        .map(|(s, r)| {
+            let both = s.iter().zip(r).filter(|&(&s, &r)| s & r).count();
+            (both, s.iter().zip(r).filter(|&(&s, &r)| s | r).count())
         })
         .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-    if either == 0 { 1.0 } else { both as f64 / either as f64 }
+    let iou = if either == 0 { 1.0 } else { both as f64 / either as f64 };
+    BoundaryIou { iou, swallowed: segmentation == region.segmentation && reference == region.reference }
 }
 
-/// The mask minus its erosion: `width` erosions with a full neighbourhood of the given axes.
-fn band(mask: &[bool], shape: [usize; 3], width: usize, axes: [bool; 3]) -> Vec<bool> {
+/// The mask minus its erosion by a box that reaches `widths` voxels to each side. Without any erosion, the whole mask.
+fn band(mask: &[bool], shape: [usize; 3], widths: [usize; 3]) -> Vec<bool> {
+    if widths == [0; 3] {
+        return mask.to_vec();
+    }
     let mut eroded = mask.to_vec();
     let mut stride = 1;
     for axis in 0..3 {
-        if axes[axis] {
-            erode(&mut eroded, stride, shape[axis], width);
+        if widths[axis] > 0 {
+            erode(&mut eroded, stride, shape[axis], widths[axis]);
         }
         stride *= shape[axis];
     }
@@ -128,6 +154,23 @@ mod tests {
         assert_eq!(default_width(&grid([75, 100, 9])), 2);
     }
 
+    #[test]
+    fn the_width_follows_the_spacing_of_each_axis() {
+        let of = |shape, mm, boundary, boundary_width| {
+            let grid = Grid::new(shape, DAffine3::from_scale(glam::DVec3::from_array(mm)));
+            widths(&grid, &Options { boundary, boundary_width, ..Options::default() }).ok()
+        };
+        let volume = |shape, mm| of(shape, mm, Boundary::Volume, None);
+        assert_eq!(volume([160, 160, 40], [1.0; 3]), Some([5, 5, 5]));
+        assert_eq!(volume([160, 160, 40], [0.9, 0.9, 3.0]), Some([5, 5, 1]));
+        // Slices thicker than twice the band: none of it lies across them.
+        assert_eq!(volume([30, 28, 8], [0.4, 0.4, 6.0]), Some([1, 1, 0]));
+        assert_eq!(volume([160, 160, 40], [1.0, 2.0, 1.0]), Some([7, 4, 7]));
+        assert_eq!(volume([160, 160, 1], [1.0, 1.0, 9.0]), Some([5, 5, 0]));
+        assert_eq!(of([160, 160, 40], [1.0, 1.0, 3.0], Boundary::Slice, None), Some([5, 5, 0]));
+        assert_eq!(of([160, 160, 40], [1.0, 1.0, 3.0], Boundary::Volume, Some(2)), Some([2, 2, 2]));
+    }
+
     proptest! {
         #[test]
         fn one_erosion_is_as_many_small_ones(
@@ -153,9 +196,9 @@ mod tests {
                     });
                 }
             }
-            let band = band(mask, shape, width, axes);
+            let band = band(mask, shape, axes.map(|eroded| if eroded { width } else { 0 }));
             for n in 0..mask.len() {
-                prop_assert_eq!(band[n], mask[n] && !expected[n]);
+                prop_assert_eq!(band[n], mask[n] && !(axes.contains(&true) && expected[n]));
             }
         }
     }

@@ -1,15 +1,16 @@
-//! Agreement of a predicted mask with the truth, on whole 3-D masks (paper, section 4.6, Eqs. 10 to 13).
+//! Agreement of a segmentation with the reference, on whole 3-D masks (paper, section 4.6, Eqs. 10 to 13).
 //!
 //! | measure | definition | empty masks |
 //! |---|---|---|
 //! | DSC (Eq. 10) | (2 TP + e) / (T + P + e), e = 1e-4 | both empty: 1 |
-//! | sensitivity (Eq. 11) | (TP + e) / (TP + FN + e) | no truth: 1, noted |
-//! | precision | TP / P | no prediction: 1 without truth, else 0, noted |
+//! | sensitivity (Eq. 11) | (TP + e) / (TP + FN + e) | no reference: 1, noted |
+//! | precision | TP / P | no segmentation: 1 without reference, else 0, noted |
 //! | boundary IoU (Eq. 12) | IoU of the inner bands, see [`boundary`] | both empty: 1; one empty: 0 |
 //! | HD95 (Eq. 13) | 95th percentile of surface distances, see [`surface`] | both empty: 0; one empty: the scan's diagonal, noted |
 //! | lesions | 26-connected components, detected by any overlap | none to find: all zero |
 //!
-//! Distances are in mm along the grid's axes with the spacing of each axis, so a sheared grid is taken as straight.
+//! Distances are in mm along the grid's axes with the spacing of each axis, so a sheared grid is taken as straight. Along an
+//! axis of one voxel a mask has neither surface nor boundary band.
 
 pub mod boundary;
 mod distance;
@@ -40,7 +41,8 @@ pub struct Options {
     pub hd95: Hd95,
     /// In which neighbourhood the boundary band is taken.
     pub boundary: Boundary,
-    /// Width of the boundary band in voxels; by default [`boundary::default_width`].
+    /// Width of the boundary band in voxels along every axis. The default is 2 % of the diagonal of an axial slice, in voxels of
+    /// each axis.
     pub boundary_width: Option<usize>,
 }
 
@@ -51,15 +53,15 @@ pub struct Measures {
     pub dsc: f64,
     /// Sensitivity (Eq. 11).
     pub sensitivity: f64,
-    /// Share of the prediction that is true.
+    /// Share of the segmentation that is in the reference.
     pub precision: f64,
     /// Boundary IoU (Eq. 12).
     pub boundary_iou: f64,
     /// 95th percentile Hausdorff distance in mm (Eq. 13).
     pub hd95_mm: f64,
-    /// Volume of the prediction in ml.
+    /// Volume of the segmentation in ml.
     pub volume_ml: f64,
-    /// Volume of the truth in ml.
+    /// Volume of the reference in ml.
     pub truth_volume_ml: f64,
     /// Lesion-wise detection.
     pub lesions: Lesions,
@@ -73,12 +75,12 @@ impl Counts {
         (2.0 * self.both as f64 + EPSILON) / ((self.truth + self.prediction) as f64 + EPSILON)
     }
 
-    /// Sensitivity (Eq. 11); 1 without truth.
+    /// Sensitivity (Eq. 11); 1 without reference.
     pub fn sensitivity(&self) -> f64 {
         (self.both as f64 + EPSILON) / (self.truth as f64 + EPSILON)
     }
 
-    /// Precision; without a prediction 1 if there is no truth either, else 0.
+    /// Precision; without a segmentation 1 if there is no reference either, else 0.
     pub fn precision(&self) -> f64 {
         if self.prediction == 0 {
             return if self.truth == 0 { 1.0 } else { 0.0 };
@@ -88,49 +90,58 @@ impl Counts {
 
     /// The conventions that empty masks called for.
     fn notes(&self) -> Vec<String> {
-        let (no_truth, no_prediction) = (self.truth == 0, self.prediction == 0);
+        let (no_reference, no_segmentation) = (self.truth == 0, self.prediction == 0);
         let mut notes = Vec::new();
-        if no_truth {
-            notes.push("no truth: sensitivity is set to 1".to_owned());
+        if no_reference {
+            notes.push("no reference: sensitivity is set to 1".to_owned());
         }
-        if no_prediction {
-            let value = if no_truth { "1, as there is no truth" } else { "0" };
-            notes.push(format!("no prediction: precision is set to {value}"));
+        if no_segmentation {
+            let value = if no_reference { "1, as there is no reference" } else { "0" };
+            notes.push(format!("no segmentation: precision is set to {value}"));
         }
-        if no_truth != no_prediction {
+        if no_reference != no_segmentation {
             notes.push("one mask is empty: hd95_mm is set to the scan's diagonal".to_owned());
         }
         notes
     }
 }
 
-/// Measures a predicted mask against the truth, both in the memory order of `grid` (true inside).
+/// Measures a segmentation against the reference, both in the memory order of `grid` (true inside).
 ///
 /// The result does not depend on the number of threads.
 ///
 /// # Errors
 /// If a mask does not have one entry a voxel, or the boundary width is 0.
-pub fn measure(prediction: &[bool], truth: &[bool], grid: &Grid, options: &Options) -> Result<Measures> {
-    check_len(prediction.len(), grid)?;
-    check_len(truth.len(), grid)?;
-    let width = boundary::width(grid, options)?;
-    let counts = Counts::of(prediction, truth);
-    let region = Region::around(prediction, truth, grid.shape);
-    let overlaps = || Overlaps::new(&region.prediction, &region.truth, region.shape);
-    let (boundary_iou, (hd95_mm, lesions)) = rayon::join(
-        || boundary::iou(&region, grid, options.boundary, width),
+pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: &Options) -> Result<Measures> {
+    check_len(segmentation.len(), grid)?;
+    check_len(reference.len(), grid)?;
+    let widths = boundary::widths(grid, options)?;
+    let counts = Counts::of(segmentation, reference);
+    let region = Region::around(segmentation, reference, grid.shape);
+    let overlaps = || Overlaps::new(&region.segmentation, &region.reference, region.shape);
+    let (boundary, (hd95_mm, lesions)) = rayon::join(
+        || boundary::iou(&region, widths),
         || rayon::join(|| surface::hd95(&region, &counts, grid, options.hd95), || overlaps().lesions()),
     );
+    let mut notes = counts.notes();
+    if counts.prediction > 0 && counts.truth > 0 {
+        if surface::flat_axes(grid).contains(&true) {
+            notes.push("a single slice: its surface is the contour in the plane".to_owned());
+        }
+        if boundary.swallowed {
+            notes.push("the boundary band is as wide as the masks, so boundary IoU is their IoU".to_owned());
+        }
+    }
     Ok(Measures {
         dsc: counts.dsc(),
         sensitivity: counts.sensitivity(),
         precision: counts.precision(),
-        boundary_iou,
+        boundary_iou: boundary.iou,
         hd95_mm,
         volume_ml: counts.prediction as f64 * grid.voxel_volume_ml(),
         truth_volume_ml: counts.truth as f64 * grid.voxel_volume_ml(),
         lesions,
-        notes: counts.notes(),
+        notes,
     })
 }
 
@@ -178,14 +189,73 @@ mod tests {
 
     #[test]
     fn lesions_are_detected_by_any_overlap() {
-        // Along a line: one prediction hits two true lesions; one true lesion is missed; one prediction is invented.
-        let truth: Vec<bool> = "1101100110000".chars().map(|c| c == '1').collect();
-        let prediction: Vec<bool> = "0111000000011".chars().map(|c| c == '1').collect();
-        let measured = measure(&prediction, &truth, &grid([13, 1, 1]), &Options::default()).unwrap();
+        // Along a line: one segmented component hits two reference lesions, one lesion is missed, one component is false.
+        let reference: Vec<bool> = "1101100110000".chars().map(|c| c == '1').collect();
+        let segmentation: Vec<bool> = "0111000000011".chars().map(|c| c == '1').collect();
+        let measured = measure(&segmentation, &reference, &grid([13, 1, 1]), &Options::default()).unwrap();
         assert_eq!(measured.lesions, Lesions { tp: 2, fp: 1, missed: 1 });
-        assert!(measured.notes.is_empty());
+        assert!(measured.notes[0].starts_with("a single slice"), "{:?}", measured.notes);
         assert!((measured.volume_ml - 0.05).abs() < 1e-12 && (measured.truth_volume_ml - 0.06).abs() < 1e-12);
         assert_eq!(measured.precision, 0.4);
+    }
+
+    /// Two discs of radius 20, one with a spike. In 3-D every voxel of a slice is surface, which hides the spike.
+    #[test]
+    fn a_single_slice_is_measured_in_its_plane() {
+        let disc = |n: usize| (n % 64).abs_diff(32).pow(2) + (n / 64).abs_diff(32).pow(2) <= 400;
+        let reference: Vec<bool> = (0..64 * 64).map(disc).collect();
+        let segmentation: Vec<bool> =
+            (0..64 * 64).map(|n| disc(n) || (n % 64 > 45 && (n / 64).abs_diff(32) < 7)).collect();
+        let pixels = |mask: &[bool], ring: bool| -> Vec<[f64; 2]> {
+            let inside = |i: usize, j: usize| mask[i + 64 * j];
+            let edge = |n: usize| {
+                let (i, j) = (n % 64, n / 64);
+                i == 0
+                    || j == 0
+                    || i == 63
+                    || j == 63
+                    || !(inside(i - 1, j) && inside(i + 1, j) && inside(i, j - 1) && inside(i, j + 1))
+            };
+            (0..64 * 64)
+                .filter(|&n| mask[n] && (!ring || edge(n)))
+                .map(|n| [(n % 64) as f64, (n / 64) as f64 * 2.0])
+                .collect()
+        };
+        // By definition, from the contours.
+        let directed = |from: &[[f64; 2]], to: &[[f64; 2]]| {
+            let nearest =
+                |a: &[f64; 2]| to.iter().map(|b| (a[0] - b[0]).hypot(a[1] - b[1])).fold(f64::INFINITY, f64::min);
+            crate::volume::percentile(&mut from.iter().map(nearest).collect::<Vec<_>>(), 95.0).unwrap()
+        };
+        let (s, r) = (pixels(&segmentation, true), pixels(&reference, true));
+        let expected = directed(&s, &r).max(directed(&r, &s));
+        let found = measure(&segmentation, &reference, &grid([64, 64, 1]), &Options::default()).unwrap();
+        assert!((found.hd95_mm - expected).abs() < 1e-9 && expected > 3.0, "{} {expected}", found.hd95_mm);
+        assert!(found.boundary_iou < found.dsc && found.notes.len() == 1, "{found:?}");
+        let area =
+            measure(&segmentation, &reference, &grid([64, 64, 1]), &Options { hd95: Hd95::Area, ..Options::default() });
+        assert!(area.unwrap().hd95_mm > 3.0);
+    }
+
+    #[test]
+    fn a_band_that_swallows_a_thin_slab_is_noted() {
+        // Two slices of 5 mm. Erosion by voxels leaves nothing; by 1.8 mm it leaves the inside of each slice.
+        let shape = [40, 40, 4];
+        let slab = |shift: usize| -> Vec<bool> {
+            let inside = |n: usize| {
+                let (i, j, k) = (n % 40, n / 40 % 40, n / 1600);
+                (8 + shift..32 + shift).contains(&i) && (8..32).contains(&j) && (1..3).contains(&k)
+            };
+            (0..40 * 40 * 4).map(inside).collect()
+        };
+        let run = |boundary_width| {
+            let options = Options { boundary_width, ..Options::default() };
+            measure(&slab(2), &slab(0), &grid(shape), &options).unwrap()
+        };
+        let iou = |m: &Measures| m.dsc / (2.0 - m.dsc);
+        let (voxels, spacing) = (run(Some(2)), run(None));
+        assert!((voxels.boundary_iou - iou(&voxels)).abs() < 1e-6 && voxels.notes[0].starts_with("the boundary band"));
+        assert!(spacing.boundary_iou < 0.7 * iou(&spacing) && spacing.notes.is_empty(), "{spacing:?}");
     }
 
     #[test]

@@ -7,9 +7,9 @@ pub(super) struct Region {
     /// Shape with the margin.
     pub shape: [usize; 3],
     /// Segmentation, first axis fastest.
-    pub prediction: Vec<bool>,
+    pub segmentation: Vec<bool>,
     /// Reference, first axis fastest.
-    pub truth: Vec<bool>,
+    pub reference: Vec<bool>,
 }
 
 /// First and one past the last index along each axis.
@@ -19,15 +19,15 @@ const NOTHING: Bounds = [[usize::MAX, 0]; 3];
 
 impl Region {
     /// Crops two masks of this shape. If both are empty, only the margin remains.
-    pub fn around(prediction: &[bool], truth: &[bool], shape: [usize; 3]) -> Self {
-        let mut bounds = join(&bounds(prediction, shape), &bounds(truth, shape));
+    pub fn around(segmentation: &[bool], reference: &[bool], shape: [usize; 3]) -> Self {
+        let mut bounds = join(&bounds(segmentation, shape), &bounds(reference, shape));
         if bounds == NOTHING {
             bounds = [[0, 0]; 3];
         }
         let padded = bounds.map(|[low, high]| high - low + 2);
-        let (prediction, truth) =
-            rayon::join(|| cut(prediction, shape, &bounds, padded), || cut(truth, shape, &bounds, padded));
-        Self { shape: padded, prediction, truth }
+        let (segmentation, reference) =
+            rayon::join(|| cut(segmentation, shape, &bounds, padded), || cut(reference, shape, &bounds, padded));
+        Self { shape: padded, segmentation, reference }
     }
 }
 
@@ -71,15 +71,15 @@ mod tests {
     #[test]
     fn the_region_is_the_box_of_both_masks_with_a_margin() {
         let shape = [6, 5, 4];
-        let mut prediction = vec![false; 120];
-        let mut truth = vec![false; 120];
-        prediction[1 + 6 * (2 + 5)] = true;
-        truth[5 + 6 * (3 + 5 * 3)] = true;
-        let region = Region::around(&prediction, &truth, shape);
+        let mut segmentation = vec![false; 120];
+        let mut reference = vec![false; 120];
+        segmentation[1 + 6 * (2 + 5)] = true;
+        reference[5 + 6 * (3 + 5 * 3)] = true;
+        let region = Region::around(&segmentation, &reference, shape);
         assert_eq!(region.shape, [5 + 2, 2 + 2, 3 + 2]);
         let set = |mask: &[bool]| mask.iter().enumerate().filter(|(_, v)| **v).map(|(n, _)| n).collect::<Vec<_>>();
-        assert_eq!(set(&region.prediction), [1 + 7 * (1 + 4)]);
-        assert_eq!(set(&region.truth), [5 + 7 * (2 + 4 * 3)]);
+        assert_eq!(set(&region.segmentation), [1 + 7 * (1 + 4)]);
+        assert_eq!(set(&region.reference), [5 + 7 * (2 + 4 * 3)]);
         assert_eq!(Region::around(&[false; 120], &[false; 120], shape).shape, [2, 2, 2]);
     }
 }

@@ -36,19 +36,19 @@ pub(super) fn hd95(region: &Region, counts: &Counts, grid: &Grid, kind: Hd95) ->
         (true, false) | (false, true) => return diagonal_mm(grid),
         (false, false) => {}
     }
-    let spacing = grid.spacing_mm();
+    let (spacing, flat) = (grid.spacing_mm(), flat_axes(grid));
     if kind == Hd95::Area {
-        return surfel::hd95(region, spacing);
+        return surfel::hd95(region, spacing, flat);
     }
-    let prediction = surface(&region.prediction, region.shape);
-    let truth = surface(&region.truth, region.shape);
+    let segmentation = surface(&region.segmentation, region.shape, flat);
+    let reference = surface(&region.reference, region.shape, flat);
     let distances = |from: &[bool], to: &[bool]| -> Vec<f64> {
         nearest(to, from, region.shape, spacing).into_iter().map(|n| n.mm).collect()
     };
     // Neither mask is empty, so neither surface is.
     let p95 = |mm: &mut [f64]| percentile(mm, 95.0).unwrap_or(f64::NAN);
-    let mut forth = distances(&prediction, &truth);
-    let mut back = distances(&truth, &prediction);
+    let mut forth = distances(&segmentation, &reference);
+    let mut back = distances(&reference, &segmentation);
     if kind == Hd95::Pooled {
         forth.append(&mut back);
         return p95(&mut forth);
@@ -56,8 +56,14 @@ pub(super) fn hd95(region: &Region, counts: &Counts, grid: &Grid, kind: Hd95) ->
     p95(&mut forth).max(p95(&mut back))
 }
 
-/// The voxels of a mask with a face neighbour outside it. The mask must have a margin of background.
-fn surface(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<bool> {
+/// Axes of one voxel. Along them a mask has no surface: that of a single slice is its contour in the plane.
+pub(super) fn flat_axes(grid: &Grid) -> [bool; 3] {
+    grid.shape.map(|n| n == 1)
+}
+
+/// The voxels of a mask with a face neighbour outside it along an axis that is not flat. The mask must have a margin of
+/// background.
+fn surface(mask: &[bool], [nx, ny, _]: [usize; 3], flat: [bool; 3]) -> Vec<bool> {
     let plane = nx * ny;
     let mut out = vec![false; mask.len()];
     let inner = mask.len().saturating_sub(2 * plane);
@@ -69,7 +75,8 @@ fn surface(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<bool> {
         let (front, back) = (at(start - nx), at(start + nx));
         let (below, above) = (at(start - plane), at(start + plane));
         for (n, out) in out.iter_mut().enumerate() {
-            let inside = left[n] & right[n] & front[n] & back[n] & below[n] & above[n];
+            let inside =
+                (flat[0] | left[n] & right[n]) & (flat[1] | front[n] & back[n]) & (flat[2] | below[n] & above[n]);
             *out = here[n] && !inside;
         }
     });
@@ -87,8 +94,24 @@ mod tests {
         for (n, inside) in mask.iter_mut().enumerate() {
             *inside = [n % 5, n / 5 % 5, n / 25].iter().all(|v| (1..4).contains(v));
         }
-        let surface = surface(&mask, [5, 5, 5]);
+        let surface = surface(&mask, [5, 5, 5], [false; 3]);
         assert_eq!(surface.iter().filter(|v| **v).count(), 26);
         assert!(!surface[62]);
+    }
+
+    #[test]
+    fn the_surface_of_a_slice_is_its_contour() {
+        // 3 x 3 pixels within a margin, as the only slice of each axis.
+        for axis in 0..3 {
+            let shape: [usize; 3] = std::array::from_fn(|a| if a == axis { 3 } else { 5 });
+            let place = |n: usize| [n % shape[0], n / shape[0] % shape[1], n / (shape[0] * shape[1])];
+            let inside =
+                |n: usize| (0..3).all(|a| if a == axis { place(n)[a] == 1 } else { (1..4).contains(&place(n)[a]) });
+            let mask: Vec<bool> = (0..75).map(inside).collect();
+            let surface = surface(&mask, shape, std::array::from_fn(|a| a == axis));
+            let centre = (0..75).find(|&n| (0..3).all(|a| place(n)[a] == if a == axis { 1 } else { 2 }));
+            assert_eq!(surface.iter().filter(|s| **s).count(), 8, "axis {axis}");
+            assert!(centre.is_some_and(|n| mask[n] && !surface[n]));
+        }
     }
 }

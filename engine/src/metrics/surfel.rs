@@ -47,17 +47,22 @@ const KIND_OF_CODE: [u8; 128] = [
 ];
 
 /// The larger of the two directed, area-weighted 95th percentiles in mm. Neither mask may be empty.
-pub(super) fn hd95(region: &Region, spacing: [f64; 3]) -> f64 {
+/// Along a flat axis the masks have no surface.
+pub(super) fn hd95(region: &Region, spacing: [f64; 3], flat: [bool; 3]) -> f64 {
     let areas = areas(spacing);
-    let prediction = codes(&region.prediction, region.shape);
-    let truth = codes(&region.truth, region.shape);
+    let segmentation = codes(&region.segmentation, region.shape, flat);
+    let reference = codes(&region.reference, region.shape, flat);
     let sites = |codes: &[u8]| -> Vec<bool> { codes.iter().map(|&c| c != 0 && c != 255).collect() };
-    let (prediction_sites, truth_sites) = (sites(&prediction), sites(&truth));
+    let (segmentation_sites, reference_sites) = (sites(&segmentation), sites(&reference));
     let directed = |from: &[bool], codes: &[u8], to: &[bool]| {
         let nearest = nearest(to, from, region.shape, spacing);
         weighted(nearest.into_iter().map(|n| (n.mm, areas[usize::from(codes[n.voxel])])).collect())
     };
-    directed(&prediction_sites, &prediction, &truth_sites).max(directed(&truth_sites, &truth, &prediction_sites))
+    directed(&segmentation_sites, &segmentation, &reference_sites).max(directed(
+        &reference_sites,
+        &reference,
+        &segmentation_sites,
+    ))
 }
 
 /// The distance at which the cumulative area of the sorted elements reaches 95 % of the total.
@@ -108,14 +113,16 @@ fn areas([x, y, z]: [f64; 3]) -> [f64; 256] {
 }
 
 /// The neighbourhood code at each corner point. Entry (i, j, k) covers voxels i - 1 and i, j - 1 and j, k - 1 and k; the first
-/// of the eight is the highest bit, and k changes fastest. The mask must have a margin of background.
-fn codes(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Vec<u8> {
-    let plane = nx * ny;
-    let first = 1 + nx + plane;
+/// of the eight is the highest bit, and k changes fastest. Along a flat axis both voxels are the same. The mask must have a
+/// margin of background.
+fn codes(mask: &[bool], [nx, ny, _]: [usize; 3], flat: [bool; 3]) -> Vec<u8> {
+    let strides = [1, nx, nx * ny];
+    let [i, j, k] = [0, 1, 2].map(|a| if flat[a] { 0 } else { strides[a] });
+    let first = 1 + nx + nx * ny;
     let mut out = vec![0; mask.len()];
     out[first..].par_chunks_mut(1 << 15).enumerate().for_each(|(chunk, out)| {
         let start = first + (chunk << 15);
-        for (bit, offset) in [0, plane, nx, nx + plane, 1, 1 + plane, 1 + nx, 1 + nx + plane].into_iter().enumerate() {
+        for (bit, offset) in [0, k, j, j + k, i, i + k, i + j, i + j + k].into_iter().enumerate() {
             for (code, &inside) in out.iter_mut().zip(&mask[start - offset..]) {
                 *code |= u8::from(inside) << bit;
             }
@@ -146,7 +153,7 @@ mod tests {
     fn codes_see_the_voxels_around_a_corner() {
         let mut mask = vec![false; 27];
         mask[13] = true;
-        let codes = codes(&mask, [3, 3, 3]);
+        let codes = codes(&mask, [3, 3, 3], [false; 3]);
         assert_eq!((codes[13], codes[26]), (1, 128));
         assert_eq!((codes[14], codes[16], codes[22]), (16, 4, 2));
         assert_eq!(codes.iter().filter(|c| **c != 0).count(), 8);

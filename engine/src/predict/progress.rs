@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::mask;
-use crate::preprocess::{CasePlan, Targets};
+use crate::preprocess::CasePlan;
 use crate::volume::LabelVolume;
 use crate::{Error, Result};
 
@@ -18,12 +18,19 @@ pub struct Progress<'a> {
     pub total: usize,
     plan: &'a CasePlan,
     fields: &'a [Vec<f32>],
-    targets: Targets,
+    /// The label written in each region.
+    region_labels: &'a [u8],
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(done: usize, total: usize, plan: &'a CasePlan, fields: &'a [Vec<f32>], targets: Targets) -> Self {
-        Self { done, total, plan, fields, targets }
+    pub(super) fn new(
+        done: usize,
+        total: usize,
+        plan: &'a CasePlan,
+        fields: &'a [Vec<f32>],
+        region_labels: &'a [u8],
+    ) -> Self {
+        Self { done, total, plan, fields, region_labels }
     }
 
     /// Number of settled axial source slices, from the feet.
@@ -51,7 +58,7 @@ impl<'a> Progress<'a> {
         let probability = self.fields.iter().map(restore).collect::<Result<Vec<_>>>()?;
         let (mut origin, mut shape) = ([0; 3], self.plan.source_shape);
         (origin[axis], shape[axis]) = (stored.start, stored.len());
-        Ok(LabelBox { origin, shape, labels: mask(&probability, self.targets) })
+        Ok(LabelBox { origin, shape, labels: mask(&probability, self.region_labels) })
     }
 
     /// The whole mask; slices that are not settled are 0.
@@ -104,7 +111,7 @@ mod tests {
     use crate::event::Control;
     use crate::finetune::network_config;
     use crate::predict::Segmenter;
-    use crate::preprocess::Spacing;
+    use crate::preprocess::{Spacing, Targets};
     use crate::volume::{Grid, Orientation, Volume};
     use glam::{DAffine3, DVec3};
 

@@ -4,24 +4,30 @@ use std::path::Path;
 
 use rand::Rng;
 
-use super::config::{Kind, PreprocessConfig, Targets};
+use super::config::{Kind, PreprocessConfig};
+use super::ct::check_ct;
 use super::prepare::{PreparedCase, prepare};
+use super::targets::Targets;
 use crate::cohort::{Case, ImageFile, with_region};
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result, seed};
 
 /// Reads the images of `modalities`, in this order, and the label if the case has one and `with_label` is set.
 ///
 /// The label may be on the grid of the first image or of any other image of the case: HECKTOR 2022 has labels on the
-/// CT grid only.
+/// CT grid only. Masks are read with `masks`.
 ///
 /// # Errors
 /// If a modality is missing, a file is unreadable or an image is in colour, or the label is on no image's grid.
-pub fn read_case(case: &Case, modalities: &[String], with_label: bool) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
-    let images =
-        modalities.iter().map(|modality| image_of(case, modality)?.read()).collect::<Result<Vec<_>>>()?;
+pub fn read_case(
+    case: &Case,
+    modalities: &[String],
+    with_label: bool,
+    masks: &MaskOptions,
+) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
+    let images = modalities.iter().map(|modality| image_of(case, modality)?.read()).collect::<Result<Vec<_>>>()?;
     let label = match images.first() {
-        Some(first) if with_label => read_label(case, first)?,
+        Some(first) if with_label => read_label(case, first, masks)?,
         _ => None,
     };
     Ok((images, label))
@@ -36,15 +42,33 @@ pub fn prepare_case(
     cfg: &PreprocessConfig,
     seed: u64,
 ) -> Result<PreparedCase> {
-    let (images, label) = read_case(case, modalities, with_label)?;
+    let (images, label) = read_case(case, modalities, with_label, &cfg.masks())?;
     let kinds: Vec<Kind> = (images.iter().zip(modalities))
         .map(|(image, modality)| {
             // Decode the values only if the name does not determine the kind.
             Kind::named(modality, cfg.kind).unwrap_or_else(|| Kind::of(modality, &image.to_f32(), cfg.kind))
         })
         .collect();
+    for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
+        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id))?;
+    }
+    if let (Some(label), Some(path)) = (&label, case.masks.first()) {
+        check_labels(path, label, *targets, cfg)?;
+    }
     let noise_seed = seed::stream(seed, &format!("background of {}", case.id), &[]).next_u64();
     prepare(&images, &kinds, label.as_ref(), targets, cfg, noise_seed)
+}
+
+/// Refuses labels that are part of no region.
+fn check_labels(path: &Path, label: &LabelVolume, targets: Targets, cfg: &PreprocessConfig) -> Result<()> {
+    let unknown = targets.unknown(label, &cfg.label_map);
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = unknown.iter().map(u16::to_string).collect();
+    let known = cfg.label_map.known();
+    let why = format!("has no meaning for WT, TC and ET (known: {known}). Give --label-map, or --targets binary");
+    Err(Error::field(path, "label", list.join(", "), why))
 }
 
 fn image_of<'a>(case: &'a Case, modality: &str) -> Result<&'a ImageFile> {
@@ -55,10 +79,10 @@ fn image_of<'a>(case: &'a Case, modality: &str) -> Result<&'a ImageFile> {
 }
 
 /// The union of the case's masks on the first image's grid; `None` without a mask.
-fn read_label(case: &Case, first: &Volume) -> Result<Option<LabelVolume>> {
+fn read_label(case: &Case, first: &Volume, masks: &MaskOptions) -> Result<Option<LabelVolume>> {
     let mut union: Option<LabelVolume> = None;
     for path in &case.masks {
-        let region = read_mask(case, path, first)?;
+        let region = read_mask(case, path, first, masks)?;
         union = Some(match union {
             Some(mask) => with_region(mask, region),
             None => region,
@@ -68,25 +92,25 @@ fn read_label(case: &Case, first: &Volume) -> Result<Option<LabelVolume>> {
 }
 
 /// A mask on the first image's grid, or else on that of another image of the case.
-fn read_mask(case: &Case, path: &Path, first: &Volume) -> Result<LabelVolume> {
-    let misfit = match LabelVolume::read_for(path, first) {
-        Ok((label, warnings)) => {
-            for warning in warnings {
-                tracing::warn!(case = case.id, "{warning}");
+fn read_mask(case: &Case, path: &Path, first: &Volume, masks: &MaskOptions) -> Result<LabelVolume> {
+    let misfit = match LabelVolume::read_frame_for(path, first, 0, masks) {
+        Ok(mask) => {
+            for note in mask.notes {
+                tracing::warn!(case = case.id, "{}: {note}", path.display());
             }
-            return Ok(label);
+            return Ok(mask.labels);
         }
         Err(error) => error,
     };
     for other in case.images.values() {
         if let Ok(image) = other.read()
-            && let Ok((label, _)) = LabelVolume::read_for(path, &image)
+            && let Ok(mask) = LabelVolume::read_frame_for(path, &image, 0, masks)
         {
             tracing::info!(
                 case = case.id,
                 "the mask is on the grid of another image and is resampled by world position"
             );
-            return Ok(label);
+            return Ok(mask.labels);
         }
     }
     Err(misfit)

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize, de};
 
-use crate::volume::{Interpolation, LabelData, LabelVolume};
+use super::ct::CtOffset;
+use super::label_map::LabelMap;
+#[cfg(doc)]
+use crate::volume::Grid;
+use crate::volume::{Interpolation, MaskOptions};
 use crate::{Error, Result};
 
 /// A scan of unknown modality whose lowest value is below this is treated as CT, in HU.
@@ -23,9 +27,17 @@ pub struct PreprocessConfig {
     /// Percentiles of the foreground region's voxels that values are clipped to.
     pub percentiles: [f64; 2],
     /// Values outside the foreground region of a scan other than CT.
-    pub background: Background,
+    pub background: BackgroundFill,
     /// Whether a scan is treated as CT.
     pub kind: KindChoice,
+    /// HU added to a CT whose values cannot be Hounsfield units. By default such a scan is refused.
+    pub ct_offset: CtOffset,
+    /// Meaning of the labels for the regions WT, TC and ET. Empty: that of the cohort, else a guess.
+    pub label_map: LabelMap,
+    /// Largest difference between corners of a mask and its image, in mm; 0: the default of [`Grid::compare`].
+    pub grid_tolerance_mm: f64,
+    /// Masks that are not whole numbers: values from this on are lesion; 0: such masks are refused.
+    pub mask_threshold: f64,
     /// A case whose prepared fields need more memory than this, in MiB, is refused.
     pub memory_mib: u64,
 }
@@ -38,8 +50,12 @@ impl Default for PreprocessConfig {
             size: 160,
             ct_window: [-150.0, 150.0],
             percentiles: [1.0, 99.0],
-            background: Background::Zero,
+            background: BackgroundFill::Zero,
             kind: KindChoice::Auto,
+            ct_offset: CtOffset::None,
+            label_map: LabelMap::default(),
+            grid_tolerance_mm: 0.0,
+            mask_threshold: 0.0,
             memory_mib: 8192,
         }
     }
@@ -49,6 +65,15 @@ impl PreprocessConfig {
     /// Returns the first of [`PreprocessConfig::errors`].
     pub fn check(&self) -> Result<()> {
         self.errors().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// How masks are read.
+    pub fn masks(&self) -> MaskOptions {
+        let above_zero = |value: f64| Some(value).filter(|v| *v > 0.0);
+        MaskOptions {
+            grid_tolerance_mm: above_zero(self.grid_tolerance_mm),
+            threshold: above_zero(self.mask_threshold),
+        }
     }
 
     /// One error for each setting out of range.
@@ -62,9 +87,19 @@ impl PreprocessConfig {
         {
             found.push(Error::config("spacing", format!("{mm:?}"), "must be 0.01 to 1000 mm"));
         }
+        for (field, value) in [("grid_tolerance_mm", self.grid_tolerance_mm), ("mask_threshold", self.mask_threshold)] {
+            if !(value.is_finite() && value >= 0.0) {
+                found.push(Error::config(field, value, "must not be negative"));
+            }
+        }
         let [low, high] = self.ct_window;
         if !(low.is_finite() && high.is_finite() && low < high) {
             found.push(Error::config("ct_window", format!("{low}, {high}"), "the first must be below the second"));
+        }
+        if let CtOffset::Hu(offset) = self.ct_offset
+            && !offset.is_finite()
+        {
+            found.push(Error::config("ct_offset", offset, "must be a number in HU"));
         }
         let [low, high] = self.percentiles;
         if !(0.0..=100.0).contains(&low) || !(0.0..=100.0).contains(&high) || low >= high {
@@ -147,7 +182,7 @@ impl<'de> Deserialize<'de> for Spacing {
 /// Values outside the foreground region of a scan other than CT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Background {
+pub enum BackgroundFill {
     /// Zero.
     #[default]
     Zero,
@@ -161,7 +196,7 @@ pub enum Background {
 pub enum Kind {
     /// Hounsfield units. Clipped to a window; the foreground region is the body.
     Ct,
-    /// Any other modality. The foreground region is where the scan is not zero.
+    /// Any other modality. The foreground region is what is not [`crate::volume::Background`].
     Other,
 }
 
@@ -198,50 +233,6 @@ impl Kind {
             KindChoice::Auto if has(&["ct"]) => Some(Self::Ct),
             KindChoice::Auto if has(&NOT_CT) => Some(Self::Other),
             KindChoice::Auto => None,
-        }
-    }
-}
-
-/// Segmentation targets derived from a label volume. Bit r of a target byte marks region r.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Targets {
-    /// One region: every label above 0.
-    #[default]
-    Binary,
-    /// BraTS: whole tumour {1, 2, 4}, tumour core {1, 4}, enhancing tumour {4}; label 3 counts as 4 (BraTS 2023).
-    Regions,
-}
-
-impl Targets {
-    /// Region names, in bit order.
-    pub fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::Binary => &["lesion"],
-            Self::Regions => &["WT", "TC", "ET"],
-        }
-    }
-
-    /// Number of regions.
-    pub fn count(self) -> usize {
-        self.names().len()
-    }
-
-    /// Target byte of a label.
-    pub fn bits(self, label: u16) -> u8 {
-        match (self, label) {
-            (_, 0) | (Self::Regions, 5..) => 0,
-            (Self::Binary, _) | (Self::Regions, 2) => 0b001,
-            (Self::Regions, 1) => 0b011,
-            (Self::Regions, 3 | 4) => 0b111,
-        }
-    }
-
-    /// Target bytes of a label volume, in file order.
-    pub fn encode(self, label: &LabelVolume) -> Vec<u8> {
-        match &label.data {
-            LabelData::U8(values) => values.iter().map(|&v| self.bits(v.into())).collect(),
-            LabelData::U16(values) => values.iter().map(|&v| self.bits(v)).collect(),
         }
     }
 }
@@ -286,12 +277,5 @@ mod tests {
         assert_eq!(Kind::of("image", &[-900.0, 20.0], KindChoice::Auto), Kind::Ct);
         assert_eq!(Kind::of("image", &[-400.0, f32::NAN], KindChoice::Auto), Kind::Other);
         assert_eq!(Kind::of("ct", &[-900.0], KindChoice::Other), Kind::Other);
-    }
-
-    #[test]
-    fn regions_follow_brats() {
-        let bits = |l| Targets::Regions.bits(l);
-        assert_eq!([bits(0), bits(1), bits(2), bits(3), bits(4), bits(9)], [0, 3, 1, 7, 7, 0]);
-        assert_eq!([Targets::Binary.bits(0), Targets::Binary.bits(7)], [0, 1]);
     }
 }

@@ -4,10 +4,10 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use super::body::body_mask;
-use super::config::{Background, Kind, PreprocessConfig};
+use super::config::{BackgroundFill, Kind, PreprocessConfig};
 use super::plan::ChannelPlan;
 use crate::seed::Stream;
-use crate::volume::percentile;
+use crate::volume::{Background, percentile};
 
 /// Value of air in a CT, also used for non-finite voxels.
 const AIR_HU: f32 = -1024.0;
@@ -23,32 +23,39 @@ pub(super) struct SourceChannel {
     pub region: Vec<bool>,
     /// Number of non-finite values.
     pub nonfinite: u64,
-    pub warning: Option<String>,
+    pub warnings: Vec<String>,
 }
 
-/// Finds the foreground region and clips a CT to its window. `axial` is the array axis closest to S-I.
+/// Finds the foreground region and clips a CT to its window. `grid` is the shape of the array and its axis closest to S-I.
 pub(super) fn prepare_source(
     mut values: Vec<f32>,
     kind: Kind,
-    shape: [usize; 3],
-    axial: usize,
+    background: Option<Background>,
+    grid: ([usize; 3], usize),
     cfg: &PreprocessConfig,
 ) -> SourceChannel {
-    let replacement = if kind == Kind::Ct { AIR_HU } else { 0.0 };
-    let mut nonfinite = 0;
-    for value in values.iter_mut().filter(|v| !v.is_finite()) {
-        *value = replacement;
-        nonfinite += 1;
+    let mut warnings = Vec::new();
+    let nonfinite = values.iter().filter(|v| !v.is_finite()).count() as u64;
+    if nonfinite > 0 {
+        warnings.push(format!("{nonfinite} voxels are not finite and are treated as background"));
     }
-    let mut warning =
-        (nonfinite > 0).then(|| format!("{nonfinite} voxels are not finite and are treated as background"));
     let region = match kind {
-        Kind::Other => values.par_iter().map(|&v| v != 0.0).collect(),
+        Kind::Other => {
+            if background.is_none() {
+                warnings.push("no value is constant along the border, so every voxel but 0 counts as tissue".into());
+            }
+            let tissue = |v: f32| v.is_finite() && background.map_or(v != 0.0, |b| !b.contains(f64::from(v)));
+            let region = values.par_iter().map(|&v| tissue(v)).collect();
+            let outside = background.map_or(0.0, |b| b.value as f32);
+            replace_nonfinite(&mut values, if outside.is_finite() { outside } else { 0.0 });
+            region
+        }
         Kind::Ct => {
+            replace_nonfinite(&mut values, AIR_HU);
             // Before clipping: clipped to -150 HU, air and fat are indistinguishable.
-            let mut body = body_mask(&values, shape, axial);
+            let mut body = body_mask(&values, grid.0, grid.1);
             if !body.contains(&true) {
-                warning = Some("no voxel is above -500 HU, so the whole scan is treated as the body".into());
+                warnings.push("no voxel is above -500 HU, so the whole scan is treated as the body".into());
                 body.fill(true);
             }
             let [low, high] = cfg.ct_window.map(|v| v as f32);
@@ -56,7 +63,11 @@ pub(super) fn prepare_source(
             body
         }
     };
-    SourceChannel { values, region, nonfinite, warning }
+    SourceChannel { values, region, nonfinite, warnings }
+}
+
+fn replace_nonfinite(values: &mut [f32], by: f32) {
+    values.iter_mut().filter(|v| !v.is_finite()).for_each(|v| *v = by);
 }
 
 /// Clips `values` to the percentiles of the region and normalises the region to mean 0 and standard deviation 1.
@@ -86,7 +97,7 @@ pub(super) fn normalise(
     };
     let fill = if fill.is_finite() { fill } else { 0.0 };
     values.par_iter_mut().zip(region).for_each(|(v, &r)| *v = if r { scaled(*v) } else { fill });
-    if kind == Kind::Other && cfg.background == Background::Noise {
+    if kind == Kind::Other && cfg.background == BackgroundFill::Noise {
         for (value, _) in values.iter_mut().zip(region).filter(|(_, r)| !**r) {
             *value = gaussian(&mut noise);
         }
@@ -135,7 +146,7 @@ mod tests {
         }
         hu[2 + 6 * 2] = -1000.0;
         let cfg = PreprocessConfig { percentiles: [0.0, 100.0], ..PreprocessConfig::default() };
-        let found = prepare_source(hu, Kind::Ct, [6, 6, 1], 2, &cfg);
+        let found = prepare_source(hu, Kind::Ct, None, ([6, 6, 1], 2), &cfg);
         assert_eq!(found.region.iter().filter(|r| **r).count(), 16);
         assert_eq!(found.values.iter().copied().fold(0.0, f32::max), 150.0);
         let mut values = found.values;
@@ -150,7 +161,7 @@ mod tests {
             for kind in [Kind::Other, Kind::Ct] {
                 let shape = [values.len().min(2), 2, 2];
                 let cfg = PreprocessConfig::default();
-                let mut found = prepare_source(values.clone(), kind, shape, 2, &cfg);
+                let mut found = prepare_source(values.clone(), kind, None, (shape, 2), &cfg);
                 let plan = normalise(&mut found.values, &found.region, kind, &cfg, noise());
                 assert!(found.values.iter().all(|v| v.is_finite()) && plan.std > 0.0 && plan.fill.is_finite());
             }
@@ -159,7 +170,7 @@ mod tests {
 
     #[test]
     fn noise_is_seeded_and_standard_normal() {
-        let cfg = PreprocessConfig { background: Background::Noise, ..PreprocessConfig::default() };
+        let cfg = PreprocessConfig { background: BackgroundFill::Noise, ..PreprocessConfig::default() };
         let run = || {
             let mut values = vec![0.0; 20_000];
             values[7] = 3.0;

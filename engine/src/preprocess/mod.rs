@@ -10,15 +10,21 @@
 mod body;
 mod case;
 mod config;
+mod ct;
 mod gather;
 mod intensity;
+mod label_map;
 mod plan;
 mod prepare;
 mod store;
+mod targets;
 
 pub use body::body_mask;
 pub use case::{prepare_case, read_case};
-pub use config::{Background, Kind, KindChoice, PreprocessConfig, Spacing, Targets};
+pub use config::{BackgroundFill, Kind, KindChoice, PreprocessConfig, Spacing};
+pub use ct::{CtOffset, check_ct};
+pub use label_map::{LabelMap, MapSource, TumourPart};
 pub use plan::{CasePlan, ChannelPlan, prepared_shape};
 pub use prepare::{PreparedCase, prepare};
 pub use store::{CaseMeta, DigestMatch, LabelUse, SliceData, SliceFilter, SliceMeta, SliceStore, StoreOptions};
+pub use targets::Targets;

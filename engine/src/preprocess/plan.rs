@@ -69,7 +69,7 @@ pub struct ChannelPlan {
     pub std: f64,
     /// Normalised value outside the region and the scan.
     pub fill: f32,
-    /// Voxels of the foreground region (nonzero, or the body in a CT) on the prepared grid.
+    /// Voxels of the foreground region (not background, or the body in a CT) on the prepared grid.
     pub region_voxels: u64,
     /// Non-finite voxels of the file; they count as background.
     pub nonfinite: u64,

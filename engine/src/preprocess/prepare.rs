@@ -2,11 +2,13 @@
 
 use std::borrow::Borrow;
 
-use super::config::{Kind, PreprocessConfig, Targets};
+use super::config::{Kind, PreprocessConfig};
+use super::ct::shift_ct;
 use super::gather::{self, Tap};
 use super::intensity::{self, SourceChannel};
 use super::plan::CasePlan;
-use crate::volume::{Grid, Interpolation, LabelVolume, Relation, Volume, resample_f32, resample_labels};
+use super::targets::Targets;
+use crate::volume::{Background, Grid, Interpolation, LabelVolume, Relation, Volume, resample_f32, resample_labels};
 use crate::{Error, ErrorKind, Result, seed};
 
 /// A preprocessed case. All fields are slice-major: `(k * nx + i) * ny + j`.
@@ -18,7 +20,7 @@ pub struct PreparedCase {
     pub channels: Vec<Vec<f32>>,
     /// Value outside the scan, per channel.
     pub fill: Vec<f32>,
-    /// True where any channel has tissue: nonzero in the file, or inside the body for a CT. Patches without tissue are
+    /// True where any channel has tissue: not background in the file, or inside the body for a CT. Patches without tissue are
     /// air, whatever their values.
     pub tissue: Vec<bool>,
     /// Bit r of a byte marks region r; `None` without a reference.
@@ -54,8 +56,11 @@ pub fn prepare<V: Borrow<Volume>>(
     let (mut channels, mut tissue) = (Vec::with_capacity(images.len()), vec![false; voxels]);
     for (place, (image, &kind)) in images.iter().map(V::borrow).zip(kinds).enumerate() {
         let axial = image.grid.orientation().axis.iter().position(|&along| along == 2).unwrap_or(2);
-        let found = intensity::prepare_source(voxel_values(image, place)?, kind, image.grid.shape, axial, cfg);
-        plan.warnings.extend(found.warning.clone());
+        let mut values = voxel_values(image, place)?;
+        plan.warnings.extend(shift_ct(image, kind, cfg, &mut values));
+        let background = if kind == Kind::Ct { None } else { Background::of(image, 0) };
+        let found = intensity::prepare_source(values, kind, background, (image.grid.shape, axial), cfg);
+        plan.warnings.extend(found.warnings.iter().cloned());
         let (mut values, region) = if place == 0 {
             sample_on_source_grid(&found, &taps, cfg)
         } else {
@@ -74,7 +79,7 @@ pub fn prepare<V: Borrow<Volume>>(
     plan.region_box = bounding_box(&tissue, plan.prepared_shape);
     plan.set_crop(cfg.size);
     let target = label.map(|label| {
-        let bits = targets.encode(label);
+        let bits = targets.encode(label, &cfg.label_map);
         if label.grid.relation(&first.grid) == Relation::Same {
             return gather::nearest(&bits, &taps);
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 
 use super::*;
-use crate::preprocess::{Background, ChannelPlan, Spacing};
+use crate::preprocess::{BackgroundFill, ChannelPlan, Spacing};
 use crate::volume::{LabelData, Orientation};
 
 /// A slightly rotated RAS grid, so that no axis is exactly anatomical.
@@ -224,7 +224,7 @@ fn plans_survive_json() {
 #[test]
 fn noise_stands_outside_the_region_only() {
     let image = Volume::from_f32(ras([8, 8, 8], [1.0; 3]), random(512, 4));
-    let cfg = PreprocessConfig { background: Background::Noise, ..native() };
+    let cfg = PreprocessConfig { background: BackgroundFill::Noise, ..native() };
     let (plain, noisy) = (prepare_one(&image, &native()), prepare_one(&image, &cfg));
     for (voxel, &tissue) in noisy.tissue.iter().enumerate() {
         assert_eq!(noisy.channels[0][voxel] == plain.channels[0][voxel], tissue);

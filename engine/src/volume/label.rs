@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
-use super::data::for_each_type;
-use super::{Frames, Grid, ReadOptions, Relation, Scale, Volume, VoxelData, nifti, resample_labels};
+use super::rounding;
+use super::{Frames, Grid, MaskOptions, ReadOptions, Relation, Volume, crop, nifti, resample_labels};
 use crate::{Error, ErrorKind, Result};
 
 /// Label values in the smallest type that holds them, first axis fastest.
@@ -33,6 +31,17 @@ impl From<Vec<u16>> for LabelData {
     }
 }
 
+/// A mask that was read for an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlignedMask {
+    /// The mask on the image's grid.
+    pub labels: LabelVolume,
+    /// Number of frames in the mask's file.
+    pub frames: usize,
+    /// What was done to read and align it, one sentence each.
+    pub notes: Vec<String>,
+}
+
 /// A mask on its grid. Label 0 is background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelVolume {
@@ -56,68 +65,138 @@ impl LabelVolume {
         Err(Error::config("labels", volume.len(), why))
     }
 
-    /// Reads a mask. Labels may be stored as floats if they are whole numbers.
+    /// Reads a mask of one frame, without its notes.
     ///
     /// # Errors
-    /// As [`Volume::read`]. Also for more than one frame and for a label that is fractional, negative, NaN or above 65535.
+    /// As [`LabelVolume::read_with`].
     pub fn read(path: &Path) -> Result<Self> {
-        Ok(Self::read_with_warnings(path)?.0)
+        Ok(Self::read_with(path, &MaskOptions::default())?.0)
     }
 
-    /// Reads the mask of an image and aligns it to the image's grid by world position.
-    ///
-    /// Permuted or flipped axes are reordered with a warning. The second value holds all warnings.
+    /// Reads a mask of one frame. Values near a whole number are rounded, and NaN around the field of view is background.
+    /// The second value holds notes on both, and the file's warnings, one sentence each.
     ///
     /// # Errors
-    /// As [`LabelVolume::read`]. Also if the mask covers other voxels than the image; the message names both grids.
-    pub fn read_for(path: &Path, image: &Volume) -> Result<(Self, Vec<String>)> {
-        let (mask, mut warnings) = Self::read_with_warnings(path)?;
-        match mask.grid.relation(&image.grid) {
-            Relation::Same => {}
-            Relation::Reordered(_) => {
-                let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
-                warnings.push(format!(
-                    "the mask's axes ({}) differ from the image's ({}), so it is aligned by world position",
-                    codes(&mask.grid),
-                    codes(&image.grid)
-                ));
-            }
-            Relation::Different => {
-                let what = format!("mask {} and its image", path.display());
-                let (left, right) = (mask.grid.describe(), image.grid.describe());
-                return Err(ErrorKind::Geometry { what, left, right }.into());
-            }
+    /// As [`Volume::read`]. Also for more than one frame and for a value that is no label.
+    pub fn read_with(path: &Path, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
+        let volume = Self::read_frame(path, 0)?;
+        if volume.file_frames != 1 {
+            return Err(Error::file(path, format!("has {} frames, a mask must have one", volume.file_frames)));
         }
-        Ok((mask.on_grid(&image.grid), warnings))
+        Self::of_volume(path, volume, options)
     }
 
-    /// The mask on another grid, by world position: the same voxels in another order exactly, anything else by the nearest
-    /// voxel, with background outside.
+    /// [`LabelVolume::read_frame_for`] of the first frame.
+    pub fn read_for(path: &Path, image: &Volume) -> Result<(Self, Vec<String>)> {
+        let AlignedMask { labels, notes, .. } = Self::read_frame_for(path, image, 0, &MaskOptions::default())?;
+        Ok((labels, notes))
+    }
+
+    /// Reads the mask of frame `frame` (0-based) of an image and aligns it to the image's grid by world position. A mask of
+    /// one frame belongs to all frames.
+    ///
+    /// # Errors
+    /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has another number of
+    /// frames. The message names both grids and the difference.
+    pub fn read_frame_for(path: &Path, image: &Volume, frame: usize, options: &MaskOptions) -> Result<AlignedMask> {
+        let mut volume = Self::read_frame(path, 0)?;
+        let (own, its) = (volume.file_frames, image.file_frames);
+        if own != 1 && own != its {
+            let frames = |n: usize| if n == 1 { "1 frame".to_owned() } else { format!("{n} frames") };
+            let why = format!(
+                "has {}, its image has {}. A mask has one frame, or one for each frame of its image",
+                frames(own),
+                frames(its)
+            );
+            return Err(Error::file(path, why));
+        }
+        if own > 1 && frame > 0 {
+            volume = Self::read_frame(path, frame)?;
+        }
+        let (mask, mut notes) = Self::of_volume(path, volume, options)?;
+        let what = format!("mask {} and its image", path.display());
+        let (labels, note) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
+        notes.extend(note);
+        Ok(AlignedMask { labels, frames: own, notes })
+    }
+
+    /// Not [`Volume::read`], which warns of a volume of zeros: here that is a patient without lesions.
+    fn read_frame(path: &Path, frame: usize) -> Result<Volume> {
+        nifti::read(path, &ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() })
+    }
+
+    fn of_volume(path: &Path, volume: Volume, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
+        let Volume { grid, data, scale, mut warnings, .. } = volume;
+        let (data, notes) = rounding::labels(path, &grid, data, scale, options.threshold)?;
+        warnings.extend(notes);
+        Ok((Self { grid, data }, warnings))
+    }
+
+    /// The mask on the grid of its image, if both lie on the same voxels: in any axis order, or as a box of the lattice. A
+    /// note says what was done; `names` are as for [`super::GridMatch::note`].
+    ///
+    /// # Errors
+    /// If they lie on other voxels, or a label lies outside the image. `what` names both in the message.
+    pub fn aligned(
+        self,
+        image: &Grid,
+        options: &MaskOptions,
+        what: &str,
+        names: [&str; 2],
+    ) -> Result<(Self, Option<String>)> {
+        let found = self.grid.compare(image, options.grid_tolerance_mm);
+        if found.relation == Relation::Different {
+            let (left, right) = (self.grid.describe(), image.describe());
+            let difference = found.difference(&self.grid, image);
+            return Err(ErrorKind::Geometry { what: what.to_owned(), difference, left, right }.into());
+        }
+        let note = found.note(names, &self.grid, image);
+        let before = self.labelled_voxels();
+        let aligned = self.moved(image, found.relation);
+        let lost = before - aligned.labelled_voxels();
+        if lost > 0 {
+            let (left, right) = (format!("{before} labelled voxels"), format!("{lost} of them outside the image"));
+            let difference = format!("the {} reaches beyond the {}", names[0], names[1]);
+            return Err(ErrorKind::Geometry { what: what.to_owned(), difference, left, right }.into());
+        }
+        Ok((aligned, note))
+    }
+
+    /// The mask on another grid, by world position: the same voxels exactly, anything else by the nearest voxel, with
+    /// background outside.
     #[must_use]
     pub fn on_grid(self, grid: &Grid) -> Self {
-        fn moved<T: Copy + Default + Send + Sync>(labels: &[T], from: &Grid, to: &Grid) -> Vec<T> {
-            match from.relation(to) {
+        let relation = self.grid.relation(grid);
+        self.moved(grid, relation)
+    }
+
+    fn moved(self, grid: &Grid, relation: Relation) -> Self {
+        fn array<T: Copy + Default + Send + Sync>(labels: &[T], from: &Grid, to: &Grid, relation: Relation) -> Vec<T> {
+            match relation {
                 Relation::Reordered(orientation) => orientation.apply(labels, from.shape),
-                _ => resample_labels(labels, from, to, T::default()),
+                Relation::Box { orientation, origin } => {
+                    let (own, shape) = (orientation.apply(labels, from.shape), orientation.target_shape(from.shape));
+                    crop(&own, shape, origin.map(|at| -at), to.shape, T::default())
+                }
+                Relation::Same | Relation::ByVoxel | Relation::Different => {
+                    resample_labels(labels, from, to, T::default())
+                }
             }
         }
         let data = match self.data {
-            data if self.grid.relation(grid) == Relation::Same => data,
-            LabelData::U8(labels) => LabelData::U8(moved(&labels, &self.grid, grid)),
-            LabelData::U16(labels) => LabelData::U16(moved(&labels, &self.grid, grid)),
+            data if matches!(relation, Relation::Same | Relation::ByVoxel) => data,
+            LabelData::U8(labels) => LabelData::U8(array(&labels, &self.grid, grid, relation)),
+            LabelData::U16(labels) => LabelData::U16(array(&labels, &self.grid, grid, relation)),
         };
         Self { grid: grid.clone(), data }
     }
 
-    fn read_with_warnings(path: &Path) -> Result<(Self, Vec<String>)> {
-        // Not `Volume::read`, which warns of a volume of zeros: here that is a patient without lesions.
-        let volume = nifti::read(path, &ReadOptions { frames: Frames::One(0), ..ReadOptions::default() })?;
-        if volume.file_frames != 1 {
-            return Err(Error::file(path, format!("has {} frames, a mask must have one", volume.file_frames)));
+    /// Number of voxels with a label other than 0.
+    pub fn labelled_voxels(&self) -> usize {
+        match &self.data {
+            LabelData::U8(v) => v.iter().filter(|&&label| label != 0).count(),
+            LabelData::U16(v) => v.iter().filter(|&&label| label != 0).count(),
         }
-        let Volume { grid, data, scale, warnings, .. } = volume;
-        let data = labels(path, &grid, data, scale)?;
-        Ok((Self { grid, data }, warnings))
     }
 
     /// Number of voxels along i, j, k.
@@ -177,7 +256,7 @@ impl LabelVolume {
 
     /// Volume of all voxels with a label other than 0, in millilitres.
     pub fn volume_ml(&self) -> f64 {
-        self.iter().filter(|&l| l != 0).count() as f64 * self.grid.voxel_volume_ml()
+        self.labelled_voxels() as f64 * self.grid.voxel_volume_ml()
     }
 }
 
@@ -190,62 +269,11 @@ impl<'a> IntoIterator for &'a LabelVolume {
     }
 }
 
-/// Converts stored values to labels.
-#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
-fn labels(path: &Path, grid: &Grid, data: VoxelData, scale: Scale) -> Result<LabelData> {
-    let data = match (data, scale) {
-        (VoxelData::U8(v), Scale::IDENTITY) => return Ok(LabelData::U8(v)),
-        (other, _) => other,
-    };
-    // Two passes over the values avoid a temporary copy in a wider type.
-    let largest: Option<u16> = for_each_type!(
-        &data,
-        v => v.par_iter().map(|&x| label(scale.apply(x as f64))).try_reduce(|| 0, |a, b| Some(a.max(b))),
-        c => return Err(Error::file(path, format!("holds {} colour voxels, a mask holds whole numbers", c.len())))
-    );
-    let Some(largest) = largest else { return Err(first_bad(path, grid, &data, scale)) };
-    let small = u8::try_from(largest).is_ok();
-    Ok(for_each_type!(
-        &data,
-        v => {
-            let labels = v.par_iter().map(|&x| label(scale.apply(x as f64)).unwrap_or(0));
-            if small { LabelData::U8(labels.map(|l| l as u8).collect()) } else { LabelData::U16(labels.collect()) }
-        },
-        _c => LabelData::U8(Vec::new())
-    ))
-}
-
-/// The label, if the value is one. The tolerance of 1e-6 covers rounding by the header's 32-bit slope.
-fn label(value: f64) -> Option<u16> {
-    let whole = value.round();
-    let near = (value - whole).abs() <= 1e-6 * whole.abs().max(1.0);
-    (near && (0.0..=65535.0).contains(&whole)).then_some(whole as u16)
-}
-
-fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale) -> Error {
-    // The parallel search stops at any bad voxel; the message always names the first one.
-    let at = (0..data.len()).find(|&at| label(scale.apply(data.stored(at))).is_none()).unwrap_or(0);
-    let [nx, ny, _] = grid.shape;
-    let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
-    let value = scale.apply(data.stored(at));
-    Error::field(path, format!("voxel {voxel:?}"), value, "labels are whole numbers from 0 to 65535")
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use glam::DAffine3;
-
-    #[test]
-    fn only_whole_numbers_are_labels() {
-        assert_eq!(label(3.0), Some(3));
-        assert_eq!(label(2.999_999_9), Some(3));
-        assert_eq!(label(65535.0), Some(65535));
-        for bad in [0.5, -1.0, 65536.0, f64::NAN, f64::INFINITY, 1.001] {
-            assert_eq!(label(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn labels_masks_and_volumes() {
@@ -256,5 +284,47 @@ mod tests {
         assert!((mask.volume_ml() - 3.0).abs() < 1e-12);
         assert!(matches!(LabelVolume::new(grid.clone(), vec![1_u16, 2, 3, 4]).unwrap().data, LabelData::U8(_)));
         assert!(LabelVolume::new(grid, vec![0_u8; 3]).is_err());
+    }
+
+    const NAMES: [&str; 2] = ["mask", "image"];
+
+    /// A mask of 6 x 5 x 4 voxels with three labels.
+    fn whole() -> LabelVolume {
+        let grid = Grid::new([6, 5, 4], DAffine3::from_scale(glam::DVec3::new(1.0, 2.0, 3.0)));
+        let mut labels = vec![0_u8; grid.len()];
+        for (voxel, label) in [([2, 1, 1], 1), ([3, 2, 2], 2), ([4, 2, 1], 4)] {
+            labels[grid.index(voxel)] = label;
+        }
+        LabelVolume::new(grid, labels).unwrap()
+    }
+
+    #[test]
+    fn a_mask_cropped_to_its_extent_is_padded() {
+        let (mask, options) = (whole(), MaskOptions::default());
+        let LabelData::U8(labels) = &mask.data else { panic!("more labels than expected") };
+        let cut = crop(labels, mask.grid.shape, [2, 1, 1], [3, 2, 2], 0);
+        let part = LabelVolume::new(mask.grid.cropped([2, 1, 1], [3, 2, 2]), cut).unwrap();
+        let (padded, note) = part.clone().aligned(&mask.grid, &options, "a and b", NAMES).unwrap();
+        assert_eq!(padded, mask);
+        assert!(note.unwrap().contains("a box of 3x2x2 voxels"));
+        // The other way round, background outside may go, but no label.
+        let (back, _) = mask.clone().aligned(&part.grid, &options, "a and b", NAMES).unwrap();
+        assert_eq!(back, part);
+        let narrow = mask.grid.cropped([2, 1, 1], [2, 2, 2]);
+        let error = mask.aligned(&narrow, &options, "a and b", NAMES).unwrap_err().to_string();
+        assert!(error.contains("3 labelled voxels vs 1 of them outside the image"), "{error}");
+    }
+
+    #[test]
+    fn a_mask_of_another_place_is_refused_with_the_difference() {
+        let mask = whole();
+        let mut grid = mask.grid.clone();
+        grid.world_from_voxel.translation.x += 0.21;
+        let options = MaskOptions { grid_tolerance_mm: Some(0.3), ..MaskOptions::default() };
+        let (aligned, note) = mask.clone().aligned(&grid, &options, "a and b", NAMES).unwrap();
+        assert_eq!((aligned.grid, aligned.data), (grid.clone(), mask.data.clone()));
+        assert!(note.unwrap().contains("0.21 mm"));
+        let error = mask.aligned(&grid, &MaskOptions::default(), "a and b", NAMES).unwrap_err().to_string();
+        assert!(error.starts_with("a and b have different grids: a corner differs by 0.21 mm"), "{error}");
     }
 }

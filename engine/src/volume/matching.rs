@@ -1,6 +1,7 @@
-//! Comparing two grids by world position.
+//! Comparing two grids by world position: the one place that decides whether two images lie on the same voxels.
 
 use super::{Grid, Orientation};
+use crate::{ErrorKind, Result};
 
 /// How one grid lies against another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,44 +10,119 @@ pub enum Relation {
     Same,
     /// Same voxels with permuted or flipped axes. The orientation maps arrays of the first grid to the second.
     Reordered(Orientation),
+    /// Another box of the other grid's lattice, such as a mask cropped to its lesion: voxel (0, 0, 0) of the reoriented
+    /// first grid is voxel `origin` of the second.
+    Box {
+        /// Maps arrays of the first grid to the axes of the second.
+        orientation: Orientation,
+        /// May be negative.
+        origin: [i64; 3],
+    },
+    /// Same shape, but only one of the two files records an orientation: matched voxel by voxel.
+    ByVoxel,
     /// Other voxels.
     Different,
 }
 
-/// Smallest tolerance, in mm.
-const SAME_MM: f64 = 2e-6;
+/// The result of [`Grid::compare`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GridMatch {
+    /// How the first grid lies against the second.
+    pub relation: Relation,
+    /// Largest distance between corresponding corner voxels in mm: of the whole grids, or within the lattice for
+    /// [`Relation::Box`]. Infinite if the axes do not correspond.
+    pub corner_mm: f64,
+    /// The largest distance that was accepted, in mm.
+    pub tolerance_mm: f64,
+}
+
+/// Corners may always differ by this much, in mm.
+const SAME_MM: f64 = 1e-3;
+/// Corners may differ by this share of the smallest voxel size.
+const SAME_SHARE: f64 = 0.01;
+/// [`SAME_MM`] never exceeds this share of the smallest voxel size, as it would in microscopy.
+const MOST_SHARE: f64 = 0.1;
+/// A difference above this is reported, in mm.
+const NOTED_MM: f64 = 1e-5;
+/// Relative difference below which two voxel sizes are equal.
+const SAME_SIZE: f64 = 0.01;
 
 impl Grid {
+    /// [`Grid::compare`] with the default tolerance.
+    pub fn relation(&self, other: &Self) -> Relation {
+        self.compare(other, None).relation
+    }
+
+    /// # Errors
+    /// If the grids do not have the same voxels in the same order. `what` names both in the message.
+    pub fn require_same(&self, other: &Self, what: impl FnOnce() -> String) -> Result<()> {
+        let found = self.compare(other, None);
+        if found.relation == Relation::Same {
+            return Ok(());
+        }
+        let (left, right) = (self.describe(), other.describe());
+        Err(ErrorKind::Geometry { what: what(), difference: found.difference(self, other), left, right }.into())
+    }
+
     /// Compares the world positions of the corner voxels.
     ///
-    /// The tolerance is 1e-6 of the largest coordinate (the precision of a NIfTI header's 32-bit floats), at most
-    /// 1e-3 of the smallest voxel size and at least 2e-6 mm.
-    pub fn relation(&self, other: &Self) -> Relation {
-        let Some(orientation) = self.axes_along(other) else { return Relation::Different };
-        if orientation.target_shape(self.shape) != other.shape {
-            return Relation::Different;
+    /// Without `tolerance_mm`, corners may differ by 1e-3 mm or 1 % of the smallest voxel size, whichever is larger.
+    pub fn compare(&self, other: &Self, tolerance_mm: Option<f64>) -> GridMatch {
+        let tolerance_mm = tolerance_mm.unwrap_or_else(|| self.tolerance_mm().min(other.tolerance_mm()));
+        let of = |relation, corner_mm| GridMatch { relation, corner_mm, tolerance_mm };
+        let by_voxel = self.shape == other.shape && self.matches_by_voxel(other);
+        let different = if by_voxel { Relation::ByVoxel } else { Relation::Different };
+        let Some(orientation) = self.axes_along(other) else { return of(different, f64::INFINITY) };
+        let own = self.reoriented(&orientation);
+        let corner_mm = own.corner_distance_mm(other);
+        if own.shape == other.shape {
+            let same = corner_mm <= tolerance_mm;
+            let relation = match (same, orientation == Orientation::IDENTITY) {
+                (true, true) => Relation::Same,
+                // Without an orientation on one side, the flip is part of a guess.
+                (true, false) if !by_voxel => Relation::Reordered(orientation),
+                _ => different,
+            };
+            return of(relation, corner_mm);
         }
-        let reordered = self.reoriented(&orientation);
-        let mut pairs = reordered.corners().into_iter().zip(other.corners());
-        let tolerance = self.tolerance_mm().min(other.tolerance_mm());
-        let far = pairs.any(|(a, b)| a.distance(b).is_nan() || a.distance(b) > tolerance);
-        if far {
-            return Relation::Different;
+        let first = other.voxel_from_world().transform_point3(own.world([0; 3])).round().to_array();
+        let origin = first.map(|at| at as i64);
+        let overlaps = (0..3).all(|a| origin[a] < other.shape[a] as i64 && origin[a] + own.shape[a] as i64 > 0);
+        let lattice_mm = own.corner_distance_mm(&other.cropped(origin, own.shape));
+        if overlaps && lattice_mm <= tolerance_mm {
+            return of(Relation::Box { orientation, origin }, lattice_mm);
         }
-        if orientation == Orientation::IDENTITY { Relation::Same } else { Relation::Reordered(orientation) }
+        of(Relation::Different, corner_mm)
+    }
+
+    /// The largest distance between corresponding corner voxels' centres in mm; infinite if a position is not finite.
+    fn corner_distance_mm(&self, other: &Self) -> f64 {
+        let distances = self.corners().into_iter().zip(other.corners()).map(|(a, b)| a.distance(b));
+        distances.map(|mm| if mm.is_nan() { f64::INFINITY } else { mm }).fold(0.0, f64::max)
     }
 
     fn tolerance_mm(&self) -> f64 {
-        let reach = self.corners().iter().map(|c| c.abs().max_element()).fold(0.0, f64::max);
         let finest = self.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
-        (1e-6 * reach).min(1e-3 * finest).max(SAME_MM)
+        SAME_MM.max(SAME_SHARE * finest).min(MOST_SHARE * finest)
+    }
+
+    /// Whether exactly one grid records an orientation and the other one's voxel sizes do not contradict it: they are
+    /// equal, or the 1 mm of a header that nobody filled in.
+    fn matches_by_voxel(&self, other: &Self) -> bool {
+        let (known, unknown) = match (self.oriented, other.oriented) {
+            (true, false) => (self.spacing_mm(), other.spacing_mm()),
+            (false, true) => (other.spacing_mm(), self.spacing_mm()),
+            _ => return false,
+        };
+        let near = |a: f64, b: f64| (a - b).abs() <= SAME_SIZE * b;
+        unknown.iter().all(|&mm| near(mm, 1.0)) || unknown.iter().zip(known).all(|(&a, b)| near(a, b))
     }
 
     /// The axis of the other grid that each of this grid's axes runs along; `None` if the mapping is not one to one.
     fn axes_along(&self, other: &Self) -> Option<Orientation> {
         // Directions decide, not step lengths: an axis of one voxel has a direction but no extent.
         let (mine, its) = (self.world_from_voxel.matrix3, other.world_from_voxel.matrix3);
-        let (mut found, mut taken) = (Orientation::IDENTITY, [false; 3]);
+        let (mut along, mut taken) = (Orientation::IDENTITY, [false; 3]);
         for a in 0..3 {
             let direction = mine.col(a).normalize_or_zero();
             let cosine = |b: usize| direction.dot(its.col(b).normalize_or_zero());
@@ -55,11 +131,68 @@ impl Grid {
                 return None;
             }
             taken[b] = true;
-            found.axis[a] = b;
-            found.flip[a] = cosine(b) < 0.0;
+            along.axis[a] = b;
+            along.flip[a] = cosine(b) < 0.0;
         }
-        Some(found)
+        Some(along)
     }
+}
+
+impl GridMatch {
+    /// What a user should know about two grids that were matched. `names` are what the text calls their owners, as in
+    /// `["mask", "image"]`.
+    pub fn note(&self, [name, its]: [&str; 2], own: &Grid, other: &Grid) -> Option<String> {
+        let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
+        let size = |g: &Grid| g.shape.map(|n| n.to_string()).join("x");
+        match self.relation {
+            Relation::Same => (self.corner_mm > NOTED_MM).then(|| {
+                let (mm, limit) = (millimetres(self.corner_mm), millimetres(self.tolerance_mm));
+                format!("a corner of the {name} differs by {mm} mm from the {its}. Up to {limit} mm are accepted")
+            }),
+            Relation::Reordered(_) => Some(format!(
+                "the {name}'s axes ({}) differ from the {its}'s ({}), so it is aligned by world position",
+                codes(own),
+                codes(other)
+            )),
+            Relation::Box { .. } => Some(format!(
+                "the {name} covers a box of {} voxels of the {its}'s {}. The rest is background",
+                size(own),
+                size(other)
+            )),
+            Relation::ByVoxel => {
+                let which = if own.oriented { its } else { name };
+                Some(format!(
+                    "the {which} records no orientation. Both have the same shape and are matched voxel by voxel"
+                ))
+            }
+            Relation::Different => None,
+        }
+    }
+
+    /// Why two grids differ, for an error.
+    pub fn difference(&self, own: &Grid, other: &Grid) -> String {
+        let sorted = |g: &Grid| {
+            let mut shape = g.shape;
+            shape.sort_unstable();
+            shape
+        };
+        if sorted(own) == sorted(other) && self.corner_mm.is_finite() {
+            format!(
+                "a corner differs by {} mm, more than the {} mm of rounding",
+                millimetres(self.corner_mm),
+                millimetres(self.tolerance_mm)
+            )
+        } else {
+            "size or axes differ".to_owned()
+        }
+    }
+}
+
+/// A length with two significant digits below 1 mm, else two decimals.
+fn millimetres(mm: f64) -> String {
+    let decimals = if mm > 0.0 && mm < 1.0 { (1.0 - mm.log10().floor()).clamp(2.0, 9.0) as usize } else { 2 };
+    let text = format!("{mm:.decimals$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -81,11 +214,44 @@ mod tests {
     #[test]
     fn rounding_is_the_same_place_and_a_shift_is_not() {
         assert_eq!(grid().relation(&grid()), Relation::Same);
-        assert_eq!(grid().relation(&shifted(2e-6)), Relation::Same);
-        assert_eq!(grid().relation(&shifted(1e-3)), Relation::Different);
-        assert_eq!(grid().relation(&shifted(1.5)), Relation::Different);
-        assert_eq!(grid().relation(&Grid { shape: [5, 4, 2], ..grid() }), Relation::Different);
-        assert_eq!(grid().relation(&Grid { shape: [4, 5, 3], ..grid() }), Relation::Different);
+        // 1 % of the smallest voxel size of 2 mm.
+        for (mm, noted) in [(2e-6, false), (2e-4, true), (1e-3, true), (0.019, true)] {
+            let found = grid().compare(&shifted(mm), None);
+            assert_eq!(found.relation, Relation::Same, "{mm}");
+            assert!((found.corner_mm - mm).abs() < 1e-9);
+            assert_eq!(found.note(["mask", "image"], &grid(), &shifted(mm)).is_some(), noted, "{mm}");
+        }
+        for mm in [0.021, 0.21, 1.5] {
+            assert_eq!(grid().relation(&shifted(mm)), Relation::Different, "{mm}");
+        }
+        assert_eq!(grid().relation(&Grid { shape: [4, 5, 3], ..shifted(0.5) }), Relation::Different);
+    }
+
+    #[test]
+    fn the_difference_is_told_in_millimetres_and_may_be_allowed() {
+        let found = grid().compare(&shifted(0.21), None);
+        let text = found.difference(&grid(), &shifted(0.21));
+        assert_eq!(text, "a corner differs by 0.21 mm, more than the 0.02 mm of rounding");
+        assert_eq!(grid().compare(&shifted(0.21), Some(0.25)).relation, Relation::Same);
+        assert_eq!(grid().compare(&shifted(2e-4), Some(1e-4)).relation, Relation::Different);
+        for (mm, text) in [(2e-4, "0.0002"), (0.21, "0.21"), (1.5, "1.5"), (12.345, "12.35"), (3.1e-5, "0.000031")] {
+            assert_eq!(millimetres(mm), text);
+        }
+    }
+
+    #[test]
+    fn small_voxels_have_a_small_tolerance() {
+        let micrometre = |shift| {
+            Grid::new(
+                [4, 4, 4],
+                DAffine3 {
+                    matrix3: DMat3::from_diagonal(DVec3::splat(1e-3)),
+                    translation: DVec3::new(shift, 0.0, 0.0),
+                },
+            )
+        };
+        assert_eq!(micrometre(0.0).relation(&micrometre(5e-4)), Relation::Different);
+        assert_eq!(micrometre(0.0).relation(&micrometre(5e-6)), Relation::Same);
     }
 
     #[test]
@@ -93,5 +259,48 @@ mod tests {
         for o in Orientation::all().filter(|&o| o != Orientation::IDENTITY) {
             assert_eq!(grid().relation(&grid().reoriented(&o)), Relation::Reordered(o));
         }
+    }
+
+    #[test]
+    fn a_box_of_the_lattice_is_recognised_in_every_order() {
+        let part = grid().cropped([1, 0, 1], [3, 2, 2]);
+        for orientation in Orientation::all() {
+            let stored = part.reoriented(&orientation.inverted());
+            let expected = Relation::Box { orientation, origin: [1, 0, 1] };
+            assert_eq!(stored.relation(&grid()), expected);
+        }
+        // A larger one too: what lies outside is for the caller to judge.
+        let larger = grid().cropped([-1, -2, 0], [7, 7, 3]);
+        let expected = Relation::Box { orientation: Orientation::IDENTITY, origin: [-1, -2, 0] };
+        assert_eq!(larger.relation(&grid()), expected);
+        // Off the lattice by a tenth of a voxel, beside the image, or of other voxel sizes.
+        let mut off = part.clone();
+        off.world_from_voxel.translation.x += 0.2;
+        let beside = grid().cropped([5, 0, 0], [3, 2, 2]);
+        let coarse = part.with_spacing([4.0, 3.0, 4.0]);
+        for other in [off, beside, coarse] {
+            assert_eq!(other.relation(&grid()), Relation::Different);
+        }
+        // Same shape, a voxel further: a wrong origin, not a crop.
+        assert_eq!(grid().cropped([1, 0, 0], [5, 4, 3]).relation(&grid()), Relation::Different);
+    }
+
+    #[test]
+    fn without_orientation_on_one_side_the_voxels_decide() {
+        let known = grid();
+        let sizes = |mm: [f64; 3]| Grid {
+            oriented: false,
+            ..Grid::new([5, 4, 3], DAffine3::from_scale(DVec3::new(-mm[0], mm[1], mm[2])))
+        };
+        for unknown in [sizes([2.0, 3.0, 4.0]), sizes([1.0; 3])] {
+            assert_eq!(known.relation(&unknown), Relation::ByVoxel);
+            assert_eq!(unknown.relation(&known), Relation::ByVoxel);
+            assert!(known.compare(&unknown, None).note(["mask", "image"], &known, &unknown).is_some());
+        }
+        assert_eq!(known.relation(&sizes([2.0, 3.0, 5.0])), Relation::Different);
+        // A mirrored box is no evidence of a flip where one side only guesses.
+        let oriented = Grid { oriented: true, ..sizes([2.0, 3.0, 4.0]) };
+        let mirrored = oriented.reoriented(&Orientation { flip: [true, false, false], ..Orientation::IDENTITY });
+        assert_eq!(mirrored.relation(&sizes([2.0, 3.0, 4.0])), Relation::ByVoxel);
     }
 }

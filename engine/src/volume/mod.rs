@@ -5,8 +5,10 @@
 //! [`Orientation`], [`resample`] and [`crop`]; only [`nifti`] knows a file format.
 
 mod axial;
+mod background;
 mod data;
 mod grid;
+mod hounsfield;
 mod label;
 mod matching;
 pub mod nifti;
@@ -14,13 +16,17 @@ mod orient;
 mod projection;
 mod quantile;
 pub mod resample;
+mod rounding;
 mod stats;
 
 pub use axial::AxialSlices;
+pub use background::Background;
 pub use data::{Extension, Frames, ReadOptions, Scale, SourceHeader, Volume, VoxelData};
 pub use grid::Grid;
-pub use label::{LabelData, LabelVolume};
-pub use matching::Relation;
+pub use hounsfield::{CtDoubt, ct_doubt};
+pub use label::{AlignedMask, LabelData, LabelVolume};
+pub use matching::{GridMatch, Relation};
 pub use orient::Orientation;
 pub use resample::{Interpolation, crop, resample_f32, resample_labels};
+pub use rounding::MaskOptions;
 pub use stats::{Stats, percentile};

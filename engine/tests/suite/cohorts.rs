@@ -83,13 +83,16 @@ fn trainings_say_what_they_leave_out() {
     let train = |verb: &[&str], name: &str| {
         let settings = temp.path().join("settings.toml");
         fs::write(&settings, "[method]\ngrid = 8\n[network]\nwidth = 2\ndepth = 2\n").unwrap();
-        let line = [verb, &["--modality", "pet", "--size", "32", "--epochs", "1", "--device", "cpu", "--config"]].concat();
+        let line =
+            [verb, &["--modality", "pet", "--size", "32", "--epochs", "1", "--device", "cpu", "--config"]].concat();
         let out = temp.path().join(name);
         ended(&amlp(&line, &[&settings, Path::new("--split"), &file, Path::new("--out"), &out, &root]))
     };
     let (code, _, errors) = train(&["pretrain"], "pre");
     assert_eq!(code, 0, "pre-training needs no labels: {errors}");
-    for part in ["used 5 of 7 scans, left out 2:", &format!("{modality} (missing modality pet)"), "masks left out 1:", mask] {
+    for part in
+        ["used 5 of 7 scans, left out 2:", &format!("{modality} (missing modality pet)"), "masks left out 1:", mask]
+    {
         assert!(errors.contains(part), "{part}: {errors}");
     }
     let (code, _, errors) = train(&["finetune", "--from", "none", "--labels", "all"], "fine");
@@ -112,7 +115,12 @@ fn a_moved_cohort_is_recognised() {
         let (code, text, errors) = ended(&amlp(&line, &[&[model.as_path(), Path::new("--out"), &out], more].concat()));
         assert_eq!(code, 0, "{errors}");
         let report: serde_json::Value = serde_json::from_str(&text).unwrap();
-        report["cases"].as_array().unwrap().iter().map(|case| case["case"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        report["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|case| case["case"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(segment(&[&moved]), split.test);
     assert_eq!(segment(&[Path::new("--cohort"), &moved]), split.test);

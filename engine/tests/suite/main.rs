@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 
 mod assess;
-mod command_line;
 mod cohorts;
+mod command_line;
 mod common;
 mod comparison;
 mod corpus_nifti;
@@ -18,6 +18,7 @@ mod job_array;
 mod jobs;
 mod learning;
 mod metrics_oracles;
+mod odd_files;
 mod probes;
 mod reference_recalls;
 mod run_folder_faults;

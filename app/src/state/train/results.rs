@@ -221,7 +221,14 @@ mod tests {
     fn results() -> Results {
         let patients = vec![row("A", Some(0.8)), row("B", None), row("C", Some(0.2)), row("D", Some(0.5))];
         let mut results = Results::default();
-        results.set(RunEvaluation { version: 1, part: "test".into(), epoch: 1, patients, mean: None, left_out: Vec::new() });
+        results.set(RunEvaluation {
+            version: 1,
+            part: "test".into(),
+            epoch: 1,
+            patients,
+            mean: None,
+            left_out: Vec::new(),
+        });
         results
     }
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Relation, Volume};
+use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::Gpu;
-use crate::scene::{Preset, ScanInfo, Sidecar};
+use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
 use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
 use crate::worker::Failure;
@@ -33,7 +33,14 @@ pub fn read_image(
     };
     warnings.extend(volume.warnings.iter().map(|w| format!("{}: {w}", path.display())));
     let lowest = volume.percentiles(0, &[0.0]).map(|p| p[0]);
-    let info = ScanInfo::new(named, &file_stem(path), &sidecar(path, warnings), lowest);
+    let mut info = ScanInfo::new(named, &file_stem(path), &sidecar(path, warnings), lowest);
+    if info.modality == Modality::Ct
+        && info.unit_from == Some(Evidence::Modality)
+        && let Some(doubt) = ct_doubt(&volume)
+    {
+        warnings.push(format!("{}: {doubt}. They are shown without a unit", path.display()));
+        info.set_unit(None);
+    }
     layer_of(&Source::Nifti(path.to_path_buf()), info, one_of_several, Arc::new(volume), 0, gpu, warnings)
 }
 
@@ -138,11 +145,7 @@ pub fn front_axis(grid: &Grid) -> usize {
 /// What the reader refuses; another grid; values outside of 0 to 1.
 pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer, Failure> {
     let volume = Volume::read(path)?;
-    if volume.grid.relation(&image.grid) != Relation::Same {
-        let (left, right) = (volume.grid.describe(), image.grid.describe());
-        let what = format!("probability {} and its image", path.display());
-        return Err(engine::Error::from(engine::ErrorKind::Geometry { what, left, right }).into());
-    }
+    volume.grid.require_same(&image.grid, || format!("probability {} and its image", path.display()))?;
     let outside = volume.percentiles(0, &[0.0, 100.0]).is_none_or(|p| p[0] < 0.0 || p[1] > 1.0);
     if outside {
         return Err(Failure::Error(format!("{}: not a probability: values lie outside of 0 to 1", path.display())));

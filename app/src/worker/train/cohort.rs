@@ -6,6 +6,7 @@ use engine::cohort::split::Split;
 use engine::cohort::{Cohort, fingerprint_under};
 use engine::event::Stage;
 use engine::run::RunFolder;
+use engine::volume::MaskOptions;
 
 use super::{assess, form};
 use crate::state::train::{CohortCard, CohortState, Estimate};
@@ -50,7 +51,7 @@ impl Job for ReadCohort {
         let progress = |done: usize, of: usize| {
             handle.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
         };
-        let read = || fingerprint_under(&cohort, None, &handle.control, &progress);
+        let read = || fingerprint_under(&cohort, None, &MaskOptions::default(), &handle.control, &progress);
         let fingerprint = engine::threads::with(self.threads, read)??;
         Ok(CohortCard { cohort, fingerprint })
     }

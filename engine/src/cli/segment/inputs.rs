@@ -76,7 +76,12 @@ impl Inputs {
         }
         if !outputs.is_empty() {
             let names: Vec<&str> = outputs.iter().map(|file| file.stem.as_str()).collect();
-            self.notes.push(format!("{} masks in {} are not segmented: {}", names.len(), folder.display(), names.join(", ")));
+            self.notes.push(format!(
+                "{} masks in {} are not segmented: {}",
+                names.len(),
+                folder.display(),
+                names.join(", ")
+            ));
         }
         files.iter().for_each(|file| self.add_file(&file.path, args));
         Ok(())
@@ -102,7 +107,8 @@ impl Inputs {
             None if own => {
                 let split = split()?;
                 let known: BTreeSet<String> = split.part(Part::All).into_iter().collect();
-                let is_new = |id: &&String| !known.contains(*id) && !cohort.scans_of(id).any(|case| known.contains(&case.id));
+                let is_new =
+                    |id: &&String| !known.contains(*id) && !cohort.scans_of(id).any(|case| known.contains(&case.id));
                 let new: Vec<String> = everyone.iter().filter(is_new).cloned().collect();
                 let ids: Vec<String> = split.test.iter().chain(&new).cloned().collect();
                 self.notes.push(format!(

@@ -18,7 +18,8 @@ fn cohort_with(images: &[&str], masks: &[&str]) -> (tempfile::TempDir, Cohort) {
 
 #[test]
 fn time_points_and_sessions_belong_to_their_patient() {
-    let images = ["a/BraTS-GLI-00002-100-t1n.nii.gz", "b/BraTS-GLI-00002-101-t1n.nii.gz", "c/BraTS-GLI-00003-100-t1n.nii.gz"];
+    let images =
+        ["a/BraTS-GLI-00002-100-t1n.nii.gz", "b/BraTS-GLI-00002-101-t1n.nii.gz", "c/BraTS-GLI-00003-100-t1n.nii.gz"];
     let (_folder, cohort) = cohort_with(&images, &[]);
     assert_eq!(cohort.patients().into_iter().collect::<Vec<_>>(), ["BraTS-GLI-00002", "BraTS-GLI-00003"]);
     assert_eq!(cohort.scans_of("BraTS-GLI-00002").count(), 2);
@@ -90,7 +91,11 @@ fn the_user_names_the_masks() {
         let options = DiscoverOptions { label_name: Some(pattern.parse().unwrap()), ..DiscoverOptions::default() };
         let cohort = Cohort::discover_with(folder.path(), &options).unwrap();
         assert_eq!(cohort.cases.len(), 1);
-        cohort.cases[0].masks.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>()
+        cohort.cases[0]
+            .masks
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(masks("annotation"), ["ct_annotation.nii"]);
     assert_eq!(masks("segmentations/liver"), ["liver.nii"]);
@@ -101,7 +106,8 @@ fn the_user_names_the_masks() {
 #[test]
 fn folders_of_further_masks_are_no_patients() {
     for folder in ["instances", "segmentations", "organs"] {
-        let further = ["case_0/X/a-1.nii", "case_0/X/b-2.nii", "case_1/X/a-1.nii"].map(|name| name.replace('X', folder));
+        let further =
+            ["case_0/X/a-1.nii", "case_0/X/b-2.nii", "case_1/X/a-1.nii"].map(|name| name.replace('X', folder));
         let mut masks = vec!["case_0/segmentation.nii", "case_1/segmentation.nii"];
         masks.extend(further.each_ref().map(String::as_str));
         let (_folder, cohort) = cohort_with(&["case_0/imaging.nii", "case_1/imaging.nii"], &masks);

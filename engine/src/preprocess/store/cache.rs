@@ -8,8 +8,8 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::spill::{Frame, decode, encode};
 use super::frames::CaseFrames;
+use super::spill::{Frame, decode, encode};
 use super::{CaseMeta, LabelUse, SliceMeta, StoreOptions};
 use crate::cohort::Case;
 use crate::{Error, Result};
@@ -36,7 +36,8 @@ pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
     add(VERSION.as_bytes());
     add(case.id.as_bytes());
     let StoreOptions { modalities, labels: with_labels, targets, config, margin, keep, seed, .. } = options;
-    let settings = serde_json::to_vec(&(modalities, *with_labels != LabelUse::None, targets, config, margin, keep, seed));
+    let settings =
+        serde_json::to_vec(&(modalities, *with_labels != LabelUse::None, targets, config, margin, keep, seed));
     add(&settings.map_err(|e| Error::config("cache", "settings", e.to_string()))?);
     // All images count, not only the channels: the label may be on the grid of any of them.
     let masks = case.masks.iter().filter(|_| *with_labels != LabelUse::None).map(|path| (path, None));

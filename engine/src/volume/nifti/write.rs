@@ -10,7 +10,7 @@ use super::geometry::{Forms, forms_from_grid};
 use crate::run::atomic::write_atomic;
 use crate::volume::data::for_each_type;
 use crate::volume::{Grid, LabelData, LabelVolume, Relation, Scale, Volume, VoxelData};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// `NIFTI_INTENT_LABEL`.
 const INTENT_LABEL: i16 = 1002;
@@ -26,11 +26,7 @@ const V1_DIM: usize = 32767;
 /// # Errors
 /// If the mask is not on the image's grid, the name ends in anything else, or the file cannot be written.
 pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
-    if labels.grid.relation(&like.grid) != Relation::Same {
-        let what = format!("mask {} and its image", path.display());
-        let (left, right) = (labels.grid.describe(), like.grid.describe());
-        return Err(ErrorKind::Geometry { what, left, right }.into());
-    }
+    labels.grid.require_same(&like.grid, || format!("mask {} and its image", path.display()))?;
     let data = match &labels.data {
         LabelData::U8(v) => VoxelData::U8(v.clone()),
         LabelData::U16(v) if v.iter().all(|&l| l <= 255) => VoxelData::U8(v.iter().map(|&l| l as u8).collect()),

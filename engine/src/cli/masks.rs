@@ -1,0 +1,25 @@
+//! Flags for reading masks, shared by every verb that reads one.
+
+use crate::volume::MaskOptions;
+
+/// How masks are read.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct MaskFlags {
+    /// Accept masks whose corners differ by up to this much from their image's [default: 0.001 mm or 1 % of a voxel].
+    #[arg(long, value_name = "MM", value_parser = positive)]
+    pub grid_tolerance: Option<f64>,
+    /// Masks that are not whole numbers: values from P on are lesion.
+    #[arg(long, value_name = "P", value_parser = positive)]
+    pub threshold: Option<f64>,
+}
+
+impl MaskFlags {
+    /// The options for the reader.
+    pub fn options(self) -> MaskOptions {
+        MaskOptions { grid_tolerance_mm: self.grid_tolerance, threshold: self.threshold }
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0).ok_or_else(|| "expected a number above 0".to_owned())
+}

@@ -1,0 +1,73 @@
+//! CT values that cannot be Hounsfield units: named, shifted on request, refused for training.
+
+use serde::{Deserialize, Serialize, de};
+
+use super::config::{Kind, PreprocessConfig};
+use crate::volume::{CtDoubt, Volume, ct_doubt};
+use crate::{Error, Result};
+
+/// What is done with a CT whose values cannot be Hounsfield units ([`ct_doubt`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum CtOffset {
+    /// It is refused for training and segmentation.
+    #[default]
+    None,
+    /// This is added to its values, in HU. 0 takes them as they are.
+    Hu(f64),
+}
+
+impl Serialize for CtOffset {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => to.serialize_str("none"),
+            Self::Hu(offset) => to.serialize_f64(*offset),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for CtOffset {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Word(String),
+            Number(f64),
+        }
+        match Raw::deserialize(from)? {
+            Raw::Word(word) if word == "none" => Ok(Self::None),
+            Raw::Number(offset) if offset.is_finite() => Ok(Self::Hu(offset)),
+            _ => Err(de::Error::custom("ct_offset must be \"none\" or a number in HU")),
+        }
+    }
+}
+
+/// The doubt about an image, if it is a CT.
+fn doubt(image: &Volume, kind: Kind) -> Option<CtDoubt> {
+    (kind == Kind::Ct).then(|| ct_doubt(image)).flatten()
+}
+
+/// Refuses a CT whose values cannot be Hounsfield units, unless the configuration says what to do. `what` names the scan.
+pub fn check_ct(image: &Volume, kind: Kind, cfg: &PreprocessConfig, what: &str) -> Result<()> {
+    match (doubt(image, kind), cfg.ct_offset) {
+        (Some(doubt), CtOffset::None) => {
+            let why = format!(
+                "{what}: {doubt}. Give --ct-offset with the HU to add (0 takes the values as they are), or set \
+                 preprocess.kind to other"
+            );
+            Err(Error::config("ct_offset", "none", why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Shifts the values of a doubtful CT as configured. Returns the warning to report.
+pub(super) fn shift_ct(image: &Volume, kind: Kind, cfg: &PreprocessConfig, values: &mut [f32]) -> Option<String> {
+    let doubt = doubt(image, kind)?;
+    match cfg.ct_offset {
+        CtOffset::Hu(offset) if offset != 0.0 => {
+            values.iter_mut().for_each(|value| *value += offset as f32);
+            Some(format!("{doubt}. {offset} HU are added"))
+        }
+        CtOffset::Hu(_) | CtOffset::None => Some(doubt.to_string()),
+    }
+}

@@ -1,0 +1,185 @@
+//! What surrounds the object in a scan: the one constant value along its border.
+
+use super::{Grid, Volume};
+
+/// The value of a scan's background. Skull-stripped MR has 0, a z-scored scan what 0 became, a CT often -1000 or the padding
+/// outside its field of view.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Background {
+    /// The value in the scan's unit. NaN if the border is not finite.
+    pub value: f64,
+    /// Values this near to it are background too: half a step of stored integers, or rounding of floats.
+    pub tolerance: f64,
+    /// Share of the border's voxels that have it, 0 to 1.
+    pub share: f64,
+}
+
+/// A value on this share of the border is its background.
+const CLEAR_SHARE: f64 = 0.25;
+/// So is a value on this share of it, as where the scan is cropped close, ...
+const SMALL_SHARE: f64 = 0.05;
+/// ... that is this many times as frequent as any other, as it is not in noise.
+const TIMES_ANY_OTHER: usize = 4;
+/// Fewer voxels than this are no evidence of a constant.
+const FEWEST: usize = 8;
+/// Relative rounding error of a constant stored as 32-bit floats.
+const FLOAT_ROUNDING: f64 = 1e-6;
+
+impl Background {
+    /// The background of a frame in memory; `None` if no value is constant along the border or all voxels have it, and for
+    /// colours.
+    pub fn of(volume: &Volume, frame: usize) -> Option<Self> {
+        let first = volume.frame_range(frame)?.start;
+        if volume.data.is_colour() {
+            return None;
+        }
+        let border = border(&volume.grid);
+        let value = |at: &usize| volume.scale.apply(volume.data.stored(first + at));
+        let mut values: Vec<f64> = border.iter().map(value).filter(|v| v.is_finite()).collect();
+        let share = |count: usize| count as f64 / border.len().max(1) as f64;
+        if share(values.len()) < 0.5 {
+            return Some(Self { value: f64::NAN, tolerance: 0.0, share: 1.0 - share(values.len()) });
+        }
+        values.sort_by(f64::total_cmp);
+        let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
+        let tolerance =
+            if volume.data.is_integer() { volume.scale.slope.abs() / 2.0 } else { FLOAT_ROUNDING * largest };
+        let (mut most, mut second) = (&values[..0], 0);
+        for run in values.chunk_by(|a, b| b - a <= tolerance) {
+            if run.len() > most.len() {
+                (most, second) = (run, most.len());
+            } else {
+                second = second.max(run.len());
+            }
+        }
+        let count = most.len();
+        let clear = share(count) >= CLEAR_SHARE;
+        let small = share(count) >= SMALL_SHARE && count >= TIMES_ANY_OTHER * second;
+        let found = Self { value: *most.get(count / 2)?, tolerance, share: share(count) };
+        let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(&at)));
+        (count >= FEWEST && (clear || small) && !(count == values.len() && is_whole())).then_some(found)
+    }
+
+    /// Whether a value of the scan is background. Values that are not finite always are.
+    pub fn contains(&self, value: f64) -> bool {
+        // Values may have passed through 32-bit floats since.
+        let tolerance = self.tolerance.max(FLOAT_ROUNDING * self.value.abs());
+        !value.is_finite() || (value - self.value).abs() <= tolerance
+    }
+}
+
+impl std::fmt::Display for Background {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.value.is_nan() { to.write_str("NaN") } else { write!(to, "{}", (self.value * 1e4).round() / 1e4 + 0.0) }
+    }
+}
+
+/// Positions in memory of the voxels on the faces of a volume. Faces across an axis of one voxel do not count, since every
+/// voxel of a single slice lies on them.
+pub(super) fn border(grid: &Grid) -> Vec<usize> {
+    let [nx, ny, nz] = grid.shape;
+    let on_face = |at: usize, n: usize| n > 1 && (at == 0 || at + 1 == n);
+    let mut border = Vec::new();
+    for (k, j) in (0..nz).flat_map(|k| (0..ny).map(move |j| (k, j))) {
+        let row = nx * (j + ny * k);
+        if on_face(k, nz) || on_face(j, ny) || grid.len() == 1 {
+            border.extend(row..row + nx);
+        } else if nx > 1 {
+            border.extend([row, row + nx - 1]);
+        }
+    }
+    border
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests, also of exact values")]
+mod tests {
+    use super::*;
+    use crate::volume::{Scale, VoxelData};
+    use glam::DAffine3;
+
+    const SHAPE: [usize; 3] = [12, 10, 8];
+
+    fn grid() -> Grid {
+        Grid::new(SHAPE, DAffine3::IDENTITY)
+    }
+
+    /// Distance in voxels from the nearest face.
+    fn depth(at: usize) -> usize {
+        let place = [at % 12, at / 12 % 10, at / 120];
+        (0..3).map(|a| place[a].min(SHAPE[a] - 1 - place[a])).min().unwrap()
+    }
+
+    /// Different in every voxel.
+    fn tissue(at: usize) -> f32 {
+        400.0 + (at as f32 * 0.61).sin() * 90.0
+    }
+
+    fn of(values: impl Fn(usize) -> f32) -> Option<Background> {
+        Background::of(&Volume::from_f32(grid(), (0..960).map(values).collect()), 0)
+    }
+
+    #[test]
+    fn the_border_is_every_face_of_a_volume_and_the_outline_of_a_slice() {
+        let count = |shape| border(&Grid::new(shape, DAffine3::IDENTITY)).len();
+        assert_eq!([count([4, 4, 4]), count([4, 5, 1]), count([1, 4, 5]), count([4, 1, 5])], [56, 14, 14, 14]);
+        assert_eq!([count([1, 1, 1]), count([6, 1, 1]), count([1, 1, 6]), count([0, 2, 2])], [1, 2, 2, 0]);
+        let expected: Vec<usize> = (0..960).filter(|&at| depth(at) == 0).collect();
+        assert_eq!(border(&grid()), expected);
+    }
+
+    #[test]
+    fn a_constant_border_is_background_whatever_its_value() {
+        for value in [0.0, -0.769_198_24, 1000.0, -3024.0] {
+            let found = of(|at| if depth(at) == 0 { value } else { tissue(at) }).unwrap();
+            assert_eq!((found.value, found.share), (f64::from(value), 1.0));
+            assert!(found.contains(f64::from(value)) && !found.contains(f64::from(tissue(77))));
+        }
+        // Rounding of a z-score, tissue on one face.
+        let found = of(|at| {
+            if at < 120 {
+                tissue(at)
+            } else if depth(at) == 0 {
+                -0.769 + (at % 3) as f32 * 6e-8
+            } else {
+                tissue(at)
+            }
+        });
+        let found = found.unwrap();
+        assert!((found.value + 0.769).abs() < 1e-6 && found.share > 0.5, "{found:?}");
+        assert!(found.contains(-0.769_000_1));
+    }
+
+    #[test]
+    fn noise_and_tissue_have_no_background() {
+        assert_eq!(of(tissue), None);
+        let noise: Vec<i16> = (0..960).map(|at| (at * 7919 % 13) as i16).collect();
+        assert_eq!(Background::of(&Volume::new(grid(), VoxelData::I16(noise), Scale::IDENTITY), 0), None);
+        // A tenth of the border is 0, as where a head is cropped close, and no other value repeats.
+        let close = of(|at| if at % 10 == 0 && depth(at) == 0 { 0.0 } else { tissue(at) }).unwrap();
+        assert!(close.value == 0.0 && close.share < 0.25, "{close:?}");
+    }
+
+    #[test]
+    fn integers_have_half_a_stored_step() {
+        let stored: Vec<i16> = (0..960).map(|at| if depth(at) == 0 { -7 } else { at as i16 }).collect();
+        let volume = Volume::new(grid(), VoxelData::I16(stored), Scale { slope: 0.1, inter: 0.5 });
+        let found = Background::of(&volume, 0).unwrap();
+        assert!((found.value + 0.2).abs() < 1e-12 && found.tolerance == 0.05);
+        assert!(found.contains(-0.24) && !found.contains(-0.1));
+    }
+
+    #[test]
+    fn a_scan_of_one_value_has_no_background() {
+        assert_eq!(of(|_| 7.0), None);
+        let few = Volume::from_f32(Grid::new([3, 1, 1], DAffine3::IDENTITY), vec![5.0, 1.0, 0.0]);
+        assert_eq!(Background::of(&few, 0), None);
+    }
+
+    #[test]
+    fn a_border_of_nan_is_background() {
+        let found = of(|at| if depth(at) == 0 { f32::NAN } else { tissue(at) }).unwrap();
+        assert!(found.value.is_nan() && found.contains(f64::NAN) && !found.contains(0.0));
+        assert_eq!(found.to_string(), "NaN");
+    }
+}
