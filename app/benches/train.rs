@@ -56,7 +56,8 @@ fn main() {
         window.app.dispatch(Do::Train(TrainCommand::ShowPage(page)));
         window.measure(page.name());
     }
-    let steps = window.app.state().training.running.as_ref().map_or(0, amlp_viewer::state::train::Running::steps_done);
+    let steps =
+        window.app.state().training.running.as_ref().map_or(0, amlp_viewer::state::train::RunningJob::steps_done);
     println!("steps trained meanwhile: {steps}");
     window.app.dispatch(Do::Train(TrainCommand::Stop));
     window.until("it stops", |app| app.state().training.running.is_none());

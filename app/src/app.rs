@@ -8,7 +8,7 @@ use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatc
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
-use crate::state::train::TrainPage;
+use crate::state::train::{CohortState, RememberedTraining, TrainPage};
 use crate::state::{Dialog, Intent, Mode, Session, Settings, Severity, State};
 use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
@@ -23,7 +23,8 @@ pub struct App {
     sender: Sender,
     demo: Option<Demo>,
     shown: Option<(theme::Theme, String)>,
-    keep_settings: bool,
+    /// Not a report, which ends by itself: settings are kept, and changes on the disk are followed.
+    stays_open: bool,
     lost_told: bool,
 }
 
@@ -32,6 +33,8 @@ impl App {
     pub fn new(ctx: &egui::Context, gpu: Option<Gpu>, args: &Args, settings: Settings) -> Self {
         let waker = ctx.clone();
         let wake: Wake = Arc::new(move || waker.request_repaint());
+        let remembered =
+            settings.training.clone().map_or_else(|| Ok(RememberedTraining::default()), serde_json::from_value);
         let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
         let mut app = Self {
             state: State {
@@ -44,10 +47,17 @@ impl App {
             sender: Sender::default(),
             demo: args.demo.then(|| args.demo_steps.map_or_else(Demo::default, Demo::of_steps)),
             shown: None,
-            keep_settings: !args.is_report(),
+            stays_open: !args.is_report(),
             lost_told: false,
         };
-        app.jobs.set_painter(|ui, state| view::masking::show(ui, state, &Sender::default()));
+        app.jobs.set_painter(view::export);
+        match remembered {
+            Ok(RememberedTraining { form, cohort }) => {
+                app.state.session.train.form = form;
+                app.state.cache.train.cohort = cohort.map_or(CohortState::None, CohortState::Remembered);
+            }
+            Err(why) => app.warn("The form of the last training was reset", why.to_string()),
+        }
         app.start(args);
         app
     }
@@ -112,6 +122,15 @@ impl App {
         (&mut self.state, &mut self.jobs)
     }
 
+    /// What outlives the program, as JSON.
+    ///
+    /// # Errors
+    /// A value that JSON cannot hold.
+    pub fn settings(&self) -> Result<String, serde_json::Error> {
+        let training = Some(serde_json::to_value(RememberedTraining::of(&self.state))?);
+        Session::settings_json(&Settings { training, ..self.state.session.settings.clone() })
+    }
+
     /// Carries out a command at once.
     pub fn dispatch(&mut self, command: impl Into<Command>) {
         dispatch(&mut self.state, &mut self.jobs, command);
@@ -146,6 +165,9 @@ impl App {
             worker::update(&mut self.state, &mut self.jobs);
         }
         worker::replay::advance(&mut self.state, &mut self.jobs, now);
+        if self.stays_open {
+            worker::replay::follow::poll(&mut self.state, &mut self.jobs, now);
+        }
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
                 dispatch(&mut self.state, &mut self.jobs, command);
@@ -190,6 +212,7 @@ impl App {
         let mut waits = Vec::new();
         waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));
         waits.extend(self.state.session.timeline.playing.map(|due| due - now));
+        waits.extend(worker::replay::follow::wait(&self.state, now).filter(|_| self.stays_open));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
             // An adapter on the processor takes its time from the job.
@@ -244,10 +267,10 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        if !self.keep_settings {
+        if !self.stays_open {
             return;
         }
-        match Session::settings_json(&self.state.session.settings) {
+        match self.settings() {
             Ok(text) => storage.set_string(SETTINGS, text),
             Err(e) => tracing::error!("settings cannot be saved: {e}"),
         }

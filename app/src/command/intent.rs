@@ -126,9 +126,12 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
         PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first))),
         PathPurpose::Workspace => train::dispatch(state, jobs, TrainCommand::SetWorkspace(first)),
         PathPurpose::Run => timeline::dispatch(state, jobs, TimelineCommand::Open(first)),
-        PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(first)),
+        PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(vec![first])),
         PathPurpose::MaskingRun => masking::choose_run(state, &first),
-        PathPurpose::SaveSegmentation | PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+        PathPurpose::SaveSegmentation
+        | PathPurpose::MaskingPicture
+        | PathPurpose::MaskingTable
+        | PathPurpose::TrainExport(_) => {
             write(state, jobs, request.purpose, &first, false);
         }
     }
@@ -151,6 +154,7 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
             crate::worker::masking::export::to(state, jobs, purpose, path, overwrite);
         }
+        PathPurpose::TrainExport(kind) => crate::worker::train::export::to(state, jobs, kind, path, overwrite),
         _ => save::to(state, jobs, path, overwrite),
     }
 }

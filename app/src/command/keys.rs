@@ -38,11 +38,12 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let pane = focus::focused(ctx);
     let typed_before = typed_before(ctx, typing);
     // A button or slider that has the keyboard keeps the keys that work it; a pane has no use for them.
-    let control = ctx.egui_wants_keyboard_input() && pane.is_none();
+    let list_is_open = egui::Popup::is_any_open(ctx);
+    let control = (ctx.egui_wants_keyboard_input() && pane.is_none()) || list_is_open;
     let mut found = Vec::new();
     if ctx.input(|i| i.key_pressed(Key::Escape)) {
         // A field and an open list have a use of their own for it.
-        found.extend(escape(state, typed_before || egui::Popup::is_any_open(ctx)));
+        found.extend(escape(state, typed_before || list_is_open));
     }
     if state.dialog.is_some() {
         return found;

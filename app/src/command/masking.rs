@@ -9,7 +9,7 @@ use glam::DVec2;
 use super::action::List;
 use super::{Command, FileCommand};
 use crate::scene::Camera;
-use crate::state::masking::{By, Controls, Shown};
+use crate::state::masking::{By, Controls, DisplayOptions};
 use crate::state::session::RunUse;
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::Jobs;
@@ -20,7 +20,7 @@ pub enum MaskingCommand {
     /// Replaces the controls: what is masked and how.
     Set(Box<Controls>),
     /// Chooses what is drawn.
-    Show(Shown),
+    Show(DisplayOptions),
     /// Goes to an epoch of the schedule, from 1.
     SetEpoch(usize),
     /// Moves by epochs.
@@ -105,7 +105,7 @@ pub fn choose_run(state: &mut State, path: &Path) {
     state.cache.masking.drop_network();
 }
 
-/// The names of the clustering methods.
+/// The names of the clustering methods, in Masking and Train alike.
 pub const METHODS: [(Method, &str); 4] = [
     (Method::Kmeans, "k-means"),
     (Method::Agglomerative, "Agglomerative"),
@@ -115,17 +115,14 @@ pub const METHODS: [(Method, &str); 4] = [
 
 /// The names of the foreground rules.
 pub const RULES: [(ForegroundRule, &str); 3] = [
-    (ForegroundRule::Minority, "Minority (paper)"),
-    (ForegroundRule::Brighter, "Brighter"),
-    (ForegroundRule::Darker, "Darker"),
+    (ForegroundRule::Minority, "Minority cluster"),
+    (ForegroundRule::Brighter, "Brighter cluster"),
+    (ForegroundRule::Darker, "Darker cluster"),
 ];
 
 /// The names of the orders.
-pub const ORDERS: [(Order, &str); 3] = [
-    (Order::LesionFirst, "Lesion first (paper)"),
-    (Order::BackgroundFirst, "Background first"),
-    (Order::Random, "Random"),
-];
+pub const ORDERS: [(Order, &str); 3] =
+    [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
@@ -139,7 +136,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Previous epoch", "Left", send(MaskingCommand::StepEpoch(-1)));
     list.add(group, "First epoch", "", send(MaskingCommand::SetEpoch(1)));
     list.add(group, "Last epoch", "", send(MaskingCommand::SetEpoch(state.session.masking.controls.epochs)));
-    for (name, switch) in Shown::ALL {
+    for (name, switch) in DisplayOptions::ALL {
         let mut shown = state.session.masking.shown;
         *switch(&mut shown) ^= true;
         list.add(group, format!("{name} on or off"), "", send(MaskingCommand::Show(shown)));

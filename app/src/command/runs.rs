@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::Command;
 use super::action::List;
-use super::timeline::TimelineCommand;
+use super::timeline::{self, TimelineCommand};
 use super::train::TrainCommand;
-use crate::state::runs::{Column, Trashed};
+use crate::state::runs::{Column, TrashedRun};
 use crate::state::{Dialog, State};
 use crate::worker::{Jobs, name_of, runs};
 
@@ -17,16 +17,22 @@ pub enum RunsCommand {
     Refresh,
     /// Sorts by a column; by the same one again, in the other direction.
     Sort(Column),
+    /// Shows or hides the column of a setting, by its name in `config.toml`.
+    ToggleSetting(String),
     /// Shows only the runs with these words.
     Filter(String),
     /// Selects a run.
     Choose(Option<PathBuf>),
+    /// Ticks a run for a comparison, or unticks it.
+    Tick(PathBuf),
+    /// Compares the ticked runs with the selected one.
+    Compare,
     /// Asks before a run goes to the trash.
     AskDelete(PathBuf),
     /// Moves a run to the trash.
     Delete(PathBuf),
     /// Restores a run from the trash.
-    Restore(Trashed),
+    Restore(TrashedRun),
     /// Starts editing the notes of a run, or changes them.
     EditNotes(PathBuf, String),
     /// Saves the notes that are being edited.
@@ -41,9 +47,18 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
     match command {
         RunsCommand::Refresh => runs::list(state, jobs),
         RunsCommand::Sort(column) if table.column == column => table.rising ^= true,
-        RunsCommand::Sort(column) => (table.column, table.rising) = (column, !column.begins_falling()),
+        RunsCommand::Sort(column) => {
+            table.rising = !column.begins_falling();
+            table.column = column;
+        }
+        RunsCommand::ToggleSetting(name) => toggle(&mut table.settings, name),
         RunsCommand::Filter(text) => table.filter = text,
         RunsCommand::Choose(run) => state.session.runs.selected = run,
+        RunsCommand::Tick(run) => toggle(&mut state.session.runs.ticked, run),
+        RunsCommand::Compare => match state.runs_to_compare() {
+            Ok(runs) => timeline::dispatch(state, jobs, TimelineCommand::Compare(runs)),
+            Err(why) => state.error("Nothing to compare", why),
+        },
         RunsCommand::AskDelete(path) => state.dialog = Some(Dialog::DeleteRun { path }),
         RunsCommand::Delete(path) => {
             state.dialog = None;
@@ -62,6 +77,15 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
     }
 }
 
+/// Removes an item from a list, or adds it.
+fn toggle<T: PartialEq>(items: &mut Vec<T>, item: T) {
+    let count = items.len();
+    items.retain(|other| *other != item);
+    if items.len() == count {
+        items.push(item);
+    }
+}
+
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Runs";
@@ -73,16 +97,17 @@ pub fn actions(list: &mut List, state: &State) {
         return;
     }
     list.add(group, "List the runs again", "", Command::Runs(RunsCommand::Refresh));
-    for column in Column::ALL {
-        list.add(group, format!("Sort runs by {}", column.head()), "", Command::Runs(RunsCommand::Sort(column)));
+    for column in state.run_columns() {
+        list.add(group, format!("Sort runs by {}", column.meaning()), "", Command::Runs(RunsCommand::Sort(column)));
     }
+    let compare = state.runs_to_compare().is_ok();
+    list.add_if(compare, group, "Compare the ticked runs", "", Command::Runs(RunsCommand::Compare));
     let Some(run) = state.selected_run() else { return };
     let path = run.path.clone();
     list.add(group, "Open the selected run", "", Command::Timeline(TimelineCommand::Open(path.clone())));
-    list.add(group, "Compare with the selected run", "", Command::Timeline(TimelineCommand::Compare(path.clone())));
-    let goes_on = state.run_row(run).goes_on();
+    let resumable = state.run_row(run).can_resume();
     let resume = Command::Train(TrainCommand::Resume(path.clone()));
-    list.add_if(goes_on, group, "Resume the selected run", "", resume);
+    list.add_if(resumable, group, "Resume the selected run", "", resume);
     let notes = RunsCommand::EditNotes(path.clone(), run.notes.clone());
     list.add(group, "Notes of the selected run", "", Command::Runs(notes));
     list.add(group, "Delete the selected run…", "", Command::Runs(RunsCommand::AskDelete(path)));

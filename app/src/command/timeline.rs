@@ -18,8 +18,9 @@ use crate::worker::{Jobs, replay};
 pub enum TimelineCommand {
     /// Shows the run of a folder.
     Open(PathBuf),
-    /// Opens another run beside the shown one.
-    Compare(PathBuf),
+    /// Compares runs of one stage: the first is shown, the others stand beside it. A single one stands beside the shown
+    /// run.
+    Compare(Vec<PathBuf>),
     /// Sets the epoch that the shown one is compared with.
     CompareEpoch(usize),
     /// Shows one run and one epoch again.
@@ -84,7 +85,11 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
             state.session.train.go_to(TrainPage::Watch);
             replay::open(state, jobs, &path, None);
         }
-        Do::Compare(path) => replay::compare(state, jobs, &path),
+        Do::Compare(paths) => {
+            state.session.mode = Mode::Train;
+            state.session.train.go_to(TrainPage::Watch);
+            replay::compare(state, jobs, &paths);
+        }
         Do::CompareEpoch(epoch) => compare_epoch(state, epoch),
         Do::EndComparison => {
             replay::end_comparison(state);

@@ -7,9 +7,10 @@ use engine::event::Stage;
 use super::action::List;
 use super::{Command, FileCommand, dispatch as carry_out};
 use crate::state::runs::RunList;
-use crate::state::train::{CohortState, Column, Form, Queued, Results, Running, TrainPage};
+use crate::state::train::{CohortState, Column, Form, QueuedJob, Results, RunningJob, TrainExport, TrainPage};
 use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
-use crate::worker::train::{cohort, evaluate, form, queue, run, start_from};
+use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig};
+use crate::worker::train::{cohort, evaluate, export, form, queue, run};
 use crate::worker::{Jobs, name_of, runs, segment};
 
 /// How many runs of each stage the palette lists: the newest.
@@ -36,6 +37,10 @@ pub enum TrainCommand {
     Edit(Box<Form>),
     /// Sets up a fine-tuning from a pre-trained run; from random weights without one.
     FinetuneFrom(Option<PathBuf>),
+    /// Fills the form in with the settings of a run.
+    SetUpLike(PathBuf),
+    /// Sets the paper's settings in both stages.
+    UsePaperSettings,
     /// Queues the job of the form; it starts if no other is under way.
     Start,
     /// Removes a waiting job.
@@ -47,7 +52,7 @@ pub enum TrainCommand {
     /// Saves a checkpoint after this step and waits.
     Pause,
     /// Resumes after a pause.
-    GoOn,
+    Unpause,
     /// Saves a checkpoint after this step and stops. The run can be resumed.
     Stop,
     /// Resumes a run that stopped.
@@ -100,12 +105,17 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::OpenProblem(at) => open_problem(state, jobs, at),
         Do::Edit(form) => form::edit(state, jobs, *form),
         Do::FinetuneFrom(run) => finetune_from(state, jobs, run),
+        Do::SetUpLike(run) => set_up_from(state, jobs, run, ConfigPurpose::SetUpLike),
+        Do::UsePaperSettings => {
+            let form = state.session.train.form.clone().with_paper_settings();
+            form::edit(state, jobs, form);
+        }
         Do::Start => start(state, jobs),
         Do::Remove(id) => queue::remove(state, jobs, id),
         Do::TakeUp(id) => queue::take_up(state, jobs, id),
         Do::MoveUp(id) => queue::move_up(state, jobs, id),
         Do::Pause => run::pause(state, jobs),
-        Do::GoOn => run::resume(state, jobs),
+        Do::Unpause => run::resume(state, jobs),
         Do::Stop => run::stop(state, jobs),
         Do::Resume(path) => resume(state, jobs, &path),
         Do::Dismiss(path) => state.training.dismissed.push(path),
@@ -145,16 +155,21 @@ fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
 }
 
 fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
+    if let Some(run) = run {
+        return set_up_from(state, jobs, run, ConfigPurpose::StartFrom);
+    }
     state.session.mode = Mode::Train;
     state.session.train.go_to(TrainPage::Setup);
-    if let Some(run) = run {
-        jobs.start(start_from::ReadRunConfig { run });
-        return;
-    }
     let mut form = state.session.train.form.clone();
     form.stage = Stage::Finetune;
     form.finetune.labels.from = PathBuf::new();
     form::edit(state, jobs, form);
+}
+
+fn set_up_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, purpose: ConfigPurpose) {
+    state.session.mode = Mode::Train;
+    state.session.train.go_to(TrainPage::Setup);
+    jobs.start(ReadRunConfig { run, purpose });
 }
 
 fn start(state: &mut State, jobs: &mut Jobs) {
@@ -164,9 +179,9 @@ fn start(state: &mut State, jobs: &mut Jobs) {
     let form = &state.session.train.form;
     let (name, stage, config) = (form.name.trim().to_owned(), form.stage, Some(Box::new(form.config().clone())));
     // A name that the user gave means that very folder: if the run exists with these settings, it is resumed.
-    let goes_on = form.named.then(|| state.session.settings.workspace().join(&name));
+    let folder = form.named.then(|| state.session.settings.workspace().join(&name));
     let id = state.training.new_id();
-    queue::add(state, jobs, Queued { id, name, stage, config, goes_on });
+    queue::add(state, jobs, QueuedJob { id, name, stage, config, folder });
 }
 
 fn resume(state: &mut State, jobs: &mut Jobs, path: &Path) {
@@ -175,8 +190,8 @@ fn resume(state: &mut State, jobs: &mut Jobs, path: &Path) {
         return state.notice(Severity::Info, "This run is already training or in the queue", what);
     }
     let stage = state.cache.runs.run(path).map_or(Stage::Pretrain, |run| run.stage);
-    let (id, goes_on) = (state.training.new_id(), Some(path.to_path_buf()));
-    queue::add(state, jobs, Queued { id, name: name_of(path), stage, config: None, goes_on });
+    let (id, folder) = (state.training.new_id(), Some(path.to_path_buf()));
+    queue::add(state, jobs, QueuedJob { id, name: name_of(path), stage, config: None, folder });
 }
 
 fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
@@ -244,12 +259,13 @@ pub fn actions(list: &mut List, state: &State) {
     let chosen = !matches!(state.cache.train.cohort, CohortState::None);
     add(list, chosen, "Check the cohort again", "", TrainCommand::ReadCohortAgain);
     list.add(group, "Choose workspace…", "", Command::Intent(Intent::Ask(PathPurpose::Workspace)));
+    add(list, true, "Use the paper's settings", "", TrainCommand::UsePaperSettings);
     let ready = state.session.mode == Mode::Train && state.training_obstacle().is_none();
     add(list, ready, "Start training", "F5", TrainCommand::Start);
     let running = training.running.as_ref();
-    let paused = running.is_some_and(Running::can_go_on);
-    add(list, running.is_some_and(Running::can_pause), "Pause training", "F6", TrainCommand::Pause);
-    add(list, paused, "Resume training", "F7", TrainCommand::GoOn);
+    let paused = running.is_some_and(RunningJob::can_resume);
+    add(list, running.is_some_and(RunningJob::can_pause), "Pause training", "F6", TrainCommand::Pause);
+    add(list, paused, "Resume training", "F7", TrainCommand::Unpause);
     add(list, running.is_some(), "Stop training", "Shift+F5", TrainCommand::Stop);
     for run in state.resumable_runs() {
         add(list, true, &format!("Resume {}", run.name), "", TrainCommand::Resume(run.path.clone()));
@@ -257,9 +273,17 @@ pub fn actions(list: &mut List, state: &State) {
     for job in training.left.iter().take(LISTED) {
         add(list, true, &format!("Start {}, left in the queue", job.name), "", TrainCommand::TakeUp(Some(job.id)));
     }
+    for kind in TrainExport::ALL {
+        let ask = Command::Intent(Intent::Ask(PathPurpose::TrainExport(kind)));
+        list.add_if(export::is_ready(state, kind), group, format!("{}\u{2026}", kind.name()), "", ask);
+    }
     for run in runs.pretrained().take(LISTED) {
         let command = TrainCommand::FinetuneFrom(Some(run.path.clone()));
         add(list, true, &format!("Fine-tune from {}", run.name), "", command);
+    }
+    for run in runs.all().iter().take(LISTED) {
+        let command = TrainCommand::SetUpLike(run.path.clone());
+        add(list, true, &format!("Set up like {}", run.name), "", command);
     }
     for run in runs.finetuned().take(LISTED) {
         add(list, true, &format!("Results of {}", run.name), "", TrainCommand::ShowResults(run.path.clone()));

@@ -33,6 +33,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
             "Export",
             "CSV, one row per patch. Existing files are only overwritten after confirmation.",
         ),
+        PathPurpose::TrainExport(kind) => (kind.name(), "Export", kind.content()),
         PathPurpose::SaveSegmentation => (
             "Save the segmentation",
             "Save",

@@ -7,6 +7,8 @@ use engine::volume::{Grid, LabelVolume, Volume};
 use engine::{Error, Result};
 use glam::{DAffine3, DMat3, DVec3};
 
+use super::Convention;
+
 /// Affine map of a crop from a 4 x 4 matrix in row-major order.
 pub fn affine(rows: &[f64; 16]) -> DAffine3 {
     let column = |c: usize| DVec3::new(rows[c], rows[4 + c], rows[8 + c]);
@@ -34,6 +36,27 @@ pub fn picture_from_crop(size: usize, side: usize) -> DAffine3 {
         matrix3: DMat3::from_diagonal(DVec3::new(scale, scale, 1.0)),
         translation: DVec3::new((scale - 1.0) / 2.0, (scale - 1.0) / 2.0, 0.0),
     }
+}
+
+/// Column and row of patch `patch = i * grid + j` as shown, from 1: columns from the left of the screen, rows from the
+/// patient's front, which is up.
+pub fn shown_place(patch: usize, grid: usize, convention: Convention) -> [usize; 2] {
+    let (i, j) = (patch / grid.max(1), patch % grid.max(1));
+    let column = match convention {
+        Convention::Radiological => grid.saturating_sub(i),
+        Convention::Neurological => i + 1,
+    };
+    [column, grid.saturating_sub(j)]
+}
+
+/// The same in words, by the axes of the patient: `R-L 5, A-P 3`.
+pub fn place_words(patch: usize, grid: usize, convention: Convention) -> String {
+    let [column, row] = shown_place(patch, grid, convention);
+    let across = match convention {
+        Convention::Radiological => "R-L",
+        Convention::Neurological => "L-R",
+    };
+    format!("{across} {column}, A-P {row}")
 }
 
 /// World position of a preprocessed slice of S x S pixels, stored as `side` x `side`.
@@ -110,6 +133,17 @@ mod tests {
         let matrix3 = DMat3::from_rotation_z(0.2) * DMat3::from_diagonal(DVec3::new(2.0, 3.0, 4.0));
         let world_from_crop = DAffine3 { matrix3, translation: DVec3::new(5.0, -7.0, 30.0) };
         Place { size, side, world_from_crop, oriented: true }
+    }
+
+    /// Patch (i, j) lies i steps towards the patient's right and j towards the front, which is up.
+    #[test]
+    fn patches_are_counted_as_shown() {
+        let (radiological, neurological) = (Convention::Radiological, Convention::Neurological);
+        assert_eq!(shown_place(0, 4, radiological), [4, 4], "left and back: the lower right corner");
+        assert_eq!(shown_place(0, 4, neurological), [1, 4]);
+        assert_eq!(shown_place(15, 4, radiological), [1, 1], "right and front: the upper left corner");
+        assert_eq!(place_words(3 * 4 + 2, 4, radiological), "R-L 1, A-P 2");
+        assert_eq!(place_words(3 * 4 + 2, 4, neurological), "L-R 4, A-P 2");
     }
 
     #[test]

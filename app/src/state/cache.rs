@@ -3,7 +3,7 @@
 use engine::device::DeviceInfo;
 
 use super::masking::MaskingCache;
-use super::runs::RunList;
+use super::runs::{FollowCache, RunList};
 use super::timeline::TimelineCache;
 use super::train::{Results, TrainCache};
 
@@ -14,6 +14,8 @@ pub struct Cache {
     pub devices: Vec<DeviceInfo>,
     /// The runs of the workspace.
     pub runs: RunList,
+    /// What was last seen of the runs that other processes train.
+    pub follow: FollowCache,
     /// The runs on the timeline, and their pinned slices.
     pub timeline: TimelineCache,
     /// The cohort of the next job, and what follows from its form.

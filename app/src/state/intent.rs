@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::runs::Trashed;
+use super::runs::TrashedRun;
+use super::train::TrainExport;
 use super::{CaseId, Request};
 
 /// A step that can be held back and taken later. `command` carries it out.
@@ -29,7 +30,7 @@ pub enum Intent {
     /// Remove the segmentation.
     RemoveSegmentation,
     /// Bring a run back from the trash.
-    RestoreRun(Trashed),
+    RestoreRun(TrashedRun),
     /// End the program without further questions.
     QuitNow,
 }
@@ -100,6 +101,8 @@ pub enum PathPurpose {
     MaskingPicture,
     /// The table to export from Masking mode.
     MaskingTable,
+    /// A file to export from Train mode.
+    TrainExport(TrainExport),
 }
 
 impl PathPurpose {

@@ -1,11 +1,11 @@
 //! Masking mode: the controls, and what the engine found for the shown slice.
 //!
 //! Three jobs follow each other: the scan is prepared ([`CaseKey`]), the shown slice of it is clustered and masked
-//! ([`Wanted`]), and a pre-trained network fills the masked patches in ([`Filling`]). Each result remembers what it was
+//! ([`MaskRequest`]), and a pre-trained network fills the masked patches in ([`ReconstructionRequest`]). Each result remembers what it was
 //! made for, so that an outdated one is known as such: it stays on the screen until the next one comes.
 
 mod controls;
-mod found;
+mod result;
 mod sigma;
 
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{By, Controls, GRIDS, MOST_EPOCHS, SIZES, Shown, Switch};
-pub use found::{AllChannels, Attempt, Filled, FoundSlice, Network, Pictures, PreparedCase};
+pub use controls::{By, Controls, DisplayOptions, GRIDS, MOST_EPOCHS, SIZES, Switch};
+pub use result::{AllChannels, ClusteredSlice, Network, Pictures, PreparedCase, ReconstructedSlice, RequestStatus};
 pub use sigma::RunSigma;
 
 use super::{CaseId, Document, Mode, State};
@@ -41,7 +41,7 @@ pub struct CaseKey {
 
 /// What is to be seen of a prepared scan.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wanted {
+pub struct MaskRequest {
     /// The scan.
     pub case: CaseKey,
     /// The file's own slice, from 0, along its axis nearest to S-I.
@@ -52,10 +52,17 @@ pub struct Wanted {
     pub settings: MaskSettings,
 }
 
-impl Wanted {
+impl MaskRequest {
     /// Whether another wants the same pixels.
     pub fn same_slice(&self, other: &Self) -> bool {
         self.case == other.case && self.slice == other.slice && self.grid == other.grid
+    }
+
+    /// Whether another cuts its slice in the same way, so that one can be drawn with the patches of the other.
+    pub fn same_patches(&self, other: &Self) -> bool {
+        self.case.document == other.case.document
+            && self.case.preprocess == other.case.preprocess
+            && self.grid == other.grid
     }
 
     /// Whether another wants the same pixels clustered in the same way.
@@ -67,9 +74,9 @@ impl Wanted {
 
 /// What is to be filled in, and by which run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Filling {
+pub struct ReconstructionRequest {
     /// The masked slice.
-    pub wanted: Wanted,
+    pub wanted: MaskRequest,
     /// The pre-training run.
     pub run: PathBuf,
 }
@@ -81,7 +88,7 @@ pub struct MaskingSession {
     /// What is masked and how.
     pub controls: Controls,
     /// What is drawn.
-    pub shown: Shown,
+    pub shown: DisplayOptions,
     /// The patch whose numbers are shown.
     pub pinned: Option<usize>,
     /// Zoom and pan of the crop, and of the native slice.
@@ -105,19 +112,19 @@ pub struct MaskingCache {
     /// The prepared scan.
     pub prepared: Option<PreparedCase>,
     /// The clustered and masked slice: that of [`State::wanted_mask`], or the one before it.
-    pub found: Option<std::sync::Arc<FoundSlice>>,
+    pub found: Option<std::sync::Arc<ClusteredSlice>>,
     /// The network that reconstructs masked patches.
     pub network: Option<Network>,
     /// The scan in all modalities of that network, if it has several.
     pub channels: Option<AllChannels>,
     /// What the network made of the slice.
-    pub filled: Option<std::sync::Arc<Filled>>,
+    pub filled: Option<std::sync::Arc<ReconstructedSlice>>,
     /// Preparing.
-    pub preparing: Attempt<CaseKey>,
+    pub preparing: RequestStatus<CaseKey>,
     /// Clustering and masking.
-    pub clustering: Attempt<Wanted>,
+    pub clustering: RequestStatus<MaskRequest>,
     /// Reconstructing.
-    pub filling: Attempt<Filling>,
+    pub filling: RequestStatus<ReconstructionRequest>,
 }
 
 impl MaskingCache {
@@ -141,7 +148,7 @@ impl MaskingCache {
 
 impl State {
     /// What Masking mode is asked to show now; none without a case.
-    pub fn wanted_mask(&self) -> Option<Wanted> {
+    pub fn wanted_mask(&self) -> Option<MaskRequest> {
         let document = self.document.as_ref()?;
         let controls = &self.session.masking.controls;
         let layer = document.image();
@@ -154,7 +161,7 @@ impl State {
             preprocess: controls.preprocess.clone(),
         };
         let slice = self.file_slice()?;
-        Some(Wanted { case: key, slice, grid: controls.grid, settings: controls.mask_settings() })
+        Some(MaskRequest { case: key, slice, grid: controls.grid, settings: controls.mask_settings() })
     }
 
     /// The shown image's own slice at the crosshair, from 0, along its stored axis nearest to S-I.
@@ -176,7 +183,7 @@ impl State {
     }
 
     /// What was found, if it is what is wanted.
-    pub fn current_mask(&self) -> Option<&FoundSlice> {
+    pub fn current_mask(&self) -> Option<&ClusteredSlice> {
         let wanted = self.wanted_mask()?;
         self.cache.masking.found.as_deref().filter(|found| found.wanted == wanted)
     }

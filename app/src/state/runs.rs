@@ -1,25 +1,30 @@
 //! The runs of the workspace: one list for every mode, and the table that shows it.
 
 mod column;
+mod settings;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
-use engine::run::workspace::{EntryState, RunEntry};
+use engine::run::workspace::{EntryState, RunEntry, RunStamp};
 use serde::{Deserialize, Serialize};
 
 use super::train::{Phase, TrainPage};
 use super::{Mode, State};
 
 pub use column::{Column, date, dice, dice_meaning};
+pub use settings::{SettingDifference, differences};
 
 /// Status of a run, as far as this window knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing<'a> {
+pub enum RunStatus<'a> {
     /// It is the job under way.
     Now(Phase),
     /// Another process trains or evaluates it.
     Elsewhere,
+    /// This window evaluates it.
+    Evaluating,
     /// It waits in the queue to be resumed.
     Queued,
     /// Trained to the end.
@@ -32,7 +37,7 @@ pub enum Standing<'a> {
     Broken(&'a str),
 }
 
-impl Standing<'_> {
+impl RunStatus<'_> {
     /// In a word or two.
     pub fn name(&self) -> &'static str {
         match self {
@@ -42,6 +47,7 @@ impl Standing<'_> {
             Self::Now(Phase::Paused) => "paused",
             Self::Now(Phase::Stopping) => "stopping",
             Self::Elsewhere => "trained by another process",
+            Self::Evaluating => "being evaluated",
             Self::Queued => "queued",
             Self::Finished => "finished",
             Self::Stopped => "stopped",
@@ -57,22 +63,22 @@ pub struct Row<'a> {
     /// What is in its folder.
     pub run: &'a RunEntry,
     /// Its status.
-    pub standing: Standing<'a>,
+    pub status: RunStatus<'a>,
 }
 
 impl Row<'_> {
     /// Whether it was interrupted and has a checkpoint to resume from.
-    pub fn goes_on(&self) -> bool {
-        self.run.checkpoint && matches!(self.standing, Standing::Stopped | Standing::Failed(_))
+    pub fn can_resume(&self) -> bool {
+        self.run.checkpoint && matches!(self.status, RunStatus::Stopped | RunStatus::Failed(_))
     }
 
     /// Its status in a sentence.
     pub fn explained(&self) -> String {
-        let word = self.standing.name();
-        let resumable = if self.goes_on() { ". It can be resumed from its checkpoint." } else { "" };
-        match &self.standing {
-            Standing::Failed(why) | Standing::Broken(why) => format!("{word}: {why}{resumable}"),
-            Standing::Elsewhere => "Another process trains or evaluates this run.".to_owned(),
+        let word = self.status.name();
+        let resumable = if self.can_resume() { ". It can be resumed from its checkpoint." } else { "" };
+        match &self.status {
+            RunStatus::Failed(why) | RunStatus::Broken(why) => format!("{word}: {why}{resumable}"),
+            RunStatus::Elsewhere => "Another process trains or evaluates this run.".to_owned(),
             _ => format!("{word}{resumable}"),
         }
     }
@@ -80,7 +86,7 @@ impl Row<'_> {
 
 /// A run that lies in the trash, and where it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trashed {
+pub struct TrashedRun {
     /// Where it was.
     pub run: PathBuf,
     /// Where it is.
@@ -135,6 +141,15 @@ impl RunList {
     }
 }
 
+/// What was last seen of the runs that other processes train.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FollowCache {
+    /// When they are looked at again, in the window's seconds.
+    pub due: f64,
+    /// The runs of the workspace that this window does not train, as last listed.
+    pub stamps: BTreeMap<PathBuf, RunStamp>,
+}
+
 /// Filter and order of the table of runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -145,12 +160,14 @@ pub struct RunTable {
     pub column: Column,
     /// Smallest first.
     pub rising: bool,
+    /// Settings that have a column, by their names in `config.toml`.
+    pub settings: Vec<String>,
     /// Notes that are being written: of which run, and the text.
     #[serde(skip)]
     pub editing: Option<(PathBuf, String)>,
     /// Runs that were deleted in this session and can be restored, oldest first.
     #[serde(skip)]
-    pub trashed: Vec<Trashed>,
+    pub trashed: Vec<TrashedRun>,
 }
 
 impl State {
@@ -159,12 +176,20 @@ impl State {
         self.session.mode == Mode::Train && self.session.train.page == TrainPage::Runs
     }
 
+    /// The columns of the table, from left to right.
+    pub fn run_columns(&self) -> Vec<Column> {
+        let settings = self.session.run_table.settings.iter().cloned().map(Column::Setting);
+        let (notes, others) = (Column::Notes, Column::FIXED.into_iter().filter(|column| *column != Column::Notes));
+        others.chain(settings).chain([notes]).collect()
+    }
+
     /// The runs that the filter lets through, sorted.
     pub fn run_rows(&self) -> Vec<Row<'_>> {
         let RunTable { filter, column, rising, .. } = &self.session.run_table;
+        let columns = self.run_columns();
         let words: Vec<String> = filter.to_lowercase().split_whitespace().map(str::to_owned).collect();
         let fits = |row: &Row<'_>| {
-            let text = Column::ALL.map(|column| column.text(row)).join(" ").to_lowercase();
+            let text = columns.iter().map(|column| column.text(row)).collect::<Vec<_>>().join(" ").to_lowercase();
             words.iter().all(|word| text.contains(word.as_str()))
         };
         let mut rows: Vec<Row<'_>> = self.cache.runs.all().iter().map(|run| self.run_row(run)).filter(fits).collect();
@@ -181,19 +206,49 @@ impl State {
         self.cache.runs.run(self.session.runs.selected.as_deref()?)
     }
 
+    /// The runs that a comparison would show: those that are ticked, and the selected one. The watched run stands in for
+    /// a second one.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn runs_to_compare(&self) -> Result<Vec<PathBuf>, String> {
+        let chosen = &self.session.runs;
+        let selected = chosen.selected.iter().filter(|run| !chosen.ticked.contains(run));
+        let runs = chosen.ticked.iter().chain(selected);
+        let mut runs: Vec<&RunEntry> = runs.filter_map(|path| self.cache.runs.run(path)).collect();
+        if let ([only], Some(watched)) = (&runs[..], self.watched_run())
+            && watched.stage() == only.stage
+            && watched.path != only.path
+            && let Some(watched) = self.cache.runs.run(&watched.path)
+        {
+            runs.insert(0, watched);
+        }
+        match &runs[..] {
+            [] | [_] => Err("Tick two or more runs of one stage.".to_owned()),
+            [first, others @ ..] if others.iter().any(|run| run.stage != first.stage) => {
+                Err("The ticked runs are of different stages. Tick runs of one stage.".to_owned())
+            }
+            runs => match runs.iter().find(|run| run.epochs_done == 0) {
+                Some(empty) => Err(format!("{} has no finished epoch yet.", empty.name)),
+                None => Ok(runs.iter().map(|run| run.path.clone()).collect()),
+            },
+        }
+    }
+
     /// A run and its status.
     pub fn run_row<'a>(&self, run: &'a RunEntry) -> Row<'a> {
         let job = self.training.running.as_ref().filter(|job| job.run.as_ref() == Some(&run.path));
-        let standing = match (job, &run.state) {
-            (Some(job), _) => Standing::Now(job.phase),
-            _ if self.training.is_taken(&run.path) => Standing::Queued,
-            (None, EntryState::Training { .. }) => Standing::Elsewhere,
-            (None, EntryState::Finished) => Standing::Finished,
-            (None, EntryState::Stopped) => Standing::Stopped,
-            (None, EntryState::Failed(why)) => Standing::Failed(why),
-            (None, EntryState::Broken(why)) => Standing::Broken(why),
+        let status = match (job, &run.state) {
+            (Some(job), _) => RunStatus::Now(job.phase),
+            _ if self.training.is_taken(&run.path) => RunStatus::Queued,
+            (None, EntryState::Training { pid }) if *pid == std::process::id() => RunStatus::Evaluating,
+            (None, EntryState::Training { .. }) => RunStatus::Elsewhere,
+            (None, EntryState::Finished) => RunStatus::Finished,
+            (None, EntryState::Stopped) => RunStatus::Stopped,
+            (None, EntryState::Failed(why)) => RunStatus::Failed(why),
+            (None, EntryState::Broken(why)) => RunStatus::Broken(why),
         };
-        Row { run, standing }
+        Row { run, status }
     }
 }
 
@@ -202,7 +257,7 @@ mod tests {
     use engine::run::workspace::DiceOf;
 
     use super::*;
-    use crate::state::train::Running;
+    use crate::state::train::RunningJob;
 
     fn run(name: &str, dice: Option<f64>, changed: f64) -> RunEntry {
         let state = EntryState::Finished;
@@ -267,17 +322,17 @@ mod tests {
         }
         let mut state = state(runs);
         let stand = |state: &State| -> Vec<_> {
-            state.run_rows().iter().map(|row| (row.standing.name(), row.goes_on())).collect()
+            state.run_rows().iter().map(|row| (row.status.name(), row.can_resume())).collect()
         };
         assert_eq!(stand(&state), [("stopped", true), ("stopped", true), ("stopped", false)]);
-        let job = Running { run: Some("a".into()), phase: Phase::Paused, ..Running::default() };
+        let job = RunningJob { run: Some("a".into()), phase: Phase::Paused, ..RunningJob::default() };
         state.training.running = Some(job);
-        let waiting = crate::state::train::Queued {
+        let waiting = crate::state::train::QueuedJob {
             id: 1,
             name: "b".into(),
             stage: engine::event::Stage::Pretrain,
             config: None,
-            goes_on: Some("b".into()),
+            folder: Some("b".into()),
         };
         state.training.queue.push(waiting);
         assert_eq!(stand(&state), [("paused", false), ("queued", false), ("stopped", false)]);

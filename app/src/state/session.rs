@@ -60,6 +60,8 @@ pub struct ChosenRuns {
     pub results: Option<PathBuf>,
     /// Selected in the table of runs.
     pub selected: Option<PathBuf>,
+    /// Ticked in the table of runs, to be compared.
+    pub ticked: Vec<PathBuf>,
 }
 
 /// What a run can be used for.
@@ -96,7 +98,7 @@ impl State {
                 (!from.as_os_str().is_empty()).then_some(from)
             }
             RunUse::Watch => self.watched_run().map(|run| run.path.as_path()),
-            RunUse::Compare => timeline.compare.as_ref()?.run.as_ref().map(|run| run.path.as_path()),
+            RunUse::Compare => timeline.compare.as_ref()?.runs.first().map(|run| run.path.as_path()),
             RunUse::Results => chosen.results.as_deref(),
             RunUse::Select => chosen.selected.as_deref(),
         }
@@ -167,8 +169,8 @@ pub struct OpenRuns {
     pub pretrain: Option<OpenTrack>,
     /// On the fine-tuning track.
     pub finetune: Option<OpenTrack>,
-    /// What the watched run is compared with: another run, or itself without one, at an epoch.
-    pub compare: Option<(Option<PathBuf>, Option<usize>)>,
+    /// What the watched run is compared with: other runs, or itself without any, at an epoch.
+    pub compare: Option<(Vec<PathBuf>, Option<usize>)>,
 }
 
 /// A run on a track.
@@ -191,7 +193,7 @@ impl OpenItems {
         let runs = OpenRuns {
             pretrain: track(Stage::Pretrain),
             finetune: track(Stage::Finetune),
-            compare: compare.map(|compare| (compare.run.as_ref().map(|run| run.path.clone()), compare.epoch)),
+            compare: compare.map(|compare| (compare.runs.iter().map(|run| run.path.clone()).collect(), compare.epoch)),
         };
         Self {
             case: state.document.as_ref().map(OpenCase::of),

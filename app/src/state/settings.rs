@@ -45,6 +45,10 @@ pub struct Settings {
     pub threads: usize,
     /// Where runs are kept, if the user chose it.
     pub workspace: Option<PathBuf>,
+    /// The form of the next training and its cohort, as the last session left them: a
+    /// [`RememberedTraining`](super::train::RememberedTraining). Read apart from the rest, so that a form of another
+    /// version does not reset the settings.
+    pub training: Option<serde_json::Value>,
 }
 
 impl Default for Settings {
@@ -65,6 +69,7 @@ impl Default for Settings {
             recent: Vec::new(),
             threads: 0,
             workspace: None,
+            training: None,
         }
     }
 }

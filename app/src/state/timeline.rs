@@ -15,29 +15,28 @@ use serde::{Deserialize, Serialize};
 use super::State;
 
 pub use look::{Labels, Layer, Look, WatchView};
-pub use probes::{Probes, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update};
+pub use probes::{EpochRecord, PinnedSlice, Probes, RecordKey, SliceKey, Update};
 pub use run::OpenRun;
 pub use series::{Quantity, Series};
 
-/// A run that is being opened.
+/// The request to open runs that is being carried out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Opening {
-    /// Unlike that of any other; what was asked for last wins.
+pub struct OpeningRun {
+    /// Unique in this session; the newest request wins.
     pub serial: u64,
-    /// Its folder.
+    /// The run that goes onto its track, else the first of those beside the shown run.
     pub path: PathBuf,
     /// The epoch to show.
     pub epoch: Option<usize>,
-    /// It is opened beside the shown one.
-    pub compare: bool,
 }
 
 /// What the shown epoch is compared with.
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
-    /// Another run; the shown one without it.
-    pub run: Option<Box<OpenRun>>,
-    /// Its epoch; without one that of the cursor (another run), or the first (the same run).
+    /// Other runs of its stage: the first stands beside the shown run, the curves of all are overlaid. Empty for two
+    /// epochs of the shown run.
+    pub runs: Vec<OpenRun>,
+    /// The epoch of the first; without one that of the cursor (another run), or the first epoch (the same run).
     pub epoch: Option<usize>,
 }
 
@@ -77,7 +76,7 @@ pub struct TimelineCache {
     /// What the shown epoch is compared with.
     pub compare: Option<Compare>,
     /// The run that is being opened.
-    pub opening: Option<Opening>,
+    pub opening: Option<OpeningRun>,
     /// A run that could not be opened, and why.
     pub failed: Option<(PathBuf, String)>,
     /// What was read of the pinned slices.
@@ -108,14 +107,14 @@ impl TimelineCache {
 
     /// All open runs.
     pub fn runs(&self) -> impl Iterator<Item = &OpenRun> {
-        let other = self.compare.as_ref().and_then(|compare| compare.run.as_deref());
-        [self.pretrain.as_ref(), self.finetune.as_ref(), other].into_iter().flatten()
+        let others = self.compare.iter().flat_map(|compare| &compare.runs);
+        [self.pretrain.as_ref(), self.finetune.as_ref()].into_iter().flatten().chain(others)
     }
 
     /// All open runs, to be changed.
     pub fn runs_mut(&mut self) -> impl Iterator<Item = &mut OpenRun> {
-        let other = self.compare.as_mut().and_then(|compare| compare.run.as_deref_mut());
-        [self.pretrain.as_mut(), self.finetune.as_mut(), other].into_iter().flatten()
+        let others = self.compare.iter_mut().flat_map(|compare| &mut compare.runs);
+        [self.pretrain.as_mut(), self.finetune.as_mut()].into_iter().flatten().chain(others)
     }
 }
 
@@ -128,10 +127,15 @@ impl State {
     /// The run and the epoch that the shown one is compared with.
     pub fn compared_run(&self) -> Option<(&OpenRun, usize)> {
         let (compare, shown) = (self.cache.timeline.compare.as_ref()?, self.watched_run()?);
-        let run = compare.run.as_deref().unwrap_or(shown);
-        let usual = if compare.run.is_some() { shown.epoch() } else { Some(1) };
+        let run = compare.runs.first().unwrap_or(shown);
+        let usual = if compare.runs.is_empty() { Some(1) } else { shown.epoch() };
         let epoch = compare.epoch.or(usual)?.clamp(1, run.last().max(1));
         (run.last() > 0).then_some((run, epoch))
+    }
+
+    /// The other runs whose curves are drawn over those of the shown run.
+    pub fn overlaid_runs(&self) -> &[OpenRun] {
+        self.cache.timeline.compare.as_ref().map_or(&[], |compare| &compare.runs)
     }
 
     /// The slices that can be shown: pinned in a track, recorded there, or to be pinned in the next job.

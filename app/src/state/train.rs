@@ -1,5 +1,6 @@
 //! Train mode: the form of the next job, the queue, and the job under way.
 
+pub mod export;
 pub mod form;
 pub mod job;
 pub mod results;
@@ -10,11 +11,13 @@ use engine::assess::Assessment;
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, Fingerprint};
 use engine::config::Config;
+use engine::event::Stage;
 use engine::run::workspace::RunEntry;
 use serde::{Deserialize, Serialize};
 
+pub use export::TrainExport;
 pub use form::{Form, Labels};
-pub use job::{Ended, Ending, Phase, Preparing, Queued, Running};
+pub use job::{EndedJob, Ending, Phase, Preparation, QueuedJob, RunningJob};
 pub use results::{Column, Results};
 
 use super::State;
@@ -58,16 +61,36 @@ pub struct CohortCard {
     pub fingerprint: Fingerprint,
 }
 
+/// What the next start of the program takes up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RememberedTraining {
+    /// The form. Names of patients are not kept.
+    pub form: Form,
+    /// The folder of the cohort.
+    pub cohort: Option<PathBuf>,
+}
+
+impl RememberedTraining {
+    /// That of a running program.
+    pub fn of(state: &State) -> Self {
+        let form = state.session.train.form.clone().without_patients();
+        Self { form, cohort: state.cache.train.cohort.folder() }
+    }
+}
+
 /// The cohort of the next job.
 #[derive(Clone, Debug, Default)]
 pub enum CohortState {
     /// None was chosen.
     #[default]
     None,
+    /// The folder of the last session, not read yet.
+    Remembered(PathBuf),
     /// A folder that is being read.
-    Looking(PathBuf),
+    Reading(PathBuf),
     /// It can be trained on.
-    Found(Box<CohortCard>),
+    Ready(Box<CohortCard>),
     /// It cannot, for this reason.
     Failed(PathBuf, String),
 }
@@ -75,15 +98,15 @@ pub enum CohortState {
 impl CohortState {
     /// What is in it, once that is known.
     pub fn card(&self) -> Option<&CohortCard> {
-        if let Self::Found(card) = self { Some(card) } else { None }
+        if let Self::Ready(card) = self { Some(card) } else { None }
     }
 
     /// Its folder.
     pub fn folder(&self) -> Option<PathBuf> {
         match self {
             Self::None => None,
-            Self::Looking(folder) | Self::Failed(folder, _) => Some(folder.clone()),
-            Self::Found(card) => Some(card.cohort.root.clone()),
+            Self::Remembered(folder) | Self::Reading(folder) | Self::Failed(folder, _) => Some(folder.clone()),
+            Self::Ready(card) => Some(card.cohort.root.clone()),
         }
     }
 }
@@ -151,8 +174,8 @@ pub struct TrainCache {
     pub problems: Vec<(String, String)>,
     /// The run that already has the name in the form, with its settings if they can be read.
     pub same_name: Option<(PathBuf, Option<Box<Config>>)>,
-    /// Why that run cannot be resumed: its settings differ.
-    pub name_conflict: Option<String>,
+    /// The settings in which that run differs from the form, if it does: it cannot be resumed then.
+    pub name_conflict: Vec<String>,
     /// Time and memory of the next job.
     pub estimate: Estimate,
     /// Which patients train, validate and test in the next job, or why that is unknown.
@@ -163,19 +186,19 @@ pub struct TrainCache {
 #[derive(Clone, Debug, Default)]
 pub struct Training {
     /// The job under way.
-    pub running: Option<Running>,
+    pub running: Option<RunningJob>,
     /// The pinned slices of the job under way, shared with it.
     pub pins: Option<LivePins>,
     /// Jobs that wait for it to end, in order.
-    pub queue: Vec<Queued>,
+    pub queue: Vec<QueuedJob>,
     /// Jobs that waited when the program was closed last, not taken up yet.
-    pub left: Vec<Queued>,
+    pub left: Vec<QueuedJob>,
     /// What the file of the queue holds: `left`, then `queue`.
-    pub saved: Vec<Queued>,
+    pub saved: Vec<QueuedJob>,
     /// The workspace of that file, once it was read.
     pub workspace: Option<PathBuf>,
     /// Jobs that ended in this session, newest first.
-    pub ended: Vec<Ended>,
+    pub ended: Vec<EndedJob>,
     /// The number of the newest job.
     pub last_id: u64,
     /// Interrupted runs that the user dismissed in this session.
@@ -194,7 +217,7 @@ impl Training {
     /// Whether a run is being trained or waits in the queue.
     pub fn is_taken(&self, run: &Path) -> bool {
         let running = self.running.as_ref().and_then(|job| job.run.as_deref()) == Some(run);
-        running || self.queue.iter().any(|job| job.goes_on.as_deref() == Some(run))
+        running || self.queue.iter().any(|job| job.folder.as_deref() == Some(run))
     }
 }
 
@@ -220,17 +243,30 @@ impl State {
         if named && self.training.running.as_ref().is_some_and(|job| job.name == name) {
             return Some(format!("{name} is training. Change the name to queue another."));
         }
-        self.cache.train.name_conflict.clone().filter(|_| named)
+        let differs = named && !self.cache.train.name_conflict.is_empty();
+        differs.then(|| format!("A run \"{name}\" exists. Choose another name."))
+    }
+
+    /// What is wrong with the number of labelled patients, if anything is.
+    pub fn label_problem(&self) -> Option<String> {
+        let form = &self.session.train.form;
+        let labelled = form::labelled(self.cache.train.split.as_ref()?.as_ref().ok()?).count();
+        let too_many = form.stage == Stage::Finetune && form.labels == Labels::Count && form.count > labelled;
+        too_many.then(|| match labelled {
+            0 => "No training patient has a reference.".to_owned(),
+            1 => "Only 1 training patient has a reference.".to_owned(),
+            count => format!("Only {count} training patients have a reference. Choose 1 to {count}."),
+        })
     }
 
     /// Why the next job cannot be started, if it cannot.
     pub fn training_obstacle(&self) -> Option<String> {
         let (train, form) = (&self.cache.train, &self.session.train.form);
         match &train.cohort {
-            CohortState::None => return Some("Choose a cohort first".into()),
-            CohortState::Looking(_) => return Some("The cohort is still being read".into()),
+            CohortState::None | CohortState::Remembered(_) => return Some("Choose a cohort first".into()),
+            CohortState::Reading(_) => return Some("The cohort is still being read".into()),
             CohortState::Failed(..) => return Some("This folder cannot be trained on".into()),
-            CohortState::Found(_) => {}
+            CohortState::Ready(_) => {}
         }
         if form.config().data.modality.is_empty() {
             return Some("Choose a modality".into());
@@ -244,7 +280,8 @@ impl State {
         if let Some(why) = self.run_name_problem() {
             return Some(format!("Name: {why}"));
         }
-        train.split.as_ref().and_then(|split| split.as_ref().err().cloned())
+        let unknown_split = train.split.as_ref().and_then(|split| split.as_ref().err().cloned());
+        unknown_split.or_else(|| self.label_problem().map(|why| format!("Patients: {why}")))
     }
 }
 

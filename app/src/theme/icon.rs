@@ -145,6 +145,12 @@ icons! {
     PANES = Grid2x2;
     /// Panes side by side.
     SIDE_BY_SIDE = Columns2;
+    /// Columns of a table.
+    COLUMNS = Columns3Cog;
+    /// Ticked.
+    TICKED = SquareCheck;
+    /// Not ticked.
+    UNTICKED = SquareDashed;
     /// Left.
     CHEVRON_LEFT = ChevronLeft;
     /// Right; a closed section.

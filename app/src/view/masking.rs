@@ -13,7 +13,7 @@ use super::patch_pane::{PatchPane, PatchResponse};
 use super::tool;
 use crate::command::{Command, FileCommand, MaskingCommand, Sender, ViewCommand};
 use crate::scene::crop;
-use crate::state::masking::FoundSlice;
+use crate::state::masking::ClusteredSlice;
 use crate::state::{Document, JobStatus, PaneId, State};
 use crate::theme::{self, tokens};
 use crate::widget::{ErrorState, LoadingState};
@@ -54,7 +54,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 struct Shared<'a> {
     state: &'a State,
     document: &'a Document,
-    found: &'a FoundSlice,
+    found: &'a ClusteredSlice,
 }
 
 impl<'a> Shared<'a> {

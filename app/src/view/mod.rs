@@ -27,6 +27,14 @@ use crate::command::Sender;
 use crate::state::{Mode, State};
 use crate::theme;
 
+/// Draws what an exported picture shows: the charts of Train mode, else the view of Masking mode.
+pub fn export(ui: &mut Ui, state: &State) {
+    match state.session.mode {
+        Mode::Train => train::watch::curves::export(ui, state),
+        Mode::Review | Mode::Masking => masking::show(ui, state, &Sender::default()),
+    }
+}
+
 /// Draws the centre.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     CentralPanel::no_frame().show(ui, |ui| {

@@ -156,7 +156,7 @@ pub struct PatchResponse {
 }
 
 /// A pane on the screen.
-struct Placed<'a> {
+struct PanePlacement<'a> {
     pane: &'a PatchPane<'a>,
     rect: Rect,
     display: DisplayGrid,
@@ -199,7 +199,7 @@ impl<'a> PatchPane<'a> {
         if self.slot.is_empty() { self.title } else { self.slot }
     }
 
-    fn placed(&'a self, rect: Rect) -> Placed<'a> {
+    fn placed(&'a self, rect: Rect) -> PanePlacement<'a> {
         let (display, slice) = if let Some(Native { grid, slice }) = self.native {
             (DisplayGrid::new(grid, PlaneMode::Native), slice as f64)
         } else {
@@ -211,7 +211,7 @@ impl<'a> PatchPane<'a> {
         let size = vector(rect.size());
         let map = self.map(&display, size, self.margin(size));
         let lattice = lattice(&patch_from_display, &map, slice);
-        Placed { pane: self, rect, display, slice, patch_from_display, map, lattice }
+        PanePlacement { pane: self, rect, display, slice, patch_from_display, map, lattice }
     }
 
     /// Fits the slice and the crop into the area inside the margin, centred on the slice.
@@ -260,13 +260,13 @@ impl<'a> PatchPane<'a> {
     }
 
     /// Adds the image to the frame; the reason if it cannot.
-    fn paint(&self, painter: &egui::Painter, placed: &Placed<'_>) -> Option<String> {
+    fn paint(&self, painter: &egui::Painter, placed: &PanePlacement<'_>) -> Option<String> {
         let Some(picture) = self.picture else { return Some(self.missing.to_owned()) };
         let slice = self.slice_paint(picture, placed, painter.pixels_per_point());
         gpu::paint(painter, placed.rect, slice).err().map(|why| format!("Cannot draw this slice: {why}."))
     }
 
-    fn slice_paint(&self, picture: &Texture, placed: &Placed<'_>, pixels_per_point: f32) -> SlicePaint {
+    fn slice_paint(&self, picture: &Texture, placed: &PanePlacement<'_>, pixels_per_point: f32) -> SlicePaint {
         let (_, [width, height]) = pane_in_pixels(placed.rect, pixels_per_point);
         let size = DVec2::new(f64::from(width), f64::from(height));
         let pixels = f64::from(pixels_per_point);
@@ -318,7 +318,7 @@ impl<'a> PatchPane<'a> {
     }
 }
 
-impl Placed<'_> {
+impl PanePlacement<'_> {
     /// World mm at a screen position.
     fn world_at(&self, pos: Pos2) -> DVec3 {
         self.display.world_from_display.transform_point3(self.display_at(pos))

@@ -3,7 +3,7 @@
 mod results;
 mod runs;
 mod setup;
-mod watch;
+pub(super) mod watch;
 
 use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
 

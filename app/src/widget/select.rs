@@ -52,8 +52,14 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                 });
             let shown = combo.show_ui(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
+                // The arrow keys go through the open list.
+                let unfocused = ui.memory(|memory| memory.focused().is_none());
                 for (choice, name) in self.choices {
-                    if ui.add(ListRow::new(name).selected(choice == value)).clicked() && choice != value {
+                    let row = ui.add(ListRow::new(name).selected(choice == value));
+                    if unfocused && choice == value {
+                        row.request_focus();
+                    }
+                    if row.clicked() && choice != value {
                         *value = choice.clone();
                         changed = true;
                     }

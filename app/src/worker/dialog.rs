@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, masking, save};
+use super::{Failure, Job, JobHandle, Jobs, Spec, masking, save, train};
 use crate::state::{Dialog, Intent, PathPurpose, PathRequest, Slot, State};
 
 /// One dialog is open at a time.
@@ -64,6 +64,10 @@ impl AskPath {
             For::Segmentation | For::Reference | For::Probability => scans(dialog).pick_file(),
             For::SaveSegmentation => scans(dialog).set_file_name(name).save_file(),
             For::MaskingPicture => dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file(),
+            For::TrainExport(kind) => {
+                let ending = kind.extension();
+                dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(name).save_file()
+            }
             For::MaskingTable => dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file(),
             For::Folder
             | For::Model
@@ -94,6 +98,7 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::SaveSegmentation => "Save the segmentation",
         PathPurpose::MaskingPicture => "Export the view",
         PathPurpose::MaskingTable => "Export the numbers",
+        PathPurpose::TrainExport(kind) => kind.name(),
     }
 }
 
@@ -115,6 +120,7 @@ pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
         PathPurpose::SaveSegmentation => save::proposed_path(state),
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => masking::export::proposed_path(state, purpose),
+        PathPurpose::TrainExport(kind) => train::export::proposed_path(state, kind),
         PathPurpose::Workspace => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }

@@ -11,7 +11,7 @@ use super::{Painter, Wake, open, update};
 use crate::gpu::Gpu;
 use crate::state::{JobStatus, Slot, State};
 
-struct Running {
+struct JobEntry {
     id: u64,
     spec: Spec,
     handle: Arc<JobHandle>,
@@ -26,7 +26,7 @@ pub struct Jobs {
     pub(super) wake: Wake,
     gpu: Option<Gpu>,
     next: u64,
-    running: Vec<Running>,
+    running: Vec<JobEntry>,
     painter: Option<Painter>,
     /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
     pub(super) alone: Arc<Mutex<()>>,
@@ -43,12 +43,12 @@ impl Jobs {
         self.gpu.as_ref()
     }
 
-    /// Sets what draws the view of Masking mode.
+    /// Sets what draws exported pictures.
     pub fn set_painter(&mut self, painter: Painter) {
         self.painter = Some(painter);
     }
 
-    /// What draws the view of Masking mode; none in a program without views.
+    /// What draws exported pictures; none in a program without views.
     pub fn painter(&self) -> Option<Painter> {
         self.painter
     }
@@ -116,7 +116,7 @@ impl Jobs {
         {
             finish(Err(Failure::Error(format!("cannot start a thread: {why}"))));
         }
-        self.running.push(Running { id, spec, handle, result, abandoned: false });
+        self.running.push(JobEntry { id, spec, handle, result, abandoned: false });
         id
     }
 

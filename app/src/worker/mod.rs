@@ -34,13 +34,14 @@ pub use jobs::{Jobs, deliver};
 /// Asks the window to look at the jobs again; called from any thread.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// Draws the view of Masking mode for an export. It is handed to the jobs because the views are a layer above them.
+/// Draws a view for an exported picture. It is handed to the jobs because the views are a layer above them.
 pub type Painter = fn(&mut egui::Ui, &State);
 
-/// Starts what follows from a command, a result or the clock: the slice of Masking mode and the records of pinned slices
-/// are those that the state asks for.
+/// Starts what follows from a command, a result or the clock: the slice of Masking mode, the cohort of the last session
+/// and the records of pinned slices are those that the state asks for.
 pub fn update(state: &mut State, jobs: &mut Jobs) {
     masking::update(state, jobs);
+    train::cohort::read_remembered(state, jobs);
     replay::read_missing_probes(state, jobs);
 }
 

@@ -1,5 +1,6 @@
-//! The timeline: opening runs, following the one that trains, reading what was recorded of pinned slices.
+//! The timeline: opening runs, following those that train, reading what was recorded of pinned slices.
 
+pub mod follow;
 mod live;
 mod open;
 mod pin;
@@ -20,10 +21,10 @@ pub use open::{SLOT, compare, open};
 pub use pin::{PinShownSlice, add as add_pin, pin_shown_slice, remove as remove_pin};
 pub use play::{advance, follow_newest, go_to, period, step, toggle};
 pub use probe::read_missing as read_missing_probes;
-pub use read::{ReadRun, base_of, read_run};
+pub use read::{RunContent, base_of, read_run};
 
 /// Puts a run onto its track, in place of the one that is there; never in place of the same run while it trains.
-fn place(state: &mut State, jobs: &mut Jobs, run: ReadRun, cursor: Option<usize>) {
+fn place(state: &mut State, jobs: &mut Jobs, run: RunContent, cursor: Option<usize>) {
     let stage = run.config.stage;
     if state.cache.timeline.track(stage).is_some_and(|open| open.path == run.path && open.live) {
         return;
@@ -34,8 +35,8 @@ fn place(state: &mut State, jobs: &mut Jobs, run: ReadRun, cursor: Option<usize>
     state.settle_pin();
 }
 
-fn open_run(state: &State, jobs: &mut Jobs, run: ReadRun) -> OpenRun {
-    let ReadRun { path, config, history, pins } = run;
+fn open_run(state: &State, jobs: &mut Jobs, run: RunContent) -> OpenRun {
+    let RunContent { path, config, history, pins, stamp } = run;
     OpenRun {
         id: jobs.unused_id(),
         name: super::name_of(&path),
@@ -44,6 +45,8 @@ fn open_run(state: &State, jobs: &mut Jobs, run: ReadRun) -> OpenRun {
         series: Series::of(&history, state.session.timeline.look.smoothing),
         history,
         live: false,
+        held_by: read::held_by_another(stamp.pid),
+        stamp,
         waiting: None,
         cursor: None,
         pins,
@@ -51,7 +54,7 @@ fn open_run(state: &State, jobs: &mut Jobs, run: ReadRun) -> OpenRun {
 }
 
 /// Closes the run of the other track unless both belong to one training.
-fn leave_strangers(state: &mut State, run: &ReadRun, has_base: bool) {
+fn leave_strangers(state: &mut State, run: &RunContent, has_base: bool) {
     let stage = run.config.stage;
     let other = other(stage);
     let stranger = state.cache.timeline.track(other).is_some_and(|open| {
@@ -94,10 +97,19 @@ pub fn leave(state: &mut State, stage: Stage) {
 
 /// Shows one run and one epoch again.
 pub fn end_comparison(state: &mut State) {
-    let run = state.cache.timeline.compare.take().and_then(|compare| compare.run);
-    if let Some(run) = run {
+    for run in state.cache.timeline.compare.take().into_iter().flat_map(|compare| compare.runs) {
         state.cache.timeline.probes.forget(run.id);
     }
+}
+
+/// Removes one run from the comparison, which ends with its last one.
+pub fn leave_comparison(state: &mut State, id: u64) {
+    let timeline = &mut state.cache.timeline;
+    timeline.probes.forget(id);
+    if let Some(compare) = &mut timeline.compare {
+        compare.runs.retain(|run| run.id != id);
+    }
+    timeline.compare.take_if(|compare| compare.runs.is_empty());
 }
 
 #[cfg(test)]

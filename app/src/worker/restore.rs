@@ -125,10 +125,13 @@ pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
         state.session.timeline.pin.clone_from(&saved.timeline.pin);
     }
     match compare {
-        Some((Some(run), _)) => replay::compare(state, jobs, &run),
-        Some((None, epoch)) => {
+        Some((others, _)) if !others.is_empty() => {
+            let shown = state.watched_run().map(|run| run.path.clone());
+            replay::compare(state, jobs, &shown.into_iter().chain(others).collect::<Vec<_>>());
+        }
+        Some((_, epoch)) => {
             saved.open.runs = None;
-            timeline.compare = Some(Compare { run: None, epoch });
+            timeline.compare = Some(Compare { runs: Vec::new(), epoch });
         }
         None => saved.open.runs = None,
     }

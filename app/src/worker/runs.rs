@@ -8,8 +8,8 @@ use engine::run::workspace::{self, DiceOf, RunEntry};
 
 use super::train::{queue, same_name};
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
-use crate::state::runs::Trashed;
-use crate::state::train::Queued;
+use crate::state::runs::TrashedRun;
+use crate::state::train::QueuedJob;
 use crate::state::{Intent, Severity, Slot, State};
 
 const LIST: Slot = Slot::exclusive("list-runs");
@@ -23,9 +23,9 @@ struct ListRuns {
     with_queue: bool,
 }
 
-struct Listed {
+struct RunListing {
     runs: Vec<RunEntry>,
-    queue: Option<Result<Vec<Queued>, String>>,
+    queue: Option<Result<Vec<QueuedJob>, String>>,
 }
 
 /// Lists the runs of the workspace again: at the start, when a page that shows them opens, and when runs come or go.
@@ -43,29 +43,28 @@ pub fn list_if_shown(state: &mut State, jobs: &mut Jobs) {
 }
 
 impl Job for ListRuns {
-    type Output = Listed;
+    type Output = RunListing;
 
     fn spec(&self) -> Spec {
         Spec::new(LIST, "Listing the runs").quiet()
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Listed, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<RunListing, Failure> {
         let queue = self.with_queue.then(|| queue::read(&self.workspace));
         handle.check()?;
-        Ok(Listed { runs: workspace::list(&self.workspace)?, queue })
+        Ok(RunListing { runs: workspace::list(&self.workspace)?, queue })
     }
 
-    fn apply(self, result: Result<Listed, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<RunListing, Failure>, state: &mut State, jobs: &mut Jobs) {
         // The workspace may have been changed in the meantime.
         if self.workspace != state.session.settings.workspace() {
             return;
         }
         match result {
-            Ok(Listed { runs, queue }) => {
-                (state.cache.runs.entries, state.cache.runs.failed) = (Some(runs), None);
-                update_running(state);
+            Ok(RunListing { runs, queue }) => {
+                listed(state, jobs, runs);
                 if let Some(left) = queue {
-                    queue::found(state, jobs, self.workspace, left);
+                    queue::restored(state, jobs, self.workspace, left);
                 }
             }
             Err(failure) => {
@@ -73,10 +72,17 @@ impl Job for ListRuns {
                     failure.report(&self.spec().title, state);
                 }
                 (state.cache.runs.entries, state.cache.runs.failed) = (Some(Vec::new()), Some(failure.reason()));
+                same_name::look_again(state, jobs);
             }
         }
-        same_name::look_again(state, jobs);
     }
+}
+
+/// The runs of the workspace were listed.
+pub(super) fn listed(state: &mut State, jobs: &mut Jobs, runs: Vec<RunEntry>) {
+    (state.cache.runs.entries, state.cache.runs.failed) = (Some(runs), None);
+    update_running(state);
+    same_name::look_again(state, jobs);
 }
 
 /// The entry of the run that is being trained follows the job: its folder was read when the runs were listed.
@@ -126,7 +132,7 @@ impl Job for TrashRun {
             Ok(now) => now,
             Err(failure) => return failure.report(&self.spec().title, state),
         };
-        let trashed = Trashed { run: self.run, now };
+        let trashed = TrashedRun { run: self.run, now };
         forget::forget(state, jobs, &trashed.run);
         let title = format!("{} was moved to the trash", name_of(&trashed.run));
         state.notice_with_undo(title, trashed.now.display().to_string(), Intent::RestoreRun(trashed.clone()));
@@ -135,7 +141,7 @@ impl Job for TrashRun {
 }
 
 /// Moves a run from the trash back to where it was.
-pub struct RestoreRun(pub Trashed);
+pub struct RestoreRun(pub TrashedRun);
 
 impl Job for RestoreRun {
     type Output = ();

@@ -43,8 +43,17 @@ pub fn args(paths: &[&Path]) -> Args {
 
 /// Starts the program without waiting for anything.
 pub fn start(args: &Args, size: [f32; 2], screen: Option<RenderState>) -> Window {
+    start_of(args, Settings::default(), size, screen)
+}
+
+/// The same with the settings of an earlier session, without an adapter.
+pub fn start_with(args: &Args, settings: Settings) -> Window {
+    start_of(args, settings, SIZE, None)
+}
+
+fn start_of(args: &Args, settings: Settings, size: [f32; 2], screen: Option<RenderState>) -> Window {
     let gpu = screen.as_ref().map(Gpu::new);
-    let app = App::new(&egui::Context::default(), gpu, args, Settings::default());
+    let app = App::new(&egui::Context::default(), gpu, args, settings);
     let builder = Harness::builder().with_size(size).with_step_dt(1.0 / 60.0).with_render_cursor(false);
     let builder = match screen {
         Some(screen) => builder.renderer(WgpuTestRenderer::from_render_state(screen)),

@@ -2,6 +2,15 @@
 
 use super::ward::squared_between;
 
+/// Two clusters and the radius that found them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DbscanClusters {
+    /// 0 for the largest dense cluster, 1 for all else.
+    pub labels: Vec<u8>,
+    /// Radius of a neighbourhood, in units of the points.
+    pub radius: f64,
+}
+
 /// Labels `points` `[n][d]`: 0 for the largest dense cluster, 1 for all other clusters and noise. `None` if nothing is
 /// dense or everything is one cluster.
 ///
@@ -10,7 +19,7 @@ use super::ward::squared_between;
 ///
 /// `eps` is the radius. 0 uses the knee of the k-distance curve: the sorted distances of all points to their
 /// (`min_points` - 1)-th neighbour, at the point farthest below the chord between the curve's ends.
-pub fn dbscan(points: &[f32], d: usize, eps: f64, min_points: usize) -> Option<Vec<u8>> {
+pub fn dbscan(points: &[f32], d: usize, eps: f64, min_points: usize) -> Option<DbscanClusters> {
     if d == 0 {
         return None;
     }
@@ -50,7 +59,7 @@ pub fn dbscan(points: &[f32], d: usize, eps: f64, min_points: usize) -> Option<V
     let largest = sizes.iter().copied().max()?;
     let bulk = sizes.iter().position(|size| *size == largest)?;
     let labels: Vec<u8> = cluster.into_iter().map(|name| u8::from(name != Some(bulk))).collect();
-    labels.contains(&1).then_some(labels)
+    labels.contains(&1).then_some(DbscanClusters { labels, radius: eps })
 }
 
 /// The radius at the knee of the k-distance curve.

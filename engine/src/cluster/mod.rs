@@ -48,6 +48,9 @@ pub struct Clustering {
     pub centres: [Vec<f32>; 2],
     /// Whether each patch is air.
     pub air: Vec<bool>,
+    /// Radius that DBSCAN used; `None` for other methods and without a foreground.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dbscan_radius: Option<f64>,
 }
 
 impl Clustering {
@@ -99,10 +102,11 @@ pub fn cluster(
     if d == 0 || points.len() != chosen.len() * d {
         return result;
     }
-    let Some(parts) = two_clusters(&points, d, config, seed, place) else { return result };
+    let Some((parts, radius)) = two_clusters(&points, d, config, seed, place) else { return result };
     let Some(scored) = foreground::score(&points, d, &parts, config.foreground, config.temperature) else {
         return result;
     };
+    result.dbscan_radius = radius;
     result.logit.fill(LEFT_OUT);
     for (at, i) in chosen.into_iter().enumerate() {
         result.labels[i] = scored.labels[at];
@@ -113,23 +117,34 @@ pub fn cluster(
     result
 }
 
-/// Splits `points` `[n][d]` into clusters 0 and 1, in no particular order; `None` if there are not two clusters.
-fn two_clusters(points: &[f32], d: usize, config: &ClusterConfig, seed: u64, place: &[u64]) -> Option<Vec<u8>> {
+/// Splits `points` `[n][d]` into clusters 0 and 1, in no particular order, with the radius of DBSCAN; `None` if there are
+/// not two clusters.
+fn two_clusters(
+    points: &[f32],
+    d: usize,
+    config: &ClusterConfig,
+    seed: u64,
+    place: &[u64],
+) -> Option<(Vec<u8>, Option<f64>)> {
     let first = points.get(..d)?;
     if points.chunks_exact(d).all(|point| point == first) {
         return None;
     }
     let options = config.kmeans();
     let mut stream = seed::stream(seed, "cluster", place);
-    match config.method {
+    let labels = match config.method {
         Method::Kmeans => kmeans(points, d, &options, &mut stream).map(|found| found.labels),
         Method::Agglomerative => ward(points, d),
         Method::Tsne => {
             let embedding = tsne(points, d, &config.tsne());
             kmeans(&embedding, 2, &options, &mut stream).map(|found| found.labels)
         }
-        Method::Dbscan => dbscan(points, d, config.dbscan_eps, config.dbscan_min_points),
-    }
+        Method::Dbscan => {
+            let found = dbscan(points, d, config.dbscan_eps, config.dbscan_min_points)?;
+            return Some((found.labels, Some(found.radius)));
+        }
+    };
+    labels.map(|labels| (labels, None))
 }
 
 #[cfg(test)]

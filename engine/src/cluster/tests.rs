@@ -158,12 +158,12 @@ fn ward_is_the_greedy_definition() {
 fn dbscan_puts_noise_with_the_small_clusters() {
     let mut points: Vec<f32> = (0..20).map(|i| i as f32 * 0.1).collect();
     points.extend([10.0, 10.1, 10.2, 10.3, 10.4, 50.0]);
-    let labels = dbscan(&points, 1, 0.25, 4).unwrap();
+    let labels = dbscan(&points, 1, 0.25, 4).unwrap().labels;
     assert_eq!(labels[..20], [0; 20]);
     assert_eq!(labels[20..], [1; 6]);
     assert_eq!(dbscan(&points[..20], 1, 0.25, 4), None, "one cluster and no noise");
     assert_eq!(dbscan(&points, 1, 0.01, 4), None, "nothing is dense");
-    assert_eq!(dbscan(&points, 1, 0.0, 4).unwrap()[25], 1, "the radius comes from the data");
+    assert_eq!(dbscan(&points, 1, 0.0, 4).unwrap().labels[25], 1, "the radius comes from the data");
 }
 
 #[test]

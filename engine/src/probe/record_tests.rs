@@ -51,6 +51,7 @@ fn slice(size: usize, grid: usize) -> ProbeSlice {
         probability: (0..n).map(|_| draw.random()).collect(),
         centres: [Vec::new(), Vec::new()],
         air: (0..n).map(|_| draw.random()).collect(),
+        ..Clustering::default()
     };
     let lesion: Vec<bool> = (0..n).map(|_| draw.random()).collect();
     let grid = PatchGrid::new(size, grid).unwrap();

@@ -254,9 +254,7 @@ fn refuse_other(root: &Path) -> Result<()> {
 /// Config diff: one line for each setting that differs, such as `training.lr: 0.0001 -> 0.003`, sorted by name. A setting
 /// missing on one side is shown as `absent`.
 pub fn diff_config(old: &toml::Value, new: &toml::Value) -> Vec<String> {
-    let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
-    flatten(old, String::new(), &mut left);
-    flatten(new, String::new(), &mut right);
+    let (left, right) = (flat_settings(old), flat_settings(new));
     let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
     let show = |side: &BTreeMap<String, String>, name| side.get(name).map_or("absent".to_owned(), Clone::clone);
     names
@@ -264,6 +262,13 @@ pub fn diff_config(old: &toml::Value, new: &toml::Value) -> Vec<String> {
         .filter(|name| left.get(*name) != right.get(*name))
         .map(|name| format!("{name}: {} -> {}", show(&left, name), show(&right, name)))
         .collect()
+}
+
+/// All settings of a configuration by their dotted names, such as `training.lr`, with their values as TOML.
+pub fn flat_settings(config: &toml::Value) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    flatten(config, String::new(), &mut settings);
+    settings
 }
 
 fn flatten(value: &toml::Value, name: String, into: &mut BTreeMap<String, String>) {

@@ -38,5 +38,5 @@ pub mod report;
 mod text;
 pub mod workspace;
 
-pub use folder::{RunFolder, diff_config};
+pub use folder::{RunFolder, diff_config, flat_settings};
 pub use history::History;

@@ -3,6 +3,7 @@
 //! Listing changes nothing. The user's notes of a run (`notes.txt`) may be written even while it is training. Deleting a
 //! run moves it to the workspace's trash.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -11,7 +12,7 @@ use super::atomic::{rename, sync_folder, write_atomic};
 use super::folder::list as entries_of;
 use super::history::{History, RunState};
 use super::text::read_limited;
-use super::{RunFolder, checkpoint, evaluation, failure, lock};
+use super::{RunFolder, checkpoint, evaluation, failure, flat_settings, lock};
 use crate::config::Config;
 use crate::event::Stage;
 use crate::{Error, ErrorKind, Result};
@@ -44,6 +45,8 @@ pub struct RunEntry {
     pub from: Option<PathBuf>,
     /// Seed.
     pub seed: u64,
+    /// All settings of its configuration by their names in `config.toml`, such as `training.lr`.
+    pub settings: BTreeMap<String, String>,
     /// Device that computed, or the requested one before the start.
     pub device: String,
     /// Completed epochs.
@@ -104,21 +107,52 @@ pub enum EntryState {
 /// # Errors
 /// If the folder cannot be listed.
 pub fn list(workspace: &Path) -> Result<Vec<RunEntry>> {
-    let mut found = Vec::new();
+    let mut runs: Vec<RunEntry> = run_folders(workspace)?.into_iter().map(|(path, name)| entry(&path, name)).collect();
+    runs.sort_by(|a, b| b.changed.total_cmp(&a.changed).then_with(|| a.name.cmp(&b.name)));
+    Ok(runs)
+}
+
+/// The run folders in `workspace` and one level deeper, with their names relative to it.
+fn run_folders(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let mut runs = Vec::new();
     for (path, name) in folders(workspace)? {
         if looks_like_run(&path) {
-            found.push(entry(&path, name));
+            runs.push((path, name));
             continue;
         }
         // A folder that cannot be listed is skipped, it holds none of the user's runs.
-        for (inner, its) in folders(&path).unwrap_or_default() {
-            if looks_like_run(&inner) {
-                found.push(entry(&inner, format!("{name}/{its}")));
-            }
-        }
+        let inner = folders(&path).unwrap_or_default().into_iter();
+        runs.extend(inner.filter(|(path, _)| looks_like_run(path)).map(|(path, its)| (path, format!("{name}/{its}"))));
     }
-    found.sort_by(|a, b| b.changed.total_cmp(&a.changed).then_with(|| a.name.cmp(&b.name)));
-    Ok(found)
+    Ok(runs)
+}
+
+/// What changes whenever a run does, and is cheap to read, unlike a [`RunEntry`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RunStamp {
+    /// Time of the last change, in seconds since 1970.
+    pub changed: f64,
+    /// Length of the event log in bytes.
+    pub log_bytes: u64,
+    /// Process that holds the lock; 0 if the system does not report its id.
+    pub pid: Option<u32>,
+}
+
+impl RunStamp {
+    /// Reads it from a run folder, also while the run is training.
+    pub fn of(run: &Path) -> Self {
+        let log_bytes = fs::metadata(run.join("events.jsonl")).map_or(0, |log| log.len());
+        Self { changed: changed(run), log_bytes, pid: lock::held_by(run) }
+    }
+}
+
+/// The stamps of all runs that [`list`] lists, by folder.
+///
+/// # Errors
+/// As [`list`].
+pub fn stamps(workspace: &Path) -> Result<BTreeMap<PathBuf, RunStamp>> {
+    let runs = run_folders(workspace)?.into_iter();
+    Ok(runs.map(|(path, _)| (path.clone(), RunStamp::of(&path))).collect())
 }
 
 /// Stopped runs that can be resumed, newest first.
@@ -244,6 +278,7 @@ fn entry(path: &Path, name: String) -> RunEntry {
 fn fill(entry: &mut RunEntry) -> Result<()> {
     let run = RunFolder::open(&entry.path)?;
     let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
+    entry.settings = settings(&config)?;
     entry.stage = config.stage;
     entry.preset = config.preset;
     entry.cohort = config.data.cohort;
@@ -294,9 +329,15 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
     Ok(())
 }
 
+fn settings(config: &Config) -> Result<BTreeMap<String, String>> {
+    let value = toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()))?;
+    let plain = |text: String| text.trim_matches('"').to_owned();
+    Ok(flat_settings(&value).into_iter().map(|(name, text)| (name, plain(text))).collect())
+}
+
 /// Modification time of the newest file of a run, in seconds since 1970; 0 if unknown.
 fn changed(path: &Path) -> f64 {
-    let files = ["events.jsonl", "report.json", "config.toml", "evaluation/evaluation.json"];
+    let files = ["events.jsonl", "report.json", "config.toml", "checkpoints", "evaluation/evaluation.json"];
     let time = |file: &str| {
         let written = fs::metadata(path.join(file)).ok()?.modified().ok()?;
         written.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())

@@ -130,7 +130,7 @@ impl Controls {
 /// What is drawn of the patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Shown {
+pub struct DisplayOptions {
     /// The slice on the scan's own grid, in place of the crop.
     pub native: bool,
     /// Fill and outline in the colour of the category.
@@ -149,7 +149,7 @@ pub struct Shown {
     pub lesion: bool,
 }
 
-impl Default for Shown {
+impl Default for DisplayOptions {
     fn default() -> Self {
         Self {
             native: false,
@@ -164,7 +164,7 @@ impl Default for Shown {
     }
 }
 
-impl Shown {
+impl DisplayOptions {
     /// One switch with its name.
     pub const ALL: [(&'static str, Switch); 8] = [
         ("Categories", |s| &mut s.categories),
@@ -179,7 +179,7 @@ impl Shown {
 }
 
 /// Finds a switch.
-pub type Switch = fn(&mut Shown) -> &mut bool;
+pub type Switch = fn(&mut DisplayOptions) -> &mut bool;
 
 #[cfg(test)]
 mod tests {
@@ -226,13 +226,13 @@ mod tests {
 
     #[test]
     fn every_switch_is_one_of_its_own() {
-        let mut all = Shown::default();
-        for (name, switch) in Shown::ALL {
+        let mut all = DisplayOptions::default();
+        for (name, switch) in DisplayOptions::ALL {
             let before = all;
             *switch(&mut all) ^= true;
             assert_ne!(before, all, "{name}");
         }
-        let opposite = Shown::ALL.into_iter().fold(Shown::default(), |mut s, (_, switch)| {
+        let opposite = DisplayOptions::ALL.into_iter().fold(DisplayOptions::default(), |mut s, (_, switch)| {
             *switch(&mut s) ^= true;
             s
         });

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::state::State;
-use crate::state::timeline::{OpenRun, SeenEpoch};
+use crate::state::timeline::{EpochRecord, OpenRun};
 
 /// The open run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -126,7 +126,7 @@ fn logged(event: &Event) -> Option<Value> {
 
 fn probe(state: &State, run: &OpenRun, epoch: usize) -> Option<ProbeReport> {
     let key = state.record_key(run, epoch)?;
-    let seen: &SeenEpoch = state.cache.timeline.probes.record(&key)?.as_ref().ok()?;
+    let seen: &EpochRecord = state.cache.timeline.probes.record(&key)?.as_ref().ok()?;
     let record = &seen.record;
     let digits = |values: &[u8]| values.iter().map(|value| char::from(b'0' + value)).collect();
     let finite = |values: &[Option<f32>]| values.iter().map(|value| value.filter(|v| v.is_finite())).collect();

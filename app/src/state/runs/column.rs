@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Row;
 
 /// The columns of the table, by which it can be sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Column {
     /// The folder's name.
     Name,
@@ -29,13 +29,15 @@ pub enum Column {
     Date,
     /// The device.
     Device,
+    /// A setting, by its name in `config.toml`.
+    Setting(String),
     /// The user's notes.
     Notes,
 }
 
 impl Column {
-    /// All of them, from left to right.
-    pub const ALL: [Self; 10] = [
+    /// Those that every table has, from left to right. Settings stand before the notes.
+    pub const FIXED: [Self; 10] = [
         Self::Name,
         Self::Status,
         Self::Preset,
@@ -49,7 +51,7 @@ impl Column {
     ];
 
     /// The head of the column.
-    pub fn head(self) -> &'static str {
+    pub fn head(&self) -> &str {
         match self {
             Self::Name => "Run",
             Self::Status => "Status",
@@ -60,26 +62,32 @@ impl Column {
             Self::Dice => "Dice",
             Self::Date => "Changed (UTC)",
             Self::Device => "Device",
+            Self::Setting(name) => name.rsplit('.').next().unwrap_or(name),
             Self::Notes => "Notes",
         }
     }
 
+    /// The head in full, for buttons.
+    pub fn meaning(&self) -> &str {
+        if let Self::Setting(name) = self { name } else { self.head() }
+    }
+
     /// Whether it holds numbers, which are right-aligned.
-    pub fn is_number(self) -> bool {
+    pub fn is_number(&self) -> bool {
         matches!(self, Self::Epochs | Self::Loss | Self::Dice)
     }
 
     /// Whether the largest comes first when the column is chosen.
-    pub fn begins_falling(self) -> bool {
+    pub fn begins_falling(&self) -> bool {
         matches!(self, Self::Epochs | Self::Dice | Self::Date)
     }
 
     /// The text of a cell.
-    pub fn text(self, row: &Row<'_>) -> String {
+    pub fn text(&self, row: &Row<'_>) -> String {
         let run = row.run;
         match self {
             Self::Name => run.name.clone(),
-            Self::Status => row.standing.name().into(),
+            Self::Status => row.status.name().into(),
             Self::Preset => run.preset.clone(),
             Self::Data => data(run),
             Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
@@ -87,31 +95,33 @@ impl Column {
             Self::Dice => dice(run).unwrap_or_default(),
             Self::Date => date(run.changed),
             Self::Device => run.device.clone(),
+            Self::Setting(name) => run.settings.get(name).cloned().unwrap_or_default(),
             Self::Notes => run.notes.clone(),
         }
     }
 
-    pub(super) fn order(self, left: &Row<'_>, right: &Row<'_>) -> Ordering {
+    pub(super) fn order(&self, left: &Row<'_>, right: &Row<'_>) -> Ordering {
         let (a, b) = (left.run, right.run);
         match self {
             Self::Epochs => (a.epochs_done, a.epochs).cmp(&(b.epochs_done, b.epochs)),
             Self::Loss => known(a.loss, b.loss),
             Self::Dice => known(a.dice, b.dice),
             Self::Date => a.changed.total_cmp(&b.changed),
+            Self::Setting(name) => by_number(a.settings.get(name), b.settings.get(name)),
             _ => self.text(left).to_lowercase().cmp(&self.text(right).to_lowercase()),
         }
     }
 
     /// The group that a run is sorted into, whichever way the column is sorted. Runs that have nothing in it come last,
     /// and a Dice of test patients is not compared with one of validation patients.
-    pub(super) fn group(self, row: &Row<'_>) -> usize {
+    pub(super) fn group(&self, row: &Row<'_>) -> usize {
         let run = row.run;
         let empty = match self {
             Self::Loss => run.loss.is_none(),
             Self::Dice => run.dice.is_none(),
             _ => self.text(row).is_empty(),
         };
-        let tested = self != Self::Dice || run.dice_of == DiceOf::Test;
+        let tested = *self != Self::Dice || run.dice_of == DiceOf::Test;
         if empty { 2 } else { usize::from(!tested) }
     }
 }
@@ -134,6 +144,15 @@ pub fn dice_meaning(run: &RunEntry) -> Option<String> {
 
 fn known(a: Option<f64>, b: Option<f64>) -> Ordering {
     a.unwrap_or(f64::NAN).total_cmp(&b.unwrap_or(f64::NAN))
+}
+
+/// Numbers by their size, other text by the alphabet.
+fn by_number(a: Option<&String>, b: Option<&String>) -> Ordering {
+    let number = |text: Option<&String>| text.and_then(|text| text.parse::<f64>().ok());
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        _ => a.cmp(&b),
+    }
 }
 
 fn data(run: &RunEntry) -> String {

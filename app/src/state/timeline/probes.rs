@@ -34,7 +34,7 @@ pub struct RecordKey {
 
 /// A pinned slice, ready to be drawn.
 #[derive(Clone, Debug)]
-pub struct SeenSlice {
+pub struct PinnedSlice {
     /// What was recorded.
     pub slice: ProbeSlice,
     /// Where it lies.
@@ -90,7 +90,7 @@ pub struct Cells {
 
 /// One epoch of a pinned slice, ready to be drawn.
 #[derive(Clone, Debug)]
-pub struct SeenEpoch {
+pub struct EpochRecord {
     /// What was recorded.
     pub record: ProbeRecord,
     /// The last update until then.
@@ -104,29 +104,29 @@ pub struct SeenEpoch {
 }
 
 /// A result, or why it cannot be read.
-pub type Seen<T> = Result<Arc<T>, String>;
+pub type ReadResult<T> = Result<Arc<T>, String>;
 
 /// What was read of pinned slices.
 #[derive(Clone, Debug, Default)]
 pub struct Probes {
-    slices: BTreeMap<SliceKey, Seen<SeenSlice>>,
-    records: BTreeMap<RecordKey, (u64, Seen<SeenEpoch>)>,
+    slices: BTreeMap<SliceKey, ReadResult<PinnedSlice>>,
+    records: BTreeMap<RecordKey, (u64, ReadResult<EpochRecord>)>,
     clock: u64,
 }
 
 impl Probes {
     /// A slice, if it was read.
-    pub fn slice(&self, key: &SliceKey) -> Option<&Seen<SeenSlice>> {
+    pub fn slice(&self, key: &SliceKey) -> Option<&ReadResult<PinnedSlice>> {
         self.slices.get(key)
     }
 
     /// One epoch of it, if it was read.
-    pub fn record(&self, key: &RecordKey) -> Option<&Seen<SeenEpoch>> {
+    pub fn record(&self, key: &RecordKey) -> Option<&ReadResult<EpochRecord>> {
         self.records.get(key).map(|(_, seen)| seen)
     }
 
     /// The nearest epoch that was read, to be shown until the right one is.
-    pub fn nearest(&self, key: &RecordKey) -> Option<&Arc<SeenEpoch>> {
+    pub fn nearest(&self, key: &RecordKey) -> Option<&Arc<EpochRecord>> {
         let of_slice = self.records.iter().filter(|(other, _)| other.slice == key.slice);
         let read = of_slice.filter_map(|(other, (_, seen))| Some((other.epoch, seen.as_ref().ok()?)));
         read.min_by_key(|(epoch, _)| epoch.abs_diff(key.epoch)).map(|(_, seen)| seen)
@@ -138,12 +138,12 @@ impl Probes {
     }
 
     /// Keeps a slice.
-    pub fn keep_slice(&mut self, key: SliceKey, seen: Seen<SeenSlice>) {
+    pub fn keep_slice(&mut self, key: SliceKey, seen: ReadResult<PinnedSlice>) {
         self.slices.insert(key, seen);
     }
 
     /// Keeps an epoch. Of too many, the oldest that are not `needed` are dropped.
-    pub fn keep(&mut self, key: RecordKey, seen: Seen<SeenEpoch>, needed: &BTreeSet<RecordKey>) {
+    pub fn keep(&mut self, key: RecordKey, seen: ReadResult<EpochRecord>, needed: &BTreeSet<RecordKey>) {
         self.clock += 1;
         self.records.insert(key, (self.clock, seen));
         while self.records.len() > MOST {

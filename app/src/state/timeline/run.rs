@@ -7,6 +7,7 @@ use engine::config::Config;
 use engine::event::{Event, Stage};
 use engine::probe::Pin;
 use engine::run::History;
+use engine::run::workspace::RunStamp;
 
 use super::Series;
 
@@ -27,6 +28,10 @@ pub struct OpenRun {
     pub series: Series,
     /// A job of this window trains it.
     pub live: bool,
+    /// The other process that trains or evaluates it; 0 if the system does not report its id.
+    pub held_by: Option<u32>,
+    /// Its folder as last read, to notice what another process changes.
+    pub stamp: RunStamp,
     /// Events that arrived while its past was still being read; none once that is done.
     pub waiting: Option<Vec<Event>>,
     /// The epoch at the cursor; none follows the newest.
@@ -36,6 +41,20 @@ pub struct OpenRun {
 }
 
 impl OpenRun {
+    /// Whether it grows: trained by this window or by another process.
+    pub fn is_growing(&self) -> bool {
+        self.live || self.held_by.is_some()
+    }
+
+    /// Who trains it, in a word or two; none if nobody does.
+    pub fn trainer(&self) -> Option<&'static str> {
+        match (self.live, self.held_by) {
+            (true, _) => Some("live"),
+            (false, Some(_)) => Some("trained by another process"),
+            (false, None) => None,
+        }
+    }
+
     /// Pre-training or fine-tuning.
     pub fn stage(&self) -> Stage {
         self.config.stage

@@ -97,6 +97,31 @@ impl Quantity {
         }
     }
 
+    /// The name in an exported table.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Pred => "loss_pred",
+            Self::Rrl => "loss_rrl",
+            Self::Lcl => "loss_lcl",
+            Self::PredGradient => "gradient_norm_pred",
+            Self::RrlGradient => "gradient_norm_rrl",
+            Self::LclGradient => "gradient_norm_lcl",
+            Self::Sigma => "sigma",
+            Self::Rate => "learning_rate",
+            Self::Flips => "flips",
+            Self::Differs => "differs_from_kmeans",
+            Self::Agreement => "agreement",
+            Self::RecallForeground => "lesion_recall_foreground",
+            Self::RecallMasked => "lesion_recall_masked",
+            Self::Air => "air_share",
+            Self::H1 => "h1_nat",
+            Self::H2 => "h2_nat",
+            Self::H3 => "h3_nat",
+            Self::Dice => "validation_dice",
+        }
+    }
+
     /// Its value in an epoch; none where it was not logged, or is not finite.
     pub fn value(self, history: &History, epoch: usize) -> Option<f64> {
         let relabel = || history.relabel(epoch);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use engine::config::Config;
 use engine::event::{CaseCounts, EpochSummary, Event, Probe};
 use engine::run::History;
+use engine::run::workspace::RunStamp;
 
 use super::*;
 
@@ -34,6 +35,8 @@ fn run(id: u64, last: usize, from: usize) -> OpenRun {
         series: Series::of(&history, 0.0),
         history,
         live: false,
+        held_by: None,
+        stamp: RunStamp::default(),
         waiting: None,
         cursor: None,
         pins: Vec::new(),
@@ -85,7 +88,7 @@ fn an_epoch_is_compared_with_another_of_the_same_run_or_of_another() {
     state.cache.timeline.compare = Some(Compare::default());
     let at = |state: &State| state.compared_run().map(|(run, epoch)| (run.id, epoch));
     assert_eq!(at(&state), Some((1, 1)));
-    state.cache.timeline.compare = Some(Compare { run: Some(Box::new(run(2, 5, 1))), epoch: None });
+    state.cache.timeline.compare = Some(Compare { runs: vec![run(2, 5, 1)], epoch: None });
     assert_eq!(at(&state), Some((2, 5)), "that of the cursor, as far as it goes");
     state.cache.timeline.pretrain.as_mut().unwrap().cursor = Some(3);
     assert_eq!(at(&state), Some((2, 3)));

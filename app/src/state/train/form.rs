@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use engine::cohort::labelled::LabelShare;
-use engine::config::{Config, preset};
+use engine::cohort::split::Split;
+use engine::config::{Config, finetune_preset, preset};
 use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 use engine::event::Stage;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub enum Labels {
     Five,
     /// 10 %, also in the paper.
     Ten,
+    /// Another percentage.
+    Percent,
     /// A number of patients.
     Count,
     /// All that have a reference.
@@ -49,6 +52,8 @@ pub struct Form {
     pub other_name: Option<String>,
     /// How the labelled patients are chosen.
     pub labels: Labels,
+    /// Their share in percent, for [`Labels::Percent`].
+    pub percent: f64,
     /// Their number, for [`Labels::Count`].
     pub count: usize,
     /// Their names, for [`Labels::Picked`].
@@ -69,6 +74,7 @@ impl Default for Form {
             named: false,
             other_name: None,
             labels: Labels::Five,
+            percent: 20.0,
             count: 5,
             picked: BTreeSet::new(),
             invalid: BTreeMap::new(),
@@ -147,6 +153,74 @@ impl Form {
         }
     }
 
+    /// The form with the settings of a run, for the stage of that run.
+    #[must_use]
+    pub fn like(&self, run: &Config) -> Self {
+        let mut form = Self { stage: run.stage, invalid: BTreeMap::new(), ..self.clone() };
+        *form.config_mut() = Config { threads: self.config().threads, ..run.clone() };
+        if run.stage == Stage::Finetune
+            && let Ok(share) = run.labels.labels.parse()
+        {
+            form.choose_labels(share);
+        }
+        (form.named, form.other_name) = (false, None);
+        form.rename();
+        form
+    }
+
+    fn choose_labels(&mut self, share: LabelShare) {
+        match share {
+            LabelShare::Percent(5.0) => self.labels = Labels::Five,
+            LabelShare::Percent(10.0) => self.labels = Labels::Ten,
+            LabelShare::Percent(percent) => (self.labels, self.percent) = (Labels::Percent, percent),
+            LabelShare::Count(count) => (self.labels, self.count) = (Labels::Count, count),
+            LabelShare::All => self.labels = Labels::All,
+            LabelShare::Patients(ids) => (self.labels, self.picked) = (Labels::Picked, ids.into_iter().collect()),
+        }
+    }
+
+    /// The form with the paper's settings in both stages. Data, device, seed, labelled patients and what a fine-tuning
+    /// starts from stay.
+    #[must_use]
+    pub fn with_paper_settings(mut self) -> Self {
+        let from_run = !self.finetune.labels.from.as_os_str().is_empty();
+        let fixed = from_run.then(|| (self.finetune.preprocess.clone(), self.finetune.network.clone()));
+        let pretrain = preset("amlp", &self.pretrain.data.modality).unwrap_or_default();
+        let finetune = finetune_preset("paper").unwrap_or_else(|_| Config::finetune());
+        for (config, paper) in [(&mut self.pretrain, pretrain), (&mut self.finetune, finetune)] {
+            let (labels, probes) = (config.labels.clone(), std::mem::take(&mut config.method.probes));
+            *config = Config {
+                data: config.data.clone(),
+                device: config.device.clone(),
+                seed: config.seed,
+                threads: config.threads,
+                ..paper
+            };
+            config.network.width = PAPER_WIDTH;
+            config.method.probes = probes;
+            (config.labels.labels, config.labels.from) = (labels.labels, labels.from);
+        }
+        // A pre-trained network fixes its shape and the preprocessing.
+        if let Some((preprocess, network)) = fixed {
+            (self.finetune.preprocess, self.finetune.network) = (preprocess, network);
+        }
+        self
+    }
+
+    /// The same without names of patients: picked ones, and slices of theirs that are pinned.
+    #[must_use]
+    pub fn without_patients(mut self) -> Self {
+        if self.labels == Labels::Picked {
+            self.labels = Labels::default();
+        }
+        self.picked.clear();
+        self.finetune.labels.labels = self.label_text();
+        for config in [&mut self.pretrain, &mut self.finetune] {
+            config.method.probes.clear();
+        }
+        self
+    }
+
     /// Records whether the text of a number field of the chosen stage is valid.
     pub fn enter(&mut self, field: impl Into<String>, problem: Option<String>) {
         let key = (self.stage == Stage::Finetune, field.into());
@@ -168,6 +242,7 @@ impl Form {
         let share = match self.labels {
             Labels::Five => LabelShare::Percent(5.0),
             Labels::Ten => LabelShare::Percent(10.0),
+            Labels::Percent => LabelShare::Percent(self.percent),
             Labels::Count => LabelShare::Count(self.count),
             Labels::All => LabelShare::All,
             Labels::Picked => LabelShare::Patients(self.picked.iter().cloned().collect()),
@@ -205,6 +280,11 @@ pub fn name_problem(name: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// The training patients of a split that have a reference.
+pub fn labelled(split: &Split) -> impl Iterator<Item = &String> {
+    split.train.iter().filter(|id| split.lesion_ml.get(*id).is_some_and(Option::is_some))
 }
 
 /// The preset that a configuration started from.
@@ -279,6 +359,38 @@ mod tests {
         assert_eq!(form.finetune.labels.labels, "patients:A,B");
         let form = changed(&form, |f| (f.labels, f.count) = (Labels::Count, 3));
         assert_eq!(form.finetune.labels.labels, "3");
+    }
+
+    #[test]
+    fn the_papers_settings_are_set_in_both_stages_and_keep_data_and_labels() {
+        let form = changed(&Form::default(), |f| {
+            f.pretrain.data.modality = vec!["pet".into()];
+            (f.pretrain.training.epochs, f.pretrain.method.lambda, f.pretrain.seed) = (7, 0.5, 9);
+            (f.finetune.training.epochs, f.finetune.network.width) = (3, 8);
+            (f.labels, f.count) = (Labels::Count, 2);
+        });
+        let form = form.clone().with_paper_settings().settled(&form, &devices());
+        let paper = finetune_preset("paper").unwrap_or_default();
+        assert_eq!((form.pretrain.training.epochs, form.pretrain.method.lambda, form.pretrain.seed), (800, 1.0, 9));
+        assert_eq!((form.finetune.training.epochs, form.finetune.training.lr), (70, paper.training.lr));
+        assert!(!form.finetune.labels.flip && form.finetune.labels.negative_slices == 0.0);
+        assert_eq!([form.pretrain.network.width, form.finetune.network.width], [PAPER_WIDTH; 2]);
+        assert_eq!(
+            (form.finetune.labels.labels.as_str(), &form.pretrain.data.modality[..]),
+            ("2", &["pet".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn a_form_like_a_run_has_its_settings_and_its_labels() {
+        for labels in ["5%", "12.5%", "3", "all", "patients:A,B"] {
+            let mut run = Config::finetune();
+            (run.labels.labels, run.training.epochs, run.seed) = (labels.into(), 9, 4);
+            let form = Form::default().like(&run);
+            let form = form.clone().settled(&form, &devices());
+            assert_eq!((form.stage, form.finetune), (Stage::Finetune, run), "{labels}");
+            assert!(!form.named);
+        }
     }
 
     #[test]

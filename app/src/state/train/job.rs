@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use engine::config::Config;
 use engine::event::{Event, Stage};
+use engine::pretrain::amlp::amr::MaskRatio;
 
 use crate::state::State;
 
 /// A job that waits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Queued {
+pub struct QueuedJob {
     /// Unique in this session.
     pub id: u64,
     /// The run's name.
@@ -20,7 +21,7 @@ pub struct Queued {
     /// Its settings; none stands for those stored in the run that it resumes.
     pub config: Option<Box<Config>>,
     /// The run to resume, or to begin under this very path if it does not exist.
-    pub goes_on: Option<PathBuf>,
+    pub folder: Option<PathBuf>,
 }
 
 /// Phase of the job under way.
@@ -54,7 +55,7 @@ impl Phase {
 
 /// The job under way.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Running {
+pub struct RunningJob {
     /// Its number in the queue.
     pub id: u64,
     /// Its number among all jobs of the window.
@@ -87,8 +88,8 @@ pub struct Running {
     pub loss: Option<f64>,
     /// Its learning rate.
     pub learning_rate: Option<f64>,
-    /// Masking ratio of the newest epoch.
-    pub sigma: Option<f64>,
+    /// Schedule of the masking ratio (pre-training by AMLP).
+    pub ratio: Option<MaskRatio>,
     /// The newest Dice on the validation patients.
     pub dice: Option<f64>,
     /// The best of them since the job began.
@@ -104,7 +105,7 @@ const MEASURED: Duration = Duration::from_millis(500);
 /// Weight of a new measurement of the rate.
 const WEIGHT: f64 = 0.4;
 
-impl Running {
+impl RunningJob {
     /// Measures the rate of late.
     pub fn measure_rate(&mut self, now: Instant) {
         let steps = self.steps_done();
@@ -140,7 +141,6 @@ impl Running {
             Event::Epoch(summary) => {
                 (self.epoch, self.step) = (summary.epoch, self.steps_per_epoch);
                 (self.epochs_done, self.epoch_loss) = (summary.epoch, Some(summary.loss));
-                self.sigma = summary.sigma.or(self.sigma);
             }
             Event::Validation { dice, .. } => {
                 self.dice = Some(*dice);
@@ -150,6 +150,12 @@ impl Running {
             Event::Checkpoint { step, .. } if *step > 0 && self.phase == Phase::Pausing => self.phase = Phase::Paused,
             _ => {}
         }
+    }
+
+    /// Masking ratio of the epoch under way.
+    pub fn sigma(&self) -> Option<f64> {
+        let ratio = self.ratio.as_ref().filter(|_| self.epoch > 0)?;
+        Some(ratio.sigma(self.epoch, self.epochs))
     }
 
     /// Steps done, all epochs together.
@@ -176,23 +182,23 @@ impl Running {
     }
 
     /// Whether it is paused, or about to be.
-    pub fn can_go_on(&self) -> bool {
+    pub fn can_resume(&self) -> bool {
         matches!(self.phase, Phase::Paused | Phase::Pausing)
     }
 }
 
 /// What the job under way does before its first step.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Preparing<'a> {
+pub struct Preparation<'a> {
     /// The job.
-    pub job: &'a Running,
+    pub job: &'a RunningJob,
     /// What is being prepared.
     pub what: String,
     /// Progress of that, 0 to 1, if it is known.
     pub fraction: Option<f32>,
 }
 
-impl Preparing<'_> {
+impl Preparation<'_> {
     /// As a sentence.
     pub fn sentence(&self) -> String {
         format!("Preparing {}. {}", self.job.name, self.what)
@@ -201,12 +207,12 @@ impl Preparing<'_> {
 
 impl State {
     /// The job under way, before its first step.
-    pub fn preparing(&self) -> Option<Preparing<'_>> {
+    pub fn preparing(&self) -> Option<Preparation<'_>> {
         let job = self.training.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
         let status = self.jobs.iter().find(|status| status.id == job.job);
         let detail = status.map(|status| status.detail.as_str()).filter(|detail| !detail.is_empty());
         let what = detail.unwrap_or("Finding the patients and their files").to_owned();
-        Some(Preparing { job, what, fraction: status.and_then(|status| status.progress) })
+        Some(Preparation { job, what, fraction: status.and_then(|status| status.progress) })
     }
 }
 
@@ -223,7 +229,7 @@ pub enum Ending {
 
 /// A job that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ended {
+pub struct EndedJob {
     /// Its number in the queue.
     pub id: u64,
     /// The run's name.
@@ -240,8 +246,8 @@ pub struct Ended {
 mod tests {
     use super::*;
 
-    fn started() -> Running {
-        let mut job = Running { phase: Phase::Preparing, ..Running::default() };
+    fn started() -> RunningJob {
+        let mut job = RunningJob { phase: Phase::Preparing, ..RunningJob::default() };
         job.apply(&Event::Started {
             stage: Stage::Pretrain,
             epochs: 4,
@@ -261,6 +267,15 @@ mod tests {
         job.apply(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 5, loss: 0.5, learning_rate: 1e-3 });
         job.rate = Some(20.0);
         assert_eq!((job.fraction(), job.seconds_left()), (Some(0.5), Some(5.0)));
+    }
+
+    #[test]
+    fn the_masking_ratio_is_that_of_the_epoch_under_way() {
+        let mut job = started();
+        assert_eq!(job.sigma(), None);
+        job.ratio = Some(MaskRatio::default());
+        job.apply(&Event::Step { stage: Stage::Pretrain, epoch: 4, step: 1, loss: 0.5, learning_rate: 1e-3 });
+        assert_eq!(job.sigma(), Some(MaskRatio::default().sigma(4, 4)));
     }
 
     #[test]

@@ -24,13 +24,13 @@ pub enum Column {
     Boundary,
     /// Reference volume, ml.
     Truth,
-    /// Predicted volume, ml.
+    /// Segmentation volume, ml.
     Predicted,
     /// Lesions found.
     Hit,
     /// Lesions missed.
     Missed,
-    /// Predicted lesions that are none.
+    /// False-positive lesions.
     Extra,
 }
 
@@ -50,20 +50,37 @@ impl Column {
         Self::Extra,
     ];
 
-    /// The head of the column.
-    pub fn head(self) -> &'static str {
+    /// The head of the column in two lines: the name, and its unit or kind.
+    pub fn head(self) -> [&'static str; 2] {
         match self {
-            Self::Patient => "Patient",
-            Self::Dice => "Dice",
-            Self::Sensitivity => "Sens.",
-            Self::Precision => "Prec.",
-            Self::Hd95 => "HD95",
-            Self::Boundary => "BIoU",
-            Self::Truth => "Ref.",
-            Self::Predicted => "Pred.",
-            Self::Hit => "Hit",
-            Self::Missed => "Missed",
-            Self::Extra => "Extra",
+            Self::Patient => ["Patient", ""],
+            Self::Dice => ["Dice", ""],
+            Self::Sensitivity => ["Sensitivity", ""],
+            Self::Precision => ["Precision", ""],
+            Self::Hd95 => ["HD95", "mm"],
+            Self::Boundary => ["Boundary", "IoU"],
+            Self::Truth => ["Reference", "ml"],
+            Self::Predicted => ["Segment.", "ml"],
+            Self::Hit => ["Lesions", "hit"],
+            Self::Missed => ["Lesions", "missed"],
+            Self::Extra => ["Lesions", "extra"],
+        }
+    }
+
+    /// The name in an exported table.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Patient => "patient",
+            Self::Dice => "dice",
+            Self::Sensitivity => "sensitivity",
+            Self::Precision => "precision",
+            Self::Hd95 => "hd95_mm",
+            Self::Boundary => "boundary_iou",
+            Self::Truth => "reference_ml",
+            Self::Predicted => "segmentation_ml",
+            Self::Hit => "lesions_hit",
+            Self::Missed => "lesions_missed",
+            Self::Extra => "lesions_extra",
         }
     }
 
@@ -77,10 +94,10 @@ impl Column {
             Self::Hd95 => "95 % Hausdorff distance, mm",
             Self::Boundary => "Boundary IoU",
             Self::Truth => "Reference volume, ml",
-            Self::Predicted => "Predicted volume, ml",
+            Self::Predicted => "Segmentation volume, ml",
             Self::Hit => "Lesions hit",
             Self::Missed => "Lesions missed",
-            Self::Extra => "Predicted lesions that are none",
+            Self::Extra => "False-positive lesions",
         }
     }
 

@@ -6,7 +6,7 @@ use shaders::PatchShow;
 use super::super::patch_pane::PatchPane;
 use super::Shared;
 use crate::command::Sender;
-use crate::state::masking::Filled;
+use crate::state::masking::ReconstructedSlice;
 use crate::state::session::RunUse;
 use crate::state::{Intent, PathPurpose};
 use crate::theme::{self, icon, space};
@@ -23,13 +23,15 @@ const BAR: (f32, f32) = (26.0, 6.0);
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
+    // An older result is dimmed; one that was cut in another way cannot be drawn with the new patches.
     let filled = shared.state.cache.masking.filled.as_deref();
+    let filled = filled.filter(|filled| filled.filling.wanted.same_patches(&shared.found.wanted));
     input(ui, shared, top, filled, sender);
     output(ui, shared, middle, filled, sender);
     losses(ui, shared, bottom, filled, sender);
 }
 
-fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
+fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let pictures = &shared.found.pictures;
     // A run may fill masked patches with something other than 0.
     let current = filled.filter(|filled| filled.filling.wanted == shared.found.wanted);
@@ -45,7 +47,7 @@ fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, 
     shared.answer(&pane.show(ui, rect), false, sender);
 }
 
-fn output(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
+fn output(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let why = missing(shared, NO_RUN);
     let pane = PatchPane {
         picture: filled.and_then(|filled| filled.output.as_ref()),
@@ -59,7 +61,7 @@ fn output(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>,
     beneath(ui, shared, rect, filled, "Choose pre-trained run\u{2026}", sender);
 }
 
-fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, sender: &Sender) {
+fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let why = missing(shared, NO_LOSS);
     let pane = PatchPane {
         picture: filled.and(shared.found.pictures.slice.as_ref()),
@@ -91,7 +93,14 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
 }
 
 /// Button to choose a run, or the progress over an older result.
-fn beneath(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Filled>, label: &str, sender: &Sender) {
+fn beneath(
+    ui: &mut Ui,
+    shared: &Shared<'_>,
+    rect: Rect,
+    filled: Option<&ReconstructedSlice>,
+    label: &str,
+    sender: &Sender,
+) {
     let running = shared.state.jobs.iter().find(|job| job.slot == worker::masking::RECONSTRUCT);
     if let Some(filled) = filled {
         if filled.filling.wanted != shared.found.wanted {

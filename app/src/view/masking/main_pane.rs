@@ -10,7 +10,7 @@ use crate::command::Sender;
 use crate::gpu::Texture;
 use crate::scene::{ColourMap, DisplayGrid, PlaneMode};
 use crate::state::MaskLayer;
-use crate::state::masking::Shown;
+use crate::state::masking::DisplayOptions;
 
 /// Air share above which the foreground cannot be lesion.
 const MOSTLY: f64 = 0.5;
@@ -56,7 +56,7 @@ fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     }
 }
 
-fn parts(shown: Shown) -> PatchShow {
+fn parts(shown: DisplayOptions) -> PatchShow {
     (PatchShow::FRAME | PatchShow::PADDING)
         .with(PatchShow::GRID, shown.grid)
         .with(PatchShow::CATEGORIES, shown.categories)
@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn switches_turn_their_parts_on() {
-        let all = Shown { heat: true, masked: true, ..Shown::default() };
+        let all = DisplayOptions { heat: true, masked: true, ..DisplayOptions::default() };
         assert!(parts(all).shows(PatchShow::HEAT | PatchShow::MASKED | PatchShow::CATEGORIES | PatchShow::GRID));
-        let none = Shown { categories: false, grid: false, masked: false, ..Shown::default() };
+        let none = DisplayOptions { categories: false, grid: false, masked: false, ..DisplayOptions::default() };
         assert_eq!(parts(none), PatchShow::FRAME | PatchShow::PADDING);
     }
 }

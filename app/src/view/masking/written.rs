@@ -4,6 +4,7 @@ use egui::{Align2, Rect, Ui, pos2, vec2};
 
 use super::super::legend::{self, LINE, Sign};
 use super::Shared;
+use crate::scene::crop;
 use crate::theme::{self, font, palette, space};
 use crate::widget::ColourBar;
 
@@ -25,7 +26,8 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
     let sigma = format!("sigma {:.3}: {masked} of {} masked", report.sigma, report.labels.len());
     let patch = hovered.filter(|&patch| patch < report.labels.len()).map(|patch| {
         let category = if report.labels[patch] == 1 { "foreground" } else { "background" };
-        format!("patch {patch}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
+        let place = crop::place_words(patch, found.slice.grid.grid(), shared.state.session.settings.convention);
+        format!("patch {place}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
     });
     // In a narrow pane above the letter at the lower edge.
     let above = if rect.width() < ROOM.x { LINE } else { 0.0 };

@@ -4,7 +4,7 @@ use egui::accesskit::Action;
 use egui::{Key, Modifiers, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
 use glam::{DVec2, DVec3};
 
-use super::{PatchResponse, Placed, vector};
+use super::{PanePlacement, PatchResponse, vector};
 use crate::scene::{Camera, Plane, ZOOM};
 use crate::state::ToolKind;
 use crate::view::tool::{self, Drag, Pan, Pane, Pin, Tool, Window, Zoom};
@@ -26,7 +26,7 @@ const LEFT: ToolKind = ToolKind::Crosshair;
 
 /// A patch pane as tools see it.
 pub struct Surface<'a> {
-    placed: &'a Placed<'a>,
+    placed: &'a PanePlacement<'a>,
     found: PatchResponse,
 }
 
@@ -77,7 +77,7 @@ pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, pinned: bool) -> Response {
 }
 
 /// What the user does with the pane in this frame.
-pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: &Response) -> PatchResponse {
+pub(super) fn interact(ui: &Ui, placed: &PanePlacement<'_>, response: &Response) -> PatchResponse {
     let mut memory: Memory = ui.data(|data| data.get_temp(response.id)).unwrap_or_default();
     let pos = response.hover_pos();
     let found = PatchResponse {
@@ -112,7 +112,7 @@ pub(super) fn interact(ui: &Ui, placed: &Placed<'_>, response: &Response) -> Pat
 
 /// The patch that a key pins. Space: the one that keys pinned `last`, at first the middle one; the pinned one again, which
 /// unpins it. Arrows: the neighbour in their direction.
-fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response, last: Option<usize>) -> Option<usize> {
+fn by_keyboard(ui: &Ui, placed: &PanePlacement<'_>, response: &Response, last: Option<usize>) -> Option<usize> {
     let grid = placed.pane.grid;
     let within = |patch: Option<usize>| patch.filter(|&patch| patch < grid * grid);
     let chosen = within(placed.pane.chosen);
@@ -133,7 +133,7 @@ fn by_keyboard(ui: &Ui, placed: &Placed<'_>, response: &Response, last: Option<u
 }
 
 /// The neighbour of a patch in a screen direction; the patch itself at the edge of the grid.
-fn neighbour(placed: &Placed<'_>, patch: usize, direction: Vec2) -> usize {
+fn neighbour(placed: &PanePlacement<'_>, patch: usize, direction: Vec2) -> usize {
     let grid = placed.pane.grid;
     let (i, j) = (patch / grid, patch % grid);
     let [_, along_i, along_j] = placed.lattice.map(|v| vec2(v.x as f32, v.y as f32));
@@ -144,7 +144,7 @@ fn neighbour(placed: &Placed<'_>, patch: usize, direction: Vec2) -> usize {
     best.map_or(patch, |(di, dj, _)| moved(i, di) * grid + moved(j, dj))
 }
 
-fn zoomed(placed: &Placed<'_>, factor: f64, anchor: DVec2) -> Camera {
+fn zoomed(placed: &PanePlacement<'_>, factor: f64, anchor: DVec2) -> Camera {
     let camera = placed.pane.camera;
     // Clamped here, so that the anchor keeps its position at the limits too.
     let factor = (camera.zoom * factor).clamp(ZOOM[0], ZOOM[1]) / camera.zoom;
@@ -153,7 +153,7 @@ fn zoomed(placed: &Placed<'_>, factor: f64, anchor: DVec2) -> Camera {
 }
 
 /// The image follows the pointer; the middle of the pane stays within the slice.
-fn panned(placed: &Placed<'_>, by: DVec2) -> Camera {
+fn panned(placed: &PanePlacement<'_>, by: DVec2) -> Camera {
     let camera = placed.pane.camera;
     let limit = placed.display.extent_mm(Plane::Axial);
     Camera { centre_mm: (camera.centre_mm - by / placed.map.scale()).clamp(-limit, limit), ..camera }

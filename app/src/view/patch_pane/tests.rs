@@ -18,7 +18,7 @@ fn pane() -> PatchPane<'static> {
     PatchPane { size: 8, grid: 4, world_from_crop, labels, title: "Input", ..PatchPane::default() }
 }
 
-fn middle(placed: &Placed<'_>, patch: usize) -> Pos2 {
+fn middle(placed: &PanePlacement<'_>, patch: usize) -> Pos2 {
     let [a, _, c, _] = placed.corners(patch);
     a + (c - a) / 2.0
 }
@@ -65,7 +65,7 @@ fn on_a_scan_the_grid_lies_at_its_place_in_the_patient() {
     for patch in 0..16 {
         let (a, b) = (middle(&crop, patch), middle(&placed, patch));
         assert_eq!(placed.patch_at(b), Some(patch));
-        let world_of = |p: &Placed<'_>, pos| p.display.world_from_display.transform_point3(p.display_at(pos));
+        let world_of = |p: &PanePlacement<'_>, pos| p.display.world_from_display.transform_point3(p.display_at(pos));
         let (a, b) = (world_of(&crop, a), world_of(&placed, b));
         assert!(a.abs_diff_eq(b, 1e-3), "patch {patch}: {a} {b}");
     }

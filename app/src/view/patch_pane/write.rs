@@ -6,7 +6,7 @@ use egui::{
     Align, Align2, Color32, FontId, Galley, Layout, Painter, Pos2, Rect, Shape, Ui, UiBuilder, Vec2, pos2, vec2,
 };
 
-use super::Placed;
+use super::PanePlacement;
 use crate::scene::Plane;
 use crate::theme::{self, Tokens, font, icon, radius, space};
 use crate::view::slice::marks;
@@ -43,7 +43,7 @@ const NAME_FROM: f32 = 420.0;
 const BADGE: Vec2 = vec2(220.0, 18.0);
 
 /// Draws digits, numbers, and outlines of the pinned and the hovered patch.
-pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usize>) {
+pub(super) fn marks(painter: &Painter, placed: &PanePlacement<'_>, hovered: Option<usize>) {
     let tokens = theme::tokens(painter.ctx());
     texts(painter, placed, tokens);
     coins(painter, placed, tokens);
@@ -60,7 +60,7 @@ pub(super) fn marks(painter: &Painter, placed: &Placed<'_>, hovered: Option<usiz
     }
 }
 
-fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
+fn texts(painter: &Painter, placed: &PanePlacement<'_>, tokens: &Tokens) {
     let pane = placed.pane;
     let width = patch_width(placed);
     let digits = pane.digits && width >= DIGIT_FROM;
@@ -102,7 +102,7 @@ fn texts(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
 }
 
 /// A small disc in the upper left of a patch whose label was drawn at random.
-fn coins(painter: &Painter, placed: &Placed<'_>, tokens: &Tokens) {
+fn coins(painter: &Painter, placed: &PanePlacement<'_>, tokens: &Tokens) {
     let width = patch_width(placed);
     if width < COIN_FROM {
         return;
@@ -124,13 +124,13 @@ fn layout(painter: &Painter, text: &str, font: &FontId) -> Arc<Galley> {
 }
 
 /// Smaller side of a patch in points.
-fn patch_width(placed: &Placed<'_>) -> f32 {
+fn patch_width(placed: &PanePlacement<'_>) -> f32 {
     let [a, b, c, _] = placed.corners(0);
     a.distance(b).min(b.distance(c))
 }
 
 /// Name, badge, and, if the image is `seen`, letters.
-pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &Placed<'_>, seen: bool) {
+pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
     let rect = placed.rect.shrink2(vec2(MARGIN, if pane.bare { 0.0 } else { MARGIN }));
     let name = if pane.bare {

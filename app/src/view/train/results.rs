@@ -7,17 +7,19 @@ use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
-use crate::state::train::{Column, Results};
-use crate::state::{State, runs};
+use crate::state::train::{Column, Results, TrainExport};
+use crate::state::{Intent, PathPurpose, State, runs};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
-use crate::widget::{EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
+use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
 use crate::worker;
 
 /// Width of the name column, and minimum width of number columns.
 const NAME: f32 = 112.0;
 const NUMBER: f32 = 52.0;
+/// Height of a line of a heading.
+const LINE: f32 = 14.0;
 /// Width of the column with the buttons that open a patient.
 const OPEN: f32 = 30.0;
 
@@ -92,6 +94,13 @@ fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender)
         if row.add(PushButton::primary("Segment with this run").icon(icon::SEGMENT)).clicked() {
             sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));
         }
+        for (kind, label) in [(TrainExport::ResultsLatex, "LaTeX\u{2026}"), (TrainExport::ResultsTable, "CSV\u{2026}")]
+        {
+            let button = PushButton::new(label).icon(icon::DOWNLOAD).kind(ButtonKind::Quiet);
+            if row.add(button).on_hover_text(kind.content()).accessible_name(kind.name()).clicked() {
+                sender.send(Intent::Ask(PathPurpose::TrainExport(kind)));
+            }
+        }
         if row.add(PushButton::new("Evaluate again").icon(icon::RETRY)).clicked() {
             sender.send(Command::Train(TrainCommand::Evaluate(run.to_path_buf())));
         }
@@ -128,7 +137,7 @@ fn table(ui: &mut Ui, results: &Results, sender: &Sender) {
         .column(Width::exact(OPEN))
         .column(Width::initial(NAME).at_least(NAME).clip(true))
         .columns(Width::remainder().at_least(NUMBER), Column::ALL.len() - 1);
-    let table = builder.header(size::ROW, |mut row| {
+    let table = builder.header(size::ROW_TALL, |mut row| {
         row.col(|_| ());
         for column in Column::ALL {
             row.col(|ui| head_cell(ui, results, column, sender));
@@ -153,13 +162,15 @@ fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
     let color = if sorted || response.hovered() { t.text } else { t.text_dim };
     let painter = ui.painter();
     let mark = if sorted { size::ICON_SMALL } else { 0.0 };
-    if column == Column::Patient {
-        let at = painter.text(rect.left_center(), Align2::LEFT_CENTER, column.head(), font::caption(), color);
-        arrow(ui, sorted, results.falling, at.right() + space::XS + mark / 2.0, rect.center().y);
-    } else {
-        let at = painter.text(rect.right_center(), Align2::RIGHT_CENTER, column.head(), font::caption(), color);
-        arrow(ui, sorted, results.falling, at.left() - space::XS - mark / 2.0, rect.center().y);
-    }
+    let left = column == Column::Patient;
+    let (x, anchor) = if left { (rect.left(), Align2::LEFT_CENTER) } else { (rect.right(), Align2::RIGHT_CENTER) };
+    let lines = column.head();
+    let shift = if lines[1].is_empty() { 0.0 } else { LINE / 2.0 };
+    let [first, second] = [(lines[0], -shift), (lines[1], shift)].map(|(line, shift)| {
+        painter.text(egui::pos2(x, rect.center().y + shift), anchor, line, font::caption(), color)
+    });
+    let beside = if left { first.right() + space::XS + mark / 2.0 } else { second.left() - space::XS - mark / 2.0 };
+    arrow(ui, sorted, results.falling, beside, if left { first.center().y } else { second.center().y });
     if response.has_focus() {
         let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
         painter.rect_stroke(rect, theme::radius::S, ring, egui::StrokeKind::Inside);

@@ -8,6 +8,7 @@ mod method;
 mod offers;
 mod schedule;
 mod source;
+mod split;
 mod start;
 
 use egui::{Align, Frame, Layout, Margin, Panel, Rect, ScrollArea, Ui, UiBuilder};
@@ -41,6 +42,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             ui.spacing_mut().item_spacing.y = 0.0;
             offers::show(ui, state, sender);
             cohort::show(ui, state, sender);
+            split::show(ui, state);
             ui.add_space(space::M);
             form(ui, state, sender);
         });

@@ -2,7 +2,7 @@
 
 mod bar;
 mod compare;
-mod curves;
+pub(in crate::view) mod curves;
 mod pane;
 mod plot;
 mod probe;
@@ -12,7 +12,7 @@ use egui::{Rect, Ui, UiBuilder, pos2};
 
 use crate::command::{Command, FileCommand, Sender, TimelineCommand};
 use crate::state::timeline::{OpenRun, WatchView};
-use crate::state::train::Preparing;
+use crate::state::train::Preparation;
 use crate::state::{Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, ErrorState, LoadingState};
@@ -87,7 +87,7 @@ fn waiting(ui: &mut Ui, state: &State, run: &OpenRun) {
     if let Some(preparing) = state.preparing().filter(|preparing| preparing.job.run.as_ref() == Some(&run.path)) {
         return prepares(ui, &preparing);
     }
-    if run.live {
+    if run.is_growing() {
         let step = run.history.last_step.map_or(0, |step| step.step);
         let steps = run.history.steps_per_epoch.max(1);
         let text = format!("First epoch, step {step} of {steps}");
@@ -98,7 +98,7 @@ fn waiting(ui: &mut Ui, state: &State, run: &OpenRun) {
     EmptyState::new(icon::CURVES, words).show(ui);
 }
 
-fn prepares(ui: &mut Ui, preparing: &Preparing<'_>) {
+fn prepares(ui: &mut Ui, preparing: &Preparation<'_>) {
     LoadingState::new(&preparing.sentence(), preparing.fraction).show(ui);
 }
 

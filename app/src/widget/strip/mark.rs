@@ -63,6 +63,8 @@ pub(super) fn paint(ui: &Ui, plot: &Plot, marks: &[Mark], decimals: usize, fract
             area = area.translate(vec2(0.0, galley.size().y + 2.0));
         }
         taken.push(area);
+        // Separates the label from the curve.
+        painter.rect_filled(area.expand2(vec2(2.0, 0.0)), 2.0, t.panel.gamma_multiply(0.85));
         painter.galley(area.min, galley, color);
     }
 }

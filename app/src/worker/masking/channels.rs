@@ -44,7 +44,7 @@ pub(super) fn prepare(
 }
 
 /// Where the images lie.
-struct Found<'a> {
+struct ChannelSources<'a> {
     places: Vec<Place<'a>>,
     /// The modality that is shown, by its place.
     shown: usize,
@@ -56,7 +56,7 @@ enum Place<'a> {
     File(PathBuf),
 }
 
-fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<Found<'a>, Failure> {
+fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSources<'a>, Failure> {
     let files = beside(document.image().path());
     let mut missing = Vec::new();
     let mut places = Vec::new();
@@ -81,7 +81,7 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<Found<'a>, 
     let shown = places.iter().position(|place| matches!(place, Place::Shown));
     let shown =
         shown.ok_or_else(|| Failure::Error(format!("{needs}: show one of these, not {}", document.image().name)))?;
-    Ok(Found { places, shown })
+    Ok(ChannelSources { places, shown })
 }
 
 /// The images of the case that a file belongs to, by modality, as a cohort's layout has them: in the file's folder, or in the

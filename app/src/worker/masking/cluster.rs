@@ -7,7 +7,7 @@ use engine::inspect::{InspectedCase, InspectedSlice};
 
 use super::pictures::of_slice;
 use crate::gpu::Gpu;
-use crate::state::masking::{FoundSlice, Wanted};
+use crate::state::masking::{ClusteredSlice, MaskRequest};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -18,15 +18,15 @@ const SIDE_BY_SIDE: usize = 2;
 
 /// Clusters and masks a slice.
 struct ClusterSlice {
-    wanted: Wanted,
+    wanted: MaskRequest,
     case: Arc<InspectedCase>,
     /// The slice before, if it has the same pixels.
-    before: Option<Arc<FoundSlice>>,
+    before: Option<Arc<ClusteredSlice>>,
     gpu: Option<Gpu>,
 }
 
 /// Clusters and masks the wanted slice, unless it is shown or a job is at it.
-pub(super) fn start(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Arc<InspectedCase>) {
+pub(super) fn start(state: &mut State, jobs: &mut Jobs, wanted: MaskRequest, case: Arc<InspectedCase>) {
     let masking = &mut state.cache.masking;
     if masking.found.as_ref().is_some_and(|found| found.wanted == wanted) {
         jobs.cancel_slot(SLOT);
@@ -46,12 +46,12 @@ pub(super) fn start(state: &mut State, jobs: &mut Jobs, wanted: Wanted, case: Ar
     jobs.start(ClusterSlice { wanted, case, before, gpu: jobs.gpu().cloned() });
 }
 
-fn is_quick(wanted: &Wanted) -> bool {
+fn is_quick(wanted: &MaskRequest) -> bool {
     wanted.settings.cluster.method == Method::Kmeans
 }
 
 impl Job for ClusterSlice {
-    type Output = Arc<FoundSlice>;
+    type Output = Arc<ClusteredSlice>;
 
     fn spec(&self) -> Spec {
         let title = format!("Clustering slice {}", self.wanted.slice + 1);
@@ -59,7 +59,7 @@ impl Job for ClusterSlice {
         if is_quick(&self.wanted) { spec.quiet() } else { spec }
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Arc<FoundSlice>, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<Arc<ClusteredSlice>, Failure> {
         let (slice, clusters) = self.clusters()?;
         handle.check()?;
         let masking = slice.mask(&clusters, &self.wanted.settings)?;
@@ -71,10 +71,10 @@ impl Job for ClusterSlice {
             places[patch] = u16::try_from(place + 1).unwrap_or(u16::MAX);
         }
         let wanted = self.wanted.clone();
-        Ok(Arc::new(FoundSlice { wanted, slice, clusters, masking, places, report, pictures }))
+        Ok(Arc::new(ClusteredSlice { wanted, slice, clusters, masking, places, report, pictures }))
     }
 
-    fn apply(self, result: Result<Arc<FoundSlice>, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<Arc<ClusteredSlice>, Failure>, state: &mut State, _: &mut Jobs) {
         let masking = &mut state.cache.masking;
         match result {
             Ok(found) => {

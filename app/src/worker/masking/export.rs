@@ -8,15 +8,17 @@ use engine::run::atomic::write_atomic;
 
 use super::pictures;
 use crate::gpu::offscreen::{Offscreen, to_png};
-use crate::state::masking::{Filled, FoundSlice, MaskingCache};
+use crate::state::masking::{ClusteredSlice, MaskingCache, ReconstructedSlice};
 use crate::state::names::file_stem;
 use crate::state::session::ChosenRuns;
 use crate::state::{Cache, CaseId, Dialog, Document, Mode, PathPurpose, Session, Severity, State};
 use crate::theme::{self, Theme};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Painter, Spec, save};
 
-/// Size of an exported picture in points, and its pixels a point.
-const PICTURE: (egui::Vec2, f32) = (vec2(1040.0, 780.0), 2.0);
+/// Size of an exported picture in points.
+const PICTURE: egui::Vec2 = vec2(1040.0, 780.0);
+/// Pixels of an exported picture per point.
+const PIXELS_PER_POINT: f32 = 2.0;
 /// Frames until letters and layout have settled.
 const FRAMES: usize = 3;
 
@@ -37,13 +39,13 @@ struct Export {
     path: PathBuf,
     /// An existing file may be replaced.
     overwrite: bool,
-    found: Arc<FoundSlice>,
-    filled: Option<Arc<Filled>>,
+    found: Arc<ClusteredSlice>,
+    filled: Option<Arc<ReconstructedSlice>>,
     /// What the picture shows, and what draws it.
     view: Option<(State, Painter)>,
 }
 
-enum Exported {
+enum ExportOutcome {
     Written,
     /// The file exists, and the user has not said that it may be replaced.
     Exists,
@@ -65,17 +67,17 @@ pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path,
 }
 
 impl Job for Export {
-    type Output = Exported;
+    type Output = ExportOutcome;
 
     fn spec(&self) -> Spec {
         // It is written as it was shown, and reported even if the case is closed by then.
         Spec::new(save::SLOT, format!("Writing {}", self.path.display()))
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Exported, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<ExportOutcome, Failure> {
         let Self { path, found, filled, .. } = self;
         if !self.overwrite && path.exists() {
-            return Ok(Exported::Exists);
+            return Ok(ExportOutcome::Exists);
         }
         let bytes = match &self.view {
             None => found.slice.csv(&found.clusters, &found.masking, filled.as_ref().map(|filled| &filled.made))?,
@@ -86,13 +88,13 @@ impl Job for Export {
         };
         handle.check()?;
         write_atomic(path, &bytes)?;
-        Ok(Exported::Written)
+        Ok(ExportOutcome::Written)
     }
 
-    fn apply(self, result: Result<Exported, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<ExportOutcome, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(Exported::Written) => state.notice(Severity::Info, "Written", self.path.display().to_string()),
-            Ok(Exported::Exists) => {
+            Ok(ExportOutcome::Written) => state.notice(Severity::Info, "Written", self.path.display().to_string()),
+            Ok(ExportOutcome::Exists) => {
                 let request = state.path_request(self.purpose);
                 if request.of.is_some_and(|of| of.case == self.case) {
                     state.dialog = Some(Dialog::Overwrite { request, path: self.path });
@@ -130,8 +132,8 @@ fn shown(state: &State) -> State {
 /// Draws the view on a screen that nobody sees, with textures of its own.
 fn picture(
     mut state: State,
-    found: &FoundSlice,
-    filled: Option<&Filled>,
+    found: &ClusteredSlice,
+    filled: Option<&ReconstructedSlice>,
     painter: Painter,
 ) -> Result<Vec<u8>, Failure> {
     let screen = Offscreen::open()?;
@@ -139,10 +141,10 @@ fn picture(
     let masking = &mut state.cache.masking;
     if let Some(prepared) = &masking.prepared {
         let pictures = pictures::again(found, prepared.case.plan(), gpu)?;
-        masking.found = Some(Arc::new(FoundSlice { pictures, ..found.clone() }));
+        masking.found = Some(Arc::new(ClusteredSlice { pictures, ..found.clone() }));
     }
     if let Some(filled) = filled {
-        masking.filled = Some(Arc::new(Filled {
+        masking.filled = Some(Arc::new(ReconstructedSlice {
             input: pictures::of_pixels(&found.slice, &filled.made.input, filled.channel, Some(gpu))?,
             output: pictures::of_pixels(&found.slice, &filled.made.output, filled.channel, Some(gpu))?,
             cells: pictures::cells_of_losses(found, &filled.made, filled.top, Some(gpu))?,
@@ -156,14 +158,20 @@ fn picture(
             truth.texture = Some(gpu.upload_labels(&truth.labels)?);
         }
     }
-    draw(&screen, &state, painter)
+    draw(&screen, &state, painter, PICTURE, Theme::Dark)
 }
 
-fn draw(screen: &Offscreen, state: &State, painter: Painter) -> Result<Vec<u8>, Failure> {
-    let (size, pixels_per_point) = PICTURE;
+/// Draws a part of the window as PNG, `size` in points.
+pub(in crate::worker) fn draw(
+    screen: &Offscreen,
+    state: &State,
+    painter: Painter,
+    size: egui::Vec2,
+    theme: Theme,
+) -> Result<Vec<u8>, Failure> {
     let ctx = egui::Context::default();
-    theme::install(&ctx, Theme::Dark);
-    ctx.set_pixels_per_point(pixels_per_point);
+    theme::install(&ctx, theme);
+    ctx.set_pixels_per_point(PIXELS_PER_POINT);
     let frame = || {
         let input = RawInput { screen_rect: Some(Rect::from_min_size(Pos2::ZERO, size)), ..RawInput::default() };
         let mut output = ctx.run_ui(input, |ui| {

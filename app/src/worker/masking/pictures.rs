@@ -7,7 +7,7 @@ use shaders::Cell;
 
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
-use crate::state::masking::{FoundSlice, Pictures};
+use crate::state::masking::{ClusteredSlice, Pictures};
 use crate::worker::Failure;
 
 fn place(slice: &InspectedSlice) -> Place {
@@ -74,7 +74,7 @@ pub(super) fn of_pixels(
 
 /// The patches with their relative losses as heat, 0 to `top`.
 pub(super) fn cells_of_losses(
-    found: &FoundSlice,
+    found: &ClusteredSlice,
     made: &Reconstruction,
     top: f32,
     gpu: Option<&Gpu>,
@@ -114,6 +114,6 @@ fn outside(slice: &InspectedSlice, padding: &[bool]) -> Vec<bool> {
 }
 
 /// Everything of a slice anew, for another graphics device.
-pub(super) fn again(found: &FoundSlice, plan: &CasePlan, gpu: &Gpu) -> Result<Pictures, Failure> {
+pub(super) fn again(found: &ClusteredSlice, plan: &CasePlan, gpu: &Gpu) -> Result<Pictures, Failure> {
     of_slice(&found.slice, &found.clusters, &found.masking, None, plan, Some(gpu))
 }

@@ -10,7 +10,7 @@ use super::channels;
 use super::pictures::{cells_of_losses, of_pixels};
 use super::prepare::ShownImage;
 use crate::gpu::Gpu;
-use crate::state::masking::{AllChannels, Filled, Filling, FoundSlice, Network};
+use crate::state::masking::{AllChannels, ClusteredSlice, Network, ReconstructedSlice, ReconstructionRequest};
 use crate::state::session::RunUse;
 use crate::state::{Document, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
@@ -22,8 +22,8 @@ const TOP: f32 = 2.0;
 
 /// Reconstructs a slice.
 struct Reconstruct {
-    filling: Filling,
-    found: Arc<FoundSlice>,
+    filling: ReconstructionRequest,
+    found: Arc<ClusteredSlice>,
     /// The network, if it was loaded before.
     network: Option<Network>,
     device: DeviceChoice,
@@ -33,21 +33,21 @@ struct Reconstruct {
     gpu: Option<Gpu>,
 }
 
-struct Reconstructed {
+struct ReconstructOutput {
     network: Network,
     channels: Option<AllChannels>,
-    filled: Filled,
+    filled: ReconstructedSlice,
 }
 
 /// Reconstructs the shown slice, if a run is chosen for it.
 pub(super) fn start(state: &mut State, jobs: &mut Jobs) {
     let Some(found) = state.cache.masking.found.clone() else { return };
     let Some(run) = state.run_for(RunUse::Reconstruct).map(Path::to_path_buf) else { return };
-    let filling = Filling { wanted: found.wanted.clone(), run };
+    let filling = ReconstructionRequest { wanted: found.wanted.clone(), run };
     let masking = &mut state.cache.masking;
     let network = masking.network.clone().filter(|network| network.run == filling.run);
     // A run that could not be loaded is not loaded again for every slice.
-    let broken = |(failed, _): &(Filling, String)| failed.run == filling.run && network.is_none();
+    let broken = |(failed, _): &(ReconstructionRequest, String)| failed.run == filling.run && network.is_none();
     if masking.filling.failed.as_ref().is_some_and(broken) {
         return;
     }
@@ -64,14 +64,14 @@ pub(super) fn start(state: &mut State, jobs: &mut Jobs) {
 }
 
 impl Job for Reconstruct {
-    type Output = Reconstructed;
+    type Output = ReconstructOutput;
 
     fn spec(&self) -> Spec {
         let spec = Spec::new(SLOT, "Reconstructing").of_case(self.filling.wanted.case.document);
         if self.network.is_some() { spec.quiet() } else { spec }
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Reconstructed, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<ReconstructOutput, Failure> {
         let Self { filling, found, gpu, .. } = self;
         let network = if let Some(network) = &self.network {
             network.clone()
@@ -94,7 +94,7 @@ impl Job for Reconstruct {
         };
         let channel = channels.as_ref().map_or(0, |channels| channels.shown);
         let top = made.relative.iter().flatten().copied().fold(TOP, f32::max);
-        let filled = Filled {
+        let filled = ReconstructedSlice {
             input: of_pixels(&found.slice, &made.input, channel, gpu.as_ref())?,
             output: of_pixels(&found.slice, &made.output, channel, gpu.as_ref())?,
             cells: cells_of_losses(found, &made, top, gpu.as_ref())?,
@@ -103,12 +103,12 @@ impl Job for Reconstruct {
             made,
             top,
         };
-        Ok(Reconstructed { network, channels, filled })
+        Ok(ReconstructOutput { network, channels, filled })
     }
 
-    fn apply(self, result: Result<Reconstructed, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<ReconstructOutput, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(Reconstructed { network, channels, filled }) => {
+            Ok(ReconstructOutput { network, channels, filled }) => {
                 let wanted = state.wanted_mask().is_some_and(|wanted| wanted.case == filled.filling.wanted.case);
                 let masking = &mut state.cache.masking;
                 masking.filling.asked = None;

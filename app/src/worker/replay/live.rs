@@ -8,8 +8,9 @@ use engine::event::{Event, Stage};
 use engine::probe::Pin;
 use engine::run::History;
 use engine::run::history::RunState;
+use engine::run::workspace::RunStamp;
 
-use super::{ReadRun, SLOT, base_of, close, leave_strangers, open_run, place, probe, read_run};
+use super::{RunContent, SLOT, base_of, close, leave_strangers, open_run, place, probe, read_run};
 use crate::state::State;
 use crate::state::timeline::{LivePins, OpenRun, Series};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
@@ -27,11 +28,12 @@ struct ReadPast {
 /// A job begins to train in `run`: its track follows it from now on.
 pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config) {
     let stage = config.stage;
-    let fresh = ReadRun {
+    let fresh = RunContent {
         path: run.to_path_buf(),
         config: config.clone(),
         history: History::default(),
         pins: config.method.probes.iter().filter_map(|text| text.parse().ok()).collect(),
+        stamp: RunStamp::default(),
     };
     leave_strangers(state, &fresh, false);
     let open = OpenRun { live: true, waiting: Some(Vec::new()), ..open_run(state, jobs, fresh) };

@@ -1,28 +1,29 @@
-//! Opening a run: on its track, or beside the shown one to compare.
+//! Opening runs: one on its track, others beside it to compare.
 
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
 
-use super::{ReadRun, base_of, end_comparison, leave_strangers, open_run, place, read_run};
-use crate::state::timeline::{Compare, Opening, WatchView};
+use super::{RunContent, base_of, end_comparison, leave_strangers, open_run, place, read_run};
+use crate::state::timeline::{Compare, OpenRun, OpeningRun, WatchView};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, restore};
 
-/// Runs may be read side by side; of several that are opened, the last one is shown.
+/// Runs may be read side by side; of several requests the newest is shown.
 pub const SLOT: Slot = Slot::shared("open-run");
 
-/// Reads a run, and the pre-training that it started from.
+/// Reads a run that is to be shown, the pre-training that it started from, and runs to compare with.
 struct OpenRunJob {
     serial: u64,
-    path: PathBuf,
-    compare: bool,
+    shown: Option<PathBuf>,
+    others: Vec<PathBuf>,
 }
 
-/// A run, and the pre-training run that it started from, if that is readable.
-struct ReadRuns {
-    run: ReadRun,
-    base: Option<ReadRun>,
+struct RunsContent {
+    shown: Option<RunContent>,
+    /// The pre-training run that the shown one started from, if that is readable.
+    base: Option<RunContent>,
+    others: Vec<RunContent>,
 }
 
 /// Shows the run of a folder, at an epoch or at its newest.
@@ -33,62 +34,74 @@ pub fn open(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize
         state.session.timeline.active = stage;
         return;
     }
-    start(state, jobs, path, epoch, false);
+    start(state, jobs, Some(path.to_path_buf()), Vec::new(), epoch);
 }
 
-/// Opens a run beside the shown one.
-pub fn compare(state: &mut State, jobs: &mut Jobs, path: &Path) {
-    start(state, jobs, path, None, true);
+/// Compares runs of one stage. The first is shown, the others stand beside it; a single one stands beside the shown run.
+pub fn compare(state: &mut State, jobs: &mut Jobs, paths: &[PathBuf]) {
+    let [first, others @ ..] = paths else { return };
+    if others.is_empty() {
+        return start(state, jobs, None, vec![first.clone()], None);
+    }
+    let open = state.cache.timeline.of_path(first).map(|run| run.stage());
+    if let Some(stage) = open {
+        state.session.timeline.active = stage;
+    }
+    start(state, jobs, open.is_none().then(|| first.clone()), others.to_vec(), None);
 }
 
-fn start(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize>, compare: bool) {
-    let (serial, path) = (jobs.unused_id(), path.to_path_buf());
+fn start(state: &mut State, jobs: &mut Jobs, shown: Option<PathBuf>, others: Vec<PathBuf>, epoch: Option<usize>) {
+    let Some(path) = shown.iter().chain(&others).next().cloned() else { return };
+    let serial = jobs.unused_id();
     let timeline = &mut state.cache.timeline;
     timeline.failed = None;
-    timeline.opening = Some(Opening { serial, path: path.clone(), epoch, compare });
-    jobs.start(OpenRunJob { serial, path, compare });
+    timeline.opening = Some(OpeningRun { serial, path, epoch });
+    jobs.start(OpenRunJob { serial, shown, others });
 }
 
 impl Job for OpenRunJob {
-    type Output = ReadRuns;
+    type Output = RunsContent;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, format!("Reading the run {}", name_of(&self.path))).quiet()
+        let names: Vec<String> = self.shown.iter().chain(&self.others).map(|path| name_of(path)).collect();
+        Spec::new(SLOT, format!("Reading the run {}", names.join(", "))).quiet()
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<ReadRuns, Failure> {
-        let run = read_run(&self.path)?;
+    fn run(&self, handle: &JobHandle) -> Result<RunsContent, Failure> {
+        let shown = self.shown.as_deref().map(read_run).transpose()?;
         handle.check()?;
         // A base that cannot be read is no reason not to show the run itself.
-        let wants_base = !self.compare && run.config.stage == Stage::Finetune;
-        let base = base_of(&run.config, &self.path).filter(|_| wants_base);
-        let base = base.and_then(|base| read_run(&base).ok());
-        Ok(ReadRuns { run, base })
+        let base = shown.as_ref().filter(|run| run.config.stage == Stage::Finetune);
+        let base = base.and_then(|run| base_of(&run.config, &run.path)).and_then(|base| read_run(&base).ok());
+        let mut others = Vec::new();
+        for path in &self.others {
+            handle.check()?;
+            others.push(read_run(path)?);
+        }
+        Ok(RunsContent { shown, base, others })
     }
 
-    fn apply(self, result: Result<ReadRuns, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<RunsContent, Failure>, state: &mut State, jobs: &mut Jobs) {
         let Some(opening) = state.cache.timeline.opening.take_if(|opening| opening.serial == self.serial) else {
             return;
         };
         match result {
-            Ok(ReadRuns { run, .. }) if opening.compare => {
-                let run = open_run(state, jobs, run);
-                end_comparison(state);
-                state.session.timeline.look.view = WatchView::Compare;
-                state.cache.timeline.compare = Some(Compare { run: Some(Box::new(run)), epoch: None });
-                restore::compared_run_opened(state);
-                state.settle_pin();
-            }
-            Ok(ReadRuns { run, base }) => {
-                show(state, jobs, run, base, opening.epoch);
-                restore::run_opened(state, jobs);
+            Ok(RunsContent { shown, base, others }) => {
+                if let Some(run) = shown {
+                    show(state, jobs, run, base, opening.epoch);
+                    restore::run_opened(state, jobs);
+                }
+                if !others.is_empty() {
+                    show_beside(state, jobs, others);
+                    restore::compared_run_opened(state);
+                }
                 state.settle_pin();
             }
             Err(Failure::Cancelled) => Failure::Cancelled.report(&self.spec().title, state),
             Err(failure) => {
                 state.error(format!("The run {} cannot be shown", name_of(&opening.path)), failure.reason());
                 restore::run_failed(state);
-                if !opening.compare {
+                if self.shown.is_some() {
                     state.cache.timeline.failed = Some((opening.path, failure.reason()));
                 }
             }
@@ -96,7 +109,7 @@ impl Job for OpenRunJob {
     }
 }
 
-fn show(state: &mut State, jobs: &mut Jobs, run: ReadRun, base: Option<ReadRun>, epoch: Option<usize>) {
+fn show(state: &mut State, jobs: &mut Jobs, run: RunContent, base: Option<RunContent>, epoch: Option<usize>) {
     let last = run.history.epochs_done();
     if let Some(epoch) = epoch.filter(|epoch| !(1..=last).contains(epoch)) {
         let why = format!("{}: epoch = {epoch}: the run has epochs 1 to {last}", run.path.display());
@@ -110,4 +123,22 @@ fn show(state: &mut State, jobs: &mut Jobs, run: ReadRun, base: Option<ReadRun>,
     }
     state.session.timeline.active = stage;
     end_comparison(state);
+}
+
+/// Compares the shown run with others of its stage.
+fn show_beside(state: &mut State, jobs: &mut Jobs, others: Vec<RunContent>) {
+    let Some(shown) = state.watched_run() else {
+        return state.error("Nothing to compare with", "Open a run first, or tick two runs of one stage in Runs.");
+    };
+    let (stage, path) = (shown.stage(), shown.path.clone());
+    if let Some(other) = others.iter().find(|other| other.config.stage != stage) {
+        let why = format!("{} is of another stage than {}.", name_of(&other.path), shown.name);
+        return state.error("Only runs of one stage can be compared", why);
+    }
+    // The shown run compared with itself is a comparison of two of its epochs.
+    let others = others.into_iter().filter(|other| other.path != path);
+    let runs: Vec<OpenRun> = others.map(|other| open_run(state, jobs, other)).collect();
+    end_comparison(state);
+    state.session.timeline.look.view = WatchView::Compare;
+    state.cache.timeline.compare = Some(Compare { runs, epoch: None });
 }

@@ -4,6 +4,7 @@ use engine::event::Stage;
 
 use super::read_missing_probes;
 use crate::state::State;
+use crate::state::timeline::OpenRun;
 use crate::worker::Jobs;
 
 /// Seconds between two epochs while the timeline plays.
@@ -23,11 +24,11 @@ pub fn go_to(state: &mut State, stage: Stage, epoch: usize) {
 /// Moves the cursor of the shown run by epochs. At the end of a run that trains it follows again.
 pub fn step(state: &mut State, by: i64) {
     let Some(run) = state.watched_run() else { return };
-    let (stage, last, live) = (run.stage(), run.last(), run.live);
+    let (stage, last, growing) = (run.stage(), run.last(), run.is_growing());
     let Some(epoch) = run.epoch() else { return };
     let to = (epoch as i64).saturating_add(by).clamp(1, last as i64) as usize;
     go_to(state, stage, to);
-    if live && to == last && by > 0 {
+    if growing && to == last && by > 0 {
         follow_newest(state);
     }
 }
@@ -62,7 +63,7 @@ pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
     let at_end = state.watched_run().is_none_or(|run| run.epoch().is_none_or(|epoch| epoch >= run.last()));
     if at_end {
         state.session.timeline.playing = None;
-        if state.watched_run().is_some_and(|run| run.live) {
+        if state.watched_run().is_some_and(OpenRun::is_growing) {
             follow_newest(state);
         }
         return;

@@ -12,8 +12,8 @@ use shaders::Cell;
 
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
-use crate::state::timeline::probes::{Cells, MOST_RELATIVE, Seen};
-use crate::state::timeline::{OpenRun, RecordKey, SeenEpoch, SeenSlice, SliceKey, Update, WatchView};
+use crate::state::timeline::probes::{Cells, MOST_RELATIVE, ReadResult};
+use crate::state::timeline::{EpochRecord, OpenRun, PinnedSlice, RecordKey, SliceKey, Update, WatchView};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -28,7 +28,7 @@ const BEHIND: usize = 2;
 const HALF: u8 = 128;
 
 /// An epoch to read.
-struct Want {
+struct RecordRequest {
     key: RecordKey,
     run: PathBuf,
     config: Arc<Config>,
@@ -61,9 +61,9 @@ pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
 
 /// Reads epochs and the slices they belong to.
 struct ReadProbes {
-    wants: Vec<Want>,
+    requests: Vec<RecordRequest>,
     /// Slices that are known.
-    slices: BTreeMap<SliceKey, Arc<SeenSlice>>,
+    slices: BTreeMap<SliceKey, Arc<PinnedSlice>>,
     gpu: Option<Gpu>,
 }
 
@@ -73,18 +73,20 @@ pub fn read_missing(state: &mut State, jobs: &mut Jobs) {
         return;
     }
     let probes = &state.cache.timeline.probes;
-    let mut wants: Vec<Want> = Vec::new();
+    let mut requests: Vec<RecordRequest> = Vec::new();
     for key in wanted(state) {
-        if wants.len() < BATCH && !probes.knows(&key) && wants.iter().all(|want| want.key != key) {
-            wants.extend(want(state, key));
+        if requests.len() < BATCH && !probes.knows(&key) && requests.iter().all(|request| request.key != key) {
+            requests.extend(request(state, key));
         }
     }
-    if wants.is_empty() {
+    if requests.is_empty() {
         return;
     }
-    let known = |want: &Want| Some((want.key.slice.clone(), probes.slice(&want.key.slice)?.as_ref().ok()?.clone()));
-    let slices = wants.iter().filter_map(known).collect();
-    jobs.start(ReadProbes { wants, slices, gpu: jobs.gpu().cloned() });
+    let known = |request: &RecordRequest| {
+        Some((request.key.slice.clone(), probes.slice(&request.key.slice)?.as_ref().ok()?.clone()))
+    };
+    let slices = requests.iter().filter_map(known).collect();
+    jobs.start(ReadProbes { requests, slices, gpu: jobs.gpu().cloned() });
 }
 
 impl Job for ReadProbes {
@@ -96,15 +98,15 @@ impl Job for ReadProbes {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let mut slices = self.slices.clone();
-        for want in &self.wants {
+        for request in &self.requests {
             handle.check()?;
-            let slice = slice_of(want, &mut slices, self.gpu.as_ref(), |key, seen| {
+            let slice = slice_of(request, &mut slices, self.gpu.as_ref(), |key, seen| {
                 handle.send(move |state, _| keep_slice(state, key, seen));
             });
             let seen = slice.and_then(|slice| {
-                see_epoch(want, &slice, self.gpu.as_ref()).map_err(|failure| failure.reason()).map(Arc::new)
+                upload_epoch(request, &slice, self.gpu.as_ref()).map_err(|failure| failure.reason()).map(Arc::new)
             });
-            let key = want.key.clone();
+            let key = request.key.clone();
             handle.send(move |state, _| keep_epoch(state, key, seen));
         }
         Ok(())
@@ -113,9 +115,9 @@ impl Job for ReadProbes {
     fn apply(self, result: Result<(), Failure>, state: &mut State, jobs: &mut Jobs) {
         if let Err(failure) = result {
             // What was not read is not tried again by itself.
-            for want in self.wants {
-                if !state.cache.timeline.probes.knows(&want.key) {
-                    keep_epoch(state, want.key, Err(failure.reason()));
+            for request in self.requests {
+                if !state.cache.timeline.probes.knows(&request.key) {
+                    keep_epoch(state, request.key, Err(failure.reason()));
                 }
             }
             failure.report("Reading probes", state);
@@ -129,37 +131,37 @@ fn is_open(state: &State, run: u64) -> bool {
     state.cache.timeline.runs().any(|open| open.id == run)
 }
 
-pub(super) fn keep_slice(state: &mut State, key: SliceKey, seen: Seen<SeenSlice>) {
+pub(super) fn keep_slice(state: &mut State, key: SliceKey, seen: ReadResult<PinnedSlice>) {
     if is_open(state, key.run) {
         state.cache.timeline.probes.keep_slice(key, seen);
     }
 }
 
-pub(super) fn keep_epoch(state: &mut State, key: RecordKey, seen: Seen<SeenEpoch>) {
+pub(super) fn keep_epoch(state: &mut State, key: RecordKey, seen: ReadResult<EpochRecord>) {
     if is_open(state, key.slice.run) {
         let needed = wanted(state).into_iter().collect();
         state.cache.timeline.probes.keep(key, seen, &needed);
     }
 }
 
-fn want(state: &State, key: RecordKey) -> Option<Want> {
+fn request(state: &State, key: RecordKey) -> Option<RecordRequest> {
     let run: &OpenRun = state.cache.timeline.runs().find(|run| run.id == key.slice.run)?;
     let update = run.update_at(key.epoch).filter(|epoch| run.recorded(&key.slice.pin).contains(epoch));
-    Some(Want { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
+    Some(RecordRequest { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
 }
 
 /// The slice of an epoch; read if it was not yet, and handed over then.
 fn slice_of(
-    want: &Want,
-    slices: &mut BTreeMap<SliceKey, Arc<SeenSlice>>,
+    request: &RecordRequest,
+    slices: &mut BTreeMap<SliceKey, Arc<PinnedSlice>>,
     gpu: Option<&Gpu>,
-    hand_over: impl FnOnce(SliceKey, Seen<SeenSlice>),
-) -> Seen<SeenSlice> {
-    let key = &want.key.slice;
+    hand_over: impl FnOnce(SliceKey, ReadResult<PinnedSlice>),
+) -> ReadResult<PinnedSlice> {
+    let key = &request.key.slice;
     if let Some(slice) = slices.get(key) {
         return Ok(Arc::clone(slice));
     }
-    let seen = see_slice(want, gpu).map_err(|failure| failure.reason()).map(Arc::new);
+    let seen = upload_slice(request, gpu).map_err(|failure| failure.reason()).map(Arc::new);
     if let Ok(slice) = &seen {
         slices.insert(key.clone(), Arc::clone(slice));
     }
@@ -168,10 +170,10 @@ fn slice_of(
 }
 
 /// Reads a pinned slice and puts it onto the card.
-fn see_slice(want: &Want, gpu: Option<&Gpu>) -> Result<SeenSlice, Failure> {
-    let (run, key) = (&want.run, &want.key.slice);
+fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlice, Failure> {
+    let (run, key) = (&request.run, &request.key.slice);
     let slice = probe::read_slice(run, &key.pin, key.stage)?;
-    let oriented = is_oriented(run, &want.config, &key.pin);
+    let oriented = is_oriented(run, &request.config, &key.pin);
     let world_from_crop = crop::at_slice(crop::affine(&slice.world_from_crop), slice.pin.slice as usize);
     let place = place(&slice, slice.side, world_from_crop);
     let picture = match gpu.filter(|_| slice.side > 0) {
@@ -186,7 +188,7 @@ fn see_slice(want: &Want, gpu: Option<&Gpu>) -> Result<SeenSlice, Failure> {
         _ => None,
     };
     let window = window_of(&slice);
-    Ok(SeenSlice { slice, world_from_crop, oriented, window, picture, lesion })
+    Ok(PinnedSlice { slice, world_from_crop, oriented, window, picture, lesion })
 }
 
 /// Whether the scan of a pinned slice tells which way is right. A record does not say so, the scan itself does: where it
@@ -225,15 +227,15 @@ fn resampled<T: Copy>(field: &[T], from: usize, to: usize) -> Vec<T> {
 }
 
 /// Reads one epoch of a pinned slice and puts it onto the card.
-fn see_epoch(want: &Want, slice: &SeenSlice, gpu: Option<&Gpu>) -> Result<SeenEpoch, Failure> {
-    let SliceKey { pin, stage, .. } = &want.key.slice;
-    let record = probe::read(&want.run, pin, *stage, want.key.epoch)?;
-    let update = match (Update::of(&record), want.update) {
+fn upload_epoch(request: &RecordRequest, slice: &PinnedSlice, gpu: Option<&Gpu>) -> Result<EpochRecord, Failure> {
+    let SliceKey { pin, stage, .. } = &request.key.slice;
+    let record = probe::read(&request.run, pin, *stage, request.key.epoch)?;
+    let update = match (Update::of(&record), request.update) {
         (Some(own), _) => Some(own),
-        (None, Some(epoch)) => Update::of(&probe::read(&want.run, pin, *stage, epoch)?),
+        (None, Some(epoch)) => Update::of(&probe::read(&request.run, pin, *stage, epoch)?),
         (None, None) => None,
     };
-    let mut seen = SeenEpoch { record, update, picture: None, cells: None, edge: None };
+    let mut seen = EpochRecord { record, update, picture: None, cells: None, edge: None };
     let Some(gpu) = gpu else { return Ok(seen) };
     let record = &seen.record;
     if record.side > 0 {
@@ -251,7 +253,7 @@ fn see_epoch(want: &Want, slice: &SeenSlice, gpu: Option<&Gpu>) -> Result<SeenEp
 }
 
 /// Where the probability is one half or more, on the slice's own grid.
-fn edge(record: &ProbeRecord, slice: &SeenSlice) -> Result<LabelVolume, Failure> {
+fn edge(record: &ProbeRecord, slice: &PinnedSlice) -> Result<LabelVolume, Failure> {
     let inside: Vec<bool> = record.picture.iter().map(|byte| *byte >= HALF).collect();
     let inside = resampled(&inside, record.side, slice.slice.side);
     let ones = place(&slice.slice, slice.slice.side, slice.world_from_crop).labels(&inside)?;

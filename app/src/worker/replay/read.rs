@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use engine::config::Config;
 use engine::probe::{self, Pin};
+use engine::run::workspace::RunStamp;
 use engine::run::{History, RunFolder};
 use engine::{Error, Result};
 
 /// What is in a run folder.
-pub struct ReadRun {
+pub struct RunContent {
     /// The folder.
     pub path: PathBuf,
     /// Its configuration.
@@ -17,19 +18,28 @@ pub struct ReadRun {
     pub history: History,
     /// Its pinned slices.
     pub pins: Vec<Pin>,
+    /// The folder as it was before it was read.
+    pub stamp: RunStamp,
 }
 
 /// Reads a run folder, also while it is training.
-pub fn read_run(path: &Path) -> Result<ReadRun> {
+pub fn read_run(path: &Path) -> Result<RunContent> {
     if !path.is_dir() {
         return Err(Error::file(path, "no such folder"));
     }
     if !RunFolder::is_run(path) {
         return Err(Error::file(path, "is not a run folder: it has no config.toml"));
     }
+    let stamp = RunStamp::of(path);
     let folder = RunFolder::open(path)?;
     let config = Config::from_toml(&folder.config_text()?, &folder.config_path())?;
-    Ok(ReadRun { path: path.to_path_buf(), config, history: History::read(path)?, pins: probe::pins(path)? })
+    let (history, pins) = (History::read(path)?, probe::pins(path)?);
+    Ok(RunContent { path: path.to_path_buf(), config, history, pins, stamp })
+}
+
+/// A process that holds a lock, if it is not this one.
+pub(super) fn held_by_another(pid: Option<u32>) -> Option<u32> {
+    pid.filter(|pid| *pid != std::process::id())
 }
 
 /// Where the pre-training run of a fine-tuning in `run` may lie: where it was, or beside it if both were moved together.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use engine::event::Stage;
 
 use crate::state::State;
-use crate::state::train::{Queued, Results};
+use crate::state::train::{QueuedJob, Results};
 use crate::worker::train::{form, same_name};
 use crate::worker::{Jobs, replay};
 
@@ -18,9 +18,9 @@ pub(super) fn forget(state: &mut State, jobs: &mut Jobs, run: &Path) {
 }
 
 /// Whether a job that waits cannot do without a run.
-pub(super) fn needs(job: &Queued, run: &Path) -> bool {
+pub(super) fn needs(job: &QueuedJob, run: &Path) -> bool {
     let from = job.config.as_ref().map(|config| &config.labels.from);
-    job.goes_on.iter().chain(from).any(|path| same(path, run))
+    job.folder.iter().chain(from).any(|path| same(path, run))
 }
 
 /// Whether two paths name one folder. It does not exist any more, so the disk cannot tell.
@@ -43,9 +43,9 @@ fn leave_timeline(state: &mut State, run: &Path) {
     let timeline = &mut state.cache.timeline;
     timeline.opening.take_if(|opening| same(&opening.path, run));
     timeline.failed.take_if(|(path, _)| same(path, run));
-    let compared = timeline.compare.as_ref().and_then(|compare| compare.run.as_ref());
-    if compared.is_some_and(|open| same(&open.path, run)) {
-        replay::end_comparison(state);
+    let mut compared = timeline.compare.iter().flat_map(|compare| &compare.runs);
+    if let Some(id) = compared.find(|open| same(&open.path, run)).map(|open| open.id) {
+        replay::leave_comparison(state, id);
     }
 }
 
@@ -64,6 +64,7 @@ fn leave_choices(state: &mut State, run: &Path) {
     if is(chosen.results.as_ref(), run) {
         state.cache.results = Results::default();
     }
+    chosen.ticked.retain(|path| !same(path, run));
     for choice in [&mut chosen.segment, &mut chosen.reconstruct, &mut chosen.results, &mut chosen.selected] {
         choice.take_if(|path| same(path, run));
     }

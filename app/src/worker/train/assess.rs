@@ -27,7 +27,8 @@ struct EstimateTraining {
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(SLOT);
     let form = &state.session.train.form;
-    let valid = state.cache.train.problems.is_empty() && form.invalid_field().is_none();
+    let valid =
+        state.cache.train.problems.is_empty() && form.invalid_field().is_none() && state.label_problem().is_none();
     if state.cache.train.cohort.card().is_none() || !valid || form.config().data.modality.is_empty() {
         state.cache.train.estimate = Estimate::None;
         return;

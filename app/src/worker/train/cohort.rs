@@ -9,8 +9,8 @@ use engine::run::RunFolder;
 use engine::volume::MaskOptions;
 
 use super::{assess, form};
-use crate::state::train::{CohortCard, CohortState, Estimate};
-use crate::state::{Slot, State};
+use crate::state::train::{CohortCard, CohortState, Estimate, TrainPage};
+use crate::state::{Mode, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// One cohort is read at a time.
@@ -33,9 +33,18 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
         jobs.cancel_slot(slot);
     }
     let train = &mut state.cache.train;
-    train.cohort = CohortState::Looking(folder.clone());
+    train.cohort = CohortState::Reading(folder.clone());
     (train.estimate, train.split) = (Estimate::None, None);
     jobs.start(ReadCohort { folder, threads: super::threads(&state.session.settings) });
+}
+
+/// Reads the cohort of the last session, once the form is on the screen: a large one takes its time.
+pub fn read_remembered(state: &mut State, jobs: &mut Jobs) {
+    let shown = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Setup;
+    if let (true, CohortState::Remembered(folder)) = (shown, &state.cache.train.cohort) {
+        let folder = folder.clone();
+        start(state, jobs, &folder);
+    }
 }
 
 impl Job for ReadCohort {
@@ -58,7 +67,7 @@ impl Job for ReadCohort {
 
     fn apply(self, result: Result<CohortCard, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(card) => found(state, jobs, card),
+            Ok(card) => use_cohort(state, jobs, card),
             Err(failure) => {
                 failure.report(&self.spec().title, state);
                 state.cache.train.cohort = CohortState::Failed(self.folder, failure.reason());
@@ -68,7 +77,7 @@ impl Job for ReadCohort {
 }
 
 /// The cohort was read: the form is about it from now on.
-fn found(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
+fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     let before = state.session.train.form.clone();
     let mut form = before.clone();
     let modalities = card.cohort.modalities();
@@ -83,7 +92,7 @@ fn found(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     }
     form.picked.retain(|id| card.cohort.patients().contains(id.as_str()));
     state.session.train.form = form.settled(&before, &state.cache.devices);
-    state.cache.train.cohort = CohortState::Found(Box::new(card));
+    state.cache.train.cohort = CohortState::Ready(Box::new(card));
     state.cache.train.split = None;
     form::changed(state, jobs, &before);
     assess::start(state, jobs);
@@ -141,6 +150,10 @@ fn split_known(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>)
         state.session.train.form = form.settled(&before, &state.cache.devices);
     }
     state.cache.train.split = Some(split);
+    if state.label_problem().is_some() {
+        // More labelled patients than there are: nothing to estimate.
+        assess::start(state, jobs);
+    }
     if state.session.train.form.config() != before.config() {
         form::changed(state, jobs, &before);
     }

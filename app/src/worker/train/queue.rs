@@ -9,7 +9,7 @@ use engine::run::atomic::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use super::{assess, run};
-use crate::state::train::Queued;
+use crate::state::train::QueuedJob;
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -33,11 +33,13 @@ struct StoredJob {
     stage: Stage,
     /// As in `config.toml`, which knows its own version.
     config: Option<String>,
-    goes_on: Option<PathBuf>,
+    /// Named so in version 1 of the file.
+    #[serde(rename = "goes_on")]
+    folder: Option<PathBuf>,
 }
 
 /// What waited when the program was closed last. The jobs have no number yet.
-pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<Queued>, String> {
+pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<QueuedJob>, String> {
     let path = workspace.join(FILE);
     if !path.is_file() {
         return Ok(Vec::new());
@@ -48,15 +50,15 @@ pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<Queued>, String> {
     if stored.version != VERSION {
         return Err(wrong(format!("version = {}: this program reads {VERSION}", stored.version)));
     }
-    let queued = |StoredJob { name, stage, config, goes_on }| {
+    let queued = |StoredJob { name, stage, config, folder }| {
         let config = config.map(|text| Config::from_toml(&text, &path)).transpose().map_err(|e| e.to_string())?;
-        Ok(Queued { id: 0, name, stage, config: config.map(Box::new), goes_on })
+        Ok(QueuedJob { id: 0, name, stage, config: config.map(Box::new), folder })
     };
     stored.jobs.into_iter().map(queued).collect()
 }
 
 /// Writes what waits; no file where nothing does.
-fn write(workspace: &Path, waiting: &[Queued]) -> Result<(), Failure> {
+fn write(workspace: &Path, waiting: &[QueuedJob]) -> Result<(), Failure> {
     let path = workspace.join(FILE);
     if waiting.is_empty() {
         return match std::fs::remove_file(&path) {
@@ -66,9 +68,9 @@ fn write(workspace: &Path, waiting: &[Queued]) -> Result<(), Failure> {
             _ => Ok(()),
         };
     }
-    let stored = |job: &Queued| {
+    let stored = |job: &QueuedJob| {
         let config = job.config.as_ref().map(|config| config.to_toml()).transpose()?;
-        Ok(StoredJob { name: job.name.clone(), stage: job.stage, config, goes_on: job.goes_on.clone() })
+        Ok(StoredJob { name: job.name.clone(), stage: job.stage, config, folder: job.folder.clone() })
     };
     let jobs = waiting.iter().map(stored).collect::<engine::Result<_>>()?;
     let text = serde_json::to_vec_pretty(&Stored { version: VERSION, jobs })
@@ -82,7 +84,7 @@ fn write(workspace: &Path, waiting: &[Queued]) -> Result<(), Failure> {
 /// Writes the queue's file.
 struct SaveQueue {
     workspace: PathBuf,
-    waiting: Vec<Queued>,
+    waiting: Vec<QueuedJob>,
 }
 
 impl Job for SaveQueue {
@@ -120,11 +122,11 @@ pub fn save(state: &mut State, jobs: &mut Jobs) {
 }
 
 /// The file of the workspace was read: what waited there is offered, and from now on the file follows the queue.
-pub(in crate::worker) fn found(
+pub(in crate::worker) fn restored(
     state: &mut State,
     jobs: &mut Jobs,
     workspace: PathBuf,
-    left: Result<Vec<Queued>, String>,
+    left: Result<Vec<QueuedJob>, String>,
 ) {
     let left = left.unwrap_or_else(|why| {
         state.notice(Severity::Warning, "The jobs that waited cannot be read", why);
@@ -132,7 +134,7 @@ pub(in crate::worker) fn found(
     });
     let training = &mut state.training;
     training.workspace = Some(workspace);
-    training.left = left.into_iter().map(|job| Queued { id: training.new_id(), ..job }).collect();
+    training.left = left.into_iter().map(|job| QueuedJob { id: training.new_id(), ..job }).collect();
     training.saved.clone_from(&training.left);
     save(state, jobs);
 }
@@ -152,17 +154,18 @@ pub fn leave(state: &mut State, jobs: &mut Jobs) {
 pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     let training = &mut state.training;
     let left = std::mem::take(&mut training.left);
-    let (taken, left): (Vec<Queued>, Vec<Queued>) = left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
+    let (taken, left): (Vec<QueuedJob>, Vec<QueuedJob>) =
+        left.into_iter().partition(|job| id.is_none_or(|id| job.id == id));
     training.left = left;
     training.queue.extend(taken);
     queue_changed(state, jobs);
 }
 
 /// Puts a job at the end of the queue; it starts at once if no other is under way.
-pub fn add(state: &mut State, jobs: &mut Jobs, job: Queued) {
-    if job.goes_on.is_some() {
+pub fn add(state: &mut State, jobs: &mut Jobs, job: QueuedJob) {
+    if job.folder.is_some() {
         // It has not ended any more.
-        state.training.ended.retain(|ended| ended.run != job.goes_on);
+        state.training.ended.retain(|ended| ended.run != job.folder);
     }
     state.training.queue.push(job);
     queue_changed(state, jobs);
@@ -203,9 +206,9 @@ mod tests {
         assert_eq!(read(&workspace).unwrap(), []);
         let config = engine::config::preset("background-first", &["flair".into()]).unwrap();
         let config = Some(Box::new(config));
-        let first = Queued { id: 0, name: "a".into(), stage: Stage::Pretrain, config, goes_on: None };
-        let goes_on = Some(workspace.join("b"));
-        let second = Queued { id: 0, name: "b".into(), stage: Stage::Finetune, config: None, goes_on };
+        let first = QueuedJob { id: 0, name: "a".into(), stage: Stage::Pretrain, config, folder: None };
+        let folder = Some(workspace.join("b"));
+        let second = QueuedJob { id: 0, name: "b".into(), stage: Stage::Finetune, config: None, folder };
         let waiting = [first, second];
         write(&workspace, &waiting).unwrap();
         assert_eq!(read(&workspace).unwrap(), waiting);

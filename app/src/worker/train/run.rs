@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use engine::config::Config;
+use engine::config::{Config, Pretext};
 use engine::device;
 use engine::event::{Signal, Stage};
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
@@ -14,7 +14,7 @@ use super::events::{Feed, Sink};
 use super::{assess, queue};
 use crate::state::timeline::LivePins;
 use crate::state::train::form::name_problem;
-use crate::state::train::{Ended, Ending, Estimate, Phase, Queued, Running};
+use crate::state::train::{EndedJob, Ending, Estimate, Phase, QueuedJob, RunningJob};
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 
@@ -25,7 +25,7 @@ const REMEMBERED: usize = 8;
 
 /// Trains a job of the queue.
 struct Train {
-    queued: Queued,
+    queued: QueuedJob,
     workspace: PathBuf,
     threads: usize,
     /// Slices that the user wants pinned.
@@ -35,7 +35,7 @@ struct Train {
 }
 
 /// How a training ended, and whether its run folder exists.
-struct Trained {
+struct TrainOutcome {
     result: Result<(), Failure>,
     run_exists: bool,
 }
@@ -47,7 +47,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
         return;
     }
     let queued = training.queue.remove(0);
-    let Queued { id, name, stage, goes_on, .. } = queued.clone();
+    let QueuedJob { id, name, stage, folder, .. } = queued.clone();
     let job = jobs.start(Train {
         queued,
         workspace: state.session.settings.workspace(),
@@ -59,19 +59,19 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     if state.cache.train.estimate == Estimate::Running {
         state.cache.train.estimate = Estimate::Waiting;
     }
-    state.training.running = Some(Running { id, job, name, stage, run: goes_on, ..Running::default() });
+    state.training.running = Some(RunningJob { id, job, name, stage, run: folder, ..RunningJob::default() });
     queue::save(state, jobs);
 }
 
 impl Job for Train {
-    type Output = Trained;
+    type Output = TrainOutcome;
 
     fn spec(&self) -> Spec {
         let stage = if self.queued.stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
         Spec::new(SLOT, format!("{stage} {}", self.queued.name))
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Trained, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<TrainOutcome, Failure> {
         let run = self.run_folder()?;
         // Also where a name was given: its run is resumed if it exists.
         let is_new = !RunFolder::is_run(&run);
@@ -79,15 +79,15 @@ impl Job for Train {
         if result.is_err() && is_new {
             remove_if_empty(&run);
         }
-        Ok(Trained { result, run_exists: RunFolder::is_run(&run) })
+        Ok(TrainOutcome { result, run_exists: RunFolder::is_run(&run) })
     }
 
-    fn apply(self, result: Result<Trained, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<TrainOutcome, Failure>, state: &mut State, jobs: &mut Jobs) {
         self.feed.deliver(state, jobs);
         let title = self.spec().title;
         // A job that failed before it had a run folder, or panicked.
-        let Trained { result, run_exists } =
-            result.unwrap_or_else(|failure| Trained { result: Err(failure), run_exists: self.feed.run().is_some() });
+        let TrainOutcome { result, run_exists } = result
+            .unwrap_or_else(|failure| TrainOutcome { result: Err(failure), run_exists: self.feed.run().is_some() });
         let how = match &result {
             Ok(()) => Ending::Finished,
             Err(Failure::Cancelled) => Ending::Stopped,
@@ -104,11 +104,11 @@ impl Train {
     fn run_folder(&self) -> Result<PathBuf, Failure> {
         let Self { queued, workspace, .. } = self;
         // A run that is resumed by its path keeps its name; one that was typed must stay inside the workspace.
-        let typed = queued.goes_on.is_some() && queued.config.is_some();
+        let typed = queued.folder.is_some() && queued.config.is_some();
         if let Some(why) = name_problem(&queued.name).filter(|_| typed) {
             return Err(Failure::Error(format!("name = {:?}: {why}", queued.name)));
         }
-        if let Some(run) = &queued.goes_on {
+        if let Some(run) = &queued.folder {
             return Ok(run.clone());
         }
         let made = std::fs::create_dir_all(workspace);
@@ -207,6 +207,8 @@ fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: 
         // A number was added where the name was taken.
         running.name = name_of(run);
         running.stage = config.stage;
+        let amlp = config.stage == Stage::Pretrain && config.method.pretext == Pretext::Amlp;
+        running.ratio = amlp.then(|| config.method.ratio.clone());
     }
     replay::begin_live(state, jobs, run, config);
     replay::share_pins(state, LivePins { run: run.to_path_buf(), pins });
@@ -214,9 +216,9 @@ fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: 
 }
 
 /// The job is over, in whichever way.
-fn ended(state: &mut State, jobs: &mut Jobs, queued: Queued, how: Ending, run_exists: bool) {
+fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: Ending, run_exists: bool) {
     let Some(running) = state.training.running.take() else { return };
-    let Running { id, name, stage, run, .. } = running;
+    let RunningJob { id, name, stage, run, .. } = running;
     if let Some(run) = &run {
         replay::end_live(state, run);
     }
@@ -235,7 +237,7 @@ fn ended(state: &mut State, jobs: &mut Jobs, queued: Queued, how: Ending, run_ex
         }
         Ending::Failed(_) => {}
     }
-    state.training.ended.insert(0, Ended { id, name, stage, run, how });
+    state.training.ended.insert(0, EndedJob { id, name, stage, run, how });
     state.training.ended.truncate(REMEMBERED);
     queue::save(state, jobs);
     if closing {
@@ -259,7 +261,7 @@ pub fn pause(state: &mut State, jobs: &mut Jobs) {
 
 /// Resumes after a pause.
 pub fn resume(state: &mut State, jobs: &mut Jobs) {
-    if let Some(running) = state.training.running.as_mut().filter(|job| job.can_go_on()) {
+    if let Some(running) = state.training.running.as_mut().filter(|job| job.can_resume()) {
         running.phase = Phase::Training;
         jobs.signal(running.job, Signal::Run);
     }

@@ -25,13 +25,13 @@ pub fn look(state: &mut State, jobs: &mut Jobs) {
     let train = &mut state.cache.train;
     if !given || state.cache.runs.run(&run).is_none() {
         jobs.cancel_slot(SLOT);
-        (train.same_name, train.name_conflict) = (None, None);
+        (train.same_name, train.name_conflict) = Default::default();
         return;
     }
     if train.same_name.as_ref().is_some_and(|(known, _)| *known == run) {
         return compare(state);
     }
-    (train.same_name, train.name_conflict) = (None, None);
+    (train.same_name, train.name_conflict) = Default::default();
     jobs.start(ReadSameName { run });
 }
 
@@ -66,14 +66,5 @@ impl Job for ReadSameName {
 fn compare(state: &mut State) {
     let (train, form) = (&mut state.cache.train, &state.session.train.form);
     let stored = train.same_name.as_ref().and_then(|(_, config)| config.as_deref());
-    let differing = stored.and_then(|stored| differences(stored, form.config()).ok()).unwrap_or_default();
-    train.name_conflict = (!differing.is_empty()).then(|| {
-        let name = form.name.trim();
-        let first = differing.first().map(String::as_str).unwrap_or_default();
-        let more = match differing.len() {
-            1 => String::new(),
-            count => format!(" and {} more", count - 1),
-        };
-        format!("A run \"{name}\" with other settings exists ({first}{more}). Choose another name.")
-    });
+    train.name_conflict = stored.and_then(|stored| differences(stored, form.config()).ok()).unwrap_or_default();
 }

@@ -1,4 +1,4 @@
-//! A fine-tuning that starts from a pre-trained run.
+//! The form filled in from a run: a fine-tuning that starts from it, or a training with its settings.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,21 @@ use super::{cohort, form};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
-/// Reads the settings of a run to fine-tune from.
+/// Reads the settings of a run for the form.
 pub struct ReadRunConfig {
     /// The run.
     pub run: PathBuf,
+    /// What its settings are for.
+    pub purpose: ConfigPurpose,
+}
+
+/// What the settings of a run are used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigPurpose {
+    /// A fine-tuning starts from the run.
+    StartFrom,
+    /// The next training is set up like it.
+    SetUpLike,
 }
 
 impl Job for ReadRunConfig {
@@ -31,7 +42,10 @@ impl Job for ReadRunConfig {
 
     fn apply(self, result: Result<(PathBuf, Config), Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok((run, config)) => start_from(state, jobs, run, &config),
+            Ok((run, config)) => match self.purpose {
+                ConfigPurpose::StartFrom => start_from(state, jobs, run, &config),
+                ConfigPurpose::SetUpLike => set_up_like(state, jobs, &config),
+            },
             Err(failure) => failure.report(&self.spec().title, state),
         }
     }
@@ -56,11 +70,23 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     config.seed = theirs.seed;
     config.training.shift_px = theirs.training.shift_px;
     config.labels.from = run;
-    let known = state.cache.train.cohort.card().map(|card| card.cohort.root.clone());
-    let elsewhere = known.as_ref() != Some(&theirs.data.cohort);
     state.session.train.form = form.settled(&switched, &state.cache.devices);
     form::changed(state, jobs, &before);
-    if elsewhere {
+    read_cohort(state, jobs, theirs);
+}
+
+/// Fills the form in with all settings of a run.
+fn set_up_like(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
+    let before = state.session.train.form.clone();
+    state.session.train.form = before.like(theirs);
+    form::changed(state, jobs, &before);
+    read_cohort(state, jobs, theirs);
+}
+
+/// Reads the cohort of a run, unless it is the form's already.
+fn read_cohort(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
+    let known = state.cache.train.cohort.card().map(|card| &card.cohort.root);
+    if known != Some(&theirs.data.cohort) {
         cohort::start(state, jobs, &theirs.data.cohort);
     }
 }

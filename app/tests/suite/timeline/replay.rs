@@ -280,7 +280,7 @@ fn two_epochs_and_two_runs_are_compared() {
     assert!(window.query_by_label_contains("A  STS").is_some() && window.query_by_label_contains("B  STS").is_some());
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(4)));
     assert_eq!(state(&window).compared_run().map(|(_, epoch)| epoch), Some(4));
-    send(&mut window, Command::Timeline(TimelineCommand::Compare(other.clone())));
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![other.clone()])));
     let compared = state(&window).compared_run().map(|(run, epoch)| (run.path.clone(), epoch));
     assert_eq!(compared, Some((other, 12)));
     click(&mut window, "End the comparison");

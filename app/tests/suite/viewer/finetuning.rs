@@ -1,8 +1,8 @@
 //! From a pre-trained run to measures: fine-tuning with patients picked by name, segmenting, the table of results.
 
 use amlp_viewer::command::TrainCommand;
-use amlp_viewer::state::Mode;
-use amlp_viewer::state::train::{Column, Ending, TrainPage};
+use amlp_viewer::state::train::{Column, Ending, TrainExport, TrainPage};
+use amlp_viewer::state::{Mode, PathPurpose};
 use egui_kittest::kittest::Queryable as _;
 use engine::event::Stage;
 
@@ -52,6 +52,16 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert_eq!((evaluation.part.as_str(), cases), ("test", split.test.iter().map(String::as_str).collect()));
     let mean = evaluation.mean.as_ref().unwrap().dsc;
     assert!((results.spread(Column::Dice).unwrap().mean - mean).abs() < 1e-12, "the engine's own mean");
+    let exported = |window: &mut Window, kind: TrainExport| {
+        let file = place.runs().join(format!("results.{}", kind.extension()));
+        type_path(window, PathPurpose::TrainExport(kind), &file);
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let csv = exported(&mut window, TrainExport::ResultsTable);
+    let head = "patient,dice,sensitivity,precision,hd95_mm,boundary_iou,reference_ml,segmentation_ml,lesions_hit";
+    assert!(csv.starts_with(head) && csv.lines().count() == 1 + split.test.len(), "{csv}");
+    let latex = exported(&mut window, TrainExport::ResultsLatex);
+    assert!(latex.contains("\\toprule") && latex.contains(&format!("Mean (SD) & {mean:.3}")), "{latex}");
     click(&mut window, "Sort by Patient");
     let listed: Vec<String> = state(&window).cache.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);

@@ -5,6 +5,7 @@ use amlp_viewer::command::{Command, TrainCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::train::TrainPage;
 use amlp_viewer::state::{Mode, ToolKind};
 use egui::Key;
+use egui_kittest::kittest::Queryable as _;
 
 use crate::phantom::Files;
 use crate::window::*;
@@ -81,6 +82,24 @@ fn keys_of_the_views_are_dead_where_there_are_none() {
     assert!(!state(&window).session.view.hide_overlay);
     window.key_up(Key::S);
     window.run_steps(2);
+}
+
+#[test]
+fn arrows_go_through_an_open_list_and_not_through_the_slices() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let before = slices(&window);
+    window.get_by_label("Device").click();
+    window.run_steps(4);
+    for _ in 0..2 {
+        window.key_press(Key::ArrowDown);
+        window.run_steps(2);
+    }
+    assert_eq!(slices(&window), before);
+    press(&mut window, Key::Enter);
+    assert_ne!(state(&window).session.device, "", "the arrows chose another device");
+    press(&mut window, Key::ArrowUp);
+    assert_ne!(slices(&window), before, "with the list closed they go through the slices again");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
-use amlp_viewer::state::masking::{By, Controls, Shown};
+use amlp_viewer::state::masking::{By, Controls, DisplayOptions};
 use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose};
 use amlp_viewer::worker;
 use egui::{Key, Modifiers};
@@ -45,7 +45,7 @@ pub fn set(window: &mut Window, change: impl FnOnce(&mut Controls)) {
     send(window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
 }
 
-fn show(window: &mut Window, change: impl FnOnce(&mut Shown)) {
+fn show(window: &mut Window, change: impl FnOnce(&mut DisplayOptions)) {
     let mut shown = state(window).session.masking.shown;
     change(&mut shown);
     send(window, Command::Masking(MaskingCommand::Show(shown)));
@@ -457,7 +457,7 @@ fn everything_is_in_the_palette_with_keys_of_its_own() {
     settle(&mut window);
     press(&mut window, Key::Enter);
     assert_eq!(shown_report(&window).grid, 16);
-    for (name, _) in Shown::ALL {
+    for (name, _) in DisplayOptions::ALL {
         let before = state(&window).session.masking.shown;
         click(&mut window, &format!("Show {}", name.to_lowercase()));
         assert_ne!(state(&window).session.masking.shown, before, "{name}");

@@ -165,7 +165,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(2)));
     again(&window);
-    send(&mut window, Command::Timeline(TimelineCommand::Compare(run)));
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![run])));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(1)));
     let new = again(&window);
     assert!(state(&new).compared_run().is_some_and(|(run, epoch)| run.name == "amlp-pet" && epoch == 1));
@@ -229,6 +229,8 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
     let new = open(&parsed(&line));
     assert_eq!(state(&new).cases.root.as_ref(), Some(&root));
     assert!(state(&new).document.as_ref().is_none_or(|document| document.base().path() != gone));
+    let name = gone.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(errors(&new).iter().any(|said| said.contains(&name)), "{name} is said: {:?}", errors(&new));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use amlp_viewer::command::{Command, RunsCommand, TimelineCommand, TrainCommand, 
 use amlp_viewer::state::runs::Column;
 use amlp_viewer::state::session::RunUse;
 use amlp_viewer::state::timeline::WatchView;
-use amlp_viewer::state::train::{Queued, TrainPage};
-use amlp_viewer::state::{Dialog, Mode};
+use amlp_viewer::state::train::{QueuedJob, TrainExport, TrainPage};
+use amlp_viewer::state::{Dialog, Mode, PathPurpose, State};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::config::Config;
@@ -166,6 +166,136 @@ fn a_run_is_opened_from_the_table() {
     assert_eq!(state(&window).session.train.page, TrainPage::Watch);
 }
 
+#[test]
+fn two_ticked_runs_of_one_stage_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "other-pre", Stage::Pretrain, 2, None);
+    let mut window = table(folder.path());
+    assert!(state(&window).runs_to_compare().is_err_and(|why| why.contains("Tick two")));
+    click(&mut window, "Tick third to compare it");
+    click(&mut window, "Tick first to compare it");
+    assert!(state(&window).runs_to_compare().is_err_and(|why| why.contains("one stage")));
+    click(&mut window, "Tick first to compare it");
+    click(&mut window, "Tick second to compare it");
+    click(&mut window, "Compare");
+    assert_eq!(state(&window).session.train.page, TrainPage::Watch);
+    assert_eq!(state(&window).session.timeline.look.view, WatchView::Compare);
+    assert_eq!(state(&window).watched_run().map(|run| run.name.as_str()), Some("third"));
+    assert_eq!(state(&window).compared_run().map(|(run, _)| run.name.as_str()), Some("second"));
+    assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+
+    // The watched run stands in for a second one.
+    send(&mut window, Command::Timeline(TimelineCommand::EndComparison));
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    for name in ["second", "third"] {
+        click(&mut window, &format!("Tick {name} to compare it"));
+    }
+    click(&mut window, "Run second");
+    click(&mut window, "Compare");
+    let shown = (state(&window).watched_run(), state(&window).compared_run());
+    assert_eq!((shown.0.unwrap().name.as_str(), shown.1.unwrap().0.name.as_str()), ("third", "second"));
+
+    // A run of another stage is refused with both names.
+    let other = folder.path().join("first");
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![other])));
+    let said = errors(&window).join("\n");
+    assert!(said.contains("first") && said.contains("third"), "{said}");
+}
+
+#[test]
+fn all_ticked_runs_are_drawn_over_each_other_and_leave_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    run(folder.path(), "fourth", Stage::Finetune, 4, Some(0.25));
+    send(&mut window, Command::Runs(RunsCommand::Refresh));
+    for name in ["second", "third", "fourth"] {
+        send(&mut window, Command::Runs(RunsCommand::Tick(folder.path().join(name))));
+    }
+    send(&mut window, Command::Runs(RunsCommand::Compare));
+    let overlaid =
+        |window: &Window| state(window).overlaid_runs().iter().map(|run| run.name.clone()).collect::<Vec<_>>();
+    assert_eq!(overlaid(&window), ["third", "fourth"]);
+    let table = folder.path().join("curves.csv");
+    type_path(&mut window, PathPurpose::TrainExport(TrainExport::CurvesTable), &table);
+    let text = fs::read_to_string(&table).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("run,epoch,loss,learning_rate,validation_dice"));
+    assert_eq!(lines.clone().count(), 3 + 5 + 4);
+    assert_eq!(lines.next(), Some("second,1,1,0,0.5"));
+    send(&mut window, Command::Runs(RunsCommand::Delete(folder.path().join("third"))));
+    assert_eq!(overlaid(&window), ["fourth"]);
+    assert_eq!(state(&window).session.runs.ticked.len(), 2);
+    send(&mut window, Command::Runs(RunsCommand::Delete(folder.path().join("fourth"))));
+    assert!(state(&window).cache.timeline.compare.is_none());
+    assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+}
+
+#[test]
+fn settings_are_columns_and_those_that_differ_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    send(&mut window, Command::Runs(RunsCommand::ToggleSetting("training.batch".into())));
+    assert!(has(&window, "Sort by training.batch"));
+    click(&mut window, "Sort by training.batch");
+    assert_eq!(names(&window)[0], "first", "36 before 56");
+    send(&mut window, Command::Runs(RunsCommand::Filter("56".into())));
+    assert_eq!(names(&window).len(), 2);
+    send(&mut window, Command::Runs(RunsCommand::Filter(String::new())));
+    for name in ["first", "third"] {
+        click(&mut window, &format!("Tick {name} to compare it"));
+    }
+    assert!(window.query_by_label_contains("settings differ between the ticked runs").is_some());
+    assert!(has(&window, "stage") && !has(&window, "training.epochs"), "only what differs");
+}
+
+#[test]
+fn the_form_is_set_up_like_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run third");
+    click(&mut window, "Set up like this");
+    let form = &state(&window).session.train.form;
+    assert_eq!((state(&window).session.train.page, form.stage), (TrainPage::Setup, Stage::Finetune));
+    assert_eq!((form.finetune.training.epochs, &form.finetune.data.modality[..]), (5, &["flair".to_owned()][..]));
+    assert!(errors(&window).iter().all(|said| said.contains("some/cohort")), "its cohort does not exist");
+}
+
+/// A run that looks as if another process trained it: the lock is held, and its file names that process.
+fn held_by_another(root: &Path, name: &str) -> (RunFolder, EventLog) {
+    run(root, name, Stage::Finetune, 2, Some(0.5));
+    let held = RunFolder::resume(&root.join(name)).unwrap();
+    fs::write(held.root().join("lock"), "4711\n").unwrap();
+    let length = fs::metadata(held.events_path()).unwrap().len();
+    let log = EventLog::resume(&held.events_path(), length).unwrap().0;
+    (held, log)
+}
+
+#[test]
+fn a_run_that_another_process_trains_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (held, mut log) = held_by_another(folder.path(), "theirs");
+    let mut window = open_in(folder.path());
+    send(&mut window, Command::Timeline(TimelineCommand::Open(folder.path().join("theirs"))));
+    assert!(has(&window, "trained by another process"));
+    let mut tell = |event: &Event| log.event(event).unwrap();
+    tell(&Event::Validation { epoch: 3, dice: 0.75, best: true });
+    tell(&Event::Epoch(Box::new(EpochSummary { epoch: 3, loss: 0.25, ..EpochSummary::default() })));
+    wait_for(&mut window, |app| app.state().watched_run().is_some_and(|run| run.epoch() == Some(3)));
+    let entry = |state: &State| {
+        let rows = state.run_rows();
+        let row = rows.iter().find(|row| row.run.name == "theirs")?;
+        Some((row.status.name().to_owned(), row.run.epochs_done))
+    };
+    wait_for(&mut window, |app| entry(app.state()) == Some(("trained by another process".into(), 3)));
+    // A run that comes while the page is open is listed without being asked for.
+    run(folder.path(), "new", Stage::Pretrain, 1, None);
+    wait_for(&mut window, |app| app.state().cache.runs.all().iter().any(|run| run.name == "new"));
+    drop(held);
+    wait_for(&mut window, |app| entry(app.state()) == Some(("stopped".into(), 3)));
+    wait_for(&mut window, |app| app.state().watched_run().is_some_and(|run| run.trainer().is_none()));
+    assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+}
+
 /// The toasts that can be undone.
 fn undoable(window: &Window) -> Vec<&str> {
     let shown = state(window).notices.iter().filter(|notice| !notice.dismissed && notice.undo.is_some());
@@ -180,7 +310,7 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
     assert_eq!((state(&window).cache.runs.pretrained().count(), state(&window).cache.runs.finetuned().count()), (1, 2));
     send(&mut window, Command::Timeline(TimelineCommand::Open(first.clone())));
     send(&mut window, Command::Timeline(TimelineCommand::Open(second.clone())));
-    send(&mut window, Command::Timeline(TimelineCommand::Compare(third.clone())));
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![third.clone()])));
     let mut form = state(&window).session.train.form.clone();
     form.finetune.labels.from.clone_from(&first);
     send(&mut window, Command::Train(TrainCommand::Edit(Box::new(form))));
@@ -233,8 +363,8 @@ fn a_run_that_a_waiting_job_needs_is_not_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     let run = folder.path().join("second");
-    let goes_on = Some(run.clone());
-    let job = Queued { id: 1, name: "second".into(), stage: Stage::Finetune, config: None, goes_on };
+    let folder = Some(run.clone());
+    let job = QueuedJob { id: 1, name: "second".into(), stage: Stage::Finetune, config: None, folder };
     window.state_mut().parts().0.training.left.push(job);
     send(&mut window, Command::Runs(RunsCommand::Delete(run.clone())));
     assert!(run.is_dir() && errors(&window)[0].contains("waits in the queue"), "{:?}", errors(&window));

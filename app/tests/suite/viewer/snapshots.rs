@@ -4,7 +4,7 @@ use std::path::Path;
 
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, MaskingCommand, ViewCommand, WindowCommand};
-use amlp_viewer::state::masking::Shown;
+use amlp_viewer::state::masking::DisplayOptions;
 use amlp_viewer::theme::Theme;
 
 use crate::phantom::{Files, straight};
@@ -48,7 +48,7 @@ fn masking() {
     let mut controls = window.state().state().session.masking.controls.clone();
     (controls.preprocess.size, controls.grid, controls.cluster.tissue_only) = (64, 8, true);
     send(&mut window, Command::Masking(MaskingCommand::Set(Box::new(controls))));
-    let shown = Shown { masked: true, digits: true, ..Shown::default() };
+    let shown = DisplayOptions { masked: true, digits: true, ..DisplayOptions::default() };
     send(&mut window, Command::Masking(MaskingCommand::Show(shown)));
     PICTURES.compare(&mut window, "masking");
 }

@@ -8,7 +8,7 @@ use engine::run::RunFolder;
 use engine::volume::nifti;
 
 use super::segmentation::patient;
-use super::training::{Place, change, endings, has_checkpoint, order, run_of, stop, train, use_control};
+use super::training::{Place, change, endings, has_checkpoint, order, queue_up, run_of, stop, train, use_control};
 use crate::window::*;
 
 #[test]
@@ -97,9 +97,10 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
     // Said at the field, before anything is started.
-    assert!(state(&window).run_name_problem().is_some_and(|why| why.contains("training.lr")));
+    assert_eq!(state(&window).run_name_problem().as_deref(), Some("A run \"mine\" exists. Choose another name."));
+    assert!(state(&window).cache.train.name_conflict.iter().any(|line| line.contains("training.lr")));
     let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("other settings") && said[0].contains("training.lr"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("A run \"mine\" exists"), "{said:?}");
     assert_eq!(endings(&window), [Ending::Stopped], "it was not started");
     // The name of a run of one stage is none of the other's.
     change(&mut window, |form| form.stage = engine::event::Stage::Finetune);
@@ -171,13 +172,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
-    for name in ["second", "third", "fourth"] {
-        change(&mut window, |form| {
-            form.pretrain.training.epochs = 1;
-            form.name = name.into();
-        });
-        order(&mut window, TrainCommand::Start);
-    }
+    queue_up(&mut window, &["second", "third", "fourth"]);
     save_and_close(window);
 
     let mut window = place.window();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, TrainCommand, WindowCommand};
-use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, Running, TrainPage};
-use amlp_viewer::state::{Intent, Mode, PathPurpose, State};
+use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Labels, Phase, RunningJob, TrainPage};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, Session, Settings, State};
 use amlp_viewer::worker::train::run;
 use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;
@@ -50,7 +50,7 @@ impl Place {
     pub fn window(&self) -> Window {
         let mut window = start(&self.args(), SIZE, None);
         // The estimate of the paper's settings is of no interest here, and takes its time.
-        wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Found(_)));
+        wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Ready(_)));
         change(&mut window, tiny);
         settle(&mut window);
         window
@@ -111,6 +111,17 @@ pub fn train(window: &mut Window, epochs: usize) {
         let running = app.state().training.running.as_ref();
         running.is_some_and(|job| job.phase == Phase::Training && job.steps_done() > 0)
     });
+}
+
+/// Queues short jobs of these names behind the one that trains.
+pub fn queue_up(window: &mut Window, names: &[&str]) {
+    for name in names {
+        change(window, |form| {
+            form.pretrain.training.epochs = 1;
+            form.name = (*name).into();
+        });
+        use_control(window, "Add to the queue");
+    }
 }
 
 /// The folder of the job under way.
@@ -225,6 +236,78 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
 }
 
 #[test]
+fn more_labelled_patients_than_there_are_is_said_at_the_field() {
+    let place = Place::new();
+    let mut window = place.window();
+    use_control(&mut window, "Fine-tune");
+    change(&mut window, |form| (form.labels, form.count) = (Labels::Count, 9));
+    window.run_steps(3);
+    assert!(has(&window, "Only 6 training patients have a reference. Choose 1 to 6."));
+    assert!(state(&window).training_obstacle().is_some_and(|why| why.starts_with("Patients: Only 6")));
+    assert_eq!(state(&window).cache.train.estimate, Estimate::None, "nothing is estimated for it");
+    change(&mut window, |form| form.count = 6);
+    settle(&mut window);
+    assert_eq!(state(&window).training_obstacle(), None);
+}
+
+#[test]
+fn the_split_is_shown_by_name_before_the_start() {
+    let place = Place::new();
+    let mut window = place.window();
+    use_control(&mut window, "Fine-tune");
+    use_control(&mut window, "Split");
+    settle(&mut window);
+    let split = state(&window).cache.train.split.clone().unwrap().unwrap();
+    for (part, patients) in [("Train", &split.train), ("Validation", &split.val), ("Test", &split.test)] {
+        assert!(has(&window, &format!("{part}: {}", patients.join(", "))), "{part}");
+    }
+    assert!(window.query_by_label_contains("Labelled: P").is_some());
+}
+
+#[test]
+fn the_papers_settings_are_one_button_for_both_stages() {
+    let place = Place::new();
+    let mut window = place.window();
+    use_control(&mut window, "Paper's settings");
+    let form = &state(&window).session.train.form;
+    assert_eq!((form.pretrain.training.epochs, form.finetune.training.epochs), (800, 70));
+    assert_eq!((form.pretrain.preprocess.size, form.pretrain.method.grid), (160, 16));
+    assert_eq!(form.pretrain.data.modality, ["pet"], "the data stay");
+    stop_estimate(&mut window);
+}
+
+/// Ends the estimate of a large network.
+fn stop_estimate(window: &mut Window) {
+    change(window, tiny);
+    settle(window);
+}
+
+#[test]
+fn the_form_and_its_cohort_are_there_at_the_next_start() {
+    let place = Place::new();
+    let mut window = place.window();
+    change(&mut window, |form| {
+        (form.pretrain.method.lambda, form.labels) = (0.25, Labels::Picked);
+        form.picked.insert("P1".into());
+    });
+    settle(&mut window);
+    let kept = window.state().settings().unwrap();
+    assert!(!kept.contains("\"P1\"") && !kept.contains("patients:"), "no patient is named: {kept}");
+    let settings = Session::from_json(&kept).unwrap().settings;
+    let args = Args { mode: ModeArg::Train, workspace: Some(place.runs()), ..Args::default() };
+    let mut next = start_with(&args, settings);
+    wait_for(&mut next, |app| app.state().cache.train.cohort.card().is_some());
+    assert_eq!(state(&next).cache.train.cohort.folder(), Some(place.cohort()));
+    assert_eq!(state(&next).session.train.form.pretrain, state(&window).session.train.form.pretrain);
+    settle(&mut next);
+    // A form of another version does not cost the settings.
+    let broken = Settings { training: Some("no form".into()), threads: 3, ..Settings::default() };
+    let next = start_with(&args, broken);
+    assert_eq!(state(&next).session.settings.threads, 3);
+    assert!(state(&next).notices.iter().any(|notice| notice.title.contains("form")));
+}
+
+#[test]
 fn a_name_that_leads_out_of_the_workspace_is_refused() {
     let place = Place::new();
     let mut window = place.window();
@@ -311,13 +394,7 @@ fn jobs_wait_for_each_other() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
-    for name in ["second", "third", "fourth"] {
-        change(&mut window, |form| {
-            form.pretrain.training.epochs = 1;
-            form.name = name.into();
-        });
-        use_control(&mut window, "Add to the queue");
-    }
+    queue_up(&mut window, &["second", "third", "fourth"]);
     let names = |window: &Window| state(window).training.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&window), ["second", "third", "fourth"]);
     change(&mut window, |form| form.name = "second".into());
@@ -354,7 +431,7 @@ fn the_table_of_runs_follows_the_job() {
     let row = |state: &State| {
         let rows = state.run_rows();
         let row = rows.iter().find(|row| row.run.path == run)?;
-        Some((row.standing.name(), row.run.epochs_done, row.run.loss.is_some(), row.goes_on()))
+        Some((row.status.name(), row.run.epochs_done, row.run.loss.is_some(), row.can_resume()))
     };
     wait_for(&mut window, |app| row(app.state()).is_some_and(|(_, done, loss, _)| done > 1 && loss));
     let (word, before, ..) = row(state(&window)).unwrap();
@@ -363,8 +440,8 @@ fn the_table_of_runs_follows_the_job() {
     use_control(&mut window, "Pause");
     wait_for(&mut window, |app| row(app.state()).is_some_and(|(word, ..)| word == "paused"));
     stop(&mut window);
-    let (word, done, _, goes_on) = row(state(&window)).unwrap();
-    assert!(word == "stopped" && done > before && goes_on, "{word} after {done}");
+    let (word, done, _, can_resume) = row(state(&window)).unwrap();
+    assert!(word == "stopped" && done > before && can_resume, "{word} after {done}");
     use_control(&mut window, "Resume amlp-pet");
     wait_for(&mut window, |app| row(app.state()).is_some_and(|(word, now, ..)| word == "running" && now > done));
     stop(&mut window);
@@ -387,7 +464,7 @@ fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
         state.training.running = None;
     });
     let name = "mine".to_owned();
-    window.state_mut().parts().0.training.running = Some(Running { id: 1, job, name, ..Running::default() });
+    window.state_mut().parts().0.training.running = Some(RunningJob { id: 1, job, name, ..RunningJob::default() });
     order(&mut window, TrainCommand::ShowPage(TrainPage::Watch));
     wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
     window.run_steps(2);
@@ -403,7 +480,7 @@ fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
 fn the_estimate_is_read_as_a_whole_in_a_narrow_window() {
     let place = Place::new();
     let mut window = start(&place.args(), [900.0, 700.0], None);
-    wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Found(_)));
+    wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Ready(_)));
     change(&mut window, tiny);
     wait_for(&mut window, |app| app.state().cache.train.estimate == Estimate::Running);
     window.run_steps(1);

@@ -8,9 +8,10 @@ use super::super::super::chip::{Chip, chips};
 use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
-use crate::state::masking::{By, Controls, MOST_EPOCHS, SIZES, Shown};
+use crate::state::masking::{By, Controls, DisplayOptions, MOST_EPOCHS, SIZES};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select, Slider, Toggle};
+use crate::widget::{format, text};
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut controls = state.session.masking.controls.clone();
@@ -21,7 +22,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         }
     };
     Section::new("Ratio and order").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
-    Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls));
+    let radius = state.cache.masking.found.as_ref().and_then(|found| found.clusters.dbscan_radius);
+    Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls, radius));
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
     }
@@ -49,7 +51,8 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
     changed
 }
 
-fn clustering(ui: &mut Ui, controls: &mut Controls) -> bool {
+/// `radius` is the one that DBSCAN used on the shown slice.
+fn clustering(ui: &mut Ui, controls: &mut Controls, radius: Option<f64>) -> bool {
     let cluster = &mut controls.cluster;
     let mut changed = Select::new("Method", &METHODS).show(ui, &mut cluster.method).changed();
     changed |= Select::new("Foreground", &RULES).show(ui, &mut cluster.foreground).changed();
@@ -62,8 +65,12 @@ fn clustering(ui: &mut Ui, controls: &mut Controls) -> bool {
             changed |= steps.show(ui).changed();
         }
         Method::Dbscan => {
-            let radius = NumberField::new(&mut cluster.dbscan_eps, "Radius").range(0.0..=1e6).decimals(3).step(0.1);
-            changed |= radius.show(ui).on_hover_text("0: use the knee of the k-distance curve").changed();
+            let field = NumberField::new(&mut cluster.dbscan_eps, "Radius").range(0.0..=1e6).decimals(3).step(0.1);
+            changed |= field.show(ui).on_hover_text("0: the knee of the k-distance curve of this slice").changed();
+            if cluster.dbscan_eps == 0.0 {
+                let used = radius.map_or_else(String::new, |radius| format!(", here {}", format::figures(radius)));
+                text::note(ui, &format!("Radius 0: chosen from the slice{used}"));
+            }
             let points = NumberField::new(&mut cluster.dbscan_min_points, "Core points").range(1..=1000);
             changed |= points.show(ui).changed();
         }
@@ -73,9 +80,9 @@ fn clustering(ui: &mut Ui, controls: &mut Controls) -> bool {
     changed
 }
 
-fn shown(ui: &mut Ui, shown: Shown, sender: &Sender) {
+fn shown(ui: &mut Ui, shown: DisplayOptions, sender: &Sender) {
     chips(ui, |ui| {
-        for (name, switch) in Shown::ALL {
+        for (name, switch) in DisplayOptions::ALL {
             let mut next = shown;
             let on = *switch(&mut next);
             *switch(&mut next) = !on;

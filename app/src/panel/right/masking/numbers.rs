@@ -3,8 +3,9 @@
 use egui::Ui;
 
 use crate::command::{Command, MaskingCommand, Sender};
+use crate::scene::crop;
 use crate::state::State;
-use crate::state::masking::FoundSlice;
+use crate::state::masking::ClusteredSlice;
 use crate::theme::icon;
 use crate::widget::format::{self, NONE};
 use crate::widget::text;
@@ -23,7 +24,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         }
     });
     let pinned = state.session.masking.pinned;
-    let note = pinned.map_or_else(String::new, |patch| format!("{patch}"));
+    // As in the exported table.
+    let note = pinned.map_or_else(String::new, |patch| format!("index {patch}"));
     let unpin = |ui: &mut Ui| {
         if pinned.is_some() && ui.add(IconButton::new(icon::CLOSE, "Unpin the patch").small()).clicked() {
             sender.send(Command::Masking(MaskingCommand::Pin(None)));
@@ -42,7 +44,7 @@ fn percent(share: Option<f64>) -> String {
     share.map_or_else(|| NONE.to_owned(), |share| format::fixed(share * 100.0, 1))
 }
 
-fn slice(ui: &mut Ui, found: Option<&FoundSlice>) {
+fn slice(ui: &mut Ui, found: Option<&ClusteredSlice>) {
     let report = found.map(|found| &found.report);
     let mut row = |label: &str, value: &str, unit: &str, hint: &str| {
         ui.add(PropertyRow::new(label, value).unit(if value == NONE { "" } else { unit }).hint(hint));
@@ -59,12 +61,12 @@ fn slice(ui: &mut Ui, found: Option<&FoundSlice>) {
     row("Air in it", &air, "%", "Foreground patches without any tissue");
     let recall = percent(report.and_then(|report| report.lesion_recall_foreground));
     let rule = "Lesion patches (more than a quarter of the patch is lesion in the reference) that are foreground";
-    row("Recall, foreground", &recall, "%", rule);
+    row("Lesion recall, foreground", &recall, "%", rule);
     let recall = percent(report.and_then(|report| report.lesion_recall_masked));
-    row("Recall, masked", &recall, "%", "Lesion patches that are masked");
+    row("Lesion recall, masked", &recall, "%", "Lesion patches that are masked");
 }
 
-fn one(ui: &mut Ui, state: &State, found: &FoundSlice, patch: usize) {
+fn one(ui: &mut Ui, state: &State, found: &ClusteredSlice, patch: usize) {
     let (clusters, grid) = (&found.clusters, found.slice.grid.grid());
     let yes = |known: Option<bool>| match known {
         Some(true) => "yes",
@@ -74,7 +76,8 @@ fn one(ui: &mut Ui, state: &State, found: &FoundSlice, patch: usize) {
     let mut row = |label: &str, value: &str, hint: &str| {
         ui.add(PropertyRow::new(label, value).hint(hint));
     };
-    row("Row, column", &format!("{}, {}", patch / grid, patch % grid), "From 0, towards the patient's right and front");
+    let place = crop::place_words(patch, grid, state.session.settings.convention);
+    row("Place", &place, "Counted from 1, as shown: from the left and from the top");
     let category = if clusters.labels[patch] == 1 { "1 foreground" } else { "0 background" };
     row("Category", category, "Cluster of the patch");
     row("Probability", &format::ratio(clusters.probability[patch].into()), "Probability of being foreground");

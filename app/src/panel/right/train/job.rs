@@ -5,7 +5,7 @@ use engine::event::Stage;
 
 use crate::command::{Command, Sender, TrainCommand};
 use crate::state::State;
-use crate::state::train::{Ended, Ending, Phase, Running};
+use crate::state::train::{EndedJob, Ending, Phase, RunningJob};
 use crate::theme::{self, Icon, icon, space};
 use crate::widget::{IconButton, ListRow, PropertyRow, PushButton, Section, progress_bar};
 use crate::widget::{format, text};
@@ -60,23 +60,22 @@ fn job(ui: &mut Ui, state: &State) {
     }
 }
 
-fn facts(ui: &mut Ui, job: &Running) {
+fn facts(ui: &mut Ui, job: &RunningJob) {
     let none = || format::NONE.to_owned();
     let of = |value: Option<f64>, say: &dyn Fn(f64) -> String| value.map_or_else(none, say);
     let started = Some(job).filter(|job| job.epochs > 0);
     let epoch = started.map_or_else(none, |job| format!("{} of {}", job.epoch, job.epochs));
     let step = started.map_or_else(none, |job| format!("{} of {}", job.step, job.steps_per_epoch));
-    let left = started.and_then(Running::seconds_left);
+    let left = started.and_then(RunningJob::seconds_left);
     ui.add(PropertyRow::new("Epoch", &epoch));
     ui.add(PropertyRow::new("Step", &step));
     ui.add(PropertyRow::new("Loss", &of(job.loss, &format::loss)));
-    let rate = of(job.learning_rate, &|rate| format!("{rate:.1e}"));
-    ui.add(PropertyRow::new("Learning rate", &rate));
+    ui.add(PropertyRow::new("Learning rate", &of(job.learning_rate, &format::figures)));
     if job.stage == Stage::Finetune {
         let dice = of(job.dice, &format::ratio);
         ui.add(PropertyRow::new("Validation Dice", &dice));
-    } else {
-        ui.add(PropertyRow::new("Sigma", &of(job.sigma, &format::ratio)));
+    } else if let Some(sigma) = job.sigma() {
+        ui.add(PropertyRow::new("Sigma", &format::ratio(sigma)));
     }
     let speed = of(job.rate, &|rate| format!("{rate:.1}"));
     ui.add(PropertyRow::new("Speed", &speed).unit("slices/s"));
@@ -90,13 +89,13 @@ pub(super) fn buttons(ui: &mut Ui, state: &State, sender: &Sender) {
     let running = state.training.running.as_ref();
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
-        if running.is_some_and(Running::can_go_on) {
+        if running.is_some_and(RunningJob::can_resume) {
             if ui.add(PushButton::primary("Resume").icon(icon::PLAY).shortcut("F7")).clicked() {
-                send(sender, TrainCommand::GoOn);
+                send(sender, TrainCommand::Unpause);
             }
         } else {
             let pause = PushButton::new("Pause").icon(icon::PAUSE).shortcut("F6");
-            if ui.add_enabled(running.is_some_and(Running::can_pause), pause).clicked() {
+            if ui.add_enabled(running.is_some_and(RunningJob::can_pause), pause).clicked() {
                 send(sender, TrainCommand::Pause);
             }
         }
@@ -146,7 +145,7 @@ fn ended(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
+fn ended_row(ui: &mut Ui, state: &State, job: &EndedJob, sender: &Sender) {
     let t = theme::tokens(ui);
     let (mark, color, what) = match &job.how {
         Ending::Finished => (icon::DONE, t.ok, "Finished".to_owned()),
@@ -182,7 +181,7 @@ fn ended_row(ui: &mut Ui, state: &State, job: &Ended, sender: &Sender) {
 }
 
 /// A failed run has a checkpoint once an epoch is complete.
-fn can_be_resumed(state: &State, job: &Ended) -> bool {
+fn can_be_resumed(state: &State, job: &EndedJob) -> bool {
     let known = state.cache.runs.entries.iter().flatten();
     known.filter(|entry| Some(&entry.path) == job.run.as_ref()).any(|entry| entry.epochs_done > 0)
 }

@@ -11,7 +11,7 @@ use engine::event::Stage;
 use crate::command::{Command, Sender, TimelineCommand, timeline::stage_name};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
-use crate::state::train::Preparing;
+use crate::state::train::Preparation;
 use crate::theme::{self, Tokens, font, palette, radius, size, space};
 
 /// Height of the heading.
@@ -103,7 +103,7 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
 }
 
 /// A track without a run.
-fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparing<'_>>) {
+fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparation<'_>>) {
     let t = theme::tokens(ui);
     let words = match (preparing, stage) {
         (Some(preparing), _) => preparing.sentence(),
@@ -150,7 +150,7 @@ fn heading(
     ui: &Ui,
     rect: Rect,
     run: &OpenRun,
-    preparing: Option<&Preparing<'_>>,
+    preparing: Option<&Preparation<'_>>,
     active: bool,
     hovered: Option<usize>,
 ) {
@@ -164,8 +164,7 @@ fn heading(
     let words = match preparing {
         Some(preparing) if preparing.job.run.as_ref() == Some(&run.path) => format!("{}: {}", run.name, preparing.what),
         Some(preparing) => format!("{}. Next: {}", run.name, preparing.sentence()),
-        None if run.live => format!("{}, live", run.name),
-        None => run.name.clone(),
+        None => run.trainer().map_or_else(|| run.name.clone(), |trainer| format!("{}, {trainer}", run.name)),
     };
     let name =
         painter.text(name, Align2::LEFT_CENTER, words, font::caption(), if active { t.text } else { t.text_dim });
@@ -222,7 +221,7 @@ fn paint_bar(painter: &Painter, scale: &Scale, run: &OpenRun, t: &Tokens, active
     done.max.x = scale.end(run.last());
     let fill = if active { t.selection } else { t.raised };
     painter.rect_filled(done, radius::S, fill);
-    if let Some(step) = run.history.last_step.filter(|step| run.live && step.epoch == run.last() + 1) {
+    if let Some(step) = run.history.last_step.filter(|step| run.is_growing() && step.epoch == run.last() + 1) {
         let share = step.step as f32 / run.history.steps_per_epoch.max(1) as f32;
         let mut now = bar;
         (now.min.x, now.max.x) = (done.max.x, done.max.x + share * (scale.end(run.last() + 1) - done.max.x));

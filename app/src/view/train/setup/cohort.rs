@@ -26,10 +26,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.set_width(ui.available_width());
         ui.spacing_mut().item_spacing.y = space::XS;
         match &state.cache.train.cohort {
-            CohortState::None => choose(ui, state, sender),
-            CohortState::Looking(folder) => looking(ui, state, folder, sender),
+            CohortState::None | CohortState::Remembered(_) => choose(ui, state, sender),
+            CohortState::Reading(folder) => looking(ui, state, folder, sender),
             CohortState::Failed(folder, why) => failed(ui, folder, why, sender),
-            CohortState::Found(card) => found(ui, state, card, sender),
+            CohortState::Ready(card) => found(ui, state, card, sender),
         }
     });
 }

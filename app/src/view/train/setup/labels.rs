@@ -8,6 +8,7 @@ use engine::cohort::split::Split;
 use super::chip;
 use super::field::{self, Number};
 use crate::state::State;
+use crate::state::train::form::labelled;
 use crate::state::train::{Form, Labels};
 use crate::theme::{icon, space};
 use crate::widget::text;
@@ -26,6 +27,7 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
     let choices = [
         (Labels::Five, "5 %"),
         (Labels::Ten, "10 %"),
+        (Labels::Percent, "A percentage"),
         (Labels::Count, "A number"),
         (Labels::Picked, "By name"),
         (Labels::All, "All"),
@@ -40,14 +42,20 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
         crate::widget::Select::new("Labelled", &choices).show(ui, &mut form.labels);
     });
     match form.labels {
-        Labels::Count => field::row(ui, None, "patients, spread over lesion volumes", |ui| {
+        Labels::Count => field::row(ui, state.label_problem().as_deref(), "drawn at random by the seed", |ui| {
             NumberField::new(&mut form.count, "Patients").range(1..=100_000).show(ui);
+        }),
+        Labels::Percent => field::row(ui, None, "drawn at random by the seed", |ui| {
+            NumberField::new(&mut form.percent, "Share").range(0.1..=100.0).decimals(1).unit("%").show(ui);
         }),
         Labels::Picked => patients(ui, split, &mut form.picked),
         Labels::Five | Labels::Ten | Labels::All => {}
     }
-    if form.labels != Labels::Count {
-        form.enter("Patients", None);
+    // A field that is not shown cannot be corrected.
+    for (field, of) in [("Patients", Labels::Count), ("Share", Labels::Percent)] {
+        if form.labels != of {
+            form.enter(field, None);
+        }
     }
     let labels = &mut form.finetune.labels;
     let negative = Number {
@@ -66,11 +74,12 @@ fn labels(ui: &mut Ui, state: &State, form: &mut Form) {
 /// Number of labelled patients used.
 fn budget(form: &Form, split: Option<&Split>) -> String {
     let Some(split) = split else { return String::new() };
-    let labelled = |id: &&String| split.lesion_ml.get(*id).is_some_and(Option::is_some);
-    let of = split.train.iter().filter(labelled).count();
+    let of = labelled(split).count();
+    let share = |percent: f64| ((percent / 100.0 * of as f64 + 1e-9).round() as usize).max(1);
     let taken = match form.labels {
-        Labels::Five => ((0.05 * of as f64 + 1e-9).round() as usize).max(1),
-        Labels::Ten => ((0.1 * of as f64 + 1e-9).round() as usize).max(1),
+        Labels::Five => share(5.0),
+        Labels::Ten => share(10.0),
+        Labels::Percent => share(form.percent),
         Labels::Count => form.count,
         Labels::All => of,
         Labels::Picked => form.picked.len(),
@@ -87,7 +96,7 @@ fn patients(ui: &mut Ui, split: Option<&Split>, picked: &mut BTreeSet<String>) {
     ScrollArea::vertical().id_salt("patients").max_height(PATIENTS).auto_shrink([false, true]).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = egui::vec2(space::XS, space::XS);
-            for id in split.train.iter().filter(|id| split.lesion_ml.get(*id).is_some_and(Option::is_some)) {
+            for id in labelled(split) {
                 let on = picked.contains(id);
                 let volume = split.lesion_ml.get(id).copied().flatten().unwrap_or_default();
                 let chip = chip::chip(ui, id, &format!("Patient {id}"), on);

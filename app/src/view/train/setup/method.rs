@@ -1,15 +1,14 @@
 //! Method of pre-training: masking and losses.
 
 use egui::Ui;
-use engine::cluster::{ForegroundRule, Method};
 use engine::config::MaskFill;
 use engine::pretrain::amlp::amr::RatioMode;
 use engine::pretrain::amlp::arl::Attention;
 use engine::pretrain::amlp::ccl::Consistency;
-use engine::pretrain::amlp::mps::Order;
 use engine::pretrain::amlp::relabel::Anchor;
 
 use super::field::{self, Number};
+use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::state::State;
 use crate::state::train::Form;
 use crate::widget::{Section, Toggle};
@@ -28,26 +27,13 @@ fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     let method = &mut form.pretrain.method;
     let grid = "patches per side; paper: 16 (N = 256)";
     field::whole(ui, state, "method.grid", "Grid", grid, &mut method.grid, 1..=256);
-    let clusterings = [
-        (Method::Kmeans, "k-means"),
-        (Method::Agglomerative, "Agglomerative"),
-        (Method::Tsne, "t-SNE"),
-        (Method::Dbscan, "DBSCAN"),
-    ];
-    field::choice(ui, "Clustering", "paper: k-means; the others in Table 6", &mut method.cluster.method, &clusterings);
-    let rules = [
-        (ForegroundRule::Minority, "Minority cluster"),
-        (ForegroundRule::Brighter, "Brighter cluster"),
-        (ForegroundRule::Darker, "Darker cluster"),
-    ];
+    field::choice(ui, "Clustering", "paper: k-means; the others in Table 6", &mut method.cluster.method, &METHODS);
     let rule = "cluster taken as lesion; paper: minority";
-    field::choice(ui, "Foreground", rule, &mut method.cluster.foreground, &rules);
+    field::choice(ui, "Foreground", rule, &mut method.cluster.foreground, &RULES);
     field::row(ui, None, "excludes air from clustering and foreground", |ui| {
         ui.add(Toggle::new(&mut method.cluster.tissue_only, "Tissue only"));
     });
-    let orders =
-        [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
-    field::choice(ui, "Order", "paper: lesion first (MPS), Table 4", &mut method.order, &orders);
+    field::choice(ui, "Order", "paper: lesion first (MPS), Table 4", &mut method.order, &ORDERS);
     let modes = [(RatioMode::Adaptive, "Growing (AMR)"), (RatioMode::Fixed, "Fixed"), (RatioMode::Tau, "By tau")];
     field::choice(ui, "Ratio", "paper: growing with the epoch, Eq. 9", &mut method.ratio.mode, &modes);
     let first = share("Sigma first", "fraction masked in the first epoch");

@@ -15,14 +15,22 @@ use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
-use crate::widget::{IconButton, ListRow, NumberField, Section, Segment, Segmented, Select, control_row};
+use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
+use crate::widget::{Segment, Segmented, Select, control_row};
 
 /// Stage, preset or starting point, modality and name.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender) {
     let stages = [Segment::text(Stage::Pretrain, "Pre-train"), Segment::text(Stage::Finetune, "Fine-tune")];
     Segmented::new("Stage", &stages).fill_width().show(ui, &mut form.stage);
     ui.add_space(space::S);
-    Section::new("Run").show(ui, |ui| {
+    let paper = |ui: &mut Ui| {
+        let button = PushButton::new("Paper's settings").kind(ButtonKind::Quiet);
+        let hint = "Network, preprocessing, schedule and method of both stages as in the paper";
+        if ui.add(button).on_hover_text(hint).clicked() {
+            sender.send(Command::Train(TrainCommand::UsePaperSettings));
+        }
+    };
+    Section::new("Run").show_with(ui, paper, |ui| {
         if form.stage == Stage::Pretrain {
             preset(ui, form);
         } else {
@@ -128,7 +136,11 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
                 .margin(Margin::symmetric(6, 4))
                 .desired_width(f32::INFINITY);
             let field = ui.allocate_ui(egui::vec2(width, size::FIELD), |ui| ui.add(edit)).inner;
-            field.accessible_name("Run name");
+            let field = field.accessible_name("Run name");
+            let differs = &state.cache.train.name_conflict;
+            if !differs.is_empty() {
+                field.on_hover_text(format!("It differs from the form in:\n{}", differs.join("\n")));
+            }
             // The suggested name does not return by itself, which would disturb typing.
             let usual = IconButton::new(icon::RESET, "Use the suggested name").small();
             if ui.add_enabled(form.named, usual).clicked() {

@@ -48,11 +48,11 @@ fn short(labels: Labels) -> &'static str {
     }
 }
 
-/// Name and stage of the run, and a badge while it trains.
+/// Name and stage of the run, and a badge with who trains it.
 fn name(ui: &mut Ui, run: &OpenRun) {
     let t = theme::tokens(ui);
-    if run.live {
-        ui.add(Badge::new("live").tone(Tone::Ok));
+    if let Some(trainer) = run.trainer() {
+        ui.add(Badge::new(trainer).tone(Tone::Ok));
     }
     let stage = RichText::new(stage_name(run.stage())).font(font::caption()).color(t.text_dim);
     ui.label(stage);

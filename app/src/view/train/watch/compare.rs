@@ -116,7 +116,7 @@ fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
     let row = Rect::from_min_max(egui::pos2(row.left(), row.top() + GAP), row.max);
     let name = format!("{letter}  {}", title(&probed, face));
     let response = pane::show(ui, large, state, &probed, face, &name, camera);
-    words(ui, large, &probed, &response);
+    words(ui, large, state, &probed, &response);
     follow(&response, state, sender);
     for (m, (face, name)) in pane::column(run.stage()).into_iter().enumerate() {
         let name = format!("{letter}  {name}");

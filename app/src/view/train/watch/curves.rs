@@ -1,15 +1,16 @@
 //! Charts of the epoch log, with a shared cursor.
 
-use egui::{Rect, ScrollArea, Ui, pos2, vec2};
+use egui::{Align, Layout, Rect, ScrollArea, Ui, pos2, vec2};
 use engine::event::Stage;
 
 use super::plot::{Chart, Content};
 use super::probe::{GAP, part};
 use crate::command::{Command, Sender, TimelineCommand};
-use crate::state::State;
 use crate::state::timeline::{OpenRun, Quantity};
-use crate::theme::{self, space};
-use crate::widget::{Segment, Segmented, Slider};
+use crate::state::train::TrainExport;
+use crate::state::{Intent, PathPurpose, State};
+use crate::theme::{self, Icon, icon, space};
+use crate::widget::{PushButton, Segment, Segmented, Slider};
 
 /// Minimum height of a chart on the Curves page.
 const LEAST: f32 = 178.0;
@@ -19,6 +20,12 @@ const TWO_FROM: f32 = 620.0;
 const SHARES: [f32; 3] = [0.35, 0.39, 0.26];
 /// Height of the controls above them.
 const HEAD: f32 = 40.0;
+
+/// Export buttons, from right to left.
+const EXPORTS: [(TrainExport, &str, Icon); 2] = [
+    (TrainExport::CurvesPicture, "PNG\u{2026}", icon::CAMERA),
+    (TrainExport::CurvesTable, "CSV\u{2026}", icon::DOWNLOAD),
+];
 
 const LOSSES: Chart<'static> = Chart {
     title: "Losses",
@@ -128,13 +135,18 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
     ui.painter().rect_filled(head, 0.0, theme::tokens(ui).panel);
     controls(&mut super::child(ui, head.shrink2(vec2(space::M, 0.0)), "scale"), state, sender);
+    charts(&mut super::child(ui, body, "charts"), state, run, sender);
+}
+
+/// The charts in one or two columns.
+fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+    let body = ui.max_rect();
     ui.painter().rect_filled(body, 0.0, theme::tokens(ui).line);
     let charts = all(run.stage());
     let columns = if body.width() >= TWO_FROM { 2 } else { 1 };
     let rows = charts.len().div_ceil(columns);
     let each = ((body.height() - GAP * rows as f32) / rows as f32).max(LEAST).floor();
-    let mut body = super::child(ui, body, "charts");
-    ScrollArea::vertical().id_salt("charts").auto_shrink(false).show(&mut body, |ui| {
+    ScrollArea::vertical().id_salt("charts").auto_shrink(false).show(ui, |ui| {
         let height = (each + GAP) * rows as f32;
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), egui::Sense::hover());
         for (n, chart) in charts.iter().enumerate() {
@@ -168,15 +180,30 @@ fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
                 send(TimelineCommand::SetSmoothing(smoothing));
             }
         });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = space::S;
+            for (kind, label, drawing) in EXPORTS {
+                let button = PushButton::new(label).icon(drawing);
+                if ui.add(button).on_hover_text(kind.content()).accessible_name(kind.name()).clicked() {
+                    sender.send(Intent::Ask(PathPurpose::TrainExport(kind)));
+                }
+            }
+        });
     });
 }
 
+/// All charts of the shown run, for an exported picture.
+pub(in crate::view) fn export(ui: &mut Ui, state: &State) {
+    if let Some(run) = state.watched_run() {
+        charts(ui, state, run, &Sender::default());
+    }
+}
+
 fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart<'_>, state: &State, run: &OpenRun, sender: &Sender) {
-    let compared = state.compared_run();
-    let other = compared.filter(|(other, _)| other.id != run.id && other.stage() == run.stage());
-    let mark = compared.filter(|_| state.cache.timeline.compare.is_some()).map(|(_, epoch)| epoch);
-    let other = other.map(|(run, _)| run);
-    if let Some(epoch) = chart.show(ui, rect, run, other, mark, state.session.timeline.look.log) {
+    let mark = state.compared_run().map(|(_, epoch)| epoch);
+    let others = state.overlaid_runs().iter().filter(|other| other.stage() == run.stage());
+    let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
+    if let Some(epoch) = chart.show(ui, rect, &runs, mark, state.session.timeline.look.log) {
         sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage: run.stage(), epoch }));
     }
 }

@@ -6,9 +6,9 @@ use egui::{Rect, Ui};
 use engine::event::Stage;
 use shaders::PatchShow;
 
-use crate::scene::{Camera, ColourMap};
+use crate::scene::{Camera, ColourMap, Convention, crop};
 use crate::state::State;
-use crate::state::timeline::{Layer, OpenRun, RecordKey, SeenEpoch, SeenSlice};
+use crate::state::timeline::{EpochRecord, Layer, OpenRun, PinnedSlice, RecordKey};
 use crate::view::patch_pane::{Over, PatchPane, PatchResponse};
 
 /// Opacity of the probability over the slice.
@@ -46,14 +46,14 @@ impl Face {
 
 /// A slice at an epoch.
 #[derive(Clone, Debug)]
-pub(super) struct Probed {
-    pub slice: Arc<SeenSlice>,
+pub(super) struct SliceAtEpoch {
+    pub slice: Arc<PinnedSlice>,
     /// The wanted epoch, or until it is read the nearest one.
-    pub epoch: Arc<SeenEpoch>,
+    pub epoch: Arc<EpochRecord>,
 }
 
 /// The selected slice at an epoch of a run, or why it cannot be shown.
-pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probed, String> {
+pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<SliceAtEpoch, String> {
     let probes = &state.cache.timeline.probes;
     let Some(pin) = &state.session.timeline.pin else {
         return Err("No pinned slices in this run. Pin a slice during training to record it at every epoch.".into());
@@ -73,7 +73,7 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Probe
     };
     let reading = || format!("Reading epoch {epoch} of {pin}\u{2026}");
     match (slice, found) {
-        (Some(slice), Some(epoch)) => Ok(Probed { slice: Arc::clone(slice), epoch: Arc::clone(epoch) }),
+        (Some(slice), Some(epoch)) => Ok(SliceAtEpoch { slice: Arc::clone(slice), epoch: Arc::clone(epoch) }),
         _ => Err(reading()),
     }
 }
@@ -88,7 +88,7 @@ fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin) -> String
 }
 
 /// Whether the shown record is the wanted one.
-pub(super) fn is_settled(probed: &Probed, key: Option<&RecordKey>) -> bool {
+pub(super) fn is_settled(probed: &SliceAtEpoch, key: Option<&RecordKey>) -> bool {
     key.is_none_or(|key| key.epoch == probed.epoch.record.epoch)
 }
 
@@ -97,7 +97,7 @@ pub(super) fn show(
     ui: &mut Ui,
     rect: Rect,
     state: &State,
-    probed: &Probed,
+    probed: &SliceAtEpoch,
     face: Face,
     title: &str,
     camera: Camera,
@@ -110,7 +110,7 @@ pub(super) fn show_plain(
     ui: &mut Ui,
     rect: Rect,
     state: &State,
-    probed: &Probed,
+    probed: &SliceAtEpoch,
     face: Face,
     title: &str,
     camera: Camera,
@@ -123,7 +123,7 @@ pub(super) fn show_plain(
 
 fn face_of<R>(
     state: &State,
-    probed: &Probed,
+    probed: &SliceAtEpoch,
     face: Face,
     title: &str,
     camera: Camera,
@@ -200,13 +200,13 @@ fn patches(state: &State) -> PatchShow {
         .with(PatchShow::FLIPS, look.shows(Layer::Flips))
 }
 
-fn coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
+fn coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
     let shown = state.session.timeline.look.shows(Layer::Coins);
     epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
 }
 
 /// Random labels before the update: none of the epoch's own update.
-fn before_coins<'a>(state: &State, epoch: &'a SeenEpoch) -> &'a [Option<u8>] {
+fn before_coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
     let own = epoch.update.as_ref().is_some_and(|update| update.epoch == epoch.record.epoch);
     if own { &[] } else { coins(state, epoch) }
 }
@@ -220,9 +220,9 @@ pub(super) fn column(stage: Stage) -> [(Face, &'static str); 3] {
 }
 
 /// A patch in one line.
-pub(super) fn patch_words(epoch: &SeenEpoch, grid: usize, patch: usize) -> String {
+pub(super) fn patch_words(epoch: &EpochRecord, grid: usize, patch: usize, convention: Convention) -> String {
     let record = &epoch.record;
-    let mut words = vec![format!("Patch {}, {}", patch / grid.max(1), patch % grid.max(1))];
+    let mut words = vec![format!("Patch {}", crop::place_words(patch, grid, convention))];
     if let (Some(before), Some(after)) = (record.before.get(patch), record.after.get(patch)) {
         let flip = before != after;
         words.push(if flip { format!("label {before} \u{2192} {after}") } else { format!("label {after}") });

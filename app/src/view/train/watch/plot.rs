@@ -5,20 +5,17 @@ mod legend;
 
 use std::ops::RangeInclusive;
 
-use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
 use egui_plot::{
     AxisHints, FilledArea, GridMark, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, VLine,
 };
 
-use axis::{marks, power, short};
-use legend::case_color;
+use axis::{label, log_label, log_marks, marks};
+use legend::{case_color, color_of, style_of};
 
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, Tokens, font, radius, size, space};
-use crate::widget::format;
 
-/// Opacity of the curves of the compared run.
-const FAINT: f32 = 0.45;
 /// Minimum width of the y axis labels.
 const AXIS: f32 = 34.0;
 /// Margin beyond minimum and maximum, as a fraction of their difference.
@@ -51,21 +48,21 @@ pub(super) struct Chart<'a> {
 const CASES: [&str; 5] = ["1 stays", "0 stays", "was 1, coin", "was 0, coin", "never masked"];
 
 impl Chart<'_> {
-    /// Draws it and returns the epoch that was clicked or dragged to. `other` and `mark` are the run and the epoch to
-    /// compare with.
+    /// Draws it and returns the epoch that was clicked or dragged to. The first of `runs` is the shown one, the others
+    /// are drawn over it. `mark` is the epoch to compare with.
     pub(super) fn show(
         &self,
         ui: &mut Ui,
         rect: Rect,
-        run: &OpenRun,
-        other: Option<&OpenRun>,
+        runs: &[&OpenRun],
         mark: Option<usize>,
         log: bool,
     ) -> Option<usize> {
+        let run = *runs.first()?;
         let t = theme::tokens(ui);
         ui.painter().rect_filled(rect, 0.0, t.panel);
         let log = log && self.may_be_log;
-        let head = self.head_height(ui, rect, run);
+        let head = self.head_height(ui, rect, runs);
         let body = Rect::from_min_max(
             pos2(rect.left() + space::XS, rect.top() + head),
             pos2(rect.right() - space::M, rect.bottom() - space::XS),
@@ -73,24 +70,24 @@ impl Chart<'_> {
         if body.height() < 24.0 || body.width() < 60.0 {
             return None;
         }
-        let epochs = run.epochs().max(other.map_or(1, OpenRun::epochs)).max(1);
-        let bounds = self.bounds(run, other, log);
+        let epochs = runs.iter().map(|run| run.epochs()).max().unwrap_or(1).max(1);
+        let bounds = self.bounds(runs, log);
         let mut inner = super::child(ui, body, self.title);
-        // The topmost label extends beyond the plot.
-        inner.set_clip_rect(body.expand2(vec2(0.0, space::XS + 2.0)).intersect(ui.clip_rect()));
+        // The labels of the last ticks extend beyond the plot.
+        inner.set_clip_rect(rect.intersect(ui.clip_rect()));
         let plot = self.frame(&inner, t, epochs, bounds, log);
-        let (keys, cursor) = (self.keys(t, run, run.epoch()), run.epoch());
+        let cursor = run.epoch();
         let shown = plot.show(&mut inner, |plot| {
             plot.set_plot_bounds_x(0.5..=epochs as f64 + 0.5);
             plot.set_plot_bounds_y(bounds[0]..=bounds[1]);
             match self.content {
                 Content::Cases => stack(plot, run, t),
                 Content::Lines(quantities) => {
-                    for (quantity, key) in quantities.iter().zip(&keys) {
-                        if let Some(other) = other {
-                            line(plot, *quantity, other, log, (key.color.gamma_multiply(FAINT), key.style));
+                    // The shown run last, so that it lies on top.
+                    for (r, run) in runs.iter().enumerate().rev() {
+                        for (q, quantity) in quantities.iter().enumerate() {
+                            line(plot, *quantity, run, log, (color_of(t, r, q, runs.len()), style_of(q)));
                         }
-                        line(plot, *quantity, run, log, (key.color, key.style));
                     }
                 }
             }
@@ -98,7 +95,9 @@ impl Chart<'_> {
         });
         let empty = match self.content {
             Content::Cases => run.series.cases.is_empty(),
-            Content::Lines(all) => all.iter().all(|quantity| run.series.line(*quantity).is_empty()),
+            Content::Lines(all) => {
+                runs.iter().all(|run| all.iter().all(|quantity| run.series.line(*quantity).is_empty()))
+            }
         };
         if empty {
             let words = "Not logged by this run";
@@ -115,20 +114,19 @@ impl Chart<'_> {
             let x = shown.transform.position_from_point_x(epoch as f64);
             ui.painter().vline(x, shown.transform.frame().y_range(), Stroke::new(1.0, t.line_strong));
         }
-        self.head(ui, rect, run, other, hovered, log);
+        self.head(ui, rect, runs, hovered, log);
         let moved = response.clicked() || response.dragged();
         let at = response.interact_pointer_pos().filter(|_| moved)?;
         Some(epoch_at(&shown.transform, at.x, run.last())).filter(|epoch| Some(*epoch) != cursor)
     }
 
     /// Minimum and maximum of the drawn values, with a margin.
-    fn bounds(&self, run: &OpenRun, other: Option<&OpenRun>, log: bool) -> [f64; 2] {
+    fn bounds(&self, runs: &[&OpenRun], log: bool) -> [f64; 2] {
         if let (Some(range), false) = (self.range, log) {
             return range;
         }
         let Content::Lines(quantities) = self.content else { return [0.0, 100.0] };
-        let runs = [Some(run), other];
-        let values = runs.into_iter().flatten().flat_map(|run| {
+        let values = runs.iter().flat_map(|run| {
             quantities.iter().flat_map(|quantity| run.series.line(*quantity).iter().filter_map(|p| scaled(p[1], log)))
         });
         let fold = |[low, high]: [f64; 2], v: f64| [low.min(v), high.max(v)];
@@ -149,11 +147,11 @@ impl Chart<'_> {
     fn frame<'b>(&self, ui: &Ui, t: &'static Tokens, epochs: usize, bounds: [f64; 2], log: bool) -> Plot<'b> {
         let hints = |axis: AxisHints<'b>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
         let whole = |mark: GridMark, _: &RangeInclusive<f64>| format!("{:.0}", mark.value);
-        let label = egui::RichText::new("epoch").font(font::caption()).color(t.text_dim);
-        let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0)).label(label);
-        let decimals = format::decimals((bounds[1] - bounds[0]) * 10.0);
+        let unit = egui::RichText::new("epoch").font(font::caption()).color(t.text_dim);
+        let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0)).label(unit);
+        let span = if log { 10.0_f64.powf(bounds[1]) - 10.0_f64.powf(bounds[0]) } else { bounds[1] - bounds[0] };
         let value = move |mark: GridMark, _: &RangeInclusive<f64>| {
-            if log { power(mark.value) } else { short(mark.value, decimals) }
+            if log { log_label(mark.value, span) } else { label(mark.value, span) }
         };
         let y = hints(AxisHints::new_y()).formatter(value).min_thickness(AXIS);
         let y = y.label_spacing(egui::Rangef::new(10.0, 14.0));
@@ -164,8 +162,11 @@ impl Chart<'_> {
             .x_grid_spacer(move |input| marks(&input, true, (epochs as f64 / 6.0).max(1.0)))
             .y_grid_spacer(move |input| {
                 let lines = f64::from((height / 34.0).clamp(2.0, 6.0));
-                let least = if log { 1.0 } else { 0.0 };
-                marks(&input, log, ((input.bounds.1 - input.bounds.0) / lines).max(least))
+                if log {
+                    log_marks(&input, lines)
+                } else {
+                    marks(&input, false, (input.bounds.1 - input.bounds.0) / lines)
+                }
             })
             .grid_color(t.line)
             .grid_fade(0.0)

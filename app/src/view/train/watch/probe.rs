@@ -4,7 +4,7 @@ use egui::{Align2, Rect, Ui, pos2, vec2};
 use engine::event::Stage;
 use shaders::ColourMap;
 
-use super::pane::{self, Face, Probed};
+use super::pane::{self, Face, SliceAtEpoch};
 use super::{curves, sentence};
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::scene::Camera;
@@ -45,7 +45,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     curves::row(&mut super::child(ui, bottom, "curves"), state, run, sender);
 }
 
-fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &Probed, sender: &Sender) {
+fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: &Sender) {
     let stage = probed.epoch.record.stage;
     let width = ((area.height() - 2.0 * GAP) / 3.0).min(area.width() * COLUMN).round();
     let (large, column) = area.split_left_right_at_x(area.right() - width);
@@ -61,7 +61,7 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &Probed, sender: &Sende
         let title = title(probed, *face);
         let response = pane::show(ui, rect, state, probed, *face, &title, camera);
         signs(ui, rect, state, stage);
-        words(ui, rect, probed, &response);
+        words(ui, rect, state, probed, &response);
         follow(&response, state, sender);
     }
     for (n, (face, name)) in pane::column(stage).into_iter().enumerate() {
@@ -126,7 +126,7 @@ pub(super) fn part(area: Rect, n: usize, count: usize, across: bool) -> Rect {
 }
 
 /// "STS_001:12, epoch 5, after the update".
-pub(super) fn title(probed: &Probed, face: Face) -> String {
+pub(super) fn title(probed: &SliceAtEpoch, face: Face) -> String {
     let record = &probed.epoch.record;
     let epoch = format!("{}  epoch {}", record.pin, record.epoch);
     match (face, record.cases.is_empty()) {
@@ -138,11 +138,11 @@ pub(super) fn title(probed: &Probed, face: Face) -> String {
 }
 
 /// The hovered patch, at the lower edge of the pane.
-pub(super) fn words(ui: &Ui, rect: Rect, probed: &Probed, response: &PatchResponse) {
+pub(super) fn words(ui: &Ui, rect: Rect, state: &State, probed: &SliceAtEpoch, response: &PatchResponse) {
     let grid = probed.slice.slice.grid;
     let Some(patch) = response.hovered.filter(|_| grid > 0) else { return };
     let t = theme::tokens(ui);
-    let words = pane::patch_words(&probed.epoch, grid, patch);
+    let words = pane::patch_words(&probed.epoch, grid, patch, state.session.settings.convention);
     let painter = ui.painter().with_clip_rect(rect);
     let room = rect.shrink(space::XS);
     let galley = painter.layout(words, font::caption(), t.overlay_text, room.width() - 2.0 * space::XS);

@@ -109,7 +109,7 @@ fn cell(
         Ok(probed) => {
             let title = format!("{name}, epoch {epoch}");
             let response = pane::show_plain(ui, rect, state, &probed, face, &title, state.session.timeline.look.camera);
-            words(ui, rect, &probed, &response);
+            words(ui, rect, state, &probed, &response);
             follow(&response, state, sender);
         }
         Err(why) => {

@@ -5,6 +5,7 @@ use engine::event::Stage;
 
 use super::super::super::super::chip::{Chip, chips};
 use crate::command::{Command, Sender, TimelineCommand};
+use crate::scene::crop;
 use crate::state::State;
 use crate::state::timeline::{Layer, OpenRun};
 use crate::theme::{self, font, palette, radius, space};
@@ -75,8 +76,8 @@ fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let seen = key.and_then(|key| state.cache.timeline.probes.record(&key)?.as_ref().ok());
     let grid = run.config.method.grid.max(1);
     ui.spacing_mut().item_spacing.y = 0.0;
-    let place = format!("{}, {}", patch / grid, patch % grid);
-    ui.add(PropertyRow::new("Patch", &place).hint("From 0, towards the patient's right and front"));
+    let place = crop::place_words(patch, grid, state.session.settings.convention);
+    ui.add(PropertyRow::new("Patch", &place).hint("Counted from 1, as shown: from the left and from the top"));
     let Some(seen) = seen else { return };
     let record = &seen.record;
     let label = record.after.get(patch).map_or_else(|| format::NONE.to_owned(), ToString::to_string);

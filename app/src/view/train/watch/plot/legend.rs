@@ -16,15 +16,18 @@ const HEAD: f32 = 44.0;
 const LINE: f32 = 16.0;
 /// Minimum width of a value, so that the line breaks do not depend on the epoch.
 const WIDEST: &str = "0.000";
+/// Characters of a run's name in the legend.
+const NAME: usize = 20;
 /// Width of a swatch.
 const SWATCH: f32 = 15.0;
 
-/// Name, style and value of a curve.
-pub(super) struct Key {
-    name: &'static str,
-    pub color: Color32,
-    pub style: LineStyle,
-    value: Option<String>,
+/// Name, style and value of a curve or of a run.
+struct Key {
+    name: String,
+    color: Color32,
+    style: LineStyle,
+    /// Empty for a run whose curves have entries of their own.
+    value: String,
 }
 
 /// A legend entry with its layout.
@@ -37,32 +40,48 @@ struct Entry {
 
 impl Chart<'_> {
     /// Height of title and legend.
-    pub(super) fn head_height(&self, ui: &Ui, rect: Rect, run: &OpenRun) -> f32 {
-        HEAD + LINE * self.legend(ui, rect, run, run.epoch()).len().saturating_sub(1) as f32
+    pub(super) fn head_height(&self, ui: &Ui, rect: Rect, runs: &[&OpenRun]) -> f32 {
+        let epoch = runs.first().and_then(|run| run.epoch());
+        HEAD + LINE * self.legend(ui, rect, runs, epoch).len().saturating_sub(1) as f32
     }
 
-    /// Name, colour and value of each curve at an epoch.
-    pub(super) fn keys(&self, t: &Tokens, run: &OpenRun, epoch: Option<usize>) -> Vec<Key> {
+    /// Entries of the legend, with the values at an epoch: one per curve of the shown run, and with other runs drawn over
+    /// it one per run.
+    fn keys(&self, t: &Tokens, runs: &[&OpenRun], epoch: Option<usize>) -> Vec<Key> {
+        let Some(run) = runs.first() else { return Vec::new() };
+        let value = |run: &OpenRun, quantity: Quantity| {
+            let value = epoch.and_then(|epoch| quantity.value(&run.history, epoch));
+            value.map_or_else(|| format::NONE.to_owned(), format::figures)
+        };
         match self.content {
             Content::Lines(quantities) => {
-                let key = |(n, quantity): (usize, &Quantity)| Key {
-                    name: quantity.name(),
-                    color: t.chart[n % t.chart.len()],
-                    style: style(n),
-                    value: epoch.and_then(|epoch| quantity.value(&run.history, epoch)).map(format::figures),
+                let several = runs.len() > 1;
+                let curve = |(q, quantity): (usize, &Quantity)| Key {
+                    name: quantity.name().to_owned(),
+                    color: color_of(t, 0, q, runs.len()),
+                    style: style_of(q),
+                    value: value(run, *quantity),
                 };
-                quantities.iter().enumerate().map(key).collect()
+                let run = |(r, run): (usize, &&OpenRun)| Key {
+                    name: shortened(&run.name),
+                    color: color_of(t, r, 0, runs.len()),
+                    style: LineStyle::Solid,
+                    value: if let [only] = quantities { value(run, *only) } else { String::new() },
+                };
+                let curves = quantities.iter().enumerate().filter(|_| !several || quantities.len() > 1).map(curve);
+                curves.chain(runs.iter().enumerate().filter(|_| several).map(run)).collect()
             }
             Content::Cases => {
                 // An update covers the epochs before it.
                 let rows = &run.history.relabels;
                 let row = epoch.and_then(|epoch| rows.get(rows.partition_point(|row| row.epoch < epoch)));
                 let values = row.map(|row| shares(&row.cases));
-                let key = |(n, name): (usize, &'static str)| Key {
-                    name,
+                let key = |(n, name): (usize, &str)| Key {
+                    name: name.to_owned(),
                     color: case_color(t, n),
                     style: LineStyle::Solid,
-                    value: values.map(|values| format!("{:.0} %", values[n] * 100.0)),
+                    value: values
+                        .map_or_else(|| format::NONE.to_owned(), |values| format!("{:.0} %", values[n] * 100.0)),
                 };
                 CASES.into_iter().enumerate().map(key).collect()
             }
@@ -70,17 +89,18 @@ impl Chart<'_> {
     }
 
     /// The legend, broken into lines.
-    fn legend(&self, ui: &Ui, rect: Rect, run: &OpenRun, epoch: Option<usize>) -> Vec<Vec<Entry>> {
+    fn legend(&self, ui: &Ui, rect: Rect, runs: &[&OpenRun], epoch: Option<usize>) -> Vec<Vec<Entry>> {
         let t = theme::tokens(ui);
         let layout = |text: &str, font, color| ui.painter().layout_no_wrap(text.to_owned(), font, color);
         let least = layout(WIDEST, font::number_small(), t.text).size().x;
         let (left, right) = (rect.left() + space::M, rect.right() - space::XS);
         let mut lines: Vec<Vec<Entry>> = Vec::new();
         let mut x = f32::INFINITY;
-        for key in self.keys(t, run, epoch) {
-            let name = layout(key.name, font::caption(), t.text_dim);
-            let value = layout(key.value.as_deref().unwrap_or(format::NONE), font::number_small(), t.text);
-            let width = SWATCH + name.size().x + space::XS + value.size().x.max(least);
+        for key in self.keys(t, runs, epoch) {
+            let name = layout(&key.name, font::caption(), t.text_dim);
+            let value = layout(&key.value, font::number_small(), t.text);
+            let of_value = if key.value.is_empty() { 0.0 } else { space::XS + value.size().x.max(least) };
+            let width = SWATCH + name.size().x + of_value;
             if x + width > right {
                 lines.push(Vec::new());
                 x = left;
@@ -94,15 +114,7 @@ impl Chart<'_> {
     }
 
     /// Draws title, unit and legend.
-    pub(super) fn head(
-        &self,
-        ui: &Ui,
-        rect: Rect,
-        run: &OpenRun,
-        other: Option<&OpenRun>,
-        hovered: Option<usize>,
-        log: bool,
-    ) {
+    pub(super) fn head(&self, ui: &Ui, rect: Rect, runs: &[&OpenRun], hovered: Option<usize>, log: bool) {
         let t = theme::tokens(ui);
         let painter = ui.painter().with_clip_rect(rect);
         let layout = |text: &str, font, color| painter.layout_no_wrap(text.to_owned(), font, color);
@@ -120,18 +132,17 @@ impl Chart<'_> {
             put(room, first, galley);
         }
         let right = put(left, first, layout(self.title, font::strong(), t.text));
-        let other = other.filter(|_| matches!(self.content, Content::Lines(_)));
         let scale = if log { ", log" } else { "" };
         let unit = format!("{}{scale}", self.unit);
-        let full = other.map(|other| format!("{unit} (faint: {})", other.name));
         let fits = |words: &str| {
             let galley = layout(words, font::caption(), t.text_dim);
             (right + space::S + galley.size().x < room).then_some(galley)
         };
-        if let Some(unit) = full.as_deref().and_then(fits).or_else(|| fits(&unit)) {
+        if let Some(unit) = fits(&unit) {
             put(right + space::S, first, unit);
         }
-        for (n, line) in self.legend(ui, rect, run, hovered.or(run.epoch())).into_iter().enumerate() {
+        let epoch = hovered.or(runs.first().and_then(|run| run.epoch()));
+        for (n, line) in self.legend(ui, rect, runs, epoch).into_iter().enumerate() {
             let y = first + 17.0 + n as f32 * LINE;
             for Entry { x, key, name, value } in line {
                 self.swatch(&painter, pos2(x, y), &key);
@@ -160,8 +171,22 @@ impl Chart<'_> {
     }
 }
 
+/// Colour of curve `q` of run `r`: by curve, or by run where several are drawn.
+pub(super) fn color_of(t: &Tokens, r: usize, q: usize, runs: usize) -> Color32 {
+    t.chart[if runs > 1 { r } else { q } % t.chart.len()]
+}
+
+/// A run's name with at most 20 characters.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME {
+        name.to_owned()
+    } else {
+        name.chars().take(NAME - 1).chain(['\u{2026}']).collect()
+    }
+}
+
 /// Dashes distinguish curves without colour.
-fn style(n: usize) -> LineStyle {
+pub(super) fn style_of(n: usize) -> LineStyle {
     match n % 4 {
         0 => LineStyle::Solid,
         1 => LineStyle::Dashed { length: 7.0 },

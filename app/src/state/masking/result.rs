@@ -7,25 +7,25 @@ use engine::cluster::Clustering;
 use engine::config::Config;
 use engine::inspect::{InspectedCase, InspectedSlice, MaskReport, Masking, Reconstruction, Reconstructor};
 
-use super::{CaseKey, Filling, Wanted};
+use super::{CaseKey, MaskRequest, ReconstructionRequest};
 use crate::gpu::Texture;
 
 /// A running request, and the last one that failed: that is not tried again by itself.
 #[derive(Clone, Debug)]
-pub struct Attempt<K> {
+pub struct RequestStatus<K> {
     /// The request of the running job.
     pub asked: Option<K>,
     /// The request that failed or was cancelled, and why.
     pub failed: Option<(K, String)>,
 }
 
-impl<K> Default for Attempt<K> {
+impl<K> Default for RequestStatus<K> {
     fn default() -> Self {
         Self { asked: None, failed: None }
     }
 }
 
-impl<K: PartialEq> Attempt<K> {
+impl<K: PartialEq> RequestStatus<K> {
     /// Whether a job must be started to get `key`.
     pub fn is_due(&self, key: &K) -> bool {
         self.asked.as_ref() != Some(key) && !self.failed.as_ref().is_some_and(|(failed, _)| failed == key)
@@ -90,9 +90,9 @@ pub struct Pictures {
 
 /// A slice, clustered and masked.
 #[derive(Clone, Debug)]
-pub struct FoundSlice {
+pub struct ClusteredSlice {
     /// The request it belongs to.
-    pub wanted: Wanted,
+    pub wanted: MaskRequest,
     /// Its pixels and patches.
     pub slice: Arc<InspectedSlice>,
     /// Its clusters.
@@ -128,9 +128,9 @@ impl std::fmt::Debug for Network {
 
 /// A reconstructed slice.
 #[derive(Clone, Debug)]
-pub struct Filled {
+pub struct ReconstructedSlice {
     /// The request it belongs to.
-    pub filling: Filling,
+    pub filling: ReconstructionRequest,
     /// Its input, its output and the losses.
     pub made: Reconstruction,
     /// Which of its channels is shown.
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_not_tried_again_until_something_changes() {
-        let mut attempt = Attempt::default();
+        let mut attempt = RequestStatus::default();
         assert!(attempt.is_due(&1));
         attempt.begin(1);
         assert!(!attempt.is_due(&1) && attempt.is_due(&2));

@@ -1,0 +1,65 @@
+//! The settings that differ between the ticked runs.
+
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui};
+use egui_extras::{Column as Width, TableBuilder};
+
+use crate::state::State;
+use crate::state::runs::{SettingDifference, differences};
+use crate::theme::{self, font, size, space};
+use crate::widget::format::{self, NONE};
+use crate::widget::text;
+
+/// Maximum height of the table before it scrolls.
+const HEIGHT: f32 = 190.0;
+/// Minimum width of the name of a setting, and of a value.
+const NAME: f32 = 170.0;
+const VALUE: f32 = 110.0;
+
+/// Draws them at the bottom of the page once two runs are ticked.
+pub(super) fn show(ui: &mut Ui, state: &State) {
+    let runs = state.ticked_runs();
+    if runs.len() < 2 {
+        return;
+    }
+    let rows = differences(&runs);
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    let room = Margin::symmetric(space::L as i8, space::S as i8);
+    let frame = Frame::new().fill(theme::tokens(ui).panel).inner_margin(room);
+    let height = (rows.len() as f32 * size::ROW + 2.0 * size::ROW + 2.0 * space::M).min(HEIGHT);
+    Panel::bottom("setting differences").exact_size(height).frame(frame).show(ui, |ui| {
+        let count = format::plural(rows.len(), "setting differs", "settings differ");
+        text::heading(ui, &format!("{count} between the ticked runs"));
+        if !rows.is_empty() {
+            ScrollArea::horizontal().id_salt("setting differences").show(ui, |ui| table(ui, &names, &rows));
+        }
+    });
+}
+
+fn table(ui: &mut Ui, runs: &[&str], rows: &[SettingDifference]) {
+    let cell = |ui: &mut Ui, words: &str, strong: bool| {
+        let t = theme::tokens(ui);
+        let font = if strong { font::strong() } else { font::body() };
+        text::line(ui, RichText::new(words).font(font).color(t.text));
+    };
+    let builder = TableBuilder::new(ui)
+        .id_salt("setting differences")
+        .striped(true)
+        .cell_layout(Layout::left_to_right(Align::Center))
+        .column(Width::initial(NAME).at_least(NAME).clip(true))
+        .columns(Width::remainder().at_least(VALUE).clip(true), runs.len());
+    let table = builder.header(size::ROW, |mut row| {
+        row.col(|_| ());
+        for run in runs {
+            row.col(|ui| cell(ui, run, true));
+        }
+    });
+    table.body(|body| {
+        body.rows(size::ROW, rows.len(), |mut row| {
+            let SettingDifference { name, values } = &rows[row.index()];
+            row.col(|ui| cell(ui, name, false));
+            for value in values {
+                row.col(|ui| cell(ui, value.as_deref().unwrap_or(NONE), false));
+            }
+        });
+    });
+}

@@ -1,0 +1,43 @@
+//! Which patients train, validate and test in the next job, by name.
+
+use egui::{ScrollArea, Ui};
+use engine::cohort::split::{LabelShare, Split};
+use engine::event::Stage;
+
+use crate::state::State;
+use crate::theme::space;
+use crate::widget::Section;
+use crate::widget::text;
+
+/// Height above which the names scroll.
+const NAMES: f32 = 180.0;
+
+/// Draws it, once the split is known.
+pub(super) fn show(ui: &mut Ui, state: &State) {
+    let Some(Ok(split)) = &state.cache.train.split else { return };
+    let counts = format!("{} train, {} validation, {} test", split.train.len(), split.val.len(), split.test.len());
+    ui.add_space(space::S);
+    Section::new("Split").note(&counts).closed().show(ui, |ui| {
+        ScrollArea::vertical().id_salt("split").max_height(NAMES).auto_shrink([false, true]).show(ui, |ui| {
+            for (part, patients) in parts(state, split) {
+                let names = if patients.is_empty() { "nobody".to_owned() } else { patients.join(", ") };
+                text::note(ui, &format!("{part}: {names}"));
+                ui.add_space(space::XS);
+            }
+        });
+    });
+}
+
+/// The parts of the split, with the labelled patients of a fine-tuning.
+fn parts(state: &State, split: &Split) -> Vec<(&'static str, Vec<String>)> {
+    let form = &state.session.train.form;
+    let mut parts = vec![("Train", split.train.clone())];
+    if form.stage == Stage::Finetune {
+        let labels = &form.finetune.labels;
+        let labelled = labels.labels.parse::<LabelShare>().and_then(|share| split.labelled(&share, labels.draw));
+        // What is wrong with the choice is said at its field.
+        parts.extend(labelled.ok().map(|labelled| ("Labelled", labelled)));
+    }
+    parts.extend([("Validation", split.val.clone()), ("Test", split.test.clone())]);
+    parts
+}
