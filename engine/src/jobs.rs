@@ -22,7 +22,7 @@ use crate::trainer::Session;
 use crate::{Error, ErrorKind, Result};
 use scans::{labelled_scans, training_scans, with_mask};
 use start::open_run;
-pub(crate) use start::{draw_split, inherited, with_known_modalities};
+pub(crate) use start::{eligible_patients, inherited, with_known_modalities};
 
 /// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]

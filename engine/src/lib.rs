@@ -19,6 +19,7 @@
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
+//! | [`study`] | methods compared over folds, draws and seeds, with statistics |
 //! | [`device`], [`threads`] | available backends, number of compute threads |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
 //! | [`cli`], [`manual`] | the program `amlp`, one file per verb, and its manual |
@@ -59,6 +60,7 @@ pub mod pretrain;
 pub mod probe;
 pub mod run;
 pub mod seed;
+pub mod study;
 pub mod threads;
 pub mod trainer;
 pub mod volume;

@@ -1,16 +1,19 @@
-//! `amlp compare`
+//! `amlp compare`: a small study written as flags.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::progress::Progress;
+use super::study::report;
 use super::training::{Shared, put};
-use super::{interruptible, print_json, print_line, use_threads};
+use super::{interruptible, use_threads};
 use crate::Error;
 use crate::cohort::labelled::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
-use crate::experiment::compare::{Method, Plan, SUPERVISED, compare, table};
-use crate::run::atomic::write_atomic;
+use crate::study::plan::{CohortPlan, LabelPlan, MethodPlan, SplitPlan, StagePlan};
+use crate::study::{Plan, Shard};
+
+/// The name of fine-tuning from random weights.
+const SUPERVISED: &str = "sup";
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -20,8 +23,9 @@ pub const EXAMPLES: &str = "Examples:
 --epochs, --steps, --batch and --lr are those of pre-training, --fine-... those of fine-tuning; all other flags and the
 files of --config apply to both stages, --fine-config to fine-tuning alone. Settings under [method] override each preset.
 All methods and seeds share one split and one set of labelled patients; only weights and training are seeded differently.
-Without --split the split is drawn once, with --seed or the first of --seeds, and kept in --out/split.json.
-Finished runs in --out with the same settings and split are reused, interrupted ones are resumed.";
+Without --split the split is drawn once, with --seed or the first of --seeds. This is a study with one draw and fixed
+rates: `amlp study` has folds, draws of the labelled patients, and rates chosen on validation patients. The same command
+continues what was interrupted.";
 
 /// Compares pre-training methods on the same patients with paired seeds.
 #[derive(clap::Args)]
@@ -62,12 +66,15 @@ pub struct Args {
 
 impl Args {
     fn plan(&self) -> anyhow::Result<Plan> {
-        let method = |name: &String| -> crate::Result<Method> {
-            let settle = || self.shared.settle(preset(name, &self.shared.modality)?);
-            let pretrain = if name == SUPERVISED { None } else { Some(settle()?) };
-            Ok(Method { name: name.clone(), pretrain })
+        let method = |name: &String| -> anyhow::Result<MethodPlan> {
+            if name == SUPERVISED {
+                return Ok(MethodPlan { name: name.clone(), ..MethodPlan::default() });
+            }
+            let fresh = preset(name, &self.shared.modality)?;
+            let pretrain = settings(&fresh, &self.shared.settle(fresh.clone())?)?;
+            Ok(MethodPlan { name: name.clone(), preset: Some(name.clone()), pretrain, ..MethodPlan::default() })
         };
-        let methods = self.methods.iter().map(method).collect::<crate::Result<_>>()?;
+        let methods = self.methods.iter().map(method).collect::<anyhow::Result<_>>()?;
         let shared = Shared {
             config: self.shared.config.iter().chain(&self.fine_config).cloned().collect(),
             epochs: self.fine_epochs,
@@ -80,30 +87,68 @@ impl Args {
         put(&mut finetune.labels.labels, self.labels.clone());
         put(&mut finetune.labels.draw, self.label_draw);
         finetune.labels.any |= self.labels_any;
-        // Every run has its own seed; this one draws the split.
-        put(&mut finetune.seed, self.shared.seed.or(self.seeds.first().copied()));
-        let split = self.shared.split.clone();
-        Ok(Plan { methods, seeds: self.seeds.clone(), finetune, strict: self.shared.files.strict, split })
+        let plan = Plan {
+            name: "compare".into(),
+            // Every training has its own seed; this one draws the split.
+            seed: self.shared.seed.or(self.seeds.first().copied()).unwrap_or_default(),
+            device: finetune.device.clone(),
+            threads: finetune.threads,
+            split: SplitPlan { file: self.shared.split.as_deref().map(absolute).transpose()?, ..SplitPlan::default() },
+            labels: LabelPlan {
+                budgets: vec![finetune.labels.labels.clone()],
+                draws: 1,
+                draw: finetune.labels.draw,
+                any: finetune.labels.any,
+                seeds: self.seeds.clone(),
+            },
+            pretrain: StagePlan::default(),
+            finetune: StagePlan { settings: settings(&Config::finetune(), &finetune)?, ..StagePlan::default() },
+            cohorts: vec![CohortPlan {
+                name: "cohort".into(),
+                path: absolute(&self.shared.cohort)?,
+                modality: self.shared.modality.clone(),
+                settings: toml::Table::new(),
+            }],
+            methods,
+        };
+        plan.check()?;
+        Ok(plan)
     }
+}
+
+fn absolute(path: &Path) -> crate::Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io("find", path))
+}
+
+/// The settings in which `own` differs from `fresh`, without those that the plan itself holds.
+fn settings(fresh: &Config, own: &Config) -> anyhow::Result<toml::Table> {
+    let mut own = own.clone();
+    own.data.cohort.clone_from(&fresh.data.cohort);
+    own.data.modality.clone_from(&fresh.data.modality);
+    own.labels.labels.clone_from(&fresh.labels.labels);
+    own.labels.draw = fresh.labels.draw;
+    (own.seed, own.threads, own.device) = (fresh.seed, fresh.threads, fresh.device.clone());
+    Ok(difference(&toml::Table::try_from(fresh)?, &toml::Table::try_from(own)?))
+}
+
+fn difference(fresh: &toml::Table, own: &toml::Table) -> toml::Table {
+    let entry = |(key, value): (&String, &toml::Value)| match (fresh.get(key), value) {
+        (Some(same), value) if same == value => None,
+        (Some(toml::Value::Table(before)), toml::Value::Table(after)) => {
+            Some((key.clone(), toml::Value::Table(difference(before, after))))
+        }
+        (_, value) => Some((key.clone(), value.clone())),
+    };
+    own.iter().filter_map(entry).collect()
 }
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let plan = args.plan()?;
-    use_threads(plan.finetune.threads)?;
+    use_threads(plan.threads)?;
     let control = interruptible()?;
-    let compute = open_all(&plan.finetune.device)?;
-    let out = std::path::absolute(&args.shared.out)?;
-    std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
-    let mut say = |line: &str| eprintln!("{line}");
-    let outcomes = compare(&plan, &out, &compute, &mut Progress::new(), &control, &mut say)?;
-    let write = |name: &str, bytes: &[u8]| write_atomic(&out.join(name), bytes);
-    write("outcomes.json", &serde_json::to_vec_pretty(&outcomes)?)?;
-    write("table.md", table(&outcomes).as_bytes())?;
-    if args.shared.json {
-        return print_json(&outcomes);
-    }
-    print_line(table(&outcomes).trim_end())
+    let compute = open_all(&plan.device)?;
+    report(&plan, &absolute(&args.shared.out)?, Shard::WHOLE, &compute, &control, args.shared.json)
 }
 
 #[cfg(test)]
@@ -125,14 +170,17 @@ mod tests {
         Line::parse_from(line.iter().chain(flags)).args.plan().unwrap()
     }
 
-    fn pretrain(plan: &Plan, method: usize) -> &Config {
-        plan.methods[method].pretrain.as_ref().unwrap()
+    /// Settings of a method's pre-training, and of fine-tuning.
+    fn configs(plan: &Plan, method: usize) -> (Config, Config) {
+        let (cohort, method) = (&plan.cohorts[0], &plan.methods[method]);
+        (plan.pretrain_config(cohort, method).unwrap().unwrap(), plan.finetune_config(cohort, method).unwrap())
     }
 
     #[test]
     fn flags_of_both_stages_reach_both() {
         let plan = plan(&["--weight-decay", "0.5", "--precision", "bf16", "--micro-batch", "3", "--shift", "7"]);
-        for config in [&plan.finetune, pretrain(&plan, 1), pretrain(&plan, 2)] {
+        let ((base, fine), (amlp, _)) = (configs(&plan, 1), configs(&plan, 2));
+        for config in [fine, base, amlp] {
             let training = &config.training;
             assert_eq!((training.weight_decay, training.precision), (0.5, Precision::Bf16), "{}", config.preset);
             assert_eq!((training.micro_batch, training.shift_px), (3, 7), "{}", config.preset);
@@ -143,11 +191,12 @@ mod tests {
     fn each_stage_has_its_own_rate_batch_and_length() {
         let flags = ["--lr", "0.1", "--batch", "4", "--epochs", "5", "--fine-lr", "0.2", "--fine-batch", "6"];
         let whole = plan(&[&flags[..], &["--fine-steps", "9"]].concat());
-        let (pre, fine) = (&pretrain(&whole, 1).training, &whole.finetune.training);
+        let (pre, fine) = configs(&whole, 1);
+        let (pre, fine) = (pre.training, fine.training);
         assert_eq!((pre.lr, pre.batch, pre.epochs, pre.steps), (0.1, 4, 5, 0));
         assert_eq!((fine.lr, fine.batch, fine.steps), (0.2, 6, 9));
         let defaults = Config::finetune().training;
-        assert_eq!(plan(&["--lr", "0.1"]).finetune.training, defaults);
+        assert_eq!(configs(&plan(&["--lr", "0.1"]), 1).1.training, defaults);
     }
 
     #[test]
@@ -159,20 +208,22 @@ mod tests {
         let flags = ["--config", shared.to_str().unwrap(), "--fine-config", fine.to_str().unwrap()];
         let plan = plan(&flags);
         for method in [1, 2] {
-            let pre = pretrain(&plan, method);
+            let (pre, _) = configs(&plan, method);
             assert_eq!((pre.method.grid, pre.training.lr, pre.training.checkpoint_every), (8, 0.3, 4));
         }
-        assert_ne!(pretrain(&plan, 1).method.order, pretrain(&plan, 2).method.order, "the presets stay apart");
-        assert_eq!((plan.finetune.training.lr, plan.finetune.training.checkpoint_every), (0.4, 4));
-        assert_eq!(plan.finetune.labels.labels, "7");
+        let ((base, fine), (amlp, _)) = (configs(&plan, 1), configs(&plan, 2));
+        assert_ne!(base.method.order, amlp.method.order, "the presets stay apart");
+        assert_eq!((fine.training.lr, fine.training.checkpoint_every), (0.4, 4));
+        assert_eq!(plan.labels.budgets, ["7"]);
     }
 
     #[test]
     fn a_split_file_and_its_seed_are_read() {
         let plan_of = plan(&["--split", "own.json", "--seeds", "4,5"]);
-        assert_eq!((plan_of.split, plan_of.finetune.seed), (Some("own.json".into()), 4));
+        assert!(plan_of.split.file.unwrap().ends_with("own.json"));
+        assert_eq!((plan_of.seed, plan_of.labels.seeds), (4, vec![4, 5]));
         let plan_of = plan(&["--seeds", "4,5", "--seed", "9"]);
-        assert_eq!((plan_of.split, plan_of.finetune.seed), (None, 9));
+        assert_eq!((plan_of.split.file, plan_of.seed), (None, 9));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod masks;
 pub mod pretrain;
 mod progress;
 pub mod segment;
+pub mod study;
 mod training;
 
 use std::io::Write;
@@ -65,6 +66,9 @@ enum Verb {
     /// Compare pre-training methods on the same patients with paired seeds.
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<compare::Args>),
+    /// Compare methods over folds, draws and seeds, with statistics.
+    #[command(after_help = study::EXAMPLES)]
+    Study(study::Args),
     /// Do the whole job on the sample study, with a report.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
@@ -107,6 +111,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Finetune(args) => finetune::run(&args),
         Verb::Segment(args) => segment::run(&args),
         Verb::Compare(args) => compare::run(&args),
+        Verb::Study(args) => study::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Devices(args) => devices::run(&args),

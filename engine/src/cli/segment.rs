@@ -77,7 +77,7 @@ pub struct Args {
     json: bool,
 }
 
-fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
+pub(super) fn parse_shard(text: &str) -> std::result::Result<(usize, usize), String> {
     let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
     match parsed {
         Some((i, n)) if (1..=n).contains(&i) => Ok((i, n)),

@@ -7,11 +7,10 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::baselines::{Ellipsoid, Threshold};
-use super::compare::read_case;
 use super::{CaseScore, MethodScores};
 use crate::cohort::labelled::{LabelBudget, LabelDraw, LabelShare};
 use crate::cohort::split::Split;
-use crate::cohort::{Cohort, fingerprint};
+use crate::cohort::{Case, Cohort, fingerprint};
 use crate::config::{Config, preset};
 use crate::device::Compute;
 use crate::event::{Control, EpochSummary, Event, EventSink, Probe};
@@ -19,7 +18,7 @@ use crate::jobs::{FinetuneJob, PretrainJob, Start};
 use crate::metrics::{Options as MetricOptions, measure};
 use crate::patch::PatchGrid;
 use crate::predict::{Choice, Segmenter};
-use crate::preprocess::Spacing;
+use crate::preprocess::{Spacing, read_case};
 use crate::run::atomic::write_atomic;
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, MaskOptions, Volume};
@@ -193,7 +192,7 @@ pub fn demo(
             .cases
             .iter()
             .map(|case| {
-                let (images, label) = read_case(case, &modality, &MaskOptions::default())?;
+                let (images, label) = read_with_reference(case, &modality)?;
                 let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
                 Ok((case.id.clone(), image, label))
             })
@@ -346,4 +345,14 @@ impl Clock {
         self.laps.push((name.into(), self.last.elapsed().as_secs_f64()));
         self.last = Instant::now();
     }
+}
+
+/// The images of a case, and its reference mask on the grid of the first image.
+fn read_with_reference(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, LabelVolume)> {
+    let (images, label) = read_case(case, modalities, true, &MaskOptions::default())?;
+    let (Some(label), Some(first)) = (label, images.first()) else {
+        return Err(Error::config("case", &case.id, "has no reference mask. Choose patients that have one"));
+    };
+    let label = label.on_grid(&first.grid);
+    Ok((images, label))
 }

@@ -1,7 +1,6 @@
-//! Whole experiments: the demo on the sample study, and the comparison of methods over seeds.
+//! The demo on the sample study, and its report.
 
 pub mod baselines;
-pub mod compare;
 pub mod demo;
 pub mod documents;
 pub mod figures;

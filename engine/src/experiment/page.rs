@@ -102,6 +102,11 @@ pub fn page(input: &PageInput) -> String {
     sections::relabelling(&mut body, &input.relabelling);
     results::measures(&mut body, &input.methods);
     sections::foot(&mut body, input);
+    document(&title, &body)
+}
+
+/// A complete HTML document in the style of all pages; `title` is escaped, `body` is HTML.
+pub fn document(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

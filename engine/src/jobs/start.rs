@@ -107,10 +107,19 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 
 /// A new split by patient, stratified by lesion volume.
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+    Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
+}
+
+/// The patients that can be trained or tested on, with their lesion volume in ml, `None` without a mask.
+pub(crate) fn eligible_patients(
+    config: &Config,
+    cohort: &Cohort,
+    control: &Control,
+) -> Result<Vec<(String, Option<f64>)>> {
     let modalities = &config.data.modality;
     let first = modalities.first().map(String::as_str);
     let fingerprint = fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?;
-    Ok(Split::draw(&fingerprint.volumes(cohort, modalities), config.seed))
+    Ok(fingerprint.volumes(cohort, modalities))
 }
 
 /// True if `cohort` is the one that a run was started with, wherever it lies now: the same scans with the same headers. Runs

@@ -1,12 +1,13 @@
 //! Where probes lie in a run folder, and reading them. Readers need no lock, also while the run is training.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Pin;
 use super::record::{MOST_BYTES, ProbeRecord, ProbeSlice};
+use super::tensors::VERSION;
 use crate::event::Stage;
 use crate::run::probes;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A slice's own file holds at most this many bytes.
 const MOST_SLICE_BYTES: u64 = 4 << 20;
@@ -21,25 +22,25 @@ fn word(stage: Stage) -> &'static str {
 
 /// Name of a slice's file.
 pub(super) fn slice_name(stage: Stage) -> String {
-    format!("{}-slice.probe", word(stage))
+    format!("{}-slice.safetensors", word(stage))
 }
 
 /// Name of an epoch's file.
 pub(super) fn record_name(stage: Stage, epoch: usize) -> String {
-    format!("{}-{epoch:06}.probe", word(stage))
+    format!("{}-{epoch:06}.safetensors", word(stage))
 }
 
 /// The epoch that a file of this name records.
 pub(super) fn epoch_of(stage: Stage, name: &str) -> Option<usize> {
-    let digits = name.strip_prefix(word(stage))?.strip_prefix('-')?.strip_suffix(".probe")?;
+    let digits = name.strip_prefix(word(stage))?.strip_prefix('-')?.strip_suffix(".safetensors")?;
     let epoch = digits.parse().ok()?;
     (record_name(stage, epoch) == name).then_some(epoch)
 }
 
 /// The pinned slice as it was stored once.
 pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
-    let path = probes::path(run, &pin.folder(), &slice_name(stage));
-    let slice = ProbeSlice::from_bytes(&probes::read(&path, MOST_SLICE_BYTES)?, &path)?;
+    let (path, bytes) = bytes_of(run, pin, &slice_name(stage), MOST_SLICE_BYTES)?;
+    let slice = ProbeSlice::from_bytes(&bytes, &path)?;
     if slice.pin != *pin || slice.stage != stage {
         return Err(Error::field(&path, "pin", slice.pin, format!("the file's place is that of {pin}")));
     }
@@ -48,13 +49,23 @@ pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
 
 /// What an epoch of the run recorded of a pinned slice.
 pub fn read(run: &Path, pin: &Pin, stage: Stage, epoch: usize) -> Result<ProbeRecord> {
-    let path = probes::path(run, &pin.folder(), &record_name(stage, epoch));
-    let record = ProbeRecord::from_bytes(&probes::read(&path, MOST_BYTES as u64)?, &path)?;
+    let (path, bytes) = bytes_of(run, pin, &record_name(stage, epoch), MOST_BYTES as u64)?;
+    let record = ProbeRecord::from_bytes(&bytes, &path)?;
     if record.pin != *pin || record.stage != stage || record.epoch != epoch {
         let found = format!("{}, epoch {}", record.pin, record.epoch);
         return Err(Error::field(&path, "pin", found, format!("the file's place is that of {pin}, epoch {epoch}")));
     }
     Ok(record)
+}
+
+fn bytes_of(run: &Path, pin: &Pin, name: &str, limit: u64) -> Result<(PathBuf, Vec<u8>)> {
+    let path = probes::path(run, &pin.folder(), name);
+    if let Some(earlier) = probes::earlier(&path) {
+        let (found, supported) = ("1".to_owned(), VERSION.to_string());
+        return Err(ErrorKind::Version { path: earlier, found, supported }.into());
+    }
+    let bytes = probes::read(&path, limit)?;
+    Ok((path, bytes))
 }
 
 /// The slices that are pinned in a run, in order; none if nothing was ever pinned there.
@@ -86,8 +97,13 @@ mod tests {
             assert_eq!(epoch_of(Stage::Finetune, &name), Some(epoch));
             assert_eq!(epoch_of(Stage::Pretrain, &name), None);
         }
-        assert_eq!(record_name(Stage::Pretrain, 12), "pretrain-000012.probe");
-        for other in [&slice_name(Stage::Pretrain), "pretrain-12.probe", "pretrain-+00012.probe", "pretrain-.probe"] {
+        assert_eq!(record_name(Stage::Pretrain, 12), "pretrain-000012.safetensors");
+        for other in [
+            &slice_name(Stage::Pretrain),
+            "pretrain-12.safetensors",
+            "pretrain-+00012.safetensors",
+            "pretrain-000012.probe",
+        ] {
             assert_eq!(epoch_of(Stage::Pretrain, other), None, "{other}");
         }
     }

@@ -5,7 +5,7 @@
 //! | `pin.rs` | which slices are pinned |
 //! | `record.rs` | what is kept: once a slice, and once an epoch |
 //! | `picture.rs` | pictures in 8 bits, small enough |
-//! | `codec.rs` | both as bytes with a checksum |
+//! | `tensors.rs` | both as safetensors with a checksum |
 //! | `files.rs` | where they lie in the run folder, and reading them |
 //! | `recorder.rs` | pins during a training: store them, write records, warn |
 //! | `pinned.rs` | pinned slices of a training without patches: a picture after each epoch |
@@ -13,9 +13,9 @@
 //!
 //! ```text
 //! RUN/probes/
-//!   pins.json                      the pinned slices, read again on resume
-//!   NAME/pretrain-slice.probe      a slice as the network sees it, once
-//!   NAME/pretrain-000012.probe     epoch 12 of it, at most 32 KiB
+//!   pins.json                          the pinned slices, read again on resume
+//!   NAME/pretrain-slice.safetensors    a slice as the network sees it, once
+//!   NAME/pretrain-000012.safetensors   epoch 12 of it, at most 32 KiB
 //! ```
 //!
 //! # Invariants
@@ -25,7 +25,6 @@
 //! - An interrupted and resumed run leaves the records of an uninterrupted one.
 //! - A record is on the disk before its event is told.
 
-mod codec;
 mod files;
 mod picture;
 mod pin;
@@ -33,8 +32,8 @@ mod pinned;
 mod record;
 mod recorder;
 mod source;
+mod tensors;
 
-pub(crate) use codec::{Reader, Writer};
 pub(crate) use files::stored_pins;
 pub use files::{epochs, pins, read, read_slice};
 pub use pin::{Pin, Pins};

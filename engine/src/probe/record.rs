@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::Pin;
-use super::codec::{self, ENVELOPE, Kind, Reader, Writer};
 use super::picture::{average, quantise, range_of, side_within, values};
+use super::tensors::{self, TensorReader, TensorWriter};
 use crate::cluster::Clustering;
 use crate::event::Stage;
 use crate::patch::PatchGrid;
@@ -13,19 +15,16 @@ use crate::{Error, Result};
 /// Bytes of a record's file at most.
 pub const MOST_BYTES: usize = 32 << 10;
 /// Patches of a slice at most; a finer grid leaves no room for a picture, and is not recorded.
-pub const MOST_PATCHES: usize = 45 * 45;
-/// Bytes of a record beside patches and picture: the head, the longest name, numbers and lengths.
-const REST: usize = ENVELOPE + 336;
+pub const MOST_PATCHES: usize = 40 * 40;
+/// Bytes of a record beside patches and picture: the safetensors header with the longest patient name.
+const HEADER: usize = 2048;
 /// Side of a slice's own picture at most, in pixels.
 const MOST_SIDE: usize = 512;
-/// Bytes of a slice's fields at most.
-const MOST_SLICE: usize = 4 << 20;
 
 /// Side of an epoch's picture: what fits beside the worst case of `patches` patches.
 fn side_for(size: usize, patches: usize) -> usize {
-    // Eight flags, half a byte for the case, two for the order, three numbers of four.
-    let patches = 31 * patches.div_ceil(2) + 8;
-    side_within(size, MOST_BYTES.saturating_sub(REST + patches))
+    // Two labels, case and coin: a byte each. Order: two bytes. Three losses: four bytes each.
+    side_within(size, MOST_BYTES.saturating_sub(HEADER + 18 * patches))
 }
 
 /// A pinned slice as the network sees it. All fields `[i][j]`, i along R, j along A; patches in the order of the grid.
@@ -118,63 +117,58 @@ impl ProbeSlice {
     }
 
     /// The bytes of its file.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut to = Writer::default();
-        write_head(&mut to, &self.pin, self.stage, self.trained);
-        to.u32(self.size as u32);
-        to.u32(self.grid as u32);
-        self.world_from_crop.iter().for_each(|v| to.f64(*v));
-        to.u32(self.side as u32);
-        self.range.iter().for_each(|v| to.f32(*v));
-        to.bytes(&self.pixels);
-        to.flags(self.kmeans.iter().map(|l| *l == 1));
-        to.bytes(&self.probability);
-        to.flags(self.air.iter().copied());
-        for list in [&self.lesion, &self.lesion_pixels] {
-            to.u8(u8::from(list.is_some()));
-            to.flags(list.iter().flatten().copied());
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut to = TensorWriter::default();
+        to.picture("pixels", self.side, &self.pixels);
+        to.u8("kmeans", &self.kmeans);
+        to.u8("probability", &self.probability);
+        to.flags("air", &self.air);
+        if let Some(lesion) = &self.lesion {
+            to.flags("lesion", lesion);
         }
-        codec::seal(Kind::Slice, &to.into_bytes())
+        if let Some(pixels) = &self.lesion_pixels {
+            to.flags("lesion_pixels", pixels);
+        }
+        to.seal(&SliceHead {
+            pin: self.pin.clone(),
+            stage: self.stage,
+            trained: self.trained,
+            size: self.size,
+            grid: self.grid,
+            world_from_crop: self.world_from_crop,
+            side: self.side,
+            range: self.range,
+        })
     }
 
-    /// What a file holds; `path` is for the error.
+    /// Reads a file; `path` is for the error.
     pub(super) fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
-        let fields = codec::open(Kind::Slice, bytes, MOST_SLICE, path)?;
-        Self::decode(&mut Reader::new(&fields)).filter(Self::is_sound).ok_or_else(|| unsound(path))
-    }
-
-    fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let (pin, stage, trained) = read_head(from)?;
-        let (size, grid) = (from.u32()? as usize, from.u32()? as usize);
-        let mut world_from_crop = [0.0; 16];
-        for value in &mut world_from_crop {
-            *value = from.f64()?;
-        }
+        let (head, from): (SliceHead, _) = tensors::open(bytes, path)?;
         let slice = Self {
-            pin,
-            stage,
-            trained,
-            size,
-            grid,
-            world_from_crop,
-            side: from.u32()? as usize,
-            range: [from.f32()?, from.f32()?],
-            pixels: from.bytes()?,
-            kmeans: from.labels()?,
-            probability: from.bytes()?,
-            air: from.flags()?,
-            lesion: from.flag()?.then_some(from.flags()?),
-            lesion_pixels: from.flag()?.then_some(from.flags()?),
+            pin: head.pin,
+            stage: head.stage,
+            trained: head.trained,
+            size: head.size,
+            grid: head.grid,
+            world_from_crop: head.world_from_crop,
+            side: head.side,
+            range: head.range,
+            pixels: from.u8("pixels")?,
+            kmeans: from.small("kmeans", 1)?,
+            probability: from.u8("probability")?,
+            air: from.flags("air")?,
+            lesion: from.optional("lesion", TensorReader::flags)?,
+            lesion_pixels: from.optional("lesion_pixels", TensorReader::flags)?,
         };
-        from.is_at_end().then_some(slice)
+        if slice.is_sound() { Ok(slice) } else { Err(mismatched(path)) }
     }
 
     fn is_sound(&self) -> bool {
+        if self.size > 1 << 16 || self.side > self.size || self.grid > self.size {
+            return false;
+        }
         let patches = self.grid * self.grid;
-        self.size <= 1 << 16
-            && self.side <= self.size
-            && self.grid <= self.size
-            && self.pixels.len() == self.side * self.side
+        self.pixels.len() == self.side * self.side
             && [self.kmeans.len(), self.probability.len(), self.air.len()] == [patches; 3]
             && self.lesion.as_ref().is_none_or(|lesion| lesion.len() == patches)
             && self.lesion_pixels.as_ref().is_none_or(|pixels| pixels.len() == self.size * self.size)
@@ -183,7 +177,7 @@ impl ProbeSlice {
 
 /// One epoch of a pinned slice. Patches in the order of the grid; in fine-tuning, which knows none, every list but the
 /// picture is empty.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeRecord {
     /// Which slice.
     pub pin: Pin,
@@ -262,100 +256,109 @@ impl ProbeRecord {
     }
 
     /// The bytes of its file.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut to = Writer::default();
-        self.encode(&mut to);
-        codec::seal(Kind::Record, &to.into_bytes())
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut to = TensorWriter::default();
+        to.u8("before", &self.before);
+        to.u8("after", &self.after);
+        to.u8("cases", &self.cases);
+        to.u8("coins", &self.coins.iter().map(|coin| coin.unwrap_or(NO_COIN)).collect::<Vec<_>>());
+        to.u16("order", &self.order);
+        to.f32("losses", self.in_order(&self.losses));
+        to.f32("relative", self.in_order(&self.relative));
+        to.f32("mean_relative", self.mean_relative.iter().map(|mean| mean.unwrap_or(f32::NAN)));
+        to.picture("picture", self.side, &self.picture);
+        to.seal(&RecordHead {
+            pin: self.pin.clone(),
+            stage: self.stage,
+            epoch: self.epoch,
+            trained: self.trained,
+            sigma: self.sigma,
+            side: self.side,
+            range: self.range,
+        })
     }
 
-    /// What a file holds; `path` is for the error.
+    /// The values of the masked patches, in the order in which they were masked.
+    fn in_order(&self, values: &[Option<f32>]) -> impl Iterator<Item = f32> {
+        self.order.iter().map(|patch| values.get(usize::from(*patch)).copied().flatten().unwrap_or(f32::NAN))
+    }
+
+    /// Reads a file; `path` is for the error.
     pub(super) fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
-        let fields = codec::open(Kind::Record, bytes, MOST_BYTES, path)?;
-        let mut from = Reader::new(&fields);
-        Self::decode(&mut from).filter(|_| from.is_at_end()).ok_or_else(|| unsound(path))
-    }
-
-    /// Puts its fields.
-    pub(crate) fn encode(&self, to: &mut Writer) {
-        write_head(to, &self.pin, self.stage, self.trained);
-        to.u32(self.epoch as u32);
-        to.u8(u8::from(self.sigma.is_some()));
-        to.f64(self.sigma.unwrap_or(0.0));
-        for labels in [&self.before, &self.after] {
-            to.flags(labels.iter().map(|l| *l == 1));
-        }
-        to.nibbles(&self.cases);
-        to.flags(self.coins.iter().map(Option::is_some));
-        to.flags(self.coins.iter().map(|coin| *coin == Some(1)));
-        to.flags(self.masked.iter().copied());
-        to.u32(self.order.len() as u32);
-        self.order.iter().flat_map(|patch| patch.to_le_bytes()).for_each(|byte| to.u8(byte));
-        for list in [&self.losses, &self.relative, &self.mean_relative] {
-            to.options(list);
-        }
-        to.u32(self.side as u32);
-        self.range.iter().for_each(|v| to.f32(*v));
-        to.bytes(&self.picture);
-    }
-
-    /// Takes its fields, if they are sound.
-    pub(crate) fn decode(from: &mut Reader<'_>) -> Option<Self> {
-        let (pin, stage, trained) = read_head(from)?;
-        let epoch = from.u32()? as usize;
-        let (has_sigma, sigma) = (from.flag()?, from.f64()?);
-        let (before, after, cases) = (from.labels()?, from.labels()?, from.nibbles()?);
-        let (thrown, heads) = (from.flags()?, from.labels()?);
-        let masked = from.flags()?;
+        let (head, from): (RecordHead, _) = tensors::open(bytes, path)?;
+        let some = |value: f32| if value.is_nan() { None } else { Some(value) };
+        let (before, order) = (from.small("before", 1)?, from.u16("order")?);
+        let (losses, relative) = (from.f32("losses")?, from.f32("relative")?);
         let patches = before.len();
-        let order: Vec<u16> =
-            (0..from.u32()?).map(|_| Some(u16::from_le_bytes([from.u8()?, from.u8()?]))).collect::<Option<_>>()?;
-        let record = Self {
-            pin,
-            stage,
-            epoch,
-            trained,
-            sigma: has_sigma.then_some(sigma),
+        let is_masked = |patch: &u16| usize::from(*patch) < patches;
+        if !order.iter().all(is_masked) || [losses.len(), relative.len()] != [order.len(); 2] {
+            return Err(mismatched(path));
+        }
+        let mut record = Self {
             before,
-            after,
-            cases,
-            coins: thrown.iter().zip(&heads).map(|(thrown, shows)| thrown.then_some(*shows)).collect(),
-            masked,
+            after: from.small("after", 1)?,
+            cases: from.small("cases", 4)?,
+            coins: from.small("coins", NO_COIN)?.iter().map(|coin| (*coin < NO_COIN).then_some(*coin)).collect(),
+            mean_relative: from.f32("mean_relative")?.into_iter().map(some).collect(),
+            masked: vec![false; patches],
+            losses: vec![None; patches],
+            relative: vec![None; patches],
             order,
-            losses: from.options()?,
-            relative: from.options()?,
-            mean_relative: from.options()?,
-            side: from.u32()? as usize,
-            range: [from.f32()?, from.f32()?],
-            picture: from.bytes()?,
+            sigma: head.sigma,
+            side: head.side,
+            range: head.range,
+            picture: from.u8("picture")?,
+            ..Self::empty(head.pin, head.stage, head.epoch, head.trained)
         };
-        let fits = |length: usize| length == patches;
-        let update = |length: usize| length == patches || length == 0;
-        let sound = fits(record.after.len())
-            && update(record.cases.len())
-            && [heads.len(), thrown.len(), record.mean_relative.len()] == [record.cases.len(); 3]
-            && record.cases.iter().all(|case| *case <= 4)
-            && [record.masked.len(), record.losses.len(), record.relative.len()] == [patches; 3]
-            && record.order.iter().all(|patch| usize::from(*patch) < patches)
-            && record.side.checked_mul(record.side) == Some(record.picture.len());
-        sound.then_some(record)
+        for (at, patch) in record.order.iter().map(|patch| usize::from(*patch)).enumerate() {
+            record.masked[patch] = true;
+            record.losses[patch] = some(losses[at]);
+            record.relative[patch] = some(relative[at]);
+        }
+        if record.is_sound() { Ok(record) } else { Err(mismatched(path)) }
+    }
+
+    /// True if the lists have lengths that fit each other.
+    pub(crate) fn is_sound(&self) -> bool {
+        let (patches, update) = (self.before.len(), self.cases.len());
+        [self.after.len(), self.masked.len(), self.losses.len(), self.relative.len()] == [patches; 4]
+            && (update == patches || update == 0)
+            && [self.coins.len(), self.mean_relative.len()] == [update; 2]
+            && self.order.iter().all(|patch| usize::from(*patch) < patches)
+            && self.side.checked_mul(self.side) == Some(self.picture.len())
     }
 }
 
-fn write_head(to: &mut Writer, pin: &Pin, stage: Stage, trained: bool) {
-    to.bytes(pin.case.as_bytes());
-    to.u32(pin.slice);
-    to.u8(u8::from(stage == Stage::Finetune));
-    to.u8(u8::from(trained));
+/// Stands for no coin in the array of coins.
+const NO_COIN: u8 = 2;
+
+/// The scalar fields of a [`ProbeSlice`].
+#[derive(Serialize, Deserialize)]
+struct SliceHead {
+    pin: Pin,
+    stage: Stage,
+    trained: bool,
+    size: usize,
+    grid: usize,
+    world_from_crop: [f64; 16],
+    side: usize,
+    range: [f32; 2],
 }
 
-fn read_head(from: &mut Reader<'_>) -> Option<(Pin, Stage, bool)> {
-    let pin = Pin::new(from.text()?, from.u32()?);
-    let stage = if from.flag()? { Stage::Finetune } else { Stage::Pretrain };
-    Some((pin, stage, from.flag()?))
+/// The scalar fields of a [`ProbeRecord`].
+#[derive(Serialize, Deserialize)]
+struct RecordHead {
+    pin: Pin,
+    stage: Stage,
+    epoch: usize,
+    trained: bool,
+    sigma: Option<f64>,
+    side: usize,
+    range: [f32; 2],
 }
 
-fn unsound(path: &Path) -> Error {
-    Error::file(path, "is no probe: its fields do not fit each other")
+fn mismatched(path: &Path) -> Error {
+    Error::file(path, "not a probe: the lengths of its arrays do not fit each other")
 }
 
 #[cfg(test)]

@@ -56,7 +56,9 @@ impl<'a> Recorder<'a> {
 
     /// Writes a slice's own file.
     pub fn slice(&mut self, slice: &ProbeSlice) {
-        if let Err(error) = probes::write(self.run, &slice.pin.folder(), &slice_name(self.stage), &slice.to_bytes()) {
+        let name = slice_name(self.stage);
+        let written = slice.to_bytes().and_then(|bytes| probes::write(self.run, &slice.pin.folder(), &name, &bytes));
+        if let Err(error) = written {
             self.warn(&error.to_string());
         }
     }
@@ -64,7 +66,8 @@ impl<'a> Recorder<'a> {
     /// Writes an epoch's file, then queues its event.
     pub fn record(&mut self, record: &ProbeRecord) {
         let name = record_name(self.stage, record.epoch);
-        match probes::write(self.run, &record.pin.folder(), &name, &record.to_bytes()) {
+        let written = record.to_bytes().and_then(|bytes| probes::write(self.run, &record.pin.folder(), &name, &bytes));
+        match written {
             Ok(()) => self.events.push(Event::Probe(Box::new(log_entry(record)))),
             Err(error) => self.warn(&error.to_string()),
         }
@@ -75,7 +78,8 @@ impl<'a> Recorder<'a> {
         std::mem::take(&mut self.events)
     }
 
-    fn warn(&mut self, message: &str) {
+    /// Queues a warning.
+    pub fn warn(&mut self, message: &str) {
         self.events.push(Event::Warning { message: message.to_owned() });
     }
 }

@@ -35,6 +35,7 @@ pub mod machine;
 mod manifest;
 pub(crate) mod probes;
 pub mod report;
+pub mod study;
 mod text;
 pub mod workspace;
 

@@ -25,6 +25,12 @@ pub(crate) fn write(run: &RunFolder, folder: &str, name: &str, bytes: &[u8]) -> 
     write_atomic(&place, bytes).map(|_| ())
 }
 
+/// The file that version 0.1 wrote in place of one that does not exist.
+pub(crate) fn earlier(path: &Path) -> Option<PathBuf> {
+    let earlier = path.with_extension("probe");
+    (!path.exists() && earlier.exists()).then_some(earlier)
+}
+
 /// Reads a file of at most `limit` bytes.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_limited(path, limit)

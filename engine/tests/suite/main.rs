@@ -23,6 +23,7 @@ mod probes;
 mod reference_recalls;
 mod run_folder_faults;
 mod sample_model;
+mod study;
 mod torch_step;
 mod training;
 mod volume_roundtrip;

@@ -316,7 +316,7 @@ fn folders_that_are_broken_are_named_errors() {
         let own = file
             .filter(|path| path.is_dir())
             .find(|path| path.file_name().unwrap().to_string_lossy().starts_with(&pin.case));
-        std::fs::write(own.unwrap().join("pretrain-000012.probe"), b"nothing").unwrap();
+        std::fs::write(own.unwrap().join("pretrain-000012.safetensors"), b"nothing").unwrap();
     });
     assert!(errors(&window).is_empty());
     let shown = report(&window).run.unwrap();

@@ -303,7 +303,7 @@ impl Method for Amlp<'_> {
         relevance.extend(counts.iter().flat_map(|v| v.to_le_bytes()));
         let statistics = serde_json::to_vec(&self.statistics).map_err(|e| damaged(STATISTICS, &e))?;
         let mut parts = vec![(LABELS.into(), labels), (RELEVANCE.into(), relevance), (STATISTICS.into(), statistics)];
-        parts.extend(self.probes.parts());
+        parts.extend(self.probes.parts()?);
         Ok(parts)
     }
 

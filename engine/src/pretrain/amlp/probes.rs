@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use burn::module::Module;
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 
 use super::batch::{MaskedBatch, Masker};
 use super::loss::{PatchLosses, evaluate};
@@ -16,12 +17,14 @@ use crate::model::MaskedUNet;
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
-use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Reader, Recorder, Writer, load};
+use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Recorder, load};
 use crate::trainer::{Parts, Position, Resumed, Session, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
 /// Part of a checkpoint; absent without pinned slices.
-const PART: &str = "probes.bin";
+const PART: &str = "probes.json";
+/// Its name in checkpoints of version 0.1, which held it in another format.
+const PART_BEFORE: &str = "probes.bin";
 
 /// The pinned slices.
 pub(super) struct Probes<'a> {
@@ -32,7 +35,7 @@ pub(super) struct Probes<'a> {
     recorder: Recorder<'a>,
     trained: BTreeMap<Pin, Trained>,
     others: BTreeMap<Pin, Other>,
-    restored: Restored,
+    restored: Stored,
 }
 
 /// What an update of the labels did to one training slice.
@@ -66,17 +69,25 @@ pub(super) struct View {
     relative: Vec<f64>,
 }
 
-/// What a checkpoint stored, by slice.
-#[derive(Default)]
-struct Restored {
-    captured: BTreeMap<Pin, ProbeRecord>,
-    others: BTreeMap<Pin, (Vec<u8>, Relevance)>,
+/// The part of a checkpoint.
+#[derive(Default, Serialize, Deserialize)]
+struct Stored {
+    captured: Vec<ProbeRecord>,
+    others: BTreeMap<Pin, StoredPatches>,
+}
+
+/// Patches of a slice that is not trained on.
+#[derive(Serialize, Deserialize)]
+struct StoredPatches {
+    label: Vec<u8>,
+    sums: Vec<f64>,
+    counts: Vec<u32>,
 }
 
 impl<'a> Probes<'a> {
     pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices, grid: PatchGrid) -> Self {
         let recorder = Recorder::new(session.run, session.pins, Stage::Pretrain);
-        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), Restored::default());
+        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), Stored::default());
         Self { session, config, slices, grid, recorder, trained, others, restored }
     }
 
@@ -84,13 +95,21 @@ impl<'a> Probes<'a> {
     pub fn restore(&mut self, resumed: &mut Resumed, patches: &[PatchState]) -> Result<()> {
         self.recorder.forget_from(resumed.epoch)?;
         if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
-            let why = "its fields do not fit each other".to_owned();
-            let failed = ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
-            self.restored = Restored::decode(bytes).ok_or(failed)?;
+            let failed = |why: String| ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
+            self.restored = serde_json::from_slice(bytes).map_err(|e| failed(e.to_string()))?;
+            if !self.restored.captured.iter().all(ProbeRecord::is_sound) {
+                return Err(failed("the lengths of its arrays do not fit each other".into()).into());
+            }
+        }
+        if resumed.parts.as_ref().is_some_and(|parts| parts.get(PART_BEFORE).is_some()) {
+            self.recorder.warn(
+                "This checkpoint was written by an earlier version. Its records of pinned slices cannot be read and start \
+                 again with this epoch.",
+            );
         }
         self.admit_new(patches);
         // The rest belongs to pins that are gone.
-        self.restored = Restored::default();
+        self.restored = Stored::default();
         Ok(())
     }
 
@@ -122,7 +141,7 @@ impl<'a> Probes<'a> {
             let (window, state) = (self.slices.window(slice)?, &patches[slice]);
             let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
             self.recorder.slice(&self.slice(pin, true, &window, state).at(world_from_crop));
-            let captured = self.restored.captured.remove(pin);
+            let captured = self.restored.captured.iter().find(|record| record.pin == *pin).cloned();
             self.trained.insert(pin.clone(), Trained { slice, captured });
             return Ok(());
         }
@@ -131,10 +150,11 @@ impl<'a> Probes<'a> {
         let mut state = PatchState::new(self.config, &self.grid, &window, pin.key());
         self.recorder.slice(&self.slice(pin, false, &window, &state).at(source.world_from_crop));
         let mut relevance = Relevance::new(1, self.grid.count());
-        if let Some((label, sums)) = self.restored.others.remove(pin)
+        if let Some(StoredPatches { label, sums, counts }) = self.restored.others.remove(pin)
             && label.len() == state.label.len()
+            && let Some(stored) = Relevance::from_parts(label.len(), sums, counts)
         {
-            (state.label, relevance) = (label, sums);
+            (state.label, relevance) = (label, stored);
         }
         self.others.insert(pin.clone(), Other { state, pixels: window.pixels, relevance });
         Ok(())
@@ -214,23 +234,21 @@ impl<'a> Probes<'a> {
     }
 
     /// What a checkpoint stores: nothing without pins.
-    pub fn parts(&self) -> Parts {
+    pub fn parts(&self) -> Result<Parts> {
         if self.trained.values().all(|trained| trained.captured.is_none()) && self.others.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let mut to = Writer::default();
-        let captured: Vec<&ProbeRecord> = self.trained.values().filter_map(|t| t.captured.as_ref()).collect();
-        to.u32(captured.len() as u32);
-        captured.into_iter().for_each(|record| record.encode(&mut to));
-        to.u32(self.others.len() as u32);
-        for (pin, other) in &self.others {
-            to.bytes(pin.to_string().as_bytes());
-            to.bytes(&other.state.label);
+        let others = self.others.iter().map(|(pin, other)| {
             let (sums, counts) = other.relevance.parts();
-            sums.iter().for_each(|sum| to.f64(*sum));
-            counts.iter().for_each(|count| to.u32(*count));
-        }
-        vec![(PART.to_owned(), to.into_bytes())]
+            let (sums, counts) = (sums.to_vec(), counts.to_vec());
+            (pin.clone(), StoredPatches { label: other.state.label.clone(), sums, counts })
+        });
+        let stored = Stored {
+            captured: self.trained.values().filter_map(|trained| trained.captured.clone()).collect(),
+            others: others.collect(),
+        };
+        let failed = |e: serde_json::Error| ErrorKind::Compute { step: format!("writing {PART}"), why: e.to_string() };
+        Ok(vec![(PART.to_owned(), serde_json::to_vec(&stored).map_err(failed)?)])
     }
 }
 
@@ -322,25 +340,4 @@ fn put_update(record: &mut ProbeRecord, outcome: &RelabelOutcome, mean: &[Option
     record.coins =
         outcome.case.iter().zip(&outcome.after).map(|(case, label)| thrown(case).then_some(*label)).collect();
     record.mean_relative = mean.iter().map(|mean| mean.map(|mean| mean as f32)).collect();
-}
-
-impl Restored {
-    /// The counterpart of [`Probes::parts`].
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        let mut restored = Self::default();
-        for _ in 0..from.u32()? {
-            let record = ProbeRecord::decode(&mut from)?;
-            restored.captured.insert(record.pin.clone(), record);
-        }
-        for _ in 0..from.u32()? {
-            let pin: Pin = from.text()?.parse().ok()?;
-            let label = from.bytes()?;
-            let n = label.len();
-            let sums = (0..n).map(|_| from.f64()).collect::<Option<Vec<f64>>>()?;
-            let counts = (0..n).map(|_| from.u32()).collect::<Option<Vec<u32>>>()?;
-            restored.others.insert(pin, (label, Relevance::from_parts(n, sums, counts)?));
-        }
-        from.is_at_end().then_some(restored)
-    }
 }

@@ -1,0 +1,133 @@
+//! `amlp study`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::progress::duration;
+use super::{interruptible, print_json, print_line, print_text, use_threads};
+use crate::device::{Compute, open_all};
+use crate::event::{Control, Event};
+use crate::run::study::StudyFolder;
+use crate::study::{
+    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, ready_plan, run as run_study,
+};
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp study --print-plan evidence > plan.toml     (then name your cohort in it)
+  amlp study plan.toml --out study --dry-run       (what will run, and how many hours it takes)
+  amlp study plan.toml --out study                 (Ctrl+C saves; the same command continues)
+  amlp study plan.toml --out study --shard 2/8     (the second of eight jobs that share the folder)
+
+Learning rates are chosen per method on validation patients and frozen in study/plan.lock.json before any test patient is
+read. With shards, start them all once more when every one has ended: the first round may end with pilots, which all
+shards must finish before the rates are frozen. Tables: study/tables.md, .csv, .tex, .html; the page: study/report.html.";
+
+/// Compares methods over test folds, label budgets, draws of the labelled patients and seeds, with statistics.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The plan, a TOML file.
+    #[arg(required_unless_present = "print_plan")]
+    plan: Option<PathBuf>,
+    /// Folder of the study.
+    #[arg(long, required_unless_present = "print_plan")]
+    out: Option<PathBuf>,
+    /// Do one part of the trainings: i/n, i from 1.
+    #[arg(long, value_parser = parse_shard)]
+    shard: Option<Shard>,
+    /// List the trainings and their hours, measured on a step of each, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// Print a ready plan to edit: quick, evidence, paper-table-1 to paper-table-6.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["plan", "out", "shard", "dry_run", "json"])]
+    print_plan: Option<String>,
+    /// Print the result as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    progress: StudyProgress,
+    groups: Option<serde_json::Value>,
+}
+
+fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
+    let (index, count) = super::segment::parse_shard(text)?;
+    Ok(Shard { index, count })
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(name) = &args.print_plan {
+        return print_text(&ready_plan(name)?);
+    }
+    let (plan, out) = (args.plan.as_ref().context("no plan")?, args.out.as_ref().context("no --out")?);
+    let plan = Plan::read(plan)?;
+    let out = std::path::absolute(out)?;
+    use_threads(plan.threads)?;
+    let control = interruptible()?;
+    let compute = open_all(&plan.device)?;
+    if args.dry_run {
+        let folder = StudyFolder::new(&out);
+        let splits = Splits::read_or_draw(&plan, &folder, &compute, &control)?;
+        let estimate = estimate(&splits.jobs(&plan), &folder, &compute, &control)?;
+        if args.json {
+            return print_json(&estimate);
+        }
+        for job in &estimate.jobs {
+            let time = if job.done { "done".into() } else { duration(job.seconds) };
+            print_line(&format!("{:<34} {:>7} steps {time:>8}  {}", job.run, job.steps, job.label))?;
+        }
+        return print_line(&format!("{} trainings, {:.1} hours", estimate.jobs.len(), estimate.hours));
+    }
+    report(&plan, &out, args.shard.unwrap_or(Shard::WHOLE), &compute, &control, args.json)
+}
+
+/// Carries out a study and prints its tables.
+pub(super) fn report(
+    plan: &Plan,
+    out: &Path,
+    shard: Shard,
+    compute: &Compute,
+    control: &Control,
+    json: bool,
+) -> anyhow::Result<()> {
+    let mut silent = |_: &Event| Ok(());
+    let place = Place { out, compute, control, sink: &mut silent };
+    let progress = run_study(plan, place, shard, &mut |ended| eprintln!("{}", line(ended)))?;
+    let waiting = progress.pilots_waiting;
+    if waiting > 0 {
+        eprintln!("{waiting} pilots of other shards are missing. Start this shard again when they have ended.");
+    }
+    let tables = out.join("tables.md");
+    if json {
+        let summary = std::fs::read(out.join("summary.json")).ok();
+        let groups = summary.map(|bytes| serde_json::from_slice(&bytes)).transpose()?;
+        print_json(&Document { progress, groups })?;
+    } else if tables.exists() {
+        print_line(std::fs::read_to_string(&tables)?.trim_end())?;
+    }
+    if progress.failed > 0 {
+        anyhow::bail!("{} trainings failed; their reasons stand below the tables", progress.failed);
+    }
+    Ok(())
+}
+
+fn line(ended: &Ended<'_>) -> String {
+    let outcome = match ended.state {
+        JobState::Done(evaluation) => {
+            evaluation.mean.as_ref().map_or("no reference".into(), |mean| format!("DSC {:.3}", mean.dsc))
+        }
+        JobState::Failed(why) => format!("failed: {why}"),
+        JobState::Missing => "another process is working on it".into(),
+    };
+    let left = ended.seconds_left.filter(|seconds| *seconds > 0.0);
+    let left = left.map(|seconds| format!(" (about {} left)", duration(seconds))).unwrap_or_default();
+    let Ended { what, number, all, label, .. } = ended;
+    format!("{what} {number} of {all}, {label}: {outcome}{left}")
+}

@@ -1,0 +1,134 @@
+//! The folder of a study: its documents, its runs, and why trainings failed. What the documents hold is defined by
+//! [`crate::study`].
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::atomic::{sha256, write_atomic};
+use super::text::{read_json, read_text};
+use crate::{Error, Result};
+
+/// A study's folder, which need not exist yet.
+#[derive(Clone, Debug)]
+pub struct StudyFolder(PathBuf);
+
+impl StudyFolder {
+    /// The folder at `root`.
+    pub fn new(root: &Path) -> Self {
+        Self(root.to_path_buf())
+    }
+
+    /// Its path.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// Path of a document.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Path of a run.
+    pub fn run(&self, name: &str) -> PathBuf {
+        self.0.join("runs").join(name)
+    }
+
+    /// Reads a document, if it exists.
+    ///
+    /// # Errors
+    /// A document that cannot be read or is not a `T`.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.path(name);
+        if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Creates or replaces a document.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path(name);
+        make(path.parent().unwrap_or(&self.0))?;
+        write_atomic(&path, bytes).map(|_| ())
+    }
+
+    /// [`Self::write`] as indented JSON.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn write_json<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<()> {
+        let bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::file(&self.path(name), e.to_string()))?;
+        self.write(name, &bytes)
+    }
+
+    /// Stores a text once under a name made of its digest, and gives its path.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn store_split(&self, text: &str) -> Result<PathBuf> {
+        let name = format!("splits/{}.json", &sha256(text.as_bytes())[..12]);
+        if !self.path(&name).exists() {
+            self.write(&name, text.as_bytes())?;
+        }
+        Ok(self.path(&name))
+    }
+
+    /// The error that ended the training of a run, if one did.
+    pub fn failure(&self, run: &str) -> Option<String> {
+        read_text(&self.failure_path(run)).ok().map(|why| why.trim().to_owned())
+    }
+
+    /// Stores the error that ended the training of a run, or removes it.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn set_failure(&self, run: &str, why: Option<&str>) -> Result<()> {
+        let path = self.failure_path(run);
+        match why {
+            Some(why) => self.write(&format!("failed/{run}.txt"), why.as_bytes()),
+            None if path.exists() => fs::remove_file(&path).map_err(Error::io("remove", &path)),
+            None => Ok(()),
+        }
+    }
+
+    fn failure_path(&self, run: &str) -> PathBuf {
+        self.path("failed").join(format!("{run}.txt"))
+    }
+
+    /// Prepares the folder for runs.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn make_runs(&self) -> Result<()> {
+        make(&self.path("runs"))
+    }
+
+    /// Calls `f` with a folder that is removed afterwards; the study's own folder goes as well if nothing else is in it.
+    ///
+    /// # Errors
+    /// Those of `f`; a folder that cannot be written to or removed.
+    pub fn with_scratch<T>(&self, f: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+        let folder = self.path(".estimate");
+        make(&folder)?;
+        let outcome = f(&folder);
+        fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
+        // Fails where a study was started, which is right.
+        let _ = fs::remove_dir(&self.0);
+        outcome
+    }
+}
+
+/// Reads a plan's text.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read_plan(path: &Path) -> Result<String> {
+    read_text(path)
+}
+
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}

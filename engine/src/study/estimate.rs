@@ -1,0 +1,163 @@
+//! What a study will take: seconds per step of each method, measured on its own data before anything is trained.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::job::{Job, Jobs};
+use super::plan::{Plan, StageLength};
+use super::rates::Lock;
+use super::runner::{JobState, cost};
+use super::split::Fold;
+use crate::cohort::split::Split;
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, Event, Stage};
+use crate::jobs::{FinetuneJob, PretrainJob, Start};
+use crate::run::study::StudyFolder;
+use crate::{Error, Result};
+
+/// One training of a study, and what it will take.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobEstimate {
+    /// What it stands for.
+    pub label: String,
+    /// Stage.
+    pub stage: Stage,
+    /// Name of its run folder.
+    pub run: String,
+    /// Steps.
+    pub steps: usize,
+    /// Seconds it will take.
+    pub seconds: f64,
+    /// True if it is finished.
+    pub done: bool,
+}
+
+/// All trainings of a study.
+#[derive(Clone, Debug, Serialize)]
+pub struct StudyEstimate {
+    /// Each training once. Before the lock is written, trainings that follow pilots are listed with the first pair of rates.
+    pub jobs: Vec<JobEstimate>,
+    /// Hours of those that are not finished.
+    pub hours: f64,
+}
+
+/// Lists the trainings of a study and measures what each kind takes. Nothing is trained, and no lock is written.
+///
+/// # Errors
+/// A cohort that cannot be read; cancellation.
+pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<StudyEstimate> {
+    let pilots = jobs.pilots()?;
+    let lock = Lock::read(jobs, folder)?.map_or_else(|| Lock::preliminary(jobs), Ok)?;
+    let mut all: Vec<(String, Job)> = pilots
+        .into_iter()
+        .map(|pilot| (format!("pilot: {}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates), pilot.job))
+        .collect();
+    all.extend(jobs.finals(&lock)?.into_iter().map(|(cell, job)| (cell.to_string(), job)));
+    let mut meter = StepMeter { folder, compute, control, known: BTreeMap::new() };
+    let mut listed: Vec<JobEstimate> = Vec::new();
+    for (label, job) in &all {
+        let done = matches!(JobState::of(job, folder)?, JobState::Done(_));
+        let pretrain = job.pretrain.as_ref().map(|(name, config)| (name, config));
+        for (name, config) in pretrain.into_iter().chain([(&job.name, &job.finetune)]) {
+            if listed.iter().any(|estimate| estimate.run == *name) {
+                continue;
+            }
+            let (steps, per_step) = meter.measure(config, &job.split)?;
+            listed.push(JobEstimate {
+                label: label.clone(),
+                stage: config.stage,
+                run: name.clone(),
+                steps,
+                seconds: steps as f64 * per_step,
+                done: done || cost(folder, name).is_some(),
+            });
+        }
+    }
+    let hours = listed.iter().filter(|job| !job.done).map(|job| job.seconds).sum::<f64>() / 3600.0;
+    Ok(StudyEstimate { jobs: listed, hours })
+}
+
+/// Steps of pre-training by cohort and method, where the plan gives seconds of compute: those over the measured seconds per
+/// step. Fixed at a study's first start, since another measurement would give other steps.
+pub(super) fn steps_of_seconds(
+    plan: &Plan,
+    folds: &BTreeMap<String, Vec<Fold>>,
+    folder: &StudyFolder,
+    compute: &Compute,
+    control: &Control,
+) -> Result<BTreeMap<String, BTreeMap<String, usize>>> {
+    let mut steps: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    let StageLength::Seconds(seconds) = plan.pretrain.length("pretrain")? else { return Ok(steps) };
+    let mut meter = StepMeter { folder, compute, control, known: BTreeMap::new() };
+    for cohort in &plan.cohorts {
+        let Some(fold) = folds.get(&cohort.name).and_then(|folds| folds.first()) else { continue };
+        for method in &plan.methods {
+            let Some(config) = plan.pretrain_config(cohort, method)? else { continue };
+            let (_, per_step) = meter.measure(&config, &fold.without_test())?;
+            let count = (seconds / per_step.max(1e-9)).round().max(1.0) as usize;
+            steps.entry(cohort.name.clone()).or_default().insert(method.name.clone(), count);
+        }
+    }
+    Ok(steps)
+}
+
+/// Measures steps by dry runs, each kind of training once.
+struct StepMeter<'a> {
+    folder: &'a StudyFolder,
+    compute: &'a Compute,
+    control: &'a Control,
+    /// Seconds per step, and steps of an epoch, by settings that decide them.
+    known: BTreeMap<String, (usize, f64)>,
+}
+
+impl StepMeter<'_> {
+    /// Steps of a training and seconds per step.
+    fn measure(&mut self, config: &Config, split: &Split) -> Result<(usize, f64)> {
+        let mut kind = config.clone();
+        // Same data and network: the same time, whatever the start, the rate and the patients of a draw.
+        (kind.seed, kind.training.lr, kind.labels.from) = (0, 1.0, PathBuf::new());
+        if kind.training.steps > 0 {
+            kind.training.steps = 1;
+            let labelled = kind.labels.labels.split(',').count();
+            kind.labels.labels = labelled.to_string();
+        }
+        let kind = kind.to_toml()?;
+        if let Some((steps, per_step)) = self.known.get(&kind) {
+            let steps = if config.training.steps > 0 { config.training.steps } else { *steps };
+            return Ok((steps, *per_step));
+        }
+        let mut fresh = config.clone();
+        fresh.labels.from = PathBuf::new();
+        let measured = self.folder.with_scratch(|scratch| self.dry_run(scratch, fresh, split))?;
+        self.known.insert(kind, measured);
+        Ok(measured)
+    }
+
+    fn dry_run(&self, folder: &Path, config: Config, split: &Split) -> Result<(usize, f64)> {
+        let scratch = StudyFolder::new(folder);
+        let file = scratch.store_split(&split.to_json()?)?;
+        let start = Start { split: Some(&file), dry: true, ..Start::default() };
+        let mut measured = None;
+        let mut sink = |event: &Event| {
+            if let Event::Estimate { steps, seconds_per_step, .. } = event {
+                measured = Some((*steps, *seconds_per_step));
+            }
+            Ok(())
+        };
+        let (run, control) = (folder.join("run"), self.control);
+        match config.stage {
+            Stage::Pretrain => {
+                let mut job = PretrainJob::prepare(config, &run, start, control, &mut |_, _| {})?;
+                job.train(self.compute, &mut sink, control)?;
+            }
+            Stage::Finetune => {
+                let mut job = FinetuneJob::prepare(config, &run, start, control, &mut |_, _| {})?;
+                job.train(self.compute, &mut sink, control)?;
+            }
+        }
+        measured.ok_or_else(|| Error::file(folder, "the dry run gave no estimate"))
+    }
+}

@@ -1,0 +1,229 @@
+//! The trainings of a study, each addressed by what it computes.
+
+use std::collections::BTreeMap;
+
+use super::address::run_name;
+use super::plan::{CohortPlan, MethodPlan, Plan, StageLength, StagePlan};
+use super::rates::Lock;
+use super::split::Fold;
+use crate::Result;
+use crate::cohort::split::Split;
+use crate::config::Config;
+
+/// What a fine-tuning of the study stands for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// Label budget as the plan writes it.
+    pub budget: String,
+    /// Name of the method.
+    pub method: String,
+    /// Test fold, from 0.
+    pub fold: usize,
+    /// Draw of the labelled patients, from 0.
+    pub draw: usize,
+    /// Seed of weights and training.
+    pub seed: u64,
+}
+
+/// A pre-training (if its method has one) and a fine-tuning from it.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Which patients train and are measured.
+    pub split: Split,
+    /// The pre-training and the name of its run.
+    pub pretrain: Option<(String, Config)>,
+    /// The name of the fine-tuning's run.
+    pub name: String,
+    /// The fine-tuning. Its `labels.from` holds the name of the pre-training's run, not yet its folder.
+    pub finetune: Config,
+}
+
+impl Job {
+    /// A job is given to a shard by its first training, so that no two shards share one.
+    pub fn shard_key(&self) -> &str {
+        self.pretrain.as_ref().map_or(&self.name, |(name, _)| name)
+    }
+
+    fn new(split: Split, pretrain: Option<Config>, mut finetune: Config) -> Result<Self> {
+        let pretrain = match pretrain {
+            Some(config) => Some((run_name(&config, &split)?, config)),
+            None => None,
+        };
+        finetune.labels.from = pretrain.as_ref().map(|(name, _)| name.into()).unwrap_or_default();
+        let name = run_name(&finetune, &split)?;
+        Ok(Self { split, pretrain, name, finetune })
+    }
+}
+
+/// One pair of learning rates of a method, tried on the validation patients.
+#[derive(Clone, Debug)]
+pub struct Pilot {
+    /// Name of the cohort.
+    pub cohort: String,
+    /// Name of the method.
+    pub method: String,
+    /// Rates of pre-training (`None` for random weights) and fine-tuning.
+    pub rates: Rates,
+    /// The training.
+    pub job: Job,
+}
+
+/// Learning rates of both stages.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Rates {
+    /// Of pre-training; `None` for random weights.
+    pub pretrain: Option<f64>,
+    /// Of fine-tuning.
+    pub finetune: f64,
+}
+
+/// Expands a plan into its trainings.
+pub struct Jobs<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The folds of each cohort, by name.
+    pub folds: &'a BTreeMap<String, Vec<Fold>>,
+    /// Steps of pre-training by cohort and method, where the plan gives seconds.
+    pub steps: &'a BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+impl Jobs<'_> {
+    /// Pairs of rates that a method may choose from.
+    pub fn candidates(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Vec<Rates>> {
+        let rates = |plan: &StagePlan, own: f64| if plan.rates.is_empty() { vec![own] } else { plan.rates.clone() };
+        let fine = rates(&self.plan.finetune, self.plan.finetune_config(cohort, method)?.training.lr);
+        let pre: Vec<Option<f64>> = match self.plan.pretrain_config(cohort, method)? {
+            Some(config) => rates(&self.plan.pretrain, config.training.lr).into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        let pair = |pretrain: Option<f64>| fine.iter().map(move |finetune| Rates { pretrain, finetune: *finetune });
+        Ok(pre.into_iter().flat_map(pair).collect())
+    }
+
+    /// The pilots: for every cohort and method with more than one pair of rates, each pair on the first fold, with the first
+    /// draw of the smallest budget.
+    pub fn pilots(&self) -> Result<Vec<Pilot>> {
+        let mut pilots = Vec::new();
+        for (cohort, method) in self.pairs() {
+            let candidates = self.candidates(cohort, method)?;
+            let Some(fold) = self.folds.get(&cohort.name).and_then(|folds| folds.first()) else { continue };
+            if candidates.len() < 2 {
+                continue;
+            }
+            let smallest = self.plan.budgets(method).iter().min_by_key(|budget| fold.labelled(budget, 0).len());
+            let labelled = smallest.map_or(&[][..], |budget| fold.labelled(budget, 0));
+            for rates in candidates {
+                let pretrain =
+                    self.pretrain(cohort, method, rates, self.plan.seed, self.plan.pretrain.pilot_share(0.5))?;
+                let share = self.plan.finetune.pilot_share(1.0);
+                let finetune = self.finetune(cohort, method, rates, self.plan.seed, labelled, share)?;
+                let job = Job::new(fold.without_test(), pretrain, finetune)?;
+                pilots.push(Pilot { cohort: cohort.name.clone(), method: method.name.clone(), rates, job });
+            }
+        }
+        Ok(pilots)
+    }
+
+    /// The trainings that are measured on test patients, with the rates of the lock.
+    pub fn finals(&self, lock: &Lock) -> Result<Vec<(Cell, Job)>> {
+        let mut finals = Vec::new();
+        for (cohort, method) in self.pairs() {
+            let rates = lock.rates(&cohort.name, &method.name)?;
+            for (at, fold) in self.folds.get(&cohort.name).into_iter().flatten().enumerate() {
+                for seed in &self.plan.labels.seeds {
+                    let pretrain = self.pretrain(cohort, method, rates, *seed, 1.0)?;
+                    for budget in self.plan.budgets(method) {
+                        for draw in 0..self.plan.labels.draws {
+                            let labelled = fold.labelled(budget, draw);
+                            let finetune = self.finetune(cohort, method, rates, *seed, labelled, 1.0)?;
+                            let cell = Cell {
+                                cohort: cohort.name.clone(),
+                                budget: budget.clone(),
+                                method: method.name.clone(),
+                                fold: at,
+                                draw,
+                                seed: *seed,
+                            };
+                            finals.push((cell, Job::new(fold.split.clone(), pretrain.clone(), finetune)?));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(finals)
+    }
+
+    /// Every method on every cohort.
+    pub fn pairs(&self) -> impl Iterator<Item = (&CohortPlan, &MethodPlan)> {
+        self.plan.cohorts.iter().flat_map(|cohort| self.plan.methods.iter().map(move |method| (cohort, method)))
+    }
+
+    fn pretrain(
+        &self,
+        cohort: &CohortPlan,
+        method: &MethodPlan,
+        rates: Rates,
+        seed: u64,
+        share: f64,
+    ) -> Result<Option<Config>> {
+        let Some(mut config) = self.plan.pretrain_config(cohort, method)? else { return Ok(None) };
+        let length = match self.plan.pretrain.length("pretrain")? {
+            StageLength::Seconds(_) => {
+                let steps = self.steps.get(&cohort.name).and_then(|steps| steps.get(&method.name)).copied();
+                StageLength::Steps(steps.unwrap_or(1))
+            }
+            length => length,
+        };
+        set_length(&mut config, length, share);
+        config.training.lr = rates.pretrain.unwrap_or(config.training.lr);
+        config.seed = seed;
+        Ok(Some(config))
+    }
+
+    fn finetune(
+        &self,
+        cohort: &CohortPlan,
+        method: &MethodPlan,
+        rates: Rates,
+        seed: u64,
+        labelled: &[String],
+        share: f64,
+    ) -> Result<Config> {
+        let mut config = self.plan.finetune_config(cohort, method)?;
+        set_length(&mut config, self.plan.finetune.length("finetune")?, share);
+        config.training.lr = rates.finetune;
+        config.labels.labels = format!("patients:{}", labelled.join(","));
+        config.seed = seed;
+        Ok(config)
+    }
+}
+
+fn set_length(config: &mut Config, length: StageLength, share: f64) {
+    let of = |n: usize| ((n as f64 * share).round() as usize).max(1);
+    let training = &mut config.training;
+    match length {
+        StageLength::Steps(steps) => training.steps = of(steps),
+        StageLength::Slices(slices) => training.steps = of(slices / training.batch.max(1)),
+        StageLength::Epochs(epochs) => (training.steps, training.epochs) = (0, of(epochs)),
+        StageLength::Settings | StageLength::Seconds(_) if training.steps > 0 => training.steps = of(training.steps),
+        StageLength::Settings | StageLength::Seconds(_) => training.epochs = of(training.epochs),
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cohort, budget, method, fold, draw, seed } = self;
+        write!(to, "{cohort}, {budget}, {method}, fold {}, draw {}, seed {seed}", fold + 1, draw + 1)
+    }
+}
+
+impl std::fmt::Display for Rates {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.pretrain {
+            Some(pretrain) => write!(to, "{pretrain:e} and {:e}", self.finetune),
+            None => write!(to, "{:e}", self.finetune),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A study: methods compared on the same patients, draws of the labelled patients and seeds, with statistics that say what
+//! the data can and cannot tell.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `plan.rs` | `PLAN.toml`: what is compared |
+//! | `ready.rs` | plans to start from: the paper's tables, a quick one, a thorough one |
+//! | `split.rs` | test folds, validation patients, labelled draws |
+//! | `job.rs` | the plan as trainings |
+//! | `address.rs` | a training's name is a digest of what it computes |
+//! | `runner.rs` | carries out one training, or finds it done |
+//! | `rates.rs` | learning rates chosen on validation patients, frozen in `plan.lock.json` |
+//! | `estimate.rs` | seconds per step, measured |
+//! | `results.rs` | a row per test patient |
+//! | `statistics.rs`, `summary.rs` | intervals, tests, spreads |
+//! | `tables.rs`, `report.rs` | the tables and the page |
+//! | `paper.rs` | the paper's own numbers |
+//!
+//! ```text
+//! OUT/
+//!   plan.toml, splits.json     what was started, and who trains, validates and tests
+//!   plan.lock.json             the chosen rates, written before any test patient is read
+//!   runs/NAME/                 run folders; a name is a digest of what the run computes
+//!   failed/NAME.txt            the error of a training that failed; it is tried again when the study is started again
+//!   results.csv                a row per test patient, method, fold, draw and seed
+//!   tables.{md,csv,tex,html}, summary.json, report.html
+//! ```
+//!
+//! Order of a study: pilots, which never learn who tests; then the lock; then the trainings that are measured. Each step
+//! finds what an earlier start or another shard has finished.
+
+mod address;
+mod estimate;
+mod job;
+mod paper;
+pub mod plan;
+mod rates;
+mod ready;
+pub mod report;
+mod results;
+mod runner;
+mod split;
+pub mod statistics;
+pub mod summary;
+pub mod tables;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::Compute;
+use crate::event::{Control, EventSink};
+use crate::run::study::StudyFolder;
+use crate::{Error, Result};
+
+pub use estimate::{JobEstimate, StudyEstimate, estimate};
+pub use job::{Cell, Job, Jobs, Rates};
+pub use plan::Plan;
+pub use rates::Lock;
+pub use ready::{READY_PLANS, ready_plan};
+pub use results::Results;
+pub use runner::JobState;
+use runner::Runner;
+pub use split::Fold;
+pub use summary::{Group, summarise};
+
+/// File name of the splits.
+const SPLITS: &str = "splits.json";
+
+/// Folds and lengths of a study, fixed at its first start (`splits.json`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Splits {
+    /// SHA-256 of the plan they were drawn for.
+    plan_sha256: String,
+    /// Folds by cohort.
+    pub folds: BTreeMap<String, Vec<Fold>>,
+    /// Steps of pre-training by cohort and method, where the plan gives seconds.
+    pub steps: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+/// Which part of a study's trainings a process carries out: `index` (from 1) of `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1 to `count`.
+    pub index: usize,
+    /// Number of shards.
+    pub count: usize,
+}
+
+impl Shard {
+    /// The whole study.
+    pub const WHOLE: Self = Self { index: 1, count: 1 };
+
+    /// True if a job with this key belongs to the shard. Keys end in hexadecimal digits of a digest.
+    fn has(self, key: &str) -> bool {
+        let digest = key.rsplit('-').next().and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or(0);
+        digest % self.count as u64 == (self.index - 1) as u64
+    }
+}
+
+/// How far a study is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyProgress {
+    /// Trainings measured on test patients.
+    pub done: usize,
+    /// Of which failed.
+    pub failed: usize,
+    /// Not run yet, here or by another shard.
+    pub waiting: usize,
+    /// Pilots that other shards still have to finish.
+    pub pilots_waiting: usize,
+}
+
+/// Where a study runs.
+pub struct Place<'a> {
+    /// Its folder.
+    pub out: &'a Path,
+    /// The device.
+    pub compute: &'a Compute,
+    /// Cancellation, between steps.
+    pub control: &'a Control,
+    /// Hears the events of every training.
+    pub sink: &'a mut dyn EventSink,
+}
+
+impl Splits {
+    /// The splits of the study in `out`; drawn now, and not yet stored, if it was never started.
+    ///
+    /// # Errors
+    /// Splits of another plan; a cohort that cannot be read or is too small.
+    pub fn read_or_draw(plan: &Plan, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<Self> {
+        let digest = rates::plan_digest(plan)?;
+        if let Some(splits) = folder.read::<Self>(SPLITS)? {
+            if splits.plan_sha256 != digest {
+                let why = "was drawn for another plan. Choose another --out for the changed plan";
+                return Err(Error::file(&folder.path(SPLITS), why));
+            }
+            return Ok(splits);
+        }
+        let mut folds = BTreeMap::new();
+        for cohort in &plan.cohorts {
+            folds.insert(cohort.name.clone(), split::folds(plan, cohort, control)?);
+        }
+        let steps = estimate::steps_of_seconds(plan, &folds, folder, compute, control)?;
+        Ok(Self { plan_sha256: digest, folds, steps })
+    }
+
+    /// Writes the splits and the plan they were drawn for, unless they are there.
+    fn store(&self, plan: &Plan, folder: &StudyFolder) -> Result<()> {
+        if folder.read::<Self>(SPLITS)?.is_some() {
+            return Ok(());
+        }
+        folder.write("plan.toml", plan.to_toml()?.as_bytes())?;
+        folder.write_json(SPLITS, self)
+    }
+
+    /// The trainings of the plan.
+    pub fn jobs<'a>(&'a self, plan: &'a Plan) -> Jobs<'a> {
+        Jobs { plan, folds: &self.folds, steps: &self.steps }
+    }
+}
+
+/// Carries out this shard's part of a study, then writes the tables of all that is finished. `heard` is
+/// called after each training.
+///
+/// # Errors
+/// A plan that does not fit the study in the folder; cancellation. A training that fails becomes a gap in the tables.
+pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&Ended<'_>)) -> Result<StudyProgress> {
+    let Place { out, compute, control, sink } = place;
+    let folder = &StudyFolder::new(out);
+    let splits = Splits::read_or_draw(plan, folder, compute, control)?;
+    splits.store(plan, folder)?;
+    let jobs = splits.jobs(plan);
+    let mut runner = Runner { folder, compute, control, sink };
+
+    let pilots = jobs.pilots()?;
+    let own: Vec<_> = pilots.iter().filter(|pilot| shard.has(pilot.job.shard_key())).collect();
+    let mut clock = Clock::new("pilot", own.len());
+    for pilot in own {
+        let label = format!("{}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates);
+        clock.next(&label, || runner.carry_out(&pilot.job), heard)?;
+    }
+    let Some(lock) = Lock::read_or_freeze(&jobs, &pilots, folder)? else {
+        let mut pilots_waiting = 0;
+        for pilot in &pilots {
+            pilots_waiting += usize::from(matches!(JobState::of(&pilot.job, folder)?, JobState::Missing));
+        }
+        return Ok(StudyProgress { pilots_waiting, ..StudyProgress::default() });
+    };
+
+    let finals = jobs.finals(&lock)?;
+    let own: Vec<_> = finals.iter().filter(|(_, job)| shard.has(job.shard_key())).collect();
+    let mut clock = Clock::new("training", own.len());
+    for (cell, job) in own {
+        clock.next(&cell.to_string(), || runner.carry_out(job), heard)?;
+    }
+    let results = Results::read(&finals, folder)?;
+    report::write(plan, &lock, &finals, &results, folder)?;
+    let failed = results.gaps.iter().filter(|gap| gap.failed.is_some()).count();
+    let waiting = results.gaps.len() - failed;
+    Ok(StudyProgress { done: finals.len() - waiting - failed, failed, waiting, pilots_waiting: 0 })
+}
+
+/// A training of a study that has just ended.
+pub struct Ended<'a> {
+    /// `pilot` or `training`.
+    pub what: &'static str,
+    /// Its number, from 1, of `all`.
+    pub number: usize,
+    /// How many there are.
+    pub all: usize,
+    /// What it stands for.
+    pub label: &'a str,
+    /// How it ended.
+    pub state: &'a JobState,
+    /// Seconds that the remaining ones will take, judged by those that were trained so far.
+    pub seconds_left: Option<f64>,
+}
+
+/// Counts the trainings of a list and how long they take.
+struct Clock {
+    what: &'static str,
+    all: usize,
+    done: usize,
+    /// Trainings that took time, and the seconds of all of them.
+    trained: (usize, f64),
+}
+
+impl Clock {
+    fn new(what: &'static str, all: usize) -> Self {
+        Self { what, all, done: 0, trained: (0, 0.0) }
+    }
+
+    fn next(
+        &mut self,
+        label: &str,
+        carry_out: impl FnOnce() -> Result<JobState>,
+        heard: &mut dyn FnMut(&Ended<'_>),
+    ) -> Result<()> {
+        self.done += 1;
+        let start = Instant::now();
+        let state = carry_out()?;
+        let seconds = start.elapsed().as_secs_f64();
+        // What an earlier start finished is found within moments.
+        if seconds > 0.5 {
+            self.trained = (self.trained.0 + 1, self.trained.1 + seconds);
+        }
+        let (trained, seconds) = self.trained;
+        let seconds_left = (trained > 0).then(|| seconds / trained as f64 * (self.all - self.done) as f64);
+        let (what, number, all) = (self.what, self.done, self.all);
+        heard(&Ended { what, number, all, label, state: &state, seconds_left });
+        Ok(())
+    }
+}

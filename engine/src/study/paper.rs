@@ -1,0 +1,114 @@
+//! The paper's own numbers (arXiv 2309.04312, Tables 1 to 6, as printed), shown beside a study and never mixed in.
+//!
+//! Table 4 calls AMLP's own row "easy to hard", which its text defines as background first; that row is AMLP's, so it is
+//! listed as `lesion-first` here, and "hard to easy" as `background-first`.
+
+use std::collections::BTreeMap;
+
+use super::plan::Plan;
+use super::tables::TextTable;
+use crate::cohort::canonical_modality;
+
+/// `table,budget,method,modality,metric,value`; Table 6 names no modality.
+const NUMBERS: &str = include_str!("paper.csv");
+
+const METRICS: [(&str, &str); 4] =
+    [("dsc", "DSC"), ("sensitivity", "Sensitivity"), ("boundary_iou", "Boundary IoU"), ("hd95_mm", "HD95 (mm)")];
+
+/// One number of the paper.
+struct Number<'a> {
+    table: &'a str,
+    budget: &'a str,
+    method: &'a str,
+    modality: &'a str,
+    metric: &'a str,
+    value: &'a str,
+}
+
+fn numbers() -> impl Iterator<Item = Number<'static>> {
+    NUMBERS.lines().skip(1).filter_map(|line| {
+        let mut cells = line.split(',');
+        let mut next = || cells.next();
+        Some(Number {
+            table: next()?,
+            budget: next()?,
+            method: next()?,
+            modality: next()?,
+            metric: next()?,
+            value: next()?,
+        })
+    })
+}
+
+/// The paper's numbers for the methods, modalities and budgets of a plan: a table per modality and budget.
+pub fn tables(plan: &Plan) -> Vec<TextTable> {
+    let mut modalities: Vec<String> = Vec::new();
+    for cohort in &plan.cohorts {
+        if let [only] = cohort.modality.as_slice() {
+            modalities.push(canonical_modality(only));
+        }
+    }
+    modalities.dedup();
+    let mut budgets: Vec<&String> = Vec::new();
+    for budget in plan.methods.iter().flat_map(|method| plan.budgets(method)) {
+        if !budgets.contains(&budget) {
+            budgets.push(budget);
+        }
+    }
+    let pairs = modalities.iter().flat_map(|modality| budgets.iter().map(move |budget| (modality, *budget)));
+    pairs.filter_map(|(modality, budget)| table(plan, modality, budget)).collect()
+}
+
+fn table(plan: &Plan, modality: &str, budget: &str) -> Option<TextTable> {
+    // Where two tables print the same number, the first stands.
+    let mut found: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
+    for number in numbers().filter(|n| n.budget == budget && canonical_modality(n.modality) == modality) {
+        found.entry((number.method, number.metric)).or_insert((number.value, number.table));
+    }
+    let mut rows = Vec::new();
+    for method in &plan.methods {
+        let name = method.preset.as_deref().unwrap_or("sup");
+        let own: Vec<_> = METRICS.iter().map(|(metric, _)| found.get(&(name, *metric))).collect();
+        let Some((_, source)) = own.iter().flatten().next() else { continue };
+        let mut row = vec![method.name.clone()];
+        row.extend(own.iter().map(|number| number.map_or("-".into(), |(value, _)| (*value).to_owned())));
+        row.push(format!("Table {source}"));
+        rows.push(row);
+    }
+    let mut heading = vec!["Method".to_owned()];
+    heading.extend(METRICS.iter().map(|(_, name)| (*name).to_owned()));
+    heading.push("Source".into());
+    let caption = format!("The paper: {}, {budget} labels", modality.to_uppercase());
+    (!rows.is_empty()).then_some(TextTable { caption, heading, rows, notes: Vec::new() })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_read() {
+        assert_eq!(numbers().count(), NUMBERS.lines().count() - 1);
+        assert!(numbers().all(|n| n.value.parse::<f64>().is_ok()));
+    }
+
+    #[test]
+    fn a_plan_is_shown_the_numbers_of_its_methods() {
+        let text = r#"
+            name = "x"
+            labels = { budgets = ["5%", "3"] }
+            pretrain = {}
+            finetune = {}
+            cohorts = [{ name = "c", path = "c", modality = ["pt"] }]
+            methods = [{ name = "sup" }, { name = "mine", preset = "amlp" }, { name = "plus", preset = "amlp-plus" }]
+        "#;
+        let tables = tables(&Plan::from_toml(text, Path::new("plan.toml")).unwrap());
+        assert_eq!(tables.len(), 1, "the paper has no budget of three patients");
+        assert_eq!(tables[0].rows[0], ["sup", "0.5452", "0.7044", "0.2493", "69.0963", "Table 1"]);
+        assert_eq!(tables[0].rows[1], ["mine", "0.6296", "0.7665", "0.3113", "40.5376", "Table 1"]);
+        assert_eq!(tables[0].rows.len(), 2);
+    }
+}

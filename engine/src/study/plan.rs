@@ -1,0 +1,441 @@
+//! `PLAN.toml`: what a study compares, on which cohorts, with which budgets.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cohort::labelled::{LabelDraw, LabelShare};
+use crate::config::{Config, finetune_preset, preset};
+use crate::device::DeviceList;
+use crate::run::study::read_plan;
+use crate::{Error, Result};
+
+/// A study: every method on every cohort, fold, label budget, draw of the labelled patients and seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Name of the study, shown above its tables.
+    pub name: String,
+    /// Seed of folds, labelled draws and pilots.
+    #[serde(default)]
+    pub seed: u64,
+    /// Device, or several that share each batch.
+    #[serde(default)]
+    pub device: DeviceList,
+    /// CPU threads; 0 uses all cores.
+    #[serde(default)]
+    pub threads: usize,
+    /// Test folds and validation patients.
+    #[serde(default)]
+    pub split: SplitPlan,
+    /// Label budgets, draws of the labelled patients, seeds.
+    pub labels: LabelPlan,
+    /// Length, rates and settings of pre-training, the same for all methods.
+    pub pretrain: StagePlan,
+    /// Length, rates and settings of fine-tuning, the same for all methods.
+    pub finetune: StagePlan,
+    /// The cohorts.
+    pub cohorts: Vec<CohortPlan>,
+    /// The methods, in the order of the tables.
+    pub methods: Vec<MethodPlan>,
+}
+
+/// A cohort of a study.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CohortPlan {
+    /// Its name in tables.
+    pub name: String,
+    /// Its folder; a relative path starts at the plan's folder.
+    pub path: PathBuf,
+    /// Modalities, one per channel.
+    pub modality: Vec<String>,
+    /// Settings of both stages for this cohort, as in `config.toml`.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub settings: toml::Table,
+}
+
+/// Test folds and validation patients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SplitPlan {
+    /// A split file instead of drawn folds, for a study of one cohort.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Disjoint test folds.
+    pub folds: usize,
+    /// Test patients of a fold: a percentage of the patients with a mask, or a number.
+    pub test: String,
+    /// Validation patients of a fold, on whom learning rates are chosen: a percentage or a number.
+    pub validation: String,
+}
+
+impl Default for SplitPlan {
+    fn default() -> Self {
+        Self { file: None, folds: 1, test: "20%".into(), validation: "10%".into() }
+    }
+}
+
+/// Labelled patients and seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelPlan {
+    /// Label budgets: `5%` of the training patients with a mask, a number of patients, `all`.
+    pub budgets: Vec<String>,
+    /// Draws of the labelled patients; every method gets the same ones.
+    #[serde(default = "one")]
+    pub draws: usize,
+    /// How they are drawn: at random, or stratified by the lesion volumes of all training masks.
+    #[serde(default)]
+    pub draw: LabelDraw,
+    /// Draw them among all patients with a mask, also those whose mask has no lesion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
+    /// Seeds of weights and training; every method is trained with each.
+    #[serde(default = "first_seed")]
+    pub seeds: Vec<u64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn first_seed() -> Vec<u64> {
+    vec![0]
+}
+
+/// Length, learning rates and settings of a stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StagePlan {
+    /// Length in steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// Length in slices seen: steps times batch size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slices: Option<usize>,
+    /// Length in epochs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
+    /// Length in seconds of measured compute: steps are this over the measured seconds per step of each method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Learning rates to choose from, for each method by itself; with a single one nothing is chosen, and none leaves the
+    /// rate of the settings.
+    pub rates: Vec<f64>,
+    /// Share of the length that pilots, which choose the rates, are trained for; by default half of pre-training and all of
+    /// fine-tuning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pilot_share: Option<f64>,
+    /// Settings as in `config.toml`, over those of the presets.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub settings: toml::Table,
+}
+
+/// A method of a study.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MethodPlan {
+    /// Its name in tables.
+    pub name: String,
+    /// Preset of its pre-training; without one, fine-tuning starts from random weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// Label budgets instead of those of the study.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<String>,
+    /// Settings of its pre-training, over all others.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub pretrain: toml::Table,
+    /// Settings of its fine-tuning, over all others.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub finetune: toml::Table,
+}
+
+/// Length of a stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StageLength {
+    /// That of the settings.
+    Settings,
+    /// Steps.
+    Steps(usize),
+    /// Slices seen.
+    Slices(usize),
+    /// Epochs.
+    Epochs(usize),
+    /// Seconds of measured compute.
+    Seconds(f64),
+}
+
+impl StagePlan {
+    /// The length, of which only one may be given; `stage` is for the error.
+    pub fn length(&self, stage: &str) -> Result<StageLength> {
+        let given = [
+            self.steps.map(StageLength::Steps),
+            self.slices.map(StageLength::Slices),
+            self.epochs.map(StageLength::Epochs),
+            self.seconds.map(StageLength::Seconds),
+        ];
+        let mut given = given.into_iter().flatten();
+        let length = given.next().unwrap_or(StageLength::Settings);
+        if given.next().is_some() {
+            return Err(Error::config(stage, "", "give one of steps, slices, epochs and seconds, not several"));
+        }
+        let is_positive = match length {
+            StageLength::Settings => true,
+            StageLength::Steps(n) | StageLength::Slices(n) | StageLength::Epochs(n) => n > 0,
+            StageLength::Seconds(seconds) => seconds.is_finite() && seconds > 0.0,
+        };
+        if is_positive { Ok(length) } else { Err(Error::config(stage, "0", "the length must be above 0")) }
+    }
+
+    /// Share of the length that a pilot is trained for.
+    pub fn pilot_share(&self, default: f64) -> f64 {
+        self.pilot_share.unwrap_or(default)
+    }
+}
+
+impl Plan {
+    /// Reads a plan. Relative paths of cohorts start at the plan's folder.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = read_plan(path)?;
+        let mut plan = Self::from_toml(&text, path)?;
+        let folder = std::path::absolute(path).map_err(Error::io("find", path))?;
+        for cohort in &mut plan.cohorts {
+            if let Some(folder) = folder.parent() {
+                cohort.path = folder.join(&cohort.path);
+            }
+        }
+        if let (Some(file), Some(folder)) = (&mut plan.split.file, folder.parent()) {
+            *file = folder.join(&*file);
+        }
+        Ok(plan)
+    }
+
+    /// Parses a plan and checks it; `path` is for the error.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
+        let plan: Self = toml::from_str(text).map_err(|e| {
+            let start = e.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Error::file(path, format!("line {line}: {}", e.message().replace('\n', " ")))
+        })?;
+        plan.check().map_err(|error| Error::file(path, error.to_string()))?;
+        Ok(plan)
+    }
+
+    /// The text of the plan.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).map_err(|e| Error::config("plan", &self.name, e.to_string()))
+    }
+
+    /// Checks names, numbers and the settings of every method.
+    ///
+    /// # Errors
+    /// The first mistake, by its field.
+    pub fn check(&self) -> Result<()> {
+        let empty = |field: &str| Error::config(field, "", "needs at least one entry");
+        if self.cohorts.is_empty() {
+            return Err(empty("cohorts"));
+        }
+        if self.methods.is_empty() {
+            return Err(empty("methods"));
+        }
+        check_names("cohorts.name", self.cohorts.iter().map(|cohort| cohort.name.as_str()))?;
+        check_names("methods.name", self.methods.iter().map(|method| method.name.as_str()))?;
+        if self.labels.seeds.is_empty() || self.labels.draws == 0 {
+            return Err(empty(if self.labels.draws == 0 { "labels.draws" } else { "labels.seeds" }));
+        }
+        if self.split.file.is_some() && (self.cohorts.len() > 1 || self.split.folds > 1) {
+            return Err(Error::config("split.file", "", "a split file stands for one fold of one cohort"));
+        }
+        if self.split.folds == 0 {
+            return Err(empty("split.folds"));
+        }
+        count_of(&self.split.test, 100, "split.test")?;
+        count_of(&self.split.validation, 100, "split.validation")?;
+        for (stage, plan) in [("pretrain", &self.pretrain), ("finetune", &self.finetune)] {
+            plan.length(stage)?;
+            let field = |name: &str| format!("{stage}.{name}");
+            if let Some(rate) = plan.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
+                return Err(Error::config(field("rates"), rate, "a rate must be above 0"));
+            }
+            let share = plan.pilot_share(1.0);
+            if !(share > 0.0 && share <= 1.0) {
+                return Err(Error::config(field("pilot_share"), share, "must be above 0 and at most 1"));
+            }
+        }
+        if self.finetune.seconds.is_some() {
+            return Err(Error::config(
+                "finetune.seconds",
+                "",
+                "fine-tuning has the same network for all methods. Use steps",
+            ));
+        }
+        for method in &self.methods {
+            let budgets = self.budgets(method);
+            if budgets.is_empty() {
+                return Err(empty("labels.budgets"));
+            }
+            for budget in budgets {
+                budget.parse::<LabelShare>()?;
+            }
+            if method.preset.is_none() && !method.pretrain.is_empty() {
+                let why = "has settings of pre-training but no preset";
+                return Err(Error::config("methods.name", &method.name, why));
+            }
+            for cohort in &self.cohorts {
+                self.finetune_config(cohort, method)?;
+                self.pretrain_config(cohort, method)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Label budgets of a method.
+    pub fn budgets<'a>(&'a self, method: &'a MethodPlan) -> &'a [String] {
+        if method.budgets.is_empty() { &self.labels.budgets } else { &method.budgets }
+    }
+
+    /// Settings of a method's pre-training; `None` for random weights.
+    pub fn pretrain_config(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Option<Config>> {
+        let Some(name) = &method.preset else { return Ok(None) };
+        let tables = [&cohort.settings, &self.pretrain.settings, &method.pretrain];
+        self.settle(preset(name, &cohort.modality)?, cohort, &tables).map(Some)
+    }
+
+    /// Settings of a method's fine-tuning. The preset `finetune` is the start unless the settings name another.
+    pub fn finetune_config(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Config> {
+        let named = |table: &toml::Table| table.get("preset").and_then(|name| name.as_str().map(str::to_owned));
+        let tables = [&cohort.settings, &self.finetune.settings, &method.finetune];
+        let name = tables.iter().rev().find_map(|table| named(table)).unwrap_or_else(|| "finetune".into());
+        self.settle(finetune_preset(&name)?, cohort, &tables)
+    }
+
+    fn settle(&self, mut config: Config, cohort: &CohortPlan, tables: &[&toml::Table]) -> Result<Config> {
+        let path = Path::new("plan");
+        for table in tables {
+            let text = toml::to_string(table).map_err(|e| Error::file(path, e.to_string()))?;
+            config = config.overlay(&text, path)?;
+        }
+        config.data.cohort.clone_from(&cohort.path);
+        config.data.modality.clone_from(&cohort.modality);
+        (config.device, config.threads) = (self.device.clone(), self.threads);
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+/// A number, or a percentage of `total` that is rounded.
+pub fn count_of(text: &str, total: usize, field: &str) -> Result<usize> {
+    let why = "expected a percentage such as 20%, or a number of patients";
+    let bad = || Error::config(field, text, why);
+    match text.strip_suffix('%') {
+        Some(share) => {
+            let share: f64 = share.trim().parse().map_err(|_| bad())?;
+            if !(0.0..=100.0).contains(&share) {
+                return Err(bad());
+            }
+            Ok((share / 100.0 * total as f64).round() as usize)
+        }
+        None => text.parse().map_err(|_| bad()),
+    }
+}
+
+/// Names become parts of file names and cells of tables.
+fn check_names<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let plain = |c: char| c.is_ascii_alphanumeric() || " -_+.%()".contains(c);
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err(Error::config(field, name, "use letters, digits, spaces and -_+.%() only"));
+        }
+        if !seen.insert(name) {
+            return Err(Error::config(field, name, "is used twice"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+name = "small"
+[labels]
+budgets = ["5%", "10%"]
+draws = 2
+[pretrain]
+slices = 1000
+rates = [1e-3]
+[pretrain.settings.preprocess]
+size = 64
+[finetune]
+steps = 300
+rates = [3e-3, 1e-2]
+[finetune.settings.preprocess]
+size = 64
+[[cohorts]]
+name = "a"
+path = "a"
+modality = ["flair"]
+[[methods]]
+name = "sup"
+[[methods]]
+name = "grid 8"
+preset = "amlp"
+[methods.pretrain.method]
+grid = 8
+"#;
+
+    fn parse(text: &str) -> Result<Plan> {
+        Plan::from_toml(text, Path::new("plan.toml"))
+    }
+
+    #[test]
+    fn a_plan_survives_its_text() {
+        let plan = parse(SMALL).unwrap();
+        assert_eq!(parse(&plan.to_toml().unwrap()).unwrap(), plan);
+        assert_eq!((plan.labels.seeds.as_slice(), plan.split.folds), (&[0][..], 1));
+        assert_eq!(plan.pretrain.length("pretrain").unwrap(), StageLength::Slices(1000));
+    }
+
+    #[test]
+    fn settings_of_study_and_method_reach_their_stage() {
+        let plan = parse(SMALL).unwrap();
+        let (cohort, methods) = (&plan.cohorts[0], &plan.methods);
+        assert_eq!(plan.pretrain_config(cohort, &methods[0]).unwrap(), None);
+        let own = plan.pretrain_config(cohort, &methods[1]).unwrap().unwrap();
+        assert_eq!(
+            (own.method.grid, own.preprocess.size, own.data.modality.as_slice()),
+            (8, 64, &["flair".into()][..])
+        );
+        assert_eq!(plan.finetune_config(cohort, &methods[1]).unwrap().preprocess.size, 64);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let said = |from: &str, to: &str| parse(&SMALL.replace(from, to)).unwrap_err().to_string();
+        for (from, to, expected) in [
+            ("slices = 1000", "slices = 1000\nsteps = 3", "not several"),
+            ("rates = [1e-3]", "rates = [0.0]", "pretrain.rates = 0"),
+            ("\"5%\", ", "\"five\", ", "labels = five"),
+            ("name = \"grid 8\"", "name = \"sup\"", "used twice"),
+            ("preset = \"amlp\"", "preset = \"ampl\"", "preset = ampl"),
+            ("grid = 8", "grdi = 8", "grdi"),
+            ("steps = 300", "stpes = 300", "line 12"),
+            ("draws = 2", "draws = 0", "labels.draws"),
+        ] {
+            let error = said(from, to);
+            assert!(error.starts_with("plan.toml: ") && error.contains(expected), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn counts_are_numbers_or_percentages() {
+        assert_eq!([count_of("20%", 33, "x").unwrap(), count_of("4", 33, "x").unwrap()], [7, 4]);
+        assert!(count_of("a fifth", 33, "x").is_err() && count_of("120%", 33, "x").is_err());
+    }
+}

@@ -1,0 +1,161 @@
+//! Learning rates chosen on validation patients, and frozen in `plan.lock.json` before a test patient is read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::job::{Jobs, Pilot, Rates};
+use super::plan::Plan;
+use super::runner::JobState;
+use crate::run::atomic::sha256;
+use crate::run::study::StudyFolder;
+use crate::{Error, ErrorKind, Result};
+
+/// File name of the lock.
+pub const FILE: &str = "plan.lock.json";
+const VERSION: u32 = 1;
+
+/// What is fixed before the test patients are read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lock {
+    version: u32,
+    /// SHA-256 of the plan's text.
+    plan_sha256: String,
+    /// By cohort, then by method.
+    rates: BTreeMap<String, BTreeMap<String, Choice>>,
+}
+
+/// The rates of a method on a cohort.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The chosen rates; `None` if no pilot finished.
+    pub rates: Option<Rates>,
+    /// Every pair that was tried.
+    pub tried: Vec<Tried>,
+    /// The labelled patients of the pilots.
+    pub labelled: Vec<String>,
+    /// The patients whose masks chose the rates: they count in the label budget.
+    pub validated: Vec<String>,
+}
+
+/// A pair of rates and what its pilot reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tried {
+    /// The rates.
+    #[serde(flatten)]
+    pub rates: Rates,
+    /// Mean DSC of the validation patients.
+    pub dsc: Option<f64>,
+    /// Why it failed, if it did.
+    pub failed: Option<String>,
+}
+
+/// SHA-256 of a plan without device and threads, which change no result.
+pub fn plan_digest(plan: &Plan) -> Result<String> {
+    let portable = Plan { device: crate::device::DeviceList::default(), threads: 0, ..plan.clone() };
+    Ok(sha256(portable.to_toml()?.as_bytes()))
+}
+
+impl Lock {
+    /// The lock of a study in `out`, if it is written.
+    ///
+    /// # Errors
+    /// A lock of another plan or version.
+    pub fn read(jobs: &Jobs<'_>, folder: &StudyFolder) -> Result<Option<Self>> {
+        let Some(lock) = folder.read::<Self>(FILE)? else { return Ok(None) };
+        let path = folder.path(FILE);
+        if lock.version != VERSION {
+            let (found, supported) = (lock.version.to_string(), VERSION.to_string());
+            return Err(ErrorKind::Version { path, found, supported }.into());
+        }
+        if lock.plan_sha256 != plan_digest(jobs.plan)? {
+            let why = "belongs to another version of the plan. Choose another --out for the changed plan";
+            return Err(Error::file(&path, why));
+        }
+        Ok(Some(lock))
+    }
+
+    /// The lock of a study in `out`; frozen now if every pilot has ended. `None` while pilots are missing.
+    ///
+    /// # Errors
+    /// A lock of another plan or version.
+    pub fn read_or_freeze(jobs: &Jobs<'_>, pilots: &[Pilot], folder: &StudyFolder) -> Result<Option<Self>> {
+        if let Some(lock) = Self::read(jobs, folder)? {
+            return Ok(Some(lock));
+        }
+        let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
+        for (cohort, method) in jobs.pairs() {
+            let own: Vec<&Pilot> =
+                pilots.iter().filter(|p| p.cohort == cohort.name && p.method == method.name).collect();
+            let choice = if own.is_empty() {
+                let only = jobs.candidates(cohort, method)?.into_iter().next();
+                Choice { rates: only, tried: Vec::new(), labelled: Vec::new(), validated: Vec::new() }
+            } else {
+                let Some(choice) = Choice::of(&own, folder)? else { return Ok(None) };
+                choice
+            };
+            rates.entry(cohort.name.clone()).or_default().insert(method.name.clone(), choice);
+        }
+        let lock = Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates };
+        folder.write_json(FILE, &lock)?;
+        Ok(Some(lock))
+    }
+
+    /// A lock with the first pair of rates of every method, to list what will run before the pilots have.
+    pub fn preliminary(jobs: &Jobs<'_>) -> Result<Self> {
+        let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
+        for (cohort, method) in jobs.pairs() {
+            let first = jobs.candidates(cohort, method)?.into_iter().next();
+            let choice = Choice { rates: first, tried: Vec::new(), labelled: Vec::new(), validated: Vec::new() };
+            rates.entry(cohort.name.clone()).or_default().insert(method.name.clone(), choice);
+        }
+        Ok(Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates })
+    }
+
+    /// The rates of a method on a cohort.
+    ///
+    /// # Errors
+    /// If every pilot of the method failed, with the reason of the first.
+    pub fn rates(&self, cohort: &str, method: &str) -> Result<Rates> {
+        let choice = self.choice(cohort, method);
+        choice.and_then(|choice| choice.rates).ok_or_else(|| {
+            let why = choice.and_then(|choice| choice.tried.iter().find_map(|tried| tried.failed.clone()));
+            Error::config("rates", method, why.unwrap_or_else(|| "every pilot failed".into()))
+        })
+    }
+
+    /// How the rates of a method on a cohort were chosen.
+    pub fn choice(&self, cohort: &str, method: &str) -> Option<&Choice> {
+        self.rates.get(cohort)?.get(method)
+    }
+}
+
+impl Choice {
+    /// The best of a method's pilots; `None` while one is missing.
+    fn of(pilots: &[&Pilot], folder: &StudyFolder) -> Result<Option<Self>> {
+        let mut tried = Vec::new();
+        for pilot in pilots {
+            let (dsc, failed) = match JobState::of(&pilot.job, folder)? {
+                JobState::Missing => return Ok(None),
+                JobState::Failed(why) => (None, Some(why)),
+                JobState::Done(evaluation) => (evaluation.mean.as_ref().map(|mean| mean.dsc), None),
+            };
+            tried.push(Tried { rates: pilot.rates, dsc, failed });
+        }
+        let mut best: Option<(f64, Rates)> = None;
+        for Tried { rates, dsc, .. } in &tried {
+            // The first of equals stays.
+            if let Some(dsc) = dsc.filter(|dsc| best.is_none_or(|(best, _)| *dsc > best)) {
+                best = Some((dsc, *rates));
+            }
+        }
+        let job = pilots.first().map(|pilot| &pilot.job);
+        let labelled = job.map(|job| job.finetune.labels.labels.trim_start_matches("patients:"));
+        Ok(Some(Self {
+            rates: best.map(|(_, rates)| rates),
+            tried,
+            labelled: labelled.into_iter().flat_map(|list| list.split(',').map(str::to_owned)).collect(),
+            validated: job.map(|job| job.split.val.clone()).unwrap_or_default(),
+        }))
+    }
+}

@@ -1,0 +1,127 @@
+//! Carries out one job of a study, and finds what is already there.
+
+use std::path::Path;
+
+use super::job::Job;
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, EventSink, Stage};
+use crate::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
+use crate::jobs::{FinetuneJob, PretrainJob, Start, differences, stored_config};
+use crate::run::RunFolder;
+use crate::run::report::read_report;
+use crate::run::study::StudyFolder;
+use crate::{Error, ErrorKind, Result};
+
+/// How far a job is.
+#[derive(Debug)]
+pub enum JobState {
+    /// Not started, or interrupted.
+    Missing,
+    /// Ended by an error.
+    Failed(String),
+    /// Trained and measured.
+    Done(Box<RunEvaluation>),
+}
+
+impl JobState {
+    /// Reads the state of a job of a study.
+    ///
+    /// # Errors
+    /// An evaluation that is damaged.
+    pub fn of(job: &Job, folder: &StudyFolder) -> Result<Self> {
+        let run = folder.run(&job.name);
+        if RunFolder::is_run(&run)
+            && let Some(evaluation) = stored_evaluation(&run)?
+        {
+            return Ok(Self::Done(Box::new(evaluation)));
+        }
+        Ok(folder.failure(&job.name).map_or(Self::Missing, Self::Failed))
+    }
+}
+
+/// Seconds and steps of a finished run, from its report.
+pub fn cost(folder: &StudyFolder, name: &str) -> Option<(f64, usize)> {
+    let run = RunFolder::open(&folder.run(name)).ok()?;
+    let report: serde_json::Value = read_report(&run).ok()?;
+    Some((report.get("seconds")?.as_f64()?, usize::try_from(report.get("steps")?.as_u64()?).ok()?))
+}
+
+/// Where and with what jobs are carried out.
+pub struct Runner<'a> {
+    /// Folder of the study.
+    pub folder: &'a StudyFolder,
+    /// The device.
+    pub compute: &'a Compute,
+    /// Cancellation.
+    pub control: &'a Control,
+    /// Hears the events of every training.
+    pub sink: &'a mut dyn EventSink,
+}
+
+impl Runner<'_> {
+    /// Trains and measures a job unless that is done. An error other than cancellation becomes the job's state, and so does
+    /// another process that works on it (missing).
+    ///
+    /// # Errors
+    /// Cancellation; a state that cannot be stored.
+    pub fn carry_out(&mut self, job: &Job) -> Result<JobState> {
+        if let JobState::Done(evaluation) = JobState::of(job, self.folder)? {
+            return Ok(JobState::Done(evaluation));
+        }
+        self.folder.set_failure(&job.name, None)?;
+        match self.try_job(job) {
+            Ok(evaluation) => Ok(JobState::Done(Box::new(evaluation))),
+            Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => Err(error),
+            Err(error) if matches!(error.kind(), ErrorKind::Locked { .. }) => Ok(JobState::Missing),
+            Err(error) => {
+                let why = error.to_string();
+                self.folder.set_failure(&job.name, Some(&why))?;
+                Ok(JobState::Failed(why))
+            }
+        }
+    }
+
+    fn try_job(&mut self, job: &Job) -> Result<RunEvaluation> {
+        let split = self.folder.store_split(&job.split.to_json()?)?;
+        self.folder.make_runs()?;
+        let mut finetune = job.finetune.clone();
+        if let Some((name, config)) = &job.pretrain {
+            self.train(name, config.clone(), &split)?;
+            finetune.labels.from = self.folder.run(name);
+        }
+        self.train(&job.name, finetune, &split)?;
+        evaluate_run(&self.folder.run(&job.name), self.compute, self.control, &mut |_, _, _| {})
+    }
+
+    /// Trains with these settings unless a finished run has them.
+    fn train(&mut self, name: &str, mut config: Config, split: &Path) -> Result<()> {
+        let run = self.folder.run(name);
+        if RunFolder::is_run(&run) {
+            let stored = stored_config(&run)?;
+            // Presets with equal settings share a run, which keeps the name it was started under; and the study may have
+            // been moved.
+            config.preset.clone_from(&stored.preset);
+            config.labels.from.clone_from(&stored.labels.from);
+            let differences = differences(&stored, &config)?;
+            if !differences.is_empty() {
+                let why = format!("holds a run with other settings ({}); choose another --out", differences.join("; "));
+                return Err(Error::file(&run, why));
+            }
+            if cost(self.folder, name).is_some() {
+                return Ok(());
+            }
+        }
+        let start = Start { resume: true, split: Some(split), ..Start::default() };
+        match config.stage {
+            Stage::Pretrain => {
+                let mut job = PretrainJob::prepare(config, &run, start, self.control, &mut |_, _| {})?;
+                job.train(self.compute, self.sink, self.control).map(|_| ())
+            }
+            Stage::Finetune => {
+                let mut job = FinetuneJob::prepare(config, &run, start, self.control, &mut |_, _| {})?;
+                job.train(self.compute, self.sink, self.control).map(|_| ())
+            }
+        }
+    }
+}

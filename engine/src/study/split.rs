@@ -1,0 +1,107 @@
+//! Folds and labelled draws of a study: drawn once from the plan's seed, the same for every method.
+
+use std::collections::BTreeSet;
+
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::plan::{CohortPlan, Plan, count_of};
+use crate::cohort::Cohort;
+use crate::cohort::labelled::{LabelBudget, labelled_subset};
+use crate::cohort::split::Split;
+use crate::config::Config;
+use crate::event::Control;
+use crate::jobs::{eligible_patients, with_known_modalities};
+use crate::{Error, Result, seed};
+
+/// A test fold of a cohort.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fold {
+    /// Its patients.
+    pub split: Split,
+    /// The labelled patients, `[budget][draw]`; a budget is named as in the plan.
+    pub labelled: Vec<(String, Vec<Vec<String>>)>,
+}
+
+impl Fold {
+    /// The labelled patients of a budget and a draw.
+    pub fn labelled(&self, budget: &str, draw: usize) -> &[String] {
+        self.labelled
+            .iter()
+            .find(|(name, _)| name == budget)
+            .and_then(|(_, draws)| draws.get(draw))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The split without test patients, for pilots: they never learn who tests.
+    pub fn without_test(&self) -> Split {
+        let mut split = self.split.clone();
+        for id in std::mem::take(&mut split.test) {
+            split.lesion_ml.remove(&id);
+        }
+        split
+    }
+}
+
+/// The folds of a cohort. Test folds are disjoint; validation patients are drawn from the rest of each.
+///
+/// # Errors
+/// A cohort that cannot be read; fewer patients with a mask than the folds need.
+pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<Fold>> {
+    if let Some(file) = &plan.split.file {
+        let split = Split::read(file)?;
+        let labelled = labelled_draws(plan, &split, 0)?;
+        return Ok(vec![Fold { split, labelled }]);
+    }
+    let found = Cohort::discover(&cohort.path)?;
+    let mut config = Config::default();
+    config.data.modality.clone_from(&cohort.modality);
+    let config = with_known_modalities(config, &found)?;
+    let mut patients = eligible_patients(&config, &found, control)?;
+    // Testing, validating and labelling all need a mask; the others are pre-trained on.
+    let masked = patients.iter().filter(|(_, ml)| ml.is_some()).count();
+    let (tests, vals) = (
+        count_of(&plan.split.test, masked, "split.test")?.max(1),
+        count_of(&plan.split.validation, masked, "split.validation")?,
+    );
+    if tests * plan.split.folds > masked || tests + vals >= masked {
+        let why = format!(
+            "{} folds of {tests} test patients and {vals} validation patients need more than the {masked} patients with a mask",
+            plan.split.folds
+        );
+        return Err(Error::config(format!("cohorts.{}", cohort.name), cohort.path.display(), why));
+    }
+    let mut tested: Vec<(String, Option<f64>)> = Vec::new();
+    let mut folds = Vec::new();
+    for fold in 0..plan.split.folds {
+        let mut split = Split::draw_counts(&patients, tests, vals, plan.seed.wrapping_add(fold as u64));
+        let is_test: BTreeSet<&String> = split.test.iter().collect();
+        let (test, rest): (Vec<_>, Vec<_>) = patients.iter().cloned().partition(|(id, _)| is_test.contains(id));
+        split.train.extend(tested.iter().map(|(id, _)| id.clone()));
+        split.train.sort_unstable();
+        split.lesion_ml.extend(tested.iter().cloned());
+        let labelled = labelled_draws(plan, &split, fold)?;
+        folds.push(Fold { split, labelled });
+        patients = rest;
+        tested.extend(test);
+    }
+    Ok(folds)
+}
+
+fn labelled_draws(plan: &Plan, split: &Split, fold: usize) -> Result<Vec<(String, Vec<Vec<String>>)>> {
+    let mut budgets: Vec<&String> = plan.methods.iter().flat_map(|method| plan.budgets(method)).collect();
+    budgets.sort_unstable();
+    budgets.dedup();
+    let volume = |id: &String| (id.clone(), split.lesion_ml.get(id).copied().flatten());
+    let train: Vec<_> = split.train.iter().map(volume).collect();
+    let draws = |budget: &String| {
+        let labels = &plan.labels;
+        let shares = LabelBudget { share: budget.parse()?, draw: labels.draw, any: labels.any };
+        let draw = |draw: usize| {
+            let seed = seed::stream(plan.seed, "study: labelled draw", &[fold as u64, draw as u64]).next_u64();
+            labelled_subset(&train, &shares, seed)
+        };
+        Ok((budget.clone(), (0..plan.labels.draws).map(draw).collect::<Result<_>>()?))
+    };
+    budgets.into_iter().map(draws).collect()
+}

@@ -1,0 +1,152 @@
+//! The tables of a study as Markdown, CSV, LaTeX and HTML.
+
+use super::summary::{Difference, Group, MethodSummary, Metric};
+use crate::experiment::page::escape;
+
+/// One table as cells: a caption, a heading, rows, and footnotes.
+pub struct TextTable {
+    /// What the table shows.
+    pub caption: String,
+    /// Column headings.
+    pub heading: Vec<String>,
+    /// Rows of cells.
+    pub rows: Vec<Vec<String>>,
+    /// Footnotes: failed and collapsed trainings.
+    pub notes: Vec<String>,
+}
+
+/// The table of a group: means with their spreads, and the paired DSC differences to each reference method.
+pub fn table(group: &Group) -> TextTable {
+    let mut references: Vec<&str> = Vec::new();
+    for difference in group.methods.iter().flat_map(|method| &method.differences) {
+        if !references.contains(&difference.to.as_str()) {
+            references.push(&difference.to);
+        }
+    }
+    let mut heading = vec!["Method".to_owned()];
+    heading.extend(Metric::ALL.iter().map(|metric| metric.heading().to_owned()));
+    heading.push("SD patients".into());
+    heading.push("SD draws".into());
+    heading.extend(references.iter().map(|reference| format!("DSC - {reference} [95 %], p")));
+    let mut notes = Vec::new();
+    let rows = group.methods.iter().map(|method| row(method, &references, &mut notes)).collect();
+    let caption = format!(
+        "{}, {} labels ({} labelled patients), {} test patients",
+        group.cohort, group.budget, group.labelled, group.patients
+    );
+    TextTable { caption, heading, rows, notes }
+}
+
+fn row(method: &MethodSummary, references: &[&str], notes: &mut Vec<String>) -> Vec<String> {
+    const DASH: &str = "-";
+    let mut cells = vec![method.method.clone()];
+    cells.extend(Metric::ALL.iter().map(|metric| {
+        method.metrics.get(metric).map_or(DASH.into(), |spread| format!("{:.*}", metric.decimals(), spread.mean))
+    }));
+    let dsc = method.metrics.get(&Metric::Dsc);
+    cells.push(dsc.map_or(DASH.into(), |spread| format!("{:.3}", spread.sd_patients)));
+    cells.push(dsc.map_or(DASH.into(), |spread| format!("{:.3}", spread.sd_draws)));
+    for reference in references {
+        let found = method.differences.iter().find(|d| d.to == *reference && d.metric == Metric::Dsc);
+        cells.push(found.map_or(DASH.into(), difference));
+    }
+    let [done, all] = method.units;
+    if !method.failures.is_empty() {
+        let lost = all - done;
+        notes.push(format!("{}: {lost} of {all} trainings failed. {}", method.method, method.failures.join(" ")));
+    } else if done < all {
+        notes.push(format!("{}: {} of {all} trainings have not run yet.", method.method, all - done));
+    }
+    if method.collapsed > 0 {
+        notes.push(format!("{}: {} trainings mark nothing in any test patient.", method.method, method.collapsed));
+    }
+    cells
+}
+
+fn difference(d: &Difference) -> String {
+    format!("{:+.3} [{:+.3}, {:+.3}], {}", d.mean, d.interval[0], d.interval[1], p_value(d.p_holm))
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "p < .001".into() } else { format!("p = {p:.3}") }
+}
+
+impl TextTable {
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut text =
+            format!("### {}\n\n{}|{}\n", self.caption, line(&self.heading), "---|".repeat(self.heading.len()));
+        self.rows.iter().for_each(|row| text += &line(row));
+        for note in &self.notes {
+            text += &format!("\n{note}\n");
+        }
+        text
+    }
+
+    /// As a LaTeX `tabular` with its caption in a comment.
+    pub fn latex(&self) -> String {
+        let cell = |text: &String| {
+            let escaped = text.replace('\\', "\\textbackslash{}");
+            ["%", "_", "&", "#", "$"]
+                .iter()
+                .fold(escaped, |text, c| text.replace(c, &format!("\\{c}")))
+                .replace('<', "$<$")
+        };
+        let line = |cells: &[String]| format!("{} \\\\\n", cells.iter().map(cell).collect::<Vec<_>>().join(" & "));
+        let mut text =
+            format!("% {}\n\\begin{{tabular}}{{l{}}}\n\\hline\n", self.caption, "r".repeat(self.heading.len() - 1));
+        text += &line(&self.heading);
+        text += "\\hline\n";
+        self.rows.iter().for_each(|row| text += &line(row));
+        text += "\\hline\n\\end{tabular}\n";
+        self.notes.iter().for_each(|note| text += &format!("% {note}\n"));
+        text
+    }
+
+    /// As an HTML table.
+    pub fn html(&self) -> String {
+        let line = |tag: &str, cells: &[String]| {
+            let cells: Vec<String> = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+            format!("<tr>{}</tr>\n", cells.concat())
+        };
+        let mut text = format!("<h2>{}</h2>\n<table>\n{}", escape(&self.caption), line("th", &self.heading));
+        self.rows.iter().for_each(|row| text += &line("td", row));
+        text += "</table>\n";
+        self.notes.iter().for_each(|note| text += &format!("<p>{}</p>\n", escape(note)));
+        text
+    }
+}
+
+/// Every number of the summary as CSV: one line per cohort, budget, method and metric.
+pub fn csv(groups: &[Group]) -> String {
+    let mut text =
+        String::from("cohort,budget,method,metric,mean,sd_patients,sd_draws,reference,difference,low,high,p,p_holm\n");
+    for group in groups {
+        for method in &group.methods {
+            for (metric, spread) in &method.metrics {
+                let start = format!(
+                    "{},{},{},{},{},{},{}",
+                    group.cohort,
+                    group.budget,
+                    method.method,
+                    metric.heading(),
+                    spread.mean,
+                    spread.sd_patients,
+                    spread.sd_draws
+                );
+                let mut own = method.differences.iter().filter(|d| d.metric == *metric).peekable();
+                if own.peek().is_none() {
+                    text += &format!("{start},,,,,,\n");
+                }
+                for d in own {
+                    text += &format!(
+                        "{start},{},{},{},{},{},{}\n",
+                        d.to, d.mean, d.interval[0], d.interval[1], d.p, d.p_holm
+                    );
+                }
+            }
+        }
+    }
+    text
+}
