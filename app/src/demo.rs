@@ -178,7 +178,7 @@ impl Demo {
                 ]
             }
             Step::Findings { due, shown } if now >= due => {
-                let count = document.findings.as_ref().map_or(0, |f| f.list.len()).min(MOST);
+                let count = state.shown_findings().min(MOST);
                 if shown + 1 >= count {
                     self.step = Step::Over;
                     return vec![Command::Overlay(OverlayCommand::GoToFinding(0))];
@@ -227,7 +227,7 @@ fn held_out(state: &State) -> Option<Request> {
     Some(Request {
         title: Some(case.id.clone()),
         images: images.map(|(name, image)| (Some(name.clone()), image.path.clone())).collect(),
-        truth: case.masks.first().cloned(),
+        reference: case.masks.first().cloned(),
         ..Request::default()
     })
 }

@@ -216,8 +216,8 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
     let request = Request {
         title: Some(row.case),
         images: row.images.into_iter().map(|(modality, path)| (Some(modality), path)).collect(),
-        mask: Some(row.mask),
-        truth: row.truth,
+        segmentation: Some(row.mask),
+        reference: row.truth,
         slice: row.worst_slice,
         ..Request::default()
     };

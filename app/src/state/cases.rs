@@ -34,6 +34,8 @@ pub struct ListedCase {
     pub name: String,
     /// The images by modality.
     pub images: BTreeMap<String, PathBuf>,
+    /// A segmentation that was saved beside the images.
+    pub segmentation: Option<PathBuf>,
     /// The reference mask.
     pub label: Option<PathBuf>,
     /// A small picture, once it is made.

@@ -157,7 +157,7 @@ impl State {
             image: document.shown,
             frame: layer.frame,
             kind: told_kind(document),
-            truth: document.truth.as_ref().map(|truth| truth.revision),
+            truth: document.reference().map(|truth| truth.revision),
             preprocess: controls.preprocess.clone(),
         };
         let slice = self.file_slice()?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::volume::{Background, Frames, ReadOptions, Volume, percentile};
 
 use super::open::{front_axis, layer_of};
-use super::{Failure, Job, JobHandle, Jobs, Spec};
+use super::{Failure, Job, JobHandle, Jobs, Spec, values};
 use crate::gpu::Gpu;
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
@@ -76,6 +76,7 @@ impl Job for ShowFrame {
                     *slot = layer;
                 }
                 project(state, jobs, self.image);
+                values::start(state, jobs);
             }
             Err(failure) => failure.report(&self.spec().title, state),
         }

@@ -6,6 +6,7 @@ use super::study::report;
 use super::training::{Shared, put};
 use super::{interruptible, use_threads};
 use crate::Error;
+use crate::cohort::Cohort;
 use crate::cohort::labelled::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
@@ -145,6 +146,13 @@ fn difference(fresh: &toml::Table, own: &toml::Table) -> toml::Table {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let plan = args.plan()?;
+    let files = &args.shared.files;
+    let cohort = Cohort::discover_with(&args.shared.cohort, &files.discover_options())?;
+    let modalities =
+        args.shared.modality.iter().map(|name| cohort.modality(name)).collect::<crate::Result<Vec<_>>>()?;
+    let everyone: Vec<String> = cohort.patients().into_iter().map(str::to_owned).collect();
+    let selection = cohort.select(&everyone, &modalities);
+    files.report(selection.cases.len(), &selection.left_out, &[])?;
     use_threads(plan.threads)?;
     let control = interruptible()?;
     let compute = open_all(&plan.device)?;

@@ -60,6 +60,14 @@ pub(crate) fn scans_in(folder: &Path) -> Result<Vec<NiftiFile>> {
     Ok(entries(folder)?.without_outputs())
 }
 
+/// The files of the scans directly in a folder, by name.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn scan_paths(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(scans_in(folder)?.into_iter().map(|file| file.path).collect())
+}
+
 /// The masks directly in a folder, by name: those of `amlp segment` are what is asked for.
 pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
     Ok(entries(folder)?.files)

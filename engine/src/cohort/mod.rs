@@ -36,6 +36,7 @@ pub use fingerprint::{
     CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
 };
 pub use identity::CohortIdentity;
+pub use listing::scan_paths;
 pub(crate) use listing::{NiftiFile, scans_in};
 pub use names::canonical_modality;
 pub(crate) use names::is_mask_or_output;

@@ -36,7 +36,7 @@ impl Target {
     /// Whether each voxel belongs to the class, in file order.
     fn mask(&self, volume: &LabelVolume) -> Vec<bool> {
         match self {
-            Self::Any => volume.iter().map(|label| label != 0).collect(),
+            Self::Any => volume.inside(),
             Self::Labels(labels) => volume.mask(labels),
         }
     }

@@ -172,10 +172,8 @@ fn evaluate_case(
 /// Measures a predicted mask against the true one on the same grid.
 fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Result<()> {
     let grid = &found.grid;
-    let lesion = |volume: &LabelVolume| volume.iter().map(|label| label != 0).collect::<Vec<bool>>();
-    let (found, truth) = (lesion(found), lesion(truth));
-    row.measures = Some(measure(&found, &truth, grid, &Options::default())?);
-    let slices = compare(&found, &truth, grid, None)?;
+    row.measures = Some(measure(&found.inside(), &truth.inside(), grid, &Options::default())?);
+    let slices = compare(found, truth)?;
     if let Some(&worst) = slices.worst_first().first() {
         row.worst_slice = Some(grid.axial_slices().stored(worst));
         row.worst_dice = slices.slice_dice().get(worst).copied().flatten();

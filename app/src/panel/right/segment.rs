@@ -65,7 +65,7 @@ fn device(ui: &mut Ui, state: &State, sender: &Sender) {
 fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let document = state.document.as_ref();
     let saving = state.jobs.iter().any(|job| matches!(job.slot, worker::save::SLOT | worker::segment::SLOT));
-    let can_save = document.is_some_and(|d| d.prediction.is_some()) && !saving;
+    let can_save = document.is_some_and(|d| d.segmentation().is_some()) && !saving;
     let unsaved = document.is_some_and(Document::is_unsaved);
     let save = PushButton::new("Save").icon(icon::SAVE).shortcut("Ctrl+S");
     let save = ui.add_enabled(can_save, save);

@@ -66,22 +66,22 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
 /// Numbers of the findings in the slice, and calipers of the selected one.
 pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     let Some(findings) = &case.document.findings else { return };
-    if case.state.session.view.hide_overlay {
-        return;
-    }
     let grid = &case.document.base().volume.grid;
     let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
-    for (at, listed) in findings.list.iter().enumerate() {
+    for (at, entry) in findings.entries.iter().take(case.state.shown_findings()).enumerate() {
+        if !case.state.marks(case.document, entry) {
+            continue;
+        }
         let chosen = case.state.session.view.finding == Some(at);
-        let bounds = bounds(&display_from_voxel, &listed.finding);
+        let bounds = bounds(&display_from_voxel, &entry.finding);
         let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
         // A projection shows all findings: only the selected one is marked.
         if !(if view.id.is_projection() { chosen } else { met }) {
             continue;
         }
-        number(painter, case, view, bounds, &label(at, listed.status, chosen), chosen);
+        number(painter, case, view, bounds, &label(at, entry.status, chosen), chosen);
         if chosen {
-            calipers(painter, case, view, &listed.finding);
+            calipers(painter, case, view, &entry.finding);
         }
     }
 }
@@ -189,17 +189,17 @@ mod tests {
     use super::*;
     use crate::scene::{DisplayGrid, PlaneMode};
     use engine::findings::findings;
-    use engine::volume::Grid;
+    use engine::volume::{Grid, LabelVolume};
 
     #[test]
     fn the_box_of_a_finding_reaches_from_edge_to_edge_of_its_voxels() {
         let matrix3 = glam::DMat3::from_diagonal(DVec3::new(-2.0, 1.0, 3.0));
         let grid = Grid::new([6, 5, 4], DAffine3 { matrix3, translation: DVec3::new(3.0, 4.0, 5.0) });
-        let mut mask = vec![false; grid.len()];
+        let mut mask = vec![0_u8; grid.len()];
         for voxel in [[1, 2, 1], [2, 2, 1], [2, 3, 2]] {
-            mask[grid.index(voxel)] = true;
+            mask[grid.index(voxel)] = 1;
         }
-        let found = findings(&mask, &grid, None).expect("a mask of the grid's size");
+        let found = findings(&LabelVolume::new(grid.clone(), mask).expect("a mask of the grid's size"));
         let display = DisplayGrid::new(&grid, PlaneMode::Native);
         let [low, high] = bounds(&(display.display_from_world * grid.world_from_voxel), &found[0]);
         // Voxels 1 and 2 of six, counted from the other side.

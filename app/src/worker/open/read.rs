@@ -8,7 +8,7 @@ use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Volume, ct_doubt};
 use crate::gpu::Gpu;
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
-use crate::state::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
+use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Source};
 use crate::worker::Failure;
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
@@ -100,6 +100,7 @@ pub fn layer_of(
 /// # Errors
 /// What the reader or the device refuses; a mask of another grid.
 pub fn read_mask(
+    role: MaskRole,
     path: &Path,
     image: &Volume,
     gpu: Option<&Gpu>,
@@ -107,30 +108,36 @@ pub fn read_mask(
 ) -> Result<MaskLayer, Failure> {
     let (labels, oddities) = LabelVolume::read_for(path, image)?;
     warnings.extend(oddities.into_iter().map(|w| format!("{}: {w}", path.display())));
-    mask_layer(Some(path.to_path_buf()), Arc::new(labels), gpu)
+    mask_layer(role, Some(path.to_path_buf()), Arc::new(labels), gpu)
 }
 
 /// A mask's layer with its projection, uploaded.
 ///
 /// # Errors
 /// What the device refuses.
-pub fn mask_layer(path: Option<PathBuf>, labels: Arc<LabelVolume>, gpu: Option<&Gpu>) -> Result<MaskLayer, Failure> {
+pub fn mask_layer(
+    role: MaskRole,
+    path: Option<PathBuf>,
+    labels: Arc<LabelVolume>,
+    gpu: Option<&Gpu>,
+) -> Result<MaskLayer, Failure> {
     let axis = front_axis(&labels.grid);
     let projected = Arc::new(labels.max_projection(axis)?);
     let (texture, projected_texture) = match gpu {
         Some(gpu) => (Some(gpu.upload_labels(&labels)?), Some(gpu.upload_labels(&projected)?)),
         None => (None, None),
     };
-    let present = MaskLayer::count(&labels);
+    let table = MaskLayer::label_table(&labels);
     Ok(MaskLayer {
+        role,
         path,
         labels,
-        present,
+        table,
         texture,
         projection: Some((projected, projected_texture)),
         revision: 0,
         saved_revision: None,
-        not_uploaded: None,
+        dirty: None,
     })
 }
 

@@ -73,7 +73,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     click(&mut window, &format!("Open {case} at its worst slice"));
     assert_eq!((state(&window).session.mode, errors(&window)), (Mode::Review, Vec::new()));
     let document = document(&window);
-    assert!(document.prediction.is_some() && document.truth.is_some() && !document.is_unsaved());
+    assert!(document.segmentation().is_some() && document.reference().is_some() && !document.is_unsaved());
     assert_eq!(&document.title, case);
     // Stored with x to the left and z upwards: the file's own slice is the shown one.
     assert_eq!(slices(&window)[0], slice + 1);

@@ -3,6 +3,8 @@
 
 mod cases;
 mod demo;
+mod export;
+mod findings;
 mod finetuning;
 mod guards;
 mod keys;
@@ -13,6 +15,7 @@ mod program;
 mod reliability;
 mod restart;
 mod review;
+mod rounds;
 mod runs;
 mod segmentation;
 mod snapshots;

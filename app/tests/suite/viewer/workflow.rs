@@ -105,6 +105,6 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     assert!(mean > 0.0 && mean <= 1.0 && results.spread(Column::Dice).is_some());
     click(&mut window, "Segment with this run");
     assert_eq!((errors(&window), state(&window).session.mode), (Vec::new(), Mode::Review));
-    assert!(document(&window).prediction.is_some() && document(&window).is_unsaved());
+    assert!(document(&window).segmentation().is_some() && document(&window).is_unsaved());
     assert!(report(&window).metrics.is_some_and(|m| (0.0..=1.0).contains(&m.dsc)));
 }
