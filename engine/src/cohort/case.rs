@@ -118,6 +118,6 @@ pub fn read_masks(paths: &[PathBuf], options: &MaskOptions) -> Result<(LabelVolu
 pub fn with_region(mask: LabelVolume, region: LabelVolume) -> LabelVolume {
     let region = region.on_grid(&mask.grid);
     let labels: Vec<u16> =
-        mask.iter().zip(&region).map(|(label, other)| if label == 0 { other } else { label }).collect();
+        mask.iter().zip(region.iter()).map(|(label, other)| if label == 0 { other } else { label }).collect();
     LabelVolume { data: LabelData::from(labels), ..mask }
 }

@@ -6,10 +6,8 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{CohortPlan, Plan, count_of};
-use crate::cohort::Cohort;
 use crate::cohort::labelled::{LabelBudget, labelled_subset};
 use crate::cohort::split::Split;
-use crate::config::Config;
 use crate::event::Control;
 use crate::jobs::{eligible_patients, with_known_modalities};
 use crate::{Error, Result, seed};
@@ -53,9 +51,9 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         let labelled = labelled_draws(plan, &split, 0)?;
         return Ok(vec![Fold { split, labelled }]);
     }
-    let found = Cohort::discover(&cohort.path)?;
-    let mut config = Config::default();
-    config.data.modality.clone_from(&cohort.modality);
+    let Some(method) = plan.methods.first() else { return Ok(Vec::new()) };
+    let config = plan.finetune_config(cohort, method)?;
+    let found = config.data.discover()?;
     let config = with_known_modalities(config, &found)?;
     let mut patients = eligible_patients(&config, &found, control)?;
     // Testing, validating and labelling all need a mask; the others are pre-trained on.
