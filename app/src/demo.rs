@@ -193,7 +193,7 @@ impl Demo {
 
 /// The demonstration's settings, on the cohort that was read.
 fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
-    configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps).ok()
+    configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps, steps).ok()
 }
 
 /// The form of the pre-training.

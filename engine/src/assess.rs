@@ -1,8 +1,9 @@
 //! What a training would take, without making a run folder, and what is wrong with its settings, field by field.
 
+mod count;
+
 use std::collections::BTreeMap;
 
-use burn::module::Module;
 use serde::Serialize;
 
 use crate::cohort::split::Split;
@@ -11,10 +12,10 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::jobs::{inherited, with_known_modalities};
-use crate::preprocess::prepared_shape;
-use crate::trainer::{Length, check_device, memory_mib};
-use crate::volume::Volume;
+use crate::trainer::{Head, Length, check_device, memory_mib};
 use crate::{ErrorKind, Result};
+
+use count::Count;
 
 /// What a training would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,13 +44,16 @@ pub struct Assessment {
     pub notes: Vec<String>,
 }
 
-/// Reads the names and headers of a cohort's files, measures one step, and adds up. `progress` gets a line for each part.
+/// Reads the names and headers of a cohort's files, for a fine-tuning also the scans and masks of a few labelled patients,
+/// measures one step, and adds up. `split` is the split of the training if it is known; else it is that of the pre-training run,
+/// or one of as many patients. `progress` gets a line for each part.
 ///
 /// # Errors
 /// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
 /// patients to train on; [`ErrorKind::Cancelled`].
 pub fn assess(
     config: &Config,
+    split: Option<&Split>,
     compute: &Compute,
     control: &Control,
     progress: &mut dyn FnMut(&str),
@@ -59,41 +63,30 @@ pub fn assess(
     let cohort = config.data.discover()?;
     let config = &with_known_modalities(config.clone(), &cohort)?;
     let mut notes = Vec::new();
-    let drawn = inherited(config)?;
-    let split = drawn.clone().unwrap_or_else(|| draw(config, &cohort));
-    let chosen = chosen(config, &cohort, &split)?;
-    // A new split depends on the lesion volumes, which are not read here: all patients are counted then.
-    let counted: Vec<&Case> = if drawn.is_some() && config.stage == Stage::Pretrain {
-        split.train.iter().flat_map(|id| cohort.scans_of(id)).collect()
-    } else {
-        cohort.cases.iter().filter(|case| is_complete(config, case)).collect()
+    let known = split.cloned().map_or_else(|| inherited(config), |split| Ok(Some(split)))?;
+    let is_drawn = known.is_none();
+    let split = known.unwrap_or_else(|| draw(config, &cohort));
+    let count = Count { config, cohort: &cohort, split: &split, is_drawn, control };
+    let slices = match config.stage {
+        Stage::Pretrain => count.pretraining(progress, &mut notes)?,
+        Stage::Finetune => count.finetuning(progress, &mut notes)?,
     };
-    let slices_by_case = count_slices(config, &counted, control, progress, &mut notes)?;
-    let total: usize = slices_by_case.values().sum();
-    let slices = (total * chosen.slices_of).div_ceil(slices_by_case.len().max(1));
-    if slices_by_case.len() != chosen.slices_of {
-        notes.push("The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into());
-    }
-    notes.push(match config.stage {
-        Stage::Pretrain => "Slices is an upper bound: slices without tissue in the crop are left out.".into(),
-        Stage::Finetune => "Slices is an upper bound: all of the labelled patients' slices, with lesion or not.".into(),
-    });
-    let length = Length::new(&config.training, slices);
-    let batch = config.training.batch.min(slices.max(1));
+    let length = Length::new(&config.training, slices.of_epoch);
+    let batch = config.training.batch.min(slices.of_epoch.max(1));
     control.pass()?;
     progress("measuring a step");
-    let network = match config.stage {
-        Stage::Pretrain => crate::pretrain::network_config(config),
-        Stage::Finetune => crate::finetune::network_config(config),
+    let (network, head) = match config.stage {
+        Stage::Pretrain => (crate::pretrain::network_config(config), crate::pretrain::head(config)),
+        Stage::Finetune => (crate::finetune::network_config(config), Head::default()),
     };
-    check_device(config, &network, compute)?;
+    check_device(config, &network, head, compute)?;
     let seconds_per_step = match config.stage {
         Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
         Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
     };
-    let parameters = network.init(0, &compute.device).num_params();
+    let parameters = network.parameters() + head.weights;
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
-    let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
+    let slices_mib = (slices.kept as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {
         notes.push(format!(
             "The slices take {slices_mib} MiB. That is more than may stay in memory, so they go to a file."
@@ -107,14 +100,14 @@ pub fn assess(
     }
     Ok(Assessment {
         patients: split.train.len(),
-        labelled: chosen.labelled,
-        slices,
+        labelled: slices.labelled,
+        slices: slices.of_epoch,
         steps: length.steps,
         epochs: length.epochs,
         parameters,
         seconds_per_step,
         seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, &network, compute),
+        memory_mib: memory_mib(config, &network, head, compute),
         slices_mib,
         notes,
     })
@@ -134,24 +127,6 @@ pub fn field_errors(config: &Config) -> Vec<(String, String)> {
     found
 }
 
-/// How many patients' slices and labels are used.
-struct Chosen {
-    slices_of: usize,
-    labelled: usize,
-}
-
-fn chosen(config: &Config, cohort: &Cohort, split: &Split) -> Result<Chosen> {
-    if config.stage == Stage::Finetune {
-        let labelled = split.labelled(&config.labels.budget()?)?;
-        let scans = labelled.iter().flat_map(|id| cohort.scans_of(id)).count();
-        return Ok(Chosen { slices_of: scans, labelled: labelled.len() });
-    }
-    let has_label = |id: &&String| cohort.scans_of(id).any(|case| !case.masks.is_empty());
-    let labelled = if config.method.report_recall { split.train.iter().filter(has_label).count() } else { 0 };
-    let scans = split.train.iter().flat_map(|id| cohort.scans_of(id)).count();
-    Ok(Chosen { slices_of: scans, labelled })
-}
-
 /// A split of as many patients as the real one: which they are is another matter.
 fn draw(config: &Config, cohort: &Cohort) -> Split {
     let mut patients: BTreeMap<String, Option<f64>> = BTreeMap::new();
@@ -166,28 +141,4 @@ fn draw(config: &Config, cohort: &Cohort) -> Split {
 /// True for a patient who may be trained on: with all modalities, and not of a test folder.
 fn is_complete(config: &Config, case: &Case) -> bool {
     !case.held_out && case.has_all(&config.data.modality)
-}
-
-/// Slices of each case that can be read, by its first image's header.
-fn count_slices(
-    config: &Config,
-    cases: &[&Case],
-    control: &Control,
-    progress: &mut dyn FnMut(&str),
-    notes: &mut Vec<String>,
-) -> Result<BTreeMap<String, usize>> {
-    progress(&format!("reading the headers of {} patients", cases.len()));
-    let every = if config.stage == Stage::Pretrain { config.training.every_slice } else { 1 };
-    let mut found = BTreeMap::new();
-    for case in cases {
-        control.pass()?;
-        let Some(image) = config.data.modality.first().and_then(|modality| case.images.get(modality)) else { continue };
-        match Volume::read_grid(&image.path).and_then(|grid| prepared_shape(&grid, &config.preprocess)) {
-            Ok([_, _, slices]) => {
-                found.insert(case.id.clone(), slices.div_ceil(every));
-            }
-            Err(error) => notes.push(format!("{} is not counted: {error}.", case.id)),
-        }
-    }
-    Ok(found)
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod preset;
+mod training;
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,13 @@ use crate::cohort::labelled::{LabelBudget, LabelDraw};
 use crate::cohort::{Cohort, DiscoverOptions, NamePattern};
 use crate::device::DeviceList;
 use crate::event::Stage;
+<<<<<<< HEAD
 use crate::model::{Precision, UNetConfig};
 use crate::preprocess::{LabelUse, PreprocessConfig, SliceFilter, StoreOptions, Targets};
+=======
+use crate::model::UNetConfig;
+use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
+>>>>>>> main
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -22,6 +28,7 @@ use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
 pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
+pub use training::{Schedule, TrainingConfig};
 
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
@@ -96,6 +103,7 @@ impl Default for DataConfig {
     }
 }
 
+<<<<<<< HEAD
 impl DataConfig {
     /// How the cohort's files are interpreted.
     pub fn discover_options(&self) -> DiscoverOptions {
@@ -182,6 +190,8 @@ impl Default for TrainingConfig {
     }
 }
 
+=======
+>>>>>>> main
 /// Fill of masked pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -353,18 +363,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Fine-tuning by the paper's schedule, with this product's negatives and augmentation.
+    /// This product's fine-tuning: a rate and a length with which the training Dice converges on a few labelled patients,
+    /// negatives and augmentation. [`finetune_preset`] has the paper's.
     pub fn finetune() -> Self {
         Self {
             stage: Stage::Finetune,
             preset: "finetune".into(),
-            training: TrainingConfig {
-                epochs: 70,
-                batch: 56,
-                schedule: Schedule::Cosine,
-                weight_decay: 1e-4,
-                ..TrainingConfig::default()
-            },
+            training: TrainingConfig { lr: 1e-2, warmup: 0.05, min_steps: 400, ..TrainingConfig::paper_finetuning() },
             ..Self::default()
         }
     }

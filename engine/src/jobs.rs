@@ -18,7 +18,7 @@ use crate::pretrain::{PretrainReport, Slices, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
 use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config, failure};
-use crate::trainer::Session;
+use crate::trainer::{Dataset, Session};
 use crate::{Error, ErrorKind, Result};
 use scans::{labelled_scans, training_scans, with_mask};
 use start::open_run;

@@ -19,7 +19,7 @@ const SUPERVISED: &str = "sup";
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp compare COHORT --modality flair --methods sup,base,amlp --seeds 0,1,2 --labels 5% --out runs/compare \\
-    --spacing native --size 96 --width 8 --batch 8 --lr 1e-3 --epochs 20 --fine-batch 8 --fine-lr 1e-2 --fine-steps 300
+    --spacing native --size 96 --width 8 --batch 8 --lr 1e-3 --epochs 20 --fine-batch 8
 
 --epochs, --steps, --batch and --lr are those of pre-training, --fine-... those of fine-tuning; all other flags and the
 files of --config apply to both stages, --fine-config to fine-tuning alone. Settings under [method] override each preset.

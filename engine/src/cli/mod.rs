@@ -18,6 +18,7 @@ pub mod mask;
 mod masks;
 pub mod pretrain;
 mod progress;
+pub mod resume;
 pub mod segment;
 pub mod study;
 mod training;
@@ -58,6 +59,9 @@ enum Verb {
     /// Fine-tune a network with a few labelled patients.
     #[command(after_help = finetune::EXAMPLES)]
     Finetune(Box<finetune::Args>),
+    /// Resume an interrupted training of either stage.
+    #[command(after_help = resume::EXAMPLES)]
+    Resume(resume::Args),
     /// Segment scans with a fine-tuned network.
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
@@ -109,6 +113,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Mask(args) => mask::run(&args),
         Verb::Pretrain(args) => pretrain::run(&args),
         Verb::Finetune(args) => finetune::run(&args),
+        Verb::Resume(args) => resume::run(&args),
         Verb::Segment(args) => segment::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::Study(args) => study::run(&args),

@@ -146,10 +146,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         done.push(case);
     }
     if args.json {
-        let (device, cases) = (&compute.name, &done);
-        print_json(
-            &serde_json::json!({ "model": args.model, "device": device, "cases": cases, "left_out": left_out }),
-        )?;
+        print_json(&serde_json::json!({
+            "model": args.model, "checkpoint": choice, "device": compute.name, "cases": &done, "left_out": &left_out
+        }))?;
     }
     SomeFailed::check(done.len(), left_out)
 }

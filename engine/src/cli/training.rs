@@ -2,15 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::files::FileFlags;
 use super::masks::MaskFlags;
+use super::progress::Progress;
 use crate::cohort::Selection;
 use crate::config::Config;
 use crate::device::DeviceList;
+use crate::event::{EventSink, Fanout};
 use crate::jobs::{Start, stored_config};
 use crate::model::{Norm, Precision};
 use crate::preprocess::{CtOffset, LabelMap, Spacing, Targets};
-use crate::run::RunFolder;
+use crate::run::history::RunState;
+use crate::run::report::read_report;
+use crate::run::tensorboard::TensorBoard;
+use crate::run::{History, RunFolder};
 use crate::{Error, Result};
 
 /// Settings of a training. Each flag overrides the preset and the files of `--config`.
@@ -111,6 +118,38 @@ pub struct RunFlags {
     /// Print time and memory of the training, and stop.
     #[arg(long)]
     pub dry_run: bool,
+    /// Also write TensorBoard event files, into the folder tensorboard of the run.
+    #[arg(long)]
+    pub tensorboard: bool,
+}
+
+/// What a single training prints and writes beside its run.
+#[derive(Clone, Copy)]
+pub struct Output {
+    /// The report is printed as one JSON document.
+    pub json: bool,
+    /// TensorBoard event files are written.
+    pub tensorboard: bool,
+}
+
+/// Trains with the events going to the terminal and, if asked for, to TensorBoard.
+pub fn listen<R>(output: Output, run: &Path, train: impl FnOnce(&mut dyn EventSink) -> Result<R>) -> Result<R> {
+    let (mut progress, mut board) = (Progress::new(), TensorBoard::new(run));
+    let mut sinks: Vec<&mut dyn EventSink> = vec![&mut progress];
+    if output.tensorboard {
+        sinks.push(&mut board);
+    }
+    train(&mut Fanout(sinks))
+}
+
+/// The report of a run that has nothing left to resume; `None` for any other.
+pub fn finished_report<R: DeserializeOwned>(out: &Path) -> Result<Option<R>> {
+    if !RunFolder::is_run(out) || History::read(out)?.state != RunState::Finished {
+        return Ok(None);
+    }
+    let report = read_report(&RunFolder::open(out)?)?;
+    eprintln!("amlp: {} is finished, there is nothing to resume", out.display());
+    Ok(Some(report))
 }
 
 impl RunFlags {
@@ -122,6 +161,11 @@ impl RunFlags {
     /// The stored settings if the run in `out` is to be resumed, else `fresh`.
     pub fn start_from(&self, out: &Path, fresh: Config) -> Result<Config> {
         if self.resumes(out) { stored_config(out) } else { Ok(fresh) }
+    }
+
+    /// What is printed and written.
+    pub fn output(&self, shared: &Shared) -> Output {
+        Output { json: shared.json, tensorboard: self.tensorboard }
     }
 
     /// For preparing the job.
@@ -144,7 +188,8 @@ impl Shared {
         let t = &mut config.training;
         put(&mut t.epochs, self.epochs);
         if self.epochs.is_some() {
-            t.steps = 0;
+            // A length that is named is exact.
+            (t.steps, t.min_steps) = (0, 0);
         }
         put(&mut t.steps, self.steps);
         put(&mut t.batch, self.batch);
@@ -196,7 +241,7 @@ fn read_small(path: &Path) -> Result<String> {
 }
 
 /// Parses a word as the configuration file writes it.
-pub fn parse_word<T: serde::de::DeserializeOwned>(word: &str) -> std::result::Result<T, String> {
+pub fn parse_word<T: DeserializeOwned>(word: &str) -> std::result::Result<T, String> {
     use serde::de::IntoDeserializer;
     let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
     T::deserialize(word).map_err(|e| e.to_string())

@@ -52,6 +52,9 @@ impl Config {
         if !(training.lr.is_finite() && training.lr > 0.0) {
             found.push(Error::config("training.lr", training.lr, "must be above 0"));
         }
+        if !(0.0..=0.5).contains(&training.warmup) {
+            found.push(Error::config("training.warmup", training.warmup, "must be between 0 and 0.5"));
+        }
         if !(0.0..=1.0).contains(&training.weight_decay) {
             found.push(Error::config("training.weight_decay", training.weight_decay, "must be between 0 and 1"));
         }

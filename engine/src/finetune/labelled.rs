@@ -14,8 +14,14 @@ use crate::event::Control;
 use crate::preprocess::{LabelUse, PreparedCase, SliceStore, prepare_case};
 use crate::probe::{Pin, TrainingSlice};
 use crate::seed::stream;
-use crate::trainer::Position;
+use crate::trainer::{Dataset, Position};
 use crate::{Error, Result};
+
+/// Slices without lesion in an epoch, of the `negative` that there are beside `lesion` slices with lesion.
+pub(crate) fn negatives_of_epoch(config: &Config, lesion: usize, negative: usize) -> usize {
+    let share = config.labels.negative_slices;
+    negative.min((lesion as f64 * share / (1.0 - share)).round() as usize)
+}
 
 /// The labelled slices, and the patients to validate on.
 pub struct Labelled {
@@ -23,6 +29,10 @@ pub struct Labelled {
     /// Slices with lesion.
     pub(super) lesion: Vec<usize>,
     negative: Vec<usize>,
+    /// Slices without lesion in an epoch.
+    negatives: usize,
+    /// Seed of the order of an epoch.
+    seed: u64,
     pub(super) validation: Vec<(String, PreparedCase)>,
     left_out: Vec<LeftOut>,
 }
@@ -55,6 +65,7 @@ impl Labelled {
         for case in validation {
             control.pass()?;
             let d = &config.data;
+<<<<<<< HEAD
             match prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed) {
                 Ok(volume) => prepared.push((case.id.clone(), volume)),
                 Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
@@ -66,24 +77,19 @@ impl Labelled {
     /// Patients that could not be prepared, with the reason.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
+=======
+            let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
+            Ok((case.id.clone(), prepared))
+        };
+        let validation = validation.iter().map(prepare).collect::<Result<_>>()?;
+        let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
+        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation })
+>>>>>>> main
     }
 
     /// Number of slices with lesion.
     pub fn lesion_slices(&self) -> usize {
         self.lesion.len()
-    }
-
-    /// The slices of an epoch in training order: all with lesion, and the configured share without.
-    pub(super) fn order(&self, config: &Config, epoch: usize) -> Vec<usize> {
-        let share = config.labels.negative_slices;
-        let negatives = (self.lesion.len() as f64 * share / (1.0 - share)).round() as usize;
-        let mut draw = stream(config.seed, "finetune-order", &[epoch as u64]);
-        let mut negative = self.negative.clone();
-        negative.shuffle(&mut draw);
-        negative.truncate(negatives);
-        let mut order = [self.lesion.as_slice(), &negative].concat();
-        order.shuffle(&mut draw);
-        order
     }
 
     /// Augmented slices with their targets. Epoch, step and place in the batch decide the augmentation.
@@ -105,12 +111,6 @@ impl Labelled {
         Ok(Samples::new(samples, self.store.channels(), config.data.targets.count(), size))
     }
 
-    /// Patient and prepared slice: `ID:k`.
-    pub(super) fn name(&self, slice: usize) -> String {
-        let meta = self.store.meta(slice);
-        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
-    }
-
     /// A pinned slice among those of the labelled patients.
     pub(super) fn find(&self, pin: &Pin) -> Result<TrainingSlice> {
         let store = &self.store;
@@ -120,5 +120,27 @@ impl Labelled {
             store.window(slice, [0, 0]).map(|window| (window, store.cases()[case].plan.crop_affine()))
         });
         Ok(TrainingSlice { trained: case.is_some(), stored: stored.transpose()? })
+    }
+}
+
+impl Dataset for Labelled {
+    fn digest(&self) -> String {
+        self.store.digest()
+    }
+
+    /// All slices with lesion, and others without: the configured share.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut draw = stream(self.seed, "finetune-order", &[epoch as u64]);
+        let mut negative = self.negative.clone();
+        negative.shuffle(&mut draw);
+        negative.truncate(self.negatives);
+        let mut order = [self.lesion.as_slice(), &negative].concat();
+        order.shuffle(&mut draw);
+        order
+    }
+
+    fn name(&self, slice: usize) -> String {
+        let meta = self.store.meta(slice);
+        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
     }
 }

@@ -16,7 +16,7 @@ use crate::metrics::{Measures, Options, measure};
 use crate::predict::{Choice, Segmenter};
 use crate::preprocess::read_case;
 use crate::run::RunFolder;
-use crate::run::checkpoint::{self, Slot};
+use crate::run::checkpoint;
 use crate::run::evaluation::{self, StagedEvaluation};
 use crate::volume::LabelVolume;
 use crate::volume::nifti::write_label;
@@ -45,13 +45,16 @@ pub struct PatientRow {
     pub worst_dice: Option<f64>,
 }
 
-/// A run's held-out patients, measured (`evaluation/evaluation.json`).
+/// A run's held-out patients, measured (`evaluation/evaluation.json`, `evaluation-best/evaluation.json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEvaluation {
     /// Version of the document.
     pub version: u32,
     /// Which part of the split was held out: `test`, or `val` where nobody tests.
     pub part: String,
+    /// Checkpoint that segmented: earlier versions knew the last one only.
+    #[serde(default)]
+    pub checkpoint: Choice,
     /// Epochs that the network was trained for.
     pub epoch: usize,
     /// The patients, by id.
@@ -70,19 +73,26 @@ impl RunEvaluation {
     }
 }
 
-/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) into
-/// `RUN/evaluation/CASE.nii.gz`, measures them, and stores the result beside the masks. An earlier evaluation stays until
-/// this one is complete. `progress` hears how many patients of how many are done, and who is next.
+/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) with the
+/// `choice` of its networks into `RUN/evaluation/CASE.nii.gz` (`RUN/evaluation-best/` for the best), measures them, and stores
+/// the result beside the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
+/// patients of how many are done, and who is next.
 ///
 /// # Errors
+<<<<<<< HEAD
 /// A pre-training run; a run that another process works in; no patient that can be read; [`ErrorKind::Cancelled`].
+=======
+/// A pre-training run; a run without this network; one that another process works in; a patient that cannot be read;
+/// [`ErrorKind::Cancelled`].
+>>>>>>> main
 pub fn evaluate_run(
     run: &Path,
+    choice: Choice,
     compute: &Compute,
     control: &Control,
     progress: &mut dyn FnMut(usize, usize, &str),
 ) -> Result<RunEvaluation> {
-    let segmenter = Segmenter::load(run, Choice::Last, compute)?;
+    let segmenter = Segmenter::load(run, choice, compute)?;
     let data = &segmenter.config().data;
     if data.cohort.as_os_str().is_empty() {
         return Err(Error::file(run, "names no cohort: its held-out patients are not known"));
@@ -93,20 +103,32 @@ pub fn evaluate_run(
     if ids.is_empty() {
         return Err(Error::file(&folder.split_path(), "holds nobody out: there is nobody to evaluate on"));
     }
+<<<<<<< HEAD
     let cohort = data.discover()?;
     let selection = cohort.select(&ids, &data.modality).require_some()?;
     let (cases, mut left_out) = (selection.cases, selection.left_out);
     let epoch = [Slot::Last, Slot::Previous].into_iter().find_map(|slot| checkpoint::manifest(&folder, slot).ok());
     let staged = StagedEvaluation::new(&folder)?;
+=======
+    let cohort = Cohort::discover(&data.cohort)?;
+    let cases = cases_of(&cohort, &ids, &data.modality)?;
+    let epoch = choice.slots().iter().find_map(|slot| checkpoint::manifest(&folder, *slot).ok());
+    let staged = StagedEvaluation::new(&folder, choice.slot())?;
+>>>>>>> main
     let mut patients = Vec::with_capacity(cases.len());
     for (done, case) in cases.iter().enumerate() {
         control.pass()?;
         progress(done, cases.len(), &case.id);
+<<<<<<< HEAD
         match evaluate_case(&segmenter, case, run, &staged, control) {
             Ok(row) => patients.push(row),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
             Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
         }
+=======
+        let mask = evaluation::path(run, choice.slot(), &mask_name(&case.id)?);
+        patients.push(evaluate_case(&segmenter, case, mask, &staged, control)?);
+>>>>>>> main
     }
     if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {
         return Err(Error::config("patient", &first.case, &first.why));
@@ -116,26 +138,31 @@ pub fn evaluate_run(
     let measured = named.iter().filter_map(|(patient, row)| Some((patient.as_str(), row.measures.as_ref()?)));
     let mean = Mean::by_patient(measured);
     let epoch = epoch.map_or(0, |manifest| manifest.epoch);
+<<<<<<< HEAD
     let done = RunEvaluation { version: VERSION, part: part.into(), epoch, patients, mean, left_out };
+=======
+    let done = RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean };
+>>>>>>> main
     staged.finish(&done)?;
     progress(cases.len(), cases.len(), "");
     Ok(done)
 }
 
-/// The evaluation that was stored in a run last; `None` if it was never evaluated.
+/// The stored evaluation of a network of a run; `None` if it was never evaluated.
 ///
 /// # Errors
 /// A document that cannot be read, or of another version.
-pub fn stored_evaluation(run: &Path) -> Result<Option<RunEvaluation>> {
-    let Some(mut stored) = evaluation::read::<RunEvaluation>(run)? else { return Ok(None) };
+pub fn stored_evaluation(run: &Path, choice: Choice) -> Result<Option<RunEvaluation>> {
+    let slot = choice.slot();
+    let Some(mut stored) = evaluation::read::<RunEvaluation>(run, slot)? else { return Ok(None) };
     if stored.version != VERSION {
-        let (path, found) = (evaluation::path(run, "evaluation.json"), stored.version.to_string());
+        let (path, found) = (evaluation::path(run, slot, "evaluation.json"), stored.version.to_string());
         return Err(ErrorKind::Version { path, found, supported: VERSION.to_string() }.into());
     }
     for row in &mut stored.patients {
         // The run may have been moved since, and no document leads out of its folder.
         let name = row.mask.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        row.mask = evaluation::path(run, &name);
+        row.mask = evaluation::path(run, slot, &name);
     }
     Ok(Some(stored))
 }
@@ -143,7 +170,7 @@ pub fn stored_evaluation(run: &Path) -> Result<Option<RunEvaluation>> {
 fn evaluate_case(
     segmenter: &Segmenter,
     case: &Case,
-    run: &Path,
+    mask: PathBuf,
     staged: &StagedEvaluation<'_>,
     control: &Control,
 ) -> Result<PatientRow> {
@@ -155,9 +182,15 @@ fn evaluate_case(
     write_label(&staged.place(&name), &found, source)?;
     let mut row = PatientRow {
         case: case.id.clone(),
+<<<<<<< HEAD
         images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
         truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
         mask: evaluation::path(run, &name),
+=======
+        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.clone()))).collect(),
+        truth: truth.is_some().then(|| case.label.clone()).flatten(),
+        mask,
+>>>>>>> main
         measures: None,
         worst_slice: None,
         worst_dice: None,

@@ -9,11 +9,14 @@ use crate::event::Control;
 use crate::preprocess::{CasePlan, LabelUse, SliceData, SliceMeta, SliceStore};
 use crate::probe::Pin;
 use crate::seed::stream;
+use crate::trainer::Dataset;
 use crate::{Error, Result};
 
 /// The training slices, numbered from 0, each with the shift of its crop.
 pub struct Slices {
     store: SliceStore,
+    /// Seed of the order of an epoch.
+    seed: u64,
     /// Where each training slice is in the store.
     index: Vec<usize>,
     /// Displacement of each crop in pixels, drawn once: patches must show the same tissue in every epoch.
@@ -52,7 +55,7 @@ impl Slices {
             [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 })
         };
         let shifts = index.iter().map(shift).collect();
-        Self { store, index, shifts }
+        Self { store, seed: config.seed, index, shifts }
     }
 
     /// Number of slices.
@@ -116,12 +119,6 @@ impl Slices {
         Ok(self.window(slice)?.pixels)
     }
 
-    /// Patient and prepared slice: `ID:k`.
-    pub fn name(&self, slice: usize) -> String {
-        let meta = self.meta(slice);
-        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
-    }
-
     /// The number of a pinned slice, if it is trained on.
     pub fn find(&self, pin: &Pin) -> Option<usize> {
         let case = self.store.cases().iter().position(|case| case.id == pin.case)?;
@@ -138,16 +135,22 @@ impl Slices {
         let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
         of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))
     }
+}
 
-    /// All slices in the order of an epoch.
-    pub fn order(&self, seed: u64, epoch: usize) -> Vec<usize> {
+impl Dataset for Slices {
+    fn digest(&self) -> String {
+        self.store.digest()
+    }
+
+    /// All slices, shuffled.
+    fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.shuffle(&mut stream(seed, "pretrain-order", &[epoch as u64]));
+        order.shuffle(&mut stream(self.seed, "pretrain-order", &[epoch as u64]));
         order
     }
 
-    /// Digest of the training data.
-    pub fn digest(&self) -> String {
-        self.store.digest()
+    fn name(&self, slice: usize) -> String {
+        let meta = self.meta(slice);
+        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
     }
 }

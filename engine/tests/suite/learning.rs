@@ -60,6 +60,10 @@ fn one_slice_is_overfitted_by_fine_tuning() {
     let events = finetune(&config, &run, false, 0).unwrap();
     assert!(events.iter().any(|e| matches!(e, Event::Started { slices: 1, .. })), "one slice is trained on");
 
+    assert!(!events.iter().any(|e| matches!(e, Event::Warning { .. })), "it has converged");
+    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    assert_eq!(report["converged"], true, "{report}");
+
     let [id] = &labelled(&run)[..] else { panic!("one patient is labelled") };
     let (label, image) = truth(id);
     let segmenter = Segmenter::load(&run, Choice::Last, &Compute::cpu()).unwrap();

@@ -241,6 +241,7 @@ mod tests {
         results.set(RunEvaluation {
             version: 1,
             part: "test".into(),
+            checkpoint: engine::predict::Choice::Last,
             epoch: 1,
             patients,
             mean: None,

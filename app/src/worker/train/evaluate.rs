@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use engine::device::{self, DeviceChoice};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
+use engine::predict::Choice;
 
 use crate::state::train::Results;
 use crate::state::{Severity, Slot, State};
@@ -36,7 +37,7 @@ impl Job for MeasureRun {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<RunEvaluation, Failure> {
-        let stored = if self.again { None } else { stored_evaluation(&self.run)? };
+        let stored = if self.again { None } else { stored_evaluation(&self.run, Choice::Last)? };
         if let Some(evaluation) = stored {
             return Ok(evaluation);
         }
@@ -44,7 +45,7 @@ impl Job for MeasureRun {
         let mut progress = |done: usize, of: usize, patient: &str| {
             handle.progress(Some(done as f32 / of.max(1) as f32), patient);
         };
-        let measure = || evaluate_run(&self.run, &compute, &handle.control, &mut progress);
+        let measure = || evaluate_run(&self.run, Choice::Last, &compute, &handle.control, &mut progress);
         Ok(engine::threads::with(self.threads, measure)??)
     }
 

@@ -63,7 +63,7 @@ fn model(folder: &Path) -> (PathBuf, PathBuf) {
     config.preprocess.spacing = Spacing::Native;
     config.preprocess.size = 32;
     (config.network.width, config.network.depth) = (4, 2);
-    (config.training.epochs, config.training.batch) = (30, 4);
+    (config.training.epochs, config.training.min_steps, config.training.batch) = (30, 0, 4);
     (config.training.lr, config.training.shift_px) = (1e-2, 2);
     config.labels.labels = "3".into();
     let (run, model, control) = (folder.join("run"), folder.join("model"), Control::default());

@@ -26,7 +26,7 @@ fn masked(window: &Window) -> MaskReport {
 
 /// Takes over the demonstration's settings for trainings of so many steps.
 fn steps(window: &mut Window, count: usize) {
-    let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count).unwrap();
+    let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count, count).unwrap();
     change(window, |form| {
         let device = form.pretrain.device.clone();
         form.pretrain = Config { device, ..pretrain };
