@@ -13,13 +13,8 @@ use crate::cohort::labelled::{LabelBudget, LabelDraw};
 use crate::cohort::{Cohort, DiscoverOptions, NamePattern};
 use crate::device::DeviceList;
 use crate::event::Stage;
-<<<<<<< HEAD
-use crate::model::{Precision, UNetConfig};
-use crate::preprocess::{LabelUse, PreprocessConfig, SliceFilter, StoreOptions, Targets};
-=======
 use crate::model::UNetConfig;
-use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
->>>>>>> main
+use crate::preprocess::{LabelUse, PreprocessConfig, SliceFilter, StoreOptions, Targets};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -103,7 +98,6 @@ impl Default for DataConfig {
     }
 }
 
-<<<<<<< HEAD
 impl DataConfig {
     /// How the cohort's files are interpreted.
     pub fn discover_options(&self) -> DiscoverOptions {
@@ -119,79 +113,6 @@ impl DataConfig {
     }
 }
 
-/// Learning-rate schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// Constant.
-    #[default]
-    Constant,
-    /// Half a cosine from `lr` to 0.
-    Cosine,
-}
-
-impl Schedule {
-    /// The learning rate of step `step` (from 0) of `steps`.
-    pub fn rate(self, lr: f64, step: usize, steps: usize) -> f64 {
-        match self {
-            Self::Constant => lr,
-            Self::Cosine => {
-                let progress = step as f64 / steps.max(1) as f64;
-                lr * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
-        }
-    }
-}
-
-/// Length, schedule and optimiser (`AdamW`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingConfig {
-    /// Epochs; ignored if `steps` is above 0.
-    pub epochs: usize,
-    /// Total steps; 0 trains for `epochs`.
-    pub steps: usize,
-    /// Slices per step.
-    pub batch: usize,
-    /// Micro-batch: slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
-    pub micro_batch: usize,
-    /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
-    pub precision: Precision,
-    /// Learning rate.
-    pub lr: f64,
-    /// Learning-rate schedule.
-    pub schedule: Schedule,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
-    /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
-    /// the patches must stay the same, and for every sample in fine-tuning.
-    pub shift_px: usize,
-    /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
-    pub every_slice: usize,
-    /// Epochs between two checkpoints.
-    pub checkpoint_every: usize,
-}
-
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 800,
-            steps: 0,
-            batch: 36,
-            micro_batch: 0,
-            precision: Precision::F32,
-            lr: 1e-4,
-            schedule: Schedule::Constant,
-            weight_decay: 0.01,
-            shift_px: 0,
-            every_slice: 1,
-            checkpoint_every: 1,
-        }
-    }
-}
-
-=======
->>>>>>> main
 /// Fill of masked pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

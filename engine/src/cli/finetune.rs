@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::progress;
 use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
+use crate::cohort::LeftOut;
 use crate::cohort::labelled::LabelDraw;
 use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
-use crate::cohort::LeftOut;
 use crate::finetune::FinetuneReport;
 use crate::jobs::{FinetuneJob, JobReport, Start, stored_config};
 

@@ -65,26 +65,18 @@ impl Labelled {
         for case in validation {
             control.pass()?;
             let d = &config.data;
-<<<<<<< HEAD
             match prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed) {
                 Ok(volume) => prepared.push((case.id.clone(), volume)),
                 Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
             }
         }
-        Ok(Self { store, lesion, negative, validation: prepared, left_out })
+        let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
+        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation: prepared, left_out })
     }
 
     /// Patients that could not be prepared, with the reason.
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
-=======
-            let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
-            Ok((case.id.clone(), prepared))
-        };
-        let validation = validation.iter().map(prepare).collect::<Result<_>>()?;
-        let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
-        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation })
->>>>>>> main
     }
 
     /// Number of slices with lesion.

@@ -79,12 +79,8 @@ impl RunEvaluation {
 /// patients of how many are done, and who is next.
 ///
 /// # Errors
-<<<<<<< HEAD
-/// A pre-training run; a run that another process works in; no patient that can be read; [`ErrorKind::Cancelled`].
-=======
-/// A pre-training run; a run without this network; one that another process works in; a patient that cannot be read;
+/// A pre-training run; a run without this network; one that another process works in; no patient that can be read;
 /// [`ErrorKind::Cancelled`].
->>>>>>> main
 pub fn evaluate_run(
     run: &Path,
     choice: Choice,
@@ -103,32 +99,21 @@ pub fn evaluate_run(
     if ids.is_empty() {
         return Err(Error::file(&folder.split_path(), "holds nobody out: there is nobody to evaluate on"));
     }
-<<<<<<< HEAD
     let cohort = data.discover()?;
     let selection = cohort.select(&ids, &data.modality).require_some()?;
     let (cases, mut left_out) = (selection.cases, selection.left_out);
-    let epoch = [Slot::Last, Slot::Previous].into_iter().find_map(|slot| checkpoint::manifest(&folder, slot).ok());
-    let staged = StagedEvaluation::new(&folder)?;
-=======
-    let cohort = Cohort::discover(&data.cohort)?;
-    let cases = cases_of(&cohort, &ids, &data.modality)?;
     let epoch = choice.slots().iter().find_map(|slot| checkpoint::manifest(&folder, *slot).ok());
     let staged = StagedEvaluation::new(&folder, choice.slot())?;
->>>>>>> main
     let mut patients = Vec::with_capacity(cases.len());
     for (done, case) in cases.iter().enumerate() {
         control.pass()?;
         progress(done, cases.len(), &case.id);
-<<<<<<< HEAD
-        match evaluate_case(&segmenter, case, run, &staged, control) {
+        let mask = evaluation::path(run, choice.slot(), &mask_name(&case.id)?);
+        match evaluate_case(&segmenter, case, mask, &staged, control) {
             Ok(row) => patients.push(row),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
             Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
         }
-=======
-        let mask = evaluation::path(run, choice.slot(), &mask_name(&case.id)?);
-        patients.push(evaluate_case(&segmenter, case, mask, &staged, control)?);
->>>>>>> main
     }
     if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {
         return Err(Error::config("patient", &first.case, &first.why));
@@ -138,11 +123,8 @@ pub fn evaluate_run(
     let measured = named.iter().filter_map(|(patient, row)| Some((patient.as_str(), row.measures.as_ref()?)));
     let mean = Mean::by_patient(measured);
     let epoch = epoch.map_or(0, |manifest| manifest.epoch);
-<<<<<<< HEAD
-    let done = RunEvaluation { version: VERSION, part: part.into(), epoch, patients, mean, left_out };
-=======
-    let done = RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean };
->>>>>>> main
+    let done =
+        RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean, left_out };
     staged.finish(&done)?;
     progress(cases.len(), cases.len(), "");
     Ok(done)
@@ -182,15 +164,9 @@ fn evaluate_case(
     write_label(&staged.place(&name), &found, source)?;
     let mut row = PatientRow {
         case: case.id.clone(),
-<<<<<<< HEAD
         images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
         truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
-        mask: evaluation::path(run, &name),
-=======
-        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.clone()))).collect(),
-        truth: truth.is_some().then(|| case.label.clone()).flatten(),
         mask,
->>>>>>> main
         measures: None,
         worst_slice: None,
         worst_dice: None,
