@@ -213,4 +213,8 @@ impl Cohort {
 }
 
 #[cfg(test)]
+mod layout_tests;
+#[cfg(test)]
+mod test_files;
+#[cfg(test)]
 mod tests;

@@ -4,29 +4,10 @@ use std::path::{Path, PathBuf};
 
 use glam::{DAffine3, DMat3, DVec3};
 
+use super::test_files::{grid, problems, summary, write, write_on};
 use super::*;
 use crate::volume::nifti::write_volume;
 use crate::volume::{Grid, Scale, Volume, VoxelData};
-
-mod layouts;
-
-fn grid(shape: [usize; 3]) -> Grid {
-    let matrix3 = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, 2.0));
-    Grid::new(shape, DAffine3 { matrix3, translation: DVec3::ZERO })
-}
-
-/// A scan of 4 x 3 x 2 voxels with values 0 to 23 / `divisor`.
-fn write(root: &Path, name: &str, divisor: u8) {
-    write_on(&grid([4, 3, 2]), root, name, divisor);
-}
-
-fn write_on(grid: &Grid, root: &Path, name: &str, divisor: u8) {
-    let path = root.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let data = VoxelData::U8((0..grid.len()).map(|v| v as u8 / divisor).collect());
-    let volume = Volume { data, scale: Scale::IDENTITY, ..Volume::from_f32(grid.clone(), vec![0.0; grid.len()]) };
-    write_volume(&path, &volume).unwrap();
-}
 
 /// A cohort of these files: masks (labels 0 to 2) where the name says so, else images.
 fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
@@ -37,19 +18,6 @@ fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
     }
     let cohort = Cohort::discover(folder.path()).unwrap();
     (folder, cohort)
-}
-
-/// Ids with their modalities, and a `+` for each file of the mask.
-fn summary(cohort: &Cohort) -> Vec<String> {
-    let of = |case: &Case| {
-        let images: Vec<&str> = case.images.keys().map(String::as_str).collect();
-        format!("{} {}{}", case.id, images.join(","), "+".repeat(case.masks.len()))
-    };
-    cohort.cases.iter().map(of).collect()
-}
-
-fn problems(cohort: &Cohort) -> Vec<&str> {
-    cohort.problems.iter().map(|p| p.what.as_str()).collect()
 }
 
 #[test]

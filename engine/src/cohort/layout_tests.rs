@@ -1,6 +1,11 @@
 //! Layouts as people have them: sessions, masks by other names, extra masks, ids with numbers.
 
+#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests, also of exact values")]
+
+use super::test_files::{grid, problems, summary, write, write_on};
 use super::*;
+use crate::volume::nifti::write_volume;
+use crate::volume::{Scale, Volume, VoxelData};
 
 /// Patients by scan.
 fn patients(cohort: &Cohort) -> Vec<(&str, &str)> {
