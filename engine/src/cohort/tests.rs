@@ -2,12 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use glam::{DAffine3, DMat3, DVec3};
-
 use super::test_files::{grid, problems, summary, write, write_on};
 use super::*;
-use crate::volume::nifti::write_volume;
-use crate::volume::{Grid, Scale, Volume, VoxelData};
 
 /// A cohort of these files: masks (labels 0 to 2) where the name says so, else images.
 fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
