@@ -212,7 +212,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
     let case = problem.case.as_ref().and_then(|id| card.cohort.case(id));
     let paths = match (&problem.file, case) {
         (Some(file), _) => vec![PathBuf::from(file)],
-        (None, Some(case)) => case.images.values().cloned().collect(),
+        (None, Some(case)) => case.image_paths().into_values().collect(),
         (None, None) => return,
     };
     state.session.mode = Mode::Review;

@@ -66,7 +66,7 @@ impl Patient {
         let reference = self.path("reference");
         write_label(&reference, &self.label, &self.image).unwrap();
         let (options, masks) = (Options::default(), MaskOptions::default());
-        evaluate_files(&self.path("seg"), &reference, &[Target::Any], &options, &masks).unwrap().remove(0)
+        evaluate_files(&self.path("seg"), &[reference], &[Target::Any], &options, &masks).unwrap().remove(0)
     }
 
     fn problems(&self) -> Vec<String> {

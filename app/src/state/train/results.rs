@@ -245,6 +245,7 @@ mod tests {
             epoch: 1,
             patients,
             mean: None,
+            left_out: Vec::new(),
         });
         results
     }

@@ -200,7 +200,7 @@ fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
     let places = std::iter::once(named.clone()).chain(above).filter(|place| place.is_dir());
     let grid = places.filter_map(|place| Cohort::discover(&place).ok()).find_map(|cohort| {
         let image = cohort.case(&pin.case)?.images.get(config.data.modality.first()?)?;
-        Volume::read_grid(image).ok()
+        Volume::read_grid(&image.path).ok()
     });
     grid.is_some_and(|grid| grid.oriented)
 }

@@ -7,7 +7,7 @@ use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::predict::Choice;
 
 use crate::state::train::Results;
-use crate::state::{Slot, State};
+use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// One run is measured at a time.
@@ -56,7 +56,12 @@ impl Job for MeasureRun {
         let chosen = &state.session.runs;
         let wanted = chosen.results.as_ref() == Some(&self.run) && chosen.network == self.network;
         match result {
-            Ok(evaluation) if wanted => state.cache.results.set(evaluation),
+            Ok(evaluation) if wanted => {
+                if let Some(summary) = evaluation.left_out_summary() {
+                    state.notice(Severity::Warning, "Held-out scans left out", summary);
+                }
+                state.cache.results.set(evaluation);
+            }
             Ok(_) => {}
             Err(failure) => {
                 failure.report(&self.spec().title, state);
