@@ -106,7 +106,7 @@ fn frames(folder: &Path) {
     }
     let state = app.state();
     assert!(!state.shows_error(), "{:?}", state.notices);
-    let findings = state.document.as_ref().unwrap().findings.as_ref().unwrap().list.len();
+    let findings = state.document.as_ref().unwrap().findings.as_ref().unwrap().entries.len();
     println!("opened in {:.2} s, {findings} findings", begin.elapsed().as_secs_f64());
     let (before, mut times) = (thread_time(), Vec::new());
     for n in 0..FRAMES {

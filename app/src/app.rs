@@ -153,6 +153,9 @@ impl App {
         command::dispatch_intents(&mut self.state, &mut self.jobs);
         worker::layer::upload_changes(&mut self.state, &self.jobs);
         self.tell_of_loss();
+        if let Some(text) = self.state.copied.take() {
+            ctx.copy_text(text);
+        }
         for command in keys::commands(ctx, &self.state) {
             self.dispatch(command);
         }

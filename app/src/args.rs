@@ -128,8 +128,8 @@ impl Args {
     pub fn request(&self) -> Option<Request> {
         (!self.paths.is_empty()).then(|| Request {
             paths: self.paths.clone(),
-            mask: self.mask.clone(),
-            truth: self.truth.clone(),
+            segmentation: self.mask.clone(),
+            reference: self.truth.clone(),
             probability: self.probability.clone(),
             slice: self.slice,
             ..Request::default()
@@ -155,7 +155,7 @@ mod tests {
         let args = Args::try_parse_from(["amlp-viewer", "a.nii.gz", "b.nii.gz", "--mask", "m.nii", "--slice", "4"]);
         let request = args.unwrap().request().unwrap();
         assert_eq!(request.paths.len(), 2);
-        assert_eq!(request.mask, Some("m.nii".into()));
+        assert_eq!(request.segmentation, Some("m.nii".into()));
         assert_eq!(request.slice, Some(4));
         assert!(!Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request().unwrap().names_something());
         assert_eq!(Args::try_parse_from(["amlp-viewer"]).unwrap().request(), None);

@@ -178,7 +178,7 @@ impl Demo {
                 ]
             }
             Step::Findings { due, shown } if now >= due => {
-                let count = document.findings.as_ref().map_or(0, |f| f.list.len()).min(MOST);
+                let count = state.shown_findings().min(MOST);
                 if shown + 1 >= count {
                     self.step = Step::Over;
                     return vec![Command::Overlay(OverlayCommand::GoToFinding(0))];
@@ -193,7 +193,7 @@ impl Demo {
 
 /// The demonstration's settings, on the cohort that was read.
 fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
-    configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps).ok()
+    configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps, steps).ok()
 }
 
 /// The form of the pre-training.
@@ -221,13 +221,13 @@ fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
 /// The first test patient of the split.
 fn held_out(state: &State) -> Option<Request> {
     let Some(Ok(split)) = &state.cache.train.split else { return None };
-    let case = state.cache.train.cohort.card()?.cohort.case(split.test.first()?)?;
+    let case = state.cache.train.cohort.card()?.cohort.scans_of(split.test.first()?).next()?;
     let modality = &state.session.train.form.finetune.data.modality;
     let images = case.images.iter().filter(|(name, _)| modality.contains(*name));
     Some(Request {
         title: Some(case.id.clone()),
-        images: images.map(|(name, path)| (Some(name.clone()), path.clone())).collect(),
-        truth: case.label.clone(),
+        images: images.map(|(name, image)| (Some(name.clone()), image.path.clone())).collect(),
+        reference: case.masks.first().cloned(),
         ..Request::default()
     })
 }

@@ -5,7 +5,7 @@ use divan::Bencher;
 use engine::findings::findings;
 use engine::metrics::surface::Hd95;
 use engine::metrics::{Options, measure};
-use engine::volume::Grid;
+use engine::volume::{Grid, LabelVolume};
 use glam::{DAffine3, DVec3};
 
 fn main() {
@@ -81,6 +81,7 @@ fn all_measures_area_weighted(bencher: Bencher, pair: Pair) {
 
 #[divan::bench(args = PAIRS, sample_count = 5)]
 fn all_findings(bencher: Bencher, pair: Pair) {
-    let ((_, truth), grid) = (masks(pair), grid());
-    bencher.bench_local(|| findings(&truth, &grid, None).unwrap());
+    let (_, truth) = masks(pair);
+    let mask = LabelVolume::new(grid(), truth.into_iter().map(u8::from).collect::<Vec<_>>()).unwrap();
+    bencher.bench_local(|| findings(&mask));
 }

@@ -1,20 +1,21 @@
 //! What a training would take, without making a run folder, and what is wrong with its settings, field by field.
 
+mod count;
+
 use std::collections::BTreeMap;
 
-use burn::module::Module;
 use serde::Serialize;
 
-use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::jobs::{inherited, with_known_modalities};
-use crate::preprocess::prepared_shape;
-use crate::trainer::{Length, check_device, memory_mib};
-use crate::volume::Volume;
+use crate::trainer::{Head, Length, check_device, memory_mib};
 use crate::{ErrorKind, Result};
+
+use count::Count;
 
 /// What a training would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,57 +44,49 @@ pub struct Assessment {
     pub notes: Vec<String>,
 }
 
-/// Reads the names and headers of a cohort's files, measures one step, and adds up. `progress` gets a line for each part.
+/// Reads the names and headers of a cohort's files, for a fine-tuning also the scans and masks of a few labelled patients,
+/// measures one step, and adds up. `split` is the split of the training if it is known; else it is that of the pre-training run,
+/// or one of as many patients. `progress` gets a line for each part.
 ///
 /// # Errors
 /// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
 /// patients to train on; [`ErrorKind::Cancelled`].
 pub fn assess(
     config: &Config,
+    split: Option<&Split>,
     compute: &Compute,
     control: &Control,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Assessment> {
     config.validate()?;
     progress("looking for patients");
-    let cohort = Cohort::discover(&config.data.cohort)?;
+    let cohort = config.data.discover()?;
     let config = &with_known_modalities(config.clone(), &cohort)?;
     let mut notes = Vec::new();
-    let drawn = inherited(config)?;
-    let split = drawn.clone().unwrap_or_else(|| draw(config, &cohort));
-    let chosen = chosen(config, &cohort, &split)?;
-    // A new split depends on the lesion volumes, which are not read here: all patients are counted then.
-    let counted: Vec<&Case> = if drawn.is_some() && config.stage == Stage::Pretrain {
-        split.train.iter().filter_map(|id| cohort.case(id)).collect()
-    } else {
-        cohort.cases.iter().filter(|case| is_complete(config, case)).collect()
+    let known = split.cloned().map_or_else(|| inherited(config), |split| Ok(Some(split)))?;
+    let is_drawn = known.is_none();
+    let split = known.unwrap_or_else(|| draw(config, &cohort));
+    let count = Count { config, cohort: &cohort, split: &split, is_drawn, control };
+    let slices = match config.stage {
+        Stage::Pretrain => count.pretraining(progress, &mut notes)?,
+        Stage::Finetune => count.finetuning(progress, &mut notes)?,
     };
-    let slices_by_case = count_slices(config, &counted, control, progress, &mut notes)?;
-    let total: usize = slices_by_case.values().sum();
-    let slices = (total * chosen.slices_of).div_ceil(slices_by_case.len().max(1));
-    if slices_by_case.len() != chosen.slices_of {
-        notes.push("The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into());
-    }
-    notes.push(match config.stage {
-        Stage::Pretrain => "Slices is an upper bound: slices without tissue in the crop are left out.".into(),
-        Stage::Finetune => "Slices is an upper bound: all of the labelled patients' slices, with lesion or not.".into(),
-    });
-    let length = Length::new(&config.training, slices);
-    let batch = config.training.batch.min(slices.max(1));
+    let length = Length::new(&config.training, slices.of_epoch);
+    let batch = config.training.batch.min(slices.of_epoch.max(1));
     control.pass()?;
     progress("measuring a step");
-    let network = match config.stage {
-        Stage::Pretrain => crate::pretrain::network_config(config),
-        Stage::Finetune => crate::finetune::network_config(config),
+    let (network, head) = match config.stage {
+        Stage::Pretrain => (crate::pretrain::network_config(config), crate::pretrain::head(config)),
+        Stage::Finetune => (crate::finetune::network_config(config), Head::default()),
     };
-    check_device(config, &network, compute)?;
+    check_device(config, &network, head, compute)?;
     let seconds_per_step = match config.stage {
         Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
         Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
     };
-    let parameters = network.init(0, &compute.device).num_params();
+    let parameters = network.parameters() + head.weights;
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
-    let slices_mib = (slices as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
+    let slices_mib = (slices.kept as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {
         notes.push(format!(
             "The slices take {slices_mib} MiB. That is more than may stay in memory, so they go to a file."
@@ -103,19 +96,18 @@ pub fn assess(
         notes.push("Validation takes additional time.".into());
     }
     if config.stage == Stage::Finetune {
-        let share: LabelShare = config.labels.labels.parse()?;
-        notes.extend(split.label_draw_note(&share, config.labels.draw));
+        notes.extend(split.label_notes(&config.labels.budget()?));
     }
     Ok(Assessment {
         patients: split.train.len(),
-        labelled: chosen.labelled,
-        slices,
+        labelled: slices.labelled,
+        slices: slices.of_epoch,
         steps: length.steps,
         epochs: length.epochs,
         parameters,
         seconds_per_step,
         seconds: seconds_per_step * length.steps as f64,
-        memory_mib: memory_mib(config, &network, compute),
+        memory_mib: memory_mib(config, &network, head, compute),
         slices_mib,
         notes,
     })
@@ -135,56 +127,18 @@ pub fn field_errors(config: &Config) -> Vec<(String, String)> {
     found
 }
 
-/// How many patients' slices and labels are used.
-struct Chosen {
-    slices_of: usize,
-    labelled: usize,
-}
-
-fn chosen(config: &Config, cohort: &Cohort, split: &Split) -> Result<Chosen> {
-    if config.stage == Stage::Finetune {
-        let share: LabelShare = config.labels.labels.parse()?;
-        let labelled = split.labelled(&share, config.labels.draw)?.len();
-        return Ok(Chosen { slices_of: labelled, labelled });
-    }
-    let has_label = |id: &&String| cohort.case(id).is_some_and(|case| case.label.is_some());
-    let labelled = if config.method.report_recall { split.train.iter().filter(has_label).count() } else { 0 };
-    Ok(Chosen { slices_of: split.train.len(), labelled })
-}
-
 /// A split of as many patients as the real one: which they are is another matter.
 fn draw(config: &Config, cohort: &Cohort) -> Split {
-    let complete = cohort.cases.iter().filter(|case| is_complete(config, case));
-    let patients: Vec<(String, Option<f64>)> =
-        complete.map(|case| (case.id.clone(), case.label.is_some().then_some(0.0))).collect();
-    Split::draw(&patients, config.seed)
+    let mut patients: BTreeMap<String, Option<f64>> = BTreeMap::new();
+    for case in cohort.cases.iter().filter(|case| is_complete(config, case)) {
+        let volume = patients.entry(case.patient.clone()).or_default();
+        // The volumes are not read here. Any will do that is a lesion's.
+        *volume = volume.or((!case.masks.is_empty()).then_some(1.0));
+    }
+    Split::draw(&patients.into_iter().collect::<Vec<_>>(), config.seed)
 }
 
 /// True for a patient who may be trained on: with all modalities, and not of a test folder.
 fn is_complete(config: &Config, case: &Case) -> bool {
-    !case.held_out && config.data.modality.iter().all(|modality| case.images.contains_key(modality))
-}
-
-/// Slices of each case that can be read, by its first image's header.
-fn count_slices(
-    config: &Config,
-    cases: &[&Case],
-    control: &Control,
-    progress: &mut dyn FnMut(&str),
-    notes: &mut Vec<String>,
-) -> Result<BTreeMap<String, usize>> {
-    progress(&format!("reading the headers of {} patients", cases.len()));
-    let every = if config.stage == Stage::Pretrain { config.training.every_slice } else { 1 };
-    let mut found = BTreeMap::new();
-    for case in cases {
-        control.pass()?;
-        let Some(path) = config.data.modality.first().and_then(|modality| case.images.get(modality)) else { continue };
-        match Volume::read_grid(path).and_then(|grid| prepared_shape(&grid, &config.preprocess)) {
-            Ok([_, _, slices]) => {
-                found.insert(case.id.clone(), slices.div_ceil(every));
-            }
-            Err(error) => notes.push(format!("{} is not counted: {error}.", case.id)),
-        }
-    }
-    Ok(found)
+    !case.held_out && case.has_all(&config.data.modality)
 }

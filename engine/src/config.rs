@@ -2,17 +2,19 @@
 
 mod check;
 mod preset;
+mod training;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterConfig;
-use crate::cohort::split::LabelDraw;
+use crate::cohort::labelled::{LabelBudget, LabelDraw};
+use crate::cohort::{Cohort, DiscoverOptions, NamePattern};
 use crate::device::DeviceList;
 use crate::event::Stage;
-use crate::model::{Precision, UNetConfig};
-use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
+use crate::model::UNetConfig;
+use crate::preprocess::{LabelUse, PreprocessConfig, SliceFilter, StoreOptions, Targets};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -21,6 +23,7 @@ use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
 pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
+pub use training::{Schedule, TrainingConfig};
 
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
@@ -67,6 +70,12 @@ pub struct DataConfig {
     pub cohort: PathBuf,
     /// Modalities, one per channel.
     pub modality: Vec<String>,
+    /// Names of the reference masks, such as `*_annotation`; absent: names and values decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_name: Option<NamePattern>,
+    /// Frame of 4-D images, from 0; absent: 4-D images are refused unless `dataset.json` names their channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<usize>,
     /// Targets made from the labels.
     pub targets: Targets,
     /// MiB of slices kept in memory; the rest goes to a temporary file.
@@ -80,6 +89,8 @@ impl Default for DataConfig {
         Self {
             cohort: PathBuf::new(),
             modality: Vec::new(),
+            label_name: None,
+            frame: None,
             targets: Targets::Binary,
             memory_mib: 4096,
             cache: PathBuf::new(),
@@ -87,74 +98,18 @@ impl Default for DataConfig {
     }
 }
 
-/// Learning-rate schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Schedule {
-    /// Constant.
-    #[default]
-    Constant,
-    /// Half a cosine from `lr` to 0.
-    Cosine,
-}
-
-impl Schedule {
-    /// The learning rate of step `step` (from 0) of `steps`.
-    pub fn rate(self, lr: f64, step: usize, steps: usize) -> f64 {
-        match self {
-            Self::Constant => lr,
-            Self::Cosine => {
-                let progress = step as f64 / steps.max(1) as f64;
-                lr * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
-            }
-        }
+impl DataConfig {
+    /// How the cohort's files are interpreted.
+    pub fn discover_options(&self) -> DiscoverOptions {
+        DiscoverOptions { label_name: self.label_name.clone(), frame: self.frame }
     }
-}
 
-/// Length, schedule and optimiser (`AdamW`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingConfig {
-    /// Epochs; ignored if `steps` is above 0.
-    pub epochs: usize,
-    /// Total steps; 0 trains for `epochs`.
-    pub steps: usize,
-    /// Slices per step.
-    pub batch: usize,
-    /// Micro-batch: slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
-    pub micro_batch: usize,
-    /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
-    pub precision: Precision,
-    /// Learning rate.
-    pub lr: f64,
-    /// Learning-rate schedule.
-    pub schedule: Schedule,
-    /// Decoupled weight decay.
-    pub weight_decay: f64,
-    /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
-    /// the patches must stay the same, and for every sample in fine-tuning.
-    pub shift_px: usize,
-    /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
-    pub every_slice: usize,
-    /// Epochs between two checkpoints.
-    pub checkpoint_every: usize,
-}
-
-impl Default for TrainingConfig {
-    fn default() -> Self {
-        Self {
-            epochs: 800,
-            steps: 0,
-            batch: 36,
-            micro_batch: 0,
-            precision: Precision::F32,
-            lr: 1e-4,
-            schedule: Schedule::Constant,
-            weight_decay: 0.01,
-            shift_px: 0,
-            every_slice: 1,
-            checkpoint_every: 1,
-        }
+    /// Finds the scans of the cohort.
+    ///
+    /// # Errors
+    /// As [`Cohort::discover`].
+    pub fn discover(&self) -> Result<Cohort> {
+        Cohort::discover_with(&self.cohort, &self.discover_options())
     }
 }
 
@@ -265,6 +220,8 @@ pub struct LabelConfig {
     pub labels: String,
     /// How a percentage or a number of labelled patients is drawn.
     pub draw: LabelDraw,
+    /// Draw them among all patients with a mask, also those whose mask has no lesion.
+    pub any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     pub negative_slices: f64,
     /// Epochs between two validations on the split's validation patients; 0 never validates.
@@ -279,12 +236,23 @@ pub struct LabelConfig {
     pub intensity: f64,
 }
 
+impl LabelConfig {
+    /// Which training patients are labelled.
+    ///
+    /// # Errors
+    /// If `labels` is no share, number or list of patients.
+    pub fn budget(&self) -> Result<LabelBudget> {
+        Ok(LabelBudget { share: self.labels.parse()?, draw: self.draw, any: self.any })
+    }
+}
+
 impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             from: PathBuf::new(),
             labels: "5%".into(),
             draw: LabelDraw::Random,
+            any: false,
             negative_slices: 0.3,
             validate_every: 0,
             flip: true,
@@ -316,18 +284,13 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Fine-tuning by the paper's schedule, with this product's negatives and augmentation.
+    /// This product's fine-tuning: a rate and a length with which the training Dice converges on a few labelled patients,
+    /// negatives and augmentation. [`finetune_preset`] has the paper's.
     pub fn finetune() -> Self {
         Self {
             stage: Stage::Finetune,
             preset: "finetune".into(),
-            training: TrainingConfig {
-                epochs: 70,
-                batch: 56,
-                schedule: Schedule::Cosine,
-                weight_decay: 1e-4,
-                ..TrainingConfig::default()
-            },
+            training: TrainingConfig { lr: 1e-2, warmup: 0.05, min_steps: 400, ..TrainingConfig::paper_finetuning() },
             ..Self::default()
         }
     }
@@ -387,10 +350,10 @@ impl Config {
     }
 
     /// How slices are prepared and stored; what does not fit into memory goes to `spill_folder`.
-    pub fn store_options(&self, with_labels: bool, spill_folder: &Path) -> StoreOptions {
+    pub fn store_options(&self, labels: LabelUse, spill_folder: &Path) -> StoreOptions {
         StoreOptions {
             modalities: self.data.modality.clone(),
-            with_labels,
+            labels,
             targets: self.data.targets,
             config: self.preprocess.clone(),
             margin: self.training.shift_px,

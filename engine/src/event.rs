@@ -158,6 +158,9 @@ pub struct EpochSummary {
     /// Learning rate of the epoch's last step.
     #[serde(with = "number")]
     pub learning_rate: f64,
+    /// Batch Dice of the training slices, augmented as they are trained on, 0 to 1 (fine-tuning).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training_dice: Option<f64>,
     /// Mean of each part of the loss, without its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<Losses>,

@@ -61,6 +61,8 @@ pub mod probe;
 pub mod run;
 pub mod seed;
 pub mod study;
+#[cfg(test)]
+mod test_tensors;
 pub mod threads;
 pub mod trainer;
 pub mod volume;

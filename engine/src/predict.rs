@@ -11,6 +11,7 @@ use std::path::Path;
 use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::device::Compute;
@@ -32,7 +33,8 @@ const TILE: usize = 512;
 const OVERLAP: usize = 64;
 
 /// Selects a checkpoint of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// The last one.
     #[default]
@@ -42,8 +44,16 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// Its slot.
+    pub(crate) fn slot(self) -> Slot {
+        match self {
+            Self::Last => Slot::Last,
+            Self::Best => Slot::Best,
+        }
+    }
+
     /// Checkpoint slots to try, in order.
-    fn slots(self) -> &'static [Slot] {
+    pub(crate) fn slots(self) -> &'static [Slot] {
         match self {
             Self::Last => &[Slot::Last, Slot::Previous],
             Self::Best => &[Slot::Best],
@@ -147,7 +157,8 @@ impl Segmenter {
             .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
             .collect();
         for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-            check_ct(image, kind, &self.config.preprocess, modality)?;
+            let remedy = "The model was trained on Hounsfield units: store the scan in them";
+            check_ct(image, kind, &self.config.preprocess, modality, remedy)?;
         }
         let (seed, targets) = (self.config.seed, self.config.data.targets);
         let prepared = prepare(images, &kinds, None, &targets, &self.config.preprocess, seed)?;

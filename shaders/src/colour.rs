@@ -14,6 +14,11 @@ pub const TRUE_POSITIVE: Rgb = [0x56, 0xB4, 0xE9];
 pub const FALSE_POSITIVE: Rgb = [0xE6, 0x9F, 0x00];
 /// False negative: in the reference only, a dashed outline.
 pub const FALSE_NEGATIVE: Rgb = [0xCC, 0x79, 0xA7];
+/// In both with different labels, chequered.
+pub const WRONG_LABEL: Rgb = [0xF0, 0xE4, 0x42];
+
+/// The classes of the comparison, in the order of the shader.
+pub const COMPARISON: [Rgb; 4] = [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE, WRONG_LABEL];
 
 /// Foreground patches.
 pub const PATCH_LESION: Rgb = [0x3F, 0xB9, 0x50];

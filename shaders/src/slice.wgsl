@@ -26,7 +26,7 @@ struct Slice {
     base: Image,
     fused: Image,
     palette: array<vec4<f32>, 16>,
-    comparison: array<vec4<f32>, 3>,
+    comparison: array<vec4<f32>, 4>,
     visible: array<vec4<u32>, 2>,
     patches: Patches,
     origin: vec2<f32>,
@@ -78,6 +78,8 @@ const CLASS_NONE = 0u;
 const CLASS_TRUE_POSITIVE = 1u;
 const CLASS_FALSE_POSITIVE = 2u;
 const CLASS_FALSE_NEGATIVE = 3u;
+const CLASS_WRONG_LABEL = 4u;
+const COMPARING_LABELS = 2u;
 
 // An image with a transparent lower end is fully opaque from 1 / FADE of its window on.
 const FADE = 4.0;
@@ -329,13 +331,16 @@ fn label_at(texture: texture_3d<u32>, layer: u32, pixel: vec2<f32>) -> u32 {
 }
 
 fn class_at(pixel: vec2<f32>) -> u32 {
-    let predicted = label_at(label_texture, LAYER_LABELS, pixel) != 0u;
-    let true_one = label_at(truth_texture, LAYER_TRUTH, pixel) != 0u;
-    return select(
-        select(CLASS_NONE, CLASS_FALSE_NEGATIVE, true_one),
-        select(CLASS_FALSE_POSITIVE, CLASS_TRUE_POSITIVE, true_one),
-        predicted,
-    );
+    let segmented = label_at(label_texture, LAYER_LABELS, pixel);
+    let reference = label_at(truth_texture, LAYER_TRUTH, pixel);
+    if segmented == 0u {
+        return select(CLASS_NONE, CLASS_FALSE_NEGATIVE, reference != 0u);
+    }
+    if reference == 0u {
+        return CLASS_FALSE_POSITIVE;
+    }
+    let differ = slice.comparing == COMPARING_LABELS && segmented != reference;
+    return select(CLASS_TRUE_POSITIVE, CLASS_WRONG_LABEL, differ);
 }
 
 /// The region that outlines follow: a label, or a class of the comparison.
@@ -380,7 +385,7 @@ fn overlay_colour(pixel: vec2<f32>) -> vec4<f32> {
     return vec4<f32>(colour.rgb, colour.a * alpha);
 }
 
-/// True positives solid, false positives hatched, false negatives a dashed outline.
+/// True positives solid, false positives hatched, false negatives a dashed outline, wrong labels chequered.
 fn comparison_colour(pixel: vec2<f32>, class_: u32) -> vec4<f32> {
     let colour = slice.comparison[class_ - 1u];
     let at = vec2<u32>(max(pixel, vec2<f32>(0.0)));
@@ -388,6 +393,11 @@ fn comparison_colour(pixel: vec2<f32>, class_: u32) -> vec4<f32> {
     if class_ == CLASS_FALSE_POSITIVE {
         let period = u32(max(floor(HATCH_POINTS * slice.pixels_per_point + 0.5), 2.0));
         if ((at.x + at.y) % period) * 2u >= period {
+            alpha = slice.label_opacity * GAP;
+        }
+    } else if class_ == CLASS_WRONG_LABEL {
+        let side = u32(max(floor(HATCH_POINTS * slice.pixels_per_point * 0.5 + 0.5), 1.0));
+        if (at.x / side + at.y / side) % 2u == 1u {
             alpha = slice.label_opacity * GAP;
         }
     } else if class_ == CLASS_FALSE_NEGATIVE {

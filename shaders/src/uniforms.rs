@@ -171,6 +171,19 @@ impl Image {
     }
 }
 
+/// How labels and reference are compared.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Comparing {
+    /// Not at all: the labels are drawn.
+    #[default]
+    Nothing = 0,
+    /// Whether both are there, whatever their labels.
+    Place = 1,
+    /// The same, and different labels at one place as a class of their own.
+    Labels = 2,
+}
+
 /// The parameters of one pane.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
@@ -181,8 +194,8 @@ pub struct Slice {
     pub fused: Image,
     /// Colours of labels 1 to 16 (gamma space, straight opacity), repeated for larger labels.
     pub palette: [[f32; 4]; 16],
-    /// Colours of true positives, false positives, false negatives.
-    pub comparison: [[f32; 4]; 3],
+    /// Colours of true positives, false positives, false negatives, wrong labels.
+    pub comparison: [[f32; 4]; 4],
     /// Bit `l`, lowest first, is set if label `l` is visible. Bit 0 stands for all labels above 255. See [`labels_shown`].
     pub visible: [[u32; 4]; 2],
     /// The patch grid over everything else.
@@ -201,7 +214,7 @@ pub struct Slice {
     pub outline_px: f32,
     /// A [`Layers`].
     pub layers: u32,
-    /// If not 0, draws the comparison of labels and reference (visible labels merged) instead of the labels.
+    /// A [`Comparing`]: other than 0, draws the comparison of labels and reference instead of the labels.
     pub comparing: u32,
     /// If not 0, the target converts from linear light on store, so the shader outputs linear light.
     pub srgb_target: u32,
@@ -216,7 +229,7 @@ impl Default for Slice {
             base: Image::default(),
             fused: Image { opacity: 0.5, ..Image::default() },
             palette: colour::PALETTE.map(colour::opaque),
-            comparison: [colour::TRUE_POSITIVE, colour::FALSE_POSITIVE, colour::FALSE_NEGATIVE].map(colour::opaque),
+            comparison: colour::COMPARISON.map(colour::opaque),
             visible: labels_shown(|_| true),
             patches: Patches::default(),
             origin: [0.0; 2],

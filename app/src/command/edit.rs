@@ -16,7 +16,8 @@ pub enum EditCommand {
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, command: EditCommand) {
-    let measures = &mut state.session.view.measures;
+    let Some(document) = &state.document else { return };
+    let measures = state.session.measures.entry(document.base().path().to_path_buf()).or_default();
     match command {
         EditCommand::AddMeasure(measure) => measures.push(*measure),
         EditCommand::RemoveMeasure => drop(measures.pop()),
@@ -26,7 +27,7 @@ pub fn dispatch(state: &mut State, command: EditCommand) {
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
-    let measured = !state.session.view.measures.is_empty();
+    let measured = !state.measures().is_empty();
     let group = "Findings";
     list.add_if(measured, group, "Remove the last measurement", "Backspace", EditCommand::RemoveMeasure);
     list.add_if(measured, group, "Remove all measurements", "", EditCommand::ClearMeasures);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::action::List;
 use super::intent;
-use crate::state::{Dialog, Intent, PathPurpose, PathRequest, State};
-use crate::worker::{Jobs, analyse, dialog, save};
+use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
+use crate::worker::{Jobs, analyse, dialog, layer, save};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,10 @@ pub enum FileCommand {
     RemoveReference,
     /// Removes the probability.
     RemoveProbability,
+    /// Adds a mask of another grid, resampled.
+    Resample,
+    /// Copies a table of the open case to the clipboard.
+    Copy(PathPurpose),
     /// Chooses the device that computes.
     SetDevice(String),
     /// Segments with the sample study's model, whichever run was chosen.
@@ -67,7 +71,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
         }
         FileCommand::RemoveReference => {
             if let Some(document) = &mut state.document {
-                document.truth = None;
+                document.remove_mask(MaskRole::Reference);
                 document.forget_results();
                 state.session.view.finding = None;
             }
@@ -78,6 +82,12 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
                 (document.probability, document.entropy) = (None, None);
             }
         }
+        FileCommand::Resample => {
+            if let Some(Dialog::Resample(offer)) = state.dialog.take() {
+                layer::resample(state, jobs, &offer);
+            }
+        }
+        FileCommand::Copy(purpose) => copy(state, purpose),
         FileCommand::SetDevice(device) => state.session.device = device,
         FileCommand::UseSampleModel => state.session.runs.segment = None,
         FileCommand::CancelJob(id) => jobs.cancel(id),
@@ -85,10 +95,20 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
 }
 
 fn save(state: &mut State, jobs: &mut Jobs) {
-    let file = state.document.as_ref().and_then(|d| d.prediction.as_ref()).and_then(|mask| mask.path.clone());
+    let file = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
     match file {
         Some(file) => save::to(state, jobs, &file, true),
         None => dialog::ask(state, jobs, PathPurpose::SaveSegmentation),
+    }
+}
+
+fn copy(state: &mut State, purpose: PathPurpose) {
+    match table::csv(state, purpose) {
+        Some(text) => {
+            state.copied = Some(text);
+            state.notice(Severity::Info, "Copied", format!("{}, as CSV", table::name(purpose)));
+        }
+        None => state.error("Nothing was copied", table::missing(purpose)),
     }
 }
 
@@ -107,8 +127,8 @@ pub fn actions(list: &mut List, state: &State) {
     let group = "File";
     let document = state.document.as_ref();
     let open = document.is_some();
-    let segmentation = document.is_some_and(|d| d.prediction.is_some());
-    let reference = document.is_some_and(|d| d.truth.is_some());
+    let segmentation = document.is_some_and(|d| d.segmentation().is_some());
+    let reference = document.is_some_and(|d| d.reference().is_some());
     let probability = document.is_some_and(|d| d.probability.is_some());
     let cases = !state.cases.cases.is_empty();
     list.add(group, "Open files…", "Ctrl+O", Intent::Ask(PathPurpose::Files));
@@ -128,6 +148,12 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(probability, group, "Remove probability", "", FileCommand::RemoveProbability);
     for job in &state.jobs {
         list.add(group, format!("Cancel: {}", job.title), "", FileCommand::CancelJob(job.id));
+    }
+    list.add_if(open, group, "Export the view as PNG…", "", Intent::Ask(PathPurpose::ViewPicture));
+    for purpose in table::ALL {
+        let (filled, name) = (table::is_filled(state, purpose), table::name(purpose).to_lowercase());
+        list.add_if(filled, group, format!("Export {name} as CSV…"), "", Intent::Ask(purpose));
+        list.add_if(filled, group, format!("Copy {name} as CSV"), "", FileCommand::Copy(purpose));
     }
     list.add_if(cases, group, "Next case", "Ctrl+Down", Intent::StepCase(1));
     list.add_if(cases, group, "Previous case", "Ctrl+Up", Intent::StepCase(-1));

@@ -6,9 +6,9 @@ use super::timeline::{self, TimelineCommand};
 use super::train::{self, TrainCommand};
 use super::{RunsCommand, dispatch as carry_out, masking, window};
 use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
-use crate::state::{CaseList, Dialog, Document, Intent, PathPurpose, PathRequest, Request, State};
-use crate::worker::layer::{self, Role};
-use crate::worker::{Jobs, analyse, dialog, open, save, segment};
+use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Request, State};
+use crate::worker::layer::{self, LayerKind};
+use crate::worker::{Jobs, analyse, dialog, export, open, save, segment};
 
 /// Carries an intent out, or asks first if it would lose an unsaved segmentation.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
@@ -65,7 +65,6 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             use_paths(state, jobs, request, paths);
         }
         Intent::Open(request) => {
-            leave_cases(state);
             let again = Intent::Open(request.clone());
             open::start(state, jobs, *request, again);
         }
@@ -77,7 +76,6 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         }
         Intent::OpenSample => match crate::sample::folder() {
             Some(folder) => {
-                leave_cases(state);
                 let request = Request { paths: vec![folder], ..Request::default() };
                 open::start(state, jobs, request, Intent::OpenSample);
             }
@@ -91,13 +89,15 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         }
         Intent::CloseCase => {
             open::leave(jobs);
-            (state.document, state.failed) = (None, None);
-            leave_cases(state);
+            state.close_document();
+            state.failed = None;
+            open::leave_cases(state);
         }
         Intent::Segment => segment::start(state, jobs),
         Intent::RemoveSegmentation => {
             if let Some(document) = &mut state.document {
-                (document.prediction, document.probability, document.replaced) = (None, None, None);
+                document.remove_mask(MaskRole::Segmentation);
+                (document.probability, document.replaced) = (None, None);
                 document.forget_results();
                 state.session.view.finding = None;
             }
@@ -118,9 +118,9 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
     }
     match request.purpose {
         PathPurpose::Files | PathPurpose::Folder => open_or_add(state, jobs, request, paths),
-        PathPurpose::Segmentation => layer::start(state, jobs, Role::Segmentation, &first),
-        PathPurpose::Reference => layer::start(state, jobs, Role::Reference, &first),
-        PathPurpose::Probability => layer::start(state, jobs, Role::Probability, &first),
+        PathPurpose::Segmentation => layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), &first),
+        PathPurpose::Reference => layer::start(state, jobs, LayerKind::Mask(MaskRole::Reference), &first),
+        PathPurpose::Probability => layer::start(state, jobs, LayerKind::Probability, &first),
         PathPurpose::Model => segment::choose_model(state, &first),
         PathPurpose::Cohort => train::dispatch(state, jobs, TrainCommand::UseCohort(first)),
         PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first))),
@@ -131,6 +131,10 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
         PathPurpose::SaveSegmentation
         | PathPurpose::MaskingPicture
         | PathPurpose::MaskingTable
+        | PathPurpose::ViewPicture
+        | PathPurpose::FindingsTable
+        | PathPurpose::AgreementTable
+        | PathPurpose::MeasurementsTable
         | PathPurpose::TrainExport(_) => {
             write(state, jobs, request.purpose, &first, false);
         }
@@ -154,6 +158,10 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
             crate::worker::masking::export::to(state, jobs, purpose, path, overwrite);
         }
+        PathPurpose::ViewPicture
+        | PathPurpose::FindingsTable
+        | PathPurpose::AgreementTable
+        | PathPurpose::MeasurementsTable => export::to(state, jobs, purpose, path, overwrite),
         PathPurpose::TrainExport(kind) => crate::worker::train::export::to(state, jobs, kind, path, overwrite),
         _ => save::to(state, jobs, path, overwrite),
     }
@@ -164,19 +172,13 @@ fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: 
     let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
     if state.document.is_some() && masks_only {
         for path in &paths {
-            let role = if is_segmentation_name(path) { Role::Segmentation } else { Role::Reference };
-            layer::start(state, jobs, role, path);
+            let role = if is_segmentation_name(path) { MaskRole::Segmentation } else { MaskRole::Reference };
+            layer::start(state, jobs, LayerKind::Mask(role), path);
         }
         return;
     }
-    leave_cases(state);
     let again = Intent::UsePaths(PathRequest { of: None, ..request }, paths.clone());
     open::start(state, jobs, Request { paths, ..Request::default() }, again);
-}
-
-fn leave_cases(state: &mut State) {
-    state.cases = CaseList::default();
-    state.session.train.visiting = false;
 }
 
 #[cfg(test)]

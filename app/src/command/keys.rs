@@ -67,10 +67,8 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
             continue;
         }
         let space = keys == KeyboardShortcut::new(Modifiers::NONE, Key::Space);
-        let wanted = if space { tap } else { pressed(ctx, keys, repeats(&action.command)) };
-        if wanted {
-            found.push(action.command);
-        }
+        let times = if space { usize::from(tap) } else { presses(ctx, keys, repeats(&action.command)) };
+        found.extend(std::iter::repeat_n(action.command, times));
     }
     found.extend(held(ctx, state, typing));
     found
@@ -129,18 +127,21 @@ fn repeats(command: &Command) -> bool {
     )
 }
 
-/// Whether a shortcut was pressed, or held if that counts; `?` is its character, wherever a keyboard has it.
-fn pressed(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> bool {
+/// How often a shortcut was pressed in this frame, being held included if that counts; `?` is its character, wherever a
+/// keyboard has it.
+fn presses(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> usize {
     if keys.logical_key == Key::Questionmark {
         let typed = |e: &egui::Event| matches!(e, egui::Event::Text(text) if text == "?");
-        return ctx.input(|i| i.events.iter().any(typed) || i.key_pressed(Key::Questionmark));
+        return usize::from(ctx.input(|i| i.events.iter().any(typed) || i.key_pressed(Key::Questionmark)));
     }
     ctx.input_mut(|i| {
         let first = |e: &egui::Event| {
             matches!(e, egui::Event::Key { key, pressed: true, repeat: false, .. } if *key == keys.logical_key)
         };
         let fresh = i.events.iter().any(first);
-        i.consume_shortcut(&keys) && (repeats || fresh)
+        let count = i.count_and_consume_key(keys.modifiers, keys.logical_key);
+        // Switches, questions and dialogs take one press a frame: two would undo each other.
+        if repeats { count } else { usize::from(count > 0 && fresh) }
     })
 }
 

@@ -31,9 +31,16 @@ pub enum OverlayCommand {
     StepFinding(i64),
     /// One finding of the list.
     GoToFinding(usize),
+    /// Lists findings below the minimum volume too, or folds them away.
+    ShowSmallFindings(bool),
+    /// Sets the minimum volume, in ml.
+    SetMinimumVolume(f64),
     /// The worst slice (0), the second worst (1), ...
     GoToWorst(usize),
 }
+
+/// The largest minimum volume, in ml: half a litre hides nearly everything.
+pub const MAXIMUM_ML: f64 = 500.0;
 
 /// Carries out a command.
 pub fn dispatch(state: &mut State, command: OverlayCommand) {
@@ -51,8 +58,8 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         Do::Show(overlay) => view.overlay = overlay,
         Do::SwapReference => {
             view.overlay = match view.overlay {
-                Overlay::Prediction => Overlay::Truth,
-                Overlay::Truth | Overlay::Comparison => Overlay::Prediction,
+                Overlay::Segmentation => Overlay::Reference,
+                Overlay::Reference | Overlay::Comparison => Overlay::Segmentation,
             };
         }
         Do::StepFinding(by) => {
@@ -61,6 +68,16 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
             }
         }
         Do::GoToFinding(at) => go_to_finding(state, at),
+        Do::ShowSmallFindings(show) => {
+            view.small_findings = show;
+            state.leave_folded_finding();
+        }
+        Do::SetMinimumVolume(ml) => {
+            if ml.is_finite() {
+                state.session.settings.minimum_ml = ml.clamp(0.0, MAXIMUM_ML);
+            }
+            state.leave_folded_finding();
+        }
         Do::GoToWorst(rank) => {
             let strip = state.document.as_ref().and_then(Document::strip);
             if let Some(slice) = strip.and_then(|strip| strip.worst_first.get(rank).copied()) {
@@ -72,10 +89,10 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
 
 fn go_to_finding(state: &mut State, at: usize) {
     let Some(document) = &state.document else { return };
-    let Some(listed) = document.findings.as_ref().and_then(|f| f.list.get(at)) else { return };
+    let Some(entry) = document.findings.as_ref().and_then(|f| f.entries.get(at)) else { return };
     let planes = state.session.settings.planes;
     state.session.view.finding = Some(at);
-    state.session.view.crosshair = document.display(planes).snapped(document.look_at(listed));
+    state.session.view.crosshair = document.display(planes).snapped(document.look_at(entry));
     // All panes show it: one that was moved away from the crosshair comes back.
     for pane in PaneId::REVIEW {
         let camera = &mut state.session.view.panes[View::slot(pane)].camera;
@@ -107,11 +124,14 @@ pub fn actions(list: &mut List, state: &State) {
     let group = "Findings";
     let document = state.document.as_ref();
     let open = document.is_some();
-    let findings = document.and_then(|d| d.findings.as_ref()).is_some_and(|f| !f.list.is_empty());
-    let both = document.is_some_and(|d| d.prediction.is_some() && d.truth.is_some());
+    let findings = state.shown_findings() > 0;
+    let both = document.is_some_and(Document::has_both_masks);
     let strip = document.is_some_and(|d| d.comparison.is_some() || d.entropy.is_some());
     list.add_if(findings, group, "Next finding", "N", OverlayCommand::StepFinding(1));
     list.add_if(findings, group, "Previous finding", "P", OverlayCommand::StepFinding(-1));
+    let all = !state.session.view.small_findings;
+    let small = if all { "List small findings too" } else { "Fold small findings away" };
+    list.add_if(findings, group, small, "", OverlayCommand::ShowSmallFindings(all));
     list.add_if(strip, group, "Worst slice", "W", OverlayCommand::GoToWorst(0));
     list.add_if(open, group, "Overlay more opaque", "D", OverlayCommand::ChangeOpacity(0.1));
     list.add_if(open, group, "Overlay more transparent", "A", OverlayCommand::ChangeOpacity(-0.1));

@@ -6,7 +6,7 @@ use super::action::List;
 use super::contrast;
 use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset, Unit};
 use crate::state::{Cine, Document, PaneId, State, ToolKind, View};
-use crate::worker::{Jobs, frame};
+use crate::worker::{Jobs, frame, values};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,7 @@ pub enum ViewCommand {
     Fit,
     /// Shows one pane alone, or all again.
     Maximise(Option<PaneId>),
-    /// One axial slice of each image, side by side.
+    /// One axial slice of each image instead of the four views.
     ToggleLinked,
     /// Makes a pane the one that keys go to.
     Activate(PaneId),
@@ -191,13 +191,26 @@ fn pan(state: &mut State, pane: PaneId, by_mm: DVec2) {
 fn show_image(state: &mut State, jobs: &mut Jobs, image: usize) {
     let Some(document) = state.document.as_mut().filter(|document| image < document.images.len()) else { return };
     document.shown = image;
-    state.session.view.fused = state.session.view.fused.filter(|&fused| fused != image);
+    state.session.view.modality = Some(document.image().info.modality.clone());
+    if state.session.view.fused == Some(image) {
+        (state.session.view.fused, state.session.view.fused_modality) = (None, None);
+    }
     frame::project_missing(state, jobs);
+    values::start(state, jobs);
 }
 
+/// PET lies in colours over the anatomy: a CT or MR that is fused with a shown PET takes its place below.
 fn fuse(state: &mut State, jobs: &mut Jobs, image: Option<usize>) {
     let Some(document) = &state.document else { return };
-    state.session.view.fused = image.filter(|&image| image < document.images.len() && image != document.shown);
+    let mut image = image.filter(|&image| image < document.images.len() && image != document.shown);
+    let is_pet = |index: usize| document.images[index].info.modality == Modality::Pet;
+    if let Some(below) = image.filter(|&image| is_pet(document.shown) && !is_pet(image)) {
+        image = Some(document.shown);
+        show_image(state, jobs, below);
+    }
+    let Some(document) = &state.document else { return };
+    state.session.view.fused = image;
+    state.session.view.fused_modality = image.map(|image| document.images[image].info.modality.clone());
     if let Some(fused) = state.session.view.fused.filter(|&image| document.images[image].projection.is_none()) {
         frame::project(state, jobs, fused);
     }
@@ -207,12 +220,14 @@ fn set_modality(state: &mut State, jobs: &mut Jobs, modality: Modality) {
     let Some(document) = &mut state.document else { return };
     document.images[document.shown].info.set_modality(modality);
     settle_window(state, jobs);
+    values::start(state, jobs);
 }
 
 fn set_unit(state: &mut State, jobs: &mut Jobs, unit: Option<Unit>) {
     let Some(document) = &mut state.document else { return };
     document.images[document.shown].info.set_unit(unit);
     settle_window(state, jobs);
+    values::start(state, jobs);
 }
 
 /// Another modality or unit has another default window: a fixed one, or percentiles of the scan.

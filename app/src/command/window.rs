@@ -18,6 +18,10 @@ pub enum WindowCommand {
     ToggleRight,
     /// Shows or hides the bottom strip.
     ToggleStrip,
+    /// Sets the width of the left panel, in points.
+    SetLeftWidth(f32),
+    /// Sets the width of the right panel, in points.
+    SetRightWidth(f32),
     /// Shows every action by name.
     OpenPalette,
     /// The text typed into the palette, and the chosen line.
@@ -57,6 +61,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
         WindowCommand::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,
         WindowCommand::ToggleRight => state.session.settings.right_panel = !state.session.settings.right_panel,
         WindowCommand::ToggleStrip => state.session.settings.strip = !state.session.settings.strip,
+        WindowCommand::SetLeftWidth(width) => state.session.settings.left_width = width,
+        WindowCommand::SetRightWidth(width) => state.session.settings.right_width = width,
         WindowCommand::OpenPalette => state.dialog = Some(Dialog::Palette { query: String::new(), chosen: 0 }),
         WindowCommand::EditPalette(text, line) => {
             if let Some(Dialog::Palette { query, chosen }) = &mut state.dialog {

@@ -17,29 +17,30 @@ const LIST: f32 = 12.0 * size::ROW;
 /// Draws it.
 pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sender: &Sender) {
     let all = actions(state);
-    let found = matching(&all, query);
-    let chosen = chosen.min(found.len().saturating_sub(1));
     // Consumed before the text field sees them.
     let (moved, run) = ctx.input_mut(|input| {
         let mut count = |key| input.count_and_consume_key(Modifiers::NONE, key) as i64;
         let moved = count(Key::ArrowDown) - count(Key::ArrowUp) + 8 * (count(Key::PageDown) - count(Key::PageUp));
         (moved, count(Key::Enter) > 0)
     });
-    if run && let Some(action) = found.get(chosen) {
-        run_action(action, sender);
-        return;
-    }
-    let last = found.len() as i64 - 1;
-    let chosen = (chosen as i64 + moved).clamp(0, last.max(0)) as usize;
-    if moved != 0 {
-        sender.send(WindowCommand::EditPalette(query.to_owned(), chosen));
-    }
     Sheet::new("Command palette", WIDTH).at_top().show(
         ctx,
         sender,
         |_| (),
         |ui| {
-            field(ui, query, sender);
+            let typed = field(ui, query);
+            let found = matching(&all, &typed);
+            // What was typed in this very frame counts.
+            let from = if typed == query { chosen } else { 0 };
+            let last = found.len() as i64 - 1;
+            let chosen = (from as i64).min(last) + moved;
+            let chosen = chosen.clamp(0, last.max(0)) as usize;
+            if let (true, Some(action)) = (run, found.get(chosen)) {
+                return run_action(action, sender);
+            }
+            if moved != 0 || typed != query {
+                sender.send(WindowCommand::EditPalette(typed, chosen));
+            }
             ui.add_space(space::XS);
             if found.is_empty() {
                 nothing(ui);
@@ -56,16 +57,15 @@ fn run_action(action: &Action, sender: &Sender) {
     sender.send(action.command.clone());
 }
 
-fn field(ui: &mut Ui, query: &str, sender: &Sender) {
+/// The text after this frame's keys.
+fn field(ui: &mut Ui, query: &str) -> String {
     let id = Id::unique("palette query");
     let mut typed = query.to_owned();
     let response = SearchField::new(&mut typed, "Search actions").id(id).show(ui);
     if !response.has_focus() {
         response.request_focus();
     }
-    if response.changed() {
-        sender.send(WindowCommand::EditPalette(typed, 0));
-    }
+    typed
 }
 
 fn nothing(ui: &mut Ui) {

@@ -10,6 +10,9 @@ use crate::theme::{self, font};
 use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
 
+/// Explanation of the tables.
+const TABLE: &str = "CSV, with headings. Existing files are only overwritten after confirmation.";
+
 /// Title, default action, explanation.
 fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
@@ -25,7 +28,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or fine-tuning run."),
         PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded this slice."),
         PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),
-        PathPurpose::MaskingPicture => {
+        PathPurpose::MaskingPicture | PathPurpose::ViewPicture => {
             ("Export the view", "Export", "A PNG image. Existing files are only overwritten after confirmation.")
         }
         PathPurpose::MaskingTable => (
@@ -33,6 +36,9 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
             "Export",
             "CSV, one row per patch. Existing files are only overwritten after confirmation.",
         ),
+        PathPurpose::FindingsTable => ("Export the findings", "Export", TABLE),
+        PathPurpose::AgreementTable => ("Export the agreement", "Export", TABLE),
+        PathPurpose::MeasurementsTable => ("Export the measurements", "Export", TABLE),
         PathPurpose::TrainExport(kind) => (kind.name(), "Export", kind.content()),
         PathPurpose::SaveSegmentation => (
             "Save the segmentation",
@@ -46,8 +52,8 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
 pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
     let (title, action, explanation) = words(request.purpose);
     let mut typed = text.to_owned();
-    let dialog = Dialog::new(title, action).enabled(!text.trim().is_empty()).width(560.0);
-    let answer = dialog.show(ctx, |ui| {
+    let dialog = Dialog::new(title, action).width(560.0);
+    let answer = dialog.show_checked(ctx, |ui| {
         let t = theme::tokens(ui);
         let id = Id::unique("typed path");
         let field = TextEdit::singleline(&mut typed)
@@ -66,19 +72,25 @@ pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sen
             sender.send(WindowCommand::EditPath(typed.clone()));
         }
         panel_text::note(ui, explanation);
+        !typed.trim().is_empty()
     });
     match answer {
-        Some(DialogResult::Confirmed) => sender.send(Intent::UsePaths(request, vec![path(text)])),
+        Some(DialogResult::Confirmed) => sender.send(Intent::UsePaths(request, vec![path(&typed)])),
         Some(_) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }
 
-/// The typed path, without the quotes and spaces of a pasted one.
+/// The typed path, without the quotes and spaces of a pasted one; `~` is the home folder.
 fn path(text: &str) -> PathBuf {
     let text = text.trim();
     let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
-    PathBuf::from(quoted.unwrap_or(text))
+    let text = quoted.unwrap_or(text);
+    let below_home = if text == "~" { Some("") } else { text.strip_prefix("~/") };
+    match (below_home, std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
 }
 
 #[cfg(test)]
@@ -90,5 +102,13 @@ mod tests {
         assert_eq!(path("  /data/a scan.nii.gz\n"), PathBuf::from("/data/a scan.nii.gz"));
         assert_eq!(path("\"/data/a.nii\""), PathBuf::from("/data/a.nii"));
         assert_eq!(path("'it"), PathBuf::from("'it"));
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_folder() {
+        let home = std::env::home_dir().expect("a home folder");
+        assert_eq!(path("~/scans/a.nii"), home.join("scans/a.nii"));
+        assert_eq!(path("~"), home.join(""));
+        assert_eq!(path("~other/a.nii"), PathBuf::from("~other/a.nii"));
     }
 }

@@ -7,13 +7,15 @@ mod thumbnails;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
-use crate::command::{Command, Sender, TrainCommand};
+use crate::command::{Command, Sender, TrainCommand, WindowCommand};
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
 use crate::widget::PushButton;
 
 /// The share of the panel's height that the cases take.
 const CASES: f32 = 0.45;
+/// Widths that the panel can be dragged to.
+const WIDTHS: std::ops::RangeInclusive<f32> = 180.0..=420.0;
 /// Their height while no folder is open.
 const NO_CASES: f32 = 184.0;
 
@@ -23,7 +25,9 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
-    Panel::left("left panel").exact_size(size::LEFT_PANEL).resizable(false).frame(frame).show(ui, |ui| {
+    let width = state.session.settings.left_width;
+    let panel = Panel::left("left panel").default_size(width).size_range(WIDTHS).resizable(true).frame(frame);
+    let shown = panel.show(ui, |ui| {
         let empty = state.cases.cases.is_empty();
         let visiting = state.session.mode == Mode::Review && state.session.train.visiting;
         let way_back = if visiting { size::CONTROL + space::S } else { 0.0 };
@@ -37,9 +41,16 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         });
         let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
         ScrollArea::vertical().id_salt("layers").auto_shrink(false).content_margin(room).show(ui, |ui| {
+            if super::loads_another(state) {
+                // These are the layers of the case before.
+                ui.disable();
+            }
             layers::show(ui, state, sender);
         });
     });
+    if super::is_resized(shown.response.rect.width(), width) {
+        sender.send(WindowCommand::SetLeftWidth(shown.response.rect.width()));
+    }
 }
 
 /// Shown while a patient of a run's results is open.

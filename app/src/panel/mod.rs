@@ -20,7 +20,19 @@ pub mod top;
 
 use egui::{Frame, Margin, Ui};
 
+use crate::state::State;
 use crate::theme::{self, space};
+use crate::worker;
+
+/// Whether another case is being read while one is shown: what belongs to the shown one is dimmed.
+fn loads_another(state: &State) -> bool {
+    state.document.is_some() && state.jobs.iter().any(|job| job.slot == worker::open::SLOT)
+}
+
+/// Whether a panel was dragged to another width.
+fn is_resized(width: f32, before: f32) -> bool {
+    (width - before).abs() >= 1.0
+}
 
 /// Background and horizontal padding shared by all panels.
 fn frame(ui: &Ui) -> Frame {

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod contrast;
+mod export;
 mod finding_row;
 mod findings;
 mod masking;
@@ -12,9 +13,9 @@ mod train;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
-use crate::command::Sender;
+use crate::command::{Sender, WindowCommand};
 use crate::state::{Mode, State};
-use crate::theme::{self, icon, size, space};
+use crate::theme::{self, icon, space};
 use crate::widget::EmptyState;
 
 /// Draws it.
@@ -23,15 +24,20 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
-    Panel::right("right panel").exact_size(size::RIGHT_PANEL).resizable(false).frame(frame).show(ui, |ui| match state
-        .session
-        .mode
-    {
+    let width = state.session.settings.right_width;
+    let panel = Panel::right("right panel").default_size(width).size_range(WIDTHS).resizable(true).frame(frame);
+    let shown = panel.show(ui, |ui| match state.session.mode {
         Mode::Review => review(ui, state, sender),
         Mode::Masking => masking::show(ui, state, sender),
         Mode::Train => train::show(ui, state, sender),
     });
+    if super::is_resized(shown.response.rect.width(), width) {
+        sender.send(WindowCommand::SetRightWidth(shown.response.rect.width()));
+    }
 }
+
+/// Widths that the panel can be dragged to.
+const WIDTHS: std::ops::RangeInclusive<f32> = 250.0..=520.0;
 
 fn review(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
@@ -43,6 +49,10 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
     };
     let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
     ScrollArea::vertical().id_salt("review").auto_shrink(false).content_margin(room).show(ui, |ui| {
+        if super::loads_another(state) {
+            // These are the findings of the case before.
+            ui.disable();
+        }
         contrast::show(ui, state, document, sender);
         findings::show(ui, state, document, sender);
         agreement::show(ui, state, document, sender);

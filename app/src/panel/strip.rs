@@ -49,7 +49,7 @@ fn nothing(ui: &mut Ui, state: &State) {
 }
 
 fn missing(document: &Document) -> &'static str {
-    match (&document.prediction, &document.truth) {
+    match (document.segmentation(), document.reference()) {
         (Some(_), Some(_)) => "Computing the agreement of every slice\u{2026}",
         (Some(_), None) => {
             "Open a reference to see the agreement of every slice, or a probability to see its uncertainty."

@@ -27,7 +27,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     let waiting = open.len().saturating_sub(SHOWN);
     let foot = crate::view::train::foot(ctx, state);
     let below = size::STATUS_LINE + if state.session.settings.strip { size::STRIP } else { 0.0 } + foot;
-    let beside = if state.session.settings.right_panel { size::RIGHT_PANEL } else { 0.0 };
+    let beside = if state.session.settings.right_panel { state.session.settings.right_width } else { 0.0 };
     let inset = vec2(beside + space::M, below + space::M);
     let area = Area::new(Id::unique("toasts")).order(Order::Middle).anchor(Align2::RIGHT_BOTTOM, -inset);
     let area = area.default_width(WIDTH).show(ctx, |ui| {

@@ -4,10 +4,10 @@ use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
 
 use crate::command::{Command, Sender, ViewCommand, WindowCommand};
 use crate::scene::{Convention, PlaneMode};
-use crate::state::{Mode, State, ToolKind};
+use crate::state::{Intent, Mode, PathPurpose, State, ToolKind};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
-use crate::widget::{Badge, IconButton, Segment, Segmented, Toggle, Tone};
+use crate::widget::{Badge, IconButton, PushButton, Segment, Segmented, Toggle, Tone};
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -187,6 +187,12 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut strip = settings.strip;
     if ui.add(Toggle::new(&mut strip, "Bottom strip")).changed() {
         sender.send(WindowCommand::ToggleStrip);
+    }
+    if state.session.mode == Mode::Review && state.document.is_some() {
+        ui.add_space(space::S);
+        if ui.add(PushButton::new("Export the view as PNG…").icon(icon::CAMERA).fill_width()).clicked() {
+            sender.send(Intent::Ask(PathPurpose::ViewPicture));
+        }
     }
 }
 

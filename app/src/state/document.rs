@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::findings::Finding;
 use engine::findings::comparison::Comparison;
+use engine::findings::{Finding, Values};
 use engine::metrics::Measures;
 use engine::volume::Grid;
 use glam::DVec3;
 
-use super::{CaseId, ImageLayer, Intent, MaskLayer, ProbabilityLayer};
-use crate::scene::{DisplayGrid, PlaneMode};
+use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer};
+use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
 
 /// A case: images of one patient, and what is known of their lesions.
 #[derive(Clone, Debug)]
@@ -27,18 +27,18 @@ pub struct Document {
     pub images: Vec<ImageLayer>,
     /// The image in the panes.
     pub shown: usize,
-    /// The automatic segmentation.
-    pub prediction: Option<MaskLayer>,
-    /// The reference.
-    pub truth: Option<MaskLayer>,
+    /// Segmentation and reference, at most one of each role, in the order of the roles.
+    pub masks: Vec<MaskLayer>,
     /// The network's probability.
     pub probability: Option<ProbabilityLayer>,
     /// The findings of the segmentation, of the reference without one.
-    pub findings: Option<Findings>,
+    pub findings: Option<FindingList>,
     /// Segmentation against reference.
     pub comparison: Option<Arc<Comparison>>,
-    /// All measures of the segmentation against the reference.
+    /// All measures of the segmentation against the reference, whatever their labels.
     pub metrics: Option<Measures>,
+    /// The same label by label and region by region.
+    pub region_scores: Vec<RegionScore>,
     /// Uncertainty by slice.
     pub entropy: Option<Entropy>,
     /// The segmentation that a running one has taken the place of.
@@ -54,30 +54,43 @@ pub struct Document {
 #[derive(Clone, Debug)]
 pub struct Stash {
     /// The mask, if there was one.
-    pub prediction: Option<MaskLayer>,
+    pub segmentation: Option<MaskLayer>,
     /// Its probability.
     pub probability: Option<ProbabilityLayer>,
 }
 
 /// The findings of a mask.
 #[derive(Clone, Debug)]
-pub struct Findings {
-    /// True if they are the prediction's, false if they are the truth's.
-    pub of_prediction: bool,
-    /// In the list's order: found lesions by volume, then missed ones.
-    pub list: Vec<Listed>,
+pub struct FindingList {
+    /// The mask whose lesions they are. Missed ones are the reference's.
+    pub role: MaskRole,
+    /// By volume, largest first.
+    pub entries: Vec<FindingEntry>,
+    /// What their values are of; none until they are measured.
+    pub values_of: Option<ValueSource>,
 }
 
-/// Whether a finding agrees with the truth.
+/// The image whose values findings have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueSource {
+    /// Its place in the case.
+    pub image: usize,
+    /// Its frame.
+    pub frame: usize,
+    /// Whether the highest mean of 1 ml belongs to them: in PET in SUV.
+    pub with_peak: bool,
+}
+
+/// Whether a finding agrees with the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// There is no truth, or this is it.
+    /// There is no reference, or this is it.
     Unknown,
-    /// A predicted lesion that is one.
+    /// A segmented lesion that is one.
     Hit,
-    /// A predicted lesion that is none.
+    /// A segmented lesion that is none.
     Extra,
-    /// A true lesion that the prediction misses.
+    /// A lesion of the reference that the segmentation misses.
     Missed,
 }
 
@@ -95,13 +108,28 @@ impl Status {
 
 /// One line of the list of findings.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    /// The label.
-    pub label: u16,
-    /// The component and its measures.
+pub struct FindingEntry {
+    /// The lesion and its measures.
     pub finding: Finding,
-    /// Whether it agrees with the truth.
+    /// The mask that it is in.
+    pub role: MaskRole,
+    /// Whether it agrees with the reference.
     pub status: Status,
+    /// The shown image inside.
+    pub values: Option<Values>,
+}
+
+/// Agreement of one label, or of several together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionScore {
+    /// The name in the window.
+    pub name: String,
+    /// The labels that it is made of.
+    pub labels: Vec<u16>,
+    /// Dice; none where neither mask has it.
+    pub dice: Option<f64>,
+    /// 95th percentile of the surface distances in mm; none unless both masks have it.
+    pub hd95_mm: Option<f64>,
 }
 
 /// Mean entropy of the probability, slice by slice.
@@ -121,12 +149,12 @@ impl Document {
             path: image.path().to_path_buf(),
             images: vec![image],
             shown: 0,
-            prediction: None,
-            truth: None,
+            masks: Vec::new(),
             probability: None,
             findings: None,
             comparison: None,
             metrics: None,
+            region_scores: Vec::new(),
             entropy: None,
             replaced: None,
             opened_at: None,
@@ -134,14 +162,63 @@ impl Document {
         }
     }
 
+    /// The mask of a role.
+    pub fn mask(&self, role: MaskRole) -> Option<&MaskLayer> {
+        self.masks.iter().find(|mask| mask.role == role)
+    }
+
+    /// The mask of a role, to change it.
+    pub fn mask_mut(&mut self, role: MaskRole) -> Option<&mut MaskLayer> {
+        self.masks.iter_mut().find(|mask| mask.role == role)
+    }
+
+    /// The segmentation.
+    pub fn segmentation(&self) -> Option<&MaskLayer> {
+        self.mask(MaskRole::Segmentation)
+    }
+
+    /// The reference.
+    pub fn reference(&self) -> Option<&MaskLayer> {
+        self.mask(MaskRole::Reference)
+    }
+
+    /// Puts a mask in the place of that of its role.
+    pub fn set_mask(&mut self, layer: MaskLayer) {
+        self.remove_mask(layer.role);
+        self.masks.push(layer);
+        self.masks.sort_by_key(|mask| mask.role);
+    }
+
+    /// Takes the mask of a role out of the case.
+    pub fn remove_mask(&mut self, role: MaskRole) -> Option<MaskLayer> {
+        let at = self.masks.iter().position(|mask| mask.role == role)?;
+        Some(self.masks.remove(at))
+    }
+
+    /// Whether there is a segmentation to compare with a reference.
+    pub fn has_both_masks(&self) -> bool {
+        self.masks.len() > 1
+    }
+
+    /// Whether labels are compared too: both masks have several. A mask of one label says only where a lesion is.
+    pub fn compares_labels(&self) -> bool {
+        self.has_both_masks() && self.masks.iter().all(|mask| mask.table.len() > 1)
+    }
+
+    /// Volume of the voxels that both masks have with different labels, in ml; none if labels are not compared.
+    pub fn wrong_label_ml(&self) -> Option<f64> {
+        let comparison = self.comparison.as_ref().filter(|_| self.compares_labels())?;
+        Some(comparison.mislabelled_voxels as f64 * self.base().volume.grid.voxel_volume_ml())
+    }
+
     /// Whether the segmentation has changes that no file holds. Slices of a running segmentation are nothing to save.
     pub fn is_unsaved(&self) -> bool {
-        self.replaced.is_none() && self.prediction.as_ref().is_some_and(MaskLayer::is_unsaved)
+        self.replaced.is_none() && self.segmentation().is_some_and(MaskLayer::is_unsaved)
     }
 
     /// Revisions of segmentation and reference.
     pub fn mask_revisions(&self) -> [Option<u64>; 2] {
-        [&self.prediction, &self.truth].map(|mask| mask.as_ref().map(|mask| mask.revision))
+        MaskRole::ALL.map(|role| self.mask(role).map(|mask| mask.revision))
     }
 
     /// The image whose grid everything lies on.
@@ -152,6 +229,13 @@ impl Document {
     /// The image in the panes.
     pub fn image(&self) -> &ImageLayer {
         self.images.get(self.shown).unwrap_or(&self.images[0])
+    }
+
+    /// What the values of findings are of: the shown frame of the shown image.
+    pub fn value_source(&self) -> ValueSource {
+        let layer = self.image();
+        let with_peak = layer.info.modality == Modality::Pet && layer.info.unit == Some(Unit::Suv);
+        ValueSource { image: self.shown, frame: layer.frame, with_peak }
     }
 
     /// The grid that the panes look at.
@@ -171,21 +255,23 @@ impl Document {
         Some(layer.volume.value_at(voxel, layer.held_frame()))
     }
 
-    /// The labels of the mask that the findings are taken from.
-    pub fn mask(&self) -> Option<&MaskLayer> {
-        self.prediction.as_ref().or(self.truth.as_ref())
+    /// The mask that the findings are taken from.
+    pub fn listed_mask(&self) -> Option<&MaskLayer> {
+        self.masks.first()
     }
 
     /// Stashes the segmentation for one that is under way.
     pub fn stash(&mut self) {
-        let (prediction, probability) = (self.prediction.clone(), self.probability.take());
-        self.replaced = Some(Box::new(Stash { prediction, probability }));
+        let (segmentation, probability) = (self.remove_mask(MaskRole::Segmentation), self.probability.take());
+        self.replaced = Some(Box::new(Stash { segmentation, probability }));
     }
 
     /// Brings the stashed segmentation back. True if there was a stash.
     pub fn restore_stashed(&mut self) -> bool {
         let Some(stash) = self.replaced.take() else { return false };
-        (self.prediction, self.probability) = (stash.prediction, stash.probability);
+        self.remove_mask(MaskRole::Segmentation);
+        stash.segmentation.into_iter().for_each(|mask| self.set_mask(mask));
+        self.probability = stash.probability;
         self.forget_results();
         true
     }
@@ -193,24 +279,23 @@ impl Document {
     /// Forgets what was computed from masks that have changed.
     pub fn forget_results(&mut self) {
         (self.findings, self.comparison, self.metrics, self.entropy) = (None, None, None, None);
+        self.region_scores.clear();
     }
 
     /// Where to look first: the largest finding, else the middle.
     pub fn first_look(&self, mode: PlaneMode) -> DVec3 {
         let display = self.display(mode);
-        let largest = self.findings.as_ref().and_then(|f| f.list.first());
-        largest.map_or_else(|| display.middle(), |listed| display.snapped(self.look_at(listed)))
+        let largest = self.findings.as_ref().and_then(|f| f.entries.first());
+        largest.map_or_else(|| display.middle(), |entry| display.snapped(self.look_at(entry)))
     }
 
     /// Where to look at a finding. In the axial slice of its longest diameter, where the calipers are, unless the
     /// finding lies scattered around its centre there: then at its centre of mass.
-    pub fn look_at(&self, listed: &Listed) -> DVec3 {
+    pub fn look_at(&self, entry: &FindingEntry) -> DVec3 {
         let grid = &self.base().volume.grid;
-        let at_calipers = centre_of(&listed.finding, grid);
-        let mask = if listed.status == Status::Missed { self.truth.as_ref() } else { self.mask() };
-        let inside = mask.is_some_and(|mask| self.label_at(&mask.labels, at_calipers) != 0);
-        let centroid = DVec3::from_array(listed.finding.centroid_mm);
-        if inside { at_calipers } else { centroid }
+        let at_calipers = centre_of(&entry.finding, grid);
+        let inside = self.mask(entry.role).is_some_and(|mask| self.label_at(&mask.labels, at_calipers) != 0);
+        if inside { at_calipers } else { DVec3::from_array(entry.finding.centroid_mm) }
     }
 }
 

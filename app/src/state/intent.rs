@@ -101,6 +101,14 @@ pub enum PathPurpose {
     MaskingPicture,
     /// The table to export from Masking mode.
     MaskingTable,
+    /// The picture to export from Review.
+    ViewPicture,
+    /// The findings, as a table.
+    FindingsTable,
+    /// The agreement with the reference, as a table.
+    AgreementTable,
+    /// The measurements, as a table.
+    MeasurementsTable,
     /// A file to export from Train mode.
     TrainExport(TrainExport),
 }
@@ -117,6 +125,10 @@ impl PathPurpose {
                 | Self::SaveSegmentation
                 | Self::MaskingPicture
                 | Self::MaskingTable
+                | Self::ViewPicture
+                | Self::FindingsTable
+                | Self::AgreementTable
+                | Self::MeasurementsTable
         )
     }
 }

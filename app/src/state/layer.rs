@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use egui::Color32;
 use engine::volume::{LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
 
 use crate::gpu::{Part, Texture};
 use crate::scene::{ColourMap, Modality, ScanInfo, WindowLevel};
+use crate::theme::palette;
 
 /// What an image is read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -82,15 +84,60 @@ pub struct Projection {
     pub window: Option<WindowLevel>,
 }
 
+/// What a mask is to its case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MaskRole {
+    /// The segmentation under review.
+    Segmentation,
+    /// What it is compared with.
+    Reference,
+}
+
+impl MaskRole {
+    /// Both, the segmentation first.
+    pub const ALL: [Self; 2] = [Self::Segmentation, Self::Reference];
+
+    /// The name in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Segmentation => "Segmentation",
+            Self::Reference => "Reference",
+        }
+    }
+
+    /// The name within a sentence.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Segmentation => "segmentation",
+            Self::Reference => "reference",
+        }
+    }
+}
+
+/// A label of a mask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelEntry {
+    /// The value in the file.
+    pub value: u16,
+    /// The name in the window.
+    pub name: String,
+    /// The colour on the image.
+    pub colour: Color32,
+    /// Volume in ml.
+    pub volume_ml: f64,
+}
+
 /// A mask on the grid of the case's first image.
 #[derive(Clone, Debug)]
 pub struct MaskLayer {
+    /// What it is to the case.
+    pub role: MaskRole,
     /// The file; none for a segmentation that was not saved yet.
     pub path: Option<PathBuf>,
     /// The labels.
     pub labels: Arc<LabelVolume>,
-    /// The labels that occur, ascending, each with its volume in ml; empty while a segmentation is under way.
-    pub present: Vec<(u16, f64)>,
+    /// The labels that occur, ascending; empty while a segmentation is under way.
+    pub table: Vec<LabelEntry>,
     /// The labels on the graphics card.
     pub texture: Option<Texture>,
     /// Seen through from the front.
@@ -99,29 +146,34 @@ pub struct MaskLayer {
     pub revision: u64,
     /// The revision that the file holds; none if no file holds this mask.
     pub saved_revision: Option<u64>,
-    /// The labels that changed since they were uploaded.
-    pub not_uploaded: Option<Part>,
+    /// The part that changed since it was uploaded.
+    pub dirty: Option<Part>,
+    /// Number of frames in its file. With more than one, it follows the frame of its image.
+    pub file_frames: usize,
 }
 
 impl MaskLayer {
     /// The slices of a running segmentation that are finished so far.
     pub fn preview(labels: Arc<LabelVolume>, texture: Option<Texture>, revision: u64) -> Self {
         Self {
+            role: MaskRole::Segmentation,
             path: None,
             labels,
-            present: Vec::new(),
+            table: Vec::new(),
             texture,
             projection: None,
             revision,
             saved_revision: None,
-            not_uploaded: None,
+            dirty: None,
+            file_frames: 1,
         }
     }
 
-    /// As it was read from its file.
+    /// As it was read from its file. One that no file holds as it is, such as a resampled one, is not saved.
     #[must_use]
     pub fn as_read(self, revision: u64) -> Self {
-        Self { revision, saved_revision: Some(revision), ..self }
+        let saved_revision = self.path.is_some().then_some(revision);
+        Self { revision, saved_revision, ..self }
     }
 
     /// Whether it has changes that its file does not hold.
@@ -132,21 +184,22 @@ impl MaskLayer {
     /// Replaces the labels; `changed` is where they differ.
     pub fn change(&mut self, labels: Arc<LabelVolume>, changed: Part, revision: u64) {
         (self.labels, self.revision) = (labels, revision);
-        self.not_uploaded = Some(match self.not_uploaded.take() {
+        self.dirty = Some(match self.dirty.take() {
             Some(before) => before.union(changed),
             None => changed,
         });
     }
 
-    /// The labels that occur in a mask, ascending and without 0, each with its volume in ml.
-    pub fn count(labels: &LabelVolume) -> Vec<(u16, f64)> {
-        let mut voxels = vec![0_usize; usize::from(u16::MAX) + 1];
-        for label in labels {
-            voxels[usize::from(label)] += 1;
-        }
+    /// The table of a mask whose labels have no names.
+    pub fn label_table(labels: &LabelVolume) -> Vec<LabelEntry> {
         let each = labels.grid.voxel_volume_ml();
-        let found = (1..=u16::MAX).filter(|&label| voxels[usize::from(label)] > 0);
-        found.map(|label| (label, voxels[usize::from(label)] as f64 * each)).collect()
+        let entry = |(value, voxels): (u16, usize)| LabelEntry {
+            value,
+            name: format!("Label {value}"),
+            colour: palette::label(u32::from(value)),
+            volume_ml: voxels as f64 * each,
+        };
+        labels.voxel_counts().into_iter().map(entry).collect()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod cases;
 pub mod document;
 pub mod intent;
 pub mod job;
+pub mod labels;
 pub mod layer;
 pub mod masking;
 pub mod names;
@@ -14,6 +15,7 @@ pub mod review;
 pub mod runs;
 pub mod session;
 pub mod settings;
+pub mod table;
 pub mod timeline;
 pub mod train;
 pub mod view;
@@ -22,10 +24,10 @@ use std::path::PathBuf;
 
 pub use cache::Cache;
 pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
-pub use document::{Document, Entropy, Findings, Listed, Status};
+pub use document::{Document, Entropy, FindingEntry, FindingList, RegionScore, Status, ValueSource};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
-pub use layer::{ImageLayer, MaskLayer, ProbabilityLayer, Source};
+pub use layer::{ImageLayer, LabelEntry, MaskLayer, MaskRole, ProbabilityLayer, Source};
 pub use request::Request;
 pub use session::Session;
 pub use settings::Settings;
@@ -90,6 +92,8 @@ pub struct Notice {
     pub undo: Option<Intent>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
+    /// The case that it is about: its warnings and errors are dismissed once that case is closed.
+    pub case: Option<CaseId>,
 }
 
 impl Notice {
@@ -150,10 +154,27 @@ pub enum Dialog {
         /// Its folder.
         path: PathBuf,
     },
+    /// A mask lies on another grid than its image: it can be resampled.
+    Resample(MaskOffer),
     /// Everything that was said.
     Log,
     /// Licences, versions, adapter.
     About,
+}
+
+/// A mask that can be used once it is resampled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskOffer {
+    /// The case that it was opened for.
+    pub case: CaseId,
+    /// What it is to the case.
+    pub role: MaskRole,
+    /// Its file.
+    pub path: PathBuf,
+    /// Both grids, and how much of the mask lies in the image, in short sentences.
+    pub summary: String,
+    /// Both grids in full.
+    pub details: String,
 }
 
 /// A case that could not be opened.
@@ -196,6 +217,8 @@ pub struct State {
     pub after_saving: Option<Intent>,
     /// What jobs want done next: carried out before the window is drawn.
     pub intents: Vec<Intent>,
+    /// Text on its way to the clipboard.
+    pub copied: Option<String>,
     /// The saved session that a restart is restoring, part by part.
     pub restoring: Option<Box<Session>>,
     /// Set when the program should end.
@@ -218,11 +241,28 @@ impl State {
     /// A message that is shown already is counted there: it comes last again, and its time begins anew.
     fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
-        let mut notice = Notice { id, severity, title, detail, count: 1, undo, dismissed: false };
+        let mut notice = Notice { id, severity, title, detail, count: 1, undo, dismissed: false, case: None };
         if let Some(at) = self.notices.iter().position(|shown| shown.stands_for(&notice)) {
             notice.count += self.notices.remove(at).count;
         }
         self.notices.push(notice);
+    }
+
+    /// Number of the newest message.
+    pub fn last_notice(&self) -> u64 {
+        self.notices.last().map_or(0, |notice| notice.id)
+    }
+
+    /// The messages after `before` are about a case.
+    pub fn assign_notices(&mut self, before: u64, case: CaseId) {
+        self.notices.iter_mut().filter(|notice| notice.id > before).for_each(|notice| notice.case = Some(case));
+    }
+
+    /// Closes the case. Its warnings and errors go with it; the log keeps them.
+    pub fn close_document(&mut self) {
+        let Some(document) = self.document.take() else { return };
+        let about_it = |notice: &&mut Notice| notice.case == Some(document.id) && notice.severity != Severity::Info;
+        self.notices.iter_mut().filter(about_it).for_each(|notice| notice.dismissed = true);
     }
 
     /// Adds an error; `error` names the file, the field and the value.
@@ -233,7 +273,7 @@ impl State {
     /// The open case and the revision of its segmentation.
     pub fn case_revision(&self) -> Option<CaseRevision> {
         let document = self.document.as_ref()?;
-        let revision = document.prediction.as_ref().map(|mask| mask.revision);
+        let revision = document.segmentation().map(|mask| mask.revision);
         Some(CaseRevision { case: document.id, revision })
     }
 

@@ -1,6 +1,6 @@
 //! What file names say: which files are masks, and what a case is called.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::scene::Modality;
 
@@ -24,13 +24,39 @@ pub fn is_mask_name(path: &Path) -> bool {
         "pred",
         "prediction",
     ];
-    let name = file_stem(path).to_lowercase();
-    name.split(|c: char| !c.is_alphanumeric()).next_back().is_some_and(|last| WORDS.contains(&last))
+    last_word(path).is_some_and(|last| WORDS.contains(&last.as_str()))
 }
 
-/// Whether a mask's name says that it is an automatic segmentation.
+/// Whether a mask's name says that it is an automatic segmentation, as those that this program saves.
 pub fn is_segmentation_name(path: &Path) -> bool {
-    file_stem(path).to_lowercase().contains("pred")
+    last_word(path).is_some_and(|last| matches!(last.as_str(), "pred" | "prediction"))
+}
+
+/// The last word of a file's name, in lower case, before the number of a copy: `pred` of `ct_pred_2.nii.gz`.
+fn last_word(path: &Path) -> Option<String> {
+    let name = file_stem(path).to_lowercase();
+    let is_number = |word: &&str| word.chars().all(|c| c.is_ascii_digit());
+    name.split(|c: char| !c.is_alphanumeric()).rev().find(|word| !is_number(word)).map(str::to_owned)
+}
+
+/// `ct_pred.nii.gz`, then `ct_pred_2.nii.gz` and so on: the first for which `exists` is false.
+pub fn unused_path(path: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
+    if !exists(path) {
+        return path.to_path_buf();
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // The ending of a NIfTI file has two parts.
+    let length = ending(&name).map_or_else(|| path.extension().map_or(0, |e| e.len() + 1), str::len);
+    let (stem, ending) = name.split_at(name.len() - length);
+    let numbered = |n: u32| path.with_file_name(format!("{stem}_{n}{ending}"));
+    // Should all of these exist, the question whether to overwrite comes in any case.
+    (2..10_000).map(numbered).find(|path| !exists(path)).unwrap_or_else(|| path.to_path_buf())
+}
+
+/// The path with an ending, if its name has none.
+pub fn with_ending(path: PathBuf, ending: &str) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if name.is_empty() || name.contains('.') { path } else { path.with_file_name(format!("{name}.{ending}")) }
 }
 
 /// Whether a path ends like a NIfTI file. Asks the name alone, never the disk.
@@ -60,5 +86,35 @@ pub(crate) fn title_of(path: &Path) -> String {
     match folder {
         Some(folder) if only_modality => format!("{folder} {stem}"),
         _ => stem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_saves_is_told_from_scans_by_its_name() {
+        let told = |name: &str| (is_mask_name(Path::new(name)), is_segmentation_name(Path::new(name)));
+        assert_eq!(told("STS_001_pet_pred.nii.gz"), (true, true));
+        assert_eq!(told("flair_pred_2.nii.gz"), (true, true));
+        assert_eq!(told("case_seg.nii.gz"), (true, false));
+        assert_eq!(told("predose_ct.nii.gz"), (false, false));
+        assert_eq!(told("case_0000.nii.gz"), (false, false));
+    }
+
+    #[test]
+    fn a_free_name_counts_up_before_the_ending() {
+        let taken = ["/d/ct_pred.nii.gz", "/d/ct_pred_2.nii.gz", "/d/table.csv"];
+        let free = |path: &str| unused_path(Path::new(path), |p| taken.iter().any(|t| p == Path::new(t)));
+        assert_eq!(free("/d/ct_pred.nii.gz"), Path::new("/d/ct_pred_3.nii.gz"));
+        assert_eq!(free("/d/table.csv"), Path::new("/d/table_2.csv"));
+        assert_eq!(free("/d/new.nii"), Path::new("/d/new.nii"));
+    }
+
+    #[test]
+    fn a_name_without_an_ending_gets_one() {
+        assert_eq!(with_ending("/d/out".into(), "nii.gz"), Path::new("/d/out.nii.gz"));
+        assert_eq!(with_ending("/d/out.nii".into(), "nii.gz"), Path::new("/d/out.nii"));
     }
 }

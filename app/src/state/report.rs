@@ -2,13 +2,14 @@
 
 mod run;
 
+use engine::findings::LabelPart;
 use engine::inspect::MaskReport;
 use engine::metrics::Measures;
 use serde::Serialize;
 
 pub use run::{ProbeReport, RunReport};
 
-use super::{Document, Mode, Severity, State};
+use super::{Document, FindingEntry, Mode, RegionScore, Severity, State};
 use crate::scene::{Convention, Letters, PlaneMode};
 
 /// The whole of it. Keys are a contract, described in MANUAL.md.
@@ -32,8 +33,10 @@ pub struct Report {
     pub findings: Vec<FindingReport>,
     /// Dice of each axial slice, feet to head; null where both masks are empty.
     pub slice_dice: Option<Vec<Option<f64>>>,
-    /// Prediction against truth.
+    /// Segmentation against reference.
     pub metrics: Option<Measures>,
+    /// The same by label and region; empty unless both masks have several labels.
+    pub regions: Vec<RegionReport>,
     /// The masking of the shown slice.
     pub masking: Option<MaskReport>,
     /// The run on the timeline, at its cursor.
@@ -66,24 +69,47 @@ pub struct CrosshairReport {
     pub world_mm: [f64; 3],
     /// Value of the image; null outside of it or if it is not finite.
     pub value: Option<f64>,
-    /// Label of the prediction, of the truth without one; null without a mask.
+    /// Label of the segmentation, of the reference without one; null without a mask.
     pub label: Option<u16>,
+}
+
+/// Agreement of a label or region.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RegionReport {
+    /// Its name.
+    pub name: String,
+    /// The labels that it is made of.
+    pub labels: Vec<u16>,
+    /// Dice; null where neither mask has it.
+    pub dice: Option<f64>,
+    /// 95th percentile of the surface distances, mm; null unless both masks have it.
+    pub hd95_mm: Option<f64>,
 }
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FindingReport {
-    /// Its label.
+    /// The label of most of its voxels.
     pub label: u16,
+    /// All labels inside.
+    pub labels: Vec<LabelPart>,
     /// Volume in ml.
     pub volume_ml: f64,
+    /// Whether the list folds it away, as smaller than the minimum volume.
+    pub folded: bool,
     /// Longest diameter in one axial slice, mm.
     pub diameter_mm: f64,
-    /// Mean of the image inside.
+    /// The image that the values are of.
+    pub image: Option<String>,
+    /// Its mean inside.
     pub mean: Option<f64>,
+    /// Its maximum inside.
+    pub max: Option<f64>,
+    /// Highest mean of 1 ml, of PET in SUV.
+    pub peak: Option<f64>,
     /// The number of the axial slice of its longest diameter, as shown, from 1.
     pub slice: usize,
-    /// `hit`, `extra`, `missed`, or empty without a truth.
+    /// `hit`, `extra`, `missed`, or empty without a reference.
     pub status: &'static str,
 }
 
@@ -104,9 +130,10 @@ impl Report {
             crosshair: document.map(|d| crosshair(state, d)),
             window: window.map(|w| w.width),
             level: window.map(|w| w.level),
-            findings: document.map(findings).unwrap_or_default(),
+            findings: document.map(|d| findings(state, d)).unwrap_or_default(),
             slice_dice: document.and_then(|d| d.comparison.as_ref()).map(|c| c.slice_dice()),
             metrics: document.and_then(|d| d.metrics.clone()),
+            regions: document.map(regions).unwrap_or_default(),
             masking: state.mask_report(),
             run: RunReport::of(state),
             errors: errors.chain(state.failed.iter().map(|failed| failed.why.clone())).collect(),
@@ -140,20 +167,37 @@ fn crosshair(state: &State, document: &Document) -> CrosshairReport {
         voxel: native.voxel_at(world),
         world_mm: world.to_array(),
         value: document.value_at(document.shown, world).filter(|v| v.is_finite()),
-        label: document.mask().map(|mask| document.label_at(&mask.labels, world)),
+        label: document.listed_mask().map(|mask| document.label_at(&mask.labels, world)),
     }
 }
 
-fn findings(document: &Document) -> Vec<FindingReport> {
+fn regions(document: &Document) -> Vec<RegionReport> {
+    let report = |score: &RegionScore| RegionReport {
+        name: score.name.clone(),
+        labels: score.labels.clone(),
+        dice: score.dice,
+        hd95_mm: score.hd95_mm,
+    };
+    document.region_scores.iter().map(report).collect()
+}
+
+fn findings(state: &State, document: &Document) -> Vec<FindingReport> {
+    let Some(list) = &document.findings else { return Vec::new() };
     let grid = &document.base().volume.grid;
-    let list = document.findings.iter().flat_map(|f| &f.list);
-    list.map(|listed| FindingReport {
-        label: listed.label,
-        volume_ml: listed.finding.volume_ml,
-        diameter_mm: listed.finding.diameter.mm,
-        mean: listed.finding.mean.filter(|m| m.is_finite()),
-        slice: listed.finding.axial_slice(grid) + 1,
-        status: listed.status.name(),
-    })
-    .collect()
+    let image = list.values_of.and_then(|source| document.images.get(source.image));
+    let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+    let report = |(at, entry): (usize, &FindingEntry)| FindingReport {
+        label: entry.finding.main_label(),
+        labels: entry.finding.labels.clone(),
+        volume_ml: entry.finding.volume_ml,
+        folded: at >= state.shown_findings(),
+        diameter_mm: entry.finding.diameter.mm,
+        image: image.map(|image| image.name.clone()),
+        mean: finite(entry.values.map(|values| values.mean)),
+        max: finite(entry.values.map(|values| values.max)),
+        peak: finite(entry.values.and_then(|values| values.peak)),
+        slice: entry.finding.axial_slice(grid) + 1,
+        status: entry.status.name(),
+    };
+    list.entries.iter().enumerate().map(report).collect()
 }

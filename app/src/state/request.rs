@@ -14,9 +14,9 @@ pub struct Request {
     /// Files that are known to be images, each with its modality's name where the cohort says it.
     pub images: Vec<(Option<String>, PathBuf)>,
     /// The segmentation.
-    pub mask: Option<PathBuf>,
+    pub segmentation: Option<PathBuf>,
     /// The reference.
-    pub truth: Option<PathBuf>,
+    pub reference: Option<PathBuf>,
     /// The network's probability.
     pub probability: Option<PathBuf>,
     /// The slice to show, 0-based, of the file's axis nearest to S-I.
@@ -27,7 +27,7 @@ impl Request {
     /// Whether anything is named beside the images.
     #[must_use]
     pub fn names_something(&self) -> bool {
-        self.mask.is_some() || self.truth.is_some() || self.probability.is_some() || self.slice.is_some()
+        self.segmentation.is_some() || self.reference.is_some() || self.probability.is_some() || self.slice.is_some()
     }
 
     /// The first file or folder, for messages.
@@ -46,8 +46,8 @@ impl Request {
     /// The request that discovery of a folder made, with what is named here in place of what was discovered.
     pub(crate) fn over(&self, discovered: Self) -> Self {
         Self {
-            mask: self.mask.clone().or(discovered.mask),
-            truth: self.truth.clone().or(discovered.truth),
+            segmentation: self.segmentation.clone().or(discovered.segmentation),
+            reference: self.reference.clone().or(discovered.reference),
             probability: self.probability.clone().or(discovered.probability),
             slice: self.slice.or(discovered.slice),
             ..discovered
@@ -61,7 +61,8 @@ impl ListedCase {
         Request {
             title: Some(self.name.clone()),
             images: self.images.iter().map(|(m, p)| (Some(m.clone()), p.clone())).collect(),
-            truth: self.label.clone(),
+            segmentation: self.segmentation.clone(),
+            reference: self.label.clone(),
             ..Request::default()
         }
     }

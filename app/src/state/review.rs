@@ -3,7 +3,8 @@
 use engine::volume::LabelVolume;
 use glam::DVec3;
 
-use super::{Document, Mode, PaneId, State};
+use super::view::Overlay;
+use super::{Document, FindingEntry, MaskLayer, MaskRole, Measure, Mode, PaneId, State};
 use crate::scene::{DisplayGrid, Plane};
 
 /// Number and kind of what the bottom strip shows.
@@ -22,7 +23,7 @@ pub struct Strip {
 }
 
 impl Document {
-    /// What the strip shows: per-slice Dice with a truth, else the entropy of the probability.
+    /// What the strip shows: per-slice Dice with a reference, else the entropy of the probability.
     pub fn strip(&self) -> Option<Strip> {
         if let Some(comparison) = &self.comparison {
             return Some(Strip {
@@ -60,7 +61,7 @@ impl State {
         let Some(document) = &mut self.document else { return };
         if document.opened_at.take() == Some(self.session.view.crosshair) {
             self.session.view.crosshair = document.first_look(planes);
-            self.session.view.finding = document.findings.as_ref().filter(|f| !f.list.is_empty()).map(|_| 0);
+            self.session.view.finding = document.findings.as_ref().filter(|f| !f.entries.is_empty()).map(|_| 0);
         }
     }
 
@@ -83,9 +84,49 @@ impl State {
         self.session.view.active.filter(|_| self.session.mode == Mode::Review).unwrap_or(PaneId::Axial)
     }
 
-    /// The finding after (`by` = 1) or before (-1) the chosen one, around the end of the list.
+    /// Whether a mask is drawn: it is chosen, and one of its labels is visible.
+    pub fn draws(&self, document: &Document, mask: &MaskLayer) -> bool {
+        let view = &self.session.view;
+        let chosen = match (view.overlay, mask.role) {
+            _ if !document.has_both_masks() => true,
+            (Overlay::Comparison, MaskRole::Segmentation | MaskRole::Reference) => true,
+            (Overlay::Segmentation, role) => role == MaskRole::Segmentation,
+            (Overlay::Reference, role) => role == MaskRole::Reference,
+        };
+        let hidden = |label: u16| view.hidden_labels.contains(&label);
+        chosen && (mask.table.is_empty() || mask.table.iter().any(|entry| !hidden(entry.value)))
+    }
+
+    /// Whether a finding is marked on the image: its mask is drawn, and so is one of its labels.
+    pub fn marks(&self, document: &Document, entry: &FindingEntry) -> bool {
+        let (view, settings) = (&self.session.view, &self.session.settings);
+        let visible = !view.hide_overlay && settings.opacity > 0.0 && (settings.fill || settings.outline);
+        let labelled = entry.finding.labels.iter().any(|part| !view.hidden_labels.contains(&part.label));
+        visible && labelled && document.mask(entry.role).is_some_and(|mask| self.draws(document, mask))
+    }
+
+    /// How many findings of the list are shown: those of the minimum volume or more, which come first, or all.
+    pub fn shown_findings(&self) -> usize {
+        let Some(list) = self.document.as_ref().and_then(|document| document.findings.as_ref()) else { return 0 };
+        let minimum = if self.session.view.small_findings { 0.0 } else { self.session.settings.minimum_ml };
+        list.entries.partition_point(|entry| entry.finding.volume_ml >= minimum)
+    }
+
+    /// Chooses no finding if the chosen one is folded away.
+    pub fn leave_folded_finding(&mut self) {
+        let shown = self.shown_findings();
+        self.session.view.finding.take_if(|finding| *finding >= shown);
+    }
+
+    /// The measurements of the open case.
+    pub fn measures(&self) -> &[Measure] {
+        let path = self.document.as_ref().map(|document| document.base().path());
+        path.and_then(|path| self.session.measures.get(path)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The finding after (`by` = 1) or before (-1) the chosen one, around the end of what is shown.
     pub fn neighbour_finding(&self, by: i64) -> Option<usize> {
-        let count = self.document.as_ref()?.findings.as_ref()?.list.len() as i64;
+        let count = self.shown_findings() as i64;
         let next = match self.session.view.finding {
             Some(current) => (current as i64 + by).rem_euclid(count.max(1)),
             None if by > 0 => 0,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
+use engine::predict::Choice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,11 +14,11 @@ use super::masking::MaskingSession;
 use super::runs::RunTable;
 use super::timeline::TimelineSession;
 use super::train::TrainSession;
-use super::{Document, ImageLayer, Mode, Request, Settings, Source, State, View};
+use super::{Document, ImageLayer, Measure, Mode, Request, Settings, Source, State, View};
 use crate::scene::{ScanInfo, WindowLevel};
 
 /// Version of the serialised form. Version 1 was the settings alone and carried no number.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 
 /// The user's choices, and by [`OpenItems`] what is open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Session {
     pub mode: Mode,
     /// How the open case is looked at.
     pub view: View,
+    /// Measurements, each case's under the file of its first image.
+    pub measures: BTreeMap<PathBuf, Vec<Measure>>,
     /// Window/level by modality, kept across cases.
     pub windows: BTreeMap<String, WindowLevel>,
     /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.
@@ -62,6 +65,8 @@ pub struct ChosenRuns {
     pub selected: Option<PathBuf>,
     /// Ticked in the table of runs, to be compared.
     pub ticked: Vec<PathBuf>,
+    /// The network of a run that segments and is evaluated: the last, or that of the best validation.
+    pub network: Choice,
 }
 
 /// What a run can be used for.
@@ -129,9 +134,9 @@ pub struct OpenCase {
     /// The image in the panes.
     pub shown: usize,
     /// The file of the segmentation.
-    pub mask: Option<PathBuf>,
+    pub segmentation: Option<PathBuf>,
     /// The file of the reference.
-    pub truth: Option<PathBuf>,
+    pub reference: Option<PathBuf>,
     /// The file of the probability.
     pub probability: Option<PathBuf>,
 }
@@ -221,8 +226,8 @@ impl OpenCase {
             title: document.title.clone(),
             images: document.images.iter().map(image).collect(),
             shown: document.shown,
-            mask: document.prediction.as_ref().and_then(|mask| mask.path.clone()),
-            truth: document.truth.as_ref().and_then(|mask| mask.path.clone()),
+            segmentation: document.segmentation().and_then(|mask| mask.path.clone()),
+            reference: document.reference().and_then(|mask| mask.path.clone()),
             probability: document.probability.as_ref().and_then(|probability| probability.path.clone()),
         }
     }
@@ -234,8 +239,8 @@ impl OpenCase {
         Request {
             title: Some(self.title.clone()),
             images: images.collect(),
-            mask: self.mask.clone(),
-            truth: self.truth.clone(),
+            segmentation: self.segmentation.clone(),
+            reference: self.reference.clone(),
             probability: self.probability.clone(),
             ..Request::default()
         }
@@ -303,7 +308,7 @@ fn versioned(mut value: Value) -> Value {
 mod tests {
     use super::*;
     use crate::scene::Plane;
-    use crate::state::view::{Measure, Statistics};
+    use crate::state::view::Statistics;
     use crate::state::{MeasureKind, PaneId};
     use crate::theme::Theme;
 
@@ -339,10 +344,11 @@ mod tests {
         let ends_mm = [glam::DVec3::ZERO; 2];
         let measure =
             |mean| Measure { kind: MeasureKind::Ellipse, plane: Plane::Axial, ends_mm, statistics: statistics(mean) };
-        let view = View { measures: vec![measure(f64::NAN), measure(2.0)], ..View::default() };
-        let session = Session { view, ..Session::default() };
+        let measures = BTreeMap::from([(PathBuf::from("/a.nii.gz"), vec![measure(f64::NAN), measure(2.0)])]);
+        let session = Session { measures, ..Session::default() };
         let read = Session::from_json(&session.to_json().unwrap()).unwrap();
-        assert_eq!(read.view.measures.len(), 2);
-        assert!(read.view.measures[0].statistics.is_none() && read.view.measures[1].statistics.is_some());
+        let read = &read.measures[Path::new("/a.nii.gz")];
+        assert_eq!(read.len(), 2);
+        assert!(read[0].statistics.is_none() && read[1].statistics.is_some());
     }
 }

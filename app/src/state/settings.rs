@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::scene::{Convention, PlaneMode};
-use crate::theme::Theme;
+use crate::theme::{Theme, size};
 
 /// How many recent files are kept.
 const RECENT: usize = 8;
@@ -41,6 +41,12 @@ pub struct Settings {
     pub epoch_rate: f32,
     /// Files and folders opened before, newest first.
     pub recent: Vec<PathBuf>,
+    /// Width of the left panel, in points.
+    pub left_width: f32,
+    /// Width of the right panel, in points.
+    pub right_width: f32,
+    /// Findings of a smaller volume are folded away, in ml.
+    pub minimum_ml: f64,
     /// Threads that compute; 0 takes all cores but one, which is left to the window.
     pub threads: usize,
     /// Where runs are kept, if the user chose it.
@@ -67,6 +73,9 @@ impl Default for Settings {
             cine_rate: 10.0,
             epoch_rate: 4.0,
             recent: Vec::new(),
+            left_width: size::LEFT_PANEL,
+            right_width: size::RIGHT_PANEL,
+            minimum_ml: 0.05,
             threads: 0,
             workspace: None,
             training: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use glam::DVec3;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::scene::{Camera, ColourMap, Plane};
+use crate::scene::{Camera, ColourMap, Modality, Plane};
 
 /// What the left mouse button does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub enum PaneId {
     Coronal,
     /// Maximum intensity projection, from the front.
     Projection,
-    /// An axial slice of one of the case's images, in a row of all of them.
+    /// An axial slice of one of the case's images, beside those of the others.
     Linked(usize),
 }
 
@@ -138,7 +138,7 @@ pub struct Statistics {
     pub area_mm2: f64,
 }
 
-/// Slices played like a film.
+/// Slices that are played.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cine {
     /// The pane that plays.
@@ -147,34 +147,34 @@ pub struct Cine {
     pub due: f64,
 }
 
-/// How prediction and truth are drawn when there are both.
+/// How segmentation and reference are drawn when there are both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Overlay {
-    /// The prediction.
-    Prediction,
-    /// The truth.
-    Truth,
-    /// True positive, false positive and false negative apart.
+    /// The segmentation.
+    Segmentation,
+    /// The reference.
+    Reference,
+    /// True positive, false positive, false negative and wrong label apart.
     #[default]
     Comparison,
 }
 
 impl Overlay {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Comparison, Self::Prediction, Self::Truth];
+    pub const ALL: [Self; 3] = [Self::Comparison, Self::Segmentation, Self::Reference];
 
     /// The name in the window.
     pub fn name(self) -> &'static str {
         match self {
             Self::Comparison => "Compare",
-            Self::Prediction => "Segmentation",
-            Self::Truth => "Reference",
+            Self::Segmentation => "Segmentation",
+            Self::Reference => "Reference",
         }
     }
 }
 
 /// How a case is looked at.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// The crosshair, in world mm.
     pub crosshair: DVec3,
@@ -184,14 +184,14 @@ pub struct View {
     pub panes: [Pane; 4],
     /// The pane that fills the centre.
     pub maximised: Option<PaneId>,
-    /// One row of axial slices, one for each image, instead of the four panes.
+    /// One axial slice of each image, instead of the four panes.
     pub linked: bool,
     /// The pane under the pointer or last used: keys go there.
     pub active: Option<PaneId>,
     /// The overlay is hidden while a key is held.
     #[serde(skip)]
     pub hide_overlay: bool,
-    /// What is drawn of prediction and truth.
+    /// What is drawn of segmentation and reference.
     pub overlay: Overlay,
     /// Labels that are switched off.
     pub hidden_labels: BTreeSet<u16>,
@@ -203,13 +203,43 @@ pub struct View {
     pub fused_opacity: f32,
     /// How its values become colours.
     pub fused_colour_map: ColourMap,
-    /// Measurements.
-    pub measures: Vec<Measure>,
+    /// The modality that the user chose to see: the next case of the cohort shows it too.
+    pub modality: Option<Modality>,
+    /// The modality that the user fused over it.
+    pub fused_modality: Option<Modality>,
     /// The chosen finding, by its place in the list.
     pub finding: Option<usize>,
-    /// Slices played like a film.
+    /// Findings below the minimum volume are listed too.
+    pub small_findings: bool,
+    /// Slices that are played.
     #[serde(skip)]
     pub cine: Option<Cine>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            crosshair: DVec3::ZERO,
+            tool: ToolKind::default(),
+            panes: [Pane::default(); 4],
+            maximised: None,
+            linked: false,
+            active: None,
+            hide_overlay: false,
+            overlay: Overlay::default(),
+            hidden_labels: BTreeSet::new(),
+            colour_map: ColourMap::Grey,
+            fused: None,
+            fused_opacity: 0.5,
+            // Grey over grey could not be told apart.
+            fused_colour_map: ColourMap::Hot,
+            modality: None,
+            fused_modality: None,
+            finding: None,
+            small_findings: false,
+            cine: None,
+        }
+    }
 }
 
 impl View {

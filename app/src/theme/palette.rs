@@ -24,15 +24,18 @@ pub const TRUE_POSITIVE: Color32 = of(colour::TRUE_POSITIVE);
 pub const FALSE_POSITIVE: Color32 = of(colour::FALSE_POSITIVE);
 /// False negative: dashed outline.
 pub const FALSE_NEGATIVE: Color32 = of(colour::FALSE_NEGATIVE);
+/// The right place with the wrong label: chequered.
+pub const WRONG_LABEL: Color32 = of(colour::WRONG_LABEL);
 
 /// The colours above with their names.
-pub const DOMAIN: [(&str, Color32); 6] = [
+pub const DOMAIN: [(&str, Color32); 7] = [
     ("the lesion patch", PATCH_LESION),
     ("the background patch", PATCH_BACKGROUND),
     ("the flipped patch", PATCH_FLIP),
     ("the true positive", TRUE_POSITIVE),
     ("the false positive", FALSE_POSITIVE),
     ("the false negative", FALSE_NEGATIVE),
+    ("the wrong label", WRONG_LABEL),
 ];
 
 /// Colours of labels 1 to 16, repeated for larger labels. Label 0, the background, is transparent.
@@ -140,7 +143,7 @@ mod tests {
 
     #[test]
     fn comparison_colours_differ_for_every_vision() {
-        let colors = [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE];
+        let colors = [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE, WRONG_LABEL];
         for (i, &a) in colors.iter().enumerate() {
             for &b in &colors[..i] {
                 let (distance, vision) = seen_distance(a, b);

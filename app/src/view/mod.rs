@@ -27,11 +27,14 @@ use crate::command::Sender;
 use crate::state::{Mode, State};
 use crate::theme;
 
-/// Draws what an exported picture shows: the charts of Train mode, else the view of Masking mode.
+/// Draws what an exported picture shows: the views of a case, the view of Masking mode, the charts of Train mode.
 pub fn export(ui: &mut Ui, state: &State) {
-    match state.session.mode {
-        Mode::Train => train::watch::curves::export(ui, state),
-        Mode::Review | Mode::Masking => masking::show(ui, state, &Sender::default()),
+    let (area, sender) = (ui.max_rect(), Sender::default());
+    match (state.session.mode, &state.document) {
+        (Mode::Train, _) => train::watch::curves::export(ui, state),
+        (Mode::Masking, _) => masking::show(ui, state, &sender),
+        (Mode::Review, Some(document)) => slice::show(ui, area, state, document, &sender),
+        (Mode::Review, None) => {}
     }
 }
 
@@ -53,7 +56,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                     _ => slice::show(ui, area, state, document, sender),
                 }
                 if let Some(job) = opening {
-                    states::loading_bar(ui, area, job);
+                    states::loading_another(ui, area, document, job, sender);
                 }
             }
             (None, failed, opening) => {

@@ -4,19 +4,24 @@ use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind,
 use std::path::Path;
 
 use crate::command::{FileCommand, Sender};
-use crate::state::{Intent, JobStatus, PathPurpose, State};
+use crate::state::{Document, Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::format;
-use crate::widget::{ButtonKind, LoadingState, PushButton, progress_bar};
+use crate::widget::{ButtonKind, LoadingState, PushButton};
+use crate::worker;
 
 /// Width of the column.
 const WIDTH: f32 = 460.0;
+/// How much of the open case is covered while another one loads.
+const DIMMED: f32 = 0.72;
+/// Height of the card that says so.
+const NOTICE: f32 = 150.0;
 /// Height above which the error scrolls.
 const DETAIL: f32 = 160.0;
 
 /// The running job that opens a case.
 pub fn opening(state: &State) -> Option<&JobStatus> {
-    state.jobs.iter().find(|job| job.title.starts_with("Opening ") && !job.quiet)
+    state.jobs.iter().find(|job| job.slot == worker::open::SLOT)
 }
 
 /// Shown while the first case loads.
@@ -27,10 +32,20 @@ pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
     }
 }
 
-/// Progress bar at the upper edge, while another case loads.
-pub fn loading_bar(ui: &mut Ui, area: Rect, job: &JobStatus) {
-    let mut bar = ui.new_child(UiBuilder::new().max_rect(Rect::from_min_size(area.min, vec2(area.width(), 3.0))));
-    progress_bar(&mut bar, &job.title, job.progress, area.width());
+/// Dims the views of the open case while another one loads, and names both: no case may look like the other.
+pub fn loading_another(ui: &mut Ui, area: Rect, document: &Document, job: &JobStatus, sender: &Sender) {
+    // Nothing below is clicked, drawn on or measured.
+    ui.interact(area, egui::Id::unique("another case loads"), egui::Sense::click_and_drag());
+    ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.image.gamma_multiply(DIMMED));
+    let size = vec2(WIDTH.min(area.width()), NOTICE);
+    let card = Rect::from_center_size(area.center(), size).intersect(area);
+    let t = theme::tokens(ui);
+    ui.painter().rect(card, radius::L, t.raised, Stroke::new(1.0, t.line_strong), StrokeKind::Inside);
+    let mut inner = ui.new_child(UiBuilder::new().max_rect(card.shrink(space::M)));
+    let text = format!("{}. Still shown: {}.", job.title, document.title);
+    if LoadingState::new(&text, job.progress).cancel().show(&mut inner) {
+        sender.send(FileCommand::CancelJob(job.id));
+    }
 }
 
 /// Shown when a case cannot be opened.

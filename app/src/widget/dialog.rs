@@ -92,6 +92,15 @@ impl<'a> Dialog<'a> {
 
     /// Shows it; the answer in the frame in which it is given.
     pub fn show(self, ctx: &Context, content: impl FnOnce(&mut Ui)) -> Option<DialogResult> {
+        let enabled = self.enabled;
+        self.show_checked(ctx, |ui| {
+            content(ui);
+            enabled
+        })
+    }
+
+    /// The same for content that says whether the default action is enabled: what was typed in this very frame counts.
+    pub fn show_checked(mut self, ctx: &Context, content: impl FnOnce(&mut Ui) -> bool) -> Option<DialogResult> {
         let t = theme::tokens(ctx);
         let id = Id::unique(("dialog", self.title));
         let opened = !ctx.memory(|memory| memory.areas().visible_last_frame(&Modal::default_area(id).layer()));
@@ -107,7 +116,7 @@ impl<'a> Dialog<'a> {
             ui.set_width(self.width.min(room).max(0.0));
             ui.spacing_mut().item_spacing.y = space::S;
             self.head(ui);
-            content(ui);
+            self.enabled = content(ui);
             ui.add_space(space::M);
             self.buttons(ui, opened)
         });

@@ -10,6 +10,11 @@ pub fn ml(volume: f64) -> String {
     fixed(volume, if volume.abs() < 99.995 { 2 } else { 1 })
 }
 
+/// A volume with its unit and three significant digits: in µl below 0.1 ml.
+pub fn volume(ml: f64) -> String {
+    if ml != 0.0 && ml.abs() < 0.1 { format!("{} \u{b5}l", figures(ml * 1e3)) } else { format!("{} ml", figures(ml)) }
+}
+
 /// A length in mm.
 pub fn mm(length: f64) -> String {
     fixed(length, 1)
@@ -135,6 +140,12 @@ mod tests {
         assert_eq!(ratio(f64::NAN), "\u{2013}");
         assert_eq!(mm(f64::INFINITY), "\u{2013}");
         assert_eq!(with_unit("3", "HU"), "3 HU");
+    }
+
+    #[test]
+    fn small_volumes_are_in_microlitres() {
+        let said = [141.26, 12.345, 0.768, 0.0999, 0.0045, 0.0].map(volume);
+        assert_eq!(said, ["141 ml", "12.3 ml", "0.768 ml", "99.9 \u{b5}l", "4.50 \u{b5}l", "0.000 ml"]);
     }
 
     #[test]

@@ -54,13 +54,16 @@ impl<'a> Section<'a> {
         let open = state.is_open();
         response.widget_info(|| WidgetInfo::labeled(Role::DisclosureTriangle, ui.is_enabled(), self.title));
         ui.accesskit_node_builder(response.id, |node| node.set_expanded(open));
-        if ui.is_rect_visible(rect) {
-            self.paint_header(ui, rect, &response, open);
-        }
         let builder = UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)).id_salt(id);
         let mut header = ui.new_child(builder);
         header.spacing_mut().item_spacing.x = 2.0;
         controls(&mut header);
+        if ui.is_rect_visible(rect) {
+            // The note gives way to the controls.
+            let used = header.min_rect();
+            let right = if used.width() > 0.0 { used.left() - space::XS } else { rect.right() };
+            self.paint_header(ui, rect, right, &response, open);
+        }
         let body = state.show_body_unindented(ui, |ui| {
             let value = content(ui);
             ui.add_space(space::S);
@@ -69,18 +72,18 @@ impl<'a> Section<'a> {
         (response, body.map(|body| body.inner))
     }
 
-    fn paint_header(&self, ui: &Ui, rect: Rect, response: &Response, open: bool) {
+    fn paint_header(&self, ui: &Ui, rect: Rect, right: f32, response: &Response, open: bool) {
         let t = theme::tokens(ui);
         let painter = ui.painter();
         let chevron = if open { icon::CHEVRON_DOWN } else { icon::CHEVRON_RIGHT };
         let quiet = if response.hovered() { t.text } else { t.text_dim };
         paint::icon(painter, pos2(rect.left() + 6.0, rect.center().y), chevron, size::ICON_SMALL, quiet);
         let left = rect.left() + size::ICON_SMALL + space::XS;
-        let title = paint::line(ui, self.title, font::strong(), t.text, rect.right() - left);
+        let title = paint::line(ui, self.title, font::strong(), t.text, right - left);
         let title = paint::put(painter, pos2(left, rect.center().y), Align2::LEFT_CENTER, title);
         if let Some(note) = self.note {
             let left = title.right() + space::S;
-            let note = paint::line(ui, note, font::caption(), t.text_dim, rect.right() - left);
+            let note = paint::line(ui, note, font::caption(), t.text_dim, right - left);
             paint::put(painter, pos2(left, rect.center().y), Align2::LEFT_CENTER, note);
         }
         paint::focus_ring(ui, response, rect.expand2(vec2(space::XS, 0.0)), radius::M);

@@ -1,6 +1,8 @@
 //! Sentences, captions and headings.
 
-use egui::{Align, Color32, Label, Layout, Response, RichText, Ui, vec2};
+use std::sync::Arc;
+
+use egui::{Align, Color32, FontId, Galley, Label, Layout, Response, RichText, Ui, vec2};
 
 use crate::theme::{self, Icon, font, size, space};
 
@@ -45,6 +47,11 @@ pub fn with_icon<R>(ui: &mut Ui, icon: Icon, color: Color32, content: impl FnOnc
 pub fn heading(ui: &mut Ui, text: &str) -> Response {
     let color = theme::tokens(ui).text_dim;
     ui.add(Label::new(RichText::new(text).font(font::caption()).color(color)).truncate())
+}
+
+/// Text on one line, shortened to `width` by an ellipsis, for painting.
+pub fn one_line(ui: &Ui, text: &str, font: FontId, color: Color32, width: f32) -> Arc<Galley> {
+    super::paint::line(ui, text, font, color, width)
 }
 
 /// One line of text, truncated to the width; the tooltip shows all of it.

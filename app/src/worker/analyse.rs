@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use engine::findings::comparison::{Comparison, Overlaps, compare};
-use engine::findings::{Finding, ValueAt, findings, slice_entropy};
+use engine::findings::{Comparison, Finding, MatchedFinding, compare, findings, slice_entropy};
 use engine::metrics::{Options, measure};
 use engine::volume::{LabelVolume, Volume};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec};
-use crate::state::{CaseId, Document, Entropy, Findings, Listed, MaskLayer, Slot, State, Status};
+use super::{Failure, Job, JobHandle, Jobs, Spec, values};
+use crate::state::labels::Region;
+use crate::state::{CaseId, Document, Entropy, FindingEntry, FindingList, MaskRole, RegionScore, Slot, State, Status};
 
 /// One case is measured at a time.
 pub const SLOT: Slot = Slot::exclusive("analyse");
@@ -17,27 +17,26 @@ pub const SLOT: Slot = Slot::exclusive("analyse");
 /// Measures the masks of a case. Findings come first, Hausdorff distances last.
 struct Analyse {
     case: CaseId,
-    image: Arc<Volume>,
-    /// The frame of the image, among those held.
-    frame: usize,
     segmentation: Option<Arc<LabelVolume>>,
     reference: Option<Arc<LabelVolume>>,
     /// Of segmentation and reference: results for others are dropped.
     revisions: [Option<u64>; 2],
+    /// Labels that are measured apart; none if labels are not compared.
+    regions: Vec<Region>,
     probability: Option<Arc<Volume>>,
 }
 
 /// Starts the analysis of the open case as it is now.
-pub fn start(state: &State, jobs: &mut Jobs) {
-    let Some(document) = &state.document else { return };
-    let labels = |mask: &Option<MaskLayer>| mask.as_ref().map(|mask| Arc::clone(&mask.labels));
+pub fn start(state: &mut State, jobs: &mut Jobs) {
+    let Some(document) = &mut state.document else { return };
+    document.name_labels();
+    let labels = |role| document.mask(role).map(|mask| Arc::clone(&mask.labels));
     jobs.start(Analyse {
         case: document.id,
-        image: Arc::clone(&document.base().volume),
-        frame: document.base().held_frame(),
-        segmentation: labels(&document.prediction),
-        reference: labels(&document.truth),
+        segmentation: labels(MaskRole::Segmentation),
+        reference: labels(MaskRole::Reference),
         revisions: document.mask_revisions(),
+        regions: document.regions(),
         probability: document.probability.as_ref().map(|p| Arc::clone(&p.volume)),
     });
 }
@@ -50,12 +49,15 @@ impl Job for Analyse {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
-        let (findings, comparison) = self.findings(handle)?;
+        let (findings, comparison) = self.findings()?;
         self.send(handle, move |document| {
+            document.forget_results();
             (document.findings, document.comparison) = (findings, comparison);
-            (document.metrics, document.entropy) = (None, None);
         });
-        handle.send(|state, _| state.look_at_first_finding());
+        handle.send(|state, jobs| {
+            state.look_at_first_finding();
+            values::start(state, jobs);
+        });
         handle.check()?;
         if let Some(probability) = &self.probability {
             let by_slice = slice_entropy(&probability.to_f32(), &probability.grid)?;
@@ -63,10 +65,7 @@ impl Job for Analyse {
             self.send(handle, move |document| document.entropy = Some(entropy));
         }
         if let (Some(segmentation), Some(reference)) = (&self.segmentation, &self.reference) {
-            handle.check()?;
-            let (s, r) = (inside(segmentation), inside(reference));
-            let metrics = measure(&s, &r, &segmentation.grid, &Options::default())?;
-            self.send(handle, move |document| document.metrics = Some(metrics));
+            self.agreement(handle, segmentation, reference)?;
         }
         Ok(())
     }
@@ -79,25 +78,38 @@ impl Job for Analyse {
 }
 
 impl Analyse {
-    fn findings(&self, handle: &JobHandle) -> Result<(Option<Findings>, Option<Arc<Comparison>>), Failure> {
-        let value = |voxel: [usize; 3]| self.image.value_at(voxel, self.frame);
-        let value: Option<ValueAt<'_>> = (!self.image.data.is_colour()).then_some(&value);
-        let (mask, of_prediction) = match (&self.segmentation, &self.reference) {
+    fn findings(&self) -> Result<(Option<FindingList>, Option<Arc<Comparison>>), Failure> {
+        let (mask, role) = match (&self.segmentation, &self.reference) {
             (Some(segmentation), Some(reference)) => {
-                let (s, r) = (inside(segmentation), inside(reference));
-                let comparison = compare(&s, &r, &segmentation.grid, value)?;
-                handle.check()?;
-                let mut list = listed(segmentation, Some(&r), value)?;
-                let mut missed = comparison.missed.clone();
-                missed.sort_by(by_size);
-                list.extend(missed.into_iter().map(|finding| Listed { label: 1, finding, status: Status::Missed }));
-                return Ok((Some(Findings { of_prediction: true, list }), Some(Arc::new(comparison))));
+                let comparison = compare(segmentation, reference)?;
+                let list = list(MaskRole::Segmentation, compared_entries(&comparison));
+                return Ok((Some(list), Some(Arc::new(comparison))));
             }
-            (Some(segmentation), None) => (segmentation, true),
-            (None, Some(reference)) => (reference, false),
+            (Some(segmentation), None) => (segmentation, MaskRole::Segmentation),
+            (None, Some(reference)) => (reference, MaskRole::Reference),
             (None, None) => return Ok((None, None)),
         };
-        Ok((Some(Findings { of_prediction, list: listed(mask, None, value)? }), None))
+        let entry = |finding| FindingEntry { finding, role, status: Status::Unknown, values: None };
+        Ok((Some(list(role, findings(mask).into_iter().map(entry).collect())), None))
+    }
+
+    /// All labels together, then label by label and region by region.
+    fn agreement(
+        &self,
+        handle: &JobHandle,
+        segmentation: &LabelVolume,
+        reference: &LabelVolume,
+    ) -> Result<(), Failure> {
+        handle.check()?;
+        let options = Options::default();
+        let metrics = measure(&segmentation.inside(), &reference.inside(), &segmentation.grid, &options)?;
+        self.send(handle, move |document| document.metrics = Some(metrics));
+        for region in &self.regions {
+            handle.check()?;
+            let score = score(region, segmentation, reference)?;
+            self.send(handle, move |document| document.region_scores.push(score));
+        }
+        Ok(())
     }
 
     /// Hands a part over; dropped if the masks have changed.
@@ -111,28 +123,37 @@ impl Analyse {
     }
 }
 
-fn inside(mask: &LabelVolume) -> Vec<bool> {
-    mask.iter().map(|label| label != 0).collect()
+fn score(region: &Region, segmentation: &LabelVolume, reference: &LabelVolume) -> Result<RegionScore, Failure> {
+    let masks = [segmentation, reference].map(|mask| mask.mask(&region.labels));
+    let [in_segmentation, in_reference] = masks.each_ref().map(|mask| mask.contains(&true));
+    let (name, labels) = (region.name.clone(), region.labels.clone());
+    if !in_segmentation && !in_reference {
+        return Ok(RegionScore { name, labels, dice: None, hd95_mm: None });
+    }
+    let measures = measure(&masks[0], &masks[1], &segmentation.grid, &Options::default())?;
+    // Without a surface in both masks there is no distance.
+    let hd95_mm = (in_segmentation && in_reference).then_some(measures.hd95_mm);
+    Ok(RegionScore { name, labels, dice: Some(measures.dsc), hd95_mm })
 }
 
-/// The findings of each label as they are listed: by volume, largest first, whatever the label. With a `truth` each is
-/// a hit if it touches it by one voxel or more.
-fn listed(mask: &LabelVolume, truth: Option<&[bool]>, value: Option<ValueAt<'_>>) -> Result<Vec<Listed>, Failure> {
-    let mut list = Vec::new();
-    for label in mask.labels() {
-        let inside = mask.mask(&[label]);
-        // In the order of the findings: both number the same components.
-        let overlaps = truth.map(|truth| Overlaps::new(&inside, truth, mask.grid.shape).of_prediction);
-        let status = |n: usize| match &overlaps {
-            None => Status::Unknown,
-            Some(overlaps) if overlaps[n] > 0 => Status::Hit,
-            Some(_) => Status::Extra,
-        };
-        let found = findings(&inside, &mask.grid, value)?;
-        list.extend(found.into_iter().enumerate().map(|(n, finding)| Listed { label, status: status(n), finding }));
-    }
-    list.sort_by(|a, b| by_size(&a.finding, &b.finding));
-    Ok(list)
+/// The lesions of the segmentation, and those of the reference that it misses.
+fn compared_entries(comparison: &Comparison) -> Vec<FindingEntry> {
+    let entry = |role, matched: &MatchedFinding, status| FindingEntry {
+        finding: matched.finding.clone(),
+        role,
+        status,
+        values: None,
+    };
+    let segmented = comparison.segmentation.iter().map(|matched| {
+        entry(MaskRole::Segmentation, matched, if matched.is_hit() { Status::Hit } else { Status::Extra })
+    });
+    let missed = comparison.reference.iter().filter(|matched| !matched.is_hit());
+    segmented.chain(missed.map(|matched| entry(MaskRole::Reference, matched, Status::Missed))).collect()
+}
+
+fn list(role: MaskRole, mut entries: Vec<FindingEntry>) -> FindingList {
+    entries.sort_by(|a, b| by_size(&a.finding, &b.finding).then(a.role.cmp(&b.role)));
+    FindingList { role, entries, values_of: None }
 }
 
 /// Largest first; of equal ones the one nearer to the feet, the back, the left: never the file's axis order decides.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, masking, save, train};
+use super::{Failure, Job, JobHandle, Jobs, Spec, export, masking, save, train};
+use crate::state::names::unused_path;
 use crate::state::{Dialog, Intent, PathPurpose, PathRequest, Slot, State};
 
 /// One dialog is open at a time.
@@ -21,8 +22,8 @@ pub enum Answer {
     Chosen(Vec<PathBuf>),
     /// The user closed the dialog.
     Cancelled,
-    /// The system has no file dialog.
-    NoDialog,
+    /// The system has no file dialog: a path is typed, starting from this one.
+    NoDialog(PathBuf),
 }
 
 /// Asks for a path by the system's dialog. A second one replaces the first, whose answer is dropped.
@@ -40,14 +41,14 @@ impl Job for AskPath {
     fn run(&self, _: &JobHandle) -> Result<Answer, Failure> {
         // A dialog that the user closed and one that cannot open look alike to the caller: find out beforehand.
         if !exists() {
-            return Ok(Answer::NoDialog);
+            return Ok(Answer::NoDialog(unused_path(&self.proposed, Path::exists)));
         }
         Ok(self.show().map_or(Answer::Cancelled, Answer::Chosen))
     }
 
     fn apply(self, result: Result<Answer, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(answer) => answered(state, self.request, answer, &self.proposed),
+            Ok(answer) => answered(state, self.request, answer),
             Err(failure) => failure.report("Choosing a file", state),
         }
     }
@@ -57,18 +58,23 @@ impl AskPath {
     fn show(&self) -> Option<Vec<PathBuf>> {
         use PathPurpose as For;
         let dialog = rfd::FileDialog::new().set_title(title(self.request.purpose));
+        let proposed = unused_path(&self.proposed, Path::exists);
         let scans = |dialog: rfd::FileDialog| dialog.add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
-        let name = self.proposed.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = proposed.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let one = match self.request.purpose {
             For::Files => return scans(dialog).pick_files(),
             For::Segmentation | For::Reference | For::Probability => scans(dialog).pick_file(),
             For::SaveSegmentation => scans(dialog).set_file_name(name).save_file(),
-            For::MaskingPicture => dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file(),
+            For::MaskingPicture | For::ViewPicture => {
+                dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file()
+            }
+            For::MaskingTable | For::FindingsTable | For::AgreementTable | For::MeasurementsTable => {
+                dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file()
+            }
             For::TrainExport(kind) => {
                 let ending = kind.extension();
                 dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(name).save_file()
             }
-            For::MaskingTable => dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file(),
             For::Folder
             | For::Model
             | For::Cohort
@@ -96,14 +102,17 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::Run => "Open a run",
         PathPurpose::CompareRun => "Compare with a run",
         PathPurpose::SaveSegmentation => "Save the segmentation",
-        PathPurpose::MaskingPicture => "Export the view",
+        PathPurpose::MaskingPicture | PathPurpose::ViewPicture => "Export the view",
         PathPurpose::MaskingTable => "Export the numbers",
+        PathPurpose::FindingsTable => "Export the findings",
+        PathPurpose::AgreementTable => "Export the agreement",
+        PathPurpose::MeasurementsTable => "Export the measurements",
         PathPurpose::TrainExport(kind) => kind.name(),
     }
 }
 
 /// Goes on with the answer. Closing a dialog does nothing; only where there is none can a path be typed.
-pub fn answered(state: &mut State, request: PathRequest, answer: Answer, proposed: &Path) {
+pub fn answered(state: &mut State, request: PathRequest, answer: Answer) {
     match answer {
         Answer::Chosen(paths) => state.intents.push(Intent::UsePaths(request, paths)),
         Answer::Cancelled => {
@@ -111,7 +120,7 @@ pub fn answered(state: &mut State, request: PathRequest, answer: Answer, propose
                 state.after_saving = None;
             }
         }
-        Answer::NoDialog => state.dialog = Some(Dialog::Path { request, text: proposed.display().to_string() }),
+        Answer::NoDialog(path) => state.dialog = Some(Dialog::Path { request, text: path.display().to_string() }),
     }
 }
 
@@ -120,6 +129,10 @@ pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
         PathPurpose::SaveSegmentation => save::proposed_path(state),
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => masking::export::proposed_path(state, purpose),
+        PathPurpose::ViewPicture
+        | PathPurpose::FindingsTable
+        | PathPurpose::AgreementTable
+        | PathPurpose::MeasurementsTable => export::proposed_path(state, purpose),
         PathPurpose::TrainExport(kind) => train::export::proposed_path(state, kind),
         PathPurpose::Workspace => state.session.settings.workspace(),
         _ => PathBuf::new(),

@@ -222,7 +222,9 @@ pub fn deliver(state: &mut State, jobs: &mut Jobs) {
         for delivery in deliveries {
             let case = spec.as_ref().and_then(|spec| spec.case);
             let late = case.is_some() && case != state.document.as_ref().map(|document| document.id);
+            let before = state.last_notice();
             delivery(late, state, jobs);
+            case.into_iter().for_each(|case| state.assign_notices(before, case));
             changed = true;
         }
     }

@@ -3,49 +3,65 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::Volume;
+use engine::volume::{LabelVolume, Volume};
 
-use super::open::{read_mask, read_probability};
+use super::open::{OtherGrid, ReadMask, mask_layer, read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
-use crate::state::{CaseId, MaskLayer, ProbabilityLayer, Severity, Slot, State};
+use crate::state::{CaseId, Dialog, MaskLayer, MaskOffer, MaskRole, ProbabilityLayer, Severity, Slot, State};
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");
 
 /// What a file is to the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The segmentation.
-    Segmentation,
-    /// The reference.
-    Reference,
+pub enum LayerKind {
+    /// A segmentation or a reference.
+    Mask(MaskRole),
     /// The network's probability.
     Probability,
 }
 
 struct OpenLayer {
     case: CaseId,
-    role: Role,
+    kind: LayerKind,
     path: PathBuf,
+    /// A mask of another grid is resampled.
+    resample: bool,
     image: Arc<Volume>,
+    /// The shown frame of the image.
+    frame: usize,
     gpu: Option<Gpu>,
 }
 
 enum Layer {
     Mask(MaskLayer, Vec<String>),
+    /// The mask lies on another grid.
+    Offer(MaskOffer),
     Probability(ProbabilityLayer),
 }
 
-/// Adds a file to the open case.
-pub fn start(state: &mut State, jobs: &mut Jobs, role: Role, path: &Path) {
+/// Adds a file to the open case. A mask of another grid is offered to be resampled.
+pub fn start(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path) {
+    read(state, jobs, kind, path, false);
+}
+
+/// Adds a mask of another grid to the case that it was opened for, by the nearest of its voxels.
+pub fn resample(state: &mut State, jobs: &mut Jobs, offer: &MaskOffer) {
+    if state.document.as_ref().is_some_and(|document| document.id == offer.case) {
+        read(state, jobs, LayerKind::Mask(offer.role), &offer.path, true);
+    }
+}
+
+fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path, resample: bool) {
     let Some(document) = &state.document else {
         state.error("No image is open", format!("{}: open the image that it belongs to first", path.display()));
         return;
     };
-    let (case, image, gpu) = (document.id, Arc::clone(&document.base().volume), jobs.gpu().cloned());
-    jobs.start(OpenLayer { case, role, path: path.to_path_buf(), image, gpu });
+    let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
+    let (image, frame) = (Arc::clone(&base.volume), base.frame);
+    jobs.start(OpenLayer { case, kind, path: path.to_path_buf(), resample, image, frame, gpu });
 }
 
 impl Job for OpenLayer {
@@ -56,12 +72,10 @@ impl Job for OpenLayer {
     }
 
     fn run(&self, _: &JobHandle) -> Result<Layer, Failure> {
-        if self.role == Role::Probability {
-            return Ok(Layer::Probability(read_probability(&self.path, &self.image)?));
+        match self.kind {
+            LayerKind::Probability => Ok(Layer::Probability(read_probability(&self.path, &self.image)?)),
+            LayerKind::Mask(role) => self.mask(role),
         }
-        let mut warnings = Vec::new();
-        let layer = read_mask(&self.path, &self.image, self.gpu.as_ref(), &mut warnings)?;
-        Ok(Layer::Mask(layer, warnings))
     }
 
     fn apply(self, result: Result<Layer, Failure>, state: &mut State, jobs: &mut Jobs) {
@@ -69,20 +83,37 @@ impl Job for OpenLayer {
         let Some(document) = &mut state.document else { return };
         match result {
             Ok(Layer::Mask(layer, warnings)) => {
-                let layer = layer.as_read(revision);
-                if self.role == Role::Reference {
-                    document.truth = Some(layer);
-                } else {
-                    (document.prediction, document.replaced) = (Some(layer), None);
+                if layer.role == MaskRole::Segmentation {
+                    document.replaced = None;
                 }
+                document.set_mask(layer.as_read(revision));
                 for warning in warnings {
                     state.notice(Severity::Warning, "About the mask", warning);
                 }
             }
             Ok(Layer::Probability(layer)) => document.probability = Some(layer),
+            Ok(Layer::Offer(offer)) => return state.dialog = Some(Dialog::Resample(offer)),
             Err(failure) => return failure.report(&self.spec().title, state),
         }
         analyse::start(state, jobs);
+    }
+}
+
+impl OpenLayer {
+    fn mask(&self, role: MaskRole) -> Result<Layer, Failure> {
+        let gpu = self.gpu.as_ref();
+        if self.resample {
+            // No file holds the resampled mask: saving it asks for a name.
+            let resampled = Arc::new(LabelVolume::read(&self.path)?.on_grid(&self.image.grid));
+            return Ok(Layer::Mask(mask_layer(role, None, resampled, gpu)?, Vec::new()));
+        }
+        let mut warnings = Vec::new();
+        Ok(match read_mask(role, &self.path, (&self.image, self.frame), gpu, &mut warnings)? {
+            ReadMask::Layer(layer) => Layer::Mask(*layer, warnings),
+            ReadMask::OtherGrid(OtherGrid { summary, details }) => {
+                Layer::Offer(MaskOffer { case: self.case, role, path: self.path.clone(), summary, details })
+            }
+        })
     }
 }
 
@@ -90,8 +121,8 @@ impl Job for OpenLayer {
 pub fn upload_changes(state: &mut State, jobs: &Jobs) {
     let (Some(document), Some(gpu)) = (&mut state.document, jobs.gpu()) else { return };
     let mut failed = None;
-    for mask in [&mut document.prediction, &mut document.truth].into_iter().flatten() {
-        let Some(part) = mask.not_uploaded.take() else { continue };
+    for mask in &mut document.masks {
+        let Some(part) = mask.dirty.take() else { continue };
         let Some(texture) = &mask.texture else { continue };
         failed = gpu.update_labels(texture, &mask.labels, &part).err().or(failed);
     }

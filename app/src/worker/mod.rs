@@ -9,6 +9,7 @@ pub mod analyse;
 pub mod contrast;
 pub mod devices;
 pub mod dialog;
+pub mod export;
 pub mod frame;
 mod job;
 mod jobs;
@@ -22,6 +23,7 @@ pub mod save;
 pub mod segment;
 pub mod thumbnails;
 pub mod train;
+pub mod values;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use engine::volume::{LabelVolume, Volume, nifti};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
-use crate::state::names::file_stem;
-use crate::state::{CaseId, Dialog, Document, PathPurpose, PathRequest, Severity, Slot, State};
+use crate::state::names::{file_stem, with_ending};
+use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
 
 /// Files are written side by side.
 pub const SLOT: Slot = Slot::shared("save");
@@ -18,7 +18,7 @@ pub fn proposed_name(state: &State) -> String {
     format!("{stem}_pred.nii.gz")
 }
 
-/// The same beside the image.
+/// The same beside the image, whether or not a file of this name exists.
 pub fn proposed_path(state: &State) -> PathBuf {
     let folder = state.document.as_ref().and_then(|d| d.base().path().parent().map(Path::to_path_buf));
     folder.unwrap_or_default().join(proposed_name(state))
@@ -35,7 +35,7 @@ struct Save {
     image: Arc<Volume>,
 }
 
-enum Saved {
+enum SaveOutcome {
     Written,
     /// The file exists, and the user has not said that it may be replaced.
     Exists,
@@ -44,7 +44,7 @@ enum Saved {
 /// Saves the open case's segmentation. An existing file is replaced only if `overwrite`.
 pub fn to(state: &mut State, jobs: &mut Jobs, path: &Path, overwrite: bool) {
     let Some(document) = &state.document else { return };
-    let Some(mask) = &document.prediction else {
+    let Some(mask) = document.segmentation() else {
         state.error("Nothing to save", "there is no segmentation of this case");
         return;
     };
@@ -53,35 +53,35 @@ pub fn to(state: &mut State, jobs: &mut Jobs, path: &Path, overwrite: bool) {
         state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
         return;
     }
-    let (case, revision, path) = (document.id, mask.revision, path.to_path_buf());
+    let (case, revision, path) = (document.id, mask.revision, with_ending(path.to_path_buf(), "nii.gz"));
     let (labels, image) = (Arc::clone(&mask.labels), Arc::clone(&document.base().volume));
     jobs.start(Save { case, revision, path, overwrite, labels, image });
 }
 
 impl Job for Save {
-    type Output = Saved;
+    type Output = SaveOutcome;
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Saving {}", self.path.display())).of_case(self.case)
     }
 
-    fn run(&self, _: &JobHandle) -> Result<Saved, Failure> {
+    fn run(&self, _: &JobHandle) -> Result<SaveOutcome, Failure> {
         let Self { path, labels, image, .. } = self;
         if !self.overwrite && path.exists() {
-            return Ok(Saved::Exists);
+            return Ok(SaveOutcome::Exists);
         }
         // The guard before: labels that belong to another grid are never written as this image's.
         labels.grid.require_same(&image.grid, || "the segmentation and its image".to_owned())?;
         nifti::write_label(path, labels, image)?;
         check_written(path, labels, image)?;
-        Ok(Saved::Written)
+        Ok(SaveOutcome::Written)
     }
 
-    fn apply(self, result: Result<Saved, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<SaveOutcome, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(Saved::Written) => {
+            Ok(SaveOutcome::Written) => {
                 report_written(&self.path, state);
-                if let Some(mask) = state.document.as_mut().and_then(|d| d.prediction.as_mut()) {
+                if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(MaskRole::Segmentation)) {
                     // What changed while the file was written is still unsaved.
                     (mask.saved_revision, mask.path) = (Some(self.revision), Some(self.path));
                 }
@@ -92,7 +92,7 @@ impl Job for Save {
                     next => state.intents.extend(next),
                 }
             }
-            Ok(Saved::Exists) => {
+            Ok(SaveOutcome::Exists) => {
                 let of = state.case_revision();
                 let request = PathRequest { purpose: PathPurpose::SaveSegmentation, of };
                 state.dialog = Some(Dialog::Overwrite { request, path: self.path });
@@ -105,10 +105,10 @@ impl Job for Save {
         }
     }
 
-    fn apply_late(self, result: Result<Saved, Failure>, state: &mut State) {
+    fn apply_late(self, result: Result<SaveOutcome, Failure>, state: &mut State) {
         match result {
-            Ok(Saved::Written) => report_written(&self.path, state),
-            Ok(Saved::Exists) => {
+            Ok(SaveOutcome::Written) => report_written(&self.path, state),
+            Ok(SaveOutcome::Exists) => {
                 let why = format!("{} already exists, and its case is closed", self.path.display());
                 state.error("The segmentation was not saved", why);
             }

@@ -12,7 +12,9 @@ use super::open::{REST, mask_layer};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::{Gpu, Part, Texture};
 use crate::scene::Modality;
-use crate::state::{CaseId, Document, ImageLayer, Intent, MaskLayer, ProbabilityLayer, Severity, Slot, State};
+use crate::state::{
+    CaseId, Document, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, Severity, Slot, State,
+};
 
 /// One case is segmented at a time.
 pub const SLOT: Slot = Slot::exclusive("segment");
@@ -36,12 +38,13 @@ struct Segment {
     title: String,
     images: Vec<ImageLayer>,
     model: PathBuf,
+    network: Choice,
     device: DeviceChoice,
     gpu: Option<Gpu>,
 }
 
 /// The finished segmentation.
-struct Segmented {
+struct Segmentation {
     mask: MaskLayer,
     /// Of the first region.
     probability: ProbabilityLayer,
@@ -72,21 +75,22 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     };
     let (case, title, images) = (document.id, document.title.clone(), document.images.clone());
     let gpu = jobs.gpu().cloned();
-    jobs.start(Segment { case, title, images, model, device, gpu });
+    let network = if state.session.runs.segment.is_some() { state.session.runs.network } else { Choice::Last };
+    jobs.start(Segment { case, title, images, model, network, device, gpu });
 }
 
 impl Job for Segment {
-    type Output = Segmented;
+    type Output = Segmentation;
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Segmenting {}", self.title)).of_case(self.case)
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Segmented, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<Segmentation, Failure> {
         let begin = Instant::now();
         handle.progress(None, "loading the model");
         let compute = device::open(self.device)?;
-        let segmenter = Segmenter::load(&self.model, Choice::Last, &compute)?;
+        let segmenter = Segmenter::load(&self.model, self.network, &compute)?;
         handle.check()?;
         let images = self.channels(&segmenter.config().data.modality)?;
         let mut preview = Preview::new(&images[0], self.gpu.clone());
@@ -103,20 +107,20 @@ impl Job for Segment {
             return Err(failure);
         }
         let probability = images[0].like(result.probability.into_iter().next().unwrap_or_default());
-        let mask = mask_layer(None, Arc::new(result.label), self.gpu.as_ref())?;
+        let mask = mask_layer(MaskRole::Segmentation, None, Arc::new(result.label), self.gpu.as_ref())?;
         let mut note = format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64());
         for warning in segmenter.warnings() {
             note = format!("{note}. An older checkpoint was used: {warning}");
         }
-        Ok(Segmented { mask, probability: ProbabilityLayer { path: None, volume: Arc::new(probability) }, note })
+        Ok(Segmentation { mask, probability: ProbabilityLayer { path: None, volume: Arc::new(probability) }, note })
     }
 
-    fn apply(self, result: Result<Segmented, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<Segmentation, Failure>, state: &mut State, jobs: &mut Jobs) {
         let revision = jobs.unused_id();
         let Some(document) = &mut state.document else { return };
         match result {
-            Ok(Segmented { mask, probability, note }) => {
-                document.prediction = Some(MaskLayer { revision, ..mask });
+            Ok(Segmentation { mask, probability, note }) => {
+                document.set_mask(MaskLayer { revision, ..mask });
                 document.probability = Some(probability);
                 document.replaced = None;
                 state.notice(Severity::Info, "Segmentation finished", note);
@@ -150,7 +154,8 @@ impl Segment {
             let unknown = self.images.first().filter(|layer| single && layer.info.modality == Modality::Other);
             let layer = of_modality.or(unknown).ok_or_else(|| {
                 let have: Vec<String> = self.images.iter().map(|l| l.info.modality.name()).collect();
-                Failure::Error(format!("the model needs {modality}; {} has {}", self.title, have.join(", ")))
+                let reads = Modality::named(modality).map_or_else(|| modality.clone(), |known| known.name());
+                Failure::Error(format!("This model reads {reads}. {} has only {}.", self.title, have.join(", ")))
             })?;
             channels.push((*layer.volume).clone());
         }
@@ -223,11 +228,10 @@ fn show_preview(
 ) {
     if document.replaced.is_none() {
         document.stash();
-        document.prediction = None;
     }
-    match &mut document.prediction {
+    match document.mask_mut(MaskRole::Segmentation) {
         Some(mask) => mask.change(labels, changed, revision),
-        None => document.prediction = Some(MaskLayer::preview(labels, texture, revision)),
+        None => document.set_mask(MaskLayer::preview(labels, texture, revision)),
     }
     document.forget_results();
 }

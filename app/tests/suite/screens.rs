@@ -224,6 +224,7 @@ fn tiny(form: &mut Form) {
         (config.preprocess.size, config.preprocess.spacing) = (64, Spacing::Native);
         (config.network.width, config.network.depth) = (2, 2);
         (config.training.epochs, config.training.batch, config.method.grid) = (1, 16, 4);
+        config.training.min_steps = 0;
     }
 }
 

@@ -181,13 +181,13 @@ fn tools_measure_in_millimetres_and_double_click_maximises() {
     drag(&mut harness, at, at + vec2(60.0, 0.0), PointerButton::Primary, Modifiers::NONE);
     // The slice is 80 x 90 mm and fits the pane's height.
     let scale = f64::from((pane.width() / 80.0).min(pane.height() / 90.0));
-    let [a, b] = harness.state().state().session.view.measures[0].ends_mm;
+    let [a, b] = harness.state().state().measures()[0].ends_mm;
     assert!((a.distance(b) - 60.0 / scale).abs() < 1e-3, "{}", a.distance(b));
 
     harness.key_press(Key::Num6);
     harness.run();
     drag(&mut harness, at, at + vec2(50.0, 40.0), PointerButton::Primary, Modifiers::NONE);
-    let statistics = harness.state().state().session.view.measures[1].statistics.unwrap();
+    let statistics = harness.state().state().measures()[1].statistics.unwrap();
     let area = std::f64::consts::PI * 25.0 * 20.0 / (scale * scale);
     assert!((statistics.area_mm2 - area).abs() < 1e-2, "{}", statistics.area_mm2);
     assert!((statistics.voxels as f64 - area / 6.0).abs() < 12.0, "{} voxels of 6 mm²", statistics.voxels);

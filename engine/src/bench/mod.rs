@@ -14,7 +14,7 @@ use crate::device::{Compute, DeviceList, open_all};
 use crate::model::{MaskedUNet, Norm, Precision, UNetConfig};
 use crate::pretrain::amlp::{Trial, forward, losses};
 use crate::run::machine;
-use crate::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, check_device, optimizer};
+use crate::trainer::{GradientEngine, Head, MicroBatch, Objective, StepOutput, check_device, optimizer};
 use crate::{Error, ErrorKind, Result};
 
 /// Share of the patches that is masked.
@@ -140,7 +140,7 @@ impl Times {
 pub fn bench(options: &Options) -> Result<Report> {
     let config = config(options)?;
     let compute = open_all(&options.device)?;
-    check_device(&config, &config.network, &compute)?;
+    check_device(&config, &config.network, Head::default(), &compute)?;
     // What was read and compiled before is no part of the measurement.
     machine::forget_peak();
     let trial = Trial::new(&config, options.batch)?;

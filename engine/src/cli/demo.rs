@@ -33,9 +33,12 @@ pub struct Args {
     /// Seed of split, weights and training.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Steps of each stage.
+    /// Steps of pre-training.
     #[arg(long, default_value_t = 120)]
     steps: usize,
+    /// Steps of each fine-tuning.
+    #[arg(long, default_value_t = 400)]
+    fine_steps: usize,
     /// Device: auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -64,7 +67,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Some(sample) => sample.clone(),
         None => sample_folder()?,
     };
-    let options = DemoOptions { sample, out: out.clone(), seed: args.seed, steps: args.steps };
+    let Args { seed, steps, fine_steps, .. } = *args;
+    let options = DemoOptions { sample, out: out.clone(), seed, steps, fine_steps };
     let started = Instant::now();
     let say = |line: &str| eprintln!("[{:>4.0} s] {line}", started.elapsed().as_secs_f64());
     let (report, data) = demo(&options, &compute, &mut Progress::new(), &control, &mut { say })?;
@@ -98,8 +102,10 @@ fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport)
     let threads = rayon::current_num_threads();
     // The device actually used, so that the same command makes the same network elsewhere; no folder of this machine.
     let device = report.device.split(' ').next().unwrap_or_default();
-    let mut command =
-        format!("amlp demo --seed {} --steps {} --device {device} --threads {threads}", args.seed, args.steps);
+    let mut command = format!(
+        "amlp demo --seed {} --steps {} --fine-steps {} --device {device} --threads {threads}",
+        args.seed, args.steps, args.fine_steps
+    );
     if let Some(name) = args.sample.as_deref().and_then(Path::file_name) {
         command += &format!(" --sample {}", name.to_string_lossy());
     }

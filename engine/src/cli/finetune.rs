@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::progress::{self, Progress};
-use super::training::{RunFlags, Shared, put};
+use super::progress;
+use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
-use crate::cohort::split::{LabelDraw, Split};
+use crate::cohort::LeftOut;
+use crate::cohort::labelled::LabelDraw;
+use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
-use crate::jobs::{FinetuneJob, stored_config};
+use crate::finetune::FinetuneReport;
+use crate::jobs::{FinetuneJob, JobReport, Start, stored_config};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -17,7 +20,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
 
 A fine-tuning inherits split, preprocessing and network from its pre-training run. Labels that --validate reads count in
-the label budget. Ctrl+C finishes the step, saves and exits with code 130; --resume continues from there.";
+the label budget. Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
 
 /// Fine-tunes a network on labelled training patients of a cohort.
 #[derive(clap::Args)]
@@ -29,7 +32,7 @@ pub struct Args {
     /// Pre-training run to start from, or none for random weights.
     #[arg(long)]
     from: PathBuf,
-    /// Named settings to start from: finetune, or paper (slices with lesion only, no augmentation).
+    /// Named settings to start from: finetune, or paper (70 epochs at 1e-4, slices with lesion only, no augmentation).
     #[arg(long, default_value = "finetune")]
     preset: String,
     /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
@@ -38,6 +41,9 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
+    /// Draw the labelled patients among all with a mask, also those without lesion.
+    #[arg(long)]
+    labels_any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     #[arg(long)]
     negative_slices: Option<f64>,
@@ -72,6 +78,7 @@ impl Args {
         let l = &mut config.labels;
         put(&mut l.labels, self.labels.clone());
         put(&mut l.draw, self.label_draw);
+        l.any |= self.labels_any;
         put(&mut l.negative_slices, self.negative_slices);
         put(&mut l.validate_every, self.validate);
         if self.no_augmentation {
@@ -83,29 +90,43 @@ impl Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let config = args.config()?;
+    train(args.config()?, &args.shared.out, args.run.start(&args.shared), args.run.output(&args.shared))
+}
+
+/// Fine-tunes and prints the report.
+pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output) -> anyhow::Result<()> {
+    if start.resume
+        && let Some(report) = finished_report::<FinetuneReport>(out)?
+    {
+        return print(&report, &[], out, output);
+    }
     use_threads(config.threads)?;
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
-    let shared = &args.shared;
-    let mut job = FinetuneJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
+    let mut job = FinetuneJob::prepare(config, out, start, &control, &mut progress::cases())?;
     let split: Split = job.run.read_split()?;
-    if let Some(note) = split.label_draw_note(&job.config.labels.labels.parse()?, job.config.labels.draw) {
+    for note in split.label_notes(&job.config.labels.budget()?) {
         eprintln!("amlp: {note}");
     }
-    let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
-    if shared.json {
-        return print_json(&report);
+    say_if_complete(&job.selection);
+    let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
+    report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
+}
+
+fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
+    if output.json {
+        return print_json(&JobReport { report, left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
+    let dice = report.convergence.map_or_else(String::new, |c| format!(", training Dice {:.3}", c.training_dice));
     print_line(&format!(
-        "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: loss {:.4}; \
+        "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: loss {:.4}{dice}; \
          run folder {}",
         report.epochs,
         report.lesion_slices,
         report.labelled.len(),
         progress::duration(report.seconds),
         report.loss,
-        shared.out.display()
+        out.display()
     ))
 }

@@ -1,12 +1,16 @@
 //! `amlp pretrain`: pre-training from the command line.
 
-use super::progress::{self, Progress};
-use super::training::{RunFlags, Shared, parse_word, put};
+use std::path::Path;
+
+use super::progress;
+use super::training::{Output, RunFlags, Shared, finished_report, listen, parse_word, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
+use crate::cohort::LeftOut;
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
-use crate::jobs::PretrainJob;
+use crate::jobs::{JobReport, PretrainJob, Start};
+use crate::pretrain::PretrainReport;
 use crate::pretrain::amlp::amr::{MaskRatio, RatioMode};
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -18,11 +22,10 @@ pub const EXAMPLES: &str = "Examples:
   amlp pretrain COHORT --modality flair --out runs/pre
   amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --spacing native --size 96 --epochs 50
   amlp pretrain COHORT --modality flair --out runs/pre --dry-run
-  amlp pretrain COHORT --modality flair --out runs/pre --resume
 
 Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
 lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels, simmim.
-Ctrl+C finishes the step, saves and exits with 130; --resume continues.";
+Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
 
 /// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]
@@ -115,15 +118,28 @@ impl Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let config = args.config()?;
+    train(args.config()?, &args.shared.out, args.run.start(&args.shared), args.run.output(&args.shared))
+}
+
+/// Pre-trains and prints the report.
+pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output) -> anyhow::Result<()> {
+    if start.resume
+        && let Some(report) = finished_report::<PretrainReport>(out)?
+    {
+        return print(&report, &[], out, output);
+    }
     use_threads(config.threads)?;
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
-    let shared = &args.shared;
-    let mut job = PretrainJob::prepare(config, &shared.out, args.run.start(shared), &control, &mut progress::cases())?;
-    let Some(report) = job.train(&compute, &mut Progress::new(), &control)? else { return Ok(()) };
-    if shared.json {
-        return print_json(&report);
+    let mut job = PretrainJob::prepare(config, out, start, &control, &mut progress::cases())?;
+    say_if_complete(&job.selection);
+    let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
+    report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
+}
+
+fn print(report: &PretrainReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
+    if output.json {
+        return print_json(&JobReport { report, left_out });
     }
     print_line(&format!(
         "pre-trained {} epochs on {} slices of {} patients in {}: loss {:.4}; run folder {}",
@@ -132,6 +148,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         report.patients,
         progress::duration(report.seconds),
         report.last.loss,
-        shared.out.display()
+        out.display()
     ))
 }

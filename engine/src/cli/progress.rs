@@ -30,8 +30,8 @@ impl Progress {
 
     fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.println(line),
-            None => eprintln!("{line}"),
+            Some(bar) if !bar.is_finished() => bar.println(line),
+            _ => eprintln!("{line}"),
         }
     }
 
@@ -113,6 +113,7 @@ fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
             line += &format!(", {name} {value:.3}");
         }
     };
+    add("training Dice", s.training_dice);
     add("sigma", s.sigma);
     add("agreement", s.agreement);
     add("air in foreground", s.air_share);

@@ -2,13 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
+use super::files::FileFlags;
 use super::masks::MaskFlags;
+use super::progress::Progress;
+use crate::cohort::Selection;
 use crate::config::Config;
 use crate::device::DeviceList;
+use crate::event::{EventSink, Fanout};
 use crate::jobs::{Start, stored_config};
 use crate::model::{Norm, Precision};
 use crate::preprocess::{CtOffset, LabelMap, Spacing, Targets};
-use crate::run::RunFolder;
+use crate::run::history::RunState;
+use crate::run::report::read_report;
+use crate::run::tensorboard::TensorBoard;
+use crate::run::{History, RunFolder};
 use crate::{Error, Result};
 
 /// Settings of a training. Each flag overrides the preset and the files of `--config`.
@@ -93,6 +102,8 @@ pub struct Shared {
     /// Folder where prepared patients are cached between runs.
     #[arg(long)]
     pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: FileFlags,
     /// Print the report as one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -107,6 +118,38 @@ pub struct RunFlags {
     /// Print time and memory of the training, and stop.
     #[arg(long)]
     pub dry_run: bool,
+    /// Also write TensorBoard event files, into the folder tensorboard of the run.
+    #[arg(long)]
+    pub tensorboard: bool,
+}
+
+/// What a single training prints and writes beside its run.
+#[derive(Clone, Copy)]
+pub struct Output {
+    /// The report is printed as one JSON document.
+    pub json: bool,
+    /// TensorBoard event files are written.
+    pub tensorboard: bool,
+}
+
+/// Trains with the events going to the terminal and, if asked for, to TensorBoard.
+pub fn listen<R>(output: Output, run: &Path, train: impl FnOnce(&mut dyn EventSink) -> Result<R>) -> Result<R> {
+    let (mut progress, mut board) = (Progress::new(), TensorBoard::new(run));
+    let mut sinks: Vec<&mut dyn EventSink> = vec![&mut progress];
+    if output.tensorboard {
+        sinks.push(&mut board);
+    }
+    train(&mut Fanout(sinks))
+}
+
+/// The report of a run that has nothing left to resume; `None` for any other.
+pub fn finished_report<R: DeserializeOwned>(out: &Path) -> Result<Option<R>> {
+    if !RunFolder::is_run(out) || History::read(out)?.state != RunState::Finished {
+        return Ok(None);
+    }
+    let report = read_report(&RunFolder::open(out)?)?;
+    eprintln!("amlp: {} is finished, there is nothing to resume", out.display());
+    Ok(Some(report))
 }
 
 impl RunFlags {
@@ -120,9 +163,14 @@ impl RunFlags {
         if self.resumes(out) { stored_config(out) } else { Ok(fresh) }
     }
 
+    /// What is printed and written.
+    pub fn output(&self, shared: &Shared) -> Output {
+        Output { json: shared.json, tensorboard: self.tensorboard }
+    }
+
     /// For preparing the job.
     pub fn start<'a>(&self, shared: &'a Shared) -> Start<'a> {
-        Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run }
+        Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run, strict: shared.files.strict }
     }
 }
 
@@ -135,10 +183,13 @@ impl Shared {
         }
         config.data.cohort = std::path::absolute(&self.cohort).map_err(Error::io("find", &self.cohort))?;
         config.data.modality.clone_from(&self.modality);
+        put(&mut config.data.label_name, self.files.label_name.clone().map(Some));
+        put(&mut config.data.frame, self.files.frame.map(Some));
         let t = &mut config.training;
         put(&mut t.epochs, self.epochs);
         if self.epochs.is_some() {
-            t.steps = 0;
+            // A length that is named is exact.
+            (t.steps, t.min_steps) = (0, 0);
         }
         put(&mut t.steps, self.steps);
         put(&mut t.batch, self.batch);
@@ -173,6 +224,13 @@ pub fn put<T>(place: &mut T, flag: Option<T>) {
     }
 }
 
+/// Says how many scans are used. Where some are left out, the training itself warns.
+pub fn say_if_complete(selection: &Selection) {
+    if selection.is_complete() {
+        eprintln!("amlp: {selection}");
+    }
+}
+
 /// Reads a settings file of at most a mebibyte.
 fn read_small(path: &Path) -> Result<String> {
     let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
@@ -183,7 +241,7 @@ fn read_small(path: &Path) -> Result<String> {
 }
 
 /// Parses a word as the configuration file writes it.
-pub fn parse_word<T: serde::de::DeserializeOwned>(word: &str) -> std::result::Result<T, String> {
+pub fn parse_word<T: DeserializeOwned>(word: &str) -> std::result::Result<T, String> {
     use serde::de::IntoDeserializer;
     let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
     T::deserialize(word).map_err(|e| e.to_string())

@@ -52,6 +52,9 @@ impl Config {
         if !(training.lr.is_finite() && training.lr > 0.0) {
             found.push(Error::config("training.lr", training.lr, "must be above 0"));
         }
+        if !(0.0..=0.5).contains(&training.warmup) {
+            found.push(Error::config("training.warmup", training.warmup, "must be between 0 and 0.5"));
+        }
         if !(0.0..=1.0).contains(&training.weight_decay) {
             found.push(Error::config("training.weight_decay", training.weight_decay, "must be between 0 and 1"));
         }
@@ -99,7 +102,7 @@ impl Config {
 }
 
 fn check_labels(labels: &LabelConfig, found: &mut Vec<Error>) {
-    let share = labels.labels.parse::<crate::cohort::split::LabelShare>().err();
+    let share = labels.labels.parse::<crate::cohort::labelled::LabelShare>().err();
     found.extend(renamed(share.into_iter().collect(), |_| "labels.labels".into()));
     for (field, value, most) in [
         ("labels.negative_slices", labels.negative_slices, 0.9),

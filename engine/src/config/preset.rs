@@ -1,6 +1,6 @@
 //! Named settings: the comparisons that the paper makes (its Tables 3 to 6) and this project's own.
 
-use super::{Config, LabelConfig, MethodConfig, Pretext};
+use super::{Config, LabelConfig, MethodConfig, Pretext, TrainingConfig};
 use crate::cluster::{ForegroundRule, Method};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
@@ -36,8 +36,8 @@ pub const PRESETS: &[(&str, &str)] = &[
 
 /// Names of the fine-tuning presets and what each is.
 pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
-    ("finetune", "30 % slices without lesion, flips, rotation, scaling, intensity"),
-    ("paper", "the paper's: slices with lesion only, no augmentation"),
+    ("finetune", "at least 400 steps at 1e-2, 30 % slices without lesion, flips, rotation, scaling, intensity"),
+    ("paper", "the paper's: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
 ];
 
 /// The fine-tuning of a preset's name.
@@ -61,7 +61,7 @@ pub fn finetune_preset(name: &str) -> Result<Config> {
             return Err(Error::config("preset", name, format!("choose one of {}", names.join(", "))));
         }
     };
-    Ok(Config { preset: name.into(), labels, ..fresh })
+    Ok(Config { preset: name.into(), training: TrainingConfig::paper_finetuning(), labels, ..fresh })
 }
 
 /// Modalities in which the brighter cluster without air holds most lesion patches, as measured on labelled training
@@ -128,6 +128,7 @@ fn clustered(mut method: MethodConfig, by: Method) -> MethodConfig {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::config::Schedule;
 
     #[test]
     fn every_named_preset_exists_and_can_be_trained_with() {
@@ -139,11 +140,13 @@ mod tests {
 
     /// Section 4.1 keeps slices with lesion only, and section 4.4 names no augmentation.
     #[test]
-    fn the_papers_fine_tuning_has_neither_negatives_nor_augmentation() {
+    fn the_papers_fine_tuning_has_its_schedule_and_neither_negatives_nor_augmentation() {
         let paper = finetune_preset("paper").unwrap();
         let LabelConfig { negative_slices, flip, rotate_deg, scale, intensity, .. } = paper.labels;
         assert_eq!((flip, [negative_slices, rotate_deg, scale, intensity]), (false, [0.0; 4]));
-        assert_eq!((paper.preset.as_str(), paper.training), ("paper", Config::finetune().training));
+        let TrainingConfig { epochs, steps, min_steps, batch, lr, warmup, weight_decay, .. } = paper.training;
+        assert_eq!((paper.preset.as_str(), epochs, steps, min_steps, batch), ("paper", 70, 0, 0, 56));
+        assert_eq!(([lr, warmup, weight_decay], paper.training.schedule), ([1e-4, 0.0, 1e-4], Schedule::Cosine));
         assert!(finetune_preset("papers").unwrap_err().to_string().contains("finetune, paper"));
     }
 

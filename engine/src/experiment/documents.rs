@@ -126,7 +126,8 @@ fn input(report: &DemoReport, data: &DemoData, overlays: Vec<Figure>, relabellin
             test: report.test.clone(),
             seed: report.seed,
             facts: vec![
-                ("steps of each stage".into(), report.steps.to_string()),
+                ("steps of pre-training".into(), report.steps.to_string()),
+                ("steps of each fine-tuning".into(), report.fine_steps.to_string()),
                 ("labelled patients".into(), "drawn stratified by the lesion volumes of all training masks".into()),
                 ("device".into(), report.device.clone()),
                 ("tuned threshold".into(), format!("SUV {:.2}", report.threshold_suv)),
@@ -136,7 +137,7 @@ fn input(report: &DemoReport, data: &DemoData, overlays: Vec<Figure>, relabellin
         overlays,
         relabelling,
         timings: report.seconds.clone(),
-        command: format!("amlp demo --seed {} --steps {}", report.seed, report.steps),
+        command: format!("amlp demo --seed {} --steps {} --fine-steps {}", report.seed, report.steps, report.fine_steps),
         attribution: vec![
             "Scans and masks: Soft-tissue-Sarcoma collection, The Cancer Imaging Archive (Vallieres et al.), CC BY 3.0, \
              as prepared for the IBSI validation set by A. Zwanenburg with MIRP; resampled, re-quantised and re-cropped."

@@ -88,6 +88,8 @@ mod tests {
             labelled: vec!["B".into()],
             test: vec!["T1".into()],
             steps: 5,
+            fine_steps: 6,
+            convergence: Vec::new(),
             threshold_suv: 1.0,
             methods: vec![MethodScores::new("model", vec![score])],
             verdict: Vec::new(),

@@ -1,14 +1,13 @@
-//! A predicted mask against the true one, as a reviewer looks at it: lesion by lesion and slice by slice.
+//! A segmentation against a reference, as a reviewer looks at it: lesion by lesion and slice by slice.
 //!
-//! A lesion is a 26-connected component. A true lesion is hit, and a predicted one is right, by an overlap of
-//! [`HIT_VOXELS`] or more; evaluation counts lesions by the same [`Overlaps`].
+//! A lesion is a 26-connected component over all labels. A lesion of either mask is a hit by an overlap of
+//! [`HIT_VOXELS`] or more with any label of the other; evaluation counts lesions by the same [`Overlaps`].
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Components, Finding, ValueAt, axial_axis, check_len, measure};
+use super::{Components, Finding, check_len, measured};
 use crate::Result;
-use crate::volume::Grid;
+use crate::volume::LabelVolume;
 
 /// Voxels that two lesions must share for one to hit the other.
 pub const HIT_VOXELS: usize = 1;
@@ -105,36 +104,38 @@ impl FromIterator<(bool, bool)> for Counts {
     }
 }
 
-/// A true lesion that the prediction hits.
+/// A lesion of one mask, and how much of it lies in the other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Hit {
-    /// The true lesion.
+pub struct MatchedFinding {
+    /// The lesion.
     pub finding: Finding,
-    /// Its voxels that are predicted.
+    /// Its voxels that lie in the other mask, whatever their label.
     pub overlap_voxels: usize,
 }
 
-impl Hit {
-    /// Share of the lesion that is predicted: above 0, at most 1.
+impl MatchedFinding {
+    /// Whether the other mask has it too.
+    pub fn is_hit(&self) -> bool {
+        is_hit(self.overlap_voxels)
+    }
+
+    /// Share of the lesion that lies in the other mask, 0 to 1.
     pub fn overlap(&self) -> f64 {
         self.overlap_voxels as f64 / self.finding.voxels as f64
     }
 }
 
-/// How a prediction agrees with the truth. Findings keep the number that [`super::findings`] gives them among all
-/// components of their own mask, and its order.
+/// How a segmentation agrees with a reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// One entry an axial slice in canonical order, from feet to head.
     pub slices: Vec<Counts>,
-    /// True lesions that the prediction hits.
-    pub hits: Vec<Hit>,
-    /// True lesions that the prediction misses.
-    pub missed: Vec<Finding>,
-    /// Predicted components without any true voxel.
-    pub extra: Vec<Finding>,
-    /// Their numbers, as evaluation counts them.
-    pub lesions: Lesions,
+    /// The lesions of the segmentation, as [`super::findings`] lists them.
+    pub segmentation: Vec<MatchedFinding>,
+    /// The lesions of the reference.
+    pub reference: Vec<MatchedFinding>,
+    /// Voxels that lie in both masks with different labels.
+    pub mislabelled_voxels: usize,
 }
 
 impl Comparison {
@@ -155,43 +156,57 @@ impl Comparison {
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)));
         order.into_iter().map(|(_, _, number)| number).collect()
     }
+
+    /// Counts the lesions of at least `minimum_ml`: those of the reference that are hit and missed, and those of the
+    /// segmentation that are none. A lesion is hit by a segmented lesion of any size.
+    pub fn lesions(&self, minimum_ml: f64) -> Lesions {
+        let count = |lesions: &[MatchedFinding], hit: bool| {
+            lesions.iter().filter(|l| l.finding.volume_ml >= minimum_ml && l.is_hit() == hit).count()
+        };
+        Lesions {
+            tp: count(&self.reference, true),
+            fp: count(&self.segmentation, false),
+            missed: count(&self.reference, false),
+        }
+    }
 }
 
-/// Compares a predicted mask with the truth, both in the memory order of `grid` (true inside). `image` is for
-/// [`Finding::mean`].
-///
-/// The result does not depend on the number of threads.
+/// Compares a segmentation with a reference of the same shape. The result does not depend on the number of threads.
 ///
 /// # Errors
-/// If a mask does not have one entry a voxel.
-pub fn compare(prediction: &[bool], truth: &[bool], grid: &Grid, image: Option<ValueAt<'_>>) -> Result<Comparison> {
-    check_len(prediction.len(), grid)?;
-    check_len(truth.len(), grid)?;
-    let count = |sum: &mut Counts, at: usize| {
-        sum.prediction += usize::from(prediction[at]);
-        sum.truth += usize::from(truth[at]);
-        sum.both += usize::from(prediction[at] & truth[at]);
+/// If the masks do not have the same number of voxels.
+pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Comparison> {
+    let grid = &segmentation.grid;
+    check_len(segmentation.len(), grid)?;
+    check_len(reference.len(), grid)?;
+    let count = |(sum, mislabelled): &mut (Counts, usize), at: usize| {
+        let (s, r) = (segmentation.get(at), reference.get(at));
+        sum.prediction += usize::from(s != 0);
+        sum.truth += usize::from(r != 0);
+        sum.both += usize::from(s != 0 && r != 0);
+        *mislabelled += usize::from(s != 0 && r != 0 && s != r);
     };
-    let join = |all: &mut Counts, sum: &Counts| {
+    let join = |(all, total): &mut (Counts, usize), (sum, mislabelled): &(Counts, usize)| {
         all.prediction += sum.prediction;
         all.truth += sum.truth;
         all.both += sum.both;
+        *total += mislabelled;
     };
-    let (slices, overlaps) =
-        rayon::join(|| grid.sum_axial(count, join), || Overlaps::new(prediction, truth, grid.shape));
-    let axis = axial_axis(grid);
-    let of = |components: &Components, overlap: &[usize], hit: bool| -> Vec<Finding> {
-        let wanted: Vec<usize> = (0..components.count()).filter(|&c| is_hit(overlap[c]) == hit).collect();
-        wanted.into_par_iter().map(|c| measure(components, c, grid, axis, image)).collect()
+    let lesions = |mask: &LabelVolume, other: &LabelVolume| -> Vec<MatchedFinding> {
+        let components = Components::of_labels(mask);
+        let overlaps = components.overlaps(&other.inside());
+        let matched = |(finding, overlap_voxels)| MatchedFinding { finding, overlap_voxels };
+        measured(&components, grid).into_iter().zip(overlaps).map(matched).collect()
     };
-    let hit = of(&overlaps.truth, &overlaps.of_truth, true);
-    let overlap_voxels = overlaps.of_truth.iter().copied().filter(|&voxels| is_hit(voxels));
+    let (slices, (in_segmentation, in_reference)) = rayon::join(
+        || grid.sum_axial(count, join),
+        || rayon::join(|| lesions(segmentation, reference), || lesions(reference, segmentation)),
+    );
     Ok(Comparison {
-        slices,
-        hits: hit.into_iter().zip(overlap_voxels).map(|(finding, n)| Hit { finding, overlap_voxels: n }).collect(),
-        missed: of(&overlaps.truth, &overlaps.of_truth, false),
-        extra: of(&overlaps.prediction, &overlaps.of_prediction, false),
-        lesions: overlaps.lesions(),
+        mislabelled_voxels: slices.iter().map(|(_, mislabelled)| mislabelled).sum(),
+        slices: slices.into_iter().map(|(counts, _)| counts).collect(),
+        segmentation: in_segmentation,
+        reference: in_reference,
     })
 }
 
@@ -199,8 +214,8 @@ pub fn compare(prediction: &[bool], truth: &[bool], grid: &Grid, image: Option<V
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::findings::findings;
-    use crate::volume::Orientation;
+    use crate::findings::{findings, mask_of};
+    use crate::volume::{Grid, Orientation};
     use glam::{DAffine3, DVec3};
     use proptest::prelude::*;
 
@@ -234,29 +249,42 @@ mod tests {
         (grid, prediction, truth)
     }
 
+    fn compared(prediction: &[bool], truth: &[bool], grid: &Grid) -> Comparison {
+        compare(&mask_of(prediction, grid), &mask_of(truth, grid)).unwrap()
+    }
+
     #[test]
     fn hits_misses_and_inventions_by_hand() {
         let (grid, prediction, truth) = case();
-        let image = |v: [usize; 3]| v[2] as f64;
-        let found = compare(&prediction, &truth, &grid, Some(&image)).unwrap();
-        assert_eq!(found.lesions, Lesions { tp: 3, fp: 1, missed: 1 });
-        let hits: Vec<(u32, usize, usize)> =
-            found.hits.iter().map(|h| (h.finding.number, h.finding.voxels, h.overlap_voxels)).collect();
-        assert_eq!(hits, [(1, 32, 16), (2, 6, 1), (4, 1, 1)]);
-        assert!((found.hits[1].overlap() - 1.0 / 6.0).abs() < 1e-15);
-        assert_eq!((found.missed.len(), found.extra.len()), (1, 1));
-        let (missed, extra) = (&found.missed[0], &found.extra[0]);
-        assert_eq!((missed.number, missed.voxels, missed.axial_slice(&grid), missed.mean), (3, 4, 4, Some(4.0)));
-        assert_eq!((extra.number, extra.voxels, extra.axial_slice(&grid), extra.mean), (2, 4, 2, Some(2.0)));
+        let found = compared(&prediction, &truth, &grid);
+        assert_eq!(found.lesions(0.0), Lesions { tp: 3, fp: 1, missed: 1 });
+        let of = |all: &[MatchedFinding]| -> Vec<(u32, usize, usize)> {
+            all.iter().map(|m| (m.finding.number, m.finding.voxels, m.overlap_voxels)).collect()
+        };
+        assert_eq!(of(&found.reference), [(1, 32, 16), (2, 6, 1), (3, 4, 0), (4, 1, 1)]);
+        assert_eq!(of(&found.segmentation), [(1, 16, 16), (2, 4, 0), (3, 2, 1), (4, 1, 1)]);
+        assert!((found.reference[1].overlap() - 1.0 / 6.0).abs() < 1e-15);
         // They are the very findings of their own masks.
-        assert_eq!(*missed, findings(&truth, &grid, Some(&image)).unwrap()[2]);
-        assert_eq!(*extra, findings(&prediction, &grid, Some(&image)).unwrap()[1]);
+        let own: Vec<Finding> = found.reference.iter().map(|m| m.finding.clone()).collect();
+        assert_eq!(own, findings(&mask_of(&truth, &grid)));
+        // Voxels of 10 mm3: from four voxels on, the hit of one voxel does not count, nor that of two.
+        assert_eq!(found.lesions(0.04), Lesions { tp: 2, fp: 1, missed: 1 });
+        assert_eq!(found.lesions(0.05), Lesions { tp: 2, fp: 0, missed: 0 });
+    }
+
+    #[test]
+    fn a_wrong_label_at_the_right_place_is_neither_missed_nor_extra() {
+        let grid = grid([4, 1, 1]);
+        let labels = |values: [u8; 4]| LabelVolume::new(grid.clone(), values.to_vec()).unwrap();
+        let found = compare(&labels([1, 1, 4, 0]), &labels([1, 2, 2, 2])).unwrap();
+        assert_eq!((found.mislabelled_voxels, found.slices[0].both), (2, 3));
+        assert_eq!(found.lesions(0.0), Lesions { tp: 1, fp: 0, missed: 0 });
     }
 
     #[test]
     fn slices_by_hand() {
         let (grid, prediction, truth) = case();
-        let found = compare(&prediction, &truth, &grid, None).unwrap();
+        let found = compared(&prediction, &truth, &grid);
         let counts: Vec<[usize; 3]> = found.slices.iter().map(|s| [s.prediction, s.truth, s.both]).collect();
         assert_eq!(counts, [[9, 17, 9], [8, 16, 8], [4, 0, 0], [1, 6, 1], [1, 4, 0], [0, 0, 0]]);
         let dice = [Some(18.0 / 26.0), Some(16.0 / 24.0), Some(0.0), Some(2.0 / 7.0), Some(0.0), None];
@@ -268,13 +296,15 @@ mod tests {
     #[test]
     fn slices_count_from_the_feet_in_every_order() {
         let (upright, prediction, truth) = case();
-        let expected = compare(&prediction, &truth, &upright, None).unwrap();
+        let expected = compared(&prediction, &truth, &upright);
         for o in Orientation::all() {
             let grid = upright.reoriented(&o);
             let turn = |mask: &[bool]| o.apply(mask, upright.shape);
-            let found = compare(&turn(&prediction), &turn(&truth), &grid, None).unwrap();
-            assert_eq!((&found.slices, found.lesions), (&expected.slices, expected.lesions), "{o:?}");
-            let slice = |c: &Comparison, g: &Grid| (c.missed[0].axial_slice(g), c.extra[0].axial_slice(g));
+            let found = compared(&turn(&prediction), &turn(&truth), &grid);
+            assert_eq!((&found.slices, found.lesions(0.0)), (&expected.slices, expected.lesions(0.0)), "{o:?}");
+            let missed =
+                |all: &[MatchedFinding], g: &Grid| all.iter().find(|m| !m.is_hit()).map(|m| m.finding.axial_slice(g));
+            let slice = |c: &Comparison, g: &Grid| (missed(&c.reference, g), missed(&c.segmentation, g));
             assert_eq!(slice(&found, &grid), slice(&expected, &upright), "{o:?}");
         }
     }
@@ -282,13 +312,12 @@ mod tests {
     #[test]
     fn empty_masks_and_wrong_sizes() {
         let grid = grid([3, 2, 2]);
-        let found = compare(&[false; 12], &[false; 12], &grid, None).unwrap();
-        assert_eq!((found.lesions, found.slice_dice()), (Lesions::default(), vec![None, None]));
+        let found = compared(&[false; 12], &[false; 12], &grid);
+        assert_eq!((found.lesions(0.0), found.slice_dice()), (Lesions::default(), vec![None, None]));
         assert!(found.worst_first().is_empty());
-        for (p, t) in [(11, 12), (12, 13)] {
-            let error = compare(&vec![true; p], &vec![true; t], &grid, None).unwrap_err();
-            assert!(error.to_string().contains("3 x 2 x 2"), "{error}");
-        }
+        let other = LabelVolume::new(Grid { shape: [3, 2, 3], ..grid.clone() }, vec![1_u8; 18]).unwrap();
+        let error = compare(&mask_of(&[true; 12], &grid), &other).unwrap_err();
+        assert!(error.to_string().contains("3 x 2 x 2"), "{error}");
     }
 
     proptest! {
@@ -308,12 +337,14 @@ mod tests {
                 (components.count(), hit)
             };
             let ((lesions, hit), (components, right)) = (touched(&t, &p), touched(&p, &t));
-            let found = compare(&p, &t, &grid, None).unwrap();
+            let found = compared(&p, &t, &grid);
             let expected = Lesions { tp: hit.len(), fp: components - right.len(), missed: lesions - hit.len() };
-            prop_assert_eq!(found.lesions, expected);
-            prop_assert_eq!(found.hits.iter().map(|h| h.finding.number).collect::<Vec<_>>(), hit);
-            prop_assert!(found.extra.iter().all(|f| !right.contains(&f.number)));
-            prop_assert_eq!((found.missed.len(), found.extra.len()), (expected.missed, expected.fp));
+            prop_assert_eq!(found.lesions(0.0), expected);
+            let hits = |all: &[MatchedFinding]| -> Vec<u32> {
+                all.iter().filter(|m| m.is_hit()).map(|m| m.finding.number).collect()
+            };
+            prop_assert_eq!(&hits(&found.reference), &hit);
+            prop_assert_eq!(&hits(&found.segmentation), &right);
             let evaluated = crate::metrics::measure(&p, &t, &grid, &crate::metrics::Options::default()).unwrap();
             prop_assert_eq!(evaluated.lesions, expected);
         }

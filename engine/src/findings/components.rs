@@ -6,9 +6,33 @@ use rayon::prelude::*;
 
 use super::check_len;
 use crate::Result;
-use crate::volume::Grid;
+use crate::volume::{Grid, LabelData, LabelVolume};
 
-/// Neighbouring voxels of one component that follow each other along i.
+/// A voxel of a mask.
+pub trait Voxel: Copy + Sync {
+    /// Its label; 0 is background.
+    fn label(self) -> u16;
+}
+
+impl Voxel for bool {
+    fn label(self) -> u16 {
+        u16::from(self)
+    }
+}
+
+impl Voxel for u8 {
+    fn label(self) -> u16 {
+        u16::from(self)
+    }
+}
+
+impl Voxel for u16 {
+    fn label(self) -> u16 {
+        self
+    }
+}
+
+/// Neighbouring voxels of one component and one label that follow each other along i.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// First voxel's index along i.
@@ -19,6 +43,8 @@ pub struct Run {
     pub k: u32,
     /// Voxels.
     pub len: u32,
+    /// The label of all of them.
+    pub label: u16,
 }
 
 /// Which voxels are neighbours.
@@ -30,7 +56,7 @@ pub enum Connectivity {
     Full,
 }
 
-/// The connected components of a mask, largest first, equal ones by their first voxel in memory.
+/// The connected components of a mask, whatever their labels, largest first, equal ones by their first voxel in memory.
 #[derive(Clone, Debug)]
 pub struct Components {
     shape: [usize; 3],
@@ -42,14 +68,21 @@ pub struct Components {
 }
 
 impl Components {
-    /// Finds the 26-connected components of `mask` (first axis fastest, true inside). Voxels missing at its end count as
-    /// false.
-    pub fn new(mask: &[bool], shape: [usize; 3]) -> Self {
+    /// Finds the 26-connected components of `mask` (first axis fastest). Voxels missing at its end count as background.
+    pub fn new<T: Voxel>(mask: &[T], shape: [usize; 3]) -> Self {
         Self::connected(mask, shape, Connectivity::Full)
     }
 
+    /// Finds the 26-connected components over all labels of a mask.
+    pub fn of_labels(mask: &LabelVolume) -> Self {
+        match &mask.data {
+            LabelData::U8(labels) => Self::new(labels, mask.grid.shape),
+            LabelData::U16(labels) => Self::new(labels, mask.grid.shape),
+        }
+    }
+
     /// Finds the components of `mask` by another connectivity.
-    pub fn connected(mask: &[bool], shape: [usize; 3], connectivity: Connectivity) -> Self {
+    pub fn connected<T: Voxel>(mask: &[T], shape: [usize; 3], connectivity: Connectivity) -> Self {
         let (runs, row_starts) = find_runs(mask, shape);
         let mut parents: Vec<u32> = (0..runs.len() as u32).collect();
         connect(&runs, &row_starts, shape, connectivity, &mut parents);
@@ -62,7 +95,7 @@ impl Components {
             starts[c + 1] += starts[c];
         }
         let mut next = starts.clone();
-        let mut sorted = vec![Run { i: 0, j: 0, k: 0, len: 0 }; runs.len()];
+        let mut sorted = vec![Run { i: 0, j: 0, k: 0, len: 0, label: 0 }; runs.len()];
         for (run, c) in runs.iter().zip(of_run) {
             sorted[next[c as usize]] = *run;
             next[c as usize] += 1;
@@ -145,7 +178,7 @@ pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: Smallest) -
 }
 
 /// All runs in memory order, and where each row's (j + ny k) runs begin.
-fn find_runs(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) {
+fn find_runs<T: Voxel>(mask: &[T], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) {
     if nx == 0 || ny == 0 {
         return (Vec::new(), vec![0]);
     }
@@ -158,10 +191,11 @@ fn find_runs(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) 
             let mut ends = Vec::with_capacity(ny);
             for (j, row) in slice.chunks(nx).enumerate() {
                 let mut i = 0;
-                while let Some(skip) = row[i..].iter().position(|&v| v) {
+                while let Some(skip) = row[i..].iter().position(|v| v.label() != 0) {
                     i += skip;
-                    let len = row[i..].iter().position(|&v| !v).unwrap_or(row.len() - i);
-                    runs.push(Run { i: i as u32, j: j as u32, k: k as u32, len: len as u32 });
+                    let label = row[i].label();
+                    let len = row[i..].iter().position(|v| v.label() != label).unwrap_or(row.len() - i);
+                    runs.push(Run { i: i as u32, j: j as u32, k: k as u32, len: len as u32, label });
                     i += len;
                 }
                 ends.push(runs.len());
@@ -179,12 +213,17 @@ fn find_runs(mask: &[bool], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) 
     (all, row_starts)
 }
 
-/// Joins each row's runs with those of the rows before it that they touch.
+/// Joins runs of different labels that touch within a row, and each row's runs with those of the rows before it.
 fn connect(runs: &[Run], row_starts: &[usize], [_, ny, _]: [usize; 3], by: Connectivity, parents: &mut [u32]) {
     let row = |r: usize| row_starts[r]..row_starts[r + 1];
     for r in 0..row_starts.len() - 1 {
         if row(r).is_empty() {
             continue;
+        }
+        for run in row(r).start + 1..row(r).end {
+            if runs[run - 1].i + runs[run - 1].len == runs[run].i {
+                join(parents, run as u32 - 1, run as u32);
+            }
         }
         let (j, k) = (r % ny, r / ny);
         let left = (j > 0).then(|| r - 1);
@@ -298,6 +337,27 @@ mod tests {
     }
 
     proptest! {
+        /// Labels touch within a row, across rows and across slices.
+        #[test]
+        fn labels_neither_join_nor_part_components(
+            shape in [1_usize..8, 1_usize..8, 1_usize..6],
+            all in proptest::collection::vec(0_u8..4, 8 * 8 * 6),
+        ) {
+            // Half of the voxels are background.
+            let labels: Vec<u8> = all[..shape.iter().product()].iter().map(|&l| if l > 1 { l } else { 0 }).collect();
+            let inside: Vec<bool> = labels.iter().map(|&l| l != 0).collect();
+            for by in [Connectivity::Face, Connectivity::Full] {
+                let (with, without) =
+                    (Components::connected(&labels, shape, by), Components::connected(&inside, shape, by));
+                prop_assert_eq!(with.numbers(), without.numbers());
+                for c in 0..with.count() {
+                    for (run, range) in with.runs(c).iter().zip(with.ranges(c)) {
+                        prop_assert!(labels[range].iter().all(|&l| u16::from(l) == run.label));
+                    }
+                }
+            }
+        }
+
         #[test]
         fn runs_agree_with_a_flood_fill(
             shape in [1_usize..8, 1_usize..8, 1_usize..6],
@@ -328,7 +388,7 @@ mod tests {
         mask[13] = false;
         mask[26] = true;
         assert_eq!(Components::new(&mask, [3, 3, 3]).count(), 2);
-        assert_eq!(Components::new(&[], [0, 3, 3]).count(), 0);
+        assert_eq!(Components::new::<bool>(&[], [0, 3, 3]).count(), 0);
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn convex_hull(rows: &[Option<[u32; 2]>], first_row: usize) -> Vec<Corner> {
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::findings::findings;
+    use crate::findings::{findings, mask_of};
     use glam::{DAffine3, DMat3};
     use proptest::prelude::*;
 
@@ -211,10 +211,10 @@ mod tests {
         let mask: Vec<bool> = (0..grid.len())
             .map(|n| inside(n).into_iter().zip([2..7, 2..6, 1..6]).all(|(at, range)| range.contains(&at)))
             .collect();
-        let expected = findings(&mask, &grid, None).unwrap()[0].diameter.ends_mm;
+        let expected = findings(&mask_of(&mask, &grid))[0].diameter.ends_mm;
         for orientation in crate::volume::Orientation::all() {
             let other = grid.reoriented(&orientation);
-            let found = findings(&orientation.apply(&mask, grid.shape), &other, None).unwrap()[0].diameter.ends_mm;
+            let found = findings(&mask_of(&orientation.apply(&mask, grid.shape), &other))[0].diameter.ends_mm;
             for (a, b) in found.iter().zip(&expected) {
                 assert!(
                     DVec3::from(*a).distance(DVec3::from(*b)) < 1e-9,
@@ -239,7 +239,7 @@ mod tests {
             let grid = Grid { shape: [5, 4, 3], world_from_voxel, oriented: true };
             let axis = axial_axis(&grid);
             prop_assert_eq!(axis, 2 - order);
-            for finding in findings(&bits, &grid, None).unwrap() {
+            for finding in findings(&mask_of(&bits, &grid)) {
                 let numbers = crate::findings::Components::new(&bits, grid.shape).numbers();
                 let mask: Vec<bool> = numbers.iter().map(|&n| n == finding.number).collect();
                 let expected = brute(&mask, &grid, axis);

@@ -4,29 +4,35 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `components.rs` | connected components by runs and union-find |
+//! | `components.rs` | connected components over all labels by runs and union-find |
 //! | `diameter.rs` | the longest diameter in an axial slice |
-//! | `comparison.rs` | a prediction against the truth: hit, missed and extra lesions, agreement slice by slice |
+//! | `values.rs` | an image inside a finding: mean, maximum, SUVpeak |
+//! | `comparison.rs` | a segmentation against a reference: hit, missed and extra lesions, agreement slice by slice |
 //! | `entropy.rs` | how undecided a probability is, slice by slice |
 
 pub mod comparison;
 mod components;
 mod diameter;
 mod entropy;
+mod values;
 
-pub use comparison::{Comparison, Counts, Lesions, compare};
-pub use components::{Components, Connectivity, Run, Smallest, remove_smaller_than};
+pub use comparison::{Comparison, Counts, Lesions, MatchedFinding, compare};
+pub use components::{Components, Connectivity, Run, Smallest, Voxel, remove_smaller_than};
 pub use diameter::{Diameter, axial_axis};
 pub use entropy::{CONSIDERED_ABOVE, slice_entropy};
+pub use values::Values;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use glam::DVec3;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::volume::Grid;
+use crate::volume::{Grid, LabelVolume};
 use crate::{Error, Result};
 
-/// One connected component of a mask.
+/// A lesion: one connected component of a mask, over all of its labels.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     /// Rank from 1: by volume, largest first, then by the position of the first voxel in memory.
@@ -35,6 +41,8 @@ pub struct Finding {
     pub voxels: usize,
     /// Volume in millilitres.
     pub volume_ml: f64,
+    /// The labels inside, ascending.
+    pub labels: Vec<LabelPart>,
     /// Smallest voxel index (i, j, k) of the bounding box.
     pub min_voxel: [usize; 3],
     /// Largest voxel index (i, j, k) of the bounding box, inclusive.
@@ -45,8 +53,20 @@ pub struct Finding {
     pub centroid_mm: [f64; 3],
     /// Longest diameter in one axial slice, between the outer corners of voxels.
     pub diameter: Diameter,
-    /// Mean of the image over the component's finite voxels, where an image was given.
-    pub mean: Option<f64>,
+    /// Its voxels, in memory order.
+    #[serde(skip)]
+    pub runs: Arc<[Run]>,
+}
+
+/// The part of a finding that has one label.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LabelPart {
+    /// The label.
+    pub label: u16,
+    /// Voxels.
+    pub voxels: usize,
+    /// Volume in millilitres.
+    pub volume_ml: f64,
 }
 
 impl Finding {
@@ -55,22 +75,22 @@ impl Finding {
     pub fn axial_slice(&self, grid: &Grid) -> usize {
         grid.axial_slices().canonical(self.diameter.slice)
     }
+
+    /// The label of most of its voxels, the lowest of equal ones.
+    pub fn main_label(&self) -> u16 {
+        let largest = self.labels.iter().rev().max_by_key(|part| part.voxels);
+        largest.map_or(0, |part| part.label)
+    }
 }
 
-/// An image's value at a voxel, for [`Finding::mean`].
-pub type ValueAt<'a> = &'a (dyn Fn([usize; 3]) -> f64 + Sync);
+/// The lesions of a mask and their measures, largest first. The result does not depend on the number of threads.
+pub fn findings(mask: &LabelVolume) -> Vec<Finding> {
+    measured(&Components::of_labels(mask), &mask.grid)
+}
 
-/// The components of a mask (`grid` order, true inside) and their measures, largest first.
-///
-/// The result depends on nothing but the arguments: not on the number of threads.
-///
-/// # Errors
-/// If `mask` does not have one entry a voxel.
-pub fn findings(mask: &[bool], grid: &Grid, image: Option<ValueAt<'_>>) -> Result<Vec<Finding>> {
-    check_len(mask.len(), grid)?;
-    let components = Components::new(mask, grid.shape);
+fn measured(components: &Components, grid: &Grid) -> Vec<Finding> {
     let axis = axial_axis(grid);
-    Ok((0..components.count()).into_par_iter().map(|c| measure(&components, c, grid, axis, image)).collect())
+    (0..components.count()).into_par_iter().map(|c| measure(components, c, grid, axis)).collect()
 }
 
 /// Refuses masks that do not have one entry a voxel.
@@ -83,11 +103,11 @@ pub(crate) fn check_len(len: usize, grid: &Grid) -> Result<()> {
 }
 
 /// Measures one component. Sums of indices are integers, so that the order of summation cannot matter.
-fn measure(components: &Components, c: usize, grid: &Grid, axis: usize, image: Option<ValueAt<'_>>) -> Finding {
+fn measure(components: &Components, c: usize, grid: &Grid, axis: usize) -> Finding {
     let runs = components.runs(c);
     let (mut min, mut max) = ([u32::MAX; 3], [0; 3]);
     let mut sum = [0_u64; 3];
-    let (mut total, mut finite) = (0.0, 0_usize);
+    let mut labels: BTreeMap<u16, usize> = BTreeMap::new();
     for run in runs {
         let (first, last, len) = (run.i, run.i + run.len - 1, u64::from(run.len));
         for (axis, (low, high)) in [(first, last), (run.j, run.j), (run.k, run.k)].into_iter().enumerate() {
@@ -97,28 +117,31 @@ fn measure(components: &Components, c: usize, grid: &Grid, axis: usize, image: O
         sum[0] += (u64::from(first) + u64::from(last)) * len / 2;
         sum[1] += u64::from(run.j) * len;
         sum[2] += u64::from(run.k) * len;
-        if let Some(value_at) = image {
-            let values = (first..=last).map(|i| value_at([i, run.j, run.k].map(|v| v as usize)));
-            for value in values.filter(|v| v.is_finite()) {
-                total += value;
-                finite += 1;
-            }
-        }
+        *labels.entry(run.label).or_default() += run.len as usize;
     }
     let voxels = components.voxels(c);
     let centroid = sum.map(|s| s as f64 / voxels as f64);
     let (min_voxel, max_voxel) = (min.map(|v| v as usize), max.map(|v| v as usize));
+    let ml = |voxels: usize| voxels as f64 * grid.voxel_volume_ml();
     Finding {
         number: c as u32 + 1,
         voxels,
-        volume_ml: voxels as f64 * grid.voxel_volume_ml(),
+        volume_ml: ml(voxels),
+        labels: labels.into_iter().map(|(label, n)| LabelPart { label, voxels: n, volume_ml: ml(n) }).collect(),
         min_voxel,
         max_voxel,
         centroid_voxel: centroid,
         centroid_mm: grid.world_from_voxel.transform_point3(DVec3::from(centroid)).to_array(),
         diameter: diameter::longest(runs, min_voxel, max_voxel, grid, axis),
-        mean: (finite > 0).then(|| total / finite as f64),
+        runs: runs.into(),
     }
+}
+
+/// A mask of label 1, for tests.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+pub(crate) fn mask_of(inside: &[bool], grid: &Grid) -> LabelVolume {
+    LabelVolume::new(grid.clone(), inside.iter().map(|&v| u8::from(v)).collect::<Vec<_>>()).unwrap()
 }
 
 #[cfg(test)]
@@ -136,17 +159,16 @@ mod tests {
     #[test]
     fn two_boxes_are_measured_and_sorted() {
         let grid = grid([12, 10, 6], [1.0, 2.0, 3.0]);
-        let mut mask = vec![false; grid.len()];
-        mask[grid.index([0, 0, 0])] = true;
+        let mut mask = vec![0_u8; grid.len()];
+        mask[grid.index([0, 0, 0])] = 1;
         for k in 2..4 {
             for j in 3..6 {
                 for i in 4..8 {
-                    mask[grid.index([i, j, k])] = true;
+                    mask[grid.index([i, j, k])] = if i < 7 { 1 } else { 4 };
                 }
             }
         }
-        let value = |v: [usize; 3]| if v == [4, 3, 2] { f64::NAN } else { v[0] as f64 };
-        let found = findings(&mask, &grid, Some(&value)).unwrap();
+        let found = findings(&LabelVolume::new(grid, mask).unwrap());
         assert_eq!(found.len(), 2);
         let big = &found[0];
         assert_eq!((big.number, big.voxels), (1, 24));
@@ -157,9 +179,10 @@ mod tests {
         // The box is 4 mm by 6 mm in its slice, edge to edge.
         assert!((big.diameter.mm - 52.0_f64.sqrt()).abs() < 1e-12);
         assert_eq!((big.diameter.axis, big.diameter.slice), (2, 2));
-        // 24 voxels sum to 132; the one that is not a number is left out.
-        assert!((big.mean.unwrap() - (132.0 - 4.0) / 23.0).abs() < 1e-12);
-        assert_eq!((found[1].voxels, found[1].mean), (1, Some(0.0)));
+        let inside: Vec<(u16, usize)> = big.labels.iter().map(|part| (part.label, part.voxels)).collect();
+        assert_eq!((inside, big.main_label()), (vec![(1, 18), (4, 6)], 1));
+        assert!((big.labels[1].volume_ml - 6.0 * 6e-3).abs() < 1e-12);
+        assert_eq!(found[1].voxels, 1);
         assert!((found[1].diameter.mm - 5.0_f64.sqrt()).abs() < 1e-12);
     }
 
@@ -173,14 +196,8 @@ mod tests {
         }
         for o in Orientation::all() {
             let turned = upright.reoriented(&o);
-            let found = findings(&o.apply(&mask, upright.shape), &turned, None).unwrap();
+            let found = findings(&mask_of(&o.apply(&mask, upright.shape), &turned));
             assert_eq!((found.len(), found[0].axial_slice(&turned)), (1, 5), "{o:?}");
         }
-    }
-
-    #[test]
-    fn a_mask_of_another_size_is_refused() {
-        let error = findings(&[true; 5], &grid([2, 2, 2], [1.0; 3]), None).unwrap_err();
-        assert!(error.to_string().contains("5 voxels"), "{error}");
     }
 }

@@ -8,14 +8,20 @@ use rayon::prelude::*;
 
 use super::Samples;
 use crate::augment::Augmentation;
-use crate::cohort::Case;
+use crate::cohort::{Case, LeftOut};
 use crate::config::Config;
 use crate::event::Control;
-use crate::preprocess::{PreparedCase, SliceStore, prepare_case};
+use crate::preprocess::{LabelUse, PreparedCase, SliceStore, prepare_case};
 use crate::probe::{Pin, TrainingSlice};
 use crate::seed::stream;
-use crate::trainer::Position;
+use crate::trainer::{Dataset, Position};
 use crate::{Error, Result};
+
+/// Slices without lesion in an epoch, of the `negative` that there are beside `lesion` slices with lesion.
+pub(crate) fn negatives_of_epoch(config: &Config, lesion: usize, negative: usize) -> usize {
+    let share = config.labels.negative_slices;
+    negative.min((lesion as f64 * share / (1.0 - share)).round() as usize)
+}
 
 /// The labelled slices, and the patients to validate on.
 pub struct Labelled {
@@ -23,14 +29,20 @@ pub struct Labelled {
     /// Slices with lesion.
     pub(super) lesion: Vec<usize>,
     negative: Vec<usize>,
+    /// Slices without lesion in an epoch.
+    negatives: usize,
+    /// Seed of the order of an epoch.
+    seed: u64,
     pub(super) validation: Vec<(String, PreparedCase)>,
+    left_out: Vec<LeftOut>,
 }
 
 impl Labelled {
-    /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them.
+    /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them. Those
+    /// that cannot be read or prepared are left out.
     ///
     /// # Errors
-    /// A scan or mask that cannot be read or prepared; labelled patients without lesion; cancellation.
+    /// If no labelled patient can be read or prepared, or none has lesion; cancellation.
     pub fn load(
         config: &Config,
         cases: &[Case],
@@ -39,7 +51,7 @@ impl Labelled {
         control: &Control,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let options = config.store_options(true, spill_folder);
+        let options = config.store_options(LabelUse::Required, spill_folder);
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         let (lesion, negative): (Vec<usize>, Vec<usize>) =
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
@@ -48,32 +60,28 @@ impl Labelled {
             let why = "none of these patients has lesion in its training crop";
             return Err(Error::config("labels", names.join(", "), why));
         }
-        let prepare = |case: &Case| {
+        let mut left_out = store.left_out().to_vec();
+        let mut prepared = Vec::with_capacity(validation.len());
+        for case in validation {
             control.pass()?;
             let d = &config.data;
-            let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
-            Ok((case.id.clone(), prepared))
-        };
-        let validation = validation.iter().map(prepare).collect::<Result<_>>()?;
-        Ok(Self { store, lesion, negative, validation })
+            match prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed) {
+                Ok(volume) => prepared.push((case.id.clone(), volume)),
+                Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+            }
+        }
+        let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
+        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation: prepared, left_out })
+    }
+
+    /// Patients that could not be prepared, with the reason.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// Number of slices with lesion.
     pub fn lesion_slices(&self) -> usize {
         self.lesion.len()
-    }
-
-    /// The slices of an epoch in training order: all with lesion, and the configured share without.
-    pub(super) fn order(&self, config: &Config, epoch: usize) -> Vec<usize> {
-        let share = config.labels.negative_slices;
-        let negatives = (self.lesion.len() as f64 * share / (1.0 - share)).round() as usize;
-        let mut draw = stream(config.seed, "finetune-order", &[epoch as u64]);
-        let mut negative = self.negative.clone();
-        negative.shuffle(&mut draw);
-        negative.truncate(negatives);
-        let mut order = [self.lesion.as_slice(), &negative].concat();
-        order.shuffle(&mut draw);
-        order
     }
 
     /// Augmented slices with their targets. Epoch, step and place in the batch decide the augmentation.
@@ -95,12 +103,6 @@ impl Labelled {
         Ok(Samples::new(samples, self.store.channels(), config.data.targets.count(), size))
     }
 
-    /// Patient and prepared slice: `ID:k`.
-    pub(super) fn name(&self, slice: usize) -> String {
-        let meta = self.store.meta(slice);
-        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
-    }
-
     /// A pinned slice among those of the labelled patients.
     pub(super) fn find(&self, pin: &Pin) -> Result<TrainingSlice> {
         let store = &self.store;
@@ -110,5 +112,27 @@ impl Labelled {
             store.window(slice, [0, 0]).map(|window| (window, store.cases()[case].plan.crop_affine()))
         });
         Ok(TrainingSlice { trained: case.is_some(), stored: stored.transpose()? })
+    }
+}
+
+impl Dataset for Labelled {
+    fn digest(&self) -> String {
+        self.store.digest()
+    }
+
+    /// All slices with lesion, and others without: the configured share.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut draw = stream(self.seed, "finetune-order", &[epoch as u64]);
+        let mut negative = self.negative.clone();
+        negative.shuffle(&mut draw);
+        negative.truncate(self.negatives);
+        let mut order = [self.lesion.as_slice(), &negative].concat();
+        order.shuffle(&mut draw);
+        order
+    }
+
+    fn name(&self, slice: usize) -> String {
+        let meta = self.store.meta(slice);
+        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
     }
 }

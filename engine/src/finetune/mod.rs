@@ -16,13 +16,15 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Control, EventSink, Stage};
+use crate::event::{Control, Event, EventSink, Stage};
 use crate::model::UNetConfig;
+use crate::run::{Convergence, History};
 use crate::seed::stream;
 use crate::trainer::{Session, Trained, measure_step, train};
 
 pub use batch::{DiceCrossEntropy, Samples};
 pub use labelled::Labelled;
+pub(crate) use labelled::negatives_of_epoch;
 use supervised::Supervised;
 pub use supervised::initial_network;
 
@@ -47,8 +49,15 @@ pub struct FinetuneReport {
     pub steps: usize,
     /// Mean loss of the last epoch.
     pub loss: f64,
+    /// Whether it has converged; its fields stand beside the others.
+    #[serde(flatten)]
+    pub convergence: Option<Convergence>,
     /// Best validation Dice, if there was a validation.
     pub best_dice: Option<f64>,
+    /// Epoch of the best validation.
+    pub best_epoch: Option<usize>,
+    /// Dice of the last validation.
+    pub last_dice: Option<f64>,
     /// Seconds that this process spent in the loop.
     pub seconds: f64,
 }
@@ -64,7 +73,13 @@ pub fn finetune(
     sink: &mut dyn EventSink,
 ) -> Result<Option<FinetuneReport>> {
     let trained = train(&mut Supervised::new(config, data, session), config, session, sink)?;
-    Ok(trained.map(|Trained { length, last, best_dice, seconds, .. }| FinetuneReport {
+    let Some(Trained { length, last, best_dice, seconds, .. }) = trained else { return Ok(None) };
+    let history = History::read(session.run.root())?;
+    let convergence = history.convergence();
+    if let Some(message) = convergence.as_ref().and_then(Convergence::advice) {
+        sink.event(&Event::Warning { message })?;
+    }
+    Ok(Some(FinetuneReport {
         stage: Stage::Finetune,
         pretrained: !config.labels.from.as_os_str().is_empty(),
         device: session.compute.name.clone(),
@@ -74,7 +89,10 @@ pub fn finetune(
         epochs: length.epochs,
         steps: length.steps,
         loss: last.loss,
+        convergence,
         best_dice,
+        best_epoch: history.best_validation().map(|(epoch, _)| epoch),
+        last_dice: history.last_validation().map(|(_, dice)| dice),
         seconds,
     }))
 }

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::{DiceCrossEntropy, Labelled, Samples, network_config};
 use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Event, Stage};
+use crate::event::{EpochSummary, Event, Stage};
 use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
@@ -16,7 +16,7 @@ use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::{
-    EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
+    Dataset, EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -107,16 +107,8 @@ impl Method for Supervised<'_> {
         initial(self.config, seed, device)
     }
 
-    fn digest(&self) -> String {
-        self.data.store.digest()
-    }
-
-    fn order(&self, epoch: usize) -> Vec<usize> {
-        self.data.order(self.config, epoch)
-    }
-
-    fn slice_name(&self, slice: usize) -> String {
-        self.data.name(slice)
+    fn dataset(&self) -> &dyn Dataset {
+        self.data
     }
 
     fn collate(&self, slices: &[usize], at: Position) -> Result<Samples> {
@@ -144,6 +136,11 @@ impl Method for Supervised<'_> {
         };
         self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })
+    }
+
+    fn diagnostics(&mut self, _: &UNet, _: Position, summary: &mut EpochSummary) -> Result<()> {
+        summary.training_dice = summary.parts.as_ref().and_then(|parts| parts.get("dice")).map(|loss| 1.0 - loss);
+        Ok(())
     }
 
     fn state(&self) -> Result<Parts> {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::cases_of;
+use super::patients_of;
 use crate::cohort::split::Split;
-use crate::cohort::{Case, Cohort};
+use crate::cohort::{Case, LeftOut, summary};
 use crate::device::Compute;
 use crate::evaluate::Mean;
 use crate::event::Control;
@@ -16,7 +16,7 @@ use crate::metrics::{Measures, Options, measure};
 use crate::predict::{Choice, Segmenter};
 use crate::preprocess::read_case;
 use crate::run::RunFolder;
-use crate::run::checkpoint::{self, Slot};
+use crate::run::checkpoint;
 use crate::run::evaluation::{self, StagedEvaluation};
 use crate::volume::LabelVolume;
 use crate::volume::nifti::write_label;
@@ -45,34 +45,50 @@ pub struct PatientRow {
     pub worst_dice: Option<f64>,
 }
 
-/// A run's held-out patients, measured (`evaluation/evaluation.json`).
+/// A run's held-out patients, measured (`evaluation/evaluation.json`, `evaluation-best/evaluation.json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEvaluation {
     /// Version of the document.
     pub version: u32,
     /// Which part of the split was held out: `test`, or `val` where nobody tests.
     pub part: String,
+    /// Checkpoint that segmented: earlier versions knew the last one only.
+    #[serde(default)]
+    pub checkpoint: Choice,
     /// Epochs that the network was trained for.
     pub epoch: usize,
     /// The patients, by id.
     pub patients: Vec<PatientRow>,
-    /// The mean over those with a true mask.
+    /// The mean over patients with a true mask, each with the mean over its scans.
     pub mean: Option<Mean>,
+    /// Held-out scans that could not be segmented or measured, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
 }
 
-/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) into
-/// `RUN/evaluation/CASE.nii.gz`, measures them, and stores the result beside the masks. An earlier evaluation stays until
-/// this one is complete. `progress` hears how many patients of how many are done, and who is next.
+impl RunEvaluation {
+    /// "used 6 of 8 scans, left out 2: ..." with the reasons; `None` if all held-out scans are measured.
+    pub fn left_out_summary(&self) -> Option<String> {
+        (!self.left_out.is_empty()).then(|| summary(self.patients.len(), &self.left_out, &[]))
+    }
+}
+
+/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) with the
+/// `choice` of its networks into `RUN/evaluation/CASE.nii.gz` (`RUN/evaluation-best/` for the best), measures them, and stores
+/// the result beside the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
+/// patients of how many are done, and who is next.
 ///
 /// # Errors
-/// A pre-training run; a run that another process works in; a patient that cannot be read; [`ErrorKind::Cancelled`].
+/// A pre-training run; a run without this network; one that another process works in; no patient that can be read;
+/// [`ErrorKind::Cancelled`].
 pub fn evaluate_run(
     run: &Path,
+    choice: Choice,
     compute: &Compute,
     control: &Control,
     progress: &mut dyn FnMut(usize, usize, &str),
 ) -> Result<RunEvaluation> {
-    let segmenter = Segmenter::load(run, Choice::Last, compute)?;
+    let segmenter = Segmenter::load(run, choice, compute)?;
     let data = &segmenter.config().data;
     if data.cohort.as_os_str().is_empty() {
         return Err(Error::file(run, "names no cohort: its held-out patients are not known"));
@@ -83,38 +99,52 @@ pub fn evaluate_run(
     if ids.is_empty() {
         return Err(Error::file(&folder.split_path(), "holds nobody out: there is nobody to evaluate on"));
     }
-    let cohort = Cohort::discover(&data.cohort)?;
-    let cases = cases_of(&cohort, &ids, &data.modality)?;
-    let epoch = [Slot::Last, Slot::Previous].into_iter().find_map(|slot| checkpoint::manifest(&folder, slot).ok());
-    let staged = StagedEvaluation::new(&folder)?;
+    let cohort = data.discover()?;
+    let selection = cohort.select(&ids, &data.modality).require_some()?;
+    let (cases, mut left_out) = (selection.cases, selection.left_out);
+    let epoch = choice.slots().iter().find_map(|slot| checkpoint::manifest(&folder, *slot).ok());
+    let staged = StagedEvaluation::new(&folder, choice.slot())?;
     let mut patients = Vec::with_capacity(cases.len());
     for (done, case) in cases.iter().enumerate() {
         control.pass()?;
         progress(done, cases.len(), &case.id);
-        patients.push(evaluate_case(&segmenter, case, run, &staged, control)?);
+        let mask = evaluation::path(run, choice.slot(), &mask_name(&case.id)?);
+        match evaluate_case(&segmenter, case, mask, &staged, control) {
+            Ok(row) => patients.push(row),
+            Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
+            Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+        }
     }
-    let mean = Mean::of(patients.iter().filter_map(|row| row.measures.as_ref()));
+    if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {
+        return Err(Error::config("patient", &first.case, &first.why));
+    }
+    let patient = |row: &PatientRow| patients_of(&cohort, std::iter::once(&row.case)).concat();
+    let named: Vec<(String, &PatientRow)> = patients.iter().map(|row| (patient(row), row)).collect();
+    let measured = named.iter().filter_map(|(patient, row)| Some((patient.as_str(), row.measures.as_ref()?)));
+    let mean = Mean::by_patient(measured);
     let epoch = epoch.map_or(0, |manifest| manifest.epoch);
-    let done = RunEvaluation { version: VERSION, part: part.into(), epoch, patients, mean };
+    let done =
+        RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean, left_out };
     staged.finish(&done)?;
     progress(cases.len(), cases.len(), "");
     Ok(done)
 }
 
-/// The evaluation that was stored in a run last; `None` if it was never evaluated.
+/// The stored evaluation of a network of a run; `None` if it was never evaluated.
 ///
 /// # Errors
 /// A document that cannot be read, or of another version.
-pub fn stored_evaluation(run: &Path) -> Result<Option<RunEvaluation>> {
-    let Some(mut stored) = evaluation::read::<RunEvaluation>(run)? else { return Ok(None) };
+pub fn stored_evaluation(run: &Path, choice: Choice) -> Result<Option<RunEvaluation>> {
+    let slot = choice.slot();
+    let Some(mut stored) = evaluation::read::<RunEvaluation>(run, slot)? else { return Ok(None) };
     if stored.version != VERSION {
-        let (path, found) = (evaluation::path(run, "evaluation.json"), stored.version.to_string());
+        let (path, found) = (evaluation::path(run, slot, "evaluation.json"), stored.version.to_string());
         return Err(ErrorKind::Version { path, found, supported: VERSION.to_string() }.into());
     }
     for row in &mut stored.patients {
         // The run may have been moved since, and no document leads out of its folder.
         let name = row.mask.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        row.mask = evaluation::path(run, &name);
+        row.mask = evaluation::path(run, slot, &name);
     }
     Ok(Some(stored))
 }
@@ -122,7 +152,7 @@ pub fn stored_evaluation(run: &Path) -> Result<Option<RunEvaluation>> {
 fn evaluate_case(
     segmenter: &Segmenter,
     case: &Case,
-    run: &Path,
+    mask: PathBuf,
     staged: &StagedEvaluation<'_>,
     control: &Control,
 ) -> Result<PatientRow> {
@@ -134,9 +164,9 @@ fn evaluate_case(
     write_label(&staged.place(&name), &found, source)?;
     let mut row = PatientRow {
         case: case.id.clone(),
-        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.clone()))).collect(),
-        truth: truth.is_some().then(|| case.label.clone()).flatten(),
-        mask: evaluation::path(run, &name),
+        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
+        truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
+        mask,
         measures: None,
         worst_slice: None,
         worst_dice: None,
@@ -151,10 +181,8 @@ fn evaluate_case(
 /// Measures a predicted mask against the true one on the same grid.
 fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Result<()> {
     let grid = &found.grid;
-    let lesion = |volume: &LabelVolume| volume.iter().map(|label| label != 0).collect::<Vec<bool>>();
-    let (found, truth) = (lesion(found), lesion(truth));
-    row.measures = Some(measure(&found, &truth, grid, &Options::default())?);
-    let slices = compare(&found, &truth, grid, None)?;
+    row.measures = Some(measure(&found.inside(), &truth.inside(), grid, &Options::default())?);
+    let slices = compare(found, truth)?;
     if let Some(&worst) = slices.worst_first().first() {
         row.worst_slice = Some(grid.axial_slices().stored(worst));
         row.worst_dice = slices.slice_dice().get(worst).copied().flatten();

@@ -50,20 +50,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
-
-    /// A `[B, N]` tensor.
-    fn rows(values: Vec<f32>, batch: usize, device: &Device) -> Tensor<2> {
-        let columns = values.len() / batch;
-        Tensor::from_data(TensorData::new(values, [batch, columns]), device)
-    }
-
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_to_vec::<f32>().unwrap()
-    }
-
-    fn image(values: Vec<f32>, size: usize, device: &Device) -> Tensor<4> {
-        Tensor::from_data(TensorData::new(values, [1, 1, size, size]), device)
-    }
+    use crate::test_tensors::{image, rows, values};
 
     #[test]
     fn patches_are_numbered_row_by_row() {

@@ -93,13 +93,10 @@ mod tests {
 
     use super::*;
     use crate::model::record::{Transfer, from_bytes, to_bytes, transfer};
+    use crate::test_tensors::values;
 
     fn config() -> UNetConfig {
         UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }
-    }
-
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_to_vec::<f32>().unwrap()
     }
 
     #[test]

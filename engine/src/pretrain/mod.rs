@@ -24,7 +24,7 @@ use crate::event::{Control, EpochSummary, EventSink, Stage};
 use crate::masking::masked_count;
 use crate::model::record::{Transfer, from_bytes};
 use crate::model::{MaskedUNet, PixelHeadNet, Precision, UNetConfig};
-use crate::trainer::{Method, Session, Trained, train};
+use crate::trainer::{Head, Method, Objective, Session, Trained, train};
 
 use amlp::Amlp;
 use amlp::mps::PatchState;
@@ -92,6 +92,14 @@ pub fn pretrain(
 pub fn network_config(config: &Config) -> UNetConfig {
     let channels = config.data.modality.len();
     UNetConfig { in_channels: channels, out_channels: channels, ..config.network.clone() }
+}
+
+/// What pre-training adds to that U-Net.
+pub(crate) fn head(config: &Config) -> Head {
+    match config.method.pretext {
+        Pretext::Amlp => Head { weights: usize::from(config.method.fill.is_learned()), activations: 0 },
+        Pretext::SimMim => simmim::PixelLoss(config).head(),
+    }
 }
 
 /// What fine-tuning takes over from a network pre-trained with these settings.

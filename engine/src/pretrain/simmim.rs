@@ -22,7 +22,7 @@ use crate::model::{PixelHeadNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::probe::{Pin, PinnedPictures, TrainingSlice};
 use crate::trainer::{
-    EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput,
+    Dataset, EpochEnd, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput,
 };
 
 /// A pre-training by SimMIM.
@@ -51,9 +51,9 @@ impl UnitBatch {
     fn new(config: &Config, grid: PatchGrid, slices: Vec<(Vec<f32>, [u64; 2])>) -> Self {
         let (n, count) = (grid.count(), masked_units(grid.count()));
         let mask = |place: &[u64; 2]| {
-            let mut hidden = vec![0.0f32; n];
-            random(n, count, config.seed, place).into_iter().for_each(|unit| hidden[unit] = 1.0);
-            grid.spread(&hidden)
+            let mut masked = vec![0.0f32; n];
+            random(n, count, config.seed, place).into_iter().for_each(|unit| masked[unit] = 1.0);
+            grid.spread(&masked)
         };
         let pixel_masks = slices.iter().map(|(_, place)| mask(place)).collect();
         let pixels = slices.into_iter().map(|(pixels, _)| pixels).collect();
@@ -78,6 +78,14 @@ impl Objective for PixelLoss<'_> {
 
     fn network(&self) -> UNetConfig {
         network_config(self.0)
+    }
+
+    fn head(&self) -> Head {
+        let network = self.network();
+        let (cells, pixels) =
+            (self.0.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
+        // The token, the linear map with its bias; the pixels before and after they are put in their place.
+        Head { weights: 1 + (network.bottleneck() + 1) * pixels, activations: 2 * cells * cells * pixels }
     }
 
     fn build(&self, seed: u64, device: &Device) -> PixelHeadNet {
@@ -130,6 +138,10 @@ impl Objective for SimMim<'_> {
         PixelLoss(self.config).network()
     }
 
+    fn head(&self) -> Head {
+        PixelLoss(self.config).head()
+    }
+
     fn build(&self, seed: u64, device: &Device) -> PixelHeadNet {
         PixelLoss(self.config).build(seed, device)
     }
@@ -143,16 +155,8 @@ impl Method for SimMim<'_> {
     const STAGE: Stage = Stage::Pretrain;
     const TRANSFER: Transfer = Transfer::Encoder;
 
-    fn digest(&self) -> String {
-        self.slices.digest()
-    }
-
-    fn order(&self, epoch: usize) -> Vec<usize> {
-        self.slices.order(self.config.seed, epoch)
-    }
-
-    fn slice_name(&self, slice: usize) -> String {
-        self.slices.name(slice)
+    fn dataset(&self) -> &dyn Dataset {
+        self.slices
     }
 
     fn collate(&self, slices: &[usize], at: Position) -> Result<UnitBatch> {
@@ -219,6 +223,16 @@ mod tests {
         }
         let batch = SimMim::synthetic_batch(&Config { preprocess: sized(48), ..config }, 2).unwrap();
         assert_ne!(batch.pixel_masks[0], batch.pixel_masks[1]);
+    }
+
+    #[test]
+    fn the_memory_of_the_head_is_that_of_its_weights() {
+        use burn::module::Module;
+        let config = config();
+        let objective = PixelLoss(&config);
+        let weights = objective.network().parameters() + objective.head().weights;
+        assert_eq!(objective.build(0, &Device::flex()).num_params(), weights);
+        assert_eq!(objective.head().activations, 2 * 32 * 32);
     }
 
     fn sized(size: usize) -> crate::preprocess::PreprocessConfig {

@@ -3,17 +3,20 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::cohort::Case;
+use crate::cohort::{Case, LeftOut};
 use crate::config::Config;
 use crate::event::Control;
-use crate::preprocess::{CasePlan, SliceData, SliceMeta, SliceStore};
+use crate::preprocess::{CasePlan, LabelUse, SliceData, SliceMeta, SliceStore};
 use crate::probe::Pin;
 use crate::seed::stream;
+use crate::trainer::Dataset;
 use crate::{Error, Result};
 
 /// The training slices, numbered from 0, each with the shift of its crop.
 pub struct Slices {
     store: SliceStore,
+    /// Seed of the order of an epoch.
+    seed: u64,
     /// Where each training slice is in the store.
     index: Vec<usize>,
     /// Displacement of each crop in pixels, drawn once: patches must show the same tissue in every epoch.
@@ -21,10 +24,11 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between two of them.
+    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between two of them. A scan that cannot be
+    /// read or prepared is left out.
     ///
     /// # Errors
-    /// A scan that cannot be read or prepared; a cohort without a slice to train on.
+    /// If no scan can be prepared, or there is no slice to train on.
     pub fn load(
         config: &Config,
         cases: &[Case],
@@ -32,7 +36,8 @@ impl Slices {
         control: &Control,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let options = config.store_options(config.method.report_recall, spill_folder);
+        let labels = if config.method.report_recall { LabelUse::Optional } else { LabelUse::None };
+        let options = config.store_options(labels, spill_folder);
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         if store.is_empty() {
             return Err(Error::config("cohort", config.data.cohort.display(), "no slice with tissue to train on"));
@@ -50,7 +55,7 @@ impl Slices {
             [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 })
         };
         let shifts = index.iter().map(shift).collect();
-        Self { store, index, shifts }
+        Self { store, seed: config.seed, index, shifts }
     }
 
     /// Number of slices.
@@ -63,7 +68,17 @@ impl Slices {
         self.index.is_empty()
     }
 
-    /// Number of patients.
+    /// Scans that could not be prepared, with the reason.
+    pub fn left_out(&self) -> &[LeftOut] {
+        self.store.left_out()
+    }
+
+    /// Scans that are trained on without their mask, with the reason.
+    pub fn masks_left_out(&self) -> &[LeftOut] {
+        self.store.masks_left_out()
+    }
+
+    /// Number of scans.
     pub fn patients(&self) -> usize {
         self.store.cases().len()
     }
@@ -104,12 +119,6 @@ impl Slices {
         Ok(self.window(slice)?.pixels)
     }
 
-    /// Patient and prepared slice: `ID:k`.
-    pub fn name(&self, slice: usize) -> String {
-        let meta = self.meta(slice);
-        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
-    }
-
     /// The number of a pinned slice, if it is trained on.
     pub fn find(&self, pin: &Pin) -> Option<usize> {
         let case = self.store.cases().iter().position(|case| case.id == pin.case)?;
@@ -126,16 +135,22 @@ impl Slices {
         let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
         of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))
     }
+}
 
-    /// All slices in the order of an epoch.
-    pub fn order(&self, seed: u64, epoch: usize) -> Vec<usize> {
+impl Dataset for Slices {
+    fn digest(&self) -> String {
+        self.store.digest()
+    }
+
+    /// All slices, shuffled.
+    fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
-        order.shuffle(&mut stream(seed, "pretrain-order", &[epoch as u64]));
+        order.shuffle(&mut stream(self.seed, "pretrain-order", &[epoch as u64]));
         order
     }
 
-    /// Digest of the training data.
-    pub fn digest(&self) -> String {
-        self.store.digest()
+    fn name(&self, slice: usize) -> String {
+        let meta = self.meta(slice);
+        format!("{}:{}", self.store.cases()[meta.case as usize].id, meta.k)
     }
 }

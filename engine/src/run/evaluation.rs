@@ -1,4 +1,5 @@
-//! The folder `evaluation` of a fine-tuned run: segmentations of its held-out patients and `evaluation.json`.
+//! The folders `evaluation` and `evaluation-best` of a fine-tuned run: segmentations of its held-out patients by the last and by
+//! the best network, and `evaluation.json`.
 //!
 //! A new evaluation is written to a staging folder that then replaces the old one.
 
@@ -10,33 +11,43 @@ use serde::de::DeserializeOwned;
 
 use super::RunFolder;
 use super::atomic::{rename, sync_folder};
+use super::checkpoint::Slot;
 use super::manifest::remove_folder;
 use super::text::{read_json, write_json};
 use crate::{Error, Result};
 
-const FOLDER: &str = "evaluation";
-const STAGED: &str = ".evaluation.new.tmp";
 const DOCUMENT: &str = "evaluation.json";
 
-/// Final path of a segmentation. `name` must be a plain file name.
-pub(crate) fn path(run: &Path, name: &str) -> PathBuf {
-    run.join(FOLDER).join(name)
+/// Folder of the evaluation of a checkpoint.
+fn folder(run: &Path, slot: Slot) -> PathBuf {
+    run.join(if slot == Slot::Best { "evaluation-best" } else { "evaluation" })
+}
+
+/// Where an evaluation lies until it is complete.
+fn staging_folder(run: &Path, slot: Slot) -> PathBuf {
+    run.join(if slot == Slot::Best { ".evaluation-best.new.tmp" } else { ".evaluation.new.tmp" })
+}
+
+/// Final path of a segmentation by the network of a checkpoint. `name` must be a plain file name.
+pub(crate) fn path(run: &Path, slot: Slot, name: &str) -> PathBuf {
+    folder(run, slot).join(name)
 }
 
 /// An evaluation in progress. Its files are removed if it is dropped before [`StagedEvaluation::finish`].
 pub(crate) struct StagedEvaluation<'a> {
     run: &'a RunFolder,
+    slot: Slot,
     folder: PathBuf,
 }
 
 impl<'a> StagedEvaluation<'a> {
     /// Creates an empty staging folder. The run's lock must be held.
-    pub fn new(run: &'a RunFolder) -> Result<Self> {
+    pub fn new(run: &'a RunFolder, slot: Slot) -> Result<Self> {
         run.require_lock()?;
-        let folder = run.root().join(STAGED);
+        let folder = staging_folder(run.root(), slot);
         remove_folder(&folder)?;
         fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
-        Ok(Self { run, folder })
+        Ok(Self { run, slot, folder })
     }
 
     /// Path to write a segmentation to.
@@ -48,7 +59,7 @@ impl<'a> StagedEvaluation<'a> {
     pub fn finish<T: Serialize>(self, document: &T) -> Result<()> {
         self.run.require_lock()?;
         write_json(&self.folder.join(DOCUMENT), document)?;
-        let place = self.run.root().join(FOLDER);
+        let place = folder(self.run.root(), self.slot);
         remove_folder(&place)?;
         rename(&self.folder, &place).map_err(Error::io("write", &place))?;
         sync_folder(self.run.root()).map_err(Error::io("write", self.run.root()))
@@ -62,20 +73,20 @@ impl Drop for StagedEvaluation<'_> {
     }
 }
 
-/// Removes the staging folder of a killed evaluation. The run's lock must be held.
+/// Removes the staging folders of killed evaluations. The run's lock must be held.
 pub(super) fn clean(run: &Path) -> Result<()> {
-    remove_folder(&run.join(STAGED))
+    [Slot::Last, Slot::Best].into_iter().try_for_each(|slot| remove_folder(&staging_folder(run, slot)))
 }
 
-/// The stored evaluation, if there is one.
-pub(crate) fn read<T: DeserializeOwned>(run: &Path) -> Result<Option<T>> {
-    let path = run.join(FOLDER).join(DOCUMENT);
+/// The stored evaluation of a checkpoint, if there is one.
+pub(crate) fn read<T: DeserializeOwned>(run: &Path, slot: Slot) -> Result<Option<T>> {
+    let path = path(run, slot, DOCUMENT);
     if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
 }
 
-/// Mean Dice of the stored evaluation and the part of the split it was measured on.
-pub(super) fn mean_dice(run: &RunFolder) -> Option<(f64, String)> {
-    let document: serde_json::Value = read(run.root()).ok()??;
+/// Mean Dice of the stored evaluation of a checkpoint, and the part of the split it was measured on.
+pub(super) fn mean_dice(run: &RunFolder, slot: Slot) -> Option<(f64, String)> {
+    let document: serde_json::Value = read(run.root(), slot).ok()??;
     let part = document.get("part")?.as_str()?.to_owned();
     Some((document.get("mean")?.get("dsc")?.as_f64()?, part))
 }

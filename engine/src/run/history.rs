@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{RunFolder, log};
+use super::{Convergence, RunFolder, log};
 use crate::event::{CaseCounts, EpochSummary, Event, Stage};
 use crate::probe::Pin;
 use crate::{ErrorKind, Result};
@@ -243,6 +243,21 @@ impl History {
     /// Label update of an epoch, counted from 1, if it had one.
     pub fn relabel(&self, epoch: usize) -> Option<&RelabelRow> {
         find(&self.relabels, epoch, |row| row.epoch)
+    }
+
+    /// Epoch and Dice of the best validation: that of the checkpoint `best`.
+    pub fn best_validation(&self) -> Option<(usize, f64)> {
+        self.validations.iter().rfind(|row| row.2).map(|row| (row.0, row.1))
+    }
+
+    /// Epoch and Dice of the last validation.
+    pub fn last_validation(&self) -> Option<(usize, f64)> {
+        self.validations.last().map(|row| (row.0, row.1))
+    }
+
+    /// Whether the epochs so far have converged; `None` for a pre-training.
+    pub fn convergence(&self) -> Option<Convergence> {
+        Convergence::of(&self.summaries)
     }
 
     /// Number of completed epochs.

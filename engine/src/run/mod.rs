@@ -8,7 +8,9 @@
 //!   checkpoints/     last, previous, best: one folder each; see [`checkpoint`]
 //!   probes/          records of the pinned slices; see [`crate::probe`]
 //!   report.json      results of a finished run
-//!   evaluation/      segmentations of the held-out patients and their measures, after an evaluation
+//!   tensorboard/     the same events as TensorBoard reads them, if asked for; see [`tensorboard`]
+//!   evaluation/      segmentations of the held-out patients by the last network and their measures, after an evaluation
+//!   evaluation-best/ the same by the network that validated best
 //!   failed.txt       the error that ended the run; removed when it is resumed
 //!   notes.txt        the user's notes; see [`workspace`]
 //!   lock             locked by the process that writes here; see [`lock`]
@@ -23,6 +25,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod convergence;
 pub(crate) mod evaluation;
 pub mod export;
 pub(crate) mod failure;
@@ -36,8 +39,10 @@ mod manifest;
 pub(crate) mod probes;
 pub mod report;
 pub mod study;
+pub mod tensorboard;
 mod text;
 pub mod workspace;
 
+pub use convergence::Convergence;
 pub use folder::{RunFolder, diff_config, flat_settings};
 pub use history::History;

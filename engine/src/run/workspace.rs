@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::atomic::{rename, sync_folder, write_atomic};
+use super::checkpoint::Slot;
 use super::folder::list as entries_of;
 use super::history::{History, RunState};
 use super::text::read_limited;
@@ -63,6 +64,14 @@ pub struct RunEntry {
     pub dice: Option<f64>,
     /// Patients of [`RunEntry::dice`].
     pub dice_of: DiceOf,
+    /// Epoch and Dice of the best validation, whose network is the checkpoint `best`.
+    pub best_validation: Option<(usize, f64)>,
+    /// Epoch and Dice of the last validation.
+    pub last_validation: Option<(usize, f64)>,
+    /// Mean Dice of the stored evaluation of the last network.
+    pub evaluated_last: Option<f64>,
+    /// Mean Dice of the stored evaluation of the best network.
+    pub evaluated_best: Option<f64>,
     /// Whether it has a checkpoint to resume from.
     pub checkpoint: bool,
     /// The user's notes.
@@ -302,15 +311,14 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
     }
     entry.epochs_done = history.epochs_done();
     entry.loss = history.summaries.last().map(|row| row.loss);
-    let best = history
-        .validations
-        .iter()
-        .map(|row| row.1)
-        .fold(None, |best: Option<f64>, dice| Some(best.map_or(dice, |best| best.max(dice))));
+    (entry.best_validation, entry.last_validation) = (history.best_validation(), history.last_validation());
     entry.checkpoint = checkpoint::has_checkpoint(&run);
-    (entry.dice, entry.dice_of) = match evaluation::mean_dice(&run) {
+    let [last, best] = [Slot::Last, Slot::Best].map(|slot| evaluation::mean_dice(&run, slot));
+    entry.evaluated_best = best.map(|(dice, _)| dice);
+    entry.evaluated_last = last.as_ref().map(|(dice, _)| *dice);
+    (entry.dice, entry.dice_of) = match last {
         Some((dice, part)) => (Some(dice), if part == "test" { DiceOf::Test } else { DiceOf::HeldOut }),
-        None => (best, DiceOf::Validation),
+        None => (entry.best_validation.map(|(_, dice)| dice), DiceOf::Validation),
     };
     if held.is_none() {
         entry.state = if history.state == RunState::Finished {
@@ -319,7 +327,7 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
             EntryState::Failed(why)
         } else if history.stage.is_none() && checkpoint::has_checkpoint(&run) {
             // An exported model, without a log.
-            entry.epochs_done = checkpoint::manifest(&run, checkpoint::Slot::Last)?.epoch;
+            entry.epochs_done = checkpoint::manifest(&run, Slot::Last)?.epoch;
             entry.epochs = entry.epochs_done;
             EntryState::Finished
         } else {
@@ -337,7 +345,14 @@ fn settings(config: &Config) -> Result<BTreeMap<String, String>> {
 
 /// Modification time of the newest file of a run, in seconds since 1970; 0 if unknown.
 fn changed(path: &Path) -> f64 {
-    let files = ["events.jsonl", "report.json", "config.toml", "checkpoints", "evaluation/evaluation.json"];
+    let files = [
+        "events.jsonl",
+        "report.json",
+        "config.toml",
+        "checkpoints",
+        "evaluation/evaluation.json",
+        "evaluation-best/evaluation.json",
+    ];
     let time = |file: &str| {
         let written = fs::metadata(path.join(file)).ok()?.modified().ok()?;
         written.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())

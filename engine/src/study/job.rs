@@ -206,7 +206,7 @@ fn set_length(config: &mut Config, length: StageLength, share: f64) {
     match length {
         StageLength::Steps(steps) => training.steps = of(steps),
         StageLength::Slices(slices) => training.steps = of(slices / training.batch.max(1)),
-        StageLength::Epochs(epochs) => (training.steps, training.epochs) = (0, of(epochs)),
+        StageLength::Epochs(epochs) => (training.steps, training.min_steps, training.epochs) = (0, 0, of(epochs)),
         StageLength::Settings | StageLength::Seconds(_) if training.steps > 0 => training.steps = of(training.steps),
         StageLength::Settings | StageLength::Seconds(_) => training.epochs = of(training.epochs),
     }

@@ -8,6 +8,7 @@ use crate::device::Compute;
 use crate::event::{Control, EventSink, Stage};
 use crate::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use crate::jobs::{FinetuneJob, PretrainJob, Start, differences, stored_config};
+use crate::predict::Choice;
 use crate::run::RunFolder;
 use crate::run::report::read_report;
 use crate::run::study::StudyFolder;
@@ -32,7 +33,7 @@ impl JobState {
     pub fn of(job: &Job, folder: &StudyFolder) -> Result<Self> {
         let run = folder.run(&job.name);
         if RunFolder::is_run(&run)
-            && let Some(evaluation) = stored_evaluation(&run)?
+            && let Some(evaluation) = stored_evaluation(&run, Choice::Last)?
         {
             return Ok(Self::Done(Box::new(evaluation)));
         }
@@ -91,7 +92,7 @@ impl Runner<'_> {
             finetune.labels.from = self.folder.run(name);
         }
         self.train(&job.name, finetune, &split)?;
-        evaluate_run(&self.folder.run(&job.name), self.compute, self.control, &mut |_, _, _| {})
+        evaluate_run(&self.folder.run(&job.name), Choice::Last, self.compute, self.control, &mut |_, _, _| {})
     }
 
     /// Trains with these settings unless a finished run has them.
@@ -112,7 +113,7 @@ impl Runner<'_> {
                 return Ok(());
             }
         }
-        let start = Start { resume: true, split: Some(split), dry: false };
+        let start = Start { resume: true, split: Some(split), ..Start::default() };
         match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, &run, start, self.control, &mut |_, _| {})?;

@@ -50,13 +50,13 @@ pub(super) fn estimate<M: Method>(
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<()> {
-    let slices: Vec<usize> = method.order(1).into_iter().take(config.training.batch).collect();
+    let slices: Vec<usize> = method.dataset().order(1).into_iter().take(config.training.batch).collect();
     let batch = method.collate(&slices, Position { epoch: 1, epochs: length.epochs, step: 0 })?;
     let seconds = measure_step(method, &batch, slices.len(), config, session.compute, session.control)?;
     sink.event(&Event::Estimate {
         steps: length.steps,
         seconds_per_step: seconds,
         seconds: seconds * length.steps as f64,
-        memory_mib: memory_mib(config, &method.network(), session.compute),
+        memory_mib: memory_mib(config, &method.network(), method.head(), session.compute),
     })
 }

@@ -23,12 +23,13 @@ impl Length {
             let epochs = training.steps.div_ceil(steps_per_epoch);
             return Self { epochs, steps_per_epoch, steps: training.steps };
         }
-        Self { epochs: training.epochs, steps_per_epoch, steps: training.epochs * steps_per_epoch }
+        let epochs = training.epochs.max(training.min_steps.div_ceil(steps_per_epoch));
+        Self { epochs, steps_per_epoch, steps: epochs * steps_per_epoch }
     }
 
     /// Learning rate of step `index` (from 0) of epoch `epoch` (from 1).
     pub fn rate(&self, training: &TrainingConfig, epoch: usize, index: usize) -> f64 {
-        training.schedule.rate(training.lr, (epoch - 1) * self.steps_per_epoch + index, self.steps)
+        training.rate((epoch - 1) * self.steps_per_epoch + index, self.steps)
     }
 
     /// Learning rate of the last step of epoch `epoch`.
@@ -54,6 +55,17 @@ mod tests {
         assert_eq!([1, 2, 3].map(|e| length.steps_of(e)), [3, 3, 1]);
         let whole = Length::new(&TrainingConfig { steps: 0, epochs: 5, ..training }, 10);
         assert_eq!((whole.steps, whole.steps_of(5)), (15, 3));
+    }
+
+    #[test]
+    fn short_epochs_are_repeated_until_there_are_enough_steps() {
+        let training = TrainingConfig { batch: 4, steps: 0, epochs: 5, min_steps: 100, ..TrainingConfig::default() };
+        let length = |slices| Length::new(&training, slices);
+        assert_eq!(length(10), Length { epochs: 34, steps_per_epoch: 3, steps: 102 }, "only whole epochs are added");
+        assert_eq!(length(80), Length { epochs: 5, steps_per_epoch: 20, steps: 100 });
+        assert_eq!(length(400), Length { epochs: 5, steps_per_epoch: 100, steps: 500 });
+        let named = Length::new(&TrainingConfig { steps: 7, ..training.clone() }, 10);
+        assert_eq!(named.steps, 7, "a length in steps is what was asked for");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::memory::Head;
 use super::output::{MicroLoss, StepOutput};
 use crate::Result;
 use crate::event::{EpochSummary, Event, Stage};
@@ -24,6 +25,11 @@ pub trait Objective: Sync {
 
     /// Shape of its U-Net.
     fn network(&self) -> UNetConfig;
+
+    /// What the method adds to it.
+    fn head(&self) -> Head {
+        Head::default()
+    }
 
     /// The network with random weights.
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
@@ -49,6 +55,18 @@ pub trait Objective: Sync {
     fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
 }
 
+/// The slices of a training, numbered from 0.
+pub trait Dataset {
+    /// Digest of the data: a checkpoint made on other data is refused.
+    fn digest(&self) -> String;
+
+    /// The slices of an epoch (from 1) in training order.
+    fn order(&self, epoch: usize) -> Vec<usize>;
+
+    /// Patient and slice, for messages: `ID:k`.
+    fn name(&self, slice: usize) -> String;
+}
+
 /// A training: an [`Objective`] with its data and its state.
 pub trait Method: Objective {
     /// Pre-training or fine-tuning.
@@ -64,14 +82,8 @@ pub trait Method: Objective {
         Ok(self.build(seed, device))
     }
 
-    /// Digest of the training data: a checkpoint made on other data is refused.
-    fn digest(&self) -> String;
-
-    /// The slices of an epoch (from 1) in training order.
-    fn order(&self, epoch: usize) -> Vec<usize>;
-
-    /// Patient and slice, for messages: `ID:k`.
-    fn slice_name(&self, slice: usize) -> String;
+    /// The slices that it trains on.
+    fn dataset(&self) -> &dyn Dataset;
 
     /// Collates a batch on the host. It runs beside the step before, so it must depend on nothing that a step changes.
     ///

@@ -25,13 +25,14 @@ use burn::module::Module;
 use crate::Result;
 use crate::config::Config;
 use crate::event::{EpochSummary, Event, EventSink};
+use crate::run::History;
 
 pub use cost::measure_step;
 pub use gradients::GradientEngine;
 pub use length::Length;
-pub use memory::{check_device, memory_mib};
+pub use memory::{Head, check_device, memory_mib};
 pub use meter::EpochMeter;
-pub use method::{EpochEnd, Method, MicroBatch, Objective, Parts, Position, Resumed};
+pub use method::{Dataset, EpochEnd, Method, MicroBatch, Objective, Parts, Position, Resumed};
 pub use output::{MicroLoss, StepOutput};
 pub use session::{Session, Trainer, WEIGHTS, gradient_norm, optimizer};
 
@@ -62,17 +63,18 @@ pub fn train<M: Method>(
     sink: &mut dyn EventSink,
 ) -> Result<Option<Trained>> {
     let (started, training) = (Instant::now(), &config.training);
-    let length = Length::new(training, method.order(1).len());
-    check_device(config, &method.network(), session.compute)?;
+    let length = Length::new(training, method.dataset().order(1).len());
+    check_device(config, &method.network(), method.head(), session.compute)?;
     cost::estimate(method, config, &length, session, sink)?;
     if session.dry {
         return Ok(None);
     }
     let mut trainer = Trainer::start(method, config, session, sink)?;
-    trainer.emit_started(&length, method.order(1).len())?;
-    let mut last = EpochSummary::default();
+    trainer.emit_started(&length, method.dataset().order(1).len())?;
+    // A run that is resumed after its last epoch has nothing left to sum up.
+    let mut last = History::read(session.run.root())?.summaries.pop().unwrap_or_default();
     for epoch in trainer.epochs_done() + 1..=length.epochs {
-        let order = method.order(epoch);
+        let order = method.dataset().order(epoch);
         let batches: Vec<&[usize]> = order.chunks(training.batch).take(length.steps_of(epoch)).collect();
         let mut collated = None;
         for (step, slices) in batches.iter().enumerate().skip(trainer.steps_done()) {

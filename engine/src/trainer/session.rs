@@ -105,7 +105,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             let net = method.initial(config.seed, engine.device())?;
             method.restore(&mut Resumed { epoch: 1, parts: None })?;
             let log = EventLog::create(&run.events_path())?;
-            let state = State { data: method.digest(), ..State::default() };
+            let state = State { data: method.dataset().digest(), ..State::default() };
             let (meter, resumed) = (EpochMeter::default(), false);
             return Ok(Self {
                 net,
@@ -130,7 +130,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let failed = |part: &str, why: String| ErrorKind::Compute { step: format!("reading {part}"), why };
         let mut state: State =
             serde_json::from_slice(&parts.take(STATE)?).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
-        let data = method.digest();
+        let data = method.dataset().digest();
         match DigestMatch::of(&state.data, &data) {
             DigestMatch::Same => {}
             DigestMatch::Different => {
@@ -196,7 +196,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ) -> Result<StepOutput> {
         let (gradients, output) = self.engine.gradients(method, &self.net, batch, slices.len())?;
         if let Some((what, value)) = output.non_finite() {
-            let names: Vec<String> = slices.iter().map(|&slice| method.slice_name(slice)).collect();
+            let names: Vec<String> = slices.iter().map(|&slice| method.dataset().name(slice)).collect();
             let (epoch, step, slices) = (at.epoch, at.step + 1, names.join(", "));
             return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices }.into());
         }
@@ -212,7 +212,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.engine.guard(self.batch, what, || work(&self.net))
     }
 
-    /// Logs an event and tells the listeners.
+    /// Logs an event and passes it to the listeners.
     ///
     /// # Errors
     /// A log that cannot be written; those of a listener.

@@ -226,20 +226,32 @@ impl LabelVolume {
     }
 
     /// All labels in file order.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = u16> + '_> {
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..self.len()).map(|at| self.get(at))
+    }
+
+    /// The labels that occur, ascending and without 0, each with its number of voxels.
+    pub fn voxel_counts(&self) -> Vec<(u16, usize)> {
+        let mut voxels = vec![0_usize; 65536];
         match &self.data {
-            LabelData::U8(v) => Box::new(v.iter().map(|&l| u16::from(l))),
-            LabelData::U16(v) => Box::new(v.iter().copied()),
+            LabelData::U8(v) => v.iter().for_each(|&l| voxels[usize::from(l)] += 1),
+            LabelData::U16(v) => v.iter().for_each(|&l| voxels[usize::from(l)] += 1),
         }
+        let occurs = (1..=u16::MAX).map(|label| (label, voxels[usize::from(label)]));
+        occurs.filter(|(_, voxels)| *voxels > 0).collect()
     }
 
     /// The labels that occur, ascending, without 0.
     pub fn labels(&self) -> Vec<u16> {
-        let mut seen = vec![false; 65536];
-        for l in self {
-            seen[usize::from(l)] = true;
+        self.voxel_counts().into_iter().map(|(label, _)| label).collect()
+    }
+
+    /// Whether each voxel has a label other than 0, in file order.
+    pub fn inside(&self) -> Vec<bool> {
+        match &self.data {
+            LabelData::U8(v) => v.iter().map(|&l| l != 0).collect(),
+            LabelData::U16(v) => v.iter().map(|&l| l != 0).collect(),
         }
-        (1..=u16::MAX).filter(|&l| seen[usize::from(l)]).collect()
     }
 
     /// Whether each voxel has one of these labels, in file order.
@@ -257,15 +269,6 @@ impl LabelVolume {
     /// Volume of all voxels with a label other than 0, in millilitres.
     pub fn volume_ml(&self) -> f64 {
         self.labelled_voxels() as f64 * self.grid.voxel_volume_ml()
-    }
-}
-
-impl<'a> IntoIterator for &'a LabelVolume {
-    type Item = u16;
-    type IntoIter = Box<dyn Iterator<Item = u16> + 'a>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 

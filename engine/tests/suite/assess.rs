@@ -1,8 +1,9 @@
-//! What a training would take, told before it starts.
+//! Estimates of what a training would take.
 
-use crate::common::{cohort, finetune_config, pretrain, pretrain_config};
+use crate::common::{cohort, finetune, finetune_config, pretrain, pretrain_config};
 use engine::ErrorKind;
 use engine::assess::{assess, field_errors};
+use engine::cohort::split::Split;
 use engine::config::Config;
 use engine::device::Compute;
 use engine::event::{Control, Event, Signal};
@@ -10,10 +11,10 @@ use engine::jobs::{FinetuneJob, PretrainJob, Start};
 use engine::model::Precision;
 
 fn look(config: &Config) -> engine::assess::Assessment {
-    assess(config, &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap()
+    assess(config, None, &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap()
 }
 
-/// What the loop itself tells of its length: slices, steps of an epoch, weights.
+/// Length as the loop reports it: slices, steps of an epoch, weights.
 fn started(events: &[Event]) -> (usize, usize, usize) {
     let found = events.iter().find_map(|event| match event {
         Event::Started { slices, steps_per_epoch, parameters, .. } => Some((*slices, *steps_per_epoch, *parameters)),
@@ -23,41 +24,71 @@ fn started(events: &[Event]) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_pretraining_takes_what_was_told() {
+fn a_pretraining_takes_what_was_estimated() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 10));
     for every in [1, 2] {
         config.training.every_slice = every;
-        let told = look(&config);
+        let estimate = look(&config);
         assert!(!temp.path().join("run").exists() && std::fs::read_dir(temp.path()).unwrap().count() == 1);
         let run = temp.path().join("run");
         let events = pretrain(&config, &run, false, 0).unwrap();
         std::fs::remove_dir_all(&run).unwrap();
         let (slices, per_epoch, parameters) = started(&events);
         // Seven slices a patient, each with tissue.
-        assert_eq!((told.patients, told.labelled, told.slices), (7, 7, slices));
-        assert_eq!((told.steps, told.epochs, told.parameters), (3 * per_epoch, 3, parameters));
-        assert!(told.seconds_per_step > 0.0 && told.memory_mib > 0);
-        assert!((told.seconds - told.seconds_per_step * told.steps as f64).abs() < 1e-9);
-        assert!(told.notes.iter().any(|note| note.contains("upper bound")), "{:?}", told.notes);
+        assert_eq!((estimate.patients, estimate.labelled, estimate.slices), (7, 7, slices));
+        assert_eq!((estimate.steps, estimate.epochs, estimate.parameters), (3 * per_epoch, 3, parameters));
+        assert!(estimate.seconds_per_step > 0.0 && estimate.memory_mib > 0);
+        assert!((estimate.seconds - estimate.seconds_per_step * estimate.steps as f64).abs() < 1e-9);
+        assert!(estimate.notes.iter().any(|note| note.contains("upper bound")), "{:?}", estimate.notes);
     }
 }
 
+/// Not all slices of all patients: an hour was announced for a training of twenty minutes.
 #[test]
-fn a_finetuning_takes_at_most_what_was_told() {
+fn a_finetuning_takes_what_was_estimated() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let pre = temp.path().join("pre");
     pretrain(&pretrain_config(&root), &pre, false, 1).unwrap_err();
     let mut config = finetune_config(&root, Some(&pre));
     config.labels.validate_every = 2;
-    let told = look(&config);
+    let estimate = look(&config);
     let control = Control::default();
     let out = temp.path().join("fine");
-    let job = FinetuneJob::prepare(config, &out, Start::default(), &control, &mut |_, _| {}).unwrap();
-    assert_eq!((told.patients, told.labelled, told.slices), (7, 2, 14));
-    assert!(job.labelled.lesion_slices() <= told.slices && told.steps == 4 * 14_usize.div_ceil(4));
-    assert!(told.notes.iter().any(|note| note.contains("Validation")), "{:?}", told.notes);
+    let job = FinetuneJob::prepare(config.clone(), &out, Start::default(), &control, &mut |_, _| {}).unwrap();
+    let lesion = job.labelled.lesion_slices();
+    let slices = (7 * 2).min(lesion + (lesion as f64 * 0.3 / 0.7).round() as usize);
+    assert_eq!((estimate.patients, estimate.labelled, estimate.slices), (7, 2, slices));
+    assert!(estimate.notes.iter().any(|note| note.contains("Validation")), "{:?}", estimate.notes);
+    let split: Split = job.run.read_split().unwrap();
+    drop(job);
+    std::fs::remove_dir_all(&out).unwrap();
+    let events = finetune(&config, &out, false, 0).unwrap();
+    let (slices, per_epoch, _) = started(&events);
+    assert_eq!((estimate.slices, estimate.steps), (slices, 4 * per_epoch));
+
+    // Without a pre-training the split is drawn at the start: the window knows it, the estimate alone does not.
+    config.labels.from = std::path::PathBuf::new();
+    let known = assess(&config, Some(&split), &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap();
+    assert_eq!((known.slices, known.labelled), (slices, 2));
+    let guessed = look(&config);
+    assert!(guessed.notes.iter().any(|note| note.contains("drawn at the start")), "{:?}", guessed.notes);
+    assert!(guessed.slices < 14 && guessed.labelled == 2, "{guessed:?}");
+}
+
+/// "9 of 5 patients" was accepted.
+#[test]
+fn more_labelled_patients_than_there_are_is_refused_before_any_work() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut config = finetune_config(&cohort(temp.path(), 8), None);
+    config.labels.labels = "9".into();
+    let (out, control) = (temp.path().join("fine"), Control::default());
+    let error = FinetuneJob::prepare(config.clone(), &out, Start::default(), &control, &mut |_, _| {}).err().unwrap();
+    assert!(error.to_string().starts_with("labels = 9: only 5 training patients"), "{error}");
+    assert!(!out.exists());
+    let error = assess(&config, None, &Compute::cpu(), &control, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().starts_with("labels = 9: only 5 training patients"), "{error}");
 }
 
 #[test]
@@ -70,19 +101,19 @@ fn it_can_be_cancelled_and_refuses_what_training_refuses() {
             control.set(Signal::Cancel);
         }
     };
-    let error = assess(&config, &Compute::cpu(), &control, &mut cancel).unwrap_err();
+    let error = assess(&config, None, &Compute::cpu(), &control, &mut cancel).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
     let mut wrong = config.clone();
     wrong.data.modality = vec!["ct".into()];
-    assert!(assess(&wrong, &Compute::cpu(), &Control::default(), &mut |_| {}).is_err());
+    assert!(assess(&wrong, None, &Compute::cpu(), &Control::default(), &mut |_| {}).is_err());
     let out = temp.path().join("run");
     let error = PretrainJob::prepare(wrong, &out, Start::default(), &Control::default(), &mut |_, _| {}).err().unwrap();
     assert!(error.to_string().contains("pet (8 cases)") && !out.exists(), "{error}");
     // A patient whose file is cut is said, and the others are counted.
     std::fs::write(config.data.cohort.join("P03/pet.nii.gz"), "cut").unwrap();
-    let told = look(&config);
-    assert!(told.notes.iter().any(|note| note.starts_with("P03 is not counted")), "{:?}", told.notes);
-    assert_eq!(told.slices, told.patients * 7);
+    let estimate = look(&config);
+    assert!(estimate.notes.iter().any(|note| note.starts_with("P03 is not counted")), "{:?}", estimate.notes);
+    assert_eq!(estimate.slices, estimate.patients * 7);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::common::{assert_same, cohort};
+use crate::common::{self, assert_same, cohort, finetune_config, pretrain_config};
 use serde_json::Value;
 
 const SMALL: &[&str] = &[
@@ -89,6 +89,40 @@ fn from_scans_to_an_evaluated_segmentation() {
     );
     let dsc = report["mean"]["1"]["dsc"].as_f64().unwrap();
     assert!(dsc > 0.6, "a bright ball on grey tissue is found: {dsc}");
+}
+
+/// Modality, cohort, settings and stage had to be repeated, with `--resume`.
+#[test]
+fn an_interrupted_training_is_resumed_by_its_folder_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 8);
+    let at = |name: &str| temp.path().join(name);
+    let resume = |run: &Path, more: &[&str]| {
+        let output = self::run(amlp().args(["resume", "--json", "--device", "cpu"]).args(more).arg(run));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (report, String::from_utf8(output.stderr).unwrap())
+    };
+    let pre = pretrain_config(&root);
+    common::pretrain(&pre, &at("pre"), false, 0).unwrap();
+    common::pretrain(&pre, &at("pre-cut"), false, 2).unwrap_err();
+    let (report, _) = resume(&at("pre-cut"), &["--tensorboard"]);
+    assert_eq!((&report["stage"], &report["epochs"]), (&"pretrain".into(), &3.into()));
+    assert_same(&at("pre"), &at("pre-cut"));
+    assert_eq!(std::fs::read_dir(at("pre-cut/tensorboard")).unwrap().count(), 1);
+
+    let fine = finetune_config(&root, Some(&at("pre")));
+    common::finetune(&fine, &at("fine"), false, 0).unwrap();
+    common::finetune(&fine, &at("fine-cut"), false, 2).unwrap_err();
+    std::fs::remove_dir_all(at("pre")).unwrap();
+    let (report, _) = resume(&at("fine-cut"), &[]);
+    assert_eq!((&report["stage"], &report["epochs"]), (&"finetune".into(), &4.into()));
+    assert_same(&at("fine"), &at("fine-cut"));
+    assert!(!at("fine-cut/tensorboard").exists());
+
+    let (again, said) = resume(&at("fine-cut"), &[]);
+    assert!(again == report && said.contains("nothing to resume"), "{said}");
+    let output = amlp().arg("resume").arg(&root).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("is not a run folder"));
 }
 
 #[test]

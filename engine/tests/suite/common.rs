@@ -77,6 +77,7 @@ pub fn finetune_config(cohort: &Path, from: Option<&Path>) -> Config {
     config.preprocess = pretrain.preprocess;
     config.network = pretrain.network;
     config.training.epochs = 4;
+    config.training.min_steps = 0;
     config.training.batch = 4;
     config.training.lr = 1e-2;
     config.training.shift_px = 2;

@@ -9,6 +9,7 @@ use engine::device::Compute;
 use engine::event::{Control, Event};
 use engine::jobs::evaluation::evaluate_run;
 use engine::jobs::{FinetuneJob, Start};
+use engine::predict::Choice;
 use engine::run::RunFolder;
 use engine::run::checkpoint::{self, Slot};
 use engine::volume::nifti::{write_label, write_volume};
@@ -40,7 +41,7 @@ fn masks_on_another_grid_are_measured_on_that_of_the_image() {
     let root = cohort_with_masks_on_ct(temp.path(), 6);
     let run = temp.path().join("fine");
     finetune(&finetune_config(&root, None), &run, false, 0).unwrap();
-    let evaluation = evaluate_run(&run, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap();
+    let evaluation = evaluate_run(&run, Choice::Last, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap();
     let split: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
     assert_eq!(evaluation.patients.iter().map(|row| row.case.clone()).collect::<Vec<_>>(), split.test);
     for row in &evaluation.patients {

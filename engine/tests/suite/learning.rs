@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use engine::cohort::split::{LabelDraw, LabelShare, Split};
+use engine::cohort::labelled::{LabelBudget, LabelDraw, LabelShare};
+use engine::cohort::split::Split;
 use engine::config::{Config, MethodConfig, Schedule, preset};
 use engine::device::Compute;
 use engine::event::{Control, Event};
@@ -58,6 +59,10 @@ fn one_slice_is_overfitted_by_fine_tuning() {
     let run = temp.path().join("run");
     let events = finetune(&config, &run, false, 0).unwrap();
     assert!(events.iter().any(|e| matches!(e, Event::Started { slices: 1, .. })), "one slice is trained on");
+
+    assert!(!events.iter().any(|e| matches!(e, Event::Warning { .. })), "it has converged");
+    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    assert_eq!(report["converged"], true, "{report}");
 
     let [id] = &labelled(&run)[..] else { panic!("one patient is labelled") };
     let (label, image) = truth(id);
@@ -188,7 +193,7 @@ proptest! {
         prop_assert!(split.val.iter().all(|id| !split.test.contains(id)));
         // Without a labelled training patient there is nothing to choose.
         for draw in [LabelDraw::Random, LabelDraw::Stratified] {
-            if let Ok(labelled) = split.labelled(&share.parse::<LabelShare>().unwrap(), draw) {
+            if let Ok(labelled) = split.labelled(&LabelBudget { share: share.parse::<LabelShare>().unwrap(), draw, any: false }) {
                 prop_assert!(!labelled.is_empty() && labelled.iter().all(|id| split.train.contains(id)));
             } else {
                 prop_assert!(split.train.iter().all(|id| split.lesion_ml[id].is_none()));

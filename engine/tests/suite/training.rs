@@ -3,7 +3,8 @@
 use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
 use engine::ErrorKind;
 use engine::event::{Event, EventSink, Losses};
-use engine::run::RunFolder;
+use engine::run::report::read_report;
+use engine::run::{History, RunFolder};
 
 #[test]
 fn an_interrupted_pretraining_equals_an_uninterrupted_one() {
@@ -37,6 +38,31 @@ fn an_interrupted_finetuning_equals_an_uninterrupted_one() {
         finetune(&config, &cut, true, 0).unwrap();
         assert_same(&whole, &cut);
     }
+}
+
+/// A fine-tuning of a few steps was compared like any other, though its network had learned next to nothing.
+#[test]
+fn a_fine_tuning_logs_its_training_dice_and_says_that_it_has_not_converged() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut config = finetune_config(&cohort(temp.path(), 8), None);
+    config.training.lr = 1e-4;
+    let run = temp.path().join("run");
+    let events = finetune(&config, &run, false, 0).unwrap();
+    let (logged, _) = fingerprint(&run);
+    let dices: Vec<[f64; 2]> = logged
+        .iter()
+        .filter_map(|event| match event {
+            Event::Epoch(epoch) => Some([epoch.training_dice?, 1.0 - epoch.parts.as_ref()?.get("dice")?]),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dices.len(), config.training.epochs);
+    assert!(dices.iter().all(|[dice, of_loss]| (dice - of_loss).abs() < 1e-12 && *dice > 0.0), "{dices:?}");
+    let warned = |event: &Event| matches!(event, Event::Warning { message } if message.starts_with("Not converged: "));
+    assert!(events.iter().any(warned));
+    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    assert_eq!((&report["converged"], report["training_dice"].as_f64()), (&false.into(), Some(dices[3][0])));
+    assert_eq!(History::read(&run).unwrap().convergence().map(|c| c.training_dice), Some(dices[3][0]));
 }
 
 #[test]

@@ -4,11 +4,12 @@ use glam::{Vec2, Vec3, Vec4};
 
 use super::image::{canonical, inside, texel};
 use super::{Texture, Textures};
-use crate::{LabelMode, Layers, Slice};
+use crate::{Comparing, LabelMode, Layers, Slice};
 
 const TRUE_POSITIVE: u32 = 1;
 const FALSE_POSITIVE: u32 = 2;
 const FALSE_NEGATIVE: u32 = 3;
+const WRONG_LABEL: u32 = 4;
 
 const HATCH_POINTS: f32 = 6.0;
 const DASH_POINTS: f32 = 7.0;
@@ -32,12 +33,13 @@ fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
     if slice.comparing == 0 {
         return label;
     }
-    let truth = label_at(slice, textures.truth.as_ref(), Layers::Truth, pixel);
-    match (label != 0, truth != 0) {
-        (true, true) => TRUE_POSITIVE,
-        (true, false) => FALSE_POSITIVE,
-        (false, true) => FALSE_NEGATIVE,
-        (false, false) => 0,
+    let reference = label_at(slice, textures.truth.as_ref(), Layers::Truth, pixel);
+    match (label, reference) {
+        (0, 0) => 0,
+        (0, _) => FALSE_NEGATIVE,
+        (_, 0) => FALSE_POSITIVE,
+        (a, b) if a != b && slice.comparing == Comparing::Labels as u32 => WRONG_LABEL,
+        _ => TRUE_POSITIVE,
     }
 }
 
@@ -75,7 +77,7 @@ pub(super) fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> (Ve
     (colour.truncate(), colour.w * alpha)
 }
 
-/// True positives solid, false positives hatched, false negatives a dashed outline.
+/// True positives solid, false positives hatched, false negatives a dashed outline, wrong labels chequered.
 fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: u32) -> f32 {
     let at = pixel.max(Vec2::ZERO).as_uvec2();
     let period = |points: f32| (points * slice.pixels_per_point + 0.5).floor().max(2.0) as u32;
@@ -83,6 +85,11 @@ fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: 
         FALSE_POSITIVE => {
             let period = period(HATCH_POINTS);
             let gap = (at.x + at.y) % period * 2 >= period;
+            if gap { slice.label_opacity * GAP } else { slice.label_opacity }
+        }
+        WRONG_LABEL => {
+            let side = (HATCH_POINTS * slice.pixels_per_point * 0.5 + 0.5).floor().max(1.0) as u32;
+            let gap = (at.x / side + at.y / side) % 2 == 1;
             if gap { slice.label_opacity * GAP } else { slice.label_opacity }
         }
         FALSE_NEGATIVE => {

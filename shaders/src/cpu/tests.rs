@@ -1,7 +1,7 @@
 //! Tests of the CPU twin against values computed by hand.
 
 use super::{Texels, Texture, Textures, render};
-use crate::{ColourMap, Image, Interpolation, Kind, LabelMode, Layers, Slice, colour, labels_shown};
+use crate::{ColourMap, Comparing, Image, Interpolation, Kind, LabelMode, Layers, Slice, colour, labels_shown};
 
 /// One pixel per voxel of the first slice.
 const ONE_TO_ONE: [[f32; 4]; 3] = [[1.0, 0.0, 0.0, -0.5], [0.0, 1.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
@@ -271,6 +271,29 @@ fn the_comparison_is_solid_hatched_and_dashed() {
     }
     slice.label_mode = LabelMode::Hidden as u32;
     assert!(render(&slice, &textures, 144, 24).iter().all(|p| *p == [0, 0, 0, 255]));
+}
+
+#[test]
+fn a_wrong_label_at_the_right_place_is_chequered() {
+    let shape = [2, 1, 1];
+    let mut slice = label_pane(shape);
+    slice.base.rows = [[1.0 / 24.0, 0.0, 0.0, -0.5], [0.0, 1.0 / 24.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+    (slice.layers, slice.comparing) = (Layers::Both as u32, Comparing::Labels as u32);
+    slice.label_opacity = 1.0;
+    let textures = Textures {
+        labels: Some(texture(shape, Texels::U8(&[1, 2]))),
+        truth: Some(texture(shape, Texels::U8(&[2, 2]))),
+        ..Textures::default()
+    };
+    let pixels = render(&slice, &textures, 48, 24);
+    let strong = |[r, g, b]: [u8; 3]| [r, g, b, 255];
+    let faint = |c: [u8; 3]| strong(c.map(|v| (f32::from(v) * 0.25).round() as u8));
+    for (x, y) in [(0, 0), (3, 0), (0, 3), (4, 4), (13, 8)] {
+        let gap = (x / 3 + y / 3) % 2 == 1;
+        let want = if gap { faint(colour::WRONG_LABEL) } else { strong(colour::WRONG_LABEL) };
+        assert_eq!(pixels[y * 48 + x], want, "({x}, {y})");
+    }
+    assert_eq!(pixels[30], strong(colour::TRUE_POSITIVE), "the same label");
 }
 
 #[test]

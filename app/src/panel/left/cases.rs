@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         EmptyState::new(icon::FILTER, "No case matches.").show(ui);
         return;
     }
-    list(ui, cases, &matching, sender);
+    list(ui, state, &matching, sender);
 }
 
 /// Folder name, number of cases, and warnings.
@@ -46,13 +46,8 @@ fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
     row.spacing_mut().item_spacing.x = space::XS;
-    if !cases.problems.is_empty() {
-        let count = cases.problems.len();
-        let label =
-            if count == 1 { "1 problem in this folder".into() } else { format!("{count} problems in this folder") };
-        if row.add(IconButton::new(icon::WARN, &label).small()).clicked() {
-            sender.send(WindowCommand::OpenLog);
-        }
+    if !cases.problems.is_empty() && row.add(IconButton::new(icon::WARN, &cases.problem_title()).small()).clicked() {
+        sender.send(WindowCommand::OpenLog);
     }
     if !cases.cases.is_empty() {
         let count = RichText::new(cases.cases.len().to_string()).font(font::number_small()).color(t.text_dim);
@@ -76,7 +71,9 @@ fn mark(ui: &mut Ui, icon: Icon) {
 }
 
 /// The visible rows. The list scrolls to the open case when it changes.
-fn list(ui: &mut Ui, cases: &CaseList, matching: &[&ListedCase], sender: &Sender) {
+fn list(ui: &mut Ui, state: &State, matching: &[&ListedCase], sender: &Sender) {
+    let cases = &state.cases;
+    let shown = state.document.as_ref().and_then(|document| document.listed);
     ui.spacing_mut().item_spacing.y = 2.0;
     let seen = Id::unique("case in sight");
     let moved = ui.data(|data| data.get_temp::<Option<CaseId>>(seen)) != Some(cases.open);
@@ -91,8 +88,15 @@ fn list(ui: &mut Ui, cases: &CaseList, matching: &[&ListedCase], sender: &Sender
             ui.scroll_to_rect(row, None);
         }
         for case in &matching[rows] {
-            let open = cases.open == Some(case.id);
-            if row(ui, case, open, &thumbnails) && !open {
+            let chosen = cases.open == Some(case.id);
+            let place = match shown {
+                // The highlight moves when the case arrives: until then another patient is on the screen.
+                Some(shown) if cases.loading && shown == case.id => Place::Shown,
+                Some(_) if cases.loading && chosen => Place::Opening,
+                _ if chosen => Place::Shown,
+                _ => Place::Other,
+            };
+            if row(ui, case, place, &thumbnails) && !chosen {
                 sender.send(Intent::OpenCase(case.id));
             }
         }
@@ -100,16 +104,32 @@ fn list(ui: &mut Ui, cases: &CaseList, matching: &[&ListedCase], sender: &Sender
     ui.data_mut(|data| data.insert_temp(seen, cases.open));
 }
 
+/// What a case of the list is to the views.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is shown.
+    Shown,
+    /// It is being read, and another one is still shown.
+    Opening,
+    /// Neither.
+    Other,
+}
+
 /// A row; true if it was clicked.
-fn row(ui: &mut Ui, case: &ListedCase, open: bool, thumbnails: &Thumbnails) -> bool {
+fn row(ui: &mut Ui, case: &ListedCase, place: Place, thumbnails: &Thumbnails) -> bool {
     let mut facts: Vec<&str> = case.images.keys().map(String::as_str).collect();
+    if case.segmentation.is_some() {
+        facts.push("segmentation");
+    }
     if case.label.is_some() {
         facts.push("reference");
     }
     let facts = facts.join(", ");
     let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, case.id, thumbnail));
-    let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(open);
-    if let Some(error) = &case.error {
+    let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == Place::Shown);
+    if place == Place::Opening {
+        row = row.status(icon::BUSY, Tone::Accent, "opening");
+    } else if let Some(error) = &case.error {
         row = row.status(icon::ERROR, Tone::Error, error);
     }
     ui.add(row).accessible_name(format!("Case {}", case.name)).clicked()

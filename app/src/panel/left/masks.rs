@@ -1,35 +1,29 @@
 //! Segmentation and reference layers: which is drawn, which labels, and in what style.
 
-use std::collections::BTreeMap;
-
 use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
 use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::view::Overlay;
-use crate::state::{Document, Intent, MaskLayer, State};
+use crate::state::{Document, Intent, MaskLayer, MaskRole, State};
 use crate::theme::{self, font, icon, palette, radius, size, space};
 use crate::widget::{IconButton, ListRow, Slider, Toggle};
 use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    let both = document.prediction.is_some() && document.truth.is_some();
-    if document.mask().is_none() {
+    if document.masks.is_empty() {
         text::hint(ui, icon::LABEL, "No segmentation. Press Segment now, or open one.");
         return;
     }
-    if both {
+    if document.has_both_masks() {
         overlay(ui, state, sender);
     }
-    for truth in [false, true] {
-        let layer = if truth { &document.truth } else { &document.prediction };
-        if let Some(layer) = layer {
-            mask(ui, state, document, layer, truth, sender);
-        }
+    for layer in &document.masks {
+        mask(ui, state, document, layer, sender);
     }
-    if both && state.session.view.overlay == Overlay::Comparison {
-        legend(ui);
+    if document.has_both_masks() && state.session.view.overlay == Overlay::Comparison {
+        legend(ui, document);
     } else {
         labels(ui, state, document, sender);
     }
@@ -49,42 +43,31 @@ fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Whether a mask is drawn now.
-fn is_drawn(state: &State, document: &Document, truth: bool) -> bool {
-    let both = document.prediction.is_some() && document.truth.is_some();
-    let other = if truth { Overlay::Prediction } else { Overlay::Truth };
-    let chosen = !both || state.session.view.overlay != other;
-    let layer = if truth { &document.truth } else { &document.prediction };
-    let hidden = |label: &u16| state.session.view.hidden_labels.contains(label);
-    let all_hidden = layer.as_ref().is_some_and(|m| !m.present.is_empty() && m.present.iter().all(|(l, _)| hidden(l)));
-    chosen && !all_hidden
-}
-
 /// Shows or hides a mask: through the overlay mode if there are two masks, else through its labels.
-fn draw(state: &State, document: &Document, layer: &MaskLayer, truth: bool, on: bool, sender: &Sender) {
-    let both = document.prediction.is_some() && document.truth.is_some();
-    if both {
-        let (this, other) =
-            if truth { (Overlay::Truth, Overlay::Prediction) } else { (Overlay::Prediction, Overlay::Truth) };
-        let other_drawn = is_drawn(state, document, !truth);
-        match (on, other_drawn) {
+fn draw(state: &State, document: &Document, layer: &MaskLayer, on: bool, sender: &Sender) {
+    let alone = |role| match role {
+        MaskRole::Segmentation => Overlay::Segmentation,
+        MaskRole::Reference => Overlay::Reference,
+    };
+    if let Some(other) = document.masks.iter().find(|mask| mask.role != layer.role) {
+        match (on, state.draws(document, other)) {
             (true, true) => sender.send(OverlayCommand::Show(Overlay::Comparison)),
-            (true, false) => sender.send(OverlayCommand::Show(this)),
-            (false, true) => return sender.send(OverlayCommand::Show(other)),
+            (true, false) => sender.send(OverlayCommand::Show(alone(layer.role))),
+            (false, true) => return sender.send(OverlayCommand::Show(alone(other.role))),
             (false, false) => {}
         }
     }
-    for &(label, _) in &layer.present {
-        if state.session.view.hidden_labels.contains(&label) == on {
-            sender.send(OverlayCommand::ShowLabel(label, on));
+    for entry in &layer.table {
+        if state.session.view.hidden_labels.contains(&entry.value) == on {
+            sender.send(OverlayCommand::ShowLabel(entry.value, on));
         }
     }
 }
 
-fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, truth: bool, sender: &Sender) {
-    let (name, label) = if truth { ("Reference", "reference") } else { ("Segmentation", "segmentation") };
+fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, sender: &Sender) {
+    let (name, label) = (layer.role.name(), layer.role.word());
     let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
-    let drawn = is_drawn(state, document, truth);
+    let drawn = state.draws(document, layer);
     let row = ListRow::new(name).subtitle(file.as_deref().unwrap_or("not saved")).dim(!drawn);
     let (eye, does) = if drawn { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
     let (eye_label, remove_label) = (format!("{does} {label}"), format!("Remove {label}"));
@@ -94,13 +77,12 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, trut
     });
     let response = response.accessible_name(format!("Layer {name}"));
     if removed {
-        if truth {
-            sender.send(FileCommand::RemoveReference);
-        } else {
-            sender.send(Intent::RemoveSegmentation);
+        match layer.role {
+            MaskRole::Segmentation => sender.send(Intent::RemoveSegmentation),
+            MaskRole::Reference => sender.send(FileCommand::RemoveReference),
         }
     } else if toggled || response.clicked() {
-        draw(state, document, layer, truth, !drawn, sender);
+        draw(state, document, layer, !drawn, sender);
     }
     if let Some(path) = &layer.path {
         response.on_hover_text(path.display().to_string());
@@ -113,14 +95,12 @@ type Volumes = [Option<f64>; 2];
 /// Labels of both masks, which share colours and switches.
 fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
-    let mut found: BTreeMap<u16, Volumes> = BTreeMap::new();
-    for (place, layer) in [&document.prediction, &document.truth].into_iter().enumerate() {
-        for &(label, volume) in layer.iter().flat_map(|layer| &layer.present) {
-            found.entry(label).or_default()[place] = Some(volume);
-        }
-    }
-    for (label, volumes) in found {
-        let (name, volume) = (format!("Label {label}"), volume_text(volumes));
+    for label in document.labels() {
+        let volume = |role| {
+            let entry = document.mask(role)?.table.iter().find(|entry| entry.value == label)?;
+            Some(entry.volume_ml)
+        };
+        let (name, volume) = (document.label_name(label), volume_text(MaskRole::ALL.map(volume)));
         let shown = !state.session.view.hidden_labels.contains(&label);
         let row = ListRow::new(&name).swatch(palette::label(u32::from(label))).trailing(&volume).dim(!shown);
         let (eye, does) = if shown { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
@@ -130,22 +110,30 @@ fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             sender.send(OverlayCommand::ShowLabel(label, !shown));
         }
     }
+    if document.guesses_labels() {
+        text::note(ui, "The labels are taken for those of BraTS, from the modalities of the case.");
+    }
 }
 
 fn volume_text(volumes: Volumes) -> String {
     match volumes {
-        [Some(volume), None] | [None, Some(volume)] => format!("{} ml", format::ml(volume)),
-        [Some(prediction), Some(truth)] => format!("{} / {} ml", format::ml(prediction), format::ml(truth)),
+        [Some(volume), None] | [None, Some(volume)] => format::volume(volume),
+        [Some(segmentation), Some(reference)] => {
+            format!("{} / {}", format::volume(segmentation), format::volume(reference))
+        }
         [None, None] => String::new(),
     }
 }
 
 /// Colours and patterns of the comparison.
-fn legend(ui: &mut Ui) {
+fn legend(ui: &mut Ui, document: &Document) {
     ui.spacing_mut().item_spacing.y = 0.0;
     legend_row(ui, "Both", "solid", palette::TRUE_POSITIVE);
     legend_row(ui, "Segmentation only", "hatched", palette::FALSE_POSITIVE);
     legend_row(ui, "Reference only", "dashed", palette::FALSE_NEGATIVE);
+    if document.compares_labels() {
+        legend_row(ui, "Wrong label", "chequered", palette::WRONG_LABEL);
+    }
 }
 
 fn legend_row(ui: &mut Ui, name: &str, pattern: &str, color: Color32) {

@@ -1,35 +1,40 @@
 //! Agreement of the segmentation with the reference.
 
-use egui::Ui;
+use egui::{Align2, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
+use super::export;
 use crate::command::{OverlayCommand, Sender};
 use crate::scene::PlaneMode;
-use crate::state::{Document, State};
-use crate::theme::icon;
+use crate::state::{Document, PathPurpose, RegionScore, State};
+use crate::theme::{self, font, icon, size, space};
 use crate::widget::{PropertyRow, Section};
 use crate::widget::{format, text};
 
 /// Number of worst slices listed.
 const WORST: usize = 5;
+/// Width of a column of scores.
+const COLUMN: f32 = 58.0;
 
 /// Draws the section if the case has a segmentation and a reference.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    if document.prediction.is_none() || document.truth.is_none() {
+    if !document.has_both_masks() {
         return;
     }
-    Section::new("Agreement").show(ui, |ui| {
+    let controls = |ui: &mut Ui| export::buttons(ui, state, PathPurpose::AgreementTable, sender);
+    Section::new("Agreement").show_with(ui, controls, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         match &document.metrics {
-            Some(metrics) => measures(ui, metrics),
+            Some(metrics) => measures(ui, state, document, metrics),
             None => text::hint(ui, icon::BUSY, "Measuring\u{2026}"),
         }
-        ui.add_space(crate::theme::space::XS);
+        regions(ui, document);
+        ui.add_space(space::XS);
         worst(ui, state, document, sender);
     });
 }
 
-fn measures(ui: &mut Ui, m: &engine::metrics::Measures) {
+fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics::Measures) {
     let mut row = |label: &str, value: &str, unit: &str, hint: &str| {
         ui.add(PropertyRow::new(label, value).unit(unit).hint(hint));
     };
@@ -38,14 +43,62 @@ fn measures(ui: &mut Ui, m: &engine::metrics::Measures) {
     row("Precision", &format::ratio(m.precision), "", "Fraction of the segmentation that lies in the reference");
     row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Intersection over union of the two boundaries");
     row("HD95", &format::mm(m.hd95_mm), "mm", "95th percentile of the surface distances");
-    let volumes = format!("{} / {}", format::ml(m.volume_ml), format::ml(m.truth_volume_ml));
-    row("Volumes", &volumes, "ml", "Segmentation / reference");
-    let lesions = format!("{} hit, {} extra, {} missed", m.lesions.tp, m.lesions.fp, m.lesions.missed);
-    let rule = "A lesion is hit if it shares at least one voxel with the other mask";
-    row("Lesions", &lesions, "", rule);
+    row("Segmentation", &format::volume(m.volume_ml), "", "Volume of the segmentation");
+    row("Reference", &format::volume(m.truth_volume_ml), "", "Volume of the reference");
+    if let Some(wrong) = document.wrong_label_ml() {
+        row("Wrong label", &format::volume(wrong), "", "In both masks, with different labels");
+    }
+    if let Some(comparison) = &document.comparison {
+        let minimum = state.session.settings.minimum_ml;
+        let lesions = comparison.lesions(minimum);
+        let rule = format!(
+            "Lesions of {} or more, all labels together. A lesion is hit if it shares one voxel or more with the other mask.",
+            format::volume(minimum)
+        );
+        row("Lesions hit", &format!("{} of {}", lesions.tp, lesions.tp + lesions.missed), "", &rule);
+        row("Lesions missed", &lesions.missed.to_string(), "", &rule);
+        row("Lesions extra", &lesions.fp.to_string(), "", &rule);
+    }
     for note in &m.notes {
         text::note(ui, note);
     }
+}
+
+/// Dice and HD95 of each label and region.
+fn regions(ui: &mut Ui, document: &Document) {
+    if document.region_scores.is_empty() {
+        if document.has_both_masks() && document.labels().len() > 1 && !document.compares_labels() {
+            text::note(ui, "Labels are not compared: one of the masks has a single label.");
+        }
+        return;
+    }
+    ui.add_space(space::XS);
+    line(ui, "By label", ["Dice", "HD95 mm"], true);
+    for score in &document.region_scores {
+        let RegionScore { name, dice, hd95_mm, .. } = score;
+        let cells = [dice.map(format::ratio), hd95_mm.map(format::mm)].map(|cell| cell.unwrap_or(format::NONE.into()));
+        line(ui, name, cells.each_ref().map(String::as_str), false);
+    }
+    if document.guesses_labels() {
+        text::note(ui, "The labels are taken for those of BraTS, from the modalities of the case.");
+    }
+}
+
+/// A name and two numbers.
+fn line(ui: &mut Ui, name: &str, cells: [&str; 2], heading: bool) {
+    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_DENSE), Sense::hover());
+    let said = format!("{name} {}", cells.join(" "));
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
+    let t = theme::tokens(ui);
+    let (font, color) = if heading { (font::caption(), t.text_dim) } else { (font::number(), t.text) };
+    let middle = rect.center().y;
+    for (cell, right) in cells.into_iter().zip([rect.right() - COLUMN, rect.right()]) {
+        ui.painter().text(pos2(right, middle), Align2::RIGHT_CENTER, cell, font.clone(), color);
+    }
+    let name_font = if heading { font::caption() } else { font::body() };
+    let name = text::one_line(ui, name, name_font, t.text_dim, rect.width() - 2.0 * COLUMN);
+    let place = Align2::LEFT_CENTER.anchor_size(pos2(rect.left(), middle), name.size());
+    ui.painter().galley(place.min, name, t.text_dim);
 }
 
 /// Worst slices, lowest Dice first.
@@ -57,7 +110,7 @@ fn worst(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
     let shown = document.display(PlaneMode::Native).index_at(state.session.view.crosshair)[2];
     text::heading(ui, "Worst slices (Dice)");
-    ui.add_space(crate::theme::space::XS);
+    ui.add_space(space::XS);
     chips(ui, |ui| {
         for (rank, &slice) in slices.iter().take(WORST).enumerate() {
             let dice = comparison.slices[slice].dice().unwrap_or(f64::NAN);

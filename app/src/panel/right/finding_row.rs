@@ -1,86 +1,111 @@
-//! A finding as a table row.
+//! A finding as a table row of two lines: its size and status, and the shown image inside.
 
-use egui::{
-    Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2,
-};
+use egui::{Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
+use crate::scene::Modality;
 use crate::state::view::Overlay;
-use crate::state::{Document, Listed, State, Status};
+use crate::state::{Document, FindingEntry, State, Status, ValueSource};
 use crate::theme::{self, Icon, Tokens, font, icon, palette, radius, size, space};
-use crate::widget::format;
+use crate::widget::{format, text};
 
 /// Height of a row.
-pub(super) const HEIGHT: f32 = 26.0;
-const SWATCH: f32 = 10.0;
+pub(super) const HEIGHT: f32 = 42.0;
+/// Distance of the two lines from the middle of a row or heading.
+const LINE: f32 = 8.5;
+/// Width of the bar of colours.
+const BAR: f32 = 6.0;
 /// Width of the row number with its gap.
 const PLACE: f32 = 26.0;
-/// Width of the status icon and word.
-const STATUS: f32 = 62.0;
 
 /// Colours of the findings in the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colours {
+enum Colours {
     /// By label.
     Labels,
     /// By true positive, false positive, false negative.
     Comparison,
 }
 
-impl Colours {
-    pub(super) fn of(state: &State, document: &Document) -> Self {
-        let both = document.prediction.is_some() && document.truth.is_some();
-        if both && state.session.view.overlay == Overlay::Comparison { Self::Comparison } else { Self::Labels }
+/// What all rows of the list share.
+pub(super) struct Columns {
+    colours: Colours,
+    /// The measured image, and the unit of its values.
+    image: String,
+    unit: &'static str,
+    /// The values are SUV, with the peak of 1 ml.
+    suv: bool,
+    decimals: usize,
+    /// Whether the case has a segmentation and a reference.
+    compared: bool,
+}
+
+impl Columns {
+    pub(super) fn of(state: &State, document: &Document, source: ValueSource) -> Self {
+        let both = document.has_both_masks() && state.session.view.overlay == Overlay::Comparison;
+        let layer = document.images.get(source.image).unwrap_or_else(|| document.base());
+        let image = match &layer.info.modality {
+            Modality::Mr(sequence) if sequence != "mr" && sequence != "mri" => sequence.to_uppercase(),
+            Modality::Other => layer.name.clone(),
+            modality => modality.name(),
+        };
+        let span = layer.range.map_or(f64::NAN, |[low, high]| high - low);
+        Self {
+            colours: if both { Colours::Comparison } else { Colours::Labels },
+            image,
+            unit: layer.info.unit_symbol(),
+            suv: source.with_peak,
+            decimals: format::decimals(span).min(3),
+            compared: document.comparison.is_some(),
+        }
     }
 
-    fn of_finding(self, listed: &Listed) -> Color32 {
-        match (self, listed.status) {
-            (Self::Comparison, Status::Hit) => palette::TRUE_POSITIVE,
-            (Self::Comparison, Status::Extra) => palette::FALSE_POSITIVE,
-            (Self::Comparison, Status::Missed) => palette::FALSE_NEGATIVE,
-            _ => palette::label(u32::from(listed.label)),
+    /// Headings of the values: the first one names the image.
+    fn values(&self) -> [String; 3] {
+        if self.suv {
+            return [format!("{} SUVmean", self.image), "SUVmax".to_owned(), "SUVpeak".to_owned()];
+        }
+        let mean = format!("{} mean {}", self.image, self.unit);
+        [mean.trim_end().to_owned(), "max".to_owned(), String::new()]
+    }
+
+    /// Right edges of the three columns.
+    fn rights(rect: Rect) -> [f32; 3] {
+        let (left, right) = (rect.left() + PLACE + BAR + space::XS, rect.right() - space::S);
+        let each = (right - left) / 3.0;
+        [left + each, left + 2.0 * each, right]
+    }
+
+    /// Draws the headings.
+    pub(super) fn head(&self, ui: &mut Ui) {
+        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::hover());
+        let values = self.values();
+        let said = format!("Findings: volume, longest axial diameter in mm, {}", values.join(", "));
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, said.trim_end_matches(", ")));
+        let color = theme::tokens(ui).text_dim;
+        let rights = Self::rights(rect);
+        for (right, heading) in rights.into_iter().zip(["volume", "\u{d8} mm", ""]) {
+            put(ui, pos2(right, rect.center().y - LINE), heading, font::caption(), color, right - rect.left());
+        }
+        for (at, (right, heading)) in rights.into_iter().zip(&values).enumerate() {
+            // The first one may reach to the left edge.
+            let width = if at == 0 { right - rect.left() } else { rights[at] - rights[at - 1] - space::XS };
+            put(ui, pos2(right, rect.center().y + LINE), heading, font::caption(), color, width);
         }
     }
 }
 
-/// Right edges of the columns volume, diameter and mean; the status follows.
-struct Columns {
-    volume: f32,
-    diameter: f32,
-    mean: f32,
-}
-
-impl Columns {
-    fn new(rect: Rect, compared: bool) -> Self {
-        let right = rect.right() - if compared { STATUS } else { space::S };
-        let left = rect.left() + PLACE + SWATCH;
-        // The heading of the mean is the longest.
-        let each = (right - left) / 3.2;
-        Self { volume: left + each, diameter: left + 2.0 * each, mean: right }
-    }
-}
-
-/// Column headings.
-pub(super) fn head(ui: &mut Ui, unit: &str, compared: bool) {
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 18.0), Sense::hover());
-    let columns = Columns::new(rect, compared);
-    let color = theme::tokens(ui).text_dim;
-    let mean = if unit.is_empty() { "mean".to_owned() } else { format!("mean {unit}") };
-    let heads = [(columns.volume, "ml"), (columns.diameter, "\u{d8} mm"), (columns.mean, mean.as_str())];
-    for (right, text) in heads {
-        ui.painter().text(pos2(right, rect.center().y), Align2::RIGHT_CENTER, text, font::caption(), color);
-    }
+/// Text with its right end at a place.
+fn put(ui: &Ui, at: egui::Pos2, words: &str, font: FontId, color: Color32, width: f32) {
+    let galley = text::one_line(ui, words, font, color, width);
+    let place = Align2::RIGHT_CENTER.anchor_size(at, galley.size());
+    ui.painter().galley(place.min, galley, color);
 }
 
 pub(super) struct FindingRow<'a> {
     pub at: usize,
-    pub listed: &'a Listed,
-    /// Of the mean.
-    pub unit: &'a str,
-    /// Of the mean, the same in all rows.
-    pub decimals: usize,
-    /// Whether the case has a segmentation and a reference.
-    pub compared: bool,
-    pub colours: Colours,
+    pub entry: &'a FindingEntry,
+    pub document: &'a Document,
+    pub columns: &'a Columns,
 }
 
 impl FindingRow<'_> {
@@ -93,21 +118,31 @@ impl FindingRow<'_> {
         if ui.is_rect_visible(rect) {
             self.paint(ui, rect, &response, selected);
         }
-        response
+        response.on_hover_text(self.description())
     }
 
-    fn mean(&self) -> String {
-        format::fixed(self.listed.finding.mean.unwrap_or(f64::NAN), self.decimals)
+    /// Mean, maximum and peak as text; empty where there are none.
+    fn values(&self) -> [String; 3] {
+        let number = |value: f64| format::fixed(value, self.columns.decimals);
+        match self.entry.values {
+            Some(values) => [number(values.mean), number(values.max), values.peak.map(number).unwrap_or_default()],
+            None => [format::NONE, format::NONE, ""].map(str::to_owned),
+        }
     }
 
-    /// The row for screen readers.
+    /// The row for screen readers and the tooltip.
     fn description(&self) -> String {
-        let finding = &self.listed.finding;
-        let (volume, diameter) = (format::ml(finding.volume_ml), format::mm(finding.diameter.mm));
-        let mean = format::with_unit(&self.mean(), self.unit);
-        let status = self.listed.status.name();
-        let status = if status.is_empty() { String::new() } else { format!(", {status}") };
-        format!("label {}, {volume} ml, {diameter} mm, mean {mean}{status}", self.listed.label)
+        let finding = &self.entry.finding;
+        let mut facts = vec![format::volume(finding.volume_ml), format!("{} mm", format::mm(finding.diameter.mm))];
+        for (heading, value) in self.columns.values().iter().zip(self.values()).filter(|(_, value)| !value.is_empty()) {
+            facts.push(format!("{heading} {value}"));
+        }
+        let status = self.entry.status.name();
+        facts.extend((!status.is_empty()).then(|| status.to_owned()));
+        for part in &finding.labels {
+            facts.push(format!("{} {}", self.document.label_name(part.label), format::volume(part.volume_ml)));
+        }
+        facts.join(", ")
     }
 
     fn paint(&self, ui: &Ui, rect: Rect, response: &Response, selected: bool) {
@@ -124,34 +159,50 @@ impl FindingRow<'_> {
             let bar = Rect::from_min_size(rect.min + vec2(0.0, space::XS), vec2(2.0, rect.height() - 2.0 * space::XS));
             painter.rect_filled(bar, 1.0, t.accent);
         }
-        let middle = rect.center().y;
-        let put = |x: f32, anchor: Align2, text: &str, font: FontId, color: Color32| {
-            painter.text(pos2(x, middle), anchor, text, font, color);
-        };
-        put(
-            rect.left() + PLACE - space::S,
-            Align2::RIGHT_CENTER,
-            &(self.at + 1).to_string(),
-            font::number_small(),
-            t.text_dim,
-        );
-        let swatch = Rect::from_center_size(pos2(rect.left() + PLACE + SWATCH / 2.0, middle), Vec2::splat(SWATCH));
-        let edge = Stroke::new(1.0, t.line_strong);
-        painter.rect(swatch, radius::S, self.colours.of_finding(self.listed), edge, StrokeKind::Inside);
-        let columns = Columns::new(rect, self.compared);
-        let finding = &self.listed.finding;
-        put(columns.volume, Align2::RIGHT_CENTER, &format::ml(finding.volume_ml), font::number(), t.text);
-        put(columns.diameter, Align2::RIGHT_CENTER, &format::mm(finding.diameter.mm), font::number(), t.text);
-        put(columns.mean, Align2::RIGHT_CENTER, &self.mean(), font::number(), t.text);
-        if let (true, Some((icon, color))) = (self.compared, mark(self.listed.status, t)) {
-            let left = columns.mean + space::S - 1.0;
-            put(left, Align2::LEFT_CENTER, &icon.char().to_string(), Icon::font(size::ICON_SMALL), color);
-            put(left + size::ICON_SMALL + 3.0, Align2::LEFT_CENTER, self.listed.status.name(), font::caption(), t.text);
+        let (upper, lower) = (rect.center().y - LINE, rect.center().y + LINE);
+        let number = (self.at + 1).to_string();
+        put(ui, pos2(rect.left() + PLACE - space::XS, upper), &number, font::number_small(), t.text_dim, PLACE);
+        self.paint_labels(ui, rect, t);
+        let rights = Columns::rights(rect);
+        let width = rights[1] - rights[0] - space::XS;
+        let finding = &self.entry.finding;
+        put(ui, pos2(rights[0], upper), &format::volume(finding.volume_ml), font::number(), t.text, width + space::XS);
+        put(ui, pos2(rights[1], upper), &format::mm(finding.diameter.mm), font::number(), t.text, width);
+        for (right, value) in rights.into_iter().zip(self.values()) {
+            put(ui, pos2(right, lower), &value, font::number_small(), t.text_dim, width);
+        }
+        if let (true, Some((icon, color))) = (self.columns.compared, mark(self.entry.status, t)) {
+            let word = text::one_line(ui, self.entry.status.name(), font::caption(), t.text, width);
+            let left = rights[2] - word.size().x;
+            painter.galley(pos2(left, upper - word.size().y / 2.0), word, t.text);
+            let at = pos2(left - 3.0, upper);
+            painter.text(at, Align2::RIGHT_CENTER, icon.char().to_string(), Icon::font(size::ICON_SMALL), color);
         }
         if response.has_focus() {
             let ring = Stroke::new(size::FOCUS_RING, t.focus);
             painter.rect_stroke(rect, radius::M, ring, StrokeKind::Inside);
         }
+    }
+
+    /// A bar in the colours of the labels inside, each as high as its share; by status in a comparison.
+    fn paint_labels(&self, ui: &Ui, rect: Rect, t: &Tokens) {
+        let bar = Rect::from_min_size(rect.min + vec2(PLACE, space::XS), vec2(BAR, rect.height() - 2.0 * space::XS));
+        let finding = &self.entry.finding;
+        let by_status = match (self.columns.colours, self.entry.status) {
+            (Colours::Comparison, Status::Hit) => Some(palette::TRUE_POSITIVE),
+            (Colours::Comparison, Status::Extra) => Some(palette::FALSE_POSITIVE),
+            (Colours::Comparison, Status::Missed) => Some(palette::FALSE_NEGATIVE),
+            _ => None,
+        };
+        let painter = ui.painter();
+        let mut top = bar.top();
+        for part in &finding.labels {
+            let height = bar.height() * (part.voxels as f64 / finding.voxels as f64) as f32;
+            let color = by_status.unwrap_or_else(|| palette::label(u32::from(part.label)));
+            painter.rect_filled(Rect::from_x_y_ranges(bar.x_range(), top..=top + height), 0.0, color);
+            top += height;
+        }
+        painter.rect_stroke(bar, radius::S, Stroke::new(1.0, t.line_strong), StrokeKind::Outside);
     }
 }
 

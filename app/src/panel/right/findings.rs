@@ -1,24 +1,26 @@
-//! Findings of the mask, one row each.
+//! Findings of the mask, one row each. Small ones are folded away.
 
 use egui::{Id, Rect, ScrollArea, Ui};
 
-use super::finding_row::{self, FindingRow};
+use super::export;
+use super::finding_row::{self, Columns, FindingRow};
+use crate::command::overlay::MAXIMUM_ML;
 use crate::command::{OverlayCommand, Sender};
-use crate::state::{CaseId, Document, Listed, State};
-use crate::theme::{Icon, icon};
-use crate::widget::{IconButton, Section};
+use crate::state::{CaseId, Document, FindingEntry, FindingList, PathPurpose, State};
+use crate::theme::{Icon, icon, palette};
+use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
 use crate::widget::{format, text};
 
 /// Rows shown before the list scrolls.
-const ROWS: usize = 10;
+const ROWS: usize = 7;
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    let list = document.findings.as_ref().map_or(&[][..], |findings| &findings.list);
-    let note = note(document, list);
-    let step = |ui: &mut Ui| {
+    let shown = state.shown_findings();
+    let note = note(document, shown);
+    let controls = |ui: &mut Ui| {
         // Laid out from the right.
-        ui.add_enabled_ui(!list.is_empty(), |ui| {
+        ui.add_enabled_ui(shown > 0, |ui| {
             let mut button = |icon: Icon, label: &str, key: &str, by: i64| {
                 if ui.add(IconButton::new(icon, label).shortcut(key).small()).clicked() {
                     sender.send(OverlayCommand::StepFinding(by));
@@ -27,51 +29,92 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             button(icon::CHEVRON_RIGHT, "Next finding", "N", 1);
             button(icon::CHEVRON_LEFT, "Previous finding", "P", -1);
         });
+        export::buttons(ui, state, PathPurpose::FindingsTable, sender);
     };
-    Section::new("Findings").note(&note).show_with(ui, step, |ui| match (document.mask(), &document.findings) {
-        (None, _) => text::hint(ui, icon::FINDING, "No segmentation. Press Segment now, or open one."),
-        (Some(_), None) => text::hint(ui, icon::BUSY, "Measuring\u{2026}"),
-        (Some(_), Some(_)) if list.is_empty() => text::hint(ui, icon::DONE, "No findings. The mask is empty."),
-        (Some(_), Some(_)) => rows(ui, state, document, list, sender),
+    Section::new("Findings").note(&note).show_with(ui, controls, |ui| {
+        match (document.listed_mask(), &document.findings) {
+            (None, _) => text::hint(ui, icon::FINDING, "No segmentation. Press Segment now, or open one."),
+            (Some(_), None) => text::hint(ui, icon::BUSY, "Measuring\u{2026}"),
+            (Some(_), Some(list)) if list.entries.is_empty() => {
+                text::hint(ui, icon::DONE, "No findings. The mask is empty.");
+            }
+            (Some(_), Some(list)) => {
+                rows(ui, state, document, list, shown, sender);
+                fold(ui, state, list, sender);
+                inside(ui, state, document, list);
+            }
+        }
     });
 }
 
 /// Number of findings, and the mask they are of.
-fn note(document: &Document, list: &[Listed]) -> String {
+fn note(document: &Document, shown: usize) -> String {
     match &document.findings {
-        Some(findings) if !list.is_empty() => {
-            let whose = if findings.of_prediction { "segmentation" } else { "reference" };
-            format!("{}, {whose}", list.len())
-        }
+        Some(list) if !list.entries.is_empty() => format!("{shown}, {}", list.role.word()),
         _ => String::new(),
     }
 }
 
-fn rows(ui: &mut Ui, state: &State, document: &Document, list: &[Listed], sender: &Sender) {
+fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, shown: usize, sender: &Sender) {
+    if shown == 0 {
+        return;
+    }
     ui.spacing_mut().item_spacing.y = 0.0;
-    let unit = document.base().info.unit_symbol();
-    let span = document.base().range.map_or(f64::NAN, |[low, high]| high - low);
-    let decimals = format::decimals(span).min(3);
-    let compared = document.comparison.is_some();
-    let colours = finding_row::Colours::of(state, document);
-    finding_row::head(ui, unit, compared);
+    let columns = Columns::of(state, document, list.values_of.unwrap_or_else(|| document.value_source()));
+    columns.head(ui);
     let seen = Id::unique("finding in sight");
     let moved = ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen))
         != Some((document.id, state.session.view.finding));
-    let height = finding_row::HEIGHT * list.len().min(ROWS) as f32;
+    let height = finding_row::HEIGHT * shown.min(ROWS) as f32;
     let area = ScrollArea::vertical().id_salt("findings").max_height(height).auto_shrink([false, true]);
-    area.show_rows(ui, finding_row::HEIGHT, list.len(), |ui, visible| {
-        if let (true, Some(chosen)) = (moved && list.len() > ROWS, state.session.view.finding) {
+    area.show_rows(ui, finding_row::HEIGHT, shown, |ui, visible| {
+        if let (true, Some(chosen)) = (moved && shown > ROWS, state.session.view.finding) {
             let top = ui.max_rect().top() + (chosen as f32 - visible.start as f32) * finding_row::HEIGHT;
             let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + finding_row::HEIGHT);
             ui.scroll_to_rect(row, None);
         }
         for at in visible {
-            let row = FindingRow { at, listed: &list[at], unit, decimals, compared, colours };
+            let row = FindingRow { at, entry: &list.entries[at], document, columns: &columns };
             if row.show(ui, state.session.view.finding == Some(at)).clicked() {
                 sender.send(OverlayCommand::GoToFinding(at));
             }
         }
     });
     ui.data_mut(|data| data.insert_temp(seen, (document.id, state.session.view.finding)));
+}
+
+/// The minimum volume, and how many findings are below it.
+fn fold(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
+    let mut minimum = state.session.settings.minimum_ml;
+    let small = list.entries.iter().filter(|entry| entry.finding.volume_ml < minimum).count();
+    let unfolded = state.session.view.small_findings;
+    if small > 0 {
+        let what = format!("{} below {}", format::plural(small, "finding", "findings"), format::volume(minimum));
+        let label = if unfolded { format!("Fold {what}") } else { format!("Show {what}") };
+        let icon = if unfolded { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
+        if ui.add(PushButton::new(&label).icon(icon).kind(ButtonKind::Quiet)).clicked() {
+            sender.send(OverlayCommand::ShowSmallFindings(!unfolded));
+        }
+    }
+    let field = NumberField::new(&mut minimum, "Minimum").range(0.0..=MAXIMUM_ML).decimals(3).step(0.01).unit("ml");
+    if field.show(ui).accessible_name("Minimum volume").changed() {
+        sender.send(OverlayCommand::SetMinimumVolume(minimum));
+    }
+}
+
+/// The labels inside of the chosen finding, if the mask has several.
+fn inside(ui: &mut Ui, state: &State, document: &Document, list: &FindingList) {
+    let Some(at) = state.session.view.finding else { return };
+    let Some(entry) = list.entries.get(at).filter(|_| several_labels(list)) else { return };
+    text::heading(ui, &format!("Labels in finding {}", at + 1));
+    for part in &entry.finding.labels {
+        let (name, volume) = (document.label_name(part.label), format::volume(part.volume_ml));
+        ui.add(ListRow::new(&name).swatch(palette::label(u32::from(part.label))).trailing(&volume));
+    }
+}
+
+fn several_labels(list: &FindingList) -> bool {
+    let mut labels = list.entries.iter().flat_map(|entry: &FindingEntry| &entry.finding.labels).map(|part| part.label);
+    let first = labels.next();
+    labels.any(|label| Some(label) != first)
 }

@@ -2,15 +2,16 @@
 
 use egui::Ui;
 
+use super::export;
 use crate::command::{EditCommand, Sender};
-use crate::state::{Document, Measure, MeasureKind, State};
+use crate::state::{Document, Measure, MeasureKind, PathPurpose, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};
 use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
-    let measures = &state.session.view.measures;
+    let measures = state.measures();
     let clear = |ui: &mut Ui| {
         if measures.is_empty() {
             return;
@@ -22,6 +23,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         if ui.add(undo).clicked() {
             sender.send(EditCommand::RemoveMeasure);
         }
+        export::buttons(ui, state, PathPurpose::MeasurementsTable, sender);
     };
     Section::new("Measurements").show_with(ui, clear, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;

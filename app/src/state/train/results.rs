@@ -160,7 +160,7 @@ impl Results {
         self.arrange();
     }
 
-    /// Sorts by a column: anew from small to large, the other way round if it was sorted by it before.
+    /// Sorts by a column: ascending, or descending if it was sorted by it before.
     pub fn sort(&mut self, column: Column) {
         self.falling = self.column == column && !self.falling;
         self.column = column;
@@ -238,7 +238,15 @@ mod tests {
     fn results() -> Results {
         let patients = vec![row("A", Some(0.8)), row("B", None), row("C", Some(0.2)), row("D", Some(0.5))];
         let mut results = Results::default();
-        results.set(RunEvaluation { version: 1, part: "test".into(), epoch: 1, patients, mean: None });
+        results.set(RunEvaluation {
+            version: 1,
+            part: "test".into(),
+            checkpoint: engine::predict::Choice::Last,
+            epoch: 1,
+            patients,
+            mean: None,
+            left_out: Vec::new(),
+        });
         results
     }
 

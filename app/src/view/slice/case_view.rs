@@ -19,22 +19,22 @@ pub enum Masks<'a> {
     /// Segmentation compared with the reference.
     Both {
         /// The segmentation.
-        prediction: &'a MaskLayer,
+        segmentation: &'a MaskLayer,
         /// The reference.
-        truth: &'a MaskLayer,
+        reference: &'a MaskLayer,
     },
 }
 
 impl<'a> Masks<'a> {
     /// The masks that `overlay` selects; a single mask is always shown.
     pub fn of(document: &'a Document, overlay: Overlay) -> Self {
-        match (&document.prediction, &document.truth) {
+        match (document.segmentation(), document.reference()) {
             (None, None) => Self::None,
             (Some(mask), None) | (None, Some(mask)) => Self::One(mask),
-            (Some(prediction), Some(truth)) => match overlay {
-                Overlay::Prediction => Self::One(prediction),
-                Overlay::Truth => Self::One(truth),
-                Overlay::Comparison => Self::Both { prediction, truth },
+            (Some(segmentation), Some(reference)) => match overlay {
+                Overlay::Segmentation => Self::One(segmentation),
+                Overlay::Reference => Self::One(reference),
+                Overlay::Comparison => Self::Both { segmentation, reference },
             },
         }
     }

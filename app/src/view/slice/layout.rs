@@ -7,13 +7,18 @@ use crate::state::PaneId;
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
 
-/// Rectangles of the panes in reading order, with edges on whole physical pixels: linked panes in one row, others in rows
-/// of two, a single pane on the whole area.
+/// Rectangles of the panes in reading order, with edges on whole physical pixels: up to three linked panes in one row,
+/// four in two rows of two, more in rows of three; others in rows of two, a single pane on the whole area.
 pub fn arrange(area: Rect, panes: &[PaneId], pixels_per_point: f32) -> Vec<(PaneId, Rect)> {
     let pixel = |v: f32| (v * pixels_per_point).round() as i64;
     let gap = pixel(GAP).max(1);
     let linked = matches!(panes.first(), Some(PaneId::Linked(_)));
-    let columns = if linked || panes.len() < 2 { panes.len().max(1) } else { 2 };
+    let columns = match panes.len() {
+        4 => 2,
+        0..=3 if linked => panes.len().max(1),
+        _ if linked => 3,
+        n => n.clamp(1, 2),
+    };
     let rows = panes.len().div_ceil(columns).max(1);
     let point = |v: i64| v as f32 / pixels_per_point;
     let place = |(n, &pane): (usize, &PaneId)| {
@@ -64,12 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn linked_panes_stand_in_a_row_of_equal_widths() {
+    fn three_images_stand_in_a_row_and_four_two_by_two() {
         let area = Rect::from_min_max(pos2(0.0, 0.0), pos2(800.0, 300.0));
-        let linked: Vec<PaneId> = (0..4).map(PaneId::Linked).collect();
-        let panes = arrange(area, &linked, 1.0);
-        assert!(panes.iter().all(|(_, r)| r.height() == 300.0 && (r.width() - 199.0).abs() <= 1.0));
-        assert_eq!(panes[3].1.right(), 800.0);
+        let linked = |n: usize| arrange(area, &(0..n).map(PaneId::Linked).collect::<Vec<_>>(), 1.0);
+        assert!(linked(3).iter().all(|(_, r)| r.height() == 300.0 && (r.width() - 266.0).abs() <= 1.0));
+        let four = linked(4);
+        assert!(four.iter().all(|(_, r)| (r.height() - 149.5).abs() <= 1.0 && (r.width() - 399.5).abs() <= 1.0));
+        assert_eq!((four[1].1.right(), four[2].1.left(), four[3].1.bottom()), (800.0, 0.0, 300.0));
+        assert_eq!(linked(5).iter().filter(|(_, r)| r.top() == 0.0).count(), 3);
     }
 
     #[test]

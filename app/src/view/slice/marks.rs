@@ -1,6 +1,6 @@
 //! Lines over an image: crosshair, findings with calipers, rulers and ellipses.
 
-use egui::{Align2, Color32, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, Stroke, pos2, vec2};
 use engine::findings::Finding;
 use glam::{DAffine3, DVec3};
 
@@ -17,6 +17,8 @@ const OPENING: f32 = 14.0;
 const LETTER: f32 = 14.0;
 /// Half the length of the end ticks of calipers and rulers.
 const TICK: f32 = 5.0;
+/// Gap between a line and its words.
+const BESIDE: f32 = 8.0;
 /// Arm length of the bracket at a finding's number.
 const BRACKET: f32 = 7.0;
 /// Width of measuring lines.
@@ -66,22 +68,22 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
 /// Numbers of the findings in the slice, and calipers of the selected one.
 pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     let Some(findings) = &case.document.findings else { return };
-    if case.state.session.view.hide_overlay {
-        return;
-    }
     let grid = &case.document.base().volume.grid;
     let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
-    for (at, listed) in findings.list.iter().enumerate() {
+    for (at, entry) in findings.entries.iter().take(case.state.shown_findings()).enumerate() {
+        if !case.state.marks(case.document, entry) {
+            continue;
+        }
         let chosen = case.state.session.view.finding == Some(at);
-        let bounds = bounds(&display_from_voxel, &listed.finding);
+        let bounds = bounds(&display_from_voxel, &entry.finding);
         let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
         // A projection shows all findings: only the selected one is marked.
         if !(if view.id.is_projection() { chosen } else { met }) {
             continue;
         }
-        number(painter, case, view, bounds, &label(at, listed.status, chosen), chosen);
+        number(painter, case, view, bounds, &label(at, entry.status, chosen), chosen);
         if chosen {
-            calipers(painter, case, view, &listed.finding);
+            calipers(painter, case, view, &entry.finding);
         }
     }
 }
@@ -166,9 +168,15 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str)
     for line in [[a, b], [a - tick, a + tick], [b - tick, b + tick]] {
         polyline(painter, &line, WIDTH, color, halo);
     }
-    // To the right of the right end, clear of the line.
-    let end = if a.x > b.x { a } else { b };
-    overlay_text(painter, end + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, words, font::number_small(), color);
+    // Beside the right end, clear of the line; beside the left one where the pane ends before the words.
+    let (left, right) = if a.x > b.x { (b, a) } else { (a, b) };
+    let width = painter.layout_no_wrap(words.to_owned(), font::number_small(), color).size().x;
+    let (at, anchor) = if right.x + BESIDE + width <= painter.clip_rect().right() {
+        (right + vec2(BESIDE, 0.0), Align2::LEFT_CENTER)
+    } else {
+        (left - vec2(BESIDE, 0.0), Align2::RIGHT_CENTER)
+    };
+    overlay_text(painter, at, anchor, words, font::number_small(), color);
 }
 
 fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3]) {
@@ -189,17 +197,17 @@ mod tests {
     use super::*;
     use crate::scene::{DisplayGrid, PlaneMode};
     use engine::findings::findings;
-    use engine::volume::Grid;
+    use engine::volume::{Grid, LabelVolume};
 
     #[test]
     fn the_box_of_a_finding_reaches_from_edge_to_edge_of_its_voxels() {
         let matrix3 = glam::DMat3::from_diagonal(DVec3::new(-2.0, 1.0, 3.0));
         let grid = Grid::new([6, 5, 4], DAffine3 { matrix3, translation: DVec3::new(3.0, 4.0, 5.0) });
-        let mut mask = vec![false; grid.len()];
+        let mut mask = vec![0_u8; grid.len()];
         for voxel in [[1, 2, 1], [2, 2, 1], [2, 3, 2]] {
-            mask[grid.index(voxel)] = true;
+            mask[grid.index(voxel)] = 1;
         }
-        let found = findings(&mask, &grid, None).expect("a mask of the grid's size");
+        let found = findings(&LabelVolume::new(grid.clone(), mask).expect("a mask of the grid's size"));
         let display = DisplayGrid::new(&grid, PlaneMode::Native);
         let [low, high] = bounds(&(display.display_from_world * grid.world_from_voxel), &found[0]);
         // Voxels 1 and 2 of six, counted from the other side.

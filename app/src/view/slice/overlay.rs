@@ -12,13 +12,21 @@ use crate::widget::overlay_text;
 const MARGIN: f32 = space::S;
 /// Line spacing in points.
 const LINE: f32 = 15.0;
+/// What lines of text may share above and below their letters.
+const LEADING: f32 = 2.5;
 /// A narrower pane has one column of text.
 const NARROW: f32 = 300.0;
 /// Maximum length of the scale bar, in points and as a fraction of the pane width.
 const BAR: (f32, f32) = (110.0, 0.25);
+/// Height of the scale bar with its length.
+const BAR_HEIGHT: f32 = 22.0;
+/// Width of the legend.
+const LEGEND: f32 = 92.0;
+/// Half the height of a letter at the edge, with a gap.
+const LETTER: f32 = 14.0;
 
 /// Input of [`write()`].
-pub struct Written<'a> {
+pub struct PaneText<'a> {
     /// The case.
     pub case: &'a CaseView<'a>,
     /// The pane.
@@ -31,65 +39,94 @@ pub struct Written<'a> {
     pub legend: bool,
 }
 
-/// Lines of text that grow from a corner.
-struct Column<'a> {
+/// What is written on a pane so far. Nothing covers what is written already: the letters first.
+struct Page<'a> {
     painter: &'a Painter,
+    written: Vec<Rect>,
+}
+
+impl Page<'_> {
+    fn is_free(&self, rect: Rect) -> bool {
+        !self.written.iter().any(|other| other.intersects(rect))
+    }
+
+    /// Writes text where nothing is written yet; its rectangle if it was written.
+    fn text(&mut self, at: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Option<Rect> {
+        let size = self.painter.layout_no_wrap(text.to_owned(), font.clone(), color).size();
+        // Lines stand closer together than their letters are high.
+        let rect = anchor.anchor_size(at, size).shrink2(vec2(0.0, LEADING));
+        if !self.is_free(rect) {
+            return None;
+        }
+        self.written.push(rect);
+        Some(overlay_text(self.painter, at, anchor, text, font, color))
+    }
+}
+
+/// Lines of text that grow from a corner.
+struct Column {
     at: Pos2,
     anchor: Align2,
     step: f32,
 }
 
-impl Column<'_> {
-    fn line(&mut self, text: &str, font: FontId, color: Color32) {
+impl Column {
+    fn line(&mut self, page: &mut Page<'_>, text: &str, font: FontId, color: Color32) {
         if !text.is_empty() {
-            overlay_text(self.painter, self.at, self.anchor, text, font, color);
+            page.text(self.at, self.anchor, text, font, color);
         }
         self.at.y += self.step;
     }
 }
 
-/// Writes all text on a pane.
-pub fn write(painter: &Painter, written: &Written<'_>) {
-    letters(painter, written);
-    let narrow = written.view.rect.width() < NARROW;
-    let below = upper_left(painter, written, narrow);
-    upper_right(painter, written, narrow.then_some(below));
-    let above = if written.active { readout(painter, written, narrow) } else { written.view.rect.bottom() - MARGIN };
-    let bar = scale(painter, written, if narrow { above } else { written.view.rect.bottom() - MARGIN });
-    if written.legend {
-        legend(painter, written, bar);
+/// Writes all text on a pane, the most important first.
+pub fn write(painter: &Painter, text: &PaneText<'_>) {
+    let mut page = Page { painter, written: Vec::new() };
+    letters(&mut page, text);
+    let narrow = text.view.rect.width() < NARROW;
+    let below = upper_left(&mut page, text, narrow);
+    let below = upper_right(&mut page, text, narrow.then_some(below));
+    let bottom = text.view.rect.bottom() - MARGIN;
+    let above = if text.active { readout(&mut page, text, narrow) } else { bottom };
+    // In a narrow pane the bar finds a place beside or above the readout, or above or below the letter at the edge.
+    let middle = text.view.rect.center().y;
+    let bar = [bottom, above, middle - LETTER, below + BAR_HEIGHT].into_iter().find_map(|y| scale(&mut page, text, y));
+    if text.legend {
+        legend(&mut page, text, bar.unwrap_or(above));
     }
 }
 
-fn letters(painter: &Painter, written: &Written<'_>) {
-    let (case, view) = (written.case, written.view);
+fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
+    let (case, view) = (text.case, text.view);
     let Some(letters) = view.grid.letters(view.plane, case.state.session.settings.convention) else { return };
     let rect = view.rect.shrink(MARGIN);
     let color = case.tokens.overlay_text;
-    for (text, pos, anchor) in [
+    for (letter, pos, anchor) in [
         (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
         (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
         (&letters.top, rect.center_top(), Align2::CENTER_TOP),
         (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
     ] {
-        overlay_text(painter, pos, anchor, text, font::heading(), color);
+        page.text(pos, anchor, letter, font::heading(), color);
     }
 }
 
 /// Slice, images, interpolation; returns the position of the next line.
-fn upper_left(painter: &Painter, written: &Written<'_>, narrow: bool) -> Pos2 {
-    let (case, view) = (written.case, written.view);
+fn upper_left(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> Pos2 {
+    let (case, view) = (text.case, text.view);
     let t = case.tokens;
     // Keeps clear of the letter at the upper edge.
     let corner = view.rect.min + vec2(MARGIN, MARGIN + if narrow { LINE + 4.0 } else { 0.0 });
-    // In the colour of this plane's line in the other panes.
-    let square = Rect::from_min_size(corner + vec2(0.0, 3.0), vec2(9.0, 9.0));
-    painter.rect(square, 1.0, marks::plane_color(view.plane), Stroke::new(1.0, t.overlay_halo), StrokeKind::Outside);
-    let title = if written.active { t.overlay_text } else { t.overlay_dim };
+    let title = if text.active { t.overlay_text } else { t.overlay_dim };
     let name = text::slice(view);
-    overlay_text(painter, corner + vec2(14.0, 0.0), Align2::LEFT_TOP, &name, font::body(), title);
-    let mut column = Column { painter, at: corner + vec2(0.0, LINE + 3.0), anchor: Align2::LEFT_TOP, step: LINE };
-    let mut say = |text: &str, color| column.line(text, font::caption(), color);
+    if page.text(corner + vec2(14.0, 0.0), Align2::LEFT_TOP, &name, font::body(), title).is_some() {
+        // In the colour of this plane's line in the other panes.
+        let square = Rect::from_min_size(corner + vec2(0.0, 3.0), vec2(9.0, 9.0));
+        let edge = Stroke::new(1.0, t.overlay_halo);
+        page.painter.rect(square, 1.0, marks::plane_color(view.plane), edge, StrokeKind::Outside);
+    }
+    let mut column = Column { at: corner + vec2(0.0, LINE + 3.0), anchor: Align2::LEFT_TOP, step: LINE };
+    let mut say = |text: &str, color| column.line(page, text, font::caption(), color);
     if let Some(images) = text::images(case, view) {
         say(&images, t.overlay_text);
     }
@@ -100,80 +137,95 @@ fn upper_left(painter: &Painter, written: &Written<'_>, narrow: bool) -> Pos2 {
     if let Some(overlay) = text::overlay(case) {
         say(overlay, t.overlay_text);
     }
-    for note in &written.picture.notes {
+    for note in &text.picture.notes {
         say(note, t.overlay_measure);
     }
     column.at
 }
 
-/// Window and zoom, in the upper right corner or, in a narrow pane, at `below`.
-fn upper_right(painter: &Painter, written: &Written<'_>, below: Option<Pos2>) {
-    let (case, view) = (written.case, written.view);
+/// Window and zoom, in the upper right corner or, in a narrow pane, at `below`; returns the y below them.
+fn upper_right(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Pos2>) -> f32 {
+    let (case, view) = (text.case, text.view);
     let layer = case.layer(view.image);
     let corner = (view.rect.right_top() + vec2(-MARGIN, MARGIN), Align2::RIGHT_TOP);
     let (at, anchor) = below.map_or(corner, |at| (at, Align2::LEFT_TOP));
-    let mut column = Column { painter, at, anchor, step: LINE };
+    let mut column = Column { at, anchor, step: LINE };
     if !layer.volume.data.is_colour() {
         let window = text::window(case.window(view.id, layer));
-        column.line(&window, font::number_small(), case.tokens.overlay_text);
+        column.line(page, &window, font::number_small(), case.tokens.overlay_text);
     }
     let zoom = format!("zoom {:.1}×", case.state.session.view.camera(view.id).zoom);
-    column.line(&zoom, font::number_small(), case.tokens.overlay_dim);
+    column.line(page, &zoom, font::number_small(), case.tokens.overlay_dim);
+    column.at.y
 }
 
 /// Voxel, position, value; returns the y of its upper edge.
-fn readout(painter: &Painter, written: &Written<'_>, narrow: bool) -> f32 {
-    let (case, view) = (written.case, written.view);
+fn readout(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> f32 {
+    let (case, view) = (text.case, text.view);
     // Keeps clear of the letter at the lower edge.
     let lift = if narrow { LINE + 4.0 } else { 0.0 };
     let bottom = view.rect.bottom() - MARGIN - lift;
     let at = pos2(view.rect.left() + MARGIN, bottom);
-    let mut column = Column { painter, at, anchor: Align2::LEFT_BOTTOM, step: -LINE };
+    let mut column = Column { at, anchor: Align2::LEFT_BOTTOM, step: -LINE };
     let [labels, voxel, world, value] = text::readout(case, view.image);
-    column.line(&value, font::number(), case.tokens.overlay_text);
-    column.line(&world, font::number_small(), case.tokens.overlay_text);
-    column.line(&voxel, font::number_small(), case.tokens.overlay_dim);
+    column.line(page, &value, font::number(), case.tokens.overlay_text);
+    column.line(page, &world, font::number_small(), case.tokens.overlay_text);
+    column.line(page, &voxel, font::number_small(), case.tokens.overlay_dim);
     if !labels.is_empty() {
-        column.line(&labels, font::number_small(), case.tokens.overlay_text);
+        column.line(page, &labels, font::number_small(), case.tokens.overlay_text);
     }
     column.at.y - 4.0
 }
 
-/// The scale bar at the right above `bottom`; returns the y of its upper edge.
-fn scale(painter: &Painter, written: &Written<'_>, bottom: f32) -> f32 {
-    let view = written.view;
+/// The scale bar at the right above `bottom`, if nothing is written there; returns the y of its upper edge.
+fn scale(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) -> Option<f32> {
+    let view = text.view;
     let longest = BAR.0.min(view.rect.width() * BAR.1);
-    let Some(mm) = scale_bar::length_mm(view.map.scale(), f64::from(longest)) else { return bottom };
+    let mm = scale_bar::length_mm(view.map.scale(), f64::from(longest))?;
     let length = (mm * view.map.scale()) as f32;
     let right = view.rect.right() - MARGIN;
-    let y = painter.round_to_pixel_center(bottom - 1.0);
-    let [left, right] = [right - length, right].map(|x| painter.round_to_pixel_center(x));
+    let place = Rect::from_min_max(pos2(right - length, bottom - BAR_HEIGHT), pos2(right, bottom));
+    if !page.is_free(place) || !view.rect.contains_rect(place) {
+        return None;
+    }
+    let words = scale_bar::text(mm);
+    let y = page.painter.round_to_pixel_center(bottom - 1.0);
+    let [left, right] = [right - length, right].map(|x| page.painter.round_to_pixel_center(x));
+    let (ink, halo) = (text.case.tokens.overlay_text, text.case.tokens.overlay_halo);
+    let above = page.text(pos2(right, y - 6.0), Align2::RIGHT_BOTTOM, &words, font::number_small(), ink)?;
     let points = [pos2(left, y - 4.0), pos2(left, y), pos2(right, y), pos2(right, y - 4.0)];
-    marks::polyline(painter, &points, 1.0, written.case.tokens.overlay_text, written.case.tokens.overlay_halo);
-    let at = pos2(right, y - 6.0);
-    let color = written.case.tokens.overlay_text;
-    overlay_text(painter, at, Align2::RIGHT_BOTTOM, &scale_bar::text(mm), font::number_small(), color).top() - 4.0
+    marks::polyline(page.painter, &points, 1.0, ink, halo);
+    page.written.push(place);
+    Some(above.top() - 4.0)
 }
 
 /// Legend of the comparison, at the right above `bottom`.
-fn legend(painter: &Painter, written: &Written<'_>, bottom: f32) {
-    let (case, view) = (written.case, written.view);
+fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
+    let (case, view) = (text.case, text.view);
     if !matches!(case.masks, Masks::Both { .. }) {
         return;
     }
-    let lines = [
+    let mut lines = vec![
         ("missed (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
         ("extra (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
         ("hit (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
     ];
-    for (n, (text, color, pattern)) in lines.into_iter().enumerate() {
+    if case.document.compares_labels() {
+        lines.insert(0, ("wrong label", palette::WRONG_LABEL, Pattern::Chequered));
+    }
+    let right = view.rect.right() - MARGIN;
+    let height = LINE * lines.len() as f32;
+    // All of it or nothing: the left panel has it too.
+    if !page.is_free(Rect::from_min_max(pos2(right - LEGEND, bottom - height), pos2(right, bottom))) {
+        return;
+    }
+    for (n, (words, color, pattern)) in lines.into_iter().enumerate() {
         let middle = bottom - LINE * (n as f32 + 0.5);
-        let right = view.rect.right() - MARGIN;
         let swatch = Rect::from_center_size(pos2(right - 9.0, middle), vec2(18.0, 10.0));
-        painter.rect_filled(swatch.expand(1.0), 1.0, case.tokens.overlay_halo);
-        pattern.paint(painter, swatch, color);
+        page.painter.rect_filled(swatch.expand(1.0), 1.0, case.tokens.overlay_halo);
+        pattern.paint(page.painter, swatch, color);
         let at = pos2(swatch.left() - 6.0, middle);
-        overlay_text(painter, at, Align2::RIGHT_CENTER, text, font::caption(), case.tokens.overlay_text);
+        page.text(at, Align2::RIGHT_CENTER, words, font::caption(), case.tokens.overlay_text);
     }
 }
 
@@ -183,6 +235,7 @@ enum Pattern {
     Solid,
     Hatched,
     Dashed,
+    Chequered,
 }
 
 impl Pattern {
@@ -201,11 +254,44 @@ impl Pattern {
                     x += 6.0;
                 }
             }
+            Self::Chequered => {
+                let side = rect.height() / 3.0;
+                for n in (0..18).filter(|n| (n % 6 + n / 6) % 2 == 0) {
+                    let at = rect.min + vec2((n % 6) as f32 * side, (n / 6) as f32 * side);
+                    painter.rect_filled(Rect::from_min_size(at, vec2(side, side)).intersect(rect), 0.0, color);
+                }
+            }
             Self::Dashed => {
                 let r = rect.shrink(0.5);
                 let edge = [r.left_top(), r.right_top(), r.right_bottom(), r.left_bottom(), r.left_top()];
                 painter.extend(egui::Shape::dashed_line(&edge, stroke, 4.0, 3.0));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_cover_a_letter_is_not_written() {
+        let ctx = egui::Context::default();
+        let input = egui::RawInput {
+            screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(200.0, 200.0))),
+            ..Default::default()
+        };
+        ctx.run_ui(input, |ui| {
+            crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
+            let mut page = Page { painter: ui.painter(), written: Vec::new() };
+            let mut write = |y: f32| {
+                page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE)
+                    .is_some()
+            };
+            assert!(write(100.0), "the first takes its place");
+            assert!(!write(104.0), "what would cover it is left out");
+            assert!(write(140.0));
+        })
+        .drop_without_applying_deltas();
     }
 }

@@ -6,7 +6,7 @@ use shaders::Slice;
 use super::case_view::{CaseView, PaneView};
 use super::interact::{self, SlicePane};
 use super::marks;
-use super::overlay::{self, Written};
+use super::overlay::{self, PaneText};
 use super::picture::{self, Picture};
 use crate::command::Sender;
 use crate::theme::size;
@@ -34,10 +34,10 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     let drag = pane.interact();
     marks::findings(&painter, case, view);
     marks::crosshair(&painter, case, view);
-    marks::measures(&painter, case, view, case.state.session.view.measures.iter(), true);
+    marks::measures(&painter, case, view, case.state.measures().iter(), true);
     tool::draw(&pane, drag.as_ref(), &painter);
     let Part { active, legend } = part;
-    overlay::write(&painter, &Written { case, view, picture: &picture, active, legend });
+    overlay::write(&painter, &PaneText { case, view, picture: &picture, active, legend });
     if response.has_focus() {
         let ring = Stroke::new(size::FOCUS_RING, case.tokens.overlay_accent);
         painter.rect_stroke(view.rect, 0.0, ring, StrokeKind::Inside);

@@ -2,10 +2,10 @@
 
 use engine::volume::Grid;
 use glam::{DVec2, DVec3};
-use shaders::Slice;
+use shaders::{Comparing, Slice};
 
 use super::case_view::{CaseView, Masks, PaneView, canonical_from_display};
-use super::stack::{Drawn, Stack, stack};
+use super::stack::{ImagePass, Stack, stack};
 use crate::gpu::{self, SlicePaint, Texture, pane_in_pixels};
 use crate::scene::{DisplayGrid, PaneMap, PlaneMode};
 use crate::state::MaskLayer;
@@ -26,7 +26,7 @@ const PARALLEL: f64 = 1e-6;
 /// Adds the image of a pane to the frame.
 pub fn paint(painter: &egui::Painter, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice) -> Picture {
     let mut picture = Picture::default();
-    let stack = stack(case.wanted(view.id));
+    let stack = stack(case.stack_input(view.id));
     if !stack.labels {
         picture.notes.push("Labels hidden: both images have another grid".to_owned());
     }
@@ -89,16 +89,23 @@ fn slice_paint(
         match case.masks {
             Masks::None => {}
             Masks::One(mask) => paint.labels = labels(mask, projection),
-            Masks::Both { prediction, truth } => {
-                (paint.labels, paint.truth) = (labels(prediction, projection), labels(truth, projection));
-                paint.uniforms.comparing = 1;
+            Masks::Both { segmentation, reference } => {
+                (paint.labels, paint.truth) = (labels(segmentation, projection), labels(reference, projection));
+                // A projection shows the largest label along a ray, which says nothing about the labels of a voxel.
+                let labels = case.document.compares_labels() && !projection;
+                paint.uniforms.comparing = if labels { Comparing::Labels } else { Comparing::Place } as u32;
             }
         }
     }
     paint
 }
 
-fn image(case: &CaseView<'_>, view: &PaneView<'_>, map: &PaneMap, drawn: Drawn) -> (Option<Texture>, shaders::Image) {
+fn image(
+    case: &CaseView<'_>,
+    view: &PaneView<'_>,
+    map: &PaneMap,
+    drawn: ImagePass,
+) -> (Option<Texture>, shaders::Image) {
     let layer = case.layer(drawn.image);
     let chosen =
         if drawn.second { case.state.session.view.fused_colour_map } else { case.state.session.view.colour_map };

@@ -60,7 +60,13 @@ impl<'a> Sampler<'a> {
 
     /// Statistics over the display indices of a slice inside the ellipse with these two corners (display indices along the
     /// screen axes), each with the value of its nearest voxel. `None` if it contains no value.
-    pub fn ellipse(&self, grid: &DisplayGrid, plane: Plane, slice: usize, corners: [DVec2; 2]) -> Option<Inside> {
+    pub fn ellipse(
+        &self,
+        grid: &DisplayGrid,
+        plane: Plane,
+        slice: usize,
+        corners: [DVec2; 2],
+    ) -> Option<EllipseValues> {
         let [x, y] = plane.screen_axes();
         let (low, high) = (corners[0].min(corners[1]), corners[0].max(corners[1]));
         let (middle, radius) = ((low + high) / 2.0, (high - low) / 2.0);
@@ -89,7 +95,7 @@ impl<'a> Sampler<'a> {
 
 /// Statistics of an ellipse.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Inside {
+pub struct EllipseValues {
     /// Number of values.
     pub voxels: usize,
     /// Mean.
@@ -100,11 +106,11 @@ pub struct Inside {
     pub area_mm2: f64,
 }
 
-fn statistics(values: &[f64], area_mm2: f64) -> Option<Inside> {
+fn statistics(values: &[f64], area_mm2: f64) -> Option<EllipseValues> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count;
-    (!values.is_empty()).then(|| Inside { voxels: values.len(), mean, sd: variance.sqrt(), area_mm2 })
+    (!values.is_empty()).then(|| EllipseValues { voxels: values.len(), mean, sd: variance.sqrt(), area_mm2 })
 }
 
 #[cfg(test)]

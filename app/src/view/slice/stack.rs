@@ -10,7 +10,7 @@ use crate::state::{ImageLayer, PaneId};
 
 /// An image of a pane.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Drawn {
+pub struct ImagePass {
     /// Index of the image in the case.
     pub image: usize,
     /// Opacity, 0 to 1.
@@ -25,16 +25,16 @@ pub struct Drawn {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stack {
     /// The base, on the grid of the labels if there are any.
-    pub base: Option<Drawn>,
-    /// Drawn over the base.
-    pub over: Option<Drawn>,
+    pub base: Option<ImagePass>,
+    /// ImagePass over the base.
+    pub over: Option<ImagePass>,
     /// False if two images are drawn and neither has the grid of the labels.
     pub labels: bool,
 }
 
 /// Input of [`stack`].
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct StackInput {
     /// Index of the image, and whether it has the grid of the labels.
     pub first: (usize, bool),
     /// The same for the second image, with its opacity.
@@ -44,25 +44,25 @@ pub struct Wanted {
 }
 
 /// Orders the images of a pane.
-pub fn stack(wanted: Wanted) -> Stack {
-    let (image, fits) = wanted.first;
-    let first = Drawn { image, opacity: 1.0, transparent_low: false, second: false };
-    let second = wanted.second.map(|(image, _, opacity)| Drawn {
+pub fn stack(input: StackInput) -> Stack {
+    let (image, fits) = input.first;
+    let first = ImagePass { image, opacity: 1.0, transparent_low: false, second: false };
+    let second = input.second.map(|(image, _, opacity)| ImagePass {
         image,
         opacity,
         // As in a heat map, low values of the second image show the first one.
         transparent_low: true,
         second: true,
     });
-    if !wanted.labels || fits {
+    if !input.labels || fits {
         return Stack { base: Some(first), over: second, labels: true };
     }
-    match (wanted.second, second) {
+    match (input.second, second) {
         (None, _) => Stack { base: None, over: Some(first), labels: true },
         (Some((_, true, opacity)), Some(second)) => {
             // The same mixture in the other order: the second image below, the first with the complementary opacity above.
-            let below = Drawn { opacity: 1.0, transparent_low: false, ..second };
-            Stack { base: Some(below), over: Some(Drawn { opacity: 1.0 - opacity, ..first }), labels: true }
+            let below = ImagePass { opacity: 1.0, transparent_low: false, ..second };
+            Stack { base: Some(below), over: Some(ImagePass { opacity: 1.0 - opacity, ..first }), labels: true }
         }
         _ => Stack { base: Some(first), over: second, labels: false },
     }
@@ -70,12 +70,12 @@ pub fn stack(wanted: Wanted) -> Stack {
 
 impl CaseView<'_> {
     /// Images and labels that a pane asks for.
-    pub fn wanted(&self, pane: PaneId) -> Wanted {
+    pub fn stack_input(&self, pane: PaneId) -> StackInput {
         let base = &self.document.base().volume.grid;
         let fits = |image: usize| image == 0 || self.layer(image).volume.grid.relation(base) == Relation::Same;
         let image = self.image(pane);
         let second = self.second(pane).map(|i| (i, fits(i), f64::from(self.state.session.view.fused_opacity)));
-        Wanted { first: (image, fits(image)), second, labels: !matches!(self.masks, Masks::None) }
+        StackInput { first: (image, fits(image)), second, labels: !matches!(self.masks, Masks::None) }
     }
 
     /// The fused image of a pane. Linked panes have none.
@@ -91,34 +91,34 @@ impl CaseView<'_> {
 mod tests {
     use super::*;
 
-    fn drawn(image: usize, opacity: f64, second: bool) -> Drawn {
-        Drawn { image, opacity, transparent_low: second, second }
+    fn drawn(image: usize, opacity: f64, second: bool) -> ImagePass {
+        ImagePass { image, opacity, transparent_low: second, second }
     }
 
     #[test]
     fn images_on_the_labels_grid_are_simply_on_top_of_one_another() {
-        let found = stack(Wanted { first: (0, true), second: Some((1, false, 0.4)), labels: true });
+        let found = stack(StackInput { first: (0, true), second: Some((1, false, 0.4)), labels: true });
         assert_eq!(found, Stack { base: Some(drawn(0, 1.0, false)), over: Some(drawn(1, 0.4, true)), labels: true });
     }
 
     #[test]
     fn an_image_on_another_grid_lies_over_an_empty_base_that_carries_the_labels() {
-        let found = stack(Wanted { first: (1, false), second: None, labels: true });
+        let found = stack(StackInput { first: (1, false), second: None, labels: true });
         assert_eq!(found, Stack { base: None, over: Some(drawn(1, 1.0, false)), labels: true });
-        let found = stack(Wanted { first: (1, false), second: None, labels: false });
+        let found = stack(StackInput { first: (1, false), second: None, labels: false });
         assert_eq!(found, Stack { base: Some(drawn(1, 1.0, false)), over: None, labels: true });
     }
 
     #[test]
     fn the_second_image_goes_below_where_only_it_can_carry_the_labels() {
-        let found = stack(Wanted { first: (1, false), second: Some((0, true, 0.25)), labels: true });
-        let below = Drawn { transparent_low: false, ..drawn(0, 1.0, true) };
+        let found = stack(StackInput { first: (1, false), second: Some((0, true, 0.25)), labels: true });
+        let below = ImagePass { transparent_low: false, ..drawn(0, 1.0, true) };
         assert_eq!(found, Stack { base: Some(below), over: Some(drawn(1, 0.75, false)), labels: true });
     }
 
     #[test]
     fn where_nothing_can_carry_them_labels_are_left_out() {
-        let found = stack(Wanted { first: (1, false), second: Some((2, false, 0.5)), labels: true });
+        let found = stack(StackInput { first: (1, false), second: Some((2, false, 0.5)), labels: true });
         assert!(!found.labels);
         assert_eq!(found.base, Some(drawn(1, 1.0, false)));
     }

@@ -72,10 +72,12 @@ pub fn value(document: &Document, image: usize, world: DVec3) -> String {
 /// Labels at a world position, of each mask.
 pub fn labels(document: &Document, world: DVec3) -> Option<String> {
     let at = |mask: &crate::state::MaskLayer| document.label_at(&mask.labels, world);
-    match (&document.prediction, &document.truth) {
+    match (document.segmentation(), document.reference()) {
         (None, None) => None,
         (Some(mask), None) | (None, Some(mask)) => Some(format!("label {}", at(mask))),
-        (Some(prediction), Some(truth)) => Some(format!("segmentation {}, reference {}", at(prediction), at(truth))),
+        (Some(segmentation), Some(reference)) => {
+            Some(format!("segmentation {}, reference {}", at(segmentation), at(reference)))
+        }
     }
 }
 
@@ -115,15 +117,11 @@ pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
 
 /// Name of the drawn mask if there are two, or a note that they are hidden.
 pub fn overlay(case: &CaseView<'_>) -> Option<&'static str> {
-    let document = case.document;
-    let (prediction, truth) = (document.prediction.as_ref(), document.truth.as_ref());
     if case.state.session.view.hide_overlay {
-        return prediction.or(truth).map(|_| "overlay hidden");
+        return case.document.listed_mask().map(|_| "overlay hidden");
     }
     match case.masks {
-        Masks::One(mask) if prediction.is_some() && truth.is_some() => {
-            Some(if truth.is_some_and(|t| std::ptr::eq(t, mask)) { "reference" } else { "segmentation" })
-        }
+        Masks::One(mask) if case.document.has_both_masks() => Some(mask.role.word()),
         _ => None,
     }
 }

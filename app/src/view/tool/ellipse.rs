@@ -9,7 +9,7 @@ use crate::state::view::Statistics;
 use crate::state::{Measure, MeasureKind};
 use crate::view::slice::interact::SlicePane;
 use crate::view::slice::marks;
-use crate::view::slice::sample::{Inside, Sampler};
+use crate::view::slice::sample::{EllipseValues, Sampler};
 
 /// Mean and standard deviation in the ellipse between press and release. They are computed at the release only: a large
 /// ellipse holds many voxels.
@@ -46,6 +46,6 @@ fn statistics(pane: &SlicePane<'_>, ends_mm: [DVec3; 2]) -> Option<Statistics> {
         let index = view.grid.display_from_world.transform_point3(end);
         DVec2::new(index[x], index[y])
     });
-    let Inside { voxels, mean, sd, area_mm2 } = sampler.ellipse(view.grid, view.plane, view.slice, corners)?;
+    let EllipseValues { voxels, mean, sd, area_mm2 } = sampler.ellipse(view.grid, view.plane, view.slice, corners)?;
     Some(Statistics { image: view.image, frame: layer.frame, voxels, mean, sd, area_mm2 })
 }

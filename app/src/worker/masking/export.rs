@@ -11,7 +11,7 @@ use crate::gpu::offscreen::{Offscreen, to_png};
 use crate::state::masking::{ClusteredSlice, MaskingCache, ReconstructedSlice};
 use crate::state::names::file_stem;
 use crate::state::session::ChosenRuns;
-use crate::state::{Cache, CaseId, Dialog, Document, Mode, PathPurpose, Session, Severity, State};
+use crate::state::{Cache, CaseId, Dialog, Document, MaskRole, Mode, PathPurpose, Session, Severity, State};
 use crate::theme::{self, Theme};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Painter, Spec, save};
 
@@ -154,8 +154,8 @@ fn picture(
     if let (true, Some(document)) = (state.session.masking.shown.native, &mut state.document) {
         let layer = &mut document.images[document.shown];
         layer.texture = Some(gpu.upload(&layer.volume, layer.held_frame())?);
-        if let Some(truth) = &mut document.truth {
-            truth.texture = Some(gpu.upload_labels(&truth.labels)?);
+        if let Some(reference) = document.mask_mut(MaskRole::Reference) {
+            reference.texture = Some(gpu.upload_labels(&reference.labels)?);
         }
     }
     draw(&screen, &state, painter, PICTURE, Theme::Dark)

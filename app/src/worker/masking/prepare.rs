@@ -33,7 +33,7 @@ pub(super) fn start(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
     jobs.start(PrepareCase {
         name: document.image().name.clone(),
         shown: ShownImage::of(document, &key),
-        truth: document.truth.as_ref().map(|truth| Arc::clone(&truth.labels)),
+        truth: document.reference().map(|truth| Arc::clone(&truth.labels)),
         key,
     });
 }

@@ -1,26 +1,28 @@
 //! Opening a case: its first image is shown as soon as it and the masks are read, the rest follows.
 //!
-//! The job `Open` finds out what a path names, and reads the base image and its masks: a case is never shown without the masks
-//! that it was opened with. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
+//! The job `Open` finds out what a path names, and reads the base image and its masks: a case is shown together with the
+//! masks that it was opened with, and a mask that cannot be read never hides it. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
 //! and the analysis.
 
+mod base;
+mod folder;
 mod read;
 mod rest;
 
-use std::path::{Path, PathBuf};
-
-use engine::cohort::Cohort;
-use engine::volume::{LabelVolume, Relation};
-
-pub use read::{front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
+pub use read::{OtherGrid, ReadMask, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, thumbnails};
+use base::{Base, read_base};
+use folder::{FolderContents, by_role, look_through};
+
+use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, thumbnails, values};
 use crate::gpu::Gpu;
-use crate::state::names::{file_stem, is_mask_name, is_segmentation_name, title_of};
+use crate::scene::Modality;
+use crate::state::intent::file_name;
+use crate::state::names::{file_stem, title_of};
 use crate::state::{
-    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, ImageLayer, Intent, ListedCase, MaskLayer, PaneId,
-    Request, Severity, Slot, State, View,
+    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, Intent, MaskOffer, PaneId, Request, Severity, Slot,
+    State, View,
 };
 
 /// One case is opened at a time.
@@ -36,21 +38,12 @@ struct Open {
     listed: Option<CaseId>,
     /// What was open at the start. The user has been asked about it if it was unsaved.
     replaces: Option<CaseRevision>,
+    /// The modality that is shown as soon as the case is.
+    modality: Option<Modality>,
     gpu: Option<Gpu>,
 }
 
-/// The base image of a case with its masks, and what is still to be read.
-struct Base {
-    image: ImageLayer,
-    segmentation: Option<MaskLayer>,
-    reference: Option<MaskLayer>,
-    request: Request,
-    /// Images that were read on the way to the base image.
-    others: Vec<ImageLayer>,
-    warnings: Vec<String>,
-}
-
-enum Opened {
+enum Opening {
     Case(Box<Base>),
     Cases(CaseList),
 }
@@ -64,7 +57,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     state.failed = None;
     let (id, gpu) = (CaseId(jobs.unused_id()), jobs.gpu().cloned());
     let listed = if let Intent::OpenCase(listed) = &again { Some(*listed) } else { None };
-    jobs.start(Open { id, request, again, listed, replaces: state.case_revision(), gpu });
+    let modality = state.session.view.modality.clone();
+    jobs.start(Open { id, request, again, listed, replaces: state.case_revision(), modality, gpu });
 }
 
 /// Opens a case of the list.
@@ -77,34 +71,39 @@ pub fn open_case(state: &mut State, jobs: &mut Jobs, id: CaseId) {
 
 /// Cancels what is computed for the open case: it is about to be closed.
 pub fn leave(jobs: &mut Jobs) {
-    let of_case = [SLOT, REST, layer::SLOT, analyse::SLOT, frame::PROJECT, frame::FRAME, segment::SLOT];
+    let of_case = [SLOT, REST, layer::SLOT, analyse::SLOT, values::SLOT, frame::PROJECT, frame::FRAME, segment::SLOT];
     of_case.into_iter().for_each(|slot| jobs.cancel_slot(slot));
 }
 
 impl Job for Open {
-    type Output = Opened;
+    type Output = Opening;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, format!("Opening {}", self.request.first_path().display()))
+        let name = self.request.title.clone().unwrap_or_else(|| file_name(self.request.first_path()));
+        Spec::new(SLOT, format!("Opening {name}"))
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Opened, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<Opening, Failure> {
         let request = match self.request.folder() {
             Some(folder) => match look_through(folder, &self.request)? {
-                Found::Case(request) => *request,
-                Found::Cases(list) => return Ok(Opened::Cases(list)),
+                FolderContents::Patient(request) => request,
+                FolderContents::Cohort(list) => return Ok(Opening::Cases(list)),
             },
-            None => sorted(&self.request),
+            None => by_role(&self.request),
         };
         handle.check()?;
-        Ok(Opened::Case(Box::new(read_base(request, self.gpu.as_ref(), handle)?)))
+        let base = read_base(request, self.modality.as_ref(), self.gpu.as_ref(), handle)?;
+        Ok(Opening::Case(Box::new(base)))
     }
 
-    fn apply(self, result: Result<Opened, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<Opening, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(Opened::Cases(list)) => show_cases(state, jobs, list),
-            Ok(Opened::Case(base)) => {
+            Ok(Opening::Cases(list)) => show_cases(state, jobs, list),
+            Ok(Opening::Case(base)) => {
                 if !self.held_back(state) {
+                    if !self.is_of_list() {
+                        leave_cases(state);
+                    }
                     show(state, jobs, self.id, self.listed, *base);
                 }
             }
@@ -116,21 +115,33 @@ impl Job for Open {
     }
 }
 
+/// Closes the folder of cases.
+pub fn leave_cases(state: &mut State) {
+    state.cases = CaseList::default();
+    state.session.train.visiting = false;
+}
+
 impl Open {
     /// Never takes the place of a segmentation that became unsaved while the case was read: asks first.
     fn held_back(&self, state: &mut State) -> bool {
         let now = state.case_revision();
         let held = state.document.as_ref().is_some_and(Document::is_unsaved) && now != self.replaces;
         if held {
-            state.cases.open = state.document.as_ref().and_then(|document| document.listed);
+            stay(state);
             state.dialog = Some(Dialog::Unsaved { next: self.again.clone() });
         }
         held
     }
 
+    /// Whether the list of cases stays: the case is one of it, or a patient of a run's results.
+    fn is_of_list(&self) -> bool {
+        matches!(self.again, Intent::OpenCase(_) | Intent::Visit(_))
+    }
+
     fn failed(self, failure: &Failure, state: &mut State) {
         let path = self.request.first_path().to_path_buf();
         if state.document.is_some() || *failure == Failure::Cancelled {
+            stay(state);
             failure.report(&self.spec().title, state);
         } else {
             // Nothing else is shown: the centre says it, with a way to try again.
@@ -139,147 +150,53 @@ impl Open {
     }
 }
 
-/// The files that the user pointed at, by role. Masks are told by name unless roles are given; nothing but masks: the
-/// first is looked at as an image.
-fn sorted(request: &Request) -> Request {
-    if request.paths.is_empty() {
-        return request.clone();
+/// The case that is open stays the chosen one of the list.
+fn stay(state: &mut State) {
+    if let Some(document) = &state.document {
+        state.cases.open = document.listed;
     }
-    let all = || request.paths.iter().cloned();
-    let mut masks: Vec<PathBuf> = Vec::new();
-    let mut images: Vec<PathBuf> = Vec::new();
-    if request.names_something() {
-        images.extend(all());
-    } else {
-        (masks, images) = all().partition(|path| is_mask_name(path));
-        if images.is_empty() {
-            images.push(masks.remove(0));
-        }
-    }
-    let segmentation = |path: &&PathBuf| is_segmentation_name(path);
-    let found = Request {
-        title: request.title.clone(),
-        images: images.into_iter().map(|path| (None, path)).collect(),
-        mask: masks.iter().find(segmentation).cloned(),
-        truth: masks.iter().find(|path| !is_segmentation_name(path)).cloned(),
-        ..Request::default()
-    };
-    request.over(found)
-}
-
-enum Found {
-    Case(Box<Request>),
-    Cases(CaseList),
-}
-
-/// One patient's files are opened, more patients become the list of cases. What `named` names beside the folder
-/// belongs to one patient.
-fn look_through(folder: &Path, named: &Request) -> Result<Found, Failure> {
-    match Cohort::discover(folder) {
-        Ok(cohort) if !named.names_something() => Ok(Found::Cases(case_list(cohort))),
-        Ok(cohort) => match &case_list(cohort).cases[..] {
-            [case] => Ok(Found::Case(Box::new(named.over(case.request())))),
-            cases => Err(Failure::Error(format!(
-                "{} has {} patients: --mask, --truth, --probability and --slice go with the scans of one",
-                folder.display(),
-                cases.len()
-            ))),
-        },
-        Err(no_cohort) => {
-            let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) =
-                scans_in(folder).into_iter().partition(|path| is_mask_name(path));
-            if images.is_empty() {
-                return Err(no_cohort.into());
-            }
-            let request = Request {
-                title: folder.file_name().map(|n| n.to_string_lossy().into_owned()),
-                images: images.into_iter().map(|p| (None, p)).collect(),
-                truth: masks.into_iter().next(),
-                ..Request::default()
-            };
-            Ok(Found::Case(Box::new(named.over(request))))
-        }
-    }
-}
-
-fn scans_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
-    let is_scan = |p: &PathBuf| {
-        let name = p.to_string_lossy().to_lowercase();
-        p.is_file() && [".nii", ".nii.gz", ".hdr"].iter().any(|ending| name.ends_with(ending))
-    };
-    let mut files: Vec<PathBuf> = entries.filter(is_scan).collect();
-    files.sort();
-    files
-}
-
-fn case_list(cohort: Cohort) -> CaseList {
-    let problems = cohort.problems.iter().map(|p| {
-        let place = p.file.clone().or_else(|| p.case.clone()).unwrap_or_default();
-        format!("{place}: {}", p.what)
-    });
-    let problems = problems.collect();
-    let cases = cohort.cases.into_iter().map(|case| ListedCase {
-        name: case.id,
-        images: case.images,
-        label: case.label,
-        ..ListedCase::default()
-    });
-    CaseList { cases: cases.collect(), root: Some(cohort.root), problems, ..CaseList::default() }
-}
-
-/// Reads the image that everything lies on: the first, or the first that the mask fits. None fits: the first; the mask's
-/// own reading names both geometries.
-fn read_base(mut request: Request, gpu: Option<&Gpu>, handle: &JobHandle) -> Result<Base, Failure> {
-    let mut warnings = Vec::new();
-    let several = request.images.len() > 1;
-    let mask = request.mask.as_ref().or(request.truth.as_ref()).filter(|_| several);
-    let grid = mask.map(|mask| LabelVolume::read(mask)).transpose()?.map(|labels| labels.grid);
-    let fits =
-        |image: &ImageLayer| grid.as_ref().is_none_or(|grid| grid.relation(&image.volume.grid) != Relation::Different);
-    let mut images = Vec::new();
-    for (modality, path) in &request.images {
-        handle.progress(None, file_stem(path));
-        handle.check()?;
-        images.push(read_image(path, modality.as_deref(), several, gpu, &mut warnings)?);
-        if images.last().is_some_and(fits) {
-            break;
-        }
-    }
-    let base = if images.last().is_some_and(fits) { images.len() - 1 } else { 0 };
-    let first = request.images.remove(base);
-    request.images.insert(0, first);
-    let image = images.remove(base);
-    let mut mask = |path: &Option<PathBuf>| {
-        path.as_ref().map(|path| read_mask(path, &image.volume, gpu, &mut warnings)).transpose()
-    };
-    let (segmentation, reference) = (mask(&request.mask)?, mask(&request.truth)?);
-    Ok(Base { image, segmentation, reference, request, others: images, warnings })
 }
 
 /// Shows a case whose first image was read. Layout, tools and window/level stay.
 fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, base: Base) {
-    let Base { image, segmentation, reference, request, others, warnings } = base;
+    let Base { image, masks, other_grids, failed_masks, request, others, warnings } = base;
+    state.close_document();
+    let before = state.last_notice();
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
     }
+    for (path, failure) in failed_masks {
+        failure.report(&format!("Opening {}", file_stem(&path)), state);
+    }
+    for (role, path, OtherGrid { summary, details }) in other_grids {
+        if state.dialog.is_none() {
+            state.dialog = Some(Dialog::Resample(MaskOffer { case: id, role, path, summary, details }));
+        } else {
+            state.notice(Severity::Warning, format!("The {} is not shown", role.word()), details);
+        }
+    }
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document::new(id, listed, title, image);
-    document.prediction = segmentation.map(|mask| mask.as_read(jobs.unused_id()));
-    document.truth = reference.map(|mask| mask.as_read(jobs.unused_id()));
+    for mask in masks {
+        document.set_mask(mask.as_read(jobs.unused_id()));
+    }
     state.session.view = kept_view(&state.session.view, request.images.len());
     state.session.view.crosshair = document.display(state.session.settings.planes).middle();
     let path = state.cases.root.clone().filter(|_| state.cases.open.is_some()).unwrap_or_else(|| document.path.clone());
     state.session.settings.remember(&path);
     state.document = Some(document);
     state.failed = None;
+    for image in others {
+        rest::add_image(state, &request, image);
+    }
     if let Some(k) = request.slice {
         go_to_slice(state, k);
     } else if let Some(document) = &mut state.document {
         document.opened_at = Some(state.session.view.crosshair);
     }
+    state.assign_notices(before, id);
     frame::project_missing(state, jobs);
-    OpenRest::start(state, jobs, request, &others);
+    OpenRest::start(state, jobs, request);
 }
 
 /// What stays of how the last case was looked at.
@@ -291,8 +208,11 @@ fn kept_view(view: &View, images: usize) -> View {
         linked: view.linked && images > 1,
         overlay: view.overlay,
         colour_map: view.colour_map,
+        modality: view.modality.clone(),
+        fused_modality: view.fused_modality.clone(),
         fused_colour_map: view.fused_colour_map,
-        fused_opacity: if view.fused_opacity > 0.0 { view.fused_opacity } else { 0.5 },
+        fused_opacity: view.fused_opacity,
+        small_findings: view.small_findings,
         ..View::default()
     }
 }
@@ -317,7 +237,7 @@ fn go_to_slice(state: &mut State, k: usize) {
 fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     if !list.problems.is_empty() {
         // One message for all: a folder of hundreds may have hundreds.
-        let title = format!("{} notes about this folder", list.problems.len());
+        let title = list.problem_title();
         state.notice(Severity::Info, title, list.problems.join("\n"));
     }
     for case in &mut list.cases {
@@ -325,10 +245,13 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     }
     let first = list.cases.first().map(|case| case.id);
     state.cases = list;
+    state.session.train.visiting = false;
     thumbnails::start(state, jobs);
     if restore::folder_listed(state, jobs) {
         return;
     }
+    // What was chosen in another cohort means nothing here.
+    (state.session.view.modality, state.session.view.fused_modality) = (None, None);
     if let (None, Some(first)) = (state.cases.open, first) {
         open_case(state, jobs, first);
     }

@@ -19,34 +19,23 @@ pub const REST: Slot = Slot::exclusive("open rest");
 pub struct OpenRest {
     case: CaseId,
     base: Arc<Volume>,
-    images: Vec<Other>,
-    probability: Option<PathBuf>,
+    /// The base image first.
+    request: Request,
+    /// Files of images that are shown already.
+    read: Vec<PathBuf>,
     gpu: Option<Gpu>,
-}
-
-/// An image beside the first.
-struct Other {
-    modality: Option<String>,
-    path: PathBuf,
-    /// It was read on the way to the first image.
-    layer: Option<ImageLayer>,
 }
 
 impl OpenRest {
     /// Starts to read the rest of the open case; `request` names the base image first.
-    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request, read: &[ImageLayer]) {
+    pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request) {
         let Some(document) = &state.document else { return };
-        let gpu = jobs.gpu().cloned();
-        let other = |(modality, path): (Option<String>, PathBuf)| {
-            let layer = read.iter().find(|layer| layer.path() == path).cloned();
-            Other { modality, path, layer }
-        };
         jobs.start(Self {
             case: document.id,
             base: Arc::clone(&document.base().volume),
-            images: request.images.into_iter().skip(1).map(other).collect(),
-            probability: request.probability,
-            gpu,
+            read: document.images.iter().map(|layer| layer.path().to_path_buf()).collect(),
+            request,
+            gpu: jobs.gpu().cloned(),
         });
     }
 }
@@ -60,15 +49,13 @@ impl Job for OpenRest {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let gpu = self.gpu.as_ref();
-        for Other { modality, path, layer } in &self.images {
+        for (modality, path) in self.request.images.iter().filter(|(_, path)| !self.read.contains(path)) {
             let mut warnings = Vec::new();
-            let layer = match layer {
-                Some(layer) => Ok(layer.clone()),
-                None => read_image(path, modality.as_deref(), true, gpu, &mut warnings),
-            };
-            send(handle, path, layer, warnings, add_image)?;
+            let layer = read_image(path, modality.as_deref(), true, gpu, &mut warnings);
+            let request = self.request.clone();
+            send(handle, path, layer, warnings, move |state, image| add_image(state, &request, image))?;
         }
-        if let Some(path) = &self.probability {
+        if let Some(path) = &self.request.probability {
             send(handle, path, read_probability(path, &self.base), Vec::new(), add_probability)?;
         }
         Ok(())
@@ -91,30 +78,38 @@ fn send<T: Send + 'static>(
     path: &Path,
     part: Result<T, Failure>,
     warnings: Vec<String>,
-    add: impl FnOnce(&mut State, &mut Jobs, T) + Send + 'static,
+    add: impl FnOnce(&mut State, T) + Send + 'static,
 ) -> Result<(), Failure> {
     handle.check()?;
     let title = format!("Opening {}", file_stem(path));
     handle.progress(None, file_stem(path));
-    handle.send(move |state, jobs| {
+    handle.send(move |state, _| {
         for warning in warnings {
             state.notice(Severity::Warning, "About this file", warning);
         }
         match part {
-            Ok(part) => add(state, jobs, part),
+            Ok(part) => add(state, part),
             Err(failure) => failure.report(&title, state),
         }
     });
     Ok(())
 }
 
-fn add_image(state: &mut State, _: &mut Jobs, image: ImageLayer) {
-    if let Some(document) = &mut state.document {
-        document.images.push(image);
-    }
+/// Adds an image at the place that the request has for it. The modality that the user chose in the case before is shown,
+/// and fused, as soon as it is there.
+pub(super) fn add_image(state: &mut State, request: &Request, image: ImageLayer) {
+    let Some(document) = &mut state.document else { return };
+    let rank = |path: &Path| request.images.iter().position(|(_, of_request)| of_request == path);
+    let at = document.images.partition_point(|layer| rank(layer.path()) <= rank(image.path()));
+    let (view, modality) = (&mut state.session.view, Some(image.info.modality.clone()));
+    document.images.insert(at, image);
+    let moved = |index: usize| if index >= at { index + 1 } else { index };
+    document.shown = if view.modality == modality { at } else { moved(document.shown) };
+    view.fused = if view.fused_modality == modality { Some(at) } else { view.fused.map(moved) };
+    view.fused = view.fused.filter(|&fused| fused != document.shown);
 }
 
-fn add_probability(state: &mut State, _: &mut Jobs, probability: ProbabilityLayer) {
+fn add_probability(state: &mut State, probability: ProbabilityLayer) {
     if let Some(document) = &mut state.document {
         document.probability = Some(probability);
     }

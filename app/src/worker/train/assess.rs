@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::assess::{Assessment, assess};
+use engine::cohort::split::Split;
 use engine::config::Config;
 use engine::device;
 
@@ -19,6 +20,7 @@ const SETTLES: Duration = Duration::from_millis(400);
 /// Measures a training step.
 struct EstimateTraining {
     config: Config,
+    split: Option<Split>,
     threads: usize,
     turn: Arc<Mutex<()>>,
 }
@@ -39,7 +41,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     }
     state.cache.train.estimate = Estimate::Running;
     let (config, threads) = (form.config().clone(), super::threads(&state.session.settings));
-    jobs.start(EstimateTraining { config, threads, turn: Arc::clone(&jobs.alone) });
+    let split = state.cache.train.split.as_ref().and_then(|split| split.as_ref().ok()).cloned();
+    jobs.start(EstimateTraining { config, split, threads, turn: Arc::clone(&jobs.alone) });
 }
 
 impl Job for EstimateTraining {
@@ -59,7 +62,8 @@ impl Job for EstimateTraining {
         // A cancelled estimate may still be in the middle of a step.
         let _turn = handle.wait_for(&self.turn)?;
         let compute = device::open_all(&self.config.device)?;
-        let work = || assess(&self.config, &compute, &handle.control, &mut |what| handle.progress(None, what));
+        let mut progress = |what: &str| handle.progress(None, what);
+        let work = || assess(&self.config, self.split.as_ref(), &compute, &handle.control, &mut progress);
         match engine::threads::with(self.threads, work)?.map_err(Failure::from) {
             Ok(assessment) => Ok(Ok(assessment)),
             Err(Failure::Error(why)) => Ok(Err(why)),

@@ -7,10 +7,10 @@ use crate::common;
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::gpu::{GpuError, Part, SlicePaint, Texture};
 use egui::Color32;
-use engine::volume::{Grid, LabelVolume, Orientation, Volume, VoxelData};
+use engine::volume::{Grid, LabelData, LabelVolume, Orientation, Volume, VoxelData};
 use glam::{DAffine3, DVec3};
 use scene::{Scene, WIDTH, blobs, draw, draw_all, every_type, oblique_grid, phantom, rows, small_grid, volume};
-use shaders::{ColourMap, Image, Interpolation, LabelMode, labels_shown};
+use shaders::{ColourMap, Comparing, Image, Interpolation, LabelMode, labels_shown};
 
 #[test]
 fn every_type_nearest_and_linear() {
@@ -112,14 +112,16 @@ fn the_comparison_with_the_truth() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
-    (scene.labels, scene.truth) = (Some(blobs(&grid, 0.3)), Some(blobs(&grid, 0.9)));
-    scene.uniforms.comparing = 1;
+    let mut reference = blobs(&grid, 0.9);
+    let LabelData::U8(labels) = &mut reference.data else { panic!("small labels") };
+    labels.iter_mut().step_by(3).filter(|label| **label > 0).for_each(|label| *label = 1 + *label % 3);
+    (scene.labels, scene.truth) = (Some(blobs(&grid, 0.3)), Some(reference));
+    scene.uniforms.comparing = Comparing::Labels as u32;
     scene.uniforms.label_opacity = 1.0;
     for pixels_per_point in [1.0, 2.0] {
         scene.pixels_per_point = pixels_per_point;
         let drawn = scene.check(&screen, &format!("{pixels_per_point}"));
-        use shaders::colour::{FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE};
-        for [r, g, b] in [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE] {
+        for [r, g, b] in shaders::colour::COMPARISON {
             let there = drawn.contains(&Color32::from_rgb(r, g, b).to_array());
             assert!(there, "{r:02X}{g:02X}{b:02X} at {pixels_per_point}");
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use amlp_viewer::command::{Command, FileCommand, Sender, ViewCommand, dispatch, dispatch_intents};
 use amlp_viewer::scene::{Modality, ScanInfo, Sidecar, Unit, WindowLevel};
-use amlp_viewer::state::{CaseId, Document, ImageLayer, JobStatus, MaskLayer, Severity, Slot, Source, State};
+use amlp_viewer::state::{CaseId, Document, ImageLayer, JobStatus, MaskLayer, MaskRole, Severity, Slot, Source, State};
 use amlp_viewer::theme::{self, Theme};
 use amlp_viewer::worker::{Jobs, analyse, deliver};
 use amlp_viewer::{dialog, panel};
@@ -34,7 +34,7 @@ impl Bench {
 
     /// Findings, comparison and measures of the open case by the engine.
     pub fn analysed(mut self) -> Self {
-        analyse::start(&self.state, &mut self.jobs);
+        analyse::start(&mut self.state, &mut self.jobs);
         self.settle();
         assert!(self.state.notices.is_empty(), "{:?}", self.state.notices);
         self
@@ -155,7 +155,7 @@ pub fn image(name: &str, modality: Modality) -> ImageLayer {
 }
 
 /// A mask with boxes of voxels, each with its label.
-pub fn mask(boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer {
+pub fn mask(role: MaskRole, boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer {
     let grid = grid();
     let mut labels = vec![0_u8; grid.len()];
     for &(from, to, label) in boxes {
@@ -166,28 +166,30 @@ pub fn mask(boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer {
         }
     }
     let labels = LabelVolume::new(grid, labels).unwrap();
-    let present = MaskLayer::count(&labels);
+    let table = MaskLayer::label_table(&labels);
     let path = Some(PathBuf::from("/data/mask.nii.gz"));
     MaskLayer {
+        role,
         path,
         labels: Arc::new(labels),
-        present,
+        table,
         texture: None,
         projection: None,
         revision: 1,
         saved_revision: Some(1),
-        not_uploaded: None,
+        dirty: None,
+        file_frames: 1,
     }
 }
 
 /// Two lesions of 4 x 4 x 4 and 2 x 2 x 2 voxels: 0.768 and 0.096 ml.
-pub fn prediction() -> MaskLayer {
-    mask(&[([2, 2, 2], [6, 6, 6], 1), ([12, 10, 8], [14, 12, 10], 1)])
+pub fn segmentation() -> MaskLayer {
+    mask(MaskRole::Segmentation, &[([2, 2, 2], [6, 6, 6], 1), ([12, 10, 8], [14, 12, 10], 1)])
 }
 
-/// The first of them shifted by one slice, and one that the prediction misses.
-pub fn truth() -> MaskLayer {
-    mask(&[([2, 2, 3], [6, 6, 7], 1), ([16, 2, 10], [18, 4, 12], 1)])
+/// The first of them shifted by one slice, and one that the segmentation misses.
+pub fn reference() -> MaskLayer {
+    mask(MaskRole::Reference, &[([2, 2, 3], [6, 6, 7], 1), ([16, 2, 10], [18, 4, 12], 1)])
 }
 
 /// A case of these images.
@@ -204,12 +206,12 @@ pub fn ct() -> State {
     State { document: Some(document(vec![image("ct", Modality::Ct)])), ..State::default() }
 }
 
-/// A CT with prediction and truth, measured.
+/// A CT with segmentation and reference, measured.
 pub fn compared() -> Bench {
     let mut state = ct();
     let document = state.document.as_mut().unwrap();
-    document.prediction = Some(prediction());
-    document.truth = Some(truth());
+    document.set_mask(segmentation());
+    document.set_mask(reference());
     Bench::new(state).analysed()
 }
 

@@ -191,7 +191,7 @@ fn closing_names_what_would_be_lost() {
 fn unsaved() -> State {
     let mut state = bench::ct();
     let document = state.document.as_mut().unwrap();
-    document.prediction = Some(MaskLayer { saved_revision: None, ..bench::prediction() });
+    document.set_mask(MaskLayer { saved_revision: None, ..bench::segmentation() });
     state
 }
 
@@ -200,7 +200,7 @@ fn what_would_lose_a_segmentation_waits_for_an_answer() {
     let remove = Intent::RemoveSegmentation;
     let mut bench = Bench::new(unsaved());
     bench.carry_out(remove.clone());
-    assert!(bench.state.document.as_ref().unwrap().prediction.is_some());
+    assert!(bench.state.document.as_ref().unwrap().segmentation().is_some());
     let mut harness = window(bench);
     assert!(harness.query_by_label_contains("The segmentation of STS_001 is not saved").is_some());
     press(&mut harness, Key::Enter);
@@ -210,7 +210,7 @@ fn what_would_lose_a_segmentation_waits_for_an_answer() {
     harness.state_mut().carry_out(FileCommand::Discard);
     harness.run();
     let document = harness.state().state.document.as_ref().unwrap();
-    assert!(document.prediction.is_none() && !document.is_unsaved());
+    assert!(document.segmentation().is_none() && !document.is_unsaved());
     assert_eq!(harness.state().state.dialog, None);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{CaseId, CaseList, FailedOpen, Intent, ListedCase, PathPurpose, State, Thumbnail};
+use amlp_viewer::state::{CaseId, CaseList, FailedOpen, Intent, ListedCase, MaskRole, PathPurpose, State, Thumbnail};
 use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -112,9 +112,9 @@ fn images_are_shown_and_fused() {
 fn prediction_and_reference_are_drawn_alone_or_compared() {
     let mut harness = window(bench::compared());
     assert_eq!(harness.state().state.session.view.overlay, Overlay::Comparison);
-    assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::Show(Overlay::Prediction)));
+    assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::Show(Overlay::Segmentation)));
     assert_eq!(clicked(&mut harness, "Show reference"), Command::Overlay(OverlayCommand::Show(Overlay::Comparison)));
-    assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::Overlay(OverlayCommand::Show(Overlay::Truth)));
+    assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::Overlay(OverlayCommand::Show(Overlay::Reference)));
     assert!(harness.query_by_label("Show segmentation").is_some());
     // Nothing is left once the last one is hidden; showing it brings back what it was.
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::ShowLabel(1, false)));
@@ -129,14 +129,14 @@ fn prediction_and_reference_are_drawn_alone_or_compared() {
 fn labels_have_volumes_and_switches() {
     let mut state = bench::ct();
     let boxes = [([0, 0, 0], [5, 5, 4], 1), ([10, 10, 4], [14, 12, 6], 3)];
-    state.document.as_mut().unwrap().truth = Some(bench::mask(&boxes));
+    state.document.as_mut().unwrap().set_mask(bench::mask(MaskRole::Reference, &boxes));
     let mut harness = window(Bench::new(state));
     assert!(harness.query_by_label("Label 2").is_none());
     assert_eq!(clicked(&mut harness, "Hide label 3"), Command::Overlay(OverlayCommand::ShowLabel(3, false)));
     assert_eq!(clicked(&mut harness, "Label 3"), Command::Overlay(OverlayCommand::ShowLabel(3, true)));
-    let present = &harness.state().state.document.as_ref().unwrap().truth.as_ref().unwrap().present;
-    assert_eq!(present.iter().map(|(label, _)| *label).collect::<Vec<_>>(), [1, 3]);
-    assert!((present[0].1 - 1.2).abs() < 1e-9, "100 voxels of 12 mm3");
+    let table = &harness.state().state.document.as_ref().unwrap().reference().unwrap().table;
+    assert_eq!(table.iter().map(|entry| entry.value).collect::<Vec<_>>(), [1, 3]);
+    assert!((table[0].volume_ml - 1.2).abs() < 1e-9, "100 voxels of 12 mm3");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! The right panel and the strip.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode, Unit};
 use amlp_viewer::state::{
-    Document, Entropy, Intent, MaskLayer, Measure, MeasureKind, Mode, PaneId, PathPurpose, State,
+    Document, Entropy, Intent, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId, PathPurpose, State,
 };
 use amlp_viewer::worker;
 use egui::accesskit::Role;
@@ -90,12 +93,12 @@ fn findings_say_why_there_are_none() {
     let missing = harness.query_all_by_label("No segmentation. Press Segment now, or open one.").count();
     assert_eq!(missing, 2, "in the findings and in the layers");
     assert!(harness.get_by_label("Next finding").accesskit_node().is_disabled());
-    harness.state_mut().state.document.as_mut().unwrap().prediction = Some(bench::prediction());
+    harness.state_mut().state.document.as_mut().unwrap().set_mask(bench::segmentation());
     harness.run();
     assert!(harness.query_by_label("Measuring…").is_some());
 
     let mut state = bench::ct();
-    state.document.as_mut().unwrap().prediction = Some(bench::mask(&[]));
+    state.document.as_mut().unwrap().set_mask(bench::mask(MaskRole::Segmentation, &[]));
     let harness = window(Bench::new(state).analysed());
     assert!(harness.query_by_label("No findings. The mask is empty.").is_some());
 }
@@ -111,9 +114,10 @@ fn findings_are_listed_chosen_and_stepped_through() {
         })
         .collect();
     // 64 voxels of 12 mm3; the diagonal of 4 x 4 voxels of 2 mm is 11.3 mm; the mean of 100 i + 10 j + k is 388.5.
-    assert_eq!(descriptions[0], "label 1, 0.77 ml, 11.3 mm, mean 388 HU, hit");
-    assert!(descriptions[1].ends_with(", extra"), "{}", descriptions[1]);
-    assert!(descriptions[2].ends_with(", missed"), "{}", descriptions[2]);
+    assert_eq!(descriptions[0], "0.768 ml, 11.3 mm, CT mean HU 388, max 555, hit, Label 1 0.768 ml");
+    // 8 voxels are 96 µl.
+    assert!(descriptions[1].starts_with("96.0 µl") && descriptions[1].contains(", extra, "), "{}", descriptions[1]);
+    assert!(descriptions[2].starts_with("96.0 µl") && descriptions[2].contains(", missed, "), "{}", descriptions[2]);
     assert!(harness.query_by_label("Finding 4").is_none());
 
     assert_eq!(clicked(&mut harness, "Finding 2"), Command::Overlay(OverlayCommand::GoToFinding(1)));
@@ -134,9 +138,10 @@ fn of_many_findings_only_those_in_sight_are_laid_out() {
         })
         .collect();
     let mut state = bench::ct();
-    state.document.as_mut().unwrap().prediction = Some(bench::mask(&boxes));
+    state.document.as_mut().unwrap().set_mask(bench::mask(MaskRole::Segmentation, &boxes));
+    state.session.settings.minimum_ml = 0.0;
     let mut harness = tall(Bench::new(state).analysed());
-    let count = open(&harness).findings.unwrap().list.len();
+    let count = open(&harness).findings.unwrap().entries.len();
     assert_eq!(count, 480);
     let rows = |harness: &Harness<'_, Bench>| {
         (1..=count).filter(|n| harness.query_by_label(&format!("Finding {n}")).is_some()).count()
@@ -158,8 +163,11 @@ fn agreement_shows_the_measures() {
         "Dice 0.667".to_owned(),
         format!("Sensitivity {:.3}", metrics.sensitivity),
         format!("HD95 {:.1} mm", metrics.hd95_mm),
-        "Volumes 0.86 / 0.86 ml".to_owned(),
-        "Lesions 1 hit, 1 extra, 1 missed".to_owned(),
+        "Segmentation 0.864 ml".to_owned(),
+        "Reference 0.864 ml".to_owned(),
+        "Lesions hit 1 of 2".to_owned(),
+        "Lesions missed 1".to_owned(),
+        "Lesions extra 1".to_owned(),
     ] {
         assert!(harness.query_by_label(&label).is_some(), "{label}");
     }
@@ -200,7 +208,7 @@ fn a_segmentation_is_started_cancelled_and_saved() {
     let bench = harness.state_mut();
     bench.state.jobs.clear();
     let document = bench.state.document.as_mut().unwrap();
-    document.prediction = Some(MaskLayer { saved_revision: None, ..bench::prediction() });
+    document.set_mask(MaskLayer { saved_revision: None, ..bench::segmentation() });
     harness.run();
     assert_eq!(clicked(&mut harness, "Save segmentation (unsaved)"), Command::File(FileCommand::Save));
     assert_eq!(clicked(&mut harness, "Use the sample model"), Command::File(FileCommand::UseSampleModel));
@@ -211,10 +219,11 @@ fn a_segmentation_is_started_cancelled_and_saved() {
 fn measurements_are_listed_and_removed() {
     let mut state = bench::ct();
     let ends_mm = [DVec3::new(0.0, 0.0, 3.0), DVec3::new(30.0, 40.0, 3.0)];
-    state.session.view.measures = vec![
+    let measures = vec![
         Measure { kind: MeasureKind::Ruler, plane: Plane::Axial, ends_mm, statistics: None },
         Measure { kind: MeasureKind::Ellipse, plane: Plane::Coronal, ends_mm, statistics: None },
     ];
+    state.session.measures = BTreeMap::from([(PathBuf::from("/data/ct.nii.gz"), measures)]);
     let mut harness = tall(Bench::new(state));
     assert!(harness.query_by_label("1  Ruler, axial 50.0 mm").is_some());
     assert!(harness.query_by_label("2  Ellipse, coronal no voxels").is_some());

@@ -77,7 +77,7 @@ fn the_title_says_what_is_open_and_unsaved() {
     let harness = window(Bench::new(state.clone()));
     assert!(harness.query_by_label("STS_001").is_some());
     assert!(harness.query_by_label("unsaved").is_none());
-    state.document.as_mut().unwrap().prediction = Some(MaskLayer { saved_revision: None, ..bench::prediction() });
+    state.document.as_mut().unwrap().set_mask(MaskLayer { saved_revision: None, ..bench::segmentation() });
     let harness = window(Bench::new(state));
     assert!(harness.query_by_label("unsaved").is_some());
 }

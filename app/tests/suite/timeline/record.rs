@@ -70,7 +70,7 @@ fn finetuning(base: &Config, from: &Path) -> Config {
     config.preprocess = base.preprocess.clone();
     config.network = base.network.clone();
     config.method.probes.clone_from(&base.method.probes);
-    config.training.epochs = 8;
+    (config.training.epochs, config.training.min_steps) = (8, 0);
     config.training.batch = 8;
     config.training.lr = 1e-2;
     config.labels.labels = "3".into();

@@ -29,8 +29,8 @@ fn the_command_line_says_what_is_shown() {
     assert_eq!((report.window, report.level), (Some(350.0), Some(50.0)), "a CT by its name");
     assert!(report.slice_dice.is_some() && report.metrics.is_some());
     let document = document(&window);
-    assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
-    assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
+    assert_eq!(document.segmentation().unwrap().path.as_ref(), Some(&files.prediction));
+    assert_eq!(document.reference().unwrap().path.as_ref(), Some(&files.truth));
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn masks_are_told_from_scans_by_their_names() {
     let window = open_files(&[&files.truth, &files.prediction, &files.scan]);
     let document = document(&window);
     assert_eq!(document.base().path(), files.scan);
-    assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
-    assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
+    assert_eq!(document.segmentation().unwrap().path.as_ref(), Some(&files.prediction));
+    assert_eq!(document.reference().unwrap().path.as_ref(), Some(&files.truth));
 }
 
 #[test]

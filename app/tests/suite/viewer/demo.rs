@@ -45,6 +45,6 @@ fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
     );
     assert_eq!(state(&window).session.mode, Mode::Review);
     let document = document(&window);
-    assert!(document.prediction.is_some() && document.is_unsaved() && document.comparison.is_some());
+    assert!(document.segmentation().is_some() && document.is_unsaved() && document.comparison.is_some());
     assert!(report(&window).metrics.is_some_and(|m| m.dsc > 0.0 && m.dsc <= 1.0));
 }

@@ -7,7 +7,9 @@ use amlp_viewer::Args;
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, actions, dispatch};
 use amlp_viewer::gpu::Part;
 use amlp_viewer::scene::{Convention, Modality, PlaneMode, Unit};
-use amlp_viewer::state::{Dialog, ImageLayer, Intent, MaskLayer, Mode, PathPurpose, PathRequest, State, ToolKind};
+use amlp_viewer::state::{
+    Dialog, ImageLayer, Intent, MaskLayer, MaskRole, Mode, PathPurpose, PathRequest, State, ToolKind,
+};
 use amlp_viewer::worker::dialog::{Answer, answered};
 use amlp_viewer::worker::{Jobs, dialog};
 use egui::Key;
@@ -19,7 +21,7 @@ use crate::window::*;
 /// The file dialog that was opened for `request` ends with these paths.
 fn answer(window: &mut Window, request: PathRequest, answer: Answer) {
     let (state, _) = window.state_mut().parts();
-    answered(state, request, answer, Path::new("proposed.nii.gz"));
+    answered(state, request, answer);
     settle(window);
 }
 
@@ -27,7 +29,7 @@ fn answer(window: &mut Window, request: PathRequest, answer: Answer) {
 fn edit(window: &mut Window) -> LabelVolume {
     let (state, jobs) = window.state_mut().parts();
     let revision = jobs.unused_id();
-    let mask = state.document.as_mut().unwrap().prediction.as_mut().unwrap();
+    let mask = state.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap();
     let mut labels = (*mask.labels).clone();
     let LabelData::U8(voxels) = &mut labels.data else { panic!("small labels") };
     voxels[0] ^= 1;
@@ -63,15 +65,15 @@ fn an_answer_for_a_case_that_is_closed_by_then_is_refused() {
         let mut window = open_files(&[&files.scan, &files.prediction]);
         let request = state(&window).path_request(purpose);
         send(&mut window, Intent::open_paths(vec![other_scan.clone(), other_mask.clone()]));
-        let before = document(&window).prediction.as_ref().unwrap().labels.clone();
+        let before = document(&window).segmentation().unwrap().labels.clone();
         let existed = chosen.exists();
         answer(&mut window, request, Answer::Chosen(vec![chosen.clone()]));
         let said = errors(&window);
         assert!(said.len() == 1 && said[0].contains("another case"), "{purpose:?}: {said:?}");
         assert_eq!(chosen.exists(), existed, "{purpose:?}");
         let now = document(&window);
-        assert_eq!(now.prediction.as_ref().unwrap().labels, before, "{purpose:?}");
-        assert!(now.truth.is_none() && now.probability.is_none(), "{purpose:?}");
+        assert_eq!(now.segmentation().unwrap().labels, before, "{purpose:?}");
+        assert!(now.reference().is_none() && now.probability.is_none(), "{purpose:?}");
     }
 }
 
@@ -98,7 +100,7 @@ fn a_case_that_arrives_late_does_not_take_the_place_of_unsaved_work() {
     let labels = edit(&mut window);
     settle(&mut window);
     assert_eq!(document(&window).base().path(), files.scan);
-    assert_eq!(*document(&window).prediction.as_ref().unwrap().labels, labels);
+    assert_eq!(*document(&window).segmentation().unwrap().labels, labels);
     assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: open }));
     click(&mut window, "Cancel");
     assert_eq!(document(&window).base().path(), files.scan);
@@ -135,7 +137,7 @@ fn saving_writes_to_the_file_that_the_segmentation_has() {
     assert!(!document(&window).is_unsaved());
     // Without a file a name is asked for, and by "Save as" always.
     let (state, _) = window.state_mut().parts();
-    let mask = state.document.as_mut().unwrap().prediction.as_mut().unwrap();
+    let mask = state.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap();
     mask.path = None;
     window.state_mut().dispatch(FileCommand::Save);
     assert!(window.state().jobs().runs(dialog::SLOT));
@@ -152,7 +154,7 @@ fn closing_a_file_dialog_does_nothing_and_a_path_is_typed_only_where_there_is_no
     now.after_saving = Some(Intent::CloseCase);
     answer(&mut window, request, Answer::Cancelled);
     assert_eq!((state(&window).dialog.clone(), state(&window).after_saving.clone()), (None, None));
-    answer(&mut window, request, Answer::NoDialog);
+    answer(&mut window, request, Answer::NoDialog("proposed.nii.gz".into()));
     assert_eq!(state(&window).dialog, Some(Dialog::Path { request, text: "proposed.nii.gz".into() }));
 }
 
@@ -170,8 +172,8 @@ fn trying_again_opens_everything_that_was_named() {
     click(&mut window, "Try again");
     let document = document(&window);
     assert_eq!(document.images.iter().map(ImageLayer::path).collect::<Vec<_>>(), [files.scan.as_path(), &pet]);
-    assert_eq!(document.prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
-    assert_eq!(document.truth.as_ref().unwrap().path.as_ref(), Some(&files.truth));
+    assert_eq!(document.segmentation().unwrap().path.as_ref(), Some(&files.prediction));
+    assert_eq!(document.reference().unwrap().path.as_ref(), Some(&files.truth));
     assert_eq!(report(&window).crosshair.unwrap().voxel.unwrap()[2], 7);
 }
 
@@ -221,7 +223,10 @@ fn the_first_image_is_shown_before_anything_is_measured() {
     let first = document(&window);
     assert_eq!(first.images.len(), 1);
     assert!(first.findings.is_none() && first.metrics.is_none() && first.image().projection.is_none());
-    assert!(first.prediction.is_some() && first.truth.is_some(), "a case is never shown with another's masks");
+    assert!(
+        first.segmentation().is_some() && first.reference().is_some(),
+        "a case is never shown with another's masks"
+    );
     settle(&mut window);
     let all = document(&window);
     assert!(all.images.len() == 2 && all.findings.is_some() && all.metrics.is_some());
@@ -235,13 +240,13 @@ fn slices_of_a_running_segmentation_change_a_part_of_the_overlay() {
     let image = Volume::read(&files.scan).unwrap();
     let labels = Arc::new(LabelVolume { data: vec![0_u8; image.grid.len()].into(), grid: image.grid });
     let mut mask = MaskLayer::preview(Arc::clone(&labels), None, 1);
-    assert_eq!(mask.not_uploaded, None);
+    assert_eq!(mask.dirty, None);
     let slices = |range| Part::Slices { axis: 2, range };
     mask.change(Arc::clone(&labels), slices(0..3), 2);
     mask.change(Arc::clone(&labels), slices(3..5), 3);
-    assert_eq!(mask.not_uploaded, Some(slices(0..5)));
+    assert_eq!(mask.dirty, Some(slices(0..5)));
     mask.change(labels, Part::Slices { axis: 0, range: 0..1 }, 4);
-    assert_eq!((mask.not_uploaded, mask.revision), (Some(Part::All), 4));
+    assert_eq!((mask.dirty, mask.revision), (Some(Part::All), 4));
 }
 
 /// Every action that the palette offers without a case does something then: from one of two different states at least.

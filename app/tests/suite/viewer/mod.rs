@@ -3,16 +3,20 @@
 
 mod cases;
 mod demo;
+mod export;
+mod findings;
 mod finetuning;
 mod guards;
 mod keys;
 mod masking;
+mod odd_masks;
 mod orientation;
 mod pretrained;
 mod program;
 mod reliability;
 mod restart;
 mod review;
+mod rounds;
 mod runs;
 mod segmentation;
 mod snapshots;

@@ -12,7 +12,7 @@ use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{Ending, TrainPage};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose, Session, Severity, ToolKind};
+use amlp_viewer::state::{Dialog, Intent, MaskRole, Mode, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use clap::Parser as _;
@@ -67,7 +67,7 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
         Command::View(ViewCommand::SetConvention(Convention::Neurological)),
         Command::Window(WindowCommand::SetTheme(Theme::Light)),
         Command::View(ViewCommand::SetTool(ToolKind::Ruler)),
-        Command::Overlay(OverlayCommand::Show(Overlay::Truth)),
+        Command::Overlay(OverlayCommand::Show(Overlay::Reference)),
         Command::Overlay(OverlayCommand::ShowLabel(1, false)),
         Command::Window(WindowCommand::ToggleRight),
     ] {
@@ -76,7 +76,7 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
     let at = rect(&window, "Axial").center();
     drag(&mut window, at, at + vec2(40.0, 25.0), PointerButton::Primary, Modifiers::NONE);
     drag(&mut window, at, at + vec2(0.0, -60.0), PointerButton::Secondary, Modifiers::NONE);
-    assert_eq!(state(&window).session.view.measures.len(), 1);
+    assert_eq!(state(&window).measures().len(), 1);
     let new = again(&window);
     assert_ne!(report(&new), first);
     assert_eq!(report(&new).window, Some(123.5));
@@ -237,7 +237,8 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
 fn u8_a_restart_asks_what_closing_asks() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().prediction.as_mut().unwrap().saved_revision = None;
+    window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision =
+        None;
     let ask = |window: &mut Window, command: Command| {
         window.state_mut().dispatch(command);
         window.run_steps(3);
@@ -252,7 +253,8 @@ fn u8_a_restart_asks_what_closing_asks() {
     assert!(state(&window).quit && !window.state().restarts(), "closed, not restarted");
 
     let mut window = open_files(&[&files.scan, &files.prediction]);
-    window.state_mut().parts().0.document.as_mut().unwrap().prediction.as_mut().unwrap().saved_revision = None;
+    window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision =
+        None;
     ask(&mut window, Command::Window(WindowCommand::Restart));
     click(&mut window, "Restart without saving");
     assert!(window.state().restarts());

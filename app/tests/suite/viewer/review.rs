@@ -196,7 +196,7 @@ fn the_overlay_is_swapped_hidden_and_faded_by_keys() {
     let mut window = compared(&files);
     let overlay = |window: &Window| state(window).session.view.overlay;
     assert_eq!(overlay(&window), Overlay::Comparison);
-    for expected in [Overlay::Prediction, Overlay::Truth, Overlay::Prediction] {
+    for expected in [Overlay::Segmentation, Overlay::Reference, Overlay::Segmentation] {
         press(&mut window, Key::T);
         assert_eq!(overlay(&window), expected);
     }

@@ -63,7 +63,7 @@ fn model(folder: &Path) -> (PathBuf, PathBuf) {
     config.preprocess.spacing = Spacing::Native;
     config.preprocess.size = 32;
     (config.network.width, config.network.depth) = (4, 2);
-    (config.training.epochs, config.training.batch) = (30, 4);
+    (config.training.epochs, config.training.min_steps, config.training.batch) = (30, 0, 4);
     (config.training.lr, config.training.shift_px) = (1e-2, 2);
     config.labels.labels = "3".into();
     let (run, model, control) = (folder.join("run"), folder.join("model"), Control::default());
@@ -82,7 +82,7 @@ fn ready(model: &Path, scan: &Path) -> Window {
 }
 
 fn labels(window: &Window) -> LabelVolume {
-    (*document(window).prediction.as_ref().unwrap().labels).clone()
+    (*document(window).segmentation().unwrap().labels).clone()
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn a_segmentation_is_made_saved_and_opened_again() {
     assert_eq!(errors(&window), [""; 0]);
     let made = labels(&window);
     let (_, truth) = patient(7);
-    let both = made.iter().zip(&truth).filter(|(p, t)| *p == 1 && *t == 1).count();
-    let sum = made.iter().chain(&truth).filter(|l| *l == 1).count();
+    let both = made.iter().zip(truth.iter()).filter(|(p, t)| *p == 1 && *t == 1).count();
+    let sum = made.iter().chain(truth.iter()).filter(|l| *l == 1).count();
     assert!(2.0 * both as f64 / sum as f64 > 0.5, "the ball is easy to see: {both} of {sum}");
     assert!(document(&window).is_unsaved() && has(&window, "unsaved"));
     assert!(document(&window).probability.is_some() && document(&window).entropy.is_some());
@@ -153,7 +153,7 @@ fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
 
     let job = state(&window).jobs.iter().find(|job| job.slot == worker::segment::SLOT).unwrap().id;
     send(&mut window, FileCommand::CancelJob(job));
-    let shown = document(&window).prediction.as_ref().unwrap();
+    let shown = document(&window).segmentation().unwrap();
     assert_eq!((shown.path.as_ref(), &*shown.labels), (Some(&earlier), &before));
     assert_eq!(report(&window).findings, findings);
     assert!(!document(&window).is_unsaved() && document(&window).replaced.is_none());
@@ -171,7 +171,7 @@ fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
     click(&mut window, "Segment now");
     assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::Segment }));
     click(&mut window, "Continue without saving");
-    assert!(document(&window).is_unsaved() && document(&window).prediction.is_some());
+    assert!(document(&window).is_unsaved() && document(&window).segmentation().is_some());
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_damaged_model_is_named_and_the_window_goes_on() {
     assert!(said.len() == 1 && said[0].contains("Segmenting new_pet failed"), "{said:?}");
     assert!(said[0].contains("model.safetensors") && said[0].contains("checksum"), "{said:?}");
     assert!(has(&window, "Segmenting new_pet failed") && report(&window).errors.len() == 1);
-    assert!(document(&window).prediction.is_none() && !document(&window).is_unsaved());
+    assert!(document(&window).segmentation().is_none() && !document(&window).is_unsaved());
     let before = slices(&window)[0];
     press(&mut window, Key::ArrowUp);
     assert_eq!(slices(&window)[0], before + 1);
@@ -225,14 +225,14 @@ fn a_file_that_is_there_is_only_replaced_when_asked() {
     click(&mut window, "Cancel");
     assert_eq!(state(&window).dialog, None);
     assert_eq!(fs::read(&old).unwrap(), bytes);
-    assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&files.prediction));
+    assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&files.prediction));
 
     type_path(&mut window, PathPurpose::SaveSegmentation, &old);
     click(&mut window, "Overwrite");
     assert_eq!((state(&window).dialog.clone(), errors(&window).len()), (None, 0));
     let image = Volume::read(&files.scan).unwrap();
     assert_eq!(LabelVolume::read_for(&old, &image).unwrap().0, labels(&window));
-    assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&old));
+    assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&old));
 }
 
 #[test]
@@ -246,27 +246,30 @@ fn what_cannot_be_saved_is_said_and_stays() {
         assert!(said.len() == before + 1 && said[before].contains(name), "{said:?}");
         assert!(!files.path(name).exists());
     }
-    assert!(document(&window).prediction.is_some());
+    assert!(document(&window).segmentation().is_some());
 }
 
 #[test]
-fn a_mask_of_another_place_is_refused_with_both_places() {
+fn a_mask_of_another_place_is_offered_with_both_places() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
-    let before = document(&window).truth.as_ref().unwrap().labels.clone();
+    let before = document(&window).reference().unwrap().labels.clone();
     let other = files.path("other_seg.nii.gz");
     write_mask(&other, &phantom::straight(), STORED, phantom::truth);
     type_path(&mut window, PathPurpose::Reference, &other);
-    let said = errors(&window);
     let [ours, theirs] = [&files.scan, &other].map(|path| Volume::read(path).unwrap().grid.describe());
-    assert!(said.len() == 1 && said[0].contains("other_seg.nii.gz"), "{said:?}");
-    assert!(said[0].contains(&ours) && said[0].contains(&theirs), "{said:?}");
-    assert_eq!(document(&window).truth.as_ref().unwrap().labels, before);
-    // On the command line it keeps the whole case from being shown.
+    let offered = |window: &Window| {
+        let Some(Dialog::Resample(offer)) = &state(window).dialog else { panic!("the mask is offered") };
+        assert!(offer.details.contains(&ours) && offer.details.contains(&theirs), "{}", offer.details);
+        assert!(has(window, "other_seg.nii.gz has another grid"));
+    };
+    offered(&window);
+    click(&mut window, "Cancel");
+    assert_eq!(document(&window).reference().unwrap().labels, before);
+    // On the command line the image is shown without it.
     let window = open_files(&[&files.scan, &other]);
-    let report = report(&window);
-    assert!(report.panes.is_empty() && report.errors.len() == 1, "{:?}", report.errors);
-    assert!(report.errors[0].contains(&ours) && report.errors[0].contains(&theirs), "{:?}", report.errors);
+    offered(&window);
+    assert!(document(&window).masks.is_empty() && report(&window).panes.len() == 4);
 }
 
 #[test]
@@ -278,7 +281,7 @@ fn a_mask_in_another_axis_order_is_put_right() {
     let order = Orientation { axis: [2, 0, 1], flip: [false, true, true] };
     write_mask(&turned, &phantom::oblique(), order, phantom::prediction);
     type_path(&mut window, PathPurpose::Segmentation, &turned);
-    assert_eq!(document(&window).prediction.as_ref().unwrap().path.as_ref(), Some(&turned));
+    assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&turned));
     assert_eq!(labels(&window), right);
     let warned = state(&window).notices.iter().filter(|n| n.severity == Severity::Warning);
     assert!(warned.map(|n| &n.detail).any(|said| said.contains("turned_pred") && said.contains("axes")));

@@ -69,6 +69,7 @@ fn tiny(form: &mut Form) {
         (config.preprocess.size, config.preprocess.spacing) = (32, Spacing::Native);
         (config.network.width, config.network.depth) = (4, 2);
         (config.training.epochs, config.training.batch, config.training.lr) = (2, 8, 1e-2);
+        config.training.min_steps = 0;
         config.method.grid = 4;
     }
 }

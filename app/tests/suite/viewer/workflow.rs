@@ -26,7 +26,7 @@ fn masked(window: &Window) -> MaskReport {
 
 /// Takes over the demonstration's settings for trainings of so many steps.
 fn steps(window: &mut Window, count: usize) {
-    let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count).unwrap();
+    let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count, count).unwrap();
     change(window, |form| {
         let device = form.pretrain.device.clone();
         form.pretrain = Config { device, ..pretrain };
@@ -105,6 +105,6 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     assert!(mean > 0.0 && mean <= 1.0 && results.spread(Column::Dice).is_some());
     click(&mut window, "Segment with this run");
     assert_eq!((errors(&window), state(&window).session.mode), (Vec::new(), Mode::Review));
-    assert!(document(&window).prediction.is_some() && document(&window).is_unsaved());
+    assert!(document(&window).segmentation().is_some() && document(&window).is_unsaved());
     assert!(report(&window).metrics.is_some_and(|m| (0.0..=1.0).contains(&m.dsc)));
 }

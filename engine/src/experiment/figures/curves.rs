@@ -50,7 +50,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
     measured(vec![losses, shares])
 }
 
-/// Training loss and validation Dice of several fine-tunings.
+/// Training loss, training Dice and validation Dice of several fine-tunings.
 pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
     let losses = Chart {
         title: "Fine-tuning: training loss".into(),
@@ -58,6 +58,14 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
         y: "Dice + cross-entropy".into(),
         scale: Scale::Linear,
         series: runs.iter().map(|run| series(&run.name, &run.epochs, |e| Some(e.loss))).collect(),
+        note: String::new(),
+    };
+    let dices = Chart {
+        title: "Fine-tuning: training Dice".into(),
+        x: "epoch".into(),
+        y: "Dice".into(),
+        scale: Scale::Share,
+        series: runs.iter().map(|run| series(&run.name, &run.epochs, |e| e.training_dice)).collect(),
         note: String::new(),
     };
     let validation = Chart {
@@ -74,7 +82,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
             .collect(),
         note: String::new(),
     };
-    measured(vec![losses, validation])
+    measured(vec![losses, dices, validation])
 }
 
 fn series(name: &str, epochs: &[EpochSummary], value: impl Fn(&EpochSummary) -> Option<f64>) -> Series {

@@ -75,20 +75,11 @@ pub fn important(relative_loss: f64) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::Device;
     use proptest::prelude::*;
 
     use super::*;
-
-    /// A `[B, N]` tensor.
-    fn rows(values: Vec<f32>, batch: usize, device: &Device) -> Tensor<2> {
-        let columns = values.len() / batch;
-        Tensor::from_data(TensorData::new(values, [batch, columns]), device)
-    }
-
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_to_vec::<f32>().unwrap()
-    }
+    use crate::test_tensors::{rows, values};
 
     #[test]
     fn relative_losses_have_mean_one_and_no_gradient() {

@@ -92,23 +92,10 @@ pub fn literal_consistency_of_slice(label_ori: &[u8], label_new: &[u8], masked: 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::tensor::{Device, TensorData};
+    use burn::tensor::Device;
 
     use super::*;
-
-    /// A `[B, N]` tensor.
-    fn rows(values: Vec<f32>, batch: usize, device: &Device) -> Tensor<2> {
-        let columns = values.len() / batch;
-        Tensor::from_data(TensorData::new(values, [batch, columns]), device)
-    }
-
-    fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-        tensor.into_data().try_to_vec::<f32>().unwrap()
-    }
-
-    fn image(values: Vec<f32>, size: usize, device: &Device) -> Tensor<4> {
-        Tensor::from_data(TensorData::new(values, [1, 1, size, size]), device)
-    }
+    use crate::test_tensors::{image, rows, values};
 
     /// One slice of 2x2 patches of 1 pixel: centres 1 (background) and 3 (foreground).
     fn targets(device: &Device) -> ConsistencyTargets {

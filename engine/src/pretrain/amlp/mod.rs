@@ -40,8 +40,8 @@ use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::trainer::{
-    EpochEnd, GradientEngine, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput,
-    gradient_norm,
+    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed,
+    Session, StepOutput, gradient_norm,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -188,7 +188,7 @@ impl<'a> Amlp<'a> {
         let copy = net.valid().train();
         let training = &config.training;
         let most = GradientEngine::new(self.session.compute, training.micro_batch).at_once(training.batch);
-        let members: Vec<usize> = self.order(at.epoch).into_iter().take(most).collect();
+        let members: Vec<usize> = self.slices.order(at.epoch).into_iter().take(most).collect();
         let masked = self.collate(&members, at)?;
         let batch = masked.on(0..masked.len(), &device);
         let norm = |pick: fn(&AmlpLoss) -> Option<&burn::tensor::Tensor<1>>| {
@@ -217,6 +217,10 @@ impl Objective for Amlp<'_> {
         network_config(self.config)
     }
 
+    fn head(&self) -> Head {
+        super::head(self.config)
+    }
+
     fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
         MaskedUNet::init(&self.network(), self.config.method.fill.is_learned(), seed, device)
     }
@@ -230,16 +234,8 @@ impl Method for Amlp<'_> {
     const STAGE: Stage = Stage::Pretrain;
     const TRANSFER: Transfer = Transfer::EncoderDecoder;
 
-    fn digest(&self) -> String {
-        self.slices.digest()
-    }
-
-    fn order(&self, epoch: usize) -> Vec<usize> {
-        self.slices.order(self.config.seed, epoch)
-    }
-
-    fn slice_name(&self, slice: usize) -> String {
-        self.slices.name(slice)
+    fn dataset(&self) -> &dyn Dataset {
+        self.slices
     }
 
     fn collate(&self, slices: &[usize], at: Position) -> Result<MaskedBatch> {

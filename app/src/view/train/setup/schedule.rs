@@ -28,8 +28,14 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     let note = |pre: &'static str, fine: &'static str| if pretrain { pre } else { fine };
     let config = form.config_mut();
     let training = &mut config.training;
-    let epochs = note("paper: 800", "paper: 70");
-    field::whole(ui, state, "training.epochs", "Epochs", epochs, &mut training.epochs, 1..=1_000_000);
+    let at_least = format!("paper: 70; more if that is below {} steps", training.min_steps);
+    let note_of_epochs = if training.min_steps > 0 { &at_least } else { note("paper: 800", "paper: 70") };
+    let epochs = training.epochs;
+    field::whole(ui, state, "training.epochs", "Epochs", note_of_epochs, &mut training.epochs, 1..=1_000_000);
+    if training.epochs != epochs {
+        // A length that is entered is exact.
+        training.min_steps = 0;
+    }
     let batch = note(
         "slices per step; paper: 36 (BraTS), 48 (HECKTOR)",
         "slices per step; paper: BraTS 56 (5 %), 70 (10 %); HECKTOR 31, 90",
@@ -37,7 +43,7 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     field::whole(ui, state, "training.batch", "Batch", batch, &mut training.batch, 1..=65_536);
     let lr = Number {
         label: "Learning rate",
-        note: note("AdamW; paper: 1e-4, constant", "AdamW; paper: 1e-4, cosine to 0"),
+        note: note("AdamW; paper: 1e-4, constant", "AdamW, cosine to 0; paper: 1e-4"),
         unit: "",
         most: 1.0,
         decimals: 6,

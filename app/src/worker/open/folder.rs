@@ -1,0 +1,95 @@
+//! What a path names: the files of a patient by role, or a cohort.
+
+use std::path::{Path, PathBuf};
+
+use engine::cohort::{Cohort, scan_paths};
+
+use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
+use crate::state::{CaseList, ListedCase, Request};
+use crate::worker::Failure;
+
+/// The files that the user pointed at, by role. Masks are told by name unless roles are given; nothing but masks: the
+/// first is looked at as an image.
+pub(super) fn by_role(request: &Request) -> Request {
+    if request.paths.is_empty() {
+        return request.clone();
+    }
+    let all = || request.paths.iter().cloned();
+    let mut masks: Vec<PathBuf> = Vec::new();
+    let mut images: Vec<PathBuf> = Vec::new();
+    if request.names_something() {
+        images.extend(all());
+    } else {
+        (masks, images) = all().partition(|path| is_mask_name(path));
+        if images.is_empty() {
+            images.push(masks.remove(0));
+        }
+    }
+    let discovered = Request {
+        title: request.title.clone(),
+        images: images.into_iter().map(|path| (None, path)).collect(),
+        segmentation: newest_segmentation(&masks),
+        reference: masks.into_iter().find(|path| !is_segmentation_name(path)),
+        ..Request::default()
+    };
+    request.over(discovered)
+}
+
+/// What a folder holds.
+pub(super) enum FolderContents {
+    Patient(Request),
+    Cohort(CaseList),
+}
+
+/// One patient's files are opened, more patients become the list of cases. What `named` names beside the folder
+/// belongs to one patient.
+pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderContents, Failure> {
+    match Cohort::discover(folder) {
+        Ok(cohort) if !named.names_something() => Ok(FolderContents::Cohort(case_list(cohort))),
+        Ok(cohort) => match &case_list(cohort).cases[..] {
+            [case] => Ok(FolderContents::Patient(named.over(case.request()))),
+            cases => Err(Failure::Error(format!(
+                "{} has {} patients: --mask, --truth, --probability and --slice go with the scans of one",
+                folder.display(),
+                cases.len()
+            ))),
+        },
+        Err(no_cohort) => {
+            let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) =
+                scan_paths(folder).unwrap_or_default().into_iter().partition(|path| is_mask_name(path));
+            if images.is_empty() {
+                return Err(no_cohort.into());
+            }
+            let request = Request {
+                title: folder.file_name().map(|n| n.to_string_lossy().into_owned()),
+                images: images.into_iter().map(|p| (None, p)).collect(),
+                segmentation: newest_segmentation(&masks),
+                reference: masks.into_iter().find(|path| !is_segmentation_name(path)),
+                ..Request::default()
+            };
+            Ok(FolderContents::Patient(named.over(request)))
+        }
+    }
+}
+
+/// Of several saved segmentations the last one by name: `ct_pred_2.nii.gz` was saved after `ct_pred.nii.gz`.
+fn newest_segmentation(masks: &[PathBuf]) -> Option<PathBuf> {
+    let segmentations = masks.iter().filter(|path| is_segmentation_name(path));
+    segmentations.max_by_key(|path| (file_stem(path).len(), file_stem(path))).cloned()
+}
+
+fn case_list(cohort: Cohort) -> CaseList {
+    let problems = cohort.problems.iter().map(|p| {
+        let place = p.file.clone().or_else(|| p.case.clone()).unwrap_or_default();
+        format!("{place}: {}", p.what)
+    });
+    let problems = cohort.left_out_summary().into_iter().chain(problems).collect();
+    let cases = cohort.cases.into_iter().map(|case| ListedCase {
+        images: case.image_paths(),
+        label: case.masks.first().cloned(),
+        segmentation: case.segmentation,
+        name: case.id,
+        ..ListedCase::default()
+    });
+    CaseList { cases: cases.collect(), root: Some(cohort.root), problems, ..CaseList::default() }
+}

@@ -1,0 +1,211 @@
+//! From case to case: what stays, what goes, and that no patient looks like another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use amlp_viewer::command::{EditCommand, FileCommand, ViewCommand};
+use amlp_viewer::scene::{Modality, Plane};
+use amlp_viewer::state::{Dialog, Intent, MaskRole, Measure, MeasureKind, Mode, PathPurpose, Severity};
+use egui::{Event, Key};
+use egui_kittest::kittest::Queryable as _;
+use engine::volume::Grid;
+use glam::DVec3;
+
+use crate::phantom::{self, Files, hounsfield, straight, write_cohort, write_i16, write_mask};
+use crate::window::*;
+
+/// A cohort of two patients with the four sequences of BraTS.
+fn write_sequences(folder: &Path) -> PathBuf {
+    let root = folder.join("sequences");
+    for patient in 1..=2 {
+        let place = root.join(format!("patient_{patient}"));
+        fs::create_dir_all(&place).unwrap();
+        for (n, sequence) in ["flair", "t1", "t1ce", "t2"].into_iter().enumerate() {
+            write_i16(&place.join(format!("{sequence}.nii.gz")), &straight(), phantom::STORED, |at| {
+                hounsfield(at) + patient + 10 * n as i16
+            });
+        }
+    }
+    root
+}
+
+fn ruler() -> EditCommand {
+    let ends_mm = [DVec3::ZERO, DVec3::new(30.0, 40.0, 0.0)];
+    EditCommand::AddMeasure(Box::new(Measure {
+        kind: MeasureKind::Ruler,
+        plane: Plane::Axial,
+        ends_mm,
+        statistics: None,
+    }))
+}
+
+#[test]
+fn a_segmentation_saved_beside_the_scan_is_loaded_as_one() {
+    let files = Files::new();
+    let folder = files.path("patient");
+    fs::create_dir_all(&folder).unwrap();
+    fs::copy(&files.scan, folder.join("scan_a.nii.gz")).unwrap();
+    let mut window = open_files(&[&folder]);
+    assert!(document(&window).masks.is_empty());
+    for name in ["scan_a_pred.nii.gz", "scan_a_pred_2.nii.gz"] {
+        fs::copy(&files.prediction, folder.join(name)).unwrap();
+        send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![folder.clone()]));
+        let document = document(&window);
+        assert_eq!(document.images.len(), 1, "{name}");
+        let segmentation = document.segmentation().unwrap();
+        assert_eq!(segmentation.path.as_ref(), Some(&folder.join(name)));
+        assert!(document.reference().is_none() && !document.is_unsaved());
+    }
+    // A third one is proposed under a name of its own.
+    let request = state(&window).path_request(PathPurpose::SaveSegmentation);
+    assert!(fs::exists(amlp_viewer::worker::save::proposed_path(state(&window))).unwrap());
+    send(&mut window, Intent::Ask(request.purpose));
+    let Some(Dialog::Path { text, .. }) = &state(&window).dialog else { return };
+    assert!(text.ends_with("scan_a_pred_3.nii.gz"), "{text}");
+}
+
+#[test]
+fn while_a_case_loads_the_one_that_is_shown_is_dimmed_and_both_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    // Large enough to be read for many frames.
+    let large = Grid::new([256, 256, 48], straight().world_from_voxel);
+    write_i16(&root.join("patient_2/ct.nii.gz"), &large, phantom::STORED, |[i, j, k]| (i * 7 + j * 5 + k * 3) as i16);
+    let mut window = open_files(&[&root]);
+    window.state_mut().dispatch(Intent::StepCase(1));
+    window.run_steps(2);
+    assert_eq!(document(&window).title, "patient_1");
+    let said = "Opening patient_2. Still shown: patient_1.";
+    assert!(window.query_all_by_label_contains(said).next().is_some());
+    settle(&mut window);
+    assert_eq!(document(&window).title, "patient_2");
+    assert!(window.query_all_by_label_contains("Still shown").next().is_none());
+}
+
+#[test]
+fn two_presses_in_one_frame_are_two_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    let mut window = open_files(&[&root]);
+    for pressed in [true, false, true, false] {
+        let key = Key::ArrowDown;
+        window.event(Event::Key { key, physical_key: None, pressed, repeat: false, modifiers: CTRL });
+    }
+    settle(&mut window);
+    assert_eq!((open_place(&window), document(&window).title.as_str()), (Some(2), "patient_3"));
+}
+
+#[test]
+fn a_folder_that_cannot_be_opened_keeps_the_open_cohort() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    let empty = folder.path().join("empty");
+    fs::create_dir_all(&empty).unwrap();
+    let mut window = open_files(&[&root]);
+    send(&mut window, Intent::UsePaths(PathPurpose::Folder.into(), vec![empty]));
+    assert_eq!(errors(&window).len(), 1);
+    assert_eq!((state(&window).cases.cases.len(), open_place(&window)), (3, Some(0)));
+    assert_eq!(document(&window).title, "patient_1");
+    press_with(&mut window, CTRL, Key::ArrowDown);
+    assert_eq!(document(&window).title, "patient_2");
+    // A case of the list that cannot be read leaves the highlight on the one that is shown.
+    fs::write(root.join("patient_3/ct.nii.gz"), b"no scan").unwrap();
+    press_with(&mut window, CTRL, Key::ArrowDown);
+    assert_eq!((open_place(&window), document(&window).title.as_str()), (Some(1), "patient_2"));
+}
+
+#[test]
+fn messages_of_a_closed_case_go_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    let mut window = open_files(&[&root]);
+    let bad = folder.path().join("bad_seg.nii.gz");
+    fs::write(&bad, b"no mask").unwrap();
+    send(&mut window, Intent::open_paths(vec![bad]));
+    let shown = |window: &Window| {
+        state(window).notices.iter().filter(|n| n.severity == Severity::Error && !n.dismissed).count()
+    };
+    assert_eq!((shown(&window), errors(&window).len()), (1, 1));
+    press_with(&mut window, CTRL, Key::ArrowDown);
+    assert_eq!((shown(&window), errors(&window).len()), (0, 1), "the log keeps it");
+}
+
+#[test]
+fn modality_layout_and_measurements_survive_a_change_of_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_sequences(folder.path());
+    let mut window = open_files(&[&root]);
+    let shown = |window: &Window| document(window).image().info.modality.clone();
+    let t1ce = Modality::Mr("t1ce".into());
+    let place = document(&window).images.iter().position(|image| image.info.modality == t1ce).unwrap();
+    send(&mut window, ViewCommand::ShowImage(place));
+    send(&mut window, ViewCommand::Fuse(Some(place + 1)));
+    send(&mut window, ViewCommand::ToggleLinked);
+    send(&mut window, ruler());
+    let fused = |window: &Window| {
+        let fused = state(window).session.view.fused.unwrap();
+        document(window).images[fused].info.modality.clone()
+    };
+    press_with(&mut window, CTRL, Key::ArrowDown);
+    assert_eq!(document(&window).title, "patient_2");
+    assert_eq!((shown(&window), fused(&window)), (t1ce.clone(), Modality::Mr("t2".into())));
+    assert!(state(&window).session.view.linked && state(&window).measures().is_empty());
+    let names: Vec<String> = document(&window).images.iter().map(|image| image.name.clone()).collect();
+    assert_eq!(names, ["MR FLAIR", "MR T1", "MR T1CE", "MR T2"], "in the order of the cohort");
+    press_with(&mut window, CTRL, Key::ArrowUp);
+    assert_eq!((document(&window).title.as_str(), shown(&window)), ("patient_1", t1ce));
+    assert_eq!(state(&window).measures().len(), 1);
+    assert!(has(&window, "1  Ruler, axial 50.0 mm"));
+}
+
+#[test]
+fn a_path_and_enter_in_one_frame_are_used() {
+    let files = Files::new();
+    let mut window = open(&amlp_viewer::Args::default());
+    send(&mut window, FileCommand::TypePath(PathPurpose::Files));
+    window.get_by_label("Path").focus();
+    settle(&mut window);
+    window.event(Event::Text(files.scan.display().to_string()));
+    window.key_press(Key::Enter);
+    settle(&mut window);
+    assert_eq!(document(&window).base().path(), files.scan);
+}
+
+#[test]
+fn a_name_without_an_ending_is_saved_as_nifti() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    type_path(&mut window, PathPurpose::SaveSegmentation, &files.path("out"));
+    assert_eq!(errors(&window), [""; 0]);
+    assert!(files.path("out.nii.gz").is_file());
+    assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&files.path("out.nii.gz")));
+}
+
+#[test]
+fn a_mask_of_a_listed_case_that_cannot_be_used_is_named_and_the_case_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    write_mask(&root.join("patient_1/seg.nii.gz"), &phantom::oblique(), phantom::STORED, phantom::truth);
+    let window = open_files(&[&root]);
+    assert_eq!(document(&window).title, "patient_1");
+    assert!(document(&window).reference().is_none());
+    assert!(matches!(&state(&window).dialog, Some(Dialog::Resample(offer)) if offer.role == MaskRole::Reference));
+    // One that cannot be read at all is named.
+    fs::write(root.join("patient_1/seg.nii.gz"), b"no mask").unwrap();
+    let window = open_files(&[&root]);
+    assert!(document(&window).title == "patient_1" && document(&window).reference().is_none());
+    assert!(errors(&window).len() == 1 && errors(&window)[0].contains("seg.nii.gz"), "{:?}", errors(&window));
+}
+
+#[test]
+fn panels_are_dragged_wider_and_stay_so() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let pane = rect(&window, "Axial");
+    let edge = egui::pos2(pane.left(), 300.0);
+    drag(&mut window, edge, edge + egui::vec2(60.0, 0.0), egui::PointerButton::Primary, egui::Modifiers::NONE);
+    let width = state(&window).session.settings.left_width;
+    assert!((width - 280.0).abs() < 4.0, "{width}");
+    assert!((rect(&window, "Axial").left() - pane.left() - 60.0).abs() < 4.0);
+    assert_eq!(state(&window).session.mode, Mode::Review);
+}

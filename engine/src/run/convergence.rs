@@ -1,0 +1,108 @@
+//! Whether a fine-tuning has converged, from the epochs in its log.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::EpochSummary;
+
+/// A training Dice below this means that the network has not even fitted the slices it was trained on.
+const ENOUGH_DICE: f64 = 0.8;
+/// A loss that fell by more than this share in the last tenth of the epochs is still falling,
+const STILL_FALLING: f64 = 0.1;
+/// unless the fall itself is smaller than this: the loss of a network that fits all but perfectly.
+const LEAST_FALL: f64 = 0.02;
+
+/// Whether a fine-tuning has converged. A comparison of networks that have not compares noise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Convergence {
+    /// Mean training Dice over the last tenth of the epochs.
+    pub training_dice: f64,
+    /// The mean loss of the last tenth of the epochs is well below that of the tenth before it.
+    pub loss_falling: bool,
+    /// The training Dice is high enough and the loss has settled.
+    pub converged: bool,
+}
+
+impl Convergence {
+    /// Of the epochs so far; `None` without a training Dice, which pre-trainings and logs of earlier versions do not have.
+    pub fn of(epochs: &[EpochSummary]) -> Option<Self> {
+        let tenth = (epochs.len() / 10).max(1);
+        let (before, last) = epochs.split_at(epochs.len().checked_sub(tenth)?);
+        let training_dice = mean(last, |epoch| epoch.training_dice)?;
+        let before = mean(&before[before.len().saturating_sub(tenth)..], |epoch| Some(epoch.loss));
+        let last = mean(last, |epoch| Some(epoch.loss))?;
+        let loss_falling = before.is_some_and(|before| before - last > LEAST_FALL.max(STILL_FALLING * before));
+        Some(Self { training_dice, loss_falling, converged: training_dice >= ENOUGH_DICE && !loss_falling })
+    }
+
+    /// What to do about it; `None` if it has converged.
+    pub fn advice(&self) -> Option<String> {
+        let dice = format!("the training Dice is {:.2}, below {ENOUGH_DICE}", self.training_dice);
+        let why = match (self.training_dice >= ENOUGH_DICE, self.loss_falling) {
+            (true, false) => return None,
+            (true, true) => "the loss is still falling".to_owned(),
+            (false, false) => dice,
+            (false, true) => format!("{dice}, and the loss is still falling"),
+        };
+        Some(format!("Not converged: {why}. Raise epochs or rate."))
+    }
+}
+
+/// The mean of a number that every epoch must have.
+fn mean(epochs: &[EpochSummary], of: impl Fn(&EpochSummary) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = epochs.iter().map(of).collect::<Option<_>>()?;
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Epochs with these losses and training Dices.
+    fn epochs(of: impl Fn(f64) -> (f64, f64)) -> Vec<EpochSummary> {
+        let epoch = |epoch| {
+            let (loss, dice) = of(epoch as f64 / 100.0);
+            EpochSummary { epoch, loss, training_dice: Some(dice), ..EpochSummary::default() }
+        };
+        (1..=100).map(epoch).collect()
+    }
+
+    #[test]
+    fn a_settled_loss_and_a_high_dice_have_converged() {
+        let settled = Convergence::of(&epochs(|t| (0.2 + 1.8 * (-9.0 * t).exp(), 0.9))).unwrap();
+        assert!(settled.converged && settled.advice().is_none(), "{settled:?}");
+        // A perfect fit is approached for ever.
+        let perfect = Convergence::of(&epochs(|t| (2.0 * (-9.0 * t).exp(), 0.99))).unwrap();
+        assert!(perfect.converged, "{perfect:?}");
+    }
+
+    #[test]
+    fn what_has_not_converged_says_why() {
+        let falling = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.9))).unwrap();
+        assert_eq!((falling.converged, falling.loss_falling), (false, true));
+        assert!(falling.advice().unwrap().contains("the loss is still falling"));
+        let low = Convergence::of(&epochs(|_| (1.25, 0.4))).unwrap();
+        assert_eq!((low.converged, low.loss_falling), (false, false));
+        assert!(low.advice().unwrap().contains("the training Dice is 0.40, below 0.8"), "{:?}", low.advice());
+        let both = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.5))).unwrap().advice().unwrap();
+        assert!(
+            both.contains("0.50") && both.contains("still falling") && both.contains("Raise epochs or rate"),
+            "{both}"
+        );
+    }
+
+    #[test]
+    fn the_last_tenth_is_what_counts() {
+        // A single lucky epoch at the end does not make a training that has converged.
+        let lucky = epochs(|t| (0.5, if t > 0.995 { 0.95 } else { 0.6 }));
+        assert!(!Convergence::of(&lucky).unwrap().converged);
+        let one = &epochs(|_| (0.3, 0.85))[..1];
+        assert!(Convergence::of(one).unwrap().converged, "a single epoch has none before it");
+    }
+
+    #[test]
+    fn a_training_without_a_dice_says_nothing() {
+        assert_eq!(Convergence::of(&[]), None);
+        assert_eq!(Convergence::of(&[EpochSummary::default()]), None);
+    }
+}
