@@ -50,7 +50,9 @@ pub fn prepare_case(
         })
         .collect();
     for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id))?;
+        let remedy =
+            "Give --ct-offset with the HU to add (0 takes the values as they are), or set preprocess.kind to other";
+        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id), remedy)?;
     }
     if let (Some(label), Some(path)) = (&label, case.masks.first()) {
         check_labels(path, label, *targets, cfg)?;

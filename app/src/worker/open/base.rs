@@ -68,9 +68,6 @@ pub(super) fn read_base(
             Ok(ReadMask::Layer(mask)) => masks.push(*mask),
             Ok(ReadMask::OtherGrid(why)) => other_grids.push((role, path.clone(), why)),
             Err(Failure::Cancelled) => return Err(Failure::Cancelled),
-            Err(Failure::Error(why)) if request.optional_masks => {
-                warnings.push(format!("The {} is not used. {why}", role.word()));
-            }
             Err(failure) => failed_masks.push((path.clone(), failure)),
         }
     }

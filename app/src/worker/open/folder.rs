@@ -65,7 +65,6 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
                 images: images.into_iter().map(|p| (None, p)).collect(),
                 segmentation: newest_segmentation(&masks),
                 reference: masks.into_iter().find(|path| !is_segmentation_name(path)),
-                optional_masks: true,
                 ..Request::default()
             };
             Ok(FolderContents::Patient(named.over(request)))
