@@ -24,6 +24,8 @@ pub(super) struct Draft {
     pub owner: PathBuf,
     /// True for the only scan of its folder.
     pub alone: bool,
+    /// True if its files do not name it: its id is the folder's name.
+    pub by_folder: bool,
     /// Images by modality.
     pub images: BTreeMap<String, PathBuf>,
     /// Files that may be the reference mask, by what their names say.
@@ -43,6 +45,7 @@ impl Draft {
             layout,
             owner: owner.to_path_buf(),
             alone: false,
+            by_folder: false,
             images: BTreeMap::new(),
             masks: Vec::new(),
             further_masks: Vec::new(),
@@ -152,7 +155,7 @@ impl Group<'_> {
             };
             named.push(Named { id, role, file, layout: Layout::FolderAPatient });
         }
-        let known = plain.iter().any(|file| is_known_name(without_id(&file.stem, &owner)));
+        let known = plain.iter().any(|file| is_known_name(&file.stem));
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
         if suffixed && !known {
             named.extend(suffixed_names(&plain, problems));
@@ -184,9 +187,11 @@ impl Group<'_> {
         let only = ids.first().filter(|_| ids.len() == 1).map_or_else(|| name_of(&self.owner), |id| (*id).clone());
         let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
         for Named { id, role, file, layout } in named {
+            let by_folder = id.is_none();
             let id = id.unwrap_or_else(|| only.clone());
             let draft = drafts.entry(id.clone()).or_insert_with(|| Draft::new(&id, &self.owner, layout));
             draft.session.clone_from(&self.session);
+            draft.by_folder |= by_folder;
             draft.add(role, file, problems);
             draft.layout = draft.layout.max(layout);
         }

@@ -168,31 +168,30 @@ fn name_scans(drafts: &mut [Draft], root: &Path) {
     }
 }
 
-/// Folders of the same names in several folders (`P1/first`, `P2/first`) are sessions where they are few, else patients
-/// (`site1/001`, `site2/001`). Both are named by the folder above too.
+/// Folders of the same names in several folders are sessions (`P1/first`, `P2/first`) where they are few, else patients
+/// (`site1/001`, `site2/001`, `HGG/001`, `LGG/001`). Both are named by the folder above too.
 fn name_by_parent(drafts: &mut [Draft], root: &Path) {
-    let by_folder =
-        |draft: &Draft| draft.id == draft.folder_name() && draft.session.is_none() && draft.patient.is_none();
+    let unnamed = |draft: &Draft| draft.by_folder && draft.session.is_none() && draft.patient.is_none();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for draft in drafts.iter().filter(|draft| by_folder(draft)) {
+    for draft in drafts.iter().filter(|draft| unnamed(draft)) {
         *counts.entry(draft.id.clone()).or_default() += 1;
     }
-    let repeated = |draft: &Draft| by_folder(draft) && counts.get(&draft.id).is_some_and(|count| *count > 1);
-    let parents: BTreeSet<&Path> =
-        drafts.iter().filter(|draft| repeated(draft)).filter_map(|draft| draft.owner.parent()).collect();
-    let names = counts.values().filter(|count| **count > 1).count();
-    let (are_sessions, parents): (bool, BTreeSet<PathBuf>) =
-        (names <= parents.len(), parents.into_iter().filter(|parent| *parent != root).map(Path::to_path_buf).collect());
-    for draft in drafts.iter_mut() {
-        let Some(parent) = draft.owner.parent().filter(|parent| parents.contains(*parent)) else { continue };
-        if by_folder(draft) {
-            let parent = name_of(parent);
-            if are_sessions {
-                draft.session = Some(draft.id.clone());
-                draft.id = parent;
-            } else {
-                draft.id = format!("{parent}_{}", draft.id);
-            }
+    let parent = |draft: &Draft| draft.owner.parent().filter(|parent| *parent != root).map(Path::to_path_buf);
+    let repeated =
+        drafts.iter().filter(|draft| unnamed(draft) && counts.get(&draft.id).is_some_and(|count| *count > 1));
+    let parents: BTreeSet<PathBuf> = repeated.filter_map(parent).collect();
+    let below = |draft: &Draft| unnamed(draft) && parent(draft).is_some_and(|parent| parents.contains(&parent));
+    let names: BTreeSet<String> = drafts.iter().filter(|draft| below(draft)).map(|draft| draft.id.clone()).collect();
+    let has_digit = |name: &str| name.chars().any(|c| c.is_ascii_digit());
+    let like_patients =
+        parents.iter().all(|parent| has_digit(&name_of(parent))) || !names.iter().any(|name| has_digit(name));
+    let are_sessions = names.len() <= parents.len() && like_patients;
+    for draft in drafts.iter_mut().filter(|draft| below(draft)) {
+        let parent = draft.owner.parent().map(name_of).unwrap_or_default();
+        if are_sessions {
+            draft.session = Some(std::mem::replace(&mut draft.id, parent));
+        } else {
+            draft.id = format!("{parent}_{}", draft.id);
         }
     }
 }

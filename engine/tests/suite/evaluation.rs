@@ -197,5 +197,8 @@ fn what_cannot_be_evaluated_is_named() {
     assert!(stored_evaluation(&fine, Choice::Last).unwrap().is_some(), "a damaged one is replaced");
     let split: Split = RunFolder::open(&fine).unwrap().read_split().unwrap();
     std::fs::remove_dir_all(root.join(&split.test[0])).unwrap();
-    assert!(why(&fine).contains("the cohort does not have it"));
+    let rest = evaluate(&fine);
+    assert_eq!((rest.patients.len(), &rest.left_out[0].case), (split.test.len() - 1, &split.test[0]));
+    split.test[1..].iter().for_each(|id| std::fs::remove_dir_all(root.join(id)).unwrap());
+    assert!(why(&fine).contains("the cohort does not have this patient"));
 }

@@ -139,6 +139,8 @@ fn what_is_not_there_is_an_error() {
     control.set(crate::event::Signal::Cancel);
     assert!(SliceStore::build(&cases, &options, Some(&control), &mut |_, _| {}).is_err());
     cases[1].images.remove("pet");
-    let error = SliceStore::build(&cases, &options, None, &mut |_, _| {}).err().unwrap().to_string();
+    let rest = build(&cases, &options);
+    assert_eq!((rest.cases().len(), rest.left_out()[0].case.as_str()), (cases.len() - 1, "P1"));
+    let error = SliceStore::build(&cases[1..2], &options, None, &mut |_, _| {}).err().unwrap().to_string();
     assert!(error.contains("case P1 has only t1"), "{error}");
 }
