@@ -34,7 +34,6 @@ pub(super) struct Columns {
     unit: &'static str,
     /// The values are SUV, with the peak of 1 ml.
     suv: bool,
-    decimals: usize,
     /// Whether the case has a segmentation and a reference.
     compared: bool,
 }
@@ -48,13 +47,11 @@ impl Columns {
             Modality::Other => layer.name.clone(),
             modality => modality.name(),
         };
-        let span = layer.range.map_or(f64::NAN, |[low, high]| high - low);
         Self {
             colours: if both { Colours::Comparison } else { Colours::Labels },
             image,
             unit: layer.info.unit_symbol(),
             suv: source.with_peak,
-            decimals: format::decimals(span).min(3),
             compared: document.comparison.is_some(),
         }
     }
@@ -123,7 +120,7 @@ impl FindingRow<'_> {
 
     /// Mean, maximum and peak as text; empty where there are none.
     fn values(&self) -> [String; 3] {
-        let number = |value: f64| format::fixed(value, self.columns.decimals);
+        let number = format::figures;
         match self.entry.values {
             Some(values) => [number(values.mean), number(values.max), values.peak.map(number).unwrap_or_default()],
             None => [format::NONE, format::NONE, ""].map(str::to_owned),

@@ -204,7 +204,7 @@ fn a_model_of_another_modality_is_refused_by_name() {
     let mut window = ready(&model, &files.scan);
     click(&mut window, "Segment now");
     let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("pet") && said[0].contains("CT"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("reads PET") && said[0].contains("only CT"), "{said:?}");
 }
 
 #[test]
