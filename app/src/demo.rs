@@ -221,13 +221,13 @@ fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
 /// The first test patient of the split.
 fn held_out(state: &State) -> Option<Request> {
     let Some(Ok(split)) = &state.cache.train.split else { return None };
-    let case = state.cache.train.cohort.card()?.cohort.case(split.test.first()?)?;
+    let case = state.cache.train.cohort.card()?.cohort.scans_of(split.test.first()?).next()?;
     let modality = &state.session.train.form.finetune.data.modality;
     let images = case.images.iter().filter(|(name, _)| modality.contains(*name));
     Some(Request {
         title: Some(case.id.clone()),
-        images: images.map(|(name, path)| (Some(name.clone()), path.clone())).collect(),
-        reference: case.label.clone(),
+        images: images.map(|(name, image)| (Some(name.clone()), image.path.clone())).collect(),
+        reference: case.masks.first().cloned(),
         ..Request::default()
     })
 }

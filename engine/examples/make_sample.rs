@@ -69,17 +69,17 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn is_complete(case: &Case) -> bool {
-    ["ct", "pet"].iter().all(|modality| case.images.contains_key(*modality)) && case.label.is_some()
+    ["ct", "pet"].iter().all(|modality| case.images.contains_key(*modality)) && !case.masks.is_empty()
 }
 
 /// Crops and writes a patient's files and returns their size in bytes.
 fn write_patient(case: &Case, modalities: &[&str], args: &Args) -> anyhow::Result<u64> {
-    let label = case.label.as_ref().context("no mask")?;
+    let label = case.masks.first().context("no mask")?;
     let mask = LabelVolume::read(label)?;
     let (origin, shape) = margins(&case.id, &mask, args.seed).with_context(|| format!("{}", label.display()))?;
     let folder = args.out.join(&case.id);
     std::fs::create_dir_all(&folder)?;
-    let images = modalities.iter().filter_map(|m| Some((*m, case.images.get(*m)?)));
+    let images = modalities.iter().filter_map(|m| Some((*m, &case.images.get(*m)?.path)));
     let mut bytes = 0;
     for (name, path) in images.chain([("seg", label)]) {
         let volume = Volume::read(path)?;

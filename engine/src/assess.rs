@@ -2,10 +2,12 @@
 
 mod count;
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
 use serde::Serialize;
 
-use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort};
 use crate::config::Config;
 use crate::device::Compute;
@@ -59,7 +61,7 @@ pub fn assess(
 ) -> Result<Assessment> {
     config.validate()?;
     progress("looking for patients");
-    let cohort = Cohort::discover(&config.data.cohort)?;
+    let cohort = config.data.discover()?;
     let config = &with_known_modalities(config.clone(), &cohort)?;
     let mut notes = Vec::new();
     let known = split.cloned().map_or_else(|| inherited(config), |split| Ok(Some(split)))?;
@@ -95,8 +97,7 @@ pub fn assess(
         notes.push("Validation takes additional time.".into());
     }
     if config.stage == Stage::Finetune {
-        let share: LabelShare = config.labels.labels.parse()?;
-        notes.extend(split.label_draw_note(&share, config.labels.draw));
+        notes.extend(split.label_notes(&config.labels.budget()?));
     }
     Ok(Assessment {
         patients: split.train.len(),
@@ -129,13 +130,16 @@ pub fn field_errors(config: &Config) -> Vec<(String, String)> {
 
 /// A split of as many patients as the real one: which they are is another matter.
 fn draw(config: &Config, cohort: &Cohort) -> Split {
-    let complete = cohort.cases.iter().filter(|case| is_complete(config, case));
-    let patients: Vec<(String, Option<f64>)> =
-        complete.map(|case| (case.id.clone(), case.label.is_some().then_some(0.0))).collect();
-    Split::draw(&patients, config.seed)
+    let mut patients: BTreeMap<String, Option<f64>> = BTreeMap::new();
+    for case in cohort.cases.iter().filter(|case| is_complete(config, case)) {
+        let volume = patients.entry(case.patient.clone()).or_default();
+        // The volumes are not read here. Any will do that is a lesion's.
+        *volume = volume.or((!case.masks.is_empty()).then_some(1.0));
+    }
+    Split::draw(&patients.into_iter().collect::<Vec<_>>(), config.seed)
 }
 
 /// True for a patient who may be trained on: with all modalities, and not of a test folder.
 fn is_complete(config: &Config, case: &Case) -> bool {
-    !case.held_out && config.data.modality.iter().all(|modality| case.images.contains_key(modality))
+    !case.held_out && case.has_all(&config.data.modality)
 }

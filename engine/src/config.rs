@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterConfig;
-use crate::cohort::split::LabelDraw;
+use crate::cohort::labelled::{LabelBudget, LabelDraw};
+use crate::cohort::{Cohort, DiscoverOptions, NamePattern};
 use crate::device::DeviceList;
 use crate::event::Stage;
 use crate::model::UNetConfig;
-use crate::preprocess::{PreprocessConfig, SliceFilter, StoreOptions, Targets};
+use crate::preprocess::{LabelUse, PreprocessConfig, SliceFilter, StoreOptions, Targets};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
@@ -69,6 +70,12 @@ pub struct DataConfig {
     pub cohort: PathBuf,
     /// Modalities, one per channel.
     pub modality: Vec<String>,
+    /// Names of the reference masks, such as `*_annotation`; absent: names and values decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_name: Option<NamePattern>,
+    /// Frame of 4-D images, from 0; absent: 4-D images are refused unless `dataset.json` names their channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<usize>,
     /// Targets made from the labels.
     pub targets: Targets,
     /// MiB of slices kept in memory; the rest goes to a temporary file.
@@ -82,10 +89,27 @@ impl Default for DataConfig {
         Self {
             cohort: PathBuf::new(),
             modality: Vec::new(),
+            label_name: None,
+            frame: None,
             targets: Targets::Binary,
             memory_mib: 4096,
             cache: PathBuf::new(),
         }
+    }
+}
+
+impl DataConfig {
+    /// How the cohort's files are interpreted.
+    pub fn discover_options(&self) -> DiscoverOptions {
+        DiscoverOptions { label_name: self.label_name.clone(), frame: self.frame }
+    }
+
+    /// Finds the scans of the cohort.
+    ///
+    /// # Errors
+    /// As [`Cohort::discover`].
+    pub fn discover(&self) -> Result<Cohort> {
+        Cohort::discover_with(&self.cohort, &self.discover_options())
     }
 }
 
@@ -196,6 +220,8 @@ pub struct LabelConfig {
     pub labels: String,
     /// How a percentage or a number of labelled patients is drawn.
     pub draw: LabelDraw,
+    /// Draw them among all patients with a mask, also those whose mask has no lesion.
+    pub any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     pub negative_slices: f64,
     /// Epochs between two validations on the split's validation patients; 0 never validates.
@@ -210,12 +236,23 @@ pub struct LabelConfig {
     pub intensity: f64,
 }
 
+impl LabelConfig {
+    /// Which training patients are labelled.
+    ///
+    /// # Errors
+    /// If `labels` is no share, number or list of patients.
+    pub fn budget(&self) -> Result<LabelBudget> {
+        Ok(LabelBudget { share: self.labels.parse()?, draw: self.draw, any: self.any })
+    }
+}
+
 impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             from: PathBuf::new(),
             labels: "5%".into(),
             draw: LabelDraw::Random,
+            any: false,
             negative_slices: 0.3,
             validate_every: 0,
             flip: true,
@@ -313,10 +350,10 @@ impl Config {
     }
 
     /// How slices are prepared and stored; what does not fit into memory goes to `spill_folder`.
-    pub fn store_options(&self, with_labels: bool, spill_folder: &Path) -> StoreOptions {
+    pub fn store_options(&self, labels: LabelUse, spill_folder: &Path) -> StoreOptions {
         StoreOptions {
             modalities: self.data.modality.clone(),
-            with_labels,
+            labels,
             targets: self.data.targets,
             config: self.preprocess.clone(),
             margin: self.training.shift_px,

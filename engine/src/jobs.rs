@@ -1,17 +1,18 @@
 //! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
 
 pub mod evaluation;
+mod scans;
+mod start;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cohort::split::{LabelShare, Split};
-use crate::cohort::{Case, Cohort, fingerprint_under};
+use crate::cohort::{Cohort, LeftOut, Selection};
 use crate::config::Config;
 use crate::device::Compute;
-use crate::event::{Control, Event, EventSink, Stage};
+use crate::event::{Control, Event, EventSink};
 use crate::finetune::{FinetuneReport, Labelled, finetune};
-use crate::preprocess::Targets;
 use crate::pretrain::amlp::mps::PatchState;
 use crate::pretrain::{PretrainReport, Slices, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
@@ -19,6 +20,9 @@ use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config, failure};
 use crate::trainer::{Dataset, Session};
 use crate::{Error, ErrorKind, Result};
+use scans::{labelled_scans, training_scans, with_mask};
+use start::open_run;
+pub(crate) use start::{eligible_patients, inherited, with_known_modalities};
 
 /// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,6 +33,18 @@ pub struct Start<'a> {
     pub split: Option<&'a Path>,
     /// Stop after the estimate and leave no run folder.
     pub dry: bool,
+    /// Refuse to start if a scan or a mask is left out.
+    pub strict: bool,
+}
+
+impl Start<'_> {
+    /// The selection, if it is enough to start with.
+    fn checked(&self, selection: Selection) -> Result<Selection> {
+        if self.strict {
+            selection.require_complete()?;
+        }
+        selection.require_some()
+    }
 }
 
 /// A pre-training, ready to run.
@@ -44,6 +60,8 @@ pub struct PretrainJob {
     /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
     /// a new one.
     pub pins: Arc<Pins>,
+    /// The scans that are trained on, and those that are left out.
+    pub selection: Selection,
     cohort: Cohort,
     dry: bool,
 }
@@ -58,19 +76,22 @@ impl PretrainJob {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         config.validate()?;
-        let cohort = Cohort::discover(&config.data.cohort)?;
+        let cohort = config.data.discover()?;
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let (slices, patches) = opened.load(|split| {
-            let cases = cases_of(&cohort, &split.train, &config.data.modality)?;
-            let slices = Slices::load(&config, &cases, run.root(), control, progress)?;
+        let (slices, patches, selection) = opened.load(|split| {
+            let mut selection = start.checked(training_scans(&cohort, split, &config.data.modality))?;
+            let slices = Slices::load(&config, &selection.cases, run.root(), control, progress)?;
+            slices.left_out().iter().for_each(|left| selection.leave_out(&left.case, &left.why));
+            selection.masks_left_out = slices.masks_left_out().to_vec();
+            let selection = start.checked(selection)?;
             let patches = patches(&config, &slices, control)?;
-            Ok((slices, patches))
+            Ok((slices, patches, selection))
         })?;
         let pins = pinned(&config, run)?;
         let run = opened.run;
-        Ok(Self { config, run, slices, patches, pins, cohort, dry: start.dry })
+        Ok(Self { config, run, slices, patches, pins, selection, cohort, dry: start.dry })
     }
 
     /// Pins some training slices as well.
@@ -88,10 +109,14 @@ impl PretrainJob {
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<PretrainReport>> {
-        let Self { config, run, slices, patches, pins, cohort, dry } = self;
+        let Self { config, run, slices, patches, pins, selection, cohort, dry } = self;
+        warn_of(selection, sink)?;
         let session = Session { compute, run, cohort, pins, control, dry: *dry };
-        let done = pretrain(config, slices, patches, &session, sink);
-        finish(&self.run, done, self.dry, sink)
+        let mut done = pretrain(config, slices, patches, &session, sink);
+        if let Ok(Some(report)) = &mut done {
+            report.patients = patients_of(cohort, selection.cases.iter().map(|case| &case.id)).len();
+        }
+        finish(&self.run, done, &self.selection, self.dry, sink)
     }
 }
 
@@ -106,6 +131,8 @@ pub struct FinetuneJob {
     /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
     /// a new one.
     pub pins: Arc<Pins>,
+    /// The scans that are trained on, and those that are left out.
+    pub selection: Selection,
     cohort: Cohort,
     dry: bool,
 }
@@ -120,23 +147,25 @@ impl FinetuneJob {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         config.validate()?;
-        let cohort = Cohort::discover(&config.data.cohort)?;
+        let cohort = config.data.discover()?;
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let labelled = opened.load(|split| {
-            let share: LabelShare = config.labels.labels.parse()?;
-            let labelled = cases_of(&cohort, &split.labelled(&share, config.labels.draw)?, &config.data.modality)?;
+        let (labelled, selection) = opened.load(|split| {
+            let mut selection = start.checked(labelled_scans(&cohort, split, &config)?)?;
             let validation = if config.labels.validate_every > 0 {
-                cases_of(&cohort, &split.val, &config.data.modality)?
+                with_mask(cohort.select(&split.val, &config.data.modality))
             } else {
-                Vec::new()
+                Selection::default()
             };
-            Labelled::load(&config, &labelled, &validation, run.root(), control, progress)
+            let labelled = Labelled::load(&config, &selection.cases, &validation.cases, run.root(), control, progress)?;
+            let left_out = validation.left_out.iter().chain(labelled.left_out());
+            left_out.for_each(|left| selection.leave_out(&left.case, &left.why));
+            Ok((labelled, start.checked(selection)?))
         })?;
         let pins = pinned(&config, run)?;
         let run = opened.run;
-        Ok(Self { config, run, labelled, pins, cohort, dry: start.dry })
+        Ok(Self { config, run, labelled, pins, selection, cohort, dry: start.dry })
     }
 
     /// Trains and writes the report; `None` for a dry run.
@@ -146,17 +175,44 @@ impl FinetuneJob {
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<FinetuneReport>> {
-        let Self { config, run, labelled, pins, cohort, dry } = self;
+        let Self { config, run, labelled, pins, selection, cohort, dry } = self;
+        warn_of(selection, sink)?;
         let session = Session { compute, run, cohort, pins, control, dry: *dry };
-        let done = finetune(config, labelled, &session, sink);
-        finish(&self.run, done, self.dry, sink)
+        let mut done = finetune(config, labelled, &session, sink);
+        if let Ok(Some(report)) = &mut done {
+            report.labelled = patients_of(cohort, report.labelled.iter());
+            report.validated = patients_of(cohort, report.validated.iter());
+        }
+        finish(&self.run, done, &self.selection, self.dry, sink)
     }
+}
+
+/// Says which scans are left out, before the training starts.
+fn warn_of(selection: &Selection, sink: &mut dyn EventSink) -> Result<()> {
+    if selection.is_complete() { Ok(()) } else { sink.event(&Event::Warning { message: selection.to_string() }) }
+}
+
+/// The patients of some scans, sorted.
+fn patients_of<'a>(cohort: &Cohort, scans: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let patient = |id: &String| cohort.case(id).map_or_else(|| id.clone(), |case| case.patient.clone());
+    scans.map(patient).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The report of a job with the scans that it left out, as `report.json` and `--json` have it.
+#[derive(Debug, serde::Serialize)]
+pub struct JobReport<'a, R> {
+    /// The training's own report.
+    #[serde(flatten)]
+    pub report: &'a R,
+    /// The scans that were not used.
+    pub left_out: &'a [LeftOut],
 }
 
 /// Writes the report of a finished job, or emits and records the failure.
 fn finish<R: serde::Serialize>(
     run: &RunFolder,
     done: Result<Option<R>>,
+    selection: &Selection,
     dry: bool,
     sink: &mut dyn EventSink,
 ) -> Result<Option<R>> {
@@ -170,7 +226,7 @@ fn finish<R: serde::Serialize>(
     })?;
     match &done {
         Some(report) => {
-            write_report(run, report)?;
+            write_report(run, &JobReport { report, left_out: &selection.left_out })?;
         }
         None if dry => run.discard()?,
         None => {}
@@ -182,19 +238,6 @@ fn finish<R: serde::Serialize>(
 fn pinned(config: &Config, run: &RunFolder) -> Result<Arc<Pins>> {
     let named = || config.method.probes.iter().map(|text| text.parse()).collect::<Result<Vec<Pin>>>();
     Ok(Arc::new(Pins::new(stored_pins(run.root())?.map_or_else(named, Ok)?)))
-}
-
-/// Modalities by the names that the cohort uses, and labels by what they mean in it.
-pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
-    for modality in &mut config.data.modality {
-        *modality = cohort.modality(modality)?;
-    }
-    if config.data.targets == Targets::Regions && config.preprocess.label_map.is_empty() {
-        let (map, source) = cohort.label_map()?;
-        tracing::warn!("labels: {map}, {}", source.describe());
-        config.preprocess.label_map = map;
-    }
-    Ok(config)
 }
 
 /// The configuration that a run was started with, with which it is resumed.
@@ -218,101 +261,4 @@ pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
     let mut differences = diff_config(&value(stored)?, &value(wanted)?);
     differences.retain(|line| !FREE.iter().any(|free| line.starts_with(free)));
     Ok(differences)
-}
-
-/// A run folder with its split.
-struct Opened {
-    run: RunFolder,
-    split: Split,
-    /// True for a new folder.
-    new: bool,
-}
-
-impl Opened {
-    /// Prepares the training data. A new run whose data cannot be read, or that is cancelled meanwhile, leaves no folder.
-    fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
-        load(&self.split).inspect_err(|_| {
-            if self.new {
-                // The first error counts. The next start reports an empty run in its way.
-                let _ = self.run.discard();
-            }
-        })
-    }
-}
-
-/// Creates the run folder with its split, or opens it to resume.
-fn open_run(config: &Config, cohort: &Cohort, out: &Path, start: Start<'_>, control: &Control) -> Result<Opened> {
-    if start.resume && RunFolder::is_run(out) {
-        let run = RunFolder::resume(out)?;
-        // Read with today's defaults: settings that are newer than the run are no difference.
-        let stored = Config::from_toml(&run.config_text()?, &run.config_path())?;
-        let differences = differences(&stored, config)?;
-        if !differences.is_empty() {
-            let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
-            return Err(Error::file(out, why));
-        }
-        let split = run.read_split()?;
-        failure::clear(&run)?;
-        return Ok(Opened { run, split, new: false });
-    }
-    let split = match start.split {
-        Some(path) => {
-            let split = Split::read(path)?;
-            if let Some(pretraining) = inherited(config)? {
-                split.check_unseen(&pretraining, path)?;
-            }
-            split
-        }
-        None => inherited(config)?.map_or_else(|| draw_split(config, cohort, control), Ok)?,
-    };
-    let run = RunFolder::create(out, &config.to_toml()?)?;
-    run.write_split(&split)?;
-    Ok(Opened { run, split, new: true })
-}
-
-/// The split of the pre-training run that a fine-tuning starts from.
-pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
-    if config.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(RunFolder::open(&config.labels.from)?.read_split()?))
-}
-
-/// A new split by patient, stratified by lesion volume.
-pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
-    Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
-}
-
-/// The patients that can be trained or tested on, with their lesion volume in ml, `None` without a mask.
-pub(crate) fn eligible_patients(
-    config: &Config,
-    cohort: &Cohort,
-    control: &Control,
-) -> Result<Vec<(String, Option<f64>)>> {
-    let first = config.data.modality.first().map(String::as_str);
-    let mut patients =
-        fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?.volumes(cohort);
-    // A patient who lacks a modality can be neither trained nor tested on.
-    let complete = |id: &String| {
-        cohort.case(id).is_some_and(|c| !c.held_out && config.data.modality.iter().all(|m| c.images.contains_key(m)))
-    };
-    patients.retain(|(id, _)| complete(id));
-    Ok(patients)
-}
-
-/// The cases of some patients, each with all of `modalities`.
-pub fn cases_of(cohort: &Cohort, ids: &[String], modalities: &[String]) -> Result<Vec<Case>> {
-    let case = |id: &String| {
-        let case = cohort.case(id).ok_or_else(|| {
-            let why = "the split names this patient, the cohort does not have it";
-            Error::from(ErrorKind::Config { field: "split".into(), value: id.clone(), why: why.into() })
-        })?;
-        for modality in modalities {
-            if !case.images.contains_key(modality) {
-                return Err(Error::config("modality", modality, format!("patient {id} does not have it")));
-            }
-        }
-        Ok(case.clone())
-    };
-    ids.iter().map(case).collect()
 }

@@ -157,7 +157,8 @@ impl Segmenter {
             .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
             .collect();
         for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-            check_ct(image, kind, &self.config.preprocess, modality)?;
+            let remedy = "The model was trained on Hounsfield units: store the scan in them";
+            check_ct(image, kind, &self.config.preprocess, modality, remedy)?;
         }
         let (seed, targets) = (self.config.seed, self.config.data.targets);
         let prepared = prepare(images, &kinds, None, &targets, &self.config.preprocess, seed)?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
+use engine::predict::Choice;
 
 use super::action::List;
 use super::{Command, FileCommand, dispatch as carry_out};
@@ -65,6 +66,8 @@ pub enum TrainCommand {
     Evaluate(PathBuf),
     /// Shows the measures of a run; measures it if none are stored.
     ShowResults(PathBuf),
+    /// Chooses which network of a run segments and is evaluated: the last, or that of the best validation.
+    ChooseNetwork(Choice),
     /// Sorts the table of measures.
     SortResults(Column),
     /// Opens a patient of the table at its worst slice.
@@ -122,6 +125,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::SegmentWith(path) => segment_with(state, jobs, &path),
         Do::Evaluate(path) => show_results(state, jobs, path, true),
         Do::ShowResults(path) => show_results(state, jobs, path, false),
+        Do::ChooseNetwork(network) => choose_network(state, jobs, network),
         Do::SortResults(column) => state.cache.results.sort(column),
         Do::OpenPatient(at) => open_patient(state, jobs, at),
         Do::BackToResults => {
@@ -166,6 +170,14 @@ fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     form::edit(state, jobs, form);
 }
 
+/// The results that are shown become those of the other network.
+fn choose_network(state: &mut State, jobs: &mut Jobs, network: Choice) {
+    state.session.runs.network = network;
+    if let Some(run) = state.session.runs.results.clone() {
+        evaluate::start(state, jobs, run, false);
+    }
+}
+
 fn set_up_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, purpose: ConfigPurpose) {
     state.session.mode = Mode::Train;
     state.session.train.go_to(TrainPage::Setup);
@@ -200,7 +212,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
     let case = problem.case.as_ref().and_then(|id| card.cohort.case(id));
     let paths = match (&problem.file, case) {
         (Some(file), _) => vec![PathBuf::from(file)],
-        (None, Some(case)) => case.images.values().cloned().collect(),
+        (None, Some(case)) => case.image_paths().into_values().collect(),
         (None, None) => return,
     };
     state.session.mode = Mode::Review;

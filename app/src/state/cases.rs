@@ -1,6 +1,6 @@
 //! The cases of a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -54,6 +54,18 @@ pub struct Thumbnail {
 }
 
 impl CaseList {
+    /// What the problems of the folder come to, in one line.
+    pub fn problem_title(&self) -> String {
+        let patient = |problem: &String| Some(problem.rsplit_once(": missing modality ")?.0.to_owned());
+        let patients: Option<BTreeSet<String>> = self.problems.iter().map(patient).collect();
+        match (patients.map(|patients| patients.len()), self.problems.len()) {
+            (Some(1), _) => "1 patient lacks a modality".to_owned(),
+            (Some(count), _) => format!("{count} patients lack a modality"),
+            (None, 1) => "1 problem in this folder".to_owned(),
+            (None, count) => format!("{count} problems in this folder"),
+        }
+    }
+
     /// A case of the list.
     pub fn get(&self, id: CaseId) -> Option<&ListedCase> {
         self.cases.iter().find(|case| case.id == id)
@@ -87,5 +99,25 @@ impl CaseList {
         let place = self.open.and_then(|open| matching.iter().position(|case| case.id == open));
         let next = place.map_or(0, |place| place as i64 + by);
         usize::try_from(next).ok().and_then(|next| matching.get(next)).map(|case| case.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patients_that_lack_a_modality_are_counted_once_each() {
+        let title = |problems: &[&str]| {
+            let problems = problems.iter().map(|problem| (*problem).to_owned()).collect();
+            CaseList { problems, ..CaseList::default() }.problem_title()
+        };
+        assert_eq!(title(&["A: missing modality t1"]), "1 patient lacks a modality");
+        assert_eq!(
+            title(&["A: missing modality t1", "A: missing modality t2", "B: missing modality t1"]),
+            "2 patients lack a modality"
+        );
+        assert_eq!(title(&["A: missing modality t1", "x.nii: skipped"]), "2 problems in this folder");
+        assert_eq!(title(&["x.nii: skipped"]), "1 problem in this folder");
     }
 }

@@ -148,6 +148,8 @@ pub struct MaskLayer {
     pub saved_revision: Option<u64>,
     /// The part that changed since it was uploaded.
     pub dirty: Option<Part>,
+    /// Number of frames in its file. With more than one, it follows the frame of its image.
+    pub file_frames: usize,
 }
 
 impl MaskLayer {
@@ -163,6 +165,7 @@ impl MaskLayer {
             revision,
             saved_revision: None,
             dirty: None,
+            file_frames: 1,
         }
     }
 

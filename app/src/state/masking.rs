@@ -39,7 +39,7 @@ pub struct CaseKey {
     pub preprocess: PreprocessConfig,
 }
 
-/// What is to be seen of a prepared scan.
+/// A slice of a prepared scan, and how it is clustered and masked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskRequest {
     /// The scan.
@@ -53,26 +53,26 @@ pub struct MaskRequest {
 }
 
 impl MaskRequest {
-    /// Whether another wants the same pixels.
+    /// Whether another request is for the same pixels.
     pub fn same_slice(&self, other: &Self) -> bool {
         self.case == other.case && self.slice == other.slice && self.grid == other.grid
     }
 
-    /// Whether another cuts its slice in the same way, so that one can be drawn with the patches of the other.
+    /// Whether another request cuts its slice in the same way, so that the results can be drawn together.
     pub fn same_patches(&self, other: &Self) -> bool {
         self.case.document == other.case.document
             && self.case.preprocess == other.case.preprocess
             && self.grid == other.grid
     }
 
-    /// Whether another wants the same pixels clustered in the same way.
+    /// Whether another request is for the same pixels clustered in the same way.
     pub fn same_clusters(&self, other: &Self) -> bool {
         let (a, b) = (&self.settings, &other.settings);
         self.same_slice(other) && a.cluster == b.cluster && a.seed == b.seed
     }
 }
 
-/// What is to be filled in, and by which run.
+/// A masked slice to reconstruct, and the run that does it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReconstructionRequest {
     /// The masked slice.
@@ -133,7 +133,7 @@ impl MaskingCache {
         *self = Self { document, network: self.network.take(), ..Self::default() };
     }
 
-    /// Lets go of the network: that of the chosen run is read when it is needed.
+    /// Drops the network. That of the chosen run is loaded when it is needed.
     pub fn drop_network(&mut self) {
         (self.network, self.filled, self.filling.failed) = (None, None, None);
     }
@@ -205,5 +205,30 @@ fn told_kind(document: &Document) -> Option<Kind> {
         KindChoice::Ct => Some(Kind::Ct),
         KindChoice::Other => Some(Kind::Other),
         KindChoice::Auto => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_result_is_drawn_only_with_patches_that_were_cut_in_the_same_way() {
+        let request = |slice: usize, grid: usize, size: usize| MaskRequest {
+            case: CaseKey {
+                document: CaseId(1),
+                image: 0,
+                frame: 0,
+                kind: None,
+                truth: None,
+                preprocess: PreprocessConfig { size, ..PreprocessConfig::default() },
+            },
+            slice,
+            grid,
+            settings: MaskSettings::default(),
+        };
+        let shown = request(3, 16, 160);
+        assert!(shown.same_patches(&request(4, 16, 160)), "another slice is dimmed until its own result is there");
+        assert!(!shown.same_patches(&request(3, 16, 144)) && !shown.same_patches(&request(3, 20, 160)));
     }
 }

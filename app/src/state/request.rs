@@ -19,8 +19,6 @@ pub struct Request {
     pub reference: Option<PathBuf>,
     /// The network's probability.
     pub probability: Option<PathBuf>,
-    /// The masks were discovered beside the images, not named by the user: the case opens without one that cannot be used.
-    pub optional_masks: bool,
     /// The slice to show, 0-based, of the file's axis nearest to S-I.
     pub slice: Option<usize>,
 }
@@ -52,7 +50,6 @@ impl Request {
             reference: self.reference.clone().or(discovered.reference),
             probability: self.probability.clone().or(discovered.probability),
             slice: self.slice.or(discovered.slice),
-            optional_masks: discovered.optional_masks && self.segmentation.is_none() && self.reference.is_none(),
             ..discovered
         }
     }
@@ -66,7 +63,6 @@ impl ListedCase {
             images: self.images.iter().map(|(m, p)| (Some(m.clone()), p.clone())).collect(),
             segmentation: self.segmentation.clone(),
             reference: self.label.clone(),
-            optional_masks: true,
             ..Request::default()
         }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::train::{Phase, TrainPage};
 use super::{Mode, State};
 
-pub use column::{Column, date, dice, dice_meaning};
+pub use column::{Column, date, validation};
 pub use settings::{SettingDifference, differences};
 
 /// Status of a run, as far as this window knows.
@@ -196,7 +196,7 @@ impl State {
         rows.sort_by(|a, b| {
             let order = column.order(a, b);
             let order = if *rising { order } else { order.reverse() };
-            column.group(a).cmp(&column.group(b)).then(order).then_with(|| a.run.name.cmp(&b.run.name))
+            column.is_empty(a).cmp(&column.is_empty(b)).then(order).then_with(|| a.run.name.cmp(&b.run.name))
         });
         rows
     }
@@ -254,14 +254,13 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use engine::run::workspace::DiceOf;
-
     use super::*;
     use crate::state::train::RunningJob;
 
     fn run(name: &str, dice: Option<f64>, changed: f64) -> RunEntry {
         let state = EntryState::Finished;
-        RunEntry { path: name.into(), name: name.into(), dice, changed, state, ..RunEntry::default() }
+        let best_validation = dice.map(|dice| (1, dice));
+        RunEntry { path: name.into(), name: name.into(), best_validation, changed, state, ..RunEntry::default() }
     }
 
     fn state(runs: Vec<RunEntry>) -> State {
@@ -278,7 +277,7 @@ mod tests {
     fn newest_first_and_runs_without_a_value_last() {
         let mut state = state(vec![run("b", None, 30.0), run("a", Some(0.4), 10.0), run("c", Some(0.6), 20.0)]);
         assert_eq!(names(&state), ["b", "c", "a"]);
-        state.session.run_table.column = Column::Dice;
+        state.session.run_table.column = Column::BestValidation;
         assert_eq!(names(&state), ["c", "a", "b"]);
         state.session.run_table.rising = true;
         assert_eq!(names(&state), ["a", "c", "b"]);
@@ -287,16 +286,20 @@ mod tests {
     }
 
     #[test]
-    fn a_dice_says_whose_it_is_and_tested_runs_stand_together() {
-        let mut runs = vec![run("a", Some(0.9), 10.0), run("b", Some(0.5), 20.0), run("c", Some(0.6), 30.0)];
-        (runs[1].dice_of, runs[2].dice_of) = (DiceOf::Test, DiceOf::Test);
-        let said: Vec<_> = runs.iter().filter_map(dice).collect();
-        assert_eq!(said, ["0.900 val", "0.500 test", "0.600 test"]);
+    fn validation_and_test_dice_have_columns_of_their_own() {
+        let mut runs = vec![run("a", Some(0.9), 10.0), run("b", Some(0.5), 20.0)];
+        (runs[0].last_validation, runs[0].evaluated_last) = (Some((9, 0.25)), Some(0.375));
+        runs[1].evaluated_best = Some(0.625);
         let mut state = state(runs);
-        state.session.run_table.column = Column::Dice;
-        assert_eq!(names(&state), ["c", "b", "a"]);
+        let columns = [Column::BestValidation, Column::LastValidation, Column::TestLast, Column::TestBest];
+        let texts = |row: &Row<'_>| columns.each_ref().map(|column| column.text(row));
+        let rows = state.run_rows();
+        assert_eq!(texts(&rows[1]), ["0.900 (1)", "0.250", "0.375", ""]);
+        assert_eq!(texts(&rows[0]), ["0.500 (1)", "", "", "0.625"]);
+        state.session.run_table.column = Column::TestBest;
+        assert_eq!(names(&state), ["b", "a"], "runs without a value come last");
         state.session.run_table.rising = true;
-        assert_eq!(names(&state), ["b", "c", "a"]);
+        assert_eq!(names(&state), ["b", "a"]);
     }
 
     #[test]

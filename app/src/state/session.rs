@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
+use engine::predict::Choice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,6 +65,8 @@ pub struct ChosenRuns {
     pub selected: Option<PathBuf>,
     /// Ticked in the table of runs, to be compared.
     pub ticked: Vec<PathBuf>,
+    /// The network of a run that segments and is evaluated: the last, or that of the best validation.
+    pub network: Choice,
 }
 
 /// What a run can be used for.

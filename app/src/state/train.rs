@@ -52,7 +52,7 @@ impl TrainPage {
     }
 }
 
-/// A cohort that was looked at.
+/// A cohort whose files were read.
 #[derive(Clone, Debug)]
 pub struct CohortCard {
     /// Its cases and where their files are.
@@ -89,7 +89,7 @@ pub enum CohortState {
     Remembered(PathBuf),
     /// A folder that is being read.
     Reading(PathBuf),
-    /// It can be trained on.
+    /// Read. It can be trained on.
     Ready(Box<CohortCard>),
     /// It cannot, for this reason.
     Failed(PathBuf, String),
@@ -111,19 +111,19 @@ impl CohortState {
     }
 }
 
-/// What the next job is expected to take.
+/// Estimated time and memory of the next job.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Estimate {
     /// Nothing to estimate: no cohort, or a setting that cannot be used.
     #[default]
     None,
-    /// It is being worked out.
+    /// Being measured.
     Running,
-    /// A training has the processor: measured beside it, the figure would be wrong.
+    /// A training runs: an estimate measured beside it would be wrong.
     Waiting,
-    /// Worked out.
+    /// Measured.
     Known(Box<Assessment>),
-    /// It could not be worked out, for this reason.
+    /// Failed, for this reason.
     Failed(String),
 }
 
@@ -191,7 +191,7 @@ pub struct Training {
     pub pins: Option<LivePins>,
     /// Jobs that wait for it to end, in order.
     pub queue: Vec<QueuedJob>,
-    /// Jobs that waited when the program was closed last, not taken up yet.
+    /// Jobs that were queued when the program closed last and have not been started.
     pub left: Vec<QueuedJob>,
     /// What the file of the queue holds: `left`, then `queue`.
     pub saved: Vec<QueuedJob>,

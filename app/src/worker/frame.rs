@@ -1,15 +1,16 @@
 //! Frames of 4-D scans, and projections.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::volume::{Background, Frames, ReadOptions, Volume, percentile};
 
-use super::open::{front_axis, layer_of};
-use super::{Failure, Job, JobHandle, Jobs, Spec, values};
+use super::open::{ReadMask, front_axis, layer_of, read_mask};
+use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, values};
 use crate::gpu::Gpu;
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{CaseId, ImageLayer, Slot, State};
+use crate::state::{CaseId, ImageLayer, MaskLayer, MaskRole, Slot, State};
 
 /// The last frame that was asked for counts.
 pub const FRAME: Slot = Slot::exclusive("frame");
@@ -30,7 +31,15 @@ struct ShowFrame {
     layer: ImageLayer,
     frame: usize,
     several: bool,
+    /// The files of masks that follow the frame.
+    masks: Vec<(MaskRole, PathBuf)>,
     gpu: Option<Gpu>,
+}
+
+/// A frame with the masks that belong to it.
+struct FrameLayers {
+    image: ImageLayer,
+    masks: Vec<MaskLayer>,
 }
 
 /// Shows another frame of an image.
@@ -42,19 +51,23 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
         return;
     }
     let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
-    jobs.start(ShowFrame { case, image, layer, frame, several, gpu });
+    // Masks lie on the first image. One with unsaved changes stays as it is.
+    let follows = |mask: &&MaskLayer| image == 0 && mask.file_frames > 1 && !mask.is_unsaved();
+    let masks =
+        document.masks.iter().filter(follows).filter_map(|mask| Some((mask.role, mask.path.clone()?))).collect();
+    jobs.start(ShowFrame { case, image, layer, frame, several, masks, gpu });
 }
 
 impl Job for ShowFrame {
-    type Output = ImageLayer;
+    type Output = FrameLayers;
 
     fn spec(&self) -> Spec {
         let title = format!("Frame {} of {}", self.frame + 1, self.layer.frames());
         Spec::new(FRAME, title).of_case(self.case).quiet()
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<ImageLayer, Failure> {
-        let Self { layer, frame, several, gpu, .. } = self;
+    fn run(&self, handle: &JobHandle) -> Result<FrameLayers, Failure> {
+        let Self { layer, frame, several, masks: files, gpu, .. } = self;
         let volume = if layer.volume.frames() > 1 {
             Arc::clone(&layer.volume)
         } else {
@@ -66,17 +79,37 @@ impl Job for ShowFrame {
         let mut warnings = Vec::new();
         let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
         // Contrast stays while frames go by.
-        Ok(ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh })
+        let image = ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh };
+        let mut masks = Vec::new();
+        for (role, path) in files {
+            match read_mask(*role, path, (&image.volume, *frame), gpu.as_ref(), &mut warnings)? {
+                ReadMask::Layer(mask) => masks.push(*mask),
+                ReadMask::OtherGrid(why) => return Err(Failure::Error(why.details)),
+            }
+        }
+        Ok(FrameLayers { image, masks })
     }
 
-    fn apply(self, result: Result<ImageLayer, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<FrameLayers, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(layer) => {
-                if let Some(slot) = state.document.as_mut().and_then(|d| d.images.get_mut(self.image)) {
-                    *slot = layer;
+            Ok(FrameLayers { image, masks }) => {
+                let Some(document) = &mut state.document else { return };
+                if let Some(slot) = document.images.get_mut(self.image) {
+                    *slot = image;
+                }
+                let follow = !masks.is_empty();
+                for mask in masks {
+                    // What was changed or removed meanwhile is not replaced.
+                    if document.mask(mask.role).is_some_and(|old| !old.is_unsaved() && old.path == mask.path) {
+                        document.set_mask(mask.as_read(jobs.unused_id()));
+                    }
                 }
                 project(state, jobs, self.image);
-                values::start(state, jobs);
+                if follow {
+                    analyse::start(state, jobs);
+                } else {
+                    values::start(state, jobs);
+                }
             }
             Err(failure) => failure.report(&self.spec().title, state),
         }

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::ErrorKind;
-use engine::volume::{Grid, LabelVolume, Volume};
+use engine::volume::{LabelVolume, Volume};
 
-use super::open::{mask_layer, read_probability};
+use super::open::{OtherGrid, ReadMask, mask_layer, read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
@@ -31,6 +30,8 @@ struct OpenLayer {
     /// A mask of another grid is resampled.
     resample: bool,
     image: Arc<Volume>,
+    /// The shown frame of the image.
+    frame: usize,
     gpu: Option<Gpu>,
 }
 
@@ -58,8 +59,9 @@ fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path, resamp
         state.error("No image is open", format!("{}: open the image that it belongs to first", path.display()));
         return;
     };
-    let (case, image, gpu) = (document.id, Arc::clone(&document.base().volume), jobs.gpu().cloned());
-    jobs.start(OpenLayer { case, kind, path: path.to_path_buf(), resample, image, gpu });
+    let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
+    let (image, frame) = (Arc::clone(&base.volume), base.frame);
+    jobs.start(OpenLayer { case, kind, path: path.to_path_buf(), resample, image, frame, gpu });
 }
 
 impl Job for OpenLayer {
@@ -105,32 +107,13 @@ impl OpenLayer {
             let resampled = Arc::new(LabelVolume::read(&self.path)?.on_grid(&self.image.grid));
             return Ok(Layer::Mask(mask_layer(role, None, resampled, gpu)?, Vec::new()));
         }
-        match LabelVolume::read_for(&self.path, &self.image) {
-            Ok((labels, notes)) => {
-                let warnings = notes.into_iter().map(|note| format!("{}: {note}", self.path.display())).collect();
-                let layer = mask_layer(role, Some(self.path.clone()), Arc::new(labels), gpu)?;
-                Ok(Layer::Mask(layer, warnings))
+        let mut warnings = Vec::new();
+        Ok(match read_mask(role, &self.path, (&self.image, self.frame), gpu, &mut warnings)? {
+            ReadMask::Layer(layer) => Layer::Mask(*layer, warnings),
+            ReadMask::OtherGrid(OtherGrid { summary, details }) => {
+                Layer::Offer(MaskOffer { case: self.case, role, path: self.path.clone(), summary, details })
             }
-            Err(error) if matches!(error.kind(), ErrorKind::Geometry { .. }) => {
-                Ok(Layer::Offer(self.offer(role, &LabelVolume::read(&self.path)?, error.to_string())))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn offer(&self, role: MaskRole, mask: &LabelVolume, details: String) -> MaskOffer {
-        let short = |grid: &Grid| {
-            let ([x, y, z], [dx, dy, dz]) = (grid.shape, grid.spacing_mm());
-            format!("{x}\u{d7}{y}\u{d7}{z} at {dx:.2}\u{d7}{dy:.2}\u{d7}{dz:.2} mm")
-        };
-        let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&self.image.grid).volume_ml());
-        let summary = format!(
-            "This mask belongs to another image. Mask: {}. Image: {}. Resampled to the nearest voxel, {kept:.2} of its \
-             {own:.2} ml lie in the image.",
-            short(&mask.grid),
-            short(&self.image.grid)
-        );
-        MaskOffer { case: self.case, role, path: self.path.clone(), summary, details }
+        })
     }
 }
 

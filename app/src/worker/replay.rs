@@ -23,7 +23,7 @@ pub use play::{advance, follow_newest, go_to, period, step, toggle};
 pub use probe::read_missing as read_missing_probes;
 pub use read::{RunContent, base_of, read_run};
 
-/// Puts a run onto its track, in place of the one that is there; never in place of the same run while it trains.
+/// Puts a run onto its track and closes the run there. The same run is not replaced while it trains.
 fn place(state: &mut State, jobs: &mut Jobs, run: RunContent, cursor: Option<usize>) {
     let stage = run.config.stage;
     if state.cache.timeline.track(stage).is_some_and(|open| open.path == run.path && open.live) {

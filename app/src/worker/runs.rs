@@ -4,7 +4,7 @@ mod forget;
 
 use std::path::PathBuf;
 
-use engine::run::workspace::{self, DiceOf, RunEntry};
+use engine::run::workspace::{self, RunEntry};
 
 use super::train::{queue, same_name};
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
@@ -92,9 +92,9 @@ pub(super) fn update_running(state: &mut State) {
     let Some(entry) = state.cache.runs.run_mut(run) else { return };
     (entry.epochs, entry.epochs_done) = (job.epochs, job.epochs_done);
     entry.loss = job.epoch_loss.or(entry.loss);
-    if entry.dice_of == DiceOf::Validation {
-        entry.dice = [entry.dice, job.best_dice].into_iter().flatten().reduce(f64::max);
-    }
+    let better = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
+    entry.best_validation = [entry.best_validation, job.best_validation].into_iter().flatten().reduce(better);
+    entry.last_validation = job.last_validation.or(entry.last_validation);
     if !job.device.is_empty() {
         entry.device.clone_from(&job.device);
     }

@@ -38,6 +38,7 @@ struct Segment {
     title: String,
     images: Vec<ImageLayer>,
     model: PathBuf,
+    network: Choice,
     device: DeviceChoice,
     gpu: Option<Gpu>,
 }
@@ -74,7 +75,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     };
     let (case, title, images) = (document.id, document.title.clone(), document.images.clone());
     let gpu = jobs.gpu().cloned();
-    jobs.start(Segment { case, title, images, model, device, gpu });
+    let network = if state.session.runs.segment.is_some() { state.session.runs.network } else { Choice::Last };
+    jobs.start(Segment { case, title, images, model, network, device, gpu });
 }
 
 impl Job for Segment {
@@ -88,7 +90,7 @@ impl Job for Segment {
         let begin = Instant::now();
         handle.progress(None, "loading the model");
         let compute = device::open(self.device)?;
-        let segmenter = Segmenter::load(&self.model, Choice::Last, &compute)?;
+        let segmenter = Segmenter::load(&self.model, self.network, &compute)?;
         handle.check()?;
         let images = self.channels(&segmenter.config().data.modality)?;
         let mut preview = Preview::new(&images[0], self.gpu.clone());

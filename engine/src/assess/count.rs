@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::is_complete;
-use crate::cohort::split::{LabelShare, Split};
+use crate::cohort::labelled::LabelShare;
+use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort};
 use crate::config::Config;
 use crate::event::Control;
 use crate::finetune::negatives_of_epoch;
-use crate::preprocess::{SliceStore, prepared_shape};
+use crate::preprocess::{LabelUse, SliceStore, prepared_shape};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
@@ -43,25 +44,26 @@ impl Count<'_> {
         let counted: Vec<&Case> = if self.is_drawn {
             self.cohort.cases.iter().filter(|case| is_complete(config, case)).collect()
         } else {
-            train.iter().filter_map(|id| self.cohort.case(id)).collect()
+            train.iter().flat_map(|id| self.cohort.scans_of(id)).collect()
         };
         progress(&format!("reading the headers of {} patients", counted.len()));
-        let (mut total, mut patients) = (0, 0);
+        let scans = train.iter().flat_map(|id| self.cohort.scans_of(id)).count();
+        let (mut total, mut counted_scans) = (0, 0);
         for case in counted {
             self.control.pass()?;
             match slices_by_header(config, case) {
-                Ok(slices) => (total, patients) = (total + slices, patients + 1),
+                Ok(slices) => (total, counted_scans) = (total + slices, counted_scans + 1),
                 Err(error) => notes.push(not_counted(case, &error)),
             }
         }
-        if patients != train.len() {
+        if counted_scans != scans {
             notes.push(
                 "The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into(),
             );
         }
         notes.push("Slices is an upper bound: slices without tissue in the crop are left out.".into());
-        let of_epoch = (total * train.len()).div_ceil(patients.max(1));
-        let has_label = |id: &&String| self.cohort.case(id).is_some_and(|case| case.label.is_some());
+        let of_epoch = (total * scans).div_ceil(counted_scans.max(1));
+        let has_label = |id: &&String| self.cohort.scans_of(id).any(|case| !case.masks.is_empty());
         let labelled = if config.method.report_recall { train.iter().filter(has_label).count() } else { 0 };
         Ok(Slices { of_epoch, kept: of_epoch, labelled })
     }
@@ -69,20 +71,23 @@ impl Count<'_> {
     /// Slices of the labelled patients with lesion, and the share without, from their prepared scans and masks.
     pub fn finetuning(&self, progress: &mut dyn FnMut(&str), notes: &mut Vec<String>) -> Result<Slices> {
         let config = self.config;
-        let share: LabelShare = config.labels.labels.parse()?;
-        let ids = match share {
+        let budget = config.labels.budget()?;
+        let ids = match &budget.share {
             // They may not train in a split that only has as many patients.
-            LabelShare::Patients(ids) if self.is_drawn => ids,
-            share => self.split.labelled(&share, config.labels.draw)?,
+            LabelShare::Patients(ids) if self.is_drawn => ids.clone(),
+            _ => self.split.labelled(&budget)?,
         };
         let labelled = ids.len();
-        let cases: Vec<&Case> = ids.iter().filter_map(|id| self.cohort.case(id)).take(MOST_PREPARED).collect();
-        progress(&format!("counting the lesion slices of {} patients", cases.len()));
-        let (mut lesion, mut negative, mut patients) = (0, 0, 0);
+        let cases: Vec<&Case> =
+            ids.iter().flat_map(|id| self.cohort.scans_of(id)).filter(|case| !case.masks.is_empty()).collect();
+        let scans = cases.len();
+        let cases = &cases[..scans.min(MOST_PREPARED)];
+        progress(&format!("counting the lesion slices of {} scans", cases.len()));
+        let (mut lesion, mut negative, mut prepared) = (0, 0, 0);
         for case in cases {
             match lesion_slices(config, case, self.control) {
                 Ok((with, without)) => {
-                    (lesion, negative, patients) = (lesion + with, negative + without, patients + 1);
+                    (lesion, negative, prepared) = (lesion + with, negative + without, prepared + 1);
                 }
                 Err(error) => {
                     self.control.check()?;
@@ -92,10 +97,10 @@ impl Count<'_> {
         }
         if self.is_drawn {
             notes.push("The labelled patients are drawn at the start. Slices are those of as many others.".into());
-        } else if patients != labelled {
-            notes.push(format!("Slices are estimated from {patients} of {labelled} labelled patients."));
+        } else if prepared != scans {
+            notes.push(format!("Slices are estimated from {prepared} of {scans} scans of the labelled patients."));
         }
-        let scaled = |slices: usize| (slices * labelled).div_ceil(patients.max(1));
+        let scaled = |slices: usize| (slices * scans).div_ceil(prepared.max(1));
         let (lesion, negative) = (scaled(lesion), scaled(negative));
         let of_epoch = lesion + negatives_of_epoch(config, lesion, negative);
         Ok(Slices { of_epoch, kept: lesion + negative, labelled })
@@ -105,15 +110,16 @@ impl Count<'_> {
 /// Slices of a case that are trained on, by its first image's header.
 fn slices_by_header(config: &Config, case: &Case) -> Result<usize> {
     let modality = config.data.modality.first().map_or("", String::as_str);
-    let path = case.images.get(modality).ok_or_else(|| Error::config("modality", modality, "this patient lacks it"))?;
-    let grid = Volume::read_grid(path)?;
+    let image =
+        case.images.get(modality).ok_or_else(|| Error::config("modality", modality, "this patient lacks it"))?;
+    let grid = Volume::read_grid(&image.path)?;
     let [_, _, slices] = prepared_shape(&grid, &config.preprocess)?;
     Ok(slices.div_ceil(config.training.every_slice))
 }
 
 /// Slices of a patient with and without lesion in the training crop.
 fn lesion_slices(config: &Config, case: &Case, control: &Control) -> Result<(usize, usize)> {
-    let mut options = config.store_options(true, Path::new(""));
+    let mut options = config.store_options(LabelUse::Required, Path::new(""));
     // One patient at a time stays in memory.
     options.memory_budget = u64::MAX;
     let store = SliceStore::build(std::slice::from_ref(case), &options, Some(control), &mut |_, _| {})?;

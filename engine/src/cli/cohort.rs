@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use super::files::FileFlags;
 use super::masks::MaskFlags;
 use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_under};
 use crate::event::Control;
@@ -27,6 +28,8 @@ pub struct Args {
     #[arg(long, value_name = "M")]
     modality: Option<String>,
     #[command(flatten)]
+    files: FileFlags,
+    #[command(flatten)]
     masks: MaskFlags,
     /// Print one JSON document.
     #[arg(long)]
@@ -35,9 +38,10 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let cohort = Cohort::discover(&args.folder)?;
+    let cohort = Cohort::discover_with(&args.folder, &args.files.discover_options())?;
     let (modality, masks) = (args.modality.as_deref(), args.masks.options());
     let found = fingerprint_under(&cohort, modality, &masks, &Control::default(), &progress())?;
+    args.files.report(found.used(), &found.left_out, &found.masks_left_out)?;
     if args.json { super::print_json(&found) } else { super::print_text(&table(&found)) }
 }
 
@@ -56,12 +60,14 @@ fn progress() -> impl Fn(usize, usize) + Sync {
 
 fn table(found: &Fingerprint) -> String {
     use std::fmt::Write;
-    let mut text =
-        format!("{} ({}), {} cases, {} labelled\n", found.folder, found.layout, found.cases.len(), found.labelled);
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let (patients, scans) = (count(found.patients, "patient"), count(found.scans, "scan"));
+    let mut text = format!("{} ({}), {patients}, {scans}, {} labelled\n", found.folder, found.layout, found.labelled);
     let counts: Vec<String> = found.modalities.iter().map(|(m, n)| format!("{m} ({n})")).collect();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "modalities  {}", counts.join(", "));
-    let counts: Vec<String> = found.labels.iter().map(|(l, n)| format!("{l} ({n})")).collect();
+    let named = |label: &u16| found.label_names.names.get(label).map(|name| format!(" {name}")).unwrap_or_default();
+    let counts: Vec<String> = found.labels.iter().map(|(l, n)| format!("{l}{} ({n})", named(l))).collect();
     let _ = writeln!(text, "labels      {}", if counts.is_empty() { "none".into() } else { counts.join(", ") });
     if let Some(meaning) = &found.label_meaning {
         let _ = writeln!(text, "meaning     {meaning}");
@@ -70,11 +76,16 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "lesions     {:.2} to {:.2} ml, median {:.2} ml", range.min, range.max, range.median);
     }
     let _ = writeln!(text, "background  {}", backgrounds(found));
-    let width = found.cases.iter().map(|case| case.id.chars().count()).max().unwrap_or(0).max(4);
+    let width_of = |of: &dyn Fn(&CaseFingerprint) -> usize| found.cases.iter().map(of).max().unwrap_or(0);
+    let scan = width_of(&|case| case.id.chars().count()).max(4);
+    // Where every patient has one scan, the column would repeat the first.
+    let patient = if found.patients == found.scans { 0 } else { width_of(&|case| case.patient.chars().count()).max(7) };
     let (shape, spacing) = ("shape", "spacing (mm)");
-    let _ = writeln!(text, "\n{:width$}  {shape:>13}  {spacing:>18}  axes  {:>10}  labels", "case", "lesion (ml)");
+    let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", "patient") };
+    let _ = writeln!(text, "\n{patients}{:scan$}  {shape:>13}  {spacing:>18}  axes  lesion (ml)  labels", "scan");
     for case in &found.cases {
-        let _ = writeln!(text, "{}", row(case, width));
+        let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", case.patient) };
+        let _ = writeln!(text, "{patients}{}", row(case, scan));
     }
     if !found.problems.is_empty() {
         let _ = writeln!(text, "\n{} problems", found.problems.len());

@@ -6,7 +6,8 @@ use super::study::report;
 use super::training::{Shared, put};
 use super::{interruptible, use_threads};
 use crate::Error;
-use crate::cohort::split::LabelDraw;
+use crate::cohort::Cohort;
+use crate::cohort::labelled::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
 use crate::study::plan::{CohortPlan, LabelPlan, MethodPlan, SplitPlan, StagePlan};
@@ -44,6 +45,9 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
+    /// Draw the labelled patients among all with a mask, also those without lesion.
+    #[arg(long)]
+    labels_any: bool,
     /// TOML file of settings for fine-tuning alone, over those of --config.
     #[arg(long)]
     fine_config: Option<PathBuf>,
@@ -83,6 +87,7 @@ impl Args {
         let mut finetune = shared.settle(Config::finetune())?;
         put(&mut finetune.labels.labels, self.labels.clone());
         put(&mut finetune.labels.draw, self.label_draw);
+        finetune.labels.any |= self.labels_any;
         let plan = Plan {
             name: "compare".into(),
             // Every training has its own seed; this one draws the split.
@@ -94,6 +99,7 @@ impl Args {
                 budgets: vec![finetune.labels.labels.clone()],
                 draws: 1,
                 draw: finetune.labels.draw,
+                any: finetune.labels.any,
                 seeds: self.seeds.clone(),
             },
             pretrain: StagePlan::default(),
@@ -140,6 +146,13 @@ fn difference(fresh: &toml::Table, own: &toml::Table) -> toml::Table {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let plan = args.plan()?;
+    let files = &args.shared.files;
+    let cohort = Cohort::discover_with(&args.shared.cohort, &files.discover_options())?;
+    let modalities =
+        args.shared.modality.iter().map(|name| cohort.modality(name)).collect::<crate::Result<Vec<_>>>()?;
+    let everyone: Vec<String> = cohort.patients().into_iter().map(str::to_owned).collect();
+    let selection = cohort.select(&everyone, &modalities);
+    files.report(selection.cases.len(), &selection.left_out, &[])?;
     use_threads(plan.threads)?;
     let control = interruptible()?;
     let compute = open_all(&plan.device)?;

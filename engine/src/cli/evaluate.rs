@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
+use super::files::{FileFlags, SomeFailed};
 use super::masks::MaskFlags;
 use crate::cohort::split::{Part, Split};
 use crate::evaluate::{Pairs, Report, Subset, Target, evaluate_pairs, find_split};
@@ -61,6 +62,9 @@ pub struct Args {
     /// Write the rows as CSV; "-" for standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// How files are found, and whether all must be used.
+    #[command(flatten)]
+    pub files: FileFlags,
     /// Print one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -95,7 +99,7 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
         boundary: args.boundary,
         boundary_width: args.boundary_width.map(|width| width as usize),
     };
-    let pairs = Pairs::find(&args.prediction, &args.truth, &args.subset()?)?;
+    let pairs = Pairs::find_with(&args.prediction, &args.truth, &args.subset()?, &args.files.discover_options())?;
     let bar = if std::io::stderr().is_terminal() && pairs.found.len() > 1 {
         ProgressBar::new(pairs.found.len() as u64)
     } else {
@@ -117,11 +121,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for warning in &report.warnings {
         eprintln!("warning: {warning}");
     }
+    let done =
+        report.cases.iter().filter(|row| row.measures.is_ok()).map(|row| &row.case).collect::<BTreeSet<_>>().len();
+    if args.prediction.is_dir() {
+        args.files.report(done, &report.left_out, &[])?;
+    }
     if args.csv_to_stdout() {
-        return super::print_text(&String::from_utf8(report.to_csv()?).context("CSV")?);
+        super::print_text(&String::from_utf8(report.to_csv()?).context("CSV")?)?;
+        return SomeFailed::check(done, report.left_out);
     }
     if let Some(path) = &args.csv {
         crate::run::atomic::write_atomic(path, &report.to_csv()?)?;
     }
-    if args.json { super::print_line(&report.to_json()?) } else { super::print_text(&report.to_table()) }
+    if args.json { super::print_line(&report.to_json()?) } else { super::print_text(&report.to_table()) }?;
+    SomeFailed::check(done, report.left_out)
 }

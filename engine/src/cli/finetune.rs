@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::progress;
-use super::training::{Output, RunFlags, Shared, finished_report, listen, put};
+use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
-use crate::cohort::split::{LabelDraw, Split};
+use crate::cohort::LeftOut;
+use crate::cohort::labelled::LabelDraw;
+use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
 use crate::device::open_all;
 use crate::finetune::FinetuneReport;
-use crate::jobs::{FinetuneJob, Start, stored_config};
+use crate::jobs::{FinetuneJob, JobReport, Start, stored_config};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -39,6 +41,9 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
+    /// Draw the labelled patients among all with a mask, also those without lesion.
+    #[arg(long)]
+    labels_any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     #[arg(long)]
     negative_slices: Option<f64>,
@@ -73,6 +78,7 @@ impl Args {
         let l = &mut config.labels;
         put(&mut l.labels, self.labels.clone());
         put(&mut l.draw, self.label_draw);
+        l.any |= self.labels_any;
         put(&mut l.negative_slices, self.negative_slices);
         put(&mut l.validate_every, self.validate);
         if self.no_augmentation {
@@ -92,23 +98,24 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     if start.resume
         && let Some(report) = finished_report::<FinetuneReport>(out)?
     {
-        return print(&report, out, output);
+        return print(&report, &[], out, output);
     }
     use_threads(config.threads)?;
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let mut job = FinetuneJob::prepare(config, out, start, &control, &mut progress::cases())?;
     let split: Split = job.run.read_split()?;
-    if let Some(note) = split.label_draw_note(&job.config.labels.labels.parse()?, job.config.labels.draw) {
+    for note in split.label_notes(&job.config.labels.budget()?) {
         eprintln!("amlp: {note}");
     }
+    say_if_complete(&job.selection);
     let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
-    report.map_or(Ok(()), |report| print(&report, out, output))
+    report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
 }
 
-fn print(report: &FinetuneReport, out: &Path, output: Output) -> anyhow::Result<()> {
+fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
     if output.json {
-        return print_json(report);
+        return print_json(&JobReport { report, left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
     let dice = report.convergence.map_or_else(String::new, |c| format!(", training Dice {:.3}", c.training_dice));

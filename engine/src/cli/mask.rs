@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::masks::MaskFlags;
 use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method};
+use crate::cohort::ImageFile;
 use crate::draw::{Canvas, Mark, Panel, Row, SliceView, colour, percentile_window, sheet};
 use crate::inspect::{InspectedCase, InspectedSlice, MaskReport, MaskSettings, Masking, Sigma, kind_of};
 use crate::patch::PatchGrid;
@@ -11,7 +12,7 @@ use crate::preprocess::{PreprocessConfig, Spacing};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::mps::Order;
 use crate::run::atomic::write_atomic;
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::LabelVolume;
 use crate::{Error, Result};
 use clap::ValueEnum;
 
@@ -63,6 +64,9 @@ pub struct Args {
     /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
     #[arg(long, default_value = "iso")]
     spacing: Spacing,
+    /// Frame of a 4-D scan, from 0.
+    #[arg(long, value_name = "N")]
+    frame: Option<usize>,
     /// Lesion mask, to report recall.
     #[arg(long, value_name = "SEG")]
     label: Option<PathBuf>,
@@ -130,8 +134,7 @@ impl Args {
 fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
     // Checked before anything is read.
     PatchGrid::new(args.size, args.grid)?;
-    let image = Volume::read(&args.volume)?;
-    image.require_numbers(&args.volume)?;
+    let image = ImageFile::with_frame(args.volume.clone(), args.frame).read()?;
     let mut warnings = image.warnings.clone();
     let label = match &args.label {
         Some(path) => {
@@ -257,6 +260,7 @@ mod tests {
     use glam::{DAffine3, DMat3, DVec3};
 
     use super::*;
+    use crate::volume::Volume;
     use crate::volume::{Grid, nifti};
 
     #[derive(Parser)]

@@ -1,7 +1,8 @@
 //! The command line `amlp`, one file a verb.
 //!
 //! Results go to stdout, progress and messages to stderr. With `--json`, stdout holds exactly one JSON document. Exit
-//! codes: 1 for an error (one line on stderr), 2 for wrong arguments, 130 for an interruption that was saved.
+//! codes: 1 for an error (one line on stderr), 2 for wrong arguments, 3 if some scans failed and the others are done, 130 for
+//! an interruption that was saved.
 
 pub mod bench;
 pub mod cohort;
@@ -9,6 +10,7 @@ pub mod compare;
 pub mod demo;
 pub mod devices;
 pub mod evaluate;
+mod files;
 pub mod finetune;
 pub mod info;
 pub mod manual;
@@ -85,6 +87,9 @@ enum Verb {
     Manual(manual::Args),
 }
 
+/// Exit code of a verb that did some of the scans but not all.
+const SOME_FAILED: u8 = 3;
+
 /// Exit code of a job that was interrupted after saving.
 const INTERRUPTED: u8 = 130;
 
@@ -122,6 +127,10 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Err(error) if is_cancelled(&error) => {
             eprintln!("amlp: interrupted; the work so far is saved");
             ExitCode::from(INTERRUPTED)
+        }
+        Err(error) if error.is::<files::SomeFailed>() => {
+            eprintln!("amlp: {error}");
+            ExitCode::from(SOME_FAILED)
         }
         Err(error) => {
             eprintln!("amlp: {}", one_line(&error));

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::progress;
-use super::training::{Output, RunFlags, Shared, finished_report, listen, parse_word, put};
+use super::training::{Output, RunFlags, Shared, finished_report, listen, parse_word, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
+use crate::cohort::LeftOut;
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
-use crate::jobs::{PretrainJob, Start};
+use crate::jobs::{JobReport, PretrainJob, Start};
 use crate::pretrain::PretrainReport;
 use crate::pretrain::amlp::amr::{MaskRatio, RatioMode};
 use crate::pretrain::amlp::arl::Attention;
@@ -125,19 +126,20 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     if start.resume
         && let Some(report) = finished_report::<PretrainReport>(out)?
     {
-        return print(&report, out, output);
+        return print(&report, &[], out, output);
     }
     use_threads(config.threads)?;
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let mut job = PretrainJob::prepare(config, out, start, &control, &mut progress::cases())?;
+    say_if_complete(&job.selection);
     let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
-    report.map_or(Ok(()), |report| print(&report, out, output))
+    report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
 }
 
-fn print(report: &PretrainReport, out: &Path, output: Output) -> anyhow::Result<()> {
+fn print(report: &PretrainReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
     if output.json {
-        return print_json(report);
+        return print_json(&JobReport { report, left_out });
     }
     print_line(&format!(
         "pre-trained {} epochs on {} slices of {} patients in {}: loss {:.4}; run folder {}",

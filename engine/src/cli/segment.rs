@@ -1,25 +1,24 @@
 //! `amlp segment`: masks of scans by a fine-tuned network.
 
 mod finished;
+mod inputs;
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
+use super::files::{FileFlags, SomeFailed};
 use super::{interruptible, print_json, print_line, use_threads};
-use crate::cohort::Cohort;
-use crate::cohort::split::{Part, Split};
-use crate::config::Config;
+use crate::cohort::split::Part;
+use crate::cohort::{ImageFile, LeftOut};
 use crate::device::{DeviceChoice, open};
 use crate::event::Control;
 use crate::findings::{Smallest, remove_smaller_than};
-use crate::jobs::cases_of;
 use crate::predict::{Choice, Segmenter};
-use crate::run::RunFolder;
+use crate::volume::LabelVolume;
 use crate::volume::nifti::{write_f32, write_label};
-use crate::volume::{LabelVolume, Volume};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use finished::Finished;
+use inputs::{Inputs, Scan};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -39,8 +38,11 @@ pub struct Args {
     #[arg(long)]
     model: PathBuf,
     /// Scans, folders of scans, or cohorts.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "cohort")]
     input: Vec<PathBuf>,
+    /// The model's own cohort, where it lies now: its test patients.
+    #[arg(long, value_name = "FOLDER")]
+    cohort: Option<PathBuf>,
     /// Folder for the masks.
     #[arg(long)]
     out: PathBuf,
@@ -62,6 +64,8 @@ pub struct Args {
     /// Segment finished cases again.
     #[arg(long)]
     again: bool,
+    #[command(flatten)]
+    files: FileFlags,
     /// auto, cpu, wgpu[:i] or cuda[:i].
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -86,15 +90,6 @@ fn part_of(count: usize, (i, n): (usize, usize)) -> impl Iterator<Item = usize> 
     (i - 1..count).step_by(n)
 }
 
-/// One scan to segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scan {
-    /// Name of the output files.
-    pub case: String,
-    /// One image per channel.
-    pub images: Vec<PathBuf>,
-}
-
 #[derive(serde::Serialize)]
 struct Done {
     case: String,
@@ -117,11 +112,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for warning in segmenter.warnings() {
         eprintln!("warning: {warning}");
     }
-    let mut scans = Vec::new();
-    for input in &args.input {
-        scans.extend(scans_of(input, segmenter.config(), &args.model, args.subset)?);
+    let Inputs { mut scans, mut left_out, notes } = Inputs::find(args, segmenter.config())?;
+    for note in notes {
+        eprintln!("amlp: {note}");
     }
-    refuse_clashes(&scans, &args.out)?;
+    args.files.report(scans.len(), &left_out, &[])?;
     if let Some(shard) = args.shard {
         scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();
     }
@@ -130,9 +125,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut done = Vec::new();
     for scan in &scans {
         control.check()?;
-        let case = match finished(args, scan, &segmenter, &options) {
-            Some(case) => case,
-            None => segment(args, scan, &segmenter, &options, &control)?,
+        let segmented = match finished(args, scan, &segmenter, &options) {
+            Some(case) => Ok(case),
+            None => segment(args, scan, &segmenter, &options, &control),
+        };
+        let case = match segmented {
+            Ok(case) => case,
+            Err(error) if args.files.strict || stops(&error) => return Err(error.into()),
+            Err(error) => {
+                eprintln!("amlp: {}: {error}", scan.case);
+                left_out.push(LeftOut::new(&scan.case, error.to_string()));
+                continue;
+            }
         };
         if !args.json {
             let (mask, volume_ml) = (case.mask.display(), case.volume_ml);
@@ -143,10 +147,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     if args.json {
         print_json(&serde_json::json!({
-            "model": args.model, "checkpoint": choice, "device": compute.name, "cases": done
+            "model": args.model, "checkpoint": choice, "device": compute.name, "cases": &done, "left_out": &left_out
         }))?;
     }
-    Ok(())
+    SomeFailed::check(done.len(), left_out)
+}
+
+/// True for an error that the next scan would meet too.
+fn stops(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Device { .. } | ErrorKind::DeviceLost { .. })
 }
 
 /// The case as an earlier call left it, if nothing changed since.
@@ -183,7 +192,7 @@ fn names(args: &Args, scan: &Scan, segmenter: &Segmenter) -> Vec<String> {
 /// Segments one scan and writes its outputs atomically, then the record that the case is finished.
 fn segment(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str, control: &Control) -> Result<Done> {
     let started = Instant::now();
-    let images = scan.images.iter().map(|path| Volume::read(path)).collect::<Result<Vec<_>>>()?;
+    let images = scan.images.iter().map(ImageFile::read).collect::<Result<Vec<_>>>()?;
     let mut result = segmenter.segment(&images, &mut |_| {}, control)?;
     if let Some(ml) = args.min_volume {
         result.label = without_small(&result.label, ml)?;
@@ -213,86 +222,9 @@ fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
     LabelVolume::new(label.grid.clone(), values)
 }
 
-/// The scans an input names: one per file, or one per patient of a cohort.
-fn scans_of(input: &Path, config: &Config, model: &Path, subset: Option<Part>) -> Result<Vec<Scan>> {
-    if input.is_file() {
-        return Ok(vec![Scan { case: stem(input), images: vec![input.to_path_buf()] }]);
-    }
-    let cohort = Cohort::discover(input);
-    let modalities = &config.data.modality;
-    if let Ok(cohort) = &cohort
-        && cohort.cases.iter().any(|c| modalities.iter().all(|m| c.images.contains_key(m)))
-    {
-        let own = same_folder(input, &config.data.cohort);
-        let part = subset.unwrap_or(if own { Part::Test } else { Part::All });
-        let everyone: Vec<String> = cohort.cases.iter().map(|c| c.id.clone()).collect();
-        let ids = if part == Part::All { everyone } else { RunFolder::open(model)?.read_split::<Split>()?.part(part) };
-        let scan = |case: crate::cohort::Case| Scan {
-            images: modalities.iter().filter_map(|m| case.images.get(m).cloned()).collect(),
-            case: case.id,
-        };
-        return Ok(cases_of(cohort, &ids, modalities)?.into_iter().map(scan).collect());
-    }
-    let mut files: Vec<PathBuf> = std::fs::read_dir(input)
-        .map_err(Error::io("list", input))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_file() && is_scan(path))
-        .collect();
-    files.sort();
-    if files.is_empty() {
-        // The error of the discovery says more than "no file".
-        cohort?;
-        return Err(Error::file(input, format!("holds no patient with {} and no scan", modalities.join(", "))));
-    }
-    Ok(files.into_iter().map(|path| Scan { case: stem(&path), images: vec![path] }).collect())
-}
-
-fn is_scan(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_lowercase();
-    [".nii", ".nii.gz", ".hdr"].iter().any(|end| name.ends_with(end))
-}
-
-/// The file name without its NIfTI extension.
-fn stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let lower = name.to_lowercase();
-    let end = [".nii.gz", ".nii", ".hdr", ".img"].iter().find(|end| lower.ends_with(*end)).map_or(0, |end| end.len());
-    name[..name.len() - end].to_string()
-}
-
-fn same_folder(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
-}
-
-/// Refuses two scans that would write the same mask, and a mask that would replace its scan.
-fn refuse_clashes(scans: &[Scan], out: &Path) -> Result<()> {
-    let mut names = BTreeSet::new();
-    for scan in scans {
-        if !names.insert(&scan.case) {
-            let why = "two inputs have this name, so their masks would too. Segment them into two folders";
-            return Err(Error::config("input", &scan.case, why));
-        }
-        let mask = out.join(format!("{}.nii.gz", scan.case));
-        if scan.images.iter().any(|image| same_folder(image, &mask)) {
-            return Err(Error::file(&mask, "would overwrite the scan itself. Choose another folder for the masks"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_lose_their_endings_only() {
-        assert_eq!(stem(Path::new("a/b.c.nii.gz")), "b.c");
-        assert_eq!(stem(Path::new("Scan.NII")), "Scan");
-        assert_eq!(stem(Path::new("plain")), "plain");
-    }
 
     proptest::proptest! {
         /// Every scan is in exactly one part, and the sizes of the parts differ by at most one.

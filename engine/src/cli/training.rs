@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
+use super::files::FileFlags;
 use super::masks::MaskFlags;
 use super::progress::Progress;
+use crate::cohort::Selection;
 use crate::config::Config;
 use crate::device::DeviceList;
 use crate::event::{EventSink, Fanout};
@@ -100,6 +102,8 @@ pub struct Shared {
     /// Folder where prepared patients are cached between runs.
     #[arg(long)]
     pub cache: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: FileFlags,
     /// Print the report as one JSON document.
     #[arg(long)]
     pub json: bool,
@@ -166,7 +170,7 @@ impl RunFlags {
 
     /// For preparing the job.
     pub fn start<'a>(&self, shared: &'a Shared) -> Start<'a> {
-        Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run }
+        Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run, strict: shared.files.strict }
     }
 }
 
@@ -179,6 +183,8 @@ impl Shared {
         }
         config.data.cohort = std::path::absolute(&self.cohort).map_err(Error::io("find", &self.cohort))?;
         config.data.modality.clone_from(&self.modality);
+        put(&mut config.data.label_name, self.files.label_name.clone().map(Some));
+        put(&mut config.data.frame, self.files.frame.map(Some));
         let t = &mut config.training;
         put(&mut t.epochs, self.epochs);
         if self.epochs.is_some() {
@@ -215,6 +221,13 @@ impl Shared {
 pub fn put<T>(place: &mut T, flag: Option<T>) {
     if let Some(value) = flag {
         *place = value;
+    }
+}
+
+/// Says how many scans are used. Where some are left out, the training itself warns.
+pub fn say_if_complete(selection: &Selection) {
+    if selection.is_complete() {
+        eprintln!("amlp: {selection}");
     }
 }
 

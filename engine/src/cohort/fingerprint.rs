@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{Case, Cohort, Layout, Problem};
+use super::case::read_masks;
+use super::{Case, Cohort, LabelTable, Layout, LeftOut, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::preprocess::{Kind, KindChoice};
-use crate::volume::{Background, Grid, LabelVolume, MaskOptions, Relation, Volume, ct_doubt};
+use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,22 +23,32 @@ pub struct Fingerprint {
     pub layout: Layout,
     /// The modality that was read; `null` for all.
     pub modality: Option<String>,
-    /// The cases, by id.
+    /// Number of patients.
+    pub patients: usize,
+    /// Number of scans, at most one for each patient and session.
+    pub scans: usize,
+    /// The scans, by id.
     pub cases: Vec<CaseFingerprint>,
+    /// Scans that cannot be used: not in the cohort, without the modality that was asked for, or unreadable.
+    pub left_out: Vec<LeftOut>,
+    /// Masks that cannot be read.
+    pub masks_left_out: Vec<LeftOut>,
     /// Every modality and how many cases have it.
     pub modalities: BTreeMap<String, usize>,
+    /// The meaning of label values by `dataset.json`.
+    pub label_names: LabelTable,
     /// Every label value and in how many cases it occurs.
     pub labels: BTreeMap<u16, usize>,
     /// What the labels mean for the regions WT, TC and ET, and how that is known; `null` with a single label.
     pub label_meaning: Option<String>,
-    /// Lesion volumes of the labelled cases, in ml; `null` if there are none.
+    /// Lesion volumes of the labelled patients in ml, the mean over a patient's scans; `null` if there are none.
     pub lesion_ml: Option<VolumeRange>,
     /// Voxels along i, j, k, and in how many cases.
-    pub shapes: Vec<Tally<[usize; 3]>>,
+    pub shapes: Vec<ValueCount<[usize; 3]>>,
     /// Spacing along i, j, k in mm, and in how many cases.
-    pub spacings_mm: Vec<Tally<[f64; 3]>>,
+    pub spacings_mm: Vec<ValueCount<[f64; 3]>>,
     /// Axis letters, and in how many cases; `null` for a file without orientation.
-    pub orientations: Vec<Tally<Option<String>>>,
+    pub orientations: Vec<ValueCount<Option<String>>>,
     /// Cases with a label.
     pub labelled: usize,
     /// Problems by case and file.
@@ -47,12 +58,20 @@ pub struct Fingerprint {
 /// One case of a [`Fingerprint`]; what could not be read is `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CaseFingerprint {
-    /// The case's id.
+    /// The scan's id.
     pub id: String,
+    /// The patient.
+    pub patient: String,
+    /// The visit, time point or date; `null` where names tell none.
+    pub session: Option<String>,
     /// The images by modality.
     pub images: BTreeMap<String, String>,
-    /// The mask.
+    /// The mask; the first file of several.
     pub label: Option<String>,
+    /// All files of the mask: their union counts.
+    pub masks: Vec<String>,
+    /// A segmentation that the program saved beside the scan.
+    pub segmentation: Option<String>,
     /// Shape of the first image read.
     pub shape: Option<[usize; 3]>,
     /// Its spacing along i, j, k.
@@ -69,7 +88,7 @@ pub struct CaseFingerprint {
 
 /// A value and the number of cases that have it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Tally<T> {
+pub struct ValueCount<T> {
     /// The value.
     pub value: T,
     /// Cases.
@@ -112,12 +131,12 @@ pub fn fingerprint_under(
 ) -> Result<Fingerprint> {
     let modality = modality.map(|name| cohort.modality(name)).transpose()?;
     let done = AtomicUsize::new(0);
-    let looked_at: Vec<Looked> = (cohort.cases.par_iter())
+    let reports: Vec<CaseReport> = (cohort.cases.par_iter())
         .map(|case| {
             control.pass()?;
-            let looked = Looked::at(case, modality.as_deref(), masks);
+            let report = CaseReport::read(case, modality.as_deref(), masks);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
-            Ok(looked)
+            Ok(report)
         })
         .collect::<Result<_>>()?;
     let mut problems = cohort.problems.clone();
@@ -125,10 +144,13 @@ pub fn fingerprint_under(
         // Missing images of other modalities do not matter here.
         problems.retain(|p| p.what.strip_prefix("missing modality ").is_none_or(|other| other == modality));
     }
-    let mut cases = Vec::with_capacity(looked_at.len());
-    for looked in looked_at {
-        problems.extend(looked.problems);
-        cases.push(looked.case);
+    let mut cases = Vec::with_capacity(reports.len());
+    let (mut left_out, mut masks_left_out) = (cohort.left_out.clone(), Vec::new());
+    for report in reports {
+        problems.extend(report.problems);
+        left_out.extend(report.unusable.map(|why| LeftOut::new(&report.case.id, why)));
+        masks_left_out.extend(report.bad_mask.map(|why| LeftOut::new(&report.case.id, why)));
+        cases.push(report.case);
     }
     let mut labels = BTreeMap::new();
     for label in cases.iter().flat_map(|case| &case.labels) {
@@ -139,13 +161,20 @@ pub fn fingerprint_under(
         folder: cohort.root.display().to_string(),
         layout: cohort.layout,
         modality,
+        patients: cohort.patients().len(),
+        scans: cases.len(),
+        left_out,
+        masks_left_out,
         modalities: cohort.modalities(),
+        label_names: cohort.labels.clone(),
         labels,
         label_meaning,
-        lesion_ml: range(cases.iter().filter_map(|case| case.lesion_ml).collect()),
-        shapes: tally(cases.iter().filter_map(|case| case.shape)),
-        spacings_mm: tally(cases.iter().filter_map(|case| case.spacing_mm)),
-        orientations: tally(cases.iter().filter(|case| case.shape.is_some()).map(|case| case.orientation.clone())),
+        lesion_ml: range(patient_volumes(cases.iter()).into_values().flatten().collect()),
+        shapes: count_values(cases.iter().filter_map(|case| case.shape)),
+        spacings_mm: count_values(cases.iter().filter_map(|case| case.spacing_mm)),
+        orientations: count_values(
+            cases.iter().filter(|case| case.shape.is_some()).map(|case| case.orientation.clone()),
+        ),
         labelled: cases.iter().filter(|case| case.lesion_ml.is_some()).count(),
         cases,
         problems,
@@ -174,28 +203,51 @@ fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Proble
 }
 
 impl Fingerprint {
-    /// Ids and lesion volumes of the cases that may be split, as [`super::split::Split::draw`] takes them: not those of
-    /// a test folder.
-    pub fn volumes(&self, cohort: &Cohort) -> Vec<(String, Option<f64>)> {
-        let held_out = |id: &str| cohort.case(id).is_some_and(|case| case.held_out);
-        self.cases.iter().filter(|case| !held_out(&case.id)).map(|case| (case.id.clone(), case.lesion_ml)).collect()
+    /// Number of scans that can be used.
+    pub fn used(&self) -> usize {
+        self.cases.iter().filter(|case| !self.left_out.iter().any(|left| left.case == case.id)).count()
+    }
+
+    /// Ids and lesion volumes of the patients that may be split, as [`super::split::Split::draw`] takes them: those with a
+    /// scan that has all of `modalities` and is not in a test folder. A patient's volume is the mean over its scans.
+    pub fn volumes(&self, cohort: &Cohort, modalities: &[String]) -> Vec<(String, Option<f64>)> {
+        let usable = |id: &str| cohort.case(id).is_some_and(|case| !case.held_out && case.has_all(modalities));
+        patient_volumes(self.cases.iter().filter(|case| usable(&case.id))).into_iter().collect()
     }
 }
 
-/// One case's part of the fingerprint.
-struct Looked {
-    case: CaseFingerprint,
-    problems: Vec<Problem>,
+/// The mean lesion volume of each patient's scans with a mask.
+fn patient_volumes<'a>(cases: impl Iterator<Item = &'a CaseFingerprint>) -> BTreeMap<String, Option<f64>> {
+    let mut volumes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for case in cases {
+        volumes.entry(case.patient.clone()).or_default().extend(case.lesion_ml);
+    }
+    let mean = |volumes: Vec<f64>| (!volumes.is_empty()).then(|| volumes.iter().sum::<f64>() / volumes.len() as f64);
+    volumes.into_iter().map(|(patient, volumes)| (patient, mean(volumes))).collect()
 }
 
-impl Looked {
-    fn at(case: &Case, modality: Option<&str>, masks: &MaskOptions) -> Self {
+/// One case's part of the fingerprint.
+struct CaseReport {
+    case: CaseFingerprint,
+    problems: Vec<Problem>,
+    /// Why the scan cannot be used.
+    unusable: Option<String>,
+    /// Why its mask cannot be read.
+    bad_mask: Option<String>,
+}
+
+impl CaseReport {
+    fn read(case: &Case, modality: Option<&str>, masks: &MaskOptions) -> Self {
         let text = |path: &Path| path.display().to_string();
-        let mut looked = Self {
+        let mut report = Self {
             case: CaseFingerprint {
                 id: case.id.clone(),
-                images: case.images.iter().map(|(m, path)| (m.clone(), text(path))).collect(),
-                label: case.label.as_deref().map(text),
+                patient: case.patient.clone(),
+                session: case.session.clone(),
+                images: case.images.iter().map(|(m, image)| (m.clone(), text(&image.path))).collect(),
+                label: case.masks.first().map(|path| text(path)),
+                masks: case.masks.iter().map(|path| text(path)).collect(),
+                segmentation: case.segmentation.as_deref().map(text),
                 shape: None,
                 spacing_mm: None,
                 orientation: None,
@@ -204,41 +256,47 @@ impl Looked {
                 lesion_ml: None,
             },
             problems: Vec::new(),
+            unusable: modality.filter(|m| !case.images.contains_key(*m)).map(|m| format!("missing modality {m}")),
+            bad_mask: None,
         };
         let mut first: Option<(Volume, String)> = None;
         let wanted = |m: &&String| modality.is_none_or(|wanted| *m == wanted);
-        for (name, path) in case.images.iter().filter(|(m, _)| wanted(m)) {
-            let read = Volume::read(path).and_then(|image| image.require_numbers(path).map(|()| image));
+        for (name, file) in case.images.iter().filter(|(m, _)| wanted(m)) {
+            let path = &file.path;
+            let read = file.read();
             if let Ok(image) = &read {
-                looked.at_values(name, path, image);
+                report.read_values(name, path, image);
             }
             match (read, &first) {
-                (Err(error), _) => looked.report(path, format!("unreadable: {}", without_path(path, &error))),
+                (Err(error), _) => {
+                    report.unusable.get_or_insert(error.to_string());
+                    report.report(path, format!("unreadable: {}", without_path(path, &error)));
+                }
                 (Ok(image), None) => first = Some((image, text(path))),
                 (Ok(image), Some((reference, name))) => {
                     let matched = image.grid.compare(&reference.grid, None);
                     if matched.relation != Relation::Same {
                         let (own, its) = (image.grid.describe(), reference.grid.describe());
                         let why = matched.difference(&image.grid, &reference.grid);
-                        looked.report(path, format!("grid differs from {name}: {why} ({own} vs {its})"));
+                        report.report(path, format!("grid differs from {name}: {why} ({own} vs {its})"));
                     }
                 }
             }
         }
         if let Some((Volume { grid, .. }, _)) = &first {
-            looked.case.shape = Some(grid.shape);
+            report.case.shape = Some(grid.shape);
             // Headers hold 32-bit floats: 0.9 mm must not become 0.8999999761581421.
-            looked.case.spacing_mm = Some(grid.spacing_mm().map(|s| (s * 1e6).round() / 1e6));
-            looked.case.orientation = grid.axis_codes();
+            report.case.spacing_mm = Some(grid.spacing_mm().map(|s| (s * 1e6).round() / 1e6));
+            report.case.orientation = grid.axis_codes();
         }
-        if let Some(path) = &case.label {
-            looked.at_label(case, path, first.as_ref().map(|(image, _)| image), masks);
+        if let Some(path) = case.masks.first() {
+            report.read_mask(case, path, first.as_ref().map(|(image, _)| image), masks);
         }
-        looked
+        report
     }
 
     /// Background, and what speaks against the unit.
-    fn at_values(&mut self, modality: &str, path: &Path, image: &Volume) {
+    fn read_values(&mut self, modality: &str, path: &Path, image: &Volume) {
         // NaN is no number in JSON.
         let value = Background::of(image, 0).map(|b| b.value).filter(|value| value.is_finite());
         self.case.background.insert(modality.to_owned(), value);
@@ -248,13 +306,16 @@ impl Looked {
         }
     }
 
-    fn at_label(&mut self, case: &Case, path: &Path, image: Option<&Volume>, masks: &MaskOptions) {
-        let label = match LabelVolume::read_with(path, masks) {
+    fn read_mask(&mut self, case: &Case, path: &Path, image: Option<&Volume>, masks: &MaskOptions) {
+        let label = match read_masks(&case.masks, masks) {
             Ok((label, notes)) => {
                 notes.into_iter().for_each(|note| self.report(path, note));
                 label
             }
-            Err(error) => return self.report(path, format!("unreadable: {}", without_path(path, &error))),
+            Err(error) => {
+                self.bad_mask = Some(error.to_string());
+                return self.report(path, format!("unreadable: {}", without_path(path, &error)));
+            }
         };
         if let Some(image) = image {
             let what = "the mask and its image";
@@ -263,7 +324,7 @@ impl Looked {
                 Err(error) => {
                     let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();
                     // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
-                    let mut others = case.images.values().filter_map(|other| Volume::read_grid(other).ok());
+                    let mut others = case.images.values().filter_map(|other| Volume::read_grid(&other.path).ok());
                     if !others.any(|grid| fits(&grid)) {
                         self.report(path, error.to_string());
                     }
@@ -299,14 +360,14 @@ fn range(mut volumes: Vec<f64>) -> Option<VolumeRange> {
 }
 
 /// The values, most frequent first, ties in order of first occurrence.
-fn tally<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<Tally<T>> {
-    let mut found: Vec<Tally<T>> = Vec::new();
+fn count_values<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<ValueCount<T>> {
+    let mut counts: Vec<ValueCount<T>> = Vec::new();
     for value in values {
-        match found.iter_mut().find(|tally| tally.value == value) {
-            Some(tally) => tally.cases += 1,
-            None => found.push(Tally { value, cases: 1 }),
+        match counts.iter_mut().find(|count| count.value == value) {
+            Some(count) => count.cases += 1,
+            None => counts.push(ValueCount { value, cases: 1 }),
         }
     }
-    found.sort_by_key(|tally| std::cmp::Reverse(tally.cases));
-    found
+    counts.sort_by_key(|count| std::cmp::Reverse(count.cases));
+    counts
 }

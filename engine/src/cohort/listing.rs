@@ -1,71 +1,200 @@
-//! The NIfTI files under a folder, in a fixed order.
+//! The one listing of scans under a folder: of a cohort, of scans to segment, of segmentations to evaluate.
+//!
+//! It leaves out what is no scan of the user's: hidden files and `AppleDouble` companions (`._scan.nii.gz`), `__MACOSX`, run
+//! folders, probabilities and finished masks of `amlp segment`. Each folder is visited once, so links cannot loop.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::run::RunFolder;
 use crate::{Error, Result};
 
-/// Folders are searched this deep: `root/HGG/patient/file` and one to spare.
-const DEPTH: usize = 4;
+/// Folders are searched this deep: `root/derivatives/labels/sub-1/ses-1/anat/file` and one to spare.
+const DEPTH: usize = 6;
+
+/// Endings of NIfTI files that hold a header; the `.img` of a pair belongs to its `.hdr`.
+const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr.gz", ".hdr"];
+
+/// Ending of the record that `amlp segment` writes beside a finished mask.
+const RECORD: &str = ".segmented.json";
 
 /// A NIfTI file by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Scan {
+pub(crate) struct NiftiFile {
+    /// Where it is.
     pub path: PathBuf,
-    /// The name without `.nii` or `.nii.gz`.
+    /// The name without its ending.
     pub stem: String,
 }
 
-/// The files of one folder.
+/// The scans of one folder, by name.
+#[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub path: PathBuf,
-    pub scans: Vec<Scan>,
+    pub files: Vec<NiftiFile>,
 }
 
-/// The name without its NIfTI ending, if it has one. Hidden files (`._t1.nii.gz` of some archives) are none.
-pub(super) fn stem(name: &str) -> Option<&str> {
+/// The scans under a folder.
+pub(super) struct Listing {
+    /// Every folder that holds scans, by path.
+    pub folders: Vec<Folder>,
+    /// What was not searched, with the reason.
+    pub skipped: Vec<(PathBuf, String)>,
+}
+
+/// The name without its NIfTI ending, if it has one. Hidden files have none.
+pub(crate) fn stem(name: &str) -> Option<&str> {
     let lower = name.to_ascii_lowercase();
-    let length = [".nii.gz", ".nii"].iter().find_map(|ending| lower.strip_suffix(ending))?.len();
+    let length = ENDINGS.iter().find_map(|ending| lower.strip_suffix(ending))?.len();
     (length > 0 && !name.starts_with('.')).then(|| &name[..length])
 }
 
-/// The scans directly in a folder, by name.
-pub(super) fn scans_in(folder: &Path) -> Result<Vec<Scan>> {
-    Ok(entries(folder)?.0)
+/// True for the name of probabilities that `amlp segment` writes: `CASE_prob`, `CASE_prob_REGION`.
+fn is_probability(stem: &str) -> bool {
+    let stem = stem.to_ascii_lowercase();
+    stem.ends_with("_prob") || ["_prob_wt", "_prob_tc", "_prob_et"].iter().any(|ending| stem.ends_with(ending))
 }
 
-/// Every folder under `root`, itself included, that holds scans, by path.
-pub(super) fn folders(root: &Path) -> Result<Vec<Folder>> {
-    let mut found = Vec::new();
+/// The scans directly in a folder, by name, without masks that `amlp segment` made there.
+pub(crate) fn scans_in(folder: &Path) -> Result<Vec<NiftiFile>> {
+    Ok(entries(folder)?.without_outputs())
+}
+
+/// The files of the scans directly in a folder, by name.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn scan_paths(folder: &Path) -> Result<Vec<PathBuf>> {
+    Ok(scans_in(folder)?.into_iter().map(|file| file.path).collect())
+}
+
+/// The masks directly in a folder, by name: those of `amlp segment` are what is asked for.
+pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
+    Ok(entries(folder)?.files)
+}
+
+/// Lists the scans under `root`, itself included.
+pub(super) fn list(root: &Path) -> Result<Listing> {
+    let mut listing = Listing { folders: Vec::new(), skipped: Vec::new() };
+    let mut visited = BTreeSet::new();
     let mut level = vec![root.to_path_buf()];
-    for _ in 0..=DEPTH {
+    for depth in 0..=DEPTH {
         let mut next = Vec::new();
         for path in level {
-            let (scans, inner) = entries(&path)?;
-            if !scans.is_empty() {
-                found.push(Folder { path, scans });
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if depth > 0 && RunFolder::is_run(&path) {
+                continue;
             }
-            next.extend(inner);
+            if !visited.insert(real) {
+                listing.skipped.push((path, "is a link to a folder that is listed already".into()));
+                continue;
+            }
+            let mut found = match entries(&path) {
+                Ok(found) => found,
+                Err(error) if depth > 0 => {
+                    listing.skipped.push((path, error.to_string()));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            next.append(&mut found.folders);
+            let files = found.without_outputs();
+            if !files.is_empty() {
+                listing.folders.push(Folder { path, files });
+            }
         }
         level = next;
     }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
+    listing.skipped.extend(level.into_iter().map(|path| (path, "lies too deep and is not searched".into())));
+    listing.folders.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(listing)
 }
 
-fn entries(folder: &Path) -> Result<(Vec<Scan>, Vec<PathBuf>)> {
-    let (mut scans, mut folders) = (Vec::new(), Vec::new());
+/// What is directly in a folder.
+#[derive(Default)]
+struct Entries {
+    files: Vec<NiftiFile>,
+    folders: Vec<PathBuf>,
+    /// Cases that `amlp segment` finished here.
+    segmented: BTreeSet<String>,
+}
+
+impl Entries {
+    fn without_outputs(self) -> Vec<NiftiFile> {
+        let segmented = self.segmented;
+        self.files.into_iter().filter(|file| !segmented.contains(&file.stem)).collect()
+    }
+}
+
+fn entries(folder: &Path) -> Result<Entries> {
+    let mut found = Entries::default();
     for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
         let path = entry.map_err(Error::io("list", folder))?.path();
         let Some(name) = path.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
+        if name.starts_with('.') || name == "__MACOSX" {
+            continue;
+        }
         if path.is_dir() {
-            if !name.starts_with('.') {
-                folders.push(path);
-            }
-        } else if let Some(stem) = stem(&name) {
-            scans.push(Scan { stem: stem.to_owned(), path });
+            found.folders.push(path);
+        } else if let Some(case) = name.strip_suffix(RECORD) {
+            found.segmented.insert(case.to_owned());
+        } else if let Some(stem) = stem(&name).filter(|stem| !is_probability(stem)) {
+            found.files.push(NiftiFile { stem: stem.to_owned(), path });
         }
     }
-    scans.sort();
-    folders.sort();
-    Ok((scans, folders))
+    found.files.sort();
+    found.folders.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn touch(root: &Path, names: &[&str]) {
+        for name in names {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"").unwrap();
+        }
+    }
+
+    fn names(root: &Path) -> Vec<String> {
+        let folders = list(root).unwrap().folders;
+        let files = folders.iter().flat_map(|folder| &folder.files);
+        files.map(|file| file.path.strip_prefix(root).unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn companions_run_folders_and_own_outputs_are_no_scans() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        touch(root, &["p0/flair.nii.gz", "p0/._flair.nii.gz", "__MACOSX/p0/._flair.nii.gz", ".git/x.nii", "p0/b.HDR"]);
+        touch(root, &["p0/b.IMG", "p0/notes.txt", "runs/fine/config.toml", "runs/fine/evaluation/P1.nii.gz"]);
+        touch(
+            root,
+            &[
+                "masks/P1.nii.gz",
+                "p1/P1_prob.nii",
+                "masks/P1_prob.nii.gz",
+                "masks/P1_prob_WT.nii.gz",
+                "masks/P1.segmented.json",
+            ],
+        );
+        assert_eq!(names(root), ["p0/b.HDR", "p0/flair.nii.gz"]);
+        let masks: Vec<String> = masks_in(&root.join("masks")).unwrap().into_iter().map(|file| file.stem).collect();
+        assert_eq!(masks, ["P1"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_do_not_loop() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        touch(root, &["p0/flair.nii.gz"]);
+        std::os::unix::fs::symlink(root, root.join("p0/up")).unwrap();
+        assert_eq!(names(root), ["p0/flair.nii.gz"]);
+        assert_eq!(list(root).unwrap().skipped.len(), 1);
+    }
 }

@@ -11,13 +11,15 @@ use crate::{Error, Result};
 const DSEG_TSV: &str = "dseg.tsv";
 
 impl Cohort {
-    /// The tumour part of each label value: from `dseg.tsv` in the cohort's folder, else a guess from the case names.
+    /// The tumour part of each label value: from `dseg.tsv` or `dataset.json` in the cohort's folder, else a guess from the
+    /// case names.
     ///
     /// # Errors
     /// A `dseg.tsv` that cannot be read.
     pub fn label_map(&self) -> Result<(LabelMap, MapSource)> {
         let sidecar = read_dseg(&self.root.join(DSEG_TSV))?;
-        Ok(match LabelMap::of_names(&sidecar, &BTreeMap::new()) {
+        let of_dataset = || LabelMap::of_names(&self.labels.names, &self.labels.regions);
+        Ok(match LabelMap::of_names(&sidecar, &BTreeMap::new()).or_else(of_dataset) {
             Some(map) => (map, MapSource::Cohort),
             None => LabelMap::guess(self.cases.iter().map(|case| case.id.as_str())),
         })
@@ -72,6 +74,11 @@ mod tests {
         std::fs::write(folder.path().join(DSEG_TSV), table).unwrap();
         let (map, source) = found.label_map().unwrap();
         assert_eq!((map.to_string().as_str(), source), ("1=enhancing,2=core,3=oedema", MapSource::Cohort));
+        std::fs::remove_file(folder.path().join(DSEG_TSV)).unwrap();
+        let dataset = r#"{"labels": {"background": 0, "edema": 1, "enhancing": 2, "necrosis": 3}}"#;
+        std::fs::write(folder.path().join("dataset.json"), dataset).unwrap();
+        let (map, source) = Cohort::discover(folder.path()).unwrap().label_map().unwrap();
+        assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));
         std::fs::write(folder.path().join(DSEG_TSV), "value\tname\n1\tx\n").unwrap();
         assert!(found.label_map().unwrap_err().to_string().contains("has no column index"));
     }

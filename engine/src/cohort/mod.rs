@@ -1,15 +1,27 @@
 //! A folder of patients: layouts, fingerprint, and the split by patient.
 //!
-//! [`Cohort::discover`] reads file names only. [`fingerprint`] reads every file and reports problems by file. Neither
-//! repairs or moves anything.
+//! A patient has scans, at most one a session; a [`Case`] is one scan with its images and its mask. Splits, label budgets
+//! and statistics go by patient. [`Cohort::discover`] reads file names, `dataset.json`, and the values of a few files whose
+//! names leave open whether they are masks. [`fingerprint`] reads every file and reports problems by file. Neither repairs
+//! or moves anything.
 
-mod discover;
+mod bids;
+mod case;
+mod dataset_json;
+mod drafts;
 mod fingerprint;
+mod folders;
+mod identity;
+pub mod labelled;
 mod listing;
+mod masks;
 mod meaning;
 mod names;
 mod nnunet;
+mod options;
 pub mod pairing;
+mod selection;
+mod session;
 pub mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +29,20 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use case::{Case, ImageFile};
+pub(crate) use case::{read_masks, with_region};
+pub use dataset_json::LabelTable;
 pub use fingerprint::{
-    CaseFingerprint, Fingerprint, Tally, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
+    CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
 };
+pub use identity::CohortIdentity;
+pub use listing::scan_paths;
+pub(crate) use listing::{NiftiFile, scans_in};
 pub use names::canonical_modality;
+pub(crate) use names::is_mask_or_output;
+pub use options::{DiscoverOptions, NamePattern};
+pub(crate) use selection::summary;
+pub use selection::{LeftOut, Selection};
 
 use crate::{Error, Result};
 
@@ -30,6 +52,8 @@ use crate::{Error, Result};
 pub enum Layout {
     /// One folder a patient: `<patient>/<modality>.nii.gz`, `seg.nii.gz`.
     FolderAPatient,
+    /// `sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz`, with masks such as `..._label-lesion_roi.nii.gz`.
+    Bids,
     /// `ID_t1.nii.gz` ... `ID_seg.nii.gz` (2018 to 2021), `ID-t1n.nii.gz` ... `ID-seg.nii.gz` (2023).
     Brats,
     /// `ID_ct`, `ID_pt`, `ID_gtvt` (2020, 2021), or `imagesTr/ID__CT`, `ID__PT` with `labelsTr/ID` (2022).
@@ -42,24 +66,12 @@ impl std::fmt::Display for Layout {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str(match self {
             Self::FolderAPatient => "folder-a-patient",
+            Self::Bids => "bids",
             Self::Brats => "brats",
             Self::Hecktor => "hecktor",
             Self::NnUnet => "nn-unet",
         })
     }
-}
-
-/// A patient's files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Case {
-    /// Unique in its cohort.
-    pub id: String,
-    /// The images by modality, in lower case.
-    pub images: BTreeMap<String, PathBuf>,
-    /// The mask.
-    pub label: Option<PathBuf>,
-    /// True for a case of a folder of test images (`imagesTs`): it needs no mask and never trains.
-    pub held_out: bool,
 }
 
 /// A problem found in a cohort.
@@ -73,25 +85,67 @@ pub struct Problem {
     pub what: String,
 }
 
-/// The patients in a folder.
+impl Problem {
+    fn of_file(case: Option<&str>, file: &Path, what: impl Into<String>) -> Self {
+        Self { case: case.map(str::to_owned), file: Some(file.display().to_string()), what: what.into() }
+    }
+}
+
+/// The scans in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cohort {
     /// The folder.
     pub root: PathBuf,
     /// How it is laid out; the commonest layout if there are several.
     pub layout: Layout,
-    /// The patients, by id.
+    /// The scans, by id.
     pub cases: Vec<Case>,
+    /// Scans that the folder holds but the cohort does not, with the reason.
+    pub left_out: Vec<LeftOut>,
+    /// The meaning of label values by `dataset.json`; empty without one.
+    pub labels: LabelTable,
     /// Problems that the file names show.
     pub problems: Vec<Problem>,
 }
 
 impl Cohort {
-    /// Finds the patients in a folder by file names (see [`Layout`]). An error if the folder cannot be listed or has no
-    /// patient; trouble with single patients becomes a [`Problem`].
+    fn new(root: &Path, layout: Layout) -> Self {
+        let labels = LabelTable::default();
+        Self { root: root.to_path_buf(), layout, cases: vec![], left_out: vec![], labels, problems: vec![] }
+    }
+
+    /// Finds the scans in a folder (see [`Layout`]). An error if the folder cannot be listed or has no patient; trouble with
+    /// single scans becomes a [`Problem`].
     pub fn discover(root: &Path) -> Result<Self> {
-        let mut cohort = discover::discover(root)?;
+        Self::discover_with(root, &DiscoverOptions::default())
+    }
+
+    /// Like [`Cohort::discover`], with the user's choices where names leave it open.
+    pub fn discover_with(root: &Path, options: &DiscoverOptions) -> Result<Self> {
+        if !root.is_dir() {
+            let why =
+                if root.exists() { "is a file. Choose the folder that holds the patients" } else { "does not exist" };
+            return Err(Error::file(root, why));
+        }
+        let mut cohort = if nnunet::is_layout(root) {
+            let info = dataset_json::DatasetInfo::read(root)?;
+            Self { labels: info.labels.clone(), ..nnunet::discover(root, &info, options)? }
+        } else {
+            let listing = listing::list(root)?;
+            let skipped: Vec<_> =
+                listing.skipped.iter().map(|(path, why)| Problem::of_file(None, path, why.clone())).collect();
+            let mut cohort = folders::discover(root, listing, options)?;
+            cohort.problems.extend(skipped);
+            match dataset_json::DatasetInfo::read(root) {
+                Ok(info) => cohort.labels = info.labels,
+                Err(error) => cohort.problems.push(Problem { case: None, file: None, what: error.to_string() }),
+            }
+            cohort
+        };
         cohort.cases.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(frame) = options.frame {
+            cohort.cases.iter_mut().for_each(|case| case.choose_frame(frame));
+        }
         cohort.note_missing();
         Ok(cohort)
     }
@@ -125,23 +179,42 @@ impl Cohort {
         self.cases.iter().find(|case| case.id == id)
     }
 
+    /// "used 6 of 8 scans, left out 2: ..." with the reasons; `None` if all scans of the folder are in the cohort.
+    pub fn left_out_summary(&self) -> Option<String> {
+        (!self.left_out.is_empty()).then(|| summary(self.cases.len(), &self.left_out, &[]))
+    }
+
+    /// The patients' ids, sorted.
+    pub fn patients(&self) -> BTreeSet<&str> {
+        self.cases.iter().map(|case| case.patient.as_str()).collect()
+    }
+
+    /// The scans of a patient, or the scan of this id: splits of earlier versions name scans.
+    pub fn scans_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Case> {
+        let is_patient = self.cases.iter().any(|case| case.patient == id);
+        self.cases.iter().filter(move |case| if is_patient { case.patient == id } else { case.id == id })
+    }
+
     /// Reports modalities and masks that a case lacks although others in the cohort have them.
     fn note_missing(&mut self) {
         let modalities: BTreeSet<String> = self.modalities().into_keys().collect();
         for case in &self.cases {
-            let folder = case.images.values().chain(&case.label).next().and_then(|p| p.parent());
-            let file = folder.map(|f| f.display().to_string());
+            let file = case.folder().map(|folder| folder.display().to_string());
             let mut report =
                 |what| self.problems.push(Problem { case: Some(case.id.clone()), file: file.clone(), what });
             for modality in modalities.iter().filter(|m| !case.images.contains_key(*m)) {
                 report(format!("missing modality {modality}"));
             }
-            if case.label.is_none() && !case.held_out {
+            if case.masks.is_empty() && !case.held_out {
                 report("missing mask".into());
             }
         }
     }
 }
 
+#[cfg(test)]
+mod layout_tests;
+#[cfg(test)]
+mod test_files;
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,20 @@
-//! Modality, role and case id by file name.
+//! Modality, role and scan id by file name.
 
-/// Role of a file in its case.
+/// Role of a file by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
+    /// An image of this modality, in lower case.
     Image(String),
-    Label,
+    /// The reference mask.
+    Mask,
+    /// A mask by a word in its name. Its values decide.
+    MaskByWord,
+    /// A mask that the user named.
+    ChosenMask,
+    /// A mask of something else than lesions, such as the brain.
+    OtherMask,
+    /// A segmentation that the program saved beside the scan.
+    Segmentation,
 }
 
 /// Which challenge a suffix is known from.
@@ -12,12 +22,14 @@ pub(super) enum Role {
 pub(super) enum Family {
     Brats,
     Hecktor,
+    General,
 }
 
 /// Suffixes that say what a file is (`ID_t1ce`, `ID-t1c`, `ID_gtvt`); those of BraTS 2023 get their older names.
-const SUFFIXES: [(&str, &str, Family); 17] = [
+const SUFFIXES: [(&str, &str, Family); 26] = [
     ("t1", "t1", Family::Brats),
     ("t1n", "t1", Family::Brats),
+    ("t1w", "t1", Family::General),
     ("t1ce", "t1ce", Family::Brats),
     ("t1c", "t1ce", Family::Brats),
     ("t1gd", "t1ce", Family::Brats),
@@ -33,41 +45,192 @@ const SUFFIXES: [(&str, &str, Family); 17] = [
     ("gtvt", LABEL, Family::Hecktor),
     ("gtv", LABEL, Family::Hecktor),
     ("gtvs", LABEL, Family::Hecktor),
+    ("adc", "adc", Family::General),
+    ("dwi", "dwi", Family::General),
+    ("swi", "swi", Family::General),
+    ("pd", "pd", Family::General),
+    ("mr", "mr", Family::General),
+    ("mri", "mri", Family::General),
+    ("suv", "suv", Family::General),
+    ("image", "image", Family::General),
 ];
 
 /// Stands for a mask in [`SUFFIXES`].
 const LABEL: &str = "";
 
-/// Whole names of a mask in a patient's own folder.
+/// Whole names of a mask in a patient's own folder, the likeliest first.
 const LABEL_NAMES: [&str; 8] = ["seg", "mask", "label", "labels", "segmentation", "gtv", "gtvt", "lesion"];
+
+/// Whole names of an image whose modality they do not tell.
+const IMAGE_NAMES: [&str; 5] = ["image", "imaging", "scan", "volume", "t1post"];
+
+/// Words that name a mask, with or without a number (`roi2`).
+const MASK_WORDS: [&str; 34] = [
+    "seg",
+    "segm",
+    "segs",
+    "dseg",
+    "segmentation",
+    "segmentations",
+    "mask",
+    "masks",
+    "msk",
+    "label",
+    "labels",
+    "lbl",
+    "roi",
+    "rois",
+    "gt",
+    "gtv",
+    "gtvt",
+    "gtvn",
+    "gtvs",
+    "groundtruth",
+    "truth",
+    "reference",
+    "lesion",
+    "lesions",
+    "tumor",
+    "tumour",
+    "tumors",
+    "annotation",
+    "annotations",
+    "annot",
+    "manual",
+    "contour",
+    "delineation",
+    "instances",
+];
+
+/// Words that name what is not the lesion.
+const OTHER_WORDS: [&str; 7] = ["brain", "head", "body", "skull", "tissue", "air", "fov"];
+
+fn words(name: &str) -> Vec<String> {
+    name.to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_mask_word(word: &str) -> bool {
+    let plain = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    MASK_WORDS.contains(&plain) || plain.starts_with("lesion") || plain.ends_with("mask")
+}
+
+/// The role of a name that tells a mask or a segmentation of ours by a word; `None` for an image's.
+pub(super) fn mask_role(name: &str) -> Option<Role> {
+    if segmented_image(name).is_some() {
+        return Some(Role::Segmentation);
+    }
+    let words = words(name);
+    if !words.iter().any(|word| is_mask_word(word)) {
+        return None;
+    }
+    let is_other = |word: &String| OTHER_WORDS.contains(&word.strip_suffix("mask").unwrap_or(word));
+    let other = words.iter().any(is_other);
+    Some(if other { Role::OtherMask } else { Role::MaskByWord })
+}
+
+/// The name of the image that a segmentation of ours belongs to: `ct` for `ct_pred` and `ct_pred_2`.
+pub(super) fn segmented_image(stem: &str) -> Option<&str> {
+    let without_number = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+    let numbered = without_number.strip_suffix('_').unwrap_or(stem);
+    [stem, numbered].into_iter().find_map(|name| name.strip_suffix("_pred")).filter(|image| !image.is_empty())
+}
+
+/// True for the name of a mask, or of a segmentation of ours.
+pub(crate) fn is_mask_or_output(stem: &str) -> bool {
+    mask_role(stem).is_some()
+}
 
 /// Splits `ID_suffix` or `ID-suffix` where the suffix is known.
 pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
     let at = stem.rfind(['_', '-']).filter(|&at| at > 0)?;
     let suffix = stem[at + 1..].to_lowercase();
-    let (_, name, family) = SUFFIXES.iter().find(|(known, ..)| *known == suffix)?;
-    let role = if *name == LABEL { Role::Label } else { Role::Image((*name).into()) };
+    let (role, family) = match SUFFIXES.iter().find(|(known, ..)| *known == suffix) {
+        Some((_, LABEL, family)) => (Role::Mask, *family),
+        Some((_, name, family)) => (Role::Image((*name).into()), *family),
+        None if is_mask_word(&suffix) => (Role::MaskByWord, Family::General),
+        None => return None,
+    };
     // HECKTOR 2022 has two underscores.
     let id = stem[..at].trim_end_matches('_');
-    (!id.is_empty()).then_some((id, role, *family))
+    (!id.is_empty()).then_some((id, role, family))
 }
 
-/// What a file in a patient's own folder is by its whole name.
-pub(super) fn whole_name(stem: &str) -> Role {
+/// What a file in a patient's own folder is by its whole name. The folder's name in it says nothing about its role.
+pub(super) fn whole_name(stem: &str, folder: &str) -> Role {
+    let name = without_id(stem, folder).to_lowercase();
+    if LABEL_NAMES.contains(&name.as_str()) {
+        return Role::Mask;
+    }
+    mask_role(&name).unwrap_or(Role::Image(if name.is_empty() { "image".into() } else { name }))
+}
+
+/// A name without the id that it begins or ends with.
+pub(super) fn without_id<'a>(stem: &'a str, id: &str) -> &'a str {
+    let separated = |rest: &'a str, at_start: bool| {
+        let separators = ['_', '-', '.', ' '];
+        let joined = if at_start { rest.starts_with(separators) } else { rest.ends_with(separators) };
+        (rest.is_empty() || joined).then(|| rest.trim_matches(separators))
+    };
+    let start = stem.strip_prefix(id).and_then(|rest| separated(rest, true));
+    start.or_else(|| stem.strip_suffix(id).and_then(|rest| separated(rest, false))).unwrap_or(stem)
+}
+
+/// Place of a mask's whole name among those of a patient's folder: the first is the reference.
+pub(super) fn mask_rank(stem: &str) -> usize {
     let name = stem.to_lowercase();
-    if LABEL_NAMES.contains(&name.as_str()) { Role::Label } else { Role::Image(name) }
+    LABEL_NAMES.iter().position(|known| *known == name).unwrap_or(LABEL_NAMES.len())
 }
 
 /// True if a whole name is that of a mask or of a modality known from somewhere.
 pub(super) fn is_known_name(stem: &str) -> bool {
     let name = stem.to_lowercase();
-    LABEL_NAMES.contains(&name.as_str())
-        || SUFFIXES.iter().any(|(known, ..)| *known == name)
-        || ["mr", "mri", "adc", "dwi", "t1w", "t1post", "swi", "pd", "suv", "image"].contains(&name.as_str())
+    let word = name.chars().all(char::is_alphanumeric) && is_mask_word(&name);
+    LABEL_NAMES.contains(&name.as_str()) || word || is_known_modality(&name)
 }
 
-/// One name for each modality that has several: `pt` is `pet`, `t1n` is `t1`, `t1c` and `t1gd` are `t1ce`, `t2w` is
-/// `t2`, `t2f` is `flair`. Upper case is lowered; other names stay.
+/// True for a modality known from somewhere.
+pub(super) fn is_known_modality(name: &str) -> bool {
+    let image = SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL);
+    image || IMAGE_NAMES.contains(&name)
+}
+
+/// True for a whole name that tells the modality more exactly than "image" or "MR" does.
+pub(super) fn tells_modality(stem: &str) -> bool {
+    let name = stem.to_lowercase();
+    is_known_modality(&name)
+        && !IMAGE_NAMES.contains(&name.as_str())
+        && !["image", "mr", "mri"].contains(&name.as_str())
+}
+
+/// What a folder below a patient's own holds, by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FolderRole {
+    /// Scans of the patient; it adds nothing to their names.
+    Scans,
+    /// Scans of this modality.
+    Modality(String),
+    /// Masks.
+    Masks,
+}
+
+/// The role of a folder that is no patient's; `None` for any other.
+pub(super) fn folder_role(name: &str) -> Option<FolderRole> {
+    let name = name.to_lowercase();
+    match name.as_str() {
+        "anat" | "func" | "perf" | "nifti" | "nii" | "images" | "scans" | "raw" | "volumes" => Some(FolderRole::Scans),
+        _ if SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL) => {
+            Some(FolderRole::Modality(canonical_modality(&name)))
+        }
+        _ => MASK_WORDS.contains(&name.as_str()).then_some(FolderRole::Masks),
+    }
+}
+
+/// One name for each modality that has several: `pt` is `pet`, `t1n` and `t1w` are `t1`, `t1c` and `t1gd` are `t1ce`, `t2w`
+/// is `t2`, `t2f` is `flair`. Upper case is lowered; other names stay.
 pub fn canonical_modality(name: &str) -> String {
     let name = name.to_lowercase();
     match name.as_str() {
@@ -84,26 +247,55 @@ pub fn canonical_modality(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn image(name: &str) -> Role {
+        Role::Image(name.into())
+    }
+
     #[test]
     fn suffixes_of_all_years() {
-        let image = |name: &str| Role::Image(name.into());
         for (stem, id, role) in [
             ("Brats18_2013_2_1_t1ce", "Brats18_2013_2_1", image("t1ce")),
             ("BraTS20_Training_001_flair", "BraTS20_Training_001", image("flair")),
-            ("BraTS2021_00000_seg", "BraTS2021_00000", Role::Label),
+            ("BraTS2021_00000_seg", "BraTS2021_00000", Role::Mask),
             ("BraTS-GLI-00000-000-t1n", "BraTS-GLI-00000-000", image("t1")),
             ("BraTS-GLI-00000-000-t1c", "BraTS-GLI-00000-000", image("t1ce")),
             ("BraTS-GLI-00000-000-t2w", "BraTS-GLI-00000-000", image("t2")),
             ("BraTS-GLI-00000-000-t2f", "BraTS-GLI-00000-000", image("flair")),
             ("CHGJ007_pt", "CHGJ007", image("pt")),
             ("CHUM-001__CT", "CHUM-001", image("ct")),
-            ("CHGJ007_gtvt", "CHGJ007", Role::Label),
+            ("CHGJ007_gtvt", "CHGJ007", Role::Mask),
+            ("p0_mask", "p0", Role::MaskByWord),
+            ("p0-lesion", "p0", Role::MaskByWord),
         ] {
             assert_eq!(split_suffix(stem).map(|(i, r, _)| (i, r)), Some((id, role)), "{stem}");
         }
-        for stem in ["t1", "_t1", "__CT", "CHUM-001", "case_0000", "flair-new"] {
+        for stem in ["t1", "_t1", "__CT", "CHUM-001", "case_0000", "flair-new", "ct_masked"] {
             assert_eq!(split_suffix(stem), None, "{stem}");
         }
+    }
+
+    #[test]
+    fn masks_are_told_by_a_word() {
+        for (stem, role) in [
+            ("seg", Role::Mask),
+            ("GT", Role::MaskByWord),
+            ("ct_mask", Role::MaskByWord),
+            ("P1-Finding1-t2_tse_tra_ROI", Role::MaskByWord),
+            ("lesion2", Role::MaskByWord),
+            ("P1_Lesion-Mask", Role::MaskByWord),
+            ("brain_mask", Role::OtherMask),
+            ("BrainMask", Role::OtherMask),
+            ("flair_pred", Role::Segmentation),
+            ("flair_pred_2", Role::Segmentation),
+            ("P1", image("image")),
+            ("P1_t1_post", image("t1_post")),
+            ("ct_masked", image("ct_masked")),
+            ("Flair", image("flair")),
+        ] {
+            assert_eq!(whole_name(stem, "P1"), role, "{stem}");
+        }
+        assert_eq!(segmented_image("a_pred_12"), Some("a"));
+        assert_eq!(segmented_image("_pred"), None);
     }
 
     #[test]

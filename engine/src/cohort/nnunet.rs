@@ -1,130 +1,173 @@
-//! Layouts with `imagesTr` and `labelsTr`: nnU-Net, and HECKTOR 2022.
+//! Layouts with `imagesTr` and `labelsTr`: nnU-Net, the Medical Segmentation Decathlon, and HECKTOR 2022.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::listing::{Scan, scans_in};
+use super::dataset_json::DatasetInfo;
+use super::listing::{NiftiFile, scans_in};
 use super::names::{Family, Role, split_suffix};
-use super::{Case, Cohort, Layout, Problem};
+use super::session::patients;
+use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem};
+use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
 
-/// Largest `dataset.json` that is read: the real ones list a few thousand files.
-const JSON_BYTES: u64 = 64 << 20;
-
-/// The part of `dataset.json` that matters here: version 1 says `modality`, version 2 `channel_names`.
-#[derive(Deserialize, Default)]
-struct Dataset {
-    #[serde(alias = "modality", default)]
-    channel_names: BTreeMap<String, String>,
+/// True for such a folder: it has `imagesTr` or `imagesTs`.
+pub(super) fn is_layout(root: &Path) -> bool {
+    root.join("imagesTr").is_dir() || root.join("imagesTs").is_dir()
 }
 
-/// Reads such a folder; `None` if it has no `imagesTr` or `imagesTs`.
-pub(super) fn discover(root: &Path) -> Result<Option<Cohort>> {
-    if !root.join("imagesTr").is_dir() && !root.join("imagesTs").is_dir() {
-        return Ok(None);
-    }
-    let mut cohort = Cohort { root: root.to_path_buf(), layout: Layout::NnUnet, cases: vec![], problems: vec![] };
-    let channels = channel_names(root)?;
-    for (images, labels, held_out) in [("imagesTr", "labelsTr", false), ("imagesTs", "labelsTs", true)] {
-        let (images, labels) = (root.join(images), root.join(labels));
-        let list = |folder: &Path| if folder.is_dir() { scans_in(folder) } else { Ok(Vec::new()) };
-        let (images, labels) = (list(&images)?, list(&labels)?);
-        group(&mut cohort, &channels, images, labels, held_out);
+/// Reads such a folder.
+///
+/// # Errors
+/// A folder without images; images whose numbers are neither channels nor ids.
+pub(super) fn discover(root: &Path, info: &DatasetInfo, options: &DiscoverOptions) -> Result<Cohort> {
+    let mut cohort = Cohort::new(root, Layout::NnUnet);
+    let list = |folder: &str| {
+        let folder = root.join(folder);
+        if folder.is_dir() { scans_in(&folder) } else { Ok(Vec::new()) }
+    };
+    let part =
+        |images, labels, held_out| Ok::<_, Error>(Part { images: list(images)?, labels: list(labels)?, held_out });
+    let parts = [part("imagesTr", "labelsTr", false)?, part("imagesTs", "labelsTs", true)?];
+    let numbered = parts.iter().all(Part::is_numbered);
+    for part in parts {
+        part.add_to(&mut cohort, info, options, numbered)?;
     }
     if cohort.cases.is_empty() {
         return Err(Error::file(root, "imagesTr holds no image named CASE_0000.nii.gz or ID__CT.nii.gz"));
     }
-    Ok(Some(cohort))
+    let named = patients(cohort.cases.iter().map(|case| case.id.as_str()));
+    for case in &mut cohort.cases {
+        (case.patient, case.session) = named.get(&case.id).cloned().unwrap_or_default();
+    }
+    Ok(cohort)
 }
 
-/// Names of the channels by number; none without a `dataset.json`.
-fn channel_names(root: &Path) -> Result<BTreeMap<usize, String>> {
-    let path = root.join("dataset.json");
-    if !path.is_file() {
-        return Ok(BTreeMap::new());
-    }
-    let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
-    if length > JSON_BYTES {
-        return Err(Error::file(
-            &path,
-            format!("{length} bytes is too large for a dataset.json; at most {JSON_BYTES} are read"),
-        ));
-    }
-    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let dataset: Dataset = serde_json::from_slice(&text).map_err(|e| Error::file(&path, e.to_string()))?;
-    let named = |(number, name): (String, String)| number.parse().ok().map(|n: usize| (n, name.to_lowercase()));
-    let names: BTreeMap<usize, String> = dataset.channel_names.into_iter().filter_map(named).collect();
-    let mut counts = BTreeMap::new();
-    for name in names.values() {
-        *counts.entry(name.clone()).or_insert(0) += 1;
-    }
-    // Names that stand twice ("MRI", "MRI") are told apart by their number.
-    let unique = |(number, name): (usize, String)| {
-        let name = if counts[&name] > 1 { format!("{name}_{number:04}") } else { name };
-        (number, name)
-    };
-    Ok(names.into_iter().map(unique).collect())
-}
-
-/// What an image's name says: its case, its modality, and whether it follows HECKTOR 2022.
-fn image_name(stem: &str, channels: &BTreeMap<usize, String>) -> Option<(String, String, bool)> {
-    if let Some((id, number)) = stem.rsplit_once('_')
-        && !id.is_empty()
-        && number.len() == 4
-        && let Ok(channel) = number.parse::<usize>()
-    {
-        let modality = channels.get(&channel).cloned().unwrap_or_else(|| number.to_owned());
-        return Some((id.to_owned(), modality, false));
-    }
-    match split_suffix(stem) {
-        Some((id, Role::Image(modality), Family::Hecktor)) => Some((id.to_owned(), modality, true)),
-        _ => None,
-    }
-}
-
-fn group(
-    cohort: &mut Cohort,
-    channels: &BTreeMap<usize, String>,
-    images: Vec<Scan>,
-    labels: Vec<Scan>,
+/// The files of one pair of folders.
+struct Part {
+    images: Vec<NiftiFile>,
+    labels: Vec<NiftiFile>,
     held_out: bool,
-) {
-    let mut cases: BTreeMap<String, Case> = BTreeMap::new();
-    let mut report = |case: Option<&str>, scan: &Scan, what: &str| {
-        let (case, file) = (case.map(str::to_owned), Some(scan.path.display().to_string()));
-        cohort.problems.push(Problem { case, file, what: what.to_owned() });
-    };
-    for scan in images {
-        let Some((id, modality, hecktor)) = image_name(&scan.stem, channels) else {
-            report(None, &scan, "skipped: the file name has no channel. Expected CASE_0000.nii.gz or ID__CT.nii.gz");
-            continue;
+}
+
+/// What an image's name says.
+enum ImageName<'a> {
+    /// `CASE_0000`.
+    Channel(&'a str, usize),
+    /// `ID__CT`.
+    Hecktor(&'a str, String),
+    /// `CASE`: the image has all channels.
+    Whole(&'a str),
+}
+
+impl Part {
+    fn name<'a>(&self, stem: &'a str, numbered: bool) -> ImageName<'a> {
+        if let Some((id, Role::Image(modality), Family::Hecktor)) = split_suffix(stem) {
+            return ImageName::Hecktor(id, modality);
+        }
+        match split_channel(stem) {
+            Some((id, channel)) if numbered || self.has_label(id) => ImageName::Channel(id, channel),
+            _ => ImageName::Whole(stem),
+        }
+    }
+
+    fn has_label(&self, id: &str) -> bool {
+        self.labels.iter().any(|label| label.stem == id)
+    }
+
+    /// Whether four digits at the end of a name are a channel. They belong to the id where masks have names with them
+    /// (`labelsTr/vert_0003`).
+    fn is_numbered(&self) -> bool {
+        let numbered = || self.images.iter().filter_map(|image| split_channel(&image.stem).map(|(id, _)| (image, id)));
+        !numbered().any(|(image, id)| self.has_label(&image.stem) && !self.has_label(id))
+    }
+
+    fn add_to(self, cohort: &mut Cohort, info: &DatasetInfo, options: &DiscoverOptions, numbered: bool) -> Result<()> {
+        self.check_channels(cohort, info, numbered)?;
+        let mut cases: BTreeMap<String, Case> = BTreeMap::new();
+        for file in &self.images {
+            let (id, images) = match self.name(&file.stem, numbered) {
+                ImageName::Channel(id, channel) => {
+                    let modality = info.channels.get(&channel).cloned().unwrap_or_else(|| format!("{channel:04}"));
+                    (id, vec![(modality, ImageFile::new(file.path.clone()))])
+                }
+                ImageName::Hecktor(id, modality) => {
+                    cohort.layout = Layout::Hecktor;
+                    (id, vec![(modality, ImageFile::new(file.path.clone()))])
+                }
+                ImageName::Whole(id) => (id, channels_of(file, info, options)),
+            };
+            let new = || Case { id: id.to_owned(), held_out: self.held_out, ..Case::default() };
+            let case = cases.entry(id.to_owned()).or_insert_with(new);
+            for (modality, image) in images {
+                match case.images.entry(modality) {
+                    Entry::Vacant(free) => drop(free.insert(image)),
+                    Entry::Occupied(_) => {
+                        let what = "skipped: a second file of the same modality";
+                        cohort.problems.push(Problem::of_file(Some(&case.id), &file.path, what));
+                    }
+                }
+            }
+        }
+        for label in self.labels {
+            match cases.get_mut(&label.stem) {
+                Some(case) if case.masks.is_empty() => case.masks.push(label.path),
+                Some(_) => {
+                    let what = "skipped: a second mask of the same case";
+                    cohort.problems.push(Problem::of_file(Some(&label.stem), &label.path, what));
+                }
+                None => cohort.problems.push(Problem::of_file(None, &label.path, "skipped: a mask without an image")),
+            }
+        }
+        for (id, case) in cases {
+            if cohort.case(&id).is_some() {
+                let file = case.images.values().next().map(|image| image.path.display().to_string());
+                let what = "skipped: imagesTr has a case with the same id".to_owned();
+                cohort.left_out.push(LeftOut::new(&id, "imagesTr has a case with the same id"));
+                cohort.problems.push(Problem { case: Some(id), file, what });
+            } else {
+                cohort.cases.push(case);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses numbers that `dataset.json` does not have as channels: they are more likely part of the id.
+    fn check_channels(&self, cohort: &Cohort, info: &DatasetInfo, numbered: bool) -> Result<()> {
+        let unknown = |file: &&NiftiFile| match self.name(&file.stem, numbered) {
+            ImageName::Channel(_, channel) => !info.channels.is_empty() && !info.channels.contains_key(&channel),
+            _ => false,
         };
-        if hecktor {
-            cohort.layout = Layout::Hecktor;
-        }
-        let case = cases.entry(id.clone()).or_insert_with(|| Case { id, held_out, ..Case::default() });
-        match case.images.entry(modality) {
-            Entry::Vacant(free) => drop(free.insert(scan.path)),
-            Entry::Occupied(_) => report(Some(&case.id), &scan, "skipped: a second file of the same modality"),
-        }
+        let unknown: BTreeSet<&NiftiFile> = self.images.iter().filter(unknown).collect();
+        let Some(first) = unknown.first() else { return Ok(()) };
+        let names: Vec<String> = info.channels.iter().map(|(number, name)| format!("{number} ({name})")).collect();
+        let why = format!(
+            "the four digits at the end are no channel of {}, which has {}. If they belong to the id, put the masks into \
+             labelsTr under the same names, or append _0000 to the images",
+            cohort.root.join(super::dataset_json::DATASET_JSON).display(),
+            names.join(", ")
+        );
+        Err(Error::file(&first.path, why))
     }
-    for scan in labels {
-        match cases.get_mut(&scan.stem) {
-            Some(case) if case.label.is_none() => case.label = Some(scan.path),
-            Some(_) => report(Some(&scan.stem), &scan, "skipped: a second mask of the same case"),
-            None => report(None, &scan, "skipped: a mask without an image"),
-        }
+}
+
+/// Splits `CASE_0000`.
+fn split_channel(stem: &str) -> Option<(&str, usize)> {
+    let (id, number) = stem.rsplit_once('_')?;
+    let four_digits = number.len() == 4 && number.chars().all(|c| c.is_ascii_digit());
+    (four_digits && !id.is_empty()).then(|| number.parse().ok().map(|channel| (id, channel))).flatten()
+}
+
+/// The channels of an image without a number: the frames of a 4-D image by the names of `dataset.json`, else one image. A
+/// 4-D image that does not fit them is refused when it is read.
+fn channels_of(file: &NiftiFile, info: &DatasetInfo, options: &DiscoverOptions) -> Vec<(String, ImageFile)> {
+    let frames = HeaderSummary::read(&file.path).map_or(1, |header| header.frames);
+    if options.frame.is_none() && frames > 1 && frames == info.channels.len() {
+        let frame =
+            |(frame, name): (usize, &String)| (name.clone(), ImageFile { path: file.path.clone(), frame: Some(frame) });
+        return info.channels.values().enumerate().map(frame).collect();
     }
-    for (id, case) in cases {
-        if cohort.cases.iter().any(|other| other.id == id) {
-            let file = case.images.values().next().map(|p| p.display().to_string());
-            let what = "skipped: imagesTr has a case with the same id".to_owned();
-            cohort.problems.push(Problem { case: Some(id), file, what });
-        } else {
-            cohort.cases.push(case);
-        }
-    }
+    let name = info.channels.get(&0).filter(|_| info.channels.len() == 1 || options.frame.is_some()).cloned();
+    vec![(name.unwrap_or_else(|| "image".into()), ImageFile::new(file.path.clone()))]
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::cohort::Cohort;
+use super::listing::masks_in;
+use super::session::patients;
+use super::{Cohort, DiscoverOptions};
 use crate::{Error, Result};
-
-/// Endings of the files that masks are stored in.
-const ENDINGS: [&str; 3] = [".nii.gz", ".nii", ".hdr"];
 
 /// How far above the predictions a run's `split.json` is looked for: `RUN/predictions/test` is two.
 const LEVELS_UP: usize = 2;
@@ -18,12 +17,14 @@ const SHOWN: usize = 10;
 /// A case's two files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// The case's id.
+    /// The scan's id.
     pub case: String,
+    /// The patient: the mean of an evaluation goes by patient.
+    pub patient: String,
     /// The predicted mask.
     pub prediction: PathBuf,
-    /// The true mask.
-    pub truth: PathBuf,
+    /// The files of the true mask: their union counts.
+    pub truth: Vec<PathBuf>,
 }
 
 /// Which cases are meant.
@@ -56,10 +57,8 @@ pub struct Pairs {
 /// `None` for other files and for probabilities (`<case>_prob.nii.gz`).
 pub fn case_id(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let lower = name.to_ascii_lowercase();
-    let ending = ENDINGS.iter().find(|ending| lower.ends_with(*ending))?;
-    let id = &name[..name.len() - ending.len()];
-    (!id.is_empty() && !id.starts_with('.') && !id.ends_with("_prob")).then(|| id.to_owned())
+    let id = super::listing::stem(name)?;
+    (!id.ends_with("_prob")).then(|| id.to_owned())
 }
 
 /// The `split.json` beside the predictions or up to two folders above them.
@@ -85,12 +84,18 @@ impl Pairs {
     /// # Errors
     /// If something cannot be listed, a case has two files, or not a single pair is found.
     pub fn find(prediction: &Path, truth: &Path, subset: &Subset) -> Result<Self> {
+        Self::find_with(prediction, truth, subset, &DiscoverOptions::default())
+    }
+
+    /// Like [`Pairs::find`], with the user's choices for finding the masks of a cohort.
+    pub fn find_with(prediction: &Path, truth: &Path, subset: &Subset, options: &DiscoverOptions) -> Result<Self> {
         for path in [prediction, truth] {
             std::fs::metadata(path).map_err(Error::io("read", path))?;
         }
         if !prediction.is_dir() && !truth.is_dir() {
             let case = case_id(prediction).unwrap_or_else(|| prediction.display().to_string());
-            let pair = Pair { case, prediction: prediction.to_path_buf(), truth: truth.to_path_buf() };
+            let (patient, truth) = (case.clone(), vec![truth.to_path_buf()]);
+            let pair = Pair { case, patient, prediction: prediction.to_path_buf(), truth };
             return Ok(Self { found: vec![pair], ..Self::default() });
         }
         if !truth.is_dir() {
@@ -106,7 +111,7 @@ impl Pairs {
         if predictions.is_empty() {
             return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr)"));
         }
-        let truths = truths(truth, &predictions)?;
+        let truths = truths(truth, &predictions, options)?;
         let pairs = Self::join(&predictions, &truths, subset);
         if pairs.found.is_empty() && pairs.expected_missing.is_empty() {
             let why = format!(
@@ -120,10 +125,13 @@ impl Pairs {
         Ok(pairs)
     }
 
-    fn join(predictions: &BTreeMap<String, PathBuf>, truths: &BTreeMap<String, PathBuf>, subset: &Subset) -> Self {
+    fn join(predictions: &BTreeMap<String, PathBuf>, truths: &BTreeMap<String, Reference>, subset: &Subset) -> Self {
+        // A subset names patients, or scans.
         let wanted = |case: &String| match subset {
             Subset::Predicted | Subset::AllTruth => true,
-            Subset::Cases(cases) => cases.contains(case),
+            Subset::Cases(cases) => {
+                cases.contains(case) || truths.get(case).is_some_and(|truth| cases.contains(&truth.patient))
+            }
         };
         let mut pairs = Self::default();
         for (case, prediction) in predictions {
@@ -131,7 +139,13 @@ impl Pairs {
                 _ if !wanted(case) => pairs.outside.push(case.clone()),
                 None => pairs.no_truth.push(case.clone()),
                 Some(truth) => {
-                    pairs.found.push(Pair { case: case.clone(), prediction: prediction.clone(), truth: truth.clone() });
+                    let Reference { patient, masks } = truth.clone();
+                    pairs.found.push(Pair {
+                        case: case.clone(),
+                        patient,
+                        prediction: prediction.clone(),
+                        truth: masks,
+                    });
                 }
             }
         }
@@ -141,7 +155,9 @@ impl Pairs {
             Subset::AllTruth | Subset::Cases(_) => pairs.expected_missing = missing.collect(),
         }
         if let Subset::Cases(cases) = subset {
-            let unknown = cases.iter().filter(|c| !truths.contains_key(*c) && !predictions.contains_key(*c));
+            let patients: BTreeSet<&String> = truths.values().map(|truth| &truth.patient).collect();
+            let is_known = |c: &String| truths.contains_key(c) || predictions.contains_key(c) || patients.contains(c);
+            let unknown = cases.iter().filter(|c| !is_known(c));
             pairs.no_truth.extend(unknown.cloned());
             pairs.no_truth.sort_unstable();
         }
@@ -176,36 +192,56 @@ fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     shown.join(", ") + &more
 }
 
+/// A case's true mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reference {
+    patient: String,
+    /// The files; their union counts.
+    masks: Vec<PathBuf>,
+}
+
 /// The masks that lie directly in a folder, by case.
 fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut masks = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let path = entry.map_err(Error::io("list", folder))?.path();
-        let Some(case) = case_id(&path).filter(|_| path.is_file()) else { continue };
-        if let Some(other) = masks.insert(case, path.clone()) {
-            let (first, second) = if other < path { (&other, &path) } else { (&path, &other) };
-            let why = format!("is a second mask of the case of {}", first.display());
-            return Err(Error::file(second, why));
+    for file in masks_in(folder)? {
+        if let Some(other) = masks.insert(file.stem, file.path.clone()) {
+            let why = format!("is a second mask of the case of {}", other.display());
+            return Err(Error::file(&file.path, why));
         }
     }
     Ok(masks)
 }
 
 /// The true masks of a folder of masks or of a cohort, by case.
-fn truths(folder: &Path, predictions: &BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
+fn truths(
+    folder: &Path,
+    predictions: &BTreeMap<String, PathBuf>,
+    options: &DiscoverOptions,
+) -> Result<BTreeMap<String, Reference>> {
     // A cohort's folder may hold a case's images under two names of one case id, so a clash is not an error yet.
     let direct = masks(folder);
     if let Ok(direct) = &direct
         && direct.keys().any(|case| predictions.contains_key(case))
     {
-        return Ok(direct.clone());
+        return Ok(by_patient(direct.clone()));
     }
-    let cohort = match Cohort::discover(folder) {
+    let cohort = match Cohort::discover_with(folder, options) {
         Ok(cohort) => cohort,
         // A folder of masks, none of them predicted: the caller lists both sides.
-        Err(error) => return direct.ok().filter(|masks| !masks.is_empty()).ok_or(error),
+        Err(error) => return direct.ok().filter(|masks| !masks.is_empty()).map(by_patient).ok_or(error),
     };
-    Ok(cohort.cases.into_iter().filter_map(|case| Some((case.id, case.label?))).collect())
+    let labelled = cohort.cases.into_iter().filter(|case| !case.masks.is_empty());
+    Ok(labelled.map(|case| (case.id, Reference { patient: case.patient, masks: case.masks })).collect())
+}
+
+/// Masks with the patients that their names tell.
+fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
+    let patients = patients(masks.keys().map(String::as_str));
+    let patient = |case: &String| patients.get(case).map_or_else(|| case.clone(), |(patient, _)| patient.clone());
+    masks
+        .into_iter()
+        .map(|(case, mask)| (case.clone(), Reference { patient: patient(&case), masks: vec![mask] }))
+        .collect()
 }
 
 #[cfg(test)]
@@ -273,11 +309,11 @@ mod tests {
         touch(root, &["patients/P3/seg.nii.gz", "patients/P2/pet.nii.gz"]);
         let pairs = Pairs::find(&root.join("p"), &root.join("patients"), &Subset::Predicted).unwrap();
         assert_eq!(cases(&pairs.found), ["P1"]);
-        assert!(pairs.found[0].truth.ends_with("P1/seg.nii.gz"));
+        assert!(pairs.found[0].truth[0].ends_with("P1/seg.nii.gz"));
         assert_eq!((pairs.other_missing, pairs.no_truth), (vec!["P3".into()], vec!["P2".into()]));
         touch(root, &["brats/P2_t1.nii.gz", "brats/P2_seg.nii.gz"]);
         let pairs = Pairs::find(&root.join("p"), &root.join("brats"), &Subset::Predicted).unwrap();
-        assert!(pairs.found[0].truth.ends_with("P2_seg.nii.gz"));
+        assert!(pairs.found[0].truth[0].ends_with("P2_seg.nii.gz"));
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! Training, validation and test patients, and which training patients are labelled.
+//! Training, validation and test patients.
 //!
-//! The split is stratified by lesion volume: patients are sorted by it, and each part draws from small, medium and large
-//! lesions alike. The labelled training patients are drawn at random, so that no other mask is read to choose them;
-//! stratifying them too is an option ([`LabelDraw::Stratified`]).
+//! The split goes by patient: all scans of a patient are in one part. It is stratified by lesion volume: patients are
+//! sorted by it, and each part draws from small, medium and large lesions alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rand::RngExt;
-use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
+use super::Cohort;
+use super::labelled::by_volume;
 use crate::run::atomic::write_atomic;
 use crate::seed::{self, Stream};
 use crate::{Error, ErrorKind, Result};
@@ -35,8 +35,8 @@ pub struct Split {
     pub val: Vec<String>,
     /// Test patients, sorted.
     pub test: Vec<String>,
-    /// Lesion volume of every patient in ml, `null` for one without a label: labelled subsets are drawn from it without
-    /// reading a mask.
+    /// Lesion volume of every patient in ml, the mean over its scans with a mask, `null` for one without: labelled subsets
+    /// are drawn from it without reading a mask.
     #[serde(default)]
     pub lesion_ml: BTreeMap<String, Option<f64>>,
 }
@@ -66,79 +66,6 @@ impl std::str::FromStr for Part {
             "test" => Ok(Self::Test),
             "all" => Ok(Self::All),
             _ => Err(Error::config("subset", text, "use train, val, test or all")),
-        }
-    }
-}
-
-/// How many of the training patients are labelled.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LabelShare {
-    /// Percent of the training patients that have a mask; at least one patient.
-    Percent(f64),
-    /// A number of patients.
-    Count(usize),
-    /// All training patients that have a mask.
-    All,
-    /// Exactly these patients, by id.
-    Patients(Vec<String>),
-}
-
-/// How the labelled patients are drawn from the training patients that have a mask.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum LabelDraw {
-    /// At random by seed: no mask is read to choose them.
-    #[default]
-    Random,
-    /// Spread over the lesion volumes. This reads the volumes of every training mask, including those that are then not
-    /// trained on, so the label budget is larger than it looks.
-    Stratified,
-}
-
-/// Prefix of a list of patients.
-const BY_NAME: &str = "patients:";
-
-impl std::str::FromStr for LabelShare {
-    type Err = Error;
-
-    /// `5%`, a number of patients, `all`, or `patients:ID,ID`; ids with a comma in them cannot be named.
-    fn from_str(text: &str) -> Result<Self> {
-        let bad = || {
-            let why = "use a percentage such as 5%, a number of patients, all, or patients:ID,ID";
-            Error::config("labels", text, why)
-        };
-        let text = text.trim();
-        if let Some(list) = text.strip_prefix(BY_NAME) {
-            let ids: Vec<String> = list.split(',').map(|id| id.trim().to_owned()).collect();
-            if ids.iter().any(String::is_empty) {
-                return Err(bad());
-            }
-            return match ids.iter().find(|id| ids.iter().filter(|other| other == id).count() > 1) {
-                Some(id) => Err(Error::config("labels", text, format!("{id} is named twice"))),
-                None => Ok(Self::Patients(ids)),
-            };
-        }
-        if text.eq_ignore_ascii_case("all") {
-            return Ok(Self::All);
-        }
-        if let Some(share) = text.strip_suffix('%') {
-            let share: f64 = share.trim().parse().map_err(|_| bad())?;
-            return if share > 0.0 && share <= 100.0 { Ok(Self::Percent(share)) } else { Err(bad()) };
-        }
-        match text.parse() {
-            Ok(count) if count > 0 => Ok(Self::Count(count)),
-            _ => Err(bad()),
-        }
-    }
-}
-
-impl std::fmt::Display for LabelShare {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Percent(share) => write!(to, "{share}%"),
-            Self::Count(count) => write!(to, "{count}"),
-            Self::All => write!(to, "all"),
-            Self::Patients(ids) => write!(to, "{BY_NAME}{}", ids.join(",")),
         }
     }
 }
@@ -191,25 +118,6 @@ impl Split {
         }
     }
 
-    /// The labelled training patients, drawn with the split's own seed: see [`labelled_subset`].
-    pub fn labelled(&self, share: &LabelShare, draw: LabelDraw) -> Result<Vec<String>> {
-        let of = |id: &String| (id.clone(), self.lesion_ml.get(id).copied().flatten());
-        labelled_subset(&self.train.iter().map(of).collect::<Vec<_>>(), share, draw, self.seed)
-    }
-
-    /// Which masks were read to choose the labelled patients, beyond the chosen patients' own; `None` if none was.
-    pub fn label_draw_note(&self, share: &LabelShare, draw: LabelDraw) -> Option<String> {
-        let drawn = matches!(share, LabelShare::Percent(_) | LabelShare::Count(_));
-        if !drawn || draw == LabelDraw::Random {
-            return None;
-        }
-        let masks = self.train.iter().filter(|id| self.lesion_ml.get(*id).copied().flatten().is_some()).count();
-        Some(format!(
-            "The labelled patients were chosen by the lesion volumes of all {masks} training masks, so choosing them used \
-             every mask. Draw them at random (labels.draw = \"random\") for a label budget that counts only them."
-        ))
-    }
-
     /// Refuses to validate or test on patients that `pretraining` trained on, naming them: a network that has seen a
     /// patient's scan cannot be measured on it. `path` is the file of this split.
     pub fn check_unseen(&self, pretraining: &Self, path: &Path) -> Result<()> {
@@ -220,6 +128,23 @@ impl Split {
                 let why = "the network was pre-trained on these patients. Move them to train, leave them out, or use the \
                            split of the pre-training run";
                 return Err(Error::field(path, part, named.join(", "), why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a split that tests a network on a patient it was trained on: scans of one patient in two parts. `path` is the
+    /// file of this split.
+    pub fn check_patients(&self, cohort: &Cohort, path: &Path) -> Result<()> {
+        let mut part_of: BTreeMap<&str, &str> = BTreeMap::new();
+        for (part, ids) in [("train", &self.train), ("val", &self.val), ("test", &self.test)] {
+            for id in ids {
+                let patient = cohort.scans_of(id).next().map_or(id.as_str(), |case| case.patient.as_str());
+                if let Some(other) = part_of.insert(patient, part).filter(|other| *other != part) {
+                    let why =
+                        format!("scans of patient {patient} are in {other} and {part}. Put all of them into one part");
+                    return Err(Error::field(path, part, id, why));
+                }
             }
         }
         Ok(())
@@ -265,14 +190,6 @@ impl Split {
     }
 }
 
-/// The labelled ones of `ids` by volume, then by id.
-fn by_volume<'a>(lesion_ml: &BTreeMap<String, Option<f64>>, ids: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut known: Vec<(f64, &String)> =
-        ids.filter_map(|id| Some((lesion_ml.get(id).copied().flatten()?, id))).collect();
-    known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
-    known.into_iter().map(|(_, id)| id.clone()).collect()
-}
-
 /// Takes `count` of an ordered pool: one from each of as many equal stretches, anywhere in it.
 fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) -> Vec<String> {
     let total = pool.len();
@@ -281,87 +198,15 @@ fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) ->
     chosen.into_iter().rev().map(|at| pool.remove(at)).collect()
 }
 
-/// The labelled patients among `train` (ids with their lesion volume in ml, `None` without a mask): sorted ids of
-/// max(1, round(p n)) patients, n being the number of patients with a mask.
-///
-/// Subsets of one seed and draw are nested: 5 % lies within 10 %. An error if no patient has a mask, fewer than the number
-/// asked for have one, or a named patient has none or does not train.
-pub fn labelled_subset(
-    train: &[(String, Option<f64>)],
-    share: &LabelShare,
-    draw: LabelDraw,
-    seed: u64,
-) -> Result<Vec<String>> {
-    let lesion_ml: BTreeMap<String, Option<f64>> = train.iter().cloned().collect();
-    let masked: Vec<String> = lesion_ml.iter().filter(|(_, ml)| ml.is_some()).map(|(id, _)| id.clone()).collect();
-    let total = masked.len();
-    if total == 0 {
-        return Err(Error::config("labels", share, "no training patient has a mask"));
-    }
-    let count = match share {
-        LabelShare::All => total,
-        LabelShare::Patients(ids) => {
-            if let Some(id) = ids.iter().find(|id| !masked.contains(id)) {
-                let why = if lesion_ml.contains_key(id) { "has no mask" } else { "is no training patient" };
-                return Err(Error::config("labels", share, format!("{id} {why}")));
-            }
-            let mut chosen = ids.clone();
-            chosen.sort_unstable();
-            return Ok(chosen);
-        }
-        LabelShare::Count(count) if *count > total => {
-            return Err(Error::config("labels", share, format!("only {total} training patients have a mask")));
-        }
-        LabelShare::Count(count) => *count,
-        LabelShare::Percent(percent) => (percent / 100.0 * total as f64 + 1e-9).round() as usize,
-    };
-    let mut subset = match draw {
-        LabelDraw::Random => {
-            let mut order = masked;
-            order.shuffle(&mut seed::stream(seed, "labelled subset: random", &[]));
-            order
-        }
-        LabelDraw::Stratified => {
-            let ordered = by_volume(&lesion_ml, lesion_ml.keys());
-            spread(&ordered, &mut seed::stream(seed, "labelled subset", &[]))
-        }
-    };
-    subset.truncate(count.clamp(1, total));
-    subset.sort_unstable();
-    Ok(subset)
-}
-
-/// A random order every prefix of which spans the whole list: the orders of the two halves, interleaved in pairs, with a
-/// coin toss for the order within each pair.
-fn spread(ordered: &[String], stream: &mut Stream) -> Vec<String> {
-    if ordered.len() < 4 {
-        let mut few = ordered.to_vec();
-        few.shuffle(stream);
-        return few;
-    }
-    // The odd one belongs to either half.
-    let middle = ordered.len() / 2 + if stream.random() { ordered.len() % 2 } else { 0 };
-    let (low, high) = (spread(&ordered[..middle], stream), spread(&ordered[middle..], stream));
-    let (mut low, mut high) = (low.into_iter(), high.into_iter());
-    let mut order = Vec::with_capacity(ordered.len());
-    loop {
-        let (a, b) = (low.next(), high.next());
-        let pair = if stream.random() { [a, b] } else { [b, a] };
-        if pair == [None, None] {
-            return order;
-        }
-        order.extend(pair.into_iter().flatten());
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::labelled::LabelBudget;
     use super::*;
     use proptest::prelude::*;
 
     fn patients(count: usize) -> Vec<(String, Option<f64>)> {
-        (0..count).map(|n| (format!("P{n:03}"), Some((n * 37 % 101) as f64))).collect()
+        (0..count).map(|n| (format!("P{n:03}"), Some((n * 37 % 101 + 1) as f64))).collect()
     }
 
     #[test]
@@ -404,70 +249,10 @@ mod tests {
         let split = Split::draw(&all, 3);
         assert!(split.val.iter().chain(&split.test).all(|id| id.starts_with('P')));
         assert_eq!([split.train.len(), split.val.len(), split.test.len()], [12, 1, 2]);
-        assert!(split.labelled(&LabelShare::All, LabelDraw::Random).unwrap().iter().all(|id| id.starts_with('P')));
+        assert!(split.labelled(&LabelBudget::default()).unwrap().iter().all(|id| id.starts_with('P')));
         let none: Vec<_> = (0..10).map(|n| (format!("U{n}"), None)).collect();
         assert_eq!(Split::draw(&none, 3).test.len(), 2);
-        assert!(Split::draw(&none, 3).labelled(&LabelShare::All, LabelDraw::Random).is_err());
-    }
-
-    #[test]
-    fn label_shares_read_and_round() {
-        for (text, share, of_34) in [
-            ("5%", LabelShare::Percent(5.0), 2),
-            ("10 %", LabelShare::Percent(10.0), 3),
-            ("0.1%", LabelShare::Percent(0.1), 1),
-            ("4", LabelShare::Count(4), 4),
-            ("all", LabelShare::All, 34),
-            ("patients:P003, P001", LabelShare::Patients(vec!["P003".into(), "P001".into()]), 2),
-        ] {
-            assert_eq!(text.parse::<LabelShare>().unwrap(), share);
-            for draw in [LabelDraw::Random, LabelDraw::Stratified] {
-                assert_eq!(labelled_subset(&patients(34), &share, draw, 1).unwrap().len(), of_34, "{text} {draw:?}");
-            }
-        }
-        for bad in ["", "0", "0%", "-5%", "101%", "half", "5.5", "NaN%", "patients:", "patients:a,,b", "patients:a,b,a"]
-        {
-            assert!(bad.parse::<LabelShare>().is_err(), "{bad}");
-        }
-        assert!(labelled_subset(&patients(3), &LabelShare::Count(4), LabelDraw::Random, 1).is_err());
-    }
-
-    #[test]
-    fn patients_are_chosen_by_name() {
-        let mut train = patients(4);
-        train.push(("U".into(), None));
-        let ids: Vec<String> = train.iter().map(|(id, _)| id.clone()).collect();
-        let share = LabelShare::Patients(vec![ids[2].clone(), ids[0].clone()]);
-        assert_eq!(share.to_string().parse::<LabelShare>().unwrap(), share);
-        assert_eq!(labelled_subset(&train, &share, LabelDraw::Random, 1).unwrap(), [ids[0].clone(), ids[2].clone()]);
-        assert_eq!(labelled_subset(&train, &share, LabelDraw::Random, 2).unwrap().len(), 2);
-        for (id, why) in [("U", "U has no mask"), ("X", "X is no training patient")] {
-            let share = LabelShare::Patients(vec![ids[0].clone(), id.into()]);
-            let error = labelled_subset(&train, &share, LabelDraw::Random, 1).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_random_draw_reads_no_volume_and_a_stratified_one_says_that_it_does() {
-        let all = patients(34);
-        let mut other: Vec<_> = all.clone();
-        for (n, (_, ml)) in other.iter_mut().enumerate() {
-            *ml = Some((34 - n) as f64);
-        }
-        let draw = |of: &[_], draw| labelled_subset(of, &LabelShare::Percent(10.0), draw, 1).unwrap();
-        assert_eq!(draw(&all, LabelDraw::Random), draw(&other, LabelDraw::Random));
-        assert_ne!(draw(&all, LabelDraw::Stratified), draw(&other, LabelDraw::Stratified));
-        let seeds: BTreeSet<_> = (0..20)
-            .map(|seed| labelled_subset(&all, &LabelShare::Count(1), LabelDraw::Random, seed).unwrap())
-            .collect();
-        assert!(seeds.len() > 10, "the seed decides: {seeds:?}");
-
-        let split = Split::draw_counts(&all, 4, 0, 1);
-        let five = LabelShare::Percent(5.0);
-        assert_eq!(split.label_draw_note(&five, LabelDraw::Random), None);
-        assert_eq!(split.label_draw_note(&LabelShare::All, LabelDraw::Stratified), None);
-        assert!(split.label_draw_note(&five, LabelDraw::Stratified).unwrap().contains("all 30 training masks"));
+        assert!(Split::draw(&none, 3).labelled(&LabelBudget::default()).is_err());
     }
 
     #[test]
@@ -500,6 +285,31 @@ mod tests {
         assert!(matches!(Split::read(&path).unwrap_err().kind(), ErrorKind::Version { .. }));
     }
 
+    #[test]
+    fn a_patient_is_in_one_part_only() {
+        let case = |id: &str, patient: &str| super::super::Case {
+            id: id.into(),
+            patient: patient.into(),
+            ..Default::default()
+        };
+        let mut cohort = Cohort::new(Path::new("c"), super::super::Layout::Brats);
+        cohort.cases = vec![case("P1_1", "P1"), case("P1_2", "P1"), case("P2", "P2")];
+        let split = |train: &[&str], test: &[&str]| Split {
+            train: train.iter().map(ToString::to_string).collect(),
+            test: test.iter().map(ToString::to_string).collect(),
+            ..Split::draw(&[], 0)
+        };
+        let path = Path::new("own.json");
+        for fine in [split(&["P1"], &["P2"]), split(&["P1_1", "P1_2"], &["P2", "gone"])] {
+            fine.check_patients(&cohort, path).unwrap();
+        }
+        let error = split(&["P1_1", "P2"], &["P1_2"]).check_patients(&cohort, path).unwrap_err().to_string();
+        assert!(
+            error.starts_with("own.json") && error.contains("scans of patient P1 are in train and test"),
+            "{error}"
+        );
+    }
+
     proptest! {
         #[test]
         fn parts_are_disjoint_and_complete(count in 0usize..60, seed: u64) {
@@ -507,27 +317,6 @@ mod tests {
             let split = Split::draw(&all, seed);
             let ids: Vec<String> = all.into_iter().map(|(id, _)| id).collect();
             prop_assert_eq!(split.part(Part::All), ids);
-        }
-
-        #[test]
-        fn labelled_subsets_are_nested_and_stratified_ones_are_spread(count in 1usize..80, seed: u64) {
-            let all = patients(count);
-            for draw in [LabelDraw::Random, LabelDraw::Stratified] {
-                let mut smaller: Vec<String> = Vec::new();
-                for n in 1..=count {
-                    let subset = labelled_subset(&all, &LabelShare::Count(n), draw, seed).unwrap();
-                    prop_assert_eq!(subset.len(), n);
-                    prop_assert!(smaller.iter().all(|id| subset.contains(id)));
-                    smaller = subset;
-                }
-            }
-            // Of any prefix, the lower half of the volumes has half, give or take one.
-            let half = LabelShare::Count(count.div_ceil(2));
-            let half = labelled_subset(&all, &half, LabelDraw::Stratified, seed).unwrap();
-            let volumes: BTreeMap<String, Option<f64>> = all.iter().cloned().collect();
-            let ordered = by_volume(&volumes, volumes.keys());
-            let low = half.iter().filter(|id| ordered[..count / 2].contains(id)).count();
-            prop_assert!(low.abs_diff(half.len() / 2) <= 1, "{} of {}", low, half.len());
         }
     }
 }

@@ -2,29 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use glam::{DAffine3, DMat3, DVec3};
-
+use super::test_files::{grid, problems, summary, write, write_on};
 use super::*;
-use crate::volume::nifti::write_volume;
-use crate::volume::{Grid, Scale, Volume, VoxelData};
-
-fn grid(shape: [usize; 3]) -> Grid {
-    let matrix3 = DMat3::from_diagonal(DVec3::new(-1.0, -1.0, 2.0));
-    Grid::new(shape, DAffine3 { matrix3, translation: DVec3::ZERO })
-}
-
-/// A scan of 4 x 3 x 2 voxels with values 0 to 23 / `divisor`.
-fn write(root: &Path, name: &str, divisor: u8) {
-    write_on(&grid([4, 3, 2]), root, name, divisor);
-}
-
-fn write_on(grid: &Grid, root: &Path, name: &str, divisor: u8) {
-    let path = root.join(name);
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let data = VoxelData::U8((0..grid.len()).map(|v| v as u8 / divisor).collect());
-    let volume = Volume { data, scale: Scale::IDENTITY, ..Volume::from_f32(grid.clone(), vec![0.0; grid.len()]) };
-    write_volume(&path, &volume).unwrap();
-}
 
 /// A cohort of these files: masks (labels 0 to 2) where the name says so, else images.
 fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
@@ -37,19 +16,6 @@ fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
     (folder, cohort)
 }
 
-/// Ids with their modalities, `+` for a label.
-fn summary(cohort: &Cohort) -> Vec<String> {
-    let of = |case: &Case| {
-        let images: Vec<&str> = case.images.keys().map(String::as_str).collect();
-        format!("{} {}{}", case.id, images.join(","), if case.label.is_some() { "+" } else { "" })
-    };
-    cohort.cases.iter().map(of).collect()
-}
-
-fn problems(cohort: &Cohort) -> Vec<&str> {
-    cohort.problems.iter().map(|p| p.what.as_str()).collect()
-}
-
 #[test]
 fn a_folder_a_patient() {
     let (folder, cohort) =
@@ -57,7 +23,7 @@ fn a_folder_a_patient() {
     assert_eq!(cohort.layout, Layout::FolderAPatient);
     assert_eq!(summary(&cohort), ["a flair,t1", "b flair+"]);
     assert_eq!(problems(&cohort), ["missing mask", "missing modality t1"]);
-    assert_eq!(cohort.case("b").unwrap().label, Some(folder.path().join("b/seg.nii.gz")));
+    assert_eq!(cohort.case("b").unwrap().masks, [folder.path().join("b/seg.nii.gz")]);
     let one = Cohort::discover(&folder.path().join("b")).unwrap();
     assert_eq!(summary(&one), ["b flair+"]);
 }
@@ -144,7 +110,8 @@ fn nnunet_of_both_versions() {
         assert!(cohort.case("BR_003").unwrap().held_out);
         let missing = format!("missing modality {}", names.split(',').nth(1).unwrap());
         assert_eq!(problems(&cohort), ["skipped: a mask without an image", missing.as_str()]);
-        let ids: Vec<String> = fingerprint(&cohort, None).unwrap().volumes(&cohort).into_iter().map(|v| v.0).collect();
+        let ids: Vec<String> =
+            fingerprint(&cohort, None).unwrap().volumes(&cohort, &[]).into_iter().map(|v| v.0).collect();
         assert_eq!(ids, ["BR_001", "BR_002"], "test images are never split");
     }
     let (folder, _) = cohort_of(&files);
@@ -218,7 +185,9 @@ fn the_fingerprint_names_every_problem_by_file() {
     assert!(!pet.problems.iter().any(|p| p.what.starts_with("unreadable")));
     assert!(fingerprint(&cohort, Some("t1")).unwrap_err().to_string().contains("ct (4 cases), pet (1 cases)"));
     let json: serde_json::Value = serde_json::to_value(&found).unwrap();
-    for key in ["folder", "layout", "cases", "modalities", "labels", "lesion_ml", "problems"] {
+    for key in
+        ["folder", "layout", "patients", "scans", "cases", "left_out", "modalities", "labels", "lesion_ml", "problems"]
+    {
         assert!(json.get(key).is_some(), "{key}");
     }
     assert_eq!(json["cases"][3]["shape"], serde_json::Value::Null);
@@ -244,7 +213,7 @@ fn the_real_cohorts_have_no_problem() {
         assert_eq!(found.problems, []);
         assert_eq!((found.cases.len(), found.labelled), (count, count));
         assert_eq!(found.modalities.keys().collect::<Vec<_>>(), modalities);
-        let split = split::Split::draw(&found.volumes(&cohort), 1);
+        let split = split::Split::draw(&found.volumes(&cohort, &[]), 1);
         assert_eq!(split.test.len(), (count as f64 * 0.2).round() as usize);
     }
 }
@@ -262,7 +231,7 @@ fn real_patients_are_prepared_as_the_method_says() {
     assert!(ct.clip[0] >= -150.0 && ct.clip[1] <= 150.0 && ct.fill < -1.0 && pet.fill == 0.0);
     assert_eq!(prepared.plan.lesion_voxels_outside_crop, Some(0));
     // The way back gives the mask itself.
-    let label = crate::volume::LabelVolume::read(case.label.as_ref().unwrap()).unwrap();
+    let label = crate::volume::LabelVolume::read(&case.masks[0]).unwrap();
     let target: Vec<f32> = prepared.target.as_ref().unwrap().iter().map(|bits| f32::from(*bits)).collect();
     let restored = prepared.plan.restore(&target).unwrap();
     assert!(restored.iter().zip(label.iter()).all(|(a, b)| *a == f32::from(u8::from(b > 0))));

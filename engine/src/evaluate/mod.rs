@@ -8,13 +8,14 @@ pub use report::{CaseResult, Mean, MeanLesions, Report};
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
+use crate::cohort::{LeftOut, read_masks};
 use crate::metrics::{Measures, Options, measure};
 use crate::volume::{LabelVolume, MaskOptions, Relation};
 use crate::{Error, Result};
@@ -153,26 +154,25 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
 }
 
-/// Measures a segmentation file against a reference file. What is unusual about the files becomes a note.
+/// Measures a segmentation file against a reference, which is the union of its files. What is unusual about the files
+/// becomes a note.
 ///
 /// # Errors
 /// If a file is not a readable mask, or the two do not lie on the same voxels; then the message names both.
 pub fn evaluate_files(
     segmentation: &Path,
-    reference: &Path,
+    reference: &[PathBuf],
     targets: &[Target],
     options: &Options,
     masks: &MaskOptions,
 ) -> Result<Vec<Measures>> {
-    let what = format!("segmentation {} and reference {}", segmentation.display(), reference.display());
-    let mut notes = Vec::new();
-    let mut read = |path: &Path, whose: &str| {
-        let (mask, oddities) = LabelVolume::read_with(path, masks)?;
-        notes.extend(oddities.into_iter().map(|note| format!("{whose}: {note}")));
-        Ok::<_, Error>(mask)
-    };
-    let (segmentation, reference) = (read(segmentation, "segmentation")?, read(reference, "reference")?);
-    let mut measured = evaluate(&what, &segmentation, &reference, targets, options, masks)?;
+    let name = reference.first().map(|path| path.display().to_string()).unwrap_or_default();
+    let what = format!("segmentation {} and reference {name}", segmentation.display());
+    let (found, oddities) = LabelVolume::read_with(segmentation, masks)?;
+    let mut notes: Vec<String> = oddities.into_iter().map(|note| format!("segmentation: {note}")).collect();
+    let (expected, oddities) = read_masks(reference, masks)?;
+    notes.extend(oddities.into_iter().map(|note| format!("reference: {note}")));
+    let mut measured = evaluate(&what, &found, &expected, targets, options, masks)?;
     measured.iter_mut().for_each(|measures| measures.notes.extend_from_slice(&notes));
     Ok(measured)
 }
@@ -182,8 +182,10 @@ pub fn evaluate_files(
 /// Expected cases without a segmentation are listed without values, with a note and a warning, and excluded from the
 /// mean.
 ///
+/// A pair that cannot be read or has different grids is listed without values too, and in [`Report::left_out`].
+///
 /// # Errors
-/// If any pair cannot be read or has different grids; no case is skipped silently. The first case is reported.
+/// If no pair can be measured. The first case's error is returned.
 pub fn evaluate_pairs(
     pairs: &Pairs,
     targets: &[Target],
@@ -192,7 +194,8 @@ pub fn evaluate_pairs(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Report> {
     let done = AtomicUsize::new(0);
-    let mut results = Vec::new();
+    let (mut results, mut left_out) = (Vec::new(), Vec::new());
+    let mut first_error = None;
     for chunk in pairs.found.chunks(CASES_AT_A_TIME.min(rayon::current_num_threads())) {
         let measured: Vec<Result<Vec<Measures>>> = chunk
             .par_iter()
@@ -202,22 +205,37 @@ pub fn evaluate_pairs(
                 Ok(measures)
             })
             .collect();
-        for (pair, measures) in chunk.iter().zip(measured) {
-            let rows = targets.iter().zip(measures?);
-            results.extend(rows.map(|(target, measures)| CaseResult {
+        for (pair, measured) in chunk.iter().zip(measured) {
+            let measures: Vec<Result<Measures, String>> = match measured {
+                Ok(measures) => measures.into_iter().map(Ok).collect(),
+                Err(error) => {
+                    left_out.push(LeftOut::new(&pair.case, error.to_string()));
+                    let why = error.to_string();
+                    first_error.get_or_insert(error);
+                    vec![Err(why); targets.len()]
+                }
+            };
+            results.extend(targets.iter().zip(measures).map(|(target, measures)| CaseResult {
                 case: pair.case.clone(),
+                patient: pair.patient.clone(),
                 label: target.clone(),
-                measures: Ok(measures),
+                measures,
             }));
         }
     }
+    if let Some(error) = first_error.filter(|_| left_out.len() == pairs.found.len()) {
+        return Err(error);
+    }
     let why = "no segmentation, excluded from the mean";
     for case in &pairs.expected_missing {
-        let row = |label: &Target| CaseResult { case: case.clone(), label: label.clone(), measures: Err(why.into()) };
+        let row = |label: &Target| {
+            let (case, patient) = (case.clone(), case.clone());
+            CaseResult { case, patient, label: label.clone(), measures: Err(why.into()) }
+        };
         results.extend(targets.iter().map(row));
     }
     results.sort_by(|a, b| a.case.cmp(&b.case));
-    Ok(Report::new(results, targets, pairs.warnings()))
+    Ok(Report { left_out, ..Report::new(results, targets, pairs.warnings()) })
 }
 
 #[cfg(test)]

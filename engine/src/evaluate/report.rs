@@ -1,19 +1,23 @@
 //! The result of an evaluation: one row per case and label, and the mean over the cases.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Target;
-use crate::metrics::Measures;
+use crate::cohort::LeftOut;
+use crate::metrics::{Lesions, Measures};
 use crate::{Error, Result};
 
 /// The measures of one case for one label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseResult {
-    /// Case id.
+    /// Scan id.
     pub case: String,
+    /// The patient: the mean goes by patient.
+    pub patient: String,
     /// The measured label or union of labels.
     pub label: Target,
     /// The measures, or the reason why there are none.
@@ -85,14 +89,41 @@ pub struct Mean {
     pub lesions: MeanLesions,
 }
 
+impl From<&Measures> for Mean {
+    /// The measures of one case.
+    fn from(m: &Measures) -> Self {
+        let Lesions { tp, fp, missed } = m.lesions;
+        Self {
+            cases: 1,
+            dsc: m.dsc,
+            sensitivity: m.sensitivity,
+            precision: m.precision,
+            boundary_iou: m.boundary_iou,
+            hd95_mm: m.hd95_mm,
+            volume_ml: m.volume_ml,
+            truth_volume_ml: m.truth_volume_ml,
+            lesions: MeanLesions { tp: tp as f64, fp: fp as f64, missed: missed as f64 },
+        }
+    }
+}
+
 impl Mean {
-    /// The mean of `measures`; `None` if there are none.
-    pub fn of<'a>(measures: impl Iterator<Item = &'a Measures>) -> Option<Self> {
-        let measures: Vec<&Measures> = measures.collect();
-        let cases = measures.len();
-        let mean = |of: &dyn Fn(&Measures) -> f64| measures.iter().map(|m| of(m)).sum::<f64>() / cases as f64;
-        (cases > 0).then(|| Self {
-            cases,
+    /// The mean over patients, each with the mean over its scans, so that a patient with many scans counts once. `None` if
+    /// there are none.
+    pub fn by_patient<'a>(scans: impl Iterator<Item = (&'a str, &'a Measures)>) -> Option<Self> {
+        let mut patients: BTreeMap<&str, Vec<Self>> = BTreeMap::new();
+        for (patient, measures) in scans {
+            patients.entry(patient).or_default().push(measures.into());
+        }
+        let patients: Vec<Self> = patients.into_values().filter_map(|scans| Self::average(&scans)).collect();
+        Self::average(&patients)
+    }
+
+    /// The average of means, each with the same weight.
+    fn average(means: &[Self]) -> Option<Self> {
+        let mean = |of: &dyn Fn(&Self) -> f64| means.iter().map(of).sum::<f64>() / means.len() as f64;
+        (!means.is_empty()).then(|| Self {
+            cases: means.iter().map(|m| m.cases).sum(),
             dsc: mean(&|m| m.dsc),
             sensitivity: mean(&|m| m.sensitivity),
             precision: mean(&|m| m.precision),
@@ -101,9 +132,9 @@ impl Mean {
             volume_ml: mean(&|m| m.volume_ml),
             truth_volume_ml: mean(&|m| m.truth_volume_ml),
             lesions: MeanLesions {
-                tp: mean(&|m| m.lesions.tp as f64),
-                fp: mean(&|m| m.lesions.fp as f64),
-                missed: mean(&|m| m.lesions.missed as f64),
+                tp: mean(&|m| m.lesions.tp),
+                fp: mean(&|m| m.lesions.fp),
+                missed: mean(&|m| m.lesions.missed),
             },
         })
     }
@@ -117,6 +148,9 @@ pub struct Report {
     /// The mean per label, in the order of the targets. Labels without any case are omitted.
     #[serde(serialize_with = "as_map")]
     pub mean: Vec<(Target, Mean)>,
+    /// Cases that could not be measured, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// Cases without segmentation or reference, one sentence each.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -152,10 +186,11 @@ impl Report {
     pub fn new(cases: Vec<CaseResult>, targets: &[Target], warnings: Vec<String>) -> Self {
         let mean_of = |target: &Target| {
             let rows = cases.iter().filter(|row| row.label == *target);
-            Some((target.clone(), Mean::of(rows.filter_map(|row| row.measures.as_ref().ok()))?))
+            let measured = rows.filter_map(|row| Some((row.patient.as_str(), row.measures.as_ref().ok()?)));
+            Some((target.clone(), Mean::by_patient(measured)?))
         };
         let mean = targets.iter().filter_map(mean_of).collect();
-        Self { cases, mean, warnings }
+        Self { cases, mean, left_out: Vec::new(), warnings }
     }
 
     /// The report as a JSON document.
@@ -210,7 +245,7 @@ impl Report {
             .map(str::to_owned),
         ];
         for row in &self.cases {
-            let mean = Mean::of(row.measures.as_ref().ok().into_iter());
+            let mean = row.measures.as_ref().ok().map(Mean::from);
             lines.push(table_row(&row.case, &row.label, mean.as_ref(), 0));
         }
         for (label, mean) in self.mean.iter().filter(|(_, mean)| mean.cases > 1) {
@@ -264,8 +299,6 @@ fn table_row(case: &str, label: &Target, mean: Option<&Mean>, lesion_decimals: u
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::metrics::Lesions;
-
     fn report() -> Report {
         let measures = |dsc: f64, tp: usize| Measures {
             dsc,
@@ -278,7 +311,8 @@ mod tests {
             lesions: Lesions { tp, fp: 1, missed: 0 },
             notes: if dsc > 0.7 { vec!["one".into(), "two, more".into()] } else { vec![] },
         };
-        let row = |case: &str, measures| CaseResult { case: case.into(), label: Target::Any, measures };
+        let row =
+            |case: &str, measures| CaseResult { case: case.into(), patient: case.into(), label: Target::Any, measures };
         let rows = vec![
             row("a", Ok(measures(0.5, 1))),
             row("b", Ok(measures(0.75, 2))),
@@ -293,6 +327,16 @@ mod tests {
         assert_eq!(report.mean.len(), 1);
         let mean = report.mean[0].1;
         assert_eq!((mean.cases, mean.dsc, mean.lesions.tp), (2, 0.625, 1.5));
+    }
+
+    #[test]
+    fn a_patient_with_two_scans_counts_once_in_the_mean() {
+        let rows = report().cases;
+        let measures = |row: &CaseResult| row.measures.clone().unwrap();
+        let (half, more) = (measures(&rows[0]), measures(&rows[1]));
+        let mean = Mean::by_patient([("p", &half), ("p", &more), ("q", &more)].into_iter()).unwrap();
+        assert_eq!((mean.cases, mean.dsc), (3, f64::midpoint(0.625, 0.75)));
+        assert!(Mean::by_patient(std::iter::empty()).is_none());
     }
 
     #[test]

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::{Ellipsoid, Threshold};
 use super::{CaseScore, MethodScores};
-use crate::cohort::split::{LabelDraw, LabelShare, Split};
+use crate::cohort::labelled::{LabelBudget, LabelDraw, LabelShare};
+use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort, fingerprint};
 use crate::config::{Config, preset};
 use crate::device::Compute;
 use crate::event::{Control, EpochSummary, Event, EventSink, Probe};
-use crate::jobs::{FinetuneJob, PretrainJob, Start, cases_of};
+use crate::jobs::{FinetuneJob, PretrainJob, Start};
 use crate::metrics::{Options as MetricOptions, measure};
 use crate::patch::PatchGrid;
 use crate::predict::{Choice, Segmenter};
@@ -145,7 +146,7 @@ pub fn demo(
     let cohort = Cohort::discover(&options.sample)?;
     let split_path = draw_split(&cohort, options)?;
     let split = Split::read(&split_path)?;
-    let labelled = split.labelled(&LabelShare::Count(LABELLED), LABEL_DRAW)?;
+    let labelled = split.labelled(&LabelBudget { share: LabelShare::Count(LABELLED), draw: LABEL_DRAW, any: false })?;
     say(&format!(
         "{} patients: {} for training, {} of them labelled; {} held out",
         cohort.cases.len(),
@@ -157,7 +158,7 @@ pub fn demo(
 
     say("pre-training without labels");
     let folder = options.out.join("pretrain");
-    let start = Start { resume: false, split: Some(&split_path), dry: false };
+    let start = Start { split: Some(&split_path), ..Start::default() };
     let mut job = PretrainJob::prepare(pretrain, &folder, start, control, &mut |_, _| {})?;
     let chosen: Vec<usize> =
         (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
@@ -193,8 +194,10 @@ pub fn demo(
     say("segmenting the held-out patients");
     let modality = finetune.data.modality.clone();
     let read = |ids: &[String]| -> Result<Vec<(String, Volume, LabelVolume)>> {
-        let cases = cases_of(&cohort, ids, &modality)?;
-        cases
+        let selection = cohort.select(ids, &modality);
+        selection.require_complete()?;
+        selection
+            .cases
             .iter()
             .map(|case| {
                 let (images, label) = read_with_reference(case, &modality)?;
@@ -243,7 +246,7 @@ pub fn demo(
 
 /// Draws the held-out patients by seed and lesion volume, and writes the split before training.
 fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
-    let patients = fingerprint(cohort, Some("pet"))?.volumes(cohort);
+    let patients = fingerprint(cohort, Some("pet"))?.volumes(cohort, &["pet".into()]);
     let split = Split::draw_counts(&patients, TESTS, 0, options.seed);
     let path = options.out.join("split.json");
     write_atomic(&path, split.to_json()?.as_bytes())?;

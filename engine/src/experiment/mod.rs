@@ -58,6 +58,22 @@ impl CaseScore {
     }
 }
 
+impl CaseScore {
+    /// The mean over a patient's scans; `None` without a scan.
+    pub fn mean(scans: &[Self]) -> Option<Self> {
+        let mean = |of: fn(&Self) -> f64| scans.iter().map(of).sum::<f64>() / scans.len() as f64;
+        Some(Self {
+            case: scans.first()?.case.clone(),
+            dsc: mean(|s| s.dsc),
+            sensitivity: mean(|s| s.sensitivity),
+            precision: mean(|s| s.precision),
+            hd95_mm: mean(|s| s.hd95_mm),
+            volume_ml: mean(|s| s.volume_ml),
+            truth_volume_ml: mean(|s| s.truth_volume_ml),
+        })
+    }
+}
+
 impl MethodScores {
     /// Computes mean and SD of the DSC.
     pub fn new(name: impl Into<String>, cases: Vec<CaseScore>) -> Self {

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 
 use super::Samples;
 use crate::augment::Augmentation;
-use crate::cohort::Case;
+use crate::cohort::{Case, LeftOut};
 use crate::config::Config;
 use crate::event::Control;
-use crate::preprocess::{PreparedCase, SliceStore, prepare_case};
+use crate::preprocess::{LabelUse, PreparedCase, SliceStore, prepare_case};
 use crate::probe::{Pin, TrainingSlice};
 use crate::seed::stream;
 use crate::trainer::{Dataset, Position};
@@ -34,13 +34,15 @@ pub struct Labelled {
     /// Seed of the order of an epoch.
     seed: u64,
     pub(super) validation: Vec<(String, PreparedCase)>,
+    left_out: Vec<LeftOut>,
 }
 
 impl Labelled {
-    /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them.
+    /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them. Those
+    /// that cannot be read or prepared are left out.
     ///
     /// # Errors
-    /// A scan or mask that cannot be read or prepared; labelled patients without lesion; cancellation.
+    /// If no labelled patient can be read or prepared, or none has lesion; cancellation.
     pub fn load(
         config: &Config,
         cases: &[Case],
@@ -49,7 +51,7 @@ impl Labelled {
         control: &Control,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let options = config.store_options(true, spill_folder);
+        let options = config.store_options(LabelUse::Required, spill_folder);
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         let (lesion, negative): (Vec<usize>, Vec<usize>) =
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
@@ -58,15 +60,23 @@ impl Labelled {
             let why = "none of these patients has lesion in its training crop";
             return Err(Error::config("labels", names.join(", "), why));
         }
-        let prepare = |case: &Case| {
+        let mut left_out = store.left_out().to_vec();
+        let mut prepared = Vec::with_capacity(validation.len());
+        for case in validation {
             control.pass()?;
             let d = &config.data;
-            let prepared = prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed)?;
-            Ok((case.id.clone(), prepared))
-        };
-        let validation = validation.iter().map(prepare).collect::<Result<_>>()?;
+            match prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed) {
+                Ok(volume) => prepared.push((case.id.clone(), volume)),
+                Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+            }
+        }
         let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
-        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation })
+        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation: prepared, left_out })
+    }
+
+    /// Patients that could not be prepared, with the reason.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// Number of slices with lesion.

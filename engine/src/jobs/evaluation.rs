@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::cases_of;
+use super::patients_of;
 use crate::cohort::split::Split;
-use crate::cohort::{Case, Cohort};
+use crate::cohort::{Case, LeftOut, summary};
 use crate::device::Compute;
 use crate::evaluate::Mean;
 use crate::event::Control;
@@ -59,8 +59,18 @@ pub struct RunEvaluation {
     pub epoch: usize,
     /// The patients, by id.
     pub patients: Vec<PatientRow>,
-    /// The mean over those with a true mask.
+    /// The mean over patients with a true mask, each with the mean over its scans.
     pub mean: Option<Mean>,
+    /// Held-out scans that could not be segmented or measured, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+impl RunEvaluation {
+    /// "used 6 of 8 scans, left out 2: ..." with the reasons; `None` if all held-out scans are measured.
+    pub fn left_out_summary(&self) -> Option<String> {
+        (!self.left_out.is_empty()).then(|| summary(self.patients.len(), &self.left_out, &[]))
+    }
 }
 
 /// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) with the
@@ -69,7 +79,7 @@ pub struct RunEvaluation {
 /// patients of how many are done, and who is next.
 ///
 /// # Errors
-/// A pre-training run; a run without this network; one that another process works in; a patient that cannot be read;
+/// A pre-training run; a run without this network; one that another process works in; no patient that can be read;
 /// [`ErrorKind::Cancelled`].
 pub fn evaluate_run(
     run: &Path,
@@ -89,8 +99,9 @@ pub fn evaluate_run(
     if ids.is_empty() {
         return Err(Error::file(&folder.split_path(), "holds nobody out: there is nobody to evaluate on"));
     }
-    let cohort = Cohort::discover(&data.cohort)?;
-    let cases = cases_of(&cohort, &ids, &data.modality)?;
+    let cohort = data.discover()?;
+    let selection = cohort.select(&ids, &data.modality).require_some()?;
+    let (cases, mut left_out) = (selection.cases, selection.left_out);
     let epoch = choice.slots().iter().find_map(|slot| checkpoint::manifest(&folder, *slot).ok());
     let staged = StagedEvaluation::new(&folder, choice.slot())?;
     let mut patients = Vec::with_capacity(cases.len());
@@ -98,11 +109,22 @@ pub fn evaluate_run(
         control.pass()?;
         progress(done, cases.len(), &case.id);
         let mask = evaluation::path(run, choice.slot(), &mask_name(&case.id)?);
-        patients.push(evaluate_case(&segmenter, case, mask, &staged, control)?);
+        match evaluate_case(&segmenter, case, mask, &staged, control) {
+            Ok(row) => patients.push(row),
+            Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
+            Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+        }
     }
-    let mean = Mean::of(patients.iter().filter_map(|row| row.measures.as_ref()));
+    if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {
+        return Err(Error::config("patient", &first.case, &first.why));
+    }
+    let patient = |row: &PatientRow| patients_of(&cohort, std::iter::once(&row.case)).concat();
+    let named: Vec<(String, &PatientRow)> = patients.iter().map(|row| (patient(row), row)).collect();
+    let measured = named.iter().filter_map(|(patient, row)| Some((patient.as_str(), row.measures.as_ref()?)));
+    let mean = Mean::by_patient(measured);
     let epoch = epoch.map_or(0, |manifest| manifest.epoch);
-    let done = RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean };
+    let done =
+        RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean, left_out };
     staged.finish(&done)?;
     progress(cases.len(), cases.len(), "");
     Ok(done)
@@ -142,8 +164,8 @@ fn evaluate_case(
     write_label(&staged.place(&name), &found, source)?;
     let mut row = PatientRow {
         case: case.id.clone(),
-        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.clone()))).collect(),
-        truth: truth.is_some().then(|| case.label.clone()).flatten(),
+        images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
+        truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
         mask,
         measures: None,
         worst_slice: None,

@@ -1,6 +1,6 @@
 //! Reading and preparing a case from its files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rand::Rng;
 
@@ -8,7 +8,7 @@ use super::config::{Kind, PreprocessConfig};
 use super::ct::check_ct;
 use super::prepare::{PreparedCase, prepare};
 use super::targets::Targets;
-use crate::cohort::Case;
+use crate::cohort::{Case, ImageFile, with_region};
 use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result, seed};
 
@@ -25,14 +25,9 @@ pub fn read_case(
     with_label: bool,
     masks: &MaskOptions,
 ) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
-    let read = |modality: &String| {
-        let path = image_path(case, modality)?;
-        let image = Volume::read(path)?;
-        image.require_numbers(path).map(|()| image)
-    };
-    let images = modalities.iter().map(read).collect::<Result<Vec<_>>>()?;
-    let label = match (&case.label, images.first()) {
-        (Some(path), Some(first)) if with_label => Some(read_label(case, path, first, masks)?),
+    let images = modalities.iter().map(|modality| image_of(case, modality)?.read()).collect::<Result<Vec<_>>>()?;
+    let label = match images.first() {
+        Some(first) if with_label => read_label(case, first, masks)?,
         _ => None,
     };
     Ok((images, label))
@@ -55,9 +50,11 @@ pub fn prepare_case(
         })
         .collect();
     for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id))?;
+        let remedy =
+            "Give --ct-offset with the HU to add (0 takes the values as they are), or set preprocess.kind to other";
+        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id), remedy)?;
     }
-    if let (Some(label), Some(path)) = (&label, &case.label) {
+    if let (Some(label), Some(path)) = (&label, case.masks.first()) {
         check_labels(path, label, *targets, cfg)?;
     }
     let noise_seed = seed::stream(seed, &format!("background of {}", case.id), &[]).next_u64();
@@ -76,15 +73,28 @@ fn check_labels(path: &Path, label: &LabelVolume, targets: Targets, cfg: &Prepro
     Err(Error::field(path, "label", list.join(", "), why))
 }
 
-fn image_path<'a>(case: &'a Case, modality: &str) -> Result<&'a PathBuf> {
+fn image_of<'a>(case: &'a Case, modality: &str) -> Result<&'a ImageFile> {
     case.images.get(modality).ok_or_else(|| {
         let known: Vec<&str> = case.images.keys().map(String::as_str).collect();
         Error::config("modality", modality, format!("case {} has only {}", case.id, known.join(", ")))
     })
 }
 
-/// The label on the first image's grid, or else on that of another image of the case.
-fn read_label(case: &Case, path: &Path, first: &Volume, masks: &MaskOptions) -> Result<LabelVolume> {
+/// The union of the case's masks on the first image's grid; `None` without a mask.
+fn read_label(case: &Case, first: &Volume, masks: &MaskOptions) -> Result<Option<LabelVolume>> {
+    let mut union: Option<LabelVolume> = None;
+    for path in &case.masks {
+        let region = read_mask(case, path, first, masks)?;
+        union = Some(match union {
+            Some(mask) => with_region(mask, region),
+            None => region,
+        });
+    }
+    Ok(union)
+}
+
+/// A mask on the first image's grid, or else on that of another image of the case.
+fn read_mask(case: &Case, path: &Path, first: &Volume, masks: &MaskOptions) -> Result<LabelVolume> {
     let misfit = match LabelVolume::read_frame_for(path, first, 0, masks) {
         Ok(mask) => {
             for note in mask.notes {
@@ -95,7 +105,7 @@ fn read_label(case: &Case, path: &Path, first: &Volume, masks: &MaskOptions) -> 
         Err(error) => error,
     };
     for other in case.images.values() {
-        if let Ok(image) = Volume::read(other)
+        if let Ok(image) = other.read()
             && let Ok(mask) = LabelVolume::read_frame_for(path, &image, 0, masks)
         {
             tracing::info!(

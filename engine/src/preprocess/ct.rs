@@ -46,16 +46,11 @@ fn doubt(image: &Volume, kind: Kind) -> Option<CtDoubt> {
     (kind == Kind::Ct).then(|| ct_doubt(image)).flatten()
 }
 
-/// Refuses a CT whose values cannot be Hounsfield units, unless the configuration says what to do. `what` names the scan.
-pub fn check_ct(image: &Volume, kind: Kind, cfg: &PreprocessConfig, what: &str) -> Result<()> {
+/// Refuses a CT whose values cannot be Hounsfield units, unless the configuration says what to do. `what` names the scan, and
+/// `remedy` says what the user can do about it.
+pub fn check_ct(image: &Volume, kind: Kind, cfg: &PreprocessConfig, what: &str, remedy: &str) -> Result<()> {
     match (doubt(image, kind), cfg.ct_offset) {
-        (Some(doubt), CtOffset::None) => {
-            let why = format!(
-                "{what}: {doubt}. Give --ct-offset with the HU to add (0 takes the values as they are), or set \
-                 preprocess.kind to other"
-            );
-            Err(Error::config("ct_offset", "none", why))
-        }
+        (Some(doubt), CtOffset::None) => Err(Error::config("ct_offset", "none", format!("{what}: {doubt}. {remedy}"))),
         _ => Ok(()),
     }
 }

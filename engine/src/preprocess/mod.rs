@@ -26,5 +26,5 @@ pub use ct::{CtOffset, check_ct};
 pub use label_map::{LabelMap, MapSource, TumourPart};
 pub use plan::{CasePlan, ChannelPlan, prepared_shape};
 pub use prepare::{PreparedCase, prepare};
-pub use store::{CaseMeta, DigestMatch, SliceData, SliceFilter, SliceMeta, SliceStore, StoreOptions};
+pub use store::{CaseMeta, DigestMatch, LabelUse, SliceData, SliceFilter, SliceMeta, SliceStore, StoreOptions};
 pub use targets::Targets;

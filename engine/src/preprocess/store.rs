@@ -5,6 +5,7 @@
 
 mod cache;
 mod digest;
+mod frames;
 mod spill;
 
 use std::path::PathBuf;
@@ -13,15 +14,14 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::digest::DigestMatch;
-use self::spill::{Frame, FrameStorage, Rows, TISSUE};
-use super::case::prepare_case;
+use self::frames::{CaseFrames, load_or_prepare_frames};
+use self::spill::{FrameStorage, Rows, TISSUE};
 use super::config::PreprocessConfig;
 use super::plan::CasePlan;
-use super::prepare::PreparedCase;
 use super::targets::Targets;
-use crate::cohort::Case;
+use crate::cohort::{Case, LeftOut};
 use crate::event::Control;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// Selects the slices a store keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +34,24 @@ pub enum SliceFilter {
     NonZero,
 }
 
+/// Whether a store reads the labels of its cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelUse {
+    /// Never.
+    None,
+    /// Where they can be read: pre-training reports with them but does not need them.
+    Optional,
+    /// Always: a case whose label cannot be read is left out.
+    Required,
+}
+
 /// Settings of a [`SliceStore`].
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Modalities of the channels, in order.
     pub modalities: Vec<String>,
     /// Whether labels are read.
-    pub with_labels: bool,
+    pub labels: LabelUse,
     /// Segmentation targets derived from the labels.
     pub targets: Targets,
     /// Preprocessing; `config.size` is the side of the crop.
@@ -109,24 +120,19 @@ pub struct SliceStore {
     storage: FrameStorage,
     metas: Vec<SliceMeta>,
     cases: Vec<CaseMeta>,
+    left_out: Vec<LeftOut>,
+    masks_left_out: Vec<LeftOut>,
     channels: usize,
     size: usize,
     margin: usize,
 }
 
-/// The training slices of one case. `meta.first` and `metas[..].case` are set when it joins the store.
-struct CaseFrames {
-    pub meta: CaseMeta,
-    pub metas: Vec<SliceMeta>,
-    pub frames: Vec<Frame>,
-}
-
 impl SliceStore {
     /// Prepares `cases`. `progress(done, total)` is called after each batch of cases; `control` may pause or cancel
-    /// between cases.
+    /// between cases. A case that cannot be read or prepared is left out (see [`SliceStore::left_out`]).
     ///
     /// # Errors
-    /// If a case cannot be read or prepared; the message names its file. Also if the temporary file cannot be written.
+    /// If no case can be prepared; the message names the first one's file. Also if the temporary file cannot be written.
     pub fn build(
         cases: &[Case],
         options: &StoreOptions,
@@ -141,23 +147,36 @@ impl SliceStore {
             storage: FrameStorage::Memory(Vec::new()),
             metas: Vec::new(),
             cases: Vec::new(),
+            left_out: Vec::new(),
+            masks_left_out: Vec::new(),
             channels: options.modalities.len(),
             size: options.config.size,
             margin: options.margin,
         };
         // Bounds memory: each case being prepared is in memory as a whole.
         let in_flight = rayon::current_num_threads().clamp(1, 4);
-        for batch in cases.chunks(in_flight) {
+        let mut first_error = None;
+        for (done, batch) in cases.chunks(in_flight).enumerate() {
             let frames = |case: &Case| {
                 // Inside the batch too, so that pausing does not wait for the whole batch.
                 control.map_or(Ok(()), Control::pass)?;
                 load_or_prepare_frames(case, options)
             };
             let batch_frames: Vec<Result<CaseFrames>> = batch.par_iter().map(frames).collect();
-            for frames in batch_frames {
-                store.add(frames?, options)?;
+            for (case, frames) in batch.iter().zip(batch_frames) {
+                match frames {
+                    Ok(frames) => store.add(frames, options)?,
+                    Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
+                    Err(error) => {
+                        store.left_out.push(LeftOut::new(&case.id, error.to_string()));
+                        first_error.get_or_insert(error);
+                    }
+                }
             }
-            progress(store.cases.len(), cases.len());
+            progress((done * in_flight + batch.len()).min(cases.len()), cases.len());
+        }
+        if let Some(error) = first_error.filter(|_| store.cases.is_empty()) {
+            return Err(error);
         }
         let (slices, mib) = (store.len(), store.bytes() >> 20);
         let place = if store.on_disk() { "on disk" } else { "in memory" };
@@ -168,6 +187,7 @@ impl SliceStore {
     fn add(&mut self, mut case: CaseFrames, options: &StoreOptions) -> Result<()> {
         case.meta.first = self.metas.len();
         let number = self.cases.len() as u32;
+        self.masks_left_out.extend(case.mask_left_out.map(|why| LeftOut::new(&case.meta.id, why)));
         self.metas.extend(case.metas.iter().map(|meta| SliceMeta { case: number, ..*meta }));
         self.cases.push(case.meta);
         if self.bytes() > options.memory_budget {
@@ -199,6 +219,16 @@ impl SliceStore {
     /// Metadata of all cases.
     pub fn cases(&self) -> &[CaseMeta] {
         &self.cases
+    }
+
+    /// Cases that could not be prepared, with the reason.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// Cases in the store whose label could not be read, with the reason.
+    pub fn masks_left_out(&self) -> &[LeftOut] {
+        &self.masks_left_out
     }
 
     /// Number of channels.
@@ -251,67 +281,6 @@ impl SliceStore {
         let target = labelled.then(|| flags().map(|flag| flag & !TISSUE).collect());
         Ok(SliceData { pixels, target, tissue: flags().map(|flag| flag & TISSUE != 0).collect() })
     }
-}
-
-/// The training slices of a case, from the cache if possible.
-fn load_or_prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
-    if let Some(folder) = &options.cache {
-        let key = cache::key(case, options)?;
-        if let Some(found) = cache::load(folder, &key, options) {
-            return Ok(found);
-        }
-        let prepared = prepare_frames(case, options)?;
-        if let Err(error) = cache::save(folder, &key, &prepared) {
-            tracing::warn!(case = case.id, "cannot cache the prepared case: {error}");
-        }
-        return Ok(prepared);
-    }
-    prepare_frames(case, options)
-}
-
-fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
-    let StoreOptions { modalities, with_labels, targets, config, seed, .. } = options;
-    let prepared = prepare_case(case, modalities, *with_labels, targets, config, *seed)?;
-    for warning in &prepared.plan.warnings {
-        tracing::warn!(case = case.id, "{warning}");
-    }
-    Ok(cut_frames(&case.id, &prepared, options))
-}
-
-/// Cuts the training frames out of a prepared case.
-fn cut_frames(id: &str, prepared: &PreparedCase, options: &StoreOptions) -> CaseFrames {
-    let (size, margin) = (options.config.size, options.margin);
-    let side = size + 2 * margin;
-    let origin = prepared.plan.crop_origin().map(|o| o - margin as i64);
-    let central = |pixel: &usize| {
-        let inside = margin..margin + size;
-        inside.contains(&(pixel / side)) && inside.contains(&(pixel % side))
-    };
-    let (mut metas, mut frames) = (Vec::new(), Vec::new());
-    for k in 0..prepared.shape[2] {
-        let tissue = prepared.tissue_frame(k, origin, [side, side]);
-        let tissue_pixels = (0..side * side).filter(central).filter(|&p| tissue[p]).count() as u32;
-        if options.keep == SliceFilter::NonZero && tissue_pixels == 0 {
-            continue;
-        }
-        let (pixels, target) = prepared.window(k, origin, side);
-        let mut flags = target.unwrap_or_else(|| vec![0; side * side]);
-        let lesion_pixels = (0..side * side).filter(central).filter(|&p| flags[p] != 0).count() as u32;
-        flags.iter_mut().zip(tissue).for_each(|(flag, t)| *flag |= if t { TISSUE } else { 0 });
-        metas.push(SliceMeta { case: 0, k: k as u32, lesion_pixels, tissue_pixels, nonzero: tissue_pixels > 0 });
-        frames.push(Frame { pixels, flags });
-    }
-    let lesions: Vec<f64> = metas.iter().filter(|m| m.lesion_pixels > 0).map(|m| f64::from(m.lesion_pixels)).collect();
-    let meta = CaseMeta {
-        id: id.to_owned(),
-        labelled: prepared.target.is_some(),
-        plan: prepared.plan.clone(),
-        first: 0,
-        slices: metas.len(),
-        lesion_slices: lesions.len(),
-        mean_lesion_pixels: lesions.iter().sum::<f64>() / (lesions.len() as f64).max(1.0),
-    };
-    CaseFrames { meta, metas, frames }
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::cohort::Case;
+use crate::cohort::{Case, LeftOut};
 use crate::config::Config;
 use crate::event::Control;
-use crate::preprocess::{CasePlan, SliceData, SliceMeta, SliceStore};
+use crate::preprocess::{CasePlan, LabelUse, SliceData, SliceMeta, SliceStore};
 use crate::probe::Pin;
 use crate::seed::stream;
 use crate::trainer::Dataset;
@@ -24,10 +24,11 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between two of them.
+    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between two of them. A scan that cannot be
+    /// read or prepared is left out.
     ///
     /// # Errors
-    /// A scan that cannot be read or prepared; a cohort without a slice to train on.
+    /// If no scan can be prepared, or there is no slice to train on.
     pub fn load(
         config: &Config,
         cases: &[Case],
@@ -35,7 +36,8 @@ impl Slices {
         control: &Control,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
-        let options = config.store_options(config.method.report_recall, spill_folder);
+        let labels = if config.method.report_recall { LabelUse::Optional } else { LabelUse::None };
+        let options = config.store_options(labels, spill_folder);
         let store = SliceStore::build(cases, &options, Some(control), progress)?;
         if store.is_empty() {
             return Err(Error::config("cohort", config.data.cohort.display(), "no slice with tissue to train on"));
@@ -66,7 +68,17 @@ impl Slices {
         self.index.is_empty()
     }
 
-    /// Number of patients.
+    /// Scans that could not be prepared, with the reason.
+    pub fn left_out(&self) -> &[LeftOut] {
+        self.store.left_out()
+    }
+
+    /// Scans that are trained on without their mask, with the reason.
+    pub fn masks_left_out(&self) -> &[LeftOut] {
+        self.store.masks_left_out()
+    }
+
+    /// Number of scans.
     pub fn patients(&self) -> usize {
         self.store.cases().len()
     }

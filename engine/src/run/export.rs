@@ -6,7 +6,7 @@ use std::path::Path;
 use super::RunFolder;
 use super::atomic::{rename, sync_folder, write_new};
 use super::checkpoint::{CheckpointData, Slot};
-use super::folder::{CHECKPOINTS, CONFIG, SPLIT};
+use super::folder::{CHECKPOINTS, COHORT, CONFIG, SPLIT};
 use super::manifest::{exists, remove_folder, write_folder};
 use super::text;
 use crate::{Error, Result};
@@ -44,6 +44,10 @@ fn fill(run: &RunFolder, config_toml: &str, data: &CheckpointData, staged: &Path
     write(CONFIG, config_toml.as_bytes())?;
     if exists(&run.split_path()) {
         write(SPLIT, text::read_text(&run.split_path())?.as_bytes())?;
+    }
+    let cohort = run.root().join(COHORT);
+    if exists(&cohort) {
+        write(COHORT, text::read_text(&cohort)?.as_bytes())?;
     }
     let checkpoints = staged.join(CHECKPOINTS);
     make(&checkpoints)?;

@@ -14,6 +14,7 @@ use crate::{Error, Result};
 
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const SPLIT: &str = "split.json";
+pub(super) const COHORT: &str = "cohort.json";
 const EVENTS: &str = "events.jsonl";
 const REPORT: &str = "report.json";
 pub(super) const CHECKPOINTS: &str = "checkpoints";
@@ -142,6 +143,24 @@ impl RunFolder {
     /// The stored split.
     pub fn read_split<T: DeserializeOwned>(&self) -> Result<T> {
         text::read_json(&self.split_path())
+    }
+
+    /// Replaces the configuration, for a cohort whose folder was moved.
+    pub fn write_config(&self, config_toml: &str) -> Result<()> {
+        self.require_lock()?;
+        write_atomic(&self.config_path(), config_toml.as_bytes()).map(drop)
+    }
+
+    /// Stores what the cohort is recognised by.
+    pub fn write_cohort<T: Serialize + ?Sized>(&self, identity: &T) -> Result<String> {
+        self.require_lock()?;
+        text::write_json(&self.root.join(COHORT), identity)
+    }
+
+    /// What the cohort is recognised by; `None` in a run of an earlier version.
+    pub fn read_cohort<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        let path = self.root.join(COHORT);
+        path.is_file().then(|| text::read_json(&path)).transpose()
     }
 
     /// Checks that files can be created, flushed, renamed and removed in the folder and in `checkpoints`. Called by

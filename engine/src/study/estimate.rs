@@ -139,7 +139,7 @@ impl StepMeter<'_> {
     fn dry_run(&self, folder: &Path, config: Config, split: &Split) -> Result<(usize, f64)> {
         let scratch = StudyFolder::new(folder);
         let file = scratch.store_split(&split.to_json()?)?;
-        let start = Start { resume: false, split: Some(&file), dry: true };
+        let start = Start { split: Some(&file), dry: true, ..Start::default() };
         let mut measured = None;
         let mut sink = |event: &Event| {
             if let Event::Estimate { steps, seconds_per_step, .. } = event {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cohort::split::{LabelDraw, LabelShare};
+use crate::cohort::labelled::{LabelDraw, LabelShare};
 use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
@@ -89,6 +89,9 @@ pub struct LabelPlan {
     /// How they are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[serde(default)]
     pub draw: LabelDraw,
+    /// Draw them among all patients with a mask, also those whose mask has no lesion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any: bool,
     /// Seeds of weights and training; every method is trained with each.
     #[serde(default = "first_seed")]
     pub seeds: Vec<u64>,

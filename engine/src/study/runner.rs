@@ -113,7 +113,7 @@ impl Runner<'_> {
                 return Ok(());
             }
         }
-        let start = Start { resume: true, split: Some(split), dry: false };
+        let start = Start { resume: true, split: Some(split), ..Start::default() };
         match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, &run, start, self.control, &mut |_, _| {})?;

@@ -6,9 +6,8 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{CohortPlan, Plan, count_of};
-use crate::cohort::Cohort;
-use crate::cohort::split::{LabelShare, Split, labelled_subset};
-use crate::config::Config;
+use crate::cohort::labelled::{LabelBudget, labelled_subset};
+use crate::cohort::split::Split;
 use crate::event::Control;
 use crate::jobs::{eligible_patients, with_known_modalities};
 use crate::{Error, Result, seed};
@@ -52,9 +51,9 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         let labelled = labelled_draws(plan, &split, 0)?;
         return Ok(vec![Fold { split, labelled }]);
     }
-    let found = Cohort::discover(&cohort.path)?;
-    let mut config = Config::default();
-    config.data.modality.clone_from(&cohort.modality);
+    let Some(method) = plan.methods.first() else { return Ok(Vec::new()) };
+    let config = plan.finetune_config(cohort, method)?;
+    let found = config.data.discover()?;
     let config = with_known_modalities(config, &found)?;
     let mut patients = eligible_patients(&config, &found, control)?;
     // Testing, validating and labelling all need a mask; the others are pre-trained on.
@@ -94,10 +93,11 @@ fn labelled_draws(plan: &Plan, split: &Split, fold: usize) -> Result<Vec<(String
     let volume = |id: &String| (id.clone(), split.lesion_ml.get(id).copied().flatten());
     let train: Vec<_> = split.train.iter().map(volume).collect();
     let draws = |budget: &String| {
-        let share: LabelShare = budget.parse()?;
+        let labels = &plan.labels;
+        let shares = LabelBudget { share: budget.parse()?, draw: labels.draw, any: labels.any };
         let draw = |draw: usize| {
             let seed = seed::stream(plan.seed, "study: labelled draw", &[fold as u64, draw as u64]).next_u64();
-            labelled_subset(&train, &share, plan.labels.draw, seed)
+            labelled_subset(&train, &shares, seed)
         };
         Ok((budget.clone(), (0..plan.labels.draws).map(draw).collect::<Result<_>>()?))
     };

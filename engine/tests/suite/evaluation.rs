@@ -68,9 +68,15 @@ fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
     for row in &found.patients {
         assert!(row.mask.starts_with(&run) && row.images["pet"].is_file());
         let truth = row.truth.as_ref().unwrap();
-        let measured = evaluate_files(&row.mask, truth, &[Target::Any], &Options::default(), &MaskOptions::default())
-            .unwrap()
-            .remove(0);
+        let measured = evaluate_files(
+            &row.mask,
+            std::slice::from_ref(truth),
+            &[Target::Any],
+            &Options::default(),
+            &MaskOptions::default(),
+        )
+        .unwrap()
+        .remove(0);
         assert_eq!(row.measures.as_ref(), Some(&measured));
         let (mask, truth) = (LabelVolume::read(&row.mask).unwrap(), LabelVolume::read(truth).unwrap());
         let (slice, dice) = worst(&mask, &truth).unwrap();

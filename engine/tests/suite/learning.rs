@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use engine::cohort::split::{LabelDraw, LabelShare, Split};
+use engine::cohort::labelled::{LabelBudget, LabelDraw, LabelShare};
+use engine::cohort::split::Split;
 use engine::config::{Config, MethodConfig, Schedule, preset};
 use engine::device::Compute;
 use engine::event::{Control, Event};
@@ -192,7 +193,7 @@ proptest! {
         prop_assert!(split.val.iter().all(|id| !split.test.contains(id)));
         // Without a labelled training patient there is nothing to choose.
         for draw in [LabelDraw::Random, LabelDraw::Stratified] {
-            if let Ok(labelled) = split.labelled(&share.parse::<LabelShare>().unwrap(), draw) {
+            if let Ok(labelled) = split.labelled(&LabelBudget { share: share.parse::<LabelShare>().unwrap(), draw, any: false }) {
                 prop_assert!(!labelled.is_empty() && labelled.iter().all(|id| split.train.contains(id)));
             } else {
                 prop_assert!(split.train.iter().all(|id| split.lesion_ml[id].is_none()));

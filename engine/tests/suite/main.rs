@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 
 mod assess;
+mod cohorts;
 mod command_line;
 mod common;
 mod comparison;

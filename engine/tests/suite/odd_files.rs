@@ -66,7 +66,7 @@ impl Patient {
         let reference = self.path("reference");
         write_label(&reference, &self.label, &self.image).unwrap();
         let (options, masks) = (Options::default(), MaskOptions::default());
-        evaluate_files(&self.path("seg"), &reference, &[Target::Any], &options, &masks).unwrap().remove(0)
+        evaluate_files(&self.path("seg"), &[reference], &[Target::Any], &options, &masks).unwrap().remove(0)
     }
 
     fn problems(&self) -> Vec<String> {
@@ -102,8 +102,9 @@ fn moved(grid: &Grid, mm: f64) -> Grid {
 #[test]
 fn labels_saved_with_a_slope_stay_labels() {
     let patient = Patient::new();
-    let stored = patient.label.iter().map(|label| if label > 0 { 32767 } else { -32768 }).collect();
-    patient.write_mask_as(VoxelData::I16(stored), Scale { slope: 1.525_902_189e-5, inter: 0.500_007_63 });
+    let stored = patient.label.iter().map(|label| if label > 0 { -16384 } else { -32768 }).collect();
+    let scale = Scale { slope: 6.103_608_757_257_462e-5, inter: 2.000_030_517_578_125 };
+    patient.write_mask_as(VoxelData::I16(stored), scale);
     patient.is_unchanged_with("rounded to whole numbers");
 }
 

@@ -46,13 +46,8 @@ fn header(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
     let layout = egui::Layout::right_to_left(egui::Align::Center);
     let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
     row.spacing_mut().item_spacing.x = space::XS;
-    if !cases.problems.is_empty() {
-        let count = cases.problems.len();
-        let label =
-            if count == 1 { "1 problem in this folder".into() } else { format!("{count} problems in this folder") };
-        if row.add(IconButton::new(icon::WARN, &label).small()).clicked() {
-            sender.send(WindowCommand::OpenLog);
-        }
+    if !cases.problems.is_empty() && row.add(IconButton::new(icon::WARN, &cases.problem_title()).small()).clicked() {
+        sender.send(WindowCommand::OpenLog);
     }
     if !cases.cases.is_empty() {
         let count = RichText::new(cases.cases.len().to_string()).font(font::number_small()).color(t.text_dim);

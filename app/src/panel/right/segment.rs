@@ -2,7 +2,9 @@
 
 use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 
-use crate::command::{FileCommand, Sender};
+use engine::predict::Choice;
+
+use crate::command::{FileCommand, Sender, TrainCommand};
 use crate::state::{Document, Intent, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::format;
@@ -10,7 +12,7 @@ use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
 use crate::worker;
 
 /// Total height, padding included.
-pub(super) const HEIGHT: f32 = 3.0 * space::S + size::ROW_TALL + size::ROW + ACTIONS + 2.0;
+pub(super) const HEIGHT: f32 = 4.0 * space::S + size::ROW_TALL + 2.0 * size::ROW + ACTIONS + 2.0;
 /// Height of the buttons, or of the progress that replaces them.
 const ACTIONS: f32 = 40.0;
 
@@ -18,6 +20,7 @@ const ACTIONS: f32 = 40.0;
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = space::XS;
     model(ui, state, sender);
+    network(ui, state, sender);
     device(ui, state, sender);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ACTIONS), Sense::hover());
     let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)));
@@ -49,6 +52,18 @@ fn model(ui: &mut Ui, state: &State, sender: &Sender) {
     if response.accessible_name(format!("Model {name}")).on_hover_text(path).clicked() {
         sender.send(Intent::Ask(PathPurpose::Model));
     }
+}
+
+/// The network of the chosen run; the sample model has one.
+fn network(ui: &mut Ui, state: &State, sender: &Sender) {
+    let choices = [(Choice::Last, "Last epoch"), (Choice::Best, "Best validation")];
+    let is_run = state.session.runs.segment.is_some();
+    let mut network = if is_run { state.session.runs.network } else { Choice::Last };
+    ui.add_enabled_ui(is_run, |ui| {
+        if Select::new("Network", &choices).show(ui, &mut network).changed() {
+            sender.send(TrainCommand::ChooseNetwork(network));
+        }
+    });
 }
 
 fn device(ui: &mut Ui, state: &State, sender: &Sender) {

@@ -10,7 +10,7 @@ use engine::inspect::{InspectedCase, InspectedSlice, MaskReport, Masking, Recons
 use super::{CaseKey, MaskRequest, ReconstructionRequest};
 use crate::gpu::Texture;
 
-/// A running request, and the last one that failed: that is not tried again by itself.
+/// The running request, and the last one that failed, which is not retried automatically.
 #[derive(Clone, Debug)]
 pub struct RequestStatus<K> {
     /// The request of the running job.

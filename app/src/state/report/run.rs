@@ -1,4 +1,4 @@
-//! The open run at the timeline's cursor, in numbers: what the log tells of that epoch, word for word.
+//! The open run at the timeline cursor: the numbers of that epoch as logged.
 
 use engine::event::{Event, Stage};
 use engine::run::history::RunState;
@@ -19,7 +19,7 @@ pub struct RunReport {
     pub preset: Option<String>,
     /// Epochs planned.
     pub epochs: usize,
-    /// Epochs that were told to their end.
+    /// Completed epochs.
     pub epochs_done: usize,
     /// The epoch at the cursor, from 1; null before the first has ended.
     pub epoch: Option<usize>,

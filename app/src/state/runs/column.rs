@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use engine::run::workspace::{DiceOf, RunEntry};
+use engine::run::workspace::RunEntry;
 use serde::{Deserialize, Serialize};
 
 use super::Row;
@@ -22,8 +22,14 @@ pub enum Column {
     Epochs,
     /// Mean loss of the newest epoch.
     Loss,
-    /// Mean Dice of the held-out patients.
-    Dice,
+    /// Best mean Dice of the validation patients, and its epoch.
+    BestValidation,
+    /// Last mean Dice of the validation patients.
+    LastValidation,
+    /// Mean Dice of the held-out patients by the last network.
+    TestLast,
+    /// Mean Dice of the held-out patients by the network of the best validation.
+    TestBest,
     /// When it last changed.
     #[default]
     Date,
@@ -37,14 +43,17 @@ pub enum Column {
 
 impl Column {
     /// Those that every table has, from left to right. Settings stand before the notes.
-    pub const FIXED: [Self; 10] = [
+    pub const FIXED: [Self; 13] = [
         Self::Name,
         Self::Status,
         Self::Preset,
         Self::Data,
         Self::Epochs,
         Self::Loss,
-        Self::Dice,
+        Self::BestValidation,
+        Self::LastValidation,
+        Self::TestLast,
+        Self::TestBest,
         Self::Date,
         Self::Device,
         Self::Notes,
@@ -59,7 +68,10 @@ impl Column {
             Self::Data => "Data",
             Self::Epochs => "Epochs",
             Self::Loss => "Loss",
-            Self::Dice => "Dice",
+            Self::BestValidation => "Best val (epoch)",
+            Self::LastValidation => "Last val",
+            Self::TestLast => "Test, last",
+            Self::TestBest => "Test, best",
             Self::Date => "Changed (UTC)",
             Self::Device => "Device",
             Self::Setting(name) => name.rsplit('.').next().unwrap_or(name),
@@ -74,12 +86,38 @@ impl Column {
 
     /// Whether it holds numbers, which are right-aligned.
     pub fn is_number(&self) -> bool {
-        matches!(self, Self::Epochs | Self::Loss | Self::Dice)
+        self.is_dice() || matches!(self, Self::Epochs | Self::Loss)
     }
 
     /// Whether the largest comes first when the column is chosen.
     pub fn begins_falling(&self) -> bool {
-        matches!(self, Self::Epochs | Self::Dice | Self::Date)
+        self.is_dice() || matches!(self, Self::Epochs | Self::Date)
+    }
+
+    fn is_dice(&self) -> bool {
+        matches!(self, Self::BestValidation | Self::LastValidation | Self::TestLast | Self::TestBest)
+    }
+
+    /// The mean Dice that a run has in this column.
+    fn dice(&self, run: &RunEntry) -> Option<f64> {
+        match self {
+            Self::BestValidation => run.best_validation.map(|(_, dice)| dice),
+            Self::LastValidation => run.last_validation.map(|(_, dice)| dice),
+            Self::TestLast => run.evaluated_last,
+            Self::TestBest => run.evaluated_best,
+            _ => None,
+        }
+    }
+
+    /// What a Dice column holds; none for the other columns.
+    pub fn explained(&self) -> Option<&'static str> {
+        match self {
+            Self::BestValidation => Some("Best mean Dice of the validation patients during training, and its epoch"),
+            Self::LastValidation => Some("Mean Dice of the validation patients at the last validation"),
+            Self::TestLast => Some("Mean Dice of the held-out patients by the last network, after an evaluation"),
+            Self::TestBest => Some("Mean Dice of the held-out patients by the best network, after an evaluation"),
+            _ => None,
+        }
     }
 
     /// The text of a cell.
@@ -92,7 +130,10 @@ impl Column {
             Self::Data => data(run),
             Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
             Self::Loss => run.loss.map_or_else(String::new, |loss| format!("{loss:.4}")),
-            Self::Dice => dice(run).unwrap_or_default(),
+            Self::BestValidation => validation(run.best_validation).unwrap_or_default(),
+            Self::LastValidation | Self::TestLast | Self::TestBest => {
+                self.dice(run).map_or_else(String::new, |dice| format!("{dice:.3}"))
+            }
             Self::Date => date(run.changed),
             Self::Device => run.device.clone(),
             Self::Setting(name) => run.settings.get(name).cloned().unwrap_or_default(),
@@ -105,41 +146,22 @@ impl Column {
         match self {
             Self::Epochs => (a.epochs_done, a.epochs).cmp(&(b.epochs_done, b.epochs)),
             Self::Loss => known(a.loss, b.loss),
-            Self::Dice => known(a.dice, b.dice),
+            dice if dice.is_dice() => known(self.dice(a), self.dice(b)),
             Self::Date => a.changed.total_cmp(&b.changed),
             Self::Setting(name) => by_number(a.settings.get(name), b.settings.get(name)),
             _ => self.text(left).to_lowercase().cmp(&self.text(right).to_lowercase()),
         }
     }
 
-    /// The group that a run is sorted into, whichever way the column is sorted. Runs that have nothing in it come last,
-    /// and a Dice of test patients is not compared with one of validation patients.
-    pub(super) fn group(&self, row: &Row<'_>) -> usize {
-        let run = row.run;
-        let empty = match self {
-            Self::Loss => run.loss.is_none(),
-            Self::Dice => run.dice.is_none(),
-            _ => self.text(row).is_empty(),
-        };
-        let tested = *self != Self::Dice || run.dice_of == DiceOf::Test;
-        if empty { 2 } else { usize::from(!tested) }
+    /// Whether a run has nothing in it: such runs come last, whichever way the column is sorted.
+    pub(super) fn is_empty(&self, row: &Row<'_>) -> bool {
+        self.text(row).is_empty()
     }
 }
 
-/// The Dice of a run, and of which patients it is the mean: `0.482 test`, `0.510 val`.
-pub fn dice(run: &RunEntry) -> Option<String> {
-    let whom = if run.dice_of == DiceOf::Test { "test" } else { "val" };
-    run.dice.map(|dice| format!("{dice:.3} {whom}"))
-}
-
-/// The same in a sentence.
-pub fn dice_meaning(run: &RunEntry) -> Option<String> {
-    let of = match run.dice_of {
-        DiceOf::Test => "Mean of the test patients, after training.",
-        DiceOf::HeldOut => "Mean of the validation patients, after training. There are no test patients.",
-        DiceOf::Validation => "Best mean of the validation patients during training. Not evaluated yet.",
-    };
-    run.dice.map(|_| of.to_owned())
+/// A validation: `0.551 (12)`, mean Dice and epoch.
+pub fn validation(of: Option<(usize, f64)>) -> Option<String> {
+    of.map(|(epoch, dice)| format!("{dice:.3} ({epoch})"))
 }
 
 fn known(a: Option<f64>, b: Option<f64>) -> Ordering {

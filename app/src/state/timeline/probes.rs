@@ -132,7 +132,7 @@ impl Probes {
         read.min_by_key(|(epoch, _)| epoch.abs_diff(key.epoch)).map(|(_, seen)| seen)
     }
 
-    /// Whether there is no need to read an epoch (again).
+    /// Whether an epoch was read, or could not be read.
     pub fn knows(&self, key: &RecordKey) -> bool {
         self.records.contains_key(key)
     }

@@ -47,13 +47,15 @@ pub enum Quantity {
     H2,
     /// Entropy of the best assignment known (Eq. 3).
     H3,
+    /// Batch Dice of the training slices.
+    TrainingDice,
     /// Mean Dice of the validation patients.
     Dice,
 }
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Loss,
         Self::Pred,
         Self::Rrl,
@@ -72,6 +74,7 @@ impl Quantity {
         Self::H1,
         Self::H2,
         Self::H3,
+        Self::TrainingDice,
         Self::Dice,
     ];
 
@@ -93,7 +96,8 @@ impl Quantity {
             Self::H1 => "H1",
             Self::H2 => "H2",
             Self::H3 => "H3",
-            Self::Dice => "Dice",
+            Self::TrainingDice => "training",
+            Self::Dice => "validation",
         }
     }
 
@@ -118,6 +122,7 @@ impl Quantity {
             Self::H1 => "h1_nat",
             Self::H2 => "h2_nat",
             Self::H3 => "h3_nat",
+            Self::TrainingDice => "training_dice",
             Self::Dice => "validation_dice",
         }
     }
@@ -153,6 +158,7 @@ impl Quantity {
             Self::RecallForeground => row.lesion_recall_foreground,
             Self::RecallMasked => row.lesion_recall_masked,
             Self::Air => row.air_share,
+            Self::TrainingDice => row.training_dice,
             Self::H1 => entropy(0),
             Self::H2 => entropy(1),
             Self::H3 => entropy(2),

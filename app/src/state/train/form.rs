@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::cohort::split::{LabelShare, Split};
+use engine::cohort::labelled::LabelShare;
+use engine::cohort::split::Split;
 use engine::config::{Config, finetune_preset, preset};
 use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 use engine::event::Stage;

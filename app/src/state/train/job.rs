@@ -9,7 +9,7 @@ use engine::pretrain::amlp::amr::MaskRatio;
 
 use crate::state::State;
 
-/// A job that waits.
+/// A job in the queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueuedJob {
     /// Unique in this session.
@@ -90,23 +90,25 @@ pub struct RunningJob {
     pub learning_rate: Option<f64>,
     /// Schedule of the masking ratio (pre-training by AMLP).
     pub ratio: Option<MaskRatio>,
-    /// The newest Dice on the validation patients.
-    pub dice: Option<f64>,
-    /// The best of them since the job began.
-    pub best_dice: Option<f64>,
-    /// Slices a second, as measured lately.
+    /// Epoch and mean Dice of the newest validation.
+    pub last_validation: Option<(usize, f64)>,
+    /// Those of the best validation since the job began.
+    pub best_validation: Option<(usize, f64)>,
+    /// Training Dice of the newest epoch.
+    pub training_dice: Option<f64>,
+    /// Current rate in slices per second.
     pub rate: Option<f64>,
     /// When the rate was last measured, and the steps done by then.
     pub rate_mark: Option<(Instant, usize)>,
 }
 
-/// The time over which the rate is measured, at least.
+/// Minimum time over which the rate is measured.
 const MEASURED: Duration = Duration::from_millis(500);
 /// Weight of a new measurement of the rate.
 const WEIGHT: f64 = 0.4;
 
 impl RunningJob {
-    /// Measures the rate of late.
+    /// Updates the current rate.
     pub fn measure_rate(&mut self, now: Instant) {
         let steps = self.steps_done();
         let Some((then, before)) = self.rate_mark.filter(|_| self.phase == Phase::Training) else {
@@ -141,10 +143,13 @@ impl RunningJob {
             Event::Epoch(summary) => {
                 (self.epoch, self.step) = (summary.epoch, self.steps_per_epoch);
                 (self.epochs_done, self.epoch_loss) = (summary.epoch, Some(summary.loss));
+                self.training_dice = summary.training_dice;
             }
-            Event::Validation { dice, .. } => {
-                self.dice = Some(*dice);
-                self.best_dice = Some(self.best_dice.map_or(*dice, |best| best.max(*dice)));
+            Event::Validation { epoch, dice, .. } => {
+                self.last_validation = Some((*epoch, *dice));
+                if self.best_validation.is_none_or(|(_, best)| *dice > best) {
+                    self.best_validation = self.last_validation;
+                }
             }
             // In the midst of an epoch only a pause or a stop saves.
             Event::Checkpoint { step, .. } if *step > 0 && self.phase == Phase::Pausing => self.phase = Phase::Paused,

@@ -160,7 +160,7 @@ impl Results {
         self.arrange();
     }
 
-    /// Sorts by a column: anew from small to large, the other way round if it was sorted by it before.
+    /// Sorts by a column: ascending, or descending if it was sorted by it before.
     pub fn sort(&mut self, column: Column) {
         self.falling = self.column == column && !self.falling;
         self.column = column;
@@ -245,6 +245,7 @@ mod tests {
             epoch: 1,
             patients,
             mean: None,
+            left_out: Vec::new(),
         });
         results
     }

@@ -1,6 +1,6 @@
 //! Lines over an image: crosshair, findings with calipers, rulers and ellipses.
 
-use egui::{Align2, Color32, Painter, Pos2, Rect, Stroke, Vec2, pos2, vec2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, Stroke, pos2, vec2};
 use engine::findings::Finding;
 use glam::{DAffine3, DVec3};
 
@@ -17,6 +17,8 @@ const OPENING: f32 = 14.0;
 const LETTER: f32 = 14.0;
 /// Half the length of the end ticks of calipers and rulers.
 const TICK: f32 = 5.0;
+/// Gap between a line and its words.
+const BESIDE: f32 = 8.0;
 /// Arm length of the bracket at a finding's number.
 const BRACKET: f32 = 7.0;
 /// Width of measuring lines.
@@ -166,9 +168,15 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str)
     for line in [[a, b], [a - tick, a + tick], [b - tick, b + tick]] {
         polyline(painter, &line, WIDTH, color, halo);
     }
-    // To the right of the right end, clear of the line.
-    let end = if a.x > b.x { a } else { b };
-    overlay_text(painter, end + Vec2::new(8.0, 0.0), Align2::LEFT_CENTER, words, font::number_small(), color);
+    // Beside the right end, clear of the line; beside the left one where the pane ends before the words.
+    let (left, right) = if a.x > b.x { (b, a) } else { (a, b) };
+    let width = painter.layout_no_wrap(words.to_owned(), font::number_small(), color).size().x;
+    let (at, anchor) = if right.x + BESIDE + width <= painter.clip_rect().right() {
+        (right + vec2(BESIDE, 0.0), Align2::LEFT_CENTER)
+    } else {
+        (left - vec2(BESIDE, 0.0), Align2::RIGHT_CENTER)
+    };
+    overlay_text(painter, at, anchor, words, font::number_small(), color);
 }
 
 fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3]) {

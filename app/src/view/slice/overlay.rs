@@ -12,12 +12,16 @@ use crate::widget::overlay_text;
 const MARGIN: f32 = space::S;
 /// Line spacing in points.
 const LINE: f32 = 15.0;
+/// What lines of text may share above and below their letters.
+const LEADING: f32 = 2.5;
 /// A narrower pane has one column of text.
 const NARROW: f32 = 300.0;
 /// Maximum length of the scale bar, in points and as a fraction of the pane width.
 const BAR: (f32, f32) = (110.0, 0.25);
 /// Height of the scale bar with its length.
 const BAR_HEIGHT: f32 = 22.0;
+/// Width of the legend.
+const LEGEND: f32 = 92.0;
 /// Half the height of a letter at the edge, with a gap.
 const LETTER: f32 = 14.0;
 
@@ -49,7 +53,8 @@ impl Page<'_> {
     /// Writes text where nothing is written yet; its rectangle if it was written.
     fn text(&mut self, at: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Option<Rect> {
         let size = self.painter.layout_no_wrap(text.to_owned(), font.clone(), color).size();
-        let rect = anchor.anchor_size(at, size);
+        // Lines stand closer together than their letters are high.
+        let rect = anchor.anchor_size(at, size).shrink2(vec2(0.0, LEADING));
         if !self.is_free(rect) {
             return None;
         }
@@ -208,19 +213,19 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
     if case.document.compares_labels() {
         lines.insert(0, ("wrong label", palette::WRONG_LABEL, Pattern::Chequered));
     }
+    let right = view.rect.right() - MARGIN;
+    let height = LINE * lines.len() as f32;
+    // All of it or nothing: the left panel has it too.
+    if !page.is_free(Rect::from_min_max(pos2(right - LEGEND, bottom - height), pos2(right, bottom))) {
+        return;
+    }
     for (n, (words, color, pattern)) in lines.into_iter().enumerate() {
         let middle = bottom - LINE * (n as f32 + 0.5);
-        let right = view.rect.right() - MARGIN;
         let swatch = Rect::from_center_size(pos2(right - 9.0, middle), vec2(18.0, 10.0));
+        page.painter.rect_filled(swatch.expand(1.0), 1.0, case.tokens.overlay_halo);
+        pattern.paint(page.painter, swatch, color);
         let at = pos2(swatch.left() - 6.0, middle);
-        // A line whose swatch would cover a letter is left out with it: the left panel has the whole legend.
-        if !page.is_free(swatch) {
-            continue;
-        }
-        if page.text(at, Align2::RIGHT_CENTER, words, font::caption(), case.tokens.overlay_text).is_some() {
-            page.painter.rect_filled(swatch.expand(1.0), 1.0, case.tokens.overlay_halo);
-            pattern.paint(page.painter, swatch, color);
-        }
+        page.text(at, Align2::RIGHT_CENTER, words, font::caption(), case.tokens.overlay_text);
     }
 }
 

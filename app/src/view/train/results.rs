@@ -5,6 +5,7 @@ use std::path::Path;
 use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
+use engine::predict::Choice;
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{Column, Results, TrainExport};
@@ -13,6 +14,7 @@ use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
+use crate::widget::{Segment, Segmented};
 use crate::worker;
 
 /// Width of the name column, and minimum width of number columns.
@@ -31,7 +33,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let job = state.jobs.iter().find(|job| job.slot == worker::train::evaluate::SLOT);
         let chosen = &state.session.runs.results;
         if let Some(run) = chosen {
-            head(ui, results, run, job.is_none(), sender);
+            head(ui, state, run, job.is_none(), sender);
             ui.add_space(space::S);
         }
         match (chosen, &results.evaluation, job, &results.why) {
@@ -71,11 +73,8 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     ScrollArea::vertical().id_salt("measurable").show(ui, |ui| {
         for run in runs {
             let what = format!("{}, {} of {} epochs", run.modality.join(" + "), run.epochs_done, run.epochs);
-            let dice = runs::dice(run).map(|dice| format!("Dice {dice}")).unwrap_or_default();
-            let mut row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
-            if let Some(meaning) = runs::dice_meaning(run) {
-                row = row.on_hover_text(meaning);
-            }
+            let dice = runs::validation(run.best_validation).map(|dice| format!("best val {dice}")).unwrap_or_default();
+            let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
             if row.accessible_name(format!("Results of {}", run.name)).clicked() {
                 sender.send(Command::Train(TrainCommand::ShowResults(run.path.clone())));
             }
@@ -84,7 +83,8 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 /// Name of the run, and what can be done with it.
-fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender) {
+fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
+    let results = &state.cache.results;
     let t = theme::tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_TALL), Sense::hover());
     let layout = Layout::right_to_left(Align::Center);
@@ -104,6 +104,12 @@ fn head(ui: &mut Ui, results: &Results, run: &Path, idle: bool, sender: &Sender)
         if row.add(PushButton::new("Evaluate again").icon(icon::RETRY)).clicked() {
             sender.send(Command::Train(TrainCommand::Evaluate(run.to_path_buf())));
         }
+    }
+    let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
+    let mut network = state.session.runs.network;
+    let choice = Segmented::new("Network", &networks).show(&mut row, &mut network);
+    if choice.on_hover_text("The last network, or that of the best validation").changed() {
+        sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
     }
     if row.add(PushButton::new("Another run").icon(icon::LIST)).clicked() {
         sender.send(Command::Train(TrainCommand::ChooseResults));
@@ -125,7 +131,8 @@ fn of_whom(evaluation: &RunEvaluation) -> String {
         "val" => "validation patients",
         other => other,
     };
-    format!("{} {part}, after epoch {}", evaluation.patients.len(), evaluation.epoch)
+    let network = if evaluation.checkpoint == Choice::Best { "best network" } else { "last network" };
+    format!("{} {part}, {network}, after epoch {}", evaluation.patients.len(), evaluation.epoch)
 }
 
 fn table(ui: &mut Ui, results: &Results, sender: &Sender) {

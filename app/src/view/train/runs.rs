@@ -206,7 +206,7 @@ fn head_cell(ui: &mut Ui, state: &State, column: &Column, sender: &Sender) {
         let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
         ui.painter().rect_stroke(rect, radius::S, ring, egui::StrokeKind::Inside);
     }
-    if response.on_hover_text(column.meaning()).clicked() {
+    if response.on_hover_text(column.explained().unwrap_or(column.meaning())).clicked() {
         sender.send(Command::Runs(RunsCommand::Sort(column.clone())));
     }
 }

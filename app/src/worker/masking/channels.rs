@@ -89,8 +89,8 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSour
 fn beside(path: &Path) -> BTreeMap<String, PathBuf> {
     let folders = path.ancestors().skip(1).take(2);
     let cases = folders.filter_map(|folder| Cohort::discover(folder).ok()).flat_map(|cohort| cohort.cases);
-    let mut cases = cases.filter(|case| case.images.values().any(|image| same(image, path)));
-    let images = cases.next().map(|case| case.images).unwrap_or_default();
+    let mut cases = cases.filter(|case| case.images.values().any(|image| same(&image.path, path)));
+    let images = cases.next().map(|case| case.image_paths()).unwrap_or_default();
     images.into_iter().map(|(modality, path)| (canonical_modality(&modality), path)).collect()
 }
 

@@ -25,7 +25,7 @@ struct ClusterSlice {
     gpu: Option<Gpu>,
 }
 
-/// Clusters and masks the wanted slice, unless it is shown or a job is at it.
+/// Clusters and masks the requested slice, unless it is shown or being computed.
 pub(super) fn start(state: &mut State, jobs: &mut Jobs, wanted: MaskRequest, case: Arc<InspectedCase>) {
     let masking = &mut state.cache.masking;
     if masking.found.as_ref().is_some_and(|found| found.wanted == wanted) {

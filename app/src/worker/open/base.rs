@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::volume::{LabelVolume, Relation};
+use engine::volume::{Relation, Volume};
 
-use super::{read_image, read_mask};
+use super::{OtherGrid, ReadMask, read_image, read_mask};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
 use crate::state::names::file_stem;
@@ -15,14 +15,18 @@ use crate::worker::{Failure, JobHandle};
 pub(super) struct Base {
     pub image: ImageLayer,
     pub masks: Vec<MaskLayer>,
+    /// Masks on other voxels, which can be resampled.
+    pub other_grids: Vec<(MaskRole, PathBuf, OtherGrid)>,
+    /// Masks that could not be read. The image is shown without them.
+    pub failed_masks: Vec<(PathBuf, Failure)>,
     pub request: Request,
     /// Images that were read beside the base image: those that no mask fits, and the one that is to be shown.
     pub others: Vec<ImageLayer>,
     pub warnings: Vec<String>,
 }
 
-/// Reads the image that everything lies on: the first, or the first that the mask fits. None fits: the first; the mask's
-/// own reading names both geometries. The image of `modality` is read too: it is the one that is shown.
+/// Reads the image that everything lies on: the first, or the first that the mask fits. A mask that fits
+/// none, or that cannot be read, never hides the image. The image of `modality` is read too: it is the one that is shown.
 pub(super) fn read_base(
     mut request: Request,
     modality: Option<&Modality>,
@@ -33,7 +37,7 @@ pub(super) fn read_base(
     let several = request.images.len() > 1;
     let mask = request.segmentation.as_ref().or(request.reference.as_ref()).filter(|_| several);
     // A mask that cannot be read says so below.
-    let grid = mask.and_then(|mask| LabelVolume::read(mask).ok()).map(|labels| labels.grid);
+    let grid = mask.and_then(|mask| Volume::read_grid(mask).ok());
     let fits =
         |image: &ImageLayer| grid.as_ref().is_none_or(|grid| grid.relation(&image.volume.grid) != Relation::Different);
     let mut read = |named: &Option<String>, path: &Path| {
@@ -57,18 +61,17 @@ pub(super) fn read_base(
     let first = request.images.remove(base);
     request.images.insert(0, first);
     let image = images.remove(base);
-    let mut masks = Vec::new();
+    let (mut masks, mut other_grids, mut failed_masks) = (Vec::new(), Vec::new(), Vec::new());
     for (role, path) in [(MaskRole::Segmentation, &request.segmentation), (MaskRole::Reference, &request.reference)] {
         let Some(path) = path else { continue };
-        match read_mask(role, path, &image.volume, gpu, &mut warnings) {
-            Ok(mask) => masks.push(mask),
-            Err(Failure::Error(why)) if request.optional_masks => {
-                warnings.push(format!("The {} is not used. {why}", role.word()));
-            }
-            Err(failure) => return Err(failure),
+        match read_mask(role, path, (&image.volume, image.frame), gpu, &mut warnings) {
+            Ok(ReadMask::Layer(mask)) => masks.push(*mask),
+            Ok(ReadMask::OtherGrid(why)) => other_grids.push((role, path.clone(), why)),
+            Err(Failure::Cancelled) => return Err(Failure::Cancelled),
+            Err(failure) => failed_masks.push((path.clone(), failure)),
         }
     }
-    Ok(Base { image, masks, request, others: images, warnings })
+    Ok(Base { image, masks, other_grids, failed_masks, request, others: images, warnings })
 }
 
 /// The image of a modality, by what the cohort or the file's name says.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::cohort::Cohort;
+use engine::cohort::{Cohort, scan_paths};
 
 use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
 use crate::state::{CaseList, ListedCase, Request};
@@ -56,7 +56,7 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
         },
         Err(no_cohort) => {
             let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) =
-                scans_in(folder).into_iter().partition(|path| is_mask_name(path));
+                scan_paths(folder).unwrap_or_default().into_iter().partition(|path| is_mask_name(path));
             if images.is_empty() {
                 return Err(no_cohort.into());
             }
@@ -65,7 +65,6 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
                 images: images.into_iter().map(|p| (None, p)).collect(),
                 segmentation: newest_segmentation(&masks),
                 reference: masks.into_iter().find(|path| !is_segmentation_name(path)),
-                optional_masks: true,
                 ..Request::default()
             };
             Ok(FolderContents::Patient(named.over(request)))
@@ -79,27 +78,17 @@ fn newest_segmentation(masks: &[PathBuf]) -> Option<PathBuf> {
     segmentations.max_by_key(|path| (file_stem(path).len(), file_stem(path))).cloned()
 }
 
-fn scans_in(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
-    let is_scan = |p: &PathBuf| {
-        let name = p.to_string_lossy().to_lowercase();
-        p.is_file() && [".nii", ".nii.gz", ".hdr"].iter().any(|ending| name.ends_with(ending))
-    };
-    let mut files: Vec<PathBuf> = entries.filter(is_scan).collect();
-    files.sort();
-    files
-}
-
 fn case_list(cohort: Cohort) -> CaseList {
     let problems = cohort.problems.iter().map(|p| {
         let place = p.file.clone().or_else(|| p.case.clone()).unwrap_or_default();
         format!("{place}: {}", p.what)
     });
-    let problems = problems.collect();
+    let problems = cohort.left_out_summary().into_iter().chain(problems).collect();
     let cases = cohort.cases.into_iter().map(|case| ListedCase {
+        images: case.image_paths(),
+        label: case.masks.first().cloned(),
+        segmentation: case.segmentation,
         name: case.id,
-        images: case.images,
-        label: case.label,
         ..ListedCase::default()
     });
     CaseList { cases: cases.collect(), root: Some(cohort.root), problems, ..CaseList::default() }

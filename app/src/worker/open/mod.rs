@@ -1,7 +1,7 @@
 //! Opening a case: its first image is shown as soon as it and the masks are read, the rest follows.
 //!
-//! The job `Open` finds out what a path names, and reads the base image and its masks: a case is never shown without the masks
-//! that it was opened with. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
+//! The job `Open` finds out what a path names, and reads the base image and its masks: a case is shown together with the
+//! masks that it was opened with, and a mask that cannot be read never hides it. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
 //! and the analysis.
 
 mod base;
@@ -9,7 +9,7 @@ mod folder;
 mod read;
 mod rest;
 
-pub use read::{front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
+pub use read::{OtherGrid, ReadMask, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
 use base::{Base, read_base};
@@ -19,9 +19,10 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore,
 use crate::gpu::Gpu;
 use crate::scene::Modality;
 use crate::state::intent::file_name;
-use crate::state::names::title_of;
+use crate::state::names::{file_stem, title_of};
 use crate::state::{
-    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, Intent, PaneId, Request, Severity, Slot, State, View,
+    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, Intent, MaskOffer, PaneId, Request, Severity, Slot,
+    State, View,
 };
 
 /// One case is opened at a time.
@@ -158,11 +159,21 @@ fn stay(state: &mut State) {
 
 /// Shows a case whose first image was read. Layout, tools and window/level stay.
 fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, base: Base) {
-    let Base { image, masks, request, others, warnings } = base;
+    let Base { image, masks, other_grids, failed_masks, request, others, warnings } = base;
     state.close_document();
     let before = state.last_notice();
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
+    }
+    for (path, failure) in failed_masks {
+        failure.report(&format!("Opening {}", file_stem(&path)), state);
+    }
+    for (role, path, OtherGrid { summary, details }) in other_grids {
+        if state.dialog.is_none() {
+            state.dialog = Some(Dialog::Resample(MaskOffer { case: id, role, path, summary, details }));
+        } else {
+            state.notice(Severity::Warning, format!("The {} is not shown", role.word()), details);
+        }
     }
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document::new(id, listed, title, image);
@@ -226,7 +237,7 @@ fn go_to_slice(state: &mut State, k: usize) {
 fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     if !list.problems.is_empty() {
         // One message for all: a folder of hundreds may have hundreds.
-        let title = format!("{} notes about this folder", list.problems.len());
+        let title = list.problem_title();
         state.notice(Severity::Info, title, list.problems.join("\n"));
     }
     for case in &mut list.cases {

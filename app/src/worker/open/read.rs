@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::volume::{Frames, Grid, LabelVolume, ReadOptions, Volume, ct_doubt};
+use engine::ErrorKind;
+use engine::volume::{Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::Gpu;
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
@@ -95,20 +96,60 @@ pub fn layer_of(
     })
 }
 
-/// Reads a mask onto the grid of an image.
+/// A mask that was read for its image.
+pub enum ReadMask {
+    /// It lies on the image's voxels.
+    Layer(Box<MaskLayer>),
+    /// It lies on other voxels: it can be resampled.
+    OtherGrid(OtherGrid),
+}
+
+/// How a mask's grid differs from its image's.
+pub struct OtherGrid {
+    /// Both grids, and how much of the mask lies in the image, in short sentences.
+    pub summary: String,
+    /// Both grids and the difference in full.
+    pub details: String,
+}
+
+/// Reads the mask of a frame onto the grid of its image.
 ///
 /// # Errors
-/// What the reader or the device refuses; a mask of another grid.
+/// What the reader or the device refuses.
 pub fn read_mask(
     role: MaskRole,
     path: &Path,
-    image: &Volume,
+    (image, frame): (&Volume, usize),
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
-) -> Result<MaskLayer, Failure> {
-    let (labels, oddities) = LabelVolume::read_for(path, image)?;
-    warnings.extend(oddities.into_iter().map(|w| format!("{}: {w}", path.display())));
-    mask_layer(role, Some(path.to_path_buf()), Arc::new(labels), gpu)
+) -> Result<ReadMask, Failure> {
+    let options = MaskOptions::default();
+    let mask = match LabelVolume::read_frame_for(path, image, frame, &options) {
+        Ok(mask) => mask,
+        Err(error) if matches!(error.kind(), ErrorKind::Geometry { .. }) => {
+            return Ok(ReadMask::OtherGrid(other_grid(path, image, error.to_string())?));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    warnings.extend(mask.notes.into_iter().map(|note| format!("{}: {note}", path.display())));
+    let layer = mask_layer(role, Some(path.to_path_buf()), Arc::new(mask.labels), gpu)?;
+    Ok(ReadMask::Layer(Box::new(MaskLayer { file_frames: mask.frames, ..layer })))
+}
+
+fn other_grid(path: &Path, image: &Volume, details: String) -> Result<OtherGrid, Failure> {
+    let mask = LabelVolume::read(path)?;
+    let short = |grid: &Grid| {
+        let ([x, y, z], [dx, dy, dz]) = (grid.shape, grid.spacing_mm());
+        format!("{x}\u{d7}{y}\u{d7}{z} at {dx:.2}\u{d7}{dy:.2}\u{d7}{dz:.2} mm")
+    };
+    let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
+    let summary = format!(
+        "This mask belongs to another image. Mask: {}. Image: {}. Resampled to the nearest voxel, {kept:.2} of its {own:.2} \
+         ml lie in the image.",
+        short(&mask.grid),
+        short(&image.grid)
+    );
+    Ok(OtherGrid { summary, details })
 }
 
 /// A mask's layer with its projection, uploaded.
@@ -138,6 +179,7 @@ pub fn mask_layer(
         revision: 0,
         saved_revision: None,
         dirty: None,
+        file_frames: 1,
     })
 }
 

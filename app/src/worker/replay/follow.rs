@@ -86,7 +86,7 @@ impl Job for PollRuns {
     }
 
     fn apply(self, result: Result<Changes, Failure>, state: &mut State, jobs: &mut Jobs) {
-        // A workspace that cannot be listed now is said when the user looks at it, and looked at again later.
+        // Listing the runs reports such an error. The next poll tries again.
         let Ok(changes) = result else { return };
         let smoothing = state.session.timeline.look.smoothing;
         for change in changes.open {

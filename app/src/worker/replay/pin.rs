@@ -89,7 +89,7 @@ impl Job for PinShownSlice {
 /// The prepared slice nearest to a place in the patient.
 fn prepared(shown: &PinShownSlice) -> Result<Pin> {
     let config = &shown.config;
-    let cohort = Cohort::discover(&config.data.cohort)?;
+    let cohort = config.data.discover()?;
     let case = find(&cohort, shown).ok_or_else(|| {
         let why = format!("the cohort {} does not have it", config.data.cohort.display());
         Error::config("patient", &shown.title, why)
@@ -108,6 +108,6 @@ fn prepared(shown: &PinShownSlice) -> Result<Pin> {
 fn find<'a>(cohort: &'a Cohort, shown: &PinShownSlice) -> Option<&'a Case> {
     let same =
         |a: &Path, b: &Path| a == b || a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
-    let by_file = cohort.cases.iter().find(|case| case.images.values().any(|path| same(path, &shown.image)));
+    let by_file = cohort.cases.iter().find(|case| case.images.values().any(|image| same(&image.path, &shown.image)));
     by_file.or_else(|| cohort.case(&shown.title))
 }

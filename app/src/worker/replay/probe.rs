@@ -67,7 +67,7 @@ struct ReadProbes {
     gpu: Option<Gpu>,
 }
 
-/// Starts to read what is missing. One job at a time: it is short, and what is most urgent is decided anew after it.
+/// Reads missing records, one short job at a time. Priorities are recomputed after each job.
 pub fn read_missing(state: &mut State, jobs: &mut Jobs) {
     if jobs.runs(SLOT) {
         return;
@@ -191,8 +191,8 @@ fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlic
     Ok(PinnedSlice { slice, world_from_crop, oriented, window, picture, lesion })
 }
 
-/// Whether the scan of a pinned slice tells which way is right. A record does not say so, the scan itself does: where it
-/// is not found any more that is not known.
+/// Whether the scan of a pinned slice records left and right. Records do not store this, so the scan itself is
+/// read; false if it no longer exists.
 fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
     let named = &config.data.cohort;
     // A cohort without a whole path is looked for here, and in every folder above the run.
@@ -200,7 +200,7 @@ fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
     let places = std::iter::once(named.clone()).chain(above).filter(|place| place.is_dir());
     let grid = places.filter_map(|place| Cohort::discover(&place).ok()).find_map(|cohort| {
         let image = cohort.case(&pin.case)?.images.get(config.data.modality.first()?)?;
-        Volume::read_grid(image).ok()
+        Volume::read_grid(&image.path).ok()
     });
     grid.is_some_and(|grid| grid.oriented)
 }

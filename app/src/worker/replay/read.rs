@@ -56,7 +56,7 @@ fn places(config: &Config, run: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// The pre-training run that a fine-tuning in `run` started from, if it is there.
+/// The pre-training run that a fine-tuning in `run` started from, if it exists.
 pub fn base_of(config: &Config, run: &Path) -> Option<PathBuf> {
     places(config, run).into_iter().find(|place| RunFolder::is_run(place))
 }

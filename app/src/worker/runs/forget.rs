@@ -1,4 +1,4 @@
-//! A run that was moved to the trash: whatever shows it, or would use it next, lets go of it.
+//! Drops all references to a run that was moved to the trash.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::state::train::{QueuedJob, Results};
 use crate::worker::train::{form, same_name};
 use crate::worker::{Jobs, replay};
 
-/// Lets go of a run everywhere.
+/// Drops all references to a run.
 pub(super) fn forget(state: &mut State, jobs: &mut Jobs, run: &Path) {
     leave_timeline(state, run);
     leave_lists(state, run);
@@ -23,7 +23,7 @@ pub(super) fn needs(job: &QueuedJob, run: &Path) -> bool {
     job.folder.iter().chain(from).any(|path| same(path, run))
 }
 
-/// Whether two paths name one folder. It does not exist any more, so the disk cannot tell.
+/// Whether two paths name the same folder. It no longer exists, so its path cannot be resolved.
 fn same(path: &Path, run: &Path) -> bool {
     let whole = |path: &Path| std::path::absolute(path).ok();
     path == run || (!path.as_os_str().is_empty() && whole(path) == whole(run))

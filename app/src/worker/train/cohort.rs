@@ -90,7 +90,7 @@ fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
             config.data.modality.extend(usual.clone());
         }
     }
-    form.picked.retain(|id| card.cohort.case(id).is_some());
+    form.picked.retain(|id| card.cohort.patients().contains(id.as_str()));
     state.session.train.form = form.settled(&before, &state.cache.devices);
     state.cache.train.cohort = CohortState::Ready(Box::new(card));
     state.cache.train.split = None;
@@ -135,14 +135,9 @@ impl Job for ReadSplit {
     }
 }
 
-/// The split that a new run would draw: patients who have every modality and are not held out.
+/// The split that a new run would draw.
 fn drawn(card: &CohortCard, modalities: &[String], seed: u64) -> Split {
-    let mut patients = card.fingerprint.volumes(&card.cohort);
-    let complete = |id: &str| {
-        card.cohort.case(id).is_some_and(|c| !c.held_out && modalities.iter().all(|m| c.images.contains_key(m)))
-    };
-    patients.retain(|(id, _)| complete(id));
-    Split::draw(&patients, seed)
+    Split::draw(&card.fingerprint.volumes(&card.cohort, modalities), seed)
 }
 
 /// Only patients who train can be picked as labelled.

@@ -7,7 +7,7 @@ use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::predict::Choice;
 
 use crate::state::train::Results;
-use crate::state::{Slot, State};
+use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// One run is measured at a time.
@@ -16,6 +16,8 @@ pub const SLOT: Slot = Slot::exclusive("evaluate");
 /// Reads the stored measures of a run; segments and measures its held-out patients if there are none.
 struct MeasureRun {
     run: PathBuf,
+    /// The network that segments.
+    network: Choice,
     /// Measure again, whatever is stored.
     again: bool,
     device: DeviceChoice,
@@ -26,7 +28,8 @@ struct MeasureRun {
 pub fn start(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
     (state.session.runs.results, state.cache.results) = (Some(run.clone()), Results::default());
     let device = state.session.train.form.config().device.first();
-    jobs.start(MeasureRun { run, again, device, threads: super::threads(&state.session.settings) });
+    let network = state.session.runs.network;
+    jobs.start(MeasureRun { run, network, again, device, threads: super::threads(&state.session.settings) });
 }
 
 impl Job for MeasureRun {
@@ -37,7 +40,7 @@ impl Job for MeasureRun {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<RunEvaluation, Failure> {
-        let stored = if self.again { None } else { stored_evaluation(&self.run, Choice::Last)? };
+        let stored = if self.again { None } else { stored_evaluation(&self.run, self.network)? };
         if let Some(evaluation) = stored {
             return Ok(evaluation);
         }
@@ -45,14 +48,20 @@ impl Job for MeasureRun {
         let mut progress = |done: usize, of: usize, patient: &str| {
             handle.progress(Some(done as f32 / of.max(1) as f32), patient);
         };
-        let measure = || evaluate_run(&self.run, Choice::Last, &compute, &handle.control, &mut progress);
+        let measure = || evaluate_run(&self.run, self.network, &compute, &handle.control, &mut progress);
         Ok(engine::threads::with(self.threads, measure)??)
     }
 
     fn apply(self, result: Result<RunEvaluation, Failure>, state: &mut State, _: &mut Jobs) {
-        let wanted = state.session.runs.results.as_ref() == Some(&self.run);
+        let chosen = &state.session.runs;
+        let wanted = chosen.results.as_ref() == Some(&self.run) && chosen.network == self.network;
         match result {
-            Ok(evaluation) if wanted => state.cache.results.set(evaluation),
+            Ok(evaluation) if wanted => {
+                if let Some(summary) = evaluation.left_out_summary() {
+                    state.notice(Severity::Warning, "Held-out scans left out", summary);
+                }
+                state.cache.results.set(evaluation);
+            }
             Ok(_) => {}
             Err(failure) => {
                 failure.report(&self.spec().title, state);

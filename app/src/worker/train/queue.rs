@@ -1,5 +1,4 @@
-//! The queue of trainings. It outlives the window: it is saved beside the runs whenever it changes, and offered at the
-//! next start.
+//! The queue of trainings. It is saved in the workspace whenever it changes and offered at the next start.
 
 use std::path::{Path, PathBuf};
 

@@ -170,7 +170,7 @@ impl Train {
     }
 }
 
-/// Removes a new run that has neither a checkpoint nor a log: nothing in it could be resumed.
+/// Removes a new run without checkpoint and log, which could not be resumed.
 fn remove_if_empty(run: &Path) {
     if !RunFolder::is_run(run) {
         // Not even its settings were written: at most an empty folder, and one that is not empty is not ours to remove.

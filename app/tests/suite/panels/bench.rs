@@ -178,6 +178,7 @@ pub fn mask(role: MaskRole, boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer
         revision: 1,
         saved_revision: Some(1),
         dirty: None,
+        file_frames: 1,
     }
 }
 

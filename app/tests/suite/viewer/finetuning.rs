@@ -5,6 +5,7 @@ use amlp_viewer::state::train::{Column, Ending, TrainExport, TrainPage};
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui_kittest::kittest::Queryable as _;
 use engine::event::Stage;
+use engine::predict::Choice;
 
 use super::training::{Place, change, endings, has_checkpoint, order, run_of, stop, train, use_control};
 use crate::window::*;
@@ -62,6 +63,15 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert!(csv.starts_with(head) && csv.lines().count() == 1 + split.test.len(), "{csv}");
     let latex = exported(&mut window, TrainExport::ResultsLatex);
     assert!(latex.contains("\\toprule") && latex.contains(&format!("Mean (SD) & {mean:.3}")), "{latex}");
+    // The network of the best validation has an evaluation of its own.
+    order(&mut window, TrainCommand::ChooseNetwork(Choice::Best));
+    settle(&mut window);
+    let best = state(&window).cache.results.evaluation.clone().unwrap();
+    assert_eq!((best.checkpoint, best.patients.len()), (Choice::Best, split.test.len()));
+    assert!(run.join("evaluation-best").is_dir() && run.join("evaluation").is_dir(), "both are kept");
+    order(&mut window, TrainCommand::ChooseNetwork(Choice::Last));
+    settle(&mut window);
+    assert_eq!(state(&window).cache.results.evaluation.as_ref(), Some(&evaluation));
     click(&mut window, "Sort by Patient");
     let listed: Vec<String> = state(&window).cache.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);

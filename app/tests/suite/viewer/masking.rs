@@ -6,6 +6,8 @@ use std::path::Path;
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
+use amlp_viewer::scene::Convention;
+use amlp_viewer::scene::crop::place_words;
 use amlp_viewer::state::masking::{By, Controls, DisplayOptions};
 use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose};
 use amlp_viewer::worker;
@@ -207,7 +209,7 @@ fn a_patch_is_chosen_by_mouse_and_keyboard() {
     window.run();
     click_at(&mut window, middle + egui::vec2(5.0, 5.0));
     let first = pinned(&window).expect("a patch is pinned");
-    assert!(has(&window, &format!("Row, column {}, {}", first / 8, first % 8)));
+    assert!(has(&window, &format!("Place {}", place_words(first, 8, Convention::Radiological))));
     click_at(&mut window, middle + egui::vec2(5.0, 5.0));
     assert_eq!(pinned(&window), None, "the same patch again");
     window.remove_cursor();
@@ -443,7 +445,8 @@ fn everything_is_in_the_palette_with_keys_of_its_own() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let all = actions(state(&window));
-    for label in ["Next epoch", "Export the view…", "Export the numbers…", "Cluster by t-SNE", "Foreground: Brighter"]
+    for label in
+        ["Next epoch", "Export the view…", "Export the numbers…", "Cluster by t-SNE", "Foreground: Brighter cluster"]
     {
         assert!(all.iter().any(|action| action.label == label && action.enabled), "{label}");
     }

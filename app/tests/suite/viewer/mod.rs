@@ -9,6 +9,7 @@ mod finetuning;
 mod guards;
 mod keys;
 mod masking;
+mod odd_masks;
 mod orientation;
 mod pretrained;
 mod program;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use amlp_viewer::command::{EditCommand, FileCommand, ViewCommand};
 use amlp_viewer::scene::{Modality, Plane};
-use amlp_viewer::state::{Dialog, Intent, Measure, MeasureKind, Mode, PathPurpose, Severity};
+use amlp_viewer::state::{Dialog, Intent, MaskRole, Measure, MeasureKind, Mode, PathPurpose, Severity};
 use egui::{Event, Key};
 use egui_kittest::kittest::Queryable as _;
 use engine::volume::Grid;
@@ -189,8 +189,12 @@ fn a_mask_of_a_listed_case_that_cannot_be_used_is_named_and_the_case_opens() {
     let window = open_files(&[&root]);
     assert_eq!(document(&window).title, "patient_1");
     assert!(document(&window).reference().is_none());
-    let warned = state(&window).notices.iter().filter(|n| n.severity == Severity::Warning);
-    assert!(warned.map(|n| &n.detail).any(|said| said.starts_with("The reference is not used.")));
+    assert!(matches!(&state(&window).dialog, Some(Dialog::Resample(offer)) if offer.role == MaskRole::Reference));
+    // One that cannot be read at all is named.
+    fs::write(root.join("patient_1/seg.nii.gz"), b"no mask").unwrap();
+    let window = open_files(&[&root]);
+    assert!(document(&window).title == "patient_1" && document(&window).reference().is_none());
+    assert!(errors(&window).len() == 1 && errors(&window)[0].contains("seg.nii.gz"), "{:?}", errors(&window));
 }
 
 #[test]

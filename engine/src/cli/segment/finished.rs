@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Scan;
+use super::inputs::Scan;
+use crate::cohort::ImageFile;
 use crate::run::atomic::{hex, write_atomic};
 use crate::{Error, Result};
 
@@ -46,7 +47,7 @@ impl Finished {
             case: scan.case.clone(),
             model: model.to_owned(),
             options: options.to_owned(),
-            images: scan.images.iter().map(|image| checksum(image)).collect::<Result<_>>()?,
+            images: scan.images.iter().map(image_checksum).collect::<Result<_>>()?,
             outputs: names.iter().map(output).collect::<Result<_>>()?,
             volume_ml,
         })
@@ -77,6 +78,12 @@ fn path_of(out: &Path, case: &str) -> PathBuf {
     out.join(format!("{case}.segmented.json"))
 }
 
+/// SHA-256 of an image's file, with the frame of a 4-D file.
+fn image_checksum(image: &ImageFile) -> Result<String> {
+    let frame = image.frame.map(|frame| format!(" frame {frame}")).unwrap_or_default();
+    Ok(checksum(&image.path)? + &frame)
+}
+
 /// SHA-256 of a file, read in chunks.
 fn checksum(path: &Path) -> Result<String> {
     let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
@@ -102,7 +109,7 @@ mod tests {
         std::fs::create_dir(&out).unwrap();
         std::fs::write(&image, b"scan").unwrap();
         std::fs::write(out.join("a.nii.gz"), b"mask").unwrap();
-        let scan = Scan { case: "a".into(), images: vec![image.clone()] };
+        let scan = Scan { case: "a".into(), images: vec![ImageFile::new(image.clone())] };
         let names = ["a.nii.gz".to_owned()];
         assert!(Finished::find(&scan, "m", "o", &out).is_none(), "nothing was recorded");
         let record = Finished::of(&scan, "m", "o", (&out, &names), 1.5).unwrap();
@@ -126,7 +133,7 @@ mod tests {
         let (out, image) = (temp.path().join("out"), temp.path().join("scan.nii"));
         std::fs::create_dir(&out).unwrap();
         std::fs::write(&image, b"scan").unwrap();
-        let scan = Scan { case: "a".into(), images: vec![image] };
+        let scan = Scan { case: "a".into(), images: vec![ImageFile::new(image)] };
         let names = ["../scan.nii".to_owned()];
         Finished::of(&scan, "m", "o", (&out, &names), 0.0).unwrap().write(&out).unwrap();
         assert!(Finished::find(&scan, "m", "o", &out).is_none());

@@ -8,8 +8,9 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::frames::CaseFrames;
 use super::spill::{Frame, decode, encode};
-use super::{CaseFrames, CaseMeta, SliceMeta, StoreOptions};
+use super::{CaseMeta, LabelUse, SliceMeta, StoreOptions};
 use crate::cohort::Case;
 use crate::{Error, Result};
 
@@ -34,12 +35,16 @@ pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
     };
     add(VERSION.as_bytes());
     add(case.id.as_bytes());
-    let StoreOptions { modalities, with_labels, targets, config, margin, keep, seed, .. } = options;
-    let settings = serde_json::to_vec(&(modalities, with_labels, targets, config, margin, keep, seed));
+    let StoreOptions { modalities, labels: with_labels, targets, config, margin, keep, seed, .. } = options;
+    let settings =
+        serde_json::to_vec(&(modalities, *with_labels != LabelUse::None, targets, config, margin, keep, seed));
     add(&settings.map_err(|e| Error::config("cache", "settings", e.to_string()))?);
     // All images count, not only the channels: the label may be on the grid of any of them.
-    let label = case.label.iter().filter(|_| *with_labels);
-    for path in case.images.values().chain(label) {
+    let masks = case.masks.iter().filter(|_| *with_labels != LabelUse::None).map(|path| (path, None));
+    for (path, frame) in case.images.values().map(|image| (&image.path, image.frame)).chain(masks) {
+        if let Some(frame) = frame {
+            add(&frame.to_le_bytes());
+        }
         let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
         let absolute = std::path::absolute(path).map_err(Error::io("read", path))?;
         add(absolute.as_os_str().as_encoded_bytes());
@@ -100,5 +105,5 @@ pub(super) fn load(folder: &Path, key: &str, options: &StoreOptions) -> Option<C
         decode(image, &mut values);
         Frame { pixels: values, flags: flags.to_vec() }
     };
-    Some(CaseFrames { meta, metas, frames: rest.chunks_exact(frame_bytes).map(frame).collect() })
+    Some(CaseFrames { meta, metas, frames: rest.chunks_exact(frame_bytes).map(frame).collect(), mask_left_out: None })
 }

@@ -4,7 +4,8 @@ use glam::{DAffine3, DMat3, DVec3};
 use rand::RngExt;
 
 use super::*;
-use crate::preprocess::Spacing;
+use crate::cohort::ImageFile;
+use crate::preprocess::{Spacing, prepare_case};
 use crate::volume::nifti::write_volume;
 use crate::volume::{Grid, Volume};
 
@@ -23,13 +24,13 @@ fn cases(folder: &std::path::Path, count: usize) -> Vec<Case> {
                     (0..14 * 12 * 6).map(|v| if v / 168 == 2 { 0.0 } else { stream.random_range(1.0..9.0) }).collect();
                 let path = patient.join(format!("{modality}.nii.gz"));
                 write_volume(&path, &Volume::from_f32(grid.clone(), values)).unwrap();
-                case.images.insert(modality.into(), path);
+                case.images.insert(modality.into(), ImageFile::new(path));
             }
             if number + 1 < count {
                 let values = (0..14 * 12 * 6).map(|v| f32::from(u8::from(v / 168 == 3 && v % 14 > 5 && v % 14 < 9)));
                 let path = patient.join("seg.nii.gz");
                 write_volume(&path, &Volume::from_f32(grid.clone(), values.collect())).unwrap();
-                case.label = Some(path);
+                case.masks.push(path);
             }
             case
         })
@@ -39,7 +40,7 @@ fn cases(folder: &std::path::Path, count: usize) -> Vec<Case> {
 fn options(folder: &std::path::Path) -> StoreOptions {
     StoreOptions {
         modalities: vec!["pet".into(), "t1".into()],
-        with_labels: true,
+        labels: LabelUse::Required,
         targets: Targets::Binary,
         config: PreprocessConfig { size: 8, spacing: Spacing::Native, ..PreprocessConfig::default() },
         margin: 3,

@@ -10,7 +10,9 @@ mod geometry;
 mod header;
 mod read;
 mod source;
+mod summary;
 mod write;
 
 pub(super) use read::{read, read_grid};
+pub use summary::HeaderSummary;
 pub use write::{write_f32, write_label, write_volume};

@@ -133,7 +133,12 @@ fn pair_of(path: &Path) -> Result<Option<Pair>> {
     }))
 }
 
-fn open(path: &Path, warnings: &mut Vec<String>) -> Result<Source> {
+/// The file that holds the header of `path`: itself, or the `.hdr` of a pair.
+pub(super) fn header_path(path: &Path) -> Result<PathBuf> {
+    Ok(pair_of(path)?.map_or_else(|| path.to_path_buf(), |pair| pair.header))
+}
+
+pub(super) fn open(path: &Path, warnings: &mut Vec<String>) -> Result<Source> {
     let source = Source::open(path)?;
     let named = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
     match (named, source.is_gzip()) {
@@ -144,7 +149,7 @@ fn open(path: &Path, warnings: &mut Vec<String>) -> Result<Source> {
     Ok(source)
 }
 
-fn read_header(path: &Path, source: &mut Source, warnings: &mut Vec<String>) -> Result<Header> {
+pub(super) fn read_header(path: &Path, source: &mut Source, warnings: &mut Vec<String>) -> Result<Header> {
     let mut bytes = vec![0; V1_LEN];
     let got = source.read_full(&mut bytes)?;
     bytes.truncate(got);

@@ -72,7 +72,8 @@ fn facts(ui: &mut Ui, job: &RunningJob) {
     ui.add(PropertyRow::new("Loss", &of(job.loss, &format::loss)));
     ui.add(PropertyRow::new("Learning rate", &of(job.learning_rate, &format::figures)));
     if job.stage == Stage::Finetune {
-        let dice = of(job.dice, &format::ratio);
+        ui.add(PropertyRow::new("Training Dice", &of(job.training_dice, &format::ratio)));
+        let dice = of(job.last_validation.map(|(_, dice)| dice), &format::ratio);
         ui.add(PropertyRow::new("Validation Dice", &dice));
     } else if let Some(sigma) = job.sigma() {
         ui.add(PropertyRow::new("Sigma", &format::ratio(sigma)));

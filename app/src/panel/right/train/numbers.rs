@@ -80,6 +80,8 @@ fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
         }
         line(ui, "Learning rate", Some(row.learning_rate), "", "At the last step of the epoch");
         if run.stage() == Stage::Finetune {
+            let hint = "Batch Dice of the training slices, augmented as they are trained on";
+            line(ui, "Training Dice", row.training_dice, "", hint);
             let found = run.history.validations.iter().find(|v| v.0 == row.epoch);
             let dice = found.map(|v| v.1);
             line(ui, "Validation Dice", dice, "", "Mean over the validation patients");

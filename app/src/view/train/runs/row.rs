@@ -6,7 +6,7 @@ use engine::run::workspace::RunEntry;
 
 use crate::command::{Command, RunsCommand, Sender, TimelineCommand, TrainCommand};
 use crate::state::State;
-use crate::state::runs::{Column, Row, RunStatus, dice_meaning};
+use crate::state::runs::{Column, Row, RunStatus};
 use crate::state::train::Phase;
 use crate::theme::{self, Icon, Tokens, font, icon};
 use crate::widget::text;
@@ -102,7 +102,7 @@ fn text_cell(ui: &mut Ui, column: &Column, row: &Row<'_>) {
     } else {
         text::line(ui, text)
     };
-    if let Some(meaning) = dice_meaning(row.run).filter(|_| *column == Column::Dice) {
+    if let Some(meaning) = column.explained() {
         shown.on_hover_text(meaning);
     }
 }

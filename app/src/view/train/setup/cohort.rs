@@ -160,8 +160,12 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
         Some(Ok(split)) => format!("{} / {} / {}", split.train.len(), split.val.len(), split.test.len()),
         _ => format::NONE.into(),
     };
+    let patients = match found.patients {
+        patients if patients == found.scans => patients.to_string(),
+        patients => format!("{patients} with {} scans", found.scans),
+    };
     let left = vec![
-        ("Patients", found.cases.len().to_string(), ""),
+        ("Patients", patients, ""),
         ("With reference", found.labelled.to_string(), ""),
         ("Modalities", modalities, ""),
         ("Train / val / test", split, ""),

@@ -1,7 +1,7 @@
 //! Which patients train, validate and test in the next job, by name.
 
 use egui::{ScrollArea, Ui};
-use engine::cohort::split::{LabelShare, Split};
+use engine::cohort::split::Split;
 use engine::event::Stage;
 
 use crate::state::State;
@@ -34,7 +34,7 @@ fn parts(state: &State, split: &Split) -> Vec<(&'static str, Vec<String>)> {
     let mut parts = vec![("Train", split.train.clone())];
     if form.stage == Stage::Finetune {
         let labels = &form.finetune.labels;
-        let labelled = labels.labels.parse::<LabelShare>().and_then(|share| split.labelled(&share, labels.draw));
+        let labelled = labels.budget().and_then(|budget| split.labelled(&budget));
         // What is wrong with the choice is said at its field.
         parts.extend(labelled.ok().map(|labelled| ("Labelled", labelled)));
     }

@@ -92,8 +92,8 @@ fn facts(run: &OpenRun, epoch: usize) -> String {
     let fact = |quantity: Quantity| {
         let value = quantity.value(&run.history, epoch)?;
         // The Dice of an epoch is of the validation patients, never of the test patients.
-        let of = if quantity == Quantity::Dice { " val" } else { "" };
-        Some(format!("{} {}{of}", quantity.name(), format::figures(value)))
+        let name = if quantity == Quantity::Dice { "Dice val" } else { quantity.name() };
+        Some(format!("{name} {}", format::figures(value)))
     };
     wanted.into_iter().filter_map(fact).collect::<Vec<_>>().join("   ")
 }

@@ -91,9 +91,9 @@ const LOSS: Chart<'static> = Chart {
     may_be_log: true,
 };
 const DICE: Chart<'static> = Chart {
-    title: "Validation",
-    unit: "mean Dice",
-    content: Content::Lines(&[Quantity::Dice]),
+    title: "Dice",
+    unit: "batch (training), mean of patients (validation)",
+    content: Content::Lines(&[Quantity::TrainingDice, Quantity::Dice]),
     range: Some([0.0, 1.0]),
     may_be_log: false,
 };

@@ -1,0 +1,79 @@
+//! Flags for finding scans and masks, and the report of scans that a verb leaves out.
+
+use crate::cohort::{DiscoverOptions, LeftOut, NamePattern, summary};
+
+/// How files are interpreted, and whether all of them must be used.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FileFlags {
+    /// Name of the reference masks without ending, such as '*_annotation'. Default: by their names and values.
+    #[arg(long, value_name = "PATTERN")]
+    pub label_name: Option<NamePattern>,
+    /// Frame of 4-D images, from 0.
+    #[arg(long, value_name = "N")]
+    pub frame: Option<usize>,
+    /// Fail if a scan or a mask would be left out.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+impl FileFlags {
+    /// For finding the scans of a folder.
+    pub fn discover_options(&self) -> DiscoverOptions {
+        DiscoverOptions { label_name: self.label_name.clone(), frame: self.frame }
+    }
+
+    /// Says on standard error how many scans are used, and which scans and masks are left out.
+    ///
+    /// # Errors
+    /// With `--strict`, if one is.
+    pub fn report(&self, used: usize, left_out: &[LeftOut], masks_left_out: &[LeftOut]) -> crate::Result<()> {
+        let summary = summary(used, left_out, masks_left_out);
+        if self.strict && !(left_out.is_empty() && masks_left_out.is_empty()) {
+            return Err(crate::Error::config("--strict", "on", summary));
+        }
+        eprintln!("amlp: {summary}");
+        Ok(())
+    }
+}
+
+/// Some scans failed or were left out, the others are done.
+#[derive(Debug)]
+pub struct SomeFailed {
+    done: usize,
+    left_out: Vec<LeftOut>,
+}
+
+impl SomeFailed {
+    /// Ends a verb whose results are written.
+    ///
+    /// # Errors
+    /// If a scan failed or was left out: the program then ends with exit code 3.
+    pub fn check(done: usize, left_out: Vec<LeftOut>) -> anyhow::Result<()> {
+        if left_out.is_empty() { Ok(()) } else { Err(Self { done, left_out }.into()) }
+    }
+}
+
+impl std::error::Error for SomeFailed {}
+
+impl std::fmt::Display for SomeFailed {
+    /// A table of the failures, one a line.
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = self.done + self.left_out.len();
+        write!(to, "{} of {all} scans are not done:", self.left_out.len())?;
+        let width = self.left_out.iter().map(|left| left.case.chars().count()).max().unwrap_or_default();
+        self.left_out.iter().try_for_each(|left| write!(to, "\n  {:width$}  {}", left.case, left.why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_a_table() {
+        let left_out = vec![LeftOut::new("P7", "missing modality t1"), LeftOut::new("P10", "unreadable")];
+        let text = SomeFailed { done: 3, left_out }.to_string();
+        assert_eq!(text, "2 of 5 scans are not done:\n  P7   missing modality t1\n  P10  unreadable");
+        assert!(SomeFailed::check(3, Vec::new()).is_ok());
+    }
+}

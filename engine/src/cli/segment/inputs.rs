@@ -1,0 +1,199 @@
+//! The scans that the inputs of `amlp segment` name.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::Args;
+use crate::cohort::split::{Part, Split};
+use crate::cohort::{Cohort, CohortIdentity, ImageFile, LeftOut, NiftiFile, is_mask_or_output, scans_in};
+use crate::config::Config;
+use crate::run::RunFolder;
+use crate::{Error, Result};
+
+/// One scan to segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Name of the output files.
+    pub case: String,
+    /// One image per channel.
+    pub images: Vec<ImageFile>,
+}
+
+/// The scans to segment, and those that are left out.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    pub scans: Vec<Scan>,
+    pub left_out: Vec<LeftOut>,
+    /// What was decided about the inputs, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Inputs {
+    /// The scans of all inputs.
+    ///
+    /// # Errors
+    /// An input that does not exist or has no scan for the model; two scans whose masks would have one name.
+    pub fn find(args: &Args, config: &Config) -> Result<Self> {
+        let mut inputs = Self::default();
+        for input in &args.input {
+            if input.is_dir() {
+                inputs.add_folder(input, args, config)?;
+            } else {
+                std::fs::metadata(input).map_err(Error::io("read", input))?;
+                inputs.add_file(input, args);
+            }
+        }
+        if let Some(folder) = &args.cohort {
+            inputs.add_own_cohort(folder, args, config)?;
+        }
+        refuse_clashes(&inputs.scans, &args.out)?;
+        Ok(inputs)
+    }
+
+    fn add_file(&mut self, path: &Path, args: &Args) {
+        let image = ImageFile::with_frame(path.to_path_buf(), args.files.frame);
+        self.scans.push(Scan { case: stem(path), images: vec![image] });
+    }
+
+    /// A cohort, or a folder of scans of the model's only modality.
+    fn add_folder(&mut self, folder: &Path, args: &Args, config: &Config) -> Result<()> {
+        let cohort = Cohort::discover_with(folder, &args.files.discover_options());
+        if let Ok(cohort) = &cohort {
+            let modalities = names_in(cohort, config);
+            if cohort.cases.iter().any(|case| case.has_all(&modalities)) {
+                let own = is_own(cohort, &args.model, config)?;
+                return self.add_cohort(cohort, own, args, config);
+            }
+        }
+        let files = if config.data.modality.len() == 1 { scans_in(folder)? } else { Vec::new() };
+        let (outputs, files): (Vec<NiftiFile>, Vec<NiftiFile>) =
+            files.into_iter().partition(|file| is_mask_or_output(&file.stem));
+        if files.is_empty() {
+            // The error of the discovery says more than "no file".
+            cohort?;
+            let wanted = config.data.modality.join(", ");
+            return Err(Error::file(folder, format!("holds no patient with {wanted} and no scan")));
+        }
+        if !outputs.is_empty() {
+            let names: Vec<&str> = outputs.iter().map(|file| file.stem.as_str()).collect();
+            self.notes.push(format!(
+                "{} masks in {} are not segmented: {}",
+                names.len(),
+                folder.display(),
+                names.join(", ")
+            ));
+        }
+        files.iter().for_each(|file| self.add_file(&file.path, args));
+        Ok(())
+    }
+
+    fn add_own_cohort(&mut self, folder: &Path, args: &Args, config: &Config) -> Result<()> {
+        let cohort = Cohort::discover_with(folder, &args.files.discover_options())?;
+        if !is_own(&cohort, &args.model, config)? {
+            let why = "is not the cohort that the model was trained on: patients or headers differ. Give it as an input \
+                       without --cohort to segment it";
+            return Err(Error::file(folder, why));
+        }
+        self.add_cohort(&cohort, true, args, config)
+    }
+
+    /// Adds a part of a cohort. Of the model's own cohort, by default, the patients that it was not trained on.
+    fn add_cohort(&mut self, cohort: &Cohort, own: bool, args: &Args, config: &Config) -> Result<()> {
+        let everyone: BTreeSet<String> = cohort.patients().into_iter().map(str::to_owned).collect();
+        let split = || RunFolder::open(&args.model)?.read_split::<Split>();
+        let ids: Vec<String> = match args.subset {
+            Some(Part::All) => everyone.into_iter().collect(),
+            Some(part) => split()?.part(part),
+            None if own => {
+                let split = split()?;
+                let known: BTreeSet<String> = split.part(Part::All).into_iter().collect();
+                let is_new =
+                    |id: &&String| !known.contains(*id) && !cohort.scans_of(id).any(|case| known.contains(&case.id));
+                let new: Vec<String> = everyone.iter().filter(is_new).cloned().collect();
+                let ids: Vec<String> = split.test.iter().chain(&new).cloned().collect();
+                self.notes.push(format!(
+                    "{} is the model's own cohort: only its {} test patients and {} new ones are segmented. --subset all \
+                     takes everyone",
+                    cohort.root.display(),
+                    split.test.len(),
+                    new.len()
+                ));
+                ids
+            }
+            None => everyone.into_iter().collect(),
+        };
+        let modalities = names_in(cohort, config);
+        let selection = cohort.select(&ids, &modalities);
+        self.left_out.extend(selection.left_out);
+        if ids.len() == cohort.patients().len() {
+            self.left_out.extend(cohort.left_out.iter().cloned());
+        }
+        for case in selection.cases {
+            let images = modalities.iter().filter_map(|m| case.images.get(m).cloned()).collect();
+            self.scans.push(Scan { case: case.id, images });
+        }
+        Ok(())
+    }
+}
+
+/// The model's modalities by the names that the cohort uses.
+fn names_in(cohort: &Cohort, config: &Config) -> Vec<String> {
+    config.data.modality.iter().map(|name| cohort.modality(name).unwrap_or_else(|_| name.clone())).collect()
+}
+
+/// Whether a cohort is the model's own, wherever it lies: most of its scans have the ids and headers of the training's. Runs
+/// of earlier versions recorded no headers: their folder or all their patients tell.
+fn is_own(cohort: &Cohort, model: &Path, config: &Config) -> Result<bool> {
+    let run = RunFolder::open(model)?;
+    if let Some(recorded) = run.read_cohort::<CohortIdentity>()? {
+        return Ok(recorded.is_mostly(&CohortIdentity::of(cohort, &names_in(cohort, config))));
+    }
+    let here = same_file(&cohort.root, &config.data.cohort);
+    let patients = || run.read_split::<Split>().map(|split| split.part(Part::All)).unwrap_or_default();
+    let all_here = |ids: Vec<String>| !ids.is_empty() && ids.iter().all(|id| cohort.scans_of(id).next().is_some());
+    Ok(here || all_here(patients()))
+}
+
+/// The file name without its NIfTI extension.
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let lower = name.to_lowercase();
+    let ends = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"];
+    let end = ends.iter().find(|end| lower.ends_with(*end)).map_or(0, |end| end.len());
+    name[..name.len() - end].to_string()
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Refuses two scans that would write the same mask, and a mask that would replace its scan.
+fn refuse_clashes(scans: &[Scan], out: &Path) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for scan in scans {
+        if !names.insert(&scan.case) {
+            let why = "two inputs have this name, so their masks would too. Segment them into two folders";
+            return Err(Error::config("input", &scan.case, why));
+        }
+        let mask: PathBuf = out.join(format!("{}.nii.gz", scan.case));
+        if scan.images.iter().any(|image| same_file(&image.path, &mask)) {
+            return Err(Error::file(&mask, "would overwrite the scan itself. Choose another folder for the masks"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_endings_only() {
+        assert_eq!(stem(Path::new("a/b.c.nii.gz")), "b.c");
+        assert_eq!(stem(Path::new("Scan.NII")), "Scan");
+        assert_eq!(stem(Path::new("plain")), "plain");
+    }
+}

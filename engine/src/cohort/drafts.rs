@@ -1,0 +1,283 @@
+//! The scans of one folder, before they have their final names: which files belong together, and in which role.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::listing::NiftiFile;
+use super::names::{
+    Family, FolderRole, Role, is_known_name, mask_role, segmented_image, split_suffix, tells_modality, whole_name,
+    without_id,
+};
+use super::{DiscoverOptions, Layout, Problem};
+
+/// A scan's files, and where they come from.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// Its name by its files or its folder.
+    pub id: String,
+    /// The patient and the session, where the names of the files say them (BIDS).
+    pub patient: Option<String>,
+    /// The session by its folder.
+    pub session: Option<String>,
+    pub layout: Layout,
+    /// The folder that it belongs to: the patient's own, or one of many patients.
+    pub owner: PathBuf,
+    /// True for the only scan of its folder.
+    pub alone: bool,
+    /// Images by modality.
+    pub images: BTreeMap<String, PathBuf>,
+    /// Files that may be the reference mask, by what their names say.
+    pub masks: Vec<(Role, NiftiFile)>,
+    /// Masks in a folder below, used only where the scan has no other.
+    pub further_masks: Vec<NiftiFile>,
+    /// A segmentation of ours.
+    pub segmentation: Option<PathBuf>,
+}
+
+impl Draft {
+    pub fn new(id: &str, owner: &Path, layout: Layout) -> Self {
+        Self {
+            id: id.to_owned(),
+            patient: None,
+            session: None,
+            layout,
+            owner: owner.to_path_buf(),
+            alone: false,
+            images: BTreeMap::new(),
+            masks: Vec::new(),
+            further_masks: Vec::new(),
+            segmentation: None,
+        }
+    }
+
+    /// The name of the folder that it belongs to.
+    pub fn folder_name(&self) -> String {
+        name_of(&self.owner)
+    }
+
+    /// Adds a file; the first of two of one modality stays.
+    pub fn add(&mut self, role: Role, file: &NiftiFile, problems: &mut Vec<Problem>) {
+        match role {
+            Role::Image(modality) if self.images.contains_key(&modality) => {
+                let what = format!("skipped: a second file of modality {modality}");
+                problems.push(Problem::of_file(Some(&self.id), &file.path, what));
+            }
+            Role::Image(modality) => drop(self.images.insert(modality, file.path.clone())),
+            Role::Mask | Role::MaskByWord | Role::ChosenMask | Role::OtherMask => self.masks.push((role, file.clone())),
+            Role::Segmentation => self.segmentation = Some(file.path.clone()),
+        }
+    }
+}
+
+/// The last part of a path; of the folder itself where the path is `.`.
+pub(super) fn name_of(folder: &Path) -> String {
+    let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+    path.file_name().map_or_else(|| "patient".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The scans in a patient's folder and in the folders of its modalities and masks, or in a folder of many patients.
+pub(super) struct Group<'a> {
+    pub owner: PathBuf,
+    pub session: Option<String>,
+    /// The files, each with the role of the folder below `owner` that holds it.
+    pub files: Vec<(&'a NiftiFile, Option<FolderRole>)>,
+    /// True for the cohort's own folder, which is a patient's only if its files are named so.
+    pub at_root: bool,
+}
+
+/// A file with the scan it belongs to, if its name says so, and its role.
+struct Named<'a> {
+    id: Option<String>,
+    role: Role,
+    file: &'a NiftiFile,
+    layout: Layout,
+}
+
+impl Group<'_> {
+    /// The scans of the group.
+    pub fn drafts(&self, options: &DiscoverOptions, problems: &mut Vec<Problem>) -> Vec<Draft> {
+        let segmentation = |file: &NiftiFile| segmented_image(&file.stem).is_some();
+        let (own, rest): (Vec<_>, Vec<_>) = self.files.iter().partition(|(file, _)| segmentation(file));
+        let image = |file: &NiftiFile| matches!(split_suffix(&file.stem), Some((_, Role::Image(_), _)));
+        let (further, scans): (Vec<_>, Vec<_>) =
+            rest.into_iter().partition(|(file, folder)| *folder == Some(FolderRole::Masks) && !image(file));
+        let further: Vec<&NiftiFile> = further.into_iter().map(|(file, _)| *file).collect();
+        let mut named = self.named(&scans, &further, problems);
+        for file in &mut named {
+            file.role = options.role(std::mem::replace(&mut file.role, Role::OtherMask), &file.file.path);
+        }
+        let mut drafts = self.assembled(named, problems);
+        for file in further {
+            match (owner_of(&mut drafts, &file.stem), options.role(Role::MaskByWord, &file.path)) {
+                (Some(draft), Role::MaskByWord) => draft.further_masks.push(file.clone()),
+                (Some(draft), role) => draft.masks.push((role, file.clone())),
+                (None, _) => problems.push(without_image(file)),
+            }
+        }
+        for (file, _) in own {
+            let image = segmented_image(&file.stem).unwrap_or_default();
+            match drafts.iter_mut().find(|draft| draft.images.values().any(|path| stem_of(path) == image)) {
+                Some(draft) => draft.segmentation = Some(file.path.clone()),
+                None => problems.push(without_image(file)),
+            }
+        }
+        drafts
+    }
+
+    /// What the names of the files say.
+    fn named<'a>(
+        &self,
+        scans: &[&(&'a NiftiFile, Option<FolderRole>)],
+        further: &[&NiftiFile],
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Named<'a>> {
+        let owner = name_of(&self.owner);
+        let mut named = Vec::new();
+        let mut plain: Vec<&'a NiftiFile> = Vec::new();
+        for &&(file, ref folder) in scans {
+            let Some(FolderRole::Modality(modality)) = folder else {
+                plain.push(file);
+                continue;
+            };
+            let many = self.at_root && scans.iter().filter(|(_, other)| other == folder).count() > 1;
+            let split = split_suffix(&file.stem);
+            let id = match &split {
+                Some((id, ..)) if many => Some((*id).to_owned()),
+                _ => many.then(|| file.stem.clone()),
+            };
+            let role = match split {
+                Some((_, role, _)) => role,
+                None if tells_modality(&file.stem) => whole_name(&file.stem, &owner),
+                None => mask_role(without_id(&file.stem, &owner)).unwrap_or_else(|| Role::Image(modality.clone())),
+            };
+            named.push(Named { id, role, file, layout: Layout::FolderAPatient });
+        }
+        let known = plain.iter().any(|file| is_known_name(without_id(&file.stem, &owner)));
+        let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
+        if suffixed && !known {
+            named.extend(suffixed_names(&plain, problems));
+        } else if self.at_root && !known {
+            for file in plain {
+                // A folder of scans beside a folder of masks with the same names.
+                if further.iter().any(|mask| belongs_to(&mask.stem, &file.stem)) {
+                    let (id, role) = (Some(file.stem.clone()), Role::Image("image".into()));
+                    named.push(Named { id, role, file, layout: Layout::FolderAPatient });
+                } else {
+                    problems.push(Problem::of_file(None, &file.path, "skipped: the file name matches no known layout"));
+                }
+            }
+        } else {
+            let whole = |file: &'a NiftiFile| Named {
+                id: None,
+                role: whole_name(&file.stem, &owner),
+                file,
+                layout: Layout::FolderAPatient,
+            };
+            named.extend(plain.into_iter().map(whole));
+        }
+        named
+    }
+
+    /// Files with one id are a scan. Those without an id belong to the folder's patient.
+    fn assembled(&self, named: Vec<Named<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
+        let ids: BTreeSet<&String> = named.iter().filter_map(|file| file.id.as_ref()).collect();
+        let only = ids.first().filter(|_| ids.len() == 1).map_or_else(|| name_of(&self.owner), |id| (*id).clone());
+        let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
+        for Named { id, role, file, layout } in named {
+            let id = id.unwrap_or_else(|| only.clone());
+            let draft = drafts.entry(id.clone()).or_insert_with(|| Draft::new(&id, &self.owner, layout));
+            draft.session.clone_from(&self.session);
+            draft.add(role, file, problems);
+            draft.layout = draft.layout.max(layout);
+        }
+        let (mut scans, strays): (Vec<Draft>, Vec<Draft>) =
+            drafts.into_values().partition(|draft| !draft.images.is_empty());
+        for stray in strays {
+            adopt(&mut scans, stray, problems);
+        }
+        let alone = scans.len() == 1;
+        scans.iter_mut().for_each(|draft| draft.alone = alone);
+        scans
+    }
+}
+
+/// Scans by the part of the names before the suffix. A further modality (`ID_dose`) belongs to the longest id that its name
+/// begins with.
+fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> Vec<Named<'a>> {
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for &file in files {
+        let Some((id, role, family)) = split_suffix(&file.stem) else {
+            others.push(file);
+            continue;
+        };
+        let layout = match family {
+            Family::Hecktor => Layout::Hecktor,
+            Family::Brats => Layout::Brats,
+            Family::General => Layout::FolderAPatient,
+        };
+        named.push(Named { id: Some(id.to_owned()), role, file, layout });
+    }
+    let ids: BTreeSet<String> = named.iter().filter_map(|file| file.id.clone()).collect();
+    for file in others {
+        match ids.iter().filter(|id| belongs_to(&file.stem, id)).max_by_key(|id| id.len()) {
+            Some(id) => {
+                let role = whole_name(&file.stem, id);
+                named.push(Named { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
+            }
+            None => {
+                problems.push(Problem::of_file(
+                    None,
+                    &file.path,
+                    "skipped: the file name matches no case in this folder",
+                ));
+            }
+        }
+    }
+    named
+}
+
+/// True if a name is an id, or begins with it and a separator.
+fn belongs_to(stem: &str, id: &str) -> bool {
+    stem.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.', ' ']))
+}
+
+/// The scan that a mask in a folder below belongs to: the only one, else by its name.
+fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str) -> Option<&'a mut Draft> {
+    if let [only] = drafts {
+        return Some(only);
+    }
+    drafts.iter_mut().filter(|draft| belongs_to(stem, &draft.id)).max_by_key(|draft| draft.id.len())
+}
+
+/// Gives masks whose name is that of no image to the scan that their name begins with, or to the folder's only scan that
+/// has none: patient 355 of BraTS 2020 has its mask under another name (`W39_1998.09.19_Segm.nii`).
+fn adopt(scans: &mut [Draft], stray: Draft, problems: &mut Vec<Problem>) {
+    let by_name = scans.iter_mut().filter(|scan| belongs_to(&stray.id, &scan.id)).max_by_key(|scan| scan.id.len());
+    if let Some(owner) = by_name {
+        owner.masks.extend(stray.masks);
+        return;
+    }
+    match scans {
+        [only] if only.masks.is_empty() => {
+            for (_, mask) in &stray.masks {
+                let what = format!(
+                    "the mask is named after another id, {}. It is used because it is the only mask in this folder",
+                    stray.id
+                );
+                problems.push(Problem::of_file(Some(&only.id), &mask.path, what));
+            }
+            only.masks.extend(stray.masks);
+        }
+        _ => problems.extend(stray.masks.iter().map(|(_, mask)| without_image(mask))),
+    }
+}
+
+fn without_image(mask: &NiftiFile) -> Problem {
+    Problem::of_file(None, &mask.path, "skipped: a mask without an image in the same folder")
+}
+
+/// A path's name without its ending.
+pub(super) fn stem_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    super::listing::stem(&name).map_or_else(|| name.clone(), str::to_owned)
+}

@@ -1,0 +1,261 @@
+//! Finds scans in folders: one folder per patient with or without sessions, BIDS, BraTS, HECKTOR.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::drafts::{Draft, Group, name_of, stem_of};
+use super::listing::{Folder, Listing, NiftiFile};
+use super::masks::MaskCheck;
+use super::names::{FolderRole, Role, folder_role, is_known_modality, mask_rank, without_id};
+use super::session::{is_session_folder, patients};
+use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem, bids};
+use crate::{Error, Result};
+
+/// Files shown in a message before it says how many more.
+const SHOWN: usize = 4;
+
+/// Finds the scans of a listing.
+///
+/// # Errors
+/// If there is none.
+pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions) -> Result<Cohort> {
+    let mut cohort = Cohort::new(root, Layout::FolderAPatient);
+    let problems = &mut cohort.problems;
+    let (mut drafts, folders) = bids_drafts(listing.folders, options, problems);
+    for group in groups(&folders, root) {
+        drafts.extend(group.drafts(options, problems));
+    }
+    let mut check = MaskCheck::default();
+    absorb_folders_of_masks(&mut drafts, root, &mut check, problems);
+    let layouts = [Layout::FolderAPatient, Layout::Bids, Layout::Brats, Layout::Hecktor];
+    let count = |layout: &Layout| drafts.iter().filter(|draft| draft.layout == *layout).count();
+    if let Some(layout) = layouts.into_iter().rev().max_by_key(count) {
+        cohort.layout = layout;
+    }
+    name_scans(&mut drafts, root);
+    let ids: Vec<String> = drafts.iter().map(|draft| draft.id.clone()).collect();
+    let by_name = patients(ids.iter().map(String::as_str));
+    // Of duplicates the first by path stays, so that a copy in a subfolder never wins.
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for draft in drafts {
+        if known.insert(draft.id.clone()) {
+            let (patient, session) = by_name.get(&draft.id).cloned().unwrap_or_default();
+            let mut case = settled(draft, &mut check, problems);
+            if case.patient.is_empty() {
+                (case.patient, case.session) = (patient, session);
+            }
+            cohort.cases.push(case);
+        } else {
+            let file = draft.images.values().next().map(|path| path.display().to_string()).unwrap_or_default();
+            let what = "skipped: another folder has a case with the same id";
+            problems.push(Problem { case: Some(draft.id.clone()), file: Some(file.clone()), what: what.into() });
+            cohort
+                .left_out
+                .push(LeftOut::new(&draft.id, format!("another folder has a case with the same id ({file})")));
+        }
+    }
+    if cohort.cases.is_empty() {
+        let expected = "Expected one folder per patient with .nii.gz files, ID_t1.nii.gz, ID_ct.nii.gz or \
+                        imagesTr/CASE_0000.nii.gz.";
+        return Err(Error::file(root, format!("no scans found here. {expected}")));
+    }
+    Ok(cohort)
+}
+
+/// The scans with BIDS names, which say patient and session wherever the files lie, and the other files.
+fn bids_drafts(
+    folders: Vec<Folder>,
+    options: &DiscoverOptions,
+    problems: &mut Vec<Problem>,
+) -> (Vec<Draft>, Vec<Folder>) {
+    let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
+    let mut others = Vec::new();
+    for Folder { path, files } in folders {
+        let mut rest = Vec::new();
+        for file in files {
+            let Some(name) = bids::parse(&file.stem) else {
+                rest.push(file);
+                continue;
+            };
+            let id = name.session.iter().fold(name.patient.clone(), |id, session| format!("{id}_{session}"));
+            let draft = drafts.entry(id.clone()).or_insert_with(|| Draft::new(&id, &path, Layout::Bids));
+            (draft.patient, draft.session) = (Some(name.patient), name.session);
+            draft.add(options.role(name.role, &file.path), &file, problems);
+        }
+        if !rest.is_empty() {
+            others.push(Folder { path, files: rest });
+        }
+    }
+    let (scans, strays): (Vec<Draft>, Vec<Draft>) = drafts.into_values().partition(|draft| !draft.images.is_empty());
+    for (_, mask) in strays.iter().flat_map(|stray| &stray.masks) {
+        problems.push(Problem::of_file(None, &mask.path, "skipped: a mask without an image of the same patient"));
+    }
+    (scans, others)
+}
+
+/// The files by the patient's folder and session that they belong to, by path.
+fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
+    let mut groups: BTreeMap<(PathBuf, Option<String>), Group<'a>> = BTreeMap::new();
+    for folder in folders {
+        let (mut owner, mut role, mut session) = (folder.path.as_path(), None, None);
+        while let Some(parent) = owner.parent().filter(|_| owner != root) {
+            let name = name_of(owner);
+            if let Some(own) = folder_role(&name) {
+                role = role.or(Some(own));
+            } else if session.is_none() && is_session_folder(&name, &name_of(parent)) {
+                session = Some(name);
+            } else {
+                break;
+            }
+            owner = parent;
+        }
+        let role = role.filter(|role| *role != FolderRole::Scans);
+        let group = groups.entry((owner.to_path_buf(), session.clone())).or_insert_with(|| Group {
+            owner: owner.to_path_buf(),
+            session: session.clone(),
+            files: Vec::new(),
+            at_root: owner == root,
+        });
+        group.files.extend(folder.files.iter().map(|file| (file, role.clone())));
+    }
+    groups.into_values().collect()
+}
+
+/// A folder below a patient's own that holds nothing but masks of the patient's image is no patient.
+fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut MaskCheck, problems: &mut Vec<Problem>) {
+    let owners: BTreeMap<PathBuf, PathBuf> = drafts
+        .iter()
+        .filter(|draft| draft.owner != root)
+        .filter_map(|draft| Some((draft.owner.clone(), draft.images.values().next()?.clone())))
+        .collect();
+    drafts.retain(|draft| {
+        let Some(image) = draft.owner.parent().and_then(|parent| owners.get(parent)) else { return true };
+        let is_patient = !draft.alone
+            || draft
+                .images
+                .iter()
+                .any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
+        if !is_patient {
+            let what =
+                format!("{} masks in a folder of their own are not used. --label-name chooses one", draft.images.len());
+            problems.push(Problem::of_file(None, &draft.owner, what));
+        }
+        is_patient
+    });
+}
+
+/// Gives every scan an id of its own: by its files, by its folder, or by patient and session.
+fn name_scans(drafts: &mut [Draft], root: &Path) {
+    let place = |draft: &Draft| (draft.folder_name(), draft.session.clone());
+    let named_by_files = |draft: &Draft| draft.id != draft.folder_name();
+    // Where every folder names its files alike (`P1/scan_t1`, `P2/scan_t1`), the folders' names are the ids.
+    let files: Vec<&Draft> = drafts.iter().filter(|draft| named_by_files(draft) && draft.patient.is_none()).collect();
+    let ids: BTreeSet<_> = files.iter().map(|draft| (&draft.id, &draft.session)).collect();
+    let places: BTreeSet<_> = files.iter().map(|draft| place(draft)).collect();
+    if ids.len() < files.len() && places.len() == files.len() && files.iter().all(|draft| draft.alone) {
+        for draft in drafts.iter_mut().filter(|draft| draft.id != draft.folder_name() && draft.patient.is_none()) {
+            draft.id = draft.folder_name();
+        }
+    }
+    name_by_parent(drafts, root);
+    for draft in drafts.iter_mut().filter(|draft| draft.patient.is_none()) {
+        if let Some(session) = &draft.session {
+            let patient = draft.id.strip_suffix(session.as_str()).map(|id| id.trim_end_matches(['_', '-']));
+            let patient = patient.filter(|id| !id.is_empty()).unwrap_or(&draft.id).to_owned();
+            draft.id = format!("{patient}_{session}");
+            draft.patient = Some(patient);
+        }
+    }
+}
+
+/// Folders of the same names in several folders (`P1/first`, `P2/first`) are sessions where they are few, else patients
+/// (`site1/001`, `site2/001`). Both are named by the folder above too.
+fn name_by_parent(drafts: &mut [Draft], root: &Path) {
+    let by_folder =
+        |draft: &Draft| draft.id == draft.folder_name() && draft.session.is_none() && draft.patient.is_none();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for draft in drafts.iter().filter(|draft| by_folder(draft)) {
+        *counts.entry(draft.id.clone()).or_default() += 1;
+    }
+    let repeated = |draft: &Draft| by_folder(draft) && counts.get(&draft.id).is_some_and(|count| *count > 1);
+    let parents: BTreeSet<&Path> =
+        drafts.iter().filter(|draft| repeated(draft)).filter_map(|draft| draft.owner.parent()).collect();
+    let names = counts.values().filter(|count| **count > 1).count();
+    let (are_sessions, parents): (bool, BTreeSet<PathBuf>) =
+        (names <= parents.len(), parents.into_iter().filter(|parent| *parent != root).map(Path::to_path_buf).collect());
+    for draft in drafts.iter_mut() {
+        let Some(parent) = draft.owner.parent().filter(|parent| parents.contains(*parent)) else { continue };
+        if by_folder(draft) {
+            let parent = name_of(parent);
+            if are_sessions {
+                draft.session = Some(draft.id.clone());
+                draft.id = parent;
+            } else {
+                draft.id = format!("{parent}_{}", draft.id);
+            }
+        }
+    }
+}
+
+/// The scan with its mask, and notes about masks that are joined or not used.
+fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> Case {
+    let Draft { id, patient, session, images, masks, further_masks, segmentation, .. } = draft;
+    let mut note = |path: &Path, what: String| problems.push(Problem::of_file(Some(&id), path, what));
+    let mut images = images;
+    let (mut certain, mut by_word, mut chosen) = (Vec::new(), Vec::new(), Vec::new());
+    for (role, file) in masks {
+        let name = without_id(&file.stem, &id).to_lowercase();
+        match role {
+            Role::ChosenMask => chosen.push(file),
+            Role::Mask => certain.push(file),
+            Role::MaskByWord if check.by_word(&file.path, &name) => by_word.push(file),
+            Role::MaskByWord => {
+                note(&file.path, "is named like a mask but holds no labels. It is taken for an image".into());
+                images.insert(name, file.path);
+            }
+            _ => note(&file.path, "not used: a mask of something else".into()),
+        }
+    }
+    certain.sort_by_key(|file| mask_rank(without_id(&file.stem, &id)));
+    if chosen.is_empty() {
+        chosen = if certain.is_empty() { std::mem::take(&mut by_word) } else { certain.drain(..1).collect() };
+    }
+    for file in certain.iter().chain(&by_word) {
+        note(&file.path, "skipped: a second mask of the same case".into());
+    }
+    if chosen.is_empty() && images.len() > 1 {
+        chosen.extend(mask_by_values(&mut images, check, &mut note));
+    }
+    if chosen.is_empty()
+        && let [only] = &*further_masks
+    {
+        chosen.push(only.clone());
+    } else if let Some(first) = further_masks.first() {
+        let folder = first.path.parent().unwrap_or(&first.path);
+        note(folder, format!("{} further masks are not used. --label-name chooses one", further_masks.len()));
+    }
+    if let [first, _, ..] = &*chosen {
+        let mut names: Vec<&str> = chosen.iter().take(SHOWN).map(|file| file.stem.as_str()).collect();
+        if chosen.len() > SHOWN {
+            names.push("more");
+        }
+        note(&first.path, format!("the mask is the union of {} files: {}", chosen.len(), names.join(", ")));
+    }
+    let images = images.into_iter().map(|(modality, path)| (modality, ImageFile::new(path))).collect();
+    let masks = chosen.into_iter().map(|file| file.path).collect();
+    Case { id, patient: patient.unwrap_or_default(), session, images, masks, segmentation, held_out: false }
+}
+
+/// An image of an unknown name whose values are those of a mask.
+fn mask_by_values(
+    images: &mut BTreeMap<String, PathBuf>,
+    check: &mut MaskCheck,
+    note: &mut dyn FnMut(&Path, String),
+) -> Option<NiftiFile> {
+    let image = images.iter().find(|(name, _)| is_known_modality(name)).or_else(|| images.iter().next())?.1.clone();
+    let unknown = images.iter().filter(|(name, path)| !is_known_modality(name) && **path != image);
+    let mask = unknown.into_iter().find(|(name, path)| check.by_values(path, name, &image))?.0.clone();
+    let path = images.remove(&mask)?;
+    note(&path, "is taken for the mask: its values are few whole numbers on the image's grid".into());
+    Some(NiftiFile { stem: stem_of(&path), path })
+}

@@ -1,0 +1,193 @@
+//! Layouts as people have them: sessions, masks by other names, extra masks, ids with numbers.
+
+#![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests, also of exact values")]
+
+use super::test_files::{grid, problems, summary, write, write_on};
+use super::*;
+use crate::volume::nifti::write_volume;
+use crate::volume::{Scale, Volume, VoxelData};
+
+/// Patients by scan.
+fn patients(cohort: &Cohort) -> Vec<(&str, &str)> {
+    cohort.cases.iter().map(|case| (case.id.as_str(), case.patient.as_str())).collect()
+}
+
+/// Writes an image of many values or a mask of mostly background.
+fn cohort_with(images: &[&str], masks: &[&str]) -> (tempfile::TempDir, Cohort) {
+    let folder = tempfile::tempdir().unwrap();
+    images.iter().for_each(|name| write(folder.path(), name, 1));
+    masks.iter().for_each(|name| write(folder.path(), name, 13));
+    let cohort = Cohort::discover(folder.path()).unwrap();
+    (folder, cohort)
+}
+
+#[test]
+fn time_points_and_sessions_belong_to_their_patient() {
+    let images =
+        ["a/BraTS-GLI-00002-100-t1n.nii.gz", "b/BraTS-GLI-00002-101-t1n.nii.gz", "c/BraTS-GLI-00003-100-t1n.nii.gz"];
+    let (_folder, cohort) = cohort_with(&images, &[]);
+    assert_eq!(cohort.patients().into_iter().collect::<Vec<_>>(), ["BraTS-GLI-00002", "BraTS-GLI-00003"]);
+    assert_eq!(cohort.scans_of("BraTS-GLI-00002").count(), 2);
+    assert_eq!(cohort.scans_of("BraTS-GLI-00002-101").count(), 1, "a split may name a scan");
+
+    let sessions = ["sub-1/ses-1/flair.nii.gz", "sub-1/ses-2/flair.nii.gz", "sub-2/ses-1/flair.nii.gz"];
+    let masks = sessions.map(|name| name.replace("flair", "seg"));
+    let (_folder, cohort) = cohort_with(&sessions, &masks.each_ref().map(String::as_str));
+    assert_eq!(patients(&cohort), [("sub-1_ses-1", "sub-1"), ("sub-1_ses-2", "sub-1"), ("sub-2_ses-1", "sub-2")]);
+    assert_eq!(summary(&cohort)[1], "sub-1_ses-2 flair+");
+    assert!(cohort.problems.is_empty() && cohort.left_out.is_empty(), "{:?}", cohort.problems);
+
+    // Folders that no word names as sessions, but that every patient has.
+    let (_folder, cohort) = cohort_with(&["P1/first/ct.nii", "P1/second/ct.nii", "P2/first/ct.nii"], &[]);
+    assert_eq!(patients(&cohort), [("P1_first", "P1"), ("P1_second", "P1"), ("P2_first", "P2")]);
+    // Sites with patients of the same numbers.
+    let sites = ["a/001/ct.nii", "a/002/ct.nii", "a/003/ct.nii", "b/001/ct.nii", "b/002/ct.nii", "b/003/ct.nii"];
+    let (_folder, cohort) = cohort_with(&sites, &[]);
+    assert_eq!(cohort.patients().len(), 6, "{:?}", patients(&cohort));
+    // Years below the patient, with the patient's name in the files.
+    let (_folder, cohort) = cohort_with(&["P1/2019/P1_t1.nii", "P1/2020/P1_t1.nii", "P2/2019/P2_t1.nii"], &[]);
+    assert_eq!(patients(&cohort), [("P1_2019", "P1"), ("P1_2020", "P1"), ("P2_2019", "P2")]);
+}
+
+#[test]
+fn bids_names_say_patient_and_session_wherever_the_files_lie() {
+    let images = ["sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz", "sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz"];
+    let masks = [
+        "sub-1/ses-1/anat/sub-1_ses-1_T1w_label-lesion_roi.nii.gz",
+        "derivatives/labels/sub-1/ses-2/anat/sub-1_ses-2_label-lesion_mask.nii.gz",
+        "derivatives/labels/sub-1/ses-2/anat/sub-1_ses-2_desc-brain_mask.nii.gz",
+    ];
+    let (_folder, cohort) = cohort_with(&images, &masks);
+    assert_eq!(cohort.layout, Layout::Bids);
+    assert_eq!(summary(&cohort), ["sub-1_ses-1 t1+", "sub-1_ses-2 t1+"]);
+    assert_eq!(cohort.patients().len(), 1);
+    assert_eq!(cohort.modality("T1w").unwrap(), "t1");
+}
+
+#[test]
+fn masks_by_other_names_are_masks_if_their_values_are() {
+    for (images, masks, expected) in [
+        (&["p/ct.nii"][..], &["p/ct_mask.nii"][..], "p ct+"),
+        (&["P1/P1.nii"], &["P1/GT.nii"], "P1 image+"),
+        (&["p_ct.nii"], &["p_mask.nii"], "p ct+"),
+        (&["p/X_t2.nii"], &["p/X-Finding1-t2_tra_ROI.nii", "p/X-Finding2-t2_tra_ROI.nii"], "X t2++"),
+        (&["p/flair.nii"], &["p/lesion_rater1.nii", "p/lesion_rater2.nii"], "p flair++"),
+        (&["p/flair.nii"], &["p/consensus.nii"], "p flair+"),
+        (&["p/t1.nii"], &["p/seg.nii", "p/brain_mask.nii"], "p t1+"),
+        (&["p/t1.nii"], &["p/brain_mask.nii"], "p t1"),
+        (&["p/CT/scan.nii", "p/PET/scan.nii"], &["p/mask/scan.nii"], "p ct,pet+"),
+        (&["images/p.nii"], &["labels/p.nii"], "p image+"),
+    ] {
+        let (_folder, cohort) = cohort_with(images, masks);
+        assert_eq!(summary(&cohort), [expected], "{images:?} {masks:?}");
+    }
+    let (_folder, cohort) = cohort_with(&["p/ct.nii"], &["p/roi1.nii", "p/roi2.nii"]);
+    assert!(problems(&cohort).contains(&"the mask is the union of 2 files: roi1, roi2"), "{:?}", problems(&cohort));
+}
+
+#[test]
+fn the_user_names_the_masks() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "p/ct.nii", 1);
+    for name in ["p/seg.nii", "p/ct_annotation.nii", "p/segmentations/liver.nii", "p/segmentations/spleen.nii"] {
+        write(folder.path(), name, 13);
+    }
+    let masks = |pattern: &str| {
+        let options = DiscoverOptions { label_name: Some(pattern.parse().unwrap()), ..DiscoverOptions::default() };
+        let cohort = Cohort::discover_with(folder.path(), &options).unwrap();
+        assert_eq!(cohort.cases.len(), 1);
+        cohort.cases[0]
+            .masks
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(masks("annotation"), ["ct_annotation.nii"]);
+    assert_eq!(masks("segmentations/liver"), ["liver.nii"]);
+    assert_eq!(masks("seg"), ["seg.nii"]);
+    assert_eq!(masks("segmentations/*"), ["liver.nii", "spleen.nii"], "all that match are joined");
+}
+
+#[test]
+fn folders_of_further_masks_are_no_patients() {
+    for folder in ["instances", "segmentations", "organs"] {
+        let further =
+            ["case_0/X/a-1.nii", "case_0/X/b-2.nii", "case_1/X/a-1.nii"].map(|name| name.replace('X', folder));
+        let mut masks = vec!["case_0/segmentation.nii", "case_1/segmentation.nii"];
+        masks.extend(further.each_ref().map(String::as_str));
+        let (_folder, cohort) = cohort_with(&["case_0/imaging.nii", "case_1/imaging.nii"], &masks);
+        assert_eq!(summary(&cohort), ["case_0 imaging+", "case_1 imaging+"], "{folder}");
+        assert_eq!(cohort.problems.len(), 2, "said once a folder: {:?}", cohort.problems);
+    }
+}
+
+#[test]
+fn a_segmentation_of_ours_is_no_image() {
+    let (folder, cohort) = cohort_with(
+        &["p1/flair.nii.gz", "p2/flair.nii.gz", "q_t1.nii.gz"],
+        &["p1/seg.nii.gz", "p1/flair_pred.nii.gz", "p2/flair_pred_2.nii.gz", "q_t1_pred.nii.gz"],
+    );
+    assert_eq!(summary(&cohort), ["p1 flair+", "p2 flair", "q t1"]);
+    let segmentation = |id: &str| cohort.case(id).unwrap().segmentation.clone().unwrap();
+    assert_eq!(segmentation("p1"), folder.path().join("p1/flair_pred.nii.gz"));
+    assert_eq!(segmentation("q"), folder.path().join("q_t1_pred.nii.gz"));
+    assert!(!problems(&cohort).contains(&"missing modality flair_pred"));
+}
+
+#[test]
+fn ids_that_end_in_four_digits_are_told_by_their_masks() {
+    let names = |folder: &str| [0, 1, 2].map(|n| format!("{folder}/vert_{n:04}.nii.gz"));
+    let (images, masks) = (names("imagesTr"), names("labelsTr"));
+    let text = |names: &'_ [String; 3]| -> Vec<String> { names.to_vec() };
+    let make = |masks: &[String]| {
+        let folder = tempfile::tempdir().unwrap();
+        text(&images).iter().chain(masks).for_each(|name| write(folder.path(), name, 1));
+        write(folder.path(), "imagesTs/vert_0009.nii.gz", 1);
+        std::fs::write(folder.path().join("dataset.json"), r#"{"modality": {"0": "CT"}}"#).unwrap();
+        folder
+    };
+    let folder = make(&masks);
+    let cohort = Cohort::discover(folder.path()).unwrap();
+    assert_eq!(summary(&cohort), ["vert_0000 ct+", "vert_0001 ct+", "vert_0002 ct+", "vert_0009 ct"]);
+    // Without masks nothing tells ids from channels: the numbers beyond the channels are refused.
+    let error = Cohort::discover(make(&[]).path()).unwrap_err().to_string();
+    assert!(error.contains("vert_0001") && error.contains("0 (ct)") && error.contains("labelsTr"), "{error}");
+}
+
+#[test]
+fn frames_are_channels_where_dataset_json_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = grid([4, 3, 2]);
+    for name in ["imagesTr/B_1.nii.gz", "P1/mri.nii.gz"] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let data = VoxelData::U8((0..2 * grid.len()).map(|v| v as u8).collect());
+        write_volume(&path, &Volume::new(grid.clone(), data, Scale::IDENTITY)).unwrap();
+    }
+    std::fs::write(folder.path().join("dataset.json"), r#"{"modality": {"0": "FLAIR", "1": "T1w"}}"#).unwrap();
+    let cohort = Cohort::discover(folder.path()).unwrap();
+    let image = &cohort.cases[0].images["t1w"];
+    assert_eq!((image.frame, image.read().unwrap().value([0, 0, 0])), (Some(1), 24.0));
+    assert_eq!(cohort.cases[0].image_paths().len(), 1, "one file");
+
+    let single = folder.path().join("P1");
+    let error = Cohort::discover(&single).unwrap().cases[0].images["mri"].read().unwrap_err().to_string();
+    assert!(error.contains("mri.nii.gz: frames is 2") && error.contains("--frame (0 to 1)"), "{error}");
+    let options = DiscoverOptions { frame: Some(1), ..DiscoverOptions::default() };
+    let cohort = Cohort::discover_with(&single, &options).unwrap();
+    assert_eq!(cohort.cases[0].images["mri"].read().unwrap().value([0, 0, 0]), 24.0);
+}
+
+#[test]
+fn a_cohort_is_recognised_by_content() {
+    let names = ["p1/ct.nii", "p2/ct.nii.gz"];
+    let (_here, first) = cohort_with(&names, &[]);
+    let (there, moved) = cohort_with(&["p1/ct.nii.gz", "p2/ct.nii", "p3/ct.nii"], &[]);
+    let ct = ["ct".to_owned()];
+    let (first, moved) = (CohortIdentity::of(&first, &ct), CohortIdentity::of(&moved, &ct));
+    assert!(first.is_within(&moved) && !moved.is_within(&first) && moved.is_mostly(&first));
+    write_on(&grid([5, 3, 2]), there.path(), "p1/ct.nii.gz", 1);
+    let changed = CohortIdentity::of(&Cohort::discover(there.path()).unwrap(), &ct);
+    assert!(!first.is_within(&changed));
+    assert_eq!(first.shared(&changed), 1);
+}

@@ -1,0 +1,63 @@
+//! Which files are a case's masks, where names alone do not say it.
+//!
+//! A name with a mask's word (`ct_mask`, `GT`, `Finding1_ROI`) is a mask if its values are few whole numbers. A name that
+//! nobody knows is one if moreover it lies on the image's grid and most of it is background. A few files of each kind of
+//! name are read, never the whole cohort.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::volume::{LabelVolume, Relation, Volume};
+
+/// Most label values of a mask that is named as one.
+const LABELS_BY_WORD: usize = 64;
+
+/// Most label values of a mask that is told by its values.
+const LABELS_BY_VALUES: usize = 10;
+
+/// Confirms masks by their values, once for each kind of name.
+#[derive(Default)]
+pub(super) struct MaskCheck {
+    by_kind: BTreeMap<String, bool>,
+}
+
+impl MaskCheck {
+    /// Whether a file with a mask's word in its name holds labels. A file that cannot be read counts as what its name says.
+    pub fn by_word(&mut self, path: &Path, name: &str) -> bool {
+        let holds_labels = || match LabelVolume::read(path) {
+            Ok(mask) => Some(mask.labels().len() <= LABELS_BY_WORD),
+            // Readable, but no labels: an image.
+            Err(_) => Volume::read(path).ok().map(|_| false),
+        };
+        self.decide(&format!("word {}", kind_of(name)), holds_labels).unwrap_or(true)
+    }
+
+    /// Whether a file whose name says nothing is a mask of `image`.
+    pub fn by_values(&mut self, path: &Path, name: &str, image: &Path) -> bool {
+        let is_mask = || {
+            let grid = Volume::read_grid(image).ok()?;
+            let Ok(mask) = LabelVolume::read(path) else { return Some(false) };
+            let background = mask.iter().filter(|label| *label == 0).count();
+            let few = (1..=LABELS_BY_VALUES).contains(&mask.labels().len());
+            Some(few && 2 * background >= mask.len() && mask.grid.relation(&grid) != Relation::Different)
+        };
+        self.decide(&format!("values {}", kind_of(name)), is_mask).unwrap_or(false)
+    }
+
+    /// The decision for a kind of name; an undecided file leaves it to the next one.
+    fn decide(&mut self, kind: &str, look: impl FnOnce() -> Option<bool>) -> Option<bool> {
+        if let Some(known) = self.by_kind.get(kind) {
+            return Some(*known);
+        }
+        let decision = look();
+        if let Some(decision) = decision {
+            self.by_kind.insert(kind.to_owned(), decision);
+        }
+        decision
+    }
+}
+
+/// A name without its digits: `Finding1_ROI` and `Finding2_ROI` are of one kind.
+fn kind_of(name: &str) -> String {
+    name.to_lowercase().chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
+}

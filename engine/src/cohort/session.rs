@@ -1,0 +1,194 @@
+//! Patients and sessions by name: which scans belong to one patient.
+//!
+//! A session is a visit, a time point or a date. It is named by a folder (`ses-1`, `baseline`, `2019-03-04`) or by the end of
+//! a scan's name (`BraTS-GLI-00002-101`, `P07_2020`, `P07_tp2`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Words that name a session, alone or with a number: `ses-1`, `visit2`, `followup`.
+const WORDS: [&str; 12] =
+    ["ses", "sess", "session", "visit", "tp", "timepoint", "baseline", "bl", "followup", "fu", "preop", "postop"];
+
+/// Words that name a session only after a patient's number: `P07_scan2`.
+const GENERAL_WORDS: [&str; 11] =
+    ["scan", "exam", "study", "time", "pre", "post", "week", "month", "day", "year", "prior"];
+
+/// Short words that name a session only with a number: `m12`, `w04`, `v2`.
+const SHORT: [&str; 5] = ["m", "w", "v", "d", "y"];
+
+/// How sure it is that an ending names a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certainty {
+    /// The form is that of sessions only.
+    Certain,
+    /// Also a patient's number has this form: what the other names are decides.
+    Possible,
+}
+
+/// True if a folder's name is that of a session of `parent`, the folder above.
+pub(super) fn is_session_folder(name: &str, parent: &str) -> bool {
+    is_date(name) || is_word(name, &WORDS) || (has_digit(parent) && (is_short(name) || is_word(name, &GENERAL_WORDS)))
+}
+
+/// Patient and session by scan id. A scan whose name tells no session is its own patient.
+pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<String, (String, Option<String>)> {
+    let ids: BTreeSet<&str> = ids.collect();
+    let endings: Vec<_> = ids.iter().filter_map(|id| ending(id)).collect();
+    let possible = || endings.iter().filter(|(.., certainty)| *certainty == Certainty::Possible);
+    let bases: BTreeSet<&str> = possible().map(|(base, ..)| *base).collect();
+    let ends: BTreeSet<&str> = possible().map(|(_, end, _)| *end).collect();
+    // Patients' numbers are many for each prefix (`site1_001` to `site1_050`), time points are few for each patient.
+    let are_sessions = bases.len() < possible().count() && ends.len() <= bases.len();
+    let of = |id: &&str| {
+        let named = ending(id).filter(|(.., certainty)| *certainty == Certainty::Certain || are_sessions);
+        let patient = named.map_or(*id, |(base, ..)| base).to_owned();
+        ((*id).to_owned(), (patient, named.map(|(_, end, _)| end.to_owned())))
+    };
+    ids.iter().map(of).collect()
+}
+
+/// Splits the session off the end of a scan's name.
+fn ending(id: &str) -> Option<(&str, &str, Certainty)> {
+    let separators = id.char_indices().filter(|(_, letter)| ['_', '-', '.', ' '].contains(letter)).map(|(at, _)| at);
+    // The longest ending first: `P1_2019-03-04` has a date, not the day 04.
+    separators.filter(|at| *at > 0).find_map(|at| {
+        let (base, end) = (&id[..at], &id[at + 1..]);
+        let base = base.trim_end_matches(['_', '-', '.', ' ']);
+        certainty(base, end).filter(|_| !base.is_empty()).map(|certainty| (base, end, certainty))
+    })
+}
+
+fn certainty(base: &str, end: &str) -> Option<Certainty> {
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let numbered = has_digit(base);
+    if is_word(end, &WORDS) || (numbered && (is_date(end) || is_word(end, &GENERAL_WORDS))) {
+        return Some(Certainty::Certain);
+    }
+    // `BraTS-GLI-00002-101`: the last number is the time point.
+    if base.to_ascii_lowercase().starts_with("brats-") && digits(end) && end.len() == 3 {
+        let last = base.rsplit('-').next().unwrap_or_default();
+        return (digits(last) && last.len() >= 4).then_some(Certainty::Certain);
+    }
+    // A year after a name without a number may be the patient's number: `MS_2001`. So may a short number after another:
+    // `UPENN-GBM-00001_11` is a time point, `ISLES22_001` is not.
+    let after_number = base.ends_with(|c: char| c.is_ascii_digit()) && digits(end) && end.len() <= 3;
+    (is_date(end) || (is_short(end) && numbered) || after_number).then_some(Certainty::Possible)
+}
+
+fn has_digit(text: &str) -> bool {
+    text.chars().any(|c| c.is_ascii_digit())
+}
+
+/// `2019`, `20190304`, `2019-03-04` or `2019_03`.
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(['-', '_', '.']).collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    let [year, rest @ ..] = &*parts else { return false };
+    let (year, rest) = if lengths == [8] && year.is_ascii() {
+        (&year[..4], vec![&year[4..6], &year[6..]])
+    } else {
+        (*year, rest.to_vec())
+    };
+    let lengths: Vec<usize> = rest.iter().map(|part| part.len()).collect();
+    let within = |text: &str, range: std::ops::Range<u32>| text.parse().is_ok_and(|value| range.contains(&value));
+    year.len() == 4
+        && within(year, 1980..2100)
+        && matches!(lengths[..], [] | [2] | [2, 2])
+        && rest.iter().zip([1..13, 1..32]).all(|(part, range)| within(part, range))
+}
+
+/// One of `words`, with or without a number, or `ses-` and a label: `ses-pre`, `follow-up`, `visit02`.
+fn is_word(text: &str, words: &[&str]) -> bool {
+    let text = text.to_lowercase();
+    if let Some(label) = text.strip_prefix("ses-") {
+        return !label.is_empty() && label.chars().all(char::is_alphanumeric);
+    }
+    let plain: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
+    words.contains(&plain.trim_end_matches(|c: char| c.is_ascii_digit()))
+}
+
+fn is_short(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let word = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    word.len() < text.len() && text.len() - word.len() <= 3 && SHORT.contains(&word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Patient by scan.
+    fn of(ids: &[&str]) -> Vec<String> {
+        let found = patients(ids.iter().copied());
+        ids.iter().map(|id| found[*id].0.clone()).collect()
+    }
+
+    #[test]
+    fn time_points_belong_to_one_patient() {
+        for (ids, expected) in [
+            (&["BraTS-GLI-00002-100", "BraTS-GLI-00002-101"][..], &["BraTS-GLI-00002"; 2][..]),
+            (&["BraTS-MET-00012-000", "BraTS-MET-00013-000"], &["BraTS-MET-00012", "BraTS-MET-00013"]),
+            (&["P07_2019", "P07_2020"], &["P07"; 2]),
+            (&["ID_2019", "ID_2020", "JD_2019", "JD_2020"], &["ID", "ID", "JD", "JD"]),
+            (&["P07_2019-03-04", "P07_20200101"], &["P07"; 2]),
+            (&["P07_tp1", "P07_tp2", "P08_baseline", "P08-followup"], &["P07", "P07", "P08", "P08"]),
+            (&["sub-1_ses-pre", "sub-1_ses-02"], &["sub-1"; 2]),
+            (
+                &["UPENN-GBM-00001_11", "UPENN-GBM-00001_21", "UPENN-GBM-00002_11"],
+                &["UPENN-GBM-00001", "UPENN-GBM-00001", "UPENN-GBM-00002"],
+            ),
+            (&["P01_m00", "P01_m12", "P02_m00"], &["P01", "P01", "P02"]),
+        ] {
+            assert_eq!(of(ids), expected, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_patients_are_no_time_points() {
+        for ids in [
+            &["ISLES22_001", "ISLES22_002", "ISLES22_003"][..],
+            &["site1_001", "site1_002", "site2_003", "site2_004"],
+            &["MS_2001", "MS_2002", "MS_2003"],
+            &["BraTS2021_00000", "BraTS2021_00002"],
+            &["BraTS20_Training_001", "BraTS20_Training_002"],
+            &["case_00000", "case_00001"],
+            &["TCGA-02-0006", "TCGA-02-0009"],
+            &["P00", "P01"],
+        ] {
+            assert_eq!(of(ids), ids, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn folders_of_sessions_are_known_by_name() {
+        let under = |parent: &'static str| move |name: &&str| is_session_folder(name, parent);
+        let sessions = [
+            "ses-1",
+            "ses-pre",
+            "session_2",
+            "visit02",
+            "Baseline",
+            "follow-up",
+            "2019",
+            "2019-03-04",
+            "20190304",
+            "TP1",
+        ];
+        assert!(sessions.iter().all(under("cohort")));
+        let patients = [
+            "P01",
+            "HGG",
+            "sub-01",
+            "t1",
+            "001",
+            "20191399",
+            "anat",
+            "scan1",
+            "m12",
+            "BraTS-GLI-00002-100",
+            "case_00001",
+        ];
+        assert!(!patients.iter().any(under("cohort")));
+        assert!(["scan1", "m12", "pre"].iter().all(under("P01")));
+    }
+}

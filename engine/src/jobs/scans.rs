@@ -1,0 +1,53 @@
+//! The scans that a job trains on, and why others are left out.
+
+use crate::Result;
+use crate::cohort::split::Split;
+use crate::cohort::{Cohort, Selection};
+use crate::config::Config;
+use crate::preprocess::read_case;
+
+/// The scans of the training patients. Scans of patients that no part of the split has are left out: they lack a modality, or
+/// the split is the user's own.
+pub(super) fn training_scans(cohort: &Cohort, split: &Split, modalities: &[String]) -> Selection {
+    let mut selection = cohort.select(&split.train, modalities);
+    let held_out: Vec<&String> = split.val.iter().chain(&split.test).collect();
+    for case in cohort.cases.iter().filter(|case| !case.held_out && !case.has_all(modalities)) {
+        if !held_out.iter().any(|id| **id == case.patient || **id == case.id) {
+            let missing: Vec<&str> =
+                modalities.iter().filter(|m| !case.images.contains_key(*m)).map(String::as_str).collect();
+            selection.leave_out(&case.id, format!("missing modality {}", missing.join(", ")));
+        }
+    }
+    cohort.left_out.iter().for_each(|left| selection.leave_out(&left.case, &left.why));
+    selection
+}
+
+/// The scans of the labelled patients. Training patients whose mask cannot be read are never drawn, and are named.
+pub(super) fn labelled_scans(cohort: &Cohort, split: &Split, config: &Config) -> Result<Selection> {
+    let modalities = &config.data.modality;
+    let mut selection = with_mask(cohort.select(&split.labelled(&config.labels.budget()?)?, modalities));
+    let unknown = split.train.iter().filter(|id| split.lesion_ml.get(*id).copied().flatten().is_none());
+    for case in unknown.flat_map(|id| cohort.scans_of(id)).filter(|case| !case.masks.is_empty()) {
+        if selection.cases.iter().any(|used| used.id == case.id) || !case.has_all(modalities) {
+            continue;
+        }
+        let why = match read_case(case, modalities, true, &config.preprocess.masks()) {
+            Ok(_) => "its mask was not known when the split was drawn".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        selection.leave_out(&case.id, why);
+    }
+    for left in training_scans(cohort, split, modalities).left_out {
+        selection.leave_out(&left.case, left.why);
+    }
+    Ok(selection)
+}
+
+/// The scans that have a mask.
+pub(super) fn with_mask(mut selection: Selection) -> Selection {
+    let (with, without) = selection.cases.into_iter().partition(|case| !case.masks.is_empty());
+    selection.cases = with;
+    let without: Vec<crate::cohort::Case> = without;
+    without.iter().for_each(|case| selection.leave_out(&case.id, "missing mask"));
+    selection
+}

@@ -1,0 +1,135 @@
+//! The run folder of a job: created with a split, or opened to resume.
+
+use std::path::Path;
+
+use super::{Start, differences};
+use crate::cohort::split::{Part, Split};
+use crate::cohort::{Cohort, CohortIdentity, fingerprint_under};
+use crate::config::Config;
+use crate::event::{Control, Stage};
+use crate::preprocess::Targets;
+use crate::run::{RunFolder, failure};
+use crate::{Error, Result};
+
+/// Modalities by the names that the cohort uses, and labels by what they mean in it.
+pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
+    for modality in &mut config.data.modality {
+        *modality = cohort.modality(modality)?;
+    }
+    if config.data.targets == Targets::Regions && config.preprocess.label_map.is_empty() {
+        let (map, source) = cohort.label_map()?;
+        tracing::warn!("labels: {map}, {}", source.describe());
+        config.preprocess.label_map = map;
+    }
+    Ok(config)
+}
+
+/// A run folder with its split.
+pub(super) struct Opened {
+    pub run: RunFolder,
+    split: Split,
+    /// True for a new folder.
+    new: bool,
+}
+
+impl Opened {
+    /// Prepares the training data. A new run whose data cannot be read, or that is cancelled meanwhile, leaves no folder.
+    pub fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
+        load(&self.split).inspect_err(|_| {
+            if self.new {
+                // The first error counts. The next start reports an empty run in its way.
+                let _ = self.run.discard();
+            }
+        })
+    }
+}
+
+/// Creates the run folder with its split, or opens it to resume.
+pub(super) fn open_run(
+    config: &Config,
+    cohort: &Cohort,
+    out: &Path,
+    start: Start<'_>,
+    control: &Control,
+) -> Result<Opened> {
+    if start.resume && RunFolder::is_run(out) {
+        let run = RunFolder::resume(out)?;
+        // Read with today's defaults: settings that are newer than the run are no difference.
+        let stored = Config::from_toml(&run.config_text()?, &run.config_path())?;
+        let split = run.read_split()?;
+        let mut differences = differences(&stored, config)?;
+        let moved = differences.iter().any(|line| line.starts_with("data.cohort: "));
+        if moved && is_cohort_of(&run, &split, cohort, &config.data.modality)? {
+            differences.retain(|line| !line.starts_with("data.cohort: "));
+        }
+        if !differences.is_empty() {
+            let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
+            return Err(Error::file(out, why));
+        }
+        if moved {
+            let mut stored = stored;
+            stored.data.cohort.clone_from(&config.data.cohort);
+            run.write_config(&stored.to_toml()?)?;
+        }
+        failure::clear(&run)?;
+        return Ok(Opened { run, split, new: false });
+    }
+    let split = match start.split {
+        Some(path) => {
+            let split = Split::read(path)?;
+            split.check_patients(cohort, path)?;
+            if let Some(pretraining) = inherited(config)? {
+                split.check_unseen(&pretraining, path)?;
+            }
+            split
+        }
+        None => match inherited(config)? {
+            Some(split) => {
+                split.check_patients(cohort, &config.labels.from.join("split.json"))?;
+                split
+            }
+            None => draw_split(config, cohort, control)?,
+        },
+    };
+    let run = RunFolder::create(out, &config.to_toml()?)?;
+    run.write_split(&split)?;
+    run.write_cohort(&CohortIdentity::of(cohort, &config.data.modality))?;
+    Ok(Opened { run, split, new: true })
+}
+
+/// The split of the pre-training run that a fine-tuning starts from.
+pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
+    if config.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(RunFolder::open(&config.labels.from)?.read_split()?))
+}
+
+/// A new split by patient, stratified by lesion volume.
+pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+    Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
+}
+
+/// The patients that can be trained or tested on, with their lesion volume in ml, `None` without a mask.
+pub(crate) fn eligible_patients(
+    config: &Config,
+    cohort: &Cohort,
+    control: &Control,
+) -> Result<Vec<(String, Option<f64>)>> {
+    let modalities = &config.data.modality;
+    let first = modalities.first().map(String::as_str);
+    let fingerprint = fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?;
+    Ok(fingerprint.volumes(cohort, modalities))
+}
+
+/// True if `cohort` is the one that a run was started with, wherever it lies now: the same scans with the same headers. Runs
+/// of earlier versions recorded no headers; of them the patients must be there, and their checkpoint compares the data.
+///
+/// # Errors
+/// A record that cannot be read.
+pub(crate) fn is_cohort_of(run: &RunFolder, split: &Split, cohort: &Cohort, modalities: &[String]) -> Result<bool> {
+    Ok(match run.read_cohort::<CohortIdentity>()? {
+        Some(recorded) => recorded.is_within(&CohortIdentity::of(cohort, modalities)),
+        None => split.part(Part::All).iter().all(|id| cohort.scans_of(id).next().is_some()),
+    })
+}

@@ -1,0 +1,217 @@
+//! Cohorts as people have them, by the command line: nothing is left out silently, and one bad case never stops the others.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use engine::cohort::split::Split;
+use engine::run::RunFolder;
+use engine::volume::nifti::{write_label, write_volume};
+use engine::volume::{LabelVolume, Volume, VoxelData};
+
+use crate::common::{cohort, finetune, finetune_config, patient, pretrain, pretrain_config};
+
+fn amlp(line: &[&str], paths: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_amlp")).args(line).args(paths).output().unwrap()
+}
+
+/// Exit code, standard output and standard error.
+fn ended(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A fine-tuned model of one epoch.
+fn model(folder: &Path, root: &Path) -> PathBuf {
+    let run = folder.join("fine");
+    let mut config = finetune_config(root, None);
+    config.training.epochs = 1;
+    finetune(&config, &run, false, 0).unwrap();
+    run
+}
+
+/// Replaces a patient's mask by one that holds no labels.
+fn spoil_mask(root: &Path, id: &str) {
+    let (image, _) = patient(1);
+    write_volume(&root.join(id).join("seg.nii.gz"), &Volume::from_f32(image.grid.clone(), vec![0.5; image.grid.len()]))
+        .unwrap();
+}
+
+#[test]
+fn one_bad_case_never_stops_the_others() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 6);
+    let (model, out) = (model(temp.path(), &root), temp.path().join("masks"));
+    fs::write(root.join("P02/pet.nii.gz"), b"no scan").unwrap();
+    fs::rename(root.join("P04/pet.nii.gz"), root.join("P04/ct.nii.gz")).unwrap();
+    let line = ["segment", "--device", "cpu", "--subset", "all", "--json", "--model"];
+    let (code, text, errors) = ended(&amlp(&line, &[&model, &root, Path::new("--out"), &out]));
+    assert_eq!(code, 3, "{errors}");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((report["cases"].as_array().unwrap().len(), report["left_out"].as_array().unwrap().len()), (4, 2));
+    assert!(errors.contains("used 5 of 6 scans, left out 1: P04 (missing modality pet)"), "{errors}");
+    assert!(errors.contains("2 of 6 scans are not done:") && errors.contains("\n  P02  "), "{errors}");
+    let strict = ["segment", "--device", "cpu", "--subset", "all", "--strict", "--model"];
+    assert_eq!(ended(&amlp(&strict, &[&model, &root, Path::new("--out"), &out])).0, 1);
+
+    spoil_mask(&root, "P01");
+    let line = ["evaluate", "--json", "--prediction"];
+    let paths = [out.as_path(), Path::new("--truth"), &root];
+    let (code, text, errors) = ended(&amlp(&line, &paths));
+    assert_eq!(code, 3, "{errors}");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((report["mean"]["1"]["cases"].as_u64(), report["left_out"][0]["case"].as_str()), (Some(3), Some("P01")));
+    assert_eq!(ended(&amlp(&["evaluate", "--strict", "--json", "--prediction"], &paths)).0, 1);
+}
+
+#[test]
+fn trainings_say_what_they_leave_out() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 10);
+    let mut config = pretrain_config(&root);
+    config.training.epochs = 1;
+    let clean = temp.path().join("clean");
+    pretrain(&config, &clean, false, 0).unwrap();
+    let split: Split = RunFolder::open(&clean).unwrap().read_split().unwrap();
+    let [mask, scan, modality] = &split.train[..3] else { panic!("three train") };
+    spoil_mask(&root, mask);
+    fs::write(root.join(scan).join("pet.nii.gz"), b"no scan").unwrap();
+    fs::rename(root.join(modality).join("pet.nii.gz"), root.join(modality).join("ct.nii.gz")).unwrap();
+    let file = temp.path().join("split.json");
+    fs::write(&file, split.to_json().unwrap()).unwrap();
+
+    let train = |verb: &[&str], name: &str| {
+        let settings = temp.path().join("settings.toml");
+        fs::write(&settings, "[method]\ngrid = 8\n[network]\nwidth = 2\ndepth = 2\n").unwrap();
+        let line =
+            [verb, &["--modality", "pet", "--size", "32", "--epochs", "1", "--device", "cpu", "--config"]].concat();
+        let out = temp.path().join(name);
+        ended(&amlp(&line, &[&settings, Path::new("--split"), &file, Path::new("--out"), &out, &root]))
+    };
+    let (code, _, errors) = train(&["pretrain"], "pre");
+    assert_eq!(code, 0, "pre-training needs no labels: {errors}");
+    for part in
+        ["used 5 of 7 scans, left out 2:", &format!("{modality} (missing modality pet)"), "masks left out 1:", mask]
+    {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    let (code, _, errors) = train(&["finetune", "--from", "none", "--labels", "all"], "fine");
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("used 4 of 7 scans, left out 3:") && errors.contains(&format!("{mask} (")), "{errors}");
+    let (code, _, errors) = train(&["pretrain", "--strict"], "strict");
+    assert!(code == 1 && errors.contains("--strict") && !temp.path().join("strict").exists(), "{errors}");
+}
+
+#[test]
+fn a_moved_cohort_is_recognised() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 8);
+    let (model, out) = (model(temp.path(), &root), temp.path().join("masks"));
+    let split: Split = RunFolder::open(&model).unwrap().read_split().unwrap();
+    let moved = temp.path().join("elsewhere");
+    fs::rename(&root, &moved).unwrap();
+    let segment = |more: &[&Path]| {
+        let line = ["segment", "--device", "cpu", "--again", "--json", "--model"];
+        let (code, text, errors) = ended(&amlp(&line, &[&[model.as_path(), Path::new("--out"), &out], more].concat()));
+        assert_eq!(code, 0, "{errors}");
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        report["cases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|case| case["case"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(segment(&[&moved]), split.test);
+    assert_eq!(segment(&[Path::new("--cohort"), &moved]), split.test);
+    // A new patient was not trained on.
+    let (image, label) = patient(3);
+    fs::create_dir(moved.join("Q")).unwrap();
+    write_volume(&moved.join("Q/pet.nii.gz"), &image).unwrap();
+    write_label(&moved.join("Q/seg.nii.gz"), &label, &image).unwrap();
+    assert_eq!(segment(&[&moved]), [split.test.clone(), vec!["Q".into()]].concat());
+
+    // Resuming finds the cohort at its new place, and the run remembers it.
+    let mut config = finetune_config(&moved, None);
+    config.training.epochs = 1;
+    finetune(&config, &model, true, 0).unwrap();
+    let stored = engine::jobs::stored_config(&model).unwrap();
+    assert_eq!(stored.data.cohort, moved);
+    // Other scans under the same names are another cohort.
+    let other = temp.path().join("other");
+    fs::create_dir(&other).unwrap();
+    for number in 0..8 {
+        let place = other.join(format!("P{number:02}"));
+        fs::create_dir(&place).unwrap();
+        let (image, label) = patient(number + 1);
+        write_volume(&place.join("pet.nii.gz"), &image).unwrap();
+        write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+    }
+    assert_eq!(segment(&[&other]).len(), 8);
+    let error = finetune(&finetune_config(&other, None), &model, true, 0).unwrap_err().to_string();
+    assert!(error.contains("data.cohort"), "{error}");
+}
+
+#[test]
+fn patients_with_several_scans_are_split_and_labelled_as_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let flat = cohort(temp.path(), 12);
+    let root = temp.path().join("sessions");
+    for number in 0..12 {
+        let place = root.join(format!("S{}/ses-{}", number / 2, number % 2));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::rename(flat.join(format!("P{number:02}")), place).unwrap();
+    }
+    let run = temp.path().join("fine");
+    let mut config = finetune_config(&root, None);
+    config.training.epochs = 1;
+    finetune(&config, &run, false, 0).unwrap();
+    let split: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
+    assert_eq!(split.train.len() + split.val.len() + split.test.len(), 6, "{split:?}");
+    let report: serde_json::Value = engine::run::report::read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    assert_eq!(report["labelled"].as_array().unwrap().len(), 2, "two patients are labelled, with two scans each");
+    let (code, text, _) = ended(&amlp(&["cohort", "--json"], &[&root]));
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, found["patients"].as_u64(), found["scans"].as_u64()), (0, Some(6), Some(12)));
+}
+
+#[test]
+fn four_dimensional_images_are_not_trained_on_silently() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 5);
+    for number in 0..5 {
+        let (image, _) = patient(number);
+        let VoxelData::F32(values) = &image.data else { panic!("floats") };
+        let data = VoxelData::F32([values.as_slice(), values].concat());
+        let volume = Volume::new(image.grid.clone(), data, image.scale);
+        write_volume(&root.join(format!("P{number:02}/pet.nii.gz")), &volume).unwrap();
+    }
+    let mut config = pretrain_config(&root);
+    config.training.epochs = 1;
+    let error = pretrain(&config, &temp.path().join("refused"), false, 0).unwrap_err().to_string();
+    assert!(error.contains("frames is 2") && error.contains("--frame (0 to 1)"), "{error}");
+    config.data.frame = Some(1);
+    pretrain(&config, &temp.path().join("pre"), false, 0).unwrap();
+}
+
+#[test]
+fn a_folder_of_scans_has_no_hidden_files_and_no_masks_of_ours() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 5);
+    let (model, scans) = (model(temp.path(), &root), temp.path().join("scans"));
+    fs::create_dir_all(scans.join("__MACOSX")).unwrap();
+    for number in 0..3 {
+        fs::copy(root.join(format!("P0{number}/pet.nii.gz")), scans.join(format!("a{number}.nii.gz"))).unwrap();
+        fs::write(scans.join(format!("._a{number}.nii.gz")), b"AppleDouble").unwrap();
+        fs::write(scans.join(format!("__MACOSX/._a{number}.nii.gz")), b"AppleDouble").unwrap();
+    }
+    let (image, label) = patient(0);
+    let none = LabelVolume::new(label.grid.clone(), vec![0u8; label.grid.len()]).unwrap();
+    write_label(&scans.join("a0_pred.nii.gz"), &none, &image).unwrap();
+    let line = ["segment", "--device", "cpu", "--json", "--model"];
+    let (code, text, errors) = ended(&amlp(&line, &[&model, &scans, Path::new("--out"), &temp.path().join("out")]));
+    assert_eq!(code, 0, "{errors}");
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["cases"].as_array().unwrap().len(), 3);
+    assert!(errors.contains("a0_pred"), "{errors}");
+}
