@@ -4,6 +4,7 @@ mod count;
 
 use std::collections::BTreeMap;
 
+use burn::module::Module;
 use serde::Serialize;
 
 use crate::cohort::split::Split;
@@ -84,7 +85,7 @@ pub fn assess(
         Stage::Pretrain => crate::pretrain::synthetic_step(config, batch, compute, control)?,
         Stage::Finetune => crate::finetune::synthetic_step(config, batch, compute, control)?,
     };
-    let parameters = network.parameters() + head.weights;
+    let parameters = network.init(0, &compute.device).num_params() + head.weights;
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices.kept as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {

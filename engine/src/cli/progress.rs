@@ -49,7 +49,8 @@ impl EventSink for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => self.say(&format!(
-                "{steps} steps, {seconds_per_step:.2} s a step as measured: about {}, {memory_mib} MiB besides the slices",
+                "{steps} steps of {} as measured: about {}, {memory_mib} MiB besides the slices",
+                step_time(*seconds_per_step),
                 duration(*seconds)
             )),
             Event::Started { epochs, steps_per_epoch, slices, parameters, device, first_epoch, .. } => {
@@ -120,6 +121,11 @@ fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
     add("lesion recall", s.lesion_recall_foreground);
     add("of masked", s.lesion_recall_masked);
     line
+}
+
+/// The time of a step as text.
+fn step_time(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
 }
 
 /// A duration as text.

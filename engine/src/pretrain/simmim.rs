@@ -230,8 +230,9 @@ mod tests {
         use burn::module::Module;
         let config = config();
         let objective = PixelLoss(&config);
-        let weights = objective.network().parameters() + objective.head().weights;
-        assert_eq!(objective.build(0, &Device::flex()).num_params(), weights);
+        let device = Device::flex();
+        let unet = objective.network().init(0, &device).num_params();
+        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
         assert_eq!(objective.head().activations, 2 * 32 * 32);
     }
 
