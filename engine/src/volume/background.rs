@@ -14,12 +14,12 @@ pub struct Background {
     pub share: f64,
 }
 
-/// A value on this share of the border is its background.
-const CLEAR_SHARE: f64 = 0.25;
-/// So is a value on this share of it, as where the scan is cropped close, ...
-const SMALL_SHARE: f64 = 0.05;
-/// ... that is this many times as frequent as any other, as it is not in noise.
-const TIMES_ANY_OTHER: usize = 4;
+/// A value on this share of the border at least is its background, ...
+const SMALLEST_SHARE: f64 = 0.05;
+/// ... if it is this many times as frequent as any value near it. In noise, neighbouring values are about as frequent.
+const TIMES_A_NEIGHBOUR: usize = 4;
+/// Values are near each other within this many steps.
+const NEAR_STEPS: f64 = 16.0;
 /// Fewer voxels than this are no evidence of a constant.
 const FEWEST: usize = 8;
 /// Relative rounding error of a constant stored as 32-bit floats.
@@ -44,20 +44,19 @@ impl Background {
         let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
         let tolerance =
             if volume.data.is_integer() { volume.scale.slope.abs() / 2.0 } else { FLOAT_ROUNDING * largest };
-        let (mut most, mut second) = (&values[..0], 0);
-        for run in values.chunk_by(|a, b| b - a <= tolerance) {
-            if run.len() > most.len() {
-                (most, second) = (run, most.len());
-            } else {
-                second = second.max(run.len());
-            }
-        }
-        let count = most.len();
-        let clear = share(count) >= CLEAR_SHARE;
-        let small = share(count) >= SMALL_SHARE && count >= TIMES_ANY_OTHER * second;
-        let found = Self { value: *most.get(count / 2)?, tolerance, share: share(count) };
+        let runs: Vec<&[f64]> = values.chunk_by(|a, b| b - a <= tolerance).collect();
+        let most = *runs.iter().max_by_key(|run| run.len())?;
+        let mode = most[most.len() / 2];
+        // A run of dense noise is longer than the tolerance.
+        let count = most.iter().filter(|v| (**v - mode).abs() <= tolerance).count();
+        // Floats often hold whole numbers: their step is the smallest that occurs.
+        let step = runs.windows(2).map(|pair| pair[1][0] - pair[0][0]).fold(f64::INFINITY, f64::min);
+        let is_near = |run: &&[f64]| run[0] != most[0] && (run[0] - mode).abs() <= NEAR_STEPS * step;
+        let neighbour = runs.iter().copied().filter(|run| is_near(run)).map(<[f64]>::len).max().unwrap_or(0);
+        let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
+        let found = Self { value: mode, tolerance, share: share(count) };
         let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(&at)));
-        (count >= FEWEST && (clear || small) && !(count == values.len() && is_whole())).then_some(found)
+        (is_constant && !(count == values.len() && is_whole())).then_some(found)
     }
 
     /// Whether a value of the scan is background. Values that are not finite always are.
@@ -155,6 +154,21 @@ mod tests {
         assert_eq!(of(tissue), None);
         let noise: Vec<i16> = (0..960).map(|at| (at * 7919 % 13) as i16).collect();
         assert_eq!(Background::of(&Volume::new(grid(), VoxelData::I16(noise), Scale::IDENTITY), 0), None);
+        // Quiet noise, as 8-bit MR has it in air; 2 is the most frequent value, on more than a third of the border.
+        let quiet: Vec<u8> = (0..960).map(|at| [2, 2, 1, 3, 2, 0, 1, 3, 2, 4][at * 7919 % 1013 % 10]).collect();
+        assert_eq!(Background::of(&Volume::new(grid(), VoxelData::U8(quiet), Scale::IDENTITY), 0), None);
+        // Two constants far from each other, as padding and air: the larger.
+        let two = of(|at| {
+            if depth(at) > 0 {
+                tissue(at)
+            } else if at % 3 == 0 {
+                -3024.0
+            } else {
+                -1000.0
+            }
+        })
+        .unwrap();
+        assert_eq!(two.value, -1000.0);
         // A tenth of the border is 0, as where a head is cropped close, and no other value repeats.
         let close = of(|at| if at % 10 == 0 && depth(at) == 0 { 0.0 } else { tissue(at) }).unwrap();
         assert!(close.value == 0.0 && close.share < 0.25, "{close:?}");

@@ -258,7 +258,8 @@ proptest! {
         let path = folder.path().join("m.nii");
         nifti::write_label(&path, &labels_on(&grid), &image_on(&grid)).unwrap();
         let (back, warnings) = LabelVolume::read_for(&path, &image_on(&grid)).unwrap();
-        prop_assert!(warnings.is_empty(), "{:?}", warnings);
+        // Far from the origin, 32 bits are coarser than what goes unmentioned.
+        prop_assert!(warnings.iter().all(|note| note.starts_with("a corner of the mask differs by 0.000")), "{:?}", warnings);
         prop_assert_eq!(back.data, labels_on(&grid).data);
         // The quaternion alone must place the voxels there too.
         let mut bytes = std::fs::read(&path).unwrap();
