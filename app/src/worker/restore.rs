@@ -84,6 +84,11 @@ fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)
 pub(super) fn opening_failed(state: &mut State, jobs: &mut Jobs) {
     let Some(saved) = &mut state.restoring else { return };
     if saved.open.case.take().is_some() {
+        // The folder is shown in place of the error, which becomes a message.
+        let has_folder = saved.open.folder.is_some();
+        if let Some(failed) = state.failed.take_if(|_| has_folder) {
+            state.error(format!("{} was not opened again", failed.path.display()), failed.why);
+        }
         open_folder(state, jobs);
     } else {
         saved.open.folder = None;

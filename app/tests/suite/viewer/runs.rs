@@ -240,7 +240,7 @@ fn settings_are_columns_and_those_that_differ_are_listed() {
     assert_eq!(names(&window)[0], "first", "36 before 56");
     assert!(has(&window, "36") && has(&window, "56"));
     for name in ["first", "third"] {
-        click(&mut window, &format!("Tick {name} to compare it"));
+        send(&mut window, Command::Runs(RunsCommand::Tick(folder.path().join(name))));
     }
     assert!(window.query_by_label_contains("settings differ between the ticked runs").is_some());
     assert!(has(&window, "stage") && !has(&window, "training.epochs"), "only what differs");
