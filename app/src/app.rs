@@ -136,6 +136,11 @@ impl App {
         dispatch(&mut self.state, &mut self.jobs, command);
     }
 
+    /// Declines an offer that nobody can answer, see [`State::decline_offer`].
+    pub fn decline_offer(&mut self) {
+        self.state.decline_offer();
+    }
+
     /// True when the program is to end and restart with the same session.
     pub fn restarts(&self) -> bool {
         self.state.quit && self.state.restart

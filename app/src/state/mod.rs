@@ -265,6 +265,13 @@ impl State {
         self.notices.iter_mut().filter(about_it).for_each(|notice| notice.dismissed = true);
     }
 
+    /// Turns an offer that nobody can answer, as without a window, into the error that it would mend.
+    pub fn decline_offer(&mut self) {
+        if let Some(Dialog::Resample(offer)) = self.dialog.take_if(|dialog| matches!(dialog, Dialog::Resample(_))) {
+            self.error(format!("{} was not loaded", offer.path.display()), offer.summary);
+        }
+    }
+
     /// Adds an error; `error` names the file, the field and the value.
     pub fn error(&mut self, title: impl Into<String>, error: impl std::fmt::Display) {
         self.notice(Severity::Error, title, error.to_string());

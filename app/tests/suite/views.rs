@@ -84,7 +84,8 @@ fn drag(harness: &mut Harness<'_, App>, from: Pos2, to: Pos2, which: PointerButt
     harness.step();
     button(harness, to, which, false, modifiers);
     harness.event(Event::ModifiersChanged(Modifiers::NONE));
-    harness.run();
+    // What is measured is listed in the panel, which scrolls to it within a few frames.
+    harness.run_steps(12);
 }
 
 #[test]

@@ -33,10 +33,10 @@ impl Background {
         if volume.data.is_colour() {
             return None;
         }
-        let border = border(&volume.grid);
-        let value = |at: &usize| volume.scale.apply(volume.data.stored(first + at));
-        let mut values: Vec<f64> = border.iter().map(value).filter(|v| v.is_finite()).collect();
-        let share = |count: usize| count as f64 / border.len().max(1) as f64;
+        let all = border(&volume.grid).count();
+        let value = |at: usize| volume.scale.apply(volume.data.stored(first + at));
+        let mut values: Vec<f64> = border(&volume.grid).map(value).filter(|v| v.is_finite()).collect();
+        let share = |count: usize| count as f64 / all.max(1) as f64;
         if share(values.len()) < 0.5 {
             return Some(Self { value: f64::NAN, tolerance: 0.0, share: 1.0 - share(values.len()) });
         }
@@ -55,7 +55,7 @@ impl Background {
         let neighbour = runs.iter().copied().filter(|run| is_near(run)).map(<[f64]>::len).max().unwrap_or(0);
         let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
         let found = Self { value: mode, tolerance, share: share(count) };
-        let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(&at)));
+        let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(at)));
         (is_constant && !(count == values.len() && is_whole())).then_some(found)
     }
 
@@ -73,21 +73,25 @@ impl std::fmt::Display for Background {
     }
 }
 
-/// Positions in memory of the voxels on the faces of a volume. Faces across an axis of one voxel do not count, since every
-/// voxel of a single slice lies on them.
-pub(super) fn border(grid: &Grid) -> Vec<usize> {
+/// Positions in memory of the voxels on the faces of a volume, rising. Faces across an axis of one voxel do not count, since
+/// every voxel of a single slice lies on them.
+pub(super) fn border(grid: &Grid) -> impl Iterator<Item = usize> {
     let [nx, ny, nz] = grid.shape;
     let on_face = |at: usize, n: usize| n > 1 && (at == 0 || at + 1 == n);
-    let mut border = Vec::new();
-    for (k, j) in (0..nz).flat_map(|k| (0..ny).map(move |j| (k, j))) {
+    let is_one = grid.len() == 1;
+    (0..nz).flat_map(move |k| (0..ny).map(move |j| (k, j))).flat_map(move |(k, j)| {
         let row = nx * (j + ny * k);
-        if on_face(k, nz) || on_face(j, ny) || grid.len() == 1 {
-            border.extend(row..row + nx);
+        let step = if on_face(k, nz) || on_face(j, ny) || is_one {
+            1
         } else if nx > 1 {
-            border.extend([row, row + nx - 1]);
-        }
-    }
-    border
+            nx - 1
+        } else {
+            nx + 1
+        };
+        // Without a face across the first axis, a row inside has no voxel on the border.
+        let end = if step > nx { row } else { row + nx };
+        (row..end).step_by(step)
+    })
 }
 
 #[cfg(test)]
@@ -120,11 +124,11 @@ mod tests {
 
     #[test]
     fn the_border_is_every_face_of_a_volume_and_the_outline_of_a_slice() {
-        let count = |shape| border(&Grid::new(shape, DAffine3::IDENTITY)).len();
+        let count = |shape| border(&Grid::new(shape, DAffine3::IDENTITY)).count();
         assert_eq!([count([4, 4, 4]), count([4, 5, 1]), count([1, 4, 5]), count([4, 1, 5])], [56, 14, 14, 14]);
         assert_eq!([count([1, 1, 1]), count([6, 1, 1]), count([1, 1, 6]), count([0, 2, 2])], [1, 2, 2, 0]);
         let expected: Vec<usize> = (0..960).filter(|&at| depth(at) == 0).collect();
-        assert_eq!(border(&grid()), expected);
+        assert_eq!(border(&grid()).collect::<Vec<_>>(), expected);
     }
 
     #[test]

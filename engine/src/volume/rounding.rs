@@ -180,8 +180,7 @@ fn voxel(grid: &Grid, at: usize) -> [usize; 3] {
 /// anything.
 fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Result<()> {
     let is_nan = |at: usize| scale.apply(data.stored(at)).is_nan();
-    let border = border(grid);
-    if 2 * border.iter().filter(|&&at| is_nan(at)).count() > border.len() {
+    if 2 * border(grid).filter(|&at| is_nan(at)).count() > border(grid).count() {
         return Ok(());
     }
     let is_label = |at: usize| label(scale.apply(data.stored(at)), tolerance).is_some_and(|label| label > 0);
