@@ -52,7 +52,9 @@ impl Background {
         // Floats often hold whole numbers: their step is the smallest that occurs.
         let step = runs.windows(2).map(|pair| pair[1][0] - pair[0][0]).fold(f64::INFINITY, f64::min);
         let is_near = |run: &&[f64]| run[0] != most[0] && (run[0] - mode).abs() <= NEAR_STEPS * step;
-        let neighbour = runs.iter().copied().filter(|run| is_near(run)).map(<[f64]>::len).max().unwrap_or(0);
+        let near: Vec<usize> = runs.iter().copied().filter(is_near).map(<[f64]>::len).collect();
+        // Noise has values on either side; a single other one is a second constant, such as padding beside air.
+        let neighbour = if near.len() > 1 { near.into_iter().max().unwrap_or(0) } else { 0 };
         let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
         let found = Self { value: mode, tolerance, share: share(count) };
         let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(at)));
