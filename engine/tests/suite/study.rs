@@ -163,10 +163,8 @@ fn a_training_that_fails_stays_in_the_table_with_its_reason() {
     plan.labels.draws = 1;
     plan.finetune.rates = vec![1e-2];
     plan.methods.remove(2);
-    // A file stands where the cache of its fine-tuning would be.
-    fs::write(temp.path().join("file"), b"").unwrap();
-    let cache = temp.path().join("file/cache");
-    plan.methods[1].finetune = format!("[data]\ncache = {:?}\n", cache.display().to_string()).parse().unwrap();
+    // The weights of its pre-training do not fit its fine-tuning's network.
+    plan.methods[1].finetune = "[network]\ndepth = 3\n".parse().unwrap();
     let out = temp.path().join("study");
     let (progress, _) = whole(&plan, &out);
     assert_eq!(progress, StudyProgress { done: 1, failed: 1, ..StudyProgress::default() });
