@@ -118,7 +118,7 @@ fn an_exported_model_finds_what_its_run_finds() {
     };
     assert_eq!(segment(&run), segment(&model));
     assert!(fs::metadata(run.join("checkpoints/last/optimizer.burnpack")).is_ok());
-    assert_eq!(files(&model), [MANIFEST, WEIGHTS, "config.toml", "split.json"]);
+    assert_eq!(files(&model), [MANIFEST, WEIGHTS, "cohort.json", "config.toml", "split.json"]);
 
     let error = export_model(&run, Choice::Last, &model).unwrap_err().to_string();
     assert!(error.contains("already exists"), "{error}");
