@@ -55,6 +55,7 @@ fn the_demo_leaves_a_small_model_that_segments() {
         "MODEL.md",
         "checkpoints/last/manifest.json",
         "checkpoints/last/model.safetensors",
+        "cohort.json",
         "config.toml",
         "split.json",
     ];
