@@ -268,7 +268,7 @@ impl State {
     /// Turns an offer that nobody can answer, as without a window, into the error that it would mend.
     pub fn decline_offer(&mut self) {
         if let Some(Dialog::Resample(offer)) = self.dialog.take_if(|dialog| matches!(dialog, Dialog::Resample(_))) {
-            self.error(format!("{} was not loaded", offer.path.display()), offer.summary);
+            self.error("The mask was not loaded", format!("{}: {}", offer.path.display(), offer.summary));
         }
     }
 

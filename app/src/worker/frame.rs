@@ -240,7 +240,7 @@ mod tests {
             |n: usize| [n % 60, n / 60 % 60, n / 3600].iter().map(|v| v.abs_diff(30).pow(2)).sum::<usize>() < 600;
         let value = |n: usize| match n {
             n if !inside(n) => 0.0,
-            n if n * 7919 % 150 == 0 => 60_000.0,
+            n if n % 109 == 0 => 60_000.0,
             n => 300.0 + (n * 31 % 200) as f32,
         };
         let volume = Volume::from_f32(grid.clone(), (0..grid.len()).map(value).collect());
