@@ -36,7 +36,7 @@ impl Convergence {
 
     /// What to do about it; `None` if it has converged.
     pub fn advice(&self) -> Option<String> {
-        let dice = format!("the training Dice is {:.2}, below {ENOUGH_DICE}", self.training_dice);
+        let dice = format!("the training Dice is {:.3}, below {ENOUGH_DICE}", self.training_dice);
         let why = match (self.training_dice >= ENOUGH_DICE, self.loss_falling) {
             (true, false) => return None,
             (true, true) => "the loss is still falling".to_owned(),
@@ -83,7 +83,7 @@ mod tests {
         assert!(falling.advice().unwrap().contains("the loss is still falling"));
         let low = Convergence::of(&epochs(|_| (1.25, 0.4))).unwrap();
         assert_eq!((low.converged, low.loss_falling), (false, false));
-        assert!(low.advice().unwrap().contains("the training Dice is 0.40, below 0.8"), "{:?}", low.advice());
+        assert!(low.advice().unwrap().contains("the training Dice is 0.400, below 0.8"), "{:?}", low.advice());
         let both = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.5))).unwrap().advice().unwrap();
         assert!(
             both.contains("0.50") && both.contains("still falling") && both.contains("Raise epochs or rate"),
