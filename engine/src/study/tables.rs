@@ -17,12 +17,9 @@ pub struct TextTable {
 
 /// The table of a group: means with their spreads, and the paired DSC differences to each reference method.
 pub fn table(group: &Group) -> TextTable {
-    let mut references: Vec<&str> = Vec::new();
-    for difference in group.methods.iter().flat_map(|method| &method.differences) {
-        if !references.contains(&difference.to.as_str()) {
-            references.push(&difference.to);
-        }
-    }
+    let is_reference = |name: &&str| group.methods.iter().any(|m| m.differences.iter().any(|d| d.to == **name));
+    let references: Vec<&str> =
+        group.methods.iter().map(|method| method.method.as_str()).filter(is_reference).collect();
     let mut heading = vec!["Method".to_owned()];
     heading.extend(Metric::ALL.iter().map(|metric| metric.heading().to_owned()));
     heading.push("SD patients".into());

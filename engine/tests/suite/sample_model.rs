@@ -45,7 +45,8 @@ fn the_demo_leaves_a_small_model_that_segments() {
     let root = cohort(temp.path(), 10);
     fs::write(root.join("ATTRIBUTION.md"), "# The study\n\nMade up for a test, CC0.\n").unwrap();
     let out = temp.path().join("demo");
-    let line = ["demo", "--seed", "5", "--steps", "2", "--device", "cpu", "--threads", "2", "--sample"];
+    let line =
+        ["demo", "--seed", "5", "--steps", "2", "--fine-steps", "8", "--device", "cpu", "--threads", "2", "--sample"];
     let text = succeeds(&amlp(&line, &[&root, Path::new("--out"), &out]));
     let model = out.join("model");
     assert!(text.contains(&format!("Model: {}", model.display())), "{text}");
@@ -70,7 +71,7 @@ fn the_demo_leaves_a_small_model_that_segments() {
     let card = fs::read_to_string(model.join("MODEL.md")).unwrap();
     let weights = fs::read(model.join("checkpoints/last/model.safetensors")).unwrap();
     let version = concat!("amlp ", env!("CARGO_PKG_VERSION"));
-    let command = "`amlp demo --seed 5 --steps 2 --device cpu --threads 2 --sample cohort`";
+    let command = "`amlp demo --seed 5 --steps 2 --fine-steps 8 --device cpu --threads 2 --sample cohort`";
     for part in [command, version, &sha256(&weights), "Research use only", "Made up for a test, CC0."] {
         assert!(card.contains(part), "{part} is not in\n{card}");
     }
