@@ -42,8 +42,7 @@ pub(super) fn prepare_source(
     let region = match kind {
         Kind::Other => {
             if background.is_none() {
-                // `amlp info` and `amlp cohort` print the background; a scan cropped to the body has none.
-                tracing::info!("no value is constant along the border, so every voxel but 0 counts as tissue");
+                warnings.push("no value is constant along the border, so every voxel but 0 counts as tissue".into());
             }
             let tissue = |v: f32| v.is_finite() && background.map_or(v != 0.0, |b| !b.contains(f64::from(v)));
             let region = values.par_iter().map(|&v| tissue(v)).collect();
