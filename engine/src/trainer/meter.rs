@@ -35,18 +35,18 @@ impl EpochMeter {
 
     /// Reads the `tally.json` of checkpoints of earlier versions: an object in pre-training, `[sum of losses, slices]` in
     /// fine-tuning.
-    pub(super) fn from_tally(json: &[u8]) -> Result<Self> {
+    pub(super) fn from_earlier(json: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Tally {
+        enum EarlierMeter {
             Pretrain(EpochMeter),
             Finetune(f64, usize),
         }
-        let tally = serde_json::from_slice(json)
+        let earlier = serde_json::from_slice(json)
             .map_err(|e| ErrorKind::Compute { step: "reading tally.json".into(), why: e.to_string() })?;
-        Ok(match tally {
-            Tally::Pretrain(meter) => meter,
-            Tally::Finetune(loss, slices) => Self { slices, loss, parts: Losses::default() },
+        Ok(match earlier {
+            EarlierMeter::Pretrain(meter) => meter,
+            EarlierMeter::Finetune(loss, slices) => Self { slices, loss, parts: Losses::default() },
         })
     }
 }
@@ -69,9 +69,9 @@ mod tests {
     #[test]
     fn sums_of_earlier_versions_are_read() {
         let old = br#"{"slices":8,"loss":4.0,"parts":{"pred":2.0,"rrl":1.0,"lcl":1.0},"literal":{"pred":0.0,"rrl":8.0,"lcl":0.0},"agreeing":5,"judged":9}"#;
-        let meter = EpochMeter::from_tally(old).unwrap();
+        let meter = EpochMeter::from_earlier(old).unwrap();
         assert_eq!((meter.summary(1, 0.0).loss, meter.parts().get("pred")), (0.5, Some(0.25)));
-        assert!((EpochMeter::from_tally(b"[6.0,4]").unwrap().summary(1, 0.0).loss - 1.5).abs() < 1e-12);
-        assert!(EpochMeter::from_tally(b"{}").is_err());
+        assert!((EpochMeter::from_earlier(b"[6.0,4]").unwrap().summary(1, 0.0).loss - 1.5).abs() < 1e-12);
+        assert!(EpochMeter::from_earlier(b"{}").is_err());
     }
 }

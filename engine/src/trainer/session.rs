@@ -150,7 +150,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             .map_err(|e| failed("the optimiser's state", e.to_string()))?;
         let meter = match &state.meter {
             Some(meter) => meter.clone(),
-            None => EpochMeter::from_tally(parts.get(TALLY).unwrap_or_default())?,
+            None => EpochMeter::from_earlier(parts.get(TALLY).unwrap_or_default())?,
         };
         let (epochs_done, step) = (state.epochs_done, state.steps_done);
         method.restore(&mut Resumed { epoch: epochs_done + 1, parts: Some(parts) })?;

@@ -108,8 +108,16 @@ impl EventSink for Sink<'_> {
                 let fraction = (all > 0).then(|| done as f32 / all as f32);
                 self.handle.note(fraction, format!("epoch {epoch} of {}", self.epochs));
             }
-            // No other event moves the progress. All of them are queued below.
-            _ => {}
+            // These do not move the progress. All events are queued below.
+            Event::Estimate { .. }
+            | Event::Relabel { .. }
+            | Event::Probe(_)
+            | Event::Epoch(_)
+            | Event::Validation { .. }
+            | Event::Checkpoint { .. }
+            | Event::Warning { .. }
+            | Event::Finished { .. }
+            | Event::Failed { .. } => {}
         }
         self.feed.queue.push(event);
         if !self.feed.scheduled.swap(true, Ordering::AcqRel) {
