@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::model::{UNet, record};
-use crate::preprocess::{Kind, PreparedCase, check_ct, prepare};
+use crate::preprocess::{CtOffset, Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
 use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, Slot};
@@ -117,6 +117,12 @@ impl Segmenter {
         if most == 0 { self } else { Self { at_once: most.min(self.at_once), ..self } }
     }
 
+    /// Adds `hu` to a CT whose values cannot be Hounsfield units, instead of what the training was told.
+    pub(crate) fn with_ct_offset(mut self, hu: f64) -> Self {
+        self.config.preprocess.ct_offset = CtOffset::Hu(hu);
+        self
+    }
+
     /// SHA-256 over the weights, the settings and the program version, which together determine the segmentation. Empty
     /// for a network during training.
     pub fn digest(&self) -> &str {
@@ -157,7 +163,8 @@ impl Segmenter {
             .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
             .collect();
         for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-            let remedy = "The model was trained on Hounsfield units: store the scan in them";
+            let remedy = "The model was trained on Hounsfield units. Store the scan in them, or give amlp segment --ct-offset \
+                          with the HU to add";
             check_ct(image, kind, &self.config.preprocess, modality, remedy)?;
         }
         let (seed, targets) = (self.config.seed, self.config.data.targets);

@@ -11,6 +11,7 @@
 //! Panels and widgets take colours from [`tokens()`] by role and define none themselves.
 
 pub mod font;
+mod hex_box;
 pub mod icon;
 pub mod metric;
 pub mod palette;
@@ -100,6 +101,7 @@ pub fn install(ctx: &Context, theme: Theme) {
     let done = Id::unique("theme installed");
     if !ctx.data(|data| data.get_temp::<bool>(done).unwrap_or(false)) {
         ctx.set_fonts(font::definitions());
+        ctx.add_glyph_rasterizer(hex_box::rasterizer());
         for each in Theme::ALL {
             ctx.set_style_of(each.egui(), style::style(each.tokens()));
         }

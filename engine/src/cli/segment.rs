@@ -55,6 +55,9 @@ pub struct Args {
     /// Remove components smaller than this, in ml.
     #[arg(long)]
     min_volume: Option<f64>,
+    /// HU to add to a CT whose values cannot be Hounsfield units; 0 takes them as they are [default: the run's].
+    #[arg(long, value_name = "HU", allow_hyphen_values = true)]
+    ct_offset: Option<f64>,
     /// Use the network that validated best, instead of the last.
     #[arg(long)]
     best: bool,
@@ -108,7 +111,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let control = interruptible()?;
     let compute = open(args.device)?;
     let choice = if args.best { Choice::Best } else { Choice::Last };
-    let segmenter = Segmenter::load(&args.model, choice, &compute)?;
+    let mut segmenter = Segmenter::load(&args.model, choice, &compute)?;
+    if let Some(hu) = args.ct_offset {
+        segmenter = segmenter.with_ct_offset(hu);
+        segmenter.config().preprocess.check()?;
+    }
     for warning in segmenter.warnings() {
         eprintln!("warning: {warning}");
     }
@@ -121,7 +128,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();
     }
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
-    let options = format!("probabilities {}, min_volume {:?}", args.probabilities, args.min_volume);
+    let mut options = format!("probabilities {}, min_volume {:?}", args.probabilities, args.min_volume);
+    if let Some(hu) = args.ct_offset {
+        options += &format!(", ct_offset {hu}");
+    }
     let mut done = Vec::new();
     for scan in &scans {
         control.check()?;

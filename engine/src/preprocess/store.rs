@@ -8,6 +8,7 @@ mod digest;
 mod frames;
 mod spill;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use rayon::prelude::*;
@@ -178,6 +179,9 @@ impl SliceStore {
         if let Some(error) = first_error.filter(|_| store.cases.is_empty()) {
             return Err(error);
         }
+        for warning in store.warnings() {
+            tracing::warn!("{warning}");
+        }
         let (slices, mib) = (store.len(), store.bytes() >> 20);
         let place = if store.on_disk() { "on disk" } else { "in memory" };
         tracing::info!(slices, mib, cases = cases.len(), "slice store {place}");
@@ -229,6 +233,23 @@ impl SliceStore {
     /// Cases in the store whose label could not be read, with the reason.
     pub fn masks_left_out(&self) -> &[LeftOut] {
         &self.masks_left_out
+    }
+
+    /// Warnings of the preprocessing, each once with the cases that it is about.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for case in &self.cases {
+            // Two channels of a case may have the same.
+            for warning in case.plan.warnings.iter().collect::<BTreeSet<_>>() {
+                cases.entry(warning).or_default().push(&case.id);
+            }
+        }
+        let all = self.cases.len();
+        let sentence = |(warning, ids): (&str, Vec<&str>)| match ids.len() {
+            1 => format!("{}: {warning}", ids[0]),
+            many => format!("{many} of {all} cases: {warning} ({})", ids.join(", ")),
+        };
+        cases.into_iter().map(sentence).collect()
     }
 
     /// Number of channels.

@@ -6,17 +6,19 @@ use crate::event::EpochSummary;
 
 /// A training Dice below this means that the network has not even fitted the slices it was trained on.
 const ENOUGH_DICE: f64 = 0.8;
-/// A loss that fell by more than this share in the last tenth of the epochs is still falling,
+/// A loss that fell by more than this share over the last window is still falling,
 const STILL_FALLING: f64 = 0.1;
 /// unless the fall itself is smaller than this: the loss of a network that fits all but perfectly.
 const LEAST_FALL: f64 = 0.02;
+/// A mean over fewer epochs is mostly noise.
+const LEAST_WINDOW: usize = 3;
 
 /// Whether a fine-tuning has converged. A comparison of networks that have not compares noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Convergence {
-    /// Mean training Dice over the last tenth of the epochs.
+    /// Mean training Dice over the window: the last tenth of the epochs, three at least.
     pub training_dice: f64,
-    /// The mean loss of the last tenth of the epochs is well below that of the tenth before it.
+    /// The mean loss of the window is well below that of the window before it.
     pub loss_falling: bool,
     /// The training Dice is high enough and the loss has settled.
     pub converged: bool,
@@ -25,10 +27,11 @@ pub struct Convergence {
 impl Convergence {
     /// Of the epochs so far; `None` without a training Dice, which pre-trainings and logs of earlier versions do not have.
     pub fn of(epochs: &[EpochSummary]) -> Option<Self> {
-        let tenth = (epochs.len() / 10).max(1);
-        let (before, last) = epochs.split_at(epochs.len().checked_sub(tenth)?);
+        // Never more than half of the epochs: a short training compares its halves.
+        let window = (epochs.len() / 10).max(LEAST_WINDOW).min(epochs.len() / 2).max(1);
+        let (before, last) = epochs.split_at(epochs.len().checked_sub(window)?);
         let training_dice = mean(last, |epoch| epoch.training_dice)?;
-        let before = mean(&before[before.len().saturating_sub(tenth)..], |epoch| Some(epoch.loss));
+        let before = mean(&before[before.len().saturating_sub(window)..], |epoch| Some(epoch.loss));
         let last = mean(last, |epoch| Some(epoch.loss))?;
         let loss_falling = before.is_some_and(|before| before - last > LEAST_FALL.max(STILL_FALLING * before));
         Some(Self { training_dice, loss_falling, converged: training_dice >= ENOUGH_DICE && !loss_falling })
@@ -92,7 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_tenth_is_what_counts() {
+    fn noise_of_single_epochs_is_no_falling_loss() {
+        // 14 epochs that have settled: one epoch lies a third above the rest.
+        let settled: Vec<_> = epochs(|t| (if (t - 0.13).abs() < 1e-9 { 0.4 } else { 0.3 }, 0.9))[..14].to_vec();
+        assert!(Convergence::of(&settled).unwrap().converged);
+        // Halves of four epochs, one of them a start from random weights.
+        let short = &epochs(|t| (2.0 - 40.0 * t, 0.9))[..4];
+        assert!(Convergence::of(short).unwrap().loss_falling);
+    }
+
+    #[test]
+    fn the_last_window_is_what_counts() {
         // A single lucky epoch at the end does not make a training that has converged.
         let lucky = epochs(|t| (0.5, if t > 0.995 { 0.95 } else { 0.6 }));
         assert!(!Convergence::of(&lucky).unwrap().converged);

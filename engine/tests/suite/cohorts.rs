@@ -215,3 +215,51 @@ fn a_folder_of_scans_has_no_hidden_files_and_no_masks_of_ours() {
     assert_eq!(report["cases"].as_array().unwrap().len(), 3);
     assert!(errors.contains("a0_pred"), "{errors}");
 }
+
+/// CERR#494, in a scan to segment.
+#[test]
+fn a_ct_of_another_scale_is_segmented_once_told() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 6);
+    let write_ct = |path: &Path, number, intercept: f32| {
+        let (image, _) = patient(number);
+        let hu = |v: f32| if v == 0.0 { -1000.0 } else { (v - 10.0) * 15.0 };
+        let values = image.to_f32().into_iter().map(|v| hu(v) + intercept).collect();
+        write_volume(path, &Volume::from_f32(image.grid.clone(), values)).unwrap();
+    };
+    for number in 0..6 {
+        let place = root.join(format!("P{number:02}"));
+        fs::remove_file(place.join("pet.nii.gz")).unwrap();
+        write_ct(&place.join("ct.nii.gz"), number, 0.0);
+    }
+    let run = temp.path().join("fine");
+    let mut config = finetune_config(&root, None);
+    config.data.modality = vec!["ct".into()];
+    finetune(&config, &run, false, 0).unwrap();
+    let (right, shifted) = (temp.path().join("right/ct.nii.gz"), temp.path().join("shifted/ct.nii.gz"));
+    for (path, intercept) in [(&right, 0.0), (&shifted, 1024.0)] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_ct(path, 9, intercept);
+    }
+    let segment = |scan: &Path, out: &str, more: &[&str]| {
+        let line = [&["segment", "--device", "cpu"], more, &["--model"]].concat();
+        let out = temp.path().join(out);
+        let ended = ended(&amlp(&line, &[&run, scan, Path::new("--out"), &out]));
+        let mask = fs::read_dir(&out).unwrap().find_map(|f| {
+            let path = f.unwrap().path();
+            path.to_string_lossy().ends_with(".nii.gz").then_some(path)
+        });
+        (ended, mask.map(|path| LabelVolume::read(&path).unwrap()))
+    };
+    let labels = |mask: Option<LabelVolume>| {
+        let mask = mask.unwrap();
+        (0..mask.grid.len()).map(|v| mask.get(v)).collect::<Vec<_>>()
+    };
+    let expected = labels(segment(&right, "a", &[]).1);
+    assert!(expected.contains(&1), "the comparison below would compare empty masks");
+    let ((code, _, errors), mask) = segment(&shifted, "b", &[]);
+    assert!(code != 0 && mask.is_none() && errors.contains("--ct-offset"), "{code} {errors}");
+    let ((code, _, errors), mask) = segment(&shifted, "b", &["--ct-offset", "-1024"]);
+    assert_eq!(code, 0, "{errors}");
+    assert_eq!(labels(mask), expected);
+}

@@ -47,9 +47,6 @@ fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
         }
         prepared => prepared?,
     };
-    for warning in &prepared.plan.warnings {
-        tracing::warn!(case = case.id, "{warning}");
-    }
     Ok(CaseFrames { mask_left_out, ..cut_frames(&case.id, &prepared, options) })
 }
 

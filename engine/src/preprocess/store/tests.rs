@@ -128,6 +128,17 @@ fn slices_windows_and_counts_are_those_of_the_prepared_case() {
 }
 
 #[test]
+fn a_warning_of_many_cases_is_given_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = build(&cases(folder.path(), 3), &options(folder.path()));
+    let plans = [&["no border", "no border"][..], &[], &["no border", "1 voxel is not finite"]];
+    for (case, warnings) in store.cases.iter_mut().zip(plans) {
+        case.plan.warnings = warnings.iter().map(|&w| w.to_owned()).collect();
+    }
+    assert_eq!(store.warnings(), ["P2: 1 voxel is not finite", "2 of 3 cases: no border (P0, P2)"]);
+}
+
+#[test]
 fn what_is_not_there_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut cases = cases(folder.path(), 2);
