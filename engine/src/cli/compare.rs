@@ -10,6 +10,7 @@ use crate::cohort::Cohort;
 use crate::cohort::labelled::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
+use crate::study::summary::Metric;
 use crate::study::plan::{CohortPlan, LabelPlan, MethodPlan, SplitPlan, StagePlan};
 use crate::study::{Plan, Shard};
 
@@ -94,6 +95,7 @@ impl Args {
             seed: self.shared.seed.or(self.seeds.first().copied()).unwrap_or_default(),
             device: finetune.device.clone(),
             threads: finetune.threads,
+            metrics: Metric::ALL.to_vec(),
             split: SplitPlan { file: self.shared.split.as_deref().map(absolute).transpose()?, ..SplitPlan::default() },
             labels: LabelPlan {
                 budgets: vec![finetune.labels.labels.clone()],

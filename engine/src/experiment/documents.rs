@@ -62,7 +62,7 @@ fn picture(held: &HeldOut, report: &DemoReport, at: usize) -> Result<Option<(usi
         .iter()
         .zip(&slices)
         .zip(&report.methods)
-        .map(|(((name, _), mask), method)| OverlayMask { name, dsc: method.cases[at].dsc, mask })
+        .map(|(((name, _), mask), method)| OverlayMask { name, dsc: method.cases[at].dsc, mask: Some(mask) })
         .collect();
     let [sx, sy, _] = grid.spacing_mm();
     let bytes = overlay(&OverlayInput {

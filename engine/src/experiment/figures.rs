@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `overlay.rs` | one slice of a patient: scan, reference, each method's segmentation vs the reference |
+//! | `overlay.rs` | slices of patients: scan, reference, each method's segmentation vs the reference (the paper's Fig. 3) |
 //! | `relabel.rs` | the digits of a slice's patches before and after label updates (the paper's Fig. 4) |
 //! | `chart.rs` | curves as a small SVG |
 //! | `curves.rs` | the curves drawn of a training |
@@ -14,7 +14,7 @@ mod curves;
 mod overlay;
 mod relabel;
 
-pub use chart::{Chart, Scale, Series};
+pub use chart::{Chart, Scale, Series, page_colour, svg_file};
 pub use curves::{FinetuneCurve, finetuning_charts, pretraining_charts};
-pub use overlay::{OverlayInput, OverlayMask, axial_slice, fullest_slice, overlay};
+pub use overlay::{OverlayInput, OverlayMask, axial_slice, fullest_slice, overlay, overlay_rows};
 pub use relabel::{MOST_UPDATES, RelabelRow, evenly, relabel_sheet};

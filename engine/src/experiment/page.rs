@@ -7,7 +7,7 @@ mod sections;
 use super::MethodScores;
 use super::figures::Chart;
 
-pub use html::escape;
+pub use html::{escape, figure};
 
 /// Printed on every page.
 pub const NOTICE: &str = "Research use only. Not a medical device.";

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::patients_of;
 use crate::cohort::split::Split;
 use crate::cohort::{Case, LeftOut, summary};
 use crate::device::Compute;
@@ -25,11 +24,14 @@ use crate::{Error, ErrorKind, Result};
 /// Version of `evaluation.json`.
 const VERSION: u32 = 1;
 
-/// A held-out patient.
+/// A scan of a held-out patient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatientRow {
-    /// Its id.
+    /// Id of the scan.
     pub case: String,
+    /// The patient: means go by patient. Empty in evaluations of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub patient: String,
     /// The images that were segmented, by modality.
     pub images: BTreeMap<String, PathBuf>,
     /// The true mask.
@@ -57,7 +59,7 @@ pub struct RunEvaluation {
     pub checkpoint: Choice,
     /// Epochs that the network was trained for.
     pub epoch: usize,
-    /// The patients, by id.
+    /// Their scans, by id.
     pub patients: Vec<PatientRow>,
     /// The mean over patients with a true mask, each with the mean over its scans.
     pub mean: Option<Mean>,
@@ -118,9 +120,7 @@ pub fn evaluate_run(
     if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {
         return Err(Error::config("patient", &first.case, &first.why));
     }
-    let patient = |row: &PatientRow| patients_of(&cohort, std::iter::once(&row.case)).concat();
-    let named: Vec<(String, &PatientRow)> = patients.iter().map(|row| (patient(row), row)).collect();
-    let measured = named.iter().filter_map(|(patient, row)| Some((patient.as_str(), row.measures.as_ref()?)));
+    let measured = patients.iter().filter_map(|row| Some((row.patient.as_str(), row.measures.as_ref()?)));
     let mean = Mean::by_patient(measured);
     let epoch = epoch.map_or(0, |manifest| manifest.epoch);
     let done =
@@ -164,6 +164,7 @@ fn evaluate_case(
     write_label(&staged.place(&name), &found, source)?;
     let mut row = PatientRow {
         case: case.id.clone(),
+        patient: case.patient.clone(),
         images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
         truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
         mask,

@@ -126,11 +126,14 @@ impl Jobs<'_> {
         Ok(pilots)
     }
 
-    /// The trainings that are measured on test patients, with the rates of the lock.
+    /// The trainings that are measured on test patients, with the rates of the lock. A method without rates, whose pilots all
+    /// failed, has the first pair here and is not carried out.
     pub fn finals(&self, lock: &Lock) -> Result<Vec<(Cell, Job)>> {
         let mut finals = Vec::new();
         for (cohort, method) in self.pairs() {
-            let rates = lock.rates(&cohort.name, &method.name)?;
+            let candidates = self.candidates(cohort, method)?;
+            let chosen = lock.choice(&cohort.name, &method.name).and_then(|choice| choice.rates);
+            let Some(rates) = chosen.or_else(|| candidates.first().copied()) else { continue };
             for (at, fold) in self.folds.get(&cohort.name).into_iter().flatten().enumerate() {
                 for seed in &self.plan.labels.seeds {
                     let pretrain = self.pretrain(cohort, method, rates, *seed, 1.0)?;

@@ -11,9 +11,9 @@
 //! | `runner.rs` | carries out one training, or finds it done |
 //! | `rates.rs` | learning rates chosen on validation patients, frozen in `plan.lock.json` |
 //! | `estimate.rs` | seconds per step, measured |
-//! | `results.rs` | a row per test patient |
+//! | `results.rs` | a row per scan of a test patient |
 //! | `statistics.rs`, `summary.rs` | intervals, tests, spreads |
-//! | `tables.rs`, `report.rs` | the tables and the page |
+//! | `tables.rs`, `figures.rs`, `report.rs` | the tables, the pictures and the page |
 //! | `paper.rs` | the paper's own numbers |
 //!
 //! ```text
@@ -22,8 +22,8 @@
 //!   plan.lock.json             the chosen rates, written before any test patient is read
 //!   runs/NAME/                 run folders; a name is a digest of what the run computes
 //!   failed/NAME.txt            the error of a training that failed; it is tried again when the study is started again
-//!   results.csv                a row per test patient, method, fold, draw and seed
-//!   tables.{md,csv,tex,html}, summary.json, report.html
+//!   results.csv                a row per scan of a test patient, method, fold, draw and seed
+//!   tables.{md,csv,tex,html}, summary.json, report.html, figures/
 //! ```
 //!
 //! Order of a study: pilots, which never learn who tests; then the lock; then the trainings that are measured. Each step
@@ -31,6 +31,7 @@
 
 mod address;
 mod estimate;
+pub mod figures;
 mod job;
 mod paper;
 pub mod plan;
@@ -173,10 +174,11 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     let splits = Splits::read_or_draw(plan, folder, compute, control)?;
     splits.store(plan, folder)?;
     let jobs = splits.jobs(plan);
-    let mut runner = Runner { folder, compute, control, sink };
+    let mut runner = Runner { folder, compute, control, sink, failed: BTreeMap::new() };
 
     let pilots = jobs.pilots()?;
-    let own: Vec<_> = pilots.iter().filter(|pilot| shard.has(pilot.job.shard_key())).collect();
+    let is_chosen = Lock::read(&jobs, folder)?.is_some_and(|lock| lock.is_complete());
+    let own: Vec<_> = pilots.iter().filter(|pilot| !is_chosen && shard.has(pilot.job.shard_key())).collect();
     let mut clock = Clock::new("pilot", own.len());
     for pilot in own {
         let label = format!("{}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates);
@@ -194,10 +196,21 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     let own: Vec<_> = finals.iter().filter(|(_, job)| shard.has(job.shard_key())).collect();
     let mut clock = Clock::new("training", own.len());
     for (cell, job) in own {
-        clock.next(&cell.to_string(), || runner.carry_out(job), heard)?;
+        let carry_out = || match lock.failure(&cell.cohort, &cell.method) {
+            Some(why) => runner.refuse(job, why),
+            None => runner.carry_out(job),
+        };
+        clock.next(&cell.to_string(), carry_out, heard)?;
     }
-    let results = Results::read(&finals, folder)?;
-    report::write(plan, &lock, &finals, &results, folder)?;
+    let mut results = Results::read(&finals, folder)?;
+    loop {
+        report::write(plan, &lock, &finals, &results, folder)?;
+        // Another shard that ended meanwhile may have written fuller tables, which these have replaced.
+        let now = Results::read(&finals, folder)?;
+        if now.gaps == std::mem::replace(&mut results, now).gaps {
+            break;
+        }
+    }
     let failed = results.gaps.iter().filter(|gap| gap.failed.is_some()).count();
     let waiting = results.gaps.len() - failed;
     Ok(StudyProgress { done: finals.len() - waiting - failed, failed, waiting, pilots_waiting: 0 })

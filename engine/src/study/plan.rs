@@ -9,6 +9,7 @@ use crate::cohort::labelled::{LabelDraw, LabelShare};
 use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
+use crate::study::summary::Metric;
 use crate::{Error, Result};
 
 /// A study: every method on every cohort, fold, label budget, draw of the labelled patients and seed.
@@ -26,6 +27,9 @@ pub struct Plan {
     /// CPU threads; 0 uses all cores.
     #[serde(default)]
     pub threads: usize,
+    /// Metrics in the order of the tables. Differences in tables and figures are those of the first.
+    #[serde(default = "all_metrics", skip_serializing_if = "is_all_metrics")]
+    pub metrics: Vec<Metric>,
     /// Test folds and validation patients.
     #[serde(default)]
     pub split: SplitPlan,
@@ -95,6 +99,14 @@ pub struct LabelPlan {
     /// Seeds of weights and training; every method is trained with each.
     #[serde(default = "first_seed")]
     pub seeds: Vec<u64>,
+}
+
+fn all_metrics() -> Vec<Metric> {
+    Metric::ALL.to_vec()
+}
+
+fn is_all_metrics(metrics: &[Metric]) -> bool {
+    metrics == Metric::ALL
 }
 
 fn one() -> usize {
@@ -240,6 +252,12 @@ impl Plan {
         }
         if self.methods.is_empty() {
             return Err(empty("methods"));
+        }
+        if self.metrics.is_empty() {
+            return Err(empty("metrics"));
+        }
+        if let Some(twice) = (1..self.metrics.len()).find(|at| self.metrics[..*at].contains(&self.metrics[*at])) {
+            return Err(Error::config("metrics", self.metrics[twice].heading(), "is named twice"));
         }
         check_names("cohorts.name", self.cohorts.iter().map(|cohort| cohort.name.as_str()))?;
         check_names("methods.name", self.methods.iter().map(|method| method.name.as_str()))?;
@@ -427,6 +445,9 @@ grid = 8
             ("grid = 8", "grdi = 8", "grdi"),
             ("steps = 300", "stpes = 300", "line 12"),
             ("draws = 2", "draws = 0", "labels.draws"),
+            ("name = \"small\"", "name = \"small\"\nmetrics = [\"dsc\", \"dice\"]", "dice"),
+            ("name = \"small\"", "name = \"small\"\nmetrics = [\"dsc\", \"dsc\"]", "twice"),
+            ("name = \"small\"", "name = \"small\"\nmetrics = []", "metrics"),
         ] {
             let error = said(from, to);
             assert!(error.starts_with("plan.toml: ") && error.contains(expected), "{to}: {error}");

@@ -75,19 +75,24 @@ impl Lock {
         Ok(Some(lock))
     }
 
-    /// The lock of a study in `out`; frozen now if every pilot has ended. `None` while pilots are missing.
+    /// The lock of a study in `out`; frozen now if every pilot has ended. `None` while pilots are missing. A choice once made
+    /// stays: only methods whose pilots had all failed get another one.
     ///
     /// # Errors
     /// A lock of another plan or version.
     pub fn read_or_freeze(jobs: &Jobs<'_>, pilots: &[Pilot], folder: &StudyFolder) -> Result<Option<Self>> {
-        if let Some(lock) = Self::read(jobs, folder)? {
-            return Ok(Some(lock));
+        let frozen = Self::read(jobs, folder)?;
+        if frozen.as_ref().is_some_and(Self::is_complete) {
+            return Ok(frozen);
         }
         let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
         for (cohort, method) in jobs.pairs() {
             let own: Vec<&Pilot> =
                 pilots.iter().filter(|p| p.cohort == cohort.name && p.method == method.name).collect();
-            let choice = if own.is_empty() {
+            let chosen = frozen.as_ref().and_then(|lock| lock.choice(&cohort.name, &method.name));
+            let choice = if let Some(chosen) = chosen.filter(|choice| choice.rates.is_some()) {
+                chosen.clone()
+            } else if own.is_empty() {
                 let only = jobs.candidates(cohort, method)?.into_iter().next();
                 Choice { rates: only, tried: Vec::new(), labelled: Vec::new(), validated: Vec::new() }
             } else {
@@ -97,8 +102,15 @@ impl Lock {
             rates.entry(cohort.name.clone()).or_default().insert(method.name.clone(), choice);
         }
         let lock = Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates };
-        folder.write_json(FILE, &lock)?;
+        if frozen.as_ref() != Some(&lock) {
+            folder.write_json(FILE, &lock)?;
+        }
         Ok(Some(lock))
+    }
+
+    /// True if every method has its rates.
+    pub fn is_complete(&self) -> bool {
+        self.rates.values().flat_map(BTreeMap::values).all(|choice| choice.rates.is_some())
     }
 
     /// A lock with the first pair of rates of every method, to list what will run before the pilots have.
@@ -112,16 +124,12 @@ impl Lock {
         Ok(Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates })
     }
 
-    /// The rates of a method on a cohort.
-    ///
-    /// # Errors
-    /// If every pilot of the method failed, with the reason of the first.
-    pub fn rates(&self, cohort: &str, method: &str) -> Result<Rates> {
-        let choice = self.choice(cohort, method);
-        choice.and_then(|choice| choice.rates).ok_or_else(|| {
-            let why = choice.and_then(|choice| choice.tried.iter().find_map(|tried| tried.failed.clone()));
-            Error::config("rates", method, why.unwrap_or_else(|| "every pilot failed".into()))
-        })
+    /// Why a method has no rates on a cohort, if it has none: every pilot failed, or none of them could be measured.
+    pub fn failure(&self, cohort: &str, method: &str) -> Option<String> {
+        let choice = self.choice(cohort, method)?;
+        let reason = || choice.tried.iter().find_map(|tried| tried.failed.clone());
+        let why = || reason().unwrap_or_else(|| "no validation patient could be measured".into());
+        choice.rates.is_none().then(|| format!("every pilot failed, the first with: {}", why()))
     }
 
     /// How the rates of a method on a cohort were chosen.

@@ -1,23 +1,22 @@
-//! Writes what a study found: tables, every patient's values, and one page that shows both.
+//! Writes what a study found: tables, every patient's values, figures, and one page that shows all of it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::figures::{Pictures, Source, charts};
 use super::job::{Cell, Job};
 use super::paper;
 use super::plan::Plan;
 use super::rates::Lock;
 use super::results::Results;
 use super::runner::cost;
-use super::summary::{Group, Metric, summarise};
+use super::summary::summarise;
 use super::tables::{TextTable, csv, table};
 use crate::Result;
-use crate::experiment::figures::{Chart, Scale, Series};
 use crate::experiment::mean_sd;
-use crate::experiment::page::{NOTICE, document, escape};
+use crate::experiment::page::{Figure, NOTICE, document, escape, figure};
 use crate::run::study::StudyFolder;
 
-/// Writes `results.csv`, `summary.json`, `tables.{md,csv,tex,html}` and `report.html`.
+/// Writes `results.csv`, `summary.json`, `tables.{md,csv,tex,html}`, `figures/` and `report.html`.
 ///
 /// # Errors
 /// A file that cannot be written.
@@ -37,7 +36,9 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     file("tables.csv", csv(&groups).as_bytes())?;
     file("tables.tex", join(TextTable::latex).as_bytes())?;
     file("tables.html", document(&escape(&plan.name), &join(TextTable::html)).as_bytes())?;
-    file("report.html", page(plan, &groups, &tables, &costs, &published, results).as_bytes())
+    let source = Source { plan, finals, results, groups: &groups, folder };
+    let pictures = source.draw()?;
+    file("report.html", page(source, &tables, &costs, &published, &pictures).as_bytes())
 }
 
 /// The rates that each method was trained with, and what was tried.
@@ -97,35 +98,34 @@ fn cost_table(plan: &Plan, finals: &[(Cell, Job)], folder: &StudyFolder) -> Text
 }
 
 fn page(
-    plan: &Plan,
-    groups: &[Group],
+    source: Source<'_>,
     tables: &[TextTable],
     costs: &TextTable,
     published: &[TextTable],
-    results: &Results,
+    pictures: &Pictures,
 ) -> String {
-    let mut body = format!(
-        "<header>\n<p class=\"notice\" role=\"note\">{NOTICE}</p>\n<h1>{}</h1>\n<p class=\"summary\">{} methods on {} \
-         cohorts, {} test folds, {} draws of the labelled patients, {} seeds. Test patients were read after all choices \
-         were frozen in plan.lock.json.</p>\n</header>\n<main>\n",
-        escape(&plan.name),
-        plan.methods.len(),
-        plan.cohorts.len(),
-        plan.split.folds,
-        plan.labels.draws,
-        plan.labels.seeds.len()
-    );
+    let Source { plan, groups, results, .. } = source;
+    let mut body = head(plan);
     for (group, table) in groups.iter().zip(tables) {
         let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
-        let _ = writeln!(body, "<div class=\"charts\"><figure>{}</figure></div>\n</section>", dots(group, results));
+        let note = "A dot is a test patient: the mean over draws and seeds. The bar is the mean of all.";
+        let _ = writeln!(
+            body,
+            "<div class=\"charts\"><figure>{}<figcaption>{note}</figcaption></figure></div>\n</section>",
+            charts::dots(group, results)
+        );
     }
-    for cohort in &plan.cohorts {
-        let own: Vec<&Group> = groups.iter().filter(|group| group.cohort == cohort.name).collect();
-        if own.len() > 1 {
-            let svg = learning_curve(&cohort.name, &own).svg();
-            let _ =
-                writeln!(body, "<section class=\"wide\"><div class=\"charts\"><figure>{svg}</figure></div></section>");
-        }
+    for (_, chart) in charts::learning_curves(source) {
+        let (svg, note) = (chart.svg(), escape(&chart.note));
+        let _ = writeln!(
+            body,
+            "<section class=\"wide\"><div class=\"charts\"><figure>{svg}<figcaption>{note}</figcaption></figure></div></section>"
+        );
+    }
+    gallery(&mut body, "Segmentations", SEGMENTATIONS, &pictures.segmentations);
+    gallery(&mut body, "Label updates during pre-training", UPDATES, &pictures.updates);
+    for why in &pictures.missing {
+        let _ = writeln!(body, "<section><p>{}</p></section>", escape(why));
     }
     for table in tables[groups.len()..].iter().chain([costs]) {
         let _ = writeln!(body, "<section class=\"wide\"><div class=\"scroll\">{}</div></section>", table.html());
@@ -139,76 +139,33 @@ fn page(
     document(&escape(&plan.name), &(body + "</main>\n"))
 }
 
-/// Mean DSC over the number of labelled patients.
-fn learning_curve(cohort: &str, groups: &[&Group]) -> Chart {
-    let mut series: Vec<Series> = Vec::new();
-    for group in groups {
-        for method in &group.methods {
-            let Some(spread) = method.metrics.get(&Metric::Dsc) else { continue };
-            let point = [group.labelled as f64, spread.mean];
-            match series.iter_mut().find(|series| series.name == method.method) {
-                Some(series) => series.points.push(point),
-                None => series.push(Series { name: method.method.clone(), points: vec![point] }),
-            }
-        }
+const SEGMENTATIONS: &str = "Which patients are shown depends on the first column's method alone: those at its quartiles and \
+    its median. Solid blue is segmented and in the reference, hatched orange segmented but not in the reference, dashed pink \
+    in the reference but missed. The white line is the reference.";
+const UPDATES: &str = "1, green, is a lesion patch; 0, purple, background. A yellow frame marks a patch whose label the update \
+    changes. A 1 is a guess, not a finding: no reference takes part in an update.";
+
+/// Pictures with a heading and a sentence about all of them.
+fn gallery(body: &mut String, title: &str, about: &str, pictures: &[Figure]) {
+    if pictures.is_empty() {
+        return;
     }
-    series.iter_mut().for_each(|series| series.points.sort_by(|a, b| a[0].total_cmp(&b[0])));
-    Chart {
-        title: format!("{cohort}: DSC by label budget"),
-        x: "labelled patients".into(),
-        y: "mean DSC".into(),
-        scale: Scale::Share,
-        series,
-        note: String::new(),
-    }
+    let _ = writeln!(body, "<section class=\"wide\">\n<h2>{title}</h2>\n<p>{about}</p>");
+    pictures.iter().for_each(|picture| figure(body, picture));
+    body.push_str("</section>\n");
 }
 
-/// One dot per test patient and method: the patient's mean DSC over draws and seeds. A bar marks the method's mean.
-fn dots(group: &Group, results: &Results) -> String {
-    const ROW: f64 = 22.0;
-    const LEFT: f64 = 130.0;
-    const WIDTH: f64 = 640.0;
-    let x = |dsc: f64| LEFT + dsc.clamp(0.0, 1.0) * (WIDTH - LEFT - 20.0);
-    let height = ROW * group.methods.len() as f64 + 40.0;
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"DSC of every test patient\" font-size=\"12\" \
-         fill=\"currentColor\">\n"
-    );
-    for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
-        let (x, bottom) = (x(tick), height - 24.0);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{x}\" x2=\"{x}\" y1=\"4\" y2=\"{bottom}\" stroke=\"currentColor\" opacity=\".15\"/>\
-             <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
-            height - 8.0
-        );
-    }
-    for (row, method) in group.methods.iter().enumerate() {
-        let y = ROW * (row as f64 + 0.5) + 6.0;
-        let _ = writeln!(svg, "<text x=\"0\" y=\"{}\">{}</text>", y + 4.0, escape(&method.method));
-        let mut patients: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for own in &results.rows {
-            let cell = &own.cell;
-            if (&cell.cohort, &cell.budget, &cell.method) == (&group.cohort, &group.budget, &method.method) {
-                patients.entry(&own.patient).or_default().push(own.measures.dsc);
-            }
-        }
-        for (patient, values) in patients {
-            let mean = mean_sd(&values).0;
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{:.1}\" cy=\"{y}\" r=\"4\" fill=\"var(--s0)\" opacity=\".55\"><title>{} {mean:.3}</title></circle>",
-                x(mean),
-                escape(patient)
-            );
-        }
-        if let Some(spread) = method.metrics.get(&Metric::Dsc) {
-            let (x, top, bottom) = (x(spread.mean), y - 9.0, y + 9.0);
-            let _ = writeln!(
-                svg,
-                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\" stroke=\"var(--s1)\" stroke-width=\"3\"/>"
-            );
-        }
-    }
-    svg + "</svg>\n"
+fn head(plan: &Plan) -> String {
+    let count = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    format!(
+        "<header>\n<p class=\"notice\" role=\"note\">{NOTICE}</p>\n<h1>{}</h1>\n<p class=\"summary\">{} on {}, {}, {} of \
+         the labelled patients, {}. Test patients were read after all choices were frozen in \
+         plan.lock.json.</p>\n</header>\n<main>\n",
+        escape(&plan.name),
+        count(plan.methods.len(), "method"),
+        count(plan.cohorts.len(), "cohort"),
+        count(plan.split.folds, "test fold"),
+        count(plan.labels.draws, "draw"),
+        count(plan.labels.seeds.len(), "seed")
+    )
 }

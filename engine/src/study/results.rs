@@ -1,20 +1,24 @@
-//! What was measured: one row per test patient of every cell.
+//! What was measured: one row per scan of a test patient and cell.
 
 use super::job::{Cell, Job};
 use super::runner::JobState;
+use crate::cohort::LeftOut;
+use crate::jobs::evaluation::RunEvaluation;
 use crate::metrics::Measures;
 use crate::run::study::StudyFolder;
 use crate::{Error, Result};
 
-/// A test patient, segmented by one method.
+/// A scan of a test patient, segmented by one method.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// Cohort, budget, method, fold, draw and seed.
     pub cell: Cell,
     /// Labelled patients that were fine-tuned on.
     pub labelled: usize,
-    /// The patient.
+    /// The patient. Means and statistics go by patient: several scans count as one, with their mean.
     pub patient: String,
+    /// Id of the scan.
+    pub scan: String,
     /// Agreement with the reference.
     pub measures: Measures,
     /// Name of the run.
@@ -33,12 +37,14 @@ pub struct Gap {
 /// All results of a study.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// The measured patients.
+    /// The measured scans.
     pub rows: Vec<Row>,
     /// Cells that failed or did not run.
     pub gaps: Vec<Gap>,
     /// Cells whose network marks nothing in any patient.
     pub collapsed: Vec<Cell>,
+    /// Scans of test patients that a cell could not segment or measure.
+    pub left_out: Vec<(Cell, LeftOut)>,
 }
 
 impl Results {
@@ -54,26 +60,37 @@ impl Results {
                 JobState::Missing => results.gaps.push(gap(None)),
                 JobState::Failed(why) => results.gaps.push(gap(Some(why))),
                 JobState::Done(evaluation) => {
-                    let labelled = job.finetune.labels.labels.split(',').count();
-                    let measured = evaluation.patients.into_iter().filter_map(|row| Some((row.case, row.measures?)));
-                    let measured: Vec<_> = measured.collect();
-                    if !measured.is_empty() && measured.iter().all(|(_, measures)| measures.volume_ml == 0.0) {
+                    let before = results.rows.len();
+                    results.add(cell, job, *evaluation);
+                    let own = &results.rows[before..];
+                    if own.is_empty() {
+                        results.gaps.push(gap(Some("no test scan could be measured".into())));
+                    } else if own.iter().all(|row| row.measures.volume_ml == 0.0) {
                         results.collapsed.push(cell.clone());
                     }
-                    results.rows.extend(measured.into_iter().map(|(patient, measures)| Row {
-                        cell: cell.clone(),
-                        labelled,
-                        patient,
-                        measures,
-                        run: job.name.clone(),
-                    }));
                 }
             }
         }
         Ok(results)
     }
 
-    /// The rows as CSV, one per patient and cell.
+    fn add(&mut self, cell: &Cell, job: &Job, evaluation: RunEvaluation) {
+        let labelled = job.finetune.labels.labels.split(',').count();
+        self.left_out.extend(evaluation.left_out.into_iter().map(|left| (cell.clone(), left)));
+        for row in evaluation.patients {
+            // Evaluations of earlier versions name no patient: then the scan stands for one.
+            let patient = if row.patient.is_empty() { row.case.clone() } else { row.patient };
+            match row.measures {
+                Some(measures) => {
+                    let (cell, run) = (cell.clone(), job.name.clone());
+                    self.rows.push(Row { cell, labelled, patient, scan: row.case, measures, run });
+                }
+                None => self.left_out.push((cell.clone(), LeftOut::new(&row.case, "has no reference mask"))),
+            }
+        }
+    }
+
+    /// The rows as CSV, one per scan and cell.
     pub fn csv(&self) -> Result<Vec<u8>> {
         let failed = |e: csv::Error| Error::config("results", "", e.to_string());
         let mut to = csv::Writer::from_writer(Vec::new());
@@ -86,6 +103,7 @@ impl Results {
             "seed",
             "labelled",
             "patient",
+            "scan",
             "dsc",
             "sensitivity",
             "precision",
@@ -100,7 +118,7 @@ impl Results {
             "run",
         ])
         .map_err(failed)?;
-        for Row { cell, labelled, patient, measures: m, run } in &self.rows {
+        for Row { cell, labelled, patient, scan, measures: m, run } in &self.rows {
             to.write_record([
                 cell.cohort.clone(),
                 cell.budget.clone(),
@@ -110,6 +128,7 @@ impl Results {
                 cell.seed.to_string(),
                 labelled.to_string(),
                 patient.clone(),
+                scan.clone(),
                 m.dsc.to_string(),
                 m.sensitivity.to_string(),
                 m.precision.to_string(),

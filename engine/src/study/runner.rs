@@ -1,5 +1,6 @@
 //! Carries out one job of a study, and finds what is already there.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::job::Job;
@@ -9,6 +10,7 @@ use crate::event::{Control, EventSink, Stage};
 use crate::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use crate::jobs::{FinetuneJob, PretrainJob, Start, differences, stored_config};
 use crate::predict::Choice;
+use crate::pretrain::Slices;
 use crate::run::RunFolder;
 use crate::run::report::read_report;
 use crate::run::study::StudyFolder;
@@ -58,6 +60,8 @@ pub struct Runner<'a> {
     pub control: &'a Control,
     /// Hears the events of every training.
     pub sink: &'a mut dyn EventSink,
+    /// Pre-trainings that failed in this start, with the reason: trainings that follow one share it.
+    pub failed: BTreeMap<String, String>,
 }
 
 impl Runner<'_> {
@@ -70,17 +74,25 @@ impl Runner<'_> {
         if let JobState::Done(evaluation) = JobState::of(job, self.folder)? {
             return Ok(JobState::Done(evaluation));
         }
+        if let Some(why) = job.pretrain.as_ref().and_then(|(name, _)| self.failed.get(name)).cloned() {
+            return self.refuse(job, why);
+        }
         self.folder.set_failure(&job.name, None)?;
         match self.try_job(job) {
             Ok(evaluation) => Ok(JobState::Done(Box::new(evaluation))),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => Err(error),
             Err(error) if matches!(error.kind(), ErrorKind::Locked { .. }) => Ok(JobState::Missing),
-            Err(error) => {
-                let why = error.to_string();
-                self.folder.set_failure(&job.name, Some(&why))?;
-                Ok(JobState::Failed(why))
-            }
+            Err(error) => self.refuse(job, error.to_string()),
         }
+    }
+
+    /// Records why a job has no result.
+    ///
+    /// # Errors
+    /// A state that cannot be stored.
+    pub fn refuse(&self, job: &Job, why: String) -> Result<JobState> {
+        self.folder.set_failure(&job.name, Some(&why))?;
+        Ok(JobState::Failed(why))
     }
 
     fn try_job(&mut self, job: &Job) -> Result<RunEvaluation> {
@@ -88,15 +100,19 @@ impl Runner<'_> {
         self.folder.make_runs()?;
         let mut finetune = job.finetune.clone();
         if let Some((name, config)) = &job.pretrain {
-            self.train(name, config.clone(), &split)?;
+            self.train(name, config.clone(), &split, !job.split.test.is_empty()).inspect_err(|error| {
+                if !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Locked { .. }) {
+                    self.failed.insert(name.clone(), error.to_string());
+                }
+            })?;
             finetune.labels.from = self.folder.run(name);
         }
-        self.train(&job.name, finetune, &split)?;
+        self.train(&job.name, finetune, &split, false)?;
         evaluate_run(&self.folder.run(&job.name), Choice::Last, self.compute, self.control, &mut |_, _, _| {})
     }
 
-    /// Trains with these settings unless a finished run has them.
-    fn train(&mut self, name: &str, mut config: Config, split: &Path) -> Result<()> {
+    /// Trains with these settings unless a finished run has them. `watched` records the label updates of one slice.
+    fn train(&mut self, name: &str, mut config: Config, split: &Path, watched: bool) -> Result<()> {
         let run = self.folder.run(name);
         if RunFolder::is_run(&run) {
             let stored = stored_config(&run)?;
@@ -117,6 +133,9 @@ impl Runner<'_> {
         match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, &run, start, self.control, &mut |_, _| {})?;
+                if watched && job.config.method.relabel && !job.patches.is_empty() {
+                    job.watch(&pictured(&job.slices).into_iter().collect::<Vec<_>>())?;
+                }
                 job.train(self.compute, self.sink, self.control).map(|_| ())
             }
             Stage::Finetune => {
@@ -125,4 +144,12 @@ impl Runner<'_> {
             }
         }
     }
+}
+
+/// The slice whose label updates are pictured: the fullest of the first training patient with a lesion, or of the first one
+/// where no mask is read.
+fn pictured(slices: &Slices) -> Option<usize> {
+    let mut fullest = (0..slices.patients()).filter_map(|patient| slices.fullest_slice(patient));
+    let first = fullest.clone().next();
+    fullest.find(|slice| slices.meta(*slice).lesion_pixels > 0).or(first)
 }

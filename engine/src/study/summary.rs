@@ -1,9 +1,12 @@
 //! Means, spreads and paired differences of a study, by cohort and label budget.
+//!
+//! Everything goes by patient: a patient with several scans counts once, with the mean over the scans.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::job::Cell;
 use super::plan::Plan;
 use super::results::Results;
 use super::statistics::{Interval, crossed_interval, holm, wilcoxon};
@@ -14,10 +17,11 @@ use crate::metrics::Measures;
 const REFERENCES: [&str; 3] = ["sup", "base", "amlp"];
 
 /// A measured quantity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Dice similarity coefficient (Eq. 10).
+    #[default]
     Dsc,
     /// Sensitivity (Eq. 11).
     Sensitivity,
@@ -53,6 +57,16 @@ impl Metric {
             Self::BoundaryIou => measures.boundary_iou,
             Self::Hd95Mm => measures.hd95_mm,
         }
+    }
+
+    /// Mean over the scans of a patient.
+    fn mean(self, scans: &[&Measures]) -> f64 {
+        scans.iter().map(|measures| self.of(measures)).sum::<f64>() / scans.len() as f64
+    }
+
+    /// True if its values lie between 0 and 1.
+    pub fn is_share(self) -> bool {
+        self != Self::Hd95Mm
     }
 
     /// Decimals in tables.
@@ -117,13 +131,26 @@ pub struct Group {
     pub labelled: usize,
     /// Test patients.
     pub patients: usize,
+    /// Their scans.
+    pub scans: usize,
+    /// The metrics in the order of the plan.
+    pub columns: Vec<Metric>,
+    /// Scans of test patients that could not be segmented or measured in some training, with the reason.
+    pub left_out: Vec<String>,
     /// The methods in the order of the plan.
     pub methods: Vec<MethodSummary>,
 }
 
-/// Values of a method in a group: by unit (draw, seed), then by patient.
+impl Group {
+    /// The metric that figures and differences in tables show: the plan's first.
+    pub fn metric(&self) -> Metric {
+        self.columns.first().copied().unwrap_or_default()
+    }
+}
+
+/// Values of a method in a group: by unit (draw, seed), then the scans by patient.
 type Table<'a> = BTreeMap<(usize, u64), Patients<'a>>;
-type Patients<'a> = BTreeMap<&'a str, &'a Measures>;
+type Patients<'a> = BTreeMap<&'a str, Vec<&'a Measures>>;
 
 /// Summarises the results of a plan.
 pub fn summarise(plan: &Plan, results: &Results) -> Vec<Group> {
@@ -148,25 +175,19 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
         .filter(|method| plan.budgets(method).iter().any(|own| own == budget))
         .map(|method| method.name.as_str())
         .collect();
-    let table = |method: &str| {
-        let mut table = Table::new();
-        for row in rows().filter(|row| row.cell.method == method) {
-            table.entry((row.cell.draw, row.cell.seed)).or_default().insert(row.patient.as_str(), &row.measures);
-        }
-        table
-    };
-    let tables: BTreeMap<&str, Table<'_>> = methods.iter().map(|method| (*method, table(method))).collect();
+    let tables: BTreeMap<&str, Table<'_>> =
+        methods.iter().map(|method| (*method, table_of(results, cohort, budget, method))).collect();
     let mut summaries: Vec<MethodSummary> = methods
         .iter()
         .map(|method| {
             let own =
-                |cell: &super::job::Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
+                |cell: &Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
             let failures: BTreeSet<String> =
                 results.gaps.iter().filter(|gap| own(&gap.cell)).filter_map(|gap| gap.failed.clone()).collect();
             MethodSummary {
                 method: (*method).to_owned(),
                 units: [tables[method].len(), plan.labels.draws * plan.labels.seeds.len()],
-                metrics: spreads(&tables[method]),
+                metrics: spreads(&tables[method], &plan.metrics),
                 differences: Vec::new(),
                 failures: failures.into_iter().collect(),
                 collapsed: results.collapsed.iter().filter(|cell| own(cell)).count(),
@@ -174,16 +195,50 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
         })
         .collect();
     for reference in references(&methods) {
-        compare_with(&mut summaries, &tables, reference, plan.seed);
+        compare_with(&mut summaries, &tables, reference, plan);
     }
     let patients: BTreeSet<&str> = rows().map(|row| row.patient.as_str()).collect();
+    let scans: BTreeSet<&str> = rows().map(|row| row.scan.as_str()).collect();
+    let left_out = results.left_out.iter().filter(|(cell, _)| cell.cohort == cohort && cell.budget == budget);
+    let left_out: BTreeSet<String> = left_out.map(|(_, left)| format!("{} ({})", left.case, left.why)).collect();
     Group {
         cohort: cohort.to_owned(),
         budget: budget.to_owned(),
         labelled: rows().map(|row| row.labelled).max().unwrap_or(0),
         patients: patients.len(),
+        scans: scans.len(),
+        columns: plan.metrics.clone(),
+        left_out: left_out.into_iter().collect(),
         methods: summaries,
     }
+}
+
+fn table_of<'a>(results: &'a Results, cohort: &str, budget: &str, method: &str) -> Table<'a> {
+    let own = |cell: &Cell| (&*cell.cohort, &*cell.budget, &*cell.method) == (cohort, budget, method);
+    let mut table = Table::new();
+    for row in results.rows.iter().filter(|row| own(&row.cell)) {
+        let patients = table.entry((row.cell.draw, row.cell.seed)).or_default();
+        patients.entry(row.patient.as_str()).or_default().push(&row.measures);
+    }
+    table
+}
+
+/// The values of a metric of each test patient of a method: means over draws and seeds.
+pub fn patient_means<'a>(
+    results: &'a Results,
+    group: &Group,
+    method: &str,
+    metric: Metric,
+) -> BTreeMap<&'a str, f64> {
+    by_patient(&table_of(results, &group.cohort, &group.budget, method), metric)
+}
+
+fn by_patient<'a>(table: &Table<'a>, metric: Metric) -> BTreeMap<&'a str, f64> {
+    let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (patient, scans) in table.values().flatten() {
+        values.entry(patient).or_default().push(metric.mean(scans));
+    }
+    values.into_iter().map(|(patient, values)| (patient, mean_sd(&values).0)).collect()
 }
 
 fn references<'a>(methods: &[&'a str]) -> Vec<&'a str> {
@@ -191,35 +246,27 @@ fn references<'a>(methods: &[&'a str]) -> Vec<&'a str> {
     if known.is_empty() { methods.first().copied().into_iter().collect() } else { known }
 }
 
-fn spreads(table: &Table<'_>) -> BTreeMap<Metric, Spread> {
+fn spreads(table: &Table<'_>, metrics: &[Metric]) -> BTreeMap<Metric, Spread> {
     let mut spreads = BTreeMap::new();
-    for metric in Metric::ALL {
-        let mut by_patient: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        let mut by_unit = Vec::new();
-        for patients in table.values() {
-            let values: Vec<f64> = patients.values().map(|measures| metric.of(measures)).collect();
-            by_unit.push(mean_sd(&values).0);
-            for (patient, value) in patients.keys().zip(values) {
-                by_patient.entry(patient).or_default().push(value);
-            }
-        }
-        if by_unit.is_empty() {
-            continue;
-        }
-        let patients: Vec<f64> = by_patient.values().map(|values| mean_sd(values).0).collect();
-        let ((mean, sd_draws), (_, sd_patients)) = (mean_sd(&by_unit), mean_sd(&patients));
+    for metric in metrics.iter().copied().filter(|_| !table.is_empty()) {
+        let unit = |patients: &Patients<'_>| {
+            mean_sd(&patients.values().map(|scans| metric.mean(scans)).collect::<Vec<_>>()).0
+        };
+        let units: Vec<f64> = table.values().map(unit).collect();
+        let patients: Vec<f64> = by_patient(table, metric).into_values().collect();
+        let ((mean, sd_draws), (_, sd_patients)) = (mean_sd(&units), mean_sd(&patients));
         spreads.insert(metric, Spread { mean, sd_patients, sd_draws });
     }
     spreads
 }
 
 /// Adds the differences of every other method to `reference`, over the units and patients that both have.
-fn compare_with(summaries: &mut [MethodSummary], tables: &BTreeMap<&str, Table<'_>>, reference: &str, seed: u64) {
-    for metric in Metric::ALL {
+fn compare_with(summaries: &mut [MethodSummary], tables: &BTreeMap<&str, Table<'_>>, reference: &str, plan: &Plan) {
+    for metric in plan.metrics.iter().copied() {
         let mut found = Vec::new();
         for (at, summary) in summaries.iter().enumerate().filter(|(_, summary)| summary.method != reference) {
             let differences = paired(&tables[summary.method.as_str()], &tables[reference], metric);
-            let Some(Interval { mean, low, high, .. }) = crossed_interval(&differences, seed) else { continue };
+            let Some(Interval { mean, low, high, .. }) = crossed_interval(&differences, plan.seed) else { continue };
             let patients = differences.first().map_or(0, Vec::len);
             let by_patient: Vec<f64> =
                 (0..patients).map(|p| mean_sd(&differences.iter().map(|unit| unit[p]).collect::<Vec<_>>()).0).collect();
@@ -239,5 +286,83 @@ fn paired(own: &Table<'_>, other: &Table<'_>, metric: Metric) -> Vec<Vec<f64>> {
     let everywhere = |patient: &&str| common.iter().all(|(a, b)| a.contains_key(patient) && b.contains_key(patient));
     let patients: Vec<&str> =
         common.first().into_iter().flat_map(|(a, _)| a.keys().copied()).filter(everywhere).collect();
-    common.iter().map(|(a, b)| patients.iter().map(|p| metric.of(a[p]) - metric.of(b[p])).collect()).collect()
+    common.iter().map(|(a, b)| patients.iter().map(|p| metric.mean(&a[p]) - metric.mean(&b[p])).collect()).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::metrics::Lesions;
+    use crate::study::results::Row;
+
+    fn row(method: &str, draw: usize, patient: &str, scan: &str, dsc: f64) -> Row {
+        let cell =
+            Cell { cohort: "c".into(), budget: "2".into(), method: method.into(), fold: 0, draw, seed: 0 };
+        let measures = Measures {
+            dsc,
+            sensitivity: 0.5,
+            precision: 0.5,
+            boundary_iou: 0.5,
+            hd95_mm: 10.0 * dsc,
+            volume_ml: 1.0,
+            truth_volume_ml: 1.0,
+            lesions: Lesions::default(),
+            notes: Vec::new(),
+        };
+        Row { cell, labelled: 2, patient: patient.into(), scan: scan.into(), measures, run: "run".into() }
+    }
+
+    fn plan(more: &str) -> Plan {
+        let text = "name = 'x'\nlabels = { budgets = ['2'], draws = 2 }\npretrain = {}\nfinetune = {}\n\
+                    cohorts = [{ name = 'c', path = 'c', modality = ['ct'] }]\nmethods = [{ name = 'sup' }, { name = 'own' }]\n";
+        Plan::from_toml(&format!("{more}{text}"), Path::new("plan.toml")).unwrap()
+    }
+
+    #[test]
+    fn statistics_go_by_patient_and_scans_are_averaged_first() {
+        let rows = vec![
+            row("sup", 0, "p", "p_1", 0.2),
+            row("sup", 0, "p", "p_2", 0.4),
+            row("sup", 0, "q", "q", 0.9),
+            row("sup", 1, "p", "p_1", 0.3),
+            row("sup", 1, "p", "p_2", 0.7),
+            row("sup", 1, "q", "q", 0.7),
+            row("own", 0, "p", "p_1", 0.3),
+            row("own", 0, "p", "p_2", 0.5),
+            row("own", 0, "q", "q", 0.8),
+        ];
+        let results = Results { rows, ..Results::default() };
+        let group = summarise(&plan(""), &results).remove(0);
+        assert_eq!((group.patients, group.scans, group.methods[0].units, group.methods[1].units), (2, 3, [2, 2], [1, 2]));
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        // p: .3 and .5, q: .9 and .7. Over scans the means of the draws would be .5 and .567.
+        let dsc = group.methods[0].metrics[&Metric::Dsc];
+        near(dsc.mean, 0.6);
+        near(dsc.sd_draws, 0.0);
+        near(dsc.sd_patients, (0.8 - 0.4) / 2f64.sqrt());
+        let means: Vec<f64> = patient_means(&results, &group, "sup", Metric::Dsc).into_values().collect();
+        near(means[0], 0.4);
+        near(means[1], 0.8);
+        // Paired on the draw that both have: p + .1, q - .1.
+        let difference = &group.methods[1].differences[0];
+        assert_eq!((difference.metric, difference.to.as_str()), (Metric::Dsc, "sup"));
+        near(difference.mean, 0.0);
+        near(difference.interval[0], -0.1);
+        near(difference.p, 1.0);
+    }
+
+    #[test]
+    fn the_plan_chooses_the_metrics_and_the_first_leads() {
+        let results = Results { rows: vec![row("sup", 0, "p", "p", 0.5), row("own", 0, "p", "p", 0.7)], ..Results::default() };
+        let group = summarise(&plan("metrics = ['hd95_mm', 'dsc']\n"), &results).remove(0);
+        assert_eq!((group.metric(), group.methods[0].metrics.len()), (Metric::Hd95Mm, 2));
+        let table = crate::study::tables::table(&group);
+        let expected = ["Method", "HD95 (mm)", "DSC", "SD patients", "SD draws", "HD95 (mm) - sup [95 %], p"];
+        assert_eq!(table.heading, expected);
+        assert_eq!(table.rows[1][..3], ["own", "7.0", "0.700"]);
+        assert!(table.rows[1][5].starts_with("+2.0 [+2.0, +2.0]"), "{:?}", table.rows[1]);
+    }
 }

@@ -1,6 +1,6 @@
 //! The tables of a study as Markdown, CSV, LaTeX and HTML.
 
-use super::summary::{Difference, Group, MethodSummary, Metric};
+use super::summary::{Difference, Group, MethodSummary};
 use crate::experiment::page::escape;
 
 /// One table as cells: a caption, a heading, rows, and footnotes.
@@ -15,37 +15,41 @@ pub struct TextTable {
     pub notes: Vec<String>,
 }
 
-/// The table of a group: means with their spreads, and the paired DSC differences to each reference method.
+/// The table of a group: means, and of the first metric the spreads and the paired differences to each reference method.
 pub fn table(group: &Group) -> TextTable {
     let is_reference = |name: &&str| group.methods.iter().any(|m| m.differences.iter().any(|d| d.to == **name));
     let references: Vec<&str> =
         group.methods.iter().map(|method| method.method.as_str()).filter(is_reference).collect();
     let mut heading = vec!["Method".to_owned()];
-    heading.extend(Metric::ALL.iter().map(|metric| metric.heading().to_owned()));
+    heading.extend(group.columns.iter().map(|metric| metric.heading().to_owned()));
     heading.push("SD patients".into());
     heading.push("SD draws".into());
-    heading.extend(references.iter().map(|reference| format!("DSC - {reference} [95 %], p")));
+    heading.extend(references.iter().map(|reference| format!("{} - {reference} [95 %], p", group.metric().heading())));
     let mut notes = Vec::new();
-    let rows = group.methods.iter().map(|method| row(method, &references, &mut notes)).collect();
+    let rows = group.methods.iter().map(|method| row(group, method, &references, &mut notes)).collect();
+    if !group.left_out.is_empty() {
+        notes.push(format!("Test scans left out in some training: {}.", group.left_out.join("; ")));
+    }
+    let scans = if group.scans > group.patients { format!(" with {} scans", group.scans) } else { String::new() };
     let caption = format!(
-        "{}, {} labels ({} labelled patients), {} test patients",
+        "{}, {} labels ({} labelled patients), {} test patients{scans}",
         group.cohort, group.budget, group.labelled, group.patients
     );
     TextTable { caption, heading, rows, notes }
 }
 
-fn row(method: &MethodSummary, references: &[&str], notes: &mut Vec<String>) -> Vec<String> {
+fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut Vec<String>) -> Vec<String> {
     const DASH: &str = "-";
     let mut cells = vec![method.method.clone()];
-    cells.extend(Metric::ALL.iter().map(|metric| {
+    cells.extend(group.columns.iter().map(|metric| {
         method.metrics.get(metric).map_or(DASH.into(), |spread| format!("{:.*}", metric.decimals(), spread.mean))
     }));
-    let dsc = method.metrics.get(&Metric::Dsc);
-    cells.push(dsc.map_or(DASH.into(), |spread| format!("{:.3}", spread.sd_patients)));
-    cells.push(dsc.map_or(DASH.into(), |spread| format!("{:.3}", spread.sd_draws)));
+    let (first, decimals) = (method.metrics.get(&group.metric()), group.metric().decimals());
+    cells.push(first.map_or(DASH.into(), |spread| format!("{:.decimals$}", spread.sd_patients)));
+    cells.push(first.map_or(DASH.into(), |spread| format!("{:.decimals$}", spread.sd_draws)));
     for reference in references {
-        let found = method.differences.iter().find(|d| d.to == *reference && d.metric == Metric::Dsc);
-        cells.push(found.map_or(DASH.into(), difference));
+        let found = method.differences.iter().find(|d| d.to == *reference && d.metric == group.metric());
+        cells.push(found.map_or(DASH.into(), |found| difference(found, decimals)));
     }
     let [done, all] = method.units;
     if !method.failures.is_empty() {
@@ -60,8 +64,9 @@ fn row(method: &MethodSummary, references: &[&str], notes: &mut Vec<String>) -> 
     cells
 }
 
-fn difference(d: &Difference) -> String {
-    format!("{:+.3} [{:+.3}, {:+.3}], {}", d.mean, d.interval[0], d.interval[1], p_value(d.p_holm))
+fn difference(d: &Difference, decimals: usize) -> String {
+    let [low, high] = d.interval;
+    format!("{:+.decimals$} [{low:+.decimals$}, {high:+.decimals$}], {}", d.mean, p_value(d.p_holm))
 }
 
 fn p_value(p: f64) -> String {
@@ -121,7 +126,7 @@ pub fn csv(groups: &[Group]) -> String {
         String::from("cohort,budget,method,metric,mean,sd_patients,sd_draws,reference,difference,low,high,p,p_holm\n");
     for group in groups {
         for method in &group.methods {
-            for (metric, spread) in &method.metrics {
+            for (metric, spread) in group.columns.iter().filter_map(|m| Some((m, method.metrics.get(m)?))) {
                 let start = format!(
                     "{},{},{},{},{},{},{}",
                     group.cohort,

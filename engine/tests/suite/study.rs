@@ -1,16 +1,19 @@
 //! A study as a whole: rates chosen without test patients, every start and shard leads to the same tables, no patient leaks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::common::{Watcher, cohort};
+use crate::common::{Watcher, cohort, patient};
 use engine::cohort::split::Split;
 use engine::device::Compute;
 use engine::event::{Control, Event, EventSink};
 use engine::jobs::stored_config;
 use engine::run::RunFolder;
+use engine::study::plan::MethodPlan;
+use engine::study::summary::Metric;
 use engine::study::{Place, Plan, Shard, StudyProgress, run};
+use engine::volume::nifti::{write_label, write_volume};
 
 /// Two methods with the same settings, two pairs of rates, two folds and two draws, on ten made-up patients.
 fn plan(root: &Path) -> Plan {
@@ -46,7 +49,8 @@ fn plan(root: &Path) -> Plan {
     Plan::from_toml(&text.replace("COHORT", &root.display().to_string()), Path::new("plan.toml")).unwrap()
 }
 
-fn start(
+/// Starts a study, or continues it.
+pub fn start(
     plan: &Plan,
     out: &Path,
     shard: Shard,
@@ -56,68 +60,182 @@ fn start(
     run(plan, Place { out, compute: &Compute::cpu(), control, sink }, shard, &mut |_| {})
 }
 
-fn whole(plan: &Plan, out: &Path) -> (StudyProgress, usize) {
+/// Carries a study out; its progress and the steps it trained.
+pub fn whole(plan: &Plan, out: &Path) -> (StudyProgress, usize) {
     let control = Control::default();
     let mut watcher = Watcher::new(&control, 0);
     let progress = start(plan, out, Shard::WHOLE, &mut watcher, &control).unwrap();
     (progress, watcher.events.iter().filter(|event| matches!(event, Event::Step { .. })).count())
 }
 
-/// Everything that must not depend on how the study was carried out.
-fn tables(out: &Path) -> Vec<Vec<u8>> {
+/// Everything that must not depend on how the study was carried out: tables, rates, splits, figures.
+pub fn tables(out: &Path) -> Vec<(String, Vec<u8>)> {
     let files =
         ["plan.lock.json", "splits.json", "results.csv", "summary.json", "tables.md", "tables.csv", "tables.tex"];
-    files.iter().map(|file| fs::read(out.join(file)).unwrap()).collect()
+    let figures = fs::read_dir(out.join("figures")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = files.map(str::to_owned).to_vec();
+    names.extend(figures.map(|name| format!("figures/{}", name.to_string_lossy())));
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), fs::read(out.join(name)).unwrap())).collect()
+}
+
+/// Fails if two studies differ, naming the files.
+pub fn assert_same_tables(one: &Path, other: &Path) {
+    let (one, other) = (tables(one), tables(other));
+    let differs = |at: usize| other.get(at).is_none_or(|file| *file != one[at]);
+    let names: Vec<&str> = (0..one.len()).filter(|at| differs(*at)).map(|at| one[at].0.as_str()).collect();
+    assert!(names.is_empty() && one.len() == other.len(), "{names:?}");
+}
+
+/// Carries a study out at once, stopped after every `steps` steps, and as two shards that are each started twice. All end in
+/// the same tables. Gives the folder of the first.
+pub fn every_way(plan: &Plan, folder: &Path, steps: usize) -> PathBuf {
+    let reference = folder.join("reference");
+    let (progress, _) = whole(plan, &reference);
+    assert_eq!((progress.waiting, progress.pilots_waiting, progress.failed), (0, 0, 0));
+
+    let stopped = folder.join("stopped");
+    let mut starts = 0;
+    loop {
+        let control = Control::default();
+        let mut watcher = Watcher::new(&control, steps);
+        starts += 1;
+        match start(plan, &stopped, Shard::WHOLE, &mut watcher, &control) {
+            Ok(again) => break assert_eq!(again, progress),
+            Err(error) => assert!(matches!(error.kind(), engine::ErrorKind::Cancelled), "{error}"),
+        }
+    }
+    assert!(starts > 2, "{starts}");
+    assert_same_tables(&stopped, &reference);
+
+    let sharded = folder.join("sharded");
+    let mut last = StudyProgress::default();
+    for index in [1, 2, 1, 2] {
+        let control = Control::default();
+        let shard = Shard { index, count: 2 };
+        last = start(plan, &sharded, shard, &mut |_: &Event| Ok(()), &control).unwrap();
+    }
+    assert_eq!(last, progress);
+    assert_same_tables(&sharded, &reference);
+    reference
 }
 
 #[test]
 fn every_way_through_a_study_ends_in_the_same_tables() {
     let temp = tempfile::tempdir().unwrap();
     let plan = plan(&cohort(temp.path(), 10));
-    let reference = temp.path().join("reference");
-    let (progress, steps) = whole(&plan, &reference);
-    // Three methods, two folds, two draws; base and mae are one training.
-    assert_eq!(progress, StudyProgress { done: 12, ..StudyProgress::default() });
-    let runs = fs::read_dir(reference.join("runs")).unwrap().count();
+    let reference = every_way(&plan, temp.path(), 7);
     // Pilots: four fine-tunings from one pre-training and from random weights. Finals: two folds of one pre-training, four
-    // fine-tunings from it and four from random weights.
-    assert_eq!(runs, (1 + 4) + (2 + 8));
-    assert!(steps > 0);
+    // fine-tunings from it and four from random weights. Base and mae are one training.
+    assert_eq!(fs::read_dir(reference.join("runs")).unwrap().count(), (1 + 4) + (2 + 8));
     let expected = tables(&reference);
     let (again, steps) = whole(&plan, &reference);
-    assert_eq!((again.done, steps), (12, 0), "a finished study trains nothing");
+    // Three methods, two folds, two draws.
+    assert_eq!((again, steps), (StudyProgress { done: 12, ..StudyProgress::default() }, 0), "nothing is trained again");
     assert!(tables(&reference) == expected);
-
-    // Stopped again and again.
-    let stopped = temp.path().join("stopped");
-    let mut starts = 0;
-    loop {
-        let control = Control::default();
-        let mut watcher = Watcher::new(&control, 7);
-        starts += 1;
-        match start(&plan, &stopped, Shard::WHOLE, &mut watcher, &control) {
-            Ok(progress) => break assert_eq!(progress.done, 12),
-            Err(error) => assert!(matches!(error.kind(), engine::ErrorKind::Cancelled), "{error}"),
-        }
-    }
-    assert!(starts > 5, "{starts}");
-    assert!(tables(&stopped) == expected);
-
-    // As two shards, each started twice.
-    let sharded = temp.path().join("sharded");
-    let mut last = StudyProgress::default();
-    for index in [1, 2, 1, 2] {
-        let control = Control::default();
-        let shard = Shard { index, count: 2 };
-        last = start(&plan, &sharded, shard, &mut |_: &Event| Ok(()), &control).unwrap();
-    }
-    assert_eq!(last.done, 12);
-    assert!(tables(&sharded) == expected);
     let page = fs::read_to_string(reference.join("report.html")).unwrap();
     assert!(
         page.contains("2 labelled patients") && page.matches("<circle").count() == 3 * 6,
         "three methods, six test patients"
     );
+}
+
+/// The rows of `results.csv`, by the names of its columns.
+fn rows(out: &Path) -> Vec<BTreeMap<String, String>> {
+    let mut rows = csv::Reader::from_path(out.join("results.csv")).unwrap();
+    rows.deserialize().map(Result::unwrap).collect()
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn a_patient_with_several_scans_counts_once() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 10);
+    // Patients with an even number were scanned again.
+    for number in (0..10).step_by(2) {
+        let (image, label) = patient(number + 10);
+        let (before, after) = (root.join(format!("P{number:02}/ses-1")), root.join(format!("P{number:02}/ses-2")));
+        for folder in [&before, &after] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        for file in ["pet.nii.gz", "seg.nii.gz"] {
+            fs::rename(root.join(format!("P{number:02}")).join(file), before.join(file)).unwrap();
+        }
+        write_volume(&after.join("pet.nii.gz"), &image).unwrap();
+        write_label(&after.join("seg.nii.gz"), &label, &image).unwrap();
+    }
+    let mut plan = plan(&root);
+    (plan.split.folds, plan.labels.draws, plan.methods) = (1, 1, plan.methods[..2].to_vec());
+    plan.split.test = "4".into();
+    plan.finetune.rates = vec![1e-2];
+    let out = temp.path().join("study");
+    whole(&plan, &out);
+
+    let rows = rows(&out);
+    let (mut by_patient, mut scans): (BTreeMap<&str, Vec<f64>>, BTreeSet<&str>) = Default::default();
+    for row in rows.iter().filter(|row| row["method"] == "sup") {
+        by_patient.entry(&row["patient"]).or_default().push(row["dsc"].parse().unwrap());
+        scans.insert(&row["scan"]);
+    }
+    let twice = by_patient.values().filter(|values| values.len() == 2).count();
+    assert_eq!(by_patient.len(), 4);
+    assert!((1..4).contains(&twice) && scans.len() == 4 + twice, "scanned once and twice: {by_patient:?}");
+    let means: Vec<f64> = by_patient.values().map(|values| mean(values.iter().copied())).collect();
+    let of_patients = mean(means.iter().copied());
+    assert_ne!(of_patients, mean(by_patient.values().flatten().copied()), "the two means differ in this study");
+
+    let summary: serde_json::Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    let group = &summary[0];
+    assert_eq!((group["patients"].as_u64(), group["scans"].as_u64()), (Some(4), Some(4 + twice as u64)));
+    let dsc = &group["methods"][0]["metrics"]["dsc"];
+    assert!((dsc["mean"].as_f64().unwrap() - of_patients).abs() < 1e-12, "{dsc}");
+    let variance = means.iter().map(|v| (v - of_patients).powi(2)).sum::<f64>() / 3.0;
+    assert!((dsc["sd_patients"].as_f64().unwrap() - variance.sqrt()).abs() < 1e-12, "{dsc}");
+    let text = fs::read_to_string(out.join("tables.md")).unwrap();
+    assert!(text.contains(&format!("4 test patients with {} scans", 4 + twice)), "{text}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(page.matches("<circle").count(), 2 * 4, "two methods, a dot for each patient");
+}
+
+#[test]
+fn figures_stand_beside_the_page_and_in_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut plan = plan(&cohort(temp.path(), 10));
+    plan.methods[2] = MethodPlan { name: "amlp 1".into(), preset: Some("amlp".into()), ..MethodPlan::default() };
+    (plan.split.folds, plan.labels.draws, plan.labels.budgets) = (1, 1, vec!["1".into(), "3".into()]);
+    (plan.pretrain.slices, plan.pretrain.epochs, plan.finetune.rates) = (None, Some(3), vec![1e-2]);
+    plan.metrics = vec![Metric::BoundaryIou, Metric::Dsc];
+    let out = temp.path().join("study");
+    assert_eq!(whole(&plan, &out).0.done, 6);
+
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    let pictures: Vec<&str> = page.split("<img src=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let expected =
+        ["segmentations-balls-1.png", "segmentations-balls-3.png", "label-updates-balls-amlp-1.png"].map(|n| format!("figures/{n}"));
+    assert_eq!(pictures, expected);
+    for (name, bytes) in tables(&out).iter().filter(|(name, _)| name.starts_with("figures/")) {
+        let start: &[u8] = if name.ends_with(".png") { b"\x89PNG" } else { b"<svg xmlns" };
+        assert!(bytes.starts_with(start), "{name}");
+    }
+    let names = ["budgets-balls.svg", "patients-balls-1.svg", "patients-balls-3.svg"];
+    assert!(names.iter().all(|name| out.join("figures").join(name).is_file()));
+    // Three methods, three patients: dots of two budgets, and of the learning curve over both.
+    assert_eq!(page.matches("<circle").count(), 2 * 9 + 18);
+    assert!(page.contains("Boundary IoU by label budget") && !page.contains("could not be"), "{page}");
+    let text = fs::read_to_string(out.join("tables.md")).unwrap();
+    assert!(text.contains("| Method | Boundary IoU | DSC | SD patients | SD draws | Boundary IoU - sup"), "{text}");
+
+    // Without the cohort the tables stay, and the page says which picture is missing.
+    fs::rename(&plan.cohorts[0].path, temp.path().join("moved")).unwrap();
+    let control = Control::default();
+    start(&plan, &out, Shard::WHOLE, &mut |_: &Event| Ok(()), &control).unwrap();
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("No picture of the segmentations balls 1: ") && page.contains("does not exist"), "{page}");
+    assert_eq!(fs::read_to_string(out.join("tables.md")).unwrap(), text);
 }
 
 #[test]
@@ -178,4 +296,54 @@ fn a_training_that_fails_stays_in_the_table_with_its_reason() {
     let control = Control::default();
     let error = start(&plan, &out, Shard::WHOLE, &mut |_: &Event| Ok(()), &control).unwrap_err().to_string();
     assert!(error.contains("splits.json") && error.contains("another plan"), "{error}");
+}
+
+#[test]
+fn a_method_whose_pilots_all_fail_stays_in_the_table_and_the_others_are_trained() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut plan = plan(&cohort(temp.path(), 10));
+    plan.split.folds = 1;
+    plan.labels.draws = 1;
+    plan.methods.remove(2);
+    let good = plan.clone();
+    // The weights of its pre-training do not fit its fine-tuning's network.
+    plan.methods[1].finetune = "[network]\ndepth = 3\n".parse().unwrap();
+    let out = temp.path().join("study");
+    let (progress, _) = whole(&plan, &out);
+    assert_eq!(progress, StudyProgress { done: 1, failed: 1, ..StudyProgress::default() });
+    let text = fs::read_to_string(out.join("tables.md")).unwrap();
+    assert!(text.contains("base: 1 of 1 trainings failed. every pilot failed, the first with: "), "{text}");
+    assert!(text.contains("| balls | base | - |"), "no rates: {text}");
+    // The next start tries the pilots again, and leaves the rates that are chosen.
+    let lock = |out: &Path| fs::read(out.join("plan.lock.json")).unwrap();
+    let before = lock(&out);
+    assert_eq!((whole(&plan, &out).0, lock(&out) == before), (progress, true));
+    assert_eq!(whole(&good, &temp.path().join("good")).0.done, 2);
+}
+
+#[test]
+fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut plan = plan(&cohort(temp.path(), 10));
+    (plan.split.folds, plan.labels.draws, plan.finetune.rates) = (1, 1, vec![1e-2]);
+    plan.methods.truncate(2);
+    let out = temp.path().join("study");
+    whole(&plan, &out);
+    let note = "base: 1 trainings mark nothing in any test patient.";
+    assert!(!fs::read_to_string(out.join("tables.md")).unwrap().contains(note));
+    // As if the network had collapsed: its evaluation measures empty masks, and one scan could not be read.
+    let run = &rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
+    let path = out.join("runs").join(run).join("evaluation/evaluation.json");
+    let mut evaluation: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let patients = evaluation["patients"].as_array_mut().unwrap();
+    let lost = patients.pop().unwrap()["case"].clone();
+    for patient in patients {
+        (patient["measures"]["volume_ml"], patient["measures"]["dsc"]) = (0.0.into(), 0.0.into());
+    }
+    evaluation["left_out"] = serde_json::json!([{ "case": lost, "why": "a damaged file" }]);
+    fs::write(&path, evaluation.to_string()).unwrap();
+    assert_eq!(whole(&plan, &out).0.done, 2);
+    let text = fs::read_to_string(out.join("tables.md")).unwrap();
+    assert!(text.contains(note) && text.contains("| base | 0.000 |"), "{text}");
+    assert!(text.contains(&format!("left out in some training: {} (a damaged file).", lost.as_str().unwrap())), "{text}");
 }

@@ -226,6 +226,7 @@ mod tests {
         });
         PatientRow {
             case: case.into(),
+            patient: case.into(),
             images: std::collections::BTreeMap::new(),
             truth: None,
             mask: std::path::PathBuf::new(),

@@ -14,6 +14,9 @@ const LEGEND_ROW: f64 = 17.0;
 const COLOURS: [&str; 4] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"];
 /// Dashes: the second thing that tells series apart.
 const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
+/// Radius of a dot, and pixels between the dots of neighbouring series.
+const DOT_RADIUS: f64 = 2.5;
+const DOT_SHIFT: f64 = 6.0;
 /// Greater numbers are no measurement and not drawn.
 const GREATEST: f64 = 1e15;
 
@@ -35,12 +38,14 @@ pub struct Chart {
 }
 
 /// A curve. Points that are not finite interrupt it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Series {
     /// In the legend.
     pub name: String,
     /// x and y, x rising.
     pub points: Vec<[f64; 2]>,
+    /// Single values that the curve stands for, each a small dot beside it.
+    pub dots: Vec<[f64; 2]>,
 }
 
 /// The vertical axis.
@@ -142,6 +147,11 @@ impl Chart {
             for (at, series) in self.series.iter().enumerate() {
                 curve(&mut svg, &plot, &x, &y, at, series);
             }
+            for (at, series) in self.series.iter().enumerate() {
+                // Series stand beside each other, or their dots would hide one another.
+                let aside = (at as f64 - (self.series.len() as f64 - 1.0) / 2.0) * DOT_SHIFT;
+                dots(&mut svg, &plot, &x, &y, at, aside, series);
+            }
         } else {
             let (x, y) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
             let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no values</text>");
@@ -165,7 +175,7 @@ impl Chart {
 
     /// Both axes; `None` if there is nothing to draw.
     fn axes(&self) -> Option<[Axis; 2]> {
-        let points = || self.series.iter().flat_map(|s| &s.points).filter(|p| drawable(p));
+        let points = || self.series.iter().flat_map(|s| s.points.iter().chain(&s.dots)).filter(|p| drawable(p));
         points().next()?;
         let range = |axis: usize| {
             points().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p[axis]), high.max(p[axis])))
@@ -289,13 +299,38 @@ fn curve(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, series: &
     }
 }
 
+fn dots(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, aside: f64, series: &Series) {
+    let colour = at % COLOURS.len();
+    for [px, py] in series.dots.iter().filter(|dot| drawable(dot)) {
+        let (px, py) = (plot.across(x.place(*px)) + aside, plot.down(y.place(*py)));
+        let _ = writeln!(
+            svg,
+            "<circle cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"{DOT_RADIUS}\" fill=\"{}\" fill-opacity=\".45\"/>",
+            page_colour(colour)
+        );
+    }
+}
+
+/// The colour of a series, which a page's style may change.
+pub fn page_colour(at: usize) -> String {
+    format!("var(--s{at}, {})", COLOURS[at % COLOURS.len()])
+}
+
+/// An `<svg>` element of a page as a file of its own, on white, in colours that do not depend on a page.
+pub fn svg_file(element: &str) -> String {
+    let start = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" color=\"#1f2328\" \
+                 style=\"background:#fff\" ";
+    let fixed = |text: String, at: usize| text.replace(&page_colour(at), COLOURS[at]);
+    (0..COLOURS.len()).fold(element.replacen("<svg ", start, 1), fixed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn chart(scale: Scale, points: Vec<[f64; 2]>) -> Chart {
-        let series = vec![Series { name: "a < b".into(), points }];
+        let series = vec![Series { name: "a < b".into(), points, dots: Vec::new() }];
         Chart { title: "R&D".into(), x: "epoch".into(), y: "loss".into(), scale, series, note: String::new() }
     }
 
@@ -309,6 +344,21 @@ mod tests {
             ("0.25", "1e-5", "3")
         );
         assert!(chart(Scale::Auto, vec![]).svg().contains("no values"));
+    }
+
+    #[test]
+    fn dots_widen_the_axes_and_stand_beside_each_other() {
+        let mut chart = chart(Scale::Linear, vec![[2.0, 0.5], [4.0, 0.6]]);
+        chart.series[0].dots = vec![[2.0, 30.0], [2.0, f64::NAN]];
+        chart.series.push(chart.series[0].clone());
+        let svg = chart.svg();
+        let places: Vec<&str> = svg.split("<circle cx=\"").skip(1).filter_map(|dot| dot.split('"').next()).collect();
+        let [one, two] = places[..] else { panic!("two dots, none for what is no number: {places:?}") };
+        assert!(two.parse::<f64>().ok() == one.parse::<f64>().ok().map(|x| x + DOT_SHIFT), "{places:?}");
+        assert!(svg.contains(">30</text>"), "{svg}");
+        let file = svg_file(&svg);
+        assert!(svg.contains("var(--s0, ") && !file.contains("var("), "{file}");
+        assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" ") && file.matches("<svg").count() == 1);
     }
 
     #[test]

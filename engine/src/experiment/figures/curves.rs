@@ -78,6 +78,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
             .map(|run| Series {
                 name: run.name.clone(),
                 points: run.validation.iter().map(|(epoch, dice)| [*epoch as f64, *dice]).collect(),
+                dots: Vec::new(),
             })
             .collect(),
         note: String::new(),
@@ -87,7 +88,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
 
 fn series(name: &str, epochs: &[EpochSummary], value: impl Fn(&EpochSummary) -> Option<f64>) -> Series {
     let points = epochs.iter().filter_map(|e| value(e).map(|v| [e.epoch as f64, v])).collect();
-    Series { name: name.into(), points }
+    Series { name: name.into(), points, dots: Vec::new() }
 }
 
 /// Without series that have no point, and without charts that have no series.

@@ -1,13 +1,14 @@
-//! One axial slice of a held-out patient: the scan, the reference, and each method's segmentation vs the reference.
+//! Axial slices of held-out patients: the scan, the reference, and each method's segmentation vs the reference.
 
 use crate::draw::colour::{FALSE_NEGATIVE, FALSE_POSITIVE, INK, TRUE_POSITIVE};
 use crate::draw::{Canvas, Mark, Panel, Rect, Row, SliceView, percentile_window, sheet};
 use crate::{Error, Result};
 
-/// Width of a panel in pixels.
+/// Width of a panel in pixels, and in a sheet of several slices.
 const PANEL: i64 = 420;
-/// Least and greatest height of a panel.
-const HEIGHTS: [f64; 2] = [240.0, 560.0];
+const SMALL_PANEL: i64 = 280;
+/// Least and greatest height of a panel as shares of its width.
+const HEIGHTS: [f64; 2] = [0.57, 1.33];
 /// Strength of the tint over true positives: the scan stays visible.
 const TINT: f32 = 0.45;
 /// Pixels from one hatching line to the next.
@@ -15,7 +16,7 @@ const HATCH: i64 = 5;
 /// The brightest part of a scan that may be white, as a percentile: a single hot pixel must not darken the rest.
 const BRIGHT: f64 = 99.7;
 
-/// Input of [`overlay`]. Slices are `[nx][ny]`, row i along R, column j along A (patient axes, not the file's).
+/// Input of [`overlay`] and [`overlay_rows`]. Slices are `[nx][ny]`, row i along R, column j along A (patient axes, not the file's).
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayInput<'a> {
     /// The patient.
@@ -47,8 +48,8 @@ pub struct OverlayMask<'a> {
     pub name: &'a str,
     /// DSC of the whole patient, not of the slice alone.
     pub dsc: f64,
-    /// The mask, `nx * ny`.
-    pub mask: &'a [bool],
+    /// The mask, `nx * ny`; `None` where the method has no result.
+    pub mask: Option<&'a [bool]>,
 }
 
 /// Axial slice `k` of a volume `[nx, ny, nz]` in RAS order (i fastest, as files have it), as `[nx][ny]`; empty outside.
@@ -70,10 +71,31 @@ pub fn fullest_slice(truth: &[bool], slice_len: usize) -> Option<usize> {
 ///
 /// Refuses arrays that do not have `nx * ny` values, and a spacing that is no length.
 pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
+    let panels = panels(input, PANEL, false)?;
+    let columns = if panels.len() <= 4 { panels.len() } else { panels.len().div_ceil(2).min(4) };
+    let rows: Vec<Row> =
+        panels.chunks(columns).map(|panels| Row { heading: String::new(), panels: panels.to_vec() }).collect();
+    let title = format!("{}, {}", input.case, input.slice);
+    sheet(&title, &rows, &legend()).to_png()
+}
+
+/// Several slices as one picture, a row each, with the reference's contour in every panel: the paper's Fig. 3.
+///
+/// Refuses what [`overlay`] refuses.
+pub fn overlay_rows(title: &str, slices: &[OverlayInput]) -> Result<Vec<u8>> {
+    let row = |input: &OverlayInput| {
+        let heading = format!("{}, {}", input.case, input.slice);
+        Ok(Row { heading, panels: panels(input, SMALL_PANEL, true)? })
+    };
+    sheet(title, &slices.iter().map(row).collect::<Result<Vec<_>>>()?, &legend()).to_png()
+}
+
+/// The scan, the reference, and a panel for each mask; `contours` draws the reference into those as well.
+fn panels(input: &OverlayInput, width: i64, contours: bool) -> Result<Vec<Panel>> {
     check(input)?;
     let window = input.window.filter(|w| w[1] > w[0]).unwrap_or_else(|| window_of(input.image));
     let scan = |paint: &dyn Fn(&mut Canvas, &SliceView)| {
-        let frame = Rect::new(0, 0, PANEL, height(input));
+        let frame = Rect::new(0, 0, width, height(input, width));
         let mut canvas = Canvas::new(frame.w as usize, frame.h as usize);
         let view = SliceView::fitted(frame, input.shape, input.spacing_mm);
         canvas.blit_slice(&view, input.image, window, true);
@@ -89,14 +111,19 @@ pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
         Panel::new("reference", scan(&|canvas, view| canvas.contour(view, input.truth, INK, 2, false))),
     ];
     for method in input.masks {
-        let caption = format!("{}\n{}", method.name, dsc(method.dsc));
-        panels.push(Panel::new(caption, scan(&|canvas, view| compare(canvas, view, method.mask, input.truth))));
+        let Some(mask) = method.mask else {
+            panels.push(Panel::new(format!("{}\nno result", method.name), scan(&|_, _| {})));
+            continue;
+        };
+        let paint = |canvas: &mut Canvas, view: &SliceView| {
+            compare(canvas, view, mask, input.truth);
+            if contours {
+                canvas.contour(view, input.truth, INK, 1, false);
+            }
+        };
+        panels.push(Panel::new(format!("{}\n{}", method.name, dsc(method.dsc)), scan(&paint)));
     }
-    let columns = if panels.len() <= 4 { panels.len() } else { panels.len().div_ceil(2).min(4) };
-    let rows: Vec<Row> =
-        panels.chunks(columns).map(|panels| Row { heading: String::new(), panels: panels.to_vec() }).collect();
-    let title = format!("{}, {}", input.case, input.slice);
-    sheet(&title, &rows, &legend()).to_png()
+    Ok(panels)
 }
 
 fn legend() -> Vec<(Mark, String)> {
@@ -125,8 +152,8 @@ fn check(input: &OverlayInput) -> Result<()> {
     if input.truth.len() != count {
         return wrong("truth".into(), input.truth.len());
     }
-    if let Some(method) = input.masks.iter().find(|m| m.mask.len() != count) {
-        return wrong(format!("mask of {}", method.name), method.mask.len());
+    if let Some(method) = input.masks.iter().find(|m| m.mask.is_some_and(|mask| mask.len() != count)) {
+        return wrong(format!("mask of {}", method.name), method.mask.map_or(0, <[bool]>::len));
     }
     if input.spacing_mm.iter().any(|mm| !(mm.is_finite() && *mm > 0.0)) {
         return Err(Error::config("spacing_mm", format!("{:?}", input.spacing_mm), "not two positive lengths"));
@@ -135,9 +162,9 @@ fn check(input: &OverlayInput) -> Result<()> {
 }
 
 /// Height of a panel that the slice fills in true proportion, within limits.
-fn height(input: &OverlayInput) -> i64 {
+fn height(input: &OverlayInput, width: i64) -> i64 {
     let mm = |axis: usize| input.shape[axis] as f64 * input.spacing_mm[axis];
-    (PANEL as f64 * mm(1) / mm(0)).clamp(HEIGHTS[0], HEIGHTS[1]).round() as i64
+    (width as f64 * (mm(1) / mm(0)).clamp(HEIGHTS[0], HEIGHTS[1])).round() as i64
 }
 
 /// From 0 (or, where a scan has negative values, a low percentile) to a high percentile.
@@ -186,8 +213,8 @@ mod tests {
         let image: Vec<f32> = (0..1200_u16).map(|v| f32::from(v) / 100.0).collect();
         let (truth, other) = (disc([20.0, 15.0], 8.0), disc([24.0, 15.0], 8.0));
         let two = [
-            OverlayMask { name: "one", dsc: 0.75, mask: &other },
-            OverlayMask { name: "two", dsc: f64::NAN, mask: &truth },
+            OverlayMask { name: "one", dsc: 0.75, mask: Some(&other) },
+            OverlayMask { name: "two", dsc: f64::NAN, mask: Some(&truth) },
         ];
         let mut input = OverlayInput {
             case: "P1",
@@ -209,6 +236,16 @@ mod tests {
         }
         input.masks = &two;
         assert_eq!(size(&overlay(&input).unwrap())[0], 20 + 4 * 440);
+        // A sheet has a row for every slice, and the reference's contour in every panel of a mask.
+        let sheet = |masks: &[OverlayMask], rows: usize| {
+            Canvas::from_png(&overlay_rows("title", &vec![OverlayInput { masks, ..input }; rows]).unwrap())
+        };
+        let (one, three) = (sheet(&two, 1), sheet(&two, 3));
+        assert_eq!((one.width(), three.width()), (20 + 4 * 300, 20 + 4 * 300));
+        assert!(three.height() > one.height() + 2 * 160);
+        let no_result = [two[0], OverlayMask { mask: None, ..two[1] }];
+        let contour = one.count(INK) as i64 - sheet(&no_result, 1).count(INK) as i64;
+        assert!(contour > 100, "a contour more than without a result: {contour}");
         input.spacing_mm = [2.0, f64::NAN];
         assert!(overlay(&input).unwrap_err().to_string().contains("spacing_mm"));
         input.spacing_mm = [2.0, 2.0];

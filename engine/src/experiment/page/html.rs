@@ -42,7 +42,7 @@ pub(super) fn png_size(png: &[u8]) -> Option<[u32; 2]> {
 }
 
 /// A picture with its caption; the picture leads to the file, where it has its full size.
-pub(super) fn figure(out: &mut String, figure: &Figure) {
+pub fn figure(out: &mut String, figure: &Figure) {
     let size = figure.size.map(|[w, h]| format!(" width=\"{w}\" height=\"{h}\"")).unwrap_or_default();
     let _ = writeln!(
         out,

@@ -33,7 +33,7 @@ fn input() -> PageInput {
             x: "epoch".into(),
             y: "loss".into(),
             scale: Scale::Linear,
-            series: vec![Series { name: "<s>".into(), points: vec![[1.0, 2.0], [2.0, 1.0]] }],
+            series: vec![Series { name: "<s>".into(), points: vec![[1.0, 2.0], [2.0, 1.0]], ..Series::default() }],
             note: "n > 1".into(),
         }],
         overlays: vec![Figure::new(

@@ -1,0 +1,106 @@
+//! Figures of a study, each a file in the study's folder `figures` and a part of `report.html`.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `segmentations.rs` | slices x methods with the reference's contour (the paper's Fig. 3) |
+//! | `updates.rs` | patch labels before and after label updates (Fig. 4) |
+//! | `charts.rs` | learning curves over label budgets, and a dot per patient |
+
+pub mod charts;
+mod segmentations;
+mod updates;
+
+use super::job::{Cell, Job};
+use super::plan::Plan;
+use super::results::Results;
+use super::summary::Group;
+use crate::Result;
+use crate::experiment::figures::svg_file;
+use crate::experiment::page::Figure;
+use crate::run::study::StudyFolder;
+
+/// What figures are drawn from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The trainings that are measured.
+    pub finals: &'a [(Cell, Job)],
+    /// Their results.
+    pub results: &'a Results,
+    /// The summary of the results.
+    pub groups: &'a [Group],
+    /// The study's folder.
+    pub folder: &'a StudyFolder,
+}
+
+/// The pictures of a study.
+#[derive(Default)]
+pub struct Pictures {
+    /// Fig. 3: a sheet for each cohort and label budget.
+    pub segmentations: Vec<Figure>,
+    /// Fig. 4: a sheet for each cohort and method that updates its labels.
+    pub updates: Vec<Figure>,
+    /// Pictures that could not be drawn, with the reason.
+    pub missing: Vec<String>,
+}
+
+impl Source<'_> {
+    /// Draws the pictures into the study's folder. One that cannot be drawn, such as of a cohort that has been moved, is named
+    /// in the report and costs no table.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn draw(self) -> Result<Pictures> {
+        let mut pictures = Pictures::default();
+        for group in self.groups {
+            let drawn = segmentations::sheet(self, group);
+            let what = format!("segmentations {} {}", group.cohort, group.budget);
+            self.keep(&what, drawn, &mut pictures.missing, &mut pictures.segmentations)?;
+        }
+        for (what, drawn) in updates::sheets(self) {
+            self.keep(&what, drawn, &mut pictures.missing, &mut pictures.updates)?;
+        }
+        for group in self.groups {
+            let name = format!("figures/{}.svg", file_name(&format!("patients {} {}", group.cohort, group.budget)));
+            self.folder.write(&name, svg_file(&charts::dots(group, self.results)).as_bytes())?;
+        }
+        for (cohort, chart) in charts::learning_curves(self) {
+            let name = format!("figures/{}.svg", file_name(&format!("budgets {cohort}")));
+            self.folder.write(&name, svg_file(&chart.svg()).as_bytes())?;
+        }
+        Ok(pictures)
+    }
+
+    /// Writes a picture beside the report and lists it there, or says why it is missing.
+    fn keep(
+        self,
+        what: &str,
+        drawn: Result<Option<Sheet>>,
+        missing: &mut Vec<String>,
+        to: &mut Vec<Figure>,
+    ) -> Result<()> {
+        match drawn {
+            Ok(Some(Sheet { png, alt, caption })) => {
+                let name = format!("figures/{}.png", file_name(what));
+                self.folder.write(&name, &png)?;
+                to.push(Figure::new(name, alt, caption, &png));
+            }
+            Ok(None) => {}
+            Err(error) => missing.push(format!("No picture of the {what}: {error}")),
+        }
+        Ok(())
+    }
+}
+
+/// A picture as PNG, with its texts.
+struct Sheet {
+    png: Vec<u8>,
+    alt: String,
+    caption: String,
+}
+
+/// A name of letters, digits, `.`, `_`, `+` and `-`: names in plans also have spaces, percent signs and brackets.
+fn file_name(words: &str) -> String {
+    words.chars().map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' }).collect()
+}

@@ -1,0 +1,188 @@
+//! The ready plans as they are printed: `quick` on the sample study, `evidence` on a cohort in BraTS layout, `paper-table-3`.
+//! Each is stopped, continued and sharded, and ends in the same tables. The long ones train a few steps of a tiny network here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use engine::study::{Plan, ready_plan};
+use engine::volume::nifti::{write_label, write_volume};
+use engine::volume::{LabelVolume, Volume};
+
+use crate::common::{cohort, patient};
+use crate::study::{assert_same_tables, every_way};
+
+/// A printed plan on another cohort. Methods, budgets, draws, folds and the grid of rates stay.
+fn printed(name: &str, root: &Path, modality: &str) -> Plan {
+    let text = ready_plan(name).unwrap().replace("COHORT", &root.display().to_string()).replace("flair", modality);
+    Plan::from_toml(&text, Path::new(name)).unwrap()
+}
+
+/// The plan with trainings of a few steps of a tiny network.
+fn shortened(mut plan: Plan) -> Plan {
+    for (stage, steps, more) in [(&mut plan.pretrain, 6, "method = { grid = 8 }\n"), (&mut plan.finetune, 2, "")] {
+        (stage.steps, stage.slices, stage.epochs) = (Some(steps), None, None);
+        let tiny = "preprocess = { size = 32, spacing = \"native\" }\nnetwork = { width = 2, depth = 2 }\n\
+                    training = { batch = 8, every_slice = 2 }\n";
+        stage.settings.extend(format!("{tiny}{more}").parse::<toml::Table>().unwrap());
+    }
+    plan
+}
+
+/// Ten patients in the layouts of BraTS 2020 and 2023, with the regions' labels of those years. The last was scanned twice.
+fn brats(folder: &Path) -> PathBuf {
+    let root = folder.join("brats");
+    for number in 0..11 {
+        let (name, ends, enhancing) = if number < 5 {
+            (format!("BraTS20_Training_{:03}", number + 1), ["_t1", "_t1ce", "_t2", "_flair", "_seg"], 4)
+        } else {
+            let (patient, time) = (number.min(9), 100 + number / 10);
+            (format!("BraTS-GLI-{patient:05}-{time}"), ["-t1n", "-t1c", "-t2w", "-t2f", "-seg"], 3)
+        };
+        let place = root.join(&name);
+        fs::create_dir_all(&place).unwrap();
+        let file = |end: &str| place.join(format!("{name}{end}.nii.gz"));
+        let (image, label) = patient(number);
+        for (channel, end) in ends[..4].iter().enumerate() {
+            let values = image.to_f32().iter().map(|value| value * (channel + 1) as f32).collect();
+            write_volume(&file(end), &Volume::from_f32(image.grid.clone(), values)).unwrap();
+        }
+        let regions = label.iter().enumerate().map(|(at, l)| if l == 0 { 0 } else { [1, 2, enhancing][at % 3] });
+        let regions = LabelVolume::new(label.grid.clone(), regions.collect::<Vec<u8>>()).unwrap();
+        write_label(&file(ends[4]), &regions, &image).unwrap();
+    }
+    root
+}
+
+#[test]
+fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut plan = shortened(printed("evidence", &brats(temp.path()), "flair"));
+    // Two of five draws, two of three rates: the trainings are as many as a test has time for.
+    plan.labels.draws = 2;
+    plan.pretrain.rates.truncate(2);
+    plan.finetune.rates.truncate(2);
+    let reference = every_way(&plan, temp.path(), 60);
+    let text = fs::read_to_string(reference.join("tables.md")).unwrap();
+    for row in ["| sup | ", "| base | ", "| amlp | ", "| amlp-plus | "] {
+        // A row in the table of each budget.
+        assert!(text.lines().filter(|line| line.starts_with(row) && line.matches("[").count() >= 2).count() == 2, "{text}");
+    }
+    for name in ["segmentations-my-cohort-5-.png", "segmentations-my-cohort-10-.png", "label-updates-my-cohort-amlp.png"] {
+        assert!(reference.join("figures").join(name).is_file(), "{name}");
+    }
+    // Everybody has a part: a patient's two scans are on the same side.
+    let splits: serde_json::Value = serde_json::from_slice(&fs::read(reference.join("splits.json")).unwrap()).unwrap();
+    let split = &splits["folds"]["my cohort"][0]["split"];
+    let count = |part: &str| split[part].as_array().unwrap().len();
+    assert_eq!([count("train"), count("val"), count("test")], [5, 1, 4], "{split}");
+}
+
+#[test]
+fn the_unshortened_evidence_plan_lists_its_trainings_and_hours() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("plan.toml");
+    let text = ready_plan("evidence").unwrap().replace("COHORT", &brats(temp.path()).display().to_string());
+    fs::write(&file, text).unwrap();
+    let out = temp.path().join("study");
+    let output = amlp(&["study", "--dry-run", "--json"], &file, &out).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let estimate: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let jobs = estimate["jobs"].as_array().unwrap();
+    let mut trainings: BTreeMap<&str, usize> = BTreeMap::new();
+    for job in jobs {
+        assert!(job["seconds"].as_f64().unwrap() > 0.0 && job["done"] == false, "{job}");
+        assert!(job["steps"].as_u64().unwrap() >= 300, "unshortened: {job}");
+        *trainings.entry(job["stage"].as_str().unwrap()).or_default() += 1;
+    }
+    // Pilots: three methods at three rates, each fine-tuned at three rates, and so is sup. Finals: three methods with two
+    // seeds, then four methods, two seeds and five draws; with five training patients both budgets are one patient, and
+    // draws of the same patient are one training.
+    assert_eq!(trainings["pretrain"], 3 * 3 + 3 * 2, "{trainings:?}");
+    let (pilots, draws) = (3 * 3 * 3 + 3, 1..=5);
+    assert!(draws.map(|draws| pilots + 4 * 2 * draws).any(|count| trainings["finetune"] == count), "{trainings:?}");
+    assert!(estimate["hours"].as_f64().unwrap() > 0.0 && !out.exists(), "nothing is left behind");
+}
+
+#[test]
+fn the_plan_of_table_3_is_stopped_continued_and_sharded() {
+    let temp = tempfile::tempdir().unwrap();
+    let plan = shortened(printed("paper-table-3", &cohort(temp.path(), 10), "pet"));
+    let reference = every_way(&plan, temp.path(), 25);
+    let text = fs::read_to_string(reference.join("tables.md")).unwrap();
+    for method in &plan.methods {
+        assert!(text.contains(&format!("| {} | 0.", method.name)), "{}: {text}", method.name);
+    }
+    // The paper's own numbers stand in tables of their own.
+    assert!(text.contains("### The paper: PET, 5% labels") && text.contains("| Table 3 |"), "{text}");
+}
+
+fn amlp(line: &[&str], plan: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amlp"));
+    command.args(line).arg(plan).arg("--out").arg(out).stdin(Stdio::null());
+    command
+}
+
+/// Starts a study whose messages can be read.
+fn spawn(plan: &Path, out: &Path, line: &[&str]) -> Child {
+    let command = [&["study"][..], line].concat();
+    amlp(&command, plan, out).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits for the end of a study; its exit code and messages.
+fn ended(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Presses Ctrl+C after a training has ended, while the next one runs.
+#[cfg(unix)]
+fn interrupted(mut child: Child, after: &str) -> (Option<i32>, String) {
+    let mut said = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        said += &line.unwrap();
+        said.push('\n');
+        if said.lines().last().is_some_and(|line| line.starts_with(after)) {
+            let kill = format!("kill -INT {}", child.id());
+            assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        }
+    }
+    (child.wait().unwrap().code(), said)
+}
+
+#[cfg(unix)]
+#[test]
+fn the_quick_plan_is_interrupted_continued_and_shared_by_two_processes() {
+    let temp = tempfile::tempdir().unwrap();
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
+    let output = Command::new(env!("CARGO_BIN_EXE_amlp")).args(["study", "--print-plan", "quick"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let plan = temp.path().join("plan.toml");
+    fs::write(&plan, text.replace("assets/sample", &sample.display().to_string())).unwrap();
+
+    let [reference, stopped, shared] = ["reference", "stopped", "shared"].map(|name| temp.path().join(name));
+    let (code, said) = ended(spawn(&plan, &reference, &[]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("training 6 of 6") && said.contains(" left)"), "{said}");
+
+    for after in ["pilot 1 of 6", "training 2 of 6"] {
+        let (code, said) = interrupted(spawn(&plan, &stopped, &[]), after);
+        assert_eq!(code, Some(130), "{said}");
+    }
+    assert_eq!(ended(spawn(&plan, &stopped, &[])).0, Some(0));
+    assert_same_tables(&stopped, &reference);
+
+    // Two shards at the same time, then both once more: the first round ends with the pilots.
+    for _ in 0..2 {
+        let shards = ["1/2", "2/2"].map(|shard| spawn(&plan, &shared, &["--shard", shard]));
+        for shard in shards {
+            let (code, said) = ended(shard);
+            assert_eq!(code, Some(0), "{said}");
+        }
+    }
+    let (code, said) = ended(spawn(&plan, &shared, &[]));
+    assert_eq!(code, Some(0), "{said}");
+    assert_same_tables(&shared, &reference);
+}
