@@ -10,8 +10,8 @@ use crate::cohort::Cohort;
 use crate::cohort::labelled::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
-use crate::study::summary::Metric;
 use crate::study::plan::{CohortPlan, LabelPlan, MethodPlan, SplitPlan, StagePlan};
+use crate::study::summary::Metric;
 use crate::study::{Plan, Shard};
 
 /// The name of fine-tuning from random weights.

@@ -206,8 +206,8 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     loop {
         report::write(plan, &lock, &finals, &results, folder)?;
         // Another shard that ended meanwhile may have written fuller tables, which these have replaced.
-        let now = Results::read(&finals, folder)?;
-        if now.gaps == std::mem::replace(&mut results, now).gaps {
+        let written = std::mem::replace(&mut results, Results::read(&finals, folder)?);
+        if written.gaps == results.gaps {
             break;
         }
     }

@@ -180,8 +180,7 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
     let mut summaries: Vec<MethodSummary> = methods
         .iter()
         .map(|method| {
-            let own =
-                |cell: &Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
+            let own = |cell: &Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
             let failures: BTreeSet<String> =
                 results.gaps.iter().filter(|gap| own(&gap.cell)).filter_map(|gap| gap.failed.clone()).collect();
             MethodSummary {
@@ -224,12 +223,7 @@ fn table_of<'a>(results: &'a Results, cohort: &str, budget: &str, method: &str) 
 }
 
 /// The values of a metric of each test patient of a method: means over draws and seeds.
-pub fn patient_means<'a>(
-    results: &'a Results,
-    group: &Group,
-    method: &str,
-    metric: Metric,
-) -> BTreeMap<&'a str, f64> {
+pub fn patient_means<'a>(results: &'a Results, group: &Group, method: &str, metric: Metric) -> BTreeMap<&'a str, f64> {
     by_patient(&table_of(results, &group.cohort, &group.budget, method), metric)
 }
 
@@ -249,9 +243,8 @@ fn references<'a>(methods: &[&'a str]) -> Vec<&'a str> {
 fn spreads(table: &Table<'_>, metrics: &[Metric]) -> BTreeMap<Metric, Spread> {
     let mut spreads = BTreeMap::new();
     for metric in metrics.iter().copied().filter(|_| !table.is_empty()) {
-        let unit = |patients: &Patients<'_>| {
-            mean_sd(&patients.values().map(|scans| metric.mean(scans)).collect::<Vec<_>>()).0
-        };
+        let unit =
+            |patients: &Patients<'_>| mean_sd(&patients.values().map(|scans| metric.mean(scans)).collect::<Vec<_>>()).0;
         let units: Vec<f64> = table.values().map(unit).collect();
         let patients: Vec<f64> = by_patient(table, metric).into_values().collect();
         let ((mean, sd_draws), (_, sd_patients)) = (mean_sd(&units), mean_sd(&patients));
@@ -299,8 +292,7 @@ mod tests {
     use crate::study::results::Row;
 
     fn row(method: &str, draw: usize, patient: &str, scan: &str, dsc: f64) -> Row {
-        let cell =
-            Cell { cohort: "c".into(), budget: "2".into(), method: method.into(), fold: 0, draw, seed: 0 };
+        let cell = Cell { cohort: "c".into(), budget: "2".into(), method: method.into(), fold: 0, draw, seed: 0 };
         let measures = Measures {
             dsc,
             sensitivity: 0.5,
@@ -336,7 +328,10 @@ mod tests {
         ];
         let results = Results { rows, ..Results::default() };
         let group = summarise(&plan(""), &results).remove(0);
-        assert_eq!((group.patients, group.scans, group.methods[0].units, group.methods[1].units), (2, 3, [2, 2], [1, 2]));
+        assert_eq!(
+            (group.patients, group.scans, group.methods[0].units, group.methods[1].units),
+            (2, 3, [2, 2], [1, 2])
+        );
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         // p: .3 and .5, q: .9 and .7. Over scans the means of the draws would be .5 and .567.
         let dsc = group.methods[0].metrics[&Metric::Dsc];
@@ -356,7 +351,8 @@ mod tests {
 
     #[test]
     fn the_plan_chooses_the_metrics_and_the_first_leads() {
-        let results = Results { rows: vec![row("sup", 0, "p", "p", 0.5), row("own", 0, "p", "p", 0.7)], ..Results::default() };
+        let results =
+            Results { rows: vec![row("sup", 0, "p", "p", 0.5), row("own", 0, "p", "p", 0.7)], ..Results::default() };
         let group = summarise(&plan("metrics = ['hd95_mm', 'dsc']\n"), &results).remove(0);
         assert_eq!((group.metric(), group.methods[0].metrics.len()), (Metric::Hd95Mm, 2));
         let table = crate::study::tables::table(&group);

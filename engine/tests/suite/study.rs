@@ -176,7 +176,8 @@ fn a_patient_with_several_scans_counts_once() {
     whole(&plan, &out);
 
     let rows = rows(&out);
-    let (mut by_patient, mut scans): (BTreeMap<&str, Vec<f64>>, BTreeSet<&str>) = Default::default();
+    let mut by_patient: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let mut scans: BTreeSet<&str> = BTreeSet::new();
     for row in rows.iter().filter(|row| row["method"] == "sup") {
         by_patient.entry(&row["patient"]).or_default().push(row["dsc"].parse().unwrap());
         scans.insert(&row["scan"]);
@@ -214,8 +215,8 @@ fn figures_stand_beside_the_page_and_in_it() {
 
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     let pictures: Vec<&str> = page.split("<img src=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    let expected =
-        ["segmentations-balls-1.png", "segmentations-balls-3.png", "label-updates-balls-amlp-1.png"].map(|n| format!("figures/{n}"));
+    let expected = ["segmentations-balls-1.png", "segmentations-balls-3.png", "label-updates-balls-amlp-1.png"]
+        .map(|n| format!("figures/{n}"));
     assert_eq!(pictures, expected);
     for (name, bytes) in tables(&out).iter().filter(|(name, _)| name.starts_with("figures/")) {
         let start: &[u8] = if name.ends_with(".png") { b"\x89PNG" } else { b"<svg xmlns" };
@@ -244,28 +245,49 @@ fn no_patient_is_where_it_must_not_be() {
     let plan = plan(&cohort(temp.path(), 10));
     let out = temp.path().join("study");
     whole(&plan, &out);
-    let lock: serde_json::Value = serde_json::from_slice(&fs::read(out.join("plan.lock.json")).unwrap()).unwrap();
-    assert_eq!(lock["rates"]["balls"]["sup"]["tried"].as_array().unwrap().len(), 2);
+    let ids = |list: &serde_json::Value| -> BTreeSet<String> {
+        list.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    };
+    let json = |path: &Path| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let part = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
+    // Rates are chosen on the first fold.
+    let first = ids(&json(&out.join("splits.json"))["folds"]["balls"][0]["split"]["test"]);
+    let lock = &json(&out.join("plan.lock.json"))["rates"]["balls"];
+    for method in ["sup", "base", "mae"] {
+        assert_eq!(lock[method]["tried"].as_array().unwrap().len(), 2);
+        let (labelled, validated) = (ids(&lock[method]["labelled"]), ids(&lock[method]["validated"]));
+        assert!(labelled.is_disjoint(&validated) && labelled.is_disjoint(&first) && validated.is_disjoint(&first));
+    }
     let mut tested: Vec<BTreeSet<String>> = Vec::new();
     let mut pilots = 0;
     for entry in fs::read_dir(out.join("runs")).unwrap() {
         let path = entry.unwrap().path();
         let split: Split = RunFolder::open(&path).unwrap().read_split().unwrap();
         let config = stored_config(&path).unwrap();
-        let part = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
         let (train, val, test) = (part(&split.train), part(&split.val), part(&split.test));
         assert!(train.is_disjoint(&val) && train.is_disjoint(&test) && val.is_disjoint(&test), "{}", path.display());
         if let Some(list) = config.labels.labels.strip_prefix("patients:") {
             assert!(list.split(',').all(|id| train.contains(id)), "{list}");
-            let evaluation: serde_json::Value =
-                serde_json::from_slice(&fs::read(path.join("evaluation/evaluation.json")).unwrap()).unwrap();
-            let measured = evaluation["patients"].as_array().unwrap().iter();
-            let measured: BTreeSet<String> = measured.map(|row| row["case"].as_str().unwrap().to_owned()).collect();
-            assert_eq!(measured, if test.is_empty() { val.clone() } else { test.clone() });
+            let report = json(&path.join("report.json"));
+            assert_eq!(ids(&report["labelled"]), list.split(',').map(str::to_owned).collect());
+            assert!(ids(&report["validated"]).is_disjoint(&test), "{report}");
+            let measured = &json(&path.join("evaluation/evaluation.json"))["patients"];
+            let measured = measured.as_array().unwrap().iter().map(|row| row["patient"].as_str().unwrap().to_owned());
+            assert_eq!(measured.collect::<BTreeSet<_>>(), if test.is_empty() { val.clone() } else { test.clone() });
         }
-        if test.is_empty() {
+        // Nothing that a pilot writes names a patient that will test.
+        let forbidden = if test.is_empty() { &first } else { &test };
+        let files: &[&str] = if test.is_empty() {
             pilots += 1;
-        } else if !tested.contains(&test) {
+            &["split.json", "config.toml", "events.jsonl", "report.json", "evaluation/evaluation.json"]
+        } else {
+            &["config.toml", "events.jsonl", "report.json"]
+        };
+        for text in files.iter().filter_map(|file| fs::read_to_string(path.join(file)).ok()) {
+            let text = text.replace(&temp.path().display().to_string(), "");
+            assert!(forbidden.iter().all(|id| !text.contains(id)), "{}: {text}", path.display());
+        }
+        if !test.is_empty() && !tested.contains(&test) {
             tested.push(test);
         }
     }
@@ -332,7 +354,7 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     let note = "base: 1 trainings mark nothing in any test patient.";
     assert!(!fs::read_to_string(out.join("tables.md")).unwrap().contains(note));
     // As if the network had collapsed: its evaluation measures empty masks, and one scan could not be read.
-    let run = &rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
+    let run = rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
     let path = out.join("runs").join(run).join("evaluation/evaluation.json");
     let mut evaluation: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let patients = evaluation["patients"].as_array_mut().unwrap();
@@ -345,5 +367,8 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     assert_eq!(whole(&plan, &out).0.done, 2);
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(text.contains(note) && text.contains("| base | 0.000 |"), "{text}");
-    assert!(text.contains(&format!("left out in some training: {} (a damaged file).", lost.as_str().unwrap())), "{text}");
+    assert!(
+        text.contains(&format!("left out in some training: {} (a damaged file).", lost.as_str().unwrap())),
+        "{text}"
+    );
 }

@@ -5,13 +5,14 @@
 //! and so do weights after some steps: no voxel's probability lies that close to the threshold in this study. They were
 //! compared with AVX-512, with AVX2 and without either.
 //!
-//! After a change that is meant to change results, `UPDATE_GOLDEN=1` writes the tables anew.
+//! After a change that is meant to change results, `UPDATE_GOLDEN=1` writes the tables anew (and the scans, where they are gone).
 
 use std::fs;
 use std::path::Path;
 
 use engine::study::Plan;
 
+use crate::common::cohort;
 use crate::study::whole;
 
 /// The tables. `results.csv` is compared without the names of run folders, which later settings may change.
@@ -26,6 +27,10 @@ fn table(folder: &Path, name: &str) -> String {
 #[test]
 fn the_tables_of_a_study_are_the_committed_ones() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/study");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update && !golden.join("cohort").exists() {
+        cohort(&golden, 8);
+    }
     let plan = Plan::read(&golden.join("plan.toml")).unwrap();
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("study");
@@ -34,7 +39,7 @@ fn the_tables_of_a_study_are_the_committed_ones() {
     for name in TABLES {
         let found = table(&out, name);
         let path = golden.join(name);
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        if update {
             fs::write(&path, &found).unwrap();
         }
         assert!(found == fs::read_to_string(&path).unwrap(), "{name} differs:\n{found}");

@@ -68,9 +68,14 @@ fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
     let text = fs::read_to_string(reference.join("tables.md")).unwrap();
     for row in ["| sup | ", "| base | ", "| amlp | ", "| amlp-plus | "] {
         // A row in the table of each budget.
-        assert!(text.lines().filter(|line| line.starts_with(row) && line.matches("[").count() >= 2).count() == 2, "{text}");
+        assert!(
+            text.lines().filter(|line| line.starts_with(row) && line.matches("[").count() >= 2).count() == 2,
+            "{text}"
+        );
     }
-    for name in ["segmentations-my-cohort-5-.png", "segmentations-my-cohort-10-.png", "label-updates-my-cohort-amlp.png"] {
+    for name in
+        ["segmentations-my-cohort-5-.png", "segmentations-my-cohort-10-.png", "label-updates-my-cohort-amlp.png"]
+    {
         assert!(reference.join("figures").join(name).is_file(), "{name}");
     }
     // Everybody has a part: a patient's two scans are on the same side.

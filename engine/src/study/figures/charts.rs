@@ -26,15 +26,12 @@ fn learning_curve(cohort: &str, groups: &[&Group], results: &Results) -> Chart {
             let x = group.labelled as f64;
             let dots = patient_means(results, group, &method.method, group.metric());
             let dots = dots.into_values().map(|value| [x, value]);
-            match series.iter_mut().find(|series| series.name == method.method) {
-                Some(series) => {
-                    series.points.push([x, spread.mean]);
-                    series.dots.extend(dots);
-                }
-                None => {
-                    let points = vec![[x, spread.mean]];
-                    series.push(Series { name: method.method.clone(), points, dots: dots.collect() });
-                }
+            if let Some(series) = series.iter_mut().find(|series| series.name == method.method) {
+                series.points.push([x, spread.mean]);
+                series.dots.extend(dots);
+            } else {
+                let points = vec![[x, spread.mean]];
+                series.push(Series { name: method.method.clone(), points, dots: dots.collect() });
             }
         }
     }

@@ -68,7 +68,8 @@ fn sheet(source: Source<'_>, run: &str, title: &str, size: usize) -> Result<Opti
 /// A stored picture `[side][side]` in the pixels of the slice `[size][size]`: large slices are stored as means of blocks.
 fn enlarged(values: &[f32], side: usize, size: usize) -> Vec<f32> {
     let place = |at: usize| at * side / size.max(1);
-    let pixel = |at: usize| values.get(place(at / size.max(1)) * side + place(at % size.max(1))).copied().unwrap_or(0.0);
+    let pixel =
+        |at: usize| values.get(place(at / size.max(1)) * side + place(at % size.max(1))).copied().unwrap_or(0.0);
     (0..size * size).map(pixel).collect()
 }
 
