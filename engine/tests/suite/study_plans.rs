@@ -69,7 +69,7 @@ fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
     for row in ["| sup | ", "| base | ", "| amlp | ", "| amlp-plus | "] {
         // A row in the table of each budget.
         assert!(
-            text.lines().filter(|line| line.starts_with(row) && line.matches("[").count() >= 2).count() == 2,
+            text.lines().filter(|line| line.starts_with(row) && line.matches('[').count() >= 2).count() == 2,
             "{text}"
         );
     }
