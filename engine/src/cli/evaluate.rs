@@ -124,7 +124,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let done =
         report.cases.iter().filter(|row| row.measures.is_ok()).map(|row| &row.case).collect::<BTreeSet<_>>().len();
     if args.prediction.is_dir() {
-        args.files.report(done, &report.left_out, &[])?;
+        args.files.report(done, &report.left_out, &report.masks_left_out)?;
     }
     if args.csv_to_stdout() {
         super::print_text(&String::from_utf8(report.to_csv()?).context("CSV")?)?;

@@ -149,7 +149,7 @@ pub fn cases() -> impl FnMut(usize, usize) {
                 bar.finish_and_clear();
             }
         }
-        None if done == all => eprintln!("{all} patients preprocessed in {:.1} s", started.elapsed().as_secs_f64()),
+        None if done == all => eprintln!("preprocessing of {all} scans took {:.1} s", started.elapsed().as_secs_f64()),
         None => {}
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::training::{Output, put};
 use super::{finetune, pretrain};
+use crate::Error;
 use crate::device::DeviceList;
 use crate::event::Stage;
 use crate::jobs::{Start, stored_config};
@@ -12,6 +13,7 @@ use crate::jobs::{Start, stored_config};
 pub const EXAMPLES: &str = "Examples:
   amlp resume runs/pre
   amlp resume runs/fine --device cpu --threads 4
+  amlp resume runs/pre --cohort /data/new/place                  (the cohort was moved or renamed)
 
 The run folder has the settings, the cohort and the stage. The options change where the training runs, not what it computes.";
 
@@ -20,6 +22,9 @@ The run folder has the settings, the cohort and the stage. The options change wh
 pub struct Args {
     /// Run folder.
     run: PathBuf,
+    /// The run's cohort, where it lies now. It must hold the same scans.
+    #[arg(long, value_name = "FOLDER")]
+    cohort: Option<PathBuf>,
     /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
     #[arg(long)]
     device: Option<DeviceList>,
@@ -43,10 +48,15 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut config = stored_config(&args.run)?;
+    put(&mut config.data.cohort, args.cohort.clone());
     put(&mut config.device, args.device.clone());
     put(&mut config.threads, args.threads);
     put(&mut config.training.micro_batch, args.micro_batch);
     put(&mut config.data.memory_mib, args.memory_mib);
+    if !config.data.cohort.is_dir() {
+        let why = "the run's cohort is not there. If it was moved, name its new place with --cohort FOLDER";
+        return Err(Error::file(&config.data.cohort, why).into());
+    }
     let start = Start { resume: true, ..Start::default() };
     let output = Output { json: args.json, tensorboard: args.tensorboard };
     match config.stage {

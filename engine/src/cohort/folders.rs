@@ -198,9 +198,8 @@ fn name_by_parent(drafts: &mut [Draft], root: &Path) {
 
 /// The scan with its mask, and notes about masks that are joined or not used.
 fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> Case {
-    let Draft { id, patient, session, images, masks, further_masks, segmentation, .. } = draft;
+    let Draft { id, patient, session, mut images, masks, further_masks, mut segmentation, .. } = draft;
     let mut note = |path: &Path, what: String| problems.push(Problem::of_file(Some(&id), path, what));
-    let mut images = images;
     let (mut certain, mut by_word, mut chosen) = (Vec::new(), Vec::new(), Vec::new());
     for (role, file) in masks {
         let name = without_id(&file.stem, &id).to_lowercase();
@@ -222,8 +221,17 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
     for file in certain.iter().chain(&by_word) {
         note(&file.path, "skipped: a second mask of the same case".into());
     }
-    if chosen.is_empty() && images.len() > 1 {
-        chosen.extend(mask_by_values(&mut images, check, &mut note));
+    for file in masks_by_values(&mut images, check) {
+        let why = "its values are few whole numbers on the image's grid";
+        if chosen.is_empty() {
+            note(&file.path, format!("is taken for the mask: {why}"));
+            chosen.push(file);
+        } else if segmentation.is_none() {
+            note(&file.path, format!("is taken for a segmentation: {why}"));
+            segmentation = Some(file.path);
+        } else {
+            note(&file.path, format!("not used: {why}, and there is a segmentation"));
+        }
     }
     if chosen.is_empty()
         && let [only] = &*further_masks
@@ -245,16 +253,13 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
     Case { id, patient: patient.unwrap_or_default(), session, images, masks, segmentation, held_out: false }
 }
 
-/// An image of an unknown name whose values are those of a mask.
-fn mask_by_values(
-    images: &mut BTreeMap<String, PathBuf>,
-    check: &mut MaskCheck,
-    note: &mut dyn FnMut(&Path, String),
-) -> Option<NiftiFile> {
-    let image = images.iter().find(|(name, _)| is_known_modality(name)).or_else(|| images.iter().next())?.1.clone();
-    let unknown = images.iter().filter(|(name, path)| !is_known_modality(name) && **path != image);
-    let mask = unknown.into_iter().find(|(name, path)| check.by_values(path, name, &image))?.0.clone();
-    let path = images.remove(&mask)?;
-    note(&path, "is taken for the mask: its values are few whole numbers on the image's grid".into());
-    Some(NiftiFile { stem: stem_of(&path), path })
+/// Takes the files of unknown names whose values are those of a mask out of `images`, by name.
+fn masks_by_values(images: &mut BTreeMap<String, PathBuf>, check: &mut MaskCheck) -> Vec<NiftiFile> {
+    let known = images.iter().find(|(name, _)| is_known_modality(name)).or_else(|| images.iter().next());
+    let Some(image) = known.map(|(_, path)| path.clone()) else { return Vec::new() };
+    let is_mask = |name: &String, path: &mut PathBuf| {
+        !is_known_modality(name) && *path != image && check.by_values(path, name, &image)
+    };
+    let masks = images.extract_if(.., is_mask);
+    masks.map(|(_, path)| NiftiFile { stem: stem_of(&path), path }).collect()
 }

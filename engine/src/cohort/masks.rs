@@ -24,7 +24,7 @@ pub(super) struct MaskCheck {
 impl MaskCheck {
     /// Whether a file with a mask's word in its name holds labels. A file that cannot be read counts as what its name says.
     pub fn by_word(&mut self, path: &Path, name: &str) -> bool {
-        let holds_labels = || match LabelVolume::read(path) {
+        let holds_labels = || match LabelVolume::read_first_frame(path) {
             Ok(mask) => Some(mask.labels().len() <= LABELS_BY_WORD),
             // Readable, but no labels: an image.
             Err(_) => Volume::read(path).ok().map(|_| false),
@@ -36,7 +36,7 @@ impl MaskCheck {
     pub fn by_values(&mut self, path: &Path, name: &str, image: &Path) -> bool {
         let is_mask = || {
             let grid = Volume::read_grid(image).ok()?;
-            let Ok(mask) = LabelVolume::read(path) else { return Some(false) };
+            let Ok(mask) = LabelVolume::read_first_frame(path) else { return Some(false) };
             let background = mask.iter().filter(|label| *label == 0).count();
             let few = (1..=LABELS_BY_VALUES).contains(&mask.labels().len());
             Some(few && 2 * background >= mask.len() && mask.grid.relation(&grid) != Relation::Different)

@@ -1,11 +1,11 @@
-//! Matches predicted masks with reference masks by case.
+//! Matches segmentations with reference masks by case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::listing::masks_in;
 use super::session::patients;
-use super::{Cohort, DiscoverOptions};
+use super::{Cohort, DiscoverOptions, LeftOut};
 use crate::{Error, Result};
 
 /// How far above the predictions a run's `split.json` is looked for: `RUN/predictions/test` is two.
@@ -21,18 +21,18 @@ pub struct Pair {
     pub case: String,
     /// The patient: the mean of an evaluation goes by patient.
     pub patient: String,
-    /// The predicted mask.
+    /// The segmentation.
     pub prediction: PathBuf,
-    /// The files of the true mask: their union counts.
+    /// The files of the reference: their union counts.
     pub truth: Vec<PathBuf>,
 }
 
 /// Which cases are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subset {
-    /// Every prediction.
+    /// Every segmentation.
     Predicted,
-    /// Every case with a true mask.
+    /// Every case with a reference.
     AllTruth,
     /// These.
     Cases(BTreeSet<String>),
@@ -43,13 +43,13 @@ pub enum Subset {
 pub struct Pairs {
     /// By case.
     pub found: Vec<Pair>,
-    /// Cases that were asked for by [`Subset::AllTruth`] or [`Subset::Cases`] and have a truth but no prediction.
+    /// Cases that were asked for by [`Subset::AllTruth`] or [`Subset::Cases`] and have a reference but no segmentation.
     pub expected_missing: Vec<String>,
-    /// Cases with a truth and no prediction, that nobody asked for.
+    /// Cases with a reference and no segmentation, that nobody asked for.
     pub other_missing: Vec<String>,
-    /// Cases with a prediction, or asked for, and no truth.
+    /// Cases with a segmentation, or asked for, and no reference.
     pub no_truth: Vec<String>,
-    /// Predictions outside the subset.
+    /// Segmentations outside the subset.
     pub outside: Vec<String>,
 }
 
@@ -70,16 +70,16 @@ pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        let why = format!("no split.json beside the predictions or up to {LEVELS_UP} folders above; give --split FILE");
+        let why = format!("no split.json beside the segmentations or up to {LEVELS_UP} folders above; give --split FILE");
         Error::file(predictions, why)
     })
 }
 
 impl Pairs {
-    /// Pairs a predicted file or folder with a true file, a folder of masks, or a cohort.
+    /// Pairs a file or folder of segmentations with a reference file, a folder of masks, or a cohort.
     ///
     /// Two files belong together whatever their names. In folders, masks belong together by case id (see [`case_id`]);
-    /// if no file of the truth's folder bears the name of a prediction, the folder is taken as a cohort.
+    /// if no file of the reference's folder has the name of a segmentation, the folder is taken as a cohort.
     ///
     /// # Errors
     /// If something cannot be listed, a case has two files, or not a single pair is found.
@@ -99,7 +99,7 @@ impl Pairs {
             return Ok(Self { found: vec![pair], ..Self::default() });
         }
         if !truth.is_dir() {
-            return Err(Error::file(truth, "is one mask, but the predictions are a folder. Give a folder or a cohort"));
+            return Err(Error::file(truth, "is one mask, but the segmentations are a folder. Give a folder or a cohort"));
         }
         let predictions = if prediction.is_dir() {
             masks(prediction)?
@@ -115,7 +115,7 @@ impl Pairs {
         let pairs = Self::join(&predictions, &truths, subset);
         if pairs.found.is_empty() && pairs.expected_missing.is_empty() {
             let why = format!(
-                "no prediction in {} has a true mask here: predicted {}; true {}",
+                "no segmentation in {} has a reference here. Segmentations: {}. References: {}",
                 prediction.display(),
                 list(predictions.keys()),
                 list(truths.keys())
@@ -164,20 +164,24 @@ impl Pairs {
         pairs
     }
 
-    /// One sentence for each kind of case without a partner.
+    /// One sentence, if there is something to say that no list of what is left out says.
     pub fn warnings(&self) -> Vec<String> {
-        let kinds = [
-            (&self.expected_missing, "asked for and without a prediction, not part of the mean"),
-            (&self.other_missing, "with a true mask and without a prediction, not part of the mean"),
-            (&self.no_truth, "without a true mask, not evaluated"),
-            (&self.outside, "predicted but outside the subset, not evaluated"),
-        ];
-        let some = kinds.iter().filter(|(cases, _)| !cases.is_empty());
-        some.map(|(cases, what)| {
-            let word = if cases.len() == 1 { "case" } else { "cases" };
-            format!("{} {word} {what}: {}", cases.len(), list(cases.iter()))
-        })
-        .collect()
+        let outside = (!self.outside.is_empty()).then(|| {
+            let word = if self.outside.len() == 1 { "segmentation" } else { "segmentations" };
+            format!("{} {word} outside the subset: {}", self.outside.len(), list(self.outside.iter()))
+        });
+        outside.into_iter().collect()
+    }
+
+    /// Cases that were to be evaluated and cannot be.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        let missing = self.expected_missing.iter().map(|case| LeftOut::new(case, "no segmentation"));
+        missing.chain(self.no_truth.iter().map(|case| LeftOut::new(case, "no reference"))).collect()
+    }
+
+    /// Reference masks that nothing is compared with, though nobody asked for their cases.
+    pub fn masks_left_out(&self) -> Vec<LeftOut> {
+        self.other_missing.iter().map(|case| LeftOut::new(case, "no segmentation")).collect()
     }
 }
 
@@ -192,7 +196,7 @@ fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     shown.join(", ") + &more
 }
 
-/// A case's true mask.
+/// A case's reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reference {
     patient: String,
@@ -212,7 +216,7 @@ fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     Ok(masks)
 }
 
-/// The true masks of a folder of masks or of a cohort, by case.
+/// The references of a folder of masks or of a cohort, by case.
 fn truths(
     folder: &Path,
     predictions: &BTreeMap<String, PathBuf>,
@@ -285,13 +289,15 @@ mod tests {
             (pairs.other_missing.clone(), pairs.no_truth.clone()),
             (vec!["c".into(), "d".into()], vec!["x".into()])
         );
-        assert_eq!(pairs.warnings().len(), 2);
-        assert!(pairs.warnings()[0].ends_with("not part of the mean: c, d"), "{:?}", pairs.warnings());
+        let named = |left_out: Vec<LeftOut>| left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>();
+        assert_eq!(named(pairs.masks_left_out()), ["c: no segmentation", "d: no segmentation"]);
+        assert_eq!(named(pairs.left_out()), ["x: no reference"]);
+        assert!(pairs.warnings().is_empty());
         let subset = Subset::Cases(["b", "c", "z"].map(String::from).into());
         let pairs = Pairs::find(&p, &t, &subset).unwrap();
         assert_eq!(cases(&pairs.found), ["b"]);
-        assert_eq!((pairs.expected_missing, pairs.no_truth), (vec!["c".into()], vec!["z".into()]));
-        assert_eq!(pairs.outside, ["a", "x"]);
+        assert_eq!(named(pairs.left_out()), ["c: no segmentation", "z: no reference"]);
+        assert_eq!(pairs.warnings(), ["2 segmentations outside the subset: a, x"]);
         let pairs = Pairs::find(&p, &t, &Subset::AllTruth).unwrap();
         assert_eq!(pairs.expected_missing, ["c", "d"]);
         // One file against a folder, and against a file of any name.
@@ -324,7 +330,7 @@ mod tests {
         let message =
             |p: &str, t: &str| Pairs::find(&root.join(p), &root.join(t), &Subset::Predicted).unwrap_err().to_string();
         let none = message("p", "t");
-        assert!(none.contains("predicted a, b"), "{none}");
+        assert!(none.contains("Segmentations: a, b"), "{none}");
         assert!(message("two", "t").contains("second mask"), "{}", message("two", "t"));
         assert!(message("none", "t").contains("no mask"));
         assert!(message("p", "t/other.nii.gz").contains("folder or a cohort"));

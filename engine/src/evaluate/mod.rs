@@ -235,7 +235,9 @@ pub fn evaluate_pairs(
         results.extend(targets.iter().map(row));
     }
     results.sort_by(|a, b| a.case.cmp(&b.case));
-    Ok(Report { left_out, ..Report::new(results, targets, pairs.warnings()) })
+    left_out.extend(pairs.left_out());
+    let masks_left_out = pairs.masks_left_out();
+    Ok(Report { left_out, masks_left_out, ..Report::new(results, targets, pairs.warnings()) })
 }
 
 #[cfg(test)]

@@ -151,7 +151,10 @@ pub struct Report {
     /// Cases that could not be measured, with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
-    /// Cases without segmentation or reference, one sentence each.
+    /// References without a segmentation, which nobody asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masks_left_out: Vec<LeftOut>,
+    /// Segmentations outside the subset, in one sentence.
     #[serde(skip)]
     pub warnings: Vec<String>,
 }
@@ -190,7 +193,7 @@ impl Report {
             Some((target.clone(), Mean::by_patient(measured)?))
         };
         let mean = targets.iter().filter_map(mean_of).collect();
-        Self { cases, mean, left_out: Vec::new(), warnings }
+        Self { cases, mean, left_out: Vec::new(), masks_left_out: Vec::new(), warnings }
     }
 
     /// The report as a JSON document.

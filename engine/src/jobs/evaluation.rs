@@ -34,11 +34,11 @@ pub struct PatientRow {
     pub patient: String,
     /// The images that were segmented, by modality.
     pub images: BTreeMap<String, PathBuf>,
-    /// The true mask.
+    /// The reference mask.
     pub truth: Option<PathBuf>,
     /// The predicted mask, on the first image's grid.
     pub mask: PathBuf,
-    /// How well they agree; `None` without a true mask. All labels together count as lesion.
+    /// How well they agree; `None` without a reference. All labels together count as lesion.
     pub measures: Option<Measures>,
     /// The first image's own slice (from 0, along its axis nearest to S-I) with the lowest Dice among those in which either
     /// mask has a voxel.
@@ -61,7 +61,7 @@ pub struct RunEvaluation {
     pub epoch: usize,
     /// Their scans, by id.
     pub patients: Vec<PatientRow>,
-    /// The mean over patients with a true mask, each with the mean over its scans.
+    /// The mean over patients with a reference, each with the mean over its scans.
     pub mean: Option<Mean>,
     /// Held-out scans that could not be segmented or measured, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

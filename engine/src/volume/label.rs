@@ -86,6 +86,14 @@ impl LabelVolume {
         Self::of_volume(path, volume, options)
     }
 
+    /// Reads the first frame of a mask of any number of frames.
+    ///
+    /// # Errors
+    /// As [`LabelVolume::read_with`], but for the number of frames.
+    pub(crate) fn read_first_frame(path: &Path) -> Result<Self> {
+        Ok(Self::of_volume(path, Self::read_frame(path, 0)?, &MaskOptions::default())?.0)
+    }
+
     /// [`LabelVolume::read_frame_for`] of the first frame.
     pub fn read_for(path: &Path, image: &Volume) -> Result<(Self, Vec<String>)> {
         let AlignedMask { labels, notes, .. } = Self::read_frame_for(path, image, 0, &MaskOptions::default())?;

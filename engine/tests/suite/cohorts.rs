@@ -137,6 +137,16 @@ fn a_moved_cohort_is_recognised() {
     finetune(&config, &model, true, 0).unwrap();
     let stored = engine::jobs::stored_config(&model).unwrap();
     assert_eq!(stored.data.cohort, moved);
+    // So does the program, whose run knows only the old place.
+    let again = temp.path().join("again");
+    fs::rename(&moved, &again).unwrap();
+    let resume = |more: &[&Path]| {
+        ended(&amlp(&["resume", "--device", "cpu"], &[&[model.as_path()], more].concat()))
+    };
+    let (code, _, errors) = resume(&[]);
+    assert!(code == 1 && errors.contains("--cohort FOLDER"), "{errors}");
+    let (code, _, errors) = resume(&[Path::new("--cohort"), &again]);
+    assert_eq!((code, engine::jobs::stored_config(&model).unwrap().data.cohort), (0, again), "{errors}");
     // Other scans under the same names are another cohort.
     let other = temp.path().join("other");
     fs::create_dir(&other).unwrap();
@@ -150,6 +160,31 @@ fn a_moved_cohort_is_recognised() {
     assert_eq!(segment(&[&other]).len(), 8);
     let error = finetune(&finetune_config(&other, None), &model, true, 0).unwrap_err().to_string();
     assert!(error.contains("data.cohort"), "{error}");
+}
+
+/// A mask beside the scan under a name that says nothing became a modality that all other patients lacked.
+#[test]
+fn a_mask_of_any_name_is_no_image() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 6);
+    fs::copy(root.join("P02/seg.nii.gz"), root.join("P02/out.nii.gz")).unwrap();
+    let found = engine::cohort::Cohort::discover(&root).unwrap();
+    assert_eq!(found.modalities().into_keys().collect::<Vec<_>>(), ["pet"]);
+    let case = found.case("P02").unwrap();
+    assert!(case.segmentation.as_ref().unwrap().ends_with("P02/out.nii.gz"), "{case:?}");
+    assert!(case.masks.len() == 1 && case.masks[0].ends_with("P02/seg.nii.gz"), "{case:?}");
+    assert!(found.problems.iter().any(|p| p.what.contains("taken for a segmentation")), "{:?}", found.problems);
+
+    // The mask of a 4-D scan, one volume a frame.
+    fs::remove_file(root.join("P03/seg.nii.gz")).unwrap();
+    let (image, label) = patient(3);
+    let frames = |values: &[f32]| Volume::from_f32(image.grid.clone(), values.repeat(2));
+    write_volume(&root.join("P03/pet.nii.gz"), &frames(&image.to_f32())).unwrap();
+    let labels: Vec<f32> = label.iter().map(f32::from).collect();
+    write_volume(&root.join("P03/pet_mask.nii.gz"), &frames(&labels)).unwrap();
+    let found = engine::cohort::Cohort::discover(&root).unwrap();
+    assert_eq!(found.modalities().into_keys().collect::<Vec<_>>(), ["pet"], "{:?}", found.problems);
+    assert!(found.case("P03").unwrap().masks[0].ends_with("P03/pet_mask.nii.gz"));
 }
 
 #[test]

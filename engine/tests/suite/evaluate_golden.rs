@@ -58,8 +58,8 @@ fn a_cohort_is_evaluated_and_what_is_missing_is_said() {
     let (out, truth) = (path("run/out"), path("truth"));
 
     let all = report(&args(&["--prediction", &out, "--truth", &truth])).unwrap();
-    let missing = "1 case with a true mask and without a prediction, not part of the mean: B";
-    assert_eq!(all.warnings, [missing]);
+    let left: Vec<_> = all.masks_left_out.iter().map(|left| (left.case.as_str(), left.why.as_str())).collect();
+    assert_eq!((left, all.left_out.len()), (vec![("B", "no segmentation")], 0));
     insta::assert_snapshot!("evaluate_json", all.to_json().unwrap());
     insta::assert_snapshot!("evaluate_csv", String::from_utf8(all.to_csv().unwrap()).unwrap());
     insta::assert_snapshot!("evaluate_table", all.to_table());
@@ -77,7 +77,9 @@ fn a_cohort_is_evaluated_and_what_is_missing_is_said() {
         test.cases.iter().map(|row| (row.case.as_str(), row.measures.is_ok())).collect::<Vec<_>>(),
         [("B", false), ("C", true)]
     );
-    assert_eq!(test.warnings.len(), 2, "{:?}", test.warnings);
+    assert_eq!(test.warnings, ["1 segmentation outside the subset: A"]);
+    let left: Vec<_> = test.left_out.iter().map(|left| (left.case.as_str(), left.why.as_str())).collect();
+    assert_eq!(left, [("B", "no segmentation")]);
     let train = report(&args(&["--prediction", &out, "--truth", &truth, "--subset", "train"])).unwrap_err();
     assert!(train.to_string().ends_with("this part of the split is empty"), "{train}");
 }
