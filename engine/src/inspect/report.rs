@@ -66,9 +66,23 @@ pub struct MaskReport {
     pub crop: Crop,
 }
 
-/// CSV columns.
-const COLUMNS: [&str; 11] =
-    ["patch", "row", "column", "label", "probability", "order", "masked", "air", "lesion", "loss", "relative_loss"];
+/// CSV columns. `row` and `column` index the crop, from 0 along R and A. `r_l` and `a_p` are the same place as the window
+/// shows it: from 1 along L and P.
+const COLUMNS: [&str; 13] = [
+    "patch",
+    "row",
+    "column",
+    "label",
+    "probability",
+    "order",
+    "masked",
+    "air",
+    "lesion",
+    "loss",
+    "relative_loss",
+    "r_l",
+    "a_p",
+];
 
 impl InspectedSlice {
     /// Summarises a clustering and masking of this slice.
@@ -131,6 +145,8 @@ impl InspectedSlice {
                 flag(self.lesion.as_deref(), at),
                 number(reconstruction.map(|made| made.losses.as_slice()), at),
                 number(reconstruction.map(|made| made.relative.as_slice()), at),
+                (side - at / side).to_string(),
+                (side - at % side).to_string(),
             ])
             .map_err(bad)?;
         }

@@ -129,7 +129,7 @@ fn a_case_is_shared_between_threads() {
 fn rows(csv: &[u8]) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(csv);
     let head: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(head.join(","), "patch,row,column,label,probability,order,masked,air,lesion,loss,relative_loss");
+    assert_eq!(head.join(","), "patch,row,column,label,probability,order,masked,air,lesion,loss,relative_loss,r_l,a_p");
     reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
@@ -149,6 +149,7 @@ fn the_table_has_a_row_a_patch() {
         assert_eq!([3, 6, 7, 8].map(|column| number(column) == 1), flags);
         assert_eq!(row[4].parse::<f32>().unwrap().to_bits(), found.probability[at].to_bits());
         assert!(row[9].is_empty() && row[10].is_empty());
+        assert_eq!((number(11), number(12)), (8 - at / 8, 8 - at % 8), "as the window counts");
     }
     let told = slice.uncertainty(&found, &masking);
     assert!((told.h1 - told.h2).abs() < 1e-12 && told.h3.is_some() && told.h1 > 0.0);

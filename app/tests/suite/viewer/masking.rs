@@ -401,7 +401,7 @@ fn numbers_are_written_as_a_table_and_never_over_a_file_without_asking() {
     let text = fs::read_to_string(&table).unwrap();
     let shown = shown_report(&window);
     assert_eq!(text.lines().count(), 1 + shown.labels.len());
-    assert!(text.starts_with("patch,row,column,label,probability,order,masked,air,lesion,loss,relative_loss"));
+    assert!(text.starts_with("patch,row,column,label,probability,order,masked,air,lesion,loss,relative_loss,r_l,a_p"));
     let first = shown.order[0];
     let row = text.lines().nth(1 + first).unwrap();
     assert!(row.starts_with(&format!("{first},{},{},{}", first / 8, first % 8, shown.labels[first])), "{row}");
