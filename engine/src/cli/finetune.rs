@@ -118,15 +118,18 @@ fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Outp
         return print_json(&JobReport { report, left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
-    let dice = report.convergence.map_or_else(String::new, |c| format!(", training Dice {:.3}", c.training_dice));
+    // The loss of one epoch beside the Dice of many would contradict it.
+    let fit = report.convergence.map_or_else(
+        || format!("loss {:.4}", report.loss),
+        |c| format!("loss {:.4}, training Dice {:.3}{}", c.loss, c.training_dice, c.over()),
+    );
     print_line(&format!(
-        "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: loss {:.4}{dice}; \
+        "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: {fit}; \
          run folder {}",
         report.epochs,
         report.lesion_slices,
         report.labelled.len(),
         progress::duration(report.seconds),
-        report.loss,
         out.display()
     ))
 }

@@ -16,7 +16,13 @@ const LEAST_WINDOW: usize = 3;
 /// Whether a fine-tuning has converged. A comparison of networks that have not compares noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Convergence {
-    /// Mean training Dice over the window: the last tenth of the epochs, three at least.
+    /// Number of epochs in the window: the last tenth, three at least. 0 in reports of earlier versions.
+    #[serde(default)]
+    pub window: usize,
+    /// Mean loss over the window.
+    #[serde(default)]
+    pub loss: f64,
+    /// Mean training Dice over the window.
     pub training_dice: f64,
     /// The mean loss of the window is well below that of the window before it.
     pub loss_falling: bool,
@@ -32,14 +38,20 @@ impl Convergence {
         let (before, last) = epochs.split_at(epochs.len().checked_sub(window)?);
         let training_dice = mean(last, |epoch| epoch.training_dice)?;
         let before = mean(&before[before.len().saturating_sub(window)..], |epoch| Some(epoch.loss));
-        let last = mean(last, |epoch| Some(epoch.loss))?;
-        let loss_falling = before.is_some_and(|before| before - last > LEAST_FALL.max(STILL_FALLING * before));
-        Some(Self { training_dice, loss_falling, converged: training_dice >= ENOUGH_DICE && !loss_falling })
+        let loss = mean(last, |epoch| Some(epoch.loss))?;
+        let loss_falling = before.is_some_and(|before| before - loss > LEAST_FALL.max(STILL_FALLING * before));
+        let converged = training_dice >= ENOUGH_DICE && !loss_falling;
+        Some(Self { window, loss, training_dice, loss_falling, converged })
+    }
+
+    /// ` (mean of the last 40 epochs)`; empty for a single one.
+    pub fn over(&self) -> String {
+        if self.window > 1 { format!(" (mean of the last {} epochs)", self.window) } else { String::new() }
     }
 
     /// What to do about it; `None` if it has converged.
     pub fn advice(&self) -> Option<String> {
-        let dice = format!("the training Dice is {:.3}, below {ENOUGH_DICE}", self.training_dice);
+        let dice = format!("the training Dice is {:.3}{}, below {ENOUGH_DICE}", self.training_dice, self.over());
         let why = match (self.training_dice >= ENOUGH_DICE, self.loss_falling) {
             (true, false) => return None,
             (true, true) => "the loss is still falling".to_owned(),
@@ -86,7 +98,7 @@ mod tests {
         assert!(falling.advice().unwrap().contains("the loss is still falling"));
         let low = Convergence::of(&epochs(|_| (1.25, 0.4))).unwrap();
         assert_eq!((low.converged, low.loss_falling), (false, false));
-        assert!(low.advice().unwrap().contains("the training Dice is 0.400, below 0.8"), "{:?}", low.advice());
+        assert!(low.advice().unwrap().contains("the training Dice is 0.400 (mean of the last 10 epochs), below 0.8"));
         let both = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.5))).unwrap().advice().unwrap();
         assert!(
             both.contains("0.50") && both.contains("still falling") && both.contains("Raise epochs or rate"),
