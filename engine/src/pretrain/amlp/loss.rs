@@ -106,11 +106,10 @@ impl PatchLosses {
     }
 
     /// `L_rrl` and `L_lcl` as printed (Eqs. 6 and 7), means over the batch, for the log.
-    pub(super) fn literal(&self, batch: &MaskedBatch, method: &MethodConfig) -> [(&'static str, f64); 2] {
+    pub(super) fn literal(&self, batch: &MaskedBatch) -> [(&'static str, f64); 2] {
         let slices = batch.len().max(1) as f64;
         let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
-        let on = method.attention != Attention::Off;
-        let rrl = if on { self.relative.iter().map(mean).sum::<f64>() / slices } else { 0.0 };
+        let rrl = self.relative.iter().map(mean).sum::<f64>() / slices;
         let labels = batch.label_ori.iter().zip(&batch.label_new);
         let lcl = batch.chosen.iter().zip(labels).map(|(chosen, (ori, new))| {
             let mut masked = vec![false; ori.len()];

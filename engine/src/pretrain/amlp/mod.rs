@@ -259,7 +259,7 @@ impl Method for Amlp<'_> {
         let losses = PatchLosses::of(batch, output);
         self.probes.observe(self.patches, batch, output, &losses, at)?;
         self.statistics.slices += batch.len();
-        self.statistics.literal.add(losses.literal(batch, &self.config.method), batch.len() as f64);
+        self.statistics.literal.add(losses.literal(batch), batch.len() as f64);
         for (at, (&slice, chosen)) in batch.members.iter().zip(&batch.chosen).enumerate() {
             let (relative, labels) = (&losses.relative[at], &batch.label_ori[at]);
             self.relevance.add(slice, chosen, relative);
