@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::listing::masks_in;
 use super::session::patients;
-use super::{Cohort, DiscoverOptions, LeftOut};
+use super::drafts::stem_of;
+use super::names::segmented_image;
+use super::{Case, Cohort, DiscoverOptions, LeftOut};
 use crate::{Error, Result};
 
 /// How far above the predictions a run's `split.json` is looked for: `RUN/predictions/test` is two.
@@ -112,6 +114,7 @@ impl Pairs {
             return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr)"));
         }
         let truths = truths(truth, &predictions, options)?;
+        let predictions = by_image(predictions, &truths);
         let pairs = Self::join(&predictions, &truths, subset);
         if pairs.found.is_empty() && pairs.expected_missing.is_empty() {
             let why = format!(
@@ -139,7 +142,7 @@ impl Pairs {
                 _ if !wanted(case) => pairs.outside.push(case.clone()),
                 None => pairs.no_truth.push(case.clone()),
                 Some(truth) => {
-                    let Reference { patient, masks } = truth.clone();
+                    let Reference { patient, masks, .. } = truth.clone();
                     pairs.found.push(Pair {
                         case: case.clone(),
                         patient,
@@ -200,6 +203,8 @@ fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reference {
     patient: String,
+    /// Names of the case's images, without ending.
+    images: Vec<String>,
     /// The files; their union counts.
     masks: Vec<PathBuf>,
 }
@@ -235,7 +240,30 @@ fn truths(
         Err(error) => return direct.ok().filter(|masks| !masks.is_empty()).map(by_patient).ok_or(error),
     };
     let labelled = cohort.cases.into_iter().filter(|case| !case.masks.is_empty());
-    Ok(labelled.map(|case| (case.id, Reference { patient: case.patient, masks: case.masks })).collect())
+    let reference = |case: Case| {
+        let images = case.images.values().map(|image| stem_of(&image.path)).collect();
+        (case.id, Reference { patient: case.patient, images, masks: case.masks })
+    };
+    Ok(labelled.map(reference).collect())
+}
+
+/// Gives segmentations that the window saved as `<image>_pred` the case of that image.
+fn by_image(
+    segmentations: BTreeMap<String, PathBuf>,
+    references: &BTreeMap<String, Reference>,
+) -> BTreeMap<String, PathBuf> {
+    let case_of = |name: &str| {
+        let image = segmented_image(name)?;
+        let owns = |reference: &Reference| reference.images.iter().any(|own| own == image);
+        // `ct_pred` belongs to every patient's `ct`: such a name says nothing.
+        let mut owners = references.iter().filter(|(_, reference)| owns(reference)).map(|(case, _)| case);
+        owners.next().filter(|_| owners.next().is_none()).cloned()
+    };
+    let named = |(name, path): (String, PathBuf)| {
+        let case = if references.contains_key(&name) { None } else { case_of(&name) };
+        (case.unwrap_or(name), path)
+    };
+    segmentations.into_iter().map(named).collect()
 }
 
 /// Masks with the patients that their names tell.
@@ -244,7 +272,7 @@ fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
     let patient = |case: &String| patients.get(case).map_or_else(|| case.clone(), |(patient, _)| patient.clone());
     masks
         .into_iter()
-        .map(|(case, mask)| (case.clone(), Reference { patient: patient(&case), masks: vec![mask] }))
+        .map(|(case, mask)| (case.clone(), Reference { patient: patient(&case), images: Vec::new(), masks: vec![mask] }))
         .collect()
 }
 
@@ -320,6 +348,11 @@ mod tests {
         touch(root, &["brats/P2_t1.nii.gz", "brats/P2_seg.nii.gz"]);
         let pairs = Pairs::find(&root.join("p"), &root.join("brats"), &Subset::Predicted).unwrap();
         assert!(pairs.found[0].truth[0].ends_with("P2_seg.nii.gz"));
+        // As the window saves it beside the image.
+        touch(root, &["brats/P2_t1_pred.nii.gz"]);
+        let saved = root.join("brats/P2_t1_pred.nii.gz");
+        let pairs = Pairs::find(&saved, &root.join("brats"), &Subset::Predicted).unwrap();
+        assert_eq!((cases(&pairs.found), pairs.no_truth.len()), (vec!["P2"], 0));
     }
 
     #[test]
