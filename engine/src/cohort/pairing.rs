@@ -114,7 +114,7 @@ impl Pairs {
             return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr)"));
         }
         let truths = truths(truth, &predictions, options)?;
-        let predictions = by_image(predictions, &truths);
+        let predictions = by_image(&predictions, &truths);
         let pairs = Self::join(&predictions, &truths, subset);
         if pairs.found.is_empty() && pairs.expected_missing.is_empty() {
             let why = format!(
@@ -249,7 +249,7 @@ fn truths(
 
 /// Gives segmentations that the window saved as `<image>_pred` the case of that image.
 fn by_image(
-    segmentations: BTreeMap<String, PathBuf>,
+    segmentations: &BTreeMap<String, PathBuf>,
     references: &BTreeMap<String, Reference>,
 ) -> BTreeMap<String, PathBuf> {
     let case_of = |name: &str| {
@@ -259,11 +259,14 @@ fn by_image(
         let mut owners = references.iter().filter(|(_, reference)| owns(reference)).map(|(case, _)| case);
         owners.next().filter(|_| owners.next().is_none()).cloned()
     };
-    let named = |(name, path): (String, PathBuf)| {
-        let case = if references.contains_key(&name) { None } else { case_of(&name) };
-        (case.unwrap_or(name), path)
-    };
-    segmentations.into_iter().map(named).collect()
+    let mut by_case = BTreeMap::new();
+    for (name, path) in segmentations {
+        let case = if references.contains_key(name) { None } else { case_of(name) };
+        // A second one of a case keeps its name, and is reported as one without a reference.
+        let case = case.filter(|case| !segmentations.contains_key(case) && !by_case.contains_key(case));
+        by_case.insert(case.unwrap_or_else(|| name.clone()), path.clone());
+    }
+    by_case
 }
 
 /// Masks with the patients that their names tell.
@@ -353,6 +356,9 @@ mod tests {
         let saved = root.join("brats/P2_t1_pred.nii.gz");
         let pairs = Pairs::find(&saved, &root.join("brats"), &Subset::Predicted).unwrap();
         assert_eq!((cases(&pairs.found), pairs.no_truth.len()), (vec!["P2"], 0));
+        touch(root, &["brats/P2_ct.nii.gz", "saved/P2_ct_pred.nii.gz", "saved/P2_t1_pred.nii.gz"]);
+        let pairs = Pairs::find(&root.join("saved"), &root.join("brats"), &Subset::Predicted).unwrap();
+        assert_eq!((cases(&pairs.found), pairs.no_truth), (vec!["P2"], vec!["P2_t1_pred".to_owned()]));
     }
 
     #[test]
