@@ -1,11 +1,10 @@
 //! Light augmentation for fine-tuning: flips, small rotations and scalings, contrast and brightness. Shifts come
 //! from the slice store, which holds what lies beside the crop.
 
-use rand::RngExt;
-use rayon::prelude::*;
-
 use crate::config::LabelConfig;
+use crate::parallel;
 use crate::seed::Stream;
+use rand::RngExt;
 
 /// What one sample undergoes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,14 +51,13 @@ impl Augmentation {
         let is_tissue: Vec<bool> = (0..plane).map(|at| nearest(tissue, size, source(at))).collect();
         let mut out = vec![0.0; pixels.len()];
         for ((out, image), &fill) in out.chunks_exact_mut(plane).zip(pixels.chunks_exact(plane)).zip(fill) {
-            let values = (0..plane).into_par_iter().map(|at| {
+            parallel::change_values(out, |at, _| {
                 let value = linear(image, size, source(at), fill);
                 if !is_tissue[at] {
                     return value;
                 }
                 (f64::from(value) * self.contrast + self.brightness) as f32
             });
-            values.collect_into_vec_slice(out);
         }
         let labels = (0..plane).map(|at| nearest(target, size, source(at))).collect();
         (out, labels)
@@ -77,17 +75,6 @@ impl Augmentation {
         let (sin, cos) = self.angle.sin_cos();
         let turned = [cos * p[0] + sin * p[1], cos * p[1] - sin * p[0]];
         turned.map(|p| p / self.scale + centre)
-    }
-}
-
-/// Writes a parallel iterator into a slice of the same length.
-trait CollectIntoSlice {
-    fn collect_into_vec_slice(self, out: &mut [f32]);
-}
-
-impl<I: IndexedParallelIterator<Item = f32>> CollectIntoSlice for I {
-    fn collect_into_vec_slice(self, out: &mut [f32]) {
-        out.par_iter_mut().zip(self).with_min_len(1024).for_each(|(out, value)| *out = value);
     }
 }
 

@@ -20,7 +20,7 @@
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
 //! | [`study`] | methods compared over folds, draws and seeds, with statistics |
-//! | [`device`], [`threads`] | available backends, number of compute threads |
+//! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
 //! | [`cli`], [`manual`] | the program `amlp`, one file per verb, and its manual |
 //!
@@ -53,6 +53,7 @@ pub mod manual;
 pub mod masking;
 pub mod metrics;
 pub mod model;
+mod parallel;
 pub mod patch;
 pub mod predict;
 pub mod preprocess;

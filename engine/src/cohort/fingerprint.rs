@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::case::read_masks;
 use super::{Case, Cohort, LabelTable, Layout, LeftOut, Problem};
 use crate::Result;
 use crate::event::Control;
+use crate::parallel;
 use crate::preprocess::{Kind, KindChoice};
 use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
@@ -131,14 +131,13 @@ pub fn fingerprint_under(
 ) -> Result<Fingerprint> {
     let modality = modality.map(|name| cohort.modality(name)).transpose()?;
     let done = AtomicUsize::new(0);
-    let reports: Vec<CaseReport> = (cohort.cases.par_iter())
-        .map(|case| {
-            control.pass()?;
-            let report = CaseReport::read(case, modality.as_deref(), masks);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
-            Ok(report)
-        })
-        .collect::<Result<_>>()?;
+    let read = |at: usize| {
+        control.pass()?;
+        let report = CaseReport::read(&cohort.cases[at], modality.as_deref(), masks);
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
+        Ok(report)
+    };
+    let reports: Vec<CaseReport> = parallel::map(cohort.cases.len(), read).into_iter().collect::<Result<_>>()?;
     let mut problems = cohort.problems.clone();
     if let Some(modality) = &modality {
         // Missing images of other modalities do not matter here.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::listing::masks_in;
-use super::session::patients;
 use super::drafts::stem_of;
+use super::listing::masks_in;
 use super::names::segmented_image;
+use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, LeftOut};
 use crate::{Error, Result};
 
@@ -72,7 +72,8 @@ pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        let why = format!("no split.json beside the segmentations or up to {LEVELS_UP} folders above; give --split FILE");
+        let why =
+            format!("no split.json beside the segmentations or up to {LEVELS_UP} folders above; give --split FILE");
         Error::file(predictions, why)
     })
 }
@@ -101,7 +102,10 @@ impl Pairs {
             return Ok(Self { found: vec![pair], ..Self::default() });
         }
         if !truth.is_dir() {
-            return Err(Error::file(truth, "is one mask, but the segmentations are a folder. Give a folder or a cohort"));
+            return Err(Error::file(
+                truth,
+                "is one mask, but the segmentations are a folder. Give a folder or a cohort",
+            ));
         }
         let predictions = if prediction.is_dir() {
             masks(prediction)?
@@ -275,7 +279,9 @@ fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
     let patient = |case: &String| patients.get(case).map_or_else(|| case.clone(), |(patient, _)| patient.clone());
     masks
         .into_iter()
-        .map(|(case, mask)| (case.clone(), Reference { patient: patient(&case), images: Vec::new(), masks: vec![mask] }))
+        .map(|(case, mask)| {
+            (case.clone(), Reference { patient: patient(&case), images: Vec::new(), masks: vec![mask] })
+        })
         .collect()
 }
 
@@ -320,7 +326,8 @@ mod tests {
             (pairs.other_missing.clone(), pairs.no_truth.clone()),
             (vec!["c".into(), "d".into()], vec!["x".into()])
         );
-        let named = |left_out: Vec<LeftOut>| left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>();
+        let named =
+            |left_out: Vec<LeftOut>| left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>();
         assert_eq!(named(pairs.masks_left_out()), ["c: no segmentation", "d: no segmentation"]);
         assert_eq!(named(pairs.left_out()), ["x: no reference"]);
         assert!(pairs.warnings().is_empty());

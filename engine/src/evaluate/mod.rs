@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use crate::cohort::{LeftOut, read_masks};
 use crate::metrics::{Measures, Options, measure};
+use crate::parallel;
 use crate::volume::{LabelVolume, MaskOptions, Relation};
 use crate::{Error, Result};
 
@@ -197,14 +197,13 @@ pub fn evaluate_pairs(
     let (mut results, mut left_out) = (Vec::new(), Vec::new());
     let mut first_error = None;
     for chunk in pairs.found.chunks(CASES_AT_A_TIME.min(rayon::current_num_threads())) {
-        let measured: Vec<Result<Vec<Measures>>> = chunk
-            .par_iter()
-            .map(|pair| {
-                let measures = evaluate_files(&pair.prediction, &pair.truth, targets, options, masks)?;
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-                Ok(measures)
-            })
-            .collect();
+        let measure = |at: usize| -> Result<Vec<Measures>> {
+            let pair = &chunk[at];
+            let measures = evaluate_files(&pair.prediction, &pair.truth, targets, options, masks)?;
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1);
+            Ok(measures)
+        };
+        let measured = parallel::map(chunk.len(), measure);
         for (pair, measured) in chunk.iter().zip(measured) {
             let measures: Vec<Result<Measures, String>> = match measured {
                 Ok(measures) => measures.into_iter().map(Ok).collect(),

@@ -1,10 +1,9 @@
 //! Baselines that a trained network must beat: a threshold on the image, and an ellipsoid that ignores the image.
 
-use glam::{DMat3, DVec3};
-use rayon::prelude::*;
-
 use crate::metrics::Counts;
+use crate::parallel;
 use crate::volume::{Grid, LabelVolume, Volume, percentile};
+use glam::{DMat3, DVec3};
 
 /// One threshold on the image's value (SUV for PET) for all patients.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,13 +28,11 @@ impl Threshold {
             let dsc = images.iter().map(|(image, label)| dice(|i| f64::from(image[i]) >= value, label));
             dsc.sum::<f64>() / images.len().max(1) as f64
         };
-        let scored: Vec<Self> = (1..=CANDIDATES)
-            .into_par_iter()
-            .map(|n| {
-                let value = high * n as f64 / CANDIDATES as f64;
-                Self { value, training_dsc: score(value) }
-            })
-            .collect();
+        let candidate = |at: usize| {
+            let value = high * (at + 1) as f64 / CANDIDATES as f64;
+            Self { value, training_dsc: score(value) }
+        };
+        let scored = parallel::map(CANDIDATES, candidate);
         let none = Self { value: f64::INFINITY, training_dsc: 0.0 };
         scored.into_iter().fold(none, |best, new| if new.training_dsc > best.training_dsc { new } else { best })
     }

@@ -2,10 +2,9 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::check_len;
 use crate::Result;
+use crate::parallel;
 use crate::volume::{Grid, LabelData, LabelVolume};
 
 /// A voxel of a mask.
@@ -141,7 +140,7 @@ impl Components {
     /// How many voxels of each component lie where `other` (same shape) is true.
     pub fn overlaps(&self, other: &[bool]) -> Vec<usize> {
         let of = |c| self.ranges(c).map(|range| other[range].iter().filter(|&&inside| inside).count()).sum();
-        (0..self.count()).into_par_iter().map(of).collect()
+        parallel::map(self.count(), of)
     }
 }
 
@@ -182,27 +181,23 @@ fn find_runs<T: Voxel>(mask: &[T], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<u
     if nx == 0 || ny == 0 {
         return (Vec::new(), vec![0]);
     }
-    let slices: Vec<(Vec<Run>, Vec<usize>)> = mask
-        .par_chunks(nx * ny)
-        .take(nz)
-        .enumerate()
-        .map(|(k, slice)| {
-            let mut runs = Vec::new();
-            let mut ends = Vec::with_capacity(ny);
-            for (j, row) in slice.chunks(nx).enumerate() {
-                let mut i = 0;
-                while let Some(skip) = row[i..].iter().position(|v| v.label() != 0) {
-                    i += skip;
-                    let label = row[i].label();
-                    let len = row[i..].iter().position(|v| v.label() != label).unwrap_or(row.len() - i);
-                    runs.push(Run { i: i as u32, j: j as u32, k: k as u32, len: len as u32, label });
-                    i += len;
-                }
-                ends.push(runs.len());
+    let of_slice = |k: usize| {
+        let mut runs = Vec::new();
+        let mut ends = Vec::with_capacity(ny);
+        for (j, row) in mask[k * nx * ny..(k + 1) * nx * ny].chunks(nx).enumerate() {
+            let mut i = 0;
+            while let Some(skip) = row[i..].iter().position(|v| v.label() != 0) {
+                i += skip;
+                let label = row[i].label();
+                let len = row[i..].iter().position(|v| v.label() != label).unwrap_or(row.len() - i);
+                runs.push(Run { i: i as u32, j: j as u32, k: k as u32, len: len as u32, label });
+                i += len;
             }
-            (runs, ends)
-        })
-        .collect();
+            ends.push(runs.len());
+        }
+        (runs, ends)
+    };
+    let slices = parallel::map(nz, of_slice);
     let mut all = Vec::with_capacity(slices.iter().map(|(runs, _)| runs.len()).sum());
     let mut row_starts = Vec::with_capacity(ny * nz + 1);
     row_starts.push(0);

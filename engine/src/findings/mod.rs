@@ -26,9 +26,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use glam::DVec3;
-use rayon::prelude::*;
 use serde::Serialize;
 
+use crate::parallel;
 use crate::volume::{Grid, LabelVolume};
 use crate::{Error, Result};
 
@@ -90,7 +90,7 @@ pub fn findings(mask: &LabelVolume) -> Vec<Finding> {
 
 fn measured(components: &Components, grid: &Grid) -> Vec<Finding> {
     let axis = axial_axis(grid);
-    (0..components.count()).into_par_iter().map(|c| measure(components, c, grid, axis)).collect()
+    parallel::map(components.count(), |c| measure(components, c, grid, axis))
 }
 
 /// Refuses masks that do not have one entry a voxel.

@@ -1,10 +1,10 @@
 //! An image inside a finding.
 
 use glam::{DAffine3, DVec3};
-use rayon::prelude::*;
 use serde::Serialize;
 
 use super::Finding;
+use crate::parallel;
 use crate::volume::{Grid, Volume};
 
 /// Radius of a sphere of 1 ml, in mm.
@@ -85,7 +85,7 @@ fn peak(centres: &[[usize; 3]], image: &Volume, frame: usize) -> Option<f64> {
         // The centre itself is finite.
         sum / count as f64
     };
-    centres.par_iter().map(mean).max_by(f64::total_cmp)
+    parallel::map(centres.len(), |at| mean(&centres[at])).into_iter().max_by(f64::total_cmp)
 }
 
 /// The voxels of a sphere of 1 ml around a voxel, as differences of indices.

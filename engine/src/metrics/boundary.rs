@@ -1,11 +1,11 @@
 //! Boundary IoU (Eq. 12): IoU of the inner bands along the boundaries of two masks.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::region::Region;
 use crate::findings::axial_axis;
+use crate::parallel;
 use crate::volume::Grid;
 use crate::{Error, Result};
 
@@ -72,14 +72,8 @@ pub(super) fn iou(region: &Region, widths: [usize; 3]) -> BoundaryIou {
         || band(&region.segmentation, region.shape, widths),
         || band(&region.reference, region.shape, widths),
     );
-    let (both, either) = segmentation
-        .par_chunks(1 << 16)
-        .zip(reference.par_chunks(1 << 16))
-        .map(|(s, r)| {
-            let both = s.iter().zip(r).filter(|&(&s, &r)| s & r).count();
-            (both, s.iter().zip(r).filter(|&(&s, &r)| s | r).count())
-        })
-        .reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    let count = |is: fn(bool, bool) -> bool| segmentation.iter().zip(&reference).filter(|&(&s, &r)| is(s, r)).count();
+    let (both, either) = rayon::join(|| count(|s, r| s & r), || count(|s, r| s | r));
     let iou = if either == 0 { 1.0 } else { both as f64 / either as f64 };
     BoundaryIou { iou, swallowed: segmentation == region.segmentation && reference == region.reference }
 }
@@ -112,9 +106,11 @@ fn erode(mask: &mut [bool], stride: usize, len: usize, width: usize) {
         return;
     }
     let block = stride * len;
-    mask.par_chunks_mut(block).with_min_len((1 << 14) / block.min(1 << 14)).for_each_init(
-        || (vec![false; block], vec![false; block]),
-        |(from, to), voxels| {
+    // Many lines along the first axis, one block along the last.
+    parallel::chunks_mut(mask, block * ((1 << 14) / block).max(1), |_, blocks| {
+        let (mut from, mut to) = (vec![false; block], vec![false; block]);
+        for voxels in blocks.chunks_exact_mut(block) {
+            let (from, to) = (&mut from, &mut to);
             from.copy_from_slice(voxels);
             // `from[n]` is the conjunction of `covered` voxels from n on. Each step up to doubles `covered`.
             let mut covered = 1;
@@ -131,8 +127,8 @@ fn erode(mask: &mut [bool], stride: usize, len: usize, width: usize) {
             let shift = width * stride;
             voxels[..shift].fill(false);
             voxels[shift..].copy_from_slice(&from[..block - shift]);
-        },
-    );
+        }
+    });
 }
 
 #[cfg(test)]

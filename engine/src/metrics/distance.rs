@@ -1,7 +1,7 @@
 //! Exact Euclidean distance transform with anisotropic spacing: separable lower envelopes of parabolas (Felzenszwalb and
 //! Huttenlocher 2012).
 
-use rayon::prelude::*;
+use crate::parallel;
 
 /// A voxel and its distance to the nearest site.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,19 +21,16 @@ pub(super) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spaci
         return Vec::new();
     }
     let mut in_plane = vec![f64::INFINITY; plane * nz];
-    in_plane.par_chunks_mut(plane).zip(sites.par_chunks(plane)).for_each_init(
-        || (Envelope::default(), vec![0.0; ny]),
-        |(envelope, column), (out, sites)| within_plane(sites, out, nx, spacing, envelope, column),
-    );
-    let planes: Vec<Vec<Nearest>> = queries
-        .par_chunks(plane)
-        .enumerate()
-        .map(|(k, queries)| {
-            let wanted = (0..plane).filter(|&n| queries[n]).map(|n| n + plane * k);
-            wanted.map(|voxel| Nearest { voxel, mm: across_planes(&in_plane, voxel, plane, spacing[2]) }).collect()
-        })
-        .collect();
-    planes.concat()
+    parallel::chunks_mut(&mut in_plane, plane, |k, out| {
+        let sites = &sites[plane * k..plane * (k + 1)];
+        within_plane(sites, out, nx, spacing, &mut Envelope::default(), &mut vec![0.0; ny]);
+    });
+    let of_plane = |k: usize| {
+        let wanted = (plane * k..plane * (k + 1)).filter(|&voxel| queries[voxel]);
+        let nearest = |voxel| Nearest { voxel, mm: across_planes(&in_plane, voxel, plane, spacing[2]) };
+        wanted.map(nearest).collect::<Vec<_>>()
+    };
+    parallel::map(nz, of_plane).concat()
 }
 
 /// Distance in mm at one voxel, from the squared distances within each plane. Surfaces are usually close, so searching

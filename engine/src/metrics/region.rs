@@ -1,6 +1,6 @@
 //! The bounding box of a pair of masks with a margin, so that neighbours need no bounds checks.
 
-use rayon::prelude::*;
+use crate::parallel;
 
 /// Both masks cropped to their common bounding box, with one voxel of background on every side.
 pub(super) struct Region {
@@ -40,14 +40,15 @@ fn bounds(mask: &[bool], [nx, ny, _]: [usize; 3]) -> Bounds {
     if mask.is_empty() {
         return NOTHING;
     }
-    let rows = mask.par_chunks(nx).enumerate().with_min_len(256);
-    rows.filter_map(|(row, values)| {
+    let of_row = |row: usize| {
+        let values = &mask[row * nx..(row + 1) * nx];
         let first = values.iter().position(|&v| v)?;
         let last = values.iter().rposition(|&v| v)?;
         let (j, k) = (row % ny, row / ny);
         Some([[first, last + 1], [j, j + 1], [k, k + 1]])
-    })
-    .reduce(|| NOTHING, |a, b| join(&a, &b))
+    };
+    let of_plane = |k: usize| (k * ny..(k + 1) * ny).filter_map(of_row).fold(NOTHING, |a, b| join(&a, &b));
+    parallel::map(mask.len() / (nx * ny), of_plane).iter().fold(NOTHING, |a, b| join(&a, b))
 }
 
 /// Crops a box of a mask and pads it by one voxel on every side.

@@ -1,11 +1,11 @@
 //! The 95th percentile Hausdorff distance (Eq. 13) in its three common readings.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::distance::nearest;
 use super::region::Region;
 use super::{Counts, surfel};
+use crate::parallel;
 use crate::volume::{Grid, percentile};
 
 /// Which 95th percentile of the surface distances.
@@ -68,7 +68,7 @@ fn surface(mask: &[bool], [nx, ny, _]: [usize; 3], flat: [bool; 3]) -> Vec<bool>
     let mut out = vec![false; mask.len()];
     let inner = mask.len().saturating_sub(2 * plane);
     // Rows and planes follow each other in memory; what wraps around meets the margin, which is never surface.
-    out[plane..plane + inner].par_chunks_mut(1 << 15).enumerate().for_each(|(chunk, out)| {
+    parallel::chunks_mut(&mut out[plane..plane + inner], 1 << 15, |chunk, out| {
         let start = plane + (chunk << 15);
         let at = |offset: usize| &mask[offset..offset + out.len()];
         let (here, left, right) = (at(start), at(start - 1), at(start + 1));

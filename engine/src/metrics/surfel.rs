@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::distance::nearest;
 use super::region::Region;
+use crate::parallel;
 
 /// Directions of surface normals, in units of the voxel's faces.
 const DIRECTIONS: [[f64; 3]; 7] = [
@@ -120,7 +121,7 @@ fn codes(mask: &[bool], [nx, ny, _]: [usize; 3], flat: [bool; 3]) -> Vec<u8> {
     let [i, j, k] = [0, 1, 2].map(|a| if flat[a] { 0 } else { strides[a] });
     let first = 1 + nx + nx * ny;
     let mut out = vec![0; mask.len()];
-    out[first..].par_chunks_mut(1 << 15).enumerate().for_each(|(chunk, out)| {
+    parallel::chunks_mut(&mut out[first..], 1 << 15, |chunk, out| {
         let start = first + (chunk << 15);
         for (bit, offset) in [0, k, j, j + k, i, i + k, i + j, i + j + k].into_iter().enumerate() {
             for (code, &inside) in out.iter_mut().zip(&mask[start - offset..]) {

@@ -1,8 +1,7 @@
 //! Body mask of a CT: voxels above -500 HU, largest component, holes filled.
 
-use rayon::prelude::*;
-
 use crate::findings::{Components, Connectivity};
+use crate::parallel;
 
 /// Body voxels are above this value, in HU.
 pub(super) const BODY_HU: f32 = -500.0;
@@ -18,7 +17,7 @@ pub fn body_mask(hu: &[f32], shape: [usize; 3], axial: usize) -> Vec<bool> {
     if hu.len() != nx * ny * nz || hu.is_empty() {
         return mask;
     }
-    let dense: Vec<bool> = hu.par_iter().map(|&v| v > BODY_HU).collect();
+    let dense = parallel::map_values(hu, |v| v > BODY_HU);
     let components = Components::connected(&dense, shape, Connectivity::Face);
     if components.count() == 0 {
         return mask;
@@ -39,23 +38,21 @@ fn fill_holes(mask: &mut [bool], shape: [usize; 3], axial: usize) {
         _ => (0, 1),
     };
     let (width, height) = (shape[u], shape[v]);
-    let holes: Vec<Vec<usize>> = (0..shape[axial.min(2)])
-        .into_par_iter()
-        .map(|slice| {
-            let base = slice * strides[axial.min(2)];
-            let place = |pixel: usize| base + (pixel % width) * strides[u] + (pixel / width) * strides[v];
-            let outside: Vec<bool> = (0..width * height).map(|pixel| !mask[place(pixel)]).collect();
-            let components = Components::connected(&outside, [width, height, 1], Connectivity::Face);
-            let is_open = |c: usize| {
-                components.runs(c).iter().any(|run| {
-                    let [i, j, end] = [run.i, run.j, run.i + run.len].map(|at| at as usize);
-                    i == 0 || end == width || j == 0 || j + 1 == height
-                })
-            };
-            let closed = (0..components.count()).filter(|&c| !is_open(c));
-            closed.flat_map(|c| components.ranges(c)).flatten().map(place).collect()
-        })
-        .collect();
+    let holes_of = |slice: usize| {
+        let base = slice * strides[axial.min(2)];
+        let place = |pixel: usize| base + (pixel % width) * strides[u] + (pixel / width) * strides[v];
+        let outside: Vec<bool> = (0..width * height).map(|pixel| !mask[place(pixel)]).collect();
+        let components = Components::connected(&outside, [width, height, 1], Connectivity::Face);
+        let is_open = |c: usize| {
+            components.runs(c).iter().any(|run| {
+                let [i, j, end] = [run.i, run.j, run.i + run.len].map(|at| at as usize);
+                i == 0 || end == width || j == 0 || j + 1 == height
+            })
+        };
+        let closed = (0..components.count()).filter(|&c| !is_open(c));
+        closed.flat_map(|c| components.ranges(c)).flatten().map(place).collect::<Vec<usize>>()
+    };
+    let holes = parallel::map(shape[axial.min(2)], holes_of);
     for voxel in holes.into_iter().flatten() {
         mask[voxel] = true;
     }

@@ -3,7 +3,7 @@
 //! A prepared grid is the source grid with its axes permuted, flipped and rescaled. Each output axis runs along exactly
 //! one source axis, so three tables of taps describe the whole transform.
 
-use rayon::prelude::*;
+use crate::parallel;
 
 /// Interpolation tap of one output position along one axis: memory offsets of the nearest, lower and upper source
 /// position, and the weight of the upper one.
@@ -60,7 +60,8 @@ pub(super) fn nearest<T: Copy + Default + Send + Sync>(source: &[T], taps: &[Vec
     if out.is_empty() {
         return out;
     }
-    out.par_chunks_mut(middle.len() * fast.len()).zip(slow).for_each(|(plane, a)| {
+    parallel::chunks_mut(&mut out, middle.len() * fast.len(), |k, plane| {
+        let a = &slow[k];
         for (row, b) in plane.chunks_mut(fast.len()).zip(middle) {
             let base = a.near + b.near;
             for (value, c) in row.iter_mut().zip(fast) {
@@ -78,7 +79,8 @@ pub(super) fn linear(source: &[f32], taps: &[Vec<Tap>; 3]) -> Vec<f32> {
     if out.is_empty() {
         return out;
     }
-    out.par_chunks_mut(middle.len() * fast.len()).zip(slow).for_each(|(plane, a)| {
+    parallel::chunks_mut(&mut out, middle.len() * fast.len(), |k, plane| {
+        let a = &slow[k];
         for (row, b) in plane.chunks_mut(fast.len()).zip(middle) {
             let bases = [a.low + b.low, a.low + b.high, a.high + b.low, a.high + b.high];
             for (value, c) in row.iter_mut().zip(fast) {

@@ -1,13 +1,12 @@
 //! Clipping and z-score of one channel over its foreground region.
 
-use rand::RngExt;
-use rayon::prelude::*;
-
 use super::body::body_mask;
 use super::config::{BackgroundFill, Kind, PreprocessConfig};
 use super::plan::ChannelPlan;
+use crate::parallel;
 use crate::seed::Stream;
 use crate::volume::{Background, percentile};
+use rand::RngExt;
 
 /// Value of air in a CT, also used for non-finite voxels.
 const AIR_HU: f32 = -1024.0;
@@ -45,7 +44,7 @@ pub(super) fn prepare_source(
                 warnings.push("no value is constant along the border, so every voxel but 0 counts as tissue".into());
             }
             let tissue = |v: f32| v.is_finite() && background.map_or(v != 0.0, |b| !b.contains(f64::from(v)));
-            let region = values.par_iter().map(|&v| tissue(v)).collect();
+            let region = parallel::map_values(&values, tissue);
             let outside = background.map_or(0.0, |b| b.value as f32);
             replace_nonfinite(&mut values, if outside.is_finite() { outside } else { 0.0 });
             region
@@ -59,7 +58,7 @@ pub(super) fn prepare_source(
                 body.fill(true);
             }
             let [low, high] = cfg.ct_window.map(|v| v as f32);
-            values.par_iter_mut().for_each(|v| *v = v.clamp(low, high));
+            parallel::change_values(&mut values, |_, v| v.clamp(low, high));
             body
         }
     };
@@ -96,7 +95,7 @@ pub(super) fn normalise(
         Kind::Ct => inside.iter().map(|&v| scaled(v)).fold(f32::INFINITY, f32::min),
     };
     let fill = if fill.is_finite() { fill } else { 0.0 };
-    values.par_iter_mut().zip(region).for_each(|(v, &r)| *v = if r { scaled(*v) } else { fill });
+    parallel::change_values(values, |at, v| if region[at] { scaled(v) } else { fill });
     if kind == Kind::Other && cfg.background == BackgroundFill::Noise {
         for (value, _) in values.iter_mut().zip(region).filter(|(_, r)| !**r) {
             *value = gaussian(&mut noise);

@@ -11,7 +11,6 @@ mod spill;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::digest::DigestMatch;
@@ -22,6 +21,7 @@ use super::plan::CasePlan;
 use super::targets::Targets;
 use crate::cohort::{Case, LeftOut};
 use crate::event::Control;
+use crate::parallel;
 use crate::{Error, ErrorKind, Result};
 
 /// Selects the slices a store keeps.
@@ -163,7 +163,7 @@ impl SliceStore {
                 control.map_or(Ok(()), Control::pass)?;
                 load_or_prepare_frames(case, options)
             };
-            let batch_frames: Vec<Result<CaseFrames>> = batch.par_iter().map(frames).collect();
+            let batch_frames = parallel::map(batch.len(), |at| frames(&batch[at]));
             for (case, frames) in batch.iter().zip(batch_frames) {
                 match frames {
                     Ok(frames) => store.add(frames, options)?,

@@ -1,8 +1,7 @@
 //! Axial slices in canonical order, from feet to head, for any storage order.
 
-use rayon::prelude::*;
-
 use super::Grid;
+use crate::parallel;
 
 /// How the axial slices of a grid are stored. Canonical slice numbers are 0-based and grow towards the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +58,7 @@ impl Grid {
             }
             sums
         };
-        let planes: Vec<Vec<S>> = (0..nz).into_par_iter().map(of_plane).collect();
+        let planes = parallel::map(nz, of_plane);
         let mut all = vec![S::default(); slices.count];
         for (k, plane) in planes.iter().enumerate() {
             for (at, sum) in plane.iter().enumerate() {

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
 use super::{Grid, Stats, nifti, stats};
+use crate::parallel;
 use crate::{Error, Result};
 
 /// Voxel values in the type of the file, first axis fastest.
@@ -287,8 +286,8 @@ impl Volume {
         }
         for_each_type!(
             &self.data,
-            v => v[held].par_iter().map(|&x| scale.apply(x as f64) as f32).collect(),
-            c => c[held].par_iter().map(|p| luminance(p[0], p[1], p[2]) as f32).collect()
+            v => parallel::map_values(&v[held], |x| scale.apply(x as f64) as f32),
+            c => parallel::map_values(&c[held], |p| luminance(p[0], p[1], p[2]) as f32)
         )
     }
 

@@ -1,10 +1,9 @@
 //! Maximum-intensity projections along a stored axis.
 
-use glam::DAffine3;
-use rayon::prelude::*;
-
 use super::{Grid, LabelData, LabelVolume, Volume, VoxelData};
+use crate::parallel;
 use crate::{Error, Result};
+use glam::DAffine3;
 
 /// Minimum and maximum of two voxel values. A NaN loses to any other value.
 trait Extreme: Copy + Send + Sync {
@@ -49,12 +48,12 @@ fn project<T: Copy + Send + Sync>(
 ) -> Vec<T> {
     let row = shape[0];
     if axis == 0 {
-        return values.par_chunks(row).map(|row| row.iter().copied().reduce(&pick).unwrap_or(row[0])).collect();
+        return parallel::map_chunks(values, row, |row| row.iter().copied().reduce(&pick).unwrap_or(row[0]));
     }
     // Stride between layers along `axis`. Each output row folds the same row of every layer.
     let distance: usize = shape[..axis].iter().product();
     let mut out = vec![values[0]; values.len() / shape[axis]];
-    out.par_chunks_mut(row).enumerate().for_each(|(number, out)| {
+    parallel::chunks_mut(&mut out, row, |number, out| {
         let at = number * row;
         let first = at / distance * distance * shape[axis] + at % distance;
         out.copy_from_slice(&values[first..first + row]);

@@ -4,10 +4,9 @@
 //! digit, 16 bits a pass over the voxels: one pass for types of up to 16 bits, two for 32, four for 64. Hence the
 //! percentiles are exact for every type.
 
-use rayon::prelude::*;
-
 use super::data::for_each_type;
 use super::{Scale, Volume, VoxelData};
+use crate::parallel;
 
 /// Voxels that a thread counts at a time, at least.
 const PIECE: usize = 1 << 18;
@@ -105,29 +104,31 @@ fn piece_of(values: usize) -> usize {
 /// How many values with each of these prefixes have each digit at `shift`: one table a prefix, one after the other.
 fn count<T: Ordered>(values: &[T], scale: Scale, prefixes: &[u64], shift: u32) -> Vec<u64> {
     let size = 1_usize << DIGIT.min(T::BITS);
-    let tables = || vec![0_u64; size * prefixes.len()];
     let above = shift + DIGIT;
-    values
-        .par_chunks(piece_of(values.len()))
-        .fold(tables, |mut tables, piece| {
-            let keys = piece.iter().filter(|value| value.is_finite(scale)).map(|value| value.key());
-            let digit = |key: u64| (key >> shift) as usize & (size - 1);
-            if above >= T::BITS {
-                // The first pass: nothing stands above its digit.
-                keys.for_each(|key| tables[digit(key)] += 1);
-            } else {
-                for key in keys {
-                    if let Some(table) = prefixes.iter().position(|&prefix| prefix == key >> above) {
-                        tables[table * size + digit(key)] += 1;
-                    }
+    let of_piece = |piece: &[T]| {
+        let mut tables = vec![0_u64; size * prefixes.len()];
+        let keys = piece.iter().filter(|value| value.is_finite(scale)).map(|value| value.key());
+        let digit = |key: u64| (key >> shift) as usize & (size - 1);
+        if above >= T::BITS {
+            // The first pass: nothing stands above its digit.
+            keys.for_each(|key| tables[digit(key)] += 1);
+        } else {
+            for key in keys {
+                if let Some(table) = prefixes.iter().position(|&prefix| prefix == key >> above) {
+                    tables[table * size + digit(key)] += 1;
                 }
             }
-            tables
-        })
-        .reduce(tables, |mut all, tables| {
-            all.iter_mut().zip(tables).for_each(|(all, count)| *all += count);
-            all
-        })
+        }
+        tables
+    };
+    sum(&parallel::map_chunks(values, piece_of(values.len()), of_piece), size * prefixes.len())
+}
+
+/// The sum of tables of `size` counts.
+fn sum(tables: &[Vec<u64>], size: usize) -> Vec<u64> {
+    let mut all = vec![0; size];
+    tables.iter().for_each(|counts| all.iter_mut().zip(counts).for_each(|(all, count)| *all += count));
+    all
 }
 
 /// The digit in whose bin a rank falls, and the rank within the bin.
@@ -209,19 +210,14 @@ fn histogram<T: Ordered>(
     bins: usize,
 ) -> Vec<u64> {
     let per_bin = bins as f64 / (high - low);
-    let zeros = || vec![0_u64; bins];
-    values
-        .par_chunks(piece_of(values.len()))
-        .fold(zeros, |mut counts, piece| {
-            for value in piece.iter().map(|&x| value_of(x)).filter(|v| (low..=high).contains(v)) {
-                counts[(((value - low) * per_bin) as usize).min(bins - 1)] += 1;
-            }
-            counts
-        })
-        .reduce(zeros, |mut all, counts| {
-            all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
-            all
-        })
+    let of_piece = |piece: &[T]| {
+        let mut counts = vec![0_u64; bins];
+        for value in piece.iter().map(|&x| value_of(x)).filter(|v| (low..=high).contains(v)) {
+            counts[(((value - low) * per_bin) as usize).min(bins - 1)] += 1;
+        }
+        counts
+    };
+    sum(&parallel::map_chunks(values, piece_of(values.len()), of_piece), bins)
 }
 
 impl Volume {

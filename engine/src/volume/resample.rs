@@ -1,9 +1,8 @@
 //! Resampling by world position, and cropping.
 
-use glam::{DAffine3, DVec3};
-use rayon::prelude::*;
-
 use super::Grid;
+use crate::parallel;
+use glam::{DAffine3, DVec3};
 
 /// Interpolation between voxel centres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,7 +44,7 @@ where
         return out;
     }
     let map: DAffine3 = from.voxel_from_world() * to.world_from_voxel;
-    out.par_chunks_mut(nx * ny).enumerate().for_each(|(k, plane)| {
+    parallel::chunks_mut(&mut out, nx * ny, |k, plane| {
         for (j, row) in plane.chunks_mut(nx).enumerate() {
             let start = map.transform_point3(DVec3::new(0.0, j as f64, k as f64));
             for (i, voxel) in row.iter_mut().enumerate() {

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
 use super::background::border;
 use super::data::for_each_type;
 use super::{Grid, LabelData, Scale, VoxelData};
+use crate::parallel;
 use crate::{Error, Result};
 
 /// How masks are read.
@@ -99,10 +98,12 @@ pub(super) fn labels(
     let tolerance = tolerance(&data, scale);
     let census: Census = for_each_type!(
         &data,
-        v => v
-            .par_iter()
-            .fold(Census::default, |census, &x| census.add(scale.apply(x as f64), tolerance))
-            .reduce(Census::default, Census::join),
+        v => {
+            let of_piece = |piece: &[_]| {
+                piece.iter().fold(Census::default(), |census, &x| census.add(scale.apply(x as f64), tolerance))
+            };
+            parallel::map_chunks(v, parallel::PIECE, of_piece).into_iter().fold(Census::default(), Census::join)
+        },
         _c => Census::default()
     );
     let whole = if census.bad > 0 {
@@ -121,8 +122,12 @@ pub(super) fn labels(
     let labels = for_each_type!(
         &data,
         v => {
-            let labels = v.par_iter().map(|&x| label(scale.apply(x as f64), tolerance).unwrap_or(0));
-            if small { LabelData::U8(labels.map(|l| l as u8).collect()) } else { LabelData::U16(labels.collect()) }
+            let label = |x| label(scale.apply(x as f64), tolerance).unwrap_or(0);
+            if small {
+                LabelData::U8(parallel::map_values(v, |x| label(x) as u8))
+            } else {
+                LabelData::U16(parallel::map_values(v, label))
+            }
         },
         _c => LabelData::U8(Vec::new())
     );
@@ -156,7 +161,7 @@ fn thresholded(data: &VoxelData, scale: Scale, threshold: f64) -> Result<(LabelD
     }
     let labels: Vec<u8> = for_each_type!(
         data,
-        v => v.par_iter().map(|&x| u8::from(scale.apply(x as f64) >= threshold)).collect(),
+        v => parallel::map_values(v, |x| u8::from(scale.apply(x as f64) >= threshold)),
         _c => Vec::new()
     );
     Ok((LabelData::U8(labels), vec![format!("a soft mask: values from {threshold} on are lesion")]))

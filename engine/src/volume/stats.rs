@@ -1,9 +1,8 @@
 //! Summary statistics of a volume. The result is bit-identical for any number of threads.
 
-use rayon::prelude::*;
-
 use super::data::for_each_type;
 use super::{Scale, VoxelData};
+use crate::parallel;
 
 /// Statistics over the finite values of a volume.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +66,7 @@ macro_rules! floats {
 floats!(f32, f64);
 
 fn summarise<T: Number>(values: &[T]) -> PartialStats {
-    let pieces: Vec<_> = values.par_chunks(PIECE).map(T::partial).collect();
+    let pieces = parallel::map_chunks(values, PIECE, T::partial);
     let start = PartialStats { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, finite: 0 };
     pieces.iter().fold(start, |all, &(min, max, sum, finite)| PartialStats {
         min: all.min.min(min),

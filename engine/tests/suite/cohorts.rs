@@ -140,9 +140,7 @@ fn a_moved_cohort_is_recognised() {
     // So does the program, whose run knows only the old place.
     let again = temp.path().join("again");
     fs::rename(&moved, &again).unwrap();
-    let resume = |more: &[&Path]| {
-        ended(&amlp(&["resume", "--device", "cpu"], &[&[model.as_path()], more].concat()))
-    };
+    let resume = |more: &[&Path]| ended(&amlp(&["resume", "--device", "cpu"], &[&[model.as_path()], more].concat()));
     let (code, _, errors) = resume(&[]);
     assert!(code == 1 && errors.contains("--cohort FOLDER"), "{errors}");
     let (code, _, errors) = resume(&[Path::new("--cohort"), &again]);
