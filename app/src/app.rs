@@ -175,6 +175,7 @@ impl App {
         worker::replay::advance(&mut self.state, &mut self.jobs, now);
         if self.stays_open {
             worker::replay::follow::poll(&mut self.state, &mut self.jobs, now);
+            worker::study::poll(&mut self.state, &mut self.jobs, now);
         }
         if let Some(demo) = &mut self.demo {
             for command in demo.next(&self.state, now) {
@@ -221,6 +222,7 @@ impl App {
         waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));
         waits.extend(self.state.session.timeline.playing.map(|due| due - now));
         waits.extend(worker::replay::follow::wait(&self.state, now).filter(|_| self.stays_open));
+        waits.extend(worker::study::wait(&self.state, now).filter(|_| self.stays_open));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
             // An adapter on the processor takes its time from the job.

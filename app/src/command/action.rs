@@ -57,6 +57,7 @@ pub fn actions(state: &State) -> Vec<Action> {
     super::train::actions(&mut list, state);
     super::timeline::actions(&mut list, state);
     super::runs::actions(&mut list, state);
+    super::study::actions(&mut list, state);
     super::window::actions(&mut list, state);
     list.0
 }

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::timeline::{self, TimelineCommand};
 use super::train::{self, TrainCommand};
-use super::{RunsCommand, dispatch as carry_out, masking, window};
+use super::{RunsCommand, StudyCommand, dispatch as carry_out, masking, study, window};
 use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
+use crate::state::study::StudyMasks;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Request, State};
 use crate::worker::layer::{self, LayerKind};
+use crate::worker::study::patient::show_method;
 use crate::worker::{Jobs, analyse, dialog, export, open, save, segment};
 
 /// Carries an intent out, or asks first if it would lose an unsaved segmentation.
@@ -44,6 +46,10 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         | Intent::CloseCase
         | Intent::Segment
         | Intent::RemoveSegmentation => true,
+        Intent::ShowMethod(_) => {
+            let study = state.document.as_ref().and_then(|document| document.study.as_ref());
+            !study.is_some_and(StudyMasks::is_remade)
+        }
         // The question before closing is asked by its own dialog.
         Intent::RestoreRun(_) | Intent::QuitNow => false,
     }
@@ -94,6 +100,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             open::leave_cases(state);
         }
         Intent::Segment => segment::start(state, jobs),
+        Intent::ShowMethod(at) => show_method(state, jobs, at),
         Intent::RemoveSegmentation => {
             if let Some(document) = &mut state.document {
                 document.remove_mask(MaskRole::Segmentation);
@@ -126,6 +133,7 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
         PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first))),
         PathPurpose::Workspace => train::dispatch(state, jobs, TrainCommand::SetWorkspace(first)),
         PathPurpose::Run => timeline::dispatch(state, jobs, TimelineCommand::Open(first)),
+        PathPurpose::Study => study::dispatch(state, jobs, StudyCommand::Open(first)),
         PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(vec![first])),
         PathPurpose::MaskingRun => masking::choose_run(state, &first),
         PathPurpose::SaveSegmentation

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod masking;
 pub mod overlay;
 pub mod runs;
+pub mod study;
 pub mod timeline;
 pub mod train;
 pub mod view;
@@ -27,6 +28,7 @@ pub use file::FileCommand;
 pub use masking::MaskingCommand;
 pub use overlay::OverlayCommand;
 pub use runs::RunsCommand;
+pub use study::StudyCommand;
 pub use timeline::TimelineCommand;
 pub use train::TrainCommand;
 pub use view::ViewCommand;
@@ -70,6 +72,8 @@ topics! {
     Timeline(TimelineCommand),
     /// The table of runs.
     Runs(RunsCommand),
+    /// The Studies page.
+    Study(StudyCommand),
 }
 
 /// Carries out a command, and starts what follows from it.
@@ -90,6 +94,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Train(command) => train::dispatch(state, jobs, command),
         Command::Timeline(command) => timeline::dispatch(state, jobs, command),
         Command::Runs(command) => runs::dispatch(state, jobs, command),
+        Command::Study(command) => study::dispatch(state, jobs, command),
     }
 }
 

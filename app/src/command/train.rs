@@ -12,7 +12,7 @@ use crate::state::train::{CohortState, Column, Form, QueuedJob, Results, Running
 use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
 use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig};
 use crate::worker::train::{cohort, evaluate, export, form, queue, run};
-use crate::worker::{Jobs, name_of, runs, segment};
+use crate::worker::{Jobs, name_of, runs, segment, study};
 
 /// How many runs of each stage the palette lists: the newest.
 const LISTED: usize = 12;
@@ -72,7 +72,7 @@ pub enum TrainCommand {
     SortResults(Column),
     /// Opens a patient of the table at its worst slice.
     OpenPatient(usize),
-    /// Returns from a patient to the table.
+    /// Returns from a patient to the results or to the study.
     BackToResults,
     /// Shows the list of runs that have measures.
     ChooseResults,
@@ -90,6 +90,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::Back => {
             state.session.train.go_back();
             runs::list_if_shown(state, jobs);
+            study::look_if_shown(state, jobs);
         }
         Do::UseCohort(folder) => cohort::start(state, jobs, &folder),
         Do::UseOpenFolder => match state.cases.root.clone() {
@@ -129,9 +130,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::SortResults(column) => state.cache.results.sort(column),
         Do::OpenPatient(at) => open_patient(state, jobs, at),
         Do::BackToResults => {
+            let of_study = state.document.as_ref().is_some_and(|document| document.study.is_some());
             state.session.train.visiting = false;
             state.session.mode = Mode::Train;
-            show_page(state, jobs, TrainPage::Results);
+            show_page(state, jobs, if of_study { TrainPage::Studies } else { TrainPage::Results });
         }
         Do::ChooseResults => {
             jobs.cancel_slot(evaluate::SLOT);
@@ -144,6 +146,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             state.session.settings.workspace = Some(path);
             state.cache.runs = RunList::default();
             runs::list(state, jobs);
+            state.cache.study.listed = None;
+            study::look_if_shown(state, jobs);
         }
     }
 }
@@ -151,6 +155,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
 fn show_page(state: &mut State, jobs: &mut Jobs, page: TrainPage) {
     state.session.train.go_to(page);
     runs::list_if_shown(state, jobs);
+    study::look_if_shown(state, jobs);
 }
 
 fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {

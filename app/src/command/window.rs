@@ -3,7 +3,7 @@
 use super::action::List;
 use crate::state::{Dialog, Document, Mode, State};
 use crate::theme::Theme;
-use crate::worker::{Jobs, runs, save, segment, train};
+use crate::worker::{Jobs, runs, save, segment, study, train};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
             if state.shows_runs() {
                 runs::list(state, jobs);
             }
+            study::look_if_shown(state, jobs);
         }
         WindowCommand::SetTheme(theme) => state.session.settings.theme = theme,
         WindowCommand::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,

@@ -25,6 +25,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::Cohort => ("Choose a cohort", "Choose", "A folder with one subfolder or file per patient."),
         PathPurpose::Pretrained => ("Choose a pre-trained run", "Choose", "The folder of a pre-trained run."),
         PathPurpose::Workspace => ("Choose a workspace", "Choose", "The folder in which runs are kept."),
+        PathPurpose::Study => ("Open a study", "Open", "The folder that amlp study was started with (--out)."),
         PathPurpose::Run => ("Open a run", "Open", "The folder of a pre-training or fine-tuning run."),
         PathPurpose::CompareRun => ("Compare with a run", "Open", "The folder of a run that recorded this slice."),
         PathPurpose::MaskingRun => ("Choose a pre-trained run", "Choose", "The folder of a pre-training run."),

@@ -35,7 +35,8 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));
         Panel::top("cases").exact_size(height).frame(inner).show(ui, |ui| {
             if visiting {
-                back_to_results(ui, sender);
+                let of_study = state.document.as_ref().is_some_and(|document| document.study.is_some());
+                back(ui, if of_study { "Back to the study" } else { "Back to results" }, sender);
             }
             cases::show(ui, state, sender);
         });
@@ -53,10 +54,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Shown while a patient of a run's results is open.
-fn back_to_results(ui: &mut Ui, sender: &Sender) {
+/// Shown while a patient of a run's results or of a study is open.
+fn back(ui: &mut Ui, label: &str, sender: &Sender) {
     ui.add_space(space::S);
-    if ui.add(PushButton::new("Back to results").icon(icon::CHEVRON_LEFT).fill_width()).clicked() {
+    if ui.add(PushButton::new(label).icon(icon::CHEVRON_LEFT).fill_width()).clicked() {
         sender.send(Command::Train(TrainCommand::BackToResults));
     }
 }

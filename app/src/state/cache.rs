@@ -4,6 +4,7 @@ use engine::device::DeviceInfo;
 
 use super::masking::MaskingCache;
 use super::runs::{FollowCache, RunList};
+use super::study::StudyCache;
 use super::timeline::TimelineCache;
 use super::train::{Results, TrainCache};
 
@@ -22,6 +23,8 @@ pub struct Cache {
     pub train: TrainCache,
     /// Measures of the run whose results are shown.
     pub results: Results,
+    /// The studies, and the open one.
+    pub study: StudyCache,
     /// The shown slice of Masking mode.
     pub masking: MaskingCache,
 }

@@ -9,6 +9,7 @@ use engine::metrics::Measures;
 use engine::volume::Grid;
 use glam::DVec3;
 
+use super::study::StudyMasks;
 use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer};
 use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
 
@@ -46,6 +47,8 @@ pub struct Document {
     /// Where the crosshair was put on opening. Until the findings arrive: if the user has not moved it by then, it goes
     /// to the largest of them.
     pub opened_at: Option<DVec3>,
+    /// The segmentations by the methods of a study, if the case was opened from one.
+    pub study: Option<StudyMasks>,
     /// What is to be done once all of its files are read.
     pub once_opened: Option<Intent>,
 }
@@ -158,6 +161,7 @@ impl Document {
             entropy: None,
             replaced: None,
             opened_at: None,
+            study: None,
             once_opened: None,
         }
     }

@@ -15,7 +15,7 @@ pub enum Intent {
     UsePaths(PathRequest, Vec<PathBuf>),
     /// Open a case whose files are known.
     Open(Box<Request>),
-    /// Open a patient of the results table; the list of cases stays, and the way back is offered.
+    /// Open a patient of the results or of a study; the list of cases stays, and the way back is offered.
     Visit(Box<Request>),
     /// Open the sample study.
     OpenSample,
@@ -27,6 +27,8 @@ pub enum Intent {
     CloseCase,
     /// Segment the open case.
     Segment,
+    /// Show the segmentation of another method of the study, by its place.
+    ShowMethod(usize),
     /// Remove the segmentation.
     RemoveSegmentation,
     /// Bring a run back from the trash.
@@ -93,6 +95,8 @@ pub enum PathPurpose {
     SaveSegmentation,
     /// A run to watch.
     Run,
+    /// A study.
+    Study,
     /// A run to compare with the shown one.
     CompareRun,
     /// A pre-trained run for reconstructions in Masking mode.

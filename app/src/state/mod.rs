@@ -15,6 +15,7 @@ pub mod review;
 pub mod runs;
 pub mod session;
 pub mod settings;
+pub mod study;
 pub mod table;
 pub mod timeline;
 pub mod train;

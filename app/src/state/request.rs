@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ListedCase;
+use super::study::StudyMasks;
 
 /// The files of a case by role.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Request {
     pub probability: Option<PathBuf>,
     /// The slice to show, 0-based, of the file's axis nearest to S-I.
     pub slice: Option<usize>,
+    /// The segmentations by the methods of a study. The shown one is made by its network if no file holds it.
+    pub study: Option<StudyMasks>,
 }
 
 impl Request {

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::masking::MaskingSession;
 use super::runs::RunTable;
+use super::study::{StudyMasks, StudySession};
 use super::timeline::TimelineSession;
 use super::train::TrainSession;
 use super::{Document, ImageLayer, Measure, Mode, Request, Settings, Source, State, View};
@@ -46,6 +47,8 @@ pub struct Session {
     pub timeline: TimelineSession,
     /// Filter and order of the table of runs.
     pub run_table: RunTable,
+    /// Choices of the Studies page.
+    pub study: StudySession,
     /// What is open. Known only to a saved session: while the program runs, the state itself has it.
     pub open: OpenItems,
 }
@@ -139,6 +142,9 @@ pub struct OpenCase {
     pub reference: Option<PathBuf>,
     /// The file of the probability.
     pub probability: Option<PathBuf>,
+    /// Its segmentations by the methods of a study.
+    #[serde(default)]
+    pub study: Option<StudyMasks>,
 }
 
 /// An image of a case.
@@ -229,6 +235,7 @@ impl OpenCase {
             segmentation: document.segmentation().and_then(|mask| mask.path.clone()),
             reference: document.reference().and_then(|mask| mask.path.clone()),
             probability: document.probability.as_ref().and_then(|probability| probability.path.clone()),
+            study: document.study.clone(),
         }
     }
 
@@ -242,6 +249,7 @@ impl OpenCase {
             segmentation: self.segmentation.clone(),
             reference: self.reference.clone(),
             probability: self.probability.clone(),
+            study: self.study.clone(),
             ..Request::default()
         }
     }

@@ -41,6 +41,8 @@ pub struct Settings {
     pub epoch_rate: f32,
     /// Files and folders opened before, newest first.
     pub recent: Vec<PathBuf>,
+    /// Folders of studies opened before, newest first.
+    pub studies: Vec<PathBuf>,
     /// Width of the left panel, in points.
     pub left_width: f32,
     /// Width of the right panel, in points.
@@ -73,6 +75,7 @@ impl Default for Settings {
             cine_rate: 10.0,
             epoch_rate: 4.0,
             recent: Vec::new(),
+            studies: Vec::new(),
             left_width: size::LEFT_PANEL,
             right_width: size::RIGHT_PANEL,
             minimum_ml: 0.05,
@@ -95,8 +98,17 @@ impl Settings {
 
     /// Puts a path on top of the recent ones.
     pub fn remember(&mut self, path: &Path) {
-        self.recent.retain(|p| p != path);
-        self.recent.insert(0, path.to_path_buf());
-        self.recent.truncate(RECENT);
+        put_on_top(&mut self.recent, path);
     }
+
+    /// Puts a study on top of those that were opened before.
+    pub fn remember_study(&mut self, folder: &Path) {
+        put_on_top(&mut self.studies, folder);
+    }
+}
+
+fn put_on_top(recent: &mut Vec<PathBuf>, path: &Path) {
+    recent.retain(|p| p != path);
+    recent.insert(0, path.to_path_buf());
+    recent.truncate(RECENT);
 }

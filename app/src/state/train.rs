@@ -35,11 +35,13 @@ pub enum TrainPage {
     Runs,
     /// Measures of a fine-tuned run, patient by patient.
     Results,
+    /// Methods compared over patients, draws and seeds.
+    Studies,
 }
 
 impl TrainPage {
     /// All of them, in the order of their tabs.
-    pub const ALL: [Self; 4] = [Self::Setup, Self::Watch, Self::Runs, Self::Results];
+    pub const ALL: [Self; 5] = [Self::Setup, Self::Watch, Self::Runs, Self::Results, Self::Studies];
 
     /// The name in the window.
     pub fn name(self) -> &'static str {
@@ -48,6 +50,7 @@ impl TrainPage {
             Self::Watch => "Watch",
             Self::Runs => "Runs",
             Self::Results => "Results",
+            Self::Studies => "Studies",
         }
     }
 }
@@ -137,7 +140,7 @@ pub struct TrainSession {
     pub past: Vec<TrainPage>,
     /// The form of the next job.
     pub form: Form,
-    /// A patient of the results is open in Review.
+    /// A patient of the results or of a study is open in Review.
     pub visiting: bool,
 }
 

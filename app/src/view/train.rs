@@ -3,6 +3,7 @@
 mod results;
 mod runs;
 mod setup;
+mod studies;
 pub(super) mod watch;
 
 use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
@@ -24,6 +25,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         TrainPage::Watch => watch::show(ui, state, sender),
         TrainPage::Runs => runs::show(ui, state, sender),
         TrainPage::Results => results::show(ui, state, sender),
+        TrainPage::Studies => studies::show(ui, state, sender),
     }
 }
 

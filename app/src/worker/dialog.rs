@@ -81,6 +81,7 @@ impl AskPath {
             | For::Pretrained
             | For::Workspace
             | For::Run
+            | For::Study
             | For::CompareRun
             | For::MaskingRun => dialog.pick_folder(),
         };
@@ -100,6 +101,7 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::Pretrained | PathPurpose::MaskingRun => "Choose a pre-trained run",
         PathPurpose::Workspace => "Choose a workspace",
         PathPurpose::Run => "Open a run",
+        PathPurpose::Study => "Open a study",
         PathPurpose::CompareRun => "Compare with a run",
         PathPurpose::SaveSegmentation => "Save the segmentation",
         PathPurpose::MaskingPicture | PathPurpose::ViewPicture => "Export the view",
@@ -134,7 +136,7 @@ pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
         | PathPurpose::AgreementTable
         | PathPurpose::MeasurementsTable => export::proposed_path(state, purpose),
         PathPurpose::TrainExport(kind) => train::export::proposed_path(state, kind),
-        PathPurpose::Workspace => state.session.settings.workspace(),
+        PathPurpose::Workspace | PathPurpose::Study => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }
 }

@@ -13,6 +13,8 @@ use crate::state::{CaseId, Dialog, MaskLayer, MaskOffer, MaskRole, ProbabilityLa
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");
+/// Of the methods of a study, the one that was chosen last is read.
+pub const METHOD: Slot = Slot::exclusive("layer of a method");
 
 /// What a file is to the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,7 @@ struct OpenLayer {
     path: PathBuf,
     /// A mask of another grid is resampled.
     resample: bool,
+    slot: Slot,
     image: Arc<Volume>,
     /// The shown frame of the image.
     frame: usize,
@@ -44,31 +47,36 @@ enum Layer {
 
 /// Adds a file to the open case. A mask of another grid is offered to be resampled.
 pub fn start(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path) {
-    read(state, jobs, kind, path, false);
+    read(state, jobs, kind, path, (SLOT, false));
+}
+
+/// Shows a method's segmentation of the open case.
+pub fn start_method(state: &mut State, jobs: &mut Jobs, path: &Path) {
+    read(state, jobs, LayerKind::Mask(MaskRole::Segmentation), path, (METHOD, false));
 }
 
 /// Adds a mask of another grid to the case that it was opened for, by the nearest of its voxels.
 pub fn resample(state: &mut State, jobs: &mut Jobs, offer: &MaskOffer) {
     if state.document.as_ref().is_some_and(|document| document.id == offer.case) {
-        read(state, jobs, LayerKind::Mask(offer.role), &offer.path, true);
+        read(state, jobs, LayerKind::Mask(offer.role), &offer.path, (SLOT, true));
     }
 }
 
-fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path, resample: bool) {
+fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path, (slot, resample): (Slot, bool)) {
     let Some(document) = &state.document else {
         state.error("No image is open", format!("{}: open the image that it belongs to first", path.display()));
         return;
     };
     let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
     let (image, frame) = (Arc::clone(&base.volume), base.frame);
-    jobs.start(OpenLayer { case, kind, path: path.to_path_buf(), resample, image, frame, gpu });
+    jobs.start(OpenLayer { case, kind, path: path.to_path_buf(), resample, slot, image, frame, gpu });
 }
 
 impl Job for OpenLayer {
     type Output = Layer;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, format!("Opening {}", file_stem(&self.path))).of_case(self.case)
+        Spec::new(self.slot, format!("Opening {}", file_stem(&self.path))).of_case(self.case)
     }
 
     fn run(&self, _: &JobHandle) -> Result<Layer, Failure> {

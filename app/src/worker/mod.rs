@@ -21,6 +21,7 @@ pub mod restore;
 pub mod runs;
 pub mod save;
 pub mod segment;
+pub mod study;
 pub mod thumbnails;
 pub mod train;
 pub mod values;

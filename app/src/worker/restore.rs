@@ -1,7 +1,7 @@
 //! Restores a session after a restart, part by part, as files and runs are read.
 
 use super::train::{cohort, evaluate};
-use super::{Jobs, frame, open, replay};
+use super::{Jobs, frame, open, replay, study};
 use crate::state::session::{OpenCase, OpenRuns, OpenTrack};
 use crate::state::timeline::Compare;
 use crate::state::{Document, Intent, PathPurpose, Request, Session, State};
@@ -32,6 +32,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     if let Some(run) = state.session.runs.results.clone() {
         evaluate::start(state, jobs, run, false);
     }
+    study::look_if_shown(state, jobs);
 }
 
 fn open_folder(state: &mut State, jobs: &mut Jobs) {

@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::atomic::{sha256, write_atomic};
+use super::checkpoint::Slot;
+use super::folder::list;
 use super::text::{read_json, read_text};
+use super::{evaluation, lock};
 use crate::{Error, Result};
 
 /// A study's folder, which need not exist yet.
@@ -106,6 +109,26 @@ impl StudyFolder {
         make(&self.path("runs"))
     }
 
+    /// True if a study was started here.
+    pub fn is_started(&self) -> bool {
+        ["plan.toml", "splits.json"].iter().all(|name| self.path(name).is_file())
+    }
+
+    /// True if the held-out patients of a run are segmented by its last network and measured.
+    pub fn is_measured(&self, run: &str) -> bool {
+        evaluation::path(&self.run(run), Slot::Last, "evaluation.json").is_file()
+    }
+
+    /// True if a process works on a run.
+    pub fn is_locked(&self, run: &str) -> bool {
+        lock::held_by(&self.run(run)).is_some()
+    }
+
+    /// True if a file of the study exists.
+    pub fn has_file(&self, path: &Path) -> bool {
+        path.starts_with(&self.0) && path.is_file()
+    }
+
     /// Calls `f` with a folder that is removed afterwards; the study's own folder goes as well if nothing else is in it.
     ///
     /// # Errors
@@ -119,6 +142,29 @@ impl StudyFolder {
         let _ = fs::remove_dir(&self.0);
         outcome
     }
+}
+
+/// Folders with a study, in `root` and one level deeper, by name. Empty if `root` does not exist.
+///
+/// # Errors
+/// If `root` cannot be listed.
+pub fn find_studies(root: &Path) -> Result<Vec<PathBuf>> {
+    let folders = |of: &Path| -> Result<Vec<PathBuf>> {
+        let entries = list(of)?.into_iter().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        Ok(entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
+    };
+    let mut found = Vec::new();
+    for path in folders(root)? {
+        if StudyFolder::new(&path).is_started() {
+            found.push(path);
+        } else {
+            // A folder that cannot be listed is skipped, it holds none of the user's studies.
+            let inner = folders(&path).unwrap_or_default();
+            found.extend(inner.into_iter().filter(|path| StudyFolder::new(path).is_started()));
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Reads a plan's text.

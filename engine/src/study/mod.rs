@@ -14,6 +14,7 @@
 //! | `results.rs` | a row per scan of a test patient |
 //! | `statistics.rs`, `summary.rs` | intervals, tests, spreads |
 //! | `tables.rs`, `figures.rs`, `report.rs` | the tables, the pictures and the page |
+//! | `read.rs` | a study as it lies on the disk, for readers beside it |
 //! | `paper.rs` | the paper's own numbers |
 //!
 //! ```text
@@ -36,6 +37,7 @@ mod job;
 mod paper;
 pub mod plan;
 mod rates;
+mod read;
 mod ready;
 pub mod report;
 mod results;
@@ -60,8 +62,10 @@ pub use estimate::{JobEstimate, StudyEstimate, estimate};
 pub use job::{Cell, Job, Jobs, Rates};
 pub use plan::Plan;
 pub use rates::Lock;
+pub use read::{Segmented, StudyRecord, StudyStatus, Training, TrainingState};
+pub use read::{read_status, read_study, segmentations};
 pub use ready::{READY_PLANS, ready_plan};
-pub use results::Results;
+pub use results::{Gap, Results, Row};
 pub use runner::JobState;
 use runner::Runner;
 pub use split::Fold;

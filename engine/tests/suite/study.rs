@@ -9,10 +9,12 @@ use engine::cohort::split::Split;
 use engine::device::Compute;
 use engine::event::{Control, Event, EventSink};
 use engine::jobs::stored_config;
-use engine::run::RunFolder;
+use engine::run::study::find_studies;
+use engine::run::{RunFolder, lock};
 use engine::study::plan::MethodPlan;
 use engine::study::summary::Metric;
-use engine::study::{Place, Plan, Shard, StudyProgress, run};
+use engine::study::{Place, Plan, Shard, StudyProgress, TrainingState, run};
+use engine::study::{read_status, read_study, segmentations};
 use engine::volume::nifti::{write_label, write_volume};
 
 /// Two methods with the same settings, two pairs of rates, two folds and two draws, on ten made-up patients.
@@ -372,4 +374,66 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
         text.contains(&format!("left out in some training: {} (a damaged file).", lost.as_str().unwrap())),
         "{text}"
     );
+}
+
+#[test]
+fn a_reader_sees_how_far_a_study_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut plan = plan(&cohort(temp.path(), 10));
+    plan.split.folds = 1;
+    plan.methods.remove(2);
+    let out = temp.path().join("studies/small");
+    assert!(read_status(&out).unwrap_err().to_string().contains("holds no study"));
+    assert!(find_studies(temp.path()).unwrap().is_empty());
+    // Stopped while the pilots run: the first is done.
+    let control = Control::default();
+    let mut watcher = Watcher::new(&control, 6);
+    start(&plan, &out, Shard::WHOLE, &mut watcher, &control).unwrap_err();
+    assert_eq!(find_studies(temp.path()).unwrap(), std::slice::from_ref(&out));
+    let status = read_status(&out).unwrap();
+    // Two pilots of each method, and two draws.
+    assert_eq!(status.trainings.len(), 4 + 4);
+    assert_eq!((status.done(), status.waiting(), status.frozen), (1, 7, false));
+    assert!(status.trainings[0].label.starts_with("pilot: balls, sup"), "{}", status.trainings[0].label);
+    assert!(status.seconds_left.is_none(), "no pre-training has ended that could be judged by");
+    assert!(read_study(&out).unwrap().groups.is_empty());
+    // Another process works on the second.
+    let second = status.trainings[1].run.clone();
+    let held = lock::Lock::take(&second).unwrap();
+    let status = read_status(&out).unwrap();
+    assert_eq!((status.running(), status.waiting(), status.processes), (1, 6, 1));
+    assert_eq!(status.trainings[1].state, TrainingState::Running);
+    drop(held);
+
+    whole(&plan, &out);
+    let study = read_study(&out).unwrap();
+    assert!(study.status.is_complete() && study.status.frozen);
+    assert_eq!((study.status.done(), study.status.seconds_left), (8, Some(0.0)));
+    let stored: serde_json::Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(serde_json::to_value(&study.groups).unwrap(), stored, "the numbers of the tables");
+    // Every method's segmentation of a patient; a mask that is removed is said to be.
+    let first = &study.results.rows[0];
+    let alike = |row: &&engine::study::Row| row.scan == first.scan && row.cell.draw == first.cell.draw;
+    let rows: Vec<_> = study.results.rows.iter().filter(alike).cloned().collect();
+    let found = segmentations(&out, &rows).unwrap();
+    assert_eq!(found.iter().map(|one| one.method.as_str()).collect::<Vec<_>>(), ["sup", "base"]);
+    assert!(found.iter().all(|one| one.has_mask && one.patient.case == first.scan));
+    fs::remove_file(&found[1].patient.mask).unwrap();
+    let masks: Vec<bool> = segmentations(&out, &rows).unwrap().iter().map(|one| one.has_mask).collect();
+    assert_eq!(masks, [true, false]);
+
+    // A training without its measures waits again, and one that failed has its reason.
+    let runs: Vec<_> = study.status.trainings.iter().rev().take(2).map(|training| training.run.clone()).collect();
+    runs.iter().for_each(|run| fs::remove_dir_all(run.join("evaluation")).unwrap());
+    let name = runs[0].file_name().unwrap().to_str().unwrap();
+    fs::create_dir_all(out.join("failed")).unwrap();
+    fs::write(out.join(format!("failed/{name}.txt")), "out of memory").unwrap();
+    let status = read_status(&out).unwrap();
+    assert_eq!((status.done(), status.failed(), status.waiting()), (6, 1, 1));
+    assert_eq!(status.trainings[7].state, TrainingState::Failed("out of memory".into()));
+    assert!(status.seconds_left.is_some_and(|seconds| seconds >= 0.0));
+    // A plan that was changed is no longer that of the trainings.
+    let text = fs::read_to_string(out.join("plan.toml")).unwrap();
+    fs::write(out.join("plan.toml"), text.replace("draws = 2", "draws = 1")).unwrap();
+    assert!(read_status(&out).unwrap_err().to_string().contains("was changed"));
 }

@@ -5,10 +5,11 @@ use egui::Ui;
 use super::masks;
 use crate::command::{FileCommand, Sender, ViewCommand};
 use crate::scene::ColourMap;
+use crate::state::study::StudyMasks;
 use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
-use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};
+use crate::widget::{format, text};
 use crate::worker;
 
 /// Draws them.
@@ -18,6 +19,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         return;
     };
     Section::new("Images").show(ui, |ui| images(ui, state, document, sender));
+    if let Some(study) = &document.study {
+        Section::new("Methods").show(ui, |ui| methods(ui, document, study, sender));
+    }
     Section::new("Segmentations").show(ui, |ui| {
         masks::show(ui, state, document, sender);
         probability(ui, document, sender);
@@ -61,6 +65,21 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
     if state.session.view.fused.is_some() {
         fusion(ui, state, sender);
+    }
+}
+
+/// The methods of the study that the case was opened from: which one's segmentation is shown.
+fn methods(ui: &mut Ui, document: &Document, study: &StudyMasks, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (at, mask) in study.masks.iter().enumerate() {
+        let dice = mask.dice.map(format::ratio).unwrap_or_default();
+        let shown = study.shown == at && document.segmentation().is_some();
+        let row = ui.add(ListRow::new(&mask.method).trailing(&dice).selected(shown));
+        let does = if mask.mask.is_some() { "Shows its segmentation" } else { "Its network segments the case" };
+        let row = row.accessible_name(format!("Segmentation by {}", mask.method));
+        if row.on_hover_text(format!("{does}. Dice {dice}\n{}", mask.run.display())).clicked() && !shown {
+            sender.send(Intent::ShowMethod(at));
+        }
     }
 }
 

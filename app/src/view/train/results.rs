@@ -248,7 +248,8 @@ fn spread_row(body: &mut TableBody<'_>, results: &Results) {
     });
 }
 
-fn number(ui: &mut Ui, value: Option<f64>, decimals: usize) {
+/// A number, or a dash.
+pub(super) fn number(ui: &mut Ui, value: Option<f64>, decimals: usize) {
     let t = theme::tokens(ui);
     let text = value.filter(|v| v.is_finite()).map_or_else(|| format::NONE.into(), |v| format!("{v:.decimals$}"));
     let color = if value.is_some() { t.text } else { t.text_dim };

@@ -4,7 +4,7 @@ mod bar;
 mod compare;
 pub(in crate::view) mod curves;
 mod pane;
-mod plot;
+pub(super) mod plot;
 mod probe;
 mod sheet;
 

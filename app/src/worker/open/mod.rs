@@ -15,7 +15,7 @@ pub use rest::{OpenRest, REST};
 use base::{Base, read_base};
 use folder::{FolderContents, by_role, look_through};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, thumbnails, values};
+use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, study, thumbnails, values};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
 use crate::state::intent::file_name;
@@ -71,7 +71,17 @@ pub fn open_case(state: &mut State, jobs: &mut Jobs, id: CaseId) {
 
 /// Cancels what is computed for the open case: it is about to be closed.
 pub fn leave(jobs: &mut Jobs) {
-    let of_case = [SLOT, REST, layer::SLOT, analyse::SLOT, values::SLOT, frame::PROJECT, frame::FRAME, segment::SLOT];
+    let of_case = [
+        SLOT,
+        REST,
+        layer::SLOT,
+        layer::METHOD,
+        analyse::SLOT,
+        values::SLOT,
+        frame::PROJECT,
+        frame::FRAME,
+        segment::SLOT,
+    ];
     of_case.into_iter().for_each(|slot| jobs.cancel_slot(slot));
 }
 
@@ -177,6 +187,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     }
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document::new(id, listed, title, image);
+    document.study.clone_from(&request.study);
     for mask in masks {
         document.set_mask(mask.as_read(jobs.unused_id()));
     }
@@ -197,6 +208,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     state.assign_notices(before, id);
     frame::project_missing(state, jobs);
     OpenRest::start(state, jobs, request);
+    study::patient::case_opened(state, jobs);
 }
 
 /// What stays of how the last case was looked at.

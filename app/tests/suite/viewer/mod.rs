@@ -20,6 +20,7 @@ mod rounds;
 mod runs;
 mod segmentation;
 mod snapshots;
+mod studies;
 mod train_reliability;
 mod training;
 mod workflow;

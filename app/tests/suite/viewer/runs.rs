@@ -403,7 +403,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
 }
 
 /// A window whose runs are kept in a folder.
-fn open_in(workspace: &Path) -> Window {
+pub(super) fn open_in(workspace: &Path) -> Window {
     let mut window = open(&Args::default());
     send(&mut window, Command::Train(TrainCommand::SetWorkspace(workspace.to_path_buf())));
     window

@@ -1,6 +1,6 @@
 //! A chart over the epochs, with the values at the cursor or under the pointer in its legend.
 
-mod axis;
+pub(in crate::view::train) mod axis;
 mod legend;
 
 use std::ops::RangeInclusive;

@@ -5,7 +5,7 @@ use egui_plot::{GridInput, GridMark};
 use crate::widget::format;
 
 /// Ticks at round numbers at least `least` apart, at integers only if `whole`.
-pub(super) fn marks(input: &GridInput, whole: bool, least: f64) -> Vec<GridMark> {
+pub(in crate::view::train) fn marks(input: &GridInput, whole: bool, least: f64) -> Vec<GridMark> {
     let power = 10.0_f64.powf(least.max(1e-12).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= least * 0.999);
     let step = step.unwrap_or(power * 10.0).max(if whole { 1.0 } else { 0.0 });
@@ -43,7 +43,7 @@ pub(super) fn log_marks(input: &GridInput, lines: f64) -> Vec<GridMark> {
 }
 
 /// A tick label on a linear axis whose ends are `span` apart.
-pub(super) fn label(value: f64, span: f64) -> String {
+pub(in crate::view::train) fn label(value: f64, span: f64) -> String {
     if value != 0.0 && value.abs() < 1e-3 {
         scientific(value, span)
     } else {

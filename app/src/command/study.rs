@@ -1,0 +1,82 @@
+//! Commands of the Studies page.
+
+use std::path::PathBuf;
+
+use engine::study::summary::Metric;
+
+use super::Command;
+use super::action::List;
+use crate::state::study::{StudyCell, StudyTab, column_of};
+use crate::state::{Intent, PathPurpose, State};
+use crate::worker::study::{close, look, open, open_patient};
+use crate::worker::{Jobs, name_of};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StudyCommand {
+    /// Opens a study.
+    Open(PathBuf),
+    /// Leaves the study for the list of studies.
+    Close,
+    /// Looks at the disk again.
+    Refresh,
+    /// Shows a cohort of the study.
+    ChooseCohort(String),
+    /// Shows a metric.
+    ChooseMetric(Metric),
+    /// Compares the methods with this one.
+    ChooseReference(String),
+    /// Chooses a cell of the table and lists its patients.
+    ChooseCell(StudyCell),
+    /// Shows what lies below the table.
+    ShowTab(StudyTab),
+    /// Opens a patient of a cell at its worst slice.
+    OpenPatient(StudyCell, String),
+}
+
+/// Carries out a command.
+pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
+    use StudyCommand as Do;
+    let session = &mut state.session.study;
+    match command {
+        Do::Open(folder) => open(state, jobs, &folder),
+        Do::Close => close(state, jobs),
+        Do::Refresh => look(state, jobs),
+        Do::ChooseCohort(name) => session.cohort = Some(name),
+        Do::ChooseMetric(metric) => session.metric = metric,
+        Do::ChooseReference(name) => session.reference = Some(name),
+        Do::ChooseCell(cell) => (session.cell, session.tab) = (Some(cell), StudyTab::Patients),
+        Do::ShowTab(tab) => session.tab = tab,
+        Do::OpenPatient(cell, patient) => open_patient(state, jobs, &cell, &patient),
+    }
+}
+
+/// What the palette offers.
+pub fn actions(list: &mut List, state: &State) {
+    let group = "Studies";
+    list.add(group, "Open study…", "", Command::Intent(Intent::Ask(PathPurpose::Study)));
+    let masks = state.document.as_ref().and_then(|document| document.study.as_ref());
+    for (at, mask) in masks.into_iter().flat_map(|study| study.masks.iter().enumerate()) {
+        list.add(group, format!("Segmentation by {}", mask.method), "", Command::Intent(Intent::ShowMethod(at)));
+    }
+    if !state.shows_studies() {
+        return;
+    }
+    let add = |list: &mut List, label: &str, command: StudyCommand| list.add(group, label, "", Command::Study(command));
+    add(list, "Look at the studies again", StudyCommand::Refresh);
+    if state.study_folder().is_none() {
+        for study in state.cache.study.listed.iter().flatten() {
+            add(list, &format!("Open {}", name_of(&study.path)), StudyCommand::Open(study.path.clone()));
+        }
+        return;
+    }
+    add(list, "Another study", StudyCommand::Close);
+    let session = &state.session.study;
+    let metrics = state.cache.study.open.iter().flat_map(|study| &study.plan.metrics);
+    for metric in metrics.copied().filter(|metric| *metric != state.study_metric()) {
+        add(list, &format!("Show {}", column_of(metric).meaning()), StudyCommand::ChooseMetric(metric));
+    }
+    for tab in StudyTab::ALL.into_iter().filter(|tab| *tab != session.tab) {
+        add(list, &format!("Below the table: {}", tab.name()), StudyCommand::ShowTab(tab));
+    }
+}

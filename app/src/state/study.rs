@@ -1,0 +1,199 @@
+//! The Studies page: the studies that can be opened, the open one, and which part of it is looked at.
+
+mod patients;
+
+use std::path::{Path, PathBuf};
+
+use engine::study::summary::{Group, MethodSummary, Metric};
+use engine::study::{StudyRecord, StudyStatus};
+use serde::{Deserialize, Serialize};
+
+use super::train::{Column, TrainPage};
+use super::{Mode, State};
+pub use patients::StudyPatient;
+
+/// What lies below the table of a study.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StudyTab {
+    /// One dot per patient, and the means over the label budgets.
+    #[default]
+    Plots,
+    /// The patients of the chosen cell.
+    Patients,
+    /// The trainings that run, failed or wait.
+    Trainings,
+}
+
+impl StudyTab {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Plots, Self::Patients, Self::Trainings];
+
+    /// The name in the window.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plots => "Plots",
+            Self::Patients => "Patients",
+            Self::Trainings => "Trainings",
+        }
+    }
+}
+
+/// A method at a label budget: a cell of the table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudyCell {
+    /// The label budget, as the plan writes it.
+    pub budget: String,
+    /// The method.
+    pub method: String,
+}
+
+/// The user's choices on the page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StudySession {
+    /// Folder of the open study; the list of studies without one.
+    pub folder: Option<PathBuf>,
+    /// The shown cohort; the first without one.
+    pub cohort: Option<String>,
+    /// The shown metric.
+    pub metric: Metric,
+    /// The method that the others are compared with; the first possible one without it.
+    pub reference: Option<String>,
+    /// The chosen cell.
+    pub cell: Option<StudyCell>,
+    /// What lies below the table.
+    pub tab: StudyTab,
+}
+
+/// A study that can be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedStudy {
+    /// Its folder.
+    pub path: PathBuf,
+    /// How far it is, or why it cannot be read.
+    pub status: Result<StudyStatus, String>,
+}
+
+/// What was read of studies.
+#[derive(Clone, Debug, Default)]
+pub struct StudyCache {
+    /// The studies of the workspace, and others that were opened; none while they are listed.
+    pub listed: Option<Vec<ListedStudy>>,
+    /// Why they could not be listed.
+    pub list_failed: Option<String>,
+    /// The open study.
+    pub open: Option<Box<StudyRecord>>,
+    /// Why it could not be read.
+    pub failed: Option<String>,
+    /// When to look again, in the window's seconds.
+    pub due: f64,
+}
+
+/// A method's segmentation of the open case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StudyMask {
+    /// The method.
+    pub method: String,
+    /// The run whose last network segmented.
+    pub run: PathBuf,
+    /// Its file; none if the study did not keep it.
+    pub mask: Option<PathBuf>,
+    /// Dice against the reference.
+    pub dice: Option<f64>,
+}
+
+/// The segmentations of the open case by every method of a study.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StudyMasks {
+    /// One a method, in the order of the plan.
+    pub masks: Vec<StudyMask>,
+    /// The shown one, by its place.
+    pub shown: usize,
+}
+
+impl StudyMasks {
+    /// True if the shown segmentation can be made again at any time, since its network made it here.
+    pub fn is_remade(&self) -> bool {
+        self.masks.get(self.shown).is_some_and(|mask| mask.mask.is_none())
+    }
+}
+
+/// The column of the table of patients that shows a metric.
+pub fn column_of(metric: Metric) -> Column {
+    match metric {
+        Metric::Dsc => Column::Dice,
+        Metric::Sensitivity => Column::Sensitivity,
+        Metric::Precision => Column::Precision,
+        Metric::BoundaryIou => Column::Boundary,
+        Metric::Hd95Mm => Column::Hd95,
+    }
+}
+
+/// True if smaller values are better.
+pub fn is_distance(metric: Metric) -> bool {
+    metric == Metric::Hd95Mm
+}
+
+impl State {
+    /// Whether the Studies page is on the screen.
+    pub fn shows_studies(&self) -> bool {
+        self.session.mode == Mode::Train && self.session.train.page == TrainPage::Studies
+    }
+
+    /// Folder of the open study.
+    pub fn study_folder(&self) -> Option<&Path> {
+        self.session.study.folder.as_deref()
+    }
+
+    /// The shown cohort of the open study.
+    pub fn study_cohort(&self) -> Option<&str> {
+        let plan = &self.cache.study.open.as_ref()?.plan;
+        let chosen = |name: &&str| Some(*name) == self.session.study.cohort.as_deref();
+        let mut names = plan.cohorts.iter().map(|cohort| cohort.name.as_str());
+        names.clone().find(chosen).or_else(|| names.next())
+    }
+
+    /// The shown metric: the plan's first if it has not the chosen one.
+    pub fn study_metric(&self) -> Metric {
+        let chosen = self.session.study.metric;
+        let metrics = self.cache.study.open.as_ref().map_or(&[][..], |study| &study.plan.metrics);
+        if metrics.contains(&chosen) { chosen } else { metrics.first().copied().unwrap_or(chosen) }
+    }
+
+    /// The label budgets of the shown cohort, in the order of the plan.
+    pub fn study_groups(&self) -> Vec<&Group> {
+        let (Some(study), Some(cohort)) = (&self.cache.study.open, self.study_cohort()) else { return Vec::new() };
+        study.groups.iter().filter(|group| group.cohort == cohort).collect()
+    }
+
+    /// The methods that others can be compared with.
+    pub fn study_references(&self) -> Vec<&str> {
+        let mut found: Vec<&str> = Vec::new();
+        let methods = self.study_groups().into_iter().flat_map(|group| &group.methods);
+        for difference in methods.flat_map(|method| &method.differences) {
+            if !found.contains(&difference.to.as_str()) {
+                found.push(&difference.to);
+            }
+        }
+        found
+    }
+
+    /// The method that the others are compared with.
+    pub fn study_reference(&self) -> Option<&str> {
+        let possible = self.study_references();
+        let chosen = possible.iter().find(|name| Some(**name) == self.session.study.reference.as_deref());
+        chosen.or(possible.first()).copied()
+    }
+
+    /// The chosen cell.
+    pub fn study_cell(&self) -> Option<(&Group, &MethodSummary)> {
+        let cell = self.session.study.cell.as_ref()?;
+        let group = self.study_groups().into_iter().find(|group| group.budget == cell.budget)?;
+        Some((group, group.methods.iter().find(|method| method.method == cell.method)?))
+    }
+
+    /// The label budget whose patients are drawn: that of the chosen cell, else the first.
+    pub fn study_group(&self) -> Option<&Group> {
+        self.study_cell().map(|(group, _)| group).or_else(|| self.study_groups().into_iter().next())
+    }
+}

@@ -1,0 +1,196 @@
+//! Studies page: the list of studies, or one of them as a table, plots, patients and trainings.
+
+mod list;
+mod patients;
+mod plots;
+mod table;
+mod trainings;
+
+use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Sense, Ui, UiBuilder, vec2};
+use engine::study::summary::Metric;
+use engine::study::{StudyRecord, StudyStatus};
+
+use crate::command::{Command, Sender, StudyCommand};
+use crate::state::State;
+use crate::state::study::{StudyTab, column_of};
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, Segmented};
+use crate::widget::{format, progress_bar};
+
+/// Margin around the page.
+const ROOM: Margin =
+    Margin { left: space::L as i8, right: space::L as i8, top: space::S as i8, bottom: space::M as i8 };
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let Some(folder) = state.study_folder() else {
+        Frame::new().inner_margin(ROOM).show(ui, |ui| list::show(ui, state, sender));
+        return;
+    };
+    let name = format::file_name(folder);
+    match (&state.cache.study.open, &state.cache.study.failed) {
+        (_, Some(why)) => {
+            Frame::new().inner_margin(ROOM).show(ui, |ui| {
+                another(ui, sender);
+                if ErrorState::new(&format!("{name} cannot be read"), why).retry("Try again").show(ui) {
+                    sender.send(Command::Study(StudyCommand::Refresh));
+                }
+            });
+        }
+        (None, None) => {
+            LoadingState::new(&format!("Reading {name}"), None).show(ui);
+        }
+        (Some(study), None) => {
+            ScrollArea::vertical().id_salt("study").auto_shrink(false).content_margin(ROOM).show(ui, |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                page(ui, state, study, sender);
+            });
+        }
+    }
+}
+
+fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
+    // The plots fill what the rest leaves of the page, however far it is scrolled.
+    let bottom = ui.cursor().top() + ui.clip_rect().height() - f32::from(ROOM.top + ROOM.bottom);
+    head(ui, state, study, sender);
+    if !study.status.is_complete() {
+        ui.add_space(space::XS);
+        let share = (study.status.done() + study.status.failed()) as f32 / study.status.trainings.len().max(1) as f32;
+        progress_bar(ui, "Progress of the study", Some(share), ui.available_width());
+    }
+    ui.add_space(space::S);
+    if !study.status.frozen {
+        let what = "The learning rates are being chosen on validation patients. Results follow.";
+        crate::widget::text::sentence(ui, what);
+        ui.add_space(space::M);
+        trainings::show(ui, study);
+        return;
+    }
+    choices(ui, state, study, sender);
+    ui.add_space(space::S);
+    table::show(ui, state, sender);
+    ui.add_space(space::M);
+    tabs(ui, state, study, sender);
+    ui.add_space(space::S);
+    match state.session.study.tab {
+        StudyTab::Plots => plots::show(ui, state, bottom, sender),
+        StudyTab::Patients => patients::show(ui, state, sender),
+        StudyTab::Trainings => trainings::show(ui, study),
+    }
+}
+
+/// A row of controls from the right, with `left` in the remaining space.
+fn row(ui: &mut Ui, height: f32, right: impl FnOnce(&mut Ui), left: impl FnOnce(&mut Ui)) {
+    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
+    let layout = Layout::right_to_left(Align::Center);
+    let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(layout));
+    row.spacing_mut().item_spacing.x = space::S;
+    right(&mut row);
+    row.with_layout(Layout::left_to_right(Align::Center), left);
+}
+
+fn another(ui: &mut Ui, sender: &Sender) {
+    if ui.add(PushButton::new("Another study").icon(icon::LIST)).clicked() {
+        sender.send(Command::Study(StudyCommand::Close));
+    }
+}
+
+/// Name of the study, and how far it is.
+fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
+    let t = theme::tokens(ui);
+    row(
+        ui,
+        size::ROW_TALL,
+        |ui| another(ui, sender),
+        |ui| {
+            ui.with_layout(Layout::top_down(Align::Min), |ui| {
+                ui.spacing_mut().item_spacing.y = 2.0;
+                ui.add_space(space::XS);
+                let name = RichText::new(&study.plan.name).font(font::heading()).color(t.text);
+                let folder = state.study_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
+                ui.add(Label::new(name).truncate()).on_hover_text(folder);
+                let what = RichText::new(progress(&study.status)).font(font::caption()).color(t.text_dim);
+                ui.add(Label::new(what).truncate());
+            });
+        },
+    );
+}
+
+/// How far a study is, in words.
+fn progress(status: &StudyStatus) -> String {
+    let mut parts = vec![format!("{} of {} trainings done", status.done(), status.trainings.len())];
+    let mut add = |count: usize, word: &str| {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    };
+    add(status.failed(), "failed");
+    add(status.running(), "running");
+    add(status.waiting(), "waiting");
+    if !status.is_complete() {
+        match status.seconds_left {
+            Some(seconds) if status.processes > 0 => parts.push(format!("about {} left", format::duration(seconds))),
+            Some(seconds) => parts.push(format!("stopped, about {} left in one process", format::duration(seconds))),
+            None if status.processes == 0 => parts.push("stopped".into()),
+            None => {}
+        }
+    }
+    parts.join(", ")
+}
+
+/// Cohort, metric and the method to compare with.
+fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
+    let send = |command: StudyCommand| sender.send(Command::Study(command));
+    let references = state.study_references();
+    row(
+        ui,
+        size::CONTROL,
+        |ui| {
+            if references.len() > 1 {
+                let segments: Vec<_> = references.iter().map(|name| Segment::text(*name, name)).collect();
+                let mut chosen = state.study_reference().unwrap_or_default();
+                if Segmented::new("Compare with", &segments).show(ui, &mut chosen).changed() {
+                    send(StudyCommand::ChooseReference(chosen.to_owned()));
+                }
+                let color = theme::tokens(ui).text_dim;
+                ui.label(RichText::new("compared with").font(font::body()).color(color));
+            }
+        },
+        |ui| {
+            let name = |metric: &Metric| Segment::text(*metric, column_of(*metric).head()[0]);
+            let metrics: Vec<_> = study.plan.metrics.iter().map(name).collect();
+            let mut metric = state.study_metric();
+            if Segmented::new("Metric", &metrics).show(ui, &mut metric).changed() {
+                send(StudyCommand::ChooseMetric(metric));
+            }
+        },
+    );
+    if study.plan.cohorts.len() > 1 {
+        ui.add_space(space::S);
+        let names: Vec<&str> = study.plan.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();
+        let segments: Vec<_> = names.iter().map(|name| Segment::text(*name, name)).collect();
+        let mut chosen = state.study_cohort().unwrap_or_default();
+        if Segmented::new("Cohort", &segments).show(ui, &mut chosen).changed() {
+            send(StudyCommand::ChooseCohort(chosen.to_owned()));
+        }
+    }
+}
+
+/// What lies below the table.
+fn tabs(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
+    let failed = study.status.failed();
+    let trainings = if failed > 0 { format!("Trainings ({failed} failed)") } else { StudyTab::Trainings.name().into() };
+    let label = |tab: StudyTab| if tab == StudyTab::Trainings { trainings.as_str() } else { tab.name() };
+    let segments = StudyTab::ALL.map(|tab| Segment::text(tab, label(tab)));
+    let mut tab = state.session.study.tab;
+    if Segmented::new("Below the table", &segments).show(ui, &mut tab).changed() {
+        sender.send(Command::Study(StudyCommand::ShowTab(tab)));
+    }
+}
+
+/// Nothing to show below the table, and why.
+fn nothing(ui: &mut Ui, drawing: crate::theme::Icon, what: &str) {
+    ui.allocate_ui(vec2(ui.available_width(), 140.0), |ui| {
+        EmptyState::new(drawing, what).show(ui);
+    });
+}

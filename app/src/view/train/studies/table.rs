@@ -1,0 +1,314 @@
+//! The main table: methods by label budgets. A cell has the mean and its spread, the paired difference to the reference method
+//! with its interval, and Holm's p.
+
+use std::sync::Arc;
+
+use egui::{Align2, Color32, FontId, Galley, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui};
+use egui::{WidgetInfo, pos2, vec2};
+use engine::study::summary::{Difference, Group, MethodSummary, Metric};
+
+use crate::command::{Command, Sender, StudyCommand};
+use crate::state::State;
+use crate::state::study::{StudyCell, column_of, is_distance};
+use crate::theme::{self, Icon, Tokens, font, icon, radius, size, space};
+use crate::widget::format::{self, fixed};
+
+/// Height of a row, of a line of the heading, and between the lines of a cell.
+const ROW: f32 = 40.0;
+const LINE: f32 = 18.0;
+/// Widths of the method column.
+const METHOD: [f32; 2] = [72.0, 180.0];
+/// Minimum widths of the columns of a cell: mean, difference, p.
+const PARTS: [f32; 3] = [60.0, 96.0, 48.0];
+/// Padding within a cell, and its gap to the next.
+const PAD: f32 = space::M;
+const GAP: f32 = space::S;
+
+/// The texts of a cell, by column: the first and the second line.
+struct CellText {
+    mean: [String; 2],
+    difference: [String; 2],
+    p: String,
+    /// 1 if the interval says better, -1 if it says worse.
+    verdict: i8,
+    /// What is missing, in a sentence.
+    warning: Option<String>,
+}
+
+impl CellText {
+    fn of(method: &MethodSummary, metric: Metric, reference: Option<&str>) -> Self {
+        let decimals = metric.decimals();
+        let warning = warning(method);
+        let none = || format::NONE.to_owned();
+        let mean = match method.metrics.get(&metric) {
+            Some(spread) => [fixed(spread.mean, decimals), format!("\u{b1}{}", fixed(spread.sd_patients, decimals))],
+            None if method.failures.is_empty() => [none(), "waiting".into()],
+            None => [none(), "failed".into()],
+        };
+        let found = method.differences.iter().find(|d| Some(d.to.as_str()) == reference && d.metric == metric);
+        let (difference, p, verdict) = match found {
+            Some(d) => (difference(d, decimals), p_value(d.p_holm), verdict(d, metric)),
+            None if Some(method.method.as_str()) == reference => {
+                (["reference".into(), String::new()], String::new(), 0)
+            }
+            None => ([none(), String::new()], none(), 0),
+        };
+        Self { mean, difference, p, verdict, warning }
+    }
+
+    /// The texts by column.
+    fn columns(&self) -> [[&str; 2]; 3] {
+        let [mean, spread] = &self.mean;
+        let [difference, interval] = &self.difference;
+        [[mean, spread], [difference, interval], [&self.p, ""]]
+    }
+}
+
+fn warning(method: &MethodSummary) -> Option<String> {
+    let [done, all] = method.units;
+    let mut parts = Vec::new();
+    if !method.failures.is_empty() {
+        parts.push(format!("{} of {all} trainings failed. {}", all - done, method.failures.join(" ")));
+    } else if done < all {
+        parts.push(format!("{} of {all} trainings have not run yet.", all - done));
+    }
+    if method.collapsed > 0 {
+        let trainings = format::plural(method.collapsed, "training marks", "trainings mark");
+        parts.push(format!("{trainings} nothing in any test patient."));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
+}
+
+fn signed(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    if value.is_finite() && !text.starts_with('\u{2212}') { format!("+{text}") } else { text }
+}
+
+fn difference(d: &Difference, decimals: usize) -> [String; 2] {
+    let [low, high] = d.interval.map(|limit| signed(limit, decimals));
+    [signed(d.mean, decimals), format!("{low} to {high}")]
+}
+
+fn p_value(p: f64) -> String {
+    if p < 0.001 { "<0.001".into() } else { fixed(p, 3) }
+}
+
+/// 1 if the whole interval is on the better side of 0, -1 if it is on the worse one.
+fn verdict(d: &Difference, metric: Metric) -> i8 {
+    let side = if d.interval[0] > 0.0 { 1 } else { -i8::from(d.interval[1] < 0.0) };
+    if is_distance(metric) { -side } else { side }
+}
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let (groups, metric, reference) = (state.study_groups(), state.study_metric(), state.study_reference());
+    let Some(study) = &state.cache.study.open else { return };
+    let methods: Vec<&str> = study.plan.methods.iter().map(|method| method.name.as_str()).collect();
+    let table = Table {
+        heads: [column_of(metric).head()[0].to_owned(), compared(reference), "p (Holm)".to_owned()],
+        texts: groups
+            .iter()
+            .map(|group| {
+                let of = |name: &&str| {
+                    let method = group.methods.iter().find(|method| method.method == **name)?;
+                    Some(CellText::of(method, metric, reference))
+                };
+                methods.iter().map(of).collect()
+            })
+            .collect(),
+        groups,
+        methods,
+    };
+    ScrollArea::horizontal().id_salt("study table").show(ui, |ui| table.draw(ui, state, sender));
+}
+
+fn compared(reference: Option<&str>) -> String {
+    reference.map_or_else(|| "Difference".into(), |name| format!("vs {name}, 95 % interval"))
+}
+
+struct Table<'a> {
+    groups: Vec<&'a Group>,
+    methods: Vec<&'a str>,
+    heads: [String; 3],
+    /// By group, then by method; none where the method has another budget.
+    texts: Vec<Vec<Option<CellText>>>,
+}
+
+fn layout(ui: &Ui, text: &str, font: FontId, color: Color32) -> Arc<Galley> {
+    ui.painter().layout_no_wrap(text.to_owned(), font, color)
+}
+
+fn put(ui: &Ui, at: Pos2, anchor: Align2, galley: Arc<Galley>) -> Rect {
+    let color = galley.job.sections.first().map_or(Color32::PLACEHOLDER, |section| section.format.color);
+    let rect = anchor.anchor_size(at, galley.size());
+    ui.painter().galley(rect.min, galley, color);
+    rect
+}
+
+impl Table<'_> {
+    /// Widths of the method column, and of the three columns of each group.
+    fn widths(&self, ui: &Ui) -> (f32, Vec<[f32; 3]>) {
+        let wide = |text: &str, font: FontId| layout(ui, text, font, Color32::PLACEHOLDER).size().x.ceil();
+        let methods = self.methods.iter().map(|name| wide(name, font::body())).fold(METHOD[0], f32::max);
+        let group = |texts: &Vec<Option<CellText>>| {
+            let mut widths = PARTS;
+            for (at, width) in widths.iter_mut().enumerate() {
+                *width = width.max(wide(&self.heads[at], font::caption()));
+                for text in texts.iter().flatten() {
+                    let [first, second] = text.columns()[at];
+                    *width = width.max(wide(first, font::number())).max(wide(second, font::number_small()));
+                }
+            }
+            widths
+        };
+        (methods.min(METHOD[1]), self.texts.iter().map(group).collect())
+    }
+
+    fn draw(&self, ui: &mut Ui, state: &State, sender: &Sender) {
+        let t = theme::tokens(ui);
+        let (method, columns) = self.widths(ui);
+        let group = |widths: &[f32; 3]| widths.iter().sum::<f32>() + 2.0 * PAD + 2.0 * space::M;
+        let width = method + space::M + columns.iter().map(|widths| group(widths) + GAP).sum::<f32>();
+        let height = 2.0 * LINE + space::XS + ROW * self.methods.len() as f32;
+        let (rect, _) = ui.allocate_exact_size(vec2(width.max(ui.available_width()), height), Sense::hover());
+        let top = rect.top() + 2.0 * LINE + space::XS;
+        for (row, name) in self.methods.iter().enumerate() {
+            let middle = top + (row as f32 + 0.5) * ROW;
+            let line = ui.painter().round_to_pixel_center(middle - ROW / 2.0);
+            ui.painter().hline(rect.left()..=rect.left() + width - GAP, line, Stroke::new(1.0, t.line));
+            let name = crate::widget::text::one_line(ui, name, font::body(), t.text, method);
+            put(ui, pos2(rect.left(), middle), Align2::LEFT_CENTER, name);
+        }
+        let mut left = rect.left() + method + space::M;
+        for ((at, of), widths) in self.groups.iter().enumerate().zip(&columns) {
+            let area = Rect::from_min_size(pos2(left, rect.top()), vec2(group(widths), height));
+            self.head(ui, area, of, widths, t);
+            for (row, name) in self.methods.iter().enumerate() {
+                let Some(text) = &self.texts[at][row] else { continue };
+                let min = pos2(area.left(), top + row as f32 * ROW + 1.0);
+                let place = Rect::from_min_size(min, vec2(area.width(), ROW - 1.0));
+                let cell = StudyCell { budget: of.budget.clone(), method: (*name).to_owned() };
+                let chosen = state.session.study.cell.as_ref() == Some(&cell);
+                if show_cell(ui, place, text, (&cell, chosen), widths, self.heads[0].as_str()).clicked() {
+                    sender.send(Command::Study(StudyCommand::ChooseCell(cell)));
+                }
+            }
+            left = area.right() + GAP;
+        }
+    }
+
+    /// The label budget, and the columns of its cells.
+    fn head(&self, ui: &Ui, area: Rect, group: &Group, widths: &[f32; 3], t: &Tokens) {
+        let patients = format::plural(group.labelled, "labelled patient", "labelled patients");
+        let budget = if group.budget.ends_with('%') { format!("{}: {patients}", group.budget) } else { patients };
+        let what =
+            if group.patients > 0 { format!("{budget}, {} tested", group.patients) } else { group.budget.clone() };
+        let title = crate::widget::text::one_line(ui, &what, font::strong(), t.text, area.width() - 2.0 * PAD);
+        put(ui, pos2(area.left() + PAD, area.top() + LINE / 2.0), Align2::LEFT_CENTER, title);
+        for (right, head) in rights(area, widths).into_iter().zip(&self.heads) {
+            let head = layout(ui, head, font::caption(), t.text_dim);
+            put(ui, pos2(right, area.top() + 1.5 * LINE), Align2::RIGHT_CENTER, head);
+        }
+    }
+}
+
+/// Right ends of the columns of a cell.
+fn rights(area: Rect, widths: &[f32; 3]) -> [f32; 3] {
+    let first = area.left() + PAD + widths[0];
+    let second = first + space::M + widths[1];
+    [first, second, second + space::M + widths[2]]
+}
+
+fn show_cell(
+    ui: &mut Ui,
+    rect: Rect,
+    text: &CellText,
+    (cell, chosen): (&StudyCell, bool),
+    widths: &[f32; 3],
+    metric: &str,
+) -> Response {
+    let t = theme::tokens(ui);
+    let name = format!("{} at {}", cell.method, cell.budget);
+    let response = ui.interact(rect, ui.scope_id().with(("cell", &name)), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::GridCell, ui.is_enabled(), chosen, &name));
+    let [mean, spread] = &text.mean;
+    let spoken = format!("{metric} {mean} {spread}, {} {}, p {}", text.difference[0], text.difference[1], text.p);
+    ui.accesskit_node_builder(response.id, |node| node.set_description(spoken.as_str()));
+    let fill = match (chosen, response.hovered()) {
+        (true, true) => t.selection_hover,
+        (true, false) => t.selection,
+        (false, true) => t.raised_hover,
+        (false, false) => Color32::TRANSPARENT,
+    };
+    ui.painter().rect_filled(rect, radius::M, fill);
+    if response.has_focus() {
+        let ring = Stroke::new(size::FOCUS_RING, t.focus);
+        ui.painter().rect_stroke(rect, radius::M, ring, StrokeKind::Inside);
+    }
+    let says = match text.verdict {
+        1 => t.ok,
+        -1 => t.error,
+        _ => t.text,
+    };
+    let middle = rect.center().y;
+    for (at, (right, [first, second])) in rights(rect, widths).into_iter().zip(text.columns()).enumerate() {
+        let color = if at == 1 { says } else { t.text };
+        let (above, below) = if second.is_empty() { (middle, None) } else { (middle - 7.0, Some(middle + 9.0)) };
+        let first = layout(ui, first, font::number(), color);
+        let drawn = put(ui, pos2(right, above), Align2::RIGHT_CENTER, first);
+        if at == 0 && text.warning.is_some() {
+            let at = pos2(drawn.left() - space::XS, above);
+            ui.painter().text(at, Align2::RIGHT_CENTER, icon::WARN.char(), Icon::font(size::ICON_SMALL), t.warn);
+        }
+        if let Some(below) = below {
+            let second = layout(ui, second, font::number_small(), t.text_dim);
+            put(ui, pos2(right, below), Align2::RIGHT_CENTER, second);
+        }
+    }
+    let explained =
+        "Mean \u{b1} SD of the patients. Difference over the same patients, draws and seeds, with its 95 % interval.";
+    let explained = text.warning.as_ref().map_or_else(|| explained.to_owned(), |why| format!("{why}\n{explained}"));
+    response.on_hover_text(explained)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn d(mean: f64, interval: [f64; 2]) -> Difference {
+        Difference { to: "sup".into(), metric: Metric::Dsc, mean, interval, p: 0.01, p_holm: 0.02 }
+    }
+
+    #[test]
+    fn a_difference_carries_its_sign_and_a_distance_is_better_if_smaller() {
+        let better = d(0.034, [0.012, 0.0561]);
+        assert_eq!(difference(&better, 3), ["+0.034", "+0.012 to +0.056"]);
+        assert_eq!(difference(&d(-0.01, [-0.02, 0.0004]), 3), ["\u{2212}0.010", "\u{2212}0.020 to +0.000"]);
+        assert_eq!([verdict(&better, Metric::Dsc), verdict(&better, Metric::Hd95Mm)], [1, -1]);
+        assert_eq!(verdict(&d(-1.0, [-2.0, -0.5]), Metric::Hd95Mm), 1);
+        assert_eq!(verdict(&d(0.0, [-0.1, 0.1]), Metric::Dsc), 0);
+        assert_eq!([p_value(0.0004), p_value(0.0312)], ["<0.001", "0.031"]);
+    }
+
+    #[test]
+    fn a_cell_without_results_says_why() {
+        let method = |failures: &[&str], units| MethodSummary {
+            method: "amlp".into(),
+            units,
+            metrics: std::collections::BTreeMap::new(),
+            differences: Vec::new(),
+            failures: failures.iter().map(|&why| why.to_owned()).collect(),
+            collapsed: 0,
+        };
+        let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"));
+        assert_eq!(
+            (waiting.mean[1].as_str(), waiting.warning.as_deref()),
+            ("waiting", Some("2 of 2 trainings have not run yet."))
+        );
+        let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"));
+        assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
+        assert_eq!(failed.warning.as_deref(), Some("2 of 2 trainings failed. out of memory"));
+        let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None);
+        assert_eq!((done.warning, done.p.as_str()), (None, format::NONE));
+    }
+}

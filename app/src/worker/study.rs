@@ -1,0 +1,169 @@
+//! Studies: listing them, reading one, and following those that other processes carry out.
+
+pub mod patient;
+
+use std::path::{Path, PathBuf};
+
+use engine::run::study::find_studies;
+use engine::study::{StudyRecord, StudyStatus, read_status, read_study};
+
+use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
+use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession};
+use crate::state::{Slot, State};
+
+/// One look at a time.
+pub const SLOT: Slot = Slot::exclusive("study");
+/// Seconds between two looks.
+const PERIOD: f64 = 3.0;
+
+/// Lists the studies of a workspace, and others that were opened before.
+struct ListStudies {
+    workspace: PathBuf,
+    opened: Vec<PathBuf>,
+    /// Not the first look.
+    again: bool,
+}
+
+/// Reads a study: the statistics only if another training has ended since the last look.
+struct ReadStudy {
+    folder: PathBuf,
+    known: Option<StudyStatus>,
+}
+
+/// Opens a study.
+pub fn open(state: &mut State, jobs: &mut Jobs, folder: &Path) {
+    let metric = state.session.study.metric;
+    state.session.study = StudySession { folder: Some(folder.to_path_buf()), metric, ..StudySession::default() };
+    state.session.settings.remember_study(folder);
+    state.cache.study = StudyCache { listed: state.cache.study.listed.take(), ..StudyCache::default() };
+    look(state, jobs);
+}
+
+/// Leaves the study for the list.
+pub fn close(state: &mut State, jobs: &mut Jobs) {
+    let metric = state.session.study.metric;
+    state.session.study = StudySession { metric, ..StudySession::default() };
+    state.cache.study = StudyCache { listed: state.cache.study.listed.take(), ..StudyCache::default() };
+    look(state, jobs);
+}
+
+/// Looks if the page is on the screen.
+pub fn look_if_shown(state: &mut State, jobs: &mut Jobs) {
+    if state.shows_studies() {
+        look(state, jobs);
+    }
+}
+
+/// Looks at the open study, at the list without one.
+pub fn look(state: &State, jobs: &mut Jobs) {
+    let cache = &state.cache.study;
+    if let Some(folder) = state.study_folder() {
+        let known = cache.open.as_ref().map(|study| study.status.clone());
+        jobs.start(ReadStudy { folder: folder.to_path_buf(), known });
+    } else {
+        let settings = &state.session.settings;
+        let (workspace, opened) = (settings.workspace(), settings.studies.clone());
+        jobs.start(ListStudies { workspace, opened, again: cache.listed.is_some() });
+    }
+}
+
+/// Seconds until the next look; none while the page is not on the screen.
+pub fn wait(state: &State, now: f64) -> Option<f64> {
+    state.shows_studies().then_some(state.cache.study.due - now)
+}
+
+/// Looks again when it is time; `now` in the window's seconds. Called every frame of a window that stays open.
+pub fn poll(state: &mut State, jobs: &mut Jobs, now: f64) {
+    if wait(state, now).is_none_or(|wait| wait > 0.0) || jobs.runs(SLOT) {
+        return;
+    }
+    state.cache.study.due = now + PERIOD;
+    look(state, jobs);
+}
+
+impl Job for ListStudies {
+    type Output = Vec<ListedStudy>;
+
+    fn spec(&self) -> Spec {
+        let spec = Spec::new(SLOT, "Listing the studies").quiet();
+        if self.again { spec.hidden() } else { spec }
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Vec<ListedStudy>, Failure> {
+        let mut folders = find_studies(&self.workspace)?;
+        folders.extend(self.opened.iter().filter(|opened| !folders.contains(opened)).cloned().collect::<Vec<_>>());
+        let mut studies = Vec::new();
+        for path in folders {
+            handle.check()?;
+            let status = read_status(&path).map_err(|error| error.to_string());
+            studies.push(ListedStudy { path, status });
+        }
+        Ok(studies)
+    }
+
+    fn apply(self, result: Result<Vec<ListedStudy>, Failure>, state: &mut State, _: &mut Jobs) {
+        if self.workspace != state.session.settings.workspace() {
+            return;
+        }
+        let cache = &mut state.cache.study;
+        match result {
+            Ok(studies) => (cache.listed, cache.list_failed) = (Some(studies), None),
+            Err(failure) => (cache.listed, cache.list_failed) = (Some(Vec::new()), Some(failure.reason())),
+        }
+    }
+}
+
+/// What a look at a study gave.
+struct Look {
+    status: StudyStatus,
+    /// The whole study, if a training has ended since the last look.
+    study: Option<Box<StudyRecord>>,
+}
+
+impl Job for ReadStudy {
+    type Output = Look;
+
+    fn spec(&self) -> Spec {
+        let spec = Spec::new(SLOT, format!("Reading {}", name_of(&self.folder))).quiet();
+        if self.known.is_some() { spec.hidden() } else { spec }
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Look, Failure> {
+        let status = read_status(&self.folder)?;
+        handle.check()?;
+        let ended = |status: &StudyStatus| (status.frozen, status.done(), status.failed());
+        if self.known.as_ref().is_some_and(|known| ended(known) == ended(&status)) {
+            return Ok(Look { status, study: None });
+        }
+        Ok(Look { status, study: Some(Box::new(read_study(&self.folder)?)) })
+    }
+
+    fn apply(self, result: Result<Look, Failure>, state: &mut State, _: &mut Jobs) {
+        if state.study_folder() != Some(&self.folder) {
+            return;
+        }
+        let cache = &mut state.cache.study;
+        match result {
+            Ok(Look { status, study }) => {
+                cache.failed = None;
+                if let Some(study) = study {
+                    cache.open = Some(study);
+                } else if let Some(open) = &mut cache.open {
+                    open.status = status;
+                }
+            }
+            Err(Failure::Cancelled) => {}
+            Err(failure) => (cache.open, cache.failed) = (None, Some(failure.reason())),
+        }
+    }
+}
+
+/// Opens a patient of a cell at its worst slice, with every method's segmentation.
+pub fn open_patient(state: &mut State, jobs: &mut Jobs, cell: &StudyCell, patient: &str) {
+    let Some(folder) = state.study_folder().map(Path::to_path_buf) else { return };
+    let Some((shown, rows)) = state.study_segmentations(cell, patient) else {
+        let what = format!("{patient} has no result of {} at {}.", cell.method, cell.budget);
+        return state.error("The patient was not opened", what);
+    };
+    jobs.start(patient::FindPatient { folder, patient: patient.to_owned(), shown, rows });
+}

@@ -1,0 +1,95 @@
+//! A patient of a study in Review, with the segmentations of all methods.
+
+use std::path::PathBuf;
+
+use engine::predict::Choice;
+use engine::study::{Row, Segmented, segmentations};
+
+use crate::state::study::{StudyMask, StudyMasks};
+use crate::state::{Intent, Mode, Request, Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, layer, segment};
+
+/// The last patient that was clicked is opened.
+const SLOT: Slot = Slot::exclusive("study patient");
+
+/// Finds the files of a patient of a study.
+pub(super) struct FindPatient {
+    pub folder: PathBuf,
+    pub patient: String,
+    /// The method whose segmentation is shown first, by its place in `rows`.
+    pub shown: usize,
+    /// The patient as each method segmented it.
+    pub rows: Vec<Row>,
+}
+
+impl Job for FindPatient {
+    type Output = Vec<Segmented>;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Finding the files of {}", self.patient)).quiet()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Vec<Segmented>, Failure> {
+        Ok(segmentations(&self.folder, &self.rows)?)
+    }
+
+    fn apply(self, result: Result<Vec<Segmented>, Failure>, state: &mut State, _: &mut Jobs) {
+        let found = match result {
+            Ok(found) => found,
+            Err(failure) => return failure.report(&format!("Opening {}", self.patient), state),
+        };
+        let Some(shown) = found.get(self.shown) else { return };
+        let request = Request {
+            title: Some(self.patient),
+            images: shown
+                .patient
+                .images
+                .iter()
+                .map(|(modality, path)| (Some(modality.clone()), path.clone()))
+                .collect(),
+            segmentation: shown.has_mask.then(|| shown.patient.mask.clone()),
+            reference: shown.patient.truth.clone(),
+            slice: shown.patient.worst_slice,
+            study: Some(StudyMasks { masks: found.iter().map(mask).collect(), shown: self.shown }),
+            ..Request::default()
+        };
+        state.session.mode = Mode::Review;
+        state.intents.push(Intent::Visit(Box::new(request)));
+    }
+}
+
+fn mask(found: &Segmented) -> StudyMask {
+    StudyMask {
+        method: found.method.clone(),
+        run: found.run.clone(),
+        mask: found.has_mask.then(|| found.patient.mask.clone()),
+        dice: found.patient.measures.as_ref().map(|measures| measures.dsc),
+    }
+}
+
+/// Shows the segmentation of a method of the study; its network makes it where the study did not keep the file.
+pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
+    let Some(document) = &mut state.document else { return };
+    let Some(study) = &mut document.study else { return };
+    let Some(StudyMask { run, mask, .. }) = study.masks.get(at).cloned() else { return };
+    study.shown = at;
+    jobs.cancel_slot(layer::METHOD);
+    jobs.cancel_slot(segment::SLOT);
+    // Half a segmentation of another method is none.
+    document.restore_stashed();
+    if let Some(path) = mask {
+        layer::start_method(state, jobs, &path);
+    } else {
+        segment::choose_model(state, &run);
+        state.session.runs.network = Choice::Last;
+        segment::start(state, jobs);
+    }
+}
+
+/// A case of a study was opened: the shown method's network segments it if no file holds its segmentation.
+pub fn case_opened(state: &mut State, jobs: &mut Jobs) {
+    let study = state.document.as_ref().and_then(|document| document.study.as_ref());
+    if let Some(shown) = study.filter(|study| study.is_remade()).map(|study| study.shown) {
+        show_method(state, jobs, shown);
+    }
+}
