@@ -2,6 +2,7 @@
 
 mod check;
 mod preset;
+mod recipe;
 mod training;
 
 use std::path::{Path, PathBuf};
@@ -18,11 +19,13 @@ use crate::preprocess::{LabelUse, PreprocessConfig, SliceFilter, StoreOptions, T
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::choice::ForegroundChoice;
 use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
 pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
+pub use recipe::{AugmentConfig, LossConfig, MaskConfig};
 pub use training::{Schedule, TrainingConfig};
 
 /// Version of the format of `config.toml`.
@@ -126,13 +129,6 @@ pub enum MaskFill {
     Noise,
 }
 
-impl MaskFill {
-    /// True if the network holds a mask token.
-    pub fn is_learned(self) -> bool {
-        self == Self::Learned
-    }
-}
-
 /// The pre-training's method. All but AMLP leave out the settings that follow, except `report_recall` and `probes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -154,12 +150,16 @@ pub struct MethodConfig {
     pub grid: usize,
     /// Clustering of the patches (MPS).
     pub cluster: ClusterConfig,
+    /// How the foreground cluster is chosen: by the rule of `cluster` in each slice, or once for the cohort without labels.
+    pub foreground_choice: ForegroundChoice,
     /// Order in which patches are masked.
     pub order: Order,
     /// Masking ratio (AMR, Eq. 9).
     pub ratio: MaskRatio,
     /// Fill of masked pixels.
     pub fill: MaskFill,
+    /// Draw of the masked patches, and what the network sees of them.
+    pub mask: MaskConfig,
     /// Attention reconstruction loss (ARL, Eq. 6).
     pub attention: Attention,
     /// Category consistency loss (CCL, Eq. 7).
@@ -168,6 +168,10 @@ pub struct MethodConfig {
     pub lambda: f64,
     /// Temperature of the consistency logits; 0 uses the squared distance of the centres per pixel.
     pub consistency_temperature: f64,
+    /// Which errors count, and how much.
+    pub loss: LossConfig,
+    /// Augmentation.
+    pub augment: AugmentConfig,
     /// Updates the patch labels every period (section 3.3).
     pub relabel: bool,
     /// Epochs between two label updates; 0 uses max(1, epochs / 20).
@@ -176,6 +180,8 @@ pub struct MethodConfig {
     pub anchor: Anchor,
     /// Read the masks of training patients to log how many lesion patches are masked. They are never trained on.
     pub report_recall: bool,
+    /// Epochs between two reconstructions of the split's validation patients, whose loss is logged; 0 never reconstructs them.
+    pub validate_every: usize,
     /// Slices pinned when a run starts: `PATIENT:SLICE`, counting prepared slices from 0. Either stage records what each
     /// epoch does to them.
     pub probes: Vec<String>,
@@ -187,17 +193,22 @@ impl Default for MethodConfig {
             pretext: Pretext::Amlp,
             grid: 16,
             cluster: ClusterConfig::default(),
+            foreground_choice: ForegroundChoice::Rule,
             order: Order::default(),
             ratio: MaskRatio::default(),
             fill: MaskFill::Zero,
+            mask: MaskConfig::default(),
             attention: Attention::Weighted,
             consistency: Consistency::Logit,
             lambda: 1.0,
             consistency_temperature: 0.0,
+            loss: LossConfig::default(),
+            augment: AugmentConfig::default(),
             relabel: true,
             period: 0,
             anchor: Anchor::default(),
             report_recall: true,
+            validate_every: 0,
             probes: Vec::new(),
         }
     }
@@ -216,6 +227,11 @@ impl MethodConfig {
 pub struct LabelConfig {
     /// Pre-training run to start from; empty for random weights.
     pub from: PathBuf,
+    /// Takes over the encoder alone, also where the pre-training has trained the decoder.
+    pub encoder_only: bool,
+    /// Batches of unmasked slices of all training patients, labelled or not, on which batch norm re-estimates its running
+    /// statistics before the first step; 0 keeps those of the pre-training.
+    pub norm_batches: usize,
     /// Labelled training patients: `5%`, a number, `all`, or by name: `patients:ID,ID`.
     pub labels: String,
     /// How a percentage or a number of labelled patients is drawn.
@@ -250,6 +266,8 @@ impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             from: PathBuf::new(),
+            encoder_only: false,
+            norm_batches: 0,
             labels: "5%".into(),
             draw: LabelDraw::Random,
             any: false,

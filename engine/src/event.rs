@@ -161,6 +161,9 @@ pub struct EpochSummary {
     /// Batch Dice of the training slices, augmented as they are trained on, 0 to 1 (fine-tuning).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training_dice: Option<f64>,
+    /// Reconstruction loss of the validation patients, at masks that are the same in every epoch (pre-training).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
     /// Mean of each part of the loss, without its weight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parts: Option<Losses>,

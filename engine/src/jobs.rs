@@ -14,7 +14,7 @@ use crate::device::Compute;
 use crate::event::{Control, Event, EventSink};
 use crate::finetune::{FinetuneReport, Labelled, finetune};
 use crate::pretrain::amlp::mps::PatchState;
-use crate::pretrain::{PretrainReport, Slices, patches, pretrain};
+use crate::pretrain::{PretrainReport, Slices, Validation, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
 use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config, failure};
@@ -57,6 +57,8 @@ pub struct PretrainJob {
     pub slices: Slices,
     /// The clustered patches of each slice; none where the method has no patches. Training updates their labels.
     pub patches: Vec<PatchState>,
+    /// The validation patients, if their loss is logged.
+    pub validation: Option<Validation>,
     /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
     /// a new one.
     pub pins: Arc<Pins>,
@@ -80,18 +82,24 @@ impl PretrainJob {
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
-        let (slices, patches, selection) = opened.load(|split| {
+        let (slices, patches, validation, selection) = opened.load(|split| {
             let mut selection = start.checked(training_scans(&cohort, split, &config.data.modality))?;
             let slices = Slices::load(&config, &selection.cases, run.root(), control, progress)?;
             slices.left_out().iter().for_each(|left| selection.leave_out(&left.case, &left.why));
             selection.masks_left_out = slices.masks_left_out().to_vec();
             let selection = start.checked(selection)?;
             let patches = patches(&config, &slices, control)?;
-            Ok((slices, patches, selection))
+            let validation = if config.method.validate_every > 0 {
+                let cases = cohort.select(&split.val, &config.data.modality).cases;
+                Some(Validation::load(&config, &cases, run.root(), control, progress)?)
+            } else {
+                None
+            };
+            Ok((slices, patches, validation, selection))
         })?;
         let pins = pinned(&config, run)?;
         let run = opened.run;
-        Ok(Self { config, run, slices, patches, pins, selection, cohort, dry: start.dry })
+        Ok(Self { config, run, slices, patches, validation, pins, selection, cohort, dry: start.dry })
     }
 
     /// Pins some training slices as well.
@@ -109,10 +117,10 @@ impl PretrainJob {
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<PretrainReport>> {
-        let Self { config, run, slices, patches, pins, selection, cohort, dry } = self;
+        let Self { config, run, slices, patches, validation, pins, selection, cohort, dry } = self;
         warn_of(selection, sink)?;
         let session = Session { compute, run, cohort, pins, control, dry: *dry };
-        let mut done = pretrain(config, slices, patches, &session, sink);
+        let mut done = pretrain(config, slices, patches, validation.as_ref(), &session, sink);
         if let Ok(Some(report)) = &mut done {
             report.patients = patients_of(cohort, selection.cases.iter().map(|case| &case.id)).len();
         }
@@ -158,7 +166,12 @@ impl FinetuneJob {
             } else {
                 Selection::default()
             };
-            let labelled = Labelled::load(&config, &selection.cases, &validation.cases, run.root(), control, progress)?;
+            let folder = run.root();
+            let mut labelled = Labelled::load(&config, &selection.cases, &validation.cases, folder, control, progress)?;
+            if config.labels.norm_batches > 0 {
+                let training = training_scans(&cohort, split, &config.data.modality);
+                labelled.load_unmasked(&config, &training.cases, folder, control, progress)?;
+            }
             let left_out = validation.left_out.iter().chain(labelled.left_out());
             left_out.for_each(|left| selection.leave_out(&left.case, &left.why));
             Ok((labelled, start.checked(selection)?))

@@ -218,9 +218,9 @@ fn train(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -
 /// A batch through the network without a tape, its output read.
 fn infer(options: &Options, compute: &Compute, trial: &Trial) -> Result<Times> {
     let net: MaskedUNet = trial.build(0, &compute.training()).valid();
-    let image = trial.masked(SIGMA, 0).on(0..options.batch, &compute.device).image;
+    let batch = trial.masked(SIGMA, 0).on(0..options.batch, &compute.device);
     Times::of(options.runs, || {
-        let output = net.forward(image.clone(), options.dtype).try_into_data();
+        let output = net.forward(batch.image.clone(), batch.pixel_mask.clone(), options.dtype).try_into_data();
         output.map(drop).map_err(|e| ErrorKind::Compute { step: "inference".into(), why: e.to_string() }.into())
     })
 }

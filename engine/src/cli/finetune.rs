@@ -35,6 +35,12 @@ pub struct Args {
     /// Named settings to start from: finetune, or paper (70 epochs at 1e-4, slices with lesion only, no augmentation).
     #[arg(long, default_value = "finetune")]
     preset: String,
+    /// Take over the encoder alone from the pre-training run.
+    #[arg(long)]
+    encoder_only: bool,
+    /// Re-estimate batch norm on so many batches of unmasked slices of all training patients before the first step.
+    #[arg(long)]
+    norm_batches: Option<usize>,
     /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
@@ -77,6 +83,8 @@ impl Args {
         }
         let l = &mut config.labels;
         put(&mut l.labels, self.labels.clone());
+        put(&mut l.norm_batches, self.norm_batches);
+        l.encoder_only |= self.encoder_only;
         put(&mut l.draw, self.label_draw);
         l.any |= self.labels_any;
         put(&mut l.negative_slices, self.negative_slices);

@@ -18,6 +18,7 @@ pub mod mask;
 mod masks;
 pub mod pretrain;
 mod progress;
+mod recipe;
 pub mod resume;
 pub mod segment;
 pub mod study;

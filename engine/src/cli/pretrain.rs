@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::progress;
+use super::recipe::Recipe;
 use super::training::{Output, RunFlags, Shared, finished_report, listen, parse_word, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
@@ -79,6 +80,8 @@ pub struct Args {
     /// Epochs between label updates; 0: a twentieth of the training.
     #[arg(long)]
     period: Option<usize>,
+    #[command(flatten)]
+    recipe: Recipe,
     /// Record this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
@@ -88,6 +91,7 @@ impl Args {
     fn config(&self) -> anyhow::Result<Config> {
         let fresh = config::preset(&self.preset, &self.shared.modality)?;
         let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
+        self.recipe.apply(&mut config);
         let m = &mut config.method;
         put(&mut m.grid, self.grid);
         put(&mut m.order, self.order);

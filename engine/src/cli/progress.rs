@@ -115,6 +115,7 @@ fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
         }
     };
     add("training Dice", s.training_dice);
+    add("validation loss", s.validation_loss);
     add("sigma", s.sigma);
     add("agreement", s.agreement);
     add("air in foreground", s.air_share);

@@ -52,6 +52,15 @@ pub struct Shared {
     /// Weight decay.
     #[arg(long)]
     pub weight_decay: Option<f64>,
+    /// Largest norm of a step's gradient; 0 sets no limit.
+    #[arg(long)]
+    pub clip_norm: Option<f64>,
+    /// Learning rate of a layer over that of the next one towards the output; 1 trains all alike.
+    #[arg(long)]
+    pub layer_decay: Option<f64>,
+    /// Decay of a moving average of the weights, which is validated, kept and tested; 0 keeps the trained weights.
+    #[arg(long)]
+    pub ema_decay: Option<f64>,
     /// Channels of the network's first level.
     #[arg(long)]
     pub width: Option<usize>,
@@ -197,6 +206,9 @@ impl Shared {
         put(&mut t.precision, self.precision);
         put(&mut t.lr, self.lr);
         put(&mut t.weight_decay, self.weight_decay);
+        put(&mut t.clip_norm, self.clip_norm);
+        put(&mut t.layer_decay, self.layer_decay);
+        put(&mut t.ema_decay, self.ema_decay);
         put(&mut t.shift_px, self.shift);
         put(&mut config.network.width, self.width);
         put(&mut config.network.depth, self.depth);

@@ -32,21 +32,22 @@ pub(super) fn score(
     let foreground = u8::from(one_is_foreground([parts.len() - ones, ones], &centres, rule));
     let [zero, one] = centres;
     let (background_centre, foreground_centre) = if foreground == 1 { (zero, one) } else { (one, zero) };
-    let unit = (d as f64 * temperature).max(f64::MIN_POSITIVE);
-    let logit = points
-        .chunks_exact(d)
-        .map(|point| {
-            let s = (squared_to(point, &background_centre) - squared_to(point, &foreground_centre)) / unit;
-            // Above LEFT_OUT, finite, and without negative zero.
-            s.clamp(-f64::MAX / 2.0, f64::MAX / 2.0) + 0.0
-        })
-        .collect();
+    let of_point = |point| logit(point, &background_centre, &foreground_centre, temperature);
+    let logit = points.chunks_exact(d).map(of_point).collect();
     let narrow = |centre: Vec<f64>| centre.into_iter().map(|v| v as f32).collect();
     Some(ScoredPatches {
         labels: parts.iter().map(|part| u8::from(*part == foreground)).collect(),
         logit,
         centres: [narrow(background_centre), narrow(foreground_centre)],
     })
+}
+
+/// s of one patch: its squared distances to the centres of background and foreground, compared.
+pub(super) fn logit(point: &[f32], background: &[f64], foreground: &[f64], temperature: f64) -> f64 {
+    let unit = (point.len() as f64 * temperature).max(f64::MIN_POSITIVE);
+    let s = (squared_to(point, background) - squared_to(point, foreground)) / unit;
+    // Above LEFT_OUT, finite, and without negative zero.
+    s.clamp(-f64::MAX / 2.0, f64::MAX / 2.0) + 0.0
 }
 
 /// True if cluster 1 is the foreground. The other of size and brightness breaks a tie, then the first pixel at which the

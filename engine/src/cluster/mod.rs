@@ -70,6 +70,43 @@ impl Clustering {
     }
 }
 
+impl Clustering {
+    /// Labels other patches `[n][d]` of the same slice, such as those of a shifted crop, by the nearer of its centres.
+    #[must_use]
+    pub fn label(&self, patches: &[f32], d: usize, air: &[bool], config: &ClusterConfig) -> Self {
+        let n = air.len();
+        let (mut labels, mut logit, mut probability) = (vec![0; n], vec![0.0; n], vec![0.0; n]);
+        if !self.centres[0].is_empty() {
+            let wide = |centre: &Vec<f32>| -> Vec<f64> { centre.iter().map(|v| f64::from(*v)).collect() };
+            let [background, foreground] = self.centres.each_ref().map(wide);
+            for (i, patch) in patches.chunks_exact(d).enumerate() {
+                let left_out = config.tissue_only && air[i];
+                logit[i] = if left_out {
+                    LEFT_OUT
+                } else {
+                    foreground::logit(patch, &background, &foreground, config.temperature)
+                };
+                labels[i] = u8::from(logit[i] > 0.0);
+                probability[i] = if left_out { 0.0 } else { foreground::sigmoid(logit[i]) as f32 };
+            }
+        }
+        Self { labels, logit, probability, air: air.to_vec(), ..self.clone() }
+    }
+
+    /// Makes the foreground the background, and the other way round. Air that was left out stays background.
+    pub fn swap(&mut self) {
+        if self.centres[0].is_empty() {
+            return;
+        }
+        self.centres.swap(0, 1);
+        for ((label, logit), probability) in self.labels.iter_mut().zip(&mut self.logit).zip(&mut self.probability) {
+            if *logit != LEFT_OUT {
+                (*label, *logit, *probability) = (1 - *label, -*logit + 0.0, 1.0 - *probability);
+            }
+        }
+    }
+}
+
 /// Clusters the patches of one slice, `patches` `[n][d]`. `air[i]` marks patches without tissue; with `tissue_only` they
 /// are neither clustered nor foreground.
 ///

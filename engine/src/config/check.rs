@@ -3,7 +3,7 @@
 use super::{Config, LabelConfig, MethodConfig, Pretext};
 use crate::event::Stage;
 use crate::masking::pattern::units;
-use crate::model::Precision;
+use crate::model::{Norm, Precision};
 use crate::patch::PatchGrid;
 use crate::{Error, ErrorKind, Result};
 
@@ -30,7 +30,13 @@ impl Config {
         }
         match self.stage {
             Stage::Pretrain => self.check_method(&mut found),
-            Stage::Finetune => check_labels(&self.labels, &mut found),
+            Stage::Finetune => {
+                check_labels(&self.labels, &mut found);
+                if self.labels.norm_batches > 0 && self.network.norm != Norm::Batch {
+                    let why = "only batch norm has running statistics; use 0";
+                    found.push(Error::config("labels.norm_batches", self.labels.norm_batches, why));
+                }
+            }
         }
         found
     }
@@ -55,8 +61,21 @@ impl Config {
         if !(0.0..=0.5).contains(&training.warmup) {
             found.push(Error::config("training.warmup", training.warmup, "must be between 0 and 0.5"));
         }
-        if !(0.0..=1.0).contains(&training.weight_decay) {
-            found.push(Error::config("training.weight_decay", training.weight_decay, "must be between 0 and 1"));
+        for (field, value) in
+            [("training.weight_decay", training.weight_decay), ("training.min_tissue", training.min_tissue)]
+        {
+            if !(0.0..=1.0).contains(&value) {
+                found.push(Error::config(field, value, "must be between 0 and 1"));
+            }
+        }
+        if !(training.clip_norm.is_finite() && training.clip_norm >= 0.0) {
+            found.push(Error::config("training.clip_norm", training.clip_norm, "must not be negative"));
+        }
+        if !(training.layer_decay > 0.0 && training.layer_decay <= 1.0) {
+            found.push(Error::config("training.layer_decay", training.layer_decay, "must be above 0 and at most 1"));
+        }
+        if !(0.0..1.0).contains(&training.ema_decay) {
+            found.push(Error::config("training.ema_decay", training.ema_decay, "must be at least 0 and below 1"));
         }
         if training.precision == Precision::F16 {
             let why = "small gradients would become 0, since losses are not scaled; use bf16";
@@ -91,6 +110,7 @@ impl Config {
         }
         found.extend(under("method.", cluster));
         found.extend(under("method.", method.ratio.errors()));
+        found.extend(method.recipe_errors(self.preprocess.size));
         for (field, value) in
             [("method.lambda", method.lambda), ("method.consistency_temperature", method.consistency_temperature)]
         {

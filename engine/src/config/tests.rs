@@ -94,6 +94,44 @@ fn a_run_made_before_the_label_draw_was_a_setting_keeps_its_stratified_patients(
     assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap().labels.draw, LabelDraw::Random);
 }
 
+/// Settings that this version adds: their defaults are what earlier versions did.
+#[test]
+fn a_run_made_before_the_recipe_is_read_and_its_settings_are_compared_by_name() {
+    let mut changed = config();
+    changed.method.mask.temperature = 3.0;
+    changed.method.loss.normalised = true;
+    changed.method.consistency = Consistency::Off;
+    changed.method.augment.flip = true;
+    (changed.method.validate_every, changed.training.ema_decay, changed.labels.norm_batches) = (3, 0.9, 2);
+    let value = |config: &Config| toml::Value::try_from(config).unwrap();
+    let differences = crate::run::diff_config(&value(&config()), &value(&changed)).join("\n");
+    for name in
+        ["method.mask.temperature: ", "method.loss.normalised: ", "method.augment.flip: ", "labels.norm_batches: "]
+    {
+        assert!(differences.contains(name), "{name} is not in\n{differences}");
+    }
+    let text = config().to_toml().unwrap();
+    let new = ["[method.mask]", "[method.loss]", "[method.augment]"];
+    let sections = text.split("\n[").map(str::to_owned);
+    let old: Vec<String> =
+        sections.filter(|s| !new.iter().any(|new| new[1..].starts_with(s.lines().next().unwrap_or("-")))).collect();
+    let settings = [
+        "clip_norm",
+        "layer_decay",
+        "ema_decay",
+        "min_tissue",
+        "encoder_only",
+        "norm_batches",
+        "validate_every = 0",
+        "foreground_choice",
+    ];
+    let old = old.join("\n[");
+    let old: Vec<&str> = old.lines().filter(|line| !settings.iter().any(|s| line.starts_with(s))).collect();
+    let old = old.join("\n");
+    assert!(!old.contains("unit_px") && !old.contains("clip_norm") && old.contains("[method.ratio]"), "{old}");
+    assert_eq!(Config::from_toml(&old, Path::new("config.toml")).unwrap(), config());
+}
+
 /// Settings that a version no longer has do not keep its runs from being read.
 #[test]
 fn retired_settings_are_ignored_in_a_runs_file_and_refused_elsewhere() {

@@ -53,11 +53,20 @@ pub struct TrainingConfig {
     pub schedule: Schedule,
     /// Decoupled weight decay.
     pub weight_decay: f64,
+    /// Largest Euclidean norm of a step's gradient over all weights; a longer gradient is scaled down to it. 0 sets no limit.
+    pub clip_norm: f64,
+    /// Learning rate of a layer over that of the layer above it, from the head down to the first encoder block; 1 trains all
+    /// layers alike.
+    pub layer_decay: f64,
+    /// Decay of a moving average of the weights, which is what is validated, kept and tested; 0 keeps the trained weights.
+    pub ema_decay: f64,
     /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
     /// the patches must stay the same, and for every sample in fine-tuning.
     pub shift_px: usize,
     /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
     pub every_slice: usize,
+    /// Pre-train on slices only whose crop is tissue by at least this share.
+    pub min_tissue: f64,
     /// Epochs between two checkpoints.
     pub checkpoint_every: usize,
 }
@@ -75,8 +84,12 @@ impl Default for TrainingConfig {
             warmup: 0.0,
             schedule: Schedule::Constant,
             weight_decay: 0.01,
+            clip_norm: 0.0,
+            layer_decay: 1.0,
+            ema_decay: 0.0,
             shift_px: 0,
             every_slice: 1,
+            min_tissue: 0.0,
             checkpoint_every: 1,
         }
     }

@@ -12,6 +12,7 @@ use crate::cohort::{Case, LeftOut};
 use crate::config::Config;
 use crate::event::Control;
 use crate::preprocess::{LabelUse, PreparedCase, SliceStore, prepare_case};
+use crate::pretrain::Slices;
 use crate::probe::{Pin, TrainingSlice};
 use crate::seed::stream;
 use crate::trainer::{Dataset, Position};
@@ -34,6 +35,8 @@ pub struct Labelled {
     /// Seed of the order of an epoch.
     seed: u64,
     pub(super) validation: Vec<(String, PreparedCase)>,
+    /// Slices on which batch norm is re-estimated before the first step.
+    pub(super) unmasked: Option<Slices>,
     left_out: Vec<LeftOut>,
 }
 
@@ -71,7 +74,26 @@ impl Labelled {
             }
         }
         let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
-        Ok(Self { store, lesion, negative, negatives, seed: config.seed, validation: prepared, left_out })
+        let (seed, validation, unmasked) = (config.seed, prepared, None);
+        Ok(Self { store, lesion, negative, negatives, seed, validation, unmasked, left_out })
+    }
+
+    /// Prepares the scans of `cases`, all training patients, for `labels.norm_batches`. Their masks are not read.
+    ///
+    /// # Errors
+    /// Those of [`Slices::load`].
+    pub fn load_unmasked(
+        &mut self,
+        config: &Config,
+        cases: &[Case],
+        spill_folder: &Path,
+        control: &Control,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<()> {
+        let mut without_masks = config.clone();
+        without_masks.method.report_recall = false;
+        self.unmasked = Some(Slices::load(&without_masks, cases, spill_folder, control, progress)?);
+        Ok(())
     }
 
     /// Patients that could not be prepared, with the reason.

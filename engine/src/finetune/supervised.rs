@@ -12,6 +12,7 @@ use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::Segmenter;
+use crate::pretrain::Slices;
 use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
@@ -75,7 +76,25 @@ fn initial(config: &Config, seed: u64, device: &Device) -> Result<UNet> {
     let run = RunFolder::open(&config.labels.from)?;
     let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
     let weights = checkpoint::load_part(&run, &[Slot::Last, Slot::Previous], WEIGHTS)?;
-    record::transfer(fresh, &weights.content, crate::pretrain::transfer(&theirs))
+    let what = if config.labels.encoder_only { Transfer::Encoder } else { crate::pretrain::transfer(&theirs) };
+    record::transfer(fresh, &weights.content, what, usize::from(theirs.method.mask.channel))
+}
+
+/// Re-estimates the running statistics of batch norm on `labels.norm_batches` batches of slices as they are, without masks.
+fn estimate_norms(net: &UNet, config: &Config, slices: &Slices, device: &Device) -> Result<()> {
+    let (batch, size) = (config.training.batch.min(slices.len()), config.preprocess.size);
+    let orders = (1..).flat_map(|round| slices.order(round));
+    let chosen: Vec<usize> = orders.take(batch * config.labels.norm_batches).collect();
+    // As many at once as a training step: the network in training mode moves its statistics by itself.
+    for members in chosen.chunks(batch) {
+        let mut values = Vec::new();
+        for &slice in members {
+            values.extend(slices.pixels(slice)?);
+        }
+        let shape = [members.len(), slices.channels(), size, size];
+        net.forward_in(Tensor::from_data(TensorData::new(values, shape), device), config.training.precision);
+    }
+    Ok(())
 }
 
 impl Objective for Supervised<'_> {
@@ -104,7 +123,11 @@ impl Method for Supervised<'_> {
     const TRANSFER: Transfer = Transfer::EncoderDecoder;
 
     fn initial(&self, seed: u64, device: &Device) -> Result<UNet> {
-        initial(self.config, seed, device)
+        let net = initial(self.config, seed, device)?;
+        if let Some(slices) = &self.data.unmasked {
+            estimate_norms(&net, self.config, slices, device)?;
+        }
+        Ok(net)
     }
 
     fn dataset(&self) -> &dyn Dataset {

@@ -11,6 +11,7 @@ use crate::device::Compute;
 use crate::event::Stage;
 use crate::loss::patch_errors;
 use crate::pretrain::MaskedNet;
+use crate::pretrain::amlp::Appearance;
 use crate::pretrain::amlp::arl::relative_losses;
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
@@ -34,7 +35,8 @@ pub struct Reconstruction {
     pub input: Vec<f32>,
     /// Output of the network, `[C][S][S]`.
     pub output: Vec<f32>,
-    /// `L_i` of the masked patches, `[N]`: mean squared error over their pixels and channels.
+    /// `L_i` of the masked patches, `[N]`: mean squared error over their pixels and channels, over the patch's variance if the
+    /// run normalises patches.
     pub losses: Vec<Option<f32>>,
     /// Relative losses of the masked patches (Eq. 6), `[N]`; their mean is 1.
     pub relative: Vec<Option<f32>>,
@@ -91,8 +93,10 @@ impl Reconstructor {
             images(slice.pixels.iter().map(|_| StandardNormal.sample(&mut draw)).collect(), channels)
         });
         let mask = images(slice.grid.spread(&hidden), 1);
+        let appearance = Appearance::plain(&self.config.method, &slice.grid, &slice.pixels, &self.device);
         let [input, output] = self.network.reconstruct(image.clone(), mask, noise);
-        let errors = values(patch_errors(output.clone(), image, grid))?;
+        let output = appearance.undo(output);
+        let errors = values(appearance.errors(patch_errors(output.clone(), image, grid)))?;
         let masked = || (0..errors.len()).filter(|at| masking.masked[*at]);
         let chosen: Vec<f64> = masked().map(|at| f64::from(errors[at])).collect();
         let (mut losses, mut relative) = (vec![None; errors.len()], vec![None; errors.len()]);

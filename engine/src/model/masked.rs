@@ -2,6 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::init::Initializer;
 use super::record::number_parameters;
@@ -12,18 +13,45 @@ pub fn hide(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> Tensor<
     image * (-pixel_mask.clone() + 1.0) + pixel_mask * fill
 }
 
+/// What the decoder sees of the first level, whose features are as fine as the slice: with them it can fill in masked patches by
+/// interpolation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TopSkip {
+    /// Everything.
+    #[default]
+    Keep,
+    /// Nothing at masked pixels.
+    Mask,
+    /// Nothing.
+    Drop,
+}
+
+/// How a network sees masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaskInput {
+    /// A mask token replaces masked pixels.
+    pub token: bool,
+    /// The pixel mask is the last input channel.
+    pub channel: bool,
+    /// What passes the first skip.
+    pub top_skip: TopSkip,
+}
+
 /// A U-Net that reconstructs masked slices, with or without a mask token.
 #[derive(Module, Debug)]
 pub struct MaskedUNet {
     unet: UNet,
     mask_token: Option<Param<Tensor<1>>>,
+    #[module(skip)]
+    input: MaskInput,
 }
 
 impl MaskedUNet {
-    /// Random weights drawn from `seed`; the mask token starts at 0.
-    pub fn init(config: &UNetConfig, mask_token: bool, seed: u64, device: &Device) -> Self {
-        let mask_token = mask_token.then(|| Param::from_tensor(Tensor::zeros([1], device)));
-        number_parameters(Self { unet: config.init(seed, device), mask_token })
+    /// Random weights drawn from `seed`; the mask token starts at 0. With a mask channel, it is one of `in_channels`.
+    pub fn init(config: &UNetConfig, input: MaskInput, seed: u64, device: &Device) -> Self {
+        let mask_token = input.token.then(|| Param::from_tensor(Tensor::zeros([1], device)));
+        number_parameters(Self { unet: config.init(seed, device), mask_token, input })
     }
 
     /// The masked image: masked pixels are `noise` `[B, C, H, W]` if given, else the mask token if there is one, else 0.
@@ -35,9 +63,19 @@ impl MaskedUNet {
         }
     }
 
-    /// The reconstruction `[B, C, H, W]` of a masked image.
-    pub fn forward(&self, masked: Tensor<4>, precision: Precision) -> Tensor<4> {
-        self.unet.forward_in(masked, precision)
+    /// The reconstruction `[B, C, H, W]` of a masked image; `pixel_mask` `[B, 1, H, W]` is 1 on masked pixels.
+    pub fn forward(&self, masked: Tensor<4>, pixel_mask: Tensor<4>, precision: Precision) -> Tensor<4> {
+        let MaskInput { channel, top_skip, .. } = self.input;
+        let visible = match top_skip {
+            TopSkip::Keep => None,
+            TopSkip::Mask => Some(-pixel_mask.clone() + 1.0),
+            TopSkip::Drop => Some(pixel_mask.zeros_like()),
+        };
+        let input = if channel { Tensor::cat(vec![masked, pixel_mask], 1) } else { masked };
+        match visible {
+            None => self.unet.forward_in(input, precision),
+            Some(visible) => self.unet.forward_through(input, visible, precision),
+        }
     }
 }
 
@@ -95,6 +133,8 @@ mod tests {
     use crate::model::record::{Transfer, from_bytes, to_bytes, transfer};
     use crate::test_tensors::values;
 
+    const WITH_TOKEN: MaskInput = MaskInput { token: true, channel: false, top_skip: TopSkip::Keep };
+
     fn config() -> UNetConfig {
         UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }
     }
@@ -106,7 +146,7 @@ mod tests {
         let (image, mask) = (tensor([1.0, 2.0, 3.0, 4.0]), tensor([0.0, 1.0, 0.0, 1.0]));
         let hidden = hide(image.clone(), mask.clone(), Tensor::full([1, 1, 1, 1], 7.0, &device));
         assert_eq!(values(hidden), [1.0, 7.0, 3.0, 7.0]);
-        let plain = MaskedUNet::init(&config(), false, 1, &device);
+        let plain = MaskedUNet::init(&config(), MaskInput::default(), 1, &device);
         assert_eq!(values(plain.mask(image.clone(), mask.clone(), None)), [1.0, 0.0, 3.0, 0.0]);
         let noise = plain.mask(image, mask, Some(tensor([9.0, 8.0, 7.0, 6.0])));
         assert_eq!(values(noise), [1.0, 8.0, 3.0, 6.0]);
@@ -146,14 +186,14 @@ mod tests {
     #[test]
     fn a_file_written_when_the_token_was_called_fill_is_read() {
         let device = Device::flex();
-        let bytes = to_bytes(&MaskedUNet::init(&config(), true, 1, &device)).unwrap();
+        let bytes = to_bytes(&MaskedUNet::init(&config(), WITH_TOKEN, 1, &device)).unwrap();
         let text = String::from_utf8_lossy(&bytes[8..]).into_owned();
         assert!(text.contains("\"mask_token\"") && !text.contains("unet."), "{}", &text[..200]);
         // The same length, so that the header's offsets hold.
         let at = bytes.windows(12).position(|w| w == b"\"mask_token\"").unwrap();
         let mut old = bytes.clone();
         old.splice(at..at + 12, *b"\"fill\"      ");
-        let read = from_bytes(MaskedUNet::init(&config(), true, 2, &device), &old).unwrap();
+        let read = from_bytes(MaskedUNet::init(&config(), WITH_TOKEN, 2, &device), &old).unwrap();
         assert!(to_bytes(&read).unwrap() == bytes);
     }
 
@@ -166,7 +206,7 @@ mod tests {
             safetensors::SafeTensors::deserialize(file).unwrap().tensor(name).unwrap().data().to_vec()
         };
         for (what, decoder) in [(Transfer::Encoder, &fresh), (Transfer::EncoderDecoder, &trained)] {
-            let network = to_bytes(&transfer(config().init(2, &device), &trained, what).unwrap()).unwrap();
+            let network = to_bytes(&transfer(config().init(2, &device), &trained, what, 0).unwrap()).unwrap();
             for (name, source) in [
                 ("encoder.1.first.weight", &trained),
                 ("encoder.0.second_norm.batch.running_var", &trained),
@@ -178,6 +218,44 @@ mod tests {
             }
         }
         let wider = UNetConfig { width: 3, ..config() };
-        assert!(transfer(wider.init(2, &device), &trained, Transfer::Encoder).is_err());
+        assert!(transfer(wider.init(2, &device), &trained, Transfer::Encoder, 0).is_err());
+    }
+
+    /// With a dropped skip the full resolution reaches the output through the poolings only; with a masked one what lies behind
+    /// a mask does not reach it.
+    #[test]
+    fn the_top_skip_is_kept_masked_or_dropped() {
+        let device = Device::flex();
+        let shape = UNetConfig { norm: super::super::Norm::None, ..config() };
+        let net = |top_skip| MaskedUNet::init(&shape, MaskInput { top_skip, ..MaskInput::default() }, 1, &device);
+        let image = Tensor::<4>::from_data(TensorData::new(vec![0.5f32; 16], [1, 1, 4, 4]), &device);
+        let (none, all) = (image.zeros_like(), image.ones_like());
+        let output =
+            |top_skip, mask: &Tensor<4>| values(net(top_skip).forward(image.clone(), mask.clone(), Precision::F32));
+        let kept = output(TopSkip::Keep, &none);
+        assert_eq!(output(TopSkip::Keep, &all), kept, "the mask is no input");
+        assert_eq!(output(TopSkip::Mask, &none), kept, "nothing is masked");
+        let dropped = output(TopSkip::Drop, &none);
+        assert_ne!(dropped, kept);
+        assert_eq!(output(TopSkip::Mask, &all), dropped, "everything is masked");
+    }
+
+    /// A fine-tuning without masks must compute what the pre-trained network computes where nothing is masked.
+    #[test]
+    fn the_mask_channel_is_an_input_and_is_dropped_by_the_transfer() {
+        let device = Device::flex();
+        let channel = MaskInput { channel: true, ..MaskInput::default() };
+        let net = MaskedUNet::init(&UNetConfig { in_channels: 2, ..config() }, channel, 1, &device);
+        let numbers: Vec<f32> = (0..16).map(|v| v as f32 / 8.0 - 1.0).collect();
+        let image = Tensor::<4>::from_data(TensorData::new(numbers, [1, 1, 4, 4]), &device);
+        let encode = |unet: &UNet, input: Tensor<4>| values(unet.encode(input, Precision::F32).bottleneck);
+        let with = |mask: Tensor<4>| encode(&net.unet, Tensor::cat(vec![image.clone(), mask], 1));
+        let (unmasked, masked) = (with(image.zeros_like()), with(image.ones_like()));
+        assert_ne!(unmasked, masked);
+        let bytes = to_bytes(&net).unwrap();
+        let fine = transfer(config().init(2, &device), &bytes, Transfer::EncoderDecoder, 1).unwrap();
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near(&encode(&fine, image.clone()), &unmasked), "another encoder");
+        assert!(transfer(config().init(2, &device), &bytes, Transfer::EncoderDecoder, 0).is_err());
     }
 }

@@ -58,33 +58,49 @@ pub fn from_bytes<N: Module>(network: N, bytes: &[u8]) -> Result<N> {
             return Err(failed("reading weights", format!("tensor {name} has no place in this network")));
         }
     }
-    load(network, &file, expected)
+    load(network, &file, expected, 0)
 }
 
 /// A U-Net with the transferred part of another's weights, which [`to_bytes`] wrote. The other network may have further
-/// parts.
+/// parts, and `extra_inputs` input channels behind those of the U-Net, which are dropped.
 ///
 /// # Errors
 /// A transferred tensor that is missing or of another shape, by name.
-pub fn transfer(fresh: UNet, bytes: &[u8], what: Transfer) -> Result<UNet> {
+pub fn transfer(fresh: UNet, bytes: &[u8], what: Transfer, extra_inputs: usize) -> Result<UNet> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| failed("reading weights", e))?;
     let mut expected = shapes(&fresh);
     expected.retain(|name, _| what.takes(name));
-    load(fresh, &file, expected)
+    load(fresh, &file, expected, extra_inputs)
 }
 
+/// The weight `[output, input, 3, 3]` that sees the input channels.
+const FIRST: &str = "encoder.0.first.weight";
+
 /// Puts the tensors named in `expected` into a network.
-fn load<N: Module>(network: N, file: &SafeTensors<'_>, expected: BTreeMap<String, Vec<usize>>) -> Result<N> {
+fn load<N: Module>(
+    network: N,
+    file: &SafeTensors<'_>,
+    expected: BTreeMap<String, Vec<usize>>,
+    extra_inputs: usize,
+) -> Result<N> {
     let mut tensors = BTreeMap::new();
     for (name, shape) in expected {
         let stored = file.names().into_iter().find(|stored| current_name(stored) == name).unwrap_or(name.as_str());
         let view = file.tensor(stored).map_err(|e| failed("reading weights", e))?;
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let mut needed = shape.clone();
+        if name == FIRST {
+            needed[1] += extra_inputs;
+        }
+        if view.dtype() != Dtype::F32 || view.shape() != needed {
             let why =
-                format!("tensor {name} is {:?} {:?}, this network needs F32 {shape:?}", view.dtype(), view.shape());
+                format!("tensor {name} is {:?} {:?}, this network needs F32 {needed:?}", view.dtype(), view.shape());
             return Err(failed("reading weights", why));
         }
-        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        // Of each output, the inputs that this network has come first.
+        let of_output = |shape: &[usize]| shape.iter().skip(1).product::<usize>().max(1);
+        let outputs = view.data().as_chunks::<4>().0.chunks(of_output(&needed));
+        let kept = outputs.flat_map(|inputs| &inputs[..of_output(&shape)]);
+        let values = kept.map(|b| f32::from_le_bytes(*b)).collect();
         tensors.insert(name, values);
     }
     Ok(network.map(&mut Loader { path: Path::default(), tensors }))
@@ -104,11 +120,19 @@ fn shapes<N: Module>(network: &N) -> BTreeMap<String, Vec<usize>> {
 
 /// Where a visit of a module stands.
 #[derive(Default)]
-struct Path(Vec<String>);
+pub(super) struct Path(Vec<String>);
 
 impl Path {
+    pub(super) fn enter(&mut self, name: &str) {
+        self.0.push(name.into());
+    }
+
+    pub(super) fn exit(&mut self) {
+        self.0.pop();
+    }
+
     /// The name of the tensor at this place.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let steps = if self.0.first().is_some_and(|step| step == "unet") { &self.0[1..] } else { &self.0 };
         steps.join(".")
     }
@@ -140,11 +164,11 @@ impl Collector {
 
 impl ModuleVisitor for Collector {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.0.push(name.into());
+        self.path.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.0.pop();
+        self.path.exit();
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -163,11 +187,11 @@ struct Loader {
 
 impl ModuleMapper for Loader {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.0.push(name.into());
+        self.path.enter(name);
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.0.pop();
+        self.path.exit();
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -93,6 +93,19 @@ impl UNetConfig {
         self.width << self.depth
     }
 
+    /// Layers between the output and the tensor of this name in a checkpoint, from 0 (the head) to 2 `depth` + 1 (the first
+    /// encoder block).
+    pub fn layers_above(&self, name: &str) -> usize {
+        let mut parts = name.split('.');
+        let (room, level) = (parts.next(), parts.next().and_then(|level| level.parse::<usize>().ok()));
+        match (room, level) {
+            (Some("encoder"), Some(level)) => (2 * self.depth + 1).saturating_sub(level),
+            // Decoder blocks are numbered from the deepest.
+            (Some("up" | "decoder"), Some(level)) => self.depth.saturating_sub(level),
+            _ => 0,
+        }
+    }
+
     /// A network with random weights drawn from `seed` alone: the same on every device.
     pub fn init(&self, seed: u64, device: &Device) -> UNet {
         let mut init = Initializer::new(seed, device);
@@ -131,6 +144,17 @@ impl UNet {
     pub fn forward_in(&self, input: Tensor<4>, precision: Precision) -> Tensor<4> {
         let kernels = Kernels::new(precision, &input);
         self.forward_by(input, kernels)
+    }
+
+    /// [`UNet::forward_in`] with the features that skip from the first level to the last block multiplied by `visible`,
+    /// `[B, 1, H, W]`.
+    pub fn forward_through(&self, input: Tensor<4>, visible: Tensor<4>, precision: Precision) -> Tensor<4> {
+        let kernels = Kernels::new(precision, &input);
+        let mut features = self.encode_by(kernels.enter(input), kernels);
+        if let Some(top) = features.skips.first_mut() {
+            *top = top.clone() * kernels.enter(visible);
+        }
+        kernels.leave(kernels.convolve(&self.head, self.decode_by(features, kernels)))
     }
 
     /// The encoder's output at every level.

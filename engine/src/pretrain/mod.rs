@@ -21,13 +21,13 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::config::{Config, Pretext};
 use crate::event::{Control, EpochSummary, EventSink, Stage};
-use crate::masking::masked_count;
 use crate::model::record::{Transfer, from_bytes};
 use crate::model::{MaskedUNet, PixelHeadNet, Precision, UNetConfig};
 use crate::trainer::{Head, Method, Objective, Session, Trained, train};
 
 use amlp::Amlp;
 use amlp::mps::PatchState;
+pub use amlp::validation::Validation;
 pub use simmim::SimMim;
 pub use slices::Slices;
 use synthetic::synthetic_slice;
@@ -59,7 +59,7 @@ pub struct PretrainReport {
 }
 
 /// Pre-trains on `slices` by the method of the settings. `patches` are the clustered patches of every slice for AMLP, empty for
-/// other methods. A dry run stops after the estimate and gives `None`.
+/// other methods. The loss on `validation` is logged. A dry run stops after the estimate and gives `None`.
 ///
 /// # Errors
 /// Those of [`train`].
@@ -67,11 +67,12 @@ pub fn pretrain(
     config: &Config,
     slices: &Slices,
     patches: &mut [PatchState],
+    validation: Option<&Validation>,
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<Option<PretrainReport>> {
     let trained = match config.method.pretext {
-        Pretext::Amlp => train(&mut Amlp::new(config, session, slices, patches)?, config, session, sink),
+        Pretext::Amlp => train(&mut Amlp::new(config, session, slices, patches, validation)?, config, session, sink),
         Pretext::SimMim => train(&mut SimMim::new(config, session, slices)?, config, session, sink),
     }?;
     Ok(trained.map(|Trained { parameters, length, last, seconds, .. }| PretrainReport {
@@ -88,16 +89,17 @@ pub fn pretrain(
     }))
 }
 
-/// Shape of the U-Net of pre-training: as many outputs as inputs.
+/// Shape of the U-Net of pre-training: as many outputs as modalities, and as many inputs, with the mask channel if there is one.
 pub fn network_config(config: &Config) -> UNetConfig {
     let channels = config.data.modality.len();
-    UNetConfig { in_channels: channels, out_channels: channels, ..config.network.clone() }
+    let in_channels = channels + usize::from(config.method.mask.channel);
+    UNetConfig { in_channels, out_channels: channels, ..config.network.clone() }
 }
 
 /// What pre-training adds to that U-Net.
 pub(crate) fn head(config: &Config) -> Head {
     match config.method.pretext {
-        Pretext::Amlp => Head { weights: usize::from(config.method.fill.is_learned()), activations: 0 },
+        Pretext::Amlp => Head { weights: usize::from(config.method.mask_input().token), activations: 0 },
         Pretext::SimMim => simmim::PixelLoss(config).head(),
     }
 }
@@ -108,11 +110,6 @@ pub fn transfer(config: &Config) -> Transfer {
         Pretext::Amlp => Amlp::TRANSFER,
         Pretext::SimMim => SimMim::TRANSFER,
     }
-}
-
-/// Masked patches of a slice in an epoch of AMLP.
-pub fn masked_in(config: &Config, epoch: usize, epochs: usize) -> usize {
-    masked_count(config.method.grid * config.method.grid, config.method.ratio.sigma(epoch, epochs))
 }
 
 /// A pre-trained network that reconstructs masked slices.
@@ -133,7 +130,7 @@ impl MaskedNet {
         let shape = network_config(config);
         Ok(match config.method.pretext {
             Pretext::Amlp => {
-                let net = MaskedUNet::init(&shape, config.method.fill.is_learned(), 0, device);
+                let net = MaskedUNet::init(&shape, config.method.mask_input(), 0, device);
                 Self::UNet(from_bytes(net, weights)?.valid())
             }
             Pretext::SimMim => Self::PixelHead(from_bytes(PixelHeadNet::init(&shape, 0, device), weights)?.valid()),
@@ -146,8 +143,8 @@ impl MaskedNet {
         let precision = Precision::F32;
         let (input, output) = match self {
             Self::UNet(net) => {
-                let input = net.mask(image, pixel_mask, noise);
-                (input.clone(), net.forward(input, precision))
+                let input = net.mask(image, pixel_mask.clone(), noise);
+                (input.clone(), net.forward(input, pixel_mask, precision))
             }
             Self::PixelHead(net) => {
                 let input = net.mask(image, pixel_mask);

@@ -19,6 +19,8 @@ pub struct Slices {
     seed: u64,
     /// Where each training slice is in the store.
     index: Vec<usize>,
+    /// Largest displacement of a crop in pixels.
+    most: i32,
     /// Displacement of each crop in pixels, drawn once: patches must show the same tissue in every epoch.
     shifts: Vec<[i32; 2]>,
 }
@@ -42,20 +44,24 @@ impl Slices {
         if store.is_empty() {
             return Err(Error::config("cohort", config.data.cohort.display(), "no slice with tissue to train on"));
         }
-        Ok(Self::new(config, store))
+        let slices = Self::new(config, store);
+        if slices.is_empty() {
+            let why = "no slice is left to train on; lower it or training.every_slice";
+            return Err(Error::config("training.min_tissue", config.training.min_tissue, why));
+        }
+        Ok(slices)
     }
 
-    /// Every n-th slice of a store, as `training.every_slice` says.
+    /// Every n-th slice of a store with enough tissue, as `training.every_slice` and `training.min_tissue` say.
     pub fn new(config: &Config, store: SliceStore) -> Self {
         let every = config.training.every_slice as u32;
-        let index: Vec<usize> = (0..store.len()).filter(|&i| store.meta(i).k.is_multiple_of(every)).collect();
+        let least = config.training.min_tissue * (config.preprocess.size * config.preprocess.size) as f64;
+        let kept = |meta: &SliceMeta| meta.k.is_multiple_of(every) && f64::from(meta.tissue_pixels) >= least;
+        let index: Vec<usize> = (0..store.len()).filter(|&i| kept(store.meta(i))).collect();
         let most = config.training.shift_px as i32;
-        let shift = |i: &usize| {
-            let mut draw = stream(config.seed, "pretrain-shift", &[*i as u64]);
-            [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 })
-        };
+        let shift = |i: &usize| drawn_shift(most, config.seed, "pretrain-shift", &[*i as u64]);
         let shifts = index.iter().map(shift).collect();
-        Self { store, seed: config.seed, index, shifts }
+        Self { store, seed: config.seed, index, most, shifts }
     }
 
     /// Number of slices.
@@ -103,6 +109,15 @@ impl Slices {
         self.shifts[slice]
     }
 
+    /// A slice with a shift of its crop that is drawn for this epoch.
+    ///
+    /// # Errors
+    /// A spilled slice that cannot be read.
+    pub(super) fn window_in(&self, slice: usize, epoch: usize) -> Result<SliceData> {
+        let place = [self.place(slice), epoch as u64];
+        self.store.window(self.index[slice], drawn_shift(self.most, self.seed, "pretrain-epoch-shift", &place))
+    }
+
     /// A slice as it is trained on, with its target and tissue.
     ///
     /// # Errors
@@ -135,6 +150,11 @@ impl Slices {
         let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
         of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))
     }
+}
+
+fn drawn_shift(most: i32, seed: u64, name: &str, place: &[u64]) -> [i32; 2] {
+    let mut draw = stream(seed, name, place);
+    [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 })
 }
 
 impl Dataset for Slices {

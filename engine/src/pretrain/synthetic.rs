@@ -2,8 +2,8 @@
 
 use rand::RngExt;
 
+use super::SimMim;
 use super::amlp::Trial;
-use super::{SimMim, network_config};
 use crate::Result;
 use crate::cluster::ClusterConfig;
 use crate::config::{Config, Pretext};
@@ -36,7 +36,7 @@ pub(crate) fn synthetic_step(config: &Config, slices: usize, compute: &Compute, 
 
 /// An ellipse of tissue with a brighter disc in it, and in each channel texture of its own.
 pub(super) fn synthetic_slice(config: &Config, at: u64) -> SliceData {
-    let (channels, size) = (network_config(config).in_channels, config.preprocess.size);
+    let (channels, size) = (config.data.modality.len(), config.preprocess.size);
     let area = size * size;
     let mut draw = stream(config.seed, "trial-slice", &[at]);
     let [y, x] = [0, 1].map(|_| draw.random_range(-0.4..0.4));

@@ -6,6 +6,7 @@ use crate::{Error, Result};
 pub const READY_PLANS: &[(&str, &str)] = &[
     ("quick", "three methods on the sample study in minutes: does everything work?"),
     ("evidence", "sup, base, amlp and amlp-plus at 5 % and 10 %, five draws, two seeds: an answer overnight"),
+    ("ablation", "options beyond the paper, one change at a time over a recipe: a night on two cores"),
     ("paper-table-1", "the paper's Tables 1 and 2: methods, with sup at 50 % and 100 %"),
     ("paper-table-2", "the same as paper-table-1, which measures all of its metrics"),
     ("paper-table-3", "the paper's Table 3: parts of the method"),
@@ -22,6 +23,7 @@ pub fn ready_plan(name: &str) -> Result<String> {
     let text = match name {
         "quick" => include_str!("plans/quick.toml").to_owned(),
         "evidence" => include_str!("plans/evidence.toml").to_owned(),
+        "ablation" => include_str!("plans/ablation.toml").to_owned(),
         "paper-table-1" | "paper-table-2" => paper(name, &["5%", "10%"], &table_1()),
         "paper-table-3" => paper(
             name,
@@ -72,6 +74,17 @@ mod tests {
         for (name, _) in READY_PLANS {
             let plan = Plan::from_toml(&ready_plan(name).unwrap(), Path::new(name)).unwrap();
             assert!(plan.methods.len() >= 3, "{name}");
+        }
+        // A row of the ablation that changes nothing, or the same as another, would be trained in vain.
+        let plan = Plan::from_toml(&ready_plan("ablation").unwrap(), Path::new("ablation")).unwrap();
+        let settings = |method: &crate::study::plan::MethodPlan| {
+            let pretrain = plan.pretrain_config(&plan.cohorts[0], method).unwrap();
+            let pretrain = pretrain.map(|config| config.to_toml().unwrap());
+            (pretrain, plan.finetune_config(&plan.cohorts[0], method).unwrap().to_toml().unwrap())
+        };
+        for (at, method) in plan.methods.iter().enumerate() {
+            let same = plan.methods[..at].iter().find(|other| settings(other) == settings(method));
+            assert!(same.is_none(), "{} is {:?}", method.name, same.map(|other| &other.name));
         }
         assert!(ready_plan("paper-table-7").unwrap_err().to_string().contains("paper-table-6"));
     }

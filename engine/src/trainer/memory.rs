@@ -21,13 +21,13 @@ pub struct Head {
 /// pass of the slices that go through the network together.
 pub fn memory_mib(config: &Config, network: &UNetConfig, head: Head, compute: &Compute) -> u64 {
     let slices = at_once(config, compute.all().count()) as f64;
-    let bytes = weight_bytes(network, head) + slice_bytes(config, network, head) * slices;
+    let bytes = weight_bytes(config, network, head) + slice_bytes(config, network, head) * slices;
     (bytes / MIB).ceil() as u64
 }
 
 /// The largest batch whose step fits into `memory_mib` of one of the devices; 0 if not even one slice does.
 fn suggest_batch(config: &Config, network: &UNetConfig, head: Head, memory_mib: u64) -> usize {
-    let left = memory_mib as f64 * MIB - weight_bytes(network, head);
+    let left = memory_mib as f64 * MIB - weight_bytes(config, network, head);
     (left / slice_bytes(config, network, head)).floor().max(0.0) as usize
 }
 
@@ -66,9 +66,10 @@ fn at_once(config: &Config, devices: usize) -> usize {
     }
 }
 
-/// Weights, gradients and the optimiser's two moments.
-fn weight_bytes(network: &UNetConfig, head: Head) -> f64 {
-    16.0 * (network.parameters() + head.weights) as f64
+/// Weights, gradients, the optimiser's two moments, and the moving average if there is one.
+fn weight_bytes(config: &Config, network: &UNetConfig, head: Head) -> f64 {
+    let bytes = if config.training.ema_decay > 0.0 { 20.0 } else { 16.0 };
+    bytes * (network.parameters() + head.weights) as f64
 }
 
 fn slice_bytes(config: &Config, network: &UNetConfig, head: Head) -> f64 {

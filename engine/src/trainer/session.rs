@@ -7,13 +7,14 @@ use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::clip::clip;
 use super::method::{EpochEnd, Position, Resumed};
 use super::{EpochMeter, GradientEngine, Length, Method, StepOutput};
 use crate::cohort::Cohort;
 use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Signal, Stage};
-use crate::model::record;
+use crate::model::{UNetConfig, mix, record};
 use crate::preprocess::DigestMatch;
 use crate::probe::Pins;
 use crate::run::RunFolder;
@@ -23,6 +24,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Name of the weights in a checkpoint.
 pub const WEIGHTS: &str = "model.safetensors";
+/// Name of the weights that are trained, where [`WEIGHTS`] are their moving average.
+const TRAINED: &str = "trained.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const STATE: &str = "state.json";
 /// Where earlier versions kept the running means.
@@ -62,6 +65,9 @@ struct State {
     data: String,
     /// Absent in checkpoints of earlier versions.
     meter: Option<EpochMeter>,
+    /// Steps in the moving average of the weights.
+    #[serde(default)]
+    averaged: u64,
 }
 
 /// A training under way, with a network of type `N`.
@@ -70,9 +76,12 @@ pub struct Trainer<'a, N> {
     pub net: N,
     /// Running means of the epoch under way.
     pub meter: EpochMeter,
+    /// Moving average of the weights, if there is one.
+    average: Option<N>,
     optimizer: ModuleOptimizer,
     engine: GradientEngine,
-    batch: usize,
+    training: TrainingConfig,
+    network: UNetConfig,
     stage: Stage,
     device: String,
     run: &'a RunFolder,
@@ -100,19 +109,23 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         }
         let engine = GradientEngine::new(compute, config.training.micro_batch);
         let optimizer = optimizer(&config.training);
-        let (batch, stage, device) = (config.training.batch, M::STAGE, compute.name.clone());
+        let (training, network) = (config.training.clone(), method.network());
+        let (stage, device) = (M::STAGE, compute.name.clone());
         if !checkpoint::has_checkpoint(run) {
             let net = method.initial(config.seed, engine.device())?;
             method.restore(&mut Resumed { epoch: 1, parts: None })?;
             let log = EventLog::create(&run.events_path())?;
             let state = State { data: method.dataset().digest(), ..State::default() };
             let (meter, resumed) = (EpochMeter::default(), false);
+            let average = (training.ema_decay > 0.0).then(|| net.valid().train());
             return Ok(Self {
                 net,
                 meter,
+                average,
                 optimizer,
                 engine,
-                batch,
+                training,
+                network,
                 stage,
                 device,
                 run,
@@ -144,7 +157,10 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
                 state.data = data;
             }
         }
-        let net = record::from_bytes(method.build(config.seed, engine.device()), &parts.take(WEIGHTS)?)?;
+        let mut load = |name: &str| record::from_bytes(method.build(config.seed, engine.device()), &parts.take(name)?);
+        let (average, trained) =
+            if training.ema_decay > 0.0 { (Some(load(WEIGHTS)?), TRAINED) } else { (None, WEIGHTS) };
+        let net = load(trained)?;
         let optimizer = optimizer
             .from_bytes(Bytes::from_bytes_vec(parts.take(OPTIMIZER)?))
             .map_err(|e| failed("the optimiser's state", e.to_string()))?;
@@ -159,8 +175,23 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             sink.event(&Event::Warning { message })?;
         }
         let resumed = true;
-        let mut trainer =
-            Self { net, meter, optimizer, engine, batch, stage, device, run, log, sink, control, state, resumed };
+        let mut trainer = Self {
+            net,
+            meter,
+            average,
+            optimizer,
+            engine,
+            training,
+            network,
+            stage,
+            device,
+            run,
+            log,
+            sink,
+            control,
+            state,
+            resumed,
+        };
         if step == 0 {
             trainer.emit(&Event::Checkpoint { epoch: epochs_done, step: 0 })?;
         }
@@ -200,16 +231,46 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             let (epoch, step, slices) = (at.epoch, at.step + 1, names.join(", "));
             return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices }.into());
         }
+        let limit = self.training.clip_norm;
+        let gradients = self.engine.guard(slices.len(), "a training step", || Ok(clip(&self.net, gradients, limit)))?;
+        let before = (self.training.layer_decay < 1.0).then(|| self.net.clone());
         self.net = self.optimizer.step(rate, self.net.clone(), gradients);
+        if let Some(before) = before {
+            self.slow_down(&before);
+        }
+        self.update_average();
         Ok(output)
     }
 
-    /// Looks at the network between two epochs; failures of a device are errors by its name.
+    /// Layer-wise learning rates: a step of AdamW is proportional to its rate, so a layer with a smaller rate takes a share of it.
+    fn slow_down(&mut self, before: &N) {
+        let back = |name: &str| {
+            let share = self.training.layer_decay.powi(self.network.layers_above(name) as i32);
+            if name.contains("running_") { 0.0 } else { 1.0 - share }
+        };
+        self.net = mix(self.net.clone(), before, back);
+    }
+
+    /// Moves the average of the weights. Its decay rises from 0.1, so that the first weights are soon forgotten.
+    fn update_average(&mut self) {
+        let Some(average) = self.average.take() else { return };
+        let steps = self.state.averaged as f64;
+        let decay = self.training.ema_decay.min((1.0 + steps) / (10.0 + steps));
+        self.average = Some(mix(average, &self.net, |_| 1.0 - decay));
+        self.state.averaged += 1;
+    }
+
+    /// The network that is validated and kept: the moving average where there is one.
+    fn kept(&self) -> &N {
+        self.average.as_ref().unwrap_or(&self.net)
+    }
+
+    /// Looks at the network to keep, between two epochs; failures of a device are errors by its name.
     ///
     /// # Errors
     /// Those of `work` and of the device.
     pub fn guard<T>(&self, what: &str, work: impl FnOnce(&N) -> Result<T>) -> Result<T> {
-        self.engine.guard(self.batch, what, || work(&self.net))
+        self.engine.guard(self.training.batch, what, || work(self.kept()))
     }
 
     /// Logs an event and passes it to the listeners.
@@ -291,7 +352,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let best = self.state.best.is_none_or(|best| dice > best);
         if best {
             self.state.best = Some(dice);
-            let parts = vec![(WEIGHTS.to_string(), record::to_bytes(&self.net)?)];
+            let parts = vec![(WEIGHTS.to_string(), record::to_bytes(self.kept())?)];
             checkpoint::save(self.run, Slot::Best, &CheckpointData { epoch, step: 0, parts })?;
         }
         self.emit(&Event::Validation { epoch, dice, best })
@@ -320,7 +381,10 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let mut parts = method.state()?;
         let optimizer = self.optimizer.into_bytes().map_err(|e| failed("the optimiser's state", e.to_string()))?;
         let state = serde_json::to_vec(&self.state).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
-        parts.push((WEIGHTS.into(), record::to_bytes(&self.net)?));
+        parts.push((WEIGHTS.into(), record::to_bytes(self.kept())?));
+        if self.average.is_some() {
+            parts.push((TRAINED.into(), record::to_bytes(&self.net)?));
+        }
         parts.push((OPTIMIZER.into(), optimizer.to_vec()));
         parts.push((STATE.into(), state));
         let (epoch, step) = (self.state.epochs_done, self.state.steps_done);
@@ -330,6 +394,11 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
 
 /// Euclidean norm of the gradient of `loss` over the parameters of `net`.
 pub fn gradient_norm<N: Module>(net: &N, loss: &Tensor<1>) -> f64 {
+    norm_of(net, &GradientsParams::from_grads(loss.backward(), net))
+}
+
+/// Euclidean norm of gradients over the parameters of `net`.
+pub(super) fn norm_of<N: Module>(net: &N, gradients: &GradientsParams) -> f64 {
     struct Squares<'a>(&'a GradientsParams, f64);
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -338,8 +407,7 @@ pub fn gradient_norm<N: Module>(net: &N, loss: &Tensor<1>) -> f64 {
             }
         }
     }
-    let gradients = GradientsParams::from_grads(loss.backward(), net);
-    let mut squares = Squares(&gradients, 0.0);
+    let mut squares = Squares(gradients, 0.0);
     net.visit(&mut squares);
     squares.1.sqrt()
 }

@@ -20,6 +20,7 @@ mod learning;
 mod metrics_oracles;
 mod odd_files;
 mod probes;
+mod recipe;
 mod reference_recalls;
 mod run_folder_faults;
 mod sample_model;

@@ -11,9 +11,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use engine::config::Config;
 use engine::device::Compute;
 use engine::finetune::{DiceCrossEntropy, Samples};
-use engine::model::{MaskedUNet, UNetConfig, record};
+use engine::model::{MaskInput, MaskedUNet, UNetConfig, record};
 use engine::pretrain::amlp::ccl::ConsistencyTargets;
-use engine::pretrain::amlp::{DeviceBatch, forward, losses};
+use engine::pretrain::amlp::{Appearance, DeviceBatch, forward, losses};
 use engine::trainer::{MicroBatch, MicroLoss, Objective, StepOutput, optimizer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -213,7 +213,7 @@ fn a_pre_training_step_of_amlp_is_that_of_pytorch() {
     let mut config = settings(Config::default());
     assert_eq!(config.training.weight_decay, 0.01);
     config.training.lr = 1e-3;
-    let network = MaskedUNet::init(&config.network, false, 0, &Compute::cpu().training());
+    let network = MaskedUNet::init(&config.network, MaskInput::default(), 0, &Compute::cpu().training());
     compare(&oracle, &config, (network, oracle.shape("masked")[0]), |network, micro| {
         let batch = batch(&oracle, micro.device);
         losses(forward(network, &batch, &config), &batch, &config.method).micro(micro, &config.method)
@@ -255,9 +255,13 @@ fn batch(oracle: &Oracle, device: &Device) -> DeviceBatch {
             label: new,
             flipped: flipped.clone(),
         },
+        weights: masked.clone(),
+        counts: Tensor::full([slices, 1], (patches / 2) as f32, device),
+        lambda: Config::default().method.lambda,
         masked,
         grid: 8,
         count: patches / 2,
+        appearance: Appearance::default(),
         flipped: flipped.sum().into_data().iter::<f32>().sum::<f32>() as usize,
     }
 }

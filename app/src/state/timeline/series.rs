@@ -15,6 +15,8 @@ pub enum Quantity {
     Loss,
     /// Reconstruction loss.
     Pred,
+    /// Reconstruction loss of the validation patients.
+    ValidationLoss,
     /// Attention reconstruction loss (Eq. 6).
     Rrl,
     /// Category consistency loss (Eq. 7).
@@ -55,9 +57,10 @@ pub enum Quantity {
 
 impl Quantity {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Loss,
         Self::Pred,
+        Self::ValidationLoss,
         Self::Rrl,
         Self::Lcl,
         Self::PredGradient,
@@ -97,7 +100,7 @@ impl Quantity {
             Self::H2 => "H2",
             Self::H3 => "H3",
             Self::TrainingDice => "training",
-            Self::Dice => "validation",
+            Self::Dice | Self::ValidationLoss => "validation",
         }
     }
 
@@ -106,6 +109,7 @@ impl Quantity {
         match self {
             Self::Loss => "loss",
             Self::Pred => "loss_pred",
+            Self::ValidationLoss => "validation_loss",
             Self::Rrl => "loss_rrl",
             Self::Lcl => "loss_lcl",
             Self::PredGradient => "gradient_norm_pred",
@@ -142,11 +146,17 @@ impl Quantity {
         value.is_finite().then_some(value)
     }
 
+    /// Whether a legend names it: a validation loss only where one was asked for.
+    pub fn is_listed(self, history: &History) -> bool {
+        self != Self::ValidationLoss || history.summaries.iter().any(|row| row.validation_loss.is_some())
+    }
+
     fn of_summary(self, row: &engine::event::EpochSummary) -> Option<f64> {
         let entropy = |n: usize| row.entropy.and_then(|values| values[n]);
         match self {
             Self::Loss => Some(row.loss),
             Self::Pred => row.parts.as_ref()?.get("pred"),
+            Self::ValidationLoss => row.validation_loss,
             Self::Rrl => row.parts.as_ref()?.get("rrl"),
             Self::Lcl => row.parts.as_ref()?.get("lcl"),
             Self::PredGradient => row.gradient_norm.as_ref()?.get("pred"),

@@ -6,6 +6,7 @@ mod field;
 mod labels;
 mod method;
 mod offers;
+mod recipe;
 mod schedule;
 mod source;
 mod split;
@@ -60,6 +61,7 @@ fn form(ui: &mut Ui, state: &State, sender: &Sender) {
         Stage::Pretrain => method::show(ui, state, &mut form),
         Stage::Finetune => labels::show(ui, state, &mut form),
     }
+    recipe::show(ui, state, &mut form);
     source::machine(ui, state, &mut form, sender);
     for (field, problem) in take_entered(ui.ctx()) {
         form.enter(field, problem);

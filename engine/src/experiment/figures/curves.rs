@@ -31,6 +31,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
             part("attention (ARL)", "rrl"),
             part("consistency (CCL)", "lcl"),
             part("masked L1", "l1"),
+            series("reconstruction, validation patients", epochs, |e| e.validation_loss),
         ],
         note: String::new(),
     };

@@ -21,33 +21,34 @@ pub enum Attention {
     Off,
 }
 
-/// `rel_i` of every masked patch, `[B, N]`, 0 elsewhere, detached. `errors` are [`crate::loss::patch_errors`], `count` patches
-/// are masked in each slice.
+/// `rel_i` of every masked patch, `[B, N]`, 0 elsewhere, detached. `errors` are [`crate::loss::patch_errors`], `counts`
+/// `[B, 1]` the masked patches of each slice.
 /// Where a slice's errors sum to less than 1e-12 every masked patch has 1.
-pub fn relative(errors: Tensor<2>, masked: Tensor<2>, count: usize) -> Tensor<2> {
+pub fn relative(errors: Tensor<2>, masked: Tensor<2>, counts: Tensor<2>) -> Tensor<2> {
     let errors = errors.detach() * masked.clone();
     let sums = errors.clone().sum_dim(1);
     let degenerate = sums.clone().lower_elem(1e-12).expand(errors.dims());
-    let relative = errors * count as f64 / sums.clamp_min(1e-12);
+    let relative = errors * counts / sums.clamp_min(1e-12);
     relative.mask_where(degenerate, masked)
 }
 
-/// `L_rrl`; `None` if it is left out. `relative` is [`relative`]'s result, `count` the masked patches of a slice.
+/// `L_rrl`; `None` if it is left out. `relative` is [`relative`]'s result, `weights` `[B, N]` are 0 where a patch does not count
+/// and `count` over a slice's patches where it does: 1 if all slices have `count` masked patches.
 pub fn attention(
     reading: Attention,
     errors: Tensor<2>,
     relative: Tensor<2>,
-    masked: Tensor<2>,
+    weights: Tensor<2>,
     count: usize,
 ) -> Option<Tensor<1>> {
     let [batch, _] = errors.dims();
     let patches = (batch * count) as f64;
     match reading {
         Attention::Off => None,
-        Attention::Literal => Some(relative.sum() / patches),
-        Attention::Weighted => Some((relative * errors * masked).sum() / patches),
+        Attention::Literal => Some((relative * weights).sum() / patches),
+        Attention::Weighted => Some((relative * errors * weights).sum() / patches),
         Attention::Ratio => {
-            let errors = errors * masked;
+            let errors = errors * weights;
             let sums = errors.clone().detach().sum_dim(1).clamp_min(1e-12);
             Some((errors * count as f64 / sums).sum() / patches)
         }
@@ -81,12 +82,16 @@ mod tests {
     use super::*;
     use crate::test_tensors::{rows, values};
 
+    fn of(count: f32, device: &Device) -> Tensor<2> {
+        rows(vec![count], 1, device)
+    }
+
     #[test]
     fn relative_losses_have_mean_one_and_no_gradient() {
         let device = Device::flex().autodiff();
         let errors = rows(vec![1.0, 2.0, 3.0, 9.0], 1, &device).require_grad();
         let masked = rows(vec![1.0, 1.0, 1.0, 0.0], 1, &device);
-        let rel = relative(errors.clone(), masked.clone(), 3);
+        let rel = relative(errors.clone(), masked.clone(), of(3.0, &device));
         assert_eq!(values(rel.clone()), [0.5, 1.0, 1.5, 0.0]);
         let literal = attention(Attention::Literal, errors.clone(), rel.clone(), masked.clone(), 3).unwrap();
         assert_eq!(values(literal), [1.0]);
@@ -103,7 +108,7 @@ mod tests {
     fn a_perfect_reconstruction_is_relative_one_everywhere() {
         let device = Device::flex();
         let masked = rows(vec![1.0, 0.0, 1.0, 0.0], 1, &device);
-        assert_eq!(values(relative(rows(vec![0.0; 4], 1, &device), masked, 2)), [1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(values(relative(rows(vec![0.0; 4], 1, &device), masked, of(2.0, &device))), [1.0, 0.0, 1.0, 0.0]);
     }
 
     #[test]
@@ -111,7 +116,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let errors = rows(vec![1.0, 3.0], 1, &device).require_grad();
         let masked = rows(vec![1.0, 1.0], 1, &device);
-        let rel = relative(errors.clone(), masked.clone(), 2);
+        let rel = relative(errors.clone(), masked.clone(), of(2.0, &device));
         let ratio = attention(Attention::Ratio, errors.clone(), rel, masked, 2).unwrap();
         assert_eq!(values(ratio.clone()), [1.0]);
         assert_eq!(values(errors.grad(&ratio.backward()).unwrap()), [0.25, 0.25]);

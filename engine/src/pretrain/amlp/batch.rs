@@ -3,15 +3,19 @@
 use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
+use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
+use super::appearance::{Appearance, Intensity, PatchScale};
 use super::ccl::ConsistencyTargets;
-use super::mps::{PatchState, order};
+use super::choice::ForegroundChoice;
+use super::draw;
+use super::mps::{Order, PatchState};
 use crate::config::{Config, MaskFill};
-use crate::masking::masked_count;
 use crate::patch::PatchGrid;
 use crate::pretrain::tensors::{images, rows};
 use crate::seed::stream;
+use crate::trainer::Position;
 
 /// Masks slices by the settings.
 pub(in crate::pretrain) struct Masker<'a> {
@@ -19,6 +23,14 @@ pub(in crate::pretrain) struct Masker<'a> {
     pub grid: &'a PatchGrid,
     /// Channels of a slice.
     pub channels: usize,
+    /// Masking ratio.
+    pub sigma: f64,
+    order: Order,
+    /// Weight of CCL.
+    lambda: f64,
+    /// Flips along R and A, of a whole batch.
+    flip: [bool; 2],
+    augments: bool,
 }
 
 /// A masked slice on the host; see [`DeviceBatch`] and [`ConsistencyTargets`].
@@ -26,54 +38,82 @@ pub(in crate::pretrain) struct MaskedSlice {
     pixels: Vec<f32>,
     pixel_mask: Vec<f32>,
     noise: Vec<f32>,
-    masked: Vec<f32>,
+    judged: Vec<usize>,
+    has_centres: bool,
     direction: Vec<f32>,
     offset: f32,
     temperature: f32,
-    label: Vec<f32>,
-    flipped: Vec<f32>,
     chosen: Vec<usize>,
     label_ori: Vec<u8>,
     label_new: Vec<u8>,
+    intensity: Option<Intensity>,
+    scale: Option<PatchScale>,
 }
 
-impl Masker<'_> {
-    /// Masked patches of a slice at ratio `sigma`, at least one.
-    pub fn count(&self, sigma: f64) -> usize {
-        masked_count(self.grid.count(), sigma).max(1)
+impl<'a> Masker<'a> {
+    /// Masks at a ratio, without augmentation.
+    pub fn new(config: &'a Config, grid: &'a PatchGrid, channels: usize, sigma: f64) -> Self {
+        let (order, lambda) = (config.method.order, config.method.lambda);
+        Self { config, grid, channels, sigma, order, lambda, flip: [false; 2], augments: false }
     }
 
-    /// One slice with its first `count` patches masked. `place` (epoch, slice) makes its random draws its own.
-    pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, count: usize, place: [u64; 2]) -> MaskedSlice {
-        let config = self.config;
-        let mut chosen = order(config.method.order, &state.label, &state.clustering.logit, config.seed, &place);
-        chosen.truncate(count);
+    /// Masks as an epoch does, without augmentation.
+    pub fn of_epoch(config: &'a Config, grid: &'a PatchGrid, channels: usize, at: Position) -> Self {
+        let method = &config.method;
+        let warms_up = method.foreground_choice == ForegroundChoice::Error && at.epoch <= method.period(at.epochs);
+        Self {
+            order: if warms_up { Order::Random } else { method.order },
+            lambda: method.lambda_in(at.epoch, at.epochs),
+            ..Self::new(config, grid, channels, method.ratio.sigma(at.epoch, at.epochs))
+        }
+    }
+
+    /// Masks as a training step does.
+    pub fn of_step(config: &'a Config, grid: &'a PatchGrid, channels: usize, at: Position) -> Self {
+        let mut draw = stream(config.seed, "pretrain-flip", &[at.epoch as u64, at.step as u64]);
+        let flip = [0; 2].map(|_| config.method.augment.flip && draw.random_bool(0.5));
+        Self { flip, augments: true, ..Self::of_epoch(config, grid, channels, at) }
+    }
+
+    /// The masked patches of a slice in masking order; `place` (epoch, slice) decides random draws.
+    pub fn chosen(&self, state: &PatchState, place: [u64; 2]) -> Vec<usize> {
+        draw::masked(&self.config.method, self.order, self.grid, state, self.sigma, (self.config.seed, &place))
+    }
+
+    /// One slice with its patches masked. `place` (epoch, slice) makes its random draws its own; `tissue` `[S][S]` is where
+    /// intensities may change.
+    pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, tissue: &[bool], place: [u64; 2]) -> MaskedSlice {
+        let (config, method) = (self.config, &self.config.method);
+        let chosen = self.chosen(state, place);
         let mut masked = vec![0.0f32; self.grid.count()];
         for &patch in &chosen {
             masked[patch] = 1.0;
         }
+        let air = &state.clustering.air;
+        let counts = |patch: &usize| !(method.loss.tissue_only && air[*patch]);
+        let judged = chosen.iter().copied().filter(counts).collect();
         let [background, foreground] = &state.clustering.centres;
         let has_centres = !foreground.is_empty();
-        let flips = state.label.iter().zip(&state.clustering.labels).zip(&masked);
-        let flipped = flips.map(|((new, ori), m)| if has_centres && new != ori { *m } else { 0.0 }).collect();
         let (direction, offset, distance) =
             if has_centres { self.direction(background, foreground) } else { (vec![0.0; pixels.len()], 0.0, 1.0) };
-        let t = config.method.consistency_temperature;
+        let t = method.consistency_temperature;
         let temperature = if t > 0.0 { t } else { distance };
-        let noise = if config.method.fill == MaskFill::Noise {
+        let noise = if method.fill == MaskFill::Noise {
             let mut draw = stream(config.seed, "mask-noise", &place);
             pixels.iter().map(|_| StandardNormal.sample(&mut draw)).collect()
         } else {
             Vec::new()
         };
+        let most = method.augment.intensity;
         MaskedSlice {
             pixel_mask: self.grid.spread(&masked),
-            label: state.label.iter().map(|&l| f32::from(l)).collect(),
             offset: offset as f32,
             temperature: temperature.max(1e-12) as f32,
+            intensity: (self.augments && most > 0.0).then(|| Intensity::draw(most, tissue, config.seed, &place)),
+            scale: method.loss.normalised.then(|| PatchScale::of(self.grid, &pixels, self.channels)),
             pixels,
-            masked,
-            flipped,
+            judged,
+            has_centres,
             direction,
             noise,
             chosen,
@@ -93,15 +133,18 @@ impl Masker<'_> {
         (self.grid.assemble(&tiled, self.channels), offset, distance)
     }
 
-    /// The slices numbered `members` as a batch, all with the same number of masked patches.
+    /// The slices numbered `members` as a batch.
     pub fn batch(&self, members: &[usize], slices: Vec<MaskedSlice>) -> MaskedBatch {
         MaskedBatch {
             members: members.to_vec(),
             chosen: slices.iter().map(|s| s.chosen.clone()).collect(),
+            judged: slices.iter().map(|s| s.judged.clone()).collect(),
             label_ori: slices.iter().map(|s| s.label_ori.clone()).collect(),
             label_new: slices.iter().map(|s| s.label_new.clone()).collect(),
             grid: *self.grid,
             channels: self.channels,
+            lambda: self.lambda,
+            flip: self.flip,
             slices,
         }
     }
@@ -113,12 +156,16 @@ pub struct MaskedBatch {
     pub members: Vec<usize>,
     /// Masked patches of each slice in masking order, by index.
     pub chosen: Vec<Vec<usize>>,
+    /// Those of them whose errors count.
+    pub judged: Vec<Vec<usize>>,
     /// `label_ori` of each slice.
     pub label_ori: Vec<Vec<u8>>,
     /// `label_new` of each slice.
     pub label_new: Vec<Vec<u8>>,
     grid: PatchGrid,
     channels: usize,
+    lambda: f64,
+    flip: [bool; 2],
     slices: Vec<MaskedSlice>,
 }
 
@@ -130,16 +177,24 @@ pub struct DeviceBatch {
     pub pixel_mask: Tensor<4>,
     /// What replaces masked pixels where it is noise, `[B, C, S, S]`.
     pub noise: Option<Tensor<4>>,
-    /// 1 for masked patches, `[B, N]`.
+    /// 1 for masked patches whose errors count, `[B, N]`.
     pub masked: Tensor<2>,
+    /// `masked` times `count` over the slice's number of them, `[B, N]`: every slice weighs the same in a mean.
+    pub weights: Tensor<2>,
+    /// Masked patches that count, of each slice, `[B, 1]`.
+    pub counts: Tensor<2>,
+    /// Most of them in a slice.
+    pub count: usize,
     /// What the consistency loss needs.
     pub consistency: ConsistencyTargets,
+    /// Weight of the consistency loss.
+    pub lambda: f64,
     /// Patches along a side.
     pub grid: usize,
-    /// Masked patches of every slice.
-    pub count: usize,
     /// Masked patches of all these slices whose label was flipped.
     pub flipped: usize,
+    /// How the network sees and gives the slices.
+    pub appearance: Appearance,
 }
 
 impl MaskedBatch {
@@ -158,22 +213,49 @@ impl MaskedBatch {
         let slices = &self.slices[range];
         let (channels, size) = (self.channels, self.grid.size());
         let noise = slices.iter().any(|s| !s.noise.is_empty());
-        let number = |of: fn(&MaskedSlice) -> f32| slices.iter().map(|s| vec![of(s)]).collect::<Vec<_>>();
+        let number =
+            |of: fn(&MaskedSlice) -> f32| rows(slices.iter().map(|s| vec![of(s)]).collect::<Vec<_>>().iter(), device);
+        let count = slices.iter().map(|s| s.judged.len()).max().unwrap_or(1).max(1);
+        let masked: Vec<Vec<f32>> = slices.iter().map(|s| self.over_judged(s, |_| 1.0)).collect();
+        let share = |s: &MaskedSlice| count as f32 / s.judged.len().max(1) as f32;
+        let weights: Vec<Vec<f32>> = slices.iter().map(|s| self.over_judged(s, |_| share(s))).collect();
+        let flips = |s: &MaskedSlice| {
+            let is_flipped = |patch: usize| s.has_centres && s.label_new[patch] != s.label_ori[patch];
+            self.over_judged(s, |patch| if is_flipped(patch) { share(s) } else { 0.0 })
+        };
+        let flipped: Vec<Vec<f32>> = slices.iter().map(flips).collect();
+        let labels: Vec<Vec<f32>> =
+            slices.iter().map(|s| s.label_new.iter().map(|l| f32::from(*l)).collect()).collect();
         DeviceBatch {
             image: images(slices.iter().map(|s| &s.pixels), channels, size, device),
             pixel_mask: images(slices.iter().map(|s| &s.pixel_mask), 1, size, device),
             noise: noise.then(|| images(slices.iter().map(|s| &s.noise), channels, size, device)),
-            masked: rows(slices.iter().map(|s| &s.masked), device),
+            masked: rows(masked.iter(), device),
+            weights: rows(weights.iter(), device),
+            counts: number(|s| s.judged.len() as f32),
+            count,
             consistency: ConsistencyTargets {
                 direction: images(slices.iter().map(|s| &s.direction), channels, size, device),
-                offset: rows(number(|s| s.offset).iter(), device),
-                temperature: rows(number(|s| s.temperature).iter(), device),
-                label: rows(slices.iter().map(|s| &s.label), device),
-                flipped: rows(slices.iter().map(|s| &s.flipped), device),
+                offset: number(|s| s.offset),
+                temperature: number(|s| s.temperature),
+                label: rows(labels.iter(), device),
+                flipped: rows(flipped.iter(), device),
             },
+            lambda: self.lambda,
             grid: self.grid.grid(),
-            count: slices.first().map_or(1, |s| s.chosen.len()),
-            flipped: slices.iter().map(|s| s.flipped.iter().filter(|f| **f > 0.0).count()).sum(),
+            flipped: flipped.iter().flatten().filter(|f| **f > 0.0).count(),
+            appearance: Appearance {
+                flip: self.flip,
+                intensity: Intensity::on(slices.iter().filter_map(|s| s.intensity.as_ref()), size, device),
+                scale: PatchScale::on(slices.iter().filter_map(|s| s.scale.as_ref()), &self.grid, device),
+            },
         }
+    }
+
+    /// A number for each patch, `[N]`: that of `of` for those that count, else 0.
+    fn over_judged(&self, slice: &MaskedSlice, of: impl Fn(usize) -> f32) -> Vec<f32> {
+        let mut all = vec![0.0; self.grid.count()];
+        slice.judged.iter().for_each(|&patch| all[patch] = of(patch));
+        all
     }
 }

@@ -29,17 +29,22 @@ pub struct AmlpLoss {
 
 /// Masks the batch and reconstructs it, `[B, C, S, S]`.
 pub fn forward(net: &MaskedUNet, batch: &DeviceBatch, config: &Config) -> Tensor<4> {
-    let input = net.mask(batch.image.clone(), batch.pixel_mask.clone(), batch.noise.clone());
-    net.forward(input, config.training.precision)
+    let appearance = &batch.appearance;
+    let pixel_mask = appearance.flipped(batch.pixel_mask.clone());
+    let input = net.mask(appearance.of(batch.image.clone()), pixel_mask.clone(), batch.noise.clone());
+    appearance.undo(net.forward(input, pixel_mask, config.training.precision))
 }
 
 /// Eq. 8 of a reconstruction. The consistency loss counts masked patches whose label was flipped: only masked patches are
 /// reconstructed (Algorithm 1), visible ones the network can copy.
 pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> AmlpLoss {
-    let errors = patch_errors(output.clone(), batch.image.clone(), batch.grid);
-    let rel = relative(errors.clone(), batch.masked.clone(), batch.count);
-    let pred = reconstruction(errors.clone(), batch.masked.clone(), batch.count);
-    let rrl = attention(method.attention, errors.clone(), rel, batch.masked.clone(), batch.count);
+    let errors = batch.appearance.errors(patch_errors(output.clone(), batch.image.clone(), batch.grid));
+    let mut rel = relative(errors.clone(), batch.masked.clone(), batch.counts.clone());
+    if method.loss.attention_max > 0.0 {
+        rel = rel.clamp_max(method.loss.attention_max);
+    }
+    let pred = reconstruction(errors.clone(), batch.weights.clone(), batch.count);
+    let rrl = attention(method.attention, errors.clone(), rel, batch.weights.clone(), batch.count);
     // Without a flipped patch the sum is empty: the logits need not be computed.
     let lcl = if batch.flipped > 0 {
         let logits = consistency_logits(output.clone(), &batch.consistency, batch.grid);
@@ -52,7 +57,7 @@ pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> 
         total = total + rrl.clone();
     }
     if let Some(lcl) = &lcl {
-        total = total + lcl.clone() * method.lambda;
+        total = total + lcl.clone() * batch.lambda;
     }
     AmlpLoss { total, pred, rrl, lcl, errors, output }
 }
@@ -88,7 +93,7 @@ pub fn evaluate(net: &MaskedUNet, batch: &MaskedBatch, config: &Config, device: 
     StepOutput::of(micro_loss(net, batch, &micro, config), &micro)
 }
 
-/// Losses of the masked patches of a batch, in the order of [`MaskedBatch::chosen`].
+/// Losses of the masked patches of a batch that count, in the order of [`MaskedBatch::judged`].
 pub struct PatchLosses {
     /// `L_i`.
     pub errors: Vec<Vec<f64>>,
@@ -99,8 +104,8 @@ pub struct PatchLosses {
 impl PatchLosses {
     /// Picks the masked patches out of every patch's error, which a step has read.
     pub fn of(batch: &MaskedBatch, output: &StepOutput) -> Self {
-        let slices = output.per_slice.iter().zip(&batch.chosen);
-        let errors: Vec<Vec<f64>> = slices.map(|(all, chosen)| chosen.iter().map(|&i| all[i]).collect()).collect();
+        let slices = output.per_slice.iter().zip(&batch.judged);
+        let errors: Vec<Vec<f64>> = slices.map(|(all, judged)| judged.iter().map(|&i| all[i]).collect()).collect();
         let relative = errors.iter().map(|errors| relative_losses(errors)).collect();
         Self { errors, relative }
     }
@@ -111,9 +116,9 @@ impl PatchLosses {
         let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let rrl = self.relative.iter().map(mean).sum::<f64>() / slices;
         let labels = batch.label_ori.iter().zip(&batch.label_new);
-        let lcl = batch.chosen.iter().zip(labels).map(|(chosen, (ori, new))| {
+        let lcl = batch.judged.iter().zip(labels).map(|(judged, (ori, new))| {
             let mut masked = vec![false; ori.len()];
-            for &patch in chosen {
+            for &patch in judged {
                 masked[patch] = true;
             }
             literal_consistency_of_slice(ori, new, &masked)

@@ -3,6 +3,8 @@
 //! | file | section |
 //! |---|---|
 //! | `mps.rs` | 3.1 masked patches selection: clustering and masking order |
+//! | `draw.rs` | that order as a distribution, in units, with hints |
+//! | `choice.rs` | choice of the foreground cluster without labels |
 //! | `uncertainty.rs` | 3.1 the entropies H1, H2, H3 (Eqs. 1 to 5) |
 //! | `arl.rs` | 3.2 attention reconstruction loss (Eq. 6) |
 //! | `relabel.rs` | 3.3 the update of the patch labels |
@@ -10,21 +12,27 @@
 //! | `loss.rs` | 3.3 the sum of the losses (Eq. 8) |
 //! | `amr.rs` | 3.4 adaptive masking ratio (Eq. 9) |
 //! | `batch.rs` | masked slices on the host and on a device |
+//! | `appearance.rs` | augmentation and normalised patches |
+//! | `validation.rs` | the loss of patients that are not trained on |
 //! | `probes.rs` | what each epoch does to pinned slices |
 //! | `trial.rs` | batches of synthetic slices |
 //!
 //! Its ablations (Tables 3 to 6) are settings: `base`, which is also `mae`, has random masks of a fixed ratio and no second loss.
 
 pub mod amr;
+mod appearance;
 pub mod arl;
 mod batch;
 pub mod ccl;
+pub mod choice;
+mod draw;
 mod loss;
 pub mod mps;
 mod probes;
 pub mod relabel;
 mod trial;
 pub mod uncertainty;
+pub mod validation;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -45,21 +53,26 @@ use crate::trainer::{
 };
 use crate::{Error, ErrorKind, Result};
 
+pub use appearance::Appearance;
 use arl::{Attention, important};
 pub use batch::{DeviceBatch, MaskedBatch};
 use batch::{MaskedSlice, Masker};
 use ccl::Consistency;
+use choice::{ForegroundChoice, background_is_harder};
 pub use loss::{AmlpLoss, PatchLosses, evaluate, forward, losses};
-use mps::{PatchState, order};
+use mps::PatchState;
 use probes::{LabelUpdate, Probes};
-use relabel::{Relevance, add_counts, relabel};
+use relabel::{RelabelRule, Relevance, add_counts, relabel};
 pub use trial::Trial;
 use uncertainty::{MeanUncertainty, uncertainty};
+use validation::Validation;
 
 /// Names of the parts of a checkpoint.
 const LABELS: &str = "labels.bin";
 const RELEVANCE: &str = "relevance.bin";
 const STATISTICS: &str = "amlp.json";
+/// 1 if the foreground was swapped for the darker cluster; there only where losses choose it.
+const FOREGROUND: &str = "foreground.bin";
 /// Where earlier versions kept the statistics.
 const TALLY: &str = "tally.json";
 
@@ -74,6 +87,7 @@ pub struct Amlp<'a> {
     relevance: Relevance,
     statistics: Statistics,
     probes: Probes<'a>,
+    validation: Option<&'a Validation>,
 }
 
 /// Sums over the slices of the epoch so far, for its diagnostics.
@@ -98,11 +112,12 @@ impl<'a> Amlp<'a> {
         session: &'a Session<'a>,
         slices: &'a Slices,
         patches: &'a mut [PatchState],
+        validation: Option<&'a Validation>,
     ) -> Result<Self> {
         let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
         let relevance = Relevance::new(slices.len(), grid.count());
         let (statistics, probes) = (Statistics::default(), Probes::new(config, session, slices, grid));
-        Ok(Self { config, session, slices, grid, patches, relevance, statistics, probes })
+        Ok(Self { config, session, slices, grid, patches, relevance, statistics, probes, validation })
     }
 
     fn sigma(&self, at: Position) -> f64 {
@@ -125,7 +140,7 @@ impl<'a> Amlp<'a> {
             .enumerate()
             .map(|(i, s)| {
                 let (kmeans, mean) = (&s.clustering.labels, sums.mean(i));
-                relabel(kmeans, &s.label, &mean, config.method.anchor, config.seed, updates, i as u64)
+                relabel(kmeans, &s.label, &mean, RelabelRule::of(&config.method), config.seed, updates, i as u64)
             })
             .collect();
         let (mut cases, mut flips, mut differs, mut agreeing, mut judged) = (CaseCounts::default(), 0, 0, 0, 0);
@@ -155,18 +170,29 @@ impl<'a> Amlp<'a> {
         (n > 0).then(|| sum / n as f64)
     }
 
+    /// The reconstruction loss of the validation patients, if it is due.
+    fn validation_loss(&self, net: &MaskedUNet, at: Position) -> Result<Option<f64>> {
+        let every = self.config.method.validate_every;
+        let Some(validation) = self.validation.filter(|_| every > 0) else { return Ok(None) };
+        if !at.epoch.is_multiple_of(every) && at.epoch != at.epochs {
+            return Ok(None);
+        }
+        let (training, compute) = (&self.config.training, self.session.compute);
+        let at_once = GradientEngine::new(compute, training.micro_batch).at_once(training.batch);
+        validation.loss(&net.valid(), self.config, &compute.device, at.epochs, at_once).map(Some)
+    }
+
     /// What the patches' labels say of an epoch.
     fn describe_labels(&self, at: Position, summary: &mut EpochSummary) {
         let config = self.config;
         let count = masked_count(self.grid.count(), self.sigma(at));
         summary.air_share = self.mean_of(|_, s| air_share(&s.label, &s.clustering.air));
         summary.lesion_recall_foreground = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
+        let masker = Masker::of_epoch(config, &self.grid, self.slices.channels(), at);
         summary.lesion_recall_masked = self.mean_of(|i, s| {
             let lesion = s.lesion.as_ref()?;
-            let place = [at.epoch as u64, i as u64];
-            let order = order(config.method.order, &s.label, &s.clustering.logit, config.seed, &place);
             let mut masked = vec![false; lesion.len()];
-            order.iter().take(count).for_each(|&p| masked[p] = true);
+            masker.chosen(s, [at.epoch as u64, i as u64]).iter().for_each(|&p| masked[p] = true);
             recall_of_masked(lesion, &masked)
         });
         let mut entropy = MeanUncertainty::default();
@@ -175,6 +201,16 @@ impl<'a> Amlp<'a> {
             entropy.add(&uncertainty(&c.labels, &s.label, s.lesion.as_deref(), &c.logit, count));
         }
         summary.entropy = entropy.mean().map(|u| [Some(u.h1), Some(u.h2), u.h3]);
+    }
+
+    /// Makes the darker cluster the foreground if it is the harder one at the end of the warm-up, the first period.
+    fn choose_foreground(&mut self, at: Position) {
+        let method = &self.config.method;
+        let due = method.foreground_choice == ForegroundChoice::Error && at.epoch == method.period(at.epochs);
+        if due && background_is_harder(self.patches, &self.relevance) {
+            self.patches.iter_mut().for_each(PatchState::swap);
+            self.probes.admit_again(self.patches);
+        }
     }
 
     /// The norm of each loss's gradient on the epoch's first batch, as far as it fits through the network at once, in a fifth of
@@ -222,7 +258,7 @@ impl Objective for Amlp<'_> {
     }
 
     fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
-        MaskedUNet::init(&self.network(), self.config.method.fill.is_learned(), seed, device)
+        MaskedUNet::init(&self.network(), self.config.method.mask_input(), seed, device)
     }
 
     fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -239,11 +275,16 @@ impl Method for Amlp<'_> {
     }
 
     fn collate(&self, slices: &[usize], at: Position) -> Result<MaskedBatch> {
-        let masker = Masker { config: self.config, grid: &self.grid, channels: self.slices.channels() };
-        let count = masker.count(self.sigma(at));
+        let masker = Masker::of_step(self.config, &self.grid, self.slices.channels(), at);
         let mask = |&i: &usize| {
             let place = [at.epoch as u64, i as u64];
-            Ok(masker.slice(&self.patches[i], self.slices.pixels(i)?, count, place))
+            if self.config.method.augment.shift {
+                let window = self.slices.window_in(i, at.epoch)?;
+                let state = self.patches[i].moved(self.config, &self.grid, &window);
+                return Ok(masker.slice(&state, window.pixels, &window.tissue, place));
+            }
+            let window = self.slices.window(i)?;
+            Ok(masker.slice(&self.patches[i], window.pixels, &window.tissue, place))
         };
         let masked: Vec<MaskedSlice> = slices.par_iter().map(mask).collect::<Result<_>>()?;
         Ok(masker.batch(slices, masked))
@@ -260,17 +301,18 @@ impl Method for Amlp<'_> {
         self.probes.observe(self.patches, batch, output, &losses, at)?;
         self.statistics.slices += batch.len();
         self.statistics.literal.add(losses.literal(batch), batch.len() as f64);
-        for (at, (&slice, chosen)) in batch.members.iter().zip(&batch.chosen).enumerate() {
+        for (at, (&slice, judged)) in batch.members.iter().zip(&batch.judged).enumerate() {
             let (relative, labels) = (&losses.relative[at], &batch.label_ori[at]);
-            self.relevance.add(slice, chosen, relative);
+            self.relevance.add(slice, judged, relative);
             let agrees = |(patch, relative): &(&usize, &f64)| important(**relative) == (labels[**patch] == 1);
-            self.statistics.agreeing += chosen.iter().zip(relative).filter(agrees).count() as u64;
-            self.statistics.judged += chosen.len() as u64;
+            self.statistics.agreeing += judged.iter().zip(relative).filter(agrees).count() as u64;
+            self.statistics.judged += judged.len() as u64;
         }
         Ok(self.probes.events())
     }
 
     fn end_epoch(&mut self, net: &MaskedUNet, at: Position) -> Result<EpochEnd> {
+        self.choose_foreground(at);
         let watched = self.probes.trained_slices();
         let (relabelled, updates) =
             self.update_labels(at, &watched).map_or((None, Vec::new()), |(event, updates)| (Some(event), updates));
@@ -288,6 +330,7 @@ impl Method for Amlp<'_> {
         summary.agreement = (judged > 0).then(|| agreeing as f64 / judged as f64);
         summary.sigma = Some(self.sigma(at));
         summary.gradient_norm = self.gradient_norms(net, at)?;
+        summary.validation_loss = self.validation_loss(net, at)?;
         self.describe_labels(at, summary);
         Ok(())
     }
@@ -299,6 +342,9 @@ impl Method for Amlp<'_> {
         relevance.extend(counts.iter().flat_map(|v| v.to_le_bytes()));
         let statistics = serde_json::to_vec(&self.statistics).map_err(|e| damaged(STATISTICS, &e))?;
         let mut parts = vec![(LABELS.into(), labels), (RELEVANCE.into(), relevance), (STATISTICS.into(), statistics)];
+        if self.config.method.foreground_choice == ForegroundChoice::Error {
+            parts.push((FOREGROUND.into(), vec![u8::from(choice::is_darker(self.patches))]));
+        }
         parts.extend(self.probes.parts()?);
         Ok(parts)
     }
@@ -310,6 +356,11 @@ impl Method for Amlp<'_> {
             let (labels, relevance) = (parts.take(LABELS)?, parts.take(RELEVANCE)?);
             if labels.len() != patches || relevance.len() != patches * 12 {
                 return Err(damaged(LABELS, &"the checkpoint has another number of slices or patches"));
+            }
+            let swapped = self.config.method.foreground_choice == ForegroundChoice::Error
+                && parts.take(FOREGROUND)? != [u8::from(choice::is_darker(self.patches))];
+            if swapped {
+                self.patches.iter_mut().for_each(PatchState::swap);
             }
             for (state, labels) in self.patches.iter_mut().zip(labels.chunks_exact(n)) {
                 state.label = labels.to_vec();

@@ -1,7 +1,7 @@
 //! Masked patches selection, MPS (section 3.1; orders of Table 4).
 //!
 //! The patches of each slice are clustered once into foreground and background. Patches are masked in order of their label and
-//! of their logit; the first n_m of them are.
+//! of their logit; the first n_m of them are. `draw.rs` makes a distribution of that order.
 
 use std::cmp::Ordering;
 
@@ -10,8 +10,9 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::choice::{ForegroundChoice, choose};
 use crate::Result;
-use crate::cluster::{Clustering, cluster};
+use crate::cluster::{Clustering, ForegroundRule, cluster};
 use crate::config::Config;
 use crate::event::Control;
 use crate::patch::PatchGrid;
@@ -37,9 +38,27 @@ impl PatchState {
         let patches = grid.patches(&window.pixels, channels);
         let air = grid.air_of_tissue(&window.tissue);
         let (n, d) = (grid.count(), grid.dimension(channels));
-        let clustering = cluster(&patches, n, d, &air, &config.method.cluster, config.seed, &[place]);
+        let mut settings = config.method.cluster.clone();
+        if config.method.foreground_choice != ForegroundChoice::Rule {
+            settings.foreground = ForegroundRule::Brighter;
+        }
+        let clustering = cluster(&patches, n, d, &air, &settings, config.seed, &[place]);
         let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
         Self { label: clustering.labels.clone(), clustering, lesion }
+    }
+
+    /// The patches of another crop of the same slice, each labelled by the nearer centre of this crop's clusters.
+    pub(in crate::pretrain) fn moved(&self, config: &Config, grid: &PatchGrid, window: &SliceData) -> Self {
+        let channels = window.pixels.len() / window.tissue.len().max(1);
+        let (patches, air) = (grid.patches(&window.pixels, channels), grid.air_of_tissue(&window.tissue));
+        let clustering = self.clustering.label(&patches, grid.dimension(channels), &air, &config.method.cluster);
+        Self { label: clustering.labels.clone(), clustering, lesion: None }
+    }
+
+    /// Makes the foreground the background, and forgets what the network has learned of the labels.
+    pub(super) fn swap(&mut self) {
+        self.clustering.swap();
+        self.label.clone_from(&self.clustering.labels);
     }
 
     /// Clusters the patches of every slice on all cores. `control` may pause or cancel between two slices.
@@ -52,7 +71,9 @@ impl PatchState {
             control.pass()?;
             Ok(Self::new(config, &grid, &slices.window(slice)?, slices.place(slice)))
         };
-        (0..slices.len()).into_par_iter().map(state).collect()
+        let mut all: Vec<Self> = (0..slices.len()).into_par_iter().map(state).collect::<Result<_>>()?;
+        choose(config.method.foreground_choice, &grid, slices, &mut all)?;
+        Ok(all)
     }
 }
 

@@ -8,9 +8,10 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{MaskedBatch, Masker};
+use super::choice::{ForegroundChoice, is_darker};
 use super::loss::{PatchLosses, evaluate};
 use super::mps::PatchState;
-use super::relabel::{Case, RelabelOutcome, Relevance, relabel};
+use super::relabel::{Case, RelabelOutcome, RelabelRule, Relevance, relabel};
 use crate::config::Config;
 use crate::event::{Event, Stage};
 use crate::model::MaskedUNet;
@@ -57,14 +58,15 @@ struct Trained {
 struct Other {
     state: PatchState,
     pixels: Vec<f32>,
+    tissue: Vec<bool>,
     relevance: Relevance,
 }
 
 /// The reconstruction of such a slice after an epoch.
 pub(super) struct View {
     record: ProbeRecord,
-    /// Masked patches.
-    chosen: Vec<usize>,
+    /// Masked patches that count.
+    judged: Vec<usize>,
     /// Their relative losses.
     relative: Vec<f64>,
 }
@@ -132,12 +134,26 @@ impl<'a> Probes<'a> {
         }
     }
 
+    /// Admits all pins again, after the clusters were swapped.
+    pub fn admit_again(&mut self, patches: &[PatchState]) {
+        let pins: Vec<Pin> = self.trained.keys().chain(self.others.keys()).cloned().collect();
+        self.others.clear();
+        self.restored.captured = std::mem::take(&mut self.trained).into_values().filter_map(|t| t.captured).collect();
+        for pin in pins {
+            if let Err(error) = self.admit(patches, &pin) {
+                self.recorder.refuse(&pin, &error);
+            }
+        }
+        self.restored = Stored::default();
+    }
+
     fn admit(&mut self, patches: &[PatchState], pin: &Pin) -> Result<()> {
         if self.grid.count() > MOST_PATCHES {
             let why = format!("a slice of more than {MOST_PATCHES} patches is not recorded");
             return Err(Error::config("method.grid", self.grid.grid(), why));
         }
-        if let Some(slice) = self.slices.find(pin) {
+        // Where crops move from epoch to epoch, the recorded crop is none that is trained on.
+        if let Some(slice) = self.slices.find(pin).filter(|_| !self.config.method.augment.shift) {
             let (window, state) = (self.slices.window(slice)?, &patches[slice]);
             let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
             self.recorder.slice(&self.slice(pin, true, &window, state).at(world_from_crop));
@@ -148,6 +164,9 @@ impl<'a> Probes<'a> {
         let source = load(self.session.cohort, self.config, pin, self.config.method.report_recall)?;
         let window = SliceData { pixels: source.pixels, target: source.target, tissue: source.tissue };
         let mut state = PatchState::new(self.config, &self.grid, &window, pin.key());
+        if self.config.method.foreground_choice != ForegroundChoice::Rule && is_darker(patches) {
+            state.swap();
+        }
         self.recorder.slice(&self.slice(pin, false, &window, &state).at(source.world_from_crop));
         let mut relevance = Relevance::new(1, self.grid.count());
         if let Some(StoredPatches { label, sums, counts }) = self.restored.others.remove(pin)
@@ -156,7 +175,7 @@ impl<'a> Probes<'a> {
         {
             (state.label, relevance) = (label, stored);
         }
-        self.others.insert(pin.clone(), Other { state, pixels: window.pixels, relevance });
+        self.others.insert(pin.clone(), Other { state, pixels: window.pixels, tissue: window.tissue, relevance });
         Ok(())
     }
 
@@ -198,8 +217,8 @@ impl<'a> Probes<'a> {
         if self.others.is_empty() {
             return Ok(Vec::new());
         }
-        let (net, device, sigma) = (net.valid(), &self.session.compute.device, self.sigma(at));
-        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&net, device), at, sigma);
+        let (net, device) = (net.valid(), &self.session.compute.device);
+        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&net, device), at);
         self.others.iter().map(view).collect()
     }
 
@@ -261,29 +280,27 @@ impl Other {
         grid: &PatchGrid,
         (net, device): (&MaskedUNet, &Device),
         at: Position,
-        sigma: f64,
     ) -> Result<View> {
-        let masker = Masker { config, grid, channels: self.pixels.len() / (grid.size() * grid.size()) };
-        let place = [at.epoch as u64, pin.key()];
-        let slice = masker.slice(&self.state, self.pixels.clone(), masker.count(sigma), place);
+        let masker = Masker::of_epoch(config, grid, self.pixels.len() / (grid.size() * grid.size()), at);
+        let slice = masker.slice(&self.state, self.pixels.clone(), &self.tissue, [at.epoch as u64, pin.key()]);
         let mut batch = masker.batch(&[0], vec![slice]);
         let output = evaluate(net, &batch, config, device)?;
         let mut losses = PatchLosses::of(&batch, &output);
         let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, false);
-        let record = captured(empty, &batch, &output, &losses, 0, sigma)?;
-        Ok(View { record, chosen: batch.chosen.swap_remove(0), relative: losses.relative.swap_remove(0) })
+        let record = captured(empty, &batch, &output, &losses, 0, masker.sigma)?;
+        Ok(View { record, judged: batch.judged.swap_remove(0), relative: losses.relative.swap_remove(0) })
     }
 
     /// Adds a view's relative losses and updates the labels if it is time; gives the whole record.
     fn judge(&mut self, view: View, config: &Config, at: Position) -> ProbeRecord {
-        let View { mut record, chosen, relative } = view;
-        self.relevance.add(0, &chosen, &relative);
+        let View { mut record, judged, relative } = view;
+        self.relevance.add(0, &judged, &relative);
         let period = config.method.period(at.epochs);
         if config.method.relabel && at.epoch.is_multiple_of(period) {
             let updates = (at.epoch / period) as u64;
             let (kmeans, mean) = (&self.state.clustering.labels, self.relevance.mean(0));
-            let anchor = config.method.anchor;
-            let outcome = relabel(kmeans, &self.state.label, &mean, anchor, config.seed, updates, record.pin.key());
+            let rule = RelabelRule::of(&config.method);
+            let outcome = relabel(kmeans, &self.state.label, &mean, rule, config.seed, updates, record.pin.key());
             put_update(&mut record, &outcome, &mean);
             self.state.label = outcome.after;
             self.relevance.clear();
@@ -303,10 +320,12 @@ fn captured(
     sigma: f64,
 ) -> Result<ProbeRecord> {
     let mut record = with_labels(record, &batch.label_new[member], sigma);
-    let masked = batch.chosen[member].iter().zip(&losses.errors[member]).zip(&losses.relative[member]);
-    for ((&patch, error), relative) in masked {
+    for &patch in &batch.chosen[member] {
         record.order.push(patch as u16);
         record.masked[patch] = true;
+    }
+    let judged = batch.judged[member].iter().zip(&losses.errors[member]).zip(&losses.relative[member]);
+    for ((&patch, error), relative) in judged {
         record.losses[patch] = Some(*error as f32);
         record.relative[patch] = Some(*relative as f32);
     }

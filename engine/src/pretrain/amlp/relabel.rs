@@ -16,6 +16,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::arl::important;
+use crate::config::MethodConfig;
 use crate::event::CaseCounts;
 use crate::seed;
 
@@ -127,6 +128,23 @@ pub struct RelabelOutcome {
     pub judged: u64,
 }
 
+/// How labels are updated.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RelabelRule {
+    /// What `label_ori` is.
+    pub anchor: Anchor,
+    /// A patch is judged only where its mean relative loss is at least this far from 1; nearer to it counts as agreeing with
+    /// `label_ori`. The paper's is 0.
+    pub margin: f64,
+}
+
+impl RelabelRule {
+    /// The rule of a method.
+    pub fn of(method: &MethodConfig) -> Self {
+        Self { anchor: method.anchor, margin: method.loss.doubt_margin }
+    }
+}
+
 /// Updates the labels of one slice.
 ///
 /// `kmeans` are the clustering's labels, `current` those in force, `mean` the patches' mean relative losses over the
@@ -136,7 +154,7 @@ pub fn relabel(
     kmeans: &[u8],
     current: &[u8],
     mean: &[Option<f64>],
-    anchor: Anchor,
+    rule: RelabelRule,
     seed: u64,
     period: u64,
     slice: u64,
@@ -155,8 +173,9 @@ pub fn relabel(
     };
     let counts = &mut outcome.counts;
     for (i, ((kmeans, current), mean)) in kmeans.iter().zip(current).zip(mean).enumerate() {
-        let ori = if anchor == Anchor::Kmeans { *kmeans } else { *current };
-        let (case, new, count) = match mean.map(important) {
+        let ori = if rule.anchor == Anchor::Kmeans { *kmeans } else { *current };
+        let is_clear = |mean: f64| (mean - 1.0).abs() >= rule.margin;
+        let (case, new, count) = match mean.map(|mean| if is_clear(mean) { important(mean) } else { ori == 1 }) {
             None => (Case::NeverMasked, *current, &mut counts.never_masked),
             Some(true) if ori == 1 => (Case::KeptForeground, 1, &mut counts.kept_foreground),
             Some(false) if ori == 0 => (Case::KeptBackground, 0, &mut counts.kept_background),
@@ -205,13 +224,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const KMEANS: RelabelRule = RelabelRule { anchor: Anchor::Kmeans, margin: 0.0 };
+
+    #[test]
+    fn labels_are_doubted_only_where_the_loss_is_clear() {
+        let mean = [Some(0.8), Some(1.2), Some(0.4), Some(1.6)];
+        let of = |margin| relabel(&[1, 0, 1, 0], &[1, 0, 1, 0], &mean, RelabelRule { margin, ..KMEANS }, 1, 2, 3);
+        assert_eq!(of(0.0).counts.doubted_foreground + of(0.0).counts.doubted_background, 4);
+        let careful = of(0.5);
+        assert_eq!(careful.case[..2], [Case::KeptForeground, Case::KeptBackground]);
+        assert_eq!(careful.case[2..], [Case::DoubtedForeground, Case::DoubtedBackground]);
+        assert_eq!(careful.after[..2], [1, 0]);
+        assert_eq!(careful.agreeing, 0, "what is logged is how far clustering and loss agree");
+    }
+
     #[test]
     fn the_four_cases_and_the_untouched() {
         use Case::{DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground, NeverMasked};
         let kmeans = [1, 0, 1, 0, 1, 0];
         let current = [0, 1, 0, 1, 0, 1];
         let mean = [Some(1.0), Some(0.99), Some(0.2), Some(7.0), None, None];
-        let outcome = relabel(&kmeans, &current, &mean, Anchor::Kmeans, 1, 2, 3);
+        let outcome = relabel(&kmeans, &current, &mean, KMEANS, 1, 2, 3);
         let expected = [KeptForeground, KeptBackground, DoubtedForeground, DoubtedBackground, NeverMasked, NeverMasked];
         assert_eq!(outcome.case, expected);
         assert_eq!(outcome.after[..2], [1, 0]);
@@ -220,7 +253,7 @@ mod tests {
         assert_eq!(outcome.after[2..4], coins[2..4]);
         assert_eq!((outcome.agreeing, outcome.judged, outcome.counts.never_masked), (2, 4, 2));
 
-        let previous = relabel(&kmeans, &current, &mean, Anchor::Previous, 1, 2, 3);
+        let previous = relabel(&kmeans, &current, &mean, RelabelRule { anchor: Anchor::Previous, ..KMEANS }, 1, 2, 3);
         assert_eq!(previous.case[..4], [DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground]);
         assert_eq!(previous.after[2..4], [0, 1]);
     }
@@ -263,7 +296,7 @@ mod tests {
                 let kmeans: Vec<u8> = patches.iter().map(|p| p.0).collect();
                 let current: Vec<u8> = patches.iter().map(|p| p.1).collect();
                 let mean: Vec<Option<f64>> = patches.iter().map(|p| p.2).collect();
-                relabel(&kmeans, &current, &mean, Anchor::Kmeans, 3, 1, 2)
+                relabel(&kmeans, &current, &mean, KMEANS, 3, 1, 2)
             };
             let first = run(&patches);
             let counts = first.counts;

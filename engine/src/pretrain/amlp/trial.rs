@@ -11,6 +11,7 @@ use crate::Result;
 use crate::config::Config;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
+use crate::preprocess::SliceData;
 use crate::pretrain::{network_config, synthetic_slice};
 use crate::trainer::{MicroBatch, MicroLoss, Objective};
 
@@ -18,7 +19,7 @@ use crate::trainer::{MicroBatch, MicroLoss, Objective};
 pub struct Trial {
     config: Config,
     grid: PatchGrid,
-    slices: Vec<(PatchState, Vec<f32>)>,
+    slices: Vec<(PatchState, SliceData)>,
 }
 
 impl Trial {
@@ -32,19 +33,18 @@ impl Trial {
             let window = synthetic_slice(config, at as u64);
             let mut state = PatchState::new(config, &grid, &window, at as u64);
             state.label.iter_mut().step_by(5).for_each(|label| *label = 1 - *label);
-            (state, window.pixels)
+            (state, window)
         };
         Ok(Self { config: config.clone(), grid, slices: (0..slices).into_par_iter().map(slice).collect() })
     }
 
     /// The slices, masked at ratio `sigma` as in an epoch.
     pub fn masked(&self, sigma: f64, epoch: u64) -> MaskedBatch {
-        let masker = Masker { config: &self.config, grid: &self.grid, channels: self.network().in_channels };
-        let count = masker.count(sigma);
+        let masker = Masker::new(&self.config, &self.grid, self.network().out_channels, sigma);
         let members: Vec<usize> = (0..self.slices.len()).collect();
         let mask = |&at: &usize| {
-            let (state, pixels) = &self.slices[at];
-            masker.slice(state, pixels.clone(), count, [epoch, at as u64])
+            let (state, window) = &self.slices[at];
+            masker.slice(state, window.pixels.clone(), &window.tissue, [epoch, at as u64])
         };
         let slices = members.par_iter().map(mask).collect();
         masker.batch(&members, slices)
@@ -60,7 +60,7 @@ impl Objective for Trial {
     }
 
     fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
-        MaskedUNet::init(&self.network(), self.config.method.fill.is_learned(), seed, device)
+        MaskedUNet::init(&self.network(), self.config.method.mask_input(), seed, device)
     }
 
     fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {

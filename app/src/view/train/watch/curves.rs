@@ -30,7 +30,7 @@ const EXPORTS: [(TrainExport, &str, Icon); 2] = [
 const LOSSES: Chart<'static> = Chart {
     title: "Losses",
     unit: "loss terms",
-    content: Content::Lines(&[Quantity::Pred, Quantity::Rrl, Quantity::Lcl]),
+    content: Content::Lines(&[Quantity::Pred, Quantity::Rrl, Quantity::Lcl, Quantity::ValidationLoss]),
     range: None,
     may_be_log: true,
 };

@@ -62,14 +62,15 @@ impl Chart<'_> {
                     style: style_of(q),
                     value: value(run, *quantity),
                 };
-                let run = |(r, run): (usize, &&OpenRun)| Key {
+                let key = |(r, run): (usize, &&OpenRun)| Key {
                     name: shortened(&run.name),
                     color: color_of(t, r, 0, runs.len()),
                     style: LineStyle::Solid,
                     value: if let [only] = quantities { value(run, *only) } else { String::new() },
                 };
-                let curves = quantities.iter().enumerate().filter(|_| !several || quantities.len() > 1).map(curve);
-                curves.chain(runs.iter().enumerate().filter(|_| several).map(run)).collect()
+                let listed = quantities.iter().enumerate().filter(|(_, quantity)| quantity.is_listed(&run.history));
+                let curves = listed.filter(|_| !several || quantities.len() > 1).map(curve);
+                curves.chain(runs.iter().enumerate().filter(|_| several).map(key)).collect()
             }
             Content::Cases => {
                 // An update covers the epochs before it.

@@ -1,0 +1,183 @@
+//! How the network sees slices and gives them back: flipped, with other intensities, with normalised patches. All of it is undone
+//! on the output, so that losses and pictures are those of the slice as it is.
+
+use burn::tensor::{Device, Tensor};
+use rand::RngExt;
+
+use crate::config::MethodConfig;
+use crate::patch::PatchGrid;
+use crate::pretrain::tensors::{images, rows};
+use crate::seed::stream;
+
+/// Added to the variance of a patch, as in MAE.
+const LEAST_VARIANCE: f64 = 1e-6;
+
+/// The appearance of some slices on a device.
+#[derive(Clone, Default)]
+pub struct Appearance {
+    /// Flips along R and A.
+    pub flip: [bool; 2],
+    /// Factor and addend of each pixel, `[B, 1, S, S]`.
+    pub intensity: Option<[Tensor<4>; 2]>,
+    /// What a normalised patch lost.
+    pub scale: Option<DeviceScale>,
+}
+
+/// Means and standard deviations of patches on a device.
+#[derive(Clone)]
+pub struct DeviceScale {
+    /// Mean and standard deviation of each pixel's patch, `[B, 1, S, S]`.
+    pixels: [Tensor<4>; 2],
+    /// One over the variance of each patch, `[B, N]`.
+    precision: Tensor<2>,
+}
+
+impl Appearance {
+    /// That of a slice `[C][S][S]` as it is, which is not augmented.
+    pub(crate) fn plain(method: &MethodConfig, grid: &PatchGrid, pixels: &[f32], device: &Device) -> Self {
+        let channels = pixels.len() / (grid.size() * grid.size());
+        let scale = method.loss.normalised.then(|| PatchScale::of(grid, pixels, channels));
+        Self { scale: PatchScale::on(scale.iter(), grid, device), ..Self::default() }
+    }
+
+    /// The slices as the network sees them.
+    pub fn of(&self, image: Tensor<4>) -> Tensor<4> {
+        match self.intensity.clone() {
+            Some([factor, addend]) => self.flipped(image * factor + addend),
+            None => self.flipped(image),
+        }
+    }
+
+    /// An output of the network in the slices' own orientation and intensities.
+    pub fn undo(&self, output: Tensor<4>) -> Tensor<4> {
+        let output = self.flipped(output);
+        match (&self.scale, self.intensity.clone()) {
+            // A normalised patch is the same whatever its contrast and brightness.
+            (Some(scale), _) => output * scale.pixels[1].clone() + scale.pixels[0].clone(),
+            (None, Some([factor, addend])) => (output - addend) / factor,
+            (None, None) => output,
+        }
+    }
+
+    /// The errors of patches `[B, N]`, in units of the patch's variance where patches are normalised.
+    pub fn errors(&self, errors: Tensor<2>) -> Tensor<2> {
+        match &self.scale {
+            Some(scale) => errors * scale.precision.clone(),
+            None => errors,
+        }
+    }
+
+    /// `[B, C, S, S]` flipped; twice it is as it was.
+    pub fn flipped(&self, image: Tensor<4>) -> Tensor<4> {
+        match self.flip {
+            [false, false] => image,
+            [true, false] => image.flip([2]),
+            [false, true] => image.flip([3]),
+            [true, true] => image.flip([2, 3]),
+        }
+    }
+}
+
+/// Factor and addend of each pixel of a slice, `[S][S]`.
+pub(super) struct Intensity([Vec<f32>; 2]);
+
+impl Intensity {
+    /// Contrast and brightness of tissue by up to `most`.
+    pub fn draw(most: f64, tissue: &[bool], seed: u64, place: &[u64]) -> Self {
+        let mut draw = stream(seed, "pretrain-intensity", place);
+        let [factor, addend] = [1.0, 0.0].map(|centre| (centre + draw.random_range(-most..=most)) as f32);
+        let on_tissue = |inside: f32, outside: f32| tissue.iter().map(|t| if *t { inside } else { outside }).collect();
+        Self([on_tissue(factor, 1.0), on_tissue(addend, 0.0)])
+    }
+
+    /// Those of all slices of a batch; `None` without any.
+    pub fn on<'a>(all: impl Iterator<Item = &'a Self>, size: usize, device: &Device) -> Option<[Tensor<4>; 2]> {
+        let all: Vec<&Self> = all.collect();
+        let pixels = |k: usize| images(all.iter().map(|slice| &slice.0[k]), 1, size, device);
+        (!all.is_empty()).then(|| [pixels(0), pixels(1)])
+    }
+}
+
+/// Mean and standard deviation of each patch of a slice, `[N]`.
+pub(in crate::pretrain) struct PatchScale([Vec<f32>; 2]);
+
+impl PatchScale {
+    /// Over the pixels and channels of each patch of `[C][S][S]`.
+    pub fn of(grid: &PatchGrid, pixels: &[f32], channels: usize) -> Self {
+        let patches = grid.patches(pixels, channels);
+        let moments = patches.chunks(grid.dimension(channels).max(1)).map(|patch| {
+            let n = patch.len() as f64;
+            let mean = patch.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+            let variance = patch.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
+            (mean as f32, (variance + LEAST_VARIANCE).sqrt() as f32)
+        });
+        let (means, deviations) = moments.unzip();
+        Self([means, deviations])
+    }
+
+    /// Those of all slices of a batch; `None` without any.
+    pub fn on<'a>(all: impl Iterator<Item = &'a Self>, grid: &PatchGrid, device: &Device) -> Option<DeviceScale> {
+        let all: Vec<&Self> = all.collect();
+        let spread = |k: usize| {
+            let pixels: Vec<Vec<f32>> = all.iter().map(|slice| grid.spread(&slice.0[k])).collect();
+            images(pixels.iter(), 1, grid.size(), device)
+        };
+        let precision: Vec<Vec<f32>> = all
+            .iter()
+            .map(|slice| slice.0[1].iter().map(|deviation| 1.0 / (deviation * deviation)).collect())
+            .collect();
+        let scale = || DeviceScale { pixels: [spread(0), spread(1)], precision: rows(precision.iter(), device) };
+        (!all.is_empty()).then(scale)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::test_tensors::{image, values};
+
+    #[test]
+    fn what_the_network_sees_is_undone_on_its_output() {
+        let device = Device::flex();
+        let pixels: Vec<f32> = (0..16).map(|v| v as f32).collect();
+        let tissue: Vec<bool> = (0..16).map(|at| at % 4 < 2).collect();
+        let drawn = Intensity::draw(0.5, &tissue, 3, &[1, 2]);
+        let appearance = Appearance {
+            flip: [true, false],
+            intensity: Intensity::on(std::iter::once(&drawn), 4, &device),
+            scale: None,
+        };
+        let seen = values(appearance.of(image(pixels.clone(), 4, &device)));
+        let (factor, addend) = (drawn.0[0][0], drawn.0[1][0]);
+        assert!((factor - 1.0).abs() > 1e-3 && (0.5..=1.5).contains(&factor), "{factor}");
+        for (at, seen) in seen.iter().enumerate() {
+            let source = (3 - at / 4) * 4 + at % 4;
+            let expected = if tissue[source] { pixels[source] * factor + addend } else { pixels[source] };
+            assert!((seen - expected).abs() < 1e-5, "{at}: {seen} {expected}");
+        }
+        let back = values(appearance.undo(image(seen, 4, &device)));
+        assert!(back.iter().zip(&pixels).all(|(a, b)| (a - b).abs() < 1e-4), "{back:?}");
+    }
+
+    #[test]
+    fn a_normalised_patch_is_judged_in_units_of_its_deviation() {
+        let device = Device::flex();
+        let grid = PatchGrid::new(4, 2).unwrap();
+        // Patch 0 has mean 2 and deviation 1; patch 3 mean 0 and deviation 10.
+        let mut pixels = vec![0.0f32; 16];
+        for (at, value) in [(0, 1.0), (1, 3.0), (4, 3.0), (5, 1.0), (10, 10.0), (11, -10.0), (14, 10.0), (15, -10.0)] {
+            pixels[at] = value;
+        }
+        let scale = PatchScale::of(&grid, &pixels, 1);
+        let appearance =
+            Appearance { scale: PatchScale::on(std::iter::once(&scale), &grid, &device), ..Appearance::default() };
+        // A network that gives nothing but the means errs by one deviation everywhere but in flat patches.
+        let means = appearance.undo(Tensor::zeros([1, 1, 4, 4], &device));
+        let errors = crate::loss::patch_errors(means, image(pixels, 4, &device), 2);
+        let errors = values(appearance.errors(errors));
+        for (error, expected) in errors.iter().zip([1.0, 0.0, 0.0, 1.0]) {
+            assert!((error - expected).abs() < 1e-3, "{errors:?}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Gradient clipping by the norm over all weights.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+
+/// Scales the gradients of a network to a Euclidean norm of at most `most` over all weights together; 0 sets no limit.
+pub(super) fn clip<N: Module>(net: &N, mut gradients: GradientsParams, most: f64) -> GradientsParams {
+    if most <= 0.0 {
+        return gradients;
+    }
+    let mut squares = Squares { gradients: &gradients, sums: Vec::new() };
+    net.visit(&mut squares);
+    if squares.sums.is_empty() {
+        return gradients;
+    }
+    let norm = Tensor::cat(squares.sums, 0).into_data().iter::<f64>().sum::<f64>().sqrt();
+    if norm > most {
+        net.visit(&mut Scale { gradients: &mut gradients, by: most / norm });
+    }
+    gradients
+}
+
+/// The sum of squares of each gradient, on the device.
+struct Squares<'a> {
+    gradients: &'a GradientsParams,
+    sums: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for Squares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let gradient = self.gradients.get::<D>(param.id);
+        self.sums.extend(gradient.map(|gradient| (gradient.clone() * gradient).sum()));
+    }
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    by: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient * self.by);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::model::UNetConfig;
+    use crate::trainer::session::norm_of;
+
+    #[test]
+    fn a_long_gradient_keeps_its_direction_and_a_short_one_its_length() {
+        let device = Device::flex().autodiff();
+        let net = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }.init(1, &device);
+        let gradients = || {
+            let output = net.forward(Tensor::ones([1, 1, 4, 4], &device));
+            GradientsParams::from_grads((output.clone() * output).sum().backward(), &net)
+        };
+        let first = |gradients: &GradientsParams| norm_of(&net, gradients);
+        let norm = first(&gradients());
+        assert!(norm > 1e-3, "{norm}");
+        for (most, expected) in [(0.0, norm), (2.0 * norm, norm), (norm / 4.0, norm / 4.0)] {
+            let clipped = first(&clip(&net, gradients(), most));
+            assert!((clipped - expected).abs() < 1e-5 * norm, "{most}: {clipped}, not {expected}");
+        }
+    }
+}
