@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn the_weight_of_ccl_rises_and_stays() {
-        let mut method = MethodConfig { lambda: 0.1, ..MethodConfig::default() };
-        assert_eq!(method.lambda_in(1, 20), 0.1);
+        let mut method = MethodConfig { lambda: 2.0, ..MethodConfig::default() };
+        assert_eq!(method.lambda_in(1, 20), 2.0);
         method.loss.lambda_ramp = 0.5;
-        assert_eq!([1, 5, 10, 20].map(|epoch| method.lambda_in(epoch, 20)), [0.01, 0.05, 0.1, 0.1]);
+        assert_eq!([1, 5, 10, 20].map(|epoch| method.lambda_in(epoch, 20)), [0.2, 1.0, 2.0, 2.0]);
     }
 
     #[test]

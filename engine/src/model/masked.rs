@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_top_skip_is_kept_masked_or_dropped() {
         let device = Device::flex();
-        let shape = UNetConfig { norm: super::super::Norm::None, ..config() };
+        let shape = UNetConfig { norm: super::super::Norm::None, depth: 2, ..config() };
         let net = |top_skip| MaskedUNet::init(&shape, MaskInput { top_skip, ..MaskInput::default() }, 1, &device);
         let image = Tensor::<4>::from_data(TensorData::new(vec![0.5f32; 16], [1, 1, 4, 4]), &device);
         let (none, all) = (image.zeros_like(), image.ones_like());
