@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
+use engine::cohort::split::Split;
 use engine::config::{Config, MaskFill, Schedule};
 use engine::device::Compute;
 use engine::event::{Event, Stage};
@@ -241,7 +242,8 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     (config.method.augment.shift, config.method.relabel, config.training.shift_px) = (true, false, 4);
     let parts = temp.path().join("parts");
     pretrain(&config, &parts, false, 0).unwrap();
-    let pin = Pin::new(RunFolder::open(&parts).unwrap().read_split().unwrap().train[0].clone(), 3);
+    let split: Split = RunFolder::open(&parts).unwrap().read_split().unwrap();
+    let pin = Pin::new(split.train[0].clone(), 3);
     config.method.probes = vec![pin.to_string()];
     let run = temp.path().join("run");
     pretrain(&config, &run, false, 0).unwrap();
