@@ -17,6 +17,7 @@
 //! | [`probe`] | pinned slices and their records per epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
+//! | [`edit`] | corrections of a mask: operations, undo, journal |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
 //! | [`study`] | methods compared over folds, draws and seeds, with statistics |
@@ -40,6 +41,7 @@ pub mod compute;
 pub mod config;
 pub mod device;
 pub mod draw;
+pub mod edit;
 pub mod error;
 pub mod evaluate;
 pub mod event;

@@ -197,6 +197,16 @@ pub const RULES: &[WordRule] = &[
         good: ("engine/src/metrics/surface.rs", "use crate::volume::LabelVolume;"),
     },
     WordRule {
+        name: "edits know volumes only",
+        why: "an edit needs no tensor, model or run, and writes its journal and spill through run",
+        within: &["engine/src/edit"],
+        except: &[],
+        view: View::Code,
+        words: &["burn::", "crate::model", "crate::loss", "crate::run", "crate::pretrain", "crate::device", "std::fs"],
+        bad: ("engine/src/edit/history.rs", "use crate::run::atomic::write_atomic;"),
+        good: ("engine/src/edit/history.rs", "//! See [`crate::run::spill`].\nuse crate::volume::Grid;"),
+    },
+    WordRule {
         name: "the command line is the last room",
         why: "only the program itself knows cli",
         within: &["engine/src"],

@@ -9,10 +9,12 @@ pub mod cohort;
 pub mod compare;
 pub mod demo;
 pub mod devices;
+pub mod edit;
 pub mod evaluate;
 mod files;
 pub mod finetune;
 pub mod info;
+pub mod journal;
 pub mod manual;
 pub mod mask;
 mod masks;
@@ -68,6 +70,12 @@ enum Verb {
     Segment(segment::Args),
     /// Compare segmentations with reference masks.
     Evaluate(evaluate::Args),
+    /// Edit a mask by a list of operations.
+    #[command(after_help = edit::EXAMPLES)]
+    Edit(edit::Args),
+    /// Restore a mask from an edit journal.
+    #[command(after_help = journal::EXAMPLES)]
+    Journal(journal::Args),
     /// Compare pre-training methods on the same patients with paired seeds.
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<compare::Args>),
@@ -116,6 +124,8 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Finetune(args) => finetune::run(&args),
         Verb::Resume(args) => resume::run(&args),
         Verb::Segment(args) => segment::run(&args),
+        Verb::Edit(args) => edit::run(&args),
+        Verb::Journal(args) => journal::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::Study(args) => study::run(&args),
         Verb::Demo(args) => demo::run(&args),

@@ -153,6 +153,17 @@ pub enum Smallest {
     Ml(f64),
 }
 
+impl Smallest {
+    /// The size in voxels of a grid, rounded up.
+    pub fn in_voxels(self, grid: &Grid) -> usize {
+        match self {
+            Self::Voxels(n) => n,
+            // The tolerance keeps a size written in decimals from missing its own voxel count by a rounding error.
+            Self::Ml(ml) => (ml / grid.voxel_volume_ml() - 1e-6).ceil().max(0.0) as usize,
+        }
+    }
+}
+
 /// Removes the 26-connected components of `mask` below `smallest`; one of exactly that size stays.
 /// Returns how many components were removed.
 ///
@@ -160,11 +171,7 @@ pub enum Smallest {
 /// If `mask` does not have one entry a voxel.
 pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: Smallest) -> Result<usize> {
     check_len(mask.len(), grid)?;
-    let voxels = match smallest {
-        Smallest::Voxels(n) => n,
-        // The tolerance keeps a size written in decimals from missing its own voxel count by a rounding error.
-        Smallest::Ml(ml) => (ml / grid.voxel_volume_ml() - 1e-6).ceil().max(0.0) as usize,
-    };
+    let voxels = smallest.in_voxels(grid);
     let components = Components::new(mask, grid.shape);
     let mut removed = 0;
     for c in (0..components.count()).filter(|&c| components.voxels(c) < voxels) {

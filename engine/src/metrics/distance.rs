@@ -5,7 +5,7 @@ use crate::parallel;
 
 /// A voxel and its distance to the nearest site.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Nearest {
+pub(crate) struct Nearest {
     /// Position in memory.
     pub voxel: usize,
     /// Distance in mm; infinite without sites.
@@ -14,7 +14,7 @@ pub(super) struct Nearest {
 
 /// Distance of every query voxel to the nearest site, in memory order. `sites` and `queries` are masks, first axis fastest,
 /// `spacing` is in mm.
-pub(super) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spacing: [f64; 3]) -> Vec<Nearest> {
+pub(crate) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spacing: [f64; 3]) -> Vec<Nearest> {
     let [nx, ny, nz] = shape;
     let plane = nx * ny;
     if plane == 0 || nz == 0 {

@@ -13,7 +13,7 @@
 //! axis of one voxel a mask has neither surface nor boundary band.
 
 pub mod boundary;
-mod distance;
+pub(crate) mod distance;
 mod region;
 pub mod surface;
 mod surfel;

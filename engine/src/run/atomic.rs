@@ -126,7 +126,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// An unused name `.NAME.PID.N.tmp` next to `path`.
-fn temporary_path(path: &Path) -> Result<PathBuf> {
+pub(super) fn temporary_path(path: &Path) -> Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let Some(name) = path.file_name() else { return Err(Error::file(path, "does not name a file")) };
     let mut temporary = OsString::from(".");
@@ -136,7 +136,7 @@ fn temporary_path(path: &Path) -> Result<PathBuf> {
 }
 
 /// The parent folder of `path`, `.` for a bare name.
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

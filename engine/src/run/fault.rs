@@ -5,7 +5,8 @@
 //! `NAME:N:full` (that passage fails like a full disk). Points, in the order of a save: `write-before`, `write-middle`,
 //! `write-after`, `fsync-before`, `fsync-after` for every file; `rename-before`, `rename-after` for every rename;
 //! `folder-before`, `folder-after` around every fsync of a folder; `checkpoint-staged`, `checkpoint-aside`,
-//! `checkpoint-demoted`, `checkpoint-promoted` between the steps of a checkpoint.
+//! `checkpoint-demoted`, `checkpoint-promoted` between the steps of a checkpoint; `journal-middle` within every record of an edit
+//! journal.
 
 use std::io;
 

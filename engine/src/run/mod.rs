@@ -16,6 +16,8 @@
 //!   lock             locked by the process that writes here; see [`lock`]
 //! ```
 //!
+//! Beside the runs, [`journal`] and [`spill`] keep edits of a mask: see [`crate::edit`].
+//!
 //! # Invariants
 //! - A file is its old or its new version, never a mixture: every write goes through [`atomic`]. The event log, which
 //!   only grows, is truncated to a whole line instead.
@@ -32,12 +34,14 @@ pub(crate) mod failure;
 pub mod fault;
 pub mod folder;
 pub mod history;
+pub mod journal;
 pub mod lock;
 pub mod log;
 pub mod machine;
 mod manifest;
 pub(crate) mod probes;
 pub mod report;
+pub mod spill;
 pub mod study;
 pub mod tensorboard;
 mod text;

@@ -11,6 +11,8 @@ mod comparison;
 mod corpus_nifti;
 mod device_parity;
 mod devices;
+mod edit_command;
+mod edit_oracles;
 mod evaluate_golden;
 mod evaluation;
 mod inspect;

@@ -1,0 +1,150 @@
+//! `amlp edit`: a mask changed by a list of operations, as the window's tools do.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::masks::MaskFlags;
+use crate::cohort::ImageFile;
+use crate::edit::history::MEMORY_BUDGET;
+use crate::edit::journal::Kind;
+use crate::edit::steps::{self, Outcome, Step};
+use crate::edit::{EditLabels, History, Scene};
+use crate::event::Control;
+use crate::run::journal::Journal;
+use crate::run::spill;
+use crate::volume::nifti::write_label;
+use crate::volume::{LabelVolume, Volume};
+use crate::{Error, Result};
+
+/// Shown after the verb's help.
+pub const EXAMPLES: &str = r#"Examples:
+  amlp edit --image p01/flair.nii.gz --mask p01/seg.nii.gz --ops ops.json --out p01/corrected.nii.gz
+  amlp edit --image ct.nii.gz --ops ops.json --out mask.nii.gz --json
+
+ops.json: [{"op":"paint","label":1,"radius_mm":5,"mode":"3d","points_mm":[[12,-30,8]]},
+           {"op":"grow","label":1,"mm":3},{"op":"interpolate","label":1,"axis":2},
+           {"op":"remove_component","voxel":[40,60,12]},{"op":"undo"}]
+World coordinates are RAS+ mm, voxels are 0-based in the file's own order. `amlp manual operations` lists all operations."#;
+
+/// Changes a mask by a list of operations.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Image of the mask: its grid, and its values for operations that look at them.
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    /// Mask to edit [default: an empty one].
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
+    /// Another mask, which `boolean` and `lasso` can take labels from.
+    #[arg(long, value_name = "FILE")]
+    other: Option<PathBuf>,
+    /// List of operations (JSON).
+    #[arg(long, value_name = "FILE")]
+    ops: PathBuf,
+    /// File for the edited mask: .nii or .nii.gz.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Also write an edit journal; an existing file is replaced.
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Frame of a 4-D image, from 0.
+    #[arg(long, value_name = "N")]
+    frame: Option<usize>,
+    /// How masks are read.
+    #[command(flatten)]
+    masks: MaskFlags,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    shape: [usize; 3],
+    ops: &'a [Outcome],
+    label_voxels: &'a std::collections::BTreeMap<u16, usize>,
+    label_volumes_ml: std::collections::BTreeMap<u16, f64>,
+    notes: &'a [String],
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(&args.ops).map_err(Error::io("read", &args.ops))?;
+    let steps = steps::parse(&text).map_err(|error| Error::file(&args.ops, error.to_string()))?;
+    let image = ImageFile::with_frame(args.image.clone(), args.frame).read()?;
+    let mut notes = image.warnings.clone();
+    let mut labels = match &args.mask {
+        Some(path) => args.read_mask(path, &image, &mut notes)?,
+        None => EditLabels::new(image.grid.clone()),
+    };
+    let other = args.other.as_ref().map(|path| args.read_mask(path, &image, &mut notes)).transpose()?;
+    let scene = Scene { image: Some(&image), other: other.as_ref(), ..Scene::default() };
+    let mut journal = args.journal.as_ref().map(|path| Journal::create(path, &labels)).transpose()?;
+    let outcomes = edit(&steps, &mut labels, &scene, journal.as_mut(), &args.ops)?;
+    for (n, step) in outcomes.iter().enumerate().filter(|(_, done)| done.voxels_changed == 0) {
+        notes.push(format!("step {} ({}) changed nothing", n + 1, step.op));
+    }
+    write_label(&args.out, &labels.to_volume(), &image)?;
+    for note in &notes {
+        eprintln!("note: {note}");
+    }
+    if args.json {
+        let (label_voxels, label_volumes_ml) = (labels.voxel_counts(), labels.volumes_ml());
+        let shape = labels.shape();
+        return super::print_json(&Report { shape, ops: &outcomes, label_voxels, label_volumes_ml, notes: &notes });
+    }
+    outcomes.iter().enumerate().try_for_each(|(n, outcome)| super::print_line(&line(n, outcome)))
+}
+
+impl Args {
+    fn read_mask(&self, path: &std::path::Path, image: &Volume, notes: &mut Vec<String>) -> Result<EditLabels> {
+        let frame = self.frame.unwrap_or(0);
+        let mask = LabelVolume::read_frame_for(path, image, frame, &self.masks.options())?;
+        notes.extend(mask.notes);
+        if mask.frames > 1 {
+            notes.push(format!("{}: has {} frames, frame {frame} is used", path.display(), mask.frames));
+        }
+        Ok(EditLabels::from_volume(&mask.labels))
+    }
+}
+
+/// Does all steps, and appends each to the journal.
+fn edit(
+    steps: &[Step],
+    labels: &mut EditLabels,
+    scene: &Scene<'_>,
+    mut journal: Option<&mut Journal>,
+    ops: &std::path::Path,
+) -> anyhow::Result<Vec<Outcome>> {
+    // An interruption ends the program; nothing but the journal is written until all is done.
+    let control = Control::default();
+    let mut history = History::new(labels.shape(), MEMORY_BUDGET, spill::in_folder(&std::env::temp_dir())?);
+    let mut outcomes = Vec::with_capacity(steps.len());
+    let mut failed_journal = false;
+    let done = steps::run(steps, labels, &mut history, scene, &control, &mut |step, outcome, delta| {
+        outcomes.push(outcome.clone());
+        let (kind, name) = match step {
+            Step::Edit(op) => (Kind::Edit, op.title()),
+            Step::Undo => (Kind::Undo, step.name().to_owned()),
+            Step::Redo => (Kind::Redo, step.name().to_owned()),
+        };
+        let appended = journal.as_mut().map_or(Ok(()), |journal| journal.append(kind, &name, delta));
+        failed_journal = appended.is_err();
+        appended
+    });
+    match done {
+        Err(error) if !failed_journal && matches!(error.kind(), crate::ErrorKind::Config { .. }) => {
+            Err(Error::file(ops, error.to_string()).into())
+        }
+        done => Ok(done.map(|()| outcomes)?),
+    }
+}
+
+/// A step as a line: number, name, changed voxels, volumes.
+fn line(n: usize, outcome: &Outcome) -> String {
+    let volume = |(label, ml): (&u16, &f64)| format!("label {label} {ml:.3} ml");
+    let volumes: Vec<String> = outcome.label_volumes_ml.iter().map(volume).collect();
+    format!("{:4}  {:<16} {:>9} voxels  {}", n + 1, outcome.op, outcome.voxels_changed, volumes.join(", "))
+}

@@ -1,0 +1,126 @@
+//! `amlp journal`: the mask that an edit journal leads to.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::cohort::ImageFile;
+use crate::edit::journal::{Cut, Kind, Record, Replay};
+use crate::run::journal::read;
+use crate::volume::nifti::write_label;
+use crate::volume::{LabelData, LabelVolume, Scale, Volume, VoxelData};
+
+/// Shown after the verb's help.
+pub const EXAMPLES: &str = "Examples:
+  amlp journal p01.edits
+  amlp journal p01.edits --out restored.nii.gz --image p01/flair.nii.gz
+  amlp journal p01.edits --out before.nii.gz --edits 12
+
+The journal is not changed.";
+
+/// Lists the edits of a journal, and writes the mask that they lead to.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Edit journal.
+    file: PathBuf,
+    /// File for the mask: .nii or .nii.gz.
+    #[arg(long, value_name = "MASK")]
+    out: Option<PathBuf>,
+    /// Image of the mask, whose geometry is then written exactly [default: the grid in the journal].
+    #[arg(long, value_name = "FILE", requires = "out")]
+    image: Option<PathBuf>,
+    /// Replay only the first N records [default: all].
+    #[arg(long, value_name = "N")]
+    edits: Option<usize>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The result as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    opened_sha256: &'a str,
+    shape: [usize; 3],
+    folded: u64,
+    edits: usize,
+    cut_bytes: u64,
+    cut: Option<&'a str>,
+    records: Vec<Line<'a>>,
+    label_voxels: &'a std::collections::BTreeMap<u16, usize>,
+    label_volumes_ml: std::collections::BTreeMap<u16, f64>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    time_ms: u64,
+    kind: Kind,
+    name: &'a str,
+    voxels_changed: usize,
+}
+
+impl<'a> Line<'a> {
+    fn of(record: &'a Record) -> Self {
+        let Record { seq, time_ms, kind, name, changes } = record;
+        Self { seq: *seq, time_ms: *time_ms, kind: *kind, name, voxels_changed: changes.voxels() }
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let mut replay = read(&args.file)?;
+    if let Some(edits) = args.edits {
+        replay.keep(edits).map_err(|why| crate::Error::config("--edits", edits, why))?;
+    }
+    if let Some(out) = &args.out {
+        let labels = replay.labels.to_volume();
+        let like = match &args.image {
+            Some(path) => ImageFile::with_frame(path.clone(), Some(0)).read()?,
+            None => on_grid(&labels),
+        };
+        write_label(out, &labels, &like)?;
+    }
+    if let Some(Cut { bytes, why }) = &replay.cut {
+        let edits = replay.records.len();
+        eprintln!("note: {edits} edits are whole. The {bytes} bytes behind them are left out: {why}");
+    }
+    if args.json {
+        return super::print_json(&report(&replay));
+    }
+    replay.records.iter().try_for_each(|record| {
+        let Line { seq, name, voxels_changed, .. } = Line::of(record);
+        super::print_line(&format!("{seq:5}  {:<5} {voxels_changed:>9} voxels  {name}", kind_name(record.kind)))
+    })
+}
+
+fn report(replay: &Replay) -> Report<'_> {
+    Report {
+        opened_sha256: &replay.header.opened_sha256,
+        shape: replay.header.shape,
+        folded: replay.header.folded,
+        edits: replay.records.len(),
+        cut_bytes: replay.cut.as_ref().map_or(0, |cut| cut.bytes),
+        cut: replay.cut.as_ref().map(|cut| cut.why.as_str()),
+        records: replay.records.iter().map(Line::of).collect(),
+        label_voxels: replay.labels.voxel_counts(),
+        label_volumes_ml: replay.labels.volumes_ml(),
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Edit => "edit",
+        Kind::Undo => "undo",
+        Kind::Redo => "redo",
+    }
+}
+
+/// A volume without a header on the mask's grid.
+fn on_grid(labels: &LabelVolume) -> Volume {
+    let data = match &labels.data {
+        LabelData::U8(v) => VoxelData::U8(v.clone()),
+        LabelData::U16(v) => VoxelData::U16(v.clone()),
+    };
+    Volume::new(labels.grid.clone(), data, Scale::IDENTITY)
+}

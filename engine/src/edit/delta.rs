@@ -1,0 +1,349 @@
+//! What an operation changed: runs along i with their labels before and after.
+
+use super::region::Region;
+use super::{EditLabels, VoxelBox};
+
+/// Voxels in a row along i that had one label and got another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeltaRun {
+    /// Position of the first voxel in memory.
+    pub start: usize,
+    /// Voxels.
+    pub len: usize,
+    /// Their label before.
+    pub before: u16,
+    /// Their label after.
+    pub after: u16,
+}
+
+impl DeltaRun {
+    fn end(&self) -> usize {
+        self.start + self.len
+    }
+}
+
+/// The changes of one edit, invertible.
+///
+/// Runs ascend, do not overlap, end with their row, and neighbouring runs of a row with the same labels are one. So equal
+/// changes have equal runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    shape: [usize; 3],
+    runs: Vec<DeltaRun>,
+    voxels: usize,
+    bounds: Option<VoxelBox>,
+}
+
+/// Which voxels a change may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// All of them.
+    All,
+    /// Those of this label.
+    Only(u16),
+}
+
+/// Voxels that get a label.
+pub(super) struct Change {
+    pub region: Region,
+    pub label: u16,
+    pub over: Over,
+}
+
+impl Delta {
+    /// No change of a mask of this shape.
+    pub fn empty(shape: [usize; 3]) -> Self {
+        Self { shape, runs: Vec::new(), voxels: 0, bounds: None }
+    }
+
+    /// The changes of disjoint regions. Voxels with a locked label stay as they are.
+    pub(super) fn of(labels: &EditLabels, changes: &[Change], locked: &[u16]) -> Self {
+        let mut runs = Vec::new();
+        for Change { region, label, over } in changes {
+            let free = |old: u16| old != *label && !locked.contains(&old);
+            let wanted = |old: u16| match *over {
+                Over::All => true,
+                Over::Only(only) => old == only,
+            };
+            for range in region.ranges() {
+                labels.each_run(range.clone(), |run, before| {
+                    if free(before) && wanted(before) {
+                        runs.push(DeltaRun { start: run.start, len: run.len(), before, after: *label });
+                    }
+                });
+            }
+        }
+        runs.sort_unstable_by_key(|run| run.start);
+        Self::from_runs(labels.shape(), runs)
+    }
+
+    /// The changes that make `after` from `before`, which must have the same shape.
+    pub fn between(before: &EditLabels, after: &EditLabels) -> Self {
+        let mut delta = Self::empty(before.shape());
+        let plane = before.shape()[0] * before.shape()[1];
+        for k in 0..before.shape()[2] {
+            if std::ptr::eq(before.slab(k), after.slab(k)) {
+                continue;
+            }
+            after.each_run(k * plane..(k + 1) * plane, |run, after| {
+                before.each_run(run, |run, before| {
+                    if before != after {
+                        delta.push(DeltaRun { start: run.start, len: run.len(), before, after });
+                    }
+                });
+            });
+        }
+        delta
+    }
+
+    /// `runs` ascend and do not overlap.
+    fn from_runs(shape: [usize; 3], runs: Vec<DeltaRun>) -> Self {
+        let mut delta = Self::empty(shape);
+        for run in runs {
+            delta.push(run);
+        }
+        delta
+    }
+
+    /// Adds a run behind all others. It is cut at the ends of rows and joined to the last one where it continues it.
+    fn push(&mut self, run: DeltaRun) {
+        let [nx, ny, _] = self.shape;
+        let mut rest = run;
+        while rest.len > 0 {
+            let i = rest.start % nx;
+            let piece = DeltaRun { len: rest.len.min(nx - i), ..rest };
+            rest = DeltaRun { start: piece.end(), len: rest.len - piece.len, ..rest };
+            let (j, k) = (piece.start / nx % ny, piece.start / (nx * ny));
+            let row = VoxelBox { min: [i, j, k], max: [i + piece.len - 1, j, k] };
+            self.bounds = Some(self.bounds.map_or(row, |all| all.union(&row)));
+            self.voxels += piece.len;
+            match self.runs.last_mut() {
+                Some(last)
+                    if i > 0
+                        && last.end() == piece.start
+                        && (last.before, last.after) == (piece.before, piece.after) =>
+                {
+                    last.len += piece.len;
+                }
+                _ => self.runs.push(piece),
+            }
+        }
+    }
+
+    /// Voxels along i, j, k of the mask that it changes.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// The runs, in memory order.
+    pub fn runs(&self) -> &[DeltaRun] {
+        &self.runs
+    }
+
+    /// Number of voxels that change.
+    pub fn voxels(&self) -> usize {
+        self.voxels
+    }
+
+    /// The smallest box around the changed voxels: what has to be drawn again. `None` if nothing changes.
+    pub fn bounds(&self) -> Option<VoxelBox> {
+        self.bounds
+    }
+
+    /// True if no voxel changes.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// The changes that take this one back.
+    #[must_use]
+    pub fn inverted(&self) -> Self {
+        let back = |run: &DeltaRun| DeltaRun { before: run.after, after: run.before, ..*run };
+        Self { runs: self.runs.iter().map(back).collect(), ..self.clone() }
+    }
+
+    /// True if every run finds the label that it expects, so that [`Delta::apply`] may be called.
+    pub fn fits(&self, labels: &EditLabels) -> bool {
+        if self.shape != labels.shape() {
+            return false;
+        }
+        let mut fits = true;
+        for run in &self.runs {
+            labels.each_run(run.start..run.end(), |_, label| fits &= label == run.before);
+            if !fits {
+                break;
+            }
+        }
+        fits
+    }
+
+    /// Changes the labels. Returns false, and changes nothing, if the mask is not the one that the changes were made for.
+    #[must_use = "false means that nothing was changed"]
+    pub fn apply(&self, labels: &mut EditLabels) -> bool {
+        if !self.fits(labels) {
+            return false;
+        }
+        for run in &self.runs {
+            labels.replace(run.start..run.end(), run.before, run.after);
+        }
+        true
+    }
+
+    /// Both changes as one, `next` after this one: a stroke from its parts. Both must be of one mask.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Self {
+        let mut both = Self::empty(self.shape);
+        let (mut first, mut second) = (self.runs.iter().copied(), next.runs.iter().copied());
+        let (mut a, mut b) = (first.next(), second.next());
+        loop {
+            let (x, y) = match (a, b) {
+                (None, None) => return both,
+                (Some(x), Some(y)) => (x, y),
+                (Some(x), None) => {
+                    both.push(x);
+                    a = first.next();
+                    continue;
+                }
+                (None, Some(y)) => {
+                    both.push(y);
+                    b = second.next();
+                    continue;
+                }
+            };
+            // Up to where the one that begins earlier is alone.
+            let alone_a = y.start.saturating_sub(x.start).min(x.len);
+            let alone_b = x.start.saturating_sub(y.start).min(y.len);
+            if alone_a > 0 {
+                both.push(DeltaRun { len: alone_a, ..x });
+                a = rest(x, alone_a).or_else(|| first.next());
+            } else if alone_b > 0 {
+                both.push(DeltaRun { len: alone_b, ..y });
+                b = rest(y, alone_b).or_else(|| second.next());
+            } else {
+                let len = x.len.min(y.len);
+                if x.before != y.after {
+                    both.push(DeltaRun { start: x.start, len, before: x.before, after: y.after });
+                }
+                a = rest(x, len).or_else(|| first.next());
+                b = rest(y, len).or_else(|| second.next());
+            }
+        }
+    }
+
+    /// The changes in few bytes.
+    pub fn pack(&self) -> Packed {
+        let mut bytes = Vec::with_capacity(4 * self.runs.len() + 8);
+        put(&mut bytes, self.runs.len());
+        let (mut end, mut labels) = (0, (0, 0));
+        for run in &self.runs {
+            let same = labels == (run.before, run.after);
+            put(&mut bytes, run.start - end);
+            put(&mut bytes, run.len << 1 | usize::from(same));
+            if !same {
+                put(&mut bytes, usize::from(run.before));
+                put(&mut bytes, usize::from(run.after));
+            }
+            end = run.end();
+            labels = (run.before, run.after);
+        }
+        Packed { bytes, shape: self.shape, voxels: self.voxels, bounds: self.bounds }
+    }
+}
+
+/// What is left of a run after its first `len` voxels.
+fn rest(run: DeltaRun, len: usize) -> Option<DeltaRun> {
+    (run.len > len).then(|| DeltaRun { start: run.start + len, len: run.len - len, ..run })
+}
+
+/// A [`Delta`] in few bytes: two or three per run. History and journal keep this.
+///
+/// Number of runs, then for each run the gap since the last one's end, twice its length plus 1 if its labels are those of the
+/// run before, and else its labels before and after. All are LEB128 numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    bytes: Vec<u8>,
+    shape: [usize; 3],
+    voxels: usize,
+    bounds: Option<VoxelBox>,
+}
+
+impl Packed {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Number of voxels that change.
+    pub fn voxels(&self) -> usize {
+        self.voxels
+    }
+
+    /// The smallest box around the changed voxels.
+    pub fn bounds(&self) -> Option<VoxelBox> {
+        self.bounds
+    }
+
+    /// The changes of a mask of this shape from their bytes.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn read(bytes: &[u8], shape: [usize; 3]) -> Result<Delta, &'static str> {
+        let mut left = bytes;
+        let mut get = || take(&mut left).ok_or("a number of the changes is cut off");
+        let size: usize = shape.iter().product();
+        let runs = get()?;
+        let mut delta = Delta::empty(shape);
+        let (mut end, mut labels) = (0_usize, (0, 0));
+        for _ in 0..runs {
+            let start = end.checked_add(get()?).ok_or("a run lies beyond the mask")?;
+            let len = get()?;
+            if len & 1 == 0 {
+                let label = |value: usize| u16::try_from(value).map_err(|_| "a label is larger than 65535");
+                labels = (label(get()?)?, label(get()?)?);
+            }
+            let len = len >> 1;
+            end = start.checked_add(len).filter(|&end| end <= size).ok_or("a run lies beyond the mask")?;
+            if len == 0 || labels.0 == labels.1 {
+                return Err("a run changes nothing");
+            }
+            delta.push(DeltaRun { start, len, before: labels.0, after: labels.1 });
+        }
+        if left.is_empty() { Ok(delta) } else { Err("bytes follow the changes") }
+    }
+
+    /// The changes.
+    ///
+    /// # Panics
+    /// Never: it was packed from a [`Delta`] or read as one.
+    pub fn unpack(&self) -> Delta {
+        Self::read(&self.bytes, self.shape).unwrap_or_else(|why| unreachable!("{why}"))
+    }
+}
+
+/// Appends a number as LEB128: seven bits a byte, the lowest first, the highest bit set in all but the last byte.
+pub(super) fn put(bytes: &mut Vec<u8>, mut value: usize) {
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// Takes a number off the front. `None` if it is cut off or too large.
+pub(super) fn take(bytes: &mut &[u8]) -> Option<usize> {
+    let mut value = 0_usize;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let part = usize::from(byte & 0x7f);
+        value |= part.checked_shl(shift).filter(|shifted| shifted >> shift == part)?;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "delta_tests.rs"]
+mod tests;

@@ -1,0 +1,251 @@
+//! The format of an edit journal: a mask as it was, and every change since.
+//!
+//! A file is the magic `AMLPEDIT` and frames. A frame is the length of its payload and the CRC-32 (IEEE) of the payload, both
+//! 32-bit little-endian, and the payload. The first payload is the [`Header`] as JSON; the second is the base mask as changes of
+//! an empty one, deflated; each further one is a record: sequence number, time, kind and length of the name as LEB128 numbers,
+//! the name in UTF-8, and the changes ([`Packed`]).
+//!
+//! A journal holds its base mask, so that it can be replayed without the file that was opened. It holds no file name. Replaying
+//! ends at the first frame that is not whole, and says so ([`Replay::cut`]).
+
+use std::io::{Read, Write};
+
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
+use glam::DAffine3;
+use serde::{Deserialize, Serialize};
+
+use super::delta::{put, take};
+use super::{EditLabels, Packed};
+use crate::volume::Grid;
+
+/// Version of the format that this program writes and reads.
+pub const VERSION: u32 = 1;
+const MAGIC: &[u8] = b"AMLPEDIT";
+/// Bytes before a payload: its length and its checksum.
+const FRAME: usize = 8;
+
+/// What the edits are made on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Version of the format.
+    pub version: u32,
+    /// Voxels along i, j, k.
+    pub shape: [usize; 3],
+    /// World millimetres (RAS+) from voxel indices, by columns.
+    pub world_from_voxel: [f64; 12],
+    /// Whether the image records its orientation.
+    pub oriented: bool,
+    /// [`EditLabels::sha256`] of the mask that was opened. It stays when the journal is compacted.
+    pub opened_sha256: String,
+    /// Edits that are part of the base mask since the journal was compacted.
+    pub folded: u64,
+}
+
+impl Header {
+    /// The header of a new journal.
+    pub fn new(base: &EditLabels) -> Self {
+        let grid = base.grid();
+        Self {
+            version: VERSION,
+            shape: grid.shape,
+            world_from_voxel: grid.world_from_voxel.to_cols_array(),
+            oriented: grid.oriented,
+            opened_sha256: base.sha256(),
+            folded: 0,
+        }
+    }
+
+    /// The grid of image and mask.
+    pub fn grid(&self) -> Grid {
+        let world_from_voxel = DAffine3::from_cols_array(&self.world_from_voxel);
+        Grid { shape: self.shape, world_from_voxel, oriented: self.oriented }
+    }
+}
+
+/// How a change came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An edit.
+    Edit,
+    /// An edit was undone.
+    Undo,
+    /// An edit was redone.
+    Redo,
+}
+
+/// A change of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Position in the journal, from 1.
+    pub seq: u64,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub time_ms: u64,
+    /// How it came about.
+    pub kind: Kind,
+    /// Name of the edit.
+    pub name: String,
+    /// What changed, as it was applied: of an undo, back to the labels before.
+    pub changes: Packed,
+}
+
+/// Bytes at the end of a journal that are no whole record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// How many.
+    pub bytes: u64,
+    /// What is wrong with them.
+    pub why: String,
+}
+
+/// The content of a journal.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// What the edits were made on.
+    pub header: Header,
+    /// The mask that the records start from.
+    pub base: EditLabels,
+    /// The mask after the last whole record.
+    pub labels: EditLabels,
+    /// The whole records.
+    pub records: Vec<Record>,
+    /// Bytes up to the end of the last whole record.
+    pub whole: u64,
+    /// What follows it, if anything.
+    pub cut: Option<Cut>,
+}
+
+/// The beginning of a journal: magic, header and base mask.
+pub fn encode_start(header: &Header, base: &EditLabels) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    // Numbers, a boolean and a text: nothing that JSON cannot hold.
+    frame(&mut bytes, &serde_json::to_vec(header).unwrap_or_else(|why| unreachable!("{why}")));
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
+    let packed = base.as_delta().pack();
+    let deflated = deflate.write_all(packed.bytes()).and_then(|()| deflate.finish());
+    frame(&mut bytes, &deflated.unwrap_or_else(|why| unreachable!("a vector takes all bytes: {why}")));
+    bytes
+}
+
+/// A record as a frame.
+pub fn encode_record(record: &Record) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(record.changes.bytes().len() + record.name.len() + 24);
+    put(&mut payload, record.seq as usize);
+    put(&mut payload, record.time_ms as usize);
+    put(&mut payload, record.kind as usize);
+    put(&mut payload, record.name.len());
+    payload.extend_from_slice(record.name.as_bytes());
+    payload.extend_from_slice(record.changes.bytes());
+    let mut bytes = Vec::with_capacity(payload.len() + FRAME);
+    frame(&mut bytes, &payload);
+    bytes
+}
+
+fn frame(bytes: &mut Vec<u8>, payload: &[u8]) {
+    bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&checksum(payload).to_le_bytes());
+    bytes.extend_from_slice(payload);
+}
+
+fn checksum(payload: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(payload);
+    crc.sum()
+}
+
+/// The payload of the frame at the front, and what follows it.
+fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
+    let head: [u8; FRAME] = bytes.get(..FRAME).and_then(|head| head.try_into().ok()).ok_or("it is cut off")?;
+    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let len = number(0) as usize;
+    // A file system may leave zeros after a power cut; their checksum would be right.
+    if len == 0 {
+        return Err("it is empty".to_owned());
+    }
+    let payload = bytes.get(FRAME..FRAME + len).ok_or("it is cut off")?;
+    if checksum(payload) != number(4) {
+        return Err("its checksum is wrong".to_owned());
+    }
+    Ok((payload, &bytes[FRAME + len..]))
+}
+
+/// Replays a journal: the labels after its last whole record, and what follows that.
+///
+/// # Errors
+/// What is wrong with the header or the base mask. Nothing can be restored then.
+pub fn replay(bytes: &[u8]) -> Result<Replay, String> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or("it is not an edit journal")?;
+    let (payload, rest) = next_frame(rest).map_err(|why| format!("it has no header: {why}"))?;
+    let version = |value: &serde_json::Value| value.get("version").and_then(serde_json::Value::as_u64);
+    let value: serde_json::Value = serde_json::from_slice(payload).map_err(|why| format!("header: {why}"))?;
+    if version(&value) != Some(u64::from(VERSION)) {
+        return Err(format!("format version {:?}, this program reads {VERSION}", version(&value).unwrap_or_default()));
+    }
+    let header: Header = serde_json::from_value(value).map_err(|why| format!("header: {why}"))?;
+    let (payload, mut rest) = next_frame(rest).map_err(|why| format!("it has no base mask: {why}"))?;
+    let base = base(&header, payload)?;
+    let mut replay = Replay { header, labels: base.clone(), base, records: Vec::new(), whole: 0, cut: None };
+    while !rest.is_empty() {
+        match next_frame(rest).and_then(|(payload, after)| replay.add(payload).map(|()| after)) {
+            Ok(after) => rest = after,
+            Err(why) => {
+                replay.cut = Some(Cut { bytes: rest.len() as u64, why });
+                break;
+            }
+        }
+    }
+    replay.whole = (bytes.len() - rest.len()) as u64;
+    Ok(replay)
+}
+
+fn base(header: &Header, payload: &[u8]) -> Result<EditLabels, String> {
+    let failed = |why: &dyn std::fmt::Display| format!("base mask: {why}");
+    let mut packed = Vec::new();
+    DeflateDecoder::new(payload).read_to_end(&mut packed).map_err(|why| failed(&why))?;
+    let changes = Packed::read(&packed, header.shape).map_err(|why| failed(&why))?;
+    let mut labels = EditLabels::new(header.grid());
+    if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is no mask")) }
+}
+
+impl Replay {
+    /// Goes back to the mask after the first `records` records.
+    ///
+    /// # Errors
+    /// If there are fewer. Nothing is changed then.
+    pub fn keep(&mut self, records: usize) -> Result<(), String> {
+        if records > self.records.len() {
+            return Err(format!("the journal has {} whole records", self.records.len()));
+        }
+        for record in self.records.drain(records..).rev() {
+            let fits = record.changes.unpack().inverted().apply(&mut self.labels);
+            debug_assert!(fits, "it was applied");
+        }
+        Ok(())
+    }
+
+    /// Applies a record.
+    fn add(&mut self, payload: &[u8]) -> Result<(), String> {
+        let mut left = payload;
+        let mut number = || take(&mut left).ok_or("a number is cut off");
+        let (seq, time_ms, kind, name) = (number()? as u64, number()? as u64, number()?, number()?);
+        if seq != self.records.len() as u64 + 1 {
+            return Err(format!("record {seq} follows record {}", self.records.len()));
+        }
+        let kind = match kind {
+            0 => Kind::Edit,
+            1 => Kind::Undo,
+            2 => Kind::Redo,
+            other => return Err(format!("kind {other} is unknown")),
+        };
+        let (name, changes) = left.split_at_checked(name).ok_or("its name is cut off")?;
+        let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is no text")?;
+        let delta = Packed::read(changes, self.header.shape)?;
+        if !delta.apply(&mut self.labels) {
+            return Err("it changes other labels than those before it".to_owned());
+        }
+        self.records.push(Record { seq, time_ms, kind, name, changes: delta.pack() });
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! The mask that is edited: slabs that copies share until one of them is written.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::{Delta, VoxelBox};
+use crate::volume::{Grid, LabelData, LabelVolume};
+
+/// A mask on its grid, one slab for each index along k.
+///
+/// A clone costs one pointer per slab: it is the snapshot for saving, analysis and comparison. Only a [`Delta`] changes labels,
+/// and it copies a slab that is shared.
+#[derive(Clone, Debug)]
+pub struct EditLabels {
+    grid: Arc<Grid>,
+    slabs: Vec<Arc<LabelData>>,
+    /// Voxels of every label that occurs, without 0.
+    voxels: BTreeMap<u16, usize>,
+}
+
+impl PartialEq for EditLabels {
+    /// Same grid and the same label in every voxel, whatever the type of a slab.
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Arc<LabelData>, &Arc<LabelData>)| Arc::ptr_eq(a, b) || same_labels(a, b);
+        self.grid == other.grid && self.voxels == other.voxels && self.slabs.iter().zip(&other.slabs).all(same)
+    }
+}
+
+fn same_labels(a: &LabelData, b: &LabelData) -> bool {
+    match (a, b) {
+        (LabelData::U8(a), LabelData::U8(b)) => a == b,
+        (LabelData::U16(a), LabelData::U16(b)) => a == b,
+        (LabelData::U8(narrow), LabelData::U16(wide)) | (LabelData::U16(wide), LabelData::U8(narrow)) => {
+            narrow.iter().zip(wide).all(|(&n, &w)| u16::from(n) == w)
+        }
+    }
+}
+
+impl EditLabels {
+    /// An empty mask.
+    pub fn new(grid: Grid) -> Self {
+        let [nx, ny, nz] = grid.shape;
+        let slab = Arc::new(LabelData::U8(vec![0; nx * ny]));
+        Self { grid: Arc::new(grid), slabs: vec![slab; nz], voxels: BTreeMap::new() }
+    }
+
+    /// A mask with these labels.
+    pub fn from_volume(labels: &LabelVolume) -> Self {
+        let plane = (labels.grid.shape[0] * labels.grid.shape[1]).max(1);
+        let slabs = match &labels.data {
+            LabelData::U8(v) => v.chunks(plane).map(|slab| Arc::new(LabelData::U8(slab.to_vec()))).collect(),
+            LabelData::U16(v) => v.chunks(plane).map(|slab| Arc::new(LabelData::from(slab.to_vec()))).collect(),
+        };
+        Self { grid: Arc::new(labels.grid.clone()), slabs, voxels: labels.voxel_counts().into_iter().collect() }
+    }
+
+    /// The labels as a whole volume, in the smallest type that holds them.
+    pub fn to_volume(&self) -> LabelVolume {
+        let narrow = self.voxels.keys().all(|&label| label <= 255);
+        let data = if narrow {
+            let mut all = Vec::with_capacity(self.grid.len());
+            for slab in &self.slabs {
+                match &**slab {
+                    LabelData::U8(v) => all.extend_from_slice(v),
+                    LabelData::U16(v) => all.extend(v.iter().map(|&label| label as u8)),
+                }
+            }
+            LabelData::U8(all)
+        } else {
+            let mut all = Vec::with_capacity(self.grid.len());
+            for slab in &self.slabs {
+                match &**slab {
+                    LabelData::U8(v) => all.extend(v.iter().map(|&label| u16::from(label))),
+                    LabelData::U16(v) => all.extend_from_slice(v),
+                }
+            }
+            LabelData::U16(all)
+        };
+        LabelVolume { grid: (*self.grid).clone(), data }
+    }
+
+    /// Shape and position in patient space.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    /// Voxels along i, j, k.
+    pub fn shape(&self) -> [usize; 3] {
+        self.grid.shape
+    }
+
+    /// The labels of the slab at index `k`, first axis fastest.
+    pub fn slab(&self, k: usize) -> &LabelData {
+        &self.slabs[k]
+    }
+
+    /// Label at a position in memory (see [`Grid::index`]).
+    pub fn get(&self, at: usize) -> u16 {
+        let plane = self.grid.shape[0] * self.grid.shape[1];
+        match &*self.slabs[at / plane] {
+            LabelData::U8(v) => u16::from(v[at % plane]),
+            LabelData::U16(v) => v[at % plane],
+        }
+    }
+
+    /// The labels that occur, without 0, each with its number of voxels.
+    pub fn voxel_counts(&self) -> &BTreeMap<u16, usize> {
+        &self.voxels
+    }
+
+    /// The volume of every label that occurs, in millilitres.
+    pub fn volumes_ml(&self) -> BTreeMap<u16, f64> {
+        let voxel_ml = self.grid.voxel_volume_ml();
+        self.voxels.iter().map(|(&label, &voxels)| (label, voxels as f64 * voxel_ml)).collect()
+    }
+
+    /// The labels of a box, first axis fastest: what a texture needs after a change.
+    pub fn copy_box(&self, bounds: &VoxelBox) -> Vec<u16> {
+        let mut copy = Vec::with_capacity(bounds.len());
+        for (_, row) in bounds.rows(self.shape()) {
+            self.each_run(row, |run, label| copy.resize(copy.len() + run.len(), label));
+        }
+        copy
+    }
+
+    /// The smallest box around the voxels that have one of the labels that `wanted` selects.
+    pub fn bounds_of(&self, wanted: impl Fn(u16) -> bool + Sync) -> Option<VoxelBox> {
+        let [nx, ny, _] = self.shape();
+        let of_slab = |k: usize| {
+            let mut found: Option<VoxelBox> = None;
+            for j in 0..ny {
+                let start = nx * (j + ny * k);
+                self.each_run(start..start + nx, |run, label| {
+                    if wanted(label) {
+                        let row = VoxelBox { min: [run.start - start, j, k], max: [run.end - 1 - start, j, k] };
+                        found = Some(found.map_or(row, |all| all.union(&row)));
+                    }
+                });
+            }
+            found
+        };
+        (0..self.slabs.len()).into_par_iter().filter_map(of_slab).reduce_with(|a, b| a.union(&b))
+    }
+
+    /// Calls `f` for each maximal run of one label in a range of memory positions. Runs end with their slab.
+    pub fn each_run(&self, range: Range<usize>, mut f: impl FnMut(Range<usize>, u16)) {
+        let plane = self.grid.shape[0] * self.grid.shape[1];
+        let mut start = range.start;
+        while start < range.end {
+            let (slab, first) = (start / plane, start / plane * plane);
+            let end = range.end.min(first + plane);
+            let emit = |from: usize, len: usize, label: u16| f(first + from..first + from + len, label);
+            match &*self.slabs[slab] {
+                LabelData::U8(v) => runs_of(&v[start - first..end - first], start - first, emit),
+                LabelData::U16(v) => runs_of(&v[start - first..end - first], start - first, emit),
+            }
+            start = end;
+        }
+    }
+
+    /// The changes that make this mask from an empty one.
+    pub fn as_delta(&self) -> Delta {
+        Delta::between(&Self::new((*self.grid).clone()), self)
+    }
+
+    /// SHA-256 of shape and labels in hexadecimal: the same for equal masks, whatever file they come from.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for n in self.shape() {
+            hash.update((n as u64).to_le_bytes());
+        }
+        hash.update(self.as_delta().pack().bytes());
+        hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    /// Replaces a run of one label by another. The run must lie in one slab and have the label `before` throughout.
+    pub(super) fn replace(&mut self, range: Range<usize>, before: u16, after: u16) {
+        let plane = self.grid.shape[0] * self.grid.shape[1];
+        let (slab, first) = (range.start / plane, range.start / plane * plane);
+        let within = range.start - first..range.end - first;
+        let data = Arc::make_mut(&mut self.slabs[slab]);
+        if let (LabelData::U8(narrow), true) = (&*data, after > 255) {
+            *data = LabelData::U16(narrow.iter().map(|&label| u16::from(label)).collect());
+        }
+        match data {
+            LabelData::U8(v) => v[within].fill(after as u8),
+            LabelData::U16(v) => v[within].fill(after),
+        }
+        self.count(before, after, range.len());
+    }
+
+    fn count(&mut self, before: u16, after: u16, voxels: usize) {
+        if let Some(left) = self.voxels.get_mut(&before) {
+            *left -= voxels;
+            if *left == 0 {
+                self.voxels.remove(&before);
+            }
+        }
+        if after != 0 {
+            *self.voxels.entry(after).or_default() += voxels;
+        }
+    }
+}
+
+/// Calls `emit(first, length, label)` for each run of equal labels; `offset` is the position of the first one.
+fn runs_of<T: Copy + PartialEq + Into<u16>>(labels: &[T], offset: usize, mut emit: impl FnMut(usize, usize, u16)) {
+    let mut start = 0;
+    while start < labels.len() {
+        let label = labels[start];
+        let len = labels[start..].iter().position(|&other| other != label).unwrap_or(labels.len() - start);
+        emit(offset + start, len, label.into());
+        start += len;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use glam::DAffine3;
+
+    fn mask(labels: Vec<u16>) -> EditLabels {
+        let grid = Grid::new([3, 2, 2], DAffine3::IDENTITY);
+        EditLabels::from_volume(&LabelVolume::new(grid, labels).unwrap())
+    }
+
+    #[test]
+    fn a_volume_comes_back_in_its_smallest_type() {
+        let labels = vec![0, 1, 1, 0, 0, 2, 7, 0, 0, 0, 0, 300];
+        let edited = mask(labels.clone());
+        assert_eq!(edited.to_volume().data, LabelData::U16(labels));
+        assert!(matches!(edited.slab(0), LabelData::U8(_)) && matches!(edited.slab(1), LabelData::U16(_)));
+        assert_eq!(
+            edited.voxel_counts().iter().map(|(&l, &n)| (l, n)).collect::<Vec<_>>(),
+            [(1, 2), (2, 1), (7, 1), (300, 1)]
+        );
+        assert_eq!(edited.get(5), 2);
+        assert_eq!(edited.bounds_of(|label| label == 1).unwrap(), VoxelBox { min: [1, 0, 0], max: [2, 0, 0] });
+        assert_eq!(edited.bounds_of(|label| label == 9), None);
+        assert_eq!(edited.copy_box(&VoxelBox { min: [1, 0, 0], max: [2, 1, 1] }), [1, 1, 0, 2, 0, 0, 0, 300]);
+    }
+
+    #[test]
+    fn a_snapshot_keeps_its_labels_and_shares_what_did_not_change() {
+        let mut edited = mask(vec![1; 12]);
+        let snapshot = edited.clone();
+        edited.replace(0..3, 1, 500);
+        assert_eq!(snapshot.to_volume().data, LabelData::U8(vec![1; 12]));
+        assert_eq!(edited.get(2), 500);
+        assert!(
+            !Arc::ptr_eq(&edited.slabs[0], &snapshot.slabs[0]) && Arc::ptr_eq(&edited.slabs[1], &snapshot.slabs[1])
+        );
+        edited.replace(0..3, 500, 1);
+        // One slab is wider than the snapshot's, its labels are the same.
+        assert_eq!(edited, snapshot);
+        assert_eq!(edited.to_volume().data, LabelData::U8(vec![1; 12]));
+        assert_eq!(edited.sha256(), snapshot.sha256());
+    }
+}

@@ -1,0 +1,215 @@
+//! Editing a mask: operations, what they change, undo, and the journal. Nothing here opens a file or knows a window.
+//!
+//! A tool makes an [`Op`]; [`plan`] turns it into a [`Delta`], the runs of voxels that change with their labels before and after;
+//! [`Delta::apply`] changes [`EditLabels`]; [`History`] keeps it for undo, [`journal`] for a crash. [`Delta::bounds`] is what has
+//! to be drawn again. A long operation is planned on a clone, which costs nothing, and its delta applied when it is done.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `labels.rs` | the mask, in slabs that copies share |
+//! | `op.rs`, `steps.rs` | the operations, and lists of them as JSON |
+//! | `delta.rs` | changes: inverted, joined, packed |
+//! | `region.rs` | boxes, runs and slices of voxels |
+//! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and what is connected by value or label |
+//! | `morphology.rs`, `islands.rs` | outlines and components |
+//! | `interpolate.rs`, `between.rs` | gaps between slices |
+//! | `history.rs`, `journal.rs` | undo, and the format of the journal; [`crate::run::journal`] writes it |
+
+mod between;
+mod brush;
+mod delta;
+mod flood;
+pub mod history;
+mod interpolate;
+mod islands;
+pub mod journal;
+mod labels;
+mod morphology;
+pub mod op;
+mod region;
+pub mod steps;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use delta::{Delta, DeltaRun, Packed};
+pub use history::History;
+pub use labels::EditLabels;
+pub use op::Op;
+pub use region::VoxelBox;
+
+use brush::Slice;
+use delta::{Change, Over};
+use op::{Boolean, LassoAction, Operand};
+use region::{BoxMask, Region};
+use values::Frame;
+
+use crate::event::Control;
+use crate::findings::{Connectivity, axial_axis};
+use crate::volume::Volume;
+use crate::{Error, Result};
+
+/// What operations look at beside the edited mask. Image and other mask lie on its grid.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scene<'a> {
+    /// The image, for operations by value.
+    pub image: Option<&'a Volume>,
+    /// Its frame, 0-based among the frames in memory.
+    pub frame: usize,
+    /// Another mask, such as the automatic segmentation.
+    pub other: Option<&'a EditLabels>,
+    /// Labels whose voxels stay as they are. An operation that would add to one is refused.
+    pub locked: &'a [u16],
+}
+
+/// Changes the labels by an operation and returns what changed.
+///
+/// # Errors
+/// As [`plan`]; the labels are then unchanged.
+pub fn apply(op: &Op, labels: &mut EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Delta> {
+    let delta = plan(op, labels, scene, control)?;
+    let fits = delta.apply(labels);
+    debug_assert!(fits, "it was made for these labels");
+    Ok(delta)
+}
+
+/// What an operation would change.
+///
+/// # Errors
+/// [`crate::ErrorKind::Config`] that names the field, for a value that is not usable with this mask and image, or a missing
+/// image or other mask; [`crate::ErrorKind::Cancelled`].
+pub fn plan(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Delta> {
+    op.check()?;
+    let changes = changes(op, labels, scene, control)?;
+    control.check()?;
+    if let Some(change) = changes.iter().find(|change| scene.locked.contains(&change.label)) {
+        return Err(Error::config("label", change.label, "the label is locked. Unlock it to add to it"));
+    }
+    Ok(Delta::of(labels, &changes, scene.locked))
+}
+
+impl<'a> Scene<'a> {
+    fn values(&self, op: &Op, labels: &EditLabels) -> Result<Frame<'a>> {
+        let missing = |why| Error::config("image", op.name(), why);
+        let image = self.image.ok_or_else(|| missing("the operation needs an image"))?;
+        image.grid.require_same(labels.grid(), || "the image and the edited mask".to_owned())?;
+        let usable = self.frame < image.frames();
+        if usable { Ok(Frame::new(image, self.frame)) } else { Err(missing("the image does not have this frame")) }
+    }
+
+    fn other(&self, op: &Op, labels: &EditLabels) -> Result<&'a EditLabels> {
+        let missing = || Error::config("other", op.name(), "the operation needs another mask");
+        let other = self.other.ok_or_else(missing)?;
+        other.grid().require_same(labels.grid(), || "the other mask and the edited one".to_owned())?;
+        Ok(other)
+    }
+}
+
+/// The regions that change, disjoint, with their new labels.
+fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Vec<Change>> {
+    let grid = labels.grid();
+    let axis_or_axial = |axis: &Option<usize>| axis.unwrap_or_else(|| axial_axis(grid));
+    let add = |region: Region, label: u16, overwrite: bool| {
+        vec![Change { region, label, over: if overwrite { Over::All } else { Over::Only(0) } }]
+    };
+    let replace = |region: Region, label: u16| vec![Change { region, label, over: Over::All }];
+    let remove =
+        |region: Region, only: Option<u16>| vec![Change { region, label: 0, over: only.map_or(Over::All, Over::Only) }];
+    Ok(match op {
+        Op::Paint { label, brush } => replace(brush::brush(brush, grid, control)?, *label),
+        Op::Erase { label, brush } => remove(brush::brush(brush, grid, control)?, *label),
+        Op::ThresholdPaint { label, brush, min, max } => {
+            let values = scene.values(op, labels)?;
+            let range = min.unwrap_or(f64::NEG_INFINITY)..=max.unwrap_or(f64::INFINITY);
+            let inside = brush::brush(brush, grid, control)?;
+            replace(inside.filtered(|at| range.contains(&values.value(at))), *label)
+        }
+        Op::AdaptivePaint { label, brush, tolerance } => {
+            let values = scene.values(op, labels)?;
+            replace(values::adaptive(brush, *tolerance, values, labels, control)?, *label)
+        }
+        Op::Fill { label, place, axis } => {
+            let (start, axis) = (place.require(grid)?, axis_or_axial(axis));
+            let slice = region::slice_of(start, axis, labels.shape());
+            let old = labels.get(grid.index(start));
+            let same = |at: usize| labels.get(at) == old;
+            replace(flood::flood(start, &slice, labels.shape(), Connectivity::Face, same, control)?, *label)
+        }
+        Op::FillHoles { label, mode, axis, overwrite } => {
+            let holes = morphology::holes(*label, *mode, axis_or_axial(axis), labels, control)?;
+            add(holes, *label, *overwrite)
+        }
+        Op::Grow { label, mm, overwrite } => add(morphology::grow(*label, *mm, labels), *label, *overwrite),
+        Op::Shrink { label, mm } => remove(morphology::shrink(*label, *mm, labels), None),
+        Op::Smooth { label, method, mm, overwrite } => {
+            let [gained, lost] = morphology::smooth(*label, *method, *mm, labels, control)?;
+            let mut both = add(gained, *label, *overwrite);
+            both.extend(remove(lost, None));
+            both
+        }
+        Op::Interpolate { label, axis, overwrite } => {
+            add(interpolate::interpolate(*label, *axis, labels, control)?, *label, *overwrite)
+        }
+        Op::RegionGrow { label, place, tolerance, max_radius_mm, overwrite } => {
+            let (start, values) = (place.require(grid)?, scene.values(op, labels)?);
+            let grown = values::region_grow(start, *tolerance, *max_radius_mm, values, labels, control)?;
+            add(grown, *label, *overwrite)
+        }
+        Op::RemoveComponent { place, label } => {
+            remove(islands::component_at(place.require(grid)?, *label, labels, control)?, None)
+        }
+        Op::KeepLargest { label } => remove(islands::components(*label, labels, |rank, _| rank > 0), None),
+        Op::RemoveSmall { ml, label } => {
+            let least = crate::findings::Smallest::Ml(*ml).in_voxels(grid);
+            remove(islands::components(*label, labels, |_, voxels| voxels < least), None)
+        }
+        Op::Relabel { from, to, place } => match place.find(grid)? {
+            Some(voxel) => replace(islands::component_at(voxel, Some(*from), labels, control)?, *to),
+            None => replace(region_of(*from, labels), *to),
+        },
+        Op::Boolean { operation, a, b, of } => {
+            let second = if *of == Operand::Other { scene.other(op, labels)? } else { labels };
+            boolean(*operation, [*a, *b], labels, second)
+        }
+        Op::Lasso { label, points_mm, plane, action, through } => {
+            let inside = Slice::new(*plane, grid)?.polygon(points_mm, *through, grid);
+            match action {
+                LassoAction::Fill => replace(inside, label.unwrap_or_default()),
+                LassoAction::Erase => remove(inside, *label),
+                LassoAction::Restore => restore(&inside, scene.other(op, labels)?),
+            }
+        }
+    })
+}
+
+/// All voxels of a label.
+fn region_of(label: u16, labels: &EditLabels) -> Region {
+    let Some(bounds) = labels.bounds_of(|other| other == label) else { return Region::default() };
+    BoxMask::region(&bounds, &BoxMask::of(labels, bounds, |other| other == label).bits, labels.shape())
+}
+
+/// Makes label `a` the combination of `a` and of label `b` of the second mask.
+fn boolean(operation: Boolean, [a, b]: [u16; 2], labels: &EditLabels, second: &EditLabels) -> Vec<Change> {
+    let (own, other) = (region_of(a, labels), region_of(b, second));
+    let in_second = |at: usize| second.get(at) == b;
+    let (gained, lost) = match operation {
+        Boolean::Union => (other, Region::default()),
+        Boolean::Intersect => (Region::default(), own.filtered(|at| !in_second(at))),
+        Boolean::Subtract => (Region::default(), own.filtered(in_second)),
+    };
+    let mut changes = vec![Change { region: gained, label: a, over: Over::All }];
+    if !lost.ranges().is_empty() {
+        changes.push(Change { region: lost, label: 0, over: Over::Only(a) });
+    }
+    changes
+}
+
+/// Gives the voxels of a region the labels that they have in another mask.
+fn restore(region: &Region, other: &EditLabels) -> Vec<Change> {
+    let mut of_label = std::collections::BTreeMap::<u16, Vec<std::ops::Range<usize>>>::new();
+    for range in region.ranges() {
+        other.each_run(range.clone(), |run, label| of_label.entry(label).or_default().push(run));
+    }
+    let change = |(label, ranges)| Change { region: Region::new(ranges), label, over: Over::All };
+    of_label.into_iter().map(change).collect()
+}

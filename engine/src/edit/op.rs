@@ -1,0 +1,511 @@
+//! The operations: what the window's tools and an operation list do.
+
+use glam::DVec3;
+use serde::{Deserialize, Serialize};
+
+use crate::volume::Grid;
+use crate::{Error, Result};
+
+/// One edit of a mask. World coordinates are RAS+ millimetres, voxels are 0-based in the file's own order.
+///
+/// Unless an operation says otherwise, it changes only background and its own label: other labels stay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Op {
+    /// Gives the voxels of the brush a label, whatever they had.
+    Paint {
+        /// The label, not 0.
+        label: u16,
+        /// Where.
+        #[serde(flatten)]
+        brush: Brush,
+    },
+    /// Makes the voxels of the brush background.
+    Erase {
+        /// Only voxels of this label.
+        #[serde(default)]
+        label: Option<u16>,
+        /// Where.
+        #[serde(flatten)]
+        brush: Brush,
+    },
+    /// Paints only voxels whose value lies in a range.
+    ThresholdPaint {
+        /// The label, not 0.
+        label: u16,
+        /// Where.
+        #[serde(flatten)]
+        brush: Brush,
+        /// Lowest value, in the image's unit.
+        #[serde(default)]
+        min: Option<f64>,
+        /// Highest value.
+        #[serde(default)]
+        max: Option<f64>,
+    },
+    /// Paints, at each point of the brush, the voxels that are connected to it by faces inside the brush and have a similar
+    /// value.
+    AdaptivePaint {
+        /// The label, not 0.
+        label: u16,
+        /// Where. The points are not connected.
+        #[serde(flatten)]
+        brush: Brush,
+        /// Largest difference from the value at the point. Default: half the spread of the values in the brush (5th to 95th
+        /// percentile), at least three standard deviations of the 3 x 3 x 3 voxels around the point.
+        #[serde(default)]
+        tolerance: Option<f64>,
+    },
+    /// Gives the area of one label around a voxel another label, in one slice; areas are connected by edges of pixels.
+    Fill {
+        /// The new label; 0 erases.
+        label: u16,
+        /// The voxel to start at.
+        #[serde(flatten)]
+        place: Place,
+        /// Axis across the slice (0, 1, 2). Default: the one nearest to head-foot.
+        #[serde(default)]
+        axis: Option<usize>,
+    },
+    /// Fills background that a label encloses: it is not connected by faces, around the label, to the border of the image.
+    FillHoles {
+        /// The label.
+        label: u16,
+        /// In the volume, or in each slice.
+        #[serde(default)]
+        mode: Mode,
+        /// Axis across the slices of mode `2d`. Default: the one nearest to head-foot.
+        #[serde(default)]
+        axis: Option<usize>,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
+    /// Adds the voxels whose centre is at most so far from one of a label.
+    Grow {
+        /// The label.
+        label: u16,
+        /// Distance in mm.
+        mm: f64,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
+    /// Removes the voxels of a label whose centre is at most so far from one without it. The border of the image is none.
+    Shrink {
+        /// The label.
+        label: u16,
+        /// Distance in mm.
+        mm: f64,
+    },
+    /// Smooths the outline of a label.
+    Smooth {
+        /// The label.
+        label: u16,
+        /// How.
+        #[serde(default)]
+        method: Smoothing,
+        /// Radius of the ball, or standard deviation of the Gaussian, in mm.
+        mm: f64,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
+    /// Fills the gaps between the slices that hold a label.
+    Interpolate {
+        /// The label.
+        label: u16,
+        /// Axis across the slices (0, 1, 2).
+        axis: usize,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
+    /// Adds the voxels that are connected to a voxel by faces and have a similar value.
+    RegionGrow {
+        /// The label, not 0.
+        label: u16,
+        /// The voxel to start at.
+        #[serde(flatten)]
+        place: Place,
+        /// Largest difference from the value at the start.
+        tolerance: f64,
+        /// Largest distance from the start in mm.
+        #[serde(default)]
+        max_radius_mm: Option<f64>,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
+    /// Removes the 26-connected component at a voxel, over all labels: a finding.
+    RemoveComponent {
+        /// A voxel of the component.
+        #[serde(flatten)]
+        place: Place,
+        /// The component of this label alone.
+        #[serde(default)]
+        label: Option<u16>,
+    },
+    /// Removes all 26-connected components but the largest, of equal ones all but the first in memory.
+    KeepLargest {
+        /// The components of this label alone. Default: over all labels together.
+        #[serde(default)]
+        label: Option<u16>,
+    },
+    /// Removes the 26-connected components smaller than a volume; one of exactly that size stays.
+    RemoveSmall {
+        /// Volume in millilitres.
+        ml: f64,
+        /// The components of this label alone. Default: over all labels together.
+        #[serde(default)]
+        label: Option<u16>,
+    },
+    /// Gives a label's voxels another label.
+    Relabel {
+        /// The label.
+        from: u16,
+        /// The new label; 0 removes.
+        to: u16,
+        /// Only the 26-connected component of the label at this voxel.
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// Combines two labels. The result becomes label `a`, and what `a` had beyond it becomes background.
+    Boolean {
+        /// How.
+        operation: Boolean,
+        /// The first label.
+        a: u16,
+        /// The second label.
+        b: u16,
+        /// The mask that `b` is taken from.
+        #[serde(default)]
+        of: Operand,
+    },
+    /// Changes the voxels inside a polygon.
+    Lasso {
+        /// The label to fill with; of `erase`, the only label to erase. Not used by `restore`.
+        #[serde(default)]
+        label: Option<u16>,
+        /// The corners in world mm; the first and the last are joined.
+        points_mm: Vec<[f64; 3]>,
+        /// Plane of the polygon, through its first corner. Default: `axial`.
+        #[serde(default, alias = "axis")]
+        plane: Plane,
+        /// What happens inside.
+        #[serde(default)]
+        action: LassoAction,
+        /// Through all slices along the plane's axis, not in one only.
+        #[serde(default)]
+        through: bool,
+    },
+}
+
+/// A round brush at points in world mm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Brush {
+    /// Radius in mm. The brush holds the voxels whose centre is at most so far from a point.
+    pub radius_mm: f64,
+    /// A ball, or a disc in one slice.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Plane of the discs of mode `2d`, through each point. Default: `axial`.
+    #[serde(default, alias = "axis")]
+    pub plane: Plane,
+    /// The points.
+    pub points_mm: Vec<[f64; 3]>,
+    /// The lines from each point to the next are painted as well: a stroke.
+    #[serde(default)]
+    pub connected: bool,
+}
+
+/// A voxel, by its index or by a world position inside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Index (i, j, k).
+    #[serde(default)]
+    pub voxel: Option<[usize; 3]>,
+    /// World position in mm; the nearest voxel counts.
+    #[serde(default)]
+    pub point_mm: Option<[f64; 3]>,
+}
+
+/// In the volume or in slices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Mode {
+    #[serde(rename = "2d")]
+    Slice,
+    #[default]
+    #[serde(rename = "3d")]
+    Volume,
+}
+
+/// A plane of voxels.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected 0, 1, 2, \"axial\", \"coronal\", \"sagittal\" or a normal [x, y, z] in world mm"
+)]
+pub enum Plane {
+    /// Across a voxel axis of the file: the stored slice nearest to the point.
+    Axis(usize),
+    /// Across the voxel axis nearest to a direction of the patient.
+    Named(PlaneName),
+    /// Across a direction in world mm, through the point. It holds one voxel of each column along the voxel axis that is
+    /// nearest to the normal.
+    Normal([f64; 3]),
+}
+
+impl Default for Plane {
+    fn default() -> Self {
+        Self::Named(PlaneName::Axial)
+    }
+}
+
+/// A plane of the patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaneName {
+    /// Across head-foot.
+    Axial,
+    /// Across front-back.
+    Coronal,
+    /// Across left-right.
+    Sagittal,
+}
+
+/// How an outline is smoothed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Smoothing {
+    /// A voxel has the label if most voxels of the ball around it have; on a tie it stays as it is.
+    #[default]
+    Majority,
+    /// A voxel has the label if the Gaussian mean of the signed distance to the outline is negative.
+    Gaussian,
+}
+
+/// How two labels are combined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Boolean {
+    /// Voxels of either.
+    Union,
+    /// Voxels of both.
+    Intersect,
+    /// Voxels of the first that are not of the second.
+    Subtract,
+}
+
+/// The mask that a second label is taken from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operand {
+    /// The edited mask, where labels exclude each other.
+    #[default]
+    Own,
+    /// The other mask ([`super::Scene::other`]).
+    Other,
+}
+
+/// What happens inside a lasso.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LassoAction {
+    /// All voxels get the label.
+    #[default]
+    Fill,
+    /// They become background.
+    Erase,
+    /// They get the labels of the other mask ([`super::Scene::other`]).
+    Restore,
+}
+
+impl Op {
+    /// The name in operation lists.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Paint { .. } => "paint",
+            Self::Erase { .. } => "erase",
+            Self::ThresholdPaint { .. } => "threshold_paint",
+            Self::AdaptivePaint { .. } => "adaptive_paint",
+            Self::Fill { .. } => "fill",
+            Self::FillHoles { .. } => "fill_holes",
+            Self::Grow { .. } => "grow",
+            Self::Shrink { .. } => "shrink",
+            Self::Smooth { .. } => "smooth",
+            Self::Interpolate { .. } => "interpolate",
+            Self::RegionGrow { .. } => "region_grow",
+            Self::RemoveComponent { .. } => "remove_component",
+            Self::KeepLargest { .. } => "keep_largest",
+            Self::RemoveSmall { .. } => "remove_small",
+            Self::Relabel { .. } => "relabel",
+            Self::Boolean { .. } => "boolean",
+            Self::Lasso { .. } => "lasso",
+        }
+    }
+
+    /// Name and label for a history list, such as `Grow, label 2`.
+    pub fn title(&self) -> String {
+        let of = |what: &str, label: u16| format!("{what}, label {label}");
+        let maybe = |what: &str, label: Option<u16>| label.map_or_else(|| what.to_owned(), |label| of(what, label));
+        match self {
+            Self::Paint { label, .. } => of("Brush", *label),
+            Self::Erase { label, .. } => maybe("Eraser", *label),
+            Self::ThresholdPaint { label, .. } => of("Range brush", *label),
+            Self::AdaptivePaint { label, .. } => of("Adaptive brush", *label),
+            Self::Fill { label, .. } => of("Fill", *label),
+            Self::FillHoles { label, .. } => of("Fill holes", *label),
+            Self::Grow { label, .. } => of("Grow", *label),
+            Self::Shrink { label, .. } => of("Shrink", *label),
+            Self::Smooth { label, .. } => of("Smooth", *label),
+            Self::Interpolate { label, .. } => of("Interpolate", *label),
+            Self::RegionGrow { label, .. } => of("Region growing", *label),
+            Self::RemoveComponent { label, .. } => maybe("Remove component", *label),
+            Self::KeepLargest { label } => maybe("Keep largest component", *label),
+            Self::RemoveSmall { label, .. } => maybe("Remove small components", *label),
+            Self::Relabel { from, to, .. } => format!("Relabel {from} as {to}"),
+            Self::Boolean { operation: Boolean::Union, a, b, .. } => format!("Unite labels {a} and {b}"),
+            Self::Boolean { operation: Boolean::Intersect, a, b, .. } => format!("Intersect labels {a} and {b}"),
+            Self::Boolean { operation: Boolean::Subtract, a, b, .. } => format!("Subtract label {b} from {a}"),
+            Self::Lasso { label, action: LassoAction::Fill, .. } => maybe("Lasso", *label),
+            Self::Lasso { label, action: LassoAction::Erase, .. } => maybe("Lasso eraser", *label),
+            Self::Lasso { action: LassoAction::Restore, .. } => "Restore inside lasso".to_owned(),
+        }
+    }
+
+    /// # Errors
+    /// For a value that no mask and image can make right.
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Paint { label, brush } => label_above_0(*label).and_then(|()| brush.check()),
+            Self::Erase { brush, .. } => brush.check(),
+            Self::ThresholdPaint { label, brush, min, max } => {
+                label_above_0(*label)?;
+                brush.check()?;
+                let (low, high) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
+                if low <= high { Ok(()) } else { Err(Error::config("min", low, format!("max is {high}, below it"))) }
+            }
+            Self::AdaptivePaint { label, brush, tolerance } => {
+                label_above_0(*label)?;
+                brush.check()?;
+                tolerance.map_or(Ok(()), |tolerance| not_negative("tolerance", tolerance))
+            }
+            Self::Fill { axis, .. } => axis.map_or(Ok(()), check_axis),
+            Self::FillHoles { label, axis, .. } => {
+                label_above_0(*label)?;
+                axis.map_or(Ok(()), check_axis)
+            }
+            Self::Grow { label, mm, .. } | Self::Shrink { label, mm } | Self::Smooth { label, mm, .. } => {
+                label_above_0(*label)?;
+                positive("mm", *mm)
+            }
+            Self::Interpolate { label, axis, .. } => label_above_0(*label).and_then(|()| check_axis(*axis)),
+            Self::RegionGrow { label, tolerance, max_radius_mm, .. } => {
+                label_above_0(*label)?;
+                not_negative("tolerance", *tolerance)?;
+                max_radius_mm.map_or(Ok(()), |mm| positive("max_radius_mm", mm))
+            }
+            Self::RemoveComponent { .. } | Self::KeepLargest { .. } => Ok(()),
+            Self::RemoveSmall { ml, .. } => not_negative("ml", *ml),
+            Self::Relabel { from, .. } => match from {
+                0 => Err(Error::config("from", 0, "0 is background, it cannot be relabelled")),
+                _ => Ok(()),
+            },
+            Self::Boolean { a, b, .. } => label_above_0(*a).and_then(|()| label_above_0(*b)),
+            Self::Lasso { label, points_mm, plane, action, .. } => {
+                if *action == LassoAction::Fill {
+                    label_above_0(label.unwrap_or(0))?;
+                }
+                if points_mm.len() < 3 {
+                    return Err(Error::config("points_mm", points_mm.len(), "a lasso needs 3 corners"));
+                }
+                finite("points_mm", points_mm)?;
+                plane.check()
+            }
+        }
+    }
+}
+
+impl Brush {
+    fn check(&self) -> Result<()> {
+        positive("radius_mm", self.radius_mm)?;
+        if self.points_mm.is_empty() {
+            return Err(Error::config("points_mm", "[]", "a brush needs a point"));
+        }
+        finite("points_mm", &self.points_mm)?;
+        self.plane.check()
+    }
+}
+
+impl Plane {
+    fn check(&self) -> Result<()> {
+        match *self {
+            Self::Axis(axis) => check_axis(axis),
+            Self::Named(_) => Ok(()),
+            Self::Normal(normal) => {
+                let length = DVec3::from_array(normal).length();
+                let usable = length.is_finite() && length > 0.0;
+                if usable { Ok(()) } else { Err(Error::config("plane", format!("{normal:?}"), "it is no direction")) }
+            }
+        }
+    }
+}
+
+impl Place {
+    /// The voxel, `None` if none is named.
+    ///
+    /// # Errors
+    /// If both are given, or the voxel lies outside the grid.
+    pub(super) fn find(&self, grid: &Grid) -> Result<Option<[usize; 3]>> {
+        let [nx, ny, nz] = grid.shape;
+        let outside = || format!("lies outside the image of {nx}x{ny}x{nz} voxels");
+        match (self.voxel, self.point_mm) {
+            (None, None) => Ok(None),
+            (Some(_), Some(_)) => Err(Error::config("point_mm", "given", "voxel is given as well. Give one of them")),
+            (Some(voxel), None) => {
+                let inside = (0..3).all(|a| voxel[a] < grid.shape[a]);
+                if inside { Ok(Some(voxel)) } else { Err(Error::config("voxel", format!("{voxel:?}"), outside())) }
+            }
+            (None, Some(point)) => {
+                let at = grid.voxel_from_world().transform_point3(DVec3::from_array(point)).to_array().map(f64::round);
+                let inside = (0..3).all(|a| at[a] >= 0.0 && at[a] < grid.shape[a] as f64);
+                let voxel = at.map(|v| v as usize);
+                if inside { Ok(Some(voxel)) } else { Err(Error::config("point_mm", format!("{point:?}"), outside())) }
+            }
+        }
+    }
+
+    /// # Errors
+    /// As [`Place::find`]. Also if no voxel is named.
+    pub(super) fn require(&self, grid: &Grid) -> Result<[usize; 3]> {
+        let missing = || Error::config("voxel", "missing", "give voxel or point_mm");
+        self.find(grid)?.ok_or_else(missing)
+    }
+}
+
+fn label_above_0(label: u16) -> Result<()> {
+    if label > 0 { Ok(()) } else { Err(Error::config("label", 0, "0 is background. A label is 1 to 65535")) }
+}
+
+fn check_axis(axis: usize) -> Result<()> {
+    if axis < 3 { Ok(()) } else { Err(Error::config("axis", axis, "must be 0, 1 or 2")) }
+}
+
+fn positive(field: &str, value: f64) -> Result<()> {
+    let usable = value.is_finite() && value > 0.0;
+    if usable { Ok(()) } else { Err(Error::config(field, value, "must be above 0")) }
+}
+
+fn not_negative(field: &str, value: f64) -> Result<()> {
+    let usable = value.is_finite() && value >= 0.0;
+    if usable { Ok(()) } else { Err(Error::config(field, value, "must be 0 or more")) }
+}
+
+fn finite(field: &str, points: &[[f64; 3]]) -> Result<()> {
+    match points.iter().find(|point| point.iter().any(|v| !v.is_finite())) {
+        Some(point) => Err(Error::config(field, format!("{point:?}"), "must be finite")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+//! Operation lists: JSON such as `[{"op":"grow","label":1,"mm":3},{"op":"undo"}]`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Delta, EditLabels, History, Op, Scene, apply};
+use crate::event::Control;
+use crate::{Error, ErrorKind, Result};
+
+/// An entry of an operation list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// An operation.
+    Edit(Op),
+    /// Takes back the last operation in effect.
+    Undo,
+    /// Brings back the operation that was undone last.
+    Redo,
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Name of the operation, `undo` or `redo`.
+    pub op: String,
+    /// Voxels whose label changed.
+    pub voxels_changed: usize,
+    /// Smallest voxel index (i, j, k) and largest, inclusive, of the changed voxels.
+    pub changed_box: Option<[[usize; 3]; 2]>,
+    /// Voxels of every label after the step.
+    pub label_voxels: BTreeMap<u16, usize>,
+    /// Volume of every label after the step, in millilitres.
+    pub label_volumes_ml: BTreeMap<u16, f64>,
+}
+
+/// Other names of keys that are read.
+const ALIASES: [(&str, &str); 1] = [("axis", "plane")];
+
+/// Reads an operation list.
+///
+/// # Errors
+/// The number of the step, from 1, and what is wrong with it: an unknown operation or key, a missing or unusable value.
+pub fn parse(json: &str) -> Result<Vec<Step>> {
+    let steps: Vec<Value> =
+        serde_json::from_str(json).map_err(|why| Error::config("ops", "JSON", format!("expected a list: {why}")))?;
+    let named = |n: usize, error: Error| in_step(n, &error);
+    steps.into_iter().enumerate().map(|(n, value)| step(value).map_err(|error| named(n, error))).collect()
+}
+
+fn step(value: Value) -> Result<Step> {
+    let Some(name) = value.get("op").and_then(Value::as_str).map(str::to_owned) else {
+        return Err(Error::config("op", "missing", "a step is an object with the name of an operation as \"op\""));
+    };
+    let given: Vec<String> = value.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
+    if let Some(step) = [("undo", Step::Undo), ("redo", Step::Redo)].into_iter().find(|(n, _)| *n == name) {
+        check_keys(&given, &["op".to_owned()])?;
+        return Ok(step.1);
+    }
+    let op: Op = serde_json::from_value(value).map_err(|why| Error::config("op", &name, why.to_string()))?;
+    // Flattened fields keep serde from refusing unknown keys; writing the operation again gives all known ones.
+    let known = serde_json::to_value(&op).ok().and_then(|value| match value {
+        Value::Object(fields) => Some(fields.keys().cloned().collect::<Vec<_>>()),
+        _ => None,
+    });
+    check_keys(&given, &known.unwrap_or_default())?;
+    op.check()?;
+    Ok(Step::Edit(op))
+}
+
+fn check_keys(given: &[String], known: &[String]) -> Result<()> {
+    let is_alias = |key: &String| ALIASES.iter().any(|(alias, name)| key == alias && known.iter().any(|k| k == name));
+    match given.iter().find(|key| !known.contains(key) && !is_alias(key)) {
+        Some(key) => Err(Error::config(key, "given", format!("unknown key. Known: {}", known.join(", ")))),
+        None => Ok(()),
+    }
+}
+
+/// An error of step `n`, counted from 0, with the step's number.
+fn in_step(n: usize, error: &Error) -> Error {
+    match error.kind() {
+        ErrorKind::Config { field, value, why } => {
+            Error::config(format!("step {}: {field}", n + 1), value, why.clone())
+        }
+        other => Error::config(format!("step {}", n + 1), "failed", other.to_string()),
+    }
+}
+
+/// Does the steps in order. `done` gets each one with what it did and what changed; its error ends the list.
+///
+/// A step that changes nothing counts for undo like any other. Undo without an edit in effect, and redo without one undone,
+/// change nothing.
+///
+/// # Errors
+/// The number of the step, from 1, and what is wrong with it. The labels are then as the steps before left them.
+pub fn run(
+    steps: &[Step],
+    labels: &mut EditLabels,
+    history: &mut History,
+    scene: &Scene<'_>,
+    control: &Control,
+    done: &mut dyn FnMut(&Step, &Outcome, &Delta) -> Result<()>,
+) -> Result<()> {
+    for (n, step) in steps.iter().enumerate() {
+        let failed = |error: Error| match error.kind() {
+            ErrorKind::Cancelled => error,
+            _ => in_step(n, &error),
+        };
+        let delta = match step {
+            Step::Edit(op) => {
+                let delta = apply(op, labels, scene, control).map_err(failed)?;
+                history.push(op.title(), &delta)?;
+                Some(delta)
+            }
+            Step::Undo => history.undo(labels)?,
+            Step::Redo => history.redo(labels)?,
+        };
+        let delta = delta.unwrap_or_else(|| Delta::empty(labels.shape()));
+        let outcome = Outcome {
+            op: step.name().to_owned(),
+            voxels_changed: delta.voxels(),
+            changed_box: delta.bounds().map(|bounds| [bounds.min, bounds.max]),
+            label_voxels: labels.voxel_counts().clone(),
+            label_volumes_ml: labels.volumes_ml(),
+        };
+        done(step, &outcome, &delta)?;
+    }
+    Ok(())
+}
+
+impl Step {
+    /// The name in operation lists.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Edit(op) => op.name(),
+            Self::Undo => "undo",
+            Self::Redo => "redo",
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Operations against slow twins, and against themselves.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod naive;
+mod operations;
+mod orientations;
+mod sequences;
+mod strategies;
+
+use std::io::Cursor;
+
+use super::history::Spill;
+use super::{EditLabels, History};
+use crate::volume::{Grid, LabelVolume};
+
+fn edited(grid: &Grid, labels: &[u16]) -> EditLabels {
+    EditLabels::from_volume(&LabelVolume::new(grid.clone(), labels.to_vec()).unwrap())
+}
+
+fn values_of(labels: &EditLabels) -> Vec<u16> {
+    labels.to_volume().iter().collect()
+}
+
+fn history(shape: [usize; 3], budget: usize) -> History {
+    History::new(shape, budget, Spill::new(Cursor::new(Vec::new()), "spill".into()))
+}

@@ -1,0 +1,272 @@
+//! Every operation against its slow twin, and what no twin says.
+
+use glam::{DAffine3, DVec3};
+use proptest::prelude::*;
+
+use super::naive::Naive;
+use super::strategies::{op, sequence, setting};
+use super::{edited, values_of};
+use crate::ErrorKind;
+use crate::edit::op::{Brush, Mode, Op, Place, Plane};
+use crate::edit::{Delta, EditLabels, Packed, Scene, VoxelBox, apply, plan, steps};
+use crate::event::{Control, Signal};
+use crate::volume::{Grid, Scale, Volume, VoxelData};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn operations_equal_their_twins_and_invert((setting, op) in setting().prop_flat_map(|s| {
+        let op = op(s.grid());
+        (Just(s), op)
+    })) {
+        let (mut labels, other) = (edited(setting.grid(), &setting.labels), edited(setting.grid(), &setting.other));
+        let before = labels.clone();
+        let image = setting.values();
+        let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
+        let twin = Naive { grid: setting.grid(), image: &image, other: &setting.other };
+        let expected = twin.apply(&op, &setting.labels);
+        let found = apply(&op, &mut labels, &scene, &Control::default());
+        let Some(expected) = expected else {
+            let error = found.unwrap_err();
+            prop_assert!(matches!(error.kind(), ErrorKind::Config { .. }), "{}", error);
+            prop_assert_eq!(&labels, &before);
+            return Ok(());
+        };
+        let delta = found.unwrap();
+        prop_assert_eq!(values_of(&labels), expected);
+        check_delta(&delta, &before, &labels)?;
+    }
+
+    #[test]
+    fn a_locked_label_keeps_its_voxels((setting, ops) in sequence(3), locked in prop::sample::select(vec![1_u16, 2, 300])) {
+        let (mut labels, other) = (edited(setting.grid(), &setting.labels), edited(setting.grid(), &setting.other));
+        let locked = [locked];
+        let scene = Scene { image: Some(&setting.image), other: Some(&other), locked: &locked, ..Scene::default() };
+        for op in &ops {
+            // Refused where it adds to the locked label.
+            let _ = apply(op, &mut labels, &scene, &Control::default());
+        }
+        let of = |all: &[u16]| all.iter().map(|&l| l == locked[0]).collect::<Vec<_>>();
+        prop_assert_eq!(of(&values_of(&labels)), of(&setting.labels));
+    }
+
+    #[test]
+    fn deltas_join_pack_and_read((setting, ops) in sequence(4)) {
+        let (start, other) = (edited(setting.grid(), &setting.labels), edited(setting.grid(), &setting.other));
+        let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
+        let (mut labels, mut all) = (start.clone(), Delta::empty(start.shape()));
+        for op in &ops {
+            if let Ok(delta) = apply(op, &mut labels, &scene, &Control::default()) {
+                prop_assert_eq!(&delta.pack().unpack(), &delta);
+                all = all.then(&delta);
+            }
+        }
+        // Joining keeps runs maximal, so that it gives the same as a comparison of both ends.
+        prop_assert_eq!(&all, &Delta::between(&start, &labels));
+        let bytes = all.pack().bytes().to_vec();
+        prop_assert_eq!(&Packed::read(&bytes, start.shape()).unwrap(), &all);
+        for end in 0..bytes.len() {
+            prop_assert!(Packed::read(&bytes[..end], start.shape()).is_err());
+        }
+    }
+
+    /// A stroke holds the discs and balls of all points of its lines.
+    #[test]
+    fn a_stroke_is_painted_between_its_points(setting in setting(), mut ops in setting().prop_flat_map(|s| {
+        prop::collection::vec(op(s.grid()), 12)
+    })) {
+        ops.retain(|op| matches!(op, Op::Paint { .. }));
+        let image = setting.values();
+        let twin = Naive { grid: setting.grid(), image: &image, other: &setting.other };
+        for op in ops {
+            let Op::Paint { label, brush } = op else { continue };
+            let stroke = Brush { connected: true, ..brush };
+            let mut labels = EditLabels::new(setting.grid().clone());
+            let painted = Op::Paint { label, brush: stroke.clone() };
+            let several_slices = stroke.mode == Mode::Slice && stroke.points_mm.len() > 1;
+            apply(&painted, &mut labels, &Scene::default(), &Control::default()).unwrap();
+            if several_slices {
+                continue;
+            }
+            let found: Vec<bool> = values_of(&labels).iter().map(|&l| l != 0).collect();
+            let larger = twin.brush(&Brush { radius_mm: stroke.radius_mm * 1.000_01, ..stroke.clone() });
+            for (at, inside) in twin.brush(&stroke).into_iter().enumerate() {
+                prop_assert!(found[at] || !inside);
+                prop_assert!(larger[at] || !found[at]);
+            }
+        }
+    }
+}
+
+/// What holds for the delta of every operation.
+fn check_delta(delta: &Delta, before: &EditLabels, after: &EditLabels) -> Result<(), TestCaseError> {
+    prop_assert_eq!(delta, &Delta::between(before, after));
+    let mut back = after.clone();
+    prop_assert!(delta.inverted().apply(&mut back));
+    prop_assert_eq!(&back, before);
+    prop_assert_eq!(back.voxel_counts(), before.voxel_counts());
+    let (old, new) = (values_of(before), values_of(after));
+    let changed: Vec<usize> = (0..old.len()).filter(|&at| old[at] != new[at]).collect();
+    prop_assert_eq!(delta.voxels(), changed.len());
+    let [nx, ny, _] = before.shape();
+    let voxels = changed.iter().map(|&at| [at % nx, at / nx % ny, at / (nx * ny)]);
+    let bounds = voxels.map(|v| VoxelBox { min: v, max: v }).reduce(|a, b| a.union(&b));
+    prop_assert_eq!(delta.bounds(), bounds);
+    let counts: Vec<(u16, usize)> = after.voxel_counts().iter().map(|(&l, &n)| (l, n)).collect();
+    prop_assert_eq!(counts, after.to_volume().voxel_counts());
+    if !delta.is_empty() {
+        let mut wrong = after.clone();
+        prop_assert!(!delta.apply(&mut wrong), "applied twice");
+        prop_assert_eq!(&wrong, after);
+    }
+    Ok(())
+}
+
+fn cube(n: usize, spacing: f64) -> Grid {
+    Grid::new([n; 3], DAffine3::from_scale(DVec3::splat(spacing)))
+}
+
+fn disc(plane: Plane, point: [f64; 3], radius_mm: f64) -> Op {
+    let brush = Brush { radius_mm, mode: Mode::Slice, plane, points_mm: vec![point], connected: false };
+    Op::Paint { label: 1, brush }
+}
+
+/// A disc across any direction holds one voxel of each column along the axis nearest to it, at most half a voxel away.
+#[test]
+fn a_disc_across_any_direction() {
+    let grid = cube(31, 1.0);
+    let (centre, radius) = (DVec3::new(15.2, 14.9, 15.3), 9.0);
+    for normal in [[0.0, 0.0, 2.0], [0.3, 0.1, 1.0], [1.0, 0.4, -0.3], [-0.2, 1.0, 0.5]] {
+        let mut labels = EditLabels::new(grid.clone());
+        let op = disc(Plane::Normal(normal), centre.to_array(), radius);
+        apply(&op, &mut labels, &Scene::default(), &Control::default()).unwrap();
+        let unit = DVec3::from_array(normal).normalize();
+        let axis = (0..3).max_by(|&a, &b| unit[a].abs().total_cmp(&unit[b].abs())).unwrap();
+        let mut columns = std::collections::BTreeMap::new();
+        for at in 0..grid.len() {
+            let voxel = [at % 31, at / 31 % 31, at / 961];
+            let here = grid.world(voxel) - centre;
+            let inside = labels.get(at) == 1;
+            assert!(!inside || (here.dot(unit) / unit[axis]).abs() <= 0.5 + 1e-9, "{normal:?}: {voxel:?}");
+            let far = (here - here.dot(unit) * unit).length();
+            if here.dot(unit).abs() < 0.3 && far < radius - 0.6 {
+                assert!(inside, "{normal:?}: {voxel:?} is a gap");
+            }
+            if inside {
+                assert!(far < radius + 0.6);
+                let mut column = voxel;
+                column[axis] = 0;
+                *columns.entry(column).or_insert(0) += 1;
+            }
+        }
+        assert!(columns.values().all(|&n| n == 1), "{normal:?}");
+        // A disc of radius r, seen along the axis.
+        let area = std::f64::consts::PI * radius * radius * unit[axis].abs();
+        assert!((columns.len() as f64 - area).abs() < 0.05 * area, "{normal:?}: {} of {area}", columns.len());
+    }
+}
+
+/// A bright ball in noise: the brush reaches over its edge, the paint stays inside.
+#[test]
+fn the_adaptive_brush_finds_an_edge_by_itself() {
+    let grid = cube(40, 1.0);
+    let centre = DVec3::splat(20.0);
+    let is_lesion = |at: usize| grid.world([at % 40, at / 40 % 40, at / 1600]).distance(centre) <= 7.0;
+    let noise = |at: usize| ((at * 7919) % 101) as i16 - 50;
+    let values = (0..grid.len()).map(|at| noise(at) + if is_lesion(at) { 1200 } else { 800 }).collect();
+    let image = Volume::new(grid.clone(), VoxelData::I16(values), Scale::IDENTITY);
+    let scene = Scene { image: Some(&image), ..Scene::default() };
+    let at = |x: f64| {
+        let brush = Brush {
+            radius_mm: 10.0,
+            mode: Mode::Volume,
+            plane: Plane::default(),
+            points_mm: vec![[x, 20.0, 20.0]],
+            connected: false,
+        };
+        let mut labels = EditLabels::new(grid.clone());
+        let op = Op::AdaptivePaint { label: 1, brush, tolerance: None };
+        apply(&op, &mut labels, &scene, &Control::default()).unwrap();
+        values_of(&labels)
+    };
+    let painted = at(20.0);
+    assert!((0..grid.len()).all(|n| (painted[n] == 1) == is_lesion(n)), "all of the lesion and nothing else");
+    // In homogeneous tissue it is a ball.
+    let outside = at(-5.0 + 4.0);
+    assert!(outside.iter().all(|&l| l == 0), "a point outside the image paints nothing");
+    let beside = at(0.0);
+    let ball = |n: usize| grid.world([n % 40, n / 40 % 40, n / 1600]).distance(DVec3::new(0.0, 20.0, 20.0)) <= 10.0;
+    assert!((0..grid.len()).all(|n| (beside[n] == 1) == ball(n)));
+}
+
+#[test]
+fn what_cannot_be_done_is_named() {
+    let grid = cube(4, 1.0);
+    let labels = EditLabels::new(grid.clone());
+    let refused = |op: &Op, scene: &Scene<'_>| {
+        let error = plan(op, &labels, scene, &Control::default()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Config { .. }), "{error}");
+        error.to_string()
+    };
+    let plain = Scene::default();
+    let place = Place { voxel: Some([1, 2, 3]), point_mm: None };
+    let brush = |radius_mm| Brush {
+        radius_mm,
+        mode: Mode::Volume,
+        plane: Plane::default(),
+        points_mm: vec![[0.0; 3]],
+        connected: false,
+    };
+    assert!(refused(&Op::RemoveComponent { place, label: None }, &plain).contains("[1, 2, 3]: it is background"));
+    let outside = Place { voxel: Some([4, 0, 0]), point_mm: None };
+    assert!(refused(&Op::Fill { label: 1, place: outside, axis: None }, &plain).contains("4x4x4 voxels"));
+    assert!(refused(&Op::Paint { label: 0, brush: brush(1.0) }, &plain).contains("label = 0"));
+    assert!(refused(&Op::Paint { label: 1, brush: brush(f64::NAN) }, &plain).contains("radius_mm"));
+    assert!(refused(&Op::Grow { label: 1, mm: 0.0, overwrite: false }, &plain).contains("mm = 0"));
+    let grow = Op::RegionGrow { label: 1, place, tolerance: 1.0, max_radius_mm: None, overwrite: false };
+    assert!(refused(&grow, &plain).contains("needs an image"));
+    let locked = Scene { locked: &[1], ..plain };
+    assert!(refused(&Op::Paint { label: 1, brush: brush(1.0) }, &locked).contains("locked"));
+    let other_grid = Volume::from_f32(cube(5, 1.0), vec![0.0; 125]);
+    let error = plan(&grow, &labels, &Scene { image: Some(&other_grid), ..plain }, &Control::default()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Geometry { .. }), "{error}");
+    let control = Control::default();
+    control.set(Signal::Cancel);
+    let error = plan(&Op::Paint { label: 1, brush: brush(1.0) }, &labels, &plain, &control).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Cancelled));
+}
+
+#[test]
+fn operation_lists_are_read_as_they_are_written() {
+    let text = r#"[{"op":"paint","label":1,"radius_mm":5,"mode":"3d","points_mm":[[1,2,3]]},
+        {"op":"paint","label":1,"radius_mm":5,"mode":"2d","axis":1,"points_mm":[[1,2,3],[4,5,6]],"connected":true},
+        {"op":"erase","radius_mm":2,"points_mm":[[0,0,0]],"plane":[0,1,1],"mode":"2d"},
+        {"op":"grow","label":1,"mm":3},{"op":"interpolate","label":1,"axis":2},
+        {"op":"remove_component","voxel":[1,2,3]},{"op":"undo"},{"op":"redo"},
+        {"op":"lasso","label":2,"plane":"coronal","action":"erase","points_mm":[[0,0,0],[1,0,0],[0,0,1]]}]"#;
+    let steps = steps::parse(text).unwrap();
+    let names: Vec<&str> = steps.iter().map(steps::Step::name).collect();
+    assert_eq!(names, ["paint", "paint", "erase", "grow", "interpolate", "remove_component", "undo", "redo", "lasso"]);
+    let steps::Step::Edit(Op::Paint { brush, .. }) = &steps[1] else { panic!("{:?}", steps[1]) };
+    assert_eq!((brush.plane, brush.mode, brush.connected), (Plane::Axis(1), Mode::Slice, true));
+
+    for (wrong, said) in [
+        (r#"{"op":"grow"}"#, "expected a list"),
+        (r#"[{"op":"grow","label":1,"mm":3},{"op":"grow","label":1}]"#, "step 2: op = grow: missing field `mm`"),
+        (
+            r#"[{"op":"grow","label":1,"mm":3,"raduis":1}]"#,
+            "step 1: raduis = given: unknown key. Known: label, mm, op, overwrite",
+        ),
+        (r#"[{"op":"undo","count":2}]"#, "unknown key"),
+        (r#"[{"op":"grwo"}]"#, "unknown variant `grwo`"),
+        (r#"[{"mm":1}]"#, "step 1: op = missing"),
+        (r#"[{"op":"grow","label":70000,"mm":3}]"#, "70000"),
+        (r#"[{"op":"interpolate","label":1,"axis":3}]"#, "axis = 3"),
+        (r#"[{"op":"paint","label":1,"radius_mm":5,"mode":"4d","points_mm":[[1,2,3]]}]"#, "4d"),
+        (r#"[{"op":"paint","label":1,"radius_mm":5,"plane":"oblique","points_mm":[[1,2,3]]}]"#, "a normal"),
+    ] {
+        let error = steps::parse(wrong).unwrap_err().to_string();
+        assert!(error.contains(said), "{wrong}: {error}");
+    }
+}

@@ -1,0 +1,245 @@
+//! The file of an edit journal: appended to at every edit, on the disk within two seconds. See [`crate::edit::journal`] for its
+//! format.
+//!
+//! A kill or a power cut leaves a whole prefix of the edits and at most one torn record, which is cut off when the journal is
+//! opened again. One program writes a journal: its file is locked.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::atomic::{folder_of, rename, survive_size_limit, sync_folder, temporary_path};
+use super::fault;
+use crate::edit::journal::{Header, Kind, Record, Replay, encode_record, encode_start, replay};
+use crate::edit::{Delta, EditLabels};
+use crate::{Error, Result};
+
+/// How long after an edit it is flushed to the disk: below the two seconds that are promised.
+const SYNC_DELAY: Duration = Duration::from_secs(1);
+
+/// A journal open for appending.
+pub struct Journal {
+    path: PathBuf,
+    header: Header,
+    file: File,
+    syncer: Syncer,
+    /// Length of the file; always whole records.
+    written: u64,
+    records: u64,
+}
+
+impl Journal {
+    /// Creates a journal of edits of `base`, replacing an existing file in one step.
+    ///
+    /// # Errors
+    /// If it cannot be written, or another program writes the existing one.
+    pub fn create(path: &Path, base: &EditLabels) -> Result<Self> {
+        survive_size_limit();
+        if path.exists() {
+            drop(open_locked(path)?);
+        }
+        Self::start(path, Header::new(base), base)
+    }
+
+    fn start(path: &Path, header: Header, base: &EditLabels) -> Result<Self> {
+        let start = encode_start(&header, base);
+        let file = replace_locked(path, &start)?;
+        Self::over(path, header, file, start.len() as u64, 0)
+    }
+
+    /// Opens a journal to continue it, and replays it. What follows the last whole record is cut off ([`Replay::cut`]).
+    ///
+    /// # Errors
+    /// For a file that is no journal or has no whole header and base mask, and one that another program writes.
+    pub fn open(path: &Path) -> Result<(Self, Replay)> {
+        survive_size_limit();
+        let mut file = open_locked(path)?;
+        let mut bytes = Vec::new();
+        // Through the locked file itself: on Windows no other may read it.
+        file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+        let replay = replayed(path, &bytes)?;
+        if replay.cut.is_some() {
+            file.set_len(replay.whole).and_then(|()| file.sync_all()).map_err(Error::io("write", path))?;
+        }
+        let journal = Self::over(path, replay.header.clone(), file, replay.whole, replay.records.len() as u64)?;
+        Ok((journal, replay))
+    }
+
+    fn over(path: &Path, header: Header, mut file: File, written: u64, records: u64) -> Result<Self> {
+        file.seek(SeekFrom::Start(written)).map_err(Error::io("write", path))?;
+        let syncer = Syncer::of(&file).map_err(Error::io("write", path))?;
+        Ok(Self { path: path.to_path_buf(), header, file, syncer, written, records })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the edits are made on.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Number of records, without those that were folded into the base mask.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Length of the file in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.written
+    }
+
+    /// Appends a change that was just applied. It is on the disk within two seconds.
+    ///
+    /// # Errors
+    /// If it cannot be written, such as on a full disk: the file then ends with the record before, and the call may be repeated.
+    /// Also if the flush of an earlier record failed.
+    pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
+        self.syncer.check().map_err(Error::io("write", &self.path))?;
+        let time_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
+        let record = Record { seq: self.records + 1, time_ms, kind, name: name.to_owned(), changes: delta.pack() };
+        let bytes = encode_record(&record);
+        if let Err(error) = self.write(&bytes) {
+            // Best effort: a torn record is cut off when the journal is opened.
+            let _ = self.file.set_len(self.written);
+            let _ = self.file.seek(SeekFrom::Start(self.written));
+            return Err(Error::io("write", &self.path)(error));
+        }
+        self.written += bytes.len() as u64;
+        self.records += 1;
+        self.syncer.wake();
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (head, tail) = bytes.split_at(bytes.len() / 2);
+        self.file.write_all(head)?;
+        fault::point("journal-middle")?;
+        self.file.write_all(tail)
+    }
+
+    /// Flushes all records to the disk now.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::io("write", &self.path))
+    }
+
+    /// Makes `labels`, the mask after the last record, the base mask, and drops the records. The file is the old or the new
+    /// journal at every moment.
+    ///
+    /// # Errors
+    /// If the new journal cannot be written. The old one is then unchanged and can be continued.
+    pub fn compact(&mut self, labels: &EditLabels) -> Result<()> {
+        let header = Header { folded: self.header.folded + self.records, ..self.header.clone() };
+        *self = Self::start(&self.path, header, labels)?;
+        Ok(())
+    }
+}
+
+/// Replays a journal without changing it.
+///
+/// # Errors
+/// For a file that is no journal or has no whole header and base mask.
+pub fn read(path: &Path) -> Result<Replay> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    replayed(path, &bytes)
+}
+
+fn replayed(path: &Path, bytes: &[u8]) -> Result<Replay> {
+    replay(bytes).map_err(|why| Error::file(path, format!("no edit can be restored: {why}")))
+}
+
+/// Writes a new file, locks it, and renames it into place: a reader finds the old or the new one, and no other program can lock
+/// the new one in between.
+fn replace_locked(path: &Path, bytes: &[u8]) -> Result<File> {
+    let temporary = temporary_path(path)?;
+    let write = || {
+        let mut file = File::options().read(true).write(true).create_new(true).open(&temporary)?;
+        file.lock()?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        rename(&temporary, path)?;
+        sync_folder(folder_of(path))?;
+        Ok(file)
+    };
+    write().map_err(|source| {
+        // Best effort: the name tells that it is a temporary file.
+        let _ = std::fs::remove_file(&temporary);
+        Error::io("write", path)(source)
+    })
+}
+
+fn open_locked(path: &Path) -> Result<File> {
+    let file = File::options().read(true).write(true).open(path).map_err(Error::io("open for writing", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::file(path, "another window or program is writing this journal")),
+        Err(TryLockError::Error(source)) => Err(Error::io("lock", path)(source)),
+    }
+}
+
+/// A thread that flushes a file a moment after each write, so that no edit waits for the disk.
+struct Syncer {
+    wake: Option<Sender<()>>,
+    failure: Arc<Mutex<Option<io::Error>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    fn of(file: &File) -> io::Result<Self> {
+        let (file, (wake, woken)) = (file.try_clone()?, channel());
+        let failure = Arc::new(Mutex::new(None));
+        let report = Arc::clone(&failure);
+        let flush = move || {
+            if let Err(error) = file.sync_data() {
+                *report.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        };
+        let thread =
+            std::thread::Builder::new().name("journal".to_owned()).spawn(move || flush_later(&woken, flush))?;
+        Ok(Self { wake: Some(wake), failure, thread: Some(thread) })
+    }
+
+    fn wake(&self) {
+        // The thread ends only after the sender is dropped.
+        let _ = self.wake.as_ref().map(|wake| wake.send(()));
+    }
+
+    /// # Errors
+    /// The failure of a flush since the last call.
+    fn check(&self) -> io::Result<()> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+}
+
+/// Calls `flush` [`SYNC_DELAY`] after the first of several writes, and at once when the writer is gone.
+fn flush_later(woken: &Receiver<()>, flush: impl Fn()) {
+    while woken.recv().is_ok() {
+        let due = Instant::now() + SYNC_DELAY;
+        let rest = || due.saturating_duration_since(Instant::now());
+        while woken.recv_timeout(rest()).is_ok() {}
+        flush();
+        if woken.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed; the file is closed in any case.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! `amlp edit` and `amlp journal`, as a user runs them.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::common::patient;
+use engine::volume::nifti::{write_label, write_volume};
+use engine::volume::{LabelVolume, Volume};
+use serde_json::Value;
+
+const OPS: &str = r#"[
+    {"op":"paint","label":2,"radius_mm":7,"mode":"3d","points_mm":[[40,10,38],[44,14,42]]},
+    {"op":"grow","label":1,"mm":3},
+    {"op":"undo"},
+    {"op":"smooth","label":2,"mm":3,"overwrite":true},
+    {"op":"remove_component","point_mm":[40,10,38]},
+    {"op":"undo"},{"op":"redo"},{"op":"undo"},
+    {"op":"relabel","from":2,"to":5}
+]"#;
+
+fn amlp(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_amlp")).args(arguments).output().unwrap()
+}
+
+fn done(output: &Output) -> (Value, String) {
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{errors}");
+    (serde_json::from_slice(&output.stdout).unwrap_or_default(), errors)
+}
+
+/// Writes image, mask and operations, and returns their paths.
+fn files(folder: &Path, ops: &str) -> [String; 3] {
+    let (image, label) = patient(2);
+    let name = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let paths = [name("pet.nii.gz"), name("seg.nii.gz"), name("ops.json")];
+    write_volume(paths[0].as_ref(), &image).unwrap();
+    write_label(paths[1].as_ref(), &label, &image).unwrap();
+    std::fs::write(&paths[2], ops).unwrap();
+    paths
+}
+
+fn labels(path: &str) -> Vec<u16> {
+    LabelVolume::read(path.as_ref()).unwrap().iter().collect()
+}
+
+#[test]
+fn a_list_of_operations_changes_a_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    let [image, mask, ops] = files(folder.path(), OPS);
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (out, journal, restored) = (at("out.nii.gz"), at("p02.edits"), at("restored.nii.gz"));
+    let edit = ["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &out, "--journal", &journal];
+    let (report, _) = done(&amlp(&[&edit[..], &["--json"]].concat()));
+    let steps = report["ops"].as_array().unwrap();
+    let names: Vec<&str> = steps.iter().map(|step| step["op"].as_str().unwrap()).collect();
+    let expected = ["paint", "grow", "undo", "smooth", "remove_component", "undo", "redo", "undo", "relabel"];
+    assert_eq!(names, expected);
+    let changed: Vec<u64> = steps.iter().map(|step| step["voxels_changed"].as_u64().unwrap()).collect();
+    assert!(changed.iter().all(|&n| n > 0), "{changed:?}");
+    assert_eq!((changed[1], changed[4], changed[4], changed[4]), (changed[2], changed[5], changed[6], changed[7]));
+    assert_eq!(steps[0]["label_volumes_ml"]["1"], steps[2]["label_volumes_ml"]["1"]);
+    let edited = labels(&out);
+    let count = |label: u16| edited.iter().filter(|&&l| l == label).count();
+    assert_eq!(report["label_voxels"]["5"], count(5));
+    assert!((report["label_volumes_ml"]["5"].as_f64().unwrap() - count(5) as f64 * 0.016).abs() < 1e-9);
+    assert_eq!(count(2), 0);
+    let like = Volume::read(image.as_ref()).unwrap();
+    assert_eq!(LabelVolume::read(out.as_ref()).unwrap().grid, like.grid);
+
+    // The journal leads to the same mask, and a part of it to a part of the way.
+    let (listed, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--image", &image, "--json"]));
+    assert_eq!((&listed["edits"], &listed["cut_bytes"]), (&9.into(), &0.into()));
+    assert_eq!(listed["records"][1]["name"], "Grow, label 1");
+    assert_eq!(std::fs::read(&restored).unwrap(), std::fs::read(&out).unwrap());
+    done(&amlp(&["journal", &journal, "--out", &restored, "--edits", "0"]));
+    assert_eq!(labels(&restored), labels(&mask));
+    let whole = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &whole[..whole.len() - 3]).unwrap();
+    let (listed, said) = done(&amlp(&["journal", &journal, "--out", &restored, "--json"]));
+    assert_eq!(listed["edits"], 8);
+    assert!(said.contains("8 edits are whole") && said.contains("left out: it is cut off"), "{said}");
+    assert_eq!(labels(&restored).iter().filter(|&&l| l == 2).count(), count(5), "before it was relabelled");
+    assert_eq!(std::fs::metadata(&journal).unwrap().len(), whole.len() as u64 - 3, "reading changes nothing");
+}
+
+#[test]
+fn a_wrong_list_names_its_step_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for (ops, said) in [
+        (r#"[{"op":"grow","label":1,"mm":3},{"op":"shrink","label":1}]"#, "step 2: op = shrink: missing field `mm`"),
+        (r#"[{"op":"remove_component","voxel":[0,0,0]}]"#, "step 1: voxel = [0, 0, 0]: it is background"),
+        (r#"[{"op":"boolean","operation":"union","a":1,"b":1,"of":"other"}]"#, "needs another mask"),
+    ] {
+        let [image, mask, list] = files(folder.path(), ops);
+        let out = at("out.nii.gz");
+        let output = amlp(&["edit", "--image", &image, "--mask", &mask, "--ops", &list, "--out", &out]);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(errors.contains("ops.json") && errors.contains(said), "{errors}");
+        assert!(!Path::new(&out).exists());
+    }
+    let output = amlp(&["journal", &at("seg.nii.gz")]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("it is not an edit journal"));
+}
+
+/// Kills the program while it edits: the journal restores what a shorter list of operations gives.
+#[test]
+fn after_a_kill_the_journal_restores_a_prefix() {
+    let folder = tempfile::tempdir().unwrap();
+    let stroke = |n: usize| {
+        let (x, y, z) = (12 + n * 7 % 60, n * 11 % 50, 31 + n % 20);
+        let label = 1 + n % 4;
+        format!(r#"{{"op":"paint","label":{label},"radius_mm":6,"points_mm":[[{x},{},{z}]]}}"#, y as i64 - 18)
+    };
+    let all: Vec<String> = (0..4000).map(stroke).collect();
+    let list = |n: usize| format!("[{}]", all[..n].join(","));
+    let [image, mask, ops] = files(folder.path(), &list(all.len()));
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (out, journal, restored) = (at("out.nii.gz"), at("p.edits"), at("restored.nii.gz"));
+    let mut prefixes = Vec::new();
+    for n in 0..12_u64 {
+        let _ = std::fs::remove_file(&journal);
+        let edit = ["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &out, "--journal", &journal];
+        let mut child =
+            Command::new(env!("CARGO_BIN_EXE_amlp")).args(edit).stdout(std::process::Stdio::null()).spawn().unwrap();
+        // From the moment the journal exists, a little longer every time.
+        while !Path::new(&journal).exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(3 * n));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (report, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--json"]));
+        let edits = report["edits"].as_u64().unwrap() as usize;
+        prefixes.push(edits);
+        let short = at("short.json");
+        std::fs::write(&short, list(edits)).unwrap();
+        done(&amlp(&["edit", "--image", &image, "--mask", &mask, "--ops", &short, "--out", &out]));
+        assert_eq!(labels(&restored), labels(&out), "{edits} edits");
+    }
+    println!("restored {prefixes:?} of {} edits", all.len());
+    assert!(prefixes.iter().any(|&n| n > 0 && n < all.len()), "{prefixes:?}: no kill hit the edits");
+}
