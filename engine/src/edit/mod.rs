@@ -17,6 +17,8 @@
 
 mod between;
 mod brush;
+#[cfg(test)]
+mod checks;
 mod delta;
 mod flood;
 pub mod history;
@@ -28,8 +30,6 @@ mod morphology;
 pub mod op;
 mod region;
 pub mod steps;
-#[cfg(test)]
-mod tests;
 mod values;
 
 pub use delta::{Delta, DeltaRun, Packed};
