@@ -262,8 +262,9 @@ pub fn stored_config(run: &Path) -> Result<Config> {
     Config::from_toml(&run.config_text()?, &run.config_path())
 }
 
-/// Settings that may change when a run is resumed: where it runs, not what it computes.
-const FREE: [&str; 5] = ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: "];
+/// Settings that may change when a run is resumed: where it runs and which slices it records, not what it computes.
+const FREE: [&str; 6] =
+    ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "method.probes: "];
 
 /// The settings that keep a run, which was started with `stored`, from being resumed as `wanted`: lines of [`diff_config`].
 ///

@@ -197,7 +197,7 @@ pub fn actions(list: &mut List, state: &State) {
             add(true, format!("Unpin {pin}"), "", TimelineCommand::Unpin(pin));
         }
     }
-    let open = state.document.is_some() && run.is_some();
+    let open = state.document.is_some() && state.pin_config().is_some();
     add(open, "Pin the shown slice".into(), "", TimelineCommand::Pin);
     add(has_epochs, "Losses on a logarithmic scale".into(), "", TimelineCommand::SetLog(!timeline.look.log));
     add(state.cache.timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);

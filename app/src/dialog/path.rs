@@ -49,6 +49,33 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     }
 }
 
+/// What a path looks like.
+fn example(purpose: PathPurpose) -> &'static str {
+    match purpose {
+        PathPurpose::Folder
+        | PathPurpose::Model
+        | PathPurpose::Cohort
+        | PathPurpose::Pretrained
+        | PathPurpose::Workspace
+        | PathPurpose::Run
+        | PathPurpose::CompareRun
+        | PathPurpose::MaskingRun
+        | PathPurpose::Study => "/path/to/folder",
+        PathPurpose::Files => "/path/to/file or /path/to/folder",
+        PathPurpose::Segmentation
+        | PathPurpose::Reference
+        | PathPurpose::Probability
+        | PathPurpose::MaskingPicture
+        | PathPurpose::ViewPicture
+        | PathPurpose::MaskingTable
+        | PathPurpose::FindingsTable
+        | PathPurpose::AgreementTable
+        | PathPurpose::MeasurementsTable
+        | PathPurpose::TrainExport(_)
+        | PathPurpose::SaveSegmentation => "/path/to/file",
+    }
+}
+
 /// Draws it.
 pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
     let (title, action, explanation) = words(request.purpose);
@@ -61,7 +88,7 @@ pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sen
             .id(id)
             .font(font::mono())
             .text_color(t.text)
-            .hint_text("/path/to/file")
+            .hint_text(example(request.purpose))
             .margin(Margin::symmetric(8, 7))
             .cursor_at_end(true)
             .desired_width(f32::INFINITY);

@@ -206,14 +206,15 @@ impl State {
         self.cache.runs.run(self.session.runs.selected.as_deref()?)
     }
 
-    /// The runs that a comparison would show: those that are ticked, and the selected one. The watched run stands in for
-    /// a second one.
+    /// The runs that a comparison would show: those that are ticked. Where that is one or none, the selected run counts,
+    /// and then the watched one.
     ///
     /// # Errors
     /// What is missing.
     pub fn runs_to_compare(&self) -> Result<Vec<PathBuf>, String> {
         let chosen = &self.session.runs;
-        let selected = chosen.selected.iter().filter(|run| !chosen.ticked.contains(run));
+        let few = self.ticked_runs().len() < 2;
+        let selected = chosen.selected.iter().filter(|run| few && !chosen.ticked.contains(run));
         let runs = chosen.ticked.iter().chain(selected);
         let mut runs: Vec<&RunEntry> = runs.filter_map(|path| self.cache.runs.run(path)).collect();
         if let ([only], Some(watched)) = (&runs[..], self.watched_run())
@@ -283,6 +284,19 @@ mod tests {
         assert_eq!(names(&state), ["a", "c", "b"]);
         state.session.run_table.column = Column::Name;
         assert_eq!(names(&state), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_selected_run_is_not_compared_beside_two_ticked_ones() {
+        let mut runs = vec![run("a", None, 3.0), run("b", None, 2.0), run("c", None, 1.0)];
+        runs.iter_mut().for_each(|run| run.epochs_done = 1);
+        runs[2].stage = Stage::Finetune;
+        let mut state = state(runs);
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        (state.session.runs.ticked, state.session.runs.selected) = (paths(&["a", "b"]), Some("c".into()));
+        assert_eq!(state.runs_to_compare(), Ok(paths(&["a", "b"])));
+        (state.session.runs.ticked, state.session.runs.selected) = (paths(&["a"]), Some("b".into()));
+        assert_eq!(state.runs_to_compare(), Ok(paths(&["a", "b"])));
     }
 
     #[test]

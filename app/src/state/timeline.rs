@@ -8,6 +8,7 @@ pub mod series;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::config::Config;
 use engine::event::Stage;
 use engine::probe::{Pin, Pins};
 use serde::{Deserialize, Serialize};
@@ -146,6 +147,16 @@ impl State {
         pins.sort();
         pins.dedup();
         pins
+    }
+
+    /// The settings that prepare a slice to be pinned: those of the watched run, before the first one those of the form.
+    pub fn pin_config(&self) -> Option<Arc<Config>> {
+        let form = || {
+            let config = self.session.train.form.config();
+            let known = self.cache.train.cohort.card().is_some() && !config.data.modality.is_empty();
+            known.then(|| Arc::new(config.clone()))
+        };
+        self.watched_run().map(|run| Arc::clone(&run.config)).or_else(form)
     }
 
     /// Whether a slice is pinned now: in the job that trains, else for the next one.

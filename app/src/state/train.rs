@@ -284,13 +284,52 @@ impl State {
             return Some(format!("Name: {why}"));
         }
         let unknown_split = train.split.as_ref().and_then(|split| split.as_ref().err().cloned());
-        unknown_split.or_else(|| self.label_problem().map(|why| format!("Patients: {why}")))
+        let labels = || self.label_problem().map(|why| format!("Patients: {why}"));
+        unknown_split.or_else(labels).or_else(|| self.no_slice_problem().map(str::to_owned))
+    }
+
+    /// Why there is nothing to train on, if the estimate found no slice.
+    fn no_slice_problem(&self) -> Option<&'static str> {
+        let Estimate::Known(known) = &self.cache.train.estimate else { return None };
+        (known.slices == 0).then_some(match self.session.train.form.stage {
+            Stage::Pretrain => "No slice of the training patients can be trained on. Enlarge Crop, or lower Every slice.",
+            Stage::Finetune => {
+                "The labelled patients have no lesion inside the crop. Choose other patients at Labelled, or enlarge Crop."
+            }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_training_without_a_slice_is_refused_with_a_remedy() {
+        let mut state = State::default();
+        let known = |slices| {
+            let counts = Assessment {
+                patients: 7,
+                labelled: 1,
+                slices,
+                steps: 70,
+                epochs: 70,
+                parameters: 1,
+                seconds_per_step: 1.0,
+                seconds: 1.0,
+                memory_mib: 1,
+                slices_mib: 1,
+                notes: Vec::new(),
+            };
+            Estimate::Known(Box::new(counts))
+        };
+        state.session.train.form.stage = Stage::Finetune;
+        state.cache.train.estimate = known(1);
+        assert_eq!(state.no_slice_problem(), None);
+        state.cache.train.estimate = known(0);
+        let why = state.no_slice_problem().unwrap_or_default();
+        assert!(why.contains("no lesion inside the crop") && why.contains("at Labelled"), "{why}");
+    }
 
     #[test]
     fn the_way_back_leads_over_the_pages_that_were_seen_to_the_form() {

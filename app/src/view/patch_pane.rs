@@ -20,8 +20,8 @@ pub use hand::Surface;
 /// Width of the outline of a lesion, in points.
 const OUTLINE: f32 = 1.5;
 
-/// Margin for name and letters: fraction of the shorter side, minimum and maximum in points.
-const MARGIN: (f64, f64, f64) = (0.07, 10.0, 24.0);
+/// Margin for name and letters, which must not lie on the edge of the picture: fraction of the shorter side, minimum and maximum in points.
+const MARGIN: (f64, f64, f64) = (0.07, 17.0, 24.0);
 /// Margin without a name, for a line of small letters.
 const BARE_MARGIN: f64 = 13.0;
 

@@ -9,6 +9,8 @@ use crate::theme::{self, font};
 
 /// Height of the colours, below the numbers.
 const HEIGHT: f32 = 8.0;
+/// Distance between the name of the mark and a number.
+const GAP: f32 = 5.0;
 /// Number of colour steps.
 const STEPS: usize = 48;
 
@@ -62,13 +64,35 @@ impl<'a> ColourBar<'a> {
         let text = |x: f32, anchor: Align2, text: &str| {
             overlay_text(painter, pos2(x, above), anchor, text, font::number_small(), tokens.overlay_text)
         };
-        text(colours.left(), Align2::LEFT_BOTTOM, low);
-        text(colours.right(), Align2::RIGHT_BOTTOM, high);
+        let low = text(colours.left(), Align2::LEFT_BOTTOM, low);
+        let high = text(colours.right(), Align2::RIGHT_BOTTOM, high);
         if let Some((share, name)) = self.mark {
             let x = egui::lerp(colours.x_range(), share);
             painter.vline(x, colours.y_range(), Stroke::new(1.5, tokens.overlay_text));
-            text(x, Align2::CENTER_BOTTOM, name);
+            let galley = painter.layout_no_wrap(name.to_owned(), font::number_small(), tokens.overlay_text);
+            if let Some(x) = between(x, galley.size().x, [low.right(), high.left()]) {
+                text(x, Align2::CENTER_BOTTOM, name);
+            }
         }
         response.on_hover_text(self.label);
+    }
+}
+
+/// The middle of a text of some width near `x` that stays clear of the numbers to its left and right; none without room.
+fn between(x: f32, width: f32, [left, right]: [f32; 2]) -> Option<f32> {
+    let least = left + GAP + width / 2.0;
+    let most = right - GAP - width / 2.0;
+    (least <= most).then(|| x.clamp(least, most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_mark_stays_clear_of_the_numbers() {
+        assert_eq!(between(12.0, 30.0, [8.0, 90.0]), Some(8.0 + GAP + 15.0), "beside the 0, not over it");
+        assert_eq!(between(50.0, 30.0, [8.0, 90.0]), Some(50.0));
+        assert_eq!(between(50.0, 80.0, [8.0, 90.0]), None);
     }
 }

@@ -42,23 +42,17 @@ pub fn with_unit(number: &str, unit: &str) -> String {
 
 /// A number of any magnitude with three significant digits.
 pub fn figures(value: f64) -> String {
-    let size = value.abs();
-    if size >= 1e4 || (size > 0.0 && size < 1e-3) {
-        if !value.is_finite() {
-            return NONE.to_owned();
-        }
-        return format!("{value:.2e}").replace('-', "\u{2212}");
+    if !value.is_finite() {
+        return NONE.to_owned();
     }
-    let decimals = if size >= 100.0 {
-        0
-    } else if size >= 10.0 {
-        1
-    } else if size >= 1.0 {
-        2
-    } else {
-        3
-    };
-    fixed(value, decimals)
+    // Rounded first: 9.996 is 10.0.
+    let scientific = format!("{value:.2e}");
+    let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
+    match exponent {
+        _ if value == 0.0 => fixed(value, 3),
+        -3..=3 => fixed(value, usize::try_from(2 - exponent).unwrap_or(0)),
+        _ => scientific.replace('-', "\u{2212}"),
+    }
 }
 
 /// A duration in seconds, written in its two largest units; below ten seconds with three significant digits.
@@ -109,13 +103,9 @@ pub fn count(n: usize) -> String {
     }
 }
 
-/// A loss with four decimals, or in scientific notation below 0.001.
+/// A loss with four decimals; below 0.1 with three significant digits.
 pub fn loss(value: f64) -> String {
-    match value.abs() {
-        v if !v.is_finite() => NONE.to_owned(),
-        v if v > 0.0 && v < 1e-3 => format!("{value:.2e}"),
-        _ => format!("{value:.4}"),
-    }
+    if value.abs() < 0.1 { figures(value) } else { fixed(value, 4) }
 }
 
 /// The last component of a path.
@@ -151,7 +141,10 @@ mod tests {
     #[test]
     fn figures_suit_every_size() {
         let shown = [1234.0, 12.345, 0.0421, 1e-4, 123_456.0, 0.0, f64::NAN].map(figures);
-        assert_eq!(shown, ["1234", "12.3", "0.042", "1.00e\u{2212}4", "1.23e5", "0.000", "\u{2013}"]);
+        assert_eq!(shown, ["1234", "12.3", "0.0421", "1.00e\u{2212}4", "1.23e5", "0.000", "\u{2013}"]);
+        let rates = [0.009, 0.00708, 0.009_999_6, 0.001, 0.5, 9.996, 0.0999, -0.0123].map(figures);
+        let expected = ["0.00900", "0.00708", "0.0100", "0.00100", "0.500", "10.0", "0.0999", "\u{2212}0.0123"];
+        assert_eq!(rates, expected, "three significant digits");
     }
 
     #[test]
@@ -174,7 +167,7 @@ mod tests {
     fn sizes_and_counts_keep_what_counts() {
         assert_eq!((memory(512), memory(6_144)), ("512 MiB".to_owned(), "6.0 GiB".to_owned()));
         assert_eq!([812, 48_200, 31_030_000].map(count), ["812", "48.2 k", "31.03 M"]);
-        assert_eq!([0.25, 2.5e-5].map(loss), ["0.2500", "2.50e-5"]);
+        assert_eq!([0.25, 0.0083, 2.5e-5].map(loss), ["0.2500", "0.00830", "2.50e\u{2212}5"]);
         assert_eq!((plural(1, "slice", "slices"), plural(3, "slice", "slices")), ("1 slice".into(), "3 slices".into()));
     }
 }

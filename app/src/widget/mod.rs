@@ -8,6 +8,7 @@
 //! | [`Badge`], [`keycaps`], [`StatusItem`] | status and shortcuts |
 //! | [`ProgressRow`], [`Dialog`] | jobs and dialogs |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
+//! | [`scroll_across`] | wide tables |
 //! | [`StripChart`] | a value per slice |
 //! | [`Markdown`] | manuals |
 //! | [`mod@format`], [`text`] | numbers, durations and names as text; sentences and captions |
@@ -32,6 +33,7 @@ mod overlay;
 mod paint;
 mod progress;
 mod property;
+mod scroll;
 mod search;
 mod section;
 mod segmented;
@@ -56,6 +58,7 @@ pub use number::{NumberField, said_beside, take_entered};
 pub use overlay::overlay_text;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
+pub use scroll::scroll_across;
 pub use search::SearchField;
 pub use section::Section;
 pub use segmented::{Segment, Segmented};

@@ -61,7 +61,7 @@ impl Count<'_> {
                 "The training patients are drawn at the start. Slices are estimated from the cohort's mean.".into(),
             );
         }
-        notes.push("Slices is an upper bound: slices without tissue in the crop are left out.".into());
+        notes.push("The number of slices is an upper bound: those without tissue in the crop are left out.".into());
         let of_epoch = (total * scans).div_ceil(counted_scans.max(1));
         let has_label = |id: &&String| self.cohort.scans_of(id).any(|case| !case.masks.is_empty());
         let labelled = if config.method.report_recall { train.iter().filter(has_label).count() } else { 0 };

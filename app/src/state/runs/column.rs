@@ -6,6 +6,7 @@ use engine::run::workspace::RunEntry;
 use serde::{Deserialize, Serialize};
 
 use super::Row;
+use crate::widget::format;
 
 /// The columns of the table, by which it can be sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +130,7 @@ impl Column {
             Self::Preset => run.preset.clone(),
             Self::Data => data(run),
             Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
-            Self::Loss => run.loss.map_or_else(String::new, |loss| format!("{loss:.4}")),
+            Self::Loss => run.loss.map_or_else(String::new, format::loss),
             Self::BestValidation => validation(run.best_validation).unwrap_or_default(),
             Self::LastValidation | Self::TestLast | Self::TestBest => {
                 self.dice(run).map_or_else(String::new, |dice| format!("{dice:.3}"))

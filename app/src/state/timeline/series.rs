@@ -88,7 +88,7 @@ impl Quantity {
             Self::Pred | Self::PredGradient => "pred",
             Self::Rrl | Self::RrlGradient => "rrl",
             Self::Lcl | Self::LclGradient => "lcl",
-            Self::Sigma => "σ",
+            Self::Sigma => "sigma",
             Self::Rate => "Rate",
             Self::Flips => "Flips",
             Self::Differs => "Differs from k-means",

@@ -2,10 +2,14 @@
 
 use std::fmt::Write as _;
 
+use engine::event::CaseCounts;
 use engine::jobs::evaluation::PatientRow;
+use engine::predict::Choice;
+use engine::run::History;
 
 use super::{Column, Results};
 use crate::state::timeline::{OpenRun, Quantity};
+use crate::widget::format;
 
 /// A file that Train mode can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,29 +63,86 @@ impl TrainExport {
     }
 }
 
+/// A column of the exported curves.
+#[derive(Clone, Copy)]
+enum CurveColumn {
+    Quantity(Quantity),
+    /// A part of the loss as the paper prints it, and the column's name.
+    Printed(&'static str, &'static str),
+    /// Patches in a case of the label update, and the column's name.
+    Case(fn(&CaseCounts) -> u64, &'static str),
+}
+
+impl CurveColumn {
+    const PRINTED: [Self; 2] =
+        [Self::Printed("rrl", "loss_rrl_as_printed"), Self::Printed("lcl", "loss_lcl_as_printed")];
+    const CASES: [Self; 5] = [
+        Self::Case(|cases| cases.kept_foreground, "case_1_stays_1"),
+        Self::Case(|cases| cases.kept_background, "case_2_stays_0"),
+        Self::Case(|cases| cases.doubted_foreground, "case_3_was_1_coin"),
+        Self::Case(|cases| cases.doubted_background, "case_4_was_0_coin"),
+        Self::Case(|cases| cases.never_masked, "never_masked"),
+    ];
+
+    fn all() -> impl Iterator<Item = Self> {
+        Quantity::ALL.into_iter().map(Self::Quantity).chain(Self::PRINTED).chain(Self::CASES)
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Quantity(quantity) => quantity.key(),
+            Self::Printed(_, key) | Self::Case(_, key) => key,
+        }
+    }
+
+    /// Its value in an epoch as logged; empty without one.
+    fn text(self, history: &History, epoch: usize) -> String {
+        let number = |value: Option<f64>| value.filter(|v| v.is_finite()).map_or_else(String::new, |v| v.to_string());
+        match self {
+            Self::Quantity(quantity) => number(quantity.value(history, epoch)),
+            Self::Printed(part, _) => number(history.summary(epoch).and_then(|row| row.literal.as_ref()?.get(part))),
+            Self::Case(count, _) => {
+                history.relabel(epoch).map_or_else(String::new, |row| count(&row.cases).to_string())
+            }
+        }
+    }
+}
+
 /// Curves as CSV: a row per run and epoch, a column per quantity that any of the runs logged. Values are as logged.
 pub fn curves_csv(runs: &[&OpenRun]) -> String {
-    let logged = |quantity: &Quantity| runs.iter().any(|run| !run.series.line(*quantity).is_empty());
-    let quantities: Vec<Quantity> = Quantity::ALL.into_iter().filter(logged).collect();
-    let mut csv = format!("run,epoch,{}\n", quantities.iter().map(|q| q.key()).collect::<Vec<_>>().join(","));
+    let has = |column: &CurveColumn, run: &OpenRun| (1..=run.last()).any(|n| !column.text(&run.history, n).is_empty());
+    let columns: Vec<CurveColumn> =
+        CurveColumn::all().filter(|column| runs.iter().any(|run| has(column, run))).collect();
+    let mut csv = format!("run,epoch,{}\n", columns.iter().map(|c| c.key()).collect::<Vec<_>>().join(","));
     for run in runs {
         for epoch in 1..=run.last() {
-            let value =
-                |quantity: &Quantity| quantity.value(&run.history, epoch).map_or_else(String::new, |v| v.to_string());
-            let values: Vec<String> = quantities.iter().map(value).collect();
+            let values: Vec<String> = columns.iter().map(|column| column.text(&run.history, epoch)).collect();
             let _ = writeln!(csv, "{},{epoch},{}", quoted(&run.name), values.join(","));
         }
     }
     csv
 }
 
-/// Results as CSV, one row per patient in the shown order. A measure that a patient does not have is empty.
+/// The word for the evaluated network: last or best.
+pub fn network_word(results: &Results) -> &'static str {
+    match results.evaluation.as_ref().map(|evaluation| evaluation.checkpoint) {
+        Some(Choice::Best) => "best",
+        Some(Choice::Last) | None => "last",
+    }
+}
+
+/// Results as CSV, one row per patient in the shown order, with the network and what is to be known about the measures.
+/// A measure that a patient does not have is empty.
 pub fn results_csv(results: &Results) -> String {
-    let mut csv = Column::ALL.map(Column::key).join(",") + "\n";
+    let mut csv = Column::ALL.map(Column::key).join(",") + ",network,epoch,notes\n";
+    let epoch = results.evaluation.as_ref().map_or(0, |evaluation| evaluation.epoch);
     for (_, row) in results.rows() {
         let values =
             Column::ALL[1..].iter().map(|column| value(row, *column).map_or_else(String::new, |v| v.to_string()));
-        let _ = writeln!(csv, "{},{}", quoted(&row.case), values.collect::<Vec<_>>().join(","));
+        let values = values.collect::<Vec<_>>().join(",");
+        let notes = row.measures.as_ref().map_or_else(String::new, |measures| measures.notes.join("; "));
+        let (case, network) = (quoted(&row.case), network_word(results));
+        let _ = writeln!(csv, "{case},{values},{network},{epoch},{}", quoted(&notes));
     }
     csv
 }
@@ -91,13 +152,21 @@ pub fn results_latex(results: &Results) -> String {
     let cell = |value: Option<f64>, column: Column| {
         value.map_or_else(|| "--".to_owned(), |value| format!("{value:.*}", column.decimals()))
     };
-    let head = Column::ALL.map(|column| column.head().join(" ").trim().to_owned());
-    let mut lines = vec![
+    let head = Column::ALL.map(Column::title);
+    let epoch = results.evaluation.as_ref().map_or(0, |evaluation| evaluation.epoch);
+    let mut lines = vec![format!("% {} network, after epoch {epoch}", network_word(results))];
+    lines.extend(
+        results
+            .notes()
+            .iter()
+            .map(|(note, count)| format!("% {}: {note}", format::plural(*count, "patient", "patients"))),
+    );
+    lines.extend([
         format!("\\begin{{tabular}}{{l{}}}", "r".repeat(Column::ALL.len() - 1)),
         "\\toprule".to_owned(),
         format!("{} \\\\", head.join(" & ")),
         "\\midrule".to_owned(),
-    ];
+    ]);
     for (_, row) in results.rows() {
         let values = Column::ALL[1..].iter().map(|column| cell(value(row, *column), *column));
         lines.push(format!("{} & {} \\\\", escaped(&row.case), values.collect::<Vec<_>>().join(" & ")));

@@ -117,7 +117,7 @@ impl Form {
         let preset_changed = self.pretrain.preset != before.pretrain.preset;
         let modality_changed = self.pretrain.data.modality != before.pretrain.data.modality;
         // A method that was changed by hand survives a change of modality.
-        let as_preset = before.pretrain.method == preset_of(&before.pretrain).method;
+        let as_preset = !is_modified(&before.pretrain);
         if preset_changed || (modality_changed && as_preset) {
             let probes = std::mem::take(&mut self.pretrain.method.probes);
             self.pretrain.method = preset_of(&self.pretrain).method;
@@ -143,10 +143,10 @@ impl Form {
     /// Takes over from the other stage what both have in common.
     fn take_over(&mut self, before: &Self) {
         let theirs = before.config().clone();
-        let from_run = self.stage == Stage::Finetune && !self.finetune.labels.from.as_os_str().is_empty();
+        let from_run = !self.finetune.labels.from.as_os_str().is_empty();
         let config = self.config_mut();
         (config.data, config.device) = (theirs.data, theirs.device);
-        // A pre-trained network fixes its shape and the preprocessing.
+        // A pre-trained network fixes shape and preprocessing of the fine-tuning, which are not those of the other stage.
         if !from_run {
             (config.preprocess, config.network) = (theirs.preprocess, theirs.network);
             config.seed = theirs.seed;
@@ -292,6 +292,13 @@ pub fn preset_of(config: &Config) -> Config {
     preset(&config.preset, &config.data.modality).unwrap_or_default()
 }
 
+/// Whether the method differs from that of the preset. Pinned slices are no part of the method.
+pub fn is_modified(config: &Config) -> bool {
+    let mut usual = preset_of(config).method;
+    usual.probes.clone_from(&config.method.probes);
+    config.method != usual
+}
+
 /// Default width of the network on a device.
 pub fn usual_width(device: DeviceChoice, devices: &[DeviceInfo]) -> usize {
     let kind = match device {
@@ -307,7 +314,14 @@ pub fn usual_width(device: DeviceChoice, devices: &[DeviceInfo]) -> usize {
 pub fn name_of(field: &str) -> &str {
     match field {
         "training.epochs" => "Epochs",
+        "training.steps" => "Steps",
         "training.batch" => "Batch",
+        "training.shift_px" => "Shift",
+        "training.every_slice" => "Every slice",
+        "labels.validate_every" => "Validate every",
+        "labels.rotate_deg" => "Rotation",
+        "labels.scale" => "Scale",
+        "labels.intensity" => "Intensity",
         "training.lr" => "Learning rate",
         "training.weight_decay" => "Weight decay",
         "network.width" => "Width",
@@ -388,6 +402,30 @@ mod tests {
             (form.finetune.labels.labels.as_str(), &form.pretrain.data.modality[..]),
             ("2", &["pet".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn the_papers_settings_pressed_on_a_fine_tuning_of_a_run_are_those_of_pre_training_too() {
+        let form = changed(&Form::default(), |f| f.stage = Stage::Finetune);
+        let form = changed(&form, |f| {
+            f.finetune.labels.from = "/runs/small".into();
+            (f.finetune.network.width, f.finetune.preprocess.size) = (4, 64);
+            f.pretrain.preprocess.size = 64;
+        });
+        let form = form.clone().with_paper_settings().settled(&form, &devices());
+        assert_eq!((form.finetune.network.width, form.finetune.preprocess.size), (4, 64), "the run's");
+        let form = changed(&form, |f| f.stage = Stage::Pretrain);
+        let paper = preset("amlp", &[]).unwrap_or_default();
+        assert_eq!((form.pretrain.network.width, form.pretrain.preprocess.size), (PAPER_WIDTH, paper.preprocess.size));
+    }
+
+    #[test]
+    fn a_pinned_slice_does_not_modify_the_method() {
+        let mut config = Config { method: preset_of(&Config::default()).method, ..Config::default() };
+        config.method.probes = vec!["A:3".into()];
+        assert!(!is_modified(&config));
+        config.method.lambda = 0.5;
+        assert!(is_modified(&config));
     }
 
     #[test]

@@ -60,10 +60,19 @@ impl Column {
             Self::Hd95 => ["HD95", "mm"],
             Self::Boundary => ["Boundary", "IoU"],
             Self::Truth => ["Reference", "ml"],
-            Self::Predicted => ["Segment.", "ml"],
+            Self::Predicted => ["Segmentation", "ml"],
             Self::Hit => ["Lesions", "hit"],
             Self::Missed => ["Lesions", "missed"],
             Self::Extra => ["Lesions", "extra"],
+        }
+    }
+
+    /// The head in one line: "HD95 (mm)".
+    pub fn title(self) -> String {
+        match self.head() {
+            [name, ""] => name.to_owned(),
+            [name, unit @ ("mm" | "ml")] => format!("{name} ({unit})"),
+            [name, kind] => format!("{name} {kind}"),
         }
     }
 
@@ -158,6 +167,19 @@ impl Results {
     pub fn set(&mut self, evaluation: RunEvaluation) {
         (self.evaluation, self.why) = (Some(Arc::new(evaluation)), None);
         self.arrange();
+    }
+
+    /// What the measures of some patients come with: each note, and how many patients have it.
+    pub fn notes(&self) -> Vec<(&str, usize)> {
+        let mut found: Vec<(&str, usize)> = Vec::new();
+        let measures = self.evaluation.iter().flat_map(|e| &e.patients).filter_map(|row| row.measures.as_ref());
+        for note in measures.flat_map(|measures| &measures.notes) {
+            match found.iter_mut().find(|(known, _)| known == note) {
+                Some((_, count)) => *count += 1,
+                None => found.push((note, 1)),
+            }
+        }
+        found
     }
 
     /// Sorts by a column: ascending, or descending if it was sorted by it before.
@@ -265,6 +287,26 @@ mod tests {
         assert_eq!(names(&results), ["A", "B", "C", "D"]);
         results.sort(Column::Patient);
         assert_eq!(names(&results), ["D", "C", "B", "A"]);
+    }
+
+    #[test]
+    fn exports_name_the_network_and_what_is_to_be_known() {
+        let mut all = results();
+        let mut evaluation = (*all.evaluation.clone().unwrap_or_else(|| unreachable!())).clone();
+        (evaluation.checkpoint, evaluation.epoch) = (engine::predict::Choice::Best, 12);
+        for row in [0, 2] {
+            let measures = evaluation.patients[row].measures.as_mut();
+            measures.into_iter().for_each(|measures| measures.notes.push("a band, as wide".into()));
+        }
+        all.set(evaluation);
+        assert_eq!(all.notes(), [("a band, as wide", 2)]);
+        let csv = super::super::export::results_csv(&all);
+        assert!(csv.lines().next().is_some_and(|head| head.ends_with(",network,epoch,notes")), "{csv}");
+        let row = csv.lines().find(|line| line.starts_with("A,")).unwrap_or_default();
+        assert!(row.ends_with(",best,12,\"a band, as wide\""), "{row}");
+        let latex = super::super::export::results_latex(&all);
+        let parts = ["% best network, after epoch 12", "% 2 patients: a band", "Segmentation (ml)", "HD95 (mm)"];
+        assert!(parts.iter().all(|part| latex.contains(part)) && !latex.contains("Segment."), "{latex}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use shaders::PatchShow;
 
 use super::super::patch_pane::PatchPane;
 use super::Shared;
-use crate::command::Sender;
+use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::masking::ReconstructedSlice;
 use crate::state::session::RunUse;
 use crate::state::{Intent, PathPurpose};
@@ -76,7 +76,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Reconstr
     if let Some(filled) = filled {
         let bar = Rect::from_min_max(
             pos2(rect.left() + space::S, rect.bottom() - BAR.0 - BAR.1),
-            pos2(rect.left() + space::S + (rect.width() * 0.42).min(120.0), rect.bottom() - BAR.1),
+            pos2(rect.left() + space::S + (rect.width() * 0.38).min(120.0), rect.bottom() - BAR.1),
         );
         let ends = ["0".to_owned(), format!("{:.1}", filled.top)];
         ColourBar::new("Relative loss", &ends).mark(1.0 / filled.top, "mean").show(ui, bar);
@@ -86,10 +86,20 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Reconstr
 /// Why there is no output.
 fn missing(shared: &Shared<'_>, without_run: &str) -> String {
     match (&shared.state.cache.masking.filling.failed, shared.state.run_for(RunUse::Reconstruct)) {
-        (Some((_, why)), Some(_)) => why.clone(),
+        (Some((_, why)), Some(_)) => crop_problem(shared).unwrap_or_else(|| why.clone()),
         (_, Some(_)) => WORKING.to_owned(),
         (_, None) => without_run.to_owned(),
     }
+}
+
+/// Why the network cannot take this crop, in the words of its control.
+fn crop_problem(shared: &Shared<'_>) -> Option<String> {
+    let config = &shared.state.cache.masking.network.as_ref()?.config;
+    let (crop, multiple) = (shared.found.slice.grid.size(), config.network.multiple());
+    let usual = config.preprocess.size;
+    (!crop.is_multiple_of(multiple)).then(|| {
+        format!("Crop is {crop} px. This network needs a multiple of {multiple}, and was trained on {usual} px.")
+    })
 }
 
 /// Button to choose a run, or the progress over an older result.
@@ -122,6 +132,12 @@ fn beneath(
     let place = Rect::from_center_size(below, vec2(width, 28.0));
     let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place));
     theme::on_image(&mut child);
+    if crop_problem(shared).is_some() {
+        if child.add(PushButton::new("Use the run's settings").fill_width()).clicked() {
+            sender.send(Command::Masking(MaskingCommand::TakeSettings));
+        }
+        return;
+    }
     let button = PushButton::new("Choose run\u{2026}").fill_width();
     let button = if width < NARROW { button } else { button.icon(icon::BRAIN) };
     if child.add(button).accessible_name(label).clicked() {

@@ -1,11 +1,11 @@
 //! Text on the large pane: slice, masking ratio, hovered patch, legend.
 
-use egui::{Align2, Rect, Ui, pos2, vec2};
+use egui::{Rect, Ui, pos2, vec2};
 
 use super::super::legend::{self, LINE, Sign};
 use super::Shared;
 use crate::scene::crop;
-use crate::theme::{self, font, palette, space};
+use crate::theme::{font, palette, space};
 use crate::widget::ColourBar;
 
 /// Distance from the pane's edge.
@@ -18,7 +18,6 @@ const BAR: egui::Vec2 = vec2(120.0, 26.0);
 /// Two lines in the lower left corner: the slice, and the masking ratio or the hovered patch.
 pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<usize>) {
     let painter = ui.painter().with_clip_rect(rect);
-    let tokens = theme::tokens(ui);
     let (found, report) = (shared.found, &shared.found.report);
     let slices = shared.state.cache.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
     let slice = format!("Slice {} of {slices} (index {})", found.wanted.slice + 1, found.wanted.slice);
@@ -29,14 +28,7 @@ pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<us
         let place = crop::place_words(patch, found.slice.grid.grid(), shared.state.session.settings.convention);
         format!("patch {place}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
     });
-    // In a narrow pane above the letter at the lower edge.
-    let above = if rect.width() < ROOM.x { LINE } else { 0.0 };
-    let lower = pos2(rect.left() + MARGIN, rect.bottom() - MARGIN - above);
-    let lines = format!("{slice}\n{}", patch.unwrap_or(sigma));
-    let galley = painter.layout_no_wrap(lines, font::number_small(), tokens.overlay_text);
-    let place = Align2::LEFT_BOTTOM.anchor_size(lower, galley.size());
-    legend::plate(&painter, place);
-    painter.galley(place.min, galley, tokens.overlay_text);
+    legend::note(&painter, rect, &format!("{slice}\n{}", patch.unwrap_or(sigma)), font::number_small());
 }
 
 /// Legend in the lower right corner.

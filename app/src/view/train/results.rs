@@ -14,10 +14,10 @@ use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
-use crate::widget::{Segment, Segmented};
+use crate::widget::{Segment, Segmented, scroll_across};
 use crate::worker;
 
-/// Width of the name column, and minimum width of number columns.
+/// Minimum width of the name column and of number columns.
 const NAME: f32 = 112.0;
 const NUMBER: f32 = 52.0;
 /// Height of a line of a heading.
@@ -48,7 +48,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             (Some(_), Some(evaluation), None, _) if evaluation.patients.is_empty() => {
                 EmptyState::new(icon::PATIENT, "No held-out patients.").show(ui);
             }
-            (Some(_), Some(_), None, _) => table(ui, results, sender),
+            (Some(_), Some(_), None, _) => {
+                notes(ui, results);
+                scroll_across(ui, "measures", |ui| table(ui, results, sender));
+            }
             (Some(run), None, None, why) => {
                 let why = why.as_deref().unwrap_or("It is not evaluated yet.");
                 let title = format!("{} has no results", format::file_name(run));
@@ -86,13 +89,36 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
 fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
     let results = &state.cache.results;
     let t = theme::tokens(ui);
-    let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_TALL), Sense::hover());
-    let layout = Layout::right_to_left(Align::Center);
-    let mut row = ui.new_child(egui::UiBuilder::new().max_rect(rect).layout(layout));
-    row.spacing_mut().item_spacing.x = space::S;
+    ui.add_space(space::XS);
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        let name = RichText::new(format::file_name(run)).font(font::heading()).color(t.text);
+        ui.add(Label::new(name).truncate()).on_hover_text(run.display().to_string());
+        let what = results.evaluation.as_deref().map_or_else(|| run.display().to_string(), of_whom);
+        ui.add(Label::new(RichText::new(what).font(font::caption()).color(t.text_dim)).truncate());
+    });
+    ui.add_space(space::XS);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
+        buttons(ui, state, run, idle, sender);
+    });
+}
+
+/// What can be done with the run, below its name, which has the first line for itself.
+fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
+    let results = &state.cache.results;
+    if row.add(PushButton::new("Another run").icon(icon::LIST)).clicked() {
+        sender.send(Command::Train(TrainCommand::ChooseResults));
+    }
+    let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
+    let mut network = state.session.runs.network;
+    let choice = Segmented::new("Network", &networks).show(row, &mut network);
+    if choice.on_hover_text("The last network, or that of the best validation").changed() {
+        sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
+    }
     if idle && results.evaluation.is_some() {
-        if row.add(PushButton::primary("Segment with this run").icon(icon::SEGMENT)).clicked() {
-            sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));
+        if row.add(PushButton::new("Evaluate again").icon(icon::RETRY)).clicked() {
+            sender.send(Command::Train(TrainCommand::Evaluate(run.to_path_buf())));
         }
         for (kind, label) in [(TrainExport::ResultsLatex, "LaTeX\u{2026}"), (TrainExport::ResultsTable, "CSV\u{2026}")]
         {
@@ -101,27 +127,17 @@ fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
                 sender.send(Intent::Ask(PathPurpose::TrainExport(kind)));
             }
         }
-        if row.add(PushButton::new("Evaluate again").icon(icon::RETRY)).clicked() {
-            sender.send(Command::Train(TrainCommand::Evaluate(run.to_path_buf())));
+        if row.add(PushButton::primary("Segment with this run").icon(icon::SEGMENT)).clicked() {
+            sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));
         }
     }
-    let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
-    let mut network = state.session.runs.network;
-    let choice = Segmented::new("Network", &networks).show(&mut row, &mut network);
-    if choice.on_hover_text("The last network, or that of the best validation").changed() {
-        sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
+}
+
+/// What is to be known about the measures.
+fn notes(ui: &mut Ui, results: &Results) {
+    for (note, count) in results.notes() {
+        text::note(ui, &format!("{}: {note}.", format::plural(count, "patient", "patients")));
     }
-    if row.add(PushButton::new("Another run").icon(icon::LIST)).clicked() {
-        sender.send(Command::Train(TrainCommand::ChooseResults));
-    }
-    row.with_layout(Layout::top_down(Align::Min), |ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
-        ui.add_space(space::XS);
-        let name = RichText::new(format::file_name(run)).font(font::heading()).color(t.text);
-        ui.add(Label::new(name).truncate()).on_hover_text(run.display().to_string());
-        let what = results.evaluation.as_deref().map_or_else(|| run.display().to_string(), of_whom);
-        ui.add(Label::new(RichText::new(what).font(font::caption()).color(t.text_dim)).truncate());
-    });
 }
 
 /// Which patients were evaluated, after which epoch.
@@ -135,15 +151,31 @@ fn of_whom(evaluation: &RunEvaluation) -> String {
     format!("{} {part}, {network}, after epoch {}", evaluation.patients.len(), evaluation.epoch)
 }
 
+/// The width that head and cells of a column need.
+fn width(ui: &Ui, column: Column, results: &Results) -> f32 {
+    let measure = |text: String, font| ui.painter().layout_no_wrap(text, font, theme::tokens(ui).text).size().x;
+    let lines = column.head().map(|line| measure(line.to_owned(), font::caption()));
+    let head = lines[0].max(lines[1]) + size::ICON_SMALL + space::XS;
+    if column == Column::Patient {
+        // With the mark of a note.
+        let names = results.rows().map(|(_, row)| measure(row.case.clone(), font::body()));
+        return (names.fold(head, f32::max) + size::ICON_SMALL + space::S).max(NAME).ceil();
+    }
+    head.max(NUMBER).ceil()
+}
+
 fn table(ui: &mut Ui, results: &Results, sender: &Sender) {
     ui.spacing_mut().item_spacing.x = space::XS;
-    let builder = TableBuilder::new(ui)
+    let widths = Column::ALL.map(|column| width(ui, column, results));
+    let mut builder = TableBuilder::new(ui)
         .id_salt("measures")
         .striped(true)
         .cell_layout(Layout::right_to_left(Align::Center))
         .column(Width::exact(OPEN))
-        .column(Width::initial(NAME).at_least(NAME).clip(true))
-        .columns(Width::remainder().at_least(NUMBER), Column::ALL.len() - 1);
+        .column(Width::exact(widths[0]).clip(true));
+    for width in &widths[1..] {
+        builder = builder.column(Width::remainder().at_least(*width));
+    }
     let table = builder.header(size::ROW_TALL, |mut row| {
         row.col(|_| ());
         for column in Column::ALL {
@@ -176,13 +208,20 @@ fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
     let [first, second] = [(lines[0], -shift), (lines[1], shift)].map(|(line, shift)| {
         painter.text(egui::pos2(x, rect.center().y + shift), anchor, line, font::caption(), color)
     });
-    let beside = if left { first.right() + space::XS + mark / 2.0 } else { second.left() - space::XS - mark / 2.0 };
-    arrow(ui, sorted, results.falling, beside, if left { first.center().y } else { second.center().y });
+    // Beside the longer line: a line that is empty has no width.
+    let beside = if left {
+        first.right() + space::XS + mark / 2.0
+    } else {
+        first.left().min(second.left()) - space::XS - mark / 2.0
+    };
+    arrow(ui, sorted, results.falling, beside, rect.center().y);
     if response.has_focus() {
         let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
         painter.rect_stroke(rect, theme::radius::S, ring, egui::StrokeKind::Inside);
     }
-    if response.on_hover_text(column.meaning()).clicked() {
+    let says_more = column.meaning() != column.head().join(" ").trim();
+    let response = if says_more { response.on_hover_text(column.meaning()) } else { response };
+    if response.clicked() {
         sender.send(Command::Train(TrainCommand::SortResults(column)));
     }
 }

@@ -13,7 +13,9 @@ use crate::state::State;
 use crate::state::runs::{Column, Row};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::text;
-use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, LoadingState, PushButton, SearchField, Toggle};
+use crate::widget::{
+    ButtonKind, EmptyState, ErrorState, IconButton, LoadingState, PushButton, SearchField, Toggle, scroll_across,
+};
 
 /// Width of the filter field.
 const FILTER: f32 = 160.0;
@@ -21,10 +23,11 @@ const FILTER: f32 = 160.0;
 const GAP: f32 = 8.0;
 /// Width of the column of ticks.
 const TICK: f32 = 24.0;
-/// Minimum and maximum width of a column.
+/// Minimum and maximum width of a column, and minimum width of the notes, which are typed in their column.
 const WIDTHS: [f32; 2] = [40.0, 240.0];
-/// Width of the icon before a name, and of the button after a status.
-const NAME_ICON: f32 = 32.0;
+const NOTES: f32 = 200.0;
+/// Width of icon and margins of a name, and of the button after a status.
+const NAME_ICON: f32 = size::ICON + 3.0 * space::S;
 const RESUME: f32 = 30.0;
 /// Width of the list of settings, and the height above which it scrolls.
 const SETTINGS: [f32; 2] = [280.0, 360.0];
@@ -49,7 +52,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 EmptyState::new(icon::BRAIN, "No runs yet. Start a training to create one.").show(ui);
             }
             (Some(_), None) => {
-                ScrollArea::horizontal().id_salt("runs").show(ui, |ui| table(ui, state, sender));
+                scroll_across(ui, "runs", |ui| table(ui, state, sender));
             }
         }
     });
@@ -147,7 +150,7 @@ fn table(ui: &mut Ui, state: &State, sender: &Sender) {
         .column(Width::exact(TICK));
     for (column, width) in columns.iter().zip(widths) {
         builder = builder.column(if *column == Column::Notes {
-            Width::remainder().at_least(WIDTHS[0]).clip(true)
+            Width::remainder().at_least(NOTES).clip(true)
         } else {
             Width::exact(width).clip(true)
         });
@@ -178,7 +181,9 @@ fn width(ui: &Ui, column: &Column, rows: &[Row<'_>]) -> f32 {
     };
     let cells = rows.iter().map(|row| measure(&column.text(row), font()) + more).fold(0.0, f32::max);
     let head = measure(column.head(), font::caption()) + size::ICON_SMALL + space::XS;
-    cells.max(head).ceil().clamp(WIDTHS[0], WIDTHS[1])
+    // A name is the one text that a row cannot do without.
+    let most = if *column == Column::Name { f32::INFINITY } else { WIDTHS[1] };
+    cells.max(head).ceil().clamp(WIDTHS[0], most)
 }
 
 /// A column heading that sorts, with an arrow for the direction.
@@ -206,7 +211,9 @@ fn head_cell(ui: &mut Ui, state: &State, column: &Column, sender: &Sender) {
         let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
         ui.painter().rect_stroke(rect, radius::S, ring, egui::StrokeKind::Inside);
     }
-    if response.on_hover_text(column.explained().unwrap_or(column.meaning())).clicked() {
+    let tip = column.explained().or(Some(column.meaning()).filter(|meaning| *meaning != column.head()));
+    let response = if let Some(tip) = tip { response.on_hover_text(tip) } else { response };
+    if response.clicked() {
         sender.send(Command::Runs(RunsCommand::Sort(column.clone())));
     }
 }

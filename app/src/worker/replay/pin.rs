@@ -16,6 +16,9 @@ use crate::scene::crop;
 use crate::state::{CaseId, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
+/// What is missing without a run and a cohort.
+pub const NOTHING_TO_PIN_FOR: &str = "Choose a cohort in Set up, or open a run: its settings prepare the slice.";
+
 /// Pins a slice in the job that trains, else for the next one, and shows it. The job notices on its next step.
 pub fn add(state: &mut State, pin: Pin) {
     match &state.training.pins {
@@ -53,12 +56,10 @@ pub struct PinShownSlice {
 pub fn pin_shown_slice(state: &mut State, jobs: &mut Jobs) {
     let refuse = |state: &mut State, why: &str| state.notice(Severity::Warning, "Nothing was pinned", why);
     let Some(document) = &state.document else { return refuse(state, "Open a case first.") };
-    let Some(run) = state.watched_run() else {
-        return refuse(state, "Open a run first: how slices are prepared is one of its settings.");
-    };
+    let Some(config) = state.pin_config() else { return refuse(state, NOTHING_TO_PIN_FOR) };
     jobs.start(PinShownSlice {
         case: document.id,
-        config: Arc::clone(&run.config),
+        config,
         title: document.title.clone(),
         image: document.base().path().to_path_buf(),
         world: state.session.view.crosshair,

@@ -7,7 +7,7 @@ use engine::run::atomic::write_atomic;
 use crate::gpu::offscreen::Offscreen;
 use crate::state::timeline::{OpenRun, TimelineCache};
 use crate::state::train::TrainExport;
-use crate::state::train::export::{curves_csv, results_csv, results_latex};
+use crate::state::train::export::{curves_csv, network_word, results_csv, results_latex};
 use crate::state::{Cache, Dialog, Mode, PathPurpose, Session, Severity, State};
 use crate::worker::masking::export::draw;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Painter, Spec, name_of, save};
@@ -53,7 +53,11 @@ pub fn proposed_path(state: &State, kind: TrainExport) -> PathBuf {
         state.session.runs.results.as_deref()
     };
     let Some(run) = run else { return PathBuf::new() };
-    let what = if kind.is_of_curves() { "curves" } else { "results" };
+    let what = if kind.is_of_curves() {
+        "curves".to_owned()
+    } else {
+        format!("results_{}", network_word(&state.cache.results))
+    };
     let name = format!("{}_{what}.{}", name_of(run), kind.extension());
     run.parent().unwrap_or(Path::new("")).join(name)
 }

@@ -67,12 +67,18 @@ impl Job for Train {
     type Output = TrainOutcome;
 
     fn spec(&self) -> Spec {
-        let stage = if self.queued.stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
-        Spec::new(SLOT, format!("{stage} {}", self.queued.name))
+        Spec::new(SLOT, title(self.queued.stage, &self.queued.name))
     }
 
     fn run(&self, handle: &JobHandle) -> Result<TrainOutcome, Failure> {
         let run = self.run_folder()?;
+        // A number is added where the name is taken. A failure is then about this run, never about the other.
+        let name = name_of(&run);
+        handle.send(move |state, _| {
+            if let Some(running) = &mut state.training.running {
+                running.name = name;
+            }
+        });
         // Also where a name was given: its run is resumed if it exists.
         let is_new = !RunFolder::is_run(&run);
         let result = self.train(&run, handle);
@@ -84,7 +90,8 @@ impl Job for Train {
 
     fn apply(self, result: Result<TrainOutcome, Failure>, state: &mut State, jobs: &mut Jobs) {
         self.feed.deliver(state, jobs);
-        let title = self.spec().title;
+        let title =
+            state.training.running.as_ref().map_or_else(|| self.spec().title, |job| title(job.stage, &job.name));
         // A job that failed before it had a run folder, or panicked.
         let TrainOutcome { result, run_exists } = result
             .unwrap_or_else(|failure| TrainOutcome { result: Err(failure), run_exists: self.feed.run().is_some() });
@@ -170,6 +177,11 @@ impl Train {
     }
 }
 
+fn title(stage: Stage, name: &str) -> String {
+    let stage = if stage == Stage::Pretrain { "Pre-training" } else { "Fine-tuning" };
+    format!("{stage} {name}")
+}
+
 /// Removes a new run without checkpoint and log, which could not be resumed.
 fn remove_if_empty(run: &Path) {
     if !RunFolder::is_run(run) {
@@ -204,8 +216,6 @@ fn add_pins(pins: &Pins, wanted: &[Pin]) {
 fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: Arc<Pins>) {
     if let Some(running) = &mut state.training.running {
         running.run = Some(run.to_path_buf());
-        // A number was added where the name was taken.
-        running.name = name_of(run);
         running.stage = config.stage;
         let amlp = config.stage == Stage::Pretrain && config.method.pretext == Pretext::Amlp;
         running.ratio = amlp.then(|| config.method.ratio.clone());

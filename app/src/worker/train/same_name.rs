@@ -68,3 +68,19 @@ fn compare(state: &mut State) {
     let stored = train.same_name.as_ref().and_then(|(_, config)| config.as_deref());
     train.name_conflict = stored.and_then(|stored| differences(stored, form.config()).ok()).unwrap_or_default();
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_records_other_slices_is_resumed() {
+        let stored = Config::default();
+        let mut wanted = stored.clone();
+        wanted.method.probes = vec!["STS_001:3".into()];
+        assert_eq!(differences(&stored, &wanted).unwrap(), [""; 0]);
+        wanted.training.epochs += 1;
+        assert_eq!(differences(&stored, &wanted).unwrap().len(), 1);
+    }
+}

@@ -230,6 +230,45 @@ fn all_ticked_runs_are_drawn_over_each_other_and_leave_one_by_one() {
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
 }
 
+/// Every shape of the frame.
+fn shapes(window: &Window) -> Vec<egui::Shape> {
+    fn flat(shape: &egui::Shape, to: &mut Vec<egui::Shape>) {
+        match shape {
+            egui::Shape::Vec(inner) => inner.iter().for_each(|shape| flat(shape, to)),
+            other => to.push(other.clone()),
+        }
+    }
+    let mut all = Vec::new();
+    window.output().shapes.iter().for_each(|clipped| flat(&clipped.shape, &mut all));
+    all
+}
+
+#[test]
+fn the_names_of_runs_are_never_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "a-run-with-a-name-that-is-longer-than-most-but-says-it-all";
+    for name in ["p1", long] {
+        run(folder.path(), name, Stage::Finetune, 5, None);
+    }
+    let window = table(folder.path());
+    for name in ["p1", long, "second"] {
+        let whole = |shape: &egui::Shape| matches!(shape, egui::Shape::Text(text) if text.galley.text() == name && !text.galley.elided);
+        assert!(shapes(&window).iter().any(whole), "{name}");
+    }
+}
+
+#[test]
+fn notes_are_typed_where_they_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run third");
+    click(&mut window, "Notes");
+    window.run_steps(4);
+    let field = window.get_by_label("Notes of third").rect();
+    let page = window.ctx.content_rect();
+    assert!(page.contains_rect(field) && field.width() >= 150.0, "{field} in {page}");
+}
+
 #[test]
 fn settings_are_columns_and_those_that_differ_are_listed() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
-use amlp_viewer::command::{Command, TrainCommand, WindowCommand};
+use amlp_viewer::command::{Command, TimelineCommand, TrainCommand, WindowCommand};
 use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Labels, Phase, RunningJob, TrainPage};
-use amlp_viewer::state::{Intent, Mode, PathPurpose, Session, Settings, State};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, Request, Session, Settings, State};
 use amlp_viewer::worker::train::run;
 use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::device::DeviceChoice;
 use engine::preprocess::Spacing;
+use engine::run::RunFolder;
 use engine::volume::nifti;
 use tempfile::TempDir;
 
@@ -306,6 +307,54 @@ fn the_form_and_its_cohort_are_there_at_the_next_start() {
     let next = start_with(&args, broken);
     assert_eq!(state(&next).session.settings.threads, 3);
     assert!(state(&next).notices.iter().any(|notice| notice.title.contains("form")));
+}
+
+#[test]
+fn epochs_that_are_typed_replace_the_steps_of_a_run() {
+    let place = Place::new();
+    let mut window = place.window();
+    assert!(!has(&window, "Steps"));
+    change(&mut window, |form| form.pretrain.training.steps = 200);
+    window.run_steps(2);
+    assert!(has(&window, "Steps") && window.query_by_label_contains("200 steps are set").is_some());
+    enter(&mut window, "Epochs", "3");
+    let training = &state(&window).session.train.form.pretrain.training;
+    assert_eq!((training.epochs, training.steps), (3, 0));
+    window.run_steps(2);
+    assert!(!has(&window, "Steps"));
+}
+
+#[test]
+fn a_training_that_fails_is_named_by_its_number_and_never_as_the_run_whose_name_is_taken() {
+    let place = Place::new();
+    let mut window = place.window();
+    let taken = place.runs().join("amlp-pet");
+    RunFolder::create(&taken, "version = 1").unwrap();
+    std::fs::rename(place.cohort(), place.cohort().with_file_name("moved")).unwrap();
+    order(&mut window, TrainCommand::Start);
+    settle(&mut window);
+    let ended = &state(&window).training.ended[0];
+    assert!(matches!(ended.how, Ending::Failed(_)), "{:?}", ended.how);
+    assert_eq!(ended.name, "amlp-pet-2");
+    let titles: Vec<&str> = state(&window).notices.iter().map(|notice| notice.title.as_str()).collect();
+    assert!(titles.iter().any(|title| title.contains("amlp-pet-2")), "{titles:?}");
+}
+
+#[test]
+fn a_slice_is_pinned_before_the_first_run_exists() {
+    let place = Place::new();
+    let mut window = place.window();
+    window.state_mut().dispatch(Command::Timeline(TimelineCommand::Pin));
+    assert!(state(&window).session.timeline.wanted.is_empty(), "no case is open");
+    let image = place.cohort().join("P0/pet.nii.gz");
+    let request = Request { images: vec![(None, image)], ..Request::default() };
+    send(&mut window, Intent::Open(Box::new(request)));
+    settle(&mut window);
+    assert!(state(&window).watched_run().is_none());
+    send(&mut window, Command::Timeline(TimelineCommand::Pin));
+    settle(&mut window);
+    let wanted: Vec<String> = state(&window).session.timeline.wanted.iter().map(ToString::to_string).collect();
+    assert!(wanted.len() == 1 && wanted[0].starts_with("P0:"), "{wanted:?}");
 }
 
 #[test]

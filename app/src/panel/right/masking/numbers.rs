@@ -93,7 +93,7 @@ fn one(ui: &mut Ui, state: &State, found: &ClusteredSlice, patch: usize) {
     let filled = state.cache.masking.filled.as_deref().filter(|filled| filled.filling.wanted == found.wanted);
     let of = |values: Option<&Vec<Option<f32>>>| {
         let value = values.and_then(|values| values.get(patch).copied().flatten());
-        value.map_or_else(|| NONE.to_owned(), |value| format::fixed(value.into(), 4))
+        value.map_or_else(|| NONE.to_owned(), |value| format::figures(value.into()))
     };
     row("Loss", &of(filled.map(|filled| &filled.made.losses)), "Mean squared error of the reconstruction");
     let hint = "Loss divided by the mean over the masked patches (Eq. 6)";

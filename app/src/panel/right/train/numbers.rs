@@ -76,7 +76,7 @@ fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
             line(ui, "L_lcl as printed", literal.get("lcl"), "", lcl);
         }
         if let Some(sigma) = row.sigma {
-            line(ui, "\u{3c3}", Some(sigma), "", "Masking ratio (Eq. 9)");
+            line(ui, "Sigma", Some(sigma), "", "Masking ratio (Eq. 9)");
         }
         line(ui, "Learning rate", Some(row.learning_rate), "", "At the last step of the epoch");
         if run.stage() == Stage::Finetune {

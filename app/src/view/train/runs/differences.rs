@@ -1,16 +1,18 @@
 //! The settings that differ between the ticked runs.
 
-use egui::{Align, Frame, Layout, Margin, Panel, RichText, ScrollArea, Ui};
+use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 
 use crate::state::State;
 use crate::state::runs::{SettingDifference, differences};
 use crate::theme::{self, font, size, space};
 use crate::widget::format::{self, NONE};
-use crate::widget::text;
+use crate::widget::{scroll_across, text};
 
 /// Maximum height of the table before it scrolls.
 const HEIGHT: f32 = 190.0;
+/// Room for the bar that scrolls sideways.
+const BAR: f32 = 12.0;
 /// Minimum width of the name of a setting, and of a value.
 const NAME: f32 = 170.0;
 const VALUE: f32 = 110.0;
@@ -25,14 +27,24 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
     let room = Margin::symmetric(space::L as i8, space::S as i8);
     let frame = Frame::new().fill(theme::tokens(ui).panel).inner_margin(room);
-    let height = (rows.len() as f32 * size::ROW + 2.0 * size::ROW + 2.0 * space::M).min(HEIGHT);
+    let height = (rows.len() as f32 * size::ROW + 2.0 * size::ROW + 2.0 * space::M + BAR).min(HEIGHT);
     Panel::bottom("setting differences").exact_size(height).frame(frame).show(ui, |ui| {
         let count = format::plural(rows.len(), "setting differs", "settings differ");
         text::heading(ui, &format!("{count} between the ticked runs"));
         if !rows.is_empty() {
-            ScrollArea::horizontal().id_salt("setting differences").show(ui, |ui| table(ui, &names, &rows));
+            scroll_across(ui, "setting differences", |ui| table(ui, &names, &rows));
         }
     });
+}
+
+/// A value as it is shown. An empty one is told apart from one that a run lacks.
+fn said<'a>(name: &str, value: Option<&'a str>) -> &'a str {
+    match value {
+        Some("") if name == "labels.from" => "random weights",
+        Some("") => "empty",
+        Some(value) => value,
+        None => NONE,
+    }
 }
 
 fn table(ui: &mut Ui, runs: &[&str], rows: &[SettingDifference]) {
@@ -58,8 +70,19 @@ fn table(ui: &mut Ui, runs: &[&str], rows: &[SettingDifference]) {
             let SettingDifference { name, values } = &rows[row.index()];
             row.col(|ui| cell(ui, name, false));
             for value in values {
-                row.col(|ui| cell(ui, value.as_deref().unwrap_or(NONE), false));
+                row.col(|ui| cell(ui, said(name, value.as_deref()), false));
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_value_is_an_empty_cell() {
+        assert_eq!(said("labels.from", Some("")), "random weights");
+        assert_eq!([said("a.b", Some("")), said("a.b", None), said("seed", Some("1"))], ["empty", NONE, "1"]);
+    }
 }

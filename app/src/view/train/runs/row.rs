@@ -133,5 +133,7 @@ fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
         sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::SaveNotes }));
     } else if !response.has_focus() {
         response.request_focus();
+        // The column may be scrolled out of view.
+        response.scroll_to_me(None);
     }
 }

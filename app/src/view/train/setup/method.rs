@@ -36,9 +36,13 @@ fn masking(ui: &mut Ui, state: &State, form: &mut Form) {
     field::choice(ui, "Order", "paper: lesion first (MPS), Table 4", &mut method.order, &ORDERS);
     let modes = [(RatioMode::Adaptive, "Growing (AMR)"), (RatioMode::Fixed, "Fixed"), (RatioMode::Tau, "By tau")];
     field::choice(ui, "Ratio", "paper: growing with the epoch, Eq. 9", &mut method.ratio.mode, &modes);
-    let first = share("Sigma first", "fraction masked in the first epoch");
-    field::number(ui, state, "method.ratio.sigma_0", &first, &mut method.ratio.sigma_0);
     let fixed = method.ratio.mode == RatioMode::Fixed;
+    let first = if fixed {
+        share("Sigma", "fraction masked in every epoch")
+    } else {
+        share("Sigma first", "fraction masked in the first epoch")
+    };
+    field::number(ui, state, "method.ratio.sigma_0", &first, &mut method.ratio.sigma_0);
     ui.add_enabled_ui(!fixed, |ui| {
         let last = share("Sigma last", "fraction masked in the last epoch");
         field::number(ui, state, "method.ratio.sigma_max", &last, &mut method.ratio.sigma_max);
@@ -61,14 +65,18 @@ fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
     field::choice(ui, "Consistency", "CCL, Eq. 7", &mut method.consistency, &consistencies);
     let lambda =
         Number { label: "Lambda", note: "weight of CCL; paper: 1", unit: "", most: 1000.0, decimals: 3, step: 0.1 };
-    field::number(ui, state, "method.lambda", &lambda, &mut method.lambda);
+    ui.add_enabled_ui(method.consistency != Consistency::Off, |ui| {
+        field::number(ui, state, "method.lambda", &lambda, &mut method.lambda);
+    });
     field::row(ui, None, "random update of the patch labels (section 3.3)", |ui| {
         ui.add(Toggle::new(&mut method.relabel, "Relabel"));
     });
     let period = "epochs between updates; 0: a twentieth of all";
-    field::whole(ui, state, "method.period", "Period", period, &mut method.period, 0..=100_000);
-    let anchors = [(Anchor::Kmeans, "Clustering"), (Anchor::Previous, "Last update")];
-    field::choice(ui, "Anchor", "label that an update starts from", &mut method.anchor, &anchors);
+    ui.add_enabled_ui(method.relabel, |ui| {
+        field::whole(ui, state, "method.period", "Period", period, &mut method.period, 0..=100_000);
+        let anchors = [(Anchor::Kmeans, "Clustering"), (Anchor::Previous, "Last update")];
+        field::choice(ui, "Anchor", "label that an update starts from", &mut method.anchor, &anchors);
+    });
     field::row(ui, None, "logs recall from the reference, which is never trained on", |ui| {
         ui.add(Toggle::new(&mut method.report_recall, "Report recall"));
     });

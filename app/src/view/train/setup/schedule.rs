@@ -1,6 +1,7 @@
 //! Schedule, network and preprocessing of both stages.
 
 use egui::Ui;
+use engine::config::TrainingConfig;
 use engine::event::Stage;
 use engine::model::Norm;
 use engine::preprocess::Spacing;
@@ -28,14 +29,7 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     let note = |pre: &'static str, fine: &'static str| if pretrain { pre } else { fine };
     let config = form.config_mut();
     let training = &mut config.training;
-    let at_least = format!("paper: 70; more if that is below {} steps", training.min_steps);
-    let note_of_epochs = if training.min_steps > 0 { &at_least } else { note("paper: 800", "paper: 70") };
-    let epochs = training.epochs;
-    field::whole(ui, state, "training.epochs", "Epochs", note_of_epochs, &mut training.epochs, 1..=1_000_000);
-    if training.epochs != epochs {
-        // A length that is entered is exact.
-        training.min_steps = 0;
-    }
+    length(ui, state, training, note("paper: 800", "paper: 70"));
     let batch = note(
         "slices per step; paper: 36 (BraTS), 48 (HECKTOR)",
         "slices per step; paper: BraTS 56 (5 %), 70 (10 %); HECKTOR 31, 90",
@@ -70,6 +64,25 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     field::row(ui, None, "of all random numbers", |ui| {
         NumberField::new(&mut config.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui);
     });
+}
+
+/// The length in epochs, and in steps where those are set instead.
+fn length(ui: &mut Ui, state: &State, training: &mut TrainingConfig, paper: &str) {
+    let note = match (training.steps, training.min_steps) {
+        (0, 0) => paper.to_owned(),
+        (0, least) => format!("{paper}; more if that is below {least} steps"),
+        (steps, _) => format!("not used: {steps} steps are set. A new number replaces them."),
+    };
+    let epochs = training.epochs;
+    field::whole(ui, state, "training.epochs", "Epochs", &note, &mut training.epochs, 1..=1_000_000);
+    if training.epochs != epochs {
+        // A length that is entered is exact.
+        (training.steps, training.min_steps) = (0, 0);
+    }
+    if training.steps > 0 {
+        let note = "in all, instead of epochs; 0: by epochs";
+        field::whole(ui, state, "training.steps", "Steps", note, &mut training.steps, 0..=100_000_000);
+    }
 }
 
 fn network(ui: &mut Ui, state: &State, form: &mut Form) {

@@ -10,7 +10,7 @@ use engine::event::Stage;
 use super::{chip, field};
 use crate::command::{Command, Sender, TrainCommand};
 use crate::state::train::Form;
-use crate::state::train::form::preset_of;
+use crate::state::train::form::is_modified;
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::format;
@@ -25,7 +25,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender)
     ui.add_space(space::S);
     let paper = |ui: &mut Ui| {
         let button = PushButton::new("Paper's settings").kind(ButtonKind::Quiet);
-        let hint = "Network, preprocessing, schedule and method of both stages as in the paper";
+        let hint = "Network, preprocessing, schedule and method of both stages as in the paper. \
+                    A fine-tuning keeps network and preprocessing of the run that it starts from.";
         if ui.add(button).on_hover_text(hint).clicked() {
             sender.send(Command::Train(TrainCommand::UsePaperSettings));
         }
@@ -45,8 +46,8 @@ fn preset(ui: &mut Ui, form: &mut Form) {
     let choices: Vec<(String, &str)> = PRESETS.iter().map(|(name, _)| ((*name).to_owned(), *name)).collect();
     let config = &mut form.pretrain;
     let what = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, what)| *what);
-    let by_hand = config.method != preset_of(config).method;
-    let note = if by_hand { format!("{what}, modified") } else { what.to_owned() };
+    // In front: the description may be cut.
+    let note = if is_modified(config) { format!("modified: {what}") } else { what.to_owned() };
     field::choice(ui, "Preset", &note, &mut config.preset, &choices);
 }
 

@@ -94,7 +94,7 @@ fn button(ui: &mut Ui, state: &State, sender: &Sender) {
 fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
     match (state.training_obstacle(), &state.cache.train.estimate) {
         (Some(why), _) => (why, String::new(), t.warn),
-        (None, Estimate::Known(known)) => (takes(state, known), more(known), t.text),
+        (None, Estimate::Known(known)) => (takes(state, known), more(known, state.session.train.form.stage), t.text),
         (None, Estimate::Running) => {
             let job = state.jobs.iter().find(|job| job.slot == worker::train::assess::SLOT);
             let doing = job.map(|job| job.detail.clone()).unwrap_or_default();
@@ -114,13 +114,43 @@ fn takes(state: &State, known: &Assessment) -> String {
     format!("About {time}, {memory} of memory, device {device}")
 }
 
-fn more(known: &Assessment) -> String {
+fn more(known: &Assessment, stage: Stage) -> String {
+    // A fine-tuning trains on the labelled patients alone.
+    let patients = match stage {
+        Stage::Pretrain => format::plural(known.patients, "patient", "patients"),
+        Stage::Finetune => format::plural(known.labelled, "labelled patient", "labelled patients"),
+    };
     let mut parts = vec![
         format!("{} steps of {}", format::count(known.steps), format::duration(known.seconds_per_step)),
         format::plural(known.slices, "slice", "slices"),
-        format::plural(known.patients, "patient", "patients"),
+        patients,
         format!("{} parameters", format::count(known.parameters)),
     ];
     parts.extend(known.notes.iter().cloned());
     parts.join(" \u{b7} ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fine_tuning_counts_its_labelled_patients() {
+        let known = Assessment {
+            patients: 7,
+            labelled: 2,
+            slices: 4,
+            steps: 70,
+            epochs: 70,
+            parameters: 1000,
+            seconds_per_step: 0.1,
+            seconds: 7.0,
+            memory_mib: 100,
+            slices_mib: 1,
+            notes: Vec::new(),
+        };
+        let said = [Stage::Finetune, Stage::Pretrain].map(|stage| more(&known, stage));
+        assert!(said[0].contains("4 slices \u{b7} 2 labelled patients \u{b7}"), "{}", said[0]);
+        assert!(said[1].contains("\u{b7} 7 patients \u{b7}"), "{}", said[1]);
+    }
 }

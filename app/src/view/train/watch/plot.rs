@@ -1,14 +1,13 @@
 //! A chart over the epochs, with the values at the cursor or under the pointer in its legend.
 
 pub(in crate::view::train) mod axis;
+mod curve;
 mod legend;
 
 use std::ops::RangeInclusive;
 
-use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
-use egui_plot::{
-    AxisHints, FilledArea, GridMark, Line, LineStyle, Plot, PlotPoints, PlotTransform, PlotUi, Points, VLine,
-};
+use egui::{Align2, Color32, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
+use egui_plot::{AxisHints, FilledArea, GridMark, LineStyle, Plot, PlotTransform, PlotUi, VLine};
 
 use axis::{label, log_label, log_marks, marks};
 use legend::{case_color, color_of, style_of};
@@ -20,8 +19,8 @@ use crate::theme::{self, Tokens, font, radius, size, space};
 const AXIS: f32 = 34.0;
 /// Margin beyond minimum and maximum, as a fraction of their difference.
 const MARGIN: f64 = 0.08;
-/// Curves with at most this many points show each of them.
-const POINTS: usize = 40;
+/// Lower charts have no room for the name of their axis.
+const NAMED_FROM: f32 = 66.0;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Content {
@@ -80,19 +79,24 @@ impl Chart<'_> {
         let shown = plot.show(&mut inner, |plot| {
             plot.set_plot_bounds_x(0.5..=epochs as f64 + 0.5);
             plot.set_plot_bounds_y(bounds[0]..=bounds[1]);
-            match self.content {
-                Content::Cases => stack(plot, run, t),
-                Content::Lines(quantities) => {
-                    // The shown run last, so that it lies on top.
-                    for (r, run) in runs.iter().enumerate().rev() {
-                        for (q, quantity) in quantities.iter().enumerate() {
-                            line(plot, *quantity, run, log, (color_of(t, r, q, runs.len()), style_of(q)));
-                        }
-                    }
-                }
+            if let Content::Cases = self.content {
+                stack(plot, run, t);
             }
             cursors(plot, t, cursor, mark);
         });
+        if let Content::Lines(quantities) = self.content {
+            let painter = inner.painter().with_clip_rect(shown.transform.frame().expand(1.0).intersect(rect));
+            // The shown run last, so that it lies on top.
+            for (r, run) in runs.iter().enumerate().rev() {
+                for (q, quantity) in quantities.iter().enumerate() {
+                    for piece in pieces(run.series.line(*quantity), log) {
+                        let places = piece.iter().map(|p| shown.transform.position_from_point(&(*p).into()));
+                        let places: Vec<Pos2> = places.collect();
+                        painter.extend(curve::shapes(&places, color_of(t, r, q, runs.len()), style_of(q)));
+                    }
+                }
+            }
+        }
         let empty = match self.content {
             Content::Cases => run.series.cases.is_empty(),
             Content::Lines(all) => {
@@ -148,14 +152,15 @@ impl Chart<'_> {
         let hints = |axis: AxisHints<'b>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
         let whole = |mark: GridMark, _: &RangeInclusive<f64>| format!("{:.0}", mark.value);
         let unit = egui::RichText::new("epoch").font(font::caption()).color(t.text_dim);
-        let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0)).label(unit);
+        let height = ui.max_rect().height();
+        let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0));
+        let x = if height < NAMED_FROM { x } else { x.label(unit) };
         let span = if log { 10.0_f64.powf(bounds[1]) - 10.0_f64.powf(bounds[0]) } else { bounds[1] - bounds[0] };
         let value = move |mark: GridMark, _: &RangeInclusive<f64>| {
             if log { log_label(mark.value, span) } else { label(mark.value, span) }
         };
         let y = hints(AxisHints::new_y()).formatter(value).min_thickness(AXIS);
         let y = y.label_spacing(egui::Rangef::new(10.0, 14.0));
-        let height = ui.max_rect().height();
         Plot::new(("chart", self.title.to_owned()))
             .custom_x_axes(vec![x])
             .custom_y_axes(vec![y])
@@ -190,17 +195,6 @@ fn scaled(value: f64, log: bool) -> Option<f64> {
         return Some(value);
     }
     (value > 0.0).then(|| value.log10())
-}
-
-fn line(plot: &mut PlotUi<'_>, quantity: Quantity, run: &OpenRun, log: bool, (color, style): (Color32, LineStyle)) {
-    for points in pieces(run.series.line(quantity), log) {
-        if points.len() <= POINTS {
-            let dots = PlotPoints::from(points.clone());
-            plot.points(Points::new("", dots).radius(1.8).color(color).allow_hover(false));
-        }
-        let line = Line::new("", PlotPoints::from(points)).color(color).width(1.5).style(style);
-        plot.line(line.allow_hover(false));
-    }
 }
 
 /// A curve split at values that the scale cannot show, with no line across the gaps.

@@ -1,6 +1,6 @@
 //! The pinned slice at the cursor, beside it input, reconstruction and relative loss, below a few curves.
 
-use egui::{Align2, Rect, Ui, pos2, vec2};
+use egui::{Rect, Ui, pos2, vec2};
 use engine::event::Stage;
 use shaders::ColourMap;
 
@@ -22,9 +22,9 @@ const CURVES: (f32, f32, f32) = (0.28, 132.0, 220.0);
 const COLUMN: f32 = 0.26;
 /// Gap between panes.
 pub(super) const GAP: f32 = 1.0;
-/// Size of a colour bar, and minimum width of a pane with one.
+/// Size of a colour bar, and minimum width of a pane where it stays clear of the letter below.
 const BAR: egui::Vec2 = vec2(100.0, 26.0);
-const BAR_FROM: f32 = 190.0;
+const BAR_FROM: f32 = 240.0;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
@@ -86,7 +86,7 @@ fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
         return;
     }
     let all = [
-        (Layer::Labels, "1  lesion", Sign::Fill(palette::PATCH_LESION)),
+        (Layer::Labels, "1  foreground", Sign::Fill(palette::PATCH_LESION)),
         (Layer::Labels, "0  background", Sign::Fill(palette::PATCH_BACKGROUND)),
         (Layer::Masked, "masked", Sign::Hatched { falling: false }),
         (Layer::Flips, "flipped", Sign::Outline(palette::PATCH_FLIP)),
@@ -141,14 +141,8 @@ pub(super) fn title(probed: &SliceAtEpoch, face: Face) -> String {
 pub(super) fn words(ui: &Ui, rect: Rect, state: &State, probed: &SliceAtEpoch, response: &PatchResponse) {
     let grid = probed.slice.slice.grid;
     let Some(patch) = response.hovered.filter(|_| grid > 0) else { return };
-    let t = theme::tokens(ui);
     let words = pane::patch_words(&probed.epoch, grid, patch, state.session.settings.convention);
-    let painter = ui.painter().with_clip_rect(rect);
-    let room = rect.shrink(space::XS);
-    let galley = painter.layout(words, font::caption(), t.overlay_text, room.width() - 2.0 * space::XS);
-    let place = Align2::LEFT_BOTTOM.align_size_within_rect(galley.size(), room.shrink(space::XS));
-    legend::plate(&painter, place);
-    painter.galley(place.min, galley, t.overlay_text);
+    legend::note(&ui.painter().with_clip_rect(rect), rect, &words, font::caption());
 }
 
 /// Sends the input on a pane. Zoom and pan apply to all panes.

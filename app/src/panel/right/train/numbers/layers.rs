@@ -35,7 +35,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
 
 fn meaning(layer: Layer) -> &'static str {
     match layer {
-        Layer::Labels => "Green: label 1, lesion. Purple: label 0, background",
+        Layer::Labels => "Green: label 1, foreground. Purple: label 0, background",
         Layer::Digits => "Patch labels as digits, where patches are large enough",
         Layer::Masked => "Hatched: masked patches",
         Layer::Flips => "Yellow outline: label changed in the last update",
@@ -52,7 +52,7 @@ fn legend(ui: &mut Ui) {
         ui.spacing_mut().item_spacing.x = space::XS;
         ui.spacing_mut().interact_size.y = 16.0;
         let entries = [
-            ("1 lesion", palette::PATCH_LESION, true),
+            ("1 foreground", palette::PATCH_LESION, true),
             ("0 background", palette::PATCH_BACKGROUND, true),
             ("flipped", palette::PATCH_FLIP, false),
         ];

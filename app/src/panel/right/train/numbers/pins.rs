@@ -9,6 +9,7 @@ use crate::state::timeline::{OpenRun, SliceKey};
 use crate::theme::icon;
 use crate::widget::text;
 use crate::widget::{IconButton, ListRow, PushButton, Section};
+use crate::worker::replay;
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -24,12 +25,13 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             row(ui, state, pin, sender);
         }
         ui.add_space(crate::theme::space::XS);
-        let ready = state.document.is_some() && state.watched_run().is_some();
+        let known = state.pin_config().is_some();
+        let ready = state.document.is_some() && known;
         let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
         let response = ui.add_enabled(ready, button);
-        let hint = match (&state.document, state.watched_run()) {
+        let hint = match (&state.document, known) {
             (None, _) => "Open a case first. Its axial slice at the crosshair is pinned.",
-            (_, None) => "Open a run first. Its settings define the preprocessing.",
+            (_, false) => replay::NOTHING_TO_PIN_FOR,
             _ if state.training.pins.is_some() => "Recorded by the running training from its next step on",
             _ => "Recorded by the next training",
         };

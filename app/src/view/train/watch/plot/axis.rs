@@ -8,8 +8,14 @@ use crate::widget::format;
 pub(in crate::view::train) fn marks(input: &GridInput, whole: bool, least: f64) -> Vec<GridMark> {
     let power = 10.0_f64.powf(least.max(1e-12).log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= least * 0.999);
-    let step = step.unwrap_or(power * 10.0).max(if whole { 1.0 } else { 0.0 });
-    let (from, to) = ((input.bounds.0 / step).ceil() as i64, (input.bounds.1 / step).floor() as i64);
+    let mut step = step.unwrap_or(power * 10.0).max(if whole { 1.0 } else { 0.0 });
+    let (low, high) = input.bounds;
+    let count = |step: f64| (high / step).floor() - (low / step).ceil();
+    // One label tells no scale.
+    while !whole && high > low && count(step) < 1.0 {
+        step /= 2.0;
+    }
+    let (from, to) = ((low / step).ceil() as i64, (high / step).floor() as i64);
     (from..=to).take(64).map(|n| GridMark { value: n as f64 * step, step_size: step }).collect()
 }
 
@@ -110,6 +116,15 @@ mod tests {
                 assert!(found.len() >= 2, "{low} x {factor}: {found:?}");
                 assert!(found.windows(2).all(|pair| pair[0] != pair[1]), "{low} x {factor}: {found:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_low_chart_has_two_labels_as_well() {
+        for lines in [2.0, 3.0, 6.0] {
+            let found = log_marks(&input((1.06_f64.log10(), 1.6_f64.log10())), lines);
+            assert!(found.len() >= 2, "{lines}: {}", found.len());
+            assert!(values((1.06, 1.6), false, 0.54 / lines).len() >= 2, "{lines}");
         }
     }
 

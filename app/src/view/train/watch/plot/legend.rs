@@ -15,7 +15,7 @@ use crate::widget::format;
 const HEAD: f32 = 44.0;
 const LINE: f32 = 16.0;
 /// Minimum width of a value, so that the line breaks do not depend on the epoch.
-const WIDEST: &str = "0.000";
+const WIDEST: &str = "0.0000";
 /// Characters of a run's name in the legend.
 const NAME: usize = 20;
 /// Width of a swatch.
