@@ -207,6 +207,28 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::event::EpochSummary;
+    use engine::run::history::RelabelRow;
+
+    #[test]
+    fn curves_hold_the_cases_of_an_update_and_the_losses_as_printed() {
+        let cases = CaseCounts {
+            kept_foreground: 1,
+            kept_background: 20,
+            doubted_foreground: 3,
+            doubted_background: 4,
+            never_masked: 50,
+        };
+        let row = RelabelRow { epoch: 2, cases, flips: 0, differs: 0, agreement: 0.5, lesion_recall: None };
+        let literal = Some([("rrl", 1.0), ("lcl", 1.74)].into_iter().collect());
+        let summaries = vec![EpochSummary { epoch: 2, literal, ..EpochSummary::default() }];
+        let history = History { relabels: vec![row], summaries, ..History::default() };
+        let of = |epoch: usize| -> Vec<String> {
+            CurveColumn::PRINTED.into_iter().chain(CurveColumn::CASES).map(|c| c.text(&history, epoch)).collect()
+        };
+        assert_eq!(of(2), ["1", "1.74", "1", "20", "3", "4", "50"]);
+        assert!(of(1).iter().all(String::is_empty), "no update in this epoch");
+    }
 
     #[test]
     fn names_are_escaped_for_csv_and_latex() {
