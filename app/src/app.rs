@@ -38,7 +38,12 @@ impl App {
         let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
         let mut app = Self {
             state: State {
-                session: Session { settings, mode: args.mode.into(), ..Session::default() },
+                session: Session {
+                    settings,
+                    mode: args.mode.into(),
+                    label_map: args.label_map.clone(),
+                    ..Session::default()
+                },
                 adapter,
                 demo: args.demo,
                 ..State::default()

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use engine::preprocess::LabelMap;
 
 use crate::state::{Mode, Request};
 use crate::theme::Theme;
@@ -25,6 +26,10 @@ pub struct Args {
     /// Probability map of the network
     #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
+    /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: by dseg.tsv or dataset.json, else a
+    /// guess]
+    #[arg(long, value_name = "MAP")]
+    pub label_map: Option<LabelMap>,
     /// Run folder to show in Train mode and to segment with
     #[arg(long, value_name = "RUN")]
     pub run: Option<PathBuf>,
@@ -129,7 +134,7 @@ impl Args {
         (!self.paths.is_empty()).then(|| Request {
             paths: self.paths.clone(),
             segmentation: self.mask.clone(),
-            reference: self.truth.clone(),
+            reference: self.truth.iter().cloned().collect(),
             probability: self.probability.clone(),
             slice: self.slice,
             ..Request::default()

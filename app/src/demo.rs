@@ -227,7 +227,7 @@ fn held_out(state: &State) -> Option<Request> {
     Some(Request {
         title: Some(case.id.clone()),
         images: images.map(|(name, image)| (Some(name.clone()), image.path.clone())).collect(),
-        reference: case.masks.first().cloned(),
+        reference: case.masks.clone(),
         ..Request::default()
     })
 }

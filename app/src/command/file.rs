@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::action::List;
 use super::intent;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
-use crate::worker::{Jobs, analyse, dialog, layer, save};
+use crate::worker::{Jobs, analyse, dialog, layer, save, segment};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +113,7 @@ fn copy(state: &mut State, purpose: PathPurpose) {
 }
 
 fn save_over(state: &mut State, jobs: &mut Jobs, request: &PathRequest, path: &Path) {
-    match intent::refusal(state, request) {
+    match state.refusal(request) {
         Some(why) => {
             state.after_saving = None;
             state.error("The file was not replaced", format!("{}: {why}", path.display()));
@@ -138,7 +138,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(open, group, "Open segmentation…", "", Intent::Ask(PathPurpose::Segmentation));
     list.add_if(open, group, "Open reference…", "", Intent::Ask(PathPurpose::Reference));
     list.add_if(open, group, "Open probability…", "", Intent::Ask(PathPurpose::Probability));
-    list.add_if(open, group, "Segment now", "Ctrl+Enter", Intent::Segment);
+    list.add_if(segment::refusal(state).is_none(), group, "Segment now", "Ctrl+Enter", Intent::Segment);
     list.add(group, "Choose model…", "", Intent::Ask(PathPurpose::Model));
     list.add_if(state.session.runs.segment.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
     list.add_if(segmentation, group, "Save segmentation", "Ctrl+S", FileCommand::Save);

@@ -119,15 +119,15 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
 /// has changed, is refused.
 fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
     let Some(first) = paths.first().cloned() else { return };
-    if let Some(why) = refusal(state, &request) {
+    if let Some(why) = state.refusal(&request) {
         state.after_saving = None;
         return state.error("The chosen file was not used", format!("{}: {why}", first.display()));
     }
     match request.purpose {
         PathPurpose::Files | PathPurpose::Folder => open_or_add(state, jobs, request, paths),
-        PathPurpose::Segmentation => layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), &first),
-        PathPurpose::Reference => layer::start(state, jobs, LayerKind::Mask(MaskRole::Reference), &first),
-        PathPurpose::Probability => layer::start(state, jobs, LayerKind::Probability, &first),
+        PathPurpose::Segmentation => layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![first]),
+        PathPurpose::Reference => layer::start(state, jobs, LayerKind::Mask(MaskRole::Reference), vec![first]),
+        PathPurpose::Probability => layer::start(state, jobs, LayerKind::Probability, vec![first]),
         PathPurpose::Model => segment::choose_model(state, &first),
         PathPurpose::Cohort => train::dispatch(state, jobs, TrainCommand::UseCohort(first)),
         PathPurpose::Pretrained => train::dispatch(state, jobs, TrainCommand::FinetuneFrom(Some(first))),
@@ -149,29 +149,11 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
     }
 }
 
-/// Why an answer is not used, if it is not.
-pub(super) fn refusal(state: &State, request: &PathRequest) -> Option<&'static str> {
-    let of = request.of.filter(|_| request.purpose.concerns_case())?;
-    let now = state.case_revision();
-    if now.is_none_or(|now| now.case != of.case) {
-        return Some("it was chosen for another case, which is no longer open. Open that case and choose again.");
-    }
-    let changed = request.purpose == PathPurpose::SaveSegmentation && now != Some(of);
-    changed.then_some("the segmentation changed after you were asked. Save it again.")
-}
-
 /// Writes to a path. An existing file is replaced only if `overwrite`.
 pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
     match purpose {
-        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
-            crate::worker::masking::export::to(state, jobs, purpose, path, overwrite);
-        }
-        PathPurpose::ViewPicture
-        | PathPurpose::FindingsTable
-        | PathPurpose::AgreementTable
-        | PathPurpose::MeasurementsTable => export::to(state, jobs, purpose, path, overwrite),
-        PathPurpose::TrainExport(kind) => crate::worker::train::export::to(state, jobs, kind, path, overwrite),
-        _ => save::to(state, jobs, path, overwrite),
+        PathPurpose::SaveSegmentation => save::to(state, jobs, path, overwrite),
+        _ => export::to(state, jobs, purpose, path, overwrite),
     }
 }
 
@@ -179,10 +161,12 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
 fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
     let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
     if state.document.is_some() && masks_only {
-        for path in &paths {
-            let role = if is_segmentation_name(path) { MaskRole::Segmentation } else { MaskRole::Reference };
-            layer::start(state, jobs, LayerKind::Mask(role), path);
+        // Several references are regions of one; of several segmentations the last one stays.
+        let (segmentations, regions): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_segmentation_name(path));
+        for path in segmentations {
+            layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![path]);
         }
+        layer::start(state, jobs, LayerKind::Mask(MaskRole::Reference), regions);
         return;
     }
     let again = Intent::UsePaths(PathRequest { of: None, ..request }, paths.clone());

@@ -42,8 +42,8 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let control = (ctx.egui_wants_keyboard_input() && pane.is_none()) || list_is_open;
     let mut found = Vec::new();
     if ctx.input(|i| i.key_pressed(Key::Escape)) {
-        // A field and an open list have a use of their own for it.
-        found.extend(escape(state, typed_before || list_is_open));
+        // An open list is closed by it, and a field is left.
+        found.extend(escape(state, typed_before).filter(|_| !list_is_open));
     }
     if state.dialog.is_some() {
         return found;

@@ -10,8 +10,9 @@ use super::{Command, FileCommand, dispatch as carry_out};
 use crate::state::runs::RunList;
 use crate::state::train::{CohortState, Column, Form, QueuedJob, Results, RunningJob, TrainExport, TrainPage};
 use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
+use crate::worker::export;
 use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig};
-use crate::worker::train::{cohort, evaluate, export, form, queue, run};
+use crate::worker::train::{cohort, evaluate, form, queue, run};
 use crate::worker::{Jobs, name_of, runs, segment, study};
 
 /// How many runs of each stage the palette lists: the newest.
@@ -234,7 +235,7 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
         title: Some(row.case),
         images: row.images.into_iter().map(|(modality, path)| (Some(modality), path)).collect(),
         segmentation: Some(row.mask),
-        reference: row.truth,
+        reference: row.truth.into_iter().chain(row.more_truth).collect(),
         slice: row.worst_slice,
         ..Request::default()
     };

@@ -22,6 +22,8 @@ pub enum WindowCommand {
     SetLeftWidth(f32),
     /// Sets the width of the right panel, in points.
     SetRightWidth(f32),
+    /// Sets the height of the bottom strip, in points.
+    SetStripHeight(f32),
     /// Shows every action by name.
     OpenPalette,
     /// The text typed into the palette, and the chosen line.
@@ -64,6 +66,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
         WindowCommand::ToggleStrip => state.session.settings.strip = !state.session.settings.strip,
         WindowCommand::SetLeftWidth(width) => state.session.settings.left_width = width,
         WindowCommand::SetRightWidth(width) => state.session.settings.right_width = width,
+        WindowCommand::SetStripHeight(height) => state.session.settings.strip_height = height,
         WindowCommand::OpenPalette => state.dialog = Some(Dialog::Palette { query: String::new(), chosen: 0 }),
         WindowCommand::EditPalette(text, line) => {
             if let Some(Dialog::Palette { query, chosen }) = &mut state.dialog {

@@ -109,7 +109,7 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
 
 /// A mask lies on another grid than its image.
 pub(super) fn resample(ctx: &Context, offer: &MaskOffer, sender: &Sender) {
-    let title = format!("{} has another grid", format::file_name(&offer.path));
+    let title = format!("{} has another grid", format::file_name(offer.path()));
     let dialog = Dialog::new(&title, "Resample").icon(icon::WARN, Tone::Warn).text(&offer.summary).width(520.0);
     let answer = dialog.show(ctx, |ui| {
         text::note(

@@ -5,7 +5,7 @@ mod timeline;
 
 use egui::{Align, Frame, Layout, Panel, RichText, Sense, Ui, UiBuilder, vec2};
 
-use crate::command::{Command, OverlayCommand, Sender, ViewCommand};
+use crate::command::{Command, OverlayCommand, Sender, ViewCommand, WindowCommand};
 use crate::scene::PlaneMode;
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
@@ -15,6 +15,8 @@ use crate::widget::{IconButton, StripChart, Worst};
 
 /// Width of the column beside the bars.
 const SIDE: f32 = 184.0;
+/// Heights that the strip can be dragged to.
+const HEIGHTS: std::ops::RangeInclusive<f32> = 80.0..=320.0;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -22,18 +24,19 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);
-    Panel::bottom("strip").exact_size(size::STRIP).frame(frame).show(ui, |ui| {
-        match state.session.mode {
-            Mode::Masking => return sigma::show(ui, state, sender),
-            Mode::Train => return timeline::show(ui, state, sender),
-            Mode::Review => {}
-        }
-        let strip = state.document.as_ref().and_then(|d| Some((d, d.strip()?)));
-        match strip {
+    let height = state.session.settings.strip_height;
+    let panel = Panel::bottom("strip").default_size(height).size_range(HEIGHTS).resizable(true).frame(frame);
+    let shown = panel.show(ui, |ui| match state.session.mode {
+        Mode::Masking => sigma::show(ui, state, sender),
+        Mode::Train => timeline::show(ui, state, sender),
+        Mode::Review => match state.document.as_ref().and_then(|d| Some((d, d.strip()?))) {
             Some((document, strip)) => chart(ui, state, document, &strip, sender),
             None => nothing(ui, state),
-        }
+        },
     });
+    if super::is_resized(shown.response.rect.height(), height) {
+        sender.send(WindowCommand::SetStripHeight(shown.response.rect.height()));
+    }
 }
 
 /// What to do to see something here.
@@ -75,6 +78,7 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     // Low Dice is bad, high entropy is bad.
     let worst = if document.comparison.is_some() { Worst::Low } else { Worst::High };
     let chart = StripChart::new(strip.title, &values).range(0.0..=strip.top as f32).cursor(Some(slice)).worst(worst);
+    let chart = chart.height(whole.height());
     let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| chosen != slice) else { return };
     sender.send(match state.session.settings.planes {
         PlaneMode::Native => Command::View(ViewCommand::GoToSlice { pane: PaneId::Axial, slice: chosen }),

@@ -10,7 +10,7 @@ use egui::{
 use crate::command::{Sender, WindowCommand};
 use crate::state::{Notice, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::{ButtonKind, IconButton, PushButton, Tone};
+use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
 
 const WIDTH: f32 = 340.0;
 /// Number shown at once; a line counts the older ones.
@@ -26,7 +26,8 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     }
     let waiting = open.len().saturating_sub(SHOWN);
     let foot = crate::view::train::foot(ctx, state);
-    let below = size::STATUS_LINE + if state.session.settings.strip { size::STRIP } else { 0.0 } + foot;
+    let below =
+        size::STATUS_LINE + if state.session.settings.strip { state.session.settings.strip_height } else { 0.0 } + foot;
     let beside = if state.session.settings.right_panel { state.session.settings.right_width } else { 0.0 };
     let inset = vec2(beside + space::M, below + space::M);
     let area = Area::new(Id::unique("toasts")).order(Order::Middle).anchor(Align2::RIGHT_BOTTOM, -inset);
@@ -40,6 +41,8 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
             toast(ui, notice, sender);
         }
     });
+    // Toasts may be wider than a pane: there is no place for them that covers no letter.
+    letters_above(ctx, area.response.rect);
     let held = area.response.contains_pointer() || area.response.container_contains_pointer();
     age(ctx, &open, held, sender);
 }

@@ -1,5 +1,7 @@
 //! What the program read or computed and can read or compute again.
 
+use std::path::PathBuf;
+
 use engine::device::DeviceInfo;
 
 use super::masking::MaskingCache;
@@ -13,6 +15,8 @@ use super::train::{Results, TrainCache};
 pub struct Cache {
     /// Devices that can compute, once probed.
     pub devices: Vec<DeviceInfo>,
+    /// What the model chosen for segmentation reads.
+    pub model: Option<ModelChannels>,
     /// The runs of the workspace.
     pub runs: RunList,
     /// What was last seen of the runs that other processes train.
@@ -27,4 +31,13 @@ pub struct Cache {
     pub study: StudyCache,
     /// The shown slice of Masking mode.
     pub masking: MaskingCache,
+}
+
+/// The images that a model reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelChannels {
+    /// The run that was chosen; none stands for the sample model.
+    pub run: Option<PathBuf>,
+    /// The modalities of its channels; none before they are read, or if they cannot be.
+    pub modalities: Option<Vec<String>>,
 }

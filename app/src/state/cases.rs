@@ -36,8 +36,8 @@ pub struct ListedCase {
     pub images: BTreeMap<String, PathBuf>,
     /// A segmentation that was saved beside the images.
     pub segmentation: Option<PathBuf>,
-    /// The reference mask.
-    pub label: Option<PathBuf>,
+    /// The files of the reference mask, which is their union.
+    pub masks: Vec<PathBuf>,
     /// A small picture, once it is made.
     pub thumbnail: Option<Arc<Thumbnail>>,
     /// Why there is no picture.

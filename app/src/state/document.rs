@@ -6,6 +6,8 @@ use std::sync::Arc;
 use engine::findings::comparison::Comparison;
 use engine::findings::{Finding, Values};
 use engine::metrics::Measures;
+use engine::metrics::boundary::BoundaryIou;
+use engine::preprocess::{LabelMap, MapSource};
 use engine::volume::Grid;
 use glam::DVec3;
 
@@ -30,6 +32,8 @@ pub struct Document {
     pub shown: usize,
     /// Segmentation and reference, at most one of each role, in the order of the roles.
     pub masks: Vec<MaskLayer>,
+    /// The tumour part of each label value, and how it is known.
+    pub label_map: (LabelMap, MapSource),
     /// The network's probability.
     pub probability: Option<ProbabilityLayer>,
     /// The findings of the segmentation, of the reference without one.
@@ -38,6 +42,8 @@ pub struct Document {
     pub comparison: Option<Arc<Comparison>>,
     /// All measures of the segmentation against the reference, whatever their labels.
     pub metrics: Option<Measures>,
+    /// Boundary IoU with the band of each axial slice; [`Measures::boundary_iou`] has that of the volume.
+    pub slice_boundary: Option<BoundaryIou>,
     /// The same label by label and region by region.
     pub region_scores: Vec<RegionScore>,
     /// Uncertainty by slice.
@@ -153,10 +159,12 @@ impl Document {
             images: vec![image],
             shown: 0,
             masks: Vec::new(),
+            label_map: LabelMap::guess(std::iter::empty()),
             probability: None,
             findings: None,
             comparison: None,
             metrics: None,
+            slice_boundary: None,
             region_scores: Vec::new(),
             entropy: None,
             replaced: None,
@@ -283,6 +291,7 @@ impl Document {
     /// Forgets what was computed from masks that have changed.
     pub fn forget_results(&mut self) {
         (self.findings, self.comparison, self.metrics, self.entropy) = (None, None, None, None);
+        self.slice_boundary = None;
         self.region_scores.clear();
     }
 

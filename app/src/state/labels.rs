@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use engine::preprocess::{LabelMap, MapSource, Targets, TumourPart};
+
 use super::{Document, LabelEntry, MaskLayer};
 use crate::scene::Modality;
 
@@ -14,32 +16,8 @@ pub struct Region {
     pub labels: Vec<u16>,
 }
 
-/// The labels of the BraTS challenges: necrotic core, oedema and enhancing tumour, the last of which is 4 until 2021 and 3
-/// from 2023 on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Brats {
-    enhancing: u16,
-}
-
-impl Brats {
-    fn name(self, label: u16) -> Option<&'static str> {
-        match label {
-            1 => Some("necrotic core"),
-            2 => Some("oedema"),
-            label if label == self.enhancing => Some("enhancing tumour"),
-            _ => None,
-        }
-    }
-
-    fn regions(self) -> [Region; 3] {
-        let region = |name: &str, labels: &[u16]| Region { name: name.to_owned(), labels: labels.to_vec() };
-        [
-            region("WT (whole tumour)", &[1, 2, self.enhancing]),
-            region("TC (tumour core)", &[1, self.enhancing]),
-            region("ET (enhancing)", &[self.enhancing]),
-        ]
-    }
-}
+/// The regions of the targets "regions", in bit order.
+const REGIONS: [&str; 3] = ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)"];
 
 impl Document {
     /// The labels of all masks, ascending.
@@ -54,26 +32,33 @@ impl Document {
         named.map_or_else(|| format!("Label {label}"), |entry| entry.name.clone())
     }
 
-    /// Whether the meaning of the labels is guessed, from the labels and the modalities of the case.
-    pub fn guesses_labels(&self) -> bool {
-        self.brats().is_some()
+    /// The tumour parts that label values stand for. A guess counts only if it knows all of several labels, and the
+    /// convention of BraTS up to 2021 only beside the FLAIR and contrast-enhanced T1 of a brain tumour.
+    fn tumour_parts(&self) -> Option<&LabelMap> {
+        let (map, source) = &self.label_map;
+        let labels = self.labels();
+        let has = |sequence: &str| self.images.iter().any(|i| i.info.modality == Modality::Mr(sequence.to_owned()));
+        let fits = labels.len() > 1 && labels.iter().all(|label| map.part(*label).is_some());
+        let counts = match source {
+            MapSource::Given | MapSource::Cohort => true,
+            MapSource::CaseNames => fits,
+            MapSource::Convention => fits && has("flair") && has("t1ce"),
+        };
+        counts.then_some(map)
     }
 
-    /// A FLAIR and a contrast-enhanced T1 with several of the labels of BraTS and no other.
-    fn brats(&self) -> Option<Brats> {
-        let has = |sequence: &str| self.images.iter().any(|i| i.info.modality == Modality::Mr(sequence.to_owned()));
-        let labels = self.labels();
-        let enhancing = if labels.contains(&3) { 3 } else { 4 };
-        let known = labels.iter().all(|label| [1, 2, enhancing].contains(label));
-        (has("flair") && has("t1ce") && known && labels.len() > 1).then_some(Brats { enhancing })
+    /// The guessed meaning of the labels, and from what it is guessed; nothing if it is known or not used.
+    pub fn guessed_labels(&self) -> Option<String> {
+        let map = self.tumour_parts().filter(|_| self.label_map.1.is_guess())?;
+        Some(format!("Label meanings {map}: {}.", self.label_map.1.describe()))
     }
 
     /// Names the labels of the masks.
     pub fn name_labels(&mut self) {
-        let brats = self.brats();
+        let map = self.tumour_parts().cloned().unwrap_or_default();
         let entries = self.masks.iter_mut().flat_map(|mask: &mut MaskLayer| &mut mask.table);
         for LabelEntry { value, name, .. } in entries {
-            *name = match brats.and_then(|brats| brats.name(*value)) {
+            *name = match map.part(*value).map(TumourPart::name) {
                 Some(meaning) => format!("{value} {meaning}"),
                 None => format!("Label {value}"),
             };
@@ -85,8 +70,19 @@ impl Document {
         if !self.compares_labels() {
             return Vec::new();
         }
-        let mut regions: Vec<Region> = self.brats().into_iter().flat_map(Brats::regions).collect();
-        for label in self.labels() {
+        let labels = self.labels();
+        let of_map = |map: &LabelMap| {
+            let labels_of = |bit: usize| {
+                labels.iter().copied().filter(|label| (Targets::Regions.bits(*label, map) >> bit) & 1 == 1).collect()
+            };
+            REGIONS
+                .iter()
+                .enumerate()
+                .map(|(bit, name)| Region { name: (*name).to_owned(), labels: labels_of(bit) })
+                .collect()
+        };
+        let mut regions: Vec<Region> = self.tumour_parts().map(of_map).unwrap_or_default();
+        for label in labels {
             if !regions.iter().any(|region| region.labels == [label]) {
                 regions.push(Region { name: self.label_name(label), labels: vec![label] });
             }

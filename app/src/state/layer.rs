@@ -134,6 +134,8 @@ pub struct MaskLayer {
     pub role: MaskRole,
     /// The file; none for a segmentation that was not saved yet.
     pub path: Option<PathBuf>,
+    /// Further files whose labels were added to those of the first.
+    pub more_files: Vec<PathBuf>,
     /// The labels.
     pub labels: Arc<LabelVolume>,
     /// The labels that occur, ascending; empty while a segmentation is under way.
@@ -158,6 +160,7 @@ impl MaskLayer {
         Self {
             role: MaskRole::Segmentation,
             path: None,
+            more_files: Vec::new(),
             labels,
             table: Vec::new(),
             texture,
@@ -174,6 +177,11 @@ impl MaskLayer {
     pub fn as_read(self, revision: u64) -> Self {
         let saved_revision = self.path.is_some().then_some(revision);
         Self { revision, saved_revision, ..self }
+    }
+
+    /// The files that it was read from.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.path.iter().chain(&self.more_files).cloned().collect()
     }
 
     /// Whether it has changes that its file does not hold.

@@ -21,9 +21,9 @@ pub mod timeline;
 pub mod train;
 pub mod view;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub use cache::Cache;
+pub use cache::{Cache, ModelChannels};
 pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, FindingEntry, FindingList, RegionScore, Status, ValueSource};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
@@ -170,12 +170,19 @@ pub struct MaskOffer {
     pub case: CaseId,
     /// What it is to the case.
     pub role: MaskRole,
-    /// Its file.
-    pub path: PathBuf,
+    /// Its files; never empty.
+    pub files: Vec<PathBuf>,
     /// Both grids, and how much of the mask lies in the image, in short sentences.
     pub summary: String,
     /// Both grids in full.
     pub details: String,
+}
+
+impl MaskOffer {
+    /// Its first file, for messages.
+    pub fn path(&self) -> &Path {
+        self.files.first().map_or(Path::new(""), PathBuf::as_path)
+    }
 }
 
 /// A case that could not be opened.
@@ -269,7 +276,7 @@ impl State {
     /// Turns an offer that nobody can answer, as without a window, into the error that it would mend.
     pub fn decline_offer(&mut self) {
         if let Some(Dialog::Resample(offer)) = self.dialog.take_if(|dialog| matches!(dialog, Dialog::Resample(_))) {
-            self.error("The mask was not loaded", format!("{}: {}", offer.path.display(), offer.summary));
+            self.error("The mask was not loaded", format!("{}: {}", offer.path().display(), offer.summary));
         }
     }
 
@@ -288,6 +295,17 @@ impl State {
     /// A request for a path about what is open now.
     pub fn path_request(&self, purpose: PathPurpose) -> PathRequest {
         PathRequest { purpose, of: self.case_revision() }
+    }
+
+    /// Why the answer to a request is not used, if it is not.
+    pub fn refusal(&self, request: &PathRequest) -> Option<&'static str> {
+        let of = request.of.filter(|_| request.purpose.concerns_case())?;
+        let now = self.case_revision();
+        if now.is_none_or(|now| now.case != of.case) {
+            return Some("it was chosen for another case, which is no longer open. Open that case and choose again.");
+        }
+        let changed = request.purpose == PathPurpose::SaveSegmentation && now != Some(of);
+        changed.then_some("the segmentation changed after you were asked. Save it again.")
     }
 
     /// True if an error is shown: a toast that was not closed, or the error in place of the views.

@@ -16,8 +16,8 @@ pub struct Request {
     pub images: Vec<(Option<String>, PathBuf)>,
     /// The segmentation.
     pub segmentation: Option<PathBuf>,
-    /// The reference.
-    pub reference: Option<PathBuf>,
+    /// The files of the reference. Several are regions, and the reference is their union.
+    pub reference: Vec<PathBuf>,
     /// The network's probability.
     pub probability: Option<PathBuf>,
     /// The slice to show, 0-based, of the file's axis nearest to S-I.
@@ -30,7 +30,7 @@ impl Request {
     /// Whether anything is named beside the images.
     #[must_use]
     pub fn names_something(&self) -> bool {
-        self.segmentation.is_some() || self.reference.is_some() || self.probability.is_some() || self.slice.is_some()
+        self.segmentation.is_some() || !self.reference.is_empty() || self.probability.is_some() || self.slice.is_some()
     }
 
     /// The first file or folder, for messages.
@@ -50,7 +50,7 @@ impl Request {
     pub(crate) fn over(&self, discovered: Self) -> Self {
         Self {
             segmentation: self.segmentation.clone().or(discovered.segmentation),
-            reference: self.reference.clone().or(discovered.reference),
+            reference: if self.reference.is_empty() { discovered.reference } else { self.reference.clone() },
             probability: self.probability.clone().or(discovered.probability),
             slice: self.slice.or(discovered.slice),
             ..discovered
@@ -65,7 +65,7 @@ impl ListedCase {
             title: Some(self.name.clone()),
             images: self.images.iter().map(|(m, p)| (Some(m.clone()), p.clone())).collect(),
             segmentation: self.segmentation.clone(),
-            reference: self.label.clone(),
+            reference: self.masks.clone(),
             ..Request::default()
         }
     }

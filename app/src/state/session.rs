@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
 use engine::predict::Choice;
+use engine::preprocess::LabelMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use super::runs::RunTable;
 use super::study::{StudyMasks, StudySession};
 use super::timeline::TimelineSession;
 use super::train::TrainSession;
-use super::{Document, ImageLayer, Measure, Mode, Request, Settings, Source, State, View};
+use super::{Document, ImageLayer, MaskLayer, Measure, Mode, Request, Settings, Source, State, View};
 use crate::scene::{ScanInfo, WindowLevel};
 
 /// Version of the serialised form. Version 1 was the settings alone and carried no number.
@@ -37,6 +38,8 @@ pub struct Session {
     pub windows: BTreeMap<String, WindowLevel>,
     /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.
     pub device: String,
+    /// What the labels of masks mean, as given on the command line.
+    pub label_map: Option<LabelMap>,
     /// Which run is chosen for what.
     pub runs: ChosenRuns,
     /// Choices of Masking mode.
@@ -138,8 +141,8 @@ pub struct OpenCase {
     pub shown: usize,
     /// The file of the segmentation.
     pub segmentation: Option<PathBuf>,
-    /// The file of the reference.
-    pub reference: Option<PathBuf>,
+    /// The files of the reference.
+    pub reference: Vec<PathBuf>,
     /// The file of the probability.
     pub probability: Option<PathBuf>,
     /// Its segmentations by the methods of a study.
@@ -233,7 +236,7 @@ impl OpenCase {
             images: document.images.iter().map(image).collect(),
             shown: document.shown,
             segmentation: document.segmentation().and_then(|mask| mask.path.clone()),
-            reference: document.reference().and_then(|mask| mask.path.clone()),
+            reference: document.reference().map(MaskLayer::files).unwrap_or_default(),
             probability: document.probability.as_ref().and_then(|probability| probability.path.clone()),
             study: document.study.clone(),
         }

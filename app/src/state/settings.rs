@@ -47,6 +47,8 @@ pub struct Settings {
     pub left_width: f32,
     /// Width of the right panel, in points.
     pub right_width: f32,
+    /// Height of the bottom strip, in points.
+    pub strip_height: f32,
     /// Findings of a smaller volume are folded away, in ml.
     pub minimum_ml: f64,
     /// Threads that compute; 0 takes all cores but one, which is left to the window.
@@ -78,6 +80,7 @@ impl Default for Settings {
             studies: Vec::new(),
             left_width: size::LEFT_PANEL,
             right_width: size::RIGHT_PANEL,
+            strip_height: size::STRIP,
             minimum_ml: 0.05,
             threads: 0,
             workspace: None,

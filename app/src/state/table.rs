@@ -108,6 +108,7 @@ fn agreement(state: &State, document: &Document) -> Option<Vec<Row>> {
     add(all, "sensitivity", Some(metrics.sensitivity), "");
     add(all, "precision", Some(metrics.precision), "");
     add(all, "boundary_iou", Some(metrics.boundary_iou), "");
+    add(all, "boundary_iou_slices", document.slice_boundary.map(|by_slice| by_slice.iou), "");
     add(all, "hd95", Some(metrics.hd95_mm), "mm");
     add(all, "segmentation_volume", Some(metrics.volume_ml), "ml");
     add(all, "reference_volume", Some(metrics.truth_volume_ml), "ml");

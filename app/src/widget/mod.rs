@@ -13,7 +13,7 @@
 //! | [`Markdown`] | manuals |
 //! | [`mod@format`], [`text`] | numbers, durations and names as text; sentences and captions |
 //! | [`focus`], [`space_bar`] | keyboard focus of panes, a space bar tapped alone |
-//! | [`overlay_text`], [`ColourBar`] | text and colour bar over an image |
+//! | [`overlay_text`], [`keep_letter`], [`ColourBar`] | text, orientation letters and colour bar over an image |
 //!
 //! The label of a widget is its accessible name and tooltip; tests find it by that label. Everything clickable is reached
 //! with Tab and pressed with Space or Enter. No widget changes its size when a value, an error or a tooltip appears.
@@ -55,7 +55,7 @@ pub use keycap::keycaps;
 pub use list_row::ListRow;
 pub use markdown::Markdown;
 pub use number::{NumberField, said_beside, take_entered};
-pub use overlay::overlay_text;
+pub use overlay::{keep_letter, letters_above, overlay_text};
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
 pub use scroll::scroll_across;

@@ -1,6 +1,8 @@
 //! A drop-down list.
+//!
+//! Up and Down move through the open list, Enter chooses, Escape closes it. The highlighted row has the keyboard focus.
 
-use egui::{ComboBox, PopupCloseBehavior, Response, RichText, Ui};
+use egui::{ComboBox, FocusDirection, Key, Modifiers, Popup, PopupCloseBehavior, Response, RichText, Ui};
 
 use super::{ListRow, paint, property};
 use crate::theme::{self, font, icon, size};
@@ -33,10 +35,14 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
             Some((_, name)) => RichText::new(*name).font(font::body()).color(t.text),
             None => RichText::new(self.hint).font(font::body()).color(t.text_dim),
         };
-        let mut changed = false;
+        let mut picked = None;
         let mut response = property::control_row(ui, self.label, |ui| {
-            let width = ui.available_width();
-            let combo = ComboBox::from_id_salt(("select", self.label))
+            let (width, salt) = (ui.available_width(), ("select", self.label));
+            let open = ComboBox::is_open(ui.ctx(), ui.make_persistent_id(salt));
+            let steps = if open { take_steps(ui) } else { 0 };
+            let by_keyboard =
+                open && ui.input(|i| [Key::Enter, Key::Space, Key::Escape].into_iter().any(|key| i.key_pressed(key)));
+            let combo = ComboBox::from_id_salt(salt)
                 .width(width)
                 .truncate()
                 .selected_text(text)
@@ -52,32 +58,50 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                 });
             let shown = combo.show_ui(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
-                // The arrow keys go through the open list.
-                let unfocused = ui.memory(|memory| memory.focused().is_none());
-                for (choice, name) in self.choices {
-                    let row = ui.add(ListRow::new(name).selected(choice == value));
-                    if unfocused && choice == value {
+                let add = |(choice, name): &(T, &str)| ui.add(ListRow::new(name).selected(choice == value));
+                let rows: Vec<Response> = self.choices.iter().map(add).collect();
+                picked = rows.iter().position(Response::clicked);
+                let focused = rows.iter().position(Response::has_focus);
+                if focused.is_none() || steps != 0 {
+                    let from = focused.or(self.choices.iter().position(|(choice, _)| choice == value)).unwrap_or(0);
+                    let to = from.saturating_add_signed(steps).min(rows.len().saturating_sub(1));
+                    if let Some(row) = rows.get(to) {
                         row.request_focus();
-                    }
-                    if row.clicked() && choice != value {
-                        *value = choice.clone();
-                        changed = true;
+                        row.scroll_to_me(None);
                     }
                 }
             });
+            if picked.is_some() {
+                Popup::close_all(ui.ctx());
+            }
+            if by_keyboard {
+                // Of the list that is closed by now.
+                shown.response.request_focus();
+            }
             shown.response.accessible_name(self.label)
         });
-        if changed {
+        if let Some((choice, _)) = picked.and_then(|at| self.choices.get(at)).filter(|(choice, _)| choice != value) {
+            *value = choice.clone();
             response.mark_changed();
         }
         response
     }
 }
 
+/// Takes the arrow keys of this frame: by how many rows they move, downwards. Nothing else moves the focus meanwhile.
+fn take_steps(ui: &Ui) -> isize {
+    ui.memory_mut(|memory| memory.move_focus(FocusDirection::None));
+    ui.input_mut(|i| {
+        let mut count = |key| i.count_and_consume_key(Modifiers::NONE, key) as isize;
+        count(Key::ArrowDown) - count(Key::ArrowUp)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::widget::testing::harness;
+    use egui_kittest::Harness;
     use egui_kittest::kittest::Queryable as _;
 
     #[test]
@@ -95,5 +119,42 @@ mod tests {
         harness.run();
         assert_eq!(*harness.state(), (2, 1));
         assert!(harness.query_by_label("Hot").is_none(), "the list is closed");
+    }
+
+    #[test]
+    fn arrows_highlight_enter_chooses_and_escape_closes() {
+        let mut harness = harness(
+            |ui, (map, changes, pressed): &mut (u8, i32, bool)| {
+                // Its neighbours must not take the keys.
+                *pressed |= ui.button("Before").clicked();
+                let select = Select::new("Colour map", &[(0, "Grey"), (1, "Hot"), (2, "Viridis")]);
+                *changes += i32::from(select.show(ui, map).changed());
+                *pressed |= ui.button("After").clicked();
+            },
+            (0, 0, false),
+        );
+        let press = |harness: &mut Harness<'_, _>, keys: &[Key]| {
+            for &key in keys {
+                harness.key_press(key);
+                harness.run();
+            }
+        };
+        harness.get_by_label("Colour map").focus();
+        harness.run();
+        press(&mut harness, &[Key::Enter, Key::ArrowDown]);
+        assert!(harness.get_by_label("Hot").is_focused() && harness.state().0 == 0, "highlighted, not chosen");
+        press(&mut harness, &[Key::ArrowDown, Key::ArrowDown, Key::ArrowUp, Key::Enter]);
+        assert_eq!(*harness.state(), (1, 1, false), "the list ends at its last row");
+        assert!(harness.query_by_label("Viridis").is_none() && harness.get_by_label("Colour map").is_focused());
+        press(&mut harness, &[Key::Space, Key::ArrowDown, Key::Escape]);
+        assert_eq!(*harness.state(), (1, 1, false));
+        assert!(harness.query_by_label("Viridis").is_none(), "the list is closed");
+        // Opened by the pointer, with the focus elsewhere.
+        harness.get_by_label("After").focus();
+        harness.run();
+        harness.get_by_label("Colour map").click();
+        harness.run();
+        press(&mut harness, &[Key::ArrowUp, Key::Enter]);
+        assert_eq!(*harness.state(), (0, 2, false));
     }
 }

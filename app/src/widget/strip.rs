@@ -46,6 +46,7 @@ pub struct StripChart<'a> {
     noun: &'a str,
     curve: bool,
     marks: &'a [Mark],
+    height: f32,
 }
 
 const HEAD: f32 = 24.0;
@@ -90,6 +91,7 @@ impl<'a> StripChart<'a> {
             noun: "Slice",
             curve: false,
             marks: &[],
+            height: size::STRIP,
         }
     }
 
@@ -141,10 +143,16 @@ impl<'a> StripChart<'a> {
         self
     }
 
-    /// Shows it, 96 points high and as wide as the available space.
+    /// Height in points, by default that of the bottom strip.
+    pub fn height(mut self, height: f32) -> Self {
+        self.height = height;
+        self
+    }
+
+    /// Shows it, as wide as the available space.
     pub fn show(self, ui: &mut Ui) -> StripOutput {
         let (rect, mut response) =
-            ui.allocate_exact_size(vec2(ui.available_width(), size::STRIP), Sense::click_and_drag());
+            ui.allocate_exact_size(vec2(ui.available_width(), self.height), Sense::click_and_drag());
         let plot = Plot {
             rect: Rect::from_min_max(rect.min + vec2(GUTTER, HEAD), rect.max - vec2(space::M, FOOT)),
             count: self.values.len(),

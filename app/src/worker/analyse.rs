@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use engine::findings::{Comparison, Finding, MatchedFinding, compare, findings, slice_entropy};
-use engine::metrics::{Options, measure};
+use engine::metrics::boundary::Boundary;
+use engine::metrics::{Options, boundary_iou, measure};
 use engine::volume::{LabelVolume, Volume};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, values};
@@ -101,9 +102,13 @@ impl Analyse {
         reference: &LabelVolume,
     ) -> Result<(), Failure> {
         handle.check()?;
-        let options = Options::default();
-        let metrics = measure(&segmentation.inside(), &reference.inside(), &segmentation.grid, &options)?;
+        let (inside, expected, grid) = (segmentation.inside(), reference.inside(), &segmentation.grid);
+        let metrics = measure(&inside, &expected, grid, &Options::default())?;
         self.send(handle, move |document| document.metrics = Some(metrics));
+        handle.check()?;
+        let by_slice = Options { boundary: Boundary::Slice, ..Options::default() };
+        let by_slice = boundary_iou(&inside, &expected, grid, &by_slice)?;
+        self.send(handle, move |document| document.slice_boundary = Some(by_slice));
         for region in &self.regions {
             handle.check()?;
             let score = score(region, segmentation, reference)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, export, masking, save, train};
+use super::{Failure, Job, JobHandle, Jobs, Spec, export, save};
 use crate::state::names::unused_path;
 use crate::state::{Dialog, Intent, PathPurpose, PathRequest, Slot, State};
 
@@ -130,12 +130,13 @@ pub fn answered(state: &mut State, request: PathRequest, answer: Answer) {
 pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
         PathPurpose::SaveSegmentation => save::proposed_path(state),
-        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => masking::export::proposed_path(state, purpose),
-        PathPurpose::ViewPicture
+        PathPurpose::MaskingPicture
+        | PathPurpose::MaskingTable
+        | PathPurpose::ViewPicture
         | PathPurpose::FindingsTable
         | PathPurpose::AgreementTable
-        | PathPurpose::MeasurementsTable => export::proposed_path(state, purpose),
-        PathPurpose::TrainExport(kind) => train::export::proposed_path(state, kind),
+        | PathPurpose::MeasurementsTable
+        | PathPurpose::TrainExport(_) => export::proposed_path(state, purpose),
         PathPurpose::Workspace | PathPurpose::Study => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }

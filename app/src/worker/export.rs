@@ -1,34 +1,23 @@
-//! The views of Review as a picture, and its tables as CSV.
+//! Exported files: views and charts as pictures, tables as CSV and LaTeX.
+
+mod picture;
 
 use std::path::{Path, PathBuf};
 
 use engine::run::atomic::write_atomic;
 
-use super::masking::export::draw;
-use super::{Failure, Job, JobHandle, Jobs, Painter, Spec, save};
-use crate::gpu::Gpu;
-use crate::gpu::offscreen::Offscreen;
+use self::picture::Picture;
+use super::{Failure, Job, JobHandle, Jobs, Spec, name_of, save};
 use crate::state::names::{file_stem, with_ending};
-use crate::state::{Dialog, Document, PathPurpose, Session, Severity, State, table};
+use crate::state::timeline::OpenRun;
+use crate::state::train::TrainExport;
+use crate::state::train::export::{curves_csv, network_word, results_csv, results_latex};
+use crate::state::{Dialog, Mode, PathPurpose, PathRequest, Severity, State, table};
 
-/// Size of the picture in points.
-const PICTURE: egui::Vec2 = egui::vec2(1040.0, 780.0);
-
-/// The proposed file, beside the image.
-pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
-    let Some(document) = &state.document else { return PathBuf::new() };
-    let path = document.base().path();
-    let stem = file_stem(path);
-    let name = match purpose {
-        PathPurpose::ViewPicture => format!("{stem}_view.png"),
-        _ => format!("{stem}_{}.csv", table::name(purpose).to_lowercase()),
-    };
-    path.with_file_name(name)
-}
-
-/// Writes a picture or a table of a case. It is written as it was shown, even if the case is closed by then.
-struct Export {
-    purpose: PathPurpose,
+/// Writes a file. It is written as it was shown, even if the case is closed by then.
+struct FileExport {
+    /// What is exported, with the case and revision that were open.
+    request: PathRequest,
     path: PathBuf,
     /// An existing file may be replaced.
     overwrite: bool,
@@ -36,9 +25,8 @@ struct Export {
 }
 
 enum Content {
-    Table(String),
-    /// What the picture shows, and what draws it.
-    Picture(Box<State>, Painter),
+    Bytes(Vec<u8>),
+    Picture(Picture),
 }
 
 enum ExportOutcome {
@@ -47,22 +35,101 @@ enum ExportOutcome {
     Exists,
 }
 
-/// Writes the shown views or a table. An existing file is replaced only if `overwrite`.
+/// Writes a view, chart or table. An existing file is replaced only if `overwrite`.
 pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
-    let (content, ending) = match purpose {
-        PathPurpose::ViewPicture => match (jobs.painter(), &state.document) {
-            (Some(painter), Some(document)) => (Content::Picture(Box::new(shown(state, document)), painter), "png"),
-            _ => return state.error("Nothing to export", "No case is shown."),
-        },
-        _ => match table::csv(state, purpose) {
-            Some(text) => (Content::Table(text), "csv"),
-            None => return state.error("Nothing to export", table::missing(purpose)),
-        },
-    };
-    jobs.start(Export { purpose, path: with_ending(path.to_path_buf(), ending), overwrite, content });
+    match content(state, jobs, purpose) {
+        Ok(content) => {
+            let path = with_ending(path.to_path_buf(), ending(purpose));
+            jobs.start(FileExport { request: state.path_request(purpose), path, overwrite, content });
+        }
+        Err(why) => state.error("Nothing to export", why),
+    }
 }
 
-impl Job for Export {
+/// The content of a file, or why there is none.
+fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, String> {
+    let picture = |mode: Mode| -> Result<Content, String> {
+        let painter = jobs.painter().ok_or("This window does not draw pictures.")?;
+        Ok(Content::Picture(Picture::of(state, mode, painter)))
+    };
+    match purpose {
+        PathPurpose::TrainExport(kind) => {
+            if !is_ready(state, kind) {
+                return Err("Open a run, or the results of one, first.".to_owned());
+            }
+            let text = match kind {
+                TrainExport::CurvesPicture => return picture(Mode::Train),
+                TrainExport::CurvesTable => curves_csv(&shown_runs(state)),
+                TrainExport::ResultsTable => results_csv(&state.cache.results),
+                TrainExport::ResultsLatex => results_latex(&state.cache.results),
+            };
+            Ok(Content::Bytes(text.into_bytes()))
+        }
+        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            let found = state.current_mask().ok_or("The shown slice is not clustered yet.")?;
+            if purpose == PathPurpose::MaskingPicture {
+                return picture(Mode::Masking);
+            }
+            let filled = state.cache.masking.filled.as_ref().filter(|filled| filled.filling.wanted == found.wanted);
+            let csv = found.slice.csv(&found.clusters, &found.masking, filled.map(|filled| &filled.made));
+            csv.map(Content::Bytes).map_err(|error| error.to_string())
+        }
+        PathPurpose::ViewPicture if state.document.is_none() => Err("No case is shown.".to_owned()),
+        PathPurpose::ViewPicture => picture(Mode::Review),
+        _ => table::csv(state, purpose)
+            .map(|text| Content::Bytes(text.into_bytes()))
+            .ok_or_else(|| table::missing(purpose).to_owned()),
+    }
+}
+
+/// Whether Train mode has something to export.
+pub fn is_ready(state: &State, kind: TrainExport) -> bool {
+    if kind.is_of_curves() {
+        state.watched_run().is_some_and(|run| run.last() > 0)
+    } else {
+        state.cache.results.evaluation.is_some()
+    }
+}
+
+/// The watched run, and those drawn over it.
+fn shown_runs(state: &State) -> Vec<&OpenRun> {
+    state.watched_run().into_iter().chain(state.overlaid_runs()).collect()
+}
+
+/// The ending of a file's name.
+fn ending(purpose: PathPurpose) -> &'static str {
+    match purpose {
+        PathPurpose::TrainExport(kind) => kind.extension(),
+        PathPurpose::MaskingPicture | PathPurpose::ViewPicture => "png",
+        _ => "csv",
+    }
+}
+
+/// The proposed file, beside the run or the image; empty if none is open.
+pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
+    let beside = match purpose {
+        PathPurpose::TrainExport(kind) if kind.is_of_curves() => state.watched_run().map(|run| run.path.as_path()),
+        PathPurpose::TrainExport(_) => state.session.runs.results.as_deref(),
+        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            state.document.as_ref().map(|document| document.image().path())
+        }
+        _ => state.document.as_ref().map(|document| document.base().path()),
+    };
+    let Some(beside) = beside else { return PathBuf::new() };
+    let what = match purpose {
+        PathPurpose::TrainExport(kind) if kind.is_of_curves() => "curves".to_owned(),
+        PathPurpose::TrainExport(_) => format!("results_{}", network_word(&state.cache.results)),
+        PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
+            format!("slice{}_masking", state.file_slice().unwrap_or(0))
+        }
+        PathPurpose::ViewPicture => "view".to_owned(),
+        _ => table::name(purpose).to_lowercase(),
+    };
+    let stem = if matches!(purpose, PathPurpose::TrainExport(_)) { name_of(beside) } else { file_stem(beside) };
+    beside.with_file_name(format!("{stem}_{what}.{}", ending(purpose)))
+}
+
+impl Job for FileExport {
     type Output = ExportOutcome;
 
     fn spec(&self) -> Spec {
@@ -74,10 +141,10 @@ impl Job for Export {
             return Ok(ExportOutcome::Exists);
         }
         let bytes = match &self.content {
-            Content::Table(text) => text.clone().into_bytes(),
-            Content::Picture(state, painter) => {
+            Content::Bytes(bytes) => bytes.clone(),
+            Content::Picture(picture) => {
                 handle.progress(None, "drawing");
-                picture(State::clone(state), *painter)?
+                picture.png()?
             }
         };
         handle.check()?;
@@ -86,56 +153,17 @@ impl Job for Export {
     }
 
     fn apply(self, result: Result<ExportOutcome, Failure>, state: &mut State, _: &mut Jobs) {
+        let file = self.path.display();
         match result {
-            Ok(ExportOutcome::Written) => state.notice(Severity::Info, "Exported", self.path.display().to_string()),
+            Ok(ExportOutcome::Written) => state.notice(Severity::Info, "Exported", file.to_string()),
+            Ok(ExportOutcome::Exists) if state.refusal(&self.request).is_some() => {
+                let why = format!("{file} already exists, and its case is closed. Open that case and export again.");
+                state.error("Nothing was exported", why);
+            }
             Ok(ExportOutcome::Exists) => {
-                let request = state.path_request(self.purpose);
-                state.dialog = Some(Dialog::Overwrite { request, path: self.path });
+                state.dialog = Some(Dialog::Overwrite { request: self.request, path: self.path });
             }
             Err(failure) => failure.report(&self.spec().title, state),
         }
     }
-}
-
-/// The part of the state that the picture shows.
-fn shown(state: &State, document: &Document) -> State {
-    let session = &state.session;
-    State {
-        session: Session {
-            view: session.view.clone(),
-            measures: session.measures.clone(),
-            windows: session.windows.clone(),
-            settings: session.settings.clone(),
-            ..Session::default()
-        },
-        document: Some(document.clone()),
-        adapter: state.adapter.clone(),
-        ..State::default()
-    }
-}
-
-/// Draws the views on a screen that nobody sees, with textures of its own.
-fn picture(mut state: State, painter: Painter) -> Result<Vec<u8>, Failure> {
-    let screen = Offscreen::open()?;
-    if let Some(document) = &mut state.document {
-        upload(document, screen.gpu())?;
-    }
-    draw(&screen, &state, painter, PICTURE, state.session.settings.theme)
-}
-
-/// Uploads every image and mask to another device.
-fn upload(document: &mut Document, gpu: &Gpu) -> Result<(), Failure> {
-    for layer in &mut document.images {
-        layer.texture = Some(gpu.upload(&layer.volume, layer.held_frame())?);
-        if let Some(projection) = &mut layer.projection {
-            projection.texture = Some(gpu.upload(&projection.volume, 0)?);
-        }
-    }
-    for mask in &mut document.masks {
-        mask.texture = Some(gpu.upload_labels(&mask.labels)?);
-        if let Some((labels, texture)) = &mut mask.projection {
-            *texture = Some(gpu.upload_labels(labels)?);
-        }
-    }
-    Ok(())
 }

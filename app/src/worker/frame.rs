@@ -32,7 +32,7 @@ struct ShowFrame {
     frame: usize,
     several: bool,
     /// The files of masks that follow the frame.
-    masks: Vec<(MaskRole, PathBuf)>,
+    masks: Vec<(MaskRole, Vec<PathBuf>)>,
     gpu: Option<Gpu>,
 }
 
@@ -53,8 +53,7 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
     let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
     // Masks lie on the first image. One with unsaved changes stays as it is.
     let follows = |mask: &&MaskLayer| image == 0 && mask.file_frames > 1 && !mask.is_unsaved();
-    let masks =
-        document.masks.iter().filter(follows).filter_map(|mask| Some((mask.role, mask.path.clone()?))).collect();
+    let masks = document.masks.iter().filter(follows).map(|mask| (mask.role, mask.files())).collect();
     jobs.start(ShowFrame { case, image, layer, frame, several, masks, gpu });
 }
 
@@ -81,8 +80,8 @@ impl Job for ShowFrame {
         // Contrast stays while frames go by.
         let image = ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh };
         let mut masks = Vec::new();
-        for (role, path) in files {
-            match read_mask(*role, path, (&image.volume, *frame), gpu.as_ref(), &mut warnings)? {
+        for (role, files) in files {
+            match read_mask(*role, files, (&image.volume, *frame), gpu.as_ref(), &mut warnings)? {
                 ReadMask::Layer(mask) => masks.push(*mask),
                 ReadMask::OtherGrid(why) => return Err(Failure::Error(why.details)),
             }
@@ -100,7 +99,7 @@ impl Job for ShowFrame {
                 let follow = !masks.is_empty();
                 for mask in masks {
                     // What was changed or removed meanwhile is not replaced.
-                    if document.mask(mask.role).is_some_and(|old| !old.is_unsaved() && old.path == mask.path) {
+                    if document.mask(mask.role).is_some_and(|old| !old.is_unsaved() && old.files() == mask.files()) {
                         document.set_mask(mask.as_read(jobs.unused_id()));
                     }
                 }

@@ -1,9 +1,10 @@
 //! Masks and probabilities that the user adds to the open case.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::volume::{LabelVolume, Volume};
+use engine::cohort::read_masks;
+use engine::volume::{MaskOptions, Volume};
 
 use super::open::{OtherGrid, ReadMask, mask_layer, read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
@@ -28,7 +29,8 @@ pub enum LayerKind {
 struct OpenLayer {
     case: CaseId,
     kind: LayerKind,
-    path: PathBuf,
+    /// Several are regions of one mask; never empty.
+    files: Vec<PathBuf>,
     /// A mask of another grid is resampled.
     resample: bool,
     slot: Slot,
@@ -46,42 +48,43 @@ enum Layer {
 }
 
 /// Adds a file to the open case. A mask of another grid is offered to be resampled.
-pub fn start(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path) {
-    read(state, jobs, kind, path, (SLOT, false));
+pub fn start(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>) {
+    read(state, jobs, kind, files, (SLOT, false));
 }
 
 /// Shows a method's segmentation of the open case.
 pub fn start_method(state: &mut State, jobs: &mut Jobs, path: &Path) {
-    read(state, jobs, LayerKind::Mask(MaskRole::Segmentation), path, (METHOD, false));
+    read(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![path.to_path_buf()], (METHOD, false));
 }
 
 /// Adds a mask of another grid to the case that it was opened for, by the nearest of its voxels.
 pub fn resample(state: &mut State, jobs: &mut Jobs, offer: &MaskOffer) {
     if state.document.as_ref().is_some_and(|document| document.id == offer.case) {
-        read(state, jobs, LayerKind::Mask(offer.role), &offer.path, (SLOT, true));
+        read(state, jobs, LayerKind::Mask(offer.role), offer.files.clone(), (SLOT, true));
     }
 }
 
-fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, path: &Path, (slot, resample): (Slot, bool)) {
+fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>, (slot, resample): (Slot, bool)) {
+    let Some(first) = files.first() else { return };
     let Some(document) = &state.document else {
-        state.error("No image is open", format!("{}: open the image that it belongs to first", path.display()));
+        state.error("No image is open", format!("{}: open the image that it belongs to first", first.display()));
         return;
     };
     let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
     let (image, frame) = (Arc::clone(&base.volume), base.frame);
-    jobs.start(OpenLayer { case, kind, path: path.to_path_buf(), resample, slot, image, frame, gpu });
+    jobs.start(OpenLayer { case, kind, files, resample, slot, image, frame, gpu });
 }
 
 impl Job for OpenLayer {
     type Output = Layer;
 
     fn spec(&self) -> Spec {
-        Spec::new(self.slot, format!("Opening {}", file_stem(&self.path))).of_case(self.case)
+        Spec::new(self.slot, format!("Opening {}", file_stem(&self.files[0]))).of_case(self.case)
     }
 
     fn run(&self, _: &JobHandle) -> Result<Layer, Failure> {
         match self.kind {
-            LayerKind::Probability => Ok(Layer::Probability(read_probability(&self.path, &self.image)?)),
+            LayerKind::Probability => Ok(Layer::Probability(read_probability(&self.files[0], &self.image)?)),
             LayerKind::Mask(role) => self.mask(role),
         }
     }
@@ -112,14 +115,14 @@ impl OpenLayer {
         let gpu = self.gpu.as_ref();
         if self.resample {
             // No file holds the resampled mask: saving it asks for a name.
-            let resampled = Arc::new(LabelVolume::read(&self.path)?.on_grid(&self.image.grid));
+            let resampled = Arc::new(read_masks(&self.files, &MaskOptions::default())?.0.on_grid(&self.image.grid));
             return Ok(Layer::Mask(mask_layer(role, None, resampled, gpu)?, Vec::new()));
         }
         let mut warnings = Vec::new();
-        Ok(match read_mask(role, &self.path, (&self.image, self.frame), gpu, &mut warnings)? {
+        Ok(match read_mask(role, &self.files, (&self.image, self.frame), gpu, &mut warnings)? {
             ReadMask::Layer(layer) => Layer::Mask(*layer, warnings),
             ReadMask::OtherGrid(OtherGrid { summary, details }) => {
-                Layer::Offer(MaskOffer { case: self.case, role, path: self.path.clone(), summary, details })
+                Layer::Offer(MaskOffer { case: self.case, role, files: self.files.clone(), summary, details })
             }
         })
     }

@@ -3,8 +3,7 @@
 
 mod channels;
 mod cluster;
-pub mod export;
-mod pictures;
+pub(super) mod pictures;
 mod prepare;
 mod reconstruct;
 

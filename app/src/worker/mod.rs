@@ -44,6 +44,7 @@ pub type Painter = fn(&mut egui::Ui, &State);
 /// and the records of pinned slices are those that the state asks for.
 pub fn update(state: &mut State, jobs: &mut Jobs) {
     masking::update(state, jobs);
+    segment::read_model(state, jobs);
     train::cohort::read_remembered(state, jobs);
     replay::read_missing_probes(state, jobs);
 }

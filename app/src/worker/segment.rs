@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::device::{self, DeviceChoice};
+use engine::jobs::stored_config;
 use engine::predict::{Choice, Progress, Segmenter};
 use engine::volume::{LabelVolume, Volume};
 
@@ -13,7 +14,7 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::{Gpu, Part, Texture};
 use crate::scene::Modality;
 use crate::state::{
-    CaseId, Document, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, Severity, Slot, State,
+    CaseId, Document, ImageLayer, Intent, MaskLayer, MaskRole, ModelChannels, ProbabilityLayer, Severity, Slot, State,
 };
 
 /// One case is segmented at a time.
@@ -30,6 +31,75 @@ pub fn sample_model() -> Option<PathBuf> {
 /// Chooses the run for the next segmentation.
 pub fn choose_model(state: &mut State, path: &Path) {
     state.session.runs.segment = Some(path.to_path_buf());
+}
+
+/// Reads which images the chosen model needs.
+struct ReadModel {
+    run: Option<PathBuf>,
+}
+
+impl Job for ReadModel {
+    type Output = Vec<String>;
+
+    fn spec(&self) -> Spec {
+        Spec::new(Slot::exclusive("read model"), "Reading the model").hidden()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Vec<String>, Failure> {
+        let model = self.run.clone().or_else(sample_model);
+        let model = model.ok_or_else(|| Failure::Error("there is no sample model".to_owned()))?;
+        Ok(stored_config(&model)?.data.modality)
+    }
+
+    fn apply(self, result: Result<Vec<String>, Failure>, state: &mut State, _: &mut Jobs) {
+        // A model that cannot be read says so when it is used.
+        state.cache.model = Some(ModelChannels { run: self.run, modalities: result.ok() });
+    }
+}
+
+/// Reads what the chosen model needs, if nobody did yet.
+pub(super) fn read_model(state: &mut State, jobs: &mut Jobs) {
+    let run = state.session.runs.segment.clone();
+    if state.document.is_none() || state.cache.model.as_ref().is_some_and(|model| model.run == run) {
+        return;
+    }
+    state.cache.model = Some(ModelChannels { run: run.clone(), modalities: None });
+    jobs.start(ReadModel { run });
+}
+
+/// Why the open case cannot be segmented with the chosen model, as far as it is known before the attempt.
+pub fn refusal(state: &State) -> Option<String> {
+    let Some(document) = &state.document else { return Some("Open a scan first.".to_owned()) };
+    let model = state.cache.model.as_ref().filter(|model| model.run == state.session.runs.segment);
+    let wanted = model.and_then(|model| model.modalities.as_ref())?;
+    // The images that are missing may still be read.
+    let is_read = state.jobs.iter().all(|job| job.slot != REST);
+    channels(&document.images, wanted).err().filter(|_| is_read)
+}
+
+/// The images for a model's channels, by modality.
+///
+/// # Errors
+/// What the model reads and the case has, in two sentences.
+fn channels<'a>(images: &'a [ImageLayer], wanted: &[String]) -> Result<Vec<&'a ImageLayer>, String> {
+    let canonical = |name: &str| engine::cohort::canonical_modality(name);
+    let name = |layer: &ImageLayer| match &layer.info.modality {
+        Modality::Mr(sequence) => sequence.clone(),
+        other => other.key(),
+    };
+    // A single image of unknown modality is what the user wants segmented; a known one must be the right one.
+    let single = wanted.len() == 1 && images.len() == 1;
+    let unknown = images.first().filter(|layer| single && layer.info.modality == Modality::Other);
+    let of_modality =
+        |modality: &String| images.iter().find(|layer| canonical(&name(layer)) == canonical(modality)).or(unknown);
+    wanted.iter().map(of_modality).collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let named =
+            |modality: &String| Modality::named(modality).map_or_else(|| modality.clone(), |known| known.name());
+        let reads: Vec<String> = wanted.iter().map(named).collect();
+        let mut has: Vec<String> = images.iter().map(|layer| layer.info.modality.name()).collect();
+        has.dedup();
+        format!("This model reads {}. This case has only {}.", reads.join(", "), has.join(", "))
+    })
 }
 
 /// Segments a case.
@@ -92,7 +162,8 @@ impl Job for Segment {
         let compute = device::open(self.device)?;
         let segmenter = Segmenter::load(&self.model, self.network, &compute)?;
         handle.check()?;
-        let images = self.channels(&segmenter.config().data.modality)?;
+        let images = channels(&self.images, &segmenter.config().data.modality).map_err(Failure::Error)?;
+        let images: Vec<Volume> = images.into_iter().map(|layer| (*layer.volume).clone()).collect();
         let mut preview = Preview::new(&images[0], self.gpu.clone());
         let mut failed = None;
         let mut report = |progress: Progress<'_>| {
@@ -135,31 +206,6 @@ impl Job for Segment {
             }
         }
         analyse::start(state, jobs);
-    }
-}
-
-impl Segment {
-    /// The case's images in the order of the model's channels, by modality.
-    fn channels(&self, wanted: &[String]) -> Result<Vec<Volume>, Failure> {
-        let canonical = |name: &str| engine::cohort::canonical_modality(name);
-        let name = |layer: &ImageLayer| match &layer.info.modality {
-            Modality::Mr(sequence) => sequence.clone(),
-            other => other.key(),
-        };
-        let mut channels = Vec::new();
-        for modality in wanted {
-            let of_modality = self.images.iter().find(|layer| canonical(&name(layer)) == canonical(modality));
-            // A single image of unknown modality is what the user wants segmented; a known one must be the right one.
-            let single = wanted.len() == 1 && self.images.len() == 1;
-            let unknown = self.images.first().filter(|layer| single && layer.info.modality == Modality::Other);
-            let layer = of_modality.or(unknown).ok_or_else(|| {
-                let have: Vec<String> = self.images.iter().map(|l| l.info.modality.name()).collect();
-                let reads = Modality::named(modality).map_or_else(|| modality.clone(), |known| known.name());
-                Failure::Error(format!("This model reads {reads}. {} has only {}.", self.title, have.join(", ")))
-            })?;
-            channels.push((*layer.volume).clone());
-        }
-        Ok(channels)
     }
 }
 

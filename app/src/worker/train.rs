@@ -10,13 +10,11 @@
 //! | [`queue`] | what waits, saved beside the runs |
 //! | [`run`], [`events`] | the training itself, and what it reports |
 //! | [`evaluate`] | measures of the held-out patients of a run |
-//! | [`export`] | curves and results as files |
 
 pub mod assess;
 pub mod cohort;
 pub mod evaluate;
 pub mod events;
-pub mod export;
 pub mod form;
 pub mod queue;
 pub mod run;

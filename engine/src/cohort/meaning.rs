@@ -3,12 +3,38 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::Cohort;
+use super::dataset_json::DatasetInfo;
+use super::{Cohort, LabelTable};
 use crate::preprocess::{LabelMap, MapSource};
 use crate::{Error, Result};
 
 /// Label table of BIDS beside the cohort: columns `index` and `name`.
 const DSEG_TSV: &str = "dseg.tsv";
+
+/// How many folders above a scan a table is looked for: BIDS has it three above `sub-01/ses-1/anat/scan.nii.gz`.
+const LEVELS_UP: usize = 3;
+
+/// The tumour part of each label value of a scan that is opened without its cohort: from the nearest `dseg.tsv` or
+/// `dataset.json` in its folder or up to three above, else a guess from the scan's names. The same tables and the same
+/// guess as [`Cohort::label_map`].
+///
+/// # Errors
+/// A table that cannot be read.
+pub fn label_map_of_scan(scan: &Path, names: &[&str]) -> Result<(LabelMap, MapSource)> {
+    let scan = std::path::absolute(scan).map_err(Error::io("read", scan))?;
+    for folder in scan.ancestors().skip(1).take(1 + LEVELS_UP) {
+        if let Some(map) = of_tables(folder, &DatasetInfo::read(folder)?.labels)? {
+            return Ok((map, MapSource::Cohort));
+        }
+    }
+    Ok(LabelMap::guess(names.iter().copied()))
+}
+
+/// The map by the tables of a folder; `None` if they name no tumour parts.
+fn of_tables(folder: &Path, dataset: &LabelTable) -> Result<Option<LabelMap>> {
+    let sidecar = read_dseg(&folder.join(DSEG_TSV))?;
+    Ok(LabelMap::of_names(&sidecar, &BTreeMap::new()).or_else(|| LabelMap::of_names(&dataset.names, &dataset.regions)))
+}
 
 impl Cohort {
     /// The tumour part of each label value: from `dseg.tsv` or `dataset.json` in the cohort's folder, else a guess from the
@@ -17,9 +43,7 @@ impl Cohort {
     /// # Errors
     /// A `dseg.tsv` that cannot be read.
     pub fn label_map(&self) -> Result<(LabelMap, MapSource)> {
-        let sidecar = read_dseg(&self.root.join(DSEG_TSV))?;
-        let of_dataset = || LabelMap::of_names(&self.labels.names, &self.labels.regions);
-        Ok(match LabelMap::of_names(&sidecar, &BTreeMap::new()).or_else(of_dataset) {
+        Ok(match of_tables(&self.root, &self.labels)? {
             Some(map) => (map, MapSource::Cohort),
             None => LabelMap::guess(self.cases.iter().map(|case| case.id.as_str())),
         })
@@ -79,7 +103,15 @@ mod tests {
         std::fs::write(folder.path().join("dataset.json"), dataset).unwrap();
         let (map, source) = Cohort::discover(folder.path()).unwrap().label_map().unwrap();
         assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));
+        // A scan of the cohort that is opened alone.
+        let scan = found.cases[0].images["t1c"].path.clone();
+        let (map, source) = label_map_of_scan(&scan, &["a name"]).unwrap();
+        assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));
+        std::fs::remove_file(folder.path().join("dataset.json")).unwrap();
+        let alone = label_map_of_scan(&scan, &[&found.cases[0].id]).unwrap();
+        assert_eq!(alone, Cohort::discover(folder.path()).unwrap().label_map().unwrap());
         std::fs::write(folder.path().join(DSEG_TSV), "value\tname\n1\tx\n").unwrap();
+        assert!(label_map_of_scan(&scan, &[]).is_err());
         assert!(found.label_map().unwrap_err().to_string().contains("has no column index"));
     }
 }

@@ -29,8 +29,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use case::{Case, ImageFile};
-pub(crate) use case::{read_masks, with_region};
+pub use case::{Case, ImageFile, read_masks, with_region};
 pub use dataset_json::LabelTable;
 pub use fingerprint::{
     CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
@@ -38,6 +37,7 @@ pub use fingerprint::{
 pub use identity::CohortIdentity;
 pub use listing::scan_paths;
 pub(crate) use listing::{NiftiFile, scans_in};
+pub use meaning::label_map_of_scan;
 pub use names::canonical_modality;
 pub(crate) use names::is_mask_or_output;
 pub use options::{DiscoverOptions, NamePattern};

@@ -36,6 +36,9 @@ pub struct PatientRow {
     pub images: BTreeMap<String, PathBuf>,
     /// The reference mask.
     pub truth: Option<PathBuf>,
+    /// Further files of the true mask, whose labels are added to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_truth: Vec<PathBuf>,
     /// The predicted mask, on the first image's grid.
     pub mask: PathBuf,
     /// How well they agree; `None` without a reference. All labels together count as lesion.
@@ -167,6 +170,7 @@ fn evaluate_case(
         patient: case.patient.clone(),
         images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
         truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
+        more_truth: case.masks.iter().skip(1).cloned().collect(),
         mask,
         measures: None,
         worst_slice: None,

@@ -58,10 +58,11 @@ pub(super) fn widths(grid: &Grid, options: &Options) -> Result<[usize; 3]> {
 }
 
 /// IoU of the boundary bands.
-pub(super) struct BoundaryIou {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoundaryIou {
     /// 1 if both masks are empty, 0 if one is.
     pub iou: f64,
-    /// True if the bands are the whole masks, so that it is their plain IoU.
+    /// True if the bands are the whole masks and neither is empty, so that it is their plain IoU.
     pub swallowed: bool,
 }
 
@@ -75,7 +76,9 @@ pub(super) fn iou(region: &Region, widths: [usize; 3]) -> BoundaryIou {
     let count = |is: fn(bool, bool) -> bool| segmentation.iter().zip(&reference).filter(|&(&s, &r)| is(s, r)).count();
     let (both, either) = rayon::join(|| count(|s, r| s & r), || count(|s, r| s | r));
     let iou = if either == 0 { 1.0 } else { both as f64 / either as f64 };
-    BoundaryIou { iou, swallowed: segmentation == region.segmentation && reference == region.reference }
+    let swallowed = |band: &[bool], mask: &[bool]| band == mask && mask.contains(&true);
+    let swallowed = swallowed(&segmentation, &region.segmentation) && swallowed(&reference, &region.reference);
+    BoundaryIou { iou, swallowed }
 }
 
 /// The mask minus its erosion by a box that reaches `widths` voxels to each side. Without any erosion, the whole mask.

@@ -26,7 +26,7 @@ use crate::Result;
 use crate::findings::check_len;
 use crate::findings::comparison::Overlaps;
 use crate::volume::Grid;
-use boundary::Boundary;
+use boundary::{Boundary, BoundaryIou};
 use region::Region;
 use surface::Hd95;
 
@@ -124,13 +124,11 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
         || rayon::join(|| surface::hd95(&region, &counts, grid, options.hd95), || overlaps().lesions()),
     );
     let mut notes = counts.notes();
-    if counts.prediction > 0 && counts.truth > 0 {
-        if surface::flat_axes(grid).contains(&true) {
-            notes.push("a single slice: its surface is the contour in the plane".to_owned());
-        }
-        if boundary.swallowed {
-            notes.push("the boundary band is as wide as the masks, so boundary IoU is their IoU".to_owned());
-        }
+    if counts.prediction > 0 && counts.truth > 0 && surface::flat_axes(grid).contains(&true) {
+        notes.push("a single slice: its surface is the contour in the plane".to_owned());
+    }
+    if boundary.swallowed {
+        notes.push("the boundary band is as wide as the masks, so boundary IoU is their IoU".to_owned());
     }
     Ok(Measures {
         dsc: counts.dsc(),
@@ -143,6 +141,17 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
         lesions,
         notes,
     })
+}
+
+/// Boundary IoU (Eq. 12) alone, as [`measure`] computes it.
+///
+/// # Errors
+/// As [`measure`].
+pub fn boundary_iou(segmentation: &[bool], reference: &[bool], grid: &Grid, options: &Options) -> Result<BoundaryIou> {
+    check_len(segmentation.len(), grid)?;
+    check_len(reference.len(), grid)?;
+    let widths = boundary::widths(grid, options)?;
+    Ok(boundary::iou(&Region::around(segmentation, reference, grid.shape), widths))
 }
 
 #[cfg(test)]
@@ -256,6 +265,10 @@ mod tests {
         let (voxels, spacing) = (run(Some(2)), run(None));
         assert!((voxels.boundary_iou - iou(&voxels)).abs() < 1e-6 && voxels.notes[0].starts_with("the boundary band"));
         assert!(spacing.boundary_iou < 0.7 * iou(&spacing) && spacing.notes.is_empty(), "{spacing:?}");
+        let by_slice = Options { boundary: Boundary::Slice, boundary_width: Some(2), ..Options::default() };
+        let alone = boundary_iou(&slab(2), &slab(0), &grid(shape), &by_slice).unwrap();
+        let all = measure(&slab(2), &slab(0), &grid(shape), &by_slice).unwrap();
+        assert!(alone.iou == all.boundary_iou && alone.iou < voxels.boundary_iou && !alone.swallowed, "{alone:?}");
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub enum MapSource {
 }
 
 impl MapSource {
+    /// Whether nothing but names or habit speaks for it.
+    pub fn is_guess(self) -> bool {
+        matches!(self, Self::CaseNames | Self::Convention)
+    }
+
     /// In words.
     pub fn describe(self) -> &'static str {
         match self {

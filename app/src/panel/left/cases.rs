@@ -121,7 +121,7 @@ fn row(ui: &mut Ui, case: &ListedCase, place: Place, thumbnails: &Thumbnails) ->
     if case.segmentation.is_some() {
         facts.push("segmentation");
     }
-    if case.label.is_some() {
+    if !case.masks.is_empty() {
         facts.push("reference");
     }
     let facts = facts.join(", ");

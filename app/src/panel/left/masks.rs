@@ -68,6 +68,10 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, send
     let (name, label) = (layer.role.name(), layer.role.word());
     let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
     let drawn = state.draws(document, layer);
+    let file = file.map(|file| match layer.more_files.len() {
+        0 => file.into_owned(),
+        more => format!("{file} and {more} more"),
+    });
     let row = ListRow::new(name).subtitle(file.as_deref().unwrap_or("not saved")).dim(!drawn);
     let (eye, does) = if drawn { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
     let (eye_label, remove_label) = (format!("{does} {label}"), format!("Remove {label}"));
@@ -84,8 +88,9 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, send
     } else if toggled || response.clicked() {
         draw(state, document, layer, !drawn, sender);
     }
-    if let Some(path) = &layer.path {
-        response.on_hover_text(path.display().to_string());
+    if layer.path.is_some() {
+        let files: Vec<String> = layer.files().iter().map(|path| path.display().to_string()).collect();
+        response.on_hover_text(files.join("\n"));
     }
 }
 
@@ -110,8 +115,8 @@ fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             sender.send(OverlayCommand::ShowLabel(label, !shown));
         }
     }
-    if document.guesses_labels() {
-        text::note(ui, "The labels are taken for those of BraTS, from the modalities of the case.");
+    if let Some(guess) = document.guessed_labels() {
+        text::note(ui, &guess);
     }
 }
 

@@ -41,7 +41,15 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
     row("Dice", &format::ratio(m.dsc), "", "2 |A \u{2229} B| / (|A| + |B|)");
     row("Sensitivity", &format::ratio(m.sensitivity), "", "Fraction of the reference that is segmented");
     row("Precision", &format::ratio(m.precision), "", "Fraction of the segmentation that lies in the reference");
-    row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Intersection over union of the two boundaries");
+    row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Intersection over union of the two boundaries, in 3-D");
+    if let Some(by_slice) = document.slice_boundary {
+        row(
+            "Boundary IoU, slices",
+            &format::ratio(by_slice.iou),
+            "",
+            "The same with the boundaries in each axial slice",
+        );
+    }
     row("HD95", &format::mm(m.hd95_mm), "mm", "95th percentile of the surface distances");
     row("Segmentation", &format::volume(m.volume_ml), "", "Volume of the segmentation");
     row("Reference", &format::volume(m.truth_volume_ml), "", "Volume of the reference");
@@ -62,6 +70,12 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
     for note in &m.notes {
         text::note(ui, note);
     }
+    if document.slice_boundary.is_some_and(|by_slice| by_slice.swallowed) {
+        text::note(
+            ui,
+            "the boundary band in the slices is as wide as the masks, so boundary IoU of the slices is their IoU",
+        );
+    }
 }
 
 /// Dice and HD95 of each label and region.
@@ -79,8 +93,8 @@ fn regions(ui: &mut Ui, document: &Document) {
         let cells = [dice.map(format::ratio), hd95_mm.map(format::mm)].map(|cell| cell.unwrap_or(format::NONE.into()));
         line(ui, name, cells.each_ref().map(String::as_str), false);
     }
-    if document.guesses_labels() {
-        text::note(ui, "The labels are taken for those of BraTS, from the modalities of the case.");
+    if let Some(guess) = document.guessed_labels() {
+        text::note(ui, &guess);
     }
 }
 

@@ -94,7 +94,13 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
         sender.send(FileCommand::Save);
     }
     let segment = PushButton::primary("Segment now").icon(icon::SEGMENT).shortcut("Ctrl+Enter").fill_width();
-    if ui.add_enabled(document.is_some(), segment).clicked() {
+    let refusal = worker::segment::refusal(state);
+    let mut response = ui.add_enabled(refusal.is_none(), segment);
+    if let Some(why) = refusal {
+        ui.accesskit_node_builder(response.id, |node| node.set_description(why.as_str()));
+        response = response.on_disabled_hover_text(why);
+    }
+    if response.clicked() {
         sender.send(Intent::Segment);
     }
 }

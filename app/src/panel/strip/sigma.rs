@@ -24,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let cursor = (controls.by == By::Epoch).then(|| controls.epoch - 1);
     let chart = StripChart::new("Sigma over the epochs (Eq. 9)", &values).curve().worst(Worst::High);
     let marks = marks(state);
-    let chart = chart.cursor(cursor).noun("Epoch").decimals(3).marks(&marks);
+    let chart = chart.cursor(cursor).noun("Epoch").decimals(3).marks(&marks).height(whole.height());
     if let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| Some(chosen) != cursor) {
         sender.send(Command::Masking(MaskingCommand::SetEpoch(chosen + 1)));
     }

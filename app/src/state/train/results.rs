@@ -251,6 +251,7 @@ mod tests {
             patient: case.into(),
             images: std::collections::BTreeMap::new(),
             truth: None,
+            more_truth: Vec::new(),
             mask: std::path::PathBuf::new(),
             measures,
             worst_slice: None,

@@ -10,7 +10,7 @@ use super::PanePlacement;
 use crate::scene::Plane;
 use crate::theme::{self, Tokens, font, icon, radius, space};
 use crate::view::slice::marks;
-use crate::widget::{Badge, Tone, overlay_text};
+use crate::widget::{Badge, Tone, keep_letter, overlay_text};
 
 /// Minimum width of a patch with its label as a digit, in points. Below the 14 points of the manual, so that the sheet of
 /// Fig. 4 keeps its digits in a small window.
@@ -151,7 +151,8 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
             (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
-            overlay_text(painter, pos, anchor, text, font.clone(), tokens.overlay_text);
+            let at = overlay_text(painter, pos, anchor, text, font.clone(), tokens.overlay_text);
+            keep_letter(painter.ctx(), at, text, font.clone());
         }
     }
     if let Some(text) = pane.badge {

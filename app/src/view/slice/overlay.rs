@@ -6,7 +6,7 @@ use super::case_view::{CaseView, Masks, PaneView};
 use super::picture::Picture;
 use super::{marks, scale_bar, text};
 use crate::theme::{font, palette, space};
-use crate::widget::overlay_text;
+use crate::widget::{keep_letter, overlay_text};
 
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::S;
@@ -107,7 +107,9 @@ fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
         (&letters.top, rect.center_top(), Align2::CENTER_TOP),
         (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
     ] {
-        page.text(pos, anchor, letter, font::heading(), color);
+        if let Some(rect) = page.text(pos, anchor, letter, font::heading(), color) {
+            keep_letter(page.painter.ctx(), rect, letter, font::heading());
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn of_slice(
 }
 
 /// Pixels `[C][S][S]` of a slice's crop on the card: channel `channel`.
-pub(super) fn of_pixels(
+pub(in crate::worker) fn of_pixels(
     slice: &InspectedSlice,
     pixels: &[f32],
     channel: usize,
@@ -73,7 +73,7 @@ pub(super) fn of_pixels(
 }
 
 /// The patches with their relative losses as heat, 0 to `top`.
-pub(super) fn cells_of_losses(
+pub(in crate::worker) fn cells_of_losses(
     found: &ClusteredSlice,
     made: &Reconstruction,
     top: f32,
@@ -114,6 +114,6 @@ fn outside(slice: &InspectedSlice, padding: &[bool]) -> Vec<bool> {
 }
 
 /// All textures of a slice, for another graphics device.
-pub(super) fn again(found: &ClusteredSlice, plan: &CasePlan, gpu: &Gpu) -> Result<Pictures, Failure> {
+pub(in crate::worker) fn again(found: &ClusteredSlice, plan: &CasePlan, gpu: &Gpu) -> Result<Pictures, Failure> {
     of_slice(&found.slice, &found.clusters, &found.masking, None, plan, Some(gpu))
 }

@@ -29,7 +29,7 @@ pub(super) fn by_role(request: &Request) -> Request {
         title: request.title.clone(),
         images: images.into_iter().map(|path| (None, path)).collect(),
         segmentation: newest_segmentation(&masks),
-        reference: masks.into_iter().find(|path| !is_segmentation_name(path)),
+        reference: references(masks),
         ..Request::default()
     };
     request.over(discovered)
@@ -64,12 +64,17 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
                 title: folder.file_name().map(|n| n.to_string_lossy().into_owned()),
                 images: images.into_iter().map(|p| (None, p)).collect(),
                 segmentation: newest_segmentation(&masks),
-                reference: masks.into_iter().find(|path| !is_segmentation_name(path)),
+                reference: references(masks),
                 ..Request::default()
             };
             Ok(FolderContents::Patient(named.over(request)))
         }
     }
+}
+
+/// The masks that are no saved segmentations.
+fn references(masks: Vec<PathBuf>) -> Vec<PathBuf> {
+    masks.into_iter().filter(|path| !is_segmentation_name(path)).collect()
 }
 
 /// Of several saved segmentations the last one by name: `ct_pred_2.nii.gz` was saved after `ct_pred.nii.gz`.
@@ -86,7 +91,7 @@ fn case_list(cohort: Cohort) -> CaseList {
     let problems = cohort.left_out_summary().into_iter().chain(problems).collect();
     let cases = cohort.cases.into_iter().map(|case| ListedCase {
         images: case.image_paths(),
-        label: case.masks.first().cloned(),
+        masks: case.masks,
         segmentation: case.segmentation,
         name: case.id,
         ..ListedCase::default()

@@ -15,6 +15,8 @@ pub use rest::{OpenRest, REST};
 use base::{Base, read_base};
 use folder::{FolderContents, by_role, look_through};
 
+use engine::preprocess::LabelMap;
+
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, study, thumbnails, values};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
@@ -40,6 +42,8 @@ struct Open {
     replaces: Option<CaseRevision>,
     /// The modality that is shown as soon as the case is.
     modality: Option<Modality>,
+    /// What the user says that labels mean.
+    label_map: Option<LabelMap>,
     gpu: Option<Gpu>,
 }
 
@@ -58,7 +62,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     let (id, gpu) = (CaseId(jobs.unused_id()), jobs.gpu().cloned());
     let listed = if let Intent::OpenCase(listed) = &again { Some(*listed) } else { None };
     let modality = state.session.view.modality.clone();
-    jobs.start(Open { id, request, again, listed, replaces: state.case_revision(), modality, gpu });
+    let label_map = state.session.label_map.clone();
+    jobs.start(Open { id, request, again, listed, replaces: state.case_revision(), modality, label_map, gpu });
 }
 
 /// Opens a case of the list.
@@ -102,7 +107,8 @@ impl Job for Open {
             None => by_role(&self.request),
         };
         handle.check()?;
-        let base = read_base(request, self.modality.as_ref(), self.gpu.as_ref(), handle)?;
+        let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
+        let base = read_base(request, modality, given, self.gpu.as_ref(), handle)?;
         Ok(Opening::Case(Box::new(base)))
     }
 
@@ -169,7 +175,7 @@ fn stay(state: &mut State) {
 
 /// Shows a case whose first image was read. Layout, tools and window/level stay.
 fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, base: Base) {
-    let Base { image, masks, other_grids, failed_masks, request, others, warnings } = base;
+    let Base { image, masks, other_grids, failed_masks, request, others, warnings, label_map } = base;
     state.close_document();
     let before = state.last_notice();
     for warning in warnings {
@@ -178,15 +184,15 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for (path, failure) in failed_masks {
         failure.report(&format!("Opening {}", file_stem(&path)), state);
     }
-    for (role, path, OtherGrid { summary, details }) in other_grids {
+    for (role, files, OtherGrid { summary, details }) in other_grids {
         if state.dialog.is_none() {
-            state.dialog = Some(Dialog::Resample(MaskOffer { case: id, role, path, summary, details }));
+            state.dialog = Some(Dialog::Resample(MaskOffer { case: id, role, files, summary, details }));
         } else {
             state.notice(Severity::Warning, format!("The {} is not shown", role.word()), details);
         }
     }
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
-    let mut document = Document::new(id, listed, title, image);
+    let mut document = Document { label_map, ..Document::new(id, listed, title, image) };
     document.study.clone_from(&request.study);
     for mask in masks {
         document.set_mask(mask.as_read(jobs.unused_id()));

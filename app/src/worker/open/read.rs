@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::ErrorKind;
-use engine::volume::{Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
+use engine::cohort::{read_masks, with_region};
+use engine::volume::{AlignedMask, Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::Gpu;
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
@@ -112,32 +113,43 @@ pub struct OtherGrid {
     pub details: String,
 }
 
-/// Reads the mask of a frame onto the grid of its image.
+/// Reads the mask of a frame onto the grid of its image: the union of its files, as trainings and evaluations read it.
 ///
 /// # Errors
 /// What the reader or the device refuses.
 pub fn read_mask(
     role: MaskRole,
-    path: &Path,
+    files: &[PathBuf],
     (image, frame): (&Volume, usize),
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
 ) -> Result<ReadMask, Failure> {
     let options = MaskOptions::default();
-    let mask = match LabelVolume::read_frame_for(path, image, frame, &options) {
-        Ok(mask) => mask,
-        Err(error) if matches!(error.kind(), ErrorKind::Geometry { .. }) => {
-            return Ok(ReadMask::OtherGrid(other_grid(path, image, error.to_string())?));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    warnings.extend(mask.notes.into_iter().map(|note| format!("{}: {note}", path.display())));
-    let layer = mask_layer(role, Some(path.to_path_buf()), Arc::new(mask.labels), gpu)?;
-    Ok(ReadMask::Layer(Box::new(MaskLayer { file_frames: mask.frames, ..layer })))
+    let mut union: Option<AlignedMask> = None;
+    for path in files {
+        let region = match LabelVolume::read_frame_for(path, image, frame, &options) {
+            Ok(region) => region,
+            Err(error) if matches!(error.kind(), ErrorKind::Geometry { .. }) => {
+                return Ok(ReadMask::OtherGrid(other_grid(files, image, error.to_string())?));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        warnings.extend(region.notes.iter().map(|note| format!("{}: {note}", path.display())));
+        union = Some(match union {
+            Some(AlignedMask { labels, frames, notes }) => {
+                AlignedMask { labels: with_region(labels, region.labels), frames: frames.max(region.frames), notes }
+            }
+            None => region,
+        });
+    }
+    let Some(mask) = union else { return Err(Failure::Error(format!("no file of the {} is named", role.word()))) };
+    let layer = mask_layer(role, files.first().cloned(), Arc::new(mask.labels), gpu)?;
+    let more_files = files.get(1..).unwrap_or_default().to_vec();
+    Ok(ReadMask::Layer(Box::new(MaskLayer { file_frames: mask.frames, more_files, ..layer })))
 }
 
-fn other_grid(path: &Path, image: &Volume, details: String) -> Result<OtherGrid, Failure> {
-    let mask = LabelVolume::read(path)?;
+fn other_grid(files: &[PathBuf], image: &Volume, details: String) -> Result<OtherGrid, Failure> {
+    let (mask, _) = read_masks(files, &MaskOptions::default())?;
     let short = |grid: &Grid| {
         let ([x, y, z], [dx, dy, dz]) = (grid.shape, grid.spacing_mm());
         format!("{x}\u{d7}{y}\u{d7}{z} at {dx:.2}\u{d7}{dy:.2}\u{d7}{dz:.2} mm")
@@ -175,6 +187,7 @@ pub fn mask_layer(
         labels,
         table,
         texture,
+        more_files: Vec::new(),
         projection: Some((projected, projected_texture)),
         revision: 0,
         saved_revision: None,

@@ -171,6 +171,7 @@ pub fn mask(role: MaskRole, boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer
     MaskLayer {
         role,
         path,
+        more_files: Vec::new(),
         labels: Arc::new(labels),
         table,
         texture: None,

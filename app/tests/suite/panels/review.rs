@@ -12,6 +12,7 @@ use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use engine::metrics::boundary::BoundaryIou;
 use glam::DVec3;
 
 use super::bench::{self, Bench, click, clicked, window, window_of};
@@ -159,8 +160,11 @@ fn agreement_shows_the_measures() {
     let metrics = open(&harness).metrics.unwrap();
     // 48 common voxels; 72 predicted, 72 true.
     assert!((metrics.dsc - 96.0 / 144.0).abs() < 1e-4);
+    let by_slice = open(&harness).slice_boundary.unwrap();
+    assert_ne!(by_slice.iou, metrics.boundary_iou);
     for label in [
         "Dice 0.667".to_owned(),
+        format!("Boundary IoU, slices {:.3}", by_slice.iou),
         format!("Sensitivity {:.3}", metrics.sensitivity),
         format!("HD95 {:.1} mm", metrics.hd95_mm),
         "Segmentation 0.864 ml".to_owned(),
@@ -170,6 +174,13 @@ fn agreement_shows_the_measures() {
         "Lesions extra 1".to_owned(),
     ] {
         assert!(harness.query_by_label(&label).is_some(), "{label}");
+    }
+    let note = "the boundary band in the slices is as wide as the masks, so boundary IoU of the slices is their IoU";
+    for swallowed in [false, true] {
+        let document = harness.state_mut().state.document.as_mut().unwrap();
+        document.slice_boundary = Some(BoundaryIou { swallowed, ..by_slice });
+        harness.run();
+        assert_eq!(harness.query_by_label(note).is_some(), swallowed);
     }
     let worst = open(&harness).comparison.unwrap().worst_first()[1];
     assert_eq!(clicked(&mut harness, "Worst slice 2"), Command::Overlay(OverlayCommand::GoToWorst(1)));
@@ -261,6 +272,28 @@ fn the_strip_goes_to_slices() {
         let value = harness.get_by_role_and_label(Role::Slider, "Dice per slice").accesskit_node().numeric_value();
         assert_eq!(value, Some(5.0), "the cursor follows");
     }
+}
+
+#[test]
+fn the_strip_is_dragged_to_another_height_which_is_kept() {
+    let mut harness = window(bench::compared());
+    let chart = |harness: &Harness<'_, Bench>| harness.get_by_role_and_label(Role::Slider, "Dice per slice").rect();
+    let before = chart(&harness);
+    let edge = before.center_top();
+    harness.hover_at(edge);
+    harness.run();
+    harness.drag_at(edge);
+    harness.hover_at(edge - egui::vec2(0.0, 60.0));
+    harness.run();
+    harness.drop_at(edge - egui::vec2(0.0, 60.0));
+    harness.run();
+    let settings = harness.state().state.session.settings.clone();
+    assert!((settings.strip_height - before.height() - 60.0).abs() < 3.0, "{}", settings.strip_height);
+    assert!((chart(&harness).height() - settings.strip_height).abs() < 1.0, "the bars use it");
+    // The next window starts with it.
+    let mut bench = bench::compared();
+    bench.state.session.settings = settings.clone();
+    assert!((chart(&window(bench)).height() - settings.strip_height).abs() < 1.0);
 }
 
 #[test]

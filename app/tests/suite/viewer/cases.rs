@@ -87,7 +87,7 @@ fn a_folder_of_patients_is_gone_through() {
     let shown = |window: &Window| (open_place(window), document(window).title.clone());
     let case = |n: usize| (Some(n), format!("patient_{}", n + 1));
     assert_eq!(state(&window).cases.cases.len(), 3);
-    assert!(state(&window).cases.cases.iter().all(|case| case.thumbnail.is_some() && case.label.is_some()));
+    assert!(state(&window).cases.cases.iter().all(|case| case.thumbnail.is_some() && !case.masks.is_empty()));
     assert_eq!(shown(&window), case(0));
     for (key, expected) in
         [(Key::ArrowUp, 0), (Key::ArrowDown, 1), (Key::ArrowDown, 2), (Key::ArrowDown, 2), (Key::ArrowUp, 1)]

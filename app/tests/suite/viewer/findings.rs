@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use amlp_viewer::Args;
 use amlp_viewer::command::{OverlayCommand, ViewCommand};
 use amlp_viewer::scene::ColourMap;
 use amlp_viewer::state::{Intent, PaneId};
+use egui_kittest::kittest::Queryable as _;
 use engine::metrics::{Options, measure};
 use engine::volume::{Grid, LabelVolume, Volume, nifti};
 
@@ -116,8 +118,36 @@ fn labels_of_brats_are_named_and_measured_by_region() {
     write_labels(&theirs, reference);
     let window = open_files(&[&flair, &t1ce, &ours, &theirs]);
     let names: Vec<String> = report(&window).regions.into_iter().map(|region| region.name).collect();
-    assert_eq!(names, ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)", "1 necrotic core"]);
-    assert_eq!(document(&window).label_name(4), "4 enhancing tumour");
+    assert_eq!(names, ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)", "1 core"]);
+    assert_eq!(document(&window).label_name(4), "4 enhancing");
+    let guess =
+        "Label meanings 1=core,2=oedema,3=enhancing,4=enhancing: a guess (BraTS up to 2021). --label-map overrides it.";
+    assert!(has(&window, guess), "a guess is shown as one");
+}
+
+#[test]
+fn label_names_of_the_cohort_or_the_command_line_come_before_the_guess() {
+    let files = Files::new();
+    let [ours, theirs] = [files.path("labels_pred.nii.gz"), files.path("labels_seg.nii.gz")];
+    write_labels(&ours, segmentation);
+    write_labels(&theirs, reference);
+    let table = "index\tname\n1\tenhancing tumour\n2\toedema\n4\tnecrosis\n";
+    std::fs::write(files.path("dseg.tsv"), table).unwrap();
+    let paths: [&Path; 3] = [&files.scan, &ours, &theirs];
+    let window = open_files(&paths);
+    let regions: Vec<String> = report(&window).regions.into_iter().map(|region| region.name).collect();
+    assert_eq!(regions[..3], ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)"]);
+    assert_eq!(
+        (document(&window).label_name(1), document(&window).label_name(4)),
+        ("1 enhancing".into(), "4 core".into())
+    );
+    assert!(window.query_all_by_label_contains("a guess").next().is_none(), "nothing is guessed");
+    let map = "1=core,2=oedema,4=other".parse().unwrap();
+    let window = open(&Args { label_map: Some(map), ..args(&paths) });
+    assert_eq!((document(&window).label_name(1), document(&window).label_name(4)), ("1 core".into(), "4 other".into()));
+    // Labels of something else are not called tumour parts.
+    std::fs::remove_file(files.path("dseg.tsv")).unwrap();
+    assert_eq!(document(&open_files(&paths)).label_name(1), "Label 1");
 }
 
 #[test]

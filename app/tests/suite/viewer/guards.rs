@@ -78,6 +78,28 @@ fn an_answer_for_a_case_that_is_closed_by_then_is_refused() {
 }
 
 #[test]
+fn an_export_asks_nothing_about_a_file_of_a_case_that_is_closed_by_then() {
+    let files = Files::new();
+    let path = files.path("findings.csv");
+    std::fs::write(&path, "kept").unwrap();
+    let mut window = open_files(&[&files.scan, &files.truth]);
+    let request = state(&window).path_request(PathPurpose::FindingsTable);
+    let export = Intent::UsePaths(request, vec![path.clone()]);
+    window.state_mut().dispatch(export.clone());
+    window.state_mut().dispatch(Intent::CloseCase);
+    settle(&mut window);
+    assert_eq!(state(&window).dialog, None);
+    let said = errors(&window);
+    assert!(said.len() == 1 && said[0].contains("its case is closed"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
+    // With the case open it asks.
+    let mut window = open_files(&[&files.scan, &files.truth]);
+    let request = state(&window).path_request(PathPurpose::FindingsTable);
+    send(&mut window, Intent::UsePaths(request, vec![path.clone()]));
+    assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { request, path }));
+}
+
+#[test]
 fn an_answer_for_a_segmentation_that_changed_is_refused() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);

@@ -3,9 +3,8 @@
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, TrainCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::train::TrainPage;
-use amlp_viewer::state::{Mode, ToolKind};
+use amlp_viewer::state::{Mode, PaneId, ToolKind};
 use egui::Key;
-use egui_kittest::kittest::Queryable as _;
 
 use crate::phantom::Files;
 use crate::window::*;
@@ -89,13 +88,20 @@ fn arrows_go_through_an_open_list_and_not_through_the_slices() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let before = slices(&window);
-    window.get_by_label("Device").click();
-    window.run_steps(4);
-    for _ in 0..2 {
-        window.key_press(Key::ArrowDown);
-        window.run_steps(2);
-    }
-    assert_eq!(slices(&window), before);
+    let map = |window: &Window| state(window).session.view.colour_map;
+    let (first, maximised) = (map(&window), Some(PaneId::Axial));
+    send(&mut window, ViewCommand::Maximise(maximised));
+    let mut keys = |keys: &[Key]| {
+        click(&mut window, "Colours");
+        for key in keys {
+            press(&mut window, *key);
+        }
+        assert_eq!(slices(&window)[0], before[0], "{keys:?}");
+        assert_eq!(state(&window).session.view.maximised, maximised, "{keys:?}");
+        map(&window)
+    };
+    assert_eq!(keys(&[Key::ArrowDown, Key::ArrowDown, Key::Escape]), first);
+    assert_ne!(keys(&[Key::ArrowDown, Key::Enter]), first);
 }
 
 #[test]

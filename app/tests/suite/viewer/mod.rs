@@ -8,6 +8,7 @@ mod findings;
 mod finetuning;
 mod guards;
 mod keys;
+mod letters;
 mod masking;
 mod odd_masks;
 mod orientation;

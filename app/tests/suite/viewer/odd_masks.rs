@@ -1,9 +1,11 @@
 //! A mask that cannot be shown as it is never hides its scan.
 
-use amlp_viewer::state::{Dialog, Intent, Severity};
+use std::path::{Path, PathBuf};
+
+use amlp_viewer::state::{Dialog, Intent, Session, Severity};
 use engine::volume::{Grid, LabelVolume, Orientation, Scale, Volume, VoxelData, nifti};
 
-use crate::phantom::{self, Files, STORED};
+use crate::phantom::{self, Files, STORED, count, lesion, straight, write_cohort, write_mask};
 use crate::window::*;
 
 /// The mask of the phantom on a grid that lies `mm` further along x.
@@ -20,6 +22,48 @@ fn notices(window: &Window, severity: Severity) -> Vec<String> {
 
 fn offers_to_resample(window: &Window) -> bool {
     matches!(&state(window).dialog, Some(Dialog::Resample(offer)) if offer.details.contains("a corner differs by 0.6 mm"))
+}
+
+/// Two lesions, each in a file of its own.
+fn write_regions(folder: &Path, grid: &Grid) -> [PathBuf; 2] {
+    [0, 1].map(|n| {
+        let path = folder.join(format!("finding{}_roi.nii.gz", n + 1));
+        write_mask(&path, grid, STORED, |at| lesion(at) == Some(n));
+        path
+    })
+}
+
+/// The reference is the union of the two, whose files are named.
+fn assert_union(window: &Window) {
+    assert_eq!(errors(window), [""; 0]);
+    let mask = document(window).reference().unwrap();
+    let voxels = mask.labels.iter().filter(|label| *label > 0).count();
+    assert_eq!(voxels, count(|at| matches!(lesion(at), Some(0 | 1))));
+    assert_eq!(mask.files().len(), 2);
+    assert_eq!(report(window).findings.len(), 2);
+}
+
+#[test]
+fn several_regions_of_interest_are_one_reference() {
+    // As the cohort lists them.
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    let first = root.join("patient_1");
+    std::fs::remove_file(first.join("seg.nii.gz")).unwrap();
+    write_regions(&first, &straight());
+    let window = open_files(&[&root]);
+    assert_eq!(document(&window).title, "patient_1");
+    assert_union(&window);
+    // A restart brings both back.
+    let saved = Session::of(state(&window)).open.case.unwrap();
+    assert_eq!(saved.request().reference, document(&window).reference().unwrap().files());
+    // Named together, and dropped together onto an open image.
+    let files = Files::new();
+    let [one, two] = write_regions(files.folder.path(), &crate::phantom::oblique());
+    assert_union(&open_files(&[&files.scan, &one, &two]));
+    let mut window = open_files(&[&files.scan]);
+    send(&mut window, Intent::open_paths(vec![one, two]));
+    assert_union(&window);
 }
 
 /// OHIF#2964.

@@ -8,12 +8,14 @@ use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, Severity};
 use amlp_viewer::worker;
 use egui::Key;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::config::Config;
 use engine::device::Compute;
 use engine::event::{Control, Event, EventSink};
 use engine::jobs::{FinetuneJob, Start};
 use engine::predict::{Choice, export_model};
 use engine::preprocess::Spacing;
+use engine::run::RunFolder;
 use engine::volume::{Grid, LabelVolume, Orientation, Relation, Volume, nifti};
 use glam::{DAffine3, DMat3, DVec3};
 
@@ -83,6 +85,32 @@ fn ready(model: &Path, scan: &Path) -> Window {
 
 fn labels(window: &Window) -> LabelVolume {
     (*document(window).segmentation().unwrap().labels).clone()
+}
+
+#[test]
+fn a_model_of_another_modality_is_refused_beforehand() {
+    let files = Files::new();
+    let mut config = Config::finetune();
+    config.data.modality = vec!["pet".into()];
+    let model = files.path("pet-model");
+    RunFolder::create(&model, &config.to_toml().unwrap()).unwrap();
+    let mut window = open(&Args { run: Some(model), ..args(&[&files.scan]) });
+    let shown = |window: &Window| {
+        let node = window.get_by_label("Segment now");
+        let node = node.accesskit_node();
+        (node.is_disabled(), node.data().description().map(str::to_owned))
+    };
+    let why = "This model reads PET. This case has only CT.";
+    assert_eq!(shown(&window), (true, Some(why.to_owned())));
+    press_with(&mut window, CTRL, Key::Enter);
+    assert!(document(&window).segmentation().is_none() && state(&window).notices.is_empty());
+    window.get_by_label("Segment now").hover();
+    window.run_steps(40);
+    assert!(has(&window, why), "the pointer shows the reason");
+    let pet = files.path("scan_pet.nii.gz");
+    phantom::write_pet(&pet);
+    send(&mut window, Intent::open_paths(vec![pet]));
+    assert_eq!(shown(&window), (false, None));
 }
 
 #[test]
