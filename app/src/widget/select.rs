@@ -35,14 +35,10 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
             Some((_, name)) => RichText::new(*name).font(font::body()).color(t.text),
             None => RichText::new(self.hint).font(font::body()).color(t.text_dim),
         };
-        let mut picked = None;
+        let (mut picked, mut by_keyboard) = (None, false);
         let mut response = property::control_row(ui, self.label, |ui| {
-            let (width, salt) = (ui.available_width(), ("select", self.label));
-            let open = ComboBox::is_open(ui.ctx(), ui.make_persistent_id(salt));
-            let steps = if open { take_steps(ui) } else { 0 };
-            let by_keyboard =
-                open && ui.input(|i| [Key::Enter, Key::Space, Key::Escape].into_iter().any(|key| i.key_pressed(key)));
-            let combo = ComboBox::from_id_salt(salt)
+            let width = ui.available_width();
+            let combo = ComboBox::from_id_salt(("select", self.label))
                 .width(width)
                 .truncate()
                 .selected_text(text)
@@ -58,9 +54,13 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                 });
             let shown = combo.show_ui(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 0.0;
+                let steps = take_steps(ui);
                 let add = |(choice, name): &(T, &str)| ui.add(ListRow::new(name).selected(choice == value));
                 let rows: Vec<Response> = self.choices.iter().map(add).collect();
                 picked = rows.iter().position(Response::clicked);
+                let pressed = |key| ui.input(|i| i.key_pressed(key));
+                by_keyboard =
+                    pressed(Key::Escape) || (picked.is_some() && (pressed(Key::Enter) || pressed(Key::Space)));
                 let focused = rows.iter().position(Response::has_focus);
                 if focused.is_none() || steps != 0 {
                     let from = focused.or(self.choices.iter().position(|(choice, _)| choice == value)).unwrap_or(0);
@@ -75,7 +75,7 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                 Popup::close_all(ui.ctx());
             }
             if by_keyboard {
-                // Of the list that is closed by now.
+                // The list that had the focus is closed by now.
                 shown.response.request_focus();
             }
             shown.response.accessible_name(self.label)
