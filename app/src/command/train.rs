@@ -232,10 +232,10 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
     let Some(row) = row else { return };
     state.session.mode = Mode::Review;
     let request = Request {
+        reference: row.reference(),
         title: Some(row.case),
         images: row.images.into_iter().map(|(modality, path)| (Some(modality), path)).collect(),
         segmentation: Some(row.mask),
-        reference: row.truth.into_iter().chain(row.more_truth).collect(),
         slice: row.worst_slice,
         ..Request::default()
     };

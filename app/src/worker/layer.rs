@@ -1,6 +1,6 @@
 //! Masks and probabilities that the user adds to the open case.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::cohort::read_masks;

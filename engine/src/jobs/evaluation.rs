@@ -36,7 +36,7 @@ pub struct PatientRow {
     pub images: BTreeMap<String, PathBuf>,
     /// The reference mask.
     pub truth: Option<PathBuf>,
-    /// Further files of the true mask, whose labels are added to it.
+    /// Further files of the reference mask, whose labels are added to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_truth: Vec<PathBuf>,
     /// The predicted mask, on the first image's grid.
@@ -48,6 +48,13 @@ pub struct PatientRow {
     pub worst_slice: Option<usize>,
     /// Its Dice.
     pub worst_dice: Option<f64>,
+}
+
+impl PatientRow {
+    /// The files of the reference mask: their union counts.
+    pub fn reference(&self) -> Vec<PathBuf> {
+        self.truth.iter().chain(&self.more_truth).cloned().collect()
+    }
 }
 
 /// A run's held-out patients, measured (`evaluation/evaluation.json`, `evaluation-best/evaluation.json`).

@@ -48,7 +48,7 @@ impl Job for FindPatient {
                 .map(|(modality, path)| (Some(modality.clone()), path.clone()))
                 .collect(),
             segmentation: shown.has_mask.then(|| shown.patient.mask.clone()),
-            reference: shown.patient.truth.clone(),
+            reference: shown.patient.reference(),
             slice: shown.patient.worst_slice,
             study: Some(StudyMasks { masks: found.iter().map(mask).collect(), shown: self.shown }),
             ..Request::default()
