@@ -141,9 +141,9 @@ impl App {
         dispatch(&mut self.state, &mut self.jobs, command);
     }
 
-    /// Declines an offer that nobody can answer, see [`State::decline_offer`].
-    pub fn decline_offer(&mut self) {
-        self.state.decline_offer();
+    /// Declines offers that nobody can answer, see [`State::decline_offers`].
+    pub fn decline_offers(&mut self) {
+        self.state.decline_offers();
     }
 
     /// True when the program is to end and restart with the same session.

@@ -226,7 +226,7 @@ fn held_out(state: &State) -> Option<Request> {
     let images = case.images.iter().filter(|(name, _)| modality.contains(*name));
     Some(Request {
         title: Some(case.id.clone()),
-        images: images.map(|(name, image)| (Some(name.clone()), image.path.clone())).collect(),
+        images: images.map(|(name, image)| (Some(name.clone()), image.clone())).collect(),
         reference: case.masks.clone(),
         ..Request::default()
     })

@@ -15,7 +15,7 @@ pub struct Error(Box<ErrorKind>);
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The operating system refused an operation.
-    #[error("{}: cannot {action}: {source}", path.display())]
+    #[error("{}: cannot {action}: {}", path.display(), reason(source))]
     Io {
         /// The operation: "read", "write", "list".
         action: &'static str,
@@ -35,6 +35,20 @@ pub enum ErrorKind {
         value: String,
         /// Why it cannot be used.
         why: String,
+    },
+    /// A mask holds a value that is no label. A threshold would tell lesion from background.
+    #[error("{}: voxel {voxel:?} is {value}: {why}", path.display())]
+    NoLabel {
+        /// The file.
+        path: PathBuf,
+        /// The first such voxel.
+        voxel: [usize; 3],
+        /// Its value.
+        value: f64,
+        /// The largest finite value of the mask.
+        largest: f64,
+        /// Why it cannot be used.
+        why: &'static str,
     },
     /// A file is damaged or of an unexpected kind.
     #[error("{}: {why}", path.display())]
@@ -127,7 +141,7 @@ pub enum ErrorKind {
     /// A device is out of memory.
     #[error(
         "{device}: out of memory for {what} ({why}). Training stopped at the checkpoint of the last epoch. Resume with a \
-         smaller training.micro_batch (--resume), or train a smaller network or on another device"
+         smaller training.micro_batch, or train a smaller network or on another device"
     )]
     DeviceMemory {
         /// The device.
@@ -138,9 +152,7 @@ pub enum ErrorKind {
         why: String,
     },
     /// The device was lost during training.
-    #[error(
-        "{device}: the device was lost ({why}). Training stopped; --resume continues from the checkpoint of the last epoch"
-    )]
+    #[error("{device}: the device was lost ({why}). Training stopped. Resume from the checkpoint of the last epoch")]
     DeviceLost {
         /// The device.
         device: String,
@@ -174,6 +186,12 @@ pub enum ErrorKind {
         /// The library's reason.
         why: String,
     },
+}
+
+/// The system's reason without its number, which tells users nothing.
+pub(crate) fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 impl Error {

@@ -108,7 +108,7 @@ mod tests {
     fn nothing_that_needs_a_case_is_offered_without_one() {
         let all = actions(&State::default());
         let offered = |label: &str| matching(&all, label).iter().any(|a| a.label.starts_with(label));
-        assert!(!offered("Segment now") && !offered("Save segmentation") && !offered("Next finding"));
+        assert!(!offered("Segment now") && !offered("Save segmentation as") && !offered("Next finding"));
         assert!(offered("Open files") && offered("Quit"));
     }
 

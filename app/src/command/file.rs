@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::action::List;
 use super::intent;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
-use crate::worker::{Jobs, analyse, dialog, layer, save, segment};
+use crate::worker::{Jobs, analyse, dialog, save, segment};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,10 +16,10 @@ pub enum FileCommand {
     FilterCases(String),
     /// Tries again to open what could not be opened.
     Retry,
-    /// Saves the segmentation to its file; asks for one if it has none.
+    /// Saves the mask that has changes, else the segmentation, to its file; asks for one if it has none.
     Save,
-    /// Asks for a file and saves the segmentation to it.
-    SaveAs,
+    /// Asks for a file and saves a mask to it.
+    SaveAs(MaskRole),
     /// Replaces an existing file.
     SaveOver(PathRequest, PathBuf),
     /// Saves the segmentation, then takes the step that would have lost it.
@@ -30,8 +30,6 @@ pub enum FileCommand {
     RemoveReference,
     /// Removes the probability.
     RemoveProbability,
-    /// Adds a mask of another grid, resampled.
-    Resample,
     /// Copies a table of the open case to the clipboard.
     Copy(PathPurpose),
     /// Chooses the device that computes.
@@ -54,15 +52,18 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
                 intent::dispatch(state, jobs, failed.retry);
             }
         }
-        FileCommand::Save => save(state, jobs),
-        FileCommand::SaveAs => dialog::ask(state, jobs, PathPurpose::SaveSegmentation),
+        FileCommand::Save => match state.document.as_ref().and_then(Document::mask_to_save).map(|mask| mask.role) {
+            Some(role) => save(state, jobs, role),
+            None => state.notice(Severity::Info, "Nothing to save", nothing_to_save(state)),
+        },
+        FileCommand::SaveAs(role) => dialog::ask(state, jobs, PathPurpose::save(role)),
         FileCommand::SaveOver(request, path) => {
             state.dialog = None;
             save_over(state, jobs, &request, &path);
         }
         FileCommand::SaveThen(next) => {
             (state.dialog, state.after_saving) = (None, Some(next));
-            save(state, jobs);
+            save(state, jobs, MaskRole::Segmentation);
         }
         FileCommand::Discard => {
             if let Some(Dialog::Unsaved { next }) = state.dialog.take() {
@@ -82,11 +83,6 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
                 (document.probability, document.entropy) = (None, None);
             }
         }
-        FileCommand::Resample => {
-            if let Some(Dialog::Resample(offer)) = state.dialog.take() {
-                layer::resample(state, jobs, &offer);
-            }
-        }
         FileCommand::Copy(purpose) => copy(state, purpose),
         FileCommand::SetDevice(device) => state.session.device = device,
         FileCommand::UseSampleModel => state.session.runs.segment = None,
@@ -94,11 +90,19 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
     }
 }
 
-fn save(state: &mut State, jobs: &mut Jobs) {
-    let file = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
+fn save(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
+    let file = state.document.as_ref().and_then(|document| document.mask(role)).and_then(|mask| mask.path.clone());
     match file {
-        Some(file) => save::to(state, jobs, &file, true),
-        None => dialog::ask(state, jobs, PathPurpose::SaveSegmentation),
+        Some(file) => save::to(state, jobs, role, &file, true),
+        None => dialog::ask(state, jobs, PathPurpose::save(role)),
+    }
+}
+
+fn nothing_to_save(state: &State) -> &'static str {
+    match &state.document {
+        None => "No case is open.",
+        Some(document) if document.reference().is_some() => "The reference is the file that was opened.",
+        Some(_) => "This case has no segmentation. Press Segment now, or open one.",
     }
 }
 
@@ -141,8 +145,17 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(segment::refusal(state).is_none(), group, "Segment now", "Ctrl+Enter", Intent::Segment);
     list.add(group, "Choose model…", "", Intent::Ask(PathPurpose::Model));
     list.add_if(state.session.runs.segment.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
-    list.add_if(segmentation, group, "Save segmentation", "Ctrl+S", FileCommand::Save);
-    list.add_if(segmentation, group, "Save segmentation as…", "Ctrl+Shift+S", FileCommand::SaveAs);
+    // Always there: with nothing to save, it says so.
+    list.add(group, "Save", "Ctrl+S", FileCommand::Save);
+    let (role, other) = if segmentation || !reference {
+        (MaskRole::Segmentation, MaskRole::Reference)
+    } else {
+        (MaskRole::Reference, MaskRole::Segmentation)
+    };
+    for (role, keys) in [(role, "Ctrl+Shift+S"), (other, "")] {
+        let has = document.is_some_and(|document| document.mask(role).is_some());
+        list.add_if(has, group, format!("Save {} as…", role.word()), keys, FileCommand::SaveAs(role));
+    }
     list.add_if(segmentation, group, "Remove segmentation", "", Intent::RemoveSegmentation);
     list.add_if(reference, group, "Remove reference", "", FileCommand::RemoveReference);
     list.add_if(probability, group, "Remove probability", "", FileCommand::RemoveProbability);

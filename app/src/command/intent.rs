@@ -50,6 +50,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
             let study = state.document.as_ref().and_then(|document| document.study.as_ref());
             !study.is_some_and(StudyMasks::is_remade)
         }
+        Intent::LoadMask(role) => *role == MaskRole::Segmentation,
         // The question before closing is asked by its own dialog.
         Intent::RestoreRun(_) | Intent::QuitNow => false,
     }
@@ -110,6 +111,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             }
             analyse::start(state, jobs);
         }
+        Intent::LoadMask(role) => layer::load_unfit(state, jobs, role),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
         Intent::QuitNow => window::quit_now(state, jobs),
     }
@@ -137,6 +139,7 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
         PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(vec![first])),
         PathPurpose::MaskingRun => masking::choose_run(state, &first),
         PathPurpose::SaveSegmentation
+        | PathPurpose::SaveReference
         | PathPurpose::MaskingPicture
         | PathPurpose::MaskingTable
         | PathPurpose::ViewPicture
@@ -152,7 +155,8 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
 /// Writes to a path. An existing file is replaced only if `overwrite`.
 pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path, overwrite: bool) {
     match purpose {
-        PathPurpose::SaveSegmentation => save::to(state, jobs, path, overwrite),
+        PathPurpose::SaveSegmentation => save::to(state, jobs, MaskRole::Segmentation, path, overwrite),
+        PathPurpose::SaveReference => save::to(state, jobs, MaskRole::Reference, path, overwrite),
         _ => export::to(state, jobs, purpose, path, overwrite),
     }
 }

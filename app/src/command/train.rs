@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::cohort::ImageFile;
 use engine::event::Stage;
 use engine::predict::Choice;
 
@@ -223,7 +224,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
     };
     state.session.mode = Mode::Review;
     // As an image of its own, whatever it is: the problem should be visible.
-    let images = paths.into_iter().map(|path| (None, path)).collect();
+    let images = paths.into_iter().map(|path| (None, ImageFile::new(path))).collect();
     carry_out(state, jobs, Intent::Open(Box::new(Request { images, ..Request::default() })));
 }
 
@@ -231,10 +232,15 @@ fn open_patient(state: &mut State, jobs: &mut Jobs, at: usize) {
     let row = state.cache.results.evaluation.as_ref().and_then(|e| e.patients.get(at)).cloned();
     let Some(row) = row else { return };
     state.session.mode = Mode::Review;
+    let frames = row.frames.clone();
+    let image = |(modality, path): (String, PathBuf)| {
+        let frame = frames.get(&modality).copied();
+        (Some(modality), ImageFile { path, frame })
+    };
     let request = Request {
         reference: row.reference(),
         title: Some(row.case),
-        images: row.images.into_iter().map(|(modality, path)| (Some(modality), path)).collect(),
+        images: row.images.into_iter().map(image).collect(),
         segmentation: Some(row.mask),
         slice: row.worst_slice,
         ..Request::default()

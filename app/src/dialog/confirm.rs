@@ -5,9 +5,9 @@ use std::path::Path;
 use egui::Context;
 
 use crate::command::{Command, FileCommand, RunsCommand, Sender, WindowCommand};
-use crate::state::{Intent, MaskOffer, PathRequest, State};
+use crate::state::{Intent, PathRequest, State};
 use crate::theme::icon;
-use crate::widget::{Dialog, DialogResult, Section, Tone};
+use crate::widget::{Dialog, DialogResult, Tone};
 use crate::widget::{format, text};
 use crate::worker;
 
@@ -103,24 +103,6 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
         Some(DialogResult::Confirmed) if training => sender.send(Intent::QuitNow),
         Some(DialogResult::Alternative) => sender.send(Intent::QuitNow),
         Some(DialogResult::Confirmed | DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
-        None => {}
-    }
-}
-
-/// A mask lies on another grid than its image.
-pub(super) fn resample(ctx: &Context, offer: &MaskOffer, sender: &Sender) {
-    let title = format!("{} has another grid", format::file_name(offer.path()));
-    let dialog = Dialog::new(&title, "Resample").icon(icon::WARN, Tone::Warn).text(&offer.summary).width(520.0);
-    let answer = dialog.show(ctx, |ui| {
-        text::note(
-            ui,
-            "The file stays as it is. The resampled mask is on the image's grid and is saved under a new name.",
-        );
-        Section::new("Details").closed().show(ui, |ui| text::note(ui, &offer.details));
-    });
-    match answer {
-        Some(DialogResult::Confirmed) => sender.send(FileCommand::Resample),
-        Some(DialogResult::Alternative | DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }

@@ -5,7 +5,7 @@
 //! | `palette` | every action by name |
 //! | `help` | mouse and keys |
 //! | `path` | path entry where the system has no file dialog |
-//! | `confirm` | overwrite, delete, resample, unsaved work, quit |
+//! | `confirm` | overwrite, delete, unsaved work, quit |
 //! | `manual` | manuals of window and engine |
 //! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
@@ -37,7 +37,6 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         Some(Dialog::DeviceLost { why }) => confirm::device_lost(ctx, why, sender),
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
         Some(Dialog::DeleteRun { path }) => confirm::delete_run(ctx, path, sender),
-        Some(Dialog::Resample(offer)) => confirm::resample(ctx, offer, sender),
         Some(Dialog::Log) => log::show(ctx, state, sender),
         Some(Dialog::About) => about::show(ctx, state, sender),
     }

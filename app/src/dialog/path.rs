@@ -10,6 +10,9 @@ use crate::theme::{self, font};
 use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
 
+/// What a saved mask is.
+const MASK: &str =
+    "NIfTI (.nii.gz or .nii) on the grid of the image. Existing files are only overwritten after confirmation.";
 /// Explanation of the tables.
 const TABLE: &str = "CSV, with headings. Existing files are only overwritten after confirmation.";
 
@@ -41,11 +44,8 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::AgreementTable => ("Export the agreement", "Export", TABLE),
         PathPurpose::MeasurementsTable => ("Export the measurements", "Export", TABLE),
         PathPurpose::TrainExport(kind) => (kind.name(), "Export", kind.content()),
-        PathPurpose::SaveSegmentation => (
-            "Save the segmentation",
-            "Save",
-            "NIfTI (.nii.gz or .nii) on the grid of the image. Existing files are only overwritten after confirmation.",
-        ),
+        PathPurpose::SaveSegmentation => ("Save the segmentation", "Save", MASK),
+        PathPurpose::SaveReference => ("Save the reference", "Save", MASK),
     }
 }
 
@@ -72,7 +72,8 @@ fn example(purpose: PathPurpose) -> &'static str {
         | PathPurpose::AgreementTable
         | PathPurpose::MeasurementsTable
         | PathPurpose::TrainExport(_)
-        | PathPurpose::SaveSegmentation => "/path/to/file",
+        | PathPurpose::SaveSegmentation
+        | PathPurpose::SaveReference => "/path/to/file",
     }
 }
 

@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> ExitCode {
             // Without an adapter nobody draws them.
             None => output.textures_delta.clear(),
         }
-        app.decline_offer();
+        app.decline_offers();
         settled = if app.is_idle() { settled + 1 } else { 0 };
         if settled >= SETTLING {
             return finish(&app, args, screen.as_ref(), &ctx, &output);

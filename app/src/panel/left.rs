@@ -16,6 +16,8 @@ use crate::widget::PushButton;
 const CASES: f32 = 0.45;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 180.0..=420.0;
+/// The least height of the cases, and of the layers below them, once the border is dragged.
+const LEAST: f32 = 120.0;
 /// Their height while no folder is open.
 const NO_CASES: f32 = 184.0;
 
@@ -33,7 +35,13 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let way_back = if visiting { size::CONTROL + space::S } else { 0.0 };
         let height = if empty { NO_CASES + way_back } else { (ui.available_height() * CASES).round() };
         let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));
-        Panel::top("cases").exact_size(height).frame(inner).show(ui, |ui| {
+        let cases = if empty {
+            Panel::top("no cases").exact_size(height)
+        } else {
+            let most = (ui.available_height() - LEAST).max(LEAST);
+            Panel::top("cases").default_size(height).size_range(LEAST..=most).resizable(true)
+        };
+        cases.frame(inner).show(ui, |ui| {
             if visiting {
                 let of_study = state.document.as_ref().is_some_and(|document| document.study.is_some());
                 back(ui, if of_study { "Back to the study" } else { "Back to results" }, sender);

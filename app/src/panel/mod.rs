@@ -22,11 +22,10 @@ use egui::{Frame, Margin, Ui};
 
 use crate::state::State;
 use crate::theme::{self, space};
-use crate::worker;
 
 /// Whether another case is being read while one is shown: what belongs to the shown one is dimmed.
 fn loads_another(state: &State) -> bool {
-    state.document.is_some() && state.jobs.iter().any(|job| job.slot == worker::open::SLOT)
+    state.document.is_some() && state.opening().is_some()
 }
 
 /// Whether a panel was dragged to another width.

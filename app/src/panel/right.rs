@@ -16,7 +16,7 @@ use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 use crate::command::{Sender, WindowCommand};
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, space};
-use crate::widget::EmptyState;
+use crate::widget::{EmptyState, Section};
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -36,12 +36,22 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
+/// Height of the panel below which it is low.
+const LOW: f32 = 520.0;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 250.0..=520.0;
 
 fn review(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
-    Panel::bottom("segment").exact_size(segment::HEIGHT).frame(foot).show(ui, |ui| segment::show(ui, state, sender));
+    // In a low window the choices scroll with the findings, so that these are seen.
+    let low = ui.available_height() < LOW && state.document.is_some();
+    let height = if low { segment::LOW_HEIGHT } else { segment::HEIGHT };
+    Panel::bottom("segment").exact_size(height).frame(foot).show(ui, |ui| {
+        if !low {
+            segment::choices(ui, state, sender);
+        }
+        segment::act(ui, state, sender);
+    });
     let Some(document) = &state.document else {
         let text = "Contrast, findings and measurements of the open case are shown here.";
         EmptyState::new(icon::CONTROLS, text).show(ui);
@@ -58,5 +68,8 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
         agreement::show(ui, state, document, sender);
         playback::show(ui, state, document, sender);
         measurements::show(ui, state, document, sender);
+        if low {
+            Section::new("Segmentation").show(ui, |ui| segment::choices(ui, state, sender));
+        }
     });
 }

@@ -111,9 +111,10 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
         step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));
         step(IconButton::new(icon::CHEVRON_LEFT, "Next worse slice"), worse);
         step(IconButton::new(icon::CHEVRON_RIGHT, "Next better slice"), Some(better));
-        let place = rank.map_or_else(|| "worst first".to_owned(), |rank| format!("{} of {count}", rank + 1));
+        let place = rank.map_or_else(|| "worst first".to_owned(), |rank| format!("rank {} of {count}", rank + 1));
         let color = theme::tokens(ui).text_dim;
-        ui.label(RichText::new(place).font(font::caption()).color(color));
+        let place = ui.label(RichText::new(place).font(font::caption()).color(color));
+        place.on_hover_text("Rank of the shown slice, the worst first");
     });
     text::note(&mut ui, strip.note);
 }

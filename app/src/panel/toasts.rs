@@ -8,7 +8,7 @@ use egui::{
 };
 
 use crate::command::{Sender, WindowCommand};
-use crate::state::{Notice, Severity, State};
+use crate::state::{Intent, Notice, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
 
@@ -38,7 +38,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
             older(ui, waiting, sender);
         }
         for notice in &open[waiting..] {
-            toast(ui, notice, sender);
+            toast(ui, state, notice, sender);
         }
     });
     // Toasts may be wider than a pane: there is no place for them that covers no letter.
@@ -67,7 +67,7 @@ pub(crate) fn mark(severity: Severity) -> (Icon, Tone) {
     }
 }
 
-fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
+fn toast(ui: &mut Ui, state: &State, notice: &Notice, sender: &Sender) {
     let t = theme::tokens(ui);
     let frame = Frame::new()
         .fill(t.raised)
@@ -101,12 +101,22 @@ fn toast(ui: &mut Ui, notice: &Notice, sender: &Sender) {
             let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
             ui.add(Label::new(text).wrap().selectable(true));
         });
-        ui.horizontal(|ui| actions(ui, notice, sender));
+        ui.horizontal(|ui| actions(ui, state, notice, sender));
     });
     ui.accesskit_node_builder(shown.response.id, |node| node.set_role(Role::Alert));
 }
 
-fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
+fn actions(ui: &mut Ui, state: &State, notice: &Notice, sender: &Sender) {
+    let offered = notice.offer.and_then(|role| state.document.as_ref()?.unloaded.iter().find(|mask| mask.role == role));
+    if let Some((role, remedy)) = offered.and_then(|mask| Some((mask.role, mask.remedy?))) {
+        if ui.add(PushButton::new(&remedy.action())).clicked() {
+            sender.send(Intent::LoadMask(role));
+        }
+        if ui.add(PushButton::new("Ignore").kind(ButtonKind::Quiet)).clicked() {
+            sender.send(WindowCommand::Dismiss(notice.id));
+        }
+        return;
+    }
     if let Some(undo) = &notice.undo
         && ui.add(PushButton::new("Undo").icon(icon::UNDO)).clicked()
     {
@@ -121,6 +131,8 @@ fn actions(ui: &mut Ui, notice: &Notice, sender: &Sender) {
 /// Seconds until a message is dismissed by itself. Errors stay; an undo is offered longer.
 fn seconds(notice: &Notice) -> Option<f64> {
     match notice.severity {
+        // The layers offer it too.
+        _ if notice.offer.is_some() => Some(20.0),
         Severity::Info if notice.undo.is_none() => Some(5.0),
         Severity::Info | Severity::Warning => Some(10.0),
         Severity::Error => None,

@@ -9,6 +9,9 @@ use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, PushButton, Segment, Segmented, Toggle, Tone};
 
+/// A narrower window names the modes in tooltips alone: else the tools would lie over them.
+const NARROW: f32 = 820.0;
+
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let frame = super::frame(ui);
@@ -79,7 +82,11 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
         segment(Mode::Train, icon::TRAIN, "F3"),
     ];
     let mut mode = state.session.mode;
-    if Segmented::new("Mode", &segments).show(ui, &mut mode).changed() {
+    let mut modes = Segmented::new("Mode", &segments);
+    if ui.ctx().content_rect().width() < NARROW {
+        modes = modes.icons_only();
+    }
+    if modes.show(ui, &mut mode).changed() {
         sender.send(WindowCommand::SetMode(mode));
     }
 }

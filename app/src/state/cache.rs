@@ -1,5 +1,6 @@
 //! What the program read or computed and can read or compute again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use engine::device::DeviceInfo;
@@ -17,6 +18,8 @@ pub struct Cache {
     pub devices: Vec<DeviceInfo>,
     /// What the model chosen for segmentation reads.
     pub model: Option<ModelChannels>,
+    /// Masks whose remedy was offered in this session: the message does not come again.
+    pub offered_masks: BTreeSet<PathBuf>,
     /// The runs of the workspace.
     pub runs: RunList,
     /// What was last seen of the runs that other processes train.

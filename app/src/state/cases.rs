@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::cohort::ImageFile;
+
+use super::State;
+
 /// Identifies a case of the list, or one opening of a case. Never reused in a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CaseId(pub u64);
@@ -21,8 +25,6 @@ pub struct CaseList {
     pub problems: Vec<String>,
     /// What the list is narrowed down to.
     pub filter: String,
-    /// The folder is being looked through.
-    pub loading: bool,
 }
 
 /// One case of a folder.
@@ -33,7 +35,7 @@ pub struct ListedCase {
     /// The patient's name in the folder.
     pub name: String,
     /// The images by modality.
-    pub images: BTreeMap<String, PathBuf>,
+    pub images: BTreeMap<String, ImageFile>,
     /// A segmentation that was saved beside the images.
     pub segmentation: Option<PathBuf>,
     /// The files of the reference mask, which is their union.
@@ -82,8 +84,8 @@ impl CaseList {
     }
 
     /// The case that has all of these images.
-    pub fn with_images(&self, images: &[(Option<String>, PathBuf)]) -> Option<CaseId> {
-        let has_all = |case: &&ListedCase| images.iter().all(|(_, path)| case.images.values().any(|own| own == path));
+    pub fn with_images(&self, images: &[(Option<String>, ImageFile)]) -> Option<CaseId> {
+        let has_all = |case: &&ListedCase| images.iter().all(|(_, file)| case.images.values().any(|own| own == file));
         self.cases.iter().find(has_all).filter(|_| !images.is_empty()).map(|case| case.id)
     }
 
@@ -99,6 +101,31 @@ impl CaseList {
         let place = self.open.and_then(|open| matching.iter().position(|case| case.id == open));
         let next = place.map_or(0, |place| place as i64 + by);
         usize::try_from(next).ok().and_then(|next| matching.get(next)).map(|case| case.id)
+    }
+}
+
+/// What a case of the list is to the views.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CasePlace {
+    /// It is in the panes, or the centre says why it could not be opened.
+    Shown,
+    /// It is being read: until it arrives another patient, or none, is in the panes.
+    Opening,
+    /// Neither.
+    Other,
+}
+
+impl State {
+    /// What a case of the list is to the views. The open case decides, as it does for the title and the panes: the list
+    /// never marks another patient.
+    pub fn place_of(&self, case: CaseId) -> CasePlace {
+        let (chosen, shown) = (self.cases.open == Some(case), self.document.as_ref().map(|document| document.listed));
+        match (shown, self.opening()) {
+            (Some(listed), _) if listed == Some(case) => CasePlace::Shown,
+            (_, Some(_)) if chosen => CasePlace::Opening,
+            (None, None) if chosen => CasePlace::Shown,
+            _ => CasePlace::Other,
+        }
     }
 }
 

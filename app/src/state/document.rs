@@ -12,7 +12,7 @@ use engine::volume::Grid;
 use glam::DVec3;
 
 use super::study::StudyMasks;
-use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer};
+use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, UnloadedMask};
 use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
 
 /// A case: images of one patient, and what is known of their lesions.
@@ -32,6 +32,8 @@ pub struct Document {
     pub shown: usize,
     /// Segmentation and reference, at most one of each role, in the order of the roles.
     pub masks: Vec<MaskLayer>,
+    /// Masks of the case that are not loaded, at most one of each role.
+    pub unloaded: Vec<UnloadedMask>,
     /// The tumour part of each label value, and how it is known.
     pub label_map: (LabelMap, MapSource),
     /// The network's probability.
@@ -50,8 +52,8 @@ pub struct Document {
     pub entropy: Option<Entropy>,
     /// The segmentation that a running one has taken the place of.
     pub replaced: Option<Box<Stash>>,
-    /// Where the crosshair was put on opening. Until the findings arrive: if the user has not moved it by then, it goes
-    /// to the largest of them.
+    /// Where the crosshair was put on opening. Until there are findings: if the user has not moved it by then, it goes to the
+    /// largest of them.
     pub opened_at: Option<DVec3>,
     /// The segmentations by the methods of a study, if the case was opened from one.
     pub study: Option<StudyMasks>,
@@ -77,6 +79,8 @@ pub struct FindingList {
     pub entries: Vec<FindingEntry>,
     /// What their values are of; none until they are measured.
     pub values_of: Option<ValueSource>,
+    /// Revisions of the masks that they were found in.
+    pub revisions: [Option<u64>; 2],
 }
 
 /// The image whose values findings have.
@@ -159,6 +163,7 @@ impl Document {
             images: vec![image],
             shown: 0,
             masks: Vec::new(),
+            unloaded: Vec::new(),
             label_map: LabelMap::guess(std::iter::empty()),
             probability: None,
             findings: None,
@@ -265,6 +270,17 @@ impl Document {
         let layer = self.images.get(image)?;
         let voxel = DisplayGrid::new(&layer.volume.grid, PlaneMode::Native).voxel_at(world)?;
         Some(layer.volume.value_at(voxel, layer.held_frame()))
+    }
+
+    /// The masks that are not loaded and that no other one stands in for.
+    pub fn missing_masks(&self) -> impl Iterator<Item = &UnloadedMask> {
+        self.unloaded.iter().filter(|unloaded| self.mask(unloaded.role).is_none())
+    }
+
+    /// The mask that is saved next: one with changes that no file holds, else the segmentation.
+    pub fn mask_to_save(&self) -> Option<&MaskLayer> {
+        let unsaved = self.masks.iter().find(|mask| mask.is_unsaved());
+        unsaved.or_else(|| self.segmentation())
     }
 
     /// The mask that the findings are taken from.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::runs::TrashedRun;
 use super::train::TrainExport;
-use super::{CaseId, Request};
+use super::{CaseId, MaskRole, Request};
 
 /// A step that can be held back and taken later. `command` carries it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub enum Intent {
     ShowMethod(usize),
     /// Remove the segmentation.
     RemoveSegmentation,
+    /// Load a mask of the open case that needs a remedy.
+    LoadMask(MaskRole),
     /// Bring a run back from the trash.
     RestoreRun(TrashedRun),
     /// End the program without further questions.
@@ -93,6 +95,8 @@ pub enum PathPurpose {
     Workspace,
     /// The file to save the segmentation to.
     SaveSegmentation,
+    /// The file to save the reference to.
+    SaveReference,
     /// A run to watch.
     Run,
     /// A study.
@@ -118,6 +122,15 @@ pub enum PathPurpose {
 }
 
 impl PathPurpose {
+    /// Saving a mask.
+    #[must_use]
+    pub fn save(role: MaskRole) -> Self {
+        match role {
+            MaskRole::Segmentation => Self::SaveSegmentation,
+            MaskRole::Reference => Self::SaveReference,
+        }
+    }
+
     /// Whether the answer belongs to the case that is open when the user is asked.
     #[must_use]
     pub fn concerns_case(self) -> bool {
@@ -127,6 +140,7 @@ impl PathPurpose {
                 | Self::Reference
                 | Self::Probability
                 | Self::SaveSegmentation
+                | Self::SaveReference
                 | Self::MaskingPicture
                 | Self::MaskingTable
                 | Self::ViewPicture

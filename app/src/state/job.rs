@@ -8,6 +8,9 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// One case or folder is opened at a time.
+    pub const OPEN: Self = Self::exclusive("open");
+
     /// At most one job at a time: a new one replaces the one before.
     #[must_use]
     pub const fn exclusive(name: &'static str) -> Self {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::Color32;
+use engine::cohort::ImageFile;
 use engine::volume::{LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -16,14 +17,43 @@ use crate::theme::palette;
 pub enum Source {
     /// A NIfTI file.
     Nifti(PathBuf),
+    /// One frame of a 4-D NIfTI file, which is an image of its own.
+    Channel(PathBuf, usize),
+}
+
+impl From<&ImageFile> for Source {
+    fn from(file: &ImageFile) -> Self {
+        let path = file.path.clone();
+        match file.frame {
+            None => Self::Nifti(path),
+            Some(frame) => Self::Channel(path, frame),
+        }
+    }
 }
 
 impl Source {
     /// The file that stands for the source in messages, titles and proposed names.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Nifti(path) => path,
+            Self::Nifti(path) | Self::Channel(path, _) => path,
         }
+    }
+
+    /// The file, as cohorts name it.
+    pub fn file(&self) -> ImageFile {
+        match self {
+            Self::Nifti(path) => ImageFile::new(path.clone()),
+            Self::Channel(path, frame) => ImageFile { path: path.clone(), frame: Some(*frame) },
+        }
+    }
+
+    /// Whether it is this file.
+    pub fn is(&self, file: &ImageFile) -> bool {
+        let frame = match self {
+            Self::Nifti(_) => None,
+            Self::Channel(_, frame) => Some(*frame),
+        };
+        (self.path(), frame) == (file.path.as_path(), file.frame)
     }
 }
 
@@ -208,6 +238,52 @@ impl MaskLayer {
             volume_ml: voxels as f64 * each,
         };
         labels.voxel_counts().into_iter().map(entry).collect()
+    }
+}
+
+/// A mask of the case that is not loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnloadedMask {
+    /// What it is to the case.
+    pub role: MaskRole,
+    /// Its files; never empty.
+    pub files: Vec<PathBuf>,
+    /// Why not, in short sentences.
+    pub why: String,
+    /// The error in full.
+    pub details: String,
+    /// With what it can be loaded all the same.
+    pub remedy: Option<Remedy>,
+}
+
+impl UnloadedMask {
+    /// Its first file, for messages.
+    pub fn path(&self) -> &Path {
+        self.files.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+}
+
+/// How a mask is changed to fit its image.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Remedy {
+    /// Resampled to the nearest voxel.
+    pub resample: bool,
+    /// Values from this on are lesion.
+    pub threshold: Option<f64>,
+}
+
+impl Remedy {
+    /// Whether the mask is no longer what its files hold.
+    pub fn changes(self) -> bool {
+        self != Self::default()
+    }
+
+    /// The words of its button.
+    pub fn action(self) -> String {
+        match (self.resample, self.threshold) {
+            (false, Some(threshold)) => format!("Use values from {threshold} on"),
+            _ => "Resample".to_owned(),
+        }
     }
 }
 

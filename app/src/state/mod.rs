@@ -9,6 +9,7 @@ pub mod labels;
 pub mod layer;
 pub mod masking;
 pub mod names;
+pub mod notice;
 pub mod report;
 pub mod request;
 pub mod review;
@@ -21,14 +22,15 @@ pub mod timeline;
 pub mod train;
 pub mod view;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use cache::{Cache, ModelChannels};
-pub use cases::{CaseId, CaseList, ListedCase, Thumbnail};
+pub use cases::{CaseId, CaseList, CasePlace, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, FindingEntry, FindingList, RegionScore, Status, ValueSource};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
-pub use layer::{ImageLayer, LabelEntry, MaskLayer, MaskRole, ProbabilityLayer, Source};
+pub use layer::{ImageLayer, LabelEntry, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
+pub use notice::{NamedCase, Notice, Severity};
 pub use request::Request;
 pub use session::Session;
 pub use settings::Settings;
@@ -62,51 +64,6 @@ impl Mode {
             Self::Masking => "Masking",
             Self::Train => "Train",
         }
-    }
-}
-
-/// How much a message matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Something worth knowing.
-    Info,
-    /// Something odd that did not stop the work.
-    Warning,
-    /// Something failed.
-    Error,
-}
-
-/// A message to the user: shown once as a toast, kept in the log panel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notice {
-    /// Counts up.
-    pub id: u64,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What happened, in one short sentence.
-    pub title: String,
-    /// The whole story: file, field, value.
-    pub detail: String,
-    /// How often it was said while it was shown.
-    pub count: usize,
-    /// Takes back what it tells of.
-    pub undo: Option<Intent>,
-    /// True once the toast was closed; the log keeps it.
-    pub dismissed: bool,
-    /// The case that it is about: its warnings and errors are dismissed once that case is closed.
-    pub case: Option<CaseId>,
-}
-
-impl Notice {
-    /// The title, and how often it was said if that is more than once.
-    pub fn heading(&self) -> String {
-        if self.count > 1 { format!("{} \u{d7}{}", self.title, self.count) } else { self.title.clone() }
-    }
-
-    /// Whether it is shown and says the same as another.
-    fn stands_for(&self, other: &Self) -> bool {
-        let says = |notice: &Self| notice.title == self.title && notice.detail == self.detail;
-        !self.dismissed && self.severity == other.severity && says(other) && self.undo == other.undo
     }
 }
 
@@ -155,34 +112,10 @@ pub enum Dialog {
         /// Its folder.
         path: PathBuf,
     },
-    /// A mask lies on another grid than its image: it can be resampled.
-    Resample(MaskOffer),
     /// Everything that was said.
     Log,
     /// Licences, versions, adapter.
     About,
-}
-
-/// A mask that can be used once it is resampled.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MaskOffer {
-    /// The case that it was opened for.
-    pub case: CaseId,
-    /// What it is to the case.
-    pub role: MaskRole,
-    /// Its files; never empty.
-    pub files: Vec<PathBuf>,
-    /// Both grids, and how much of the mask lies in the image, in short sentences.
-    pub summary: String,
-    /// Both grids in full.
-    pub details: String,
-}
-
-impl MaskOffer {
-    /// Its first file, for messages.
-    pub fn path(&self) -> &Path {
-        self.files.first().map_or(Path::new(""), PathBuf::as_path)
-    }
 }
 
 /// A case that could not be opened.
@@ -236,53 +169,9 @@ pub struct State {
 }
 
 impl State {
-    /// Adds a message.
-    pub fn notice(&mut self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
-        self.tell(severity, title.into(), detail.into(), None);
-    }
-
-    /// Adds a message about something that `undo` takes back.
-    pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Intent) {
-        self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
-    }
-
-    /// A message that is shown already is counted there: it comes last again, and its time begins anew.
-    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
-        let id = self.notices.last().map_or(1, |n| n.id + 1);
-        let mut notice = Notice { id, severity, title, detail, count: 1, undo, dismissed: false, case: None };
-        if let Some(at) = self.notices.iter().position(|shown| shown.stands_for(&notice)) {
-            notice.count += self.notices.remove(at).count;
-        }
-        self.notices.push(notice);
-    }
-
-    /// Number of the newest message.
-    pub fn last_notice(&self) -> u64 {
-        self.notices.last().map_or(0, |notice| notice.id)
-    }
-
-    /// The messages after `before` are about a case.
-    pub fn assign_notices(&mut self, before: u64, case: CaseId) {
-        self.notices.iter_mut().filter(|notice| notice.id > before).for_each(|notice| notice.case = Some(case));
-    }
-
-    /// Closes the case. Its warnings and errors go with it; the log keeps them.
-    pub fn close_document(&mut self) {
-        let Some(document) = self.document.take() else { return };
-        let about_it = |notice: &&mut Notice| notice.case == Some(document.id) && notice.severity != Severity::Info;
-        self.notices.iter_mut().filter(about_it).for_each(|notice| notice.dismissed = true);
-    }
-
-    /// Turns an offer that nobody can answer, as without a window, into the error that it would mend.
-    pub fn decline_offer(&mut self) {
-        if let Some(Dialog::Resample(offer)) = self.dialog.take_if(|dialog| matches!(dialog, Dialog::Resample(_))) {
-            self.error("The mask was not loaded", format!("{}: {}", offer.path().display(), offer.summary));
-        }
-    }
-
-    /// Adds an error; `error` names the file, the field and the value.
-    pub fn error(&mut self, title: impl Into<String>, error: impl std::fmt::Display) {
-        self.notice(Severity::Error, title, error.to_string());
+    /// The running job that opens a case or a folder.
+    pub fn opening(&self) -> Option<&JobStatus> {
+        self.jobs.iter().find(|job| job.slot == Slot::OPEN)
     }
 
     /// The open case and the revision of its segmentation.
@@ -306,11 +195,6 @@ impl State {
         }
         let changed = request.purpose == PathPurpose::SaveSegmentation && now != Some(of);
         changed.then_some("the segmentation changed after you were asked. Save it again.")
-    }
-
-    /// True if an error is shown: a toast that was not closed, or the error in place of the views.
-    pub fn shows_error(&self) -> bool {
-        self.failed.is_some() || self.notices.iter().any(|n| n.severity == Severity::Error && !n.dismissed)
     }
 
     /// Window/level of an image: what was chosen for its modality, else its own default.
@@ -338,28 +222,5 @@ impl State {
             Some(own) if !layer.info.is_absolute() => own.following(layer.default_window, slices),
             _ => slices,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_that_is_shown_is_counted_and_one_that_was_closed_is_said_again() {
-        let mut state = State::default();
-        state.error("Not saved", "disk full");
-        state.notice(Severity::Info, "Saved", "a.nii.gz");
-        let first = state.notices[0].id;
-        state.error("Not saved", "disk full");
-        state.error("Not saved", "disk full");
-        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
-        assert_eq!(said, ["Saved", "Not saved \u{d7}3"]);
-        assert!(state.notices[1].id > first, "its time begins anew");
-        state.error("Not saved", "no such folder");
-        state.notices[1].dismissed = true;
-        state.error("Not saved", "disk full");
-        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
-        assert_eq!(said, ["Saved", "Not saved \u{d7}3", "Not saved", "Not saved"]);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::cohort::ImageFile;
+
 use super::ListedCase;
 use super::study::StudyMasks;
 
@@ -13,7 +15,7 @@ pub struct Request {
     /// What the user pointed at: files, or one folder. Whoever opens it finds out which.
     pub paths: Vec<PathBuf>,
     /// Files that are known to be images, each with its modality's name where the cohort says it.
-    pub images: Vec<(Option<String>, PathBuf)>,
+    pub images: Vec<(Option<String>, ImageFile)>,
     /// The segmentation.
     pub segmentation: Option<PathBuf>,
     /// The files of the reference. Several are regions, and the reference is their union.
@@ -35,7 +37,7 @@ impl Request {
 
     /// The first file or folder, for messages.
     pub(crate) fn first_path(&self) -> &Path {
-        self.paths.first().or(self.images.first().map(|(_, path)| path)).map_or(Path::new(""), PathBuf::as_path)
+        self.paths.first().or(self.images.first().map(|(_, file)| &file.path)).map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// The folder that was pointed at, if it is one. Asks the disk: for jobs alone.
@@ -63,7 +65,7 @@ impl ListedCase {
     pub(crate) fn request(&self) -> Request {
         Request {
             title: Some(self.name.clone()),
-            images: self.images.iter().map(|(m, p)| (Some(m.clone()), p.clone())).collect(),
+            images: self.images.iter().map(|(m, file)| (Some(m.clone()), file.clone())).collect(),
             segmentation: self.segmentation.clone(),
             reference: self.masks.clone(),
             ..Request::default()

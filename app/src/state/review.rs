@@ -59,9 +59,12 @@ impl State {
     pub(crate) fn look_at_first_finding(&mut self) {
         let planes = self.session.settings.planes;
         let Some(document) = &mut self.document else { return };
+        if document.findings.as_ref().is_none_or(|findings| findings.entries.is_empty()) {
+            return;
+        }
         if document.opened_at.take() == Some(self.session.view.crosshair) {
             self.session.view.crosshair = document.first_look(planes);
-            self.session.view.finding = document.findings.as_ref().filter(|f| !f.entries.is_empty()).map(|_| 0);
+            self.session.view.finding = Some(0);
         }
     }
 

@@ -244,8 +244,7 @@ impl OpenCase {
 
     /// How to open it again.
     pub fn request(&self) -> Request {
-        let images =
-            self.images.iter().map(|image| (Some(image.info.modality.key()), image.source.path().to_path_buf()));
+        let images = self.images.iter().map(|image| (Some(image.info.modality.key()), image.source.file()));
         Request {
             title: Some(self.title.clone()),
             images: images.collect(),

@@ -48,7 +48,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             states::drop_target(ui, area, state);
             return;
         }
-        let opening = states::opening(state);
+        let opening = state.opening();
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
                 match state.session.mode {

@@ -8,7 +8,6 @@ use crate::state::{Document, Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::format;
 use crate::widget::{ButtonKind, LoadingState, PushButton};
-use crate::worker;
 
 /// Width of the column.
 const WIDTH: f32 = 460.0;
@@ -18,11 +17,6 @@ const DIMMED: f32 = 0.72;
 const NOTICE: f32 = 150.0;
 /// Height above which the error scrolls.
 const DETAIL: f32 = 160.0;
-
-/// The running job that opens a case.
-pub fn opening(state: &State) -> Option<&JobStatus> {
-    state.jobs.iter().find(|job| job.slot == worker::open::SLOT)
-}
 
 /// Shown while the first case loads.
 pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {

@@ -55,7 +55,7 @@ pub use keycap::keycaps;
 pub use list_row::ListRow;
 pub use markdown::Markdown;
 pub use number::{NumberField, said_beside, take_entered};
-pub use overlay::{keep_letter, letters_above, overlay_text};
+pub use overlay::{keep_letter, letters_above, overlay_label, overlay_text, place_within, plate};
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
 pub use scroll::scroll_across;

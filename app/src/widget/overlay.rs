@@ -1,8 +1,11 @@
 //! Text over an image.
 
-use egui::{Align2, Color32, Context, FontId, Id, LayerId, Order, Painter, Pos2, Rect, vec2};
+use egui::{Align2, Color32, Context, FontId, Id, LayerId, Order, Painter, Pos2, Rect, Vec2, vec2};
 
 use crate::theme::{self, radius};
+
+/// Opacity of the plate below text that must be read on any image.
+const PLATE: f32 = 0.6;
 
 /// Paints text over an image with a dark outline, legible on bright anatomy. Returns its rectangle.
 pub fn overlay_text(painter: &Painter, pos: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Rect {
@@ -15,6 +18,31 @@ pub fn overlay_text(painter: &Painter, pos: Pos2, anchor: Align2, text: &str, fo
     }
     painter.galley(rect.min, galley, color);
     rect
+}
+
+/// Text on a dark plate, legible on any image. Returns its rectangle.
+pub fn overlay_label(painter: &Painter, pos: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Rect {
+    let size = painter.layout_no_wrap(text.to_owned(), font.clone(), color).size();
+    let rect = anchor.anchor_size(pos, size);
+    plate(painter, rect);
+    overlay_text(painter, rect.min, Align2::LEFT_TOP, text, font, color)
+}
+
+/// Dark plate that separates text from a bright image.
+pub fn plate(painter: &Painter, rect: Rect) {
+    let color = theme::tokens(painter.ctx()).image.gamma_multiply(PLATE);
+    painter.rect_filled(rect.expand2(vec2(2.0, 0.0)), radius::S, color);
+}
+
+/// The first of the places where text of this size lies wholly within `bounds`; else the first one, moved inside.
+pub fn place_within(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)]) -> Rect {
+    let mut rects = places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size));
+    let first = rects.clone().next().unwrap_or(Rect::from_min_size(bounds.min, size));
+    rects.find(|rect| bounds.contains_rect(*rect)).unwrap_or_else(|| {
+        let low = bounds.min;
+        let high = (bounds.max - size).max(low);
+        Rect::from_min_size(first.min.clamp(low, high), size)
+    })
 }
 
 /// An orientation letter of this frame.
@@ -57,5 +85,27 @@ pub fn letters_above(ctx: &Context, cover: Rect) {
     for letter in letters.1.iter().filter(|letter| letter.rect.intersects(cover)) {
         painter.rect_filled(letter.rect.expand(2.0), radius::S, t.image);
         overlay_text(&painter, letter.rect.min, Align2::LEFT_TOP, &letter.text, letter.font.clone(), t.overlay_text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::pos2;
+
+    #[test]
+    fn a_label_at_the_edge_of_a_pane_is_moved_inside_whole() {
+        let pane = Rect::from_min_max(pos2(100.0, 50.0), pos2(200.0, 150.0));
+        let size = vec2(40.0, 10.0);
+        let beside_right = (pos2(190.0, 100.0), Align2::LEFT_CENTER);
+        let beside_left = (pos2(150.0, 100.0), Align2::RIGHT_CENTER);
+        assert_eq!(place_within(pane, size, &[beside_right, beside_left]).right(), 150.0, "the first with enough room");
+        // A line across the whole pane: neither end has room.
+        let ends = [(pos2(195.0, 52.0), Align2::LEFT_CENTER), (pos2(105.0, 148.0), Align2::RIGHT_CENTER)];
+        let rect = place_within(pane, size, &ends);
+        assert!(pane.contains_rect(rect), "{rect:?}");
+        assert_eq!(rect.right(), 200.0);
+        // Wider than the pane: its beginning is read.
+        assert_eq!(place_within(pane, vec2(140.0, 10.0), &ends).left(), 100.0);
     }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use engine::findings::{Comparison, Finding, MatchedFinding, compare, findings, slice_entropy};
+use engine::findings::{Comparison, Finding, MatchedFinding, compare, slice_entropy};
 use engine::metrics::boundary::Boundary;
 use engine::metrics::{Options, boundary_iou, measure};
 use engine::volume::{LabelVolume, Volume};
@@ -20,6 +20,8 @@ struct Analyse {
     case: CaseId,
     segmentation: Option<Arc<LabelVolume>>,
     reference: Option<Arc<LabelVolume>>,
+    /// The findings, if they are known since the case was opened.
+    known: Option<Lesions>,
     /// Of segmentation and reference: results for others are dropped.
     revisions: [Option<u64>; 2],
     /// Labels that are measured apart; none if labels are not compared.
@@ -27,16 +29,22 @@ struct Analyse {
     probability: Option<Arc<Volume>>,
 }
 
+/// Findings, and the comparison of two masks.
+type Lesions = (Option<FindingList>, Option<Arc<Comparison>>);
+
 /// Starts the analysis of the open case as it is now.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     document.name_labels();
+    let revisions = document.mask_revisions();
+    let known = document.findings.clone().filter(|list| list.revisions == revisions);
     let labels = |role| document.mask(role).map(|mask| Arc::clone(&mask.labels));
     jobs.start(Analyse {
         case: document.id,
         segmentation: labels(MaskRole::Segmentation),
         reference: labels(MaskRole::Reference),
-        revisions: document.mask_revisions(),
+        known: known.map(|list| (Some(list), document.comparison.clone())),
+        revisions,
         regions: document.regions(),
         probability: document.probability.as_ref().map(|p| Arc::clone(&p.volume)),
     });
@@ -50,10 +58,14 @@ impl Job for Analyse {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
-        let (findings, comparison) = self.findings()?;
+        let (found, comparison) = match &self.known {
+            Some(known) => known.clone(),
+            None => findings(self.segmentation.as_deref(), self.reference.as_deref())?,
+        };
+        let found = found.map(|list| FindingList { revisions: self.revisions, ..list });
         self.send(handle, move |document| {
             document.forget_results();
-            (document.findings, document.comparison) = (findings, comparison);
+            (document.findings, document.comparison) = (found, comparison);
         });
         handle.send(|state, jobs| {
             state.look_at_first_finding();
@@ -78,22 +90,29 @@ impl Job for Analyse {
     }
 }
 
-impl Analyse {
-    fn findings(&self) -> Result<(Option<FindingList>, Option<Arc<Comparison>>), Failure> {
-        let (mask, role) = match (&self.segmentation, &self.reference) {
-            (Some(segmentation), Some(reference)) => {
-                let comparison = compare(segmentation, reference)?;
-                let list = list(MaskRole::Segmentation, compared_entries(&comparison));
-                return Ok((Some(list), Some(Arc::new(comparison))));
-            }
-            (Some(segmentation), None) => (segmentation, MaskRole::Segmentation),
-            (None, Some(reference)) => (reference, MaskRole::Reference),
-            (None, None) => return Ok((None, None)),
-        };
-        let entry = |finding| FindingEntry { finding, role, status: Status::Unknown, values: None };
-        Ok((Some(list(role, findings(mask).into_iter().map(entry).collect())), None))
-    }
+/// The findings of the masks of a case.
+///
+/// # Errors
+/// Masks that cannot be compared.
+pub(super) fn findings(
+    segmentation: Option<&LabelVolume>,
+    reference: Option<&LabelVolume>,
+) -> Result<Lesions, Failure> {
+    let (mask, role) = match (segmentation, reference) {
+        (Some(segmentation), Some(reference)) => {
+            let comparison = compare(segmentation, reference)?;
+            let list = list(MaskRole::Segmentation, compared_entries(&comparison));
+            return Ok((Some(list), Some(Arc::new(comparison))));
+        }
+        (Some(segmentation), None) => (segmentation, MaskRole::Segmentation),
+        (None, Some(reference)) => (reference, MaskRole::Reference),
+        (None, None) => return Ok((None, None)),
+    };
+    let entry = |finding| FindingEntry { finding, role, status: Status::Unknown, values: None };
+    Ok((Some(list(role, engine::findings::findings(mask).into_iter().map(entry).collect())), None))
+}
 
+impl Analyse {
     /// All labels together, then label by label and region by region.
     fn agreement(
         &self,
@@ -158,7 +177,7 @@ fn compared_entries(comparison: &Comparison) -> Vec<FindingEntry> {
 
 fn list(role: MaskRole, mut entries: Vec<FindingEntry>) -> FindingList {
     entries.sort_by(|a, b| by_size(&a.finding, &b.finding).then(a.role.cmp(&b.role)));
-    FindingList { role, entries, values_of: None }
+    FindingList { role, entries, values_of: None, revisions: [None; 2] }
 }
 
 /// Largest first; of equal ones the one nearer to the feet, the back, the left: never the file's axis order decides.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, export, save};
 use crate::state::names::unused_path;
-use crate::state::{Dialog, Intent, PathPurpose, PathRequest, Slot, State};
+use crate::state::{Dialog, Intent, MaskRole, PathPurpose, PathRequest, Slot, State};
 
 /// One dialog is open at a time.
 pub const SLOT: Slot = Slot::exclusive("dialog");
@@ -64,7 +64,7 @@ impl AskPath {
         let one = match self.request.purpose {
             For::Files => return scans(dialog).pick_files(),
             For::Segmentation | For::Reference | For::Probability => scans(dialog).pick_file(),
-            For::SaveSegmentation => scans(dialog).set_file_name(name).save_file(),
+            For::SaveSegmentation | For::SaveReference => scans(dialog).set_file_name(name).save_file(),
             For::MaskingPicture | For::ViewPicture => {
                 dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file()
             }
@@ -104,6 +104,7 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::Study => "Open a study",
         PathPurpose::CompareRun => "Compare with a run",
         PathPurpose::SaveSegmentation => "Save the segmentation",
+        PathPurpose::SaveReference => "Save the reference",
         PathPurpose::MaskingPicture | PathPurpose::ViewPicture => "Export the view",
         PathPurpose::MaskingTable => "Export the numbers",
         PathPurpose::FindingsTable => "Export the findings",
@@ -129,7 +130,8 @@ pub fn answered(state: &mut State, request: PathRequest, answer: Answer) {
 /// What is proposed for a file that is written; empty for what is opened.
 pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
-        PathPurpose::SaveSegmentation => save::proposed_path(state),
+        PathPurpose::SaveSegmentation => save::proposed_path(state, MaskRole::Segmentation),
+        PathPurpose::SaveReference => save::proposed_path(state, MaskRole::Reference),
         PathPurpose::MaskingPicture
         | PathPurpose::MaskingTable
         | PathPurpose::ViewPicture

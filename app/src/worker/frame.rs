@@ -10,7 +10,7 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, values};
 use crate::gpu::Gpu;
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{CaseId, ImageLayer, MaskLayer, MaskRole, Slot, State};
+use crate::state::{CaseId, ImageLayer, MaskLayer, MaskRole, Remedy, Slot, State};
 
 /// The last frame that was asked for counts.
 pub const FRAME: Slot = Slot::exclusive("frame");
@@ -81,9 +81,10 @@ impl Job for ShowFrame {
         let image = ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh };
         let mut masks = Vec::new();
         for (role, files) in files {
-            match read_mask(*role, files, (&image.volume, *frame), gpu.as_ref(), &mut warnings)? {
+            let of = (&*image.volume, *frame);
+            match read_mask(*role, files, of, Remedy::default(), gpu.as_ref(), &mut warnings)? {
                 ReadMask::Layer(mask) => masks.push(*mask),
-                ReadMask::OtherGrid(why) => return Err(Failure::Error(why.details)),
+                ReadMask::Unfit(mask) => return Err(Failure::Error(mask.details)),
             }
         }
         Ok(FrameLayers { image, masks })

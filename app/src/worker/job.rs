@@ -1,11 +1,13 @@
 //! A job: a request, the work on a thread of its own, and what the result does to the state.
 
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use engine::event::{Control, Signal};
 
 use super::{Jobs, Wake};
+use crate::state::intent::file_name;
 use crate::state::{CaseId, Severity, Slot, State};
 
 /// Background work as one typed value. Its fields are the request.
@@ -104,6 +106,16 @@ impl Failure {
             Self::Cancelled => state.notice(Severity::Info, "Cancelled", title),
             Self::Error(_) | Self::Panic(_) => state.error(format!("{title} failed"), self.reason()),
         }
+    }
+
+    /// Tells the user that a file could not be opened. The message ends once another one is.
+    pub fn report_unopened(&self, path: &Path, state: &mut State) {
+        let (name, before) = (file_name(path), state.last_notice());
+        match self {
+            Self::Cancelled => self.report(&format!("Opening {name}"), state),
+            Self::Error(_) | Self::Panic(_) => state.error(format!("Cannot open {name}"), self.reason()),
+        }
+        state.mark_failed_open(before);
     }
 }
 

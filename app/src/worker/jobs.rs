@@ -7,7 +7,7 @@ use engine::event::Signal;
 use poll_promise::Promise;
 
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
-use super::{Painter, Wake, open, update};
+use super::{Painter, Wake, update};
 use crate::gpu::Gpu;
 use crate::state::{JobStatus, Slot, State};
 
@@ -188,7 +188,7 @@ impl Jobs {
         (Some(spec), if abandoned { Vec::new() } else { deliveries })
     }
 
-    fn statuses(&self) -> Vec<JobStatus> {
+    pub(super) fn statuses(&self) -> Vec<JobStatus> {
         let listed = self.running.iter().filter(|job| !job.abandoned && !job.spec.hidden);
         listed
             .map(|job| {
@@ -232,7 +232,6 @@ pub fn deliver(state: &mut State, jobs: &mut Jobs) {
         update(state, jobs);
     }
     state.jobs = jobs.statuses();
-    state.cases.loading = jobs.runs(open::SLOT);
 }
 
 fn guarded<T>(title: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {

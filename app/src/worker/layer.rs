@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::cohort::read_masks;
-use engine::volume::{MaskOptions, Volume};
+use engine::volume::Volume;
 
-use super::open::{OtherGrid, ReadMask, mask_layer, read_mask, read_probability};
+use super::open::{ReadMask, read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
-use crate::state::{CaseId, Dialog, MaskLayer, MaskOffer, MaskRole, ProbabilityLayer, Severity, Slot, State};
+use crate::state::{CaseId, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Severity, Slot, State, UnloadedMask};
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");
@@ -31,8 +30,8 @@ struct OpenLayer {
     kind: LayerKind,
     /// Several are regions of one mask; never empty.
     files: Vec<PathBuf>,
-    /// A mask of another grid is resampled.
-    resample: bool,
+    /// How a mask is changed to fit the image.
+    remedy: Remedy,
     slot: Slot,
     image: Arc<Volume>,
     /// The shown frame of the image.
@@ -42,29 +41,31 @@ struct OpenLayer {
 
 enum Layer {
     Mask(MaskLayer, Vec<String>),
-    /// The mask lies on another grid.
-    Offer(MaskOffer),
+    /// The mask does not fit the image as it is.
+    Unfit(UnloadedMask),
     Probability(ProbabilityLayer),
 }
 
-/// Adds a file to the open case. A mask of another grid is offered to be resampled.
+/// Adds a file to the open case. A mask that needs a remedy is offered with it.
 pub fn start(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>) {
-    read(state, jobs, kind, files, (SLOT, false));
+    read(state, jobs, kind, files, (SLOT, Remedy::default()));
 }
 
 /// Shows a method's segmentation of the open case.
 pub fn start_method(state: &mut State, jobs: &mut Jobs, path: &Path) {
-    read(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![path.to_path_buf()], (METHOD, false));
+    let kind = LayerKind::Mask(MaskRole::Segmentation);
+    read(state, jobs, kind, vec![path.to_path_buf()], (METHOD, Remedy::default()));
 }
 
-/// Adds a mask of another grid to the case that it was opened for, by the nearest of its voxels.
-pub fn resample(state: &mut State, jobs: &mut Jobs, offer: &MaskOffer) {
-    if state.document.as_ref().is_some_and(|document| document.id == offer.case) {
-        read(state, jobs, LayerKind::Mask(offer.role), offer.files.clone(), (SLOT, true));
+/// Loads the mask of the open case that was not loaded, by its remedy.
+pub fn load_unfit(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
+    let unloaded = state.document.iter().flat_map(|document| &document.unloaded).find(|mask| mask.role == role);
+    if let Some((files, remedy)) = unloaded.and_then(|mask| Some((mask.files.clone(), mask.remedy?))) {
+        read(state, jobs, LayerKind::Mask(role), files, (SLOT, remedy));
     }
 }
 
-fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>, (slot, resample): (Slot, bool)) {
+fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>, (slot, remedy): (Slot, Remedy)) {
     let Some(first) = files.first() else { return };
     let Some(document) = &state.document else {
         state.error("No image is open", format!("{}: open the image that it belongs to first", first.display()));
@@ -72,7 +73,7 @@ fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>
     };
     let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
     let (image, frame) = (Arc::clone(&base.volume), base.frame);
-    jobs.start(OpenLayer { case, kind, files, resample, slot, image, frame, gpu });
+    jobs.start(OpenLayer { case, kind, files, remedy, slot, image, frame, gpu });
 }
 
 impl Job for OpenLayer {
@@ -97,14 +98,19 @@ impl Job for OpenLayer {
                 if layer.role == MaskRole::Segmentation {
                     document.replaced = None;
                 }
+                let role = layer.role;
                 document.set_mask(layer.as_read(revision));
+                state.settle_offer(role);
                 for warning in warnings {
                     state.notice(Severity::Warning, "About the mask", warning);
                 }
             }
-            Ok(Layer::Probability(layer)) => document.probability = Some(layer),
-            Ok(Layer::Offer(offer)) => return state.dialog = Some(Dialog::Resample(offer)),
-            Err(failure) => return failure.report(&self.spec().title, state),
+            Ok(Layer::Probability(layer)) => {
+                document.probability = Some(layer);
+                state.dismiss_failed_opens();
+            }
+            Ok(Layer::Unfit(mask)) => return state.add_unloaded(mask, true),
+            Err(failure) => return failure.report_unopened(&self.files[0], state),
         }
         analyse::start(state, jobs);
     }
@@ -113,17 +119,10 @@ impl Job for OpenLayer {
 impl OpenLayer {
     fn mask(&self, role: MaskRole) -> Result<Layer, Failure> {
         let gpu = self.gpu.as_ref();
-        if self.resample {
-            // No file holds the resampled mask: saving it asks for a name.
-            let resampled = Arc::new(read_masks(&self.files, &MaskOptions::default())?.0.on_grid(&self.image.grid));
-            return Ok(Layer::Mask(mask_layer(role, None, resampled, gpu)?, Vec::new()));
-        }
         let mut warnings = Vec::new();
-        Ok(match read_mask(role, &self.files, (&self.image, self.frame), gpu, &mut warnings)? {
+        Ok(match read_mask(role, &self.files, (&self.image, self.frame), self.remedy, gpu, &mut warnings)? {
             ReadMask::Layer(layer) => Layer::Mask(*layer, warnings),
-            ReadMask::OtherGrid(OtherGrid { summary, details }) => {
-                Layer::Offer(MaskOffer { case: self.case, role, files: self.files.clone(), summary, details })
-            }
+            ReadMask::Unfit(mask) => Layer::Unfit(mask),
         })
     }
 }

@@ -104,8 +104,8 @@ pub(super) fn folder_listed(state: &mut State, jobs: &mut Jobs) -> bool {
     };
     let open = state.cases.cases.iter().find(|case| Some(&case.name) == folder.open.as_ref()).map(|case| case.id);
     state.cases.filter = folder.filter;
-    match (&state.document, open) {
-        (Some(_), _) => state.cases.open = open,
+    match (&mut state.document, open) {
+        (Some(document), _) => (state.cases.open, document.listed) = (open, open),
         (None, Some(open)) => open::open_case(state, jobs, open),
         (None, None) => return false,
     }

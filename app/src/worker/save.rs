@@ -1,4 +1,4 @@
-//! Saving the segmentation on exactly the image's grid.
+//! Saving a mask on exactly the image's grid.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,21 +12,25 @@ use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest,
 /// Files are written side by side.
 pub const SLOT: Slot = Slot::shared("save");
 
-/// The name that is proposed for the open case's segmentation.
-pub fn proposed_name(state: &State) -> String {
+/// The name that is proposed for a mask of the open case. That of a reference tells it from the file it was made from.
+pub fn proposed_name(state: &State, role: MaskRole) -> String {
     let stem = state.document.as_ref().map_or_else(|| "case".into(), |d| file_stem(d.base().path()));
-    format!("{stem}_pred.nii.gz")
+    match role {
+        MaskRole::Segmentation => format!("{stem}_pred.nii.gz"),
+        MaskRole::Reference => format!("{stem}_resampled_mask.nii.gz"),
+    }
 }
 
 /// The same beside the image, whether or not a file of this name exists.
-pub fn proposed_path(state: &State) -> PathBuf {
+pub fn proposed_path(state: &State, role: MaskRole) -> PathBuf {
     let folder = state.document.as_ref().and_then(|d| d.base().path().parent().map(Path::to_path_buf));
-    folder.unwrap_or_default().join(proposed_name(state))
+    folder.unwrap_or_default().join(proposed_name(state, role))
 }
 
-/// Writes a segmentation.
+/// Writes a mask.
 struct Save {
     case: CaseId,
+    role: MaskRole,
     revision: u64,
     path: PathBuf,
     /// An existing file may be replaced.
@@ -41,21 +45,21 @@ enum SaveOutcome {
     Exists,
 }
 
-/// Saves the open case's segmentation. An existing file is replaced only if `overwrite`.
-pub fn to(state: &mut State, jobs: &mut Jobs, path: &Path, overwrite: bool) {
+/// Saves a mask of the open case. An existing file is replaced only if `overwrite`.
+pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overwrite: bool) {
     let Some(document) = &state.document else { return };
-    let Some(mask) = document.segmentation() else {
-        state.error("Nothing to save", "there is no segmentation of this case");
+    let Some(mask) = document.mask(role) else {
+        state.error("Nothing to save", format!("There is no {} of this case.", role.word()));
         return;
     };
-    if jobs.runs(segment::SLOT) {
+    if role == MaskRole::Segmentation && jobs.runs(segment::SLOT) {
         state.after_saving = None;
         state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
         return;
     }
     let (case, revision, path) = (document.id, mask.revision, with_ending(path.to_path_buf(), "nii.gz"));
     let (labels, image) = (Arc::clone(&mask.labels), Arc::clone(&document.base().volume));
-    jobs.start(Save { case, revision, path, overwrite, labels, image });
+    jobs.start(Save { case, role, revision, path, overwrite, labels, image });
 }
 
 impl Job for Save {
@@ -71,7 +75,7 @@ impl Job for Save {
             return Ok(SaveOutcome::Exists);
         }
         // The guard before: labels that belong to another grid are never written as this image's.
-        labels.grid.require_same(&image.grid, || "the segmentation and its image".to_owned())?;
+        labels.grid.require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
         nifti::write_label(path, labels, image)?;
         check_written(path, labels, image)?;
         Ok(SaveOutcome::Written)
@@ -80,10 +84,11 @@ impl Job for Save {
     fn apply(self, result: Result<SaveOutcome, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
             Ok(SaveOutcome::Written) => {
-                report_written(&self.path, state);
-                if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(MaskRole::Segmentation)) {
-                    // What changed while the file was written is still unsaved.
-                    (mask.saved_revision, mask.path) = (Some(self.revision), Some(self.path));
+                self.report_written(state);
+                if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(self.role)) {
+                    // What changed while the file was written is still unsaved. The file holds all regions of a reference.
+                    (mask.saved_revision, mask.path, mask.more_files) =
+                        (Some(self.revision), Some(self.path), Vec::new());
                 }
                 match state.after_saving.take() {
                     Some(next) if state.document.as_ref().is_some_and(Document::is_unsaved) => {
@@ -94,7 +99,7 @@ impl Job for Save {
             }
             Ok(SaveOutcome::Exists) => {
                 let of = state.case_revision();
-                let request = PathRequest { purpose: PathPurpose::SaveSegmentation, of };
+                let request = PathRequest { purpose: PathPurpose::save(self.role), of };
                 state.dialog = Some(Dialog::Overwrite { request, path: self.path });
             }
             Err(failure) => {
@@ -107,10 +112,10 @@ impl Job for Save {
 
     fn apply_late(self, result: Result<SaveOutcome, Failure>, state: &mut State) {
         match result {
-            Ok(SaveOutcome::Written) => report_written(&self.path, state),
+            Ok(SaveOutcome::Written) => self.report_written(state),
             Ok(SaveOutcome::Exists) => {
                 let why = format!("{} already exists, and its case is closed", self.path.display());
-                state.error("The segmentation was not saved", why);
+                state.error(format!("The {} was not saved", self.role.word()), why);
             }
             Err(Failure::Cancelled) => {}
             Err(failure) => failure.report(&self.spec().title, state),
@@ -118,8 +123,10 @@ impl Job for Save {
     }
 }
 
-fn report_written(path: &Path, state: &mut State) {
-    state.notice(Severity::Info, "Segmentation saved", path.display().to_string());
+impl Save {
+    fn report_written(&self, state: &mut State) {
+        state.notice(Severity::Info, format!("{} saved", self.role.name()), self.path.display().to_string());
+    }
 }
 
 /// The guard after: the file holds the same labels at the same places.

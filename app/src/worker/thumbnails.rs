@@ -1,9 +1,9 @@
 //! Thumbnails for the list of cases.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::volume::Volume;
+use engine::cohort::ImageFile;
+use engine::volume::{Frames, ReadOptions, Volume};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec};
 use crate::state::{CaseId, ListedCase, Slot, State, Thumbnail};
@@ -13,12 +13,12 @@ const SIDE: usize = 96;
 
 /// Makes the thumbnails of all cases, one after the other.
 struct MakeThumbnails {
-    files: Vec<(CaseId, PathBuf)>,
+    files: Vec<(CaseId, ImageFile)>,
 }
 
 /// Makes the thumbnails of the listed cases in the background.
 pub fn start(state: &State, jobs: &mut Jobs) {
-    let first_image = |case: &ListedCase| case.images.values().next().map(|path| (case.id, path.clone()));
+    let first_image = |case: &ListedCase| case.images.values().next().map(|file| (case.id, file.clone()));
     jobs.start(MakeThumbnails { files: state.cases.cases.iter().filter_map(first_image).collect() });
 }
 
@@ -30,10 +30,12 @@ impl Job for MakeThumbnails {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
-        for (n, (case, path)) in self.files.iter().enumerate() {
+        for (n, (case, file)) in self.files.iter().enumerate() {
             handle.check()?;
             handle.progress(Some(n as f32 / self.files.len() as f32), "");
-            let made = Volume::read(path).and_then(|volume| engine::draw::thumbnail(&volume, SIDE));
+            let frames = Frames::One(file.frame.unwrap_or(0));
+            let volume = Volume::read_with(&file.path, &ReadOptions { frames, ..ReadOptions::default() });
+            let made = volume.and_then(|volume| engine::draw::thumbnail(&volume, SIDE));
             let made = made.map(|(width, height, pixels)| Arc::new(Thumbnail { size: [width, height], pixels }));
             let (case, made) = (*case, made.map_err(|e| e.to_string()));
             handle.send(move |state, _| {

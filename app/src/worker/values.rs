@@ -32,7 +32,8 @@ pub fn start(state: &State, jobs: &mut Jobs) {
     let Some(list) = &document.findings else { return };
     let source = document.value_source();
     if list.values_of == Some(source) {
-        return;
+        // What is still measured for the image before would take their place.
+        return jobs.cancel_slot(SLOT);
     }
     let layer = document.image();
     jobs.start(MeasureValues {

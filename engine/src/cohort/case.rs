@@ -38,7 +38,7 @@ impl ImageFile {
         let image = Volume::read_with(&self.path, &ReadOptions { frames, ..ReadOptions::default() })?;
         if self.frame.is_none() && image.file_frames > 1 {
             let why = format!(
-                "the image is 4-D. Choose a frame with --frame (0 to {}), or name the channels in dataset.json beside \
+                "the image is 4-D. Choose one of its frames (0 to {}), or name them as channels in dataset.json beside \
                  imagesTr",
                 image.file_frames - 1
             );

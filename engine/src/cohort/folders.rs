@@ -137,7 +137,7 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
                 .any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
         if !is_patient {
             let what =
-                format!("{} masks in a folder of their own are not used. --label-name chooses one", draft.images.len());
+                format!("{} masks in a folder of their own are not used. Name the one to use", draft.images.len());
             problems.push(Problem::of_file(None, &draft.owner, what));
         }
         is_patient
@@ -239,7 +239,7 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
         chosen.push(only.clone());
     } else if let Some(first) = further_masks.first() {
         let folder = first.path.parent().unwrap_or(&first.path);
-        note(folder, format!("{} further masks are not used. --label-name chooses one", further_masks.len()));
+        note(folder, format!("{} further masks are not used. Name the one to use", further_masks.len()));
     }
     if let [first, _, ..] = &*chosen {
         let mut names: Vec<&str> = chosen.iter().take(SHOWN).map(|file| file.stem.as_str()).collect();

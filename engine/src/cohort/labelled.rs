@@ -132,7 +132,7 @@ impl Split {
         if with_lesion < all {
             notes.push(format!(
                 "The labelled patients are drawn among the {with_lesion} training patients with a lesion. {} others have an \
-                 empty mask. --labels-any (labels.any = true) draws among all {all}.",
+                 empty mask. labels.any = true draws among all {all}.",
                 all - with_lesion
             ));
         }
@@ -172,7 +172,7 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], budget: &LabelBudget, se
     let total = masked.len();
     if total == 0 {
         let why = if lesion_ml.values().any(Option::is_some) {
-            "no training patient has a lesion. --labels-any also takes patients whose mask is empty"
+            "no training patient has a lesion. labels.any = true also takes patients whose mask is empty"
         } else {
             "no training patient has a mask"
         };
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(labelled_subset(&train, &budget(LabelShare::Count(8), true), 1).unwrap().len(), 8);
         assert_eq!(labelled_subset(&train, &budget(LabelShare::All, false), 1).unwrap().len(), 8, "all means all");
         let note = split.label_notes(&budget(LabelShare::Count(1), false)).remove(0);
-        assert!(note.contains("among the 4 training patients") && note.contains("--labels-any"), "{note}");
+        assert!(note.contains("among the 4 training patients") && note.contains("labels.any"), "{note}");
         assert!(split.label_notes(&budget(LabelShare::Count(1), true)).is_empty());
         train.iter_mut().for_each(|(_, ml)| *ml = Some(0.0));
         let error = labelled_subset(&train, &budget(LabelShare::Count(1), false), 1).unwrap_err().to_string();

@@ -172,7 +172,7 @@ fn frames_are_channels_where_dataset_json_names_them() {
 
     let single = folder.path().join("P1");
     let error = Cohort::discover(&single).unwrap().cases[0].images["mri"].read().unwrap_err().to_string();
-    assert!(error.contains("mri.nii.gz: frames is 2") && error.contains("--frame (0 to 1)"), "{error}");
+    assert!(error.contains("mri.nii.gz: frames is 2") && error.contains("frames (0 to 1)"), "{error}");
     let options = DiscoverOptions { frame: Some(1), ..DiscoverOptions::default() };
     let cohort = Cohort::discover_with(&single, &options).unwrap();
     assert_eq!(cohort.cases[0].images["mri"].read().unwrap().value([0, 0, 0]), 24.0);

@@ -34,6 +34,9 @@ pub struct PatientRow {
     pub patient: String,
     /// The images that were segmented, by modality.
     pub images: BTreeMap<String, PathBuf>,
+    /// The frame of those images that are one of a 4-D file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frames: BTreeMap<String, usize>,
     /// The reference mask.
     pub truth: Option<PathBuf>,
     /// Further files of the reference mask, whose labels are added to it.
@@ -176,6 +179,7 @@ fn evaluate_case(
         case: case.id.clone(),
         patient: case.patient.clone(),
         images: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.path.clone()))).collect(),
+        frames: modalities.iter().filter_map(|m| Some((m.clone(), case.images.get(m)?.frame?))).collect(),
         truth: truth.is_some().then(|| case.masks.first().cloned()).flatten(),
         more_truth: case.masks.iter().skip(1).cloned().collect(),
         mask,

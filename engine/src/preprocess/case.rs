@@ -69,7 +69,7 @@ fn check_labels(path: &Path, label: &LabelVolume, targets: Targets, cfg: &Prepro
     }
     let list: Vec<String> = unknown.iter().map(u16::to_string).collect();
     let known = cfg.label_map.known();
-    let why = format!("has no meaning for WT, TC and ET (known: {known}). Give --label-map, or --targets binary");
+    let why = format!("has no meaning for WT, TC and ET (known: {known}). Give a label map, or use binary targets");
     Err(Error::field(path, "label", list.join(", "), why))
 }
 

@@ -60,7 +60,7 @@ pub struct LabelMap(BTreeMap<u16, TumourPart>);
 /// How a [`LabelMap`] is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapSource {
-    /// `--label-map` or the configuration.
+    /// The user or the configuration.
     Given,
     /// The cohort's own table of labels.
     Cohort,
@@ -81,8 +81,10 @@ impl MapSource {
         match self {
             Self::Given => "as given",
             Self::Cohort => "from the cohort's label names",
-            Self::CaseNames => "a guess from the case names (BraTS 2023 and later). --label-map overrides it",
-            Self::Convention => "a guess (BraTS up to 2021). --label-map overrides it",
+            Self::CaseNames => {
+                "a guess from the case names (BraTS 2023 and later). A dataset.json or a given label map overrides it"
+            }
+            Self::Convention => "a guess (BraTS up to 2021). A dataset.json or a given label map overrides it",
         }
     }
 }

@@ -179,7 +179,7 @@ fn too_little_memory_is_an_error_that_names_what_may_fit() {
         let error = failure(&objective, 8, 3).to_string();
         assert!(error.contains("3 slices") && error.contains("micro_batch = 1"), "{error}");
         let error = failure(&objective, 8, 1).to_string();
-        assert!(error.contains("a single slice") && error.contains("--resume"), "{error}");
+        assert!(error.contains("a single slice") && error.contains("Resume"), "{error}");
     }
 }
 

@@ -49,7 +49,7 @@ pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: 
     let advice = match suggest_batch(config, network, head, allowed_mib) {
         0 => "not even one slice fits: take a smaller network.width or preprocess.size".to_owned(),
         fits => format!(
-            "--batch {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
+            "training.batch = {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
             fits * devices
         ),
     };
@@ -117,7 +117,10 @@ mod tests {
         compute.memory_mib = Some(2_000);
         let error = check_device(&config, &network, NONE, &compute).unwrap_err().to_string();
         let fits = suggest_batch(&config, &network, NONE, 2_000);
-        assert!(fits >= 1 && error.contains(&format!("--batch {fits} fits")) && error.contains("2000 MiB"), "{error}");
+        assert!(
+            fits >= 1 && error.contains(&format!("training.batch = {fits} fits")) && error.contains("2000 MiB"),
+            "{error}"
+        );
         config.training.micro_batch = fits;
         check_device(&config, &network, NONE, &compute).unwrap();
         (config.training.micro_batch, config.training.batch) = (0, fits);

@@ -6,7 +6,7 @@ use super::background::border;
 use super::data::for_each_type;
 use super::{Grid, LabelData, Scale, VoxelData};
 use crate::parallel;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How masks are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -172,8 +172,21 @@ fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance
     let is_bad = |value: f64| !value.is_nan() && label(value, tolerance).is_none();
     let at = (0..data.len()).find(|&at| is_bad(scale.apply(data.stored(at)))).unwrap_or(0);
     let value = scale.apply(data.stored(at));
-    let why = "labels are whole numbers from 0 to 65535. For a soft mask, give a threshold (--threshold 0.5)";
-    Error::field(path, format!("voxel {:?}", voxel(grid, at)), value, why)
+    let why = "labels are whole numbers from 0 to 65535. A soft mask needs a threshold, such as 0.5";
+    no_label(path, grid, data, scale, (at, value), why)
+}
+
+fn no_label(
+    path: &Path,
+    grid: &Grid,
+    data: &VoxelData,
+    scale: Scale,
+    (at, value): (usize, f64),
+    why: &'static str,
+) -> Error {
+    let values = (0..data.len()).map(|at| scale.apply(data.stored(at))).filter(|value| value.is_finite());
+    let (path, voxel, largest) = (path.to_path_buf(), voxel(grid, at), values.fold(0.0, f64::max));
+    ErrorKind::NoLabel { path, voxel, value, largest, why }.into()
 }
 
 fn voxel(grid: &Grid, at: usize) -> [usize; 3] {
@@ -200,8 +213,8 @@ fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance
         None => Ok(()),
         Some(at) => {
             let why =
-                "it touches a label, so it may be lesion or background. Replace it by a number, or give --threshold";
-            Err(Error::field(path, format!("voxel {:?}", voxel(grid, at)), "NaN", why))
+                "it touches a label, so it may be lesion or background. Replace it by a number, or set a threshold";
+            Err(no_label(path, grid, data, scale, (at, f64::NAN), why))
         }
     }
 }
@@ -232,7 +245,7 @@ mod tests {
         assert_eq!(exact, (vec![0, 3, 65535], vec![]));
         for bad in [0.5, -1.0, 65536.0, f32::INFINITY, 1.02, 0.988_235_3] {
             let error = floats(&[0.0, bad]).unwrap_err().to_string();
-            assert!(error.contains("voxel [1, 0, 0]") && error.contains("--threshold"), "{error}");
+            assert!(error.contains("voxel [1, 0, 0]") && error.contains("threshold"), "{error}");
         }
     }
 

@@ -222,7 +222,7 @@ fn four_dimensional_images_are_not_trained_on_silently() {
     let mut config = pretrain_config(&root);
     config.training.epochs = 1;
     let error = pretrain(&config, &temp.path().join("refused"), false, 0).unwrap_err().to_string();
-    assert!(error.contains("frames is 2") && error.contains("--frame (0 to 1)"), "{error}");
+    assert!(error.contains("frames is 2") && error.contains("frames (0 to 1)"), "{error}");
     config.data.frame = Some(1);
     pretrain(&config, &temp.path().join("pre"), false, 0).unwrap();
 }

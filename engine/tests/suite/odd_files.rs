@@ -123,7 +123,7 @@ fn a_soft_mask_needs_a_threshold() {
     let values = patient.label.iter().map(|label| if label > 0 { 0.7 } else { 0.2 }).collect();
     patient.write_mask_as(VoxelData::F32(values), Scale::IDENTITY);
     let error = patient.prepare_as("pet", Targets::Binary, |_| {}).unwrap_err().to_string();
-    assert!(error.contains("--threshold"), "{error}");
+    assert!(error.contains("needs a threshold"), "{error}");
     let prepared = patient.prepare_as("pet", Targets::Binary, |config| config.mask_threshold = 0.5).unwrap();
     assert_eq!(prepared.target, Patient::new().prepare().target);
 }

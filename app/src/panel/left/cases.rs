@@ -4,7 +4,7 @@ use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
 
 use super::thumbnails::Thumbnails;
 use crate::command::{FileCommand, Sender, WindowCommand};
-use crate::state::{CaseId, CaseList, Intent, ListedCase, PathPurpose, State};
+use crate::state::{CaseId, CaseList, CasePlace, Intent, ListedCase, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{EmptyState, IconButton, LoadingState, SearchField, ThumbnailRow, Tone};
@@ -17,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let cases = &state.cases;
     header(ui, cases, sender);
     if cases.cases.is_empty() {
-        if cases.loading && state.document.is_none() {
+        if state.opening().is_some() && state.document.is_none() {
             LoadingState::new("Opening", None).show(ui);
         } else {
             let empty = EmptyState::new(icon::COHORT, "Open a folder to list its patients.");
@@ -73,7 +73,6 @@ fn mark(ui: &mut Ui, icon: Icon) {
 /// The visible rows. The list scrolls to the open case when it changes.
 fn list(ui: &mut Ui, state: &State, matching: &[&ListedCase], sender: &Sender) {
     let cases = &state.cases;
-    let shown = state.document.as_ref().and_then(|document| document.listed);
     ui.spacing_mut().item_spacing.y = 2.0;
     let seen = Id::unique("case in sight");
     let moved = ui.data(|data| data.get_temp::<Option<CaseId>>(seen)) != Some(cases.open);
@@ -89,14 +88,7 @@ fn list(ui: &mut Ui, state: &State, matching: &[&ListedCase], sender: &Sender) {
         }
         for case in &matching[rows] {
             let chosen = cases.open == Some(case.id);
-            let place = match shown {
-                // The highlight moves when the case arrives: until then another patient is on the screen.
-                Some(shown) if cases.loading && shown == case.id => Place::Shown,
-                Some(_) if cases.loading && chosen => Place::Opening,
-                _ if chosen => Place::Shown,
-                _ => Place::Other,
-            };
-            if row(ui, case, place, &thumbnails) && !chosen {
+            if row(ui, case, state.place_of(case.id), &thumbnails) && !chosen {
                 sender.send(Intent::OpenCase(case.id));
             }
         }
@@ -104,19 +96,8 @@ fn list(ui: &mut Ui, state: &State, matching: &[&ListedCase], sender: &Sender) {
     ui.data_mut(|data| data.insert_temp(seen, cases.open));
 }
 
-/// What a case of the list is to the views.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// It is shown.
-    Shown,
-    /// It is being read, and another one is still shown.
-    Opening,
-    /// Neither.
-    Other,
-}
-
 /// A row; true if it was clicked.
-fn row(ui: &mut Ui, case: &ListedCase, place: Place, thumbnails: &Thumbnails) -> bool {
+fn row(ui: &mut Ui, case: &ListedCase, place: CasePlace, thumbnails: &Thumbnails) -> bool {
     let mut facts: Vec<&str> = case.images.keys().map(String::as_str).collect();
     if case.segmentation.is_some() {
         facts.push("segmentation");
@@ -126,8 +107,8 @@ fn row(ui: &mut Ui, case: &ListedCase, place: Place, thumbnails: &Thumbnails) ->
     }
     let facts = facts.join(", ");
     let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, case.id, thumbnail));
-    let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == Place::Shown);
-    if place == Place::Opening {
+    let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == CasePlace::Shown);
+    if place == CasePlace::Opening {
         row = row.status(icon::BUSY, Tone::Accent, "opening");
     } else if let Some(error) = &case.error {
         row = row.status(icon::ERROR, Tone::Error, error);

@@ -10,7 +10,6 @@ use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};
 use crate::widget::{format, text};
-use crate::worker;
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -31,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 /// Shown without an open case: loading, failed, or none chosen.
 fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
-    if let Some(job) = state.jobs.iter().find(|job| job.slot == worker::open::SLOT) {
+    if let Some(job) = state.opening() {
         if LoadingState::new(&job.title, job.progress).cancel().show(ui) {
             sender.send(FileCommand::CancelJob(job.id));
         }

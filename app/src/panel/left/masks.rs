@@ -1,17 +1,20 @@
 //! Segmentation and reference layers: which is drawn, which labels, and in what style.
 
-use egui::{Align2, Color32, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, Label, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
 use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::view::Overlay;
-use crate::state::{Document, Intent, MaskLayer, MaskRole, State};
+use crate::state::{Document, Intent, MaskLayer, MaskRole, State, UnloadedMask};
 use crate::theme::{self, font, icon, palette, radius, size, space};
-use crate::widget::{IconButton, ListRow, Slider, Toggle};
+use crate::widget::{IconButton, ListRow, PushButton, Slider, Toggle};
 use crate::widget::{format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    for unloaded in document.missing_masks() {
+        missing(ui, unloaded, sender);
+    }
     if document.masks.is_empty() {
         text::hint(ui, icon::LABEL, "No segmentation. Press Segment now, or open one.");
         return;
@@ -28,6 +31,26 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         labels(ui, state, document, sender);
     }
     style(ui, state, sender);
+}
+
+/// A mask of the case that is not loaded: why, and what helps.
+fn missing(ui: &mut Ui, unloaded: &UnloadedMask, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let name = format::file_name(unloaded.path());
+    text::with_icon(ui, icon::WARN, t.warn, |ui| {
+        let heading = format!("The {} {name} is not loaded.", unloaded.role.word());
+        ui.add(Label::new(RichText::new(heading).font(font::body()).color(t.text)).wrap());
+        ui.add(
+            Label::new(RichText::new(&unloaded.why).font(font::caption()).color(t.text_dim)).wrap().selectable(true),
+        );
+        let Some(remedy) = unloaded.remedy else { return };
+        let name = format!("{} {}", remedy.action(), unloaded.role.word());
+        let button = ui.add(PushButton::new(&remedy.action())).accessible_name(name);
+        if button.on_hover_text(&unloaded.details).clicked() {
+            sender.send(Intent::LoadMask(unloaded.role));
+        }
+    });
+    ui.add_space(space::S);
 }
 
 /// Which of the two masks is drawn.
@@ -75,8 +98,15 @@ fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, send
     let row = ListRow::new(name).subtitle(file.as_deref().unwrap_or("not saved")).dim(!drawn);
     let (eye, does) = if drawn { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
     let (eye_label, remove_label) = (format!("{does} {label}"), format!("Remove {label}"));
+    // A finished segmentation has its own button below.
+    let save_label = (layer.role == MaskRole::Reference && layer.is_unsaved()).then(|| format!("Save {label} as…"));
     let (response, (removed, toggled)) = row.show_with(ui, |ui| {
         let removed = ui.add(IconButton::new(icon::CLOSE, &remove_label).small()).clicked();
+        if let Some(save_label) = &save_label
+            && ui.add(IconButton::new(icon::SAVE, save_label).small()).clicked()
+        {
+            sender.send(FileCommand::SaveAs(layer.role));
+        }
         (removed, ui.add(IconButton::new(eye, &eye_label).small()).clicked())
     });
     let response = response.accessible_name(format!("Layer {name}"));

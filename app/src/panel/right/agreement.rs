@@ -60,12 +60,16 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
         let minimum = state.session.settings.minimum_ml;
         let lesions = comparison.lesions(minimum);
         let rule = format!(
-            "Lesions of {} or more, all labels together. A lesion is hit if it shares one voxel or more with the other mask.",
-            format::volume(minimum)
+            "Lesions of {minimum} ml or more, all labels together. A lesion is hit if it shares one voxel or more with the \
+             other mask."
         );
-        row("Lesions hit", &format!("{} of {}", lesions.tp, lesions.tp + lesions.missed), "", &rule);
-        row("Lesions missed", &lesions.missed.to_string(), "", &rule);
-        row("Lesions extra", &lesions.fp.to_string(), "", &rule);
+        text::heading(ui, &format!("Lesions from {minimum} ml"));
+        let mut row = |label: &str, value: &str| {
+            ui.add(PropertyRow::new(label, value).hint(&rule));
+        };
+        row("Lesions hit", &format!("{} of {}", lesions.tp, lesions.tp + lesions.missed));
+        row("Lesions missed", &lesions.missed.to_string());
+        row("Lesions extra", &lesions.fp.to_string());
     }
     for note in &m.notes {
         text::note(ui, note);

@@ -6,7 +6,7 @@ use super::export;
 use super::finding_row::{self, Columns, FindingRow};
 use crate::command::overlay::MAXIMUM_ML;
 use crate::command::{OverlayCommand, Sender};
-use crate::state::{CaseId, Document, FindingEntry, FindingList, PathPurpose, State};
+use crate::state::{CaseId, Document, FindingEntry, FindingList, MaskRole, PathPurpose, State};
 use crate::theme::{Icon, icon, palette};
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
 use crate::widget::{format, text};
@@ -39,6 +39,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
                 text::hint(ui, icon::DONE, "No findings. The mask is empty.");
             }
             (Some(_), Some(list)) => {
+                if list.role == MaskRole::Reference {
+                    text::note(ui, "Lesions of the reference.");
+                }
                 rows(ui, state, document, list, shown, sender);
                 fold(ui, state, list, sender);
                 inside(ui, state, document, list);
@@ -47,10 +50,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     });
 }
 
-/// Number of findings, and the mask they are of.
+/// Number of findings.
 fn note(document: &Document, shown: usize) -> String {
     match &document.findings {
-        Some(list) if !list.entries.is_empty() => format!("{shown}, {}", list.role.word()),
+        Some(list) if !list.entries.is_empty() => shown.to_string(),
         _ => String::new(),
     }
 }
@@ -89,7 +92,7 @@ fn fold(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     let small = list.entries.iter().filter(|entry| entry.finding.volume_ml < minimum).count();
     let unfolded = state.session.view.small_findings;
     if small > 0 {
-        let what = format!("{} below {}", format::plural(small, "finding", "findings"), format::volume(minimum));
+        let what = format!("{} below {minimum} ml", format::plural(small, "finding", "findings"));
         let label = if unfolded { format!("Fold {what}") } else { format!("Show {what}") };
         let icon = if unfolded { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
         if ui.add(PushButton::new(&label).icon(icon).kind(ButtonKind::Quiet)).clicked() {

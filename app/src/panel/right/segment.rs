@@ -5,23 +5,30 @@ use egui::{Align, Layout, Sense, Ui, UiBuilder, vec2};
 use engine::predict::Choice;
 
 use crate::command::{FileCommand, Sender, TrainCommand};
-use crate::state::{Document, Intent, PathPurpose, State};
+use crate::state::{Document, Intent, MaskLayer, MaskRole, PathPurpose, State};
 use crate::theme::{icon, size, space};
 use crate::widget::format;
 use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
 use crate::worker;
 
+/// Height of the buttons alone, padding included.
+pub(super) const LOW_HEIGHT: f32 = 2.0 * space::S + ACTIONS + 2.0;
 /// Total height, padding included.
 pub(super) const HEIGHT: f32 = 4.0 * space::S + size::ROW_TALL + 2.0 * size::ROW + ACTIONS + 2.0;
 /// Height of the buttons, or of the progress that replaces them.
 const ACTIONS: f32 = 40.0;
 
-/// Draws it.
-pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+/// Model, network and device.
+pub(super) fn choices(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = space::XS;
     model(ui, state, sender);
     network(ui, state, sender);
     device(ui, state, sender);
+}
+
+/// Segment and save, or the progress of the segmentation.
+pub(super) fn act(ui: &mut Ui, state: &State, sender: &Sender) {
+    ui.spacing_mut().item_spacing.y = space::XS;
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ACTIONS), Sense::hover());
     let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)));
     row.spacing_mut().item_spacing.x = space::S;
@@ -80,8 +87,10 @@ fn device(ui: &mut Ui, state: &State, sender: &Sender) {
 fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let document = state.document.as_ref();
     let saving = state.jobs.iter().any(|job| matches!(job.slot, worker::save::SLOT | worker::segment::SLOT));
-    let can_save = document.is_some_and(|d| d.segmentation().is_some()) && !saving;
-    let unsaved = document.is_some_and(Document::is_unsaved);
+    let mask = document.and_then(Document::mask_to_save);
+    let can_save = mask.is_some() && !saving;
+    let unsaved = mask.is_some_and(MaskLayer::is_unsaved);
+    let what = mask.map_or(MaskRole::Segmentation, |mask| mask.role).word();
     let save = PushButton::new("Save").icon(icon::SAVE).shortcut("Ctrl+S");
     let save = ui.add_enabled(can_save, save);
     if unsaved {
@@ -89,7 +98,7 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
         let t = crate::theme::tokens(ui);
         ui.painter().circle_filled(save.rect.right_top() + vec2(-3.0, 3.0), 3.0, t.warn);
     }
-    let name = if unsaved { "Save segmentation (unsaved)" } else { "Save segmentation" };
+    let name = if unsaved { format!("Save {what} (unsaved)") } else { format!("Save {what}") };
     if save.accessible_name(name).clicked() {
         sender.send(FileCommand::Save);
     }

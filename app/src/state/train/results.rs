@@ -250,6 +250,7 @@ mod tests {
             case: case.into(),
             patient: case.into(),
             images: std::collections::BTreeMap::new(),
+            frames: std::collections::BTreeMap::new(),
             truth: None,
             more_truth: Vec::new(),
             mask: std::path::PathBuf::new(),

@@ -1,6 +1,6 @@
 //! Lines over an image: crosshair, findings with calipers, rulers and ellipses.
 
-use egui::{Align2, Color32, Painter, Pos2, Rect, Stroke, pos2, vec2};
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
 use engine::findings::Finding;
 use glam::{DAffine3, DVec3};
 
@@ -9,7 +9,7 @@ use super::text;
 use crate::scene::Plane;
 use crate::state::{Measure, MeasureKind, Status};
 use crate::theme::font;
-use crate::widget::overlay_text;
+use crate::widget::{overlay_label, place_within};
 
 /// Half the gap at the centre of the crosshair, in points.
 const OPENING: f32 = 14.0;
@@ -19,6 +19,8 @@ const LETTER: f32 = 14.0;
 const TICK: f32 = 5.0;
 /// Gap between a line and its words.
 const BESIDE: f32 = 8.0;
+/// Least distance of words from the edge of the pane.
+const EDGE: f32 = 3.0;
 /// Arm length of the bracket at a finding's number.
 const BRACKET: f32 = 7.0;
 /// Width of measuring lines.
@@ -115,7 +117,7 @@ fn number(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, bounds: [
     // A bracket at the corner of the box connects number and finding.
     let bracket = [corner - vec2(BRACKET, 0.0), corner, corner + vec2(0.0, BRACKET)];
     polyline(painter, &bracket, 1.0, color, case.tokens.overlay_halo);
-    overlay_text(painter, corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM, label, font, color);
+    write(painter, &[(corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM)], label, font, color);
 }
 
 fn calipers(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, finding: &Finding) {
@@ -168,15 +170,23 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str)
     for line in [[a, b], [a - tick, a + tick], [b - tick, b + tick]] {
         polyline(painter, &line, WIDTH, color, halo);
     }
-    // Beside the right end, clear of the line; beside the left one where the pane ends before the words.
+    // Beside the right end, clear of the line; elsewhere around it where the pane ends before the words.
     let (left, right) = if a.x > b.x { (b, a) } else { (a, b) };
-    let width = painter.layout_no_wrap(words.to_owned(), font::number_small(), color).size().x;
-    let (at, anchor) = if right.x + BESIDE + width <= painter.clip_rect().right() {
-        (right + vec2(BESIDE, 0.0), Align2::LEFT_CENTER)
-    } else {
-        (left - vec2(BESIDE, 0.0), Align2::RIGHT_CENTER)
-    };
-    overlay_text(painter, at, anchor, words, font::number_small(), color);
+    let (top, bottom) = if a.y > b.y { (b, a) } else { (a, b) };
+    let places = [
+        (right + vec2(BESIDE, 0.0), Align2::LEFT_CENTER),
+        (left - vec2(BESIDE, 0.0), Align2::RIGHT_CENTER),
+        (bottom + vec2(0.0, BESIDE), Align2::CENTER_TOP),
+        (top - vec2(0.0, BESIDE), Align2::CENTER_BOTTOM),
+    ];
+    write(painter, &places, words, font::number_small(), color);
+}
+
+/// Writes at the first of the places where the words are not cut by the edge of the pane.
+fn write(painter: &Painter, places: &[(Pos2, Align2)], words: &str, font: FontId, color: Color32) {
+    let size = painter.layout_no_wrap(words.to_owned(), font.clone(), color).size();
+    let place = place_within(painter.clip_rect().shrink(EDGE), size, places);
+    overlay_label(painter, place.min, Align2::LEFT_TOP, words, font, color);
 }
 
 fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3]) {
@@ -185,11 +195,12 @@ fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[Str
     for stroke in [Stroke::new(WIDTH + 2.0, halo), Stroke::new(WIDTH, color)] {
         painter.add(egui::epaint::EllipseShape::stroke(rect.center(), rect.size() / 2.0, stroke));
     }
-    let mut at = pos2(rect.right() + 6.0, rect.center().y - 8.0);
-    for line in words.iter().filter(|line| !line.is_empty()) {
-        overlay_text(painter, at, Align2::LEFT_CENTER, line, font::number_small(), color);
-        at.y += 14.0;
-    }
+    let lines: Vec<&str> = words.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+    let places = [
+        (rect.right_center() + vec2(6.0, 0.0), Align2::LEFT_CENTER),
+        (rect.left_center() - vec2(6.0, 0.0), Align2::RIGHT_CENTER),
+    ];
+    write(painter, &places, &lines.join("\n"), font::number_small(), color);
 }
 
 #[cfg(test)]

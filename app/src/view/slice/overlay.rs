@@ -5,8 +5,9 @@ use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos
 use super::case_view::{CaseView, Masks, PaneView};
 use super::picture::Picture;
 use super::{marks, scale_bar, text};
+use crate::scene::ColourMap;
 use crate::theme::{font, palette, space};
-use crate::widget::{keep_letter, overlay_text};
+use crate::widget::{keep_letter, overlay_label, overlay_text, plate};
 
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::S;
@@ -20,8 +21,8 @@ const NARROW: f32 = 300.0;
 const BAR: (f32, f32) = (110.0, 0.25);
 /// Height of the scale bar with its length.
 const BAR_HEIGHT: f32 = 22.0;
-/// Width of the legend.
-const LEGEND: f32 = 92.0;
+/// Width of a legend's swatch, with the gap beside it.
+const SWATCH: f32 = 24.0;
 /// Half the height of a letter at the edge, with a gap.
 const LETTER: f32 = 14.0;
 
@@ -43,6 +44,8 @@ pub struct PaneText<'a> {
 struct Page<'a> {
     painter: &'a Painter,
     written: Vec<Rect>,
+    /// Every line has a plate: the image is bright where it shows nothing.
+    bright: bool,
 }
 
 impl Page<'_> {
@@ -59,7 +62,8 @@ impl Page<'_> {
             return None;
         }
         self.written.push(rect);
-        Some(overlay_text(self.painter, at, anchor, text, font, color))
+        let write = if self.bright { overlay_label } else { overlay_text };
+        Some(write(self.painter, at, anchor, text, font, color))
     }
 }
 
@@ -81,7 +85,10 @@ impl Column {
 
 /// Writes all text on a pane, the most important first.
 pub fn write(painter: &Painter, text: &PaneText<'_>) {
-    let mut page = Page { painter, written: Vec::new() };
+    let layer = text.case.layer(text.view.image);
+    let colours = text.case.state.session.view.colour_map;
+    let colours = if text.view.id.is_projection() { layer.projection_colours(colours) } else { colours };
+    let mut page = Page { painter, written: Vec::new(), bright: colours == ColourMap::GreyInverted };
     letters(&mut page, text);
     let narrow = text.view.rect.width() < NARROW;
     let below = upper_left(&mut page, text, narrow);
@@ -107,6 +114,8 @@ fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
         (&letters.top, rect.center_top(), Align2::CENTER_TOP),
         (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
     ] {
+        let size = page.painter.layout_no_wrap(letter.clone(), font::heading(), color).size();
+        plate(page.painter, anchor.anchor_size(pos, size));
         if let Some(rect) = page.text(pos, anchor, letter, font::heading(), color) {
             keep_letter(page.painter.ctx(), rect, letter, font::heading());
         }
@@ -153,7 +162,7 @@ fn upper_right(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Pos2>) ->
     let (at, anchor) = below.map_or(corner, |at| (at, Align2::LEFT_TOP));
     let mut column = Column { at, anchor, step: LINE };
     if !layer.volume.data.is_colour() {
-        let window = text::window(case.window(view.id, layer));
+        let window = text::window(case.window(view.id, layer), layer.range);
         column.line(page, &window, font::number_small(), case.tokens.overlay_text);
     }
     let zoom = format!("zoom {:.1}×", case.state.session.view.camera(view.id).zoom);
@@ -169,7 +178,7 @@ fn readout(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> f32 {
     let bottom = view.rect.bottom() - MARGIN - lift;
     let at = pos2(view.rect.left() + MARGIN, bottom);
     let mut column = Column { at, anchor: Align2::LEFT_BOTTOM, step: -LINE };
-    let [labels, voxel, world, value] = text::readout(case, view.image);
+    let [labels, voxel, world, value] = text::readout(case, view);
     column.line(page, &value, font::number(), case.tokens.overlay_text);
     column.line(page, &world, font::number_small(), case.tokens.overlay_text);
     column.line(page, &voxel, font::number_small(), case.tokens.overlay_dim);
@@ -208,17 +217,22 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
         return;
     }
     let mut lines = vec![
-        ("missed (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
-        ("extra (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
-        ("hit (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
+        ("reference only (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
+        ("segmentation only (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
+        ("both (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
     ];
     if case.document.compares_labels() {
         lines.insert(0, ("wrong label", palette::WRONG_LABEL, Pattern::Chequered));
     }
     let right = view.rect.right() - MARGIN;
     let height = LINE * lines.len() as f32;
+    let measure = |words: &str| {
+        let galley = page.painter.layout_no_wrap(words.to_owned(), font::caption(), case.tokens.overlay_text);
+        galley.size().x
+    };
+    let width = SWATCH + lines.iter().map(|(words, ..)| measure(words)).fold(0.0, f32::max);
     // All of it or nothing: the left panel has it too.
-    if !page.is_free(Rect::from_min_max(pos2(right - LEGEND, bottom - height), pos2(right, bottom))) {
+    if !page.is_free(Rect::from_min_max(pos2(right - width, bottom - height), pos2(right, bottom))) {
         return;
     }
     for (n, (words, color, pattern)) in lines.into_iter().enumerate() {
@@ -285,7 +299,7 @@ mod tests {
         };
         ctx.run_ui(input, |ui| {
             crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
-            let mut page = Page { painter: ui.painter(), written: Vec::new() };
+            let mut page = Page { painter: ui.painter(), written: Vec::new(), bright: false };
             let mut write = |y: f32| {
                 page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE)
                     .is_some()

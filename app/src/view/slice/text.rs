@@ -7,6 +7,7 @@ use super::case_view::{CaseView, Masks, PaneView};
 use crate::scene::{DisplayGrid, PlaneMode, WindowLevel};
 use crate::state::Document;
 use crate::state::view::Statistics;
+use crate::widget::format;
 
 /// A short number: integers as such, else at least three significant digits.
 pub fn number(value: f64) -> String {
@@ -35,9 +36,10 @@ pub fn slice(view: &PaneView<'_>) -> String {
     format!("{} {}/{}", view.id.plane().name(), view.slice + 1, view.grid.shape[view.plane.axis()])
 }
 
-/// "W 350 L 50".
-pub fn window(window: WindowLevel) -> String {
-    format!("W {} L {}", number(rounded(window.width)), number(rounded(window.level)))
+/// "W 350 L 50", with the digits of the fields beside the panes.
+pub fn window(window: WindowLevel, range: Option<[f64; 2]>) -> String {
+    let decimals = format::decimals(range.map_or(255.0, |[low, high]| high - low));
+    format!("W {} L {}", format::fixed(window.width, decimals), format::fixed(window.level, decimals))
 }
 
 /// Rounded to four significant digits.
@@ -82,13 +84,17 @@ pub fn labels(document: &Document, world: DVec3) -> Option<String> {
 }
 
 /// Labels, stored voxel, world position and value at the crosshair, one line each.
-pub fn readout(case: &CaseView<'_>, image: usize) -> [String; 4] {
+pub fn readout(case: &CaseView<'_>, view: &PaneView<'_>) -> [String; 4] {
+    let image = view.image;
     let (document, at) = (case.document, case.state.session.view.crosshair);
     let grid = &case.layer(image).volume.grid;
     let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(at);
     let voxel = voxel.map_or_else(|| "outside".to_owned(), |[i, j, k]| format!("({i}, {j}, {k})"));
     let labels = labels(document, at).unwrap_or_default();
-    [labels, voxel, world(at, grid.oriented), value(document, image, at)]
+    // Of a fusion both values are read, each by its name where its unit does not tell it.
+    let fused =
+        case.second(view.id).map(|second| format!(", {} {}", case.layer(second).name, value(document, second, at)));
+    [labels, voxel, world(at, grid.oriented), value(document, image, at) + &fused.unwrap_or_default()]
 }
 
 /// Names of the image and of the fused one.
@@ -171,11 +177,12 @@ mod tests {
 
     #[test]
     fn windows_are_read_as_they_are_spoken() {
-        let text = |width, level| window(WindowLevel { width, level });
-        assert_eq!(text(350.0, 50.0), "W 350 L 50");
-        assert_eq!(text(1500.0, -600.0), "W 1500 L -600");
-        assert_eq!(text(9.876_54, 4.938_27), "W 9.88 L 4.94");
-        assert_eq!(text(352.734_375, 0.0), "W 352.7 L 0");
+        let text = |width, level, range| window(WindowLevel { width, level }, range);
+        let ct = Some([-1024.0, 3071.0]);
+        assert_eq!(text(350.0, 50.0, ct), "W 350 L 50");
+        assert_eq!(text(1500.0, -600.0, ct), "W 1500 L \u{2212}600");
+        // The digits of the fields beside the panes: 2.315 is not 2.31 in one place and 2.315 in the other.
+        assert_eq!(text(2.315, 1.157, Some([0.0, 9.5])), "W 2.315 L 1.157");
     }
 
     #[test]

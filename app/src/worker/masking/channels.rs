@@ -1,12 +1,11 @@
 //! All images that a network of several modalities looks at: those of the open case, and those beside them in its folder.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, absolute};
 use std::sync::Arc;
 
-use engine::cohort::{Cohort, canonical_modality};
+use engine::cohort::{Cohort, ImageFile, canonical_modality};
 use engine::inspect::InspectedCase;
-use engine::volume::Volume;
 
 use super::prepare::{ShownImage, kind_of_file};
 use crate::scene::Modality;
@@ -29,7 +28,7 @@ pub(super) fn prepare(
         let (image, path) = match place {
             Place::Shown => continue,
             Place::Layer(layer) => (Arc::clone(&layer.volume), layer.path()),
-            Place::File(path) => (Arc::new(Volume::read(path)?), path.as_path()),
+            Place::File(file) => (Arc::new(file.read()?), file.path.as_path()),
         };
         image.require_numbers(path)?;
         kinds.push(kind_of_file(path, Some(modality), &image));
@@ -53,7 +52,7 @@ struct ChannelSources<'a> {
 enum Place<'a> {
     Shown,
     Layer(&'a ImageLayer),
-    File(PathBuf),
+    File(ImageFile),
 }
 
 fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSources<'a>, Failure> {
@@ -62,7 +61,7 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSour
     let mut places = Vec::new();
     for modality in modalities.iter().map(|modality| canonical_modality(modality)) {
         let file = files.get(&modality);
-        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| same(file, layer.path()));
+        let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| is_file(layer, file));
         if is_it(document.image()) {
             places.push(Place::Shown);
         } else if let Some(layer) = document.images.iter().find(|layer| is_it(layer)) {
@@ -86,12 +85,17 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSour
 
 /// The images of the case that a file belongs to, by modality, as a cohort's layout has them: in the file's folder, or in the
 /// one above it.
-fn beside(path: &Path) -> BTreeMap<String, PathBuf> {
+fn beside(path: &Path) -> BTreeMap<String, ImageFile> {
     let folders = path.ancestors().skip(1).take(2);
     let cases = folders.filter_map(|folder| Cohort::discover(folder).ok()).flat_map(|cohort| cohort.cases);
     let mut cases = cases.filter(|case| case.images.values().any(|image| same(&image.path, path)));
-    let images = cases.next().map(|case| case.image_paths()).unwrap_or_default();
-    images.into_iter().map(|(modality, path)| (canonical_modality(&modality), path)).collect()
+    let images = cases.next().map(|case| case.images).unwrap_or_default();
+    images.into_iter().map(|(modality, file)| (canonical_modality(&modality), file)).collect()
+}
+
+/// Whether a layer was read from a file. A frame of a 4-D file is another image than its other frames.
+fn is_file(layer: &ImageLayer, file: &ImageFile) -> bool {
+    same(&file.path, layer.path()) && layer.source.file().frame == file.frame
 }
 
 fn same(a: &Path, b: &Path) -> bool {

@@ -1,26 +1,29 @@
 //! Reading the image that everything lies on, with its masks.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use engine::cohort::label_map_of_scan;
+use engine::cohort::{ImageFile, label_map_of_scan};
+use engine::findings::Comparison;
 use engine::preprocess::{LabelMap, MapSource};
 use engine::volume::{Relation, Volume};
 
-use super::{OtherGrid, ReadMask, read_image, read_mask};
+use super::{ReadMask, read_image, read_mask};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
 use crate::state::names::file_stem;
-use crate::state::{ImageLayer, MaskLayer, MaskRole, Request};
-use crate::worker::{Failure, JobHandle};
+use crate::state::{FindingList, ImageLayer, MaskLayer, MaskRole, Remedy, Request, UnloadedMask};
+use crate::worker::{Failure, JobHandle, analyse};
 
 /// The base image of a case with its masks, and what is still to be read.
 pub(super) struct Base {
     pub image: ImageLayer,
     pub masks: Vec<MaskLayer>,
-    /// Masks on other voxels, which can be resampled.
-    pub other_grids: Vec<(MaskRole, Vec<PathBuf>, OtherGrid)>,
-    /// Masks that could not be read. The image is shown without them.
-    pub failed_masks: Vec<(PathBuf, Failure)>,
+    /// What lies in the masks: the first look is at the largest finding.
+    pub findings: Option<FindingList>,
+    pub comparison: Option<Arc<Comparison>>,
+    /// Masks that could not be read, or not without a remedy. The image is shown without them.
+    pub unloaded: Vec<UnloadedMask>,
     pub request: Request,
     /// Images that were read beside the base image: those that no mask fits, and the one that is to be shown.
     pub others: Vec<ImageLayer>,
@@ -45,46 +48,56 @@ pub(super) fn read_base(
     let grid = mask.and_then(|mask| Volume::read_grid(mask).ok());
     let fits =
         |image: &ImageLayer| grid.as_ref().is_none_or(|grid| grid.relation(&image.volume.grid) != Relation::Different);
-    let mut read = |named: &Option<String>, path: &Path| {
-        handle.progress(None, file_stem(path));
+    let mut read = |named: &Option<String>, file: &ImageFile| {
+        handle.progress(None, file_stem(&file.path));
         handle.check()?;
-        read_image(path, named.as_deref(), several, gpu, &mut warnings)
+        read_image(file, named.as_deref(), several, gpu, &mut warnings)
     };
     let mut images = Vec::new();
-    for (named, path) in &request.images {
-        images.push(read(named, path)?);
+    for (named, file) in &request.images {
+        images.push(read(named, file)?);
         if images.last().is_some_and(fits) {
             break;
         }
     }
     let base = if images.last().is_some_and(fits) { images.len() - 1 } else { 0 };
-    if let Some((named, path)) = modality.and_then(|modality| of_modality(&request, modality))
-        && !images.iter().any(|image| image.path() == path)
+    if let Some((named, file)) = modality.and_then(|modality| of_modality(&request, modality))
+        && !images.iter().any(|image| image.source.is(file))
     {
-        images.push(read(named, path)?);
+        images.push(read(named, file)?);
     }
     let first = request.images.remove(base);
     request.images.insert(0, first);
     let image = images.remove(base);
-    let (mut masks, mut other_grids, mut failed_masks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut masks, mut unloaded) = (Vec::new(), Vec::new());
     let files: [(MaskRole, Vec<PathBuf>); 2] = [
         (MaskRole::Segmentation, request.segmentation.iter().cloned().collect()),
         (MaskRole::Reference, request.reference.clone()),
     ];
     for (role, files) in files {
-        let Some(first) = files.first().cloned() else { continue };
-        match read_mask(role, &files, (&image.volume, image.frame), gpu, &mut warnings) {
+        if files.is_empty() {
+            continue;
+        }
+        match read_mask(role, &files, (&image.volume, image.frame), Remedy::default(), gpu, &mut warnings) {
             Ok(ReadMask::Layer(mask)) => masks.push(*mask),
-            Ok(ReadMask::OtherGrid(why)) => other_grids.push((role, files, why)),
+            Ok(ReadMask::Unfit(mask)) => unloaded.push(mask),
             Err(Failure::Cancelled) => return Err(Failure::Cancelled),
-            Err(failure) => failed_masks.push((first, failure)),
+            Err(failure) => {
+                let why = failure.reason();
+                unloaded.push(UnloadedMask { role, files, details: why.clone(), why, remedy: None });
+            }
         }
     }
+    handle.check()?;
+    let labels = |role| masks.iter().find(|mask| mask.role == role).map(|mask| &*mask.labels);
+    let lesions = analyse::findings(labels(MaskRole::Segmentation), labels(MaskRole::Reference));
+    // The analysis of the opened case says what was wrong.
+    let (findings, comparison) = lesions.unwrap_or_default();
     let label_map = match given {
         Some(map) => (map.clone(), MapSource::Given),
         None => label_map(&request, image.path(), &mut warnings),
     };
-    Ok(Base { image, masks, other_grids, failed_masks, request, others: images, warnings, label_map })
+    Ok(Base { image, masks, findings, comparison, unloaded, request, others: images, warnings, label_map })
 }
 
 /// By the tables around the image, else a guess from the names of case and file. A table that cannot be read is named.
@@ -98,10 +111,10 @@ fn label_map(request: &Request, image: &Path, warnings: &mut Vec<String>) -> (La
 }
 
 /// The image of a modality, by what the cohort or the file's name says.
-fn of_modality<'a>(request: &'a Request, modality: &Modality) -> Option<(&'a Option<String>, &'a Path)> {
-    let is_it = |(named, path): &&(Option<String>, PathBuf)| {
-        let by_name = named.as_deref().and_then(Modality::named).or_else(|| Modality::named(&file_stem(path)));
+fn of_modality<'a>(request: &'a Request, modality: &Modality) -> Option<&'a (Option<String>, ImageFile)> {
+    let is_it = |(named, file): &&(Option<String>, ImageFile)| {
+        let by_name = named.as_deref().and_then(Modality::named).or_else(|| Modality::named(&file_stem(&file.path)));
         by_name.as_ref() == Some(modality)
     };
-    request.images.iter().find(is_it).map(|(named, path)| (named, path.as_path()))
+    request.images.iter().find(is_it)
 }

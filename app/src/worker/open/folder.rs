@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::cohort::{Cohort, scan_paths};
+use engine::cohort::{Cohort, ImageFile, scan_paths};
 
 use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
 use crate::state::{CaseList, ListedCase, Request};
@@ -27,7 +27,7 @@ pub(super) fn by_role(request: &Request) -> Request {
     }
     let discovered = Request {
         title: request.title.clone(),
-        images: images.into_iter().map(|path| (None, path)).collect(),
+        images: images.into_iter().map(|path| (None, ImageFile::new(path))).collect(),
         segmentation: newest_segmentation(&masks),
         reference: references(masks),
         ..Request::default()
@@ -62,7 +62,7 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
             }
             let request = Request {
                 title: folder.file_name().map(|n| n.to_string_lossy().into_owned()),
-                images: images.into_iter().map(|p| (None, p)).collect(),
+                images: images.into_iter().map(|path| (None, ImageFile::new(path))).collect(),
                 segmentation: newest_segmentation(&masks),
                 reference: references(masks),
                 ..Request::default()
@@ -90,7 +90,7 @@ fn case_list(cohort: Cohort) -> CaseList {
     });
     let problems = cohort.left_out_summary().into_iter().chain(problems).collect();
     let cases = cohort.cases.into_iter().map(|case| ListedCase {
-        images: case.image_paths(),
+        images: case.images,
         masks: case.masks,
         segmentation: case.segmentation,
         name: case.id,

@@ -9,7 +9,7 @@ mod folder;
 mod read;
 mod rest;
 
-pub use read::{OtherGrid, ReadMask, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
+pub use read::{ReadMask, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
 use base::{Base, read_base};
@@ -21,14 +21,14 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore,
 use crate::gpu::Gpu;
 use crate::scene::Modality;
 use crate::state::intent::file_name;
-use crate::state::names::{file_stem, title_of};
+use crate::state::names::title_of;
 use crate::state::{
-    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, Intent, MaskOffer, PaneId, Request, Severity, Slot,
+    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, FindingList, Intent, PaneId, Request, Severity, Slot,
     State, View,
 };
 
 /// One case is opened at a time.
-pub const SLOT: Slot = Slot::exclusive("open");
+pub const SLOT: Slot = Slot::OPEN;
 
 /// Opens a case, or lists the cases of a folder.
 struct Open {
@@ -57,13 +57,18 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     if request.paths.is_empty() && request.images.is_empty() {
         return;
     }
-    leave(jobs);
     state.failed = None;
     let (id, gpu) = (CaseId(jobs.unused_id()), jobs.gpu().cloned());
-    let listed = if let Intent::OpenCase(listed) = &again { Some(*listed) } else { None };
+    let listed = match &again {
+        Intent::OpenCase(listed) => Some(*listed),
+        Intent::Visit(request) => state.cases.with_images(&request.images),
+        _ => None,
+    };
     let modality = state.session.view.modality.clone();
     let label_map = state.session.label_map.clone();
     jobs.start(Open { id, request, again, listed, replaces: state.case_revision(), modality, label_map, gpu });
+    // From the next frame on the case before is dimmed.
+    state.jobs = jobs.statuses();
 }
 
 /// Opens a case of the list.
@@ -74,7 +79,7 @@ pub fn open_case(state: &mut State, jobs: &mut Jobs, id: CaseId) {
     start(state, jobs, request, Intent::OpenCase(id));
 }
 
-/// Cancels what is computed for the open case: it is about to be closed.
+/// Cancels what is computed for the open case: it is closed. Not before: if another one cannot be opened, it stays.
 pub fn leave(jobs: &mut Jobs) {
     let of_case = [
         SLOT,
@@ -158,7 +163,7 @@ impl Open {
         let path = self.request.first_path().to_path_buf();
         if state.document.is_some() || *failure == Failure::Cancelled {
             stay(state);
-            failure.report(&self.spec().title, state);
+            failure.report_unopened(&path, state);
         } else {
             // Nothing else is shown: the centre says it, with a way to try again.
             state.failed = Some(FailedOpen { path, why: failure.reason(), retry: self.again });
@@ -175,21 +180,12 @@ fn stay(state: &mut State) {
 
 /// Shows a case whose first image was read. Layout, tools and window/level stay.
 fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, base: Base) {
-    let Base { image, masks, other_grids, failed_masks, request, others, warnings, label_map } = base;
+    let Base { image, masks, findings, comparison, unloaded, request, others, warnings, label_map } = base;
+    leave(jobs);
     state.close_document();
     let before = state.last_notice();
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
-    }
-    for (path, failure) in failed_masks {
-        failure.report(&format!("Opening {}", file_stem(&path)), state);
-    }
-    for (role, files, OtherGrid { summary, details }) in other_grids {
-        if state.dialog.is_none() {
-            state.dialog = Some(Dialog::Resample(MaskOffer { case: id, role, files, summary, details }));
-        } else {
-            state.notice(Severity::Warning, format!("The {} is not shown", role.word()), details);
-        }
     }
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document { label_map, ..Document::new(id, listed, title, image) };
@@ -197,12 +193,20 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for mask in masks {
         document.set_mask(mask.as_read(jobs.unused_id()));
     }
+    document.findings = findings.map(|list| FindingList { revisions: document.mask_revisions(), ..list });
+    document.comparison = comparison;
     state.session.view = kept_view(&state.session.view, request.images.len());
     state.session.view.crosshair = document.display(state.session.settings.planes).middle();
     let path = state.cases.root.clone().filter(|_| state.cases.open.is_some()).unwrap_or_else(|| document.path.clone());
     state.session.settings.remember(&path);
     state.document = Some(document);
     state.failed = None;
+    for mask in unloaded {
+        if mask.remedy.is_none() {
+            state.error(format!("Cannot open {}", file_name(mask.path())), &mask.details);
+        }
+        state.add_unloaded(mask, false);
+    }
     for image in others {
         rest::add_image(state, &request, image);
     }
@@ -210,6 +214,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
         go_to_slice(state, k);
     } else if let Some(document) = &mut state.document {
         document.opened_at = Some(state.session.view.crosshair);
+        state.look_at_first_finding();
     }
     state.assign_notices(before, id);
     frame::project_missing(state, jobs);
@@ -253,6 +258,7 @@ fn go_to_slice(state: &mut State, k: usize) {
 }
 
 fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
+    state.dismiss_failed_opens();
     if !list.problems.is_empty() {
         // One message for all: a folder of hundreds may have hundreds.
         let title = list.problem_title();

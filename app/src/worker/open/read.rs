@@ -4,34 +4,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::ErrorKind;
-use engine::cohort::{read_masks, with_region};
+use engine::cohort::{ImageFile, read_masks, with_region};
 use engine::volume::{AlignedMask, Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::Gpu;
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
-use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Source};
+use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
 use crate::worker::Failure;
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
 const ALL_FRAMES: u64 = 1 << 30;
 
-/// Reads one image and uploads it. `named` is the cohort's name for its modality.
+/// Reads one image and uploads it. `named` is the cohort's name for its modality. A frame that the cohort names is an image
+/// of one frame.
 ///
 /// # Errors
 /// What the reader or the device refuses.
 pub fn read_image(
-    path: &Path,
+    file: &ImageFile,
     named: Option<&str>,
     one_of_several: bool,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
 ) -> Result<ImageLayer, Failure> {
-    let all = ReadOptions { frames: Frames::All, memory_budget: ALL_FRAMES };
-    let one = ReadOptions::default();
-    let volume = match Volume::read_with(path, &all) {
-        Err(e) if matches!(e.kind(), engine::ErrorKind::Memory { .. }) => Volume::read_with(path, &one)?,
-        other => other?,
+    let path = file.path.as_path();
+    let volume = match file.frame {
+        Some(frame) => {
+            let options = ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() };
+            Volume { file_frames: 1, ..Volume::read_with(path, &options)? }
+        }
+        None => all_frames(path)?,
     };
     warnings.extend(volume.warnings.iter().map(|w| format!("{}: {w}", path.display())));
     let lowest = volume.percentiles(0, &[0.0]).map(|p| p[0]);
@@ -43,7 +46,19 @@ pub fn read_image(
         warnings.push(format!("{}: {doubt}. They are shown without a unit", path.display()));
         info.set_unit(None);
     }
-    layer_of(&Source::Nifti(path.to_path_buf()), info, one_of_several, Arc::new(volume), 0, gpu, warnings)
+    // A channel of an unknown kind is called what the cohort calls it.
+    let own_name = named.filter(|_| one_of_several && info.modality == Modality::Other).map(str::to_owned);
+    let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, gpu, warnings)?;
+    Ok(ImageLayer { name: own_name.unwrap_or_else(|| layer.name.clone()), ..layer })
+}
+
+/// All frames if they fit into memory, else the first.
+fn all_frames(path: &Path) -> Result<Volume, Failure> {
+    let all = ReadOptions { frames: Frames::All, memory_budget: ALL_FRAMES };
+    match Volume::read_with(path, &all) {
+        Err(e) if matches!(e.kind(), ErrorKind::Memory { .. }) => Ok(Volume::read_with(path, &ReadOptions::default())?),
+        other => Ok(other?),
+    }
 }
 
 /// What the JSON file beside an image says. Without one: nothing. One that cannot be used is named.
@@ -101,19 +116,12 @@ pub fn layer_of(
 pub enum ReadMask {
     /// It lies on the image's voxels.
     Layer(Box<MaskLayer>),
-    /// It lies on other voxels: it can be resampled.
-    OtherGrid(OtherGrid),
+    /// It lies on other voxels, or its values are no labels.
+    Unfit(UnloadedMask),
 }
 
-/// How a mask's grid differs from its image's.
-pub struct OtherGrid {
-    /// Both grids, and how much of the mask lies in the image, in short sentences.
-    pub summary: String,
-    /// Both grids and the difference in full.
-    pub details: String,
-}
-
-/// Reads the mask of a frame onto the grid of its image: the union of its files, as trainings and evaluations read it.
+/// Reads the mask of a frame onto the grid of its image: the union of its files, as trainings and evaluations read it. A
+/// mask that the remedy has changed is held by no file.
 ///
 /// # Errors
 /// What the reader or the device refuses.
@@ -121,18 +129,20 @@ pub fn read_mask(
     role: MaskRole,
     files: &[PathBuf],
     (image, frame): (&Volume, usize),
+    remedy: Remedy,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
 ) -> Result<ReadMask, Failure> {
-    let options = MaskOptions::default();
+    let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
+    if remedy.resample {
+        let resampled = Arc::new(read_masks(files, &options)?.0.on_grid(&image.grid));
+        return Ok(ReadMask::Layer(Box::new(mask_layer(role, None, resampled, gpu)?)));
+    }
     let mut union: Option<AlignedMask> = None;
     for path in files {
         let region = match LabelVolume::read_frame_for(path, image, frame, &options) {
             Ok(region) => region,
-            Err(error) if matches!(error.kind(), ErrorKind::Geometry { .. }) => {
-                return Ok(ReadMask::OtherGrid(other_grid(files, image, error.to_string())?));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return unfit(role, files, image, remedy, error).map(ReadMask::Unfit),
         };
         warnings.extend(region.notes.iter().map(|note| format!("{}: {note}", path.display())));
         union = Some(match union {
@@ -143,25 +153,56 @@ pub fn read_mask(
         });
     }
     let Some(mask) = union else { return Err(Failure::Error(format!("no file of the {} is named", role.word()))) };
-    let layer = mask_layer(role, files.first().cloned(), Arc::new(mask.labels), gpu)?;
+    let path = files.first().filter(|_| !remedy.changes()).cloned();
+    let layer = mask_layer(role, path, Arc::new(mask.labels), gpu)?;
+    if remedy.changes() {
+        return Ok(ReadMask::Layer(Box::new(layer)));
+    }
     let more_files = files.get(1..).unwrap_or_default().to_vec();
     Ok(ReadMask::Layer(Box::new(MaskLayer { file_frames: mask.frames, more_files, ..layer })))
 }
 
-fn other_grid(files: &[PathBuf], image: &Volume, details: String) -> Result<OtherGrid, Failure> {
-    let (mask, _) = read_masks(files, &MaskOptions::default())?;
+/// How a mask that does not fit its image can be loaded all the same.
+///
+/// # Errors
+/// An error that has no remedy.
+fn unfit(
+    role: MaskRole,
+    files: &[PathBuf],
+    image: &Volume,
+    remedy: Remedy,
+    error: engine::Error,
+) -> Result<UnloadedMask, Failure> {
+    let (why, remedy) = match error.kind() {
+        ErrorKind::Geometry { difference, .. } => {
+            let remedy = Remedy { resample: true, ..remedy };
+            (other_grid(files, image, difference, remedy)?, remedy)
+        }
+        ErrorKind::NoLabel { largest, .. } => {
+            let threshold = Some(if *largest > 1.0 { largest / 2.0 } else { 0.5 });
+            let why = "Its values are no labels, as those of a soft mask: a threshold tells lesion from background.";
+            (why.to_owned(), Remedy { threshold, ..remedy })
+        }
+        _ => return Err(error.into()),
+    };
+    Ok(UnloadedMask { role, files: files.to_vec(), why, details: error.to_string(), remedy: Some(remedy) })
+}
+
+/// How the grids of a mask and its image differ, in short sentences.
+fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remedy) -> Result<String, Failure> {
+    let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
+    let (mask, _) = read_masks(files, &options)?;
     let short = |grid: &Grid| {
         let ([x, y, z], [dx, dy, dz]) = (grid.shape, grid.spacing_mm());
         format!("{x}\u{d7}{y}\u{d7}{z} at {dx:.2}\u{d7}{dy:.2}\u{d7}{dz:.2} mm")
     };
+    let (its, of_image) = (short(&mask.grid), short(&image.grid));
+    let sizes = if its == of_image { format!("Both are {its}.") } else { format!("Mask: {its}. Image: {of_image}.") };
     let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
-    let summary = format!(
-        "This mask belongs to another image. Mask: {}. Image: {}. Resampled to the nearest voxel, {kept:.2} of its {own:.2} \
-         ml lie in the image.",
-        short(&mask.grid),
-        short(&image.grid)
-    );
-    Ok(OtherGrid { summary, details })
+    Ok(format!(
+        "The mask lies on another grid than the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \
+         its {own:.2} ml lie in the image."
+    ))
 }
 
 /// A mask's layer with its projection, uploaded.

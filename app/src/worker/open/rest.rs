@@ -1,14 +1,15 @@
 //! The rest of a case, after its first image is shown: other images, and the probability.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use engine::cohort::ImageFile;
 use engine::volume::Volume;
 
 use super::{read_image, read_probability};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
-use crate::state::{CaseId, ImageLayer, ProbabilityLayer, Request, Severity, Slot, State};
+use crate::state::{CaseId, ImageLayer, ProbabilityLayer, Request, Severity, Slot, Source, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, restore};
 
 /// The rest of one case is read at a time.
@@ -21,8 +22,8 @@ pub struct OpenRest {
     base: Arc<Volume>,
     /// The base image first.
     request: Request,
-    /// Files of images that are shown already.
-    read: Vec<PathBuf>,
+    /// Images that are shown already.
+    read: Vec<Source>,
     gpu: Option<Gpu>,
 }
 
@@ -33,7 +34,7 @@ impl OpenRest {
         jobs.start(Self {
             case: document.id,
             base: Arc::clone(&document.base().volume),
-            read: document.images.iter().map(|layer| layer.path().to_path_buf()).collect(),
+            read: document.images.iter().map(|layer| layer.source.clone()).collect(),
             request,
             gpu: jobs.gpu().cloned(),
         });
@@ -49,11 +50,12 @@ impl Job for OpenRest {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let gpu = self.gpu.as_ref();
-        for (modality, path) in self.request.images.iter().filter(|(_, path)| !self.read.contains(path)) {
+        let is_read = |file: &ImageFile| self.read.iter().any(|source| source.is(file));
+        for (modality, file) in self.request.images.iter().filter(|(_, file)| !is_read(file)) {
             let mut warnings = Vec::new();
-            let layer = read_image(path, modality.as_deref(), true, gpu, &mut warnings);
+            let layer = read_image(file, modality.as_deref(), true, gpu, &mut warnings);
             let request = self.request.clone();
-            send(handle, path, layer, warnings, move |state, image| add_image(state, &request, image))?;
+            send(handle, &file.path, layer, warnings, move |state, image| add_image(state, &request, image))?;
         }
         if let Some(path) = &self.request.probability {
             send(handle, path, read_probability(path, &self.base), Vec::new(), add_probability)?;
@@ -81,15 +83,15 @@ fn send<T: Send + 'static>(
     add: impl FnOnce(&mut State, T) + Send + 'static,
 ) -> Result<(), Failure> {
     handle.check()?;
-    let title = format!("Opening {}", file_stem(path));
     handle.progress(None, file_stem(path));
+    let path = path.to_path_buf();
     handle.send(move |state, _| {
         for warning in warnings {
             state.notice(Severity::Warning, "About this file", warning);
         }
         match part {
             Ok(part) => add(state, part),
-            Err(failure) => failure.report(&title, state),
+            Err(failure) => failure.report_unopened(&path, state),
         }
     });
     Ok(())
@@ -99,11 +101,14 @@ fn send<T: Send + 'static>(
 /// and fused, as soon as it is there.
 pub(super) fn add_image(state: &mut State, request: &Request, image: ImageLayer) {
     let Some(document) = &mut state.document else { return };
-    let rank = |path: &Path| request.images.iter().position(|(_, of_request)| of_request == path);
-    let at = document.images.partition_point(|layer| rank(layer.path()) <= rank(image.path()));
+    let rank = |source: &Source| request.images.iter().position(|(_, file)| source.is(file));
+    let at = document.images.partition_point(|layer| rank(&layer.source) <= rank(&image.source));
     let (view, modality) = (&mut state.session.view, Some(image.info.modality.clone()));
     document.images.insert(at, image);
     let moved = |index: usize| if index >= at { index + 1 } else { index };
+    if let Some(measured) = document.findings.as_mut().and_then(|list| list.values_of.as_mut()) {
+        measured.image = moved(measured.image);
+    }
     document.shown = if view.modality == modality { at } else { moved(document.shown) };
     view.fused = if view.fused_modality == modality { Some(at) } else { view.fused.map(moved) };
     view.fused = view.fused.filter(|&fused| fused != document.shown);

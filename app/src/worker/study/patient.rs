@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use engine::cohort::ImageFile;
 use engine::predict::Choice;
 use engine::study::{Row, Segmented, segmentations};
 
@@ -39,13 +40,17 @@ impl Job for FindPatient {
             Err(failure) => return failure.report(&format!("Opening {}", self.patient), state),
         };
         let Some(shown) = found.get(self.shown) else { return };
+        let image = |path: &PathBuf, modality: &String| ImageFile {
+            path: path.clone(),
+            frame: shown.patient.frames.get(modality).copied(),
+        };
         let request = Request {
             title: Some(self.patient),
             images: shown
                 .patient
                 .images
                 .iter()
-                .map(|(modality, path)| (Some(modality.clone()), path.clone()))
+                .map(|(modality, path)| (Some(modality.clone()), image(path, modality)))
                 .collect(),
             segmentation: shown.has_mask.then(|| shown.patient.mask.clone()),
             reference: shown.patient.reference(),

@@ -84,7 +84,7 @@ fn starts_a_job(command: &Command) -> bool {
             command,
             FileCommand::Retry
                 | FileCommand::Save
-                | FileCommand::SaveAs
+                | FileCommand::SaveAs(_)
                 | FileCommand::SaveThen(_)
                 | FileCommand::Discard
                 | FileCommand::SaveOver(..)

@@ -7,10 +7,14 @@ use std::sync::Arc;
 use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality};
 use amlp_viewer::state::view::Overlay;
-use amlp_viewer::state::{CaseId, CaseList, FailedOpen, Intent, ListedCase, MaskRole, PathPurpose, State, Thumbnail};
+use amlp_viewer::state::{
+    CaseId, CaseList, CasePlace, FailedOpen, Intent, ListedCase, MaskRole, PathPurpose, Remedy, State, Thumbnail,
+    UnloadedMask,
+};
 use amlp_viewer::worker;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use engine::cohort::ImageFile;
 
 use super::bench::{self, Bench, click, clicked, window};
 
@@ -19,7 +23,7 @@ fn folder(count: usize) -> State {
     let case = |n: usize| ListedCase {
         id: CaseId(n as u64),
         name: format!("STS_{n:04}"),
-        images: BTreeMap::from([("pet".to_owned(), PathBuf::from("/data/pet.nii.gz"))]),
+        images: BTreeMap::from([("pet".to_owned(), ImageFile::new(PathBuf::from("/data/pet.nii.gz")))]),
         ..ListedCase::default()
     };
     let cases = (1..=count).map(case).collect();
@@ -53,6 +57,46 @@ fn the_open_case_is_brought_into_sight() {
     harness.run();
     harness.run_steps(20);
     assert!(harness.query_by_label("Case STS_3211").is_some());
+}
+
+#[test]
+fn the_list_marks_the_patient_in_the_panes_and_no_other() {
+    let mut state = folder(2);
+    state.cases.open = Some(CaseId(2));
+    let mut document = bench::document(vec![bench::image("pet", Modality::Pet)]);
+    document.listed = Some(CaseId(1));
+    state.document = Some(document);
+    let places = |state: &State| [1, 2].map(|id| state.place_of(CaseId(id)));
+    // Another one was chosen, and its job is not listed yet.
+    assert_eq!(places(&state), [CasePlace::Shown, CasePlace::Other]);
+    state.jobs = vec![bench::job(3, worker::open::SLOT, "Opening STS_0002", false)];
+    assert_eq!(places(&state), [CasePlace::Shown, CasePlace::Opening]);
+    state.document = None;
+    assert_eq!(places(&state), [CasePlace::Other, CasePlace::Opening]);
+    state.jobs.clear();
+    assert_eq!(places(&state)[1], CasePlace::Shown, "its error is in the centre");
+}
+
+#[test]
+fn a_mask_that_is_not_loaded_says_why_and_what_helps() {
+    let mut state =
+        State { document: Some(bench::document(vec![bench::image("ct", Modality::Ct)])), ..State::default() };
+    let unloaded = UnloadedMask {
+        role: MaskRole::Reference,
+        files: vec!["/data/seg.nii.gz".into()],
+        why: "The mask lies on another grid than the image: a corner differs by 0.21 mm.".into(),
+        details: "in full".into(),
+        remedy: Some(Remedy { resample: true, threshold: None }),
+    };
+    state.add_unloaded(unloaded.clone(), false);
+    // The message is closed, and does not come again when the case is visited again.
+    state.notices[0].dismissed = true;
+    state.add_unloaded(unloaded, false);
+    assert_eq!(state.notices.len(), 1);
+    let mut harness = window(Bench::new(state));
+    assert!(harness.query_by_label("The reference seg.nii.gz is not loaded.").is_some());
+    assert!(harness.query_by_label_contains("a corner differs by 0.21 mm").is_some());
+    assert_eq!(clicked(&mut harness, "Resample reference"), Command::Intent(Intent::LoadMask(MaskRole::Reference)));
 }
 
 #[test]

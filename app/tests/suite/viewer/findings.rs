@@ -70,10 +70,10 @@ fn small_findings_are_folded_away_in_the_list_and_in_the_agreement() {
     assert_eq!((report(&window).findings.len(), listed(&window)), (5, 3));
     assert!(has(&window, "Finding 3") && !has(&window, "Finding 4"));
     assert!(has(&window, "Lesions extra 0"), "the same lesions count in both");
-    click(&mut window, "Show 2 findings below 50.0 µl");
+    click(&mut window, "Show 2 findings below 0.05 ml");
     assert_eq!(listed(&window), 5);
     send(&mut window, OverlayCommand::GoToFinding(4));
-    click(&mut window, "Fold 2 findings below 50.0 µl");
+    click(&mut window, "Fold 2 findings below 0.05 ml");
     assert_eq!((listed(&window), state(&window).session.view.finding), (3, None));
     send(&mut window, OverlayCommand::SetMinimumVolume(0.0));
     assert_eq!(listed(&window), 5);
@@ -120,8 +120,7 @@ fn labels_of_brats_are_named_and_measured_by_region() {
     let names: Vec<String> = report(&window).regions.into_iter().map(|region| region.name).collect();
     assert_eq!(names, ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)", "1 core"]);
     assert_eq!(document(&window).label_name(4), "4 enhancing");
-    let guess =
-        "Label meanings 1=core,2=oedema,3=enhancing,4=enhancing: a guess (BraTS up to 2021). --label-map overrides it.";
+    let guess = "Label meanings 1=core,2=oedema,3=enhancing,4=enhancing: a guess (BraTS up to 2021). A dataset.json or a given label map overrides it.";
     assert!(has(&window, guess), "a guess is shown as one");
 }
 

@@ -163,7 +163,7 @@ fn saving_writes_to_the_file_that_the_segmentation_has() {
     mask.path = None;
     window.state_mut().dispatch(FileCommand::Save);
     assert!(window.state().jobs().runs(dialog::SLOT));
-    window.state_mut().dispatch(FileCommand::SaveAs);
+    window.state_mut().dispatch(FileCommand::SaveAs(MaskRole::Segmentation));
     assert!(window.state().jobs().runs(dialog::SLOT));
 }
 

@@ -58,3 +58,30 @@ fn a_message_over_a_letter_leaves_it_in_sight() {
         assert!(letters.iter().any(|(at, text)| *at > last_toast && same(text)), "{:?}", letter.galley.text());
     }
 }
+
+/// A letter is white: on the white projection of a PET scan nothing but its plate tells it from the image.
+#[test]
+fn letters_and_numbers_stand_on_plates() {
+    let files = Files::new();
+    let mut window = start(&args(&[&files.scan, &files.truth]), [900.0, 600.0], None);
+    settle(&mut window);
+    let shapes = shapes(&window);
+    let plates = |text: &TextShape| {
+        let is_plate = |shape: &&Shape| match shape {
+            Shape::Rect(plate) => {
+                plate.rect.contains_rect(place(text).shrink(1.0)) && (100..220).contains(&plate.fill.a())
+            }
+            _ => false,
+        };
+        shapes.iter().filter(is_plate).count()
+    };
+    let texts = shapes.iter().filter_map(|shape| if let Shape::Text(text) = shape { Some(text) } else { None });
+    let of_panes: Vec<&TextShape> = texts
+        .filter(|text| matches!(text.galley.text(), "S" | "I" | "1"))
+        .filter(|text| (220.0..620.0).contains(&text.pos.x) && (40.0..480.0).contains(&text.pos.y))
+        .collect();
+    assert!(of_panes.len() > 6, "{}", of_panes.len());
+    for text in of_panes {
+        assert!(plates(text) > 0, "{:?} at {:?}", text.galley.text(), text.pos);
+    }
+}

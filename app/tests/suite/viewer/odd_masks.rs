@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use amlp_viewer::state::{Dialog, Intent, Session, Severity};
+use amlp_viewer::state::names::is_mask_name;
+use amlp_viewer::state::{Intent, PathPurpose, Session, Severity, UnloadedMask};
+use egui::Key;
 use engine::volume::{Grid, LabelVolume, Orientation, Scale, Volume, VoxelData, nifti};
 
 use crate::phantom::{self, Files, STORED, count, lesion, straight, write_cohort, write_mask};
@@ -21,7 +23,8 @@ fn notices(window: &Window, severity: Severity) -> Vec<String> {
 }
 
 fn offers_to_resample(window: &Window) -> bool {
-    matches!(&state(window).dialog, Some(Dialog::Resample(offer)) if offer.details.contains("a corner differs by 0.6 mm"))
+    let says = |mask: &UnloadedMask| mask.why.contains("another grid than the image: a corner differs by 0.6 mm");
+    state(window).dialog.is_none() && document(window).missing_masks().any(says)
 }
 
 /// Two lesions, each in a file of its own.
@@ -77,6 +80,59 @@ fn the_scan_opens_without_a_mask_that_lies_elsewhere() {
     let mask = document(&window).reference().unwrap();
     assert_eq!(mask.labels.grid, document(&window).base().volume.grid);
     assert!(mask.labels.labelled_voxels() > 0 && errors(&window).is_empty());
+    assert_eq!(state(&window).session.view.finding, Some(0), "the view goes to the finding");
+    // It is saved under a new name, which is proposed.
+    assert!(mask.is_unsaved() && has(&window, "Save reference (unsaved)") && has(&window, "Save reference as…"));
+    let proposed = amlp_viewer::worker::dialog::proposed(state(&window), PathPurpose::SaveReference);
+    assert!(is_mask_name(&proposed) && proposed != files.truth, "{proposed:?}");
+    send(&mut window, Intent::UsePaths(PathPurpose::SaveReference.into(), vec![proposed.clone()]));
+    let mask = document(&window).reference().unwrap();
+    assert!(!mask.is_unsaved() && mask.path.as_ref() == Some(&proposed) && errors(&window).is_empty());
+    assert_eq!(LabelVolume::read(&proposed).unwrap().data, mask.labels.data);
+    press_with(&mut window, CTRL, Key::S);
+    assert!(notices(&window, Severity::Info).iter().any(|n| n.starts_with("Nothing to save")));
+}
+
+#[test]
+fn a_soft_mask_is_loaded_with_a_threshold() {
+    let files = Files::new();
+    let scan = Volume::read(&files.scan).unwrap();
+    let soft = (0..scan.grid.len()).map(|at| if at % 5 == 0 { 0.7 } else { 0.2 }).collect();
+    nifti::write_volume(&files.truth, &Volume::from_f32(scan.grid.clone(), soft)).unwrap();
+    let mut window = open_files(&[&files.scan, &files.truth]);
+    assert!(document(&window).reference().is_none() && errors(&window).is_empty());
+    let why = &document(&window).unloaded[0];
+    assert!(why.why.contains("threshold") && !why.details.contains("--"), "{why:?}");
+    click(&mut window, "Use values from 0.5 on");
+    let mask = document(&window).reference().unwrap();
+    assert_eq!(mask.labels.labelled_voxels(), scan.grid.len().div_ceil(5));
+    assert!(mask.is_unsaved() && document(&window).unloaded.is_empty());
+}
+
+#[test]
+fn named_channels_of_a_4d_file_are_images_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("Task01_BrainTumour");
+    for part in ["imagesTr", "labelsTr"] {
+        std::fs::create_dir_all(root.join(part)).unwrap();
+    }
+    let channels = r#""modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w"}"#;
+    let labels = r#""labels": {"0": "background", "1": "edema"}"#;
+    std::fs::write(root.join("dataset.json"), format!("{{{channels}, {labels}}}")).unwrap();
+    let grid = Grid::new([6, 5, 4], straight().world_from_voxel);
+    let values = (0..4).flat_map(|frame| (0..grid.len()).map(move |at| (frame * 1000 + at) as i16));
+    let image = Volume::new(grid.clone(), VoxelData::I16(values.collect()), Scale::IDENTITY);
+    nifti::write_volume(&root.join("imagesTr/BRATS_001.nii.gz"), &image).unwrap();
+    write_mask(&root.join("labelsTr/BRATS_001.nii.gz"), &grid, STORED, |at| at == [1, 1, 1]);
+    let window = open_files(&[&root]);
+    assert_eq!(errors(&window), [""; 0]);
+    let images = &document(&window).images;
+    let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
+    assert_eq!(names, ["MR FLAIR", "MR T1CE", "MR T1", "MR T2"]);
+    assert!(images.iter().all(|image| image.frames() == 1));
+    let first: Vec<f64> = images.iter().map(|image| image.volume.value_at([0; 3], 0)).collect();
+    assert_eq!(first, [0.0, 2000.0, 1000.0, 3000.0]);
+    assert!(document(&window).reference().is_some());
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use amlp_viewer::command::{EditCommand, FileCommand, ViewCommand};
 use amlp_viewer::scene::{Modality, Plane};
-use amlp_viewer::state::{Dialog, Intent, MaskRole, Measure, MeasureKind, Mode, PathPurpose, Severity};
+use amlp_viewer::state::{
+    CasePlace, Dialog, Intent, MaskRole, Measure, MeasureKind, Mode, Notice, PathPurpose, Request, Severity,
+};
 use egui::{Event, Key};
 use egui_kittest::kittest::Queryable as _;
 use engine::volume::Grid;
@@ -58,7 +60,7 @@ fn a_segmentation_saved_beside_the_scan_is_loaded_as_one() {
     }
     // A third one is proposed under a name of its own.
     let request = state(&window).path_request(PathPurpose::SaveSegmentation);
-    assert!(fs::exists(amlp_viewer::worker::save::proposed_path(state(&window))).unwrap());
+    assert!(fs::exists(amlp_viewer::worker::save::proposed_path(state(&window), MaskRole::Segmentation)).unwrap());
     send(&mut window, Intent::Ask(request.purpose));
     let Some(Dialog::Path { text, .. }) = &state(&window).dialog else { return };
     assert!(text.ends_with("scan_a_pred_3.nii.gz"), "{text}");
@@ -189,12 +191,81 @@ fn a_mask_of_a_listed_case_that_cannot_be_used_is_named_and_the_case_opens() {
     let window = open_files(&[&root]);
     assert_eq!(document(&window).title, "patient_1");
     assert!(document(&window).reference().is_none());
-    assert!(matches!(&state(&window).dialog, Some(Dialog::Resample(offer)) if offer.role == MaskRole::Reference));
+    let unloaded = |window: &Window| -> Vec<_> {
+        document(window).missing_masks().map(|mask| (mask.role, mask.remedy.is_some())).collect()
+    };
+    assert_eq!((state(&window).dialog.clone(), unloaded(&window)), (None, vec![(MaskRole::Reference, true)]));
     // One that cannot be read at all is named.
     fs::write(root.join("patient_1/seg.nii.gz"), b"no mask").unwrap();
     let window = open_files(&[&root]);
     assert!(document(&window).title == "patient_1" && document(&window).reference().is_none());
     assert!(errors(&window).len() == 1 && errors(&window)[0].contains("seg.nii.gz"), "{:?}", errors(&window));
+    assert_eq!(unloaded(&window), [(MaskRole::Reference, false)]);
+    // What was said of it ends with the case, and names it.
+    let mut window = window;
+    let shown = |window: &Window| -> Vec<String> {
+        state(window).notices.iter().filter(|notice| !notice.dismissed).map(Notice::heading).collect()
+    };
+    assert_eq!(shown(&window), ["patient_1: Cannot open seg.nii.gz"]);
+    press_with(&mut window, CTRL, Key::ArrowDown);
+    assert_eq!((document(&window).title.as_str(), shown(&window)), ("patient_2", Vec::new()));
+}
+
+#[test]
+fn a_failed_opening_is_forgotten_once_another_file_opens() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let shown = |window: &Window| state(window).notices.iter().filter(|notice| !notice.dismissed).count();
+    for (purpose, good) in [(PathPurpose::Files, &files.scan), (PathPurpose::Reference, &files.truth)] {
+        let bad = files.path("bad.nii.gz");
+        fs::write(&bad, b"nothing").unwrap();
+        send(&mut window, Intent::UsePaths(purpose.into(), vec![bad]));
+        assert_eq!(shown(&window), 1, "{:?}", state(&window).notices);
+        send(&mut window, Intent::UsePaths(purpose.into(), vec![good.clone()]));
+        assert_eq!(shown(&window), 0, "{:?}", state(&window).notices);
+    }
+}
+
+#[test]
+fn stepping_through_cases_marks_no_other_patient_and_shows_the_finding_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = open_files(&[&write_cohort(folder.path())]);
+    let id = |window: &Window, name: &str| {
+        state(window).cases.cases.iter().find(|case| case.name == name).map(|case| case.id).unwrap()
+    };
+    for (key, name) in [(Key::ArrowDown, "patient_2"), (Key::ArrowUp, "patient_1")] {
+        let before = document(&window).title.clone();
+        window.key_press_modifiers(CTRL, key);
+        loop {
+            window.step();
+            let now = &document(&window).title;
+            let shown = state(&window).place_of(id(&window, now)) == CasePlace::Shown;
+            let marked =
+                state(&window).cases.cases.iter().filter(|case| state(&window).place_of(case.id) == CasePlace::Shown);
+            assert!(shown && marked.count() == 1);
+            if now == name {
+                break;
+            }
+            // Until it arrives, the case before is dimmed.
+            assert!(*now == before && state(&window).opening().is_some());
+        }
+        // In the first frame already.
+        assert_eq!(state(&window).session.view.finding, Some(0), "{name}");
+        settle(&mut window);
+    }
+}
+
+#[test]
+fn a_case_whose_successor_cannot_be_opened_is_measured_all_the_same() {
+    let files = Files::new();
+    let mut window = start(&args(&[&files.scan, &files.truth]), SIZE, None);
+    wait_for(&mut window, |app| app.state().document.is_some());
+    let bad = files.path("bad.nii.gz");
+    fs::write(&bad, b"nothing").unwrap();
+    window.state_mut().dispatch(Intent::Open(Box::new(Request { paths: vec![bad], ..Request::default() })));
+    settle(&mut window);
+    let list = document(&window).findings.as_ref().unwrap();
+    assert!(list.values_of.is_some() && list.entries[0].values.is_some());
 }
 
 #[test]

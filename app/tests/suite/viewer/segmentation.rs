@@ -287,12 +287,13 @@ fn a_mask_of_another_place_is_offered_with_both_places() {
     type_path(&mut window, PathPurpose::Reference, &other);
     let [ours, theirs] = [&files.scan, &other].map(|path| Volume::read(path).unwrap().grid.describe());
     let offered = |window: &Window| {
-        let Some(Dialog::Resample(offer)) = &state(window).dialog else { panic!("the mask is offered") };
-        assert!(offer.details.contains(&ours) && offer.details.contains(&theirs), "{}", offer.details);
-        assert!(has(window, "other_seg.nii.gz has another grid"));
+        let [mask] = &document(window).unloaded[..] else { panic!("the mask is offered") };
+        assert!(mask.details.contains(&ours) && mask.details.contains(&theirs), "{}", mask.details);
+        assert_eq!(state(window).dialog, None);
+        assert!(window.query_by_label_contains("other_seg.nii.gz was not loaded").is_some());
     };
     offered(&window);
-    click(&mut window, "Cancel");
+    click(&mut window, "Ignore");
     assert_eq!(document(&window).reference().unwrap().labels, before);
     // On the command line the image is shown without it.
     let window = open_files(&[&files.scan, &other]);

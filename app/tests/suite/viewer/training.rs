@@ -11,6 +11,7 @@ use amlp_viewer::worker::train::run;
 use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
+use engine::cohort::ImageFile;
 use engine::device::DeviceChoice;
 use engine::preprocess::Spacing;
 use engine::run::RunFolder;
@@ -347,7 +348,7 @@ fn a_slice_is_pinned_before_the_first_run_exists() {
     window.state_mut().dispatch(Command::Timeline(TimelineCommand::Pin));
     assert!(state(&window).session.timeline.wanted.is_empty(), "no case is open");
     let image = place.cohort().join("P0/pet.nii.gz");
-    let request = Request { images: vec![(None, image)], ..Request::default() };
+    let request = Request { images: vec![(None, ImageFile::new(image))], ..Request::default() };
     send(&mut window, Intent::Open(Box::new(request)));
     settle(&mut window);
     assert!(state(&window).watched_run().is_none());

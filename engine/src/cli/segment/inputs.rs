@@ -72,7 +72,7 @@ impl Inputs {
             // The error of the discovery says more than "no file".
             cohort?;
             let wanted = config.data.modality.join(", ");
-            return Err(Error::file(folder, format!("holds no patient with {wanted} and no scan")));
+            return Err(Error::file(folder, format!("no patient here has {wanted}, and no other scan lies here")));
         }
         if !outputs.is_empty() {
             let names: Vec<&str> = outputs.iter().map(|file| file.stem.as_str()).collect();

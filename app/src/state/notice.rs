@@ -1,0 +1,209 @@
+//! Messages to the user: what they are about, and when their toasts close.
+
+use super::intent::file_name;
+use super::{CaseId, Intent, MaskRole, State, UnloadedMask};
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something worth knowing.
+    Info,
+    /// Something odd that did not stop the work.
+    Warning,
+    /// Something failed.
+    Error,
+}
+
+/// A message to the user: shown once as a toast, kept in the log panel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Counts up.
+    pub id: u64,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What happened, in one short sentence.
+    pub title: String,
+    /// The whole story: file, field, value.
+    pub detail: String,
+    /// How often it was said while it was shown.
+    pub count: usize,
+    /// Takes back what it tells of.
+    pub undo: Option<Intent>,
+    /// True once the toast was closed; the log keeps it.
+    pub dismissed: bool,
+    /// The case that it is about: its warnings and errors are dismissed once that case is closed.
+    pub case: Option<NamedCase>,
+    /// It says that a file could not be opened: it is dismissed once another one is.
+    pub failed_open: bool,
+    /// The mask that can be loaded after all.
+    pub offer: Option<MaskRole>,
+}
+
+/// A case that a message is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedCase {
+    /// The case.
+    pub id: CaseId,
+    /// Its name.
+    pub title: String,
+}
+
+impl Notice {
+    /// The case and the title, and how often it was said if that is more than once.
+    pub fn heading(&self) -> String {
+        let title = match &self.case {
+            Some(case) => format!("{}: {}", case.title, self.title),
+            None => self.title.clone(),
+        };
+        if self.count > 1 { format!("{title} \u{d7}{}", self.count) } else { title }
+    }
+
+    /// Whether it is shown and says the same as another.
+    fn stands_for(&self, other: &Self) -> bool {
+        let says = |notice: &Self| notice.title == self.title && notice.detail == self.detail;
+        !self.dismissed && self.severity == other.severity && says(other) && self.undo == other.undo
+    }
+
+    /// Whether it is a warning or an error about a case.
+    fn warns_of(&self, case: CaseId) -> bool {
+        self.severity != Severity::Info && self.case.as_ref().is_some_and(|of| of.id == case)
+    }
+}
+
+impl State {
+    /// Adds a message.
+    pub fn notice(&mut self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
+        self.tell(severity, title.into(), detail.into(), None);
+    }
+
+    /// Adds a message about something that `undo` takes back.
+    pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Intent) {
+        self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
+    }
+
+    /// A message that is shown already is counted there: it comes last again, and its time begins anew.
+    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
+        let id = self.notices.last().map_or(1, |n| n.id + 1);
+        let mut notice = Notice {
+            id,
+            severity,
+            title,
+            detail,
+            count: 1,
+            undo,
+            dismissed: false,
+            case: None,
+            failed_open: false,
+            offer: None,
+        };
+        if let Some(at) = self.notices.iter().position(|shown| shown.stands_for(&notice)) {
+            notice.count += self.notices.remove(at).count;
+        }
+        self.notices.push(notice);
+    }
+
+    /// Number of the newest message.
+    pub fn last_notice(&self) -> u64 {
+        self.notices.last().map_or(0, |notice| notice.id)
+    }
+
+    /// The messages after `before` are about the open case, if this is it.
+    pub fn assign_notices(&mut self, before: u64, case: CaseId) {
+        let Some(document) = self.document.as_ref().filter(|document| document.id == case) else { return };
+        let named = NamedCase { id: case, title: document.title.clone() };
+        self.notices.iter_mut().filter(|n| n.id > before).for_each(|notice| notice.case = Some(named.clone()));
+    }
+
+    /// The messages after `before` say that a file could not be opened.
+    pub fn mark_failed_open(&mut self, before: u64) {
+        self.notices.iter_mut().filter(|notice| notice.id > before).for_each(|notice| notice.failed_open = true);
+    }
+
+    /// Dismisses what was said of files that could not be opened.
+    pub fn dismiss_failed_opens(&mut self) {
+        self.dismiss(|notice| notice.failed_open);
+    }
+
+    /// Closes the case. Its warnings and errors go with it; the log keeps them.
+    pub fn close_document(&mut self) {
+        self.dismiss_failed_opens();
+        let Some(document) = self.document.take() else { return };
+        self.dismiss(|notice| notice.warns_of(document.id));
+    }
+
+    /// Closes the toasts of messages.
+    fn dismiss(&mut self, which: impl Fn(&Notice) -> bool) {
+        self.notices.iter_mut().filter(|notice| which(notice)).for_each(|notice| notice.dismissed = true);
+    }
+
+    /// A mask of the open case is not loaded. The layers say so as long as the case has none of its role. The message that
+    /// offers a remedy comes once a session for masks that belong to the case, and whenever the user opens one.
+    pub fn add_unloaded(&mut self, unloaded: UnloadedMask, chosen: bool) {
+        let (role, path) = (unloaded.role, unloaded.path().to_path_buf());
+        let Some(document) = &mut self.document else { return };
+        let (remedy, why) = (unloaded.remedy.is_some(), unloaded.why.clone());
+        document.unloaded.retain(|other| other.role != role);
+        document.unloaded.push(unloaded);
+        let is_new = self.cache.offered_masks.insert(path.clone());
+        if remedy && (is_new || chosen) {
+            self.dismiss(|notice| notice.offer == Some(role));
+            let title = format!("{} was not loaded", file_name(&path));
+            self.notice(Severity::Warning, title, why);
+            self.notices.iter_mut().last().into_iter().for_each(|notice| notice.offer = Some(role));
+        }
+    }
+
+    /// A mask was loaded: nothing is offered for its role any more.
+    pub fn settle_offer(&mut self, role: MaskRole) {
+        self.dismiss_failed_opens();
+        self.dismiss(|notice| notice.offer == Some(role));
+        if let Some(document) = &mut self.document {
+            document.unloaded.retain(|unloaded| unloaded.role != role);
+        }
+    }
+
+    /// Turns offers that nobody can answer, as without a window, into the errors that they would mend.
+    pub fn decline_offers(&mut self) {
+        let masks = self.document.iter_mut().flat_map(|document| &mut document.unloaded);
+        let declined: Vec<String> = masks
+            .filter_map(|mask| mask.remedy.take().map(|_| format!("{}: {}", mask.path().display(), mask.why)))
+            .collect();
+        for what in declined {
+            self.dismiss(|notice| notice.offer.is_some());
+            self.error("The mask was not loaded", what);
+        }
+    }
+
+    /// Adds an error; `error` names the file, the field and the value.
+    pub fn error(&mut self, title: impl Into<String>, error: impl std::fmt::Display) {
+        self.notice(Severity::Error, title, error.to_string());
+    }
+
+    /// True if an error is shown: a toast that was not closed, or the error in place of the views.
+    pub fn shows_error(&self) -> bool {
+        self.failed.is_some() || self.notices.iter().any(|n| n.severity == Severity::Error && !n.dismissed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_shown_is_counted_and_one_that_was_closed_is_said_again() {
+        let mut state = State::default();
+        state.error("Not saved", "disk full");
+        state.notice(Severity::Info, "Saved", "a.nii.gz");
+        let first = state.notices[0].id;
+        state.error("Not saved", "disk full");
+        state.error("Not saved", "disk full");
+        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
+        assert_eq!(said, ["Saved", "Not saved \u{d7}3"]);
+        assert!(state.notices[1].id > first, "its time begins anew");
+        state.error("Not saved", "no such folder");
+        state.notices[1].dismissed = true;
+        state.error("Not saved", "disk full");
+        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
+        assert_eq!(said, ["Saved", "Not saved \u{d7}3", "Not saved", "Not saved"]);
+    }
+}
