@@ -49,11 +49,11 @@ pub struct NamedCase {
 }
 
 impl Notice {
-    /// The case and the title, and how often it was said if that is more than once.
+    /// The title, after the case unless it names that itself, and how often it was said if that is more than once.
     pub fn heading(&self) -> String {
         let title = match &self.case {
-            Some(case) => format!("{}: {}", case.title, self.title),
-            None => self.title.clone(),
+            Some(case) if !self.title.contains(&case.title) => format!("{}: {}", case.title, self.title),
+            _ => self.title.clone(),
         };
         if self.count > 1 { format!("{title} \u{d7}{}", self.count) } else { title }
     }

@@ -233,7 +233,7 @@ fn percentiles_of_a_whole_scan_are_found_by_a_job() {
 }
 
 #[test]
-fn the_first_image_is_shown_before_anything_is_measured() {
+fn the_first_image_is_shown_with_its_findings_before_anything_else_is_measured() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
@@ -244,7 +244,8 @@ fn the_first_image_is_shown_before_anything_is_measured() {
     wait_for(&mut window, |app| app.state().document.is_some());
     let first = document(&window);
     assert_eq!(first.images.len(), 1);
-    assert!(first.findings.is_none() && first.metrics.is_none() && first.image().projection.is_none());
+    assert!(first.metrics.is_none() && first.image().projection.is_none());
+    assert!(first.findings.is_some(), "the first look is at the largest");
     assert!(
         first.segmentation().is_some() && first.reference().is_some(),
         "a case is never shown with another's masks"

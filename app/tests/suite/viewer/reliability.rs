@@ -225,7 +225,8 @@ fn u7_a_worker_that_panics_is_named_and_everything_else_goes_on() {
         let said = errors(&window);
         assert_eq!(said.len(), before + 1);
         assert!(said[before].contains(&title) && said[before].contains("index 9 of 4"), "{said:?}");
-        assert!(has(&window, &format!("{title} failed")), "a toast says so");
+        let heading = format!("{}: {title} failed", document(&window).title);
+        assert!(has(&window, &heading), "a toast says so, and of which case");
     }
     let before = slices(&window)[0];
     press(&mut window, Key::ArrowUp);

@@ -290,7 +290,7 @@ fn a_mask_of_another_place_is_offered_with_both_places() {
         let [mask] = &document(window).unloaded[..] else { panic!("the mask is offered") };
         assert!(mask.details.contains(&ours) && mask.details.contains(&theirs), "{}", mask.details);
         assert_eq!(state(window).dialog, None);
-        assert!(window.query_by_label_contains("other_seg.nii.gz was not loaded").is_some());
+        assert!(has(window, &format!("{}: other_seg.nii.gz was not loaded", document(window).title)));
     };
     offered(&window);
     click(&mut window, "Ignore");
