@@ -310,6 +310,7 @@ pub const RULES: &[WordRule] = &[
             "--label-map",
             "--label-name",
             "--labels-any",
+            "--ct-offset",
             "--batch",
             "--resume",
             "--targets",

@@ -301,7 +301,7 @@ impl CaseReport {
         self.case.background.insert(modality.to_owned(), value);
         let is_ct = Kind::named(modality, KindChoice::Auto) == Some(Kind::Ct);
         if let Some(doubt) = is_ct.then(|| ct_doubt(image)).flatten() {
-            self.report(path, format!("{doubt}. A training needs --ct-offset"));
+            self.report(path, format!("{doubt}. A training needs preprocess.ct_offset"));
         }
     }
 

@@ -50,8 +50,7 @@ pub fn prepare_case(
         })
         .collect();
     for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-        let remedy =
-            "Give --ct-offset with the HU to add, or 0 to take the values as they are, or set preprocess.kind to other";
+        let remedy = "Set preprocess.ct_offset to the HU to add, or to 0 to take the values as they are, or preprocess.kind to other";
         check_ct(image, kind, cfg, &format!("{modality} of {}", case.id), remedy)?;
     }
     if let (Some(label), Some(path)) = (&label, case.masks.first()) {

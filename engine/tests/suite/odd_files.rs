@@ -243,7 +243,7 @@ fn a_ct_that_is_not_in_hounsfield_units_is_refused_until_told() {
     let right = prepare(&ct(&|hu| hu), CtOffset::None).unwrap();
     let shifted = ct(&|hu| hu + 1024.0);
     let error = prepare(&shifted, CtOffset::None).unwrap_err().to_string();
-    assert!(error.contains("air is at 24 instead of -1000") && error.contains("--ct-offset"), "{error}");
+    assert!(error.contains("air is at 24 instead of -1000") && error.contains("Set preprocess.ct_offset"), "{error}");
     assert!(shifted.problems().iter().any(|p| p.contains("cannot be Hounsfield units")));
     let told = prepare(&shifted, CtOffset::Hu(-1024.0)).unwrap();
     let apart = told.channels[0].iter().zip(&right.channels[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
