@@ -64,7 +64,7 @@ fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
     plan.labels.draws = 2;
     plan.pretrain.rates.truncate(2);
     plan.finetune.rates.truncate(2);
-    let reference = every_way(&plan, temp.path(), 60);
+    let reference = every_way(&plan, temp.path(), 25);
     let text = fs::read_to_string(reference.join("tables.md")).unwrap();
     for row in ["| sup | ", "| base | ", "| amlp | ", "| amlp-plus | "] {
         // A row in the table of each budget.
