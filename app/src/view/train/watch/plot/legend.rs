@@ -93,7 +93,8 @@ impl Chart<'_> {
     fn legend(&self, ui: &Ui, rect: Rect, runs: &[&OpenRun], epoch: Option<usize>) -> Vec<Vec<Entry>> {
         let t = theme::tokens(ui);
         let layout = |text: &str, font, color| ui.painter().layout_no_wrap(text.to_owned(), font, color);
-        let least = layout(WIDEST, font::number_small(), t.text).size().x;
+        let widest = if matches!(self.content, Content::Cases) { "00 %" } else { WIDEST };
+        let least = layout(widest, font::number_small(), t.text).size().x;
         let (left, right) = (rect.left() + space::M, rect.right() - space::XS);
         let mut lines: Vec<Vec<Entry>> = Vec::new();
         let mut x = f32::INFINITY;
