@@ -138,6 +138,8 @@ mod tests {
             labels = { budgets = ["2"], draws = 2 }
             cohorts = [{ name = "a", path = "a", modality = ["pet"] }]
             methods = [{ name = "sup" }, { name = "base", preset = "base" }]
+            pretrain = {}
+            finetune = {}
         "#;
         let plan = engine::study::Plan::from_toml(text, std::path::Path::new("plan.toml")).unwrap();
         let rows = vec![
