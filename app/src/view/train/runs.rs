@@ -3,7 +3,12 @@
 mod differences;
 mod row;
 
-use egui::{Align, Align2, Frame, Layout, Margin, Popup, PopupCloseBehavior, RichText, Role, ScrollArea, Sense, Ui};
+use std::path::Path;
+
+use egui::{
+    Align, Align2, Frame, Key, Layout, Margin, Popup, PopupCloseBehavior, RichText, Role, ScrollArea, Sense, TextEdit,
+    Ui,
+};
 use egui::{UiBuilder, WidgetInfo, vec2};
 use egui_extras::{Column as Width, TableBuilder};
 use engine::run::workspace::RunEntry;
@@ -12,10 +17,10 @@ use crate::command::{Command, RunsCommand, Sender, TimelineCommand, TrainCommand
 use crate::state::State;
 use crate::state::runs::{Column, Row};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::text;
 use crate::widget::{
     ButtonKind, EmptyState, ErrorState, IconButton, LoadingState, PushButton, SearchField, Toggle, scroll_across,
 };
+use crate::widget::{format, text};
 
 /// Width of the filter field.
 const FILTER: f32 = 160.0;
@@ -23,9 +28,9 @@ const FILTER: f32 = 160.0;
 const GAP: f32 = 8.0;
 /// Width of the column of ticks.
 const TICK: f32 = 24.0;
-/// Minimum and maximum width of a column, and minimum width of the notes, which are typed in their column.
+/// Minimum and maximum width of a column.
 const WIDTHS: [f32; 2] = [40.0, 240.0];
-const NOTES: f32 = 200.0;
+const NOTES: f32 = 120.0;
 /// Width of icon and margins of a name, and of the button after a status.
 const NAME_ICON: f32 = size::ICON + 3.0 * space::S;
 const RESUME: f32 = 30.0;
@@ -66,6 +71,9 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
     row.spacing_mut().item_spacing.x = space::S;
     actions(&mut row, state, sender);
     row.with_layout(Layout::left_to_right(Align::Center), |ui| {
+        if let Some((run, typed)) = &state.session.run_table.editing {
+            return notes_field(ui, run, typed, sender);
+        }
         let mut filter = state.session.run_table.filter.clone();
         let room = vec2(FILTER.min(ui.available_width()), size::CONTROL);
         let changed = ui.allocate_ui(room, |ui| SearchField::new(&mut filter, "Filter runs").show(ui).changed()).inner;
@@ -77,6 +85,24 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
         let place = RichText::new(workspace.display().to_string()).font(font::caption()).color(color);
         text::line(ui, place);
     });
+}
+
+/// The notes of a run, while they are typed. Not in the table, whose last column may be scrolled out of view.
+fn notes_field(ui: &mut Ui, run: &Path, typed: &str, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let name = format!("Notes of {}", format::file_name(run));
+    let mut text = typed.to_owned();
+    let field = TextEdit::singleline(&mut text).font(font::body()).text_color(t.text).hint_text(&name);
+    let response = ui.add(field.desired_width(f32::INFINITY)).accessible_name(&name);
+    if response.changed() {
+        sender.send(Command::Runs(RunsCommand::EditNotes(run.to_owned(), text)));
+    }
+    if response.lost_focus() {
+        let dropped = ui.input(|input| input.key_pressed(Key::Escape));
+        sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::SaveNotes }));
+    } else if !response.has_focus() {
+        response.request_focus();
+    }
 }
 
 /// Buttons from right to left.

@@ -1,6 +1,6 @@
 //! One row of the table of runs.
 
-use egui::{Align, Color32, Key, Layout, RichText, Sense, TextEdit, Ui};
+use egui::{Align, Color32, Layout, RichText, Sense, Ui};
 use egui_extras::TableRow;
 use engine::run::workspace::RunEntry;
 
@@ -107,33 +107,21 @@ fn text_cell(ui: &mut Ui, column: &Column, row: &Row<'_>) {
     }
 }
 
-/// Notes on a run; a text field while editing.
+/// The first line of the notes, as they are typed.
 fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
     let t = theme::tokens(ui);
     let editing = state.session.run_table.editing.as_ref().filter(|(path, _)| *path == run.path);
-    let Some((path, typed)) = editing else {
-        let empty = run.notes.is_empty();
-        let words = if empty { "\u{2013}" } else { run.notes.lines().next().unwrap_or_default() };
-        let color = if empty { t.text_dim } else { t.text };
-        let label = egui::Label::new(RichText::new(words).font(font::body()).color(color)).truncate();
-        let response = ui.add(label.sense(Sense::click())).accessible_name(format!("Notes of {}", run.name));
-        if response.clicked() {
-            sender.send(Command::Runs(RunsCommand::EditNotes(run.path.clone(), run.notes.clone())));
-        }
+    let notes = editing.map_or(&run.notes, |(_, typed)| typed);
+    let empty = notes.is_empty();
+    let words = if empty { "\u{2013}" } else { notes.lines().next().unwrap_or_default() };
+    let color = if empty { t.text_dim } else { t.text };
+    let label = egui::Label::new(RichText::new(words).font(font::body()).color(color)).truncate();
+    if editing.is_some() {
+        ui.add(label);
         return;
-    };
-    let mut text = typed.clone();
-    let field = TextEdit::singleline(&mut text).font(font::body()).text_color(t.text).desired_width(f32::INFINITY);
-    let response = ui.add(field).accessible_name(format!("Notes of {}", run.name));
-    if response.changed() {
-        sender.send(Command::Runs(RunsCommand::EditNotes(path.clone(), text)));
     }
-    if response.lost_focus() {
-        let dropped = ui.input(|input| input.key_pressed(Key::Escape));
-        sender.send(Command::Runs(if dropped { RunsCommand::DropNotes } else { RunsCommand::SaveNotes }));
-    } else if !response.has_focus() {
-        response.request_focus();
-        // The column may be scrolled out of view.
-        response.scroll_to_me(None);
+    let response = ui.add(label.sense(Sense::click())).accessible_name(format!("Notes of {}", run.name));
+    if response.clicked() {
+        sender.send(Command::Runs(RunsCommand::EditNotes(run.path.clone(), run.notes.clone())));
     }
 }
