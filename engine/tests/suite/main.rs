@@ -27,6 +27,7 @@ mod reference_recalls;
 mod run_folder_faults;
 mod sample_model;
 mod study;
+mod study_golden;
 mod study_plans;
 mod torch_step;
 mod training;

@@ -1,0 +1,52 @@
+//! The whole table of a small study on committed scans, bit for bit.
+//!
+//! With AVX-512 and with AVX2 the kernels round a sum of products once, so both give the same bits. Portable code rounds each
+//! product first: after some steps voxels near the threshold fall on the other side. So there are two sets of tables, and every
+//! x86-64 processor has to meet its own. Both were made on emulated processors as well: a Haswell with AVX2, and a Westmere,
+//! which has neither AVX2 nor FMA.
+//!
+//! After a change that is meant to change results, `UPDATE_GOLDEN=1` writes the tables of this processor anew.
+
+use std::fs;
+use std::path::Path;
+
+use engine::study::Plan;
+
+use crate::study::whole;
+
+/// The tables. `results.csv` is compared without the names of run folders, which later settings may change.
+const TABLES: [&str; 3] = ["tables.md", "tables.csv", "results.csv"];
+
+fn table(folder: &Path, name: &str) -> String {
+    let text = fs::read_to_string(folder.join(name)).unwrap();
+    let without_run = |line: &str| line.rsplit_once(',').map_or(line, |(rest, _)| rest).to_owned() + "\n";
+    if name == "results.csv" { text.lines().map(without_run).collect() } else { text }
+}
+
+/// Folder of this processor's tables.
+fn kind() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        return "fused";
+    }
+    "portable"
+}
+
+#[test]
+fn the_tables_of_a_study_are_the_committed_ones() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/study");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let plan = Plan::read(&golden.join("plan.toml")).unwrap();
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("study");
+    let (progress, _) = whole(&plan, &out);
+    assert_eq!((progress.done, progress.failed), (6, 0));
+    for name in TABLES {
+        let found = table(&out, name);
+        let path = golden.join(kind()).join(name);
+        if update {
+            fs::write(&path, &found).unwrap();
+        }
+        assert!(found == fs::read_to_string(&path).unwrap(), "{name} differs:\n{found}");
+    }
+}
