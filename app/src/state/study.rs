@@ -166,13 +166,15 @@ impl State {
         study.groups.iter().filter(|group| group.cohort == cohort).collect()
     }
 
-    /// The methods that others can be compared with.
+    /// The methods that others can be compared with, in the plan's order.
     pub fn study_references(&self) -> Vec<&str> {
+        let groups = self.study_groups();
+        let methods = || groups.iter().copied().flat_map(|group| &group.methods);
+        let is_reference = |name: &str| methods().any(|other| other.differences.iter().any(|d| d.to == name));
         let mut found: Vec<&str> = Vec::new();
-        let methods = self.study_groups().into_iter().flat_map(|group| &group.methods);
-        for difference in methods.flat_map(|method| &method.differences) {
-            if !found.contains(&difference.to.as_str()) {
-                found.push(&difference.to);
+        for method in methods().map(|method| method.method.as_str()) {
+            if is_reference(method) && !found.contains(&method) {
+                found.push(method);
             }
         }
         found

@@ -104,7 +104,7 @@ mod tests {
         let (map, source) = Cohort::discover(folder.path()).unwrap().label_map().unwrap();
         assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));
         // A scan of the cohort that is opened alone.
-        let scan = found.cases[0].images["t1c"].path.clone();
+        let scan = found.cases[0].images.values().next().unwrap().path.clone();
         let (map, source) = label_map_of_scan(&scan, &["a name"]).unwrap();
         assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));
         std::fs::remove_file(folder.path().join("dataset.json")).unwrap();

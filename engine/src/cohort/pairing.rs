@@ -232,11 +232,13 @@ fn truths(
     options: &DiscoverOptions,
 ) -> Result<BTreeMap<String, Reference>> {
     // A cohort's folder may hold a case's images under two names of one case id, so a clash is not an error yet.
-    let direct = masks(folder);
-    if let Ok(direct) = &direct
-        && direct.keys().any(|case| predictions.contains_key(case))
-    {
-        return Ok(by_patient(direct.clone()));
+    let mut direct = masks(folder);
+    if let Ok(direct) = &mut direct {
+        // A segmentation saved among the scans is no reference of itself.
+        direct.retain(|case, path| predictions.get(case) != Some(path));
+        if direct.keys().any(|case| predictions.contains_key(case)) {
+            return Ok(by_patient(direct.clone()));
+        }
     }
     let cohort = match Cohort::discover_with(folder, options) {
         Ok(cohort) => cohort,

@@ -171,15 +171,17 @@ fn the_fingerprint_names_every_problem_by_file() {
     has("b", "b", "missing modality pet");
     has("c", "c/seg.nii.gz", "the mask is empty");
     has("d", "d/ct.nii.gz", "unreadable");
-    assert_eq!(found.labels, BTreeMap::from([(1, 3), (2, 3), (3, 1)]));
+    assert_eq!(found.labels, BTreeMap::from([(1, 2), (2, 2)]));
     let range = found.lesion_ml.unwrap();
-    // 14 of 24 voxels of 2 mm3 are labelled; in b, 26 of 36.
+    // 14 of 24 voxels of 2 mm3 are labelled. The mask of b is of another scan, and left out.
     assert!(
-        (range.min - 0.0).abs() < 1e-12 && (range.median - 0.028).abs() < 1e-12 && (range.max - 0.052).abs() < 1e-12
+        (range.min - 0.0).abs() < 1e-12 && (range.median - 0.028).abs() < 1e-12 && (range.max - 0.028).abs() < 1e-12
     );
     assert_eq!(found.cases[0].orientation.as_deref(), Some("LPS"));
     assert_eq!(found.cases[0].spacing_mm, Some([1.0, 1.0, 2.0]));
-    assert_eq!((found.cases[3].shape, found.labelled), (None, 4));
+    assert_eq!((found.cases[3].shape, found.labelled), (None, 3));
+    let left: Vec<&str> = found.masks_left_out.iter().map(|left| left.case.as_str()).collect();
+    assert_eq!(left, ["b"]);
 
     let pet = fingerprint(&cohort, Some("PET")).unwrap();
     assert!(!pet.problems.iter().any(|p| p.what.starts_with("unreadable")));

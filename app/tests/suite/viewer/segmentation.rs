@@ -96,7 +96,8 @@ fn a_model_of_another_modality_is_refused_beforehand() {
     RunFolder::create(&model, &config.to_toml().unwrap()).unwrap();
     let mut window = open(&Args { run: Some(model), ..args(&[&files.scan]) });
     let shown = |window: &Window| {
-        let node = window.get_by_label("Segment now");
+        // Its tooltip may be shown, which repeats the name.
+        let node = window.get_all_by_label("Segment now").next().unwrap();
         let node = node.accesskit_node();
         (node.is_disabled(), node.data().description().map(str::to_owned))
     };
@@ -222,17 +223,6 @@ fn a_damaged_model_is_named_and_the_window_goes_on() {
     press(&mut window, Key::ArrowUp);
     assert_eq!(slices(&window)[0], before + 1);
     assert!(has(&window, "Segment now"));
-}
-
-#[test]
-fn a_model_of_another_modality_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let (model, _) = model(folder.path());
-    let files = Files::new();
-    let mut window = ready(&model, &files.scan);
-    click(&mut window, "Segment now");
-    let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("reads PET") && said[0].contains("only CT"), "{said:?}");
 }
 
 #[test]

@@ -203,7 +203,8 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     use_control(&mut window, "As acquired");
     let form = &state(&window).session.train.form;
     assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
-    // A size of one's own, along each axis. Without the mouse the list is open still.
+    // A size of one's own, along each axis.
+    use_control(&mut window, "Spacing");
     use_control(&mut window, "Custom");
     for (field, text) in [("Spacing R-L", "2"), ("Spacing A-P", "2,5"), ("Spacing S-I", "4")] {
         enter(&mut window, field, text);

@@ -21,6 +21,8 @@ const PLAN: &str = r#"
     name = "Low-grade glioma, FLAIR"
     labels = { budgets = ["5%", "10%"], draws = 3 }
     cohorts = [{ name = "lgg", path = "lgg", modality = ["flair"] }]
+    pretrain = {}
+    finetune = {}
     [[methods]]
     name = "sup"
     [[methods]]
