@@ -129,7 +129,7 @@ fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Outp
     // The loss of one epoch beside the Dice of many would contradict it.
     let fit = report.convergence.map_or_else(
         || format!("loss {:.4}", report.loss),
-        |c| format!("loss {:.4}, training Dice {:.3}{}", c.loss, c.training_dice, c.over()),
+        |c| format!("loss {:.4}, training Dice {:.3}{}", c.mean_loss, c.training_dice, c.over()),
     );
     print_line(&format!(
         "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: {fit}; \

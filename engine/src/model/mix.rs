@@ -1,6 +1,8 @@
 //! Two networks of one shape, mixed weight by weight.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
@@ -9,24 +11,44 @@ use super::record::Path;
 /// `from` moved towards `to`: every weight and running statistic becomes `from + share (to - from)`, with the share of its name
 /// in a checkpoint. A share of 0 leaves it as it is.
 pub fn mix<N: Module>(from: N, to: &N, share: impl Fn(&str) -> f64) -> N {
-    let mut tensors = Tensors(GradientsParams::new());
+    let mut tensors = Tensors { path: Path::default(), ids: BTreeMap::new(), values: GradientsParams::new() };
     // A running statistic holds its last update back until it is read again; `valid` brings it up to date.
     to.valid().visit(&mut tensors);
-    from.map(&mut Mixer { path: Path::default(), to: tensors.0, share })
+    from.map(&mut Mixer { path: Path::default(), to: tensors, share })
 }
 
-/// Every float tensor of a module by its number, which holds tensors of any rank.
-struct Tensors(GradientsParams);
+/// Every float tensor of a module by its name. Two modules that were loaded from files have other ids for one name.
+struct Tensors {
+    path: Path,
+    ids: BTreeMap<String, ParamId>,
+    /// Holds tensors of any rank.
+    values: GradientsParams,
+}
+
+impl Tensors {
+    fn take<const D: usize>(&mut self, name: &str) -> Option<Tensor<D>> {
+        self.ids.get(name).and_then(|id| self.values.remove::<D>(*id))
+    }
+}
 
 impl ModuleVisitor for Tensors {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.0.register(param.id, param.val());
+        self.ids.insert(self.path.name(), param.id);
+        self.values.register(param.id, param.val());
     }
 }
 
 struct Mixer<F> {
     path: Path,
-    to: GradientsParams,
+    to: Tensors,
     share: F,
 }
 
@@ -40,8 +62,9 @@ impl<F: Fn(&str) -> f64> ModuleMapper for Mixer<F> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let share = (self.share)(&self.path.name());
-        let Some(to) = self.to.remove::<D>(param.id).filter(|_| share > 0.0) else { return param };
+        let name = self.path.name();
+        let share = (self.share)(&name);
+        let Some(to) = self.to.take::<D>(&name).filter(|_| share > 0.0) else { return param };
         let (id, old, mapper) = param.consume();
         let (tracks, trains) = (old.is_autodiff(), old.is_require_grad());
         let from = old.inner();

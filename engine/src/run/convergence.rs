@@ -21,7 +21,7 @@ pub struct Convergence {
     pub window: usize,
     /// Mean loss over the window.
     #[serde(default)]
-    pub loss: f64,
+    pub mean_loss: f64,
     /// Mean training Dice over the window.
     pub training_dice: f64,
     /// The mean loss of the window is well below that of the window before it.
@@ -41,7 +41,7 @@ impl Convergence {
         let loss = mean(last, |epoch| Some(epoch.loss))?;
         let loss_falling = before.is_some_and(|before| before - loss > LEAST_FALL.max(STILL_FALLING * before));
         let converged = training_dice >= ENOUGH_DICE && !loss_falling;
-        Some(Self { window, loss, training_dice, loss_falling, converged })
+        Some(Self { window, mean_loss: loss, training_dice, loss_falling, converged })
     }
 
     /// ` (mean of the last 40 epochs)`; empty for a single one.

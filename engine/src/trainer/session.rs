@@ -63,11 +63,11 @@ struct State {
     best: Option<f64>,
     /// Digest of the training data.
     data: String,
-    /// Absent in checkpoints of earlier versions.
-    meter: Option<EpochMeter>,
     /// Steps in the moving average of the weights.
     #[serde(default)]
     averaged: u64,
+    /// Absent in checkpoints of earlier versions.
+    meter: Option<EpochMeter>,
 }
 
 /// A training under way, with a network of type `N`.

@@ -176,7 +176,9 @@ fn a_mask_of_any_name_is_no_image() {
     // The mask of a 4-D scan, one volume a frame.
     fs::remove_file(root.join("P03/seg.nii.gz")).unwrap();
     let (image, label) = patient(3);
-    let frames = |values: &[f32]| Volume::from_f32(image.grid.clone(), values.repeat(2));
+    let frames = |values: &[f32]| {
+        Volume::new(image.grid.clone(), VoxelData::F32(values.repeat(2)), engine::volume::Scale::IDENTITY)
+    };
     write_volume(&root.join("P03/pet.nii.gz"), &frames(&image.to_f32())).unwrap();
     let labels: Vec<f32> = label.iter().map(f32::from).collect();
     write_volume(&root.join("P03/pet_mask.nii.gz"), &frames(&labels)).unwrap();
