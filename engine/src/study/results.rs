@@ -1,7 +1,7 @@
 //! What was measured: one row per scan of a test patient and cell.
 
 use super::job::{Cell, Job};
-use super::runner::JobState;
+use super::runner::{JobState, converged};
 use crate::cohort::LeftOut;
 use crate::jobs::evaluation::RunEvaluation;
 use crate::metrics::Measures;
@@ -43,6 +43,8 @@ pub struct Results {
     pub gaps: Vec<Gap>,
     /// Cells whose network marks nothing in any patient.
     pub collapsed: Vec<Cell>,
+    /// Cells whose fine-tuning has not converged.
+    pub unconverged: Vec<Cell>,
     /// Scans of test patients that a cell could not segment or measure.
     pub left_out: Vec<(Cell, LeftOut)>,
 }
@@ -62,6 +64,9 @@ impl Results {
                 JobState::Done(evaluation) => {
                     let before = results.rows.len();
                     results.add(cell, job, *evaluation);
+                    if converged(folder, &job.name) == Some(false) {
+                        results.unconverged.push(cell.clone());
+                    }
                     let own = &results.rows[before..];
                     if own.is_empty() {
                         results.gaps.push(gap(Some("no test scan could be measured".into())));

@@ -50,6 +50,13 @@ pub fn cost(folder: &StudyFolder, name: &str) -> Option<(f64, usize)> {
     Some((report.get("seconds")?.as_f64()?, usize::try_from(report.get("steps")?.as_u64()?).ok()?))
 }
 
+/// Whether a finished fine-tuning has converged, from its report; `None` where the report does not say.
+pub fn converged(folder: &StudyFolder, name: &str) -> Option<bool> {
+    let run = RunFolder::open(&folder.run(name)).ok()?;
+    let report: serde_json::Value = read_report(&run).ok()?;
+    report.get("converged")?.as_bool()
+}
+
 /// Where and with what jobs are carried out.
 pub struct Runner<'a> {
     /// Folder of the study.

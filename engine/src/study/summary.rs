@@ -118,6 +118,9 @@ pub struct MethodSummary {
     pub failures: Vec<String>,
     /// Cells whose network marks nothing.
     pub collapsed: usize,
+    /// Cells whose fine-tuning has not converged: a comparison with them compares noise.
+    #[serde(default)]
+    pub unconverged: usize,
 }
 
 /// One cohort at one label budget.
@@ -190,6 +193,7 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
                 differences: Vec::new(),
                 failures: failures.into_iter().collect(),
                 collapsed: results.collapsed.iter().filter(|cell| own(cell)).count(),
+                unconverged: results.unconverged.iter().filter(|cell| own(cell)).count(),
             }
         })
         .collect();

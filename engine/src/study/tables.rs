@@ -11,7 +11,7 @@ pub struct TextTable {
     pub heading: Vec<String>,
     /// Rows of cells.
     pub rows: Vec<Vec<String>>,
-    /// Footnotes: failed and collapsed trainings.
+    /// Footnotes: trainings that failed, collapsed or have not converged.
     pub notes: Vec<String>,
 }
 
@@ -60,6 +60,12 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
     }
     if method.collapsed > 0 {
         notes.push(format!("{}: {} trainings mark nothing in any test patient.", method.method, method.collapsed));
+    }
+    if method.unconverged > 0 {
+        notes.push(format!(
+            "{}: fine-tunings that have not converged: {}. Differences are mostly noise: raise steps or rates.",
+            method.method, method.unconverged
+        ));
     }
     cells
 }

@@ -355,7 +355,10 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     let out = temp.path().join("study");
     whole(&plan, &out);
     let note = "base: 1 trainings mark nothing in any test patient.";
-    assert!(!fs::read_to_string(out.join("tables.md")).unwrap().contains(note));
+    let text = fs::read_to_string(out.join("tables.md")).unwrap();
+    assert!(!text.contains(note));
+    // A few steps: a comparison of such networks compares noise.
+    assert!(text.contains("base: fine-tunings that have not converged: 1."), "{text}");
     // As if the network had collapsed: its evaluation measures empty masks, and one scan could not be read.
     let run = rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
     let path = out.join("runs").join(run).join("evaluation/evaluation.json");

@@ -76,6 +76,10 @@ fn warning(method: &MethodSummary) -> Option<String> {
         let trainings = format::plural(method.collapsed, "training marks", "trainings mark");
         parts.push(format!("{trainings} nothing in any test patient."));
     }
+    if method.unconverged > 0 {
+        let trainings = format::plural(method.unconverged, "fine-tuning has", "fine-tunings have");
+        parts.push(format!("{trainings} not converged: differences are mostly noise."));
+    }
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
@@ -299,12 +303,16 @@ mod tests {
             differences: Vec::new(),
             failures: failures.iter().map(|&why| why.to_owned()).collect(),
             collapsed: 0,
+            unconverged: 0,
         };
         let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"));
         assert_eq!(
             (waiting.mean[1].as_str(), waiting.warning.as_deref()),
             ("waiting", Some("2 of 2 trainings have not run yet."))
         );
+        let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
+        let said = CellText::of(&noise, Metric::Dsc, Some("sup")).warning;
+        assert_eq!(said.as_deref(), Some("1 fine-tuning has not converged: differences are mostly noise."));
         let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"));
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
         assert_eq!(failed.warning.as_deref(), Some("2 of 2 trainings failed. out of memory"));
