@@ -234,8 +234,10 @@ fn truths(
     // A cohort's folder may hold a case's images under two names of one case id, so a clash is not an error yet.
     let mut direct = masks(folder);
     if let Ok(direct) = &mut direct {
-        // A segmentation saved among the scans is no reference of itself.
-        direct.retain(|case, path| predictions.get(case) != Some(path));
+        // A segmentation that lies beside its scan is no reference, and none of itself.
+        let names: BTreeSet<String> = direct.keys().cloned().collect();
+        let is_saved = |case: &str| segmented_image(case).is_some_and(|image| names.contains(image));
+        direct.retain(|case, path| predictions.get(case) != Some(path) && !is_saved(case));
         if direct.keys().any(|case| predictions.contains_key(case)) {
             return Ok(by_patient(direct.clone()));
         }

@@ -193,7 +193,7 @@ fn the_fingerprint_names_every_problem_by_file() {
         assert!(json.get(key).is_some(), "{key}");
     }
     assert_eq!(json["cases"][3]["shape"], serde_json::Value::Null);
-    assert_eq!(json["labels"]["1"], 3);
+    assert_eq!(json["labels"]["1"], 2);
 }
 
 /// Real cohorts, if they are there.
