@@ -305,7 +305,7 @@ pub enum Operand {
     /// The edited mask, where labels exclude each other.
     #[default]
     Own,
-    /// The other mask ([`super::Scene::other`]).
+    /// The other mask (`Scene::other`).
     Other,
 }
 
@@ -318,7 +318,7 @@ pub enum LassoAction {
     Fill,
     /// They become background.
     Erase,
-    /// They get the labels of the other mask ([`super::Scene::other`]).
+    /// They get the labels of the other mask (`Scene::other`).
     Restore,
 }
 
