@@ -7,7 +7,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `labels.rs` | the mask, in slabs that copies share |
-//! | `op.rs`, `steps.rs` | the operations, and lists of them as JSON |
+//! | `op.rs`, `limits.rs`, `steps.rs` | the operations, the values that they may have, and lists of them as JSON |
 //! | `delta.rs` | changes: inverted, joined, packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
 //! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and what is connected by value or label |
@@ -26,6 +26,7 @@ mod interpolate;
 mod islands;
 pub mod journal;
 mod labels;
+mod limits;
 mod morphology;
 pub mod op;
 mod region;

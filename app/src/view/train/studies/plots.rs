@@ -10,7 +10,10 @@ use crate::command::{Command, Sender, StudyCommand};
 use crate::state::State;
 use crate::state::study::{StudyCell, column_of};
 use crate::theme::{self, Tokens, font, space};
-use crate::view::train::watch::plot::axis::{label, marks};
+use crate::view::train::watch::plot::{
+    self,
+    axis::{label, marks},
+};
 use crate::widget::{format, text};
 
 /// Least height of a chart, and of a method's row in it.
@@ -59,22 +62,8 @@ fn child(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
 /// A plot that is looked at and not moved.
 fn still<'a>(name: &str, t: &'static Tokens, x: AxisHints<'a>, y: AxisHints<'a>) -> Plot<'a> {
     let hints = |axis: AxisHints<'a>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
-    Plot::new(name.to_owned())
-        .custom_x_axes(vec![hints(x)])
-        .custom_y_axes(vec![hints(y)])
-        .grid_color(t.line)
-        .grid_fade(0.0)
-        .grid_spacing(egui::Rangef::new(1.0, 2.0))
-        .show_background(false)
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_axis_zoom_drag(false)
-        .allow_double_click_reset(false)
-        .label_formatter(|_| None)
-        .cursor_color(Color32::TRANSPARENT)
-        .sense(Sense::click())
+    let plot = Plot::new(name.to_owned()).custom_x_axes(vec![hints(x)]).custom_y_axes(vec![hints(y)]);
+    plot::still(plot, t).sense(Sense::click())
 }
 
 /// The axis of a metric: shares go from 0 to 1.

@@ -161,7 +161,7 @@ impl Chart<'_> {
         };
         let y = hints(AxisHints::new_y()).formatter(value).min_thickness(AXIS);
         let y = y.label_spacing(egui::Rangef::new(10.0, 14.0));
-        Plot::new(("chart", self.title.to_owned()))
+        let plot = Plot::new(("chart", self.title.to_owned()))
             .custom_x_axes(vec![x])
             .custom_y_axes(vec![y])
             .x_grid_spacer(move |input| marks(&input, true, (epochs as f64 / 6.0).max(1.0)))
@@ -173,20 +173,25 @@ impl Chart<'_> {
                     marks(&input, false, (input.bounds.1 - input.bounds.0) / lines)
                 }
             })
-            .grid_color(t.line)
-            .grid_fade(0.0)
-            .grid_spacing(egui::Rangef::new(1.0, 2.0))
-            .show_background(false)
-            .allow_zoom(false)
-            .allow_drag(false)
-            .allow_scroll(false)
-            .allow_boxed_zoom(false)
-            .allow_axis_zoom_drag(false)
-            .allow_double_click_reset(false)
-            .label_formatter(|_| None)
-            .cursor_color(Color32::TRANSPARENT)
-            .sense(Sense::click_and_drag())
+            .sense(Sense::click_and_drag());
+        still(plot, t)
     }
+}
+
+/// The grid of a chart that is never zoomed or dragged, and labels nothing under the pointer by itself.
+pub(in crate::view::train) fn still<'a>(plot: Plot<'a>, t: &Tokens) -> Plot<'a> {
+    plot.grid_color(t.line)
+        .grid_fade(0.0)
+        .grid_spacing(egui::Rangef::new(1.0, 2.0))
+        .show_background(false)
+        .allow_zoom(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_axis_zoom_drag(false)
+        .allow_double_click_reset(false)
+        .label_formatter(|_| None)
+        .cursor_color(Color32::TRANSPARENT)
 }
 
 /// A value on the scale; `None` for non-positive values on a logarithmic scale.
