@@ -128,6 +128,21 @@ pub enum ErrorKind {
         /// The process that holds the lock.
         pid: u32,
     },
+    /// Another process writes the verdicts of a cohort.
+    #[error(
+        "{}: process {process} on {machine} has been writing verdicts since {since}. Close the review there to write here",
+        path.display()
+    )]
+    InReview {
+        /// `review.jsonl`.
+        path: PathBuf,
+        /// The process that holds the lock; 0 if the system does not tell it.
+        process: u32,
+        /// Its machine.
+        machine: String,
+        /// When it took the lock, UTC.
+        since: String,
+    },
     /// The requested device is not usable.
     #[error("device {requested}: {why}. Available: {found}")]
     Device {

@@ -20,6 +20,7 @@
 //! | [`edit`] | corrections of a mask: operations, undo, journal |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
+//! | [`review`] | verdicts on the cases of a cohort, their order, tables and pages |
 //! | [`study`] | methods compared over folds, draws and seeds, with statistics |
 //! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
@@ -61,6 +62,7 @@ pub mod predict;
 pub mod preprocess;
 pub mod pretrain;
 pub mod probe;
+pub mod review;
 pub mod run;
 pub mod seed;
 pub mod study;

@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod cohort;
 pub mod compare;
+pub mod consensus;
 pub mod demo;
 pub mod devices;
 pub mod edit;
@@ -22,6 +23,7 @@ pub mod pretrain;
 mod progress;
 mod recipe;
 pub mod resume;
+pub mod review;
 pub mod segment;
 pub mod study;
 mod training;
@@ -70,6 +72,12 @@ enum Verb {
     Segment(segment::Args),
     /// Compare segmentations with reference masks.
     Evaluate(evaluate::Args),
+    /// Show the verdicts on a cohort, and export them with their findings.
+    #[command(after_help = review::EXAMPLES)]
+    Review(review::Args),
+    /// Join the masks of several raters to one.
+    #[command(after_help = consensus::EXAMPLES)]
+    Consensus(consensus::Args),
     /// Edit a mask by a list of operations.
     #[command(after_help = edit::EXAMPLES)]
     Edit(edit::Args),
@@ -124,6 +132,8 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Finetune(args) => finetune::run(&args),
         Verb::Resume(args) => resume::run(&args),
         Verb::Segment(args) => segment::run(&args),
+        Verb::Review(args) => review::run(&args),
+        Verb::Consensus(args) => consensus::run(&args),
         Verb::Edit(args) => edit::run(&args),
         Verb::Journal(args) => journal::run(&args),
         Verb::Compare(args) => compare::run(&args),

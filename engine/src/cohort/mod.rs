@@ -19,9 +19,11 @@ mod meaning;
 mod names;
 mod nnunet;
 mod options;
+mod outputs;
 pub mod pairing;
 mod selection;
 mod session;
+mod sidecar;
 pub mod split;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +45,7 @@ pub(crate) use names::is_mask_or_output;
 pub use options::{DiscoverOptions, NamePattern};
 pub(crate) use selection::summary;
 pub use selection::{LeftOut, Selection};
+pub use sidecar::is_in_suv;
 
 use crate::{Error, Result};
 

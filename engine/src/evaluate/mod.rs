@@ -119,7 +119,7 @@ pub fn evaluate(
 }
 
 /// Both masks on the grid of the reference, or of the segmentation if the reference is a box of it, and a note on how.
-fn on_one_grid<'a>(
+pub(crate) fn on_one_grid<'a>(
     what: &str,
     segmentation: &'a LabelVolume,
     reference: &'a LabelVolume,

@@ -16,5 +16,6 @@ mod relabel;
 
 pub use chart::{Chart, Scale, Series, page_colour, svg_file};
 pub use curves::{FinetuneCurve, finetuning_charts, pretraining_charts};
+pub(crate) use overlay::window_of;
 pub use overlay::{OverlayInput, OverlayMask, axial_slice, fullest_slice, overlay, overlay_rows};
 pub use relabel::{MOST_UPDATES, RelabelRow, evenly, relabel_sheet};

@@ -7,7 +7,8 @@ mod sections;
 use super::MethodScores;
 use super::figures::Chart;
 
-pub use html::{escape, figure};
+pub use html::{embedded, escape, figure};
+pub(crate) use html::{facts, href};
 
 /// Printed on every page.
 pub const NOTICE: &str = "Research use only. Not a medical device.";

@@ -17,6 +17,20 @@ pub const CONSIDERED_ABOVE: f32 = 0.01;
 /// # Errors
 /// If `probability` does not have one value per voxel.
 pub fn slice_entropy(probability: &[f32], grid: &Grid) -> Result<Vec<f64>> {
+    Ok(sums(probability, grid)?.into_iter().map(mean).collect())
+}
+
+/// The same mean over the whole volume: how undecided the network is about a case.
+///
+/// # Errors
+/// As [`slice_entropy`].
+pub fn mean_entropy(probability: &[f32], grid: &Grid) -> Result<f64> {
+    let all = sums(probability, grid)?.into_iter().fold((0.0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    Ok(mean(all))
+}
+
+/// Sum of the entropies and number of the voxels that count, by slice.
+fn sums(probability: &[f32], grid: &Grid) -> Result<Vec<(f64, u64)>> {
     check_len(probability.len(), grid)?;
     let add = |(sum, voxels): &mut (f64, u64), at: usize| {
         // Also false for NaN.
@@ -25,9 +39,11 @@ pub fn slice_entropy(probability: &[f32], grid: &Grid) -> Result<Vec<f64>> {
             *voxels += 1;
         }
     };
-    let join = |all: &mut (f64, u64), one: &(f64, u64)| *all = (all.0 + one.0, all.1 + one.1);
-    let sums = grid.sum_axial(add, join);
-    Ok(sums.into_iter().map(|(sum, voxels)| if voxels == 0 { 0.0 } else { sum / voxels as f64 }).collect())
+    Ok(grid.sum_axial(add, |all: &mut (f64, u64), one: &(f64, u64)| *all = (all.0 + one.0, all.1 + one.1)))
+}
+
+fn mean((sum, voxels): (f64, u64)) -> f64 {
+    if voxels == 0 { 0.0 } else { sum / voxels as f64 }
 }
 
 /// Binary entropy of `p` in bits.
@@ -62,6 +78,9 @@ mod tests {
                 assert!((found - expected).abs() < 1e-7, "{o:?}: {found} {expected}");
             }
             assert_eq!(found.len(), 4);
+            // Six voxels count, each with the same weight.
+            let whole = mean_entropy(&o.apply(&probability, upright.shape), &upright.reoriented(&o)).unwrap();
+            assert!((whole - (1.0 + quarter + 1.0 + quarter) / 6.0).abs() < 1e-7, "{o:?}: {whole}");
         }
         assert!(slice_entropy(&[0.5; 15], &upright).is_err());
     }

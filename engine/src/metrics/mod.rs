@@ -13,6 +13,7 @@
 //! axis of one voxel a mask has neither surface nor boundary band.
 
 pub mod boundary;
+pub mod consensus;
 pub(crate) mod distance;
 mod region;
 pub mod surface;

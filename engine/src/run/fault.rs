@@ -6,7 +6,7 @@
 //! `write-after`, `fsync-before`, `fsync-after` for every file; `rename-before`, `rename-after` for every rename;
 //! `folder-before`, `folder-after` around every fsync of a folder; `checkpoint-staged`, `checkpoint-aside`,
 //! `checkpoint-demoted`, `checkpoint-promoted` between the steps of a checkpoint; `journal-middle` within every record of an edit
-//! journal.
+//! journal; `review-middle` within every verdict of a review.
 
 use std::io;
 

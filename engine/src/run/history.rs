@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::clock::now_ms;
 use super::{Convergence, RunFolder, log};
 use crate::event::{CaseCounts, EpochSummary, Event, Stage};
 use crate::probe::Pin;
@@ -179,7 +179,7 @@ impl History {
             Event::Epoch(summary) => {
                 let at = put(&mut self.summaries, (**summary).clone(), |row| row.epoch);
                 self.seconds.truncate(at);
-                self.seconds.push(t.unwrap_or_else(now) as f64 / 1000.0);
+                self.seconds.push(t.unwrap_or_else(now_ms) as f64 / 1000.0);
             }
             Event::Validation { epoch, dice, best } => {
                 put(&mut self.validations, (*epoch, *dice, *best), |row| row.0);
@@ -277,11 +277,6 @@ fn put<T>(rows: &mut Vec<T>, row: T, epoch: impl Fn(&T) -> usize) -> usize {
 
 fn find<T>(rows: &[T], epoch: usize, of: impl Fn(&T) -> usize) -> Option<&T> {
     rows.get(rows.partition_point(|row| of(row) < epoch)).filter(|row| of(row) == epoch)
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
 }
 
 #[cfg(test)]

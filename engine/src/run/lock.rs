@@ -1,4 +1,5 @@
-//! One writer per run folder: an operating-system lock on the file `lock`, which also holds the owner's process id.
+//! One writer per folder: an operating-system lock on a file that also names its owner. For a run folder that is the file
+//! `lock` with the process id.
 //!
 //! The system releases the lock when its process ends, so a killed process never blocks others. Its id stays in the file
 //! and is reported as recovered. A clean release empties the file.
@@ -13,10 +14,45 @@ use crate::{Error, ErrorKind, Result};
 /// Name of the lock file inside a run folder.
 pub const NAME: &str = "lock";
 
+/// Most bytes that are read of a lock file.
+const LONGEST: u64 = 512;
+
 /// A held lock; released when dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+}
+
+/// What came of locking a file.
+pub(super) enum Locking {
+    /// The lock, and what an owner that died left in the file; empty after a clean release.
+    Taken(Lock, String),
+    /// What the live owner wrote into the file; empty on systems where a locked file cannot be read, such as Windows.
+    Held(String),
+}
+
+/// Locks the file at `path`, which is created if it is missing, and writes one line about the owner into it.
+///
+/// # Errors
+/// [`ErrorKind::Io`], such as for a read-only folder.
+pub(super) fn lock_file(path: &Path, owner: &str) -> Result<Locking> {
+    let failed = |action| Error::io(action, path);
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    let mut file = open.map_err(failed("open for writing"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Locking::Held(owner_of(&mut file))),
+        Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
+    }
+    let left = read_owner(&mut file).unwrap_or_default();
+    let mut write = || {
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        writeln!(file, "{owner}")?;
+        file.sync_all()
+    };
+    write().map_err(failed("write"))?;
+    Ok(Locking::Taken(Lock { file }, left))
 }
 
 impl Lock {
@@ -27,26 +63,13 @@ impl Lock {
     /// [`ErrorKind::Locked`] with the id of the live holder (0 on systems where a locked file cannot be read, such as
     /// Windows); [`ErrorKind::Io`] for a read-only folder.
     pub fn take(root: &Path) -> Result<(Self, Option<u32>)> {
-        let path = root.join(NAME);
-        let failed = |action| Error::io(action, &path);
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(failed("open for writing"))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ErrorKind::Locked { path: root.to_path_buf(), pid: holder(&mut file) }.into());
+        match lock_file(&root.join(NAME), &std::process::id().to_string())? {
+            Locking::Taken(lock, left) => Ok((lock, left.parse().ok())),
+            Locking::Held(owner) => {
+                let pid = owner.parse().unwrap_or_default();
+                Err(ErrorKind::Locked { path: root.to_path_buf(), pid }.into())
             }
-            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
         }
-        let stale = read_pid(&mut file);
-        let mut write = || {
-            file.set_len(0)?;
-            file.seek(SeekFrom::Start(0))?;
-            writeln!(file, "{}", std::process::id())?;
-            file.sync_all()
-        };
-        write().map_err(failed("write"))?;
-        Ok((Self { file }, stale))
     }
 }
 
@@ -66,28 +89,29 @@ pub fn held_by(root: &Path) -> Option<u32> {
         return None;
     }
     match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => Some(holder(&mut file)),
+        Err(TryLockError::WouldBlock) => Some(owner_of(&mut file).parse().unwrap_or_default()),
         // Left by a process that died, or a file system without locks.
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
 
-/// The holder's process id. It is written just after locking, so an empty file is retried for a moment.
-fn holder(file: &mut File) -> u32 {
+/// What the live owner wrote. It is written just after locking, so an incomplete line is read again for a moment.
+fn owner_of(file: &mut File) -> String {
     for _ in 0..10 {
-        if let Some(pid) = read_pid(file) {
-            return pid;
+        if let Some(owner) = read_owner(file) {
+            return owner;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    0
+    String::new()
 }
 
-fn read_pid(file: &mut File) -> Option<u32> {
+/// The line in a lock file; `None` if it is not complete.
+fn read_owner(file: &mut File) -> Option<String> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    text.strip_suffix('\n').map(|line| line.trim().to_owned())
 }
 
 #[cfg(test)]

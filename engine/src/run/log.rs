@@ -16,11 +16,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::atomic::survive_size_limit;
+use super::clock::now_ms;
 use crate::event::{Event, EventSink};
 use crate::{Error, Result};
 
@@ -126,7 +127,7 @@ impl EventLog {
 
     /// Appends one line to the buffer: the fields of [`LineMeta`], then those of the event.
     fn append(&mut self, event: &Event) -> serde_json::Result<()> {
-        let t = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
+        let t = now_ms();
         let event = serde_json::to_vec(event)?;
         let head = format!("{{\"seq\":{},\"t\":{t},", self.count + 1);
         self.buffer.extend_from_slice(head.as_bytes());

@@ -1,4 +1,4 @@
-//! Processor name, memory size and memory use of this process.
+//! Host name, processor name, memory size and memory use of this process.
 //!
 //! Read from `/proc` and `/sys` on Linux. `None` on systems that do not report them.
 
@@ -31,6 +31,14 @@ pub fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The machine's name in its network.
+pub fn host_name() -> String {
+    let of_kernel = || fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let named = || ["COMPUTERNAME", "HOSTNAME", "HOST"].iter().find_map(|name| std::env::var(name).ok());
+    let name = of_kernel().or_else(named).unwrap_or_default();
+    if name.trim().is_empty() { "an unknown machine".to_owned() } else { name.trim().to_owned() }
 }
 
 /// The value after `name`, given in kB, in MiB.

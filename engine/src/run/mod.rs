@@ -27,6 +27,7 @@
 
 pub mod atomic;
 pub mod checkpoint;
+pub mod clock;
 pub mod convergence;
 pub(crate) mod evaluation;
 pub mod export;
@@ -41,6 +42,7 @@ pub mod machine;
 mod manifest;
 pub(crate) mod probes;
 pub mod report;
+pub mod review;
 pub mod spill;
 pub mod study;
 pub mod tensorboard;

@@ -24,6 +24,7 @@ mod odd_files;
 mod probes;
 mod recipe;
 mod reference_recalls;
+mod review;
 mod run_folder_faults;
 mod sample_model;
 mod study;

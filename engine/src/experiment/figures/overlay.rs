@@ -168,7 +168,7 @@ fn height(input: &OverlayInput, width: i64) -> i64 {
 }
 
 /// From 0 (or, where a scan has negative values, a low percentile) to a high percentile.
-fn window_of(image: &[f32]) -> [f32; 2] {
+pub(crate) fn window_of(image: &[f32]) -> [f32; 2] {
     let [low, high] = percentile_window(image, 0.5, BRIGHT);
     let negative = image.iter().any(|v| *v < 0.0);
     if negative || high <= 0.0 { [low, high] } else { [0.0, high] }

@@ -22,7 +22,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A relative path as a link: what has a meaning in an address (`:` among it, so that no scheme remains) is encoded.
-pub(super) fn href(path: &str) -> String {
+pub(crate) fn href(path: &str) -> String {
     let mut out = String::new();
     // A leading slash would leave the page's folder.
     for byte in path.trim_start_matches('/').bytes() {
@@ -54,8 +54,34 @@ pub fn figure(out: &mut String, figure: &Figure) {
     );
 }
 
+/// A picture inside the page, with its caption.
+pub fn embedded(out: &mut String, png: &[u8], alt: &str, caption: &str) {
+    let size = png_size(png).map(|[w, h]| format!(" width=\"{w}\" height=\"{h}\"")).unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "<figure><img src=\"data:image/png;base64,{}\" alt=\"{}\"{size}>\n<figcaption>{}</figcaption></figure>",
+        base64(png),
+        escape(alt),
+        escape(caption)
+    );
+}
+
+/// Bytes in base 64 (RFC 4648, section 4), padded.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+        for digit in 0..4 {
+            let value = bits >> (18 - 6 * digit) & 63;
+            out.push(if digit > chunk.len() { '=' } else { char::from(DIGITS[value as usize]) });
+        }
+    }
+    out
+}
+
 /// Names and what they stand for.
-pub(super) fn facts(out: &mut String, facts: impl Iterator<Item = (String, String)>) {
+pub(crate) fn facts(out: &mut String, facts: impl Iterator<Item = (String, String)>) {
     out.push_str("<dl>\n");
     for (name, value) in facts {
         let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(&name), escape(&value));
@@ -66,4 +92,38 @@ pub(super) fn facts(out: &mut String, facts: impl Iterator<Item = (String, Strin
 /// A number with `decimals`, or a dash.
 pub(super) fn number(value: f64, decimals: usize) -> String {
     if value.is_finite() { format!("{value:.decimals$}") } else { "–".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test vectors of RFC 4648, section 10, and bytes beyond ASCII.
+    #[test]
+    fn base_64_of_the_standard() {
+        for (bytes, text) in [
+            (&b""[..], ""),
+            (b"f", "Zg=="),
+            (b"fo", "Zm8="),
+            (b"foo", "Zm9v"),
+            (b"foob", "Zm9vYg=="),
+            (b"fooba", "Zm9vYmE="),
+            (b"foobar", "Zm9vYmFy"),
+            (b"\xfb\xff\xfe\x00", "+//+AA=="),
+        ] {
+            assert_eq!(base64(bytes), text);
+        }
+    }
+
+    #[test]
+    fn an_embedded_picture_needs_no_file() {
+        let png = crate::draw::Canvas::new(3, 2).to_png().unwrap_or_default();
+        let mut out = String::new();
+        embedded(&mut out, &png, "a \"slice\"", "1 < 2");
+        assert!(out.starts_with("<figure><img src=\"data:image/png;base64,iVBORw0KGgo"), "{out}");
+        assert!(
+            out.contains("alt=\"a &quot;slice&quot;\" width=\"3\" height=\"2\"") && out.contains("1 &lt; 2"),
+            "{out}"
+        );
+    }
 }
