@@ -173,7 +173,8 @@ impl App {
         if !dropped.is_empty() {
             self.dispatch(Intent::open_paths(dropped));
         }
-        let now = ctx.input(|i| i.time);
+        let (now, used) = ctx.input(|i| (i.time, !i.events.is_empty()));
+        command::review::note_use(&mut self.state, now, used);
         if command::view::advance_cine(&mut self.state, now) {
             worker::update(&mut self.state, &mut self.jobs);
         }

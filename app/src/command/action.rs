@@ -52,6 +52,7 @@ pub fn actions(state: &State) -> Vec<Action> {
     super::file::actions(&mut list, state);
     super::view::actions(&mut list, state);
     super::overlay::actions(&mut list, state);
+    super::review::actions(&mut list, state);
     super::edit::actions(&mut list, state);
     super::masking::actions(&mut list, state);
     super::train::actions(&mut list, state);

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::timeline::{self, TimelineCommand};
 use super::train::{self, TrainCommand};
-use super::{RunsCommand, StudyCommand, dispatch as carry_out, masking, study, window};
+use super::{RunsCommand, StudyCommand, dispatch as carry_out, masking, review, study, window};
+use crate::state::intent::ReviewFile;
 use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
 use crate::state::study::StudyMasks;
-use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Request, State};
+use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, QueueOrder, Request, State};
 use crate::worker::layer::{self, LayerKind};
+use crate::worker::review::{export as export_review, set_order};
 use crate::worker::study::patient::show_method;
 use crate::worker::{Jobs, analyse, dialog, export, open, save, segment};
 
@@ -51,8 +53,8 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
             !study.is_some_and(StudyMasks::is_remade)
         }
         Intent::LoadMask(role) => *role == MaskRole::Segmentation,
-        // The question before closing is asked by its own dialog.
-        Intent::RestoreRun(_) | Intent::QuitNow => false,
+        // The question before closing is asked by its own dialog, and the next case of a review by its own step.
+        Intent::Review(_) | Intent::RestoreRun(_) | Intent::QuitNow => false,
     }
 }
 
@@ -112,6 +114,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             analyse::start(state, jobs);
         }
         Intent::LoadMask(role) => layer::load_unfit(state, jobs, role),
+        Intent::Review(step) => review::step(state, jobs, step),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
         Intent::QuitNow => window::quit_now(state, jobs),
     }
@@ -138,6 +141,7 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
         PathPurpose::Study => study::dispatch(state, jobs, StudyCommand::Open(first)),
         PathPurpose::CompareRun => timeline::dispatch(state, jobs, TimelineCommand::Compare(vec![first])),
         PathPurpose::MaskingRun => masking::choose_run(state, &first),
+        PathPurpose::Review(ReviewFile::Order) => set_order(state, jobs, QueueOrder::List(first)),
         PathPurpose::SaveSegmentation
         | PathPurpose::SaveReference
         | PathPurpose::MaskingPicture
@@ -146,6 +150,7 @@ fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Ve
         | PathPurpose::FindingsTable
         | PathPurpose::AgreementTable
         | PathPurpose::MeasurementsTable
+        | PathPurpose::Review(_)
         | PathPurpose::TrainExport(_) => {
             write(state, jobs, request.purpose, &first, false);
         }
@@ -157,6 +162,7 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
     match purpose {
         PathPurpose::SaveSegmentation => save::to(state, jobs, MaskRole::Segmentation, path, overwrite),
         PathPurpose::SaveReference => save::to(state, jobs, MaskRole::Reference, path, overwrite),
+        PathPurpose::Review(file) => export_review(state, jobs, file, path, overwrite),
         _ => export::to(state, jobs, purpose, path, overwrite),
     }
 }

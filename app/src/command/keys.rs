@@ -99,6 +99,7 @@ fn shows_case(state: &State) -> bool {
 fn is_seen(command: &Command, state: &State) -> bool {
     match command {
         Command::View(ViewCommand::SetInterpolation(_)) => shows_case(state) || shows_probe(state),
+        Command::Review(_) => state.session.mode == Mode::Review,
         Command::View(_) | Command::Overlay(_) | Command::Edit(_) => shows_case(state),
         _ => true,
     }

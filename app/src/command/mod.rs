@@ -12,6 +12,7 @@ mod intent;
 pub mod keys;
 pub mod masking;
 pub mod overlay;
+pub mod review;
 pub mod runs;
 pub mod study;
 pub mod timeline;
@@ -27,6 +28,7 @@ pub use edit::EditCommand;
 pub use file::FileCommand;
 pub use masking::MaskingCommand;
 pub use overlay::OverlayCommand;
+pub use review::ReviewCommand;
 pub use runs::RunsCommand;
 pub use study::StudyCommand;
 pub use timeline::TimelineCommand;
@@ -60,6 +62,8 @@ topics! {
     View(ViewCommand),
     /// The overlay and the findings.
     Overlay(OverlayCommand),
+    /// Verdicts, comments, the list of cases.
+    Review(ReviewCommand),
     /// Measurements.
     Edit(EditCommand),
     /// Modes, panels, dialogs, messages, the end of the program.
@@ -88,6 +92,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::File(command) => file::dispatch(state, jobs, command),
         Command::View(command) => view::dispatch(state, jobs, command),
         Command::Overlay(command) => overlay::dispatch(state, command),
+        Command::Review(command) => review::dispatch(state, jobs, command),
         Command::Edit(command) => edit::dispatch(state, command),
         Command::Window(command) => window::dispatch(state, jobs, command),
         Command::Masking(command) => masking::dispatch(state, jobs, command),

@@ -280,13 +280,13 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(open, group, "Ten slices back", "PgDn", ViewCommand::StepSlice { pane, by: -10 });
     list.add_if(open, group, "Fit all views", "F", ViewCommand::Fit);
     let maximise = state.session.view.maximised.is_none().then_some(pane);
-    list.add_if(open, group, "Maximise or restore the active view", "Enter", ViewCommand::Maximise(maximise));
+    list.add_if(open, group, "Maximise or restore the active view", "Shift+Enter", ViewCommand::Maximise(maximise));
     for pane in PaneId::REVIEW {
         list.add_if(open, group, format!("Only {}", pane.name()), "", ViewCommand::Maximise(Some(pane)));
     }
     let several = state.document.as_ref().is_some_and(|d| d.images.len() > 1);
     list.add_if(several, group, "Images side by side", "M", ViewCommand::ToggleLinked);
-    list.add_if(open, group, "Play or stop", "C", ViewCommand::ToggleCine);
+    list.add_if(open, group, "Play or stop", "Shift+C", ViewCommand::ToggleCine);
     for (convention, name) in [(Convention::Radiological, "Radiological"), (Convention::Neurological, "Neurological")] {
         list.add(group, format!("Convention: {name}"), "", ViewCommand::SetConvention(convention));
     }

@@ -3,7 +3,7 @@
 use super::action::List;
 use crate::state::{Dialog, Document, Mode, State};
 use crate::theme::Theme;
-use crate::worker::{Jobs, runs, save, segment, study, train};
+use crate::worker::{Jobs, review, runs, save, segment, study, train};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +96,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
 fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     state.restart = restart;
     let unsaved = state.document.as_ref().is_some_and(Document::is_unsaved);
-    let busy = [segment::SLOT, save::SLOT, train::run::SLOT].into_iter().any(|slot| jobs.runs(slot));
+    let busy = [segment::SLOT, save::SLOT, review::KEEP, train::run::SLOT].into_iter().any(|slot| jobs.runs(slot));
     if state.training.closing {
         // Asked a second time: the checkpoint of an earlier step exists.
         state.quit = true;

@@ -72,7 +72,9 @@ pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     let unsaved = state.document.as_ref().filter(|document| document.is_unsaved());
     let training = state.jobs.iter().any(|job| job.slot == worker::train::run::SLOT);
-    let busy = |kind| matches!(kind, worker::segment::SLOT | worker::save::SLOT | worker::train::run::SLOT);
+    let busy = |kind| {
+        [worker::segment::SLOT, worker::save::SLOT, worker::review::KEEP, worker::train::run::SLOT].contains(&kind)
+    };
     let running: Vec<&str> = state.jobs.iter().filter(|job| busy(job.slot)).map(|job| job.title.as_str()).collect();
     let mut facts = Vec::new();
     facts.extend(unsaved.map(|document| format!("The segmentation of {} is not saved.", document.title)));

@@ -5,6 +5,7 @@
 //! | `palette` | every action by name |
 //! | `help` | mouse and keys |
 //! | `path` | path entry where the system has no file dialog |
+//! | `initials` | the reviewer's initials |
 //! | `confirm` | overwrite, delete, unsaved work, quit |
 //! | `manual` | manuals of window and engine |
 //! | `log` | all messages |
@@ -13,6 +14,7 @@
 mod about;
 mod confirm;
 mod help;
+mod initials;
 mod log;
 mod manual;
 mod palette;
@@ -38,6 +40,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
         Some(Dialog::DeleteRun { path }) => confirm::delete_run(ctx, path, sender),
         Some(Dialog::Log) => log::show(ctx, state, sender),
+        Some(Dialog::Initials { text, .. }) => initials::show(ctx, text, sender),
         Some(Dialog::About) => about::show(ctx, state, sender),
     }
 }

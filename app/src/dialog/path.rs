@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use egui::{Context, Id, Margin, TextEdit};
 
 use crate::command::{Sender, WindowCommand};
+use crate::state::intent::ReviewFile;
 use crate::state::{Intent, PathPurpose, PathRequest};
 use crate::theme::{self, font};
 use crate::widget::text as panel_text;
@@ -44,6 +45,9 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
         PathPurpose::AgreementTable => ("Export the agreement", "Export", TABLE),
         PathPurpose::MeasurementsTable => ("Export the measurements", "Export", TABLE),
         PathPurpose::TrainExport(kind) => (kind.name(), "Export", kind.content()),
+        PathPurpose::Review(file) => {
+            (file.name(), if file == ReviewFile::Order { "Use" } else { "Export" }, file.content())
+        }
         PathPurpose::SaveSegmentation => ("Save the segmentation", "Save", MASK),
         PathPurpose::SaveReference => ("Save the reference", "Save", MASK),
     }
@@ -60,6 +64,7 @@ fn example(purpose: PathPurpose) -> &'static str {
         | PathPurpose::Run
         | PathPurpose::CompareRun
         | PathPurpose::MaskingRun
+        | PathPurpose::Review(ReviewFile::Pages)
         | PathPurpose::Study => "/path/to/folder",
         PathPurpose::Files => "/path/to/file or /path/to/folder",
         PathPurpose::Segmentation
@@ -72,6 +77,7 @@ fn example(purpose: PathPurpose) -> &'static str {
         | PathPurpose::AgreementTable
         | PathPurpose::MeasurementsTable
         | PathPurpose::TrainExport(_)
+        | PathPurpose::Review(_)
         | PathPurpose::SaveSegmentation
         | PathPurpose::SaveReference => "/path/to/file",
     }

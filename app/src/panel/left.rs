@@ -3,6 +3,7 @@
 mod cases;
 mod layers;
 mod masks;
+mod queue;
 mod thumbnails;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};

@@ -17,6 +17,7 @@ pub mod status;
 pub mod strip;
 pub mod toasts;
 pub mod top;
+mod verdict;
 
 use egui::{Frame, Margin, Ui};
 

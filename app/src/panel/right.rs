@@ -10,6 +10,7 @@ mod measurements;
 mod playback;
 mod segment;
 mod train;
+mod verdict;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
@@ -63,6 +64,7 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
             // These are the findings of the case before.
             ui.disable();
         }
+        verdict::show(ui, state, sender);
         contrast::show(ui, state, document, sender);
         findings::show(ui, state, document, sender);
         agreement::show(ui, state, document, sender);

@@ -149,11 +149,11 @@ fn views(ui: &mut Ui, state: &State, sender: &Sender) {
         let active = state.session.view.active.unwrap_or(crate::state::PaneId::Axial);
         if state.session.view.maximised.is_some() {
             let all = Command::View(ViewCommand::Maximise(None));
-            button(ui, sender, icon::MINIMISE, "Show all views", "Enter", None, all);
+            button(ui, sender, icon::MINIMISE, "Show all views", "Shift+Enter", None, all);
         } else {
             let label = format!("Maximise {}", active.name());
             let only = Command::View(ViewCommand::Maximise(Some(active)));
-            button(ui, sender, icon::MAXIMISE, &label, "Enter", None, only);
+            button(ui, sender, icon::MAXIMISE, &label, "Shift+Enter", None, only);
         }
         button(ui, sender, icon::FIT, "Fit all views", "F", None, Command::View(ViewCommand::Fit));
     });

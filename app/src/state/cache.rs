@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use engine::device::DeviceInfo;
 
+use super::CaseId;
 use super::masking::MaskingCache;
 use super::runs::{FollowCache, RunList};
 use super::study::StudyCache;
@@ -20,6 +21,8 @@ pub struct Cache {
     pub model: Option<ModelChannels>,
     /// Masks whose remedy was offered in this session: the message does not come again.
     pub offered_masks: BTreeSet<PathBuf>,
+    /// The case that is, or is being, read ahead of the open one.
+    pub ahead: Option<CaseId>,
     /// The runs of the workspace.
     pub runs: RunList,
     /// What was last seen of the runs that other processes train.

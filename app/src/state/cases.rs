@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use engine::cohort::ImageFile;
 
-use super::State;
+use super::{Review, State};
 
 /// Identifies a case of the list, or one opening of a case. Never reused in a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,6 +25,8 @@ pub struct CaseList {
     pub problems: Vec<String>,
     /// What the list is narrowed down to.
     pub filter: String,
+    /// Verdicts on the cases.
+    pub review: Review,
 }
 
 /// One case of a folder.
@@ -89,10 +91,16 @@ impl CaseList {
         self.cases.iter().find(has_all).filter(|_| !images.is_empty()).map(|case| case.id)
     }
 
-    /// The cases whose name holds the filter's text, in the list's order.
+    /// The cases whose name holds the filter's text and that have the filter's verdict, in the order of the review.
     pub fn matching(&self) -> Vec<&ListedCase> {
-        let wanted = self.filter.to_lowercase();
-        self.cases.iter().filter(|case| case.name.to_lowercase().contains(&wanted)).collect()
+        let (wanted, review) = (self.filter.to_lowercase(), &self.review);
+        let is_wanted = |case: &&ListedCase| {
+            case.name.to_lowercase().contains(&wanted)
+                && review.filter.is_none_or(|verdict| review.verdict(&case.name) == verdict)
+        };
+        let mut matching: Vec<&ListedCase> = self.cases.iter().filter(is_wanted).collect();
+        matching.sort_by_key(|case| review.places.get(&case.name).copied().unwrap_or(usize::MAX));
+        matching
     }
 
     /// The case `by` places after the chosen one among those that match the filter; the first without a chosen one.

@@ -59,6 +59,8 @@ pub struct Document {
     pub study: Option<StudyMasks>,
     /// What is to be done once all of its files are read.
     pub once_opened: Option<Intent>,
+    /// Revision of the segmentation as it was read or made by the network: any other was changed by hand.
+    pub as_found: Option<u64>,
 }
 
 /// A segmentation that a running one has taken the place of: it comes back if that ends early.
@@ -176,6 +178,7 @@ impl Document {
             opened_at: None,
             study: None,
             once_opened: None,
+            as_found: None,
         }
     }
 
@@ -231,6 +234,16 @@ impl Document {
     /// Whether the segmentation has changes that no file holds. Slices of a running segmentation are nothing to save.
     pub fn is_unsaved(&self) -> bool {
         self.replaced.is_none() && self.segmentation().is_some_and(MaskLayer::is_unsaved)
+    }
+
+    /// The segmentation is now as it was read or made.
+    pub fn note_as_found(&mut self) {
+        self.as_found = self.segmentation().map(|mask| mask.revision);
+    }
+
+    /// Whether the segmentation was changed by hand since it was read or made, saved or not.
+    pub fn is_corrected(&self) -> bool {
+        self.segmentation().is_some_and(|mask| Some(mask.revision) != self.as_found)
     }
 
     /// Revisions of segmentation and reference.

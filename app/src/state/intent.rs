@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::runs::TrashedRun;
 use super::train::TrainExport;
-use super::{CaseId, MaskRole, Request};
+use super::{CaseId, MaskRole, Request, ReviewStep};
 
 /// A step that can be held back and taken later. `command` carries it out.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,8 @@ pub enum Intent {
     RemoveSegmentation,
     /// Load a mask of the open case that needs a remedy.
     LoadMask(MaskRole),
+    /// Take a step of the review.
+    Review(ReviewStep),
     /// Bring a run back from the trash.
     RestoreRun(TrashedRun),
     /// End the program without further questions.
@@ -119,6 +121,64 @@ pub enum PathPurpose {
     MeasurementsTable,
     /// A file to export from Train mode.
     TrainExport(TrainExport),
+    /// A file of the review of the open folder.
+    Review(ReviewFile),
+}
+
+/// A file of the review of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReviewFile {
+    /// One row a case, as a table.
+    Cases,
+    /// One row a finding of any case, as a table.
+    Findings,
+    /// The page of the open case.
+    CasePage,
+    /// The folder for the pages of all cases.
+    Pages,
+    /// The table of the user's that orders the cases.
+    Order,
+}
+
+impl ReviewFile {
+    /// What is written, in the order of the palette.
+    pub const EXPORTS: [Self; 4] = [Self::Cases, Self::Findings, Self::CasePage, Self::Pages];
+
+    /// The title of its dialog and of its action.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cases => "Export the verdicts as CSV",
+            Self::Findings => "Export the findings of all cases as CSV",
+            Self::CasePage => "Export the report of this case",
+            Self::Pages => "Export the report of the cohort",
+            Self::Order => "Choose a list of cases",
+        }
+    }
+
+    /// What it is, for a dialog.
+    #[must_use]
+    pub fn content(self) -> &'static str {
+        match self {
+            Self::Cases => "CSV, one row a case. Existing files are only overwritten after confirmation.",
+            Self::Findings => "CSV, one row a finding. Existing files are only overwritten after confirmation.",
+            Self::CasePage => "A page (HTML) with pictures. Existing files are only overwritten after confirmation.",
+            Self::Pages => {
+                "A folder for index.html and a page of every case. An existing report is only overwritten after confirmation."
+            }
+            Self::Order => "CSV with a column case, in the order of its rows, or by a column score, highest first.",
+        }
+    }
+
+    /// The ending of its name; empty for a folder.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Cases | Self::Findings | Self::Order => "csv",
+            Self::CasePage => "html",
+            Self::Pages => "",
+        }
+    }
 }
 
 impl PathPurpose {
@@ -147,6 +207,7 @@ impl PathPurpose {
                 | Self::FindingsTable
                 | Self::AgreementTable
                 | Self::MeasurementsTable
+                | Self::Review(ReviewFile::CasePage)
         )
     }
 }

@@ -10,6 +10,7 @@ pub mod layer;
 pub mod masking;
 pub mod names;
 pub mod notice;
+pub mod queue;
 pub mod report;
 pub mod request;
 pub mod review;
@@ -31,6 +32,7 @@ pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
 pub use layer::{ImageLayer, LabelEntry, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
 pub use notice::{NamedCase, Notice, Severity};
+pub use queue::{QueueOrder, Review, ReviewStep};
 pub use request::Request;
 pub use session::Session;
 pub use settings::Settings;
@@ -116,6 +118,13 @@ pub enum Dialog {
     Log,
     /// Licences, versions, adapter.
     About,
+    /// The reviewer's initials, before the first verdict.
+    Initials {
+        /// What was typed.
+        text: String,
+        /// What waits for them.
+        next: Option<Intent>,
+    },
 }
 
 /// A case that could not be opened.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use engine::event::Stage;
 use engine::predict::Choice;
 use engine::preprocess::LabelMap;
+use engine::review::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use super::runs::RunTable;
 use super::study::{StudyMasks, StudySession};
 use super::timeline::TimelineSession;
 use super::train::TrainSession;
-use super::{Document, ImageLayer, MaskLayer, Measure, Mode, Request, Settings, Source, State, View};
+use super::{Document, ImageLayer, MaskLayer, Measure, Mode, QueueOrder, Request, Settings, Source, State, View};
 use crate::scene::{ScanInfo, WindowLevel};
 
 /// Version of the serialised form. Version 1 was the settings alone and carried no number.
@@ -174,6 +175,12 @@ pub struct OpenFolder {
     pub open: Option<String>,
     /// What the list is narrowed down to.
     pub filter: String,
+    /// Only cases of this verdict are listed.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// The order of the cases.
+    #[serde(default)]
+    pub order: QueueOrder,
 }
 
 /// The runs on the timeline.
@@ -215,6 +222,8 @@ impl OpenItems {
                 root,
                 open: cases.open.and_then(|open| cases.get(open)).map(|case| case.name.clone()),
                 filter: cases.filter.clone(),
+                verdict: cases.review.filter,
+                order: cases.review.order.clone(),
             }),
             cohort: state.cache.train.cohort.folder(),
             runs: (runs != OpenRuns::default()).then_some(runs),

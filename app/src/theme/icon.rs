@@ -245,6 +245,10 @@ icons! {
     MORE = Ellipsis;
     /// Filter a list.
     FILTER = ListFilter;
+    /// Order a list.
+    SORT = ArrowDownWideNarrow;
+    /// A comment.
+    COMMENT = MessageSquare;
     /// Outside link.
     EXTERNAL = ExternalLink;
 }

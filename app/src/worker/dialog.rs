@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, export, save};
+use super::{Failure, Job, JobHandle, Jobs, Spec, export, review, save};
+use crate::state::intent::ReviewFile;
 use crate::state::names::unused_path;
 use crate::state::{Dialog, Intent, MaskRole, PathPurpose, PathRequest, Slot, State};
 
@@ -71,10 +72,6 @@ impl AskPath {
             For::MaskingTable | For::FindingsTable | For::AgreementTable | For::MeasurementsTable => {
                 dialog.add_filter("CSV", &["csv"]).set_file_name(name).save_file()
             }
-            For::TrainExport(kind) => {
-                let ending = kind.extension();
-                dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(name).save_file()
-            }
             For::Folder
             | For::Model
             | For::Cohort
@@ -83,7 +80,17 @@ impl AskPath {
             | For::Run
             | For::Study
             | For::CompareRun
-            | For::MaskingRun => dialog.pick_folder(),
+            | For::MaskingRun
+            | For::Review(ReviewFile::Pages) => dialog.pick_folder(),
+            For::Review(ReviewFile::Order) => dialog.add_filter("CSV", &["csv"]).pick_file(),
+            For::Review(file) => {
+                let ending = file.extension();
+                dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(name).save_file()
+            }
+            For::TrainExport(kind) => {
+                let ending = kind.extension();
+                dialog.add_filter(ending.to_uppercase(), &[ending]).set_file_name(name).save_file()
+            }
         };
         one.map(|path| vec![path])
     }
@@ -111,6 +118,7 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::AgreementTable => "Export the agreement",
         PathPurpose::MeasurementsTable => "Export the measurements",
         PathPurpose::TrainExport(kind) => kind.name(),
+        PathPurpose::Review(file) => file.name(),
     }
 }
 
@@ -139,6 +147,7 @@ pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
         | PathPurpose::AgreementTable
         | PathPurpose::MeasurementsTable
         | PathPurpose::TrainExport(_) => export::proposed_path(state, purpose),
+        PathPurpose::Review(file) => review::proposed_path(state, file),
         PathPurpose::Workspace | PathPurpose::Study => state.session.settings.workspace(),
         _ => PathBuf::new(),
     }

@@ -101,7 +101,11 @@ impl Job for ShowFrame {
                 for mask in masks {
                     // What was changed or removed meanwhile is not replaced.
                     if document.mask(mask.role).is_some_and(|old| !old.is_unsaved() && old.files() == mask.files()) {
+                        let corrected = document.is_corrected();
                         document.set_mask(mask.as_read(jobs.unused_id()));
+                        if !corrected {
+                            document.note_as_found();
+                        }
                     }
                 }
                 project(state, jobs, self.image);

@@ -7,6 +7,7 @@ use engine::event::Signal;
 use poll_promise::Promise;
 
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
+use super::review::{Ahead, Keeper};
 use super::{Painter, Wake, update};
 use crate::gpu::Gpu;
 use crate::state::{JobStatus, Slot, State};
@@ -30,12 +31,25 @@ pub struct Jobs {
     painter: Option<Painter>,
     /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
     pub(super) alone: Arc<Mutex<()>>,
+    /// Writes the verdicts of the reviewed folder.
+    pub(super) keeper: Keeper,
+    /// The case that was read ahead.
+    pub(super) ahead: Ahead,
 }
 
 impl Jobs {
     /// `wake` is called from worker threads whenever there is something to deliver.
     pub fn new(gpu: Option<Gpu>, wake: Wake) -> Self {
-        Self { wake, gpu, next: 1, running: Vec::new(), painter: None, alone: Arc::default() }
+        Self {
+            wake,
+            gpu,
+            next: 1,
+            running: Vec::new(),
+            painter: None,
+            alone: Arc::default(),
+            keeper: Arc::default(),
+            ahead: Arc::default(),
+        }
     }
 
     /// The adapter that volumes are uploaded to.

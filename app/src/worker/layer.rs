@@ -100,6 +100,9 @@ impl Job for OpenLayer {
                 }
                 let role = layer.role;
                 document.set_mask(layer.as_read(revision));
+                if role == MaskRole::Segmentation {
+                    document.note_as_found();
+                }
                 state.settle_offer(role);
                 for warning in warnings {
                     state.notice(Severity::Warning, "About the mask", warning);

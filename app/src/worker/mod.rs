@@ -18,6 +18,7 @@ pub mod masking;
 pub mod open;
 pub mod replay;
 pub mod restore;
+pub mod review;
 pub mod runs;
 pub mod save;
 pub mod segment;
@@ -47,6 +48,7 @@ pub fn update(state: &mut State, jobs: &mut Jobs) {
     segment::read_model(state, jobs);
     train::cohort::read_remembered(state, jobs);
     replay::read_missing_probes(state, jobs);
+    review::prefetch(state, jobs);
 }
 
 /// The name of a file or folder, for messages.

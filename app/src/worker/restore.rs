@@ -1,7 +1,7 @@
 //! Restores a session after a restart, part by part, as files and runs are read.
 
 use super::train::{cohort, evaluate};
-use super::{Jobs, frame, open, replay, study};
+use super::{Jobs, frame, open, replay, review, study};
 use crate::state::session::{OpenCase, OpenRuns, OpenTrack};
 use crate::state::timeline::Compare;
 use crate::state::{Document, Intent, PathPurpose, Request, Session, State};
@@ -103,7 +103,8 @@ pub(super) fn folder_listed(state: &mut State, jobs: &mut Jobs) -> bool {
         return false;
     };
     let open = state.cases.cases.iter().find(|case| Some(&case.name) == folder.open.as_ref()).map(|case| case.id);
-    state.cases.filter = folder.filter;
+    (state.cases.filter, state.cases.review.filter) = (folder.filter, folder.verdict);
+    review::set_order(state, jobs, folder.order);
     match (&mut state.document, open) {
         (Some(document), _) => (state.cases.open, document.listed) = (open, open),
         (None, Some(open)) => open::open_case(state, jobs, open),

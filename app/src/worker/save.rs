@@ -85,6 +85,7 @@ impl Job for Save {
         match result {
             Ok(SaveOutcome::Written) => {
                 self.report_written(state);
+                self.list(state);
                 if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(self.role)) {
                     // What changed while the file was written is still unsaved. The file holds all regions of a reference.
                     (mask.saved_revision, mask.path, mask.more_files) =
@@ -124,6 +125,14 @@ impl Job for Save {
 }
 
 impl Save {
+    /// The case of the list is opened with this segmentation from now on.
+    fn list(&self, state: &mut State) {
+        let listed = state.document.as_ref().and_then(|document| document.listed);
+        if let (MaskRole::Segmentation, Some(case)) = (self.role, listed.and_then(|case| state.cases.get_mut(case))) {
+            case.segmentation = Some(self.path.clone());
+        }
+    }
+
     fn report_written(&self, state: &mut State) {
         state.notice(Severity::Info, format!("{} saved", self.role.name()), self.path.display().to_string());
     }

@@ -192,6 +192,7 @@ impl Job for Segment {
         match result {
             Ok(Segmentation { mask, probability, note }) => {
                 document.set_mask(MaskLayer { revision, ..mask });
+                document.note_as_found();
                 document.probability = Some(probability);
                 document.replaced = None;
                 state.notice(Severity::Info, "Segmentation finished", note);

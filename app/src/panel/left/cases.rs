@@ -2,9 +2,11 @@
 
 use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
 
+use super::super::verdict::{icon_of, tone_of};
+use super::queue;
 use super::thumbnails::Thumbnails;
 use crate::command::{FileCommand, Sender, WindowCommand};
-use crate::state::{CaseId, CaseList, CasePlace, Intent, ListedCase, PathPurpose, State};
+use crate::state::{CaseId, CaseList, CasePlace, Intent, ListedCase, PathPurpose, Review, State};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{EmptyState, IconButton, LoadingState, SearchField, ThumbnailRow, Tone};
@@ -31,6 +33,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if SearchField::new(&mut filter, "Filter cases").show(ui).changed() {
         sender.send(FileCommand::FilterCases(filter));
     }
+    queue::show(ui, cases, sender);
     let matching = cases.matching();
     if matching.is_empty() {
         EmptyState::new(icon::FILTER, "No case matches.").show(ui);
@@ -88,7 +91,7 @@ fn list(ui: &mut Ui, state: &State, matching: &[&ListedCase], sender: &Sender) {
         }
         for case in &matching[rows] {
             let chosen = cases.open == Some(case.id);
-            if row(ui, case, state.place_of(case.id), &thumbnails) && !chosen {
+            if row(ui, case, &cases.review, state.place_of(case.id), &thumbnails) && !chosen {
                 sender.send(Intent::OpenCase(case.id));
             }
         }
@@ -97,8 +100,16 @@ fn list(ui: &mut Ui, state: &State, matching: &[&ListedCase], sender: &Sender) {
 }
 
 /// A row; true if it was clicked.
-fn row(ui: &mut Ui, case: &ListedCase, place: CasePlace, thumbnails: &Thumbnails) -> bool {
-    let mut facts: Vec<&str> = case.images.keys().map(String::as_str).collect();
+fn row(ui: &mut Ui, case: &ListedCase, review: &Review, place: CasePlace, thumbnails: &Thumbnails) -> bool {
+    let verdict = review.verdict(&case.name);
+    let score = review.scores.get(&case.name);
+    let scored = score.map(|scored| match (scored.score, &scored.why) {
+        (Some(score), _) => review.order.score(score),
+        (None, why) => why.clone().unwrap_or_default(),
+    });
+    let mut facts = vec![verdict.name()];
+    facts.extend(scored.as_deref());
+    facts.extend(case.images.keys().map(String::as_str));
     if case.segmentation.is_some() {
         facts.push("segmentation");
     }
@@ -106,12 +117,16 @@ fn row(ui: &mut Ui, case: &ListedCase, place: CasePlace, thumbnails: &Thumbnails
         facts.push("reference");
     }
     let facts = facts.join(", ");
+    let comment = review.entry(&case.name).map(|entry| entry.comment.as_str()).filter(|comment| !comment.is_empty());
+    let meaning = comment.map_or_else(|| facts.clone(), |comment| format!("{facts}\n{comment}"));
     let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, case.id, thumbnail));
     let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == CasePlace::Shown);
     if place == CasePlace::Opening {
         row = row.status(icon::BUSY, Tone::Accent, "opening");
     } else if let Some(error) = &case.error {
         row = row.status(icon::ERROR, Tone::Error, error);
+    } else {
+        row = row.status(icon_of(verdict), tone_of(verdict), &meaning);
     }
     ui.add(row).accessible_name(format!("Case {}", case.name)).clicked()
 }

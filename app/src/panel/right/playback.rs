@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     let note = pane.unwrap_or(PaneId::Axial).name();
     let play = |ui: &mut Ui| {
         let (drawing, label) = if playing.is_some() { (icon::PAUSE, "Stop cine") } else { (icon::PLAY, "Play cine") };
-        let button = IconButton::new(drawing, label).shortcut("C").small().selected(playing.is_some());
+        let button = IconButton::new(drawing, label).shortcut("Shift+C").small().selected(playing.is_some());
         if ui.add(button).clicked() {
             sender.send(ViewCommand::ToggleCine);
         }

@@ -16,7 +16,7 @@ use crate::state::{FindingList, ImageLayer, MaskLayer, MaskRole, Remedy, Request
 use crate::worker::{Failure, JobHandle, analyse};
 
 /// The base image of a case with its masks, and what is still to be read.
-pub(super) struct Base {
+pub(crate) struct Base {
     pub image: ImageLayer,
     pub masks: Vec<MaskLayer>,
     /// What lies in the masks: the first look is at the largest finding.
@@ -34,7 +34,7 @@ pub(super) struct Base {
 
 /// Reads the image that everything lies on: the first, or the first that the mask fits. A mask that fits
 /// none, or that cannot be read, never hides the image. The image of `modality` is read too: it is the one that is shown.
-pub(super) fn read_base(
+pub(crate) fn read_base(
     mut request: Request,
     modality: Option<&Modality>,
     given: Option<&LabelMap>,

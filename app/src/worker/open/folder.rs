@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use engine::cohort::{Cohort, ImageFile, scan_paths};
+use engine::review::latest;
+use engine::run::review::read;
 
 use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
-use crate::state::{CaseList, ListedCase, Request};
+use crate::state::{CaseList, ListedCase, Request, Review};
 use crate::worker::Failure;
 
 /// The files that the user pointed at, by role. Masks are told by name unless roles are given; nothing but masks: the
@@ -96,5 +98,14 @@ fn case_list(cohort: Cohort) -> CaseList {
         name: case.id,
         ..ListedCase::default()
     });
-    CaseList { cases: cases.collect(), root: Some(cohort.root), problems, ..CaseList::default() }
+    let review = verdicts(&cohort.root);
+    CaseList { cases: cases.collect(), root: Some(cohort.root), problems, review, ..CaseList::default() }
+}
+
+/// The verdicts on the cases of a folder. A file that cannot be read is named, and no verdict is shown.
+fn verdicts(root: &Path) -> Review {
+    match read(root) {
+        Ok(log) => Review { written: latest(&log.entries), warnings: log.warnings(), ..Review::default() },
+        Err(error) => Review { warnings: vec![error.to_string()], ..Review::default() },
+    }
 }

@@ -12,11 +12,14 @@ mod rest;
 pub use read::{ReadMask, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
-use base::{Base, read_base};
+pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, look_through};
+
+use std::sync::Arc;
 
 use engine::preprocess::LabelMap;
 
+use super::review::{self, Ahead, Prefetched};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, study, thumbnails, values};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
@@ -45,11 +48,13 @@ struct Open {
     /// What the user says that labels mean.
     label_map: Option<LabelMap>,
     gpu: Option<Gpu>,
+    /// Where the case may wait already.
+    ahead: Ahead,
 }
 
 enum Opening {
     Case(Box<Base>),
-    Cases(CaseList),
+    Cases(Box<CaseList>),
 }
 
 /// Starts to open a case; it replaces the open one once its first image is read.
@@ -66,7 +71,11 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     };
     let modality = state.session.view.modality.clone();
     let label_map = state.session.label_map.clone();
-    jobs.start(Open { id, request, again, listed, replaces: state.case_revision(), modality, label_map, gpu });
+    // Whatever was read ahead is used now or never, and what is still being read would share the disk with this case.
+    jobs.cancel_slot(review::PREFETCH);
+    state.cache.ahead = None;
+    let (replaces, ahead) = (state.case_revision(), Arc::clone(&jobs.ahead));
+    jobs.start(Open { id, request, again, listed, replaces, modality, label_map, gpu, ahead });
     // From the next frame on the case before is dimmed.
     state.jobs = jobs.statuses();
 }
@@ -107,19 +116,22 @@ impl Job for Open {
         let request = match self.request.folder() {
             Some(folder) => match look_through(folder, &self.request)? {
                 FolderContents::Patient(request) => request,
-                FolderContents::Cohort(list) => return Ok(Opening::Cases(list)),
+                FolderContents::Cohort(list) => return Ok(Opening::Cases(Box::new(list))),
             },
             None => by_role(&self.request),
         };
         handle.check()?;
         let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
-        let base = read_base(request, modality, given, self.gpu.as_ref(), handle)?;
+        let base = match Prefetched::take(&self.ahead, &request, modality, given) {
+            Some(base) => base,
+            None => read_base(request, modality, given, self.gpu.as_ref(), handle)?,
+        };
         Ok(Opening::Case(Box::new(base)))
     }
 
     fn apply(self, result: Result<Opening, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(Opening::Cases(list)) => show_cases(state, jobs, list),
+            Ok(Opening::Cases(list)) => show_cases(state, jobs, *list),
             Ok(Opening::Case(base)) => {
                 if !self.held_back(state) {
                     if !self.is_of_list() {
@@ -193,6 +205,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for mask in masks {
         document.set_mask(mask.as_read(jobs.unused_id()));
     }
+    document.note_as_found();
     document.findings = findings.map(|list| FindingList { revisions: document.mask_revisions(), ..list });
     document.comparison = comparison;
     state.session.view = kept_view(&state.session.view, request.images.len());
@@ -268,6 +281,9 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
         case.id = CaseId(jobs.unused_id());
     }
     let first = list.cases.first().map(|case| case.id);
+    for warning in &list.review.warnings {
+        state.notice(Severity::Warning, "About the verdicts", warning);
+    }
     state.cases = list;
     state.session.train.visiting = false;
     thumbnails::start(state, jobs);

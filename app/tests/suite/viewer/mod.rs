@@ -14,6 +14,7 @@ mod odd_masks;
 mod orientation;
 mod pretrained;
 mod program;
+mod queue;
 mod reliability;
 mod restart;
 mod review;

@@ -279,18 +279,18 @@ fn a_held_key_steps_on_but_starts_a_film_once() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let before = slices(&window)[0];
-    let hold = |window: &mut Window, key: Key, times: usize| {
+    let hold = |window: &mut Window, modifiers: Modifiers, key: Key, times: usize| {
         for _ in 0..times {
-            window.key_down(key);
+            window.key_down_modifiers(modifiers, key);
             window.run_steps(1);
         }
-        window.key_up(key);
+        window.key_up_modifiers(modifiers, key);
         window.run_steps(1);
     };
-    hold(&mut window, Key::ArrowUp, 3);
+    hold(&mut window, Modifiers::NONE, Key::ArrowUp, 3);
     assert_eq!(slices(&window)[0], before + 3);
-    hold(&mut window, Key::C, 4);
+    hold(&mut window, Modifiers::SHIFT, Key::C, 4);
     assert!(state(&window).session.view.cine.is_some(), "four would have stopped it again");
-    hold(&mut window, Key::C, 3);
+    hold(&mut window, Modifiers::SHIFT, Key::C, 3);
     assert!(state(&window).session.view.cine.is_none());
 }

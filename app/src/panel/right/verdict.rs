@@ -1,0 +1,92 @@
+//! The verdict on the open case, its comment, and the buttons that decide.
+
+use egui::{Id, Key, Margin, RichText, TextEdit, Ui};
+use engine::review::Verdict;
+
+use super::super::verdict::{icon_of, tone_of};
+use crate::command::{ReviewCommand, Sender};
+use crate::state::{ReviewStep, State};
+use crate::theme::{self, font, icon, space};
+use crate::widget::{Badge, IconButton, PushButton, Section, text};
+
+/// Draws them, if the open case is one of the list.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let Some((case, _)) = state.reviewed() else { return };
+    let review = &state.cases.review;
+    let (verdict, entry) = (review.verdict(&case.name), review.entry(&case.name));
+    Section::new("Verdict").show(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = space::S;
+            ui.add(Badge::new(verdict.name()).icon(icon_of(verdict)).tone(tone_of(verdict))).accessible_name(format!(
+                "Verdict of {}: {}",
+                case.name,
+                verdict.name()
+            ));
+            if let Some(entry) = entry.filter(|entry| !entry.reviewer.is_empty()) {
+                text::note(ui, &format!("by {}, {:.0} s", entry.reviewer, entry.seconds));
+            }
+        });
+        ui.add_space(space::XS);
+        buttons(ui, verdict, sender);
+        match (&review.comment, entry.map(|entry| entry.comment.as_str())) {
+            (Some(typed), _) => field(ui, &case.name, typed, sender),
+            (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
+            _ => {}
+        }
+    });
+}
+
+fn buttons(ui: &mut Ui, verdict: Verdict, sender: &Sender) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let step = |step| sender.send(ReviewCommand::Step(step));
+        if ui.add(PushButton::new("Accept").icon(icon_of(Verdict::Accepted)).shortcut("Enter")).clicked() {
+            step(ReviewStep::Accept);
+        }
+        if ui.add(PushButton::new("Reject").icon(icon_of(Verdict::Rejected)).shortcut("X")).clicked() {
+            step(ReviewStep::Decide { verdict: Verdict::Rejected, next: true });
+        }
+        let second = verdict == Verdict::SecondLook;
+        let flag = IconButton::new(icon_of(Verdict::SecondLook), "Needs a second look").small().selected(second);
+        if ui.add(flag).clicked() {
+            let verdict = if second { Verdict::ToDo } else { Verdict::SecondLook };
+            step(ReviewStep::Decide { verdict, next: false });
+        }
+        if ui.add(IconButton::new(icon::COMMENT, "Comment on this case").shortcut("C").small()).clicked() {
+            sender.send(ReviewCommand::OpenComment);
+        }
+    });
+}
+
+/// The field for a comment. Enter keeps it, Escape drops it.
+fn field(ui: &mut Ui, case: &str, typed: &str, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let id = Id::unique(("comment on", case));
+    let mut text = typed.to_owned();
+    let field = TextEdit::singleline(&mut text)
+        .id(id)
+        .font(font::body())
+        .text_color(t.text)
+        .hint_text(RichText::new(format!("Comment on {case}")).font(font::body()).color(t.text_dim))
+        .margin(Margin::symmetric(6, 5))
+        .cursor_at_end(true)
+        .desired_width(f32::INFINITY);
+    // The key that opened the field is no part of the comment.
+    let first = ui.data(|data| data.get_temp::<u64>(id)).is_none_or(|frame| frame + 1 < ui.ctx().cumulative_frame_nr());
+    ui.data_mut(|data| data.insert_temp(id, ui.ctx().cumulative_frame_nr()));
+    let response = ui.add(field).accessible_name("Comment");
+    if first {
+        response.request_focus();
+    }
+    if response.changed() {
+        sender.send(ReviewCommand::EditComment(text.clone()));
+    }
+    if response.lost_focus() {
+        if ui.input(|input| input.key_pressed(Key::Escape)) {
+            sender.send(ReviewCommand::CloseComment);
+        } else if ui.input(|input| input.key_pressed(Key::Enter)) {
+            sender.send(ReviewCommand::Step(ReviewStep::Comment(text)));
+        }
+    }
+    crate::widget::text::note(ui, "Enter keeps it, Esc drops it.");
+}

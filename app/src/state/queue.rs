@@ -1,0 +1,233 @@
+//! The review of the open folder: verdicts, which cases are shown in which order, the time spent on the open case.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use engine::review::{CaseScore, Entry, FindingVerdict, Latest, Progress, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::{CaseId, CaseList, Document, ListedCase, State};
+
+/// The longest pause between two inputs that counts as time spent on a case, in seconds.
+const LONGEST_PAUSE: f64 = 30.0;
+
+/// The order of the cases in the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueOrder {
+    /// By name.
+    #[default]
+    Listed,
+    /// Highest mean entropy of the saved probability first.
+    Uncertain,
+    /// Lowest Dice of the segmentation against the reference first.
+    LowestDice,
+    /// Largest change of the volume against the patient's scan before first.
+    VolumeChange,
+    /// By a table of the user's.
+    List(PathBuf),
+}
+
+impl QueueOrder {
+    /// The orders that need no file.
+    pub const BUILT_IN: [Self; 4] = [Self::Listed, Self::Uncertain, Self::LowestDice, Self::VolumeChange];
+
+    /// The name in the window.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Listed => "As listed",
+            Self::Uncertain => "Least certain first",
+            Self::LowestDice => "Lowest Dice first",
+            Self::VolumeChange => "Largest volume change first",
+            Self::List(_) => "By my list",
+        }
+    }
+
+    /// A score with its unit.
+    pub fn score(&self, score: f64) -> String {
+        match self {
+            Self::Listed => String::new(),
+            Self::Uncertain => format!("entropy {score:.3} bit"),
+            Self::LowestDice => format!("Dice {score:.3}"),
+            Self::VolumeChange => format!("change {score:.2} ml"),
+            Self::List(_) => format!("score {score}"),
+        }
+    }
+}
+
+/// A step of the review, which may have to wait for a save or for the reviewer's initials.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReviewStep {
+    /// The segmentation is good: saved first if it is not, and corrected if it was changed. Goes to the next case.
+    Accept,
+    /// Gives the open case a verdict, and goes to the next case if `next`.
+    Decide {
+        /// The verdict.
+        verdict: Verdict,
+        /// Whether the next case is opened.
+        next: bool,
+    },
+    /// Gives the open case a comment.
+    Comment(String),
+    /// Gives a finding of the open case, by its place in the list, a verdict, or takes it back.
+    Finding(usize, Option<FindingVerdict>),
+}
+
+/// The review of a folder.
+#[derive(Clone, Debug, Default)]
+pub struct Review {
+    /// The last verdict of every case, as the file has it.
+    pub written: Latest,
+    /// Verdicts on their way to the file, oldest first.
+    pub waiting: Vec<Entry>,
+    /// What is odd about the file, one sentence each.
+    pub warnings: Vec<String>,
+    /// Only cases of this verdict are shown.
+    pub filter: Option<Verdict>,
+    /// The order of the cases.
+    pub order: QueueOrder,
+    /// Scores by case name, once they are computed.
+    pub scores: BTreeMap<String, CaseScore>,
+    /// Place of each case by name in an order other than the listed one.
+    pub places: BTreeMap<String, usize>,
+    /// What is typed as a comment on the open case while its field is shown.
+    pub comment: Option<String>,
+    /// The time spent on the open case.
+    pub clock: Clock,
+}
+
+impl Review {
+    /// The last verdict of a case by its name.
+    pub fn entry(&self, case: &str) -> Option<&Entry> {
+        self.waiting.iter().rev().find(|entry| entry.case == case).or_else(|| self.written.get(case))
+    }
+
+    /// The verdict of a case by its name.
+    pub fn verdict(&self, case: &str) -> Verdict {
+        self.entry(case).map_or(Verdict::ToDo, |entry| entry.verdict)
+    }
+
+    /// Forgets the scores of an order.
+    pub fn set_order(&mut self, order: QueueOrder) {
+        (self.order, self.scores, self.places) = (order, BTreeMap::new(), BTreeMap::new());
+    }
+}
+
+/// Time spent on one opening of a case. It counts while the window is used: from one input to the next, at most half a
+/// minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Clock {
+    case: Option<CaseId>,
+    seconds: f64,
+    last_input: Option<f64>,
+}
+
+impl Clock {
+    /// The user did something at `now` (seconds) while `case` was open.
+    pub fn used(&mut self, case: CaseId, now: f64) {
+        if self.case != Some(case) {
+            *self = Self { case: Some(case), seconds: 0.0, last_input: Some(now) };
+        }
+        let pause = self.last_input.map_or(0.0, |last| now - last);
+        self.seconds += pause.clamp(0.0, LONGEST_PAUSE);
+        self.last_input = Some(now);
+    }
+
+    /// Nobody looks at a case: the pause until the next input does not count.
+    pub fn stop(&mut self) {
+        self.last_input = None;
+    }
+
+    /// Takes the seconds that were counted since the last verdict.
+    pub fn take(&mut self) -> f64 {
+        std::mem::take(&mut self.seconds)
+    }
+}
+
+impl CaseList {
+    /// How far the review is.
+    pub fn progress(&self) -> Progress {
+        let latest: Latest = self
+            .cases
+            .iter()
+            .filter_map(|case| Some((case.name.clone(), self.review.entry(&case.name)?.clone())))
+            .collect();
+        Progress::of(self.cases.iter().map(|case| case.name.as_str()), &latest)
+    }
+
+    /// The case that is looked at after this one: the next shown one without a final verdict, from the start again after the
+    /// last. If every shown case has one, simply the next.
+    pub fn next_to_review(&self, after: CaseId) -> Option<CaseId> {
+        let shown = self.matching();
+        let place = shown.iter().position(|case| case.id == after);
+        let from = place.map_or(0, |place| place + 1);
+        let (before, behind) = shown.split_at(from.min(shown.len()));
+        let undecided = |case: &&&ListedCase| case.id != after && !self.review.verdict(&case.name).is_final();
+        let next = behind.iter().chain(before).find(undecided).or_else(|| behind.first());
+        next.map(|case| case.id)
+    }
+}
+
+impl State {
+    /// The case of the list that is open and shown, with its document.
+    pub fn reviewed(&self) -> Option<(&ListedCase, &Document)> {
+        let document = self.document.as_ref()?;
+        let case = self.cases.get(document.listed?)?;
+        (self.cases.open == Some(case.id)).then_some((case, document))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(verdicts: &[Verdict]) -> CaseList {
+        let case = |at: usize| ListedCase { id: CaseId(at as u64), name: format!("p{at}"), ..ListedCase::default() };
+        let mut list = CaseList { cases: (0..verdicts.len()).map(case).collect(), ..CaseList::default() };
+        for (case, verdict) in list.cases.iter().zip(verdicts) {
+            let entry = Entry { verdict: *verdict, ..Entry::new(&case.name) };
+            list.review.written.insert(case.name.clone(), entry);
+        }
+        list
+    }
+
+    #[test]
+    fn the_next_case_is_the_next_that_needs_somebody() {
+        use Verdict::{Accepted, Rejected, SecondLook, ToDo};
+        let mut cases = list(&[ToDo, Accepted, SecondLook, Rejected]);
+        let next = |cases: &CaseList, after: u64| cases.next_to_review(CaseId(after)).map(|case| case.0);
+        assert_eq!([0, 1, 2, 3].map(|after| next(&cases, after)), [Some(2), Some(2), Some(0), Some(0)]);
+        cases.review.filter = Some(Accepted);
+        assert_eq!(next(&cases, 1), None, "the only one of this verdict");
+        let decided = list(&[Accepted, Rejected]);
+        assert_eq!((next(&decided, 0), next(&decided, 1)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_waiting_verdict_counts_and_a_filter_and_an_order_apply() {
+        let mut cases = list(&[Verdict::ToDo, Verdict::Accepted, Verdict::ToDo]);
+        cases.review.waiting.push(Entry { verdict: Verdict::Rejected, seconds: 12.0, ..Entry::new("p0") });
+        assert_eq!(cases.review.verdict("p0"), Verdict::Rejected);
+        assert_eq!(cases.progress().to_string(), "2 of 3, 6 s a case");
+        cases.review.places = BTreeMap::from([("p2".into(), 0), ("p1".into(), 1), ("p0".into(), 2)]);
+        let names = |cases: &CaseList| cases.matching().iter().map(|case| case.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&cases), ["p2", "p1", "p0"]);
+        cases.review.filter = Some(Verdict::ToDo);
+        assert_eq!(names(&cases), ["p2"]);
+    }
+
+    #[test]
+    fn only_time_in_which_the_window_is_used_counts() {
+        let mut clock = Clock::default();
+        for now in [100.0, 104.0, 164.0, 165.0] {
+            clock.used(CaseId(1), now);
+        }
+        assert_eq!((clock.take(), clock.take()), (4.0 + 30.0 + 1.0, 0.0));
+        clock.stop();
+        clock.used(CaseId(1), 170.0);
+        clock.used(CaseId(1), 172.0);
+        assert_eq!(clock.take(), 2.0);
+        clock.used(CaseId(2), 180.0);
+        assert_eq!(clock.take(), 0.0, "another case begins");
+    }
+}

@@ -1,0 +1,155 @@
+//! Reads the case that is looked at next while the user looks at the open one.
+//!
+//! One case is held ahead: its base image with the masks, and the image of the chosen modality. It is used only if its files
+//! are unchanged. Cases above [`MOST_VOXELS`] are not read ahead, so that memory holds at most two of them.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use engine::preprocess::LabelMap;
+use engine::volume::Volume;
+
+use super::super::open::{self, Base, read_base};
+use super::super::{analyse, segment};
+use crate::gpu::Gpu;
+use crate::scene::Modality;
+use crate::state::{CaseId, Mode, Request, Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
+
+/// One case is read ahead.
+pub const PREFETCH: Slot = Slot::exclusive("prefetch");
+
+/// Voxels of all images of a case that is read ahead: some gigabyte in main memory and on the graphics card.
+const MOST_VOXELS: usize = 160 << 20;
+
+/// Where the case that was read ahead waits.
+pub(crate) type Ahead = Arc<Mutex<Option<Prefetched>>>;
+
+/// A case that was read ahead, and what it was read for.
+pub(crate) struct Prefetched {
+    request: Request,
+    modality: Option<Modality>,
+    label_map: Option<LabelMap>,
+    stamps: Vec<Stamp>,
+    base: Base,
+}
+
+/// Length and time of the last change of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp(PathBuf, Option<(u64, SystemTime)>);
+
+impl Stamp {
+    /// Of every file that a request names.
+    fn of(request: &Request) -> Vec<Self> {
+        let images = request.images.iter().map(|(_, file)| &file.path);
+        let masks = request.segmentation.iter().chain(&request.reference);
+        let stamp = |path: &PathBuf| {
+            let found = std::fs::metadata(path).ok().and_then(|file| Some((file.len(), file.modified().ok()?)));
+            Self(path.clone(), found)
+        };
+        images.chain(masks).map(stamp).collect()
+    }
+}
+
+impl Prefetched {
+    /// The base image and the masks, if they are those of this request as its files are now. Asks the disk: for jobs alone.
+    pub(crate) fn take(
+        ahead: &Ahead,
+        request: &Request,
+        modality: Option<&Modality>,
+        label_map: Option<&LabelMap>,
+    ) -> Option<Base> {
+        let mut held = lock(ahead);
+        let fits = held.as_ref().is_some_and(|case| {
+            case.request == *request
+                && case.modality.as_ref() == modality
+                && case.label_map.as_ref() == label_map
+                && case.stamps == Stamp::of(request)
+        });
+        // Whatever is held is not the next case any more.
+        held.take().filter(|_| fits).map(|case| case.base)
+    }
+}
+
+/// A panic leaves no case half read here.
+fn lock(ahead: &Mutex<Option<Prefetched>>) -> MutexGuard<'_, Option<Prefetched>> {
+    ahead.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a case ahead.
+struct Prefetch {
+    case: CaseId,
+    request: Request,
+    modality: Option<Modality>,
+    label_map: Option<LabelMap>,
+    gpu: Option<Gpu>,
+    ahead: Ahead,
+}
+
+/// Starts to read the next case ahead once the open one is read and measured.
+pub fn prefetch(state: &mut State, jobs: &mut Jobs) {
+    let wanted = next(state);
+    if state.cache.ahead == wanted {
+        return;
+    }
+    let busy = [open::SLOT, open::REST, analyse::SLOT, segment::SLOT].into_iter().any(|slot| jobs.runs(slot));
+    if busy {
+        return;
+    }
+    state.cache.ahead = wanted;
+    jobs.cancel_slot(PREFETCH);
+    *lock(&jobs.ahead) = None;
+    let Some(case) = wanted.and_then(|id| state.cases.get(id)) else { return };
+    jobs.start(Prefetch {
+        case: case.id,
+        request: case.request(),
+        modality: state.session.view.modality.clone(),
+        label_map: state.session.label_map.clone(),
+        gpu: jobs.gpu().cloned(),
+        ahead: Arc::clone(&jobs.ahead),
+    });
+}
+
+/// The case that is looked at next; none while none is looked at.
+fn next(state: &State) -> Option<CaseId> {
+    let (case, _) = state.reviewed().filter(|_| state.session.mode == Mode::Review)?;
+    state.cases.next_to_review(case.id)
+}
+
+impl Job for Prefetch {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(PREFETCH, "Reading the next case").hidden()
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
+        let grids = self.request.images.iter().map(|(_, file)| Volume::read_grid(&file.path));
+        // A file that cannot be read says so when its case is opened.
+        let voxels: usize = grids.flatten().map(|grid| grid.len()).sum();
+        if voxels > MOST_VOXELS {
+            return Ok(());
+        }
+        handle.check()?;
+        let stamps = Stamp::of(&self.request);
+        let (modality, label_map) = (self.modality.clone(), self.label_map.clone());
+        let gpu = self.gpu.as_ref();
+        let base = read_base(self.request.clone(), modality.as_ref(), label_map.as_ref(), gpu, handle)?;
+        let request = self.request.clone();
+        let mut ahead = lock(&self.ahead);
+        handle.check()?;
+        *ahead = Some(Prefetched { request, modality, label_map, stamps, base });
+        Ok(())
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
+        // Opening the case says what is wrong with it; until then nobody asked for it.
+        if let Err(failure) = result {
+            tracing::info!("case {:?} was not read ahead: {}", self.case, failure.reason());
+        }
+        if state.cases.get(self.case).is_none() {
+            state.cache.ahead = None;
+        }
+    }
+}
