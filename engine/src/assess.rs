@@ -12,7 +12,7 @@ use crate::cohort::{Case, Cohort};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
-use crate::jobs::{inherited, with_known_modalities};
+use crate::jobs::{corrections, planned_split, with_known_modalities};
 use crate::trainer::{Head, Length, check_device, memory_mib};
 use crate::{ErrorKind, Result};
 
@@ -61,12 +61,13 @@ pub fn assess(
 ) -> Result<Assessment> {
     config.validate()?;
     progress("looking for patients");
-    let cohort = config.data.discover()?;
+    let mut cohort = config.data.discover()?;
     let config = &with_known_modalities(config.clone(), &cohort)?;
     let mut notes = Vec::new();
-    let known = split.cloned().map_or_else(|| inherited(config), |split| Ok(Some(split)))?;
+    let known = split.cloned().map_or_else(|| planned_split(config, &cohort), |split| Ok(Some(split)))?;
     let is_drawn = known.is_none();
     let split = known.unwrap_or_else(|| draw(config, &cohort));
+    corrections(config)?.apply(&mut cohort, &split);
     let count = Count { config, cohort: &cohort, split: &split, is_drawn, control };
     let slices = match config.stage {
         Stage::Pretrain => count.pretraining(progress, &mut notes)?,

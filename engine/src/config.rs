@@ -224,9 +224,17 @@ impl MethodConfig {
 /// Labels and augmentation of fine-tuning (section 4.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting by itself")]
 pub struct LabelConfig {
-    /// Pre-training run to start from; empty for random weights.
+    /// Run to start from; empty for random weights. Of a pre-training, what its method transfers is taken over; of a fine-tuning,
+    /// the whole network.
     pub from: PathBuf,
+    /// Start from the network of that fine-tuning that validated best, instead of its last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub from_best: bool,
+    /// Folder of corrected masks, which take the place of the training patients' own; see [`crate::cohort::corrections`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrections: Option<PathBuf>,
     /// Takes over the encoder alone, also where the pre-training has trained the decoder.
     pub encoder_only: bool,
     /// Batches of unmasked slices of all training patients, labelled or not, on which batch norm re-estimates its running
@@ -266,6 +274,8 @@ impl Default for LabelConfig {
     fn default() -> Self {
         Self {
             from: PathBuf::new(),
+            from_best: false,
+            corrections: None,
             encoder_only: false,
             norm_batches: 0,
             labels: "5%".into(),
@@ -362,6 +372,7 @@ impl Config {
         config.data.cohort = PathBuf::new();
         config.data.cache = PathBuf::new();
         config.labels.from = PathBuf::new();
+        config.labels.corrections = None;
         config.method.probes = Vec::new();
         (config.device, config.threads) = (DeviceList::default(), 0);
         config

@@ -1,6 +1,7 @@
 //! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
 
 pub mod evaluation;
+pub mod retrain;
 mod scans;
 mod start;
 
@@ -22,7 +23,8 @@ use crate::trainer::{Dataset, Session};
 use crate::{Error, ErrorKind, Result};
 use scans::{labelled_scans, training_scans, with_mask};
 use start::open_run;
-pub(crate) use start::{eligible_patients, inherited, with_known_modalities};
+pub use start::planned_split;
+pub(crate) use start::{corrections, eligible_patients, with_known_modalities};
 
 /// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]
@@ -141,6 +143,8 @@ pub struct FinetuneJob {
     pub pins: Arc<Pins>,
     /// The scans that are trained on, and those that are left out.
     pub selection: Selection,
+    /// The training patients with corrected masks.
+    corrected: BTreeSet<String>,
     cohort: Cohort,
     dry: bool,
 }
@@ -155,12 +159,17 @@ impl FinetuneJob {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Self> {
         config.validate()?;
-        let cohort = config.data.discover()?;
+        let mut cohort = config.data.discover()?;
         let config = with_known_modalities(config, &cohort)?;
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
+        let applied = opened.corrections.apply(&mut cohort, &opened.split);
+        let corrected = opened.corrections.trained(&opened.split).cloned().collect();
         let (labelled, selection) = opened.load(|split| {
-            let mut selection = start.checked(labelled_scans(&cohort, split, &config)?)?;
+            let mut selection = labelled_scans(&cohort, split, &config)?;
+            applied.left_out.iter().for_each(|left| selection.leave_out(&left.case, &left.why));
+            selection.masks_left_out.extend(applied.masks_left_out.iter().cloned());
+            let mut selection = start.checked(selection)?;
             let validation = if config.labels.validate_every > 0 {
                 with_mask(cohort.select(&split.val, &config.data.modality))
             } else {
@@ -178,7 +187,7 @@ impl FinetuneJob {
         })?;
         let pins = pinned(&config, run)?;
         let run = opened.run;
-        Ok(Self { config, run, labelled, pins, selection, cohort, dry: start.dry })
+        Ok(Self { config, run, labelled, pins, selection, corrected, cohort, dry: start.dry })
     }
 
     /// Trains and writes the report; `None` for a dry run.
@@ -188,13 +197,14 @@ impl FinetuneJob {
         sink: &mut dyn EventSink,
         control: &Control,
     ) -> Result<Option<FinetuneReport>> {
-        let Self { config, run, labelled, pins, selection, cohort, dry } = self;
+        let Self { config, run, labelled, pins, selection, corrected, cohort, dry } = self;
         warn_of(selection, sink)?;
         let session = Session { compute, run, cohort, pins, control, dry: *dry };
         let mut done = finetune(config, labelled, &session, sink);
         if let Ok(Some(report)) = &mut done {
             report.labelled = patients_of(cohort, report.labelled.iter());
             report.validated = patients_of(cohort, report.validated.iter());
+            report.corrected = report.labelled.iter().filter(|id| corrected.contains(*id)).cloned().collect();
         }
         finish(&self.run, done, &self.selection, self.dry, sink)
     }

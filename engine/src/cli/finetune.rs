@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::progress;
 use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
-use super::{interruptible, print_json, print_line, use_threads};
+use super::{interruptible, print_json, print_line, print_text, use_threads};
+use crate::ErrorKind;
 use crate::cohort::LeftOut;
 use crate::cohort::labelled::LabelDraw;
 use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
-use crate::device::open_all;
-use crate::finetune::FinetuneReport;
+use crate::device::{Compute, open_all};
+use crate::event::Control;
+use crate::finetune::{BeforeAfter, FinetuneReport};
+use crate::jobs::retrain::{is_continuation, measure_change};
 use crate::jobs::{FinetuneJob, JobReport, Start, stored_config};
 
 /// Shown under `--help`.
@@ -29,7 +32,7 @@ pub struct Args {
     shared: Shared,
     #[command(flatten)]
     run: RunFlags,
-    /// Pre-training run to start from, or none for random weights.
+    /// Run to start from, or none for random weights. Of a fine-tuned run, the whole network is taken over.
     #[arg(long)]
     from: PathBuf,
     /// Named settings to start from: finetune, or paper (70 epochs at 1e-4, slices with lesion only, no augmentation).
@@ -103,14 +106,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Fine-tunes and prints the report.
 pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output) -> anyhow::Result<()> {
-    if start.resume
-        && let Some(report) = finished_report::<FinetuneReport>(out)?
-    {
-        return print(&report, &[], out, output);
+    let finished = if start.resume { finished_report::<FinetuneReport>(out)? } else { None };
+    let continued = is_continuation(&config)?;
+    if let Some(report) = finished.as_ref().filter(|report| report.before_after.is_some() || !continued) {
+        return print(report, &[], out, output);
     }
     use_threads(config.threads)?;
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
+    if let Some(report) = finished {
+        return print(&with_change(report, out, &compute, &control)?, &[], out, output);
+    }
     let mut job = FinetuneJob::prepare(config, out, start, &control, &mut progress::cases())?;
     let split: Split = job.run.read_split()?;
     for note in split.label_notes(&job.config.labels.budget()?) {
@@ -118,7 +124,28 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     }
     say_if_complete(&job.selection);
     let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
-    report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
+    let Some(report) = report else { return Ok(()) };
+    // Its evaluation locks the run again.
+    let left_out = std::mem::take(&mut job.selection.left_out);
+    drop(job);
+    print(&with_change(report, out, &compute, &control)?, &left_out, out, output)
+}
+
+/// The report with the Dice before and after, where the training continued a fine-tuning. Trained it is in any case, so what
+/// keeps the Dice from being measured is said and no error.
+fn with_change(
+    mut report: FinetuneReport,
+    out: &Path,
+    compute: &Compute,
+    control: &Control,
+) -> anyhow::Result<FinetuneReport> {
+    let mut measured = progress::counter("segmentation");
+    match measure_change(out, compute, control, &mut |done, of, _| measured(done, of)) {
+        Ok(change) => report.before_after = change,
+        Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error.into()),
+        Err(error) => eprintln!("amlp: Dice before and after is not known: {error}"),
+    }
+    Ok(report)
 }
 
 fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
@@ -139,5 +166,42 @@ fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Outp
         report.labelled.len(),
         progress::duration(report.seconds),
         out.display()
-    ))
+    ))?;
+    if !report.corrected.is_empty() {
+        print_line(&format!("corrected masks of {}", report.corrected.join(", ")))?;
+    }
+    report.before_after.as_ref().map_or(Ok(()), |change| print_text(&table(change)))
+}
+
+/// Dice before and after, a patient a line.
+fn table(change: &BeforeAfter) -> String {
+    let dice = |dice: Option<f64>| dice.map_or_else(|| "-".to_owned(), |dice| format!("{dice:.4}"));
+    let rows = change.patients.iter().map(|row| (row.patient.as_str(), row.before, row.after));
+    let width = change.patients.iter().map(|row| row.patient.chars().count()).max().unwrap_or(0).max("patient".len());
+    let mut text = format!("Dice on the {} patients, before ({}) and after\n", change.part, change.from);
+    text += &format!("{:width$}  {:>7}  {:>7}\n", "patient", "before", "after");
+    for (patient, before, after) in rows.chain([("mean", change.before, change.after)]) {
+        text += &format!("{patient:width$}  {:>7}  {:>7}\n", dice(before), dice(after));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finetune::PatientChange;
+
+    #[test]
+    fn the_table_lists_each_patient_and_the_mean() {
+        let row = |id: &str, before, after| PatientChange { patient: id.into(), before, after };
+        let patients = vec![row("P03", Some(0.5), Some(0.75)), row("patient 12", None, Some(1.0))];
+        let change =
+            BeforeAfter { from: "fine".into(), part: "test".into(), patients, before: Some(0.5), after: Some(0.75) };
+        let expected = "Dice on the test patients, before (fine) and after\n\
+                        patient      before    after\n\
+                        P03          0.5000   0.7500\n\
+                        patient 12        -   1.0000\n\
+                        mean         0.5000   0.7500\n";
+        assert_eq!(table(&change), expected);
+    }
 }

@@ -81,8 +81,10 @@ mod tests {
         for verb in program.get_subcommands() {
             let name = verb.get_name();
             let named = options(section(&format!("amlp {name}")));
+            let nested = verb.get_subcommands().flat_map(clap::Command::get_arguments);
             let real: BTreeSet<String> = verb
                 .get_arguments()
+                .chain(nested)
                 .filter(|arg| !arg.is_hide_set())
                 .filter_map(|a| a.get_long())
                 .map(str::to_owned)

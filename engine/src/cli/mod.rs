@@ -16,6 +16,7 @@ mod files;
 pub mod finetune;
 pub mod info;
 pub mod journal;
+pub mod labels;
 pub mod manual;
 pub mod mask;
 mod masks;
@@ -23,6 +24,7 @@ pub mod pretrain;
 mod progress;
 mod recipe;
 pub mod resume;
+pub mod retrain;
 pub mod review;
 pub mod segment;
 pub mod study;
@@ -67,6 +69,12 @@ enum Verb {
     /// Resume an interrupted training of either stage.
     #[command(after_help = resume::EXAMPLES)]
     Resume(resume::Args),
+    /// Add reviewed masks to the labels of the next fine-tuning, or list them.
+    #[command(after_help = labels::EXAMPLES)]
+    Labels(labels::Args),
+    /// Continue a fine-tuning with corrected masks.
+    #[command(after_help = retrain::EXAMPLES)]
+    Retrain(retrain::Args),
     /// Segment scans with a fine-tuned network.
     #[command(after_help = segment::EXAMPLES)]
     Segment(segment::Args),
@@ -131,6 +139,8 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Pretrain(args) => pretrain::run(&args),
         Verb::Finetune(args) => finetune::run(&args),
         Verb::Resume(args) => resume::run(&args),
+        Verb::Labels(args) => labels::run(&args),
+        Verb::Retrain(args) => retrain::run(&args),
         Verb::Segment(args) => segment::run(&args),
         Verb::Review(args) => review::run(&args),
         Verb::Consensus(args) => consensus::run(&args),

@@ -140,7 +140,12 @@ pub fn duration(seconds: f64) -> String {
 
 /// Progress of the preprocessing, in cases.
 pub fn cases() -> impl FnMut(usize, usize) {
-    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_message("preprocessing"));
+    counter("preprocessing")
+}
+
+/// Progress over the scans of some work.
+pub fn counter(what: &'static str) -> impl FnMut(usize, usize) {
+    let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_message(what));
     let started = Instant::now();
     move |done, all| match &bar {
         Some(bar) => {
@@ -150,7 +155,7 @@ pub fn cases() -> impl FnMut(usize, usize) {
                 bar.finish_and_clear();
             }
         }
-        None if done == all => eprintln!("preprocessing of {all} scans took {:.1} s", started.elapsed().as_secs_f64()),
+        None if done == all => eprintln!("{what} of {all} scans took {:.1} s", started.elapsed().as_secs_f64()),
         None => {}
     }
 }

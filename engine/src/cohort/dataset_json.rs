@@ -20,14 +20,14 @@ const JSON_BYTES: u64 = 64 << 20;
 
 /// The meaning of a cohort's label values.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LabelTable {
+pub struct LabelNames {
     /// Name of each label value, such as 1: "lesion". 0 is the background.
     pub names: BTreeMap<u16, String>,
     /// Label values of each named region, such as "whole tumor": 1, 2, 3. Empty without regions.
     pub regions: BTreeMap<String, Vec<u16>>,
 }
 
-impl LabelTable {
+impl LabelNames {
     /// True if nothing is known about the labels.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.regions.is_empty()
@@ -40,7 +40,7 @@ pub(super) struct DatasetInfo {
     /// Channel names by number, in lower case. A name that stands twice has its number appended.
     pub channels: BTreeMap<usize, String>,
     /// Label values.
-    pub labels: LabelTable,
+    pub labels: LabelNames,
 }
 
 impl DatasetInfo {
@@ -118,10 +118,10 @@ impl Keys<'_> {
         Ok(channels)
     }
 
-    fn labels(&self, value: &Value) -> Result<LabelTable> {
+    fn labels(&self, value: &Value) -> Result<LabelNames> {
         let expected =
             "labels are named by value, such as {\"background\": 0, \"lesion\": 1} or {\"0\": \"background\"}";
-        let mut table = LabelTable::default();
+        let mut table = LabelNames::default();
         match value {
             Value::Null => {}
             Value::Array(names) => {
@@ -261,7 +261,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(text).unwrap().labels,
-                LabelTable { names: names.clone(), ..LabelTable::default() },
+                LabelNames { names: names.clone(), ..LabelNames::default() },
                 "{text}"
             );
         }

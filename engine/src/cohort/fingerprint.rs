@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::Serialize;
 
 use super::case::read_masks;
-use super::{Case, Cohort, LabelTable, Layout, LeftOut, Problem};
+use super::{Case, Cohort, LabelNames, Layout, LeftOut, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
@@ -36,7 +36,7 @@ pub struct Fingerprint {
     /// Every modality and how many cases have it.
     pub modalities: BTreeMap<String, usize>,
     /// The meaning of label values by `dataset.json`.
-    pub label_names: LabelTable,
+    pub label_names: LabelNames,
     /// Every label value and in how many cases it occurs.
     pub labels: BTreeMap<u16, usize>,
     /// What the labels mean for the regions WT, TC and ET, and how that is known; `null` with a single label.

@@ -1,11 +1,12 @@
 //! The one listing of scans under a folder: of a cohort, of scans to segment, of segmentations to evaluate.
 //!
 //! It leaves out what is no scan of the user's: hidden files and `AppleDouble` companions (`._scan.nii.gz`), `__MACOSX`, run
-//! folders, probabilities and finished masks of `amlp segment`. Each folder is visited once, so links cannot loop.
+//! folders, corrected masks, probabilities and finished masks of `amlp segment`. Each folder is visited once, so links cannot loop.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::corrections::Corrections;
 use crate::run::RunFolder;
 use crate::{Error, Result};
 
@@ -82,7 +83,7 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
         let mut next = Vec::new();
         for path in level {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if depth > 0 && RunFolder::is_run(&path) {
+            if depth > 0 && (RunFolder::is_run(&path) || Corrections::is_folder(&path)) {
                 continue;
             }
             if !visited.insert(real) {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::dataset_json::DatasetInfo;
-use super::{Cohort, LabelTable};
+use super::{Cohort, LabelNames};
 use crate::preprocess::{LabelMap, MapSource};
+use crate::volume::LabelTable;
 use crate::{Error, Result};
 
 /// Label table of BIDS beside the cohort: columns `index` and `name`.
@@ -31,7 +32,7 @@ pub fn label_map_of_scan(scan: &Path, names: &[&str]) -> Result<(LabelMap, MapSo
 }
 
 /// The map by the tables of a folder; `None` if they name no tumour parts.
-fn of_tables(folder: &Path, dataset: &LabelTable) -> Result<Option<LabelMap>> {
+fn of_tables(folder: &Path, dataset: &LabelNames) -> Result<Option<LabelMap>> {
     let sidecar = read_dseg(&folder.join(DSEG_TSV))?;
     Ok(LabelMap::of_names(&sidecar, &BTreeMap::new()).or_else(|| LabelMap::of_names(&dataset.names, &dataset.regions)))
 }
@@ -55,22 +56,40 @@ fn read_dseg(path: &Path) -> Result<BTreeMap<u16, String>> {
     if !path.is_file() {
         return Ok(BTreeMap::new());
     }
-    let bad = |e: csv::Error| Error::file(path, e.to_string());
-    let mut table = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).map_err(bad)?;
-    let columns = table.headers().map_err(bad)?.clone();
-    let column = |name: &str| {
-        let at = columns.iter().position(|column| column.trim().eq_ignore_ascii_case(name));
-        at.ok_or_else(|| Error::file(path, format!("has no column {name}; expected index and name")))
-    };
-    let (index, name) = (column("index")?, column("name")?);
-    let mut names = BTreeMap::new();
-    for row in table.records() {
-        let row = row.map_err(bad)?;
-        let value = row.get(index).unwrap_or_default().trim();
-        let label = value.parse().map_err(|_| Error::field(path, "index", value, "is no label value, 0 to 65535"))?;
-        names.insert(label, row.get(name).unwrap_or_default().trim().to_owned());
+    Ok(LabelTable::read(path)?.labels.into_iter().map(|(value, style)| (value, style.name)).collect())
+}
+
+/// Names, colours and locks of a mask's labels, from the first of: `<mask>.labels.tsv` and `labels.tsv` beside it, a BIDS
+/// table of its name (`<mask>.tsv` of a `..._dseg`), and the nearest `dseg.tsv` or `dataset.json` in its folder or up to three
+/// above. Empty if there is none. A table that cannot be read is left out, with a message that names it.
+pub fn label_table_of_mask(mask: &Path) -> (LabelTable, Vec<String>) {
+    let mask = std::path::absolute(mask).unwrap_or_else(|_| mask.to_path_buf());
+    let own = LabelTable::path_beside(&mask);
+    let stem = own.file_name().and_then(|name| name.to_str()?.strip_suffix(".labels.tsv")).unwrap_or_default();
+    let bids = stem.to_lowercase().ends_with("dseg").then(|| mask.with_file_name(format!("{stem}.tsv")));
+    let beside = [Some(own.clone()), bids, Some(mask.with_file_name("labels.tsv"))];
+    let mut messages = Vec::new();
+    let mut ignored = |error: Error| messages.push(format!("{error}. The table is ignored."));
+    for path in beside.into_iter().flatten().filter(|path| path.is_file()) {
+        match LabelTable::read(&path) {
+            Ok(table) => return (table, messages),
+            Err(error) => ignored(error),
+        }
     }
-    Ok(names)
+    for folder in mask.ancestors().skip(1).take(1 + LEVELS_UP) {
+        let dseg = folder.join(DSEG_TSV);
+        let named = if dseg.is_file() {
+            LabelTable::read(&dseg)
+        } else {
+            DatasetInfo::read(folder).map(|info| LabelTable::of_names(&info.labels.names))
+        };
+        match named {
+            Ok(table) if table.labels.is_empty() => {}
+            Ok(table) => return (table, messages),
+            Err(error) => ignored(error),
+        }
+    }
+    (LabelTable::default(), messages)
 }
 
 #[cfg(test)]
@@ -113,5 +132,33 @@ mod tests {
         std::fs::write(folder.path().join(DSEG_TSV), "value\tname\n1\tx\n").unwrap();
         assert!(label_map_of_scan(&scan, &[]).is_err());
         assert!(found.label_map().unwrap_err().to_string().contains("has no column index"));
+    }
+
+    #[test]
+    fn the_nearest_table_of_a_mask_counts_and_a_broken_one_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("p01");
+        std::fs::create_dir_all(&place).unwrap();
+        let mask = place.join("seg.nii.gz");
+        assert_eq!(label_table_of_mask(&mask), (LabelTable::default(), Vec::new()));
+        let name = |mask: &Path| label_table_of_mask(mask).0.labels[&1].name.clone();
+        std::fs::write(folder.path().join("dataset.json"), r#"{"labels": {"background": 0, "edema": 1}}"#).unwrap();
+        assert_eq!(name(&mask), "edema");
+        std::fs::write(folder.path().join(DSEG_TSV), "index\tname\n1\tfrom dseg\n").unwrap();
+        assert_eq!(name(&mask), "from dseg");
+        std::fs::write(place.join("labels.tsv"), "value\tname\n1\tbeside\n").unwrap();
+        assert_eq!(name(&mask), "beside");
+        let bids = place.join("sub-1_dseg.nii.gz");
+        std::fs::write(place.join("sub-1_dseg.tsv"), "index\tname\n1\tits own\n").unwrap();
+        assert_eq!(name(&bids), "its own");
+        std::fs::write(place.join("seg.labels.tsv"), "index\tname\tcolor\n1\tbroken\tred\n").unwrap();
+        let (table, messages) = label_table_of_mask(&mask);
+        assert_eq!(table.labels[&1].name, "beside");
+        assert!(
+            matches!(&messages[..], [one] if one.contains("seg.labels.tsv") && one.contains("ignored")),
+            "{messages:?}"
+        );
+        std::fs::write(place.join("seg.labels.tsv"), "index\tname\n1\tsaved\n").unwrap();
+        assert_eq!((name(&mask), label_table_of_mask(&mask).1.len()), ("saved".to_owned(), 0));
     }
 }

@@ -3,10 +3,11 @@
 //! A patient has scans, at most one a session; a [`Case`] is one scan with its images and its mask. Splits, label budgets
 //! and statistics go by patient. [`Cohort::discover`] reads file names, `dataset.json`, and the values of a few files whose
 //! names leave open whether they are masks. [`fingerprint`] reads every file and reports problems by file. Neither repairs
-//! or moves anything.
+//! or moves anything. [`corrections`] keeps reviewed masks beside the cohort for the next fine-tuning.
 
 mod bids;
 mod case;
+pub mod corrections;
 mod dataset_json;
 mod drafts;
 mod fingerprint;
@@ -32,14 +33,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use case::{Case, ImageFile, read_masks, with_region};
-pub use dataset_json::LabelTable;
+pub use dataset_json::LabelNames;
 pub use fingerprint::{
     CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
 };
 pub use identity::CohortIdentity;
 pub use listing::scan_paths;
 pub(crate) use listing::{NiftiFile, scans_in};
-pub use meaning::label_map_of_scan;
+pub use meaning::{label_map_of_scan, label_table_of_mask};
 pub use names::canonical_modality;
 pub(crate) use names::is_mask_or_output;
 pub use options::{DiscoverOptions, NamePattern};
@@ -106,14 +107,14 @@ pub struct Cohort {
     /// Scans that the folder holds but the cohort does not, with the reason.
     pub left_out: Vec<LeftOut>,
     /// The meaning of label values by `dataset.json`; empty without one.
-    pub labels: LabelTable,
+    pub labels: LabelNames,
     /// Problems that the file names show.
     pub problems: Vec<Problem>,
 }
 
 impl Cohort {
     fn new(root: &Path, layout: Layout) -> Self {
-        let labels = LabelTable::default();
+        let labels = LabelNames::default();
         Self { root: root.to_path_buf(), layout, cases: vec![], left_out: vec![], labels, problems: vec![] }
     }
 

@@ -33,7 +33,7 @@ pub use supervised::initial_network;
 pub struct FinetuneReport {
     /// Always `finetune`.
     pub stage: Stage,
-    /// True if it started from a pre-trained network.
+    /// True if it started from an earlier run.
     pub pretrained: bool,
     /// Device that computed.
     pub device: String,
@@ -41,6 +41,9 @@ pub struct FinetuneReport {
     pub labelled: Vec<String>,
     /// The patients whose labels chose the best network: they count in the label budget.
     pub validated: Vec<String>,
+    /// The patients among them whose corrected masks were trained on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrected: Vec<String>,
     /// Slices with lesion.
     pub lesion_slices: usize,
     /// Epochs trained.
@@ -60,6 +63,35 @@ pub struct FinetuneReport {
     pub last_dice: Option<f64>,
     /// Seconds that this process spent in the loop.
     pub seconds: f64,
+    /// Dice of the held-out patients before and after, where it continued a fine-tuning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_after: Option<BeforeAfter>,
+}
+
+/// Dice of a patient, the mean over the scans.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatientChange {
+    /// The patient.
+    pub patient: String,
+    /// By the network that the fine-tuning started from.
+    pub before: Option<f64>,
+    /// By its own.
+    pub after: Option<f64>,
+}
+
+/// Dice of the held-out patients by the network that a fine-tuning started from, and by its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BeforeAfter {
+    /// Name of the run that it started from.
+    pub from: String,
+    /// Which part of the split was held out: `test`, or `val` where nobody tests.
+    pub part: String,
+    /// The patients.
+    pub patients: Vec<PatientChange>,
+    /// Mean before, over the patients that both networks segmented.
+    pub before: Option<f64>,
+    /// Mean after, over the same patients.
+    pub after: Option<f64>,
 }
 
 /// Fine-tunes on `data`. A dry run stops after the estimate and gives `None`.
@@ -85,6 +117,7 @@ pub fn finetune(
         device: session.compute.name.clone(),
         labelled: data.store.cases().iter().map(|c| c.id.clone()).collect(),
         validated: data.validation.iter().map(|(id, _)| id.clone()).collect(),
+        corrected: Vec::new(),
         lesion_slices: data.lesion.len(),
         epochs: length.epochs,
         steps: length.steps,
@@ -94,6 +127,7 @@ pub fn finetune(
         best_epoch: history.best_validation().map(|(epoch, _)| epoch),
         last_dice: history.last_validation().map(|(_, dice)| dice),
         seconds,
+        before_after: None,
     }))
 }
 

@@ -11,11 +11,11 @@ use crate::event::{EpochSummary, Event, Stage};
 use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
-use crate::predict::Segmenter;
+use crate::predict::{Choice, Segmenter};
 use crate::pretrain::Slices;
 use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
-use crate::run::checkpoint::{self, Slot};
+use crate::run::checkpoint;
 use crate::trainer::{
     Dataset, EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
 };
@@ -60,10 +60,10 @@ impl<'a> Supervised<'a> {
 }
 
 /// The network that fine-tuning starts with: random weights, under which the pre-training of `labels.from` puts what its method
-/// transfers.
+/// transfers; or the whole network of the fine-tuning of `labels.from`.
 ///
 /// # Errors
-/// A pre-training run that cannot be read, or whose network has another shape.
+/// A run that cannot be read, or whose network has another shape.
 pub fn initial_network(config: &Config, compute: &Compute) -> Result<UNet> {
     initial(config, config.seed, &compute.training())
 }
@@ -75,9 +75,16 @@ fn initial(config: &Config, seed: u64, device: &Device) -> Result<UNet> {
     }
     let run = RunFolder::open(&config.labels.from)?;
     let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
-    let weights = checkpoint::load_part(&run, &[Slot::Last, Slot::Previous], WEIGHTS)?;
-    let what = if config.labels.encoder_only { Transfer::Encoder } else { crate::pretrain::transfer(&theirs) };
-    record::transfer(fresh, &weights.content, what, usize::from(theirs.method.mask.channel))
+    let finetuned = theirs.stage == Stage::Finetune;
+    let choice = if finetuned && config.labels.from_best { Choice::Best } else { Choice::Last };
+    let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?;
+    let what = match theirs.stage {
+        _ if config.labels.encoder_only => Transfer::Encoder,
+        Stage::Pretrain => crate::pretrain::transfer(&theirs),
+        Stage::Finetune => Transfer::Whole,
+    };
+    let extra_inputs = usize::from(!finetuned && theirs.method.mask.channel);
+    record::transfer(fresh, &weights.content, what, extra_inputs)
 }
 
 /// Re-estimates the running statistics of batch norm on `labels.norm_batches` batches of slices as they are, without masks.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cohort::split::Split;
-use crate::cohort::{Case, LeftOut, summary};
+use crate::cohort::{Case, LeftOut, Selection, summary};
+use crate::config::DataConfig;
 use crate::device::Compute;
 use crate::evaluate::Mean;
 use crate::event::Control;
@@ -109,13 +110,7 @@ pub fn evaluate_run(
         return Err(Error::file(run, "names no cohort: its held-out patients are not known"));
     }
     let folder = RunFolder::resume(run)?;
-    let split: Split = folder.read_split()?;
-    let (part, ids) = if split.test.is_empty() { ("val", split.val) } else { ("test", split.test) };
-    if ids.is_empty() {
-        return Err(Error::file(&folder.split_path(), "holds nobody out: there is nobody to evaluate on"));
-    }
-    let cohort = data.discover()?;
-    let selection = cohort.select(&ids, &data.modality).require_some()?;
+    let (part, selection) = held_out(&folder, data)?;
     let (cases, mut left_out) = (selection.cases, selection.left_out);
     let epoch = choice.slots().iter().find_map(|slot| checkpoint::manifest(&folder, *slot).ok());
     let staged = StagedEvaluation::new(&folder, choice.slot())?;
@@ -124,7 +119,7 @@ pub fn evaluate_run(
         control.pass()?;
         progress(done, cases.len(), &case.id);
         let mask = evaluation::path(run, choice.slot(), &mask_name(&case.id)?);
-        match evaluate_case(&segmenter, case, mask, &staged, control) {
+        match evaluate_case(&segmenter, case, mask, Some(&staged), control) {
             Ok(row) => patients.push(row),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
             Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
@@ -162,11 +157,22 @@ pub fn stored_evaluation(run: &Path, choice: Choice) -> Result<Option<RunEvaluat
     Ok(Some(stored))
 }
 
-fn evaluate_case(
+/// The part of a run's split that is held out, and its scans in the cohort.
+pub(super) fn held_out(run: &RunFolder, data: &DataConfig) -> Result<(&'static str, Selection)> {
+    let split: Split = run.read_split()?;
+    let (part, ids) = if split.test.is_empty() { ("val", split.val) } else { ("test", split.test) };
+    if ids.is_empty() {
+        return Err(Error::file(&run.split_path(), "holds nobody out: there is nobody to evaluate on"));
+    }
+    Ok((part, data.discover()?.select(&ids, &data.modality).require_some()?))
+}
+
+/// Segments and measures a case. The mask is written only if there is a `staged` evaluation.
+pub(super) fn evaluate_case(
     segmenter: &Segmenter,
     case: &Case,
     mask: PathBuf,
-    staged: &StagedEvaluation<'_>,
+    staged: Option<&StagedEvaluation<'_>>,
     control: &Control,
 ) -> Result<PatientRow> {
     let name = mask_name(&case.id)?;
@@ -174,7 +180,9 @@ fn evaluate_case(
     let (images, truth) = read_case(case, modalities, true, &segmenter.config().preprocess.masks())?;
     let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
     let source = images.first().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
-    write_label(&staged.place(&name), &found, source)?;
+    if let Some(staged) = staged {
+        write_label(&staged.place(&name), &found, source)?;
+    }
     let mut row = PatientRow {
         case: case.id.clone(),
         patient: case.patient.clone(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Start, differences};
+use crate::cohort::corrections::Corrections;
 use crate::cohort::split::{Part, Split};
 use crate::cohort::{Cohort, CohortIdentity, fingerprint_under};
 use crate::config::Config;
@@ -27,7 +28,9 @@ pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Resu
 /// A run folder with its split.
 pub(super) struct Opened {
     pub run: RunFolder,
-    split: Split,
+    pub split: Split,
+    /// The corrected masks that it trains on: those that a resumed run has stored.
+    pub corrections: Corrections,
     /// True for a new folder.
     new: bool,
 }
@@ -72,7 +75,9 @@ pub(super) fn open_run(
             run.write_config(&stored.to_toml()?)?;
         }
         failure::clear(&run)?;
-        return Ok(Opened { run, split, new: false });
+        let mut corrections = run.read_corrections::<Corrections>()?.unwrap_or_default();
+        corrections.find_again(&cohort.root);
+        return Ok(Opened { run, split, corrections, new: false });
     }
     let split = match start.split {
         Some(path) => {
@@ -91,13 +96,36 @@ pub(super) fn open_run(
             None => draw_split(config, cohort, control)?,
         },
     };
+    let corrections = corrections(config)?;
+    let split = corrections.extend(cohort, split);
     let run = RunFolder::create(out, &config.to_toml()?)?;
     run.write_split(&split)?;
+    if !corrections.masks.is_empty() {
+        run.write_corrections(&corrections)?;
+    }
     run.write_cohort(&CohortIdentity::of(cohort, &config.data.modality))?;
-    Ok(Opened { run, split, new: true })
+    Ok(Opened { run, split, corrections, new: true })
 }
 
-/// The split of the pre-training run that a fine-tuning starts from.
+/// The corrected masks that a new fine-tuning trains on; none in pre-training.
+pub(crate) fn corrections(config: &Config) -> Result<Corrections> {
+    match &config.labels.corrections {
+        Some(folder) if config.stage == Stage::Finetune => Corrections::read(folder),
+        _ => Ok(Corrections::default()),
+    }
+}
+
+/// The split that a new fine-tuning takes over from the run it starts from, with the patients of its corrected masks; `None` if
+/// it starts from random weights.
+///
+/// # Errors
+/// A split or a record of corrected masks that cannot be read.
+pub fn planned_split(config: &Config, cohort: &Cohort) -> Result<Option<Split>> {
+    let Some(split) = inherited(config)? else { return Ok(None) };
+    Ok(Some(corrections(config)?.extend(cohort, split)))
+}
+
+/// The split of the run that a fine-tuning starts from.
 pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
     if config.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
         return Ok(None);

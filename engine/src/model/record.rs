@@ -10,19 +10,24 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::UNet;
 use crate::{Error, ErrorKind, Result};
 
-/// What fine-tuning takes over from a pre-trained network; the rest keeps its random weights.
+/// What fine-tuning takes over from an earlier network; the rest keeps its random weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
     /// The encoder: of methods whose loss does not train the decoder.
     Encoder,
-    /// Encoder and decoder; the head is always new.
+    /// Encoder and decoder; the head of a pre-training has other outputs.
     EncoderDecoder,
+    /// Everything: of a fine-tuned network with the same outputs.
+    Whole,
 }
 
 impl Transfer {
     fn takes(self, name: &str) -> bool {
-        name.starts_with("encoder.")
-            || self == Self::EncoderDecoder && (name.starts_with("up.") || name.starts_with("decoder."))
+        match self {
+            Self::Encoder => name.starts_with("encoder."),
+            Self::EncoderDecoder => ["encoder.", "up.", "decoder."].iter().any(|part| name.starts_with(part)),
+            Self::Whole => true,
+        }
     }
 }
 

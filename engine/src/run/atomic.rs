@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -118,6 +118,22 @@ pub fn is_temporary(name: &str) -> bool {
 /// SHA-256 of `bytes` in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file in hexadecimal, read in chunks.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn sha256_file(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let (mut sum, mut block) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut block).map_err(Error::io("read", path))? {
+            0 => break,
+            count => sum.update(&block[..count]),
+        }
+    }
+    Ok(hex(&sum.finalize()))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 pub(super) const CONFIG: &str = "config.toml";
 pub(super) const SPLIT: &str = "split.json";
 pub(super) const COHORT: &str = "cohort.json";
+const CORRECTIONS: &str = "corrections.json";
 const EVENTS: &str = "events.jsonl";
 const REPORT: &str = "report.json";
 pub(super) const CHECKPOINTS: &str = "checkpoints";
@@ -160,6 +161,18 @@ impl RunFolder {
     /// What the cohort is recognised by; `None` in a run of an earlier version.
     pub fn read_cohort<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         let path = self.root.join(COHORT);
+        path.is_file().then(|| text::read_json(&path)).transpose()
+    }
+
+    /// Stores the corrected masks that a fine-tuning trains on, so that it resumes with these.
+    pub fn write_corrections<T: Serialize + ?Sized>(&self, corrections: &T) -> Result<String> {
+        self.require_lock()?;
+        text::write_json(&self.root.join(CORRECTIONS), corrections)
+    }
+
+    /// The corrected masks that the run trains on; `None` without any.
+    pub fn read_corrections<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        let path = self.root.join(CORRECTIONS);
         path.is_file().then(|| text::read_json(&path)).transpose()
     }
 

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::atomic::{folder_of, rename, survive_size_limit, sync_folder, temporary_path};
+use super::clock::now_ms;
 use super::fault;
 use crate::edit::journal::{Header, Kind, Record, Replay, encode_record, encode_start, replay};
 use crate::edit::{Delta, EditLabels};
@@ -102,8 +103,8 @@ impl Journal {
     /// Also if the flush of an earlier record failed.
     pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
         self.syncer.check().map_err(Error::io("write", &self.path))?;
-        let time_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
-        let record = Record { seq: self.records + 1, time_ms, kind, name: name.to_owned(), changes: delta.pack() };
+        let record =
+            Record { seq: self.records + 1, time_ms: now_ms(), kind, name: name.to_owned(), changes: delta.pack() };
         let bytes = encode_record(&record);
         if let Err(error) = self.write(&bytes) {
             // Best effort: a torn record is cut off when the journal is opened.

@@ -10,6 +10,7 @@ mod data;
 mod grid;
 mod hounsfield;
 mod label;
+mod label_table;
 mod matching;
 pub mod nifti;
 mod orient;
@@ -25,6 +26,7 @@ pub use data::{Extension, Frames, ReadOptions, Scale, SourceHeader, Volume, Voxe
 pub use grid::Grid;
 pub use hounsfield::{CtDoubt, ct_doubt};
 pub use label::{AlignedMask, LabelData, LabelVolume};
+pub use label_table::{LabelStyle, LabelTable};
 pub use matching::{GridMatch, Relation};
 pub use orient::Orientation;
 pub use resample::{Interpolation, crop, resample_f32, resample_labels};

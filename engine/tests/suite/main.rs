@@ -33,3 +33,4 @@ mod study_plans;
 mod torch_step;
 mod training;
 mod volume_roundtrip;
+mod way_back;

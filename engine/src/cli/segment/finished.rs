@@ -5,15 +5,13 @@
 //! options or from another scan, is made again.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::inputs::Scan;
 use crate::cohort::ImageFile;
-use crate::run::atomic::{hex, write_atomic};
+use crate::run::atomic::{sha256_file, write_atomic};
 use crate::{Error, Result};
 
 /// The record of a finished case.
@@ -42,7 +40,7 @@ impl Finished {
         (out, names): (&Path, &[String]),
         volume_ml: f64,
     ) -> Result<Self> {
-        let output = |name: &String| Ok((name.clone(), checksum(&out.join(name))?));
+        let output = |name: &String| Ok((name.clone(), sha256_file(&out.join(name))?));
         Ok(Self {
             case: scan.case.clone(),
             model: model.to_owned(),
@@ -81,20 +79,7 @@ fn path_of(out: &Path, case: &str) -> PathBuf {
 /// SHA-256 of an image's file, with the frame of a 4-D file.
 fn image_checksum(image: &ImageFile) -> Result<String> {
     let frame = image.frame.map(|frame| format!(" frame {frame}")).unwrap_or_default();
-    Ok(checksum(&image.path)? + &frame)
-}
-
-/// SHA-256 of a file, read in chunks.
-fn checksum(path: &Path) -> Result<String> {
-    let mut file = std::fs::File::open(path).map_err(Error::io("read", path))?;
-    let (mut sum, mut block) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut block).map_err(Error::io("read", path))? {
-            0 => break,
-            count => sum.update(&block[..count]),
-        }
-    }
-    Ok(hex(&sum.finalize()))
+    Ok(sha256_file(&image.path)? + &frame)
 }
 
 #[cfg(test)]

@@ -1,0 +1,135 @@
+//! `amlp labels`: corrected masks of a cohort, for the next fine-tuning.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+
+use super::masks::MaskFlags;
+use super::{print_json, print_line};
+use crate::cohort::Cohort;
+use crate::cohort::corrections::{Addition, Correction, Corrections, Verdict};
+use crate::jobs::retrain::model_id;
+use crate::predict::Choice;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp labels add --cohort COHORT --case p07 --mask p07.nii.gz --reviewer AB --model runs/fine
+  amlp labels add --cohort COHORT --case p09 --mask out/p09.nii.gz --verdict accepted --reviewer AB --model runs/fine
+  amlp labels list --cohort COHORT
+  amlp retrain runs/fine --out runs/fine-2
+
+The cohort's own masks stay as they are. The newest mask of a case counts; earlier files stay in the folder.";
+
+/// Adds reviewed masks to a cohort's corrected masks, or lists them.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a reviewed mask of a case.
+    Add(AddArgs),
+    /// List the masks that count, with their provenance.
+    List(Place),
+}
+
+/// Which corrected masks.
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The cohort.
+    #[arg(long, value_name = "FOLDER")]
+    cohort: PathBuf,
+    /// Folder of the corrected masks [default: corrections in the cohort's folder].
+    #[arg(long, value_name = "FOLDER")]
+    corrections: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct AddArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Id of the case in the cohort.
+    #[arg(long, value_name = "ID")]
+    case: String,
+    /// The mask, on the voxels of one of the case's images.
+    #[arg(long, value_name = "FILE")]
+    mask: PathBuf,
+    /// Initials of who reviewed it.
+    #[arg(long, value_name = "XY")]
+    reviewer: String,
+    /// Whether the segmentation was corrected, or right as it was.
+    #[arg(long, value_enum, default_value = "corrected")]
+    verdict: Verdict,
+    /// Fine-tuned run that made the segmentation.
+    #[arg(long, value_name = "RUN")]
+    model: Option<PathBuf>,
+    /// The segmentation is by the run's network that validated best, instead of the last.
+    #[arg(long, requires = "model")]
+    best: bool,
+    /// Take the place of another reviewer's mask of the case.
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    masks: MaskFlags,
+}
+
+impl Place {
+    fn folder(&self) -> PathBuf {
+        self.corrections.clone().unwrap_or_else(|| Corrections::folder_of(&self.cohort))
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.action {
+        Action::Add(add) => run_add(add),
+        Action::List(place) => run_list(place),
+    }
+}
+
+fn run_add(args: &AddArgs) -> anyhow::Result<()> {
+    let choice = if args.best { Choice::Best } else { Choice::Last };
+    let addition = Addition {
+        case: &args.case,
+        mask: &args.mask,
+        verdict: args.verdict,
+        reviewer: &args.reviewer,
+        model: args.model.as_ref().map(|run| model_id(run, choice)).transpose()?,
+        replace: args.replace,
+    };
+    let (cohort, folder) = (Cohort::discover(&args.place.cohort)?, args.place.folder());
+    let added = Corrections::add(&cohort, &folder, &addition, &args.masks.options())?;
+    for note in &added.notes {
+        eprintln!("note: {note}");
+    }
+    if args.place.json {
+        return print_json(&added);
+    }
+    print_line(&line(&folder, &added.correction))?;
+    added.replaced.map_or(Ok(()), |old| print_line(&format!("  replaces {}: {}", old.mask, old.describe())))
+}
+
+fn run_list(place: &Place) -> anyhow::Result<()> {
+    let found = Corrections::read(&place.folder())?;
+    for note in &found.notes {
+        eprintln!("warning: {note}");
+    }
+    if place.json {
+        return print_json(&found);
+    }
+    if found.masks.is_empty() {
+        return print_line(&format!("no corrected masks in {}", found.folder.display()));
+    }
+    found.masks.iter().try_for_each(|mask| print_line(&line(&found.folder, mask)))
+}
+
+fn line(folder: &Path, mask: &Correction) -> String {
+    let model = mask.model.as_ref().map_or_else(String::new, |model| format!(", segmented by {}", model.run));
+    let path = folder.join(&mask.mask);
+    format!("{}: {:.2} ml, {}{model}, {}", mask.case, mask.lesion_ml, mask.describe(), path.display())
+}

@@ -1,0 +1,95 @@
+//! `amlp retrain`: a fine-tuned network continues with corrected masks.
+
+use std::path::PathBuf;
+
+use super::finetune::train;
+use super::training::{Output, put};
+use crate::device::DeviceList;
+use crate::jobs::Start;
+use crate::jobs::retrain::retrain_config;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp labels add --cohort COHORT --case p07 --mask p07.nii.gz --reviewer AB --model runs/fine
+  amlp retrain runs/fine --out runs/fine-2
+  amlp retrain runs/fine --out runs/fine-2 --steps 300 --lr 0.001 --json
+
+Network, data, preprocessing, split and seed are the run's; a fifth of its learning rate, a third of its length. The corrected
+masks of training patients, and of patients that its split does not have, join its labelled patients. Validation and test
+patients stay the same and are never trained on. Ctrl+C saves and exits with 130; amlp resume NEW continues.";
+
+/// Continues a fine-tuning with corrected masks, and prints the Dice of the test patients before and after.
+#[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Args {
+    /// Fine-tuned run to start from.
+    run: PathBuf,
+    /// Folder to create for the results.
+    #[arg(long)]
+    out: PathBuf,
+    /// Folder of corrected masks [default: corrections in the cohort's folder].
+    #[arg(long, value_name = "FOLDER")]
+    corrections: Option<PathBuf>,
+    /// The run's cohort, where it lies now.
+    #[arg(long, value_name = "FOLDER")]
+    cohort: Option<PathBuf>,
+    /// Start from the network that validated best, instead of the last.
+    #[arg(long)]
+    best: bool,
+    /// Epochs.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Steps in all, instead of epochs.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Learning rate.
+    #[arg(long)]
+    lr: Option<f64>,
+    /// Labelled training patients, instead of the run's and the corrected ones: all, or patients:ID,ID.
+    #[arg(long)]
+    labels: Option<String>,
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
+    #[arg(long)]
+    device: Option<DeviceList>,
+    /// CPU threads; 0 uses all cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
+    #[arg(long)]
+    micro_batch: Option<usize>,
+    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
+    #[arg(long)]
+    memory_mib: Option<u64>,
+    /// Fail if a scan or a mask would be left out.
+    #[arg(long)]
+    strict: bool,
+    /// Print time and memory of the training, and stop.
+    #[arg(long)]
+    dry_run: bool,
+    /// Also write TensorBoard event files, into the folder tensorboard of the run.
+    #[arg(long)]
+    tensorboard: bool,
+    /// Print the report as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let mut config = retrain_config(&args.run, args.cohort.as_deref(), args.corrections.as_deref(), args.best)?;
+    let training = &mut config.training;
+    put(&mut training.epochs, args.epochs);
+    if args.epochs.is_some() {
+        // A length that is named is exact.
+        (training.steps, training.min_steps) = (0, 0);
+    }
+    put(&mut training.steps, args.steps);
+    put(&mut training.lr, args.lr);
+    put(&mut training.micro_batch, args.micro_batch);
+    put(&mut config.labels.labels, args.labels.clone());
+    put(&mut config.device, args.device.clone());
+    put(&mut config.threads, args.threads);
+    put(&mut config.data.memory_mib, args.memory_mib);
+    let start = Start { dry: args.dry_run, strict: args.strict, ..Start::default() };
+    train(config, &args.out, start, Output { json: args.json, tensorboard: args.tensorboard })
+}

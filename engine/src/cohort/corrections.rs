@@ -1,0 +1,242 @@
+//! Corrected masks of a cohort, for the next fine-tuning, with their provenance.
+//!
+//! A folder, by default `corrections` in the cohort's, which discovery skips:
+//!
+//! ```text
+//! corrections/
+//!   corrections.jsonl          one line a mask: case, reviewer, time, model, digest, verdict; the last line of a case counts
+//!   p01.3f2a9c01.nii.gz        its mask, named by the case and the digest
+//! ```
+//!
+//! Nothing is overwritten: another mask of a case has another name, and lines are only appended, so an interruption loses at
+//! most the mask being added. The cohort's own masks stay as they are.
+
+mod add;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::split::Split;
+use super::{Cohort, LeftOut};
+use crate::run::atomic::sha256_file;
+use crate::run::clock::utc;
+use crate::{Error, Result};
+
+pub use add::{Added, Addition};
+
+/// Folder in the cohort's.
+const FOLDER: &str = "corrections";
+/// The record of the masks.
+const RECORD: &str = "corrections.jsonl";
+/// Largest record that is read in bytes: some hundred thousand masks.
+const RECORD_BYTES: u64 = 64 << 20;
+
+/// What a reviewer says of a segmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Right as the model made it.
+    Accepted,
+    /// Right after corrections.
+    Corrected,
+}
+
+impl Verdict {
+    /// The word in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Corrected => "corrected",
+        }
+    }
+}
+
+/// The network that made the segmentation a mask goes back to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelId {
+    /// Name of its run folder.
+    pub run: String,
+    /// SHA-256 of its weights.
+    pub weights_sha256: String,
+}
+
+/// A mask that was added, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The scan's id.
+    pub case: String,
+    /// The patient.
+    pub patient: String,
+    /// File name of the mask in the folder.
+    pub mask: String,
+    /// SHA-256 of that file.
+    pub sha256: String,
+    /// Volume of all labels in ml.
+    pub lesion_ml: f64,
+    /// What the reviewer said.
+    pub verdict: Verdict,
+    /// The reviewer's initials.
+    pub reviewer: String,
+    /// When it was added, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The network whose segmentation was reviewed; absent for a mask drawn by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelId>,
+}
+
+impl Correction {
+    /// "corrected by AB on 2026-01-31T08:05:00Z".
+    pub fn describe(&self) -> String {
+        format!("{} by {} on {}", self.verdict.name(), self.reviewer, utc(self.time_ms))
+    }
+}
+
+/// The corrected masks of a cohort.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Corrections {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The mask that counts for each case, by case.
+    pub masks: Vec<Correction>,
+    /// Lines of the record that cannot be read, one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What a training does with corrected masks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Applied {
+    /// Masks that are not used although their scan is: of validation and test patients, whose reference stays.
+    pub masks_left_out: Vec<LeftOut>,
+    /// Scans whose mask is damaged or missing. They are not used.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Corrections {
+    /// The folder of a cohort's corrected masks, unless the user chooses another.
+    pub fn folder_of(cohort: &Path) -> PathBuf {
+        cohort.join(FOLDER)
+    }
+
+    /// Whether a folder holds corrected masks.
+    pub(super) fn is_folder(folder: &Path) -> bool {
+        folder.join(RECORD).is_file()
+    }
+
+    /// Reads the record; empty if there is none. Lines that cannot be read, such as one cut off by a full disk, are left out
+    /// with a note.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let mut found = Self { folder: folder.to_path_buf(), ..Self::default() };
+        let path = folder.join(RECORD);
+        if !path.is_file() {
+            return Ok(found);
+        }
+        let failed = || Error::io("read", &path);
+        let mut bytes = Vec::new();
+        File::open(&path).map_err(failed())?.take(RECORD_BYTES + 1).read_to_end(&mut bytes).map_err(failed())?;
+        if bytes.len() as u64 > RECORD_BYTES {
+            return Err(Error::file(&path, format!("is larger than the limit of {RECORD_BYTES} bytes")));
+        }
+        let mut newest: BTreeMap<String, Correction> = BTreeMap::new();
+        let lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.trim_ascii().is_empty());
+        for (at, line) in lines {
+            match serde_json::from_slice::<Correction>(line) {
+                Ok(correction) if is_plain(&correction.mask) => {
+                    newest.insert(correction.case.clone(), correction);
+                }
+                Ok(correction) => {
+                    let why = format!("mask is {}: is no plain file name", correction.mask);
+                    found.notes.push(format!("{}: line {}: {why}. The line is ignored.", path.display(), at + 1));
+                }
+                Err(error) => {
+                    found.notes.push(format!("{}: line {}: {error}. The line is ignored.", path.display(), at + 1));
+                }
+            }
+        }
+        found.masks = newest.into_values().collect();
+        Ok(found)
+    }
+
+    /// Takes the folder in the cohort's if this one is gone, as after a move of both.
+    pub(crate) fn find_again(&mut self, cohort: &Path) {
+        if !self.masks.is_empty() && !self.folder.is_dir() {
+            self.folder = Self::folder_of(cohort);
+        }
+    }
+
+    /// The mask that counts for a case.
+    pub fn of_case(&self, case: &str) -> Option<&Correction> {
+        self.masks.iter().find(|mask| mask.case == case)
+    }
+
+    /// The split with the corrected patients: those that no part has are added to the training patients, and training patients
+    /// have the lesion volume of their corrected mask. Validation and test patients stay as they are.
+    #[must_use]
+    pub fn extend(&self, cohort: &Cohort, mut split: Split) -> Split {
+        for mask in self.masks.iter().filter(|mask| cohort.case(&mask.case).is_some()) {
+            // Splits of earlier versions name scans.
+            let names = [&mask.patient, &mask.case];
+            if split.val.iter().chain(&split.test).any(|id| names.contains(&id)) {
+                continue;
+            }
+            let known = split.train.iter().find(|id| names.contains(id)).cloned();
+            let id = known.unwrap_or_else(|| {
+                split.train.push(mask.patient.clone());
+                mask.patient.clone()
+            });
+            split.lesion_ml.insert(id, Some(mask.lesion_ml));
+        }
+        split.train.sort_unstable();
+        split
+    }
+
+    /// The training patients of a split that have a corrected mask.
+    pub fn trained<'a>(&'a self, split: &'a Split) -> impl Iterator<Item = &'a String> {
+        let has = |id: &&String| self.masks.iter().any(|mask| mask.patient == **id || mask.case == **id);
+        split.train.iter().filter(has)
+    }
+
+    /// Gives the scans of training patients their corrected masks, each checked against its digest.
+    pub fn apply(&self, cohort: &mut Cohort, split: &Split) -> Applied {
+        let mut applied = Applied::default();
+        for mask in &self.masks {
+            let Some(case) = cohort.cases.iter_mut().find(|case| case.id == mask.case) else {
+                applied
+                    .left_out
+                    .push(LeftOut::new(&mask.case, "has a corrected mask, but the cohort does not have it"));
+                continue;
+            };
+            let is_in = |part: &[String]| part.contains(&case.patient) || part.contains(&case.id);
+            if let Some(part) = [("test", &split.test), ("validation", &split.val)].iter().find(|(_, ids)| is_in(ids)) {
+                let why = format!("its corrected mask is not trained on, since it is a {} patient", part.0);
+                applied.masks_left_out.push(LeftOut::new(&case.id, why));
+                continue;
+            }
+            let path = self.folder.join(&mask.mask);
+            match sha256_file(&path) {
+                Ok(found) if found == mask.sha256 => case.masks = vec![path],
+                Ok(_) => {
+                    let why = "its corrected mask was changed since it was added. Add it again";
+                    applied.left_out.push(LeftOut::new(&case.id, why));
+                }
+                Err(error) => applied.left_out.push(LeftOut::new(&case.id, error.to_string())),
+            }
+        }
+        applied
+    }
+}
+
+/// A name that leads to no other folder.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Adding a reviewed mask to the corrected masks of a cohort.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Correction, Corrections, ModelId, RECORD, Verdict, is_plain};
+use crate::cohort::{Case, Cohort};
+use crate::run::atomic::survive_size_limit;
+use crate::run::clock::now_ms;
+use crate::volume::nifti::write_label;
+use crate::volume::{LabelVolume, MaskOptions, Volume};
+use crate::{Error, Result};
+
+/// Longest initials in characters.
+const LONGEST_INITIALS: usize = 20;
+
+/// A reviewed mask to add.
+#[derive(Clone, Debug)]
+pub struct Addition<'a> {
+    /// The scan's id in the cohort.
+    pub case: &'a str,
+    /// The mask. It must lie on the voxels of one of the case's images.
+    pub mask: &'a Path,
+    /// What the reviewer said.
+    pub verdict: Verdict,
+    /// The reviewer's initials.
+    pub reviewer: &'a str,
+    /// The network whose segmentation was reviewed.
+    pub model: Option<ModelId>,
+    /// Take the place of another reviewer's mask of the case. One's own is always replaced.
+    pub replace: bool,
+}
+
+/// What became of an [`Addition`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Added {
+    /// The record.
+    pub correction: Correction,
+    /// The mask of this case that counted until now. Its file stays.
+    pub replaced: Option<Correction>,
+    /// What was done to fit the mask to its image.
+    pub notes: Vec<String>,
+}
+
+impl Corrections {
+    /// Adds a reviewed mask of a case of `cohort` to `folder`, which is made if it does not exist. The mask is written on the
+    /// grid of the image that it lies on. Adding the same mask again is no error.
+    ///
+    /// # Errors
+    /// A case that the cohort does not have; a mask on other voxels, or with a label that `dataset.json` does not name;
+    /// another reviewer's mask of the case, unless [`Addition::replace`] is set; initials that are empty or too long; a file
+    /// that cannot be read or written.
+    pub fn add(cohort: &Cohort, folder: &Path, addition: &Addition<'_>, options: &MaskOptions) -> Result<Added> {
+        let reviewer = initials(addition.reviewer)?;
+        let case = cohort.case(addition.case).ok_or_else(|| {
+            let known: Vec<&str> = cohort.cases.iter().take(10).map(|case| case.id.as_str()).collect();
+            let why = format!("is no case of {}, which has {} and others", cohort.root.display(), known.join(", "));
+            Error::config("case", addition.case, why)
+        })?;
+        if !is_plain(&case.id) {
+            return Err(Error::config("case", &case.id, "cannot be the name of a file"));
+        }
+        let earlier = Self::read(folder)?.of_case(&case.id).cloned();
+        if let Some(other) = earlier.as_ref().filter(|other| other.reviewer != reviewer && !addition.replace) {
+            let why = format!("{} is already {}. Replace that mask, or keep it", case.id, other.describe());
+            return Err(Error::config("reviewer", reviewer, why));
+        }
+        let (labels, image, notes) = fitted(case, addition.mask, options)?;
+        check_labels(cohort, addition.mask, &labels)?;
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let (mask, sha256) = write_mask(folder, &case.id, &labels, &image)?;
+        let correction = Correction {
+            case: case.id.clone(),
+            patient: case.patient.clone(),
+            mask,
+            sha256,
+            lesion_ml: labels.volume_ml(),
+            verdict: addition.verdict,
+            reviewer,
+            time_ms: now_ms(),
+            model: addition.model.clone(),
+        };
+        append(&folder.join(RECORD), &correction)?;
+        Ok(Added { correction, replaced: earlier, notes })
+    }
+}
+
+/// Initials without spaces around them.
+fn initials(text: &str) -> Result<String> {
+    let text = text.trim();
+    let count = text.chars().count();
+    if count == 0 || count > LONGEST_INITIALS || text.chars().any(char::is_control) {
+        let why = format!("enter the reviewer's initials, 1 to {LONGEST_INITIALS} characters");
+        return Err(Error::config("reviewer", text, why));
+    }
+    Ok(text.to_owned())
+}
+
+/// The mask on the grid of the first image that it lies on, that image, and what was done.
+fn fitted(case: &Case, mask: &Path, options: &MaskOptions) -> Result<(LabelVolume, Volume, Vec<String>)> {
+    let mut first_error = None;
+    for image in case.images.values() {
+        let image = image.read()?;
+        match LabelVolume::read_frame_for(mask, &image, 0, options) {
+            Ok(aligned) => return Ok((aligned.labels, image, aligned.notes)),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| Error::config("case", &case.id, "has no image")))
+}
+
+/// Refuses labels that the cohort's table does not name: they would be trained on as something else.
+fn check_labels(cohort: &Cohort, path: &Path, labels: &LabelVolume) -> Result<()> {
+    let known = &cohort.labels.names;
+    if known.is_empty() {
+        return Ok(());
+    }
+    let unknown = labels.labels().into_iter().find(|label| !known.contains_key(label));
+    unknown.map_or(Ok(()), |label| {
+        let names: Vec<String> = known.iter().map(|(value, name)| format!("{value} {name}")).collect();
+        let why = format!("the cohort's labels are {}. Relabel it", names.join(", "));
+        Err(Error::field(path, "label", label, why))
+    })
+}
+
+/// Writes a mask under a name that holds its digest, and returns name and digest.
+fn write_mask(folder: &Path, case: &str, labels: &LabelVolume, image: &Volume) -> Result<(String, String)> {
+    // Written under a name of its own first: the digest is that of the finished file.
+    let draft = folder.join(format!(".{case}.{}.{}.nii.gz", std::process::id(), now_ms()));
+    let sha256 = write_label(&draft, labels, image)?;
+    let name = format!("{case}.{}.nii.gz", &sha256[..8]);
+    let path = folder.join(&name);
+    let placed = std::fs::rename(&draft, &path).map_err(Error::io("write", &path));
+    if placed.is_err() {
+        // Best effort. The first error is returned.
+        let _ = std::fs::remove_file(&draft);
+    }
+    placed.map(|()| (name, sha256))
+}
+
+/// Appends a line and flushes it to the disk.
+fn append(path: &Path, correction: &Correction) -> Result<()> {
+    survive_size_limit();
+    let mut line = serde_json::to_vec(correction).map_err(|error| Error::file(path, error.to_string()))?;
+    line.push(b'\n');
+    let mut write = || {
+        let mut file = File::options().read(true).append(true).create(true).open(path)?;
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.seek(SeekFrom::Start(length - 1))?;
+            file.read_exact(&mut last)?;
+        }
+        if last != [b'\n'] {
+            // A line that was cut off stays a line of its own.
+            line.insert(0, b'\n');
+        }
+        file.write_all(&line)?;
+        file.sync_all()
+    };
+    let outcome: std::io::Result<()> = write();
+    outcome.map_err(Error::io("write", path))
+}

@@ -1,0 +1,200 @@
+//! Continuing a fine-tuning with corrected masks: its settings, and the Dice of the held-out patients before and after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::evaluation::{PatientRow, evaluate_case, evaluate_run, held_out};
+use super::stored_config;
+use crate::cohort::corrections::{Corrections, ModelId};
+use crate::cohort::labelled::LabelShare;
+use crate::cohort::split::Split;
+use crate::config::Config;
+use crate::device::Compute;
+use crate::event::{Control, Stage};
+use crate::finetune::{BeforeAfter, PatientChange};
+use crate::metrics::Measures;
+use crate::predict::{Choice, Segmenter};
+use crate::run::RunFolder;
+use crate::run::atomic::sha256;
+use crate::run::checkpoint;
+use crate::run::report::{read_report, write_report};
+use crate::trainer::WEIGHTS;
+use crate::{Error, ErrorKind, Result};
+
+/// Learning rate of a retraining over that of the run: its network is near a good one already.
+pub const RATE: f64 = 0.2;
+/// Length of a retraining over that of the run.
+pub const LENGTH: f64 = 1.0 / 3.0;
+
+/// The settings that continue the fine-tuning `run` with corrected masks: network, data, preprocessing, seed and split are the
+/// run's. It starts from the run's last network, or from its best by validation, with a fifth of the learning rate and a third
+/// of the length. The labelled patients are the run's and the corrected ones that are held out in no part of its split.
+///
+/// `cohort` is where the run's cohort lies now, if it was moved. `corrections` is the folder of corrected masks; without one, that
+/// in the cohort's folder.
+///
+/// # Errors
+/// A pre-training run; a run without cohort; no corrected mask, or none of a patient that may be trained on.
+pub fn retrain_config(run: &Path, cohort: Option<&Path>, corrections: Option<&Path>, best: bool) -> Result<Config> {
+    let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("find", path));
+    let run = absolute(run)?;
+    let mut config = stored_config(&run)?;
+    if config.stage != Stage::Finetune {
+        return Err(Error::config("run", run.display(), "is a pre-training run. Fine-tune it first"));
+    }
+    if let Some(cohort) = cohort {
+        config.data.cohort = absolute(cohort)?;
+    }
+    if config.data.cohort.as_os_str().is_empty() {
+        return Err(Error::file(&run, "names no cohort. Name the folder of the patients to train on"));
+    }
+    let folder = corrections.map_or_else(|| Ok(Corrections::folder_of(&config.data.cohort)), absolute)?;
+    let found = Corrections::read(&folder)?;
+    if found.masks.is_empty() {
+        return Err(Error::file(&folder, "holds no corrected mask. Add corrected cases to the labels first"));
+    }
+    let own: Split = RunFolder::open(&run)?.read_split()?;
+    let labelled = own.labelled(&config.labels.budget()?)?;
+    let split = found.extend(&config.data.discover()?, own);
+    let corrected: BTreeSet<String> = found.trained(&split).cloned().collect();
+    if corrected.is_empty() {
+        let names: Vec<&str> = found.masks.iter().map(|mask| mask.case.as_str()).collect();
+        let why = format!(
+            "{} holds them out or its cohort does not have them, so none is trained on. Correct cases of other patients",
+            run.display()
+        );
+        return Err(Error::config("corrected masks", names.join(", "), why));
+    }
+    let patients: BTreeSet<String> = labelled.into_iter().chain(corrected).collect();
+    if let Some(id) = patients.iter().find(|id| id.contains(',')) {
+        return Err(Error::config("labels", id, "patients are listed by commas, so their names cannot hold one"));
+    }
+    let labels = &mut config.labels;
+    labels.labels = LabelShare::Patients(patients.into_iter().collect()).to_string();
+    (labels.from, labels.from_best, labels.corrections) = (run, best, Some(folder));
+    (labels.encoder_only, labels.norm_batches) = (false, 0);
+    let training = &mut config.training;
+    training.lr *= RATE;
+    for length in [&mut training.epochs, &mut training.min_steps, &mut training.steps] {
+        *length = (*length as f64 * LENGTH).ceil() as usize;
+    }
+    Ok(config)
+}
+
+/// The network of a run, as corrected masks record it.
+///
+/// # Errors
+/// A folder that is no run, or holds no such network.
+pub fn model_id(run: &Path, choice: Choice) -> Result<ModelId> {
+    let folder = RunFolder::open(run)?;
+    let weights = checkpoint::load_part(&folder, choice.slots(), WEIGHTS)?.content;
+    Ok(ModelId { run: name_of(run), weights_sha256: sha256(&weights) })
+}
+
+/// Whether settings continue a fine-tuning. A run to start from that is gone was a pre-training, unless there are corrected
+/// masks.
+///
+/// # Errors
+/// A run with corrected masks whose start cannot be read.
+pub fn is_continuation(config: &Config) -> Result<bool> {
+    let from = &config.labels.from;
+    if config.stage != Stage::Finetune || from.as_os_str().is_empty() {
+        return Ok(false);
+    }
+    match stored_config(from) {
+        Ok(theirs) => Ok(theirs.stage == Stage::Finetune),
+        Err(error) if config.labels.corrections.is_some() => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Dice of the held-out patients of a finished retraining by the network that it started from and by its own, which is evaluated
+/// with it (see [`evaluate_run`]). The result is kept in the run's report. `None` for a training that continues no
+/// fine-tuning. `progress` hears how many segmentations of how many are done, and who is next.
+///
+/// # Errors
+/// The run that it started from is gone; no held-out patient can be read; [`ErrorKind::Cancelled`].
+pub fn measure_change(
+    run: &Path,
+    compute: &Compute,
+    control: &Control,
+    progress: &mut dyn FnMut(usize, usize, &str),
+) -> Result<Option<BeforeAfter>> {
+    let config = stored_config(run)?;
+    if !is_continuation(&config)? {
+        return Ok(None);
+    }
+    let choice = if config.labels.from_best { Choice::Best } else { Choice::Last };
+    let (part, selection) = held_out(&RunFolder::open(run)?, &config.data)?;
+    let segmenter = Segmenter::load(&config.labels.from, choice, compute)?;
+    let count = selection.cases.len();
+    let mut before = Vec::with_capacity(count);
+    for (done, case) in selection.cases.iter().enumerate() {
+        control.pass()?;
+        progress(done, 2 * count, &case.id);
+        match evaluate_case(&segmenter, case, PathBuf::new(), None, control) {
+            Ok(row) => before.push(row),
+            Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
+            // The evaluation below names it.
+            Err(_) => {}
+        }
+    }
+    let after =
+        evaluate_run(run, choice, compute, control, &mut |done, _, who| progress(count + done, 2 * count, who))?;
+    let of = |rows: &[PatientRow]| {
+        mean_dice(rows.iter().filter_map(|row| Some((row.patient.as_str(), row.measures.as_ref()?))))
+    };
+    let change = compare(name_of(&config.labels.from), part, &of(&before), &of(&after.patients));
+    let folder = RunFolder::resume(run)?;
+    let mut report: serde_json::Value = read_report(&folder)?;
+    if let Some(fields) = report.as_object_mut() {
+        let value = serde_json::to_value(&change).map_err(|error| Error::file(run, error.to_string()))?;
+        fields.insert("before_after".to_owned(), value);
+    }
+    write_report(&folder, &report)?;
+    Ok(Some(change))
+}
+
+/// Mean Dice of each patient over the scans.
+fn mean_dice<'a>(rows: impl Iterator<Item = (&'a str, &'a Measures)>) -> BTreeMap<String, f64> {
+    let mut by_patient: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for (patient, measures) in rows {
+        by_patient.entry(patient.to_owned()).or_default().push(measures.dsc);
+    }
+    by_patient.into_iter().map(|(patient, dice)| (patient, dice.iter().sum::<f64>() / dice.len() as f64)).collect()
+}
+
+fn compare(from: String, part: &str, before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BeforeAfter {
+    let ids: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let of = |id: &String| PatientChange {
+        patient: id.clone(),
+        before: before.get(id).copied(),
+        after: after.get(id).copied(),
+    };
+    let patients: Vec<PatientChange> = ids.into_iter().map(of).collect();
+    let both: Vec<(f64, f64)> = patients.iter().filter_map(|row| Some((row.before?, row.after?))).collect();
+    let mean =
+        |of: fn(&(f64, f64)) -> f64| (!both.is_empty()).then(|| both.iter().map(of).sum::<f64>() / both.len() as f64);
+    BeforeAfter { from, part: part.to_owned(), before: mean(|pair| pair.0), after: mean(|pair| pair.1), patients }
+}
+
+/// The last part of a path.
+fn name_of(run: &Path) -> String {
+    let run = std::path::absolute(run).unwrap_or_else(|_| run.to_path_buf());
+    run.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_count_patients_that_both_networks_segmented() {
+        let of = |rows: &[(&str, f64)]| rows.iter().map(|(id, dice)| ((*id).to_owned(), *dice)).collect();
+        let change = compare("fine".into(), "test", &of(&[("A", 0.5), ("B", 0.3)]), &of(&[("A", 0.7), ("C", 0.9)]));
+        let rows: Vec<_> = change.patients.iter().map(|row| (row.patient.as_str(), row.before, row.after)).collect();
+        assert_eq!(rows, [("A", Some(0.5), Some(0.7)), ("B", Some(0.3), None), ("C", None, Some(0.9))]);
+        assert_eq!((change.before, change.after), (Some(0.5), Some(0.7)));
+        assert_eq!(compare("fine".into(), "test", &of(&[]), &of(&[("A", 1.0)])).after, None);
+    }
+}
