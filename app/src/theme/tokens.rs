@@ -33,6 +33,10 @@ pub struct Tokens {
     pub accent_hover: Color32,
     /// Text and icons on a fill of accent.
     pub on_accent: Color32,
+    /// Fill of a disabled button.
+    pub disabled: Color32,
+    /// Text and icons on a fill of disabled, on a panel or a card.
+    pub on_disabled: Color32,
     /// Accent as text or icon on a panel, card or selected row.
     pub accent_text: Color32,
     /// Fill of a selected row or segment.
@@ -95,6 +99,8 @@ pub const DARK: Tokens = Tokens {
     accent: rgb(0x7C_8B_E8),
     accent_hover: rgb(0x8F_9C_F0),
     on_accent: rgb(0x0A_0B_0D),
+    disabled: rgb(0x1D_20_25),
+    on_disabled: rgb(0x86_8D_97),
     accent_text: rgb(0xA3_AF_F7),
     selection: rgb(0x26_2C_4A),
     selection_hover: rgb(0x2D_34_57),
@@ -130,6 +136,8 @@ pub const LIGHT: Tokens = Tokens {
     accent: rgb(0x47_58_C9),
     accent_hover: rgb(0x3B_4B_B8),
     on_accent: rgb(0xFF_FF_FF),
+    disabled: rgb(0xE9_EB_EF),
+    on_disabled: rgb(0x60_66_6F),
     accent_text: rgb(0x3B_4B_B8),
     selection: rgb(0xDC_E1_FA),
     selection_hover: rgb(0xD0_D7_F7),
@@ -209,6 +217,9 @@ mod tests {
                 ("on_accent", t.on_accent, t.accent),
                 ("on_accent under the pointer", t.on_accent, t.accent_hover),
                 ("on_error", t.on_error, t.error),
+                ("a disabled button", t.on_disabled, t.disabled),
+                ("a disabled button without a fill, on a panel", t.on_disabled, t.panel),
+                ("a disabled button without a fill, on a card", t.on_disabled, t.raised),
                 ("text on a pressed control", t.text, t.raised_active),
                 ("overlay_text", t.overlay_text, t.image),
                 ("overlay_dim", t.overlay_dim, t.image),

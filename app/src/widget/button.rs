@@ -143,6 +143,10 @@ impl<'a> PushButton<'a> {
 
     /// Fill, border and text.
     fn colors(&self, response: &Response, t: &Tokens) -> (Color32, Color32, Color32) {
+        if !response.enabled() {
+            let fill = if self.kind == ButtonKind::Quiet { Color32::TRANSPARENT } else { t.disabled };
+            return (fill, Color32::TRANSPARENT, t.on_disabled);
+        }
         let lit = response.hovered();
         match self.kind {
             ButtonKind::Primary => (if lit { t.accent_hover } else { t.accent }, Color32::TRANSPARENT, t.on_accent),
@@ -171,14 +175,15 @@ impl Widget for PushButton<'_> {
         response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), self.label));
         if ui.is_rect_visible(rect) {
             let (fill, border, text) = self.colors(&response, t);
-            ui.painter().rect(rect, radius::M, fill, Stroke::new(1.0, border), StrokeKind::Inside);
+            let painter = paint::readable(ui);
+            painter.rect(rect, radius::M, fill, Stroke::new(1.0, border), StrokeKind::Inside);
             let mut x = rect.center().x - content / 2.0;
             if let Some(icon) = self.icon {
-                paint::icon(ui.painter(), pos2(x + size::ICON / 2.0, rect.center().y), icon, size::ICON, text);
+                paint::icon(&painter, pos2(x + size::ICON / 2.0, rect.center().y), icon, size::ICON, text);
                 x += icon_width;
             }
             let pos = Align2::LEFT_CENTER.anchor_size(pos2(x, rect.center().y), galley.size()).min;
-            ui.painter().galley(pos, galley, text);
+            painter.galley(pos, galley, text);
             if response.has_focus() {
                 // A gap separates the ring from the primary fill, whose hue is similar.
                 let inner = rect.shrink(size::FOCUS_RING);
@@ -245,6 +250,19 @@ mod tests {
         harness.run();
         assert_eq!(*harness.state(), 0);
         assert!(harness.get_by_label("Save").accesskit_node().is_disabled());
+    }
+
+    #[test]
+    fn the_colours_of_a_disabled_button_are_not_faded() {
+        let mut harness = harness(
+            |ui, opacities: &mut Vec<f32>| {
+                ui.add_enabled_ui(false, |ui| *opacities = vec![ui.painter().opacity(), paint::readable(ui).opacity()]);
+            },
+            Vec::new(),
+        );
+        harness.run();
+        let [faded, readable] = harness.state()[..] else { panic!("two opacities") };
+        assert!(faded < 0.9 && (readable - 1.0).abs() < 1e-6, "{faded} {readable}");
     }
 
     #[test]

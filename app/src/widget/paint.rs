@@ -62,6 +62,15 @@ pub(super) fn selectable_fill(response: &Response, t: &Tokens, selected: bool) -
     }
 }
 
+/// The painter without the fading of disabled widgets, for text that must be read while its control is disabled.
+pub(super) fn readable(ui: &Ui) -> Painter {
+    let mut painter = ui.painter().clone();
+    if !ui.is_enabled() {
+        painter.set_opacity(painter.opacity() / ui.visuals().disabled_alpha());
+    }
+    painter
+}
+
 /// Focus ring, inside the rectangle so that it is never clipped.
 pub(super) fn focus_ring(ui: &Ui, response: &Response, rect: Rect, corner: u8) {
     if response.has_focus() {
