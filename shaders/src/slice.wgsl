@@ -80,6 +80,7 @@ const CLASS_FALSE_POSITIVE = 2u;
 const CLASS_FALSE_NEGATIVE = 3u;
 const CLASS_WRONG_LABEL = 4u;
 const COMPARING_LABELS = 2u;
+const COMPARING_SEVERAL = 3u;
 
 // An image with a transparent lower end is fully opaque from 1 / FADE of its window on.
 const FADE = 4.0;
@@ -112,7 +113,12 @@ fn fs_main(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
         rgb = blanked(rgb, pixel);
     }
     if LABELS {
-        let overlay = overlay_colour(pixel);
+        let region = drawn_region(pixel);
+        let classes = slice.comparing != 0u && slice.comparing != COMPARING_SEVERAL;
+        if COMPARISON && classes && region != 0u && slice.label_opacity > 0.0 {
+            rgb = grey(rgb);
+        }
+        let overlay = overlay_colour(pixel, region);
         rgb = over(rgb, overlay.rgb, overlay.a);
     }
     if PATCHES {
@@ -317,13 +323,18 @@ fn pet(t: f32) -> vec3<f32> {
 
 // ---- labels and comparison ----
 
-/// The visible label at a pixel; 0 outside, for background and for hidden labels.
-fn label_at(texture: texture_3d<u32>, layer: u32, pixel: vec2<f32>) -> u32 {
+/// The stored label at a pixel; 0 outside.
+fn stored_label(texture: texture_3d<u32>, layer: u32, pixel: vec2<f32>) -> u32 {
     let nearest = floor(canonical(slice.base, pixel) + 0.5);
     if (slice.layers & layer) == 0u || !inside(slice.base, nearest) {
         return 0u;
     }
-    let label = textureLoad(texture, vec3<i32>(texel(slice.base, vec3<u32>(nearest))), 0).r;
+    return textureLoad(texture, vec3<i32>(texel(slice.base, vec3<u32>(nearest))), 0).r;
+}
+
+/// The visible label at a pixel; 0 outside, for background and for hidden labels.
+fn label_at(texture: texture_3d<u32>, layer: u32, pixel: vec2<f32>) -> u32 {
+    let label = stored_label(texture, layer, pixel);
     // Bit 0, unused by the background, stands for all labels above 255.
     let bit = select(0u, label, label < 256u);
     let shown = (slice.visible[bit >> 7u][(bit >> 5u) & 3u] >> (bit & 31u)) & 1u;
@@ -343,8 +354,11 @@ fn class_at(pixel: vec2<f32>) -> u32 {
     return select(CLASS_TRUE_POSITIVE, CLASS_WRONG_LABEL, differ);
 }
 
-/// The region that outlines follow: a label, or a class of the comparison.
+/// The region that outlines follow: a label, or a class of the comparison; of several segmentations, their bits.
 fn region_at(pixel: vec2<f32>) -> u32 {
+    if COMPARISON && slice.comparing == COMPARING_SEVERAL {
+        return stored_label(label_texture, LAYER_LABELS, pixel);
+    }
     if COMPARISON && slice.comparing != 0u {
         return class_at(pixel);
     }
@@ -363,13 +377,26 @@ fn edges(pixel: vec2<f32>, region: u32) -> vec3<bool> {
     return vec3<bool>(beside, above, corner);
 }
 
-fn overlay_colour(pixel: vec2<f32>) -> vec4<f32> {
+/// The region at a pixel; 0 where labels are switched off.
+fn drawn_region(pixel: vec2<f32>) -> u32 {
     if slice.label_mode == 0u {
-        return vec4<f32>(0.0);
+        return 0u;
     }
-    let region = region_at(pixel);
+    return region_at(pixel);
+}
+
+/// The brightness of a colour; grey stays bit for bit what it is. Below a comparison an image has no colours of its own:
+/// those of a hot map are too close to those of the classes.
+fn grey(rgb: vec3<f32>) -> vec3<f32> {
+    return vec3<f32>(rgb.g + (rgb.r - rgb.g) * 0.3 + (rgb.b - rgb.g) * 0.1);
+}
+
+fn overlay_colour(pixel: vec2<f32>, region: u32) -> vec4<f32> {
     if region == 0u {
         return vec4<f32>(0.0);
+    }
+    if COMPARISON && slice.comparing == COMPARING_SEVERAL {
+        return outlines_colour(pixel, region);
     }
     if COMPARISON && slice.comparing != 0u {
         return comparison_colour(pixel, region);
@@ -409,4 +436,26 @@ fn comparison_colour(pixel: vec2<f32>, class_: u32) -> vec4<f32> {
         alpha = select(0.0, slice.outline_opacity * strength, any(edge));
     }
     return vec4<f32>(colour.rgb, colour.a * alpha);
+}
+
+/// Outlines of several segmentations. Where some coincide, their colours take turns as dashes.
+fn outlines_colour(pixel: vec2<f32>, bits: u32) -> vec4<f32> {
+    let w = slice.outline_px;
+    var everywhere = bits;
+    for (var n = 0u; n < 9u; n++) {
+        let step = vec2<f32>(f32(n % 3u) - 1.0, f32(n / 3u) - 1.0);
+        everywhere &= region_at(pixel + step * w);
+    }
+    var ending = bits & ~everywhere;
+    let count = countOneBits(ending);
+    if count == 0u {
+        return vec4<f32>(0.0);
+    }
+    let at = vec2<u32>(max(pixel, vec2<f32>(0.0)));
+    let dash = u32(max(floor(DASH_POINTS * slice.pixels_per_point + 0.5), 1.0));
+    for (var skipped = (at.x + at.y) / dash % count; skipped > 0u; skipped--) {
+        ending &= ending - 1u;
+    }
+    let colour = slice.palette[firstTrailingBit(ending) % 16u];
+    return vec4<f32>(colour.rgb, colour.a * slice.outline_opacity);
 }

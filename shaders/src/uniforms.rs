@@ -182,6 +182,8 @@ pub enum Comparing {
     Place = 1,
     /// The same, and different labels at one place as a class of their own.
     Labels = 2,
+    /// The labels are masks of several segmentations, a bit each: each is an outline in its colour of the palette.
+    Several = 3,
 }
 
 /// The parameters of one pane.

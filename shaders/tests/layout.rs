@@ -90,6 +90,7 @@ fn named_numbers_agree() {
         ("CLASS_FALSE_NEGATIVE", 3),
         ("CLASS_WRONG_LABEL", 4),
         ("COMPARING_LABELS", Comparing::Labels as u32),
+        ("COMPARING_SEVERAL", Comparing::Several as u32),
         ("SHOW_GRID", PatchShow::GRID.bits()),
         ("SHOW_CATEGORIES", PatchShow::CATEGORIES.bits()),
         ("SHOW_MASKED", PatchShow::MASKED.bits()),

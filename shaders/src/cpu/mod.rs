@@ -80,11 +80,12 @@ pub fn render(slice: &Slice, textures: &Textures<'_>, width: u32, height: u32) -
 fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> Vec3 {
     let base = image::colour(&slice.base, textures.base.as_ref(), pixel);
     let fused = image::colour(&slice.fused, textures.fused.as_ref(), pixel);
-    let overlay = overlay::colour(slice, textures, pixel);
     let rgb = over(Vec3::ZERO, base);
     let rgb = over(rgb, fused);
     let rgb = patches::blanked(slice, textures, rgb, pixel);
-    let rgb = over(rgb, overlay);
+    let region = overlay::drawn_region(slice, textures, pixel);
+    let rgb = if overlay::greys(slice, region) { overlay::grey(rgb) } else { rgb };
+    let rgb = over(rgb, overlay::colour(slice, textures, pixel, region));
     let covered = slice.base.kind == Kind::None as u32 || base.1 > 0.0;
     patches::with_patches(slice, textures, rgb, pixel, covered)
 }

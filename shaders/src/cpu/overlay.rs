@@ -15,20 +15,28 @@ const HATCH_POINTS: f32 = 6.0;
 const DASH_POINTS: f32 = 7.0;
 const GAP: f32 = 0.25;
 
-/// The visible label at a pixel; 0 outside, for background and for hidden labels.
-fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: Vec2) -> u32 {
+/// The stored label at a pixel; 0 outside.
+fn stored_label(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: Vec2) -> u32 {
     let nearest = (canonical(&slice.base, pixel) + 0.5).floor();
     if slice.layers & layer as u32 == 0 || !inside(&slice.base, nearest) {
         return 0;
     }
-    let label = Textures::load(texture, texel(&slice.base, nearest.as_uvec3()).to_array());
+    Textures::load(texture, texel(&slice.base, nearest.as_uvec3()).to_array())
+}
+
+/// The visible label at a pixel; 0 outside, for background and for hidden labels.
+fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: Vec2) -> u32 {
+    let label = stored_label(slice, texture, layer, pixel);
     let bit = if label < 256 { label as usize } else { 0 };
     let shown = slice.visible[bit / 128][bit / 32 % 4] >> (bit % 32) & 1;
     label * shown
 }
 
-/// The region that outlines follow: a label, or a class of the comparison.
+/// The region that outlines follow: a label, or a class of the comparison; of several segmentations, their bits.
 fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
+    if slice.comparing == Comparing::Several as u32 {
+        return stored_label(slice, textures.labels.as_ref(), Layers::Labels, pixel);
+    }
     let label = label_at(slice, textures.labels.as_ref(), Layers::Labels, pixel);
     if slice.comparing == 0 {
         return label;
@@ -54,14 +62,28 @@ fn edges(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, region: u32) -> [b
     ]
 }
 
+/// The region at a pixel; 0 where labels are switched off.
+pub(super) fn drawn_region(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
+    if slice.label_mode == LabelMode::Hidden as u32 { 0 } else { region_at(slice, textures, pixel) }
+}
+
+/// Whether the image is grey below this region: under a comparison.
+pub(super) fn greys(slice: &Slice, region: u32) -> bool {
+    let classes = slice.comparing != 0 && slice.comparing != Comparing::Several as u32;
+    classes && region != 0 && slice.label_opacity > 0.0
+}
+
+/// The brightness of a colour; grey stays bit for bit what it is.
+pub(super) fn grey(rgb: Vec3) -> Vec3 {
+    Vec3::splat(rgb.y + (rgb.x - rgb.y) * 0.3 + (rgb.z - rgb.y) * 0.1)
+}
+
 /// Colour and opacity of the overlay.
-pub(super) fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> (Vec3, f32) {
-    const NOTHING: (Vec3, f32) = (Vec3::ZERO, 0.0);
-    if slice.label_mode == LabelMode::Hidden as u32 {
-        return NOTHING;
+pub(super) fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, region: u32) -> (Vec3, f32) {
+    let Some(index) = region.checked_sub(1) else { return (Vec3::ZERO, 0.0) };
+    if slice.comparing == Comparing::Several as u32 {
+        return outlines(slice, textures, pixel, region);
     }
-    let region = region_at(slice, textures, pixel);
-    let Some(index) = region.checked_sub(1) else { return NOTHING };
     let (colour, alpha) = if slice.comparing == 0 {
         let fill = slice.label_mode & LabelMode::Fill as u32 != 0;
         let outline = slice.label_mode & LabelMode::Outline as u32 != 0;
@@ -105,4 +127,23 @@ fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: 
         }
         _ => slice.label_opacity,
     }
+}
+
+/// Outlines of several segmentations. Where some coincide, their colours take turns as dashes.
+fn outlines(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, bits: u32) -> (Vec3, f32) {
+    let w = slice.outline_px;
+    let around = (0..9).map(|n| Vec2::new((n % 3) as f32 - 1.0, (n / 3) as f32 - 1.0));
+    let everywhere = around.fold(bits, |bits, step| bits & region_at(slice, textures, pixel + step * w));
+    let mut ending = bits & !everywhere;
+    let count = ending.count_ones();
+    if count == 0 {
+        return (Vec3::ZERO, 0.0);
+    }
+    let at = pixel.max(Vec2::ZERO).as_uvec2();
+    let dash = (DASH_POINTS * slice.pixels_per_point + 0.5).floor().max(1.0) as u32;
+    for _ in 0..(at.x + at.y) / dash % count {
+        ending &= ending - 1;
+    }
+    let colour = Vec4::from_array(slice.palette[ending.trailing_zeros() as usize % slice.palette.len()]);
+    (colour.truncate(), colour.w * slice.outline_opacity)
 }

@@ -273,6 +273,49 @@ fn the_comparison_is_solid_hatched_and_dashed() {
     assert!(render(&slice, &textures, 144, 24).iter().all(|p| *p == [0, 0, 0, 255]));
 }
 
+/// The hot map goes through the colours of the classes; below a comparison only its brightness is left.
+#[test]
+fn classes_are_told_apart_on_every_colour_of_a_hot_image() {
+    let shape = [256, 4, 1];
+    let values: Vec<u8> = (0..4).flat_map(|_| 0..=255).collect();
+    // A row per class: true positive, false positive, false negative, none.
+    let row = |on: [u8; 4]| -> Vec<u8> { on.into_iter().flat_map(|label| [label; 256]).collect() };
+    let (labels, truth) = (row([1, 1, 0, 0]), row([1, 0, 1, 0]));
+    let base = Image { colour_map: ColourMap::Hot as u32, ..image(shape, Kind::Unsigned, [0.0, 255.0]) };
+    let slice = Slice {
+        base,
+        layers: Layers::Both as u32,
+        comparing: Comparing::Place as u32,
+        label_opacity: 0.45,
+        ..Slice::default()
+    };
+    let textures = Textures {
+        base: Some(texture(shape, Texels::U8(&values))),
+        labels: Some(texture(shape, Texels::U8(&labels))),
+        truth: Some(texture(shape, Texels::U8(&truth))),
+        ..Textures::default()
+    };
+    let pixels = render(&slice, &textures, 256, 4);
+    let chroma = |p: [u8; 4]| [i32::from(p[0]) - i32::from(p[1]), i32::from(p[2]) - i32::from(p[1])];
+    let apart = |a: [u8; 4], b: [u8; 4]| {
+        let (a, b) = (chroma(a), chroma(b));
+        (a[0] - b[0]).abs().max((a[1] - b[1]).abs())
+    };
+    for x in 0..256 {
+        let at = |class: usize| pixels[class * 256 + x];
+        // Columns of the hatching's stripes, and of the dashes.
+        if (x + 1) % 6 < 3 && x % 7 < 4 {
+            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+                assert!(apart(at(a), at(b)) > 30, "value {x}: {:?} and {:?}", at(a), at(b));
+            }
+        }
+    }
+    // Away from the lesion the image keeps its colours, and a grey one stays as it was.
+    assert_eq!(pixels[3 * 256 + 85], [255, 0, 0, 255]);
+    let grey = super::overlay::grey(glam::Vec3::splat(0.3));
+    assert_eq!(grey, glam::Vec3::splat(0.3));
+}
+
 #[test]
 fn a_wrong_label_at_the_right_place_is_chequered() {
     let shape = [2, 1, 1];
@@ -294,6 +337,27 @@ fn a_wrong_label_at_the_right_place_is_chequered() {
         assert_eq!(pixels[y * 48 + x], want, "({x}, {y})");
     }
     assert_eq!(pixels[30], strong(colour::TRUE_POSITIVE), "the same label");
+}
+
+#[test]
+fn several_segmentations_are_outlines_that_take_turns_where_they_coincide() {
+    // Segmentations 0 and 1 begin at the same voxel; 0 ends a voxel before the other.
+    let shape = [8, 1, 1];
+    let bits = [0_u8, 0b11, 0b11, 0b11, 0b10, 0b10, 0, 0];
+    let mut slice = label_pane(shape);
+    slice.base.rows = [[1.0 / 20.0, 0.0, 0.0, -0.5], [0.0, 1.0 / 140.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
+    slice.comparing = Comparing::Several as u32;
+    let textures = Textures { labels: Some(texture(shape, Texels::U8(&bits))), ..Textures::default() };
+    let pixels = render(&slice, &textures, 160, 140);
+    let at = |x: usize, y: usize| pixels[y * 160 + x];
+    let rgba = |label: u16| colour::label(label).map_or([0, 0, 0, 255], |[r, g, b]| [r, g, b, 255]);
+    assert_eq!(at(79, 50), rgba(1), "the end of the first");
+    assert_eq!([at(80, 50), at(119, 50)], [rgba(0), rgba(2)], "within and at the end of the second");
+    assert_eq!([at(19, 50), at(50, 50)], [rgba(0); 2]);
+    let turns: Vec<[u8; 4]> = (10..130).map(|y| at(20, y)).collect();
+    assert!(turns.iter().all(|p| [rgba(1), rgba(2)].contains(p)));
+    let changes = turns.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!((16..=18).contains(&changes), "dashes of 7 pixels: {changes}");
 }
 
 #[test]
