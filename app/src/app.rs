@@ -255,14 +255,16 @@ impl App {
     /// Draws, then carries out what was clicked.
     pub fn ui(&mut self, ui: &mut egui::Ui) {
         let (state, sender) = (&self.state, &self.sender);
-        panel::top::show(ui, state, sender);
-        panel::status::show(ui, state, sender);
-        panel::strip::show(ui, state, sender);
-        panel::left::show(ui, state, sender);
-        panel::right::show(ui, state, sender);
-        view::show(ui, state, sender);
+        dialog::below(ui, state, |ui| {
+            panel::top::show(ui, state, sender);
+            panel::status::show(ui, state, sender);
+            panel::strip::show(ui, state, sender);
+            panel::left::show(ui, state, sender);
+            panel::right::show(ui, state, sender);
+            view::show(ui, state, sender);
+            panel::toasts::show(ui.ctx(), state, sender);
+        });
         dialog::show(ui.ctx(), state, sender);
-        panel::toasts::show(ui.ctx(), state, sender);
         let commands = self.sender.take();
         if !commands.is_empty() {
             ui.ctx().request_repaint();

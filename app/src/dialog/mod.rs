@@ -21,10 +21,21 @@ mod palette;
 mod path;
 mod sheet;
 
-use egui::Context;
+use egui::{Context, Ui};
 
 use crate::command::Sender;
 use crate::state::{Dialog, State};
+
+/// Draws what lies below the dialogs. While one is open, nothing there sees the pointer: a tooltip that was open would
+/// stay above the dialog.
+pub fn below(ui: &mut Ui, state: &State, draw: impl FnOnce(&mut Ui)) {
+    if state.dialog.is_none() {
+        return draw(ui);
+    }
+    let pointer = ui.input_mut(|input| std::mem::take(&mut input.pointer));
+    draw(ui);
+    ui.input_mut(|input| input.pointer = pointer);
+}
 
 /// Draws the open dialog, if any.
 pub fn show(ctx: &Context, state: &State, sender: &Sender) {

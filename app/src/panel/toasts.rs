@@ -1,22 +1,81 @@
-//! Messages that are not dismissed yet, in the lower right corner. Dismissed ones stay in the log.
+//! Messages that are not dismissed yet. Dismissed ones stay in the log.
+//!
+//! They cover no image: they lie side by side over the bottom strip or, without it, one below the other over a side panel.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use egui::{
-    Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Order, RichText, Role, ScrollArea, Ui, vec2,
+    Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Order, Pos2, RichText, Role, ScrollArea, Ui, Vec2,
+    pos2, vec2,
 };
 
 use crate::command::{Sender, WindowCommand};
-use crate::state::{Intent, Notice, Severity, State};
+use crate::state::{Intent, MaskRole, Notice, Remedy, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
 
-const WIDTH: f32 = 340.0;
-/// Number shown at once; a line counts the older ones.
+/// Width of a message over the strip.
+const WIDTH: f32 = 284.0;
+/// Height of a message over a panel; over the strip it is as high as that, up to [`HIGHEST`].
+const HEIGHT: f32 = 88.0;
+const HIGHEST: f32 = 128.0;
+/// Number shown at once; older ones are counted beside them.
 const SHOWN: usize = 4;
-/// Height above which a detail scrolls.
-const DETAIL: f32 = 84.0;
+/// Room of that count and of its buttons.
+const OLDER: f32 = 84.0;
+
+/// Where the messages are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    /// Size of one.
+    card: Vec2,
+    /// One beside the other, else one below the other.
+    across: bool,
+    /// Number that is shown.
+    shown: usize,
+    /// The lower right corner.
+    corner: Pos2,
+}
+
+impl Place {
+    fn of(ctx: &Context, state: &State, open: usize) -> Self {
+        let (window, settings) = (ctx.content_rect(), &state.session.settings);
+        let bottom = window.bottom() - size::STATUS_LINE;
+        let right = window.right() - space::M;
+        if settings.strip {
+            let height = (settings.strip_height - 2.0 * space::XS).min(HIGHEST);
+            let room = window.width() - 2.0 * space::M;
+            let fit = |room: f32| ((room + space::S) / (WIDTH + space::S)).floor().max(1.0) as usize;
+            let all = fit(room).min(SHOWN);
+            let shown = if open <= all { open } else { fit(room - OLDER - space::S).min(SHOWN) };
+            let card = vec2(WIDTH.min(room), height);
+            let corner = pos2(right, bottom - (settings.strip_height - height) / 2.0);
+            return Self { card, across: true, shown, corner };
+        }
+        // Without strip and panels there is no place that covers no image.
+        let (width, right) = if settings.right_panel || !settings.left_panel {
+            (settings.right_width, right)
+        } else {
+            (settings.left_width, window.left() + settings.left_width - space::M)
+        };
+        let card = vec2((width - 2.0 * space::M).min(WIDTH), HEIGHT);
+        Self { card, across: false, shown: open.min(SHOWN), corner: pos2(right, bottom - space::M) }
+    }
+
+    /// Its upper left corner.
+    fn start(&self, older: bool) -> Pos2 {
+        let row = |length: f32, more: f32| {
+            self.shown as f32 * (length + space::S) - space::S + if older { more + space::S } else { 0.0 }
+        };
+        self.corner
+            - if self.across {
+                vec2(row(self.card.x, OLDER), self.card.y)
+            } else {
+                vec2(self.card.x, row(self.card.y, size::CONTROL))
+            }
+    }
+}
 
 /// Draws them.
 pub fn show(ctx: &Context, state: &State, sender: &Sender) {
@@ -24,36 +83,40 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     if open.is_empty() {
         return;
     }
-    let waiting = open.len().saturating_sub(SHOWN);
-    let foot = crate::view::train::foot(ctx, state);
-    let below =
-        size::STATUS_LINE + if state.session.settings.strip { state.session.settings.strip_height } else { 0.0 } + foot;
-    let beside = if state.session.settings.right_panel { state.session.settings.right_width } else { 0.0 };
-    let inset = vec2(beside + space::M, below + space::M);
-    let area = Area::new(Id::unique("toasts")).order(Order::Middle).anchor(Align2::RIGHT_BOTTOM, -inset);
-    let area = area.default_width(WIDTH).show(ctx, |ui| {
-        ui.set_width(WIDTH);
-        ui.spacing_mut().item_spacing.y = space::S;
-        if waiting > 0 {
-            older(ui, waiting, sender);
-        }
-        for notice in &open[waiting..] {
-            toast(ui, state, notice, sender);
-        }
+    let place = Place::of(ctx, state, open.len());
+    let waiting = open.len() - place.shown;
+    let area = Area::new(Id::unique("toasts")).order(Order::Middle).fixed_pos(place.start(waiting > 0));
+    let area = area.show(ctx, |ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::S);
+        let layout = if place.across { Layout::left_to_right(Align::Min) } else { Layout::top_down(Align::Min) };
+        ui.with_layout(layout, |ui| {
+            if waiting > 0 {
+                older(ui, place, waiting, sender);
+            }
+            for notice in &open[waiting..] {
+                toast(ui, state, notice, place.card, sender);
+            }
+        });
     });
-    // Toasts may be wider than a pane: there is no place for them that covers no letter.
     letters_above(ctx, area.response.rect);
     let held = area.response.contains_pointer() || area.response.container_contains_pointer();
     age(ctx, &open, held, sender);
 }
 
-fn older(ui: &mut Ui, count: usize, sender: &Sender) {
+fn older(ui: &mut Ui, place: Place, count: usize, sender: &Sender) {
     let label = format!("{count} more");
-    ui.horizontal(|ui| {
-        if ui.add(PushButton::new(&label).icon(icon::LIST)).clicked() {
+    let (room, layout) = if place.across {
+        (vec2(OLDER, place.card.y), Layout::top_down(Align::Max))
+    } else {
+        (vec2(place.card.x, size::CONTROL), Layout::left_to_right(Align::Center))
+    };
+    ui.allocate_ui_with_layout(room, layout, |ui| {
+        ui.set_min_size(room);
+        ui.spacing_mut().item_spacing.y = space::XS;
+        if ui.add(PushButton::new(&label)).clicked() {
             sender.send(WindowCommand::OpenLog);
         }
-        if ui.add(PushButton::new("Dismiss all").kind(ButtonKind::Quiet)).clicked() {
+        if ui.add(PushButton::new("Dismiss all")).clicked() {
             sender.send(WindowCommand::DismissAll);
         }
     });
@@ -67,64 +130,89 @@ pub(crate) fn mark(severity: Severity) -> (Icon, Tone) {
     }
 }
 
-fn toast(ui: &mut Ui, state: &State, notice: &Notice, sender: &Sender) {
+/// A message of a fixed size: its text scrolls, and below it stands what can be done.
+fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sender) {
     let t = theme::tokens(ui);
     let frame = Frame::new()
         .fill(t.raised)
         .stroke(egui::Stroke::new(1.0, t.line_strong))
         .corner_radius(radius::L)
         .shadow(ui.visuals().popup_shadow)
-        .inner_margin(Margin::same(space::M as i8));
+        .inner_margin(Margin::same(space::S as i8));
     let shown = frame.show(ui, |ui| {
-        ui.set_width(WIDTH - 2.0 * space::M - 2.0);
+        // The stroke adds to the margin.
+        let room = card - Vec2::splat(2.0 * (space::S + 1.0));
+        ui.set_min_size(room);
+        ui.set_max_size(room);
         ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
-        ui.horizontal_top(|ui| {
-            let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ROW_DENSE), egui::Sense::hover());
-            let (drawing, tone) = mark(notice.severity);
-            let glyph = drawing.char();
-            ui.painter().text(rect.center(), Align2::CENTER_CENTER, glyph, Icon::font(size::ICON), tone.color(t));
-            let width = ui.available_width() - size::ROW_DENSE - space::S;
-            ui.allocate_ui_with_layout(vec2(width, size::ROW_DENSE), Layout::top_down(Align::Min), |ui| {
-                ui.set_width(width);
-                ui.add_space(2.0);
-                ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
+        let row = if has_actions(state, notice) { size::CONTROL + space::XS } else { 0.0 };
+        ui.vertical(|ui| {
+            ui.allocate_ui_with_layout(vec2(room.x, room.y - row), Layout::left_to_right(Align::Min), |ui| {
+                ui.set_min_size(vec2(room.x, room.y - row));
+                words(ui, notice, vec2(room.x, room.y - row), sender);
             });
-            let close = format!("Dismiss: {}", notice.title);
-            if ui.add(IconButton::new(icon::CLOSE, &close).small()).clicked() {
-                sender.send(WindowCommand::Dismiss(notice.id));
+            if row > 0.0 {
+                ui.horizontal(|ui| actions(ui, state, notice, sender));
             }
         });
-        if notice.detail.is_empty() {
-            return;
-        }
-        ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(DETAIL).show(ui, |ui| {
-            let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
-            ui.add(Label::new(text).wrap().selectable(true));
-        });
-        ui.horizontal(|ui| actions(ui, state, notice, sender));
     });
     ui.accesskit_node_builder(shown.response.id, |node| node.set_role(Role::Alert));
 }
 
+/// Icon, title and detail of a message, and the buttons to copy and to close it.
+fn words(ui: &mut Ui, notice: &Notice, room: Vec2, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ROW_DENSE), egui::Sense::hover());
+    let (drawing, tone) = mark(notice.severity);
+    ui.painter().text(rect.center(), Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON), tone.color(t));
+    let buttons = if notice.detail.is_empty() { 1.0 } else { 2.0 } * size::ROW_DENSE;
+    let width = room.x - size::ICON - buttons - 2.0 * space::S;
+    ui.allocate_ui_with_layout(vec2(width, room.y), Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(vec2(width, room.y));
+        ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(room.y).show(ui, |ui| {
+            ui.set_width(width);
+            ui.add_space(2.0);
+            ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
+            if !notice.detail.is_empty() {
+                let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
+                ui.add(Label::new(text).wrap().selectable(true));
+            }
+        });
+    });
+    ui.spacing_mut().item_spacing.x = 0.0;
+    if !notice.detail.is_empty() && ui.add(IconButton::new(icon::COPY, "Copy text").small()).clicked() {
+        ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
+    }
+    let close = format!("Dismiss: {}", notice.title);
+    if ui.add(IconButton::new(icon::CLOSE, &close).small()).clicked() {
+        sender.send(WindowCommand::Dismiss(notice.id));
+    }
+}
+
+/// The mask that a message offers to load, and its remedy.
+fn offer(state: &State, notice: &Notice) -> Option<(MaskRole, Remedy)> {
+    let role = notice.offer?;
+    let mask = state.document.as_ref()?.unloaded.iter().find(|mask| mask.role == role)?;
+    Some((role, mask.remedy?))
+}
+
+fn has_actions(state: &State, notice: &Notice) -> bool {
+    notice.undo.is_some() || offer(state, notice).is_some()
+}
+
 fn actions(ui: &mut Ui, state: &State, notice: &Notice, sender: &Sender) {
-    let offered = notice.offer.and_then(|role| state.document.as_ref()?.unloaded.iter().find(|mask| mask.role == role));
-    if let Some((role, remedy)) = offered.and_then(|mask| Some((mask.role, mask.remedy?))) {
+    if let Some((role, remedy)) = offer(state, notice) {
         if ui.add(PushButton::new(&remedy.action())).clicked() {
             sender.send(Intent::LoadMask(role));
         }
         if ui.add(PushButton::new("Ignore").kind(ButtonKind::Quiet)).clicked() {
             sender.send(WindowCommand::Dismiss(notice.id));
         }
-        return;
-    }
-    if let Some(undo) = &notice.undo
+    } else if let Some(undo) = &notice.undo
         && ui.add(PushButton::new("Undo").icon(icon::UNDO)).clicked()
     {
         sender.send(undo.clone());
         sender.send(WindowCommand::Dismiss(notice.id));
-    }
-    if ui.add(PushButton::new("Copy text").icon(icon::COPY).kind(ButtonKind::Quiet)).clicked() {
-        ui.ctx().copy_text(format!("{}\n{}", notice.title, notice.detail));
     }
 }
 

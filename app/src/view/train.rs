@@ -6,11 +6,11 @@ mod setup;
 mod studies;
 pub(super) mod watch;
 
-use egui::{Align, Context, Frame, Layout, Margin, Panel, Ui};
+use egui::{Align, Frame, Layout, Margin, Panel, Ui};
 
 use crate::command::{Command, Sender, TrainCommand, back};
+use crate::state::State;
 use crate::state::train::TrainPage;
-use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
 use crate::widget::{IconButton, Segment, Segmented};
 
@@ -27,12 +27,6 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         TrainPage::Results => results::show(ui, state, sender),
         TrainPage::Studies => studies::show(ui, state, sender),
     }
-}
-
-/// Height of the start bar at the bottom of the page, which messages must not cover.
-pub(crate) fn foot(ctx: &Context, state: &State) -> f32 {
-    let setup = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Setup;
-    if setup { setup::foot(ctx) } else { 0.0 }
 }
 
 fn tabs(ui: &mut Ui, state: &State, sender: &Sender) {

@@ -23,14 +23,11 @@ use engine::event::Stage;
 /// Maximum width of the column.
 const WIDTH: f32 = 760.0;
 
-/// Height of the start bar.
-pub(in crate::view::train) use start::drawn_height as foot;
-
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().fill(theme::tokens(ui).panel).inner_margin(Margin::symmetric(space::L as i8, 0));
     let bar = start::Bar::of(ui, state, ui.available_width() - 2.0 * space::L);
-    let height = bar.height(ui.ctx());
+    let height = bar.height();
     Panel::bottom("start").exact_size(height).frame(foot).show(ui, |ui| bar.show(ui, state, sender));
     let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::XL as i8 };
     ScrollArea::vertical().id_salt("setup").auto_shrink(false).content_margin(room).show(ui, |ui| {

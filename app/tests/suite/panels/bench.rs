@@ -58,14 +58,16 @@ impl Bench {
 
     fn frame(&mut self, ui: &mut egui::Ui) {
         let (state, sender) = (&self.state, &self.sender);
-        panel::top::show(ui, state, sender);
-        panel::status::show(ui, state, sender);
-        panel::strip::show(ui, state, sender);
-        panel::left::show(ui, state, sender);
-        panel::right::show(ui, state, sender);
-        egui::CentralPanel::default().show(ui, |_| ());
+        dialog::below(ui, state, |ui| {
+            panel::top::show(ui, state, sender);
+            panel::status::show(ui, state, sender);
+            panel::strip::show(ui, state, sender);
+            panel::left::show(ui, state, sender);
+            panel::right::show(ui, state, sender);
+            egui::CentralPanel::default().show(ui, |_| ());
+            panel::toasts::show(ui.ctx(), state, sender);
+        });
         dialog::show(ui.ctx(), state, sender);
-        panel::toasts::show(ui.ctx(), state, sender);
         for command in self.sender.take() {
             if !starts_a_job(&command) {
                 dispatch(&mut self.state, &mut self.jobs, command.clone());

@@ -1,8 +1,10 @@
 //! Orientation letters: nothing covers them.
 
-use amlp_viewer::state::{Intent, PathPurpose};
+use amlp_viewer::command::WindowCommand;
+use amlp_viewer::state::{Intent, Mode, PathPurpose};
 use egui::epaint::TextShape;
-use egui::{Rect, Shape};
+use egui::{Pos2, Rect, Role, Shape};
+use egui_kittest::kittest::Queryable as _;
 
 use crate::phantom::Files;
 use crate::window::*;
@@ -24,21 +26,57 @@ fn place(text: &TextShape) -> Rect {
     text.galley.rect.translate(text.pos.to_vec2())
 }
 
+/// Says of four files that they cannot be opened.
+fn fail_four_times(window: &mut Window, files: &Files) {
+    for n in 1..=4 {
+        let missing = files.path(&format!("missing_{n}.nii.gz"));
+        send(window, Intent::UsePaths(PathPurpose::Probability.into(), vec![missing]));
+    }
+    assert_eq!(errors(window).len(), 4);
+}
+
+#[test]
+fn no_message_covers_an_image() {
+    let files = Files::new();
+    for size in [[1280.0, 800.0], [900.0, 600.0]] {
+        let mut window = start(&args(&[&files.scan]), size, None);
+        settle(&mut window);
+        fail_four_times(&mut window, &files);
+        for mode in Mode::ALL {
+            send(&mut window, WindowCommand::SetMode(mode));
+            for strip in [true, false] {
+                let check = |window: &Window| {
+                    let messages: Vec<Rect> = window.query_all_by_role(Role::Alert).map(|node| node.rect()).collect();
+                    assert!(!messages.is_empty(), "{mode:?}");
+                    for image in window.query_all_by_role(Role::Canvas).map(|node| node.rect()) {
+                        let over = messages.iter().find(|message| message.shrink(1.0).intersects(image));
+                        assert!(over.is_none(), "{mode:?}, strip {strip}: {over:?} covers {image:?}");
+                    }
+                    let whole = Rect::from_min_size(Pos2::ZERO, size.into());
+                    assert!(messages.iter().all(|message| whole.contains_rect(*message)), "{messages:?}");
+                };
+                check(&window);
+                send(&mut window, WindowCommand::ToggleStrip);
+            }
+        }
+    }
+}
+
+/// Without strip and panels there is no other place.
 #[test]
 fn a_message_over_a_letter_leaves_it_in_sight() {
     let files = Files::new();
     let mut window = start(&args(&[&files.scan]), [900.0, 600.0], None);
     settle(&mut window);
-    for n in 1..=4 {
-        let missing = files.path(&format!("missing_{n}.nii.gz"));
-        send(&mut window, Intent::UsePaths(PathPurpose::Probability.into(), vec![missing]));
+    for command in [WindowCommand::ToggleStrip, WindowCommand::ToggleLeft, WindowCommand::ToggleRight] {
+        send(&mut window, command);
     }
-    assert_eq!(errors(&window).len(), 4);
+    fail_four_times(&mut window, &files);
     let shapes = shapes(&window);
-    // The widths of toasts and of nothing else.
-    let is_toast = |shape: &&Shape| matches!(shape, Shape::Rect(rect) if (335.0..345.0).contains(&rect.rect.width()));
-    let last_toast = shapes.iter().rposition(|shape| is_toast(&shape)).unwrap();
-    let covers: Vec<Rect> = shapes.iter().filter(is_toast).map(Shape::visual_bounding_rect).collect();
+    let covers: Vec<Rect> = window.query_all_by_role(Role::Alert).map(|node| node.rect()).collect();
+    let is_toast = |shape: &Shape| matches!(shape, Shape::Rect(rect) if covers.iter().any(|cover| cover.expand(2.0).contains_rect(rect.rect)));
+    let last_toast =
+        shapes.iter().rposition(|shape| is_toast(shape) && shape.visual_bounding_rect().width() > 200.0).unwrap();
     let letters: Vec<(usize, &TextShape)> = shapes
         .iter()
         .enumerate()
