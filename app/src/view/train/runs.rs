@@ -2,38 +2,24 @@
 
 mod differences;
 mod row;
+mod table;
 
 use std::path::Path;
 
 use egui::{
-    Align, Align2, Frame, Key, Layout, Margin, Popup, PopupCloseBehavior, RichText, Role, ScrollArea, Sense, TextEdit,
-    Ui,
+    Align, Frame, Key, Layout, Margin, Popup, PopupCloseBehavior, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder,
+    vec2,
 };
-use egui::{UiBuilder, WidgetInfo, vec2};
-use egui_extras::{Column as Width, TableBuilder};
 use engine::run::workspace::RunEntry;
 
 use crate::command::{Command, RunsCommand, Sender, TimelineCommand, TrainCommand};
 use crate::state::State;
-use crate::state::runs::{Column, Row};
-use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::{
-    ButtonKind, EmptyState, ErrorState, IconButton, LoadingState, PushButton, SearchField, Toggle, scroll_across,
-};
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, LoadingState, PushButton, SearchField, Toggle};
 use crate::widget::{format, text};
 
 /// Width of the filter field.
 const FILTER: f32 = 160.0;
-/// Column spacing.
-const GAP: f32 = 8.0;
-/// Width of the column of ticks.
-const TICK: f32 = 24.0;
-/// Minimum and maximum width of a column.
-const WIDTHS: [f32; 2] = [40.0, 240.0];
-const NOTES: f32 = 120.0;
-/// Width of icon and margins of a name, and of the button after a status.
-const NAME_ICON: f32 = size::ICON + 3.0 * space::S;
-const RESUME: f32 = 30.0;
 /// Width of the list of settings, and the height above which it scrolls.
 const SETTINGS: [f32; 2] = [280.0, 360.0];
 
@@ -57,7 +43,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 EmptyState::new(icon::BRAIN, "No runs yet. Start a training to create one.").show(ui);
             }
             (Some(_), None) => {
-                scroll_across(ui, "runs", |ui| table(ui, state, sender));
+                table::show(ui, state, sender);
             }
         }
     });
@@ -157,89 +143,4 @@ fn settings_menu(ui: &mut Ui, state: &State, sender: &Sender) {
             }
         });
     });
-}
-
-fn table(ui: &mut Ui, state: &State, sender: &Sender) {
-    let rows = state.run_rows();
-    if rows.is_empty() {
-        EmptyState::new(icon::FILTER, "No run matches the filter.").show(ui);
-        return;
-    }
-    let columns = state.run_columns();
-    ui.spacing_mut().item_spacing.x = GAP;
-    let widths: Vec<f32> = columns.iter().map(|column| width(ui, column, &rows)).collect();
-    let mut builder = TableBuilder::new(ui)
-        .id_salt("runs")
-        .striped(true)
-        .sense(Sense::click())
-        .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Width::exact(TICK));
-    for (column, width) in columns.iter().zip(widths) {
-        builder = builder.column(if *column == Column::Notes {
-            Width::remainder().at_least(NOTES).clip(true)
-        } else {
-            Width::exact(width).clip(true)
-        });
-    }
-    let table = builder.header(size::ROW, |mut row| {
-        row.col(|_| ());
-        for column in &columns {
-            row.col(|ui| head_cell(ui, state, column, sender));
-        }
-    });
-    table.body(|body| {
-        body.rows(size::ROW, rows.len(), |mut row| {
-            let of = &rows[row.index()];
-            row::show(&mut row, state, &columns, of, sender);
-        });
-    });
-}
-
-/// The width that the longest text of a column needs, within limits.
-fn width(ui: &Ui, column: &Column, rows: &[Row<'_>]) -> f32 {
-    let measure =
-        |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, theme::tokens(ui).text).size().x;
-    let font = || if column.is_number() || *column == Column::Date { font::number() } else { font::body() };
-    let more = match column {
-        Column::Name => NAME_ICON,
-        Column::Status if rows.iter().any(Row::can_resume) => RESUME,
-        _ => 0.0,
-    };
-    let cells = rows.iter().map(|row| measure(&column.text(row), font()) + more).fold(0.0, f32::max);
-    let head = measure(column.head(), font::caption()) + size::ICON_SMALL + space::XS;
-    // A name is the one text that a row cannot do without.
-    let most = if *column == Column::Name { f32::INFINITY } else { WIDTHS[1] };
-    cells.max(head).ceil().clamp(WIDTHS[0], most)
-}
-
-/// A column heading that sorts, with an arrow for the direction.
-fn head_cell(ui: &mut Ui, state: &State, column: &Column, sender: &Sender) {
-    let t = theme::tokens(ui);
-    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click());
-    let sorted = state.session.run_table.column == *column;
-    let name = format!("Sort by {}", column.meaning());
-    response.widget_info(|| WidgetInfo::selected(Role::ColumnHeader, ui.is_enabled(), sorted, &name));
-    let color = if sorted || response.hovered() { t.text } else { t.text_dim };
-    let painter = ui.painter().with_clip_rect(rect);
-    let (place, anchor) = if column.is_number() {
-        (rect.right_center(), Align2::RIGHT_CENTER)
-    } else {
-        (rect.left_center(), Align2::LEFT_CENTER)
-    };
-    let at = painter.text(place, anchor, column.head(), font::caption(), color);
-    if sorted {
-        let drawing = if state.session.run_table.rising { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
-        let x = if column.is_number() { at.left() - space::S } else { at.right() + space::S };
-        let middle = egui::pos2(x, rect.center().y);
-        ui.painter().text(middle, Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON_SMALL), t.accent_text);
-    }
-    if response.has_focus() {
-        let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
-        ui.painter().rect_stroke(rect, radius::S, ring, egui::StrokeKind::Inside);
-    }
-    let tip = column.explained().or(Some(column.meaning()).filter(|meaning| *meaning != column.head()));
-    let response = if let Some(tip) = tip { response.on_hover_text(tip) } else { response };
-    if response.clicked() {
-        sender.send(Command::Runs(RunsCommand::Sort(column.clone())));
-    }
 }

@@ -10,7 +10,7 @@ use amlp_viewer::state::session::RunUse;
 use amlp_viewer::state::timeline::WatchView;
 use amlp_viewer::state::train::{QueuedJob, TrainExport, TrainPage};
 use amlp_viewer::state::{Dialog, Mode, PathPurpose, State};
-use egui::Key;
+use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use engine::config::Config;
 use engine::event::{EpochSummary, Event, EventSink, Stage};
@@ -446,4 +446,33 @@ pub(super) fn open_in(workspace: &Path) -> Window {
     let mut window = open(&Args::default());
     send(&mut window, Command::Train(TrainCommand::SetWorkspace(workspace.to_path_buf())));
     window
+}
+
+#[test]
+fn names_stay_while_the_other_columns_scroll() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..40 {
+        run(folder.path(), &format!("run-{n:02}"), Stage::Pretrain, 1, None);
+    }
+    let args = Args { workspace: Some(folder.path().to_path_buf()), ..Args::default() };
+    let mut window = start(&args, [900.0, 600.0], None);
+    settle(&mut window);
+    send(&mut window, WindowCommand::SetMode(Mode::Train));
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    click(&mut window, "Sort by Run");
+    let at = |window: &Window, label: &str| window.get_by_label(label).rect();
+    let (name, status) = (at(&window, "Run run-00"), at(&window, "Sort by Status"));
+    window.get_by_label("Sort by Notes").scroll_to_me();
+    window.run_steps(8);
+    assert!(at(&window, "Sort by Status").left() < status.left() - 100.0, "the others moved");
+    assert_eq!(at(&window, "Run run-00"), name);
+    // Down: rows stay together, over whichever part the pointer is.
+    for over in ["Run run-05", "Notes of run-05"] {
+        let top = at(&window, over).top();
+        wheel(&mut window, over, -1.0, Modifiers::NONE);
+        window.run_steps(20);
+        assert!(at(&window, over).top() < top, "{over}");
+        let (name, notes) = (at(&window, "Run run-09"), at(&window, "Notes of run-09"));
+        assert!((name.center().y - notes.center().y).abs() < 1.0, "{over}: {name} {notes}");
+    }
 }

@@ -1,6 +1,6 @@
 //! One row of the table of runs.
 
-use egui::{Align, Color32, Layout, RichText, Sense, Ui};
+use egui::{Align, Color32, Layout, Response, RichText, Sense, Ui};
 use egui_extras::TableRow;
 use engine::run::workspace::RunEntry;
 
@@ -12,12 +12,21 @@ use crate::theme::{self, Icon, Tokens, font, icon};
 use crate::widget::text;
 use crate::widget::{IconButton, ListRow};
 
-/// Draws the cells of a run: its tick, then those of `columns`.
-pub(super) fn show(cells: &mut TableRow<'_, '_>, state: &State, columns: &[Column], row: &Row<'_>, sender: &Sender) {
+/// Draws the cells of a run: its tick if asked for, then those of `columns`. The response is that of all of them.
+pub(super) fn show(
+    cells: &mut TableRow<'_, '_>,
+    state: &State,
+    tick: bool,
+    columns: &[Column],
+    row: &Row<'_>,
+    sender: &Sender,
+) -> Response {
     let run = row.run;
     let chosen = state.session.runs.selected.as_ref() == Some(&run.path);
     cells.set_selected(chosen);
-    cells.col(|ui| tick_cell(ui, state, run, sender));
+    if tick {
+        cells.col(|ui| tick_cell(ui, state, run, sender));
+    }
     for column in columns {
         cells.col(|ui| match column {
             Column::Name => name_cell(ui, row, chosen, sender),
@@ -32,6 +41,7 @@ pub(super) fn show(cells: &mut TableRow<'_, '_>, state: &State, columns: &[Colum
     } else if response.clicked() {
         sender.send(Command::Runs(RunsCommand::Choose(Some(run.path.clone()))));
     }
+    response
 }
 
 /// Ticked runs are compared.

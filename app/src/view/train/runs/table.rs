@@ -1,0 +1,186 @@
+//! The table of runs: ticks and names stay where they are while the other columns scroll sideways.
+
+use egui::scroll_area::ScrollBarVisibility;
+use egui::{Align, Align2, Id, Layout, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui_extras::{Column as Width, TableBuilder};
+
+use super::row;
+use crate::command::{Command, RunsCommand, Sender};
+use crate::state::State;
+use crate::state::runs::{Column, Row};
+use crate::theme::{self, Icon, font, icon, radius, size, space};
+use crate::widget::{EmptyState, scroll_across};
+
+/// Column spacing.
+const GAP: f32 = 8.0;
+/// Width of the column of ticks.
+const TICK: f32 = 24.0;
+/// Minimum and maximum width of a column.
+const WIDTHS: [f32; 2] = [40.0, 240.0];
+const NOTES: f32 = 120.0;
+/// Most of the table that the names take.
+const NAMES: f32 = 0.6;
+/// Width of icon and margins of a name, and of the button after a status.
+const NAME_ICON: f32 = size::ICON + 3.0 * space::S;
+const RESUME: f32 = 30.0;
+
+/// What both parts of the table share from frame to frame.
+#[derive(Clone, Copy, Default)]
+struct Shared {
+    /// Vertical scroll offset in points.
+    offset: f32,
+    /// The row under the pointer.
+    hovered: Option<usize>,
+}
+
+/// A part of the table.
+struct Part<'a> {
+    salt: &'a str,
+    /// Begins with the ticks; the names stay.
+    fixed: bool,
+    columns: &'a [Column],
+    widths: &'a [f32],
+}
+
+/// Draws it.
+pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
+    let rows = state.run_rows();
+    if rows.is_empty() {
+        EmptyState::new(icon::FILTER, "No run matches the filter.").show(ui);
+        return;
+    }
+    let columns = state.run_columns();
+    ui.spacing_mut().item_spacing.x = GAP;
+    let widths: Vec<f32> = columns.iter().map(|column| width(ui, column, &rows)).collect();
+    let names = columns.iter().take_while(|column| **column == Column::Name).count();
+    let area = ui.available_rect_before_wrap();
+    let taken: f32 = widths[..names].iter().map(|width| width + GAP).sum();
+    let left = (TICK + GAP + taken).min(area.width() * NAMES).round();
+    let (left, right) = area.split_left_right_at_x(area.left() + left);
+    ui.advance_cursor_after_rect(area);
+
+    let id = Id::unique("both parts of the table of runs");
+    let before: Shared = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+    let mut after = Shared { hovered: None, ..before };
+    let mut draw = |ui: &mut Ui, part: &Part<'_>| {
+        let drawn = table(ui, state, &rows, part, before, sender);
+        after.hovered = after.hovered.or(drawn.hovered);
+        if (drawn.offset - before.offset).abs() > 0.01 {
+            after.offset = drawn.offset;
+        }
+        drawn.height
+    };
+    let moving = Part { salt: "runs", fixed: false, columns: &columns[names..], widths: &widths[names..] };
+    let height = scroll_across(&mut child(ui, right, "moving"), "runs", |ui| draw(ui, &moving));
+    let fixed = Part { salt: "names of runs", fixed: true, columns: &columns[..names], widths: &widths[..names] };
+    // As high as the other, whose bar takes room.
+    let left = Rect::from_min_size(left.min, vec2(left.width(), height));
+    draw(&mut child(ui, left, "fixed"), &fixed);
+    if after.offset != before.offset || after.hovered != before.hovered {
+        ui.ctx().request_repaint();
+    }
+    ui.data_mut(|data| data.insert_temp(id, after));
+}
+
+/// A clipped part of the page.
+fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(salt));
+    child.set_clip_rect(rect.intersect(ui.clip_rect()));
+    child
+}
+
+/// A part as it was drawn.
+struct Drawn {
+    offset: f32,
+    hovered: Option<usize>,
+    height: f32,
+}
+
+fn table(ui: &mut Ui, state: &State, rows: &[Row<'_>], part: &Part<'_>, shared: Shared, sender: &Sender) -> Drawn {
+    let top = ui.max_rect().top();
+    let mut builder = TableBuilder::new(ui)
+        .id_salt(part.salt)
+        .striped(true)
+        .sense(Sense::click())
+        .cell_layout(Layout::left_to_right(Align::Center))
+        .vertical_scroll_offset(shared.offset);
+    if part.fixed {
+        builder = builder.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden).column(Width::exact(TICK));
+    }
+    for (column, width) in part.columns.iter().zip(part.widths) {
+        builder = builder.column(match column {
+            Column::Notes => Width::remainder().at_least(NOTES).clip(true),
+            Column::Name => Width::remainder().clip(true),
+            _ => Width::exact(*width).clip(true),
+        });
+    }
+    let table = builder.header(size::ROW, |mut row| {
+        if part.fixed {
+            row.col(|_| ());
+        }
+        for column in part.columns {
+            row.col(|ui| head_cell(ui, state, column, sender));
+        }
+    });
+    let mut hovered = None;
+    let output = table.body(|body| {
+        body.rows(size::ROW, rows.len(), |mut row| {
+            let at = row.index();
+            row.set_hovered(shared.hovered == Some(at));
+            let response = row::show(&mut row, state, part.fixed, part.columns, &rows[at], sender);
+            if response.hovered() {
+                hovered = Some(at);
+            }
+        });
+    });
+    Drawn { offset: output.state.clamped_offset().y, hovered, height: output.inner_rect.bottom() - top }
+}
+
+/// The width that the longest text of a column needs, within limits.
+fn width(ui: &Ui, column: &Column, rows: &[Row<'_>]) -> f32 {
+    let measure =
+        |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, theme::tokens(ui).text).size().x;
+    let font = || if column.is_number() || *column == Column::Date { font::number() } else { font::body() };
+    let more = match column {
+        Column::Name => NAME_ICON,
+        Column::Status if rows.iter().any(Row::can_resume) => RESUME,
+        _ => 0.0,
+    };
+    let cells = rows.iter().map(|row| measure(&column.text(row), font()) + more).fold(0.0, f32::max);
+    let head = measure(column.head(), font::caption()) + size::ICON_SMALL + space::XS;
+    // A name is the one text that a row cannot do without.
+    let most = if *column == Column::Name { f32::INFINITY } else { WIDTHS[1] };
+    cells.max(head).ceil().clamp(WIDTHS[0], most)
+}
+
+/// A column heading that sorts, with an arrow for the direction.
+fn head_cell(ui: &mut Ui, state: &State, column: &Column, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click());
+    let sorted = state.session.run_table.column == *column;
+    let name = format!("Sort by {}", column.meaning());
+    response.widget_info(|| WidgetInfo::selected(Role::ColumnHeader, ui.is_enabled(), sorted, &name));
+    let color = if sorted || response.hovered() { t.text } else { t.text_dim };
+    let painter = ui.painter().with_clip_rect(rect);
+    let (place, anchor) = if column.is_number() {
+        (rect.right_center(), Align2::RIGHT_CENTER)
+    } else {
+        (rect.left_center(), Align2::LEFT_CENTER)
+    };
+    let at = painter.text(place, anchor, column.head(), font::caption(), color);
+    if sorted {
+        let drawing = if state.session.run_table.rising { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
+        let x = if column.is_number() { at.left() - space::S } else { at.right() + space::S };
+        let middle = pos2(x, rect.center().y);
+        ui.painter().text(middle, Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON_SMALL), t.accent_text);
+    }
+    if response.has_focus() {
+        let ring = egui::Stroke::new(size::FOCUS_RING, t.focus);
+        ui.painter().rect_stroke(rect, radius::S, ring, egui::StrokeKind::Inside);
+    }
+    let tip = column.explained().or(Some(column.meaning()).filter(|meaning| *meaning != column.head()));
+    let response = if let Some(tip) = tip { response.on_hover_text(tip) } else { response };
+    if response.clicked() {
+        sender.send(Command::Runs(RunsCommand::Sort(column.clone())));
+    }
+}
