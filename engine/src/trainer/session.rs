@@ -70,6 +70,83 @@ struct State {
     meter: Option<EpochMeter>,
 }
 
+/// What a training starts with: initial weights, or those of a checkpoint.
+struct Beginning<N> {
+    net: N,
+    average: Option<N>,
+    optimizer: ModuleOptimizer,
+    state: State,
+    meter: EpochMeter,
+    log: EventLog,
+}
+
+/// A new training.
+fn begin<M: Method>(
+    method: &mut M,
+    config: &Config,
+    run: &RunFolder,
+    engine: &GradientEngine,
+) -> Result<Beginning<M::Net>> {
+    let net = method.initial(config.seed, engine.device())?;
+    method.restore(&mut Resumed { epoch: 1, parts: None })?;
+    Ok(Beginning {
+        average: (config.training.ema_decay > 0.0).then(|| net.valid().train()),
+        net,
+        optimizer: optimizer(&config.training),
+        state: State { data: method.dataset().digest(), ..State::default() },
+        meter: EpochMeter::default(),
+        log: EventLog::create(&run.events_path())?,
+    })
+}
+
+/// A training from the run's newest undamaged checkpoint.
+fn resume<M: Method>(
+    method: &mut M,
+    config: &Config,
+    run: &RunFolder,
+    engine: &GradientEngine,
+    sink: &mut dyn EventSink,
+) -> Result<Beginning<M::Net>> {
+    let (mut parts, warnings) = checkpoint::load(run)?;
+    for message in warnings {
+        sink.event(&Event::Warning { message })?;
+    }
+    let failed = |part: &str, why: String| ErrorKind::Compute { step: format!("reading {part}"), why };
+    let mut state: State =
+        serde_json::from_slice(&parts.take(STATE)?).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
+    let data = method.dataset().digest();
+    match DigestMatch::of(&state.data, &data) {
+        DigestMatch::Same => {}
+        DigestMatch::Different => {
+            let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
+            return Err(Error::file(run.root(), why));
+        }
+        DigestMatch::Unknown => {
+            let message = "The checkpoint comes from another version, whose data digest cannot be compared. Make sure that \
+                           the cohort's scans and labels have not changed since.";
+            sink.event(&Event::Warning { message: message.into() })?;
+            state.data = data;
+        }
+    }
+    let mut load = |name: &str| record::from_bytes(method.build(config.seed, engine.device()), &parts.take(name)?);
+    let (average, trained) =
+        if config.training.ema_decay > 0.0 { (Some(load(WEIGHTS)?), TRAINED) } else { (None, WEIGHTS) };
+    let net = load(trained)?;
+    let optimizer = optimizer(&config.training)
+        .from_bytes(Bytes::from_bytes_vec(parts.take(OPTIMIZER)?))
+        .map_err(|e| failed("the optimiser's state", e.to_string()))?;
+    let meter = match &state.meter {
+        Some(meter) => meter.clone(),
+        None => EpochMeter::from_earlier(parts.get(TALLY).unwrap_or_default())?,
+    };
+    method.restore(&mut Resumed { epoch: state.epochs_done + 1, parts: Some(parts) })?;
+    let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
+    if let Some(message) = warning {
+        sink.event(&Event::Warning { message })?;
+    }
+    Ok(Beginning { net, average, optimizer, state, meter, log })
+}
+
 /// A training under way, with a network of type `N`.
 pub struct Trainer<'a, N> {
     /// The network; its tensors track gradients.
@@ -108,83 +185,20 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             sink.event(&Event::Warning { message: message.clone() })?;
         }
         let engine = GradientEngine::new(compute, config.training.micro_batch);
-        let optimizer = optimizer(&config.training);
-        let (training, network) = (config.training.clone(), method.network());
-        let (stage, device) = (M::STAGE, compute.name.clone());
-        if !checkpoint::has_checkpoint(run) {
-            let net = method.initial(config.seed, engine.device())?;
-            method.restore(&mut Resumed { epoch: 1, parts: None })?;
-            let log = EventLog::create(&run.events_path())?;
-            let state = State { data: method.dataset().digest(), ..State::default() };
-            let (meter, resumed) = (EpochMeter::default(), false);
-            let average = (training.ema_decay > 0.0).then(|| net.valid().train());
-            return Ok(Self {
-                net,
-                meter,
-                average,
-                optimizer,
-                engine,
-                training,
-                network,
-                stage,
-                device,
-                run,
-                log,
-                sink,
-                control,
-                state,
-                resumed,
-            });
-        }
-        let (mut parts, warnings) = checkpoint::load(run)?;
-        for message in warnings {
-            sink.event(&Event::Warning { message })?;
-        }
-        let failed = |part: &str, why: String| ErrorKind::Compute { step: format!("reading {part}"), why };
-        let mut state: State =
-            serde_json::from_slice(&parts.take(STATE)?).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
-        let data = method.dataset().digest();
-        match DigestMatch::of(&state.data, &data) {
-            DigestMatch::Same => {}
-            DigestMatch::Different => {
-                let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
-                return Err(Error::file(run.root(), why));
-            }
-            DigestMatch::Unknown => {
-                let message = "The checkpoint comes from another version, whose data digest cannot be compared. Make sure that \
-                               the cohort's scans and labels have not changed since.";
-                sink.event(&Event::Warning { message: message.into() })?;
-                state.data = data;
-            }
-        }
-        let mut load = |name: &str| record::from_bytes(method.build(config.seed, engine.device()), &parts.take(name)?);
-        let (average, trained) =
-            if training.ema_decay > 0.0 { (Some(load(WEIGHTS)?), TRAINED) } else { (None, WEIGHTS) };
-        let net = load(trained)?;
-        let optimizer = optimizer
-            .from_bytes(Bytes::from_bytes_vec(parts.take(OPTIMIZER)?))
-            .map_err(|e| failed("the optimiser's state", e.to_string()))?;
-        let meter = match &state.meter {
-            Some(meter) => meter.clone(),
-            None => EpochMeter::from_earlier(parts.get(TALLY).unwrap_or_default())?,
-        };
-        let (epochs_done, step) = (state.epochs_done, state.steps_done);
-        method.restore(&mut Resumed { epoch: epochs_done + 1, parts: Some(parts) })?;
-        let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
-        if let Some(message) = warning {
-            sink.event(&Event::Warning { message })?;
-        }
-        let resumed = true;
+        let resumed = checkpoint::has_checkpoint(run);
+        let start =
+            if resumed { resume(method, config, run, &engine, sink)? } else { begin(method, config, run, &engine)? };
+        let Beginning { net, average, optimizer, state, meter, log } = start;
         let mut trainer = Self {
             net,
             meter,
             average,
             optimizer,
             engine,
-            training,
-            network,
-            stage,
-            device,
+            training: config.training.clone(),
+            network: method.network(),
+            stage: M::STAGE,
+            device: compute.name.clone(),
             run,
             log,
             sink,
@@ -192,8 +206,8 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             state,
             resumed,
         };
-        if step == 0 {
-            trainer.emit(&Event::Checkpoint { epoch: epochs_done, step: 0 })?;
+        if resumed && trainer.state.steps_done == 0 {
+            trainer.emit(&Event::Checkpoint { epoch: trainer.state.epochs_done, step: 0 })?;
         }
         Ok(trainer)
     }

@@ -1,0 +1,81 @@
+//! The name of a run's folder, and the names of settings in the window.
+
+use engine::event::Stage;
+
+use super::Form;
+
+/// Longest name of a run in characters: a number may still be added.
+const LONGEST_NAME: usize = 100;
+
+impl Form {
+    /// Generates a name from preset and modality.
+    pub(super) fn rename(&mut self) {
+        let config = self.config();
+        let mut parts = vec![match self.stage {
+            Stage::Pretrain => config.preset.clone(),
+            Stage::Finetune if config.labels.from.as_os_str().is_empty() => "supervised".into(),
+            Stage::Finetune => "finetune".into(),
+        }];
+        parts.extend(config.data.modality.iter().cloned());
+        self.name = parts.join("-");
+    }
+}
+
+/// Why a text cannot name a run folder, if it cannot.
+pub fn name_problem(name: &str) -> Option<&'static str> {
+    let name = name.trim();
+    let odd = |c: char| c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*');
+    if name.is_empty() {
+        Some("Enter a name.")
+    } else if name.contains(['/', '\\']) {
+        Some("Use a name, not a path: / and \\ are not allowed.")
+    } else if name.starts_with('.') {
+        Some("A name cannot start with a dot: the folder would be hidden.")
+    } else if name.ends_with('.') || name.contains(odd) {
+        Some("A name cannot end with a dot or contain < > : \" | ? *")
+    } else if name.chars().count() > LONGEST_NAME {
+        Some("Use at most 100 characters.")
+    } else {
+        None
+    }
+}
+
+/// A setting's name in the window, from its name in `config.toml`.
+pub fn name_of(field: &str) -> &str {
+    match field {
+        "training.epochs" => "Epochs",
+        "training.steps" => "Steps",
+        "training.batch" => "Batch",
+        "training.shift_px" => "Shift",
+        "training.every_slice" => "Every slice",
+        "labels.validate_every" => "Validate every",
+        "labels.rotate_deg" => "Rotation",
+        "labels.scale" => "Scale",
+        "labels.intensity" => "Intensity",
+        "training.lr" => "Learning rate",
+        "training.weight_decay" => "Weight decay",
+        "network.width" => "Width",
+        "network.depth" => "Depth",
+        "preprocess.size" => "Crop",
+        "preprocess.spacing" => "Spacing",
+        "method.grid" => "Grid",
+        "method.lambda" => "Lambda",
+        "method.period" => "Period",
+        "method.ratio.sigma_0" => "Sigma first",
+        "method.ratio.sigma_max" => "Sigma last",
+        "labels.labels" => "Labels",
+        "labels.negative_slices" => "Negative slices",
+        "method.cluster.method" => "Clustering",
+        "method.foreground_choice" => "Foreground choice",
+        "method.mask.temperature" => "Temperature",
+        "method.mask.hints" => "Hints",
+        "method.mask.unit_px" => "Mask unit",
+        "method.loss.normalised" => "Normalised patches",
+        "method.loss.attention_max" => "ARL limit",
+        "method.augment.shift" => "Epoch shift",
+        "training.layer_decay" => "Layer decay",
+        "labels.norm_batches" => "Norm batches",
+        "data.modality" => "Modality",
+        other => other,
+    }
+}
