@@ -7,6 +7,7 @@ use engine::event::{Control, Event, EventSink};
 use engine::jobs::{FinetuneJob, PretrainJob, Start};
 use engine::preprocess::Spacing;
 use engine::run::log::read_events;
+use engine::study::Plan;
 use engine::volume::nifti::{write_label, write_volume};
 use engine::volume::{Grid, LabelVolume, Volume};
 use glam::{DAffine3, DMat3, DVec3};
@@ -84,6 +85,33 @@ pub fn finetune_config(cohort: &Path, from: Option<&Path>) -> Config {
     config.labels.labels = "2".into();
     config.labels.from = from.map(Path::to_path_buf).unwrap_or_default();
     config
+}
+
+/// A study of trainings of moments on `cohort`: `study` is its name, labels, split and methods; `width` that of the network;
+/// then the steps of a fine-tuning and its rates.
+pub fn small_study(study: &str, cohort: &Path, width: usize, (steps, rates): (usize, &str)) -> Plan {
+    let text = format!(
+        r#"{study}
+        cohorts = [{{ name = "balls", path = "{}", modality = ["pet"] }}]
+        [pretrain]
+        slices = 24
+        rates = [3e-3]
+        [finetune]
+        steps = {steps}
+        rates = {rates}
+        [pretrain.settings]
+        preprocess = {{ size = 32, spacing = "native" }}
+        network = {{ width = {width}, depth = 2 }}
+        training = {{ batch = 8 }}
+        method = {{ grid = 8 }}
+        [finetune.settings]
+        preprocess = {{ size = 32, spacing = "native" }}
+        network = {{ width = {width}, depth = 2 }}
+        training = {{ batch = 4 }}
+    "#,
+        cohort.display()
+    );
+    Plan::from_toml(&text, Path::new("plan.toml")).unwrap()
 }
 
 /// Collects events, and cancels after a number of steps.

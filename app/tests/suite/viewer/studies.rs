@@ -19,34 +19,18 @@ use engine::study::{Place, Plan, Shard, read_study, run};
 use engine::volume::LabelVolume;
 
 use super::runs::open_in;
-use crate::small_cohort::{Watcher, cohort};
+use crate::small_cohort::{Watcher, cohort, small_study};
 use crate::window::*;
 
 /// Two methods with two rates to choose from, two label budgets and two draws, on ten made-up patients.
 fn plan(cohort: &Path) -> Plan {
-    let text = r#"
+    let study = r#"
         name = "Small study"
         labels = { budgets = ["2", "4"], draws = 2 }
         split = { test = "3", validation = "2" }
-        cohorts = [{ name = "balls", path = "COHORT", modality = ["pet"] }]
         methods = [{ name = "sup" }, { name = "base", preset = "base" }]
-        [pretrain]
-        slices = 24
-        rates = [3e-3]
-        [finetune]
-        steps = 12
-        rates = [1e-2, 3e-2]
-        [pretrain.settings]
-        preprocess = { size = 32, spacing = "native" }
-        network = { width = 4, depth = 2 }
-        training = { batch = 8 }
-        method = { grid = 8 }
-        [finetune.settings]
-        preprocess = { size = 32, spacing = "native" }
-        network = { width = 4, depth = 2 }
-        training = { batch = 4 }
     "#;
-    Plan::from_toml(&text.replace("COHORT", &cohort.display().to_string()), Path::new("plan.toml")).unwrap()
+    small_study(study, cohort, 4, (12, "[1e-2, 3e-2]"))
 }
 
 /// Carries the study out, or `steps` training steps of it.
@@ -141,6 +125,17 @@ fn from_the_table_over_a_patient_to_every_methods_segmentation() {
     assert!(sup != row.mask && sup.file_name() == row.mask.file_name(), "{}", sup.display());
     assert_eq!(slices(&window), place);
     assert!(report(&window).metrics.is_some(), "it is compared with the reference");
+
+    // All at once, each in its own colour, until one is chosen.
+    click(&mut window, "All methods as outlines");
+    let outlines = document(&window).outlines.clone().unwrap();
+    assert_eq!(outlines.names, ["sup", "base", "Reference"]);
+    let bit = |n: u16| outlines.bits.iter().filter(|bits| bits >> n & 1 == 1).count();
+    let voxels = |path: &Path| LabelVolume::read(path).unwrap().iter().filter(|label| *label > 0).count();
+    assert_eq!((bit(0), bit(1)), (voxels(&sup), voxels(&row.mask)));
+    assert!(has(&window, "Reference") && errors(&window).is_empty());
+    click(&mut window, "Segmentation by base");
+    assert!(document(&window).outlines.is_none() && mask_of(&window).as_ref() == Some(&row.mask));
 
     // Back to the same cell of the study.
     click(&mut window, "Back to the study");
