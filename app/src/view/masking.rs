@@ -21,6 +21,8 @@ use crate::worker;
 
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
+/// Height of the text below the large pane, which covers no patch there, and its most as a share of the centre.
+const FOOT: (f32, f32) = (60.0, 0.25);
 /// Minimum and maximum width of the column, and minimum width of a centre with a column, in points.
 const COLUMN: [f32; 2] = [150.0, 560.0];
 const LEAST: f32 = 360.0;
@@ -41,7 +43,11 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let shared = Shared { state, document, found };
     let alone = state.session.view.maximised.is_some() || area.width() < LEAST;
     let (large, column) = arrange(area, alone, ui.pixels_per_point());
-    main_pane::show(ui, &shared, large, sender);
+    let foot = FOOT.0.min(large.height() * FOOT.1).round();
+    let (large, foot) = large.split_top_bottom_at_y(large.bottom() - foot);
+    let hovered = main_pane::show(ui, &shared, large, sender);
+    ui.painter().rect_filled(foot, 0.0, theme::tokens(ui).image);
+    written::show(ui, &shared, foot, hovered);
     if let Some(column) = column {
         column::show(ui, &shared, column, sender);
     }

@@ -5,7 +5,7 @@ use engine::volume::{Relation, Volume};
 use shaders::PatchShow;
 
 use super::super::patch_pane::{Native, PatchPane};
-use super::{Shared, written};
+use super::Shared;
 use crate::command::Sender;
 use crate::gpu::Texture;
 use crate::scene::{ColourMap, DisplayGrid, PlaneMode};
@@ -15,8 +15,8 @@ use crate::state::masking::DisplayOptions;
 /// Air share above which the foreground cannot be lesion.
 const MOSTLY: f64 = 0.5;
 
-/// Draws it.
-pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender) {
+/// Draws it; the patch under the pointer.
+pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender) -> Option<usize> {
     let shown = shared.state.session.masking.shown;
     let pictures = &shared.found.pictures;
     let crop = PatchPane {
@@ -32,8 +32,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender
     let pane = if shown.native { native(shared, &crop) } else { crop };
     let answer = pane.show(ui, rect);
     shared.answer(&answer, shown.native, sender);
-    written::about(ui, shared, rect, answer.hovered);
-    written::legend(ui, shared, rect);
+    answer.hovered
 }
 
 /// The scan on its native grid, with the patches aligned by world position.

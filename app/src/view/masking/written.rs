@@ -1,51 +1,47 @@
-//! Text on the large pane: slice, masking ratio, hovered patch, legend.
+//! Text below the large pane: slice, masking ratio or hovered patch, legend.
 
-use egui::{Rect, Ui, pos2, vec2};
+use egui::{Color32, Rect, Ui, pos2, vec2};
 
-use super::super::legend::{self, LINE, Sign};
+use super::super::legend::{self, Sign};
 use super::Shared;
 use crate::scene::crop;
-use crate::theme::{font, palette, space};
+use crate::theme::{self, font, palette, space};
 use crate::widget::ColourBar;
 
-/// Distance from the pane's edge.
-const MARGIN: f32 = space::S;
-/// Smaller panes have no legend.
-const ROOM: egui::Vec2 = vec2(380.0, 260.0);
 /// Size of a colour bar.
 const BAR: egui::Vec2 = vec2(120.0, 26.0);
+/// The least width of the text.
+const WORDS: f32 = 160.0;
 
-/// Two lines in the lower left corner: the slice, and the masking ratio or the hovered patch.
-pub(super) fn about(ui: &Ui, shared: &Shared<'_>, rect: Rect, hovered: Option<usize>) {
-    let painter = ui.painter().with_clip_rect(rect);
+/// Draws it: the text on the left, the legend on the right where there is room for both.
+pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, foot: Rect, hovered: Option<usize>) {
+    let room = foot.shrink2(vec2(space::S, space::XS));
+    let right = legend(ui, shared, room);
+    let painter = ui.painter().with_clip_rect(foot);
+    let color = theme::tokens(ui).overlay_text;
+    let galley = painter.layout(words(shared, hovered), font::number_small(), color, (right - room.left()).max(1.0));
+    painter.galley(room.min, galley, Color32::PLACEHOLDER);
+}
+
+/// The slice, and the masking ratio or the hovered patch.
+fn words(shared: &Shared<'_>, hovered: Option<usize>) -> String {
     let (found, report) = (shared.found, &shared.found.report);
     let slices = shared.state.cache.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
     let slice = format!("Slice {} of {slices} (index {})", found.wanted.slice + 1, found.wanted.slice);
-    let masked = found.masking.count();
-    let sigma = format!("sigma {:.3}: {masked} of {} masked", report.sigma, report.labels.len());
-    let patch = hovered.filter(|&patch| patch < report.labels.len()).map(|patch| {
-        let category = if report.labels[patch] == 1 { "foreground" } else { "background" };
-        let place = crop::place_words(patch, found.slice.grid.grid(), shared.state.session.settings.convention);
-        format!("patch {place}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
-    });
-    legend::note(&painter, rect, &format!("{slice}\n{}", patch.unwrap_or(sigma)), font::number_small());
+    let Some(patch) = hovered.filter(|&patch| patch < report.labels.len()) else {
+        let masked = found.masking.count();
+        return format!("{slice}\nsigma {:.3}: {masked} of {} masked", report.sigma, report.labels.len());
+    };
+    let category = if report.labels[patch] == 1 { "foreground" } else { "background" };
+    let place = crop::place_words(patch, found.slice.grid.grid(), shared.state.session.settings.convention);
+    format!("{slice}\npatch {place}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
 }
 
-/// Legend in the lower right corner.
-pub(super) fn legend(ui: &mut Ui, shared: &Shared<'_>, rect: Rect) {
-    if rect.width() < ROOM.x || rect.height() < ROOM.y {
-        return;
-    }
+/// Legend and colour bar from the right, where the text keeps its room; the x at which they begin.
+fn legend(ui: &mut Ui, shared: &Shared<'_>, room: Rect) -> f32 {
     let shown = shared.state.session.masking.shown;
-    let painter = ui.painter().with_clip_rect(rect);
-    let right = rect.right() - MARGIN;
-    let mut bottom = rect.bottom() - MARGIN;
-    if shown.heat {
-        let bar = Rect::from_min_max(pos2(right - BAR.x, bottom - BAR.y), pos2(right, bottom));
-        let ends = ["0".to_owned(), "1".to_owned()];
-        ColourBar::new("Foreground probability", &ends).mark(0.5, "probability").show(ui, bar);
-        bottom -= BAR.y + LINE;
-    }
+    let mut right = room.right();
+    let fits = |right: f32, width: f32| right - width - space::L - room.left() >= WORDS;
     let mut entries = Vec::new();
     if shown.categories {
         entries.push(("1  foreground", Sign::Fill(palette::PATCH_LESION)));
@@ -57,5 +53,22 @@ pub(super) fn legend(ui: &mut Ui, shared: &Shared<'_>, rect: Rect) {
     if shared.found.pictures.padded {
         entries.push(("outside the scan", Sign::Hatched { falling: true }));
     }
-    legend::show(&painter, pos2(right, bottom), &entries);
+    if shown.heat && fits(right, BAR.x) {
+        let bar = Rect::from_min_size(pos2(right - BAR.x, room.top() + (room.height() - BAR.y) / 2.0), BAR);
+        let ends = ["0".to_owned(), "1".to_owned()];
+        ColourBar::new("Foreground probability", &ends).mark(0.5, "probability").show(ui, bar);
+        right -= BAR.x + space::L;
+    }
+    // Columns of as many lines as there is room for, the last one first.
+    let lines = ((room.height() / legend::LINE) as usize).max(1);
+    for column in entries.chunks(lines).rev() {
+        let painter = ui.painter().with_clip_rect(room);
+        let size = legend::room(&painter, column);
+        if !fits(right, size.x) {
+            return right - space::L;
+        }
+        legend::show(&painter, pos2(right, room.top() + size.y), column);
+        right -= size.x + space::L;
+    }
+    right
 }

@@ -326,3 +326,25 @@ fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
     window.run();
     assert_eq!(clicked(&mut window), None, "the pointer alone makes no pin of the space bar");
 }
+
+#[test]
+fn the_upper_letter_stands_beside_the_name_in_a_small_pane() {
+    let (name, letter) = (Rect::from_min_size(pos2(54.0, 24.0), vec2(82.0, 13.0)), vec2(9.0, 14.0));
+    for width in [100.0, 124.0, 160.0, 300.0] {
+        let rect = Rect::from_min_size(pos2(54.0, 24.0), vec2(width, 150.0));
+        let top = write::top_of_letter(rect, name, letter);
+        let place = egui::Align2::CENTER_TOP.anchor_size(top, letter);
+        assert!(rect.contains_rect(place) && !place.shrink(1.0).intersects(name), "{width}: {place}");
+        assert_eq!(top.y == rect.top(), width > 110.0, "{width}: on the line of the name where it has room");
+        assert!(width < 300.0 || top.x == rect.center().x);
+    }
+    let bare = write::top_of_letter(RECT, Rect::NOTHING, letter);
+    assert_eq!(bare, RECT.center_top());
+}
+
+#[test]
+fn the_picture_of_a_pane_lies_inside_its_margin() {
+    let pane = pane();
+    let placed = pane.placed(RECT);
+    assert!((placed.picture().width() - 275.2).abs() < 1e-2 && RECT.contains_rect(placed.picture()));
+}

@@ -10,7 +10,7 @@ use super::PanePlacement;
 use crate::scene::Plane;
 use crate::theme::{self, Tokens, font, icon, radius, space};
 use crate::view::slice::marks;
-use crate::widget::{Badge, Tone, keep_letter, overlay_text};
+use crate::widget::{Badge, Tone, keep_letter, overlay_text, plate};
 
 /// Minimum width of a patch with its label as a digit, in points. Below the 14 points of the manual, so that the sheet of
 /// Fig. 4 keeps its digits in a small window.
@@ -132,6 +132,7 @@ fn patch_width(placed: &PanePlacement<'_>) -> f32 {
 /// Name, badge, and, if the image is `seen`, letters.
 pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
+    let picture = placed.picture();
     let rect = placed.rect.shrink2(vec2(MARGIN, if pane.bare { 0.0 } else { MARGIN }));
     let name = if pane.bare {
         Rect::NOTHING
@@ -140,17 +141,20 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
         overlay_text(painter, rect.min, Align2::LEFT_TOP, pane.title, font, tokens.overlay_text)
     };
     if let Some(letters) = placed.display.letters(Plane::Axial, pane.convention).filter(|_| seen) {
-        // In a narrow pane the letter goes below the name.
-        let under = name.right() + space::S > rect.center().x;
-        let top = if under { pos2(rect.center().x, name.bottom() - 1.0) } else { rect.center_top() };
         let small = rect.size().min_elem() < NARROW;
         let font = if small { FontId { size: font::CAPTION, ..font::strong() } } else { font::heading() };
+        let size = |text: &str| layout(painter, text, &font).size();
+        let top = top_of_letter(rect, name, size(&letters.top));
         for (text, pos, anchor) in [
             (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
             (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
             (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
+            // Where the margin is too small for the letter, a plate tells it from the picture.
+            if anchor.anchor_size(pos, size(text)).intersects(picture) {
+                plate(painter, anchor.anchor_size(pos, size(text)));
+            }
             let at = overlay_text(painter, pos, anchor, text, font.clone(), tokens.overlay_text);
             keep_letter(painter.ctx(), at, text, font.clone());
         }
@@ -158,6 +162,17 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
     if let Some(text) = pane.badge {
         badge(ui, painter, rect, text);
     }
+}
+
+/// Where the letter of the upper edge stands: in the middle, in a narrow pane after the name on its line, and only where
+/// that leaves no room below the name.
+pub(super) fn top_of_letter(rect: Rect, name: Rect, letter: Vec2) -> Pos2 {
+    let beside = name.right() + space::S + letter.x / 2.0;
+    let x = if beside.is_finite() { rect.center().x.max(beside) } else { rect.center().x };
+    if x + letter.x / 2.0 <= rect.right() - letter.x {
+        return pos2(x, rect.top());
+    }
+    pos2(rect.center().x, name.bottom() - 1.0)
 }
 
 /// A badge in the upper right corner.
