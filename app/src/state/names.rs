@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::run::atomic::PREVIOUS;
+
 use crate::scene::Modality;
 
 /// Endings of NIfTI files, longest first.
@@ -59,9 +61,10 @@ pub fn with_ending(path: PathBuf, ending: &str) -> PathBuf {
     if name.is_empty() || name.contains('.') { path } else { path.with_file_name(format!("{name}.{ending}")) }
 }
 
-/// Whether a path ends like a NIfTI file. Asks the name alone, never the disk.
+/// Whether a path ends like a NIfTI file, or like one that was replaced. Asks the name alone, never the disk.
 pub fn is_nifti_name(path: &Path) -> bool {
-    ending(&path.to_string_lossy()).is_some()
+    let name = path.to_string_lossy();
+    ending(name.strip_suffix(PREVIOUS).unwrap_or(&name)).is_some()
 }
 
 fn ending(name: &str) -> Option<&'static str> {
@@ -72,8 +75,9 @@ fn ending(name: &str) -> Option<&'static str> {
 /// A file's name without the endings of NIfTI files.
 pub fn file_stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match ending(&name) {
-        Some(ending) => name[..name.len() - ending.len()].to_owned(),
+    let replaced = name.strip_suffix(PREVIOUS).unwrap_or(&name);
+    match ending(replaced) {
+        Some(ending) => replaced[..replaced.len() - ending.len()].to_owned(),
         None => name,
     }
 }
@@ -99,6 +103,8 @@ mod tests {
         assert_eq!(told("STS_001_pet_pred.nii.gz"), (true, true));
         assert_eq!(told("flair_pred_2.nii.gz"), (true, true));
         assert_eq!(told("case_seg.nii.gz"), (true, false));
+        assert_eq!(told("flair_pred.nii.gz.previous"), (true, true));
+        assert!(is_nifti_name(Path::new("flair_pred.nii.gz.previous")));
         assert_eq!(told("predose_ct.nii.gz"), (false, false));
         assert_eq!(told("case_0000.nii.gz"), (false, false));
     }

@@ -76,7 +76,7 @@ impl Job for Save {
         }
         // The guard before: labels that belong to another grid are never written as this image's.
         labels.grid.require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
-        nifti::write_label(path, labels, image)?;
+        nifti::replace_label(path, labels, image)?;
         check_written(path, labels, image)?;
         Ok(SaveOutcome::Written)
     }

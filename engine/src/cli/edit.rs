@@ -13,8 +13,9 @@ use crate::edit::{EditLabels, History, Scene};
 use crate::event::Control;
 use crate::run::journal::Journal;
 use crate::run::spill;
-use crate::volume::nifti::write_label;
+use crate::volume::nifti::replace_label;
 use crate::volume::{LabelVolume, Volume};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Shown after the verb's help.
@@ -86,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for (n, step) in outcomes.iter().enumerate().filter(|(_, done)| done.voxels_changed == 0) {
         notes.push(format!("step {} ({}) changed nothing", n + 1, step.op));
     }
-    write_label(&args.out, &labels.to_volume(), &image)?;
+    replace_label(&args.out, &labels.to_volume(), &image)?;
     for note in &notes {
         eprintln!("note: {note}");
     }
@@ -104,7 +105,11 @@ impl Args {
         let mask = LabelVolume::read_frame_for(path, image, frame, &self.masks.options())?;
         notes.extend(mask.notes);
         if mask.frames > 1 {
-            notes.push(format!("{}: has {} frames, frame {frame} is used", path.display(), mask.frames));
+            notes.push(format!(
+                "{}: has {}, frame {frame} is used",
+                path.display(),
+                plural(mask.frames, "frame", "frames")
+            ));
         }
         Ok(EditLabels::from_volume(&mask.labels))
     }

@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::cohort::ImageFile;
 use crate::edit::journal::{Cut, Kind, Record, Replay};
 use crate::run::journal::read;
-use crate::volume::nifti::write_label;
+use crate::volume::nifti::replace_label;
 use crate::volume::{LabelData, LabelVolume, Scale, Volume, VoxelData};
+use crate::words::plural;
 
 /// Shown after the verb's help.
 pub const EXAMPLES: &str = "Examples:
@@ -79,11 +80,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             Some(path) => ImageFile::with_frame(path.clone(), Some(0)).read()?,
             None => on_grid(&labels),
         };
-        write_label(out, &labels, &like)?;
+        replace_label(out, &labels, &like)?;
     }
     if let Some(Cut { bytes, why }) = &replay.cut {
-        let edits = replay.records.len();
-        eprintln!("note: {edits} edits are whole. The {bytes} bytes behind them are left out: {why}");
+        let edits = plural(replay.records.len(), "edit is", "edits are");
+        eprintln!(
+            "note: {edits} whole. The {} after that are left out: {why}",
+            plural(*bytes as usize, "byte", "bytes")
+        );
     }
     if args.json {
         return super::print_json(&report(&replay));

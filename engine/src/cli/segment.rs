@@ -15,7 +15,7 @@ use crate::event::Control;
 use crate::findings::{Smallest, remove_smaller_than};
 use crate::predict::{Choice, Segmenter};
 use crate::volume::LabelVolume;
-use crate::volume::nifti::{write_f32, write_label};
+use crate::volume::nifti::{replace_label, write_f32};
 use crate::{Error, ErrorKind, Result};
 use finished::Finished;
 use inputs::{Inputs, Scan};
@@ -210,7 +210,7 @@ fn segment(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str, contr
     let Some(source) = images.first() else { return Err(Error::config("input", &scan.case, "it has no image")) };
     let names = names(args, scan, segmenter);
     let mask = args.out.join(&names[0]);
-    write_label(&mask, &result.label, source)?;
+    replace_label(&mask, &result.label, source)?;
     let mut probability = Vec::new();
     for (field, name) in result.probability.into_iter().zip(&names[1..]) {
         let path = args.out.join(name);

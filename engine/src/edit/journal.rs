@@ -91,6 +91,16 @@ pub struct Record {
     pub changes: Packed,
 }
 
+impl Record {
+    /// Its name in a list of edits.
+    pub fn effect(&self) -> String {
+        match self.kind {
+            Kind::Edit | Kind::Redo => self.name.clone(),
+            Kind::Undo => format!("Undo of {}", self.name),
+        }
+    }
+}
+
 /// Bytes at the end of a journal that are no whole record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -210,6 +220,25 @@ fn base(header: &Header, payload: &[u8]) -> Result<EditLabels, String> {
 }
 
 impl Replay {
+    /// The records in effect, oldest first: without edits that were undone, and the undoing. Together they make
+    /// [`Replay::labels`] of [`Replay::base`]. What is older than the journal may be undone in it: that stays.
+    pub fn in_effect(&self) -> Vec<&Record> {
+        let (mut done, mut undone) = (Vec::<&Record>::new(), Vec::new());
+        for record in &self.records {
+            match record.kind {
+                Kind::Edit => {
+                    undone.clear();
+                    done.push(record);
+                }
+                Kind::Undo if done.last().is_some_and(|last| last.kind != Kind::Undo) => undone.extend(done.pop()),
+                Kind::Redo if !undone.is_empty() => done.extend(undone.pop()),
+                Kind::Redo if done.last().is_some_and(|last| last.kind == Kind::Undo) => drop(done.pop()),
+                Kind::Undo | Kind::Redo => done.push(record),
+            }
+        }
+        done
+    }
+
     /// Goes back to the mask after the first `records` records.
     ///
     /// # Errors

@@ -40,6 +40,38 @@ pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::R
     outcome.map_err(Error::io("write", path))
 }
 
+/// Ending of the version of a file that was replaced last.
+pub const PREVIOUS: &str = ".previous";
+
+/// `seg.nii.gz.previous` of `seg.nii.gz`: beside it, and no scan or mask by its name.
+pub fn previous_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(PREVIOUS);
+    PathBuf::from(name)
+}
+
+/// Keeps the file at `path`, if there is one, as [`previous_path`] before it is replaced. Both names have it until then.
+///
+/// # Errors
+/// If it cannot be kept. The file should not be replaced then.
+pub fn keep_previous(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let (previous, temporary) = (previous_path(path), temporary_path(path)?);
+    let keep = || {
+        // Not every file system has links.
+        fs::hard_link(path, &temporary).or_else(|_| fs::copy(path, &temporary).map(|_| ()))?;
+        rename(&temporary, &previous)?;
+        sync_folder(folder_of(path))
+    };
+    keep().map_err(|source| {
+        // Best effort: the name tells that it is a temporary file.
+        let _ = fs::remove_file(&temporary);
+        Error::io("keep the earlier version as", &previous)(source)
+    })
+}
+
 /// Writes a new file directly (no rename), flushes it to the disk, and returns its SHA-256 in hexadecimal. For files in a
 /// folder that is itself renamed into place.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<String> {
@@ -251,6 +283,25 @@ mod tests {
         }
         assert!(write_atomic(&folder.path().join(".."), b"x").is_err());
         assert_eq!(names(folder.path()), ["taken"]);
+    }
+
+    #[test]
+    fn the_version_before_the_last_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seg.nii.gz");
+        keep_previous(&path).unwrap();
+        assert!(names(folder.path()).is_empty(), "nothing to keep");
+        for content in ["first", "second", "third"] {
+            keep_previous(&path).unwrap();
+            write_atomic(&path, content.as_bytes()).unwrap();
+        }
+        assert_eq!(names(folder.path()), ["seg.nii.gz", "seg.nii.gz.previous"]);
+        assert_eq!(fs::read(previous_path(&path)).unwrap(), b"second");
+        // A failed write leaves both as they were.
+        keep_previous(&path).unwrap();
+        write_atomic_with(&path, |_| Err(io::Error::from(io::ErrorKind::StorageFull))).unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"third");
+        assert_eq!(fs::read(previous_path(&path)).unwrap(), b"third");
     }
 
     #[test]

@@ -142,6 +142,12 @@ impl Journal {
     }
 }
 
+/// Whether a program, also this one, has a journal open for appending.
+pub fn is_open(path: &Path) -> bool {
+    let lock = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(path).is_ok_and(lock)
+}
+
 /// Replays a journal without changing it.
 ///
 /// # Errors

@@ -17,7 +17,7 @@
 //!   lock             locked by the process that writes here; see [`lock`]
 //! ```
 //!
-//! Beside the runs, [`journal`] and [`spill`] keep edits of a mask: see [`crate::edit`].
+//! Beside the runs, [`journal`], [`autosave`] and [`spill`] keep edits of a mask: see [`crate::edit`].
 //!
 //! # Invariants
 //! - A file is its old or its new version, never a mixture: every write goes through [`atomic`]. The event log, which
@@ -27,6 +27,7 @@
 //! - No content of a file in the folder makes the program read or write outside the folder.
 
 pub mod atomic;
+pub mod autosave;
 pub mod checkpoint;
 pub mod clock;
 pub mod convergence;

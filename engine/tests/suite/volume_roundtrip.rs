@@ -314,3 +314,20 @@ proptest! {
         }
     }
 }
+
+/// The version before the last can be opened as it is.
+#[test]
+fn a_mask_that_is_replaced_keeps_its_previous_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = oblique([0.1; 3], [1.0, 2.0, 3.0], [0.0; 3], [4, 3, 2]);
+    let (image, path) = (image_on(&grid), folder.path().join("seg.nii.gz"));
+    let mask = |label: u8| LabelVolume::new(grid.clone(), vec![label; grid.len()]).unwrap();
+    for label in 1..=3 {
+        nifti::replace_label(&path, &mask(label), &image).unwrap();
+    }
+    let read = |path: &Path| LabelVolume::read(path).unwrap().get(0);
+    assert_eq!((read(&path), read(&engine::run::atomic::previous_path(&path))), (3, 2));
+    let other = LabelVolume::new(Grid::new([1, 1, 1], DAffine3::IDENTITY), vec![1_u8]).unwrap();
+    assert!(nifti::replace_label(&path, &other, &image).is_err());
+    assert_eq!(read(&engine::run::atomic::previous_path(&path)), 2, "nothing was replaced");
+}

@@ -8,6 +8,7 @@ use super::geometry::Forms;
 use super::header::{Header, V1_LEN, V2_LEN, extra_header_bytes};
 use super::source::{Source, Trailing};
 use crate::volume::{Extension, Frames, Grid, ReadOptions, Scale, SourceHeader, Volume};
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Extensions larger than this in total, in bytes, are skipped.
@@ -280,7 +281,12 @@ impl Layout {
             Frames::All => frames,
             Frames::One(n) if n < frames => 1,
             Frames::One(n) => {
-                return Err(Error::field(path, "frame", n, format!("the file has {frames} frames, counted from 0")));
+                return Err(Error::field(
+                    path,
+                    "frame",
+                    n,
+                    format!("the file has {}, counted from 0", plural(frames, "frame", "frames")),
+                ));
             }
         };
         let bytes = shape.iter().product::<usize>() as u64 * kept as u64 * header.voxel_bytes();
@@ -319,7 +325,7 @@ impl Layout {
         let data = decode(source, path, &block)?;
         let after = (self.frames - before - kept) as u64 * frame_bytes;
         if source.skip(after)? < after {
-            let why = format!("ends before the last of the {} frames in its header", self.frames);
+            let why = format!("ends before the last of the {} in its header", plural(self.frames, "frame", "frames"));
             return Err(Error::file(path, why));
         }
         match source.finish()? {

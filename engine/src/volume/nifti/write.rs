@@ -7,7 +7,7 @@ use flate2::{Compression, GzBuilder};
 use nifti::NiftiHeader;
 
 use super::geometry::{Forms, forms_from_grid};
-use crate::run::atomic::write_atomic;
+use crate::run::atomic::{self, write_atomic};
 use crate::volume::data::for_each_type;
 use crate::volume::{Grid, LabelData, LabelVolume, Relation, Scale, Volume, VoxelData};
 use crate::{Error, Result};
@@ -34,6 +34,16 @@ pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<S
     };
     let content = Content { data: &data, scale: Scale::IDENTITY, intent: INTENT_LABEL };
     write(path, &content, like)
+}
+
+/// [`write_label`] to a place where an earlier mask may be: that is kept as [`atomic::previous_path`].
+///
+/// # Errors
+/// As [`write_label`], and if the earlier mask cannot be kept. It is unchanged then.
+pub fn replace_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
+    labels.grid.require_same(&like.grid, || format!("mask {} and its image", path.display()))?;
+    atomic::keep_previous(path)?;
+    write_label(path, labels, like)
 }
 
 /// Writes values (one per voxel, file order) as 32-bit floats on the grid of an image. Returns the SHA-256 of the file.

@@ -1,0 +1,262 @@
+//! Unsaved edits of masks: a [`Journal`] for each case that is being edited, in a folder of the user, not of the cohort.
+//!
+//! Beside `NAME.edits` lies `NAME.json`, which names the files of the case, so that the edits can be offered when the program
+//! starts again. A journal is removed when its edits are saved or discarded; one that is left belongs to a program that was
+//! killed, or to one that is running, which holds its lock.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::{folder_of, sync_folder};
+use super::journal::{self, Journal};
+use super::text::{read_json, write_json};
+use crate::edit::journal::{Kind, Record, Replay};
+use crate::edit::{Delta, EditLabels};
+use crate::{Error, ErrorKind, Result};
+
+/// Ending of a journal.
+const EDITS: &str = "edits";
+/// Ending of what names its case.
+const SIDECAR: &str = "json";
+
+/// The case that is edited: enough to open it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EditedCase {
+    /// Its name in the window.
+    pub title: String,
+    /// Its images, each with its modality where that is known, and the frame of a 4-D file. The mask lies on the first.
+    pub images: Vec<(Option<String>, PathBuf, Option<usize>)>,
+    /// The file of the mask; none if no file holds it yet.
+    pub mask: Option<PathBuf>,
+    /// The file of the reference, if one is open.
+    pub reference: Option<PathBuf>,
+}
+
+/// Edits that no file holds yet, being recorded.
+pub struct Autosave {
+    journal: Journal,
+}
+
+impl Autosave {
+    /// Begins to record edits of `base`, in a new journal of `folder`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// If the folder or one of the files cannot be written.
+    pub fn create(folder: &Path, case: &EditedCase, base: &EditLabels) -> Result<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{now}-{}-{number}.{EDITS}", std::process::id()));
+        // First what names the case: a journal without it could not be offered.
+        write_json(&path.with_extension(SIDECAR), case)?;
+        let journal = Journal::create(&path, base).inspect_err(|_| remove(&path))?;
+        Ok(Self { journal })
+    }
+
+    /// Continues a journal that was left behind, and replays it.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn resume(path: &Path) -> Result<(Self, Replay)> {
+        let (journal, replay) = Journal::open(path)?;
+        Ok((Self { journal }, replay))
+    }
+
+    /// Records a change that was just applied. It is on the disk within two seconds.
+    ///
+    /// # Errors
+    /// As [`Journal::append`]; the call may be repeated.
+    pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
+        self.journal.append(kind, name, delta)
+    }
+
+    /// The journal.
+    pub fn path(&self) -> &Path {
+        self.journal.path()
+    }
+
+    /// Removes the journal: its edits are saved or discarded.
+    pub fn remove(self) {
+        let path = self.journal.path().to_path_buf();
+        drop(self.journal);
+        remove(&path);
+    }
+}
+
+/// Removes a journal that was left behind, and what names its case. What cannot be removed is offered again.
+pub fn remove(path: &Path) {
+    for file in [path.to_path_buf(), path.with_extension(SIDECAR)] {
+        if let Err(error) = std::fs::remove_file(&file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("{}: cannot be removed: {error}", file.display());
+        }
+    }
+    // Best effort: a removal that is lost in a power cut offers the edits once more.
+    let _ = sync_folder(folder_of(path));
+}
+
+/// Edits that a program left behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftEdits {
+    /// The journal.
+    pub path: PathBuf,
+    /// The case.
+    pub case: EditedCase,
+    /// Names of the edits in effect, oldest first, without those that were folded into the journal's mask.
+    pub names: Vec<String>,
+    /// Number of edits in effect, at least that of the names.
+    pub edits: u64,
+    /// When the last of them was made, in milliseconds since 1970-01-01 UTC; that of the journal's file without one.
+    pub time_ms: u64,
+    /// What of the journal cannot be read, if anything.
+    pub cut: Option<String>,
+}
+
+/// The edits of the cases that are `wanted` in a folder that no running program works on, newest first, and the errors of
+/// journals that cannot be restored. Journals that change nothing are removed.
+///
+/// # Errors
+/// If the folder cannot be read. One that does not exist holds nothing.
+pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<(Vec<LeftEdits>, Vec<Error>)> {
+    let (mut found, mut errors) = (Vec::new(), Vec::new());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((found, errors)),
+        Err(error) => return Err(Error::io("read", folder)(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(Error::io("read", folder))?.path();
+        let is_journal = path.extension().is_some_and(|ending| ending == EDITS);
+        if !is_journal || journal::is_open(&path) {
+            continue;
+        }
+        match read_left(&path, &wanted) {
+            Ok(Left::Edits(left)) => found.push(*left),
+            Ok(Left::Unwanted) => {}
+            Ok(Left::Nothing) => remove(&path),
+            // Removed by another window in this moment.
+            Err(error) if matches!(error.kind(), ErrorKind::Io { .. }) && !path.exists() => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    found.sort_by_key(|left: &LeftEdits| std::cmp::Reverse(left.time_ms));
+    Ok((found, errors))
+}
+
+/// What is in a journal.
+enum Left {
+    Edits(Box<LeftEdits>),
+    /// Of another case.
+    Unwanted,
+    /// Its mask is that which was edited.
+    Nothing,
+}
+
+fn read_left(path: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<Left> {
+    let case: EditedCase = read_json(&path.with_extension(SIDECAR))?;
+    if !wanted(&case) {
+        return Ok(Left::Unwanted);
+    }
+    let replay = journal::read(path)?;
+    let names: Vec<String> = replay.in_effect().into_iter().map(Record::effect).collect();
+    let edits = replay.header.folded + names.len() as u64;
+    if edits == 0 || (replay.header.folded == 0 && replay.labels == replay.base) {
+        return Ok(Left::Nothing);
+    }
+    let modified = || std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let of_file = || modified()?.duration_since(UNIX_EPOCH).ok().map(|time| time.as_millis() as u64);
+    let time_ms = replay.records.last().map(|record| record.time_ms).or_else(of_file).unwrap_or_default();
+    let cut = replay.cut.map(|cut| cut.why);
+    Ok(Left::Edits(Box::new(LeftEdits { path: path.to_path_buf(), case, names, edits, time_ms, cut })))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use glam::DAffine3;
+
+    use super::*;
+    use crate::volume::{Grid, LabelVolume};
+
+    fn labels(voxels: [u8; 4]) -> EditLabels {
+        let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
+        EditLabels::from_volume(&LabelVolume::new(grid, voxels.to_vec()).unwrap())
+    }
+
+    fn case() -> EditedCase {
+        let images = vec![(Some("flair".to_owned()), "p01/flair.nii.gz".into(), None)];
+        EditedCase { title: "p01".into(), images, mask: Some("p01/seg.nii.gz".into()), reference: None }
+    }
+
+    fn left(folder: &Path) -> (Vec<LeftEdits>, Vec<Error>) {
+        left_edits(folder, |_| true).unwrap()
+    }
+
+    fn files(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_offered_and_continued() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("unsaved");
+        assert!(left(&place).0.is_empty(), "nothing was ever edited");
+        let masks = [labels([0; 4]), labels([1, 0, 0, 0]), labels([1, 2, 0, 0]), labels([1, 2, 2, 0])];
+        let delta = |n: usize| Delta::between(&masks[n], &masks[n + 1]);
+        let mut autosave = Autosave::create(&place, &case(), &masks[0]).unwrap();
+        autosave.append(Kind::Edit, "Brush, label 1", &delta(0)).unwrap();
+        autosave.append(Kind::Edit, "Brush, label 2", &delta(1)).unwrap();
+        assert!(left(&place).0.is_empty(), "the program runs");
+        autosave.append(Kind::Undo, "Brush, label 2", &delta(1).inverted()).unwrap();
+        autosave.append(Kind::Edit, "Fill, label 2", &delta(1)).unwrap();
+        let path = autosave.path().to_path_buf();
+        drop(autosave);
+        let (found, errors) = left(&place);
+        assert!(errors.is_empty() && found.len() == 1, "{errors:?}");
+        assert_eq!((found[0].edits, &found[0].case, &found[0].path), (2, &case(), &path));
+        assert_eq!(found[0].names, ["Brush, label 1", "Fill, label 2"]);
+        assert!(found[0].time_ms > 1_600_000_000_000);
+
+        let (mut autosave, replay) = Autosave::resume(&path).unwrap();
+        assert_eq!((&replay.labels, replay.header.opened_sha256), (&masks[2], masks[0].sha256()));
+        autosave.append(Kind::Edit, "Brush, label 2", &delta(2)).unwrap();
+        drop(autosave);
+        assert_eq!(left(&place).0[0].edits, 3);
+        assert!(left_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
+        remove(&path);
+        assert_eq!(files(&place), 0);
+    }
+
+    #[test]
+    fn edits_that_were_undone_are_not_offered_and_a_broken_journal_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = (labels([0; 4]), labels([0, 3, 3, 0]));
+        let delta = Delta::between(&before, &after);
+        let mut autosave = Autosave::create(folder.path(), &case(), &before).unwrap();
+        autosave.append(Kind::Edit, "Brush", &delta).unwrap();
+        autosave.append(Kind::Undo, "Brush", &delta.inverted()).unwrap();
+        drop(autosave);
+        assert!(left(folder.path()).0.is_empty());
+        assert_eq!(files(folder.path()), 0);
+        // An edit of before the journal was undone.
+        let mut autosave = Autosave::create(folder.path(), &case(), &after).unwrap();
+        autosave.append(Kind::Undo, "Brush", &delta.inverted()).unwrap();
+        let path = autosave.path().to_path_buf();
+        drop(autosave);
+        assert_eq!(left(folder.path()).0[0].names, ["Undo of Brush"]);
+        remove(&path);
+        // Saved: nothing is left.
+        let mut autosave = Autosave::create(folder.path(), &case(), &before).unwrap();
+        autosave.append(Kind::Edit, "Brush", &delta).unwrap();
+        autosave.remove();
+        assert_eq!(files(folder.path()), 0);
+        std::fs::write(folder.path().join("1.edits"), b"no journal").unwrap();
+        let (found, errors) = left(folder.path());
+        assert!(found.is_empty() && errors[0].to_string().contains("1.edits"), "{errors:?}");
+    }
+}
