@@ -8,7 +8,7 @@ use super::Command;
 use super::action::List;
 use crate::state::study::{StudyCell, StudyTab, column_of};
 use crate::state::{Intent, PathPurpose, State};
-use crate::worker::study::{close, look, open, open_patient};
+use crate::worker::study::{close, look, open, open_patient, outlines};
 use crate::worker::{Jobs, name_of};
 
 /// One thing to do.
@@ -32,6 +32,8 @@ pub enum StudyCommand {
     ShowTab(StudyTab),
     /// Opens a patient of a cell at its worst slice.
     OpenPatient(StudyCell, String),
+    /// Draws the segmentations of all methods as outlines at once, or that of one again.
+    ShowAll(bool),
 }
 
 /// Carries out a command.
@@ -48,6 +50,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
         Do::ChooseCell(cell) => (session.cell, session.tab) = (Some(cell), StudyTab::Patients),
         Do::ShowTab(tab) => session.tab = tab,
         Do::OpenPatient(cell, patient) => open_patient(state, jobs, &cell, &patient),
+        Do::ShowAll(true) => outlines::show(state, jobs),
+        Do::ShowAll(false) => outlines::hide(state, jobs),
     }
 }
 
@@ -58,6 +62,10 @@ pub fn actions(list: &mut List, state: &State) {
     let masks = state.document.as_ref().and_then(|document| document.study.as_ref());
     for (at, mask) in masks.into_iter().flat_map(|study| study.masks.iter().enumerate()) {
         list.add(group, format!("Segmentation by {}", mask.method), "", Command::Intent(Intent::ShowMethod(at)));
+    }
+    if masks.is_some() {
+        let shown = state.document.as_ref().is_some_and(|document| document.outlines.is_some());
+        list.add(group, "All methods as outlines", "", Command::Study(StudyCommand::ShowAll(!shown)));
     }
     if !state.shows_studies() {
         return;

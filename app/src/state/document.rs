@@ -11,7 +11,7 @@ use engine::preprocess::{LabelMap, MapSource};
 use engine::volume::Grid;
 use glam::DVec3;
 
-use super::study::StudyMasks;
+use super::study::{MethodOutlines, StudyMasks};
 use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, UnloadedMask};
 use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
 
@@ -57,6 +57,8 @@ pub struct Document {
     pub opened_at: Option<DVec3>,
     /// The segmentations by the methods of a study, if the case was opened from one.
     pub study: Option<StudyMasks>,
+    /// All of them as outlines, while they are shown so.
+    pub outlines: Option<MethodOutlines>,
     /// What is to be done once all of its files are read.
     pub once_opened: Option<Intent>,
     /// Revision of the segmentation as it was read or made by the network: any other was changed by hand.
@@ -177,6 +179,7 @@ impl Document {
             replaced: None,
             opened_at: None,
             study: None,
+            outlines: None,
             once_opened: None,
             as_found: None,
         }

@@ -3,13 +3,18 @@
 mod patients;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use egui::Color32;
 use engine::study::summary::{Group, MethodSummary, Metric};
 use engine::study::{StudyRecord, StudyStatus};
+use engine::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
 
 use super::train::{Column, TrainPage};
 use super::{Mode, State};
+use crate::gpu::Texture;
+use crate::theme::palette;
 pub use patients::StudyPatient;
 
 /// What lies below the table of a study.
@@ -118,6 +123,46 @@ impl StudyMasks {
     }
 }
 
+/// The name of the reference among the methods.
+pub const REFERENCE: &str = "Reference";
+
+/// The segmentations of all methods and the reference, drawn as outlines at once.
+#[derive(Clone, Debug)]
+pub struct MethodOutlines {
+    /// Their names, each in the colour of its place ([`palette::LABELS`]).
+    pub names: Vec<String>,
+    /// Bit n of a voxel: it belongs to the n-th.
+    pub bits: Arc<LabelVolume>,
+    /// The bits on the graphics card.
+    pub texture: Option<Texture>,
+}
+
+impl MethodOutlines {
+    /// The most that have a colour of their own.
+    pub const MOST: usize = palette::LABELS.len();
+
+    /// The bits of masks on one grid: of the first [`Self::MOST`] at most. `None` without any.
+    pub fn of(
+        masks: &[(String, Arc<LabelVolume>)],
+        texture: impl FnOnce(&LabelVolume) -> Option<Texture>,
+    ) -> Option<Self> {
+        let masks = &masks[..masks.len().min(Self::MOST)];
+        let grid = masks.first()?.1.grid.clone();
+        let mut bits = vec![0_u16; grid.len()];
+        for (n, (_, mask)) in masks.iter().enumerate() {
+            bits.iter_mut().zip(mask.iter()).filter(|(_, label)| *label > 0).for_each(|(bits, _)| *bits |= 1 << n);
+        }
+        let bits = LabelVolume::new(grid, bits).ok()?;
+        let names = masks.iter().map(|(name, _)| name.clone()).collect();
+        Some(Self { names, texture: texture(&bits), bits: Arc::new(bits) })
+    }
+
+    /// The colour of a method or of the reference, by its name.
+    pub fn colour(&self, name: &str) -> Option<Color32> {
+        self.names.iter().position(|other| other == name).map(|at| palette::LABELS[at])
+    }
+}
+
 /// The column of the table of patients that shows a metric.
 pub fn column_of(metric: Metric) -> Column {
     match metric {
@@ -197,5 +242,32 @@ impl State {
     /// The label budget whose patients are drawn: that of the chosen cell, else the first.
     pub fn study_group(&self) -> Option<&Group> {
         self.study_cell().map(|(group, _)| group).or_else(|| self.study_groups().into_iter().next())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use engine::volume::Grid;
+
+    use super::*;
+
+    fn mask(voxels: [u8; 4]) -> Arc<LabelVolume> {
+        Arc::new(LabelVolume::new(Grid::new([4, 1, 1], glam::DAffine3::IDENTITY), voxels.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn outlines_hold_a_bit_for_each_segmentation_and_as_many_as_there_are_colours() {
+        let masks = [("a".to_owned(), mask([0, 1, 4, 0])), ("b".to_owned(), mask([0, 0, 1, 1]))];
+        let outlines = MethodOutlines::of(&masks, |_| None).unwrap();
+        assert_eq!(outlines.bits.iter().collect::<Vec<_>>(), [0, 1, 3, 2]);
+        assert_eq!(
+            ["a", "b", "c"].map(|name| outlines.colour(name)),
+            [Some(palette::LABELS[0]), Some(palette::LABELS[1]), None]
+        );
+        let many: Vec<_> = (0..20).map(|n| (n.to_string(), mask([1, 0, 0, 0]))).collect();
+        let outlines = MethodOutlines::of(&many, |_| None).unwrap();
+        assert_eq!((outlines.names.len(), outlines.bits.get(0)), (16, u16::MAX));
+        assert!(MethodOutlines::of(&[], |_| None).is_none());
     }
 }

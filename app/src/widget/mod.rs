@@ -6,6 +6,7 @@
 //! | [`Segmented`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
 //! | [`Section`], [`PropertyRow`], [`ListRow`], [`ThumbnailRow`] | panels and lists |
 //! | [`Badge`], [`keycaps`], [`StatusItem`] | status and shortcuts |
+//! | [`Pattern`] | swatches of a comparison |
 //! | [`ProgressRow`], [`Dialog`] | jobs and dialogs |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
 //! | [`scroll_across`] | wide tables |
@@ -31,6 +32,7 @@ mod markdown;
 mod number;
 mod overlay;
 mod paint;
+mod pattern;
 mod progress;
 mod property;
 mod scroll;
@@ -55,7 +57,8 @@ pub use keycap::keycaps;
 pub use list_row::ListRow;
 pub use markdown::Markdown;
 pub use number::{NumberField, said_beside, take_entered};
-pub use overlay::{keep_letter, letters_above, overlay_label, overlay_text, place_within, plate};
+pub use overlay::{keep_letter, letters_above, overlay_label, overlay_text, place_clear, plate};
+pub use pattern::Pattern;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
 pub use scroll::scroll_across;

@@ -45,6 +45,13 @@ pub fn place_within(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)]) -> Rect
     })
 }
 
+/// [`place_within`], but first the places that cover nothing of `kept`.
+pub fn place_clear(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)], kept: &[Rect]) -> Rect {
+    let clear = |rect: &Rect| bounds.contains_rect(*rect) && !kept.iter().any(|other| other.intersects(*rect));
+    let mut rects = places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size));
+    rects.find(clear).unwrap_or_else(|| place_within(bounds, size, places))
+}
+
 /// An orientation letter of this frame.
 #[derive(Clone)]
 struct Letter {
@@ -100,6 +107,10 @@ mod tests {
         let beside_right = (pos2(190.0, 100.0), Align2::LEFT_CENTER);
         let beside_left = (pos2(150.0, 100.0), Align2::RIGHT_CENTER);
         assert_eq!(place_within(pane, size, &[beside_right, beside_left]).right(), 150.0, "the first with enough room");
+        let lesion = Rect::from_min_max(pos2(120.0, 90.0), pos2(155.0, 110.0));
+        let clear = place_clear(pane, size, &[beside_left, (pos2(150.0, 60.0), Align2::CENTER_TOP)], &[lesion]);
+        assert_eq!(clear.top(), 60.0, "over no lesion");
+        assert_eq!(place_clear(pane, size, &[beside_left], &[lesion]).right(), 150.0, "no better place");
         // A line across the whole pane: neither end has room.
         let ends = [(pos2(195.0, 52.0), Align2::LEFT_CENTER), (pos2(105.0, 148.0), Align2::RIGHT_CENTER)];
         let rect = place_within(pane, size, &ends);

@@ -3,12 +3,14 @@
 use egui::Ui;
 
 use super::masks;
-use crate::command::{FileCommand, Sender, ViewCommand};
+use crate::command::{Command, FileCommand, Sender, StudyCommand, ViewCommand};
 use crate::scene::ColourMap;
-use crate::state::study::StudyMasks;
+use crate::state::study::{REFERENCE, StudyMasks};
 use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
-use crate::widget::{ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider};
+use crate::widget::{
+    ButtonKind, EmptyState, IconButton, ListRow, LoadingState, PushButton, Section, Select, Slider, Toggle,
+};
 use crate::widget::{format, text};
 
 /// Draws them.
@@ -70,15 +72,28 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
 /// The methods of the study that the case was opened from: which one's segmentation is shown.
 fn methods(ui: &mut Ui, document: &Document, study: &StudyMasks, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
+    let outlines = document.outlines.as_ref();
     for (at, mask) in study.masks.iter().enumerate() {
         let dice = mask.dice.map(format::ratio).unwrap_or_default();
-        let shown = study.shown == at && document.segmentation().is_some();
-        let row = ui.add(ListRow::new(&mask.method).trailing(&dice).selected(shown));
+        let shown = outlines.is_none() && study.shown == at && document.segmentation().is_some();
+        let row = ListRow::new(&mask.method).trailing(&dice).selected(shown);
+        let colour = outlines.and_then(|outlines| outlines.colour(&mask.method));
+        let row = ui.add(if let Some(colour) = colour { row.swatch(colour) } else { row });
         let does = if mask.mask.is_some() { "Shows its segmentation" } else { "Its network segments the case" };
         let row = row.accessible_name(format!("Segmentation by {}", mask.method));
         if row.on_hover_text(format!("{does}. Dice {dice}\n{}", mask.run.display())).clicked() && !shown {
             sender.send(Intent::ShowMethod(at));
         }
+    }
+    let mut all = outlines.is_some();
+    let kept = study.masks.iter().filter(|mask| mask.mask.is_some()).count();
+    let toggle = ui.add_enabled(all || kept > 1, Toggle::new(&mut all, "All as outlines"));
+    let toggle = toggle.accessible_name("All methods as outlines");
+    if toggle.on_disabled_hover_text("The study kept fewer than two segmentations of this patient").changed() {
+        sender.send(Command::Study(StudyCommand::ShowAll(all)));
+    }
+    if let Some(colour) = outlines.and_then(|outlines| outlines.colour(REFERENCE)) {
+        ui.add(ListRow::new(REFERENCE).swatch(colour));
     }
 }
 

@@ -1,13 +1,13 @@
 //! Segmentation and reference layers: which is drawn, which labels, and in what style.
 
-use egui::{Align2, Color32, Label, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{Align2, Color32, Label, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::super::chip::{Chip, chips};
 use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::view::Overlay;
 use crate::state::{Document, Intent, MaskLayer, MaskRole, State, UnloadedMask};
-use crate::theme::{self, font, icon, palette, radius, size, space};
-use crate::widget::{IconButton, ListRow, PushButton, Slider, Toggle};
+use crate::theme::{self, font, icon, palette, size, space};
+use crate::widget::{IconButton, ListRow, Pattern, PushButton, Slider, Toggle};
 use crate::widget::{format, text};
 
 /// Draws them.
@@ -163,26 +163,31 @@ fn volume_text(volumes: Volumes) -> String {
 /// Colours and patterns of the comparison.
 fn legend(ui: &mut Ui, document: &Document) {
     ui.spacing_mut().item_spacing.y = 0.0;
-    legend_row(ui, "Both", "solid", palette::TRUE_POSITIVE);
-    legend_row(ui, "Segmentation only", "hatched", palette::FALSE_POSITIVE);
-    legend_row(ui, "Reference only", "dashed", palette::FALSE_NEGATIVE);
+    legend_row(ui, "Both", Pattern::Solid, palette::TRUE_POSITIVE);
+    legend_row(ui, "Segmentation only", Pattern::Hatched, palette::FALSE_POSITIVE);
+    legend_row(ui, "Reference only", Pattern::Dashed, palette::FALSE_NEGATIVE);
     if document.compares_labels() {
-        legend_row(ui, "Wrong label", "chequered", palette::WRONG_LABEL);
+        legend_row(ui, "Wrong label", Pattern::Chequered, palette::WRONG_LABEL);
     }
 }
 
-fn legend_row(ui: &mut Ui, name: &str, pattern: &str, color: Color32) {
+fn legend_row(ui: &mut Ui, name: &str, pattern: Pattern, color: Color32) {
     let t = theme::tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_DENSE), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {pattern}")));
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{name}: {}", pattern.name())));
     let middle = rect.center().y;
-    let swatch = Rect::from_center_size(pos2(rect.left() + space::S + 6.0, middle), Vec2::splat(12.0));
-    let edge = Stroke::new(1.0, t.line_strong);
-    ui.painter().rect(swatch, radius::S, color, edge, StrokeKind::Inside);
+    let swatch = Rect::from_center_size(pos2(rect.left() + space::S + 9.0, middle), vec2(18.0, 12.0));
+    // On black, as over an image.
+    ui.painter().rect_filled(swatch.expand(1.0), 1.0, t.image);
+    pattern.paint(ui.painter(), swatch, color);
     let name_at = pos2(swatch.right() + space::S, middle);
-    ui.painter().text(name_at, Align2::LEFT_CENTER, name, font::body(), t.text);
-    let pattern_at = pos2(rect.right() - space::S, middle);
-    ui.painter().text(pattern_at, Align2::RIGHT_CENTER, pattern, font::caption(), t.text_dim);
+    let name = ui.painter().text(name_at, Align2::LEFT_CENTER, name, font::body(), t.text);
+    let words = ui.painter().layout_no_wrap(pattern.name().to_owned(), font::caption(), t.text_dim);
+    let place = Align2::RIGHT_CENTER.anchor_size(pos2(rect.right() - space::S, middle), words.size());
+    // In a narrow panel the swatch alone shows the pattern.
+    if name.right() + space::M <= place.left() {
+        ui.painter().galley(place.min, words, t.text_dim);
+    }
 }
 
 /// Opacity, fill and outline.

@@ -5,6 +5,7 @@ use engine::volume::{Grid, Relation};
 use glam::{DAffine3, DVec2, DVec3};
 
 use crate::scene::{DisplayGrid, PaneMap, Plane, PlaneMode, WindowLevel};
+use crate::state::study::MethodOutlines;
 use crate::state::view::Overlay;
 use crate::state::{Document, ImageLayer, MaskLayer, PaneId, State};
 use crate::theme::{self, Tokens};
@@ -23,11 +24,16 @@ pub enum Masks<'a> {
         /// The reference.
         reference: &'a MaskLayer,
     },
+    /// Outlines of the segmentations of a study's methods.
+    Methods(&'a MethodOutlines),
 }
 
 impl<'a> Masks<'a> {
-    /// The masks that `overlay` selects; a single mask is always shown.
+    /// The masks that `overlay` selects; a single mask is always shown. The outlines of all methods take their place.
     pub fn of(document: &'a Document, overlay: Overlay) -> Self {
+        if let Some(outlines) = &document.outlines {
+            return Self::Methods(outlines);
+        }
         match (document.segmentation(), document.reference()) {
             (None, None) => Self::None,
             (Some(mask), None) | (None, Some(mask)) => Self::One(mask),

@@ -9,7 +9,7 @@ use super::text;
 use crate::scene::Plane;
 use crate::state::{Measure, MeasureKind, Status};
 use crate::theme::font;
-use crate::widget::{overlay_label, place_within};
+use crate::widget::{overlay_label, place_clear};
 
 /// Half the gap at the centre of the crosshair, in points.
 const OPENING: f32 = 14.0;
@@ -67,8 +67,28 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     }
 }
 
-/// Numbers of the findings in the slice, and calipers of the selected one.
-pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
+/// Share of a pane from which on a lesion is too large for words to stay clear of it.
+const FILLS: f32 = 0.35;
+
+/// Screen rectangles of the lesions in the slice, marked or not; in a projection that of the selected one. Those that fill
+/// the pane are left out: zoomed in, nothing could be written.
+pub fn lesions(case: &CaseView<'_>, view: &PaneView<'_>) -> Vec<Rect> {
+    let Some(findings) = &case.document.findings else { return Vec::new() };
+    let display_from_voxel = view.grid.display_from_world * case.document.base().volume.grid.world_from_voxel;
+    let chosen = case.state.session.view.finding;
+    let entries = findings.entries.iter().take(case.state.shown_findings()).enumerate();
+    let boxes = entries.filter_map(|(at, entry)| {
+        let bounds = bounds(&display_from_voxel, &entry.finding);
+        let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
+        let shown = if view.id.is_projection() { chosen == Some(at) } else { met };
+        let [a, b] = bounds.map(|index| view.pos(view.map.place_of_index(index)));
+        shown.then(|| Rect::from_two_pos(a, b).intersect(view.rect))
+    });
+    boxes.filter(|rect| rect.is_positive() && rect.area() < FILLS * view.rect.area()).collect()
+}
+
+/// Numbers of the findings in the slice, and calipers of the selected one. Adds what it draws to `kept`.
+pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, kept: &mut Vec<Rect>) {
     let Some(findings) = &case.document.findings else { return };
     let grid = &case.document.base().volume.grid;
     let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
@@ -83,10 +103,10 @@ pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
         if !(if view.id.is_projection() { chosen } else { met }) {
             continue;
         }
-        number(painter, case, view, bounds, &label(at, entry.status, chosen), chosen);
         if chosen {
-            calipers(painter, case, view, &entry.finding);
+            calipers(painter, case, view, &entry.finding, kept);
         }
+        number(painter, case, view, bounds, (&label(at, entry.status, chosen), chosen), kept);
     }
 }
 
@@ -109,7 +129,14 @@ fn bounds(display_from_voxel: &DAffine3, finding: &Finding) -> [DVec3; 2] {
     [middle - reach, middle + reach]
 }
 
-fn number(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, bounds: [DVec3; 2], label: &str, chosen: bool) {
+fn number(
+    painter: &Painter,
+    case: &CaseView<'_>,
+    view: &PaneView<'_>,
+    bounds: [DVec3; 2],
+    (label, chosen): (&str, bool),
+    kept: &mut Vec<Rect>,
+) {
     let [a, b] = bounds.map(|index| view.pos(view.map.place_of_index(index)));
     let corner = pos2(a.x.max(b.x), a.y.min(b.y));
     let (font, color) =
@@ -117,25 +144,30 @@ fn number(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, bounds: [
     // A bracket at the corner of the box connects number and finding.
     let bracket = [corner - vec2(BRACKET, 0.0), corner, corner + vec2(0.0, BRACKET)];
     polyline(painter, &bracket, 1.0, color, case.tokens.overlay_halo);
-    write(painter, &[(corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM)], label, font, color);
+    let places = [
+        (corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM),
+        (corner + vec2(-BRACKET, -1.0), Align2::RIGHT_BOTTOM),
+        (corner + vec2(4.0, BRACKET), Align2::LEFT_TOP),
+    ];
+    write(painter, &places, label, (font, color), kept);
 }
 
-fn calipers(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, finding: &Finding) {
+fn calipers(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, finding: &Finding, kept: &mut Vec<Rect>) {
     let ends = finding.diameter.ends_mm.map(DVec3::from_array);
     if view.plane != Plane::Axial || !view.shows((ends[0] + ends[1]) / 2.0) {
         return;
     }
     let ends = ends.map(|end| view.pos_of(end));
-    ruler(painter, case, ends, &text::length(finding.diameter.mm));
+    ruler(painter, case, ends, &text::length(finding.diameter.mm), kept);
 }
 
-/// Measurements in the slice; `finished` ones with their statistics.
+/// Measurements in the slice; `finished` ones with their statistics. Adds what it draws to `kept`.
 pub fn measures<'a>(
     painter: &Painter,
     case: &CaseView<'_>,
     view: &PaneView<'_>,
-    measures: impl Iterator<Item = &'a Measure>,
-    finished: bool,
+    (measures, finished): (impl Iterator<Item = &'a Measure>, bool),
+    kept: &mut Vec<Rect>,
 ) {
     for measure in measures {
         if measure.plane != view.plane || !measure.ends_mm.iter().all(|end| view.shows(*end)) {
@@ -144,7 +176,7 @@ pub fn measures<'a>(
         let [a, b] = measure.ends_mm;
         let ends = [a, b].map(|end| view.pos_of(end));
         match measure.kind {
-            MeasureKind::Ruler => ruler(painter, case, ends, &text::length(a.distance(b))),
+            MeasureKind::Ruler => ruler(painter, case, ends, &text::length(a.distance(b)), kept),
             MeasureKind::Ellipse => {
                 let words = if finished {
                     text::statistics(case, view, measure.statistics.as_ref())
@@ -156,14 +188,14 @@ pub fn measures<'a>(
                         (size.x.abs() * view.grid.spacing_mm[x], size.y.abs() * view.grid.spacing_mm[y]);
                     [format!("{width:.1} × {height:.1} mm"), String::new(), String::new()]
                 };
-                ellipse(painter, case, ends, &words);
+                ellipse(painter, case, ends, &words, kept);
             }
         }
     }
 }
 
 /// A line with end ticks and its length.
-fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str) {
+fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str, kept: &mut Vec<Rect>) {
     let (color, halo) = (case.tokens.overlay_measure, case.tokens.overlay_halo);
     let along = (b - a).normalized();
     let tick = vec2(-along.y, along.x) * TICK;
@@ -179,17 +211,24 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str)
         (bottom + vec2(0.0, BESIDE), Align2::CENTER_TOP),
         (top - vec2(0.0, BESIDE), Align2::CENTER_BOTTOM),
     ];
-    write(painter, &places, words, font::number_small(), color);
+    kept.push(Rect::from_two_pos(a, b).expand(TICK));
+    write(painter, &places, words, (font::number_small(), color), kept);
 }
 
-/// Writes at the first of the places where the words are not cut by the edge of the pane.
-fn write(painter: &Painter, places: &[(Pos2, Align2)], words: &str, font: FontId, color: Color32) {
+/// Writes at the first of the places where the words cover nothing of `kept` and are not cut by the edge of the pane.
+fn write(
+    painter: &Painter,
+    places: &[(Pos2, Align2)],
+    words: &str,
+    (font, color): (FontId, Color32),
+    kept: &mut Vec<Rect>,
+) {
     let size = painter.layout_no_wrap(words.to_owned(), font.clone(), color).size();
-    let place = place_within(painter.clip_rect().shrink(EDGE), size, places);
-    overlay_label(painter, place.min, Align2::LEFT_TOP, words, font, color);
+    let place = place_clear(painter.clip_rect().shrink(EDGE), size, places, kept);
+    kept.push(overlay_label(painter, place.min, Align2::LEFT_TOP, words, font, color));
 }
 
-fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3]) {
+fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3], kept: &mut Vec<Rect>) {
     let (color, halo) = (case.tokens.overlay_measure, case.tokens.overlay_halo);
     let rect = Rect::from_two_pos(ends[0], ends[1]);
     for stroke in [Stroke::new(WIDTH + 2.0, halo), Stroke::new(WIDTH, color)] {
@@ -200,7 +239,8 @@ fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[Str
         (rect.right_center() + vec2(6.0, 0.0), Align2::LEFT_CENTER),
         (rect.left_center() - vec2(6.0, 0.0), Align2::RIGHT_CENTER),
     ];
-    write(painter, &places, &lines.join("\n"), font::number_small(), color);
+    kept.push(rect);
+    write(painter, &places, &lines.join("\n"), (font::number_small(), color), kept);
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::picture::Picture;
 use super::{marks, scale_bar, text};
 use crate::scene::ColourMap;
 use crate::theme::{font, palette, space};
-use crate::widget::{keep_letter, overlay_label, overlay_text, plate};
+use crate::widget::{Pattern, keep_letter, overlay_label, overlay_text, plate};
 
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::S;
@@ -40,24 +40,30 @@ pub struct PaneText<'a> {
     pub legend: bool,
 }
 
-/// What is written on a pane so far. Nothing covers what is written already: the letters first.
+/// What is written on a pane so far. Nothing covers what is written already, the letters first, nor lesions and calipers.
 struct Page<'a> {
     painter: &'a Painter,
     written: Vec<Rect>,
+    /// Lesions, calipers and their words.
+    kept: &'a [Rect],
     /// Every line has a plate: the image is bright where it shows nothing.
     bright: bool,
 }
 
 impl Page<'_> {
     fn is_free(&self, rect: Rect) -> bool {
-        !self.written.iter().any(|other| other.intersects(rect))
+        !self.written.iter().chain(self.kept).any(|other| other.intersects(rect))
+    }
+
+    /// Where a line of text is; lines stand closer together than their letters are high.
+    fn line(&self, at: Pos2, anchor: Align2, text: &str, font: FontId) -> Rect {
+        let size = self.painter.layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER).size();
+        anchor.anchor_size(at, size).shrink2(vec2(0.0, LEADING))
     }
 
     /// Writes text where nothing is written yet; its rectangle if it was written.
     fn text(&mut self, at: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Option<Rect> {
-        let size = self.painter.layout_no_wrap(text.to_owned(), font.clone(), color).size();
-        // Lines stand closer together than their letters are high.
-        let rect = anchor.anchor_size(at, size).shrink2(vec2(0.0, LEADING));
+        let rect = self.line(at, anchor, text, font.clone());
         if !self.is_free(rect) {
             return None;
         }
@@ -83,12 +89,12 @@ impl Column {
     }
 }
 
-/// Writes all text on a pane, the most important first.
-pub fn write(painter: &Painter, text: &PaneText<'_>) {
+/// Writes all text on a pane, the most important first, clear of `kept`: lesions, calipers and their words.
+pub fn write(painter: &Painter, text: &PaneText<'_>, kept: &[Rect]) {
     let layer = text.case.layer(text.view.image);
     let colours = text.case.state.session.view.colour_map;
     let colours = if text.view.id.is_projection() { layer.projection_colours(colours) } else { colours };
-    let mut page = Page { painter, written: Vec::new(), bright: colours == ColourMap::GreyInverted };
+    let mut page = Page { painter, written: Vec::new(), kept, bright: colours == ColourMap::GreyInverted };
     letters(&mut page, text);
     let narrow = text.view.rect.width() < NARROW;
     let below = upper_left(&mut page, text, narrow);
@@ -103,22 +109,37 @@ pub fn write(painter: &Painter, text: &PaneText<'_>) {
     }
 }
 
-fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
-    let (case, view) = (text.case, text.view);
-    let Some(letters) = view.grid.letters(view.plane, case.state.session.settings.convention) else { return };
+/// The letters of a pane and their rectangles; none without orientation.
+fn letter_places(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) -> Vec<(String, Rect)> {
+    let Some(letters) = view.grid.letters(view.plane, case.state.session.settings.convention) else {
+        return Vec::new();
+    };
     let rect = view.rect.shrink(MARGIN);
-    let color = case.tokens.overlay_text;
-    for (letter, pos, anchor) in [
-        (&letters.left, rect.left_center(), Align2::LEFT_CENTER),
-        (&letters.right, rect.right_center(), Align2::RIGHT_CENTER),
-        (&letters.top, rect.center_top(), Align2::CENTER_TOP),
-        (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
-    ] {
-        let size = page.painter.layout_no_wrap(letter.clone(), font::heading(), color).size();
-        plate(page.painter, anchor.anchor_size(pos, size));
-        if let Some(rect) = page.text(pos, anchor, letter, font::heading(), color) {
-            keep_letter(page.painter.ctx(), rect, letter, font::heading());
-        }
+    let places = [
+        (letters.left, rect.left_center(), Align2::LEFT_CENTER),
+        (letters.right, rect.right_center(), Align2::RIGHT_CENTER),
+        (letters.top, rect.center_top(), Align2::CENTER_TOP),
+        (letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
+    ];
+    let place = |(letter, pos, anchor): (String, Pos2, Align2)| {
+        let size = painter.layout_no_wrap(letter.clone(), font::heading(), case.tokens.overlay_text).size();
+        (letter, anchor.anchor_size(pos, size))
+    };
+    places.into_iter().map(place).collect()
+}
+
+/// Rectangles of the letters of a pane.
+pub fn letter_rects(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) -> Vec<Rect> {
+    letter_places(painter, case, view).into_iter().map(|(_, rect)| rect).collect()
+}
+
+fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
+    let color = text.case.tokens.overlay_text;
+    for (letter, rect) in letter_places(page.painter, text.case, text.view) {
+        plate(page.painter, rect);
+        let rect = overlay_text(page.painter, rect.min, Align2::LEFT_TOP, &letter, font::heading(), color);
+        keep_letter(page.painter.ctx(), rect, &letter, font::heading());
+        page.written.push(rect.shrink2(vec2(0.0, LEADING)));
     }
 }
 
@@ -170,20 +191,32 @@ fn upper_right(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Pos2>) ->
     column.at.y
 }
 
-/// Voxel, position, value; returns the y of its upper edge.
+/// Voxel, position, value, in the lower left corner or, where they would cover a lesion, in the lower right one; returns
+/// the y of their upper edge.
 fn readout(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> f32 {
     let (case, view) = (text.case, text.view);
     // Keeps clear of the letter at the lower edge.
     let lift = if narrow { LINE + 4.0 } else { 0.0 };
     let bottom = view.rect.bottom() - MARGIN - lift;
-    let at = pos2(view.rect.left() + MARGIN, bottom);
-    let mut column = Column { at, anchor: Align2::LEFT_BOTTOM, step: -LINE };
     let [labels, voxel, world, value] = text::readout(case, view);
-    column.line(page, &value, font::number(), case.tokens.overlay_text);
-    column.line(page, &world, font::number_small(), case.tokens.overlay_text);
-    column.line(page, &voxel, font::number_small(), case.tokens.overlay_dim);
-    if !labels.is_empty() {
-        column.line(page, &labels, font::number_small(), case.tokens.overlay_text);
+    let (ink, dim) = (case.tokens.overlay_text, case.tokens.overlay_dim);
+    let small = font::number_small;
+    let mut lines = vec![(value, font::number(), ink), (world, small(), ink), (voxel, small(), dim)];
+    lines.extend((!labels.is_empty()).then(|| (labels, small(), ink)));
+    let corners = [
+        (pos2(view.rect.left() + MARGIN, bottom), Align2::LEFT_BOTTOM),
+        (pos2(view.rect.right() - MARGIN, bottom), Align2::RIGHT_BOTTOM),
+    ];
+    let fits = |(at, anchor): &(Pos2, Align2)| {
+        lines.iter().enumerate().all(|(n, (text, font, _))| {
+            let at = *at - vec2(0.0, LINE * n as f32);
+            page.is_free(page.line(at, *anchor, text, font.clone()))
+        })
+    };
+    let (at, anchor) = corners.into_iter().find(fits).unwrap_or(corners[0]);
+    let mut column = Column { at, anchor, step: -LINE };
+    for (text, font, color) in &lines {
+        column.line(page, text, font.clone(), *color);
     }
     column.at.y - 4.0
 }
@@ -210,19 +243,34 @@ fn scale(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) -> Option<f32> {
     Some(above.top() - 4.0)
 }
 
-/// Legend of the comparison, at the right above `bottom`.
+/// Lines of the legend, from the bottom up; none for a single mask.
+fn legend_lines<'a>(case: &CaseView<'a>) -> Vec<(&'a str, Color32, Pattern)> {
+    match case.masks {
+        Masks::None | Masks::One(_) => Vec::new(),
+        Masks::Methods(outlines) => {
+            let lines = outlines.names.iter().zip(palette::LABELS).rev();
+            lines.map(|(name, color)| (name.as_str(), color, Pattern::Outline)).collect()
+        }
+        Masks::Both { .. } => {
+            let mut lines = vec![
+                ("reference only (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
+                ("segmentation only (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
+                ("both (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
+            ];
+            if case.document.compares_labels() {
+                lines.insert(0, ("wrong label", palette::WRONG_LABEL, Pattern::Chequered));
+            }
+            lines
+        }
+    }
+}
+
+/// Legend of the comparison or of the methods, at the right above `bottom`.
 fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
     let (case, view) = (text.case, text.view);
-    if !matches!(case.masks, Masks::Both { .. }) {
+    let lines = legend_lines(case);
+    if lines.is_empty() {
         return;
-    }
-    let mut lines = vec![
-        ("reference only (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
-        ("segmentation only (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
-        ("both (TP)", palette::TRUE_POSITIVE, Pattern::Solid),
-    ];
-    if case.document.compares_labels() {
-        lines.insert(0, ("wrong label", palette::WRONG_LABEL, Pattern::Chequered));
     }
     let right = view.rect.right() - MARGIN;
     let height = LINE * lines.len() as f32;
@@ -245,47 +293,6 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
     }
 }
 
-/// How the shader draws a class of the comparison.
-#[derive(Clone, Copy)]
-enum Pattern {
-    Solid,
-    Hatched,
-    Dashed,
-    Chequered,
-}
-
-impl Pattern {
-    fn paint(self, painter: &Painter, rect: Rect, color: Color32) {
-        let stroke = Stroke::new(1.0, color);
-        match self {
-            Self::Solid => {
-                painter.rect_filled(rect, 0.0, color);
-            }
-            Self::Hatched => {
-                let clipped = painter.with_clip_rect(painter.clip_rect().intersect(rect));
-                let mut x = rect.left() - rect.height();
-                while x < rect.right() {
-                    let line = [pos2(x, rect.bottom()), pos2(x + rect.height(), rect.top())];
-                    clipped.line_segment(line, Stroke::new(2.0, color));
-                    x += 6.0;
-                }
-            }
-            Self::Chequered => {
-                let side = rect.height() / 3.0;
-                for n in (0..18).filter(|n| (n % 6 + n / 6) % 2 == 0) {
-                    let at = rect.min + vec2((n % 6) as f32 * side, (n / 6) as f32 * side);
-                    painter.rect_filled(Rect::from_min_size(at, vec2(side, side)).intersect(rect), 0.0, color);
-                }
-            }
-            Self::Dashed => {
-                let r = rect.shrink(0.5);
-                let edge = [r.left_top(), r.right_top(), r.right_bottom(), r.left_bottom(), r.left_top()];
-                painter.extend(egui::Shape::dashed_line(&edge, stroke, 4.0, 3.0));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,14 +306,16 @@ mod tests {
         };
         ctx.run_ui(input, |ui| {
             crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
-            let mut page = Page { painter: ui.painter(), written: Vec::new(), bright: false };
+            let lesion = [Rect::from_min_max(pos2(120.0, 150.0), pos2(180.0, 190.0))];
+            let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &lesion, bright: false };
             let mut write = |y: f32| {
                 page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE)
                     .is_some()
             };
             assert!(write(100.0), "the first takes its place");
             assert!(!write(104.0), "what would cover it is left out");
-            assert!(write(140.0));
+            assert!(write(130.0));
+            assert!(!write(170.0), "nor is what would cover a lesion");
         })
         .drop_without_applying_deltas();
     }

@@ -1,6 +1,6 @@
 //! A pane: image, overlay, widget.
 
-use egui::{Role, Stroke, StrokeKind, Ui, WidgetInfo};
+use egui::{Rect, Role, Stroke, StrokeKind, Ui, WidgetInfo};
 use shaders::Slice;
 
 use super::case_view::{CaseView, PaneView};
@@ -32,12 +32,16 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     }
     let mut pane = SlicePane { ui, case, view, response: &response, sender };
     let drag = pane.interact();
-    marks::findings(&painter, case, view);
+    // What words must not cover: letters, lesions, calipers and words before them.
+    let letters = overlay::letter_rects(&painter, case, view);
+    let mut kept: Vec<Rect> = letters.iter().copied().chain(marks::lesions(case, view)).collect();
+    marks::findings(&painter, case, view, &mut kept);
     marks::crosshair(&painter, case, view);
-    marks::measures(&painter, case, view, case.state.measures().iter(), true);
+    marks::measures(&painter, case, view, (case.state.measures().iter(), true), &mut kept);
+    let kept = kept.split_off(letters.len());
     tool::draw(&pane, drag.as_ref(), &painter);
     let Part { active, legend } = part;
-    overlay::write(&painter, &PaneText { case, view, picture: &picture, active, legend });
+    overlay::write(&painter, &PaneText { case, view, picture: &picture, active, legend }, &kept);
     if response.has_focus() {
         let ring = Stroke::new(size::FOCUS_RING, case.tokens.overlay_accent);
         painter.rect_stroke(view.rect, 0.0, ring, StrokeKind::Inside);

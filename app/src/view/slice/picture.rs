@@ -2,7 +2,7 @@
 
 use engine::volume::Grid;
 use glam::{DVec2, DVec3};
-use shaders::{Comparing, Slice};
+use shaders::{Comparing, LabelMode, Slice};
 
 use super::case_view::{CaseView, Masks, PaneView, canonical_from_display};
 use super::stack::{ImagePass, Stack, stack};
@@ -89,6 +89,14 @@ fn slice_paint(
         match case.masks {
             Masks::None => {}
             Masks::One(mask) => paint.labels = labels(mask, projection),
+            // Seen through, the bits of several masks have no meaning.
+            Masks::Methods(_) if projection => {}
+            Masks::Methods(outlines) => {
+                paint.labels.clone_from(&outlines.texture);
+                paint.uniforms.comparing = Comparing::Several as u32;
+                // Drawn whether labels are filled, outlined or neither.
+                paint.uniforms.label_mode = LabelMode::Outline as u32;
+            }
             Masks::Both { segmentation, reference } => {
                 (paint.labels, paint.truth) = (labels(segmentation, projection), labels(reference, projection));
                 // A projection shows the largest label along a ray, which says nothing about the labels of a voxel.

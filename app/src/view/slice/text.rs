@@ -161,7 +161,7 @@ pub fn statistics(case: &CaseView<'_>, view: &PaneView<'_>, statistics: Option<&
 
 fn numbers(s: &Statistics, unit: &str) -> [String; 2] {
     let mean = format!("mean {} SD {} {unit}", number(rounded(s.mean)), number(rounded(s.sd)));
-    [mean.trim_end().to_owned(), format!("{}, {} voxels", area(s.area_mm2), s.voxels)]
+    [mean.trim_end().to_owned(), format!("{}, {}", area(s.area_mm2), format::plural(s.voxels, "voxel", "voxels"))]
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ impl Tool<SlicePane<'_>> for Ellipse {
     }
 
     fn draw(&self, pane: &SlicePane<'_>, drag: &Drag, painter: &Painter) {
-        marks::measures(painter, pane.case, pane.view, [&outline(pane, drag)].into_iter(), false);
+        marks::measures(painter, pane.case, pane.view, ([&outline(pane, drag)].into_iter(), false), &mut Vec::new());
     }
 }
 

@@ -23,7 +23,7 @@ impl Tool<SlicePane<'_>> for Ruler {
     }
 
     fn draw(&self, pane: &SlicePane<'_>, drag: &Drag, painter: &Painter) {
-        marks::measures(painter, pane.case, pane.view, [&measure(pane, drag)].into_iter(), false);
+        marks::measures(painter, pane.case, pane.view, ([&measure(pane, drag)].into_iter(), false), &mut Vec::new());
     }
 }
 

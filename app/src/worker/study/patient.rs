@@ -6,6 +6,7 @@ use engine::cohort::ImageFile;
 use engine::predict::Choice;
 use engine::study::{Row, Segmented, segmentations};
 
+use super::outlines;
 use crate::state::study::{StudyMask, StudyMasks};
 use crate::state::{Intent, Mode, Request, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, layer, segment};
@@ -78,6 +79,8 @@ pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     let Some(study) = &mut document.study else { return };
     let Some(StudyMask { run, mask, .. }) = study.masks.get(at).cloned() else { return };
     study.shown = at;
+    document.outlines = None;
+    jobs.cancel_slot(outlines::SLOT);
     jobs.cancel_slot(layer::METHOD);
     jobs.cancel_slot(segment::SLOT);
     // Half a segmentation of another method is none.
