@@ -17,12 +17,13 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
 use crate::model::{UNet, record};
-use crate::preprocess::{CtOffset, Kind, PreparedCase, check_ct, prepare};
+use crate::preprocess::{CtOffset, CtReader, Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
 use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::WEIGHTS;
 use crate::volume::{LabelVolume, Volume};
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Largest batch of slices.
@@ -153,8 +154,9 @@ impl Segmenter {
     ) -> Result<Segmentation> {
         let modalities = &self.config.data.modality;
         if images.len() != modalities.len() {
-            let why = format!("the model needs {} images ({})", modalities.len(), modalities.join(", "));
-            return Err(Error::config("input", format!("{} images", images.len()), why));
+            let why =
+                format!("the model needs {} ({})", plural(modalities.len(), "image", "images"), modalities.join(", "));
+            return Err(Error::config("input", plural(images.len(), "image", "images"), why));
         }
         let choice = self.config.preprocess.kind;
         let kinds: Vec<Kind> = images
@@ -163,9 +165,7 @@ impl Segmenter {
             .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
             .collect();
         for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-            let remedy = "The model was trained on Hounsfield units. Store the scan in them, or give amlp segment --ct-offset \
-                          with the HU to add";
-            check_ct(image, kind, &self.config.preprocess, modality, remedy)?;
+            check_ct(image, kind, &self.config.preprocess, modality, CtReader::Model)?;
         }
         let (seed, targets) = (self.config.seed, self.config.data.targets);
         let prepared = prepare(images, &kinds, None, &targets, &self.config.preprocess, seed)?;

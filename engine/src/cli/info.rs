@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::preprocess::{Kind, KindChoice};
+use crate::preprocess::{CtReader, Kind, KindChoice};
 use crate::volume::{Background, Frames, ReadOptions, Scale, Volume, VoxelData, ct_doubt};
 use crate::{Error, Result};
 
@@ -149,7 +149,8 @@ fn background_row(volume: &Volume, background: Option<Background>) -> Option<Str
 fn ct_warning(path: &Path, volume: &Volume) -> Option<String> {
     let name = path.file_name()?.to_string_lossy();
     let is_ct = Kind::named(&name, KindChoice::Auto) == Some(Kind::Ct);
-    is_ct.then(|| ct_doubt(volume)).flatten().map(|doubt| doubt.to_string())
+    let doubt = is_ct.then(|| ct_doubt(volume)).flatten()?;
+    Some(format!("{doubt}. A training refuses it. {}", CtReader::Training.remedy(&doubt)))
 }
 
 /// Memory index of a voxel given by two or more indices.

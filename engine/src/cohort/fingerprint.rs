@@ -1,6 +1,6 @@
 //! What is in a cohort's files, and what is wrong with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,7 +11,7 @@ use super::{Case, Cohort, LabelNames, Layout, LeftOut, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
-use crate::preprocess::{Kind, KindChoice};
+use crate::preprocess::{CtReader, Kind, KindChoice};
 use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
@@ -180,13 +180,17 @@ pub fn fingerprint_under(
     })
 }
 
-/// What the labels mean, unless there is only one. Labels that no region knows are reported with their files.
+/// What the labels mean. A single label is the lesion, whatever its value: no meaning is guessed for it. Labels that no
+/// region knows are reported with their files.
 fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Problem>) -> Result<Option<String>> {
-    let several = cases.iter().flat_map(|case| &case.labels).any(|label| *label != 1);
-    if !several {
+    let labels: BTreeSet<u16> = cases.iter().flat_map(|case| case.labels.iter().copied()).collect();
+    if labels.iter().all(|label| *label == 1) {
         return Ok(None);
     }
     let (map, source) = cohort.label_map()?;
+    if labels.len() == 1 && source.is_guess() {
+        return Ok(None);
+    }
     for case in cases {
         let unknown = case.labels.iter().filter(|label| map.part(**label).is_none());
         let unknown: Vec<String> = unknown.map(u16::to_string).collect();
@@ -301,7 +305,7 @@ impl CaseReport {
         self.case.background.insert(modality.to_owned(), value);
         let is_ct = Kind::named(modality, KindChoice::Auto) == Some(Kind::Ct);
         if let Some(doubt) = is_ct.then(|| ct_doubt(image)).flatten() {
-            self.report(path, format!("{doubt}. A training needs preprocess.ct_offset"));
+            self.report(path, format!("{doubt}. A training refuses it. {}", CtReader::Training.remedy(&doubt)));
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rand::Rng;
 
 use super::config::{Kind, PreprocessConfig};
-use super::ct::check_ct;
+use super::ct::{CtReader, check_ct};
 use super::prepare::{PreparedCase, prepare};
 use super::targets::Targets;
 use crate::cohort::{Case, ImageFile, with_region};
@@ -50,8 +50,7 @@ pub fn prepare_case(
         })
         .collect();
     for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
-        let remedy = "Set preprocess.ct_offset to the HU to add, or to 0 to take the values as they are, or preprocess.kind to other";
-        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id), remedy)?;
+        check_ct(image, kind, cfg, &format!("{modality} of {}", case.id), CtReader::Training)?;
     }
     if let (Some(label), Some(path)) = (&label, case.masks.first()) {
         check_labels(path, label, *targets, cfg)?;

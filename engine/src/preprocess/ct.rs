@@ -46,11 +46,45 @@ fn doubt(image: &Volume, kind: Kind) -> Option<CtDoubt> {
     (kind == Kind::Ct).then(|| ct_doubt(image)).flatten()
 }
 
-/// Refuses a CT whose values cannot be Hounsfield units, unless the configuration says what to do. `what` names the scan, and
-/// `remedy` says what the user can do about it.
-pub fn check_ct(image: &Volume, kind: Kind, cfg: &PreprocessConfig, what: &str, remedy: &str) -> Result<()> {
+/// What reads a CT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CtReader {
+    /// A training.
+    Training,
+    /// A trained network.
+    Model,
+}
+
+impl CtReader {
+    /// What the user can do about a CT whose values cannot be Hounsfield units.
+    pub fn remedy(self, doubt: &CtDoubt) -> &'static str {
+        match (self, doubt) {
+            (Self::Training, CtDoubt::Offset { .. }) => {
+                "Set preprocess.ct_offset to the HU to add, or to 0 to take the values as they are, or preprocess.kind to other"
+            }
+            (Self::Training, CtDoubt::Scaled { .. }) => {
+                "The window in HU would make it uniform. Set preprocess.kind to other, which normalises a scan by its own \
+                 values, or use the scan as it was acquired"
+            }
+            (Self::Model, CtDoubt::Offset { .. }) => {
+                "The model was trained on Hounsfield units. Store the scan in them, or give amlp segment --ct-offset with the \
+                 HU to add"
+            }
+            (Self::Model, CtDoubt::Scaled { .. }) => {
+                "The model was trained on Hounsfield units, which cannot be told from these values. Use the scan as it was \
+                 acquired"
+            }
+        }
+    }
+}
+
+/// Refuses a CT whose values cannot be Hounsfield units, unless the configuration says what to do. `what` names the scan.
+pub fn check_ct(image: &Volume, kind: Kind, cfg: &PreprocessConfig, what: &str, reader: CtReader) -> Result<()> {
     match (doubt(image, kind), cfg.ct_offset) {
-        (Some(doubt), CtOffset::None) => Err(Error::config("ct_offset", "none", format!("{what}: {doubt}. {remedy}"))),
+        (Some(doubt), CtOffset::None) => {
+            let why = format!("{what}: {doubt}. {}", reader.remedy(&doubt));
+            Err(Error::config("ct_offset", "none", why))
+        }
         _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use super::plan::ChannelPlan;
 use crate::parallel;
 use crate::seed::Stream;
 use crate::volume::{Background, percentile};
+use crate::words::plural;
 use rand::RngExt;
 
 /// Value of air in a CT, also used for non-finite voxels.
@@ -36,7 +37,10 @@ pub(super) fn prepare_source(
     let mut warnings = Vec::new();
     let nonfinite = values.iter().filter(|v| !v.is_finite()).count() as u64;
     if nonfinite > 0 {
-        warnings.push(format!("{nonfinite} voxels are not finite and are treated as background"));
+        warnings.push(format!(
+            "{} treated as background",
+            plural(nonfinite as usize, "voxel is not finite and is", "voxels are not finite and are")
+        ));
     }
     let region = match kind {
         Kind::Other => {

@@ -22,7 +22,7 @@ mod targets;
 pub use body::body_mask;
 pub use case::{prepare_case, read_case};
 pub use config::{BackgroundFill, Kind, KindChoice, PreprocessConfig, Spacing};
-pub use ct::{CtOffset, check_ct};
+pub use ct::{CtOffset, CtReader, check_ct};
 pub use label_map::{LabelMap, MapSource, TumourPart};
 pub use plan::{CasePlan, ChannelPlan, prepared_shape};
 pub use prepare::{PreparedCase, prepare};

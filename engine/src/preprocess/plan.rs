@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{Kind, PreprocessConfig, Spacing};
 use super::gather::{self, AxisMap, Tap};
 use crate::volume::{Grid, Interpolation};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Relative difference below which two spacings are equal; such an axis is not resampled.
@@ -265,7 +266,11 @@ impl CasePlan {
     pub fn stored_slices(&self, slices: Range<usize>) -> Result<Range<usize>> {
         let count = self.source_slices();
         if slices.start > slices.end || slices.end > count {
-            return Err(Error::config("slices", format!("{slices:?}"), format!("the scan has {count} slices")));
+            return Err(Error::config(
+                "slices",
+                format!("{slices:?}"),
+                format!("the scan has {}", plural(count, "slice", "slices")),
+            ));
         }
         Ok(if self.flipped[2] { count - slices.end..count - slices.start } else { slices })
     }

@@ -10,6 +10,7 @@ mod spill;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,11 @@ use super::targets::Targets;
 use crate::cohort::{Case, LeftOut};
 use crate::event::Control;
 use crate::parallel;
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
+
+/// Case and warning of what this program has warned of: the trainings of a demo or a study prepare the same cases.
+static SAID: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
 
 /// Selects the slices a store keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,9 +184,11 @@ impl SliceStore {
         if let Some(error) = first_error.filter(|_| store.cases.is_empty()) {
             return Err(error);
         }
-        for warning in store.warnings() {
+        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in store.new_warnings(&mut said) {
             tracing::warn!("{warning}");
         }
+        drop(said);
         let (slices, mib) = (store.len(), store.bytes() >> 20);
         let place = if store.on_disk() { "on disk" } else { "in memory" };
         tracing::info!(slices, mib, cases = cases.len(), "slice store {place}");
@@ -235,13 +242,15 @@ impl SliceStore {
         &self.masks_left_out
     }
 
-    /// Warnings of the preprocessing, each once with the cases that it is about.
-    pub fn warnings(&self) -> Vec<String> {
+    /// Warnings of the preprocessing that are not in `said` yet, each once with the cases that it is about. Adds them.
+    fn new_warnings(&self, said: &mut BTreeSet<[String; 2]>) -> Vec<String> {
         let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
             // Two channels of a case may have the same.
-            for warning in case.plan.warnings.iter().collect::<BTreeSet<_>>() {
-                cases.entry(warning).or_default().push(&case.id);
+            for warning in &case.plan.warnings {
+                if said.insert([case.id.clone(), warning.clone()]) {
+                    cases.entry(warning).or_default().push(&case.id);
+                }
             }
         }
         let all = self.cases.len();
@@ -284,7 +293,11 @@ impl SliceStore {
     /// If `index` or `shift` is out of range, or the temporary file cannot be read.
     pub fn window(&self, index: usize, shift: [i32; 2]) -> Result<SliceData> {
         let Some(meta) = self.metas.get(index).filter(|_| index < self.storage.len()) else {
-            return Err(Error::config("slice", index, format!("the store has {} slices", self.len())));
+            return Err(Error::config(
+                "slice",
+                index,
+                format!("the store has {}", plural(self.len(), "slice", "slices")),
+            ));
         };
         if shift.iter().any(|s| s.unsigned_abs() as usize > self.margin) {
             return Err(Error::config(

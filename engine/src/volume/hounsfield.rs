@@ -75,7 +75,12 @@ impl std::fmt::Display for CtDoubt {
         let round = |v: f64| (v * 1000.0).round() / 1000.0;
         match self {
             Self::Scaled { low, high } => {
-                write!(to, "the values, {} to {}, cannot be Hounsfield units", round(*low), round(*high))
+                let (low, high) = (round(*low), round(*high));
+                write!(
+                    to,
+                    "the values, {low} to {high}, cannot be Hounsfield units, in which air is -1000 and water 0. The scan was \
+                     rescaled"
+                )
             }
             Self::Offset { air, offset } => write!(
                 to,

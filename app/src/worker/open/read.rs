@@ -43,7 +43,8 @@ pub fn read_image(
         && info.unit_from == Some(Evidence::Modality)
         && let Some(doubt) = ct_doubt(&volume)
     {
-        warnings.push(format!("{}: {doubt}. They are shown without a unit", path.display()));
+        let shown = "It is shown without a unit, and the windows for CT do not fit it";
+        warnings.push(format!("{}: {doubt}. {shown}", path.display()));
         info.set_unit(None);
     }
     // A channel of an unknown kind is called what the cohort calls it.
