@@ -22,6 +22,7 @@
 //! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
 //! | [`review`] | verdicts on the cases of a cohort, their order, tables and pages |
 //! | [`study`] | methods compared over folds, draws and seeds, with statistics |
+//! | [`words`] | counts in sentences |
 //! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
 //! | [`cli`], [`manual`] | the program `amlp`, one file per verb, and its manual |
@@ -71,5 +72,6 @@ mod test_tensors;
 pub mod threads;
 pub mod trainer;
 pub mod volume;
+pub mod words;
 
 pub use error::{Error, ErrorKind, Result};

@@ -293,6 +293,26 @@ pub const RULES: &[WordRule] = &[
         good: ("README.md", "ls networks/main target/tmp"),
     },
     WordRule {
+        name: "counts by their helper",
+        why: "\"1 problems\" is read where a plural is written behind a number: use engine::words::plural",
+        within: &["app/src", "engine/src"],
+        except: &[],
+        view: View::Text,
+        words: &[
+            "} problems",
+            "} trainings",
+            "} findings",
+            "} edits",
+            "} flips",
+            "} scans",
+            "} masks",
+            "} frames",
+            "== 1 { \"\" } else { \"s\" }",
+        ],
+        bad: ("app/src/state/cases.rs", "format!(\"{count} problems in this folder\")"),
+        good: ("app/src/state/cases.rs", "plural(count, \"problem\", \"problems\")"),
+    },
+    WordRule {
         name: "no options in messages",
         why: "the window shows these messages too, and has no command line: name the setting or what it does",
         within: &[

@@ -7,7 +7,7 @@ pub enum GpuError {
     #[error("no graphics adapter: {0}")]
     NoAdapter(String),
     /// Missing frame.
-    #[error("frame {frame} does not exist: the volume has {frames} frames, counted from 0")]
+    #[error("frame {frame} does not exist: frames count from 0, and the volume has {frames}")]
     NoFrame {
         /// Requested frame, 0-based.
         frame: usize,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::cohort::ImageFile;
+use engine::words::plural;
 
 use super::{Review, State};
 
@@ -63,10 +64,8 @@ impl CaseList {
         let patient = |problem: &String| Some(problem.rsplit_once(": missing modality ")?.0.to_owned());
         let patients: Option<BTreeSet<String>> = self.problems.iter().map(patient).collect();
         match (patients.map(|patients| patients.len()), self.problems.len()) {
-            (Some(1), _) => "1 patient lacks a modality".to_owned(),
-            (Some(count), _) => format!("{count} patients lack a modality"),
-            (None, 1) => "1 problem in this folder".to_owned(),
-            (None, count) => format!("{count} problems in this folder"),
+            (Some(count), _) => plural(count, "patient lacks a modality", "patients lack a modality"),
+            (None, count) => format!("{} in this folder", plural(count, "problem", "problems")),
         }
     }
 

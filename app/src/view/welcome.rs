@@ -8,7 +8,7 @@ use super::states;
 use crate::command::{Command, Sender, TrainCommand, WindowCommand};
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
-use crate::widget::{CardButton, ListRow, PushButton};
+use crate::widget::{CardButton, ListRow, PushButton, format};
 
 /// Number of recent files listed.
 const RECENT: usize = 5;
@@ -64,7 +64,7 @@ fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_space(space::XL);
     ui.add(Label::new(RichText::new("Unfinished training").font(font::strong()).color(t.text)));
     ui.add_space(space::XS);
-    let so_far = format!("{} of {} epochs", run.epochs_done, run.epochs);
+    let so_far = format::done_of(run.epochs_done, run.epochs, "epoch", "epochs");
     let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::TRAIN);
     let resume = |sender: &Sender| {
         sender.send(WindowCommand::SetMode(Mode::Train));

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+pub use engine::words::plural;
+
 /// Placeholder for a missing number.
 pub const NONE: &str = "\u{2013}";
 
@@ -113,9 +115,14 @@ pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
-/// "1 slice", "3 slices".
-pub fn plural(n: usize, one: &str, several: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {several}") }
+/// "3 of 8 epochs".
+pub fn done_of(done: usize, all: usize, one: &str, several: &str) -> String {
+    format!("{done} of {}", plural(all, one, several))
+}
+
+/// A count in thousands or millions with its noun.
+pub fn counted(n: usize, one: &str, several: &str) -> String {
+    format!("{} {}", count(n), if n == 1 { one } else { several })
 }
 
 #[cfg(test)]
@@ -168,6 +175,6 @@ mod tests {
         assert_eq!((memory(512), memory(6_144)), ("512 MiB".to_owned(), "6.0 GiB".to_owned()));
         assert_eq!([812, 48_200, 31_030_000].map(count), ["812", "48.2 k", "31.03 M"]);
         assert_eq!([0.25, 0.0083, 2.5e-5].map(loss), ["0.2500", "0.00830", "2.50e\u{2212}5"]);
-        assert_eq!((plural(1, "slice", "slices"), plural(3, "slice", "slices")), ("1 slice".into(), "3 slices".into()));
+        assert_eq!([1, 20_000].map(|n| counted(n, "step", "steps")), ["1 step", "20.0 k steps"]);
     }
 }

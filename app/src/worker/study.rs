@@ -1,5 +1,6 @@
 //! Studies: listing them, reading one, and following those that other processes carry out.
 
+pub mod outlines;
 pub mod patient;
 
 use std::path::{Path, PathBuf};

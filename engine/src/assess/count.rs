@@ -11,6 +11,7 @@ use crate::event::Control;
 use crate::finetune::negatives_of_epoch;
 use crate::preprocess::{LabelUse, SliceStore, prepared_shape};
 use crate::volume::Volume;
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Most labelled patients that are prepared to count their lesion slices; more are estimated from these.
@@ -46,7 +47,7 @@ impl Count<'_> {
         } else {
             train.iter().flat_map(|id| self.cohort.scans_of(id)).collect()
         };
-        progress(&format!("reading the headers of {} patients", counted.len()));
+        progress(&format!("reading the headers of {}", plural(counted.len(), "patient", "patients")));
         let scans = train.iter().flat_map(|id| self.cohort.scans_of(id)).count();
         let (mut total, mut counted_scans) = (0, 0);
         for case in counted {
@@ -82,7 +83,7 @@ impl Count<'_> {
             ids.iter().flat_map(|id| self.cohort.scans_of(id)).filter(|case| !case.masks.is_empty()).collect();
         let scans = cases.len();
         let cases = &cases[..scans.min(MOST_PREPARED)];
-        progress(&format!("counting the lesion slices of {} scans", cases.len()));
+        progress(&format!("counting the lesion slices of {}", plural(cases.len(), "scan", "scans")));
         let (mut lesion, mut negative, mut prepared) = (0, 0, 0);
         for case in cases {
             match lesion_slices(config, case, self.control) {
@@ -98,7 +99,10 @@ impl Count<'_> {
         if self.is_drawn {
             notes.push("The labelled patients are drawn at the start. Slices are those of as many others.".into());
         } else if prepared != scans {
-            notes.push(format!("Slices are estimated from {prepared} of {scans} scans of the labelled patients."));
+            notes.push(format!(
+                "Slices are estimated from {prepared} of {} of the labelled patients.",
+                plural(scans, "scan", "scans")
+            ));
         }
         let scaled = |slices: usize| (slices * scans).div_ceil(prepared.max(1));
         let (lesion, negative) = (scaled(lesion), scaled(negative));

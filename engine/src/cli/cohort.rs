@@ -9,6 +9,7 @@ use super::files::FileFlags;
 use super::masks::MaskFlags;
 use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_under};
 use crate::event::Control;
+use crate::words::plural;
 
 /// Shown after the options in `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -53,15 +54,15 @@ fn progress() -> impl Fn(usize, usize) + Sync {
             && last.elapsed() > Duration::from_secs(2)
         {
             *last = Instant::now();
-            eprintln!("read {done} of {of} cases");
+            eprintln!("read {done} of {}", plural(of, "case", "cases"));
         }
     }
 }
 
 fn table(found: &Fingerprint) -> String {
     use std::fmt::Write;
-    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    let (patients, scans) = (count(found.patients, "patient"), count(found.scans, "scan"));
+    let patients = plural(found.patients, "patient", "patients");
+    let scans = plural(found.scans, "scan", "scans");
     let mut text = format!("{} ({}), {patients}, {scans}, {} labelled\n", found.folder, found.layout, found.labelled);
     let counts: Vec<String> = found.modalities.iter().map(|(m, n)| format!("{m} ({n})")).collect();
     // Writing to a string cannot fail.
@@ -88,7 +89,7 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "{patients}{}", row(case, scan));
     }
     if !found.problems.is_empty() {
-        let _ = writeln!(text, "\n{} problems", found.problems.len());
+        let _ = writeln!(text, "\n{}", plural(found.problems.len(), "problem", "problems"));
     }
     for problem in &found.problems {
         let place = problem.file.as_deref().or(problem.case.as_deref()).unwrap_or("cohort");

@@ -1,6 +1,7 @@
 //! Flags for finding scans and masks, and the report of scans that a verb leaves out.
 
 use crate::cohort::{DiscoverOptions, LeftOut, NamePattern, summary};
+use crate::words::plural;
 
 /// How files are interpreted, and whether all of them must be used.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -59,7 +60,7 @@ impl std::fmt::Display for SomeFailed {
     /// A table of the failures, one a line.
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = self.done + self.left_out.len();
-        write!(to, "{} of {all} scans are not done:", self.left_out.len())?;
+        write!(to, "{} of {} not done:", self.left_out.len(), plural(all, "scan is", "scans are"))?;
         let width = self.left_out.iter().map(|left| left.case.chars().count()).max().unwrap_or_default();
         self.left_out.iter().try_for_each(|left| write!(to, "\n  {:width$}  {}", left.case, left.why))
     }

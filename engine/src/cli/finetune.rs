@@ -15,6 +15,7 @@ use crate::event::Control;
 use crate::finetune::{BeforeAfter, FinetuneReport};
 use crate::jobs::retrain::{is_continuation, measure_change};
 use crate::jobs::{FinetuneJob, JobReport, Start, stored_config};
+use crate::words::plural;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -159,11 +160,10 @@ fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Outp
         |c| format!("loss {:.4}, training Dice {:.3}{}", c.mean_loss, c.training_dice, c.over()),
     );
     print_line(&format!(
-        "fine-tuned {} epochs on {} lesion slices of {} labelled patients (label budget {budget}) in {}: {fit}; \
-         run folder {}",
-        report.epochs,
-        report.lesion_slices,
-        report.labelled.len(),
+        "fine-tuned {} on {} of {} (label budget {budget}) in {}: {fit}; run folder {}",
+        plural(report.epochs, "epoch", "epochs"),
+        plural(report.lesion_slices, "lesion slice", "lesion slices"),
+        plural(report.labelled.len(), "labelled patient", "labelled patients"),
         progress::duration(report.seconds),
         out.display()
     ))?;

@@ -17,6 +17,7 @@ use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
 use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::relabel::Anchor;
+use crate::words::plural;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -146,10 +147,10 @@ fn print(report: &PretrainReport, left_out: &[LeftOut], out: &Path, output: Outp
         return print_json(&JobReport { report, left_out });
     }
     print_line(&format!(
-        "pre-trained {} epochs on {} slices of {} patients in {}: loss {:.4}; run folder {}",
-        report.epochs,
-        report.slices,
-        report.patients,
+        "pre-trained {} on {} of {} in {}: loss {:.4}; run folder {}",
+        plural(report.epochs, "epoch", "epochs"),
+        plural(report.slices, "slice", "slices"),
+        plural(report.patients, "patient", "patients"),
         progress::duration(report.seconds),
         report.last.loss,
         out.display()

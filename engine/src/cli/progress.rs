@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Result;
 use crate::event::{EpochSummary, Event, EventSink};
+use crate::words::plural;
 
 /// Progress of a training.
 pub struct Progress {
@@ -49,7 +50,8 @@ impl EventSink for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => self.say(&format!(
-                "{steps} steps of {} as measured: about {}, {memory_mib} MiB besides the slices",
+                "{} of {} as measured: about {}, {memory_mib} MiB besides the slices",
+                plural(*steps, "step", "steps"),
                 step_time(*seconds_per_step),
                 duration(*seconds)
             )),
@@ -62,7 +64,10 @@ impl EventSink for Progress {
                 let from = if *first_epoch > 1 { format!(", resuming at epoch {first_epoch}") } else { String::new() };
                 let millions = *parameters as f64 / 1e6;
                 self.say(&format!(
-                    "{slices} slices, {epochs} epochs of {steps_per_epoch} steps, {millions:.2} M weights, on {device}{from}"
+                    "{}, {} of {}, {millions:.2} M weights, on {device}{from}",
+                    plural(*slices, "slice", "slices"),
+                    plural(*epochs, "epoch", "epochs"),
+                    plural(*steps_per_epoch, "step", "steps")
                 ));
             }
             Event::Step { epoch, step, loss, .. } => {
@@ -79,7 +84,8 @@ impl EventSink for Progress {
             Event::Relabel { epoch, cases, flips, agreement, .. } => {
                 if self.bar.is_some() {
                     self.say(&format!(
-                        "epoch {epoch}: relabelled, {flips} flips; cases {} / {} / {} / {}, agreement {agreement:.3}",
+                        "epoch {epoch}: relabelled, {}; cases {} / {} / {} / {}, agreement {agreement:.3}",
+                        plural(*flips as usize, "flip", "flips"),
                         cases.kept_foreground,
                         cases.kept_background,
                         cases.doubted_foreground,
@@ -155,7 +161,10 @@ pub fn counter(what: &'static str) -> impl FnMut(usize, usize) {
                 bar.finish_and_clear();
             }
         }
-        None if done == all => eprintln!("{what} of {all} scans took {:.1} s", started.elapsed().as_secs_f64()),
+        None if done == all => {
+            let scans = plural(all, "scan", "scans");
+            eprintln!("{what} of {scans} took {:.1} s", started.elapsed().as_secs_f64());
+        }
         None => {}
     }
 }

@@ -13,6 +13,7 @@ use crate::run::study::StudyFolder;
 use crate::study::{
     Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, ready_plan, run as run_study,
 };
+use crate::words::plural;
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -83,7 +84,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let time = if job.done { "done".into() } else { duration(job.seconds) };
             print_line(&format!("{:<34} {:>7} steps {time:>8}  {}", job.run, job.steps, job.label))?;
         }
-        return print_line(&format!("{} trainings, {:.1} hours", estimate.jobs.len(), estimate.hours));
+        return print_line(&format!(
+            "{}, {:.1} hours",
+            plural(estimate.jobs.len(), "training", "trainings"),
+            estimate.hours
+        ));
     }
     report(&plan, &out, args.shard.unwrap_or(Shard::WHOLE), &compute, &control, args.json)
 }
@@ -102,7 +107,10 @@ pub(super) fn report(
     let progress = run_study(plan, place, shard, &mut |ended| eprintln!("{}", line(ended)))?;
     let waiting = progress.pilots_waiting;
     if waiting > 0 {
-        eprintln!("{waiting} pilots of other shards are missing. Start this shard again when they have ended.");
+        eprintln!(
+            "{} missing. Start this shard again when they have ended.",
+            plural(waiting, "pilot of other shards is", "pilots of other shards are")
+        );
     }
     let tables = out.join("tables.md");
     if json {
@@ -113,7 +121,10 @@ pub(super) fn report(
         print_line(std::fs::read_to_string(&tables)?.trim_end())?;
     }
     if progress.failed > 0 {
-        anyhow::bail!("{} trainings failed; their reasons stand below the tables", progress.failed);
+        anyhow::bail!(
+            "{} failed; the reasons stand below the tables",
+            plural(progress.failed, "training", "trainings")
+        );
     }
     Ok(())
 }

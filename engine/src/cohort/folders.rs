@@ -9,6 +9,7 @@ use super::masks::MaskCheck;
 use super::names::{FolderRole, Role, folder_role, is_known_modality, mask_rank, without_id};
 use super::session::{is_session_folder, patients};
 use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem, bids};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Files shown in a message before it says how many more.
@@ -136,8 +137,9 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
                 .iter()
                 .any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
         if !is_patient {
-            let what =
-                format!("{} masks in a folder of their own are not used. Name the one to use", draft.images.len());
+            let masks =
+                plural(draft.images.len(), "mask in a folder of its own is", "masks in a folder of their own are");
+            let what = format!("{masks} not used. Name the one to use");
             problems.push(Problem::of_file(None, &draft.owner, what));
         }
         is_patient

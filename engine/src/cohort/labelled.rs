@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::split::Split;
 use crate::seed::{self, Stream};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// How many of the training patients are labelled.
@@ -131,9 +132,10 @@ impl Split {
         let mut notes = Vec::new();
         if with_lesion < all {
             notes.push(format!(
-                "The labelled patients are drawn among the {with_lesion} training patients with a lesion. {} others have an \
-                 empty mask. labels.any = true draws among all {all}.",
-                all - with_lesion
+                "The labelled patients are drawn among the {} with a lesion. {} an empty mask. labels.any = true draws among \
+                 all {all}.",
+                plural(with_lesion, "training patient", "training patients"),
+                plural(all - with_lesion, "other has", "others have")
             ));
         }
         if budget.is_drawn() && budget.draw == LabelDraw::Stratified {

@@ -48,6 +48,7 @@ pub(crate) use selection::summary;
 pub use selection::{LeftOut, Selection};
 pub use sidecar::is_in_suv;
 
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Folder layout of a cohort.
@@ -173,7 +174,8 @@ impl Cohort {
         }
         let same = |m: &&String| canonical_modality(m) == canonical_modality(&wanted);
         known.keys().find(same).cloned().ok_or_else(|| {
-            let list: Vec<String> = known.iter().map(|(m, n)| format!("{m} ({n} cases)")).collect();
+            let list: Vec<String> =
+                known.iter().map(|(m, n)| format!("{m} ({})", plural(*n, "case", "cases"))).collect();
             Error::config("modality", name, format!("{} has {}", self.root.display(), list.join(", ")))
         })
     }

@@ -8,6 +8,7 @@ use super::listing::masks_in;
 use super::names::segmented_image;
 use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, LeftOut};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// How far above the predictions a run's `split.json` is looked for: `RUN/predictions/test` is two.
@@ -174,8 +175,8 @@ impl Pairs {
     /// One sentence, if there is something to say that no list of what is left out says.
     pub fn warnings(&self) -> Vec<String> {
         let outside = (!self.outside.is_empty()).then(|| {
-            let word = if self.outside.len() == 1 { "segmentation" } else { "segmentations" };
-            format!("{} {word} outside the subset: {}", self.outside.len(), list(self.outside.iter()))
+            let segmentations = plural(self.outside.len(), "segmentation", "segmentations");
+            format!("{segmentations} outside the subset: {}", list(self.outside.iter()))
         });
         outside.into_iter().collect()
     }

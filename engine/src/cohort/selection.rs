@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Case, Cohort};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// A scan that is left out.
@@ -99,7 +100,7 @@ impl std::fmt::Display for Selection {
 /// "used 6 of 8 scans, left out 2: P3 (missing modality t1), P5 (...)".
 pub(crate) fn summary(used: usize, left_out: &[LeftOut], masks_left_out: &[LeftOut]) -> String {
     let all = used + left_out.len();
-    let mut text = format!("used {used} of {all} {}", if all == 1 { "scan" } else { "scans" });
+    let mut text = format!("used {used} of {}", plural(all, "scan", "scans"));
     if !left_out.is_empty() {
         text += &format!(", left out {}: {}", left_out.len(), reasons(left_out));
     }

@@ -24,6 +24,7 @@ use crate::run::atomic::write_atomic;
 use crate::trainer::Dataset;
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, MaskOptions, Volume};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Held-out patients.
@@ -148,8 +149,8 @@ pub fn demo(
     let split = Split::read(&split_path)?;
     let labelled = split.labelled(&LabelBudget { share: LabelShare::Count(LABELLED), draw: LABEL_DRAW, any: false })?;
     say(&format!(
-        "{} patients: {} for training, {} of them labelled; {} held out",
-        cohort.cases.len(),
+        "{}: {} for training, {} of them labelled; {} held out",
+        plural(cohort.cases.len(), "patient", "patients"),
         split.train.len(),
         labelled.len(),
         split.test.len()
@@ -323,10 +324,10 @@ fn verdict(methods: &[MethodScores], convergence: &[Convergence]) -> Vec<String>
         let better = model.cases.iter().zip(&other.cases).filter(|(m, o)| m.dsc > o.dsc).count();
         let word = if model.mean_dsc > other.mean_dsc { "beats" } else { "does not beat" };
         format!(
-            "The fine-tuned model {word} the {what}: mean DSC {:.3} vs {:.3}, better in {better} of {} patients.",
+            "The fine-tuned model {word} the {what}: mean DSC {:.3} vs {:.3}, better in {better} of {}.",
             model.mean_dsc,
             other.mean_dsc,
-            model.cases.len()
+            plural(model.cases.len(), "patient", "patients")
         )
     };
     let fits: Vec<String> = convergence.iter().map(|c| format!("{:.2}", c.training_dice)).collect();

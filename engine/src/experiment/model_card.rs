@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::demo::DemoReport;
 use crate::predict::ExportedModel;
 use crate::trainer::WEIGHTS;
+use crate::words::plural;
 
 /// Contents of the card.
 pub struct ModelCard<'a> {
@@ -31,7 +32,11 @@ impl ModelCard<'_> {
             ("device", report.device.clone()),
             (
                 "weights",
-                format!("`checkpoints/last/{WEIGHTS}`, {} bytes, after {} epochs", exported.bytes, exported.epoch),
+                format!(
+                    "`checkpoints/last/{WEIGHTS}`, {} bytes, after {}",
+                    exported.bytes,
+                    plural(exported.epoch, "epoch", "epochs")
+                ),
             ),
             ("SHA-256 of the weights", format!("`{}`", exported.sha256)),
             ("pre-trained without masks on", report.train.join(", ")),

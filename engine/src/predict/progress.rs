@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::mask;
 use crate::preprocess::CasePlan;
 use crate::volume::LabelVolume;
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Progress of a segmentation after a batch of slices.
@@ -49,7 +50,7 @@ impl<'a> Progress<'a> {
             return Err(Error::config(
                 "slices",
                 format!("{slices:?}"),
-                format!("only {settled} slices are settled so far"),
+                format!("only {} settled so far", plural(settled, "slice is", "slices are")),
             ));
         }
         let axis = self.plan.source_slice_axis();

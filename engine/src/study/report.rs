@@ -15,6 +15,7 @@ use crate::Result;
 use crate::experiment::mean_sd;
 use crate::experiment::page::{Figure, NOTICE, document, escape, figure};
 use crate::run::study::StudyFolder;
+use crate::words::plural;
 
 /// Writes `results.csv`, `summary.json`, `tables.{md,csv,tex,html}`, `figures/` and `report.html`.
 ///
@@ -156,7 +157,7 @@ fn gallery(body: &mut String, title: &str, about: &str, pictures: &[Figure]) {
 }
 
 fn head(plan: &Plan) -> String {
-    let count = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let count = |n: usize, what: &str| plural(n, what, &format!("{what}s"));
     format!(
         "<header>\n<p class=\"notice\" role=\"note\">{NOTICE}</p>\n<h1>{}</h1>\n<p class=\"summary\">{} on {}, {}, {} of \
          the labelled patients, {}. Test patients were read after all choices were frozen in \

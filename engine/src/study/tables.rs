@@ -2,6 +2,7 @@
 
 use super::summary::{Difference, Group, MethodSummary};
 use crate::experiment::page::escape;
+use crate::words::plural;
 
 /// One table as cells: a caption, a heading, rows, and footnotes.
 pub struct TextTable {
@@ -30,10 +31,17 @@ pub fn table(group: &Group) -> TextTable {
     if !group.left_out.is_empty() {
         notes.push(format!("Test scans left out in some training: {}.", group.left_out.join("; ")));
     }
-    let scans = if group.scans > group.patients { format!(" with {} scans", group.scans) } else { String::new() };
+    let scans = if group.scans > group.patients {
+        format!(" with {}", plural(group.scans, "scan", "scans"))
+    } else {
+        String::new()
+    };
     let caption = format!(
-        "{}, {} labels ({} labelled patients), {} test patients{scans}",
-        group.cohort, group.budget, group.labelled, group.patients
+        "{}, {} labels ({}), {}{scans}",
+        group.cohort,
+        group.budget,
+        plural(group.labelled, "labelled patient", "labelled patients"),
+        plural(group.patients, "test patient", "test patients")
     );
     TextTable { caption, heading, rows, notes }
 }
@@ -54,12 +62,22 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
     let [done, all] = method.units;
     if !method.failures.is_empty() {
         let lost = all - done;
-        notes.push(format!("{}: {lost} of {all} trainings failed. {}", method.method, method.failures.join(" ")));
+        let trainings = plural(all, "training", "trainings");
+        notes.push(format!("{}: {lost} of {trainings} failed. {}", method.method, method.failures.join(" ")));
     } else if done < all {
-        notes.push(format!("{}: {} of {all} trainings have not run yet.", method.method, all - done));
+        notes.push(format!(
+            "{}: {} of {} not run yet.",
+            method.method,
+            all - done,
+            plural(all, "training has", "trainings have")
+        ));
     }
     if method.collapsed > 0 {
-        notes.push(format!("{}: {} trainings mark nothing in any test patient.", method.method, method.collapsed));
+        notes.push(format!(
+            "{}: {} nothing in any test patient.",
+            method.method,
+            plural(method.collapsed, "training marks", "trainings mark")
+        ));
     }
     if method.unconverged > 0 {
         notes.push(format!(

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::device::Compute;
 use crate::model::UNetConfig;
+use crate::words::plural;
 use crate::{ErrorKind, Result};
 
 /// Bytes of a mebibyte.
@@ -53,7 +54,11 @@ pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: 
             fits * devices
         ),
     };
-    let what = format!("a training step of {} slices on {} ({advice})", config.training.batch, compute.name);
+    let what = format!(
+        "a training step of {} on {} ({advice})",
+        plural(config.training.batch, "slice", "slices"),
+        compute.name
+    );
     Err(ErrorKind::Memory { what, needed_mib, allowed_mib }.into())
 }
 

@@ -321,7 +321,11 @@ impl Volume {
         if stats.nonfinite > 0 && stats.nonfinite == n {
             warnings.push("no voxel has a finite value".to_owned());
         } else if stats.nonfinite > 0 {
-            warnings.push(format!("{} of {n} voxels are not finite", stats.nonfinite));
+            warnings.push(format!(
+                "{} of {n} voxels {} not finite",
+                stats.nonfinite,
+                if stats.nonfinite == 1 { "is" } else { "are" }
+            ));
         }
         if let (Some(min), Some(max)) = (stats.min, stats.max) {
             if n > 1 && stats.nonfinite == 0 && min == 0.0 && max == 0.0 {

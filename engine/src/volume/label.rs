@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::rounding;
 use super::{Frames, Grid, MaskOptions, ReadOptions, Relation, Volume, crop, nifti, resample_labels};
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Label values in the smallest type that holds them, first axis fastest.
@@ -81,7 +82,10 @@ impl LabelVolume {
     pub fn read_with(path: &Path, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
         let volume = Self::read_frame(path, 0)?;
         if volume.file_frames != 1 {
-            return Err(Error::file(path, format!("has {} frames, a mask must have one", volume.file_frames)));
+            return Err(Error::file(
+                path,
+                format!("has {}, a mask must have one", plural(volume.file_frames, "frame", "frames")),
+            ));
         }
         Self::of_volume(path, volume, options)
     }
@@ -110,7 +114,7 @@ impl LabelVolume {
         let mut volume = Self::read_frame(path, 0)?;
         let (own, its) = (volume.file_frames, image.file_frames);
         if own != 1 && own != its {
-            let frames = |n: usize| if n == 1 { "1 frame".to_owned() } else { format!("{n} frames") };
+            let frames = |n| plural(n, "frame", "frames");
             let why = format!(
                 "has {}, its image has {}. A mask has one frame, or one for each frame of its image",
                 frames(own),

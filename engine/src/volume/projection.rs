@@ -2,6 +2,7 @@
 
 use super::{Grid, LabelData, LabelVolume, Volume, VoxelData};
 use crate::parallel;
+use crate::words::plural;
 use crate::{Error, Result};
 use glam::DAffine3;
 
@@ -110,7 +111,7 @@ impl Volume {
             return Err(Error::config(
                 "frame",
                 frame,
-                format!("the volume holds {} frames, counted from 0", self.frames()),
+                format!("the volume holds {}, counted from 0", plural(self.frames(), "frame", "frames")),
             ));
         };
         // A negative slope reverses the order: the largest scaled value is the smallest stored one.

@@ -6,6 +6,7 @@ use super::background::border;
 use super::data::for_each_type;
 use super::{Grid, LabelData, Scale, VoxelData};
 use crate::parallel;
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// How masks are read.
@@ -143,12 +144,16 @@ fn notes(census: &Census, data: &VoxelData, scale: Scale) -> Vec<String> {
             String::new()
         };
         notes.push(format!(
-            "{} labels are rounded to whole numbers. They are off by up to {:.1e}{why}",
-            census.rounded, census.farthest
+            "{} rounded to whole numbers, by up to {:.1e}{why}",
+            plural(census.rounded as usize, "label is", "labels are"),
+            census.farthest
         ));
     }
     if census.nan > 0 {
-        notes.push(format!("{} voxels are NaN and count as background", census.nan));
+        notes.push(format!(
+            "{} as background",
+            plural(census.nan as usize, "voxel is NaN and counts", "voxels are NaN and count")
+        ));
     }
     notes
 }

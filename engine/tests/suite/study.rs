@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{Watcher, cohort, patient};
+use crate::common::{Watcher, cohort, patient, small_study};
 use engine::cohort::split::Split;
 use engine::device::Compute;
 use engine::event::{Control, Event, EventSink};
@@ -19,36 +19,13 @@ use engine::volume::nifti::{write_label, write_volume};
 
 /// Two methods with the same settings, two pairs of rates, two folds and two draws, on ten made-up patients.
 fn plan(root: &Path) -> Plan {
-    let text = r#"
+    let study = r#"
         name = "small"
         labels = { budgets = ["2"], draws = 2, seeds = [0] }
         split = { folds = 2, test = "3", validation = "2" }
-        cohorts = [{ name = "balls", path = "COHORT", modality = ["pet"] }]
-        [[methods]]
-        name = "sup"
-        [[methods]]
-        name = "base"
-        preset = "base"
-        [[methods]]
-        name = "mae"
-        preset = "mae"
-        [pretrain]
-        slices = 24
-        rates = [3e-3]
-        [finetune]
-        steps = 4
-        rates = [1e-3, 1e-2]
-        [pretrain.settings]
-        preprocess = { size = 32, spacing = "native" }
-        network = { width = 2, depth = 2 }
-        training = { batch = 8 }
-        method = { grid = 8 }
-        [finetune.settings]
-        preprocess = { size = 32, spacing = "native" }
-        network = { width = 2, depth = 2 }
-        training = { batch = 4 }
+        methods = [{ name = "sup" }, { name = "base", preset = "base" }, { name = "mae", preset = "mae" }]
     "#;
-    Plan::from_toml(&text.replace("COHORT", &root.display().to_string()), Path::new("plan.toml")).unwrap()
+    small_study(study, root, 2, (4, "[1e-3, 1e-2]"))
 }
 
 /// Starts a study, or continues it.
@@ -314,7 +291,7 @@ fn a_training_that_fails_stays_in_the_table_with_its_reason() {
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     let row = text.lines().find(|line| line.starts_with("| base")).unwrap();
     assert!(row.contains("| - |"), "{row}");
-    assert!(text.contains("base: 1 of 1 trainings failed."), "{text}");
+    assert!(text.contains("base: 1 of 1 training failed."), "{text}");
     // It is tried again, and another plan is not taken for this one.
     assert_eq!(whole(&plan, &out).0.failed, 1);
     plan.labels.draws = 2;
@@ -337,7 +314,7 @@ fn a_method_whose_pilots_all_fail_stays_in_the_table_and_the_others_are_trained(
     let (progress, _) = whole(&plan, &out);
     assert_eq!(progress, StudyProgress { done: 1, failed: 1, ..StudyProgress::default() });
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
-    assert!(text.contains("base: 1 of 1 trainings failed. every pilot failed, the first with: "), "{text}");
+    assert!(text.contains("base: 1 of 1 training failed. every pilot failed, the first with: "), "{text}");
     assert!(text.contains("| balls | base | - |"), "no rates: {text}");
     // The next start tries the pilots again, and leaves the rates that are chosen.
     let lock = |out: &Path| fs::read(out.join("plan.lock.json")).unwrap();
@@ -354,7 +331,7 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     plan.methods.truncate(2);
     let out = temp.path().join("study");
     whole(&plan, &out);
-    let note = "base: 1 trainings mark nothing in any test patient.";
+    let note = "base: 1 training marks nothing in any test patient.";
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(!text.contains(note));
     // A few steps: a comparison of such networks compares noise.

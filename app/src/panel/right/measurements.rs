@@ -47,7 +47,11 @@ fn row(ui: &mut Ui, at: usize, measure: &Measure, document: &Document) {
         (MeasureKind::Ellipse, Some(s)) => {
             let value = format!("{} \u{b1} {}", format::value(s.mean), format::value(s.sd));
             let label = format!("{number}  Ellipse, {plane}");
-            let area = format!("mean \u{b1} standard deviation of {} voxels, {:.1} mm\u{b2}", s.voxels, s.area_mm2);
+            let area = format!(
+                "mean \u{b1} standard deviation of {}, {:.1} mm\u{b2}",
+                format::plural(s.voxels, "voxel", "voxels"),
+                s.area_mm2
+            );
             let unit = document.images.get(s.image).map_or("", |layer| layer.info.unit_symbol());
             ui.add(PropertyRow::new(&label, &value).unit(unit).hint(&area));
         }

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::state::masking::{By, Controls, RunSigma};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::text;
-use crate::widget::{IconButton, Mark, StripChart, Worst};
+use crate::widget::{IconButton, Mark, StripChart, Worst, format};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -64,7 +64,7 @@ fn about(mut ui: Ui, controls: &Controls, sender: &Sender) {
         step(IconButton::new(icon::SKIP_FORWARD, "Last epoch"), MaskingCommand::SetEpoch(controls.epochs));
         let place = match controls.by {
             By::Epoch => format!("{} / {}", controls.epoch, controls.epochs),
-            By::Sigma => format!("{} epochs", controls.epochs),
+            By::Sigma => format::plural(controls.epochs, "epoch", "epochs"),
         };
         let color = theme::tokens(ui).text_dim;
         ui.label(RichText::new(place).font(font::caption()).color(color));

@@ -8,8 +8,8 @@ use engine::event::Stage;
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::IconButton;
 use crate::widget::text;
+use crate::widget::{IconButton, format};
 
 /// Width of the column beside the tracks.
 const SIDE: f32 = 204.0;
@@ -79,9 +79,10 @@ fn rate(ui: &mut Ui, state: &State, sender: &Sender) {
     let rate = state.session.settings.epoch_rate;
     let next = RATES.into_iter().find(|other| *other > rate + 0.01).unwrap_or(RATES[0]);
     let words = format!("{rate:.0}/s");
-    let name = format!("Playback rate: {rate:.0} epochs per second");
+    let epochs = format::plural(rate.round() as usize, "epoch", "epochs");
+    let name = format!("Playback rate: {epochs} per second");
     let chip = super::super::chip::Chip::new(&words, &name);
-    let hint = format!("{rate:.0} epochs per second. Click for {next:.0}.");
+    let hint = format!("{epochs} per second. Click for {next:.0}.");
     if ui.add(chip).on_hover_text(hint).clicked() {
         sender.send(Command::Timeline(TimelineCommand::SetRate(next)));
     }

@@ -75,7 +75,11 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_space(space::XS);
     ScrollArea::vertical().id_salt("measurable").show(ui, |ui| {
         for run in runs {
-            let what = format!("{}, {} of {} epochs", run.modality.join(" + "), run.epochs_done, run.epochs);
+            let what = format!(
+                "{}, {}",
+                run.modality.join(" + "),
+                format::done_of(run.epochs_done, run.epochs, "epoch", "epochs")
+            );
             let dice = runs::validation(run.best_validation).map(|dice| format!("best val {dice}")).unwrap_or_default();
             let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
             if row.accessible_name(format!("Results of {}", run.name)).clicked() {

@@ -118,7 +118,8 @@ fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
 
 /// How far a study is, in words.
 fn progress(status: &StudyStatus) -> String {
-    let mut parts = vec![format!("{} of {} trainings done", status.done(), status.trainings.len())];
+    let mut parts =
+        vec![format!("{} done", format::done_of(status.done(), status.trainings.len(), "training", "trainings"))];
     let mut add = |count: usize, word: &str| {
         if count > 0 {
             parts.push(format!("{count} {word}"));

@@ -18,6 +18,7 @@ use folder::{FolderContents, by_role, look_through};
 use std::sync::Arc;
 
 use engine::preprocess::LabelMap;
+use engine::words::plural;
 
 use super::review::{self, Ahead, Prefetched};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, study, thumbnails, values};
@@ -265,7 +266,7 @@ fn go_to_slice(state: &mut State, k: usize) {
         state.session.view.crosshair = grid.world(voxel);
     } else {
         let (slices, last) = (grid.shape[axis], grid.shape[axis] - 1);
-        let why = format!("--slice {k}: {} has {slices} slices, 0 to {last}", document.title);
+        let why = format!("--slice {k}: {} has {}, 0 to {last}", document.title, plural(slices, "slice", "slices"));
         state.error("No such slice", why);
     }
 }

@@ -8,6 +8,7 @@ use crate::cohort::split::{Part, Split};
 use crate::cohort::{Cohort, CohortIdentity, ImageFile, LeftOut, NiftiFile, is_mask_or_output, scans_in};
 use crate::config::Config;
 use crate::run::RunFolder;
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// One scan to segment.
@@ -77,9 +78,12 @@ impl Inputs {
         if !outputs.is_empty() {
             let names: Vec<&str> = outputs.iter().map(|file| file.stem.as_str()).collect();
             self.notes.push(format!(
-                "{} masks in {} are not segmented: {}",
-                names.len(),
-                folder.display(),
+                "{} not segmented: {}",
+                plural(
+                    names.len(),
+                    &format!("mask in {} is", folder.display()),
+                    &format!("masks in {} are", folder.display())
+                ),
                 names.join(", ")
             ));
         }

@@ -4,6 +4,7 @@ use crate::draw::colour::{self, BACKGROUND, FLIP, LESION};
 use crate::draw::{Canvas, Mark, Panel, Rect, Row, SliceView, percentile_window, sheet};
 use crate::event::Probe;
 use crate::patch::PatchGrid;
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Updates shown of a slice.
@@ -48,8 +49,8 @@ pub fn relabel_sheet(title: &str, slices: &[RelabelRow]) -> Result<Vec<u8>> {
             let new = digits("after", &probe.after, slice.grid.count())?;
             let flips = old.iter().zip(&new).filter(|(old, new)| old != new).count();
             before.panels.push(Panel::new(format!("epoch {}: before", probe.epoch), picture(slice, &old, &old, &new)));
-            let plural = if flips == 1 { "" } else { "s" };
-            after.panels.push(Panel::new(format!("after, {flips} flip{plural}"), picture(slice, &new, &old, &new)));
+            let flips = plural(flips, "flip", "flips");
+            after.panels.push(Panel::new(format!("after, {flips}"), picture(slice, &new, &old, &new)));
             before.heading = format!("{}, prepared slice {}", probe.case, probe.slice + 1);
         }
         rows.extend([before, after]);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::PageInput;
 use super::html::{escape, number};
 use crate::experiment::MethodScores;
+use crate::words::plural;
 
 /// Decimals of the DSC; smaller differences are noise.
 const DECIMALS: usize = 3;
@@ -27,9 +28,9 @@ pub(super) fn scores(out: &mut String, input: &PageInput) {
     let patients = input.methods.first().map_or(0, |m| m.cases.len());
     let _ = writeln!(
         out,
-        "<p class=\"caution\">One seed, one split, {patients} held-out patient{}: this page makes no claim that \
+        "<p class=\"caution\">One seed, one split, {}: this page makes no claim that \
          pre-training helps. Such a claim takes at least three paired seeds.</p>\n</section>",
-        if patients == 1 { "" } else { "s" }
+        plural(patients, "held-out patient", "held-out patients")
     );
 }
 

@@ -162,7 +162,7 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
     };
     let patients = match found.patients {
         patients if patients == found.scans => patients.to_string(),
-        patients => format!("{patients} with {} scans", found.scans),
+        patients => format!("{patients} with {}", format::plural(found.scans, "scan", "scans")),
     };
     let left = vec![
         ("Patients", patients, ""),

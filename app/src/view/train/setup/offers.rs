@@ -73,7 +73,11 @@ fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     card(ui, "Interrupted. Resume from the last checkpoint.", |ui| {
         for run in offered {
-            let so_far = format!("{} of {} epochs, {}", run.epochs_done, run.epochs, run.modality.join(" + "));
+            let so_far = format!(
+                "{}, {}",
+                format::done_of(run.epochs_done, run.epochs, "epoch", "epochs"),
+                run.modality.join(" + ")
+            );
             let resume = format!("Resume {}", run.name);
             let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::RECENT);
             row.show_with(ui, |ui| {

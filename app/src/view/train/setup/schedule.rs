@@ -9,7 +9,7 @@ use engine::preprocess::Spacing;
 use super::field::{self, Number};
 use crate::state::State;
 use crate::state::train::Form;
-use crate::widget::{NumberField, Section};
+use crate::widget::{NumberField, Section, format};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
@@ -70,8 +70,10 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
 fn length(ui: &mut Ui, state: &State, training: &mut TrainingConfig, paper: &str) {
     let note = match (training.steps, training.min_steps) {
         (0, 0) => paper.to_owned(),
-        (0, least) => format!("{paper}; more if that is below {least} steps"),
-        (steps, _) => format!("not used: {steps} steps are set. A new number replaces them."),
+        (0, least) => format!("{paper}; more if that is below {}", format::plural(least, "step", "steps")),
+        (steps, _) => {
+            format!("not used: {} set. A new number replaces it.", format::plural(steps, "step is", "steps are"))
+        }
     };
     let epochs = training.epochs;
     field::whole(ui, state, "training.epochs", "Epochs", &note, &mut training.epochs, 1..=1_000_000);

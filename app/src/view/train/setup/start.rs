@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Context, Galley, Id, Label, Layout, ScrollArea, Ui, UiBuilder, vec2};
+use egui::{Align, Galley, Label, Layout, ScrollArea, Ui, UiBuilder, vec2};
 use engine::assess::Assessment;
 use engine::event::Stage;
 
@@ -38,12 +38,10 @@ impl Bar {
         Self { paragraphs, width }
     }
 
-    /// Its height, stored for the toasts, which must not cover it.
-    pub(super) fn height(&self, ctx: &Context) -> f32 {
+    /// Its height.
+    pub(super) fn height(&self) -> f32 {
         let text = self.paragraphs.iter().map(|paragraph| paragraph.size().y + GAP).sum::<f32>();
-        let height = (text + 2.0 * space::S).ceil().clamp(HEIGHT[0], HEIGHT[1]);
-        ctx.data_mut(|data| data.insert_temp(id(), height));
-        height
+        (text + 2.0 * space::S).ceil().clamp(HEIGHT[0], HEIGHT[1])
     }
 
     /// Draws it.
@@ -61,15 +59,6 @@ impl Bar {
         let layout = Layout::right_to_left(Align::Center);
         button(&mut ui.new_child(UiBuilder::new().max_rect(area).layout(layout)), state, sender);
     }
-}
-
-fn id() -> Id {
-    Id::unique("height of the bar that starts a training")
-}
-
-/// Height of the bar in the last frame.
-pub(in crate::view::train) fn drawn_height(ctx: &Context) -> f32 {
-    ctx.data(|data| data.get_temp(id())).unwrap_or(HEIGHT[0])
 }
 
 fn button(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -121,10 +110,10 @@ fn more(known: &Assessment, stage: Stage) -> String {
         Stage::Finetune => format::plural(known.labelled, "labelled patient", "labelled patients"),
     };
     let mut parts = vec![
-        format!("{} steps of {}", format::count(known.steps), format::duration(known.seconds_per_step)),
+        format!("{} of {}", format::counted(known.steps, "step", "steps"), format::duration(known.seconds_per_step)),
         format::plural(known.slices, "slice", "slices"),
         patients,
-        format!("{} parameters", format::count(known.parameters)),
+        format::counted(known.parameters, "parameter", "parameters"),
     ];
     parts.extend(known.notes.iter().cloned());
     parts.join(" \u{b7} ")

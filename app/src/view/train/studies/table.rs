@@ -68,9 +68,13 @@ fn warning(method: &MethodSummary) -> Option<String> {
     let [done, all] = method.units;
     let mut parts = Vec::new();
     if !method.failures.is_empty() {
-        parts.push(format!("{} of {all} trainings failed. {}", all - done, method.failures.join(" ")));
+        parts.push(format!(
+            "{} failed. {}",
+            format::done_of(all - done, all, "training", "trainings"),
+            method.failures.join(" ")
+        ));
     } else if done < all {
-        parts.push(format!("{} of {all} trainings have not run yet.", all - done));
+        parts.push(format!("{} not run yet.", format::done_of(all - done, all, "training has", "trainings have")));
     }
     if method.collapsed > 0 {
         let trainings = format::plural(method.collapsed, "training marks", "trainings mark");

@@ -10,6 +10,7 @@ use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
 use crate::theme::{self, font, space};
+use crate::widget::format;
 
 /// Width per patch that leaves room for its digit, margins included, in points.
 const PATCH: f32 = 15.0;
@@ -82,7 +83,7 @@ fn heading(ui: &mut Ui, rect: Rect, state: &State, run: &OpenRun, epoch: usize, 
     let color = if at_cursor { t.accent_text } else { t.text };
     ui.painter().text(left, Align2::LEFT_CENTER, &name, font::strong(), color);
     if let Some(count) = count {
-        let words = if count == 1 { "1 flip".to_owned() } else { format!("{count} flips") };
+        let words = format::plural(count, "flip", "flips");
         let right = rect.right_center() - vec2(space::S, 0.0);
         ui.painter().text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
     }

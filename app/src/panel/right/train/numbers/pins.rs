@@ -25,18 +25,22 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             row(ui, state, pin, sender);
         }
         ui.add_space(crate::theme::space::XS);
-        let known = state.pin_config().is_some();
-        let ready = state.document.is_some() && known;
-        let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
-        let response = ui.add_enabled(ready, button);
-        let hint = match (&state.document, known) {
-            (None, _) => "Open a case first. Its axial slice at the crosshair is pinned.",
-            (_, false) => replay::NOTHING_TO_PIN_FOR,
-            _ if state.training.pins.is_some() => "Recorded by the running training from its next step on",
-            _ => "Recorded by the next training",
+        let obstacle = match (&state.document, state.pin_config()) {
+            (None, _) => Some("Open a case first. Its axial slice at the crosshair is pinned."),
+            (_, None) => Some(replay::NOTHING_TO_PIN_FOR),
+            _ => None,
         };
-        if response.on_hover_text(hint).on_disabled_hover_text(hint).clicked() {
+        let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
+        let hint = if state.training.pins.is_some() {
+            "Recorded by the running training from its next step on"
+        } else {
+            "Recorded by the next training"
+        };
+        if ui.add_enabled(obstacle.is_none(), button).on_hover_text(hint).clicked() {
             send(TimelineCommand::Pin);
+        }
+        if let Some(why) = obstacle {
+            text::note(ui, why);
         }
     });
 }
