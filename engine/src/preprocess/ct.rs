@@ -67,8 +67,8 @@ impl CtReader {
                  values, or use the scan as it was acquired"
             }
             (Self::Model, CtDoubt::Offset { .. }) => {
-                "The model was trained on Hounsfield units. Store the scan in them, or give amlp segment --ct-offset with the \
-                 HU to add"
+                "The model was trained on Hounsfield units. Store the scan in them, or segment it with a CT offset, the HU to \
+                 add"
             }
             (Self::Model, CtDoubt::Scaled { .. }) => {
                 "The model was trained on Hounsfield units, which cannot be told from these values. Use the scan as it was \

@@ -293,7 +293,7 @@ fn a_ct_of_another_scale_is_segmented_once_told() {
     let expected = labels(segment(&right, "a", &[]).1);
     assert!(expected.contains(&1), "the comparison below would compare empty masks");
     let ((code, _, errors), mask) = segment(&shifted, "b", &[]);
-    assert!(code != 0 && mask.is_none() && errors.contains("--ct-offset"), "{code} {errors}");
+    assert!(code != 0 && mask.is_none() && errors.contains("CT offset"), "{code} {errors}");
     let ((code, _, errors), mask) = segment(&shifted, "b", &["--ct-offset", "-1024"]);
     assert_eq!(code, 0, "{errors}");
     assert_eq!(labels(mask), expected);
