@@ -8,7 +8,7 @@ use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, TimelineCommand, TrainCommand};
 use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, RunningJob, TrainPage};
-use amlp_viewer::state::{Intent, Request, Settings, State};
+use amlp_viewer::state::{Intent, Request, State};
 use amlp_viewer::worker::train::run;
 use amlp_viewer::worker::{Failure, JobHandle, Spec};
 use egui::Key;

@@ -9,7 +9,7 @@ use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::preprocess::Spacing;
 
-use super::{Place, change, endings, enter, has_checkpoint, order, tiny, train, use_control};
+use super::{Place, change, endings, enter, has_checkpoint, order, tiny, use_control};
 use crate::window::*;
 
 #[test]
