@@ -10,7 +10,7 @@ use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
 use crate::state::study::StudyMasks;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, QueueOrder, Request, State};
 use crate::worker::layer::{self, LayerKind};
-use crate::worker::review::{export as export_review, set_order};
+use crate::worker::review::{export as export_review, join, set_order};
 use crate::worker::study::patient::show_method;
 use crate::worker::{Jobs, analyse, dialog, export, open, save, segment};
 
@@ -47,6 +47,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         | Intent::StepCase(_)
         | Intent::CloseCase
         | Intent::Segment
+        | Intent::Consensus(_)
         | Intent::RemoveSegmentation => true,
         Intent::ShowMethod(_) => {
             let study = state.document.as_ref().and_then(|document| document.study.as_ref());
@@ -114,6 +115,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             analyse::start(state, jobs);
         }
         Intent::LoadMask(role) => layer::load_unfit(state, jobs, role),
+        Intent::Consensus(method) => join(state, jobs, method),
         Intent::Review(step) => review::step(state, jobs, step),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
         Intent::QuitNow => window::quit_now(state, jobs),

@@ -1,5 +1,6 @@
 //! Commands of the review: verdicts, comments, which cases are listed.
 
+use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
 
 use super::action::List;
@@ -177,6 +178,10 @@ pub fn actions(list: &mut List, state: &State) {
     for order in QueueOrder::BUILT_IN {
         let label = format!("Order: {}", order.name().to_lowercase());
         list.add_if(cases, group, label, "", ReviewCommand::SetOrder(order));
+    }
+    let two = state.document.as_ref().is_some_and(crate::state::Document::has_both_masks);
+    for (method, name) in [(Method::Majority, "where both agree"), (Method::Staple, "STAPLE")] {
+        list.add_if(two, group, format!("Consensus of both masks: {name}"), "", Intent::Consensus(method));
     }
     let ask = |file| Intent::Ask(PathPurpose::Review(file));
     list.add_if(cases, group, "Order: by my list…", "", ask(ReviewFile::Order));

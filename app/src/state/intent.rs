@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::metrics::consensus::Method;
+
 use super::runs::TrashedRun;
 use super::train::TrainExport;
 use super::{CaseId, MaskRole, Request, ReviewStep};
@@ -33,6 +35,8 @@ pub enum Intent {
     RemoveSegmentation,
     /// Load a mask of the open case that needs a remedy.
     LoadMask(MaskRole),
+    /// Put the consensus of both masks in the place of the segmentation.
+    Consensus(Method),
     /// Take a step of the review.
     Review(ReviewStep),
     /// Bring a run back from the trash.

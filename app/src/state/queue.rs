@@ -107,6 +107,16 @@ impl Review {
         self.entry(case).map_or(Verdict::ToDo, |entry| entry.verdict)
     }
 
+    /// Takes over the verdicts that another window has written since the file was read.
+    pub fn merge(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            let known = self.written.get(&entry.case);
+            if known.is_none_or(|known| known.time_ms <= entry.time_ms) {
+                self.written.insert(entry.case.clone(), entry.clone());
+            }
+        }
+    }
+
     /// Forgets the scores of an order.
     pub fn set_order(&mut self, order: QueueOrder) {
         (self.order, self.scores, self.places) = (order, BTreeMap::new(), BTreeMap::new());
@@ -214,6 +224,21 @@ mod tests {
         assert_eq!(names(&cases), ["p2", "p1", "p0"]);
         cases.review.filter = Some(Verdict::ToDo);
         assert_eq!(names(&cases), ["p2"]);
+    }
+
+    #[test]
+    fn verdicts_of_another_window_are_taken_over_unless_ours_are_newer() {
+        let at = |case: &str, verdict, time_ms| Entry { verdict, time_ms, ..Entry::new(case) };
+        let mut review = Review::default();
+        review.written.insert("p1".into(), at("p1", Verdict::Accepted, 20));
+        review.merge(&[
+            at("p1", Verdict::Rejected, 10),
+            at("p2", Verdict::Rejected, 15),
+            at("p2", Verdict::Accepted, 16),
+        ]);
+        assert_eq!((review.verdict("p1"), review.verdict("p2")), (Verdict::Accepted, Verdict::Accepted));
+        review.merge(&[at("p1", Verdict::Corrected, 30)]);
+        assert_eq!(review.verdict("p1"), Verdict::Corrected);
     }
 
     #[test]

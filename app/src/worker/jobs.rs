@@ -134,6 +134,11 @@ impl Jobs {
         id
     }
 
+    /// Forgets the case that was read ahead.
+    pub fn forget_ahead(&self) {
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// A number that no job and no case of this session has, not even a closed one.
     pub fn unused_id(&mut self) -> u64 {
         let id = self.next;

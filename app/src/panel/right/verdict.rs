@@ -11,7 +11,7 @@ use crate::widget::{Badge, IconButton, PushButton, Section, text};
 
 /// Draws them, if the open case is one of the list.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let Some((case, _)) = state.reviewed() else { return };
+    let Some((case, document)) = state.reviewed() else { return };
     let review = &state.cases.review;
     let (verdict, entry) = (review.verdict(&case.name), review.entry(&case.name));
     Section::new("Verdict").show(ui, |ui| {
@@ -32,6 +32,14 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             (Some(typed), _) => field(ui, &case.name, typed, sender),
             (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
             _ => {}
+        }
+        let found = document.findings.as_ref().zip(state.session.view.finding);
+        let chosen = found.and_then(|(list, at)| Some((at, list.entries.get(at)?)));
+        let grid = &document.base().volume.grid;
+        if let (Some((at, chosen)), Some(entry)) = (chosen, entry)
+            && let Some(verdict) = entry.on_finding(&chosen.finding, grid)
+        {
+            text::note(ui, &format!("Finding {}: {}", at + 1, verdict.key()));
         }
     });
 }
@@ -62,8 +70,8 @@ fn buttons(ui: &mut Ui, verdict: Verdict, sender: &Sender) {
 fn field(ui: &mut Ui, case: &str, typed: &str, sender: &Sender) {
     let t = theme::tokens(ui);
     let id = Id::unique(("comment on", case));
-    let mut text = typed.to_owned();
-    let field = TextEdit::singleline(&mut text)
+    let mut comment = typed.to_owned();
+    let field = TextEdit::singleline(&mut comment)
         .id(id)
         .font(font::body())
         .text_color(t.text)
@@ -79,14 +87,14 @@ fn field(ui: &mut Ui, case: &str, typed: &str, sender: &Sender) {
         response.request_focus();
     }
     if response.changed() {
-        sender.send(ReviewCommand::EditComment(text.clone()));
+        sender.send(ReviewCommand::EditComment(comment.clone()));
     }
     if response.lost_focus() {
         if ui.input(|input| input.key_pressed(Key::Escape)) {
             sender.send(ReviewCommand::CloseComment);
         } else if ui.input(|input| input.key_pressed(Key::Enter)) {
-            sender.send(ReviewCommand::Step(ReviewStep::Comment(text)));
+            sender.send(ReviewCommand::Step(ReviewStep::Comment(comment)));
         }
     }
-    crate::widget::text::note(ui, "Enter keeps it, Esc drops it.");
+    text::note(ui, "Enter keeps it, Esc drops it.");
 }

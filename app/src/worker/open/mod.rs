@@ -15,9 +15,11 @@ pub use rest::{OpenRest, REST};
 pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, look_through};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::preprocess::LabelMap;
+use engine::run::review::{ReviewLog, read};
 use engine::words::plural;
 
 use super::review::{self, Ahead, Prefetched};
@@ -51,10 +53,13 @@ struct Open {
     gpu: Option<Gpu>,
     /// Where the case may wait already.
     ahead: Ahead,
+    /// The folder of the case, if it is one of the list.
+    root: Option<PathBuf>,
 }
 
 enum Opening {
-    Case(Box<Base>),
+    /// With the verdicts of the folder as they are now: another window may write them.
+    Case(Box<Base>, Option<Result<ReviewLog, String>>),
     Cases(Box<CaseList>),
 }
 
@@ -76,7 +81,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     jobs.cancel_slot(review::PREFETCH);
     state.cache.ahead = None;
     let (replaces, ahead) = (state.case_revision(), Arc::clone(&jobs.ahead));
-    jobs.start(Open { id, request, again, listed, replaces, modality, label_map, gpu, ahead });
+    let root = state.cases.root.clone().filter(|_| listed.is_some());
+    jobs.start(Open { id, request, again, listed, replaces, modality, label_map, gpu, ahead, root });
     // From the next frame on the case before is dimmed.
     state.jobs = jobs.statuses();
 }
@@ -97,6 +103,7 @@ pub fn leave(jobs: &mut Jobs) {
         layer::SLOT,
         layer::METHOD,
         analyse::SLOT,
+        review::CONSENSUS,
         values::SLOT,
         frame::PROJECT,
         frame::FRAME,
@@ -127,13 +134,19 @@ impl Job for Open {
             Some(base) => base,
             None => read_base(request, modality, given, self.gpu.as_ref(), handle)?,
         };
-        Ok(Opening::Case(Box::new(base)))
+        let verdicts = self.root.as_ref().map(|root| read(root).map_err(|error| error.to_string()));
+        Ok(Opening::Case(Box::new(base), verdicts))
     }
 
     fn apply(self, result: Result<Opening, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
             Ok(Opening::Cases(list)) => show_cases(state, jobs, *list),
-            Ok(Opening::Case(base)) => {
+            Ok(Opening::Case(base, verdicts)) => {
+                match verdicts {
+                    Some(Ok(log)) => state.cases.review.merge(&log.entries),
+                    Some(Err(why)) => state.notice(Severity::Warning, "About the verdicts", why),
+                    None => {}
+                }
                 if !self.held_back(state) {
                     if !self.is_of_list() {
                         leave_cases(state);

@@ -99,7 +99,7 @@ pub fn prefetch(state: &mut State, jobs: &mut Jobs) {
     }
     state.cache.ahead = wanted;
     jobs.cancel_slot(PREFETCH);
-    *lock(&jobs.ahead) = None;
+    jobs.forget_ahead();
     let Some(case) = wanted.and_then(|id| state.cases.get(id)) else { return };
     jobs.start(Prefetch {
         case: case.id,

@@ -9,6 +9,7 @@ use amlp_viewer::state::intent::ReviewFile;
 use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, QueueOrder, Settings};
 use egui::{Event, Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
+use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
 use engine::run::review::{FILE, ReviewWriter, read};
 use engine::volume::LabelVolume;
@@ -263,6 +264,36 @@ fn findings_have_verdicts_and_everything_is_exported() {
     assert!(matches!(&state(&window).dialog, Some(Dialog::Overwrite { .. })), "{:?}", state(&window).dialog);
     click(&mut window, "Overwrite");
     assert_eq!((state(&window).dialog.clone(), errors(&window)), (None, vec![]));
+}
+
+#[test]
+fn two_masks_become_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    let both = crate::phantom::count(|at| prediction(at) && truth(at));
+    send(&mut window, Intent::Consensus(Method::Majority));
+    let mask = document(&window).segmentation().unwrap();
+    assert_eq!((mask.labels.labelled_voxels(), mask.path.clone()), (both, None));
+    assert!(document(&window).is_unsaved() && document(&window).is_corrected());
+    send(&mut window, Intent::Consensus(Method::Staple));
+    assert!(matches!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::Consensus(Method::Staple) })));
+    click(&mut window, "Continue without saving");
+    assert_eq!(errors(&window), [""; 0]);
+    let saved = LabelVolume::read(&root.join("patient_1/ct_pred.nii.gz")).unwrap();
+    assert_eq!(saved.labelled_voxels(), crate::phantom::count(prediction), "its file stays");
+}
+
+#[test]
+fn verdicts_of_another_window_appear_with_the_next_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    let (mut other, _) = ReviewWriter::open(&root).unwrap();
+    let time_ms = 1_767_225_600_000;
+    other.append(&Entry { verdict: Verdict::SecondLook, time_ms, ..Entry::new("patient_1") }).unwrap();
+    send(&mut window, Intent::StepCase(1));
+    assert_eq!(verdicts(&window)[0], Verdict::SecondLook);
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! One mask from the segmentation and the reference of the open case.
+
+use std::sync::Arc;
+
+use engine::metrics::consensus::{Method, consensus};
+use engine::volume::LabelVolume;
+
+use crate::gpu::Gpu;
+use crate::state::{CaseId, MaskLayer, MaskRole, Severity, Slot, State};
+use crate::worker::open::mask_layer;
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse};
+
+/// One consensus is made at a time.
+pub const CONSENSUS: Slot = Slot::exclusive("consensus");
+
+/// Joins the two masks of a case.
+struct JoinMasks {
+    case: CaseId,
+    method: Method,
+    masks: [Arc<LabelVolume>; 2],
+    gpu: Option<Gpu>,
+}
+
+/// Puts the consensus of both masks in the place of the segmentation, unsaved. The files of both stay as they are.
+pub fn join(state: &mut State, jobs: &mut Jobs, method: Method) {
+    let Some(document) = &state.document else { return };
+    let labels = |role| document.mask(role).map(|mask| Arc::clone(&mask.labels));
+    let (Some(segmentation), Some(reference)) = (labels(MaskRole::Segmentation), labels(MaskRole::Reference)) else {
+        return state.error("No consensus", "It needs two masks of this case. Open the second one as the reference.");
+    };
+    let (case, gpu) = (document.id, jobs.gpu().cloned());
+    jobs.start(JoinMasks { case, method, masks: [segmentation, reference], gpu });
+}
+
+impl Job for JoinMasks {
+    type Output = (MaskLayer, String);
+
+    fn spec(&self) -> Spec {
+        Spec::new(CONSENSUS, "Joining the masks").of_case(self.case)
+    }
+
+    fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
+        let [segmentation, reference] = &self.masks;
+        let found = consensus(&[&**segmentation, &**reference], self.method)?;
+        handle.check()?;
+        let rater = |at: usize, name: &str| {
+            let rater = found.raters.get(at)?;
+            Some(format!("{name}: sensitivity {:.3}, specificity {:.4}", rater.sensitivity, rater.specificity))
+        };
+        let mut facts: Vec<String> = [rater(0, "Segmentation"), rater(1, "Reference")].into_iter().flatten().collect();
+        if !found.converged {
+            facts.push(format!("STAPLE has not converged after {} rounds", found.rounds));
+        }
+        facts.push(format!("{:.2} ml", found.labels.volume_ml()));
+        let layer = mask_layer(MaskRole::Segmentation, None, Arc::new(found.labels), self.gpu.as_ref())?;
+        Ok((layer, facts.join(". ")))
+    }
+
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, jobs: &mut Jobs) {
+        let revision = jobs.unused_id();
+        match result {
+            Ok((layer, facts)) => {
+                if let Some(document) = &mut state.document {
+                    document.set_mask(MaskLayer { revision, ..layer });
+                    document.probability = None;
+                }
+                state.notice(
+                    Severity::Info,
+                    "The consensus is the new segmentation",
+                    format!("{facts}. It is not saved."),
+                );
+                analyse::start(state, jobs);
+            }
+            Err(failure) => failure.report(&self.spec().title, state),
+        }
+    }
+}
