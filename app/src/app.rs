@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
-use crate::command::{self, Command, Sender, TrainCommand, WindowCommand, dispatch, keys};
+use crate::command::{self, Command, EditCommand, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
@@ -153,7 +153,8 @@ impl App {
 
     /// True when nothing is being done and the demonstration is over.
     pub fn is_idle(&self) -> bool {
-        self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
+        let settled = worker::edit::wait(&self.state, 0.0).is_none();
+        settled && self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
     }
 
     /// Everything but drawing: results of jobs, keys, dropped files, cine.
@@ -161,7 +162,7 @@ impl App {
         self.apply_theme(ctx);
         worker::deliver(&mut self.state, &mut self.jobs);
         command::dispatch_intents(&mut self.state, &mut self.jobs);
-        worker::layer::upload_changes(&mut self.state, &self.jobs);
+        worker::edit::upload_changes(&mut self.state, &mut self.jobs);
         self.tell_of_loss();
         if let Some(text) = self.state.copied.take() {
             ctx.copy_text(text);
@@ -179,6 +180,7 @@ impl App {
             worker::update(&mut self.state, &mut self.jobs);
         }
         worker::replay::advance(&mut self.state, &mut self.jobs, now);
+        worker::edit::advance(&mut self.state, &mut self.jobs, now);
         if self.stays_open {
             worker::replay::follow::poll(&mut self.state, &mut self.jobs, now);
             worker::study::poll(&mut self.state, &mut self.jobs, now);
@@ -227,6 +229,7 @@ impl App {
         let mut waits = Vec::new();
         waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));
         waits.extend(self.state.session.timeline.playing.map(|due| due - now));
+        waits.extend(worker::edit::wait(&self.state, now));
         waits.extend(worker::replay::follow::wait(&self.state, now).filter(|_| self.stays_open));
         waits.extend(worker::study::wait(&self.state, now).filter(|_| self.stays_open));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
@@ -272,6 +275,12 @@ impl App {
         for command in commands {
             self.dispatch(command);
         }
+        // A stroke whose release no pane heard, as when the layout changed below the pointer.
+        if self.state.stroke().is_some() && !ui.input(|i| i.pointer.any_down()) {
+            self.dispatch(EditCommand::EndStroke);
+        }
+        // Drawn in this frame: its panes are painted after this.
+        worker::edit::upload_changes(&mut self.state, &mut self.jobs);
     }
 }
 

@@ -64,17 +64,20 @@ pub fn actions(state: &State) -> Vec<Action> {
 }
 
 /// Mouse gestures, for the help overlay.
-pub const GESTURES: [(&str, &str); 13] = [
+pub const GESTURES: [(&str, &str); 16] = [
     ("Wheel", "one slice; down is towards feet, posterior, patient's left"),
     ("Left drag", "the active tool"),
     ("Ctrl + left drag", "window/level, in any tool"),
     ("Middle drag, Space + drag", "pan"),
-    ("Right drag", "zoom"),
+    ("Right drag", "zoom; with an edit tool: erase"),
+    ("Shift + wheel", "size of the brush"),
+    ("Alt + click", "with an edit tool: paint with the label under the pointer"),
+    ("Ctrl+Y", "redo, as Ctrl+Shift+Z"),
     ("Ctrl + wheel", "zoom around the pointer"),
     ("Shift + move", "the crosshair follows"),
     ("Double click", "maximise or restore a view"),
     ("Drop files", "open them; a mask goes onto the open image"),
-    ("Esc", "close a dialog or the last message, show all views again, go back a page (Train)"),
+    ("Esc", "take the stroke back, close a dialog or the last message, show all views again, go back a page (Train)"),
     ("S (hold)", "hide the overlay"),
     ("Left, Right", "previous or next epoch (Masking, Train)"),
     ("Space, arrows", "on a patch view that has the keyboard, as after a click: pin a patch, go to the next one"),

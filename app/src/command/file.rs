@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::action::List;
 use super::intent;
+use crate::state::edit::UndoStep;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
 use crate::worker::{Jobs, analyse, dialog, save, segment};
 
@@ -72,7 +73,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
         }
         FileCommand::RemoveReference => {
             if let Some(document) = &mut state.document {
-                document.remove_mask(MaskRole::Reference);
+                if let Some(before) = document.remove_mask(MaskRole::Reference) {
+                    let step = UndoStep::Mask(MaskRole::Reference, Some(Box::new(before.stored())));
+                    document.edits.list.push("Removal of the reference", step);
+                }
                 document.forget_results();
                 state.session.view.finding = None;
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::timeline::{self, TimelineCommand};
 use super::train::{self, TrainCommand};
 use super::{RunsCommand, StudyCommand, dispatch as carry_out, masking, review, study, window};
+use crate::state::edit::UndoStep;
 use crate::state::intent::ReviewFile;
 use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
 use crate::state::study::StudyMasks;
@@ -12,7 +13,7 @@ use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest,
 use crate::worker::layer::{self, LayerKind};
 use crate::worker::review::{export as export_review, join, set_order};
 use crate::worker::study::patient::show_method;
-use crate::worker::{Jobs, analyse, dialog, export, open, save, segment};
+use crate::worker::{Jobs, analyse, dialog, edit, export, open, save, segment};
 
 /// Carries an intent out, or asks first if it would lose an unsaved segmentation.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
@@ -48,6 +49,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         | Intent::CloseCase
         | Intent::Segment
         | Intent::Consensus(_)
+        | Intent::CorrectReference
         | Intent::RemoveSegmentation => true,
         Intent::ShowMethod(_) => {
             let study = state.document.as_ref().and_then(|document| document.study.as_ref());
@@ -107,13 +109,20 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         Intent::ShowMethod(at) => show_method(state, jobs, at),
         Intent::RemoveSegmentation => {
             if let Some(document) = &mut state.document {
-                document.remove_mask(MaskRole::Segmentation);
-                (document.probability, document.replaced) = (None, None);
+                document.edits.stroke = None;
+                // Slices of a running segmentation are nothing to keep.
+                document.restore_stashed();
+                let before = document.take_segmentation();
+                if before.segmentation.is_some() {
+                    let step = UndoStep::Segmentation(Box::new(before.stored()));
+                    document.edits.list.push("Removal of the segmentation", step);
+                }
                 document.forget_results();
                 state.session.view.finding = None;
             }
             analyse::start(state, jobs);
         }
+        Intent::CorrectReference => edit::copy_reference(state, jobs),
         Intent::LoadMask(role) => layer::load_unfit(state, jobs, role),
         Intent::Consensus(method) => join(state, jobs, method),
         Intent::Review(step) => review::step(state, jobs, step),

@@ -32,6 +32,9 @@ pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
     key.map(|key| KeyboardShortcut::new(modifiers, key))
 }
 
+/// Second shortcuts of actions, with the first.
+const OTHER_KEYS: [(&str, &str); 1] = [("Ctrl+Y", "Ctrl+Shift+Z")];
+
 /// What the keys of this frame ask for.
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let typing = ctx.text_edit_focused();
@@ -57,14 +60,23 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     for (keys, action) in bound {
         let plain = !keys.modifiers.command && !keys.modifiers.alt;
         let to_patches = pane == Some(Arrows::Patches) && is_arrow(keys.logical_key);
+        // A text field undoes what was typed.
+        let in_text = typing && matches!(action.command, Command::Edit(_));
         let taken = typing || to_patches || (control && works_controls(keys.logical_key));
         let seen = is_seen(&action.command, state);
         if !action.enabled
             || !seen
             || (taken && plain)
+            || in_text
             || matches!(action.command, Command::Overlay(OverlayCommand::Hide(_)))
         {
             continue;
+        }
+        let again =
+            OTHER_KEYS.iter().filter(|(_, usual)| *usual == action.shortcut).filter_map(|(other, _)| parse(other));
+        for keys in again {
+            let times = presses(ctx, keys, repeats(&action.command));
+            found.extend(std::iter::repeat_n(action.command.clone(), times));
         }
         let space = keys == KeyboardShortcut::new(Modifiers::NONE, Key::Space);
         let times = if space { usize::from(tap) } else { presses(ctx, keys, repeats(&action.command)) };
@@ -121,7 +133,9 @@ fn repeats(command: &Command) -> bool {
         command,
         Command::View(ViewCommand::StepSlice { .. })
             | Command::Overlay(OverlayCommand::StepFinding(_) | OverlayCommand::ChangeOpacity(_))
-            | Command::Edit(EditCommand::RemoveMeasure)
+            | Command::Edit(
+                EditCommand::RemoveMeasure | EditCommand::Resize(_) | EditCommand::Undo | EditCommand::Redo
+            )
             | Command::Intent(Intent::StepCase(_))
             | Command::Masking(MaskingCommand::StepEpoch(_))
             | Command::Timeline(TimelineCommand::StepEpoch(_))
@@ -150,6 +164,9 @@ fn presses(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> usize 
 fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
         return Some(WindowCommand::CloseDialog.into());
+    }
+    if state.stroke().is_some() {
+        return Some(EditCommand::CancelStroke.into());
     }
     if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
         return Some(WindowCommand::Dismiss(notice.id).into());

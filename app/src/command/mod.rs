@@ -64,7 +64,7 @@ topics! {
     Overlay(OverlayCommand),
     /// Verdicts, comments, the list of cases.
     Review(ReviewCommand),
-    /// Measurements.
+    /// Corrections of the segmentation, measurements, undo.
     Edit(EditCommand),
     /// Modes, panels, dialogs, messages, the end of the program.
     Window(WindowCommand),
@@ -93,7 +93,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::View(command) => view::dispatch(state, jobs, command),
         Command::Overlay(command) => overlay::dispatch(state, command),
         Command::Review(command) => review::dispatch(state, jobs, command),
-        Command::Edit(command) => edit::dispatch(state, command),
+        Command::Edit(command) => edit::dispatch(state, jobs, command),
         Command::Window(command) => window::dispatch(state, jobs, command),
         Command::Masking(command) => masking::dispatch(state, jobs, command),
         Command::Train(command) => train::dispatch(state, jobs, command),

@@ -270,8 +270,8 @@ pub fn advance_cine(state: &mut State, now: f64) -> bool {
 pub fn actions(list: &mut List, state: &State) {
     let group = "View";
     let open = state.document.is_some();
-    for (tool, key) in ToolKind::ALL.into_iter().zip(["1", "2", "3", "4", "5", "6"]) {
-        list.add(group, format!("Tool: {}", tool.name()), key, ViewCommand::SetTool(tool));
+    for tool in ToolKind::ALL {
+        list.add(group, format!("Tool: {}", tool.name()), tool.key(), ViewCommand::SetTool(tool));
     }
     let pane = state.active_pane();
     list.add_if(open, group, "Next slice", "Up", ViewCommand::StepSlice { pane, by: 1 });

@@ -16,7 +16,7 @@ use egui_wgpu::{RenderState, WgpuConfiguration, WgpuSetup, WgpuSetupCreateNew};
 
 pub use error::GpuError;
 pub use paint::{PatchPaint, SlicePaint, paint, pane_in_pixels};
-pub use texture::{Part, Texture};
+pub use texture::Texture;
 
 /// The device of the window. Cheap to clone, usable from every thread.
 #[derive(Clone)]

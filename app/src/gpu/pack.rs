@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use engine::edit::VoxelBox;
 use engine::volume::Orientation;
 
 /// Texels per chunk. Two chunks may be in flight, at most 16 MiB.
@@ -52,14 +53,43 @@ impl Plan {
         Region { first: [0; 3], size: self.texels() }
     }
 
-    /// Texels whose voxels have these stored indices along an axis.
-    pub fn region(&self, axis: usize, indices: &Range<usize>) -> Region {
+    /// Texels whose voxels lie in a box.
+    pub fn region_of(&self, voxels: &VoxelBox) -> Region {
         let mut region = self.everything();
-        let count = region.size[axis];
-        let first = (0..count).find(|&t| self.stored_at(axis, t) >= indices.start).unwrap_or(count);
-        let end = (first..count).find(|&t| self.stored_at(axis, t) >= indices.end).unwrap_or(count);
-        (region.first[axis], region.size[axis]) = (first, end - first);
+        for axis in 0..3 {
+            let Range { start, end } = self.texels_along(axis, voxels.min[axis]..voxels.max[axis] + 1);
+            (region.first[axis], region.size[axis]) = (start, end - start);
+        }
         region
+    }
+
+    /// Texels along an axis whose voxels have these stored indices. Both ascend.
+    fn texels_along(&self, axis: usize, indices: Range<usize>) -> Range<usize> {
+        let count = self.texels()[axis];
+        let first = |index: usize| {
+            // Stored indices are `offset + (texel << shift)`.
+            let offset = self.stored_at(axis, 0);
+            let step = 1_usize << self.shift[axis];
+            index.saturating_sub(offset).div_ceil(step).min(count)
+        };
+        first(indices.start)..first(indices.end).max(first(indices.start))
+    }
+
+    /// The smallest box of stored voxels that a region of texels is taken from.
+    pub fn voxels_of(&self, Region { first, size }: Region) -> VoxelBox {
+        VoxelBox {
+            min: std::array::from_fn(|a| self.stored_at(a, first[a])),
+            max: std::array::from_fn(|a| self.stored_at(a, first[a] + size[a] - 1)),
+        }
+    }
+
+    /// Positions within `read`, a box of stored voxels, of the texels of a region in their order.
+    pub fn within(&self, Region { first, size }: Region, read: &VoxelBox) -> impl Iterator<Item = [usize; 3]> + use<> {
+        let (plan, min) = (*self, read.min);
+        let at = move |axis: usize, texel: usize| plan.stored_at(axis, first[axis] + texel) - min[axis];
+        let texels =
+            (0..size[2]).flat_map(move |z| (0..size[1]).flat_map(move |y| (0..size[0]).map(move |x| [x, y, z])));
+        texels.map(move |texel| std::array::from_fn(|a| at(a, texel[a])))
     }
 
     fn is_reduced(&self) -> bool {
@@ -178,8 +208,10 @@ mod tests {
         assert_eq!([0, 1, 2].map(|t| plan.stored_at(0, t)), [0, 2, 4]);
         let plan = Plan::new([6, 1, 1], FLIPPED, 3);
         assert_eq!([0, 1, 2].map(|t| plan.stored_at(0, t)), [1, 3, 5]);
-        assert_eq!(plan.region(0, &(2..5)), Region { first: [1, 0, 0], size: [1, 1, 1] });
-        assert!(plan.region(0, &(4..5)).is_empty());
+        let along = |first: usize, last: usize| VoxelBox { min: [first, 0, 0], max: [last, 0, 0] };
+        assert_eq!(plan.region_of(&along(2, 4)), Region { first: [1, 0, 0], size: [1, 1, 1] });
+        assert!(plan.region_of(&along(4, 4)).is_empty());
+        assert!(plan.region_of(&along(0, 0)).is_empty());
     }
 
     #[test]
@@ -205,7 +237,8 @@ mod tests {
         let stored: Vec<u16> = (0..60).collect();
         let plan = Plan::new([5, 4, 3], Orientation::IDENTITY, 2048);
         let mut buffer = Vec::new();
-        let texels = pack(&plan, plan.region(2, &(1..3)), &stored, &Pack::AS_IS, &mut buffer);
+        let planes = plan.region_of(&VoxelBox { min: [0, 0, 1], max: [4, 3, 2] });
+        let texels = pack(&plan, planes, &stored, &Pack::AS_IS, &mut buffer);
         assert_eq!(texels.as_ptr(), stored[20..].as_ptr());
         assert_eq!(texels.len(), 40);
     }
@@ -216,28 +249,44 @@ mod tests {
             stored in prop::array::uniform3(1..8_usize),
             flip in prop::array::uniform3(any::<bool>()),
             longest in 1..8_usize,
-            axis in 0..3_usize,
-            cut in 0..8_usize,
+            corners in prop::array::uniform3((0..8_usize, 0..8_usize)),
         ) {
             let orientation = Orientation { axis: [0, 1, 2], flip };
             let plan = Plan::new(stored, orientation, longest);
             prop_assert!(plan.texels().iter().all(|&n| n <= longest));
             let voxels: Vec<u32> = (0..stored.iter().product::<usize>() as u32).collect();
-            let region = plan.region(axis, &(cut..stored[axis]));
-            let mut buffer = Vec::new();
-            let texels = pack(&plan, region, &voxels, &Pack::AS_IS, &mut buffer);
+            let clip = |a: usize, n: usize| n.min(stored[a] - 1);
+            let wanted = VoxelBox {
+                min: std::array::from_fn(|a| clip(a, corners[a].0.min(corners[a].1))),
+                max: std::array::from_fn(|a| clip(a, corners[a].0.max(corners[a].1))),
+            };
+            let region = plan.region_of(&wanted);
             let mut expected = Vec::new();
-            for z in 0..region.size[2] {
-                for y in 0..region.size[1] {
-                    for x in 0..region.size[0] {
+            let texels = plan.texels();
+            for z in 0..texels[2] {
+                for y in 0..texels[1] {
+                    for x in 0..texels[0] {
                         let at = [x, y, z];
-                        let v: [usize; 3] = std::array::from_fn(|a| plan.stored_at(a, region.first[a] + at[a]));
-                        prop_assert!(v[axis] >= cut);
-                        expected.push(voxels[v[0] + stored[0] * (v[1] + stored[1] * v[2])]);
+                        let v: [usize; 3] = std::array::from_fn(|a| plan.stored_at(a, at[a]));
+                        if wanted.contains(v) {
+                            expected.push(voxels[v[0] + stored[0] * (v[1] + stored[1] * v[2])]);
+                        }
                     }
                 }
             }
-            prop_assert_eq!(texels, expected);
+            prop_assert_eq!(region.is_empty(), expected.is_empty());
+            if !region.is_empty() {
+                let mut buffer = Vec::new();
+                prop_assert_eq!(pack(&plan, region, &voxels, &Pack::AS_IS, &mut buffer), &expected[..]);
+                // The same by way of a copy of the box.
+                let read = plan.voxels_of(region);
+                let voxel = |at: [usize; 3]| -> u32 {
+                    let v: [usize; 3] = std::array::from_fn(|a| read.min[a] + at[a]);
+                    voxels[v[0] + stored[0] * (v[1] + stored[1] * v[2])]
+                };
+                let copied: Vec<u32> = plan.within(region, &read).map(voxel).collect();
+                prop_assert_eq!(copied, expected);
+            }
         }
     }
 }

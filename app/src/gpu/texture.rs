@@ -1,10 +1,10 @@
 //! Volumes as 3-D textures.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytemuck::Pod;
+use engine::edit::{EditLabels, VoxelBox};
 use engine::volume::{Grid, LabelData, LabelVolume, Scale, Volume, VoxelData};
 use glam::DAffine3;
 use rayon::prelude::*;
@@ -98,33 +98,6 @@ fn memory_bytes(plan: &Plan, format: wgpu::TextureFormat) -> u64 {
     plan.texels().iter().map(|&n| n as u64).product::<u64>() * bytes
 }
 
-/// Region of changed labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// All of them.
-    All,
-    /// Slices along an axis of the stored array.
-    Slices {
-        /// The stored axis: 0 for i, 1 for j, 2 for k.
-        axis: usize,
-        /// Indices along it.
-        range: Range<usize>,
-    },
-}
-
-impl Part {
-    /// The smallest part that holds both.
-    #[must_use]
-    pub fn union(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Slices { axis, range: a }, Self::Slices { axis: same, range: b }) if axis == same => {
-                Self::Slices { axis, range: a.start.min(b.start)..a.end.max(b.end) }
-            }
-            _ => Self::All,
-        }
-    }
-}
-
 /// Converts integers to floats: the texels, and whether any is inexact.
 macro_rules! as_float {
     ($v:expr, $type:ty) => {{
@@ -200,32 +173,48 @@ impl Gpu {
         new.place(Kind::Unsigned, cells, &Pack::AS_IS, None)
     }
 
-    /// Updates changed labels in their texture.
+    /// Updates the labels of a box of stored voxels in their texture. A small box takes microseconds.
     ///
     /// # Errors
-    /// Labels of another shape, labels above 255 in an 8-bit texture (upload a new one), indices outside the grid, lost
+    /// Labels of another shape, labels above 255 in an 8-bit texture (upload a new one), a box outside the grid, lost
     /// device.
-    pub fn update_labels(&self, texture: &Texture, labels: &LabelVolume, part: &Part) -> Result<(), GpuError> {
+    pub fn update_labels(&self, texture: &Texture, labels: &EditLabels, changed: &VoxelBox) -> Result<(), GpuError> {
         let plan = texture.0.plan;
         let misfit = |what| GpuError::Misfit { what, labels: labels.shape(), expected: plan.stored };
-        if labels.shape() != plan.stored || labels.grid.orientation() != plan.orientation {
+        if labels.shape() != plan.stored || labels.grid().orientation() != plan.orientation {
             return Err(misfit("a texture"));
         }
-        let region = match part {
-            Part::All => plan.everything(),
-            Part::Slices { axis, range } if *axis < 3 && range.end <= plan.stored[*axis] => plan.region(*axis, range),
-            Part::Slices { .. } => return Err(misfit("slices beyond the end")),
-        };
+        if (0..3).any(|a| changed.min[a] > changed.max[a] || changed.max[a] >= plan.stored[a]) {
+            return Err(misfit("a box beyond the end"));
+        }
         let target = &texture.0.texture;
-        match (&labels.data, target.format()) {
-            (LabelData::U8(v), wgpu::TextureFormat::R8Uint) => self.write(target, &plan, region, v, &Pack::AS_IS),
-            (LabelData::U8(v), wgpu::TextureFormat::R16Uint) => {
-                self.write(target, &plan, region, v, &Pack::each(u16::from))
+        match target.format() {
+            wgpu::TextureFormat::R8Uint => {
+                self.write_box(target, &plan, labels, changed, |label| u8::try_from(label).map_err(|_| GpuError::Wide))
             }
-            (LabelData::U16(v), wgpu::TextureFormat::R16Uint) => self.write(target, &plan, region, v, &Pack::AS_IS),
-            (LabelData::U16(_), wgpu::TextureFormat::R8Uint) => Err(GpuError::Wide),
+            wgpu::TextureFormat::R16Uint => self.write_box(target, &plan, labels, changed, Ok),
             _ => Err(misfit("the texture of an image")),
         }
+    }
+
+    fn write_box<T: Pod>(
+        &self,
+        texture: &wgpu::Texture,
+        plan: &Plan,
+        labels: &EditLabels,
+        changed: &VoxelBox,
+        texel: impl Fn(u16) -> Result<T, GpuError>,
+    ) -> Result<(), GpuError> {
+        self.in_portions::<T>(texture, plan, plan.region_of(changed), |portion| {
+            let read = plan.voxels_of(portion);
+            let (voxels, shape) = (labels.copy_box(&read), read.shape());
+            let texels: Result<Vec<T>, GpuError> = plan
+                .within(portion, &read)
+                .map(|at| texel(voxels[at[0] + shape[0] * (at[1] + shape[1] * at[2])]))
+                .collect();
+            self.write_portion(texture, portion, &texels?);
+            Ok(())
+        })
     }
 
     /// Writes a box of texels, and waits for all but the last chunk.
@@ -237,14 +226,29 @@ impl Gpu {
         stored: &[S],
         how: &Pack<S, T>,
     ) -> Result<(), GpuError> {
+        let mut buffer = Vec::new();
+        self.in_portions::<T>(texture, plan, region, |portion| {
+            self.write_portion(texture, portion, pack(plan, portion, stored, how, &mut buffer));
+            Ok(())
+        })
+    }
+
+    /// Writes a region chunk by chunk; at most two are in flight.
+    fn in_portions<T>(
+        &self,
+        texture: &wgpu::Texture,
+        plan: &Plan,
+        region: Region,
+        mut write: impl FnMut(Region) -> Result<(), GpuError>,
+    ) -> Result<(), GpuError> {
         if region.is_empty() {
             return Ok(());
         }
         let bytes = memory_bytes(plan, texture.format());
         caught(&self.device, bytes, || {
-            let (mut buffer, mut last) = (Vec::new(), None);
+            let mut last = None;
             for portion in region.portions(size_of::<T>()) {
-                self.write_portion(texture, portion, pack(plan, portion, stored, how, &mut buffer));
+                write(portion)?;
                 let sent = self.queue.submit(std::iter::empty());
                 if let Some(before) = last.replace(sent) {
                     let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(PATIENCE) };

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod contrast;
+mod edit;
 mod export;
 mod finding_row;
 mod findings;
@@ -65,6 +66,9 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
             ui.disable();
         }
         verdict::show(ui, state, sender);
+        if state.session.view.tool.is_edit() {
+            edit::show(ui, state, document, sender);
+        }
         contrast::show(ui, state, document, sender);
         findings::show(ui, state, document, sender);
         agreement::show(ui, state, document, sender);

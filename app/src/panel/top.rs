@@ -10,7 +10,9 @@ use crate::widget::text;
 use crate::widget::{Badge, IconButton, PushButton, Segment, Segmented, Toggle, Tone};
 
 /// A narrower window names the modes in tooltips alone: else the tools would lie over them.
-const NARROW: f32 = 820.0;
+const NARROW: f32 = 940.0;
+/// A narrower one has the tools that edit in a menu.
+const CROWDED: f32 = 760.0;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -36,7 +38,9 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 rule(ui);
                 views(ui, state, sender);
                 rule(ui);
-                tools(ui, state, sender);
+                tools(ui, state, "Tool", &ToolKind::ALL, sender);
+                rule(ui);
+                edit_tools(ui, state, sender);
                 rule(ui);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| title(ui, state));
             });
@@ -104,29 +108,47 @@ fn title(ui: &mut Ui, state: &State) {
     text::line(ui, name).on_hover_text(document.path.display().to_string());
 }
 
-/// Icon and shortcut of a tool.
-fn icon_of(tool: ToolKind) -> (Icon, &'static str) {
+fn icon_of(tool: ToolKind) -> Icon {
     match tool {
-        ToolKind::Crosshair => (icon::CROSSHAIR, "1"),
-        ToolKind::Window => (icon::CONTRAST, "2"),
-        ToolKind::Pan => (icon::MOVE, "3"),
-        ToolKind::Zoom => (icon::ZOOM, "4"),
-        ToolKind::Ruler => (icon::RULER, "5"),
-        ToolKind::Ellipse => (icon::ELLIPSE, "6"),
+        ToolKind::Crosshair => icon::CROSSHAIR,
+        ToolKind::Window => icon::CONTRAST,
+        ToolKind::Pan => icon::MOVE,
+        ToolKind::Zoom => icon::ZOOM,
+        ToolKind::Ruler => icon::RULER,
+        ToolKind::Ellipse => icon::ELLIPSE,
+        ToolKind::Brush => icon::BRUSH,
+        ToolKind::Eraser => icon::ERASER,
+        ToolKind::RangeBrush => icon::RANGE_BRUSH,
+        ToolKind::AdaptiveBrush => icon::ADAPTIVE_BRUSH,
     }
 }
 
-fn tools(ui: &mut Ui, state: &State, sender: &Sender) {
-    let labels = ToolKind::ALL.map(|tool| format!("Tool: {}", tool.name()));
-    let mut segments = Vec::new();
-    for (tool, label) in ToolKind::ALL.into_iter().zip(&labels) {
-        let (icon, key) = icon_of(tool);
-        segments.push(Segment::icon(tool, label.as_str(), icon).shortcut(key));
-    }
+fn tools(ui: &mut Ui, state: &State, group: &str, tools: &[ToolKind], sender: &Sender) {
+    let named: Vec<(ToolKind, String)> = tools.iter().map(|tool| (*tool, format!("Tool: {}", tool.name()))).collect();
+    let segments: Vec<Segment<'_, ToolKind>> = named
+        .iter()
+        .map(|(tool, label)| Segment::icon(*tool, label.as_str(), icon_of(*tool)).shortcut(tool.key()))
+        .collect();
     let mut tool = state.session.view.tool;
-    if Segmented::new("Tool", &segments).icons_only().bare().show(ui, &mut tool).changed() {
+    if Segmented::new(group, &segments).icons_only().bare().show(ui, &mut tool).changed() {
         sender.send(ViewCommand::SetTool(tool));
     }
+}
+
+/// The tools that correct the segmentation: in a menu where there is no room.
+fn edit_tools(ui: &mut Ui, state: &State, sender: &Sender) {
+    let usable = state.session.mode == Mode::Review && state.document.is_some();
+    ui.add_enabled_ui(usable, |ui| {
+        if ui.ctx().content_rect().width() >= CROWDED {
+            return tools(ui, state, "Edit tool", &ToolKind::EDIT, sender);
+        }
+        let chosen = Some(state.session.view.tool).filter(|tool| tool.is_edit());
+        let response =
+            ui.add(IconButton::new(chosen.map_or(icon::EDIT, icon_of), "Edit tools").selected(chosen.is_some()));
+        Popup::menu(&response).gap(space::XS).accessible_name("Edit tools").show(|ui| {
+            tools(ui, state, "Edit tool", &ToolKind::EDIT, sender);
+        });
+    });
 }
 
 /// Buttons for all views: fit, maximise, side by side, options.

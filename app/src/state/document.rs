@@ -11,6 +11,7 @@ use engine::preprocess::{LabelMap, MapSource};
 use engine::volume::Grid;
 use glam::DVec3;
 
+use super::edit::Edits;
 use super::study::{MethodOutlines, StudyMasks};
 use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, UnloadedMask};
 use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
@@ -63,6 +64,8 @@ pub struct Document {
     pub once_opened: Option<Intent>,
     /// Revision of the segmentation as it was read or made by the network: any other was changed by hand.
     pub as_found: Option<u64>,
+    /// The correction of the segmentation.
+    pub edits: Edits,
 }
 
 /// A segmentation that a running one has taken the place of: it comes back if that ends early.
@@ -72,6 +75,14 @@ pub struct Stash {
     pub segmentation: Option<MaskLayer>,
     /// Its probability.
     pub probability: Option<ProbabilityLayer>,
+}
+
+impl Stash {
+    /// As an undo list keeps it.
+    #[must_use]
+    pub fn stored(self) -> Self {
+        Self { segmentation: self.segmentation.map(MaskLayer::stored), ..self }
+    }
 }
 
 /// The findings of a mask.
@@ -85,6 +96,21 @@ pub struct FindingList {
     pub values_of: Option<ValueSource>,
     /// Revisions of the masks that they were found in.
     pub revisions: [Option<u64>; 2],
+}
+
+impl FindingList {
+    /// The place of a lesion of another state of the mask: among those that overlap its box, the nearest.
+    pub fn same_lesion(&self, other: &FindingEntry) -> Option<usize> {
+        let overlaps = |entry: &FindingEntry| {
+            let (a, b) = (&entry.finding, &other.finding);
+            (0..3).all(|n| a.min_voxel[n] <= b.max_voxel[n] && b.min_voxel[n] <= a.max_voxel[n])
+        };
+        let apart = |entry: &FindingEntry| {
+            DVec3::from_array(entry.finding.centroid_mm).distance(DVec3::from_array(other.finding.centroid_mm))
+        };
+        let same = self.entries.iter().enumerate().filter(|(_, entry)| entry.role == other.role && overlaps(entry));
+        same.min_by(|(_, a), (_, b)| apart(a).total_cmp(&apart(b))).map(|(at, _)| at)
+    }
 }
 
 /// The image whose values findings have.
@@ -164,6 +190,7 @@ impl Document {
             listed,
             title,
             path: image.path().to_path_buf(),
+            edits: Edits::new(image.volume.grid.shape),
             images: vec![image],
             shown: 0,
             masks: Vec::new(),
@@ -216,6 +243,11 @@ impl Document {
     pub fn remove_mask(&mut self, role: MaskRole) -> Option<MaskLayer> {
         let at = self.masks.iter().position(|mask| mask.role == role)?;
         Some(self.masks.remove(at))
+    }
+
+    /// Takes the segmentation with its probability out of the case.
+    pub fn take_segmentation(&mut self) -> Stash {
+        Stash { segmentation: self.remove_mask(MaskRole::Segmentation), probability: self.probability.take() }
     }
 
     /// Whether there is a segmentation to compare with a reference.
@@ -306,8 +338,7 @@ impl Document {
 
     /// Stashes the segmentation for one that is under way.
     pub fn stash(&mut self) {
-        let (segmentation, probability) = (self.remove_mask(MaskRole::Segmentation), self.probability.take());
-        self.replaced = Some(Box::new(Stash { segmentation, probability }));
+        self.replaced = Some(Box::new(self.take_segmentation()));
     }
 
     /// Brings the stashed segmentation back. True if there was a stash.

@@ -33,6 +33,8 @@ pub enum Intent {
     ShowMethod(usize),
     /// Remove the segmentation.
     RemoveSegmentation,
+    /// Make a copy of the reference the segmentation.
+    CorrectReference,
     /// Load a mask of the open case that needs a remedy.
     LoadMask(MaskRole),
     /// Put the consensus of both masks in the place of the segmentation.

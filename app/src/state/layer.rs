@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use egui::Color32;
 use engine::cohort::ImageFile;
+use engine::edit::{EditLabels, VoxelBox};
 use engine::volume::{LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::{Part, Texture};
+use super::edit::union;
+use crate::gpu::Texture;
 use crate::scene::{ColourMap, Modality, ScanInfo, WindowLevel};
 use crate::theme::palette;
 
@@ -166,8 +168,8 @@ pub struct MaskLayer {
     pub path: Option<PathBuf>,
     /// Further files whose labels were added to those of the first.
     pub more_files: Vec<PathBuf>,
-    /// The labels.
-    pub labels: Arc<LabelVolume>,
+    /// The labels. A clone is a snapshot that costs nothing: jobs take one and make a volume of it on their thread.
+    pub labels: EditLabels,
     /// The labels that occur, ascending; empty while a segmentation is under way.
     pub table: Vec<LabelEntry>,
     /// The labels on the graphics card.
@@ -178,28 +180,36 @@ pub struct MaskLayer {
     pub revision: u64,
     /// The revision that the file holds; none if no file holds this mask.
     pub saved_revision: Option<u64>,
-    /// The part that changed since it was uploaded.
-    pub dirty: Option<Part>,
+    /// The box that changed since it was uploaded.
+    pub dirty: Option<VoxelBox>,
+    /// A job makes a texture; changes since then wait for it.
+    pub awaits_texture: bool,
     /// Number of frames in its file. With more than one, it follows the frame of its image.
     pub file_frames: usize,
 }
 
 impl MaskLayer {
-    /// The slices of a running segmentation that are finished so far.
-    pub fn preview(labels: Arc<LabelVolume>, texture: Option<Texture>, revision: u64) -> Self {
+    /// A mask that no file holds, not uploaded yet.
+    pub fn new(role: MaskRole, labels: EditLabels, revision: u64) -> Self {
         Self {
-            role: MaskRole::Segmentation,
+            role,
             path: None,
             more_files: Vec::new(),
+            table: Self::label_table(&labels),
             labels,
-            table: Vec::new(),
-            texture,
+            texture: None,
             projection: None,
             revision,
             saved_revision: None,
             dirty: None,
+            awaits_texture: false,
             file_frames: 1,
         }
+    }
+
+    /// The slices of a running segmentation that are finished so far.
+    pub fn preview(labels: EditLabels, texture: Option<Texture>, revision: u64) -> Self {
+        Self { table: Vec::new(), texture, ..Self::new(MaskRole::Segmentation, labels, revision) }
     }
 
     /// As it was read from its file. One that no file holds as it is, such as a resampled one, is not saved.
@@ -207,6 +217,12 @@ impl MaskLayer {
     pub fn as_read(self, revision: u64) -> Self {
         let saved_revision = self.path.is_some().then_some(revision);
         Self { revision, saved_revision, ..self }
+    }
+
+    /// As an undo list keeps it: without its place on the graphics card.
+    #[must_use]
+    pub fn stored(self) -> Self {
+        Self { texture: None, projection: None, dirty: None, awaits_texture: false, ..self }
     }
 
     /// The files that it was read from.
@@ -219,25 +235,22 @@ impl MaskLayer {
         self.saved_revision != Some(self.revision)
     }
 
-    /// Replaces the labels; `changed` is where they differ.
-    pub fn change(&mut self, labels: Arc<LabelVolume>, changed: Part, revision: u64) {
-        (self.labels, self.revision) = (labels, revision);
-        self.dirty = Some(match self.dirty.take() {
-            Some(before) => before.union(changed),
-            None => changed,
-        });
+    /// The labels have changed in a box.
+    pub fn changed(&mut self, bounds: Option<VoxelBox>, revision: u64) {
+        self.revision = revision;
+        self.dirty = union(self.dirty, bounds);
     }
 
     /// The table of a mask whose labels have no names.
-    pub fn label_table(labels: &LabelVolume) -> Vec<LabelEntry> {
-        let each = labels.grid.voxel_volume_ml();
-        let entry = |(value, voxels): (u16, usize)| LabelEntry {
+    pub fn label_table(labels: &EditLabels) -> Vec<LabelEntry> {
+        let each = labels.grid().voxel_volume_ml();
+        let entry = |(&value, &voxels): (&u16, &usize)| LabelEntry {
             value,
             name: format!("Label {value}"),
             colour: palette::label(u32::from(value)),
             volume_ml: voxels as f64 * each,
         };
-        labels.voxel_counts().into_iter().map(entry).collect()
+        labels.voxel_counts().iter().map(entry).collect()
     }
 }
 

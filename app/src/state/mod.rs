@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod cases;
 pub mod document;
+pub mod edit;
 pub mod intent;
 pub mod job;
 pub mod labels;

@@ -1,6 +1,6 @@
 //! Going through findings and slices: questions that panels and commands ask alike.
 
-use engine::volume::LabelVolume;
+use engine::edit::EditLabels;
 use glam::DVec3;
 
 use super::view::Overlay;
@@ -48,9 +48,9 @@ impl Document {
     }
 
     /// The label of a mask at a world position; 0 outside.
-    pub fn label_at(&self, labels: &LabelVolume, world: DVec3) -> u16 {
-        let display = DisplayGrid::new(&labels.grid, crate::scene::PlaneMode::Native);
-        display.voxel_at(world).map_or(0, |voxel| labels.get(labels.grid.index(voxel)))
+    pub fn label_at(&self, labels: &EditLabels, world: DVec3) -> u16 {
+        let display = DisplayGrid::new(labels.grid(), crate::scene::PlaneMode::Native);
+        display.voxel_at(world).map_or(0, |voxel| labels.get(labels.grid().index(voxel)))
     }
 }
 

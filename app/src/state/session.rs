@@ -12,6 +12,7 @@ use engine::review::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::edit::EditChoices;
 use super::masking::MaskingSession;
 use super::runs::RunTable;
 use super::study::{StudyMasks, StudySession};
@@ -35,6 +36,8 @@ pub struct Session {
     pub view: View,
     /// Measurements, each case's under the file of its first image.
     pub measures: BTreeMap<PathBuf, Vec<Measure>>,
+    /// Label, size and values of the edit tools.
+    pub edit: EditChoices,
     /// Window/level by modality, kept across cases.
     pub windows: BTreeMap<String, WindowLevel>,
     /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.

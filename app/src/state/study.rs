@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::Color32;
+use engine::edit::EditLabels;
 use engine::study::summary::{Group, MethodSummary, Metric};
 use engine::study::{StudyRecord, StudyStatus};
 use engine::volume::LabelVolume;
@@ -142,15 +143,16 @@ impl MethodOutlines {
     pub const MOST: usize = palette::LABELS.len();
 
     /// The bits of masks on one grid: of the first [`Self::MOST`] at most. `None` without any.
-    pub fn of(
-        masks: &[(String, Arc<LabelVolume>)],
-        texture: impl FnOnce(&LabelVolume) -> Option<Texture>,
-    ) -> Option<Self> {
+    pub fn of(masks: &[(String, EditLabels)], texture: impl FnOnce(&LabelVolume) -> Option<Texture>) -> Option<Self> {
         let masks = &masks[..masks.len().min(Self::MOST)];
-        let grid = masks.first()?.1.grid.clone();
+        let grid = masks.first()?.1.grid().clone();
         let mut bits = vec![0_u16; grid.len()];
         for (n, (_, mask)) in masks.iter().enumerate() {
-            bits.iter_mut().zip(mask.iter()).filter(|(_, label)| *label > 0).for_each(|(bits, _)| *bits |= 1 << n);
+            mask.each_run(0..grid.len(), |run, label| {
+                if label > 0 {
+                    bits[run].iter_mut().for_each(|bits| *bits |= 1 << n);
+                }
+            });
         }
         let bits = LabelVolume::new(grid, bits).ok()?;
         let names = masks.iter().map(|(name, _)| name.clone()).collect();
@@ -252,8 +254,9 @@ mod tests {
 
     use super::*;
 
-    fn mask(voxels: [u8; 4]) -> Arc<LabelVolume> {
-        Arc::new(LabelVolume::new(Grid::new([4, 1, 1], glam::DAffine3::IDENTITY), voxels.to_vec()).unwrap())
+    fn mask(voxels: [u8; 4]) -> EditLabels {
+        let grid = Grid::new([4, 1, 1], glam::DAffine3::IDENTITY);
+        EditLabels::from_volume(&LabelVolume::new(grid, voxels.to_vec()).unwrap())
     }
 
     #[test]

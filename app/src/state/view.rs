@@ -23,11 +23,48 @@ pub enum ToolKind {
     Ruler,
     /// Mean and standard deviation in an ellipse.
     Ellipse,
+    /// Paints a label.
+    Brush,
+    /// Removes labels.
+    Eraser,
+    /// Paints voxels whose value lies in a range.
+    RangeBrush,
+    /// Paints voxels that are like the one under the pointer.
+    AdaptiveBrush,
 }
 
 impl ToolKind {
-    /// All of them, in the order of their keys 1 to 6.
+    /// The tools that change no mask, in the order of their keys 1 to 6.
     pub const ALL: [Self; 6] = [Self::Crosshair, Self::Window, Self::Pan, Self::Zoom, Self::Ruler, Self::Ellipse];
+
+    /// The tools that correct the segmentation.
+    pub const EDIT: [Self; 4] = [Self::Brush, Self::Eraser, Self::RangeBrush, Self::AdaptiveBrush];
+
+    /// Whether it corrects the segmentation.
+    pub fn is_edit(self) -> bool {
+        Self::EDIT.contains(&self)
+    }
+
+    /// Whether it paints with a round brush.
+    pub fn is_brush(self) -> bool {
+        matches!(self, Self::Brush | Self::Eraser | Self::RangeBrush | Self::AdaptiveBrush)
+    }
+
+    /// The key that chooses it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Crosshair => "1",
+            Self::Window => "2",
+            Self::Pan => "3",
+            Self::Zoom => "4",
+            Self::Ruler => "5",
+            Self::Ellipse => "6",
+            Self::Brush => "B",
+            Self::Eraser => "E",
+            Self::RangeBrush => "R",
+            Self::AdaptiveBrush => "G",
+        }
+    }
 
     /// The name in the window.
     pub fn name(self) -> &'static str {
@@ -38,6 +75,10 @@ impl ToolKind {
             Self::Zoom => "Zoom",
             Self::Ruler => "Ruler",
             Self::Ellipse => "Ellipse",
+            Self::Brush => "Brush",
+            Self::Eraser => "Eraser",
+            Self::RangeBrush => "Range brush",
+            Self::AdaptiveBrush => "Adaptive brush",
         }
     }
 }

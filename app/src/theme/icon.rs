@@ -89,6 +89,10 @@ icons! {
     BRUSH = Brush;
     /// An eraser.
     ERASER = Eraser;
+    /// A brush for values of a range.
+    RANGE_BRUSH = Highlighter;
+    /// A brush for similar values.
+    ADAPTIVE_BRUSH = Wand;
     /// Layers of a case.
     LAYERS = Layers;
     /// Shown.

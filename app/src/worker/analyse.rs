@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use engine::edit::EditLabels;
 use engine::findings::{Comparison, Finding, MatchedFinding, compare, slice_entropy};
 use engine::metrics::boundary::Boundary;
 use engine::metrics::{Options, boundary_iou, measure};
@@ -18,8 +19,8 @@ pub const SLOT: Slot = Slot::exclusive("analyse");
 /// Measures the masks of a case. Findings come first, Hausdorff distances last.
 struct Analyse {
     case: CaseId,
-    segmentation: Option<Arc<LabelVolume>>,
-    reference: Option<Arc<LabelVolume>>,
+    segmentation: Option<EditLabels>,
+    reference: Option<EditLabels>,
     /// The findings, if they are known since the case was opened.
     known: Option<Lesions>,
     /// Of segmentation and reference: results for others are dropped.
@@ -27,6 +28,8 @@ struct Analyse {
     /// Labels that are measured apart; none if labels are not compared.
     regions: Vec<Region>,
     probability: Option<Arc<Volume>>,
+    /// What is shown stays until it is measured again: the masks are those of before an edit.
+    follows_edit: bool,
 }
 
 /// Findings, and the comparison of two masks.
@@ -34,11 +37,22 @@ type Lesions = (Option<FindingList>, Option<Arc<Comparison>>);
 
 /// Starts the analysis of the open case as it is now.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
+    begin(state, jobs, false);
+}
+
+/// Starts it after an edit: what is shown stays until new results arrive.
+pub(super) fn follow_edit(state: &mut State, jobs: &mut Jobs) {
+    begin(state, jobs, true);
+}
+
+fn begin(state: &mut State, jobs: &mut Jobs, follows_edit: bool) {
     let Some(document) = &mut state.document else { return };
     document.name_labels();
     let revisions = document.mask_revisions();
     let known = document.findings.clone().filter(|list| list.revisions == revisions);
-    let labels = |role| document.mask(role).map(|mask| Arc::clone(&mask.labels));
+    let labels = |role| document.mask(role).map(|mask| mask.labels.clone());
+    // Entropy is that of the probability, which no edit changes.
+    let probability = document.probability.as_ref().filter(|_| !follows_edit || document.entropy.is_none());
     jobs.start(Analyse {
         case: document.id,
         segmentation: labels(MaskRole::Segmentation),
@@ -46,7 +60,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
         known: known.map(|list| (Some(list), document.comparison.clone())),
         revisions,
         regions: document.regions(),
-        probability: document.probability.as_ref().map(|p| Arc::clone(&p.volume)),
+        probability: probability.map(|p| Arc::clone(&p.volume)),
+        follows_edit,
     });
 }
 
@@ -58,26 +73,20 @@ impl Job for Analyse {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
+        let [segmentation, reference] =
+            [&self.segmentation, &self.reference].map(|labels| labels.as_ref().map(EditLabels::to_volume));
         let (found, comparison) = match &self.known {
             Some(known) => known.clone(),
-            None => findings(self.segmentation.as_deref(), self.reference.as_deref())?,
+            None => findings(segmentation.as_ref(), reference.as_ref())?,
         };
-        let found = found.map(|list| FindingList { revisions: self.revisions, ..list });
-        self.send(handle, move |document| {
-            document.forget_results();
-            (document.findings, document.comparison) = (found, comparison);
-        });
-        handle.send(|state, jobs| {
-            state.look_at_first_finding();
-            values::start(state, jobs);
-        });
+        self.show_findings(handle, found, comparison);
         handle.check()?;
         if let Some(probability) = &self.probability {
             let by_slice = slice_entropy(&probability.to_f32(), &probability.grid)?;
             let entropy = Entropy { by_slice: by_slice.into_iter().map(Some).collect() };
             self.send(handle, move |document| document.entropy = Some(entropy));
         }
-        if let (Some(segmentation), Some(reference)) = (&self.segmentation, &self.reference) {
+        if let (Some(segmentation), Some(reference)) = (&segmentation, &reference) {
             self.agreement(handle, segmentation, reference)?;
         }
         Ok(())
@@ -113,6 +122,28 @@ pub(super) fn findings(
 }
 
 impl Analyse {
+    fn show_findings(&self, handle: &JobHandle, found: Option<FindingList>, comparison: Option<Arc<Comparison>>) {
+        let (revisions, follows_edit) = (self.revisions, self.follows_edit);
+        let found = found.map(|list| FindingList { revisions, ..list });
+        handle.send(move |state, jobs| {
+            let Some(document) = state.document.as_mut().filter(|d| d.mask_revisions() == revisions) else { return };
+            let chosen = state.session.view.finding;
+            let before = document.findings.take();
+            if !follows_edit {
+                document.forget_results();
+            }
+            (document.findings, document.comparison) = (found, comparison);
+            if follows_edit {
+                // The same lesion stays chosen, wherever the list has it now.
+                let chosen = chosen.and_then(|at| before.as_ref()?.entries.get(at));
+                let after = document.findings.as_ref();
+                state.session.view.finding = chosen.zip(after).and_then(|(entry, list)| list.same_lesion(entry));
+            }
+            state.look_at_first_finding();
+            values::start(state, jobs);
+        });
+    }
+
     /// All labels together, then label by label and region by region.
     fn agreement(
         &self,
@@ -128,11 +159,16 @@ impl Analyse {
         let by_slice = Options { boundary: Boundary::Slice, ..Options::default() };
         let by_slice = boundary_iou(&inside, &expected, grid, &by_slice)?;
         self.send(handle, move |document| document.slice_boundary = Some(by_slice));
-        for region in &self.regions {
+        for (n, region) in self.regions.iter().enumerate() {
             handle.check()?;
             let score = score(region, segmentation, reference)?;
-            self.send(handle, move |document| document.region_scores.push(score));
+            self.send(handle, move |document| match document.region_scores.get_mut(n) {
+                Some(before) => *before = score,
+                None => document.region_scores.push(score),
+            });
         }
+        let count = self.regions.len();
+        self.send(handle, move |document| document.region_scores.truncate(count));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use engine::volume::Volume;
 use super::open::{ReadMask, read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
+use crate::state::edit::UndoStep;
 use crate::state::names::file_stem;
 use crate::state::{CaseId, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Severity, Slot, State, UnloadedMask};
 
@@ -99,6 +100,10 @@ impl Job for OpenLayer {
                     document.replaced = None;
                 }
                 let role = layer.role;
+                if let Some(before) = document.remove_mask(role) {
+                    let name = format!("Opened {}", role.word());
+                    document.edits.list.push(name, UndoStep::Mask(role, Some(Box::new(before.stored()))));
+                }
                 document.set_mask(layer.as_read(revision));
                 if role == MaskRole::Segmentation {
                     document.note_as_found();
@@ -127,19 +132,5 @@ impl OpenLayer {
             ReadMask::Layer(layer) => Layer::Mask(*layer, warnings),
             ReadMask::Unfit(mask) => Layer::Unfit(mask),
         })
-    }
-}
-
-/// Uploads what changed of the masks. A few slices take less than a frame.
-pub fn upload_changes(state: &mut State, jobs: &Jobs) {
-    let (Some(document), Some(gpu)) = (&mut state.document, jobs.gpu()) else { return };
-    let mut failed = None;
-    for mask in &mut document.masks {
-        let Some(part) = mask.dirty.take() else { continue };
-        let Some(texture) = &mask.texture else { continue };
-        failed = gpu.update_labels(texture, &mask.labels, &part).err().or(failed);
-    }
-    if let Some(error) = failed {
-        state.error("The overlay could not be updated", error);
     }
 }

@@ -9,6 +9,7 @@ pub mod analyse;
 pub mod contrast;
 pub mod devices;
 pub mod dialog;
+pub mod edit;
 pub mod export;
 pub mod frame;
 mod job;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::edit::EditLabels;
 use engine::volume::{LabelVolume, Volume, nifti};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
@@ -35,7 +36,7 @@ struct Save {
     path: PathBuf,
     /// An existing file may be replaced.
     overwrite: bool,
-    labels: Arc<LabelVolume>,
+    labels: EditLabels,
     image: Arc<Volume>,
 }
 
@@ -58,7 +59,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
         return;
     }
     let (case, revision, path) = (document.id, mask.revision, with_ending(path.to_path_buf(), "nii.gz"));
-    let (labels, image) = (Arc::clone(&mask.labels), Arc::clone(&document.base().volume));
+    let (labels, image) = (mask.labels.clone(), Arc::clone(&document.base().volume));
     jobs.start(Save { case, role, revision, path, overwrite, labels, image });
 }
 
@@ -74,6 +75,7 @@ impl Job for Save {
         if !self.overwrite && path.exists() {
             return Ok(SaveOutcome::Exists);
         }
+        let labels = &labels.to_volume();
         // The guard before: labels that belong to another grid are never written as this image's.
         labels.grid.require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
         nifti::replace_label(path, labels, image)?;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::device::{self, DeviceChoice};
+use engine::edit::{EditLabels, VoxelBox};
 use engine::jobs::stored_config;
 use engine::predict::{Choice, Progress, Segmenter};
 use engine::volume::{LabelVolume, Volume};
 
 use super::open::{REST, mask_layer};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
-use crate::gpu::{Gpu, Part, Texture};
+use crate::gpu::{Gpu, Texture};
 use crate::scene::Modality;
+use crate::state::edit::UndoStep;
 use crate::state::{
     CaseId, Document, ImageLayer, Intent, MaskLayer, MaskRole, ModelChannels, ProbabilityLayer, Severity, Slot, State,
 };
@@ -178,7 +180,7 @@ impl Job for Segment {
             return Err(failure);
         }
         let probability = images[0].like(result.probability.into_iter().next().unwrap_or_default());
-        let mask = mask_layer(MaskRole::Segmentation, None, Arc::new(result.label), self.gpu.as_ref())?;
+        let mask = mask_layer(MaskRole::Segmentation, None, &result.label, self.gpu.as_ref())?;
         let mut note = format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64());
         for warning in segmenter.warnings() {
             note = format!("{note}. An older checkpoint was used: {warning}");
@@ -191,10 +193,17 @@ impl Job for Segment {
         let Some(document) = &mut state.document else { return };
         match result {
             Ok(Segmentation { mask, probability, note }) => {
+                if document.replaced.is_none() {
+                    document.stash();
+                }
+                let before = document.replaced.take().filter(|before| before.segmentation.is_some());
+                if let Some(before) = before {
+                    let step = UndoStep::Segmentation(Box::new(before.stored()));
+                    document.edits.list.push("Segmentation by the network", step);
+                }
                 document.set_mask(MaskLayer { revision, ..mask });
                 document.note_as_found();
                 document.probability = Some(probability);
-                document.replaced = None;
                 state.notice(Severity::Info, "Segmentation finished", note);
             }
             Err(failure) => {
@@ -245,13 +254,11 @@ impl Preview {
         if let engine::volume::LabelData::U8(labels) = &mut self.labels.data {
             slices.copy_to(labels, shape)?;
         }
-        let changed = (0..3).find(|&axis| slices.shape[axis] != shape[axis]).map_or(Part::All, |axis| Part::Slices {
-            axis,
-            range: slices.origin[axis]..slices.origin[axis] + slices.shape[axis],
-        });
-        let labels = Arc::new(self.labels.clone());
+        let last = |a: usize| (slices.origin[a] + slices.shape[a]).saturating_sub(1);
+        let changed = VoxelBox { min: slices.origin, max: std::array::from_fn(last) };
+        let labels = EditLabels::from_volume(&self.labels);
         let texture = match &self.gpu {
-            Some(gpu) if !self.sent => Some(gpu.upload_labels(&labels)?),
+            Some(gpu) if !self.sent => Some(gpu.upload_labels(&self.labels)?),
             _ => None,
         };
         self.sent = true;
@@ -268,16 +275,19 @@ impl Preview {
 /// Shows the finished slices in place of the segmentation, which is stashed.
 fn show_preview(
     document: &mut Document,
-    labels: Arc<LabelVolume>,
+    labels: EditLabels,
     texture: Option<Texture>,
-    changed: Part,
+    changed: VoxelBox,
     revision: u64,
 ) {
     if document.replaced.is_none() {
         document.stash();
     }
     match document.mask_mut(MaskRole::Segmentation) {
-        Some(mask) => mask.change(labels, changed, revision),
+        Some(mask) => {
+            mask.labels = labels;
+            mask.changed(Some(changed), revision);
+        }
         None => document.set_mask(MaskLayer::preview(labels, texture, revision)),
     }
     document.forget_results();

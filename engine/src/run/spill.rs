@@ -1,7 +1,8 @@
 //! Temporary files for the undo of edits beyond the memory budget.
 
-use std::fs::OpenOptions;
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::edit::history::Spill;
@@ -9,6 +10,53 @@ use crate::{Error, Result};
 
 /// A spill in a new file of `folder`, such as the system's folder for temporary files. It is gone with the process.
 pub fn in_folder(folder: &Path) -> Result<Spill> {
+    let (file, path) = create(folder)?;
+    Ok(Spill::new(file, path))
+}
+
+/// The same, but the file is created once something is written to it. Errors then name the folder.
+pub fn lazily(folder: PathBuf) -> Spill {
+    Spill::new(Lazy { folder: folder.clone(), file: None }, folder)
+}
+
+/// A file that does not exist before it is written to.
+struct Lazy {
+    folder: PathBuf,
+    file: Option<File>,
+}
+
+impl Lazy {
+    fn file(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            self.file = Some(create(&self.folder).map_err(io::Error::other)?.0);
+        }
+        self.file.as_mut().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+impl Read for Lazy {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.file()?.read(bytes)
+    }
+}
+
+impl Write for Lazy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), File::flush)
+    }
+}
+
+impl Seek for Lazy {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file()?.seek(to)
+    }
+}
+
+fn create(folder: &Path) -> Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -27,10 +75,40 @@ pub fn in_folder(folder: &Path) -> Result<Spill> {
                 // An open file outlives its name on Unix.
                 #[cfg(unix)]
                 std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-                return Ok(Spill::new(file, path));
+                return Ok((file, path));
             }
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(Error::io("write", &path)(e)),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use glam::DAffine3;
+
+    use super::*;
+    use crate::edit::{Delta, EditLabels, History};
+    use crate::volume::{Grid, LabelVolume};
+
+    #[test]
+    fn the_file_is_created_by_the_first_edit_beyond_the_budget() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder that does not exist yet: opening a file in it would fail.
+        let later = folder.path().join("later");
+        let grid = Grid::new([4, 4, 4], DAffine3::IDENTITY);
+        let mut history = History::new(grid.shape, 0, lazily(later.clone()));
+        let mut labels = EditLabels::new(grid.clone());
+        let full = EditLabels::from_volume(&LabelVolume::new(grid, vec![1_u8; 64]).unwrap());
+        let delta = Delta::between(&labels, &full);
+        assert!(delta.apply(&mut labels));
+        assert!(history.push("all", &delta).is_err(), "the folder is missing");
+        assert_eq!(history.undo_name(), Some("all"), "the edit is kept in memory all the same");
+        std::fs::create_dir(&later).unwrap();
+        history.push("nothing", &Delta::empty(labels.shape())).unwrap();
+        assert_eq!(history.memory_bytes(), 0);
+        history.jump(0, &mut labels).unwrap();
+        assert!(labels.voxel_counts().is_empty());
     }
 }

@@ -42,7 +42,7 @@ fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     let volume: &'a Volume = &layer.volume;
     let slice = DisplayGrid::new(&volume.grid, PlaneMode::Native).index_at(state.session.view.crosshair)[2];
     let window = state.window_of(layer);
-    let on_it = |mask: &&MaskLayer| mask.labels.grid.relation(&volume.grid) == Relation::Same;
+    let on_it = |mask: &&MaskLayer| mask.labels.grid().relation(&volume.grid) == Relation::Same;
     let lesion: Option<&'a Texture> = document.reference().filter(on_it).and_then(|mask| mask.texture.as_ref());
     PatchPane {
         picture: layer.texture.as_ref(),

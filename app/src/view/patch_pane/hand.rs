@@ -40,6 +40,8 @@ impl Pane for Surface<'_> {
             ToolKind::Pan => Some(&Pan),
             ToolKind::Zoom => Some(&Zoom),
             ToolKind::Crosshair | ToolKind::Ruler | ToolKind::Ellipse => Some(&Pin),
+            // Patches belong to no mask.
+            ToolKind::Brush | ToolKind::Eraser | ToolKind::RangeBrush | ToolKind::AdaptiveBrush => None,
         }
     }
 

@@ -4,9 +4,9 @@ use egui::{Id, PointerButton, Pos2, Response, Sense, Ui};
 use glam::{DVec2, DVec3};
 
 use super::case_view::{CaseView, PaneView};
-use crate::command::{Sender, ViewCommand};
+use crate::command::{EditCommand, Sender, ViewCommand};
 use crate::state::{Mode, PaneId, ToolKind};
-use crate::view::tool::{self, Crosshair, Drag, Ellipse, Pan, Pane, Ruler, Tool, Window, Zoom};
+use crate::view::tool::{self, Brush, Crosshair, Drag, Ellipse, Pan, Pane, Ruler, Tool, Window, Zoom};
 use crate::view::wheel::{self, Notches};
 use crate::widget::focus::{self, Arrows};
 
@@ -54,9 +54,10 @@ impl Pane for SlicePane<'_> {
             ToolKind::Pan => Some(&Pan),
             ToolKind::Zoom => Some(&Zoom),
             // A projection shows points of any depth: distances in it are no distances in the patient.
-            ToolKind::Ruler | ToolKind::Ellipse if self.view.id.is_projection() => None,
+            _ if self.view.id.is_projection() => None,
             ToolKind::Ruler => Some(&Ruler),
             ToolKind::Ellipse => Some(&Ellipse),
+            ToolKind::Brush | ToolKind::Eraser | ToolKind::RangeBrush | ToolKind::AdaptiveBrush => Some(&Brush),
         }
     }
 
@@ -102,10 +103,12 @@ impl SlicePane<'_> {
         let mut memory: Memory = self.ui.data(|data| data.get_temp(self.response.id)).unwrap_or_default();
         let left = self.case.state.session.view.tool;
         self.activate();
-        self.scroll(&mut memory.wheel);
+        self.scroll(&mut memory.wheel, left);
         self.follow_with_shift();
         tool::follow(self.ui, self.response, self, left, &mut memory.drag);
-        self.double_click();
+        if !left.is_edit() {
+            self.double_click();
+        }
         if self.response.hovered() {
             self.ui.set_cursor_icon(tool::cursor(self.ui, self, left, memory.drag.as_ref()));
         }
@@ -135,14 +138,21 @@ impl SlicePane<'_> {
         }
     }
 
-    fn scroll(&mut self, notches: &mut Notches) {
+    /// Where the pointer is, over the pane or in a drag that began in it.
+    pub fn pointer(&self) -> Option<Pos2> {
+        self.response.hover_pos().or_else(|| self.response.interact_pointer_pos())
+    }
+
+    fn scroll(&mut self, notches: &mut Notches, left: ToolKind) {
         let Some(pos) = self.response.hover_pos().filter(|_| !self.response.dragged()) else { return };
         let turned = self.ui.input(wheel::turned);
         if let Some(factor) = turned.zoom {
             self.zoom(factor, pos);
         }
         let by = notches.take(turned.notches);
-        if by != 0 && !self.view.id.is_projection() {
+        if by != 0 && left.is_brush() && self.ui.input(|i| i.modifiers.shift) {
+            self.sender.send(EditCommand::Resize(by));
+        } else if by != 0 && !self.view.id.is_projection() {
             self.sender.send(ViewCommand::StepSlice { pane: self.view.id, by });
         }
     }

@@ -39,7 +39,11 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     marks::crosshair(&painter, case, view);
     marks::measures(&painter, case, view, (case.state.measures().iter(), true), &mut kept);
     let kept = kept.split_off(letters.len());
-    tool::draw(&pane, drag.as_ref(), &painter);
+    let left = case.state.session.view.tool;
+    tool::draw(&pane, left, drag.as_ref(), pane.pointer(), &painter);
+    if left.is_brush() {
+        tool::ball_section(&pane, &painter);
+    }
     let Part { active, legend } = part;
     overlay::write(&painter, &PaneText { case, view, picture: &picture, active, legend }, &kept);
     if response.has_focus() {

@@ -4,6 +4,7 @@
 //! select. Tools hold no data: a gesture is a [`Drag`], everything else is in the state behind the pane. A new tool is a
 //! file here, an entry of [`ToolKind`] and an arm in [`Pane::tool`] of the panes that it works on.
 
+mod brush;
 mod crosshair;
 mod ellipse;
 mod pan;
@@ -15,6 +16,7 @@ mod zoom;
 use egui::{CursorIcon, Modifiers, Painter, PointerButton, Pos2, Response, Ui};
 use glam::{DVec2, DVec3};
 
+pub use brush::{Brush, ball_section};
 pub use crosshair::{Crosshair, crosshair_at};
 pub use ellipse::Ellipse;
 pub use pan::Pan;
@@ -37,6 +39,8 @@ pub trait Tool<P> {
     fn release(&self, _pane: &mut P, _drag: &Drag) {}
     /// Draws over the image during a drag.
     fn draw(&self, _pane: &P, _drag: &Drag, _painter: &Painter) {}
+    /// Draws around the pointer over the pane, also during a drag.
+    fn hover(&self, _pane: &P, _at: Pos2, _painter: &Painter) {}
 }
 
 /// A pane that tools work on.
@@ -62,6 +66,10 @@ pub trait Pane: Sized {
 pub struct Drag {
     /// The tool of the press: keys released or pressed since do not change it.
     pub tool: ToolKind,
+    /// The button.
+    pub button: PointerButton,
+    /// The keys that were held at the press.
+    pub modifiers: Modifiers,
     /// World mm under the press.
     pub start_mm: DVec3,
     /// Screen position of the press.
@@ -76,8 +84,8 @@ pub struct Drag {
 const CLICK: f32 = 3.0;
 
 impl Drag {
-    fn new(tool: ToolKind, start_mm: DVec3, at: Pos2) -> Self {
-        Self { tool, start_mm, from: at, last: at, now: at }
+    fn new(tool: ToolKind, button: PointerButton, modifiers: Modifiers, start_mm: DVec3, at: Pos2) -> Self {
+        Self { tool, button, modifiers, start_mm, from: at, last: at, now: at }
     }
 
     /// Movement since the previous frame, in points.
@@ -92,10 +100,12 @@ impl Drag {
     }
 }
 
-/// The tool that a button selects. The left button is that of the pane's tool, `left`, unless Space or Ctrl is held.
+/// The tool that a button selects. The left button is that of the pane's tool, `left`, unless Space or Ctrl is held. The
+/// right one zooms, but belongs to a tool that edits.
 pub fn of_button(button: PointerButton, modifiers: Modifiers, space: bool, left: ToolKind) -> Option<ToolKind> {
     match button {
         PointerButton::Middle => Some(ToolKind::Pan),
+        PointerButton::Secondary if left.is_edit() => Some(left),
         PointerButton::Secondary => Some(ToolKind::Zoom),
         PointerButton::Primary if space => Some(ToolKind::Pan),
         PointerButton::Primary if modifiers.command || modifiers.ctrl => Some(ToolKind::Window),
@@ -143,12 +153,14 @@ pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKin
 
 /// A press and release that egui does not report as a drag.
 fn click<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKind, at: Pos2) {
-    if response.contains_pointer()
-        && ui.input(|i| i.pointer.primary_clicked())
-        && let Some(clicked) = press(ui, pane, PointerButton::Primary, left, at)
-        && let Some(tool) = pane.tool(clicked.tool)
-    {
-        tool.release(pane, &clicked);
+    let buttons = [PointerButton::Primary, PointerButton::Secondary];
+    let clicked = buttons.into_iter().filter(|button| ui.input(|i| i.pointer.button_clicked(*button)));
+    for button in clicked.filter(|_| response.contains_pointer()) {
+        if let Some(clicked) = press(ui, pane, button, left, at)
+            && let Some(tool) = pane.tool(clicked.tool)
+        {
+            tool.release(pane, &clicked);
+        }
     }
 }
 
@@ -156,7 +168,7 @@ fn press<P: Pane>(ui: &Ui, pane: &mut P, button: PointerButton, left: ToolKind, 
     let kind = selected(ui, button, left)?;
     pane.take_focus();
     let tool = pane.tool(kind)?;
-    let drag = Drag::new(kind, pane.world_at(at), at);
+    let drag = Drag::new(kind, button, ui.input(|i| i.modifiers), pane.world_at(at), at);
     tool.press(pane, &drag);
     Some(drag)
 }
@@ -173,12 +185,17 @@ pub fn cursor<P: Pane>(ui: &Ui, pane: &P, left: ToolKind, drag: Option<&Drag>) -
     tool.map_or(CursorIcon::NotAllowed, |tool| tool.cursor(drag.is_some()))
 }
 
-/// Draws what the tool of a drag shows.
-pub fn draw<P: Pane>(pane: &P, drag: Option<&Drag>, painter: &Painter) {
+/// Draws what the tool of a drag shows, and what the left button's tool shows at the pointer.
+pub fn draw<P: Pane>(pane: &P, left: ToolKind, drag: Option<&Drag>, pointer: Option<Pos2>, painter: &Painter) {
     if let Some(drag) = drag
         && let Some(tool) = pane.tool(drag.tool)
     {
         tool.draw(pane, drag, painter);
+    }
+    if let Some(at) = pointer
+        && let Some(tool) = pane.tool(drag.map_or(left, |drag| drag.tool))
+    {
+        tool.hover(pane, at, painter);
     }
 }
 
@@ -191,9 +208,10 @@ mod tests {
     #[test]
     fn buttons_and_modifiers_come_before_the_tool() {
         let none = Modifiers::NONE;
-        for tool in ToolKind::ALL {
+        for tool in ToolKind::ALL.into_iter().chain(ToolKind::EDIT) {
             assert_eq!(of_button(Middle, none, false, tool), Some(ToolKind::Pan));
-            assert_eq!(of_button(Secondary, none, false, tool), Some(ToolKind::Zoom));
+            let right = if tool.is_edit() { tool } else { ToolKind::Zoom };
+            assert_eq!(of_button(Secondary, none, false, tool), Some(right));
             assert_eq!(of_button(Primary, none, true, tool), Some(ToolKind::Pan));
             assert_eq!(of_button(Primary, Modifiers::COMMAND, false, tool), Some(ToolKind::Window));
             assert_eq!(of_button(Primary, none, false, tool), Some(tool));

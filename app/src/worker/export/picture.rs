@@ -101,7 +101,7 @@ fn upload(document: &mut Document, gpu: &Gpu) -> Result<(), Failure> {
         }
     }
     for mask in &mut document.masks {
-        mask.texture = Some(gpu.upload_labels(&mask.labels)?);
+        mask.texture = Some(gpu.upload_labels(&mask.labels.to_volume())?);
         if let Some((labels, texture)) = &mut mask.projection {
             *texture = Some(gpu.upload_labels(labels)?);
         }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::draw::percentile_window;
+use engine::edit::EditLabels;
 use engine::inspect::{InspectedCase, kind_of};
 use engine::preprocess;
-use engine::volume::{LabelVolume, Volume};
+use engine::volume::Volume;
 
 use crate::state::masking::{CaseKey, PreparedCase};
 use crate::state::{Document, Slot, State};
@@ -24,7 +25,7 @@ struct PrepareCase {
     key: CaseKey,
     name: String,
     shown: ShownImage,
-    truth: Option<Arc<LabelVolume>>,
+    truth: Option<EditLabels>,
 }
 
 pub(super) fn start(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
@@ -33,7 +34,7 @@ pub(super) fn start(state: &mut State, jobs: &mut Jobs, key: CaseKey) {
     jobs.start(PrepareCase {
         name: document.image().name.clone(),
         shown: ShownImage::of(document, &key),
-        truth: document.reference().map(|truth| Arc::clone(&truth.labels)),
+        truth: document.reference().map(|truth| truth.labels.clone()),
         key,
     });
 }
@@ -50,7 +51,8 @@ impl Job for PrepareCase {
         let image = self.shown.image()?;
         let kind = self.shown.kind(&image);
         handle.check()?;
-        let case = InspectedCase::prepare(&[image], &[kind], self.truth.as_deref(), &self.key.preprocess, 0)?;
+        let truth = self.truth.as_ref().map(EditLabels::to_volume);
+        let case = InspectedCase::prepare(&[image], &[kind], truth.as_ref(), &self.key.preprocess, 0)?;
         handle.check()?;
         let window = window_of(&case)?;
         Ok(PreparedCase { key: self.key.clone(), case: Arc::new(case), window })

@@ -89,8 +89,9 @@ pub(crate) fn read_base(
         }
     }
     handle.check()?;
-    let labels = |role| masks.iter().find(|mask| mask.role == role).map(|mask| &*mask.labels);
-    let lesions = analyse::findings(labels(MaskRole::Segmentation), labels(MaskRole::Reference));
+    let labels = |role| masks.iter().find(|mask| mask.role == role).map(|mask| mask.labels.to_volume());
+    let [segmentation, reference] = MaskRole::ALL.map(labels);
+    let lesions = analyse::findings(segmentation.as_ref(), reference.as_ref());
     // The analysis of the opened case says what was wrong.
     let (findings, comparison) = lesions.unwrap_or_default();
     let label_map = match given {

@@ -9,7 +9,7 @@ mod folder;
 mod read;
 mod rest;
 
-pub use read::{ReadMask, front_axis, layer_of, mask_layer, read_image, read_mask, read_probability};
+pub use read::{ReadMask, front_axis, layer_of, mask_layer, mask_projection, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
 pub(super) use base::{Base, read_base};
@@ -23,7 +23,9 @@ use engine::run::review::{ReviewLog, read};
 use engine::words::plural;
 
 use super::review::{self, Ahead, Prefetched};
-use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, layer, restore, segment, study, thumbnails, values};
+use super::{
+    Failure, Job, JobHandle, Jobs, Spec, analyse, edit, frame, layer, restore, segment, study, thumbnails, values,
+};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
 use crate::state::intent::file_name;
@@ -108,6 +110,10 @@ pub fn leave(jobs: &mut Jobs) {
         frame::PROJECT,
         frame::FRAME,
         segment::SLOT,
+        edit::SLOT,
+        edit::PROJECT,
+        edit::UPLOADS[0],
+        edit::UPLOADS[1],
     ];
     of_case.into_iter().for_each(|slot| jobs.cancel_slot(slot));
 }

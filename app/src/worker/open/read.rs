@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use engine::ErrorKind;
 use engine::cohort::{ImageFile, read_masks, with_region};
+use engine::edit::EditLabels;
 use engine::volume::{AlignedMask, Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Texture};
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
 use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
@@ -136,8 +137,8 @@ pub fn read_mask(
 ) -> Result<ReadMask, Failure> {
     let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
     if remedy.resample {
-        let resampled = Arc::new(read_masks(files, &options)?.0.on_grid(&image.grid));
-        return Ok(ReadMask::Layer(Box::new(mask_layer(role, None, resampled, gpu)?)));
+        let resampled = read_masks(files, &options)?.0.on_grid(&image.grid);
+        return Ok(ReadMask::Layer(Box::new(mask_layer(role, None, &resampled, gpu)?)));
     }
     let mut union: Option<AlignedMask> = None;
     for path in files {
@@ -155,7 +156,7 @@ pub fn read_mask(
     }
     let Some(mask) = union else { return Err(Failure::Error(format!("no file of the {} is named", role.word()))) };
     let path = files.first().filter(|_| !remedy.changes()).cloned();
-    let layer = mask_layer(role, path, Arc::new(mask.labels), gpu)?;
+    let layer = mask_layer(role, path, &mask.labels, gpu)?;
     if remedy.changes() {
         return Ok(ReadMask::Layer(Box::new(layer)));
     }
@@ -213,29 +214,31 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
 pub fn mask_layer(
     role: MaskRole,
     path: Option<PathBuf>,
-    labels: Arc<LabelVolume>,
+    labels: &LabelVolume,
     gpu: Option<&Gpu>,
 ) -> Result<MaskLayer, Failure> {
-    let axis = front_axis(&labels.grid);
-    let projected = Arc::new(labels.max_projection(axis)?);
-    let (texture, projected_texture) = match gpu {
-        Some(gpu) => (Some(gpu.upload_labels(&labels)?), Some(gpu.upload_labels(&projected)?)),
-        None => (None, None),
+    let projection = Some(mask_projection(labels, gpu)?);
+    let texture = match gpu {
+        Some(gpu) => Some(gpu.upload_labels(labels)?),
+        None => None,
     };
-    let table = MaskLayer::label_table(&labels);
-    Ok(MaskLayer {
-        role,
-        path,
-        labels,
-        table,
-        texture,
-        more_files: Vec::new(),
-        projection: Some((projected, projected_texture)),
-        revision: 0,
-        saved_revision: None,
-        dirty: None,
-        file_frames: 1,
-    })
+    Ok(MaskLayer { path, texture, projection, ..MaskLayer::new(role, EditLabels::from_volume(labels), 0) })
+}
+
+/// A mask seen through from the front, uploaded.
+///
+/// # Errors
+/// What the device refuses.
+pub fn mask_projection(
+    labels: &LabelVolume,
+    gpu: Option<&Gpu>,
+) -> Result<(Arc<LabelVolume>, Option<Texture>), Failure> {
+    let projected = labels.max_projection(front_axis(&labels.grid))?;
+    let texture = match gpu {
+        Some(gpu) => Some(gpu.upload_labels(&projected)?),
+        None => None,
+    };
+    Ok((Arc::new(projected), texture))
 }
 
 /// The stored axis nearest to front-back, along which the projection looks.

@@ -1,11 +1,10 @@
 //! One mask from the segmentation and the reference of the open case.
 
-use std::sync::Arc;
-
+use engine::edit::EditLabels;
 use engine::metrics::consensus::{Method, consensus};
-use engine::volume::LabelVolume;
 
 use crate::gpu::Gpu;
+use crate::state::edit::UndoStep;
 use crate::state::{CaseId, MaskLayer, MaskRole, Severity, Slot, State};
 use crate::worker::open::mask_layer;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse};
@@ -17,14 +16,14 @@ pub const CONSENSUS: Slot = Slot::exclusive("consensus");
 struct JoinMasks {
     case: CaseId,
     method: Method,
-    masks: [Arc<LabelVolume>; 2],
+    masks: [EditLabels; 2],
     gpu: Option<Gpu>,
 }
 
 /// Puts the consensus of both masks in the place of the segmentation, unsaved. The files of both stay as they are.
 pub fn join(state: &mut State, jobs: &mut Jobs, method: Method) {
     let Some(document) = &state.document else { return };
-    let labels = |role| document.mask(role).map(|mask| Arc::clone(&mask.labels));
+    let labels = |role| document.mask(role).map(|mask| mask.labels.clone());
     let (Some(segmentation), Some(reference)) = (labels(MaskRole::Segmentation), labels(MaskRole::Reference)) else {
         return state.error("No consensus", "It needs two masks of this case. Open the second one as the reference.");
     };
@@ -40,8 +39,8 @@ impl Job for JoinMasks {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
-        let [segmentation, reference] = &self.masks;
-        let found = consensus(&[&**segmentation, &**reference], self.method)?;
+        let [segmentation, reference] = self.masks.each_ref().map(EditLabels::to_volume);
+        let found = consensus(&[&segmentation, &reference], self.method)?;
         handle.check()?;
         let rater = |at: usize, name: &str| {
             let rater = found.raters.get(at)?;
@@ -52,7 +51,7 @@ impl Job for JoinMasks {
             facts.push(format!("STAPLE has not converged after {} rounds", found.rounds));
         }
         facts.push(format!("{:.2} ml", found.labels.volume_ml()));
-        let layer = mask_layer(MaskRole::Segmentation, None, Arc::new(found.labels), self.gpu.as_ref())?;
+        let layer = mask_layer(MaskRole::Segmentation, None, &found.labels, self.gpu.as_ref())?;
         Ok((layer, facts.join(". ")))
     }
 
@@ -61,8 +60,9 @@ impl Job for JoinMasks {
         match result {
             Ok((layer, facts)) => {
                 if let Some(document) = &mut state.document {
+                    let before = Box::new(document.take_segmentation().stored());
+                    document.edits.list.push("Consensus of both masks", UndoStep::Segmentation(before));
                     document.set_mask(MaskLayer { revision, ..layer });
-                    document.probability = None;
                 }
                 state.notice(
                     Severity::Info,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::volume::{LabelVolume, Volume};
+use engine::edit::EditLabels;
+use engine::volume::Volume;
 
 use crate::gpu::Gpu;
 use crate::state::study::{MethodOutlines, REFERENCE};
@@ -20,7 +21,7 @@ struct ReadOutlines {
     files: Vec<(String, PathBuf)>,
     /// Methods whose segmentation the study did not keep, or that have no colour left.
     left_out: Vec<String>,
-    reference: Option<Arc<LabelVolume>>,
+    reference: Option<EditLabels>,
     image: Arc<Volume>,
     frame: usize,
     gpu: Option<Gpu>,
@@ -30,7 +31,7 @@ struct ReadOutlines {
 pub fn show(state: &mut State, jobs: &mut Jobs) {
     let Some(Document { id, study: Some(study), .. }) = &state.document else { return };
     let Some(document) = &state.document else { return };
-    let reference = document.reference().map(|mask| Arc::clone(&mask.labels));
+    let reference = document.reference().map(|mask| mask.labels.clone());
     let most = MethodOutlines::MOST - usize::from(reference.is_some());
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
     for mask in &study.masks {
@@ -77,7 +78,7 @@ impl Job for ReadOutlines {
                 ReadMask::Unfit(mask) => return Err(Failure::Error(format!("{}: {}", path.display(), mask.why))),
             }
         }
-        masks.extend(self.reference.iter().map(|labels| (REFERENCE.to_owned(), Arc::clone(labels))));
+        masks.extend(self.reference.iter().map(|labels| (REFERENCE.to_owned(), labels.clone())));
         let mut failed = None;
         let outlines = MethodOutlines::of(&masks, |bits| {
             let gpu = self.gpu.as_ref()?;

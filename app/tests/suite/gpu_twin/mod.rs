@@ -5,8 +5,11 @@ mod scene;
 
 use crate::common;
 use amlp_viewer::gpu::offscreen::Offscreen;
-use amlp_viewer::gpu::{GpuError, Part, SlicePaint, Texture};
+use amlp_viewer::gpu::{GpuError, SlicePaint, Texture};
 use egui::Color32;
+use engine::edit::op::{Brush, Mode, Plane};
+use engine::edit::{self, EditLabels, Op, VoxelBox};
+use engine::event::Control;
 use engine::volume::{Grid, LabelData, LabelVolume, Orientation, Volume, VoxelData};
 use glam::{DAffine3, DVec3};
 use scene::{Scene, WIDTH, blobs, draw, draw_all, every_type, oblique_grid, phantom, rows, small_grid, volume};
@@ -256,21 +259,62 @@ fn labels_arrive_slice_by_slice() {
         draw(&screen, &SlicePaint { labels: Some(texture.clone()), ..scene.on_card(gpu) })
     };
     let whole = pane(&gpu.upload_labels(&done).unwrap());
+    let (edited, all) = (EditLabels::from_volume(&done), VoxelBox::whole(grid.shape).unwrap());
     let empty = LabelVolume::new(grid.clone(), vec![0_u8; grid.len()]).unwrap();
     let before = pane(&gpu.upload_labels(&empty).unwrap());
     assert!(before != whole);
     for axis in 0..3 {
         let texture = gpu.upload_labels(&empty).unwrap();
         let n = grid.shape[axis];
+        let part = |range: std::ops::Range<usize>| {
+            let mut part = all;
+            (part.min[axis], part.max[axis]) = (range.start, range.end - 1);
+            part
+        };
         for range in [0..1, 1..n / 2] {
-            gpu.update_labels(&texture, &done, &Part::Slices { axis, range }).unwrap();
+            gpu.update_labels(&texture, &edited, &part(range)).unwrap();
         }
         let half = pane(&texture);
         assert!(half != before && half != whole, "axis {axis}");
-        gpu.update_labels(&texture, &done, &Part::Slices { axis, range: n / 2..n }).unwrap();
+        gpu.update_labels(&texture, &edited, &part(n / 2..n)).unwrap();
         assert!(pane(&texture) == whole, "axis {axis}");
-        gpu.update_labels(&texture, &empty, &Part::All).unwrap();
+        gpu.update_labels(&texture, &EditLabels::new(grid.clone()), &all).unwrap();
         assert!(pane(&texture) == before, "axis {axis}");
+    }
+}
+
+#[test]
+fn the_box_of_a_stroke_is_uploaded_for_every_axis_order_and_only_it() {
+    let Some(screen) = common::offscreen() else { return };
+    let gpu = screen.gpu();
+    for orientation in Orientation::all().step_by(5) {
+        let grid = small_grid().reoriented(&orientation);
+        let pane = |texture: &Texture| {
+            let scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
+            draw(&screen, &SlicePaint { labels: Some(texture.clone()), ..scene.on_card(gpu) })
+        };
+        let before = blobs(&grid, 0.3);
+        let mut labels = EditLabels::from_volume(&before);
+        let centre = grid.shape.map(|n| n / 2);
+        let brush = Brush {
+            radius_mm: 4.0,
+            mode: Mode::Volume,
+            plane: Plane::default(),
+            points_mm: vec![grid.world(centre).to_array()],
+            connected: false,
+        };
+        let op = Op::Paint { label: 2, brush };
+        let delta = edit::apply(&op, &mut labels, &edit::Scene::default(), &Control::default()).unwrap();
+        let whole = pane(&gpu.upload_labels(&labels.to_volume()).unwrap());
+        let texture = gpu.upload_labels(&before).unwrap();
+        assert!(pane(&texture) != whole, "{orientation:?}");
+        gpu.update_labels(&texture, &labels, &delta.bounds().unwrap()).unwrap();
+        assert!(pane(&texture) == whole, "{orientation:?}");
+        // Another box than that of the change leaves the picture as it was.
+        let other = gpu.upload_labels(&before).unwrap();
+        let corner = VoxelBox { min: [0; 3], max: [0; 3] };
+        gpu.update_labels(&other, &labels, &corner).unwrap();
+        assert!(pane(&other) != whole, "{orientation:?}");
     }
 }
 
@@ -283,11 +327,12 @@ fn what_does_not_fit_is_refused_by_name() {
     assert_eq!(gpu.upload(&base, 1), Err(GpuError::NoFrame { frame: 1, frames: 1 }));
     let small = blobs(&other, 0.1);
     let texture = gpu.upload_labels(&blobs(&grid, 0.1)).unwrap();
-    assert!(matches!(gpu.update_labels(&texture, &small, &Part::All), Err(GpuError::Misfit { .. })));
-    let beyond = Part::Slices { axis: 2, range: 10..12 };
-    assert!(matches!(gpu.update_labels(&texture, &blobs(&grid, 0.1), &beyond), Err(GpuError::Misfit { .. })));
+    let (edited, first) = (EditLabels::from_volume, VoxelBox { min: [0; 3], max: [0; 3] });
+    assert!(matches!(gpu.update_labels(&texture, &edited(&small), &first), Err(GpuError::Misfit { .. })));
+    let beyond = VoxelBox { min: [0; 3], max: [0, 0, 11] };
+    assert!(matches!(gpu.update_labels(&texture, &edited(&blobs(&grid, 0.1)), &beyond), Err(GpuError::Misfit { .. })));
     let wide = LabelVolume::new(grid.clone(), vec![300_u16; grid.len()]).unwrap();
-    assert_eq!(gpu.update_labels(&texture, &wide, &Part::All), Err(GpuError::Wide));
+    assert_eq!(gpu.update_labels(&texture, &edited(&wide), &first), Err(GpuError::Wide));
     let pane = SlicePaint {
         base: Some(gpu.upload(&base, 0).unwrap()),
         labels: Some(gpu.upload_labels(&small).unwrap()),

@@ -12,6 +12,7 @@ use amlp_viewer::worker::{Jobs, analyse, deliver};
 use amlp_viewer::{dialog, panel};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use engine::edit::EditLabels;
 use engine::volume::{Grid, LabelVolume, Volume};
 use glam::{DAffine3, DVec3};
 
@@ -167,22 +168,9 @@ pub fn mask(role: MaskRole, boxes: &[([usize; 3], [usize; 3], u8)]) -> MaskLayer
             }
         }
     }
-    let labels = LabelVolume::new(grid, labels).unwrap();
-    let table = MaskLayer::label_table(&labels);
+    let labels = EditLabels::from_volume(&LabelVolume::new(grid, labels).unwrap());
     let path = Some(PathBuf::from("/data/mask.nii.gz"));
-    MaskLayer {
-        role,
-        path,
-        more_files: Vec::new(),
-        labels: Arc::new(labels),
-        table,
-        texture: None,
-        projection: None,
-        revision: 1,
-        saved_revision: Some(1),
-        dirty: None,
-        file_frames: 1,
-    }
+    MaskLayer { path, saved_revision: Some(1), ..MaskLayer::new(role, labels, 1) }
 }
 
 /// Two lesions of 4 x 4 x 4 and 2 x 2 x 2 voxels: 0.768 and 0.096 ml.

@@ -254,7 +254,7 @@ fn a_mask_of_another_grid_can_be_resampled() {
     let mask = document(&window).segmentation().unwrap();
     assert_eq!((mask.path.as_ref(), mask.is_unsaved()), (None, true));
     // A third of a voxel off, every voxel has the same nearest one.
-    assert_eq!(mask.labels.labelled_voxels(), count(truth));
+    assert_eq!(mask.labels.to_volume().labelled_voxels(), count(truth));
     assert_eq!(std::fs::read(&other).unwrap(), bytes);
     assert_eq!(errors(&window), [""; 0]);
 }

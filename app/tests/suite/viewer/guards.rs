@@ -1,18 +1,17 @@
 //! Answers, results and saves belong to the case and revision they were asked for: nothing is lost or mixed up.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, actions, dispatch};
-use amlp_viewer::gpu::Part;
 use amlp_viewer::scene::{Convention, Modality, PlaneMode, Unit};
 use amlp_viewer::state::{
     Dialog, ImageLayer, Intent, MaskLayer, MaskRole, Mode, PathPurpose, PathRequest, State, ToolKind,
 };
 use amlp_viewer::worker::dialog::{Answer, answered};
-use amlp_viewer::worker::{Jobs, dialog};
+use amlp_viewer::worker::{Jobs, dialog, edit as edits};
 use egui::Key;
+use engine::edit::{Delta, EditLabels, VoxelBox};
 use engine::volume::{LabelData, LabelVolume, Volume};
 
 use crate::phantom::{Files, write_pet};
@@ -28,12 +27,11 @@ fn answer(window: &mut Window, request: PathRequest, answer: Answer) {
 /// Changes one voxel of the segmentation, as an edit does.
 fn edit(window: &mut Window) -> LabelVolume {
     let (state, jobs) = window.state_mut().parts();
-    let revision = jobs.unused_id();
-    let mask = state.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap();
-    let mut labels = (*mask.labels).clone();
+    let before = state.document.as_ref().unwrap().segmentation().unwrap().labels.clone();
+    let mut labels = before.to_volume();
     let LabelData::U8(voxels) = &mut labels.data else { panic!("small labels") };
     voxels[0] ^= 1;
-    mask.change(Arc::new(labels.clone()), Part::All, revision);
+    edits::commit(state, jobs, "One voxel", &Delta::between(&before, &EditLabels::from_volume(&labels)));
     labels
 }
 
@@ -122,7 +120,7 @@ fn a_case_that_arrives_late_does_not_take_the_place_of_unsaved_work() {
     let labels = edit(&mut window);
     settle(&mut window);
     assert_eq!(document(&window).base().path(), files.scan);
-    assert_eq!(*document(&window).segmentation().unwrap().labels, labels);
+    assert_eq!(document(&window).segmentation().unwrap().labels.to_volume(), labels);
     assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: open }));
     click(&mut window, "Cancel");
     assert_eq!(document(&window).base().path(), files.scan);
@@ -261,15 +259,13 @@ fn the_first_image_is_shown_with_its_findings_before_anything_else_is_measured()
 fn slices_of_a_running_segmentation_change_a_part_of_the_overlay() {
     let files = Files::new();
     let image = Volume::read(&files.scan).unwrap();
-    let labels = Arc::new(LabelVolume { data: vec![0_u8; image.grid.len()].into(), grid: image.grid });
-    let mut mask = MaskLayer::preview(Arc::clone(&labels), None, 1);
+    let [nx, ny, _] = image.grid.shape;
+    let mut mask = MaskLayer::preview(EditLabels::new(image.grid), None, 1);
     assert_eq!(mask.dirty, None);
-    let slices = |range| Part::Slices { axis: 2, range };
-    mask.change(Arc::clone(&labels), slices(0..3), 2);
-    mask.change(Arc::clone(&labels), slices(3..5), 3);
-    assert_eq!(mask.dirty, Some(slices(0..5)));
-    mask.change(labels, Part::Slices { axis: 0, range: 0..1 }, 4);
-    assert_eq!((mask.dirty, mask.revision), (Some(Part::All), 4));
+    let slices = |first, last| VoxelBox { min: [0, 0, first], max: [nx - 1, ny - 1, last] };
+    mask.changed(Some(slices(0, 2)), 2);
+    mask.changed(Some(slices(3, 4)), 3);
+    assert_eq!((mask.dirty, mask.revision), (Some(slices(0, 4)), 3));
 }
 
 /// Every action that the palette offers without a case does something then: from one of two different states at least.
@@ -284,7 +280,7 @@ fn no_action_that_is_offered_does_nothing() {
         state
     };
     let changed = |mut state: State, command: &Command| {
-        let mut jobs = Jobs::new(None, Arc::new(|| ()));
+        let mut jobs = Jobs::new(None, std::sync::Arc::new(|| ()));
         let before = format!("{state:?}");
         dispatch(&mut state, &mut jobs, command.clone());
         jobs.threads() > 0 || format!("{state:?}") != before

@@ -3,6 +3,8 @@
 
 mod cases;
 mod demo;
+mod edit_steps;
+mod edit_tools;
 mod export;
 mod findings;
 mod finetuning;

@@ -40,7 +40,7 @@ fn write_regions(folder: &Path, grid: &Grid) -> [PathBuf; 2] {
 fn assert_union(window: &Window) {
     assert_eq!(errors(window), [""; 0]);
     let mask = document(window).reference().unwrap();
-    let voxels = mask.labels.iter().filter(|label| *label > 0).count();
+    let voxels = mask.labels.to_volume().labelled_voxels();
     assert_eq!(voxels, count(|at| matches!(lesion(at), Some(0 | 1))));
     assert_eq!(mask.files().len(), 2);
     assert_eq!(report(window).findings.len(), 2);
@@ -78,8 +78,8 @@ fn the_scan_opens_without_a_mask_that_lies_elsewhere() {
     assert!(document(&window).reference().is_none() && offers_to_resample(&window));
     click(&mut window, "Resample");
     let mask = document(&window).reference().unwrap();
-    assert_eq!(mask.labels.grid, document(&window).base().volume.grid);
-    assert!(mask.labels.labelled_voxels() > 0 && errors(&window).is_empty());
+    assert_eq!(*mask.labels.grid(), document(&window).base().volume.grid);
+    assert!(mask.labels.to_volume().labelled_voxels() > 0 && errors(&window).is_empty());
     assert_eq!(state(&window).session.view.finding, Some(0), "the view goes to the finding");
     // It is saved under a new name, which is proposed.
     assert!(mask.is_unsaved() && has(&window, "Save reference (unsaved)") && has(&window, "Save reference as…"));
@@ -88,7 +88,7 @@ fn the_scan_opens_without_a_mask_that_lies_elsewhere() {
     send(&mut window, Intent::UsePaths(PathPurpose::SaveReference.into(), vec![proposed.clone()]));
     let mask = document(&window).reference().unwrap();
     assert!(!mask.is_unsaved() && mask.path.as_ref() == Some(&proposed) && errors(&window).is_empty());
-    assert_eq!(LabelVolume::read(&proposed).unwrap().data, mask.labels.data);
+    assert_eq!(LabelVolume::read(&proposed).unwrap().data, mask.labels.to_volume().data);
     press_with(&mut window, CTRL, Key::S);
     assert!(notices(&window, Severity::Info).iter().any(|n| n.starts_with("Nothing to save")));
 }
@@ -105,7 +105,7 @@ fn a_soft_mask_is_loaded_with_a_threshold() {
     assert!(why.why.contains("threshold") && !why.details.contains("--"), "{why:?}");
     click(&mut window, "Use values from 0.5 on");
     let mask = document(&window).reference().unwrap();
-    assert_eq!(mask.labels.labelled_voxels(), scan.grid.len().div_ceil(5));
+    assert_eq!(mask.labels.to_volume().labelled_voxels(), scan.grid.len().div_ceil(5));
     assert!(mask.is_unsaved() && document(&window).unloaded.is_empty());
 }
 
@@ -177,8 +177,8 @@ fn a_mask_of_several_frames_follows_the_frame() {
     write(phantom::FRAMES);
     let mut window = open_files(&[&scan, &mask]);
     let labelled = |window: &Window| {
-        let labels: &LabelVolume = &document(window).reference().unwrap().labels;
-        (0..labels.len()).find(|&at| labels.get(at) > 0)
+        let labels = &document(window).reference().unwrap().labels;
+        (0..labels.grid().len()).find(|&at| labels.get(at) > 0)
     };
     assert_eq!((errors(&window), labelled(&window)), (Vec::new(), Some(0)));
     send(&mut window, amlp_viewer::command::ViewCommand::SetFrame(3));

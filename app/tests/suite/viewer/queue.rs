@@ -1,14 +1,13 @@
 //! A folder as a review queue: verdicts by keys, comments, filter, order, the next case read ahead, exports.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use amlp_viewer::command::{Command, FileCommand, ReviewCommand};
-use amlp_viewer::gpu::Part;
 use amlp_viewer::state::intent::ReviewFile;
-use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, QueueOrder, Settings};
+use amlp_viewer::state::{Dialog, Intent, PathPurpose, QueueOrder, Settings};
 use egui::{Event, Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
+use engine::edit::{Delta, EditLabels};
 use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
 use engine::run::review::{FILE, ReviewWriter, read};
@@ -116,11 +115,10 @@ fn escape_drops_a_comment_and_initials_that_were_not_given_give_no_verdict() {
 /// Gives the segmentation another label, as an edit does.
 fn edit(window: &mut Window) {
     let (state, jobs) = window.state_mut().parts();
-    let revision = jobs.unused_id();
-    let mask = state.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap();
-    let labels: Vec<u16> = mask.labels.iter().map(|label| label * 3).collect();
-    let labels = LabelVolume::new(mask.labels.grid.clone(), labels).unwrap();
-    mask.change(Arc::new(labels), Part::All, revision);
+    let before = state.document.as_ref().unwrap().segmentation().unwrap().labels.clone();
+    let labels: Vec<u16> = before.to_volume().iter().map(|label| label * 3).collect();
+    let after = EditLabels::from_volume(&LabelVolume::new(before.grid().clone(), labels).unwrap());
+    amlp_viewer::worker::edit::commit(state, jobs, "Another label", &Delta::between(&before, &after));
 }
 
 #[test]
@@ -230,7 +228,7 @@ fn the_next_case_is_read_ahead_and_used_only_if_its_files_are_unchanged() {
     write_mask(&root.join("patient_3/seg.nii.gz"), &straight(), STORED, |at| at == [3, 4, 5]);
     press(&mut window, Key::Enter);
     assert_eq!(title(&window), "patient_3");
-    assert_eq!(document(&window).reference().unwrap().labels.labelled_voxels(), 1);
+    assert_eq!(document(&window).reference().unwrap().labels.to_volume().labelled_voxels(), 1);
     assert_eq!(errors(&window), [""; 0]);
 }
 
@@ -274,7 +272,7 @@ fn two_masks_become_one() {
     let both = crate::phantom::count(|at| prediction(at) && truth(at));
     send(&mut window, Intent::Consensus(Method::Majority));
     let mask = document(&window).segmentation().unwrap();
-    assert_eq!((mask.labels.labelled_voxels(), mask.path.clone()), (both, None));
+    assert_eq!((mask.labels.to_volume().labelled_voxels(), mask.path.clone()), (both, None));
     assert!(document(&window).is_unsaved() && document(&window).is_corrected());
     send(&mut window, Intent::Consensus(Method::Staple));
     assert!(matches!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::Consensus(Method::Staple) })));

@@ -84,7 +84,7 @@ fn ready(model: &Path, scan: &Path) -> Window {
 }
 
 fn labels(window: &Window) -> LabelVolume {
-    (*document(window).segmentation().unwrap().labels).clone()
+    document(window).segmentation().unwrap().labels.to_volume()
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
     let job = state(&window).jobs.iter().find(|job| job.slot == worker::segment::SLOT).unwrap().id;
     send(&mut window, FileCommand::CancelJob(job));
     let shown = document(&window).segmentation().unwrap();
-    assert_eq!((shown.path.as_ref(), &*shown.labels), (Some(&earlier), &before));
+    assert_eq!((shown.path.as_ref(), shown.labels.to_volume()), (Some(&earlier), before));
     assert_eq!(report(&window).findings, findings);
     assert!(!document(&window).is_unsaved() && document(&window).replaced.is_none());
     assert!(state(&window).notices.iter().any(|n| n.title == "Cancelled"));

@@ -161,7 +161,7 @@ fn a_segmentation_that_was_not_kept_is_made_by_its_network() {
     // The shown one at once, the other when it is chosen.
     send(&mut window, Command::Study(StudyCommand::OpenPatient(cell("base"), patient)));
     assert_eq!(errors(&window), Vec::<String>::new());
-    let labels = |window: &Window| document(window).segmentation().unwrap().labels.clone();
+    let labels = |window: &Window| document(window).segmentation().unwrap().labels.to_volume();
     assert!(mask_of(&window).is_none() && labels(&window).data == kept[1].data);
     click(&mut window, "Segmentation by sup");
     assert!(state(&window).dialog.is_none(), "nothing is lost that cannot be made again");

@@ -1,0 +1,158 @@
+//! Commands that correct the segmentation, commands about measurements, and undo.
+
+mod stroke;
+mod undo;
+
+use engine::edit::Op;
+use engine::edit::op::Mode;
+use glam::DVec3;
+
+use super::action::List;
+use crate::state::edit::UndoStep;
+use crate::state::{Document, Intent, Measure, MeasureKind, PaneId, State, ToolKind};
+use crate::worker::{Jobs, edit};
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EditCommand {
+    /// Keeps a measurement.
+    AddMeasure(Box<Measure>),
+    /// Removes the last measurement.
+    RemoveMeasure,
+    /// Removes all measurements.
+    ClearMeasures,
+    /// Begins a brush stroke with a dab.
+    BeginStroke(StrokeStart),
+    /// Paints from one world position (mm) to another.
+    ExtendStroke([DVec3; 2]),
+    /// Ends the stroke: it is one entry of the undo list.
+    EndStroke,
+    /// Takes the stroke back.
+    CancelStroke,
+    /// Changes the segmentation by an operation, in the background.
+    Apply(Box<Op>),
+    /// Takes back the last step.
+    Undo,
+    /// Brings back the step that was undone last.
+    Redo,
+    /// Undoes or redoes until so many steps are in effect.
+    JumpTo(usize),
+    /// Paints with the label at a world position (mm).
+    PickLabel(DVec3),
+    /// Paints with a label.
+    SetLabel(u16),
+    /// Sets the radius of the brushes in mm.
+    SetRadius(f64),
+    /// Makes the brushes larger (positive) or smaller by steps.
+    Resize(i64),
+    /// Paints discs or balls.
+    SetMode(Mode),
+    /// Sets smallest and largest value of the range brush; none takes the visible ones.
+    SetRange(Option<[f64; 2]>),
+    /// Sets the largest difference of the adaptive brush; none finds it from the image.
+    SetTolerance(Option<f64>),
+}
+
+/// Where and how a brush stroke begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StrokeStart {
+    /// The brush.
+    pub tool: ToolKind,
+    /// It erases, whatever the brush.
+    pub erases: bool,
+    /// The pane.
+    pub pane: PaneId,
+    /// World position in mm.
+    pub at: DVec3,
+}
+
+/// Carries out a command.
+pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
+    use EditCommand as Do;
+    match command {
+        Do::AddMeasure(measure) => {
+            let name = if measure.kind == MeasureKind::Ruler { "Ruler" } else { "Ellipse" };
+            measures(state, name, |measures| measures.push(*measure));
+        }
+        Do::RemoveMeasure => measures(state, "Removal of a measurement", |measures| {
+            measures.pop();
+        }),
+        Do::ClearMeasures => measures(state, "Removal of all measurements", Vec::clear),
+        Do::BeginStroke(start) => stroke::begin(state, jobs, start),
+        Do::ExtendStroke(segment) => stroke::extend(state, jobs, segment),
+        Do::EndStroke => stroke::end(state),
+        Do::CancelStroke => stroke::cancel(state),
+        Do::Apply(op) => {
+            stroke::end(state);
+            edit::start(state, jobs, *op);
+        }
+        Do::Undo => drop(undo::step(state, jobs, true)),
+        Do::Redo => drop(undo::step(state, jobs, false)),
+        Do::JumpTo(applied) => undo::jump(state, jobs, applied),
+        Do::PickLabel(at) => pick(state, at),
+        Do::SetLabel(label) => state.session.edit.label = label.max(1),
+        Do::SetRadius(mm) => state.session.edit.set_radius(mm),
+        Do::Resize(steps) => state.session.edit.resize(steps),
+        Do::SetMode(mode) => state.session.edit.mode = mode,
+        Do::SetRange(range) => state.session.edit.range = range.map(|[a, b]| [a.min(b), a.max(b)]),
+        Do::SetTolerance(tolerance) => state.session.edit.tolerance = tolerance.map(|tolerance| tolerance.max(0.0)),
+    }
+}
+
+/// Changes the measurements of the open case as a step of the undo list.
+fn measures(state: &mut State, name: &str, change: impl FnOnce(&mut Vec<Measure>)) {
+    stroke::end(state);
+    let Some(document) = &mut state.document else { return };
+    let measures = state.session.measures.entry(document.base().path().to_path_buf()).or_default();
+    let before = measures.clone();
+    change(measures);
+    if *measures != before {
+        document.edits.list.push(name, UndoStep::Measures(before));
+    }
+}
+
+/// The label of the segmentation, of the reference where it has none. Background picks nothing.
+fn pick(state: &mut State, at: DVec3) {
+    let Some(document) = &state.document else { return };
+    let labels = document.masks.iter().map(|mask| document.label_at(&mask.labels, at));
+    if let Some(label) = labels.into_iter().find(|label| *label != 0) {
+        state.session.edit.label = label;
+    }
+}
+
+/// The name of a step within a sentence.
+fn within_sentence(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + letters.as_str())
+}
+
+/// What the palette offers.
+pub fn actions(list: &mut List, state: &State) {
+    let measured = !state.measures().is_empty();
+    let group = "Findings";
+    list.add_if(measured, group, "Remove the last measurement", "Backspace", EditCommand::RemoveMeasure);
+    list.add_if(measured, group, "Remove all measurements", "", EditCommand::ClearMeasures);
+    let group = "Edit";
+    let document = state.document.as_ref();
+    let name = |verb: &str, step: Option<&str>| match step {
+        Some(step) => (true, format!("{verb} {}", within_sentence(step))),
+        None => (false, verb.to_owned()),
+    };
+    let (can_undo, undo) = name("Undo", document.and_then(|document| document.edits.list.undo_name()));
+    let (can_redo, redo) = name("Redo", document.and_then(|document| document.edits.list.redo_name()));
+    list.add_if(can_undo, group, undo, "Ctrl+Z", EditCommand::Undo);
+    list.add_if(can_redo, group, redo, "Ctrl+Shift+Z", EditCommand::Redo);
+    let open = document.is_some();
+    for tool in ToolKind::EDIT {
+        list.add(group, format!("Tool: {}", tool.name()), tool.key(), super::ViewCommand::SetTool(tool));
+    }
+    list.add(group, "Larger brush", "]", EditCommand::Resize(1));
+    list.add(group, "Smaller brush", "[", EditCommand::Resize(-1));
+    let (mode, name) = match state.session.edit.mode {
+        Mode::Slice => (Mode::Volume, "Brush: balls in 3-D"),
+        Mode::Volume => (Mode::Slice, "Brush: discs in a slice"),
+    };
+    list.add(group, name, "", EditCommand::SetMode(mode));
+    let reference = document.is_some_and(|document: &Document| document.reference().is_some());
+    list.add_if(open && reference, group, "Correct a copy of the reference", "", Intent::CorrectReference);
+}

@@ -1,0 +1,100 @@
+//! Undo and redo of everything in the undo list.
+
+use std::mem;
+
+use engine::edit::journal::Kind;
+
+use super::stroke;
+use crate::state::document::Stash;
+use crate::state::edit::UndoStep;
+use crate::state::{MaskRole, State};
+use crate::worker::Jobs;
+use crate::worker::edit::{self, LabelChange};
+
+/// Takes the last step back, or brings the last undone one back. False if there is none, or it is refused.
+pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
+    // A stroke under way is the last step.
+    stroke::end(state);
+    let Some(entry) = state.document.as_ref().and_then(|document| document.edits.list.next(back)) else { return false };
+    let of_masks = !matches!(entry.step, UndoStep::Measures(_));
+    if let Some(why) = edit::busy(state, jobs).filter(|_| of_masks) {
+        edit::refuse(state, why);
+        return false;
+    }
+    if let UndoStep::Labels { before, after } = entry.step {
+        return labels(state, back, [before, after]);
+    }
+    exchange(state, jobs, back);
+    true
+}
+
+/// Undoes or redoes until `applied` steps are in effect.
+pub fn jump(state: &mut State, jobs: &mut Jobs, applied: usize) {
+    stroke::end(state);
+    let now = |state: &State| state.document.as_ref().map(|document| document.edits.list.applied());
+    while let Some(at) = now(state).filter(|at| *at != applied) {
+        if !step(state, jobs, at > applied) {
+            return;
+        }
+    }
+}
+
+fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> bool {
+    let Some(document) = &mut state.document else { return false };
+    let list = &document.edits.list;
+    let name = list.next(back).map(|entry| entry.name.clone()).unwrap_or_default();
+    let Some(mask) = document.masks.iter_mut().find(|mask| mask.role == MaskRole::Segmentation) else { return false };
+    let moved = if back { list.history().undo(&mut mask.labels) } else { list.history().redo(&mut mask.labels) };
+    let delta = match moved {
+        Ok(Some(delta)) => delta,
+        Ok(None) => return false,
+        Err(error) => {
+            state.error(if back { "Nothing was undone" } else { "Nothing was redone" }, error);
+            return false;
+        }
+    };
+    document.edits.list.moved(back);
+    let (kind, revisions) = if back { (Kind::Undo, [after, before]) } else { (Kind::Redo, [before, after]) };
+    // The labels are those of that revision again: a file that holds them is up to date.
+    edit::changed(document, &delta, revisions[1]);
+    edit::record(state, LabelChange { kind, name: &name, delta: &delta, revisions });
+    state.show_edited(None);
+    true
+}
+
+/// Exchanges what a step holds with what the state has.
+fn exchange(state: &mut State, jobs: &mut Jobs, back: bool) {
+    let Some(document) = &mut state.document else { return };
+    let Some(entry) = document.edits.list.next_mut(back) else { return };
+    let held = mem::replace(&mut entry.step, UndoStep::Measures(Vec::new()));
+    let mut of_masks = true;
+    let step = match held {
+        UndoStep::Labels { .. } => held,
+        UndoStep::Measures(measures) => {
+            of_masks = false;
+            let path = document.base().path().to_path_buf();
+            UndoStep::Measures(state.session.measures.insert(path, measures).unwrap_or_default())
+        }
+        UndoStep::Mask(role, mask) => {
+            let now = document.remove_mask(role).map(|mask| Box::new(mask.stored()));
+            mask.into_iter().for_each(|mask| document.set_mask(*mask));
+            UndoStep::Mask(role, now)
+        }
+        UndoStep::Segmentation(stash) => {
+            let now = document.take_segmentation().stored();
+            let Stash { segmentation, probability } = *stash;
+            segmentation.into_iter().for_each(|mask| document.set_mask(mask));
+            document.probability = probability;
+            UndoStep::Segmentation(Box::new(now))
+        }
+    };
+    if let Some(entry) = document.edits.list.next_mut(back) {
+        entry.step = step;
+    }
+    document.edits.list.moved(back);
+    if of_masks {
+        document.forget_results();
+        state.session.view.finding = None;
+        edit::masks_replaced(state, jobs);
+    }
+}

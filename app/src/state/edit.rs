@@ -1,0 +1,278 @@
+//! Correcting the segmentation: the choices of the edit tools, the stroke under way, and the undo list of a case.
+
+mod undo;
+
+pub use undo::{UndoEntry, UndoList, UndoStep};
+
+use engine::edit::op::{Brush, Mode, Op, Plane};
+use engine::edit::{Delta, VoxelBox};
+use engine::volume::Grid;
+use glam::DVec3;
+use serde::{Deserialize, Serialize};
+
+use super::view::Overlay;
+use super::{Document, ImageLayer, PaneId, State, ToolKind};
+use crate::scene::{DisplayGrid, PlaneMode};
+
+/// Smallest and largest brush, in mm.
+pub const RADIUS_MM: [f64; 2] = [0.1, 200.0];
+
+/// What the edit tools do, as the user chose it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EditChoices {
+    /// The label that is painted, not 0.
+    pub label: u16,
+    /// Labels that no edit changes.
+    pub locked: Vec<u16>,
+    /// Radius of the brushes in mm.
+    pub radius_mm: f64,
+    /// Discs in the slice of the pane, or balls.
+    pub mode: Mode,
+    /// Smallest and largest value that the range brush paints, in the image's unit; the visible ones if none is chosen.
+    pub range: Option<[f64; 2]>,
+    /// Largest difference from the value under the pointer that the adaptive brush paints; found from the image if none is
+    /// chosen.
+    pub tolerance: Option<f64>,
+}
+
+impl Default for EditChoices {
+    fn default() -> Self {
+        Self { label: 1, locked: Vec::new(), radius_mm: 5.0, mode: Mode::Slice, range: None, tolerance: None }
+    }
+}
+
+impl EditChoices {
+    /// Sets the radius, within limits and in tenths of a mm.
+    pub fn set_radius(&mut self, mm: f64) {
+        if mm.is_finite() {
+            self.radius_mm = ((mm * 10.0).round() / 10.0).clamp(RADIUS_MM[0], RADIUS_MM[1]);
+        }
+    }
+
+    /// Makes the brush larger (positive) or smaller by steps of a sixth, at least a tenth of a mm each.
+    pub fn resize(&mut self, steps: i64) {
+        for _ in 0..steps.unsigned_abs() {
+            let (now, by) = (self.radius_mm, (self.radius_mm / 6.0).max(0.1));
+            self.set_radius(if steps > 0 { now + by } else { now - by });
+        }
+    }
+}
+
+/// What the undo list and the edits of an open case need.
+#[derive(Clone, Debug)]
+pub struct Edits {
+    /// Everything that can be undone.
+    pub list: UndoList,
+    /// The stroke under way.
+    pub stroke: Option<Stroke>,
+    /// Whether findings, measures and the projection follow the labels.
+    pub follow: Follow,
+}
+
+impl Edits {
+    /// None of a mask of this shape.
+    pub fn new(shape: [usize; 3]) -> Self {
+        Self { list: UndoList::new(shape), stroke: None, follow: Follow::Settled }
+    }
+}
+
+/// How far findings, measures and the projection are behind the labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Follow {
+    /// They follow, or their jobs run.
+    Settled,
+    /// The labels changed since the last frame.
+    Changed,
+    /// Their jobs start at this time, in the window's seconds, unless the labels change before.
+    Due(f64),
+}
+
+/// A brush stroke from press to release: one entry of the undo list, whatever its number of pointer moves.
+#[derive(Clone, Debug)]
+pub struct Stroke {
+    /// The tool of the press.
+    pub tool: ToolKind,
+    /// It removes labels, whatever the tool.
+    pub erases: bool,
+    /// The plane of its discs.
+    pub plane: Plane,
+    /// The name of its entry.
+    pub name: String,
+    /// What it changed so far.
+    pub delta: Delta,
+    /// Revision of the segmentation before it.
+    pub revision: u64,
+    /// A part of it was refused, and the user was told.
+    pub refused: bool,
+}
+
+impl Stroke {
+    /// The operation that paints one of its segments, from world mm to world mm.
+    pub fn op(&self, choices: &EditChoices, range: [f64; 2], grid: &Grid, segment: [DVec3; 2]) -> Op {
+        let (label, radius_mm) = (choices.label, choices.radius_mm);
+        let line = self.line(radius_mm, grid, segment);
+        let brush = Brush { radius_mm, mode: choices.mode, plane: self.plane, ..line };
+        match self.tool {
+            _ if self.erases => Op::Erase { label: None, brush },
+            ToolKind::RangeBrush => Op::ThresholdPaint { label, brush, min: Some(range[0]), max: Some(range[1]) },
+            ToolKind::AdaptiveBrush => Op::AdaptivePaint { label, brush, tolerance: choices.tolerance },
+            _ => Op::Paint { label, brush },
+        }
+    }
+
+    /// The points of a brush along a segment. The disc of a small brush may lie between the centres of all voxels: it then
+    /// paints the voxels under the pointer.
+    fn line(&self, radius_mm: f64, grid: &Grid, [from, to]: [DVec3; 2]) -> Brush {
+        let spacing = grid.spacing_mm();
+        let coarse = spacing.iter().copied().fold(0.0, f64::max);
+        let fine = spacing.iter().copied().fold(f64::INFINITY, f64::min);
+        let apart = |step: f64| {
+            let steps = (from.distance(to) / step).ceil().clamp(1.0, MOST_POINTS);
+            (0..=steps as usize).map(move |n| from.lerp(to, n as f64 / steps))
+        };
+        let (points, connected): (Vec<DVec3>, bool) = if radius_mm < coarse {
+            let voxel_from_world = grid.voxel_from_world();
+            let centre =
+                |point: DVec3| grid.world_from_voxel.transform_point3(voxel_from_world.transform_point3(point).round());
+            (apart(fine / 2.0).map(centre).collect(), false)
+        } else if self.tool == ToolKind::AdaptiveBrush && !self.erases {
+            // Each point grows from its own value.
+            (apart(radius_mm / 2.0).collect(), false)
+        } else if from == to {
+            (vec![from], false)
+        } else {
+            (vec![from, to], true)
+        };
+        let mut points_mm: Vec<[f64; 3]> = points.into_iter().map(|point| point.to_array()).collect();
+        points_mm.dedup();
+        Brush { radius_mm, mode: Mode::Volume, plane: self.plane, points_mm, connected }
+    }
+}
+
+/// Most points of a segment of a stroke: more than pixels on any screen.
+const MOST_POINTS: f64 = 4096.0;
+
+impl Document {
+    /// The plane of the stored voxels that a pane shows: a stored slice, or one across an axis of the patient.
+    pub fn edit_plane(&self, pane: PaneId, mode: PlaneMode) -> Plane {
+        let (display, axis) = (self.display(mode), pane.plane().axis());
+        match mode {
+            PlaneMode::Native => {
+                let stored = (0..3).find(|&a| display.orientation.axis[a] == axis);
+                stored.map_or_else(|| Plane::Normal(display.direction(axis).to_array()), Plane::Axis)
+            }
+            PlaneMode::World => Plane::Normal(display.direction(axis).to_array()),
+        }
+    }
+}
+
+impl State {
+    /// The values that the range brush paints: those that were chosen, else those that the shown image's window tells apart.
+    pub fn edit_range(&self, image: &ImageLayer) -> [f64; 2] {
+        let window = self.window_of(image);
+        self.session.edit.range.unwrap_or([window.low(), window.high()])
+    }
+
+    /// The slice that a pane shows, for names: `slice 37`, `coronal slice 12`.
+    pub fn slice_words(&self, display: &DisplayGrid, pane: PaneId) -> String {
+        let number = self.slice_of(display, pane.plane()) + 1;
+        match pane.plane() {
+            crate::scene::Plane::Axial => format!("slice {number}"),
+            other => format!("{} slice {number}", other.name().to_lowercase()),
+        }
+    }
+
+    /// Shows what was edited: the segmentation, and the label.
+    pub fn show_edited(&mut self, label: Option<u16>) {
+        let Some(document) = &mut self.document else { return };
+        // The outlines of a study's methods would stand in its place.
+        document.outlines = None;
+        let both = document.has_both_masks();
+        let (view, settings) = (&mut self.session.view, &mut self.session.settings);
+        if both && view.overlay == Overlay::Reference {
+            view.overlay = Overlay::Segmentation;
+        }
+        if let Some(label) = label {
+            view.hidden_labels.remove(&label);
+        }
+        if settings.opacity <= 0.0 {
+            settings.opacity = super::Settings::default().opacity;
+        }
+        if !settings.fill && !settings.outline {
+            settings.fill = true;
+        }
+    }
+
+    /// The stroke under way.
+    pub fn stroke(&self) -> Option<&Stroke> {
+        self.document.as_ref().and_then(|document| document.edits.stroke.as_ref())
+    }
+}
+
+/// The box that holds both, if there are any.
+pub fn union(a: Option<VoxelBox>, b: Option<VoxelBox>) -> Option<VoxelBox> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.union(&b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glam::DAffine3;
+
+    use super::*;
+
+    #[test]
+    fn sizes_grow_and_shrink_within_their_limits() {
+        let mut choices = EditChoices::default();
+        choices.resize(1);
+        assert_eq!(choices.radius_mm, 5.8);
+        choices.resize(-1);
+        assert_eq!(choices.radius_mm, 4.8);
+        choices.resize(-100);
+        assert_eq!(choices.radius_mm, RADIUS_MM[0]);
+        choices.resize(1);
+        assert_eq!(choices.radius_mm, 0.2);
+        choices.resize(100);
+        assert_eq!(choices.radius_mm, RADIUS_MM[1]);
+        choices.set_radius(f64::NAN);
+        assert_eq!(choices.radius_mm, RADIUS_MM[1]);
+    }
+
+    fn stroke(tool: ToolKind, erases: bool) -> Stroke {
+        let (name, delta) = (String::new(), Delta::empty([9; 3]));
+        Stroke { tool, erases, plane: Plane::Axis(2), name, delta, revision: 1, refused: false }
+    }
+
+    #[test]
+    fn a_brush_below_the_voxel_size_paints_the_voxels_under_the_pointer() {
+        let grid = Grid::new([9; 3], DAffine3::from_scale(DVec3::splat(2.0)));
+        let choices = EditChoices { radius_mm: 0.3, ..EditChoices::default() };
+        let ends = [DVec3::new(1.2, 3.9, 4.0), DVec3::new(6.7, 4.2, 4.0)];
+        let Op::Paint { label: 1, brush } = stroke(ToolKind::Brush, false).op(&choices, [0.0; 2], &grid, ends) else {
+            panic!("a brush paints")
+        };
+        assert!(!brush.connected);
+        assert_eq!(brush.points_mm, [[2.0, 4.0, 4.0], [4.0, 4.0, 4.0], [6.0, 4.0, 4.0]]);
+    }
+
+    #[test]
+    fn each_tool_has_its_operation_and_the_right_button_erases_with_all() {
+        let grid = Grid::new([9; 3], DAffine3::IDENTITY);
+        let choices = EditChoices { label: 3, tolerance: Some(7.0), ..EditChoices::default() };
+        let ends = [DVec3::ZERO, DVec3::new(8.0, 0.0, 0.0)];
+        let op = |tool, erases| stroke(tool, erases).op(&choices, [1.0, 2.0], &grid, ends);
+        assert!(matches!(op(ToolKind::Brush, false), Op::Paint { label: 3, brush } if brush.connected));
+        let range = op(ToolKind::RangeBrush, false);
+        assert!(matches!(range, Op::ThresholdPaint { label: 3, min: Some(1.0), max: Some(2.0), .. }));
+        let Op::AdaptivePaint { label: 3, brush, tolerance: Some(7.0) } = op(ToolKind::AdaptiveBrush, false) else {
+            panic!("an adaptive brush")
+        };
+        assert!(!brush.connected && brush.points_mm.len() == 5);
+        for tool in ToolKind::EDIT {
+            assert!(matches!(op(tool, true), Op::Erase { label: None, .. }), "{tool:?}");
+        }
+    }
+}

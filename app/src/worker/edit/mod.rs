@@ -1,0 +1,212 @@
+//! Corrections of the segmentation. Every change of its labels, an edit as well as its undo and redo, passes through
+//! [`change`], which draws it, and once it is whole through [`record`], which keeps it.
+
+mod operation;
+mod textures;
+
+pub use operation::start;
+pub use textures::{UPLOADS, project, upload_changes, upload_whole};
+
+use engine::edit::journal::Kind;
+use engine::edit::{Delta, EditLabels, Op, Scene};
+use engine::event::Control;
+use engine::volume::Relation;
+
+use super::{Jobs, analyse, frame, layer, segment};
+use crate::state::edit::{Follow, UndoStep};
+use crate::state::{Document, ImageLayer, MaskLayer, MaskRole, Severity, Slot, State};
+
+/// One whole-mask operation at a time.
+pub const SLOT: Slot = Slot::exclusive("edit");
+/// Projections of masks are made one after the other.
+pub const PROJECT: Slot = Slot::exclusive("project masks");
+
+/// Findings, measures and projection follow an edit after so many seconds without another one.
+const FOLLOW_DELAY: f64 = 0.15;
+
+/// Why the masks of the open case cannot be changed now.
+pub fn busy(state: &State, jobs: &Jobs) -> Option<&'static str> {
+    let Some(document) = &state.document else { return Some("Open a scan first.") };
+    let runs = |slots: &[Slot]| slots.iter().any(|slot| jobs.runs(*slot));
+    if document.replaced.is_some() || runs(&[segment::SLOT]) {
+        return Some("The network is segmenting this case. Let it finish, or cancel it.");
+    }
+    if runs(&[Slot::OPEN, frame::FRAME, layer::SLOT, layer::METHOD]) {
+        return Some("Files are still being read. Try again in a moment.");
+    }
+    runs(&[SLOT]).then_some("Another correction is being computed. Let it finish, or cancel it.")
+}
+
+/// Why the segmentation of the open case cannot be edited now.
+pub fn refusal(state: &State, jobs: &Jobs) -> Option<&'static str> {
+    let several = |document: &Document| document.segmentation().is_some_and(|mask| mask.file_frames > 1);
+    let frames = state.document.as_ref().is_some_and(several);
+    let why =
+        "Its file has several frames. Saving would keep the shown one only. Open a mask of one frame to correct it.";
+    busy(state, jobs).or(frames.then_some(why))
+}
+
+/// Says why the segmentation was not changed.
+pub fn refuse(state: &mut State, why: impl Into<String>) {
+    state.notice(Severity::Warning, "The segmentation was not changed", why);
+}
+
+/// The image whose values operations look at: the shown one.
+///
+/// # Errors
+/// If its voxels are not those of the masks, or colours.
+pub fn value_layer(document: &Document) -> Result<&ImageLayer, String> {
+    let (shown, base) = (document.image(), document.base());
+    if shown.volume.data.is_colour() {
+        return Err(format!("{} has colours, not values.", shown.name));
+    }
+    match shown.volume.grid.relation(&base.volume.grid) {
+        Relation::Same => Ok(shown),
+        _ => {
+            Err(format!("{} has other voxels than the segmentation. Show {} to work by values.", shown.name, base.name))
+        }
+    }
+}
+
+/// What an operation would change in the segmentation, in an empty one if there is none.
+///
+/// # Errors
+/// What is wrong with the operation here, as a sentence.
+pub fn plan(state: &State, op: &Op) -> Result<Delta, String> {
+    let Some(document) = &state.document else { return Err("Open a scan first.".to_owned()) };
+    let image = value_layer(document).ok();
+    let scene = Scene {
+        image: image.map(|layer| &*layer.volume),
+        frame: image.map_or(0, ImageLayer::held_frame),
+        other: None,
+        locked: &state.session.edit.locked,
+    };
+    let control = Control::default();
+    let planned = match document.segmentation() {
+        Some(mask) => engine::edit::plan(op, &mask.labels, &scene, &control),
+        None => engine::edit::plan(op, &EditLabels::new(document.base().volume.grid.clone()), &scene, &control),
+    };
+    planned.map_err(|error| error.to_string())
+}
+
+/// Makes an empty segmentation if the case has none.
+pub fn ensure_segmentation(state: &mut State, jobs: &mut Jobs) {
+    let revision = jobs.unused_id();
+    let Some(document) = state.document.as_mut().filter(|document| document.segmentation().is_none()) else { return };
+    let labels = EditLabels::new(document.base().volume.grid.clone());
+    let mask = MaskLayer::new(MaskRole::Segmentation, labels, revision);
+    // Nothing is lost with an empty mask.
+    document.set_mask(MaskLayer { saved_revision: Some(revision), ..mask });
+    upload_whole(state, jobs, MaskRole::Segmentation);
+}
+
+/// Applies a change, or a part of one, to the segmentation's labels, which then have this revision. False, and nothing
+/// changes, if it was made for other labels.
+#[must_use]
+pub fn change(document: &mut Document, delta: &Delta, revision: u64) -> bool {
+    let Some(mask) = document.mask_mut(MaskRole::Segmentation) else { return false };
+    let fits = delta.apply(&mut mask.labels);
+    if fits {
+        changed(document, delta, revision);
+    }
+    fits
+}
+
+/// The segmentation's labels have changed.
+pub fn changed(document: &mut Document, delta: &Delta, revision: u64) {
+    if let Some(mask) = document.mask_mut(MaskRole::Segmentation) {
+        mask.changed(delta.bounds(), revision);
+        mask.table = MaskLayer::label_table(&mask.labels);
+    }
+    document.name_labels();
+    document.edits.follow = Follow::Changed;
+    // Whoever edits looks at a place of their own already.
+    document.opened_at = None;
+}
+
+/// A whole change of the segmentation's labels that is in effect.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelChange<'a> {
+    /// An edit, or how one was taken back or brought back.
+    pub kind: Kind,
+    /// Name of the edit.
+    pub name: &'a str,
+    /// What changed: of an undo, back to the labels before.
+    pub delta: &'a Delta,
+    /// Revisions before and after.
+    pub revisions: [u64; 2],
+}
+
+/// Keeps a change: an edit in the undo list. All label changes pass here once, in their order.
+pub fn record(state: &mut State, change: LabelChange<'_>) {
+    let Some(document) = &mut state.document else { return };
+    if change.kind == Kind::Edit
+        && let Err(error) = document.edits.list.push_labels(change.name, change.delta, change.revisions)
+    {
+        state.error("Older edits stay in memory", error);
+    }
+}
+
+/// Applies a planned change to the segmentation and keeps it.
+pub fn commit(state: &mut State, jobs: &mut Jobs, name: &str, delta: &Delta) {
+    ensure_segmentation(state, jobs);
+    let after = jobs.unused_id();
+    let Some(document) = &mut state.document else { return };
+    let Some(before) = document.segmentation().map(|mask| mask.revision) else { return };
+    if change(document, delta, after) {
+        record(state, LabelChange { kind: Kind::Edit, name, delta, revisions: [before, after] });
+        state.show_edited(None);
+    }
+}
+
+/// Makes a copy of the reference the segmentation, which can be corrected.
+pub fn copy_reference(state: &mut State, jobs: &mut Jobs) {
+    if let Some(why) = busy(state, jobs) {
+        return refuse(state, why);
+    }
+    let revision = jobs.unused_id();
+    let Some(document) = &mut state.document else { return };
+    let Some(labels) = document.reference().map(|mask| mask.labels.clone()) else { return };
+    let before = document.remove_mask(MaskRole::Segmentation).map(|mask| Box::new(mask.stored()));
+    document.edits.list.push("Copy of the reference", UndoStep::Mask(MaskRole::Segmentation, before));
+    document.set_mask(MaskLayer::new(MaskRole::Segmentation, labels, revision));
+    document.forget_results();
+    state.session.view.finding = None;
+    masks_replaced(state, jobs);
+}
+
+/// Masks were exchanged: what lacks a place on the graphics card gets one, and the case is measured.
+pub fn masks_replaced(state: &mut State, jobs: &mut Jobs) {
+    for role in MaskRole::ALL {
+        let mask = state.document.as_ref().and_then(|document| document.mask(role));
+        if mask.is_some_and(|mask| mask.texture.is_none()) {
+            upload_whole(state, jobs, role);
+        }
+    }
+    project(state, jobs);
+    analyse::start(state, jobs);
+}
+
+/// Lets findings, measures and projection follow the edits once there was none for a moment; `now` in the window's seconds.
+pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
+    let Some(document) = &mut state.document else { return };
+    match document.edits.follow {
+        Follow::Settled => {}
+        Follow::Changed => document.edits.follow = Follow::Due(now + FOLLOW_DELAY),
+        Follow::Due(due) if now < due => {}
+        Follow::Due(_) => {
+            document.edits.follow = Follow::Settled;
+            analyse::follow_edit(state, jobs);
+            project(state, jobs);
+        }
+    }
+}
+
+/// Seconds until [`advance`] has something to do.
+pub fn wait(state: &State, now: f64) -> Option<f64> {
+    match state.document.as_ref()?.edits.follow {
+        Follow::Settled => None,
+        Follow::Changed => Some(0.0),
+        Follow::Due(due) => Some(due - now),
+    }
+}
