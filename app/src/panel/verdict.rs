@@ -16,12 +16,27 @@ pub(super) fn icon_of(verdict: Verdict) -> Icon {
     }
 }
 
-/// Its tone.
+/// Its tone, which alone tells no two verdicts apart.
 pub(super) fn tone_of(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::ToDo => Tone::Neutral,
         Verdict::Accepted | Verdict::Corrected => Tone::Ok,
         Verdict::Rejected => Tone::Error,
         Verdict::SecondLook => Tone::Warn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verdict_has_its_own_icon_and_word() {
+        let all = Verdict::ALL;
+        for (at, verdict) in all.into_iter().enumerate() {
+            assert!(
+                all[..at].iter().all(|other| icon_of(*other) != icon_of(verdict) && other.name() != verdict.name())
+            );
+        }
     }
 }

@@ -12,4 +12,4 @@ pub(super) use prefetch::{Ahead, Prefetched};
 pub use prefetch::{PREFETCH, prefetch};
 pub use score::{SCORE, set_order};
 pub(super) use write::Keeper;
-pub use write::{KEEP, decide, keep};
+pub use write::{KEEP, decide};

@@ -7,6 +7,7 @@ use super::table::time;
 use super::{CaseVolumes, Latest, MeasuredCase, MeasuredFinding, Progress, Verdict};
 use crate::Result;
 use crate::experiment::page::{NOTICE, document, embedded, escape, facts, href};
+use crate::words::plural;
 
 /// Findings with a picture, largest first.
 const PICTURES: usize = 6;
@@ -102,8 +103,8 @@ fn summary(case: &MeasuredCase) -> String {
         (Some(_), _) => format!("{verdict}. The case could not be read."),
         (None, None) => format!("{verdict}. The case has no mask."),
         (None, Some(ml)) => {
-            let lesions = case.findings.len();
-            format!("{verdict}. {lesions} {}, {ml:.2} ml.", if lesions == 1 { "lesion" } else { "lesions" })
+            let lesions = plural(case.findings.len(), "lesion", "lesions");
+            format!("{verdict}. {lesions}, {ml:.2} ml.")
         }
     }
 }

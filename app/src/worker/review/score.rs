@@ -6,6 +6,7 @@ use engine::cohort::Cohort;
 use engine::review::{CaseScore, Order, rank, scores};
 use engine::run::review::read_ranking;
 use engine::volume::MaskOptions;
+use engine::words::plural;
 
 use crate::state::{QueueOrder, Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
@@ -75,9 +76,8 @@ impl Job for ScoreCases {
                     state.notice(Severity::Warning, "About the list", note);
                 }
                 if without > 0 {
-                    let cases = if without == 1 { "case has" } else { "cases have" };
-                    let what = format!("{without} {cases} no score and come last. Their rows say why.");
-                    state.notice(Severity::Info, "Cases ordered", what);
+                    let cases = plural(without, "case has no score", "cases have no score");
+                    state.notice(Severity::Info, "Cases ordered", format!("{cases}. Cases without one come last."));
                 }
             }
             Err(failure) => {

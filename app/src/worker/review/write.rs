@@ -1,54 +1,57 @@
-//! Verdicts on their way to `review.jsonl`. One job writes at a time, in the order in which they were given.
+//! Verdicts on their way to `review.jsonl`, in the order in which they were given.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use engine::review::{Entry, latest};
+use engine::review::Entry;
 use engine::run::clock::now_ms;
 use engine::run::review::{ReviewLog, ReviewWriter};
 
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// Verdicts are written one batch after the other.
+/// Verdicts are written.
 pub const KEEP: Slot = Slot::shared("verdicts");
 
-/// The writer of the folder that was reviewed last. It holds the folder's lock until another folder is reviewed or the
-/// program ends.
-pub(crate) type Keeper = Arc<Mutex<Option<(PathBuf, ReviewWriter)>>>;
+/// Verdicts that wait, each with its folder, and the writer of the folder that was reviewed last. It holds the folder's lock
+/// until another folder is reviewed or the program ends.
+#[derive(Default)]
+pub(crate) struct Keeping {
+    queue: Mutex<VecDeque<(PathBuf, Entry)>>,
+    writer: Mutex<Option<(PathBuf, ReviewWriter)>>,
+}
 
-/// Writes the waiting verdicts.
+/// Shared by the jobs that write.
+pub(crate) type Keeper = Arc<Keeping>;
+
+/// Writes the waiting verdicts. A second job finds what the first has left.
 struct KeepVerdicts {
-    root: PathBuf,
-    entries: Vec<Entry>,
     keeper: Keeper,
 }
 
+#[derive(Default)]
 struct Kept {
-    /// The file as it was when it was opened for writing, if it was not open yet.
-    opened: Option<ReviewLog>,
-    /// How many of the entries are on the disk.
-    written: usize,
-    /// Why the others are not.
-    failure: Option<Failure>,
+    written: Vec<(PathBuf, Entry)>,
+    /// Files as they were when they were opened for writing.
+    opened: Vec<(PathBuf, ReviewLog)>,
+    /// Folders whose other verdicts could not be written, and why.
+    failures: Vec<(PathBuf, Failure)>,
 }
 
 /// Gives a case of the list a verdict, comment or mark: shown at once, and written in the background.
 pub fn decide(state: &mut State, jobs: &mut Jobs, entry: Entry) {
-    let reviewer = state.session.settings.initials.clone();
-    state.cases.review.waiting.push(Entry { reviewer, time_ms: now_ms(), ..entry });
-    keep(state, jobs);
+    let Some(root) = state.cases.root.clone() else { return };
+    let entry = Entry { reviewer: state.session.settings.initials.clone(), time_ms: now_ms(), ..entry };
+    state.cases.review.waiting.push(entry.clone());
+    lock(&jobs.keeper.queue).push_back((root, entry));
+    let keeper = Arc::clone(&jobs.keeper);
+    jobs.start(KeepVerdicts { keeper });
 }
 
-/// Starts to write what waits, unless that is under way.
-pub fn keep(state: &State, jobs: &mut Jobs) {
-    let Some(root) = state.cases.root.clone() else { return };
-    let entries = state.cases.review.waiting.clone();
-    if entries.is_empty() || jobs.runs(KEEP) {
-        return;
-    }
-    let keeper = Arc::clone(&jobs.keeper);
-    jobs.start(KeepVerdicts { root, entries, keeper });
+/// A panic leaves no verdict half written: the writer appends whole lines.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Job for KeepVerdicts {
@@ -59,59 +62,65 @@ impl Job for KeepVerdicts {
     }
 
     fn run(&self, _: &JobHandle) -> Result<Kept, Failure> {
-        // A panic leaves no verdict half written: the writer appends whole lines.
-        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut opened = None;
-        if keeper.as_ref().is_none_or(|(root, _)| *root != self.root) {
-            // The lock of another folder is released first.
-            *keeper = None;
-            let (writer, log) = ReviewWriter::open(&self.root)?;
-            (*keeper, opened) = (Some((self.root.clone(), writer)), Some(log));
-        }
-        let (mut written, mut failure) = (0, None);
-        if let Some((_, writer)) = keeper.as_mut() {
-            for entry in &self.entries {
-                match writer.append(entry) {
-                    Ok(()) => written += 1,
-                    Err(error) => {
-                        failure = Some(Failure::from(error));
-                        break;
-                    }
-                }
+        // The writer first: whoever has it takes the oldest verdicts.
+        let mut writer = lock(&self.keeper.writer);
+        let waiting = std::mem::take(&mut *lock(&self.keeper.queue));
+        let mut kept = Kept::default();
+        for (root, entry) in waiting {
+            if kept.failures.iter().any(|(failed, _)| *failed == root) {
+                continue;
+            }
+            match append(&mut writer, &root, &entry, &mut kept) {
+                Ok(()) => kept.written.push((root, entry)),
+                Err(error) => kept.failures.push((root, error.into())),
             }
         }
-        Ok(Kept { opened, written, failure })
+        Ok(kept)
     }
 
-    fn apply(self, result: Result<Kept, Failure>, state: &mut State, jobs: &mut Jobs) {
-        let (kept, failure) = match result {
-            Ok(Kept { failure, opened, written }) => (Some((opened, written)), failure),
-            Err(failure) => (None, Some(failure)),
-        };
-        if state.cases.root.as_ref() == Some(&self.root) {
-            let review = &mut state.cases.review;
-            if let Some((opened, written)) = kept {
-                if let Some(log) = opened {
-                    // Another program may have written since the folder was opened.
-                    review.written = latest(&log.entries);
-                    for warning in log.warnings() {
-                        state.notice(Severity::Warning, "About the verdicts", warning);
-                    }
-                }
-                let review = &mut state.cases.review;
-                let written = written.min(review.waiting.len());
-                for entry in review.waiting.drain(..written) {
-                    review.written.insert(entry.case.clone(), entry);
-                }
+    fn apply(self, result: Result<Kept, Failure>, state: &mut State, _: &mut Jobs) {
+        let root = state.cases.root.clone();
+        let is_open = |folder: &PathBuf| Some(folder) == root.as_ref();
+        let kept = match result {
+            Ok(kept) => kept,
+            Err(failure) => {
+                Kept { failures: root.iter().map(|r| (r.clone(), failure.clone())).collect(), ..Kept::default() }
             }
-            if failure.is_some() {
+        };
+        for (_, log) in kept.opened.iter().filter(|(folder, _)| is_open(folder)) {
+            // Another program may have written since the folder was opened.
+            state.cases.review.merge(&log.entries);
+            for warning in log.warnings() {
+                state.notice(Severity::Warning, "About the verdicts", warning);
+            }
+        }
+        for (_, entry) in kept.written.into_iter().filter(|(folder, _)| is_open(folder)) {
+            let review = &mut state.cases.review;
+            review.waiting.retain(|waiting| *waiting != entry);
+            review.written.insert(entry.case.clone(), entry);
+        }
+        for (folder, failure) in kept.failures {
+            if is_open(&folder) {
                 // The list shows what the file has, never a verdict that is lost.
                 state.cases.review.waiting.clear();
             }
-        }
-        if let Some(failure) = failure {
             state.error("The verdict was not kept", failure.reason());
         }
-        keep(state, jobs);
     }
+}
+
+/// Appends a verdict to the file of its folder. The lock of another folder is released first.
+fn append(
+    held: &mut Option<(PathBuf, ReviewWriter)>,
+    root: &Path,
+    entry: &Entry,
+    kept: &mut Kept,
+) -> engine::Result<()> {
+    if held.as_ref().is_none_or(|(other, _)| other != root) {
+        *held = None;
+        let (writer, log) = ReviewWriter::open(root)?;
+        kept.opened.push((root.to_path_buf(), log));
+        *held = Some((root.to_path_buf(), writer));
+    }
+    held.as_mut().map_or(Ok(()), |(_, writer)| writer.append(entry))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::review::Ranking;
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Reads a CSV with a column `case`: in the order of its rows, or by a column `score`, highest first. A row with an empty
@@ -44,7 +45,7 @@ pub fn read_ranking(path: &Path) -> Result<Ranking> {
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if without > 0 {
-        notes.push(format!("{name}: {without} rows have no score"));
+        notes.push(format!("{name}: {} no score", plural(without, "row has", "rows have")));
     }
     Ok(Ranking { name, scores, notes })
 }
@@ -67,7 +68,7 @@ mod tests {
         assert!(by_rows.scores["p3"] > by_rows.scores["p1"] && by_rows.scores.len() == 2);
         let by_score = read("score, case\n0.5,p1\n7,p2\n,p3\n").unwrap();
         assert_eq!((by_score.scores["p1"], by_score.scores["p2"], by_score.scores.get("p3")), (0.5, 7.0, None));
-        assert_eq!(by_score.notes, ["list.csv: 1 rows have no score"]);
+        assert_eq!(by_score.notes, ["list.csv: 1 row has no score"]);
     }
 
     #[test]
