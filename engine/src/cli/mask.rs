@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::masks::MaskFlags;
+use super::recipe::DrawFlags;
 use crate::cluster::{ClusterConfig, Clustering, ForegroundRule, Method};
 use crate::cohort::ImageFile;
+use crate::config::MaskConfig;
 use crate::draw::{Canvas, Mark, Panel, Row, SliceView, colour, percentile_window, sheet};
 use crate::inspect::{InspectedCase, InspectedSlice, MaskReport, MaskSettings, Masking, Sigma, kind_of};
 use crate::patch::PatchGrid;
@@ -46,6 +48,8 @@ pub struct Args {
     /// Masking order.
     #[arg(long, value_enum, default_value_t)]
     order: Order,
+    #[command(flatten)]
+    draw: DrawFlags,
     /// Which cluster is the foreground.
     #[arg(long, value_enum, default_value_t)]
     foreground: ForegroundRule,
@@ -126,7 +130,9 @@ impl Args {
             tissue_only: self.tissue_only,
             ..ClusterConfig::default()
         };
-        Ok(MaskSettings { cluster, order: self.order, sigma: self.sigma()?, seed: self.seed })
+        let mut mask = MaskConfig::default();
+        self.draw.apply(&mut mask);
+        Ok(MaskSettings { cluster, order: self.order, mask, sigma: self.sigma()?, seed: self.seed })
     }
 }
 
@@ -314,6 +320,21 @@ mod tests {
             assert!((at(row) - expected).abs() < 1e-4, "{row}");
         }
         assert!(report_on(4, "").lesion_recall_masked.is_none(), "a slice without lesion");
+    }
+
+    #[test]
+    fn the_draw_is_that_of_a_training() {
+        let masked = |report: &MaskReport| report.masked.iter().filter(|masked| **masked).count();
+        let hinted = report_on(1, "--sigma 0.9 --hints 0.5");
+        assert!(hinted.lesion_recall_masked.unwrap() <= 0.5, "half of the foreground stays visible");
+        let units = report_on(1, "--sigma 0.5 --unit 8");
+        assert_eq!(masked(&units), 32);
+        for corner in (0..64).filter(|p| p / 8 % 2 == 0 && p % 2 == 0) {
+            let unit = [corner, corner + 1, corner + 8, corner + 9].map(|p| units.masked[p]);
+            assert_eq!(unit, [unit[0]; 4], "whole units of 2 x 2 patches");
+        }
+        let drawn = report_on(1, "--temperature 1e6 --sigma 0.1");
+        assert_ne!(drawn.masked, report_on(1, "--sigma 0.1").masked, "hot enough, any patch may come first");
     }
 
     #[test]

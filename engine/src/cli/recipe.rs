@@ -1,14 +1,13 @@
 //! Flags of pre-training beyond the paper.
 
 use super::training::{parse_word, put};
-use crate::config::Config;
+use crate::config::{Config, MaskConfig};
 use crate::model::TopSkip;
 use crate::pretrain::amlp::choice::ForegroundChoice;
 
-/// What pre-training may do beyond the paper.
-#[derive(clap::Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct Recipe {
+/// How the masked patches are drawn.
+#[derive(Debug, clap::Args)]
+pub struct DrawFlags {
     /// Draw the masked patches, with this temperature of their logits; 0 takes them in order.
     #[arg(long)]
     temperature: Option<f64>,
@@ -21,6 +20,24 @@ pub struct Recipe {
     /// Let the masking ratio be a share of the units with tissue.
     #[arg(long)]
     sigma_of_tissue: bool,
+}
+
+impl DrawFlags {
+    /// Overrides the settings that flags were given for.
+    pub fn apply(&self, mask: &mut MaskConfig) {
+        put(&mut mask.temperature, self.temperature);
+        put(&mut mask.hints, self.hints);
+        put(&mut mask.unit_px, self.unit);
+        mask.of_tissue |= self.sigma_of_tissue;
+    }
+}
+
+/// What pre-training may do beyond the paper.
+#[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Recipe {
+    #[command(flatten)]
+    draw: DrawFlags,
     /// First skip connection of the network: keep, mask or drop.
     #[arg(long, value_parser = parse_word::<TopSkip>)]
     top_skip: Option<TopSkip>,
@@ -70,11 +87,8 @@ impl Recipe {
         put(&mut method.foreground_choice, self.foreground_choice);
         put(&mut method.validate_every, self.validate);
         let mask = &mut method.mask;
-        put(&mut mask.temperature, self.temperature);
-        put(&mut mask.hints, self.hints);
-        put(&mut mask.unit_px, self.unit);
+        self.draw.apply(mask);
         put(&mut mask.top_skip, self.top_skip);
-        mask.of_tissue |= self.sigma_of_tissue;
         mask.channel |= self.mask_channel;
         let loss = &mut method.loss;
         put(&mut loss.attention_max, self.attention_max);

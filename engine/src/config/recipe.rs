@@ -58,6 +58,22 @@ pub struct AugmentConfig {
 }
 
 impl MaskConfig {
+    /// Every setting of the draw that is unusable with this order. [`MaskConfig::unit`] checks the unit.
+    pub fn errors(&self, order: Order) -> Vec<Error> {
+        let Self { temperature, hints, .. } = *self;
+        let mut found = Vec::new();
+        if !(temperature.is_finite() && temperature >= 0.0) {
+            found.push(Error::config("method.mask.temperature", temperature, "must not be negative"));
+        } else if order == Order::Random && temperature > 0.0 {
+            let why = "a random order has no logits; use 0 or another method.order";
+            found.push(Error::config("method.mask.temperature", temperature, why));
+        }
+        if !(0.0..=0.9).contains(&hints) {
+            found.push(Error::config("method.mask.hints", hints, "must be between 0 and 0.9"));
+        }
+        found
+    }
+
     /// Patches along the side of a mask unit, for patches of `side` pixels in a grid of `grid` a side.
     ///
     /// # Errors
@@ -90,13 +106,11 @@ impl MethodConfig {
     pub(super) fn recipe_errors(&self, size: usize) -> Vec<Error> {
         let Self { mask, loss, augment, .. } = self;
         let mut found = Vec::new();
-        for (field, value) in [("mask.temperature", mask.temperature), ("loss.attention_max", loss.attention_max)] {
-            if !(value.is_finite() && value >= 0.0) {
-                found.push(Error::config(format!("method.{field}"), value, "must not be negative"));
-            }
+        found.extend(mask.errors(self.order));
+        if !(loss.attention_max.is_finite() && loss.attention_max >= 0.0) {
+            found.push(Error::config("method.loss.attention_max", loss.attention_max, "must not be negative"));
         }
         for (field, value) in [
-            ("mask.hints", mask.hints),
             ("loss.lambda_ramp", loss.lambda_ramp),
             ("loss.doubt_margin", loss.doubt_margin),
             ("augment.intensity", augment.intensity),
@@ -123,10 +137,6 @@ impl MethodConfig {
         if loss.normalised && self.consistency == Consistency::Logit {
             let why = "a normalised patch has lost its distance to the centres; turn off method.consistency";
             found.push(Error::config("method.loss.normalised", true, why));
-        }
-        if self.order == Order::Random && mask.temperature > 0.0 {
-            let why = "a random order has no logits; use 0 or another method.order";
-            found.push(Error::config("method.mask.temperature", mask.temperature, why));
         }
         found
     }

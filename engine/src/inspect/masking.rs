@@ -2,9 +2,10 @@
 
 use super::InspectedSlice;
 use crate::cluster::{ClusterConfig, Clustering, cluster};
-use crate::masking::masked_patches;
+use crate::config::MaskConfig;
 use crate::pretrain::amlp::amr::MaskRatio;
-use crate::pretrain::amlp::mps::{Order, order};
+use crate::pretrain::amlp::draw::Draw;
+use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::uncertainty::{Uncertainty, uncertainty};
 use crate::{Error, Result};
 
@@ -56,6 +57,8 @@ pub struct MaskSettings {
     pub cluster: ClusterConfig,
     /// Masking order.
     pub order: Order,
+    /// How the order is drawn, and in which units. What concerns the network has no effect here.
+    pub mask: MaskConfig,
     /// Masking ratio.
     pub sigma: Sigma,
     /// Seed of the clustering and of random orders.
@@ -65,7 +68,13 @@ pub struct MaskSettings {
 impl Default for MaskSettings {
     /// The paper's settings at a ratio of 0.5.
     fn default() -> Self {
-        Self { cluster: ClusterConfig::default(), order: Order::default(), sigma: Sigma::Fixed(0.5), seed: 0 }
+        Self {
+            cluster: ClusterConfig::default(),
+            order: Order::default(),
+            mask: MaskConfig::default(),
+            sigma: Sigma::Fixed(0.5),
+            seed: 0,
+        }
     }
 }
 
@@ -99,17 +108,26 @@ impl InspectedSlice {
         Ok(cluster(&patches, n, d, &self.air, &settings.cluster, settings.seed, &[self.prepared_slice as u64]))
     }
 
-    /// Orders the patches and masks the first `floor(N sigma)`.
+    /// Orders the patches and masks the first `floor(U sigma)` of U units, which are patches unless the settings say otherwise.
     ///
     /// # Errors
-    /// As [`Sigma::value`]. Also if `found` has another number of patches.
+    /// As [`Sigma::value`]. Also for a draw that the order does not allow, a unit that patches or the crop do not divide into, or
+    /// if `found` has another number of patches.
     pub fn mask(&self, found: &Clustering, settings: &MaskSettings) -> Result<Masking> {
         self.require(found)?;
         let sigma = settings.sigma.value()?;
         let place = [settings.sigma.epoch() as u64, self.prepared_slice as u64];
-        let order = order(settings.order, &found.labels, &found.logit, settings.seed, &place);
-        let masked = masked_patches(&order, sigma);
-        Ok(Masking { sigma, order, masked })
+        settings.mask.unit(self.grid.side(), self.grid.grid())?;
+        if let Some(error) = settings.mask.errors(settings.order).into_iter().next() {
+            return Err(error);
+        }
+        let draw = Draw::new(settings.order, &settings.mask, &self.grid);
+        let drawn = draw.patches(&found.labels, found, (settings.seed, &place));
+        let mut masked = vec![false; self.grid.count()];
+        for &patch in &drawn.order[..drawn.count(sigma)] {
+            masked[patch] = true;
+        }
+        Ok(Masking { sigma, order: drawn.order, masked })
     }
 
     /// Entropies H1 and, with a reference, H3 of the masked slice (Eqs. 1 to 5). H2 needs a network's labels; before

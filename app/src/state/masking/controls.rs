@@ -1,7 +1,7 @@
 //! The controls of Masking mode: what is masked and how, and what is drawn.
 
 use engine::cluster::{ClusterConfig, Method};
-use engine::config::Config;
+use engine::config::{Config, MaskConfig};
 use engine::inspect::{MaskSettings, Sigma};
 use engine::preprocess::PreprocessConfig;
 use engine::pretrain::amlp::amr::MaskRatio;
@@ -40,6 +40,8 @@ pub struct Controls {
     pub ratio: MaskRatio,
     /// Which patches are masked first.
     pub order: Order,
+    /// How the order is drawn, and in which units. What concerns the network has no effect here.
+    pub mask: MaskConfig,
     /// How patches are clustered, and which cluster is the foreground.
     pub cluster: ClusterConfig,
     /// Seed of the clustering and of random orders.
@@ -59,6 +61,7 @@ impl Default for Controls {
             epochs: 800,
             ratio: MaskRatio::default(),
             order: Order::default(),
+            mask: MaskConfig::default(),
             cluster: ClusterConfig::default(),
             seed: 0,
             grid: 16,
@@ -73,6 +76,16 @@ impl Controls {
         GRIDS.into_iter().filter(|&grid| self.preprocess.size.is_multiple_of(grid)).collect()
     }
 
+    /// Mask units that can be chosen, in patches along a side.
+    pub fn units(&self) -> Vec<usize> {
+        [1, 2, 4].into_iter().filter(|&unit| self.grid.is_multiple_of(unit) && self.grid > unit).collect()
+    }
+
+    /// The side of a patch in pixels.
+    pub fn patch_px(&self) -> usize {
+        self.preprocess.size / self.grid.max(1)
+    }
+
     /// The same with every number within its limits, and a patch count that divides the crop if there is one.
     #[must_use]
     pub fn within_limits(mut self) -> Self {
@@ -84,6 +97,12 @@ impl Controls {
             let nearest = |grid: &usize| grid.abs_diff(self.grid);
             self.grid = self.grids().into_iter().min_by_key(nearest).unwrap_or(self.grid);
         }
+        if self.mask.unit(self.patch_px(), self.grid.max(1)).is_err() {
+            self.mask.unit_px = 0;
+        }
+        if self.order == Order::Random {
+            self.mask.temperature = 0.0;
+        }
         self
     }
 
@@ -93,7 +112,8 @@ impl Controls {
             By::Sigma => Sigma::Fixed(self.sigma),
             By::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
         };
-        MaskSettings { cluster: self.cluster.clone(), order: self.order, sigma, seed: self.seed }
+        let (cluster, mask) = (self.cluster.clone(), self.mask.clone());
+        MaskSettings { cluster, order: self.order, mask, sigma, seed: self.seed }
     }
 
     /// The settings that a run trained with, from its first epoch on.
@@ -107,6 +127,7 @@ impl Controls {
             epochs,
             ratio: method.ratio.clone(),
             order: method.order,
+            mask: method.mask.clone(),
             cluster: method.cluster.clone(),
             seed: config.seed,
             grid: method.grid,
@@ -203,6 +224,16 @@ mod tests {
         assert_eq!((controls.sigma, controls.epoch), (1.0, 4));
         let controls = Controls { sigma: f64::NAN, epoch: 0, epochs: 0, ..Controls::default() }.within_limits();
         assert_eq!((controls.sigma, controls.epoch, controls.epochs), (0.5, 1, 1));
+    }
+
+    #[test]
+    fn mask_units_follow_grid_and_crop_and_a_random_order_has_no_temperature() {
+        let mask = MaskConfig { unit_px: 20, temperature: 3.0, ..MaskConfig::default() };
+        let controls = Controls { mask, ..Controls::default() }.within_limits();
+        assert_eq!((controls.mask.unit_px, controls.patch_px(), controls.units()), (20, 10, vec![1, 2, 4]));
+        let coarse = Controls { grid: 10, ..controls.clone() }.within_limits();
+        assert_eq!((coarse.mask.unit_px, coarse.units()), (0, vec![1, 2]), "20 px are no whole number of 16 px");
+        assert_eq!(Controls { order: Order::Random, ..controls }.within_limits().mask.temperature, 0.0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::appearance::{Appearance, Intensity, PatchScale};
 use super::ccl::ConsistencyTargets;
 use super::choice::ForegroundChoice;
-use super::draw;
+use super::draw::Draw;
 use super::mps::{Order, PatchState};
 use crate::config::{Config, MaskFill};
 use crate::patch::PatchGrid;
@@ -77,7 +77,8 @@ impl<'a> Masker<'a> {
 
     /// The masked patches of a slice in masking order; `place` (epoch, slice) decides random draws.
     pub fn chosen(&self, state: &PatchState, place: [u64; 2]) -> Vec<usize> {
-        draw::masked(&self.config.method, self.order, self.grid, state, self.sigma, (self.config.seed, &place))
+        let draw = Draw::new(self.order, &self.config.method.mask, self.grid);
+        draw.patches(&state.label, &state.clustering, (self.config.seed, &place)).masked(self.sigma)
     }
 
     /// One slice with its patches masked. `place` (epoch, slice) makes its random draws its own; `tissue` `[S][S]` is where

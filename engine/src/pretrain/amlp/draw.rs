@@ -6,48 +6,82 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use super::mps::{Order, PatchState, order};
-use crate::cluster::LEFT_OUT;
-use crate::config::MethodConfig;
+use super::mps::{Order, order};
+use crate::cluster::{Clustering, LEFT_OUT};
+use crate::config::MaskConfig;
 use crate::masking::masked_count;
 use crate::patch::PatchGrid;
 use crate::seed::stream;
 
-/// The masked patches of a slice in masking order, at least one. `sigma` is their share of the mask units; seed and place (epoch,
-/// slice) decide random draws.
-pub(super) fn masked(
-    method: &MethodConfig,
-    kind: Order,
-    grid: &PatchGrid,
-    state: &PatchState,
-    sigma: f64,
-    (seed, place): (u64, &[u64]),
-) -> Vec<usize> {
-    let (labels, logit, air) = (&state.label, &state.clustering.logit, &state.clustering.air);
-    let temperature = method.mask.temperature;
-    let patches = match kind {
-        Order::Random => order(kind, labels, logit, seed, place),
-        Order::LesionFirst | Order::BackgroundFirst if temperature <= 0.0 => order(kind, labels, logit, seed, place),
-        Order::LesionFirst => gumbel(labels, logit, 1.0 / temperature, seed, place),
-        Order::BackgroundFirst => gumbel(labels, logit, -1.0 / temperature, seed, place),
-    };
-    let units = Units::new(grid, method.mask.unit(grid.side(), grid.grid()).unwrap_or(1));
-    let mut drawn = units.in_order(&patches);
-    let mut maskable = drawn.len();
-    if method.mask.of_tissue {
-        let has_tissue = units.any(|patch| !air[patch]);
-        maskable = has_tissue.iter().filter(|tissue| **tissue).count();
-        drawn.sort_by_key(|unit| !has_tissue[*unit]);
+/// How the masked patches of a slice are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw<'a> {
+    order: Order,
+    mask: &'a MaskConfig,
+    grid: &'a PatchGrid,
+    /// Patches along the side of a unit.
+    unit: usize,
+}
+
+/// The patches of a slice in masking order, unit by unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// All patches.
+    pub order: Vec<usize>,
+    /// Units that the masking ratio is a share of.
+    maskable: usize,
+    /// Patches of a unit.
+    unit: usize,
+}
+
+impl<'a> Draw<'a> {
+    /// For settings that [`MaskConfig::errors`] and [`MaskConfig::unit`] accept; another unit counts as a patch.
+    pub fn new(order: Order, mask: &'a MaskConfig, grid: &'a PatchGrid) -> Self {
+        Self { order, mask, grid, unit: mask.unit(grid.side(), grid.grid()).unwrap_or(1) }
     }
-    if method.mask.hints > 0.0 {
-        let foreground = units.any(|patch| labels[patch] == 1);
-        let mut hints: Vec<usize> = drawn[..maskable].iter().copied().filter(|unit| foreground[*unit]).collect();
-        hints.shuffle(&mut stream(seed, "mask-hints", place));
-        hints.truncate((hints.len() as f64 * method.mask.hints).round() as usize);
-        drawn[..maskable].sort_by_key(|unit| hints.contains(unit));
+
+    /// The order of all patches with these labels. Seed and place (epoch, slice) decide random draws.
+    pub fn patches(&self, labels: &[u8], clustering: &Clustering, (seed, place): (u64, &[u64])) -> Drawn {
+        let (kind, temperature, logit) = (self.order, self.mask.temperature, &clustering.logit);
+        let patches = match kind {
+            Order::Random => order(kind, labels, logit, seed, place),
+            Order::LesionFirst | Order::BackgroundFirst if temperature <= 0.0 => {
+                order(kind, labels, logit, seed, place)
+            }
+            Order::LesionFirst => gumbel(labels, logit, 1.0 / temperature, seed, place),
+            Order::BackgroundFirst => gumbel(labels, logit, -1.0 / temperature, seed, place),
+        };
+        let units = Units { grid: self.grid.grid(), side: self.unit };
+        let mut drawn = units.in_order(&patches);
+        let mut maskable = drawn.len();
+        if self.mask.of_tissue {
+            let has_tissue = units.any(|patch| !clustering.air[patch]);
+            maskable = has_tissue.iter().filter(|tissue| **tissue).count();
+            drawn.sort_by_key(|unit| !has_tissue[*unit]);
+        }
+        if self.mask.hints > 0.0 {
+            let foreground = units.any(|patch| labels[patch] == 1);
+            let mut hints: Vec<usize> = drawn[..maskable].iter().copied().filter(|unit| foreground[*unit]).collect();
+            hints.shuffle(&mut stream(seed, "mask-hints", place));
+            hints.truncate((hints.len() as f64 * self.mask.hints).round() as usize);
+            drawn[..maskable].sort_by_key(|unit| hints.contains(unit));
+        }
+        let order = drawn.into_iter().flat_map(|unit| units.patches(unit)).collect();
+        Drawn { order, maskable, unit: self.unit.pow(2) }
     }
-    drawn.truncate(masked_count(maskable, sigma).max(1));
-    drawn.into_iter().flat_map(|unit| units.patches(unit)).collect()
+}
+
+impl Drawn {
+    /// The number of masked patches at a ratio: whole units.
+    pub fn count(&self, sigma: f64) -> usize {
+        masked_count(self.maskable, sigma) * self.unit
+    }
+
+    /// The patches that a training masks, in order: at least one unit.
+    pub fn masked(mut self, sigma: f64) -> Vec<usize> {
+        self.order.truncate(self.count(sigma).max(self.unit));
+        self.order
+    }
 }
 
 /// All patches by falling `scale z + G`, where z is |logit| for patches labelled 1 and -|logit| for others, and G is standard
@@ -77,10 +111,6 @@ struct Units {
 }
 
 impl Units {
-    fn new(grid: &PatchGrid, side: usize) -> Self {
-        Self { grid: grid.grid(), side }
-    }
-
     fn count(&self) -> usize {
         (self.grid / self.side).pow(2)
     }
@@ -111,8 +141,9 @@ impl Units {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::mps::PatchState;
     use super::*;
-    use crate::cluster::Clustering;
+    use crate::config::MethodConfig;
 
     /// Patches 0 to 7 of 16 are foreground; the first row is air.
     fn state(logit: f64) -> PatchState {
@@ -126,7 +157,9 @@ mod tests {
     fn draw(change: impl Fn(&mut MethodConfig), state: &PatchState, sigma: f64, slice: u64) -> Vec<usize> {
         let mut method = MethodConfig { grid: 4, ..MethodConfig::default() };
         change(&mut method);
-        masked(&method, method.order, &PatchGrid::new(16, 4).unwrap(), state, sigma, (7, &[1, slice]))
+        let grid = PatchGrid::new(16, 4).unwrap();
+        let draw = Draw::new(method.order, &method.mask, &grid);
+        draw.patches(&state.label, &state.clustering, (7, &[1, slice])).masked(sigma)
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub mod arl;
 mod batch;
 pub mod ccl;
 pub mod choice;
-mod draw;
+pub mod draw;
 mod loss;
 pub mod mps;
 mod probes;

@@ -3,6 +3,7 @@
 use egui::Ui;
 use engine::cluster::Method;
 use engine::preprocess::Spacing;
+use engine::pretrain::amlp::mps::Order;
 
 use super::super::super::chip::{Chip, chips};
 use crate::command::masking::{METHODS, ORDERS, RULES};
@@ -47,7 +48,33 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
         }
     }
     changed |= Select::new("Order", &ORDERS).show(ui, &mut controls.order).changed();
+    changed |= draw(ui, controls);
     changed |= NumberField::new(&mut controls.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui).changed();
+    changed
+}
+
+/// What a training may do beyond the paper's order.
+fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
+    let mut changed = false;
+    if controls.order != Order::Random {
+        let field = NumberField::new(&mut controls.mask.temperature, "Temperature").range(0.0..=1e4).decimals(1);
+        let why = "0: in order. Above, patches are drawn in proportion to exp(logit / temperature)";
+        changed |= field.show(ui).on_hover_text(why).changed();
+    }
+    let hints = Slider::new(&mut controls.mask.hints, "Hints", 0.0..=0.9).decimals(2).step(0.05);
+    changed |= hints.show(ui).on_hover_text("Share of the foreground that stays visible").changed();
+    let (side, units) = (controls.patch_px(), controls.units());
+    let names: Vec<String> = units.iter().map(|unit| format!("{0} x {0} patches", unit)).collect();
+    let mut choices: Vec<(usize, &str)> =
+        units.iter().map(|unit| unit * side).zip(names.iter().map(String::as_str)).collect();
+    if let Some(first) = choices.first_mut() {
+        *first = (0, "a patch");
+    }
+    if controls.mask.unit_px == side {
+        controls.mask.unit_px = 0;
+    }
+    changed |= Select::new("Mask unit", &choices).show(ui, &mut controls.mask.unit_px).changed();
+    changed |= ui.add(Toggle::new(&mut controls.mask.of_tissue, "Sigma of tissue")).changed();
     changed
 }
 
