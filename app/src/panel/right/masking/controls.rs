@@ -2,6 +2,7 @@
 
 use egui::Ui;
 use engine::cluster::Method;
+use engine::config::MaskConfig;
 use engine::preprocess::Spacing;
 use engine::pretrain::amlp::mps::Order;
 
@@ -25,6 +26,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Ratio and order").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
     let radius = state.cache.masking.found.as_ref().and_then(|found| found.clusters.dbscan_radius);
     Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls, radius));
+    let note = if controls.mask == MaskConfig::default() { "the paper's" } else { "changed" };
+    Section::new("Draw").note(note).closed().show(ui, |ui| changed |= draw(ui, &mut controls));
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
     }
@@ -48,7 +51,6 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
         }
     }
     changed |= Select::new("Order", &ORDERS).show(ui, &mut controls.order).changed();
-    changed |= draw(ui, controls);
     changed |= NumberField::new(&mut controls.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui).changed();
     changed
 }
@@ -64,7 +66,7 @@ fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let hints = Slider::new(&mut controls.mask.hints, "Hints", 0.0..=0.9).decimals(2).step(0.05);
     changed |= hints.show(ui).on_hover_text("Share of the foreground that stays visible").changed();
     let (side, units) = (controls.patch_px(), controls.units());
-    let names: Vec<String> = units.iter().map(|unit| format!("{0} x {0} patches", unit)).collect();
+    let names: Vec<String> = units.iter().map(|unit| format!("{unit} x {unit} patches")).collect();
     let mut choices: Vec<(usize, &str)> =
         units.iter().map(|unit| unit * side).zip(names.iter().map(String::as_str)).collect();
     if let Some(first) = choices.first_mut() {
