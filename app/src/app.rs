@@ -1,5 +1,6 @@
 //! One frame of the window: logic first, then drawing.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -111,6 +112,11 @@ impl App {
         self.state.notice(Severity::Warning, title, detail);
     }
 
+    /// Keeps unsaved edits in a folder, and offers those that an earlier start left there.
+    pub fn keep_edits_in(&mut self, folder: &Path) {
+        worker::autosave::start(&mut self.state, &mut self.jobs, folder);
+    }
+
     /// What is shown.
     pub fn state(&self) -> &State {
         &self.state
@@ -190,6 +196,7 @@ impl App {
                 dispatch(&mut self.state, &mut self.jobs, command);
             }
         }
+        worker::autosave::follow(&mut self.state, &mut self.jobs);
         self.wake_later(ctx, now);
         self.on_close(ctx);
     }

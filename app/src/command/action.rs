@@ -54,6 +54,7 @@ pub fn actions(state: &State) -> Vec<Action> {
     super::overlay::actions(&mut list, state);
     super::review::actions(&mut list, state);
     super::edit::actions(&mut list, state);
+    super::autosave::actions(&mut list, state);
     super::masking::actions(&mut list, state);
     super::train::actions(&mut list, state);
     super::timeline::actions(&mut list, state);

@@ -13,7 +13,7 @@ use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest,
 use crate::worker::layer::{self, LayerKind};
 use crate::worker::review::{export as export_review, join, set_order};
 use crate::worker::study::patient::show_method;
-use crate::worker::{Jobs, analyse, dialog, edit, export, open, save, segment};
+use crate::worker::{Jobs, analyse, autosave, dialog, edit, export, open, save, segment};
 
 /// Carries an intent out, or asks first if it would lose an unsaved segmentation.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
@@ -48,6 +48,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         | Intent::StepCase(_)
         | Intent::CloseCase
         | Intent::Segment
+        | Intent::RestoreEdits(_)
         | Intent::Consensus(_)
         | Intent::CorrectReference
         | Intent::RemoveSegmentation => true,
@@ -126,8 +127,13 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         Intent::LoadMask(role) => layer::load_unfit(state, jobs, role),
         Intent::Consensus(method) => join(state, jobs, method),
         Intent::Review(step) => review::step(state, jobs, step),
+        Intent::RestoreEdits(path) => autosave::restore(state, jobs, &path),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
-        Intent::QuitNow => window::quit_now(state, jobs),
+        Intent::QuitNow => {
+            // The user was asked about what is unsaved.
+            autosave::forget(jobs);
+            window::quit_now(state, jobs);
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! may have to wait for a save or a dialog is an [`Intent`], which the state can hold.
 
 pub mod action;
+pub mod autosave;
 pub mod back;
 mod contrast;
 pub mod edit;
@@ -24,6 +25,7 @@ use crate::state::{Intent, State};
 use crate::worker::{self, Jobs};
 
 pub use action::{Action, actions};
+pub use autosave::AutosaveCommand;
 pub use edit::EditCommand;
 pub use file::FileCommand;
 pub use masking::MaskingCommand;
@@ -66,6 +68,8 @@ topics! {
     Review(ReviewCommand),
     /// Corrections of the segmentation, measurements, undo.
     Edit(EditCommand),
+    /// Unsaved edits that an earlier start left behind.
+    Autosave(AutosaveCommand),
     /// Modes, panels, dialogs, messages, the end of the program.
     Window(WindowCommand),
     /// Masking mode.
@@ -94,6 +98,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Overlay(command) => overlay::dispatch(state, command),
         Command::Review(command) => review::dispatch(state, jobs, command),
         Command::Edit(command) => edit::dispatch(state, jobs, command),
+        Command::Autosave(command) => autosave::dispatch(state, jobs, command),
         Command::Window(command) => window::dispatch(state, jobs, command),
         Command::Masking(command) => masking::dispatch(state, jobs, command),
         Command::Train(command) => train::dispatch(state, jobs, command),

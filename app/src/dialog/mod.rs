@@ -7,6 +7,7 @@
 //! | `path` | path entry where the system has no file dialog |
 //! | `initials` | the reviewer's initials |
 //! | `confirm` | overwrite, delete, unsaved work, quit |
+//! | `left_edits` | unsaved edits of an earlier start |
 //! | `manual` | manuals of window and engine |
 //! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
@@ -15,6 +16,7 @@ mod about;
 mod confirm;
 mod help;
 mod initials;
+mod left_edits;
 mod log;
 mod manual;
 mod palette;
@@ -49,6 +51,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         Some(Dialog::Close) => confirm::close(ctx, state, sender),
         Some(Dialog::DeviceLost { why }) => confirm::device_lost(ctx, why, sender),
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
+        Some(Dialog::LeftEdits { path }) => left_edits::show(ctx, state, path, sender),
         Some(Dialog::DeleteRun { path }) => confirm::delete_run(ctx, path, sender),
         Some(Dialog::Log) => log::show(ctx, state, sender),
         Some(Dialog::Initials { text, .. }) => initials::show(ctx, text, sender),

@@ -10,6 +10,9 @@ use crate::args::Args;
 use crate::gpu::Gpu;
 use crate::state::Settings;
 
+/// The folder of unsaved edits, beside the settings.
+const UNSAVED: &str = "unsaved";
+
 /// What a report needs besides the window.
 #[derive(Default)]
 struct Reporting {
@@ -119,6 +122,12 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         let mut app = App::new(&context.egui_ctx, gpu, &args, settings);
         if let Err(why) = stored {
             app.warn("Settings were reset", why);
+        }
+        if !args.is_report()
+            && !args.demo
+            && let Some(folder) = eframe::storage_dir(APP_ID)
+        {
+            app.keep_edits_in(&folder.join(UNSAVED));
         }
         let reporting = Reporting { code: result, ..Reporting::default() };
         Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)

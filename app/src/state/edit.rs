@@ -4,6 +4,7 @@ mod undo;
 
 pub use undo::{UndoEntry, UndoList, UndoStep};
 
+use engine::edit::journal::Kind;
 use engine::edit::op::{Brush, Mode, Op, Plane};
 use engine::edit::{Delta, VoxelBox};
 use engine::volume::Grid;
@@ -68,12 +69,27 @@ pub struct Edits {
     pub stroke: Option<Stroke>,
     /// Whether findings, measures and the projection follow the labels.
     pub follow: Follow,
+    /// Changes of the labels that are not on their way to the disk yet.
+    pub unrecorded: Vec<KeptChange>,
+}
+
+/// A whole change of the segmentation's labels.
+#[derive(Clone, Debug)]
+pub struct KeptChange {
+    /// An edit, or how one was taken back or brought back.
+    pub kind: Kind,
+    /// Name of the edit.
+    pub name: String,
+    /// What changed: of an undo, back to the labels before.
+    pub delta: Delta,
+    /// Revisions before and after.
+    pub revisions: [u64; 2],
 }
 
 impl Edits {
     /// None of a mask of this shape.
     pub fn new(shape: [usize; 3]) -> Self {
-        Self { list: UndoList::new(shape), stroke: None, follow: Follow::Settled }
+        Self { list: UndoList::new(shape), stroke: None, follow: Follow::Settled, unrecorded: Vec::new() }
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Intent {
     Consensus(Method),
     /// Take a step of the review.
     Review(ReviewStep),
+    /// Restore unsaved edits of the open case from their journal.
+    RestoreEdits(PathBuf),
     /// Bring a run back from the trash.
     RestoreRun(TrashedRun),
     /// End the program without further questions.

@@ -8,6 +8,7 @@ pub mod intent;
 pub mod job;
 pub mod labels;
 pub mod layer;
+pub mod left_edits;
 pub mod masking;
 pub mod names;
 pub mod notice;
@@ -110,6 +111,11 @@ pub enum Dialog {
         /// What waits for the answer.
         next: Intent,
     },
+    /// An earlier start left unsaved edits.
+    LeftEdits {
+        /// Their journal.
+        path: PathBuf,
+    },
     /// A run is to be moved to the trash.
     DeleteRun {
         /// Its folder.
@@ -168,6 +174,8 @@ pub struct State {
     pub after_saving: Option<Intent>,
     /// What jobs want done next: carried out before the window is drawn.
     pub intents: Vec<Intent>,
+    /// Unsaved edits that an earlier start left behind.
+    pub left_edits: left_edits::LeftBehind,
     /// Text on its way to the clipboard.
     pub copied: Option<String>,
     /// The saved session that a restart is restoring, part by part.

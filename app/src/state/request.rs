@@ -26,6 +26,8 @@ pub struct Request {
     pub slice: Option<usize>,
     /// The segmentations by the methods of a study. The shown one is made by its network if no file holds it.
     pub study: Option<StudyMasks>,
+    /// The journal of unsaved edits that are restored once the case is open.
+    pub restore: Option<PathBuf>,
 }
 
 impl Request {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use engine::event::Signal;
 use poll_promise::Promise;
 
+use super::autosave::Recorder;
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
 use super::review::{Ahead, Keeper};
 use super::{Painter, Wake, update};
@@ -35,6 +36,8 @@ pub struct Jobs {
     pub(super) keeper: Keeper,
     /// The case that was read ahead.
     pub(super) ahead: Ahead,
+    /// Writes the journal of unsaved edits, if they are kept.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Jobs {
@@ -49,6 +52,7 @@ impl Jobs {
             alone: Arc::default(),
             keeper: Arc::default(),
             ahead: Arc::default(),
+            recorder: None,
         }
     }
 
@@ -183,9 +187,9 @@ impl Jobs {
         self.running.iter().filter(|job| job.spec.slot == slot).count()
     }
 
-    /// True when nothing runs whose result is wanted.
+    /// True when nothing runs whose result is wanted, and every edit is written.
     pub fn idle(&self) -> bool {
-        self.running.iter().all(|job| job.abandoned)
+        self.running.iter().all(|job| job.abandoned) && self.recorder.as_ref().is_none_or(Recorder::is_idle)
     }
 
     /// The number of threads at work, abandoned ones included.

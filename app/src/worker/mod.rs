@@ -6,6 +6,7 @@
 //! [`Intent`](crate::state::Intent) in the state.
 
 pub mod analyse;
+pub mod autosave;
 pub mod contrast;
 pub mod devices;
 pub mod dialog;

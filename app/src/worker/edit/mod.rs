@@ -13,7 +13,7 @@ use engine::event::Control;
 use engine::volume::Relation;
 
 use super::{Jobs, analyse, frame, layer, segment};
-use crate::state::edit::{Follow, UndoStep};
+use crate::state::edit::{Follow, KeptChange, UndoStep};
 use crate::state::{Document, ImageLayer, MaskLayer, MaskRole, Severity, Slot, State};
 
 /// One whole-mask operation at a time.
@@ -137,9 +137,11 @@ pub struct LabelChange<'a> {
     pub revisions: [u64; 2],
 }
 
-/// Keeps a change: an edit in the undo list. All label changes pass here once, in their order.
+/// Keeps a change: an edit in the undo list, every change for the journal. All label changes pass here once, in their order.
 pub fn record(state: &mut State, change: LabelChange<'_>) {
     let Some(document) = &mut state.document else { return };
+    let LabelChange { kind, name, delta, revisions } = change;
+    document.edits.unrecorded.push(KeptChange { kind, name: name.to_owned(), delta: delta.clone(), revisions });
     if change.kind == Kind::Edit
         && let Err(error) = document.edits.list.push_labels(change.name, change.delta, change.revisions)
     {

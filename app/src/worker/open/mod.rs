@@ -24,7 +24,8 @@ use engine::words::plural;
 
 use super::review::{self, Ahead, Prefetched};
 use super::{
-    Failure, Job, JobHandle, Jobs, Spec, analyse, edit, frame, layer, restore, segment, study, thumbnails, values,
+    Failure, Job, JobHandle, Jobs, Spec, analyse, autosave, edit, frame, layer, restore, segment, study, thumbnails,
+    values,
 };
 use crate::gpu::Gpu;
 use crate::scene::Modality;
@@ -219,6 +220,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
     }
+    let restore = request.restore.clone();
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
     let mut document = Document { label_map, ..Document::new(id, listed, title, image) };
     document.study.clone_from(&request.study);
@@ -253,6 +255,10 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     frame::project_missing(state, jobs);
     OpenRest::start(state, jobs, request);
     study::patient::case_opened(state, jobs);
+    match (restore, &mut state.document) {
+        (Some(path), Some(document)) => document.once_opened = Some(Intent::RestoreEdits(path)),
+        _ => autosave::case_opened(state, jobs),
+    }
 }
 
 /// What stays of how the last case was looked at.

@@ -18,8 +18,8 @@ use super::xvfb::Xvfb;
 
 /// A connection of its own to the display, with a window to drag from.
 pub struct Hand {
-    connection: RustConnection,
-    root: Window,
+    pub(super) connection: RustConnection,
+    pub(super) root: Window,
     source: Window,
 }
 
@@ -36,21 +36,24 @@ impl Hand {
     /// Waits for a window with this title; the program must not end meanwhile.
     pub fn wait_for_title(&self, title: &str, program: &mut Child) -> Window {
         let begin = Instant::now();
-        let mut seen = Vec::new();
         while begin.elapsed() < PATIENCE {
             assert!(program.try_wait().unwrap().is_none(), "the program ended");
-            seen.clear();
-            let children = self.connection.query_tree(self.root).unwrap().reply().unwrap().children;
-            for window in children {
-                let name = self.title(window);
-                if name == title {
-                    return window;
-                }
-                seen.push(name);
+            if let Some((window, _)) = self.titles().into_iter().find(|(_, name)| name == title) {
+                return window;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("no window is titled {title}, but {seen:?}");
+        panic!("no window is titled {title}, but {:?}", self.titles());
+    }
+
+    /// Whether a window has this title now.
+    pub(super) fn has_title(&self, title: &str) -> bool {
+        self.titles().iter().any(|(_, name)| name == title)
+    }
+
+    fn titles(&self) -> Vec<(Window, String)> {
+        let children = self.connection.query_tree(self.root).unwrap().reply().unwrap().children;
+        children.into_iter().map(|window| (window, self.title(window))).collect()
     }
 
     fn title(&self, window: Window) -> String {

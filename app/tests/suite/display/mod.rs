@@ -2,6 +2,7 @@
 //! Without the program `Xvfb` these tests say so; where `AMLP_REQUIRE_GPU=1` is set its absence is a failure.
 
 mod drop;
+mod edits;
 mod xvfb;
 
 use std::path::Path;

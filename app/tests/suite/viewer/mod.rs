@@ -1,6 +1,7 @@
 //! The whole program without a window, worked with as a user does: by the names of its controls, by keys and mouse.
 //! What is asserted is what it shows in numbers, the report of `--state`.
 
+mod autosave;
 mod cases;
 mod demo;
 mod edit_steps;

@@ -1,0 +1,96 @@
+//! Edits that an earlier start left behind: found, offered, discarded.
+
+use std::path::{Path, PathBuf};
+
+use engine::run::autosave::{LeftEdits, left_edits, remove};
+
+use crate::state::{Dialog, Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
+
+/// One look at a time.
+const SLOT: Slot = Slot::exclusive("find unsaved edits");
+/// Several may be discarded.
+const DISCARD: Slot = Slot::shared("discard unsaved edits");
+
+/// Looks for edits that were left behind.
+struct FindLeft {
+    folder: PathBuf,
+    /// Those of this image alone.
+    of: Option<PathBuf>,
+}
+
+/// Looks for edits of any case, or of the case with this image.
+pub fn find(jobs: &mut Jobs, of: Option<&Path>) {
+    if let Some(folder) = jobs.recorder.as_ref().map(|recorder| recorder.folder().to_path_buf()) {
+        jobs.start(FindLeft { folder, of: of.map(Path::to_path_buf) });
+    }
+}
+
+/// A case was opened: edits of it that were left behind are offered.
+pub fn case_opened(state: &State, jobs: &mut Jobs) {
+    if let Some(document) = &state.document {
+        find(jobs, Some(document.base().path()));
+    }
+}
+
+impl Job for FindLeft {
+    type Output = (Vec<LeftEdits>, Vec<engine::Error>);
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Looking for unsaved edits").hidden()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Self::Output, Failure> {
+        let same = |path: &Path, of: &Path| {
+            path == of || path.canonicalize().ok().zip(of.canonicalize().ok()).is_some_and(|(a, b)| a == b)
+        };
+        let is_wanted = |image: Option<&Path>| match &self.of {
+            Some(of) => image.is_some_and(|image| same(image, of)),
+            None => true,
+        };
+        Ok(left_edits(&self.folder, |case| is_wanted(case.images.first().map(|(_, path, _)| path.as_path())))?)
+    }
+
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
+        let (found, errors) = match result {
+            Ok(found) => found,
+            Err(failure) => return failure.report("Looking for unsaved edits", state),
+        };
+        for error in errors {
+            state.error("Unsaved edits cannot be restored", error);
+        }
+        let of_other_case = self
+            .of
+            .as_ref()
+            .is_some_and(|of| state.document.as_ref().is_none_or(|document| document.base().path() != of));
+        if of_other_case {
+            return;
+        }
+        // The newest is offered first, so it is put on top.
+        let offers = found.iter().rev().map(|left| left.path.clone());
+        state.left_edits.offers = offers.collect();
+        state.left_edits.found.retain(|known| found.iter().all(|left| left.path != known.path));
+        state.left_edits.found.extend(found);
+        offer_next(state);
+    }
+}
+
+/// Asks about the next edits that were left behind.
+pub fn offer_next(state: &mut State) {
+    if state.dialog.is_none()
+        && let Some(path) = state.left_edits.offers.pop()
+    {
+        state.dialog = Some(Dialog::LeftEdits { path });
+    }
+}
+
+/// Removes edits that were left behind.
+pub fn discard(state: &mut State, jobs: &mut Jobs, path: &Path) {
+    state.left_edits.found.retain(|left| left.path != path);
+    let (path, title) = (path.to_path_buf(), "Discarding unsaved edits");
+    let run = move |_: &JobHandle| {
+        remove(&path);
+        Ok(())
+    };
+    jobs.start_with(Spec::new(DISCARD, title).hidden(), run, |_, _, _, _| ());
+}

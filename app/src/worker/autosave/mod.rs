@@ -1,0 +1,87 @@
+//! Unsaved edits on the disk: recorded while they are made, offered after a crash, restored.
+//!
+//! [`follow`] hands each change of the segmentation's labels to the [`Recorder`], which begins a journal with the first one
+//! after the mask was opened or saved, and removes it once nothing of it is unsaved any more.
+
+mod find;
+mod recorder;
+mod restore;
+
+use std::path::{Path, PathBuf};
+
+use engine::run::autosave::EditedCase;
+
+pub use find::{case_opened, discard, find, offer_next};
+pub use recorder::Recorder;
+use recorder::Recording;
+pub use restore::restore;
+
+use super::Jobs;
+use crate::state::{Document, MaskRole, Source, State};
+
+/// Begins to record edits in a folder, and looks for those that an earlier start left there.
+pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
+    match Recorder::new(folder.to_path_buf(), jobs.wake.clone()) {
+        Ok(recorder) => jobs.recorder = Some(recorder),
+        Err(error) => return state.error("Edits are not kept for a crash", error.to_string()),
+    }
+    find(jobs, None);
+}
+
+/// Records what changed since the last call, and ends the recording of what is saved, undone or closed.
+pub fn follow(state: &mut State, jobs: &mut Jobs) {
+    let changes =
+        state.document.as_mut().map(|document| std::mem::take(&mut document.edits.unrecorded)).unwrap_or_default();
+    let Some(recorder) = &mut jobs.recorder else { return };
+    if let Some(error) = recorder.take_failure() {
+        recorder.recording = None;
+        let what = format!("{error}. Save the segmentation often.");
+        state.error("Edits are not kept for a crash", what);
+    }
+    let Some(document) = &state.document else { return recorder.forget() };
+    if recorder.recording.is_some_and(|recording| recording.case != document.id) {
+        recorder.forget();
+    }
+    let Some(mask) = document.segmentation() else { return };
+    if let Some(first) = changes.first() {
+        let before = first.revisions[0];
+        if recorder.recording.is_none_or(|recording| recording.revision != before) {
+            let mut base = mask.labels.clone();
+            let fits = changes.iter().rev().all(|change| change.delta.inverted().apply(&mut base));
+            debug_assert!(fits, "all changes of the labels are kept in their order");
+            let recording = Recording { case: document.id, base: before, revision: before };
+            recorder.begin(edited_case(document, before), base, recording);
+        }
+        changes.into_iter().for_each(|change| recorder.append(change));
+    }
+    // Whatever else the mask is now, such as a stroke under way, its edits stay recorded.
+    let settled = |recording: Recording| {
+        mask.revision == recording.revision && (!mask.is_unsaved() || recording.revision == recording.base)
+    };
+    if recorder.recording.is_some_and(settled) {
+        recorder.forget();
+    }
+}
+
+/// The user has decided about the unsaved edits: nothing of them is offered again.
+pub fn forget(jobs: &mut Jobs) {
+    if let Some(recorder) = &mut jobs.recorder {
+        recorder.forget();
+    }
+}
+
+/// The files of a case whose edits begin at a revision of its segmentation.
+fn edited_case(document: &Document, base: u64) -> EditedCase {
+    let image = |source: &Source| {
+        let file = source.file();
+        (file.path, file.frame)
+    };
+    let images = document.images.iter().map(|layer| {
+        let (path, frame) = image(&layer.source);
+        (Some(layer.info.modality.key()), path, frame)
+    });
+    let segmentation = document.segmentation().filter(|mask| mask.saved_revision == Some(base));
+    let mask: Option<PathBuf> = segmentation.and_then(|mask| mask.path.clone());
+    let reference = document.mask(MaskRole::Reference).and_then(|mask| mask.path.clone());
+    EditedCase { title: document.title.clone(), images: images.collect(), mask, reference }
+}

@@ -1,0 +1,161 @@
+//! The thread that writes the journal of unsaved edits: the window never waits for a disk.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use engine::Error;
+use engine::edit::EditLabels;
+use engine::run::autosave::{Autosave, EditedCase};
+
+use crate::state::CaseId;
+use crate::state::edit::KeptChange;
+use crate::worker::Wake;
+
+/// What is recorded at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recording {
+    /// The case.
+    pub case: CaseId,
+    /// Revision of the mask that the journal begins with.
+    pub base: u64,
+    /// Revision after its last record.
+    pub revision: u64,
+}
+
+enum Order {
+    /// A journal of edits of this mask, in place of the one before.
+    Begin(Box<EditedCase>, EditLabels),
+    /// A journal of an earlier start is continued.
+    Adopt(Box<Autosave>),
+    Append(Box<KeptChange>),
+    /// The edits are saved or discarded.
+    Forget,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Orders that are not carried out yet.
+    waiting: AtomicUsize,
+    failure: Mutex<Option<Error>>,
+}
+
+/// Records the edits of the open case in a folder.
+pub struct Recorder {
+    folder: PathBuf,
+    orders: Option<Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    pub(super) recording: Option<Recording>,
+}
+
+impl Recorder {
+    /// A recorder for journals in `folder`, which is made with the first of them.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn new(folder: PathBuf, wake: Wake) -> std::io::Result<Self> {
+        let (orders, received) = channel();
+        let shared = Arc::new(Shared::default());
+        let (place, report) = (folder.clone(), Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("unsaved edits".to_owned())
+            .spawn(move || carry_out(&received, &place, &report, &wake))?;
+        Ok(Self { folder, orders: Some(orders), thread: Some(thread), shared, recording: None })
+    }
+
+    /// The folder of the journals.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
+    /// Whether everything is written.
+    pub fn is_idle(&self) -> bool {
+        self.shared.waiting.load(Ordering::Acquire) == 0
+    }
+
+    /// What went wrong since the last call.
+    pub(super) fn take_failure(&self) -> Option<Error> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn begin(&mut self, case: EditedCase, base: EditLabels, recording: Recording) {
+        self.recording = Some(recording);
+        self.order(Order::Begin(Box::new(case), base));
+    }
+
+    pub(super) fn adopt(&mut self, autosave: Autosave, recording: Recording) {
+        self.recording = Some(recording);
+        self.order(Order::Adopt(Box::new(autosave)));
+    }
+
+    pub(super) fn append(&mut self, change: KeptChange) {
+        if let Some(recording) = &mut self.recording {
+            recording.revision = change.revisions[1];
+            self.order(Order::Append(Box::new(change)));
+        }
+    }
+
+    /// The recorded edits are saved or discarded: their journal is removed.
+    pub fn forget(&mut self) {
+        if self.recording.take().is_some() {
+            self.order(Order::Forget);
+        }
+    }
+
+    fn order(&self, order: Order) {
+        self.shared.waiting.fetch_add(1, Ordering::AcqRel);
+        // The thread ends only after the sender is dropped.
+        if self.orders.as_ref().is_none_or(|orders| orders.send(order).is_err()) {
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Drop for Recorder {
+    /// What is being recorded stays on the disk and is offered at the next start.
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread has been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn carry_out(orders: &Receiver<Order>, folder: &std::path::Path, shared: &Shared, wake: &Wake) {
+    let mut open: Option<Autosave> = None;
+    for order in orders {
+        let done = match order {
+            Order::Begin(case, base) => {
+                let before = open.take();
+                let begun = Autosave::create(folder, &case, &base).map(|autosave| open = Some(autosave));
+                // Not before: until then it is all that is on the disk.
+                before.into_iter().for_each(Autosave::remove);
+                begun
+            }
+            Order::Adopt(autosave) => {
+                open.replace(*autosave).into_iter().for_each(Autosave::remove);
+                Ok(())
+            }
+            Order::Append(change) => match &mut open {
+                Some(autosave) => autosave.append(change.kind, &change.name, &change.delta),
+                // The failure of its beginning was reported.
+                None => Ok(()),
+            },
+            Order::Forget => {
+                open.take().into_iter().for_each(Autosave::remove);
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            // A change that is missing would end every replay: what was written is kept, and the next edit begins anew.
+            open = None;
+            *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        shared.waiting.fetch_sub(1, Ordering::AcqRel);
+        wake();
+    }
+}

@@ -1,0 +1,115 @@
+//! Restoring edits that were left behind.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::edit::EditLabels;
+use engine::edit::journal::Replay;
+use engine::run::autosave::{Autosave, LeftEdits};
+use engine::volume::{Relation, Volume};
+use engine::words::plural;
+
+use super::recorder::Recording;
+use crate::state::edit::Edits;
+use crate::state::{CaseId, MaskLayer, MaskRole, Severity, Slot, State};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, edit};
+
+/// One journal at a time.
+const SLOT: Slot = Slot::exclusive("restore edits");
+
+/// Replays a journal on the open case.
+struct Restore {
+    case: CaseId,
+    left: LeftEdits,
+    image: Arc<Volume>,
+    /// The segmentation that its file holds now.
+    mask: Option<EditLabels>,
+}
+
+struct Restored {
+    autosave: Autosave,
+    replay: Replay,
+    /// The file of the segmentation is the one that was edited.
+    same_file: bool,
+}
+
+/// Restores edits on the open case, which is theirs.
+pub fn restore(state: &mut State, jobs: &mut Jobs, path: &Path) {
+    let Some(document) = &state.document else { return };
+    let Some(left) = state.left_edits.found.iter().find(|left| left.path == path).cloned() else { return };
+    let mask = document.segmentation().filter(|mask| !mask.is_unsaved()).map(|mask| mask.labels.clone());
+    let (case, image) = (document.id, Arc::clone(&document.base().volume));
+    jobs.start(Restore { case, left, image, mask });
+}
+
+impl Job for Restore {
+    type Output = Restored;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, format!("Restoring the edits of {}", self.left.case.title)).of_case(self.case)
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<Restored, Failure> {
+        let (autosave, replay) = Autosave::resume(&self.left.path)?;
+        let grid = replay.header.grid();
+        if grid.relation(&self.image.grid) != Relation::Same {
+            let (own, its) = (grid.describe(), self.image.grid.describe());
+            let title = &self.left.case.title;
+            return Err(Failure::Error(format!("{title}: the edits belong to {own}, the image has {its}")));
+        }
+        let is_edited = |mask: &EditLabels| mask.sha256() == replay.header.opened_sha256;
+        let same_file = self.left.case.mask.is_some() && self.mask.as_ref().is_some_and(is_edited);
+        Ok(Restored { autosave, replay, same_file })
+    }
+
+    fn apply(self, result: Result<Restored, Failure>, state: &mut State, jobs: &mut Jobs) {
+        let title = self.spec().title;
+        let Restored { autosave, replay, same_file } = match result {
+            Ok(restored) => restored,
+            Err(failure) => return failure.report(&title, state),
+        };
+        let new_base = jobs.unused_id();
+        let records: Vec<_> = replay.in_effect().into_iter().cloned().collect();
+        let revisions: Vec<u64> = records.iter().map(|_| jobs.unused_id()).collect();
+        let Some(document) = &mut state.document else { return };
+        let file = document.remove_mask(MaskRole::Segmentation).filter(|_| same_file);
+        let base = file.as_ref().map_or(new_base, |mask| mask.revision);
+        document.edits = Edits::new(document.base().volume.grid.shape);
+        let mut revision = base;
+        let mut failed = None;
+        for (record, after) in records.iter().zip(revisions) {
+            let delta = record.changes.unpack();
+            failed = document.edits.list.push_labels(&record.effect(), &delta, [revision, after]).err().or(failed);
+            revision = after;
+        }
+        let mask = MaskLayer::new(MaskRole::Segmentation, replay.labels, revision);
+        document.set_mask(match file {
+            Some(MaskLayer { path, more_files, .. }) => {
+                MaskLayer { path, more_files, saved_revision: Some(base), ..mask }
+            }
+            None => mask,
+        });
+        document.name_labels();
+        document.forget_results();
+        let count = plural(records.len(), "edit", "edits");
+        let copied = self.left.case.mask.as_ref().filter(|_| !same_file).map(|path| {
+            format!(
+                "{} is not the file that was edited. The edits are restored as a copy that no file holds.",
+                path.display()
+            )
+        });
+        let cut = replay.cut.map(|cut| format!("The last edit was left out: {}.", cut.why));
+        let detail: Vec<String> = copied.into_iter().chain(cut).collect();
+        let severity = if detail.is_empty() { Severity::Info } else { Severity::Warning };
+        state.notice(severity, format!("{count} restored on {}", self.left.case.title), detail.join(" "));
+        if let Some(error) = failed {
+            state.error("Older edits stay in memory", error);
+        }
+        state.left_edits.found.retain(|left| left.path != self.left.path);
+        state.session.view.finding = None;
+        if let Some(recorder) = &mut jobs.recorder {
+            recorder.adopt(autosave, Recording { case: self.case, base, revision });
+        }
+        edit::masks_replaced(state, jobs);
+    }
+}

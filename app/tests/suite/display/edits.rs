@@ -1,0 +1,135 @@
+//! Painting in a real window, a kill, and what the next start restores.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Instant;
+
+use engine::run::journal;
+use engine::volume::LabelVolume;
+use x11rb::connection::{Connection as _, RequestConnection as _};
+use x11rb::protocol::xproto::{
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt as _, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+    MOTION_NOTIFY_EVENT, Window,
+};
+
+use super::drop::Hand;
+use super::xvfb::Xvfb;
+use super::{PATIENCE, program};
+use crate::common;
+use crate::phantom::Files;
+
+/// X's numbers of keys.
+const ENTER: u32 = 0xff0d;
+const CONTROL: u32 = 0xffe3;
+
+impl Hand {
+    /// An event as if from a device: the request `FakeInput` of the extension XTEST.
+    fn fake(&self, kind: u8, detail: u8, [x, y]: [i16; 2]) {
+        const FAKE_INPUT: u8 = 2;
+        let extension = self.connection.query_extension(b"XTEST").unwrap().reply().unwrap();
+        assert!(extension.present, "the display has no XTEST");
+        let mut request = [0_u8; 36];
+        (request[0], request[1], request[4], request[5]) = (extension.major_opcode, FAKE_INPUT, kind, detail);
+        // Length in units of four bytes.
+        request[2..4].copy_from_slice(&9_u16.to_ne_bytes());
+        request[12..16].copy_from_slice(&self.root.to_ne_bytes());
+        request[24..26].copy_from_slice(&x.to_ne_bytes());
+        request[26..28].copy_from_slice(&y.to_ne_bytes());
+        let sent = self.connection.send_request_without_reply(&[IoSlice::new(&request)], Vec::new());
+        sent.unwrap().check().unwrap();
+        // A frame each, as from a hand.
+        std::thread::sleep(std::time::Duration::from_millis(40));
+    }
+
+    /// Keys go to this window.
+    fn focus(&self, window: Window) {
+        self.connection.set_input_focus(InputFocus::PARENT, window, x11rb::CURRENT_TIME).unwrap().check().unwrap();
+    }
+
+    fn code(&self, key: u32) -> u8 {
+        let setup = self.connection.setup();
+        let (first, last) = (setup.min_keycode, setup.max_keycode);
+        let map = self.connection.get_keyboard_mapping(first, last - first + 1).unwrap().reply().unwrap();
+        let row = map.keysyms.chunks(usize::from(map.keysyms_per_keycode)).position(|keys| keys.contains(&key));
+        first + u8::try_from(row.unwrap()).unwrap()
+    }
+
+    /// Presses keys together.
+    fn press(&self, keys: &[u32]) {
+        keys.iter().for_each(|key| self.fake(KEY_PRESS_EVENT, self.code(*key), [0; 2]));
+        keys.iter().rev().for_each(|key| self.fake(KEY_RELEASE_EVENT, self.code(*key), [0; 2]));
+    }
+
+    /// Drags with the left button from place to place, in pixels of the window.
+    fn drag(&self, window: Window, path: &[[i16; 2]]) {
+        let at = self.connection.translate_coordinates(window, self.root, 0, 0).unwrap().reply().unwrap();
+        let place = |[x, y]: [i16; 2]| [x + at.dst_x, y + at.dst_y];
+        self.fake(MOTION_NOTIFY_EVENT, 0, place(path[0]));
+        self.fake(BUTTON_PRESS_EVENT, 1, [0; 2]);
+        path.iter().for_each(|to| self.fake(MOTION_NOTIFY_EVENT, 0, place(*to)));
+        self.fake(BUTTON_RELEASE_EVENT, 1, [0; 2]);
+    }
+}
+
+/// Tries until something is there; the program must not end meanwhile.
+fn until<T>(child: &mut Child, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "the program ended");
+        assert!(begin.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// The journals below a folder.
+fn journals(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let inside = |path: PathBuf| if path.is_dir() { journals(&path) } else { vec![path] };
+    entries.flat_map(inside).filter(|path| path.extension().is_some_and(|ending| ending == "edits")).collect()
+}
+
+#[test]
+fn u6_edits_of_a_killed_window_are_restored_by_the_next_one() {
+    let Some(display) = Xvfb::start() else { return };
+    if common::offscreen().is_none() {
+        return;
+    }
+    let files = Files::new();
+    let home = files.folder.path();
+    let title = format!("{} - AMLP", files.scan.file_name().unwrap().to_string_lossy().trim_end_matches(".nii.gz"));
+    let hand = Hand::new(&display);
+    let mut child = program(&display, home).arg(&files.scan).arg("--mask").arg(&files.prediction).spawn().unwrap();
+    let window = hand.wait_for_title(&title, &mut child);
+    hand.focus(window);
+    let edits = until(&mut child, "an edit on the disk", || {
+        hand.press(&[u32::from(b'b')]);
+        hand.drag(window, &[[400, 180], [430, 190], [450, 210]]);
+        let edited = |path: &PathBuf| journal::read(path).is_ok_and(|replay| replay.records.len() >= 2);
+        journals(home).into_iter().find(edited)
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let labels = journal::read(&edits).unwrap().labels.to_volume();
+    let before = std::fs::read(&files.prediction).unwrap();
+
+    let mut child = program(&display, home).spawn().unwrap();
+    let window = hand.wait_for_title("AMLP", &mut child);
+    hand.focus(window);
+    until(&mut child, "the case is open", || {
+        // The question's default is to restore.
+        hand.press(&[ENTER]);
+        hand.has_title(&title).then_some(())
+    });
+    until(&mut child, "the restored edits are saved", || {
+        hand.press(&[CONTROL, u32::from(b's')]);
+        LabelVolume::read(&files.prediction).ok().filter(|read| read.data == labels.data)
+    });
+    until(&mut child, "no journal is left", || journals(home).is_empty().then_some(()));
+    assert_eq!(std::fs::read(engine::run::atomic::previous_path(&files.prediction)).unwrap(), before);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

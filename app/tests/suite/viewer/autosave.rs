@@ -1,0 +1,152 @@
+//! Unsaved edits: recorded while they are made, offered at the next start, restored voxel by voxel.
+
+use std::path::Path;
+
+use amlp_viewer::command::{AutosaveCommand, FileCommand};
+use amlp_viewer::state::{Dialog, Intent};
+use egui::{Key, vec2};
+use egui_kittest::kittest::Queryable as _;
+use engine::run::atomic::previous_path;
+use engine::run::autosave::left_edits;
+use engine::volume::{LabelVolume, nifti};
+
+use super::edit_tools::{labelled, paint};
+use crate::phantom::Files;
+use crate::window::*;
+
+/// The program that keeps unsaved edits in a folder.
+fn keeping(files: &[&Path], folder: &Path) -> Window {
+    let mut window = start(&args(files), SIZE, None);
+    window.state_mut().keep_edits_in(folder);
+    settle(&mut window);
+    window
+}
+
+/// Paints `count` strokes of the brush, each in another place.
+fn strokes(window: &mut Window, count: usize) {
+    press(window, Key::B);
+    for n in 0..count {
+        let at = rect(window, "Axial").center() + vec2(40.0 + 25.0 * n as f32, -20.0);
+        paint(window, &[at, at + vec2(10.0, 6.0)]);
+    }
+}
+
+fn undo(window: &mut Window) {
+    press_with(window, CTRL, Key::Z);
+}
+
+/// Number of files in a folder.
+fn files_in(folder: &Path) -> usize {
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
+fn offered(window: &Window) -> bool {
+    matches!(state(window).dialog, Some(Dialog::LeftEdits { .. }))
+}
+
+#[test]
+fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
+    let files = Files::new();
+    let unsaved = files.path("unsaved");
+    let before = std::fs::read(&files.prediction).unwrap();
+    let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
+    let opened = labelled(&window, 1);
+    assert!(!offered(&window) && files_in(&unsaved) == 0, "nothing before the first edit");
+    strokes(&mut window, 3);
+    undo(&mut window);
+    let edited = labelled(&window, 1);
+    assert_ne!(edited, opened);
+    assert_eq!(files_in(&unsaved), 2, "a journal and what names its case");
+    drop(window);
+    assert_eq!(std::fs::read(&files.prediction).unwrap(), before);
+
+    let mut window = keeping(&[], &unsaved);
+    assert!(offered(&window) && state(&window).document.is_none());
+    let title = files.scan.file_name().unwrap().to_string_lossy().replace(".nii.gz", "");
+    assert!(window.query_by_label_contains(&format!("2 edits on {title}, the last ")).is_some());
+    assert!(window.query_all_by_label_contains("1  Brush stroke, label 1, ").next().is_some(), "what they are");
+    click(&mut window, "Restore");
+    assert_eq!(errors(&window), Vec::<String>::new());
+    assert_eq!(labelled(&window, 1), edited);
+    assert!(document(&window).is_unsaved());
+    assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&files.prediction));
+    // They can be undone, and then nothing is left to restore.
+    undo(&mut window);
+    undo(&mut window);
+    assert_eq!(labelled(&window, 1), opened);
+    settle(&mut window);
+    assert!(!document(&window).is_unsaved() && files_in(&unsaved) == 0);
+    press_with(&mut window, CTRL, Key::Y);
+    press_with(&mut window, CTRL, Key::Y);
+    assert!(labelled(&window, 1) == edited && files_in(&unsaved) == 2);
+
+    // Saved, nothing is left, and the file that was replaced is kept.
+    press_with(&mut window, CTRL, Key::S);
+    assert_eq!(files_in(&unsaved), 0);
+    assert_eq!(std::fs::read(previous_path(&files.prediction)).unwrap(), before);
+    drop(window);
+    assert!(!offered(&keeping(&[], &unsaved)));
+}
+
+#[test]
+fn what_is_left_for_later_is_offered_when_the_case_is_opened_again_and_can_be_discarded() {
+    let files = Files::new();
+    let unsaved = files.path("unsaved");
+    let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
+    strokes(&mut window, 1);
+    // Another window of the same program: those edits are not its business.
+    let other = keeping(&[&files.scan, &files.prediction], &unsaved);
+    assert!(!offered(&other) && state(&other).left_edits.found.is_empty());
+    drop((window, other));
+
+    let mut window = keeping(&[], &unsaved);
+    click(&mut window, "Later");
+    assert!(!offered(&window) && files_in(&unsaved) == 2);
+    send(&mut window, Intent::open_paths(vec![files.truth.clone()]));
+    assert!(!offered(&window), "another case");
+    send(&mut window, Intent::open_paths(vec![files.scan.clone(), files.prediction.clone()]));
+    assert!(offered(&window));
+    click(&mut window, "Discard");
+    assert!(!offered(&window) && files_in(&unsaved) == 0);
+    send(&mut window, AutosaveCommand::Offer);
+    assert!(!offered(&window));
+}
+
+#[test]
+fn edits_of_a_file_that_has_changed_are_restored_as_a_copy() {
+    let files = Files::new();
+    let unsaved = files.path("unsaved");
+    let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
+    strokes(&mut window, 2);
+    let edited = labelled(&window, 1);
+    drop(window);
+    let (truth, _) = LabelVolume::read_for(&files.truth, &engine::volume::Volume::read(&files.scan).unwrap()).unwrap();
+    nifti::write_label(&files.prediction, &truth, &engine::volume::Volume::read(&files.scan).unwrap()).unwrap();
+
+    let mut window = keeping(&[], &unsaved);
+    click(&mut window, "Restore");
+    assert_eq!(labelled(&window, 1), edited);
+    let mask = document(&window).segmentation().unwrap();
+    assert!(mask.path.is_none() && mask.is_unsaved(), "no file holds it");
+    let said = state(&window).notices.iter().find(|notice| notice.title.starts_with("2 edits restored")).unwrap();
+    assert!(said.detail.contains("is not the file that was edited"), "{}", said.detail);
+}
+
+#[test]
+fn what_the_user_gives_up_is_not_offered_again() {
+    let files = Files::new();
+    let unsaved = files.path("unsaved");
+    let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
+    strokes(&mut window, 1);
+    window.state_mut().dispatch(Intent::CloseCase);
+    send(&mut window, FileCommand::Discard);
+    settle(&mut window);
+    assert_eq!(files_in(&unsaved), 0);
+    // Closing the program without saving.
+    send(&mut window, Intent::open_paths(vec![files.scan.clone(), files.prediction.clone()]));
+    strokes(&mut window, 1);
+    assert_eq!(files_in(&unsaved), 2);
+    send(&mut window, Intent::QuitNow);
+    drop(window);
+    assert!(files_in(&unsaved) == 0 && left_edits(&unsaved, |_| true).unwrap().0.is_empty());
+}
