@@ -53,6 +53,7 @@ pub fn actions(state: &State) -> Vec<Action> {
     super::view::actions(&mut list, state);
     super::overlay::actions(&mut list, state);
     super::review::actions(&mut list, state);
+    super::labels::actions(&mut list, state);
     super::edit::actions(&mut list, state);
     super::autosave::actions(&mut list, state);
     super::masking::actions(&mut list, state);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::timeline::{self, TimelineCommand};
 use super::train::{self, TrainCommand};
-use super::{RunsCommand, StudyCommand, dispatch as carry_out, masking, review, study, window};
+use super::{RunsCommand, StudyCommand, dispatch as carry_out, labels, masking, review, study, window};
 use crate::state::edit::UndoStep;
 use crate::state::intent::ReviewFile;
 use crate::state::names::{is_mask_name, is_nifti_name, is_segmentation_name};
@@ -58,7 +58,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         }
         Intent::LoadMask(role) => *role == MaskRole::Segmentation,
         // The question before closing is asked by its own dialog, and the next case of a review by its own step.
-        Intent::Review(_) | Intent::RestoreRun(_) | Intent::QuitNow => false,
+        Intent::Review(_) | Intent::AddToLabels(_) | Intent::RestoreRun(_) | Intent::QuitNow => false,
     }
 }
 
@@ -128,6 +128,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         Intent::Consensus(method) => join(state, jobs, method),
         Intent::Review(step) => review::step(state, jobs, step),
         Intent::RestoreEdits(path) => autosave::restore(state, jobs, &path),
+        Intent::AddToLabels(scope) => labels::add(state, jobs, scope),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
         Intent::QuitNow => {
             // The user was asked about what is unsaved.

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod file;
 mod intent;
 pub mod keys;
+pub mod labels;
 pub mod masking;
 pub mod overlay;
 pub mod review;

@@ -12,6 +12,7 @@ use crate::state::runs::RunList;
 use crate::state::train::{CohortState, Column, Form, QueuedJob, Results, RunningJob, TrainExport, TrainPage};
 use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
 use crate::worker::export;
+use crate::worker::train::retrain::ReadRetraining;
 use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig};
 use crate::worker::train::{cohort, evaluate, form, queue, run};
 use crate::worker::{Jobs, name_of, runs, segment, study};
@@ -40,6 +41,8 @@ pub enum TrainCommand {
     Edit(Box<Form>),
     /// Sets up a fine-tuning from a pre-trained run; from random weights without one.
     FinetuneFrom(Option<PathBuf>),
+    /// Sets up the continuation of a fine-tuned run with the corrected masks; of the run chosen for segmenting without one.
+    Retrain(Option<PathBuf>),
     /// Fills the form in with the settings of a run.
     SetUpLike(PathBuf),
     /// Sets the paper's settings in both stages.
@@ -111,6 +114,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::OpenProblem(at) => open_problem(state, jobs, at),
         Do::Edit(form) => form::edit(state, jobs, *form),
         Do::FinetuneFrom(run) => finetune_from(state, jobs, run),
+        Do::Retrain(run) => retrain(state, jobs, run),
         Do::SetUpLike(run) => set_up_from(state, jobs, run, ConfigPurpose::SetUpLike),
         Do::UsePaperSettings => {
             let form = state.session.train.form.clone().with_paper_settings();
@@ -173,8 +177,19 @@ fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     state.session.train.go_to(TrainPage::Setup);
     let mut form = state.session.train.form.clone();
     form.stage = Stage::Finetune;
-    form.finetune.labels.from = PathBuf::new();
+    form.start_from(PathBuf::new());
     form::edit(state, jobs, form);
+}
+
+fn retrain(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
+    let Some(run) = run.or_else(|| state.session.runs.segment.clone()) else {
+        let why = "The sample model has no cohort to continue on. Choose a fine-tuned run as the model first.";
+        return state.error("Nothing to continue", why);
+    };
+    state.session.mode = Mode::Train;
+    state.session.train.go_to(TrainPage::Setup);
+    let (folder, best) = (state.cases.root.clone(), state.session.runs.network == Choice::Best);
+    jobs.start(ReadRetraining { run, folder, best });
 }
 
 /// The results that are shown become those of the other network.
@@ -312,5 +327,7 @@ pub fn actions(list: &mut List, state: &State) {
     for run in runs.finetuned().take(LISTED) {
         add(list, true, &format!("Results of {}", run.name), "", TrainCommand::ShowResults(run.path.clone()));
         add(list, true, &format!("Segment with {}", run.name), "", TrainCommand::SegmentWith(run.path.clone()));
+        let command = TrainCommand::Retrain(Some(run.path.clone()));
+        add(list, true, &format!("Continue {} with corrected masks", run.name), "", command);
     }
 }

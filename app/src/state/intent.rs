@@ -43,6 +43,8 @@ pub enum Intent {
     Review(ReviewStep),
     /// Restore unsaved edits of the open case from their journal.
     RestoreEdits(PathBuf),
+    /// Add reviewed segmentations to the labels of the next fine-tuning.
+    AddToLabels(LabelScope),
     /// Bring a run back from the trash.
     RestoreRun(TrashedRun),
     /// End the program without further questions.
@@ -131,6 +133,18 @@ pub enum PathPurpose {
     TrainExport(TrainExport),
     /// A file of the review of the open folder.
     Review(ReviewFile),
+}
+
+/// Which segmentations are added to the labels of the next fine-tuning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelScope {
+    /// That of the open case.
+    OpenCase {
+        /// Take the place of another reviewer's mask.
+        replace: bool,
+    },
+    /// Those of all accepted and corrected cases of the folder.
+    Reviewed,
 }
 
 /// A file of the review of a folder.

@@ -5,6 +5,7 @@
 //! job becomes a [`Failure`]. No job knows commands: what should follow from a result is a function of this room, or an
 //! [`Intent`](crate::state::Intent) in the state.
 
+pub mod add_labels;
 pub mod analyse;
 pub mod autosave;
 pub mod contrast;

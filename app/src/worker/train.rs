@@ -7,6 +7,7 @@
 //! | [`assess`] | time and memory of the next job |
 //! | [`same_name`] | the run that already has the name in the form |
 //! | [`start_from`] | a fine-tuning that starts from a run |
+//! | [`retrain`] | a fine-tuning that continues with corrected masks |
 //! | [`queue`] | what waits, saved beside the runs |
 //! | [`run`], [`events`] | the training itself, and what it reports |
 //! | [`evaluate`] | measures of the held-out patients of a run |
@@ -17,6 +18,7 @@ pub mod evaluate;
 pub mod events;
 pub mod form;
 pub mod queue;
+pub mod retrain;
 pub mod run;
 pub mod same_name;
 pub mod start_from;

@@ -4,8 +4,9 @@ use egui::{Id, Key, Margin, RichText, TextEdit, Ui};
 use engine::review::Verdict;
 
 use super::super::verdict::{icon_of, tone_of};
-use crate::command::{ReviewCommand, Sender};
-use crate::state::{ReviewStep, State};
+use crate::command::{ReviewCommand, Sender, TrainCommand, labels};
+use crate::state::intent::LabelScope;
+use crate::state::{Intent, ReviewStep, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{Badge, IconButton, PushButton, Section, text};
 
@@ -28,6 +29,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         });
         ui.add_space(space::XS);
         buttons(ui, verdict, sender);
+        way_back(ui, state, sender);
         match (&review.comment, entry.map(|entry| entry.comment.as_str())) {
             (Some(typed), _) => field(ui, &case.name, typed, sender),
             (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
@@ -62,6 +64,28 @@ fn buttons(ui: &mut Ui, verdict: Verdict, sender: &Sender) {
         }
         if ui.add(IconButton::new(icon::COMMENT, "Comment on this case").shortcut("C").small()).clicked() {
             sender.send(ReviewCommand::OpenComment);
+        }
+    });
+}
+
+/// From reviewed masks to the next training.
+fn way_back(ui: &mut Ui, state: &State, sender: &Sender) {
+    ui.add_space(space::XS);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        let hint = "Keep this segmentation for the next fine-tuning, with your initials and the model";
+        let add = ui.add_enabled(labels::can_add(state), PushButton::new("Add to the labels").icon(icon::ADD));
+        if add.on_hover_text(hint).clicked() {
+            sender.send(Intent::AddToLabels(LabelScope::OpenCase { replace: false }));
+        }
+        let count = labels::reviewed_count(state);
+        let all = format!("Add all {count} accepted and corrected cases to the labels");
+        if ui.add_enabled(count > 0, IconButton::new(icon::LIST, &all).small()).clicked() {
+            sender.send(Intent::AddToLabels(LabelScope::Reviewed));
+        }
+        let model = state.session.runs.segment.is_some();
+        if ui.add_enabled(model, IconButton::new(icon::TRAIN, "Continue fine-tuning").small()).clicked() {
+            sender.send(TrainCommand::Retrain(None));
         }
     });
 }

@@ -4,6 +4,7 @@ mod name;
 mod presets;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use engine::cohort::labelled::LabelShare;
 use engine::cohort::split::Split;
@@ -97,6 +98,13 @@ impl Form {
             Stage::Pretrain => &mut self.pretrain,
             Stage::Finetune => &mut self.finetune,
         }
+    }
+
+    /// The run that the fine-tuning starts from, with a network of its own and without corrected masks; random weights for an
+    /// empty path.
+    pub fn start_from(&mut self, run: PathBuf) {
+        let labels = &mut self.finetune.labels;
+        (labels.from, labels.from_best, labels.corrections) = (run, false, None);
     }
 
     /// The form made consistent after the user's last change; `before` is the form before it.

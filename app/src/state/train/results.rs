@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use engine::finetune::BeforeAfter;
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 use engine::metrics::Measures;
 
@@ -143,7 +144,9 @@ impl Column {
 pub struct Results {
     /// The measures of the chosen run, once they are known.
     pub evaluation: Option<Arc<RunEvaluation>>,
-    /// Why there are none.
+    /// Dice of the held-out patients before and after, if the run continued a fine-tuning.
+    pub change: Option<BeforeAfter>,
+    /// Why there are no measures.
     pub why: Option<String>,
     /// By which column the patients are sorted.
     pub column: Column,

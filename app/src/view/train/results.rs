@@ -1,5 +1,7 @@
 //! Metrics of a fine-tuned run per patient.
 
+mod change;
+
 use std::path::Path;
 
 use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
@@ -50,6 +52,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             }
             (Some(_), Some(_), None, _) => {
                 notes(ui, results);
+                if let Some(change) = &results.change {
+                    change::show(ui, change);
+                }
                 scroll_across(ui, "measures", |ui| table(ui, results, sender));
             }
             (Some(run), None, None, why) => {
@@ -130,6 +135,11 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
             if row.add(button).on_hover_text(kind.content()).accessible_name(kind.name()).clicked() {
                 sender.send(Intent::Ask(PathPurpose::TrainExport(kind)));
             }
+        }
+        let continued = PushButton::new("Continue fine-tuning").icon(icon::TRAIN);
+        let hint = "Set up a training that continues this run with the corrected masks of its cohort";
+        if row.add(continued).on_hover_text(hint).clicked() {
+            sender.send(Command::Train(TrainCommand::Retrain(Some(run.to_path_buf()))));
         }
         if row.add(PushButton::primary("Segment with this run").icon(icon::SEGMENT)).clicked() {
             sender.send(Command::Train(TrainCommand::SegmentWith(run.to_path_buf())));

@@ -78,7 +78,7 @@ fn leave_choices(state: &mut State, run: &Path) {
 fn leave_form(state: &mut State, jobs: &mut Jobs, run: &Path) {
     if same(&state.session.train.form.finetune.labels.from, run) {
         let mut form = state.session.train.form.clone();
-        form.finetune.labels.from = PathBuf::new();
+        form.start_from(PathBuf::new());
         form::edit(state, jobs, form);
     }
     same_name::look_again(state, jobs);

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use engine::cohort::split::Split;
 use engine::cohort::{Cohort, fingerprint_under};
+use engine::config::Config;
 use engine::event::Stage;
-use engine::run::RunFolder;
+use engine::jobs::planned_split;
 use engine::volume::MaskOptions;
 
 use super::{assess, form};
@@ -98,9 +99,10 @@ fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     assess::start(state, jobs);
 }
 
-/// Reads the split of the run that a fine-tuning starts from.
+/// Reads the split of the run that a fine-tuning starts from, with the patients of its corrected masks.
 struct ReadSplit {
-    from: PathBuf,
+    config: Config,
+    cohort: Cohort,
 }
 
 /// Finds out which patients train, validate and test: those of the run that a fine-tuning starts from, else drawn.
@@ -116,7 +118,7 @@ pub fn split(state: &mut State, jobs: &mut Jobs) {
         let split = drawn(card, &config.data.modality, config.seed);
         return split_known(state, jobs, Ok(split));
     }
-    jobs.start(ReadSplit { from: config.labels.from.clone() });
+    jobs.start(ReadSplit { config: config.clone(), cohort: card.cohort.clone() });
 }
 
 impl Job for ReadSplit {
@@ -127,7 +129,8 @@ impl Job for ReadSplit {
     }
 
     fn run(&self, _: &JobHandle) -> Result<Split, Failure> {
-        Ok(RunFolder::open(&self.from)?.read_split::<Split>()?)
+        let split = planned_split(&self.config, &self.cohort)?;
+        split.ok_or_else(|| Failure::Error("the fine-tuning starts from random weights".to_owned()))
     }
 
     fn apply(self, result: Result<Split, Failure>, state: &mut State, jobs: &mut Jobs) {

@@ -1,10 +1,13 @@
 //! Measures of the patients that a fine-tuned run holds out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::device::{self, DeviceChoice};
+use engine::finetune::{BeforeAfter, FinetuneReport};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::predict::Choice;
+use engine::run::RunFolder;
+use engine::run::report::read_report;
 
 use crate::state::train::Results;
 use crate::state::{Severity, Slot, State};
@@ -33,34 +36,36 @@ pub fn start(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
 }
 
 impl Job for MeasureRun {
-    type Output = RunEvaluation;
+    /// The measures, and the Dice before and after where the run continued a fine-tuning.
+    type Output = (RunEvaluation, Option<BeforeAfter>);
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Evaluating {}", name_of(&self.run)))
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<RunEvaluation, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
         let stored = if self.again { None } else { stored_evaluation(&self.run, self.network)? };
         if let Some(evaluation) = stored {
-            return Ok(evaluation);
+            return Ok((evaluation, before_after(&self.run)));
         }
         let compute = device::open(self.device)?;
         let mut progress = |done: usize, of: usize, patient: &str| {
             handle.progress(Some(done as f32 / of.max(1) as f32), patient);
         };
         let measure = || evaluate_run(&self.run, self.network, &compute, &handle.control, &mut progress);
-        Ok(engine::threads::with(self.threads, measure)??)
+        Ok((engine::threads::with(self.threads, measure)??, before_after(&self.run)))
     }
 
-    fn apply(self, result: Result<RunEvaluation, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
         let chosen = &state.session.runs;
         let wanted = chosen.results.as_ref() == Some(&self.run) && chosen.network == self.network;
         match result {
-            Ok(evaluation) if wanted => {
+            Ok((evaluation, change)) if wanted => {
                 if let Some(summary) = evaluation.left_out_summary() {
                     state.notice(Severity::Warning, "Held-out scans left out", summary);
                 }
                 state.cache.results.set(evaluation);
+                state.cache.results.change = change;
             }
             Ok(_) => {}
             Err(failure) => {
@@ -71,4 +76,9 @@ impl Job for MeasureRun {
             }
         }
     }
+}
+
+/// What the report of a run says of the Dice before and after. A run that has not ended has no report.
+fn before_after(run: &Path) -> Option<BeforeAfter> {
+    read_report::<FinetuneReport>(&RunFolder::open(run).ok()?).ok()?.before_after
 }

@@ -20,7 +20,8 @@ pub fn changed(state: &mut State, jobs: &mut Jobs, before: &Form) {
     state.cache.train.problems = problems(form);
     let what_splits = |form: &Form| {
         let config = form.config();
-        (form.stage, config.data.clone(), config.seed, config.labels.from.clone())
+        let labels = &config.labels;
+        (form.stage, config.data.clone(), config.seed, labels.from.clone(), labels.corrections.clone())
     };
     if what_splits(form) != what_splits(before) || state.cache.train.split.is_none() {
         cohort::split(state, jobs);

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use engine::ErrorKind;
 use engine::config::{Config, Pretext};
-use engine::device;
+use engine::device::{self, Compute};
 use engine::event::{Signal, Stage};
+use engine::jobs::retrain::measure_change;
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
 use engine::probe::{Pin, Pins};
 use engine::run::{RunFolder, checkpoint};
@@ -163,6 +165,9 @@ impl Train {
                 self.prepared(run, &job.config, &job.pins, handle);
                 let _turn = handle.wait_for(&self.turn)?;
                 job.train(&compute, &mut sink, &handle.control)?;
+                // The evaluation locks the run again.
+                drop(job);
+                measure(run, &compute, handle);
             }
         }
         Ok(())
@@ -174,6 +179,23 @@ impl Train {
         let (run, config, pins) = (run.to_path_buf(), config.clone(), Arc::clone(pins));
         handle.send(move |state, jobs| begun(state, jobs, &run, &config, pins));
         handle.progress(None, "Setting up the network");
+    }
+}
+
+/// Measures the Dice before and after, where the training continued a fine-tuning. Trained it is in any case.
+fn measure(run: &Path, compute: &Compute, handle: &JobHandle) {
+    let mut progress = |done: usize, of: usize, who: &str| {
+        handle.progress(Some(done as f32 / of.max(1) as f32), format!("Dice before and after: {who}"));
+    };
+    match measure_change(run, compute, &handle.control, &mut progress) {
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => {}
+        Err(error) => {
+            let why = error.to_string();
+            handle.send(move |state, _| {
+                state.notice(Severity::Warning, "Dice before and after is not known", why);
+            });
+        }
     }
 }
 

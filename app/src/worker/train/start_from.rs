@@ -44,7 +44,7 @@ impl Job for ReadRunConfig {
         match result {
             Ok((run, config)) => match self.purpose {
                 ConfigPurpose::StartFrom => start_from(state, jobs, run, &config),
-                ConfigPurpose::SetUpLike => set_up_like(state, jobs, &config),
+                ConfigPurpose::SetUpLike => fill_in(state, jobs, &config),
             },
             Err(failure) => failure.report(&self.spec().title, state),
         }
@@ -54,7 +54,7 @@ impl Job for ReadRunConfig {
 /// Fills the form in for a fine-tuning from a run, which fixes the preprocessing and the network's shape.
 fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config) {
     if theirs.stage != Stage::Pretrain {
-        let why = "is a fine-tuned run. A fine-tuning starts from a pre-trained run or from random weights.";
+        let why = "is a fine-tuned run. Continue it with corrected masks, or start from a pre-trained run.";
         return state.error("This run cannot be fine-tuned from", format!("{} {why}", run.display()));
     }
     let before = state.session.train.form.clone();
@@ -69,14 +69,14 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     config.data.clone_from(&theirs.data);
     config.seed = theirs.seed;
     config.training.shift_px = theirs.training.shift_px;
-    config.labels.from = run;
+    form.start_from(run);
     state.session.train.form = form.settled(&switched, &state.cache.devices);
     form::changed(state, jobs, &before);
     read_cohort(state, jobs, theirs);
 }
 
-/// Fills the form in with all settings of a run.
-fn set_up_like(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
+/// Fills the form in with all of these settings.
+pub(super) fn fill_in(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
     let before = state.session.train.form.clone();
     state.session.train.form = before.like(theirs);
     form::changed(state, jobs, &before);

@@ -28,4 +28,5 @@ mod snapshots;
 mod studies;
 mod train_reliability;
 mod training;
+mod way_back;
 mod workflow;

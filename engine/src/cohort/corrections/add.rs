@@ -47,7 +47,8 @@ pub struct Added {
 
 impl Corrections {
     /// Adds a reviewed mask of a case of `cohort` to `folder`, which is made if it does not exist. The mask is written on the
-    /// grid of the image that it lies on. Adding the same mask again is no error.
+    /// grid of the image that it lies on. Adding the same mask
+    /// with the same verdict again changes nothing.
     ///
     /// # Errors
     /// A case that the cohort does not have; a mask on other voxels, or with a label that `dataset.json` does not name;
@@ -72,6 +73,11 @@ impl Corrections {
         check_labels(cohort, addition.mask, &labels)?;
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let (mask, sha256) = write_mask(folder, &case.id, &labels, &image)?;
+        if let Some(same) = earlier.as_ref().filter(|earlier| {
+            earlier.sha256 == sha256 && earlier.verdict == addition.verdict && earlier.reviewer == reviewer
+        }) {
+            return Ok(Added { correction: same.clone(), replaced: None, notes });
+        }
         let correction = Correction {
             case: case.id.clone(),
             patient: case.patient.clone(),

@@ -84,6 +84,9 @@ fn another_readers_mask_is_replaced_only_when_asked_and_its_file_stays() {
     // One's own mask is replaced, and the same mask again is the same file.
     let third = add(&cohort, &Addition { verdict: Verdict::Accepted, ..addition("p1", &mine, "CD") }).unwrap();
     assert_eq!((third.correction.mask.as_str(), third.correction.verdict), (first.mask.as_str(), Verdict::Accepted));
+    let again = add(&cohort, &Addition { verdict: Verdict::Accepted, ..addition("p1", &mine, "CD") }).unwrap();
+    assert_eq!((&again.correction, &again.replaced), (&third.correction, &None), "nothing new");
+    assert_eq!(std::fs::read_to_string(folder.join(RECORD)).unwrap().lines().count(), 3);
     assert_eq!(Corrections::read(&folder).unwrap().masks, [third.correction]);
 }
 

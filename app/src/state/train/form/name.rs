@@ -14,6 +14,7 @@ impl Form {
         let mut parts = vec![match self.stage {
             Stage::Pretrain => config.preset.clone(),
             Stage::Finetune if config.labels.from.as_os_str().is_empty() => "supervised".into(),
+            Stage::Finetune if config.labels.corrections.is_some() => "retrained".into(),
             Stage::Finetune => "finetune".into(),
         }];
         parts.extend(config.data.modality.iter().cloned());

@@ -1,6 +1,6 @@
 //! Presets of the form: what they set, and whether a form differs from its own.
 
-use engine::config::{Config, finetune_preset, preset};
+use engine::config::{Config, LabelConfig, finetune_preset, preset};
 use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 
 use super::Form;
@@ -30,7 +30,8 @@ impl Form {
             };
             config.network.width = PAPER_WIDTH;
             config.method.probes = probes;
-            (config.labels.labels, config.labels.from) = (labels.labels, labels.from);
+            let LabelConfig { labels, from, from_best, corrections, .. } = labels;
+            config.labels = LabelConfig { labels, from, from_best, corrections, ..config.labels.clone() };
         }
         // A pre-trained network fixes its shape and the preprocessing.
         if let Some((preprocess, network)) = fixed {

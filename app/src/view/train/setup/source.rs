@@ -62,6 +62,8 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
     let choices: Vec<(PathBuf, &str)> = choices.iter().map(|(path, name)| (path.clone(), name.as_str())).collect();
     let note = if chosen.as_os_str().is_empty() {
         "fully supervised baseline"
+    } else if form.finetune.labels.corrections.is_some() {
+        "this run continues, with the corrected masks of its cohort"
     } else {
         "encoder and decoder of this run, with a new head"
     };
@@ -107,7 +109,7 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
             }
         });
         let note = match (fixed, chosen.len()) {
-            (true, _) => "as in the pre-trained run",
+            (true, _) => "as in the run it starts from",
             (false, 0) => "choose at least one",
             (false, 1) => "one channel",
             _ => "one channel each",
