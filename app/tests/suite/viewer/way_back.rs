@@ -1,20 +1,19 @@
 //! The way back through the window: segment, correct, accept, add to the labels, continue fine-tuning.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use amlp_viewer::Args;
 use amlp_viewer::command::FileCommand;
-use amlp_viewer::gpu::Part;
 use amlp_viewer::state::intent::LabelScope;
 use amlp_viewer::state::train::{Ending, Labels, TrainPage};
-use amlp_viewer::state::{Dialog, Intent, MaskRole, Mode, PathPurpose};
+use amlp_viewer::state::{Dialog, Intent, Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::cohort::corrections::{Corrections, Verdict};
 use engine::cohort::split::Split;
 use engine::config::Config;
 use engine::device::{Compute, DeviceChoice};
+use engine::edit::{Delta, EditLabels};
 use engine::event::Control;
 use engine::jobs::{FinetuneJob, Start};
 use engine::preprocess::Spacing;
@@ -70,11 +69,10 @@ fn open_case(window: &mut Window, name: &str) {
 /// Draws the lesion as it is, in place of the segmentation.
 fn correct(window: &mut Window, number: usize) {
     let (state, jobs) = window.state_mut().parts();
-    let revision = jobs.unused_id();
-    let mask = state.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap();
-    let labels: Vec<u16> = patient(number).1.iter().collect();
-    let labels = LabelVolume::new(mask.labels.grid.clone(), labels).unwrap();
-    mask.change(Arc::new(labels), Part::All, revision);
+    let before = state.document.as_ref().unwrap().segmentation().unwrap().labels.clone();
+    let lesion = LabelVolume::new(before.grid().clone(), patient(number).1.data).unwrap();
+    let delta = Delta::between(&before, &EditLabels::from_volume(&lesion));
+    amlp_viewer::worker::edit::commit(state, jobs, "Lesion", &delta);
 }
 
 #[test]
