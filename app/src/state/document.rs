@@ -62,8 +62,8 @@ pub struct Document {
     pub outlines: Option<MethodOutlines>,
     /// What is to be done once all of its files are read.
     pub once_opened: Option<Intent>,
-    /// Revision of the segmentation as it was read or made by the network: any other was changed by hand.
-    pub as_found: Option<u64>,
+    /// Revisions of segmentations as they were read or made by the network: any other was changed by hand.
+    pub as_found: Vec<u64>,
     /// The correction of the segmentation.
     pub edits: Edits,
 }
@@ -208,7 +208,7 @@ impl Document {
             study: None,
             outlines: None,
             once_opened: None,
-            as_found: None,
+            as_found: Vec::new(),
         }
     }
 
@@ -273,12 +273,13 @@ impl Document {
 
     /// The segmentation is now as it was read or made.
     pub fn note_as_found(&mut self) {
-        self.as_found = self.segmentation().map(|mask| mask.revision);
+        let revision = self.segmentation().map(|mask| mask.revision);
+        self.as_found.extend(revision);
     }
 
     /// Whether the segmentation was changed by hand since it was read or made, saved or not.
     pub fn is_corrected(&self) -> bool {
-        self.segmentation().is_some_and(|mask| Some(mask.revision) != self.as_found)
+        self.segmentation().is_some_and(|mask| !self.as_found.contains(&mask.revision))
     }
 
     /// Revisions of segmentation and reference.
