@@ -17,7 +17,8 @@ use recorder::Recording;
 pub use restore::restore;
 
 use super::Jobs;
-use crate::state::{Document, MaskRole, Source, State};
+use crate::state::edit::KeptChange;
+use crate::state::{Document, MaskLayer, MaskRole, Source, State};
 
 /// Begins to record edits in a folder, and looks for those that an earlier start left there.
 pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
@@ -43,12 +44,16 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
         recorder.forget();
     }
     let Some(mask) = document.segmentation() else { return };
+    let changes = up_to_now(document, mask, changes);
     if let Some(first) = changes.first() {
         let before = first.revisions[0];
         if recorder.recording.is_none_or(|recording| recording.revision != before) {
             let mut base = mask.labels.clone();
-            let fits = changes.iter().rev().all(|change| change.delta.inverted().apply(&mut base));
-            debug_assert!(fits, "all changes of the labels are kept in their order");
+            let stroke = document.edits.stroke.as_ref().map(|stroke| &stroke.delta);
+            let mut back = stroke.into_iter().chain(changes.iter().rev().map(|change| &change.delta));
+            if !back.all(|delta| delta.inverted().apply(&mut base)) {
+                return recorder.forget();
+            }
             let recording = Recording { case: document.id, base: before, revision: before };
             recorder.begin(edited_case(document, before), base, recording);
         }
@@ -61,6 +66,19 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     if recorder.recording.is_some_and(settled) {
         recorder.forget();
     }
+}
+
+/// The changes that lead to the labels as they are, apart from a stroke under way: what was done to a mask that another one
+/// has taken the place of since is left out.
+fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<KeptChange>) -> Vec<KeptChange> {
+    let stroke = document.edits.stroke.as_ref().filter(|stroke| !stroke.delta.is_empty());
+    let mut now = stroke.map_or(mask.revision, |stroke| stroke.revision);
+    let mut from = changes.len();
+    while from > 0 && changes[from - 1].revisions[1] == now {
+        from -= 1;
+        now = changes[from].revisions[0];
+    }
+    changes.split_off(from)
 }
 
 /// The user has decided about the unsaved edits: nothing of them is offered again.
