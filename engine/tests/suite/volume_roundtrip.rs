@@ -322,7 +322,7 @@ fn a_mask_that_is_replaced_keeps_its_previous_version() {
     let grid = oblique([0.1; 3], [1.0, 2.0, 3.0], [0.0; 3], [4, 3, 2]);
     let (image, path) = (image_on(&grid), folder.path().join("seg.nii.gz"));
     let mask = |label: u8| LabelVolume::new(grid.clone(), vec![label; grid.len()]).unwrap();
-    for label in 1..=3 {
+    for label in [1, 2, 3, 3] {
         nifti::replace_label(&path, &mask(label), &image).unwrap();
     }
     let read = |path: &Path| LabelVolume::read(path).unwrap().get(0);

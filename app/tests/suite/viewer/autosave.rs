@@ -63,7 +63,7 @@ fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
     let mut window = keeping(&[], &unsaved);
     assert!(offered(&window) && state(&window).document.is_none());
     let title = files.scan.file_name().unwrap().to_string_lossy().replace(".nii.gz", "");
-    assert!(window.query_by_label_contains(&format!("2 edits on {title}, the last ")).is_some());
+    assert!(window.query_all_by_label_contains(&format!("2 edits on {title}, the last ")).next().is_some());
     assert!(window.query_all_by_label_contains("1  Brush stroke, label 1, ").next().is_some(), "what they are");
     click(&mut window, "Restore");
     assert_eq!(errors(&window), Vec::<String>::new());

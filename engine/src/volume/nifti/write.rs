@@ -42,7 +42,12 @@ pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<S
 /// As [`write_label`], and if the earlier mask cannot be kept. It is unchanged then.
 pub fn replace_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
     labels.grid.require_same(&like.grid, || format!("mask {} and its image", path.display()))?;
-    atomic::keep_previous(path)?;
+    // Saved twice, the previous version is still the one before the change.
+    if !LabelVolume::read(path)
+        .is_ok_and(|old| old.grid.relation(&labels.grid) == Relation::Same && old.data == labels.data)
+    {
+        atomic::keep_previous(path)?;
+    }
     write_label(path, labels, like)
 }
 
