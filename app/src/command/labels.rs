@@ -1,13 +1,118 @@
-//! Reviewed segmentations on their way to the labels of the next fine-tuning.
+//! The table of labels, and reviewed segmentations on their way to the labels of the next fine-tuning.
 
+use std::collections::BTreeSet;
+
+use egui::Color32;
 use engine::cohort::corrections::Verdict;
+use engine::edit::Op;
+use engine::edit::op::Place;
+use engine::volume::LabelStyle;
 
 use super::action::List;
-use super::{FileCommand, TrainCommand, file};
+use super::{EditCommand, FileCommand, TrainCommand, edit, file};
 use crate::state::intent::LabelScope;
-use crate::state::{CaseList, Dialog, Document, Intent, State};
-use crate::worker::Jobs;
+use crate::state::{CaseList, Dialog, Document, Intent, MaskRole, State};
 use crate::worker::add_labels::{self, Reviewed};
+use crate::worker::{self, Jobs};
+
+/// How many labels the palette lists.
+const LISTED: usize = 16;
+
+/// One thing to do with the labels of the open case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LabelCommand {
+    /// Names a label; an empty name takes it back.
+    Rename(u16, String),
+    /// Gives a label a colour.
+    SetColour(u16, Color32),
+    /// Locks a label: no edit changes its voxels. Or unlocks it.
+    Lock(u16, bool),
+    /// Adds a label without voxels, and paints with it.
+    Add,
+    /// Removes a label and its voxels.
+    Delete(u16),
+    /// Gives all voxels of a label another one.
+    Merge {
+        /// The label that is gone then.
+        from: u16,
+        /// The label that its voxels get.
+        into: u16,
+    },
+}
+
+/// Carries out a command.
+pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: LabelCommand) {
+    match command {
+        LabelCommand::Rename(label, name) => restyle(state, label, |style| style.name = name),
+        LabelCommand::SetColour(label, colour) => {
+            let [red, green, blue, _] = colour.to_array();
+            restyle(state, label, |style| style.colour = Some([red, green, blue]));
+        }
+        LabelCommand::Lock(label, on) => {
+            let locked = &mut state.session.edit.locked;
+            locked.retain(|other| *other != label);
+            if on {
+                locked.push(label);
+            }
+        }
+        LabelCommand::Add => {
+            worker::edit::ensure_segmentation(state, jobs);
+            let Some(document) = &state.document else { return };
+            let taken: BTreeSet<u16> = document.label_rows().iter().map(|row| row.value).collect();
+            let Some(label) = (1..=u16::MAX).find(|label| !taken.contains(label)) else { return };
+            restyle(state, label, |_| {});
+            state.session.edit.label = label;
+        }
+        LabelCommand::Delete(label) => remove(state, jobs, label, 0),
+        LabelCommand::Merge { from, into } => remove(state, jobs, from, into),
+    }
+}
+
+/// Changes how a label is called or shown. Its file does not hold that yet.
+fn restyle(state: &mut State, label: u16, change: impl FnOnce(&mut LabelStyle)) {
+    let Some(mask) = state.document.as_mut().and_then(|document| document.masks.first_mut()) else { return };
+    let style = mask.styles.labels.entry(label).or_default();
+    let before = style.clone();
+    change(style);
+    if *style != before && mask.role == MaskRole::Segmentation && mask.path.is_some() {
+        mask.saved_revision = None;
+    }
+    if let Some(document) = &mut state.document {
+        document.name_labels();
+    }
+}
+
+/// Why a label cannot be deleted or merged, if it cannot.
+pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
+    if state.session.edit.locked.contains(&label) {
+        return Some("It is locked. Unlock it first.");
+    }
+    let document = state.document.as_ref()?;
+    let of_reference = document.reference().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
+    let of_segmentation = document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
+    (of_reference && !of_segmentation).then_some("Only the reference has it, and it is not edited.")
+}
+
+/// Gives the voxels of a label another one, 0 for none, as a step that can be undone; its row goes with its last voxel.
+fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
+    if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::refusal(state, jobs)) {
+        return worker::edit::refuse(state, why);
+    }
+    let Some(document) = &mut state.document else { return };
+    let has_voxels = document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
+    for mask in &mut document.masks {
+        mask.styles.labels.remove(&label);
+    }
+    document.name_labels();
+    if state.session.edit.label == label {
+        let left = state.document.as_ref().and_then(|document| document.label_rows().first().map(|row| row.value));
+        state.session.edit.label = if to > 0 { to } else { left.filter(|left| *left != label).unwrap_or(1) };
+    }
+    if has_voxels {
+        let op = Op::Relabel { from: label, to, place: Place::default() };
+        edit::dispatch(state, jobs, EditCommand::Apply(Box::new(op)));
+    }
+}
 
 /// Adds what `scope` names, once it is saved and the reviewer is known.
 pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
@@ -91,6 +196,18 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(open, group, replace, "", add(LabelScope::OpenCase { replace: true }));
     let all = "Add all accepted and corrected cases to the labels";
     list.add_if(reviewed_count(state) > 0, group, all, "", add(LabelScope::Reviewed));
+    let group = "Labels";
+    list.add_if(state.document.is_some(), group, "Add a label", "", LabelCommand::Add);
+    for row in state.document.iter().flat_map(Document::label_rows).take(LISTED) {
+        let (label, title) = (row.value, row.title());
+        list.add(group, format!("Paint with {title}"), "", EditCommand::SetLabel(label));
+        let locked = state.session.edit.locked.contains(&label);
+        let verb = if locked { "Unlock" } else { "Lock" };
+        list.add(group, format!("{verb} {title}"), "", LabelCommand::Lock(label, !locked));
+        let can = cannot_remove(state, label).is_none();
+        list.add_if(can, group, format!("Delete {title}"), "", LabelCommand::Delete(label));
+    }
+    let group = "Review";
     let model = state.session.runs.segment.clone();
     list.add_if(model.is_some(), group, "Continue fine-tuning", "", TrainCommand::Retrain(model));
 }

@@ -29,6 +29,7 @@ pub use action::{Action, actions};
 pub use autosave::AutosaveCommand;
 pub use edit::EditCommand;
 pub use file::FileCommand;
+pub use labels::LabelCommand;
 pub use masking::MaskingCommand;
 pub use overlay::OverlayCommand;
 pub use review::ReviewCommand;
@@ -71,6 +72,8 @@ topics! {
     Edit(EditCommand),
     /// Unsaved edits that an earlier start left behind.
     Autosave(AutosaveCommand),
+    /// The table of labels.
+    Label(LabelCommand),
     /// Modes, panels, dialogs, messages, the end of the program.
     Window(WindowCommand),
     /// Masking mode.
@@ -100,6 +103,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Review(command) => review::dispatch(state, jobs, command),
         Command::Edit(command) => edit::dispatch(state, jobs, command),
         Command::Autosave(command) => autosave::dispatch(state, jobs, command),
+        Command::Label(command) => labels::dispatch(state, jobs, command),
         Command::Window(command) => window::dispatch(state, jobs, command),
         Command::Masking(command) => masking::dispatch(state, jobs, command),
         Command::Train(command) => train::dispatch(state, jobs, command),

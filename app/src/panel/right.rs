@@ -6,6 +6,7 @@ mod edit;
 mod export;
 mod finding_row;
 mod findings;
+mod labels;
 mod masking;
 mod measurements;
 mod playback;
@@ -68,10 +69,14 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
         verdict::show(ui, state, sender);
         if state.session.view.tool.is_edit() {
             edit::show(ui, state, document, sender);
+            labels::show(ui, state, document, sender);
         }
         contrast::show(ui, state, document, sender);
         findings::show(ui, state, document, sender);
         agreement::show(ui, state, document, sender);
+        if !state.session.view.tool.is_edit() {
+            labels::show(ui, state, document, sender);
+        }
         playback::show(ui, state, document, sender);
         measurements::show(ui, state, document, sender);
         if low {

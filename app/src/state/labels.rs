@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use engine::preprocess::{LabelMap, MapSource, Targets, TumourPart};
+use egui::Color32;
+use engine::preprocess::{LabelMap, MapSource, Targets};
+use engine::volume::{LabelStyle, LabelTable};
 
-use super::{Document, LabelEntry, MaskLayer};
+use super::{Document, LabelEntry, MaskRole, State};
 use crate::scene::Modality;
+use crate::theme::palette;
 
 /// Labels that are measured as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +22,84 @@ pub struct Region {
 /// The regions of the targets "regions", in bit order.
 const REGIONS: [&str; 3] = ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)"];
 
+/// A row of the table of labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelRow {
+    /// The label.
+    pub value: u16,
+    /// Its name; empty if nobody named it.
+    pub name: String,
+    /// Its colour.
+    pub colour: Color32,
+    /// Volume in the segmentation, in the reference without one; none without a voxel.
+    pub volume_ml: Option<f64>,
+}
+
+impl LabelRow {
+    /// Its name in lists.
+    pub fn title(&self) -> String {
+        if self.name.is_empty() { format!("Label {}", self.value) } else { self.name.clone() }
+    }
+}
+
 impl Document {
+    /// How a label is called and shown, by the table of the segmentation, else of the reference.
+    fn style_of(&self, label: u16) -> Option<&LabelStyle> {
+        self.masks.iter().find_map(|mask| mask.styles.labels.get(&label))
+    }
+
+    /// The colour of a label: its own, else that of the palette.
+    pub fn label_colour(&self, label: u16) -> Color32 {
+        let own = self.style_of(label).and_then(|style| style.colour);
+        own.map_or_else(|| palette::label(u32::from(label)), |[red, green, blue]| Color32::from_rgb(red, green, blue))
+    }
+
+    /// The labels that occur or are named, ascending.
+    pub fn label_rows(&self) -> Vec<LabelRow> {
+        let named = self.masks.iter().flat_map(|mask| mask.styles.labels.keys());
+        let values: BTreeSet<u16> = self.labels().into_iter().chain(named.copied()).collect();
+        let volume = |value| {
+            let entries = self.masks.iter().flat_map(|mask| &mask.table);
+            entries.into_iter().find(|entry| entry.value == value).map(|entry| entry.volume_ml)
+        };
+        let name = |value| self.style_of(value).map(|style| style.name.clone()).filter(|name| !name.is_empty());
+        let row = |value| LabelRow {
+            value,
+            name: name(value).or_else(|| self.meaning(value)).unwrap_or_default(),
+            colour: self.label_colour(value),
+            volume_ml: volume(value),
+        };
+        values.into_iter().map(row).collect()
+    }
+
+    /// What the tumour parts say of a label.
+    fn meaning(&self, label: u16) -> Option<String> {
+        let part = self.tumour_parts()?.part(label)?;
+        Some(format!("{label} {}", part.name()))
+    }
+
+    /// The table that is saved with a mask, with every colour written out: names, hidden and locked labels as they are now.
+    /// Nothing if there is nothing to keep.
+    pub fn table_to_save(&self, role: MaskRole, hidden: &BTreeSet<u16>, locked: &[u16]) -> Option<LabelTable> {
+        let mask = self.mask(role)?;
+        let keeps = |value: &u16| {
+            let styled = self.style_of(*value).is_some_and(|style| *style != LabelStyle::default());
+            styled || hidden.contains(value) || locked.contains(value)
+        };
+        let own = mask.table.iter().map(|entry| entry.value).chain(mask.styles.labels.keys().copied());
+        let values: BTreeSet<u16> = own.collect();
+        if !values.iter().any(keeps) && mask.styles.labels.is_empty() {
+            return None;
+        }
+        let style = |value: u16| {
+            let [red, green, blue, _] = self.label_colour(value).to_array();
+            let name = self.style_of(value).map(|style| style.name.clone()).unwrap_or_default();
+            let (visible, locked) = (!hidden.contains(&value), locked.contains(&value));
+            (value, LabelStyle { name, colour: Some([red, green, blue]), visible, locked })
+        };
+        Some(LabelTable { labels: values.into_iter().map(style).collect() })
+    }
+
     /// The labels of all masks, ascending.
     pub fn labels(&self) -> BTreeSet<u16> {
         self.masks.iter().flat_map(|mask| &mask.table).map(|entry| entry.value).collect()
@@ -28,8 +108,9 @@ impl Document {
     /// The name of a label in the window.
     pub fn label_name(&self, label: u16) -> String {
         let entries = self.masks.iter().flat_map(|mask| &mask.table);
-        let named = entries.into_iter().find(|entry| entry.value == label);
-        named.map_or_else(|| format!("Label {label}"), |entry| entry.name.clone())
+        let named = entries.into_iter().find(|entry| entry.value == label).map(|entry| entry.name.clone());
+        let styled = || self.style_of(label).map(|style| style.name.clone()).filter(|name| !name.is_empty());
+        named.or_else(styled).unwrap_or_else(|| format!("Label {label}"))
     }
 
     /// The tumour parts that label values stand for. A guess counts only if it knows all of several labels, and the
@@ -53,15 +134,13 @@ impl Document {
         Some(format!("Label meanings {map}: {}.", self.label_map.1.describe()))
     }
 
-    /// Names the labels of the masks.
+    /// Names and colours the labels of the masks.
     pub fn name_labels(&mut self) {
-        let map = self.tumour_parts().cloned().unwrap_or_default();
-        let entries = self.masks.iter_mut().flat_map(|mask: &mut MaskLayer| &mut mask.table);
-        for LabelEntry { value, name, .. } in entries {
-            *name = match map.part(*value).map(TumourPart::name) {
-                Some(meaning) => format!("{value} {meaning}"),
-                None => format!("Label {value}"),
-            };
+        let rows = self.label_rows();
+        for LabelEntry { value, name, colour, .. } in self.masks.iter_mut().flat_map(|mask| &mut mask.table) {
+            if let Some(row) = rows.iter().find(|row| row.value == *value) {
+                (*name, *colour) = (row.title(), row.colour);
+            }
         }
     }
 
@@ -90,3 +169,30 @@ impl Document {
         regions
     }
 }
+
+impl State {
+    /// Hides and locks what the tables of masks that were just read say. Locks are those of the segmentation. A label map that
+    /// the user gave names labels in place of the tables.
+    pub(crate) fn take_over_styles(&mut self) {
+        let Some(document) = &mut self.document else { return };
+        let (map, source) = document.label_map.clone();
+        for mask in document.masks.iter_mut().filter(|mask| std::mem::take(&mut mask.new_styles)) {
+            for (label, style) in mask.styles.labels.iter_mut().filter(|_| source == MapSource::Given) {
+                if let Some(part) = map.part(*label) {
+                    style.name = format!("{label} {}", part.name());
+                }
+            }
+            let of = |is: fn(&LabelStyle) -> bool| {
+                mask.styles.labels.iter().filter(move |(_, style)| is(style)).map(|(label, _)| *label)
+            };
+            self.session.view.hidden_labels.extend(of(|style| !style.visible));
+            if mask.role == MaskRole::Segmentation {
+                self.session.edit.locked = of(|style| style.locked).collect();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "labels_tests.rs"]
+mod tests;

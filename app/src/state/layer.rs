@@ -6,7 +6,7 @@ use std::sync::Arc;
 use egui::Color32;
 use engine::cohort::ImageFile;
 use engine::edit::{EditLabels, VoxelBox};
-use engine::volume::{LabelVolume, Volume};
+use engine::volume::{LabelTable, LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
 
 use super::edit::union;
@@ -172,6 +172,10 @@ pub struct MaskLayer {
     pub labels: EditLabels,
     /// The labels that occur, ascending; empty while a segmentation is under way.
     pub table: Vec<LabelEntry>,
+    /// Names, colours and locks of labels by its table beside it, whether or not they occur.
+    pub styles: LabelTable,
+    /// Which labels its table hides and locks was not taken over yet.
+    pub new_styles: bool,
     /// The labels on the graphics card.
     pub texture: Option<Texture>,
     /// Seen through from the front.
@@ -196,6 +200,8 @@ impl MaskLayer {
             path: None,
             more_files: Vec::new(),
             table: Self::label_table(&labels),
+            styles: LabelTable::default(),
+            new_styles: false,
             labels,
             texture: None,
             projection: None,

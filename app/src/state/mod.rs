@@ -32,6 +32,7 @@ pub use cases::{CaseId, CaseList, CasePlace, ListedCase, Thumbnail};
 pub use document::{Document, Entropy, FindingEntry, FindingList, RegionScore, Status, ValueSource};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
+pub use labels::LabelRow;
 pub use layer::{ImageLayer, LabelEntry, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
 pub use notice::{NamedCase, Notice, Severity};
 pub use queue::{QueueOrder, Review, ReviewStep};

@@ -99,6 +99,10 @@ icons! {
     EYE = Eye;
     /// Hidden.
     EYE_OFF = EyeOff;
+    /// Locked: edits leave it as it is.
+    LOCKED = Lock;
+    /// Not locked.
+    UNLOCKED = LockOpen;
     /// Opacity and blending.
     BLEND = Blend;
     /// Colours.

@@ -2,6 +2,7 @@
 //!
 //! Computed in double precision up to the final cast.
 
+use egui::Color32;
 use glam::{DAffine3, DVec3};
 use shaders::{Image, Interpolation, LabelMode, PatchShow, Patches, Slice};
 
@@ -93,6 +94,16 @@ pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
         outline_px: (OUTLINE * pixels_per_point).round().max(1.0),
         ..Slice::default()
     }
+}
+
+/// The colours of labels, of which the shader has sixteen places: of labels that share one, the lowest is drawn in its colour.
+pub fn with_colours(mut style: Slice, labels: impl DoubleEndedIterator<Item = (u16, Color32)>) -> Slice {
+    for (label, colour) in labels.rev().filter(|(label, _)| *label > 0) {
+        let [red, green, blue, _] = colour.to_array();
+        let place = usize::from(label - 1) % style.palette.len();
+        style.palette[place] = shaders::colour::opaque([red, green, blue]);
+    }
+    style
 }
 
 #[cfg(test)]

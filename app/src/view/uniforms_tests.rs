@@ -135,3 +135,12 @@ fn a_window_becomes_its_two_ends() {
     assert_eq!(drawn.window, [-125.0, 225.0]);
     assert_eq!((drawn.colour_map, drawn.interpolation), (2, 0));
 }
+
+#[test]
+fn labels_have_their_own_colours_and_the_lowest_of_a_place_counts() {
+    let usual = Slice::default().palette;
+    let labels = [(2, Color32::from_rgb(255, 0, 51)), (17, Color32::GREEN), (18, Color32::BLUE)];
+    let palette = with_colours(Slice::default(), labels.into_iter()).palette;
+    assert_eq!((palette[1], palette[0]), ([1.0, 0.0, 0.2, 1.0], [0.0, 1.0, 0.0, 1.0]));
+    assert_eq!(palette[2..], usual[2..]);
+}

@@ -46,6 +46,7 @@ pub(super) fn follow_edit(state: &mut State, jobs: &mut Jobs) {
 }
 
 fn begin(state: &mut State, jobs: &mut Jobs, follows_edit: bool) {
+    state.take_over_styles();
     let Some(document) = &mut state.document else { return };
     document.name_labels();
     let revisions = document.mask_revisions();

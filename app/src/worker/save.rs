@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::edit::EditLabels;
-use engine::volume::{LabelVolume, Volume, nifti};
+use engine::volume::{LabelTable, LabelVolume, Volume, nifti};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
 use crate::state::names::{file_stem, with_ending};
@@ -37,6 +37,8 @@ struct Save {
     /// An existing file may be replaced.
     overwrite: bool,
     labels: EditLabels,
+    /// The table of its labels, which is written beside it.
+    table: Option<LabelTable>,
     image: Arc<Volume>,
 }
 
@@ -60,7 +62,8 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
     }
     let (case, revision, path) = (document.id, mask.revision, with_ending(path.to_path_buf(), "nii.gz"));
     let (labels, image) = (mask.labels.clone(), Arc::clone(&document.base().volume));
-    jobs.start(Save { case, role, revision, path, overwrite, labels, image });
+    let table = document.table_to_save(role, &state.session.view.hidden_labels, &state.session.edit.locked);
+    jobs.start(Save { case, role, revision, path, overwrite, labels, table, image });
 }
 
 impl Job for Save {
@@ -80,6 +83,9 @@ impl Job for Save {
         labels.grid.require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
         nifti::replace_label(path, labels, image)?;
         check_written(path, labels, image)?;
+        if let Some(table) = &self.table {
+            table.write(&LabelTable::path_beside(path))?;
+        }
         Ok(SaveOutcome::Written)
     }
 

@@ -137,7 +137,7 @@ fn labels(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         };
         let (name, volume) = (document.label_name(label), volume_text(MaskRole::ALL.map(volume)));
         let shown = !state.session.view.hidden_labels.contains(&label);
-        let row = ListRow::new(&name).swatch(palette::label(u32::from(label))).trailing(&volume).dim(!shown);
+        let row = ListRow::new(&name).swatch(document.label_colour(label)).trailing(&volume).dim(!shown);
         let (eye, does) = if shown { (icon::EYE, "Hide") } else { (icon::EYE_OFF, "Show") };
         let eye_label = format!("{does} label {label}");
         let (response, toggled) = row.show_with(ui, |ui| ui.add(IconButton::new(eye, &eye_label).small()).clicked());

@@ -6,7 +6,7 @@ use engine::edit::op::Mode;
 use crate::command::{EditCommand, Sender};
 use crate::state::edit::RADIUS_MM;
 use crate::state::{Document, State, ToolKind};
-use crate::theme::{Icon, icon, palette};
+use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, ListRow, NumberField, Section, Segment, Segmented, Toggle, format};
 
 /// Draws them.
@@ -44,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
 fn label(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let mut label = state.session.edit.label;
     let name = document.label_name(label);
-    ui.add(ListRow::new(&name).swatch(palette::label(u32::from(label))));
+    ui.add(ListRow::new(&name).swatch(document.label_colour(label)));
     if NumberField::new(&mut label, "Label").range(1..=u16::MAX).decimals(0).step(1.0).show(ui).changed() {
         sender.send(EditCommand::SetLabel(label));
     }

@@ -195,7 +195,7 @@ impl FindingRow<'_> {
         let mut top = bar.top();
         for part in &finding.labels {
             let height = bar.height() * (part.voxels as f64 / finding.voxels as f64) as f32;
-            let color = by_status.unwrap_or_else(|| palette::label(u32::from(part.label)));
+            let color = by_status.unwrap_or_else(|| self.document.label_colour(part.label));
             painter.rect_filled(Rect::from_x_y_ranges(bar.x_range(), top..=top + height), 0.0, color);
             top += height;
         }

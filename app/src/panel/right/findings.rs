@@ -7,7 +7,7 @@ use super::finding_row::{self, Columns, FindingRow};
 use crate::command::overlay::MAXIMUM_ML;
 use crate::command::{OverlayCommand, Sender};
 use crate::state::{CaseId, Document, FindingEntry, FindingList, MaskRole, PathPurpose, State};
-use crate::theme::{Icon, icon, palette};
+use crate::theme::{Icon, icon};
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
 use crate::widget::{format, text};
 
@@ -112,7 +112,7 @@ fn inside(ui: &mut Ui, state: &State, document: &Document, list: &FindingList) {
     text::heading(ui, &format!("Labels in finding {}", at + 1));
     for part in &entry.finding.labels {
         let (name, volume) = (document.label_name(part.label), format::volume(part.volume_ml));
-        ui.add(ListRow::new(&name).swatch(palette::label(u32::from(part.label))).trailing(&volume));
+        ui.add(ListRow::new(&name).swatch(document.label_colour(part.label)).trailing(&volume));
     }
 }
 

@@ -38,6 +38,7 @@ pub fn show(ui: &Ui, area: Rect, state: &State, document: &Document, sender: &Se
     let shown = state.shown_panes();
     let active = case.active(&shown);
     let style = uniforms::style(&state.session.settings, &state.session.view, case.pixels_per_point);
+    let style = uniforms::with_colours(style, document.label_rows().iter().map(|row| (row.value, row.colour)));
     for (n, (id, rect)) in layout::arrange(area, &shown, case.pixels_per_point).into_iter().enumerate() {
         if rect.width() >= 1.0 && rect.height() >= 1.0 {
             let part = pane::Part { active: active == Some(id), legend: n == 0 };

@@ -8,7 +8,6 @@ use super::{Drag, Pane, Tool};
 use crate::command::EditCommand;
 use crate::command::edit::StrokeStart;
 use crate::state::{PaneId, ToolKind};
-use crate::theme::palette;
 use crate::view::slice::interact::SlicePane;
 
 /// All brushes: the drag's tool says which. The right button erases, Alt picks the label under the pointer.
@@ -93,7 +92,7 @@ fn circle(pane: &SlicePane<'_>, at: Pos2, radius_mm: f64, painter: &Painter) {
     let radius = ((radius_mm * pane.view.map.scale()) as f32).max(WIDTH);
     let colour = match state.session.view.tool {
         ToolKind::Eraser => Color32::WHITE,
-        _ => palette::label(u32::from(state.session.edit.label)),
+        _ => pane.case.document.label_colour(state.session.edit.label),
     };
     for stroke in [Stroke::new(WIDTH + 2.0, pane.case.tokens.overlay_halo), Stroke::new(WIDTH, colour)] {
         painter.circle_stroke(at, radius, stroke);

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::ErrorKind;
-use engine::cohort::{ImageFile, read_masks, with_region};
+use engine::cohort::{ImageFile, label_table_of_mask, read_masks, with_region};
 use engine::edit::EditLabels;
-use engine::volume::{AlignedMask, Frames, Grid, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
+use engine::volume::{AlignedMask, Frames, Grid, LabelTable, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
 use crate::gpu::{Gpu, Texture};
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
@@ -136,9 +136,16 @@ pub fn read_mask(
     warnings: &mut Vec<String>,
 ) -> Result<ReadMask, Failure> {
     let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
+    let mut styles = LabelTable::default();
+    if let Some(first) = files.first() {
+        let (table, messages) = label_table_of_mask(first);
+        warnings.extend(messages);
+        styles = table;
+    }
     if remedy.resample {
         let resampled = read_masks(files, &options)?.0.on_grid(&image.grid);
-        return Ok(ReadMask::Layer(Box::new(mask_layer(role, None, &resampled, gpu)?)));
+        let layer = MaskLayer { styles, new_styles: true, ..mask_layer(role, None, &resampled, gpu)? };
+        return Ok(ReadMask::Layer(Box::new(layer)));
     }
     let mut union: Option<AlignedMask> = None;
     for path in files {
@@ -156,7 +163,7 @@ pub fn read_mask(
     }
     let Some(mask) = union else { return Err(Failure::Error(format!("no file of the {} is named", role.word()))) };
     let path = files.first().filter(|_| !remedy.changes()).cloned();
-    let layer = mask_layer(role, path, &mask.labels, gpu)?;
+    let layer = MaskLayer { styles, new_styles: true, ..mask_layer(role, path, &mask.labels, gpu)? };
     if remedy.changes() {
         return Ok(ReadMask::Layer(Box::new(layer)));
     }

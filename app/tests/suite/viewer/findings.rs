@@ -138,7 +138,8 @@ fn label_names_of_the_cohort_or_the_command_line_come_before_the_guess() {
     assert_eq!(regions[..3], ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)"]);
     assert_eq!(
         (document(&window).label_name(1), document(&window).label_name(4)),
-        ("1 enhancing".into(), "4 core".into())
+        ("enhancing tumour".into(), "necrosis".into()),
+        "as the cohort calls them"
     );
     assert!(window.query_all_by_label_contains("a guess").next().is_none(), "nothing is guessed");
     let map = "1=core,2=oedema,4=other".parse().unwrap();

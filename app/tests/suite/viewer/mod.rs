@@ -11,6 +11,7 @@ mod findings;
 mod finetuning;
 mod guards;
 mod keys;
+mod labels;
 mod letters;
 mod masking;
 mod odd_masks;

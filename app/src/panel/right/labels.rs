@@ -1,0 +1,136 @@
+//! The labels of the open case: names, colours, which one is painted, hidden or locked, and their volumes.
+
+use egui::{Align, Color32, Layout, Popup, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
+
+use crate::command::labels::{LabelCommand, cannot_remove};
+use crate::command::{EditCommand, OverlayCommand, Sender};
+use crate::state::{Document, LabelRow, State};
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::{IconButton, ListRow, Section, format, text};
+
+/// Rows shown before the list scrolls.
+const ROWS: usize = 8;
+/// Width of a volume.
+const VOLUME: f32 = 58.0;
+/// Width of the list of labels to merge into.
+const MENU: f32 = 220.0;
+
+/// Draws them.
+pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    let rows = document.label_rows();
+    let note = if rows.is_empty() { String::new() } else { rows.len().to_string() };
+    let controls = |ui: &mut Ui| {
+        if ui.add(IconButton::new(icon::ADD, "Add a label").small()).clicked() {
+            sender.send(LabelCommand::Add);
+        }
+    };
+    Section::new("Labels").note(&note).show_with(ui, controls, |ui| {
+        if rows.is_empty() {
+            return text::hint(ui, icon::LABEL, "No labels. Paint, or press Segment now.");
+        }
+        ui.spacing_mut().item_spacing.y = 0.0;
+        let height = size::ROW * rows.len().min(ROWS) as f32;
+        let area = ScrollArea::vertical().id_salt("labels").max_height(height).auto_shrink([false, true]);
+        area.show(ui, |ui| {
+            for row in &rows {
+                line(ui, state, &rows, row, sender);
+            }
+        });
+    });
+}
+
+fn line(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &Sender) {
+    let value = row.value;
+    ui.allocate_ui_with_layout(
+        egui::vec2(ui.available_width(), size::ROW),
+        Layout::left_to_right(Align::Center),
+        |ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            let active = state.session.edit.label == value;
+            let radio = ui.radio(active, "").accessible_name(format!("Paint with label {value}"));
+            if radio.on_hover_text(format!("Paint with label {value}")).clicked() {
+                sender.send(EditCommand::SetLabel(value));
+            }
+            colour(ui, row, sender);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                more(ui, state, rows, row, sender);
+                switches(ui, state, value, sender);
+                let volume = row.volume_ml.map_or_else(|| format::NONE.to_owned(), format::volume);
+                ui.allocate_ui_with_layout(egui::vec2(VOLUME, size::ROW), Layout::right_to_left(Align::Center), |ui| {
+                    let shown = RichText::new(volume).font(font::number_small()).color(theme::tokens(ui).text_dim);
+                    text::line(ui, shown);
+                });
+                name(ui, row, sender);
+            });
+        },
+    );
+}
+
+/// The colour, which can be changed where the image draws this label alone in it.
+fn colour(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
+    let [red, green, blue, _] = row.colour.to_array();
+    let mut rgb = [red, green, blue];
+    let response = ui.color_edit_button_srgb(&mut rgb);
+    let label = format!("Colour of label {}", row.value);
+    if response.accessible_name(&label).on_hover_text(label).changed() {
+        sender.send(LabelCommand::SetColour(row.value, Color32::from_rgb(rgb[0], rgb[1], rgb[2])));
+    }
+}
+
+fn name(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
+    let t = theme::tokens(ui);
+    let mut typed = row.name.clone();
+    let field = TextEdit::singleline(&mut typed)
+        .font(font::body())
+        .text_color(t.text)
+        .hint_text(RichText::new(format!("Label {}", row.value)).font(font::body()).color(t.text_dim))
+        .frame(egui::Frame::NONE)
+        .desired_width(f32::INFINITY);
+    let response = ui.add(field).accessible_name(format!("Name of label {}", row.value));
+    if response.on_hover_text(format!("Label {}", row.value)).changed() {
+        sender.send(LabelCommand::Rename(row.value, typed));
+    }
+}
+
+/// Hide and lock.
+fn switches(ui: &mut Ui, state: &State, value: u16, sender: &Sender) {
+    let shown = !state.session.view.hidden_labels.contains(&value);
+    let locked = state.session.edit.locked.contains(&value);
+    let (eye, does) = if shown { (icon::EYE, "hide") } else { (icon::EYE_OFF, "show") };
+    if ui.add(IconButton::new(eye, &format!("Label {value}: {does}")).small()).clicked() {
+        sender.send(OverlayCommand::ShowLabel(value, !shown));
+    }
+    let (lock, does) = if locked { (icon::LOCKED, "unlock") } else { (icon::UNLOCKED, "lock") };
+    let button = IconButton::new(lock, &format!("Label {value}: {does}")).small().selected(locked);
+    if ui.add(button).clicked() {
+        sender.send(LabelCommand::Lock(value, !locked));
+    }
+}
+
+/// Delete and merge.
+fn more(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &Sender) {
+    let value = row.value;
+    let response = ui.add(IconButton::new(icon::MORE, &format!("More for label {value}")).small());
+    let popup = Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClick).gap(space::XS);
+    popup.width(MENU).accessible_name(format!("Label {value}")).show(|ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        let refusal = cannot_remove(state, value);
+        ui.add_enabled_ui(refusal.is_none(), |ui| {
+            let delete = format!("Delete label {value}");
+            if ui.add(ListRow::new(&delete).icon(icon::TRASH)).clicked() {
+                sender.send(LabelCommand::Delete(value));
+            }
+            for other in rows.iter().filter(|other| other.value != value) {
+                let merge = format!("Merge into {}", other.title());
+                let row = ui.add(ListRow::new(&merge).swatch(other.colour));
+                if row.accessible_name(format!("Merge label {value} into label {}", other.value)).clicked() {
+                    sender.send(LabelCommand::Merge { from: value, into: other.value });
+                }
+            }
+        });
+        if let Some(why) = refusal {
+            text::note(ui, why);
+        }
+    });
+}

@@ -1,0 +1,92 @@
+//! The table of labels: names, colours, locks, adding, merging, deleting, and the table that is saved with the mask.
+
+use amlp_viewer::command::{EditCommand, FileCommand, LabelCommand};
+use amlp_viewer::state::Severity;
+use egui::{Color32, Key};
+use egui_kittest::kittest::Queryable as _;
+use engine::edit::Op;
+use engine::edit::op::Place;
+use engine::volume::LabelTable;
+
+use crate::phantom::{Files, straight};
+use crate::window::*;
+
+fn voxels(window: &Window, label: u16) -> usize {
+    let mask = document(window).segmentation().unwrap();
+    mask.labels.voxel_counts().get(&label).copied().unwrap_or_default()
+}
+
+fn relabel(from: u16, to: u16) -> EditCommand {
+    EditCommand::Apply(Box::new(Op::Relabel { from, to, place: Place::default() }))
+}
+
+#[test]
+fn labels_are_named_coloured_and_kept_beside_the_saved_mask() {
+    let files = Files::on(&straight());
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    window.get_by_label("Name of label 1").focus();
+    settle(&mut window);
+    window.get_by_label("Name of label 1").type_text("lesion");
+    settle(&mut window);
+    send(&mut window, LabelCommand::SetColour(1, Color32::from_rgb(1, 2, 3)));
+    assert_eq!(document(&window).label_name(1), "lesion");
+    assert!(document(&window).is_unsaved(), "its file does not hold the name yet");
+    click(&mut window, "Add a label");
+    assert_eq!(state(&window).session.edit.label, 2);
+    click(&mut window, "Label 2: lock");
+    click(&mut window, "Label 1: hide");
+    send(&mut window, FileCommand::Save);
+    assert!(!document(&window).is_unsaved());
+    let sidecar = files.path("scan_pred.labels.tsv");
+    let table = LabelTable::read(&sidecar).unwrap().labels;
+    assert_eq!((table[&1].name.as_str(), table[&1].colour, table[&1].visible), ("lesion", Some([1, 2, 3]), false));
+    assert_eq!((table[&2].locked, table[&2].visible), (true, true));
+    drop(window);
+
+    let window = open_files(&[&files.scan, &files.prediction]);
+    assert_eq!(document(&window).label_name(1), "lesion");
+    assert_eq!(document(&window).label_colour(1), Color32::from_rgb(1, 2, 3));
+    assert!(state(&window).session.view.hidden_labels.contains(&1));
+    assert_eq!(state(&window).session.edit.locked, [2]);
+    assert!(has(&window, "Paint with label 2"), "a label without voxels is kept");
+    drop(window);
+
+    std::fs::write(&sidecar, "index\tname\tcolor\n1\tx\tred\n").unwrap();
+    let window = open_files(&[&files.scan, &files.prediction]);
+    let told = state(&window).notices.iter().any(|notice| {
+        notice.severity == Severity::Warning
+            && notice.detail.contains("scan_pred.labels.tsv")
+            && notice.detail.contains("ignored")
+    });
+    assert!(told && errors(&window).is_empty(), "{:?}", state(&window).notices);
+    assert_eq!(document(&window).label_name(1), "Label 1");
+}
+
+#[test]
+fn labels_are_merged_and_deleted_as_steps_that_can_be_undone_and_a_lock_holds() {
+    let files = Files::on(&straight());
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let all = voxels(&window, 1);
+    click(&mut window, "Add a label");
+    click(&mut window, "Label 1: lock");
+    send(&mut window, relabel(1, 2));
+    assert_eq!(voxels(&window, 1), all, "locked");
+    send(&mut window, LabelCommand::Delete(1));
+    assert_eq!(voxels(&window, 1), all, "locked");
+    click(&mut window, "Label 1: unlock");
+    click(&mut window, "More for label 1");
+    window.get_by_label("Merge label 1 into label 2").click();
+    settle(&mut window);
+    assert_eq!((voxels(&window, 1), voxels(&window, 2)), (0, all));
+    assert!(!has(&window, "Paint with label 1") && has(&window, "Paint with label 2"));
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!((voxels(&window, 1), voxels(&window, 2)), (all, 0));
+    click(&mut window, "Paint with label 2");
+    send(&mut window, LabelCommand::Delete(2));
+    assert_eq!(state(&window).session.edit.label, 1, "what is gone is not painted with");
+    assert!(!has(&window, "Paint with label 2"));
+    send(&mut window, LabelCommand::Delete(1));
+    assert_eq!(voxels(&window, 1), 0);
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!((voxels(&window, 1), errors(&window)), (all, vec![]));
+}
