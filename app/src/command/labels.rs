@@ -74,9 +74,8 @@ fn restyle(state: &mut State, label: u16, change: impl FnOnce(&mut LabelStyle)) 
     let style = mask.styles.labels.entry(label).or_default();
     let before = style.clone();
     change(style);
-    if *style != before && mask.role == MaskRole::Segmentation && mask.path.is_some() {
-        mask.saved_revision = None;
-    }
+    let is_kept = mask.role == MaskRole::Segmentation && mask.path.is_some();
+    mask.styles_changed |= is_kept && *style != before;
     if let Some(document) = &mut state.document {
         document.name_labels();
     }
@@ -101,7 +100,8 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     let Some(document) = &mut state.document else { return };
     let has_voxels = document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
     for mask in &mut document.masks {
-        mask.styles.labels.remove(&label);
+        let removed = mask.styles.labels.remove(&label).is_some();
+        mask.styles_changed |= removed && mask.role == MaskRole::Segmentation && mask.path.is_some();
     }
     document.name_labels();
     if state.session.edit.label == label {

@@ -6,7 +6,7 @@ use egui::Color32;
 use engine::preprocess::{LabelMap, MapSource, Targets};
 use engine::volume::{LabelStyle, LabelTable};
 
-use super::{Document, LabelEntry, MaskRole, State};
+use super::{Document, LabelEntry, MaskLayer, MaskRole, State};
 use crate::scene::Modality;
 use crate::theme::palette;
 
@@ -176,7 +176,8 @@ impl State {
     pub(crate) fn take_over_styles(&mut self) {
         let Some(document) = &mut self.document else { return };
         let (map, source) = document.label_map.clone();
-        for mask in document.masks.iter_mut().filter(|mask| std::mem::take(&mut mask.new_styles)) {
+        let new = |mask: &mut MaskLayer| std::mem::take(&mut mask.new_styles);
+        for mask in document.masks.iter_mut().filter_map(|mask| new(mask).then_some(mask)) {
             for (label, style) in mask.styles.labels.iter_mut().filter(|_| source == MapSource::Given) {
                 if let Some(part) = map.part(*label) {
                     style.name = format!("{label} {}", part.name());

@@ -176,6 +176,8 @@ pub struct MaskLayer {
     pub styles: LabelTable,
     /// Which labels its table hides and locks was not taken over yet.
     pub new_styles: bool,
+    /// Names or colours were changed since the table beside it was written.
+    pub styles_changed: bool,
     /// The labels on the graphics card.
     pub texture: Option<Texture>,
     /// Seen through from the front.
@@ -202,6 +204,7 @@ impl MaskLayer {
             table: Self::label_table(&labels),
             styles: LabelTable::default(),
             new_styles: false,
+            styles_changed: false,
             labels,
             texture: None,
             projection: None,
@@ -238,7 +241,7 @@ impl MaskLayer {
 
     /// Whether it has changes that its file does not hold.
     pub fn is_unsaved(&self) -> bool {
-        self.saved_revision != Some(self.revision)
+        self.saved_revision != Some(self.revision) || self.styles_changed
     }
 
     /// The labels have changed in a box.

@@ -94,7 +94,10 @@ impl Job for Save {
             Ok(SaveOutcome::Written) => {
                 self.report_written(state);
                 self.list(state);
+                let (hidden, locked) = (&state.session.view.hidden_labels, &state.session.edit.locked);
+                let table = state.document.as_ref().and_then(|d| d.table_to_save(self.role, hidden, locked));
                 if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(self.role)) {
+                    mask.styles_changed &= table != self.table;
                     // What changed while the file was written is still unsaved. The file holds all regions of a reference.
                     (mask.saved_revision, mask.path, mask.more_files) =
                         (Some(self.revision), Some(self.path), Vec::new());

@@ -102,7 +102,8 @@ fn switches(ui: &mut Ui, state: &State, value: u16, sender: &Sender) {
         sender.send(OverlayCommand::ShowLabel(value, !shown));
     }
     let (lock, does) = if locked { (icon::LOCKED, "unlock") } else { (icon::UNLOCKED, "lock") };
-    let button = IconButton::new(lock, &format!("Label {value}: {does}")).small().selected(locked);
+    let label = format!("Label {value}: {does}");
+    let button = IconButton::new(lock, &label).small().selected(locked);
     if ui.add(button).clicked() {
         sender.send(LabelCommand::Lock(value, !locked));
     }
