@@ -17,6 +17,7 @@ use recorder::Recording;
 pub use restore::restore;
 
 use super::Jobs;
+use crate::scene::Modality;
 use crate::state::edit::KeptChange;
 use crate::state::{Document, MaskLayer, MaskRole, Source, State};
 
@@ -96,7 +97,8 @@ fn edited_case(document: &Document, base: u64) -> EditedCase {
     };
     let images = document.images.iter().map(|layer| {
         let (path, frame) = image(&layer.source);
-        (Some(layer.info.modality.key()), path, frame)
+        let modality = Some(&layer.info.modality).filter(|modality| **modality != Modality::Other);
+        (modality.map(Modality::key), path, frame)
     });
     let segmentation = document.segmentation().filter(|mask| mask.saved_revision == Some(base));
     let mask: Option<PathBuf> = segmentation.and_then(|mask| mask.path.clone());

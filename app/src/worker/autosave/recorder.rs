@@ -130,11 +130,10 @@ fn carry_out(orders: &Receiver<Order>, folder: &std::path::Path, shared: &Shared
     for order in orders {
         let done = match order {
             Order::Begin(case, base) => {
-                let before = open.take();
-                let begun = Autosave::create(folder, &case, &base).map(|autosave| open = Some(autosave));
-                // Not before: until then it is all that is on the disk.
-                before.into_iter().for_each(Autosave::remove);
-                begun
+                // The journal before is removed last: until then it is all that is on the disk.
+                Autosave::create(folder, &case, &base).map(|autosave| {
+                    open.replace(autosave).into_iter().for_each(Autosave::remove);
+                })
             }
             Order::Adopt(autosave) => {
                 open.replace(*autosave).into_iter().for_each(Autosave::remove);
