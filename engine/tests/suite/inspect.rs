@@ -50,6 +50,7 @@ fn a_report_is_what_the_program_prints_byte_by_byte() {
         order: Order::Random,
         sigma: Sigma::Epoch { epoch: 3, epochs: 9, ratio: MaskRatio::default() },
         seed: 5,
+        ..MaskSettings::default()
     };
     let words = "--foreground brighter --tissue-only --order random --epoch 3 --epochs 9 --seed 5";
     let (mut same, mut masked_air) = (0, 0);
