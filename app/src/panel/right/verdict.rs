@@ -1,71 +1,78 @@
 //! The verdict on the open case, its comment, and the buttons that decide.
 
-use egui::{Id, Key, Margin, RichText, TextEdit, Ui};
-use engine::review::Verdict;
+use egui::{Align, Id, Key, Layout, Margin, RichText, TextEdit, Ui};
+use engine::review::{Entry, Verdict};
 
 use super::super::verdict::{icon_of, tone_of};
 use crate::command::{ReviewCommand, Sender, TrainCommand, labels};
 use crate::state::intent::LabelScope;
 use crate::state::{Intent, ReviewStep, State};
-use crate::theme::{self, font, icon, space};
-use crate::widget::{Badge, IconButton, PushButton, Section, text};
+use crate::theme::{self, font, icon, size, space};
+use crate::widget::{Badge, IconButton, PushButton, text};
 
 /// Draws them, if the open case is one of the list.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some((case, document)) = state.reviewed() else { return };
     let review = &state.cases.review;
     let (verdict, entry) = (review.verdict(&case.name), review.entry(&case.name));
-    Section::new("Verdict").show(ui, |ui| {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = space::S;
-            ui.add(Badge::new(verdict.name()).icon(icon_of(verdict)).tone(tone_of(verdict))).accessible_name(format!(
-                "Verdict of {}: {}",
-                case.name,
-                verdict.name()
-            ));
+    row(ui, &case.name, verdict, entry, sender);
+    way_back(ui, state, sender);
+    match (&review.comment, entry.map(|entry| entry.comment.as_str())) {
+        (Some(typed), _) => field(ui, &case.name, typed, sender),
+        (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
+        _ => {}
+    }
+    let found = document.findings.as_ref().zip(state.session.view.finding);
+    let chosen = found.and_then(|(list, at)| Some((at, list.entries.get(at)?)));
+    let grid = &document.base().volume.grid;
+    if let (Some((at, chosen)), Some(entry)) = (chosen, entry)
+        && let Some(verdict) = entry.on_finding(&chosen.finding, grid)
+    {
+        text::note(ui, &format!("Finding {}: {}", at + 1, verdict.key()));
+    }
+    ui.add_space(space::XS);
+}
+
+/// One row, so that the findings below stay in sight: the verdict, and the buttons that decide.
+fn row(ui: &mut Ui, case: &str, verdict: Verdict, entry: Option<&Entry>, sender: &Sender) {
+    let room = egui::vec2(ui.available_width(), size::CONTROL);
+    ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Center), |ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        buttons(ui, verdict, sender);
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            let badge = ui.add(Badge::new(verdict.name()).icon(icon_of(verdict)).tone(tone_of(verdict)));
+            badge.accessible_name(format!("Verdict of {case}: {}", verdict.name()));
             if let Some(entry) = entry.filter(|entry| !entry.reviewer.is_empty()) {
-                text::note(ui, &format!("by {}, {:.0} s", entry.reviewer, entry.seconds));
+                let by = format!("{}, {:.0} s", entry.reviewer, entry.seconds);
+                let color = theme::tokens(ui).text_dim;
+                text::line(ui, RichText::new(by).font(font::caption()).color(color))
+                    .on_hover_text("Reviewer, and time spent on this case");
             }
         });
-        ui.add_space(space::XS);
-        buttons(ui, verdict, sender);
-        way_back(ui, state, sender);
-        match (&review.comment, entry.map(|entry| entry.comment.as_str())) {
-            (Some(typed), _) => field(ui, &case.name, typed, sender),
-            (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
-            _ => {}
-        }
-        let found = document.findings.as_ref().zip(state.session.view.finding);
-        let chosen = found.and_then(|(list, at)| Some((at, list.entries.get(at)?)));
-        let grid = &document.base().volume.grid;
-        if let (Some((at, chosen)), Some(entry)) = (chosen, entry)
-            && let Some(verdict) = entry.on_finding(&chosen.finding, grid)
-        {
-            text::note(ui, &format!("Finding {}: {}", at + 1, verdict.key()));
-        }
     });
 }
 
+/// Laid out from the right.
 fn buttons(ui: &mut Ui, verdict: Verdict, sender: &Sender) {
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = space::XS;
-        let step = |step| sender.send(ReviewCommand::Step(step));
-        if ui.add(PushButton::new("Accept").icon(icon_of(Verdict::Accepted)).shortcut("Enter")).clicked() {
-            step(ReviewStep::Accept);
-        }
-        if ui.add(PushButton::new("Reject").icon(icon_of(Verdict::Rejected)).shortcut("X")).clicked() {
-            step(ReviewStep::Decide { verdict: Verdict::Rejected, next: true });
-        }
-        let second = verdict == Verdict::SecondLook;
-        let flag = IconButton::new(icon_of(Verdict::SecondLook), "Needs a second look").small().selected(second);
-        if ui.add(flag).clicked() {
-            let verdict = if second { Verdict::ToDo } else { Verdict::SecondLook };
-            step(ReviewStep::Decide { verdict, next: false });
-        }
-        if ui.add(IconButton::new(icon::COMMENT, "Comment on this case").shortcut("C").small()).clicked() {
-            sender.send(ReviewCommand::OpenComment);
-        }
-    });
+    let step = |step| sender.send(ReviewCommand::Step(step));
+    if ui.add(IconButton::new(icon::COMMENT, "Comment on this case").shortcut("C")).clicked() {
+        sender.send(ReviewCommand::OpenComment);
+    }
+    let second = verdict == Verdict::SecondLook;
+    let flag = IconButton::new(icon_of(Verdict::SecondLook), "Needs a second look").selected(second);
+    if ui.add(flag).clicked() {
+        let verdict = if second { Verdict::ToDo } else { Verdict::SecondLook };
+        step(ReviewStep::Decide { verdict, next: false });
+    }
+    let reject = IconButton::new(icon_of(Verdict::Rejected), "Reject and go to the next case").shortcut("X");
+    if ui.add(reject.selected(verdict == Verdict::Rejected)).clicked() {
+        step(ReviewStep::Decide { verdict: Verdict::Rejected, next: true });
+    }
+    let accepted = matches!(verdict, Verdict::Accepted | Verdict::Corrected);
+    let accept = IconButton::new(icon_of(Verdict::Accepted), "Accept and go to the next case").shortcut("Enter");
+    if ui.add(accept.selected(accepted)).clicked() {
+        step(ReviewStep::Accept);
+    }
 }
 
 /// From reviewed masks to the next training.
