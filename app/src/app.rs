@@ -283,7 +283,7 @@ impl App {
             self.dispatch(command);
         }
         // A stroke whose release no pane heard, as when the layout changed below the pointer.
-        if self.state.stroke().is_some() && !ui.input(|i| i.pointer.any_down()) {
+        if self.state.is_drawing() && !ui.input(|i| i.pointer.any_down()) {
             self.dispatch(EditCommand::EndStroke);
         }
         // Drawn in this frame: its panes are painted after this.

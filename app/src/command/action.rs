@@ -66,7 +66,7 @@ pub fn actions(state: &State) -> Vec<Action> {
 }
 
 /// Mouse gestures, for the help overlay.
-pub const GESTURES: [(&str, &str); 16] = [
+pub const GESTURES: [(&str, &str); 18] = [
     ("Wheel", "one slice; down is towards feet, posterior, patient's left"),
     ("Left drag", "the active tool"),
     ("Ctrl + left drag", "window/level, in any tool"),
@@ -74,6 +74,8 @@ pub const GESTURES: [(&str, &str); 16] = [
     ("Right drag", "zoom; with an edit tool: erase"),
     ("Shift + wheel", "size of the brush"),
     ("Alt + click", "with an edit tool: paint with the label under the pointer"),
+    ("Shift + left drag", "with the lasso: erase"),
+    ("Wheel, Enter, Esc", "after one click: threshold, accept, drop"),
     ("Ctrl+Y", "redo, as Ctrl+Shift+Z"),
     ("Ctrl + wheel", "zoom around the pointer"),
     ("Shift + move", "the crosshair follows"),

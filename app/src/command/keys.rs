@@ -51,6 +51,10 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     if state.dialog.is_some() {
         return found;
     }
+    // A lesion that waits takes Enter before everything else.
+    if state.preview().is_some() && !typing && ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter)) {
+        found.push(EditCommand::AcceptPreview.into());
+    }
     // Where something has the keyboard the space bar is that one's.
     let tap = space_bar::tapped(ctx, None);
     let mut bound: Vec<(KeyboardShortcut, Action)> =
@@ -165,8 +169,11 @@ fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
         return Some(WindowCommand::CloseDialog.into());
     }
-    if state.stroke().is_some() {
+    if state.is_drawing() {
         return Some(EditCommand::CancelStroke.into());
+    }
+    if state.preview().is_some() {
+        return Some(EditCommand::DropPreview.into());
     }
     if let Some(notice) = state.notices.iter().rev().find(|n| !n.dismissed) {
         return Some(WindowCommand::Dismiss(notice.id).into());

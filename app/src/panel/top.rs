@@ -10,9 +10,9 @@ use crate::widget::text;
 use crate::widget::{Badge, IconButton, PushButton, Segment, Segmented, Toggle, Tone};
 
 /// A narrower window names the modes in tooltips alone: else the tools would lie over them.
-const NARROW: f32 = 940.0;
+const NARROW: f32 = 1060.0;
 /// A narrower one has the tools that edit in a menu.
-const CROWDED: f32 = 760.0;
+const CROWDED: f32 = 860.0;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -120,6 +120,10 @@ fn icon_of(tool: ToolKind) -> Icon {
         ToolKind::Eraser => icon::ERASER,
         ToolKind::RangeBrush => icon::RANGE_BRUSH,
         ToolKind::AdaptiveBrush => icon::ADAPTIVE_BRUSH,
+        ToolKind::Lasso => icon::LASSO,
+        ToolKind::Fill => icon::FILL,
+        ToolKind::Grow => icon::GROW,
+        ToolKind::OneClick => icon::ONE_CLICK,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::edit::EditLabels;
 use engine::findings::comparison::Comparison;
 use engine::findings::{Finding, Values};
 use engine::metrics::Measures;
@@ -64,6 +65,8 @@ pub struct Document {
     pub once_opened: Option<Intent>,
     /// Revisions of segmentations as they were read or made by the network: any other was changed by hand.
     pub as_found: Vec<u64>,
+    /// The segmentation as it was read or made by the network.
+    pub automatic: Option<EditLabels>,
     /// The correction of the segmentation.
     pub edits: Edits,
 }
@@ -209,6 +212,7 @@ impl Document {
             outlines: None,
             once_opened: None,
             as_found: Vec::new(),
+            automatic: None,
         }
     }
 
@@ -275,6 +279,7 @@ impl Document {
     pub fn note_as_found(&mut self) {
         let revision = self.segmentation().map(|mask| mask.revision);
         self.as_found.extend(revision);
+        self.automatic = self.segmentation().map(|mask| mask.labels.clone());
     }
 
     /// Whether the segmentation was changed by hand since it was read or made, saved or not.

@@ -5,8 +5,8 @@ mod undo;
 pub use undo::{UndoEntry, UndoList, UndoStep};
 
 use engine::edit::journal::Kind;
-use engine::edit::op::{Brush, Mode, Op, Plane};
-use engine::edit::{Delta, VoxelBox};
+use engine::edit::op::{Brush, LassoAction, Mode, Op, Plane};
+use engine::edit::{Delta, EditLabels, VoxelBox};
 use engine::volume::Grid;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
@@ -35,11 +35,36 @@ pub struct EditChoices {
     /// Largest difference from the value under the pointer that the adaptive brush paints; found from the image if none is
     /// chosen.
     pub tolerance: Option<f64>,
+    /// What the lasso does with what it encloses.
+    pub lasso: LassoAction,
+    /// The lasso goes through all slices.
+    pub through: bool,
+    /// Largest distance in mm that region growing reaches; none without a limit.
+    pub reach_mm: Option<f64>,
+    /// How far whole labels grow, shrink or are smoothed, in mm.
+    pub distance_mm: f64,
+    /// Components below this volume in ml are small.
+    pub small_ml: f64,
+    /// The label that the painted one is combined with, or becomes.
+    pub other_label: u16,
 }
 
 impl Default for EditChoices {
     fn default() -> Self {
-        Self { label: 1, locked: Vec::new(), radius_mm: 5.0, mode: Mode::Slice, range: None, tolerance: None }
+        Self {
+            label: 1,
+            locked: Vec::new(),
+            radius_mm: 5.0,
+            mode: Mode::Slice,
+            range: None,
+            tolerance: None,
+            lasso: LassoAction::Fill,
+            through: false,
+            reach_mm: Some(30.0),
+            distance_mm: 2.0,
+            small_ml: 0.1,
+            other_label: 2,
+        }
     }
 }
 
@@ -67,6 +92,10 @@ pub struct Edits {
     pub list: UndoList,
     /// The stroke under way.
     pub stroke: Option<Stroke>,
+    /// The lasso under way.
+    pub lasso: Option<LassoPath>,
+    /// The component under a click, not accepted yet.
+    pub preview: Option<Preview>,
     /// Whether findings, measures and the projection follow the labels.
     pub follow: Follow,
     /// Changes of the labels that are not on their way to the disk yet.
@@ -89,7 +118,14 @@ pub struct KeptChange {
 impl Edits {
     /// None of a mask of this shape.
     pub fn new(shape: [usize; 3]) -> Self {
-        Self { list: UndoList::new(shape), stroke: None, follow: Follow::Settled, unrecorded: Vec::new() }
+        Self {
+            list: UndoList::new(shape),
+            stroke: None,
+            lasso: None,
+            preview: None,
+            follow: Follow::Settled,
+            unrecorded: Vec::new(),
+        }
     }
 }
 
@@ -102,6 +138,49 @@ pub enum Follow {
     Changed,
     /// Their jobs start at this time, in the window's seconds, unless the labels change before.
     Due(f64),
+}
+
+/// A line that is drawn around voxels.
+#[derive(Clone, Debug)]
+pub struct LassoPath {
+    /// The pane that it is drawn in.
+    pub pane: PaneId,
+    /// What becomes of the voxels.
+    pub action: LassoAction,
+    /// Its corners in world mm.
+    pub corners: Vec<DVec3>,
+}
+
+/// The component of the network's probability under a click, until it is accepted or dropped.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// World position of the click, in mm.
+    pub at: DVec3,
+    /// Probability there: the threshold is never above it.
+    pub highest: f64,
+    /// The component has this probability at least.
+    pub least: f64,
+    /// What it would change, and the changed voxels alone; none while they are looked for.
+    pub found: Option<(Delta, EditLabels)>,
+}
+
+/// Step of the threshold of a preview.
+const PREVIEW_STEP: f64 = 0.05;
+
+impl Preview {
+    /// At a place with this probability: from 0.5 on, or from that of the place.
+    pub fn new(at: DVec3, probability: f64) -> Self {
+        Self { at, highest: probability, least: probability.min(0.5), found: None }
+    }
+
+    /// Moves the threshold by steps. False if it is at its end.
+    pub fn step(&mut self, steps: i64) -> bool {
+        let before = self.least;
+        // Steps lie on whole multiples, whatever the threshold began with.
+        let wanted = ((self.least / PREVIEW_STEP).round() + steps as f64) * PREVIEW_STEP;
+        self.least = wanted.clamp(PREVIEW_STEP / 5.0, 1.0).min(self.highest);
+        self.least != before
+    }
 }
 
 /// A brush stroke from press to release: one entry of the undo list, whatever its number of pointer moves.
@@ -170,6 +249,13 @@ impl Stroke {
 const MOST_POINTS: f64 = 4096.0;
 
 impl Document {
+    /// The stored axis that is nearest to the direction across a pane's slices.
+    pub fn edit_axis(&self, pane: PaneId, mode: PlaneMode) -> usize {
+        let (across, grid) = (self.display(mode).direction(pane.plane().axis()), &self.base().volume.grid);
+        let along = |axis: usize| grid.world_from_voxel.matrix3.col(axis).normalize_or_zero().dot(across).abs();
+        (1..3).fold(0, |best, axis| if along(axis) > along(best) { axis } else { best })
+    }
+
     /// The plane of the stored voxels that a pane shows: a stored slice, or one across an axis of the patient.
     pub fn edit_plane(&self, pane: PaneId, mode: PlaneMode) -> Plane {
         let (display, axis) = (self.display(mode), pane.plane().axis());
@@ -188,6 +274,13 @@ impl State {
     pub fn edit_range(&self, image: &ImageLayer) -> [f64; 2] {
         let window = self.window_of(image);
         self.session.edit.range.unwrap_or([window.low(), window.high()])
+    }
+
+    /// Largest difference from the value of a click that region growing takes: the chosen one, else a twentieth of the
+    /// image's range.
+    pub fn edit_tolerance(&self, image: &ImageLayer) -> f64 {
+        let span = image.range.map_or(255.0, |[low, high]| high - low);
+        self.session.edit.tolerance.unwrap_or(span / 20.0)
     }
 
     /// The slice that a pane shows, for names: `slice 37`, `coronal slice 12`.
@@ -224,6 +317,17 @@ impl State {
     pub fn stroke(&self) -> Option<&Stroke> {
         self.document.as_ref().and_then(|document| document.edits.stroke.as_ref())
     }
+
+    /// Whether a stroke or a lasso is under way.
+    pub fn is_drawing(&self) -> bool {
+        let edits = self.document.as_ref().map(|document| &document.edits);
+        edits.is_some_and(|edits| edits.stroke.is_some() || edits.lasso.is_some())
+    }
+
+    /// The component under a click that waits to be accepted.
+    pub fn preview(&self) -> Option<&Preview> {
+        self.document.as_ref().and_then(|document| document.edits.preview.as_ref())
+    }
 }
 
 /// The box that holds both, if there are any.
@@ -257,6 +361,17 @@ mod tests {
         assert_eq!(choices.radius_mm, RADIUS_MM[1]);
     }
 
+    #[test]
+    fn a_threshold_moves_in_steps_and_keeps_the_click_inside() {
+        let mut preview = Preview::new(DVec3::ZERO, 0.83);
+        assert_eq!(preview.least, 0.5);
+        assert!(preview.step(2) && (preview.least - 0.6).abs() < 1e-9);
+        assert!(preview.step(20) && preview.least == 0.83);
+        assert!(!preview.step(1));
+        assert!(preview.step(-100) && preview.least == 0.01);
+        assert_eq!(Preview::new(DVec3::ZERO, 0.2).least, 0.2);
+    }
+
     fn stroke(tool: ToolKind, erases: bool) -> Stroke {
         let (name, delta) = (String::new(), Delta::empty([9; 3]));
         Stroke { tool, erases, plane: Plane::Axis(2), name, delta, revision: 1, refused: false }
@@ -287,7 +402,7 @@ mod tests {
             panic!("an adaptive brush")
         };
         assert!(!brush.connected && brush.points_mm.len() == 5);
-        for tool in ToolKind::EDIT {
+        for tool in ToolKind::EDIT.into_iter().filter(|tool| tool.is_brush()) {
             assert!(matches!(op(tool, true), Op::Erase { label: None, .. }), "{tool:?}");
         }
     }

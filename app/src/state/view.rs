@@ -31,6 +31,14 @@ pub enum ToolKind {
     RangeBrush,
     /// Paints voxels that are like the one under the pointer.
     AdaptiveBrush,
+    /// Fills, erases or restores what is drawn around.
+    Lasso,
+    /// Fills the area of one label in a slice.
+    Fill,
+    /// Grows from a click along similar values.
+    Grow,
+    /// Takes the lesion of the network's probability under a click.
+    OneClick,
 }
 
 impl ToolKind {
@@ -38,7 +46,16 @@ impl ToolKind {
     pub const ALL: [Self; 6] = [Self::Crosshair, Self::Window, Self::Pan, Self::Zoom, Self::Ruler, Self::Ellipse];
 
     /// The tools that correct the segmentation.
-    pub const EDIT: [Self; 4] = [Self::Brush, Self::Eraser, Self::RangeBrush, Self::AdaptiveBrush];
+    pub const EDIT: [Self; 8] = [
+        Self::Brush,
+        Self::Eraser,
+        Self::RangeBrush,
+        Self::AdaptiveBrush,
+        Self::Lasso,
+        Self::Fill,
+        Self::Grow,
+        Self::OneClick,
+    ];
 
     /// Whether it corrects the segmentation.
     pub fn is_edit(self) -> bool {
@@ -63,6 +80,10 @@ impl ToolKind {
             Self::Eraser => "E",
             Self::RangeBrush => "R",
             Self::AdaptiveBrush => "G",
+            Self::Lasso => "L",
+            Self::Fill => "K",
+            Self::Grow => "O",
+            Self::OneClick => "V",
         }
     }
 
@@ -79,6 +100,10 @@ impl ToolKind {
             Self::Eraser => "Eraser",
             Self::RangeBrush => "Range brush",
             Self::AdaptiveBrush => "Adaptive brush",
+            Self::Lasso => "Lasso",
+            Self::Fill => "Fill",
+            Self::Grow => "Region growing",
+            Self::OneClick => "One click",
         }
     }
 }

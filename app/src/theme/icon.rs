@@ -93,6 +93,14 @@ icons! {
     RANGE_BRUSH = Highlighter;
     /// A brush for similar values.
     ADAPTIVE_BRUSH = Wand;
+    /// A line drawn around something.
+    LASSO = Lasso;
+    /// Fill an area.
+    FILL = PaintBucket;
+    /// Grow from a point.
+    GROW = Sprout;
+    /// A choice by one click.
+    ONE_CLICK = MousePointerClick;
     /// Layers of a case.
     LAYERS = Layers;
     /// Shown.

@@ -29,6 +29,27 @@ pub(super) fn component_at(
     flood(voxel, &bounds, labels.shape(), Connectivity::Full, wanted, control)
 }
 
+/// All components but that at a voxel: of one label, or over all labels.
+///
+/// # Errors
+/// As [`component_at`].
+pub(super) fn other_components(
+    voxel: [usize; 3],
+    label: Option<u16>,
+    labels: &EditLabels,
+    control: &Control,
+) -> Result<Region> {
+    let is_inside = |other: u16| label.map_or(other != 0, |label| other == label);
+    let kept = component_at(voxel, label, labels, control)?;
+    let Some(bounds) = labels.bounds_of(is_inside) else { return Ok(kept) };
+    let all = BoxMask::region(&bounds, &BoxMask::of(labels, bounds, is_inside).bits, labels.shape());
+    let is_kept = |at: usize| {
+        let after = kept.ranges().partition_point(|range| range.end <= at);
+        kept.ranges().get(after).is_some_and(|range| range.contains(&at))
+    };
+    Ok(all.filtered(|at| !is_kept(at)))
+}
+
 /// The components of one label, or over all labels, for which `removed` holds. It gets rank by size and number of voxels.
 pub(super) fn components(label: Option<u16>, labels: &EditLabels, removed: impl Fn(usize, usize) -> bool) -> Region {
     let is_inside = |other: u16| label.map_or(other != 0, |label| other == label);

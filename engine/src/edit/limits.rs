@@ -15,9 +15,9 @@ impl Op {
             Self::ThresholdPaint { label, brush, min, max } => {
                 label_above_0(*label)?;
                 brush.check()?;
-                let (low, high) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
-                if low <= high { Ok(()) } else { Err(Error::config("min", low, format!("max is {high}, below it"))) }
+                range(*min, *max)
             }
+            Self::ThresholdGrow { label, min, max, .. } => label_above_0(*label).and_then(|()| range(*min, *max)),
             Self::AdaptivePaint { label, brush, tolerance } => {
                 label_above_0(*label)?;
                 brush.check()?;
@@ -38,7 +38,7 @@ impl Op {
                 not_negative("tolerance", *tolerance)?;
                 max_radius_mm.map_or(Ok(()), |mm| positive("max_radius_mm", mm))
             }
-            Self::RemoveComponent { .. } | Self::KeepLargest { .. } => Ok(()),
+            Self::RemoveComponent { .. } | Self::KeepComponent { .. } | Self::KeepLargest { .. } => Ok(()),
             Self::RemoveSmall { ml, .. } => not_negative("ml", *ml),
             Self::Relabel { from, .. } => match from {
                 0 => Err(Error::config("from", 0, "0 is background, it cannot be relabelled")),
@@ -86,6 +86,11 @@ impl Plane {
 
 fn label_above_0(label: u16) -> Result<()> {
     if label > 0 { Ok(()) } else { Err(Error::config("label", 0, "0 is background. A label is 1 to 65535")) }
+}
+
+fn range(min: Option<f64>, max: Option<f64>) -> Result<()> {
+    let (low, high) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
+    if low <= high { Ok(()) } else { Err(Error::config("min", low, format!("max is {high}, below it"))) }
 }
 
 fn check_axis(axis: usize) -> Result<()> {

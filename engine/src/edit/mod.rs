@@ -121,7 +121,7 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         Op::Erase { label, brush } => remove(brush::brush(brush, grid, control)?, *label),
         Op::ThresholdPaint { label, brush, min, max } => {
             let values = scene.values(op, labels)?;
-            let range = min.unwrap_or(f64::NEG_INFINITY)..=max.unwrap_or(f64::INFINITY);
+            let range = range(*min, *max);
             let inside = brush::brush(brush, grid, control)?;
             replace(inside.filtered(|at| range.contains(&values.value(at))), *label)
         }
@@ -156,6 +156,13 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
             let grown = values::region_grow(start, *tolerance, *max_radius_mm, values, labels, control)?;
             add(grown, *label, *overwrite)
         }
+        Op::ThresholdGrow { label, place, min, max, overwrite } => {
+            let (start, values) = (place.require(grid)?, scene.values(op, labels)?);
+            add(values::threshold_grow(start, &range(*min, *max), values, labels, control)?, *label, *overwrite)
+        }
+        Op::KeepComponent { place, label } => {
+            remove(islands::other_components(place.require(grid)?, *label, labels, control)?, None)
+        }
         Op::RemoveComponent { place, label } => {
             remove(islands::component_at(place.require(grid)?, *label, labels, control)?, None)
         }
@@ -181,6 +188,11 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
             }
         }
     })
+}
+
+/// The values from `min` to `max`, ends included.
+fn range(min: Option<f64>, max: Option<f64>) -> std::ops::RangeInclusive<f64> {
+    min.unwrap_or(f64::NEG_INFINITY)..=max.unwrap_or(f64::INFINITY)
 }
 
 /// All voxels of a label.

@@ -137,6 +137,32 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
+    /// Adds the voxels that are 26-connected to a voxel and whose value, like its own, lies in a range.
+    ThresholdGrow {
+        /// The label, not 0.
+        label: u16,
+        /// The voxel to start at.
+        #[serde(flatten)]
+        place: Place,
+        /// Lowest value, in the image's unit.
+        #[serde(default)]
+        min: Option<f64>,
+        /// Highest value.
+        #[serde(default)]
+        max: Option<f64>,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
+    /// Removes all 26-connected components but that at a voxel, over all labels.
+    KeepComponent {
+        /// A voxel of the component.
+        #[serde(flatten)]
+        place: Place,
+        /// The components of this label alone.
+        #[serde(default)]
+        label: Option<u16>,
+    },
     /// Removes the 26-connected component at a voxel, over all labels: a finding.
     RemoveComponent {
         /// A voxel of the component.
@@ -337,6 +363,8 @@ impl Op {
             Self::Smooth { .. } => "smooth",
             Self::Interpolate { .. } => "interpolate",
             Self::RegionGrow { .. } => "region_grow",
+            Self::ThresholdGrow { .. } => "threshold_grow",
+            Self::KeepComponent { .. } => "keep_component",
             Self::RemoveComponent { .. } => "remove_component",
             Self::KeepLargest { .. } => "keep_largest",
             Self::RemoveSmall { .. } => "remove_small",
@@ -362,6 +390,8 @@ impl Op {
             Self::Smooth { label, .. } => of("Smooth", *label),
             Self::Interpolate { label, .. } => of("Interpolate", *label),
             Self::RegionGrow { label, .. } => of("Region growing", *label),
+            Self::ThresholdGrow { label, .. } => of("Growing in a range", *label),
+            Self::KeepComponent { label, .. } => maybe("Keep component", *label),
             Self::RemoveComponent { label, .. } => maybe("Remove component", *label),
             Self::KeepLargest { label } => maybe("Keep largest component", *label),
             Self::RemoveSmall { label, .. } => maybe("Remove small components", *label),

@@ -1,5 +1,7 @@
 //! Operations that look at the image: adaptive brush and region growing.
 
+use std::ops::RangeInclusive;
+
 use glam::DVec3;
 
 use super::EditLabels;
@@ -7,10 +9,10 @@ use super::brush::{ROUNDING, brush};
 use super::flood::flood;
 use super::op::Brush;
 use super::region::{Region, VoxelBox};
-use crate::Result;
 use crate::event::Control;
 use crate::findings::Connectivity;
 use crate::volume::{Grid, Volume};
+use crate::{Error, Result};
 
 /// One frame of an image, scaled.
 #[derive(Clone, Copy)]
@@ -50,6 +52,28 @@ pub(super) fn region_grow(
     };
     let similar = |at: usize| (frame.value(at) - seed).abs() <= tolerance;
     flood(start, &bounds, grid.shape, Connectivity::Face, |at| similar(at) && near(at), control)
+}
+
+/// Voxels 26-connected to `start` whose value lies in a range, as that of `start` must.
+///
+/// # Errors
+/// If the value of `start` lies outside.
+pub(super) fn threshold_grow(
+    start: [usize; 3],
+    range: &RangeInclusive<f64>,
+    frame: Frame<'_>,
+    labels: &EditLabels,
+    control: &Control,
+) -> Result<Region> {
+    let grid = labels.grid();
+    let Some(whole) = VoxelBox::whole(grid.shape) else { return Ok(Region::default()) };
+    let seed = frame.value(grid.index(start));
+    if !range.contains(&seed) {
+        let why = format!("its value {seed} lies outside of {} to {}", range.start(), range.end());
+        return Err(Error::config("voxel", format!("{start:?}"), why));
+    }
+    let inside = |at: usize| range.contains(&frame.value(at));
+    flood(start, &whole, grid.shape, Connectivity::Full, inside, control)
 }
 
 /// A lower bound of the distance between neighbouring planes of voxels, for a grid whose axes may be sheared.

@@ -1,14 +1,17 @@
 //! Commands that correct the segmentation, commands about measurements, and undo.
 
+mod click;
+mod lasso;
+pub mod mask;
 mod stroke;
 mod undo;
 
 use engine::edit::Op;
-use engine::edit::op::Mode;
+use engine::edit::op::{LassoAction, Mode};
 use glam::DVec3;
 
 use super::action::List;
-use crate::state::edit::UndoStep;
+use crate::state::edit::{EditChoices, UndoStep};
 use crate::state::{Document, Intent, Measure, MeasureKind, PaneId, State, ToolKind};
 use crate::worker::{Jobs, edit};
 
@@ -25,10 +28,44 @@ pub enum EditCommand {
     BeginStroke(StrokeStart),
     /// Paints from one world position (mm) to another.
     ExtendStroke([DVec3; 2]),
-    /// Ends the stroke: it is one entry of the undo list.
+    /// Begins to draw around voxels.
+    BeginLasso {
+        /// The pane.
+        pane: PaneId,
+        /// It erases, whatever was chosen.
+        erases: bool,
+        /// World position in mm.
+        at: DVec3,
+    },
+    /// Goes on to a world position (mm).
+    ExtendLasso(DVec3),
+    /// Ends the stroke or lasso: it is one entry of the undo list.
     EndStroke,
-    /// Takes the stroke back.
+    /// Takes the stroke or lasso back.
     CancelStroke,
+    /// Fills the area of one label at a world position (mm), or erases it.
+    Fill {
+        /// The pane: the area lies in its slice.
+        pane: PaneId,
+        /// Erases it.
+        erases: bool,
+        /// World position in mm.
+        at: DVec3,
+    },
+    /// Grows from a world position (mm) along similar values, in the background.
+    Grow(DVec3),
+    /// Looks for the lesion of the network's probability at a world position (mm), to be accepted.
+    Preview(DVec3),
+    /// Raises (positive) or lowers the threshold of the previewed lesion by steps.
+    StepPreview(i64),
+    /// Adds the previewed lesion.
+    AcceptPreview,
+    /// Drops the previewed lesion.
+    DropPreview,
+    /// Keeps one finding of the list and removes all others.
+    KeepFinding(usize),
+    /// Removes one finding of the list.
+    RemoveFinding(usize),
     /// Changes the segmentation by an operation, in the background.
     Apply(Box<Op>),
     /// Takes back the last step.
@@ -51,6 +88,8 @@ pub enum EditCommand {
     SetRange(Option<[f64; 2]>),
     /// Sets the largest difference of the adaptive brush; none finds it from the image.
     SetTolerance(Option<f64>),
+    /// Sets all of them.
+    Choose(Box<EditChoices>),
 }
 
 /// Where and how a brush stroke begins.
@@ -72,19 +111,33 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
     match command {
         Do::AddMeasure(measure) => {
             let name = if measure.kind == MeasureKind::Ruler { "Ruler" } else { "Ellipse" };
-            measures(state, name, |measures| measures.push(*measure));
+            measures(state, jobs, name, |measures| measures.push(*measure));
         }
-        Do::RemoveMeasure => measures(state, "Removal of a measurement", |measures| {
+        Do::RemoveMeasure => measures(state, jobs, "Removal of a measurement", |measures| {
             measures.pop();
         }),
-        Do::ClearMeasures => measures(state, "Removal of all measurements", Vec::clear),
+        Do::ClearMeasures => measures(state, jobs, "Removal of all measurements", Vec::clear),
         Do::BeginStroke(start) => stroke::begin(state, jobs, start),
         Do::ExtendStroke(segment) => stroke::extend(state, jobs, segment),
-        Do::EndStroke => stroke::end(state),
-        Do::CancelStroke => stroke::cancel(state),
+        Do::BeginLasso { pane, erases, at } => lasso::begin(state, jobs, pane, erases, at),
+        Do::ExtendLasso(to) => lasso::extend(state, to),
+        Do::EndStroke => end_drawing(state, jobs),
+        Do::CancelStroke => {
+            stroke::cancel(state);
+            lasso::cancel(state);
+        }
+        Do::Fill { pane, erases, at } => click::fill(state, jobs, pane, erases, at),
+        Do::Grow(at) => click::grow(state, jobs, at),
+        Do::Preview(at) => click::preview(state, jobs, at),
+        Do::StepPreview(steps) => click::step_preview(state, jobs, steps),
+        Do::AcceptPreview => click::accept_preview(state, jobs),
+        Do::DropPreview => click::drop_preview(state, jobs),
+        Do::KeepFinding(at) => mask::finding(state, jobs, at, true),
+        Do::RemoveFinding(at) => mask::finding(state, jobs, at, false),
         Do::Apply(op) => {
-            stroke::end(state);
-            edit::start(state, jobs, *op);
+            end_drawing(state, jobs);
+            let name = op.title();
+            edit::start(state, jobs, *op, name);
         }
         Do::Undo => drop(undo::step(state, jobs, true)),
         Do::Redo => drop(undo::step(state, jobs, false)),
@@ -96,12 +149,19 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
         Do::SetMode(mode) => state.session.edit.mode = mode,
         Do::SetRange(range) => state.session.edit.range = range.map(|[a, b]| [a.min(b), a.max(b)]),
         Do::SetTolerance(tolerance) => state.session.edit.tolerance = tolerance.map(|tolerance| tolerance.max(0.0)),
+        Do::Choose(choices) => state.session.edit = *choices,
     }
 }
 
-/// Changes the measurements of the open case as a step of the undo list.
-fn measures(state: &mut State, name: &str, change: impl FnOnce(&mut Vec<Measure>)) {
+/// Ends the stroke or lasso under way.
+fn end_drawing(state: &mut State, jobs: &mut Jobs) {
     stroke::end(state);
+    lasso::end(state, jobs);
+}
+
+/// Changes the measurements of the open case as a step of the undo list.
+fn measures(state: &mut State, jobs: &mut Jobs, name: &str, change: impl FnOnce(&mut Vec<Measure>)) {
+    end_drawing(state, jobs);
     let Some(document) = &mut state.document else { return };
     let measures = state.session.measures.entry(document.base().path().to_path_buf()).or_default();
     let before = measures.clone();
@@ -153,6 +213,14 @@ pub fn actions(list: &mut List, state: &State) {
         Mode::Volume => (Mode::Slice, "Brush: discs in a slice"),
     };
     list.add(group, name, "", EditCommand::SetMode(mode));
+    for (action, name) in
+        [(LassoAction::Fill, "fills"), (LassoAction::Erase, "erases"), (LassoAction::Restore, "restores")]
+    {
+        let choices = EditChoices { lasso: action, ..state.session.edit.clone() };
+        let other = state.session.edit.lasso != action;
+        list.add_if(other, group, format!("Lasso {name}"), "", EditCommand::Choose(Box::new(choices)));
+    }
+    mask::actions(list, state);
     let reference = document.is_some_and(|document: &Document| document.reference().is_some());
     list.add_if(open && reference, group, "Correct a copy of the reference", "", Intent::CorrectReference);
 }

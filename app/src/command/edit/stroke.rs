@@ -13,7 +13,7 @@ use crate::worker::edit::{self, LabelChange};
 /// Begins a stroke with a dab at its start.
 pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
     // One whose release never came.
-    end(state);
+    super::end_drawing(state, jobs);
     if let Some(why) = edit::refusal(state, jobs) {
         return edit::refuse(state, why);
     }

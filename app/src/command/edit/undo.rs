@@ -4,7 +4,6 @@ use std::mem;
 
 use engine::edit::journal::Kind;
 
-use super::stroke;
 use crate::state::document::Stash;
 use crate::state::edit::UndoStep;
 use crate::state::{MaskRole, State};
@@ -14,7 +13,7 @@ use crate::worker::edit::{self, LabelChange};
 /// Takes the last step back, or brings the last undone one back. False if there is none, or it is refused.
 pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
     // A stroke under way is the last step.
-    stroke::end(state);
+    super::end_drawing(state, jobs);
     let Some(entry) = state.document.as_ref().and_then(|document| document.edits.list.next(back)) else { return false };
     let of_masks = !matches!(entry.step, UndoStep::Measures(_));
     if let Some(why) = edit::busy(state, jobs).filter(|_| of_masks) {
@@ -30,7 +29,7 @@ pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
 
 /// Undoes or redoes until `applied` steps are in effect.
 pub fn jump(state: &mut State, jobs: &mut Jobs, applied: usize) {
-    stroke::end(state);
+    super::end_drawing(state, jobs);
     let now = |state: &State| state.document.as_ref().map(|document| document.edits.list.applied());
     while let Some(at) = now(state).filter(|at| *at != applied) {
         if !step(state, jobs, at > applied) {

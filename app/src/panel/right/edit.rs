@@ -1,13 +1,16 @@
-//! Options of the tools that correct the segmentation.
+//! Options of the tools that correct the segmentation, operations on whole labels, and the list of steps.
+
+mod steps;
+mod whole;
 
 use egui::Ui;
-use engine::edit::op::Mode;
+use engine::edit::op::{LassoAction, Mode};
 
 use crate::command::{EditCommand, Sender};
-use crate::state::edit::RADIUS_MM;
+use crate::state::edit::{EditChoices, Preview, RADIUS_MM};
 use crate::state::{Document, State, ToolKind};
 use crate::theme::{Icon, icon};
-use crate::widget::{IconButton, ListRow, NumberField, Section, Segment, Segmented, Toggle, format};
+use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, Segmented, Toggle, format, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
@@ -36,7 +39,82 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         match tool {
             ToolKind::RangeBrush => range(ui, state, document, sender),
             ToolKind::AdaptiveBrush => tolerance(ui, state, document, sender),
+            ToolKind::Lasso => lasso(ui, &state.session.edit, sender),
+            ToolKind::Grow => grow(ui, state, document, sender),
+            ToolKind::OneClick => one_click(ui, document, sender),
             _ => {}
+        }
+    });
+    whole::show(ui, state, document, sender);
+    steps::show(ui, document, sender);
+}
+
+/// Sends changed choices.
+fn choose(choices: EditChoices, sender: &Sender) {
+    sender.send(EditCommand::Choose(Box::new(choices)));
+}
+
+fn lasso(ui: &mut Ui, choices: &EditChoices, sender: &Sender) {
+    let actions = [
+        Segment::text(LassoAction::Fill, "Fill"),
+        Segment::text(LassoAction::Erase, "Erase"),
+        Segment::text(LassoAction::Restore, "Restore"),
+    ];
+    let mut changed = choices.clone();
+    let action = Segmented::new("Inside the lasso", &actions).fill_width().show(ui, &mut changed.lasso);
+    let action = action.on_hover_text("Restore gives the voxels the labels of the automatic segmentation");
+    if action.changed() | ui.add(Toggle::new(&mut changed.through, "Through all slices")).changed() {
+        choose(changed, sender);
+    }
+}
+
+fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    let image = document.image();
+    let mut changed = state.session.edit.clone();
+    let span = image.range.map_or(255.0, |[low, high]| high - low);
+    let (decimals, unit) = (format::decimals(span), image.info.unit_symbol());
+    let step = (span / 500.0).max(10_f64.powi(-(decimals as i32)));
+    let mut value = state.edit_tolerance(image);
+    let field = NumberField::new(&mut value, "Tolerance").range(0.0..=f64::MAX).decimals(decimals).step(step);
+    if field.unit(unit).show(ui).changed() {
+        changed.tolerance = Some(value);
+    }
+    let mut limited = changed.reach_mm.is_some();
+    if ui.add(Toggle::new(&mut limited, "Limit the distance")).changed() {
+        changed.reach_mm = limited.then_some(EditChoices::default().reach_mm).flatten();
+    }
+    let mut reach = changed.reach_mm.or(EditChoices::default().reach_mm).unwrap_or_default();
+    ui.add_enabled_ui(limited, |ui| {
+        let field =
+            NumberField::new(&mut reach, "Distance").range(1.0..=1000.0).decimals(0).step(1.0).unit("mm").show(ui);
+        if field.accessible_name("Largest distance").changed() {
+            changed.reach_mm = Some(reach);
+        }
+    });
+    if changed != state.session.edit {
+        choose(changed, sender);
+    }
+}
+
+/// The threshold of the previewed lesion, or how to get one.
+fn one_click(ui: &mut Ui, document: &Document, sender: &Sender) {
+    let Some(Preview { least, found, .. }) = &document.edits.preview else {
+        let what = if document.probability.is_some() {
+            "Click on a lesion. The wheel then moves the threshold, Enter adds the lesion."
+        } else {
+            "This case has no probability. Segment now makes one, or open one."
+        };
+        return text::hint(ui, icon::ONE_CLICK, what);
+    };
+    text::note(ui, &format!("Voxels connected to the click with p \u{2265} {least:.2}"));
+    ui.horizontal(|ui| {
+        ui.add_enabled_ui(found.is_some(), |ui| {
+            if ui.add(PushButton::primary("Add lesion").shortcut("Enter")).clicked() {
+                sender.send(EditCommand::AcceptPreview);
+            }
+        });
+        if ui.add(PushButton::new("Drop").shortcut("Esc")).clicked() {
+            sender.send(EditCommand::DropPreview);
         }
     });
 }

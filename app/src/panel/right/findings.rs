@@ -5,7 +5,7 @@ use egui::{Id, Rect, ScrollArea, Ui};
 use super::export;
 use super::finding_row::{self, Columns, FindingRow};
 use crate::command::overlay::MAXIMUM_ML;
-use crate::command::{OverlayCommand, Sender};
+use crate::command::{EditCommand, OverlayCommand, Sender};
 use crate::state::{CaseId, Document, FindingEntry, FindingList, MaskRole, PathPurpose, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
@@ -43,6 +43,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
                     text::note(ui, "Lesions of the reference.");
                 }
                 rows(ui, state, document, list, shown, sender);
+                correct(ui, state, list, sender);
                 fold(ui, state, list, sender);
                 inside(ui, state, document, list);
             }
@@ -84,6 +85,25 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
         }
     });
     ui.data_mut(|data| data.insert_temp(seen, (document.id, state.session.view.finding)));
+}
+
+/// Keeps the chosen finding of the segmentation alone, or removes it.
+fn correct(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
+    let chosen = state.session.view.finding.and_then(|at| Some((at, list.entries.get(at)?)));
+    let Some((at, _)) = chosen.filter(|(_, entry)| entry.role == MaskRole::Segmentation) else { return };
+    ui.horizontal(|ui| {
+        let (keep, remove) = (format!("Keep only {}", at + 1), format!("Remove {}", at + 1));
+        let button = |label: &'static str| PushButton::new(label).kind(ButtonKind::Quiet);
+        let kept = ui.add(button("Keep only").icon(icon::CHECK)).accessible_name(format!("{keep} in the segmentation"));
+        if kept.on_hover_text("Removes all other findings from the segmentation").clicked() {
+            sender.send(EditCommand::KeepFinding(at));
+        }
+        let removed =
+            ui.add(button("Remove").icon(icon::TRASH)).accessible_name(format!("{remove} from the segmentation"));
+        if removed.on_hover_text("Removes this finding from the segmentation").clicked() {
+            sender.send(EditCommand::RemoveFinding(at));
+        }
+    });
 }
 
 /// The minimum volume, and how many findings are below it.

@@ -41,7 +41,14 @@ impl Pane for Surface<'_> {
             ToolKind::Zoom => Some(&Zoom),
             ToolKind::Crosshair | ToolKind::Ruler | ToolKind::Ellipse => Some(&Pin),
             // Patches belong to no mask.
-            ToolKind::Brush | ToolKind::Eraser | ToolKind::RangeBrush | ToolKind::AdaptiveBrush => None,
+            ToolKind::Brush
+            | ToolKind::Eraser
+            | ToolKind::RangeBrush
+            | ToolKind::AdaptiveBrush
+            | ToolKind::Lasso
+            | ToolKind::Fill
+            | ToolKind::Grow
+            | ToolKind::OneClick => None,
         }
     }
 

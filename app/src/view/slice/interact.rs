@@ -6,7 +6,9 @@ use glam::{DVec2, DVec3};
 use super::case_view::{CaseView, PaneView};
 use crate::command::{EditCommand, Sender, ViewCommand};
 use crate::state::{Mode, PaneId, ToolKind};
-use crate::view::tool::{self, Brush, Crosshair, Drag, Ellipse, Pan, Pane, Ruler, Tool, Window, Zoom};
+use crate::view::tool::{
+    self, Brush, Crosshair, Drag, Ellipse, Fill, Grow, Lasso, OneClick, Pan, Pane, Ruler, Tool, Window, Zoom,
+};
 use crate::view::wheel::{self, Notches};
 use crate::widget::focus::{self, Arrows};
 
@@ -58,6 +60,10 @@ impl Pane for SlicePane<'_> {
             ToolKind::Ruler => Some(&Ruler),
             ToolKind::Ellipse => Some(&Ellipse),
             ToolKind::Brush | ToolKind::Eraser | ToolKind::RangeBrush | ToolKind::AdaptiveBrush => Some(&Brush),
+            ToolKind::Lasso => Some(&Lasso),
+            ToolKind::Fill => Some(&Fill),
+            ToolKind::Grow => Some(&Grow),
+            ToolKind::OneClick => Some(&OneClick),
         }
     }
 
@@ -150,7 +156,9 @@ impl SlicePane<'_> {
             self.zoom(factor, pos);
         }
         let by = notches.take(turned.notches);
-        if by != 0 && left.is_brush() && self.ui.input(|i| i.modifiers.shift) {
+        if by != 0 && left == ToolKind::OneClick && self.case.state.preview().is_some() {
+            self.sender.send(EditCommand::StepPreview(by));
+        } else if by != 0 && left.is_brush() && self.ui.input(|i| i.modifiers.shift) {
             self.sender.send(EditCommand::Resize(by));
         } else if by != 0 && !self.view.id.is_projection() {
             self.sender.send(ViewCommand::StepSlice { pane: self.view.id, by });

@@ -7,6 +7,7 @@
 //! | [`stack`], [`picture`] | images and labels of a pane |
 //! | [`pane`] | one pane as a widget |
 //! | [`interact`] | pointer, wheel and focus: events to commands |
+//! | [`preview`] | the outline of a lesion that is not accepted yet |
 //! | [`overlay`], [`marks`], [`text`], [`scale_bar`] | text and lines over the image |
 //! | [`sample`] | values under the pointer and in an ellipse |
 
@@ -17,6 +18,7 @@ pub mod marks;
 pub mod overlay;
 pub mod pane;
 pub mod picture;
+pub mod preview;
 pub mod sample;
 pub mod scale_bar;
 pub mod stack;

@@ -8,6 +8,7 @@ use super::interact::{self, SlicePane};
 use super::marks;
 use super::overlay::{self, PaneText};
 use super::picture::{self, Picture};
+use super::preview;
 use crate::command::Sender;
 use crate::theme::size;
 use crate::view::tool;
@@ -44,6 +45,7 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     if left.is_brush() {
         tool::ball_section(&pane, &painter);
     }
+    preview::show(&painter, case, view);
     let Part { active, legend } = part;
     overlay::write(&painter, &PaneText { case, view, picture: &picture, active, legend }, &kept);
     if response.has_focus() {

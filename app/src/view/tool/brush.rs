@@ -16,7 +16,7 @@ pub struct Brush;
 /// Width of the outline of a brush, in points.
 const WIDTH: f32 = 1.5;
 
-fn picks(drag: &Drag) -> bool {
+pub(super) fn picks(drag: &Drag) -> bool {
     drag.button == PointerButton::Primary && drag.modifiers.alt
 }
 
@@ -100,7 +100,7 @@ fn circle(pane: &SlicePane<'_>, at: Pos2, radius_mm: f64, painter: &Painter) {
 }
 
 /// The part of a segment inside a rectangle.
-fn clipped(rect: Rect, [from, to]: [Pos2; 2]) -> Option<[Pos2; 2]> {
+pub(super) fn clipped(rect: Rect, [from, to]: [Pos2; 2]) -> Option<[Pos2; 2]> {
     let by = to - from;
     let (mut first, mut last) = (0.0_f32, 1.0_f32);
     for (start, by, low, high) in [(from.x, by.x, rect.left(), rect.right()), (from.y, by.y, rect.top(), rect.bottom())]

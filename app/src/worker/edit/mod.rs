@@ -2,9 +2,11 @@
 //! [`change`], which draws it, and once it is whole through [`record`], which keeps it.
 
 mod operation;
+mod preview;
 mod textures;
 
 pub use operation::start;
+pub use preview::{PREVIEW, look_for};
 pub use textures::{UPLOADS, project, upload_changes, upload_whole};
 
 use engine::edit::journal::Kind;
@@ -78,7 +80,7 @@ pub fn plan(state: &State, op: &Op) -> Result<Delta, String> {
     let scene = Scene {
         image: image.map(|layer| &*layer.volume),
         frame: image.map_or(0, ImageLayer::held_frame),
-        other: None,
+        other: document.automatic.as_ref(),
         locked: &state.session.edit.locked,
     };
     let control = Control::default();
@@ -142,6 +144,8 @@ pub fn record(state: &mut State, change: LabelChange<'_>) {
     let Some(document) = &mut state.document else { return };
     let LabelChange { kind, name, delta, revisions } = change;
     document.edits.unrecorded.push(KeptChange { kind, name: name.to_owned(), delta: delta.clone(), revisions });
+    // It was found for other labels.
+    document.edits.preview = None;
     if change.kind == Kind::Edit
         && let Err(error) = document.edits.list.push_labels(change.name, change.delta, change.revisions)
     {
@@ -158,6 +162,15 @@ pub fn commit(state: &mut State, jobs: &mut Jobs, name: &str, delta: &Delta) {
     if change(document, delta, after) {
         record(state, LabelChange { kind: Kind::Edit, name, delta, revisions: [before, after] });
         state.show_edited(None);
+    }
+}
+
+/// Plans a quick operation and applies it at once.
+pub fn apply(state: &mut State, jobs: &mut Jobs, op: &Op, name: &str) {
+    match plan(state, op) {
+        Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", name),
+        Ok(delta) => commit(state, jobs, name, &delta),
+        Err(why) => refuse(state, why),
     }
 }
 

@@ -12,27 +12,36 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 struct Operation {
     case: CaseId,
     /// Of the segmentation that it is planned for.
-    revision: u64,
+    revision: Option<u64>,
     op: Op,
+    name: String,
     labels: EditLabels,
     image: Option<(Arc<Volume>, usize)>,
+    other: Option<EditLabels>,
     locked: Vec<u16>,
 }
 
 /// Changes the segmentation by an operation. The result is dropped, with a message, if the segmentation changes meanwhile.
-pub fn start(state: &mut State, jobs: &mut Jobs, op: Op) {
+pub fn start(state: &mut State, jobs: &mut Jobs, op: Op, name: String) {
     if let Some(why) = refusal(state, jobs) {
         return refuse(state, why);
     }
     let Some(document) = &state.document else { return };
-    let Some(mask) = document.segmentation() else { return refuse(state, "This case has no segmentation.") };
+    let adds = matches!(op, Op::RegionGrow { .. } | Op::Lasso { .. });
+    if document.segmentation().is_none() && !adds {
+        return refuse(state, "This case has no segmentation.");
+    }
+    let mask = document.segmentation();
+    let empty = || EditLabels::new(document.base().volume.grid.clone());
     let image = value_layer(document).ok().map(|layer| (Arc::clone(&layer.volume), ImageLayer::held_frame(layer)));
     jobs.start(Operation {
         case: document.id,
-        revision: mask.revision,
+        revision: mask.map(|mask| mask.revision),
         op,
-        labels: mask.labels.clone(),
+        name,
+        labels: mask.map_or_else(empty, |mask| mask.labels.clone()),
         image,
+        other: document.automatic.clone(),
         locked: state.session.edit.locked.clone(),
     });
 }
@@ -41,7 +50,7 @@ impl Job for Operation {
     type Output = Delta;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, self.op.title()).of_case(self.case)
+        Spec::new(SLOT, self.name.clone()).of_case(self.case)
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Delta, Failure> {
@@ -49,7 +58,7 @@ impl Job for Operation {
         let scene = Scene {
             image: image.map(|(volume, _)| &**volume),
             frame: image.map_or(0, |(_, frame)| *frame),
-            other: None,
+            other: self.other.as_ref(),
             locked: &self.locked,
         };
         Ok(plan(&self.op, &self.labels, &scene, &handle.control)?)
@@ -58,15 +67,12 @@ impl Job for Operation {
     fn apply(self, result: Result<Delta, Failure>, state: &mut State, jobs: &mut Jobs) {
         let now = state.document.as_ref().and_then(|document| document.segmentation()).map(|mask| mask.revision);
         match result {
-            Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", self.op.title()),
-            Ok(_) if now != Some(self.revision) => {
-                refuse(
-                    state,
-                    format!("{}: the segmentation changed while it was computed. Do it again.", self.op.title()),
-                );
+            Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", self.name),
+            Ok(_) if now != self.revision => {
+                refuse(state, format!("{}: the segmentation changed while it was computed. Do it again.", self.name));
             }
-            Ok(delta) => commit(state, jobs, &self.op.title(), &delta),
-            Err(failure) => failure.report(&self.op.title(), state),
+            Ok(delta) => commit(state, jobs, &self.name, &delta),
+            Err(failure) => failure.report(&self.name, state),
         }
     }
 }

@@ -113,6 +113,7 @@ pub fn leave(jobs: &mut Jobs) {
         segment::SLOT,
         edit::SLOT,
         edit::PROJECT,
+        edit::PREVIEW,
         edit::UPLOADS[0],
         edit::UPLOADS[1],
     ];

@@ -210,9 +210,11 @@ impl Naive<'_> {
             | Op::AdaptivePaint { .. }
             | Op::Fill { .. }
             | Op::RegionGrow { .. }
+            | Op::ThresholdGrow { .. }
             | Op::Lasso { .. } => self.at_places(op, labels),
             Op::FillHoles { .. } | Op::Grow { .. } | Op::Shrink { .. } | Op::Smooth { .. } => self.outlines(op, labels),
             Op::RemoveComponent { .. }
+            | Op::KeepComponent { .. }
             | Op::KeepLargest { .. }
             | Op::RemoveSmall { .. }
             | Op::Relabel { .. }
@@ -264,6 +266,15 @@ impl Naive<'_> {
                         && max_radius_mm.is_none_or(|mm| near(self.grid.world(v).distance(here), mm))
                 };
                 set(&self.connected(start, true, &wanted), *label, &over(*overwrite))
+            }
+            Op::ThresholdGrow { label, place, min, max, overwrite } => {
+                let start = self.place(place)?;
+                let inside = |v: Voxel| {
+                    let value = self.image[self.at(v)];
+                    min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max)
+                };
+                let found = self.connected(start, false, &inside);
+                if inside(start) { set(&found, *label, &over(*overwrite)) } else { None }
             }
             Op::Lasso { label, points_mm, plane, action, through } => {
                 let inside = self.polygon(points_mm, *plane, *through);
@@ -329,6 +340,12 @@ impl Naive<'_> {
                 let (start, mask) = (self.place(place)?, any(*label));
                 let found = self.connected(start, false, &|v| mask[self.at(v)]);
                 if mask[self.at(start)] { set(&found, 0, &all) } else { None }
+            }
+            Op::KeepComponent { place, label } => {
+                let (start, mask) = (self.place(place)?, any(*label));
+                let kept = self.connected(start, false, &|v| mask[self.at(v)]);
+                let others: Vec<bool> = (0..labels.len()).map(|at| mask[at] && !kept[at]).collect();
+                if mask[self.at(start)] { set(&others, 0, &all) } else { None }
             }
             Op::KeepLargest { label } => {
                 let components = self.components(&any(*label));

@@ -144,6 +144,9 @@ pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
                 overwrite
             }
         ),
+        (label(), place(grid), prop::option::of(-3.0..8.0_f64), prop::option::of(8.0..17.0_f64), any::<bool>())
+            .prop_map(|(label, place, min, max, overwrite)| Op::ThresholdGrow { label, place, min, max, overwrite }),
+        (place(grid), only()).prop_map(|(place, label)| Op::KeepComponent { place, label }),
         (place(grid), only()).prop_map(|(place, label)| Op::RemoveComponent { place, label }),
         only().prop_map(|label| Op::KeepLargest { label }),
         (0.0..0.1_f64, only()).prop_map(|(ml, label)| Op::RemoveSmall { ml, label }),

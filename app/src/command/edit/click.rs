@@ -1,0 +1,124 @@
+//! Tools of one click: fill, region growing, and the lesion of the network's probability.
+
+use engine::edit::Op;
+use engine::edit::op::Place;
+use glam::DVec3;
+
+use crate::scene::{DisplayGrid, PlaneMode};
+use crate::state::edit::Preview;
+use crate::state::{PaneId, State};
+use crate::worker::Jobs;
+use crate::worker::edit;
+
+/// A click where the network's probability is lower finds nothing.
+const LEAST_PROBABILITY: f64 = 0.01;
+
+fn place(at: DVec3) -> Place {
+    Place { voxel: None, point_mm: Some(at.to_array()) }
+}
+
+/// False outside the image, where there is nothing to click on.
+fn is_inside(state: &State, at: DVec3) -> bool {
+    let grid = state.document.as_ref().map(|document| document.display(PlaneMode::Native));
+    grid.is_some_and(|grid: DisplayGrid| grid.voxel_at(at).is_some())
+}
+
+/// Gives the area of one label at a position the painted label, or none.
+pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: DVec3) {
+    super::end_drawing(state, jobs);
+    if !is_inside(state, at) {
+        return;
+    }
+    if let Some(why) = edit::refusal(state, jobs) {
+        return edit::refuse(state, why);
+    }
+    let Some(document) = &state.document else { return };
+    let planes = state.session.settings.planes;
+    let axis = Some(document.edit_axis(pane, planes));
+    let label = if erases { 0 } else { state.session.edit.label };
+    let slice = state.slice_words(&document.display(planes), pane);
+    let name = if erases { format!("Erased area, {slice}") } else { format!("Fill, label {label}, {slice}") };
+    state.show_edited((!erases).then_some(label));
+    edit::apply(state, jobs, &Op::Fill { label, place: place(at), axis }, &name);
+}
+
+/// Adds what is connected to a position and has a similar value.
+pub fn grow(state: &mut State, jobs: &mut Jobs, at: DVec3) {
+    super::end_drawing(state, jobs);
+    if !is_inside(state, at) {
+        return;
+    }
+    let Some(document) = &state.document else { return };
+    let image = match edit::value_layer(document) {
+        Ok(image) => image,
+        Err(why) => return edit::refuse(state, why),
+    };
+    let (tolerance, choices) = (state.edit_tolerance(image), &state.session.edit);
+    let (label, max_radius_mm) = (choices.label, choices.reach_mm);
+    let op = Op::RegionGrow { label, place: place(at), tolerance, max_radius_mm, overwrite: false };
+    let name = op.title();
+    state.show_edited(Some(label));
+    edit::start(state, jobs, op, name);
+}
+
+/// Looks for the component of the network's probability at a position.
+pub fn preview(state: &mut State, jobs: &mut Jobs, at: DVec3) {
+    super::end_drawing(state, jobs);
+    drop_preview(state, jobs);
+    if !is_inside(state, at) {
+        return;
+    }
+    if let Some(why) = edit::refusal(state, jobs) {
+        return edit::refuse(state, why);
+    }
+    let Some(document) = &mut state.document else { return };
+    let grid = DisplayGrid::new(&document.base().volume.grid, PlaneMode::Native);
+    let Some(probability) = &document.probability else {
+        let why = "One click takes a lesion from the network's probability, and this case has none. Segment now makes one, \
+                   or open one. Without a network, use the adaptive brush (G) or region growing (O).";
+        return edit::refuse(state, why);
+    };
+    let Some(voxel) = grid.voxel_at(at) else { return };
+    let value = probability.volume.value_at(voxel, 0);
+    if value.is_nan() || value < LEAST_PROBABILITY {
+        let why = format!("The network sees no lesion here: its probability is {value:.3}.");
+        return edit::refuse(state, why);
+    }
+    document.edits.preview = Some(Preview::new(at, value));
+    edit::look_for(state, jobs);
+}
+
+/// Moves the threshold of the preview.
+pub fn step_preview(state: &mut State, jobs: &mut Jobs, steps: i64) {
+    let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
+    if preview.is_some_and(|preview| preview.step(steps)) {
+        edit::look_for(state, jobs);
+    }
+}
+
+/// Adds the previewed lesion. One that is still looked for waits.
+pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
+    if let Some(why) = edit::refusal(state, jobs) {
+        return edit::refuse(state, why);
+    }
+    let label = state.session.edit.label;
+    let Some(document) = &mut state.document else { return };
+    let Some(preview) = document.edits.preview.take_if(|preview| preview.found.is_some()) else { return };
+    if let Some((delta, _)) = preview.found {
+        state.show_edited(Some(label));
+        edit::commit(
+            state,
+            jobs,
+            &format!("Lesion of the network, label {label}, p \u{2265} {:.2}", preview.least),
+            &delta,
+        );
+    }
+}
+
+/// Drops the preview.
+pub fn drop_preview(state: &mut State, jobs: &mut Jobs) {
+    jobs.cancel_slot(edit::PREVIEW);
+    if let Some(document) = &mut state.document {
+        document.edits.preview = None;
+    }
+}

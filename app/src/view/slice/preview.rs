@@ -1,0 +1,120 @@
+//! The outline of a lesion that waits to be accepted, and what its threshold is.
+
+use egui::{Align2, Painter, Pos2};
+use engine::edit::{EditLabels, VoxelBox};
+use glam::{DVec2, DVec3};
+
+use super::case_view::{CaseView, PaneView};
+use super::marks;
+use crate::scene::vector;
+use crate::theme::{font, palette};
+use crate::widget::{format, overlay_label};
+
+/// Width of the outline, in points.
+const WIDTH: f32 = 2.0;
+
+/// Draws them.
+pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
+    let Some(preview) = &case.document.edits.preview else { return };
+    if view.id.is_projection() {
+        return;
+    }
+    let colour = palette::label(u32::from(case.state.session.edit.label));
+    let mut words = format!("p \u{2265} {:.2}", preview.least);
+    match &preview.found {
+        Some((delta, alone)) => {
+            let ml = delta.voxels() as f64 * alone.grid().voxel_volume_ml();
+            words = format!("{words}, {}. Enter: add, Esc: drop", format::volume(ml));
+            if let Some(bounds) = delta.bounds() {
+                for segment in outline(view, alone, &bounds) {
+                    marks::polyline(painter, &segment, WIDTH, colour, case.tokens.overlay_halo);
+                }
+            }
+        }
+        None => words.push('\u{2026}'),
+    }
+    if view.shows(preview.at) {
+        let at = view.pos_of(preview.at) + egui::vec2(14.0, -14.0);
+        overlay_label(painter, at, Align2::LEFT_BOTTOM, &words, font::number_small(), case.tokens.overlay_measure);
+    }
+}
+
+/// The edges between voxels inside and outside in the slice of a pane, as lines on the screen.
+fn outline(view: &PaneView<'_>, labels: &EditLabels, bounds: &VoxelBox) -> Vec<[Pos2; 2]> {
+    let (grid, display) = (labels.grid(), view.grid);
+    let canonical_from_display = display.canonical_from_display;
+    let inside = |index: DVec3| {
+        let canonical = canonical_from_display.transform_point3(index).round();
+        let within = (0..3).all(|a| canonical[a] >= 0.0 && canonical[a] < display.canonical_shape[a] as f64);
+        let canonical = std::array::from_fn(|a| canonical[a].max(0.0) as usize);
+        within && labels.get(grid.index(display.orientation.source_voxel(canonical, grid.shape))) != 0
+    };
+    let [x, y] = view.plane.screen_axes();
+    let at = |i: f64, j: f64| {
+        let mut index = DVec3::splat(view.slice as f64);
+        (index[x], index[y]) = (i, j);
+        index
+    };
+    let [low, high] = reach(view, labels, bounds);
+    let pos = |i: f64, j: f64| view.pos(view.map.place_of(DVec2::new(i, j)));
+    let mut lines = Vec::new();
+    let steps = |axis: usize| (low[axis].floor() as i64)..=(high[axis].ceil() as i64);
+    for j in steps(y).map(|j| j as f64) {
+        for i in steps(x).map(|i| i as f64) {
+            let here = inside(at(i, j));
+            if here != inside(at(i + 1.0, j)) {
+                lines.push([pos(i + 0.5, j - 0.5), pos(i + 0.5, j + 0.5)]);
+            }
+            if here != inside(at(i, j + 1.0)) {
+                lines.push([pos(i - 0.5, j + 0.5), pos(i + 0.5, j + 0.5)]);
+            }
+        }
+    }
+    lines
+}
+
+/// The box of voxels in display indices, one wider on each side.
+fn reach(view: &PaneView<'_>, labels: &EditLabels, bounds: &VoxelBox) -> [DVec3; 2] {
+    let display_from_voxel = view.grid.display_from_world * labels.grid().world_from_voxel;
+    let (min, max) = (vector(bounds.min), vector(bounds.max));
+    let middle = display_from_voxel.transform_point3((min + max) / 2.0);
+    let half = (max - min) / 2.0;
+    let m = display_from_voxel.matrix3;
+    let reach = m.x_axis.abs() * half.x + m.y_axis.abs() * half.y + m.z_axis.abs() * half.z + DVec3::ONE;
+    [middle - reach, middle + reach]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode};
+    use crate::state::PaneId;
+    use engine::volume::{Grid, LabelVolume, Orientation};
+
+    #[test]
+    fn the_outline_of_two_voxels_has_six_edges_in_every_axis_order() {
+        let canonical = Grid::new([7, 6, 5], glam::DAffine3::from_scale(DVec3::new(2.0, 2.0, 3.0)));
+        let voxels: Vec<u8> = (0..canonical.len())
+            .map(|n| u8::from([[3, 2, 2], [4, 2, 2]].map(|v| canonical.index(v)).contains(&n)))
+            .collect();
+        for orientation in Orientation::all() {
+            let grid = canonical.reoriented(&orientation);
+            let stored = orientation.apply(&voxels, canonical.shape);
+            let labels = EditLabels::from_volume(&LabelVolume::new(grid.clone(), stored).expect("of the grid's size"));
+            let bounds = labels.bounds_of(|label| label != 0).expect("two voxels");
+            let display = DisplayGrid::new(&grid, PlaneMode::Native);
+            let rect = egui::Rect::from_min_size(Pos2::ZERO, egui::vec2(100.0, 100.0));
+            let map = PaneMap::new(
+                &display,
+                Plane::Axial,
+                Convention::Radiological,
+                Camera::default(),
+                DVec2::new(100.0, 100.0),
+            );
+            let view =
+                |slice| PaneView { id: PaneId::Axial, rect, grid: &display, plane: Plane::Axial, map, slice, image: 0 };
+            assert_eq!(outline(&view(2), &labels, &bounds).len(), 6, "{orientation:?}");
+            assert!(outline(&view(3), &labels, &bounds).is_empty(), "{orientation:?}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Lasso, fill, region growing, one click, and findings one by one.
+
+use amlp_viewer::Args;
+use amlp_viewer::command::{EditCommand, OverlayCommand, ViewCommand};
+use amlp_viewer::scene::PlaneMode;
+use amlp_viewer::state::edit::EditChoices;
+use amlp_viewer::state::{PaneId, Severity};
+use egui::{Key, Modifiers, PointerButton, Pos2};
+use engine::edit::op::LassoAction;
+use engine::volume::{Volume, nifti};
+use glam::DVec3;
+
+use super::edit_tools::{labelled, paint, place, stroke};
+use crate::phantom::{self, Files, SHAPE, STORED, count, lesion, oblique, prediction, truth};
+use crate::window::*;
+
+/// World position of a canonical index, which may lie between voxels.
+fn world(window: &Window, index: [f64; 3]) -> DVec3 {
+    document(window).display(PlaneMode::Native).world_from_display.transform_point3(DVec3::from_array(index))
+}
+
+/// A rectangle in an axial slice, as a path on the screen.
+fn around(window: &Window, [x, y]: [[f64; 2]; 2], slice: f64) -> Vec<Pos2> {
+    let corners = [[x[0], y[0]], [x[1], y[0]], [x[1], y[1]], [x[0], y[1]]];
+    corners.map(|[i, j]| place(window, PaneId::Axial, world(window, [i, j, slice]))).to_vec()
+}
+
+fn step_name(window: &Window) -> String {
+    document(window).edits.list.undo_name().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_lasso_fills_erases_and_restores_what_it_encloses() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let middle = world(&window, [15.0, 20.0, 8.0]);
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    let automatic = document(&window).segmentation().unwrap().labels.clone();
+    press(&mut window, Key::L);
+    // 10 x 6 voxels beside every lesion.
+    send(&mut window, EditCommand::SetLabel(2));
+    let path = around(&window, [[19.5, 29.5], [2.5, 8.5]], 8.0);
+    paint(&mut window, &path);
+    assert_eq!(labelled(&window, 2).len(), 60);
+    assert_eq!(step_name(&window), "Lasso, label 2, slice 9");
+    stroke(&mut window, &path, PointerButton::Primary, Modifiers::SHIFT);
+    assert_eq!((labelled(&window, 2).len(), step_name(&window)), (0, "Lasso eraser, slice 9".to_owned()));
+    // The whole first lesion of the slice goes by the right button, and half of it comes back.
+    let all = around(&window, [[5.5, 30.5], [10.5, 30.5]], 8.0);
+    stroke(&mut window, &all, PointerButton::Secondary, Modifiers::NONE);
+    let gone = automatic.voxel_counts()[&1] - labelled(&window, 1).len();
+    assert_eq!(gone, count(|at| at[2] == 8 && prediction(at)));
+    let choices = EditChoices { lasso: LassoAction::Restore, ..state(&window).session.edit.clone() };
+    send(&mut window, EditCommand::Choose(Box::new(choices)));
+    let half = around(&window, [[5.5, 15.5], [10.5, 30.5]], 8.0);
+    paint(&mut window, &half);
+    let left = automatic.voxel_counts()[&1] - labelled(&window, 1).len();
+    assert_eq!(left, count(|at| at[2] == 8 && prediction(at) && at[0] > 15));
+    paint(&mut window, &all);
+    assert_eq!(document(&window).segmentation().unwrap().labels, automatic);
+    // A click encloses nothing, and Escape drops the line.
+    let steps = document(&window).edits.list.entries().len();
+    paint(&mut window, &all[..1]);
+    super::edit_tools::begin_stroke(&mut window, &path, PointerButton::Primary, Modifiers::NONE);
+    assert!(state(&window).is_drawing());
+    press(&mut window, Key::Escape);
+    super::edit_tools::release(&mut window, path[3], PointerButton::Primary);
+    assert_eq!(document(&window).edits.list.entries().len(), steps);
+    assert_eq!(errors(&window), [""; 0]);
+}
+
+#[test]
+fn fill_and_region_growing_start_from_a_click() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let middle = world(&window, [15.0, 20.0, 8.0]);
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    let at = place(&window, PaneId::Axial, middle);
+    let in_slice = count(|at| at[2] == 8 && prediction(at));
+    press(&mut window, Key::K);
+    send(&mut window, EditCommand::SetLabel(2));
+    paint(&mut window, &[at]);
+    assert_eq!((labelled(&window, 2).len(), step_name(&window)), (in_slice, "Fill, label 2, slice 9".to_owned()));
+    stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
+    assert_eq!((labelled(&window, 2).len(), step_name(&window)), (0, "Erased area, slice 9".to_owned()));
+    press(&mut window, Key::O);
+    send(&mut window, EditCommand::SetTolerance(Some(40.0)));
+    let choices = EditChoices { reach_mm: Some(12.0), ..state(&window).session.edit.clone() };
+    send(&mut window, EditCommand::Choose(Box::new(choices)));
+    paint(&mut window, &[at]);
+    let (grid, seed) = (document(&window).base().volume.grid.clone(), document(&window).value_at(0, middle).unwrap());
+    let grown = labelled(&window, 2);
+    assert!(grown.len() > in_slice, "through slices: {}", grown.len());
+    for voxel in grown {
+        let value = document(&window).base().volume.value_at(voxel, 0);
+        assert!((value - seed).abs() <= 40.0 && grid.world(voxel).distance(middle) <= 12.0 + 1e-6);
+    }
+    assert_eq!(step_name(&window), "Region growing, label 2");
+}
+
+#[test]
+fn one_click_takes_the_lesion_of_the_networks_probability() {
+    let files = Files::new();
+    let probability = files.path("p.nii.gz");
+    let near = |[x, y, z]: phantom::Voxel| x.abs_diff(28) <= 5 && y.abs_diff(14) <= 5 && z.abs_diff(15) <= 5;
+    let value = |at: phantom::Voxel| match at {
+        at if truth(at) => 0.8_f32,
+        at if near(at) => 0.3,
+        _ => 0.0,
+    };
+    let values: Vec<f32> = phantom::voxels(SHAPE).map(value).collect();
+    let grid = oblique().reoriented(&STORED);
+    nifti::write_volume(&probability, &Volume::from_f32(grid, STORED.apply(&values, SHAPE))).unwrap();
+    let mut window = open(&Args { probability: Some(probability), ..args(&[&files.scan]) });
+    let middle = world(&window, [28.0, 14.0, 15.0]);
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    let at = place(&window, PaneId::Axial, middle);
+    press(&mut window, Key::V);
+    paint(&mut window, &[at]);
+    let voxels = |window: &Window| state(window).preview().and_then(|p| p.found.as_ref()).map(|(d, _)| d.voxels());
+    let core = count(|at| lesion(at) == Some(1));
+    assert_eq!(voxels(&window), Some(core));
+    assert!(document(&window).segmentation().is_none(), "nothing is changed before it is accepted");
+    let shown = slices(&window);
+    wheel(&mut window, "Axial", -4.0, Modifiers::NONE);
+    let all = count(|at| lesion(at) == Some(1) || near(at));
+    assert_eq!((voxels(&window), slices(&window)), (Some(all), shown), "the wheel moves the threshold");
+    press(&mut window, Key::Escape);
+    assert!(state(&window).preview().is_none() && document(&window).segmentation().is_none());
+    paint(&mut window, &[at]);
+    press(&mut window, Key::Enter);
+    assert_eq!((labelled(&window, 1).len(), state(&window).preview().is_none()), (core, true));
+    assert_eq!(step_name(&window), "Lesion of the network, label 1, p \u{2265} 0.50");
+    // Where the network sees nothing, and without a network, it says so.
+    let said = |window: &Window| {
+        let warnings = state(window).notices.iter().filter(|notice| notice.severity == Severity::Warning);
+        warnings.map(|notice| notice.detail.clone()).collect::<Vec<_>>().join("; ")
+    };
+    let corner = place(&window, PaneId::Axial, world(&window, [4.0, 4.0, 15.0]));
+    paint(&mut window, &[corner]);
+    assert!(said(&window).contains("sees no lesion here"), "{}", said(&window));
+    let mut window = open_files(&[&files.scan]);
+    press(&mut window, Key::V);
+    paint(&mut window, &[at]);
+    assert!(said(&window).contains("this case has none"), "{}", said(&window));
+}
+
+#[test]
+fn findings_are_kept_and_removed_one_by_one() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
+    let before = document(&window).segmentation().unwrap().labels.clone();
+    let ours = |window: &Window| report(window).findings.iter().filter(|f| f.status != "missed").count();
+    assert_eq!(ours(&window), 3);
+    send(&mut window, OverlayCommand::GoToFinding(0));
+    click(&mut window, "Remove 1 from the segmentation");
+    assert_eq!((ours(&window), step_name(&window)), (2, "Removal of finding 1".to_owned()));
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!(document(&window).segmentation().unwrap().labels, before);
+    send(&mut window, EditCommand::KeepFinding(0));
+    assert_eq!((ours(&window), step_name(&window)), (1, "Keeping only finding 1".to_owned()));
+    let missed = report(&window).findings.iter().position(|finding| finding.status == "missed").unwrap();
+    let kept = document(&window).segmentation().unwrap().labels.clone();
+    send(&mut window, EditCommand::RemoveFinding(missed));
+    assert_eq!(document(&window).segmentation().unwrap().labels, kept, "the reference is not changed");
+}
+
+#[test]
+fn whole_labels_are_changed_and_steps_jumped_to_from_the_panel() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    press(&mut window, Key::B);
+    let before = document(&window).segmentation().unwrap().labels.clone();
+    click(&mut window, "Whole label");
+    click(&mut window, "Grow by 2 mm");
+    click(&mut window, "Keep the largest component");
+    assert_eq!(document(&window).edits.list.applied(), 2);
+    click(&mut window, "Steps");
+    click(&mut window, "Step 0: As opened");
+    assert_eq!((document(&window).edits.list.applied(), document(&window).is_unsaved()), (0, false));
+    assert_eq!(document(&window).segmentation().unwrap().labels, before);
+    click(&mut window, "Step 1: Grow, label 1");
+    assert_eq!(document(&window).edits.list.applied(), 1);
+    assert_eq!(errors(&window), [""; 0]);
+}
