@@ -7,7 +7,7 @@ use glam::{DVec2, DVec3};
 use super::case_view::{CaseView, PaneView};
 use super::marks;
 use crate::scene::vector;
-use crate::theme::{font, palette};
+use crate::theme::font;
 use crate::widget::{format, overlay_label};
 
 /// Width of the outline, in points.
@@ -19,7 +19,7 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     if view.id.is_projection() {
         return;
     }
-    let colour = palette::label(u32::from(case.state.session.edit.label));
+    let colour = case.document.label_colour(case.state.session.edit.label);
     let mut words = format!("p \u{2265} {:.2}", preview.least);
     match &preview.found {
         Some((delta, alone)) => {

@@ -6,7 +6,6 @@ use engine::edit::op::LassoAction;
 use super::brush::{clipped, picks};
 use super::{Drag, Pane, Tool};
 use crate::command::EditCommand;
-use crate::theme::palette;
 use crate::view::slice::interact::SlicePane;
 use crate::view::slice::marks;
 
@@ -45,7 +44,7 @@ impl Tool<SlicePane<'_>> for Lasso {
         let Some(lasso) = &pane.case.document.edits.lasso else { return };
         let tokens = pane.case.tokens;
         let colour = match lasso.action {
-            LassoAction::Fill => palette::label(u32::from(state.session.edit.label)),
+            LassoAction::Fill => pane.case.document.label_colour(state.session.edit.label),
             LassoAction::Erase => tokens.overlay_text,
             LassoAction::Restore => tokens.overlay_accent,
         };
