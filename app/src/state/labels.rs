@@ -171,7 +171,8 @@ impl Document {
 }
 
 impl State {
-    /// Hides and locks what the tables of masks that were just read say. Locks are those of the segmentation. A label map that
+    /// Names the labels of the masks, and hides and locks what the tables of masks that were just read say. Locks are those of
+    /// the segmentation. A label map that
     /// the user gave names labels in place of the tables.
     pub(crate) fn take_over_styles(&mut self) {
         let Some(document) = &mut self.document else { return };
@@ -191,6 +192,7 @@ impl State {
                 self.session.edit.locked = of(|style| style.locked).collect();
             }
         }
+        document.name_labels();
     }
 }
 

@@ -48,7 +48,6 @@ pub(super) fn follow_edit(state: &mut State, jobs: &mut Jobs) {
 fn begin(state: &mut State, jobs: &mut Jobs, follows_edit: bool) {
     state.take_over_styles();
     let Some(document) = &mut state.document else { return };
-    document.name_labels();
     let revisions = document.mask_revisions();
     let known = document.findings.clone().filter(|list| list.revisions == revisions);
     let labels = |role| document.mask(role).map(|mask| mask.labels.clone());

@@ -237,6 +237,9 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     state.session.settings.remember(&path);
     state.document = Some(document);
     state.failed = None;
+    // Locks belong to a case.
+    state.session.edit.locked.clear();
+    state.take_over_styles();
     for mask in unloaded {
         if mask.remedy.is_none() {
             state.error(format!("Cannot open {}", file_name(mask.path())), &mask.details);
