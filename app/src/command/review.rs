@@ -146,7 +146,7 @@ pub fn note_use(state: &mut State, now: f64, used: bool) {
     let looked_at = state.reviewed().filter(|_| state.session.mode == Mode::Review && state.opening().is_none());
     match looked_at.map(|(_, document)| document.id) {
         Some(case) if used => state.cases.review.clock.used(case, now),
-        Some(_) => {}
+        Some(case) => state.cases.review.clock.shown(case, now),
         None => state.cases.review.clock.stop(),
     }
 }

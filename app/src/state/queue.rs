@@ -133,11 +133,17 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The user did something at `now` (seconds) while `case` was open.
-    pub fn used(&mut self, case: CaseId, now: f64) {
+    /// `case` is shown at `now` (seconds): its first moment counts like an input.
+    pub fn shown(&mut self, case: CaseId, now: f64) {
         if self.case != Some(case) {
-            *self = Self { case: Some(case), seconds: 0.0, last_input: Some(now) };
+            *self = Self { case: Some(case), seconds: 0.0, last_input: None };
         }
+        self.last_input.get_or_insert(now);
+    }
+
+    /// The user did something at `now` while `case` was shown.
+    pub fn used(&mut self, case: CaseId, now: f64) {
+        self.shown(case, now);
         let pause = self.last_input.map_or(0.0, |last| now - last);
         self.seconds += pause.clamp(0.0, LONGEST_PAUSE);
         self.last_input = Some(now);
@@ -252,7 +258,9 @@ mod tests {
         clock.used(CaseId(1), 170.0);
         clock.used(CaseId(1), 172.0);
         assert_eq!(clock.take(), 2.0);
-        clock.used(CaseId(2), 180.0);
-        assert_eq!(clock.take(), 0.0, "another case begins");
+        clock.shown(CaseId(2), 180.0);
+        clock.shown(CaseId(2), 184.0);
+        clock.used(CaseId(2), 186.0);
+        assert_eq!(clock.take(), 6.0, "from the moment another case is shown");
     }
 }
