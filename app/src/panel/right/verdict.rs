@@ -110,11 +110,16 @@ fn field(ui: &mut Ui, case: &str, typed: &str, sender: &Sender) {
         .margin(Margin::symmetric(6, 5))
         .cursor_at_end(true)
         .desired_width(f32::INFINITY);
-    // The key that opened the field is no part of the comment.
-    let first = ui.data(|data| data.get_temp::<u64>(id)).is_none_or(|frame| frame + 1 < ui.ctx().cumulative_frame_nr());
-    ui.data_mut(|data| data.insert_temp(id, ui.ctx().cumulative_frame_nr()));
+    // Asked before the context's data is locked.
+    let now = ui.ctx().cumulative_frame_nr();
+    let drawn: Option<u64> = ui.data_mut(|data| {
+        let before = data.get_temp(id);
+        data.insert_temp(id, now);
+        before
+    });
+    let is_new = drawn.is_none_or(|frame| frame + 1 < now);
     let response = ui.add(field).accessible_name("Comment");
-    if first {
+    if is_new {
         response.request_focus();
     }
     if response.changed() {
