@@ -256,6 +256,7 @@ mod tests {
         autosave.remove();
         assert_eq!(files(folder.path()), 0);
         std::fs::write(folder.path().join("1.edits"), b"no journal").unwrap();
+        write_json(&folder.path().join("1.json"), &case()).unwrap();
         let (found, errors) = left(folder.path());
         assert!(found.is_empty() && errors[0].to_string().contains("1.edits"), "{errors:?}");
     }
