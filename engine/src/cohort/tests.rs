@@ -185,7 +185,7 @@ fn the_fingerprint_names_every_problem_by_file() {
 
     let pet = fingerprint(&cohort, Some("PET")).unwrap();
     assert!(!pet.problems.iter().any(|p| p.what.starts_with("unreadable")));
-    assert!(fingerprint(&cohort, Some("t1")).unwrap_err().to_string().contains("ct (4 cases), pet (1 cases)"));
+    assert!(fingerprint(&cohort, Some("t1")).unwrap_err().to_string().contains("ct (4 cases), pet (1 case)"));
     let json: serde_json::Value = serde_json::to_value(&found).unwrap();
     for key in
         ["folder", "layout", "patients", "scans", "cases", "left_out", "modalities", "labels", "lesion_ml", "problems"]
