@@ -14,6 +14,8 @@ const ZOOM_PER_NOTCH: f64 = 1.15;
 pub struct Turned {
     /// Notches without Ctrl, positive away from the user.
     pub notches: f64,
+    /// Shift was held with some of them.
+    pub shift: bool,
     /// Magnification by Ctrl + wheel or pinch.
     pub zoom: Option<f64>,
 }
@@ -35,6 +37,7 @@ pub fn turned(input: &InputState) -> Turned {
                     turned.zoom = Some(turned.zoom.unwrap_or(1.0) * ZOOM_PER_NOTCH.powf(notches));
                 } else {
                     turned.notches += notches;
+                    turned.shift |= modifiers.shift;
                 }
             }
             Event::Zoom(factor) => turned.zoom = Some(turned.zoom.unwrap_or(1.0) * f64::from(*factor)),
@@ -109,7 +112,8 @@ mod tests {
         use MouseWheelUnit::{Line, Page, Point};
         let none = egui::Modifiers::NONE;
         let found = after(vec![event(Line, 2.0, none), event(Point, -10.0, none), event(Page, 1.0, none)]);
-        assert_eq!(found, Turned { notches: 11.5, zoom: None });
+        assert_eq!(found, Turned { notches: 11.5, shift: false, zoom: None });
+        assert!(after(vec![event(Line, 1.0, egui::Modifiers::SHIFT)]).shift);
         let found = after(vec![event(Line, 1.0, egui::Modifiers::COMMAND), Event::Zoom(2.0)]);
         assert_eq!(found.notches, 0.0);
         assert!((found.zoom.unwrap_or(0.0) - 2.3).abs() < 1e-6);

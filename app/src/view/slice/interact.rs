@@ -158,7 +158,7 @@ impl SlicePane<'_> {
         let by = notches.take(turned.notches);
         if by != 0 && left == ToolKind::OneClick && self.case.state.preview().is_some() {
             self.sender.send(EditCommand::StepPreview(by));
-        } else if by != 0 && left.is_brush() && self.ui.input(|i| i.modifiers.shift) {
+        } else if by != 0 && left.is_brush() && turned.shift {
             self.sender.send(EditCommand::Resize(by));
         } else if by != 0 && !self.view.id.is_projection() {
             self.sender.send(ViewCommand::StepSlice { pane: self.view.id, by });

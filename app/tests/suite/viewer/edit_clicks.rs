@@ -83,7 +83,10 @@ fn fill_and_region_growing_start_from_a_click() {
     assert_eq!((labelled(&window, 2).len(), step_name(&window)), (in_slice, "Fill, label 2, slice 9".to_owned()));
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
     assert_eq!((labelled(&window, 2).len(), step_name(&window)), (0, "Erased area, slice 9".to_owned()));
+    let mut window = open_files(&[&files.scan]);
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
     press(&mut window, Key::O);
+    send(&mut window, EditCommand::SetLabel(2));
     send(&mut window, EditCommand::SetTolerance(Some(40.0)));
     let choices = EditChoices { reach_mm: Some(12.0), ..state(&window).session.edit.clone() };
     send(&mut window, EditCommand::Choose(Box::new(choices)));
