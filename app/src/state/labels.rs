@@ -172,8 +172,7 @@ impl Document {
 
 impl State {
     /// Names the labels of the masks, and hides and locks what the tables of masks that were just read say. Locks are those of
-    /// the segmentation. A label map that
-    /// the user gave names labels in place of the tables.
+    /// the segmentation. A label map that the user gave names labels in place of the tables.
     pub(crate) fn take_over_styles(&mut self) {
         let Some(document) = &mut self.document else { return };
         let (map, source) = document.label_map.clone();
