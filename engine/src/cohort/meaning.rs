@@ -129,7 +129,7 @@ mod tests {
         std::fs::remove_file(folder.path().join("dataset.json")).unwrap();
         let alone = label_map_of_scan(&scan, &[&found.cases[0].id]).unwrap();
         assert_eq!(alone, Cohort::discover(folder.path()).unwrap().label_map().unwrap());
-        std::fs::write(folder.path().join(DSEG_TSV), "value\tname\n1\tx\n").unwrap();
+        std::fs::write(folder.path().join(DSEG_TSV), "number\tname\n1\tx\n").unwrap();
         assert!(label_map_of_scan(&scan, &[]).is_err());
         assert!(found.label_map().unwrap_err().to_string().contains("has no column index"));
     }

@@ -40,7 +40,7 @@ fn ward(folder: &Path) -> Ward {
         })
         .collect();
     let mut config = finetune_config(&root, None);
-    (config.training.epochs, config.labels.labels) = (12, "1".into());
+    (config.training.epochs, config.labels.labels, config.network.width) = (12, "1".into(), 4);
     let run = folder.join("fine");
     finetune(&config, &run, false, 0).unwrap();
     Ward { root, run, corrected }
@@ -103,7 +103,7 @@ fn segment_correct_accept_retrain_and_the_rest_is_segmented_better() {
     assert_eq!(list["masks"].as_array().unwrap().len(), 4);
 
     let retrain =
-        ["retrain", ward.run.to_str().unwrap(), "--steps", "150", "--lr", "0.01", "--device", "cpu", "--json"];
+        ["retrain", ward.run.to_str().unwrap(), "--steps", "160", "--lr", "0.01", "--device", "cpu", "--json"];
     let done = amlp(&retrain, &[("--out", &next)]);
     let (report, said) = (json(&done), String::from_utf8_lossy(&done.stderr).into_owned());
     let expected: Vec<&str> = ward.corrected[..3].iter().map(|(id, _)| id.as_str()).collect();

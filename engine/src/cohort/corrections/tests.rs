@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use glam::{DAffine3, DVec3};
+
 use super::*;
 use crate::cohort::test_files::{grid, write};
 use crate::volume::nifti::write_label;
@@ -97,7 +99,9 @@ fn what_cannot_be_added_is_named_and_leaves_nothing() {
     cohort(&root);
     std::fs::write(root.join("dataset.json"), r#"{"labels": {"background": 0, "lesion": 1}}"#).unwrap();
     let cohort = Cohort::discover(&root).unwrap();
-    let (fits, odd) = (grid([4, 3, 2]), grid([5, 5, 5]));
+    let fits = grid([4, 3, 2]);
+    let beside = DVec3::new(0.4, 0.0, 0.0);
+    let odd = Grid::new(fits.shape, DAffine3 { translation: beside, ..fits.world_from_voxel });
     let good = mask(&temp.path().join("good.nii.gz"), &fits, &[(1, 1)]);
     let other = mask(&temp.path().join("other.nii.gz"), &odd, &[(1, 1)]);
     let label = mask(&temp.path().join("label.nii.gz"), &fits, &[(1, 7)]);

@@ -1,6 +1,6 @@
 //! Dice of the held-out patients before and after a continued fine-tuning.
 
-use egui::{Grid, RichText, ScrollArea, Ui};
+use egui::{Grid, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use engine::finetune::BeforeAfter;
 
 use crate::theme::{self, font, space};
@@ -38,7 +38,8 @@ fn line(ui: &mut Ui, name: &str, before: Option<f64>, after: Option<f64>) {
         Some(change) => (format!("\u{2212}{:.3}", -change), t.warn),
     };
     let label = ui.label(RichText::new(name).font(font::body()).color(t.text));
-    label.accessible_name(format!("Dice of {name}: {} before, {} after", dice(before), dice(after)));
+    let said = format!("Dice of {name}: {} before, {} after", dice(before), dice(after));
+    label.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
     for dice in [dice(before), dice(after)] {
         ui.label(RichText::new(dice).font(font::number()).color(t.text));
     }
