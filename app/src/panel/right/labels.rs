@@ -10,6 +10,8 @@ use crate::widget::{IconButton, ListRow, Section, format, text};
 
 /// Rows shown before the list scrolls.
 const ROWS: usize = 8;
+/// Width of a colour.
+const SWATCH: f32 = 20.0;
 /// Width of a volume.
 const VOLUME: f32 = 58.0;
 /// Width of the list of labels to merge into.
@@ -67,11 +69,15 @@ fn line(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &
     );
 }
 
-/// The colour, which can be changed where the image draws this label alone in it.
+/// The colour, a button that opens a picker.
 fn colour(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
     let [red, green, blue, _] = row.colour.to_array();
     let mut rgb = [red, green, blue];
-    let response = ui.color_edit_button_srgb(&mut rgb);
+    let narrow = |ui: &mut Ui| {
+        ui.spacing_mut().interact_size.x = SWATCH;
+        ui.color_edit_button_srgb(&mut rgb)
+    };
+    let response = ui.scope(narrow).inner;
     let label = format!("Colour of label {}", row.value);
     if response.accessible_name(&label).on_hover_text(label).changed() {
         sender.send(LabelCommand::SetColour(row.value, Color32::from_rgb(rgb[0], rgb[1], rgb[2])));
