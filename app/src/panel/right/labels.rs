@@ -10,8 +10,8 @@ use crate::widget::{IconButton, ListRow, Section, format, text};
 
 /// Rows shown before the list scrolls.
 const ROWS: usize = 8;
-/// Width of a colour.
-const SWATCH: f32 = 20.0;
+/// Side of a colour.
+const SWATCH: f32 = 16.0;
 /// Width of a volume.
 const VOLUME: f32 = 58.0;
 /// Width of the list of labels to merge into.
@@ -74,7 +74,7 @@ fn colour(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
     let [red, green, blue, _] = row.colour.to_array();
     let mut rgb = [red, green, blue];
     let narrow = |ui: &mut Ui| {
-        ui.spacing_mut().interact_size.x = SWATCH;
+        ui.spacing_mut().interact_size = egui::Vec2::splat(SWATCH);
         ui.color_edit_button_srgb(&mut rgb)
     };
     let response = ui.scope(narrow).inner;
@@ -92,6 +92,7 @@ fn name(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
         .text_color(t.text)
         .hint_text(RichText::new(format!("Label {}", row.value)).font(font::body()).color(t.text_dim))
         .frame(egui::Frame::NONE)
+        .align(egui::Align2::LEFT_CENTER)
         .desired_width(f32::INFINITY);
     let response = ui.add(field).accessible_name(format!("Name of label {}", row.value));
     if response.on_hover_text(format!("Label {}", row.value)).changed() {
