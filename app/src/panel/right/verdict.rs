@@ -1,6 +1,6 @@
 //! The verdict on the open case, its comment, and the buttons that decide.
 
-use egui::{Align, Id, Key, Layout, Margin, RichText, TextEdit, Ui};
+use egui::{Align, Id, Key, Layout, Margin, RichText, Role, TextEdit, Ui, WidgetInfo};
 use engine::review::{Entry, Verdict};
 
 use super::super::verdict::{icon_of, tone_of};
@@ -41,7 +41,8 @@ fn row(ui: &mut Ui, case: &str, verdict: Verdict, entry: Option<&Entry>, sender:
         buttons(ui, verdict, sender);
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             let badge = ui.add(Badge::new(verdict.name()).icon(icon_of(verdict)).tone(tone_of(verdict)));
-            badge.accessible_name(format!("Verdict of {case}: {}", verdict.name()));
+            let said = format!("Verdict of {case}: {}", verdict.name());
+            badge.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
             if let Some(entry) = entry.filter(|entry| !entry.reviewer.is_empty()) {
                 let by = format!("{}, {:.0} s", entry.reviewer, entry.seconds);
                 let color = theme::tokens(ui).text_dim;
