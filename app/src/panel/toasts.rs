@@ -156,7 +156,12 @@ fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sende
             }
         });
     });
-    ui.accesskit_node_builder(shown.response.id, |node| node.set_role(Role::Alert));
+    let [min, max] =
+        [shown.response.rect.min, shown.response.rect.max].map(|corner| (corner.x.into(), corner.y.into()));
+    ui.accesskit_node_builder(shown.response.id, |node| {
+        node.set_role(Role::Alert);
+        node.set_bounds(egui::accesskit::Rect { x0: min.0, y0: min.1, x1: max.0, y1: max.1 });
+    });
 }
 
 /// Icon, title and detail of a message, and the buttons to copy and to close it.
