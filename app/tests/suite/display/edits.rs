@@ -105,9 +105,13 @@ fn u6_edits_of_a_killed_window_are_restored_by_the_next_one() {
     let mut child = program(&display, home).arg(&files.scan).arg("--mask").arg(&files.prediction).spawn().unwrap();
     let window = hand.wait_for_title(&title, &mut child);
     hand.focus(window);
-    let edits = until(&mut child, "an edit on the disk", || {
+    let mut strokes = 0;
+    let edits = until(&mut child, "edits on the disk", || {
         hand.press(&[u32::from(b'b')]);
-        hand.drag(window, &[[400, 180], [430, 190], [450, 210]]);
+        // Elsewhere each time: a stroke that changes nothing is no edit.
+        let down = 15 * (strokes % 10);
+        strokes += 1;
+        hand.drag(window, &[[400, 120 + down], [430, 130 + down], [450, 140 + down]]);
         let edited = |path: &PathBuf| journal::read(path).is_ok_and(|replay| replay.records.len() >= 2);
         journals(home).into_iter().find(edited)
     });

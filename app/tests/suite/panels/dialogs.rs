@@ -277,11 +277,11 @@ fn a_tooltip_ends_when_a_dialog_opens_over_its_control() {
     let mut harness = window(Bench::new(State::default()));
     harness.get_by_label("Left panel").hover();
     harness.run_steps(8);
-    assert!(harness.query_by_label("Ctrl").is_some(), "the keys are in the tooltip");
+    assert!(harness.query_by_label("Ctrl+B").is_some(), "the keys are in the tooltip");
     harness.state_mut().state.dialog = Some(Dialog::About);
     harness.run_steps(4);
-    assert!(harness.query_by_label("Ctrl").is_none());
+    assert!(harness.query_by_label("Ctrl+B").is_none());
     harness.state_mut().state.dialog = None;
     harness.run_steps(8);
-    assert!(harness.query_by_label("Ctrl").is_some(), "the pointer is still there");
+    assert!(harness.query_by_label("Ctrl+B").is_some(), "the pointer is still there");
 }
