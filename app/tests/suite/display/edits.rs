@@ -42,9 +42,10 @@ impl Hand {
         std::thread::sleep(std::time::Duration::from_millis(40));
     }
 
-    /// Keys go to this window.
-    fn focus(&self, window: Window) {
-        self.connection.set_input_focus(InputFocus::PARENT, window, x11rb::CURRENT_TIME).unwrap().check().unwrap();
+    /// Keys go to this window, as soon as it is on the display: its title is there before.
+    fn focus(&self, window: Window, child: &mut Child) {
+        let set = || self.connection.set_input_focus(InputFocus::PARENT, window, x11rb::CURRENT_TIME).unwrap();
+        until(child, "a window that takes keys", || set().check().ok());
     }
 
     fn code(&self, key: u32) -> u8 {
@@ -104,7 +105,7 @@ fn u6_edits_of_a_killed_window_are_restored_by_the_next_one() {
     let hand = Hand::new(&display);
     let mut child = program(&display, home).arg(&files.scan).arg("--mask").arg(&files.prediction).spawn().unwrap();
     let window = hand.wait_for_title(&title, &mut child);
-    hand.focus(window);
+    hand.focus(window, &mut child);
     let mut strokes = 0;
     let edits = until(&mut child, "edits on the disk", || {
         hand.press(&[u32::from(b'b')]);
@@ -122,7 +123,7 @@ fn u6_edits_of_a_killed_window_are_restored_by_the_next_one() {
 
     let mut child = program(&display, home).spawn().unwrap();
     let window = hand.wait_for_title("AMLP", &mut child);
-    hand.focus(window);
+    hand.focus(window, &mut child);
     until(&mut child, "the case is open", || {
         // The question's default is to restore.
         hand.press(&[ENTER]);
