@@ -102,6 +102,18 @@ fn save(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
     }
 }
 
+/// Saves the segmentation and goes on: in its own file, else beside the image under the proposed name. If another file has that
+/// name, it asks.
+pub(super) fn save_and_go_on(state: &mut State, jobs: &mut Jobs, next: Intent) {
+    let role = MaskRole::Segmentation;
+    let own = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
+    state.after_saving = Some(next);
+    match own {
+        Some(file) => save::to(state, jobs, role, &file, true),
+        None => save::to(state, jobs, role, &save::proposed_path(state, role), false),
+    }
+}
+
 fn nothing_to_save(state: &State) -> &'static str {
     match &state.document {
         None => "No case is open.",

@@ -9,7 +9,7 @@ use engine::edit::op::Place;
 use engine::volume::LabelStyle;
 
 use super::action::List;
-use super::{EditCommand, FileCommand, TrainCommand, edit, file};
+use super::{EditCommand, TrainCommand, edit, file};
 use crate::state::intent::LabelScope;
 use crate::state::{CaseList, Dialog, Document, Intent, MaskRole, State};
 use crate::worker::add_labels::{self, Reviewed};
@@ -142,7 +142,7 @@ pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
             }
             if document.is_unsaved() {
                 // Added once it is saved.
-                return file::dispatch(state, jobs, FileCommand::SaveThen(Intent::AddToLabels(scope)));
+                return file::save_and_go_on(state, jobs, Intent::AddToLabels(scope));
             }
             let Some(mask) = document.segmentation().and_then(|mask| mask.path.clone()) else {
                 return state.error(title, "This case has no segmentation. Press Segment now, or open one.");

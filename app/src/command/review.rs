@@ -4,7 +4,7 @@ use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
 
 use super::action::List;
-use super::{FileCommand, file, intent};
+use super::{file, intent};
 use crate::state::intent::ReviewFile;
 use crate::state::{Dialog, Intent, MaskRole, Mode, PathPurpose, QueueOrder, ReviewStep, Severity, State};
 use crate::worker::Jobs;
@@ -91,7 +91,7 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
     match step {
         ReviewStep::Accept if document.is_unsaved() => {
             // Taken again once it is saved.
-            file::dispatch(state, jobs, FileCommand::SaveThen(Intent::Review(step)));
+            file::save_and_go_on(state, jobs, Intent::Review(step));
         }
         ReviewStep::Accept => {
             let verdict = if document.is_corrected() { Verdict::Corrected } else { Verdict::Accepted };

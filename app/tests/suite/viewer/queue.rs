@@ -141,6 +141,28 @@ fn accepting_saves_a_changed_segmentation_and_says_corrected() {
 }
 
 #[test]
+fn accepting_a_segmentation_without_a_file_saves_it_beside_the_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let beside = root.join("patient_3/ct_pred.nii.gz");
+    let mut window = open_queue(&root);
+    click(&mut window, "Case patient_3");
+    send(&mut window, Intent::CorrectReference);
+    assert!(document(&window).is_unsaved() && !beside.exists());
+    // Another file of that name is replaced only if the user says so.
+    std::fs::write(&beside, b"of another program").unwrap();
+    press(&mut window, Key::Enter);
+    assert!(matches!(state(&window).dialog, Some(Dialog::Overwrite { .. })));
+    assert_eq!((title(&window), verdicts(&window)[2]), ("patient_3", Verdict::ToDo));
+    press(&mut window, Key::Escape);
+    std::fs::remove_file(&beside).unwrap();
+    press(&mut window, Key::Enter);
+    assert_eq!((title(&window), state(&window).dialog.clone()), ("patient_1", None));
+    assert_eq!(LabelVolume::read(&beside).unwrap().labels(), [1]);
+    assert_ne!(verdicts(&window)[2], Verdict::ToDo);
+}
+
+#[test]
 fn a_rejected_case_with_changes_asks_before_it_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
