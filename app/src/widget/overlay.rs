@@ -45,7 +45,7 @@ pub fn place_within(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)]) -> Rect
     })
 }
 
-/// [`place_within`], but first the places that cover nothing of `kept`.
+/// Like `place_within`, but first the places that cover nothing of `kept`.
 pub fn place_clear(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)], kept: &[Rect]) -> Rect {
     let clear = |rect: &Rect| bounds.contains_rect(*rect) && !kept.iter().any(|other| other.intersects(*rect));
     let mut rects = places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size));
