@@ -70,17 +70,17 @@ fn a_segmentation_saved_beside_the_scan_is_loaded_as_one() {
 fn while_a_case_loads_the_one_that_is_shown_is_dimmed_and_both_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
-    // Large enough to be read for many frames.
+    // Large enough to be read for many frames, and not the next one, which is read ahead.
     let large = Grid::new([256, 256, 48], straight().world_from_voxel);
-    write_i16(&root.join("patient_2/ct.nii.gz"), &large, phantom::STORED, |[i, j, k]| (i * 7 + j * 5 + k * 3) as i16);
+    write_i16(&root.join("patient_3/ct.nii.gz"), &large, phantom::STORED, |[i, j, k]| (i * 7 + j * 5 + k * 3) as i16);
     let mut window = open_files(&[&root]);
-    window.state_mut().dispatch(Intent::StepCase(1));
+    window.state_mut().dispatch(Intent::StepCase(2));
     window.run_steps(2);
     assert_eq!(document(&window).title, "patient_1");
-    let said = "Opening patient_2. Still shown: patient_1.";
+    let said = "Opening patient_3. Still shown: patient_1.";
     assert!(window.query_all_by_label_contains(said).next().is_some());
     settle(&mut window);
-    assert_eq!(document(&window).title, "patient_2");
+    assert_eq!(document(&window).title, "patient_3");
     assert!(window.query_all_by_label_contains("Still shown").next().is_none());
 }
 

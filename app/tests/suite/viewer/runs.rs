@@ -472,7 +472,7 @@ fn names_stay_while_the_other_columns_scroll() {
         wheel(&mut window, over, -1.0, Modifiers::NONE);
         window.run_steps(20);
         assert!(at(&window, over).top() < top, "{over}");
-        let (name, notes) = (at(&window, "Run run-09"), at(&window, "Notes of run-09"));
+        let (name, notes) = (at(&window, "Run run-07"), at(&window, "Notes of run-07"));
         assert!((name.center().y - notes.center().y).abs() < 1.0, "{over}: {name} {notes}");
     }
 }
