@@ -1,6 +1,6 @@
 //! One row of the table of runs.
 
-use egui::{Align, Color32, Layout, Response, RichText, Sense, Ui};
+use egui::{Align, Color32, Layout, Response, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_extras::TableRow;
 use engine::run::workspace::RunEntry;
 
@@ -130,7 +130,8 @@ fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
         ui.add(label);
         return;
     }
-    let response = ui.add(label.sense(Sense::click())).accessible_name(format!("Notes of {}", run.name));
+    let response = ui.add(label.sense(Sense::click()));
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Notes of {}", run.name)));
     if response.clicked() {
         sender.send(Command::Runs(RunsCommand::EditNotes(run.path.clone(), run.notes.clone())));
     }
