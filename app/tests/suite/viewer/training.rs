@@ -169,11 +169,6 @@ fn a_training_that_fails_is_named_by_its_number_and_never_as_the_run_whose_name_
 fn a_slice_is_pinned_before_the_first_run_exists() {
     let place = Place::new();
     let mut window = place.window();
-    window.state_mut().dispatch(Command::Timeline(TimelineCommand::Pin));
-    window.run_steps(3);
-    assert!(state(&window).session.timeline.wanted.is_empty(), "no case is open");
-    let said = window.query_all_by_label_contains("Open a case first").next().is_some();
-    assert!(said, "below the button: {:?}", window.root());
     let image = place.cohort().join("P0/pet.nii.gz");
     let request = Request { images: vec![(None, ImageFile::new(image))], ..Request::default() };
     send(&mut window, Intent::Open(Box::new(request)));
