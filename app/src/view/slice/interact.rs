@@ -6,9 +6,7 @@ use glam::{DVec2, DVec3};
 use super::case_view::{CaseView, PaneView};
 use crate::command::{EditCommand, Sender, ViewCommand};
 use crate::state::{Mode, PaneId, ToolKind};
-use crate::view::tool::{
-    self, Brush, Crosshair, Drag, Ellipse, Fill, Grow, Lasso, OneClick, Pan, Pane, Ruler, Tool, Window, Zoom,
-};
+use crate::view::tool::{self, Brush, Click, Crosshair, Drag, Ellipse, Lasso, Pan, Pane, Ruler, Tool, Window, Zoom};
 use crate::view::wheel::{self, Notches};
 use crate::widget::focus::{self, Arrows};
 
@@ -61,9 +59,9 @@ impl Pane for SlicePane<'_> {
             ToolKind::Ellipse => Some(&Ellipse),
             ToolKind::Brush | ToolKind::Eraser | ToolKind::RangeBrush | ToolKind::AdaptiveBrush => Some(&Brush),
             ToolKind::Lasso => Some(&Lasso),
-            ToolKind::Fill => Some(&Fill),
-            ToolKind::Grow => Some(&Grow),
-            ToolKind::OneClick => Some(&OneClick),
+            ToolKind::Fill => Some(&Click::Fill),
+            ToolKind::Grow => Some(&Click::Grow),
+            ToolKind::OneClick => Some(&Click::Preview),
         }
     }
 

@@ -5,12 +5,10 @@
 //! file here, an entry of [`ToolKind`] and an arm in [`Pane::tool`] of the panes that it works on.
 
 mod brush;
+mod click;
 mod crosshair;
 mod ellipse;
-mod fill;
-mod grow;
 mod lasso;
-mod one_click;
 mod pan;
 mod pin;
 mod ruler;
@@ -21,12 +19,10 @@ use egui::{CursorIcon, Modifiers, Painter, PointerButton, Pos2, Response, Ui};
 use glam::{DVec2, DVec3};
 
 pub use brush::{Brush, ball_section};
+pub use click::Click;
 pub use crosshair::{Crosshair, crosshair_at};
 pub use ellipse::Ellipse;
-pub use fill::Fill;
-pub use grow::Grow;
 pub use lasso::Lasso;
-pub use one_click::OneClick;
 pub use pan::Pan;
 pub use pin::Pin;
 pub use ruler::Ruler;

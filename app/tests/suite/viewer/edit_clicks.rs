@@ -94,11 +94,15 @@ fn fill_and_region_growing_start_from_a_click() {
     let (grid, seed) = (document(&window).base().volume.grid.clone(), document(&window).value_at(0, middle).unwrap());
     let grown = labelled(&window, 2);
     assert!(grown.len() > in_slice, "through slices: {}", grown.len());
-    for voxel in grown {
+    for &voxel in &grown {
         let value = document(&window).base().volume.value_at(voxel, 0);
         assert!((value - seed).abs() <= 40.0 && grid.world(voxel).distance(middle) <= 12.0 + 1e-6);
     }
     assert_eq!(step_name(&window), "Region growing, label 2");
+    stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
+    let left = labelled(&window, 2).len();
+    assert!(0 < left && left < grown.len(), "the right button erases in the slice: {left} of {}", grown.len());
+    assert_eq!(step_name(&window), "Erased area, slice 9");
 }
 
 #[test]
@@ -134,6 +138,9 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     press(&mut window, Key::Enter);
     assert_eq!((labelled(&window, 1).len(), state(&window).preview().is_none()), (core, true));
     assert_eq!(step_name(&window), "Lesion of the network, label 1, p \u{2265} 0.50");
+    stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
+    let left = labelled(&window, 1).len();
+    assert!(0 < left && left < core && state(&window).preview().is_none(), "{left} of {core}");
     // Where the network sees nothing, and without a network, it says so.
     let said = |window: &Window| {
         let warnings = state(window).notices.iter().filter(|notice| notice.severity == Severity::Warning);

@@ -1,0 +1,37 @@
+//! Tools that start from one voxel: fill, region growing, and the lesion of the network's probability.
+
+use egui::{CursorIcon, PointerButton};
+
+use super::brush::picks;
+use super::{Drag, Tool};
+use crate::command::EditCommand;
+use crate::view::slice::interact::SlicePane;
+
+/// What a click with the left button does. The right button erases the area of the slice under the pointer, with each of them.
+pub enum Click {
+    /// Gives the area of the slice the label.
+    Fill,
+    /// Adds what is connected and has a similar value.
+    Grow,
+    /// Previews the component that reaches a probability; the wheel moves the threshold, Enter accepts, Escape drops.
+    Preview,
+}
+
+impl Tool<SlicePane<'_>> for Click {
+    fn cursor(&self, _held: bool) -> CursorIcon {
+        CursorIcon::PointingHand
+    }
+
+    fn release(&self, pane: &mut SlicePane<'_>, drag: &Drag) {
+        let (at, erases) = (drag.start_mm, drag.button == PointerButton::Secondary);
+        if picks(drag) {
+            pane.sender.send(EditCommand::PickLabel(at));
+        } else if pane.is_click(drag) {
+            pane.sender.send(match self {
+                Self::Grow if !erases => EditCommand::Grow(at),
+                Self::Preview if !erases => EditCommand::Preview(at),
+                Self::Fill | Self::Grow | Self::Preview => EditCommand::Fill { pane: pane.view.id, erases, at },
+            });
+        }
+    }
+}
