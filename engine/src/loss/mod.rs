@@ -2,9 +2,13 @@
 //!
 //! Shapes: `B` slices of a batch, `C` channels, `S` pixels a side, `N` patches of a slice. Everything a patch has is `[B, N]`.
 
+mod codebook;
+mod normed;
 mod reconstruction;
 mod segmentation;
 
-pub(crate) use reconstruction::patch_means;
+pub use codebook::{Codebook, Quantised, perplexity, quantise};
+pub use normed::{NormalisedPatches, Variance, denormalise, weighted_mean};
+pub(crate) use reconstruction::{patch_features, patch_means};
 pub use reconstruction::{masked_l1, patch_errors, reconstruction};
 pub use segmentation::{Overlap, cross_entropy, dice, dice_loss, overlap};

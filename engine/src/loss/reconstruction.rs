@@ -14,21 +14,26 @@ pub fn patch_errors(output: Tensor<4>, input: Tensor<4>, grid: usize) -> Tensor<
 
 /// Mean over the pixels of every patch and the channels: `[B, C, S, S]` to `[B, N]`.
 pub(crate) fn patch_means(image: Tensor<4>, grid: usize) -> Tensor<2> {
-    if !crate::compute::is_supported(&image) {
-        return patch_means_by_axes(image, grid);
-    }
-    let [batch, _, height, width] = image.dims();
-    let side = [height / grid, width / grid];
-    let options = AvgPoolOptions::new(side).with_stride(side);
-    avg_pool2d(image, options).mean_dim(1).reshape([batch, grid * grid])
+    let [batch, _, _, _] = image.dims();
+    patch_features(image, grid).mean_dim(1).reshape([batch, grid * grid])
 }
 
-/// [`patch_means`] without a pooling. With burn 0.22's fusion on wgpu the gradient of a pooled square is wrong, up to ten
+/// Mean over the pixels of every patch, channel by channel: `[B, C, S, S]` to `[B, C, grid, grid]`.
+pub(crate) fn patch_features(image: Tensor<4>, grid: usize) -> Tensor<4> {
+    if !crate::compute::is_supported(&image) {
+        return patch_features_by_axes(image, grid);
+    }
+    let [_, _, height, width] = image.dims();
+    let side = [height / grid, width / grid];
+    avg_pool2d(image, AvgPoolOptions::new(side).with_stride(side))
+}
+
+/// [`patch_features`] without a pooling. With burn 0.22's fusion on wgpu the gradient of a pooled square is wrong, up to ten
 /// times the largest right one, unless something is read between the passes; the values are right.
-fn patch_means_by_axes(image: Tensor<4>, grid: usize) -> Tensor<2> {
+fn patch_features_by_axes(image: Tensor<4>, grid: usize) -> Tensor<4> {
     let [batch, channels, height, width] = image.dims();
     let cut = image.reshape([batch, channels, grid, height / grid, grid, width / grid]);
-    cut.mean_dim(5).mean_dim(3).mean_dim(1).reshape([batch, grid * grid])
+    cut.mean_dim(5).mean_dim(3).reshape([batch, channels, grid, grid])
 }
 
 /// `L_pred`: the mean error of the masked patches, `count` in each slice. `errors` and `masked` (0 or 1) are `[B, N]`.
@@ -66,13 +71,13 @@ mod tests {
         let device = Device::flex().autodiff();
         let numbers: Vec<f32> = (0..2 * 3 * 12 * 12).map(|i| ((i * i * 7 + i * 13) % 101) as f32 / 50.0).collect();
         let image = || Tensor::<4>::from_data(TensorData::new(numbers.clone(), [2, 3, 12, 12]), &device).require_grad();
-        let of = |means: fn(Tensor<4>, usize) -> Tensor<2>| {
+        let of = |means: fn(Tensor<4>, usize) -> Tensor<4>| {
             let image = image();
             let means = means(image.clone(), 4);
             let gradient = image.grad(&(means.clone() * means.clone()).sum().backward()).unwrap();
             (values(means), values(gradient))
         };
-        let (pooled, cut) = (of(patch_means), of(patch_means_by_axes));
+        let (pooled, cut) = (of(patch_features), of(patch_features_by_axes));
         let near = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
         assert!(near(&pooled.0, &cut.0) && near(&pooled.1, &cut.1));
     }

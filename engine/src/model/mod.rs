@@ -21,4 +21,4 @@ mod unet;
 pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
 pub use mix::mix;
 pub use precision::Precision;
-pub use unet::{Features, Norm, UNet, UNetConfig};
+pub use unet::{Features, Norm, Trace, UNet, UNetConfig};

@@ -173,6 +173,16 @@ impl UNet {
         kernels.leave(self.decode_by(Features { skips, bottleneck: kernels.enter(bottleneck) }, kernels))
     }
 
+    /// [`UNet::forward_in`] with what it computes on the way.
+    pub fn trace(&self, input: Tensor<4>, precision: Precision) -> Trace {
+        let kernels = Kernels::new(precision, &input);
+        let features = self.encode_by(kernels.enter(input), kernels);
+        let bottleneck = kernels.leave(features.bottleneck.clone());
+        let last = self.decode_by(features, kernels);
+        let output = kernels.leave(kernels.convolve(&self.head, last.clone()));
+        Trace { bottleneck, last: kernels.leave(last), output }
+    }
+
     pub(super) fn forward_by(&self, input: Tensor<4>, kernels: Kernels) -> Tensor<4> {
         let features = self.encode_by(kernels.enter(input), kernels);
         kernels.leave(kernels.convolve(&self.head, self.decode_by(features, kernels)))
@@ -208,6 +218,17 @@ pub struct Features {
     pub skips: Vec<Tensor<4>>,
     /// `[B, width 2^depth, H/2^depth, W/2^depth]`.
     pub bottleneck: Tensor<4>,
+}
+
+/// A forward pass: what heads read beside the output.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// `[B, width 2^depth, H/2^depth, W/2^depth]`.
+    pub bottleneck: Tensor<4>,
+    /// The last block of the decoder, `[B, width, H, W]`.
+    pub last: Tensor<4>,
+    /// `[B, out, H, W]`.
+    pub output: Tensor<4>,
 }
 
 #[cfg(test)]

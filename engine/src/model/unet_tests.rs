@@ -245,3 +245,17 @@ fn settings_out_of_range_are_named() {
     let error = UNetConfig { depth: 9, ..UNetConfig::default() }.validate().map_err(|e| e.to_string());
     assert_eq!(error, Err("network.depth = 9: it must lie in 1 to 6".into()));
 }
+
+#[test]
+fn a_traced_pass_gives_what_the_plain_passes_give() {
+    use crate::test_tensors::values;
+    let device = Device::flex();
+    let net = UNetConfig { width: 2, depth: 2, ..UNetConfig::default() }.init(1, &device);
+    let numbers: Vec<f32> = (0..2 * 64).map(|v| (v * v % 23) as f32 / 7.0 - 1.0).collect();
+    let image = Tensor::<4>::from_data(TensorData::new(numbers, [2, 1, 8, 8]), &device);
+    let Trace { bottleneck, last, output } = net.trace(image.clone(), Precision::F32);
+    let features = net.encode(image.clone(), Precision::F32);
+    assert_eq!(values(bottleneck), values(features.bottleneck.clone()));
+    assert_eq!(values(last), values(net.decode(features, Precision::F32)));
+    assert_eq!(values(output), values(net.forward(image)));
+}
