@@ -43,7 +43,8 @@ impl Codebook {
         let mut order: Vec<usize> = (0..samples.len() / dimension).collect();
         order.shuffle(&mut draw);
         order.truncate(count);
-        let mut codes: Vec<f32> = order.iter().flat_map(|&at| &samples[at * dimension..][..dimension]).copied().collect();
+        let mut codes: Vec<f32> =
+            order.iter().flat_map(|&at| &samples[at * dimension..][..dimension]).copied().collect();
         while codes.len() < count * dimension {
             let mut code: Vec<f64> = (0..dimension).map(|_| StandardNormal.sample(&mut draw)).collect();
             normalise(&mut code);
@@ -206,7 +207,8 @@ mod tests {
     /// Directions in three bundles, of which two codes lie in one at the start with a fair chance: the bundles are found.
     #[test]
     fn codes_start_on_the_bundles_of_the_samples() {
-        let bundle = |centre: f64, n: usize| (0..n).map(move |i| centre + 0.02 * (i as f64 - n as f64 / 2.0) / n as f64);
+        let bundle =
+            |centre: f64, n: usize| (0..n).map(move |i| centre + 0.02 * (i as f64 - n as f64 / 2.0) / n as f64);
         let angles: Vec<f64> = bundle(0.3, 30).chain(bundle(2.2, 30)).chain(bundle(4.4, 30)).collect();
         let samples: Vec<f32> = angles.iter().flat_map(|a| [a.cos() as f32, a.sin() as f32]).collect();
         let book = Codebook::start(&samples, 2, 12, 1);

@@ -9,6 +9,6 @@ mod segmentation;
 
 pub use codebook::{Codebook, Quantised, perplexity, quantise};
 pub use normed::{NormalisedPatches, Variance, denormalise, weighted_mean};
-pub(crate) use reconstruction::{patch_features, patch_means};
 pub use reconstruction::{masked_l1, patch_errors, reconstruction};
+pub(crate) use reconstruction::{patch_features, patch_means};
 pub use segmentation::{Overlap, cross_entropy, dice, dice_loss, overlap};

@@ -106,7 +106,8 @@ pub fn blocks(side: usize, counts: BlockCounts, seed: u64, place: &[u64]) -> Vec
                 return None;
             }
             let [top, first] = [side - height, side - width].map(|last| draw.random_range(0..=last));
-            let rows = (top..top + height).flat_map(|row| (first..first + width).map(move |column| row * side + column));
+            let rows =
+                (top..top + height).flat_map(|row| (first..first + width).map(move |column| row * side + column));
             let new: Vec<usize> = rows.filter(|&cell| !masked[cell]).collect();
             (1..=left).contains(&new.len()).then_some(new)
         });
@@ -190,8 +191,12 @@ mod tests {
         ];
         for ((size, side), expected) in GRIDS.into_iter().zip(expected) {
             let cells = side * side;
-            let found =
-                (masked_cells(cells), BlockCounts::maskfeat(cells), BlockCounts::beit(cells), BlockCounts::bootmae(cells));
+            let found = (
+                masked_cells(cells),
+                BlockCounts::maskfeat(cells),
+                BlockCounts::beit(cells),
+                BlockCounts::bootmae(cells),
+            );
             assert_eq!(found, expected, "{size}");
         }
     }
