@@ -3,11 +3,13 @@
 //! Shapes: `B` slices of a batch, `C` channels, `S` pixels a side, `N` patches of a slice. Everything a patch has is `[B, N]`.
 
 mod codebook;
+mod contrastive;
 mod normed;
 mod reconstruction;
 mod segmentation;
 
 pub use codebook::{Codebook, Quantised, perplexity, quantise};
+pub use contrastive::{Contrast, info_nce, nt_xent, normalised, sinkhorn, swapped_prediction, unit_distance};
 pub use normed::{NormalisedPatches, Variance, denormalise, weighted_mean};
 pub use reconstruction::{masked_l1, patch_errors, reconstruction};
 pub(crate) use reconstruction::{patch_features, patch_means};

@@ -5,11 +5,15 @@
 //! | `unet.rs` | shape, encoder, decoder, head |
 //! | `layers.rs` | its layers, by our own kernels on the CPU and by burn elsewhere |
 //! | `masked.rs` | networks of masked pre-training: a U-Net with a mask token or a pixel head |
+//! | `heads.rs` | heads on pooled features, and the network of the methods that compare views |
 //! | `mix.rs` | two networks mixed: moving averages, rates of layers |
+//! | `ema.rs` | a teacher: the moving average of a network |
 //! | `init.rs` | random weights by seed |
 //! | `precision.rs` | f32, bf16, f16 |
 //! | `record.rs` | weights as safetensors, and what of them is transferred |
 
+mod ema;
+mod heads;
 mod init;
 mod layers;
 mod masked;
@@ -18,6 +22,8 @@ mod precision;
 pub mod record;
 mod unet;
 
+pub use ema::{Ema, capped_decay, cosine_decay};
+pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
 pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
 pub use mix::mix;
 pub use precision::Precision;

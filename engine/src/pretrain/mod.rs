@@ -5,12 +5,14 @@
 //! | `slices.rs` | the slices of the training patients |
 //! | `amlp/` | the paper's method and its ablations, `base` (MAE) among them |
 //! | `simmim.rs` | SimMIM |
+//! | `spread.rs` | how far embeddings are apart |
 //! | `synthetic.rs` | synthetic slices, and what a step on them costs |
 //! | `tensors.rs` | numbers on the host as tensors |
 
 pub mod amlp;
 mod simmim;
 mod slices;
+mod spread;
 mod synthetic;
 mod tensors;
 
@@ -30,6 +32,7 @@ use amlp::mps::PatchState;
 pub use amlp::validation::Validation;
 pub use simmim::SimMim;
 pub use slices::Slices;
+pub use spread::Spread;
 use synthetic::synthetic_slice;
 pub(crate) use synthetic::synthetic_step;
 

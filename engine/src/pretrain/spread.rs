@@ -1,0 +1,142 @@
+//! How far the embeddings of different slices are apart: a collapse shows here before the loss tells it.
+
+use crate::{ErrorKind, Result};
+
+/// Embeddings of an epoch, normalised to unit length: their scatter about the mean of their batch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// Numbers of an embedding.
+    dim: usize,
+    /// Rows less one a batch, summed over the batches.
+    freedom: u64,
+    /// `[dim][dim]`.
+    scatter: Vec<f64>,
+}
+
+impl Spread {
+    /// Adds a batch's embeddings, which need no unit length.
+    pub fn add(&mut self, rows: &[&[f64]]) {
+        let Some(dim) = rows.first().map(|row| row.len()) else { return };
+        if self.dim != dim {
+            *self = Self { dim, freedom: 0, scatter: vec![0.0; dim * dim] };
+        }
+        let mut unit: Vec<Vec<f64>> = rows.iter().map(|row| normalised(row)).collect();
+        for j in 0..dim {
+            let mean = unit.iter().map(|row| row[j]).sum::<f64>() / rows.len() as f64;
+            unit.iter_mut().for_each(|row| row[j] -= mean);
+        }
+        for row in &unit {
+            for (sums, a) in self.scatter.chunks_exact_mut(dim).zip(row) {
+                sums.iter_mut().zip(row).for_each(|(sum, b)| *sum += a * b);
+            }
+        }
+        self.freedom += rows.len() as u64 - 1;
+    }
+
+    /// Standard deviation of a coordinate, averaged over the coordinates: `1 / sqrt(dim)` if embeddings point everywhere, 0 if
+    /// they are all the same. `None` without two embeddings in a batch.
+    pub fn std(&self) -> Option<f64> {
+        let diagonal = (0..self.dim).map(|j| self.scatter[j * self.dim + j]);
+        let sum: f64 = diagonal.map(|sum| (sum / self.freedom as f64).sqrt()).sum();
+        (self.freedom > 0).then(|| sum / self.dim as f64)
+    }
+
+    /// Directions that the embeddings use: `(sum of e)^2 / sum of e^2` of the eigenvalues `e` of their covariance, 1 to `dim`.
+    pub fn effective_rank(&self) -> Option<f64> {
+        // The trace is the sum of the eigenvalues, the squared Frobenius norm that of their squares.
+        let trace: f64 = (0..self.dim).map(|j| self.scatter[j * self.dim + j]).sum();
+        let squares: f64 = self.scatter.iter().map(|sum| sum * sum).sum();
+        (squares > 0.0).then(|| trace * trace / squares)
+    }
+
+    /// True if the embeddings are a tenth as far apart as they could be, or less.
+    pub fn is_collapsed(&self) -> bool {
+        self.std().is_some_and(|std| std < 0.1 / (self.dim as f64).sqrt())
+    }
+
+    /// Everything, for a checkpoint.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = [self.dim as u64, self.freedom].map(u64::to_le_bytes);
+        head.into_iter().chain(self.scatter.iter().map(|sum| sum.to_le_bytes())).flatten().collect()
+    }
+
+    /// Takes [`Spread::to_bytes`] back.
+    ///
+    /// # Errors
+    /// Damaged bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let [dim, freedom, scatter @ ..] = words else { return Err(damaged()) };
+        let [dim, freedom] = [dim, freedom].map(|word| u64::from_le_bytes(*word));
+        let scatter: Vec<f64> = scatter.iter().map(|word| f64::from_le_bytes(*word)).collect();
+        if !rest.is_empty() || dim.checked_mul(dim) != Some(scatter.len() as u64) {
+            return Err(damaged());
+        }
+        Ok(Self { dim: dim as usize, freedom, scatter })
+    }
+}
+
+fn normalised(row: &[f64]) -> Vec<f64> {
+    let length = row.iter().map(|x| x * x).sum::<f64>().sqrt().max(1e-12);
+    row.iter().map(|x| x / length).collect()
+}
+
+fn damaged() -> crate::Error {
+    ErrorKind::Compute { step: "reading the spread of embeddings".into(), why: "its bytes are damaged".into() }.into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    fn spread(batches: &[&[&[f64]]]) -> Spread {
+        let mut spread = Spread::default();
+        batches.iter().for_each(|rows| spread.add(rows));
+        spread
+    }
+
+    #[test]
+    fn opposite_embeddings_spread_along_one_direction() {
+        // Unit vectors (1, 0) and (-1, 0): variances 2 and 0.
+        let found = spread(&[&[&[3.0, 0.0], &[-0.1, 0.0]]]);
+        assert!((found.std().unwrap() - 2.0f64.sqrt() / 2.0).abs() < 1e-12);
+        assert!((found.effective_rank().unwrap() - 1.0).abs() < 1e-12 && !found.is_collapsed());
+        // With (0, 1) and (0, -1) in another batch both variances are 1.
+        let found = spread(&[&[&[3.0, 0.0], &[-0.1, 0.0]], &[&[0.0, 1.0], &[0.0, -1.0]]]);
+        assert!((found.std().unwrap() - 1.0).abs() < 1e-12);
+        assert!((found.effective_rank().unwrap() - 2.0).abs() < 1e-12);
+    }
+
+    /// A collapsed network still moves from step to step: only what differs within a batch counts.
+    #[test]
+    fn equal_embeddings_are_collapsed_wherever_they_drift() {
+        let found = spread(&[&[&[1.0, 0.0], &[1.0, 0.0]], &[&[0.0, 1.0], &[0.0, 1.0]]]);
+        assert!(found.std().unwrap() < 1e-12 && found.is_collapsed() && found.effective_rank().is_none());
+        let nearly = spread(&[&[&[1.0, 0.0], &[1.0, 0.1]]]);
+        assert!(nearly.is_collapsed(), "{:?}", nearly.std());
+        assert!(Spread::default().std().is_none() && !Spread::default().is_collapsed());
+        assert!(spread(&[&[&[1.0, 0.0]]]).std().is_none(), "one embedding is no spread");
+    }
+
+    #[test]
+    fn many_random_directions_have_the_healthy_deviation() {
+        use rand::RngExt;
+        let mut draw = crate::seed::stream(1, "spread", &[]);
+        let rows: Vec<Vec<f64>> =
+            (0..4000).map(|_| (0..16).map(|_| (0..12).map(|_| draw.random_range(-1.0..1.0)).sum()).collect()).collect();
+        let found = spread(&[&rows.iter().map(Vec::as_slice).collect::<Vec<_>>()]);
+        assert!((found.std().unwrap() - 0.25).abs() < 0.003, "{:?}", found.std());
+        assert!(found.effective_rank().unwrap() > 15.5);
+    }
+
+    #[test]
+    fn bytes_are_read_back_and_damage_is_an_error() {
+        let found = spread(&[&[&[3.0, 0.5, 1.0], &[-0.1, 0.0, 2.0]]]);
+        let bytes = found.to_bytes();
+        assert_eq!(Spread::from_bytes(&bytes).unwrap(), found);
+        assert_eq!(Spread::from_bytes(&Spread::default().to_bytes()).unwrap(), Spread::default());
+        assert!(Spread::from_bytes(&bytes[..bytes.len() - 1]).is_err() && Spread::from_bytes(&bytes[8..]).is_err());
+        assert!(Spread::from_bytes(&[]).is_err() && Spread::from_bytes(&[255; 16]).is_err());
+    }
+}
