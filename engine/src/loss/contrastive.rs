@@ -56,13 +56,7 @@ pub fn nt_xent(a: Tensor<2>, b: Tensor<2>, excluded: Option<Tensor<2>>, temperat
 /// `InfoNCE` with a queue (He et al., MoCo, 2020): the cross-entropy of `[q k, q Q] / t` with the key as the right answer.
 ///
 /// `query` and `key` are `[B, D]`, `queue` is `[K, D]`, all of unit length; `excluded` `[B, K]` is 1 where an entry is no negative.
-pub fn info_nce(
-    query: Tensor<2>,
-    key: Tensor<2>,
-    queue: Tensor<2>,
-    excluded: Tensor<2>,
-    temperature: f64,
-) -> Contrast {
+pub fn info_nce(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, excluded: Tensor<2>, temperature: f64) -> Contrast {
     let positive = (query.clone() * key).sum_dim(1) / temperature;
     let negatives = query.matmul(queue.transpose()) / temperature - excluded * EXCLUDED;
     let answer = Tensor::cat(vec![positive.ones_like(), negatives.zeros_like()], 1);
