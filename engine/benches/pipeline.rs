@@ -63,18 +63,20 @@ fn step(rows: &mut Vec<Vec<String>>, width: usize) -> anyhow::Result<()> {
     let device = DeviceChoice::Cpu.into();
     let (norm, dtype) = (Norm::Batch, Precision::F32);
     let report =
-        bench(&Options { device, width, depth: 4, norm, size: 160, batch: 4, micro_batch: 0, dtype, runs: 5 })?;
+        bench(&Options { preset: "amlp".into(), device, width, depth: 4, norm, size: 160, batch: 4, micro_batch: 0, dtype, runs: 5 })?;
     let seconds = |min: f64, median: f64| Seconds { min: min / 1e3, median: median / 1e3 };
     let step = seconds(report.train_ms_min, report.train_ms_median);
     rows.push(row(&format!("pre-training step, width {width}, batch 4"), step));
-    let p = &report.phases;
-    for (phase, median) in [
-        ("data and masks", p.data_ms),
-        ("forward", p.forward_ms),
-        ("losses", p.losses_ms),
-        ("backward", p.backward_ms),
-        ("optimiser", p.optimiser_ms),
-    ] {
+    let phases = report.phases.iter().flat_map(|p| {
+        [
+            ("data and masks", p.data_ms),
+            ("forward", p.forward_ms),
+            ("losses", p.losses_ms),
+            ("backward", p.backward_ms),
+            ("optimiser", p.optimiser_ms),
+        ]
+    });
+    for (phase, median) in phases {
         rows.push(row(&format!("  {phase}"), seconds(f64::NAN, median)));
     }
     rows.push(row("inference, batch 4", seconds(report.infer_ms_min, report.infer_ms_median)));

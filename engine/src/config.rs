@@ -1,10 +1,12 @@
 //! The configuration of a run, as stored in `config.toml` with every default written out.
 
 mod check;
+mod numbers;
 mod preset;
 mod recipe;
 mod training;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,8 @@ use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
-pub use preset::{FINETUNE_PRESETS, PRESETS, finetune_preset, preset};
+pub use numbers::{Number, parse_number};
+pub use preset::{FINETUNE_PRESETS, Family, PRESETS, Preset, finetune_preset, preset};
 pub use recipe::{AugmentConfig, LossConfig, MaskConfig};
 pub use training::{Schedule, TrainingConfig};
 
@@ -129,14 +132,16 @@ pub enum MaskFill {
     Noise,
 }
 
-/// The pre-training's method. All but AMLP leave out the settings that follow, except `report_recall` and `probes`.
+/// The pre-training's method, by the name of its preset. All but AMLP leave out the settings that follow, except `numbers`,
+/// `report_recall` and `probes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Pretext {
     /// Adaptive masking of lesion patches, and its ablations down to `base` (MAE).
     #[default]
     Amlp,
-    /// Mask token on 60 % of 32 px units, masked L1 through a pixel head; the encoder is transferred.
+    /// Mask token on 60 % of 32 px units, masked L1 through a pixel head.
+    #[serde(rename = "simmim")]
     SimMim,
 }
 
@@ -146,6 +151,9 @@ pub enum Pretext {
 pub struct MethodConfig {
     /// The method.
     pub pretext: Pretext,
+    /// Numbers of the method, by name; see [`crate::pretrain::numbers`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbers: BTreeMap<String, f64>,
     /// Patches along a side; 16 gives the paper's N = 256 patches.
     pub grid: usize,
     /// Clustering of the patches (MPS).
@@ -191,6 +199,7 @@ impl Default for MethodConfig {
     fn default() -> Self {
         Self {
             pretext: Pretext::Amlp,
+            numbers: BTreeMap::new(),
             grid: 16,
             cluster: ClusterConfig::default(),
             foreground_choice: ForegroundChoice::Rule,

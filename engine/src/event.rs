@@ -5,6 +5,8 @@
 //! exactly one of `Finished` or `Failed`. There is one `Probe` per pinned slice, after its record is on disk (see
 //! [`crate::probe`]). `Warning` may occur anywhere.
 //!
+//! What a method warns of at the end of an epoch is in the log, as [`EpochSummary::warnings`].
+//!
 //! `Estimate`, `Warning`, `Failed` and checkpoints within an epoch (pause, cancel) reach the listeners but not the run's
 //! log, and a resumed run logs neither `Started` again nor what its checkpoint covers. So the log of an interrupted run
 //! equals that of an uninterrupted one.
@@ -188,6 +190,12 @@ pub struct EpochSummary {
     /// Recall of lesion patches by the masked patches, where labels exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_masked: Option<f64>,
+    /// How the method fares, by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
+    #[serde(skip_serializing_if = "Losses::is_empty")]
+    pub diagnostics: Losses,
+    /// What is wrong with the training, one sentence each, such as a collapse. The listeners get each as a `Warning`, once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Entropies H1, H2, H3 in nats (Eqs. 1 to 3); H3 only where labels exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy: Option<[Option<f64>; 3]>,

@@ -1,28 +1,29 @@
 //! What a training step and inference cost on a device: seconds, phase by phase, and memory.
 //!
-//! The step is pre-training's own, with masks, all three losses and the optimiser, on synthetic slices. Whole steps are timed
-//! without waiting between their phases; the phases are timed in separate steps, waiting after each phase.
+//! The step is that of a preset of pre-training, with batch, losses, optimiser and what the method learns from it, on synthetic
+//! slices. Whole steps are timed without waiting between their phases; those of AMLP and its ablations are also timed in separate
+//! steps, waiting after each phase.
 
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, Pretext, preset};
 use crate::device::{Compute, DeviceList, open_all};
-use crate::model::{MaskedUNet, Norm, Precision, UNetConfig};
+use crate::model::{Norm, Precision, UNetConfig};
 use crate::pretrain::amlp::{Trial, forward, losses};
+use crate::pretrain::{TIMED_SIGMA, head, stepper};
 use crate::run::machine;
-use crate::trainer::{GradientEngine, Head, MicroBatch, Objective, StepOutput, check_device, optimizer};
+use crate::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, check_device, optimizer};
 use crate::{Error, ErrorKind, Result};
-
-/// Share of the patches that is masked.
-const SIGMA: f64 = 0.75;
 
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Preset of pre-training.
+    pub preset: String,
     /// Devices.
     pub device: DeviceList,
     /// Channels of the network's first level.
@@ -61,6 +62,8 @@ pub struct Phases {
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// Preset of pre-training.
+    pub preset: String,
     /// What was asked for.
     pub device: String,
     /// What that is.
@@ -99,8 +102,8 @@ pub struct Report {
     pub train_img_s: f64,
     /// Slices inferred a second, by the median.
     pub infer_img_s: f64,
-    /// The step's phases.
-    pub phases: Phases,
+    /// The step's phases, of AMLP and its ablations.
+    pub phases: Option<Phases>,
     /// On the CPU the process's largest resident set while it measured; elsewhere what the device's allocator holds. Nothing
     /// where neither is known.
     pub peak_memory_mib: Option<u64>,
@@ -140,16 +143,18 @@ impl Times {
 pub fn bench(options: &Options) -> Result<Report> {
     let config = config(options)?;
     let compute = open_all(&options.device)?;
-    check_device(&config, &config.network, Head::default(), &compute)?;
+    check_device(&config, &config.network, head(&config), &compute)?;
     // What was read and compiled before is no part of the measurement.
     machine::forget_peak();
-    let trial = Trial::new(&config, options.batch)?;
-    let (train, at_once) = train(options, &config, &compute, &trial)?;
-    let infer = infer(options, &compute, &trial)?;
+    let train = train(options, &config, &compute)?;
+    let at_once = GradientEngine::new(&compute, options.micro_batch).at_once(options.batch);
+    let infer = infer(options, &config, &compute)?;
     let peak_memory_mib = if compute.is_cpu() { machine::peak_mib() } else { compute.reserved_mib() };
-    let phases = phases(options, &config, &compute, &trial)?;
+    let is_amlp = config.method.pretext == Pretext::Amlp;
+    let phases = if is_amlp { Some(phases(options, &config, &compute)?) } else { None };
     let per_second = |times: &Times| 1e3 * options.batch as f64 / times.median_ms();
     Ok(Report {
+        preset: options.preset.clone(),
         device: options.device.to_string(),
         device_name: compute.name.clone(),
         machine: machine::processor(),
@@ -161,7 +166,7 @@ pub fn bench(options: &Options) -> Result<Report> {
         batch: options.batch,
         at_once,
         dtype: options.dtype,
-        parameters: config.network.parameters(),
+        parameters: config.network.parameters() + head(&config).weights,
         runs: options.runs,
         train_ms_min: train.min_ms(),
         train_ms_median: train.median_ms(),
@@ -178,15 +183,17 @@ pub fn bench(options: &Options) -> Result<Report> {
 fn config(options: &Options) -> Result<Config> {
     let network =
         UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };
-    let mut config = Config { device: options.device.clone(), network, ..Config::default() };
-    config.data.modality = vec!["synthetic".into()];
+    let fresh = preset(&options.preset, &["synthetic".into()])?;
+    let mut config = Config { device: options.device.clone(), network, ..fresh };
     config.preprocess.size = options.size;
     config.training.batch = options.batch;
     config.training.micro_batch = options.micro_batch;
     // Refused by the device, if at all: a benchmark may look at what a training may not use.
     config.training.precision = Precision::F32;
-    let divides = |grid: &usize| options.size.is_multiple_of(*grid);
-    config.method.grid = [16, 12, 10, 8, 4, 2].into_iter().find(divides).unwrap_or(1);
+    if config.method.pretext == Pretext::Amlp {
+        let divides = |grid: &usize| options.size.is_multiple_of(*grid);
+        config.method.grid = [16, 12, 10, 8, 4, 2].into_iter().find(divides).unwrap_or(1);
+    }
     config.validate()?;
     if options.runs == 0 {
         return Err(Error::config("runs", options.runs, "it must be at least 1"));
@@ -201,32 +208,29 @@ fn wait(compute: &Compute) -> Result<()> {
 }
 
 /// Whole training steps, as the loop takes them.
-fn train(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<(Times, usize)> {
-    let engine = GradientEngine::new(compute, options.micro_batch);
-    let (mut net, mut optimizer) = (trial.build(0, engine.device()), optimizer(&config.training));
-    let mut epoch = 0;
-    let times = Times::of(options.runs, || {
-        epoch += 1;
-        let masked = trial.masked(SIGMA, epoch);
-        let (gradients, _) = engine.gradients(trial, &net, &masked, options.batch)?;
-        net = optimizer.step(config.training.lr, net.clone(), gradients);
+fn train(options: &Options, config: &Config, compute: &Compute) -> Result<Times> {
+    let mut step = stepper(config, compute)?;
+    let mut taken = 0;
+    Times::of(options.runs, || {
+        step(taken)?;
+        taken += 1;
         wait(compute)
-    })?;
-    Ok((times, engine.at_once(options.batch)))
+    })
 }
 
 /// A batch through the network without a tape, its output read.
-fn infer(options: &Options, compute: &Compute, trial: &Trial) -> Result<Times> {
-    let net: MaskedUNet = trial.build(0, &compute.training()).valid();
-    let batch = trial.masked(SIGMA, 0).on(0..options.batch, &compute.device);
+fn infer(options: &Options, config: &Config, compute: &Compute) -> Result<Times> {
+    let net = config.network.init(0, &compute.device);
+    let batch = Tensor::<4>::ones([options.batch, 1, options.size, options.size], &compute.device);
     Times::of(options.runs, || {
-        let output = net.forward(batch.image.clone(), batch.pixel_mask.clone(), options.dtype).try_into_data();
+        let output = net.forward_in(batch.clone(), options.dtype).try_into_data();
         output.map(drop).map_err(|e| ErrorKind::Compute { step: "inference".into(), why: e.to_string() }.into())
     })
 }
 
 /// A step's phases on the first device, each waited for, of as many slices as go through the network at once.
-fn phases(options: &Options, config: &Config, compute: &Compute, trial: &Trial) -> Result<Phases> {
+fn phases(options: &Options, config: &Config, compute: &Compute) -> Result<Phases> {
+    let trial = Trial::new(config, options.batch)?;
     let device = compute.training();
     let mut network = trial.build(0, &device);
     let mut optimiser: ModuleOptimizer = optimizer(&config.training);
@@ -242,7 +246,7 @@ fn phases(options: &Options, config: &Config, compute: &Compute, trial: &Trial) 
             clock = Instant::now();
             Ok(())
         };
-        let masked = trial.masked(SIGMA, run as u64);
+        let masked = trial.masked(TIMED_SIGMA, run as u64);
         let batch = masked.on(0..most, &device);
         lap(0)?;
         let output = forward(&network, &batch, config);

@@ -12,14 +12,18 @@ pub const EXAMPLES: &str = "Examples:
   amlp bench --device cuda --width 64 --size 160 --batch 36 --dtype bf16 --json
   amlp bench --device wgpu:0 --width 16 --batch 8 --runs 5
   amlp bench --device cpu --threads 1
+  amlp bench --preset simmim
 
-The step is that of pre-training: masks, three losses, backward pass and AdamW, on synthetic slices. Inference takes a batch
-of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions; weights, losses and
+The step is that of pre-training by --preset: batch, losses, backward pass, AdamW and what the method learns from it, on
+synthetic slices. Inference takes a batch of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions; weights, losses and
 optimiser stay in f32. A dtype the device does not support is an error.";
 
 /// Measures a training step by phase, and inference.
 #[derive(clap::Args)]
 pub struct Args {
+    /// Preset of pre-training whose step is measured.
+    #[arg(long, default_value = "amlp")]
+    preset: String,
     /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
     #[arg(long, default_value = "auto")]
     device: DeviceList,
@@ -59,6 +63,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let report = bench(&Options {
+        preset: args.preset.clone(),
         device: args.device.clone(),
         width: args.width,
         depth: args.depth,
@@ -80,11 +85,11 @@ fn table(r: &Report) -> Vec<String> {
         |what: &str, min: String, median: String, rate: String| format!("{what:<26} {min:>10} {median:>10} {rate:>10}");
     let ms = |value: f64| format!("{value:.1}");
     let phase = |what: &str, value: f64| row(what, String::new(), ms(value), String::new());
-    let p = &r.phases;
-    vec![
+    let mut lines = vec![
         format!("{} ({}), {} threads", r.device, r.device_name, r.threads),
         format!(
-            "U-Net of width {}, depth {}, {:.2} M weights; {}x{} pixels, batch {} ({} at once), {}; {} runs",
+            "{}: U-Net of width {}, depth {}, {:.2} M weights; {}x{} pixels, batch {} ({} at once), {}; {} runs",
+            r.preset,
             r.width,
             r.depth,
             r.parameters as f64 / 1e6,
@@ -97,12 +102,19 @@ fn table(r: &Report) -> Vec<String> {
         ),
         row("", "min, ms".into(), "median, ms".into(), "slices/s".into()),
         row("training step", ms(r.train_ms_min), ms(r.train_ms_median), ms(r.train_img_s)),
-        phase("  data and masks", p.data_ms),
-        phase("  forward", p.forward_ms),
-        phase("  losses", p.losses_ms),
-        phase("  backward", p.backward_ms),
-        phase("  optimiser", p.optimiser_ms),
+    ];
+    if let Some(p) = &r.phases {
+        lines.extend([
+            phase("  data and masks", p.data_ms),
+            phase("  forward", p.forward_ms),
+            phase("  losses", p.losses_ms),
+            phase("  backward", p.backward_ms),
+            phase("  optimiser", p.optimiser_ms),
+        ]);
+    }
+    lines.extend([
         row("inference", ms(r.infer_ms_min), ms(r.infer_ms_median), ms(r.infer_img_s)),
         r.peak_memory_mib.map_or_else(|| "peak memory unknown".into(), |mib| format!("peak memory {mib} MiB")),
-    ]
+    ]);
+    lines
 }

@@ -56,7 +56,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::config::{Config, PRESETS};
+    use crate::config::{Config, Family, PRESETS};
 
     /// Verbs that take the options of both trainings.
     const TRAININGS: [&str; 3] = ["pretrain", "finetune", "compare"];
@@ -101,8 +101,13 @@ mod tests {
     #[test]
     fn every_preset_is_in_the_manual() {
         let text = section("Presets");
-        for (name, _) in PRESETS {
-            assert!(text.contains(&format!("`{name}`")), "MANUAL.md, Presets: describe {name}");
+        for preset in PRESETS {
+            assert!(text.contains(&format!("`{}`", preset.name)), "MANUAL.md, Presets: describe {}", preset.name);
+        }
+        // Ablations have a row each; methods an entry, in the words of `amlp presets`.
+        for preset in PRESETS.iter().filter(|preset| preset.family != Family::Amlp) {
+            let entry = format!("`{}`: {} *{}*", preset.name, preset.about, preset.citation);
+            assert!(text.contains(&entry), "MANUAL.md, Presets: add\n- {entry}");
         }
     }
 

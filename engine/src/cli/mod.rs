@@ -20,6 +20,7 @@ pub mod labels;
 pub mod manual;
 pub mod mask;
 mod masks;
+pub mod presets;
 pub mod pretrain;
 mod progress;
 mod recipe;
@@ -61,7 +62,7 @@ enum Verb {
     /// Show how the patches of a slice are clustered and masked.
     Mask(mask::Args),
     /// Pre-train a network without labels.
-    #[command(after_help = pretrain::EXAMPLES)]
+    #[command(after_help = pretrain::examples())]
     Pretrain(Box<pretrain::Args>),
     /// Fine-tune a network with a few labelled patients.
     #[command(after_help = finetune::EXAMPLES)]
@@ -104,6 +105,9 @@ enum Verb {
     /// Measure time and memory of a training step and of inference.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
+    /// List the presets of pre-training by family, or describe some.
+    #[command(after_help = presets::EXAMPLES)]
+    Presets(presets::Args),
     /// List the devices that can compute.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -136,6 +140,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Cohort(args) => cohort::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Mask(args) => mask::run(&args),
+        Verb::Presets(args) => presets::run(&args),
         Verb::Pretrain(args) => pretrain::run(&args),
         Verb::Finetune(args) => finetune::run(&args),
         Verb::Resume(args) => resume::run(&args),

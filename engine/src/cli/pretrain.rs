@@ -20,14 +20,19 @@ use crate::pretrain::amlp::relabel::Anchor;
 use crate::words::plural;
 
 /// Shown under `--help`.
-pub const EXAMPLES: &str = "Examples:
+pub fn examples() -> String {
+    format!(
+        "Examples:
   amlp pretrain COHORT --modality flair --out runs/pre
   amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --spacing native --size 96 --epochs 50
   amlp pretrain COHORT --modality flair --out runs/pre --dry-run
 
-Presets: amlp, amlp-plus, base, mae, mps, amr, crcl, mps-amr, mps-crcl, amr-crcl, l2, l2+arl, l2+ccl, random,
-lesion-first, background-first, kmeans, agglomerative, tsne, dbscan, crcl-kmeans-labels, simmim.
-Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
+Presets; amlp presets NAME describes one.
+{}
+Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.",
+        super::presets::list()
+    )
+}
 
 /// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]
@@ -81,6 +86,9 @@ pub struct Args {
     /// Epochs between label updates; 0: a twentieth of the training.
     #[arg(long)]
     period: Option<usize>,
+    /// Number of the method, see amlp presets NAME: NAME=VALUE. Repeatable.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = config::parse_number)]
+    number: Vec<(String, f64)>,
     #[command(flatten)]
     recipe: Recipe,
     /// Record this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
@@ -105,6 +113,7 @@ impl Args {
         put(&mut m.lambda, self.lambda);
         put(&mut m.anchor, self.anchor);
         put(&mut m.period, self.period);
+        m.numbers.extend(self.number.iter().cloned());
         if !self.probe.is_empty() {
             m.probes.clone_from(&self.probe);
         }

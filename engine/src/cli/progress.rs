@@ -127,6 +127,7 @@ fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
     add("air in foreground", s.air_share);
     add("lesion recall", s.lesion_recall_foreground);
     add("of masked", s.lesion_recall_masked);
+    s.diagnostics.iter().for_each(|(name, value)| add(&name.replace('_', " "), Some(value)));
     line
 }
 

@@ -1,8 +1,7 @@
 //! Validation of a configuration. It lists all errors, so that a form can show each at its field.
 
-use super::{Config, LabelConfig, MethodConfig, Pretext};
+use super::{Config, LabelConfig, MethodConfig, Number, Pretext};
 use crate::event::Stage;
-use crate::masking::pattern::units;
 use crate::model::{Norm, Precision};
 use crate::patch::PatchGrid;
 use crate::{Error, ErrorKind, Result};
@@ -88,13 +87,19 @@ impl Config {
 
     fn check_method(&self, found: &mut Vec<Error>) {
         let method = &self.method;
-        if method.pretext == Pretext::SimMim {
-            found.extend(units(self.preprocess.size).err());
-            let shared =
-                MethodConfig { pretext: method.pretext, probes: method.probes.clone(), ..MethodConfig::default() };
-            if *method != (MethodConfig { report_recall: method.report_recall, ..shared }) {
+        found.extend(Number::errors(crate::pretrain::numbers(method.pretext), self));
+        found.extend(crate::pretrain::errors(self));
+        if method.pretext != Pretext::Amlp {
+            let shared = MethodConfig {
+                pretext: method.pretext,
+                numbers: method.numbers.clone(),
+                report_recall: method.report_recall,
+                probes: method.probes.clone(),
+                ..MethodConfig::default()
+            };
+            if *method != shared {
                 let why = "patches, masks and losses of AMLP have no meaning here: leave them at their defaults";
-                found.push(Error::config("method.pretext", "simmim", why));
+                found.push(Error::config("method.pretext", &self.preset, why));
             }
             return;
         }

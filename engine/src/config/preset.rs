@@ -1,6 +1,6 @@
 //! Named settings: the comparisons that the paper makes (its Tables 3 to 6) and this project's own.
 
-use super::{Config, LabelConfig, MethodConfig, Pretext, TrainingConfig};
+use super::{Config, LabelConfig, MethodConfig, Number, Pretext, TrainingConfig};
 use crate::cluster::{ForegroundRule, Method};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
@@ -8,30 +8,123 @@ use crate::pretrain::amlp::ccl::Consistency;
 use crate::pretrain::amlp::mps::Order;
 use crate::{Error, Result};
 
-/// Names and descriptions of the pre-training presets.
-pub const PRESETS: &[(&str, &str)] = &[
-    ("amlp", "the paper's method: MPS, AMR, ARL and CCL"),
-    ("amlp-plus", "amlp with the foreground rule chosen per modality on labelled training cohorts"),
-    ("base", "random masks at 75 %, reconstruction only (Table 3; l2 in Table 5)"),
-    ("mae", "the same as base"),
-    ("l2", "the same as base"),
-    ("mps", "lesion patches first, at 75 %"),
-    ("amr", "random masks, growing ratio"),
-    ("crcl", "random masks at 75 %, attention loss"),
-    ("crcl-kmeans-labels", "crcl with the consistency loss on k-means labels"),
-    ("mps-amr", "lesion patches first, growing ratio"),
-    ("mps-crcl", "lesion patches first at 75 %, attention and consistency losses"),
-    ("amr-crcl", "random masks, growing ratio, attention loss"),
-    ("l2+arl", "mps-amr with the attention loss (Table 5)"),
-    ("l2+ccl", "mps-amr with the consistency loss (Table 5)"),
-    ("random", "amlp with random masks (Table 4)"),
-    ("lesion-first", "amlp (Table 4)"),
-    ("background-first", "amlp with background patches first (Table 4)"),
-    ("kmeans", "amlp (Table 6)"),
-    ("agglomerative", "amlp with agglomerative clustering (Table 6)"),
-    ("tsne", "amlp with t-SNE and k-means (Table 6)"),
-    ("dbscan", "amlp with DBSCAN (Table 6)"),
-    ("simmim", "SimMIM: mask token on 60 % of 32 px units, pixel head on the encoder (Table 1)"),
+/// A named pre-training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preset {
+    /// Name for `--preset`.
+    pub name: &'static str,
+    /// Its method.
+    pub pretext: Pretext,
+    /// The presets that it stands beside.
+    pub family: Family,
+    /// What it is, in one line.
+    pub what: &'static str,
+    /// What it is, what is adapted to slices and the U-Net, what is transferred: three sentences.
+    pub about: &'static str,
+    /// The paper it comes from.
+    pub citation: &'static str,
+}
+
+/// Presets that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// The paper's method and its ablations.
+    Amlp,
+    /// Methods that compare views of slices.
+    Contrastive,
+    /// Methods that reconstruct masked slices.
+    Masked,
+    /// Masked methods that the paper names as related work.
+    Related,
+}
+
+impl Family {
+    /// All of them, in the order of lists.
+    pub const ALL: [Self; 4] = [Self::Contrastive, Self::Masked, Self::Amlp, Self::Related];
+
+    /// Its name in lists.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Amlp => "AMLP and ablations",
+            Self::Contrastive => "Contrastive",
+            Self::Masked => "Masked image",
+            Self::Related => "Related work",
+        }
+    }
+
+    /// Its presets.
+    pub fn presets(self) -> impl Iterator<Item = &'static Preset> {
+        PRESETS.iter().filter(move |preset| preset.family == self)
+    }
+}
+
+impl Preset {
+    /// The preset of a name.
+    ///
+    /// # Errors
+    /// A name that is no preset.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
+            let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+            Error::config("preset", name, format!("use {}", names.join(", ")))
+        })
+    }
+}
+
+const fn amlp(name: &'static str, what: &'static str) -> Preset {
+    Preset {
+        name,
+        pretext: Pretext::Amlp,
+        family: Family::Amlp,
+        what,
+        about: "AMLP reconstructs masked patches, those that a clustering takes for lesions first (MPS), at a ratio that grows \
+                with the epochs (AMR), with weights by the relative loss (ARL) and labels that the loss corrects (CCL); its \
+                ablations leave parts of it out. \
+                Where the paper contradicts itself, the manual names the reading and the option for the other one. \
+                Encoder and decoder are transferred.",
+        citation: "Wang et al., AMLP: Adaptive Masking Lesion Patches for Self-supervised Medical Image Segmentation, 2023 \
+                   (arXiv 2309.04312)",
+    }
+}
+
+const fn mae() -> Preset {
+    Preset {
+        name: "mae",
+        pretext: Pretext::Amlp,
+        family: Family::Masked,
+        what: "random masks at 75 %, reconstruction only: the same training as base",
+        about: "MAE hides 75 % of the patches at random and learns the mean squared error of the hidden pixels. \
+                Here hidden patches are set to 0 under a U-Net, which sees all places, so the original's speed from leaving hidden \
+                tokens out is lost; `method.loss.normalised` is its recipe with normalised patches. \
+                Encoder and decoder are transferred.",
+        citation: "He et al., Masked Autoencoders Are Scalable Vision Learners, CVPR 2022",
+    }
+}
+
+/// The pre-training presets, family by family.
+pub const PRESETS: &[Preset] = &[
+    amlp("amlp", "the paper's method: MPS, AMR, ARL and CCL"),
+    amlp("amlp-plus", "amlp with the foreground rule chosen per modality on labelled training cohorts"),
+    amlp("base", "random masks at 75 %, reconstruction only (Table 3; l2 in Table 5)"),
+    amlp("l2", "the same as base"),
+    amlp("mps", "lesion patches first, at 75 %"),
+    amlp("amr", "random masks, growing ratio"),
+    amlp("crcl", "random masks at 75 %, attention loss"),
+    amlp("crcl-kmeans-labels", "crcl with the consistency loss on k-means labels"),
+    amlp("mps-amr", "lesion patches first, growing ratio"),
+    amlp("mps-crcl", "lesion patches first at 75 %, attention and consistency losses"),
+    amlp("amr-crcl", "random masks, growing ratio, attention loss"),
+    amlp("l2+arl", "mps-amr with the attention loss (Table 5)"),
+    amlp("l2+ccl", "mps-amr with the consistency loss (Table 5)"),
+    amlp("random", "amlp with random masks (Table 4)"),
+    amlp("lesion-first", "amlp (Table 4)"),
+    amlp("background-first", "amlp with background patches first (Table 4)"),
+    amlp("kmeans", "amlp (Table 6)"),
+    amlp("agglomerative", "amlp with agglomerative clustering (Table 6)"),
+    amlp("tsne", "amlp with t-SNE and k-means (Table 6)"),
+    amlp("dbscan", "amlp with DBSCAN (Table 6)"),
+    mae(),
+    crate::pretrain::masked::simmim::PRESET,
 ];
 
 /// Names of the fine-tuning presets and what each is.
@@ -70,23 +163,26 @@ const BRIGHT_LESIONS: &[&str] = &["flair", "t2", "pet", "pt"];
 
 /// The pre-training settings of a preset; `modalities` matter to `amlp-plus` only.
 pub fn preset(name: &str, modalities: &[String]) -> Result<Config> {
-    let method = method(name, modalities).ok_or_else(|| {
-        let names: Vec<&str> = PRESETS.iter().map(|(name, _)| *name).collect();
-        Error::config("preset", name, format!("use {}", names.join(", ")))
-    })?;
+    let Preset { pretext, .. } = *Preset::named(name)?;
+    let method = if pretext == Pretext::Amlp {
+        method(name, modalities)
+    } else {
+        let numbers = Number::defaults(crate::pretrain::numbers(pretext));
+        MethodConfig { pretext, numbers, ..MethodConfig::default() }
+    };
     let mut config = Config { preset: name.into(), method, ..Config::default() };
     config.data.modality = modalities.to_vec();
     Ok(config)
 }
 
-fn method(name: &str, modalities: &[String]) -> Option<MethodConfig> {
+/// The settings of AMLP or an ablation.
+fn method(name: &str, modalities: &[String]) -> MethodConfig {
     let amlp = MethodConfig::default();
     let without_crcl =
         MethodConfig { attention: Attention::Off, consistency: Consistency::Off, relabel: false, ..amlp.clone() };
     let fixed = MaskRatio::fixed(0.75);
     let base = MethodConfig { order: Order::Random, ratio: fixed.clone(), ..without_crcl.clone() };
-    Some(match name {
-        "amlp" | "lesion-first" | "kmeans" => amlp,
+    match name {
         "amlp-plus" => plus(amlp, modalities),
         "base" | "mae" | "l2" => base,
         "mps" => MethodConfig { ratio: fixed, ..without_crcl },
@@ -106,9 +202,9 @@ fn method(name: &str, modalities: &[String]) -> Option<MethodConfig> {
         "agglomerative" => clustered(amlp, Method::Agglomerative),
         "tsne" => clustered(amlp, Method::Tsne),
         "dbscan" => clustered(amlp, Method::Dbscan),
-        "simmim" => MethodConfig { pretext: Pretext::SimMim, ..amlp },
-        _ => return None,
-    })
+        // amlp, lesion-first, kmeans.
+        _ => amlp,
+    }
 }
 
 fn plus(mut method: MethodConfig, modalities: &[String]) -> MethodConfig {
@@ -132,10 +228,31 @@ mod tests {
 
     #[test]
     fn every_named_preset_exists_and_can_be_trained_with() {
-        for (name, _) in PRESETS {
+        for Preset { name, .. } in PRESETS {
             preset(name, &["flair".into()]).unwrap().validate().unwrap();
         }
         assert!(preset("simclr2", &[]).unwrap_err().to_string().contains("amlp-plus"));
+    }
+
+    /// A name that `method` forgets would be trained as amlp.
+    #[test]
+    fn every_ablation_is_a_training_of_its_own() {
+        let of = |name: &str| preset(name, &["t1".into()]).unwrap().method;
+        let same = ["amlp-plus", "lesion-first", "kmeans"];
+        for Preset { name, .. } in Family::Amlp.presets().filter(|preset| preset.name != "amlp") {
+            assert_eq!(of(name) == of("amlp"), same.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_preset_is_described_in_three_sentences_with_its_source() {
+        for preset in PRESETS {
+            let sentences = preset.about.matches(". ").count() + 1;
+            assert!(sentences == 3 && preset.about.ends_with('.'), "{}: {sentences} sentences", preset.name);
+            assert!(preset.citation.contains("20") && !preset.what.ends_with('.'), "{}", preset.name);
+        }
+        let listed: usize = Family::ALL.into_iter().map(|family| family.presets().count()).sum();
+        assert_eq!(listed, PRESETS.len());
     }
 
     /// Section 4.1 keeps slices with lesion only, and section 4.4 names no augmentation.

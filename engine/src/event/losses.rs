@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::number;
 
-/// The parts of a loss, or one number of each, by name. Which there are depends on the method: AMLP has `pred`, `rrl` and
-/// `lcl`, fine-tuning `dice` and `bce`. They keep the method's order; in JSON they are an object.
+/// Numbers by name: the parts of a loss, or a method's diagnostics. Which there are depends on the method: AMLP has the parts
+/// `pred`, `rrl` and `lcl`, fine-tuning `dice` and `bce`. They keep the method's order; in JSON they are an object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses(Vec<(String, f64)>);
 
@@ -17,6 +17,25 @@ impl Losses {
     /// The number of a part.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(part, _)| part == name).map(|(_, value)| *value)
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Removes a part and gives its number.
+    pub fn take(&mut self, name: &str) -> Option<f64> {
+        let at = self.0.iter().position(|(part, _)| part == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Sets the number of a part; a new one comes last.
+    pub fn set(&mut self, name: &str, value: f64) {
+        match self.0.iter_mut().find(|(part, _)| part == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
     }
 
     /// All parts in order.

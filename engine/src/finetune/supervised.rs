@@ -12,6 +12,7 @@ use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
 use crate::predict::{Choice, Segmenter};
+use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
 use crate::probe::{Pin, PinnedPictures};
 use crate::run::RunFolder;
@@ -154,15 +155,15 @@ impl Method for Supervised<'_> {
     fn end_epoch(&mut self, net: &UNet, at: Position) -> Result<EpochEnd> {
         self.probes.admit_new(&|pin| self.data.find(pin));
         let (valid, size, device) = (net.valid(), self.config.preprocess.size, &self.session.compute.device);
-        let probability = |_: &Pin, pixels: &[f32]| {
-            let shape = [1, pixels.len() / (size * size), size, size];
-            let input = Tensor::<4>::from_data(TensorData::new(pixels.to_vec(), shape), device);
+        let probability = |_: &Pin, data: &SliceData| {
+            let shape = [1, data.pixels.len() / (size * size), size, size];
+            let input = Tensor::<4>::from_data(TensorData::new(data.pixels.clone(), shape), device);
             let output = valid.forward(input).slice([0..1, 0..1, 0..size, 0..size]);
             let data = sigmoid(output).try_into_data().map_err(|e| {
                 let step = "reading a probability".to_owned();
                 Error::from(ErrorKind::Compute { step, why: e.to_string() })
             })?;
-            Ok(data.iter::<f32>().collect())
+            Ok((data.iter::<f32>().collect(), Vec::new()))
         };
         self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })

@@ -4,37 +4,45 @@
 //! |---|---|
 //! | `slices.rs` | the slices of the training patients |
 //! | `amlp/` | the paper's method and its ablations, `base` (MAE) among them |
-//! | `simmim.rs` | SimMIM |
 //! | `spread.rs` | how far embeddings are apart |
-//! | `synthetic.rs` | synthetic slices, and what a step on them costs |
+//! | `task.rs` | what every other method states |
+//! | `training.rs` | such a statement as a training |
+//! | `masked/` | masked-image methods |
+//! | `registry.rs` | the methods by name |
+//! | `synthetic.rs` | synthetic slices |
 //! | `tensors.rs` | numbers on the host as tensors |
 
 pub mod amlp;
-mod simmim;
+pub mod masked;
+mod registry;
 mod slices;
 mod spread;
 mod synthetic;
+pub mod task;
 mod tensors;
+#[cfg(test)]
+pub(crate) mod testing;
+mod training;
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
-use crate::config::{Config, Pretext};
+use crate::config::{Config, Number, Pretext};
+use crate::device::Compute;
 use crate::event::{Control, EpochSummary, EventSink, Stage};
-use crate::model::record::{Transfer, from_bytes};
-use crate::model::{MaskedUNet, PixelHeadNet, Precision, UNetConfig};
-use crate::trainer::{Head, Method, Objective, Session, Trained, train};
+use crate::model::UNetConfig;
+use crate::model::record::Transfer;
+use crate::trainer::{Head, Session, Trained};
+use crate::{Error, Result};
 
-use amlp::Amlp;
 use amlp::mps::PatchState;
 pub use amlp::validation::Validation;
-pub use simmim::SimMim;
+pub(crate) use registry::{Stepper, TIMED_SIGMA};
+use registry::{Data, of};
 pub use slices::Slices;
 pub use spread::Spread;
 use synthetic::synthetic_slice;
-pub(crate) use synthetic::synthetic_step;
+use task::Reconstruct;
 
 /// The report of a finished pre-training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -74,10 +82,8 @@ pub fn pretrain(
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<Option<PretrainReport>> {
-    let trained = match config.method.pretext {
-        Pretext::Amlp => train(&mut Amlp::new(config, session, slices, patches, validation)?, config, session, sink),
-        Pretext::SimMim => train(&mut SimMim::new(config, session, slices)?, config, session, sink),
-    }?;
+    let data = Data { slices, patches, validation };
+    let trained = of(config.method.pretext).train(config, data, session, sink)?;
     Ok(trained.map(|Trained { parameters, length, last, seconds, .. }| PretrainReport {
         stage: Stage::Pretrain,
         preset: config.preset.clone(),
@@ -101,60 +107,40 @@ pub fn network_config(config: &Config) -> UNetConfig {
 
 /// What pre-training adds to that U-Net.
 pub(crate) fn head(config: &Config) -> Head {
-    match config.method.pretext {
-        Pretext::Amlp => Head { weights: usize::from(config.method.mask_input().token), activations: 0 },
-        Pretext::SimMim => simmim::PixelLoss(config).head(),
-    }
+    of(config.method.pretext).head(config)
 }
 
 /// What fine-tuning takes over from a network pre-trained with these settings.
 pub fn transfer(config: &Config) -> Transfer {
-    match config.method.pretext {
-        Pretext::Amlp => Amlp::TRANSFER,
-        Pretext::SimMim => SimMim::TRANSFER,
-    }
+    of(config.method.pretext).transfer()
+}
+
+/// The numbers of a method in `[method.numbers]`.
+pub fn numbers(pretext: Pretext) -> &'static [Number] {
+    of(pretext).numbers()
+}
+
+/// Settings with which the method cannot be trained.
+pub(crate) fn errors(config: &Config) -> Vec<Error> {
+    of(config.method.pretext).errors(config)
 }
 
 /// A pre-trained network that reconstructs masked slices.
-#[derive(Debug)]
-pub enum MaskedNet {
-    /// Of AMLP and its ablations.
-    UNet(MaskedUNet),
-    /// Of SimMIM.
-    PixelHead(PixelHeadNet),
-}
+pub struct MaskedNet(Box<dyn Reconstruct>);
 
 impl MaskedNet {
     /// Loads the network that a pre-training with these settings has stored, for inference.
     ///
     /// # Errors
-    /// Weights of another network.
+    /// Weights of another network; a method whose network does not reconstruct pixels.
     pub fn load(config: &Config, weights: &[u8], device: &Device) -> Result<Self> {
-        let shape = network_config(config);
-        Ok(match config.method.pretext {
-            Pretext::Amlp => {
-                let net = MaskedUNet::init(&shape, config.method.mask_input(), 0, device);
-                Self::UNet(from_bytes(net, weights)?.valid())
-            }
-            Pretext::SimMim => Self::PixelHead(from_bytes(PixelHeadNet::init(&shape, 0, device), weights)?.valid()),
-        })
+        of(config.method.pretext).reconstructor(config, weights, device).map(Self)
     }
 
     /// The masked image that the network sees and its reconstruction, `[B, C, H, W]` both; `pixel_mask` `[B, 1, H, W]` is 1 on
     /// masked pixels, which are replaced by `noise` if it is given.
     pub fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, noise: Option<Tensor<4>>) -> [Tensor<4>; 2] {
-        let precision = Precision::F32;
-        let (input, output) = match self {
-            Self::UNet(net) => {
-                let input = net.mask(image, pixel_mask.clone(), noise);
-                (input.clone(), net.forward(input, pixel_mask, precision))
-            }
-            Self::PixelHead(net) => {
-                let input = net.mask(image, pixel_mask);
-                (input.clone(), net.forward(input, precision))
-            }
-        };
-        [input, output]
+        self.0.reconstruct(image, pixel_mask, noise)
     }
 }
 
@@ -163,8 +149,21 @@ impl MaskedNet {
 /// # Errors
 /// Those of [`PatchState::cluster_all`].
 pub(crate) fn patches(config: &Config, slices: &Slices, control: &Control) -> Result<Vec<PatchState>> {
-    match config.method.pretext {
-        Pretext::Amlp => PatchState::cluster_all(config, slices, control),
-        Pretext::SimMim => Ok(Vec::new()),
-    }
+    of(config.method.pretext).patches(config, slices, control)
+}
+
+/// Seconds of a step on a batch of `slices` synthetic slices: the time of a step does not depend on what the slices show.
+///
+/// # Errors
+/// Settings that cannot be used; those of the device; cancellation.
+pub(crate) fn synthetic_step(config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
+    of(config.method.pretext).synthetic_step(config, slices, compute, control)
+}
+
+/// Whole steps on synthetic slices, for benchmarks.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub(crate) fn stepper(config: &Config, compute: &Compute) -> Result<Stepper> {
+    of(config.method.pretext).stepper(config, compute)
 }

@@ -1,38 +1,10 @@
-//! Synthetic slices and what a step on them costs: the time of a step does not depend on what the slices show.
+//! Synthetic slices, for benchmarks, estimates and tests.
 
 use rand::RngExt;
 
-use super::SimMim;
-use super::amlp::Trial;
-use crate::Result;
-use crate::cluster::ClusterConfig;
-use crate::config::{Config, Pretext};
-use crate::device::Compute;
-use crate::event::Control;
+use crate::config::Config;
 use crate::preprocess::SliceData;
 use crate::seed::stream;
-use crate::trainer::measure_step;
-
-/// Seconds of a step on a batch of `slices` synthetic slices. Slices are clustered before a training starts, so a step takes as
-/// long whatever the clustering.
-///
-/// # Errors
-/// Settings that cannot be used; those of the device; cancellation.
-pub(crate) fn synthetic_step(config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
-    let mut config = config.clone();
-    config.method.cluster = ClusterConfig::default();
-    match config.method.pretext {
-        Pretext::Amlp => {
-            let trial = Trial::new(&config, slices)?;
-            let batch = trial.masked(config.method.ratio.sigma(1, config.training.epochs), 1);
-            measure_step(&trial, &batch, slices, &config, compute, control)
-        }
-        Pretext::SimMim => {
-            let batch = SimMim::synthetic_batch(&config, slices)?;
-            measure_step(&super::simmim::PixelLoss(&config), &batch, slices, &config, compute, control)
-        }
-    }
-}
 
 /// An ellipse of tissue with a brighter disc in it, and in each channel texture of its own.
 pub(super) fn synthetic_slice(config: &Config, at: u64) -> SliceData {

@@ -8,7 +8,7 @@
 //! | `tensors.rs` | both as safetensors with a checksum |
 //! | `files.rs` | where they lie in the run folder, and reading them |
 //! | `recorder.rs` | pins during a training: store them, write records, warn |
-//! | `pinned.rs` | pinned slices of a training without patches: a picture after each epoch |
+//! | `pinned.rs` | pinned slices of a training without patch labels: a picture after each epoch |
 //! | `source.rs` | a pinned slice that is not trained on |
 //!
 //! ```text

@@ -1,12 +1,15 @@
-//! Pinned slices of a training that knows no patches: one picture of each after every epoch.
+//! Pinned slices of a training without patch labels: one picture of each after every epoch, and its mask if that consists of
+//! patches.
 
 use std::collections::BTreeMap;
 
-use super::{Pin, Pins, ProbeRecord, ProbeSlice, Recorder, load};
+use super::source::{Source, load};
+use super::{Pin, Pins, ProbeRecord, ProbeSlice, Recorder};
 use crate::Result;
 use crate::cohort::Cohort;
 use crate::config::Config;
 use crate::event::{Event, Stage};
+use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::run::RunFolder;
 
@@ -17,11 +20,12 @@ pub(crate) struct PinnedPictures<'a> {
     stage: Stage,
     recorder: Recorder<'a>,
     pinned: BTreeMap<Pin, Pinned>,
+    /// Patches along a side of the masks that are recorded; 0 for none.
+    grid: usize,
 }
 
 struct Pinned {
-    /// `[C][S][S]`.
-    pixels: Vec<f32>,
+    data: SliceData,
     trained: bool,
 }
 
@@ -36,7 +40,13 @@ pub(crate) struct TrainingSlice {
 impl<'a> PinnedPictures<'a> {
     pub fn new(config: &'a Config, cohort: &'a Cohort, run: &'a RunFolder, pins: &'a Pins, stage: Stage) -> Self {
         let recorder = Recorder::new(run, pins, stage);
-        Self { config, cohort, stage, recorder, pinned: BTreeMap::new() }
+        Self { config, cohort, stage, recorder, pinned: BTreeMap::new(), grid: 0 }
+    }
+
+    /// Records masks of `grid` patches a side with the pictures; 0: none.
+    #[must_use]
+    pub fn with_grid(self, grid: usize) -> Self {
+        Self { grid, ..self }
     }
 
     /// Starts with `epoch`: records from it on are removed, they come again.
@@ -61,23 +71,29 @@ impl<'a> PinnedPictures<'a> {
     }
 
     fn admit(&mut self, pin: &Pin, TrainingSlice { trained, stored }: TrainingSlice) -> Result<()> {
-        let (pixels, target, world_from_crop) = if let Some((window, world_from_crop)) = stored {
-            (window.pixels, window.target, world_from_crop)
+        let (data, world_from_crop) = if let Some(stored) = stored {
+            stored
         } else {
             // Pre-training may read masks for its log only.
             let with_label = self.stage == Stage::Finetune || self.config.method.report_recall;
             let source = load(self.cohort, self.config, pin, with_label)?;
-            (source.pixels, source.target, source.world_from_crop)
+            let Source { pixels, target, tissue, world_from_crop } = source;
+            (SliceData { pixels, target, tissue }, world_from_crop)
         };
         let size = self.config.preprocess.size;
-        let slice = ProbeSlice::new(pin.clone(), self.stage, trained, size, &pixels, target.as_deref());
+        let mut slice = ProbeSlice::new(pin.clone(), self.stage, trained, size, &data.pixels, data.target.as_deref());
+        if self.grid > 0 {
+            let grid = PatchGrid::new(size, self.grid)?;
+            let lesion = data.target.as_ref().map(|target| grid.lesion_patches(target));
+            slice = slice.with_unclustered(&grid, grid.air_of_tissue(&data.tissue), lesion);
+        }
         self.recorder.slice(&slice.at(world_from_crop));
-        self.pinned.insert(pin.clone(), Pinned { pixels, trained });
+        self.pinned.insert(pin.clone(), Pinned { data, trained });
         Ok(())
     }
 
-    /// Records what `picture` makes of each slice `[C][S][S]` after an epoch, `[S][S]`. `range` is what black and white stand for;
-    /// `None` takes the picture's own.
+    /// Records what `picture` makes of each slice after an epoch: a picture `[S][S]` and the masked patches, none without a grid.
+    /// `range` is what black and white stand for; `None` takes the picture's own.
     ///
     /// # Errors
     /// Those of `picture`.
@@ -85,11 +101,13 @@ impl<'a> PinnedPictures<'a> {
         &mut self,
         epoch: usize,
         range: Option<[f32; 2]>,
-        picture: impl Fn(&Pin, &[f32]) -> Result<Vec<f32>>,
+        picture: impl Fn(&Pin, &SliceData) -> Result<(Vec<f32>, Vec<bool>)>,
     ) -> Result<()> {
         for (pin, pinned) in &self.pinned {
             let mut record = ProbeRecord::empty(pin.clone(), self.stage, epoch, pinned.trained);
-            record.draw(&picture(pin, &pinned.pixels)?, self.config.preprocess.size, range);
+            let (pixels, masked) = picture(pin, &pinned.data)?;
+            record.mask(masked);
+            record.draw(&pixels, self.config.preprocess.size, range);
             self.recorder.record(&record);
         }
         Ok(())

@@ -111,6 +111,13 @@ impl ProbeSlice {
         }
     }
 
+    /// The same, cut into patches that no method has clustered: all of them are background.
+    #[must_use]
+    pub(crate) fn with_unclustered(self, grid: &PatchGrid, air: Vec<bool>, lesion: Option<Vec<bool>>) -> Self {
+        let n = grid.count();
+        Self { grid: grid.grid(), kmeans: vec![0; n], probability: vec![0; n], air, lesion, ..self }
+    }
+
     /// The values that the picture's bytes stand for, `[side][side]`.
     pub fn values(&self) -> Vec<f32> {
         values(&self.pixels, self.range)
@@ -240,6 +247,15 @@ impl ProbeRecord {
             range: [0.0; 2],
             picture: Vec::new(),
         }
+    }
+
+    /// Puts the masked patches of a method without patch labels in.
+    pub(crate) fn mask(&mut self, masked: Vec<bool>) {
+        let n = masked.len();
+        (self.before, self.after) = (vec![0; n], vec![0; n]);
+        (self.losses, self.relative) = (vec![None; n], vec![None; n]);
+        self.order = (0..n).filter(|&patch| masked[patch]).map(|patch| patch as u16).collect();
+        self.masked = masked;
     }
 
     /// Puts a picture of `size` x `size` pixels in, averaged where it is too large.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::StepOutput;
 use crate::event::{EpochSummary, Losses};
 use crate::{ErrorKind, Result};
 
@@ -11,21 +12,26 @@ pub struct EpochMeter {
     slices: usize,
     loss: f64,
     parts: Losses,
+    /// Absent in checkpoints of earlier versions.
+    #[serde(default, skip_serializing_if = "Losses::is_empty")]
+    diagnostics: Losses,
 }
 
 impl EpochMeter {
-    /// Adds a step of `slices` slices: its loss and the parts of it, means over the slices.
-    pub fn add<'a>(&mut self, slices: usize, loss: f64, parts: impl IntoIterator<Item = (&'a str, f64)>) {
+    /// Adds a step of `slices` slices: its loss, the parts of it and the method's diagnostics, means over the slices.
+    pub fn add(&mut self, slices: usize, output: &StepOutput) {
         self.slices += slices;
-        self.loss += loss * slices as f64;
-        self.parts.add(parts, slices as f64);
+        self.loss += output.loss * slices as f64;
+        self.parts.add(output.parts.iter().copied(), slices as f64);
+        self.diagnostics.add(output.diagnostics.iter().copied(), slices as f64);
     }
 
     /// The epoch's means.
     pub fn summary(&self, epoch: usize, learning_rate: f64) -> EpochSummary {
         let n = self.slices.max(1) as f64;
         let parts = Some(self.parts.divided_by(n));
-        EpochSummary { epoch, loss: self.loss / n, learning_rate, parts, ..EpochSummary::default() }
+        let diagnostics = self.diagnostics.divided_by(n);
+        EpochSummary { epoch, loss: self.loss / n, learning_rate, parts, diagnostics, ..EpochSummary::default() }
     }
 
     /// The mean of each part.
@@ -46,7 +52,7 @@ impl EpochMeter {
             .map_err(|e| ErrorKind::Compute { step: "reading tally.json".into(), why: e.to_string() })?;
         Ok(match earlier {
             EarlierMeter::Pretrain(meter) => meter,
-            EarlierMeter::Finetune(loss, slices) => Self { slices, loss, parts: Losses::default() },
+            EarlierMeter::Finetune(loss, slices) => Self { slices, loss, ..Self::default() },
         })
     }
 }
@@ -59,9 +65,14 @@ mod tests {
     #[test]
     fn steps_are_weighted_by_their_slices() {
         let mut meter = EpochMeter::default();
-        meter.add(3, 1.0, [("l1", 2.0)]);
-        meter.add(1, 5.0, [("l1", 6.0)]);
+        let step = |loss, l1, accuracy| {
+            let (parts, diagnostics) = (vec![("l1", l1)], vec![("accuracy", accuracy)]);
+            StepOutput { loss, parts, diagnostics, ..StepOutput::default() }
+        };
+        meter.add(3, &step(1.0, 2.0, 0.5));
+        meter.add(1, &step(5.0, 6.0, 0.1));
         let summary = meter.summary(7, 0.5);
+        assert!((summary.diagnostics.get("accuracy").unwrap() - 0.4).abs() < 1e-12);
         assert!((summary.loss - 2.0).abs() < 1e-12 && summary.epoch == 7);
         assert_eq!(summary.parts.unwrap().get("l1"), Some(3.0));
     }

@@ -98,6 +98,7 @@ pub fn train<M: Method>(
         last = trainer.meter.summary(epoch, length.last_rate(training, epoch));
         trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, at, &mut last))?;
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
+        trainer.warn_once(&last.warnings)?;
         let saves = epoch.is_multiple_of(training.checkpoint_every) || epoch == length.epochs;
         trainer.finish_epoch(method, epoch, saves)?;
     }

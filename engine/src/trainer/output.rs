@@ -15,6 +15,9 @@ pub struct MicroLoss {
     pub value: Tensor<1>,
     /// The named parts of the loss, without their weights; means over the slices.
     pub parts: Vec<(&'static str, Tensor<1>)>,
+    /// Numbers that say how the method fares, such as the accuracy of its task; means over the slices. The epoch's means of
+    /// them are [`crate::event::EpochSummary::diagnostics`].
+    pub diagnostics: Vec<(&'static str, Tensor<1>)>,
     /// Numbers of each slice that the method wants to read, `[b, K]`.
     pub per_slice: Option<Tensor<2>>,
     /// The network's output, `[b, C, S, S]`.
@@ -28,10 +31,12 @@ pub struct StepOutput {
     pub loss: f64,
     /// Its named parts, without their weights.
     pub parts: Vec<(&'static str, f64)>,
+    /// How the method fares: [`MicroLoss::diagnostics`].
+    pub diagnostics: Vec<(&'static str, f64)>,
     /// What the method asked for of each slice: [`MicroLoss::per_slice`].
     pub per_slice: Vec<Vec<f64>>,
     /// The network's output of some of the slices, on their device.
-    output: Vec<(Range<usize>, Tensor<4>)>,
+    pub(super) output: Vec<(Range<usize>, Tensor<4>)>,
 }
 
 impl StepOutput {
@@ -52,22 +57,22 @@ impl StepOutput {
             let [rows, columns] = numbers.dims();
             numbers.inner().reshape([rows * columns])
         });
-        let names: Vec<&'static str> = loss.parts.iter().map(|(name, _)| *name).collect();
-        let values = std::iter::once(loss.value).chain(loss.parts.into_iter().map(|(_, value)| value));
+        let names_of = |numbers: &[(&'static str, Tensor<1>)]| numbers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let (parts, diagnostics) = (names_of(&loss.parts), names_of(&loss.diagnostics));
+        let named = loss.parts.into_iter().chain(loss.diagnostics).map(|(_, value)| value);
+        let values = std::iter::once(loss.value).chain(named);
         let all: Vec<Tensor<1>> = values.map(Tensor::inner).chain(per_slice).collect();
         let data = Tensor::cat(all, 0).try_into_data();
         let numbers: Vec<f64> = data
             .map_err(|e| ErrorKind::Compute { step: "reading the losses".into(), why: e.to_string() })?
             .iter::<f64>()
             .collect();
-        let (losses, rest) = numbers.split_at(1 + names.len());
-        self.loss += micro.share() * losses[0];
-        for (at, (name, value)) in names.into_iter().zip(&losses[1..]).enumerate() {
-            match self.parts.get_mut(at) {
-                Some((_, sum)) => *sum += micro.share() * value,
-                None => self.parts.push((name, micro.share() * value)),
-            }
-        }
+        let (means, rest) = numbers.split_at(1 + parts.len() + diagnostics.len());
+        let means: Vec<f64> = means.iter().map(|mean| micro.share() * mean).collect();
+        self.loss += means[0];
+        let (of_parts, of_diagnostics) = means[1..].split_at(parts.len());
+        add(&mut self.parts, parts.into_iter().zip(of_parts.iter().copied()));
+        add(&mut self.diagnostics, diagnostics.into_iter().zip(of_diagnostics.iter().copied()));
         self.per_slice.extend(rest.chunks((rest.len() / slices.max(1)).max(1)).map(<[f64]>::to_vec));
         self.output.push((micro.range.clone(), loss.output.inner()));
         Ok(())
@@ -76,12 +81,8 @@ impl StepOutput {
     /// Appends what another device computed of the slices that follow.
     pub(super) fn join(&mut self, other: Self) {
         self.loss += other.loss;
-        for (at, (name, value)) in other.parts.into_iter().enumerate() {
-            match self.parts.get_mut(at) {
-                Some((_, sum)) => *sum += value,
-                None => self.parts.push((name, value)),
-            }
-        }
+        add(&mut self.parts, other.parts);
+        add(&mut self.diagnostics, other.diagnostics);
         self.per_slice.extend(other.per_slice);
         self.output.extend(other.output);
     }
@@ -107,5 +108,15 @@ impl StepOutput {
     pub fn non_finite(&self) -> Option<(&'static str, f64)> {
         let all = self.parts.iter().copied().chain([("loss", self.loss)]);
         all.into_iter().find(|(_, value)| !value.is_finite())
+    }
+}
+
+/// Adds numbers in the same order to those of the slices before.
+fn add(sums: &mut Vec<(&'static str, f64)>, more: impl IntoIterator<Item = (&'static str, f64)>) {
+    for (at, (name, value)) in more.into_iter().enumerate() {
+        match sums.get_mut(at) {
+            Some((_, sum)) => *sum += value,
+            None => sums.push((name, value)),
+        }
     }
 }

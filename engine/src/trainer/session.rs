@@ -1,5 +1,6 @@
 //! What a training holds while it runs: the network with its optimiser, checkpoints, the event log, pause and cancel.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -167,6 +168,8 @@ pub struct Trainer<'a, N> {
     control: &'a Control,
     state: State,
     resumed: bool,
+    /// Warnings that the listeners have had.
+    warned: BTreeSet<String>,
 }
 
 impl<'a, N: Module + Sync> Trainer<'a, N> {
@@ -205,6 +208,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             control,
             state,
             resumed,
+            warned: BTreeSet::new(),
         };
         if resumed && trainer.state.steps_done == 0 {
             trainer.emit(&Event::Checkpoint { epoch: trainer.state.epochs_done, step: 0 })?;
@@ -304,6 +308,17 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         })
     }
 
+    /// Warns the listeners of what an epoch's summary says, once of each.
+    ///
+    /// # Errors
+    /// Those of a listener.
+    pub fn warn_once(&mut self, warnings: &[String]) -> Result<()> {
+        for message in warnings.iter().filter(|message| self.warned.insert((*message).clone())) {
+            self.sink.event(&Event::Warning { message: message.clone() })?;
+        }
+        Ok(())
+    }
+
     /// Emits the start of a training of `slices` slices an epoch; the log of a resumed run has it already.
     ///
     /// # Errors
@@ -334,7 +349,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         events: &[Event],
     ) -> Result<()> {
         let (epoch, step, loss) = (at.epoch, at.step + 1, output.loss);
-        self.meter.add(slices, loss, output.parts.iter().copied());
+        self.meter.add(slices, output);
         self.state.steps_done = step;
         self.emit(&Event::Step { stage: self.stage, epoch, step, loss, learning_rate })?;
         self.emit_all(events)

@@ -74,7 +74,8 @@ impl AmlpLoss {
         if method.consistency != Consistency::Off {
             parts.push(("lcl", lcl.unwrap_or(zero)));
         }
-        MicroLoss { objective: micro.weighted(total.clone()), value: total, parts, per_slice: Some(errors), output }
+        let (objective, diagnostics) = (micro.weighted(total.clone()), Vec::new());
+        MicroLoss { objective, value: total, parts, diagnostics, per_slice: Some(errors), output }
     }
 }
 

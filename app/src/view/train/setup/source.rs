@@ -43,9 +43,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender)
 }
 
 fn preset(ui: &mut Ui, form: &mut Form) {
-    let choices: Vec<(String, &str)> = PRESETS.iter().map(|(name, _)| ((*name).to_owned(), *name)).collect();
+    let choices: Vec<(String, &str)> = PRESETS.iter().map(|preset| (preset.name.to_owned(), preset.name)).collect();
     let config = &mut form.pretrain;
-    let what = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, what)| *what);
+    let what = PRESETS.iter().find(|preset| preset.name == config.preset).map_or("", |preset| preset.what);
     // In front: the description may be cut.
     let note = if is_modified(config) { format!("modified: {what}") } else { what.to_owned() };
     field::choice(ui, "Preset", &note, &mut config.preset, &choices);

@@ -1,0 +1,75 @@
+//! `amlp presets`: the pre-training presets by family.
+
+use super::{print_json, print_text};
+use crate::config::{Family, Number, Preset};
+use crate::pretrain::numbers;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp presets
+  amlp presets simmim
+  amlp presets --json";
+
+/// Lists the presets of `amlp pretrain`, or describes some of them.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Presets to describe: what each is, what is adapted, its numbers and its source.
+    names: Vec<String>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Entry {
+    name: &'static str,
+    family: &'static str,
+    what: &'static str,
+    about: &'static str,
+    citation: &'static str,
+    /// Defaults of `[method.numbers]`.
+    numbers: std::collections::BTreeMap<String, f64>,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let named = args.names.iter().map(|name| Preset::named(name)).collect::<crate::Result<Vec<_>>>()?;
+    if args.json {
+        let all = Family::ALL.into_iter().flat_map(Family::presets).collect();
+        let chosen: Vec<&Preset> = if named.is_empty() { all } else { named };
+        return print_json(&chosen.into_iter().map(entry).collect::<Vec<_>>());
+    }
+    let text = if named.is_empty() { list() } else { named.into_iter().map(describe).collect::<Vec<_>>().join("\n") };
+    print_text(&text)
+}
+
+fn entry(preset: &Preset) -> Entry {
+    let Preset { name, pretext, family, what, about, citation } = *preset;
+    Entry { name, family: family.title(), what, about, citation, numbers: Number::defaults(numbers(pretext)) }
+}
+
+/// The presets by family, a line each.
+pub(super) fn list() -> String {
+    let width = crate::config::PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
+    let of = |family: Family| {
+        let lines = family.presets().map(|preset| format!("  {:width$}  {}\n", preset.name, preset.what));
+        let lines: String = lines.collect();
+        if lines.is_empty() { lines } else { format!("{}:\n{lines}", family.title()) }
+    };
+    Family::ALL.map(of).into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn describe(preset: &Preset) -> String {
+    let mut text = format!(
+        "{} ({})\n{}\n{}\nSource: {}\n",
+        preset.name,
+        preset.family.title(),
+        preset.what,
+        preset.about,
+        preset.citation
+    );
+    for Number { name, default, range: [least, most], what } in numbers(preset.pretext) {
+        text += &format!("  {name} = {default} ({least} to {most}): {what}\n");
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! Numbers of one pre-training method: `[method.numbers]` in `config.toml`, flat, each under its name.
+
+use std::collections::BTreeMap;
+
+use super::Config;
+use crate::{Error, Result};
+
+/// A number that a method declares: its name, its default and what it may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number {
+    /// Name in `[method.numbers]`.
+    pub name: &'static str,
+    /// Value where the settings have none.
+    pub default: f64,
+    /// Least and largest value.
+    pub range: [f64; 2],
+    /// What it is, in a few words.
+    pub what: &'static str,
+}
+
+impl Number {
+    /// Its value in these settings.
+    pub fn of(&self, config: &Config) -> f64 {
+        config.method.numbers.get(self.name).copied().unwrap_or(self.default)
+    }
+
+    /// Its value in these settings, rounded to a whole number of at least 0.
+    pub fn count(&self, config: &Config) -> usize {
+        self.of(config).round().max(0.0) as usize
+    }
+
+    /// The defaults of these numbers, as settings have them.
+    pub fn defaults(all: &[Self]) -> BTreeMap<String, f64> {
+        all.iter().map(|number| (number.name.to_owned(), number.default)).collect()
+    }
+
+    /// Every number in the settings that is none of these or lies outside its range.
+    pub(crate) fn errors(all: &[Self], config: &Config) -> Vec<Error> {
+        let error = |(name, value): (&String, &f64)| {
+            let why = match all.iter().find(|number| number.name == name) {
+                Some(Self { range: [least, most], .. }) if (*least..=*most).contains(value) => return None,
+                Some(Self { range: [least, most], .. }) => format!("must be between {least} and {most}"),
+                None if all.is_empty() => "this method has no numbers; remove it".to_owned(),
+                None => {
+                    let names: Vec<&str> = all.iter().map(|number| number.name).collect();
+                    format!("this method has no such number; it has {}", names.join(", "))
+                }
+            };
+            Some(Error::config(format!("method.numbers.{name}"), value, why))
+        };
+        config.method.numbers.iter().filter_map(error).collect()
+    }
+}
+
+/// Reads `NAME=VALUE`.
+///
+/// # Errors
+/// A text without `=`, or whose value is no number.
+pub fn parse_number(text: &str) -> Result<(String, f64)> {
+    let bad = || Error::config("number", text, "expected NAME=VALUE");
+    let (name, value) = text.split_once('=').ok_or_else(bad)?;
+    Ok((name.trim().to_owned(), value.trim().parse().map_err(|_| bad())?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const TEMPERATURE: Number = Number { name: "temperature", default: 0.1, range: [0.001, 10.0], what: "temperature" };
+
+    #[test]
+    fn a_number_has_its_default_until_it_is_set() {
+        let mut config = Config::default();
+        assert_eq!(TEMPERATURE.of(&config), 0.1);
+        config.method.numbers.insert("temperature".into(), 4.6);
+        assert_eq!((TEMPERATURE.of(&config), TEMPERATURE.count(&config)), (4.6, 5));
+    }
+
+    #[test]
+    fn unknown_numbers_and_those_out_of_range_are_named() {
+        let mut config = Config::default();
+        config.method.numbers = [("temperature".to_owned(), f64::NAN), ("tau".to_owned(), 1.0)].into();
+        let text = |all: &[Number]| Number::errors(all, &config).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let found = text(&[TEMPERATURE]);
+        assert!(found[0].contains("method.numbers.tau = 1: ") && found[0].contains("it has temperature"), "{found:?}");
+        assert!(found[1].contains("between 0.001 and 10"), "{found:?}");
+        assert!(text(&[])[0].contains("no numbers"));
+    }
+
+    #[test]
+    fn a_number_is_read_from_name_and_value() {
+        assert_eq!(parse_number("tau = 0.5").unwrap(), ("tau".to_owned(), 0.5));
+        assert!(parse_number("tau").is_err() && parse_number("tau=x").is_err());
+    }
+}

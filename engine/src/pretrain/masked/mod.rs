@@ -1,0 +1,227 @@
+//! Masked-image methods. Each states its mask, its fill, its target, its head and its loss; what they share is here.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `batch.rs` | slices with pixel masks and targets, on the host and on a device |
+//! | `simmim.rs` | SimMIM |
+
+mod batch;
+pub(crate) mod simmim;
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup, no_pixels};
+use crate::config::{Config, Number};
+use crate::event::EpochSummary;
+use crate::model::record::{Transfer, from_bytes};
+use crate::preprocess::SliceData;
+use crate::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
+use crate::{Error, Result};
+
+pub use batch::{MaskedBatch, MaskedSlice};
+
+/// A method that reconstructs what a mask hides.
+pub trait MaskedTask: Sized + Send + Sync + 'static {
+    /// A U-Net with mask token and head.
+    type Net: Module + Sync;
+    /// What is reconstructed of a slice, where it is not the slice itself, and what the loss must know of its mask.
+    type Target: Send + Sync;
+
+    /// As [`PretextTask::TRANSFER`].
+    const TRANSFER: Transfer;
+    /// As [`PretextTask::NUMBERS`].
+    const NUMBERS: &'static [Number] = &[];
+    /// Network, image and pixel mask to the masked image and its reconstruction, all `[B, C, S, S]`; `None` if the network does
+    /// not reconstruct pixels.
+    const RECONSTRUCT: Option<Reconstruction<Self::Net>> = None;
+
+    /// As [`PretextTask::errors`].
+    fn errors(_config: &Config) -> Vec<Error> {
+        Vec::new()
+    }
+
+    /// As [`PretextTask::head`].
+    fn head(config: &Config) -> Head;
+
+    /// As [`PretextTask::mask_grid`].
+    fn mask_grid(_config: &Config) -> usize {
+        0
+    }
+
+    /// # Errors
+    /// Settings that cannot be used.
+    fn new(config: &Config) -> Result<Self>;
+
+    /// As [`PretextTask::build`].
+    fn build(&self, seed: u64, device: &Device) -> Self::Net;
+
+    /// The pixel mask of a slice, `[S][S]`: 1 on masked pixels, else 0.
+    fn mask(&self, data: &SliceData, place: [u64; 2]) -> Vec<f32>;
+
+    /// What the loss compares the output with, and what else of the mask it must know.
+    fn target(&self, data: &SliceData, mask: &[f32], place: [u64; 2]) -> Self::Target;
+
+    /// The loss of the best constant output on these slices, which a network that ignores its input reaches: the mean over
+    /// slices. Not asked for where [`MaskedLoss::constant`] is given.
+    fn constant_loss(&self, _slices: &[MaskedSlice<Self::Target>]) -> f64 {
+        f64::NAN
+    }
+
+    /// What the picture shows of a slice, `[S][S]`; by default the first channel of the output.
+    fn show(&self, _slice: &MaskedSlice<Self::Target>, output: Vec<f32>) -> Vec<f32> {
+        output
+    }
+
+    /// The loss of some of the slices, and the picture of each.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn loss(
+        &self,
+        net: &Self::Net,
+        batch: &MaskedBatch<Self::Target>,
+        range: Range<usize>,
+        device: &Device,
+    ) -> Result<MaskedLoss>;
+
+}
+
+/// See [`MaskedTask::RECONSTRUCT`].
+pub type Reconstruction<N> = fn(&N, Tensor<4>, Tensor<4>) -> [Tensor<4>; 2];
+
+/// The loss of some slices.
+pub struct MaskedLoss {
+    /// The mean over the slices.
+    pub loss: Tensor<1>,
+    /// Its name in the log.
+    pub name: &'static str,
+    /// The loss of the best constant output, where the host does not compute it.
+    pub constant: Option<Tensor<1>>,
+    /// More numbers, means over the slices.
+    pub diagnostics: Vec<(&'static str, Tensor<1>)>,
+    /// The network's output, of which [`MaskedTask::show`] gets the first channel.
+    pub output: Tensor<4>,
+}
+
+/// A masked-image method as a pre-training task.
+pub struct Masked<T> {
+    config: Config,
+    task: T,
+}
+
+/// Name of the loss over that of the best constant output.
+pub const LOSS_RATIO: &str = "loss_ratio";
+/// Name of the loss of the best constant output.
+const CONSTANT_LOSS: &str = "constant_loss";
+/// A loss ratio above this is a collapse.
+const MOST_RATIO: f64 = 0.98;
+
+impl<T: MaskedTask> Masked<T> {
+    fn batch(&self, samples: Vec<Sample>, at: Position) -> MaskedBatch<T::Target> {
+        let masked = |sample: Sample| {
+            let place = sample.place(at);
+            let mask = self.task.mask(&sample.data, place);
+            let target = self.task.target(&sample.data, &mask, place);
+            MaskedSlice { pixels: sample.data.pixels, mask, target }
+        };
+        let slices: Vec<_> = samples.into_par_iter().map(masked).collect();
+        let constant_loss = self.task.constant_loss(&slices);
+        MaskedBatch::new(&self.config, slices, constant_loss)
+    }
+}
+
+impl<T: MaskedTask> PretextTask for Masked<T> {
+    type Net = T::Net;
+    type Batch = MaskedBatch<T::Target>;
+
+    const TRANSFER: Transfer = T::TRANSFER;
+    const NUMBERS: &'static [Number] = T::NUMBERS;
+
+    fn errors(config: &Config) -> Vec<Error> {
+        T::errors(config)
+    }
+
+    fn head(config: &Config) -> Head {
+        T::head(config)
+    }
+
+    fn mask_grid(config: &Config) -> usize {
+        T::mask_grid(config)
+    }
+
+    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
+        Ok(Self { config: setup.config.clone(), task: T::new(setup.config)? })
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> T::Net {
+        self.task.build(seed, device)
+    }
+
+    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<MaskedBatch<T::Target>> {
+        Ok(self.batch(samples, at))
+    }
+
+    fn loss(&self, net: &T::Net, batch: &MaskedBatch<T::Target>, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let MaskedLoss { loss, name, constant, mut diagnostics, output } =
+            self.task.loss(net, batch, micro.range.clone(), micro.device)?;
+        let of_host = || Tensor::from_floats([batch.constant_loss() as f32], micro.device);
+        diagnostics.push((CONSTANT_LOSS, constant.unwrap_or_else(of_host)));
+        let parts = vec![(name, loss.clone())];
+        Ok(MicroLoss {
+            objective: micro.weighted(loss.clone()),
+            value: loss,
+            parts,
+            diagnostics,
+            per_slice: None,
+            output,
+        })
+    }
+
+    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
+        warn_of_flat_output(at, summary);
+    }
+
+    fn picture(&self, net: &T::Net, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
+        let batch = self.batch(vec![sample], at);
+        let micro = MicroBatch::whole(1, device);
+        let output = StepOutput::of(self.loss(net, &batch, &micro)?, &micro)?;
+        let masked = batch.masked_patches(0, T::mask_grid(&self.config));
+        let pixels = self.task.show(&batch.slices(0..1)[0], output.picture(0)?.unwrap_or_default());
+        Ok(Picture { pixels, masked })
+    }
+
+    fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
+        let Some(reconstruct) = T::RECONSTRUCT else { return Err(no_pixels(config)) };
+        let net = from_bytes(T::new(config)?.build(0, device), weights)?.valid();
+        Ok(Box::new(Reconstructing { net, reconstruct }))
+    }
+}
+
+/// Replaces the loss of the best constant output by the loss ratio. A method that learns comes below it soon; a network that
+/// ignores its input stays at 1.
+pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
+    let Some(constant) = summary.diagnostics.take(CONSTANT_LOSS).filter(|constant| *constant > 0.0) else { return };
+    let ratio = summary.loss / constant;
+    summary.diagnostics.set(LOSS_RATIO, ratio);
+    if 10 * at.epoch > at.epochs && ratio > MOST_RATIO {
+        summary.warnings.push(format!(
+            "The loss is that of a constant output (ratio above {MOST_RATIO}), so the network has learned nothing of the \
+             masked pixels. Raise training.lr, or train longer."
+        ));
+    }
+}
+
+struct Reconstructing<N> {
+    net: N,
+    reconstruct: Reconstruction<N>,
+}
+
+impl<N: Module + Sync> Reconstruct for Reconstructing<N> {
+    fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, _: Option<Tensor<4>>) -> [Tensor<4>; 2] {
+        (self.reconstruct)(&self.net, image, pixel_mask)
+    }
+}

@@ -1,0 +1,184 @@
+//! SimMIM (Xie et al., 2022) on the U-Net's encoder.
+
+use std::ops::Range;
+
+use burn::tensor::Device;
+
+use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, Reconstruction};
+use crate::config::{Config, Family, Preset, Pretext};
+use crate::loss::masked_l1;
+use crate::masking::pattern::{masked_units, random, units};
+use crate::model::record::Transfer;
+use crate::model::{PixelHeadNet, Precision};
+use crate::patch::PatchGrid;
+use crate::preprocess::SliceData;
+use crate::pretrain::network_config;
+use crate::trainer::Head;
+use crate::{Error, Result};
+
+/// The preset.
+pub(crate) const PRESET: Preset = Preset {
+    name: "simmim",
+    pretext: Pretext::SimMim,
+    family: Family::Masked,
+    what: "a mask token on 60 % of units of 32 pixels, masked L1 through a pixel head on the encoder",
+    about: "SimMIM hides 60 % of units of 32 x 32 pixels (16 x 16 where 32 does not divide the slice) behind a mask token and \
+            learns the mean absolute error of the masked pixels through a linear head on the encoder. \
+            Here the token stands in place of pixels instead of patch embeddings, the head reads the U-Net's bottleneck, and \
+            slices are not augmented. \
+            Only the encoder is transferred.",
+    citation: "Xie et al., SimMIM: A Simple Framework for Masked Image Modeling, CVPR 2022",
+};
+
+/// 60 % of the units behind a token; the masked pixels through a linear head on the bottleneck.
+pub(crate) struct SimMim {
+    config: Config,
+    units: PatchGrid,
+}
+
+impl SimMim {
+    fn masked_pixels(&self) -> usize {
+        masked_units(self.units.count()) * self.units.side() * self.units.side()
+    }
+}
+
+impl MaskedTask for SimMim {
+    type Net = PixelHeadNet;
+    type Target = ();
+
+    const TRANSFER: Transfer = Transfer::Encoder;
+    const RECONSTRUCT: Option<Reconstruction<PixelHeadNet>> = Some(|net, image, pixel_mask| {
+        let input = net.mask(image, pixel_mask);
+        [input.clone(), net.forward(input, Precision::F32)]
+    });
+
+    fn errors(config: &Config) -> Vec<Error> {
+        units(config.preprocess.size).err().into_iter().collect()
+    }
+
+    fn head(config: &Config) -> Head {
+        let network = network_config(config);
+        let (cells, pixels) = (config.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
+        // The token, the linear map with its bias; the pixels before and after they are put in their place.
+        Head { weights: 1 + (network.bottleneck() + 1) * pixels, activations: 2 * cells * cells * pixels }
+    }
+
+    fn mask_grid(config: &Config) -> usize {
+        units(config.preprocess.size).map_or(0, |units| units.grid())
+    }
+
+    fn new(config: &Config) -> Result<Self> {
+        Ok(Self { config: config.clone(), units: units(config.preprocess.size)? })
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> PixelHeadNet {
+        PixelHeadNet::init(&network_config(&self.config), seed, device)
+    }
+
+    fn mask(&self, _: &SliceData, place: [u64; 2]) -> Vec<f32> {
+        let n = self.units.count();
+        let mut masked = vec![0.0f32; n];
+        random(n, masked_units(n), self.config.seed, &place).into_iter().for_each(|unit| masked[unit] = 1.0);
+        self.units.spread(&masked)
+    }
+
+    fn target(&self, _: &SliceData, _: &[f32], _: [u64; 2]) {}
+
+    /// The mean absolute deviation of the masked pixels from their median.
+    fn constant_loss(&self, slices: &[MaskedSlice<()>]) -> f64 {
+        let masked = |slice: &MaskedSlice<()>| {
+            let area = slice.mask.len();
+            let pixels = slice.pixels.iter().enumerate().filter(|(at, _)| slice.mask[at % area] > 0.0);
+            pixels.map(|(_, value)| *value).collect::<Vec<_>>()
+        };
+        let mut values: Vec<f32> = slices.iter().flat_map(masked).collect();
+        if values.is_empty() {
+            return 0.0;
+        }
+        let middle = values.len() / 2;
+        let median = f64::from(*values.select_nth_unstable_by(middle, f32::total_cmp).1);
+        values.iter().map(|value| (f64::from(*value) - median).abs()).sum::<f64>() / values.len() as f64
+    }
+
+    fn loss(
+        &self,
+        net: &PixelHeadNet,
+        batch: &MaskedBatch<()>,
+        range: Range<usize>,
+        device: &Device,
+    ) -> Result<MaskedLoss> {
+        let (image, mask) = (batch.images(range.clone(), device), batch.masks(range, device));
+        let output = net.forward(net.mask(image.clone(), mask.clone()), self.config.training.precision);
+        let loss = masked_l1(output.clone(), image, mask, self.masked_pixels());
+        Ok(MaskedLoss { loss, name: "l1", constant: None, diagnostics: Vec::new(), output })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::module::Module;
+
+    use super::*;
+    use crate::pretrain::masked::Masked;
+    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
+    use crate::trainer::{MicroBatch, Objective, StepOutput};
+
+    #[test]
+    fn every_slice_has_the_same_number_of_masked_pixels() {
+        // 32 px is a single unit of 32, of which one is masked; 48 px are 3 x 3 units of 16, six of them masked.
+        for (size, masked) in [(32, 32 * 32), (48, 6 * 256), (160, 15 * 1024)] {
+            let task = SimMim::new(&sized(size)).unwrap();
+            assert_eq!(task.masked_pixels(), masked, "{size}");
+            let batch = objective::<Masked<SimMim>>(&sized(size)).synthetic_batch(3, 0).unwrap();
+            for slice in batch.slices(0..3) {
+                assert_eq!(slice.mask.iter().filter(|m| **m > 0.0).count(), masked, "{size}");
+            }
+        }
+        let batch = objective::<Masked<SimMim>>(&sized(48)).synthetic_batch(2, 0).unwrap();
+        assert_ne!(batch.slices(0..1)[0].mask, batch.slices(1..2)[0].mask);
+    }
+
+    #[test]
+    fn the_memory_of_the_head_is_that_of_its_weights() {
+        let objective = objective::<Masked<SimMim>>(&config());
+        let device = Device::flex();
+        let unet = objective.network().init(0, &device).num_params();
+        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
+        assert_eq!(objective.head().activations, 2 * 32 * 32);
+    }
+
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
+        check_gradient::<Masked<SimMim>>(&config());
+        check_micro_batches::<Masked<SimMim>>(&config());
+    }
+
+    #[test]
+    fn the_best_constant_is_the_median_of_the_masked_pixels() {
+        let task = SimMim::new(&config()).unwrap();
+        let slice = MaskedSlice { pixels: vec![1.0, 2.0, 6.0, 100.0], mask: vec![1.0, 1.0, 1.0, 0.0], target: () };
+        assert!((task.constant_loss(&[slice]) - 5.0 / 3.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn visible_pixels_do_not_count_and_masked_ones_do_not_reach_the_network() {
+        let config = sized(48);
+        let device = Device::flex();
+        let objective = objective::<Masked<SimMim>>(&config);
+        let net = objective.build(1, &device);
+        let loss = |shift: f32| {
+            let batch = objective.synthetic_batch(1, 0).unwrap();
+            let slice = &batch.slices(0..1)[0];
+            let pixels = slice.pixels.iter().zip(&slice.mask).map(|(pixel, mask)| pixel + shift * mask).collect();
+            let slice = MaskedSlice { pixels, mask: slice.mask.clone(), target: () };
+            let batch = MaskedBatch::new(&config, vec![slice], 1.0);
+            let micro = MicroBatch::whole(1, &device);
+            let output = StepOutput::of(objective.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
+            (output.loss, output.picture(0).unwrap().unwrap())
+        };
+        let ((plain, picture), (shifted, same)) = (loss(0.0), loss(100.0));
+        assert_eq!(picture, same, "a masked pixel reached the network");
+        assert!((shifted - plain - 100.0).abs() < 5.0, "{plain} {shifted}");
+    }
+}

@@ -1,0 +1,220 @@
+//! The pre-training methods by name. Whoever asks something of a method that depends on which it is asks [`of`].
+
+use std::marker::PhantomData;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use super::amlp::mps::PatchState;
+use super::amlp::{Amlp, Trial};
+use super::masked::Masked;
+use super::masked::simmim::SimMim;
+use super::task::{PretextTask, Reconstruct};
+use super::training::{Pretraining, TaskObjective};
+use super::{Slices, Validation, network_config};
+use crate::cluster::ClusterConfig;
+use crate::config::{Config, Number, Pretext};
+use crate::device::Compute;
+use crate::event::{Control, EventSink};
+use crate::model::{MaskedUNet, Precision};
+use crate::model::record::{Transfer, from_bytes};
+use crate::trainer::{GradientEngine, Head, Method, Objective, Position, Session, Trained, measure_step, optimizer, train};
+use crate::{Error, Result};
+
+/// The method of a name.
+pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
+    match pretext {
+        Pretext::Amlp => &OfAmlp,
+        Pretext::SimMim => &Of::<Masked<SimMim>>(PhantomData),
+    }
+}
+
+/// The data of a pre-training.
+pub(crate) struct Data<'a> {
+    pub slices: &'a Slices,
+    /// The clustered patches of every slice for AMLP, empty for other methods.
+    pub patches: &'a mut [PatchState],
+    pub validation: Option<&'a Validation>,
+}
+
+/// Does a training step, numbered from 0.
+pub(crate) type Stepper = Box<dyn FnMut(usize) -> Result<()>>;
+
+/// What depends on the method.
+pub(crate) trait Entry: Sync {
+    /// Its numbers in `[method.numbers]`.
+    fn numbers(&self) -> &'static [Number];
+
+    /// What fine-tuning takes over.
+    fn transfer(&self) -> Transfer;
+
+    /// Settings with which it cannot be trained, beside those that every method has.
+    fn errors(&self, config: &Config) -> Vec<Error>;
+
+    /// What it adds to the U-Net.
+    fn head(&self, config: &Config) -> Head;
+
+    /// Trains; a dry run gives `None`.
+    fn train(
+        &self,
+        config: &Config,
+        data: Data<'_>,
+        session: &Session<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Result<Option<Trained>>;
+
+    /// The clustered patches of every slice, if it has any.
+    fn patches(&self, config: &Config, slices: &Slices, control: &Control) -> Result<Vec<PatchState>>;
+
+    /// Seconds of a step on a batch of `slices` synthetic slices.
+    fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64>;
+
+    /// What does one whole step on synthetic slices each time it is called, numbered from 0: batch, forward and backward pass,
+    /// optimiser, and what the method learns from a step.
+    fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper>;
+
+    /// The network of a run, for inference.
+    fn reconstructor(&self, config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>>;
+}
+
+struct Of<T>(PhantomData<fn() -> T>);
+
+impl<T: PretextTask> Entry for Of<T> {
+    fn numbers(&self) -> &'static [Number] {
+        T::NUMBERS
+    }
+
+    fn transfer(&self) -> Transfer {
+        T::TRANSFER
+    }
+
+    fn errors(&self, config: &Config) -> Vec<Error> {
+        let mut found = T::errors(config);
+        if let Some(why) = T::WHOLE_BATCH {
+            let micro = config.training.micro_batch;
+            if micro > 0 && micro < config.training.batch {
+                found.push(Error::config("training.micro_batch", micro, format!("{why}; use 0")));
+            }
+            if config.device.all().len() > 1 {
+                found.push(Error::config("device", &config.device, format!("{why}; use one device")));
+            }
+        }
+        found
+    }
+
+    fn head(&self, config: &Config) -> Head {
+        T::head(config)
+    }
+
+    fn train(
+        &self,
+        config: &Config,
+        data: Data<'_>,
+        session: &Session<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Result<Option<Trained>> {
+        train(&mut Pretraining::<T>::new(config, session, data.slices)?, config, session, sink)
+    }
+
+    fn patches(&self, _: &Config, _: &Slices, _: &Control) -> Result<Vec<PatchState>> {
+        Ok(Vec::new())
+    }
+
+    fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
+        let objective = TaskObjective::<T>::new(config, slices, &compute.device)?;
+        let batch = objective.synthetic_batch(slices, 0)?;
+        measure_step(&objective, &batch, slices, config, compute, control)
+    }
+
+    fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper> {
+        let (size, lr, epochs) = (config.training.batch, config.training.lr, config.training.epochs);
+        let mut objective = TaskObjective::<T>::new(config, size, &compute.device)?;
+        let engine = GradientEngine::new(compute, config.training.micro_batch);
+        let mut net = objective.build(0, engine.device());
+        let mut optimizer = optimizer(&config.training);
+        Ok(Box::new(move |step| {
+            let batch = objective.synthetic_batch(size, step)?;
+            let (gradients, output) = engine.gradients(&objective, &net, &batch, size)?;
+            net = optimizer.step(lr, net.clone(), gradients);
+            objective.task.after_step(&mut net, &batch, &output, Position { epoch: 1, epochs, step })?;
+            engine.sync()
+        }))
+    }
+
+    fn reconstructor(&self, config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
+        T::reconstructor(config, weights, device)
+    }
+}
+
+struct OfAmlp;
+
+/// Share of the patches that is masked in a timed step.
+pub(crate) const TIMED_SIGMA: f64 = 0.75;
+
+impl Entry for OfAmlp {
+    fn numbers(&self) -> &'static [Number] {
+        &[]
+    }
+
+    fn transfer(&self) -> Transfer {
+        Amlp::TRANSFER
+    }
+
+    fn errors(&self, _: &Config) -> Vec<Error> {
+        Vec::new()
+    }
+
+    fn head(&self, config: &Config) -> Head {
+        Head { weights: usize::from(config.method.mask_input().token), activations: 0 }
+    }
+
+    fn train(
+        &self,
+        config: &Config,
+        data: Data<'_>,
+        session: &Session<'_>,
+        sink: &mut dyn EventSink,
+    ) -> Result<Option<Trained>> {
+        let mut method = Amlp::new(config, session, data.slices, data.patches, data.validation)?;
+        train(&mut method, config, session, sink)
+    }
+
+    fn patches(&self, config: &Config, slices: &Slices, control: &Control) -> Result<Vec<PatchState>> {
+        PatchState::cluster_all(config, slices, control)
+    }
+
+    /// Slices are clustered before a training starts, so a step takes as long whatever the clustering.
+    fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
+        let mut config = config.clone();
+        config.method.cluster = ClusterConfig::default();
+        let trial = Trial::new(&config, slices)?;
+        let batch = trial.masked(config.method.ratio.sigma(1, config.training.epochs), 1);
+        measure_step(&trial, &batch, slices, &config, compute, control)
+    }
+
+    fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper> {
+        let (size, lr) = (config.training.batch, config.training.lr);
+        let trial = Trial::new(config, size)?;
+        let engine = GradientEngine::new(compute, config.training.micro_batch);
+        let mut net = trial.build(0, engine.device());
+        let mut optimizer = optimizer(&config.training);
+        Ok(Box::new(move |step| {
+            let masked = trial.masked(TIMED_SIGMA, step as u64);
+            let (gradients, _) = engine.gradients(&trial, &net, &masked, size)?;
+            net = optimizer.step(lr, net.clone(), gradients);
+            engine.sync()
+        }))
+    }
+
+    fn reconstructor(&self, config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
+        let net = MaskedUNet::init(&network_config(config), config.method.mask_input(), 0, device);
+        Ok(Box::new(from_bytes(net, weights)?.valid()))
+    }
+}
+
+impl Reconstruct for MaskedUNet {
+    fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, noise: Option<Tensor<4>>) -> [Tensor<4>; 2] {
+        let input = self.mask(image, pixel_mask.clone(), noise);
+        [input.clone(), self.forward(input, pixel_mask, Precision::F32)]
+    }
+}

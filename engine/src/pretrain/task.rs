@@ -1,0 +1,175 @@
+//! What a pre-training method states, from which [`super::training`] makes a training: its network, its batches, its loss, and
+//! what it learns from a step. AMLP alone, which updates patch labels, is a [`crate::trainer::Method`] of its own.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+use crate::config::{Config, Number};
+use crate::event::EpochSummary;
+use crate::model::record::Transfer;
+use crate::preprocess::SliceData;
+use crate::run::checkpoint::CheckpointData;
+use crate::trainer::{Head, Length, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::{Error, Result};
+
+/// What a method is made for.
+pub struct TaskSetup<'a> {
+    /// The settings.
+    pub config: &'a Config,
+    /// Training slices.
+    pub slices: usize,
+    /// Epochs and steps of the training.
+    pub length: Length,
+    /// The first device, without gradients.
+    pub device: &'a Device,
+}
+
+/// A slice of a batch.
+#[derive(Clone)]
+pub struct Sample {
+    /// Number of the slice: with the epoch, the place of its random draws. A pinned slice has one that no training slice has.
+    pub slice: u64,
+    /// Number of its patient.
+    pub patient: u64,
+    /// Prepared slice of the patient, along S.
+    pub k: u32,
+    /// Pixels and tissue.
+    pub data: SliceData,
+}
+
+impl Sample {
+    /// The place of its random draws in an epoch.
+    pub fn place(&self, at: Position) -> [u64; 2] {
+        [at.epoch as u64, self.slice]
+    }
+}
+
+/// What is shown of a pinned slice after an epoch.
+pub struct Picture {
+    /// `[S][S]`.
+    pub pixels: Vec<f32>,
+    /// The masked patches, in the order of a grid of [`PretextTask::mask_grid`] patches a side; empty without a grid.
+    pub masked: Vec<bool>,
+}
+
+impl Picture {
+    /// A picture without a mask.
+    pub fn new(pixels: Vec<f32>) -> Self {
+        Self { pixels, masked: Vec::new() }
+    }
+}
+
+/// A pre-training method. What it keeps beside the network, such as a teacher, a queue or codes, is in the struct itself: made
+/// in `new`, read in `loss`, updated in `after_step`, stored by `state` and `restore`.
+pub trait PretextTask: Sized + Send + Sync + 'static {
+    /// A U-Net with the method's heads.
+    type Net: Module + Sync;
+    /// A batch on the host.
+    type Batch: Send + Sync;
+
+    /// What fine-tuning takes over. A decoder that is not transferred is that of the fresh network.
+    const TRANSFER: Transfer;
+    /// Its numbers in `[method.numbers]`.
+    const NUMBERS: &'static [Number] = &[];
+    /// Why a batch cannot be split, for a loss that compares its slices with each other: micro-batches and several devices are
+    /// refused with this sentence, which has no full stop.
+    const WHOLE_BATCH: Option<&'static str> = None;
+    /// Fills a short last batch from the epoch's front.
+    const FILLS_BATCHES: bool = false;
+
+    /// Every setting with which it cannot be trained. Numbers are checked already.
+    fn errors(_config: &Config) -> Vec<Error> {
+        Vec::new()
+    }
+
+    /// Trained numbers and stored activations that it adds to the U-Net.
+    fn head(config: &Config) -> Head;
+
+    /// Patches along a side of its masks, for pictures; 0 where masks are no patches.
+    fn mask_grid(_config: &Config) -> usize {
+        0
+    }
+
+    /// # Errors
+    /// Settings that cannot be used.
+    fn new(setup: &TaskSetup<'_>) -> Result<Self>;
+
+    /// The network with random weights: a U-Net of [`super::network_config`] from the stream `weights`, heads from streams of
+    /// their own, with numbered parameters.
+    fn build(&self, seed: u64, device: &Device) -> Self::Net;
+
+    /// Collates a batch on the host, beside the step before: it may depend on nothing that a step changes.
+    ///
+    /// # Errors
+    /// Slices that cannot be used.
+    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<Self::Batch>;
+
+    /// As [`crate::trainer::Objective::batch_statistics`].
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn batch_statistics(&self, _: &Self::Net, _: &Self::Batch, _: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+
+    /// The loss of a micro-batch.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
+
+    /// Learns from a step: moving averages, queues, codes.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn after_step(&mut self, _: &mut Self::Net, _: &Self::Batch, _: &StepOutput, _: Position) -> Result<()> {
+        Ok(())
+    }
+
+    /// Looks at an epoch's means: turns them into other numbers, warns of a collapse in [`EpochSummary::warnings`]. Each warning
+    /// is shown once, so it names no epoch.
+    fn diagnose(&mut self, _at: Position, _summary: &mut EpochSummary) {}
+
+    /// What a checkpoint stores beside network and optimiser.
+    ///
+    /// # Errors
+    /// State that cannot be written as bytes.
+    fn state(&self) -> Result<Parts> {
+        Ok(Vec::new())
+    }
+
+    /// Takes [`PretextTask::state`] back. Not called for a new run.
+    ///
+    /// # Errors
+    /// Parts that are missing or damaged.
+    fn restore(&mut self, _parts: &mut CheckpointData) -> Result<()> {
+        Ok(())
+    }
+
+    /// What the network, which has no gradients, makes of a pinned slice.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn picture(&self, net: &Self::Net, sample: Sample, at: Position, device: &Device) -> Result<Picture>;
+
+    /// The network of a run as one that reconstructs masked slices.
+    ///
+    /// # Errors
+    /// Weights of another network; a method whose network does not reconstruct pixels.
+    fn reconstructor(config: &Config, _weights: &[u8], _device: &Device) -> Result<Box<dyn Reconstruct>> {
+        Err(no_pixels(config))
+    }
+}
+
+/// The error of a network that does not reconstruct pixels.
+pub(super) fn no_pixels(config: &Config) -> Error {
+    let why = "its network does not reconstruct pixels. Choose a run of a masked-image method that does";
+    Error::config("reconstruction", &config.preset, why)
+}
+
+/// A network that reconstructs masked slices.
+pub trait Reconstruct: Send + Sync {
+    /// The masked image that the network sees and its reconstruction, `[B, C, H, W]` both; `pixel_mask` `[B, 1, H, W]` is 1 on
+    /// masked pixels, which are replaced by `noise` if it is given.
+    fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, noise: Option<Tensor<4>>) -> [Tensor<4>; 2];
+}

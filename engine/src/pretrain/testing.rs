@@ -1,0 +1,87 @@
+//! What the tests of all methods share.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::optim::SgdConfig;
+use burn::tensor::Device;
+
+use super::task::PretextTask;
+use super::training::TaskObjective;
+use crate::config::Config;
+use crate::device::Compute;
+use crate::model::UNetConfig;
+use crate::trainer::{GradientEngine, MicroBatch, Objective, gradient_norm};
+
+/// Settings of a network of width 2 and depth 4 on slices of 32 pixels.
+pub(in crate::pretrain) fn config() -> Config {
+    sized(32)
+}
+
+/// The same on slices of another size.
+pub(in crate::pretrain) fn sized(size: usize) -> Config {
+    let mut config = Config::default();
+    config.data.modality = vec!["pet".into()];
+    config.preprocess.size = size;
+    config.network = UNetConfig { width: 2, depth: 4, ..UNetConfig::default() };
+    config.training.batch = 4;
+    config.training.epochs = 10;
+    config
+}
+
+/// A task without data, for 40 training slices.
+pub(in crate::pretrain) fn objective<T: PretextTask>(config: &Config) -> TaskObjective<T> {
+    TaskObjective::new(config, 40, &Device::flex()).unwrap()
+}
+
+/// The gradient of the loss must be its slope: a step of plain gradient descent changes the loss by the step's length times the
+/// square of the gradient's norm.
+pub(in crate::pretrain) fn check_gradient<T: PretextTask>(config: &Config) {
+    let (objective, size) = (objective::<T>(config), config.training.batch);
+    let engine = GradientEngine::new(&Compute::cpu(), 0);
+    let device = engine.device().clone();
+    let batch = objective.synthetic_batch(size, 0).unwrap();
+    let net = objective.build(3, &device);
+    let micro = MicroBatch::whole(size, &device);
+    let loss_of = |net: &T::Net| objective.loss(net, &batch, &micro).unwrap();
+    let value = |net: &T::Net| loss_of(net).objective.inner().into_data().iter::<f64>().next().unwrap();
+    let (loss, norm) = (value(&net), gradient_norm(&net, &loss_of(&net).objective));
+    assert!(norm > 0.0 && loss.is_finite(), "no gradient: loss {loss}, norm {norm}");
+    let rate = 1e-3 * loss.abs().max(1e-3) / (norm * norm);
+    let at = |rate: f64| {
+        let (gradients, _) = engine.gradients(&objective, &net, &batch, size).unwrap();
+        value(&SgdConfig::new().init().step(rate, net.clone(), gradients))
+    };
+    let slope = (at(-rate) - at(rate)) / (2.0 * rate);
+    assert!((slope / (norm * norm) - 1.0).abs() < 0.03, "the loss falls by {slope}, the gradient says {}", norm * norm);
+}
+
+/// Two micro-batches must give the loss and the gradient of the whole batch.
+pub(in crate::pretrain) fn check_micro_batches<T: PretextTask>(config: &Config) {
+    let mut config = config.clone();
+    config.network.norm = crate::model::Norm::None;
+    let (objective, size) = (objective::<T>(&config), config.training.batch);
+    let batch = objective.synthetic_batch(size, 0).unwrap();
+    let of = |micro: usize| {
+        let engine = GradientEngine::new(&Compute::cpu(), micro);
+        let net = objective.build(3, engine.device());
+        let (gradients, output) = engine.gradients(&objective, &net, &batch, size).unwrap();
+        let moved = SgdConfig::new().init().step(0.1, net, gradients);
+        (output, crate::model::record::to_bytes(&moved).unwrap())
+    };
+    let ((whole, moved), (split, moved_too)) = (of(0), of(size.div_ceil(2)));
+    assert!((whole.loss / split.loss - 1.0).abs() < 1e-5, "{} {}", whole.loss, split.loss);
+    for ((name, a), (_, b)) in whole.diagnostics.iter().zip(&split.diagnostics) {
+        assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{name}: {a} {b}");
+    }
+    let file = |bytes: &[u8]| -> Vec<f32> {
+        let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        let names = tensors.names().into_iter().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let values = |name: &String| {
+            let data = tensors.tensor(name).unwrap().data().to_vec();
+            data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect::<Vec<_>>()
+        };
+        names.iter().flat_map(values).collect()
+    };
+    for (a, b) in file(&moved).iter().zip(file(&moved_too)) {
+        assert!((a - b).abs() < 1e-4, "a weight moved to {a} and {b}");
+    }
+}

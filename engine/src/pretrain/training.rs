@@ -1,0 +1,219 @@
+//! A [`PretextTask`] as a training: slices become batches, pinned slices pictures.
+
+use burn::module::Module;
+use burn::tensor::Device;
+use rayon::prelude::*;
+
+use super::task::{PretextTask, Sample, TaskSetup};
+use super::{Slices, network_config, synthetic_slice};
+use crate::Result;
+use crate::config::Config;
+use crate::event::{EpochSummary, Event, Stage};
+use crate::model::UNetConfig;
+use crate::model::record::Transfer;
+use crate::preprocess::SliceData;
+use crate::probe::{Pin, PinnedPictures, TrainingSlice};
+use crate::trainer::{
+    Dataset, EpochEnd, Head, Length, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session,
+    StepOutput,
+};
+
+/// A task as an objective, which needs no data.
+pub(super) struct TaskObjective<T> {
+    config: Config,
+    pub task: T,
+}
+
+impl<T: PretextTask> TaskObjective<T> {
+    /// # Errors
+    /// Settings that cannot be used.
+    pub fn new(config: &Config, slices: usize, device: &Device) -> Result<Self> {
+        let length = Length::new(&config.training, slices);
+        let task = T::new(&TaskSetup { config, slices, length, device })?;
+        Ok(Self { config: config.clone(), task })
+    }
+
+    /// A batch of synthetic slices.
+    ///
+    /// # Errors
+    /// Those of [`PretextTask::collate`].
+    pub fn synthetic_batch(&self, slices: usize, step: usize) -> Result<T::Batch> {
+        let sample =
+            |at: u64| Sample { slice: at, patient: at, k: 0, data: synthetic_slice(&self.config, at) };
+        let at = Position { epoch: 1, epochs: self.config.training.epochs, step };
+        self.task.collate((0..slices as u64).into_par_iter().map(sample).collect(), at)
+    }
+}
+
+impl<T: PretextTask> Objective for TaskObjective<T> {
+    type Net = T::Net;
+    type Batch = T::Batch;
+
+    fn network(&self) -> UNetConfig {
+        network_config(&self.config)
+    }
+
+    fn head(&self) -> Head {
+        T::head(&self.config)
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> T::Net {
+        self.task.build(seed, device)
+    }
+
+    fn batch_statistics(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
+        self.task.batch_statistics(net, batch, micro)
+    }
+
+    fn loss(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        self.task.loss(net, batch, micro)
+    }
+}
+
+/// A pre-training by a task.
+pub(super) struct Pretraining<'a, T: PretextTask> {
+    objective: TaskObjective<T>,
+    session: &'a Session<'a>,
+    slices: &'a Slices,
+    probes: PinnedPictures<'a>,
+}
+
+impl<'a, T: PretextTask> Pretraining<'a, T> {
+    /// # Errors
+    /// Settings that cannot be used.
+    pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices) -> Result<Self> {
+        let probes = PinnedPictures::new(config, session.cohort, session.run, session.pins, Stage::Pretrain);
+        let probes = probes.with_grid(T::mask_grid(config));
+        let objective = TaskObjective::new(config, slices.len(), &session.compute.device)?;
+        Ok(Self { objective, session, slices, probes })
+    }
+
+    fn batch_size(&self) -> usize {
+        self.objective.config.training.batch.max(1)
+    }
+
+    /// A pinned slice among those that are trained on.
+    fn find(slices: &Slices, pin: &Pin) -> Result<TrainingSlice> {
+        let stored = slices.find(pin).map(|slice| {
+            let world_from_crop = slices.plan(slice).shifted_affine(slices.shift(slice));
+            slices.window(slice).map(|window| (window, world_from_crop))
+        });
+        let stored = stored.transpose()?;
+        Ok(TrainingSlice { trained: stored.is_some(), stored })
+    }
+}
+
+impl<T: PretextTask> Objective for Pretraining<'_, T> {
+    type Net = T::Net;
+    type Batch = T::Batch;
+
+    fn network(&self) -> UNetConfig {
+        self.objective.network()
+    }
+
+    fn head(&self) -> Head {
+        self.objective.head()
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> T::Net {
+        self.objective.build(seed, device)
+    }
+
+    fn batch_statistics(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
+        self.objective.batch_statistics(net, batch, micro)
+    }
+
+    fn loss(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        self.objective.loss(net, batch, micro)
+    }
+}
+
+impl<T: PretextTask> Dataset for Pretraining<'_, T> {
+    fn digest(&self) -> String {
+        self.slices.digest()
+    }
+
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let order = self.slices.order(epoch);
+        if T::FILLS_BATCHES { filled(&order, self.batch_size()) } else { order }
+    }
+
+    fn name(&self, slice: usize) -> String {
+        self.slices.name(slice)
+    }
+}
+
+/// An epoch's order whose last batch is filled from its front.
+fn filled(order: &[usize], batch: usize) -> Vec<usize> {
+    let whole = order.len().next_multiple_of(batch);
+    order.iter().copied().cycle().take(whole).collect()
+}
+
+impl<T: PretextTask> Method for Pretraining<'_, T> {
+    const STAGE: Stage = Stage::Pretrain;
+    const TRANSFER: Transfer = T::TRANSFER;
+
+    fn dataset(&self) -> &dyn Dataset {
+        self
+    }
+
+    fn collate(&self, slices: &[usize], at: Position) -> Result<T::Batch> {
+        let sample = |&slice: &usize| {
+            let meta = self.slices.meta(slice);
+            Ok(Sample { slice: slice as u64, patient: meta.case.into(), k: meta.k, data: self.slices.window(slice)? })
+        };
+        self.objective.task.collate(slices.par_iter().map(sample).collect::<Result<_>>()?, at)
+    }
+
+    fn after_step(
+        &mut self,
+        net: &mut T::Net,
+        batch: &T::Batch,
+        output: &StepOutput,
+        at: Position,
+    ) -> Result<Vec<Event>> {
+        self.objective.task.after_step(net, batch, output, at)?;
+        self.probes.admit_new(&|pin| Self::find(self.slices, pin));
+        Ok(self.probes.events())
+    }
+
+    fn end_epoch(&mut self, net: &T::Net, at: Position) -> Result<EpochEnd> {
+        self.probes.admit_new(&|pin| Self::find(self.slices, pin));
+        let (net, device, task) = (net.valid(), &self.session.compute.device, &self.objective.task);
+        let picture = |pin: &Pin, data: &SliceData| {
+            let sample = Sample { slice: pin.key(), patient: pin.key(), k: pin.slice, data: data.clone() };
+            let picture = task.picture(&net, sample, at, device)?;
+            Ok((picture.pixels, picture.masked))
+        };
+        self.probes.record(at.epoch, None, picture)?;
+        Ok(EpochEnd { events: self.probes.events(), validation_dice: None })
+    }
+
+    fn diagnostics(&mut self, _: &T::Net, at: Position, summary: &mut EpochSummary) -> Result<()> {
+        self.objective.task.diagnose(at, summary);
+        Ok(())
+    }
+
+    fn state(&self) -> Result<Parts> {
+        self.objective.task.state()
+    }
+
+    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+        if let Some(parts) = &mut resumed.parts {
+            self.objective.task.restore(parts)?;
+        }
+        self.probes.start(resumed.epoch, &|pin| Self::find(self.slices, pin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_last_batch_is_filled_from_the_front() {
+        assert_eq!(filled(&[3, 1, 4, 0, 2], 4), [3, 1, 4, 0, 2, 3, 1, 4]);
+        assert_eq!(filled(&[1, 0], 2), [1, 0]);
+        assert_eq!(filled(&[1, 0], 5), [1, 0, 1, 0, 1]);
+    }
+}
