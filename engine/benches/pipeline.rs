@@ -62,8 +62,18 @@ fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
 fn step(rows: &mut Vec<Vec<String>>, width: usize) -> anyhow::Result<()> {
     let device = DeviceChoice::Cpu.into();
     let (norm, dtype) = (Norm::Batch, Precision::F32);
-    let report =
-        bench(&Options { preset: "amlp".into(), device, width, depth: 4, norm, size: 160, batch: 4, micro_batch: 0, dtype, runs: 5 })?;
+    let report = bench(&Options {
+        preset: "amlp".into(),
+        device,
+        width,
+        depth: 4,
+        norm,
+        size: 160,
+        batch: 4,
+        micro_batch: 0,
+        dtype,
+        runs: 5,
+    })?;
     let seconds = |min: f64, median: f64| Seconds { min: min / 1e3, median: median / 1e3 };
     let step = seconds(report.train_ms_min, report.train_ms_median);
     rows.push(row(&format!("pre-training step, width {width}, batch 4"), step));

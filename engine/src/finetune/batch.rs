@@ -85,6 +85,13 @@ impl Objective for DiceCrossEntropy<'_> {
             (objective, Tensor::full([1], 1.0 - dice(intersection, sizes), micro.device))
         };
         let value = dice.clone() + bce.clone();
-        Ok(MicroLoss { objective, value, parts: vec![("dice", dice), ("bce", bce)], diagnostics: Vec::new(), per_slice: None, output })
+        Ok(MicroLoss {
+            objective,
+            value,
+            parts: vec![("dice", dice), ("bce", bce)],
+            diagnostics: Vec::new(),
+            per_slice: None,
+            output,
+        })
     }
 }

@@ -37,8 +37,8 @@ use crate::{Error, Result};
 
 use amlp::mps::PatchState;
 pub use amlp::validation::Validation;
-pub(crate) use registry::{Stepper, TIMED_SIGMA};
 use registry::{Data, of};
+pub(crate) use registry::{Stepper, TIMED_SIGMA};
 pub use slices::Slices;
 pub use spread::Spread;
 use synthetic::synthetic_slice;

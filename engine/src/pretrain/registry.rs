@@ -16,9 +16,11 @@ use crate::cluster::ClusterConfig;
 use crate::config::{Config, Number, Pretext};
 use crate::device::Compute;
 use crate::event::{Control, EventSink};
-use crate::model::{MaskedUNet, Precision};
 use crate::model::record::{Transfer, from_bytes};
-use crate::trainer::{GradientEngine, Head, Method, Objective, Position, Session, Trained, measure_step, optimizer, train};
+use crate::model::{MaskedUNet, Precision};
+use crate::trainer::{
+    GradientEngine, Head, Method, Objective, Position, Session, Trained, measure_step, optimizer, train,
+};
 use crate::{Error, Result};
 
 /// The method of a name.

@@ -38,8 +38,7 @@ impl<T: PretextTask> TaskObjective<T> {
     /// # Errors
     /// Those of [`PretextTask::collate`].
     pub fn synthetic_batch(&self, slices: usize, step: usize) -> Result<T::Batch> {
-        let sample =
-            |at: u64| Sample { slice: at, patient: at, k: 0, data: synthetic_slice(&self.config, at) };
+        let sample = |at: u64| Sample { slice: at, patient: at, k: 0, data: synthetic_slice(&self.config, at) };
         let at = Position { epoch: 1, epochs: self.config.training.epochs, step };
         self.task.collate((0..slices as u64).into_par_iter().map(sample).collect(), at)
     }

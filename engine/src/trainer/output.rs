@@ -57,7 +57,8 @@ impl StepOutput {
             let [rows, columns] = numbers.dims();
             numbers.inner().reshape([rows * columns])
         });
-        let names_of = |numbers: &[(&'static str, Tensor<1>)]| numbers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let names_of =
+            |numbers: &[(&'static str, Tensor<1>)]| numbers.iter().map(|(name, _)| *name).collect::<Vec<_>>();
         let (parts, diagnostics) = (names_of(&loss.parts), names_of(&loss.diagnostics));
         let named = loss.parts.into_iter().chain(loss.diagnostics).map(|(_, value)| value);
         let values = std::iter::once(loss.value).chain(named);

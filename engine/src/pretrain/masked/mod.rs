@@ -87,7 +87,6 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
         range: Range<usize>,
         device: &Device,
     ) -> Result<MaskedLoss>;
-
 }
 
 /// See [`MaskedTask::RECONSTRUCT`].

@@ -58,7 +58,8 @@ impl MaskedTask for SimMim {
 
     fn head(config: &Config) -> Head {
         let network = network_config(config);
-        let (cells, pixels) = (config.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
+        let (cells, pixels) =
+            (config.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
         // The token, the linear map with its bias; the pixels before and after they are put in their place.
         Head { weights: 1 + (network.bottleneck() + 1) * pixels, activations: 2 * cells * cells * pixels }
     }
