@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::optim::SgdConfig;
-use burn::tensor::Device;
 
 use super::task::PretextTask;
 use super::training::TaskObjective;
@@ -29,7 +28,7 @@ pub(in crate::pretrain) fn sized(size: usize) -> Config {
 
 /// A task without data, for 40 training slices.
 pub(in crate::pretrain) fn objective<T: PretextTask>(config: &Config) -> TaskObjective<T> {
-    TaskObjective::new(config, 40, &Device::flex()).unwrap()
+    TaskObjective::new(config, 40, &Compute::cpu().device).unwrap()
 }
 
 /// The gradient of the loss must be its slope: a step of plain gradient descent changes the loss by the step's length times the
