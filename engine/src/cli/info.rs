@@ -1,5 +1,7 @@
 //! `amlp info`: format, grid, type and values of a volume.
 
+mod series;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -7,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::preprocess::{CtReader, Kind, KindChoice};
+use crate::volume::dicom;
 use crate::volume::{Background, Frames, ReadOptions, Scale, Volume, VoxelData, ct_doubt};
 use crate::{Error, Result};
 
@@ -15,14 +18,20 @@ pub const EXAMPLES: &str = "\
 Examples:
   amlp info scan.nii.gz
   amlp info scan.nii.gz --voxel 120,110,70 --voxel 0,0,0
-  amlp info series.nii --frame 3 --json";
+  amlp info series.nii --frame 3 --json
+  amlp info STUDY                        (the series of a DICOM folder, zip archive or DICOMDIR)
+  amlp info STUDY --series 3 --json";
 
 /// Shows format, grid, orientation, type, scaling and value range of a volume.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// NIfTI-1 or -2 volume: .nii, .nii.gz, or either file of a .hdr/.img pair.
+    /// NIfTI-1 or -2 volume: .nii, .nii.gz, or either file of a .hdr/.img pair. Or DICOM: a file, folder, zip archive or
+    /// DICOMDIR, whose series are listed.
     pub file: PathBuf,
+    /// Show this series of a DICOM folder: its number or UID, with :2 behind it for the second volume of a series.
+    #[arg(long, value_name = "N|UID")]
+    pub series: Option<String>,
     /// Print the value of voxel i,j,k, 0-based in the file's own order; i,j,k,t selects a frame too. Repeatable.
     #[arg(long, value_name = "I,J,K", allow_hyphen_values = true)]
     pub voxel: Vec<VoxelIndex>,
@@ -55,7 +64,7 @@ impl FromStr for VoxelIndex {
 pub struct Info {
     /// Path as given.
     pub file: String,
-    /// `nifti-1`, `nifti-2 pair gzip`, ...
+    /// `nifti-1`, `nifti-2 pair gzip`, `dicom`, ...
     pub format: String,
     /// Dimensions in the file, at least three.
     pub shape: Vec<usize>,
@@ -96,6 +105,9 @@ pub struct Info {
 /// If the file cannot be read or a voxel lies outside it.
 #[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments by value")]
 pub fn run(args: Args) -> anyhow::Result<()> {
+    if series::is_listing(&args) {
+        return series::run(&args);
+    }
     let info = inspect(&args)?;
     let text = if args.json { serde_json::to_string(&info)? } else { info.table() };
     super::print_line(text.trim_end())
@@ -107,8 +119,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// As [`run`].
 pub fn inspect(args: &Args) -> Result<Info> {
     let frames = args.frame.map_or(Frames::All, Frames::One);
-    let volume = Volume::read_with(&args.file, &ReadOptions { frames, ..ReadOptions::default() })?;
-    let mut shape = volume.header.as_ref().map_or_else(|| volume.grid.shape.to_vec(), |h| h.dims.clone());
+    let path = args.series.as_ref().map_or_else(|| args.file.clone(), |name| dicom::with_series(&args.file, name));
+    let volume = Volume::read_with(&path, &ReadOptions { frames, ..ReadOptions::default() })?;
+    let mut shape = volume.header.as_ref().map_or_else(|| shape_of(&volume), |h| h.dims.clone());
     shape.resize(shape.len().max(3), 1);
     let voxels = args.voxel.iter().map(|v| {
         let at = locate(&args.file, &volume, &shape, &v.0, args.frame)?;
@@ -120,7 +133,7 @@ pub fn inspect(args: &Args) -> Result<Info> {
     Ok(Info {
         voxels: voxels.collect::<Result<_>>()?,
         file: args.file.to_string_lossy().into_owned(),
-        format: volume.header.as_ref().map_or("memory", |h| &h.format).to_owned(),
+        format: volume.header.as_ref().map_or("dicom", |h| &h.format).to_owned(),
         spacing_mm: volume.grid.spacing_mm(),
         affine: volume.grid.affine_rows().to_vec(),
         orientation: volume.grid.axis_codes(),
@@ -136,6 +149,12 @@ pub fn inspect(args: &Args) -> Result<Info> {
         warnings,
         shape,
     })
+}
+
+/// Shape of a volume without NIfTI header, with its frames if there are several.
+pub(super) fn shape_of(volume: &Volume) -> Vec<usize> {
+    let frames = Some(volume.file_frames).filter(|frames| *frames > 1);
+    volume.grid.shape.into_iter().chain(frames).collect()
 }
 
 /// The background in words; nothing for colours.
@@ -267,7 +286,7 @@ mod tests {
     fn look(voxels: &[&str], frame: Option<usize>) -> Result<Info> {
         let folder = tempfile::tempdir().unwrap();
         let voxel = voxels.iter().map(|v| v.parse().unwrap()).collect();
-        inspect(&Args { file: file(&folder), voxel, frame, json: true })
+        inspect(&Args { file: file(&folder), series: None, voxel, frame, json: true })
     }
 
     #[test]

@@ -23,6 +23,7 @@ use inputs::{Inputs, Scan};
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine scan.nii.gz --out masks
+  amlp segment --model runs/fine STUDY --series 3 --out masks      (a series of a DICOM folder, zip or DICOMDIR)
   amlp segment --model runs/fine COHORT --out masks               (the run's own cohort: its test patients)
   amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
@@ -43,6 +44,9 @@ pub struct Args {
     /// The model's own cohort, where it lies now: its test patients.
     #[arg(long, value_name = "FOLDER")]
     cohort: Option<PathBuf>,
+    /// Series of a DICOM input: its number or UID, with :2 behind it for the second volume of a series.
+    #[arg(long, value_name = "N|UID", conflicts_with = "cohort")]
+    series: Option<String>,
     /// Folder for the masks.
     #[arg(long)]
     out: PathBuf,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::corrections::Corrections;
 use crate::run::RunFolder;
+use crate::volume::dicom::{self, Library};
 use crate::{Error, Result};
 
 /// Folders are searched this deep: `root/derivatives/labels/sub-1/ses-1/anat/file` and one to spare.
@@ -15,6 +16,9 @@ const DEPTH: usize = 6;
 
 /// Endings of NIfTI files that hold a header; the `.img` of a pair belongs to its `.hdr`.
 const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr.gz", ".hdr"];
+
+/// Files of other names that are looked at, to see whether a folder holds DICOM.
+const SAMPLES: usize = 4;
 
 /// Ending of the record that `amlp segment` writes beside a finished mask.
 const RECORD: &str = ".segmented.json";
@@ -99,6 +103,12 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
                 Err(error) => return Err(error),
             };
             next.append(&mut found.folders);
+            let volumes = dicom_volumes(&path, &found.others, &mut listing.skipped);
+            if !volumes.is_empty() {
+                // A folder of slices is one image of the patient whose folder it lies in.
+                let home = if depth > 1 { path.parent().unwrap_or(&path) } else { &path };
+                listing.folders.push(Folder { path: home.to_path_buf(), files: volumes });
+            }
             let files = found.without_outputs();
             if !files.is_empty() {
                 listing.folders.push(Folder { path, files });
@@ -111,10 +121,52 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
+/// The volumes among the DICOM files directly in a folder, named by modality and, for MR, by what the description says.
+fn dicom_volumes(folder: &Path, others: &[PathBuf], skipped: &mut Vec<(PathBuf, String)>) -> Vec<NiftiFile> {
+    if !others.iter().any(|path| dicom::is_dicom(path)) {
+        return Vec::new();
+    }
+    let library = match Library::of_folder(folder) {
+        Ok(library) => library,
+        Err(error) => {
+            skipped.push((folder.to_path_buf(), error.to_string()));
+            return Vec::new();
+        }
+    };
+    let mut files = Vec::new();
+    for series in library.series() {
+        for (at, stack) in series.stacks.iter().enumerate().filter(|(_, stack)| stack.is_stackable()) {
+            let path = dicom::with_series(folder, &dicom::selector_of(series, at));
+            files.push(NiftiFile { path, stem: modality_name(&series.modality, &series.description) });
+            skipped.extend(stack.warnings().into_iter().map(|warning| (folder.to_path_buf(), warning)));
+        }
+    }
+    files
+}
+
+/// The name of a modality as cohorts use it: `ct`, `pt`, of an MR series `flair`, `t1ce`, `t1`, `t2`, ..., else `mr`.
+fn modality_name(modality: &str, description: &str) -> String {
+    let words = description.to_lowercase();
+    let has = |words_of: &[&str]| words_of.iter().any(|word| words.contains(word));
+    let name = match modality {
+        "MR" if has(&["flair"]) => "flair",
+        "MR" if has(&["adc"]) => "adc",
+        "MR" if has(&["dwi", "diff"]) => "dwi",
+        "MR" if has(&["swi"]) => "swi",
+        "MR" if has(&["t1"]) && has(&["gd", "post", "+c", "ce", "km"]) => "t1ce",
+        "MR" if has(&["t1"]) => "t1",
+        "MR" if has(&["t2"]) => "t2",
+        other => return other.to_lowercase(),
+    };
+    name.to_owned()
+}
+
 /// What is directly in a folder.
 #[derive(Default)]
 struct Entries {
     files: Vec<NiftiFile>,
+    /// The first files of other names, which may be DICOM.
+    others: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     /// Cases that `amlp segment` finished here.
     segmented: BTreeSet<String>,
@@ -141,6 +193,8 @@ fn entries(folder: &Path) -> Result<Entries> {
             found.segmented.insert(case.to_owned());
         } else if let Some(stem) = stem(&name).filter(|stem| !is_probability(stem)) {
             found.files.push(NiftiFile { stem: stem.to_owned(), path });
+        } else if found.others.len() < SAMPLES && stem(&name).is_none() {
+            found.others.push(path);
         }
     }
     found.files.sort();
@@ -186,6 +240,13 @@ mod tests {
         assert_eq!(names(root), ["p0/b.HDR", "p0/flair.nii.gz"]);
         let masks: Vec<String> = masks_in(&root.join("masks")).unwrap().into_iter().map(|file| file.stem).collect();
         assert_eq!(masks, ["P1"]);
+    }
+
+    #[test]
+    fn series_are_named_by_modality_and_description() {
+        let name = |modality, description| modality_name(modality, description);
+        assert_eq!([name("CT", "T1"), name("PT", "WB"), name("MR", "survey")], ["ct", "pt", "mr"]);
+        assert_eq!([name("MR", "AX T2 FLAIR"), name("MR", "t1_mprage +C"), name("MR", "T2w")], ["flair", "t1ce", "t2"]);
     }
 
     #[cfg(unix)]

@@ -8,6 +8,7 @@ use super::listing::masks_in;
 use super::names::segmented_image;
 use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, LeftOut};
+use crate::volume::dicom;
 use crate::words::plural;
 use crate::{Error, Result};
 
@@ -94,7 +95,7 @@ impl Pairs {
     /// Like [`Pairs::find`], with the user's choices for finding the masks of a cohort.
     pub fn find_with(prediction: &Path, truth: &Path, subset: &Subset, options: &DiscoverOptions) -> Result<Self> {
         for path in [prediction, truth] {
-            std::fs::metadata(path).map_err(Error::io("read", path))?;
+            std::fs::metadata(dicom::split_selector(path).0).map_err(Error::io("read", path))?;
         }
         if !prediction.is_dir() && !truth.is_dir() {
             let case = case_id(prediction).unwrap_or_else(|| prediction.display().to_string());

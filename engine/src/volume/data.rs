@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Grid, Stats, nifti, stats};
+use super::{Grid, Stats, dicom, nifti, stats};
 use crate::parallel;
 use crate::{Error, Result};
 
@@ -192,6 +192,11 @@ pub struct SourceHeader {
     pub extensions: Vec<Extension>,
 }
 
+/// Reads a volume of either format, without looking at its values.
+pub(super) fn read_unchecked(path: &Path, options: &ReadOptions) -> Result<Volume> {
+    if dicom::is_dicom(path) { dicom::read(path, options) } else { nifti::read(path, options) }
+}
+
 /// A scan on its grid.
 #[derive(Clone, Debug)]
 pub struct Volume {
@@ -210,23 +215,23 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// Reads the first frame, within the default memory budget of 2 GiB.
+    /// Reads the first frame of a NIfTI file or of a DICOM series ([`dicom::open`]), within the default memory budget of 2 GiB.
     pub fn read(path: &Path) -> Result<Self> {
         Self::read_with(path, &ReadOptions::default())
     }
 
-    /// Reads only the header and returns the grid.
+    /// Reads only headers and returns the grid.
     ///
     /// # Errors
     /// As [`Volume::read`], as far as the header shows them.
     pub fn read_grid(path: &Path) -> Result<Grid> {
-        nifti::read_grid(path)
+        if dicom::is_dicom(path) { dicom::read_grid(path) } else { nifti::read_grid(path) }
     }
 
     /// Reads the frames that `options` selects. [`Volume::warnings`] reports volumes of zeros only, non-finite values
     /// and values beyond the range of a 32-bit float.
     pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let mut volume = nifti::read(path, options)?;
+        let mut volume = read_unchecked(path, options)?;
         let found = volume.value_warnings();
         volume.warnings.extend(found);
         Ok(volume)

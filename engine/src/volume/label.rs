@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::data::read_unchecked;
 use super::rounding;
-use super::{Frames, Grid, MaskOptions, ReadOptions, Relation, Volume, crop, nifti, resample_labels};
+use super::{Frames, Grid, MaskOptions, ReadOptions, Relation, Volume, crop, resample_labels};
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
@@ -134,7 +135,7 @@ impl LabelVolume {
 
     /// Not [`Volume::read`], which warns of a volume of zeros: here that is a patient without lesions.
     fn read_frame(path: &Path, frame: usize) -> Result<Volume> {
-        nifti::read(path, &ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() })
+        read_unchecked(path, &ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() })
     }
 
     fn of_volume(path: &Path, volume: Volume, options: &MaskOptions) -> Result<(Self, Vec<String>)> {

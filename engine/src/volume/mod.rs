@@ -1,12 +1,13 @@
-//! Scans and masks on their grid: geometry, orientation, resampling, and the NIfTI format.
+//! Scans and masks on their grid: geometry, orientation, resampling, and the formats NIfTI and DICOM.
 //!
 //! A [`Volume`] keeps the file's own voxel type and scales values when they are read. A [`LabelVolume`] is a mask;
 //! [`LabelVolume::read_for`] aligns it to an image by world position or refuses it. Geometry lives in [`Grid`],
-//! [`Orientation`], [`resample`] and [`crop`]; only [`nifti`] knows a file format.
+//! [`Orientation`], [`resample`] and [`crop`]; only [`nifti`] and [`dicom`] know a file format.
 
 mod axial;
 mod background;
 mod data;
+pub mod dicom;
 mod grid;
 mod hounsfield;
 mod label;

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::inputs::Scan;
 use crate::cohort::ImageFile;
 use crate::run::atomic::{sha256_file, write_atomic};
+use crate::volume::dicom;
+use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
 
 /// The record of a finished case.
@@ -76,10 +78,12 @@ fn path_of(out: &Path, case: &str) -> PathBuf {
     out.join(format!("{case}.segmented.json"))
 }
 
-/// SHA-256 of an image's file, with the frame of a 4-D file.
+/// SHA-256 of an image's file, or of the UIDs of a DICOM series, with the frame of a 4-D file.
 fn image_checksum(image: &ImageFile) -> Result<String> {
     let frame = image.frame.map(|frame| format!(" frame {frame}")).unwrap_or_default();
-    Ok(sha256_file(&image.path)? + &frame)
+    let digest =
+        if dicom::is_dicom(&image.path) { HeaderSummary::read(&image.path)?.digest } else { sha256_file(&image.path)? };
+    Ok(digest + &frame)
 }
 
 #[cfg(test)]

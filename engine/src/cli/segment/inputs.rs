@@ -8,6 +8,7 @@ use crate::cohort::split::{Part, Split};
 use crate::cohort::{Cohort, CohortIdentity, ImageFile, LeftOut, NiftiFile, is_mask_or_output, scans_in};
 use crate::config::Config;
 use crate::run::RunFolder;
+use crate::volume::dicom::{self, Library};
 use crate::words::plural;
 use crate::{Error, Result};
 
@@ -37,11 +38,17 @@ impl Inputs {
     pub fn find(args: &Args, config: &Config) -> Result<Self> {
         let mut inputs = Self::default();
         for input in &args.input {
-            if input.is_dir() {
+            if let Some(series) = &args.series {
+                inputs.add_series(&dicom::with_series(input, series), args)?;
+            } else if input.is_dir() {
                 inputs.add_folder(input, args, config)?;
             } else {
-                std::fs::metadata(input).map_err(Error::io("read", input))?;
-                inputs.add_file(input, args);
+                std::fs::metadata(dicom::split_selector(input).0).map_err(Error::io("read", input))?;
+                if dicom::is_dicom(input) {
+                    inputs.add_series(input, args)?;
+                } else {
+                    inputs.add_file(input, args);
+                }
             }
         }
         if let Some(folder) = &args.cohort {
@@ -54,6 +61,13 @@ impl Inputs {
     fn add_file(&mut self, path: &Path, args: &Args) {
         let image = ImageFile::with_frame(path.to_path_buf(), args.files.frame);
         self.scans.push(Scan { case: stem(path), images: vec![image] });
+    }
+
+    /// A volume of DICOM files. Its outputs are named by modality and hashed UID: folders may be named after patients.
+    fn add_series(&mut self, path: &Path, args: &Args) -> Result<()> {
+        let image = ImageFile::with_frame(path.to_path_buf(), args.files.frame);
+        self.scans.push(Scan { case: dicom::open(path)?.file_name(), images: vec![image] });
+        Ok(())
     }
 
     /// A cohort, or a folder of scans of the model's only modality.
@@ -69,6 +83,9 @@ impl Inputs {
         let files = if config.data.modality.len() == 1 { scans_in(folder)? } else { Vec::new() };
         let (outputs, files): (Vec<NiftiFile>, Vec<NiftiFile>) =
             files.into_iter().partition(|file| is_mask_or_output(&file.stem));
+        if files.is_empty() && config.data.modality.len() == 1 && Library::scan(folder, &|_, _| true)?.has_images() {
+            return self.add_series(folder, args);
+        }
         if files.is_empty() {
             // The error of the discovery says more than "no file".
             cohort?;

@@ -12,6 +12,8 @@ use super::frames::CaseFrames;
 use super::spill::{Frame, decode, encode};
 use super::{CaseMeta, LabelUse, SliceMeta, StoreOptions};
 use crate::cohort::Case;
+use crate::volume::dicom;
+use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
 
 /// Must change whenever the preprocessing result or the file layout changes.
@@ -44,6 +46,11 @@ pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
     for (path, frame) in case.images.values().map(|image| (&image.path, image.frame)).chain(masks) {
         if let Some(frame) = frame {
             add(&frame.to_le_bytes());
+        }
+        if dicom::is_dicom(path) {
+            // A series is many files: the UIDs of its instances tell it.
+            add(HeaderSummary::read(path)?.digest.as_bytes());
+            continue;
         }
         let about = std::fs::metadata(path).map_err(Error::io("read", path))?;
         let absolute = std::path::absolute(path).map_err(Error::io("read", path))?;

@@ -267,7 +267,7 @@ fn not_nifti(path: &Path, bytes: &[u8]) -> Error {
     } else if bytes.starts_with(b"version https://git-lfs") {
         "is a Git LFS pointer, not the volume. Fetch it with git lfs pull"
     } else if bytes.get(128..132) == Some(b"DICM") {
-        "is a DICOM file. Convert it to NIfTI"
+        "is a DICOM file with the name or compression of NIfTI. Rename or decompress it"
     } else if bytes.starts_with(&[0x1f, 0x8b]) {
         "is gzipped more than once. Decompress it once"
     } else if sizeof_hdr(bytes, V1_LEN) || bytes.len() < 4 {

@@ -7,6 +7,7 @@ use super::read::{header_path, open, read_header};
 use super::source::Source;
 use crate::Result;
 use crate::run::atomic::sha256;
+use crate::volume::dicom;
 
 /// A file by its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,11 +19,15 @@ pub struct HeaderSummary {
 }
 
 impl HeaderSummary {
-    /// Reads a header.
+    /// Reads a header, or those of a DICOM series, whose digest covers the UIDs of its instances.
     ///
     /// # Errors
     /// A file that cannot be opened or whose header is not NIfTI.
     pub fn read(path: &Path) -> Result<Self> {
+        if dicom::is_dicom(path) {
+            let (frames, digest) = dicom::summary(path)?;
+            return Ok(Self { frames, digest });
+        }
         let path = header_path(path)?;
         let header = read_header(&path, &mut open(&path, &mut Vec::new())?, &mut Vec::new())?;
         let mut bytes = vec![0; if header.version == 2 { V2_LEN } else { V1_LEN }];

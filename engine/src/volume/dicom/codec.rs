@@ -1,0 +1,158 @@
+//! Decoding of one compressed frame.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use oxiarc_jpeg::{DecodeLimits, DecodeOptions, Decoder, JpegError};
+
+use super::pixels::PixelLayout;
+use super::source::inflate;
+use super::{DicomFile, Syntax, Tag, rle};
+use crate::Result;
+
+/// The bytes of a frame as if it were stored uncompressed: little-endian numbers of `bits_allocated` bits, the samples of
+/// a pixel together, [`PixelLayout::frame_bytes`] in all.
+///
+/// # Errors
+/// A stream that is damaged, or whose own header contradicts the file's. A panic of a decoder becomes one, too.
+pub(super) fn decode(file: &DicomFile, stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode_stream(file.syntax, stream, layout)));
+    let decoded = decoded.unwrap_or_else(|_| Err("the decoder gave up on a damaged frame".to_owned()));
+    let bytes = decoded.map_err(|why| file.error(Tag::PIXEL_DATA, why))?;
+    if bytes.len() == layout.frame_bytes() {
+        return Ok(bytes);
+    }
+    Err(file.error(Tag::PIXEL_DATA, format!("a frame has {} bytes, {} expected", bytes.len(), layout.frame_bytes())))
+}
+
+fn decode_stream(syntax: Syntax, stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
+    match syntax {
+        Syntax::Rle => {
+            if layout.bits_allocated < 8 {
+                return Err("RLE of single bits is not defined".to_owned());
+            }
+            rle::decode(stream, layout.rows * layout.columns, layout.samples, layout.bits_allocated / 8)
+        }
+        Syntax::DeflatedFrames => {
+            let (bytes, _) =
+                inflate(stream, layout.frame_bytes()).map_err(|e| format!("damaged deflate stream: {e}"))?;
+            Ok(bytes)
+        }
+        Syntax::Jpeg => jpeg(stream, layout),
+        Syntax::JpegLs => jpeg_ls(stream, layout),
+        Syntax::Jpeg2000 => jpeg_2000(stream, layout),
+        _ => Err("no decoder for this transfer syntax".to_owned()),
+    }
+}
+
+/// What a compressed frame says of itself.
+struct StreamHeader {
+    columns: usize,
+    rows: usize,
+    components: usize,
+    precision: usize,
+}
+
+impl StreamHeader {
+    /// Compares the stream with the file, before the decoder allocates anything.
+    fn check(&self, layout: &PixelLayout) -> Result<(), String> {
+        let Self { columns, rows, components, precision } = *self;
+        if (columns, rows, components) != (layout.columns, layout.rows, layout.samples) {
+            let expected = format!("{} x {} x {}", layout.columns, layout.rows, layout.samples);
+            return Err(format!("a frame of {columns} x {rows} x {components} numbers, {expected} expected"));
+        }
+        if precision > layout.bits_allocated || layout.bits_allocated > 16 {
+            return Err(format!("a frame of {precision} bits a number, stored in {}", layout.bits_allocated));
+        }
+        Ok(())
+    }
+}
+
+/// Numbers as little-endian bytes of the file's width.
+fn to_bytes(numbers: impl Iterator<Item = u16>, layout: &PixelLayout) -> Vec<u8> {
+    if layout.bits_allocated == 8 {
+        numbers.map(|number| number as u8).collect()
+    } else {
+        numbers.flat_map(u16::to_le_bytes).collect()
+    }
+}
+
+fn jpeg(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
+    let limits = DecodeLimits {
+        max_width: layout.columns as u32,
+        max_height: layout.rows as u32,
+        max_pixels: (layout.rows * layout.columns) as u64,
+        max_components: layout.samples as u8,
+        max_scans: 64,
+        max_coefficient_bytes: 64 * layout.frame_len() as u64 + (1 << 20),
+        max_output_bytes: 2 * layout.frame_len() as u64,
+        max_input_bytes: stream.len() as u64,
+    };
+    // Colours leave as RGB.
+    let raw_components = !layout.photometric.starts_with("YBR");
+    let options = DecodeOptions { limits, raw_components, ..DecodeOptions::default() };
+    let mut decoder = Decoder::with_options(stream, options);
+    let failed = |error: JpegError| format!("damaged JPEG frame: {error}");
+    let info = decoder.read_info().map_err(failed)?;
+    let (columns, rows) = (usize::from(info.width), usize::from(info.height));
+    let header = StreamHeader { columns, rows, components: info.components().len(), precision: info.precision.into() };
+    header.check(layout)?;
+    if info.pixel_format().is_wide() {
+        return Ok(to_bytes(decoder.decode_u16().map_err(failed)?.into_iter(), layout));
+    }
+    Ok(to_bytes(decoder.decode().map_err(failed)?.into_iter().map(u16::from), layout))
+}
+
+fn jpeg_ls(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
+    let damaged = || "damaged JPEG-LS frame: no frame header".to_owned();
+    let at = stream.windows(2).position(|marker| marker == [0xff, 0xf7]).ok_or_else(damaged)?;
+    let &[_, _, precision, rows, rows2, columns, columns2, components] =
+        stream.get(at + 2..at + 10).and_then(<[u8]>::first_chunk).ok_or_else(damaged)?;
+    let word = |high, low| usize::from(u16::from_be_bytes([high, low]));
+    let (columns, rows) = (word(columns, columns2), word(rows, rows2));
+    if components != 1 {
+        return Err("JPEG-LS of colours is not supported".to_owned());
+    }
+    StreamHeader { columns, rows, components: 1, precision: precision.into() }.check(layout)?;
+    let decode = |stream: &[u8]| {
+        // Some streams make the decoder overflow, which is a panic in a debug build.
+        catch_unwind(|| jpegls::decode(stream, columns as u32, rows as u32))
+            .map_err(|_| "the stream contradicts itself".to_owned())
+            .and_then(|decoded| decoded.map_err(|error| error.to_string()))
+    };
+    // Some encoders fill up with zeros before the end marker.
+    let trimmed = || {
+        let end = stream.windows(2).rposition(|marker| marker == [0xff, 0xd9])?;
+        let data = stream[..end].iter().rposition(|&byte| byte != 0)? + 1;
+        (data < end).then(|| [&stream[..data], &[0xff, 0xd9]].concat())
+    };
+    let numbers = match decode(stream) {
+        Ok(decoded) => decoded.0,
+        Err(why) => match trimmed().map(|stream| decode(&stream)) {
+            Some(Ok(decoded)) => decoded.0,
+            _ => return Err(format!("damaged JPEG-LS frame: {why}")),
+        },
+    };
+    Ok(to_bytes(numbers.into_iter(), layout))
+}
+
+fn jpeg_2000(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
+    let damaged = |why: &str| format!("damaged JPEG 2000 frame: {why}");
+    let start = stream.windows(4).position(|head| head == [0xff, 0x4f, 0xff, 0x51]);
+    let size = start.and_then(|at| stream.get(at + 6..at + 45)).ok_or_else(|| damaged("no image size"))?;
+    let word = |at: usize| u32::from_be_bytes([size[at], size[at + 1], size[at + 2], size[at + 3]]) as usize;
+    let (columns, rows) = (word(2).wrapping_sub(word(10)), word(6).wrapping_sub(word(14)));
+    let components = usize::from(u16::from_be_bytes([size[34], size[35]]));
+    let precision = usize::from(size[36] & 0x7f) + 1;
+    StreamHeader { columns, rows, components, precision }.check(layout)?;
+    let image = jpeg2k::Image::from_bytes(stream).map_err(|error| damaged(&error.to_string()))?;
+    let planes = image.components();
+    let sized = |plane: &jpeg2k::ImageComponent| {
+        (plane.width() as usize, plane.height() as usize) == (columns, rows) && plane.data().len() == columns * rows
+    };
+    if planes.len() != components || !planes.iter().all(sized) {
+        return Err(damaged("its components differ in size"));
+    }
+    // Two's complement in the low bits, whatever sign the stream states.
+    let numbers = (0..columns * rows).flat_map(|at| planes.iter().map(move |plane| plane.data()[at] as u16));
+    Ok(to_bytes(numbers, layout))
+}

@@ -1,0 +1,311 @@
+//! What stacking needs from the header of one file: its planes in patient space, their scaling, and what tells them apart.
+
+use glam::DVec3;
+
+use super::pixels::padding_range;
+use super::source::Source;
+use super::suv::PetHeader;
+use super::{DataSet, DicomFile, Tag, hashed_uid, mosaic};
+use crate::Result;
+
+/// SOP classes of segmentations, bit masks and label maps.
+const SEGMENTATION_CLASSES: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"];
+/// GridFrameOffsetVector and DoseGridScaling of a dose: distances of its frames from the first, and its slope.
+const GRID_FRAME_OFFSETS: Tag = Tag(0x3004, 0x000c);
+const DOSE_GRID_SCALING: Tag = Tag(0x3004, 0x000e);
+
+/// A plane of pixels: a frame, or a tile of a mosaic. Positions are those of DICOM (LPS).
+#[derive(Clone, Debug)]
+pub(super) struct Plane {
+    /// The frame in the file, 0-based.
+    pub frame: usize,
+    /// Column and row of the first pixel within the frame; not 0 only in a mosaic.
+    pub origin: [usize; 2],
+    /// Columns and rows.
+    pub size: [usize; 2],
+    /// Centre of the first pixel, in mm; `None` if the file does not say.
+    pub position: Option<DVec3>,
+    /// Directions of a row and of a column.
+    pub axes: Option<[DVec3; 2]>,
+    /// Distance of pixels within a row and of rows, in mm.
+    pub spacing: Option<[f64; 2]>,
+    /// Distance of slices as stated, or their thickness, in mm.
+    pub step: Option<f64>,
+    /// `value = slope * stored + intercept`.
+    pub slope: f64,
+    pub intercept: f64,
+    /// True if the rescale of the frame is given.
+    pub rescaled: bool,
+    /// Echo time in ms, component of a complex image, and other reasons to be a volume of its own.
+    pub kind: Kind,
+    /// Order among planes at the same position: what says so explicitly, then the frame.
+    pub order: [i64; 3],
+    /// TemporalPosition, b-value and TriggerTime, where a series of repeats does not come out even.
+    pub phase: [Option<i64>; 3],
+}
+
+/// What planes of one volume have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Kind {
+    /// Echo time in microseconds.
+    pub echo: Option<i64>,
+    /// Magnitude, phase, real, imaginary: `M`, `P`, `R`, `I`.
+    pub component: Option<char>,
+}
+
+/// The header of one file.
+#[derive(Clone, Debug)]
+pub(super) struct Instance {
+    pub source: Source,
+    pub uid: String,
+    pub class_uid: String,
+    pub syntax_uid: String,
+    pub number: i64,
+    pub modality: String,
+    pub series_uid: String,
+    pub study_uid: String,
+    pub series_number: Option<i64>,
+    /// Header text for people: shown in a study list, never logged.
+    pub description: String,
+    pub study_description: String,
+    pub series_date: String,
+    pub patient_id: String,
+    pub patient_name: String,
+    pub rows: usize,
+    pub columns: usize,
+    pub frames: usize,
+    pub has_pixels: bool,
+    /// One number a pixel, of brightness.
+    pub grey: bool,
+    pub photometric: String,
+    /// Bits allocated, signed, floating point.
+    pub stored: (usize, bool, bool),
+    /// Stored values that are no tissue.
+    pub padding: Option<[f64; 2]>,
+    pub rescale_type: Option<String>,
+    pub frame_of_reference: String,
+    pub pet: Option<Box<PetHeader>>,
+    pub planes: Vec<Plane>,
+    pub warnings: Vec<String>,
+}
+
+impl Instance {
+    /// Reads a file's header; `None` if the file is not DICOM.
+    ///
+    /// # Errors
+    /// As [`DicomFile::open`].
+    pub fn read(source: &Source) -> Result<Option<Self>> {
+        Ok(DicomFile::if_dicom(source)?.map(|file| Self::of(&file)))
+    }
+
+    pub fn of(file: &DicomFile) -> Self {
+        let data = &file.data;
+        let text = |tag| data.text(tag).unwrap_or_default();
+        let uid = |tag| data.uid(tag).unwrap_or_default().to_owned();
+        let photometric = data.text(Tag::PHOTOMETRIC_INTERPRETATION).unwrap_or_else(|| "MONOCHROME2".to_owned());
+        let mut instance = Self {
+            source: file.source.clone(),
+            uid: file.instance_uid().to_owned(),
+            class_uid: uid(Tag::SOP_CLASS_UID),
+            syntax_uid: file.syntax_uid.clone(),
+            number: data.number(Tag::INSTANCE_NUMBER).map_or(0, |n| n as i64),
+            modality: text(Tag::MODALITY),
+            series_uid: uid(Tag::SERIES_INSTANCE_UID),
+            study_uid: uid(Tag::STUDY_INSTANCE_UID),
+            series_number: data.number(Tag::SERIES_NUMBER).map(|n| n as i64),
+            description: text(Tag::SERIES_DESCRIPTION),
+            study_description: text(Tag::STUDY_DESCRIPTION),
+            series_date: data.text(Tag::SERIES_DATE).or_else(|| data.text(Tag::STUDY_DATE)).unwrap_or_default(),
+            patient_id: text(Tag::PATIENT_ID),
+            patient_name: text(Tag::PATIENT_NAME),
+            rows: data.count(Tag::ROWS).unwrap_or(0),
+            columns: data.count(Tag::COLUMNS).unwrap_or(0),
+            frames: data.count(Tag::NUMBER_OF_FRAMES).unwrap_or(1).max(1),
+            has_pixels: file.pixels.is_some(),
+            grey: data.count(Tag::SAMPLES_PER_PIXEL).unwrap_or(1) == 1 && photometric.starts_with("MONOCHROME"),
+            photometric,
+            stored: stored(file),
+            padding: padding_range(data, data.count(Tag::PIXEL_REPRESENTATION) == Some(1)),
+            rescale_type: rescale_type(data),
+            frame_of_reference: uid(Tag::FRAME_OF_REFERENCE_UID),
+            pet: None,
+            planes: Vec::new(),
+            warnings: file.warnings.clone(),
+        };
+        if instance.modality == "PT" {
+            instance.pet = Some(Box::new(PetHeader::of(data)));
+        }
+        // Segmentations and presentation states are layers, not images.
+        let is_layer = SEGMENTATION_CLASSES.contains(&&*instance.class_uid);
+        if !is_layer && instance.has_pixels && instance.rows > 0 && instance.columns > 0 {
+            instance.add_planes(data);
+        }
+        instance
+    }
+
+    fn add_planes(&mut self, data: &DataSet) {
+        match mosaic::tiles(data) {
+            Some(Ok(mosaic)) => {
+                self.planes = mosaic.planes(&Context::of(data, &[]).plane(0, [self.columns, self.rows]));
+                return;
+            }
+            Some(Err(why)) => {
+                self.warnings.push(why);
+                return;
+            }
+            None => {}
+        }
+        let per_frame = data.items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        let shared = data.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+        // A header can declare more frames than it could hold; the pixels are checked when they are read.
+        let frames = if per_frame.is_empty() { self.frames.min(1 << 16) } else { per_frame.len().min(self.frames) };
+        self.planes = (0..frames)
+            .map(|frame| {
+                let groups: Vec<&DataSet> = per_frame.get(frame).into_iter().chain(shared).collect();
+                Context::of(data, &groups).plane(frame, [self.columns, self.rows])
+            })
+            .collect();
+        let offsets = data.numbers(GRID_FRAME_OFFSETS);
+        if per_frame.is_empty() && offsets.len() == self.planes.len() {
+            let slope = data.number(DOSE_GRID_SCALING).unwrap_or(1.0);
+            for (plane, offset) in self.planes.iter_mut().zip(&offsets) {
+                let normal = plane.axes.map_or(DVec3::Z, |[row, column]| row.cross(column));
+                plane.position = plane.position.map(|position| position + normal * (offset - offsets[0]));
+                (plane.slope, plane.rescaled) = (slope, true);
+            }
+        }
+    }
+
+    /// The hash that names the instance in messages.
+    pub fn hash(&self) -> String {
+        hashed_uid(&self.uid)
+    }
+}
+
+/// Bits allocated, signed, floating point.
+fn stored(file: &DicomFile) -> (usize, bool, bool) {
+    let signed = file.data.count(Tag::PIXEL_REPRESENTATION) == Some(1);
+    match file.pixels.map(|pixels| pixels.tag) {
+        Some(Tag::FLOAT_PIXEL_DATA) => (32, false, true),
+        Some(Tag::DOUBLE_FLOAT_PIXEL_DATA) => (64, false, true),
+        _ => (file.data.count(Tag::BITS_ALLOCATED).unwrap_or(16), signed, false),
+    }
+}
+
+/// RescaleType of the image, or of the first frame.
+fn rescale_type(data: &DataSet) -> Option<String> {
+    let groups = [Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE];
+    let of_frame = |tag: &Tag| data.item(*tag)?.item(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE)?.text(Tag::RESCALE_TYPE);
+    data.text(Tag::RESCALE_TYPE).or_else(|| groups.iter().find_map(of_frame))
+}
+
+/// Where the attributes of a frame are looked up: its functional groups, the shared ones, the data set itself.
+struct Context<'a> {
+    data: &'a DataSet,
+    groups: &'a [&'a DataSet],
+}
+
+impl<'a> Context<'a> {
+    fn of(data: &'a DataSet, groups: &'a [&'a DataSet]) -> Self {
+        Self { data, groups }
+    }
+
+    /// The data set that holds `tag`: the macro of the frame, of all frames, or the top level.
+    fn holder(&self, sequence: Tag, tag: Tag) -> Option<&'a DataSet> {
+        let macros = self.groups.iter().filter_map(|group| group.item(sequence));
+        macros.chain([self.data]).find(|set| set.bytes(tag).is_some())
+    }
+
+    fn vector<const N: usize>(&self, sequence: Tag, tag: Tag) -> Option<[f64; N]> {
+        self.holder(sequence, tag)?.array(tag)
+    }
+
+    fn number(&self, sequence: Tag, tag: Tag) -> Option<f64> {
+        self.holder(sequence, tag)?.number(tag)
+    }
+
+    fn plane(&self, frame: usize, size: [usize; 2]) -> Plane {
+        let cosines: Option<[f64; 6]> = self.vector(Tag::PLANE_ORIENTATION_SEQUENCE, Tag::IMAGE_ORIENTATION_PATIENT);
+        let spacing: Option<[f64; 2]> = self.vector(Tag::PIXEL_MEASURES_SEQUENCE, Tag::PIXEL_SPACING);
+        let measure = |tag| self.number(Tag::PIXEL_MEASURES_SEQUENCE, tag).filter(|mm| *mm > 0.0);
+        let rescale = |tag| self.number(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag);
+        let slope = rescale(Tag::RESCALE_SLOPE);
+        Plane {
+            frame,
+            origin: [0, 0],
+            size,
+            position: self.vector(Tag::PLANE_POSITION_SEQUENCE, Tag::IMAGE_POSITION_PATIENT).map(DVec3::from_array),
+            axes: cosines.and_then(axes),
+            spacing: spacing.filter(|mm| mm.iter().all(|mm| *mm > 0.0)).map(|[row, column]| [column, row]),
+            step: measure(Tag::SPACING_BETWEEN_SLICES).or_else(|| measure(Tag::SLICE_THICKNESS)),
+            slope: slope.filter(|slope| *slope != 0.0).unwrap_or(1.0),
+            intercept: rescale(Tag::RESCALE_INTERCEPT).unwrap_or(0.0),
+            rescaled: slope.is_some(),
+            kind: Kind { echo: self.echo(), component: self.component() },
+            order: self.order(frame),
+            phase: self.phase(),
+        }
+    }
+
+    fn echo(&self) -> Option<i64> {
+        let effective = self.number(Tag::MR_ECHO_SEQUENCE, Tag::EFFECTIVE_ECHO_TIME);
+        let ms = effective.or_else(|| self.data.number(Tag::ECHO_TIME))?;
+        Some((ms * 1000.0).round() as i64)
+    }
+
+    /// Which part of a complex image the frame is.
+    fn component(&self) -> Option<char> {
+        let types = [Tag::MR_IMAGE_FRAME_TYPE_SEQUENCE, Tag::CT_IMAGE_FRAME_TYPE_SEQUENCE];
+        for sequence in types {
+            let Some(item) = self.groups.iter().find_map(|group| group.item(sequence)) else { continue };
+            let named = item.text(Tag::COMPLEX_IMAGE_COMPONENT).and_then(|name| match &*name {
+                "MAGNITUDE" => Some('M'),
+                "PHASE" => Some('P'),
+                "REAL" => Some('R'),
+                "IMAGINARY" => Some('I'),
+                _ => None,
+            });
+            if named.is_some() {
+                return named;
+            }
+        }
+        // GE says it in a private attribute only: 0 to 3.
+        if let Some(tag) = self.data.private_tag(0x0043, "GEMS_PARM_01", 0x2f)
+            && let Some(code) = self.data.get(tag).map(super::Element::bytes).and_then(|bytes| bytes.first())
+        {
+            return ['M', 'P', 'R', 'I'].get(usize::from(*code)).copied();
+        }
+        let types = self.data.texts(Tag::IMAGE_TYPE);
+        types.iter().skip(2).find_map(|value| match &**value {
+            "M" | "MAGNITUDE" | "M_FFE" | "M_SE" | "M_IR" => Some('M'),
+            "P" | "PHASE" | "PHASE MAP" | "PHASE_MAP" => Some('P'),
+            "R" | "REAL" => Some('R'),
+            "I" | "IMAGINARY" => Some('I'),
+            _ => None,
+        })
+    }
+
+    /// TemporalPositionIndex and the frame.
+    fn order(&self, frame: usize) -> [i64; 3] {
+        let content = self.groups.iter().find_map(|group| group.item(Tag::FRAME_CONTENT_SEQUENCE));
+        let temporal = content.and_then(|item| item.number(Tag::TEMPORAL_POSITION_INDEX)).unwrap_or(0.0) as i64;
+        [temporal, frame as i64, 0]
+    }
+
+    fn phase(&self) -> [Option<i64>; 3] {
+        let b_value = self.number(Tag::MR_DIFFUSION_SEQUENCE, Tag::DIFFUSION_B_VALUE);
+        let whole = |value: Option<f64>| value.map(|v| (v * 1000.0).round() as i64);
+        [
+            whole(self.data.number(Tag::TEMPORAL_POSITION_IDENTIFIER)),
+            whole(b_value),
+            whole(self.data.number(Tag::TRIGGER_TIME)),
+        ]
+    }
+}
+
+/// Row and column direction of length 1; `None` if they are no directions or not at right angles.
+fn axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
+    let [a, b, c, d, e, f] = cosines;
+    let (row, column) = (DVec3::new(a, b, c).try_normalize()?, DVec3::new(d, e, f).try_normalize()?);
+    (row.dot(column).abs() < 1e-2).then_some([row, column])
+}

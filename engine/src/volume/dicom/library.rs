@@ -1,0 +1,261 @@
+//! What a folder, file, zip archive or DICOMDIR holds: patients, their studies and series.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::instance::Instance;
+use super::listing;
+use super::load::{ImageStack, Progress};
+use super::source::Source;
+use super::stack::{Slice, stacks};
+use super::{DicomFile, Frames, Syntax, hashed_uid};
+use crate::parallel;
+use crate::words::plural;
+use crate::{Error, ErrorKind, Result};
+
+/// Headers read between two reports of progress.
+const BATCH: usize = 64;
+
+/// The DICOM files of one place, by patient. Text that names patients is for a study list alone: it is never part of a
+/// message.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    /// By PatientID.
+    pub patients: Vec<Patient>,
+    /// What was left out, one sentence each.
+    pub warnings: Vec<String>,
+    /// Number of files that are not DICOM.
+    pub other_files: usize,
+}
+
+/// A patient.
+#[derive(Clone, Debug)]
+pub struct Patient {
+    /// PatientID; may be empty.
+    pub id: String,
+    /// PatientName.
+    pub name: String,
+    /// By date.
+    pub studies: Vec<Study>,
+}
+
+/// A study of a patient.
+#[derive(Clone, Debug)]
+pub struct Study {
+    /// StudyInstanceUID.
+    pub uid: String,
+    /// StudyDescription.
+    pub description: String,
+    /// By number.
+    pub series: Vec<Series>,
+}
+
+/// A series.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// SeriesInstanceUID.
+    pub uid: String,
+    /// SeriesNumber.
+    pub number: Option<i64>,
+    /// Modality.
+    pub modality: String,
+    /// SeriesDescription.
+    pub description: String,
+    /// Date of the series as YYYYMMDD.
+    pub date: String,
+    /// Name of the transfer syntax of its first file.
+    pub transfer_syntax: String,
+    /// Number of files.
+    pub files: usize,
+    /// Its volumes and single images; none for reports, segmentations and structure sets.
+    pub stacks: Vec<ImageStack>,
+    /// Irregularities of files that belong to no stack.
+    pub warnings: Vec<String>,
+}
+
+impl Library {
+    /// Reads the headers under `path`: a file, a folder with its subfolders, a zip archive or a DICOMDIR.
+    ///
+    /// # Errors
+    /// A path that cannot be read, a single file that is not DICOM or damaged, cancelled.
+    pub fn scan(path: &Path, progress: Progress) -> Result<Self> {
+        let (sources, warnings) = listing::sources(path)?;
+        Self::of_sources(&sources, warnings, progress)
+    }
+
+    fn of_sources(sources: &[Source], mut warnings: Vec<String>, progress: Progress) -> Result<Self> {
+        let mut instances: Vec<Instance> = Vec::with_capacity(sources.len());
+        let mut other_files = 0;
+        let mut damaged = 0;
+        for (batch, part) in sources.chunks(BATCH).enumerate() {
+            for read in parallel::map(part.len(), |at| Instance::read(&part[at])) {
+                match read {
+                    Ok(Some(instance)) => instances.push(instance),
+                    Ok(None) => other_files += 1,
+                    Err(error) if sources.len() == 1 => return Err(error),
+                    Err(error) => {
+                        damaged += 1;
+                        if damaged <= 5 {
+                            warnings.push(format!("a file is left out: {}", reason(&error)));
+                        }
+                    }
+                }
+            }
+            if !progress((batch * BATCH + part.len()).min(sources.len()), sources.len()) {
+                return Err(ErrorKind::Cancelled.into());
+            }
+        }
+        if damaged > 5 {
+            warnings
+                .push(format!("{} left out as damaged", plural(damaged - 5, "further file is", "further files are")));
+        }
+        let patients = by_patient(instances);
+        Ok(Self { patients, warnings, other_files })
+    }
+
+    /// True if a series has a volume or an image.
+    pub fn has_images(&self) -> bool {
+        self.series().any(|series| !series.stacks.is_empty())
+    }
+
+    /// Reads the headers of the files directly in a folder.
+    ///
+    /// # Errors
+    /// A folder that cannot be listed.
+    pub fn of_folder(folder: &Path) -> Result<Self> {
+        Self::of_sources(&listing::files_in(folder)?, Vec::new(), &|_, _| true)
+    }
+
+    /// Every series, by patient and study.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        self.patients.iter().flat_map(|patient| &patient.studies).flat_map(|study| &study.series)
+    }
+}
+
+/// An error without its path, which may name the patient.
+fn reason(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::File { why, .. } => why.clone(),
+        ErrorKind::Io { source, .. } => crate::error::reason(source),
+        _ => "it cannot be read".to_owned(),
+    }
+}
+
+fn by_patient(instances: Vec<Instance>) -> Vec<Patient> {
+    type Key = (String, String, String);
+    let mut series: BTreeMap<Key, Vec<Instance>> = BTreeMap::new();
+    for instance in instances {
+        let key = (instance.patient_id.clone(), instance.study_uid.clone(), instance.series_uid.clone());
+        series.entry(key).or_default().push(instance);
+    }
+    let mut patients: Vec<Patient> = Vec::new();
+    for ((patient, study, _), instances) in series {
+        let first = &instances[0];
+        if patients.last().is_none_or(|last| last.id != patient) {
+            patients.push(Patient { id: patient, name: first.patient_name.clone(), studies: Vec::new() });
+        }
+        let Some(studies) = patients.last_mut().map(|patient| &mut patient.studies) else { continue };
+        if studies.last().is_none_or(|last: &Study| last.uid != study) {
+            studies.push(Study { uid: study, description: first.study_description.clone(), series: Vec::new() });
+        }
+        if let Some(study) = studies.last_mut() {
+            study.series.push(Series::of(instances));
+        }
+    }
+    for study in patients.iter_mut().flat_map(|patient| &mut patient.studies) {
+        study.series.sort_by(|a, b| (a.number, &a.uid).cmp(&(b.number, &b.uid)));
+        warn_of_one_image_series(&mut study.series);
+    }
+    let date = |study: &Study| study.series.iter().map(|series| series.date.clone()).min();
+    patients.iter_mut().for_each(|patient| patient.studies.sort_by_key(date));
+    patients
+}
+
+/// Some scanners give each slice a series UID of its own. Such slices share a series number.
+fn warn_of_one_image_series(series: &mut [Series]) {
+    let mut counts: BTreeMap<(Option<i64>, String), usize> = BTreeMap::new();
+    let single = |series: &Series| series.files == 1 && series.number.is_some() && series.stacks.len() == 1;
+    for one in series.iter().filter(|one| single(one)) {
+        *counts.entry((one.number, one.modality.clone())).or_default() += 1;
+    }
+    for one in series.iter_mut() {
+        let key = (one.number, one.modality.clone());
+        if single(one)
+            && let Some(n) = counts.get(&key).filter(|n| **n > 1)
+        {
+            let number = one.number.unwrap_or_default();
+            let text = format!("{n} series of one image share number {number}. Choose the number to join them");
+            one.warnings.push(text);
+        }
+    }
+}
+
+impl Series {
+    pub(super) fn of(mut instances: Vec<Instance>) -> Self {
+        let mut warnings = Vec::new();
+        instances.sort_by(|a, b| (a.number, &a.uid).cmp(&(b.number, &b.uid)));
+        let before = instances.len();
+        instances.dedup_by(|a, b| !a.uid.is_empty() && a.uid == b.uid);
+        if before > instances.len() {
+            let copies = before - instances.len();
+            warnings
+                .push(format!("{} left out", plural(copies, "second copy of a file is", "second copies of files are")));
+        }
+        for instance in instances.iter().filter(|instance| instance.planes.is_empty()) {
+            for warning in &instance.warnings {
+                if !warnings.contains(warning) {
+                    warnings.push(warning.clone());
+                }
+            }
+        }
+        let found = stacks(&instances, &|a, b| same_pixels(&instances, a, b));
+        let first = &instances[0];
+        let mut series = Self {
+            uid: first.series_uid.clone(),
+            number: first.series_number,
+            modality: first.modality.clone(),
+            description: first.description.clone(),
+            date: first.series_date.clone(),
+            transfer_syntax: Syntax::name(&first.syntax_uid).to_owned(),
+            files: before,
+            stacks: Vec::new(),
+            warnings,
+        };
+        let instances = Arc::new(instances);
+        let count = found.len();
+        for (at, stack) in found.into_iter().enumerate() {
+            let name = if count > 1 { name_of(&instances, stack.first()) } else { String::new() };
+            series.stacks.push(ImageStack { instances: Arc::clone(&instances), stack, name, number: at + 1 });
+        }
+        series
+    }
+
+    /// Hash of the series' UID, to name it without its identity.
+    pub fn hash(&self) -> String {
+        hashed_uid(&self.uid)
+    }
+}
+
+/// Echo and component of a stack.
+fn name_of(instances: &[Instance], first: Option<Slice>) -> String {
+    let Some(plane) = first.map(|slice| &instances[slice.instance].planes[slice.plane]) else { return String::new() };
+    let component = plane.kind.component.map(|component| match component {
+        'M' => "magnitude".to_owned(),
+        'P' => "phase".to_owned(),
+        'R' => "real".to_owned(),
+        _ => "imaginary".to_owned(),
+    });
+    let echo = plane.kind.echo.map(|us| format!("echo {} ms", us as f64 / 1000.0));
+    echo.into_iter().chain(component).collect::<Vec<_>>().join(", ")
+}
+
+/// True if both slices can be read and have the same pixels.
+fn same_pixels(instances: &[Instance], a: Slice, b: Slice) -> bool {
+    let read = |slice: Slice| {
+        let instance = &instances[slice.instance];
+        let file = DicomFile::from_source(&instance.source).ok()?;
+        Frames::open(&file).ok()?.frame(instance.planes[slice.plane].frame).ok()
+    };
+    read(a).is_some_and(|pixels| read(b) == Some(pixels))
+}

@@ -1,0 +1,367 @@
+//! From a stack of slices to a [`Volume`], file by file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::super::data::for_each_type;
+use super::info::ScanInfo;
+use super::instance::Instance;
+use super::stack::{Slice, Stack};
+use super::suv::SuvFactor;
+use super::{DicomFile, Frames, Tag, hashed_uid};
+use crate::parallel;
+use crate::volume::{Frames as Wanted, Grid, ReadOptions, Scale, Volume, VoxelData};
+use crate::words::plural;
+use crate::{Error, ErrorKind, Result};
+
+/// Decoded frames in memory besides the volume itself.
+const BATCH: usize = 32;
+
+/// Reports decoded and expected slices; returns false to cancel.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
+
+/// Slices of one volume, or a single image, found by [`super::Library`].
+#[derive(Clone, Debug)]
+pub struct ImageStack {
+    pub(super) instances: Arc<Vec<Instance>>,
+    pub(super) stack: Stack,
+    /// What tells it from other stacks of its series, such as `echo 4.92 ms` or `phase`; empty if it is the only one.
+    pub name: String,
+    /// Number among the stacks of its series, from 1.
+    pub number: usize,
+}
+
+/// Frames that are decoded together: one frame of a file, and where its planes go.
+struct Unit {
+    instance: usize,
+    frame: usize,
+    /// Slot in the volume, plane of the instance.
+    planes: Vec<(usize, usize)>,
+}
+
+impl ImageStack {
+    /// Voxel grid; a sheared one for a tilted gantry.
+    pub fn grid(&self) -> &Grid {
+        &self.stack.grid
+    }
+
+    /// Number of frames: volumes at repeated positions.
+    pub fn frames(&self) -> usize {
+        self.stack.frames.len()
+    }
+
+    /// True for two or more slices at known positions.
+    pub fn is_stackable(&self) -> bool {
+        self.stack.stackable
+    }
+
+    /// Irregularities of the stack and its files, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.stack.warnings.clone();
+        for slice in self.slices() {
+            for warning in &self.instances[slice.instance].warnings {
+                if !warnings.contains(warning) {
+                    warnings.push(warning.clone());
+                }
+            }
+        }
+        warnings
+    }
+
+    /// SOP class and instance UID, and the 0-based frame, of each slice of a frame; `None` where a slice is missing.
+    pub fn sources(&self, frame: usize) -> Vec<Option<(&str, &str, usize)>> {
+        let slots = self.stack.frames.get(frame).map(Vec::as_slice).unwrap_or_default();
+        let source = |slice: &Slice| {
+            let instance = &self.instances[slice.instance];
+            (&*instance.class_uid, &*instance.uid, instance.planes[slice.plane].frame)
+        };
+        slots.iter().map(|slot| slot.as_ref().map(source)).collect()
+    }
+
+    /// A name for files made from the volume: modality, hash of the series' UID, number of the stack if it is not the
+    /// first. It does not tell the patient.
+    pub fn file_name(&self) -> String {
+        let first = self.first();
+        let modality: String = first.modality.chars().filter(char::is_ascii_alphanumeric).collect();
+        let name = format!("{}_{}", modality.to_lowercase(), hashed_uid(&first.series_uid));
+        if self.number > 1 { format!("{name}_{}", self.number) } else { name }
+    }
+
+    /// The header of the first slice's file, for attributes that a result copies.
+    ///
+    /// # Errors
+    /// As [`DicomFile::open`].
+    pub fn first_header(&self) -> Result<DicomFile> {
+        DicomFile::from_source(&self.first().source)
+    }
+
+    pub(super) fn first(&self) -> &Instance {
+        &self.instances[self.stack.first().map_or(0, |slice| slice.instance)]
+    }
+
+    fn slices(&self) -> impl Iterator<Item = &Slice> {
+        self.stack.frames.iter().flatten().flatten()
+    }
+
+    /// The factor to the unit of each instance: to SUV for PET, 1 otherwise.
+    pub(super) fn factor(&self, instance: &Instance) -> Option<SuvFactor> {
+        let headers = self.instances.iter().filter_map(|instance| instance.pet.as_deref());
+        let first = headers.filter_map(|pet| pet.acquisition).min_by(f64::total_cmp);
+        Some(instance.pet.as_deref()?.factor(first))
+    }
+
+    /// What is known of the scan besides its voxels.
+    pub fn info(&self) -> ScanInfo {
+        ScanInfo::of(self, &self.stack)
+    }
+
+    /// Reads the frames that `options` selects.
+    ///
+    /// # Errors
+    /// A file that cannot be read or contradicts its header, a frame that does not exist, too little memory, cancelled.
+    pub fn load(&self, options: &ReadOptions, progress: Progress) -> Result<Volume> {
+        let total = self.frames();
+        let kept: Range<usize> = match options.frames {
+            Wanted::All => 0..total,
+            Wanted::One(n) if n < total => n..n + 1,
+            Wanted::One(n) => {
+                let why = format!("the series has {}, counted from 0", plural(total, "frame", "frames"));
+                return Err(Error::field(&self.first().source.shown, "frame", n, why));
+            }
+        };
+        let slots: Vec<Option<Slice>> = self.stack.frames[kept].iter().flatten().copied().collect();
+        let (scale, mut data) = self.prepare(slots.len(), options)?;
+        self.fill(&slots, scale, &mut data, progress)?;
+        let mut volume = Volume::new(self.stack.grid.clone(), data, scale.unwrap_or(Scale::IDENTITY));
+        volume.file_frames = total;
+        volume.warnings = self.warnings();
+        Ok(volume)
+    }
+
+    /// Scaling of a plane: rescale, then the factor to SUV.
+    fn scale_of(&self, slice: Slice, factors: &[f64]) -> Scale {
+        let (plane, factor) = (&self.instances[slice.instance].planes[slice.plane], factors[slice.instance]);
+        Scale { slope: plane.slope * factor, inter: plane.intercept * factor }
+    }
+
+    fn factors(&self) -> Vec<f64> {
+        self.instances.iter().map(|instance| self.factor(instance).map_or(1.0, |suv| suv.factor)).collect()
+    }
+
+    /// Room for the voxels: in the stored type if all slices have the same type and scaling, which is returned; else
+    /// 32-bit floats. Empty slices hold the padding value, or what the scaling makes the nearest to zero.
+    fn prepare(&self, slots: usize, options: &ReadOptions) -> Result<(Option<Scale>, VoxelData)> {
+        let first = self.first();
+        let factors = self.factors();
+        let scale = self.stack.first().map(|slice| self.scale_of(slice, &factors));
+        let same = |slice: &Slice| {
+            let instance = &self.instances[slice.instance];
+            (instance.stored, instance.grey) == (first.stored, first.grey)
+                && Some(self.scale_of(*slice, &factors)) == scale
+        };
+        let uniform = self.slices().all(same);
+        let [nx, ny, _] = self.stack.grid.shape;
+        let voxels = nx * ny * slots;
+        let (bits, signed, float) = first.stored;
+        let bytes = match (first.grey, uniform) {
+            (false, _) => 3,
+            (true, false) => 4,
+            (true, true) => bits.div_ceil(8),
+        };
+        let needed = (voxels as u64).saturating_mul(bytes as u64);
+        if needed > options.memory_budget {
+            let what = format!("{} ({nx} x {ny} pixels in {slots} slices)", first.source.shown.display());
+            let (needed_mib, allowed_mib) = (needed.div_ceil(1 << 20), options.memory_budget >> 20);
+            return Err(ErrorKind::Memory { what, needed_mib, allowed_mib }.into());
+        }
+        if !first.grey {
+            return Ok((Some(Scale::IDENTITY), VoxelData::Rgb(vec![[0; 3]; voxels])));
+        }
+        if !uniform {
+            return Ok((None, VoxelData::F32(vec![0.0; voxels])));
+        }
+        let empty = first.padding.map_or(0.0, |[low, _]| low);
+        macro_rules! room {
+            ($kind:ident, $t:ty) => {
+                VoxelData::$kind(vec![empty as $t; voxels])
+            };
+        }
+        let data = match (bits, signed, float) {
+            (32, _, true) => VoxelData::F32(vec![0.0; voxels]),
+            (64, _, _) => VoxelData::F64(vec![0.0; voxels]),
+            (1 | 8, false, _) | (1, true, _) => room!(U8, u8),
+            (8, true, _) => room!(I8, i8),
+            (16, false, _) => room!(U16, u16),
+            (16, true, _) => room!(I16, i16),
+            (_, false, _) => room!(U32, u32),
+            (_, true, _) => room!(I32, i32),
+        };
+        Ok((scale, data))
+    }
+
+    /// Decodes every slice into its place. Without a common `scale` values are scaled.
+    fn fill(
+        &self,
+        slots: &[Option<Slice>],
+        scale: Option<Scale>,
+        data: &mut VoxelData,
+        progress: Progress,
+    ) -> Result<()> {
+        let factors = self.factors();
+        let mut units: Vec<Unit> = Vec::new();
+        let mut order: Vec<(Slice, usize)> = Vec::new();
+        for (slot, slice) in slots.iter().enumerate() {
+            order.extend(slice.map(|slice| (slice, slot)));
+        }
+        let frame_of = |slice: Slice| (slice.instance, self.instances[slice.instance].planes[slice.plane].frame);
+        order.sort_by_key(|(slice, _)| (frame_of(*slice), *slice));
+        for (slice, slot) in order {
+            let (instance, frame) = frame_of(slice);
+            match units.last_mut() {
+                Some(unit) if (unit.instance, unit.frame) == (instance, frame) => unit.planes.push((slot, slice.plane)),
+                _ => units.push(Unit { instance, frame, planes: vec![(slot, slice.plane)] }),
+            }
+        }
+        let total = slots.len();
+        let mut done = 0;
+        let mut start = 0;
+        while start < units.len() {
+            // A batch of files of one frame each, or the frames of one file, which is opened once.
+            let instance = units[start].instance;
+            let many = units.get(start + 1).is_some_and(|next| next.instance == instance);
+            let alone = |at: usize| {
+                let next = units.get(at + 1).map(|unit| unit.instance);
+                next != Some(units[at].instance)
+            };
+            let end = if many {
+                (start..units.len()).find(|at| units[*at].instance != instance).unwrap_or(units.len())
+            } else {
+                (start..units.len().min(start + BATCH)).find(|at| !alone(*at)).unwrap_or(units.len().min(start + BATCH))
+            };
+            let opened = if many { Some(DicomFile::from_source(&self.instances[instance].source)?) } else { None };
+            let frames = opened.as_ref().map(Frames::open).transpose()?;
+            for batch in units[start..end].chunks(BATCH) {
+                let decoded =
+                    parallel::map(batch.len(), |at| self.decode(&batch[at], frames.as_ref(), scale, &factors));
+                for planes in decoded {
+                    for (slot, values) in planes? {
+                        place(data, slot, &values, || self.first().source.shown.clone())?;
+                        done += 1;
+                    }
+                }
+                if !progress(done, total) {
+                    return Err(ErrorKind::Cancelled.into());
+                }
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The planes of one frame with their slots.
+    fn decode(
+        &self,
+        unit: &Unit,
+        frames: Option<&Frames>,
+        scale: Option<Scale>,
+        factors: &[f64],
+    ) -> Result<Vec<(usize, VoxelData)>> {
+        let instance = &self.instances[unit.instance];
+        let file;
+        let opened;
+        let frames = if let Some(frames) = frames {
+            frames
+        } else {
+            file = DicomFile::from_source(&instance.source)?;
+            opened = Frames::open(&file)?;
+            &opened
+        };
+        if (frames.layout.rows, frames.layout.columns) != (instance.rows, instance.columns) {
+            return Err(Error::file(
+                &instance.source.shown,
+                format!("instance {} changed while it was read", instance.hash()),
+            ));
+        }
+        let whole = frames.frame(unit.frame)?;
+        let whole = if instance.grey { whole } else { colours(whole, frames)? };
+        let planes = unit.planes.iter().map(|&(slot, at)| {
+            let plane = &instance.planes[at];
+            let values = cut(&whole, instance.columns, plane.origin, plane.size);
+            let own = self.scale_of(Slice { instance: unit.instance, plane: at }, factors);
+            (slot, if scale.is_some() { values } else { VoxelData::F32(scaled(&values, own)) })
+        });
+        Ok(planes.collect())
+    }
+}
+
+/// A frame of colours as RGB voxels.
+fn colours(frame: VoxelData, frames: &Frames) -> Result<VoxelData> {
+    let layout = &frames.layout;
+    match frame {
+        VoxelData::U8(values) if layout.samples == 3 && frames.is_rgb() => {
+            Ok(VoxelData::Rgb(values.as_chunks::<3>().0.to_vec()))
+        }
+        _ => Err(frames.error(Tag::PHOTOMETRIC_INTERPRETATION, "colours of this kind cannot be shown")),
+    }
+}
+
+/// A rectangle of a frame.
+fn cut(whole: &VoxelData, columns: usize, origin: [usize; 2], size: [usize; 2]) -> VoxelData {
+    macro_rules! rows {
+        ($kind:ident, $v:ident) => {{
+            if origin == [0, 0] && size[0] == columns && size[1] * columns == $v.len() {
+                return whole.clone();
+            }
+            let row = |y: usize| &$v[(origin[1] + y) * columns + origin[0]..][..size[0]];
+            VoxelData::$kind((0..size[1]).flat_map(row).copied().collect())
+        }};
+    }
+    match whole {
+        VoxelData::U8(v) => rows!(U8, v),
+        VoxelData::I8(v) => rows!(I8, v),
+        VoxelData::U16(v) => rows!(U16, v),
+        VoxelData::I16(v) => rows!(I16, v),
+        VoxelData::U32(v) => rows!(U32, v),
+        VoxelData::I32(v) => rows!(I32, v),
+        VoxelData::U64(v) => rows!(U64, v),
+        VoxelData::I64(v) => rows!(I64, v),
+        VoxelData::F32(v) => rows!(F32, v),
+        VoxelData::F64(v) => rows!(F64, v),
+        VoxelData::Rgb(v) => rows!(Rgb, v),
+        VoxelData::Rgba(v) => rows!(Rgba, v),
+    }
+}
+
+/// Scaled values; none of colours.
+#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+fn scaled(values: &VoxelData, scale: Scale) -> Vec<f32> {
+    for_each_type!(values, v => v.iter().map(|&x| scale.apply(x as f64) as f32).collect(), c => vec![0.0; c.len()])
+}
+
+/// Copies a slice to its slot.
+fn place(data: &mut VoxelData, slot: usize, slice: &VoxelData, path: impl Fn() -> std::path::PathBuf) -> Result<()> {
+    macro_rules! copy {
+        ($to:ident, $from:ident) => {
+            match $to.get_mut(slot * $from.len()..(slot + 1) * $from.len()) {
+                Some(room) => {
+                    room.copy_from_slice($from);
+                    return Ok(());
+                }
+                None => {}
+            }
+        };
+    }
+    match (data, slice) {
+        (VoxelData::U8(to), VoxelData::U8(from)) => copy!(to, from),
+        (VoxelData::I8(to), VoxelData::I8(from)) => copy!(to, from),
+        (VoxelData::U16(to), VoxelData::U16(from)) => copy!(to, from),
+        (VoxelData::I16(to), VoxelData::I16(from)) => copy!(to, from),
+        (VoxelData::U32(to), VoxelData::U32(from)) => copy!(to, from),
+        (VoxelData::I32(to), VoxelData::I32(from)) => copy!(to, from),
+        (VoxelData::F32(to), VoxelData::F32(from)) => copy!(to, from),
+        (VoxelData::F64(to), VoxelData::F64(from)) => copy!(to, from),
+        (VoxelData::Rgb(to), VoxelData::Rgb(from)) => copy!(to, from),
+        _ => {}
+    }
+    Err(Error::file(&path(), "the slices of the series differ in type or size"))
+}

@@ -1,0 +1,44 @@
+//! DICOM: files, frames, series and their volumes.
+//!
+//! [`DataSet`] holds a file's elements. Its parser is iterative and bounded: see `parse.rs` for why no other crate's is used.
+//! [`Frames`] decodes pixels. [`Library`] lists what a place holds, and [`open`] finds the volume that a path names.
+//!
+//! Names, dates and descriptions identify patients: they are for a study list alone. No error, warning or file name holds
+//! them; messages name attributes by tag and instances by a hash of their UID.
+
+mod charset;
+mod codec;
+mod element;
+mod file;
+mod frames;
+mod info;
+mod instance;
+mod library;
+mod listing;
+mod load;
+mod mosaic;
+mod parse;
+mod pixels;
+mod rle;
+mod select;
+mod source;
+mod stack;
+mod suv;
+mod tag;
+mod vr;
+mod write;
+
+pub use element::{DataSet, Element, Value};
+pub use file::{DicomFile, hashed_uid};
+pub use frames::Frames;
+pub use info::ScanInfo;
+pub use library::{Library, Patient, Series, Study};
+pub use load::{ImageStack, Progress};
+pub use parse::PixelElement;
+pub use pixels::PixelLayout;
+pub use select::{
+    is_collection, is_dicom, open, read, read_grid, read_with_info, selector_of, split_selector, summary, with_series,
+};
+pub use tag::Tag;
+pub use vr::{Syntax, Vr};
+pub use write::{EXPLICIT_LITTLE_ENDIAN, encode, file_bytes};

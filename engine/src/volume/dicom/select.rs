@@ -1,0 +1,175 @@
+//! Which series a path means, and the one place where DICOM volumes are opened.
+//!
+//! A path names a DICOM file, a folder, a zip archive or a DICOMDIR. If that holds several volumes, a last part
+//! `series:SELECTOR` chooses one: `study/series:3` or `study/series:1.2.840...`, with `:2` behind it for the second volume
+//! of a series.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::library::{Library, Series};
+use super::load::ImageStack;
+use super::{DicomFile, ScanInfo, Tag, listing, parse};
+use crate::run::atomic::sha256;
+use crate::volume::{Grid, ReadOptions, Volume};
+use crate::{Error, Result};
+
+/// Start of the part of a path that chooses a series.
+const PREFIX: &str = "series:";
+
+/// `path` with a part that chooses a series.
+pub fn with_series(path: &Path, selector: &str) -> PathBuf {
+    path.join(format!("{PREFIX}{selector}"))
+}
+
+/// The place and the series that a path names.
+pub fn split_selector(path: &Path) -> (&Path, Option<&str>) {
+    let selector = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(PREFIX));
+    match (selector, path.parent()) {
+        (Some(selector), Some(place)) => (place, Some(selector)),
+        _ => (path, None),
+    }
+}
+
+/// True if a path names DICOM: it chooses a series, or is a folder, a zip archive or a file that starts like one.
+/// A NIfTI name decides against a file without preamble.
+pub fn is_dicom(path: &Path) -> bool {
+    let (place, selector) = split_selector(path);
+    if selector.is_some() || place.is_dir() || listing::is_zip(place) {
+        return true;
+    }
+    let mut head = Vec::new();
+    let read = File::open(place).and_then(|file| file.take(1 << 8).read_to_end(&mut head));
+    let name = place.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let nifti = [".nii", ".gz", ".hdr", ".img"].iter().any(|ending| name.ends_with(ending));
+    read.is_ok() && parse::looks_like_dicom(&head) && (!nifti || parse::start_of(&head) == 132)
+}
+
+/// True if a path names a place of many files: a folder, a zip archive or a DICOMDIR, without choosing a series.
+pub fn is_collection(path: &Path) -> bool {
+    let (place, selector) = split_selector(path);
+    let is_directory = || {
+        is_dicom(place)
+            && DicomFile::open(place).is_ok_and(|file| file.data.get(Tag::DIRECTORY_RECORD_SEQUENCE).is_some())
+    };
+    selector.is_none() && (place.is_dir() || listing::is_zip(place) || is_directory())
+}
+
+/// Reads the volume that a path names.
+///
+/// # Errors
+/// As [`open`] and [`ImageStack::load`].
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Volume> {
+    open(path)?.load(options, &|_, _| true)
+}
+
+/// Reads a volume and what is known besides its voxels.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_info(path: &Path, options: &ReadOptions) -> Result<(Volume, ScanInfo)> {
+    let stack = open(path)?;
+    Ok((stack.load(options, &|_, _| true)?, stack.info()))
+}
+
+/// The grid of the volume that a path names, from headers.
+///
+/// # Errors
+/// As [`open`].
+pub fn read_grid(path: &Path) -> Result<Grid> {
+    Ok(open(path)?.grid().clone())
+}
+
+/// Number of frames, and a digest of the instances that they come from.
+///
+/// # Errors
+/// As [`open`].
+pub fn summary(path: &Path) -> Result<(usize, String)> {
+    let stack = open(path)?;
+    let uids = (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten();
+    let lines: Vec<String> = uids.map(|(_, uid, frame)| format!("{uid} {frame}")).collect();
+    Ok((stack.frames(), sha256(lines.join("\n").as_bytes())))
+}
+
+/// The volume that a path names, from headers.
+///
+/// # Errors
+/// As [`Library::scan`] and [`Library::select`].
+pub fn open(path: &Path) -> Result<ImageStack> {
+    let (place, selector) = split_selector(path);
+    Library::scan(place, &|_, _| true)?.select(place, selector)
+}
+
+impl Library {
+    /// The volume that `selector` names: a series number or UID, with `:2` behind it for the second volume. Without a
+    /// selector the only one, where single images do not count beside volumes. `place` is named in errors.
+    ///
+    /// # Errors
+    /// No DICOM image, no such series, or several volumes; the message lists them.
+    pub fn select(&self, place: &Path, selector: Option<&str>) -> Result<ImageStack> {
+        let all: Vec<(&Series, usize)> =
+            self.series().flat_map(|series| (0..series.stacks.len()).map(move |at| (series, at))).collect();
+        if all.is_empty() {
+            let why = self.warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
+            return Err(Error::file(place, format!("holds no DICOM image{why}")));
+        }
+        let candidates: Vec<(&Series, usize)> = match selector {
+            Some(selector) => Self::matching(selector, &all),
+            None => all.iter().filter(|(series, at)| series.stacks[*at].is_stackable()).copied().collect(),
+        };
+        if let Some(joined) = joined(&candidates, selector) {
+            return Ok(joined);
+        }
+        match (&candidates[..], &all[..], selector) {
+            ([(series, at)], ..) | ([], [(series, at)], None) => Ok(series.stacks[*at].clone()),
+            ([], _, Some(selector)) => {
+                Err(Error::config("series", selector, format!("{} holds {}", place.display(), list(&all))))
+            }
+            (several, ..) => {
+                let listed = list(if several.is_empty() { &all } else { several });
+                Err(Error::file(place, format!("holds several series. Choose one by its number: {listed}")))
+            }
+        }
+    }
+
+    fn matching<'a>(selector: &str, all: &[(&'a Series, usize)]) -> Vec<(&'a Series, usize)> {
+        let (name, volume) = match selector.rsplit_once(':') {
+            Some((name, volume)) => (name, volume.parse::<usize>().ok()),
+            None => (selector, None),
+        };
+        let names = |series: &Series| series.uid == name || series.number.is_some_and(|n| n.to_string() == name);
+        let named = all.iter().filter(|(series, at)| names(series) && volume.is_none_or(|volume| volume == at + 1));
+        let found: Vec<(&Series, usize)> = named.copied().collect();
+        // Single images do not count beside a volume.
+        let volumes: Vec<_> = found.iter().filter(|(series, at)| series.stacks[*at].is_stackable()).copied().collect();
+        if volume.is_none() && volumes.len() == 1 { volumes } else { found }
+    }
+}
+
+/// The volume of series of one image each that share the chosen number: some scanners give every slice a series UID.
+fn joined(candidates: &[(&Series, usize)], selector: Option<&str>) -> Option<ImageStack> {
+    let one_image = |(series, _): &(&Series, usize)| series.files == 1 && series.stacks.len() == 1;
+    if selector.is_none() || candidates.len() < 2 || !candidates.iter().all(one_image) {
+        return None;
+    }
+    let instances = candidates.iter().flat_map(|(series, at)| series.stacks[*at].instances.iter().cloned());
+    let mut series = Series::of(instances.collect());
+    (series.stacks.len() == 1 && series.stacks[0].is_stackable()).then(|| series.stacks.remove(0))
+}
+
+/// Selectors with modality and shape. Descriptions stay out: they may name the patient.
+fn list(stacks: &[(&Series, usize)]) -> String {
+    let shown = stacks.iter().take(20).map(|(series, at)| {
+        let [x, y, z] = series.stacks[*at].grid().shape;
+        format!("{} ({} {x}x{y}x{z})", selector_of(series, *at), series.modality)
+    });
+    let more = if stacks.len() > 20 { format!(" and {} more", stacks.len() - 20) } else { String::new() };
+    shown.collect::<Vec<_>>().join(", ") + &more
+}
+
+/// The shortest selector of a stack of a series: its number, or its UID, and the number of the stack if it has several.
+pub fn selector_of(series: &Series, at: usize) -> String {
+    let name = series.number.map_or_else(|| series.uid.clone(), |number| number.to_string());
+    if series.stacks.len() > 1 { format!("{name}:{}", at + 1) } else { name }
+}

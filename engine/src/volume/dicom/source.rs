@@ -1,0 +1,109 @@
+//! Bytes of a file, or of a member of a zip archive.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use flate2::read::DeflateDecoder;
+
+use crate::{Error, Result};
+
+/// Largest expansion factor of deflate.
+const DEFLATE_LIMIT: usize = 1032;
+
+/// Where the bytes of an instance are.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    /// The file that holds them.
+    pub path: PathBuf,
+    /// What errors name: the file or folder that the user named. Names of files within it may identify the patient.
+    pub shown: PathBuf,
+    /// The member of a zip archive; `None` for a file.
+    pub member: Option<Member>,
+}
+
+/// A member of a zip archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// Position of its bytes in the archive.
+    pub offset: u64,
+    /// Number of bytes in the archive.
+    pub packed: u64,
+    /// Number of bytes once inflated.
+    pub len: u64,
+    /// False if it is stored as it is.
+    pub deflated: bool,
+}
+
+impl Source {
+    /// A file that the user named.
+    pub fn file(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), shown: path.to_path_buf(), member: None }
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self) -> Result<Bytes> {
+        let fail = |action| Error::io(action, &self.shown);
+        let mut file = File::open(&self.path).map_err(fail("read"))?;
+        let file_len = file.metadata().map_err(fail("read"))?.len();
+        let member = self.member.unwrap_or(Member { offset: 0, packed: file_len, len: file_len, deflated: false });
+        let bound = if member.deflated { member.packed.saturating_mul(DEFLATE_LIMIT as u64) } else { member.packed };
+        if member.offset.checked_add(member.packed).is_none_or(|end| end > file_len) || member.len > bound {
+            return Err(Error::file(&self.shown, "the zip archive declares a member larger than its bytes"));
+        }
+        file.seek(SeekFrom::Start(member.offset)).map_err(fail("read"))?;
+        Ok(Bytes { file, member, shown: self.shown.clone(), len: usize::try_from(member.len).unwrap_or(usize::MAX) })
+    }
+}
+
+/// Open bytes.
+pub(super) struct Bytes {
+    file: File,
+    member: Member,
+    shown: PathBuf,
+    /// Number of bytes, inflated.
+    pub len: usize,
+}
+
+impl Bytes {
+    /// The bytes of a range, cut at the end of the file. Never allocates more than there is.
+    pub fn read(&mut self, from: usize, to: usize) -> Result<Vec<u8>> {
+        let to = to.min(self.len);
+        let n = to.saturating_sub(from);
+        let mut out = Vec::new();
+        self.fill(from as u64, n as u64, &mut out).map_err(Error::io("read", &self.shown))?;
+        if out.len() < n {
+            return Err(Error::file(&self.shown, "an instance ends before its declared size"));
+        }
+        Ok(out)
+    }
+
+    fn fill(&mut self, from: u64, n: u64, out: &mut Vec<u8>) -> io::Result<()> {
+        if !self.member.deflated {
+            out.reserve_exact(n as usize);
+            self.file.seek(SeekFrom::Start(self.member.offset + from))?;
+            return (&mut self.file).take(n).read_to_end(out).map(|_| ());
+        }
+        self.file.seek(SeekFrom::Start(self.member.offset))?;
+        let mut inflated = DeflateDecoder::new((&mut self.file).take(self.member.packed));
+        io::copy(&mut (&mut inflated).take(from), &mut io::sink())?;
+        inflated.take(n).read_to_end(out).map(|_| ())
+    }
+}
+
+/// Inflates at most `limit` bytes of a raw deflate stream. Returns them, and true if the stream ended there.
+///
+/// # Errors
+/// A damaged stream.
+pub(super) fn inflate(packed: &[u8], limit: usize) -> io::Result<(Vec<u8>, bool)> {
+    let mut out = Vec::new();
+    let mut decoder = DeflateDecoder::new(packed);
+    (&mut decoder).take(limit as u64).read_to_end(&mut out)?;
+    let ended = out.len() < limit || decoder.read(&mut [0])? == 0;
+    Ok((out, ended))
+}
+
+/// Upper bound of the inflated size.
+pub(super) fn inflated_bound(packed: usize) -> usize {
+    packed.saturating_mul(DEFLATE_LIMIT)
+}

@@ -1,0 +1,320 @@
+//! From the planes of a series to stacks of slices: what belongs to one volume, in which order, and on which grid.
+//!
+//! Order and spacing come from ImagePositionPatient alone. InstanceNumber only orders repeats at one position.
+
+use glam::{DAffine3, DMat3, DVec3};
+
+use super::instance::{Instance, Plane};
+use crate::volume::Grid;
+use crate::words::plural;
+
+/// Planes closer than this along the normal, in mm, are at the same position; steps that differ by less are even.
+const EVEN_MM: f64 = 0.01;
+/// Largest difference of direction cosines within a stack.
+const COSINE_TOLERANCE: f64 = 1e-3;
+/// In-plane shift of slices against each other that is worth a warning, in mm.
+const SHIFT_MM: f64 = 0.1;
+
+/// A plane of a series: the numbers of its instance and of its plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slice {
+    pub instance: usize,
+    pub plane: usize,
+}
+
+/// Slices of one volume, or a single image.
+#[derive(Clone, Debug)]
+pub(super) struct Stack {
+    /// The slices of each frame along k; `None` where one is missing.
+    pub frames: Vec<Vec<Option<Slice>>>,
+    /// Centre of the first pixel of each slice in DICOM coordinates (LPS), mm. Empty for images without position.
+    pub positions: Vec<DVec3>,
+    pub grid: Grid,
+    /// Distance of slices along their normal, smallest and largest, in mm; `None` for one slice.
+    pub steps_mm: Option<[f64; 2]>,
+    /// Angle between the direction of stacking and the normal of the slices, in degrees.
+    pub tilt_degrees: f64,
+    /// True for two or more slices at known positions.
+    pub stackable: bool,
+    pub warnings: Vec<String>,
+}
+
+impl Stack {
+    /// True if slices have the same distance. Single images are even.
+    pub fn is_even(&self) -> bool {
+        self.steps_mm.is_none_or(|[min, max]| max - min <= EVEN_MM)
+    }
+
+    /// A plane to describe all: size, scaling and kind.
+    pub fn first(&self) -> Option<Slice> {
+        self.frames.iter().flatten().find_map(|slice| *slice)
+    }
+}
+
+/// Compares pixels of two instances where stacking depends on it: true if they are the same.
+pub(super) type SamePixels<'a> = &'a dyn Fn(Slice, Slice) -> bool;
+
+/// The stacks of a series, in the order of their first instances.
+pub(super) fn stacks(instances: &[Instance], same_pixels: SamePixels) -> Vec<Stack> {
+    let mut groups: Vec<Vec<Slice>> = Vec::new();
+    let mut flat: Vec<usize> = Vec::new();
+    for (i, instance) in instances.iter().enumerate() {
+        for (p, plane) in instance.planes.iter().enumerate() {
+            let slice = Slice { instance: i, plane: p };
+            if !instance.grey || plane.position.is_none() || plane.axes.is_none() || plane.spacing.is_none() {
+                if flat.last() != Some(&i) {
+                    flat.push(i);
+                }
+                continue;
+            }
+            let fits = |group: &&mut Vec<Slice>| belong(plane_of(instances, group[0]), plane);
+            match groups.iter_mut().find(fits) {
+                Some(group) => group.push(slice),
+                None => groups.push(vec![slice]),
+            }
+        }
+    }
+    let mut found: Vec<Stack> = groups.iter().flat_map(|group| of_group(instances, group, same_pixels)).collect();
+    found.extend(flat.iter().map(|at| flat_image(instances, *at)));
+    found.sort_by_key(|stack| stack.first().map(|slice| (instances[slice.instance].number, slice)));
+    found
+}
+
+fn plane_of(instances: &[Instance], slice: Slice) -> &Plane {
+    &instances[slice.instance].planes[slice.plane]
+}
+
+/// True if two planes may be slices of one volume.
+fn belong(a: &Plane, b: &Plane) -> bool {
+    let axes_agree = match (a.axes, b.axes) {
+        (Some(a), Some(b)) => (0..2).all(|at| (a[at] - b[at]).abs().max_element() <= COSINE_TOLERANCE),
+        _ => false,
+    };
+    let spacing_agrees = match (a.spacing, b.spacing) {
+        (Some(a), Some(b)) => (0..2).all(|at| (a[at] - b[at]).abs() <= 1e-3 * a[at]),
+        _ => false,
+    };
+    a.size == b.size && a.kind == b.kind && axes_agree && spacing_agrees
+}
+
+/// A file without usable position, or of colours: to look at, alone. Its frames are those of the stack.
+fn flat_image(instances: &[Instance], at: usize) -> Stack {
+    let (instance, plane) = (&instances[at], &instances[at].planes[0]);
+    let [x, y] = plane.spacing.unwrap_or([1.0, 1.0]);
+    // As for a NIfTI file without orientation: x grows towards the left, y towards the front.
+    let world_from_voxel = DAffine3::from_scale(DVec3::new(-x, -y, plane.step.unwrap_or(1.0)));
+    let why = if instance.grey { "no position in space" } else { "colours" };
+    Stack {
+        frames: (0..instance.planes.len()).map(|plane| vec![Some(Slice { instance: at, plane })]).collect(),
+        positions: Vec::new(),
+        grid: Grid { oriented: false, ..Grid::new([plane.size[0], plane.size[1], 1], world_from_voxel) },
+        steps_mm: None,
+        tilt_degrees: 0.0,
+        stackable: false,
+        warnings: vec![format!("an image with {why}, to be viewed in 2-D only")],
+    }
+}
+
+/// The planes of a group at one position along the normal.
+struct Level {
+    /// Position along the normal in mm.
+    along: f64,
+    slices: Vec<Slice>,
+}
+
+/// The stacks of planes of the same size, direction and kind.
+fn of_group(instances: &[Instance], group: &[Slice], same_pixels: SamePixels) -> Vec<Stack> {
+    let mut warnings = Vec::new();
+    let mut levels = levels(instances, group);
+    let repeats = |levels: &[Level]| {
+        let counts = levels.iter().map(|level| level.slices.len());
+        [counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0)]
+    };
+    let [mut fewest, mut most] = repeats(&levels);
+    if fewest != most {
+        if let Some(parts) = by_phase(instances, group) {
+            return parts.iter().flat_map(|part| of_group(instances, part, same_pixels)).collect();
+        }
+        let dropped = drop_duplicates(&mut levels, fewest, same_pixels);
+        if dropped > 0 {
+            let images = plural(dropped, "image repeats", "images repeat");
+            warnings.push(format!(
+                "{images} the pixels of another at the same position and {} left out",
+                if dropped == 1 { "is" } else { "are" }
+            ));
+        }
+        [fewest, most] = repeats(&levels);
+    }
+    if fewest != most {
+        let left_out: usize = levels.iter().map(|level| level.slices.len() - fewest).sum();
+        warnings.push(format!(
+            "positions have {fewest} to {most} images. The first {} at each of them {} used, {} left out",
+            plural(fewest, "image", "images"),
+            if fewest == 1 { "is" } else { "are" },
+            plural(left_out, "image is", "images are"),
+        ));
+        levels.iter_mut().for_each(|level| level.slices.truncate(fewest));
+    }
+    vec![stack_of(instances, &levels, fewest, warnings)]
+}
+
+/// Planes by position along the normal, ascending; planes at one position in the order of acquisition.
+fn levels(instances: &[Instance], group: &[Slice]) -> Vec<Level> {
+    let normal = normal_of(plane_of(instances, group[0]));
+    let along = |slice: &Slice| plane_of(instances, *slice).position.map_or(0.0, |position| position.dot(normal));
+    let mut sorted: Vec<(f64, Slice)> = group.iter().map(|slice| (along(slice), *slice)).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut levels: Vec<Level> = Vec::new();
+    for (along, slice) in sorted {
+        match levels.last_mut() {
+            Some(level) if along - level.along <= EVEN_MM => level.slices.push(slice),
+            _ => levels.push(Level { along, slices: vec![slice] }),
+        }
+    }
+    for level in &mut levels {
+        level.slices.sort_by_key(|slice| (instances[slice.instance].number, plane_of(instances, *slice).order, *slice));
+    }
+    levels
+}
+
+fn normal_of(plane: &Plane) -> DVec3 {
+    plane.axes.map_or(DVec3::Z, |[row, column]| row.cross(column).normalize_or(DVec3::Z))
+}
+
+/// Splits by temporal position, b-value or trigger time, whichever leaves the same number of images at every position.
+fn by_phase(instances: &[Instance], group: &[Slice]) -> Option<Vec<Vec<Slice>>> {
+    (0..3).find_map(|phase| {
+        let mut parts: std::collections::BTreeMap<i64, Vec<Slice>> = std::collections::BTreeMap::new();
+        for slice in group {
+            parts.entry(plane_of(instances, *slice).phase[phase]?).or_default().push(*slice);
+        }
+        let even = |part: &Vec<Slice>| {
+            let levels = levels(instances, part);
+            levels.iter().all(|level| level.slices.len() == levels[0].slices.len())
+        };
+        (parts.len() > 1 && parts.values().all(even)).then(|| parts.into_values().collect())
+    })
+}
+
+/// Leaves out images beyond `fewest` a position whose pixels another image at that position has. Returns their number.
+fn drop_duplicates(levels: &mut [Level], fewest: usize, same_pixels: SamePixels) -> usize {
+    let mut dropped = 0;
+    for level in levels {
+        let mut at = 1;
+        while at < level.slices.len() && level.slices.len() > fewest {
+            if level.slices[..at].iter().any(|other| same_pixels(*other, level.slices[at])) {
+                level.slices.remove(at);
+                dropped += 1;
+            } else {
+                at += 1;
+            }
+        }
+    }
+    dropped
+}
+
+/// How many steps of the common distance lie between neighbours, if single slices are missing from an even stack.
+fn steps_with_gaps(steps: &[f64]) -> Option<Vec<usize>> {
+    let mut sorted = steps.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let base = sorted[sorted.len() / 2];
+    let counts: Vec<usize> = steps.iter().map(|step| (step / base).round() as usize).collect();
+    let fits =
+        steps.iter().zip(&counts).all(|(step, n)| *n >= 1 && (step - base * *n as f64).abs() <= EVEN_MM * *n as f64);
+    let single = counts.iter().filter(|n| **n == 1).count();
+    // A stack that would mostly consist of gaps is something else.
+    (fits && single < counts.len() && 2 * single > counts.len() && counts.iter().sum::<usize>() <= 4 * counts.len())
+        .then_some(counts)
+}
+
+/// The stack of levels that hold `frames` images each.
+fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warnings: Vec<String>) -> Stack {
+    let reference = plane_of(instances, levels[0].slices[0]);
+    let normal = normal_of(reference);
+    let ipp = |level: &Level| plane_of(instances, level.slices[0]).position.unwrap_or_default();
+    let steps: Vec<f64> = levels.windows(2).map(|pair| pair[1].along - pair[0].along).collect();
+    let range = steps.iter().fold(None, |range: Option<[f64; 2]>, step| {
+        Some(range.map_or([*step, *step], |[min, max]| [min.min(*step), max.max(*step)]))
+    });
+    let even = range.is_none_or(|[min, max]| max - min <= EVEN_MM);
+    let gaps = if even { None } else { steps_with_gaps(&steps) };
+    let mut slots: Vec<Option<&Level>> = vec![Some(&levels[0])];
+    let mut positions = vec![ipp(&levels[0])];
+    for (at, level) in levels.iter().enumerate().skip(1) {
+        let n = gaps.as_ref().map_or(1, |gaps| gaps[at - 1]);
+        let (before, here) = (ipp(&levels[at - 1]), ipp(level));
+        for missing in 1..n {
+            slots.push(None);
+            positions.push(before.lerp(here, missing as f64 / n as f64));
+        }
+        slots.push(Some(level));
+        positions.push(here);
+    }
+    if gaps.is_some() {
+        let missing: Vec<String> = (0..slots.len()).filter(|k| slots[*k].is_none()).map(|k| k.to_string()).collect();
+        let slices = if missing.len() == 1 { "slice is" } else { "slices are" };
+        let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+        let more = if missing.len() > 20 { " and more" } else { "" };
+        warnings.push(format!("{} {slices} missing and left empty: k = {shown}{more}", missing.len()));
+    }
+    let n = slots.len();
+    let whole = positions[n - 1] - positions[0];
+    let step = if n > 1 { whole / (n - 1) as f64 } else { normal * reference.step.unwrap_or(1.0) };
+    let steps_mm = if gaps.is_some() { Some([step.dot(normal); 2]) } else { range };
+    if let (Some([min, max]), false, None) = (range, even, &gaps) {
+        warnings.push(format!(
+            "slices are {min:.3} to {max:.3} mm apart. They are kept with their true positions, and the grid has their mean \
+             distance. Resample before training"
+        ));
+    }
+    let tilt_degrees = if n > 1 { step.angle_between(normal).to_degrees() } else { 0.0 };
+    let sideways = (whole - normal * whole.dot(normal)).length();
+    let tilted = n > 1 && sideways > SHIFT_MM;
+    if tilted {
+        warnings.push(format!(
+            "the slices are tilted by {tilt_degrees:.1} degrees against the direction in which they are stacked. The grid is \
+             sheared, nothing is resampled"
+        ));
+    }
+    // How far slices stray from the line through the first and the last.
+    let stray = |position: &DVec3| {
+        let from_first = *position - positions[0];
+        let share = if whole.dot(normal).abs() > 0.0 { from_first.dot(normal) / whole.dot(normal) } else { 0.0 };
+        (from_first - whole * share).length()
+    };
+    let shift = positions.iter().map(stray).fold(0.0, f64::max);
+    if shift > SHIFT_MM {
+        warnings.push(format!("slices are shifted within their planes by up to {shift:.2} mm"));
+    }
+    if n == 1 {
+        warnings.push("a single image, to be viewed in 2-D only".to_owned());
+    }
+    let [row, column] = reference.axes.unwrap_or([DVec3::X, DVec3::Y]);
+    let spacing = reference.spacing.unwrap_or([1.0, 1.0]);
+    let frames = (0..frames).map(|t| slots.iter().map(|level| level.map(|level| level.slices[t])).collect()).collect();
+    Stack {
+        frames,
+        grid: grid(
+            [reference.size[0], reference.size[1], n],
+            [row * spacing[0], column * spacing[1], step],
+            positions[0],
+        ),
+        positions,
+        steps_mm,
+        tilt_degrees: if tilted { tilt_degrees } else { 0.0 },
+        stackable: n > 1,
+        warnings,
+    }
+}
+
+/// The grid with these steps along i, j, k and this first voxel, both in DICOM coordinates (LPS).
+fn grid(shape: [usize; 3], steps: [DVec3; 3], first: DVec3) -> Grid {
+    // RAS negates x and y. Adding 0 turns -0 into 0.
+    let ras = |v: DVec3| DVec3::new(-v.x, -v.y, v.z) + DVec3::ZERO;
+    let matrix3 = DMat3::from_cols(ras(steps[0]), ras(steps[1]), ras(steps[2]));
+    Grid::new(shape, DAffine3 { matrix3, translation: ras(first) })
+}
+
+#[cfg(test)]
+#[path = "stack_tests.rs"]
+mod tests;

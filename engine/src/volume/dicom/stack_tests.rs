@@ -1,0 +1,129 @@
+//! Tests of stacking on planes that are made up.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::volume::dicom::{DataSet, DicomFile, Tag, Value, Vr, file_bytes};
+
+/// A CT slice of 2 x 2 pixels at `position`.
+fn slice(number: i64, position: [f64; 3]) -> DataSet {
+    let mut data = DataSet::new();
+    data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.2");
+    data.put_text(Tag::SOP_INSTANCE_UID, &format!("1.2.{number}"));
+    data.put_text(Tag::MODALITY, "CT");
+    data.put_text(Tag::INSTANCE_NUMBER, &number.to_string());
+    data.put_text(Tag::IMAGE_POSITION_PATIENT, &position.map(|mm| mm.to_string()).join("\\"));
+    data.put_text(Tag::IMAGE_ORIENTATION_PATIENT, "1\\0\\0\\0\\1\\0");
+    data.put_text(Tag::PIXEL_SPACING, "2\\0.5");
+    data.put_u16(Tag::ROWS, &[2]);
+    data.put_u16(Tag::COLUMNS, &[2]);
+    data.put_u16(Tag::BITS_ALLOCATED, &[16]);
+    data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(vec![number as u8; 8]));
+    data
+}
+
+fn instances(slices: &[DataSet]) -> Vec<Instance> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slice");
+    let read = |data: &DataSet| {
+        std::fs::write(&path, file_bytes(data)).unwrap();
+        Instance::of(&DicomFile::open(&path).unwrap())
+    };
+    slices.iter().map(read).collect()
+}
+
+/// The stacks of slices at these heights, numbered from 1, of which no two have the same pixels.
+fn at_heights(heights: &[f64]) -> Vec<Stack> {
+    let slices: Vec<DataSet> = (1..).zip(heights).map(|(n, z)| slice(n, [10.0, 20.0, *z])).collect();
+    stacks(&instances(&slices), &|_, _| false)
+}
+
+fn order(stack: &Stack) -> Vec<Vec<Option<usize>>> {
+    stack.frames.iter().map(|frame| frame.iter().map(|slice| slice.map(|slice| slice.instance)).collect()).collect()
+}
+
+#[test]
+fn position_orders_slices_and_the_grid_is_in_ras() {
+    let found = at_heights(&[4.0, 0.0, 2.0]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(order(&found[0]), [[Some(1), Some(2), Some(0)]]);
+    assert!(found[0].stackable && found[0].is_even() && found[0].warnings.is_empty(), "{:?}", found[0].warnings);
+    let rows = found[0].grid.affine_rows();
+    assert_eq!(rows[..12], [-0.5, 0.0, 0.0, -10.0, 0.0, -2.0, 0.0, -20.0, 0.0, 0.0, 2.0, 0.0]);
+}
+
+#[test]
+fn missing_slices_are_named_and_left_empty() {
+    let found = at_heights(&[0.0, 2.0, 4.0, 8.0, 10.0]);
+    assert_eq!(order(&found[0]), [[Some(0), Some(1), Some(2), None, Some(3), Some(4)]]);
+    assert_eq!(found[0].positions[3], DVec3::new(10.0, 20.0, 6.0));
+    assert_eq!(found[0].warnings, ["1 slice is missing and left empty: k = 3"]);
+    assert!(found[0].is_even());
+}
+
+#[test]
+fn uneven_slices_are_kept_at_their_positions() {
+    let found = at_heights(&[0.0, 1.0, 2.7, 4.0]);
+    assert!(!found[0].is_even() && found[0].stackable);
+    assert_eq!(found[0].steps_mm, Some([1.0, 2.7 - 1.0]));
+    assert!((found[0].grid.spacing_mm()[2] - 4.0 / 3.0).abs() < 1e-12);
+    assert!(found[0].warnings[0].starts_with("slices are 1.000 to 1.700 mm apart"), "{:?}", found[0].warnings);
+    // A hundredth of a millimetre is rounding.
+    assert!(at_heights(&[0.0, 1.0, 2.005, 3.0])[0].is_even());
+}
+
+#[test]
+fn repeats_at_a_position_are_frames_in_the_order_of_their_numbers() {
+    let found = at_heights(&[2.0, 0.0, 0.0, 2.0]);
+    assert_eq!(order(&found[0]), [[Some(1), Some(0)], [Some(2), Some(3)]]);
+    // One too many, of other pixels: the incomplete frame is left out, in words.
+    let odd = at_heights(&[0.0, 2.0, 2.0]);
+    assert_eq!(order(&odd[0]), [[Some(0), Some(1)]]);
+    assert!(odd[0].warnings[0].contains("1 image is left out"), "{:?}", odd[0].warnings);
+}
+
+#[test]
+fn an_image_with_the_pixels_of_another_is_left_out() {
+    let slices: Vec<DataSet> = (1..).zip([0.0, 2.0, 2.0]).map(|(n, z)| slice(n, [0.0, 0.0, z])).collect();
+    let found = stacks(&instances(&slices), &|_, _| true);
+    assert_eq!(order(&found[0]), [[Some(0), Some(1)]]);
+    assert!(found[0].warnings[0].contains("repeats the pixels of another"), "{:?}", found[0].warnings);
+}
+
+#[test]
+fn a_tilted_gantry_shears_the_grid() {
+    let slices: Vec<DataSet> =
+        (1..=3).map(|n| slice(n, [0.0, -f64::from(n as i32), 3.0 * f64::from(n as i32)])).collect();
+    let found = stacks(&instances(&slices), &|_, _| false);
+    assert!((found[0].tilt_degrees - 18.434_948_8).abs() < 1e-6, "{}", found[0].tilt_degrees);
+    assert_eq!(found[0].grid.affine_rows()[6], 1.0);
+    assert!(found[0].warnings[0].contains("tilted by 18.4 degrees"), "{:?}", found[0].warnings);
+}
+
+#[test]
+fn echoes_orientations_and_sizes_are_stacks_of_their_own() {
+    let mut slices: Vec<DataSet> = (1..=8).map(|n| slice(n, [0.0, 0.0, f64::from(n as i32 % 2)])).collect();
+    for two in &mut slices[2..4] {
+        two.put_text(Tag::ECHO_TIME, "80");
+    }
+    for two in &mut slices[4..6] {
+        two.put_text(Tag::IMAGE_ORIENTATION_PATIENT, "1\\0\\0\\0\\0\\-1");
+        two.put_text(Tag::IMAGE_POSITION_PATIENT, &format!("0\\{}\\0", two.text(Tag::INSTANCE_NUMBER).unwrap()));
+    }
+    slices[6].put_text(Tag::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\P\\ND");
+    slices[7].put_text(Tag::PHOTOMETRIC_INTERPRETATION, "RGB");
+    let found = stacks(&instances(&slices), &|_, _| false);
+    let shapes: Vec<(usize, bool)> = found.iter().map(|stack| (stack.grid.shape[2], stack.stackable)).collect();
+    assert_eq!(shapes, [(2, true), (2, true), (2, true), (1, false), (1, false)]);
+    assert!(!found[4].grid.oriented && found[4].warnings[0].contains("colours"));
+}
+
+#[test]
+fn uneven_repeats_are_split_by_trigger_time() {
+    // Three heights in one phase, two in the other.
+    let mut slices: Vec<DataSet> = (1..).zip([0.0, 2.0, 4.0, 0.0, 2.0]).map(|(n, z)| slice(n, [0.0, 0.0, z])).collect();
+    for (at, slice) in slices.iter_mut().enumerate() {
+        slice.put_text(Tag::TRIGGER_TIME, if at < 3 { "10" } else { "500" });
+    }
+    let found = stacks(&instances(&slices), &|_, _| false);
+    assert_eq!(found.iter().map(|stack| stack.grid.shape[2]).collect::<Vec<_>>(), [3, 2]);
+}

@@ -1,0 +1,123 @@
+//! Tests of the SUV rules on headers that are made up. The digital reference objects are in the integration tests.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::volume::dicom::{Value, Vr};
+
+/// 70 kg, 350 MBq of a half-life of 2 h given an hour before the scan, decay corrected to its start.
+fn header() -> DataSet {
+    let mut pharmaceutical = DataSet::new();
+    pharmaceutical.put_text(Tag::RADIONUCLIDE_TOTAL_DOSE, "350000000");
+    pharmaceutical.put_text(Tag::RADIONUCLIDE_HALF_LIFE, "7200");
+    pharmaceutical.put_text(Tag::RADIOPHARMACEUTICAL_START_TIME, "110000");
+    let mut data = DataSet::new();
+    data.put_text(Tag::UNITS, "BQML");
+    data.put_text(Tag::CORRECTED_IMAGE, "DECY\\ATTN");
+    data.put_text(Tag::DECAY_CORRECTION, "START");
+    data.put_text(Tag::PATIENT_WEIGHT, "70");
+    data.put_text(Tag::SERIES_DATE, "20240301");
+    data.put_text(Tag::SERIES_TIME, "120000");
+    data.put_text(Tag::ACQUISITION_DATE, "20240301");
+    data.put_text(Tag::ACQUISITION_TIME, "120000.5");
+    data.put_items(Tag::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE, vec![pharmaceutical]);
+    data
+}
+
+fn factor(data: &DataSet) -> SuvFactor {
+    let header = PetHeader::of(data);
+    header.factor(header.acquisition)
+}
+
+fn close(found: &SuvFactor, factor: f64, unit: &str) {
+    assert!((found.factor / factor - 1.0).abs() < 1e-9 && found.unit == unit, "{found:?}, {factor} expected");
+}
+
+#[test]
+fn the_dose_decays_to_the_time_of_reference() {
+    let expected = 70_000.0 / (3.5e8 * 0.5_f64.sqrt());
+    let mut data = header();
+    close(&factor(&data), expected, "SUVbw");
+    // Grams and MBq.
+    data.put_text(Tag::PATIENT_WEIGHT, "70000");
+    close(&factor(&data), expected, "SUVbw");
+    data.put_text(Tag::DECAY_CORRECTION, "ADMIN");
+    close(&factor(&data), 70_000.0 / 3.5e8, "SUVbw");
+}
+
+#[test]
+fn an_injection_before_midnight_was_the_day_before() {
+    let mut data = header();
+    data.put_text(Tag::SERIES_TIME, "000000");
+    data.put_text(Tag::ACQUISITION_TIME, "000000");
+    // 11:00 of the day before is 13 hours earlier.
+    close(&factor(&data), 70_000.0 / 3.5e8 * 2_f64.powf(6.5), "SUVbw");
+}
+
+#[test]
+fn a_series_time_after_the_scan_is_a_reconstruction() {
+    let mut data = header();
+    data.put_text(Tag::SERIES_TIME, "180000");
+    assert!(factor(&data).evidence.contains("a time to which decay is corrected is missing"), "{:?}", factor(&data));
+    data.put_text(Tag::FRAME_REFERENCE_TIME, "0");
+    data.put_text(Tag::ACTUAL_FRAME_DURATION, "1");
+    // A frame of a millisecond: the reference is the acquisition itself.
+    let found = factor(&data);
+    assert!((found.factor / (70_000.0 / 3.5e8 * 2_f64.powf(3600.5 / 7200.0)) - 1.0).abs() < 1e-6, "{found:?}");
+    data.put(Tag(0x0009, 0x0010), Vr::LO, Value::Bytes(b"GEMS_PETD_01".to_vec()));
+    data.put(Tag(0x0009, 0x100d), Vr::DT, Value::Bytes(b"20240301130000.00".to_vec()));
+    close(&factor(&data), 70_000.0 / 3.5e8 * 2.0, "SUVbw");
+}
+
+#[test]
+fn without_decay_correction_the_frame_itself_is_corrected() {
+    let mut data = header();
+    data.put_text(Tag::DECAY_CORRECTION, "NONE");
+    data.put_text(Tag::ACTUAL_FRAME_DURATION, "7200000");
+    // One half-life long, an hour and half a second after the injection.
+    let within = std::f64::consts::LN_2 / 0.5;
+    close(&factor(&data), 70_000.0 / 3.5e8 * within * 2_f64.powf(3600.5 / 7200.0), "SUVbw");
+}
+
+#[test]
+fn a_missing_attribute_leaves_the_unit_and_says_why() {
+    for (tag, why) in [
+        (Tag::PATIENT_WEIGHT, "(0010,1030)"),
+        (Tag::CORRECTED_IMAGE, "(0028,0051)"),
+        (Tag::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE, "(0018,1074)"),
+        (Tag::DECAY_CORRECTION, "(0054,1102)"),
+    ] {
+        let mut data = header();
+        data.put(tag, Vr::LO, Value::Bytes(Vec::new()));
+        let found = factor(&data);
+        assert!(found.factor == 1.0 && found.unit == "Bq/ml" && found.evidence.contains(why), "{found:?}");
+    }
+    let mut data = header();
+    data.put_text(Tag::UNITS, "CNTS");
+    let found = factor(&data);
+    assert!(found.factor == 1.0 && found.unit == "counts", "{found:?}");
+}
+
+#[test]
+fn other_masses_and_surfaces_become_body_weight() {
+    let mut data = header();
+    data.put_text(Tag::UNITS, "GML");
+    close(&factor(&data), 1.0, "SUVbw");
+    data.put_text(Tag::SUV_TYPE, "LBM");
+    assert!(factor(&data).unit == "g/ml" && factor(&data).evidence.contains("height"));
+    data.put_text(Tag::PATIENT_SIZE, "1.75");
+    data.put_text(Tag::PATIENT_SEX, "M");
+    close(&factor(&data), 70.0 / (1.10 * 70.0 - 128.0 * 0.16), "SUVbw");
+    data.put_text(Tag::UNITS, "CM2ML");
+    let area = 0.007_184 * 70_f64.powf(0.425) * 175_f64.powf(0.725) * 1e4;
+    close(&factor(&data), 70_000.0 / area, "SUVbw");
+}
+
+#[test]
+fn dates_cross_months_and_leap_days() {
+    assert_eq!(day("20240301").unwrap() - day("20240228").unwrap(), 2.0 * DAY);
+    assert_eq!(day("2023.01.01").unwrap() - day("20221231").unwrap(), DAY);
+    assert_eq!(seconds("0130"), Some(5400.0));
+    assert_eq!(seconds("01:30:02.5"), Some(5402.5));
+    assert_eq!((seconds(""), day("2024"), seconds("xx")), (None, None, None));
+    assert_eq!(whole_date_time("20240301120000.000+0100"), date_time("20240301", "120000"));
+}

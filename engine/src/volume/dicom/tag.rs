@@ -1,0 +1,233 @@
+//! The tags that this program reads or writes, with their value representations.
+//!
+//! Not the whole dictionary: an unknown tag of an implicit file keeps its bytes, which [`super::DataSet`] reads as the
+//! caller asks. The whole dictionary would be half a megabyte of the program.
+
+use super::Vr;
+
+/// Group and element of an attribute, in the order of the file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub u16, pub u16);
+
+impl Tag {
+    /// True for tags of odd groups, whose meaning their creator defines.
+    pub fn is_private(self) -> bool {
+        self.0 % 2 == 1
+    }
+
+    /// The value representation of a tag in [`KNOWN`]; `Vr::UL` for group lengths, else `None`.
+    pub fn vr(self) -> Option<Vr> {
+        if self.1 == 0 {
+            return Some(Vr::UL);
+        }
+        // Overlays and their kin repeat in even groups, but none of them is read here.
+        KNOWN.binary_search_by_key(&self, |entry| entry.0).ok().map(|at| KNOWN[at].1)
+    }
+}
+
+impl std::fmt::Debug for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({:04X},{:04X})", self.0, self.1)
+    }
+}
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// Declares a constant for each tag and the sorted table of value representations.
+macro_rules! tags {
+    ($($name:ident = $group:literal, $element:literal, $vr:ident;)*) => {
+        #[allow(missing_docs, reason = "the names are the keywords of PS3.6")]
+        impl Tag {
+            $(pub const $name: Self = Self($group, $element);)*
+        }
+
+        /// Every declared tag with its value representation, ascending.
+        const KNOWN: &[(Tag, Vr)] = &[$((Tag::$name, Vr::$vr),)*];
+    };
+}
+
+tags! {
+    META_GROUP_LENGTH = 0x0002, 0x0000, UL;
+    MEDIA_STORAGE_SOP_CLASS_UID = 0x0002, 0x0002, UI;
+    MEDIA_STORAGE_SOP_INSTANCE_UID = 0x0002, 0x0003, UI;
+    TRANSFER_SYNTAX_UID = 0x0002, 0x0010, UI;
+    IMPLEMENTATION_CLASS_UID = 0x0002, 0x0012, UI;
+    IMPLEMENTATION_VERSION_NAME = 0x0002, 0x0013, SH;
+    DIRECTORY_RECORD_SEQUENCE = 0x0004, 0x1220, SQ;
+    DIRECTORY_RECORD_TYPE = 0x0004, 0x1430, CS;
+    REFERENCED_FILE_ID = 0x0004, 0x1500, CS;
+    SPECIFIC_CHARACTER_SET = 0x0008, 0x0005, CS;
+    IMAGE_TYPE = 0x0008, 0x0008, CS;
+    SOP_CLASS_UID = 0x0008, 0x0016, UI;
+    SOP_INSTANCE_UID = 0x0008, 0x0018, UI;
+    STUDY_DATE = 0x0008, 0x0020, DA;
+    SERIES_DATE = 0x0008, 0x0021, DA;
+    ACQUISITION_DATE = 0x0008, 0x0022, DA;
+    CONTENT_DATE = 0x0008, 0x0023, DA;
+    ACQUISITION_DATE_TIME = 0x0008, 0x002A, DT;
+    STUDY_TIME = 0x0008, 0x0030, TM;
+    SERIES_TIME = 0x0008, 0x0031, TM;
+    ACQUISITION_TIME = 0x0008, 0x0032, TM;
+    CONTENT_TIME = 0x0008, 0x0033, TM;
+    ACCESSION_NUMBER = 0x0008, 0x0050, SH;
+    MODALITY = 0x0008, 0x0060, CS;
+    MANUFACTURER = 0x0008, 0x0070, LO;
+    REFERRING_PHYSICIAN_NAME = 0x0008, 0x0090, PN;
+    CODE_VALUE = 0x0008, 0x0100, SH;
+    CODING_SCHEME_DESIGNATOR = 0x0008, 0x0102, SH;
+    CODE_MEANING = 0x0008, 0x0104, LO;
+    STUDY_DESCRIPTION = 0x0008, 0x1030, LO;
+    SERIES_DESCRIPTION = 0x0008, 0x103E, LO;
+    MANUFACTURER_MODEL_NAME = 0x0008, 0x1090, LO;
+    REFERENCED_SERIES_SEQUENCE = 0x0008, 0x1115, SQ;
+    REFERENCED_IMAGE_SEQUENCE = 0x0008, 0x1140, SQ;
+    REFERENCED_INSTANCE_SEQUENCE = 0x0008, 0x114A, SQ;
+    REFERENCED_SOP_CLASS_UID = 0x0008, 0x1150, UI;
+    REFERENCED_SOP_INSTANCE_UID = 0x0008, 0x1155, UI;
+    REFERENCED_FRAME_NUMBER = 0x0008, 0x1160, IS;
+    SOURCE_IMAGE_SEQUENCE = 0x0008, 0x2112, SQ;
+    ANATOMIC_REGION_SEQUENCE = 0x0008, 0x2218, SQ;
+    FRAME_TYPE = 0x0008, 0x9007, CS;
+    DERIVATION_IMAGE_SEQUENCE = 0x0008, 0x9124, SQ;
+    COMPLEX_IMAGE_COMPONENT = 0x0008, 0x9208, CS;
+    DERIVATION_CODE_SEQUENCE = 0x0008, 0x9215, SQ;
+    PATIENT_NAME = 0x0010, 0x0010, PN;
+    PATIENT_ID = 0x0010, 0x0020, LO;
+    PATIENT_BIRTH_DATE = 0x0010, 0x0030, DA;
+    PATIENT_SEX = 0x0010, 0x0040, CS;
+    PATIENT_SIZE = 0x0010, 0x1020, DS;
+    PATIENT_WEIGHT = 0x0010, 0x1030, DS;
+    SLICE_THICKNESS = 0x0018, 0x0050, DS;
+    ECHO_TIME = 0x0018, 0x0081, DS;
+    SPACING_BETWEEN_SLICES = 0x0018, 0x0088, DS;
+    DEVICE_SERIAL_NUMBER = 0x0018, 0x1000, LO;
+    SOFTWARE_VERSIONS = 0x0018, 0x1020, LO;
+    TRIGGER_TIME = 0x0018, 0x1060, DS;
+    RADIOPHARMACEUTICAL_START_TIME = 0x0018, 0x1072, TM;
+    RADIONUCLIDE_TOTAL_DOSE = 0x0018, 0x1074, DS;
+    RADIONUCLIDE_HALF_LIFE = 0x0018, 0x1075, DS;
+    RADIOPHARMACEUTICAL_START_DATE_TIME = 0x0018, 0x1078, DT;
+    ACTUAL_FRAME_DURATION = 0x0018, 0x1242, IS;
+    EFFECTIVE_ECHO_TIME = 0x0018, 0x9082, FD;
+    DIFFUSION_B_VALUE = 0x0018, 0x9087, FD;
+    MR_ECHO_SEQUENCE = 0x0018, 0x9114, SQ;
+    MR_DIFFUSION_SEQUENCE = 0x0018, 0x9117, SQ;
+    MR_IMAGE_FRAME_TYPE_SEQUENCE = 0x0018, 0x9226, SQ;
+    CT_IMAGE_FRAME_TYPE_SEQUENCE = 0x0018, 0x9329, SQ;
+    PET_FRAME_TYPE_SEQUENCE = 0x0018, 0x9751, SQ;
+    STUDY_INSTANCE_UID = 0x0020, 0x000D, UI;
+    SERIES_INSTANCE_UID = 0x0020, 0x000E, UI;
+    STUDY_ID = 0x0020, 0x0010, SH;
+    SERIES_NUMBER = 0x0020, 0x0011, IS;
+    INSTANCE_NUMBER = 0x0020, 0x0013, IS;
+    IMAGE_POSITION_PATIENT = 0x0020, 0x0032, DS;
+    IMAGE_ORIENTATION_PATIENT = 0x0020, 0x0037, DS;
+    FRAME_OF_REFERENCE_UID = 0x0020, 0x0052, UI;
+    TEMPORAL_POSITION_IDENTIFIER = 0x0020, 0x0100, IS;
+    POSITION_REFERENCE_INDICATOR = 0x0020, 0x1040, LO;
+    FRAME_CONTENT_SEQUENCE = 0x0020, 0x9111, SQ;
+    PLANE_POSITION_SEQUENCE = 0x0020, 0x9113, SQ;
+    PLANE_ORIENTATION_SEQUENCE = 0x0020, 0x9116, SQ;
+    TEMPORAL_POSITION_INDEX = 0x0020, 0x9128, UL;
+    DIMENSION_INDEX_VALUES = 0x0020, 0x9157, UL;
+    DIMENSION_ORGANIZATION_UID = 0x0020, 0x9164, UI;
+    DIMENSION_INDEX_POINTER = 0x0020, 0x9165, AT;
+    FUNCTIONAL_GROUP_POINTER = 0x0020, 0x9167, AT;
+    DIMENSION_ORGANIZATION_SEQUENCE = 0x0020, 0x9221, SQ;
+    DIMENSION_INDEX_SEQUENCE = 0x0020, 0x9222, SQ;
+    DIMENSION_DESCRIPTION_LABEL = 0x0020, 0x9421, LO;
+    SAMPLES_PER_PIXEL = 0x0028, 0x0002, US;
+    PHOTOMETRIC_INTERPRETATION = 0x0028, 0x0004, CS;
+    PLANAR_CONFIGURATION = 0x0028, 0x0006, US;
+    NUMBER_OF_FRAMES = 0x0028, 0x0008, IS;
+    ROWS = 0x0028, 0x0010, US;
+    COLUMNS = 0x0028, 0x0011, US;
+    PIXEL_SPACING = 0x0028, 0x0030, DS;
+    CORRECTED_IMAGE = 0x0028, 0x0051, CS;
+    BITS_ALLOCATED = 0x0028, 0x0100, US;
+    BITS_STORED = 0x0028, 0x0101, US;
+    HIGH_BIT = 0x0028, 0x0102, US;
+    PIXEL_REPRESENTATION = 0x0028, 0x0103, US;
+    SMALLEST_IMAGE_PIXEL_VALUE = 0x0028, 0x0106, US;
+    PIXEL_PADDING_VALUE = 0x0028, 0x0120, US;
+    PIXEL_PADDING_RANGE_LIMIT = 0x0028, 0x0121, US;
+    RESCALE_INTERCEPT = 0x0028, 0x1052, DS;
+    RESCALE_SLOPE = 0x0028, 0x1053, DS;
+    RESCALE_TYPE = 0x0028, 0x1054, LO;
+    RED_PALETTE_DESCRIPTOR = 0x0028, 0x1101, US;
+    GREEN_PALETTE_DESCRIPTOR = 0x0028, 0x1102, US;
+    BLUE_PALETTE_DESCRIPTOR = 0x0028, 0x1103, US;
+    RED_PALETTE_DATA = 0x0028, 0x1201, OW;
+    GREEN_PALETTE_DATA = 0x0028, 0x1202, OW;
+    BLUE_PALETTE_DATA = 0x0028, 0x1203, OW;
+    LOSSY_IMAGE_COMPRESSION = 0x0028, 0x2110, CS;
+    PIXEL_MEASURES_SEQUENCE = 0x0028, 0x9110, SQ;
+    PIXEL_VALUE_TRANSFORMATION_SEQUENCE = 0x0028, 0x9145, SQ;
+    RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE = 0x0054, 0x0016, SQ;
+    UNITS = 0x0054, 0x1001, CS;
+    SUV_TYPE = 0x0054, 0x1006, CS;
+    DECAY_CORRECTION = 0x0054, 0x1102, CS;
+    FRAME_REFERENCE_TIME = 0x0054, 0x1300, DS;
+    SEGMENTATION_TYPE = 0x0062, 0x0001, CS;
+    SEGMENT_SEQUENCE = 0x0062, 0x0002, SQ;
+    SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE = 0x0062, 0x0003, SQ;
+    SEGMENT_NUMBER = 0x0062, 0x0004, US;
+    SEGMENT_LABEL = 0x0062, 0x0005, LO;
+    SEGMENT_DESCRIPTION = 0x0062, 0x0006, ST;
+    SEGMENT_ALGORITHM_TYPE = 0x0062, 0x0008, CS;
+    SEGMENT_ALGORITHM_NAME = 0x0062, 0x0009, LO;
+    SEGMENT_IDENTIFICATION_SEQUENCE = 0x0062, 0x000A, SQ;
+    REFERENCED_SEGMENT_NUMBER = 0x0062, 0x000B, US;
+    RECOMMENDED_DISPLAY_CIELAB_VALUE = 0x0062, 0x000D, US;
+    MAXIMUM_FRACTIONAL_VALUE = 0x0062, 0x000E, US;
+    SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE = 0x0062, 0x000F, SQ;
+    SEGMENTATION_FRACTIONAL_TYPE = 0x0062, 0x0010, CS;
+    CONTENT_LABEL = 0x0070, 0x0080, CS;
+    CONTENT_DESCRIPTION = 0x0070, 0x0081, LO;
+    CONTENT_CREATOR_NAME = 0x0070, 0x0084, PN;
+    STRUCTURE_SET_LABEL = 0x3006, 0x0002, SH;
+    REFERENCED_FRAME_OF_REFERENCE_SEQUENCE = 0x3006, 0x0010, SQ;
+    RT_REFERENCED_STUDY_SEQUENCE = 0x3006, 0x0012, SQ;
+    RT_REFERENCED_SERIES_SEQUENCE = 0x3006, 0x0014, SQ;
+    CONTOUR_IMAGE_SEQUENCE = 0x3006, 0x0016, SQ;
+    STRUCTURE_SET_ROI_SEQUENCE = 0x3006, 0x0020, SQ;
+    ROI_NUMBER = 0x3006, 0x0022, IS;
+    REFERENCED_FRAME_OF_REFERENCE_UID = 0x3006, 0x0024, UI;
+    ROI_NAME = 0x3006, 0x0026, LO;
+    ROI_DISPLAY_COLOR = 0x3006, 0x002A, IS;
+    ROI_CONTOUR_SEQUENCE = 0x3006, 0x0039, SQ;
+    CONTOUR_SEQUENCE = 0x3006, 0x0040, SQ;
+    CONTOUR_GEOMETRIC_TYPE = 0x3006, 0x0042, CS;
+    NUMBER_OF_CONTOUR_POINTS = 0x3006, 0x0046, IS;
+    CONTOUR_DATA = 0x3006, 0x0050, DS;
+    REFERENCED_ROI_NUMBER = 0x3006, 0x0084, IS;
+    SHARED_FUNCTIONAL_GROUPS_SEQUENCE = 0x5200, 0x9229, SQ;
+    PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE = 0x5200, 0x9230, SQ;
+    EXTENDED_OFFSET_TABLE = 0x7FE0, 0x0001, OV;
+    EXTENDED_OFFSET_TABLE_LENGTHS = 0x7FE0, 0x0002, OV;
+    FLOAT_PIXEL_DATA = 0x7FE0, 0x0008, OF;
+    DOUBLE_FLOAT_PIXEL_DATA = 0x7FE0, 0x0009, OD;
+    PIXEL_DATA = 0x7FE0, 0x0010, OW;
+    ITEM = 0xFFFE, 0xE000, UN;
+    ITEM_END = 0xFFFE, 0xE00D, UN;
+    SEQUENCE_END = 0xFFFE, 0xE0DD, UN;
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_ascends_and_is_found() {
+        assert!(KNOWN.is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(Tag::ROWS.vr(), Some(Vr::US));
+        assert_eq!(Tag(0x0009, 0x1001).vr(), None);
+        assert_eq!(Tag(0x0008, 0).vr(), Some(Vr::UL));
+        assert_eq!(Tag::PIXEL_DATA.to_string(), "(7FE0,0010)");
+    }
+}
