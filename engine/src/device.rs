@@ -135,8 +135,9 @@ impl Compute {
 /// Opens a device.
 ///
 /// # Errors
-/// If the device is not available; the message lists the available ones.
+/// If the device is not available; the message lists the available ones. A wrong `AMLP_SIMD`.
 pub fn open(choice: DeviceChoice) -> Result<Compute> {
+    crate::compute::instructions()?;
     if choice == DeviceChoice::Cpu {
         // Probing loads the GPU drivers, which may be slow and print messages.
         return Ok(Compute::cpu());

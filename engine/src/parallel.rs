@@ -37,6 +37,16 @@ pub(crate) fn chunks_mut<T: Send>(values: &mut [T], size: usize, f: impl Fn(usiz
     for_each(pieces.len(), &|at| f(at, &mut lock(&pieces[at])));
 }
 
+/// Calls `f` with every piece of what is divided into pieces.
+pub(crate) fn for_each_piece<T: Send>(pieces: impl Iterator<Item = T>, f: impl Fn(T) + Sync) {
+    let pieces: Vec<Mutex<Option<T>>> = pieces.map(|piece| Mutex::new(Some(piece))).collect();
+    for_each(pieces.len(), &|at| {
+        if let Some(piece) = lock(&pieces[at]).take() {
+            f(piece);
+        }
+    });
+}
+
 /// `f` of every value.
 pub(crate) fn map_values<T: Copy + Sync, R: Clone + Default + Send>(values: &[T], f: impl Fn(T) -> R + Sync) -> Vec<R> {
     let mut out = vec![R::default(); values.len()];

@@ -9,13 +9,12 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use lanes::Cpu;
-
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::norm::{Normalisation, Statistics, activate_in_place, column_sums, row_moments};
 use super::ops::grid_of;
 use super::pack::Weights;
+use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
 
 /// A convolution with its normalisation.
@@ -136,7 +135,7 @@ fn unit(
     recorded: bool,
 ) -> (FlexTensor, Normalisation, bool) {
     let [output, input, kernel, _] = sizes(weight);
-    let conv = Convolution { cpu: Cpu::detect(), grid, kernel, sources };
+    let conv = Convolution { cpu: cpu(), grid, kernel, sources };
     let weights = Weights { values: floats(weight), output, input, kernel, back_to: None };
     let mut z = vec![0.0; grid.pixels() * output];
     let of_batch = matches!(statistics, Statistics::Batch | Statistics::Image);
@@ -226,7 +225,7 @@ impl UnitGradient<'_> {
             grads.register::<Flex>(id, tensor(sums, [output]));
         }
         if let Some(id) = weight {
-            let conv = Convolution { cpu: Cpu::detect(), grid: self.grid, kernel, sources };
+            let conv = Convolution { cpu: cpu(), grid: self.grid, kernel, sources };
             let gradient = conv.weight_gradient(&back.dz, output);
             grads.register::<Flex>(id, tensor(gradient, sizes::<4>(self.weight)));
         }
@@ -236,7 +235,7 @@ impl UnitGradient<'_> {
     /// Gradient with respect to `channels` channels of the convolution's input, from `first` on.
     fn input_gradient(&self, dz: &[f32], first: usize, channels: usize) -> Vec<f32> {
         let [output, input, kernel, _] = sizes(self.weight);
-        let cpu = Cpu::detect();
+        let cpu = cpu();
         let weights = Weights { values: floats(self.weight), output, input, kernel, back_to: Some((first, channels)) };
         let sources = [Source { values: dz, channels: output, activation: None }];
         let mut dx = vec![0.0; self.grid.pixels() * channels];

@@ -5,12 +5,13 @@
 
 use std::ops::Range;
 
-use lanes::{Cpu, Left, Right, Segment, Shape, Start, Tile};
+use lanes::{Cpu, Left, PLACES, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
 
 use super::grid::{CACHED_FLOATS, Grid, with_scratch};
 use super::norm::relu;
 use super::pack::{Panel, Weights, panel_of, panels};
+use super::winograd::{self, Tiles};
 
 /// `max(0, scale x + shift)` per channel: a normalisation and its `ReLU`, applied when the values are read.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +38,8 @@ fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
     let fits = (CACHED_FLOATS / numbers_per_row.max(1)).max(10);
     let shared = (grid.batch * grid.height).div_ceil(2 * rayon::current_num_threads()).max(2);
     let rows = fits.min(shared).min(grid.height);
-    grid.height.div_ceil(grid.height.div_ceil(rows))
+    // Even, as tiles are.
+    grid.height.div_ceil(grid.height.div_ceil(rows)).next_multiple_of(2)
 }
 
 /// Reads rows of an image, padded with `halo` zeros on every side: `[rows + 2 halo, W + 2 halo, C]`, sources concatenated
@@ -124,10 +126,14 @@ impl Convolution<'_> {
             pieces.map(move |(i, out)| (image, i * rows_at_once, out))
         });
         let pieces: Vec<_> = pieces.collect();
-        let packed = weights.pack(self.cpu);
+        let tiles = self.tiles(columns);
+        let packed = tiles.map_or_else(|| weights.pack(self.cpu), |_| winograd::pack_weights(weights, self.cpu));
         let pieces = pieces.into_par_iter().map(|(image, first, out)| {
-            with_scratch(|input, _| {
+            with_scratch(|input, scratch| {
                 read_rows(input, grid, sources, image, first..first + out.len() / row, self.kernel / 2);
+                if let Some(tiles) = tiles {
+                    return tiles.product(input, &packed, &panels, bias, out, scratch);
+                }
                 for &panel in &panels {
                     let packed = panel_of(&packed, self.cpu, self.steps(), panel);
                     self.rows(input, packed, panel, columns, bias, out);
@@ -157,16 +163,23 @@ impl Convolution<'_> {
                 padded
             })
             .collect();
+        let tiles = self.tiles(weights.columns());
         let parts = panels.par_iter().map(|&panel| {
             let alone = Panel { first: 0, ..panel };
+            let bias = bias.map(|b| &b[panel.first..]);
             let mut part = vec![0.0; grid.pixels() * panel.wide];
-            with_scratch(|packed, _| {
+            with_scratch(|packed, scratch| {
                 let stride = panel.vectors * self.cpu.lanes();
                 packed.clear();
-                packed.resize(self.steps() * stride, 0.0);
-                weights.pack_panel(panel, stride, packed);
-                for (input, out) in images.iter().zip(part.chunks_exact_mut(grid.area() * panel.wide)) {
-                    self.rows(input, packed, alone, panel.wide, bias.map(|b| &b[panel.first..]), out);
+                let images = images.iter().zip(part.chunks_exact_mut(grid.area() * panel.wide));
+                if let Some(tiles) = tiles {
+                    packed.resize(PLACES * self.channels() * stride, 0.0);
+                    winograd::pack_panel(weights, self.cpu, panel, stride, packed);
+                    images.for_each(|(input, out)| tiles.product(input, packed, &[alone], bias, out, scratch));
+                } else {
+                    packed.resize(self.steps() * stride, 0.0);
+                    weights.pack_panel(panel, stride, packed);
+                    images.for_each(|(input, out)| self.rows(input, packed, alone, panel.wide, bias, out));
                 }
             });
             part
@@ -183,6 +196,14 @@ impl Convolution<'_> {
             after(image, out)
         });
         done.collect()
+    }
+
+    /// The tiles by which it is computed, if they are faster than sums.
+    fn tiles(&self, columns: usize) -> Option<Tiles> {
+        let Self { cpu, grid, kernel, .. } = *self;
+        let channels = self.channels();
+        let across = grid.width / 2;
+        winograd::is_faster(kernel, grid, channels, columns).then_some(Tiles { cpu, across, channels })
     }
 
     fn channels(&self) -> usize {
@@ -203,13 +224,16 @@ impl Convolution<'_> {
         let start = bias.map_or(Start::Zero, |b| Start::Row(&b[panel.first..]));
         let (channels, width) = (self.channels(), self.grid.width);
         let (stride, rows) = (panel.vectors * self.cpu.lanes(), out.len() / (width * columns));
+        // One vector of columns is bound by its loads unless each serves the three products of its row.
+        let windows = self.kernel == 3 && panel.vectors == 1;
         // Weights that exceed the cache are processed one kernel row at a time.
         let at_once = if packed.len() > 2 * CACHED_FLOATS { 1 } else { self.kernel };
         for (ky, y) in (0..self.kernel).step_by(at_once).flat_map(|ky| (0..rows).map(move |y| (ky, y))) {
             let mut x = 0;
             while x < width {
                 let height = self.cpu.height(panel.vectors, width - x);
-                let mut segments = [Segment { left: 0, right: 0, length: self.kernel * channels }; 7];
+                let length = if windows { channels } else { self.kernel * channels };
+                let mut segments = [Segment { left: 0, right: 0, length }; 7];
                 for (i, s) in segments[..at_once].iter_mut().enumerate() {
                     s.left = (y + ky + i) * self.padded_row() + x * channels;
                     s.right = (ky + i) * self.kernel * channels * stride;
@@ -219,6 +243,7 @@ impl Convolution<'_> {
                 let right = Right { values: packed, step_stride: stride };
                 let start = if ky == 0 { start } else { Start::Output };
                 let tile = Tile::new(shape, left, right, &segments[..at_once], start);
+                let tile = if windows { tile.windows(channels * stride) } else { tile };
                 self.cpu.tile(&tile, &mut out[(y * width + x) * columns + panel.first..], columns);
                 x += height;
             }
@@ -230,7 +255,10 @@ impl Convolution<'_> {
         let (grid, kernel, channels) = (self.grid, self.kernel, self.channels());
         // Depends only on the shape, because it determines the order of the sum.
         let largest_row = self.padded_row().max(grid.width * columns);
-        let rows_at_once = (CACHED_FLOATS / largest_row).clamp(10, grid.height.max(10)).min(grid.height);
+        let rows_at_once = (CACHED_FLOATS / largest_row).clamp(10, grid.height.max(10)).next_multiple_of(2).min(grid.height);
+        let tiles = self.tiles(columns);
+        let area = kernel * kernel;
+        let steps = if tiles.is_some() { PLACES * channels } else { self.steps() };
         let rows = |image| (0..grid.height).step_by(rows_at_once).map(move |y| (image, y));
         let pieces: Vec<(usize, usize)> = (0..grid.batch).flat_map(rows).collect();
         let panels = panels(self.cpu, columns);
@@ -239,30 +267,43 @@ impl Convolution<'_> {
         let share = pieces.len().div_ceil(shares);
         let tasks: Vec<_> = pieces.chunks(share).flat_map(|p| panels.iter().map(move |&panel| (p, panel))).collect();
         let one = |&(pieces, panel): &(&[(usize, usize)], Panel)| {
-            let mut sum = vec![0.0; self.steps() * panel.wide];
+            let mut sum = vec![0.0; steps * panel.wide];
             with_scratch(|input, edge| {
                 for &(image, first) in pieces {
                     let rows = rows_at_once.min(grid.height - first);
                     read_rows(input, grid, self.sources, image, first..first + rows, kernel / 2);
                     let row = grid.width * columns;
                     let dz = &dz[(image * grid.height + first) * row..][..rows * row];
-                    self.add_weight_gradient(input, dz, columns, panel, edge, &mut sum);
+                    match tiles {
+                        Some(tiles) => tiles.add_weight_gradient(input, dz, columns, panel, edge, &mut sum),
+                        None => self.add_weight_gradient(input, dz, columns, panel, edge, &mut sum),
+                    }
                 }
             });
             sum
         };
-        let parts: Vec<Vec<f32>> = tasks.par_iter().map(one).collect();
-        // Add the partial sums in order and transpose to the layout of the weights.
-        let area = kernel * kernel;
+        let mut parts: Vec<Vec<f32>> = tasks.par_iter().map(one).collect();
+        // Add the partial sums in order, each panel's into its first.
+        let (sums, others) = parts.split_at_mut(panels.len());
+        sums.par_iter_mut().enumerate().for_each(|(panel, sum)| {
+            for other in others.iter().skip(panel).step_by(panels.len()) {
+                sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+            }
+            if tiles.is_some() {
+                let count = sum.len() / PLACES;
+                let mut plain = vec![0.0; area * count];
+                self.cpu.gather_weights(sum, count, &mut plain);
+                *sum = plain;
+            }
+        });
+        // Transpose to the layout of the weights.
         let mut gradient = vec![0.0; self.steps() * columns];
-        for (p, panel) in panels.iter().enumerate() {
-            let shares: Vec<&Vec<f32>> = parts.iter().skip(p).step_by(panels.len()).collect();
+        for (panel, sum) in panels.iter().zip(&*sums) {
             let to = &mut gradient[panel.first * self.steps()..][..panel.wide * self.steps()];
             to.par_chunks_mut(self.steps()).enumerate().for_each(|(n, to)| {
                 for (c, to) in to.chunks_exact_mut(area).enumerate() {
                     for (at, to) in to.iter_mut().enumerate() {
-                        let from = (at * channels + c) * panel.wide + n;
-                        *to = shares.iter().map(|s| s[from]).sum();
+                        *to = sum[(at * channels + c) * panel.wide + n];
                     }
                 }
             });

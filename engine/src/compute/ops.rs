@@ -6,11 +6,10 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
-use lanes::Cpu;
-
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::pack::Weights;
+use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
 use super::up::Upsampling;
 use super::{norm, pool};
@@ -61,7 +60,7 @@ pub fn upsample(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<T
 
 fn upsampling_of(x: &FlexTensor, weight: &FlexTensor) -> Upsampling {
     let (grid, input) = grid_of(x);
-    Upsampling { cpu: Cpu::detect(), grid, input, output: sizes::<4>(weight)[1] }
+    Upsampling { cpu: cpu(), grid, input, output: sizes::<4>(weight)[1] }
 }
 
 #[derive(Debug)]
@@ -99,7 +98,7 @@ pub fn convolve(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<T
         let (grid, input) = grid_of(&x);
         let [output, _, kernel, _] = sizes(&weight);
         let sources = [Source { values: floats(&x), channels: input, activation: None }];
-        let conv = Convolution { cpu: Cpu::detect(), grid, kernel, sources: &sources };
+        let conv = Convolution { cpu: cpu(), grid, kernel, sources: &sources };
         let weights = Weights { values: floats(&weight), output, input, kernel, back_to: None };
         let mut out = vec![0.0; grid.pixels() * output];
         conv.product(&weights, Some(floats(&bias)), &mut out, |_, _| ());
@@ -119,7 +118,7 @@ impl Backward<Flex, 3> for Convolve {
         let (x, weight) = ops.state;
         let (grid, input) = grid_of(&x);
         let [output, _, kernel, _] = sizes(&weight);
-        let cpu = Cpu::detect();
+        let cpu = cpu();
         let [to_x, to_weight, to_bias] = ops.parents;
         if let Some(parent) = to_weight {
             let sources = [Source { values: floats(&x), channels: input, activation: None }];

@@ -67,7 +67,12 @@ impl Weights<'_> {
 
     /// Number of terms of each sum.
     pub fn steps(&self) -> usize {
-        self.kernel * self.kernel * if self.back_to.is_some() { self.output } else { self.input }
+        self.kernel * self.kernel * self.channels()
+    }
+
+    /// Channels that the product sums over.
+    pub fn channels(&self) -> usize {
+        if self.back_to.is_some() { self.output } else { self.input }
     }
 
     /// Packs all panels.

@@ -41,6 +41,14 @@ fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
         (1, 21, 17, 3, 4, 3),
         (2, 23, 40, 52, 3, 3),
         (1, 23, 130, 3, 33, 3),
+        // Tiles: several rows of them at a time, several panels, pieces and images, more weights than pixels.
+        (2, 8, 12, 32, 48, 3),
+        (1, 26, 20, 64, 32, 3),
+        (3, 4, 100, 32, 32, 3),
+        (2, 6, 6, 80, 112, 3),
+        // Windows of a single vector of columns, and odd sizes of wide layers.
+        (1, 12, 25, 16, 16, 3),
+        (1, 5, 25, 32, 32, 3),
         // Enough columns that a partial sum has several pieces.
         (5, 4, 6, 3, 130, 3),
     ];

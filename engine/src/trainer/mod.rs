@@ -5,11 +5,12 @@
 //! | `method.rs` | what differs between trainings: network, loss, data, state |
 //! | `session.rs` | what a training holds: network, optimiser, checkpoints, log, control |
 //! | `gradients.rs` | the gradient of a batch, in micro-batches and on several devices |
-//! | `clip.rs` | gradient clipping |
+//! | `adamw.rs`, `clip.rs` | the optimiser; gradient clipping |
 //! | `output.rs` | the losses of a step as numbers |
 //! | `length.rs`, `meter.rs` | epochs and learning rate; running means of an epoch |
 //! | `cost.rs`, `memory.rs` | seconds and memory of a step |
 
+mod adamw;
 mod clip;
 mod cost;
 mod gradients;

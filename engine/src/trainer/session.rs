@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Bytes, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::adamw::AdamW;
 use super::clip::clip;
 use super::method::{EpochEnd, Position, Resumed};
 use super::{EpochMeter, GradientEngine, Length, Method, StepOutput};
@@ -51,7 +52,7 @@ pub struct Session<'a> {
 
 /// `AdamW` with eps 1e-8.
 pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
-    AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(training.weight_decay as f32).init()
+    ModuleOptimizer::from(AdamW::new(training.weight_decay))
 }
 
 /// Where a training stands, as its checkpoint says.

@@ -22,10 +22,14 @@ mod portable;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod winograd;
+#[cfg(test)]
+mod winograd_tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use tile::{Left, Right, Segment, Shape, Start, Tile};
+pub use winograd::{PLACES, Pixels, Planes};
 
 /// The vector instructions in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +65,17 @@ impl Cpu {
             }
         }
         all
+    }
+
+    /// `avx512`, `avx2` or `portable`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => "avx2",
+            Kind::Portable => "portable",
+        }
     }
 
     /// Numbers in one vector.

@@ -3,7 +3,7 @@
 use crate::tile::{Tile, Vector, by_shape};
 
 #[derive(Clone, Copy)]
-struct Eight([f32; 8]);
+pub(crate) struct Eight([f32; 8]);
 
 // SAFETY of all below: as the trait asks.
 impl Vector for Eight {
@@ -28,10 +28,22 @@ impl Vector for Eight {
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + a.0[i] * b.0[i]))
     }
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] * other.0[i]))
+    }
 }
 
 /// # Safety
 /// [`Tile::check`] has passed.
 pub(crate) unsafe fn run(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
-    unsafe { by_shape!(Eight, t, out, out_stride, [4 3 2 1], [2 1]) }
+    unsafe { by_shape!(Eight, t, out, out_stride, [4 3 2 1], [2 1], windows [4 3 2 1]) }
 }

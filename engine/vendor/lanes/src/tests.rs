@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::tile::WIDEST;
+use crate::tile::{TAPS, WIDEST};
 use crate::{Cpu, Left, Right, Segment, Shape, Start, Tile};
 
 /// Numbers in -0.5 to 0.5.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut x = seed | 1;
     let mut next = || {
         x ^= x << 13;
@@ -25,6 +25,7 @@ struct Product {
     step_stride: usize,
     right: Vec<f32>,
     right_stride: usize,
+    tap_stride: Option<usize>,
     segments: Vec<Segment>,
     row: Vec<f32>,
     out: Vec<f32>,
@@ -33,6 +34,10 @@ struct Product {
 
 impl Product {
     fn new(cpu: Cpu, shape: Shape, side_by_side: bool) -> Self {
+        Self::of(cpu, shape, side_by_side, false)
+    }
+
+    fn of(cpu: Cpu, shape: Shape, side_by_side: bool, windows: bool) -> Self {
         let Shape { rows, vectors, columns } = shape;
         let width = cpu.lanes() * vectors;
         // Rows of the left factor one behind the other, or its steps.
@@ -40,8 +45,10 @@ impl Product {
         let (right_stride, out_stride) = (width + 3, columns + 5);
         let segments =
             vec![Segment { left: 0, right: 4, length: 5 }, Segment { left: 3, right: 2 * right_stride, length: 3 }];
-        let end = |s: &Segment| s.left + (rows - 1) * row_stride + (s.length - 1) * step_stride + 1;
-        let right_end = |s: &Segment| s.right + (s.length - 1) * right_stride + width;
+        let tap_stride = windows.then_some(5 * right_stride);
+        let taps = if windows { TAPS - 1 } else { 0 };
+        let end = |s: &Segment| s.left + (rows + taps - 1) * row_stride + (s.length - 1) * step_stride + 1;
+        let right_end = |s: &Segment| s.right + (s.length - 1) * right_stride + taps * tap_stride.unwrap_or(0) + width;
         Self {
             shape,
             left: numbers(segments.iter().map(end).max().unwrap(), 1),
@@ -49,6 +56,7 @@ impl Product {
             step_stride,
             right: numbers(segments.iter().map(right_end).max().unwrap(), 2),
             right_stride,
+            tap_stride,
             segments,
             row: numbers(columns, 3),
             out: numbers((rows - 1) * out_stride + columns, 4),
@@ -67,7 +75,8 @@ impl Product {
     /// The output, computed by the crate.
     fn run(&self, cpu: Cpu, start: Start<'_>) -> Vec<f32> {
         let mut out = self.out.clone();
-        cpu.tile(&Tile::new(self.shape, self.left(), self.right(), &self.segments, start), &mut out, self.out_stride);
+        let tile = Tile::new(self.shape, self.left(), self.right(), &self.segments, start);
+        cpu.tile(&self.tap_stride.map_or(tile, |stride| tile.windows(stride)), &mut out, self.out_stride);
         out
     }
 
@@ -82,10 +91,12 @@ impl Product {
                     Start::Row(row) => f64::from(row[n]),
                     Start::Output => out[at],
                 };
-                for s in &self.segments {
+                let taps = if self.tap_stride.is_some() { TAPS } else { 1 };
+                for (s, tap) in self.segments.iter().flat_map(|s| (0..taps).map(move |tap| (s, tap))) {
                     for k in 0..s.length {
-                        let a = self.left[s.left + m * self.row_stride + k * self.step_stride];
-                        sum += f64::from(a) * f64::from(self.right[s.right + k * self.right_stride + n]);
+                        let a = self.left[s.left + (m + tap) * self.row_stride + k * self.step_stride];
+                        let b = s.right + tap * self.tap_stride.unwrap_or(0) + k * self.right_stride + n;
+                        sum += f64::from(a) * f64::from(self.right[b]);
                     }
                 }
                 out[at] = sum;
@@ -121,8 +132,11 @@ fn shapes(cpu: Cpu) -> Vec<Shape> {
 fn a_tile_is_the_sum_that_defines_it() {
     for cpu in Cpu::all() {
         for shape in shapes(cpu) {
-            for side_by_side in [true, false] {
-                let product = Product::new(cpu, shape, side_by_side);
+            for (side_by_side, windows) in [(true, false), (false, false), (true, true), (false, true)] {
+                if windows && shape.vectors == 2 {
+                    continue;
+                }
+                let product = Product::of(cpu, shape, side_by_side, windows);
                 for start in [Start::Zero, Start::Row(&product.row), Start::Output] {
                     let found = product.run(cpu, start);
                     for (at, (found, expected)) in found.iter().zip(product.expected(start)).enumerate() {
@@ -139,8 +153,9 @@ fn a_tile_is_the_sum_that_defines_it() {
 #[test]
 fn a_slice_that_is_one_number_short_is_refused() {
     for cpu in Cpu::all() {
-        for shape in shapes(cpu).into_iter().filter(|shape| shape.columns > 0) {
-            let whole = || Product::new(cpu, shape, false);
+        let shapes = shapes(cpu).into_iter().filter(|shape| shape.columns > 0);
+        for (shape, windows) in shapes.flat_map(|s| [false, s.vectors == 1].map(|windows| (s, windows))) {
+            let whole = || Product::of(cpu, shape, false, windows);
             let row = numbers(shape.columns, 3);
             assert!(!refused(cpu, &whole(), Start::Row(&row)));
             let cuts: [fn(&mut Product); 3] = [
@@ -170,7 +185,7 @@ fn an_index_that_overflows_is_refused() {
         // Two rows, so that one stride is used once: 2 * (MAX / 2 + 1) wraps to 0.
         let shape = Shape { rows: 2, vectors: 1, columns: 3 };
         let half = usize::MAX / 2 + 1;
-        let edits: [(&str, Edit); 7] = [
+        let edits: [(&str, Edit); 8] = [
             ("row stride", |p, v| p.row_stride = v),
             ("step stride", |p, v| p.step_stride = v),
             ("left place", |p, v| p.segments[1].left = v),
@@ -178,6 +193,7 @@ fn an_index_that_overflows_is_refused() {
             ("right stride", |p, v| p.right_stride = v),
             ("length", |p, v| p.segments[1].length = v),
             ("output stride", |p, v| p.out_stride = v),
+            ("tap stride", |p, v| p.tap_stride = Some(v)),
         ];
         for (name, edit) in edits {
             for value in [usize::MAX, usize::MAX - 1, half, half - 1, usize::MAX / 4 + 1] {
@@ -217,6 +233,8 @@ fn a_shape_that_is_not_compiled_is_refused() {
             product.shape = bad;
             assert!(refused(cpu, &product, Start::Zero), "{cpu:?} {bad:?}");
         }
+        let wide = Product::of(cpu, Shape { vectors: 2, ..good }, false, true);
+        assert!(refused(cpu, &wide, Start::Zero), "{cpu:?}: windows of two vectors");
     }
 }
 

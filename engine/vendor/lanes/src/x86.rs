@@ -1,11 +1,12 @@
 //! AVX-512, and AVX2 with FMA.
 
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_setzero_ps, _mm256_storeu_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m256, __m512, _mm256_add_ps, _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_mul_ps, _mm256_setzero_ps,
+    _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps,
+    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use crate::tile::{Shape, Tile, Vector, by_shape};
+use crate::tile::{Tile, Vector, by_shape};
 
 // SAFETY of all below: as the trait asks.
 impl Vector for __m512 {
@@ -29,6 +30,18 @@ impl Vector for __m512 {
     #[inline(always)]
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         unsafe { _mm512_fmadd_ps(a, b, self) }
+    }
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        unsafe { _mm512_add_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        unsafe { _mm512_sub_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        unsafe { _mm512_mul_ps(self, other) }
     }
 }
 
@@ -54,23 +67,32 @@ impl Vector for __m256 {
     unsafe fn add_product(self, a: Self, b: Self) -> Self {
         unsafe { _mm256_fmadd_ps(a, b, self) }
     }
+    #[inline(always)]
+    unsafe fn plus(self, other: Self) -> Self {
+        unsafe { _mm256_add_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        unsafe { _mm256_sub_ps(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        unsafe { _mm256_mul_ps(self, other) }
+    }
 }
 
 /// # Safety
 /// [`Tile::check`] has passed, and the processor has these instructions.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(crate) unsafe fn avx512(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
-    if t.shape.vectors == 1 {
-        // One wide vector a row would be bound by its loads: two halves use every load twice.
-        let halves = Tile { shape: Shape { vectors: 2, ..t.shape }, ..*t };
-        return unsafe { by_shape!(__m256, &halves, out, out_stride, [], [12 10 8 6 4 3 2 1]) };
+    unsafe {
+        by_shape!(__m512, t, out, out_stride, [12 10 8 6 4 3 2 1], [12 10 8 6 4 3 2 1], windows [12 10 8 6 4 3 2 1]);
     }
-    unsafe { by_shape!(__m512, t, out, out_stride, [], [12 10 8 6 4 3 2 1]) }
 }
 
 /// # Safety
 /// [`Tile::check`] has passed, and the processor has these instructions.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn avx2(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
-    unsafe { by_shape!(__m256, t, out, out_stride, [12 10 8 6 4 3 2 1], [6 4 3 2 1]) }
+    unsafe { by_shape!(__m256, t, out, out_stride, [12 10 8 6 4 3 2 1], [6 4 3 2 1], windows [12 10 8 6 4 3 2 1]) }
 }

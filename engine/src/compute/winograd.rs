@@ -1,0 +1,224 @@
+//! 3x3 convolutions of wide layers by Winograd's F(2x2, 3x3), which needs 4 products an output instead of 9.
+//!
+//! A tile is 2x2 outputs. [`Cpu::spread_input`] takes the 4x4 inputs of every tile to sixteen places, each place is a matrix
+//! product over the channels, and [`Cpu::gather_output`] brings the sums back. The weight gradient goes the same way: the
+//! sixteen places of inputs times those of the output's gradient, summed over the tiles.
+
+use lanes::{Cpu, Left, PLACES, Pixels, Planes, Right, Segment, Shape, Start, Tile};
+
+use super::grid::Grid;
+use super::pack::{Panel, Weights, pack, panel_of};
+
+/// Tiles that are transformed together: enough that the weights are read seldom, few enough for the L2 cache.
+const TILES: usize = 48;
+
+/// Numbers between two places, so that their addresses do not differ by a power of two and evict each other.
+const GAP: usize = 16;
+
+/// Whether tiles are faster than sums: below 32 channels the way to the places and back costs what the products save. Depends
+/// on shapes alone, as the order of sums does.
+pub(super) fn is_faster(kernel: usize, grid: Grid, channels: usize, columns: usize) -> bool {
+    let wide = |count: usize| count >= 32 && count.is_multiple_of(16);
+    kernel == 3 && wide(channels) && wide(columns) && grid.width.is_multiple_of(2) && grid.height.is_multiple_of(2)
+}
+
+/// Packs transformed weights panel by panel, `[16, channels, stride]` each.
+pub(super) fn pack_weights(weights: &Weights<'_>, cpu: Cpu) -> Vec<f32> {
+    let steps = PLACES * weights.channels();
+    pack(cpu, steps, weights.columns(), |panel, stride, to| pack_panel(weights, cpu, panel, stride, to))
+}
+
+/// Packs one panel of transformed weights, `[16, channels, stride]`.
+pub(super) fn pack_panel(weights: &Weights<'_>, cpu: Cpu, panel: Panel, stride: usize, to: &mut [f32]) {
+    let count = weights.channels() * stride;
+    let mut plain = vec![0.0; 9 * count];
+    weights.pack_panel(panel, stride, &mut plain);
+    cpu.spread_weights(&plain, count, to);
+}
+
+/// Rows of an image as tiles.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    pub cpu: Cpu,
+    /// Tiles along a row.
+    pub across: usize,
+    /// Input channels.
+    pub channels: usize,
+}
+
+/// Sixteen planes of some rows of tiles.
+struct Room {
+    place_stride: usize,
+    channels: usize,
+}
+
+impl Room {
+    fn new(tiles: usize, channels: usize) -> Self {
+        Self { place_stride: tiles * channels + GAP, channels }
+    }
+
+    fn len(&self) -> usize {
+        PLACES * self.place_stride
+    }
+
+    /// From a tile on.
+    fn planes(&self, tile: usize) -> Planes {
+        Planes { first: tile * self.channels, place_stride: self.place_stride, tile_stride: self.channels }
+    }
+}
+
+impl Tiles {
+    /// Rows of tiles that are transformed together, of `rows`.
+    fn at_once(&self, rows: usize) -> usize {
+        (TILES / self.across).clamp(1, rows.max(1))
+    }
+
+    fn padded_row(&self) -> usize {
+        (2 * self.across + 2) * self.channels
+    }
+
+    /// The input of rows of tiles from `first` on, `[2 rows + 2, W + 2, C]` in `input`, to `room`.
+    fn spread(&self, input: &[f32], first: usize, rows: usize, room: &Room, planes: &mut [f32]) {
+        for row in 0..rows {
+            let from = Pixels {
+                first: 2 * (first + row) * self.padded_row(),
+                row_stride: self.padded_row(),
+                column_stride: self.channels,
+                channels: self.channels,
+                tiles: self.across,
+            };
+            self.cpu.spread_input(from, input, room.planes(row * self.across), planes);
+        }
+    }
+
+    /// Computes some panels of rows of the output, `[rows, W, columns]`, from their padded input. `packed` holds the panels'
+    /// [`pack_panel`], and `bias` a number a column.
+    pub fn product(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        panels: &[Panel],
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        let columns: usize = panels.iter().map(|panel| panel.wide).sum();
+        let row = 2 * self.across * columns;
+        let rows = out.len() / (2 * row);
+        let at_once = self.at_once(rows);
+        for first in (0..rows).step_by(at_once) {
+            let rows = at_once.min(rows - first);
+            let tiles = rows * self.across;
+            let (spread, sums) = (Room::new(tiles, self.channels), Room::new(tiles, columns));
+            let [inputs, outputs] = split(scratch, [spread.len(), sums.len()]);
+            self.spread(input, first, rows, &spread, inputs);
+            for place in 0..PLACES {
+                for &panel in panels {
+                    let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
+                    let to = place * sums.place_stride + panel.first;
+                    self.place(&spread, inputs, place, weights, panel, tiles, &mut outputs[to..], columns);
+                }
+            }
+            for at in 0..rows {
+                let to = Pixels {
+                    first: 2 * (first + at) * row,
+                    row_stride: row,
+                    column_stride: columns,
+                    channels: columns,
+                    tiles: self.across,
+                };
+                self.cpu.gather_output(sums.planes(at * self.across), outputs, bias, to, out);
+            }
+        }
+    }
+
+    /// The products of one place and panel.
+    #[allow(clippy::too_many_arguments, reason = "a matrix product has two factors, a result and their strides")]
+    fn place(
+        &self,
+        spread: &Room,
+        inputs: &[f32],
+        place: usize,
+        weights: &[f32],
+        Panel { wide, vectors, .. }: Panel,
+        tiles: usize,
+        out: &mut [f32],
+        columns: usize,
+    ) {
+        let stride = vectors * self.cpu.lanes();
+        let left = Left { values: inputs, row_stride: self.channels, step_stride: 1 };
+        let right = Right { values: weights, step_stride: stride };
+        let mut tile = 0;
+        while tile < tiles {
+            let shape = Shape { rows: self.cpu.height(vectors, tiles - tile), vectors, columns: wide };
+            let segment = Segment {
+                left: place * spread.place_stride + tile * self.channels,
+                right: place * self.channels * stride,
+                length: self.channels,
+            };
+            let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Zero);
+            self.cpu.tile(&product, &mut out[tile * columns..], columns);
+            tile += shape.rows;
+        }
+    }
+
+    /// Adds rows to one panel of the gradient of transformed weights, `[16, C, stride]`, given the padded input of the rows and
+    /// the gradient of their output, `dz` `[rows, W, columns]`.
+    pub fn add_weight_gradient(
+        &self,
+        input: &[f32],
+        dz: &[f32],
+        columns: usize,
+        panel: Panel,
+        scratch: &mut Vec<f32>,
+        sum: &mut [f32],
+    ) {
+        let stride = panel.vectors * self.cpu.lanes();
+        let row = 2 * self.across * columns;
+        let rows = dz.len() / (2 * row);
+        let at_once = self.at_once(rows);
+        for first in (0..rows).step_by(at_once) {
+            let rows = at_once.min(rows - first);
+            let tiles = rows * self.across;
+            let (spread, gradients) = (Room::new(tiles, self.channels), Room::new(tiles, stride));
+            let [inputs, outputs] = split(scratch, [spread.len(), gradients.len()]);
+            self.spread(input, first, rows, &spread, inputs);
+            for at in 0..rows {
+                let from = Pixels {
+                    first: 2 * (first + at) * row + panel.first,
+                    row_stride: row,
+                    column_stride: columns,
+                    channels: panel.wide,
+                    tiles: self.across,
+                };
+                self.cpu.spread_gradient(from, dz, gradients.planes(at * self.across), outputs);
+            }
+            let left = Left { values: inputs, row_stride: 1, step_stride: self.channels };
+            let right = Right { values: outputs, step_stride: stride };
+            for place in 0..PLACES {
+                let mut channel = 0;
+                while channel < self.channels {
+                    let rows = self.cpu.height(panel.vectors, self.channels - channel);
+                    let segment = Segment {
+                        left: place * spread.place_stride + channel,
+                        right: place * gradients.place_stride,
+                        length: tiles,
+                    };
+                    let shape = Shape { rows, vectors: panel.vectors, columns: stride };
+                    let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Output);
+                    self.cpu.tile(&product, &mut sum[(place * self.channels + channel) * stride..], stride);
+                    channel += rows;
+                }
+            }
+        }
+    }
+}
+
+/// Two stretches of a scratch buffer, whose numbers are arbitrary.
+fn split(scratch: &mut Vec<f32>, [first, second]: [usize; 2]) -> [&mut [f32]; 2] {
+    if scratch.len() < first + second {
+        scratch.resize(first + second, 0.0);
+    }
+    let (first, rest) = scratch.split_at_mut(first);
+    [first, &mut rest[..second]]
+}
