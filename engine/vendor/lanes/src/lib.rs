@@ -1,12 +1,14 @@
-//! The inner loop of convolutions on the CPU: one tile of a matrix product, held in vector registers.
+//! The inner loops of convolutions on the CPU: one tile of a matrix product, held in vector registers, and the way of 3x3
+//! convolutions to Winograd's tiles and back.
 //!
 //! # Why a crate of its own
 //! It is the one place that needs `unsafe`. AVX-512, and AVX2 with FMA, are chosen at run time, and the loops read without
 //! bounds checks. Portable Rust compiles to SSE2 on x86-64 and runs these loops at an eighth of the speed.
 //!
 //! # What keeps it sound
-//! - [`Cpu::tile`] is the only way to the loops. Before they start it checks every index that they will use, in arithmetic
-//!   that cannot wrap. The fields of [`Tile`] and [`Cpu`] are private, so nothing can change between the check and the loop.
+//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only ways to the loops. Before they start they check every index that
+//!   they will use, in arithmetic that cannot wrap. The fields of [`Tile`] and [`Cpu`] are private, so nothing can change between
+//!   the check and the loop.
 //! - A [`Cpu`] comes from [`Cpu::detect`] or [`Cpu::all`], so its instructions exist on this processor.
 //! - The tests run every tile shape on every instruction set against a plain sum, on slices that end where the last
 //!   index says, and refuse each index that is out of range or overflows.
