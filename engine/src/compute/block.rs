@@ -3,12 +3,6 @@
 //! The backward pass keeps the input and the values before each normalisation. Normalised values are recomputed when they
 //! are read, which costs less than storing them.
 
-use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops};
-use burn::backend::flex::FlexTensor;
-use burn::tensor::Tensor;
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::norm::{Normalisation, Statistics, activate_in_place, column_sums, row_moments};
@@ -16,6 +10,12 @@ use super::ops::grid_of;
 use super::pack::Weights;
 use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 
 /// A convolution with its normalisation.
 #[derive(Clone, Debug)]

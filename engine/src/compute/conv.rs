@@ -255,7 +255,8 @@ impl Convolution<'_> {
         let (grid, kernel, channels) = (self.grid, self.kernel, self.channels());
         // Depends only on the shape, because it determines the order of the sum.
         let largest_row = self.padded_row().max(grid.width * columns);
-        let rows_at_once = (CACHED_FLOATS / largest_row).clamp(10, grid.height.max(10)).next_multiple_of(2).min(grid.height);
+        let rows_at_once =
+            (CACHED_FLOATS / largest_row).clamp(10, grid.height.max(10)).next_multiple_of(2).min(grid.height);
         let tiles = self.tiles(columns);
         let area = kernel * kernel;
         let steps = if tiles.is_some() { PLACES * channels } else { self.steps() };

@@ -1,11 +1,5 @@
 //! Max pooling, upsampling and the head as differentiable operations.
 
-use burn::backend::Flex;
-use burn::backend::autodiff::checkpoint::base::Checkpointer;
-use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops};
-use burn::backend::flex::FlexTensor;
-use burn::tensor::Tensor;
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::pack::Weights;
@@ -13,6 +7,12 @@ use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
 use super::up::Upsampling;
 use super::{norm, pool};
+use burn::backend::Flex;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::backend::flex::FlexTensor;
+use burn::tensor::Tensor;
 
 /// Grid and channels of a `[B, H, W, C]` tensor.
 pub(super) fn grid_of(x: &FlexTensor) -> (Grid, usize) {

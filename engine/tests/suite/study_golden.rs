@@ -39,7 +39,8 @@ fn the_tables_of_a_study_are_the_committed_ones() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("study");
     let mut amlp = Command::new(env!("CARGO_BIN_EXE_amlp"));
-    let done = amlp.arg("study").arg(golden.join("plan.toml")).arg("--out").arg(&out).env("AMLP_SIMD", "portable").output();
+    let done =
+        amlp.arg("study").arg(golden.join("plan.toml")).arg("--out").arg(&out).env("AMLP_SIMD", "portable").output();
     let done = done.unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     for name in TABLES {

@@ -182,9 +182,8 @@ pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize,
             let mut a = t.left.values.as_ptr().add(s.left);
             let mut b = t.right.values.as_ptr().add(s.right);
             for _ in 0..s.length {
-                let right: [[V; VECTORS]; TAPS] = std::array::from_fn(|tap| {
-                    std::array::from_fn(|v| V::load(b.add(tap * tap_stride + v * V::LANES)))
-                });
+                let right: [[V; VECTORS]; TAPS] =
+                    std::array::from_fn(|tap| std::array::from_fn(|v| V::load(b.add(tap * tap_stride + v * V::LANES))));
                 for row in 0..ROWS + TAPS - 1 {
                     let left = V::splat(a.add(row * t.left.row_stride));
                     for tap in 0..TAPS {

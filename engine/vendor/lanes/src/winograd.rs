@@ -242,9 +242,8 @@ unsafe fn weights<V: Vector>(weights: *const f32, count: usize, to: *mut f32) {
             [g[0], sum.plus(middle), sum.minus(middle), g[2]]
         };
         for at in (0..count).step_by(V::LANES) {
-            let down: [[V; 4]; 3] = std::array::from_fn(|x| {
-                along(std::array::from_fn(|y| V::load(weights.add((3 * y + x) * count + at))))
-            });
+            let down: [[V; 4]; 3] =
+                std::array::from_fn(|x| along(std::array::from_fn(|y| V::load(weights.add((3 * y + x) * count + at)))));
             for y in 0..4 {
                 let row = along([down[0][y], down[1][y], down[2][y]]);
                 for (x, value) in row.into_iter().enumerate() {
@@ -265,9 +264,8 @@ unsafe fn weight_gradient<V: Vector>(places: *const f32, count: usize, to: *mut 
             [u[0].plus(sum), difference, sum.plus(u[3])]
         };
         for at in (0..count).step_by(V::LANES) {
-            let down: [[V; 3]; 4] = std::array::from_fn(|x| {
-                along(std::array::from_fn(|y| V::load(places.add((4 * y + x) * count + at))))
-            });
+            let down: [[V; 3]; 4] =
+                std::array::from_fn(|x| along(std::array::from_fn(|y| V::load(places.add((4 * y + x) * count + at)))));
             for y in 0..3 {
                 let row = along([down[0][y], down[1][y], down[2][y], down[3][y]]);
                 for (x, value) in row.into_iter().enumerate() {
@@ -289,7 +287,13 @@ macro_rules! compiled {
                 unsafe { super::input::<$vector>(from, values, to, planes) }
             }
             #[target_feature(enable = $features)]
-            pub unsafe fn output(from: Planes, planes: *const f32, bias: Option<*const f32>, to: Pixels, out: *mut f32) {
+            pub unsafe fn output(
+                from: Planes,
+                planes: *const f32,
+                bias: Option<*const f32>,
+                to: Pixels,
+                out: *mut f32,
+            ) {
                 unsafe { super::output::<$vector>(from, planes, bias, to, out) }
             }
             #[target_feature(enable = $features)]

@@ -65,9 +65,9 @@ fn values_and_weights_through_the_places_are_a_convolution() {
         let mut weights = vec![0.0; PLACES * channels];
         cpu.spread_weights(&row.weights, channels, &mut weights);
         let mut products = row.room();
-        for (place, (tile, channel)) in (0..PLACES).flat_map(|p| {
-            (0..tiles).flat_map(move |t| (0..channels).map(move |c| (t, c))).map(move |tile| (p, tile))
-        }) {
+        for (place, (tile, channel)) in (0..PLACES)
+            .flat_map(|p| (0..tiles).flat_map(move |t| (0..channels).map(move |c| (t, c))).map(move |tile| (p, tile)))
+        {
             let at = row.planes.first + place * row.planes.place_stride + tile * row.planes.tile_stride + channel;
             products[at] = spread[at] * weights[place * channels + channel];
         }
@@ -75,7 +75,9 @@ fn values_and_weights_through_the_places_are_a_convolution() {
         for bias in [None, Some(bias.as_slice())] {
             let mut out = vec![0.0; row.gradient.len()];
             cpu.gather_output(row.planes, &products, bias, row.to, &mut out);
-            for (y, x, c) in (0..2).flat_map(|y| (0..2 * tiles).flat_map(move |x| (0..channels).map(move |c| (y, x, c)))) {
+            for (y, x, c) in
+                (0..2).flat_map(|y| (0..2 * tiles).flat_map(move |x| (0..channels).map(move |c| (y, x, c))))
+            {
                 let mut sum = bias.map_or(0.0, |bias| f64::from(bias[c]));
                 for at in 0..9 {
                     let value = row.values[Row::at(row.from, y + at / 3, x + at % 3, c)];
@@ -145,18 +147,16 @@ fn indices_out_of_range_are_refused() {
         assert!(!back(row.to, gradient, room.clone()));
         assert!(back(row.to, &cut(gradient), room.clone()));
         assert!(back(row.to, gradient, cut(&room)));
-        let weights = |values: &[f32], count: usize, mut to: Vec<f32>| {
-            refused(|| cpu.spread_weights(values, count, &mut to))
-        };
+        let weights =
+            |values: &[f32], count: usize, mut to: Vec<f32>| refused(|| cpu.spread_weights(values, count, &mut to));
         let places = vec![0.0; PLACES * channels];
         assert!(!weights(&row.weights, channels, places.clone()));
         assert!(weights(&cut(&row.weights), channels, places.clone()));
         assert!(weights(&row.weights, channels, cut(&places)));
         assert!(weights(&row.weights, channels - 1, places.clone()));
         assert!(weights(&row.weights, usize::MAX / 9 + 1, places.clone()));
-        let weight_gradient = |places: &[f32], count: usize, mut to: Vec<f32>| {
-            refused(|| cpu.gather_weights(places, count, &mut to))
-        };
+        let weight_gradient =
+            |places: &[f32], count: usize, mut to: Vec<f32>| refused(|| cpu.gather_weights(places, count, &mut to));
         assert!(!weight_gradient(&places, channels, row.weights.clone()));
         assert!(weight_gradient(&cut(&places), channels, row.weights.clone()));
         assert!(weight_gradient(&places, channels, cut(&row.weights)));
